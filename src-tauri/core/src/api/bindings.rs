@@ -1,0 +1,69 @@
+//! TypeScript for the page, made from the types of this room. `ui/src/ipc/bindings.ts` holds the result; a test fails
+//! when it is out of date, and `YONDER_BLESS=1 cargo test -p yonder-core bindings` writes it anew.
+
+use ts_rs::{Config, TS};
+
+use super::*;
+use crate::id::{DeviceId, TransferId};
+
+/// The whole of `bindings.ts`.
+pub fn typescript() -> String {
+    let config = Config::default();
+    let mut out = String::from(
+        "// Made from src-tauri/core/src/api by `YONDER_BLESS=1 cargo test -p yonder-core bindings`. Do not edit.\n",
+    );
+    let mut add = |declaration: String| {
+        out.push_str("\nexport ");
+        out.push_str(&declaration);
+        out.push('\n');
+    };
+    macro_rules! declare { ($($name:ty),* $(,)?) => { $( add(<$name as TS>::decl(&config)); )* } }
+    declare!(
+        DeviceId,
+        TransferId,
+        ApiError,
+        DeviceType,
+        IdentityView,
+        KeystoreView,
+        DeviceState,
+        PathKind,
+        TrustLevel,
+        AcceptRule,
+        ConflictRule,
+        DeviceView,
+        PairingRole,
+        PairingView,
+        Direction,
+        TransferState,
+        TransferOptions,
+        TransferView,
+        PingView,
+        Discoverable,
+        Settings,
+        Request,
+        Response,
+        Snapshot,
+        Event,
+        NumberedEvent,
+        Picked,
+        ShellRequest,
+        ShellResponse,
+        ShellEvent,
+    );
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn page_bindings_are_up_to_date() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/src/ipc/bindings.ts");
+        let now = super::typescript();
+        if std::env::var_os("YONDER_BLESS").is_some() {
+            std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+            std::fs::write(path, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert_eq!(kept, now, "run: YONDER_BLESS=1 cargo test -p yonder-core bindings");
+    }
+}

@@ -1,0 +1,18 @@
+//! The surface: one list of requests, responses and events, as plain data.
+//!
+//! The window's commands, the control socket, the command line and the page's TypeScript all come from here.
+//! Errors cross as [`ApiError`]; nobody matches on their text. Events are numbered; a reader that sees a gap asks for
+//! a [`Request::Snapshot`].
+
+pub mod bindings;
+mod request;
+mod shell;
+mod view;
+
+pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
+pub use shell::{Picked, ShellEvent, ShellRequest, ShellResponse};
+pub use view::{
+    AcceptRule, ApiError, ConflictRule, DeviceState, DeviceType, DeviceView, Direction, Discoverable, IdentityView,
+    KeystoreView, PairingRole, PairingView, PathKind, PingView, Settings, TransferOptions, TransferState, TransferView,
+    TrustLevel,
+};

@@ -1,0 +1,231 @@
+//! What can be asked of a node, what it answers, and what it tells unasked.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use super::view::{
+    ApiError, ConflictRule, DeviceView, IdentityView, PairingView, PingView, Settings, TransferOptions, TransferView,
+};
+use crate::id::{DeviceId, TransferId};
+
+/// Everything that can be asked of a node. `device` is a name, a device id, an endpoint id, or a unique prefix of one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "cmd", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// All that a window shows, and the number of the last event that it covers. Answered by `snapshot`.
+    Snapshot,
+    /// This device. Answered by `identity`.
+    Identity,
+    /// Paired and nearby devices. Answered by `devices`.
+    Devices,
+    /// Shows a pairing code for five minutes. Answered by `pairing`.
+    PairHost {
+        /// Approve without asking, once the code is proven.
+        approve: bool,
+    },
+    /// Joins a host by its code. Answered by `pairing`, at once; the rest comes as events.
+    PairJoin {
+        /// Three words, or a `yonder:` link.
+        code: String,
+        /// A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those nearby that say they are pairing, three at most.
+        device: Option<String>,
+        /// Approve without asking, once the code is proven.
+        approve: bool,
+    },
+    /// Approves or rejects the pairing that waits. Answered by `pairing`.
+    PairAnswer {
+        /// The person's word.
+        approve: bool,
+    },
+    /// Ends the pairing that is under way; also takes a finished one off the screen. Answered by `done`.
+    PairCancel,
+    /// Words of the list that begin so, eight at most. Answered by `words`.
+    CompleteWord {
+        /// What has been typed of one word.
+        prefix: String,
+    },
+    /// Forgets a paired device and tells it. Answered by `done`.
+    Unpair {
+        /// Which.
+        device: String,
+    },
+    /// Gives this device another name. Answered by `settings`.
+    Rename {
+        /// 1 to 64 characters, no control characters.
+        name: String,
+    },
+    /// The settings. Answered by `settings`.
+    Settings,
+    /// Changes one setting. Answered by `settings`.
+    SetSetting {
+        /// A field of [`Settings`].
+        key: String,
+        /// The new value, as text.
+        value: String,
+    },
+    /// Offers files and folders to a paired device. Answered by `transfer`, at once; the rest comes as events.
+    /// Only for callers on this machine that may name paths: the page may not.
+    Send {
+        /// To whom.
+        device: String,
+        /// Absolute paths.
+        paths: Vec<PathBuf>,
+        /// How.
+        options: TransferOptions,
+    },
+    /// Transfers, newest first. Answered by `transfers`.
+    Transfers {
+        /// With those that have ended, too.
+        all: bool,
+    },
+    /// One transfer. Answered by `transfer`.
+    Transfer {
+        /// Which.
+        id: TransferId,
+    },
+    /// Accepts an offer. Answered by `transfer`.
+    Accept {
+        /// Which.
+        id: TransferId,
+        /// Absolute path of an existing folder; none means the download folder. The page may not name one.
+        into: Option<PathBuf>,
+        /// What to do where a name is taken.
+        conflict: ConflictRule,
+    },
+    /// Declines an offer. Answered by `transfer`.
+    Decline {
+        /// Which.
+        id: TransferId,
+    },
+    /// Stops a transfer, on both sides. Answered by `transfer`.
+    Cancel {
+        /// Which.
+        id: TransferId,
+    },
+    /// Takes a transfer that has ended off the list. Answered by `done`.
+    Forget {
+        /// Which.
+        id: TransferId,
+    },
+    /// Application round trips. Answered by `ping`.
+    Ping {
+        /// Whom.
+        device: String,
+        /// How many, 1 to 1000.
+        count: u32,
+    },
+}
+
+/// What a node answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+pub enum Response {
+    /// It was done; there is nothing to show.
+    Done,
+    /// All that a window shows.
+    Snapshot(Box<Snapshot>),
+    /// This device.
+    Identity(IdentityView),
+    /// Devices.
+    Devices(Vec<DeviceView>),
+    /// The pairing.
+    Pairing(PairingView),
+    /// Words.
+    Words(Vec<String>),
+    /// The settings as they are now.
+    Settings(Settings),
+    /// A transfer.
+    Transfer(TransferView),
+    /// Transfers.
+    Transfers(Vec<TransferView>),
+    /// Round trips.
+    Ping(PingView),
+}
+
+/// All that a window shows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct Snapshot {
+    /// Number of the last event that is contained in this.
+    #[ts(type = "number")]
+    pub seq: u64,
+    /// This device.
+    pub identity: IdentityView,
+    /// Paired and nearby devices.
+    pub devices: Vec<DeviceView>,
+    /// The pairing.
+    pub pairing: PairingView,
+    /// Transfers, newest first, those that ended too.
+    pub transfers: Vec<TransferView>,
+    /// The settings.
+    pub settings: Settings,
+}
+
+/// What a node tells unasked.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// The node is up; the first line of `serve`.
+    Ready(IdentityView),
+    /// This device changed: its name, its port, its addresses.
+    Identity(IdentityView),
+    /// A device came, or changed.
+    Device {
+        /// As it is now.
+        device: DeviceView,
+    },
+    /// A device left, or was unpaired and is not nearby.
+    DeviceGone {
+        /// Which.
+        device_id: DeviceId,
+    },
+    /// The pairing changed.
+    Pairing {
+        /// As it is now.
+        pairing: PairingView,
+    },
+    /// Another device became paired.
+    Paired {
+        /// Which.
+        device: DeviceView,
+    },
+    /// Another device offers something, and a person has to decide.
+    Offer {
+        /// What.
+        transfer: TransferView,
+    },
+    /// A transfer changed; ten times a second at most.
+    Transfer {
+        /// As it is now.
+        transfer: TransferView,
+    },
+    /// A transfer was taken off the list.
+    TransferGone {
+        /// Which.
+        id: TransferId,
+    },
+    /// The settings changed.
+    Settings {
+        /// As they are now.
+        settings: Settings,
+    },
+    /// Something that a person should know, and that belongs to no call.
+    Notice {
+        /// What.
+        error: ApiError,
+    },
+    /// The node is going down; the last line.
+    Stopping,
+}
+
+/// An event with its number. Numbers rise by one; a gap means that events were missed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct NumberedEvent {
+    /// 1 for the first event of a node's life.
+    #[ts(type = "number")]
+    pub seq: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}

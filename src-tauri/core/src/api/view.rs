@@ -1,0 +1,386 @@
+//! What the surface shows: identities, devices, pairings, transfers and settings.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::id::{DeviceId, TransferId};
+
+/// An error as it crosses the edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ApiError {
+    /// Stable; the only part that a program may match on.
+    pub code: String,
+    /// One sentence in English.
+    pub message: String,
+    /// What a person can do about it; may be empty.
+    pub hint: String,
+}
+
+impl std::fmt::Display for ApiError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} [{}]", self.message, self.code)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+/// What kind of machine a device is; only for its picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceType {
+    /// A machine that stands.
+    #[default]
+    Desktop,
+    /// A machine with a battery.
+    Laptop,
+    /// A machine without a person: a NAS, a server.
+    Server,
+    /// A phone or tablet.
+    Phone,
+}
+
+/// This device, as `yonder-cli id` prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct IdentityView {
+    /// UUIDv8 made from the endpoint id.
+    pub device_id: DeviceId,
+    /// Public key, 64 hex digits.
+    pub endpoint_id: String,
+    /// What other people see.
+    pub name: String,
+    /// What kind of machine it is.
+    #[serde(rename = "type")]
+    pub device_type: DeviceType,
+    /// UDP port that is bound; 0 while the network is not up yet.
+    pub port: u16,
+    /// `IP:PORT` under which it can be reached, as far as it knows.
+    pub addresses: Vec<String>,
+    /// `yonder:` link with id and addresses; it does not pair.
+    pub ticket: String,
+    /// Where the root secret is kept.
+    pub keystore: KeystoreView,
+}
+
+/// Where the root secret is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum KeystoreView {
+    /// The system's keychain.
+    Keychain,
+    /// A file encrypted under a passphrase.
+    File,
+    /// A file without passphrase, mode 0600; only when asked for.
+    Plain,
+}
+
+/// How a device stands to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceState {
+    /// Seen on the LAN, not paired.
+    Discovered,
+    /// A pairing with it is under way.
+    Pairing,
+    /// Paired; a connection is being made.
+    Connecting,
+    /// Paired, and a session stands.
+    Connected,
+    /// Paired, not there now.
+    Offline,
+}
+
+/// How the packets of a session travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum PathKind {
+    /// Straight from one device to the other.
+    Direct,
+    /// Through a relay, which sees only ciphertext.
+    Relay,
+}
+
+/// What a paired device is to us.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum TrustLevel {
+    /// One of the person's own devices.
+    #[default]
+    Own,
+    /// Somebody else's device.
+    Other,
+    /// Refused everywhere; kept so that it stays refused.
+    Blocked,
+}
+
+/// What happens to an offer when it comes in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum AcceptRule {
+    /// The person is asked.
+    #[default]
+    Ask,
+    /// Offers of paired devices are accepted.
+    Paired,
+    /// Every offer is declined.
+    None,
+}
+
+/// What happens when a name is taken already at the receiving end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConflictRule {
+    /// The new one gets another name.
+    #[default]
+    KeepBoth,
+    /// One that is identical is not written again; others as in `keep-both`.
+    Skip,
+    /// The old one goes to the trash.
+    Replace,
+}
+
+/// A device, paired or nearby.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct DeviceView {
+    /// UUIDv8 made from the endpoint id.
+    pub device_id: DeviceId,
+    /// Public key, 64 hex digits.
+    pub endpoint_id: String,
+    /// Its name. Chosen by its owner: text, never markup.
+    pub name: String,
+    /// What kind of machine it says it is.
+    #[serde(rename = "type")]
+    pub device_type: DeviceType,
+    /// How it stands to us.
+    pub state: DeviceState,
+    /// Both sides hold a record of the other.
+    pub paired: bool,
+    /// It says on the LAN that a code of its own is open.
+    pub pairing: bool,
+    /// It was sighted on the LAN and has not left since.
+    pub nearby: bool,
+    /// How packets travel, if a session stands.
+    pub path: Option<PathKind>,
+    /// Round trip in milliseconds, if a session stands.
+    pub rtt_ms: Option<f64>,
+    /// Where packets go, if a session stands: `IP:PORT` or a relay's URL.
+    pub address: Option<String>,
+    /// What it is to us; meaningful when paired.
+    pub trust: TrustLevel,
+    /// Unix time in seconds of the pairing.
+    #[ts(type = "number | null")]
+    pub paired_at: Option<u64>,
+    /// Unix time in seconds of the last contact.
+    #[ts(type = "number | null")]
+    pub last_seen: Option<u64>,
+}
+
+/// Which side of a pairing this device is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum PairingRole {
+    /// It shows the code.
+    Host,
+    /// It enters the code.
+    Joiner,
+}
+
+/// The pairing that is under way; there is one at most.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "step", rename_all = "lowercase")]
+pub enum PairingView {
+    /// None.
+    Idle,
+    /// A code is shown, and waits for a joiner.
+    Hosting {
+        /// `brave-lion-sunset`.
+        words: String,
+        /// `yonder:` link that carries address and a secret of its own; what the QR shows.
+        link: String,
+        /// The link as a QR code: rows of `#` (dark) and `.` (light), without quiet zone.
+        qr: Vec<String>,
+        /// Seconds until the code burns.
+        expires_in: u32,
+        /// How many wrong codes may still be tried, by anyone.
+        attempts_left: u8,
+    },
+    /// The host is looked for, or the code is being proven.
+    Joining {
+        /// Name of the host that is tried now, once known.
+        host: Option<String>,
+    },
+    /// The code is proven; people compare the check words and approve on both sides.
+    Confirm {
+        /// Which side we are.
+        role: PairingRole,
+        /// The other device's name.
+        name: String,
+        /// What kind of machine it says it is.
+        #[serde(rename = "type")]
+        device_type: DeviceType,
+        /// Two words that both screens show: `amber-falcon`.
+        check_words: String,
+        /// What the other device will be allowed, one sentence each.
+        grants: Vec<String>,
+        /// This side has approved and waits for the other.
+        approved: bool,
+    },
+    /// Both sides hold the record.
+    Paired {
+        /// The new device.
+        device: Box<DeviceView>,
+    },
+    /// It ended without a record.
+    Failed {
+        /// Why.
+        error: ApiError,
+    },
+}
+
+/// Which way a transfer goes, seen from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From here.
+    Send,
+    /// To here.
+    Receive,
+}
+
+/// Where a transfer stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum TransferState {
+    /// Waits for the receiver's decision.
+    Offered,
+    /// Waits for its turn.
+    Queued,
+    /// Bytes move.
+    Active,
+    /// A person paused it.
+    Paused,
+    /// Waits for something that will mend itself: the device, space, a retry.
+    Waiting,
+    /// The receiver has verified everything.
+    Done,
+    /// It ended with an error.
+    Failed,
+    /// The receiver said no.
+    Declined,
+    /// A person stopped it.
+    Cancelled,
+}
+
+impl TransferState {
+    /// Nothing will happen any more.
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Declined | Self::Cancelled)
+    }
+}
+
+/// How the sender wants a transfer done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+pub struct TransferOptions {
+    /// Compress chunks where a sample says that it pays.
+    pub compress: bool,
+    /// Seal file data with keys of its own beneath TLS. Off leaves TLS alone.
+    pub encrypt: bool,
+    /// At most this many bytes a second; none means no limit.
+    #[ts(type = "number | null")]
+    pub limit: Option<u64>,
+}
+
+impl Default for TransferOptions {
+    fn default() -> Self {
+        Self { compress: true, encrypt: true, limit: None }
+    }
+}
+
+/// A transfer, in either direction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct TransferView {
+    /// Chosen by the sender.
+    pub id: TransferId,
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The other device.
+    pub device: DeviceId,
+    /// The other device's name.
+    pub device_name: String,
+    /// Where it stands.
+    pub state: TransferState,
+    /// Why it failed, waits or was declined.
+    pub reason: Option<ApiError>,
+    /// Names of the files and folders at the top of the offer, 20 at most. Text, never markup.
+    pub roots: Vec<String>,
+    /// How many files and folders are at the top of the offer.
+    pub root_count: u32,
+    /// How many files (not folders).
+    #[ts(type = "number")]
+    pub files: u64,
+    /// How many of them the receiver has verified and named.
+    #[ts(type = "number")]
+    pub files_done: u64,
+    /// Bytes that the receiver holds.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// Bytes in all.
+    #[ts(type = "number")]
+    pub total: u64,
+    /// Bytes a second, smoothed; 0 when nothing moves.
+    pub rate: f64,
+    /// Seconds that are left at this rate.
+    pub eta: Option<f64>,
+    /// Unix time in seconds when it was offered.
+    #[ts(type = "number")]
+    pub started: u64,
+    /// Seconds from the decision to the last byte, once it is done.
+    pub seconds: Option<f64>,
+    /// The folder that it lands in, for people to read; only for `receive`.
+    pub into: Option<String>,
+    /// Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
+    pub notes: Vec<String>,
+}
+
+/// Result of an application ping.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct PingView {
+    /// Each round trip in milliseconds, in order.
+    pub rtt_ms: Vec<f64>,
+    /// How packets travel.
+    pub path: Option<PathKind>,
+    /// Shortest.
+    pub min: f64,
+    /// Middle.
+    pub median: f64,
+    /// 99 of 100 were not longer.
+    pub p99: f64,
+}
+
+/// Who may see this device on the LAN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum Discoverable {
+    /// Every Yonder device on the LAN sees name and type.
+    #[default]
+    Everyone,
+    /// Nothing is advertised.
+    Nobody,
+}
+
+/// What a person can change. `yonder-cli settings KEY VALUE` sets one by its name here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// This device's name.
+    pub name: String,
+    /// What kind of machine this is.
+    #[serde(rename = "type")]
+    pub device_type: DeviceType,
+    /// Absolute path of the folder that received files land in.
+    pub download_dir: String,
+    /// What happens to offers.
+    pub accept: AcceptRule,
+    /// Who may see this device on the LAN.
+    pub discoverable: Discoverable,
+}

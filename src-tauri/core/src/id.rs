@@ -1,0 +1,83 @@
+//! Names of things: devices and transfers.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Context of the BLAKE3 derivation that turns an endpoint id into a device id.
+const DEVICE_ID_CONTEXT: &str = "yonder 2026-11 device id v1";
+
+/// One installation. A UUIDv8 made from BLAKE3 of its endpoint id, so that nobody can claim another's.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]
+#[ts(type = "string")]
+pub struct DeviceId(Uuid);
+
+impl DeviceId {
+    /// The id of the device whose endpoint has this public key.
+    pub fn of_endpoint(endpoint_id: &[u8; 32]) -> Self {
+        let hash = blake3::derive_key(DEVICE_ID_CONTEXT, endpoint_id);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
+
+    /// The sixteen bytes of the UUID.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+/// One transfer, chosen at random by its sender.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]
+#[ts(type = "string")]
+pub struct TransferId(Uuid);
+
+impl TransferId {
+    /// An id from sixteen random bytes.
+    pub fn from_random(bytes: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
+    }
+
+    /// The sixteen bytes of the UUID.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+macro_rules! text_form {
+    ($name:ident) => {
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+        impl FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Uuid::parse_str(text).map(Self)
+            }
+        }
+    };
+}
+text_form!(DeviceId);
+text_form!(TransferId);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_id_is_a_uuid_v8_bound_to_the_endpoint() {
+        let one = DeviceId::of_endpoint(&[1; 32]);
+        assert_eq!(one.0.get_version_num(), 8);
+        assert_eq!(one, DeviceId::of_endpoint(&[1; 32]));
+        assert_ne!(one, DeviceId::of_endpoint(&[2; 32]));
+        assert_eq!(one, one.to_string().parse().unwrap());
+    }
+}

@@ -1,0 +1,11 @@
+//! Yonder's networking stack: it joins a person's own devices directly, peer to peer, with no account and no cloud.
+//!
+//! Start at [`service::NetworkingService`]. The rooms, and which may know of which, are drawn in
+//! `docs/architecture.md`; every byte on the wire is in `docs/protocol.md`.
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod api;
+pub mod error;
+pub mod event;
+pub mod id;

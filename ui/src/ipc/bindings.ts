@@ -1,0 +1,605 @@
+// Made from src-tauri/core/src/api by `YONDER_BLESS=1 cargo test -p yonder-core bindings`. Do not edit.
+
+export type DeviceId = string;
+
+export type TransferId = string;
+
+export type ApiError = { 
+/**
+ * Stable; the only part that a program may match on.
+ */
+code: string, 
+/**
+ * One sentence in English.
+ */
+message: string, 
+/**
+ * What a person can do about it; may be empty.
+ */
+hint: string, };
+
+export type DeviceType = "desktop" | "laptop" | "server" | "phone";
+
+export type IdentityView = { 
+/**
+ * UUIDv8 made from the endpoint id.
+ */
+device_id: DeviceId, 
+/**
+ * Public key, 64 hex digits.
+ */
+endpoint_id: string, 
+/**
+ * What other people see.
+ */
+name: string, 
+/**
+ * What kind of machine it is.
+ */
+type: DeviceType, 
+/**
+ * UDP port that is bound; 0 while the network is not up yet.
+ */
+port: number, 
+/**
+ * `IP:PORT` under which it can be reached, as far as it knows.
+ */
+addresses: Array<string>, 
+/**
+ * `yonder:` link with id and addresses; it does not pair.
+ */
+ticket: string, 
+/**
+ * Where the root secret is kept.
+ */
+keystore: KeystoreView, };
+
+export type KeystoreView = "keychain" | "file" | "plain";
+
+export type DeviceState = "discovered" | "pairing" | "connecting" | "connected" | "offline";
+
+export type PathKind = "direct" | "relay";
+
+export type TrustLevel = "own" | "other" | "blocked";
+
+export type AcceptRule = "ask" | "paired" | "none";
+
+export type ConflictRule = "keep-both" | "skip" | "replace";
+
+export type DeviceView = { 
+/**
+ * UUIDv8 made from the endpoint id.
+ */
+device_id: DeviceId, 
+/**
+ * Public key, 64 hex digits.
+ */
+endpoint_id: string, 
+/**
+ * Its name. Chosen by its owner: text, never markup.
+ */
+name: string, 
+/**
+ * What kind of machine it says it is.
+ */
+type: DeviceType, 
+/**
+ * How it stands to us.
+ */
+state: DeviceState, 
+/**
+ * Both sides hold a record of the other.
+ */
+paired: boolean, 
+/**
+ * It says on the LAN that a code of its own is open.
+ */
+pairing: boolean, 
+/**
+ * It was sighted on the LAN and has not left since.
+ */
+nearby: boolean, 
+/**
+ * How packets travel, if a session stands.
+ */
+path: PathKind | null, 
+/**
+ * Round trip in milliseconds, if a session stands.
+ */
+rtt_ms: number | null, 
+/**
+ * Where packets go, if a session stands: `IP:PORT` or a relay's URL.
+ */
+address: string | null, 
+/**
+ * What it is to us; meaningful when paired.
+ */
+trust: TrustLevel, 
+/**
+ * Unix time in seconds of the pairing.
+ */
+paired_at: number | null, 
+/**
+ * Unix time in seconds of the last contact.
+ */
+last_seen: number | null, };
+
+export type PairingRole = "host" | "joiner";
+
+export type PairingView = { "step": "idle" } | { "step": "hosting", 
+/**
+ * `brave-lion-sunset`.
+ */
+words: string, 
+/**
+ * `yonder:` link that carries address and a secret of its own; what the QR shows.
+ */
+link: string, 
+/**
+ * The link as a QR code: rows of `#` (dark) and `.` (light), without quiet zone.
+ */
+qr: Array<string>, 
+/**
+ * Seconds until the code burns.
+ */
+expires_in: number, 
+/**
+ * How many wrong codes may still be tried, by anyone.
+ */
+attempts_left: number, } | { "step": "joining", 
+/**
+ * Name of the host that is tried now, once known.
+ */
+host: string | null, } | { "step": "confirm", 
+/**
+ * Which side we are.
+ */
+role: PairingRole, 
+/**
+ * The other device's name.
+ */
+name: string, 
+/**
+ * What kind of machine it says it is.
+ */
+type: DeviceType, 
+/**
+ * Two words that both screens show: `amber-falcon`.
+ */
+check_words: string, 
+/**
+ * What the other device will be allowed, one sentence each.
+ */
+grants: Array<string>, 
+/**
+ * This side has approved and waits for the other.
+ */
+approved: boolean, } | { "step": "paired", 
+/**
+ * The new device.
+ */
+device: DeviceView, } | { "step": "failed", 
+/**
+ * Why.
+ */
+error: ApiError, };
+
+export type Direction = "send" | "receive";
+
+export type TransferState = "offered" | "queued" | "active" | "paused" | "waiting" | "done" | "failed" | "declined" | "cancelled";
+
+export type TransferOptions = { 
+/**
+ * Compress chunks where a sample says that it pays.
+ */
+compress: boolean, 
+/**
+ * Seal file data with keys of its own beneath TLS. Off leaves TLS alone.
+ */
+encrypt: boolean, 
+/**
+ * At most this many bytes a second; none means no limit.
+ */
+limit: number | null, };
+
+export type TransferView = { 
+/**
+ * Chosen by the sender.
+ */
+id: TransferId, 
+/**
+ * Which way it goes.
+ */
+direction: Direction, 
+/**
+ * The other device.
+ */
+device: DeviceId, 
+/**
+ * The other device's name.
+ */
+device_name: string, 
+/**
+ * Where it stands.
+ */
+state: TransferState, 
+/**
+ * Why it failed, waits or was declined.
+ */
+reason: ApiError | null, 
+/**
+ * Names of the files and folders at the top of the offer, 20 at most. Text, never markup.
+ */
+roots: Array<string>, 
+/**
+ * How many files and folders are at the top of the offer.
+ */
+root_count: number, 
+/**
+ * How many files (not folders).
+ */
+files: number, 
+/**
+ * How many of them the receiver has verified and named.
+ */
+files_done: number, 
+/**
+ * Bytes that the receiver holds.
+ */
+bytes: number, 
+/**
+ * Bytes in all.
+ */
+total: number, 
+/**
+ * Bytes a second, smoothed; 0 when nothing moves.
+ */
+rate: number, 
+/**
+ * Seconds that are left at this rate.
+ */
+eta: number | null, 
+/**
+ * Unix time in seconds when it was offered.
+ */
+started: number, 
+/**
+ * Seconds from the decision to the last byte, once it is done.
+ */
+seconds: number | null, 
+/**
+ * The folder that it lands in, for people to read; only for `receive`.
+ */
+into: string | null, 
+/**
+ * Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
+ */
+notes: Array<string>, };
+
+export type PingView = { 
+/**
+ * Each round trip in milliseconds, in order.
+ */
+rtt_ms: Array<number>, 
+/**
+ * How packets travel.
+ */
+path: PathKind | null, 
+/**
+ * Shortest.
+ */
+min: number, 
+/**
+ * Middle.
+ */
+median: number, 
+/**
+ * 99 of 100 were not longer.
+ */
+p99: number, };
+
+export type Discoverable = "everyone" | "nobody";
+
+export type Settings = { 
+/**
+ * This device's name.
+ */
+name: string, 
+/**
+ * What kind of machine this is.
+ */
+type: DeviceType, 
+/**
+ * Absolute path of the folder that received files land in.
+ */
+download_dir: string, 
+/**
+ * What happens to offers.
+ */
+accept: AcceptRule, 
+/**
+ * Who may see this device on the LAN.
+ */
+discoverable: Discoverable, };
+
+export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
+/**
+ * Approve without asking, once the code is proven.
+ */
+approve: boolean, } | { "cmd": "pair_join", 
+/**
+ * Three words, or a `yonder:` link.
+ */
+code: string, 
+/**
+ * A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those nearby that say they are pairing, three at most.
+ */
+device: string | null, 
+/**
+ * Approve without asking, once the code is proven.
+ */
+approve: boolean, } | { "cmd": "pair_answer", 
+/**
+ * The person's word.
+ */
+approve: boolean, } | { "cmd": "pair_cancel" } | { "cmd": "complete_word", 
+/**
+ * What has been typed of one word.
+ */
+prefix: string, } | { "cmd": "unpair", 
+/**
+ * Which.
+ */
+device: string, } | { "cmd": "rename", 
+/**
+ * 1 to 64 characters, no control characters.
+ */
+name: string, } | { "cmd": "settings" } | { "cmd": "set_setting", 
+/**
+ * A field of [`Settings`].
+ */
+key: string, 
+/**
+ * The new value, as text.
+ */
+value: string, } | { "cmd": "send", 
+/**
+ * To whom.
+ */
+device: string, 
+/**
+ * Absolute paths.
+ */
+paths: Array<string>, 
+/**
+ * How.
+ */
+options: TransferOptions, } | { "cmd": "transfers", 
+/**
+ * With those that have ended, too.
+ */
+all: boolean, } | { "cmd": "transfer", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "accept", 
+/**
+ * Which.
+ */
+id: TransferId, 
+/**
+ * Absolute path of an existing folder; none means the download folder. The page may not name one.
+ */
+into: string | null, 
+/**
+ * What to do where a name is taken.
+ */
+conflict: ConflictRule, } | { "cmd": "decline", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "cancel", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "forget", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "ping", 
+/**
+ * Whom.
+ */
+device: string, 
+/**
+ * How many, 1 to 1000.
+ */
+count: number, };
+
+export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "ping", "value": PingView };
+
+export type Snapshot = { 
+/**
+ * Number of the last event that is contained in this.
+ */
+seq: number, 
+/**
+ * This device.
+ */
+identity: IdentityView, 
+/**
+ * Paired and nearby devices.
+ */
+devices: Array<DeviceView>, 
+/**
+ * The pairing.
+ */
+pairing: PairingView, 
+/**
+ * Transfers, newest first, those that ended too.
+ */
+transfers: Array<TransferView>, 
+/**
+ * The settings.
+ */
+settings: Settings, };
+
+export type Event = { "event": "ready" } & IdentityView | { "event": "identity" } & IdentityView | { "event": "device", 
+/**
+ * As it is now.
+ */
+device: DeviceView, } | { "event": "device_gone", 
+/**
+ * Which.
+ */
+device_id: DeviceId, } | { "event": "pairing", 
+/**
+ * As it is now.
+ */
+pairing: PairingView, } | { "event": "paired", 
+/**
+ * Which.
+ */
+device: DeviceView, } | { "event": "offer", 
+/**
+ * What.
+ */
+transfer: TransferView, } | { "event": "transfer", 
+/**
+ * As it is now.
+ */
+transfer: TransferView, } | { "event": "transfer_gone", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "event": "settings", 
+/**
+ * As they are now.
+ */
+settings: Settings, } | { "event": "notice", 
+/**
+ * What.
+ */
+error: ApiError, } | { "event": "stopping" };
+
+export type NumberedEvent = { 
+/**
+ * 1 for the first event of a node's life.
+ */
+seq: number, } & ({ "event": "ready" } & IdentityView | { "event": "identity" } & IdentityView | { "event": "device", 
+/**
+ * As it is now.
+ */
+device: DeviceView, } | { "event": "device_gone", 
+/**
+ * Which.
+ */
+device_id: DeviceId, } | { "event": "pairing", 
+/**
+ * As it is now.
+ */
+pairing: PairingView, } | { "event": "paired", 
+/**
+ * Which.
+ */
+device: DeviceView, } | { "event": "offer", 
+/**
+ * What.
+ */
+transfer: TransferView, } | { "event": "transfer", 
+/**
+ * As it is now.
+ */
+transfer: TransferView, } | { "event": "transfer_gone", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "event": "settings", 
+/**
+ * As they are now.
+ */
+settings: Settings, } | { "event": "notice", 
+/**
+ * What.
+ */
+error: ApiError, } | { "event": "stopping" });
+
+export type Picked = { 
+/**
+ * Opaque; names them in `send_picked`.
+ */
+pick: string, 
+/**
+ * Last parts of the paths, 20 at most. Text, never markup.
+ */
+names: Array<string>, 
+/**
+ * How many in all.
+ */
+count: number, };
+
+export type ShellRequest = { "cmd": "pick", 
+/**
+ * Folders instead of files.
+ */
+folders: boolean, } | { "cmd": "send_picked", 
+/**
+ * To whom.
+ */
+device: string, 
+/**
+ * From `picked` or a drop; good for one use.
+ */
+pick: string, 
+/**
+ * How.
+ */
+options: TransferOptions, } | { "cmd": "accept_into", 
+/**
+ * Which offer.
+ */
+id: TransferId, 
+/**
+ * What to do where a name is taken.
+ */
+conflict: ConflictRule, } | { "cmd": "choose_download_folder" } | { "cmd": "open_folder", 
+/**
+ * Which transfer.
+ */
+id: TransferId, } | { "cmd": "copy", 
+/**
+ * At most 4096 bytes.
+ */
+text: string, } | { "cmd": "page_ready" };
+
+export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView };
+
+export type ShellEvent = { "event": "drag_over", 
+/**
+ * From the left.
+ */
+x: number, 
+/**
+ * From the top.
+ */
+y: number, } | { "event": "drag_leave" } | { "event": "dropped", 
+/**
+ * From the left.
+ */
+x: number, 
+/**
+ * From the top.
+ */
+y: number, 
+/**
+ * What.
+ */
+picked: Picked, } | { "event": "start_failed", 
+/**
+ * Why.
+ */
+error: ApiError, } | { "event": "started" } | { "event": "show", 
+/**
+ * Which.
+ */
+view: string, };
