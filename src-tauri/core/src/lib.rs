@@ -9,3 +9,4 @@ pub mod api;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod keys;

@@ -1,0 +1,63 @@
+//! One row for each derivation. The strings are part of the protocol: `docs/protocol.md` mirrors them, and none is ever
+//! used for two things or changed; a new meaning gets a new string.
+
+macro_rules! contexts {
+    ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)*) => {
+        /// What a derived key is for.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Context { $($(#[doc = $doc])+ $name,)* }
+
+        impl Context {
+            /// Every row.
+            pub const ALL: &'static [Context] = &[$(Context::$name),*];
+
+            /// The context string that goes into BLAKE3.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Context::$name => $text,)* }
+            }
+        }
+    };
+}
+
+contexts! {
+    /// Root secret to the seed of the Ed25519 network identity.
+    NetworkIdentity => "yonder 2026-11 network identity v1",
+    /// Root secret to the key that wraps storage keys.
+    StorageWrap => "yonder 2026-11 storage wrap v1",
+    /// CPace result and transcript to the keys of the confirmation tags.
+    PairingConfirm => "yonder 2026-11 pairing confirm v1",
+    /// CPace result and transcript to the keys that seal the rest of a pairing.
+    PairingSeal => "yonder 2026-11 pairing seal v1",
+    /// CPace result, X25519 result and transcript to the pairing secret.
+    PairingSecret => "yonder 2026-11 pairing secret v1",
+    /// Pairing secret and transcript to the two check words.
+    PairingCheckWords => "yonder 2026-11 pairing check words v1",
+    /// Pairing secret to the key of the notice that a device was unpaired.
+    UnpairNotice => "yonder 2026-11 unpair notice v1",
+    /// Pairing secret, X25519 result, TLS exporter and transcript to the session root.
+    SessionRoot => "yonder 2026-11 session root v1",
+    /// Session root to the keys of the confirmation tags.
+    SessionConfirm => "yonder 2026-11 session confirm v1",
+    /// Session root to the key of one stream in one direction.
+    SessionStream => "yonder 2026-11 session stream v1",
+    /// Session root to the root of one attempt at one transfer in one direction.
+    TransferRoot => "yonder 2026-11 transfer root v1",
+    /// Transfer root to the key of one segment of one file.
+    TransferSegment => "yonder 2026-11 transfer segment v1",
+    /// Segment key to the commitment that stands in the segment's header.
+    TransferCommitment => "yonder 2026-11 transfer commitment v1",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Context;
+
+    #[test]
+    fn no_context_stands_for_two_things() {
+        let mut texts: Vec<_> = Context::ALL.iter().map(|context| context.as_str()).collect();
+        texts.sort_unstable();
+        let all = texts.len();
+        texts.dedup();
+        assert_eq!(texts.len(), all);
+    }
+}
