@@ -1,9 +1,13 @@
-//! Names of things: devices and transfers.
+//! Names of things: devices and transfers, and what a device says about itself.
+
+mod info;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
+
+pub use info::{DeviceInfo, MAX_NAME_CHARS, Sighting, clean_name};
 
 /// Context of the BLAKE3 derivation that turns an endpoint id into a device id.
 const DEVICE_ID_CONTEXT: &str = "yonder 2026-11 device id v1";

@@ -6,7 +6,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod discovery;
 pub mod error;
 pub mod event;
 pub mod id;
+pub mod identity;
 pub mod keys;

@@ -1,0 +1,10 @@
+//! The device registry: what is known of every device, paired or nearby, and the one place that says how each stands.
+//!
+//! This room keeps records and states. It opens no connection and hears no network: discovery and `net` tell it what
+//! they saw, and it tells the world by events. What discovery says is a hint; only a session proves who is there.
+
+mod record;
+mod registry;
+
+pub use record::{PersistedPairedDevice, RecordError};
+pub use registry::{DeviceError, DeviceRegistry, Link};
