@@ -1,0 +1,222 @@
+//! The other end: asks a running node, and hears its events.
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    io::AsyncWriteExt,
+    sync::{broadcast, mpsc, oneshot},
+};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{
+    ControlError,
+    lines::{LineError, Lines},
+    system::{self, Joined, Reader, Writer},
+    wire::{ANSWER_CAP, Heard, Hello, ToNode},
+};
+use crate::api::{ApiError, NumberedEvent, Request, Response};
+
+/// How long a node may take to say hello.
+const HELLO: Duration = Duration::from_secs(5);
+
+/// How many events a slow listener may lag behind before it loses some.
+const BACKLOG: usize = 1024;
+
+/// A connection to the node that runs on a data directory. Cheap to clone; it ends with the last clone.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    hello: Hello,
+    next_id: AtomicU64,
+    lines: mpsc::Sender<Vec<u8>>,
+    shared: Arc<Shared>,
+    _reader: AbortOnDropHandle<()>,
+    _writer: AbortOnDropHandle<()>,
+}
+
+/// Calls that wait, and those who listen. `None` once the connection has ended.
+struct Shared {
+    state: Mutex<Option<State>>,
+}
+
+struct State {
+    calls: HashMap<u64, oneshot::Sender<Result<Response, ApiError>>>,
+    events: broadcast::Sender<NumberedEvent>,
+    subscribed: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, Option<State>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Client {
+    /// Connects to the node that runs on this data directory; `None` if none runs.
+    pub async fn connect(data_dir: &Path) -> Result<Option<Self>, ControlError> {
+        let Some(Joined { reader, writer, same_user }) = system::connect(data_dir).await? else { return Ok(None) };
+        if !same_user {
+            return Err(ControlError::OtherUser);
+        }
+        Self::greet(reader, writer).await.map(Some)
+    }
+
+    async fn greet(reader: Reader, writer: Writer) -> Result<Self, ControlError> {
+        let mut lines = Lines::new(reader, ANSWER_CAP);
+        let hello = match tokio::time::timeout(HELLO, lines.next()).await {
+            Err(_) => return Err(ControlError::NoAnswer),
+            Ok(Ok(None)) => return Err(ControlError::Lost),
+            Ok(Err(error)) => return Err(ControlError::BadAnswer(error.to_string())),
+            Ok(Ok(Some(line))) => match serde_json::from_slice::<Heard>(&line) {
+                Ok(Heard { hello: Some(hello), .. }) => hello,
+                Ok(_) => return Err(ControlError::BadAnswer("it does not begin with a hello".into())),
+                Err(error) => return Err(ControlError::BadAnswer(error.to_string())),
+            },
+        };
+        hello.check()?;
+        let (sender, outgoing) = mpsc::channel(16);
+        let state = State { calls: HashMap::new(), events: broadcast::Sender::new(BACKLOG), subscribed: false };
+        let shared = Arc::new(Shared { state: Mutex::new(Some(state)) });
+        let reading = tokio::spawn(read(lines, shared.clone()));
+        let writing = tokio::spawn(write(writer, outgoing));
+        Ok(Self(Arc::new(Inner {
+            hello,
+            next_id: AtomicU64::new(1),
+            lines: sender,
+            shared,
+            _reader: AbortOnDropHandle::new(reading),
+            _writer: AbortOnDropHandle::new(writing),
+        })))
+    }
+
+    /// What the node said about itself.
+    pub fn hello(&self) -> &Hello {
+        &self.0.hello
+    }
+
+    /// Asks the node, and waits for its answer. Several calls may wait at once.
+    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
+        self.ask(|id| ToNode::Request { id, request: Box::new(request) }).await
+    }
+
+    /// All events from now on. What a later call causes is never missed, unless it is read too late: then the numbers
+    /// have a gap.
+    pub async fn events(&self) -> Result<Events, ApiError> {
+        let (receiver, first) = {
+            let mut state = self.0.shared.state();
+            let state = state.as_mut().ok_or(ControlError::Lost)?;
+            (state.events.subscribe(), !std::mem::replace(&mut state.subscribed, true))
+        };
+        // The second one needs no answer: the node reads what we say in order.
+        if first {
+            self.ask(|id| ToNode::Subscribe { id }).await?;
+        }
+        Ok(Events { receiver })
+    }
+
+    async fn ask(&self, line: impl FnOnce(u64) -> ToNode) -> Result<Response, ApiError> {
+        let id = self.0.next_id.fetch_add(1, Ordering::Relaxed);
+        let line = line(id).line()?;
+        let (sender, answer) = oneshot::channel();
+        self.0.shared.state().as_mut().ok_or(ControlError::Lost)?.calls.insert(id, sender);
+        if self.0.lines.send(line).await.is_err() {
+            // The writer is gone; the reader may still tell why, as the node does at its door.
+            tracing::debug!("the control connection could not be written to");
+        }
+        answer.await.unwrap_or_else(|_| Err(ControlError::Lost.into()))
+    }
+}
+
+/// Events of a node, in order. A gap in their numbers means that some were missed; ask for a snapshot then.
+pub struct Events {
+    receiver: broadcast::Receiver<NumberedEvent>,
+}
+
+impl Events {
+    /// Events that come from a node in this same process.
+    pub fn of(receiver: broadcast::Receiver<NumberedEvent>) -> Self {
+        Self { receiver }
+    }
+
+    /// The next one; `None` once the node, or the connection to it, has ended. May be dropped at any time.
+    pub async fn next(&mut self) -> Option<NumberedEvent> {
+        loop {
+            match self.receiver.recv().await {
+                Ok(event) => return Some(event),
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => return None,
+            }
+        }
+    }
+}
+
+async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
+    while let Some(line) = outgoing.recv().await {
+        if let Err(error) = writer.write_all(&line).await {
+            tracing::debug!(%error, "the control connection could not be written to");
+            return;
+        }
+    }
+}
+
+async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
+    // Why all that wait get no answer.
+    let end: ApiError = loop {
+        let line = match lines.next().await {
+            Ok(Some(line)) => line,
+            Ok(None) => break ControlError::Lost.into(),
+            Err(error @ LineError::TooLong(_)) => break ControlError::BadAnswer(error.to_string()).into(),
+            Err(LineError::Io(error)) => {
+                tracing::debug!(%error, "the control connection failed");
+                break ControlError::Lost.into();
+            }
+        };
+        let heard: Heard = match serde_json::from_slice(&line) {
+            Ok(heard) => heard,
+            Err(error) => break ControlError::BadAnswer(error.to_string()).into(),
+        };
+        match heard {
+            Heard { event: Some(event), .. } => match serde_json::from_value(event) {
+                Ok(event) => {
+                    if let Some(state) = shared.state().as_ref() {
+                        // An error only says that nobody listens.
+                        let _ = state.events.send(event);
+                    }
+                }
+                // A newer node may tell more than we know; the gap in the numbers shows it.
+                Err(error) => tracing::warn!(%error, "an event is of a kind that is not known"),
+            },
+            Heard { id: Some(id), ok, error, .. } => {
+                let answer = match (ok, error) {
+                    (Some(ok), None) => {
+                        serde_json::from_value(ok).map_err(|error| ControlError::BadAnswer(error.to_string()).into())
+                    }
+                    (_, Some(error)) => Err(error),
+                    (None, None) => Err(ControlError::BadAnswer("neither `ok` nor `error`".into()).into()),
+                };
+                let waiting = shared.state().as_mut().and_then(|state| state.calls.remove(&id));
+                if let Some(waiting) = waiting {
+                    // An error only says that the one who asked does not wait any more.
+                    let _ = waiting.send(answer);
+                }
+            }
+            // At the door, or because a line was too long; the node closes after it.
+            Heard { id: None, error: Some(error), .. } => break error,
+            _ => tracing::debug!("a line of the node says nothing"),
+        }
+    };
+    if let Some(state) = shared.state().take() {
+        for waiting in state.calls.into_values() {
+            let _ = waiting.send(Err(end.clone()));
+        }
+    }
+}

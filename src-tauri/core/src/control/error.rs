@@ -1,0 +1,115 @@
+//! What can go wrong at the control socket.
+
+use std::{io, path::PathBuf};
+
+use crate::{
+    api::ApiError,
+    error::{NetworkError, RoomError},
+};
+
+/// What the control socket can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// Another node answers on this data directory.
+    #[error("Yonder already runs on {0}")]
+    AlreadyRunning(PathBuf),
+    /// The socket, or the folder that it lies in, cannot be used.
+    #[error("the control socket {path} cannot be used: {source}")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Something that is not a socket lies where the socket belongs.
+    #[error("{0} is not a socket of Yonder")]
+    InTheWay(PathBuf),
+    /// The folder for the socket could be entered or changed by others.
+    #[error("{0} is not a folder that only you can use")]
+    NotPrivate(PathBuf),
+    /// The process at the other end belongs to another user.
+    #[error("the Yonder that runs on this data directory belongs to another user")]
+    OtherUser,
+    /// The running node speaks another version of the control protocol.
+    #[error("the Yonder that runs here is version {app} (control protocol {theirs}), this one speaks protocol {ours}")]
+    Version {
+        /// Version of the running app.
+        app: String,
+        /// Its control protocol.
+        theirs: u32,
+        /// Ours.
+        ours: u32,
+    },
+    /// The socket is open, and nothing comes out of it.
+    #[error("the Yonder that runs on this data directory does not answer")]
+    NoAnswer,
+    /// The node said no at the door.
+    #[error("{0}")]
+    TurnedAway(String),
+    /// The connection to the node ended before the answer came.
+    #[error("the connection to the running Yonder was lost")]
+    Lost,
+    /// A request is longer than a line may be.
+    #[error("the request is too large: {bytes} bytes, {limit} are allowed")]
+    TooLarge {
+        /// How long it is.
+        bytes: usize,
+        /// How long it may be.
+        limit: usize,
+    },
+    /// A line is not a request.
+    #[error("not a request that this version of Yonder knows: {0}")]
+    BadRequest(String),
+    /// A request cannot be put into JSON: a path is not Unicode.
+    #[error("the request cannot be passed on: {0}")]
+    NotText(String),
+    /// What the node answered makes no sense.
+    #[error("the running Yonder gave an answer that this version does not know: {0}")]
+    BadAnswer(String),
+}
+
+impl RoomError for ControlError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning(_) => "already_running",
+            Self::Socket { .. } => "control_socket",
+            Self::InTheWay(_) => "control_in_the_way",
+            Self::NotPrivate(_) => "control_not_private",
+            Self::OtherUser => "control_other_user",
+            Self::Version { .. } => "control_version",
+            Self::NoAnswer => "control_no_answer",
+            Self::TurnedAway(_) => "control_busy",
+            Self::Lost => "control_lost",
+            Self::TooLarge { .. } => "control_too_large",
+            Self::BadRequest(_) => "control_bad_request",
+            Self::NotText(_) => "control_not_text",
+            Self::BadAnswer(_) => "control_bad_answer",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::AlreadyRunning(_) => "Use the one that runs, or end it, or give another --data-dir.".into(),
+            Self::Socket { .. } => "Check that you own the data directory and may write to it.".into(),
+            Self::InTheWay(path) => format!("Move {} away, then try again.", path.display()),
+            Self::NotPrivate(path) => format!("Remove {}, or give it to yourself with mode 0700.", path.display()),
+            Self::OtherUser => "Give a --data-dir of your own, or become that user.".into(),
+            Self::Version { .. } | Self::BadRequest(_) | Self::BadAnswer(_) => {
+                "Use the same version of Yonder: end the running one and start it anew.".into()
+            }
+            Self::NoAnswer => "It may be stopped or overloaded. End it and start it anew.".into(),
+            Self::TurnedAway(_) => "Wait until other commands have ended, then try again.".into(),
+            Self::Lost => "See whether Yonder still runs, then try again.".into(),
+            Self::TooLarge { .. } => "Name fewer files; a folder that holds them all is one name.".into(),
+            Self::NotText(_) => "Rename the file, or send the folder that it lies in.".into(),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        NetworkError::from(error).into()
+    }
+}

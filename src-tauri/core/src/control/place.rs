@@ -1,0 +1,103 @@
+//! Where things lie: the data directory, and the control socket's address.
+
+use std::{
+    env,
+    ffi::OsString,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::ControlError;
+
+/// File in the data directory that says where the socket is, when it is not in the data directory itself.
+pub(super) const POINTER: &str = "control.path";
+
+/// The data directory of somebody who names none: `YONDER_DATA_DIR`, or `yonder` where the system keeps the data of
+/// programs. `None` if the system does not say.
+pub fn default_data_dir() -> Option<PathBuf> {
+    data_dir_from(|name| env::var_os(name).filter(|value| !value.is_empty()))
+}
+
+fn data_dir_from(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    if let Some(chosen) = var("YONDER_DATA_DIR") {
+        return Some(chosen.into());
+    }
+    let base = if cfg!(windows) {
+        PathBuf::from(var("LOCALAPPDATA")?)
+    } else if cfg!(target_os = "macos") {
+        PathBuf::from(var("HOME")?).join("Library/Application Support")
+    } else {
+        // The XDG specification has a relative path there ignored.
+        match var("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
+            Some(path) => path,
+            None => PathBuf::from(var("HOME")?).join(".local/share"),
+        }
+    };
+    Some(base.join("yonder"))
+}
+
+/// The one path that node and client agree on, however either was told of the data directory. `None` if there is none.
+pub(super) fn canonical(data_dir: &Path) -> Result<Option<PathBuf>, ControlError> {
+    match fs::canonicalize(data_dir) {
+        Ok(path) => Ok(Some(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(ControlError::Socket { path: data_dir.into(), source }),
+    }
+}
+
+/// What the node that runs, or ran last, left as its address. Only a person's own data directory is believed, and who
+/// answers there is checked again.
+pub(super) fn read_pointer(data_dir: &Path) -> Option<String> {
+    let path = data_dir.join(POINTER);
+    // An address is short; a longer file is not ours.
+    if fs::symlink_metadata(&path).ok()?.len() > 4096 {
+        return None;
+    }
+    fs::read_to_string(path).ok().map(|text| text.trim_end_matches('\n').to_owned()).filter(|text| !text.is_empty())
+}
+
+/// Leaves an address, whole or not at all.
+pub(super) fn write_pointer(data_dir: &Path, address: &str) -> io::Result<()> {
+    let target = data_dir.join(POINTER);
+    let fresh = data_dir.join("control.path.tmp");
+    fs::write(&fresh, format!("{address}\n"))?;
+    fs::rename(fresh, target)
+}
+
+/// Takes the address away, if it is still this one.
+pub(super) fn remove_pointer(data_dir: &Path, address: &str) {
+    if read_pointer(data_dir).as_deref() == Some(address) {
+        let _ = fs::remove_file(data_dir.join(POINTER));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn data_dir_follows_the_environment() {
+        let with = |pairs: &'static [(&str, &str)]| {
+            data_dir_from(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into()))
+        };
+        assert_eq!(with(&[("HOME", "/h")]), Some("/h/.local/share/yonder".into()));
+        assert_eq!(with(&[("HOME", "/h"), ("XDG_DATA_HOME", "/x")]), Some("/x/yonder".into()));
+        assert_eq!(with(&[("HOME", "/h"), ("XDG_DATA_HOME", "x")]), Some("/h/.local/share/yonder".into()));
+        assert_eq!(with(&[("HOME", "/h"), ("YONDER_DATA_DIR", "/y")]), Some("/y".into()));
+        assert_eq!(with(&[]), None);
+    }
+
+    #[test]
+    fn pointer_is_removed_by_the_one_who_left_it() {
+        let dir = tempfile::tempdir().unwrap();
+        write_pointer(dir.path(), "one").unwrap();
+        assert_eq!(read_pointer(dir.path()).as_deref(), Some("one"));
+        remove_pointer(dir.path(), "another");
+        assert_eq!(read_pointer(dir.path()).as_deref(), Some("one"));
+        remove_pointer(dir.path(), "one");
+        assert_eq!(read_pointer(dir.path()), None);
+        fs::write(dir.path().join(POINTER), "x".repeat(5000)).unwrap();
+        assert_eq!(read_pointer(dir.path()), None);
+    }
+}
