@@ -24,11 +24,15 @@ contexts! {
     NetworkIdentity => "yonder 2026-11 network identity v1",
     /// Root secret to the key that wraps storage keys.
     StorageWrap => "yonder 2026-11 storage wrap v1",
-    /// CPace result and transcript to the keys of the confirmation tags.
+    /// The running hash over all that both sides of a pairing have said.
+    PairingTranscript => "yonder 2026-11 pairing transcript v1",
+    /// CPace result and transcript to the PAKE key, from which the next three come.
+    PairingPake => "yonder 2026-11 pairing pake v1",
+    /// PAKE key to the keys of the confirmation tags.
     PairingConfirm => "yonder 2026-11 pairing confirm v1",
-    /// CPace result and transcript to the keys that seal the rest of a pairing.
+    /// PAKE key and transcript to the keys that seal the rest of a pairing.
     PairingSeal => "yonder 2026-11 pairing seal v1",
-    /// CPace result, X25519 result and transcript to the pairing secret.
+    /// PAKE key, X25519 result and transcript to the pairing secret.
     PairingSecret => "yonder 2026-11 pairing secret v1",
     /// Pairing secret and transcript to the two check words.
     PairingCheckWords => "yonder 2026-11 pairing check words v1",
