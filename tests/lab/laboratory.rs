@@ -1,0 +1,111 @@
+//! The laboratory does what it says, and leaves nothing behind.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use yonder_tests::lab::{Host, Lab};
+
+#[track_caller]
+fn run(command: &mut Command) -> String {
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{command:?}\n{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+fn reaches(from: &Host, to: &Host) -> bool {
+    let mut ping = from.command("ping");
+    ping.args(["-c", "1", "-W", "2", &to.address().to_string()]);
+    let output = ping.stdin(Stdio::null()).output().unwrap();
+    assert_ne!(output.status.code(), Some(127), "ping is missing: {}", String::from_utf8_lossy(&output.stderr));
+    output.status.success()
+}
+
+#[test]
+fn hosts_of_a_lan_reach_each_other_and_nobody_else() {
+    let lab = Lab::lan(3);
+    let [one, two, three] = lab.hosts() else { panic!("three hosts") };
+    assert!(reaches(one, two) && reaches(two, three) && reaches(three, one));
+    let other = Lab::lan(1);
+    let links = run(one.command("ip").args(["-brief", "link"]));
+    assert_eq!(links.lines().count(), 2, "lo and eth0 alone: {links}");
+    assert!(!reaches(&other.hosts()[0], two), "two labs met");
+}
+
+const LISTEN: &str = "
+import socket, struct
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('', 5353))
+s.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, struct.pack('4sl', socket.inet_aton('224.0.0.251'), socket.INADDR_ANY))
+s.settimeout(20)
+print('listening', flush=True)
+print(s.recv(100).decode(), flush=True)
+";
+const TELL: &str = "
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.sendto(b'hello all', ('224.0.0.251', 5353))
+";
+
+#[test]
+fn multicast_passes() {
+    let lab = Lab::lan(2);
+    let mut listener = lab.hosts()[1]
+        .command("python3")
+        .args(["-c", LISTEN])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(listener.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "listening");
+    run(lab.hosts()[0].command("python3").args(["-c", TELL]));
+    assert_eq!(lines.next().unwrap().unwrap(), "hello all");
+    assert!(listener.wait().unwrap().success());
+}
+
+#[test]
+fn a_disk_can_be_small_and_a_folder_read_only() {
+    let lab = Lab::lan(1);
+    let place = tempfile::tempdir().unwrap();
+    let (small, fixed) = (place.path().join("small"), place.path().join("fixed"));
+    fs::create_dir(&small).unwrap();
+    fs::create_dir(&fixed).unwrap();
+    lab.small_disk(&small, 1);
+    lab.read_only(&fixed);
+    let host = &lab.hosts()[0];
+    let write = |path: PathBuf, bytes: &str| {
+        let script = format!("head -c {bytes} /dev/zero > '{}'", path.display());
+        host.command("sh").args(["-c", &script]).stderr(Stdio::null()).status().unwrap().success()
+    };
+    assert!(write(small.join("fits"), "500000"));
+    assert!(lab.seen_inside(&small.join("fits")).exists() && !small.join("fits").exists());
+    assert!(!write(small.join("does not"), "5000000"));
+    assert!(!write(fixed.join("any"), "1"));
+}
+
+#[test]
+fn nothing_is_left_when_a_lab_ends() {
+    let named = |folder: &str| fs::read_dir(folder).map_or(0, |entries| entries.count());
+    let before = (named("/run/netns"), named("/sys/class/net"));
+    let lab = Lab::lan(2);
+    assert_eq!(before, (named("/run/netns"), named("/sys/class/net")), "the lab shows outside");
+    let keeper = lab.keeper();
+    let mut stray = lab.hosts()[0].command("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+    // Until it has gone through `nsenter`, it is not inside yet.
+    let name = PathBuf::from(format!("/proc/{}/comm", stray.id()));
+    let end = Instant::now() + Duration::from_secs(20);
+    while fs::read_to_string(&name).unwrap().trim() != "sleep" {
+        assert!(Instant::now() < end, "the program did not start");
+        std::thread::yield_now();
+    }
+    drop(lab);
+    assert!(!stray.wait().unwrap().success(), "a program outlived its lab");
+    assert!(!Path::new(&format!("/proc/{keeper}")).exists(), "the keeper outlived its lab");
+    assert_eq!(before, (named("/run/netns"), named("/sys/class/net")));
+}

@@ -1,0 +1,5 @@
+//! Networks made of namespaces: first that the laboratory itself is one, then whole devices in it.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
+
+mod laboratory;
+mod lan;

@@ -1,0 +1,121 @@
+//! The laboratory: networks of several hosts on one machine, each host a network namespace.
+//!
+//! A [`Lab`] lives in a mount and a network namespace of its own, so that nothing in it has a name outside, two labs
+//! never meet, and when its keeper process ends the kernel takes everything away, even after a `kill -9` of the test.
+//! As root it needs nothing else; anybody else needs user namespaces.
+//!
+//! Networks are put together from three parts: a switch, a host, and the cable between them. [`Lab::lan`] is the first;
+//! slow links, routers that translate addresses, cut cables and roaming are more parts of the same kind.
+
+mod keeper;
+
+use std::{
+    ffi::OsStr,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::Arc,
+};
+
+use keeper::Keeper;
+
+/// A network on this machine. Hosts keep it alive; when the last is dropped, it is gone with all that runs in it.
+pub struct Lab {
+    keeper: Arc<Keeper>,
+    hosts: Vec<Host>,
+}
+
+/// One machine of a lab.
+#[derive(Clone)]
+pub struct Host {
+    keeper: Arc<Keeper>,
+    name: String,
+    address: Ipv4Addr,
+}
+
+impl Lab {
+    /// An empty one: no host yet. Folders can be mounted in it.
+    pub fn empty() -> Self {
+        Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new() }
+    }
+
+    /// Hosts `h1` to `hN` on one LAN, 10.77.0.0/24, with multicast.
+    pub fn lan(hosts: u8) -> Self {
+        let mut lab = Self::empty();
+        lab.switch("lan");
+        for number in 1..=hosts {
+            lab.host_on("lan", &format!("h{number}"), Ipv4Addr::new(10, 77, 0, number));
+        }
+        lab
+    }
+
+    /// The hosts, in the order in which they were made.
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// A switch that forwards everything to everybody.
+    fn switch(&self, name: &str) {
+        self.keeper.ip(&["netns", "add", name]);
+        // Without snooping, multicast goes to every port, as on the cheap switch of a home.
+        self.keeper.ip(&["-n", name, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
+        self.keeper.ip(&["-n", name, "link", "set", "br0", "up"]);
+    }
+
+    /// A host with a cable to a switch, and this address in a /24.
+    fn host_on(&mut self, switch: &str, name: &str, address: Ipv4Addr) {
+        let port = format!("to-{name}");
+        self.keeper.ip(&["netns", "add", name]);
+        self.keeper.ip(&["-n", name, "link", "set", "lo", "up"]);
+        self.keeper.ip(&["-n", switch, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name]);
+        self.keeper.ip(&["-n", switch, "link", "set", &port, "master", "br0", "up"]);
+        self.keeper.ip(&["-n", name, "addr", "add", &format!("{address}/24"), "brd", "+", "dev", "eth0"]);
+        self.keeper.ip(&["-n", name, "link", "set", "eth0", "up"]);
+        // Multicast goes where the default route does.
+        self.keeper.ip(&["-n", name, "route", "add", "default", "dev", "eth0"]);
+        self.hosts.push(Host { keeper: self.keeper.clone(), name: name.into(), address });
+    }
+
+    /// A disk of so many MiB on this folder, for those who run in the lab.
+    pub fn small_disk(&self, folder: &Path, mebibytes: u32) {
+        let size = format!("size={mebibytes}m");
+        self.keeper.run(
+            "mount",
+            &["-t".as_ref(), "tmpfs".as_ref(), "-o".as_ref(), size.as_ref(), "lab".as_ref(), folder.as_ref()],
+        );
+    }
+
+    /// Makes this folder one that cannot be written to, not even by root, for those who run in the lab.
+    pub fn read_only(&self, folder: &Path) {
+        let folder = folder.as_os_str();
+        self.keeper.run("mount", &["--bind".as_ref(), folder, folder]);
+        self.keeper.run("mount", &["-o".as_ref(), "remount,bind,ro".as_ref(), folder]);
+    }
+
+    /// A folder as those in the lab see it, for reading from outside.
+    pub fn seen_inside(&self, path: &Path) -> PathBuf {
+        self.keeper.root().join(path.strip_prefix("/").expect("an absolute path"))
+    }
+
+    /// Process id of the keeper: while it lives, so does the lab.
+    pub fn keeper(&self) -> u32 {
+        self.keeper.pid()
+    }
+}
+
+impl Host {
+    /// Its name: `h1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// A program that will run on this host. Its process id is the program's own.
+    pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
+        self.keeper.command(Some(&self.name), program.as_ref())
+    }
+}

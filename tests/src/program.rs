@@ -1,0 +1,240 @@
+//! A program that is started, read line by line, waited for with a deadline, and gone when the test is.
+
+use std::{
+    collections::VecDeque,
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+/// How long anything may take that should take no time at all. Generous: it only bounds a test that has failed.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How much of a program's standard error is kept for the report.
+const STDERR_KEPT: usize = 64 * 1024;
+
+/// The command line's program: `YONDER_CLI`, or the one that was built beside this test.
+pub fn cli() -> PathBuf {
+    if let Some(path) = std::env::var_os("YONDER_CLI") {
+        return path.into();
+    }
+    let me = std::env::current_exe().expect("the path of this test");
+    let folder = me.ancestors().nth(2).expect("target/debug/deps/NAME");
+    let path = folder.join("yonder-cli");
+    assert!(path.is_file(), "{} is not there: `cargo build --workspace --bins` first", path.display());
+    path
+}
+
+/// How a program ended, and what it said.
+#[derive(Debug)]
+pub struct Finished {
+    /// Its exit status; none if a signal ended it.
+    pub status: Option<i32>,
+    /// Each line of its standard output, as JSON. A line that is not JSON is a string.
+    pub lines: Vec<Value>,
+    /// Its standard error.
+    pub stderr: String,
+    /// From the start to the end.
+    pub took: Duration,
+}
+
+impl Finished {
+    /// The first line with this `event`.
+    pub fn event(&self, name: &str) -> Option<&Value> {
+        self.lines.iter().find(|line| line["event"] == name)
+    }
+
+    /// Asserts the exit status, and shows everything if it is another.
+    #[track_caller]
+    pub fn expect_status(self, status: i32) -> Self {
+        assert_eq!(self.status, Some(status), "exit status\n{self:#?}");
+        self
+    }
+
+    /// Asserts that an error was told as the command line promises: a status, the code and a hint on standard error.
+    #[track_caller]
+    pub fn expect_error(self, status: i32, codes: &[&str]) -> Self {
+        let this = self.expect_status(status);
+        assert!(codes.iter().any(|code| this.stderr.contains(code)), "no code of {codes:?} is told\n{this:#?}");
+        assert!(this.stderr.to_lowercase().contains("hint"), "no hint is told\n{this:#?}");
+        assert!(!this.stderr.contains("panicked"), "it panicked\n{this:#?}");
+        this
+    }
+}
+
+/// A program that runs.
+pub struct Running {
+    what: String,
+    child: Child,
+    started: Instant,
+    incoming: Receiver<Value>,
+    waiting: VecDeque<Value>,
+    seen: Vec<Value>,
+    stderr: Arc<Mutex<String>>,
+    readers: Vec<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts it. `what` names it in reports.
+    pub fn start(mut command: Command, what: &str) -> Self {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {what}: {error}\n{command:?}"));
+        let stdout = child.stdout.take().expect("a pipe was asked for");
+        let mut stderr_pipe = child.stderr.take().expect("a pipe was asked for");
+        let (tell, incoming) = channel();
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let kept = stderr.clone();
+        let readers = vec![
+            thread::spawn(move || {
+                for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+                    let text = String::from_utf8_lossy(&line).into_owned();
+                    let value = serde_json::from_str(&text).unwrap_or(Value::String(text));
+                    if tell.send(value).is_err() {
+                        break;
+                    }
+                }
+            }),
+            thread::spawn(move || {
+                let mut buffer = [0; 4096];
+                while let Ok(count @ 1..) = stderr_pipe.read(&mut buffer) {
+                    let mut kept = kept.lock().unwrap();
+                    kept.push_str(&String::from_utf8_lossy(&buffer[..count]));
+                    while kept.len() > STDERR_KEPT {
+                        // From the front, a line at a time: the end is what explains a failure.
+                        let cut = kept.find('\n').map_or(kept.len(), |at| at + 1);
+                        kept.drain(..cut);
+                    }
+                }
+            }),
+        ];
+        Self {
+            what: what.into(),
+            child,
+            started: Instant::now(),
+            incoming,
+            waiting: VecDeque::new(),
+            seen: Vec::new(),
+            stderr,
+            readers,
+        }
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Every line so far that was looked at.
+    pub fn seen(&self) -> &[Value] {
+        &self.seen
+    }
+
+    /// What it has written to standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().unwrap().clone()
+    }
+
+    /// The next line that fits; those before it are taken too. Panics with all that was said if none comes in time.
+    #[track_caller]
+    pub fn expect(&mut self, what: &str, within: Duration, mut fits: impl FnMut(&Value) -> bool) -> Value {
+        match self.find(within, &mut fits) {
+            Some(value) => value,
+            None => panic!("no {what} within {within:?} from {}", self.report()),
+        }
+    }
+
+    /// The next line with this `event`.
+    #[track_caller]
+    pub fn expect_event(&mut self, name: &str) -> Value {
+        self.expect(name, PATIENCE, |line| line["event"] == name)
+    }
+
+    /// The next line that fits, or none if the time is up or the program has ended.
+    pub fn find(&mut self, within: Duration, mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
+        let end = Instant::now() + within;
+        loop {
+            let value = match self.waiting.pop_front() {
+                Some(value) => value,
+                None => match self.incoming.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                    Ok(value) => value,
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
+                },
+            };
+            self.seen.push(value.clone());
+            if fits(&value) {
+                return Some(value);
+            }
+        }
+    }
+
+    /// Waits for its end. Panics if it does not come in time.
+    #[track_caller]
+    pub fn finish(mut self, within: Duration) -> Finished {
+        let end = Instant::now() + within;
+        let status: ExitStatus = loop {
+            match self.child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if Instant::now() < end => thread::sleep(Duration::from_millis(5)),
+                Ok(None) => {
+                    let _ = self.child.kill();
+                    self.drain();
+                    panic!("no end within {within:?} of {}", self.report());
+                }
+                Err(error) => panic!("cannot wait for {}: {error}", self.what),
+            }
+        };
+        let took = self.started.elapsed();
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        self.drain();
+        Finished { status: status.code(), lines: std::mem::take(&mut self.seen), stderr: self.stderr(), took }
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a process of ours");
+    }
+
+    /// Ends it as a power cut does: no line of its own runs any more.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a process of ours");
+        self.child.wait().expect("a process of ours");
+    }
+
+    fn drain(&mut self) {
+        while let Some(value) = self.waiting.pop_front() {
+            self.seen.push(value);
+        }
+        while let Ok(value) = self.incoming.try_recv() {
+            self.seen.push(value);
+        }
+    }
+
+    fn report(&mut self) -> String {
+        self.drain();
+        let lines: Vec<String> = self.seen.iter().map(|line| format!("  {line}")).collect();
+        let from = lines.len().saturating_sub(60);
+        format!("{}\nits last lines:\n{}\nits errors:\n{}", self.what, lines[from..].join("\n"), self.stderr())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // nextest and cargo show this only where the test fails.
+            eprintln!("--- {}", self.report());
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
