@@ -6,9 +6,15 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod control;
+pub mod device;
 pub mod discovery;
 pub mod error;
 pub mod event;
 pub mod id;
 pub mod identity;
 pub mod keys;
+pub mod pairing;
+pub mod messaging;
+pub mod net;
+pub mod storage;

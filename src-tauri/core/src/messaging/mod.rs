@@ -1,0 +1,13 @@
+//! Messages between paired devices (`message/1.0`).
+//!
+//! Each message is JSON in one sealed frame on a one-way stream of its own. Every stream of a session has a key of its
+//! own, so the stream's index is the counter, and QUIC hands each index over once: nothing can be replayed. A body has
+//! at most 64 KiB; a peer may send 20 messages a second and 100 in a burst, and is slowed down beyond that.
+
+mod bucket;
+mod message;
+mod service;
+
+pub use bucket::TokenBucket;
+pub use message::{MAX_MESSAGE, NetworkMessage};
+pub use service::{Heard, Messages};

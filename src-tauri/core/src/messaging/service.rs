@@ -1,0 +1,174 @@
+//! Sends messages and takes them in.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use n0_future::boxed::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{MAX_MESSAGE, NetworkMessage, TokenBucket};
+use crate::{
+    api::DeviceType,
+    error::NetworkError,
+    id::DeviceId,
+    net::{ALPN_MESSAGE, NetworkProtocol, Session},
+};
+
+/// Messages a second that a peer may send, and in a burst. Ours to a peer stay below by themselves.
+const PER_SECOND: f64 = 20.0;
+const BURST: f64 = 100.0;
+/// A message that was begun has to be whole by then.
+const WHOLE: Duration = Duration::from_secs(10);
+const PONG: Duration = Duration::from_secs(10);
+
+/// Something that another room has to act upon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// The device told its present name and type.
+    Hello(DeviceId, String, DeviceType),
+    /// The device has forgotten us.
+    Unpaired(DeviceId),
+}
+
+/// The messages of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Messages(Arc<Inner>);
+
+struct Inner {
+    pings: Mutex<HashMap<u64, (DeviceId, oneshot::Sender<Instant>)>>,
+    next_ping: AtomicU64,
+    heard: mpsc::Sender<Heard>,
+    own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
+}
+
+impl Messages {
+    /// `heard` gets what others have to act upon; `own` gives this device's hello.
+    pub fn new(heard: mpsc::Sender<Heard>, own: impl Fn() -> NetworkMessage + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { pings: Mutex::default(), next_ping: AtomicU64::new(1), heard, own: Box::new(own) }))
+    }
+
+    /// The protocol to register.
+    pub fn protocol(&self) -> Arc<dyn NetworkProtocol> {
+        Arc::new(self.clone())
+    }
+
+    /// Sends one message over a session; done when the peer's endpoint has it.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn send(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
+        let mut stream = session.open_sealed_uni().await?;
+        stream.send(&message.encode()).await?;
+        stream.finish();
+        stream.delivered().await;
+        Ok(())
+    }
+
+    /// One application round trip.
+    ///
+    /// # Errors
+    /// When the connection is gone or no answer comes within ten seconds.
+    pub async fn ping(&self, session: &Session) -> Result<Duration, NetworkError> {
+        let id = self.0.next_ping.fetch_add(1, Ordering::Relaxed);
+        let (told, answered) = oneshot::channel();
+        self.pings().insert(id, (session.device_id(), told));
+        let start = Instant::now();
+        let work = async {
+            let mut stream = session.open_sealed_uni().await?;
+            stream.send(&NetworkMessage::Ping { id }.encode()).await?;
+            stream.finish();
+            answered.await.map_err(|_| NetworkError::ShuttingDown)
+        };
+        let result = tokio::time::timeout(PONG, work).await;
+        self.pings().remove(&id);
+        match result {
+            Ok(Ok(end)) => Ok(end.duration_since(start)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(NetworkError::ConnectionTimeout { device: "the device".into(), seconds: PONG.as_secs() }),
+        }
+    }
+
+    fn pings(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (DeviceId, oneshot::Sender<Instant>)>> {
+        self.0.pings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn serve(self, session: Session) -> Result<(), NetworkError> {
+        self.send_quietly(&session, &(self.0.own)()).await;
+        let started = Instant::now();
+        let mut bucket = TokenBucket::new(PER_SECOND, BURST);
+        loop {
+            let mut stream = match session.accept_sealed_uni().await {
+                Ok(stream) => stream,
+                Err(NetworkError::ConnectionLost(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            let read = tokio::time::timeout(WHOLE, stream.recv(MAX_MESSAGE)).await;
+            let Ok(frame) = read else {
+                return Err(NetworkError::ProtocolViolation("a message was begun and not finished".into()));
+            };
+            let Some(frame) = frame? else { continue };
+            let arrived = Instant::now();
+            let message = NetworkMessage::decode(&frame)
+                .map_err(|error| NetworkError::ProtocolViolation(format!("not a message: {error}")))?;
+            let asked_for = self.take(&session, message, arrived).await;
+            if !asked_for {
+                // Streams that wait to be accepted hold the peer back: QUIC lets it open no more than we have read.
+                tokio::time::sleep(bucket.take(started.elapsed())).await;
+            }
+        }
+    }
+
+    /// Acts upon a message. True for the answer to a question of ours, which costs the peer nothing.
+    async fn take(&self, session: &Session, message: NetworkMessage, arrived: Instant) -> bool {
+        let device = session.device_id();
+        let heard = match message {
+            NetworkMessage::Hello { name, device_type } => Heard::Hello(device, name, device_type),
+            NetworkMessage::Unpair => Heard::Unpaired(device),
+            NetworkMessage::Ping { id } => {
+                self.send_quietly(session, &NetworkMessage::Pong { id }).await;
+                return false;
+            }
+            NetworkMessage::Pong { id } => {
+                let mut pings = self.pings();
+                // Only the device that was asked may answer.
+                if pings.get(&id).is_some_and(|(asked, _)| *asked == device)
+                    && let Some((_, waiting)) = pings.remove(&id)
+                {
+                    return waiting.send(arrived).is_ok();
+                }
+                return false;
+            }
+        };
+        let _ = self.0.heard.send(heard).await;
+        false
+    }
+
+    /// For messages of which nobody waits to hear whether they arrived. Does not wait for the peer's acknowledgement.
+    async fn send_quietly(&self, session: &Session, message: &NetworkMessage) {
+        let sent = async {
+            let mut stream = session.open_sealed_uni().await?;
+            stream.send(&message.encode()).await?;
+            stream.finish();
+            Ok::<_, NetworkError>(())
+        };
+        if let Err(error) = sent.await {
+            tracing::debug!(%error, "a message was not sent");
+        }
+    }
+}
+
+impl NetworkProtocol for Messages {
+    fn alpn(&self) -> &'static [u8] {
+        ALPN_MESSAGE
+    }
+
+    fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>> {
+        Box::pin(self.as_ref().clone().serve(session))
+    }
+}

@@ -1,0 +1,53 @@
+//! The one place where a peer that is not paired is refused: after TLS has proven its endpoint id, before any handler.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks, Side};
+
+use super::{ALPN_PAIRING, CloseCode};
+use crate::device::DeviceRegistry;
+
+/// Decides who may come in at all.
+#[derive(Clone)]
+pub(super) struct Gate {
+    devices: DeviceRegistry,
+    code_open: Arc<AtomicBool>,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Gate")
+    }
+}
+
+impl Gate {
+    pub fn new(devices: DeviceRegistry, code_open: Arc<AtomicBool>) -> Self {
+        Self { devices, code_open }
+    }
+
+    /// Why this peer may not speak this protocol; none if it may.
+    pub fn refusal(&self, endpoint_id: &[u8; 32], alpn: &[u8]) -> Option<CloseCode> {
+        if alpn == ALPN_PAIRING {
+            return (!self.code_open.load(Ordering::Acquire)).then_some(CloseCode::NotPairing);
+        }
+        (!self.devices.is_admitted(endpoint_id)).then_some(CloseCode::NotPaired)
+    }
+}
+
+impl EndpointHooks for Gate {
+    async fn after_handshake<'a>(&'a self, conn: &'a Connection) -> AfterHandshakeOutcome {
+        if conn.side() == Side::Client {
+            return AfterHandshakeOutcome::accept();
+        }
+        match self.refusal(conn.remote_id().as_bytes(), conn.alpn()) {
+            None => AfterHandshakeOutcome::accept(),
+            Some(code) => {
+                tracing::info!(peer = %conn.remote_id().fmt_short(), ?code, "refused");
+                AfterHandshakeOutcome::Reject { error_code: code.number(), reason: Vec::new() }
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The network: one endpoint, the protocols on it, and sessions with paired devices.
+//!
+//! Invariants: a peer that is not paired is refused in one place ([`gate`]), before any handler, on every protocol but
+//! `pairing/1.0`, and there too unless a code is open. A [`Session`] exists only after the session handshake has proven
+//! the pairing secret over that very TLS connection. 0-RTT is never used. Every task is owned by [`Net`] and ends with it.
+
+mod accept;
+mod close;
+mod endpoint;
+mod error;
+mod frame;
+mod gate;
+mod handshake;
+mod pool;
+mod protocol;
+mod session;
+mod watch;
+
+pub use accept::{NetworkingEventLoop, UnpairedHandler};
+pub use close::CloseCode;
+pub use endpoint::{DEFAULT_PORT, EndpointOptions, Mode};
+pub use error::DialError;
+pub use frame::{FrameError, read_frame, write_frame};
+pub use pool::{Connector, Net};
+pub use protocol::{NetworkProtocol, ProtocolRegistry};
+pub use session::{SealedReceiver, SealedSender, SealedStream, Session};
+
+/// Pairing; the only protocol that strangers may speak, while a code is open.
+pub const ALPN_PAIRING: &[u8] = b"pairing/1.0";
+/// Messages between paired devices.
+pub const ALPN_MESSAGE: &[u8] = b"message/1.0";
+/// Files between paired devices.
+pub const ALPN_TRANSFER: &[u8] = b"transfer/1.0";

@@ -1,0 +1,340 @@
+//! Sessions by device and protocol: one live connection each, reused; dialled when there is none.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, RelayUrl,
+    endpoint::{Connection, Side},
+};
+use n0_future::boxed::BoxFuture;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session, endpoint, gate::Gate, handshake,
+    watch::watch_link,
+};
+use crate::{
+    device::DeviceRegistry,
+    error::NetworkError,
+    id::DeviceId,
+};
+
+/// How long a dial may take in all.
+const DIAL: Duration = Duration::from_secs(10);
+/// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
+const GRACE: Duration = Duration::from_secs(5);
+/// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
+const SIMULTANEOUS: Duration = Duration::from_secs(2);
+
+type DialResult = Result<Session, DialError>;
+
+/// Gives sessions to rooms that need one.
+pub trait Connector: Send + Sync + 'static {
+    /// A session with the device for this protocol: the live one, or a new one.
+    fn session(&self, device: DeviceId, alpn: &'static [u8]) -> BoxFuture<Result<Session, NetworkError>>;
+}
+
+enum Slot {
+    Dialling(watch::Receiver<Option<DialResult>>),
+    Live { session: Session, since: Instant },
+}
+
+/// The network of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Net(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub endpoint: Endpoint,
+    pub devices: DeviceRegistry,
+    pub protocols: ProtocolRegistry,
+    pub code_open: Arc<AtomicBool>,
+    pub tasks: TaskTracker,
+    pub cancel: CancellationToken,
+    pub strangers: AtomicUsize,
+    slots: Mutex<HashMap<(DeviceId, &'static [u8]), Slot>>,
+}
+
+impl Net {
+    /// Binds the endpoint; nothing is dialled or answered yet.
+    ///
+    /// # Errors
+    /// When the port or address cannot be bound.
+    pub async fn bind(
+        options: &EndpointOptions,
+        secret: iroh::SecretKey,
+        devices: DeviceRegistry,
+        protocols: ProtocolRegistry,
+        cancel: CancellationToken,
+    ) -> Result<Self, NetworkError> {
+        let code_open = Arc::new(AtomicBool::new(false));
+        let gate = Gate::new(devices.clone(), code_open.clone());
+        let endpoint = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
+        Ok(Self(Arc::new(Inner {
+            endpoint,
+            devices,
+            protocols,
+            code_open,
+            tasks: TaskTracker::new(),
+            cancel,
+            strangers: AtomicUsize::new(0),
+            slots: Mutex::default(),
+        })))
+    }
+
+    /// The endpoint, for address lookups and addresses.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.0.endpoint
+    }
+
+    /// Lets strangers speak `pairing/1.0` while a code is open, and not otherwise.
+    pub fn open_to_strangers(&self, open: bool) {
+        self.0.code_open.store(open, Ordering::Release);
+    }
+
+    fn slots(&self) -> MutexGuard<'_, HashMap<(DeviceId, &'static [u8]), Slot>> {
+        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The live session, if there is one; never dials.
+    pub fn live(&self, device: DeviceId, alpn: &'static [u8]) -> Option<Session> {
+        match self.slots().get(&(device, alpn)) {
+            Some(Slot::Live { session, .. }) if session.is_live() => Some(session.clone()),
+            _ => None,
+        }
+    }
+
+    /// The live session or a new one. Callers at the same time share one dial.
+    ///
+    /// # Errors
+    /// When the device cannot be reached, refuses, or is not who it should be.
+    pub async fn session(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
+        let mut dial = {
+            let mut slots = self.slots();
+            match slots.get(&(device, alpn)) {
+                Some(Slot::Live { session, .. }) if session.is_live() => return Ok(session.clone()),
+                Some(Slot::Dialling(result)) => result.clone(),
+                _ => {
+                    let (told, result) = watch::channel(None);
+                    slots.insert((device, alpn), Slot::Dialling(result.clone()));
+                    self.spawn_dial(device, alpn, told);
+                    result
+                }
+            }
+        };
+        match dial.wait_for(Option::is_some).await {
+            Ok(result) => result.clone().unwrap_or(Err(DialError::ShuttingDown)),
+            Err(_) => Err(DialError::ShuttingDown),
+        }
+    }
+
+    fn spawn_dial(&self, device: DeviceId, alpn: &'static [u8], told: watch::Sender<Option<DialResult>>) {
+        let net = self.clone();
+        self.0.tasks.spawn(async move {
+            let result = tokio::select! {
+                result = net.dial(device, alpn) => result,
+                () = net.0.cancel.cancelled() => Err(DialError::ShuttingDown),
+            };
+            let result = match result {
+                Ok(session) => Ok(net.adopt(session)),
+                Err(error) => {
+                    let mut slots = net.slots();
+                    if matches!(slots.get(&(device, alpn)), Some(Slot::Dialling(_))) {
+                        slots.remove(&(device, alpn));
+                    }
+                    Err(error)
+                }
+            };
+            let _ = told.send(Some(result));
+        });
+    }
+
+    async fn dial(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
+        let devices = &self.0.devices;
+        let endpoint_id = devices.endpoint_of(device).ok_or(DialError::NotPaired)?;
+        if !devices.is_admitted(&endpoint_id) {
+            return Err(DialError::NotPaired);
+        }
+        let (addresses, relay) = devices.whereabouts(device);
+        let id = EndpointId::from_bytes(&endpoint_id).map_err(|error| DialError::Transport(error.to_string()))?;
+        let mut address = EndpointAddr::new(id);
+        for ip in addresses {
+            address = address.with_ip_addr(ip);
+        }
+        if let Some(relay) = relay.and_then(|url| url.parse::<RelayUrl>().ok()) {
+            address = address.with_relay_url(relay);
+        }
+        let conn = self.connect(address, alpn).await?;
+        let keys = handshake::initiate(&conn, *self.0.endpoint.id().as_bytes(), devices).await;
+        match keys {
+            Ok(keys) => Ok(Session::new(conn, keys)),
+            Err(error) => {
+                conn.close(CloseCode::HandshakeFailed.number(), b"");
+                Err(error)
+            }
+        }
+    }
+
+    /// A bare connection, for a protocol that proves the peer by itself.
+    pub(crate) async fn connect(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
+        let dial = self.0.endpoint.connect(address, alpn);
+        match tokio::time::timeout(DIAL, dial).await {
+            Err(_) => Err(DialError::Timeout(DIAL.as_secs())),
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(error)) => Err(of_connect(&error)),
+        }
+    }
+
+    /// Takes a new session into the pool and serves its protocol, whichever side dialled. Gives the session to use.
+    pub(super) fn adopt(&self, session: Session) -> Session {
+        let Some(protocol) = self.0.protocols.get(session.connection().alpn()).cloned() else {
+            session.close(CloseCode::UnknownProtocol, "");
+            return session;
+        };
+        let key = (session.device_id(), protocol.alpn());
+        let chosen = {
+            let mut slots = self.slots();
+            match slots.get(&key) {
+                Some(Slot::Live { session: old, since })
+                    if old.is_live() && since.elapsed() < SIMULTANEOUS && self.keep_older(old, &session) =>
+                {
+                    Some(old.clone())
+                }
+                _ => {
+                    let new = Slot::Live { session: session.clone(), since: Instant::now() };
+                    if let Some(Slot::Live { session: old, .. }) = slots.insert(key, new)
+                        && old.is_live()
+                    {
+                        self.retire(old);
+                    }
+                    None
+                }
+            }
+        };
+        if let Some(old) = chosen {
+            // The peer comes to the same choice, but may use this one until then: it is served, and closed after a while.
+            self.retire(session.clone());
+            self.serve(session, protocol);
+            return old;
+        }
+        self.serve(session.clone(), protocol);
+        session
+    }
+
+    /// Of two connections dialled at once by both sides, the one whose dialler has the smaller endpoint id stays.
+    fn keep_older(&self, old: &Session, new: &Session) -> bool {
+        if old.side() == new.side() {
+            return false;
+        }
+        let own_is_smaller = self.0.endpoint.id().as_bytes() < new.connection().remote_id().as_bytes();
+        (old.side() == Side::Client) == own_is_smaller
+    }
+
+    /// Closes a connection that lost, after a while. A file may be on its way on one for transfers: that one is left to
+    /// end by itself.
+    fn retire(&self, session: Session) {
+        if session.connection().alpn() != super::ALPN_MESSAGE {
+            return;
+        }
+        let cancel = self.0.cancel.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(GRACE) => session.close(CloseCode::Replaced, ""),
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+
+    fn serve(&self, session: Session, protocol: Arc<dyn super::NetworkProtocol>) {
+        let net = self.clone();
+        let device = session.device_id();
+        if protocol.alpn() == super::ALPN_MESSAGE {
+            self.0.tasks.spawn(watch_link(self.clone(), session.clone()));
+        }
+        self.0.tasks.spawn(async move {
+            let served = tokio::select! {
+                served = protocol.clone().handle(session.clone()) => served,
+                () = net.0.cancel.cancelled() => Ok(()),
+            };
+            if let Err(error) = served {
+                let code = match error {
+                    NetworkError::ProtocolViolation(_) | NetworkError::DecryptionFailed => CloseCode::Violation,
+                    _ => CloseCode::Normal,
+                };
+                tracing::debug!(%device, %error, "session ended");
+                session.close(code, "");
+            }
+            net.forget_closed(device, protocol.alpn());
+        });
+    }
+
+    fn forget_closed(&self, device: DeviceId, alpn: &'static [u8]) {
+        let mut slots = self.slots();
+        if let Some(Slot::Live { session, .. }) = slots.get(&(device, alpn))
+            && !session.is_live()
+        {
+            slots.remove(&(device, alpn));
+        }
+    }
+
+    /// Closes every session with a device.
+    pub fn close_device(&self, device: DeviceId, code: CloseCode) {
+        let mut slots = self.slots();
+        slots.retain(|(id, _), slot| {
+            if *id != device {
+                return true;
+            }
+            if let Slot::Live { session, .. } = slot {
+                session.close(code, "");
+            }
+            false
+        });
+    }
+
+    /// Ends everything: sessions are closed with a word to the peer, tasks end, sockets are freed.
+    pub async fn shutdown(&self) {
+        self.0.cancel.cancel();
+        for (_, slot) in self.slots().drain() {
+            if let Slot::Live { session, .. } = slot {
+                session.close(CloseCode::ShuttingDown, "");
+            }
+        }
+        self.0.tasks.close();
+        if tokio::time::timeout(Duration::from_secs(5), self.0.tasks.wait()).await.is_err() {
+            tracing::warn!("some network tasks did not end in time");
+        }
+        self.0.endpoint.close().await;
+    }
+}
+
+impl Connector for Net {
+    fn session(&self, device: DeviceId, alpn: &'static [u8]) -> BoxFuture<Result<Session, NetworkError>> {
+        let net = self.clone();
+        Box::pin(async move {
+            Net::session(&net, device, alpn).await.map_err(|error| error.about(&net.0.devices.name_of(device)))
+        })
+    }
+}
+
+fn of_connect(error: &iroh::endpoint::ConnectError) -> DialError {
+    use iroh::endpoint::{ConnectError, ConnectingError};
+    match error {
+        ConnectError::Connection { source, .. } => DialError::of_connection(source),
+        ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. } => {
+            DialError::of_connection(source)
+        }
+        other => DialError::Transport(other.to_string()),
+    }
+}
+
+/// Whether an ALPN is the one that strangers may speak.
+pub(super) fn is_pairing(alpn: &[u8]) -> bool {
+    alpn == ALPN_PAIRING
+}

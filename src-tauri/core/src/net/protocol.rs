@@ -1,0 +1,51 @@
+//! Protocols by ALPN.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use n0_future::boxed::BoxFuture;
+
+use super::{ALPN_PAIRING, Session};
+use crate::error::NetworkError;
+
+/// A protocol between paired devices. Register one with `NetworkingService::register_protocol` before the event loop
+/// starts; it is handed every session of its ALPN, whichever side dialled.
+pub trait NetworkProtocol: Send + Sync + 'static {
+    /// Its name on the wire, such as `b"message/1.0"`. Not `pairing/1.0`.
+    fn alpn(&self) -> &'static [u8];
+    /// Serves one session until it ends. An error closes the connection.
+    fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>>;
+}
+
+/// The protocols that this node speaks.
+#[derive(Clone, Default)]
+pub struct ProtocolRegistry {
+    by_alpn: BTreeMap<&'static [u8], Arc<dyn NetworkProtocol>>,
+}
+
+impl ProtocolRegistry {
+    /// Adds a protocol.
+    ///
+    /// # Errors
+    /// When its ALPN is taken already.
+    pub fn register(&mut self, protocol: Arc<dyn NetworkProtocol>) -> Result<(), NetworkError> {
+        let alpn = protocol.alpn();
+        if alpn == ALPN_PAIRING || self.by_alpn.contains_key(alpn) {
+            return Err(NetworkError::InvalidState(format!(
+                "the protocol {} is registered already",
+                String::from_utf8_lossy(alpn)
+            )));
+        }
+        self.by_alpn.insert(alpn, protocol);
+        Ok(())
+    }
+
+    /// The protocol of this ALPN.
+    pub fn get(&self, alpn: &[u8]) -> Option<&Arc<dyn NetworkProtocol>> {
+        self.by_alpn.get(alpn)
+    }
+
+    /// The ALPNs that the endpoint answers to, pairing among them.
+    pub(super) fn alpns(&self) -> Vec<Vec<u8>> {
+        std::iter::once(ALPN_PAIRING).chain(self.by_alpn.keys().copied()).map(<[u8]>::to_vec).collect()
+    }
+}

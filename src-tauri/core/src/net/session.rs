@@ -1,0 +1,220 @@
+//! A session: one QUIC connection between paired devices, with keys of its own.
+
+use std::sync::Arc;
+
+use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
+
+use super::{CloseCode, FrameError, read_frame, write_frame};
+use crate::{
+    error::NetworkError,
+    id::DeviceId,
+    keys::{Opener, Role, SealDirection, Sealer, SessionKeys, StreamKind, TAG_LEN},
+};
+
+/// An authenticated connection between paired devices: TLS has proven the peer's key, the handshake its pairing.
+/// Cheap to clone; the connection closes when the last clone is dropped.
+#[derive(Clone)]
+pub struct Session {
+    device: DeviceId,
+    conn: Connection,
+    keys: Arc<SessionKeys>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("device", &self.device)
+            .field("alpn", &String::from_utf8_lossy(self.conn.alpn()))
+            .finish_non_exhaustive()
+    }
+}
+
+impl Session {
+    pub(super) fn new(conn: Connection, keys: SessionKeys) -> Self {
+        Self { device: DeviceId::of_endpoint(conn.remote_id().as_bytes()), conn, keys: Arc::new(keys) }
+    }
+
+    /// The device at the other end.
+    pub fn device_id(&self) -> DeviceId {
+        self.device
+    }
+
+    /// The keys of this session.
+    pub fn keys(&self) -> &SessionKeys {
+        &self.keys
+    }
+
+    /// Whether this end dialled.
+    pub fn is_initiator(&self) -> bool {
+        self.keys.role() == Role::Initiator
+    }
+
+    /// The QUIC connection.
+    pub fn connection(&self) -> &Connection {
+        &self.conn
+    }
+
+    /// Whether the connection still stands, as far as this end knows.
+    pub fn is_live(&self) -> bool {
+        self.conn.close_reason().is_none()
+    }
+
+    /// Opens a bidirectional stream whose frames are sealed. The peer sees it once something is sent.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn open_sealed(&self) -> Result<SealedStream, NetworkError> {
+        let (send, recv) = self.conn.open_bi().await.map_err(lost)?;
+        Ok(self.seal(send, recv, self.is_initiator()))
+    }
+
+    /// Waits for a bidirectional stream of the peer.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn accept_sealed(&self) -> Result<SealedStream, NetworkError> {
+        let (send, recv) = self.conn.accept_bi().await.map_err(lost)?;
+        Ok(self.seal(send, recv, !self.is_initiator()))
+    }
+
+    fn seal(&self, send: SendStream, recv: RecvStream, of_initiator: bool) -> SealedStream {
+        let kind = if of_initiator { StreamKind::BiOfInitiator } else { StreamKind::BiOfResponder };
+        let index = send.id().index();
+        SealedStream {
+            sender: self.sender(send, kind, index),
+            receiver: self.receiver(recv, kind, index),
+        }
+    }
+
+    /// Opens a one-way stream whose frames are sealed.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn open_sealed_uni(&self) -> Result<SealedSender, NetworkError> {
+        let send = self.conn.open_uni().await.map_err(lost)?;
+        let kind = if self.is_initiator() { StreamKind::UniOfInitiator } else { StreamKind::UniOfResponder };
+        let index = send.id().index();
+        Ok(self.sender(send, kind, index))
+    }
+
+    /// Waits for a one-way stream of the peer.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn accept_sealed_uni(&self) -> Result<SealedReceiver, NetworkError> {
+        let recv = self.conn.accept_uni().await.map_err(lost)?;
+        let kind = if self.is_initiator() { StreamKind::UniOfResponder } else { StreamKind::UniOfInitiator };
+        let index = recv.id().index();
+        Ok(self.receiver(recv, kind, index))
+    }
+
+    fn sender(&self, stream: SendStream, kind: StreamKind, index: u64) -> SealedSender {
+        let key = self.keys.stream_key(kind, index, self.keys.outgoing());
+        SealedSender { stream, sealer: Sealer::new(&key), conn: self.conn.clone() }
+    }
+
+    fn receiver(&self, stream: RecvStream, kind: StreamKind, index: u64) -> SealedReceiver {
+        let key = self.keys.stream_key(kind, index, self.keys.incoming());
+        SealedReceiver { stream, opener: Opener::new(&key), conn: self.conn.clone() }
+    }
+
+    /// The way that this end seals.
+    pub fn outgoing(&self) -> SealDirection {
+        self.keys.outgoing()
+    }
+
+    /// Ends the session; what the peer has not read is lost. The reason goes to the peer as it is: no secrets.
+    pub fn close(&self, code: CloseCode, reason: &str) {
+        self.conn.close(code.number(), reason.as_bytes());
+    }
+
+    /// Whether this end opened the connection at the QUIC level; the same as [`Self::is_initiator`].
+    pub(super) fn side(&self) -> Side {
+        self.conn.side()
+    }
+}
+
+/// Both ends of a sealed bidirectional stream.
+pub struct SealedStream {
+    /// To the peer.
+    pub sender: SealedSender,
+    /// From the peer.
+    pub receiver: SealedReceiver,
+}
+
+impl SealedStream {
+    /// Both ends, apart.
+    pub fn split(self) -> (SealedSender, SealedReceiver) {
+        (self.sender, self.receiver)
+    }
+}
+
+/// The sending end of a sealed stream. On the wire each frame is a length (u32, little endian) and the sealed bytes.
+pub struct SealedSender {
+    stream: SendStream,
+    sealer: Sealer,
+    conn: Connection,
+}
+
+impl SealedSender {
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// When the connection is gone or the peer has stopped the stream.
+    pub async fn send(&mut self, frame: &[u8]) -> Result<(), NetworkError> {
+        let sealed = self.sealer.seal(&[], frame).map_err(|_| NetworkError::DecryptionFailed)?;
+        write_frame(&mut self.stream, &sealed).await.map_err(|error| failed(&self.conn, error))
+    }
+
+    /// Says that nothing more comes.
+    pub fn finish(&mut self) {
+        let _ = self.stream.finish();
+    }
+
+    /// Waits until the peer has acknowledged everything, or the stream or connection is gone.
+    pub async fn delivered(&mut self) {
+        let _ = self.stream.stopped().await;
+    }
+}
+
+/// The receiving end of a sealed stream.
+pub struct SealedReceiver {
+    stream: RecvStream,
+    opener: Opener,
+    conn: Connection,
+}
+
+impl SealedReceiver {
+    /// The next frame, of at most `max` bytes; none at a clean end. A frame that does not open ends the session.
+    ///
+    /// # Errors
+    /// When the connection is gone, the frame is too long, or it does not open.
+    pub async fn recv(&mut self, max: usize) -> Result<Option<Vec<u8>>, NetworkError> {
+        let read = read_frame(&mut self.stream, max.saturating_add(TAG_LEN)).await;
+        let Some(sealed) = read.map_err(|error| failed(&self.conn, error))? else { return Ok(None) };
+        match self.opener.open(&[], &sealed) {
+            Ok(frame) => Ok(Some(frame)),
+            Err(_) => {
+                self.conn.close(CloseCode::Violation.number(), b"");
+                Err(NetworkError::DecryptionFailed)
+            }
+        }
+    }
+}
+
+fn lost(error: iroh::endpoint::ConnectionError) -> NetworkError {
+    NetworkError::ConnectionLost(Box::new(error))
+}
+
+fn failed(conn: &Connection, error: FrameError) -> NetworkError {
+    match error {
+        FrameError::TooLong(..) => {
+            conn.close(CloseCode::Violation.number(), b"");
+            NetworkError::ProtocolViolation(error.to_string())
+        }
+        other => match conn.close_reason() {
+            Some(reason) => lost(reason),
+            None => NetworkError::ConnectionLost(Box::new(other)),
+        },
+    }
+}
