@@ -1,0 +1,96 @@
+//! Writing a small secret file so that it is there whole, or not at all.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use zeroize::Zeroizing;
+
+/// Writes the file under a temporary name, flushes it, gives it its name and flushes the folder.
+/// Readable by the owner alone.
+pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let temporary = path.with_added_extension("new");
+    // A leftover of a run that was killed: nobody refers to it.
+    if let Err(error) = fs::remove_file(&temporary)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error);
+    }
+    let written = (|| {
+        let mut file = owner_only(OpenOptions::new().write(true).create_new(true)).open(&temporary)?;
+        file.write_all(contents)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    })();
+    if written.is_err() {
+        // The first error is the one to tell; the leftover is harmless.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Reads a file that may not be longer than `max` bytes; `None` if there is none.
+pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        // A link that leads nowhere (a volume that is not mounted) is not the same as no file.
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    keep_private(path, &file)?;
+    // All of the capacity at once: a vector that grows leaves copies of the secret behind.
+    let mut contents = Zeroizing::new(Vec::with_capacity(max + 1));
+    file.take(max as u64 + 1).read_to_end(&mut contents)?;
+    if contents.len() > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the file is longer than it may be"));
+    }
+    Ok(Some(contents))
+}
+
+/// Takes away rights that others have to a secret file: a restored backup often brings some.
+#[cfg(unix)]
+fn keep_private(path: &Path, file: &File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 != 0 {
+        tracing::warn!(path = %path.display(), "others could read this file; taking the right away");
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn keep_private(_path: &Path, _file: &File) -> io::Result<()> {
+    Ok(())
+}
+
+/// Flushes a folder, so that a rename in it survives a loss of power.
+#[cfg(unix)]
+pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Windows has no such call, and its file systems journal renames.
+#[cfg(not(unix))]
+pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600)
+}
+
+#[cfg(not(unix))]
+fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}

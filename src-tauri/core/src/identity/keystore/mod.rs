@@ -1,0 +1,67 @@
+//! The places where a root secret can be kept.
+
+mod keychain;
+mod passphrase_file;
+mod plain;
+
+use std::str::FromStr;
+
+pub(super) use keychain::Keychain;
+pub(super) use passphrase_file::PassphraseFile;
+pub(super) use plain::PlainFile;
+use zeroize::Zeroizing;
+
+use super::{IdentityError, RootSecret};
+
+/// Which keystore the user asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KeystoreChoice {
+    /// The recorded one; on the first start the keychain, or, where there is none, the encrypted file.
+    #[default]
+    Auto,
+    /// The system's keychain.
+    Keychain,
+    /// A file, encrypted under a passphrase.
+    File,
+    /// A file without passphrase, mode 0600. Never chosen by itself.
+    Plain,
+}
+
+impl FromStr for KeystoreChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "keychain" => Ok(Self::Keychain),
+            "file" => Ok(Self::File),
+            "plain" => Ok(Self::Plain),
+            _ => Err(format!("{text:?} is not a keystore: auto, keychain, file or plain")),
+        }
+    }
+}
+
+/// Asks whoever is there for the passphrase of the encrypted file; called only if one is needed, at most once for
+/// each call of [`unlock`](super::unlock()).
+pub trait AskPassphrase: Send + Sync {
+    /// The passphrase; `None` if nobody can be asked. `new`: one is being chosen, so ask twice.
+    fn passphrase(&self, new: bool) -> Option<Zeroizing<String>>;
+}
+
+/// Nobody is there to ask.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPassphrase;
+
+impl AskPassphrase for NoPassphrase {
+    fn passphrase(&self, _new: bool) -> Option<Zeroizing<String>> {
+        None
+    }
+}
+
+/// A place that keeps one secret.
+pub(super) trait Keystore {
+    /// Keeps the secret durably. Reading it back must give the same, or it is an error.
+    fn store(&self, root: &RootSecret) -> Result<(), IdentityError>;
+    /// Gives the secret back.
+    fn load(&self) -> Result<RootSecret, IdentityError>;
+}

@@ -1,0 +1,158 @@
+//! The secret in a file, sealed with XChaCha20-Poly1305 under a key that Argon2id makes from a passphrase.
+//!
+//! ```text
+//! magic 8 | version u16 | memory KiB u32 | passes u32 | lanes u32 | salt 16 | nonce 24 | sealed 32 + 16 | check 16
+//! ```
+//! Numbers are little endian. The tag covers all before `sealed`. `check` is BLAKE3 over all before it, cut short: it
+//! tells a damaged file from a wrong passphrase, and protects nothing.
+
+use std::path::PathBuf;
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
+
+use super::{
+    super::{IdentityError, RootSecret, durable},
+    AskPassphrase, Keystore,
+};
+use crate::api::KeystoreView;
+
+const MAGIC: &[u8; 8] = b"YNDRROOT";
+const VERSION: u16 = 1;
+const SALT: usize = 22;
+const NONCE: usize = SALT + 16;
+const SEALED: usize = NONCE + 24;
+const CHECK: usize = SEALED + 32 + 16;
+const LEN: usize = CHECK + 16;
+const MAX_LEN: usize = 4096;
+
+/// What deriving the key costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cost {
+    memory_kib: u32,
+    passes: u32,
+    lanes: u32,
+}
+
+/// RFC 9106's second recommendation: about half a second, and 64 MiB for each guess.
+const COST: Cost = Cost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
+/// A file that asks for more was not made by us: no reason to give it the memory.
+const MAX_COST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
+
+/// The sealed file and whom to ask for its passphrase.
+pub(in crate::identity) struct PassphraseFile<'a> {
+    path: PathBuf,
+    ask: &'a dyn AskPassphrase,
+}
+
+impl<'a> PassphraseFile<'a> {
+    pub(in crate::identity) fn at(path: PathBuf, ask: &'a dyn AskPassphrase) -> Self {
+        Self { path, ask }
+    }
+
+    fn passphrase(&self, new: bool) -> Result<Zeroizing<String>, IdentityError> {
+        let given = self.ask.passphrase(new).ok_or(IdentityError::PassphraseNeeded)?;
+        if given.is_empty() {
+            return Err(IdentityError::PassphraseEmpty);
+        }
+        Ok(given)
+    }
+
+    fn broken(reason: &str) -> IdentityError {
+        IdentityError::KeystoreBroken { keystore: KeystoreView::File, reason: reason.into() }
+    }
+}
+
+impl Keystore for PassphraseFile<'_> {
+    fn store(&self, root: &RootSecret) -> Result<(), IdentityError> {
+        let passphrase = self.passphrase(true)?;
+        let contents = seal(root, &passphrase)?;
+        durable::write(&self.path, &contents).map_err(|error| IdentityError::io(&self.path, error))
+    }
+
+    fn load(&self) -> Result<RootSecret, IdentityError> {
+        let contents = durable::read(&self.path, MAX_LEN)
+            .map_err(|error| IdentityError::io(&self.path, error))?
+            .ok_or(IdentityError::KeystoreEntryGone(KeystoreView::File))?;
+        // All that can be wrong with the file is found before anyone is asked.
+        let cost = check_header(&contents, &self.path)?;
+        open(&contents, cost, &self.passphrase(false)?)
+    }
+}
+
+fn seal(root: &RootSecret, passphrase: &str) -> Result<Vec<u8>, IdentityError> {
+    let mut out = Vec::with_capacity(LEN);
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&VERSION.to_le_bytes());
+    for number in [COST.memory_kib, COST.passes, COST.lanes] {
+        out.extend_from_slice(&number.to_le_bytes());
+    }
+    let mut random = [0; 16 + 24];
+    getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+    out.extend_from_slice(&random);
+    let (salt, nonce) = random.split_at(16);
+    let key = derive_key(passphrase, salt, COST)?;
+    let nonce = XNonce::try_from(nonce).map_err(|_| PassphraseFile::broken("nonce"))?;
+    let sealed = XChaCha20Poly1305::new((&*key).into())
+        .encrypt(&nonce, Payload { msg: root.as_bytes(), aad: &out })
+        .map_err(|_| PassphraseFile::broken("sealing failed"))?;
+    out.extend_from_slice(&sealed);
+    let check = blake3::hash(&out);
+    out.extend_from_slice(&check.as_bytes()[..LEN - CHECK]);
+    Ok(out)
+}
+
+/// The cost that the header asks for, if the file is whole, of a version that is known, and modest.
+fn check_header(file: &[u8], path: &std::path::Path) -> Result<Cost, IdentityError> {
+    let number = |at: usize| {
+        file.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes).unwrap_or_default()
+    };
+    if file.get(..8) != Some(MAGIC.as_slice()) {
+        return Err(PassphraseFile::broken("it has another form"));
+    }
+    let version = number(8) & 0xffff;
+    if version > u32::from(VERSION) {
+        return Err(IdentityError::Newer { path: path.into(), found: version.into(), known: VERSION.into() });
+    }
+    if file.len() != LEN || blake3::hash(&file[..CHECK]).as_bytes()[..LEN - CHECK] != file[CHECK..] {
+        return Err(PassphraseFile::broken("it is not as it was written"));
+    }
+    let cost = Cost { memory_kib: number(10), passes: number(14), lanes: number(18) };
+    if cost.memory_kib > MAX_COST.memory_kib || cost.passes > MAX_COST.passes || cost.lanes > MAX_COST.lanes {
+        return Err(PassphraseFile::broken("it asks for more memory or time than is ever used"));
+    }
+    Ok(cost)
+}
+
+fn open(file: &[u8], cost: Cost, passphrase: &str) -> Result<RootSecret, IdentityError> {
+    let key = derive_key(passphrase, &file[SALT..NONCE], cost)?;
+    let nonce = XNonce::try_from(&file[NONCE..SEALED]).map_err(|_| PassphraseFile::broken("nonce"))?;
+    let opened = XChaCha20Poly1305::new((&*key).into())
+        .decrypt(&nonce, Payload { msg: &file[SEALED..CHECK], aad: &file[..SEALED] })
+        .map_err(|_| IdentityError::PassphraseWrong)?;
+    let opened = Zeroizing::new(opened);
+    let bytes = opened.as_slice().try_into().map_err(|_| PassphraseFile::broken("the secret has another length"))?;
+    Ok(RootSecret::from_bytes(bytes))
+}
+
+fn derive_key(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
+    // The same letters come composed from one keyboard and decomposed from another.
+    let mut normal = Zeroizing::new(String::with_capacity(passphrase.len() * 4));
+    normal.extend(passphrase.nfc());
+    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
+        .map_err(|error| PassphraseFile::broken(&error.to_string()))?;
+    let mut key = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+        .hash_password_into(normal.as_bytes(), salt, key.as_mut())
+        .map_err(|error| PassphraseFile::broken(&error.to_string()))?;
+    Ok(key)
+}
+
+#[cfg(test)]
+#[path = "passphrase_file_tests.rs"]
+mod tests;

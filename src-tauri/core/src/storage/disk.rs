@@ -1,0 +1,104 @@
+//! The file underneath: how it is opened, made, and kept to one process.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+};
+
+use redb::{Builder, Database, DatabaseError, backends::FileBackend};
+
+use super::StorageError;
+
+/// Makes a database of an open file. Tests put a failing disk in between.
+pub(super) trait OpenDatabase: Fn(File) -> Result<Database, DatabaseError> + Send + Sync + 'static {}
+impl<T: Fn(File) -> Result<Database, DatabaseError> + Send + Sync + 'static> OpenDatabase for T {}
+
+/// The settings that every database is opened with.
+pub(super) fn builder() -> Builder {
+    let mut builder = Database::builder();
+    // The store is small; the default of 1 GiB is not for us.
+    builder.set_cache_size(8 * 1024 * 1024);
+    // A damaged file is an error, not a panic later on.
+    builder.set_check_integrity_on_open(true);
+    builder
+}
+
+/// On the real disk.
+pub(super) fn open_database(file: File) -> Result<Database, DatabaseError> {
+    builder().create_with_backend(FileBackend::new(file)?)
+}
+
+/// Calls into the database. It panics on some kinds of damage, which is an error to us like any other.
+pub(super) fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
+    catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
+        Err(StorageError::Corrupt { path: path.into(), reason: "the database gave up on it".into() })
+    })
+}
+
+/// Opens a file for the owner alone; `new`: there may be none yet.
+pub(super) fn open_file(path: &Path, new: bool) -> Result<File, StorageError> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(new);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path).map_err(|error| StorageError::io(path, error))?;
+        let mode = file.metadata().map_err(|error| StorageError::io(path, error))?.permissions().mode();
+        if mode & 0o077 != 0 {
+            tracing::warn!(path = %path.display(), "others could read this file; taking the right away");
+            file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| StorageError::io(path, error))?;
+        }
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path).map_err(|error| StorageError::io(path, error))
+}
+
+/// Gives a finished file its name, and flushes the folder.
+pub(super) fn put_in_place(from: &Path, to: &Path) -> Result<(), StorageError> {
+    let told = |error| StorageError::io(to, error);
+    fs::rename(from, to).map_err(told)?;
+    #[cfg(unix)]
+    if let Some(folder) = to.parent() {
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(told)?;
+    }
+    Ok(())
+}
+
+/// Removes what a killed run left; that there is nothing is fine.
+pub(super) fn remove_leftover(path: &Path) -> Result<(), StorageError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StorageError::io(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Held as long as the store is open. The database locks its file too, but not while it is being created or reopened.
+pub(super) struct DirLock(File);
+
+impl DirLock {
+    pub(super) fn take(data_dir: &Path) -> Result<Self, StorageError> {
+        let path: PathBuf = data_dir.join("secrets.lock");
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&path).map_err(|error| StorageError::io(&path, error))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(TryLockError::WouldBlock) => Err(StorageError::AlreadyRunning),
+            Err(TryLockError::Error(error)) => Err(StorageError::io(&path, error)),
+        }
+    }
+}
+
+impl Drop for DirLock {
+    fn drop(&mut self) {
+        // Closing would do it too, but not while a child that is being started still has the file open.
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "the lock of the data directory was not given back");
+        }
+    }
+}

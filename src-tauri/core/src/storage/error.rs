@@ -1,0 +1,134 @@
+//! What can go wrong with the store.
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use crate::error::RoomError;
+
+/// Why something could not be remembered or recalled. Cloned to every caller whose write was in the same batch.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// Another process has the data directory open.
+    #[error("Yonder is already running on this data directory")]
+    AlreadyRunning,
+    /// A newer version of Yonder made the file.
+    #[error("the store was made by a newer version of Yonder (schema {found}, this one knows {known})")]
+    Newer {
+        /// The version that it has.
+        found: u32,
+        /// The newest that this version reads.
+        known: u32,
+    },
+    /// The file is not what was written.
+    #[error("the store {path} is damaged: {reason}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The file belongs to another identity.
+    #[error("the store does not belong to this identity")]
+    WrongKey,
+    /// A value does not open at its place: it was changed, or moved from another row.
+    #[error("a value in {table:?} was tampered with")]
+    ValueBroken {
+        /// Where.
+        table: &'static str,
+    },
+    /// No space left.
+    #[error("the disk is full")]
+    Full,
+    /// The folder or the file cannot be written.
+    #[error("the store {path} cannot be written: {source}")]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: Arc<io::Error>,
+    },
+    /// The disk fails in another way.
+    #[error("the store cannot be read or written: {0}")]
+    Io(#[source] Arc<io::Error>),
+    /// A row key or value beyond the limits; a fault of our own.
+    #[error("a row is too large for the store, or has no key")]
+    TooLarge,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+    /// The system has no random numbers to give.
+    #[error("the system gives no random numbers")]
+    Random,
+    /// An earlier failure of the disk closed the database underneath; it has to be opened anew. Never leaves the room.
+    #[error("the database has to be opened again")]
+    #[doc(hidden)]
+    Latched,
+}
+
+impl StorageError {
+    pub(super) fn io(path: &std::path::Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                Self::NotWritable { path: path.into(), source: Arc::new(source) }
+            }
+            // What redb says of a file that was never a database, and of one that was cut.
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+                Self::Corrupt { path: path.into(), reason: source.to_string() }
+            }
+            _ => Self::Io(Arc::new(source)),
+        }
+    }
+
+    pub(super) fn database(path: &std::path::Path, error: impl Into<redb::Error>) -> Self {
+        match error.into() {
+            redb::Error::DatabaseAlreadyOpen | redb::Error::LockProtocolMismatch => Self::AlreadyRunning,
+            redb::Error::Io(error) => Self::io(path, error),
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_) => Self::Latched,
+            redb::Error::ValueTooLarge(_) => Self::TooLarge,
+            other => Self::Corrupt { path: path.into(), reason: other.to_string() },
+        }
+    }
+}
+
+impl RoomError for StorageError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyRunning => "already_running",
+            Self::Newer { .. } => "storage_newer",
+            Self::Corrupt { .. } => "storage_corrupt",
+            Self::WrongKey => "storage_wrong_key",
+            Self::ValueBroken { .. } => "storage_value_broken",
+            Self::Full => "storage_full",
+            Self::NotWritable { .. } => "storage_not_writable",
+            Self::Io(_) | Self::Latched => "storage_io",
+            Self::TooLarge => "storage_too_large",
+            Self::Closed => "storage_closed",
+            Self::Random => "no_randomness",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::AlreadyRunning => "Use the Yonder that runs already, or another data directory.",
+            Self::Newer { .. } => "Update Yonder, or use another data directory. Nothing was changed.",
+            Self::Corrupt { .. } => {
+                "Check the disk. Put the file back from a backup, or move it away: then the devices have to be paired \
+                 again."
+            }
+            Self::WrongKey => {
+                "The secret and the store do not belong together: bring back the one that does, or move the store away \
+                 and pair the devices again."
+            }
+            Self::ValueBroken { .. } => "Someone changed the file. Put it back from a backup.",
+            Self::Full => "Free some space, then try again. What was stored before is safe.",
+            Self::NotWritable { .. } => "Give yourself the right to write there.",
+            Self::Io(_) | Self::Latched => "Check the disk, then try again.",
+            Self::TooLarge => "This is a fault in Yonder. Please report it with the log.",
+            Self::Closed => "",
+            Self::Random => "The system's random source fails; try again later.",
+        }
+        .into()
+    }
+}

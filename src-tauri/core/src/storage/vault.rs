@@ -1,0 +1,272 @@
+//! The open database with its keys: rows in, rows out, each value sealed.
+
+use std::path::{Path, PathBuf};
+
+use redb::{
+    Database, ReadOnlyDatabase, ReadableDatabase, ReadableTable, TableDefinition, TableError, WriteTransaction,
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Op, Row, StorageError, Table, disk,
+    keyring::{KeyId, Keyring},
+    schema::{MovedRow, Schema, Step},
+};
+use crate::keys::Key;
+
+/// About the store itself; its values are not sealed, because they are needed to open any.
+const STORE: TableDefinition<&str, &[u8]> = TableDefinition::new("store");
+const SCHEMA_ROW: &str = "schema";
+const KEY_ID_ROW: &str = "key_id";
+const KEY_ROW: &str = "wrapped_key";
+
+const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
+    TableDefinition::new(table.name())
+}
+
+/// An open file and the key to what is in it.
+pub(super) struct Vault {
+    path: PathBuf,
+    database: Database,
+    keyring: Keyring,
+}
+
+impl Vault {
+    /// Opens the file; makes it first where there is none.
+    pub(super) fn open(
+        path: &Path,
+        wrap: &Key,
+        schema: Schema,
+        opener: &dyn disk::OpenDatabase,
+    ) -> Result<Self, StorageError> {
+        match std::fs::symlink_metadata(path) {
+            // A link that leads nowhere (a volume that is not mounted) is not the same as no file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path, wrap, schema, opener)?,
+            _ => {}
+        }
+        refuse_newer(path, schema)?;
+        let file = disk::open_file(path, false)?;
+        disk::guarded(path, || {
+            let database = opener(file).map_err(|error| StorageError::database(path, error))?;
+            let mut vault = Self { path: path.into(), keyring: load_keyring(path, &database, wrap, schema)?, database };
+            vault.migrate(schema)?;
+            Ok(vault)
+        })
+    }
+
+    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
+        let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
+        let rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+        let sealed = rows.get(key).map_err(|error| self.told(error))?;
+        sealed.map(|sealed| self.keyring.open(table.name(), key, sealed.value())).transpose()
+    }
+
+    pub(super) fn list(&self, table: Table) -> Result<Vec<Row>, StorageError> {
+        let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
+        let rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+        let rows = rows.iter().map_err(|error| self.told(error))?;
+        rows.map(|row| {
+            let (key, sealed) = row.map_err(|error| self.told(error))?;
+            let value = self.keyring.open(table.name(), key.value(), sealed.value())?;
+            Ok((key.value().to_vec(), value))
+        })
+        .collect()
+    }
+
+    /// All of the changes in one durable transaction, in their order.
+    pub(super) fn write<'a>(&self, ops: impl Iterator<Item = &'a Op>) -> Result<(), StorageError> {
+        let transaction = self.begin_write()?;
+        for op in ops {
+            match op {
+                Op::Put { table, key, value } => {
+                    let sealed = self.keyring.seal(table.name(), key, value)?;
+                    let mut rows = transaction.open_table(definition(*table)).map_err(|error| self.told(error))?;
+                    rows.insert(key.as_slice(), sealed.as_slice()).map_err(|error| self.told(error))?;
+                }
+                Op::Delete { table, key } => {
+                    let mut rows = transaction.open_table(definition(*table)).map_err(|error| self.told(error))?;
+                    rows.remove(key.as_slice()).map_err(|error| self.told(error))?;
+                }
+            }
+        }
+        self.commit(transaction)
+    }
+
+    /// Everything under a new key, in one transaction.
+    pub(super) fn rotate(&mut self, wrap: &Key) -> Result<(), StorageError> {
+        let next = self.keyring.successor()?;
+        let transaction = self.begin_write()?;
+        self.reseal(&transaction, &self.keyring, &next, |row| Ok(Some(row)))?;
+        write_keyring(&self.path, &transaction, &next, wrap)?;
+        self.commit(transaction)?;
+        self.keyring = next;
+        Ok(())
+    }
+
+    /// Closes the file, and tells the log if that failed: everything of worth was committed before.
+    pub(super) fn close(self) {
+        if let Err(error) = self.database.close() {
+            tracing::warn!(%error, "the store was not closed cleanly; it mends itself when it is next opened");
+        }
+    }
+
+    /// Forward, step by step, all in one transaction: a kill in between leaves the old form.
+    fn migrate(&mut self, schema: Schema) -> Result<(), StorageError> {
+        let found = self.keyring.schema;
+        if found == schema.version {
+            return Ok(());
+        }
+        let steps = schema.steps_from(found).ok_or_else(|| self.corrupt("no version of Yonder wrote this schema"))?;
+        let transaction = self.begin_write()?;
+        let mut keyring = self.keyring.clone();
+        for (version, step) in steps {
+            let next = keyring.at_schema(version);
+            self.reseal(&transaction, &keyring, &next, step)?;
+            keyring = next;
+        }
+        {
+            let mut store = transaction.open_table(STORE).map_err(|error| self.told(error))?;
+            let version = keyring.schema.to_le_bytes();
+            store.insert(SCHEMA_ROW, version.as_slice()).map_err(|error| self.told(error))?;
+        }
+        self.commit(transaction)?;
+        tracing::info!(from = found, to = keyring.schema, "the store was brought to the present schema");
+        self.keyring = keyring;
+        Ok(())
+    }
+
+    /// Opens every value with one keyring and seals it with the other, as the step has it.
+    fn reseal(
+        &self,
+        transaction: &WriteTransaction,
+        from: &Keyring,
+        to: &Keyring,
+        step: Step,
+    ) -> Result<(), StorageError> {
+        let mut moved = Vec::new();
+        for table in Table::ALL.iter().copied() {
+            let mut rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+            for row in rows.iter().map_err(|error| self.told(error))? {
+                let (key, sealed) = row.map_err(|error| self.told(error))?;
+                let value = from.open(table.name(), key.value(), sealed.value())?;
+                moved.extend(step(MovedRow { table, key: key.value().to_vec(), value })?);
+            }
+            rows.retain(|_, _| false).map_err(|error| self.told(error))?;
+        }
+        for MovedRow { table, key, value } in moved {
+            let sealed = to.seal(table.name(), &key, &value)?;
+            let mut rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+            rows.insert(key.as_slice(), sealed.as_slice()).map_err(|error| self.told(error))?;
+        }
+        Ok(())
+    }
+
+    fn begin_write(&self) -> Result<WriteTransaction, StorageError> {
+        begin_write(&self.path, &self.database)
+    }
+
+    fn commit(&self, transaction: WriteTransaction) -> Result<(), StorageError> {
+        transaction.commit().map_err(|error| self.told(error))
+    }
+
+    fn told(&self, error: impl Into<redb::Error>) -> StorageError {
+        StorageError::database(&self.path, error)
+    }
+
+    fn corrupt(&self, reason: &str) -> StorageError {
+        StorageError::Corrupt { path: self.path.clone(), reason: reason.into() }
+    }
+}
+
+fn begin_write(path: &Path, database: &Database) -> Result<WriteTransaction, StorageError> {
+    let mut transaction = database.begin_write().map_err(|error| StorageError::database(path, error))?;
+    // Peers choose parts of what is stored, so the commit must not rest on a checksum that they could aim at.
+    transaction.set_two_phase_commit(true);
+    Ok(transaction)
+}
+
+/// Makes the file under another name, so that it is never seen half made.
+fn create(path: &Path, wrap: &Key, schema: Schema, opener: &dyn disk::OpenDatabase) -> Result<(), StorageError> {
+    let new = path.with_added_extension("new");
+    disk::remove_leftover(&new)?;
+    let file = disk::open_file(&new, true)?;
+    let key = Key::random().map_err(|_| StorageError::Random)?;
+    let keyring = Keyring::new(schema.version, 1, key);
+    let made = disk::guarded(&new, || {
+        let told = |error: redb::Error| StorageError::database(&new, error);
+        let database = opener(file).map_err(|error| told(error.into()))?;
+        let transaction = begin_write(&new, &database)?;
+        for table in Table::ALL {
+            transaction.open_table(definition(*table)).map_err(|error| told(error.into()))?;
+        }
+        write_keyring(&new, &transaction, &keyring, wrap)?;
+        transaction.commit().map_err(|error| told(error.into()))?;
+        database.close().map_err(|error| told(error.into()))
+    });
+    if let Err(error) = made {
+        // The first error is the one to tell.
+        let _ = disk::remove_leftover(&new);
+        return Err(error);
+    }
+    disk::put_in_place(&new, path)
+}
+
+fn write_keyring(
+    path: &Path,
+    transaction: &WriteTransaction,
+    keyring: &Keyring,
+    wrap: &Key,
+) -> Result<(), StorageError> {
+    let told = |error: redb::Error| StorageError::database(path, error);
+    let wrapped = keyring.wrap(wrap)?;
+    let mut store = transaction.open_table(STORE).map_err(|error| told(error.into()))?;
+    let (schema, id) = (keyring.schema.to_le_bytes(), keyring.id.to_le_bytes());
+    for (row, value) in [(SCHEMA_ROW, schema.as_slice()), (KEY_ID_ROW, id.as_slice()), (KEY_ROW, &wrapped)] {
+        store.insert(row, value).map_err(|error| told(error.into()))?;
+    }
+    Ok(())
+}
+
+/// Looks at the version before the file is opened for writing, which changes it. A file that was not closed cleanly
+/// cannot be looked at in this way; its version is seen later, after the database has mended itself.
+fn refuse_newer(path: &Path, schema: Schema) -> Result<(), StorageError> {
+    let found = disk::guarded(path, || {
+        let told = |error: redb::Error| StorageError::database(path, error);
+        let database = ReadOnlyDatabase::open(path).map_err(|error| told(error.into()))?;
+        read_number(path, &database, SCHEMA_ROW)
+    });
+    match found {
+        Ok(found) if found > schema.version => Err(StorageError::Newer { found, known: schema.version }),
+        Err(error @ (StorageError::AlreadyRunning | StorageError::NotWritable { .. })) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn load_keyring(path: &Path, database: &Database, wrap: &Key, schema: Schema) -> Result<Keyring, StorageError> {
+    let found = read_number(path, database, SCHEMA_ROW)?;
+    if found > schema.version {
+        return Err(StorageError::Newer { found, known: schema.version });
+    }
+    let id: KeyId = read_number(path, database, KEY_ID_ROW)?;
+    Keyring::unwrap_key(found, id, &read_store_row(path, database, KEY_ROW)?, wrap)
+}
+
+fn read_number(path: &Path, database: &impl ReadableDatabase, row: &str) -> Result<u32, StorageError> {
+    let bytes = read_store_row(path, database, row)?;
+    let bytes = bytes.as_slice().try_into();
+    bytes
+        .map(u32::from_le_bytes)
+        .map_err(|_| StorageError::Corrupt { path: path.into(), reason: format!("{row} is not a number") })
+}
+
+fn read_store_row(path: &Path, database: &impl ReadableDatabase, row: &str) -> Result<Vec<u8>, StorageError> {
+    let told = |error: redb::Error| StorageError::database(path, error);
+    let missing = || StorageError::Corrupt { path: path.into(), reason: format!("{row} is missing") };
+    let transaction = database.begin_read().map_err(|error| told(error.into()))?;
+    let store = match transaction.open_table(STORE) {
+        Err(TableError::TableDoesNotExist(_)) => return Err(missing()),
+        other => other.map_err(|error| told(error.into()))?,
+    };
+    let value = store.get(row).map_err(|error| told(error.into()))?;
+    value.map(|value| value.value().to_vec()).ok_or_else(missing)
+}

@@ -1,0 +1,148 @@
+//! The one thread that writes. Writes that wait while it commits go into its next transaction together: a flush of the
+//! disk is what costs, and it is paid once for all of them.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Op, StorageError, shared::Shared};
+
+/// Most writes, and about the most bytes, that go into one transaction.
+const BATCH_WRITES: usize = 256;
+const BATCH_BYTES: usize = 8 * 1024 * 1024;
+
+type Done = oneshot::Sender<Result<(), StorageError>>;
+
+/// What callers ask of the thread.
+pub(super) enum Command {
+    /// Change rows.
+    Write { ops: Vec<Op>, done: Done },
+    /// Change the storage key.
+    Rotate { done: Done },
+    /// Stop, after what was asked before.
+    Close { done: Done },
+}
+
+/// The callers' end. Dropping it waits for the thread, which finishes what was asked of it.
+pub(super) struct Writer {
+    commands: Option<mpsc::Sender<Command>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Writer {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        commands: mpsc::Sender<Command>,
+        waiting: mpsc::Receiver<Command>,
+    ) -> Result<Self, StorageError> {
+        let thread = thread::Builder::new()
+            .name("storage-writer".into())
+            .spawn(move || run(&shared, waiting))
+            .map_err(|error| StorageError::Io(Arc::new(error)))?;
+        Ok(Self { commands: Some(commands), thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(super) async fn send(&self, command: Command) -> Result<(), StorageError> {
+        let commands = self.commands.as_ref().ok_or(StorageError::Closed)?;
+        commands.send(command).await.map_err(|_| StorageError::Closed)
+    }
+
+    /// Waits for the thread to end. It does after [`Command::Close`], or when no caller is left.
+    pub(super) fn join(&self) {
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the storage writer panicked");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // The thread ends when the last sender is gone.
+        self.commands = None;
+        self.join();
+    }
+}
+
+/// Closes the store however the thread ends, so that no caller waits for ever and the next opener gets in.
+struct CloseAtEnd<'a>(&'a Shared);
+
+impl Drop for CloseAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
+    let at_end = CloseAtEnd(shared);
+    let mut next = None;
+    while let Some(command) = next.take().or_else(|| waiting.blocking_recv()) {
+        match command {
+            Command::Write { ops, done } => {
+                let (batch, after) = gather(ops, done, &mut waiting);
+                next = after;
+                commit(shared, batch);
+            }
+            Command::Rotate { done } => {
+                let result = shared.rotate();
+                recover(shared, &result);
+                let _ = done.send(result);
+            }
+            Command::Close { done } => {
+                waiting.close();
+                // Those that came after are told by their channel that the store is closed.
+                drop(waiting);
+                drop(at_end);
+                let _ = done.send(Ok(()));
+                return;
+            }
+        }
+    }
+}
+
+/// The write at hand, and those that wait behind it, up to the next command of another kind.
+fn gather(ops: Vec<Op>, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (Vec<(Vec<Op>, Done)>, Option<Command>) {
+    let mut bytes = size(&ops);
+    let mut batch = vec![(ops, done)];
+    while batch.len() < BATCH_WRITES && bytes < BATCH_BYTES {
+        match waiting.try_recv() {
+            Ok(Command::Write { ops, done }) => {
+                bytes += size(&ops);
+                batch.push((ops, done));
+            }
+            Ok(other) => return (batch, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (batch, None)
+}
+
+fn size(ops: &[Op]) -> usize {
+    ops.iter()
+        .map(|op| match op {
+            Op::Put { value, .. } => value.len(),
+            Op::Delete { .. } => 0,
+        })
+        .sum()
+}
+
+fn commit(shared: &Shared, batch: Vec<(Vec<Op>, Done)>) {
+    let result = shared.with_vault(|vault| vault.write(batch.iter().flat_map(|(ops, _)| ops)));
+    recover(shared, &result);
+    for (_, done) in batch {
+        // A caller may have stopped waiting; its write was made all the same.
+        let _ = done.send(result.clone());
+    }
+}
+
+/// After a failure the database refuses all else; opened anew, at least the readers go on.
+fn recover(shared: &Shared, result: &Result<(), StorageError>) {
+    let Err(error) = result else { return };
+    tracing::error!(%error, "a write to the store failed");
+    if let Err(error) = shared.reopen() {
+        tracing::error!(%error, "the store could not be opened again; the next call tries anew");
+    }
+}
