@@ -1,0 +1,226 @@
+//! How often a shown code may be tried. One [`HostCode`] stands for one shown code; every connection that tries it
+//! goes through the same one, under one lock, so that fifty at once have no more attempts than one.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    Entropy, LinkSecret, PairingCode, PairingError,
+    pake::{Method, Password},
+};
+
+/// A code lives so long.
+pub const CODE_LIFETIME: Duration = Duration::from_secs(5 * 60);
+
+/// A code may be tried so often, by all peers and over all connections together.
+pub const MAX_ATTEMPTS: u8 = 3;
+
+/// A joiner tries a code on so many hosts at most: each try gives whoever answers one guess at it.
+pub const MAX_HOSTS_PER_CODE: usize = 3;
+
+/// How a shown code stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeStatus {
+    /// It may be tried.
+    Open {
+        /// Wrong codes that may still be tried.
+        attempts_left: u8,
+        /// Time until it expires.
+        expires_in: Duration,
+    },
+    /// A joiner has proven it.
+    Used,
+    /// It was tried wrongly three times.
+    Burnt,
+    /// Its time is over.
+    Expired,
+}
+
+/// A shown code: its two secrets, when it ends, and what was tried. Pure; time is told to it.
+pub struct HostCode {
+    code: PairingCode,
+    link: LinkSecret,
+    expires: Duration,
+    attempts_left: u8,
+    used: bool,
+}
+
+/// The right to check one confirmation. It is counted already; [`HostCode::settle`] says how it went.
+#[derive(Debug)]
+#[must_use = "an attempt is settled once the confirmation has been checked"]
+pub struct Attempt(());
+
+impl HostCode {
+    /// A new code and link secret, shown from `now` on.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate(now: Duration, entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
+        Ok(Self::new(now, PairingCode::generate(entropy)?, LinkSecret::generate(entropy)?))
+    }
+
+    /// Shows these secrets from `now` on.
+    pub fn new(now: Duration, code: PairingCode, link: LinkSecret) -> Self {
+        let expires = now.saturating_add(CODE_LIFETIME);
+        Self { code, link, expires, attempts_left: MAX_ATTEMPTS, used: false }
+    }
+
+    /// The words, to be shown.
+    pub fn code(&self) -> &PairingCode {
+        &self.code
+    }
+
+    /// What the link carries.
+    pub fn link_secret(&self) -> &LinkSecret {
+        &self.link
+    }
+
+    /// How it stands now.
+    pub fn status(&self, now: Duration) -> CodeStatus {
+        if self.used {
+            CodeStatus::Used
+        } else if self.attempts_left == 0 {
+            CodeStatus::Burnt
+        } else if now >= self.expires {
+            CodeStatus::Expired
+        } else {
+            CodeStatus::Open { attempts_left: self.attempts_left, expires_in: self.expires.saturating_sub(now) }
+        }
+    }
+
+    /// Why it may not be tried now, if it may not.
+    ///
+    /// # Errors
+    /// [`PairingError::CodeUsed`], [`PairingError::CodeBurnt`] or [`PairingError::CodeExpired`].
+    pub fn check_open(&self, now: Duration) -> Result<(), PairingError> {
+        match self.status(now) {
+            CodeStatus::Open { .. } => Ok(()),
+            CodeStatus::Used => Err(PairingError::CodeUsed),
+            CodeStatus::Burnt => Err(PairingError::CodeBurnt),
+            CodeStatus::Expired => Err(PairingError::CodeExpired),
+        }
+    }
+
+    /// Counts an attempt, before anything is checked: a peer that cuts the connection has still used it up.
+    ///
+    /// # Errors
+    /// When the code is not open; nothing is counted then, and nothing may be checked.
+    pub fn take_attempt(&mut self, now: Duration) -> Result<Attempt, PairingError> {
+        self.check_open(now)?;
+        self.attempts_left = self.attempts_left.saturating_sub(1);
+        Ok(Attempt(()))
+    }
+
+    /// Says how an attempt went. A right one uses the code up.
+    ///
+    /// # Errors
+    /// [`PairingError::CodeWrong`], [`PairingError::CodeBurnt`] if that was the last attempt, and
+    /// [`PairingError::CodeUsed`] if another joiner proved the code in the meantime.
+    pub fn settle(&mut self, attempt: Attempt, right: bool) -> Result<(), PairingError> {
+        let Attempt(()) = attempt;
+        if self.used {
+            return Err(PairingError::CodeUsed);
+        }
+        if right {
+            self.used = true;
+            return Ok(());
+        }
+        if self.attempts_left == 0 { Err(PairingError::CodeBurnt) } else { Err(PairingError::CodeWrong) }
+    }
+
+    /// Wrong codes that may still be tried.
+    pub fn attempts_left(&self) -> u8 {
+        self.attempts_left
+    }
+
+    pub(super) fn password(&self, method: Method) -> Password {
+        match method {
+            Method::Words => Password::of_words(&self.code),
+            Method::Link => Password::of_link(&self.link),
+        }
+    }
+}
+
+impl fmt::Debug for HostCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HostCode")
+            .field("expires", &self.expires)
+            .field("attempts_left", &self.attempts_left)
+            .field("used", &self.used)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pairing::SystemEntropy;
+
+    const START: Duration = Duration::from_secs(1000);
+
+    fn code() -> HostCode {
+        HostCode::generate(START, &mut SystemEntropy).unwrap()
+    }
+
+    #[test]
+    fn three_wrong_attempts_burn_it() {
+        let mut code = code();
+        for (left, error) in [(2, PairingError::CodeWrong), (1, PairingError::CodeWrong), (0, PairingError::CodeBurnt)]
+        {
+            let attempt = code.take_attempt(START).unwrap();
+            assert_eq!(code.settle(attempt, false), Err(error));
+            assert_eq!(code.attempts_left(), left);
+        }
+        assert_eq!(code.take_attempt(START).unwrap_err(), PairingError::CodeBurnt);
+        assert_eq!(code.status(START), CodeStatus::Burnt);
+    }
+
+    #[test]
+    fn attempts_that_are_never_settled_count() {
+        let mut code = code();
+        for _ in 0..MAX_ATTEMPTS {
+            drop(code.take_attempt(START).unwrap());
+        }
+        assert_eq!(code.take_attempt(START).unwrap_err(), PairingError::CodeBurnt);
+    }
+
+    #[test]
+    fn the_right_one_uses_it_up_even_as_the_last() {
+        let mut code = code();
+        for right in [false, false, true] {
+            let attempt = code.take_attempt(START).unwrap();
+            assert_eq!(code.settle(attempt, right).is_ok(), right);
+        }
+        assert_eq!(code.take_attempt(START).unwrap_err(), PairingError::CodeUsed);
+    }
+
+    #[test]
+    fn of_two_that_prove_at_once_one_wins() {
+        let mut code = code();
+        let (one, two) = (code.take_attempt(START).unwrap(), code.take_attempt(START).unwrap());
+        assert_eq!(code.settle(two, true), Ok(()));
+        assert_eq!(code.settle(one, true), Err(PairingError::CodeUsed));
+    }
+
+    #[test]
+    fn it_expires_by_the_time_that_it_is_told() {
+        let mut code = code();
+        let end = START + CODE_LIFETIME;
+        assert!(code.check_open(end - Duration::from_nanos(1)).is_ok());
+        assert_eq!(code.take_attempt(end).unwrap_err(), PairingError::CodeExpired);
+        assert_eq!(code.attempts_left(), MAX_ATTEMPTS);
+        assert_eq!(code.status(end), CodeStatus::Expired);
+    }
+
+    #[test]
+    fn debug_hides_words_and_secret() {
+        let code = code();
+        let shown = format!("{code:?}");
+        for word in code.code().words() {
+            assert!(
+                !shown.contains(word) || "HostCode expires attempts_left used true false".contains(word),
+                "{shown}"
+            );
+        }
+        assert!(!shown.contains(&format!("{:?}", code.link_secret().as_bytes())));
+    }
+}

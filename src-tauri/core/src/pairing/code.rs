@@ -1,0 +1,216 @@
+//! The pairing code: three words that a person reads on one device and types on another.
+
+use std::{fmt, str::FromStr};
+
+use bip39::Language;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::{Entropy, PairingError};
+
+/// How many words a code has. Three carry 33 bits, enough because a guess costs one of three attempts.
+pub const CODE_WORDS: usize = 3;
+
+/// How many completions of a word are given at most.
+pub const MAX_COMPLETIONS: usize = 8;
+
+/// So many letters of a word tell it from all others of the list.
+const TELLING_LETTERS: usize = 4;
+
+/// A typed code longer than this is no code.
+const MAX_TYPED: usize = 256;
+
+/// Three words of the English BIP39 list, `brave-lion-sunset`.
+///
+/// `Display` shows them, because the host has to; `Debug` does not. Wiped when dropped.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct PairingCode([u16; CODE_WORDS]);
+
+impl PairingCode {
+    /// A new code. Each word is one of 2048, all equally likely.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate(entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
+        let mut bytes = Zeroizing::new([0; 2 * CODE_WORDS]);
+        entropy.fill(bytes.as_mut())?;
+        let mut words = [0; CODE_WORDS];
+        for (word, pair) in words.iter_mut().zip(bytes.chunks_exact(2)) {
+            // 2048 divides 65536, so the low eleven bits are uniform.
+            *word = u16::from_le_bytes([pair[0], pair[1]]) % 2048;
+        }
+        Ok(Self(words))
+    }
+
+    /// The words, in lower case and in full.
+    pub fn words(&self) -> [&'static str; CODE_WORDS] {
+        self.0.map(word_at)
+    }
+
+    /// `brave-lion-sunset`, wiped when dropped: what the PAKE takes as password.
+    pub(super) fn canonical(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.words().join("-"))
+    }
+}
+
+impl fmt::Display for PairingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.canonical())
+    }
+}
+
+impl fmt::Debug for PairingCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PairingCode(..)")
+    }
+}
+
+impl FromStr for PairingCode {
+    type Err = PairingError;
+
+    /// Takes `a-b-c` and `a b c` in any case; of each word the first four letters suffice.
+    fn from_str(typed: &str) -> Result<Self, PairingError> {
+        // Cut before it is looked at: whatever is pasted here, no more than this is worked on.
+        let typed = Zeroizing::new(typed.chars().take(MAX_TYPED).collect::<String>().to_lowercase());
+        let separates = |c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.' | '_' | '\u{2010}'..='\u{2015}');
+        let parts: Vec<&str> = typed.split(separates).filter(|part| !part.is_empty()).collect();
+        let mut words = [0; CODE_WORDS];
+        // An unknown word is told before a wrong count: it is the more useful thing to hear while typing.
+        for (index, part) in parts.iter().take(CODE_WORDS).enumerate() {
+            words[index] = find(part).ok_or_else(|| unknown(part, index + 1))?;
+        }
+        if parts.len() != CODE_WORDS {
+            return Err(PairingError::WordCount { found: parts.len() });
+        }
+        Ok(Self(words))
+    }
+}
+
+/// Words of the list that begin so, in its order, at most [`MAX_COMPLETIONS`]; none for an empty prefix.
+pub fn completions(prefix: &str) -> Vec<&'static str> {
+    let prefix = prefix.trim();
+    if prefix.is_empty() || prefix.len() > 16 {
+        return Vec::new();
+    }
+    let prefix = prefix.to_lowercase();
+    Language::English.words_by_prefix_iter(&prefix).take(MAX_COMPLETIONS).collect()
+}
+
+/// The word with this number, modulo the length of the list.
+pub(super) fn word_at(index: u16) -> &'static str {
+    Language::English.word_list()[usize::from(index) % 2048]
+}
+
+fn find(typed: &str) -> Option<u16> {
+    Language::English.find_word(typed).or_else(|| {
+        if typed.len() < TELLING_LETTERS {
+            return None;
+        }
+        let mut fitting = Language::English.words_by_prefix_iter(typed);
+        let word = fitting.next()?;
+        // The list promises that four letters tell words apart; if it ever did not, nothing is guessed.
+        if fitting.next().is_some() { None } else { Language::English.find_word(word) }
+    })
+}
+
+fn unknown(typed: &str, position: usize) -> PairingError {
+    let word = typed.chars().filter(|c| c.is_alphanumeric()).take(24).collect();
+    let letters = typed.chars().count().min(TELLING_LETTERS);
+    let suggestions = (2..=letters)
+        .rev()
+        .map(|length| typed.chars().take(length).collect::<String>())
+        .map(|start| completions(&start))
+        .find(|words| !words.is_empty())
+        .unwrap_or_default();
+    PairingError::WordUnknown {
+        word,
+        position,
+        suggestions: suggestions.iter().take(3).map(|w| w.to_string()).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{error::RoomError, pairing::SystemEntropy};
+
+    struct Fixed(u8);
+    impl Entropy for Fixed {
+        fn fill(&mut self, out: &mut [u8]) -> Result<(), PairingError> {
+            out.fill(self.0);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn every_word_parses_in_full_and_by_four_letters() {
+        for (index, word) in Language::English.word_list().iter().enumerate() {
+            let short: String = word.chars().take(4).collect();
+            assert_eq!(find(word), Some(index as u16), "{word}");
+            if find(&short) != Some(index as u16) {
+                // Only where the four letters are themselves a shorter word.
+                assert!(Language::English.find_word(&short).is_some(), "{word}");
+            }
+        }
+    }
+
+    #[test]
+    fn all_ways_of_typing_give_the_same_code() {
+        let code: PairingCode = "brave-lion-sunset".parse().unwrap();
+        for typed in [
+            "brave lion sunset",
+            " BRAVE  Lion\tsunset ",
+            "brav-lion-suns",
+            "brave\u{2013}lion\u{2010}sunset\n",
+            "brave, lion, sunset.",
+        ] {
+            assert_eq!(typed.parse::<PairingCode>().unwrap(), code, "{typed}");
+        }
+        assert_eq!(code.to_string(), "brave-lion-sunset");
+    }
+
+    #[test]
+    fn a_bad_word_is_named_with_its_position() {
+        let error = "brave-lyon-sunset".parse::<PairingCode>().unwrap_err();
+        assert!(matches!(&error, PairingError::WordUnknown { word, position: 2, .. } if word == "lyon"), "{error:?}");
+        assert!(!error.hint().is_empty());
+        let error = "bra-lion-sunset".parse::<PairingCode>().unwrap_err();
+        assert!(matches!(error, PairingError::WordUnknown { position: 1, .. }), "three letters do not suffice");
+        let error = "brave lion sunsetx".parse::<PairingCode>().unwrap_err();
+        assert!(matches!(error, PairingError::WordUnknown { position: 3, .. }), "nothing is cut off a word");
+    }
+
+    #[test]
+    fn the_number_of_words_is_kept() {
+        assert_eq!("brave lion".parse::<PairingCode>(), Err(PairingError::WordCount { found: 2 }));
+        assert_eq!("".parse::<PairingCode>(), Err(PairingError::WordCount { found: 0 }));
+        assert_eq!("brave lion sunset zoo".parse::<PairingCode>(), Err(PairingError::WordCount { found: 4 }));
+        assert!(matches!("z".repeat(1 << 20).parse::<PairingCode>(), Err(PairingError::WordUnknown { .. })));
+    }
+
+    #[test]
+    fn completions_are_few_and_right() {
+        assert_eq!(completions("sunse"), ["sunset"]);
+        assert_eq!(completions("SUNS"), ["sunset"]);
+        assert_eq!(completions("a").len(), MAX_COMPLETIONS);
+        assert!(completions("").is_empty() && completions("xyzzy").is_empty());
+    }
+
+    #[test]
+    fn codes_are_random_and_debug_hides_them() {
+        let one = PairingCode::generate(&mut SystemEntropy).unwrap();
+        let two = PairingCode::generate(&mut SystemEntropy).unwrap();
+        assert_ne!(one, two);
+        assert_eq!(format!("{one:?}"), "PairingCode(..)");
+        assert_eq!(one.to_string().parse::<PairingCode>().unwrap(), one);
+        assert_eq!(PairingCode::generate(&mut Fixed(0xff)).unwrap().words(), ["zoo"; 3]);
+        assert_eq!(PairingCode::generate(&mut Fixed(0)).unwrap().words(), ["abandon"; 3]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,300}") {
+            let _ = text.parse::<PairingCode>();
+            let _ = completions(&text);
+        }
+    }
+}

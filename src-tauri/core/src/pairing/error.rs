@@ -1,0 +1,189 @@
+//! Why a pairing did not come about, in words that help.
+
+use crate::error::RoomError;
+
+/// What can go wrong while two devices pair, on either side.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PairingError {
+    /// A typed word is not on the list. The word itself cannot be part of a code, so it may be shown.
+    #[error("word {position}, \"{word}\", is not on the word list")]
+    WordUnknown {
+        /// What was typed, cleaned and cut.
+        word: String,
+        /// 1 for the first.
+        position: usize,
+        /// Words of the list that begin alike.
+        suggestions: Vec<String>,
+    },
+    /// Not as many words as a code has.
+    #[error("a pairing code has three words, not {found}")]
+    WordCount {
+        /// How many were typed.
+        found: usize,
+    },
+    /// The text is not a link that this version knows.
+    #[error("this is not a valid yonder: link: {reason}")]
+    LinkInvalid {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The text is not `ENDPOINT_ID@IP:PORT`.
+    #[error("this is not an address of the form ENDPOINT_ID@IP:PORT: {reason}")]
+    AddressInvalid {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Five minutes have passed since the code was shown.
+    #[error("the pairing code has expired")]
+    CodeExpired,
+    /// The codes of the two sides differ.
+    #[error("the pairing code is wrong")]
+    CodeWrong,
+    /// Three wrong codes were tried, by anyone: the right one is refused too.
+    #[error("wrong codes were tried three times, so the pairing code was burnt")]
+    CodeBurnt,
+    /// The code has done its work already.
+    #[error("the pairing code has been used already")]
+    CodeUsed,
+    /// The other device shows no code.
+    #[error("the other device is not showing a pairing code")]
+    NotOpen,
+    /// The other device is in the middle of something.
+    #[error("the other device is busy with another pairing")]
+    Busy,
+    /// This side said no.
+    #[error("the pairing was rejected on this device")]
+    RejectedHere,
+    /// The other side said no.
+    #[error("the pairing was rejected on the other device")]
+    RejectedThere,
+    /// A step took too long.
+    #[error("the pairing took too long: {waited_for}")]
+    Timeout {
+        /// What did not come.
+        waited_for: &'static str,
+    },
+    /// The peer claims an id that is not that of its connection, or its signature does not fit.
+    #[error("the other device claims an identity that is not its own")]
+    IdentityMismatch,
+    /// A device cannot pair with itself.
+    #[error("this is the same device")]
+    SameDevice,
+    /// The peer speaks another version of the pairing protocol.
+    #[error("the other device speaks another version of the pairing protocol")]
+    Version,
+    /// The peer sent something that the protocol does not allow there, or that was changed on the way.
+    #[error("the other device broke the pairing protocol: {0}")]
+    Violation(&'static str),
+    /// The connection went away before anything was stored.
+    #[error("the connection was lost before the devices were paired")]
+    ConnectionLost,
+    /// The connection went away in the last step: whether the other side holds the record is not known yet.
+    #[error("the connection was lost in the last step of the pairing")]
+    Unfinished,
+    /// The record could not be written on this device.
+    #[error("the pairing could not be stored on this device")]
+    NotStored,
+    /// No device that shows a code was found, or none that takes this one.
+    #[error("no device was found that shows this pairing code")]
+    NoHostFound,
+    /// The person ended it.
+    #[error("the pairing was cancelled")]
+    Cancelled,
+    /// The system gave no randomness.
+    #[error("the system's random source is not available")]
+    NoRandomness,
+}
+
+impl RoomError for PairingError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::WordUnknown { .. } => "code_word_unknown",
+            Self::WordCount { .. } => "code_word_count",
+            Self::LinkInvalid { .. } => "link_invalid",
+            Self::AddressInvalid { .. } => "address_invalid",
+            Self::CodeExpired => "code_expired",
+            Self::CodeWrong => "code_wrong",
+            Self::CodeBurnt => "code_burnt",
+            Self::CodeUsed => "code_used",
+            Self::NotOpen => "pairing_not_open",
+            Self::Busy => "pairing_busy",
+            Self::RejectedHere | Self::RejectedThere => "pairing_rejected",
+            Self::Timeout { .. } => "pairing_timeout",
+            Self::IdentityMismatch => "identity_mismatch",
+            Self::SameDevice => "pairing_same_device",
+            Self::Version => "pairing_version",
+            Self::Violation(_) => "pairing_violation",
+            Self::ConnectionLost => "pairing_connection_lost",
+            Self::Unfinished => "pairing_unfinished",
+            Self::NotStored => "pairing_not_stored",
+            Self::NoHostFound => "no_host_found",
+            Self::Cancelled => "pairing_cancelled",
+            Self::NoRandomness => "randomness_unavailable",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::WordUnknown { suggestions, .. } if !suggestions.is_empty() => {
+                format!("Did you mean {}? The first four letters of each word are enough.", suggestions.join(" or "))
+            }
+            Self::WordUnknown { .. } => "Check its spelling; the first four letters of each word are enough.".into(),
+            Self::WordCount { .. } => "Type the three words that the other device shows, with spaces or dashes.".into(),
+            Self::LinkInvalid { .. } => "Copy the whole link from the other device, or type the three words.".into(),
+            Self::AddressInvalid { .. } => {
+                "`yonder-cli id` on the other device prints its endpoint id, its addresses and its port.".into()
+            }
+            Self::CodeExpired | Self::CodeUsed => "Let the other device show a new code.".into(),
+            Self::CodeWrong => {
+                "Compare the words with those on the other device. After three wrong tries it needs a new code.".into()
+            }
+            Self::CodeBurnt => {
+                "Show a new code. If nobody you know tried it, someone nearby is guessing: use the link or QR instead."
+                    .into()
+            }
+            Self::NotOpen => "Start pairing on the other device, so that it shows a code.".into(),
+            Self::Busy => "Finish or cancel the pairing there, then try again.".into(),
+            Self::RejectedHere | Self::Cancelled => String::new(),
+            Self::RejectedThere => "Approve on both devices if the names and the two check words are right.".into(),
+            Self::Timeout { .. } => "Keep both devices awake and near, then try again with a new code.".into(),
+            Self::IdentityMismatch => {
+                "Someone may be posing as the other device. Do not pair; try again on a network that you trust.".into()
+            }
+            Self::SameDevice => "Type the code on the other device.".into(),
+            Self::Version => "Update Yonder on both devices.".into(),
+            Self::Violation(_) => {
+                "Update Yonder on both devices. If it happens again, someone may be tampering with the connection."
+                    .into()
+            }
+            Self::ConnectionLost => "Check the network, then pair again with a new code.".into(),
+            Self::Unfinished => {
+                "It finishes by itself when the devices meet again. If they stay unpaired, pair with a new code.".into()
+            }
+            Self::NotStored => {
+                "Check that the data directory is writable and the disk not full, then pair again.".into()
+            }
+            Self::NoHostFound => {
+                "Is the other device showing a code, and are both on the same network? If not, use its link or QR."
+                    .into()
+            }
+            Self::NoRandomness => "Restart the device; without randomness no key is safe.".into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_that_the_surface_promises() {
+        assert_eq!(PairingError::CodeBurnt.code(), "code_burnt");
+        assert_eq!(PairingError::RejectedThere.code(), PairingError::RejectedHere.code());
+        let unknown =
+            PairingError::WordUnknown { word: "brabe".into(), position: 2, suggestions: vec!["brave".into()] };
+        assert_eq!(unknown.code(), "code_word_unknown");
+        assert!(unknown.to_string().contains("word 2") && unknown.hint().contains("brave"));
+    }
+}

@@ -1,0 +1,57 @@
+//! Pairing: two devices that share a short code come to hold a record of each other, and nobody else does.
+//!
+//! ```text
+//! joiner                                   host
+//!   JoinHello  ──────────────────────────▶        CPace over the code, bound to TLS exporter and both identities
+//!              ◀──────────────────────────  HostShare
+//!   JoinConfirm ─────────────────────────▶        an attempt is counted, then the tag is checked
+//!              ◀──────────────────────────  HostConfirm (or Refused)
+//!   ─────────────── sealed under the PAKE key from here ───────────────
+//!   JoinInfo   ──────────────────────────▶        who I am, a challenge, an X25519 key
+//!              ◀──────────────────────────  HostInfo, signed
+//!   JoinProof  ──────────────────────────▶        signed; both screens show name and check words
+//!   Approve    ◀─────────────────────────▶  Approve
+//!   (stores pending) Prepared ───────────▶        (stores)
+//!              ◀──────────────────────────  Committed
+//!   (stores)   Done ─────────────────────▶
+//! ```
+//!
+//! Invariants. Nothing here knows tokio, a socket, a disk or a clock: bytes, answers and times go in, frames and events
+//! come out ([`JoinerState`], [`HostState`]). Nothing made from the words leaves but CPace shares and tags. An attempt
+//! is counted before it is checked, in one place for all connections ([`HostCode`]). Who the peer is comes from its
+//! connection; what it claims must agree. No record is handed out before both people have approved. Every byte is in
+//! `docs/protocol-pairing.md`.
+
+mod attempts;
+mod code;
+mod entropy;
+mod error;
+mod link;
+mod pake;
+pub mod qr;
+mod state;
+mod transcript;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use attempts::{Attempt, CODE_LIFETIME, CodeStatus, HostCode, MAX_ATTEMPTS, MAX_HOSTS_PER_CODE};
+pub use code::{CODE_WORDS, MAX_COMPLETIONS, PairingCode, completions};
+pub use entropy::{Entropy, SystemEntropy};
+pub use error::PairingError;
+pub use link::{Link, LinkSecret, MAX_LINK, MAX_LINK_ADDRESSES, parse_address};
+pub use pake::Method;
+pub use state::{
+    HostState, JoinSecret, JoinerState, LocalDevice, NewPairing, Output, PairingEvent, PeerConnection, Signer, Timeouts,
+};
+pub use wire::{MAX_FRAME, Refusal, Software};
+
+/// ALPN of the protocol, and its name in everything that is hashed.
+pub const PROTOCOL: &[u8] = b"pairing/1.0";
+
+/// First byte of every frame.
+pub const VERSION: u8 = 1;
+
+/// Label under which 32 bytes of the TLS exporter are taken, with an empty context.
+pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-yonder-pairing-1.0";

@@ -1,0 +1,283 @@
+//! The side that shows the code.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    LocalDevice, Output, PairingEvent, PeerConnection, Timeouts,
+    core::{Approval, Core},
+};
+use crate::pairing::{
+    Entropy, HostCode, PairingError,
+    pake::{self, Method},
+    transcript::{PakeKey, Side},
+    wire::{Introduction, Message, Refusal, Sealed},
+};
+
+enum Phase {
+    /// Nothing has come yet.
+    AwaitHello,
+    /// HostShare is sent.
+    AwaitConfirm,
+    /// HostConfirm is sent; the code is used up.
+    AwaitJoinInfo,
+    /// HostInfo is sent.
+    AwaitProof(Box<Introduction>),
+    /// The people are asked.
+    Approving,
+    /// Both have approved.
+    AwaitPrepared,
+    /// The joiner holds a pending record; ours is being stored.
+    Committing,
+    /// Committed is sent.
+    AwaitDone,
+    /// Over.
+    Finished,
+}
+
+/// The host's half of one connection that may become a pairing.
+///
+/// Each connection that comes in while a code is shown gets one of these; all share the one [`HostCode`], which goes
+/// into [`HostState::on_message`] under the lock that guards it. After every call take all of [`HostState::poll`].
+pub struct HostState {
+    core: Core,
+    phase: Phase,
+}
+
+impl HostState {
+    /// Starts over a fresh connection; the joiner speaks first.
+    ///
+    /// # Errors
+    /// When the peer is this device itself, or there is no randomness.
+    pub fn new(
+        now: Duration,
+        local: LocalDevice,
+        connection: PeerConnection,
+        timeouts: Timeouts,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, PairingError> {
+        let core = Core::new(Side::Host, now, local, connection, timeouts, entropy)?;
+        Ok(Self { core, phase: Phase::AwaitHello })
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.core.poll()
+    }
+
+    /// When [`HostState::on_tick`] has to be called at the latest, if ever.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.core.deadline()
+    }
+
+    /// Nothing more will come of it: close the connection once the last frame is out.
+    pub fn is_finished(&self) -> bool {
+        self.core.finished
+    }
+
+    /// A frame of the joiner. `code` is the one that is shown, for all connections the same; hold its lock for the
+    /// length of this call and no longer.
+    pub fn on_message(&mut self, now: Duration, frame: &[u8], code: &mut HostCode) {
+        self.on_tick(now);
+        if self.core.finished {
+            return;
+        }
+        if let Err(error) = self.step(now, frame, code) {
+            self.fail(error);
+        }
+    }
+
+    /// The person's answer; to be given after `NeedApproval`, ignored at any other time.
+    pub fn on_approve(&mut self, now: Duration, approve: bool) {
+        self.on_tick(now);
+        if !matches!(self.phase, Phase::Approving) {
+            return;
+        }
+        if !approve {
+            self.core.say_reject();
+            return self.fail(PairingError::RejectedHere);
+        }
+        match self.core.approve_here() {
+            Ok(Approval::Both) => self.await_prepared(now),
+            Ok(Approval::Waiting) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The record of `Commit` is on disk: this side is paired.
+    pub fn on_committed(&mut self, now: Duration) {
+        if !matches!(self.phase, Phase::Committing) {
+            return;
+        }
+        if self.core.closed || self.core.seal(&Sealed::Committed).is_err() {
+            return self.paired(false);
+        }
+        self.phase = Phase::AwaitDone;
+        self.core.wait_until(now.saturating_add(self.core.timeouts.finish), "");
+    }
+
+    /// The record of `Commit` could not be written, and is not there.
+    pub fn on_store_failed(&mut self, _now: Duration) {
+        if matches!(self.phase, Phase::Committing) {
+            self.core.say_reject();
+            self.fail(PairingError::NotStored);
+        }
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&mut self, now: Duration) {
+        if let Some(error) = self.core.overdue(now) {
+            match self.phase {
+                // Our record stands; the joiner promotes its own at the next contact.
+                Phase::AwaitDone => self.paired(false),
+                _ => {
+                    self.core.say_reject();
+                    self.fail(error);
+                }
+            }
+        }
+    }
+
+    /// The person ends it, or the node shuts down.
+    pub fn abort(&mut self, _now: Duration) {
+        match self.phase {
+            // What is being written is decided.
+            Phase::Finished | Phase::Committing => {}
+            Phase::AwaitDone => self.paired(false),
+            _ => {
+                self.core.say_reject();
+                self.fail(PairingError::Cancelled);
+            }
+        }
+    }
+
+    /// The connection is gone.
+    pub fn on_closed(&mut self, _now: Duration) {
+        self.core.closed = true;
+        match self.phase {
+            Phase::Finished | Phase::Committing => {}
+            Phase::AwaitDone => self.paired(false),
+            _ => self.fail(PairingError::ConnectionLost),
+        }
+    }
+
+    fn step(&mut self, now: Duration, frame: &[u8], code: &mut HostCode) -> Result<(), PairingError> {
+        match std::mem::replace(&mut self.phase, Phase::Finished) {
+            Phase::AwaitHello => {
+                let Message::JoinHello { method, share } = Message::decode(frame)? else {
+                    return Err(PairingError::Violation("a message came out of order"));
+                };
+                let method =
+                    Method::from_number(method).ok_or(PairingError::Violation("its method is not known here"))?;
+                code.check_open(now)?;
+                self.core.heard(frame);
+                let random = self.core.take_pake_random()?;
+                let (own, isk) = pake::respond(&share, &code.password(method), &self.core.channel, method, random)?;
+                self.core.send(&Message::HostShare { share: own })?;
+                self.core.pake = Some(PakeKey::new(&isk, &self.core.transcript));
+                self.phase = Phase::AwaitConfirm;
+            }
+            Phase::AwaitConfirm => {
+                let Message::JoinConfirm { tag } = Message::decode(frame)? else {
+                    return Err(PairingError::Violation("a message came out of order"));
+                };
+                // Counted before it is checked: nothing that happens from here on gives the attempt back.
+                let attempt = code.take_attempt(now)?;
+                let right = self.core.pake()?.check(Side::Joiner, &self.core.transcript, &tag);
+                if let Err(error) = code.settle(attempt, right) {
+                    if !right {
+                        self.core.event(PairingEvent::WrongCode { attempts_left: code.attempts_left() });
+                    }
+                    return Err(error);
+                }
+                self.core.heard(frame);
+                let tag = self.core.pake()?.tag(Side::Host, &self.core.transcript);
+                self.core.event(PairingEvent::CodeProven);
+                self.core.send(&Message::HostConfirm { tag })?;
+                self.core.begin_sealing()?;
+                self.phase = Phase::AwaitJoinInfo;
+            }
+            Phase::AwaitJoinInfo => {
+                let theirs = match self.core.open(frame)? {
+                    Sealed::JoinInfo(theirs) => theirs,
+                    other => return Err(other.out_of_order()),
+                };
+                self.core.meet(&theirs)?;
+                let introduction = self.core.introduce()?;
+                let signature = self.core.sign(&theirs);
+                self.core.seal(&Sealed::HostInfo(introduction, signature))?;
+                self.phase = Phase::AwaitProof(Box::new(theirs));
+            }
+            Phase::AwaitProof(theirs) => {
+                let signature = match self.core.open(frame)? {
+                    Sealed::JoinProof(signature) => signature,
+                    other => return Err(other.out_of_order()),
+                };
+                self.core.check_signature(signature)?;
+                self.core.proven(now, &theirs)?;
+                self.phase = Phase::Approving;
+            }
+            Phase::Approving => {
+                let message = self.core.open(frame)?;
+                self.phase = Phase::Approving;
+                if let Approval::Both = self.core.hear_approval(&message)? {
+                    self.await_prepared(now);
+                }
+            }
+            Phase::AwaitPrepared => match self.core.open(frame)? {
+                Sealed::Prepared => {
+                    let pairing = self.core.pairing()?;
+                    self.core.wait_for_nothing();
+                    self.core.event(PairingEvent::Commit(pairing));
+                    self.phase = Phase::Committing;
+                }
+                other => return Err(other.out_of_order()),
+            },
+            Phase::AwaitDone => {
+                // Our record stands whatever comes; only the right word says that the other's does too.
+                let acknowledged = matches!(self.core.open(frame), Ok(Sealed::Done));
+                self.paired(acknowledged);
+            }
+            // The joiner waits for our word now; what comes before it is not read.
+            phase @ (Phase::Committing | Phase::Finished) => self.phase = phase,
+        }
+        Ok(())
+    }
+
+    fn await_prepared(&mut self, now: Duration) {
+        self.phase = Phase::AwaitPrepared;
+        self.core.wait_until(
+            now.saturating_add(self.core.timeouts.finish),
+            "the other device did not store the pairing in time",
+        );
+    }
+
+    fn paired(&mut self, acknowledged: bool) {
+        self.phase = Phase::Finished;
+        self.core.paired(acknowledged);
+    }
+
+    fn fail(&mut self, error: PairingError) {
+        self.phase = Phase::Finished;
+        if !self.core.seals() && !self.core.closed {
+            self.core.send_last(Refusal::of(&error).frame());
+        }
+        self.core.fail(error);
+    }
+}
+
+impl fmt::Debug for HostState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::AwaitHello => "AwaitHello",
+            Phase::AwaitConfirm => "AwaitConfirm",
+            Phase::AwaitJoinInfo => "AwaitJoinInfo",
+            Phase::AwaitProof(_) => "AwaitProof",
+            Phase::Approving => "Approving",
+            Phase::AwaitPrepared => "AwaitPrepared",
+            Phase::Committing => "Committing",
+            Phase::AwaitDone => "AwaitDone",
+            Phase::Finished => "Finished",
+        };
+        f.debug_struct("HostState").field("phase", &phase).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,301 @@
+//! The side that dials and enters the code.
+
+use std::{fmt, time::Duration};
+
+use super::{
+    JoinSecret, LocalDevice, Output, PairingEvent, PeerConnection, Timeouts,
+    core::{Approval, Core},
+};
+use crate::pairing::{
+    Entropy, PairingError,
+    pake::{self, Joining, Method, Password},
+    transcript::{PakeKey, Side},
+    wire::{Message, Refusal, Sealed},
+};
+
+enum Phase {
+    /// JoinHello is sent.
+    AwaitShare(Joining),
+    /// JoinConfirm is sent.
+    AwaitConfirm,
+    /// JoinInfo is sent.
+    AwaitHostInfo,
+    /// JoinProof is sent; the people are asked.
+    Approving,
+    /// The record is being stored as pending.
+    Storing,
+    /// Prepared is sent: from here on the host may hold the record, and only it knows.
+    AwaitCommitted,
+    /// The host holds the record; ours is being promoted.
+    Promoting,
+    /// Over.
+    Finished,
+}
+
+/// The joiner's half of one pairing over one connection.
+///
+/// After every call take all of [`JoinerState::poll`]: frames to send and events to act upon, in order.
+pub struct JoinerState {
+    core: Core,
+    phase: Phase,
+}
+
+impl JoinerState {
+    /// Starts over a fresh connection; the first frame is there at once.
+    ///
+    /// # Errors
+    /// When the peer is this device itself, or there is no randomness.
+    pub fn new(
+        now: Duration,
+        local: LocalDevice,
+        connection: PeerConnection,
+        secret: &JoinSecret,
+        timeouts: Timeouts,
+        entropy: &mut dyn Entropy,
+    ) -> Result<Self, PairingError> {
+        let mut core = Core::new(Side::Joiner, now, local, connection, timeouts, entropy)?;
+        let (method, password) = match secret {
+            JoinSecret::Words(code) => (Method::Words, Password::of_words(code)),
+            JoinSecret::Link(link) => (Method::Link, Password::of_link(link)),
+        };
+        let random = core.take_pake_random()?;
+        let (share, joining) = pake::start(&password, &core.channel, method, random)?;
+        core.send(&Message::JoinHello { method: method as u8, share })?;
+        Ok(Self { core, phase: Phase::AwaitShare(joining) })
+    }
+
+    /// The next thing to do, if any.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.core.poll()
+    }
+
+    /// When [`JoinerState::on_tick`] has to be called at the latest, if ever.
+    pub fn deadline(&self) -> Option<Duration> {
+        self.core.deadline()
+    }
+
+    /// Nothing more will come of it: close the connection once the last frame is out.
+    pub fn is_finished(&self) -> bool {
+        self.core.finished
+    }
+
+    /// A frame of the host.
+    pub fn on_message(&mut self, now: Duration, frame: &[u8]) {
+        self.on_tick(now);
+        if self.core.finished {
+            return;
+        }
+        if let Err(error) = self.step(now, frame) {
+            self.fail(error);
+        }
+    }
+
+    /// The person's answer; to be given after `NeedApproval`, ignored at any other time.
+    pub fn on_approve(&mut self, now: Duration, approve: bool) {
+        self.on_tick(now);
+        if !matches!(self.phase, Phase::Approving) {
+            return;
+        }
+        if !approve {
+            self.core.say_reject();
+            return self.fail(PairingError::RejectedHere);
+        }
+        match self.core.approve_here() {
+            Ok(Approval::Both) => self.store(),
+            Ok(Approval::Waiting) => {}
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The record of `StorePending` is on disk.
+    pub fn on_stored(&mut self, now: Duration) {
+        if !matches!(self.phase, Phase::Storing) {
+            return;
+        }
+        match self.core.seal(&Sealed::Prepared) {
+            Ok(()) => {
+                self.phase = Phase::AwaitCommitted;
+                self.core.wait_until(
+                    now.saturating_add(self.core.timeouts.finish),
+                    "the other device did not store the pairing in time",
+                );
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// The record of `Commit` is on disk.
+    pub fn on_committed(&mut self, _now: Duration) {
+        if !matches!(self.phase, Phase::Promoting) {
+            return;
+        }
+        if !self.core.closed {
+            // If it cannot be sent the host learns of it at the next contact.
+            let _ = self.core.seal(&Sealed::Done);
+        }
+        self.phase = Phase::Finished;
+        self.core.paired(true);
+    }
+
+    /// The record of `StorePending` or `Commit` could not be written.
+    pub fn on_store_failed(&mut self, _now: Duration) {
+        match self.phase {
+            Phase::Storing => {
+                self.core.say_reject();
+                self.fail(PairingError::NotStored);
+            }
+            // The pending record is there, and becomes a full one at the next contact.
+            Phase::Promoting => self.fail(PairingError::Unfinished),
+            _ => {}
+        }
+    }
+
+    /// Time has passed.
+    pub fn on_tick(&mut self, now: Duration) {
+        if let Some(error) = self.core.overdue(now) {
+            // Once Prepared is sent it is no longer ours to say.
+            if !matches!(self.phase, Phase::AwaitCommitted) {
+                self.core.say_reject();
+            }
+            self.fail(error);
+        }
+    }
+
+    /// The person ends it, or the node shuts down.
+    pub fn abort(&mut self, _now: Duration) {
+        match self.phase {
+            Phase::Finished | Phase::Promoting => {}
+            Phase::AwaitCommitted => self.fail(PairingError::Unfinished),
+            _ => {
+                self.core.say_reject();
+                self.fail(PairingError::Cancelled);
+            }
+        }
+    }
+
+    /// The connection is gone.
+    pub fn on_closed(&mut self, _now: Duration) {
+        self.core.closed = true;
+        match self.phase {
+            Phase::Finished | Phase::Promoting => {}
+            _ => self.fail(PairingError::ConnectionLost),
+        }
+    }
+
+    fn step(&mut self, now: Duration, frame: &[u8]) -> Result<(), PairingError> {
+        match std::mem::replace(&mut self.phase, Phase::Finished) {
+            Phase::AwaitShare(joining) => match Message::decode(frame)? {
+                Message::HostShare { share } => {
+                    self.core.heard(frame);
+                    let pake = PakeKey::new(&joining.finish(&share)?, &self.core.transcript);
+                    let tag = pake.tag(Side::Joiner, &self.core.transcript);
+                    self.core.pake = Some(pake);
+                    self.core.send(&Message::JoinConfirm { tag })?;
+                    self.phase = Phase::AwaitConfirm;
+                }
+                other => return Err(refused_or_out_of_order(other)),
+            },
+            Phase::AwaitConfirm => match Message::decode(frame)? {
+                Message::HostConfirm { tag } => {
+                    if !self.core.pake()?.check(Side::Host, &self.core.transcript, &tag) {
+                        return Err(PairingError::Violation("it could not prove the code"));
+                    }
+                    self.core.heard(frame);
+                    self.core.begin_sealing()?;
+                    let introduction = self.core.introduce()?;
+                    self.core.seal(&Sealed::JoinInfo(introduction))?;
+                    self.phase = Phase::AwaitHostInfo;
+                }
+                other => return Err(refused_or_out_of_order(other)),
+            },
+            Phase::AwaitHostInfo => {
+                let (theirs, signature) = match self.core.open(frame)? {
+                    Sealed::HostInfo(theirs, signature) => (theirs, signature),
+                    other => return Err(other.out_of_order()),
+                };
+                self.core.meet(&theirs)?;
+                self.core.check_signature(signature)?;
+                let proof = self.core.sign(&theirs);
+                self.core.seal(&Sealed::JoinProof(proof))?;
+                self.core.proven(now, &theirs)?;
+                self.phase = Phase::Approving;
+            }
+            Phase::Approving => {
+                let message = self.core.open(frame)?;
+                self.phase = Phase::Approving;
+                if let Approval::Both = self.core.hear_approval(&message)? {
+                    self.store();
+                }
+            }
+            // Until Committed comes the host can still say that it keeps nothing.
+            phase @ (Phase::Storing | Phase::AwaitCommitted) => {
+                let waits = matches!(phase, Phase::AwaitCommitted);
+                self.phase = phase;
+                match self.core.open(frame)? {
+                    Sealed::Committed if waits => {
+                        let pairing = self.core.pairing()?;
+                        self.core.wait_for_nothing();
+                        self.core.event(PairingEvent::Commit(pairing));
+                        self.phase = Phase::Promoting;
+                    }
+                    Sealed::Reject => {
+                        self.core.event(PairingEvent::DropPending);
+                        self.phase = Phase::Finished;
+                        self.core.fail(PairingError::RejectedThere);
+                    }
+                    other => return Err(other.out_of_order()),
+                }
+            }
+            // Nothing is to come any more; what comes is not read.
+            phase @ (Phase::Promoting | Phase::Finished) => self.phase = phase,
+        }
+        Ok(())
+    }
+
+    fn store(&mut self) {
+        match self.core.pairing() {
+            Ok(pairing) => {
+                self.core.wait_for_nothing();
+                self.core.event(PairingEvent::StorePending(pairing));
+                self.phase = Phase::Storing;
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Ends it. What becomes of a pending record hangs on whether the host can hold its own by now.
+    fn fail(&mut self, error: PairingError) {
+        match std::mem::replace(&mut self.phase, Phase::Finished) {
+            // The host has not heard Prepared, so it holds nothing.
+            Phase::Storing => {
+                self.core.event(PairingEvent::DropPending);
+                self.core.fail(error);
+            }
+            Phase::AwaitCommitted => self.core.fail(PairingError::Unfinished),
+            _ => self.core.fail(error),
+        }
+    }
+}
+
+fn refused_or_out_of_order(message: Message<'_>) -> PairingError {
+    match message {
+        Message::Refused { code } => Refusal::to_error(code),
+        _ => PairingError::Violation("a message came out of order"),
+    }
+}
+
+impl fmt::Debug for JoinerState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let phase = match self.phase {
+            Phase::AwaitShare(_) => "AwaitShare",
+            Phase::AwaitConfirm => "AwaitConfirm",
+            Phase::AwaitHostInfo => "AwaitHostInfo",
+            Phase::Approving => "Approving",
+            Phase::Storing => "Storing",
+            Phase::AwaitCommitted => "AwaitCommitted",
+            Phase::Promoting => "Promoting",
+            Phase::Finished => "Finished",
+        };
+        f.debug_struct("JoinerState").field("phase", &phase).finish_non_exhaustive()
+    }
+}
