@@ -1,1 +1,8 @@
+//! Rules of the house, as tests. They read the sources as text; what they look for is written so that it does not find
+//! itself.
 
+mod arrows;
+mod house;
+mod page;
+mod pure;
+mod sources;

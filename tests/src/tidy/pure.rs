@@ -1,0 +1,33 @@
+//! State machines and formats are pure: no runtime, no network, no disk, no clock; time comes in as an argument.
+
+use super::sources::{code, files, names, none};
+
+/// Files of these names, and all files in folders of these names.
+fn must_be_pure(path: &str) -> bool {
+    let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+    parts.iter().skip(3).any(|part| {
+        ["state", "hlc", "merge", "chunk", "wire", "transcript", "manifest"].contains(part) || part.starts_with("fram")
+    })
+}
+
+#[test]
+fn state_machines_and_formats_are_pure() {
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for source in files(&["src-tauri/core/src"], &[".rs"]).iter().filter(|source| must_be_pure(&source.path)) {
+        seen += 1;
+        let code = code(source);
+        for word in ["tokio", "iroh", "redb", "rustix", "cap_std", "getrandom", "SystemTime", "await", "async"] {
+            if names(&code, word) {
+                wrong.push(format!("{} names {word}", source.path));
+            }
+        }
+        for path in ["Instant::now", "std::fs", "std::thread", "std::net::UdpSocket"] {
+            if code.contains(path) {
+                wrong.push(format!("{} uses {path}", source.path));
+            }
+        }
+    }
+    assert!(seen > 2, "the rule found hardly a file to look at");
+    none("pure files that are not", wrong);
+}
