@@ -1,0 +1,87 @@
+// What the page needs of the world. The window gives it through Tauri, tests and a plain browser through a fake.
+
+import type { ApiError, NumberedEvent, Request, Response, ShellEvent, ShellRequest, ShellResponse } from './bindings';
+
+/** Ends a subscription. */
+export type Unlisten = () => void;
+
+/** The node and the window around the page. Both calls reject with an `ApiError`. */
+export interface Backend {
+  call(request: Request): Promise<Response>;
+  shell(request: ShellRequest): Promise<ShellResponse>;
+  /** Resolves once no later event can be missed. */
+  onEvent(listener: (event: NumberedEvent) => void): Promise<Unlisten>;
+  /** Resolves once no later event can be missed. */
+  onShellEvent(listener: (event: ShellEvent) => void): Promise<Unlisten>;
+}
+
+/** What a request of this command is answered by. */
+type Answers = {
+  snapshot: 'snapshot';
+  identity: 'identity';
+  devices: 'devices';
+  pair_host: 'pairing';
+  pair_join: 'pairing';
+  pair_answer: 'pairing';
+  pair_cancel: 'done';
+  complete_word: 'words';
+  unpair: 'done';
+  rename: 'settings';
+  settings: 'settings';
+  set_setting: 'settings';
+  send: 'transfer';
+  transfers: 'transfers';
+  transfer: 'transfer';
+  accept: 'transfer';
+  decline: 'transfer';
+  cancel: 'transfer';
+  forget: 'done';
+  ping: 'ping';
+};
+
+type Value<K extends Response['kind']> = Extract<Response, { kind: K }> extends { value: infer V } ? V : null;
+
+/** Asks and unwraps: the answer has the type that belongs to the command, and any other answer is a fault. */
+export async function ask<R extends Request>(backend: Backend, request: R): Promise<Value<Answers[R['cmd']]>> {
+  const response = await backend.call(request);
+  if (response.kind !== expected[request.cmd]) {
+    throw fault(`unexpected answer to ${request.cmd}: ${response.kind}`);
+  }
+  return ('value' in response ? response.value : null) as Value<Answers[R['cmd']]>;
+}
+
+const expected: Answers = {
+  snapshot: 'snapshot',
+  identity: 'identity',
+  devices: 'devices',
+  pair_host: 'pairing',
+  pair_join: 'pairing',
+  pair_answer: 'pairing',
+  pair_cancel: 'done',
+  complete_word: 'words',
+  unpair: 'done',
+  rename: 'settings',
+  settings: 'settings',
+  set_setting: 'settings',
+  send: 'transfer',
+  transfers: 'transfers',
+  transfer: 'transfer',
+  accept: 'transfer',
+  decline: 'transfer',
+  cancel: 'transfer',
+  forget: 'done',
+  ping: 'ping',
+};
+
+function fault(message: string): ApiError {
+  return { code: 'internal', message, hint: '' };
+}
+
+/** Whatever was thrown, as an `ApiError`: Tauri itself rejects with strings when it refuses a call. */
+export function toApiError(thrown: unknown): ApiError {
+  if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
+    const { code, message, hint } = thrown as Partial<ApiError>;
+    return { code: String(code), message: String(message), hint: typeof hint === 'string' ? hint : '' };
+  }
+  return fault(thrown instanceof Error ? thrown.message : String(thrown));
+}

@@ -1,0 +1,159 @@
+// The fake node in motion, for a plain browser: `?scene=empty|busy|starting|failed|plain`, `&still` stops it,
+// `&lang=` and `&theme=` as they say. Files dragged onto the page are taken as drops.
+
+import { i18n } from '../i18n/index.svelte';
+import { theme } from '../state/theme.svelte';
+import { FakeNode, apiError, someDevice, someTransfer, type FakeState } from './fake';
+
+const now = () => Math.floor(Date.now() / 1000);
+
+function busy(): Partial<FakeState> {
+  const laptop = someDevice({ name: 'Nora’s laptop', type: 'laptop', rtt_ms: 2.4 });
+  const nas = someDevice({ name: 'Attic NAS', type: 'server', path: 'relay', rtt_ms: 48, address: 'https://relay.example' });
+  const desktop = someDevice({ name: 'Living room PC', rtt_ms: 0.8 });
+  const old = someDevice({ name: 'Old ThinkPad', type: 'laptop', state: 'offline', path: null, rtt_ms: null, address: null, nearby: false, last_seen: now() - 3 * 86_400 });
+  return {
+    devices: [
+      laptop,
+      nas,
+      desktop,
+      old,
+      someDevice({ name: 'Ilias’ phone', type: 'phone', state: 'discovered', paired: false, pairing: true, path: null, rtt_ms: null, address: null }),
+      someDevice({ name: '<img src=x onerror=alert(1)>', type: 'desktop', state: 'discovered', paired: false, path: null, rtt_ms: null, address: null }),
+    ],
+    transfers: [
+      someTransfer({
+        direction: 'receive',
+        state: 'offered',
+        device: laptop.device_id,
+        device_name: laptop.name,
+        roots: ['Summer on the coast, the long version with all takes.mp4', 'notes.txt', 'Faraway', 'مرحبا.pdf', 'x'],
+        root_count: 7,
+        files: 1284,
+        bytes: 0,
+        files_done: 0,
+        total: 3_412_000_000,
+        rate: 0,
+        eta: null,
+        started: now(),
+      }),
+      someTransfer({ device: desktop.device_id, device_name: desktop.name, started: now() - 20, roots: ['Holiday 2026', 'b'], root_count: 2 }),
+      someTransfer({
+        direction: 'receive',
+        device: nas.device_id,
+        device_name: nas.name,
+        roots: ['A name that goes on and on until nobody can read it any more.tar.zst'],
+        files: 1,
+        files_done: 0,
+        bytes: 94_000_000,
+        total: 240_000_000,
+        rate: 3_100_000,
+        eta: 47,
+        started: now() - 60,
+        into: '/home/nora/Downloads',
+      }),
+      someTransfer({ state: 'offered', device: laptop.device_id, device_name: laptop.name, roots: ['budget.ods'], files: 1, bytes: 0, total: 48_200, rate: 0, eta: null, started: now() - 4 }),
+      someTransfer({
+        direction: 'receive',
+        state: 'done',
+        device: laptop.device_id,
+        device_name: laptop.name,
+        roots: ['Scans'],
+        files: 48,
+        files_done: 48,
+        bytes: 96_400_000,
+        total: 96_400_000,
+        rate: 0,
+        eta: null,
+        seconds: 3.2,
+        started: now() - 900,
+        into: '/home/nora/Downloads',
+        notes: ['“aux.c” was renamed to “aux_.c”.', '“a\u0000b” was renamed to “a_b”.'],
+      }),
+      someTransfer({
+        state: 'failed',
+        device: old.device_id,
+        device_name: old.name,
+        roots: ['disk.img'],
+        files: 1,
+        files_done: 0,
+        bytes: 12_000_000,
+        total: 8_000_000_000,
+        rate: 0,
+        eta: null,
+        started: now() - 4000,
+        reason: apiError('connection_lost', 'the connection to the other device was lost', 'Check the network, then try again.'),
+      }),
+    ],
+  };
+}
+
+/** Lets time pass: bytes move, and the other side answers. */
+function live(node: FakeNode): void {
+  const STEP = 0.1;
+  let waited = 0;
+  setInterval(() => {
+    for (const t of node.state.transfers) {
+      if (t.state === 'offered' && t.direction === 'send' && Math.random() < 0.02) node.putTransfer({ ...t, state: 'active', rate: 60_000_000 });
+      if (t.state !== 'active') continue;
+      const rate = (t.rate || 40_000_000) * (0.95 + Math.random() * 0.1);
+      const bytes = Math.min(t.total, t.bytes + rate * STEP);
+      const files_done = Math.floor((t.files * bytes) / t.total);
+      if (bytes >= t.total) node.putTransfer({ ...t, state: 'done', bytes: t.total, files_done: t.files, rate: 0, eta: null, seconds: now() - t.started });
+      else node.putTransfer({ ...t, bytes, files_done, rate, eta: (t.total - bytes) / rate });
+    }
+  }, STEP * 1000);
+  setInterval(() => {
+    const { pairing } = node.state;
+    waited = ['hosting', 'joining', 'confirm'].includes(pairing.step) ? waited + 1 : 0;
+    if (pairing.step === 'hosting' && waited === 20) node.proven('host');
+    if (pairing.step === 'joining' && waited === 3) node.proven('joiner');
+    if (pairing.step === 'confirm' && pairing.approved && Math.random() < 0.5) node.bothApproved();
+    for (const d of node.state.devices) {
+      if (d.state === 'connected' && d.rtt_ms !== null) node.putDevice({ ...d, rtt_ms: d.rtt_ms * (0.9 + Math.random() * 0.2) });
+    }
+  }, 1000);
+}
+
+function drag(node: FakeNode): void {
+  let serial = 0;
+  addEventListener('dragover', (event) => {
+    event.preventDefault();
+    node.tellShell({ event: 'drag_over', x: event.clientX, y: event.clientY });
+  });
+  addEventListener('dragleave', (event) => {
+    if (event.relatedTarget === null) node.tellShell({ event: 'drag_leave' });
+  });
+  addEventListener('drop', (event) => {
+    event.preventDefault();
+    const names = [...(event.dataTransfer?.files ?? [])].map((file) => file.name);
+    serial += 1;
+    node.tellShell({ event: 'dropped', x: event.clientX, y: event.clientY, picked: { pick: `drop-${serial}`, names: names.slice(0, 20), count: names.length } });
+  });
+}
+
+/** The node of the scene that the address asks for. */
+export function demo(): FakeNode {
+  const query = new URLSearchParams(location.search);
+  const scene = query.get('scene') ?? 'busy';
+  const language = query.get('lang');
+  if (language === 'en' || language === 'de') i18n.language = language;
+  const look = query.get('theme');
+  if (look === 'light' || look === 'dark' || look === 'system') theme.kind = look;
+
+  const node = new FakeNode(scene === 'busy' ? busy() : {}, scene !== 'starting' && scene !== 'failed');
+  if (scene === 'plain') node.state.identity.keystore = 'plain';
+  if (scene === 'starting') setTimeout(() => node.start(), 4000);
+  if (scene === 'failed') {
+    setTimeout(() =>
+      node.tellShell({
+        event: 'start_failed',
+        error: apiError('data_dir_in_use', 'another Yonder uses the data directory /home/nora/.local/share/yonder', 'Close the other one, or start this one with another --data-dir.'),
+      }),
+    );
+  }
+  if (!query.has('still')) live(node);
+  drag(node);
+  Object.assign(window, { fake: node });
+  return node;
+}

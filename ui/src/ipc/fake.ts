@@ -1,0 +1,419 @@
+// A node without a core: keeps the rules of the surface, so that the page can be tested and looked at without a window.
+// Nothing here moves by itself; `demo.ts` and the tests move it.
+
+import { wordlist } from '@scure/bip39/wordlists/english.js';
+// oxlint-disable-next-line import/no-named-as-default: its types know the default alone
+import qrcode from 'qrcode-generator';
+import type { Backend, Unlisten } from './backend';
+import type {
+  ApiError,
+  DeviceView,
+  Event,
+  IdentityView,
+  NumberedEvent,
+  PairingView,
+  Picked,
+  Request,
+  Response,
+  Settings,
+  ShellEvent,
+  ShellRequest,
+  ShellResponse,
+  Snapshot,
+  TransferView,
+} from './bindings';
+
+const FINAL = new Set(['done', 'failed', 'declined', 'cancelled']);
+export const CODE_SECONDS = 300;
+
+export function apiError(code: string, message: string, hint = ''): ApiError {
+  return { code, message, hint };
+}
+
+let serial = 0;
+
+/** A UUIDv8 that is nobody's. */
+export function someId(): string {
+  serial += 1;
+  return `0a1b2c3d-4e5f-8a6b-9c7d-${String(serial).padStart(12, '0')}`;
+}
+
+export function someDevice(over: Partial<DeviceView> = {}): DeviceView {
+  const device_id = over.device_id ?? someId();
+  return {
+    device_id,
+    endpoint_id: device_id.replaceAll('-', '').repeat(2),
+    name: 'Living room PC',
+    type: 'desktop',
+    state: 'connected',
+    paired: true,
+    pairing: false,
+    nearby: true,
+    path: 'direct',
+    rtt_ms: 0.8,
+    address: '192.168.1.24:11204',
+    trust: 'own',
+    paired_at: 1_790_000_000,
+    last_seen: 1_790_000_000,
+    ...over,
+  };
+}
+
+export function someTransfer(over: Partial<TransferView> = {}): TransferView {
+  return {
+    id: someId(),
+    direction: 'send',
+    device: someId(),
+    device_name: 'Living room PC',
+    state: 'active',
+    reason: null,
+    roots: ['Holiday 2026'],
+    root_count: 1,
+    files: 214,
+    files_done: 60,
+    bytes: 400_000_000,
+    total: 1_600_000_000,
+    rate: 84_000_000,
+    eta: 14.3,
+    started: 1_790_000_000,
+    seconds: null,
+    into: null,
+    notes: [],
+    ...over,
+  };
+}
+
+export interface FakeState {
+  identity: IdentityView;
+  devices: DeviceView[];
+  pairing: PairingView;
+  transfers: TransferView[];
+  settings: Settings;
+}
+
+function start(over: Partial<FakeState>): FakeState {
+  const device_id = someId();
+  return {
+    identity: {
+      device_id,
+      endpoint_id: '7f3c9ae05b1d4e62'.repeat(4),
+      name: 'Desk',
+      type: 'desktop',
+      port: 11204,
+      addresses: ['192.168.1.17:11204', '[fe80::1c2f:5aff:fe31:9]:11204'],
+      ticket: `yonder:device/${'7f3c9ae05b1d4e62'.repeat(4)}?a=192.168.1.17:11204`,
+      keystore: 'keychain',
+    },
+    devices: [],
+    pairing: { step: 'idle' },
+    transfers: [],
+    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/nora/Downloads', accept: 'ask', discoverable: 'everyone' },
+    ...over,
+  };
+}
+
+/** Rows as the core makes them. */
+export function qrRows(text: string): string[] {
+  const code = qrcode(0, 'M');
+  code.addData(text);
+  code.make();
+  const side = code.getModuleCount();
+  return Array.from({ length: side }, (_, y) => Array.from({ length: side }, (__, x) => (code.isDark(y, x) ? '#' : '.')).join(''));
+}
+
+export class FakeNode implements Backend {
+  state: FakeState;
+  seq = 0;
+  /** What has been asked, in order. */
+  readonly calls: (Request | ShellRequest)[] = [];
+  clipboard = '';
+  /** Set, and the next request of this command is refused by it. */
+  readonly refuse = new Map<string, ApiError>();
+  /** The core is not up before `start()`. */
+  up: boolean;
+  /** What the person will choose in the next dialog; null closes it. */
+  willPick: Picked | null = { pick: 'pick-1', names: ['report.pdf'], count: 1 };
+  willChoose: string | null = '/media/usb/Inbox';
+
+  readonly #events = new Set<(event: NumberedEvent) => void>();
+  readonly #shell = new Set<(event: ShellEvent) => void>();
+  readonly #picks = new Map<string, Picked>();
+
+  constructor(over: Partial<FakeState> = {}, up = true) {
+    this.state = start(over);
+    this.up = up;
+  }
+
+  // What the page sees.
+
+  async call(request: Request): Promise<Response> {
+    this.calls.push(request);
+    await Promise.resolve();
+    if (!this.up) throw apiError('starting', 'Yonder is still starting');
+    const refused = this.refuse.get(request.cmd);
+    if (refused) {
+      this.refuse.delete(request.cmd);
+      throw refused;
+    }
+    return structuredClone(this.#answer(request));
+  }
+
+  async shell(request: ShellRequest): Promise<ShellResponse> {
+    this.calls.push(request);
+    await Promise.resolve();
+    const refused = this.refuse.get(request.cmd);
+    if (refused) {
+      this.refuse.delete(request.cmd);
+      throw refused;
+    }
+    switch (request.cmd) {
+      case 'pick': {
+        if (!this.willPick) return { kind: 'done' };
+        this.#picks.set(this.willPick.pick, this.willPick);
+        return { kind: 'picked', value: structuredClone(this.willPick) };
+      }
+      case 'send_picked': {
+        const picked = this.#picks.get(request.pick);
+        if (!picked) throw apiError('pick_unknown', 'this selection is not valid any more', 'Choose the files again.');
+        this.#picks.delete(request.pick);
+        const device = this.#paired(request.device);
+        if (device.state === 'offline') {
+          throw apiError('device_offline', `${device.name} is not reachable now`, 'Is Yonder running on the other device, and are both on the same network?');
+        }
+        const transfer = someTransfer({
+          device: device.device_id,
+          device_name: device.name,
+          state: 'offered',
+          roots: picked.names,
+          root_count: picked.count,
+          files: picked.count * 12,
+          files_done: 0,
+          bytes: 0,
+          total: picked.count * 240_000_000,
+          rate: 0,
+          eta: null,
+          started: Math.floor(Date.now() / 1000),
+        });
+        this.putTransfer(transfer);
+        return { kind: 'transfer', value: structuredClone(transfer) };
+      }
+      case 'accept_into': {
+        if (this.willChoose === null) return { kind: 'done' };
+        return { kind: 'transfer', value: this.#accept(request.id, this.willChoose) };
+      }
+      case 'choose_download_folder':
+        if (this.willChoose !== null) this.#set('download_dir', this.willChoose);
+        return { kind: 'done' };
+      case 'copy':
+        this.clipboard = request.text;
+        return { kind: 'done' };
+      default:
+        return { kind: 'done' };
+    }
+  }
+
+  onEvent(listener: (event: NumberedEvent) => void): Promise<Unlisten> {
+    this.#events.add(listener);
+    return Promise.resolve(() => this.#events.delete(listener));
+  }
+
+  onShellEvent(listener: (event: ShellEvent) => void): Promise<Unlisten> {
+    this.#shell.add(listener);
+    return Promise.resolve(() => this.#shell.delete(listener));
+  }
+
+  // What happens to the node.
+
+  start(): void {
+    this.up = true;
+    this.tellShell({ event: 'started' });
+    this.emit({ event: 'ready', ...this.state.identity });
+  }
+
+  emit(event: Event): void {
+    this.seq += 1;
+    const numbered = structuredClone({ seq: this.seq, ...event }) as NumberedEvent;
+    for (const listener of this.#events) listener(numbered);
+  }
+
+  /** Counts an event and loses it, as a slow listener does. */
+  lose(): void {
+    this.seq += 1;
+  }
+
+  tellShell(event: ShellEvent): void {
+    if (event.event === 'dropped') this.#picks.set(event.picked.pick, event.picked);
+    for (const listener of this.#shell) listener(structuredClone(event));
+  }
+
+  putDevice(device: DeviceView): void {
+    this.state.devices = [...this.state.devices.filter((d) => d.device_id !== device.device_id), device];
+    this.emit({ event: 'device', device });
+  }
+
+  dropDevice(device_id: string): void {
+    this.state.devices = this.state.devices.filter((d) => d.device_id !== device_id);
+    this.emit({ event: 'device_gone', device_id });
+  }
+
+  putTransfer(transfer: TransferView): void {
+    const known = this.state.transfers.some((t) => t.id === transfer.id);
+    this.state.transfers = known
+      ? this.state.transfers.map((t) => (t.id === transfer.id ? transfer : t))
+      : [transfer, ...this.state.transfers];
+    const isOffer = !known && transfer.direction === 'receive' && transfer.state === 'offered';
+    this.emit(isOffer ? { event: 'offer', transfer } : { event: 'transfer', transfer });
+  }
+
+  setPairing(pairing: PairingView): void {
+    this.state.pairing = pairing;
+    this.emit({ event: 'pairing', pairing });
+  }
+
+  /** The other side proved the code. */
+  proven(role: 'host' | 'joiner', name = 'Nora’s laptop'): void {
+    this.setPairing({
+      step: 'confirm',
+      role,
+      name,
+      type: 'laptop',
+      check_words: 'amber-falcon',
+      grants: ['Send you files, which you accept or decline.', 'See whether this device is reachable.'],
+      approved: false,
+    });
+  }
+
+  /** A wrong code was tried at this side. */
+  wrongCode(): void {
+    const { pairing } = this.state;
+    if (pairing.step !== 'hosting') return;
+    const attempts_left = pairing.attempts_left - 1;
+    if (attempts_left > 0) this.setPairing({ ...pairing, attempts_left });
+    else {
+      this.setPairing({
+        step: 'failed',
+        error: apiError('pairing_code_burnt', 'three wrong codes were tried, so this code is burnt', 'Show a new code, and only to your own device.'),
+      });
+    }
+  }
+
+  /** Both people approved. */
+  bothApproved(): void {
+    const { pairing } = this.state;
+    if (pairing.step !== 'confirm') return;
+    const device = someDevice({ name: pairing.name, type: pairing.type, rtt_ms: 2.4 });
+    this.state.devices = [...this.state.devices, device];
+    this.emit({ event: 'paired', device });
+    this.setPairing({ step: 'paired', device });
+  }
+
+  snapshot(): Snapshot {
+    return { seq: this.seq, ...this.state };
+  }
+
+  #paired(id: string): DeviceView {
+    const device = this.state.devices.find((d) => d.device_id === id);
+    if (!device) throw apiError('device_unknown', `no device is called "${id}"`);
+    if (!device.paired) throw apiError('device_not_paired', `${device.name} is not paired with this device`, 'Pair the two devices first.');
+    return device;
+  }
+
+  #transfer(id: string): TransferView {
+    const transfer = this.state.transfers.find((t) => t.id === id);
+    if (!transfer) throw apiError('transfer_unknown', 'there is no such transfer');
+    return transfer;
+  }
+
+  #accept(id: string, into: string): TransferView {
+    const transfer: TransferView = { ...this.#transfer(id), state: 'active', into };
+    this.putTransfer(transfer);
+    return transfer;
+  }
+
+  #set(key: string, value: string): void {
+    if (!(key in this.state.settings)) throw apiError('invalid_input', `there is no setting ${key}`);
+    this.state.settings = { ...this.state.settings, [key]: value };
+    this.emit({ event: 'settings', settings: this.state.settings });
+  }
+
+  #answer(request: Request): Response {
+    switch (request.cmd) {
+      case 'snapshot':
+        return { kind: 'snapshot', value: this.snapshot() };
+      case 'identity':
+        return { kind: 'identity', value: this.state.identity };
+      case 'devices':
+        return { kind: 'devices', value: this.state.devices };
+      case 'settings':
+        return { kind: 'settings', value: this.state.settings };
+      case 'transfers':
+        return { kind: 'transfers', value: this.state.transfers };
+      case 'transfer':
+        return { kind: 'transfer', value: this.#transfer(request.id) };
+      case 'pair_host': {
+        this.#mustBeIdle();
+        const link = `yonder:pair/${'mzxw6ytboi3ggmzvgi2dk'.repeat(3)}?a=192.168.1.17:11204&s=9r2k7d0qv4x81m5ec6tnbh3wfg`;
+        this.setPairing({ step: 'hosting', words: 'brave-lion-sunset', link, qr: qrRows(link), expires_in: CODE_SECONDS, attempts_left: 3 });
+        return { kind: 'pairing', value: this.state.pairing };
+      }
+      case 'pair_join':
+        this.#mustBeIdle();
+        this.setPairing({ step: 'joining', host: null });
+        return { kind: 'pairing', value: this.state.pairing };
+      case 'pair_answer': {
+        const { pairing } = this.state;
+        if (pairing.step !== 'confirm') throw apiError('invalid_state', 'no pairing waits for an answer');
+        this.setPairing(
+          request.approve
+            ? { ...pairing, approved: true }
+            : { step: 'failed', error: apiError('pairing_rejected', 'the pairing was rejected', '') },
+        );
+        return { kind: 'pairing', value: this.state.pairing };
+      }
+      case 'pair_cancel':
+        if (this.state.pairing.step !== 'idle') this.setPairing({ step: 'idle' });
+        return { kind: 'done' };
+      case 'complete_word':
+        return { kind: 'words', value: wordlist.filter((word) => word.startsWith(request.prefix)).slice(0, 8) };
+      case 'unpair': {
+        const device = this.#paired(request.device);
+        if (device.nearby) this.putDevice({ ...device, paired: false, state: 'discovered', path: null, rtt_ms: null, address: null, paired_at: null });
+        else this.dropDevice(device.device_id);
+        return { kind: 'done' };
+      }
+      case 'rename':
+        this.#set('name', request.name);
+        return { kind: 'settings', value: this.state.settings };
+      case 'set_setting':
+        this.#set(request.key, request.value);
+        return { kind: 'settings', value: this.state.settings };
+      case 'accept':
+        return { kind: 'transfer', value: this.#accept(request.id, request.into ?? this.state.settings.download_dir) };
+      case 'decline':
+      case 'cancel': {
+        const state = request.cmd === 'decline' ? 'declined' : 'cancelled';
+        const transfer: TransferView = { ...this.#transfer(request.id), state, rate: 0, eta: null };
+        this.putTransfer(transfer);
+        return { kind: 'transfer', value: transfer };
+      }
+      case 'forget': {
+        if (!FINAL.has(this.#transfer(request.id).state)) throw apiError('invalid_state', 'the transfer has not ended');
+        this.state.transfers = this.state.transfers.filter((t) => t.id !== request.id);
+        this.emit({ event: 'transfer_gone', id: request.id });
+        return { kind: 'done' };
+      }
+      case 'ping': {
+        this.#paired(request.device);
+        const rtt_ms = Array.from({ length: request.count }, (_, n) => 0.7 + n * 0.2);
+        return { kind: 'ping', value: { rtt_ms, path: 'direct', min: 0.7, median: 1.1, p99: 1.5 } };
+      }
+      case 'send':
+        throw apiError('refused', 'the page may not name paths');
+    }
+  }
+
+  #mustBeIdle(): void {
+    const { step } = this.state.pairing;
+    if (step !== 'idle' && step !== 'paired' && step !== 'failed') throw apiError('invalid_state', 'a pairing is under way');
+  }
+}

@@ -1,0 +1,14 @@
+// The only file that knows Tauri: two commands and two events.
+
+import { invoke } from '@tauri-apps/api/core';
+import { listen } from '@tauri-apps/api/event';
+import type { Backend } from './backend';
+import type { NumberedEvent, Response, ShellEvent, ShellResponse } from './bindings';
+
+/** The window's backend. */
+export const tauri: Backend = {
+  call: (request) => invoke<Response>('call', { request }),
+  shell: (request) => invoke<ShellResponse>('shell', { request }),
+  onEvent: (listener) => listen<NumberedEvent>('yonder://event', (event) => listener(event.payload)),
+  onShellEvent: (listener) => listen<ShellEvent>('yonder://shell', (event) => listener(event.payload)),
+};

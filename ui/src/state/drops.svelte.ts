@@ -1,0 +1,48 @@
+// Files dragged over the window. The window tells places in CSS pixels; the page says which card lies there.
+
+import type { Picked, ShellEvent } from '../ipc/bindings';
+
+/** The device whose card lies at this place, if any. */
+export function deviceAt(x: number, y: number): string | null {
+  const card = document.elementFromPoint(x, y)?.closest<HTMLElement>('[data-device-id]');
+  return card?.dataset['deviceId'] ?? null;
+}
+
+export class Drops {
+  /** Something is being dragged over the window. */
+  active = $state(false);
+  /** The device under it. */
+  over = $state<string | null>(null);
+
+  readonly #landed: (device: string | null, picked: Picked) => void;
+
+  constructor(landed: (device: string | null, picked: Picked) => void) {
+    this.#landed = landed;
+  }
+
+  hear(event: ShellEvent): void {
+    switch (event.event) {
+      case 'drag_over':
+        this.active = true;
+        this.over = deviceAt(event.x, event.y);
+        break;
+      case 'drag_leave':
+        this.#end();
+        break;
+      case 'dropped': {
+        // Hit-tested anew: the last `drag_over` may be from another place.
+        const device = deviceAt(event.x, event.y);
+        this.#end();
+        this.#landed(device, event.picked);
+        break;
+      }
+      default:
+        break;
+    }
+  }
+
+  #end(): void {
+    this.active = false;
+    this.over = null;
+  }
+}

@@ -1,0 +1,213 @@
+// The node as the page knows it: a snapshot, kept current by numbered events.
+
+import { SvelteMap } from 'svelte/reactivity';
+import { ask, toApiError, type Backend, type Unlisten } from '../ipc/backend';
+import type {
+  ApiError,
+  DeviceView,
+  IdentityView,
+  NumberedEvent,
+  PairingView,
+  Settings,
+  Snapshot,
+  TransferView,
+} from '../ipc/bindings';
+
+export type Phase = 'starting' | 'ready' | 'failed' | 'stopped';
+
+/** What the page tells people beyond the state itself. */
+export interface NodeEars {
+  notice(error: ApiError): void;
+  offer(transfer: TransferView): void;
+  ended(transfer: TransferView): void;
+}
+
+const FINAL: ReadonlySet<TransferView['state']> = new Set(['done', 'failed', 'declined', 'cancelled']);
+
+/** Nothing will happen to it any more. */
+export function isFinal(transfer: TransferView): boolean {
+  return FINAL.has(transfer.state);
+}
+
+/** An offer that waits for this person's decision. */
+export function isOffer(transfer: TransferView): boolean {
+  return transfer.direction === 'receive' && transfer.state === 'offered';
+}
+
+/** How long to wait before a snapshot that failed is asked for again. */
+const RETRY_MS = 1000;
+
+/** A node's worth of events may arrive while a snapshot is on its way; past this it is asked for anew. */
+const BUFFER = 4096;
+
+export class NodeStore {
+  phase = $state<Phase>('starting');
+  startError = $state.raw<ApiError | null>(null);
+  identity = $state.raw<IdentityView | null>(null);
+  settings = $state.raw<Settings | null>(null);
+  pairing = $state.raw<PairingView>({ step: 'idle' });
+  /** When `pairing` arrived, by the page's monotonic clock: countdowns start there. */
+  pairingAt = $state(0);
+  readonly devices = new SvelteMap<string, DeviceView>();
+  readonly transfers = new SvelteMap<string, TransferView>();
+
+  readonly #backend: Backend;
+  readonly #ears: NodeEars;
+  /** Number of the last event applied; null while a snapshot is awaited. */
+  #last: number | null = null;
+  #buffer: NumberedEvent[] = [];
+  /** Rises with every snapshot asked for, so that the answer to an older question is dropped. */
+  #question = 0;
+  #retry: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+
+  constructor(backend: Backend, ears: NodeEars) {
+    this.#backend = backend;
+    this.#ears = ears;
+  }
+
+  readonly paired = $derived([...this.devices.values()].filter((d) => d.paired).toSorted(byName));
+  readonly here = $derived(this.paired.filter((d) => d.state !== 'offline'));
+  readonly away = $derived(this.paired.filter((d) => d.state === 'offline'));
+  readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
+  readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));
+  readonly #newestFirst = $derived([...this.transfers.values()].toSorted((a, b) => b.started - a.started || compare(a.id, b.id)));
+  readonly offers = $derived(this.#newestFirst.filter(isOffer));
+  readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)));
+  readonly ended = $derived(this.#newestFirst.filter(isFinal));
+
+  /** Subscribes first and asks then, so that nothing falls between the two. */
+  async open(): Promise<Unlisten> {
+    const unlisten = await this.#backend.onEvent((event) => this.hear(event));
+    if (!this.#closed) await this.refresh();
+    return () => {
+      this.#closed = true;
+      clearTimeout(this.#retry);
+      unlisten();
+    };
+  }
+
+  /** The core is up, for the first time or anew: its numbers begin again. */
+  started(): void {
+    this.#buffer = [];
+    this.startError = null;
+    if (this.phase !== 'ready') this.phase = 'starting';
+    void this.refresh();
+  }
+
+  /** The core will not come up. */
+  failed(error: ApiError): void {
+    this.startError = error;
+    this.phase = 'failed';
+  }
+
+  /** Asks for everything anew. Events wait until it is there. */
+  async refresh(): Promise<void> {
+    clearTimeout(this.#retry);
+    this.#question += 1;
+    const question = this.#question;
+    this.#last = null;
+    try {
+      const snapshot = await ask(this.#backend, { cmd: 'snapshot' });
+      if (question === this.#question && !this.#closed) this.#take(snapshot);
+    } catch (thrown) {
+      if (question !== this.#question || this.#closed) return;
+      const error = toApiError(thrown);
+      // Before the core is up there is nothing to say: `started` or the next try brings it.
+      if (error.code !== 'starting' && this.phase === 'starting') this.failed(error);
+      this.#retry = setTimeout(() => void this.refresh(), RETRY_MS);
+    }
+  }
+
+  hear(event: NumberedEvent): void {
+    if (this.#last === null) {
+      if (this.#buffer.length < BUFFER) this.#buffer.push(event);
+      return;
+    }
+    if (event.seq <= this.#last) return;
+    if (event.seq > this.#last + 1) {
+      this.#buffer = [event];
+      void this.refresh();
+      return;
+    }
+    this.#last = event.seq;
+    this.#apply(event);
+  }
+
+  #take(snapshot: Snapshot): void {
+    this.identity = snapshot.identity;
+    this.settings = snapshot.settings;
+    this.#setPairing(snapshot.pairing);
+    replace(this.devices, snapshot.devices, (d) => d.device_id);
+    replace(this.transfers, snapshot.transfers, (t) => t.id);
+    this.startError = null;
+    this.phase = 'ready';
+    this.#last = snapshot.seq;
+    const waiting = this.#buffer;
+    this.#buffer = [];
+    for (const event of waiting) this.hear(event);
+  }
+
+  #setPairing(pairing: PairingView): void {
+    this.pairing = pairing;
+    this.pairingAt = performance.now();
+  }
+
+  #apply(event: NumberedEvent): void {
+    switch (event.event) {
+      case 'ready':
+      case 'identity':
+        this.identity = event;
+        break;
+      case 'device':
+      case 'paired':
+        this.devices.set(event.device.device_id, event.device);
+        break;
+      case 'device_gone':
+        this.devices.delete(event.device_id);
+        break;
+      case 'pairing':
+        this.#setPairing(event.pairing);
+        break;
+      case 'offer':
+        this.transfers.set(event.transfer.id, event.transfer);
+        this.#ears.offer(event.transfer);
+        break;
+      case 'transfer': {
+        const before = this.transfers.get(event.transfer.id);
+        this.transfers.set(event.transfer.id, event.transfer);
+        if (before && !isFinal(before) && isFinal(event.transfer)) this.#ears.ended(event.transfer);
+        break;
+      }
+      case 'transfer_gone':
+        this.transfers.delete(event.id);
+        break;
+      case 'settings':
+        this.settings = event.settings;
+        if (this.identity) {
+          this.identity = { ...this.identity, name: event.settings.name, type: event.settings.type };
+        }
+        break;
+      case 'notice':
+        this.#ears.notice(event.error);
+        break;
+      case 'stopping':
+        this.phase = 'stopped';
+        break;
+    }
+  }
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function byName(a: DeviceView, b: DeviceView): number {
+  return a.name.localeCompare(b.name) || compare(a.device_id, b.device_id);
+}
+
+function replace<V>(map: SvelteMap<string, V>, values: readonly V[], key: (value: V) => string): void {
+  const keep = new Set(values.map(key));
+  for (const old of map.keys()) if (!keep.has(old)) map.delete(old);
+  for (const value of values) map.set(key(value), value);
+}

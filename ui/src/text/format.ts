@@ -1,0 +1,76 @@
+// Numbers as people read them. Decimal units, as the desktop's file manager shows them.
+
+const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
+
+/** `1.5 MB`: three digits at most, so that a moving figure keeps its width. */
+export function bytes(count: number, locale: string): string {
+  if (!Number.isFinite(count) || count < 0) return `0 ${UNITS[0]}`;
+  let value = count;
+  let unit = 0;
+  // 999.5 would be shown as 1000.
+  while (value >= 999.5 && unit < UNITS.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  const digits = unit === 0 || value >= 99.95 ? 0 : value >= 9.995 ? 1 : 2;
+  const text = new Intl.NumberFormat(locale, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
+  return `${text}\u00a0${UNITS[unit] ?? UNITS[0]}`;
+}
+
+/** `1.5 MB/s`. */
+export function rate(perSecond: number, locale: string): string {
+  return `${bytes(perSecond, locale)}/s`;
+}
+
+const two = (n: number) => String(n).padStart(2, '0');
+
+/** `0:42`, `12:05`, `3:04:05`: for countdowns. */
+export function clock(seconds: number): string {
+  const whole = Math.max(0, Math.ceil(seconds));
+  const h = Math.floor(whole / 3600);
+  const m = Math.floor((whole % 3600) / 60);
+  const s = whole % 60;
+  return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+/** `40 s`, `3 min`, `2 h 5 min`, `4 d`: coarse, because an estimate that dances is no help. */
+export function duration(seconds: number, units: { s: string; min: string; h: string; d: string }): string {
+  if (!Number.isFinite(seconds) || seconds < 0) return '';
+  const whole = Math.ceil(seconds);
+  const space = '\u00a0';
+  if (whole < 60) return `${whole}${space}${units.s}`;
+  if (whole < 3600) {
+    const m = Math.floor(whole / 60);
+    const s = whole % 60;
+    // Under ten minutes the tens of seconds still matter.
+    const tens = Math.floor(s / 10) * 10;
+    return m < 10 && tens > 0 ? `${m}${space}${units.min} ${tens}${space}${units.s}` : `${m}${space}${units.min}`;
+  }
+  if (whole < 172_800) {
+    const h = Math.floor(whole / 3600);
+    const m = Math.floor((whole % 3600) / 60);
+    return m > 0 ? `${h}${space}${units.h} ${m}${space}${units.min}` : `${h}${space}${units.h}`;
+  }
+  return `${Math.floor(whole / 86_400)}${space}${units.d}`;
+}
+
+/** `0.4 ms`, `12 ms`, `1.2 s`. */
+export function roundTrip(ms: number, locale: string): string {
+  const number = (value: number, digits: number) =>
+    new Intl.NumberFormat(locale, { maximumFractionDigits: digits }).format(value);
+  if (ms >= 1000) return `${number(ms / 1000, 1)}\u00a0s`;
+  return `${number(ms, ms < 10 ? 1 : 0)}\u00a0ms`;
+}
+
+/** Share that is done, 0 to 1. Files stand in where there are no bytes. */
+export function share(view: { bytes: number; total: number; files: number; files_done: number; state: string }): number {
+  if (view.state === 'done') return 1;
+  if (view.total > 0) return Math.min(1, Math.max(0, view.bytes / view.total));
+  return view.files > 0 ? Math.min(1, view.files_done / view.files) : 0;
+}
+
+/** `42 %`; 100 only when all is there. */
+export function percent(part: number, locale: string): string {
+  const floor = part >= 1 ? 1 : Math.min(0.99, Math.floor(part * 100) / 100);
+  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 }).format(floor);
+}

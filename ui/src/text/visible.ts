@@ -1,0 +1,19 @@
+// Names that peers choose are shown as text, and so that a reader sees what is there.
+
+// Controls, and the characters that turn the reading direction: with them `exe.gpj` can pose as `jpg.exe`.
+// oxlint-disable-next-line no-control-regex
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+
+/** Makes characters that hide or reorder text visible as a replacement sign. */
+export function visible(text: string): string {
+  return text.replace(INVISIBLE, '\ufffd');
+}
+
+/** A file name in two parts, so that a cut in the middle never hides the extension. */
+export function splitName(name: string): { stem: string; extension: string } {
+  const shown = visible(name);
+  const dot = shown.lastIndexOf('.');
+  // A leading dot begins a hidden file's name; a long tail is no extension.
+  if (dot <= 0 || shown.length - dot > 12) return { stem: shown, extension: '' };
+  return { stem: shown.slice(0, dot), extension: shown.slice(dot) };
+}
