@@ -59,12 +59,16 @@ impl Finished {
         self
     }
 
-    /// Asserts that an error was told as the command line promises: a status, the code and a hint on standard error.
+    /// Asserts that an error was told as the command line promises: by its status, with one of these codes and a hint,
+    /// to people and to programs.
     #[track_caller]
     pub fn expect_error(self, status: i32, codes: &[&str]) -> Self {
         let this = self.expect_status(status);
-        assert!(codes.iter().any(|code| this.stderr.contains(code)), "no code of {codes:?} is told\n{this:#?}");
-        assert!(this.stderr.to_lowercase().contains("hint"), "no hint is told\n{this:#?}");
+        let Some(error) = this.event("error") else { panic!("no error is told\n{this:#?}") };
+        let code = error["code"].as_str().unwrap_or_default();
+        assert!(codes.contains(&code), "the code is {code:?}, and not one of {codes:?}\n{this:#?}");
+        assert!(error["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "no hint is told\n{this:#?}");
+        assert!(this.stderr.contains(&format!("error[{code}]")) && this.stderr.contains("hint: "), "{this:#?}");
         assert!(!this.stderr.contains("panicked"), "it panicked\n{this:#?}");
         this
     }

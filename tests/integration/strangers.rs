@@ -1,0 +1,136 @@
+//! A peer that is not paired and knows both id and address gets nothing but a refusal.
+
+use std::{net::SocketAddr, time::Duration};
+
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, TransportAddr,
+    endpoint::{Connection, ConnectionError, presets},
+};
+use yonder_tests::{
+    device::{Device, Node, pair},
+    tree,
+};
+
+const NOT_PAIRED: u32 = 1;
+const NOT_PAIRING: u32 = 2;
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+async fn stranger() -> Endpoint {
+    Endpoint::builder(presets::Minimal)
+        .clear_ip_transports()
+        .bind_addr(SocketAddr::from(([127, 0, 0, 1], 0)))
+        .unwrap()
+        .bind()
+        .await
+        .unwrap()
+}
+
+fn address(node: &Node) -> EndpointAddr {
+    let id: EndpointId = node.endpoint_id().parse().unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 1], node.ready["port"].as_u64().unwrap() as u16));
+    EndpointAddr::from_parts(id, [TransportAddr::Ip(at)])
+}
+
+/// Speaks up at once, on streams of both kinds, and gives what came back: bytes, and why the connection ended.
+async fn knock(connection: &Connection) -> (Vec<u8>, Option<ConnectionError>) {
+    let talk = async {
+        let mut heard = Vec::new();
+        if let Ok(mut one_way) = connection.open_uni().await {
+            let _ = one_way.write_all(&[0x20; 4096]).await;
+            let _ = one_way.finish();
+        }
+        if let Ok((mut out, mut back)) = connection.open_bi().await {
+            let _ = out.write_all(&[0x20; 4096]).await;
+            let _ = out.finish();
+            while let Ok(Some(chunk)) = back.read_chunk(4096).await {
+                heard.extend_from_slice(&chunk);
+            }
+        }
+        // Perhaps it speaks of itself.
+        if let Ok(mut theirs) = connection.accept_uni().await {
+            while let Ok(Some(chunk)) = theirs.read_chunk(4096).await {
+                heard.extend_from_slice(&chunk);
+            }
+        }
+        heard
+    };
+    let heard = tokio::time::timeout(PATIENCE, talk).await.expect("the connection is still open");
+    (heard, connection.close_reason())
+}
+
+#[test]
+fn a_stranger_is_refused_on_every_protocol() {
+    let device = Device::loopback("host");
+    let node = device.serve();
+    runtime().block_on(async {
+        let stranger = stranger().await;
+        for (alpn, expected) in [
+            (&b"transfer/1.0"[..], NOT_PAIRED),
+            (b"message/1.0", NOT_PAIRED),
+            // Without an open code, strangers have no business here either.
+            (b"pairing/1.0", NOT_PAIRING),
+        ] {
+            let name = String::from_utf8_lossy(alpn);
+            let dialled = tokio::time::timeout(PATIENCE, stranger.connect(address(&node), alpn)).await.unwrap();
+            let reason = match dialled {
+                Ok(connection) => {
+                    let (heard, reason) = knock(&connection).await;
+                    assert_eq!(heard, b"", "a stranger was told something on {name}");
+                    reason.unwrap_or_else(|| panic!("the connection on {name} is still open"))
+                }
+                Err(error) => panic!("{name}: the refusal has no reason: {error:#}"),
+            };
+            let ConnectionError::ApplicationClosed(close) = &reason else { panic!("{name}: {reason}") };
+            assert_eq!(close.error_code.into_inner(), u64::from(expected), "{name}: {close}");
+            assert_eq!(close.reason.as_ref(), b"", "{name}: the refusal tells more than it must");
+        }
+        // A protocol that is not spoken does not even come to stand.
+        let unknown = tokio::time::timeout(PATIENCE, stranger.connect(address(&node), b"other/9.9")).await.unwrap();
+        if let Ok(connection) = unknown {
+            assert_eq!(knock(&connection).await.0, b"");
+        }
+        stranger.close().await;
+    });
+    assert!(tree::list(&device.downloads()).is_empty());
+    assert!(device.devices().iter().all(|device| device["paired"] == false));
+}
+
+#[test]
+fn strangers_in_numbers_do_not_keep_friends_out() {
+    let (host, friend) = (Device::loopback("host"), Device::loopback("friend"));
+    let (host_node, friend_node) = (host.serve(), friend.serve());
+    pair(&host, &host_node, &friend);
+    let mut hosting = host.start(["pair", "host", "--approve"]);
+    hosting.expect_event("code");
+    runtime().block_on(async {
+        let stranger = stranger().await;
+        let mut open = Vec::new();
+        let mut refused = 0;
+        for number in 0..30 {
+            let alpn: &[u8] = if number % 3 == 0 { b"transfer/1.0" } else { b"pairing/1.0" };
+            match tokio::time::timeout(PATIENCE, stranger.connect(address(&host_node), alpn)).await.unwrap() {
+                Ok(connection) => open.push(connection),
+                Err(_) => refused += 1,
+            }
+        }
+        // Silent ones are shown out: at most ten stay, and these for some seconds alone.
+        let all_gone = async {
+            for connection in &open {
+                connection.closed().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), all_gone).await.expect("silent strangers may stay");
+        assert_eq!(open.len() + refused, 30);
+        stranger.close().await;
+    });
+    let file = friend.home().join("file");
+    std::fs::write(&file, "from a friend").unwrap();
+    let id = host_node.device_id();
+    friend.run(["send".as_ref(), id.as_ref(), file.as_os_str()]).expect_status(0);
+    assert_eq!(std::fs::read(host.downloads().join("file")).unwrap(), b"from a friend");
+    drop(friend_node);
+}

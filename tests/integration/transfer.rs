@@ -1,0 +1,241 @@
+//! Sending: whole folders, one file, saying no, stopping in the middle.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use yonder_tests::{
+    device::{Device, Node, pair, text},
+    program::{Finished, PATIENCE, Running},
+    tree,
+};
+
+/// Longer than anything here may take on a slow machine.
+const LONG: Duration = Duration::from_secs(240);
+
+struct Pair {
+    sender: Device,
+    sender_node: Node,
+    receiver: Device,
+    receiver_node: Node,
+}
+
+impl Pair {
+    fn new(accept: &str) -> Self {
+        let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+        let (sender_node, receiver_node) = (sender.serve(), receiver.serve_with(&["--accept", accept]));
+        pair(&receiver, &receiver_node, &sender);
+        Self { sender, sender_node, receiver, receiver_node }
+    }
+
+    fn send(&self, paths: &[&Path]) -> Running {
+        let id = self.receiver_node.device_id();
+        let mut arguments = vec!["send".as_ref(), id.as_ref()];
+        arguments.extend(paths.iter().map(|path| path.as_os_str()));
+        self.sender.start(arguments)
+    }
+
+    fn sent(&self, paths: &[&Path]) -> Finished {
+        self.send(paths).finish(LONG)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.sender.home().join(name)
+    }
+
+    /// The offer as the receiver's node tells it.
+    fn offer(&mut self) -> Value {
+        self.receiver_node.running.expect_event("offer")["transfer"].clone()
+    }
+}
+
+/// A file that takes a while to send and no time to make: zeros that are not on the disk.
+fn large(path: &Path) {
+    File::create_new(path).unwrap().set_len(4 << 30).unwrap();
+}
+
+#[test]
+fn a_folder_arrives_byte_for_byte_with_its_times() {
+    let pair = Pair::new("paired");
+    let folder = pair.path("a folder");
+    tree::folder(&folder, 120, 3_000_000, 1);
+    let single = pair.path("single.bin");
+    tree::file(&single, 9_000_001, 2);
+
+    let finished = pair.sent(&[&folder, &single]).expect_status(0);
+    tree::assert_same(&folder, &pair.receiver.downloads().join("a folder"));
+    assert_eq!(fs::read(&single).unwrap(), fs::read(pair.receiver.downloads().join("single.bin")).unwrap());
+
+    let done = finished.event("done").expect("a line `done`");
+    let files: Vec<_> = tree::list(&folder).into_values().collect();
+    let bytes: u64 = files.iter().map(|entry| if let tree::Entry::File(size, ..) = entry { *size } else { 0 }).sum();
+    assert_eq!((done["files"].as_u64(), done["bytes"].as_u64()), (Some(121), Some(bytes + 9_000_001)), "{done}");
+    assert!(done["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{done}");
+    for line in finished.lines.iter().filter(|line| line["event"] == "progress") {
+        let (bytes, total) = (line["bytes"].as_u64().unwrap(), line["total"].as_u64().unwrap());
+        assert!(bytes <= total && line["rate"].is_number(), "{line}");
+    }
+    // Nothing but what was sent.
+    let names: Vec<_> =
+        fs::read_dir(pair.receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 2, "{names:?}");
+    // The other way round.
+    let back = pair.receiver.home().join("back");
+    tree::folder(&back, 30, 50_000, 3);
+    let id = pair.sender_node.device_id();
+    pair.receiver.run(["send".as_ref(), id.as_ref(), back.as_os_str()]).expect_status(0);
+    tree::assert_same(&back, &pair.sender.downloads().join("back"));
+}
+
+#[test]
+fn executable_bits_travel_and_links_do_not() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let pair = Pair::new("paired");
+    let folder = pair.path("folder");
+    tree::folder(&folder, 4, 1000, 1);
+    let program = folder.join("program");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o4755)).unwrap();
+    symlink("/etc/passwd", folder.join("link")).unwrap();
+    symlink("/etc", folder.join("folder link")).unwrap();
+
+    pair.sent(&[&folder]).expect_status(0);
+    let received = pair.receiver.downloads().join("folder");
+    let mode = fs::metadata(received.join("program")).unwrap().permissions().mode();
+    assert_eq!((mode & 0o100, mode & 0o7000), (0o100, 0), "{mode:o}");
+    let plain = tree::list(&received).into_iter().find(|(path, _)| path.to_string_lossy().ends_with(".bin")).unwrap().0;
+    assert_eq!(fs::metadata(received.join(plain)).unwrap().permissions().mode() & 0o111, 0);
+    for (path, entry) in tree::list(&received) {
+        assert_ne!(entry, tree::Entry::Other, "{} is neither file nor folder", path.display());
+        assert!(!path.to_string_lossy().contains("passwd"), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_person_is_asked_and_may_decline() {
+    let mut pair = Pair::new("ask");
+    let file = pair.path("file");
+    tree::file(&file, 100_000, 1);
+    let sending = pair.send(&[&file]);
+    let offer = pair.offer();
+    assert_eq!((offer["state"].as_str(), offer["files"].as_u64()), (Some("offered"), Some(1)), "{offer}");
+    assert!(tree::list(&pair.receiver.downloads()).is_empty(), "something is on the disk before consent");
+    pair.receiver.run(["decline", &text(&offer, "id")]).expect_status(0);
+    let declined = sending.finish(PATIENCE);
+    assert_eq!(declined.status, Some(3), "{declined:#?}");
+    assert!(tree::list(&pair.receiver.downloads()).is_empty());
+}
+
+#[test]
+fn a_person_is_asked_and_may_choose_the_folder() {
+    let mut pair = Pair::new("ask");
+    let (file, into) = (pair.path("file"), pair.receiver.home().join("elsewhere"));
+    tree::file(&file, 100_000, 1);
+    fs::create_dir(&into).unwrap();
+    let sending = pair.send(&[&file]);
+    let id = text(&pair.offer(), "id");
+    pair.receiver.run(["accept".as_ref(), id.as_ref(), "--into".as_ref(), into.as_os_str()]).expect_status(0);
+    sending.finish(PATIENCE).expect_status(0);
+    assert_eq!(fs::read(&file).unwrap(), fs::read(into.join("file")).unwrap());
+    assert!(tree::list(&pair.receiver.downloads()).is_empty());
+    let listed = pair.receiver.run(["transfers", "--all"]).expect_status(0).lines;
+    let ours = listed.iter().find(|line| line["id"] == id.as_str()).expect("the transfer is listed");
+    assert_eq!((ours["state"].as_str(), ours["direction"].as_str()), (Some("done"), Some("receive")), "{ours}");
+}
+
+#[test]
+fn what_is_there_already_is_never_overwritten() {
+    let pair = Pair::new("paired");
+    let file = pair.path("same name.txt");
+    fs::write(&file, "first").unwrap();
+    pair.sent(&[&file]).expect_status(0);
+    fs::write(&file, "second").unwrap();
+    pair.sent(&[&file]).expect_status(0);
+    let mut contents: Vec<_> = tree::list(&pair.receiver.downloads())
+        .into_keys()
+        .map(|path| fs::read_to_string(pair.receiver.downloads().join(path)).unwrap())
+        .collect();
+    contents.sort();
+    assert_eq!(contents, ["first", "second"]);
+    assert_eq!(fs::read_to_string(pair.receiver.downloads().join("same name.txt")).unwrap(), "first");
+}
+
+/// Cancels a transfer that is under way, and asserts that both sides know, that nothing stands under its final name, and
+/// that the next one goes through.
+fn cancelled_by(cancel: impl FnOnce(&mut Pair, &str)) {
+    let mut pair = Pair::new("paired");
+    let file = pair.path("large.bin");
+    large(&file);
+    let mut sending = pair.send(&[&file]);
+    let progress =
+        sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
+    let id = text(&progress, "transfer");
+    cancel(&mut pair, &id);
+    let finished = sending.finish(PATIENCE);
+    assert!(matches!(finished.status, Some(1 | 3)), "{finished:#?}");
+    assert!(finished.event("done").is_none(), "it was faster than the cancel: {finished:#?}");
+
+    // Both sides end up there; the other one learns of it over the network.
+    let end = Instant::now() + PATIENCE;
+    for device in [&pair.sender, &pair.receiver] {
+        loop {
+            let lines = device.run(["transfers", "--all"]).expect_status(0).lines;
+            let state = lines.iter().find(|line| line["id"] == id.as_str()).map(|line| text(line, "state"));
+            match state.as_deref() {
+                Some("cancelled") => break,
+                _ if Instant::now() < end => std::thread::sleep(Duration::from_millis(50)),
+                _ => panic!("{}: {lines:#?}", device.name()),
+            }
+        }
+    }
+    assert!(!pair.receiver.downloads().join("large.bin").exists());
+    let held: u64 = tree::list(&pair.receiver.downloads())
+        .into_values()
+        .map(|entry| if let tree::Entry::File(size, ..) = entry { size } else { 0 })
+        .sum();
+    assert_eq!(held, 0, "what was cancelled still takes up the disk");
+    let small = pair.path("small");
+    fs::write(&small, "small").unwrap();
+    pair.sent(&[&small]).expect_status(0);
+}
+
+#[test]
+fn the_sender_may_cancel() {
+    cancelled_by(|pair, id| drop(pair.sender.run(["cancel", id]).expect_status(0)));
+}
+
+#[test]
+fn the_receiver_may_cancel() {
+    cancelled_by(|pair, id| drop(pair.receiver.run(["cancel", id]).expect_status(0)));
+}
+
+#[test]
+fn a_killed_command_harms_neither_node() {
+    let pair = Pair::new("paired");
+    let folder = pair.path("folder");
+    tree::folder(&folder, 40, 4_000_000, 5);
+    let mut sending = pair.send(&[&folder]);
+    sending.expect_event("progress");
+    sending.kill();
+    // The nodes run on, and whatever came of the transfer, no file is a part of one.
+    tree::assert_whole(&folder, &pair.receiver.downloads().join("folder"));
+    let small = pair.path("small");
+    fs::write(&small, "small").unwrap();
+    pair.sent(&[&small]).expect_status(0);
+    assert_eq!(fs::read_to_string(pair.receiver.downloads().join("small")).unwrap(), "small");
+    assert_eq!(pair.sender.paired_with().len(), 1);
+}
+
+#[test]
+fn a_command_without_a_running_node_is_one_itself() {
+    let Pair { sender, sender_node, receiver, receiver_node } = Pair::new("paired");
+    sender_node.stop().expect_status(0);
+    let file = sender.home().join("file");
+    tree::file(&file, 3_000_000, 4);
+    let id = receiver_node.device_id();
+    sender.run(["send".as_ref(), id.as_ref(), file.as_os_str()]).expect_status(0);
+    assert_eq!(fs::read(&file).unwrap(), fs::read(receiver.downloads().join("file")).unwrap());
+}
