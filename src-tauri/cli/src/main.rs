@@ -1,1 +1,79 @@
-fn main() {}
+//! Yonder without a window. Every command talks to the node that already runs on the data directory, or starts one for
+//! as long as the command takes. What it prints for programs, and the exit statuses, stand in `docs/cli.md`.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod args;
+mod command;
+mod console;
+mod failure;
+mod interrupt;
+mod node;
+mod passphrase;
+mod text;
+
+use std::process::ExitCode;
+
+use clap::{Parser, error::ErrorKind};
+
+use crate::{args::Cli, console::Console, failure::Failure, interrupt::Interrupt};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return refuse_arguments(&error),
+    };
+    start_log(cli.global.verbose);
+    let console = Console::new(cli.global.json);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return end(&console, Err(Failure::failed("internal", format!("no threads: {error}"), ""))),
+    };
+    let outcome = runtime.block_on(async {
+        let interrupt = Interrupt::install()?;
+        command::run(cli, &console, &interrupt).await
+    });
+    // Work that hangs on a disk or a prompt must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    end(&console, outcome)
+}
+
+fn end(console: &Console, outcome: Result<(), Failure>) -> ExitCode {
+    passphrase::restore_terminal();
+    match outcome {
+        Ok(()) if console.output_was_lost() => ExitCode::from(failure::FAILED),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.failure(&failure);
+            ExitCode::from(failure.status)
+        }
+    }
+}
+
+/// Wrong arguments, or a question that the arguments answer, such as `--help`.
+fn refuse_arguments(error: &clap::Error) -> ExitCode {
+    // Printing fails only where nobody reads.
+    let _ = error.print();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        return ExitCode::SUCCESS;
+    }
+    // The arguments did not parse, so they are searched by hand for whether a program reads us.
+    if std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json") {
+        let rendered = error.render().to_string();
+        let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
+        Console::new(true).error_object(&Failure::usage(message, "See `yonder-cli --help`."));
+    }
+    ExitCode::from(failure::USAGE)
+}
+
+/// The log goes to stderr, and says nothing unless asked: `-v`, `-vv`, `-vvv`, or `RUST_LOG`.
+fn start_log(verbose: u8) {
+    use tracing_subscriber::EnvFilter;
+    let level = match verbose {
+        0 => "off",
+        1 => "yonder_core=info,yonder_cli=info,warn",
+        2 => "yonder_core=debug,yonder_cli=debug,info",
+        _ => "yonder_core=trace,yonder_cli=trace,debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,372 @@
+//! What may stand in the arguments.
+
+use std::{net::IpAddr, path::PathBuf};
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use yonder_core::{api, identity::KeystoreChoice};
+
+/// Join your own devices directly: pair with three words, send files, no account, no cloud.
+#[derive(Debug, Parser)]
+#[command(name = "yonder-cli", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "DEVICE is a name, a device id, or a unique beginning of one.\n\
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by the other side, 4 not reachable.")]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that every command takes.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Where this device's identity and state are kept [default: YONDER_DATA_DIR, or the system's place for it]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print one JSON object a line on stdout; what is meant for people goes to stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// UDP port; 0 takes any free one [default: 11204, or a free one where that is taken]
+    #[arg(long, global = true, value_name = "N")]
+    pub port: Option<u16>,
+    /// Address of this machine to listen on [default: all]
+    #[arg(long, global = true, value_name = "IP")]
+    pub bind: Option<IpAddr>,
+    /// Which ways to other devices may be used
+    #[arg(long, global = true, value_enum)]
+    pub mode: Option<Mode>,
+    /// A relay to use instead of the public ones (may be repeated)
+    #[arg(long, global = true, value_name = "URL")]
+    pub relay: Vec<String>,
+    /// Certificate authority that a relay of one's own is checked against
+    #[arg(long, global = true, value_name = "PEM")]
+    pub relay_ca: Option<PathBuf>,
+    /// Where the secret is kept; the passphrase of `file` comes from YONDER_PASSPHRASE or a prompt
+    #[arg(long, global = true, value_enum)]
+    pub keystore: Option<Keystore>,
+    /// Log what happens to stderr (more with -vv, -vvv)
+    #[arg(short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Which ways to other devices may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Mode {
+    /// The LAN, the internet, and relays
+    Normal,
+    /// The LAN alone: no server is ever asked
+    Lan,
+    /// Relays alone: the address stays hidden
+    RelayOnly,
+}
+
+/// Where the secret is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Keystore {
+    /// As recorded; at first the keychain, or an encrypted file where there is none
+    Auto,
+    /// The system's keychain
+    Keychain,
+    /// A file under a passphrase
+    File,
+    /// A file without passphrase, for a machine without a person
+    Plain,
+}
+
+impl From<Keystore> for KeystoreChoice {
+    fn from(choice: Keystore) -> Self {
+        match choice {
+            Keystore::Auto => Self::Auto,
+            Keystore::Keychain => Self::Keychain,
+            Keystore::File => Self::File,
+            Keystore::Plain => Self::Plain,
+        }
+    }
+}
+
+/// What happens to offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accept {
+    /// `accept` and `decline` decide
+    Ask,
+    /// Offers of paired devices are accepted
+    Paired,
+    /// Every offer is declined
+    None,
+}
+
+impl From<Accept> for api::AcceptRule {
+    fn from(rule: Accept) -> Self {
+        match rule {
+            Accept::Ask => Self::Ask,
+            Accept::Paired => Self::Paired,
+            Accept::None => Self::None,
+        }
+    }
+}
+
+/// What to do where a name is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Conflict {
+    /// The new one gets another name
+    KeepBoth,
+    /// One that is identical is not written again
+    Skip,
+    /// The old one goes to the trash
+    Replace,
+}
+
+impl From<Conflict> for api::ConflictRule {
+    fn from(rule: Conflict) -> Self {
+        match rule {
+            Conflict::KeepBoth => Self::KeepBoth,
+            Conflict::Skip => Self::Skip,
+            Conflict::Replace => Self::Replace,
+        }
+    }
+}
+
+/// What to do.
+#[derive(Debug, PartialEq, Subcommand)]
+pub enum Command {
+    /// Show this device
+    Id,
+    /// Run until interrupted, and tell what happens
+    Serve(Serve),
+    /// Pair with another device
+    #[command(subcommand)]
+    Pair(Pair),
+    /// Approve the pairing that waits
+    Approve,
+    /// Reject the pairing that waits
+    Reject,
+    /// List paired and nearby devices
+    Devices,
+    /// Forget a paired device, and tell it
+    Unpair {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
+    /// Give this device another name
+    Rename {
+        /// 1 to 64 characters
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Show the settings, or one, or change one
+    Settings {
+        #[arg(value_name = "KEY")]
+        key: Option<String>,
+        #[arg(value_name = "VALUE")]
+        value: Option<String>,
+    },
+    /// Send files and folders to a paired device
+    Send(Send),
+    /// List transfers
+    Transfers {
+        /// Also those that have ended
+        #[arg(long)]
+        all: bool,
+    },
+    /// Accept an offer
+    Accept {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Folder to put it into [default: the download folder]
+        #[arg(long, value_name = "DIR")]
+        into: Option<PathBuf>,
+        /// What to do where a name is taken
+        #[arg(long, value_enum, default_value = "keep-both")]
+        conflict: Conflict,
+    },
+    /// Decline an offer
+    Decline {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Stop a transfer, on both sides
+    Cancel {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Measure round trips to a paired device
+    Ping {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// How many
+        #[arg(short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        count: u32,
+    },
+    /// Let two devices on this machine pair and send a folder, and check every byte
+    Demo {
+        /// Leave the folders there, and say where
+        #[arg(long)]
+        keep: bool,
+    },
+}
+
+/// Run until interrupted.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+pub struct Serve {
+    /// Folder that received files land in, while this runs
+    #[arg(long, value_name = "DIR")]
+    pub download_dir: Option<PathBuf>,
+    /// What happens to offers, while this runs [default: as in the settings, at first `ask`]
+    #[arg(long, value_enum)]
+    pub accept: Option<Accept>,
+    /// End when stdin does: a program that starts us and is killed leaves nothing behind.
+    #[arg(long, hide = true)]
+    pub until_stdin_ends: bool,
+}
+
+/// Pair with another device.
+#[derive(Debug, PartialEq, Subcommand)]
+pub enum Pair {
+    /// Show a code and wait for the other device
+    Host {
+        /// How many words the code has
+        #[arg(long, value_name = "N", default_value = "3", value_parser = word_count)]
+        words: u8,
+        /// Approve without asking, once the code is proven
+        #[arg(long)]
+        approve: bool,
+    },
+    /// Enter the code that the other device shows
+    Join {
+        /// Three words, or a `yonder:` link; `-` reads it from stdin
+        #[arg(value_name = "CODE", required = true, num_args = 1..)]
+        code: Vec<String>,
+        /// Where the code is shown: a nearby device, or ENDPOINT_ID@IP:PORT
+        #[arg(long, value_name = "DEVICE")]
+        device: Option<String>,
+        /// Approve without asking, once the code is proven
+        #[arg(long)]
+        approve: bool,
+    },
+}
+
+/// Send files and folders.
+#[derive(Debug, PartialEq, Args)]
+pub struct Send {
+    /// Whom to
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// Files and folders
+    #[arg(value_name = "PATH", required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Only queue it: the running node sends, and `transfers` shows how far it is
+    #[arg(long)]
+    pub background: bool,
+}
+
+fn word_count(text: &str) -> Result<u8, String> {
+    match text {
+        "3" => Ok(3),
+        "5" => Err("codes of five words are not there yet; three words work on one network".into()),
+        _ => Err("a code has three words".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("yonder-cli").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_options_may_stand_before_and_after_the_command() {
+        for line in [
+            "--data-dir /d --json --port 0 --bind 127.0.0.1 --mode lan --keystore plain -vv id",
+            "id --data-dir /d --json --port 0 --bind 127.0.0.1 --mode lan --keystore plain -v -v",
+        ] {
+            let global = parse(line).unwrap().global;
+            assert_eq!(global.data_dir.unwrap(), PathBuf::from("/d"));
+            assert_eq!((global.json, global.port, global.verbose), (true, Some(0), 2));
+            assert_eq!(global.bind, Some([127, 0, 0, 1].into()));
+            assert_eq!((global.mode, global.keystore), (Some(Mode::Lan), Some(Keystore::Plain)));
+        }
+        let relays = parse("id --relay https://a --relay https://b --mode relay-only").unwrap().global;
+        assert_eq!((relays.relay.len(), relays.mode), (2, Some(Mode::RelayOnly)));
+    }
+
+    #[test]
+    fn every_command_of_this_version_parses() {
+        for line in [
+            "id",
+            "serve",
+            "serve --download-dir d --accept paired",
+            "pair host",
+            "pair host --words 3 --approve",
+            "pair join a-b-c",
+            "pair join a b c",
+            "pair join - --device id@1.2.3.4:5 --approve",
+            "approve",
+            "reject",
+            "devices",
+            "unpair x",
+            "rename x",
+            "settings",
+            "settings accept",
+            "settings accept paired",
+            "send x a b",
+            "send x a --background",
+            "transfers",
+            "transfers --all",
+            "accept 1 --into d --conflict replace",
+            "decline 1",
+            "cancel 1",
+            "ping x",
+            "ping x -c 100",
+            "demo",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for line in [
+            "",
+            "nonsense",
+            "id extra",
+            "pair",
+            "pair join",
+            "send x",
+            "send",
+            "ping x -c 0",
+            "ping x -c 1001",
+            "id --port 65536",
+            "id --bind nowhere",
+            "id --mode fast",
+            "serve --accept all",
+            "accept 1 --conflict merge",
+            "pair host --words 4",
+            "text x hello",
+            "pause 1",
+            "doctor",
+        ] {
+            let error = parse(line).unwrap_err();
+            // Without any argument it shows the help, on stderr.
+            assert_eq!(error.exit_code(), 2, "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn five_words_are_said_to_be_missing() {
+        let error = parse("pair host --words 5").unwrap_err();
+        assert!(error.to_string().contains("five words are not there yet"), "{error}");
+    }
+}

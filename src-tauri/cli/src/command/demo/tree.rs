@@ -1,0 +1,256 @@
+//! The folder that the demo sends: made the same every time, and read back from disk on both sides.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use super::failed;
+use crate::failure::Failure;
+
+const KIB: u64 = 1024;
+const MIB: u64 = 1024 * KIB;
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Amount {
+    pub files: u64,
+    pub bytes: u64,
+}
+
+/// A file or folder as it is on disk.
+#[derive(Debug, PartialEq)]
+pub enum Found {
+    Folder { modified: SystemTime },
+    File { hash: blake3::Hash, size: u64, modified: SystemTime },
+}
+
+/// Everything in a folder, by path relative to it; the folder itself has the empty path.
+pub type Tree = BTreeMap<PathBuf, Found>;
+
+/// Files by path and size. Sizes around the limits of chunks, names of every sort, deep and empty folders.
+fn plan() -> (Vec<(PathBuf, u64)>, Vec<PathBuf>) {
+    let mut files: Vec<(PathBuf, u64)> = vec![
+        ("exactly 64 MiB.bin".into(), 64 * MIB),
+        ("empty".into(), 0),
+        ("Grüße aus Köln.txt".into(), 11),
+        ("naïve café – résumé.md".into(), 4321),
+        ("日本語のファイル.txt".into(), 777),
+        ("photos 📷/🏔️ mountain.jpg".into(), 3 * MIB + 1),
+        ("photos 📷/family 👨‍👩‍👧‍👦.jpg".into(), 2 * MIB - 1),
+        ("aux.c".into(), 5),
+        ("src/A".into(), 1),
+        (
+            "src/b/a very long name that goes on and on, as names of downloads from the web tend to do (1) (2).tar.gz"
+                .into(),
+            99,
+        ),
+        (".hidden".into(), 3),
+        ("-rf".into(), 2),
+        ("50 % off; \"$HOME\" & 'more'".into(), 64),
+    ];
+    for edge in [64 * KIB, 256 * KIB, MIB, 4 * MIB] {
+        for size in [edge - 1, edge, edge + 1] {
+            files.push((format!("edges/{size} bytes").into(), size));
+        }
+    }
+    for index in 0..8 {
+        files.push((format!("large/part {index}").into(), 20 * MIB + index * 12_345));
+    }
+    for index in 0..200_u64 {
+        // From nothing to 256 KiB, most of them small.
+        let size = (index * index * index * 7919) % (1 << (index % 18 + 1));
+        files.push((format!("many/{}/note {index}.txt", index % 7).into(), size));
+    }
+    let mut deep = PathBuf::from("deep");
+    for level in 0..20 {
+        deep.push(format!("level {level}"));
+    }
+    files.push((deep.join("bottom"), 42));
+    (files, vec!["an empty folder".into(), "deep/also empty/and this".into()])
+}
+
+/// Makes the folder.
+pub async fn make(root: PathBuf) -> Result<Amount, Failure> {
+    blocking(move || make_now(&root).map_err(|error| failed(format!("the folder to send could not be made: {error}"))))
+        .await
+}
+
+fn make_now(root: &Path) -> io::Result<Amount> {
+    let (files, empty) = plan();
+    let mut amount = Amount::default();
+    fs::create_dir(root)?;
+    for folder in empty {
+        fs::create_dir_all(root.join(folder))?;
+    }
+    for (index, (path, size)) in files.iter().enumerate() {
+        let target = root.join(path);
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        let mut file = File::create_new(&target)?;
+        write_contents(&mut file, path, *size)?;
+        // Each its own time, years back, with a fraction of a second.
+        let age = Duration::new(1_500_000_000 + 86_400 * index as u64, 123_456_700);
+        file.set_modified(SystemTime::UNIX_EPOCH + age)?;
+        amount.files += 1;
+        amount.bytes += size;
+    }
+    Ok(amount)
+}
+
+/// Bytes that only depend on the path, and that do not compress.
+fn write_contents(file: &mut File, path: &Path, size: u64) -> io::Result<()> {
+    let mut bytes = blake3::Hasher::new_derive_key("yonder 2026-11 demo contents v1")
+        .update(path.as_os_str().as_encoded_bytes())
+        .finalize_xof();
+    let mut buffer = vec![0; MIB as usize];
+    let mut left = size;
+    while left > 0 {
+        let length = left.min(MIB) as usize;
+        bytes.fill(&mut buffer[..length]);
+        file.write_all(&buffer[..length])?;
+        left -= length as u64;
+    }
+    Ok(())
+}
+
+/// Reads a folder back from disk.
+pub async fn read(root: PathBuf) -> Result<Tree, Failure> {
+    blocking(move || {
+        let mut tree = Tree::new();
+        read_into(&root, PathBuf::new(), &mut tree)
+            .map_err(|error| failed(format!("{} could not be read back: {error}", root.display())))?;
+        Ok(tree)
+    })
+    .await
+}
+
+fn read_into(root: &Path, at: PathBuf, tree: &mut Tree) -> io::Result<()> {
+    let path = root.join(&at);
+    let data = fs::symlink_metadata(&path)?;
+    let modified = data.modified()?;
+    if !data.is_dir() {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(&path)?)?;
+        tree.insert(at, Found::File { hash: hasher.finalize(), size: data.len(), modified });
+        return Ok(());
+    }
+    for entry in fs::read_dir(&path)? {
+        read_into(root, at.join(entry?.file_name()), tree)?;
+    }
+    tree.insert(at, Found::Folder { modified });
+    Ok(())
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(error) => Err(failed(format!("a task of the demo ended badly: {error}"))),
+    }
+}
+
+/// Says how much is equal, or what differs first.
+pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amount, Failure> {
+    let differs = |path: &Path, how: &str| Err(failed(format!("{}: {how}", path.display())));
+    let mut amount = Amount::default();
+    for (path, left) in sent {
+        match (left, received.get(path)) {
+            (_, None) => return differs(path, "it did not arrive"),
+            (Found::Folder { modified: left }, Some(Found::Folder { modified: right })) if left == right => {}
+            (Found::Folder { .. }, Some(Found::Folder { .. })) => return differs(path, "its time is another"),
+            (
+                Found::File { hash: left, size, modified: left_time },
+                Some(Found::File { hash: right, modified: right_time, .. }),
+            ) => {
+                if left != right {
+                    return differs(path, "its BLAKE3 is another");
+                }
+                if left_time != right_time {
+                    return differs(path, "its time is another");
+                }
+                amount.files += 1;
+                amount.bytes += size;
+            }
+            _ => return differs(path, "it became another kind"),
+        }
+    }
+    if let Some(path) = received.keys().find(|path| !sent.contains_key(*path)) {
+        return differs(path, "nobody sent it");
+    }
+    // Beside the folder nothing may be left, hidden or not.
+    let beside = fs::read_dir(download_dir).map(Iterator::count).unwrap_or_default();
+    if beside != 1 {
+        return differs(download_dir, "something is left beside the folder");
+    }
+    Ok(amount)
+}
+
+/// The last part of a path.
+pub fn name_of(path: &Path) -> Result<&std::ffi::OsStr, Failure> {
+    path.file_name().ok_or_else(|| failed("the folder to send has no name"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folder_is_as_large_as_promised() {
+        let (files, _) = plan();
+        assert!(files.len() >= 200, "{}", files.len());
+        assert!(files.iter().any(|(_, size)| *size == 0));
+        assert_eq!(files.iter().map(|(_, size)| *size).max(), Some(64 * MIB));
+        let total: u64 = files.iter().map(|(_, size)| size).sum();
+        assert!((250_000_000..350_000_000).contains(&total), "{total}");
+        let distinct: std::collections::BTreeSet<_> = files.iter().map(|(path, _)| path).collect();
+        assert_eq!(distinct.len(), files.len());
+    }
+
+    #[test]
+    fn comparison_sees_every_difference() {
+        let dir = tempfile::tempdir().unwrap();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(1_500_000_000_123_456_700);
+        let copy = |name: &str| {
+            let root = dir.path().join(name).join("root");
+            fs::create_dir_all(root.join("empty")).unwrap();
+            fs::write(root.join("a"), "text").unwrap();
+            for path in ["a", "empty", ""] {
+                File::open(root.join(path)).unwrap().set_modified(time).unwrap();
+            }
+            root
+        };
+        let tree = |root: &Path| {
+            let mut tree = Tree::new();
+            read_into(root, PathBuf::new(), &mut tree).unwrap();
+            tree
+        };
+        let left = tree(&copy("left"));
+        let why = |name: &str, change: &dyn Fn(&Path)| {
+            let root = copy(name);
+            change(&root);
+            compare(&left, &tree(&root), root.parent().unwrap()).map_err(|failure| failure.error.message)
+        };
+        assert_eq!(why("same", &|_| {}), Ok(Amount { files: 1, bytes: 4 }));
+        let reset = |path: &Path| File::open(path).unwrap().set_modified(time).unwrap();
+        let contents = why("contents", &|root| {
+            fs::write(root.join("a"), "tex!").unwrap();
+            reset(&root.join("a"));
+        });
+        assert!(contents.unwrap_err().contains("BLAKE3"));
+        let touched = why("touched", &|root| fs::write(root.join("a"), "text").unwrap());
+        assert!(touched.unwrap_err().contains("time"));
+        let missing = why("missing", &|root| fs::remove_dir(root.join("empty")).unwrap());
+        assert!(missing.is_err());
+        let more = why("more", &|root| {
+            fs::write(root.join("b"), "").unwrap();
+            reset(root);
+        });
+        assert!(more.unwrap_err().contains("nobody sent it"));
+        let left_over = why("left over", &|root| fs::write(root.with_file_name(".part"), "").unwrap());
+        assert!(left_over.unwrap_err().contains("left beside"));
+    }
+}

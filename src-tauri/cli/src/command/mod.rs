@@ -1,0 +1,127 @@
+//! The commands.
+
+mod demo;
+mod device;
+mod pair;
+mod send;
+mod serve;
+mod setting;
+mod transfer;
+
+use yonder_core::api::{Request, Response};
+
+use crate::{
+    args::{Cli, Command, Global, Pair},
+    console::Console,
+    failure::Failure,
+    interrupt::Interrupt,
+    node::Running,
+};
+
+/// How often a question is asked again when the node that was to answer it is just ending.
+const ATTEMPTS: u32 = 3;
+
+/// Does what the arguments say.
+pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Serve(args) => serve::run(&global, &args, console, interrupt).await,
+        Command::Demo { keep } => demo::run(keep, global.verbose, console, interrupt).await,
+        command => {
+            for attempt in 1.. {
+                match once(&global, &command, console, interrupt).await {
+                    // Another command's own node, which ended with that command.
+                    Err(failure)
+                        if attempt < ATTEMPTS
+                            && only_asks(&command)
+                            && matches!(failure.error.code.as_str(), "control_lost" | "shutting_down") => {}
+                    outcome => return outcome,
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// It changes nothing, so that asking twice does no harm.
+fn only_asks(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Id | Command::Devices | Command::Transfers { .. } | Command::Settings { value: None, .. }
+    )
+}
+
+/// It concerns something that only a running node knows of.
+fn needs_running_node(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Approve | Command::Reject | Command::Accept { .. } | Command::Decline { .. } | Command::Cancel { .. }
+    )
+}
+
+async fn once(global: &Global, command: &Command, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
+    let opening = async {
+        if needs_running_node(command) {
+            return Running::existing(global).await;
+        }
+        match command {
+            Command::Send(args) if args.background => Running::existing(global).await.map_err(send::needs_a_node),
+            _ => Running::open(global, console).await,
+        }
+    };
+    let running = tokio::select! {
+        running = opening => running?,
+        () = interrupt.wanted() => return Err(Failure::interrupted()),
+    };
+    let outcome = match command {
+        // These have something to clean up when they are interrupted.
+        Command::Pair(Pair::Host { words: _, approve }) => pair::host(&running, *approve, console, interrupt).await,
+        Command::Pair(Pair::Join { code, device, approve }) => {
+            pair::join(&running, code, device.clone(), *approve, console, interrupt).await
+        }
+        Command::Send(args) => send::run(&running, args, console, interrupt).await,
+        command => tokio::select! {
+            outcome = simple(&running, command, console) => outcome,
+            () = interrupt.wanted() => Err(Failure::interrupted()),
+        },
+    };
+    running.close().await;
+    outcome
+}
+
+async fn simple(running: &Running, command: &Command, console: &Console) -> Result<(), Failure> {
+    match command {
+        Command::Id => device::id(running, console).await,
+        Command::Devices => device::list(running, console).await,
+        Command::Unpair { device } => device::unpair(running, device, console).await,
+        Command::Ping { device, count } => device::ping(running, device, *count, console).await,
+        Command::Rename { name } => setting::rename(running, name, console).await,
+        Command::Settings { key, value } => setting::run(running, key.as_deref(), value.as_deref(), console).await,
+        Command::Approve => pair::answer(running, true, console).await,
+        Command::Reject => pair::answer(running, false, console).await,
+        Command::Transfers { all } => transfer::list(running, *all, console).await,
+        Command::Accept { id, into, conflict } => {
+            transfer::accept(running, id, into.as_deref(), (*conflict).into(), console).await
+        }
+        Command::Decline { id } => transfer::decline(running, id, console).await,
+        Command::Cancel { id } => transfer::cancel(running, id, console).await,
+        // Done before a node is opened, or with the interrupt in hand.
+        Command::Serve(_) | Command::Demo { .. } | Command::Pair(_) | Command::Send(_) => Ok(()),
+    }
+}
+
+/// A request that is answered by nothing but its being done.
+async fn done(running: &Running, request: Request) -> Result<(), Failure> {
+    match running.call(request).await? {
+        Response::Done => Ok(()),
+        _ => Err(Failure::strange_answer()),
+    }
+}
+
+/// A unit variant of the surface, as it stands in JSON.
+fn word(value: &impl serde::Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

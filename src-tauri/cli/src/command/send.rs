@@ -1,0 +1,277 @@
+//! `send`.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use yonder_core::{
+    api::{ApiError, Event, Request, Response, TransferOptions, TransferState, TransferView},
+    id::TransferId,
+};
+
+use super::transfer::what;
+use crate::{
+    args,
+    console::Console,
+    failure::{FAILED, Failure, REFUSED, USAGE},
+    interrupt::Interrupt,
+    node::{Running, absolute},
+    text::{count, duration, shown, size},
+};
+
+/// Shortest time between two lines of progress.
+const STEP: Duration = Duration::from_millis(100);
+
+/// How long the other side may take to hear of our cancelling.
+const CANCEL: Duration = Duration::from_secs(5);
+
+#[derive(Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+enum Line {
+    Queued { transfer: TransferId },
+    Progress { transfer: TransferId, bytes: u64, total: u64, rate: f64, eta: Option<f64> },
+    Done { transfer: TransferId, files: u64, bytes: u64, seconds: f64 },
+}
+
+/// `--background` without a node that would go on.
+pub fn needs_a_node(failure: Failure) -> Failure {
+    if failure.error.code != "not_running" {
+        return failure;
+    }
+    Failure { status: USAGE, ..failure }
+}
+
+pub async fn run(
+    running: &Running,
+    args: &args::Send,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
+    let paths = args.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut events = running.events().await?;
+    let request = Request::Send { device: args.device.clone(), paths, options: TransferOptions::default() };
+    let call = running.call(request);
+    tokio::pin!(call);
+    let answer = tokio::select! {
+        answer = &mut call => answer?,
+        // The offer may be on its way already: what comes of it is cancelled below.
+        () = interrupt.wanted() => match tokio::time::timeout(CANCEL, &mut call).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(Failure::interrupted()),
+        },
+    };
+    let Response::Transfer(mut transfer) = answer else { return Err(Failure::strange_answer()) };
+    let id = transfer.id;
+    if args.background {
+        console.object(&Line::Queued { transfer: id });
+        console.say(&format!("Offered as {id}. `yonder-cli transfers` shows how far it is."));
+        return Ok(());
+    }
+    let begun = Instant::now();
+    let mut teller = Teller { console, last: None, state: None };
+    let mut cancelled_at: Option<tokio::time::Instant> = None;
+    let mut seq = None;
+    loop {
+        teller.tell(&transfer);
+        if transfer.state.is_final() {
+            teller.end();
+            return ended(&transfer, cancelled_at.is_some(), begun.elapsed(), console);
+        }
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = interrupt.wanted(), if cancelled_at.is_none() => {
+                cancelled_at = Some(tokio::time::Instant::now());
+                teller.end();
+                console.note("Cancelling…");
+                if let Response::Transfer(now) = running.call(Request::Cancel { id }).await? {
+                    transfer = now;
+                }
+                continue;
+            }
+            () = give_up(cancelled_at) => return Err(Failure::interrupted()),
+        };
+        let event = event.ok_or_else(Failure::lost)?;
+        let missed = seq.replace(event.seq).is_some_and(|before| event.seq > before + 1);
+        match event.event {
+            Event::Transfer { transfer: now } if now.id == id => transfer = now,
+            // What it became may have been among the events that were missed.
+            _ if missed => transfer = ask(running, id).await?,
+            _ => {}
+        }
+    }
+}
+
+async fn give_up(cancelled_at: Option<tokio::time::Instant>) {
+    match cancelled_at {
+        Some(at) => tokio::time::sleep_until(at + CANCEL).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn ask(running: &Running, id: TransferId) -> Result<TransferView, Failure> {
+    match running.call(Request::Transfer { id }).await? {
+        Response::Transfer(transfer) => Ok(transfer),
+        _ => Err(Failure::strange_answer()),
+    }
+}
+
+/// How the command ends when the transfer has.
+fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console) -> Result<(), Failure> {
+    for note in &transfer.notes {
+        console.note(&format!("note: {}", shown(note)));
+    }
+    let reason = |code: &str, message: &str| {
+        let own = || ApiError { code: code.into(), message: message.into(), hint: String::new() };
+        Failure::from(transfer.reason.clone().unwrap_or_else(own))
+    };
+    match transfer.state {
+        TransferState::Done => {
+            let seconds = transfer.seconds.unwrap_or(took.as_secs_f64());
+            console.object(&Line::Done {
+                transfer: transfer.id,
+                files: transfer.files,
+                bytes: transfer.total,
+                seconds,
+            });
+            console.say(&format!(
+                "Sent {} ({}) in {} to {}: {}/s.",
+                count(transfer.files, "file"),
+                size(transfer.total as f64),
+                duration(Some(seconds)),
+                shown(&transfer.device_name),
+                size(transfer.total as f64 / seconds.max(0.001)),
+            ));
+            Ok(())
+        }
+        TransferState::Declined => Err(Failure { status: REFUSED, ..reason("declined", "the other side declined") }),
+        TransferState::Cancelled if by_us => {
+            Err(Failure { status: FAILED, ..reason("cancelled", "the transfer was cancelled") })
+        }
+        TransferState::Cancelled => Err(reason("cancelled", "the transfer was cancelled")),
+        _ => Err(reason("transfer_failed", "the transfer failed")),
+    }
+}
+
+/// Tells how far it is: programs by lines, people by one line that is drawn anew.
+struct Teller<'a> {
+    console: &'a Console,
+    last: Option<Instant>,
+    state: Option<TransferState>,
+}
+
+impl Teller<'_> {
+    fn tell(&mut self, transfer: &TransferView) {
+        let fresh = self.state.replace(transfer.state) != Some(transfer.state);
+        if fresh {
+            self.tell_state(transfer);
+        }
+        let now = Instant::now();
+        let soon = self.last.is_some_and(|last| now < last + STEP);
+        if transfer.state != TransferState::Active || soon {
+            return;
+        }
+        self.last = Some(now);
+        let TransferView { id, bytes, total, rate, eta, .. } = *transfer;
+        self.console.object(&Line::Progress { transfer: id, bytes, total, rate, eta });
+        if self.console.can_redraw() {
+            self.console.redraw(&progress_text(bytes, total, rate, eta));
+        }
+    }
+
+    fn tell_state(&mut self, transfer: &TransferView) {
+        let name = shown(&transfer.device_name);
+        match transfer.state {
+            TransferState::Offered => self.console.note(&format!("Waiting for {name} to accept {}…", what(transfer))),
+            TransferState::Active => self.console.note(&format!("Sending {} to {name}…", what(transfer))),
+            TransferState::Waiting => {
+                let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
+                self.console.note(&format!("Waiting{}…", why.unwrap_or_default()));
+            }
+            TransferState::Paused => self.console.note("Paused."),
+            _ => {}
+        }
+    }
+
+    /// The line that was drawn last is complete.
+    fn end(&mut self) {
+        if self.last.take().is_some() && self.console.can_redraw() {
+            self.console.redraw("");
+        }
+    }
+}
+
+fn progress_text(bytes: u64, total: u64, rate: f64, eta: Option<f64>) -> String {
+    let percent = if total == 0 { 100.0 } else { 100.0 * bytes as f64 / total as f64 };
+    format!(
+        "{percent:3.0} %  {} of {}  {}/s  {} left",
+        size(bytes as f64),
+        size(total as f64),
+        size(rate),
+        duration(eta)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn view(state: TransferState, reason: Option<&str>) -> TransferView {
+        serde_json::from_value(json!({
+            "id": "01234567-89ab-4def-8123-456789abcdef", "direction": "send",
+            "device": "11234567-89ab-8def-8123-456789abcdef", "device_name": "B", "state": state,
+            "reason": reason.map(|code| json!({"code": code, "message": "m", "hint": "h"})), "roots": ["a"],
+            "root_count": 1, "files": 3, "files_done": 3, "bytes": 10, "total": 10, "rate": 0.0, "eta": null,
+            "started": 0, "seconds": 2.0, "into": null, "notes": [],
+        }))
+        .unwrap()
+    }
+
+    fn end(state: TransferState, reason: Option<&str>, by_us: bool) -> Result<(), (String, u8)> {
+        let console = Console::new(true);
+        ended(&view(state, reason), by_us, Duration::from_secs(1), &console)
+            .map_err(|failure| (failure.error.code, failure.status))
+    }
+
+    #[test]
+    fn only_done_is_success() {
+        use TransferState::*;
+        assert_eq!(end(Done, None, false), Ok(()));
+        assert_eq!(end(Declined, None, false), Err(("declined".into(), 3)));
+        assert_eq!(end(Declined, Some("by_rule"), false), Err(("by_rule".into(), 3)));
+        assert_eq!(end(Failed, Some("storage_full"), false), Err(("storage_full".into(), 1)));
+        assert_eq!(end(Failed, Some("device_offline"), false), Err(("device_offline".into(), 4)));
+        assert_eq!(end(Failed, None, false), Err(("transfer_failed".into(), 1)));
+        assert_eq!(end(Cancelled, Some("refused"), true), Err(("refused".into(), 1)));
+        assert_eq!(end(Cancelled, Some("refused"), false), Err(("refused".into(), 3)));
+    }
+
+    #[test]
+    fn lines_have_the_documented_form() {
+        let transfer = view(TransferState::Done, None).id;
+        let line = |line: &Line| serde_json::to_value(line).unwrap();
+        assert_eq!(
+            line(&Line::Progress { transfer, bytes: 1, total: 2, rate: 3.0, eta: None }),
+            json!({"event": "progress", "transfer": transfer, "bytes": 1, "total": 2, "rate": 3.0, "eta": null})
+        );
+        assert_eq!(
+            line(&Line::Done { transfer, files: 1, bytes: 2, seconds: 0.5 }),
+            json!({"event": "done", "transfer": transfer, "files": 1, "bytes": 2, "seconds": 0.5})
+        );
+    }
+
+    #[test]
+    fn progress_line_reads_well() {
+        assert_eq!(
+            progress_text(5_000_000, 10_000_000, 2.5e6, Some(2.0)),
+            " 50 %  5.0 MB of 10.0 MB  2.5 MB/s  0:02 left"
+        );
+        assert_eq!(progress_text(0, 0, 0.0, None), "100 %  0 B of 0 B  0 B/s  - left");
+    }
+
+    #[test]
+    fn background_without_a_node_is_wrong_usage() {
+        assert_eq!(needs_a_node(Failure::not_running()).status, USAGE);
+        assert_eq!(needs_a_node(Failure::lost()).status, FAILED);
+    }
+}

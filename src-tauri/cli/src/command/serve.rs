@@ -1,0 +1,192 @@
+//! `serve`.
+
+use std::{
+    io::Read,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::broadcast::{self, error::RecvError};
+use yonder_core::{
+    api::{Direction, Event, NumberedEvent, PairingView, TransferState},
+    control::{Client, ControlError},
+};
+
+use super::{device::identity_text, transfer::what, word};
+use crate::{
+    args::{Global, Serve},
+    console::Console,
+    failure::Failure,
+    interrupt::Interrupt,
+    node::{self, Local},
+    text::{count, shown, size},
+};
+
+/// How long whoever reads our output may take to read the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
+    let data_dir = node::data_dir(global)?;
+    if Client::connect(&data_dir).await?.is_some() {
+        return Err(ControlError::AlreadyRunning(data_dir).into());
+    }
+    let options = node::serve_options(global, args)?;
+    let json = console.json();
+    let mut printed = None;
+    let lost = Arc::new(AtomicBool::new(false));
+    let starting = Local::start(options, |events| printed = Some(print_from(events, json, lost.clone())));
+    let local = tokio::select! {
+        local = starting => local?,
+        () = interrupt.wanted() => return Err(Failure::interrupted()),
+    };
+    let outcome = tokio::select! {
+        () = interrupt.wanted() => Ok(()),
+        () = stdin_ended(), if args.until_stdin_ends => Ok(()),
+        () = local.stopped() => Err(Failure::failed("internal", "the node went down by itself", "The log (-v) says why.")),
+    };
+    local.close().await;
+    if let Some(printed) = printed {
+        // Somebody who stopped reading must not keep us.
+        let _ = tokio::time::timeout(LAST_LINES, printed).await;
+    }
+    if lost.load(Ordering::Relaxed) {
+        return Err(Failure::failed("output", "some events could not be written to stdout", ""));
+    }
+    outcome
+}
+
+/// Prints events in a thread of its own: a pipe that nobody reads must not hold up the node. The node outlives its
+/// reader; what a slow one misses shows as a gap in the numbers.
+fn print_from(
+    mut events: broadcast::Receiver<NumberedEvent>,
+    json: bool,
+    lost: Arc<AtomicBool>,
+) -> tokio::sync::oneshot::Receiver<()> {
+    let (sender, done) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let console = Console::new(json);
+        // `ready` is the first line; what was told before it is part of what it says.
+        let mut ready = false;
+        loop {
+            match events.blocking_recv() {
+                Ok(event) => {
+                    ready |= matches!(event.event, Event::Ready(_));
+                    if !ready {
+                        continue;
+                    }
+                    console.object(&event);
+                    if let Some(text) = (!json).then(|| event_text(&event.event)).flatten() {
+                        console.say(&text);
+                    }
+                    if console.output_was_lost() {
+                        lost.store(true, Ordering::Relaxed);
+                    }
+                    if matches!(event.event, Event::Stopping) {
+                        break;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => break,
+            }
+        }
+        // An error only says that nobody waits.
+        let _ = sender.send(());
+    });
+    done
+}
+
+/// Waits for the end of stdin, which comes when the process that started us is gone.
+async fn stdin_ended() {
+    let (sender, ended) = tokio::sync::oneshot::channel();
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        let mut buffer = [0; 256];
+        while stdin.read(&mut buffer).is_ok_and(|length| length > 0) {}
+        let _ = sender.send(());
+    });
+    let _ = ended.await;
+}
+
+/// An event for people; what only matters to programs is `None`.
+fn event_text(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Ready(identity) => format!("{}\nReady. Ctrl-C ends it.", identity_text(identity)),
+        Event::Identity(identity) => {
+            format!("This device: {} on port {}.", shown(&identity.name), identity.port)
+        }
+        Event::Device { device } => {
+            let paired = if device.paired { "" } else { " (not paired)" };
+            format!("{}{paired}: {}.", shown(&device.name), word(&device.state))
+        }
+        Event::DeviceGone { device_id } => format!("{device_id} is gone."),
+        Event::Pairing { pairing } => match pairing {
+            PairingView::Hosting { words, .. } => format!("Pairing: the code is {}.", shown(words)),
+            PairingView::Confirm { name, check_words, approved: false, .. } => format!(
+                "Pairing: {} shows “{}”. `yonder-cli approve` or `yonder-cli reject`.",
+                shown(name),
+                shown(check_words)
+            ),
+            PairingView::Failed { error } => format!("Pairing failed: {}.", shown(&error.message)),
+            _ => return None,
+        },
+        Event::Paired { device } => format!("Paired with {}.", shown(&device.name)),
+        Event::Offer { transfer } => {
+            let id = transfer.id;
+            format!(
+                "{} offers {} ({}, {}). `yonder-cli accept {id}` or `yonder-cli decline {id}`.",
+                shown(&transfer.device_name),
+                what(transfer),
+                count(transfer.files, "file"),
+                size(transfer.total as f64)
+            )
+        }
+        Event::Transfer { transfer } if transfer.state.is_final() => {
+            let way = match transfer.direction {
+                Direction::Send => "to",
+                Direction::Receive => "from",
+            };
+            let why = match (&transfer.reason, transfer.state) {
+                (Some(reason), state) if state != TransferState::Done => format!(": {}", shown(&reason.message)),
+                _ => String::new(),
+            };
+            format!("{} {way} {}: {}{why}.", what(transfer), shown(&transfer.device_name), word(&transfer.state))
+        }
+        Event::Notice { error } => format!("Note: {}. {}", shown(&error.message), shown(&error.hint)),
+        Event::Stopping => "Stopping.".into(),
+        Event::Transfer { .. } | Event::TransferGone { .. } | Event::Settings { .. } => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn first_line_is_ready_and_carries_what_id_prints() {
+        let identity = json!({
+            "device_id": "01234567-89ab-8def-8123-456789abcdef", "endpoint_id": "ab", "name": "n", "type": "desktop",
+            "port": 1, "addresses": ["1.2.3.4:1"], "ticket": "yonder:t", "keystore": "plain",
+        });
+        let event = NumberedEvent { seq: 1, event: Event::Ready(serde_json::from_value(identity.clone()).unwrap()) };
+        let mut expected = identity;
+        expected["seq"] = json!(1);
+        expected["event"] = json!("ready");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&crate::console::object_line(&event)).unwrap(), expected);
+    }
+
+    #[test]
+    fn names_in_events_are_shown_harmlessly() {
+        let error = yonder_core::api::ApiError {
+            code: "x".into(),
+            message: "from \x1b]0;evil\x07".into(),
+            hint: "line\nbreak".into(),
+        };
+        let text = event_text(&Event::Notice { error }).unwrap();
+        assert!(!text.chars().any(char::is_control), "{text:?}");
+    }
+}

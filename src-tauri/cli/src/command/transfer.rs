@@ -1,0 +1,171 @@
+//! `transfers`, `accept`, `decline`, `cancel`.
+
+use std::path::Path;
+
+use yonder_core::{
+    api::{ConflictRule, Direction, Request, Response, TransferView},
+    id::TransferId,
+};
+
+use super::word;
+use crate::{
+    console::Console,
+    failure::Failure,
+    node::{Running, absolute},
+    text::{duration, shown, size, table},
+};
+
+pub async fn list(running: &Running, all: bool, console: &Console) -> Result<(), Failure> {
+    let transfers = transfers(running, all).await?;
+    for transfer in &transfers {
+        console.object(transfer);
+    }
+    match (transfers.is_empty(), all) {
+        (true, true) => console.say("There are no transfers."),
+        (true, false) => console.say("No transfer is under way. `yonder-cli transfers --all` shows those that ended."),
+        _ => console.say(&transfer_table(&transfers)),
+    }
+    Ok(())
+}
+
+async fn transfers(running: &Running, all: bool) -> Result<Vec<TransferView>, Failure> {
+    match running.call(Request::Transfers { all }).await? {
+        Response::Transfers(transfers) => Ok(transfers),
+        _ => Err(Failure::strange_answer()),
+    }
+}
+
+fn transfer_table(transfers: &[TransferView]) -> String {
+    let rows: Vec<_> = transfers
+        .iter()
+        .map(|transfer| {
+            let way = match transfer.direction {
+                Direction::Send => "to",
+                Direction::Receive => "from",
+            };
+            let moving = transfer.rate > 0.0;
+            [
+                transfer.id.to_string().chars().take(8).collect(),
+                format!("{way} {}", shown(&transfer.device_name)),
+                word(&transfer.state),
+                format!("{} of {}", size(transfer.bytes as f64), size(transfer.total as f64)),
+                if moving { format!("{}/s", size(transfer.rate)) } else { String::new() },
+                if moving { duration(transfer.eta) } else { String::new() },
+                what(transfer),
+                transfer.reason.as_ref().map(|reason| shown(&reason.message)).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    table(["ID", "DEVICE", "STATE", "BYTES", "RATE", "LEFT", "WHAT", "REASON"], &rows)
+}
+
+/// What is in a transfer, in a few words.
+pub fn what(transfer: &TransferView) -> String {
+    match (transfer.roots.first(), transfer.root_count) {
+        (None, _) => String::new(),
+        (Some(first), 0 | 1) => shown(first),
+        (Some(first), more) => format!("{} and {} more", shown(first), more - 1),
+    }
+}
+
+pub async fn accept(
+    running: &Running,
+    id: &str,
+    into: Option<&Path>,
+    conflict: ConflictRule,
+    console: &Console,
+) -> Result<(), Failure> {
+    let into = into.map(absolute).transpose()?;
+    let id = find(running, id).await?;
+    answered(running, Request::Accept { id, into, conflict }, console).await
+}
+
+pub async fn decline(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    answered(running, Request::Decline { id }, console).await
+}
+
+pub async fn cancel(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    answered(running, Request::Cancel { id }, console).await
+}
+
+async fn answered(running: &Running, request: Request, console: &Console) -> Result<(), Failure> {
+    let Response::Transfer(transfer) = running.call(request).await? else { return Err(Failure::strange_answer()) };
+    console.object(&transfer);
+    console.say(&format!("{} is {}.", what(&transfer), word(&transfer.state)));
+    Ok(())
+}
+
+/// The transfer whose id this is, or whose id alone begins so.
+async fn find(running: &Running, text: &str) -> Result<TransferId, Failure> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    pick(text, transfers(running, true).await?.iter().map(|transfer| transfer.id))
+}
+
+fn pick(text: &str, ids: impl Iterator<Item = TransferId>) -> Result<TransferId, Failure> {
+    let wanted = text.to_ascii_lowercase();
+    let mut fitting = ids.filter(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(Failure::failed(
+            "transfer_ambiguous",
+            format!("{text:?} fits more than one transfer"),
+            "Give more of its id.",
+        )),
+        (None, _) => Err(Failure::failed(
+            "transfer_unknown",
+            format!("no transfer has the id {text:?}"),
+            "`yonder-cli transfers --all` lists them.",
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    pub fn view(state: &str) -> TransferView {
+        serde_json::from_value(json!({
+            "id": "01234567-89ab-4def-8123-456789abcdef", "direction": "send",
+            "device": "11234567-89ab-8def-8123-456789abcdef", "device_name": "B\u{7}", "state": state,
+            "reason": {"code": "x", "message": "why\n", "hint": ""}, "roots": ["a\u{202e}b", "c"], "root_count": 2,
+            "files": 3, "files_done": 1, "bytes": 1500, "total": 3000, "rate": 1500.0, "eta": 1.0, "started": 0,
+            "seconds": null, "into": null, "notes": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn table_shows_names_harmlessly() {
+        let text = transfer_table(&[view("active")]);
+        let row = text.lines().nth(1).unwrap();
+        assert_eq!(
+            row,
+            "01234567  to B\\u{7}  active  1.5 kB of 3.0 kB  1.5 kB/s  0:01  a\\u{202e}b and 1 more  why\\u{a}"
+        );
+    }
+
+    #[test]
+    fn object_of_a_transfer_has_the_fields_that_are_promised() {
+        let line: serde_json::Value = serde_json::from_str(&crate::console::object_line(&view("active"))).unwrap();
+        for field in ["id", "direction", "device", "state", "reason", "files", "bytes", "total", "rate", "eta"] {
+            assert!(line.get(field).is_some(), "{field}");
+        }
+    }
+
+    #[test]
+    fn beginning_of_an_id_is_enough_if_it_fits_one() {
+        let ids: Vec<TransferId> = ["aaaa0000-89ab-4def-8123-456789abcdef", "aaab0000-89ab-4def-8123-456789abcdef"]
+            .map(|text| text.parse().unwrap())
+            .into();
+        assert_eq!(pick("AAAB", ids.iter().copied()).unwrap(), ids[1]);
+        assert_eq!(pick("aaa", ids.iter().copied()).unwrap_err().error.code, "transfer_ambiguous");
+        assert_eq!(pick("b", ids.iter().copied()).unwrap_err().error.code, "transfer_unknown");
+        assert_eq!(pick("", ids.iter().copied()).unwrap_err().error.code, "transfer_unknown");
+    }
+}

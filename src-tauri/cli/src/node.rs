@@ -1,0 +1,183 @@
+//! The node that a command talks to: the one that runs already, or one of its own for as long as the command takes.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::sync::broadcast;
+use yonder_core::{
+    api::{AcceptRule, ApiError, NumberedEvent, Request, Response, Snapshot},
+    control::{Client, ControlError, Events, default_data_dir},
+    net::Mode,
+    service::{NetworkingService, NodeOptions},
+};
+
+use crate::{
+    args::{self, Global},
+    console::Console,
+    failure::Failure,
+    passphrase::FromPerson,
+};
+
+/// How often, and how long apart, a node is looked for that holds the data directory and does not answer yet: it is
+/// starting, or just ending.
+const PATIENCE: (u32, Duration) = (30, Duration::from_millis(100));
+
+/// The node that a command talks to.
+pub enum Running {
+    /// Runs in another process.
+    There(Client),
+    /// Runs in this one.
+    Here(Local),
+}
+
+/// A node in this process; its control socket is open like that of any other.
+pub struct Local(NetworkingService);
+
+impl Running {
+    /// The node on this data directory; one of our own where none runs.
+    pub async fn open(global: &Global, console: &Console) -> Result<Self, Failure> {
+        let data_dir = data_dir(global)?;
+        for _ in 0..PATIENCE.0 {
+            if let Some(client) = Client::connect(&data_dir).await? {
+                if let Some(ignored) = ignored_options(global) {
+                    console.note(&format!(
+                        "note: Yonder runs on this data directory already, so {ignored} has no effect."
+                    ));
+                }
+                return Ok(Self::There(client));
+            }
+            match Local::start(options(global)?, |_| {}).await {
+                Err(failure) if failure.error.code == "already_running" => tokio::time::sleep(PATIENCE.1).await,
+                started => return Ok(Self::Here(started?)),
+            }
+        }
+        Err(ControlError::NoAnswer.into())
+    }
+
+    /// The node that runs already; an error where none does.
+    pub async fn existing(global: &Global) -> Result<Self, Failure> {
+        match Client::connect(&data_dir(global)?).await? {
+            Some(client) => Ok(Self::There(client)),
+            None => Err(Failure::not_running()),
+        }
+    }
+
+    /// Asks it.
+    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
+        match self {
+            Self::There(client) => client.call(request).await,
+            Self::Here(local) => local.0.call(request).await,
+        }
+    }
+
+    /// Its events from now on.
+    pub async fn events(&self) -> Result<Events, ApiError> {
+        match self {
+            Self::There(client) => client.events().await,
+            Self::Here(local) => Ok(Events::of(local.0.subscribe())),
+        }
+    }
+
+    /// All that it shows, and the number of the last event in it.
+    pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
+        match self.call(Request::Snapshot).await? {
+            Response::Snapshot(snapshot) => Ok(*snapshot),
+            _ => Err(Failure::strange_answer()),
+        }
+    }
+
+    /// It was started just now, and ends with the command.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Self::Here(_))
+    }
+
+    /// Ends it, if it is ours, after its last messages have gone out.
+    pub async fn close(self) {
+        if let Self::Here(local) = self {
+            local.close().await;
+        }
+    }
+}
+
+impl Local {
+    /// Starts a node. `watch` gets its events from the very first.
+    pub async fn start(
+        options: NodeOptions,
+        watch: impl FnOnce(broadcast::Receiver<NumberedEvent>),
+    ) -> Result<Self, Failure> {
+        let service = NetworkingService::new(options).await?;
+        watch(service.subscribe());
+        let local = Self(service);
+        match local.0.spawn_event_loop().await {
+            Ok(()) => Ok(local),
+            Err(error) => {
+                local.close().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Waits until it has gone down by itself, which it does when a part of it is broken.
+    pub async fn stopped(&self) {
+        self.0.stopped().await;
+    }
+
+    /// Ends it, after its last messages have gone out.
+    pub async fn close(self) {
+        self.0.shutdown().await;
+    }
+}
+
+/// The data directory that the arguments, the environment or the system name.
+pub fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
+    let dir = match &global.data_dir {
+        Some(dir) => dir.clone(),
+        None => default_data_dir()
+            .ok_or_else(|| Failure::usage("there is no home directory to keep data in", "Give --data-dir."))?,
+    };
+    absolute(&dir)
+}
+
+/// A path that means the same in every process.
+pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), "Give a path that is not empty."))
+}
+
+/// What a node of our own is started with.
+pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
+    let mut options = NodeOptions::new(data_dir(global)?);
+    options.port = global.port;
+    options.bind = global.bind;
+    options.mode = match global.mode {
+        None | Some(args::Mode::Normal) => Mode::Normal,
+        Some(args::Mode::Lan) => Mode::Lan,
+        Some(args::Mode::RelayOnly) => Mode::RelayOnly,
+    };
+    options.relays = global.relay.clone();
+    options.relay_ca = global.relay_ca.as_deref().map(absolute).transpose()?;
+    options.keystore = global.keystore.map(Into::into).unwrap_or_default();
+    options.ask = Arc::new(FromPerson);
+    Ok(options)
+}
+
+/// The same for `serve`, which may say what happens to offers.
+pub fn serve_options(global: &Global, serve: &args::Serve) -> Result<NodeOptions, Failure> {
+    let mut options = options(global)?;
+    options.download_dir = serve.download_dir.as_deref().map(absolute).transpose()?;
+    options.accept = serve.accept.map(AcceptRule::from);
+    Ok(options)
+}
+
+/// Options that only a node's start heeds, named for a note.
+fn ignored_options(global: &Global) -> Option<String> {
+    let given = [
+        ("--port", global.port.is_some()),
+        ("--bind", global.bind.is_some()),
+        ("--mode", global.mode.is_some()),
+        ("--relay", !global.relay.is_empty()),
+        ("--relay-ca", global.relay_ca.is_some()),
+        ("--keystore", global.keystore.is_some()),
+    ];
+    let names: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
+    (!names.is_empty()).then(|| names.join(", "))
+}

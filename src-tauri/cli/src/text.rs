@@ -1,0 +1,167 @@
+//! Text for people: names made harmless, sizes, times, tables, pictures.
+
+use std::fmt::Write;
+
+/// A character that could move the cursor, start a command of the terminal, turn the direction of writing, or hide.
+fn is_treacherous(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// Text that somebody else chose, fit for a terminal: what could deceive is written as `\u{..}`.
+pub fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_treacherous(character) {
+            let _ = write!(out, "\\u{{{:x}}}", u32::from(character));
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// JSON whose strings hold no treacherous characters; to a program it says the same.
+pub fn ascii_safe(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut units = [0; 2];
+    for character in json.chars() {
+        if is_treacherous(character) {
+            for unit in character.encode_utf16(&mut units) {
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+/// `1.5 MB`, in powers of ten as file managers count.
+pub fn size(bytes: f64) -> String {
+    let mut value = bytes.max(0.0);
+    for unit in ["B", "kB", "MB", "GB", "TB"] {
+        // Rounded first: 999.96 kB is 1.0 MB.
+        if unit == "B" && value < 999.5 {
+            return format!("{value:.0} B");
+        }
+        if unit != "B" && value < 999.95 {
+            return format!("{value:.1} {unit}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} PB")
+}
+
+/// `1:05`, `2:00:00`; unknown as `-`.
+pub fn duration(seconds: Option<f64>) -> String {
+    let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return "-".into() };
+    let whole = seconds.ceil().min(1e9) as u64;
+    let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// `1 file`, `2 files`.
+pub fn count(number: u64, one: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
+}
+
+/// Rows under a heading, in columns.
+pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = heading.map(|title| title.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: [&str; N]| {
+        let mut out = String::new();
+        for (cell, width) in cells.iter().zip(widths) {
+            out.push_str(cell);
+            out.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+        }
+        out.trim_end().to_owned()
+    };
+    let mut lines = vec![line(heading)];
+    lines.extend(rows.iter().map(|row| line(row.each_ref().map(String::as_str))));
+    lines.join("\n")
+}
+
+/// A QR code of `#` and `.` in half blocks, two rows a line, dark on light whatever the terminal's colours are.
+pub fn qr(rows: &[String]) -> String {
+    /// Modules of light around the code, so that a camera finds it.
+    const QUIET: usize = 2;
+    let width = rows.iter().map(|row| row.len()).max().unwrap_or_default();
+    let dark = |x: usize, y: usize| {
+        let (Some(x), Some(y)) = (x.checked_sub(QUIET), y.checked_sub(QUIET)) else { return false };
+        rows.get(y).and_then(|row| row.as_bytes().get(x)) == Some(&b'#')
+    };
+    let mut lines = Vec::new();
+    for y in (0..rows.len() + 2 * QUIET).step_by(2) {
+        let mut line = String::from("\x1b[30;107m");
+        for x in 0..width + 2 * QUIET {
+            line.push(match (dark(x, y), dark(x, y + 1)) {
+                (true, true) => '█',
+                (true, false) => '▀',
+                (false, true) => '▄',
+                (false, false) => ' ',
+            });
+        }
+        line.push_str("\x1b[0m");
+        lines.push(line);
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_steer_the_terminal() {
+        assert_eq!(shown("Ann's café 😀 👩‍💻"), "Ann's café 😀 👩‍💻");
+        assert_eq!(shown("a\x1b[2Jb"), "a\\u{1b}[2Jb");
+        assert_eq!(shown("a\nb\r\t\u{7f}"), "a\\u{a}b\\u{d}\\u{9}\\u{7f}");
+        assert_eq!(shown("gpj.\u{202e}exe\u{9b}"), "gpj.\\u{202e}exe\\u{9b}");
+        assert_eq!(shown("\u{2066}x\u{2069}\u{200f}\u{feff}"), "\\u{2066}x\\u{2069}\\u{200f}\\u{feff}");
+    }
+
+    #[test]
+    fn json_is_safe_to_look_at_and_says_the_same() {
+        let name = "a\x1b\u{9b}\u{202e}é😀\"\\\u{7f}";
+        let line = ascii_safe(&serde_json::to_string(name).unwrap());
+        assert!(!line.chars().any(is_treacherous), "{line}");
+        assert_eq!(serde_json::from_str::<String>(&line).unwrap(), name);
+    }
+
+    #[test]
+    fn sizes_and_times_read_well() {
+        assert_eq!(size(0.0), "0 B");
+        assert_eq!(size(999.0), "999 B");
+        assert_eq!(size(1000.0), "1.0 kB");
+        assert_eq!(size(999_960.0), "1.0 MB");
+        assert_eq!(size(64.0 * 1024.0 * 1024.0), "67.1 MB");
+        assert_eq!(size(u64::MAX as f64), "18446.7 PB");
+        assert_eq!(duration(Some(0.0)), "0:00");
+        assert_eq!(duration(Some(64.2)), "1:05");
+        assert_eq!(duration(Some(7200.0)), "2:00:00");
+        assert_eq!(duration(Some(f64::INFINITY)), "-");
+        assert_eq!(duration(None), "-");
+        assert_eq!(count(1, "file"), "1 file");
+        assert_eq!(count(0, "file"), "0 files");
+    }
+
+    #[test]
+    fn columns_stand_under_their_heading() {
+        let rows = [["é".to_owned(), "x".to_owned()], ["longer".to_owned(), String::new()]];
+        assert_eq!(table(["A", "B"], &rows), "A       B\né       x\nlonger");
+    }
+
+    #[test]
+    fn qr_has_a_quiet_zone_and_two_rows_a_line() {
+        let picture = qr(&["#.".into(), ".#".into()]);
+        let lines: Vec<_> =
+            picture.lines().map(|line| line.replace("\x1b[30;107m", "").replace("\x1b[0m", "")).collect();
+        assert_eq!(lines, ["      ", "  ▀▄  ", "      "]);
+    }
+}
