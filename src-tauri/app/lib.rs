@@ -1,1 +1,103 @@
+//! The desktop shell: a window, a tray icon and notifications around `yonder-core`. It is the only Rust that names
+//! Tauri, and it decides nothing about the network: requests go in, answers and events come out.
+//!
+//! The page is not trusted with paths. It asks for a dialog, or is told of a drop, and gets an opaque id
+//! ([`picks`]); the request that names the paths is made here.
+#![deny(missing_docs)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod arguments;
+mod commands;
+
+mod dialogs;
+mod drop;
+pub mod environment;
+mod node;
+mod notify;
+pub mod picks;
+mod service;
+mod single;
+mod text;
+mod tray;
+mod window;
+
+use std::{process::ExitCode, time::Instant};
+
+use tauri::{Manager, RunEvent};
+use tracing_subscriber::EnvFilter;
+
+pub use arguments::Arguments;
+
+/// Opens the window and stays until the app is quit.
+pub fn run(arguments: Arguments) -> ExitCode {
+    let started = Instant::now();
+    log();
+    let texts = text::Language::of_environment();
+    let built = tauri::Builder::default()
+        // First, so that a second start leaves before it has built anything.
+        .plugin(single::plugin(&arguments))
+        .plugin(tauri_plugin_dialog::init())
+        .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
+        .plugin(tauri_plugin_clipboard_manager::init())
+        .manage(node::Core::default())
+        .manage(picks::Picks::default())
+        .manage(drop::Drag::default())
+        .manage(dialogs::Dialogs::default())
+        .manage(window::Shown::since(started))
+        .manage(texts)
+        .invoke_handler(tauri::generate_handler![commands::call, commands::shell])
+        .setup(move |app| {
+            window::open(app)?;
+            // The window is on its way; from here on everything runs beside it.
+            let notifier = notify::Notifier::start(app.handle());
+            node::start(app.handle(), arguments, notifier);
+            tray::put_up(app.handle(), texts);
+            window::quit_on_signal(app.handle());
+            Ok(())
+        })
+        .build(tauri::generate_context!());
+    let app = match built {
+        Ok(app) => app,
+        Err(error) => {
+            tracing::error!(%error, "the window could not be opened");
+            return ExitCode::FAILURE;
+        }
+    };
+    app.run(|app, event| match event {
+        RunEvent::Exit => node::stop(app),
+        #[cfg(target_os = "macos")]
+        RunEvent::Reopen { .. } => window::show(app),
+        _ => {}
+    });
+    ExitCode::SUCCESS
+}
+
+/// Logs go to stderr; `RUST_LOG` says how much. Set before anything that may want to log.
+fn log() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yonder_app=info,yonder_core=info"));
+    // Fails only if a logger is set already, which then serves.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The window's label, in `tauri.conf.json` and in the capabilities.
+const MAIN: &str = "main";
+
+/// The event by which the page hears of the core.
+const CORE_EVENT: &str = "yonder://event";
+
+/// The event by which the page hears of the shell.
+const SHELL_EVENT: &str = "yonder://shell";
+
+/// Tells the page something. A page that is not there yet asks for a snapshot when it is.
+fn tell(app: &tauri::AppHandle, event: yonder_core::api::ShellEvent) {
+    use tauri::Emitter;
+    if let Err(error) = app.emit_to(MAIN, SHELL_EVENT, event) {
+        tracing::warn!(%error, "the page could not be told");
+    }
+}
+
+/// The main window, unless it is being torn down.
+fn main_window(app: &tauri::AppHandle) -> Option<tauri::WebviewWindow> {
+    app.get_webview_window(MAIN)
+}

@@ -1,0 +1,188 @@
+//! What the shell itself says: the tray's menu, titles of dialogs, notifications. The page has a catalogue of its own.
+
+use std::env;
+
+use yonder_core::api::TransferView;
+
+/// A language of the catalogue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// English, and whatever is not in the catalogue.
+    English,
+    /// German.
+    German,
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $name:ident: $english:literal, $german:literal;)*) => {
+        impl Language {
+            $($(#[$doc])* pub fn $name(self) -> &'static str {
+                match self { Self::English => $english, Self::German => $german }
+            })*
+        }
+    };
+}
+
+texts! {
+    /// Menu: shows the window.
+    open: "Open Yonder", "Yonder öffnen";
+    /// Menu: shows the pair dialog.
+    pair: "Pair a device…", "Gerät koppeln …";
+    /// Menu: ends the app.
+    quit: "Quit", "Beenden";
+    /// Title of a dialog.
+    pick_files: "Choose files to send", "Dateien zum Senden wählen";
+    /// Title of a dialog.
+    pick_folders: "Choose folders to send", "Ordner zum Senden wählen";
+    /// Title of a dialog.
+    choose_folder: "Choose a folder", "Ordner wählen";
+    /// Button of a notification.
+    accept: "Accept", "Annehmen";
+    /// Button of a notification.
+    decline: "Decline", "Ablehnen";
+    /// Button of a notification.
+    show: "Show", "Anzeigen";
+    /// Title of a notification.
+    pairing: "Pair this device?", "Dieses Gerät koppeln?";
+    /// Title of a notification.
+    received: "Received", "Empfangen";
+    /// Title of a notification.
+    sent: "Sent", "Gesendet";
+    /// Title of a notification.
+    failed: "Transfer failed", "Übertragung fehlgeschlagen";
+    /// Title of a notification.
+    declined: "Declined", "Abgelehnt";
+}
+
+impl Language {
+    /// The language of the person's session.
+    pub fn of_environment() -> Self {
+        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        Self::of_locale(&set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default())
+    }
+
+    fn of_locale(locale: &str) -> Self {
+        let language = locale.split(['_', '.', '-', '@']).next().unwrap_or_default();
+        if language.eq_ignore_ascii_case("de") { Self::German } else { Self::English }
+    }
+
+    /// Title of an offer's notification. A title is plain text: nothing to escape.
+    pub fn offer_from(self, device: &str) -> String {
+        match self {
+            Self::English => format!("{device} wants to send something"),
+            Self::German => format!("{device} möchte etwas senden"),
+        }
+    }
+
+    /// What a transfer holds, and with whom: body of a notification, so it is escaped.
+    pub fn contents(self, transfer: &TransferView) -> String {
+        let what = match (transfer.root_count, transfer.roots.first()) {
+            (1, Some(name)) => shorten(name),
+            (count, _) => match self {
+                Self::English => format!("{count} items"),
+                Self::German => format!("{count} Objekte"),
+            },
+        };
+        let size = self.size(transfer.total);
+        let text = match self {
+            Self::English => format!("{what} ({size}) – {}", shorten(&transfer.device_name)),
+            Self::German => format!("{what} ({size}) – {}", shorten(&transfer.device_name)),
+        };
+        escape(&text)
+    }
+
+    /// Body of a pairing's notification, escaped.
+    pub fn compare(self, name: &str, check_words: &str) -> String {
+        let name = shorten(name);
+        escape(&match self {
+            Self::English => format!("{name} shows the words {check_words}? Compare, then approve in the window."),
+            Self::German => format!("Zeigt {name} die Wörter {check_words}? Vergleichen, dann im Fenster bestätigen."),
+        })
+    }
+
+    /// A number of bytes, for people.
+    pub fn size(self, bytes: u64) -> String {
+        const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+        if bytes < 1000 {
+            return format!("{bytes} B");
+        }
+        let mut value = bytes as f64 / 1000.0;
+        let mut unit = 0;
+        // What would round up to 1000 belongs to the next unit.
+        while value >= 999.95 && unit + 1 < UNITS.len() {
+            value /= 1000.0;
+            unit += 1;
+        }
+        let text = format!("{value:.1} {}", UNITS[unit]);
+        if self == Self::German { text.replacen('.', ",", 1) } else { text }
+    }
+}
+
+/// A name as a notification shows it: other people chose it, so it may be long, or hold line breaks and the marks that
+/// turn writing around.
+pub fn shorten(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let turning = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut text: String =
+        name.chars().take(LONGEST).map(|c| if c.is_control() || turning(c) { '\u{fffd}' } else { c }).collect();
+    if name.chars().nth(LONGEST).is_some() {
+        text.push('…');
+    }
+    text
+}
+
+/// Makes text safe for a notification's body, which servers read as markup.
+pub fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locale_decides_the_language() {
+        for german in ["de", "de_DE.UTF-8", "de-AT", "de@euro", "DE_ch"] {
+            assert_eq!(Language::of_locale(german), Language::German, "{german}");
+        }
+        for english in ["", "C", "en_GB.UTF-8", "den_XX", "fr_FR"] {
+            assert_eq!(Language::of_locale(english), Language::English, "{english}");
+        }
+    }
+
+    #[test]
+    fn markup_of_other_people_stays_text() {
+        assert_eq!(
+            escape("<a href=\"x\">Tom & 'Jo'</a>"),
+            "&lt;a href=&quot;x&quot;&gt;Tom &amp; &#39;Jo&#39;&lt;/a&gt;"
+        );
+        assert!(!Language::English.compare("<b>x</b>", "amber-falcon").contains('<'));
+    }
+
+    #[test]
+    fn names_are_cut_and_cannot_turn_the_writing_around() {
+        assert_eq!(shorten("a\nb\u{202e}c"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(shorten(&"x".repeat(64)), "x".repeat(64));
+        assert_eq!(shorten(&"x".repeat(65)).chars().count(), 65);
+        assert!(shorten(&"x".repeat(65)).ends_with('…'));
+    }
+
+    #[test]
+    fn sizes_are_for_people() {
+        assert_eq!(Language::English.size(999), "999 B");
+        assert_eq!(Language::English.size(1_500), "1.5 kB");
+        assert_eq!(Language::English.size(999_999), "1.0 MB");
+        assert_eq!(Language::German.size(12_345_678), "12,3 MB");
+    }
+}

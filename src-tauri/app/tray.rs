@@ -1,0 +1,89 @@
+//! The icon in the tray and its menu. A desktop may have no tray, or lack the library: then there is none, and the
+//! window is never hidden.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use tauri::{
+    AppHandle,
+    image::Image,
+    menu::{Menu, MenuItem, PredefinedMenuItem},
+    tray::TrayIconBuilder,
+};
+use yonder_core::api::ShellEvent;
+
+use crate::{tell, text::Language, window};
+
+const ID: &str = "tray";
+const OPEN: &str = "open";
+const PAIR: &str = "pair";
+const QUIT: &str = "quit";
+
+/// Puts the icon up, if that can be done.
+pub fn put_up(app: &AppHandle, texts: Language) {
+    // The library behind the icon is loaded when it is first used, and the binding panics where it is absent. Nothing
+    // of ours is left half done by that.
+    match catch_unwind(AssertUnwindSafe(|| build(app, texts))) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "no tray icon"),
+        Err(_) => tracing::warn!("no tray icon: libayatana-appindicator3 is missing"),
+    }
+}
+
+fn build(app: &AppHandle, texts: Language) -> tauri::Result<()> {
+    let menu = Menu::with_items(
+        app,
+        &[
+            &MenuItem::with_id(app, OPEN, texts.open(), true, None::<&str>)?,
+            &MenuItem::with_id(app, PAIR, texts.pair(), true, None::<&str>)?,
+            &PredefinedMenuItem::separator(app)?,
+            &MenuItem::with_id(app, QUIT, texts.quit(), true, None::<&str>)?,
+        ],
+    )?;
+    TrayIconBuilder::with_id(ID)
+        .icon(Image::from_bytes(include_bytes!("../../icons/tray.png"))?)
+        .tooltip("Yonder")
+        .menu(&menu)
+        .on_menu_event(|app, event| match event.id().as_ref() {
+            OPEN => window::show(app),
+            PAIR => {
+                window::show(app);
+                tell(app, ShellEvent::Show { view: "pair".into() });
+            }
+            QUIT => app.exit(0),
+            _ => {}
+        })
+        .build(app)?;
+    Ok(())
+}
+
+/// Whether a person can get a hidden window back: the icon is up, and something shows it.
+pub async fn can_be_seen(app: &AppHandle) -> bool {
+    app.tray_by_id(ID).is_some() && watcher().await
+}
+
+/// On Linux an icon is only seen where a desktop watches for them.
+#[cfg(target_os = "linux")]
+async fn watcher() -> bool {
+    use std::time::Duration;
+
+    let asked = async {
+        let bus = zbus::Connection::session().await.ok()?;
+        let reply = bus
+            .call_method(
+                Some("org.freedesktop.DBus"),
+                "/org/freedesktop/DBus",
+                Some("org.freedesktop.DBus"),
+                "NameHasOwner",
+                &"org.kde.StatusNotifierWatcher",
+            )
+            .await
+            .ok()?;
+        reply.body().deserialize::<bool>().ok()
+    };
+    tokio::time::timeout(Duration::from_secs(1), asked).await.ok().flatten().unwrap_or(false)
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn watcher() -> bool {
+    true
+}

@@ -1,0 +1,153 @@
+//! The one window: how it opens, shows and closes.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tauri::{
+    App, AppHandle, Manager, Theme, Url, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse, window::Color,
+};
+
+use crate::{MAIN, drop, tray};
+
+/// A page that has not said by then that it is ready is shown as it is: something is wrong with it, and a person
+/// should see that rather than nothing.
+const PATIENCE: Duration = Duration::from_millis(1500);
+
+/// The page's background in its two themes, so that nothing flashes before it has drawn.
+const LIGHT: Color = Color(0xed, 0xf1, 0xf3, 0xff);
+const DARK: Color = Color(0x0b, 0x12, 0x17, 0xff);
+
+/// Whether the window was shown, and since when the app runs.
+pub struct Shown {
+    started: Instant,
+    once: AtomicBool,
+    focused: AtomicBool,
+}
+
+impl Shown {
+    /// Not shown yet.
+    pub fn since(started: Instant) -> Self {
+        Self { started, once: AtomicBool::new(false), focused: AtomicBool::new(false) }
+    }
+
+    /// A person looks at the window now, so that nothing else has to call them.
+    pub fn is_focused(&self) -> bool {
+        self.focused.load(Ordering::Relaxed)
+    }
+}
+
+/// Makes the window, hidden, and lets the page load.
+pub fn open(app: &mut App) -> tauri::Result<()> {
+    let config = app.config().app.windows.iter().find(|window| window.label == MAIN).cloned();
+    let config = config.ok_or(tauri::Error::WindowNotFound)?;
+    let window = WebviewWindowBuilder::from_config(app.handle(), &config)?
+        // The page never leaves itself: no link, form or script may lead the window elsewhere.
+        .on_navigation(is_page)
+        .on_new_window(|_, _| NewWindowResponse::Deny)
+        .build()?;
+    let background = if matches!(window.theme(), Ok(Theme::Dark)) { DARK } else { LIGHT };
+    if let Err(error) = window.set_background_color(Some(background)) {
+        tracing::debug!(%error, "no background colour");
+    }
+    let handle = app.handle().clone();
+    window.on_window_event(move |event| on_event(&handle, event));
+    let app = app.handle().clone();
+    thread::spawn(move || {
+        thread::sleep(PATIENCE);
+        reveal(&app);
+    });
+    Ok(())
+}
+
+/// Shows the window for the first time; later calls do nothing, so that a page cannot push itself to the front.
+pub fn reveal(app: &AppHandle) {
+    let shown = app.state::<Shown>();
+    if !shown.once.swap(true, Ordering::AcqRel) {
+        show(app);
+        tracing::info!(milliseconds = shown.started.elapsed().as_millis() as u64, "window shown");
+    }
+}
+
+/// Brings the window to the front.
+pub fn show(app: &AppHandle) {
+    let Some(window) = crate::main_window(app) else { return };
+    // Each may be refused by a window system that knows no such thing; what counts is that the window shows.
+    let _ = window.unminimize();
+    if let Err(error) = window.show() {
+        tracing::warn!(%error, "the window could not be shown");
+    }
+    let _ = window.set_focus();
+}
+
+fn on_event(app: &AppHandle, event: &WindowEvent) {
+    match event {
+        WindowEvent::DragDrop(event) => drop::on_drag(app, event),
+        WindowEvent::Focused(focused) => app.state::<Shown>().focused.store(*focused, Ordering::Relaxed),
+        WindowEvent::CloseRequested { api, .. } => {
+            api.prevent_close();
+            let app = app.clone();
+            // Whether the tray icon can be seen is asked over D-Bus, which must not stop the window's thread.
+            tauri::async_runtime::spawn(async move { close(&app).await });
+        }
+        _ => {}
+    }
+}
+
+/// Hides the window if there is a tray to get it back from, and quits if not.
+async fn close(app: &AppHandle) {
+    if tray::can_be_seen(app).await {
+        if let Some(window) = crate::main_window(app) {
+            let _ = window.hide();
+        }
+    } else {
+        app.exit(0);
+    }
+}
+
+/// Only the app's own page, or Vite's in development.
+fn is_page(url: &Url) -> bool {
+    match (url.scheme(), url.host_str()) {
+        ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")) => true,
+        ("http", Some("localhost")) => tauri::is_dev(),
+        _ => false,
+    }
+}
+
+/// Ends the app in good order when the session or a person at a terminal asks for it.
+pub fn quit_on_signal(app: &AppHandle) {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let app = app.clone();
+        tauri::async_runtime::spawn(async move {
+            let (Ok(mut interrupt), Ok(mut terminate)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            else {
+                return;
+            };
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            app.exit(0);
+        });
+    }
+    #[cfg(not(unix))]
+    let _ = app;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_stays_on_its_page() {
+        let is = |url: &str| is_page(&url.parse().unwrap());
+        assert!(is("tauri://localhost/index.html"));
+        assert!(is("http://tauri.localhost/"));
+        for foreign in ["https://example.org/", "http://localhost.example.org/", "file:///etc/passwd", "tauri://other/"]
+        {
+            assert!(!is(foreign), "{foreign}");
+        }
+    }
+}
