@@ -24,6 +24,7 @@
 
 mod attempts;
 mod code;
+pub mod driver;
 mod entropy;
 mod error;
 mod link;

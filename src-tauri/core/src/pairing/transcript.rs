@@ -80,6 +80,11 @@ impl PakeKey {
         Self(derive(Context::PairingPake, &[isk.as_bytes(), transcript.hash()]))
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes_for_vectors(&self) -> &[u8; 32] {
+        self.0.as_bytes()
+    }
+
     /// Proof that `side` has this key, over everything said so far.
     pub(super) fn tag(&self, side: Side, transcript: &Transcript) -> [u8; 32] {
         let key = derive(Context::PairingConfirm, &[self.0.as_bytes(), side.label()]);

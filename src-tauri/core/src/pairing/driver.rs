@@ -1,0 +1,278 @@
+//! Runs a pairing's state machine over a connection: frames in and out, records to the registry, people's answers in.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::{StreamExt, stream};
+use iroh::{
+    TransportAddr,
+    endpoint::{Connection, RecvStream, SendStream},
+};
+use tokio::sync::mpsc;
+
+use super::{
+    EXPORTER_LABEL, HostCode, HostState, JoinerState, MAX_FRAME, NewPairing, Output, PairingError, PairingEvent,
+    PeerConnection,
+};
+use crate::{
+    api::TrustLevel,
+    device::{DeviceRegistry, PersistedPairedDevice},
+    net::{CloseCode, read_frame, write_frame},
+};
+
+/// A stranger has to open a stream by then.
+const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// The side that spoke last waits so long for the other one to have read it.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// What a person says to a pairing that runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// The answer to `NeedApproval`.
+    Answer(bool),
+    /// Ends it.
+    Abort,
+}
+
+/// A host's machine and the one code that all of them share.
+pub struct Hosting {
+    state: HostState,
+    code: Arc<Mutex<HostCode>>,
+}
+
+impl Hosting {
+    /// Joins the two.
+    pub fn new(state: HostState, code: Arc<Mutex<HostCode>>) -> Self {
+        Self { state, code }
+    }
+}
+
+/// What host and joiner have in common for the one that drives them.
+pub trait Machine: Send {
+    /// The next thing to do.
+    fn poll(&mut self) -> Option<Output>;
+    /// When to tick at the latest.
+    fn deadline(&self) -> Option<Duration>;
+    /// Nothing more will come of it.
+    fn is_finished(&self) -> bool;
+    /// A frame came.
+    fn on_message(&mut self, now: Duration, frame: &[u8]);
+    /// The person's answer.
+    fn on_approve(&mut self, now: Duration, approve: bool);
+    /// `StorePending` is on disk.
+    fn on_stored(&mut self, now: Duration);
+    /// `Commit` is on disk.
+    fn on_committed(&mut self, now: Duration);
+    /// It could not be stored.
+    fn on_store_failed(&mut self, now: Duration);
+    /// Time has passed.
+    fn on_tick(&mut self, now: Duration);
+    /// The person ends it.
+    fn abort(&mut self, now: Duration);
+    /// The connection is gone.
+    fn on_closed(&mut self, now: Duration);
+}
+
+macro_rules! forward {
+    ($($call:ident($($arg:ident: $type:ty),*) $(-> $out:ty)?;)*) => {
+        $(fn $call(&mut self, $($arg: $type),*) $(-> $out)? { self.state().$call($($arg),*) })*
+    };
+}
+
+impl Hosting {
+    fn state(&mut self) -> &mut HostState {
+        &mut self.state
+    }
+}
+
+impl Machine for Hosting {
+    forward! {
+        poll() -> Option<Output>;
+        on_approve(now: Duration, approve: bool);
+        on_committed(now: Duration);
+        on_store_failed(now: Duration);
+        on_tick(now: Duration);
+        abort(now: Duration);
+        on_closed(now: Duration);
+    }
+    fn deadline(&self) -> Option<Duration> {
+        self.state.deadline()
+    }
+    fn is_finished(&self) -> bool {
+        self.state.is_finished()
+    }
+    fn on_message(&mut self, now: Duration, frame: &[u8]) {
+        let mut code = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        self.state.on_message(now, frame, &mut code);
+    }
+    fn on_stored(&mut self, _now: Duration) {}
+}
+
+impl Machine for JoinerState {
+    fn poll(&mut self) -> Option<Output> {
+        self.poll()
+    }
+    fn deadline(&self) -> Option<Duration> {
+        self.deadline()
+    }
+    fn is_finished(&self) -> bool {
+        self.is_finished()
+    }
+    fn on_message(&mut self, now: Duration, frame: &[u8]) {
+        self.on_message(now, frame);
+    }
+    fn on_approve(&mut self, now: Duration, approve: bool) {
+        self.on_approve(now, approve);
+    }
+    fn on_stored(&mut self, now: Duration) {
+        self.on_stored(now);
+    }
+    fn on_committed(&mut self, now: Duration) {
+        self.on_committed(now);
+    }
+    fn on_store_failed(&mut self, now: Duration) {
+        self.on_store_failed(now);
+    }
+    fn on_tick(&mut self, now: Duration) {
+        self.on_tick(now);
+    }
+    fn abort(&mut self, now: Duration) {
+        self.abort(now);
+    }
+    fn on_closed(&mut self, now: Duration) {
+        self.on_closed(now);
+    }
+}
+
+/// What is known of the peer from its connection.
+///
+/// # Errors
+/// When TLS gives no exporter.
+pub fn peer_of(conn: &Connection) -> Result<PeerConnection, PairingError> {
+    let mut exporter = [0; 32];
+    conn.export_keying_material(&mut exporter, EXPORTER_LABEL, &[])
+        .map_err(|_| PairingError::Violation("the TLS exporter gave nothing"))?;
+    Ok(PeerConnection { remote: *conn.remote_id().as_bytes(), exporter })
+}
+
+/// The stream over which a joiner that came in speaks; none if it does not speak in time.
+pub async fn accept_stream(conn: &Connection) -> Option<(SendStream, RecvStream)> {
+    tokio::time::timeout(FIRST_BYTES, conn.accept_bi()).await.ok()?.ok()
+}
+
+/// Runs a machine to its end. `origin` is the moment from which its times count; `tell` hears every event that is not
+/// about storing. The connection is closed afterwards.
+pub async fn run(
+    mut machine: impl Machine,
+    conn: Connection,
+    (mut send, recv): (SendStream, RecvStream),
+    origin: Instant,
+    devices: &DeviceRegistry,
+    mut commands: mpsc::Receiver<Command>,
+    mut tell: impl FnMut(PairingEvent, &mut Vec<Command>) + Send,
+) {
+    // The stream keeps what was read of a frame when another branch of the select is taken.
+    let frames = stream::unfold(recv, |mut recv| async move {
+        let frame = read_frame(&mut recv, MAX_FRAME).await.ok().flatten()?;
+        Some((frame, recv))
+    });
+    let mut frames = std::pin::pin!(frames.fuse());
+    let mut spoke_last = false;
+    let mut said = Vec::new();
+    loop {
+        while let Some(output) = machine.poll() {
+            match output {
+                Output::Frame(frame) => {
+                    spoke_last = true;
+                    if write_frame(&mut send, &frame).await.is_err() {
+                        machine.on_closed(origin.elapsed());
+                    }
+                }
+                Output::Event(event) => {
+                    store(&mut machine, &event, &conn, origin, devices).await;
+                    tell(event, &mut said);
+                }
+            }
+            for command in said.drain(..) {
+                obey(&mut machine, command, origin);
+            }
+        }
+        if machine.is_finished() {
+            break;
+        }
+        let wait = machine.deadline().map_or(Duration::MAX, |at| at.saturating_sub(origin.elapsed()));
+        tokio::select! {
+            frame = frames.next() => match frame {
+                Some(frame) => {
+                    spoke_last = false;
+                    machine.on_message(origin.elapsed(), &frame);
+                }
+                None => machine.on_closed(origin.elapsed()),
+            },
+            command = commands.recv() => obey(&mut machine, command.unwrap_or(Command::Abort), origin),
+            () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => machine.on_tick(origin.elapsed()),
+        }
+    }
+    let _ = send.finish();
+    if spoke_last {
+        // Closing discards what the peer has not read: the one that heard the last word closes.
+        let _ = tokio::time::timeout(LAST_WORDS, conn.closed()).await;
+    }
+    conn.close(CloseCode::Normal.number(), b"");
+}
+
+fn obey(machine: &mut impl Machine, command: Command, origin: Instant) {
+    match command {
+        Command::Answer(approve) => machine.on_approve(origin.elapsed(), approve),
+        Command::Abort => machine.abort(origin.elapsed()),
+    }
+}
+
+async fn store(
+    machine: &mut impl Machine,
+    event: &PairingEvent,
+    conn: &Connection,
+    origin: Instant,
+    devices: &DeviceRegistry,
+) {
+    let stored = match event {
+        PairingEvent::StorePending(new) => {
+            let stored = devices.store_pending(record(new, conn)).await;
+            stored.map(|()| machine.on_stored(origin.elapsed()))
+        }
+        PairingEvent::Commit(new) => {
+            let stored = devices.commit(record(new, conn)).await;
+            stored.map(|_| machine.on_committed(origin.elapsed()))
+        }
+        PairingEvent::DropPending => {
+            let id = crate::id::DeviceId::of_endpoint(conn.remote_id().as_bytes());
+            devices.drop_pending(id).await.map(drop)
+        }
+        _ => return,
+    };
+    if let Err(error) = stored {
+        tracing::error!(%error, "a pairing could not be stored");
+        machine.on_store_failed(origin.elapsed());
+    }
+}
+
+fn record(new: &NewPairing, conn: &Connection) -> PersistedPairedDevice {
+    let (mut addresses, mut relay_url) = (Vec::new(), None);
+    for path in conn.paths().iter() {
+        match path.remote_addr() {
+            TransportAddr::Ip(ip) => addresses.push(ip.to_string()),
+            TransportAddr::Relay(url) => relay_url = Some(url.to_string()),
+            _ => {}
+        }
+    }
+    PersistedPairedDevice {
+        device_info: new.info.clone(),
+        session_keys: new.secret.clone(),
+        paired_at: SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default(),
+        trust_level: TrustLevel::Own,
+        relay_url,
+        addresses,
+    }
+}

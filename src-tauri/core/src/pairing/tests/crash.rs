@@ -1,0 +1,233 @@
+//! The connection, or one of the two nodes, goes away at every moment. Afterwards both hold the record, or neither
+//! does, or the joiner holds a pending one that the next contact settles.
+
+use super::*;
+
+/// What the two stores say together.
+fn settled(joiner: &Stored, host: &Stored, at: &str) {
+    match (joiner, host) {
+        (Stored::Nothing, Stored::Nothing) | (Stored::Paired(_), Stored::Paired(_)) => {}
+        // The host does not know it: the session handshake is refused and the pending record goes.
+        (Stored::Pending(_), Stored::Nothing) => {}
+        // The host knows it: the pending record proves it and is promoted.
+        (Stored::Pending(j), Stored::Paired(h)) => assert_eq!(j.secret.as_bytes(), h.secret.as_bytes()),
+        (joiner, host) => panic!("{at}: joiner {joiner:?}, host {host:?}"),
+    }
+}
+
+#[test]
+fn a_connection_that_ends_at_any_frame_leaves_nothing_undecided() {
+    let frames = honest(1, &JoinSecret::Words(words())).sent.len();
+    assert_eq!(frames, 12);
+    for cut in 0..=frames {
+        let secret = JoinSecret::Words(words());
+        let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
+        let mut code = shown_code();
+        let mut outcome = run(&mut joiner, &mut host, &mut code, (Some(true), Some(true)), |number, _, frame| {
+            if number < cut { vec![frame.to_vec()] } else { Vec::new() }
+        });
+        joiner.on_closed(START);
+        host.on_closed(START);
+        drive(&mut joiner, &mut outcome.joiner, START, None);
+        drive(&mut host, &mut outcome.host, START, None);
+        assert!(joiner.is_finished() && host.is_finished(), "{cut}");
+        settled(&outcome.joiner.stored, &outcome.host.stored, &format!("cut at {cut}"));
+        // What the person is told agrees with what is stored.
+        match outcome.joiner.stored {
+            Stored::Paired(_) => assert_eq!(outcome.joiner.paired(), Some(true), "{cut}"),
+            Stored::Pending(_) => assert_eq!(outcome.joiner.failed(), Some(&PairingError::Unfinished), "{cut}"),
+            Stored::Nothing => assert_eq!(outcome.joiner.failed(), Some(&PairingError::ConnectionLost), "{cut}"),
+        }
+        assert_eq!(outcome.host.paired().is_some(), matches!(outcome.host.stored, Stored::Paired(_)), "{cut}");
+        assert_eq!(outcome.host.failed().is_some(), matches!(outcome.host.stored, Stored::Nothing), "{cut}");
+    }
+}
+
+#[test]
+fn time_that_runs_out_at_any_frame_leaves_nothing_undecided() {
+    for cut in 0..=12 {
+        let secret = JoinSecret::Words(words());
+        let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
+        let mut code = shown_code();
+        let mut outcome = run(&mut joiner, &mut host, &mut code, (Some(true), Some(true)), |number, _, frame| {
+            if number < cut { vec![frame.to_vec()] } else { Vec::new() }
+        });
+        // The network swallows frames and comes back: what either says as its last word arrives.
+        for _ in 0..3 {
+            let late = START + Duration::from_secs(3600);
+            joiner.on_tick(late);
+            host.on_tick(late);
+            drive(&mut joiner, &mut outcome.joiner, late, None);
+            drive(&mut host, &mut outcome.host, late, None);
+            for frame in outcome.joiner.frames.drain(..) {
+                host.on_message(late, &frame, &mut code);
+            }
+            for frame in outcome.host.frames.drain(..) {
+                joiner.on_message(late, &frame);
+            }
+        }
+        assert!(joiner.is_finished() && host.is_finished(), "{cut}");
+        settled(&outcome.joiner.stored, &outcome.host.stored, &format!("timed out at {cut}"));
+    }
+}
+
+#[test]
+fn a_node_that_is_killed_before_or_after_each_write_leaves_nothing_undecided() {
+    // Which of the three writes (joiner pending, host, joiner promoted) is the last that reached its disk.
+    for last in 0..=3 {
+        let (mut joiner, mut host) =
+            (joiner(1, endpoint_id(HOST), 1, &JoinSecret::Words(words())), host(1, endpoint_id(JOINER), 1));
+        let mut code = shown_code();
+        let (mut j, mut h) = (Stored::Nothing, Stored::Nothing);
+        let mut writes = 0;
+        let mut frames: VecDeque<(Side, Vec<u8>)> = VecDeque::new();
+        'run: loop {
+            let mut moved = false;
+            while let Some(output) = joiner.poll() {
+                moved = true;
+                match output {
+                    Output::Frame(frame) => frames.push_back((Side::Joiner, frame)),
+                    Output::Event(PairingEvent::NeedApproval) => joiner.on_approve(START, true),
+                    Output::Event(PairingEvent::StorePending(pairing)) => {
+                        if writes == last {
+                            break 'run;
+                        }
+                        writes += 1;
+                        j = Stored::Pending(pairing);
+                        joiner.on_stored(START);
+                    }
+                    Output::Event(PairingEvent::Commit(pairing)) => {
+                        if writes == last {
+                            break 'run;
+                        }
+                        writes += 1;
+                        j = Stored::Paired(pairing);
+                        joiner.on_committed(START);
+                    }
+                    Output::Event(_) => {}
+                }
+            }
+            while let Some(output) = host.poll() {
+                moved = true;
+                match output {
+                    Output::Frame(frame) => frames.push_back((Side::Host, frame)),
+                    Output::Event(PairingEvent::NeedApproval) => host.on_approve(START, true),
+                    Output::Event(PairingEvent::Commit(pairing)) => {
+                        if writes == last {
+                            break 'run;
+                        }
+                        writes += 1;
+                        h = Stored::Paired(pairing);
+                        host.on_committed(START);
+                    }
+                    Output::Event(_) => {}
+                }
+            }
+            match frames.pop_front() {
+                Some((Side::Joiner, frame)) => host.on_message(START, &frame, &mut code),
+                Some((Side::Host, frame)) => joiner.on_message(START, &frame),
+                None if !moved => break,
+                None => {}
+            }
+        }
+        assert_eq!(writes, last);
+        settled(&j, &h, &format!("after write {last}"));
+        assert_eq!(matches!(h, Stored::Paired(_)), last >= 2);
+    }
+}
+
+#[test]
+fn a_disk_that_refuses_leaves_nothing_undecided() {
+    // The joiner cannot store: the host hears it and keeps nothing.
+    let secret = JoinSecret::Words(words());
+    let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
+    let mut code = shown_code();
+    let outcome = run(&mut joiner, &mut host, &mut code, (Some(true), None), untouched);
+    let (mut j, mut h) = (outcome.joiner, outcome.host);
+    host.on_approve(START, true);
+    drive(&mut host, &mut h, START, None);
+    joiner.on_message(START, &h.frames.pop_front().unwrap());
+    joiner.on_store_failed(START);
+    drive_without_storing(&mut joiner, &mut j);
+    assert_eq!(j.failed(), Some(&PairingError::NotStored));
+    host.on_message(START, &j.frames.pop_front().unwrap(), &mut code);
+    drive(&mut host, &mut h, START, None);
+    assert_eq!(h.failed(), Some(&PairingError::RejectedThere));
+    assert!(matches!(h.stored, Stored::Nothing));
+
+    // The host cannot store: the joiner hears it and drops what is pending.
+    let (mut joiner, mut host) =
+        (super::joiner(1, endpoint_id(HOST), 1, &secret), super::host(1, endpoint_id(JOINER), 1));
+    let mut code = shown_code();
+    let outcome = run(&mut joiner, &mut host, &mut code, (None, Some(true)), untouched);
+    let (mut j, mut h) = (outcome.joiner, outcome.host);
+    joiner.on_approve(START, true);
+    drive(&mut joiner, &mut j, START, None);
+    for frame in j.frames.drain(..) {
+        host.on_message(START, &frame, &mut code);
+    }
+    assert!(matches!(j.stored, Stored::Pending(_)));
+    host.on_store_failed(START);
+    drive_without_storing(&mut host, &mut h);
+    assert_eq!(h.failed(), Some(&PairingError::NotStored));
+    joiner.on_message(START, &h.frames.pop_front().unwrap());
+    drive(&mut joiner, &mut j, START, None);
+    assert_eq!(j.failed(), Some(&PairingError::RejectedThere));
+    assert!(matches!(j.stored, Stored::Nothing), "the pending record is dropped");
+}
+
+fn drive_without_storing(machine: &mut dyn Machine, driven: &mut Driven) {
+    while let Some(output) = machine.next() {
+        match output {
+            Output::Frame(frame) => driven.frames.push_back(frame),
+            Output::Event(event) => driven.events.push(event),
+        }
+    }
+}
+
+#[test]
+fn cancelling_at_any_moment_leaves_nothing_undecided() {
+    for cut in 0..=12 {
+        for who in [Side::Joiner, Side::Host] {
+            let secret = JoinSecret::Words(words());
+            let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
+            let mut code = shown_code();
+            let mut held = Vec::new();
+            let mut outcome =
+                run(&mut joiner, &mut host, &mut code, (Some(true), Some(true)), |number, side, frame| {
+                    if number < cut {
+                        return vec![frame.to_vec()];
+                    }
+                    held.push((side, frame.to_vec()));
+                    Vec::new()
+                });
+            match who {
+                Side::Joiner => joiner.abort(START),
+                Side::Host => host.abort(START),
+            }
+            // What was on its way arrives after all, and then the last words.
+            for (side, frame) in held {
+                match side {
+                    Side::Joiner => host.on_message(START, &frame, &mut code),
+                    Side::Host => joiner.on_message(START, &frame),
+                }
+            }
+            for _ in 0..6 {
+                drive(&mut joiner, &mut outcome.joiner, START, Some(true));
+                drive(&mut host, &mut outcome.host, START, Some(true));
+                for frame in outcome.joiner.frames.drain(..) {
+                    host.on_message(START, &frame, &mut code);
+                }
+                for frame in outcome.host.frames.drain(..) {
+                    joiner.on_message(START, &frame);
+                }
+            }
+            joiner.on_closed(START);
+            host.on_closed(START);
+            drive(&mut joiner, &mut outcome.joiner, START, None);
+            drive(&mut host, &mut outcome.host, START, None);
+            assert!(joiner.is_finished() && host.is_finished(), "{cut} {who:?}");
+            settled(&outcome.joiner.stored, &outcome.host.stored, &format!("{who:?} cancelled at {cut}"));
+        }
+    }
+}
