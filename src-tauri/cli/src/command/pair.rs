@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     interrupt::Interrupt,
     node::Running,
-    text::{duration, qr, shown},
+    text::{count, qr, shown},
 };
 
 pub async fn host(running: &Running, approve: bool, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -303,8 +303,8 @@ fn code_text(words: &str, link: &str, rows: &[String], expires_in: u32, draw: bo
     let picture = if draw { format!("{}\n\n", qr(rows)) } else { String::new() };
     let words = if draw { format!("\x1b[1m{spaced}\x1b[0m") } else { spaced };
     format!(
-        "On the other device, enter these words within {} minutes:\n\n    {words}\n\n{picture}or open this link there:\n{}",
-        duration(Some(f64::from(expires_in))),
+        "On the other device, enter these words within {}:\n\n    {words}\n\n{picture}or open this link there:\n{}",
+        count(u64::from(expires_in.div_ceil(60)), "minute"),
         shown(link)
     )
 }
@@ -379,9 +379,9 @@ mod tests {
 
     #[test]
     fn code_is_shown_with_words_picture_and_link() {
-        let text = code_text("brave-lion-sunset", "yonder:x", &["#".into()], 300, true);
+        let text = code_text("brave-lion-sunset", "yonder:x", &["#".into()], 299, true);
         assert!(text.contains("brave   lion   sunset"));
-        assert!(text.contains("5:00 minutes"));
+        assert!(text.contains("within 5 minutes:"));
         assert!(text.contains('▀'));
         assert!(text.ends_with("yonder:x"));
         assert!(!code_text("a-b-c", "l", &["#".into()], 300, false).contains('\x1b'));

@@ -187,10 +187,10 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
         };
         let heard = match ToNode::parse(&line) {
             Ok(ToNode::Request { id, request }) => {
-                let out = out.clone();
-                let answer = answered(node.call(*request));
+                let (out, node) = (out.clone(), node.clone());
                 calls.spawn(async move {
-                    let line = match answer.await {
+                    // The call is made inside, so that a panic before its first step is caught, too.
+                    let line = match answered(async { node.call(*request).await }).await {
                         Ok(ok) => FromNode::Ok { id, ok: &ok }.line(),
                         Err(error) => FromNode::Error { id: Some(id), error: &error }.line(),
                     };

@@ -20,7 +20,7 @@ use crate::{
     event::EventBus,
 };
 
-/// Answers `CompleteWord` with its own prefix, keeps `PairCancel` waiting until told, panics on `PairHost`.
+/// Answers `CompleteWord` with its own prefix, keeps `PairCancel` waiting until told, panics on `PairHost` and `Snapshot`.
 #[derive(Default)]
 struct Fake {
     bus: EventBus,
@@ -31,6 +31,7 @@ struct Fake {
 
 impl Node for Fake {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>> {
+        assert_ne!(request, Request::Snapshot, "on purpose, before there is a future");
         let (gate, begun, ended) = (self.gate.clone(), self.begun.clone(), self.ended.clone());
         let bus = self.bus.clone();
         Box::pin(async move {
@@ -174,8 +175,10 @@ async fn events_come_in_order_and_after_the_call_that_caused_them_was_made() {
 async fn panic_of_a_call_becomes_an_answer() {
     let running = Running::new().await;
     let client = running.client().await;
-    let error = client.call(Request::PairHost { approve: false }).await.unwrap_err();
-    assert_eq!(error.code, "internal");
+    for request in [Request::PairHost { approve: false }, Request::Snapshot] {
+        let error = client.call(request).await.unwrap_err();
+        assert_eq!(error.code, "internal");
+    }
     assert!(client.call(words("x")).await.is_ok());
 }
 
@@ -282,9 +285,14 @@ async fn end_of_the_node_lets_the_last_event_out_and_ends_all_that_wait() {
         async move { client.call(Request::PairCancel).await }
     });
     running.node.begun.notified().await;
-    running.node.bus.emit(Event::Stopping);
+    // Many, so that a writer that stops at the first sight of the end has no luck.
+    for _ in 0..100 {
+        running.node.bus.emit(Event::Stopping);
+    }
     running.cancel.cancel();
-    assert_eq!(events.next().await.unwrap().event, Event::Stopping);
+    for seq in 1..=100 {
+        assert_eq!(events.next().await.unwrap(), NumberedEvent { seq, event: Event::Stopping });
+    }
     running.served.await.unwrap();
     assert_eq!(waiting.await.unwrap().unwrap_err().code, "control_lost");
     assert!(events.next().await.is_none());
@@ -323,5 +331,7 @@ async fn node_that_says_nothing_is_given_up() {
     let dir = tempfile::tempdir().unwrap();
     // Never accepted, never answered: a process that is stopped looks so.
     let _listener = tokio::net::UnixListener::bind(socket(dir.path())).unwrap();
+    let begun = tokio::time::Instant::now();
     assert!(matches!(Client::connect(dir.path()).await, Err(ControlError::NoAnswer)));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
 }
