@@ -176,6 +176,31 @@ fn a_disk_that_refuses_leaves_nothing_undecided() {
     assert!(matches!(j.stored, Stored::Nothing), "the pending record is dropped");
 }
 
+#[test]
+fn a_pending_record_that_nobody_heard_of_is_dropped() {
+    let ends: [fn(&mut JoinerState); 3] = [
+        |joiner| joiner.abort(START),
+        |joiner| joiner.on_closed(START),
+        |joiner| joiner.on_message(START, &[1, 5, 1, 0]),
+    ];
+    for end in ends {
+        let secret = JoinSecret::Words(words());
+        let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
+        let outcome = run(&mut joiner, &mut host, &mut shown_code(), (None, Some(true)), untouched);
+        let mut j = outcome.joiner;
+        joiner.on_approve(START, true);
+        drive_without_storing(&mut joiner, &mut j);
+        assert!(matches!(j.events.last(), Some(PairingEvent::StorePending(_))));
+        // The disk is slow, and it ends before Prepared is said.
+        end(&mut joiner);
+        joiner.on_stored(START);
+        drive_without_storing(&mut joiner, &mut j);
+        let last = &j.events[j.events.len() - 2..];
+        assert!(matches!(last, [PairingEvent::DropPending, PairingEvent::Failed(_)]), "{last:?}");
+        assert!(joiner.is_finished() && joiner.poll().is_none());
+    }
+}
+
 fn drive_without_storing(machine: &mut dyn Machine, driven: &mut Driven) {
     while let Some(output) = machine.next() {
         match output {

@@ -27,8 +27,8 @@ impl Default for Cheat {
     }
 }
 
-/// Joins with the right words up to the proof; gives what became of the host.
-pub(super) fn join(cheat: &Cheat) -> Driven {
+/// Joins with the right words up to the proof; gives what became of the host, and whether it introduced itself.
+pub(super) fn join(cheat: &Cheat) -> (Driven, bool) {
     let (mut host, mut code) = (host(1, endpoint_id(JOINER), 1), shown_code());
     let mut driven = Driven::default();
     let mut say = |frame: Vec<u8>| {
@@ -64,22 +64,24 @@ pub(super) fn join(cheat: &Cheat) -> Driven {
     let mut introduction = Introduction::new(&local.info, &local.software, CHALLENGE, public);
     (cheat.introduce)(&mut introduction);
     transcript.absorb(Side::Joiner, &to_bytes(&introduction).unwrap());
-    let Some(answer) = say(seal(&Sealed::JoinInfo(introduction))) else { return driven };
+    let Some(answer) = say(seal(&Sealed::JoinInfo(introduction))) else {
+        return (driven, false);
+    };
     let Ok(Message::Sealed(sealed)) = Message::decode(&answer) else { panic!("sealed") };
     let plain = opener.open(b"pairing/1.0 host", sealed).unwrap();
-    let Ok(Sealed::HostInfo(theirs, signature)) = Sealed::decode(&plain) else { return driven };
+    let Ok(Sealed::HostInfo(theirs, signature)) = Sealed::decode(&plain) else { return (driven, false) };
     transcript.absorb(Side::Host, &to_bytes(&theirs).unwrap());
     let expected = identity(HOST).sign(&signed_bytes(Side::Host, &transcript, &CHALLENGE)).to_bytes();
     assert_eq!(signature.to_bytes(), expected, "the host signs our challenge and the transcript");
     transcript.absorb(Side::Host, &signature.to_bytes());
     let signature: SignatureBytes = (cheat.sign)(&signed_bytes(Side::Joiner, &transcript, &theirs.challenge)).into();
     let _ = say(seal(&Sealed::JoinProof(signature)));
-    driven
+    (driven, true)
 }
 
 #[test]
 fn a_second_client_by_the_document_is_accepted() {
-    let driven = join(&Cheat::default());
+    let (driven, _) = join(&Cheat::default());
     assert!(driven.proven(), "{:?}", driven.events);
 }
 
@@ -99,8 +101,9 @@ fn claims_and_keys_of_others_are_refused() {
         },
     ];
     for introduce in mismatch {
-        let driven = join(&Cheat { introduce, ..Cheat::default() });
+        let (driven, met) = join(&Cheat { introduce, ..Cheat::default() });
         assert_eq!(driven.failed(), Some(&PairingError::IdentityMismatch));
+        assert!(!met, "it is told nothing about the host");
         assert!(!driven.proven());
     }
     let violations: [fn(&mut Introduction); 4] = [
@@ -110,7 +113,7 @@ fn claims_and_keys_of_others_are_refused() {
         |i| i.protocols = "x\u{1b}".into(),
     ];
     for introduce in violations {
-        let driven = join(&Cheat { introduce, ..Cheat::default() });
+        let (driven, _) = join(&Cheat { introduce, ..Cheat::default() });
         assert!(matches!(driven.failed(), Some(PairingError::Violation(_))), "{:?}", driven.events);
         assert!(!driven.proven());
     }
@@ -118,7 +121,7 @@ fn claims_and_keys_of_others_are_refused() {
 
 #[test]
 fn names_are_cleaned_before_anybody_sees_them() {
-    let driven = join(&Cheat { introduce: |i| i.name = "\u{202e}gnp.<b>\u{7}".into(), ..Cheat::default() });
+    let (driven, _) = join(&Cheat { introduce: |i| i.name = "\u{202e}gnp.<b>\u{7}".into(), ..Cheat::default() });
     let name = driven.events.iter().find_map(|event| match event {
         PairingEvent::Proven { info, .. } => Some(info.name.clone()),
         _ => None,
@@ -139,7 +142,7 @@ fn signatures_of_others_or_of_something_else_are_refused() {
         |_| [0; 64],
     ];
     for sign in signatures {
-        let driven = join(&Cheat { sign, ..Cheat::default() });
+        let (driven, _) = join(&Cheat { sign, ..Cheat::default() });
         assert_eq!(driven.failed(), Some(&PairingError::IdentityMismatch), "{:?}", driven.events);
         assert!(!driven.proven());
     }
