@@ -1,0 +1,222 @@
+//! One incoming data stream: the transport is read on the runtime, everything else is done on a thread of its own.
+//!
+//! The two are joined by three buffers that go round. While the thread is busy the reader fills the next buffer, so that
+//! small files are handed over by the hundred and a slow disk holds the sender back through the transport's windows.
+
+use std::{
+    fs::File,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use iroh::endpoint::{ReadError, RecvStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    TransferError,
+    framing::{ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit},
+    intake::{Intake, Verdict},
+    landing::Temp,
+    manifest::Manifest,
+    seal::SegmentCipher,
+    tree::SegmentHasher,
+    wire::Violation,
+};
+use crate::keys::Key;
+
+/// Bytes of a buffer between transport and disk.
+const BUFFER: usize = 512 * 1024;
+/// Buffers of one stream.
+const BUFFERS: usize = 3;
+
+/// What all data streams of a transfer share.
+pub(super) struct Arrival {
+    pub manifest: Arc<Manifest>,
+    pub intake: Mutex<Intake>,
+    pub temp: Arc<Temp>,
+    /// None where the offer said that nothing is sealed.
+    pub root: Option<Key>,
+    /// Bytes that are verified and written.
+    pub bytes: AtomicU64,
+    pub verdicts: mpsc::Sender<Verdict>,
+}
+
+impl Arrival {
+    pub(super) fn intake(&self) -> std::sync::MutexGuard<'_, Intake> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a stream ended.
+pub(super) enum StreamEnd {
+    /// At a segment's end, as it should.
+    Clean,
+    /// The transport failed, or the sender reset it: the control stream knows why, or will.
+    Lost,
+    /// We stopped it.
+    Stopped,
+}
+
+impl From<Violation> for TransferError {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
+}
+
+/// Serves a stream behind its header until it ends.
+pub(super) async fn serve(
+    arrival: Arc<Arrival>,
+    mut stream: RecvStream,
+    stop: CancellationToken,
+) -> Result<StreamEnd, TransferError> {
+    let (full, taken) = mpsc::channel(1);
+    let (spare, mut free) = mpsc::channel(BUFFERS);
+    for _ in 0..BUFFERS {
+        let _ = spare.try_send(vec![0; BUFFER]);
+    }
+    let worker = tokio::task::spawn_blocking(move || work(&arrival, taken, &spare));
+    let ended = pump(&mut stream, &full, &mut free, &stop).await;
+    drop((full, free));
+    match worker.await {
+        Ok(Ok(decoder)) => {
+            if matches!(ended, StreamEnd::Clean) {
+                decoder.finish()?;
+            }
+            Ok(ended)
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(TransferError::Internal("a writing thread failed")),
+    }
+}
+
+async fn pump(
+    stream: &mut RecvStream,
+    full: &mpsc::Sender<(Vec<u8>, usize)>,
+    free: &mut mpsc::Receiver<Vec<u8>>,
+    stop: &CancellationToken,
+) -> StreamEnd {
+    let mut filled = 0;
+    let Some(mut buffer) = free.recv().await else { return StreamEnd::Stopped };
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return StreamEnd::Stopped,
+            // As long as more is there it is taken; the thread gets what has come when it has nothing else to do.
+            read = stream.read(&mut buffer[filled..]), if filled < BUFFER => match read {
+                Ok(Some(n)) => filled += n,
+                end => {
+                    if filled > 0 && full.send((buffer, filled)).await.is_err() {
+                        return StreamEnd::Stopped;
+                    }
+                    return match end {
+                        Ok(_) => StreamEnd::Clean,
+                        Err(ReadError::Reset(_) | ReadError::ConnectionLost(_)) => StreamEnd::Lost,
+                        Err(error) => {
+                            tracing::debug!(%error, "a data stream broke");
+                            StreamEnd::Lost
+                        }
+                    };
+                }
+            },
+            room = full.reserve(), if filled > 0 => {
+                let Ok(room) = room else { return StreamEnd::Stopped };
+                room.send((std::mem::take(&mut buffer), filled));
+                filled = 0;
+                buffer = match free.recv().await {
+                    Some(buffer) => buffer,
+                    None => return StreamEnd::Stopped,
+                };
+            }
+        }
+    }
+}
+
+fn work(
+    arrival: &Arrival,
+    mut taken: mpsc::Receiver<(Vec<u8>, usize)>,
+    spare: &mpsc::Sender<Vec<u8>>,
+) -> Result<DataDecoder, TransferError> {
+    let mut decoder = DataDecoder::new(arrival.root.is_some());
+    let mut writer = Writer { arrival, open: None };
+    while let Some((mut buffer, filled)) = taken.blocking_recv() {
+        decoder.push(&mut buffer[..filled], &mut |unit| writer.unit(unit))?;
+        // The reader may be gone.
+        let _ = spare.try_send(buffer);
+    }
+    Ok(decoder)
+}
+
+struct Writer<'a> {
+    arrival: &'a Arrival,
+    open: Option<Open>,
+}
+
+struct Open {
+    header: SegmentHeader,
+    cipher: Option<SegmentCipher>,
+    hasher: SegmentHasher,
+    /// None where the file has failed and its bytes are dropped.
+    target: Option<Arc<File>>,
+}
+
+impl Writer<'_> {
+    fn unit(&mut self, unit: Unit<'_>) -> Result<(), TransferError> {
+        match unit {
+            Unit::Segment(header) => self.segment(header),
+            Unit::Chunk(chunk, number, offset, bytes) => self.chunk(&chunk, number, offset, bytes),
+        }
+    }
+
+    fn segment(&mut self, header: SegmentHeader) -> Result<(), TransferError> {
+        let arrival = self.arrival;
+        let cipher = match (&arrival.root, &header.commitment) {
+            (Some(root), Some(commitment)) => {
+                let cipher = SegmentCipher::new(root, header.file, header.start);
+                cipher.check(commitment)?;
+                Some(cipher)
+            }
+            _ => None,
+        };
+        let claim = arrival.intake().claim(&header)?;
+        let target = match (claim.discard, header.whole) {
+            (true, _) => None,
+            (false, true) => Some(Arc::new(arrival.temp.create_file(header.file)?)),
+            (false, false) => Some(arrival.temp.shared(header.file)?),
+        };
+        let hasher = SegmentHasher::new(claim.size, header.start);
+        self.open = Some(Open { header, cipher, hasher, target });
+        Ok(())
+    }
+
+    fn chunk(&mut self, chunk: &ChunkHeader, number: u64, offset: u64, bytes: &mut [u8]) -> Result<(), TransferError> {
+        let arrival = self.arrival;
+        let Some(open) = &mut self.open else { return Err(TransferError::Internal("a chunk without a segment")) };
+        let plain = match &open.cipher {
+            Some(cipher) => cipher.open(number, offset, chunk, bytes)?,
+            None => bytes,
+        };
+        if let Some(target) = &open.target {
+            open.hasher.update(plain);
+            arrival.temp.write(target, plain, offset)?;
+            arrival.bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
+        }
+        if chunk.flags & LAST == 0 {
+            return Ok(());
+        }
+        let Some(Open { header, hasher, target, .. }) = self.open.take() else { return Ok(()) };
+        let Some(target) = target else { return Ok(()) };
+        if header.whole {
+            arrival.temp.dress(&arrival.manifest, header.file, &target)?;
+        }
+        drop(target);
+        let verdict = arrival.intake().written(header.file, header.start, hasher.finish());
+        if let Some(verdict) = verdict {
+            // Gone only when the whole transfer is.
+            let _ = arrival.verdicts.blocking_send(verdict);
+        }
+        Ok(())
+    }
+}

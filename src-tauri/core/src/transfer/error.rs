@@ -1,0 +1,204 @@
+//! What can go wrong with a transfer, and the words for the codes that travel.
+
+use std::{io, path::PathBuf};
+
+use super::{landing::DiskError, wire::Violation};
+use crate::{
+    api::ApiError,
+    error::{NetworkError, RoomError},
+    id::TransferId,
+};
+
+/// What a call on transfers can fail with.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransferError {
+    /// No such transfer is on the list.
+    #[error("there is no transfer {0}")]
+    Unknown(TransferId),
+    /// It is not waiting for a decision.
+    #[error("the transfer is not waiting for an answer")]
+    NotOffered,
+    /// It has ended already.
+    #[error("the transfer has ended already")]
+    Ended,
+    /// It has not ended yet.
+    #[error("the transfer is still under way")]
+    StillActive,
+    /// The offer does not fit on the disk.
+    #[error("there is not enough space in {folder}: {needed} bytes are needed, {free} are free")]
+    NoSpace {
+        /// Where it should go.
+        folder: PathBuf,
+        /// What it needs.
+        needed: u64,
+        /// What there is.
+        free: u64,
+    },
+    /// The chosen folder is not there, or is not a folder.
+    #[error("{path} cannot be written to: {source}")]
+    Destination {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Writing failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A rule that this version does not know how to follow.
+    #[error("replacing and skipping are not available yet")]
+    ConflictRuleUnsupported,
+    /// Nothing that could be sent was named.
+    #[error("there is nothing to send")]
+    NothingToSend,
+    /// A path to send is not there or cannot be read.
+    #[error("{path}: {source}")]
+    Source {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A path has no name of its own, or not one that can be sent.
+    #[error("{0} cannot be sent under its name")]
+    Name(PathBuf),
+    /// More than one offer may hold.
+    #[error("that is more than one transfer can hold: {0}")]
+    TooMuch(#[source] Violation),
+    /// The other side broke the protocol.
+    #[error("the other device broke the protocol: {0}")]
+    Violation(#[source] Violation),
+    /// The transfer ended for a reason that has a code of its own.
+    #[error("{}", explain(.0))]
+    Stopped(&'static str),
+    /// A part of the machinery ended when it should not have.
+    #[error("internal fault: {0}")]
+    Internal(&'static str),
+}
+
+impl RoomError for TransferError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "transfer_unknown",
+            Self::NotOffered => "transfer_not_offered",
+            Self::Ended => "transfer_ended",
+            Self::StillActive => "transfer_active",
+            Self::NoSpace { .. } => "no_space",
+            Self::Destination { .. } => "destination_unusable",
+            Self::Disk(error) => error.code(),
+            Self::ConflictRuleUnsupported => "conflict_rule_unsupported",
+            Self::NothingToSend => "nothing_to_send",
+            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => "path_not_found",
+            Self::Source { .. } => "path_unreadable",
+            Self::Name(_) => "name_unsendable",
+            Self::TooMuch(_) => "too_many_entries",
+            Self::Violation(_) => "protocol_violation",
+            Self::Stopped(code) => code,
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    fn hint(&self) -> String {
+        hint(self.code()).into()
+    }
+}
+
+/// One sentence for a code that travels. A code of a later version gets a general one.
+pub fn explain(code: &str) -> String {
+    let text = match code {
+        "cancelled" => "it was cancelled",
+        "declined" => "it was declined",
+        "declined_by_rule" => "the other device declines all offers",
+        "interrupted" => "Yonder was stopped in the middle",
+        "connection_lost" => "the connection was lost",
+        "shutting_down" => "the other device is shutting down",
+        "no_space" => "there is not enough space on the receiving disk",
+        "disk_full" => "the receiving disk is full",
+        "write_failed" => "the receiving disk could not be written to",
+        "destination_unusable" => "the receiving folder cannot be written to",
+        "source_changed" => "it changed while it was being sent",
+        "source_unreadable" => "it could not be read",
+        "checksum_mismatch" => "what arrived is not what was sent",
+        "name_refused" => "the receiving disk cannot hold this name",
+        "name_taken" => "the name is taken too often",
+        "folder_changed" => "its folder was changed or removed while files were being received",
+        "file_too_large" => "the receiving disk cannot hold a file of this size",
+        "too_many_entries" => "the offer has more files than one transfer can hold",
+        "busy" => "the other device has too many offers open",
+        "version_unsupported" => "the other device speaks another version of the protocol",
+        "offer_malformed" => "the offer makes no sense",
+        "protocol_violation" => "the protocol was broken",
+        "files_failed" => "some files could not be transferred",
+        other => return format!("it ended with the code {other}"),
+    };
+    text.into()
+}
+
+fn hint(code: &str) -> &'static str {
+    match code {
+        "transfer_unknown" => "`yonder-cli transfers --all` lists them.",
+        "transfer_active" => "Cancel it first.",
+        "no_space" | "disk_full" => "Free some space or choose another folder, then send it again.",
+        "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
+        "conflict_rule_unsupported" => "Use keep-both.",
+        "path_not_found" => "Check the path.",
+        "path_unreadable" | "source_unreadable" => "Check that you may read it.",
+        "name_unsendable" => "Rename it, or send the folder that it is in.",
+        "too_many_entries" => "Send it in several parts, or as an archive.",
+        "source_changed" | "checksum_mismatch" => "Send it again when nothing writes to it.",
+        "interrupted" | "connection_lost" | "shutting_down" => "Send it again.",
+        "version_unsupported" | "protocol_violation" | "offer_malformed" => "Update Yonder on both devices.",
+        "busy" => "Wait until some of them are answered.",
+        "declined_by_rule" => "It can be changed in the other device's settings.",
+        "files_failed" => "The notes name them.",
+        _ => "",
+    }
+}
+
+/// The error of the surface for a code that travelled.
+pub fn reason(code: &str) -> ApiError {
+    let text = explain(code);
+    let mut chars = text.chars();
+    let message = chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default();
+    ApiError { code: code.into(), message, hint: hint(code).into() }
+}
+
+/// The code with which the other side is told of an error.
+pub fn told_as(error: &NetworkError) -> &'static str {
+    match error {
+        NetworkError::Room(room) => match room.code() {
+            "protocol_violation" => "protocol_violation",
+            "disk_full" => "disk_full",
+            "no_space" => "no_space",
+            "destination_unusable" => "destination_unusable",
+            "write_failed" => "write_failed",
+            _ => "internal",
+        },
+        NetworkError::ProtocolViolation(_) | NetworkError::DecryptionFailed => "protocol_violation",
+        NetworkError::ShuttingDown => "shutting_down",
+        _ => "internal",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_of_a_later_version_is_still_a_sentence() {
+        assert_eq!(reason("disk_full").message, "The receiving disk is full");
+        assert_eq!(reason("new_thing").message, "It ended with the code new_thing");
+        assert_eq!(reason("new_thing").hint, "");
+    }
+
+    #[test]
+    fn codes_cross_the_edge() {
+        let error =
+            NetworkError::from(TransferError::Disk(DiskError::new("writing", io::ErrorKind::StorageFull.into())));
+        assert_eq!((error.code(), told_as(&error)), ("disk_full", "disk_full"));
+        assert!(!error.hint().is_empty());
+    }
+}

@@ -1,0 +1,178 @@
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::{
+    super::{
+        framing::{DataDecoder, Unit},
+        source::scan,
+        tree::SegmentSet,
+        wire::Violation,
+    },
+    *,
+};
+
+const KEY: [u8; 32] = [6; 32];
+
+/// Runs a feed over `streams` threads; gives what each stream carried, and the ends of the files.
+fn run(feed: Feed, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
+    let pool = Pool::new(streams * 2);
+    let (ends, mut ended) = mpsc::channel(1000);
+    let feed = &feed;
+    let carried = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..streams)
+            .map(|_| {
+                let (out, mut taken) = mpsc::channel::<Bytes>(1);
+                let (pool, ends) = (&pool, ends.clone());
+                scope.spawn(move || feed.run(pool, &out, &ends));
+                scope.spawn(move || {
+                    let mut all = Vec::new();
+                    while let Some(bytes) = taken.blocking_recv() {
+                        all.extend_from_slice(&bytes);
+                    }
+                    all
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    drop(ends);
+    let mut all = Vec::new();
+    while let Some(end) = ended.blocking_recv() {
+        all.push(end);
+    }
+    (carried, all)
+}
+
+/// Opens what streams carried, file by file and offset by offset.
+fn unpack(streams: &mut [Vec<u8>], sealed: bool) -> BTreeMap<(u32, u64), Vec<u8>> {
+    let root = Key::from_bytes(KEY);
+    let mut found = BTreeMap::new();
+    for stream in streams {
+        let mut decoder = DataDecoder::new(sealed);
+        let mut open = None;
+        decoder
+            .push::<Violation>(stream, &mut |unit| {
+                match unit {
+                    Unit::Segment(header) => {
+                        let cipher = SegmentCipher::new(&root, header.file, header.start);
+                        if let Some(commitment) = &header.commitment {
+                            cipher.check(commitment)?;
+                        }
+                        open = Some((header, cipher));
+                    }
+                    Unit::Chunk(chunk, number, offset, bytes) => {
+                        let (header, cipher) = open.as_ref().unwrap();
+                        let plain = if sealed { cipher.open(number, offset, &chunk, bytes)? } else { bytes };
+                        assert!(found.insert((header.file, offset), plain.to_vec()).is_none(), "sent twice");
+                    }
+                }
+                Ok(())
+            })
+            .unwrap();
+        decoder.finish().unwrap();
+    }
+    found
+}
+
+fn tree(root: &Path) -> Arc<Source> {
+    let top = root.join("top");
+    fs::create_dir(&top).unwrap();
+    let data: Vec<u8> = (0..3 * SEGMENT as usize + 77).map(|i| (i % 249) as u8).collect();
+    fs::write(top.join("big"), &data).unwrap();
+    fs::write(top.join("empty"), "").unwrap();
+    for n in 0..50usize {
+        fs::write(top.join(format!("small {n:02}")), &data[..n * 1000 + 1]).unwrap();
+    }
+    Arc::new(scan(&[top], &|| false).unwrap())
+}
+
+#[test]
+fn every_byte_is_sent_once_and_hashed_as_it_is() {
+    let root = tempfile::tempdir().unwrap();
+    let source = tree(root.path());
+    for (streams, sealed) in [(1, true), (4, true), (3, false)] {
+        let key = sealed.then(|| Key::from_bytes(KEY));
+        let (mut carried, ends) = run(Feed::new(source.clone(), Plan::all(&source.manifest), key), streams);
+        let found = unpack(&mut carried, sealed);
+        assert_eq!(ends.len(), 52);
+        for end in ends {
+            let data = fs::read(source.path(end.file).unwrap()).unwrap();
+            let whole: Vec<u8> = found.range((end.file, 0)..(end.file + 1, 0)).flat_map(|(_, b)| b.clone()).collect();
+            assert!(whole == data, "{:?}", source.path(end.file));
+            let size = data.len() as u64;
+            assert_eq!(end.outcome, SourceOutcome::Sent { root: *blake3::hash(&data).as_bytes(), size });
+        }
+    }
+}
+
+#[test]
+fn what_the_receiver_holds_is_hashed_and_not_sent() {
+    let root = tempfile::tempdir().unwrap();
+    let source = tree(root.path());
+    let mut plan = Plan::all(&source.manifest);
+    let mut held = SegmentSet::default();
+    held.insert(0);
+    held.insert(2);
+    plan.held.insert(1, held);
+    plan.whole.insert(5);
+    let (mut carried, ends) = run(Feed::new(source.clone(), plan, Some(Key::from_bytes(KEY))), 2);
+    let starts: Vec<u64> = unpack(&mut carried, true).range((1, 0)..(2, 0)).map(|((_, at), _)| at / SEGMENT).collect();
+    assert_eq!(starts.iter().filter(|segment| **segment == 0 || **segment == 2).count(), 0);
+    let data = fs::read(source.path(1).unwrap()).unwrap();
+    let big = ends.iter().find(|end| end.file == 1).unwrap();
+    assert!(matches!(&big.outcome, SourceOutcome::Sent { root, .. } if *root == *blake3::hash(&data).as_bytes()));
+    assert!(ends.iter().all(|end| end.file != 5), "no word on a file that is held whole");
+}
+
+#[test]
+fn a_file_that_is_not_what_was_listed_is_told_once_and_the_rest_goes() {
+    let root = tempfile::tempdir().unwrap();
+    let source = tree(root.path());
+    let change = |name: &str, bytes: &[u8]| fs::write(root.path().join("top").join(name), bytes).unwrap();
+    change("big", b"shrunk");
+    change("empty", b"grown");
+    change("small 10", &vec![1; 10_001]); // the same length, another time
+    fs::remove_file(root.path().join("top/small 20")).unwrap();
+    #[cfg(unix)]
+    {
+        let path = root.path().join("top/small 30");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        let path = root.path().join("top/small 40");
+        fs::remove_file(&path).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    }
+    let (mut carried, ends) =
+        run(Feed::new(source.clone(), Plan::all(&source.manifest), Some(Key::from_bytes(KEY))), 3);
+    assert_eq!(ends.len(), 52, "one word on each file");
+    let failed: Vec<String> = ends
+        .iter()
+        .filter(|end| matches!(end.outcome, SourceOutcome::Failed { .. }))
+        .map(|end| source.manifest.shown(end.file))
+        .collect();
+    let expected = if cfg!(unix) { 6 } else { 4 };
+    assert_eq!(failed.len(), expected, "{failed:?}");
+    let found = unpack(&mut carried, true);
+    for end in ends {
+        if let SourceOutcome::Failed { .. } = end.outcome {
+            assert_eq!(found.range((end.file, 0)..(end.file + 1, 0)).count(), 0, "it was found out before it was read");
+        }
+    }
+}
+
+#[test]
+fn a_closed_pool_ends_every_thread() {
+    let root = tempfile::tempdir().unwrap();
+    let source = tree(root.path());
+    let feed = Feed::new(source.clone(), Plan::all(&source.manifest), None);
+    let pool = Pool::new(1);
+    let (out, mut taken) = mpsc::channel(1);
+    let (ends, _ended) = mpsc::channel(1000);
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| feed.run(&pool, &out, &ends));
+        // The only buffer is held, as a stalled connection would: the thread waits for it until the pool is closed.
+        let held = taken.blocking_recv().unwrap();
+        pool.close();
+        thread.join().unwrap();
+        drop(held);
+    });
+}

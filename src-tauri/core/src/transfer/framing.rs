@@ -1,0 +1,420 @@
+//! The data streams: how segments and chunks lie on them. Pure.
+//!
+//! ```text
+//! stream   = header segment*                       header  = version u8, suite u8, transfer [16], attempt [16]
+//! segment  = file u32, start u64, len u32, flags u8, commitment [32] (sealed streams only), chunk+
+//! chunk    = plain_len u32, wire_len u32, flags u8, wire_len bytes
+//! ```
+//! All numbers are little endian. Segment flags: 1 = the segment is the whole file. Chunk flags: 1 = compressed,
+//! 2 = last of its segment; others are violations. A segment ends exactly where its chunks have `len` plain bytes, and
+//! there alone stands the last flag.
+
+use super::{
+    limits::{MAX_CHUNK, MIN_CHUNK, SEGMENT, TAG},
+    wire::{Violation, violation},
+};
+
+/// Version of the data streams' form.
+pub const STREAM_VERSION: u8 = 1;
+/// Bytes of a stream's header.
+pub const STREAM_HEADER: usize = 34;
+/// Bytes of a segment's header without commitment.
+pub const SEGMENT_HEADER: usize = 17;
+/// Bytes of a commitment to a key.
+pub const COMMITMENT: usize = 32;
+/// Bytes of a chunk's header.
+pub const CHUNK_HEADER: usize = 9;
+
+/// The segment is all of its file.
+pub const WHOLE_FILE: u8 = 1;
+/// The chunk is compressed.
+pub const COMPRESSED: u8 = 1;
+/// The chunk is the last of its segment.
+pub const LAST: u8 = 2;
+
+/// What opens a data stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamHeader {
+    /// 0: not sealed; else a number of [`crate::keys::Suite`].
+    pub suite: u8,
+    /// Which transfer.
+    pub transfer: [u8; 16],
+    /// Which attempt at it.
+    pub attempt: [u8; 16],
+}
+
+impl StreamHeader {
+    /// On the wire.
+    pub fn encode(&self) -> [u8; STREAM_HEADER] {
+        let mut out = [0; STREAM_HEADER];
+        out[0] = STREAM_VERSION;
+        out[1] = self.suite;
+        out[2..18].copy_from_slice(&self.transfer);
+        out[18..].copy_from_slice(&self.attempt);
+        out
+    }
+
+    /// From the wire.
+    ///
+    /// # Errors
+    /// When the version is another one.
+    pub fn decode(bytes: &[u8; STREAM_HEADER]) -> Result<Self, Violation> {
+        if bytes[0] != STREAM_VERSION {
+            return violation("data stream of an unknown version");
+        }
+        Ok(Self { suite: bytes[1], transfer: array(&bytes[2..18]), attempt: array(&bytes[18..]) })
+    }
+}
+
+/// What opens a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SegmentHeader {
+    /// Index of the file's entry.
+    pub file: u32,
+    /// Where in the file it begins.
+    pub start: u64,
+    /// Its plain length.
+    pub len: u32,
+    /// It is all of the file.
+    pub whole: bool,
+    /// Commitment to the key, on sealed streams.
+    pub commitment: Option<[u8; COMMITMENT]>,
+}
+
+impl SegmentHeader {
+    /// Appends it.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend(self.file.to_le_bytes());
+        out.extend(self.start.to_le_bytes());
+        out.extend(self.len.to_le_bytes());
+        out.push(if self.whole { WHOLE_FILE } else { 0 });
+        if let Some(commitment) = &self.commitment {
+            out.extend(commitment);
+        }
+    }
+}
+
+/// What opens a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkHeader {
+    /// Its length in the file.
+    pub plain_len: u32,
+    /// Its length on the wire.
+    pub wire_len: u32,
+    /// [`COMPRESSED`], [`LAST`].
+    pub flags: u8,
+}
+
+impl ChunkHeader {
+    /// On the wire.
+    pub fn encode(&self) -> [u8; CHUNK_HEADER] {
+        let mut out = [0; CHUNK_HEADER];
+        out[..4].copy_from_slice(&self.plain_len.to_le_bytes());
+        out[4..8].copy_from_slice(&self.wire_len.to_le_bytes());
+        out[8] = self.flags;
+        out
+    }
+}
+
+/// What the decoder finds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unit<'a> {
+    /// A segment begins.
+    Segment(SegmentHeader),
+    /// A chunk of that segment: its header, its number in the segment, where in the file it begins, its bytes as they
+    /// were on the wire (the receiver may change them in place).
+    Chunk(ChunkHeader, u64, u64, &'a mut [u8]),
+}
+
+/// Decodes one data stream behind its header, however its bytes are cut. It holds one unfinished unit at most.
+#[derive(Debug)]
+pub struct DataDecoder {
+    sealed: bool,
+    pending: Vec<u8>,
+    at: At,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum At {
+    Segment,
+    ChunkHead { segment: Open },
+    ChunkBody { segment: Open, chunk: ChunkHeader },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    offset: u64,
+    left: u32,
+    chunks: u64,
+}
+
+impl DataDecoder {
+    /// For a stream whose chunks are sealed, or not.
+    pub fn new(sealed: bool) -> Self {
+        Self { sealed, pending: Vec::new(), at: At::Segment }
+    }
+
+    /// How many bytes the next unit has.
+    fn wanted(&self) -> usize {
+        match self.at {
+            At::Segment => SEGMENT_HEADER + if self.sealed { COMMITMENT } else { 0 },
+            At::ChunkHead { .. } => CHUNK_HEADER,
+            At::ChunkBody { chunk, .. } => chunk.wire_len as usize,
+        }
+    }
+
+    /// Takes the next bytes and gives every unit that they complete to `sink`. Bytes of chunks that lie in `bytes` as a
+    /// whole are not copied.
+    ///
+    /// # Errors
+    /// What the form forbids, and what `sink` refuses.
+    pub fn push<E: From<Violation>>(
+        &mut self,
+        mut bytes: &mut [u8],
+        sink: &mut impl FnMut(Unit<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        loop {
+            let wanted = self.wanted();
+            if self.pending.is_empty() && bytes.len() >= wanted {
+                let (unit, rest) = std::mem::take(&mut bytes).split_at_mut(wanted);
+                bytes = rest;
+                self.at = step(self.at, self.sealed, unit, sink)?;
+                continue;
+            }
+            // `wanted` was checked when the header came, so that what is kept here is bounded by a chunk.
+            let now = (wanted - self.pending.len()).min(bytes.len());
+            let (now, rest) = std::mem::take(&mut bytes).split_at_mut(now);
+            self.pending.extend_from_slice(now);
+            bytes = rest;
+            if self.pending.len() < wanted {
+                return Ok(());
+            }
+            self.at = step(self.at, self.sealed, &mut self.pending, sink)?;
+            self.pending.clear();
+        }
+    }
+
+    /// The stream has ended.
+    ///
+    /// # Errors
+    /// When it ended inside a segment.
+    pub fn finish(&self) -> Result<(), Violation> {
+        match self.at {
+            At::Segment if self.pending.is_empty() => Ok(()),
+            _ => violation("a data stream was cut off"),
+        }
+    }
+}
+
+/// Takes one unit, and says what comes next.
+fn step<E: From<Violation>>(
+    at: At,
+    sealed: bool,
+    unit: &mut [u8],
+    sink: &mut impl FnMut(Unit<'_>) -> Result<(), E>,
+) -> Result<At, E> {
+    match at {
+        At::Segment => {
+            let header = segment_header(unit, sealed)?;
+            sink(Unit::Segment(header))?;
+            Ok(At::ChunkHead { segment: Open { offset: header.start, left: header.len, chunks: 0 } })
+        }
+        At::ChunkHead { segment } => {
+            let chunk = chunk_header(unit, sealed, segment.left)?;
+            Ok(At::ChunkBody { segment, chunk })
+        }
+        At::ChunkBody { mut segment, chunk } => {
+            sink(Unit::Chunk(chunk, segment.chunks, segment.offset, unit))?;
+            segment.left -= chunk.plain_len;
+            segment.offset += u64::from(chunk.plain_len);
+            segment.chunks += 1;
+            Ok(if segment.left == 0 { At::Segment } else { At::ChunkHead { segment } })
+        }
+    }
+}
+
+fn segment_header(unit: &[u8], sealed: bool) -> Result<SegmentHeader, Violation> {
+    let header = SegmentHeader {
+        file: u32::from_le_bytes(array(&unit[..4])),
+        start: u64::from_le_bytes(array(&unit[4..12])),
+        len: u32::from_le_bytes(array(&unit[12..16])),
+        whole: unit[16] == WHOLE_FILE,
+        commitment: sealed.then(|| array(&unit[SEGMENT_HEADER..])),
+    };
+    if unit[16] > WHOLE_FILE {
+        return violation("unknown segment flags");
+    }
+    if header.len == 0 || u64::from(header.len) > SEGMENT || !header.start.is_multiple_of(SEGMENT) {
+        return violation("a segment of forbidden place or length");
+    }
+    if header.start.checked_add(u64::from(header.len)).is_none() {
+        return violation("a segment past the end of all files");
+    }
+    Ok(header)
+}
+
+fn chunk_header(unit: &[u8], sealed: bool, left: u32) -> Result<ChunkHeader, Violation> {
+    let chunk = ChunkHeader {
+        plain_len: u32::from_le_bytes(array(&unit[..4])),
+        wire_len: u32::from_le_bytes(array(&unit[4..8])),
+        flags: unit[8],
+    };
+    if chunk.flags & !(COMPRESSED | LAST) != 0 {
+        return violation("unknown chunk flags");
+    }
+    if chunk.flags & COMPRESSED != 0 {
+        return violation("a compressed chunk, which was not agreed upon");
+    }
+    let last = chunk.flags & LAST != 0;
+    let len_fits = chunk.plain_len > 0 && chunk.plain_len <= left.min(MAX_CHUNK);
+    if !len_fits || last != (chunk.plain_len == left) || (!last && chunk.plain_len < MIN_CHUNK) {
+        return violation("a chunk of forbidden length");
+    }
+    if chunk.wire_len != chunk.plain_len + if sealed { TAG } else { 0 } {
+        return violation("a chunk whose lengths do not fit");
+    }
+    Ok(chunk)
+}
+
+/// A slice whose length is known, as an array; zeros in place of what is missing.
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    let n = bytes.len().min(N);
+    out[..n].copy_from_slice(&bytes[..n]);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(sealed: bool, bytes: &[u8], cuts: &[usize]) -> Result<(Vec<SegmentHeader>, Vec<u8>), Violation> {
+        let mut decoder = DataDecoder::new(sealed);
+        let (mut segments, mut plain) = (Vec::new(), Vec::new());
+        let mut at = 0;
+        let mut cuts = cuts.iter().cycle();
+        while at < bytes.len() {
+            let n = (*cuts.next().unwrap()).clamp(1, bytes.len() - at);
+            let mut part = bytes[at..at + n].to_vec();
+            at += n;
+            decoder.push::<Violation>(&mut part, &mut |unit| {
+                match unit {
+                    Unit::Segment(header) => segments.push(header),
+                    Unit::Chunk(chunk, _, _, bytes) => {
+                        assert_eq!(bytes.len(), chunk.wire_len as usize);
+                        plain.extend_from_slice(&bytes[..chunk.plain_len as usize]);
+                    }
+                }
+                Ok(())
+            })?;
+            assert!(decoder.pending.len() <= (MAX_CHUNK + TAG) as usize);
+        }
+        decoder.finish()?;
+        Ok((segments, plain))
+    }
+
+    fn stream(sealed: bool, lens: &[u32]) -> (Vec<u8>, Vec<SegmentHeader>, Vec<u8>) {
+        let (mut out, mut headers, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, len) in lens.iter().enumerate() {
+            let commitment = sealed.then_some([i as u8; 32]);
+            let header =
+                SegmentHeader { file: i as u32, start: SEGMENT * i as u64, len: *len, whole: i == 0, commitment };
+            header.encode(&mut out);
+            headers.push(header);
+            let mut left = *len;
+            while left > 0 {
+                let n = left.min(MIN_CHUNK);
+                let wire_len = n + if sealed { TAG } else { 0 };
+                let flags = if n == left { LAST } else { 0 };
+                out.extend(ChunkHeader { plain_len: n, wire_len, flags }.encode());
+                let bytes: Vec<u8> = (0..n).map(|b| (b % 253) as u8).collect();
+                out.extend(&bytes);
+                plain.extend(&bytes);
+                if sealed {
+                    out.extend([0; TAG as usize]);
+                }
+                left -= n;
+            }
+        }
+        (out, headers, plain)
+    }
+
+    #[test]
+    fn however_a_stream_is_cut_it_reads_the_same() {
+        for sealed in [false, true] {
+            let (bytes, headers, plain) = stream(sealed, &[1, 70_000, MIN_CHUNK, 3 * MIN_CHUNK + 5]);
+            for cuts in [&[1][..], &[7, 64 * 1024, 1], &[1 << 20], &[100_000, 3]] {
+                let (found, bytes) = decode(sealed, &bytes, cuts).unwrap();
+                assert_eq!(found, headers);
+                assert!(bytes == plain, "sealed {sealed}, cuts {cuts:?}");
+            }
+            for short in 1..200 {
+                assert!(decode(sealed, &bytes[..bytes.len() - short], &[4096]).is_err(), "cut by {short}");
+            }
+        }
+    }
+
+    #[test]
+    fn forbidden_lengths_and_flags_are_refused() {
+        let segment = |start: u64, len: u32, flags: u8| {
+            let mut out = Vec::new();
+            SegmentHeader { file: 0, start, len, whole: false, commitment: None }.encode(&mut out);
+            out[16] = flags;
+            out
+        };
+        for bad in [segment(0, 0, 0), segment(0, SEGMENT as u32 + 1, 0), segment(5, 5, 0), segment(0, 5, 2)] {
+            assert!(decode(false, &bad, &[100]).is_err());
+        }
+        assert!(decode(false, &segment(u64::MAX - SEGMENT + 1, SEGMENT as u32, 0), &[100]).is_err());
+        let chunk = |plain_len, wire_len, flags| {
+            let mut out = segment(0, SEGMENT as u32, 0);
+            out.extend(ChunkHeader { plain_len, wire_len, flags }.encode());
+            decode(false, &out, &[100]).unwrap_err().0
+        };
+        let most = SEGMENT as u32;
+        let cut_off = "a data stream was cut off";
+        assert_eq!(chunk(most, most, LAST), cut_off, "an honest header only lacks its bytes");
+        for (plain_len, wire_len, flags) in [
+            (0, 0, LAST),
+            (most, most, 0),
+            (most + 1, most + 1, LAST),
+            (u32::MAX, u32::MAX, LAST),
+            (5, 5, 0),
+            (MIN_CHUNK, MIN_CHUNK, LAST),
+            (MIN_CHUNK, MIN_CHUNK + 16, 0),
+            (MIN_CHUNK, u32::MAX, 0),
+            (MIN_CHUNK, MIN_CHUNK, COMPRESSED),
+            (MIN_CHUNK, MIN_CHUNK, 4),
+        ] {
+            assert_ne!(chunk(plain_len, wire_len, flags), cut_off, "{plain_len} {wire_len} {flags}");
+        }
+    }
+
+    #[test]
+    fn stream_headers_of_another_version_are_refused() {
+        let header = StreamHeader { suite: 1, transfer: [4; 16], attempt: [5; 16] };
+        let mut bytes = header.encode();
+        assert_eq!(StreamHeader::decode(&bytes).unwrap(), header);
+        bytes[0] = 2;
+        assert!(StreamHeader::decode(&bytes).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_taken_or_refused(
+            sealed: bool, bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 1usize..40
+        ) {
+            let _ = decode(sealed, &bytes, &[cut]);
+        }
+
+        #[test]
+        fn a_damaged_stream_never_panics(at in 0usize..70_000, byte: u8, cut in 1usize..70_000) {
+            let (mut bytes, ..) = stream(true, &[10, 66_000]);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = decode(true, &bytes, &[cut]);
+        }
+    }
+}

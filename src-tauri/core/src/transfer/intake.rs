@@ -1,0 +1,256 @@
+//! What the receiver has of each file, and when a file is whole. Pure.
+//!
+//! Data comes over several streams and the sender's word over the control stream, in any order. Here they meet: a file
+//! is good when every segment is there and the hash of all of them is the one that the sender gave.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    bits::Bits,
+    framing::SegmentHeader,
+    limits::SEGMENT,
+    manifest::Manifest,
+    state::Plan,
+    tree::{FileTree, SegmentHash, SegmentHasher, SegmentSet, segment_at, segments},
+    wire::{Code, FileEnd, SourceOutcome, Violation, violation},
+};
+
+/// How a file ended here, told once for each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every byte is written, and the hashes agree: it may have its name.
+    Good(u32),
+    /// It is thrown away.
+    Bad(u32, Code),
+}
+
+/// What a segment is to its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Length of the file.
+    pub size: u64,
+    /// The file has failed already: the bytes are to be read and dropped.
+    pub discard: bool,
+}
+
+#[derive(Debug)]
+struct Progressing {
+    claimed: SegmentSet,
+    tree: FileTree,
+    root: Option<[u8; 32]>,
+    said: Option<[u8; 32]>,
+}
+
+/// The account of all files of one attempt.
+#[derive(Debug)]
+pub struct Intake {
+    manifest: Arc<Manifest>,
+    plan: Plan,
+    files: HashMap<u32, Progressing>,
+    good: Bits,
+    bad: Bits,
+    left: u32,
+}
+
+impl Intake {
+    /// Nothing is there yet.
+    pub fn new(manifest: Arc<Manifest>, plan: Plan) -> Self {
+        let (left, _) = plan.measure(&manifest);
+        let len = manifest.len();
+        Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left }
+    }
+
+    /// How many files have no verdict yet.
+    pub fn left(&self) -> u32 {
+        self.left
+    }
+
+    fn file(&mut self, file: u32) -> Result<(&mut Progressing, u64), Violation> {
+        match self.manifest.size(file) {
+            Some(size) if self.plan.wants(&self.manifest, file) => {
+                let new = || Progressing {
+                    claimed: SegmentSet::default(),
+                    tree: FileTree::new(size),
+                    root: None,
+                    said: None,
+                };
+                Ok((self.files.entry(file).or_insert_with(new), size))
+            }
+            _ => violation("data of a file that was not accepted"),
+        }
+    }
+
+    /// A segment begins on some stream. Each may come once in an attempt.
+    ///
+    /// # Errors
+    /// When the file was not accepted, the place is not in it, or it came before.
+    pub fn claim(&mut self, header: &SegmentHeader) -> Result<Claim, Violation> {
+        if self.good.contains(header.file) {
+            return violation("data of a file that is complete");
+        }
+        let discard = self.bad.contains(header.file);
+        let (progressing, size) = self.file(header.file)?;
+        let index = header.start / SEGMENT;
+        if segment_at(size, index) != Some((header.start, header.len)) || header.whole != (segments(size) == 1) {
+            return violation("a segment that is not one of its file");
+        }
+        if !progressing.claimed.insert(index as u32) {
+            return violation("a segment came twice");
+        }
+        Ok(Claim { size, discard })
+    }
+
+    /// A segment that was claimed is written.
+    pub fn written(&mut self, file: u32, start: u64, hash: SegmentHash) -> Option<Verdict> {
+        if self.bad.contains(file) {
+            return None;
+        }
+        let (progressing, _) = self.file(file).ok()?;
+        if let Some(root) = progressing.tree.insert(start / SEGMENT, hash) {
+            progressing.root = Some(root);
+        }
+        self.judge(file)
+    }
+
+    /// The sender's word on a file. That each comes once, and only for files that were accepted, the state machine has
+    /// seen to.
+    pub fn ended(&mut self, end: &FileEnd) -> Option<Verdict> {
+        if self.bad.contains(end.file) {
+            return None;
+        }
+        match &end.outcome {
+            SourceOutcome::Failed { code } => self.fail(end.file, code.clone()),
+            SourceOutcome::Sent { root, .. } => {
+                let (progressing, size) = self.file(end.file).ok()?;
+                progressing.said = Some(*root);
+                if size == 0
+                    && let SegmentHash::Whole(empty) = SegmentHasher::new(0, 0).finish()
+                {
+                    progressing.root = Some(empty);
+                }
+                self.judge(end.file)
+            }
+        }
+    }
+
+    /// The file cannot be kept here. None if it has its verdict.
+    pub fn fail(&mut self, file: u32, code: Code) -> Option<Verdict> {
+        if self.good.contains(file) || !self.plan.wants(&self.manifest, file) || !self.bad.insert(file) {
+            return None;
+        }
+        // What came of it stays known, so that a segment that comes twice is still one.
+        self.left = self.left.saturating_sub(1);
+        Some(Verdict::Bad(file, code))
+    }
+
+    fn judge(&mut self, file: u32) -> Option<Verdict> {
+        let progressing = self.files.get(&file)?;
+        let (root, said) = (progressing.root?, progressing.said?);
+        if root != said {
+            return self.fail(file, Code::new("checksum_mismatch"));
+        }
+        self.files.remove(&file);
+        self.good.insert(file);
+        self.left = self.left.saturating_sub(1);
+        Some(Verdict::Good(file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::manifest::tests::{entry, file},
+        super::{manifest::ManifestBuilder, wire::EntryKind},
+        *,
+    };
+
+    const BIG: u64 = 2 * SEGMENT + 10;
+
+    fn intake() -> Intake {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "d", EntryKind::Folder)).unwrap();
+        builder.push(&entry(1, "small", file(5))).unwrap();
+        builder.push(&entry(1, "big", file(BIG))).unwrap();
+        builder.push(&entry(1, "empty", file(0))).unwrap();
+        builder.push(&entry(1, "not wanted", file(5))).unwrap();
+        let manifest = Arc::new(builder.finish());
+        let mut plan = Plan::all(&manifest);
+        plan.selected = Bits::none(5);
+        for index in 0..4 {
+            plan.selected.insert(index);
+        }
+        Intake::new(manifest, plan)
+    }
+
+    fn header(file: u32, start: u64, len: u32, whole: bool) -> SegmentHeader {
+        SegmentHeader { file, start, len, whole, commitment: None }
+    }
+
+    fn sent(file: u32, size: u64, root: [u8; 32]) -> FileEnd {
+        FileEnd { file, outcome: SourceOutcome::Sent { root, size } }
+    }
+
+    #[test]
+    fn data_and_word_meet_in_any_order() {
+        let hash = *blake3::hash(b"hello").as_bytes();
+        let mut one = intake();
+        assert_eq!(one.left(), 3);
+        assert_eq!(one.claim(&header(1, 0, 5, true)), Ok(Claim { size: 5, discard: false }));
+        assert_eq!(one.written(1, 0, SegmentHash::Whole(hash)), None);
+        assert_eq!(one.ended(&sent(1, 5, hash)), Some(Verdict::Good(1)));
+        let mut two = intake();
+        assert_eq!(two.ended(&sent(1, 5, hash)), None);
+        two.claim(&header(1, 0, 5, true)).unwrap();
+        assert_eq!(two.written(1, 0, SegmentHash::Whole(hash)), Some(Verdict::Good(1)));
+        assert_eq!(two.left(), 2);
+        assert!(two.claim(&header(1, 0, 5, true)).is_err(), "a file that is complete takes nothing more");
+    }
+
+    #[test]
+    fn a_wrong_hash_is_bad_once() {
+        let mut intake = intake();
+        intake.claim(&header(1, 0, 5, true)).unwrap();
+        assert_eq!(intake.written(1, 0, SegmentHash::Whole([1; 32])), None);
+        assert_eq!(intake.ended(&sent(1, 5, [2; 32])), Some(Verdict::Bad(1, Code::new("checksum_mismatch"))));
+        assert_eq!(intake.fail(1, Code::new("x")), None);
+        assert_eq!(intake.left(), 2);
+    }
+
+    #[test]
+    fn an_empty_file_needs_the_hash_of_nothing() {
+        let empty = *blake3::hash(b"").as_bytes();
+        assert_eq!(intake().ended(&sent(3, 0, empty)), Some(Verdict::Good(3)));
+        assert!(matches!(intake().ended(&sent(3, 0, [0; 32])), Some(Verdict::Bad(3, _))));
+        assert!(intake().claim(&header(3, 0, 1, true)).is_err());
+    }
+
+    #[test]
+    fn what_is_not_a_segment_of_an_accepted_file_is_refused() {
+        for bad in [
+            header(0, 0, 5, true),                   // a folder
+            header(4, 0, 5, true),                   // not accepted
+            header(9, 0, 5, true),                   // no such entry
+            header(1, 0, 4, true),                   // not all of it
+            header(1, 0, 5, false),                  // wrong flag
+            header(1, SEGMENT, 5, true),             // past the end
+            header(2, 2 * SEGMENT, 11, false),       // past the end
+            header(2, 0, SEGMENT as u32 - 1, false), // too short
+        ] {
+            assert!(intake().claim(&bad).is_err(), "{bad:?}");
+        }
+        let mut intake = intake();
+        intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap();
+        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice");
+        intake.claim(&header(2, 2 * SEGMENT, 10, false)).unwrap();
+    }
+
+    #[test]
+    fn a_failed_file_is_read_and_dropped() {
+        let mut intake = intake();
+        let failed = FileEnd { file: 2, outcome: SourceOutcome::Failed { code: Code::new("source_changed") } };
+        assert_eq!(intake.ended(&failed), Some(Verdict::Bad(2, Code::new("source_changed"))));
+        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap().discard);
+        assert_eq!(intake.written(2, 0, SegmentHash::Part([0; 32])), None);
+        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice is a violation all the same");
+    }
+}

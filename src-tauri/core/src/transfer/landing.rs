@@ -1,0 +1,503 @@
+//! Where received files come to lie. Blocking; called on threads of its own.
+//!
+//! Unfinished files lie in a hidden folder beside their destination, on the same volume, named by their numbers:
+//! nothing that a peer chose is a name there. A file gets its own name only after its verdict, its data is durable by
+//! then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
+//! parent, no link is ever followed or created.
+
+use std::{
+    collections::HashMap,
+    fs::File,
+    io,
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use cap_std::fs::Dir;
+
+use super::{
+    bits::Bits,
+    files::FileOps,
+    intake::Verdict,
+    limits::SEGMENT,
+    manifest::Manifest,
+    names::{self, Platform, TEMP_PREFIX},
+    state::Plan,
+    wire::{Code, EntryKind, FileReceived},
+};
+use crate::id::TransferId;
+
+/// Files that are kept open between their segments.
+const OPEN_FILES: usize = 64;
+/// Folders that are kept open.
+const OPEN_FOLDERS: usize = 128;
+/// From so many files on, the whole volume is made durable at once instead of each file.
+const SYNC_ALL: usize = 8;
+/// How many numbers are tried where a name is taken.
+const TRIES: u32 = 1000;
+/// Notes that are kept for people.
+pub const NOTES: usize = 100;
+
+/// The whole transfer cannot go on, because the file system does not let it.
+#[derive(Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct DiskError {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// For a failed step.
+    pub fn new(doing: &'static str, source: io::Error) -> Self {
+        Self { doing, source }
+    }
+
+    /// The code that both people get to see.
+    pub fn code(&self) -> &'static str {
+        if is_full(&self.source) { "disk_full" } else { "write_failed" }
+    }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// Why one file has to be given up while others may go on; none where nothing can go on.
+fn of_this_file(error: &io::Error) -> Option<Code> {
+    let code = match error.kind() {
+        io::ErrorKind::FileTooLarge => "file_too_large",
+        // What the file system says of names that it cannot hold.
+        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => "name_refused",
+        // Somebody put a link or something else in the place of a folder.
+        io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "folder_changed",
+        _ if error.raw_os_error().is_some_and(is_link_or_bad_text) => "folder_changed",
+        io::ErrorKind::AlreadyExists => "name_taken",
+        _ => return None,
+    };
+    Some(Code::new(code))
+}
+
+#[cfg(unix)]
+fn is_link_or_bad_text(number: i32) -> bool {
+    use rustix::io::Errno;
+    [Errno::LOOP, Errno::ILSEQ].iter().any(|errno| errno.raw_os_error() == number)
+}
+
+#[cfg(not(unix))]
+fn is_link_or_bad_text(_number: i32) -> bool {
+    false
+}
+
+/// Name of the hidden folder of a transfer.
+pub fn temp_name(id: &TransferId) -> String {
+    format!("{TEMP_PREFIX}{id}")
+}
+
+/// The hidden folder of one transfer; shared by all who write.
+pub struct Temp {
+    ops: Arc<dyn FileOps>,
+    dest: Dir,
+    dir: Dir,
+    name: String,
+    open: Mutex<HashMap<u32, Arc<File>>>,
+}
+
+impl Temp {
+    /// Creates it in the folder that a person chose. The transfer must be on record by then, so that a later start can
+    /// clean up.
+    ///
+    /// # Errors
+    /// When the folder is not there, or cannot be written to.
+    pub fn create(ops: Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<Self, DiskError> {
+        let dest = ops.open_root(dest).map_err(|error| DiskError::new("opening the folder", error))?;
+        let name = temp_name(id);
+        ops.create_dir(&dest, &name, true).map_err(|error| DiskError::new("creating a folder", error))?;
+        let dir = ops.open_dir(&dest, &name).map_err(|error| DiskError::new("opening a folder", error))?;
+        Ok(Self { ops, dest, dir, name, open: Mutex::default() })
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<File>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A file that comes in one piece, for writing.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn create_file(&self, file: u32) -> Result<File, DiskError> {
+        let made = self.ops.create_file(&self.dir, &file.to_string());
+        made.map_err(|error| DiskError::new("creating a file", error))
+    }
+
+    /// A file that comes in pieces, for writing; kept open between them.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn shared(&self, file: u32) -> Result<Arc<File>, DiskError> {
+        let mut open = self.open();
+        if let Some(file) = open.get(&file) {
+            return Ok(file.clone());
+        }
+        let name = file.to_string();
+        let made = match self.ops.create_file(&self.dir, &name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&self.dir, &name),
+            other => other,
+        };
+        let made = Arc::new(made.map_err(|error| DiskError::new("creating a file", error))?);
+        if open.len() >= OPEN_FILES {
+            // Those who are writing hold on to theirs; a file is opened again when its next piece comes.
+            open.clear();
+        }
+        open.insert(file, made.clone());
+        Ok(made)
+    }
+
+    /// Writes a piece of a file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn write(&self, target: &File, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
+        self.ops.write_at(target, bytes, offset).map_err(|error| DiskError::new("writing", error))
+    }
+
+    /// Gives a file that is written its time and mode.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn dress(&self, manifest: &Manifest, file: u32, target: &File) -> Result<(), DiskError> {
+        let Some(entry) = manifest.get(file) else { return Ok(()) };
+        let executable = matches!(entry.kind, EntryKind::File { executable: true, .. });
+        self.ops
+            .set_meta(target, entry.mtime, executable)
+            .map_err(|error| DiskError::new("setting a file's time", error))
+    }
+
+    fn forget(&self, file: u32) -> Option<Arc<File>> {
+        self.open().remove(&file)
+    }
+
+    /// Removes everything that is unfinished.
+    pub fn remove(&self) {
+        self.open().clear();
+        clear(self.ops.as_ref(), &self.dest, &self.dir, &self.name);
+    }
+}
+
+/// Empties and removes a hidden folder. It holds files only; whatever else somebody put there stays, and the folder too.
+fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
+    let entries = match dir.entries() {
+        Ok(entries) => entries,
+        Err(error) => {
+            tracing::warn!(%error, "unfinished files cannot be listed");
+            return;
+        }
+    };
+    for entry in entries.flatten() {
+        // Our own names are numbers; anything else is not ours to remove.
+        if let Some(name) = entry.file_name().to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+            && let Err(error) = ops.remove_file(dir, name)
+        {
+            tracing::debug!(%error, "an unfinished file stays");
+        }
+    }
+    if let Err(error) = ops.remove_dir(dest, name) {
+        tracing::warn!(%error, "the folder of unfinished files stays");
+    }
+}
+
+/// Removes what an earlier run of this node left of a transfer in a folder.
+pub fn clean_up(ops: &dyn FileOps, dest: &Path, id: &TransferId) {
+    let name = temp_name(id);
+    let Ok(dest) = ops.open_root(dest) else { return };
+    match ops.open_dir(&dest, &name) {
+        Ok(dir) => clear(ops, &dest, &dir, &name),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => tracing::warn!(%error, "the folder of unfinished files cannot be opened"),
+    }
+}
+
+/// Gives files their names. One thread owns it.
+pub struct Placing {
+    temp: Arc<Temp>,
+    manifest: Arc<Manifest>,
+    plan: Plan,
+    platform: Platform,
+    made: Bits,
+    /// Names of folders that did not get their own.
+    renamed: HashMap<u32, String>,
+    open: HashMap<u32, Arc<Dir>>,
+    /// Where the next number is to be tried, so that a thousand equal names do not cost a million tries.
+    next_number: HashMap<(Option<u32>, String), u32>,
+    touched: HashMap<Option<u32>, Arc<Dir>>,
+    dest: Arc<Dir>,
+    notes: Vec<String>,
+    /// Name of the first thing placed at the top.
+    first: Option<String>,
+}
+
+impl Placing {
+    /// For the files of `plan`.
+    ///
+    /// # Errors
+    /// When the folder cannot be opened again.
+    pub fn new(temp: Arc<Temp>, manifest: Arc<Manifest>, plan: Plan, platform: Platform) -> Result<Self, DiskError> {
+        let dest = temp.dest.try_clone().map_err(|error| DiskError::new("opening the folder", error))?;
+        let len = manifest.len();
+        Ok(Self {
+            temp,
+            manifest,
+            plan,
+            platform,
+            made: Bits::none(len),
+            renamed: HashMap::new(),
+            open: HashMap::new(),
+            next_number: HashMap::new(),
+            touched: HashMap::new(),
+            dest: Arc::new(dest),
+            notes: Vec::new(),
+            first: None,
+        })
+    }
+
+    /// What people should know, so far.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Name of the first thing placed at the top: what "open folder" points at.
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_deref()
+    }
+
+    fn note(&mut self, text: String) {
+        if self.notes.len() < NOTES {
+            self.notes.push(text);
+        }
+    }
+
+    /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. Gives the
+    /// report for the sender.
+    ///
+    /// # Errors
+    /// When the file system does not let anything go on. Files that are named by then stay.
+    pub fn settle(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
+        let mut report = Vec::with_capacity(verdicts.len());
+        let mut good = Vec::new();
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Good(file) => good.push(file),
+                Verdict::Bad(file, code) => {
+                    self.temp.forget(file);
+                    // Nothing may have come of it yet.
+                    let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
+                    self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
+                    report.push(FileReceived { file, failure: Some(code) });
+                }
+            }
+        }
+        self.make_durable(&good)?;
+        for file in good {
+            let failure = match self.name_file(file) {
+                Ok(()) => None,
+                Err(error) => match of_this_file(&error.source) {
+                    Some(code) => {
+                        let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
+                        self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
+                        Some(code)
+                    }
+                    None => return Err(error),
+                },
+            };
+            report.push(FileReceived { file, failure });
+        }
+        self.sync_folders()?;
+        Ok(report)
+    }
+
+    fn make_durable(&mut self, files: &[u32]) -> Result<(), DiskError> {
+        let temp = self.temp.clone();
+        let mut open = Vec::new();
+        for file in files {
+            let size = self.manifest.size(*file).unwrap_or(0);
+            if size == 0 {
+                temp.dress(&self.manifest, *file, &temp.create_file(*file)?)?;
+            } else if size > SEGMENT {
+                let target = temp.shared(*file)?;
+                temp.dress(&self.manifest, *file, &target)?;
+                temp.forget(*file);
+                open.push((*file, target));
+            }
+        }
+        let at_once = files.len() > SYNC_ALL
+            && temp.ops.sync_volume(&temp.dir).map_err(|error| DiskError::new("making files durable", error))?;
+        if at_once {
+            return Ok(());
+        }
+        let mut open: HashMap<_, _> = open.into_iter().collect();
+        for file in files {
+            let target = match open.remove(file) {
+                Some(target) => target,
+                None => Arc::new(
+                    temp.ops
+                        .open_file(&temp.dir, &file.to_string())
+                        .map_err(|error| DiskError::new("opening a file", error))?,
+                ),
+            };
+            temp.ops.sync_file(&target).map_err(|error| DiskError::new("making a file durable", error))?;
+        }
+        Ok(())
+    }
+
+    fn sync_folders(&mut self) -> Result<(), DiskError> {
+        let touched = std::mem::take(&mut self.touched);
+        let ops = self.temp.ops.clone();
+        let failed = |error| DiskError::new("making a folder durable", error);
+        if touched.len() > SYNC_ALL && ops.sync_volume(&self.temp.dir).map_err(failed)? {
+            return Ok(());
+        }
+        for dir in touched.values() {
+            ops.sync_dir(dir).map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn name_file(&mut self, file: u32) -> Result<(), DiskError> {
+        let Some(entry) = self.manifest.get(file) else { return Ok(()) };
+        let (parent, name) = (entry.parent, entry.name.to_owned());
+        let folder = self.folder(parent)?;
+        let temp = self.temp.clone();
+        let from = file.to_string();
+        let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&temp.dir, &from, &folder, name))?;
+        self.placed(file, parent, &name, &placed);
+        self.touched.insert(parent, folder);
+        Ok(())
+    }
+
+    fn placed(&mut self, index: u32, parent: Option<u32>, name: &str, placed: &str) {
+        if parent.is_none() && self.first.is_none() {
+            self.first = Some(placed.to_owned());
+        }
+        if placed != name {
+            self.note(format!("{} is saved as {placed}", self.manifest.shown(index)));
+        }
+    }
+
+    /// Tries the name that is wanted, then numbered ones, until `make` finds one free.
+    fn place(
+        &mut self,
+        parent: Option<u32>,
+        name: &str,
+        folder: bool,
+        mut make: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<String, DiskError> {
+        let wanted = names::on_disk(name, self.platform)
+            .map_err(|error| DiskError::new("naming", io::Error::new(io::ErrorKind::InvalidFilename, error)))?;
+        let key = (parent, wanted);
+        let first = self.next_number.get(&key).copied().unwrap_or(1);
+        for number in first..first.saturating_add(TRIES) {
+            let candidate = if number == 1 { key.1.clone() } else { names::numbered(&key.1, number, folder) };
+            match make(&candidate) {
+                Ok(()) => {
+                    if number > 1 {
+                        self.next_number.insert(key, number + 1);
+                    }
+                    return Ok(candidate);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(DiskError::new("naming", error)),
+            }
+        }
+        Err(DiskError::new("naming", io::ErrorKind::AlreadyExists.into()))
+    }
+
+    /// The open folder of an entry, made where it is not there yet.
+    fn folder(&mut self, index: Option<u32>) -> Result<Arc<Dir>, DiskError> {
+        let Some(index) = index else { return Ok(self.dest.clone()) };
+        if let Some(dir) = self.open.get(&index) {
+            return Ok(dir.clone());
+        }
+        let Some(entry) = self.manifest.get(index) else {
+            return Err(DiskError::new("naming", io::ErrorKind::NotFound.into()));
+        };
+        let (parent_index, name) = (entry.parent, entry.name.to_owned());
+        // Depth is bounded by the manifest's rules.
+        let parent = self.folder(parent_index)?;
+        let ops = self.temp.ops.clone();
+        let placed = if self.made.contains(index) {
+            match self.renamed.get(&index) {
+                Some(renamed) => renamed.clone(),
+                None => name,
+            }
+        } else {
+            let placed = self.place(parent_index, &name, true, |name| ops.create_dir(&parent, name, false))?;
+            self.placed(index, parent_index, &name, &placed);
+            self.made.insert(index);
+            if placed != name {
+                self.renamed.insert(index, placed.clone());
+            }
+            self.touched.insert(parent_index, parent.clone());
+            placed
+        };
+        let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
+        if self.open.len() >= OPEN_FOLDERS {
+            self.open.clear();
+        }
+        self.open.insert(index, dir.clone());
+        Ok(dir)
+    }
+
+    /// Every file has its verdict: makes the folders that hold no file, sets the folders' times, and removes the hidden
+    /// folder.
+    ///
+    /// # Errors
+    /// When the file system does not let it.
+    pub fn finish(&mut self) -> Result<(), DiskError> {
+        let manifest = self.manifest.clone();
+        let is_folder = |index: u32| manifest.get(index).is_some_and(|entry| entry.size().is_none());
+        for index in 0..manifest.len() {
+            if self.plan.selected.contains(index) && is_folder(index) && !self.made.contains(index) {
+                self.folder_or_note(index)?;
+            }
+        }
+        // Children come after their parents, so that backwards a folder's time is set after all that is in it.
+        for index in (0..manifest.len()).rev() {
+            if self.made.contains(index)
+                && let Some(entry) = manifest.get(index)
+                && let Some(dir) = self.folder_or_note(index)?
+            {
+                self.temp
+                    .ops
+                    .set_dir_time(&dir, entry.mtime)
+                    .map_err(|error| DiskError::new("setting a folder's time", error))?;
+                self.touched.insert(Some(index), dir);
+                if self.touched.len() >= OPEN_FOLDERS {
+                    self.sync_folders()?;
+                }
+            }
+        }
+        self.sync_folders()?;
+        self.open.clear();
+        self.temp.remove();
+        Ok(())
+    }
+
+    fn folder_or_note(&mut self, index: u32) -> Result<Option<Arc<Dir>>, DiskError> {
+        match self.folder(Some(index)) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(error) => match of_this_file(&error.source) {
+                Some(code) => {
+                    self.note(format!("{}: {}", self.manifest.shown(index), super::error::explain(code.as_str())));
+                    Ok(None)
+                }
+                None => Err(error),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "landing_tests.rs"]
+mod tests;

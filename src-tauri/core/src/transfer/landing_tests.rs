@@ -1,0 +1,307 @@
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use super::{
+    super::{
+        files::{RealFiles, faulty::Faulty, wire_time},
+        manifest::{
+            ManifestBuilder,
+            tests::{entry, file},
+        },
+        wire::{Entry, Mtime},
+    },
+    *,
+};
+
+struct Ground {
+    /// Everything lies in here; the destination is a folder of it, beside things that must not change.
+    root: tempfile::TempDir,
+    dest: PathBuf,
+    id: TransferId,
+}
+
+fn ground() -> Ground {
+    let root = tempfile::tempdir().unwrap();
+    let dest = root.path().join("downloads");
+    fs::create_dir(&dest).unwrap();
+    fs::write(root.path().join("canary"), "alive").unwrap();
+    fs::create_dir(root.path().join("elsewhere")).unwrap();
+    fs::write(root.path().join("elsewhere/canary"), "alive").unwrap();
+    Ground { root, dest, id: TransferId::from_random([7; 16]) }
+}
+
+impl Ground {
+    fn temp(&self, ops: impl FileOps) -> Arc<Temp> {
+        Arc::new(Temp::create(Arc::new(ops), &self.dest, &self.id).unwrap())
+    }
+
+    fn canaries_live(&self) {
+        let beside: Vec<_> =
+            tree(self.root.path()).into_iter().filter(|(path, _)| !path.starts_with("downloads")).collect();
+        assert_eq!(
+            beside,
+            [("canary".to_string(), b"alive".to_vec()), ("elsewhere/canary".to_string(), b"alive".to_vec())]
+        );
+    }
+}
+
+/// Every file beneath a folder with its contents; links are shown and not followed.
+fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(root: &Path, at: &Path, out: &mut BTreeMap<String, Vec<u8>>) {
+        for item in fs::read_dir(at).unwrap() {
+            let path = item.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let kind = fs::symlink_metadata(&path).unwrap().file_type();
+            if kind.is_dir() {
+                walk(root, &path, out);
+            } else if kind.is_symlink() {
+                out.insert(name, b"LINK".to_vec());
+            } else {
+                out.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk(root, root, &mut out);
+    out
+}
+
+fn names(ground: &Ground) -> Vec<String> {
+    tree(&ground.dest).into_keys().collect()
+}
+
+fn manifest(entries: &[Entry]) -> Arc<Manifest> {
+    let mut builder = ManifestBuilder::default();
+    for entry in entries {
+        builder.push(entry).unwrap();
+    }
+    Arc::new(builder.finish())
+}
+
+fn small_tree() -> Arc<Manifest> {
+    let time = |secs, entry: Entry| Entry { mtime: Mtime { secs, nanos: 500 }, ..entry };
+    manifest(&[
+        time(1_000_000, entry(0, "album", EntryKind::Folder)),
+        time(1_000_001, entry(1, "empty folder", EntryKind::Folder)),
+        time(1_000_002, entry(1, "day 1", EntryKind::Folder)),
+        time(1_000_003, entry(3, "a.txt", file(5))),
+        time(1_000_004, entry(3, "run.sh", EntryKind::File { size: 5, executable: true })),
+        time(1_000_005, entry(1, "nothing", file(0))),
+        time(1_000_006, entry(0, "top.txt", file(5))),
+    ])
+}
+
+fn files_of(manifest: &Manifest) -> Vec<u32> {
+    (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect()
+}
+
+/// What a stream does with a file of one piece.
+fn write_whole(temp: &Temp, manifest: &Manifest, file: u32, chunks: &[(u64, &[u8])]) -> Result<(), DiskError> {
+    let target = temp.create_file(file)?;
+    for (offset, bytes) in chunks {
+        temp.write(&target, bytes, *offset)?;
+    }
+    temp.dress(manifest, file, &target)
+}
+
+/// Lands every file with the contents `hello`.
+fn land(temp: &Arc<Temp>, manifest: &Arc<Manifest>) -> Result<(Placing, Vec<FileReceived>), DiskError> {
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix)?;
+    let mut verdicts = Vec::new();
+    for index in files_of(manifest) {
+        if manifest.size(index) != Some(0) {
+            write_whole(temp, manifest, index, &[(0, b"hel"), (3, b"lo")])?;
+        }
+        verdicts.push(Verdict::Good(index));
+    }
+    let report = placing.settle(verdicts)?;
+    placing.finish()?;
+    Ok((placing, report))
+}
+
+#[test]
+fn a_tree_lands_with_its_times_and_nothing_else() {
+    let ground = ground();
+    let manifest = small_tree();
+    let temp = ground.temp(RealFiles);
+    let (placing, report) = land(&temp, &manifest).unwrap();
+    assert!(report.iter().all(|item| item.failure.is_none()) && report.len() == 4);
+    assert_eq!(placing.first(), Some("album"));
+    assert_eq!(placing.notes(), [""; 0]);
+    assert_eq!(names(&ground), ["album/day 1/a.txt", "album/day 1/run.sh", "album/nothing", "top.txt"]);
+    assert_eq!(tree(&ground.dest)["album/day 1/a.txt"], b"hello");
+    for index in 0..manifest.len() {
+        let path = ground.dest.join(manifest.path(index).join("/"));
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!(wire_time(meta.modified().unwrap()), manifest.get(index).unwrap().mtime, "{}", path.display());
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(meta.permissions().mode() & 0o100 != 0, meta.is_dir() || path.ends_with("run.sh"));
+        }
+    }
+    ground.canaries_live();
+}
+
+#[test]
+fn what_is_there_is_never_replaced() {
+    let ground = ground();
+    fs::create_dir(ground.dest.join("album")).unwrap();
+    fs::write(ground.dest.join("album/mine"), "mine").unwrap();
+    fs::write(ground.dest.join("top.txt"), "mine").unwrap();
+    fs::write(ground.dest.join("top (2).txt"), "mine").unwrap();
+    let (placing, _) = land(&ground.temp(RealFiles), &small_tree()).unwrap();
+    let found = tree(&ground.dest);
+    assert_eq!(found["album/mine"], b"mine");
+    assert_eq!(found["top.txt"], b"mine");
+    assert_eq!(found["top (2).txt"], b"mine");
+    assert_eq!(found["top (3).txt"], b"hello");
+    assert_eq!(found["album (2)/day 1/a.txt"], b"hello");
+    assert!(!found.contains_key("album/nothing"), "nothing goes into a folder that was there");
+    assert_eq!(placing.notes(), ["album is saved as album (2)", "top.txt is saved as top (3).txt"]);
+}
+
+#[test]
+fn equal_names_and_hidden_characters_land_beside_each_other() {
+    let ground = ground();
+    let manifest = manifest(&[
+        entry(0, "d", EntryKind::Folder),
+        entry(1, "x\u{202e}", file(5)),
+        entry(1, "x\u{2066}", file(5)),
+        entry(1, "x\u{fffd}", file(5)),
+        entry(0, "d", EntryKind::Folder),
+        entry(5, "y", file(5)),
+    ]);
+    let (placing, _) = land(&ground.temp(RealFiles), &manifest).unwrap();
+    assert_eq!(names(&ground), ["d (2)/y", "d/x\u{fffd}", "d/x\u{fffd} (2)", "d/x\u{fffd} (3)"]);
+    assert_eq!(placing.notes().len(), 4, "{:?}", placing.notes());
+}
+
+#[test]
+fn a_file_with_a_bad_verdict_never_shows() {
+    let ground = ground();
+    let manifest = small_tree();
+    let temp = ground.temp(RealFiles);
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    write_whole(&temp, &manifest, 3, &[(0, b"wrong")]).unwrap();
+    let bad = |file| Verdict::Bad(file, Code::new("checksum_mismatch"));
+    let report = placing.settle(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
+    assert!(report.iter().all(|item| item.failure.is_some()) && report.len() == 4);
+    assert_eq!(names(&ground), [""; 0]);
+    placing.finish().unwrap();
+    assert_eq!(names(&ground), [""; 0]);
+    assert!(ground.dest.join("album/empty folder").is_dir());
+}
+
+#[test]
+fn a_large_file_comes_in_pieces() {
+    let ground = ground();
+    let size = SEGMENT + 5;
+    let manifest = manifest(&[entry(0, "big", file(size))]);
+    let temp = ground.temp(RealFiles);
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    temp.write(&temp.shared(0).unwrap(), b"world", SEGMENT).unwrap();
+    temp.open().clear();
+    temp.write(&temp.shared(0).unwrap(), b"hello", 0).unwrap();
+    placing.settle(vec![Verdict::Good(0)]).unwrap();
+    placing.finish().unwrap();
+    let bytes = &tree(&ground.dest)["big"];
+    assert_eq!((bytes.len() as u64, &bytes[..5], &bytes[SEGMENT as usize..]), (size, &b"hello"[..], &b"world"[..]));
+}
+
+#[test]
+fn more_folders_than_may_be_open_at_once() {
+    let ground = ground();
+    let mut entries = vec![entry(0, "d", EntryKind::Folder)];
+    let count = OPEN_FOLDERS as u32 + 40;
+    entries.extend((0..count).map(|n| entry(1, &format!("d{n}"), EntryKind::Folder)));
+    // Twice through all folders, so that each is left and opened again.
+    for round in 0..2 {
+        entries.extend((0..count).map(|n| entry(n + 2, &format!("f{round}"), file(5))));
+    }
+    let (_, report) = land(&ground.temp(RealFiles), &manifest(&entries)).unwrap();
+    assert!(report.iter().all(|item| item.failure.is_none()));
+    assert_eq!(names(&ground).len(), 2 * count as usize);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_becomes_a_link_is_not_followed() {
+    let ground = ground();
+    let manifest = small_tree();
+    let temp = ground.temp(RealFiles);
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    write_whole(&temp, &manifest, 3, &[(0, b"hello")]).unwrap();
+    placing.settle(vec![Verdict::Good(3)]).unwrap();
+    // Somebody swaps the folder for a link out of the tree while files are still coming.
+    placing.open.clear();
+    fs::rename(ground.dest.join("album/day 1"), ground.dest.join("album/was day 1")).unwrap();
+    std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), ground.dest.join("album/day 1")).unwrap();
+    write_whole(&temp, &manifest, 4, &[(0, b"hello")]).unwrap();
+    let report = placing.settle(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
+    assert_eq!(report[0].failure, Some(Code::new("folder_changed")));
+    assert_eq!(report[1].failure, None, "the others go on");
+    placing.finish().unwrap();
+    ground.canaries_live();
+    assert!(!ground.dest.join(temp_name(&ground.id)).exists());
+}
+
+#[test]
+fn a_full_disk_at_any_write_leaves_no_half_file() {
+    for step in
+        ["create_file", "write_at", "set_meta", "sync_file", "sync_volume", "sync_dir", "rename_new", "create_dir"]
+    {
+        let mut failures = 0;
+        for nth in 0..12 {
+            let ground = ground();
+            // The first folder is the hidden one, which must come to be for this test.
+            let nth = if step == "create_dir" { nth + 1 } else { nth };
+            let temp = ground.temp(Faulty::from_nth(step, nth, io::ErrorKind::StorageFull));
+            let manifest = small_tree();
+            match land(&temp, &manifest) {
+                Ok(_) => continue,
+                Err(error) => assert_eq!(error.code(), "disk_full", "{step} {nth}"),
+            }
+            failures += 1;
+            temp.remove();
+            for (name, bytes) in tree(&ground.dest) {
+                let whole = if name.ends_with("nothing") { &b""[..] } else { b"hello" };
+                assert_eq!(bytes, whole, "{step} {nth}: {name}");
+                assert!(!name.starts_with(TEMP_PREFIX), "{step} {nth}: {name} was left behind");
+            }
+            assert!(!ground.dest.join(temp_name(&ground.id)).exists(), "{step} {nth}");
+            ground.canaries_live();
+        }
+        assert!(failures > 0 || step == "sync_volume", "{step} never failed: the test tests nothing");
+    }
+}
+
+#[test]
+fn a_broken_disk_is_not_a_full_one() {
+    let ground = ground();
+    let temp = ground.temp(Faulty::from_nth("write_at", 0, io::ErrorKind::Other));
+    let error = land(&temp, &small_tree()).err().unwrap();
+    assert_eq!(error.code(), "write_failed");
+}
+
+#[test]
+fn only_names_that_are_ours_are_cleaned_up() {
+    let ground = ground();
+    let temp = ground.temp(RealFiles);
+    let hidden = ground.dest.join(temp_name(&ground.id));
+    write_whole(&temp, &small_tree(), 3, &[(0, b"half")]).unwrap();
+    fs::write(hidden.join("somebody else's"), "x").unwrap();
+    drop(temp);
+    clean_up(&RealFiles, &ground.dest, &ground.id);
+    assert_eq!(names(&ground), [format!("{}/somebody else's", temp_name(&ground.id))]);
+    fs::remove_file(hidden.join("somebody else's")).unwrap();
+    clean_up(&RealFiles, &ground.dest, &ground.id);
+    assert!(!hidden.exists());
+    clean_up(&RealFiles, &ground.dest, &ground.id);
+    clean_up(&RealFiles, &ground.root.path().join("not there"), &ground.id);
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), &hidden).unwrap();
+        clean_up(&RealFiles, &ground.dest, &ground.id);
+    }
+    ground.canaries_live();
+}

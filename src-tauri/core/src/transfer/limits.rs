@@ -1,0 +1,47 @@
+//! Every number that bounds a transfer. What a peer announces is held against these before anything is allocated.
+
+/// Version of the protocol that an offer names. Another one is declined, never guessed at.
+pub const VERSION: u16 = 1;
+/// Largest plain control frame.
+pub const MAX_FRAME: usize = 64 * 1024;
+/// Files and folders of one offer.
+pub const MAX_ENTRIES: u32 = 1_000_000;
+/// Pages of one manifest.
+pub const MAX_PAGES: u32 = 2048;
+/// Encoded bytes of one manifest; what a receiver keeps in memory is of the same size.
+pub const MAX_MANIFEST_BYTES: usize = 64 * 1024 * 1024;
+/// Encoded bytes that a sender puts into one page; the frame has room for more.
+pub const PAGE_BYTES: usize = 48 * 1024;
+/// Bytes of one component of a path.
+pub const MAX_NAME: usize = 255;
+/// Folders above each other.
+pub const MAX_DEPTH: u16 = 128;
+/// Bytes of a whole path, separators included.
+pub const MAX_PATH: u32 = 4096;
+/// Names of the offer's top that the summary shows.
+pub const SHOWN_ROOTS: usize = 20;
+/// Data streams of one transfer.
+pub const MAX_STREAMS: u8 = 8;
+/// Data streams that a sender opens.
+pub const STREAMS: u8 = 4;
+/// A segment is a part of one file that begins at a multiple of this and is at most as long. A power of two of BLAKE3's
+/// chunks, so that the hashes of segments merge into the hash of the file.
+pub const SEGMENT: u64 = 2 * 1024 * 1024;
+/// Plain bytes of a chunk that a sender makes.
+pub const CHUNK: u32 = 256 * 1024;
+/// Plain bytes of a chunk, at least, unless it is the last of its segment.
+pub const MIN_CHUNK: u32 = 64 * 1024;
+/// Plain bytes of a chunk, at most.
+pub const MAX_CHUNK: u32 = 2 * 1024 * 1024;
+/// Bytes that sealing adds to a chunk.
+pub const TAG: u32 = 16;
+/// Files of one batch frame.
+pub const BATCH: usize = 1024;
+/// Offers and transfers of one device that may be open at the same time.
+pub const MAX_OPEN_PER_DEVICE: usize = 32;
+/// Encoded manifest bytes that may be kept for all incoming offers together.
+pub const MANIFEST_BUDGET: usize = 128 * 1024 * 1024;
+/// Bytes that a receiver leaves free on the volume, beyond the offer.
+pub const SPACE_RESERVE: u64 = 8 * 1024 * 1024;
+/// Length of a stop code.
+pub const MAX_CODE: usize = 32;

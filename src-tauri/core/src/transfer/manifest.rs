@@ -1,0 +1,473 @@
+//! The list of what is sent, in a compact form, with every rule that it must keep. Pure.
+//!
+//! Sender and receiver build it through the same [`ManifestBuilder`], so that a sender cannot make one that a receiver
+//! refuses. A million entries take about 70 MB.
+
+use super::{
+    limits::{
+        MAX_DEPTH, MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PAGES, MAX_PATH, PAGE_BYTES, SEGMENT, SHOWN_ROOTS, VERSION,
+    },
+    names,
+    wire::{Code, Entry, EntryKind, Mtime, Offer, Page, SenderFrame, Violation, encode, violation},
+};
+use crate::id::TransferId;
+
+/// A file's length may not need more segment numbers than there are.
+const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
+
+#[derive(Debug)]
+struct Item {
+    parent: u32,
+    name: u32,
+    nanos: u32,
+    depth: u16,
+    name_len: u8,
+    flags: u8,
+    size: u64,
+    secs: i64,
+    path_len: u16,
+}
+
+const FILE: u8 = 1;
+const EXECUTABLE: u8 = 2;
+
+/// An entry, borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EntryRef<'a> {
+    /// The folder it is in; none at the top.
+    pub parent: Option<u32>,
+    /// Its name as the sender has it.
+    pub name: &'a str,
+    /// When it was changed.
+    pub mtime: Mtime,
+    /// File or folder.
+    pub kind: EntryKind,
+}
+
+impl EntryRef<'_> {
+    /// Length, if it is a file.
+    pub fn size(&self) -> Option<u64> {
+        match self.kind {
+            EntryKind::File { size, .. } => Some(size),
+            EntryKind::Folder => None,
+        }
+    }
+}
+
+/// A complete, checked manifest.
+#[derive(Debug, Default)]
+pub struct Manifest {
+    items: Vec<Item>,
+    names: String,
+    files: u32,
+    total: u64,
+    root_count: u32,
+}
+
+impl Manifest {
+    /// How many entries.
+    pub fn len(&self) -> u32 {
+        self.items.len() as u32
+    }
+
+    /// No entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// How many files.
+    pub fn files(&self) -> u32 {
+        self.files
+    }
+
+    /// Sum of the files' sizes.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// How many entries are at the top.
+    pub fn root_count(&self) -> u32 {
+        self.root_count
+    }
+
+    /// Names at the top, as many as are shown.
+    pub fn roots(&self) -> Vec<String> {
+        (0..self.len())
+            .filter_map(|i| self.get(i))
+            .filter(|entry| entry.parent.is_none())
+            .take(SHOWN_ROOTS)
+            .map(|entry| entry.name.to_owned())
+            .collect()
+    }
+
+    /// An entry.
+    pub fn get(&self, index: u32) -> Option<EntryRef<'_>> {
+        let item = self.items.get(index as usize)?;
+        let start = item.name as usize;
+        let kind = if item.flags & FILE == 0 {
+            EntryKind::Folder
+        } else {
+            EntryKind::File { size: item.size, executable: item.flags & EXECUTABLE != 0 }
+        };
+        Some(EntryRef {
+            parent: item.parent.checked_sub(1),
+            name: self.names.get(start..start + item.name_len as usize)?,
+            mtime: Mtime { secs: item.secs, nanos: item.nanos },
+            kind,
+        })
+    }
+
+    /// Length of a file; none for folders and unknown indices.
+    pub fn size(&self, index: u32) -> Option<u64> {
+        self.get(index)?.size()
+    }
+
+    /// The entry's components from the top, itself last.
+    pub fn path(&self, index: u32) -> Vec<&str> {
+        let mut path = Vec::new();
+        let mut at = Some(index);
+        // Parents come before their children, so that this ends.
+        while let Some(entry) = at.and_then(|index| self.get(index)) {
+            path.push(entry.name);
+            at = entry.parent;
+        }
+        path.reverse();
+        path
+    }
+
+    /// The path for people: the sender's names, made visible.
+    pub fn shown(&self, index: u32) -> String {
+        names::visible(&self.path(index).join("/"))
+    }
+
+    /// The pages as they go over the wire, one at a time.
+    pub fn pages(&self) -> Pages<'_> {
+        Pages { manifest: self, next: 0, index: 0 }
+    }
+
+    fn entry(&self, index: u32) -> Option<Entry> {
+        self.get(index).map(|entry| Entry {
+            parent: entry.parent.map_or(0, |parent| parent + 1),
+            name: entry.name.to_owned(),
+            mtime: entry.mtime,
+            kind: entry.kind,
+        })
+    }
+}
+
+/// Encodes a manifest page by page.
+pub struct Pages<'a> {
+    manifest: &'a Manifest,
+    next: u32,
+    index: u32,
+}
+
+impl Iterator for Pages<'_> {
+    type Item = Result<Vec<u8>, Violation>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        while let Some(entry) = self.manifest.entry(self.next) {
+            // 40 covers the numbers of an entry at their longest.
+            bytes += entry.name.len() + 40;
+            if bytes > PAGE_BYTES && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+            self.next += 1;
+        }
+        if entries.is_empty() {
+            return None;
+        }
+        let page = Page { index: self.index, entries };
+        self.index += 1;
+        Some(encode(&SenderFrame::Page(page)))
+    }
+}
+
+/// Takes entries one by one and refuses what breaks a rule.
+#[derive(Debug, Default)]
+pub struct ManifestBuilder {
+    manifest: Manifest,
+    bytes: usize,
+}
+
+impl ManifestBuilder {
+    /// Adds the next entry.
+    ///
+    /// # Errors
+    /// When it breaks a rule; the text says which.
+    pub fn push(&mut self, entry: &Entry) -> Result<u32, Violation> {
+        if self.manifest.len() >= MAX_ENTRIES {
+            return violation("more entries than an offer may have");
+        }
+        names::check(&entry.name).map_err(|error| Violation(error.to_string()))?;
+        if entry.mtime.nanos >= 1_000_000_000 {
+            return violation("nanoseconds past a second");
+        }
+        self.bytes += entry.name.len() + 40;
+        if self.bytes > MAX_MANIFEST_BYTES {
+            return violation("the manifest is too large");
+        }
+        let (mut depth, mut path_len) = (1, entry.name.len() as u32);
+        if let Some(parent) = entry.parent.checked_sub(1) {
+            match self.manifest.items.get(parent as usize) {
+                Some(item) if item.flags & FILE == 0 => {
+                    depth = item.depth + 1;
+                    path_len += u32::from(item.path_len) + 1;
+                }
+                _ => return violation("an entry's parent is not a folder that came before it"),
+            }
+        }
+        if depth > MAX_DEPTH || path_len > MAX_PATH {
+            return violation("a path is too deep or too long");
+        }
+        let (flags, size) = match entry.kind {
+            EntryKind::Folder => (0, 0),
+            EntryKind::File { size, executable } => (FILE | if executable { EXECUTABLE } else { 0 }, size),
+        };
+        if size > MAX_FILE {
+            return violation("a file is too large");
+        }
+        let Some(total) = self.manifest.total.checked_add(size) else {
+            return violation("the sizes add up to more than a number can hold");
+        };
+        let index = self.manifest.len();
+        let name = self.manifest.names.len() as u32;
+        self.manifest.names.push_str(&entry.name);
+        self.manifest.items.push(Item {
+            parent: entry.parent,
+            name,
+            nanos: entry.mtime.nanos,
+            depth,
+            name_len: entry.name.len() as u8,
+            flags,
+            size,
+            secs: entry.mtime.secs,
+            path_len: path_len as u16,
+        });
+        self.manifest.total = total;
+        self.manifest.files += u32::from(flags & FILE != 0);
+        self.manifest.root_count += u32::from(entry.parent == 0);
+        Ok(index)
+    }
+
+    /// How many entries so far.
+    pub fn len(&self) -> u32 {
+        self.manifest.len()
+    }
+
+    /// None yet.
+    pub fn is_empty(&self) -> bool {
+        self.manifest.is_empty()
+    }
+
+    /// The manifest, without any promise of an offer to hold it against.
+    pub fn finish(mut self) -> Manifest {
+        self.manifest.items.shrink_to_fit();
+        self.manifest.names.shrink_to_fit();
+        self.manifest
+    }
+
+    /// The manifest, which must be what the offer said.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn finish_as(self, offer: &Offer) -> Result<Manifest, Violation> {
+        let manifest = self.finish();
+        let roots: Vec<String> = manifest.roots();
+        let same = manifest.len() == offer.entries
+            && manifest.files() == offer.files
+            && manifest.total() == offer.total
+            && manifest.root_count() == offer.root_count
+            && roots == offer.roots;
+        if same { Ok(manifest) } else { violation("the manifest is not what was offered") }
+    }
+}
+
+/// Holds the summary of an offer against the limits, before anything else is asked of the sender.
+///
+/// # Errors
+/// The code with which such an offer is declined.
+pub fn check_offer(offer: &Offer) -> Result<(), Code> {
+    if offer.version != VERSION {
+        return Err(Code::new("version_unsupported"));
+    }
+    if offer.entries > MAX_ENTRIES || offer.pages > MAX_PAGES {
+        return Err(Code::new("too_many_entries"));
+    }
+    let honest = offer.entries > 0
+        && offer.pages > 0
+        && offer.pages <= offer.entries
+        && offer.files <= offer.entries
+        && offer.root_count > 0
+        && offer.root_count <= offer.entries
+        && offer.roots.len() == (offer.root_count as usize).min(SHOWN_ROOTS)
+        && offer.roots.iter().all(|name| names::check(name).is_ok())
+        && (offer.files > 0 || offer.total == 0)
+        && TransferId::from_random(offer.transfer).as_bytes() == &offer.transfer;
+    if honest { Ok(()) } else { Err(Code::new("offer_malformed")) }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// An entry at the epoch.
+    pub(crate) fn entry(parent: u32, name: &str, kind: EntryKind) -> Entry {
+        Entry { parent, name: name.into(), mtime: Mtime { secs: 0, nanos: 0 }, kind }
+    }
+
+    /// A file's kind.
+    pub(crate) fn file(size: u64) -> EntryKind {
+        EntryKind::File { size, executable: false }
+    }
+
+    /// The offer that an honest sender makes of a manifest.
+    pub(crate) fn offer_of(manifest: &Manifest) -> Offer {
+        Offer {
+            version: VERSION,
+            transfer: *TransferId::from_random([1; 16]).as_bytes(),
+            attempt: [2; 16],
+            entries: manifest.len(),
+            files: manifest.files(),
+            total: manifest.total(),
+            roots: manifest.roots(),
+            root_count: manifest.root_count(),
+            skipped: 0,
+            pages: manifest.pages().count() as u32,
+            compress: false,
+            encrypt: true,
+        }
+    }
+
+    #[test]
+    fn a_tree_comes_out_as_it_went_in() {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "holiday", EntryKind::Folder)).unwrap();
+        builder.push(&entry(1, "day 1", EntryKind::Folder)).unwrap();
+        builder.push(&entry(2, "a.jpg", file(10))).unwrap();
+        builder.push(&entry(0, "b.txt", file(5))).unwrap();
+        let manifest = builder.finish();
+        assert_eq!(manifest.path(2), ["holiday", "day 1", "a.jpg"]);
+        assert_eq!((manifest.files(), manifest.total(), manifest.root_count()), (2, 15, 2));
+        assert_eq!(manifest.roots(), ["holiday", "b.txt"]);
+        assert_eq!(manifest.size(2), Some(10));
+        assert_eq!(manifest.size(0), None);
+        assert_eq!(manifest.get(4), None);
+    }
+
+    #[test]
+    fn what_breaks_a_rule_is_refused() {
+        let table = [
+            (entry(0, "..", file(1)), "`..`"),
+            (entry(0, "a/b", file(1)), "separator"),
+            (entry(7, "x", file(1)), "parent"),
+            (entry(1, "x", file(1)), "parent"), // entry 0 is a file
+            (entry(0, "big", file(u64::MAX)), "large"),
+            (Entry { mtime: Mtime { secs: 0, nanos: 1_000_000_000 }, ..entry(0, "t", file(1)) }, "nano"),
+        ];
+        for (bad, text) in table {
+            let mut builder = ManifestBuilder::default();
+            builder.push(&entry(0, "first", file(1))).unwrap();
+            let error = builder.push(&bad).unwrap_err();
+            assert!(error.0.contains(text), "{error}");
+        }
+    }
+
+    #[test]
+    fn depth_length_and_sums_are_bounded() {
+        let mut deep = ManifestBuilder::default();
+        for parent in 0..u32::from(MAX_DEPTH) {
+            deep.push(&entry(parent, "d", EntryKind::Folder)).unwrap();
+        }
+        assert!(deep.push(&entry(u32::from(MAX_DEPTH), "d", EntryKind::Folder)).is_err());
+
+        let mut long = ManifestBuilder::default();
+        let name = "n".repeat(255);
+        for parent in 0..16 {
+            long.push(&entry(parent, &name, EntryKind::Folder)).unwrap();
+        }
+        assert!(long.push(&entry(16, "x", file(0))).is_err());
+
+        let mut sum = ManifestBuilder::default();
+        let most = (0..5000).find(|_| sum.push(&entry(0, "x", file(MAX_FILE))).is_err());
+        assert!(most.is_some(), "2^64 bytes were let in");
+    }
+
+    #[test]
+    fn a_summary_must_fit_the_manifest() {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "a", file(3))).unwrap();
+        let manifest = builder.finish();
+        let offer = offer_of(&manifest);
+        assert_eq!(check_offer(&offer), Ok(()));
+        let again = || {
+            let mut builder = ManifestBuilder::default();
+            builder.push(&entry(0, "a", file(3))).unwrap();
+            builder
+        };
+        assert!(again().finish_as(&offer).is_ok());
+        assert!(again().finish_as(&Offer { total: 4, ..offer.clone() }).is_err());
+        assert!(again().finish_as(&Offer { roots: vec!["b".into()], ..offer.clone() }).is_err());
+        for (bad, code) in [
+            (Offer { version: 2, ..offer.clone() }, "version_unsupported"),
+            (Offer { entries: 10_000_000, ..offer.clone() }, "too_many_entries"),
+            (Offer { transfer: [1; 16], ..offer.clone() }, "offer_malformed"),
+            (Offer { pages: u32::MAX, ..offer.clone() }, "too_many_entries"),
+            (Offer { entries: 0, ..offer.clone() }, "offer_malformed"),
+            (Offer { roots: vec!["../x".into()], ..offer.clone() }, "offer_malformed"),
+            (Offer { roots: vec!["a".into(); 21], root_count: 21, entries: 30, ..offer.clone() }, "offer_malformed"),
+        ] {
+            assert_eq!(check_offer(&bad), Err(Code::new(code)));
+        }
+    }
+
+    #[test]
+    fn the_largest_pages_fit_into_frames() {
+        let mut builder = ManifestBuilder::default();
+        let entry = Entry {
+            parent: 0,
+            name: "\u{1f30a}".repeat(63),
+            mtime: Mtime { secs: i64::MIN, nanos: 999_999_999 },
+            kind: EntryKind::File { size: MAX_FILE / 3000, executable: true },
+        };
+        for _ in 0..2000 {
+            builder.push(&entry).unwrap();
+        }
+        let mut tiny = entry.clone();
+        tiny.name = "x".into();
+        for _ in 0..2000 {
+            builder.push(&tiny).unwrap();
+        }
+        let manifest = builder.finish();
+        let mut entries = 0;
+        for page in manifest.pages() {
+            match super::super::wire::decode::<SenderFrame>(&page.unwrap()).unwrap() {
+                SenderFrame::Page(page) => entries += page.entries.len(),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(entries, 4000);
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_of_entries_panics(
+            rows in proptest::collection::vec((0u32..6, "[a-c./\\\\]{0,3}", any::<bool>(), any::<u64>()), 0..40)
+        ) {
+            let mut builder = ManifestBuilder::default();
+            for (parent, name, folder, size) in rows {
+                let kind = if folder { EntryKind::Folder } else { file(size) };
+                let _ = builder.push(&entry(parent, &name, kind));
+            }
+            let manifest = builder.finish();
+            for index in 0..manifest.len() {
+                prop_assert!(!manifest.path(index).is_empty());
+            }
+        }
+    }
+}

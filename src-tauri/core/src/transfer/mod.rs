@@ -1,0 +1,298 @@
+//! Transfers (`transfer/1.0`): files and folders from one device to another, offered, accepted, streamed, verified.
+//!
+//! The life of a transfer, room by room:
+//!
+//! 1. [`source`] lists what a person named; nothing is hashed yet. `sending` offers it: a summary first, the pages of
+//!    the [`manifest`] when the receiver asks for them.
+//! 2. `receiving` holds both against [`limits`], asks a person or a rule, and checks that it fits. No byte is on the
+//!    receiver's disk until the offer is accepted and on record.
+//! 3. [`feed`] reads, hashes and seals segments on threads of its own, `sending` carries them over up to eight streams.
+//!    `data_in` opens, hashes and writes them on threads of its own. Both sides hash along the way.
+//! 4. [`intake`] brings data and the sender's word together; a file whose hashes agree gets its name by [`landing`],
+//!    durably, and never in place of another. Then the sender is told.
+//!
+//! Pure, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`], [`tree`],
+//! [`bits`], [`state`], [`intake`], [`rate`].
+//!
+//! Invariants: no byte on disk before consent; a final name only after the root agrees; no key seals two plaintexts;
+//! every number that a peer chooses is capped before anything is allocated; memory does not grow with the size of files;
+//! every task of a transfer has ended when its record says that it has.
+
+pub mod bits;
+mod book;
+mod control;
+mod data_in;
+mod error;
+pub mod feed;
+pub mod files;
+pub mod framing;
+pub mod intake;
+pub mod landing;
+pub mod limits;
+pub mod manifest;
+pub mod names;
+mod protocol;
+pub mod rate;
+mod receiving;
+mod routes;
+pub mod seal;
+mod sending;
+pub mod source;
+pub mod state;
+pub mod tree;
+pub mod wire;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use error::TransferError;
+
+use self::{
+    book::{Book, Command, unix_now},
+    files::{FileOps, RealFiles},
+    limits::{MANIFEST_BUDGET, SHOWN_ROOTS},
+};
+use crate::{
+    api::{AcceptRule, ConflictRule, Direction, TransferOptions, TransferState, TransferView},
+    error::NetworkError,
+    event::EventBus,
+    id::{DeviceId, TransferId},
+    net::{Connector, NetworkProtocol},
+    storage::Store,
+};
+
+/// What transfers need of the rest of the node.
+#[derive(Clone)]
+pub struct TransferDeps {
+    /// Where the history is kept.
+    pub store: Store,
+    /// Where changes are told.
+    pub events: EventBus,
+    /// Gives sessions to send over.
+    pub connector: Arc<dyn Connector>,
+    /// A device's name, for people.
+    pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
+    /// Where files land unless a person says otherwise.
+    pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
+    /// What happens to offers of a device.
+    pub accept_rule: Arc<dyn Fn(DeviceId) -> AcceptRule + Send + Sync>,
+    /// The node goes down.
+    pub cancel: CancellationToken,
+}
+
+/// The transfers of a node. Cheap to clone.
+#[derive(Clone)]
+pub struct Transfers(Arc<Inner>);
+
+pub(crate) struct Inner {
+    deps: TransferDeps,
+    book: Book,
+    ops: Arc<dyn FileOps>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    manifests: AtomicUsize,
+}
+
+/// A share of the memory for manifests of incoming offers; given back when dropped.
+struct Share(Arc<Inner>, usize);
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.0.manifests.fetch_sub(self.1, Ordering::AcqRel);
+    }
+}
+
+impl Inner {
+    /// Room for a manifest of so many bytes, if there is.
+    fn budget(self: &Arc<Self>, bytes: usize) -> Option<Share> {
+        let taken = self.manifests.fetch_add(bytes, Ordering::AcqRel);
+        let share = Share(self.clone(), bytes);
+        (taken + bytes <= MANIFEST_BUDGET).then_some(share)
+    }
+}
+
+impl Transfers {
+    /// Reads the history. Transfers that were under way when the node last stopped have failed (`interrupted`), and
+    /// their unfinished files are removed.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn start(deps: TransferDeps) -> Result<Self, NetworkError> {
+        Self::start_on(deps, Arc::new(RealFiles)).await
+    }
+
+    /// As [`Self::start`], on another file system.
+    ///
+    /// # Errors
+    /// When the history cannot be read.
+    pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
+        let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
+        let cancel = deps.cancel.child_token();
+        let (tasks, manifests) = (TaskTracker::new(), AtomicUsize::new(0));
+        Ok(Self(Arc::new(Inner { deps, book, ops, tasks, cancel, manifests })))
+    }
+
+    /// What is registered with the network.
+    pub fn protocol(&self) -> Arc<dyn NetworkProtocol> {
+        Arc::new(protocol::Protocol(self.0.clone()))
+    }
+
+    /// Offers files and folders. Answers as soon as the paths were seen; listing them, dialling and the rest go on
+    /// behind, and show in the view and as events.
+    ///
+    /// # Errors
+    /// When a path is not there, cannot be read or has no name that can be sent.
+    pub async fn send(
+        &self,
+        device: DeviceId,
+        paths: Vec<PathBuf>,
+        options: TransferOptions,
+    ) -> Result<TransferView, NetworkError> {
+        if self.0.cancel.is_cancelled() {
+            return Err(NetworkError::ShuttingDown);
+        }
+        let (paths, roots) = tokio::task::spawn_blocking(move || {
+            let looked = source::look(&paths);
+            (paths, looked)
+        })
+        .await
+        .map_err(|_| TransferError::Internal("looking at paths failed"))?;
+        let roots = roots?;
+        let mut random = [0; 16];
+        getrandom::fill(&mut random).map_err(|_| TransferError::Internal("no randomness"))?;
+        let id = TransferId::from_random(random);
+        let view = TransferView {
+            id,
+            direction: Direction::Send,
+            device,
+            device_name: (self.0.deps.names)(device),
+            state: TransferState::Queued,
+            reason: None,
+            root_count: u32::try_from(roots.len()).unwrap_or(u32::MAX),
+            roots: roots.into_iter().take(SHOWN_ROOTS).collect(),
+            files: 0,
+            files_done: 0,
+            bytes: 0,
+            total: 0,
+            rate: 0.0,
+            eta: None,
+            started: unix_now(),
+            seconds: None,
+            into: None,
+            notes: Vec::new(),
+        };
+        let (commands, asked) = mpsc::channel(4);
+        self.0.book.add(view.clone(), commands).await?;
+        let order = sending::Order { id, device, paths, options };
+        self.0.tasks.spawn(sending::run(self.0.clone(), order, asked));
+        Ok(view)
+    }
+
+    /// Accepts an offer, into a folder or the download folder.
+    ///
+    /// # Errors
+    /// When it is not waiting for an answer, does not fit (`no_space`), or the folder cannot be used; it goes on waiting
+    /// then.
+    pub async fn accept(
+        &self,
+        id: TransferId,
+        into: Option<PathBuf>,
+        conflict: ConflictRule,
+    ) -> Result<TransferView, NetworkError> {
+        self.incoming_offer(id)?;
+        let into = into.unwrap_or_else(|| (self.0.deps.download_dir)());
+        let (reply, answer) = oneshot::channel();
+        let commands = self.0.book.commands(id)?;
+        commands.send(Command::Accept { into, conflict, reply }).await.map_err(|_| TransferError::Ended)?;
+        answer.await.map_err(|_| TransferError::Ended)??;
+        self.get(id)
+    }
+
+    /// Declines an offer, and tells its sender.
+    ///
+    /// # Errors
+    /// When it is not waiting for an answer.
+    pub async fn decline(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        self.incoming_offer(id)?;
+        self.stop(id, Command::Decline).await
+    }
+
+    /// Stops a transfer and tells the other side. Files that are complete stay, what is unfinished is removed.
+    ///
+    /// # Errors
+    /// When it has ended already.
+    pub async fn cancel(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        self.stop(id, Command::Cancel).await
+    }
+
+    async fn stop(&self, id: TransferId, command: Command) -> Result<TransferView, NetworkError> {
+        self.0.book.commands(id)?.send(command).await.map_err(|_| TransferError::Ended)?;
+        self.finished(id).await
+    }
+
+    fn incoming_offer(&self, id: TransferId) -> Result<(), TransferError> {
+        match self.0.book.view(id).ok_or(TransferError::Unknown(id))? {
+            view if view.direction != Direction::Receive => Err(TransferError::NotOffered),
+            view if view.state == TransferState::Offered => Ok(()),
+            view if view.state.is_final() => Err(TransferError::Ended),
+            _ => Err(TransferError::NotOffered),
+        }
+    }
+
+    /// Takes a transfer that has ended off the list.
+    ///
+    /// # Errors
+    /// When it has not ended.
+    pub async fn forget(&self, id: TransferId) -> Result<(), NetworkError> {
+        self.0.book.forget(id).await
+    }
+
+    /// Newest first; those that ended only when `all`.
+    pub fn list(&self, all: bool) -> Vec<TransferView> {
+        self.0.book.list(all)
+    }
+
+    /// One transfer.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub fn get(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        Ok(self.0.book.view(id).ok_or(TransferError::Unknown(id))?)
+    }
+
+    /// The transfer as it changes, ten times a second at most.
+    ///
+    /// # Errors
+    /// When there is none of that id.
+    pub fn progress(&self, id: TransferId) -> Result<watch::Receiver<TransferView>, NetworkError> {
+        Ok(self.0.book.watch(id).ok_or(TransferError::Unknown(id))?)
+    }
+
+    /// Waits until the transfer has ended.
+    ///
+    /// # Errors
+    /// When there is none of that id, or it is taken off the list meanwhile.
+    pub async fn finished(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        let mut watch = self.progress(id)?;
+        let ended = watch.wait_for(|view| view.state.is_final()).await;
+        Ok(ended.map_err(|_| TransferError::Unknown(id))?.clone())
+    }
+
+    /// Stops everything, tells the other sides, and waits until it has ended.
+    pub async fn shutdown(&self) {
+        self.0.cancel.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! `transfer/1.0` as the network sees it.
+
+use std::sync::Arc;
+
+use n0_future::boxed::BoxFuture;
+use tokio::task::JoinSet;
+
+use super::{Inner, receiving, routes::Routes};
+use crate::{
+    error::NetworkError,
+    net::{ALPN_TRANSFER, NetworkProtocol, Session},
+};
+
+pub(super) struct Protocol(pub(super) Arc<Inner>);
+
+impl NetworkProtocol for Protocol {
+    fn alpn(&self) -> &'static [u8] {
+        ALPN_TRANSFER
+    }
+
+    fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>> {
+        Box::pin(serve(self.0.clone(), session))
+    }
+}
+
+/// Takes the streams that the peer opens on a session: bidirectional ones are offers, one-way ones carry their data.
+/// The transport bounds how many there are at once.
+async fn serve(inner: Arc<Inner>, session: Session) -> Result<(), NetworkError> {
+    let routes = Arc::new(Routes::default());
+    let mut arriving = JoinSet::new();
+    let (broken, mut breaks) = tokio::sync::mpsc::channel(1);
+    loop {
+        tokio::select! {
+            stream = session.accept_sealed() => {
+                // The connection is gone: each transfer on it finds out by itself.
+                let Ok(stream) = stream else { return Ok(()) };
+                let serving = receiving::serve(inner.clone(), session.clone(), routes.clone(), stream);
+                let broken = broken.clone();
+                // Owned by the room and not by the session, so that it is wound up even when the session is not served
+                // any more.
+                inner.tasks.spawn(async move {
+                    if let Err(error) = serving.await {
+                        let _ = broken.try_send(error);
+                    }
+                });
+            }
+            stream = session.connection().accept_uni() => {
+                let Ok(stream) = stream else { return Ok(()) };
+                let routes = routes.clone();
+                arriving.spawn(async move { routes.arrive(stream).await });
+            }
+            Some(arrived) = arriving.join_next() => {
+                if let Ok(Err(violation)) = arrived {
+                    return Err(NetworkError::ProtocolViolation(violation.0));
+                }
+            }
+            Some(error) = breaks.recv() => return Err(error),
+            () = inner.cancel.cancelled() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How fast, how long still, and how much may go now. Pure: time comes in as the span since some fixed start.
+
+use std::time::Duration;
+
+/// Over how long the rate is smoothed.
+const SMOOTHING: f64 = 3.0;
+/// No time left is given before the rate has settled this long.
+const SETTLE: f64 = 1.0;
+
+/// Smooths a count of bytes into a rate.
+#[derive(Clone, Debug, Default)]
+pub struct RateMeter {
+    last: Option<(f64, u64)>,
+    begun: f64,
+    rate: f64,
+}
+
+impl RateMeter {
+    /// The count stands at `bytes` now. Counts never fall.
+    pub fn sample(&mut self, now: Duration, bytes: u64) {
+        let now = now.as_secs_f64();
+        let Some((then, before)) = self.last else {
+            self.begun = now;
+            self.last = Some((now, bytes));
+            return;
+        };
+        let span = now - then;
+        if span <= 0.0 {
+            return;
+        }
+        let current = bytes.saturating_sub(before) as f64 / span;
+        // At first the plain mean since the beginning, so that it does not creep up from zero for seconds.
+        let window = SMOOTHING.min(now - self.begun).max(span);
+        self.rate += (current - self.rate) * (1.0 - (-span / window).exp()).max(span / window);
+        self.last = Some((now, bytes));
+    }
+
+    /// Bytes a second.
+    pub fn rate(&self) -> f64 {
+        if self.rate < 0.5 { 0.0 } else { self.rate }
+    }
+
+    /// Seconds that are left for `left` bytes, once that can be told.
+    pub fn eta(&self, left: u64) -> Option<f64> {
+        let (now, _) = self.last?;
+        (self.rate() > 0.0 && now - self.begun >= SETTLE).then(|| left as f64 / self.rate())
+    }
+}
+
+/// Lets so many bytes a second pass.
+#[derive(Clone, Debug)]
+pub struct TokenBucket {
+    rate: f64,
+    tokens: f64,
+    last: Duration,
+}
+
+impl TokenBucket {
+    /// `rate` bytes a second from `now` on; a tenth of a second's worth may go at once.
+    pub fn new(rate: u64, now: Duration) -> Self {
+        let rate = (rate as f64).max(1.0);
+        Self { rate, tokens: rate / 10.0, last: now }
+    }
+
+    /// Takes `bytes`, and says how long to wait before they may go.
+    pub fn take(&mut self, now: Duration, bytes: usize) -> Duration {
+        let span = now.saturating_sub(self.last).as_secs_f64();
+        self.last = now.max(self.last);
+        self.tokens = (self.tokens + span * self.rate).min(self.rate / 10.0) - bytes as f64;
+        if self.tokens >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.tokens / self.rate) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_flow_is_shown_as_it_is() {
+        let mut meter = RateMeter::default();
+        assert_eq!((meter.rate(), meter.eta(5)), (0.0, None));
+        for tenth in 0..=50u64 {
+            meter.sample(Duration::from_millis(tenth * 100), tenth * 1000);
+            if tenth > 0 {
+                assert!((meter.rate() - 10_000.0).abs() < 1.0, "{} after {tenth}", meter.rate());
+            }
+        }
+        assert!((meter.eta(20_000).unwrap() - 2.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_stall_fades_and_a_burst_is_smoothed() {
+        let mut meter = RateMeter::default();
+        for tenth in 0..=50u64 {
+            meter.sample(Duration::from_millis(tenth * 100), tenth * 1000);
+        }
+        meter.sample(Duration::from_millis(5100), 51_000 + 100_000);
+        assert!(meter.rate() < 60_000.0, "a burst of a tenth of a second is not the rate");
+        for tenth in 52..=400u64 {
+            meter.sample(Duration::from_millis(tenth * 100), 151_000);
+        }
+        assert_eq!((meter.rate(), meter.eta(1)), (0.0, None));
+    }
+
+    #[test]
+    fn a_limit_holds_over_ten_seconds() {
+        let mut bucket = TokenBucket::new(5_000_000, Duration::ZERO);
+        let (mut now, mut sent) = (Duration::ZERO, 0u64);
+        while now < Duration::from_secs(10) {
+            now += bucket.take(now, 65_536);
+            sent += 65_536;
+        }
+        let rate = sent as f64 / 10.0;
+        assert!((rate / 5_000_000.0 - 1.0).abs() < 0.05, "{rate}");
+    }
+
+    #[test]
+    fn time_that_stands_still_or_goes_back_is_borne() {
+        let mut meter = RateMeter::default();
+        let mut bucket = TokenBucket::new(0, Duration::from_secs(9));
+        for at in [9, 9, 3, 0] {
+            meter.sample(Duration::from_secs(at), 7);
+            assert!(bucket.take(Duration::from_secs(at), 1) > Duration::ZERO || at == 9);
+            assert!(meter.rate().is_finite());
+        }
+    }
+}

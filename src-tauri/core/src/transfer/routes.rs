@@ -1,0 +1,77 @@
+//! Which transfer a data stream of a session belongs to.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use iroh::endpoint::{RecvStream, VarInt};
+use tokio::{sync::mpsc, time::timeout};
+
+use super::{
+    framing::{STREAM_HEADER, StreamHeader},
+    limits::MAX_STREAMS,
+    wire::Violation,
+};
+
+/// How long a stream may take to say what it is.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// With which a stream is stopped that nobody waits for: most often it crossed a cancel on the way.
+const NOT_WANTED: VarInt = VarInt::from_u32(1);
+
+type Table = HashMap<([u8; 16], [u8; 16]), (u8, mpsc::Sender<RecvStream>)>;
+
+/// The transfers of one session that take data now.
+#[derive(Default)]
+pub(super) struct Routes {
+    table: Mutex<Table>,
+}
+
+impl Routes {
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on streams with this header go to the receiver, until the route is dropped.
+    pub(super) fn register(self: &Arc<Self>, header: StreamHeader) -> (Route, mpsc::Receiver<RecvStream>) {
+        let (sender, receiver) = mpsc::channel(usize::from(MAX_STREAMS));
+        let key = (header.transfer, header.attempt);
+        self.table().insert(key, (header.suite, sender));
+        (Route { routes: self.clone(), key }, receiver)
+    }
+
+    /// Reads a stream's header and hands it on.
+    pub(super) async fn arrive(&self, mut stream: RecvStream) -> Result<(), Violation> {
+        let mut bytes = [0; STREAM_HEADER];
+        if !matches!(timeout(PATIENCE, stream.read_exact(&mut bytes)).await, Ok(Ok(()))) {
+            let _ = stream.stop(NOT_WANTED);
+            return Ok(());
+        }
+        let header = StreamHeader::decode(&bytes)?;
+        let found = self.table().get(&(header.transfer, header.attempt)).cloned();
+        let Some((suite, sender)) = found else {
+            let _ = stream.stop(NOT_WANTED);
+            return Ok(());
+        };
+        if suite != header.suite {
+            return Err(Violation("a data stream of another suite than was offered".into()));
+        }
+        match sender.try_send(stream) {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(Violation("too many data streams".into())),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Takes the transfer off the table when it is dropped.
+pub(super) struct Route {
+    routes: Arc<Routes>,
+    key: ([u8; 16], [u8; 16]),
+}
+
+impl Drop for Route {
+    fn drop(&mut self) {
+        self.routes.table().remove(&self.key);
+    }
+}

@@ -1,0 +1,286 @@
+//! What is sent: the paths that a person named, walked and listed. Blocking.
+//!
+//! Nothing is hashed here: a list of a hundred thousand files takes a second or two, their contents would take minutes.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::{self, Metadata},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    TransferError,
+    files::wire_time,
+    landing::NOTES,
+    limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
+    manifest::{Manifest, ManifestBuilder},
+    names,
+    wire::{Entry, EntryKind},
+};
+
+/// What is offered, and where it lies.
+#[derive(Debug)]
+pub struct Source {
+    /// The list.
+    pub manifest: Arc<Manifest>,
+    /// Where the entries at the top lie.
+    roots: HashMap<u32, PathBuf>,
+    /// What is left out, and why; one sentence each.
+    pub notes: Vec<String>,
+    /// How many things are left out.
+    pub skipped: u32,
+}
+
+impl Source {
+    /// Where an entry lies.
+    pub fn path(&self, index: u32) -> Option<PathBuf> {
+        let mut at = index;
+        let mut below = Vec::new();
+        while let Some(entry) = self.manifest.get(at) {
+            let Some(parent) = entry.parent else { break };
+            below.push(entry.name);
+            at = parent;
+        }
+        let mut path = self.roots.get(&at)?.clone();
+        path.extend(below.iter().rev());
+        Some(path)
+    }
+}
+
+/// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Gives the
+/// names at the top.
+///
+/// # Errors
+/// Names the first path for which that does not hold.
+pub fn look(paths: &[PathBuf]) -> Result<Vec<String>, TransferError> {
+    if paths.is_empty() {
+        return Err(TransferError::NothingToSend);
+    }
+    paths.iter().map(|path| root(path).map(|(name, ..)| name)).collect()
+}
+
+/// A named path: its name, where it really lies, and what it is. A link that a person names is followed; they chose it.
+fn root(path: &Path) -> Result<(String, PathBuf, Metadata), TransferError> {
+    let failed = |source| TransferError::Source { path: path.to_owned(), source };
+    let real = fs::canonicalize(path).map_err(failed)?;
+    let meta = fs::metadata(&real).map_err(failed)?;
+    if !meta.is_file() && !meta.is_dir() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder")));
+    }
+    // `folder/.` has no name of its own; what it really is has one.
+    let name = path.file_name().or_else(|| real.file_name()).and_then(|name| name.to_str());
+    let name = name.filter(|name| names::check(name).is_ok()).ok_or_else(|| TransferError::Name(path.to_owned()))?;
+    if meta.is_dir() {
+        fs::read_dir(&real).map_err(failed)?;
+    } else if !readable(&real) {
+        return Err(failed(io::ErrorKind::PermissionDenied.into()));
+    }
+    Ok((name.to_owned(), real, meta))
+}
+
+#[cfg(unix)]
+fn readable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok()
+}
+
+#[cfg(not(unix))]
+fn readable(_path: &Path) -> bool {
+    true
+}
+
+/// Walks the named paths. What cannot be sent is left out and noted: links, special files, names that are not UTF-8 or
+/// that no receiver takes, folders and files that may not be read.
+///
+/// # Errors
+/// When a named path is gone, nothing is left, or there is more than one offer holds.
+pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, TransferError> {
+    let mut walk = Walk::default();
+    let mut seen = HashSet::new();
+    for path in paths {
+        let (name, real, meta) = root(path)?;
+        if !seen.insert(real.clone()) {
+            continue;
+        }
+        if let Some(index) = walk.add(0, name, &meta, &real)? {
+            walk.roots.insert(index, real.clone());
+            if meta.is_dir() {
+                walk.folder(real, index, stop)?;
+            }
+        }
+    }
+    if walk.builder.is_empty() {
+        return Err(TransferError::NothingToSend);
+    }
+    Ok(Source {
+        manifest: Arc::new(walk.builder.finish()),
+        roots: walk.roots,
+        notes: walk.notes,
+        skipped: walk.skipped,
+    })
+}
+
+#[derive(Default)]
+struct Walk {
+    builder: ManifestBuilder,
+    roots: HashMap<u32, PathBuf>,
+    notes: Vec<String>,
+    skipped: u32,
+    bytes: usize,
+}
+
+impl Walk {
+    fn skip(&mut self, path: &Path, why: &str) {
+        self.skipped = self.skipped.saturating_add(1);
+        if self.notes.len() < NOTES {
+            self.notes.push(format!("{} is left out: {why}", names::visible(&path.to_string_lossy())));
+        }
+    }
+
+    fn add(&mut self, parent: u32, name: String, meta: &Metadata, path: &Path) -> Result<Option<u32>, TransferError> {
+        let kind = if meta.is_dir() {
+            EntryKind::Folder
+        } else {
+            EntryKind::File { size: meta.len(), executable: executable(meta) }
+        };
+        let mtime =
+            meta.modified().map(wire_time).map_err(|source| TransferError::Source { path: path.into(), source })?;
+        let len = name.len();
+        match self.builder.push(&Entry { parent, name, mtime, kind }) {
+            Ok(index) => {
+                self.bytes += len + 40;
+                Ok(Some(index))
+            }
+            // Too much in all is the end; too deep or too long is a matter of this entry.
+            Err(error) if self.builder.len() >= MAX_ENTRIES || self.bytes + len + 40 > MAX_MANIFEST_BYTES => {
+                Err(TransferError::TooMuch(error))
+            }
+            Err(error) => {
+                self.skip(path, &error.0);
+                Ok(None)
+            }
+        }
+    }
+
+    fn folder(&mut self, top: PathBuf, index: u32, stop: &dyn Fn() -> bool) -> Result<(), TransferError> {
+        let mut open = vec![(top, index)];
+        while let Some((folder, parent)) = open.pop() {
+            if stop() {
+                return Err(TransferError::Stopped("cancelled"));
+            }
+            let mut items: Vec<_> = match fs::read_dir(&folder) {
+                Ok(items) => items.flatten().collect(),
+                Err(error) => {
+                    self.skip(&folder, &error.to_string());
+                    continue;
+                }
+            };
+            // The same list for the same tree, so that a transfer that is taken up again finds its place.
+            items.sort_by_key(fs::DirEntry::file_name);
+            let mut below = Vec::new();
+            for item in items {
+                let path = item.path();
+                // Of the entry itself: a link shows as a link.
+                let meta = match item.metadata() {
+                    Ok(meta) => meta,
+                    Err(error) => {
+                        self.skip(&path, &error.to_string());
+                        continue;
+                    }
+                };
+                let name = item.file_name();
+                let why = match name.to_str().map(names::check) {
+                    None => Some("its name is not UTF-8".to_owned()),
+                    Some(Err(error)) => Some(error.to_string()),
+                    Some(Ok(())) if meta.is_symlink() => Some("it is a link".into()),
+                    Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("it is not a regular file".into()),
+                    Some(Ok(())) if meta.is_file() && !readable(&path) => Some("it may not be read".into()),
+                    Some(Ok(())) => None,
+                };
+                if let Some(why) = why {
+                    self.skip(&path, &why);
+                    continue;
+                }
+                let name = name.to_string_lossy().into_owned();
+                if let Some(index) = self.add(parent + 1, name, &meta, &path)?
+                    && meta.is_dir()
+                {
+                    below.push((path, index));
+                }
+            }
+            open.extend(below.into_iter().rev());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+fn executable(meta: &Metadata) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    meta.permissions().mode() & 0o100 != 0
+}
+
+#[cfg(not(unix))]
+fn executable(_meta: &Metadata) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(source: &Source) -> Vec<String> {
+        (0..source.manifest.len()).map(|index| source.manifest.path(index).join("/")).collect()
+    }
+
+    #[test]
+    fn a_tree_is_listed_and_what_cannot_be_sent_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        let top = root.path().join("top");
+        fs::create_dir_all(top.join("b/inner")).unwrap();
+        fs::create_dir(top.join(".yonder-old")).unwrap();
+        fs::write(top.join("a"), "12345").unwrap();
+        fs::write(top.join("b/inner/c"), "").unwrap();
+        fs::write(root.path().join("single"), "1").unwrap();
+        let mut skipped = vec![".yonder-"];
+        #[cfg(unix)]
+        {
+            use std::os::unix::{ffi::OsStrExt, fs::symlink};
+            symlink("/etc", top.join("link")).unwrap();
+            symlink("a", top.join("link to file")).unwrap();
+            fs::write(top.join("back\\slash"), "x").unwrap();
+            std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
+            fs::write(top.join(std::ffi::OsStr::from_bytes(b"not\xffutf8")), "x").unwrap();
+            skipped.extend(["link", "link to file", "back", "socket", "not"]);
+        }
+        let source = scan(&[top.clone(), root.path().join("single"), top.clone()], &|| false).unwrap();
+        assert_eq!(paths(&source), ["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "single"]);
+        assert_eq!(source.skipped as usize, skipped.len(), "{:?}", source.notes);
+        for name in skipped {
+            assert!(source.notes.iter().any(|note| note.contains(name)), "{name}: {:?}", source.notes);
+        }
+        for index in 0..source.manifest.len() {
+            assert!(source.path(index).unwrap().exists());
+        }
+        assert_eq!(source.path(4).unwrap(), fs::canonicalize(top.join("b/inner/c")).unwrap());
+        assert_eq!(source.manifest.total(), 6);
+    }
+
+    #[test]
+    fn bad_paths_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let code = |paths: &[PathBuf]| crate::error::RoomError::code(&look(paths).unwrap_err());
+        assert_eq!(code(&[]), "nothing_to_send");
+        assert_eq!(code(&[root.path().join("gone")]), "path_not_found");
+        assert_eq!(code(&["/dev/null".into()]), "path_unreadable");
+        assert_eq!(code(&["/".into()]), "name_unsendable");
+        assert_eq!(look(&[root.path().join(".")]).unwrap(), look(&[root.path().to_owned()]).unwrap());
+    }
+
+    #[test]
+    fn a_walk_can_be_stopped() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(matches!(scan(&[root.path().to_owned()], &|| true), Err(TransferError::Stopped("cancelled"))));
+    }
+}

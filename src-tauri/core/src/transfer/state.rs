@@ -1,0 +1,476 @@
+//! The order in which frames may come, on both sides. Pure: no tokio, no iroh, no disk, no clock.
+//!
+//! ```text
+//! sender                                    receiver
+//! Offer                         ->
+//!                               <-          NeedManifest, or Decision(declined)
+//! Page* ManifestEnd             ->
+//!                               <-          Decision; if accepted: Select* Have* Start
+//! Anew* Begin, data streams     ->
+//! FilesDone* Finished           ->
+//!                               <-          Progress* FilesReceived* Complete
+//! ```
+//! `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted. Every
+//! accepted file gets exactly one `FilesDone` and one `FilesReceived`, except those that the receiver holds whole.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    bits::Bits,
+    limits::{MAX_PAGES, MAX_STREAMS},
+    manifest::{Manifest, ManifestBuilder, check_offer},
+    tree::{SegmentSet, segments},
+    wire::{
+        Code, Conflict, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame, SenderFrame, SourceOutcome,
+        Violation, decode, violation,
+    },
+};
+
+/// What is sent: which entries, and which parts of them are held already.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Accepted entries.
+    pub selected: Bits,
+    /// Files that are held whole.
+    pub whole: Bits,
+    /// Segments that are held of others.
+    pub held: HashMap<u32, SegmentSet>,
+}
+
+impl Plan {
+    /// All of a manifest, nothing held.
+    pub fn all(manifest: &Manifest) -> Self {
+        Self { selected: Bits::all(manifest.len()), whole: Bits::none(manifest.len()), held: HashMap::new() }
+    }
+
+    /// Whether data of this entry is to be sent.
+    pub fn wants(&self, manifest: &Manifest, index: u32) -> bool {
+        self.selected.contains(index) && !self.whole.contains(index) && manifest.size(index).is_some()
+    }
+
+    /// How many files are to be reported, and how many bytes are in all accepted files.
+    pub fn measure(&self, manifest: &Manifest) -> (u32, u64) {
+        let wanted = (0..manifest.len()).filter(|index| self.wants(manifest, *index)).count() as u32;
+        (wanted, self.selected.iter().filter_map(|index| manifest.size(index)).sum())
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------- receiver
+
+/// What a frame of the sender means to the receiver.
+#[derive(Debug)]
+pub enum FromSender {
+    /// Something is offered, within the limits.
+    Offered(Offer),
+    /// Something is offered that is to be declined.
+    Unacceptable(Offer, Code),
+    /// Nothing to do yet.
+    Noted,
+    /// The manifest is complete.
+    Manifest(Arc<Manifest>),
+    /// Data may come.
+    Begin,
+    /// Files that are through at the sender.
+    FilesDone(Vec<FileEnd>),
+    /// All are through, over so many streams.
+    Finished(u8),
+    /// A person paused it.
+    Pause,
+    /// A person lets it go on.
+    Resume,
+    /// The sender ended it.
+    Cancelled(Code),
+}
+
+#[derive(Debug)]
+enum ReceiverStage {
+    Silent,
+    Offered,
+    Listing(Box<ManifestBuilder>, blake3::Hasher, u32),
+    Deciding,
+    Starting,
+    Receiving,
+    Finished,
+    Ended,
+}
+
+/// The receiver's side.
+#[derive(Debug)]
+pub struct ReceiverMachine {
+    stage: ReceiverStage,
+    offer: Option<Offer>,
+    manifest: Arc<Manifest>,
+    manifest_hash: [u8; 32],
+    plan: Plan,
+    ended: Bits,
+    left: u32,
+}
+
+impl Default for ReceiverMachine {
+    fn default() -> Self {
+        Self {
+            stage: ReceiverStage::Silent,
+            offer: None,
+            manifest: Arc::default(),
+            manifest_hash: [0; 32],
+            plan: Plan::default(),
+            ended: Bits::default(),
+            left: 0,
+        }
+    }
+}
+
+impl ReceiverMachine {
+    /// Takes one frame as it came.
+    ///
+    /// # Errors
+    /// When it is malformed, or comes out of order.
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<FromSender, Violation> {
+        let frame: SenderFrame = decode(bytes)?;
+        match (&mut self.stage, frame) {
+            (ReceiverStage::Ended, _) => violation("a frame after the end"),
+            (ReceiverStage::Silent, SenderFrame::Offer(offer)) => {
+                self.stage = ReceiverStage::Offered;
+                self.offer = Some(offer.clone());
+                Ok(match check_offer(&offer) {
+                    Ok(()) => FromSender::Offered(offer),
+                    Err(code) => FromSender::Unacceptable(offer, code),
+                })
+            }
+            (ReceiverStage::Silent, _) => violation("the first frame is not an offer"),
+            (ReceiverStage::Listing(builder, hasher, pages), SenderFrame::Page(page)) => {
+                let announced = self.offer.as_ref().map_or(0, |offer| offer.pages).min(MAX_PAGES);
+                if page.index != *pages || *pages >= announced || page.entries.is_empty() {
+                    return violation("a manifest page out of order");
+                }
+                *pages += 1;
+                hasher.update(bytes);
+                for entry in &page.entries {
+                    builder.push(entry)?;
+                }
+                Ok(FromSender::Noted)
+            }
+            (ReceiverStage::Listing(builder, hasher, pages), SenderFrame::ManifestEnd { hash }) => {
+                let Some(offer) = &self.offer else { return violation("a manifest without an offer") };
+                if *pages != offer.pages || *hasher.finalize().as_bytes() != hash {
+                    return violation("the manifest is not what was announced");
+                }
+                self.manifest_hash = hash;
+                self.manifest = Arc::new(std::mem::take(&mut **builder).finish_as(offer)?);
+                self.stage = ReceiverStage::Deciding;
+                Ok(FromSender::Manifest(self.manifest.clone()))
+            }
+            (ReceiverStage::Starting, SenderFrame::Anew(files)) => {
+                for file in files {
+                    if self.plan.held.remove(&file).is_none() {
+                        return violation("a file is sent anew of which nothing was claimed");
+                    }
+                }
+                Ok(FromSender::Noted)
+            }
+            (ReceiverStage::Starting, SenderFrame::Begin) => {
+                self.stage = ReceiverStage::Receiving;
+                Ok(FromSender::Begin)
+            }
+            (ReceiverStage::Receiving, SenderFrame::FilesDone(ends)) => {
+                for end in &ends {
+                    if !self.plan.wants(&self.manifest, end.file) || !self.ended.insert(end.file) {
+                        return violation("word on a file that was not asked for, or twice");
+                    }
+                    self.left = self.left.saturating_sub(1);
+                    if let SourceOutcome::Sent { size, .. } = end.outcome
+                        && self.manifest.size(end.file) != Some(size)
+                    {
+                        return violation("a file's length is not that of the manifest");
+                    }
+                }
+                Ok(FromSender::FilesDone(ends))
+            }
+            (ReceiverStage::Receiving, SenderFrame::Finished { streams }) => {
+                if self.left > 0 || streams > MAX_STREAMS {
+                    return violation("finished before every file was through");
+                }
+                self.stage = ReceiverStage::Finished;
+                Ok(FromSender::Finished(streams))
+            }
+            (ReceiverStage::Starting | ReceiverStage::Receiving | ReceiverStage::Finished, SenderFrame::Pause) => {
+                Ok(FromSender::Pause)
+            }
+            (ReceiverStage::Starting | ReceiverStage::Receiving | ReceiverStage::Finished, SenderFrame::Resume) => {
+                Ok(FromSender::Resume)
+            }
+            (_, SenderFrame::Cancel { code }) => {
+                self.stage = ReceiverStage::Ended;
+                Ok(FromSender::Cancelled(code))
+            }
+            _ => violation("a control frame out of order"),
+        }
+    }
+
+    /// Asks for the pages. False where that makes no sense now.
+    #[must_use]
+    pub fn ask_manifest(&mut self) -> bool {
+        let offered = matches!(self.stage, ReceiverStage::Offered);
+        if offered {
+            self.stage = ReceiverStage::Listing(Box::default(), blake3::Hasher::new(), 0);
+        }
+        offered
+    }
+
+    /// The person, or a rule, accepts. False where that makes no sense now.
+    #[must_use]
+    pub fn accept(&mut self, plan: Plan) -> bool {
+        let deciding = matches!(self.stage, ReceiverStage::Deciding);
+        if deciding {
+            (self.left, _) = plan.measure(&self.manifest);
+            self.ended = Bits::none(self.manifest.len());
+            self.plan = plan;
+            self.stage = ReceiverStage::Starting;
+        }
+        deciding
+    }
+
+    /// Nothing more is taken.
+    pub fn end(&mut self) {
+        self.stage = ReceiverStage::Ended;
+    }
+
+    /// A manifest is there and nobody has decided.
+    pub fn is_deciding(&self) -> bool {
+        matches!(self.stage, ReceiverStage::Deciding)
+    }
+
+    /// What is received; what was claimed and is sent anew is taken out of it by the time of `Begin`.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The list of what is offered; empty until it is complete.
+    pub fn manifest(&self) -> Arc<Manifest> {
+        self.manifest.clone()
+    }
+
+    /// Hash of the pages.
+    pub fn manifest_hash(&self) -> [u8; 32] {
+        self.manifest_hash
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------- sender
+
+/// What a frame of the receiver means to the sender.
+#[derive(Debug)]
+pub enum FromReceiver {
+    /// Send the pages.
+    SendManifest,
+    /// No.
+    Declined(Code),
+    /// Yes; what exactly follows.
+    Accepted(Conflict),
+    /// Nothing to do yet.
+    Noted,
+    /// Send this.
+    Start(Plan),
+    /// How far the receiver is.
+    Progress {
+        /// Bytes that it holds.
+        bytes: u64,
+        /// Files under their names.
+        files: u32,
+    },
+    /// Files that ended at the receiver.
+    Received(Vec<FileReceived>),
+    /// It is over, and all of it there except what was reported.
+    Complete {
+        /// Files under their names.
+        files: u32,
+        /// Their bytes.
+        bytes: u64,
+    },
+    /// A person paused it.
+    Pause,
+    /// A person lets it go on.
+    Resume,
+    /// The receiver ended it.
+    Cancelled(Code),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SenderStage {
+    Offered,
+    Listed,
+    Selecting,
+    Sending,
+    Finished,
+    Ended,
+}
+
+/// The sender's side.
+#[derive(Debug)]
+pub struct SenderMachine {
+    stage: SenderStage,
+    manifest: Arc<Manifest>,
+    plan: Plan,
+    select_floor: Option<u32>,
+    have_floor: u32,
+    /// Files of which the receiver was told that they are through.
+    told: Bits,
+    reported: Bits,
+    left: u32,
+    total: u64,
+    bytes: u64,
+    files: u32,
+    good_files: u32,
+    good_bytes: u64,
+}
+
+impl SenderMachine {
+    /// After the offer has been sent.
+    pub fn new(manifest: Arc<Manifest>) -> Self {
+        let len = manifest.len();
+        Self {
+            stage: SenderStage::Offered,
+            manifest,
+            plan: Plan::default(),
+            select_floor: None,
+            have_floor: 0,
+            told: Bits::none(len),
+            reported: Bits::none(len),
+            left: 0,
+            total: 0,
+            bytes: 0,
+            files: 0,
+            good_files: 0,
+            good_bytes: 0,
+        }
+    }
+
+    /// Takes one frame as it came.
+    ///
+    /// # Errors
+    /// When it is malformed, or comes out of order.
+    pub fn frame(&mut self, bytes: &[u8]) -> Result<FromReceiver, Violation> {
+        let frame: ReceiverFrame = decode(bytes)?;
+        use SenderStage::{Ended, Finished, Listed, Offered, Selecting, Sending};
+        match (self.stage, frame) {
+            (Ended, _) => violation("a frame after the end"),
+            (_, ReceiverFrame::Cancel { code }) => {
+                self.stage = Ended;
+                Ok(FromReceiver::Cancelled(code))
+            }
+            (Offered, ReceiverFrame::NeedManifest) => {
+                self.stage = Listed;
+                Ok(FromReceiver::SendManifest)
+            }
+            (Offered | Listed, ReceiverFrame::Decision(Decision::Declined { code })) => {
+                self.stage = Ended;
+                Ok(FromReceiver::Declined(code))
+            }
+            (Listed, ReceiverFrame::Decision(Decision::Accepted { all, conflict })) => {
+                self.stage = Selecting;
+                self.plan = Plan::all(&self.manifest);
+                if !all {
+                    self.plan.selected = Bits::none(self.manifest.len());
+                    self.select_floor = Some(0);
+                }
+                Ok(FromReceiver::Accepted(conflict))
+            }
+            (Selecting, ReceiverFrame::Select(spans)) => {
+                let Some(floor) = self.select_floor else { return violation("a selection of all") };
+                self.select_floor = Some(self.plan.selected.insert_spans(&spans, floor)?);
+                Ok(FromReceiver::Noted)
+            }
+            (Selecting, ReceiverFrame::Have(files)) => {
+                // A selection may not change under the claims that were checked against it.
+                self.select_floor = self.select_floor.map(|_| u32::MAX);
+                for file in files {
+                    self.have(&file)?;
+                }
+                Ok(FromReceiver::Noted)
+            }
+            (Selecting, ReceiverFrame::Start) => {
+                self.stage = Sending;
+                (self.left, self.total) = self.plan.measure(&self.manifest);
+                for file in self.plan.whole.iter() {
+                    self.good_files += 1;
+                    self.good_bytes += self.manifest.size(file).unwrap_or(0);
+                }
+                Ok(FromReceiver::Start(self.plan.clone()))
+            }
+            (Sending | Finished, ReceiverFrame::Progress { bytes, files }) => {
+                if bytes < self.bytes || bytes > self.total || files < self.files || files > self.manifest.files() {
+                    return violation("progress that cannot be");
+                }
+                (self.bytes, self.files) = (bytes, files);
+                Ok(FromReceiver::Progress { bytes, files })
+            }
+            (Sending | Finished, ReceiverFrame::FilesReceived(list)) => {
+                for item in &list {
+                    self.received(item)?;
+                }
+                Ok(FromReceiver::Received(list))
+            }
+            (Finished, ReceiverFrame::Complete { files, bytes }) => {
+                if self.left > 0 || files != self.good_files || bytes != self.good_bytes {
+                    return violation("complete, but not by our count");
+                }
+                self.stage = Ended;
+                Ok(FromReceiver::Complete { files, bytes })
+            }
+            (Selecting | Sending | Finished, ReceiverFrame::Pause) => Ok(FromReceiver::Pause),
+            (Selecting | Sending | Finished, ReceiverFrame::Resume) => Ok(FromReceiver::Resume),
+            _ => violation("a control frame out of order"),
+        }
+    }
+
+    fn have(&mut self, have: &HaveFile) -> Result<(), Violation> {
+        let Some(size) = self.manifest.size(have.file) else { return violation("a claim on what is not a file") };
+        if have.file < self.have_floor || !self.plan.selected.contains(have.file) {
+            return violation("claims out of order");
+        }
+        self.have_floor = have.file + 1;
+        let held = SegmentSet::from_spans(&have.segments, segments(size))?;
+        if have.whole {
+            self.plan.whole.insert(have.file);
+        } else if held.count() > 0 {
+            self.plan.held.insert(have.file, held);
+        }
+        Ok(())
+    }
+
+    fn received(&mut self, item: &FileReceived) -> Result<(), Violation> {
+        if !self.plan.wants(&self.manifest, item.file) || !self.reported.insert(item.file) {
+            return violation("a report on a file that was not sent, or twice");
+        }
+        if item.failure.is_none() {
+            if !self.told.contains(item.file) {
+                return violation("a file cannot have been verified yet");
+            }
+            self.good_files += 1;
+            self.good_bytes += self.manifest.size(item.file).unwrap_or(0);
+        }
+        self.left = self.left.saturating_sub(1);
+        Ok(())
+    }
+
+    /// The receiver is about to be told that this file was sent whole.
+    pub fn telling(&mut self, file: u32) {
+        self.told.insert(file);
+    }
+
+    /// `Finished` is about to be sent.
+    pub fn finishing(&mut self) {
+        if self.stage == SenderStage::Sending {
+            self.stage = SenderStage::Finished;
+        }
+    }
+
+    /// Nothing more is taken.
+    pub fn end(&mut self) {
+        self.stage = SenderStage::Ended;
+    }
+}
+
+#[cfg(test)]
+#[path = "state_tests.rs"]
+mod tests;

@@ -1,0 +1,256 @@
+//! BLAKE3 of a file whose segments are hashed apart and out of order. Pure.
+//!
+//! A segment begins at a multiple of [`SEGMENT`], which is a power of two of BLAKE3's own chunks, so that each is a
+//! subtree of the file's tree. Subtrees are merged as soon as both halves are there, so that what is kept is in the order
+//! of the gaps and not of the file.
+
+use std::collections::BTreeMap;
+
+use blake3::{
+    Hasher,
+    hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root},
+};
+
+use super::{
+    limits::SEGMENT,
+    wire::{Span, Violation, violation},
+};
+
+/// How many segments a file of this length has.
+pub fn segments(size: u64) -> u64 {
+    size.div_ceil(SEGMENT)
+}
+
+/// Where segment `index` of a file of this length begins, and how long it is.
+pub fn segment_at(size: u64, index: u64) -> Option<(u64, u32)> {
+    let start = index.checked_mul(SEGMENT)?;
+    let len = size.checked_sub(start)?.min(SEGMENT);
+    (len > 0).then_some((start, len as u32))
+}
+
+/// The hash of a segment: of the whole file where it is the only one, else the value of its subtree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentHash {
+    /// The file has no other segment: this is its BLAKE3.
+    Whole([u8; 32]),
+    /// A subtree's value, to be merged.
+    Part(ChainingValue),
+}
+
+/// Hashes one segment, piece by piece.
+#[derive(Debug)]
+pub struct SegmentHasher {
+    hasher: Hasher,
+    whole: bool,
+}
+
+impl SegmentHasher {
+    /// For the segment at `start` of a file of `size` bytes; `start` must be a multiple of [`SEGMENT`] inside the file.
+    pub fn new(size: u64, start: u64) -> Self {
+        let whole = size <= SEGMENT;
+        let mut hasher = Hasher::new();
+        if !whole && start.is_multiple_of(SEGMENT) {
+            hasher.set_input_offset(start);
+        }
+        Self { hasher, whole }
+    }
+
+    /// The next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+    }
+
+    /// The hash, once every byte of the segment is in.
+    pub fn finish(self) -> SegmentHash {
+        if self.whole || self.hasher.count() == 0 {
+            SegmentHash::Whole(*self.hasher.finalize().as_bytes())
+        } else {
+            SegmentHash::Part(self.hasher.finalize_non_root())
+        }
+    }
+}
+
+/// Merges the hashes of a file's segments into its BLAKE3.
+#[derive(Debug)]
+pub struct FileTree {
+    segments: u64,
+    /// Subtrees whose other half is not there yet, by height and place.
+    open: BTreeMap<(u32, u64), ChainingValue>,
+}
+
+impl FileTree {
+    /// For a file of this length.
+    pub fn new(size: u64) -> Self {
+        Self { segments: segments(size), open: BTreeMap::new() }
+    }
+
+    /// Takes segment `index`; each must be given once. Gives the file's BLAKE3 when it was the last.
+    pub fn insert(&mut self, index: u64, hash: SegmentHash) -> Option<[u8; 32]> {
+        let mut value = match hash {
+            SegmentHash::Whole(root) => return Some(root),
+            SegmentHash::Part(value) => value,
+        };
+        let (mut height, mut place) = (0u32, index);
+        loop {
+            if place % 2 == 0 && (place + 1) << height >= self.segments {
+                // The right edge: nothing stands beside it at this height.
+                (height, place) = (height + 1, place / 2);
+                continue;
+            }
+            let Some(other) = self.open.remove(&(height, place ^ 1)) else {
+                self.open.insert((height, place), value);
+                return None;
+            };
+            let (left, right) = if place % 2 == 0 { (value, other) } else { (other, value) };
+            if 1u64 << (height + 1) >= self.segments {
+                return Some(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes());
+            }
+            value = merge_subtrees_non_root(&left, &right, Mode::Hash);
+            (height, place) = (height + 1, place / 2);
+        }
+    }
+
+    /// How many subtrees wait for their other half.
+    #[cfg(test)]
+    pub fn waiting(&self) -> usize {
+        self.open.len()
+    }
+}
+
+/// A set of segment numbers, kept as ranges.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SegmentSet {
+    /// First number to one past the last.
+    ranges: BTreeMap<u32, u32>,
+    count: u64,
+}
+
+impl SegmentSet {
+    /// From ranges that a peer sent: rising, not empty, not touching, under `segments`.
+    ///
+    /// # Errors
+    /// When they are anything else.
+    pub fn from_spans(spans: &[Span], segments: u64) -> Result<Self, Violation> {
+        let mut set = Self::default();
+        let mut floor = 0;
+        for (i, span) in spans.iter().enumerate() {
+            if span.first >= span.end || (i > 0 && span.first <= floor) || u64::from(span.end) > segments {
+                return violation("segment ranges are not in order");
+            }
+            floor = span.end;
+            set.count += u64::from(span.end - span.first);
+            set.ranges.insert(span.first, span.end);
+        }
+        Ok(set)
+    }
+
+    /// Whether it holds `index`.
+    pub fn contains(&self, index: u32) -> bool {
+        self.ranges.range(..=index).next_back().is_some_and(|(_, end)| index < *end)
+    }
+
+    /// Adds `index`; false if it was there.
+    pub fn insert(&mut self, index: u32) -> bool {
+        if self.contains(index) || index == u32::MAX {
+            return false;
+        }
+        let mut first = index;
+        if let Some((start, end)) = self.ranges.range(..index).next_back()
+            && *end == index
+        {
+            first = *start;
+        }
+        let end = self.ranges.remove(&(index + 1)).unwrap_or(index + 1);
+        self.ranges.insert(first, end);
+        self.count += 1;
+        true
+    }
+
+    /// How many it holds.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// As ranges.
+    pub fn spans(&self) -> Vec<Span> {
+        self.ranges.iter().map(|(first, end)| Span { first: *first, end: *end }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn root_of(data: &[u8], order: &[u64]) -> Option<[u8; 32]> {
+        let size = data.len() as u64;
+        let mut tree = FileTree::new(size);
+        let mut root = None;
+        for index in order {
+            let (start, len) = segment_at(size, *index).unwrap();
+            let mut hasher = SegmentHasher::new(size, start);
+            for piece in data[start as usize..start as usize + len as usize].chunks(300_000) {
+                hasher.update(piece);
+            }
+            assert_eq!(root, None, "the root came before the last segment");
+            root = tree.insert(*index, hasher.finish());
+        }
+        assert_eq!(tree.waiting(), 0);
+        root
+    }
+
+    #[test]
+    fn merged_segments_are_the_ordinary_hash() {
+        const S: usize = SEGMENT as usize;
+        let data: Vec<u8> = (0..9 * S + 5).map(|i| (i % 251) as u8).collect();
+        for size in [1, 1023, 1024, 1025, S - 1, S, S + 1, 2 * S, 2 * S + 1, 5 * 1024 * 1024, 7 * S, 8 * S, 9 * S + 5] {
+            let data = &data[..size];
+            let count = segments(size as u64);
+            let expected = Some(*blake3::hash(data).as_bytes());
+            let forward: Vec<u64> = (0..count).collect();
+            let backward: Vec<u64> = (0..count).rev().collect();
+            let odd_first: Vec<u64> =
+                (0..count).filter(|i| i % 2 == 1).chain((0..count).filter(|i| i % 2 == 0)).collect();
+            for order in [forward, backward, odd_first] {
+                assert_eq!(root_of(data, &order), expected, "{size} bytes, order {order:?}");
+            }
+        }
+        assert_eq!(SegmentHasher::new(0, 0).finish(), SegmentHash::Whole(*blake3::hash(b"").as_bytes()));
+    }
+
+    #[test]
+    fn in_order_only_a_handful_of_subtrees_is_kept() {
+        let size = 100_000 * SEGMENT;
+        let mut tree = FileTree::new(size);
+        for index in 0..segments(size) {
+            tree.insert(index, SegmentHash::Part([1; 32]));
+            assert!(tree.waiting() <= 18);
+        }
+    }
+
+    #[test]
+    fn segments_lie_inside_the_file() {
+        assert_eq!(segment_at(0, 0), None);
+        assert_eq!(segment_at(5, 0), Some((0, 5)));
+        assert_eq!(segment_at(5, 1), None);
+        assert_eq!(segment_at(SEGMENT + 1, 1), Some((SEGMENT, 1)));
+        assert_eq!(segment_at(u64::MAX, u64::MAX), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_segment_set_is_a_set(numbers in proptest::collection::vec(0u32..60, 0..80)) {
+            let mut set = SegmentSet::default();
+            let mut model = std::collections::BTreeSet::new();
+            for n in numbers {
+                prop_assert_eq!(set.insert(n), model.insert(n));
+            }
+            prop_assert_eq!(set.count(), model.len() as u64);
+            for n in 0..70 {
+                prop_assert_eq!(set.contains(n), model.contains(&n));
+            }
+            prop_assert_eq!(SegmentSet::from_spans(&set.spans(), 60).unwrap(), set);
+        }
+    }
+}
