@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  plugins: [svelte()],
+  plugins: [svelte({ configFile: false })],
   // Old enough for the web views of the systems that Yonder runs on, new enough to leave modern code alone.
   build: { target: ['safari16', 'chrome110'], assetsInlineLimit: 0, reportCompressedSize: true },
   server: { host: '127.0.0.1', port: 5173, strictPort: true },

@@ -1,42 +1,129 @@
-// The core's errors in German, by code. Names that the English sentence carries stand beside it in the window anyway.
+// The core's errors in German, by code. Where its English sentence names a path or a cause, that sentence follows in
+// brackets, so that nothing gets lost on the way.
 
-export const germanErrors: Record<string, { message: string; hint: string }> = {
-  connection_failed: {
-    message: 'Es kam keine Verbindung zustande.',
-    hint: 'Läuft Yonder auf dem anderen Gerät, und sind beide im selben Netzwerk? Eine Firewall könnte UDP sperren.',
-  },
-  connection_timeout: {
-    message: 'Das andere Gerät hat nicht rechtzeitig geantwortet.',
-    hint: 'Läuft Yonder auf dem anderen Gerät, und sind beide im selben Netzwerk? Eine Firewall könnte UDP sperren.',
-  },
-  connection_lost: {
-    message: 'Die Verbindung zum anderen Gerät ging verloren.',
-    hint: 'Prüfe das Netzwerk und versuche es dann noch einmal.',
-  },
-  unknown_protocol: { message: 'Die beiden Geräte sprechen nicht dasselbe Protokoll.', hint: 'Aktualisiere Yonder auf beiden Geräten.' },
-  protocol_violation: { message: 'Das andere Gerät hat sich nicht an das Protokoll gehalten.', hint: 'Aktualisiere Yonder auf beiden Geräten.' },
-  invalid_signature: {
-    message: 'Eine Unterschrift des anderen Geräts ist ungültig.',
-    hint: 'Jemand könnte die Verbindung stören. Geschieht es wieder, entkopple beide Geräte und kopple sie neu.',
-  },
-  decryption_failed: {
-    message: 'Eine Nachricht ließ sich nicht entschlüsseln.',
-    hint: 'Jemand könnte die Verbindung stören. Geschieht es wieder, entkopple beide Geräte und kopple sie neu.',
-  },
+export interface SpokenError {
+  message: string;
+  hint: string;
+  /** The core's own sentence says more. */
+  detail?: true;
+}
+
+const REACH = 'Läuft Yonder auf dem anderen Gerät, und sind beide im selben Netzwerk? Eine Firewall könnte UDP sperren.';
+const TAMPER = 'Jemand könnte die Verbindung stören. Geschieht es wieder, entkopple beide Geräte und kopple sie neu.';
+const UPDATE = 'Aktualisiere Yonder auf beiden Geräten.';
+const BACKUP = 'Spiele die Datei aus einer Sicherung zurück. Um als neues Gerät anzufangen, räume das ganze Datenverzeichnis beiseite.';
+
+export const germanErrors: Record<string, SpokenError> = {
+  // The network.
+  connection_failed: { message: 'Es kam keine Verbindung zustande.', hint: REACH },
+  connection_timeout: { message: 'Das andere Gerät hat nicht rechtzeitig geantwortet.', hint: REACH },
+  connection_lost: { message: 'Die Verbindung zum anderen Gerät ging verloren.', hint: 'Prüfe das Netzwerk und versuche es dann noch einmal.' },
+  unknown_protocol: { message: 'Die beiden Geräte sprechen nicht dasselbe Protokoll.', hint: UPDATE },
+  protocol_violation: { message: 'Das andere Gerät hat sich nicht an das Protokoll gehalten.', hint: UPDATE },
+  invalid_signature: { message: 'Eine Unterschrift des anderen Geräts ist ungültig.', hint: TAMPER },
+  decryption_failed: { message: 'Eine Nachricht ließ sich nicht entschlüsseln.', hint: TAMPER },
   device_not_paired: { message: 'Das Gerät ist nicht mit diesem gekoppelt.', hint: 'Kopple zuerst die beiden Geräte.' },
   device_unknown: { message: 'Ein solches Gerät ist nicht bekannt.', hint: '' },
-  device_offline: {
-    message: 'Das Gerät ist gerade nicht erreichbar.',
-    hint: 'Läuft Yonder auf dem anderen Gerät, und sind beide im selben Netzwerk? Eine Firewall könnte UDP sperren.',
-  },
-  checksum_mismatch: {
-    message: 'Der Inhalt einer Datei ist nicht, was gesendet wurde.',
-    hint: 'Die Datei könnte sich währenddessen geändert haben. Sende sie noch einmal.',
-  },
-  refused: { message: 'Die andere Seite hat abgelehnt.', hint: '' },
+  device_ambiguous: { message: 'Das passt auf mehr als ein Gerät.', hint: 'Gib mehr von seiner Kennung an.' },
+  device_offline: { message: 'Das Gerät ist gerade nicht erreichbar.', hint: REACH },
+  refused: { message: 'Die andere Seite hat abgelehnt.', hint: '', detail: true },
   refused_not_paired: {
     message: 'Das andere Gerät hat abgelehnt: Es ist mit diesem nicht gekoppelt.',
     hint: 'Entkopple es auch hier und kopple beide Geräte neu.',
   },
   shutting_down: { message: 'Dieses Gerät wird beendet.', hint: '' },
+  internal: { message: 'Ein Fehler in Yonder selbst.', hint: 'Bitte melde ihn mit dem Protokoll.', detail: true },
+
+  // Files.
+  checksum_mismatch: {
+    message: 'Der Inhalt einer Datei ist nicht, was gesendet wurde.',
+    hint: 'Die Datei könnte sich währenddessen geändert haben. Sende sie noch einmal.',
+    detail: true,
+  },
+  file: { message: 'Eine Datei lässt sich nicht lesen oder schreiben.', hint: 'Prüfe, ob es sie gibt und ob du sie benutzen darfst.', detail: true },
+
+  // Pairing.
+  code_word_unknown: { message: 'Ein Wort steht nicht auf der Wortliste.', hint: 'Prüfe die Schreibweise; die ersten vier Buchstaben jedes Wortes genügen.', detail: true },
+  code_word_count: { message: 'Ein Kopplungscode hat drei Wörter.', hint: 'Tippe die drei Wörter vom anderen Gerät, mit Leerzeichen oder Strichen.' },
+  link_invalid: { message: 'Das ist kein gültiger yonder-Link.', hint: 'Kopiere den ganzen Link vom anderen Gerät, oder tippe die drei Wörter.' },
+  address_invalid: { message: 'Das ist keine Adresse der Form KENNUNG@IP:PORT.', hint: 'Kennung und Adressen stehen auf dem anderen Gerät in den Einstellungen.' },
+  code_expired: { message: 'Der Kopplungscode ist abgelaufen.', hint: 'Lass das andere Gerät einen neuen Code zeigen.' },
+  code_wrong: {
+    message: 'Der Kopplungscode ist falsch.',
+    hint: 'Vergleiche die Wörter mit denen auf dem anderen Gerät. Nach drei falschen Versuchen braucht es einen neuen Code.',
+  },
+  code_burnt: {
+    message: 'Es wurden drei falsche Codes versucht, darum ist der Kopplungscode verfallen.',
+    hint: 'Zeige einen neuen Code. Hat es niemand versucht, den du kennst, rät jemand in der Nähe: Nimm dann den Link oder den QR-Code.',
+  },
+  code_used: { message: 'Der Kopplungscode ist schon benutzt.', hint: 'Lass das andere Gerät einen neuen Code zeigen.' },
+  pairing_not_open: { message: 'Das andere Gerät zeigt keinen Kopplungscode.', hint: 'Starte das Koppeln auf dem anderen Gerät, damit es einen Code zeigt.' },
+  pairing_busy: { message: 'Das andere Gerät koppelt sich gerade mit einem weiteren.', hint: 'Beende das Koppeln dort und versuche es dann noch einmal.' },
+  pairing_rejected: { message: 'Das Koppeln wurde abgelehnt.', hint: 'Stimmen Namen und Prüfwörter, so lass es auf beiden Geräten zu.' },
+  pairing_timeout: { message: 'Das Koppeln hat zu lange gedauert.', hint: 'Lass beide Geräte wach und nahe, und versuche es mit einem neuen Code.' },
+  identity_mismatch: {
+    message: 'Das andere Gerät gibt sich für ein anderes aus.',
+    hint: 'Jemand könnte sich als das andere Gerät ausgeben. Kopple nicht; versuche es in einem Netzwerk, dem du vertraust.',
+  },
+  pairing_same_device: { message: 'Das ist dasselbe Gerät.', hint: 'Gib den Code auf dem anderen Gerät ein.' },
+  pairing_version: { message: 'Das andere Gerät spricht eine andere Fassung des Kopplungsprotokolls.', hint: UPDATE },
+  pairing_violation: { message: 'Das andere Gerät hat sich nicht an das Kopplungsprotokoll gehalten.', hint: UPDATE },
+  pairing_connection_lost: { message: 'Die Verbindung riss ab, bevor die Geräte gekoppelt waren.', hint: 'Prüfe das Netzwerk und kopple dann mit einem neuen Code.' },
+  pairing_unfinished: {
+    message: 'Die Verbindung riss im letzten Schritt des Koppelns ab.',
+    hint: 'Es vollendet sich von selbst, wenn die Geräte sich wieder begegnen. Bleiben sie ungekoppelt, kopple mit einem neuen Code.',
+  },
+  pairing_not_stored: { message: 'Die Kopplung ließ sich auf diesem Gerät nicht speichern.', hint: 'Prüfe, ob das Datenverzeichnis beschreibbar und die Platte nicht voll ist.' },
+  no_host_found: {
+    message: 'Es fand sich kein Gerät, das diesen Code zeigt.',
+    hint: 'Zeigt das andere Gerät einen Code, und sind beide im selben Netzwerk? Sonst nimm seinen Link oder QR-Code.',
+  },
+  pairing_cancelled: { message: 'Das Koppeln wurde abgebrochen.', hint: '' },
+
+  // Identity and storage.
+  already_running: { message: 'Yonder läuft schon mit diesem Datenverzeichnis.', hint: 'Benutze das laufende, oder ein anderes Datenverzeichnis.' },
+  data_dir_not_a_directory: { message: 'Das Datenverzeichnis ist kein Ordner.', hint: 'Wähle ein anderes Datenverzeichnis, oder räume die Datei weg.', detail: true },
+  data_dir_not_writable: {
+    message: 'Das Datenverzeichnis lässt sich nicht beschreiben.',
+    hint: 'Gib dir das Recht, dort zu schreiben, oder wähle ein anderes Datenverzeichnis.',
+    detail: true,
+  },
+  data_dir_newer: { message: 'Eine neuere Fassung von Yonder hat dieses Datenverzeichnis angelegt.', hint: 'Aktualisiere Yonder, oder nimm ein anderes Datenverzeichnis. Nichts wurde verändert.', detail: true },
+  data_dir_io: { message: 'Das Datenverzeichnis lässt sich nicht lesen oder schreiben.', hint: 'Prüfe die Platte und die Rechte des Datenverzeichnisses.', detail: true },
+  storage_newer: { message: 'Eine neuere Fassung von Yonder hat den Speicher angelegt.', hint: 'Aktualisiere Yonder, oder nimm ein anderes Datenverzeichnis. Nichts wurde verändert.' },
+  storage_corrupt: {
+    message: 'Der Speicher ist beschädigt.',
+    hint: 'Prüfe die Platte. Spiele die Datei aus einer Sicherung zurück, oder räume sie weg: Dann sind die Geräte neu zu koppeln.',
+    detail: true,
+  },
+  storage_wrong_key: { message: 'Der Speicher gehört nicht zu dieser Identität.', hint: 'Bring zurück, was zusammengehört, oder räume den Speicher weg und kopple die Geräte neu.' },
+  storage_value_broken: { message: 'Ein Wert im Speicher wurde verändert.', hint: 'Spiele die Datei aus einer Sicherung zurück.', detail: true },
+  storage_full: { message: 'Die Platte ist voll.', hint: 'Schaffe Platz und versuche es noch einmal. Was gespeichert war, ist sicher.' },
+  storage_not_writable: { message: 'Der Speicher lässt sich nicht beschreiben.', hint: 'Gib dir das Recht, dort zu schreiben.', detail: true },
+  storage_io: { message: 'Der Speicher lässt sich nicht lesen oder schreiben.', hint: 'Prüfe die Platte und versuche es noch einmal.', detail: true },
+  identity_broken: { message: 'Die Angaben zur Identität sind beschädigt.', hint: BACKUP, detail: true },
+  identity_missing: { message: 'Die Angaben zur Identität fehlen, obwohl das Datenverzeichnis benutzt ist.', hint: BACKUP, detail: true },
+  keystore_unavailable: {
+    message: 'Es ist kein Schlüsselbund da.',
+    hint: 'Starte einen Schlüsselbund (GNOME Keyring, KWallet) und versuche es erneut; oder wähle „--keystore file“ mit einer Passphrase in YONDER_PASSPHRASE.',
+    detail: true,
+  },
+  keystore_locked: { message: 'Der Schlüsselbund ist gesperrt.', hint: 'Entsperre ihn und versuche es dann noch einmal. Yonder legt keine neue Identität an.' },
+  keystore_entry_gone: {
+    message: 'Das Geheimnis dieses Geräts ist nicht mehr, wo es lag.',
+    hint: 'Ist es ein anderer Schlüsselbund oder eine andere Anmeldung? Bring den alten zurück, oder spiele eine Sicherung ein.',
+    detail: true,
+  },
+  keystore_broken: { message: 'Wo das Geheimnis liegt, ist etwas beschädigt.', hint: 'Starte den Schlüsselbund neu, oder spiele die Datei aus einer Sicherung zurück. Die Identität blieb unberührt.', detail: true },
+  keystore_changed: { message: 'Dort liegt das Geheimnis eines anderen Geräts.', hint: 'Geheimnis und Datenverzeichnis gehören nicht zusammen: Bring zurück, was zusammengehört.' },
+  keystore_mismatch: { message: 'Dieses Gerät bewahrt sein Geheimnis anderswo auf.', hint: 'Lass „--keystore“ weg.', detail: true },
+  passphrase_needed: { message: 'Es braucht eine Passphrase.', hint: 'Setze YONDER_PASSPHRASE, oder starte in einem Terminal, um gefragt zu werden.' },
+  passphrase_empty: { message: 'Die Passphrase ist leer.', hint: 'Gib mindestens ein Zeichen an; länger ist besser.' },
+  passphrase_wrong: { message: 'Die Passphrase ist falsch.', hint: 'Versuche es noch einmal. Ohne die Passphrase lässt sich die Identität nicht öffnen.' },
+};
+
+/** What the core grants in words; it knows no other language than English. */
+export const germanGrants: Record<string, string> = {
+  'See when this device is on, and its name': 'Sehen, wann dieses Gerät an ist, und wie es heißt',
+  'Offer files to this device, which you accept or decline': 'Diesem Gerät Dateien anbieten, die du annimmst oder ablehnst',
 };

@@ -2,7 +2,7 @@
 
 import type { ApiError } from '../ipc/bindings';
 import { de } from './de';
-import { germanErrors } from './errors.de';
+import { germanErrors, germanGrants, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';
 
 export type Language = 'en' | 'de';
@@ -13,7 +13,8 @@ export const languages: Record<Language, string> = { en: 'English', de: 'Deutsch
 export const catalogues: Record<Language, Catalogue> = { en, de };
 
 /** The core speaks English; other languages say its errors anew, by code. */
-const spoken: Record<Language, Record<string, { message: string; hint: string }>> = { en: {}, de: germanErrors };
+const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
+const grants: Record<Language, Record<string, string>> = { en: {}, de: germanGrants };
 
 const KEY = 'yonder.language';
 
@@ -25,6 +26,11 @@ function remembered(): Language {
     // No storage, then: the system's language will do.
   }
   return navigator.language.toLowerCase().startsWith('de') ? 'de' : 'en';
+}
+
+/** The core's messages begin small, since they also stand within longer lines of a log. */
+function sentence(message: string): string {
+  return message.charAt(0).toUpperCase() + message.slice(1);
 }
 
 class I18n {
@@ -55,7 +61,15 @@ class I18n {
 
   /** An error in the page's language; in the core's own words where the catalogue does not know its code. */
   error(error: ApiError): { message: string; hint: string } {
-    return spoken[this.#language][error.code] ?? this.t.errors[error.code] ?? { message: error.message, hint: error.hint };
+    const known = spoken[this.#language][error.code] ?? this.t.errors[error.code];
+    if (!known) return { message: sentence(error.message), hint: error.hint };
+    if (!('detail' in known)) return known;
+    return { message: `${known.message} (${error.message})`, hint: known.hint };
+  }
+
+  /** What a paired device may do, in the page's language if the catalogue knows the sentence. */
+  grant(sentenceOfCore: string): string {
+    return grants[this.#language][sentenceOfCore] ?? sentenceOfCore;
   }
 
   /** `3 minutes ago`. */

@@ -2,7 +2,6 @@
 // Nothing here moves by itself; `demo.ts` and the tests move it.
 
 import { wordlist } from '@scure/bip39/wordlists/english.js';
-// oxlint-disable-next-line import/no-named-as-default: its types know the default alone
 import qrcode from 'qrcode-generator';
 import type { Backend, Unlisten } from './backend';
 import type {
@@ -278,7 +277,7 @@ export class FakeNode implements Backend {
       name,
       type: 'laptop',
       check_words: 'amber-falcon',
-      grants: ['Send you files, which you accept or decline.', 'See whether this device is reachable.'],
+      grants: ['See when this device is on, and its name', 'Offer files to this device, which you accept or decline'],
       approved: false,
     });
   }
@@ -292,7 +291,7 @@ export class FakeNode implements Backend {
     else {
       this.setPairing({
         step: 'failed',
-        error: apiError('pairing_code_burnt', 'three wrong codes were tried, so this code is burnt', 'Show a new code, and only to your own device.'),
+        error: apiError('code_burnt', 'wrong codes were tried three times, so the pairing code was burnt', 'Show a new code. If nobody you know tried it, someone nearby is guessing: use the link or QR instead.'),
       });
     }
   }

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { catalogues, i18n } from './index.svelte';
+
+/** Paths of all entries, with the kind of each and the arguments that it takes. */
+function shape(value: unknown, path = ''): string[] {
+  if (typeof value === 'function') return [`${path}(${value.length})`];
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value).flatMap(([key, inner]) => shape(inner, path ? `${path}.${key}` : key));
+  }
+  return [`${path}: ${typeof value}`];
+}
+
+function texts(value: unknown): string[] {
+  if (typeof value === 'string') return [value];
+  if (typeof value === 'function') return [String((value as (...args: unknown[]) => unknown)(...Array.from({ length: value.length }, () => 2)))];
+  if (typeof value === 'object' && value !== null) return Object.values(value).flatMap(texts);
+  return [];
+}
+
+const others = Object.entries(catalogues).filter(([language]) => language !== 'en');
+
+describe.each(others)('catalogue %s', (_, catalogue) => {
+  it('has the same entries as the English one', () => expect(shape(catalogue).toSorted()).toEqual(shape(catalogues.en).toSorted()));
+
+  it('has no empty entry', () => expect(texts(catalogue).filter((text) => text.trim() === '')).toEqual([]));
+
+  it('is not English in disguise', () => {
+    const english = new Set(texts(catalogues.en).filter((text) => text.split(' ').length > 3));
+    expect(texts(catalogue).filter((text) => english.has(text))).toEqual([]);
+  });
+});
+
+it('counts', () => {
+  expect(catalogues.en.offers.files(1)).toBe('1 file');
+  expect(catalogues.en.offers.files(1284)).toBe('1,284 files');
+  expect(catalogues.de.offers.files(1)).toBe('1 Datei');
+  expect(catalogues.de.offers.files(1284)).toBe('1.284 Dateien');
+});
+
+describe('errors', () => {
+  const error = { code: 'code_wrong', message: 'the pairing code is wrong', hint: 'Compare the words.' };
+
+  it('speak with the core’s own words in English', () => expect(i18n.error(error)).toEqual({ message: 'The pairing code is wrong', hint: 'Compare the words.' }));
+
+  it('are said anew in German, by code', () => {
+    i18n.language = 'de';
+    expect(i18n.error(error).message).toBe('Der Kopplungscode ist falsch.');
+    expect(document.documentElement.lang).toBe('de');
+  });
+
+  it('keep the cause that the core names', () => {
+    i18n.language = 'de';
+    const said = i18n.error({ code: 'file', message: '/x: permission denied', hint: '' });
+    expect(said.message).toBe('Eine Datei lässt sich nicht lesen oder schreiben. (/x: permission denied)');
+  });
+
+  it('fall back where the code is unknown', () => {
+    i18n.language = 'de';
+    expect(i18n.error({ code: 'brand_new', message: 'something new', hint: 'h' })).toEqual({ message: 'Something new', hint: 'h' });
+  });
+});

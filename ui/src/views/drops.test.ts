@@ -1,0 +1,107 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { asked, card, page, screen, waitFor, within } from '../../test/page';
+import { apiError, someDevice } from '../ipc/fake';
+import { deviceAt } from '../state/drops.svelte';
+
+const picked = { pick: 'drop-1', names: ['<img src=x>.png', 'b'], count: 9 };
+
+/** Without layout nothing lies anywhere: this says what lies where. */
+let under: Element | null = null;
+
+beforeEach(() => {
+  under = null;
+  document.elementFromPoint = vi.fn(() => under);
+});
+
+afterEach(() => void vi.restoreAllMocks());
+
+describe('hit test', () => {
+  it('finds the card beneath whatever part of it is hit', async () => {
+    await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' })] });
+    under = card('A').querySelector('h3 bdi');
+    expect(deviceAt(12.5, 40)).toBe('dev-a');
+    expect(document.elementFromPoint).toHaveBeenCalledWith(12.5, 40);
+    under = screen.getByRole('banner');
+    expect(deviceAt(1, 1)).toBeNull();
+    under = null;
+    expect(deviceAt(-1, -1)).toBeNull();
+  });
+});
+
+describe('a drag', () => {
+  it('lights the card beneath it, and leaves without a trace', async () => {
+    const { node } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' })] });
+    under = card('A');
+    node.tellShell({ event: 'drag_over', x: 1, y: 2 });
+    await waitFor(() => expect(card('A').classList.contains('target')).toBe(true));
+    expect(card('A').textContent).toContain('Drop to send');
+    expect(card('B').classList.contains('target')).toBe(false);
+    expect(card('B').classList.contains('ready')).toBe(true);
+    under = card('B');
+    node.tellShell({ event: 'drag_over', x: 3, y: 4 });
+    await waitFor(() => expect(card('B').classList.contains('target')).toBe(true));
+    expect(card('A').classList.contains('target')).toBe(false);
+    node.tellShell({ event: 'drag_leave' });
+    await waitFor(() => expect(document.querySelector('.target, .ready')).toBeNull());
+  });
+});
+
+describe('a drop', () => {
+  it('on a card is sent there, where it falls and not where it was', async () => {
+    const { node } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' })] });
+    under = card('A');
+    node.tellShell({ event: 'drag_over', x: 1, y: 2 });
+    under = card('B');
+    node.tellShell({ event: 'dropped', x: 5, y: 6, picked });
+    await waitFor(() => expect(asked(node, 'send_picked')).toHaveLength(1));
+    expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-b', pick: 'drop-1' });
+    expect(document.querySelector('.target')).toBeNull();
+  });
+
+  it('on a device that is not paired says so and sends nothing', async () => {
+    const { node } = await page({ devices: [someDevice({ name: 'A', paired: false, state: 'discovered' })] });
+    under = card('A');
+    node.tellShell({ event: 'drag_over', x: 1, y: 2 });
+    await waitFor(() => expect(card('A').textContent).toContain('Pair it first'));
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    expect((await screen.findByTestId('toast')).textContent).toContain('A is not paired yet');
+    expect(asked(node, 'send_picked')).toHaveLength(0);
+  });
+
+  it('beside the cards asks, if one device is connected', async () => {
+    const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ name: 'B', state: 'offline' })] });
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    const dialog = await screen.findByRole('dialog', { name: 'Send to A?' });
+    expect(dialog.textContent).toContain('<img src=x>.png');
+    expect(dialog.querySelector('img')).toBeNull();
+    expect(dialog.textContent).toContain('and 7 more');
+    expect(asked(node, 'send_picked')).toHaveLength(0);
+    await user.click(screen.getByTestId('send-confirm'));
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-a', pick: 'drop-1' }));
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
+  it('beside the cards asks which, if there are several', async () => {
+    const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' })] });
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    const dialog = await screen.findByRole('dialog', { name: 'Send to which device?' });
+    await user.click(within(dialog).getByRole('button', { name: /B/ }));
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-b' }));
+  });
+
+  it('with nothing paired says what to do first', async () => {
+    const { node } = await page();
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    expect((await screen.findByTestId('toast')).textContent).toContain('Pair a device first');
+  });
+
+  it('that is refused shows why', async () => {
+    const { node } = await page({ devices: [someDevice({ name: 'A' })] });
+    node.refuse.set('send_picked', apiError('file', '/home/x: permission denied', 'Check that you may use it.'));
+    under = card('A');
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    const toast = await screen.findByTestId('toast');
+    expect(toast.textContent).toContain('/home/x: permission denied');
+    expect(toast.textContent).toContain('Check that you may use it.');
+  });
+});

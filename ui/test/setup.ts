@@ -1,0 +1,15 @@
+import { cleanup } from '@testing-library/svelte';
+import { afterEach, beforeEach } from 'vitest';
+import { i18n } from '../src/i18n/index.svelte';
+import { theme } from '../src/state/theme.svelte';
+
+// A page without layout has no widths; what measures itself gets one.
+Object.defineProperty(HTMLElement.prototype, 'clientWidth', { configurable: true, get: () => 400 });
+
+beforeEach(() => {
+  localStorage.clear();
+  i18n.language = 'en';
+  theme.kind = 'system';
+});
+
+afterEach(() => cleanup());
