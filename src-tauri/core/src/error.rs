@@ -11,7 +11,7 @@ use crate::api::ApiError;
 #[non_exhaustive]
 pub enum NetworkError {
     /// No connection to the device came about.
-    #[error("could not connect to {device}")]
+    #[error("could not connect to {device}: {source}")]
     ConnectionFailed {
         /// Name or id of the device.
         device: String,

@@ -30,7 +30,7 @@ pub enum DialError {
 
 impl DialError {
     /// What the transport said, as a reason that people understand.
-    pub(super) fn of_connection(error: &ConnectionError) -> Self {
+    pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => {
                 Self::Refused(CloseCode::from_number(close.error_code.into_inner()))

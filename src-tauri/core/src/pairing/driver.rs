@@ -8,7 +8,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use iroh::{
     TransportAddr,
-    endpoint::{Connection, RecvStream, SendStream},
+    endpoint::{Connection, ConnectionError, RecvStream, SendStream},
 };
 use tokio::sync::mpsc;
 
@@ -163,7 +163,7 @@ pub async fn accept_stream(conn: &Connection) -> Option<(SendStream, RecvStream)
 }
 
 /// Runs a machine to its end. `origin` is the moment from which its times count; `tell` hears every event that is not
-/// about storing. The connection is closed afterwards.
+/// about storing. The connection is closed afterwards; gives why the peer had closed it before, if it had.
 pub async fn run(
     mut machine: impl Machine,
     conn: Connection,
@@ -172,7 +172,7 @@ pub async fn run(
     devices: &DeviceRegistry,
     mut commands: mpsc::Receiver<Command>,
     mut tell: impl FnMut(PairingEvent, &mut Vec<Command>) + Send,
-) {
+) -> Option<ConnectionError> {
     // The stream keeps what was read of a frame when another branch of the select is taken.
     let frames = stream::unfold(recv, |mut recv| async move {
         let frame = read_frame(&mut recv, MAX_FRAME).await.ok().flatten()?;
@@ -220,7 +220,12 @@ pub async fn run(
         // Closing discards what the peer has not read: the one that heard the last word closes.
         let _ = tokio::time::timeout(LAST_WORDS, conn.closed()).await;
     }
-    conn.close(CloseCode::Normal.number(), b"");
+    // Closing a connection that the peer has closed already would put our reason in place of the peer's.
+    let reason = conn.close_reason();
+    if reason.is_none() {
+        conn.close(CloseCode::Normal.number(), b"");
+    }
+    reason
 }
 
 fn obey(machine: &mut impl Machine, command: Command, origin: Instant) {

@@ -45,11 +45,11 @@ impl Caught {
         self.h.frames.pop_front()
     }
 
-    fn to_joiner(&mut self, frame: &[u8]) {
+    fn tell_joiner(&mut self, frame: &[u8]) {
         self.joiner.on_message(START, frame);
     }
 
-    fn to_host(&mut self, frame: &[u8]) {
+    fn tell_host(&mut self, frame: &[u8]) {
         self.host.on_message(START, frame, &mut self.code);
     }
 
@@ -58,10 +58,10 @@ impl Caught {
         for _ in 0..50 {
             if let Some(frame) = self.of_joiner() {
                 let frame = change(Side::Joiner, frame);
-                self.to_host(&frame);
+                self.tell_host(&frame);
             } else if let Some(frame) = self.of_host() {
                 let frame = change(Side::Host, frame);
-                self.to_joiner(&frame);
+                self.tell_joiner(&frame);
             } else {
                 return;
             }
@@ -120,9 +120,9 @@ fn a_machine_in_the_middle_fails_every_time() {
                         own_host.on_message(START, &frame, &mut own_code);
                     }
                     drive(&mut own_host, &mut h, START, Some(true));
-                    h.frames.drain(..).for_each(|frame| caught.to_joiner(&frame));
+                    h.frames.drain(..).for_each(|frame| caught.tell_joiner(&frame));
                     drive(&mut own_joiner, &mut j, START, Some(true));
-                    j.frames.drain(..).for_each(|frame| caught.to_host(&frame));
+                    j.frames.drain(..).for_each(|frame| caught.tell_host(&frame));
                     while let Some(frame) = caught.of_host() {
                         own_joiner.on_message(START, &frame);
                     }
@@ -145,11 +145,11 @@ fn a_machine_in_the_middle_fails_every_time() {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 let Some(hello) = caught.of_joiner() else { panic!("a hello") };
                 let Ok(Message::JoinHello { share, .. }) = Message::decode(&hello) else { panic!("a hello") };
-                caught.to_joiner(&Message::HostShare { share }.encode().unwrap());
-                assert!(matches!(caught.of_joiner(), None));
-                caught.to_host(&hello);
+                caught.tell_joiner(&Message::HostShare { share }.encode().unwrap());
+                assert!(caught.of_joiner().is_none());
+                caught.tell_host(&hello);
                 let _ = caught.of_host();
-                caught.to_host(&Message::JoinConfirm { tag: share }.encode().unwrap());
+                caught.tell_host(&Message::JoinConfirm { tag: share }.encode().unwrap());
                 caught.assert_failed(seed);
             }
             // Swaps shares for its own, keeps the rest.
@@ -158,11 +158,11 @@ fn a_machine_in_the_middle_fails_every_time() {
                 let mut other = Caught::new(seed + 1_000_000, (ATTACKER, ATTACKER));
                 let hello = other.of_joiner().unwrap();
                 let _ = caught.of_joiner();
-                caught.to_host(&hello);
+                caught.tell_host(&hello);
                 let share = caught.of_host().unwrap();
-                caught.to_joiner(&share);
+                caught.tell_joiner(&share);
                 if let Some(confirm) = caught.of_joiner() {
-                    caught.to_host(&confirm);
+                    caught.tell_host(&confirm);
                 }
                 caught.relay(|_, frame| frame);
                 caught.assert_failed(seed);

@@ -15,10 +15,13 @@ use crate::{
 
 const CHALLENGE: [u8; 32] = [0x77; 32];
 
+/// Makes a signature, of whatever worth.
+type Sign = fn(&[u8]) -> [u8; 64];
+
 /// What the cheat does with its introduction and its signature.
 pub(super) struct Cheat {
     pub(super) introduce: fn(&mut Introduction),
-    pub(super) sign: fn(&[u8]) -> [u8; 64],
+    pub(super) sign: Sign,
 }
 
 impl Default for Cheat {
@@ -131,7 +134,7 @@ fn names_are_cleaned_before_anybody_sees_them() {
 
 #[test]
 fn signatures_of_others_or_of_something_else_are_refused() {
-    let signatures: [fn(&[u8]) -> [u8; 64]; 4] = [
+    let signatures: [Sign; 4] = [
         |bytes| identity(99).sign(bytes).to_bytes(),
         |bytes| identity(JOINER).sign(&bytes[1..]).to_bytes(),
         |bytes| {

@@ -1,0 +1,178 @@
+//! Answers the requests of the surface.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::NetworkingService;
+use crate::{
+    api::{ApiError, DeviceView, PingView, Request, Response, Snapshot, TransferOptions, TransferView},
+    error::NetworkError,
+    id::DeviceId,
+    messaging::NetworkMessage,
+    net::{ALPN_MESSAGE, CloseCode, Connector},
+    pairing::completions,
+};
+
+/// Beyond a burst, messages are held back by the peer; pings are spaced so that they are not.
+const PING_SPACING: Duration = Duration::from_millis(50);
+const PING_BURST: u32 = 50;
+const MAX_PINGS: u32 = 1000;
+/// How long unpairing waits for the other device to hear of it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl NetworkingService {
+    /// Answers one request of the surface.
+    ///
+    /// # Errors
+    /// With a stable code; see [`crate::error`].
+    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
+        self.answer(request).await.map_err(ApiError::from)
+    }
+
+    async fn answer(&self, request: Request) -> Result<Response, NetworkError> {
+        let transfers = &self.0.transfers;
+        Ok(match request {
+            Request::Snapshot => Response::Snapshot(Box::new(self.snapshot())),
+            Request::Identity => Response::Identity(self.identity_view()),
+            Request::Devices => Response::Devices(self.0.devices.views()),
+            Request::PairHost { approve } => Response::Pairing(self.start_pairing_as_initiator(approve).await?),
+            Request::PairJoin { code, device, approve } => {
+                Response::Pairing(self.join_pairing(&code, device.as_deref(), approve).await?)
+            }
+            Request::PairAnswer { approve } => Response::Pairing(self.0.pairing.answer(approve)?),
+            Request::PairCancel => {
+                self.0.pairing.cancel();
+                Response::Done
+            }
+            Request::CompleteWord { prefix } => {
+                Response::Words(completions(&prefix).into_iter().map(str::to_owned).collect())
+            }
+            Request::Unpair { device } => {
+                self.unpair(&device).await?;
+                Response::Done
+            }
+            Request::Rename { name } => Response::Settings(self.set("name", &name).await?),
+            Request::Settings => Response::Settings(self.0.settings.get()),
+            Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
+            Request::Send { device, paths, options } => {
+                Response::Transfer(self.send(&device, paths, options).await?)
+            }
+            Request::Transfers { all } => Response::Transfers(transfers.list(all)),
+            Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
+            Request::Accept { id, into, conflict } => {
+                Response::Transfer(transfers.accept(id, into, conflict).await?)
+            }
+            Request::Decline { id } => Response::Transfer(transfers.decline(id).await?),
+            Request::Cancel { id } => Response::Transfer(transfers.cancel(id).await?),
+            Request::Forget { id } => {
+                transfers.forget(id).await?;
+                Response::Done
+            }
+            Request::Ping { device, count } => Response::Ping(self.ping(&device, count).await?),
+        })
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        // The number is taken first: an event in between is then told twice rather than not at all.
+        let seq = self.0.events.last_seq();
+        Snapshot {
+            seq,
+            identity: self.identity_view(),
+            devices: self.0.devices.views(),
+            pairing: self.0.pairing.view(),
+            transfers: self.0.transfers.list(true),
+            settings: self.0.settings.get(),
+        }
+    }
+
+    /// The device of this id, paired or nearby.
+    pub fn get_device(&self, id: DeviceId) -> Option<DeviceView> {
+        self.0.devices.view(id)
+    }
+
+    /// Sends a message to a paired device; done when its endpoint has it.
+    ///
+    /// # Errors
+    /// When the device is not paired or cannot be reached.
+    pub async fn send_message(&self, id: DeviceId, message: &NetworkMessage) -> Result<(), NetworkError> {
+        let session = Connector::session(self.0.net.up()?, id, ALPN_MESSAGE).await?;
+        self.0.messages.send(&session, message).await
+    }
+
+    async fn send(
+        &self,
+        device: &str,
+        paths: Vec<PathBuf>,
+        options: TransferOptions,
+    ) -> Result<TransferView, NetworkError> {
+        let device = self.0.devices.find_paired(device)?;
+        self.0.transfers.send(device.device_id, paths, options).await
+    }
+
+    async fn set(&self, key: &str, value: &str) -> Result<crate::api::Settings, NetworkError> {
+        let settings = self.0.settings.clone().set(key, value).await?;
+        self.0.events.emit(crate::api::Event::Settings { settings: settings.clone() });
+        if matches!(key, "name" | "type") {
+            self.advertise();
+            self.0.events.emit(crate::api::Event::Identity(self.identity_view()));
+            self.tell_name(&settings).await;
+        }
+        Ok(settings)
+    }
+
+    /// Tells connected devices the new name; others hear it with the next session.
+    async fn tell_name(&self, settings: &crate::api::Settings) {
+        let Some(net) = self.0.net.get() else { return };
+        let hello = NetworkMessage::Hello { name: settings.name.clone(), device_type: settings.device_type };
+        for session in self.0.devices.dialable().into_iter().filter_map(|id| net.live(id, ALPN_MESSAGE)) {
+            let sent = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, &hello));
+            if let Ok(Err(error)) = sent.await {
+                tracing::debug!(%error, "a device was not told the new name");
+            }
+        }
+    }
+
+    async fn unpair(&self, device: &str) -> Result<(), NetworkError> {
+        let device = self.0.devices.find_paired(device)?;
+        let id = device.device_id;
+        if let Some(net) = self.0.net.get() {
+            if let Some(session) = net.live(id, ALPN_MESSAGE) {
+                let told = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, &NetworkMessage::Unpair));
+                if !matches!(told.await, Ok(Ok(()))) {
+                    tracing::info!(device = %id, "it could not be told that it was unpaired");
+                }
+            }
+            self.0.devices.unpair(id).await?;
+            net.close_device(id, CloseCode::Unpaired);
+            return Ok(());
+        }
+        Ok(self.0.devices.unpair(id).await?)
+    }
+
+    async fn ping(&self, device: &str, count: u32) -> Result<PingView, NetworkError> {
+        if count == 0 || count > MAX_PINGS {
+            return Err(NetworkError::InvalidInput {
+                message: format!("{count} pings cannot be sent"),
+                hint: format!("1 to {MAX_PINGS}."),
+            });
+        }
+        let device = self.0.devices.find_paired(device)?;
+        let session = Connector::session(self.0.net.up()?, device.device_id, ALPN_MESSAGE).await?;
+        let mut rtt_ms = Vec::new();
+        for n in 0..count {
+            if n >= PING_BURST {
+                tokio::time::sleep(PING_SPACING).await;
+            }
+            rtt_ms.push(self.0.messages.ping(&session).await?.as_secs_f64() * 1000.0);
+        }
+        let mut sorted = rtt_ms.clone();
+        sorted.sort_by(f64::total_cmp);
+        let at = |share: f64| sorted.get(((sorted.len() - 1) as f64 * share).round() as usize).copied();
+        Ok(PingView {
+            path: self.0.devices.view(device.device_id).and_then(|view| view.path),
+            min: at(0.0).unwrap_or_default(),
+            median: at(0.5).unwrap_or_default(),
+            p99: at(0.99).unwrap_or_default(),
+            rtt_ms,
+        })
+    }
+}

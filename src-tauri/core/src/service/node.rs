@@ -1,0 +1,368 @@
+//! Start, life and end of a node.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, future::BoxFuture};
+use iroh::Watcher;
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::stub::{TransferDeps, Transfers};
+use super::{NodeOptions, late::LateNet, pairing::PairingDesk, presence, settings::Kept};
+use crate::{
+    api::{ApiError, Discoverable, Event, IdentityView, KeystoreView, NumberedEvent, Request, Response},
+    control::{ControlServer, Node},
+    device::DeviceRegistry,
+    discovery::{Advert, Discovery, LanAdvertiser, MdnsDiscovery, Seen},
+    error::NetworkError,
+    event::EventBus,
+    identity::{self, NetworkIdentity},
+    messaging::{Heard, Messages, NetworkMessage},
+    net::{CloseCode, Mode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
+    pairing::Link,
+    storage::Store,
+};
+
+/// How long going on the network waits for the first address of this machine to be known.
+const FIRST_ADDRESS: Duration = Duration::from_secs(1);
+
+/// One device on the network: the face of the whole core. Cheap to clone.
+#[derive(Clone)]
+pub struct NetworkingService(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub options: NodeOptions,
+    pub identity: NetworkIdentity,
+    pub keystore: KeystoreView,
+    pub store: Store,
+    pub events: EventBus,
+    pub devices: DeviceRegistry,
+    pub settings: Kept,
+    pub messages: Messages,
+    pub transfers: Transfers,
+    pub pairing: PairingDesk,
+    pub net: LateNet,
+    pub advertiser: Mutex<Option<LanAdvertiser>>,
+    protocols: Mutex<ProtocolRegistry>,
+    heard: Mutex<Option<mpsc::Receiver<Heard>>>,
+    cancel: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl NetworkingService {
+    /// Opens a data directory, making it on the first start. Touches no network; may ask for a passphrase.
+    ///
+    /// # Errors
+    /// When the directory is in use, not writable or of a newer version, or the root secret cannot be read.
+    pub async fn new(options: NodeOptions) -> Result<Self, NetworkError> {
+        let opened = {
+            let options = options.clone();
+            // Disk, keychain and key derivation block.
+            tokio::task::spawn_blocking(move || {
+                let unlocked = identity::unlock(&options.data_dir, options.keystore, options.ask.as_ref())?;
+                let store = Store::open(&options.data_dir, &unlocked.root)?;
+                Ok::<_, NetworkError>((unlocked, store))
+            })
+        };
+        let (unlocked, store) = opened.await.map_err(|error| NetworkError::Internal(error.to_string()))??;
+        let events = EventBus::default();
+        let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
+        let settings = Kept::load(store.clone(), options.download_dir.clone(), options.accept).await?;
+        let (heard_in, heard) = mpsc::channel(64);
+        let messages = {
+            let settings = settings.clone();
+            Messages::new(heard_in, move || {
+                let settings = settings.get();
+                NetworkMessage::Hello { name: settings.name, device_type: settings.device_type }
+            })
+        };
+        let net = LateNet::default();
+        let cancel = CancellationToken::new();
+        let transfers = start_transfers(&store, &events, &net, &devices, &settings, &cancel).await?;
+        let mut protocols = ProtocolRegistry::default();
+        protocols.register(messages.protocol())?;
+        protocols.register(transfers.protocol())?;
+        let identity = unlocked.identity;
+        let pairing = PairingDesk::new(identity.clone(), devices.clone(), settings.clone(), events.clone(), net.clone());
+        Ok(Self(Arc::new(Inner {
+            options,
+            identity,
+            keystore: unlocked.keystore,
+            store,
+            events,
+            devices,
+            settings,
+            messages,
+            transfers,
+            pairing,
+            net,
+            advertiser: Mutex::default(),
+            protocols: Mutex::new(protocols),
+            heard: Mutex::new(Some(heard)),
+            cancel,
+            tasks: TaskTracker::new(),
+        })))
+    }
+
+    /// Adds a protocol of one's own between paired devices. Only before [`Self::spawn_event_loop`].
+    ///
+    /// # Errors
+    /// When its ALPN is taken, or the node is on the network already.
+    pub fn register_protocol(&self, protocol: Arc<dyn NetworkProtocol>) -> Result<(), NetworkError> {
+        if self.0.net.get().is_some() {
+            return Err(NetworkError::InvalidState("protocols are registered before the network starts".into()));
+        }
+        self.0.protocols.lock().unwrap_or_else(PoisonError::into_inner).register(protocol)
+    }
+
+    /// Goes on the network: binds the port, answers, looks for devices, and keeps sessions with paired ones. Opens the
+    /// control socket too. Ends with [`Event::Ready`]; waits for no other machine.
+    ///
+    /// # Errors
+    /// When the port cannot be bound or another node serves this data directory.
+    pub async fn spawn_event_loop(&self) -> Result<(), NetworkError> {
+        let inner = &self.0;
+        let Some(heard) = inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return Err(NetworkError::InvalidState("this node is on the network already".into()));
+        };
+        let control = ControlServer::bind(&inner.options.data_dir, Arc::new(self.clone())).await?;
+        let protocols = inner.protocols.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let secret = inner.identity.secret_key();
+        let net =
+            Net::bind(&inner.options.endpoint(), secret, inner.devices.clone(), protocols, inner.cancel.child_token())
+                .await?;
+        inner.net.set(net.clone());
+        self.own(NetworkingEventLoop::new(net.clone(), inner.pairing.handler()).run());
+        self.own(control.serve(inner.cancel.clone()));
+        self.own(self.clone().listen(heard));
+        self.own(self.clone().watch_addresses(net.clone()));
+        self.own(presence::keep_connected(net.clone(), inner.devices.clone(), inner.cancel.clone()));
+        self.start_discovery(&net);
+        let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
+        inner.events.emit(Event::Ready(self.identity_view()));
+        Ok(())
+    }
+
+    fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let cancel = self.0.cancel.clone();
+        let task = self.0.tasks.spawn(task);
+        self.0.tasks.spawn(async move {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the node ended badly; the node goes down");
+                cancel.cancel();
+            }
+        });
+    }
+
+    fn start_discovery(&self, net: &Net) {
+        let inner = &self.0;
+        if inner.options.mode == Mode::RelayOnly {
+            return;
+        }
+        let visible = inner.settings.get().discoverable == Discoverable::Everyone;
+        let (source, advertiser) = match MdnsDiscovery::start(net.endpoint().id(), visible) {
+            Ok(started) => started,
+            Err(error) => {
+                tracing::warn!(%error, "no discovery");
+                inner.events.emit(Event::Notice { error: NetworkError::from(error).into() });
+                return;
+            }
+        };
+        if let Ok(lookups) = net.endpoint().address_lookup() {
+            lookups.add(advertiser.clone());
+        }
+        *inner.advertiser.lock().unwrap_or_else(PoisonError::into_inner) = Some(advertiser);
+        self.advertise();
+        self.own(feed(Arc::new(source), inner.devices.clone(), inner.cancel.clone()));
+        self.own(self.clone().advertise_pairing());
+    }
+
+    /// Tells the LAN what is true now: name, type, whether a code is open.
+    pub(super) fn advertise(&self) {
+        let settings = self.0.settings.get();
+        let advert = Advert {
+            name: settings.name,
+            device_type: settings.device_type,
+            pairing: self.0.pairing.is_open(),
+        };
+        if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
+            advertiser.say(&advert);
+        }
+    }
+
+    async fn advertise_pairing(self) {
+        let mut open = self.0.pairing.watch_open();
+        loop {
+            tokio::select! {
+                () = self.0.cancel.cancelled() => break,
+                changed = open.changed() => if changed.is_err() { break },
+            }
+            self.advertise();
+        }
+    }
+
+    async fn listen(self, mut heard: mpsc::Receiver<Heard>) {
+        loop {
+            let next = tokio::select! {
+                () = self.0.cancel.cancelled() => None,
+                next = heard.recv() => next,
+            };
+            let result = match next {
+                None => break,
+                Some(Heard::Hello(id, name, device_type)) => {
+                    self.0.devices.refresh(id, Some((&name, device_type)), None, None).await
+                }
+                Some(Heard::Unpaired(id)) => {
+                    let name = self.0.devices.name_of(id);
+                    let forgotten = self.0.devices.unpair(id).await;
+                    if let Some(net) = self.0.net.get() {
+                        net.close_device(id, CloseCode::Unpaired);
+                    }
+                    let error = ApiError {
+                        code: "unpaired_by_peer".into(),
+                        message: format!("{name} has unpaired this device"),
+                        hint: "Pair the two devices anew if that was not meant.".into(),
+                    };
+                    self.0.events.emit(Event::Notice { error });
+                    forgotten
+                }
+            };
+            if let Err(error) = result {
+                self.0.events.emit(Event::Notice { error: NetworkError::from(error).into() });
+            }
+        }
+    }
+
+    async fn watch_addresses(self, net: Net) {
+        let mut addresses = net.endpoint().watch_addr();
+        loop {
+            tokio::select! {
+                () = self.0.cancel.cancelled() => break,
+                updated = addresses.updated() => if updated.is_err() { break },
+            }
+            self.0.events.emit(Event::Identity(self.identity_view()));
+        }
+    }
+
+    /// This device as people see it.
+    pub fn identity_view(&self) -> IdentityView {
+        let inner = &self.0;
+        let settings = inner.settings.get();
+        let (port, address) = match inner.net.get() {
+            Some(net) => {
+                let port = net.endpoint().bound_sockets().first().map_or(0, std::net::SocketAddr::port);
+                (port, net.endpoint().addr())
+            }
+            None => (0, iroh::EndpointAddr::new(inner.identity.secret_key().public())),
+        };
+        IdentityView {
+            device_id: inner.identity.device_id(),
+            endpoint_id: data_encoding::HEXLOWER.encode(&inner.identity.endpoint_id()),
+            name: settings.name,
+            device_type: settings.device_type,
+            port,
+            addresses: address.ip_addrs().map(ToString::to_string).collect(),
+            ticket: Link::device(address).to_uri().to_string(),
+            keystore: inner.keystore,
+        }
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.0.options.data_dir
+    }
+
+    /// Where events are told.
+    pub fn event_bus(&self) -> &EventBus {
+        &self.0.events
+    }
+
+    /// All events from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<NumberedEvent> {
+        self.0.events.subscribe()
+    }
+
+    /// Ends when the node goes down, whoever asked for it.
+    pub async fn stopped(&self) {
+        self.0.cancel.cancelled().await;
+    }
+
+    /// Goes down: tells listeners, lets the last words go out, closes connections and files.
+    pub async fn shutdown(&self) {
+        let inner = &self.0;
+        inner.events.emit(Event::Stopping);
+        inner.pairing.shutdown().await;
+        inner.transfers.shutdown().await;
+        if let Some(net) = inner.net.get() {
+            net.shutdown().await;
+        }
+        inner.cancel.cancel();
+        inner.tasks.close();
+        if tokio::time::timeout(Duration::from_secs(5), inner.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not end in time");
+        }
+        inner.store.clone().close().await;
+    }
+}
+
+impl Node for NetworkingService {
+    fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>> {
+        let node = self.clone();
+        Box::pin(async move { NetworkingService::call(&node, request).await })
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<NumberedEvent> {
+        NetworkingService::subscribe(self)
+    }
+}
+
+async fn start_transfers(
+    store: &Store,
+    events: &EventBus,
+    net: &LateNet,
+    devices: &DeviceRegistry,
+    settings: &Kept,
+    cancel: &CancellationToken,
+) -> Result<Transfers, NetworkError> {
+    let names = devices.clone();
+    let (folder, rule) = (settings.clone(), settings.clone());
+    Transfers::start(TransferDeps {
+        store: store.clone(),
+        events: events.clone(),
+        connector: Arc::new(net.clone()),
+        names: Arc::new(move |id| names.name_of(id)),
+        cancel: cancel.child_token(),
+        download_dir: Arc::new(move || folder.download_dir()),
+        accept_rule: Arc::new(move |_| rule.get().accept),
+    })
+    .await
+}
+
+/// Hands what a source sees to the registry.
+async fn feed(source: Arc<dyn Discovery>, devices: DeviceRegistry, cancel: CancellationToken) {
+    let mut sightings = source.sightings();
+    loop {
+        let seen = tokio::select! {
+            () = cancel.cancelled() => None,
+            seen = sightings.next() => seen,
+        };
+        match seen {
+            Some(Seen::There(sighting)) => devices.sighted(sighting),
+            Some(Seen::Left(endpoint_id)) => devices.left(&endpoint_id),
+            None => break,
+        }
+    }
+}
+
+async fn first_address(net: &Net) {
+    let mut addresses = net.endpoint().watch_addr();
+    while net.endpoint().addr().is_empty() {
+        if addresses.updated().await.is_err() {
+            break;
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! With what a node is started.
+
+use std::{net::IpAddr, path::PathBuf, sync::Arc};
+
+use crate::{
+    api::AcceptRule,
+    identity::{AskPassphrase, KeystoreChoice, NoPassphrase},
+    net::{EndpointOptions, Mode},
+};
+
+/// With what a node is started.
+#[derive(Clone)]
+pub struct NodeOptions {
+    /// Where identity, records and history are kept.
+    pub data_dir: PathBuf,
+    /// UDP port; none means 11204 or, where it is taken, a free one.
+    pub port: Option<u16>,
+    /// Address to bind; none means all.
+    pub bind: Option<IpAddr>,
+    /// Which ways to other devices may be used.
+    pub mode: Mode,
+    /// Own relays in place of the public ones.
+    pub relays: Vec<String>,
+    /// Certificate authority of the own relays, a PEM file.
+    pub relay_ca: Option<PathBuf>,
+    /// Where the root secret is kept.
+    pub keystore: KeystoreChoice,
+    /// Who is asked for a passphrase.
+    pub ask: Arc<dyn AskPassphrase>,
+    /// For this run: the folder that received files land in.
+    pub download_dir: Option<PathBuf>,
+    /// For this run: what happens to offers.
+    pub accept: Option<AcceptRule>,
+}
+
+impl NodeOptions {
+    /// The usual, in this data directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            port: None,
+            bind: None,
+            mode: Mode::Normal,
+            relays: Vec::new(),
+            relay_ca: None,
+            keystore: KeystoreChoice::Auto,
+            ask: Arc::new(NoPassphrase),
+            download_dir: None,
+            accept: None,
+        }
+    }
+
+    pub(super) fn endpoint(&self) -> EndpointOptions {
+        EndpointOptions {
+            port: self.port,
+            bind: self.bind,
+            mode: self.mode,
+            relays: self.relays.clone(),
+            relay_ca: self.relay_ca.clone(),
+        }
+    }
+}
