@@ -137,7 +137,7 @@ async fn rows_beyond_the_limits_are_refused() {
         assert_eq!(store.write(ops).await.unwrap_err().code(), "storage_too_large");
     }
     assert_eq!(value(&store, Table::Meta, b"good").await, None, "all or nothing");
-    let largest = vec![7; MAX_VALUE_LEN];
+    let largest = vec![7; 1 << 20];
     store.write(vec![Op::put(Table::Meta, vec![7; MAX_KEY_LEN], largest.clone())]).await.unwrap();
     assert_eq!(value(&store, Table::Meta, &[7; MAX_KEY_LEN]).await, Some(largest));
 }
@@ -297,6 +297,19 @@ async fn an_older_store_is_brought_forward() {
         assert_eq!(value(&store, Table::Devices, b"one").await, Some(b"vfirst".to_vec()));
         assert!(store.list(Table::Settings).await.unwrap().is_empty());
         assert!(store.list(Table::Tombstones).await.unwrap().is_empty());
+    }
+}
+
+/// A store as version 1 wrote it, kept so that every later version is seen to read it.
+const FIRST_SCHEMA: &[u8] = include_bytes!("schema-1.redb");
+
+#[tokio::test]
+async fn a_store_of_the_first_schema_opens() {
+    let dir = tempdir().unwrap();
+    fs::write(dir.path().join("secrets.redb"), FIRST_SCHEMA).unwrap();
+    let store = open(&dir);
+    for table in Table::ALL {
+        assert_eq!(value(&store, *table, b"row").await, Some(format!("kept in {}", table.name()).into()));
     }
 }
 
