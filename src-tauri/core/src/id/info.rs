@@ -50,10 +50,11 @@ pub fn clean_name(name: &str) -> String {
     if shown.is_empty() { "Unnamed device".into() } else { shown }
 }
 
-/// Characters that would change how the text around them is shown are replaced, so that a person sees them.
+/// Characters that would change how the text around them is shown are replaced, so that a person sees them. The
+/// joiners (U+200C, U+200D) stay: emoji and several scripts need them.
 fn visible(c: char) -> char {
     let hidden = c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     if hidden { '\u{fffd}' } else { c }
 }
 

@@ -186,8 +186,9 @@ pub async fn run(
             match output {
                 Output::Frame(frame) => {
                     spoke_last = true;
-                    if write_frame(&mut send, &frame).await.is_err() {
-                        machine.on_closed(origin.elapsed());
+                    // If the peer is gone the reading end says so, after what the peer said last.
+                    if let Err(error) = write_frame(&mut send, &frame).await {
+                        tracing::debug!(%error, "a frame of a pairing could not be sent");
                     }
                 }
                 Output::Event(event) => {

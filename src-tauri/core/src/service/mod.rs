@@ -11,7 +11,6 @@ mod options;
 mod pairing;
 mod presence;
 mod settings;
-mod stub;
 #[cfg(test)]
 mod tests;
 

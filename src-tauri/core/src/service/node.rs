@@ -11,7 +11,6 @@ use iroh::Watcher;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::stub::{TransferDeps, Transfers};
 use super::{NodeOptions, late::LateNet, pairing::PairingDesk, presence, settings::Kept};
 use crate::{
     api::{ApiError, Discoverable, Event, IdentityView, KeystoreView, NumberedEvent, Request, Response},
@@ -25,6 +24,7 @@ use crate::{
     net::{CloseCode, Mode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
     pairing::Link,
     storage::Store,
+    transfer::{TransferDeps, Transfers},
 };
 
 /// How long going on the network waits for the first address of this machine to be known.

@@ -596,7 +596,10 @@ fn end(commands: Option<mpsc::Sender<Command>>) {
 
 /// With several hosts nearby, an answer that says no more than "not this one".
 fn may_be_another_host(error: &NetworkError) -> bool {
-    !matches!(error.code(), "pairing_rejected" | "pairing_timeout" | "pairing_unfinished" | "pairing_not_stored")
+    !matches!(
+        error.code(),
+        "pairing_rejected" | "pairing_timeout" | "pairing_unfinished" | "pairing_not_stored" | "pairing_cancelled"
+    )
 }
 
 fn dial_failed(error: DialError, name: &str) -> NetworkError {

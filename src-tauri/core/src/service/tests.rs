@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{NetworkingService, NodeOptions};
 use crate::{
-    api::{ApiError, DeviceState, Event, NumberedEvent, PairingView, Request, Response},
+    api::{ApiError, DeviceState, Event, NumberedEvent, PairingView, Request, Response, TransferState},
     identity::KeystoreChoice,
     net::{ALPN_MESSAGE, ALPN_PAIRING, ALPN_TRANSFER, Mode},
 };
@@ -141,6 +141,41 @@ async fn two_devices_pair_by_words_and_ping() {
     assert!(ping.min > 0.0);
     a.service.shutdown().await;
     b.service.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_arrives_whole_after_it_was_accepted() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    let source = tempfile::tempdir().unwrap();
+    let folder = source.path().join("Fotos é ☕");
+    std::fs::create_dir_all(folder.join("leer")).unwrap();
+    std::fs::write(folder.join("a.txt"), b"hello").unwrap();
+    std::fs::write(folder.join("big.bin"), vec![7_u8; 5 << 20]).unwrap();
+    std::fs::write(folder.join("nothing"), b"").unwrap();
+    let sent = Request::Send { device: "Beta".into(), paths: vec![folder.clone()], options: Default::default() };
+    let Response::Transfer(offer) = a.call(sent).await.unwrap() else { panic!("no transfer") };
+    let id = b
+        .until("offer", |event| match event {
+            Event::Offer { transfer } => Some(transfer.id),
+            _ => None,
+        })
+        .await;
+    assert_eq!(id, offer.id);
+    let target = tempfile::tempdir().unwrap();
+    assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "no byte before consent");
+    b.call(Request::Accept { id, into: Some(target.path().into()), conflict: Default::default() }).await.unwrap();
+    for node in [&a, &b] {
+        let ended = tokio::time::timeout(DEADLINE, node.service.0.transfers.finished(id)).await.unwrap().unwrap();
+        assert_eq!(ended.state, TransferState::Done, "{:?}", ended.reason);
+    }
+    let landed = target.path().join("Fotos é ☕");
+    for name in ["a.txt", "big.bin", "nothing"] {
+        assert_eq!(std::fs::read(folder.join(name)).unwrap(), std::fs::read(landed.join(name)).unwrap(), "{name}");
+        let (from, to) = (folder.join(name).metadata().unwrap(), landed.join(name).metadata().unwrap());
+        assert_eq!(from.modified().unwrap(), to.modified().unwrap(), "{name}");
+    }
+    assert!(landed.join("leer").is_dir());
 }
 
 #[tokio::test(flavor = "multi_thread")]
