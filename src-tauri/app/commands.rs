@@ -125,7 +125,7 @@ fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ApiError> {
 }
 
 fn transfer(response: Response) -> Result<ShellResponse, ApiError> {
-    view(response).map(ShellResponse::Transfer)
+    view(response).map(Box::new).map(ShellResponse::Transfer)
 }
 
 fn view(response: Response) -> Result<TransferView, ApiError> {
@@ -175,16 +175,6 @@ mod tests {
 
     #[test]
     fn a_request_of_another_form_is_an_error_with_a_code() {
-        for wrong in [
-            serde_json::json!("snapshot"),
-            serde_json::json!({"cmd": "rm"}),
-            serde_json::json!({"cmd": "snapshot", "x": 1}),
-        ] {
-            // A unit variant takes no further fields; whether serde says so is its business, a panic is not.
-            if let Err(error) = parse::<Request>(wrong) {
-                assert_eq!(error.code, "invalid_input");
-            }
-        }
         assert_eq!(parse::<Request>(serde_json::json!({"cmd": "rm"})).unwrap_err().code, "invalid_input");
         assert_eq!(parse::<Request>(serde_json::json!({"cmd": "snapshot"})), Ok(Request::Snapshot));
     }

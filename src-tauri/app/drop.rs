@@ -35,11 +35,7 @@ pub fn on_drag(app: &AppHandle, event: &DragDropEvent) {
     let scale = crate::main_window(app).and_then(|window| window.scale_factor().ok()).unwrap_or(1.0);
     match event {
         DragDropEvent::Enter { position, .. } => over(app, *position, scale),
-        DragDropEvent::Over { position } => {
-            if app.state::<Drag>().due(Instant::now()) {
-                over(app, *position, scale);
-            }
-        }
+        DragDropEvent::Over { position } if app.state::<Drag>().due(Instant::now()) => over(app, *position, scale),
         DragDropEvent::Drop { paths, position } => {
             let (x, y) = css(*position, scale);
             match app.state::<Picks>().keep(paths.clone(), Instant::now()) {
@@ -59,7 +55,7 @@ fn over(app: &AppHandle, position: PhysicalPosition<f64>, scale: f64) {
 }
 
 /// CSS pixels of a drag's place. Only Windows tells device pixels; GTK and AppKit tell logical ones, whatever the type
-/// says.
+/// says. (Measured with GDK_SCALE=2: a drop at 600, 400 of the screen comes as 300, 200.)
 fn css(position: PhysicalPosition<f64>, scale: f64) -> (f64, f64) {
     let divisor = if cfg!(windows) && scale > 0.0 { scale } else { 1.0 };
     (position.x / divisor, position.y / divisor)

@@ -74,20 +74,21 @@ impl Notifier {
                             continue;
                         }
                         let Ok(place) = Arc::clone(&room).try_acquire_owned() else { continue };
-                        let (withdraw, withdrawn) = oneshot::channel();
                         open.retain(|_, shown| !shown.is_closed());
-                        let kept = note.offer.and_then(|id| open.insert(id, withdraw));
-                        std::mem::drop(kept);
+                        let withdrawn = note.offer.map(|id| {
+                            let (withdraw, withdrawn) = oneshot::channel();
+                            open.insert(id, withdraw);
+                            withdrawn
+                        });
                         let (app, texts) = (app.clone(), desk.texts);
-                        let without_offer = note.offer.is_none();
                         tauri::async_runtime::spawn(async move {
-                            let answer = show(&note, texts, withdrawn, without_offer).await;
+                            let answer = show(&note, texts, withdrawn).await;
                             act(&app, &note, answer).await;
-                            std::mem::drop(place);
+                            drop(place);
                         });
                     }
                     // Dropping the sender takes the notification off the screen.
-                    Step::Withdraw(id) => std::mem::drop(open.remove(&id)),
+                    Step::Withdraw(id) => drop(open.remove(&id)),
                     Step::Nothing => {}
                 }
             }
@@ -215,7 +216,7 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
 
 /// Shows a notification and waits for its answer: the name of a button, or none.
 #[cfg(target_os = "linux")]
-async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>, for_good: bool) -> Option<String> {
+async fn show(note: &Note, texts: Language, withdrawn: Option<oneshot::Receiver<()>>) -> Option<String> {
     use std::time::Duration;
 
     use notify_rust::{Notification, NotificationResponse};
@@ -245,11 +246,11 @@ async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>, fo
         });
     });
     let withdrawn = async move {
-        if for_good {
-            std::future::pending::<()>().await;
+        match withdrawn {
+            // An error says that the sender was dropped, which is how it is done.
+            Some(withdrawn) => drop(withdrawn.await),
+            None => std::future::pending().await,
         }
-        // An error says that the sender was dropped, which is how it is done.
-        let _ = withdrawn.await;
     };
     tokio::select! {
         () = waiting => {}
@@ -261,7 +262,7 @@ async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>, fo
 
 /// Shows a notification. Other systems have no buttons; the window has.
 #[cfg(not(target_os = "linux"))]
-async fn show(note: &Note, _texts: Language, _withdrawn: oneshot::Receiver<()>, _for_good: bool) -> Option<String> {
+async fn show(note: &Note, _texts: Language, _withdrawn: Option<oneshot::Receiver<()>>) -> Option<String> {
     let mut notification = notify_rust::Notification::new();
     // Only freedesktop's servers read markup.
     let plain = note.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");

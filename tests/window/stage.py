@@ -1,4 +1,5 @@
 """What the windows stand on: a network and a screen of their own, a session bus, drivers, and processes that end."""
+import json
 import os
 import pathlib
 import shutil
@@ -71,6 +72,7 @@ class Stage:
             "DBUS_SESSION_BUS_ADDRESS": os.environ["DBUS_SESSION_BUS_ADDRESS"],
             "LANG": "C.UTF-8",
             "GDK_BACKEND": "x11",
+            "GSETTINGS_BACKEND": "memory",
             "NO_AT_BRIDGE": "1",
             "LIBGL_ALWAYS_SOFTWARE": "1",
             "RUST_LOG": os.environ.get("RUST_LOG", "warn,yonder_app=info,yonder_core=info"),
@@ -93,7 +95,8 @@ class Stage:
     def spawn(self, command, **options):
         """A process that ends with the test, and its children with it."""
         options.setdefault("env", self.environment)
-        process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL, **options)
+        options.setdefault("stdin", subprocess.DEVNULL)
+        process = subprocess.Popen(command, start_new_session=True, **options)
         self.processes.append(process)
         return process
 
@@ -116,9 +119,9 @@ class Stage:
         """File that an instance's stderr goes to."""
         return self.folder / f"{name}.log"
 
-    def start(self, name):
+    def start(self, name, **more):
         """An instance without a driver."""
-        environment = self.home(name)
+        environment = {**self.home(name), **more}
         with open(self.log(name), "ab") as log:
             return self.spawn([str(self.binary), *self.arguments(name)], env=environment, stdout=log, stderr=log)
 
@@ -158,13 +161,30 @@ class Stage:
         subprocess.run(["import", "-silent", "-window", window, str(path)], env=self.environment, check=True, timeout=30)
         return path
 
-    def colours(self, window):
-        """How many colours a window shows now; 0 if there is no picture of it."""
+    def pixels(self, window):
+        """What a window shows now, three bytes for each pixel; empty if there is no picture of it."""
         command = ["import", "-silent", "-window", window, "-depth", "8", "ppm:-"]
         done = subprocess.run(command, env=self.environment, capture_output=True, check=False, timeout=20)
-        # "P6\nWIDTH HEIGHT\n255\n" and three bytes for each pixel. Every fifth is enough.
-        pixels = done.stdout.split(b"\n", 3)[3] if done.stdout.count(b"\n") >= 3 else b""
+        # "P6\nWIDTH HEIGHT\n255\n", and then the pixels.
+        return done.stdout.split(b"\n", 3)[3] if done.stdout.count(b"\n") >= 3 else b""
+
+    def colours(self, window):
+        """How many colours a window shows now."""
+        pixels = self.pixels(window)
+        # Every fifth pixel is enough.
         return len({pixels[at : at + 3] for at in range(0, len(pixels), 15)})
+
+    def settled(self, window):
+        """Waits until a window shows something, and the same as a moment ago. A cursor may blink meanwhile."""
+        seen = []
+
+        def same():
+            now = self.pixels(window)
+            again = now in seen
+            seen.append(now)
+            return again and len(set(now[::15])) > 8
+
+        until("a window at rest", 10, same)
 
     def drag(self, files, to_x, to_y):
         """Drags files with the mouse from a window of another program to a place on the screen."""
@@ -219,6 +239,40 @@ class Stage:
             print(f"window: logs and data are kept in {self.folder}", flush=True)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Desktop:
+    """Tray and notifications on the session bus: `desktop.py`, told and listened to."""
+
+    def __init__(self, stage):
+        command = ["/usr/bin/python3", str(ROOT / "tests/window/desktop.py")]
+        log = open(stage.folder / "desktop.log", "ab")
+        pipe = subprocess.PIPE
+        self.process = stage.spawn(command, stdin=pipe, stdout=pipe, stderr=log, text=True, bufsize=1)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.heard = []
+        for name in ("org.kde.StatusNotifierWatcher", "org.freedesktop.Notifications"):
+            self.wait(name, lambda said, name=name: said.get("owns") == name)
+
+    def tell(self, *words):
+        """Has it do something."""
+        self.process.stdin.write(json.dumps(words) + "\n")
+
+    def hear(self, fits):
+        """The first thing it said that fits, taken off the list; or None."""
+        while line := self.process.stdout.readline():
+            said = json.loads(line)
+            if "error" in said:
+                raise RuntimeError(said["error"])
+            self.heard.append(said)
+        found = next((said for said in self.heard if fits(said)), None)
+        if found:
+            self.heard.remove(found)
+        return found
+
+    def wait(self, what, fits, seconds=15):
+        """As `hear`, but waits for it."""
+        return until(what, seconds, lambda: self.hear(fits))
 
 
 class Instance:

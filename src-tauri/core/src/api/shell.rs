@@ -57,7 +57,7 @@ pub enum ShellResponse {
     /// What was chosen.
     Picked(Picked),
     /// The transfer that came of it.
-    Transfer(TransferView),
+    Transfer(Box<TransferView>),
 }
 
 /// Files and folders that a person chose or dropped.
