@@ -61,8 +61,27 @@ describe.each(views.map((path) => [path.slice(ROOT.length + 1), text(path)]))('%
   });
 });
 
-it('the lock file names no address', () => {
-  expect(text(join(ROOT, 'package-lock.json'))).not.toMatch(/"resolved"/);
+describe('the lock file', () => {
+  interface Locked {
+    version?: string;
+    integrity?: string;
+    optionalDependencies?: Record<string, string>;
+  }
+  const { packages } = JSON.parse(text(join(ROOT, 'package-lock.json'))) as { packages: Record<string, Locked> };
+
+  it('says nowhere where a package was fetched from', () => expect(text(join(ROOT, 'package-lock.json'))).not.toMatch(/"resolved"/));
+
+  it('has a version and a hash of each package', () => {
+    const loose = Object.entries(packages).filter(([path, locked]) => path !== '' && !(locked.version && locked.integrity));
+    expect(loose.map(([path]) => path)).toEqual([]);
+  });
+
+  it('has the packages of every platform, or a clean install fails', () => {
+    const missing = Object.values(packages)
+      .flatMap((locked) => Object.keys(locked.optionalDependencies ?? {}))
+      .filter((name) => !Object.keys(packages).some((path) => path.endsWith(`node_modules/${name}`)));
+    expect(missing).toEqual([]);
+  });
 });
 
 it('all versions are exact', () => {

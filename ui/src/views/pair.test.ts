@@ -213,6 +213,8 @@ describe('approval', () => {
     await user.click(screen.getByTestId('pair-approve'));
     expect(await screen.findByText('Approved here. Waiting for the other side…')).toBeTruthy();
     expect(screen.queryByTestId('pair-approve')).toBeNull();
+    // The button that had the focus is gone.
+    await waitFor(() => expect(dialog.contains(document.activeElement)).toBe(true));
     expect(asked(node, 'pair_answer')).toEqual([{ cmd: 'pair_answer', approve: true }]);
     node.bothApproved();
     await user.click(await screen.findByTestId('pair-done'));
