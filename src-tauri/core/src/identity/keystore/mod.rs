@@ -60,7 +60,7 @@ impl AskPassphrase for NoPassphrase {
 
 /// A place that keeps one secret.
 pub(super) trait Keystore {
-    /// Keeps the secret durably. Reading it back must give the same, or it is an error.
+    /// Keeps the secret. It is safe there when this returns `Ok`: flushed to the disk, or read back from the keychain.
     fn store(&self, root: &RootSecret) -> Result<(), IdentityError>;
     /// Gives the secret back.
     fn load(&self) -> Result<RootSecret, IdentityError>;
