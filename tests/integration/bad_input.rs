@@ -203,13 +203,12 @@ fn what_cannot_be_read_is_named_and_the_rest_arrives() {
     let id = host_node.device_id();
     let send = |path: &Path| joiner.run(["send".as_ref(), id.as_ref(), path.as_os_str()]);
 
-    send(&joiner.home().join("is gone"))
-        .expect_error(1, &["file", "source_missing", "source_unreadable", "source_gone"]);
+    send(&joiner.home().join("is gone")).expect_error(1, &["path_not_found"]);
 
     let closed = joiner.home().join("closed");
     fs::write(&closed, "secret").unwrap();
     fs::set_permissions(&closed, fs::Permissions::from_mode(0o000)).unwrap();
-    send(&closed).expect_error(1, &["file", "source_unreadable", "nothing_to_send"]);
+    send(&closed).expect_error(1, &["path_unreadable"]);
     assert!(tree::list(&host.downloads()).is_empty());
 
     let folder = joiner.home().join("folder");
