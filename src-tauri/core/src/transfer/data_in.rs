@@ -174,7 +174,7 @@ impl Writer<'_> {
         let arrival = self.arrival;
         let cipher = match (&arrival.root, &header.commitment) {
             (Some(root), Some(commitment)) => {
-                let cipher = SegmentCipher::new(root, header.file, header.start);
+                let cipher = SegmentCipher::new(root, header.file, header.start)?;
                 cipher.check(commitment)?;
                 Some(cipher)
             }

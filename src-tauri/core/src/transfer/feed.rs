@@ -302,6 +302,7 @@ impl Feed {
         }
         let index = job.reading.index;
         let cipher = self.root.as_ref().map(|root| SegmentCipher::new(root, index, job.start));
+        let cipher = cipher.transpose().map_err(|_| Code::new("internal"))?;
         let header = SegmentHeader {
             file: index,
             start: job.start,

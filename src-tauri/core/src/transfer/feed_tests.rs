@@ -53,7 +53,7 @@ fn unpack(streams: &mut [Vec<u8>], sealed: bool) -> BTreeMap<(u32, u64), Vec<u8>
             .push::<Violation>(stream, &mut |unit| {
                 match unit {
                     Unit::Segment(header) => {
-                        let cipher = SegmentCipher::new(&root, header.file, header.start);
+                        let cipher = SegmentCipher::new(&root, header.file, header.start)?;
                         if let Some(commitment) = &header.commitment {
                             cipher.check(commitment)?;
                         }

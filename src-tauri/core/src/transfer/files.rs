@@ -252,11 +252,12 @@ pub(crate) mod faulty {
     pub(crate) struct Faulty {
         rule: Rule,
         steps: AtomicU64,
+        free: Option<u64>,
     }
 
     impl Faulty {
         pub(crate) fn new(rule: impl Fn(&str, u64) -> Option<io::Error> + Send + Sync + 'static) -> Self {
-            Self { rule: Box::new(rule), steps: AtomicU64::new(0) }
+            Self { rule: Box::new(rule), steps: AtomicU64::new(0), free: None }
         }
 
         /// Steps of this name fail with this error from the `nth` on, counted over those steps alone.
@@ -267,6 +268,11 @@ pub(crate) mod faulty {
             })
         }
 
+        /// Nothing fails; so many bytes are said to be free.
+        pub(crate) fn with_free(bytes: u64) -> Self {
+            Self { free: Some(bytes), ..Self::new(|_, _| None) }
+        }
+
         fn step(&self, name: &str) -> io::Result<()> {
             (self.rule)(name, self.steps.fetch_add(1, Ordering::Relaxed)).map_or(Ok(()), Err)
         }
@@ -275,6 +281,10 @@ pub(crate) mod faulty {
     macro_rules! steps {
         ($($name:ident($($arg:ident: $type:ty),*) -> $out:ty;)*) => {
             impl FileOps for Faulty {
+                fn free_space(&self, dir: &Dir) -> io::Result<u64> {
+                    self.step("free_space")?;
+                    self.free.map_or_else(|| RealFiles.free_space(dir), Ok)
+                }
                 $(fn $name(&self, $($arg: $type),*) -> io::Result<$out> {
                     self.step(stringify!($name))?;
                     RealFiles.$name($($arg),*)
@@ -284,7 +294,6 @@ pub(crate) mod faulty {
     }
     steps! {
         open_root(path: &Path) -> Dir;
-        free_space(dir: &Dir) -> u64;
         create_dir(dir: &Dir, name: &str, private: bool) -> ();
         open_dir(dir: &Dir, name: &str) -> Dir;
         create_file(dir: &Dir, name: &str) -> File;

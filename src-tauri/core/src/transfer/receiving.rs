@@ -136,7 +136,7 @@ fn violations_only(error: NetworkError) -> Result<(), NetworkError> {
     }
 }
 
-fn declined(code: &str) -> ReceiverFrame {
+pub(super) fn declined(code: &str) -> ReceiverFrame {
     ReceiverFrame::Decision(Decision::Declined { code: Code::new(code) })
 }
 
@@ -205,6 +205,8 @@ struct Live {
     /// How many the sender said that there are.
     announced: Option<u8>,
     settling: Option<JoinHandle<Result<(), DiskError>>>,
+    /// The naming thread came to its end: nothing is unfinished.
+    completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
     expected: u32,
@@ -390,6 +392,7 @@ impl Receiving {
             closed: 0,
             announced: None,
             settling: Some(settling),
+            completed: false,
             settled,
             backlog: VecDeque::new(),
             expected,
@@ -466,6 +469,7 @@ impl Receiving {
                 settled = settled(&mut live.settling) => {
                     live.settling = None;
                     settled?;
+                    live.completed = true;
                     return self.complete(live).await;
                 }
                 command = self.asked.recv() => match command {
@@ -551,7 +555,7 @@ impl Receiving {
         self.machine.end();
         if end.state == TransferState::Failed
             && let Some(code) = end.reason.as_ref().map(|reason| reason.code.as_str())
-            && self.live.as_ref().is_none_or(|live| live.settling.is_some())
+            && self.live.as_ref().is_none_or(|live| !live.completed)
             && code != "connection_lost"
         {
             let frame = match self.live {
@@ -563,21 +567,20 @@ impl Receiving {
         self.stop.cancel();
         let mut done = None;
         if let Some(live) = self.live.take() {
-            let Live { arrival, mut streams, settling, settled, _route: route, .. } = live;
+            let Live { arrival, mut streams, settling, completed, settled, _route: route, .. } = live;
             drop(route);
             while streams.join_next().await.is_some() {}
             let bytes = arrival.bytes.load(Ordering::Relaxed);
             let temp = arrival.temp.clone();
             // The last handle of the verdicts goes with it, and so the naming thread ends.
             drop(arrival);
-            if let Some(settling) = settling {
-                if settling.await.is_err() {
-                    tracing::error!("the naming thread failed");
-                }
-                let removed = tokio::task::spawn_blocking(move || temp.remove()).await;
-                if removed.is_err() {
-                    tracing::error!("removing unfinished files failed");
-                }
+            if let Some(settling) = settling
+                && settling.await.is_err()
+            {
+                tracing::error!("the naming thread failed");
+            }
+            if !completed && tokio::task::spawn_blocking(move || temp.remove()).await.is_err() {
+                tracing::error!("removing unfinished files failed");
             }
             done = Some((bytes, settled));
         }

@@ -4,8 +4,12 @@
 //! which its chunks could be counted; a key for each *segment* keeps "no key seals two plaintexts" by construction: a
 //! segment of a file is sent once in an attempt, the attempt id is fresh, and inside the segment the chunks are counted.
 //! The segment's place goes into the key, the chunk's place into what is authenticated.
+//!
+//! The cipher is that of the rest, ChaCha20-Poly1305 of RFC 8439, here in `ring`'s form, which the transport brings along:
+//! three fifths of the time in a release build, and not two hundred times slower in a debug build, where generic code is
+//! compiled into this crate. `ring` does not wipe its copy of a key; each is of one segment of one attempt.
 
-use chacha20poly1305::{ChaCha20Poly1305, KeyInit, aead::AeadInOut};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
 
 use super::{
@@ -17,18 +21,23 @@ use crate::keys::{Context, Key, derive};
 
 /// Opens or seals the chunks of one segment.
 pub struct SegmentCipher {
-    cipher: ChaCha20Poly1305,
+    cipher: LessSafeKey,
     commitment: [u8; COMMITMENT],
     file: u32,
 }
 
 impl SegmentCipher {
     /// For the segment of `file` that begins at `start`, under the root of this attempt and direction.
-    pub fn new(root: &Key, file: u32, start: u64) -> Self {
+    ///
+    /// # Errors
+    /// Never in practice: the key has the cipher's length.
+    pub fn new(root: &Key, file: u32, start: u64) -> Result<Self, Violation> {
         let key = derive(Context::TransferSegment, &[root.as_bytes(), &file.to_le_bytes(), &start.to_le_bytes()]);
         // ChaCha20-Poly1305 does not commit to its key: one ciphertext could open under two. The header names the key.
         let commitment = *derive(Context::TransferCommitment, &[key.as_bytes()]).as_bytes();
-        Self { cipher: ChaCha20Poly1305::new(key.as_bytes().into()), commitment, file }
+        let cipher = UnboundKey::new(&CHACHA20_POLY1305, key.as_bytes())
+            .map_err(|_| Violation("a key of the wrong length".into()))?;
+        Ok(Self { cipher: LessSafeKey::new(cipher), commitment, file })
     }
 
     /// What stands in the segment's header.
@@ -48,20 +57,20 @@ impl SegmentCipher {
         }
     }
 
-    fn nonce(number: u64, flags: u8) -> [u8; 12] {
+    fn nonce(number: u64, flags: u8) -> Nonce {
         let mut nonce = [0; 12];
         nonce[0] = flags & LAST;
         nonce[4..].copy_from_slice(&number.to_le_bytes());
-        nonce
+        Nonce::assume_unique_for_key(nonce)
     }
 
-    fn aad(&self, offset: u64, chunk: &ChunkHeader) -> [u8; 17] {
+    fn aad(&self, offset: u64, chunk: &ChunkHeader) -> Aad<[u8; 17]> {
         let mut aad = [0; 17];
         aad[..4].copy_from_slice(&self.file.to_le_bytes());
         aad[4..12].copy_from_slice(&offset.to_le_bytes());
         aad[12..16].copy_from_slice(&chunk.plain_len.to_le_bytes());
         aad[16] = chunk.flags;
-        aad
+        Aad::from(aad)
     }
 
     /// Seals chunk `number`, which begins at `offset` of the file: the last 16 of `bytes` become the tag. Each number is
@@ -72,12 +81,11 @@ impl SegmentCipher {
     pub fn seal(&self, number: u64, offset: u64, chunk: &ChunkHeader, bytes: &mut [u8]) -> Result<(), Violation> {
         let Some(plain) = bytes.len().checked_sub(TAG as usize) else { return violation("no room for a tag") };
         let (plain, tag) = bytes.split_at_mut(plain);
-        let nonce = Self::nonce(number, chunk.flags);
         let sealed = self
             .cipher
-            .encrypt_inout_detached(&nonce.into(), &self.aad(offset, chunk), plain.into())
+            .seal_in_place_separate_tag(Self::nonce(number, chunk.flags), self.aad(offset, chunk), plain)
             .map_err(|_| Violation("a chunk is too long to seal".into()))?;
-        tag.copy_from_slice(&sealed);
+        tag.copy_from_slice(sealed.as_ref());
         Ok(())
     }
 
@@ -92,15 +100,9 @@ impl SegmentCipher {
         chunk: &ChunkHeader,
         bytes: &'a mut [u8],
     ) -> Result<&'a mut [u8], Violation> {
-        let Some(plain) = bytes.len().checked_sub(TAG as usize) else { return violation("a chunk without a tag") };
-        let (plain, tag) = bytes.split_at_mut(plain);
-        let nonce = Self::nonce(number, chunk.flags);
-        let tag: &[u8; TAG as usize] = (&*tag).try_into().map_err(|_| Violation("a chunk without a tag".into()))?;
         self.cipher
-            .decrypt_inout_detached(&nonce.into(), &self.aad(offset, chunk), plain.into(), tag.into())
-            .map_err(|_| Violation("a chunk does not open".into()))?;
-        let (plain, _) = bytes.split_at_mut(bytes.len() - TAG as usize);
-        Ok(plain)
+            .open_in_place(Self::nonce(number, chunk.flags), self.aad(offset, chunk), bytes)
+            .map_err(|_| Violation("a chunk does not open".into()))
     }
 }
 
@@ -111,7 +113,7 @@ mod tests {
     const CHUNK: ChunkHeader = ChunkHeader { plain_len: 5, wire_len: 21, flags: LAST };
 
     fn cipher(file: u32, start: u64) -> SegmentCipher {
-        SegmentCipher::new(&Key::from_bytes([8; 32]), file, start)
+        SegmentCipher::new(&Key::from_bytes([8; 32]), file, start).unwrap()
     }
 
     fn sealed() -> Vec<u8> {

@@ -1,0 +1,257 @@
+//! Transfers that end otherwise: declined, cancelled, broken off, refused by the disk, or by a file that changed.
+
+use std::io;
+
+use super::{super::files::faulty::Faulty, *};
+
+/// A file that takes long enough to be interrupted, and how to send it.
+fn slow(node: &Node) -> (Vec<PathBuf>, TransferOptions) {
+    let file = node.outbox("slow");
+    fs::write(&file, noise(8_000_000, 1)).unwrap();
+    let small = node.outbox("a small one");
+    fs::write(&small, noise(10, 1)).unwrap();
+    (vec![small, file], TransferOptions { limit: Some(1_000_000), ..Default::default() })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_declined_offer_leaves_nothing() {
+    let (one, two) = pair_of_nodes().await;
+    let (paths, options) = slow(&one);
+    let mut events = two.events.subscribe();
+    let id = one.send(&two, paths.clone(), options).await;
+    offered(&mut events).await;
+    assert_eq!(two.transfers.decline(id).await.unwrap().state, TransferState::Declined);
+    let end = one.end(id).await;
+    assert_eq!((end.state, end.reason), (TransferState::Declined, None));
+    two.nothing_landed();
+
+    two.set_rule(AcceptRule::None);
+    let id = one.send(&two, paths, options).await;
+    let end = one.end(id).await;
+    assert_eq!(end.state, TransferState::Declined);
+    assert_eq!(end.reason.unwrap().code, "declined_by_rule");
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_side_cancels_at_any_time_and_both_know() {
+    for by_sender in [true, false] {
+        for while_offered in [true, false] {
+            let (one, two) = pair_of_nodes().await;
+            let (paths, options) = slow(&one);
+            let mut events = two.events.subscribe();
+            let id = one.send(&two, paths, options).await;
+            offered(&mut events).await;
+            if !while_offered {
+                two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+                shows(&one, id, |view| view.bytes > 500_000).await;
+                assert!(names(&two.downloads()).iter().any(|name| name.starts_with(".yonder-")));
+            }
+            let (by, other) = if by_sender { (&one, &two) } else { (&two, &one) };
+            within(by.transfers.cancel(id)).await.unwrap();
+            let (sent, received) = (one.end(id).await, two.end(id).await);
+            let what = format!("by sender {by_sender}, while offered {while_offered}");
+            if while_offered && !by_sender {
+                assert_eq!((sent.state, received.state), (TransferState::Declined, TransferState::Declined));
+                two.nothing_landed();
+                continue;
+            }
+            assert_eq!((sent.state, received.state), (TransferState::Cancelled, TransferState::Cancelled), "{what}");
+            let told = other.transfers.get(id).unwrap().reason.map(|reason| reason.code);
+            assert_eq!(told.as_deref(), Some("cancelled"), "{what}");
+            assert_eq!(by.transfers.cancel(id).await.unwrap_err().code(), "transfer_ended");
+            if while_offered {
+                two.nothing_landed();
+            } else {
+                assert_eq!(names(&two.downloads()), ["a small one"], "what was complete stays: {what}");
+            }
+            // The session is still good.
+            two.set_rule(AcceptRule::Paired);
+            let file = one.outbox("another");
+            fs::write(&file, "x").unwrap();
+            let id = one.send(&two, vec![file], TransferOptions::default()).await;
+            assert_eq!(one.end(id).await.state, TransferState::Done, "{what}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_send_is_cancelled_before_anybody_answers() {
+    let (one, two) = pair_of_nodes().await;
+    let (paths, options) = slow(&one);
+    two.cancel.cancel();
+    two.net.shutdown().await;
+    let id = one.send(&two, paths, options).await;
+    let end = within(one.transfers.cancel(id)).await.unwrap();
+    assert_eq!(end.state, TransferState::Cancelled);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_not_there_is_a_reason() {
+    let (one, two) = pair_of_nodes().await;
+    two.cancel.cancel();
+    two.net.shutdown().await;
+    let file = one.outbox("file");
+    fs::write(&file, "x").unwrap();
+    let id = one.send(&two, vec![file], TransferOptions::default()).await;
+    let end = one.end(id).await;
+    assert_eq!(end.state, TransferState::Failed);
+    let reason = end.reason.unwrap();
+    assert!(["connection_timeout", "connection_failed"].contains(&reason.code.as_str()), "{reason:?}");
+    assert!(!reason.hint.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_that_cannot_be_sent_are_said_at_once() {
+    let (one, two) = pair_of_nodes().await;
+    let gone = one.transfers.send(two.id(), vec![one.outbox("gone")], TransferOptions::default()).await.unwrap_err();
+    assert_eq!(gone.code(), "path_not_found");
+    assert!(gone.to_string().contains("gone") && !gone.hint().is_empty());
+    assert_eq!(one.transfers.list(true), []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_fills_up_ends_it_on_both_sides() {
+    // Early, in the middle, and while names are given.
+    for (step, nth) in [("write_at", 0), ("write_at", 5), ("create_file", 2), ("sync_file", 0), ("rename_new", 0)] {
+        let (one, two) = pair_on(Arc::new(Faulty::from_nth(step, nth, io::ErrorKind::StorageFull))).await;
+        two.set_rule(AcceptRule::Paired);
+        let folder = one.outbox("folder");
+        fs::create_dir(&folder).unwrap();
+        for n in 0..6 {
+            fs::write(folder.join(format!("file {n}")), noise(3_000_000, n)).unwrap();
+        }
+        let id = one.send(&two, vec![folder.clone()], TransferOptions::default()).await;
+        for end in [one.end(id).await, two.end(id).await] {
+            assert_eq!(end.state, TransferState::Failed, "{step} {nth}");
+            let reason = end.reason.unwrap();
+            assert_eq!(reason.code, "disk_full", "{step} {nth}");
+            assert!(!reason.hint.is_empty());
+        }
+        for (path, (item, _)) in tree(&two.downloads()) {
+            let Item::File(hash, _) = item else { continue };
+            let name = path.file_name().unwrap();
+            assert_eq!(hash, *blake3::hash(&fs::read(folder.join(name)).unwrap()).as_bytes(), "{step} {nth}");
+        }
+        assert!(!names(&two.downloads()).iter().any(|name| name.contains(".yonder-")), "{step} {nth}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_does_not_fit_is_said_before_it_is_accepted() {
+    let (one, two) = pair_on(Arc::new(Faulty::with_free(limits::SPACE_RESERVE + 1_000_000))).await;
+    let (paths, options) = slow(&one);
+    let mut events = two.events.subscribe();
+    let id = one.send(&two, paths.clone(), options).await;
+    let offer = offered(&mut events).await;
+    assert_eq!(offer.reason.unwrap().code, "no_space");
+    let refused = two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap_err();
+    assert_eq!(refused.code(), "no_space");
+    assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Offered, "it may be tried again");
+    two.transfers.decline(id).await.unwrap();
+    two.nothing_landed();
+
+    two.set_rule(AcceptRule::Paired);
+    let id = one.send(&two, paths, options).await;
+    let end = one.end(id).await;
+    assert_eq!((end.state, end.reason.unwrap().code), (TransferState::Declined, "no_space".to_string()));
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changes_is_never_delivered_wrong() {
+    let (one, two) = pair_of_nodes().await;
+    let folder = one.outbox("folder");
+    fs::create_dir(&folder).unwrap();
+    for name in ["grows", "shrinks", "is replaced", "goes", "stays"] {
+        fs::write(folder.join(name), noise(5_000_000, 7)).unwrap();
+    }
+    date(&folder);
+    let mut events = two.events.subscribe();
+    let id = one.send(&two, vec![folder.clone()], TransferOptions::default()).await;
+    offered(&mut events).await;
+    fs::write(folder.join("grows"), noise(5_000_001, 7)).unwrap();
+    fs::write(folder.join("shrinks"), noise(4_999_999, 7)).unwrap();
+    fs::write(folder.join("is replaced"), noise(5_000_000, 8)).unwrap();
+    fs::remove_file(folder.join("goes")).unwrap();
+    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    for end in [one.end(id).await, two.end(id).await] {
+        assert_eq!((end.state, end.files_done), (TransferState::Failed, 1));
+        let reason = end.reason.unwrap();
+        assert_eq!(reason.code, "source_changed");
+        assert!(reason.message.starts_with("4 of 5"), "{}", reason.message);
+        assert_eq!(end.notes.len(), 4, "{:?}", end.notes);
+    }
+    assert_eq!(names(&two.downloads()), ["folder", "folder/stays"]);
+    assert_eq!(fs::read(two.downloads().join("folder/stays")).unwrap(), noise(5_000_000, 7));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_ends_both() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let (paths, options) = slow(&one);
+    let id = one.send(&two, paths, options).await;
+    shows(&one, id, |view| view.bytes > 500_000).await;
+    one.net.close_device(two.id(), crate::net::CloseCode::Normal);
+    for end in [one.end(id).await, two.end(id).await] {
+        assert_eq!((end.state, end.reason.unwrap().code), (TransferState::Failed, "connection_lost".to_string()));
+    }
+    assert_eq!(names(&two.downloads()), ["a small one"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_goes_down_tells_and_cleans_up() {
+    for sender_goes in [true, false] {
+        let (one, two) = pair_of_nodes().await;
+        two.set_rule(AcceptRule::Paired);
+        let (paths, options) = slow(&one);
+        let id = one.send(&two, paths, options).await;
+        shows(&one, id, |view| view.bytes > 500_000).await;
+        let (goes, stays) = if sender_goes { (&one, &two) } else { (&two, &one) };
+        within(goes.transfers.shutdown()).await;
+        assert_eq!(goes.transfers.get(id).unwrap().reason.unwrap().code, "interrupted");
+        assert_eq!(stays.end(id).await.reason.unwrap().code, "shutting_down");
+        assert_eq!(names(&two.downloads()), ["a small one"]);
+        let refused = goes.transfers.send(stays.id(), vec![], TransferOptions::default()).await.unwrap_err();
+        assert_eq!(refused.code(), "shutting_down");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_kill_left_behind_is_removed_at_the_next_start() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let (paths, options) = slow(&one);
+    let id = one.send(&two, paths, options).await;
+    shows(&one, id, |view| view.bytes > 500_000).await;
+    let hidden = names(&two.downloads()).into_iter().find(|name| name.starts_with(".yonder-")).unwrap();
+    // As a kill would leave it: the record as it stands now, the hidden folder with half a file.
+    let rows = two.store.list(crate::storage::Table::Transfers).await.unwrap();
+    within(two.transfers.shutdown()).await;
+    let hidden = two.downloads().join(hidden);
+    fs::create_dir(&hidden).unwrap();
+    fs::write(hidden.join("1"), "half").unwrap();
+    let ops = rows.into_iter().map(|(key, value)| crate::storage::Op::Put {
+        table: crate::storage::Table::Transfers,
+        key,
+        value,
+    });
+    two.store.write(ops.collect()).await.unwrap();
+
+    let downloads = two.downloads();
+    let again = Transfers::start(TransferDeps {
+        store: two.store.clone(),
+        events: two.events.clone(),
+        connector: Arc::new(Late::default()),
+        names: Arc::new(|_| String::new()),
+        download_dir: Arc::new(move || downloads.clone()),
+        accept_rule: Arc::new(|_| AcceptRule::Ask),
+        cancel: CancellationToken::new(),
+    })
+    .await
+    .unwrap();
+    let view = again.get(id).unwrap();
+    assert_eq!((view.state, view.reason.unwrap().code), (TransferState::Failed, "interrupted".to_string()));
+    assert_eq!(names(&two.downloads()), ["a small one"]);
+}

@@ -1,0 +1,353 @@
+//! A paired device that breaks every rule on purpose.
+
+use super::{
+    super::{
+        framing::{CHUNK_HEADER, ChunkHeader, LAST, SegmentHeader, StreamHeader},
+        limits::{SEGMENT, VERSION},
+        manifest::ManifestBuilder,
+        seal::SegmentCipher,
+        wire::{
+            Decision, Entry, EntryKind, FileEnd, Mtime, Offer, ReceiverFrame, SenderFrame, SourceOutcome, decode,
+            encode,
+        },
+    },
+    *,
+};
+use crate::net::{ALPN_TRANSFER, SealedReceiver, SealedSender, Session};
+
+/// A sender that speaks by hand.
+struct Hand {
+    session: Session,
+    to: SealedSender,
+    from: SealedReceiver,
+    offer: Offer,
+}
+
+const FILE: &[u8] = b"hello, disk";
+
+fn entry(name: &str, size: u64) -> Entry {
+    let kind = EntryKind::File { size, executable: false };
+    Entry { parent: 0, name: name.into(), mtime: Mtime { secs: 1, nanos: 1 }, kind }
+}
+
+impl Hand {
+    async fn new(one: &Node, two: &Node, entries: &[Entry]) -> Self {
+        let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
+        let (to, from) = session.open_sealed().await.unwrap().split();
+        let total = entries.iter().map(|e| if let EntryKind::File { size, .. } = e.kind { size } else { 0 }).sum();
+        let offer = Offer {
+            version: VERSION,
+            transfer: *TransferId::from_random(noise(16, entries.len() as u8).try_into().unwrap()).as_bytes(),
+            attempt: [3; 16],
+            entries: entries.len() as u32,
+            files: entries.len() as u32,
+            total,
+            roots: entries.iter().map(|entry| entry.name.clone()).collect(),
+            root_count: entries.len() as u32,
+            skipped: 0,
+            pages: 1,
+            compress: false,
+            encrypt: true,
+        };
+        Self { session, to, from, offer }
+    }
+
+    async fn say(&mut self, frame: SenderFrame) {
+        // The other side may be gone already.
+        let _ = self.to.send(&encode(&frame).unwrap()).await;
+    }
+
+    async fn hear(&mut self) -> Option<ReceiverFrame> {
+        let frame = within(self.from.recv(limits::MAX_FRAME)).await.ok()??;
+        Some(decode(&frame).unwrap())
+    }
+
+    /// Offers one file and is accepted.
+    async fn accepted(one: &Node, two: &Node) -> Self {
+        two.set_rule(AcceptRule::Paired);
+        let entries = [entry("file", FILE.len() as u64), entry("large", SEGMENT + 5)];
+        let mut hand = Self::new(one, two, &entries).await;
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
+        hand.list(&entries).await;
+        assert!(matches!(hand.hear().await, Some(ReceiverFrame::Decision(Decision::Accepted { .. }))));
+        assert_eq!(hand.hear().await, Some(ReceiverFrame::Start));
+        hand.say(SenderFrame::Begin).await;
+        hand
+    }
+
+    async fn list(&mut self, entries: &[Entry]) {
+        let mut builder = ManifestBuilder::default();
+        for entry in entries {
+            builder.push(entry).unwrap();
+        }
+        let manifest = builder.finish();
+        let mut hasher = blake3::Hasher::new();
+        for page in manifest.pages() {
+            let page = page.unwrap();
+            hasher.update(&page);
+            self.to.send(&page).await.unwrap();
+        }
+        self.say(SenderFrame::ManifestEnd { hash: *hasher.finalize().as_bytes() }).await;
+    }
+
+    fn header(&self) -> StreamHeader {
+        StreamHeader { suite: 1, transfer: self.offer.transfer, attempt: self.offer.attempt }
+    }
+
+    /// The file as one sealed segment.
+    fn segment(&self, file: u32, plain: &[u8]) -> Vec<u8> {
+        let keys = self.session.keys();
+        let id = TransferId::from_random(self.offer.transfer);
+        let root = keys.file_root(&id, &self.offer.attempt, keys.outgoing());
+        let cipher = SegmentCipher::new(&root, file, 0).unwrap();
+        let len = plain.len() as u32;
+        let mut out = Vec::new();
+        SegmentHeader { file, start: 0, len, whole: true, commitment: Some(cipher.commitment()) }.encode(&mut out);
+        let chunk = ChunkHeader { plain_len: len, wire_len: len + 16, flags: LAST };
+        out.extend(chunk.encode());
+        let mut bytes = plain.to_vec();
+        bytes.extend([0; 16]);
+        cipher.seal(0, 0, &chunk, &mut bytes).unwrap();
+        out.extend(bytes);
+        out
+    }
+
+    async fn stream(&self, bytes: &[u8]) {
+        let mut stream = self.session.connection().open_uni().await.unwrap();
+        let _ = stream.write_all(bytes).await;
+        let _ = stream.finish();
+    }
+
+    fn done(file: u32, root: [u8; 32], size: u64) -> SenderFrame {
+        SenderFrame::FilesDone(vec![FileEnd { file, outcome: SourceOutcome::Sent { root, size } }])
+    }
+
+    /// The other side ends the session as a violation.
+    async fn is_thrown_out(&self, two: &Node, what: &str) {
+        let closed = within(self.session.connection().closed()).await;
+        let text = format!("{closed:?}");
+        assert!(text.contains("error_code: 4"), "{what}: {text}");
+        let id = TransferId::from_random(self.offer.transfer);
+        if two.transfers.get(id).is_ok() {
+            let end = two.end(id).await;
+            assert_eq!(end.state, TransferState::Failed, "{what}");
+            // Where no transfer was meant yet, the session ends and the transfer loses it.
+            let code = end.reason.unwrap().code;
+            assert!(["protocol_violation", "connection_lost"].contains(&code.as_str()), "{what}: {code}");
+        }
+        two.nothing_landed();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_honest_hand_is_served() {
+    // Else the tests below could pass for the wrong reason.
+    let (one, two) = pair_of_nodes().await;
+    let mut hand = Hand::accepted(&one, &two).await;
+    let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
+    hand.stream(&stream).await;
+    hand.say(Hand::done(0, *blake3::hash(FILE).as_bytes(), FILE.len() as u64)).await;
+    loop {
+        match hand.hear().await.unwrap() {
+            ReceiverFrame::FilesReceived(list) => {
+                assert_eq!((list.len(), list[0].failure.clone()), (1, None));
+                break;
+            }
+            ReceiverFrame::Progress { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(fs::read(two.downloads().join("file")).unwrap(), FILE);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_that_lie_or_reach_out_are_thrown_out() {
+    let cases: [(&str, Vec<u8>); 6] = [
+        ("not an offer", encode(&SenderFrame::Begin).unwrap()),
+        ("garbage", noise(100, 1)),
+        ("nothing", vec![]),
+        ("a frame with a tail", [encode(&SenderFrame::Pause).unwrap(), vec![0]].concat()),
+        ("an unknown kind", vec![99]),
+        ("the longest frame", noise(limits::MAX_FRAME, 1)),
+    ];
+    for (what, bytes) in cases {
+        let (one, two) = pair_of_nodes().await;
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.to.send(&bytes).await.unwrap();
+        hand.is_thrown_out(&two, what).await;
+    }
+    for (what, bad) in [
+        ("a parent", entry("..", 5)),
+        ("a path", entry("../canary", 5)),
+        ("an absolute path", entry("/tmp/yonder-was-here", 5)),
+        ("a backslash", entry("..\\canary", 5)),
+        ("the hidden folder", entry(".yonder-x", 5)),
+        ("a size too many", entry("file", u64::MAX)),
+    ] {
+        let (one, two) = pair_of_nodes().await;
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
+        hand.say(SenderFrame::Page(wire::Page { index: 0, entries: vec![bad] })).await;
+        hand.is_thrown_out(&two, what).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offers_beyond_the_limits_are_declined_without_memory() {
+    let (one, two) = pair_of_nodes().await;
+    for (code, change) in [
+        ("too_many_entries", Box::new(|offer: &mut Offer| offer.entries = 10_000_000) as Box<dyn Fn(&mut Offer)>),
+        ("too_many_entries", Box::new(|offer| offer.pages = u32::MAX)),
+        ("version_unsupported", Box::new(|offer| offer.version = 2)),
+        ("offer_malformed", Box::new(|offer| offer.roots = vec!["..".into()])),
+    ] {
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        change(&mut hand.offer);
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        match hand.hear().await {
+            Some(ReceiverFrame::Decision(Decision::Declined { code: told })) => assert_eq!(told.as_str(), code),
+            other => panic!("{other:?}"),
+        }
+    }
+    // Offers that are all within the limits add up to more than is kept for them.
+    let mut hands = Vec::new();
+    let mut busy = 0;
+    for n in 0..4u8 {
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.offer.transfer = *TransferId::from_random([n + 100; 16]).as_bytes();
+        (hand.offer.pages, hand.offer.entries, hand.offer.files) = (800, 1000, 1000);
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        busy += usize::from(hand.hear().await != Some(ReceiverFrame::NeedManifest));
+        hands.push(hand);
+    }
+    assert_eq!(busy, 2, "128 MiB hold two offers of 800 pages");
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
+    let (one, two) = pair_of_nodes().await;
+    let mut kept = Vec::new();
+    for n in 0..limits::MAX_OPEN_PER_DEVICE as u8 + 2 {
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.offer.transfer = *TransferId::from_random([n.max(1); 16]).as_bytes();
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        let answer = hand.hear().await.unwrap();
+        match n {
+            1 => assert_eq!(answer, super::super::receiving::declined("duplicate_id")),
+            33.. => assert_eq!(answer, super::super::receiving::declined("busy")),
+            _ => assert_eq!(answer, ReceiverFrame::NeedManifest, "{n}"),
+        }
+        kept.push(hand);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
+    type Break = fn(&Hand) -> Vec<Vec<u8>>;
+    let cases: [(&str, Break); 12] = [
+        ("a changed byte", |hand| {
+            let mut segment = hand.segment(0, FILE);
+            *segment.last_mut().unwrap() ^= 1;
+            vec![[hand.header().encode().to_vec(), segment].concat()]
+        }),
+        ("another key", |hand| {
+            let mut segment = hand.segment(0, FILE);
+            segment[20] ^= 1;
+            vec![[hand.header().encode().to_vec(), segment].concat()]
+        }),
+        ("another file's segment", |hand| {
+            let mut segment = hand.segment(1, FILE);
+            segment[0] = 0;
+            vec![[hand.header().encode().to_vec(), segment].concat()]
+        }),
+        ("cut off", |hand| {
+            let segment = hand.segment(0, FILE);
+            vec![[hand.header().encode().to_vec(), segment[..segment.len() - 1].to_vec()].concat()]
+        }),
+        ("the same segment twice", |hand| {
+            let segment = hand.segment(0, FILE);
+            vec![[hand.header().encode().to_vec(), segment.clone(), segment].concat()]
+        }),
+        ("the same segment on two streams", |hand| {
+            let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
+            vec![stream.clone(), stream]
+        }),
+        ("a file that was not offered", |hand| vec![[hand.header().encode().to_vec(), hand.segment(2, FILE)].concat()]),
+        ("more than the file", |hand| {
+            vec![[hand.header().encode().to_vec(), hand.segment(0, b"hello, disk and more")].concat()]
+        }),
+        ("a huge chunk", |hand| {
+            let mut segment = hand.segment(0, FILE);
+            let at = segment.len() - FILE.len() - 16 - CHUNK_HEADER;
+            segment[at..at + 8].copy_from_slice(&[0xff; 8]);
+            vec![[hand.header().encode().to_vec(), segment].concat()]
+        }),
+        ("not sealed although it was said to be", |hand| {
+            let header = StreamHeader { suite: 0, ..hand.header() };
+            vec![[header.encode().to_vec(), hand.segment(0, FILE)].concat()]
+        }),
+        ("garbage", |hand| vec![[hand.header().encode().to_vec(), noise(100_000, 4)].concat()]),
+        ("too many streams", |hand| vec![hand.header().encode().to_vec(); 30]),
+    ];
+    for (what, bad) in cases {
+        let (one, two) = pair_of_nodes().await;
+        let hand = Hand::accepted(&one, &two).await;
+        let mut open = Vec::new();
+        for bytes in bad(&hand) {
+            let mut stream = hand.session.connection().open_uni().await.unwrap();
+            let _ = stream.write_all(&bytes).await;
+            // Streams that are too many have to stay open to be too many.
+            if bytes.len() > framing::STREAM_HEADER {
+                let _ = stream.finish();
+            }
+            open.push(stream);
+        }
+        hand.is_thrown_out(&two, what).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_do_not_fit_the_data_end_the_session() {
+    let size = FILE.len() as u64;
+    let root = *blake3::hash(FILE).as_bytes();
+    for (what, frames) in [
+        ("a file twice", vec![Hand::done(0, root, size), Hand::done(0, root, size)]),
+        ("another length", vec![Hand::done(0, root, size + 1)]),
+        ("an unknown file", vec![Hand::done(2, root, size)]),
+        ("finished too early", vec![SenderFrame::Finished { streams: 0 }]),
+        (
+            "finished without the data",
+            vec![Hand::done(0, root, size), Hand::done(1, root, SEGMENT + 5), SenderFrame::Finished { streams: 0 }],
+        ),
+        ("a second offer", vec![SenderFrame::Begin]),
+    ] {
+        let (one, two) = pair_of_nodes().await;
+        let mut hand = Hand::accepted(&one, &two).await;
+        for frame in frames {
+            hand.say(frame).await;
+        }
+        hand.is_thrown_out(&two, what).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contents_that_are_not_what_was_sent_never_get_a_name() {
+    let (one, two) = pair_of_nodes().await;
+    let mut hand = Hand::accepted(&one, &two).await;
+    let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
+    hand.stream(&stream).await;
+    hand.say(Hand::done(0, [0; 32], FILE.len() as u64)).await;
+    hand.say(SenderFrame::FilesDone(vec![FileEnd {
+        file: 1,
+        outcome: SourceOutcome::Failed { code: wire::Code::new("source_unreadable") },
+    }]))
+    .await;
+    hand.say(SenderFrame::Finished { streams: 1 }).await;
+    let end = two.end(TransferId::from_random(hand.offer.transfer)).await;
+    assert_eq!(end.state, TransferState::Failed);
+    assert!(end.notes.iter().any(|note| note.contains("not what was sent")), "{:?}", end.notes);
+    two.nothing_landed();
+}
