@@ -5,6 +5,8 @@ use std::{net::IpAddr, path::PathBuf};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use yonder_core::{api, identity::KeystoreChoice};
 
+use crate::text;
+
 /// Join your own devices directly: pair with three words, send files, no account, no cloud.
 #[derive(Debug, Parser)]
 #[command(name = "yonder-cli", version, max_term_width = 110, disable_help_subcommand = true)]
@@ -111,18 +113,12 @@ impl From<Accept> for api::AcceptRule {
 pub enum Conflict {
     /// The new one gets another name
     KeepBoth,
-    /// One that is identical is not written again
-    Skip,
-    /// The old one goes to the trash
-    Replace,
 }
 
 impl From<Conflict> for api::ConflictRule {
     fn from(rule: Conflict) -> Self {
         match rule {
             Conflict::KeepBoth => Self::KeepBoth,
-            Conflict::Skip => Self::Skip,
-            Conflict::Replace => Self::Replace,
         }
     }
 }
@@ -258,6 +254,12 @@ pub struct Send {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
+    #[arg(long)]
+    pub no_encrypt: bool,
+    /// At most this many bytes a second: 500k, 2M, 1.5G
+    #[arg(long, value_name = "RATE", value_parser = text::parse_rate)]
+    pub limit: Option<u64>,
     /// Only queue it: the running node sends, and `transfers` shows how far it is
     #[arg(long)]
     pub background: bool,
@@ -323,9 +325,10 @@ mod tests {
             "settings accept paired",
             "send x a b",
             "send x a --background",
+            "send x a --no-encrypt --limit 1.5M",
             "transfers",
             "transfers --all",
-            "accept 1 --into d --conflict replace",
+            "accept 1 --into d --conflict keep-both",
             "decline 1",
             "cancel 1",
             "ping x",
@@ -352,7 +355,9 @@ mod tests {
             "id --bind nowhere",
             "id --mode fast",
             "serve --accept all",
-            "accept 1 --conflict merge",
+            "accept 1 --conflict replace",
+            "send x a --limit fast",
+            "send x a --limit 0",
             "pair host --words 4",
             "text x hello",
             "pause 1",

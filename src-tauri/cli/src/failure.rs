@@ -78,8 +78,8 @@ pub fn status_of(code: &str) -> u8 {
         "usage" | "invalid_input" | "code_word_unknown" | "code_word_count" | "link_invalid" | "address_invalid" => {
             USAGE
         }
-        "refused" | "refused_not_paired" | "declined" | "code_wrong" | "code_burnt" | "code_used" | "code_expired"
-        | "pairing_not_open" | "pairing_busy" | "pairing_rejected" => REFUSED,
+        "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy" | "code_wrong" | "code_burnt"
+        | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy" | "pairing_rejected" => REFUSED,
         "connection_failed"
         | "connection_timeout"
         | "connection_lost"
@@ -108,6 +108,8 @@ mod tests {
             ("invalid_input", USAGE),
             ("code_word_count", USAGE),
             ("declined", REFUSED),
+            ("declined_by_rule", REFUSED),
+            ("busy", REFUSED),
             ("code_wrong", REFUSED),
             ("code_burnt", REFUSED),
             ("pairing_rejected", REFUSED),

@@ -39,9 +39,8 @@ impl Running {
         for _ in 0..PATIENCE.0 {
             if let Some(client) = Client::connect(&data_dir).await? {
                 if let Some(ignored) = ignored_options(global) {
-                    console.note(&format!(
-                        "note: Yonder runs on this data directory already, so {ignored} has no effect."
-                    ));
+                    console
+                        .note(&format!("note: Yonder runs on this data directory already; without effect: {ignored}."));
                 }
                 return Ok(Self::There(client));
             }
@@ -145,6 +144,10 @@ pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
 
 /// What a node of our own is started with.
 pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
+    // Checked here, because the arguments may stand on either side of the command.
+    if global.relay_ca.is_some() && global.relay.is_empty() {
+        return Err(Failure::usage("--relay-ca is for relays of one's own, and none is given", "Give --relay, too."));
+    }
     let mut options = NodeOptions::new(data_dir(global)?);
     options.port = global.port;
     options.bind = global.bind;
@@ -180,4 +183,44 @@ fn ignored_options(global: &Global) -> Option<String> {
     ];
     let names: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn global(line: &str) -> Global {
+        args::Cli::try_parse_from(["yonder-cli", "id"].into_iter().chain(line.split_whitespace())).unwrap().global
+    }
+
+    #[test]
+    fn options_reach_the_node() {
+        let line = "--data-dir d --port 7 --bind ::1 --mode relay-only --relay https://r --relay-ca ca --keystore file";
+        let options = options(&global(line)).unwrap();
+        assert!(options.data_dir.is_absolute() && options.data_dir.ends_with("d"));
+        assert_eq!((options.port, options.bind), (Some(7), "::1".parse().ok()));
+        assert!(matches!(options.mode, Mode::RelayOnly));
+        assert_eq!(options.relays, ["https://r"]);
+        assert!(options.relay_ca.is_some_and(|path| path.is_absolute()));
+        assert_eq!(options.keystore, yonder_core::identity::KeystoreChoice::File);
+        let serve =
+            args::Serve { download_dir: Some("x".into()), accept: Some(args::Accept::None), ..Default::default() };
+        let options = serve_options(&global("--data-dir d"), &serve).unwrap();
+        assert!(options.download_dir.is_some_and(|path| path.is_absolute()));
+        assert_eq!(options.accept, Some(AcceptRule::None));
+    }
+
+    #[test]
+    fn authority_without_a_relay_is_wrong_usage() {
+        let refused = options(&global("--data-dir d --relay-ca ca")).err();
+        assert_eq!(refused.map(|failure| failure.status), Some(crate::failure::USAGE));
+    }
+
+    #[test]
+    fn options_that_a_running_node_does_not_heed_are_named() {
+        assert_eq!(ignored_options(&global("--data-dir d --json -v")), None);
+        assert_eq!(ignored_options(&global("--port 1 --mode lan")).as_deref(), Some("--port, --mode"));
+    }
 }

@@ -53,6 +53,21 @@ pub fn size(bytes: f64) -> String {
     format!("{value:.1} PB")
 }
 
+/// Bytes a second as a person writes them: `800`, `500k`, `2M`, `1.5 GB/s`; powers of ten, as in [`size`].
+pub fn parse_rate(text: &str) -> Result<u64, String> {
+    let form = || format!("{text:?} is not a rate: write 500k, 2M or 1.5G");
+    let lower = text.trim().to_ascii_lowercase();
+    let plain = lower.trim_end_matches("/s").trim_end_matches('b').trim_end();
+    let (number, factor) = match plain.strip_suffix(['k', 'm', 'g']) {
+        Some(number) if plain.ends_with('k') => (number, 1e3),
+        Some(number) if plain.ends_with('m') => (number, 1e6),
+        Some(number) => (number, 1e9),
+        None => (plain, 1.0),
+    };
+    let rate = number.trim_end().parse::<f64>().map_err(|_| form())? * factor;
+    if rate.is_finite() && (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(form()) }
+}
+
 /// `1:05`, `2:00:00`; unknown as `-`.
 pub fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return "-".into() };
@@ -149,6 +164,17 @@ mod tests {
         assert_eq!(duration(None), "-");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
+    }
+
+    #[test]
+    fn rates_are_read_as_they_are_shown() {
+        for (text, rate) in [("800", 800), ("500k", 500_000), ("2M", 2_000_000), ("1.5 GB/s", 1_500_000_000), ("1b", 1)]
+        {
+            assert_eq!(parse_rate(text), Ok(rate), "{text}");
+        }
+        for text in ["", "0", "-1", "fast", "k", "1e300", "NaN", "inf", "2T", "1 2"] {
+            assert!(parse_rate(text).is_err(), "{text}");
+        }
     }
 
     #[test]

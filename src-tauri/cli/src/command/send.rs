@@ -48,7 +48,8 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let paths = args.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let mut events = running.events().await?;
-    let request = Request::Send { device: args.device.clone(), paths, options: TransferOptions::default() };
+    let options = TransferOptions { encrypt: !args.no_encrypt, limit: args.limit, ..TransferOptions::default() };
+    let request = Request::Send { device: args.device.clone(), paths, options };
     let call = running.call(request);
     tokio::pin!(call);
     let answer = tokio::select! {
@@ -146,6 +147,8 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
         TransferState::Cancelled if by_us => {
             Err(Failure { status: FAILED, ..reason("cancelled", "the transfer was cancelled") })
         }
+        // With a reason it was the other side; without one somebody else on this device.
+        TransferState::Cancelled if transfer.reason.is_some() => Err(Failure { status: REFUSED, ..reason("", "") }),
         TransferState::Cancelled => Err(reason("cancelled", "the transfer was cancelled")),
         _ => Err(reason("transfer_failed", "the transfer failed")),
     }
@@ -242,8 +245,9 @@ mod tests {
         assert_eq!(end(Failed, Some("storage_full"), false), Err(("storage_full".into(), 1)));
         assert_eq!(end(Failed, Some("device_offline"), false), Err(("device_offline".into(), 4)));
         assert_eq!(end(Failed, None, false), Err(("transfer_failed".into(), 1)));
-        assert_eq!(end(Cancelled, Some("refused"), true), Err(("refused".into(), 1)));
-        assert_eq!(end(Cancelled, Some("refused"), false), Err(("refused".into(), 3)));
+        assert_eq!(end(Cancelled, Some("cancelled"), true), Err(("cancelled".into(), 1)));
+        assert_eq!(end(Cancelled, None, false), Err(("cancelled".into(), 1)));
+        assert_eq!(end(Cancelled, Some("cancelled"), false), Err(("cancelled".into(), 3)));
     }
 
     #[test]
