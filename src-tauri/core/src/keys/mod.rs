@@ -20,7 +20,7 @@ use std::fmt;
 pub use context::Context;
 pub use seal::{Opener, SealError, Sealer, TAG_LEN};
 pub use session::{
-    HandshakeError, HandshakeInput, InitiatorHandshake, Role, ResponderHandshake, SealDirection, SessionKeys,
+    HandshakeError, HandshakeInput, InitiatorHandshake, ResponderHandshake, Role, SealDirection, SessionKeys,
     StreamKind, Suite,
 };
 use zeroize::Zeroizing;

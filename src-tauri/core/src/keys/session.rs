@@ -299,21 +299,12 @@ impl SessionKeys {
 
     /// Key of one stream (by its QUIC index among its kind) in one direction.
     pub fn stream_key(&self, kind: StreamKind, index: u64, direction: SealDirection) -> Key {
-        derive(
-            Context::SessionStream,
-            &[self.root.as_bytes(), &[kind as u8], &index.to_le_bytes(), &[direction as u8]],
-        )
+        derive(Context::SessionStream, &[self.root.as_bytes(), &[kind as u8], &index.to_le_bytes(), &[direction as u8]])
     }
 
     /// Root of the file keys of one attempt (random, new at every reopening) at one transfer.
     pub fn file_root(&self, transfer: &TransferId, attempt: &[u8; 16], direction: SealDirection) -> Key {
         derive(Context::TransferRoot, &[self.root.as_bytes(), transfer.as_bytes(), attempt, &[direction as u8]])
-    }
-
-    /// Keys for tests of rooms above, which need two ends and no network.
-    #[cfg(test)]
-    pub(crate) fn for_tests(root: [u8; 32], role: Role) -> Self {
-        Self { root: Key::from_bytes(root), suite: Suite::ChaCha20Poly1305, role }
     }
 }
 
@@ -343,14 +334,8 @@ mod tests {
         let secret = Key::from_bytes([5; 32]);
         let (a, b) = run(&input(&secret, 3), &input(&secret, 3)).unwrap();
         let kind = StreamKind::BiOfInitiator;
-        assert_eq!(
-            a.stream_key(kind, 4, a.outgoing()).as_bytes(),
-            b.stream_key(kind, 4, b.incoming()).as_bytes()
-        );
-        assert_ne!(
-            a.stream_key(kind, 4, a.outgoing()).as_bytes(),
-            a.stream_key(kind, 4, a.incoming()).as_bytes()
-        );
+        assert_eq!(a.stream_key(kind, 4, a.outgoing()).as_bytes(), b.stream_key(kind, 4, b.incoming()).as_bytes());
+        assert_ne!(a.stream_key(kind, 4, a.outgoing()).as_bytes(), a.stream_key(kind, 4, a.incoming()).as_bytes());
         assert_ne!(a.stream_key(kind, 4, a.outgoing()).as_bytes(), a.stream_key(kind, 5, a.outgoing()).as_bytes());
     }
 

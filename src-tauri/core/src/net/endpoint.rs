@@ -9,9 +9,7 @@ use std::{
 use iroh::{
     Endpoint, NetReportConfig, RelayMode, RelayUrl, SecretKey,
     dns::DnsResolver,
-    endpoint::{
-        BindError, BindOpts, Builder, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets,
-    },
+    endpoint::{BindError, BindOpts, Builder, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets},
     tls::CaTlsConfig,
 };
 
@@ -77,7 +75,8 @@ pub(super) async fn bind(
     bound.map_err(|failure| match failure {
         BindFailure::Bind(error @ BindError::Sockets { .. }) => NetworkError::InvalidInput {
             message: format!("UDP port {wanted} cannot be bound: {error}"),
-            hint: "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind.".into(),
+            hint: "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind."
+                .into(),
         },
         BindFailure::Bind(error) => NetworkError::Internal(error.to_string()),
         BindFailure::Input(error) => error,

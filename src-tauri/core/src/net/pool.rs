@@ -21,11 +21,7 @@ use super::{
     ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session, endpoint, gate::Gate, handshake,
     watch::watch_link,
 };
-use crate::{
-    device::DeviceRegistry,
-    error::NetworkError,
-    id::DeviceId,
-};
+use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
 /// How long a dial may take in all.
 const DIAL: Duration = Duration::from_secs(10);

@@ -9,6 +9,50 @@ use crate::error::NetworkError;
 
 /// A protocol between paired devices. Register one with `NetworkingService::register_protocol` before the event loop
 /// starts; it is handed every session of its ALPN, whichever side dialled.
+///
+/// ```
+/// use std::sync::Arc;
+/// use yonder_core::{
+///     error::NetworkError,
+///     identity::KeystoreChoice,
+///     net::{NetworkProtocol, Session},
+///     service::{NetworkingService, NodeOptions},
+/// };
+///
+/// /// Sends back what it hears.
+/// struct Echo;
+///
+/// impl NetworkProtocol for Echo {
+///     fn alpn(&self) -> &'static [u8] {
+///         b"example-echo/1.0"
+///     }
+///
+///     fn handle(
+///         self: Arc<Self>,
+///         session: Session,
+///     ) -> std::pin::Pin<Box<dyn Future<Output = Result<(), NetworkError>> + Send>> {
+///         Box::pin(async move {
+///             loop {
+///                 let mut stream = session.accept_sealed().await?;
+///                 while let Some(frame) = stream.receiver.recv(1024).await? {
+///                     stream.sender.send(&frame).await?;
+///                 }
+///             }
+///         })
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), NetworkError> {
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let options = NodeOptions { keystore: KeystoreChoice::Plain, ..NodeOptions::new(dir.path()) };
+/// let service = NetworkingService::new(options).await?;
+/// service.register_protocol(Arc::new(Echo))?;
+/// assert_eq!(service.register_protocol(Arc::new(Echo)).unwrap_err().code(), "invalid_state");
+/// # service.shutdown().await;
+/// # Ok(())
+/// # }
+/// ```
 pub trait NetworkProtocol: Send + Sync + 'static {
     /// Its name on the wire, such as `b"message/1.0"`. Not `pairing/1.0`.
     fn alpn(&self) -> &'static [u8];

@@ -80,10 +80,7 @@ impl Session {
     fn seal(&self, send: SendStream, recv: RecvStream, of_initiator: bool) -> SealedStream {
         let kind = if of_initiator { StreamKind::BiOfInitiator } else { StreamKind::BiOfResponder };
         let index = send.id().index();
-        SealedStream {
-            sender: self.sender(send, kind, index),
-            receiver: self.receiver(recv, kind, index),
-        }
+        SealedStream { sender: self.sender(send, kind, index), receiver: self.receiver(recv, kind, index) }
     }
 
     /// Opens a one-way stream whose frames are sealed.

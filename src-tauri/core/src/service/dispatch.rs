@@ -53,14 +53,10 @@ impl NetworkingService {
             Request::Rename { name } => Response::Settings(self.set("name", &name).await?),
             Request::Settings => Response::Settings(self.0.settings.get()),
             Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
-            Request::Send { device, paths, options } => {
-                Response::Transfer(self.send(&device, paths, options).await?)
-            }
+            Request::Send { device, paths, options } => Response::Transfer(self.send(&device, paths, options).await?),
             Request::Transfers { all } => Response::Transfers(transfers.list(all)),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
-            Request::Accept { id, into, conflict } => {
-                Response::Transfer(transfers.accept(id, into, conflict).await?)
-            }
+            Request::Accept { id, into, conflict } => Response::Transfer(transfers.accept(id, into, conflict).await?),
             Request::Decline { id } => Response::Transfer(transfers.decline(id).await?),
             Request::Cancel { id } => Response::Transfer(transfers.cancel(id).await?),
             Request::Forget { id } => {

@@ -72,6 +72,7 @@ impl NetworkingService {
         let events = EventBus::default();
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
         let settings = Kept::load(store.clone(), options.download_dir.clone(), options.accept).await?;
+        make_folder(settings.download_dir()).await;
         let (heard_in, heard) = mpsc::channel(64);
         let messages = {
             let settings = settings.clone();
@@ -87,7 +88,8 @@ impl NetworkingService {
         protocols.register(messages.protocol())?;
         protocols.register(transfers.protocol())?;
         let identity = unlocked.identity;
-        let pairing = PairingDesk::new(identity.clone(), devices.clone(), settings.clone(), events.clone(), net.clone());
+        let pairing =
+            PairingDesk::new(identity.clone(), devices.clone(), settings.clone(), events.clone(), net.clone());
         Ok(Self(Arc::new(Inner {
             options,
             identity,
@@ -184,11 +186,8 @@ impl NetworkingService {
     /// Tells the LAN what is true now: name, type, whether a code is open.
     pub(super) fn advertise(&self) {
         let settings = self.0.settings.get();
-        let advert = Advert {
-            name: settings.name,
-            device_type: settings.device_type,
-            pairing: self.0.pairing.is_open(),
-        };
+        let advert =
+            Advert { name: settings.name, device_type: settings.device_type, pairing: self.0.pairing.is_open() };
         if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
             advertiser.say(&advert);
         }
@@ -340,6 +339,14 @@ async fn start_transfers(
         accept_rule: Arc::new(move |_| rule.get().accept),
     })
     .await
+}
+
+/// A person without a download folder gets one. If it cannot be made, accepting an offer says so.
+async fn make_folder(path: std::path::PathBuf) {
+    let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&path).map_err(|error| (path, error))).await;
+    if let Ok(Err((path, error))) = made {
+        tracing::warn!(path = %path.display(), %error, "the download folder cannot be made");
+    }
 }
 
 /// Hands what a source sees to the registry.

@@ -21,8 +21,8 @@ use crate::{
     identity::NetworkIdentity,
     net::{ALPN_PAIRING, CloseCode, DialError, UnpairedHandler},
     pairing::{
-        CODE_LIFETIME, CodeStatus, HostCode, HostState, JoinSecret, JoinerState, Link, LocalDevice, MAX_HOSTS_PER_CODE, PairingCode,
-        PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
+        CODE_LIFETIME, CodeStatus, HostCode, HostState, JoinSecret, JoinerState, Link, LocalDevice, MAX_HOSTS_PER_CODE,
+        PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
         driver::{self, Command, Hosting},
         parse_address, qr,
     },
@@ -65,9 +65,20 @@ struct Now {
 enum Step {
     #[default]
     Idle,
-    Hosting { words: String, link: String, qr: Vec<String> },
-    Joining { host: Option<String> },
-    Confirm { role: PairingRole, info: DeviceInfo, check_words: String, approved: bool },
+    Hosting {
+        words: String,
+        link: String,
+        qr: Vec<String>,
+    },
+    Joining {
+        host: Option<String>,
+    },
+    Confirm {
+        role: PairingRole,
+        info: DeviceInfo,
+        check_words: String,
+        approved: bool,
+    },
     Paired(DeviceId),
     Failed(ApiError),
 }
@@ -612,5 +623,8 @@ fn dial_failed(error: DialError, name: &str) -> NetworkError {
 
 /// What a paired device may do, in words for people.
 fn grants() -> Vec<String> {
-    vec!["See when this device is on, and its name".into(), "Offer files to this device, which you accept or decline".into()]
+    vec![
+        "See when this device is on, and its name".into(),
+        "Offer files to this device, which you accept or decline".into(),
+    ]
 }

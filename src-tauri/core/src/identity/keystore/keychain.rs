@@ -4,14 +4,9 @@
 //! thread may not, and a keychain that shows a prompt nobody answers would hold us for ever. A new connection is made
 //! for each: a keychain that was started, unlocked or restarted meanwhile is found.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, mpsc},
-    thread,
-    time::Duration,
-};
+use std::{sync::mpsc, thread, time::Duration};
 
-use keyring_core::{CredentialStore, Entry, Error as KeyringError};
+use keyring::{Entry, Error as KeyringError};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -112,39 +107,30 @@ fn on_own_thread<T: Send + 'static>(
     }
 }
 
+/// On Linux the entry stands on a store of our own making: `keyring`'s constructor remembers a failed start for the life
+/// of the process, so that "try again" could never succeed.
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 fn open_entry(user: &str) -> Result<Entry, IdentityError> {
-    let store = native_store().map_err(|error| match error {
+    use std::collections::HashMap;
+
+    use keyring_core::api::CredentialStoreApi;
+
+    let store = zbus_secret_service_keyring_store::Store::new().map_err(|error| match error {
         KeyringError::NoStorageAccess(_) => told(error),
         // No bus, no service on it, or a service that does not start.
         other => IdentityError::KeystoreUnavailable(chain(&other)),
     })?;
-    store.build(SERVICE, user, entry_label().as_ref()).map_err(told)
+    // What the keychain's own window shows for the entry.
+    let label = HashMap::from([("label", "Yonder: identity of this device")]);
+    Ok(Entry { inner: store.build(SERVICE, user, Some(&label)).map_err(told)? })
 }
 
-#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
-fn native_store() -> Result<Arc<CredentialStore>, KeyringError> {
-    Ok(zbus_secret_service_keyring_store::Store::new()?)
-}
-
-#[cfg(target_os = "macos")]
-fn native_store() -> Result<Arc<CredentialStore>, KeyringError> {
-    Ok(apple_native_keyring_store::keychain::Store::new()?)
-}
-
-#[cfg(windows)]
-fn native_store() -> Result<Arc<CredentialStore>, KeyringError> {
-    Ok(windows_native_keyring_store::Store::new()?)
-}
-
-#[cfg(not(any(all(unix, not(any(target_vendor = "apple", target_os = "android"))), target_os = "macos", windows)))]
-fn native_store() -> Result<Arc<CredentialStore>, KeyringError> {
-    Err(KeyringError::NoDefaultStore)
-}
-
-/// What the keychain's own window shows for the entry, where it can be chosen.
-fn entry_label() -> Option<HashMap<&'static str, &'static str>> {
-    cfg!(all(unix, not(any(target_vendor = "apple", target_os = "android"))))
-        .then(|| HashMap::from([("label", "Yonder: identity of this device")]))
+#[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
+fn open_entry(user: &str) -> Result<Entry, IdentityError> {
+    Entry::new(SERVICE, user).map_err(|error| match error {
+        KeyringError::NoDefaultStore => IdentityError::KeystoreUnavailable(chain(&error)),
+        other => told(other),
+    })
 }
 
 fn broken(reason: &str) -> IdentityError {
