@@ -137,7 +137,7 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
                 "Sent {} ({}) in {} to {}: {}/s.",
                 count(transfer.files, "file"),
                 size(transfer.total as f64),
-                duration(Some(seconds)),
+                if seconds < 60.0 { format!("{seconds:.1} s") } else { duration(Some(seconds)) },
                 shown(&transfer.device_name),
                 size(transfer.total as f64 / seconds.max(0.001)),
             ));

@@ -15,7 +15,7 @@ use yonder_core::{
     control::{Client, Events},
 };
 
-use self::node::DemoNode;
+use self::{node::DemoNode, tree::DiskWork};
 use crate::{
     console::Console,
     failure::Failure,
@@ -45,19 +45,33 @@ pub async fn run(keep: bool, verbose: u8, console: &Console, interrupt: &Interru
         .prefix("yonder-demo-")
         .tempdir()
         .map_err(|error| failed(format!("no folder for the demo could be made: {error}")))?;
+    let disk = DiskWork::default();
     let outcome = tokio::select! {
-        outcome = play(folder.path(), verbose, console) => outcome,
+        outcome = play(folder.path(), &disk, verbose, console) => outcome,
         () = tokio::time::sleep(TIME_LIMIT) => Err(failed("the demo took longer than five minutes")),
         () = interrupt.wanted() => Err(Failure::interrupted()),
     };
-    // The nodes are gone here: they end with `play`, on every way out.
+    // The nodes end with `play`, on every way out.
+    disk.end().await;
     if keep {
         console.note(&format!("Everything is left in {}", folder.keep().display()));
     } else {
-        // Half a gigabyte: not on a thread that others wait for.
-        let _ = tokio::task::spawn_blocking(move || folder.close()).await;
+        remove(folder.keep(), console).await;
     }
     outcome
+}
+
+/// Removes all that the demo made. A node that was just killed may leave a last file while we are at it.
+async fn remove(folder: PathBuf, console: &Console) {
+    for _ in 0..20 {
+        let path = folder.clone();
+        match tokio::task::spawn_blocking(move || std::fs::remove_dir_all(path)).await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::NotFound => return,
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    console.note(&format!("note: {} could not be removed.", folder.display()));
 }
 
 /// A fault of the demo.
@@ -65,7 +79,7 @@ fn failed(message: impl Into<String>) -> Failure {
     Failure::failed("demo_failed", message, "`yonder-cli -v demo` shows what the two nodes log.")
 }
 
-async fn play(folder: &Path, verbose: u8, console: &Console) -> Result<(), Failure> {
+async fn play(folder: &Path, disk: &DiskWork, verbose: u8, console: &Console) -> Result<(), Failure> {
     let begun = Instant::now();
     let step = |text: &str| console.note(&format!("[{:5.1} s] {text}", begun.elapsed().as_secs_f64()));
     step("Starting two nodes…");
@@ -77,7 +91,7 @@ async fn play(folder: &Path, verbose: u8, console: &Console) -> Result<(), Failu
 
         let source = folder.join("files to send ✉");
         step("Making a folder…");
-        let sent = tree::make(source.clone()).await?;
+        let sent = disk.make(source.clone()).await?;
         step(&format!("It holds {} of 0 B to 64 MiB, {} in all.", count(sent.files, "file"), size(sent.bytes as f64)));
         let received = host.download_dir().join(tree::name_of(&source)?);
         // The joiner sends, so that both have once been the one who dials.
@@ -85,7 +99,7 @@ async fn play(folder: &Path, verbose: u8, console: &Console) -> Result<(), Failu
         console.say(&format!("folder sent: {}, {}", count(sent.files, "file"), size(sent.bytes as f64)));
 
         step("Reading both folders back from disk…");
-        let (left, right) = tokio::try_join!(tree::read(source), tree::read(received))?;
+        let (left, right) = tokio::try_join!(disk.read(source), disk.read(received))?;
         let compared = tree::compare(&left, &right, host.download_dir())?;
         if compared.files != sent.files || compared.bytes != sent.bytes || transfer.files != sent.files {
             return Err(failed(format!("{} files were made and {} arrived", sent.files, compared.files)));

@@ -5,8 +5,14 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
+
+use tokio_util::task::TaskTracker;
 
 use super::failed;
 use crate::failure::Failure;
@@ -73,13 +79,55 @@ fn plan() -> (Vec<(PathBuf, u64)>, Vec<PathBuf>) {
     (files, vec!["an empty folder".into(), "deep/also empty/and this".into()])
 }
 
-/// Makes the folder.
-pub async fn make(root: PathBuf) -> Result<Amount, Failure> {
-    blocking(move || make_now(&root).map_err(|error| failed(format!("the folder to send could not be made: {error}"))))
-        .await
+/// Work on the disk, which goes on in threads of its own even when nobody waits for it any more.
+#[derive(Clone, Default)]
+pub struct DiskWork {
+    stop: Arc<AtomicBool>,
+    tasks: TaskTracker,
 }
 
-fn make_now(root: &Path) -> io::Result<Amount> {
+impl DiskWork {
+    /// Ends what is under way, and waits until it has ended: only then may the folders be removed.
+    pub async fn end(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Makes the folder to send.
+    pub async fn make(&self, root: PathBuf) -> Result<Amount, Failure> {
+        let stop = self.stop.clone();
+        self.run(move || make_now(&root, &stop), "the folder to send could not be made").await
+    }
+
+    /// Reads a folder back from disk.
+    pub async fn read(&self, root: PathBuf) -> Result<Tree, Failure> {
+        let stop = self.stop.clone();
+        let work = move || {
+            let mut tree = Tree::new();
+            read_into(&root, PathBuf::new(), &mut tree, &stop)?;
+            Ok(tree)
+        };
+        self.run(work, "a folder could not be read back").await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+        what: &str,
+    ) -> Result<T, Failure> {
+        match self.tasks.spawn_blocking(work).await {
+            Ok(outcome) => outcome.map_err(|error| failed(format!("{what}: {error}"))),
+            Err(error) => Err(failed(format!("{what}: {error}"))),
+        }
+    }
+}
+
+fn go_on(stop: &AtomicBool) -> io::Result<()> {
+    if stop.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+}
+
+fn make_now(root: &Path, stop: &AtomicBool) -> io::Result<Amount> {
     let (files, empty) = plan();
     let mut amount = Amount::default();
     fs::create_dir(root)?;
@@ -87,6 +135,7 @@ fn make_now(root: &Path) -> io::Result<Amount> {
         fs::create_dir_all(root.join(folder))?;
     }
     for (index, (path, size)) in files.iter().enumerate() {
+        go_on(stop)?;
         let target = root.join(path);
         if let Some(parent) = target.parent() {
             fs::create_dir_all(parent)?;
@@ -118,18 +167,8 @@ fn write_contents(file: &mut File, path: &Path, size: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a folder back from disk.
-pub async fn read(root: PathBuf) -> Result<Tree, Failure> {
-    blocking(move || {
-        let mut tree = Tree::new();
-        read_into(&root, PathBuf::new(), &mut tree)
-            .map_err(|error| failed(format!("{} could not be read back: {error}", root.display())))?;
-        Ok(tree)
-    })
-    .await
-}
-
-fn read_into(root: &Path, at: PathBuf, tree: &mut Tree) -> io::Result<()> {
+fn read_into(root: &Path, at: PathBuf, tree: &mut Tree, stop: &AtomicBool) -> io::Result<()> {
+    go_on(stop)?;
     let path = root.join(&at);
     let data = fs::symlink_metadata(&path)?;
     let modified = data.modified()?;
@@ -140,17 +179,10 @@ fn read_into(root: &Path, at: PathBuf, tree: &mut Tree) -> io::Result<()> {
         return Ok(());
     }
     for entry in fs::read_dir(&path)? {
-        read_into(root, at.join(entry?.file_name()), tree)?;
+        read_into(root, at.join(entry?.file_name()), tree, stop)?;
     }
     tree.insert(at, Found::Folder { modified });
     Ok(())
-}
-
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Failure> + Send + 'static) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        Err(error) => Err(failed(format!("a task of the demo ended badly: {error}"))),
-    }
 }
 
 /// Says how much is equal, or what differs first.
@@ -210,6 +242,23 @@ mod tests {
         assert_eq!(distinct.len(), files.len());
     }
 
+    #[tokio::test]
+    async fn work_on_the_disk_ends_when_it_is_told_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, root) = (DiskWork::default(), dir.path().join("root"));
+        let making = tokio::spawn({
+            let (disk, root) = (disk.clone(), root.clone());
+            async move { disk.make(root).await }
+        });
+        while !root.exists() {
+            tokio::task::yield_now().await;
+        }
+        disk.end().await;
+        fs::remove_dir_all(&root).unwrap();
+        assert!(making.await.unwrap().is_err());
+        assert!(!root.exists());
+    }
+
     #[test]
     fn comparison_sees_every_difference() {
         let dir = tempfile::tempdir().unwrap();
@@ -225,7 +274,7 @@ mod tests {
         };
         let tree = |root: &Path| {
             let mut tree = Tree::new();
-            read_into(root, PathBuf::new(), &mut tree).unwrap();
+            read_into(root, PathBuf::new(), &mut tree, &AtomicBool::new(false)).unwrap();
             tree
         };
         let left = tree(&copy("left"));
