@@ -134,7 +134,7 @@ impl Book {
 
     /// Adds a transfer that begins. False if the id is taken.
     pub(super) async fn add(&self, view: TransferView, commands: mpsc::Sender<Command>) -> Result<bool, NetworkError> {
-        let op = put(&view, None)?;
+        let (id, op) = (view.id, put(&view, None)?);
         {
             let mut rows = self.rows();
             if rows.contains_key(&view.id) {
@@ -144,7 +144,13 @@ impl Book {
             rows.insert(view.id, row);
             self.events.emit(Event::Transfer { transfer: view });
         }
-        self.store.write(vec![op]).await?;
+        if let Err(error) = self.store.write(vec![op]).await {
+            // What cannot be recorded does not begin.
+            if self.rows().remove(&id).is_some() {
+                self.events.emit(Event::TransferGone { id });
+            }
+            return Err(error.into());
+        }
         Ok(true)
     }
 
@@ -208,6 +214,32 @@ impl Book {
             .await;
         if let Err(error) = changed {
             tracing::warn!(%error, "the end of a transfer could not be recorded");
+        }
+        self.prune().await;
+    }
+
+    /// Drops the oldest that ended, when more are kept than anybody looks at.
+    async fn prune(&self) {
+        let mut ops = Vec::new();
+        {
+            let mut rows = self.rows();
+            let mut ended: Vec<_> = rows
+                .iter()
+                .filter(|(_, row)| row.view.borrow().state.is_final())
+                .map(|(id, row)| (row.view.borrow().started, *id))
+                .collect();
+            let too_many = ended.len().saturating_sub(HISTORY);
+            ended.sort_unstable();
+            for (_, id) in ended.into_iter().take(too_many) {
+                rows.remove(&id);
+                self.events.emit(Event::TransferGone { id });
+                ops.push(Op::delete(Table::Transfers, id.as_bytes().as_slice()));
+            }
+        }
+        if !ops.is_empty()
+            && let Err(error) = self.store.write(ops).await
+        {
+            tracing::warn!(%error, "old transfers could not be dropped");
         }
     }
 

@@ -52,60 +52,69 @@ pub(super) fn read(
     out
 }
 
-/// Encodes and writes frames. When all senders are gone the stream is finished, and its last bytes get some time to
-/// arrive.
-pub(super) fn write<F: Frame + Send + 'static>(tasks: &TaskTracker, mut stream: SealedSender) -> Outgoing<F> {
-    let (frames, mut out) = mpsc::channel::<F>(QUEUE);
+/// Writes frames. When all senders are gone the stream is finished, and its last bytes get some time to arrive. After
+/// `stop` a peer that does not read is waited for a little and no longer.
+pub(super) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: CancellationToken) -> Outgoing {
+    let (frames, mut out) = mpsc::channel::<Vec<u8>>(QUEUE);
     tasks.spawn(async move {
-        while let Some(frame) = out.recv().await {
-            let bytes = match encode(&frame) {
-                Ok(bytes) => bytes,
-                Err(error) => {
-                    tracing::error!(%error, "a control frame was not sent");
+        let written = async {
+            while let Some(bytes) = out.recv().await {
+                if stream.send(&bytes).await.is_err() {
+                    // The reading end learns of the loss, and why.
                     return;
                 }
-            };
-            if stream.send(&bytes).await.is_err() {
-                // The reading end learns of the loss, and why.
-                return;
             }
+            stream.finish();
+            let _ = timeout(FAREWELL, stream.delivered()).await;
+        };
+        let patience = async {
+            stop.cancelled().await;
+            sleep(2 * FAREWELL).await;
+        };
+        tokio::select! {
+            () = written => {}
+            () = patience => {}
         }
-        stream.finish();
-        let _ = timeout(FAREWELL, stream.delivered()).await;
     });
     Outgoing(frames)
 }
 
 /// Where frames to the peer go.
-pub(super) struct Outgoing<F>(mpsc::Sender<F>);
+#[derive(Clone)]
+pub(super) struct Outgoing(mpsc::Sender<Vec<u8>>);
 
-impl<F> Clone for Outgoing<F> {
-    fn clone(&self) -> Self {
-        Self(self.0.clone())
+impl Outgoing {
+    fn encoded(frame: &impl Frame) -> Option<Vec<u8>> {
+        encode(frame).inspect_err(|error| tracing::error!(%error, "a control frame was not sent")).ok()
     }
-}
 
-impl<F> Outgoing<F> {
     /// Sends a frame, waiting while the peer does not read. False if the stream is gone.
-    pub(super) async fn send(&self, frame: F) -> bool {
-        self.0.send(frame).await.is_ok()
+    pub(super) async fn send(&self, frame: &impl Frame) -> bool {
+        match Self::encoded(frame) {
+            Some(bytes) => self.send_encoded(bytes).await,
+            None => false,
+        }
+    }
+
+    /// The same with a frame that is encoded already.
+    pub(super) async fn send_encoded(&self, bytes: Vec<u8>) -> bool {
+        self.0.send(bytes).await.is_ok()
     }
 
     /// From a thread that may wait.
-    pub(super) fn blocking_send(&self, frame: F) -> bool {
-        self.0.blocking_send(frame).is_ok()
+    pub(super) fn blocking_send(&self, frame: &impl Frame) -> bool {
+        Self::encoded(frame).is_some_and(|bytes| self.0.blocking_send(bytes).is_ok())
     }
 
     /// Sends a frame that may be left out when the peer does not read.
-    pub(super) fn offer(&self, frame: F) {
-        let _ = self.0.try_send(frame);
+    pub(super) fn offer(&self, frame: &impl Frame) {
+        if let Some(bytes) = Self::encoded(frame) {
+            let _ = self.0.try_send(bytes);
+        }
     }
 
     /// A last word: it is tried for a while and then given up.
-    pub(super) async fn farewell(&self, frame: F) {
-        tokio::select! {
-            _ = self.0.send(frame) => {}
-            () = sleep(FAREWELL) => {}
-        }
+    pub(super) async fn farewell(&self, frame: &impl Frame) {
+        let _ = timeout(FAREWELL, self.send(frame)).await;
     }
 }

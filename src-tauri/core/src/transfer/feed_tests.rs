@@ -176,3 +176,47 @@ fn a_closed_pool_ends_every_thread() {
         drop(held);
     });
 }
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
+    use std::io::Write;
+    for change in ["grows", "shrinks", "is rewritten", "goes"] {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("file");
+        fs::write(&path, vec![7; 4 * SEGMENT as usize]).unwrap();
+        let source = Arc::new(scan(std::slice::from_ref(&path), &|| false).unwrap());
+        let feed = Feed::new(source.clone(), Plan::all(&source.manifest), None);
+        let pool = Pool::new(1);
+        let (out, mut taken) = mpsc::channel(1);
+        let (ends, mut ended) = mpsc::channel(10);
+        let end = std::thread::scope(|scope| {
+            scope.spawn(|| feed.run(&pool, &out, &ends));
+            // The first segment is on its way; the thread waits for its only buffer.
+            let first = taken.blocking_recv().unwrap();
+            let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();
+            match change {
+                "grows" => fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap(),
+                "shrinks" => open().set_len(SEGMENT + 1).unwrap(),
+                "is rewritten" => open().write_all(b"other").unwrap(),
+                // What is open can be read to its end: it is the file that was offered.
+                _ => fs::remove_file(&path).unwrap(),
+            }
+            drop(first);
+            let end = loop {
+                match ended.try_recv() {
+                    Ok(end) => break end,
+                    Err(_) => drop(taken.try_recv()),
+                }
+                std::thread::yield_now();
+            };
+            pool.close();
+            drop(taken);
+            end
+        });
+        match (change, end.outcome) {
+            ("goes", SourceOutcome::Sent { .. }) => {}
+            (_, SourceOutcome::Failed { code }) if change != "goes" => assert_eq!(code.as_str(), "source_changed"),
+            (_, other) => panic!("{change}: {other:?}"),
+        }
+    }
+}

@@ -45,3 +45,7 @@ pub const MANIFEST_BUDGET: usize = 128 * 1024 * 1024;
 pub const SPACE_RESERVE: u64 = 8 * 1024 * 1024;
 /// Length of a stop code.
 pub const MAX_CODE: usize = 32;
+/// Offers that a device may make at once after a while of silence.
+pub const OFFER_BURST: f64 = 100.0;
+/// Offers a second that it may make for ever.
+pub const OFFER_RATE: f64 = 2.0;

@@ -43,11 +43,13 @@ pub mod tree;
 pub mod wire;
 
 use std::{
+    collections::HashMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Instant,
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -58,7 +60,8 @@ pub use error::TransferError;
 use self::{
     book::{Book, Command, unix_now},
     files::{FileOps, RealFiles},
-    limits::{MANIFEST_BUDGET, SHOWN_ROOTS},
+    limits::{MANIFEST_BUDGET, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+    rate::Allowance,
 };
 use crate::{
     api::{AcceptRule, ConflictRule, Direction, TransferOptions, TransferState, TransferView},
@@ -99,6 +102,8 @@ pub(crate) struct Inner {
     tasks: TaskTracker,
     cancel: CancellationToken,
     manifests: AtomicUsize,
+    offers: Mutex<HashMap<DeviceId, Allowance>>,
+    since: Instant,
 }
 
 /// A share of the memory for manifests of incoming offers; given back when dropped.
@@ -111,6 +116,13 @@ impl Drop for Share {
 }
 
 impl Inner {
+    /// Counts an offer of a device, and says whether it may make it: each is kept for people to see.
+    fn may_offer(&self, device: DeviceId) -> bool {
+        let now = self.since.elapsed();
+        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        offers.entry(device).or_insert_with(|| Allowance::new(OFFER_BURST, now)).take(now, OFFER_RATE, OFFER_BURST)
+    }
+
     /// Room for a manifest of so many bytes, if there is.
     fn budget(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let taken = self.manifests.fetch_add(bytes, Ordering::AcqRel);
@@ -136,8 +148,8 @@ impl Transfers {
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
         let cancel = deps.cancel.child_token();
-        let (tasks, manifests) = (TaskTracker::new(), AtomicUsize::new(0));
-        Ok(Self(Arc::new(Inner { deps, book, ops, tasks, cancel, manifests })))
+        let (tasks, manifests, offers) = (TaskTracker::new(), AtomicUsize::new(0), Mutex::default());
+        Ok(Self(Arc::new(Inner { deps, book, ops, tasks, cancel, manifests, offers, since: Instant::now() })))
     }
 
     /// What is registered with the network.

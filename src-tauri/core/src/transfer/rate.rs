@@ -71,6 +71,31 @@ impl TokenBucket {
     }
 }
 
+/// Lets so many things a second happen, and some more at once after a while of silence.
+#[derive(Clone, Debug)]
+pub struct Allowance {
+    left: f64,
+    last: Duration,
+}
+
+impl Allowance {
+    /// A full one.
+    pub fn new(burst: f64, now: Duration) -> Self {
+        Self { left: burst, last: now }
+    }
+
+    /// Takes one, if there is one.
+    pub fn take(&mut self, now: Duration, rate: f64, burst: f64) -> bool {
+        self.left = (self.left + now.saturating_sub(self.last).as_secs_f64() * rate).min(burst);
+        self.last = now.max(self.last);
+        let may = self.left >= 1.0;
+        if may {
+            self.left -= 1.0;
+        }
+        may
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +137,15 @@ mod tests {
         }
         let rate = sent as f64 / 10.0;
         assert!((rate / 5_000_000.0 - 1.0).abs() < 0.05, "{rate}");
+    }
+
+    #[test]
+    fn an_allowance_is_used_up_and_comes_back() {
+        let mut allowance = Allowance::new(3.0, Duration::ZERO);
+        let mut take = |at: u64| allowance.take(Duration::from_secs(at), 0.5, 3.0);
+        assert_eq!([take(0), take(0), take(0), take(0)], [true, true, true, false]);
+        assert_eq!([take(1), take(2), take(2)], [false, true, false]);
+        assert_eq!([take(100), take(100), take(100), take(100)], [true, true, true, false]);
     }
 
     #[test]

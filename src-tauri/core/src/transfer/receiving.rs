@@ -61,16 +61,17 @@ pub(super) async fn serve(
     stream: SealedStream,
 ) -> Result<(), NetworkError> {
     let (sender, receiver) = stream.split();
-    let stop = inner.cancel.child_token();
+    // Of its own: when the node goes down, the other side is told before the streams stop.
+    let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let frames = control::read(&inner.tasks, receiver, stop.clone());
-    let out = control::write(&inner.tasks, sender);
+    let out = control::write(&inner.tasks, sender, stop.clone());
     let mut machine = ReceiverMachine::default();
     let mut frames = frames;
     let offer = match timeout(PATIENCE, next(&mut frames, &mut machine)).await {
         Ok(Ok(FromSender::Offered(offer))) => offer,
         Ok(Ok(FromSender::Unacceptable(_, code))) => {
-            out.farewell(declined(code.as_str())).await;
+            out.farewell(&declined(code.as_str())).await;
             return Ok(());
         }
         Ok(Ok(_)) | Err(_) => return Ok(()),
@@ -82,23 +83,23 @@ pub(super) async fn serve(
         Some("shutting_down")
     } else if (inner.deps.accept_rule)(device) == AcceptRule::None {
         Some("declined_by_rule")
-    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE {
+    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || !inner.may_offer(device) {
         Some("busy")
     } else {
         None
     };
     let Some(_kept) = inner.budget(offer.pages as usize * MAX_FRAME) else {
-        out.farewell(declined("busy")).await;
+        out.farewell(&declined("busy")).await;
         return Ok(());
     };
     if let Some(code) = refused {
-        out.farewell(declined(code)).await;
+        out.farewell(&declined(code)).await;
         return Ok(());
     }
     let (commands, asked) = mpsc::channel(4);
     if !inner.book.add(view(&inner, &session, id, &offer), commands).await? {
         // State is kept by id: a second transfer of the same one is not taken.
-        out.farewell(declined("duplicate_id")).await;
+        out.farewell(&declined("duplicate_id")).await;
         return Ok(());
     }
     let mut receiving = Receiving {
@@ -187,7 +188,7 @@ struct Receiving {
     machine: ReceiverMachine,
     frames: Frames,
     asked: mpsc::Receiver<Command>,
-    out: Outgoing<ReceiverFrame>,
+    out: Outgoing,
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
@@ -235,7 +236,7 @@ impl Receiving {
 
     /// Fetches the manifest.
     async fn list(&mut self) -> Result<Option<End>, NetworkError> {
-        if !self.machine.ask_manifest() || !self.out.send(ReceiverFrame::NeedManifest).await {
+        if !self.machine.ask_manifest() || !self.out.send(&ReceiverFrame::NeedManifest).await {
             return Err(lost());
         }
         loop {
@@ -261,7 +262,7 @@ impl Receiving {
 
     async fn decline(&mut self, code: &str) -> End {
         self.machine.end();
-        self.out.farewell(declined(code)).await;
+        self.out.farewell(&declined(code)).await;
         let why = (code != "declined").then(|| reason(code));
         End { state: TransferState::Declined, reason: why }
     }
@@ -399,14 +400,10 @@ impl Receiving {
         });
         self.begun = Some(Instant::now());
         self.meter.sample(Duration::ZERO, 0);
-        let started = self
-            .inner
-            .book
-            .change(self.id, None, |view| (view.state, view.reason) = (TransferState::Active, None))
-            .await;
+        self.inner.book.show(self.id, |view| (view.state, view.reason) = (TransferState::Active, None));
         let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
-        let told = self.out.send(ReceiverFrame::Decision(accepted)).await && self.out.send(ReceiverFrame::Start).await;
-        started?;
+        let told =
+            self.out.send(&ReceiverFrame::Decision(accepted)).await && self.out.send(&ReceiverFrame::Start).await;
         if told { Ok(()) } else { Err(lost()) }
     }
 
@@ -475,13 +472,13 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Decline | Command::Cancel) | None => {
-                        self.out.farewell(ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
+                        self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(End { state: TransferState::Cancelled, reason: None });
                     }
                 },
                 _ = tick.tick() => self.progress(live, &mut said),
                 () = self.inner.cancel.cancelled() => {
-                    self.out.farewell(ReceiverFrame::Cancel { code: Code::new("shutting_down") }).await;
+                    self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("shutting_down") }).await;
                     return Ok(End::by_code("interrupted"));
                 }
             }
@@ -515,7 +512,7 @@ impl Receiving {
         let files = live.settled.files.load(Ordering::Relaxed);
         if (bytes, files) != *said {
             *said = (bytes, files);
-            self.out.offer(ReceiverFrame::Progress { bytes, files });
+            self.out.offer(&ReceiverFrame::Progress { bytes, files });
         }
         self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);
         let meter = &self.meter;
@@ -535,11 +532,18 @@ impl Receiving {
                     FromSender::Cancelled(code) => return Ok(End::by_code(code.as_str())),
                     _ => {}
                 },
+                command = self.asked.recv() => match command {
+                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Decline | Command::Cancel) | None => {
+                        self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
+                        return Ok(End { state: TransferState::Cancelled, reason: None });
+                    }
+                },
                 () = self.inner.cancel.cancelled() => return Ok(End::by_code("interrupted")),
             }
         }
         let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
-        if !self.out.send(ReceiverFrame::Complete { files, bytes }).await {
+        if !self.out.send(&ReceiverFrame::Complete { files, bytes }).await {
             tracing::debug!("the sender was gone before it heard that all is there");
         }
         let failed = live.settled.failed.load(Ordering::Relaxed);
@@ -562,7 +566,7 @@ impl Receiving {
                 Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
                 None => declined(code),
             };
-            self.out.farewell(frame).await;
+            self.out.farewell(&frame).await;
         }
         self.stop.cancel();
         let mut done = None;
@@ -625,7 +629,7 @@ struct Settling {
     temp: Arc<Temp>,
     manifest: Arc<Manifest>,
     plan: Plan,
-    out: Outgoing<ReceiverFrame>,
+    out: Outgoing,
     told: Arc<Settled>,
     expected: u32,
 }
@@ -659,7 +663,7 @@ impl Settling {
                     }
                 }
             }
-            self.out.blocking_send(ReceiverFrame::FilesReceived(report));
+            self.out.blocking_send(&ReceiverFrame::FilesReceived(report));
         }
         let finished = placing.finish();
         self.note(&placing);

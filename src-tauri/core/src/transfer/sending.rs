@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use iroh::endpoint::SendStream;
+use iroh::endpoint::{SendStream, VarInt};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -50,6 +50,8 @@ const SLICE: usize = 32 * 1024;
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
+/// With which a data stream is reset: the control stream says why.
+const GIVEN_UP: VarInt = VarInt::from_u32(1);
 /// Ends of files that wait to be told.
 const ENDS: usize = 4096;
 
@@ -63,7 +65,8 @@ pub(super) struct Order {
 
 /// Runs a transfer to its end.
 pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<Command>) {
-    let stop = inner.cancel.child_token();
+    // Of its own: when the node goes down, the other side is told before the streams stop.
+    let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let id = order.id;
     let mut sending = Sending { inner: inner.clone(), order, asked, stop, begun: None, tally: Tally::default() };
@@ -116,14 +119,11 @@ impl Sending {
         let Some(source) = self.scan().await? else { return Ok(cancelled()) };
         let source = Arc::new(source);
         let manifest = source.manifest.clone();
-        self.inner
-            .book
-            .change(self.order.id, None, |view| {
-                (view.files, view.total) = (manifest.files().into(), manifest.total());
-                (view.roots, view.root_count) = (manifest.roots(), manifest.root_count());
-                view.notes.clone_from(&source.notes);
-            })
-            .await?;
+        self.inner.book.show(self.order.id, |view| {
+            (view.files, view.total) = (manifest.files().into(), manifest.total());
+            (view.roots, view.root_count) = (manifest.roots(), manifest.root_count());
+            view.notes.clone_from(&source.notes);
+        });
         let Some(session) = self.connect().await? else { return Ok(cancelled()) };
         let mut talk = self.offer(&session, source).await?;
         let end = self.talk(&session, &mut talk).await;
@@ -131,7 +131,7 @@ impl Sending {
             Ok(end) => end,
             Err(error) => {
                 if error.code() == "protocol_violation" {
-                    talk.out.farewell(SenderFrame::Cancel { code: Code::new("protocol_violation") }).await;
+                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new("protocol_violation") }).await;
                     session.close(crate::net::CloseCode::Violation, "");
                 }
                 End::failed(&error)
@@ -194,13 +194,13 @@ impl Sending {
             roots: manifest.roots(),
             root_count: manifest.root_count(),
             skipped: source.skipped,
-            pages: u32::try_from(manifest.pages().count()).unwrap_or(u32::MAX),
+            pages: source.pages,
             compress: false,
             encrypt: self.order.options.encrypt,
         };
         let (sender, receiver) = session.open_sealed().await?.split();
         let frames = control::read(&self.inner.tasks, receiver, self.stop.clone());
-        let out = control::write(&self.inner.tasks, sender);
+        let out = control::write(&self.inner.tasks, sender, self.stop.clone());
         let keys = session.keys();
         let talk = Talk {
             header: StreamHeader {
@@ -215,8 +215,8 @@ impl Sending {
             jobs: JoinSet::new(),
             pool: None,
         };
-        self.inner.book.change(self.order.id, None, |view| view.state = TransferState::Offered).await?;
-        if talk.out.send(SenderFrame::Offer(offer)).await { Ok(talk) } else { Err(lost()) }
+        self.inner.book.show(self.order.id, |view| view.state = TransferState::Offered);
+        if talk.out.send(&SenderFrame::Offer(offer)).await { Ok(talk) } else { Err(lost()) }
     }
 
     async fn talk(&mut self, session: &Session, talk: &mut Talk) -> Result<End, NetworkError> {
@@ -240,7 +240,7 @@ impl Sending {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Decline | Command::Cancel) | None => {
-                        talk.out.farewell(SenderFrame::Cancel { code: Code::new("cancelled") }).await;
+                        talk.out.farewell(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(cancelled());
                     }
                 },
@@ -255,7 +255,7 @@ impl Sending {
                     });
                 }
                 () = self.inner.cancel.cancelled() => {
-                    talk.out.farewell(SenderFrame::Cancel { code: Code::new("shutting_down") }).await;
+                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new("shutting_down") }).await;
                     return Ok(End::by_code("interrupted"));
                 }
             }
@@ -269,14 +269,14 @@ impl Sending {
         meant: FromReceiver,
     ) -> Result<Option<End>, NetworkError> {
         match meant {
-            FromReceiver::SendManifest => talk.send_manifest(),
+            FromReceiver::SendManifest => talk.send_manifest(&self.stop),
             FromReceiver::Declined(code) => {
                 let why = (code.as_str() != "declined").then(|| reason(code.as_str()));
                 return Ok(Some(End { state: TransferState::Declined, reason: why }));
             }
             FromReceiver::Accepted(_) => {
                 self.begun = Some(Instant::now());
-                self.inner.book.change(self.order.id, None, |view| view.state = TransferState::Active).await?;
+                self.inner.book.show(self.order.id, |view| view.state = TransferState::Active);
             }
             FromReceiver::Start(plan) => talk.send_data(session, plan, self.order.options.limit, &self.stop),
             FromReceiver::Progress { bytes, files } => (self.tally.bytes, self.tally.files) = (bytes, files),
@@ -326,7 +326,7 @@ struct Talk {
     header: StreamHeader,
     machine: Arc<Mutex<SenderMachine>>,
     frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
-    out: Outgoing<SenderFrame>,
+    out: Outgoing,
     jobs: JoinSet<Result<(), Broken>>,
     pool: Option<Arc<Pool>>,
 }
@@ -341,22 +341,20 @@ impl Talk {
     }
 
     /// Sends the pages, on a task of its own so that a cancel is heard meanwhile.
-    fn send_manifest(&mut self) {
+    fn send_manifest(&mut self, stop: &CancellationToken) {
         let (source, out) = (self.source.clone(), self.out.clone());
-        self.jobs.spawn(async move {
+        self.jobs.spawn(until(stop, async move {
             let mut hasher = blake3::Hasher::new();
             for page in source.manifest.pages() {
                 let Ok(bytes) = page else { return Err(Broken) };
                 hasher.update(&bytes);
-                // Decoded again: the hash is over the bytes, the channel takes frames.
-                let Ok(frame) = super::wire::decode::<SenderFrame>(&bytes) else { return Err(Broken) };
-                if !out.send(frame).await {
+                if !out.send_encoded(bytes).await {
                     return Err(Broken);
                 }
             }
             let hash = *hasher.finalize().as_bytes();
-            if out.send(SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken) }
-        });
+            if out.send(&SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken) }
+        }));
     }
 
     /// Starts everything that sends data.
@@ -372,7 +370,7 @@ impl Talk {
         let pool = Pool::new(usize::from(streams) * BUFFERS);
         let bucket = limit.map(|limit| Arc::new(Bucket::new(limit)));
         let (ends, ended) = mpsc::channel(ENDS);
-        self.jobs.spawn(tell(self.out.clone(), self.machine.clone(), ended, files, streams));
+        self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
             let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
@@ -380,7 +378,7 @@ impl Talk {
                 let fed = tokio::task::spawn_blocking(move || feed.run(&pool_of_feed, &full, &ends));
                 fed.await.map_err(|_| Broken)
             });
-            self.jobs.spawn(carry(session.clone(), self.header, taken, bucket.clone(), stop.clone()));
+            self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, bucket.clone())));
         }
         self.pool = Some(pool);
     }
@@ -415,13 +413,13 @@ fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
 
 /// Tells the receiver of files that are through, and at last that all are.
 async fn tell(
-    out: Outgoing<SenderFrame>,
+    out: Outgoing,
     machine: Arc<Mutex<SenderMachine>>,
     mut ended: mpsc::Receiver<FileEnd>,
     files: u32,
     streams: u8,
 ) -> Result<(), Broken> {
-    if !out.send(SenderFrame::Begin).await {
+    if !out.send(&SenderFrame::Begin).await {
         return Err(Broken);
     }
     let mut left = files;
@@ -437,12 +435,12 @@ async fn tell(
                 lock(&machine).telling(end.file);
             }
         }
-        if !out.send(SenderFrame::FilesDone(batch)).await {
+        if !out.send(&SenderFrame::FilesDone(batch)).await {
             return Err(Broken);
         }
     }
     lock(&machine).finishing();
-    if out.send(SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken) }
+    if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken) }
 }
 
 /// Carries what one thread has filled.
@@ -451,22 +449,41 @@ async fn carry(
     header: StreamHeader,
     mut taken: mpsc::Receiver<Bytes>,
     bucket: Option<Arc<Bucket>>,
-    stop: CancellationToken,
 ) -> Result<(), Broken> {
-    let carried = async {
-        let mut stream = session.connection().open_uni().await.map_err(|_| Broken)?;
-        // The control stream goes first.
-        let _ = stream.set_priority(-1);
-        stream.write_all(&header.encode()).await.map_err(|_| Broken)?;
-        while let Some(bytes) = taken.recv().await {
-            write(&mut stream, bytes, bucket.as_deref()).await?;
+    let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken)?, false);
+    // The control stream goes first.
+    let _ = stream.0.set_priority(-1);
+    stream.0.write_all(&header.encode()).await.map_err(|_| Broken)?;
+    while let Some(bytes) = taken.recv().await {
+        write(&mut stream.0, bytes, bucket.as_deref()).await?;
+    }
+    stream.1 = true;
+    stream.0.finish().map_err(|_| Broken)
+}
+
+/// A stream, and whether all of it was written. One that is dropped before is reset: left to itself it would end as if
+/// it were whole.
+struct Whole(SendStream, bool);
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.1 {
+            let _ = self.0.reset(GIVEN_UP);
         }
-        stream.finish().map_err(|_| Broken)
-    };
-    tokio::select! {
-        // Dropping the stream before its end resets it.
-        () = stop.cancelled() => Ok(()),
-        carried = carried => carried,
+    }
+}
+
+/// Runs a job that may have to wait for the peer, until the transfer stops.
+fn until(
+    stop: &CancellationToken,
+    job: impl Future<Output = Result<(), Broken>> + Send + 'static,
+) -> impl Future<Output = Result<(), Broken>> + Send + 'static {
+    let stop = stop.clone();
+    async move {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            done = job => done,
+        }
     }
 }
 

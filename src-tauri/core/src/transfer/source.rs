@@ -31,6 +31,8 @@ pub struct Source {
     pub notes: Vec<String>,
     /// How many things are left out.
     pub skipped: u32,
+    /// How many pages the list takes.
+    pub pages: u32,
 }
 
 impl Source {
@@ -113,12 +115,9 @@ pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, Transf
     if walk.builder.is_empty() {
         return Err(TransferError::NothingToSend);
     }
-    Ok(Source {
-        manifest: Arc::new(walk.builder.finish()),
-        roots: walk.roots,
-        notes: walk.notes,
-        skipped: walk.skipped,
-    })
+    let manifest = Arc::new(walk.builder.finish());
+    let pages = u32::try_from(manifest.pages().count()).unwrap_or(u32::MAX);
+    Ok(Source { manifest, roots: walk.roots, notes: walk.notes, skipped: walk.skipped, pages })
 }
 
 #[derive(Default)]

@@ -86,7 +86,7 @@ pub enum FromSender {
 enum ReceiverStage {
     Silent,
     Offered,
-    Listing(Box<ManifestBuilder>, blake3::Hasher, u32),
+    Listing(Box<ManifestBuilder>, Box<blake3::Hasher>, u32),
     Deciding,
     Starting,
     Receiving,
@@ -212,7 +212,7 @@ impl ReceiverMachine {
     pub fn ask_manifest(&mut self) -> bool {
         let offered = matches!(self.stage, ReceiverStage::Offered);
         if offered {
-            self.stage = ReceiverStage::Listing(Box::default(), blake3::Hasher::new(), 0);
+            self.stage = ReceiverStage::Listing(Box::default(), Box::default(), 0);
         }
         offered
     }

@@ -101,6 +101,43 @@ async fn a_device_that_is_not_there_is_a_reason() {
     assert!(!reason.hint.is_empty());
 }
 
+/// Takes an offer, asks for the manifest, and then never reads another byte.
+struct Deaf;
+impl NetworkProtocol for Deaf {
+    fn alpn(&self) -> &'static [u8] {
+        crate::net::ALPN_TRANSFER
+    }
+    fn handle(self: Arc<Self>, session: crate::net::Session) -> n0_future::boxed::BoxFuture<Result<(), NetworkError>> {
+        Box::pin(async move {
+            let mut stream = session.accept_sealed().await?;
+            stream.receiver.recv(limits::MAX_FRAME).await?;
+            stream.sender.send(&wire::encode(&wire::ReceiverFrame::NeedManifest).unwrap()).await?;
+            session.connection().closed().await;
+            drop(stream);
+            Ok(())
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_does_not_read_cannot_keep_a_transfer_from_ending() {
+    let one = Node::new(1, Arc::new(RealFiles)).await;
+    let two = Node::speaking(2, Arc::new(RealFiles), Some(Arc::new(Deaf))).await;
+    one.pair(&two).await;
+    two.pair(&one).await;
+    // More pages than the transport takes without a reader.
+    let folder = one.outbox("folder");
+    fs::create_dir(&folder).unwrap();
+    for n in 0..14_000 {
+        fs::File::create(folder.join(format!("{n:0>250}"))).unwrap();
+    }
+    let id = one.send(&two, vec![folder], TransferOptions::default()).await;
+    shows(&one, id, |view| view.state == TransferState::Offered).await;
+    let end = within(one.transfers.cancel(id)).await.unwrap();
+    assert_eq!(end.state, TransferState::Cancelled);
+    within(one.transfers.shutdown()).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn paths_that_cannot_be_sent_are_said_at_once() {
     let (one, two) = pair_of_nodes().await;

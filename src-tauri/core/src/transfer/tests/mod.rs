@@ -61,6 +61,11 @@ struct Node {
 
 impl Node {
     async fn new(number: u8, ops: Arc<dyn FileOps>) -> Self {
+        Self::speaking(number, ops, None).await
+    }
+
+    /// A node that speaks something of its own in place of transfers.
+    async fn speaking(number: u8, ops: Arc<dyn FileOps>, other: Option<Arc<dyn NetworkProtocol>>) -> Self {
         let home = tempfile::tempdir().unwrap();
         for folder in ["data", "downloads", "outbox"] {
             fs::create_dir(home.path().join(folder)).unwrap();
@@ -88,7 +93,7 @@ impl Node {
         .await
         .unwrap();
         let mut protocols = ProtocolRegistry::default();
-        protocols.register(transfers.protocol()).unwrap();
+        protocols.register(other.unwrap_or_else(|| transfers.protocol())).unwrap();
         let secret = iroh::SecretKey::from_bytes(&[number; 32]);
         let options = EndpointOptions {
             port: Some(0),
