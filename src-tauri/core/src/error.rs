@@ -83,6 +83,15 @@ pub enum NetworkError {
         #[source]
         source: std::io::Error,
     },
+    /// The UDP port, or the address, that was asked for cannot be bound.
+    #[error("UDP port {port} cannot be bound: {source}")]
+    PortUnavailable {
+        /// Which one.
+        port: u16,
+        /// What the system said.
+        #[source]
+        source: BoxError,
+    },
     /// The node is shutting down.
     #[error("this device is shutting down")]
     ShuttingDown,
@@ -132,6 +141,7 @@ impl NetworkError {
             Self::InvalidState(_) => "invalid_state",
             Self::InvalidInput { .. } => "invalid_input",
             Self::File { .. } => "file",
+            Self::PortUnavailable { .. } => "port_unavailable",
             Self::ShuttingDown => "shutting_down",
             Self::Internal(_) => "internal",
             Self::Room(inner) => inner.code(),
@@ -157,6 +167,10 @@ impl NetworkError {
             Self::DeviceAmbiguous(_) => "Give more of its id.".into(),
             Self::ChecksumMismatch(_) => "The file may have changed while it was sent. Send it again.".into(),
             Self::InvalidInput { hint, .. } => hint.clone(),
+            Self::PortUnavailable { .. } => {
+                "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind."
+                    .into()
+            }
             Self::File { .. } => "Check that it exists and that you may use it.".into(),
             Self::Internal(_) => "This is a fault in Yonder. Please report it with the log.".into(),
             Self::Refused(_) | Self::InvalidState(_) | Self::ShuttingDown => String::new(),

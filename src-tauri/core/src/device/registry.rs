@@ -298,6 +298,11 @@ impl DeviceRegistry {
         self.tell(id);
     }
 
+    /// Whether discovery sees the device of this endpoint now.
+    pub fn is_nearby(&self, endpoint_id: &[u8; 32]) -> bool {
+        self.known().nearby.contains_key(&DeviceId::of_endpoint(endpoint_id))
+    }
+
     /// Discovery says that a device left.
     pub fn left(&self, endpoint_id: &[u8; 32]) {
         let id = DeviceId::of_endpoint(endpoint_id);

@@ -73,11 +73,9 @@ pub(super) async fn bind(
         other => other,
     };
     bound.map_err(|failure| match failure {
-        BindFailure::Bind(error @ BindError::Sockets { .. }) => NetworkError::InvalidInput {
-            message: format!("UDP port {wanted} cannot be bound: {error}"),
-            hint: "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind."
-                .into(),
-        },
+        BindFailure::Bind(error @ BindError::Sockets { .. }) => {
+            NetworkError::PortUnavailable { port: wanted, source: Box::new(error) }
+        }
         BindFailure::Bind(error) => NetworkError::Internal(error.to_string()),
         BindFailure::Input(error) => error,
     })

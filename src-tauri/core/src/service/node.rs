@@ -1,9 +1,10 @@
 //! Start, life and end of a node.
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt, future::BoxFuture};
@@ -29,6 +30,9 @@ use crate::{
 
 /// How long going on the network waits for the first address of this machine to be known.
 const FIRST_ADDRESS: Duration = Duration::from_secs(1);
+
+/// A device that left the LAN may come back within this time as if nothing had been.
+const MAY_RETURN: Duration = Duration::from_secs(4);
 
 /// One device on the network: the face of the whole core. Cheap to clone.
 #[derive(Clone)]
@@ -349,18 +353,42 @@ async fn make_folder(path: std::path::PathBuf) {
     }
 }
 
-/// Hands what a source sees to the registry.
+/// Hands what a source sees to the registry. A device that says something new about itself by mDNS seems to leave for
+/// a moment: one that left is taken off only when it stays away.
 async fn feed(source: Arc<dyn Discovery>, devices: DeviceRegistry, cancel: CancellationToken) {
     let mut sightings = source.sightings();
+    let mut leaving: HashMap<[u8; 32], Instant> = HashMap::new();
     loop {
-        let seen = tokio::select! {
-            () = cancel.cancelled() => None,
-            seen = sightings.next() => seen,
+        let next = leaving.values().min().copied();
+        let wait = async {
+            match next {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
         };
-        match seen {
-            Some(Seen::There(sighting)) => devices.sighted(sighting),
-            Some(Seen::Left(endpoint_id)) => devices.left(&endpoint_id),
-            None => break,
+        tokio::select! {
+            () = cancel.cancelled() => break,
+            seen = sightings.next() => match seen {
+                Some(Seen::There(sighting)) => {
+                    leaving.remove(&sighting.endpoint_id);
+                    devices.sighted(sighting);
+                }
+                // Bounded by what the registry lists: others need not be taken off.
+                Some(Seen::Left(endpoint_id)) => if devices.is_nearby(&endpoint_id) {
+                    leaving.insert(endpoint_id, Instant::now() + MAY_RETURN);
+                },
+                None => break,
+            },
+            () = wait => {
+                let now = Instant::now();
+                leaving.retain(|endpoint_id, at| {
+                    let stays = *at > now;
+                    if !stays {
+                        devices.left(endpoint_id);
+                    }
+                    stays
+                });
+            }
         }
     }
 }
