@@ -34,6 +34,23 @@ fn send(sender: &Device, to: &Node, path: &Path) -> yonder_tests::program::Runni
     sender.start(["send".as_ref(), id.as_ref(), path.as_os_str()])
 }
 
+/// Waits until something can be sent: a session with a node that died this moment counts as alive until silence says
+/// otherwise, and what is sent over it is lost.
+#[track_caller]
+fn meet(sender: &Device, receiver: &Node) {
+    let greeting = sender.home().join("greeting");
+    fs::write(&greeting, "hello").unwrap();
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let sent = send(sender, receiver, &greeting).finish(LONG);
+        match sent.status {
+            Some(0) => return,
+            Some(4) if Instant::now() < end => (),
+            _ => panic!("they do not find together again: {sent:#?}"),
+        }
+    }
+}
+
 #[test]
 fn either_node_may_die_at_any_moment_of_a_transfer() {
     let mut noise = Noise::new(seed());
@@ -51,6 +68,7 @@ fn either_node_may_die_at_any_moment_of_a_transfer() {
 
     let mut named = Vec::new();
     for round in 0..ROUNDS {
+        meet(&sender, &receiver_node);
         fs::remove_dir_all(receiver.downloads()).unwrap();
         fs::create_dir(receiver.downloads()).unwrap();
         let sending = send(&sender, &receiver_node, &folder);
@@ -77,20 +95,10 @@ fn either_node_may_die_at_any_moment_of_a_transfer() {
     assert!(named.iter().any(|count| *count < 150), "every kill came too late to find anything");
 
     // And they still work.
+    meet(&sender, &receiver_node);
     let last = sender.home().join("last");
     tree::folder(&last, 20, 100_000, 12);
-    // A session with a node that died this moment counts as alive until silence says otherwise.
-    let end = Instant::now() + PATIENCE;
-    loop {
-        let sent = send(&sender, &receiver_node, &last).finish(LONG);
-        match sent.status {
-            Some(0) => break,
-            Some(4) if Instant::now() < end => {
-                fs::remove_dir_all(receiver.downloads().join("last")).unwrap_or_default()
-            }
-            _ => panic!("they do not find together again: {sent:#?}"),
-        }
-    }
+    send(&sender, &receiver_node, &last).finish(LONG).expect_status(0);
     tree::assert_same(&last, &receiver.downloads().join("last"));
 }
 
