@@ -136,7 +136,14 @@ fn a_file_that_is_not_what_was_listed_is_told_once_and_the_rest_goes() {
     {
         let path = root.path().join("top/small 30");
         fs::remove_file(&path).unwrap();
-        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        // A file elsewhere that looks just the same: it was not offered.
+        let secret = root.path().join("secret");
+        fs::write(&secret, vec![9; 30_001]).unwrap();
+        let listed = (0..source.manifest.len()).find(|n| source.manifest.shown(*n).ends_with("small 30")).unwrap();
+        let mtime = source.manifest.get(listed).unwrap().mtime;
+        let time = std::time::UNIX_EPOCH + std::time::Duration::new(mtime.secs as u64, mtime.nanos);
+        fs::File::open(&secret).unwrap().set_modified(time).unwrap();
+        std::os::unix::fs::symlink(&secret, &path).unwrap();
         let path = root.path().join("top/small 40");
         fs::remove_file(&path).unwrap();
         rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();

@@ -350,6 +350,9 @@ mod tests {
                 assert_eq!(found, headers);
                 assert!(bytes == plain, "sealed {sealed}, cuts {cuts:?}");
             }
+            for kept in 1..27 {
+                assert!(decode(sealed, &bytes[..kept], &[4096]).is_err(), "only {kept}");
+            }
             for short in 1..200 {
                 assert!(decode(sealed, &bytes[..bytes.len() - short], &[4096]).is_err(), "cut by {short}");
             }

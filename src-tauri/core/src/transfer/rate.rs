@@ -140,6 +140,13 @@ mod tests {
     }
 
     #[test]
+    fn silence_saves_up_a_tenth_of_a_second_and_no_more() {
+        let mut bucket = TokenBucket::new(1000, Duration::ZERO);
+        assert_eq!(bucket.take(Duration::from_secs(60), 100), Duration::ZERO);
+        assert_eq!(bucket.take(Duration::from_secs(60), 500), Duration::from_millis(500));
+    }
+
+    #[test]
     fn an_allowance_is_used_up_and_comes_back() {
         let mut allowance = Allowance::new(3.0, Duration::ZERO);
         let mut take = |at: u64| allowance.take(Duration::from_secs(at), 0.5, 3.0);
