@@ -103,6 +103,24 @@ fn either_node_may_die_at_any_moment_of_a_transfer() {
 }
 
 #[test]
+fn a_node_that_died_and_is_back_is_sent_to_at_once() {
+    let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+    let (sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
+    pair(&receiver, &receiver_node, &sender);
+    let folder = sender.home().join("folder");
+    tree::folder(&folder, 5, 10_000, 13);
+    send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
+    fs::remove_dir_all(receiver.downloads().join("folder")).unwrap();
+
+    receiver_node.running.kill();
+    receiver_node = receiver.serve();
+    // It says hello as a new start of the node: older connections are not waited for.
+    receiver.run(["ping", &sender_node.device_id(), "-c", "1"]).expect_status(0);
+    send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
+    tree::assert_same(&folder, &receiver.downloads().join("folder"));
+}
+
+#[test]
 fn either_node_may_die_at_any_moment_of_a_pairing() {
     let mut noise = Noise::new(seed());
     // How long a pairing takes, from the join to the word of both.

@@ -17,6 +17,8 @@ pub enum NetworkMessage {
         name: String,
         /// What kind of machine it is.
         device_type: DeviceType,
+        /// Random at each start of the node: a new one says that its older connections are gone.
+        instance: u64,
     },
     /// Answered at once by `pong`.
     Ping {

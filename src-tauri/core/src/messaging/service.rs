@@ -28,10 +28,19 @@ const WHOLE: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(10);
 
 /// Something that another room has to act upon.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Heard {
-    /// The device told its present name and type.
-    Hello(DeviceId, String, DeviceType),
+    /// The device at the other end of the session told its present name and type.
+    Hello {
+        /// In which it was told.
+        session: Session,
+        /// Its name, not cleaned.
+        name: String,
+        /// What kind of machine it is.
+        device_type: DeviceType,
+        /// Which start of the node this is.
+        instance: u64,
+    },
     /// The device has forgotten us.
     Unpaired(DeviceId),
 }
@@ -128,7 +137,9 @@ impl Messages {
     async fn take(&self, session: &Session, message: NetworkMessage, arrived: Instant) -> bool {
         let device = session.device_id();
         let heard = match message {
-            NetworkMessage::Hello { name, device_type } => Heard::Hello(device, name, device_type),
+            NetworkMessage::Hello { name, device_type, instance } => {
+                Heard::Hello { session: session.clone(), name, device_type, instance }
+            }
             NetworkMessage::Unpair => Heard::Unpaired(device),
             NetworkMessage::Ping { id } => {
                 self.send_quietly(session, &NetworkMessage::Pong { id }).await;

@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use iroh::{
@@ -40,7 +40,7 @@ pub trait Connector: Send + Sync + 'static {
 
 enum Slot {
     Dialling(watch::Receiver<Option<DialResult>>),
-    Live { session: Session, since: Instant },
+    Live(Session),
 }
 
 /// The network of one node. Cheap to clone.
@@ -102,7 +102,7 @@ impl Net {
     /// The live session, if there is one; never dials.
     pub fn live(&self, device: DeviceId, alpn: &'static [u8]) -> Option<Session> {
         match self.slots().get(&(device, alpn)) {
-            Some(Slot::Live { session, .. }) if session.is_live() => Some(session.clone()),
+            Some(Slot::Live(session)) if session.is_live() => Some(session.clone()),
             _ => None,
         }
     }
@@ -115,7 +115,7 @@ impl Net {
         let mut dial = {
             let mut slots = self.slots();
             match slots.get(&(device, alpn)) {
-                Some(Slot::Live { session, .. }) if session.is_live() => return Ok(session.clone()),
+                Some(Slot::Live(session)) if session.is_live() => return Ok(session.clone()),
                 Some(Slot::Dialling(result)) => result.clone(),
                 _ => {
                     let (told, result) = watch::channel(None);
@@ -198,14 +198,13 @@ impl Net {
         let chosen = {
             let mut slots = self.slots();
             match slots.get(&key) {
-                Some(Slot::Live { session: old, since })
-                    if old.is_live() && since.elapsed() < SIMULTANEOUS && self.keep_older(old, &session) =>
+                Some(Slot::Live(old))
+                    if old.is_live() && old.since().elapsed() < SIMULTANEOUS && self.keep_older(old, &session) =>
                 {
                     Some(old.clone())
                 }
                 _ => {
-                    let new = Slot::Live { session: session.clone(), since: Instant::now() };
-                    if let Some(Slot::Live { session: old, .. }) = slots.insert(key, new)
+                    if let Some(Slot::Live(old)) = slots.insert(key, Slot::Live(session.clone()))
                         && old.is_live()
                     {
                         self.retire(old);
@@ -239,11 +238,16 @@ impl Net {
         if session.connection().alpn() != super::ALPN_MESSAGE {
             return;
         }
-        let cancel = self.0.cancel.clone();
+        let net = self.clone();
         self.0.tasks.spawn(async move {
             tokio::select! {
-                () = tokio::time::sleep(GRACE) => session.close(CloseCode::Replaced, ""),
-                () = cancel.cancelled() => {}
+                () = tokio::time::sleep(GRACE) => {}
+                () = net.0.cancel.cancelled() => return,
+            }
+            // Meanwhile it may have turned out to be the only one that lives.
+            let chosen = net.live(session.device_id(), super::ALPN_MESSAGE).is_some_and(|live| live.is(&session));
+            if !chosen {
+                session.close(CloseCode::Replaced, "");
             }
         });
     }
@@ -273,10 +277,27 @@ impl Net {
 
     fn forget_closed(&self, device: DeviceId, alpn: &'static [u8]) {
         let mut slots = self.slots();
-        if let Some(Slot::Live { session, .. }) = slots.get(&(device, alpn))
+        if let Some(Slot::Live(session)) = slots.get(&(device, alpn))
             && !session.is_live()
         {
             slots.remove(&(device, alpn));
+        }
+    }
+
+    /// The device's node was started anew, as it said in this session: what is older is gone and would only be found out
+    /// by silence.
+    pub fn restarted(&self, session: &Session) {
+        let device = session.device_id();
+        let mut slots = self.slots();
+        slots.retain(|(id, _), slot| match slot {
+            Slot::Live(old) if *id == device && old.since() < session.since() && !old.is(session) => {
+                old.close(CloseCode::Replaced, "");
+                false
+            }
+            _ => true,
+        });
+        if let std::collections::hash_map::Entry::Vacant(place) = slots.entry((device, super::ALPN_MESSAGE)) {
+            place.insert(Slot::Live(session.clone()));
         }
     }
 
@@ -287,7 +308,7 @@ impl Net {
             if *id != device {
                 return true;
             }
-            if let Slot::Live { session, .. } = slot {
+            if let Slot::Live(session) = slot {
                 session.close(code, "");
             }
             false
@@ -298,7 +319,7 @@ impl Net {
     pub async fn shutdown(&self) {
         self.0.cancel.cancel();
         for (_, slot) in self.slots().drain() {
-            if let Slot::Live { session, .. } = slot {
+            if let Slot::Live(session) = slot {
                 session.close(CloseCode::ShuttingDown, "");
             }
         }

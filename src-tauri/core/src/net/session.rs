@@ -1,6 +1,6 @@
 //! A session: one QUIC connection between paired devices, with keys of its own.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
 
@@ -18,6 +18,7 @@ pub struct Session {
     device: DeviceId,
     conn: Connection,
     keys: Arc<SessionKeys>,
+    since: Instant,
 }
 
 impl std::fmt::Debug for Session {
@@ -31,7 +32,22 @@ impl std::fmt::Debug for Session {
 
 impl Session {
     pub(super) fn new(conn: Connection, keys: SessionKeys) -> Self {
-        Self { device: DeviceId::of_endpoint(conn.remote_id().as_bytes()), conn, keys: Arc::new(keys) }
+        Self {
+            device: DeviceId::of_endpoint(conn.remote_id().as_bytes()),
+            conn,
+            keys: Arc::new(keys),
+            since: Instant::now(),
+        }
+    }
+
+    /// When it came to stand.
+    pub fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Whether both are clones of one session.
+    pub(super) fn is(&self, other: &Session) -> bool {
+        Arc::ptr_eq(&self.keys, &other.keys)
     }
 
     /// The device at the other end.

@@ -118,7 +118,11 @@ impl NetworkingService {
     /// Tells connected devices the new name; others hear it with the next session.
     async fn tell_name(&self, settings: &crate::api::Settings) {
         let Some(net) = self.0.net.get() else { return };
-        let hello = NetworkMessage::Hello { name: settings.name.clone(), device_type: settings.device_type };
+        let hello = NetworkMessage::Hello {
+            name: settings.name.clone(),
+            device_type: settings.device_type,
+            instance: self.0.instance,
+        };
         for session in self.0.devices.dialable().into_iter().filter_map(|id| net.live(id, ALPN_MESSAGE)) {
             let sent = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, &hello));
             if let Ok(Err(error)) = sent.await {

@@ -46,6 +46,7 @@ pub(super) struct Inner {
     pub events: EventBus,
     pub devices: DeviceRegistry,
     pub settings: Kept,
+    pub instance: u64,
     pub messages: Messages,
     pub transfers: Transfers,
     pub pairing: PairingDesk,
@@ -78,11 +79,12 @@ impl NetworkingService {
         let settings = Kept::load(store.clone(), options.download_dir.clone(), options.accept).await?;
         make_folder(settings.download_dir()).await;
         let (heard_in, heard) = mpsc::channel(64);
+        let instance = random_u64()?;
         let messages = {
             let settings = settings.clone();
             Messages::new(heard_in, move || {
                 let settings = settings.get();
-                NetworkMessage::Hello { name: settings.name, device_type: settings.device_type }
+                NetworkMessage::Hello { name: settings.name, device_type: settings.device_type, instance }
             })
         };
         let net = LateNet::default();
@@ -102,6 +104,7 @@ impl NetworkingService {
             events,
             devices,
             settings,
+            instance,
             messages,
             transfers,
             pairing,
@@ -209,6 +212,8 @@ impl NetworkingService {
     }
 
     async fn listen(self, mut heard: mpsc::Receiver<Heard>) {
+        // Of paired devices only: nobody else can say hello.
+        let mut instances = HashMap::new();
         loop {
             let next = tokio::select! {
                 () = self.0.cancel.cancelled() => None,
@@ -216,7 +221,14 @@ impl NetworkingService {
             };
             let result = match next {
                 None => break,
-                Some(Heard::Hello(id, name, device_type)) => {
+                Some(Heard::Hello { session, name, device_type, instance }) => {
+                    let id = session.device_id();
+                    if instances.insert(id, instance).is_some_and(|before| before != instance)
+                        && let Some(net) = self.0.net.get()
+                    {
+                        net.restarted(&session);
+                    }
+                    drop(session);
                     self.0.devices.refresh(id, Some((&name, device_type)), None, None).await
                 }
                 Some(Heard::Unpaired(id)) => {
@@ -343,6 +355,12 @@ async fn start_transfers(
         accept_rule: Arc::new(move |_| rule.get().accept),
     })
     .await
+}
+
+fn random_u64() -> Result<u64, NetworkError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 /// A person without a download folder gets one. If it cannot be made, accepting an offer says so.

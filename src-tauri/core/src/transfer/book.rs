@@ -63,6 +63,8 @@ impl End {
 }
 
 struct Row {
+    /// Rises with each transfer that begins: several may begin within the second that people see.
+    number: u64,
     view: watch::Sender<TransferView>,
     commands: Option<mpsc::Sender<Command>>,
     /// Where unfinished files may lie.
@@ -93,7 +95,7 @@ impl Book {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
         let mut ended = Vec::new();
-        for (key, value) in store.list(Table::Transfers).await? {
+        for (_, value) in store.list(Table::Transfers).await? {
             let record = match serde_json::from_slice::<Record>(&value) {
                 Ok(record) if record.version == RECORD => record,
                 _ => {
@@ -114,18 +116,18 @@ impl Book {
                 (view.state, view.reason, view.rate, view.eta) = (end.state, end.reason, 0.0, None);
                 ops_on_disk.push(put(&view, None)?);
             }
-            ended.push((view.started, key));
-            rows.insert(view.id, Row { view: watch::Sender::new(view), commands: None, landing: None });
+            ended.push(view);
         }
-        ended.sort_by_key(|(started, _)| std::cmp::Reverse(*started));
-        for (_, key) in ended.drain(..).skip(HISTORY) {
-            rows.retain(|id, _| id.as_bytes()[..] != key[..]);
-            ops_on_disk.push(Op::delete(Table::Transfers, key));
+        ended.sort_by_key(|view| (view.started, view.id));
+        for (number, view) in (0..).zip(ended) {
+            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing: None });
         }
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
         }
-        Ok(Self { rows: Mutex::new(rows), store, events })
+        let book = Self { rows: Mutex::new(rows), store, events };
+        book.prune().await;
+        Ok(book)
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<TransferId, Row>> {
@@ -140,8 +142,9 @@ impl Book {
             if rows.contains_key(&view.id) {
                 return Ok(false);
             }
-            let row = Row { view: watch::Sender::new(view.clone()), commands: Some(commands), landing: None };
-            rows.insert(view.id, row);
+            let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
+            let view_of_row = watch::Sender::new(view.clone());
+            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None });
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(vec![op]).await {
@@ -226,7 +229,7 @@ impl Book {
             let mut ended: Vec<_> = rows
                 .iter()
                 .filter(|(_, row)| row.view.borrow().state.is_final())
-                .map(|(id, row)| (row.view.borrow().started, *id))
+                .map(|(id, row)| (row.number, *id))
                 .collect();
             let too_many = ended.len().saturating_sub(HISTORY);
             ended.sort_unstable();
@@ -253,10 +256,10 @@ impl Book {
 
     /// Newest first; those that ended only when asked for.
     pub(super) fn list(&self, all: bool) -> Vec<TransferView> {
-        let mut views: Vec<_> = self.rows().values().map(|row| row.view.borrow().clone()).collect();
-        views.retain(|view| all || !view.state.is_final());
-        views.sort_by_key(|view| (std::cmp::Reverse(view.started), view.id));
-        views
+        let mut views: Vec<_> = self.rows().values().map(|row| (row.number, row.view.borrow().clone())).collect();
+        views.retain(|(_, view)| all || !view.state.is_final());
+        views.sort_by_key(|(number, _)| std::cmp::Reverse(*number));
+        views.into_iter().map(|(_, view)| view).collect()
     }
 
     /// How many incoming transfers of a device are open.
@@ -288,7 +291,7 @@ impl Book {
     }
 }
 
-fn put(view: &TransferView, landing: Option<&Path>) -> Result<Op, NetworkError> {
+pub(super) fn put(view: &TransferView, landing: Option<&Path>) -> Result<Op, NetworkError> {
     let record = Record { version: RECORD, view: view.clone(), landing: landing.map(path_bytes) };
     let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))

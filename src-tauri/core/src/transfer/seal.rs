@@ -142,6 +142,23 @@ mod tests {
     }
 
     #[test]
+    fn another_implementation_of_the_cipher_opens_it() {
+        use chacha20poly1305::{
+            ChaCha20Poly1305, KeyInit,
+            aead::{Aead, Payload},
+        };
+        let key = derive(Context::TransferSegment, &[&[8; 32], &3_u32.to_le_bytes(), &0_u64.to_le_bytes()]);
+        let mut nonce = [0; 12];
+        nonce[0] = LAST;
+        let mut aad = [0; 17];
+        aad[0] = 3;
+        aad[12] = 5;
+        aad[16] = LAST;
+        let cipher = ChaCha20Poly1305::new(key.as_bytes().into());
+        assert_eq!(cipher.decrypt(&nonce.into(), Payload { msg: &sealed(), aad: &aad }).unwrap(), b"hello");
+    }
+
+    #[test]
     fn the_commitment_names_the_key() {
         let one = cipher(3, 0);
         assert_eq!(one.check(&one.commitment()), Ok(()));

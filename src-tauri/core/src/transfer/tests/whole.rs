@@ -132,6 +132,41 @@ async fn progress_is_told_ten_times_a_second_at_most_and_a_limit_holds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_newest_comes_first_and_old_ones_are_dropped() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::None);
+    let file = one.outbox("file");
+    fs::write(&file, "x").unwrap();
+    // A history as long as it may be, and one more.
+    let template = one.end(one.send(&two, vec![file.clone()], TransferOptions::default()).await).await;
+    let mut ops = Vec::new();
+    for n in 0..500u32 {
+        let mut view = template.clone();
+        let mut id = [7; 16];
+        id[..4].copy_from_slice(&n.to_le_bytes());
+        view.id = TransferId::from_random(id);
+        view.started = u64::from(n);
+        ops.push(book::put(&view, None).unwrap());
+    }
+    one.store.write(ops).await.unwrap();
+    let again = Transfers::start(one.transfers.0.deps.clone()).await.unwrap();
+    let listed = again.list(true);
+    assert_eq!(listed.len(), 500);
+    assert_eq!(listed[0].id, template.id);
+    assert!(listed.is_sorted_by_key(|view| std::cmp::Reverse(view.started)));
+    assert_eq!(listed[499].started, 1, "the oldest is gone");
+    assert_eq!(one.store.list(crate::storage::Table::Transfers).await.unwrap().len(), 500);
+    let mut newest = Vec::new();
+    for _ in 0..3 {
+        let id = one.send(&two, vec![file.clone()], TransferOptions::default()).await;
+        one.end(id).await;
+        newest.insert(0, id);
+    }
+    let listed: Vec<_> = one.transfers.list(true).iter().map(|view| view.id).take(3).collect();
+    assert_eq!(listed, newest);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn history_is_kept_and_can_be_forgotten() {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);
