@@ -37,6 +37,7 @@ mod receiving;
 mod routes;
 pub mod seal;
 mod sending;
+mod settling;
 pub mod source;
 pub mod state;
 pub mod tree;

@@ -4,8 +4,8 @@ use std::{
     collections::VecDeque,
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -26,12 +26,12 @@ use super::{
     error::{explain, reason, told_as},
     framing::StreamHeader,
     intake::{Intake, Verdict},
-    landing::{DiskError, Placing, Temp},
-    limits::{BATCH, MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
-    manifest::Manifest,
-    names::{Platform, visible},
+    landing::{DiskError, Temp},
+    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
+    names::visible,
     rate::RateMeter,
     routes::{Route, Routes},
+    settling::{self, Settled, Settling},
     state::{FromSender, Plan, ReceiverMachine},
     wire::{Code, Conflict, Decision, Offer, ReceiverFrame},
 };
@@ -211,16 +211,6 @@ struct Live {
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
     expected: u32,
-}
-
-/// What the naming thread has done.
-#[derive(Default)]
-struct Settled {
-    files: AtomicU32,
-    bytes: AtomicU64,
-    failed: AtomicU32,
-    notes: Mutex<Vec<String>>,
-    first_failure: Mutex<Option<Code>>,
 }
 
 impl Receiving {
@@ -463,7 +453,7 @@ impl Receiving {
                         Some(Err(_)) | None => return Err(TransferError::Internal("a data stream's task failed").into()),
                     }
                 }
-                settled = settled(&mut live.settling) => {
+                settled = settling::wait(&mut live.settling) => {
                     live.settling = None;
                     settled?;
                     live.completed = true;
@@ -546,12 +536,8 @@ impl Receiving {
         if !self.out.send(&ReceiverFrame::Complete { files, bytes }).await {
             tracing::debug!("the sender was gone before it heard that all is there");
         }
-        let failed = live.settled.failed.load(Ordering::Relaxed);
-        Ok(end_of(
-            failed,
-            live.expected,
-            live.settled.first_failure.lock().unwrap_or_else(PoisonError::into_inner).as_ref(),
-        ))
+        let (failed, first) = live.settled.failures();
+        Ok(end_of(failed, live.expected, first.as_ref()))
     }
 
     /// Ends everything in its order: no task of this transfer is left when the record says that it is over.
@@ -595,7 +581,7 @@ impl Receiving {
                 view.seconds = seconds;
                 if let Some((bytes, settled)) = done {
                     (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
-                    view.notes.extend(settled.notes.lock().unwrap_or_else(PoisonError::into_inner).drain(..));
+                    view.notes.extend(settled.take_notes());
                     view.notes.truncate(super::landing::NOTES);
                 }
             })
@@ -611,66 +597,4 @@ pub(super) fn end_of(failed: u32, of: u32, first: Option<&Code>) -> End {
     let mut why = reason(first.as_str());
     why.message = format!("{failed} of {of} files could not be transferred: {}", explain(first.as_str()));
     End { state: TransferState::Failed, reason: Some(why) }
-}
-
-/// Waits for the naming thread, if it still runs.
-async fn settled(settling: &mut Option<JoinHandle<Result<(), DiskError>>>) -> Result<(), NetworkError> {
-    match settling {
-        Some(handle) => match handle.await {
-            Ok(done) => Ok(done.map_err(TransferError::Disk)?),
-            Err(_) => Err(TransferError::Internal("the naming thread failed").into()),
-        },
-        None => std::future::pending().await,
-    }
-}
-
-/// The naming thread.
-struct Settling {
-    temp: Arc<Temp>,
-    manifest: Arc<Manifest>,
-    plan: Plan,
-    out: Outgoing,
-    told: Arc<Settled>,
-    expected: u32,
-}
-
-impl Settling {
-    /// Takes verdicts as they come, in as large batches as have gathered while the last one was made durable. Returns
-    /// once every file is settled, or the transfer is given up.
-    fn run(self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
-        let mut placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
-        let mut left = self.expected;
-        while left > 0 {
-            let mut batch = Vec::with_capacity(BATCH);
-            if judged.blocking_recv_many(&mut batch, BATCH) == 0 {
-                return Ok(());
-            }
-            left = left.saturating_sub(batch.len() as u32);
-            let report = placing.settle(batch);
-            self.note(&placing);
-            let report = report?;
-            for item in &report {
-                match &item.failure {
-                    None => {
-                        self.told.files.fetch_add(1, Ordering::Relaxed);
-                        let size = self.manifest.size(item.file).unwrap_or(0);
-                        self.told.bytes.fetch_add(size, Ordering::Relaxed);
-                    }
-                    Some(code) => {
-                        self.told.failed.fetch_add(1, Ordering::Relaxed);
-                        let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        first.get_or_insert_with(|| code.clone());
-                    }
-                }
-            }
-            self.out.blocking_send(&ReceiverFrame::FilesReceived(report));
-        }
-        let finished = placing.finish();
-        self.note(&placing);
-        finished
-    }
-
-    fn note(&self, placing: &Placing) {
-        *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes().to_vec();
-    }
 }

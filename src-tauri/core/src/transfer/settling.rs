@@ -1,0 +1,106 @@
+//! Names what has arrived, on a thread of its own.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{
+    TransferError,
+    control::Outgoing,
+    intake::Verdict,
+    landing::{DiskError, Placing, Temp},
+    limits::BATCH,
+    manifest::Manifest,
+    names::Platform,
+    state::Plan,
+    wire::{Code, ReceiverFrame},
+};
+use crate::error::NetworkError;
+
+/// What the naming thread has done.
+#[derive(Default)]
+pub(super) struct Settled {
+    pub files: AtomicU32,
+    pub bytes: AtomicU64,
+    pub failed: AtomicU32,
+    pub notes: Mutex<Vec<String>>,
+    pub first_failure: Mutex<Option<Code>>,
+}
+
+impl Settled {
+    /// The failures: how many, and the first.
+    pub(super) fn failures(&self) -> (u32, Option<Code>) {
+        let first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        (self.failed.load(Ordering::Relaxed), first)
+    }
+
+    /// What people should know, once.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Waits for the naming thread, if it still runs.
+pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>>) -> Result<(), NetworkError> {
+    match settling {
+        Some(handle) => match handle.await {
+            Ok(done) => Ok(done.map_err(TransferError::Disk)?),
+            Err(_) => Err(TransferError::Internal("the naming thread failed").into()),
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// The naming thread.
+pub(super) struct Settling {
+    pub temp: Arc<Temp>,
+    pub manifest: Arc<Manifest>,
+    pub plan: Plan,
+    pub out: Outgoing,
+    pub told: Arc<Settled>,
+    pub expected: u32,
+}
+
+impl Settling {
+    /// Takes verdicts as they come, in as large batches as have gathered while the last one was made durable. Returns
+    /// once every file is settled, or the transfer is given up.
+    pub(super) fn run(self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
+        let mut placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
+        let mut left = self.expected;
+        while left > 0 {
+            let mut batch = Vec::with_capacity(BATCH);
+            if judged.blocking_recv_many(&mut batch, BATCH) == 0 {
+                return Ok(());
+            }
+            left = left.saturating_sub(batch.len() as u32);
+            let report = placing.settle(batch);
+            self.note(&placing);
+            let report = report?;
+            for item in &report {
+                match &item.failure {
+                    None => {
+                        self.told.files.fetch_add(1, Ordering::Relaxed);
+                        let size = self.manifest.size(item.file).unwrap_or(0);
+                        self.told.bytes.fetch_add(size, Ordering::Relaxed);
+                    }
+                    Some(code) => {
+                        self.told.failed.fetch_add(1, Ordering::Relaxed);
+                        let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                        first.get_or_insert_with(|| code.clone());
+                    }
+                }
+            }
+            self.out.blocking_send(&ReceiverFrame::FilesReceived(report));
+        }
+        let finished = placing.finish();
+        self.note(&placing);
+        finished
+    }
+
+    fn note(&self, placing: &Placing) {
+        *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes().to_vec();
+    }
+}
