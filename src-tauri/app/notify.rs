@@ -286,7 +286,7 @@ mod tests {
             id: TransferId::from_random([1; 16]),
             direction,
             device: DeviceId::of_endpoint(&[2; 32]),
-            device_name: "<b>Ada</b>".into(),
+            device_name: "<b>Desk</b>".into(),
             state,
             reason: None,
             roots: vec!["a & b.txt".into()],
@@ -314,8 +314,8 @@ mod tests {
         let offer = transfer(TransferState::Offered, Direction::Receive);
         let Step::Show(note) = desk.read(&Event::Offer { transfer: offer.clone() }) else { panic!("not shown") };
         assert_eq!(note.offer, Some(offer.id));
-        assert_eq!(note.title, "<b>Ada</b> wants to send something");
-        assert_eq!(note.body, "a &amp; b.txt (1.5 kB) – &lt;b&gt;Ada&lt;/b&gt;");
+        assert_eq!(note.title, "<b>Desk</b> wants to send something");
+        assert_eq!(note.body, "a &amp; b.txt (1.5 kB) – &lt;b&gt;Desk&lt;/b&gt;");
         assert_eq!(told(&mut desk, TransferState::Offered, Direction::Receive), Step::Nothing);
         assert_eq!(told(&mut desk, TransferState::Active, Direction::Receive), Step::Withdraw(offer.id));
     }
@@ -347,7 +347,7 @@ mod tests {
         let event = Event::Pairing {
             pairing: PairingView::Confirm {
                 role: yonder_core::api::PairingRole::Host,
-                name: "Ada".into(),
+                name: "Desk".into(),
                 device_type: DeviceType::Laptop,
                 check_words: "amber-falcon".into(),
                 grants: Vec::new(),
