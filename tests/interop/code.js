@@ -1,0 +1,22 @@
+// Codes as people type them: docs/protocol-pairing.md, "The code".
+
+import { wordlist } from '@scure/bip39/wordlists/english.js';
+import { Refused } from './bytes.js';
+
+const SEPARATORS = /[\s,._\u2010-\u2015-]+/;
+const LONGEST = 256;
+
+function word(typed) {
+  if (wordlist.includes(typed)) return typed;
+  const meant = typed.length >= 4 ? wordlist.filter((entry) => entry.startsWith(typed)) : [];
+  if (meant.length !== 1) throw new Refused('code_word_unknown', typed);
+  return meant[0];
+}
+
+/** The canonical form of typed words. */
+export function parseCode(typed, counts = [3, 5]) {
+  const parts = [...typed].slice(0, LONGEST).join('').toLowerCase().split(SEPARATORS).filter(Boolean);
+  const words = parts.map(word);
+  if (!counts.includes(words.length)) throw new Refused('code_word_count', `${words.length}`);
+  return words.join('-');
+}
