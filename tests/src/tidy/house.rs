@@ -116,7 +116,9 @@ fn nothing_ties_the_project_to_one_machine() {
 #[test]
 fn lock_files_name_no_mirror() {
     let mut wrong = Vec::new();
-    for source in files(&["Cargo.lock", "ui/package-lock.json", "tests/interop/package-lock.json"], &[".lock", "-lock.json"]) {
+    for source in
+        files(&["Cargo.lock", "ui/package-lock.json", "tests/interop/package-lock.json"], &[".lock", "-lock.json"])
+    {
         for (number, line) in source.text.lines().enumerate() {
             let line = line.trim();
             let cargo = line.starts_with("source = ")

@@ -6,3 +6,4 @@ mod house;
 mod page;
 mod pure;
 mod sources;
+mod tables;

@@ -1,0 +1,47 @@
+//! Tables of the documentation that repeat what the code says.
+
+use super::sources::files;
+
+const PREFIX: &str = "\"yonder 2026-11 ";
+
+/// The short names of the context strings in a text, in their order.
+fn contexts(text: &str) -> Vec<String> {
+    let names = text.split(PREFIX).skip(1).filter_map(|rest| rest.split('"').next()?.strip_suffix(" v1"));
+    names.map(str::to_owned).collect()
+}
+
+/// The part of a page beneath a heading, up to the next heading of the same rank.
+fn beneath<'a>(page: &'a str, heading: &str) -> &'a str {
+    let Some((_, rest)) = page.split_once(&format!("\n{heading}\n")) else { panic!("no heading {heading}") };
+    let rank = heading.split(' ').next().unwrap_or_default();
+    rest.split(&format!("\n{rank} ")).next().unwrap_or(rest)
+}
+
+#[test]
+fn every_derivation_is_described_in_its_place() {
+    let code = &files(&["src-tauri/core/src/keys/context.rs"], &[".rs"])[0].text;
+    let page = &files(&["docs/protocol.md"], &[".md"])[0].text;
+    let rows: Vec<String> = beneath(page, "## All derivations")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .map(str::to_owned)
+        .collect();
+    let contexts = contexts(code);
+    assert!(contexts.len() > 10, "{contexts:?}");
+    assert_eq!(rows, contexts, "docs/protocol.md has one row for each row of keys/context.rs, in its order");
+}
+
+#[test]
+fn no_context_is_left_out_of_the_description() {
+    let page = &files(&["docs/protocol.md"], &[".md"])[0].text;
+    let section = beneath(page, "## All derivations");
+    let mut missing = Vec::new();
+    for source in files(&["src-tauri/core/src"], &[".rs"]) {
+        for name in contexts(&source.text) {
+            if !section.contains(&format!("`{name}`")) {
+                missing.push(format!("{}: {name}", source.path));
+            }
+        }
+    }
+    super::sources::none("contexts that docs/protocol.md does not name", missing);
+}
