@@ -38,12 +38,19 @@ pub struct Global {
     /// Which ways to other devices may be used
     #[arg(long, global = true, value_enum)]
     pub mode: Option<Mode>,
-    /// A relay to use instead of the public ones (may be repeated)
+    /// A relay to use instead of the public ones (may be repeated). With this or --pkarr or --dht-bootstrap, no public
+    /// server of any kind is asked
     #[arg(long, global = true, value_name = "URL")]
     pub relay: Vec<String>,
-    /// Certificate authority that a relay of one's own is checked against
+    /// Certificate authority that servers of one's own are checked against
     #[arg(long, global = true, value_name = "PEM")]
     pub relay_ca: Option<PathBuf>,
+    /// A pkarr server to use instead of the public one
+    #[arg(long, global = true, value_name = "URL")]
+    pub pkarr: Option<String>,
+    /// A node at which to enter the mainline DHT, HOST:PORT (may be repeated)
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub dht_bootstrap: Vec<String>,
     /// Where the secret is kept; the passphrase of `file` comes from YONDER_PASSPHRASE or a prompt
     #[arg(long, global = true, value_enum)]
     pub keystore: Option<Keystore>,
@@ -144,6 +151,23 @@ pub enum Command {
         #[arg(value_name = "DEVICE")]
         device: String,
     },
+    /// Refuse a paired device from now on, without telling it
+    Block {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
+    /// Take a block back; the device counts as somebody else's then
+    Unblock {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
+    /// Say what a paired device is to you, and what it may do by itself
+    Trust(Trust),
+    /// Agree on new keys with a paired device; this happens by itself every 30 days
+    RenewKeys {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
     /// Give this device another name
     Rename {
         /// 1 to 64 characters
@@ -156,6 +180,11 @@ pub enum Command {
         key: Option<String>,
         #[arg(value_name = "VALUE")]
         value: Option<String>,
+    },
+    /// Show where this device's secret is kept; move it, back it up, bring it back
+    Keystore {
+        #[command(subcommand)]
+        step: Option<KeystoreStep>,
     },
     /// Send files and folders to a paired device
     Send(Send),
@@ -219,12 +248,56 @@ pub struct Serve {
     pub until_stdin_ends: bool,
 }
 
+/// What to do with the secret.
+#[derive(Debug, PartialEq, Subcommand)]
+pub enum KeystoreStep {
+    /// Move it to another place; from file to file gives the file a new passphrase
+    Move {
+        /// A new passphrase comes from YONDER_NEW_PASSPHRASE or a prompt
+        #[arg(value_name = "KEYSTORE", value_enum)]
+        to: KeystorePlace,
+    },
+    /// Seal everything that is remembered under a new key; the identity stays
+    Rotate,
+    /// Write identity and pairings to a new file, under a passphrase from YONDER_BACKUP_PASSPHRASE or a prompt
+    Backup {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Bring them back, into a data directory without an identity; --keystore says where the secret goes
+    Restore {
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+}
+
+/// A place that the secret can be moved to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum KeystorePlace {
+    /// The system's keychain
+    Keychain,
+    /// A file under a passphrase
+    File,
+    /// A file without passphrase, for a machine without a person
+    Plain,
+}
+
+impl From<KeystorePlace> for api::KeystoreView {
+    fn from(place: KeystorePlace) -> Self {
+        match place {
+            KeystorePlace::Keychain => Self::Keychain,
+            KeystorePlace::File => Self::File,
+            KeystorePlace::Plain => Self::Plain,
+        }
+    }
+}
+
 /// Pair with another device.
 #[derive(Debug, PartialEq, Subcommand)]
 pub enum Pair {
     /// Show a code and wait for the other device
     Host {
-        /// How many words the code has
+        /// How many words the code has: 3 on one network, 5 for a device that is anywhere
         #[arg(long, value_name = "N", default_value = "3", value_parser = word_count)]
         words: u8,
         /// Approve without asking, once the code is proven
@@ -233,7 +306,7 @@ pub enum Pair {
     },
     /// Enter the code that the other device shows
     Join {
-        /// Three words, or a `yonder:` link; `-` reads it from stdin
+        /// Three or five words, or a `yonder:` link; `-` reads it from stdin
         #[arg(value_name = "CODE", required = true, num_args = 1..)]
         code: Vec<String>,
         /// Where the code is shown: a nearby device, or ENDPOINT_ID@IP:PORT
@@ -243,6 +316,64 @@ pub enum Pair {
         #[arg(long)]
         approve: bool,
     },
+}
+
+/// Say what a paired device is.
+#[derive(Debug, PartialEq, Args)]
+pub struct Trust {
+    #[arg(value_name = "DEVICE")]
+    pub device: String,
+    /// One of your own devices, or somebody else's, which is always asked about unless it has a rule of its own
+    #[arg(long = "as", value_enum, value_name = "WHOSE")]
+    pub level: Option<Whose>,
+    /// What happens to its offers
+    #[arg(long, value_enum)]
+    pub accept: Option<Accepts>,
+    /// With `--accept always`: at most so much a day, more is asked about: 500M, 2G
+    #[arg(long, value_name = "SIZE", value_parser = text::parse_rate)]
+    pub up_to: Option<u64>,
+    /// With `--accept always`: folder to put it into [default: the download folder]
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
+}
+
+/// Whose device it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Whose {
+    /// One of your own
+    Own,
+    /// Somebody else's
+    Other,
+}
+
+impl From<Whose> for api::TrustLevel {
+    fn from(whose: Whose) -> Self {
+        match whose {
+            Whose::Own => Self::Own,
+            Whose::Other => Self::Other,
+        }
+    }
+}
+
+/// What happens to the offers of one device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Accepts {
+    /// As the setting `accept` says
+    Default,
+    /// You are asked
+    Ask,
+    /// They are accepted by themselves
+    Always,
+}
+
+impl From<Accepts> for api::DeviceAccept {
+    fn from(accepts: Accepts) -> Self {
+        match accepts {
+            Accepts::Default => Self::Default,
+            Accepts::Ask => Self::Ask,
+            Accepts::Always => Self::Always,
+        }
+    }
 }
 
 /// Send files and folders.
@@ -268,8 +399,8 @@ pub struct Send {
 fn word_count(text: &str) -> Result<u8, String> {
     match text {
         "3" => Ok(3),
-        "5" => Err("codes of five words are not there yet; three words work on one network".into()),
-        _ => Err("a code has three words".into()),
+        "5" => Ok(5),
+        _ => Err("a code has three words, or five".into()),
     }
 }
 
@@ -312,6 +443,9 @@ mod tests {
             "serve --download-dir d --accept paired",
             "pair host",
             "pair host --words 3 --approve",
+            "pair host --words 5",
+            "pair host --pkarr https://p --dht-bootstrap a:1 --dht-bootstrap b:2",
+            "pair join a b c d e",
             "pair join a-b-c",
             "pair join a b c",
             "pair join - --device id@1.2.3.4:5 --approve",
@@ -319,10 +453,22 @@ mod tests {
             "reject",
             "devices",
             "unpair x",
+            "block x",
+            "unblock x",
+            "trust x",
+            "trust x --as other --accept always --up-to 2G --into d",
+            "renew-keys x",
             "rename x",
             "settings",
             "settings accept",
             "settings accept paired",
+            "keystore",
+            "keystore move keychain",
+            "keystore move file",
+            "keystore move plain",
+            "keystore rotate",
+            "keystore backup f",
+            "keystore restore f --keystore file",
             "send x a b",
             "send x a --background",
             "send x a --no-encrypt --limit 1.5M",
@@ -351,6 +497,9 @@ mod tests {
             "send",
             "ping x -c 0",
             "ping x -c 1001",
+            "trust x --as blocked",
+            "trust x --accept never",
+            "trust x --up-to much",
             "id --port 65536",
             "id --bind nowhere",
             "id --mode fast",
@@ -359,6 +508,12 @@ mod tests {
             "send x a --limit fast",
             "send x a --limit 0",
             "pair host --words 4",
+            "keystore move",
+            "keystore move auto",
+            "keystore move cloud",
+            "keystore backup",
+            "keystore restore a b",
+            "keystore passphrase",
             "text x hello",
             "pause 1",
             "doctor",
@@ -370,8 +525,10 @@ mod tests {
     }
 
     #[test]
-    fn five_words_are_said_to_be_missing() {
-        let error = parse("pair host --words 5").unwrap_err();
-        assert!(error.to_string().contains("five words are not there yet"), "{error}");
+    fn a_code_has_three_words_unless_five_are_asked_for() {
+        for (line, expected) in [("pair host", 3), ("pair host --words 5", 5)] {
+            let Command::Pair(Pair::Host { words, .. }) = parse(line).unwrap().command else { panic!("{line}") };
+            assert_eq!(words, expected);
+        }
     }
 }

@@ -125,7 +125,8 @@ mod tests {
         serde_json::from_value(json!({
             "device_id": "01234567-89ab-8def-8123-456789abcdef", "endpoint_id": "ab", "name": name, "type": "laptop",
             "state": "connected", "paired": true, "pairing": false, "nearby": true, "path": "direct", "rtt_ms": 1.25,
-            "address": null, "trust": "own", "paired_at": null, "last_seen": null,
+            "address": null, "trust": "own", "rule": { "accept": "default", "up_to": null, "into": null },
+            "key_exchange": null, "secret_since": null, "paired_at": null, "last_seen": null,
         }))
         .unwrap()
     }

@@ -2,11 +2,13 @@
 
 mod demo;
 mod device;
+mod keystore;
 mod pair;
 mod send;
 mod serve;
 mod setting;
 mod transfer;
+mod trust;
 
 use yonder_core::api::{Request, Response};
 
@@ -26,6 +28,11 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
     let Cli { global, command } = cli;
     match command {
         Command::Serve(args) => serve::run(&global, &args, console, interrupt).await,
+        // It must do its work where no node can start, and never be the reason for a first one.
+        Command::Keystore { step } => tokio::select! {
+            outcome = keystore::run(&global, step.as_ref(), console) => outcome,
+            () = interrupt.wanted() => Err(Failure::interrupted()),
+        },
         Command::Demo { keep } => demo::run(keep, global.verbose, console, interrupt).await,
         command => {
             for attempt in 1.. {
@@ -75,7 +82,9 @@ async fn once(global: &Global, command: &Command, console: &Console, interrupt: 
     };
     let outcome = match command {
         // These have something to clean up when they are interrupted.
-        Command::Pair(Pair::Host { words: _, approve }) => pair::host(&running, *approve, console, interrupt).await,
+        Command::Pair(Pair::Host { words, approve }) => {
+            pair::host(&running, *words, *approve, console, interrupt).await
+        }
         Command::Pair(Pair::Join { code, device, approve }) => {
             pair::join(&running, code, device.clone(), *approve, console, interrupt).await
         }
@@ -94,6 +103,10 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Id => device::id(running, console).await,
         Command::Devices => device::list(running, console).await,
         Command::Unpair { device } => device::unpair(running, device, console).await,
+        Command::Block { device } => trust::block(running, device, console).await,
+        Command::Unblock { device } => trust::unblock(running, device, console).await,
+        Command::Trust(args) => trust::run(running, args, console).await,
+        Command::RenewKeys { device } => trust::renew_keys(running, device, console).await,
         Command::Ping { device, count } => device::ping(running, device, *count, console).await,
         Command::Rename { name } => setting::rename(running, name, console).await,
         Command::Settings { key, value } => setting::run(running, key.as_deref(), value.as_deref(), console).await,
@@ -106,7 +119,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,
         // Done before a node is opened, or with the interrupt in hand.
-        Command::Serve(_) | Command::Demo { .. } | Command::Pair(_) | Command::Send(_) => Ok(()),
+        Command::Serve(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => Ok(()),
     }
 }
 

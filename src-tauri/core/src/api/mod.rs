@@ -5,14 +5,16 @@
 //! a [`Request::Snapshot`].
 
 pub mod bindings;
+mod keystore;
 mod request;
 mod shell;
 mod view;
 
+pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
-pub use shell::{Picked, ShellEvent, ShellRequest, ShellResponse};
+pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
 pub use view::{
-    AcceptRule, ApiError, ConflictRule, DeviceState, DeviceType, DeviceView, Direction, Discoverable, IdentityView,
-    KeystoreView, PairingRole, PairingView, PathKind, PingView, Settings, TransferOptions, TransferState, TransferView,
-    TrustLevel,
+    AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRule, DeviceState, DeviceType, DeviceView, Direction,
+    Discoverable, IdentityView, KeystoreView, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
+    TransferOptions, TransferState, TransferView, TrustLevel,
 };

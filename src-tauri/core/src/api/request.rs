@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::keystore::{BackupView, KeystoreStatus, SecretText};
 use super::view::{
-    ApiError, ConflictRule, DeviceView, IdentityView, PairingView, PingView, Settings, TransferOptions, TransferView,
+    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, PairingView, PingView, Settings,
+    TransferOptions, TransferView, TrustLevel,
 };
 use crate::id::{DeviceId, TransferId};
 
@@ -24,12 +26,14 @@ pub enum Request {
     PairHost {
         /// Approve without asking, once the code is proven.
         approve: bool,
+        /// Three words for a device on the same network; five for one that is anywhere.
+        words: u8,
     },
     /// Joins a host by its code. Answered by `pairing`, at once; the rest comes as events.
     PairJoin {
-        /// Three words, or a `yonder:` link.
+        /// Three or five words, or a `yonder:` link.
         code: String,
-        /// A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those nearby that say they are pairing, three at most.
+        /// A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
         device: Option<String>,
         /// Approve without asking, once the code is proven.
         approve: bool,
@@ -51,10 +55,63 @@ pub enum Request {
         /// Which.
         device: String,
     },
+    /// Refuses a paired device from now on, without telling it. Answered by `done`.
+    Block {
+        /// Which.
+        device: String,
+    },
+    /// Takes a block back: the device is paired as before, as somebody else's. Answered by `done`.
+    Unblock {
+        /// Which.
+        device: String,
+    },
+    /// Says what a paired device is to us and what it may do by itself. Answered by `devices`, with this one alone.
+    Trust {
+        /// Which.
+        device: String,
+        /// One of the person's own, or somebody else's; none leaves it as it is.
+        level: Option<TrustLevel>,
+        /// Another rule for what it offers; none leaves it as it is.
+        accept: Option<DeviceAccept>,
+        /// With `always`: at most so many bytes a day, more is asked about; none means no limit.
+        #[ts(type = "number | null")]
+        up_to: Option<u64>,
+        /// With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
+        into: Option<PathBuf>,
+    },
+    /// Agrees on a new pairing secret with a connected device. Answered by `done`, once both hold it.
+    RotateSecret {
+        /// Which.
+        device: String,
+    },
     /// Gives this device another name. Answered by `settings`.
     Rename {
         /// 1 to 64 characters, no control characters.
         name: String,
+    },
+    /// Where the root secret is kept, and how that stands; asks nobody. Answered by `keystore`.
+    Keystore,
+    /// Moves the root secret; from file to file it changes the passphrase. The storage key is renewed along with it. A
+    /// keychain may ask to be unlocked. Answered by `keystore`.
+    KeystoreMove {
+        /// Where to.
+        to: KeystoreView,
+        /// Of the encrypted file, if the secret is there now.
+        passphrase: Option<SecretText>,
+        /// Of the encrypted file, if the secret goes there.
+        new_passphrase: Option<SecretText>,
+    },
+    /// Makes a new storage key, and seals everything that is remembered with it. Answered by `done`.
+    KeystoreRotate,
+    /// Writes the identity and the pairings to a file under a passphrase; never over one that is there. Answered by
+    /// `backup`. Only for callers on this machine that may name paths: the page may not.
+    KeystoreBackup {
+        /// Absolute path of a file that is not there yet.
+        path: PathBuf,
+        /// What the file is to be opened with: 8 characters at least.
+        backup_passphrase: SecretText,
+        /// Of the encrypted file, if the secret is there now.
+        passphrase: Option<SecretText>,
     },
     /// The settings. Answered by `settings`.
     Settings,
@@ -142,6 +199,10 @@ pub enum Response {
     Transfers(Vec<TransferView>),
     /// Round trips.
     Ping(PingView),
+    /// Where the root secret is kept.
+    Keystore(KeystoreStatus),
+    /// The backup that was written.
+    Backup(BackupView),
 }
 
 /// All that a window shows.

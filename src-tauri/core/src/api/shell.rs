@@ -4,8 +4,11 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::view::{ApiError, ConflictRule, TransferOptions, TransferView};
-use crate::id::TransferId;
+use super::{
+    keystore::{BackupView, SecretText},
+    view::{ApiError, ConflictRule, DeviceAccept, DeviceView, KeystoreView, TransferOptions, TransferView},
+};
+use crate::id::{DeviceId, TransferId};
 
 /// What the page can ask of the shell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -46,6 +49,65 @@ pub enum ShellRequest {
     },
     /// The page has drawn its first frame; the window is shown now. Answered by `done`.
     PageReady,
+    /// The page hears events from here on; links and files that came before are told now. Answered by `done`.
+    PageListens,
+    /// A dialog to choose a picture of a pairing code. Answered by `link`, or `done` if it was closed.
+    PictureFile,
+    /// A picture that was dropped. Answered by `link`.
+    PictureDropped {
+        /// From the drop; good for one use.
+        pick: String,
+    },
+    /// The pairing link on the clipboard, as text or in a picture. Answered by `link`.
+    ClipboardLink,
+    /// What happens to offers of one device, with the folder that the page may not name. Answered by `device`, or `done`
+    /// if the dialog was closed.
+    TrustRule {
+        /// Which device.
+        device: String,
+        /// What happens to its offers.
+        accept: DeviceAccept,
+        /// With `always`: at most so many bytes a day; none means no limit.
+        #[ts(type = "number | null")]
+        up_to: Option<u64>,
+        /// With `always`: where they go.
+        folder: FolderChoice,
+    },
+    /// Starts the core that could not start, anew. Answered by `done`; the rest comes as an event.
+    Start {
+        /// Of the encrypted file.
+        passphrase: Option<SecretText>,
+        /// On a first start without a keychain: keep the secret in a file under this passphrase.
+        in_file: bool,
+    },
+    /// A dialog to choose a backup, which brings the identity back into this data directory, then starts. Answered by
+    /// `done`, also if the dialog was closed.
+    Restore {
+        /// Of the backup.
+        backup_passphrase: SecretText,
+        /// Keep the secret in a file under this passphrase; none: in the keychain.
+        passphrase: Option<SecretText>,
+    },
+    /// A dialog to name a file, then writes a backup of the identity there. Answered by `backup`, or `done` if it was
+    /// closed.
+    Backup {
+        /// Of the backup.
+        backup_passphrase: SecretText,
+        /// Of the encrypted file, where the secret is kept in one.
+        passphrase: Option<SecretText>,
+    },
+}
+
+/// Which folder a rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum FolderChoice {
+    /// The one that it names already.
+    Keep,
+    /// The download folder.
+    Download,
+    /// One that the person chooses in a dialog.
+    Choose,
 }
 
 /// What the shell answers.
@@ -58,6 +120,12 @@ pub enum ShellResponse {
     Picked(Picked),
     /// The transfer that came of it.
     Transfer(Box<TransferView>),
+    /// The pairing link that was found.
+    Link(LinkView),
+    /// The device as it is now.
+    Device(Box<DeviceView>),
+    /// The backup that was written.
+    Backup(BackupView),
 }
 
 /// Files and folders that a person chose or dropped.
@@ -69,6 +137,22 @@ pub struct Picked {
     pub names: Vec<String>,
     /// How many in all.
     pub count: u32,
+}
+
+/// A pairing link that came from outside of the page. It pairs with nobody before a person says so.
+#[derive(Clone, PartialEq, Serialize, Deserialize, TS)]
+pub struct LinkView {
+    /// The link, in the one form that it has here.
+    pub link: String,
+    /// The device that it names. Anyone can make a link that names any device: only pairing proves it.
+    pub device_id: DeviceId,
+}
+
+impl std::fmt::Debug for LinkView {
+    /// Without the link: it holds a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LinkView").field("device_id", &self.device_id).finish_non_exhaustive()
+    }
 }
 
 /// What the shell tells the page unasked.
@@ -93,10 +177,27 @@ pub enum ShellEvent {
         /// What.
         picked: Picked,
     },
+    /// The app was opened with a pairing link: the page asks the person.
+    LinkOpened {
+        /// Which.
+        link: LinkView,
+    },
+    /// The app was opened with files: the page asks to whom they go.
+    FilesOpened {
+        /// What.
+        picked: Picked,
+    },
+    /// What the app was opened with is of no use.
+    OpenRefused {
+        /// Why.
+        error: ApiError,
+    },
     /// The core could not start. The page shows it instead of everything else.
     StartFailed {
         /// Why.
         error: ApiError,
+        /// Where the secret of this data directory is kept; none on a first start.
+        recorded: Option<KeystoreView>,
     },
     /// The core is up; ask for a snapshot.
     Started,

@@ -112,6 +112,31 @@ pub enum TrustLevel {
     Blocked,
 }
 
+/// What happens to an offer of one device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceAccept {
+    /// As the setting `accept` says. By itself it accepts from the person's own devices only.
+    #[default]
+    Default,
+    /// The person is asked.
+    Ask,
+    /// It is accepted by itself.
+    Always,
+}
+
+/// What one device may do by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct DeviceRule {
+    /// What happens to its offers.
+    pub accept: DeviceAccept,
+    /// With `always`: at most so many bytes a day; more is asked about.
+    #[ts(type = "number | null")]
+    pub up_to: Option<u64>,
+    /// With `always`: where they go; none means the download folder.
+    pub into: Option<String>,
+}
+
 /// What happens to an offer when it comes in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
@@ -164,8 +189,15 @@ pub struct DeviceView {
     pub rtt_ms: Option<f64>,
     /// Where packets go, if a session stands: `IP:PORT` or a relay's URL.
     pub address: Option<String>,
+    /// What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
+    pub key_exchange: Option<String>,
     /// What it is to us; meaningful when paired.
     pub trust: TrustLevel,
+    /// What it may do by itself; of meaning for paired devices.
+    pub rule: DeviceRule,
+    /// Unix time in seconds since when the present pairing secret holds.
+    #[ts(type = "number | null")]
+    pub secret_since: Option<u64>,
     /// Unix time in seconds of the pairing.
     #[ts(type = "number | null")]
     pub paired_at: Option<u64>,
@@ -202,11 +234,19 @@ pub enum PairingView {
         expires_in: u32,
         /// How many wrong codes may still be tried, by anyone.
         attempts_left: u8,
+        /// What a person should know beside it, in a sentence: with five words, why they are not found on the internet yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        note: Option<String>,
     },
     /// The host is looked for, or the code is being proven.
     Joining {
         /// Name of the host that is tried now, once known.
         host: Option<String>,
+        /// With five words: what is being done, in a sentence.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        note: Option<String>,
     },
     /// The code is proven; people compare the check words and approve on both sides.
     Confirm {
@@ -368,6 +408,17 @@ pub enum Discoverable {
     Nobody,
 }
 
+/// On or off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum Switch {
+    /// On.
+    On,
+    /// Off.
+    #[default]
+    Off,
+}
+
 /// What a person can change. `yonder-cli settings KEY VALUE` sets one by its name here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
@@ -383,4 +434,7 @@ pub struct Settings {
     pub accept: AcceptRule,
     /// Who may see this device on the LAN.
     pub discoverable: Discoverable,
+    /// Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
+    #[serde(default)]
+    pub dht: Switch,
 }

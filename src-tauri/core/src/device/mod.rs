@@ -5,6 +5,11 @@
 
 mod record;
 mod registry;
+mod secrets;
+mod tombstone;
+mod trust;
 
-pub use record::{PersistedPairedDevice, RecordError};
+pub use record::{PersistedPairedDevice, RecordError, Renewal, Spent};
 pub use registry::{DeviceError, DeviceRegistry, Link};
+pub use secrets::{HeldSecret, SecretUsed};
+pub use trust::Welcome;

@@ -9,13 +9,12 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{PersistedPairedDevice, RecordError};
+use super::{PersistedPairedDevice, RecordError, tombstone::Tombstone};
 use crate::{
     api::{DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     error::RoomError,
     event::EventBus,
     id::{DeviceId, Sighting, clean_name},
-    keys::Key,
     storage::{Op, StorageError, Store, Table},
 };
 
@@ -23,6 +22,9 @@ use crate::{
 const MAX_NEARBY: usize = 256;
 /// Addresses kept of a paired device.
 const MAX_ADDRESSES: usize = 8;
+
+/// Devices that were unpaired and may not know it; of more, the oldest is forgotten.
+const MAX_TOMBSTONES: usize = 256;
 
 /// How the packets of a session travel now.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,6 +35,8 @@ pub struct Link {
     pub address: String,
     /// Round trip in milliseconds.
     pub rtt_ms: f64,
+    /// What TLS agreed on for the keys.
+    pub key_exchange: Option<String>,
 }
 
 /// What can go wrong with records and names of devices.
@@ -47,6 +51,9 @@ pub enum DeviceError {
     /// It is nearby, and not paired.
     #[error("{0} is not paired with this device")]
     NotPaired(String),
+    /// It is paired, and blocked.
+    #[error("{0} is blocked on this device")]
+    Blocked(String),
     /// A record could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -61,6 +68,7 @@ impl RoomError for DeviceError {
             Self::Unknown(_) => "device_unknown",
             Self::Ambiguous(_) => "device_ambiguous",
             Self::NotPaired(_) => "device_not_paired",
+            Self::Blocked(_) => "device_blocked",
             Self::Record(RecordError::Newer(_)) => "storage_newer",
             Self::Record(RecordError::Damaged) => "record_damaged",
             Self::Storage(error) => error.code(),
@@ -72,6 +80,7 @@ impl RoomError for DeviceError {
             Self::Unknown(_) => "`yonder-cli devices` lists the devices that are known.".into(),
             Self::Ambiguous(_) => "Give its device id, or more of it.".into(),
             Self::NotPaired(_) => "Pair the two devices first.".into(),
+            Self::Blocked(_) => "Unblock it first: `yonder-cli unblock DEVICE`, or in its details.".into(),
             Self::Record(RecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
             Self::Record(RecordError::Damaged) => "Unpair the device and pair it anew.".into(),
             Self::Storage(error) => error.hint(),
@@ -80,9 +89,10 @@ impl RoomError for DeviceError {
 }
 
 #[derive(Default)]
-struct Known {
-    paired: HashMap<DeviceId, PersistedPairedDevice>,
-    pending: HashMap<DeviceId, PersistedPairedDevice>,
+pub(super) struct Known {
+    pub paired: HashMap<DeviceId, PersistedPairedDevice>,
+    pub pending: HashMap<DeviceId, PersistedPairedDevice>,
+    pub tombstones: HashMap<DeviceId, Tombstone>,
     nearby: HashMap<DeviceId, Sighting>,
     links: HashMap<DeviceId, Link>,
     connecting: HashSet<DeviceId>,
@@ -94,9 +104,11 @@ struct Known {
 #[derive(Clone)]
 pub struct DeviceRegistry {
     known: Arc<Mutex<Known>>,
-    store: Store,
-    events: EventBus,
+    pub(super) store: Store,
+    pub(super) events: EventBus,
     changes: watch::Sender<u64>,
+    /// Whose turn it is to change a record: what is stored last must be what was changed last.
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl DeviceRegistry {
@@ -114,10 +126,15 @@ impl DeviceRegistry {
             let record = PersistedPairedDevice::decode(&value)?;
             known.pending.insert(record.device_id(), record);
         }
-        Ok(Self { known: Arc::new(Mutex::new(known)), store, events, changes: watch::Sender::new(0) })
+        for (_, value) in store.list(Table::Tombstones).await? {
+            let stone = Tombstone::decode(&value)?;
+            known.tombstones.insert(stone.device_id(), stone);
+        }
+        let known = Arc::new(Mutex::new(known));
+        Ok(Self { known, store, events, changes: watch::Sender::new(0), turn: Arc::default() })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         // A panic elsewhere cannot leave the maps half changed: each change is one insert or remove.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -127,7 +144,7 @@ impl DeviceRegistry {
         self.changes.subscribe()
     }
 
-    fn tell(&self, id: DeviceId) {
+    pub(super) fn tell(&self, id: DeviceId) {
         self.changes.send_modify(|n| *n += 1);
         let event = match self.view(id) {
             Some(device) => Event::Device { device },
@@ -138,18 +155,12 @@ impl DeviceRegistry {
 
     // ---- who may come in -------------------------------------------------------------------------------------------
 
-    /// The pairing secret shared with the device of this endpoint: of a pairing, or of one that is half finished here.
-    /// None for strangers and blocked devices.
-    pub fn secret_for(&self, endpoint_id: &[u8; 32]) -> Option<Key> {
-        let id = DeviceId::of_endpoint(endpoint_id);
-        let known = self.known();
-        let record = known.paired.get(&id).or_else(|| known.pending.get(&id))?;
-        (record.trust_level != TrustLevel::Blocked).then(|| record.session_keys.clone())
-    }
-
     /// Whether the device of this endpoint may open a session at all.
     pub fn is_admitted(&self, endpoint_id: &[u8; 32]) -> bool {
-        self.secret_for(endpoint_id).is_some()
+        let id = DeviceId::of_endpoint(endpoint_id);
+        let known = self.known();
+        let record = known.paired.get(&id).or_else(|| known.pending.get(&id));
+        record.is_some_and(|record| record.trust_level != TrustLevel::Blocked)
     }
 
     /// Whether a record of it is held.
@@ -177,21 +188,39 @@ impl DeviceRegistry {
     /// When it cannot be stored.
     pub async fn store_pending(&self, record: PersistedPairedDevice) -> Result<(), DeviceError> {
         let id = record.device_id();
+        let _turn = self.turn.lock().await;
+        self.refuse_blocked(id)?;
         self.store.write(vec![put(Table::PendingPairings, &record)]).await?;
         self.known().pending.insert(id, record);
         Ok(())
     }
 
-    /// Stores the record of a pairing that both sides hold. A pending one of the same device goes with it.
+    /// Stores the record of a pairing that both sides hold. A pending one of the same device goes with it. Of an older
+    /// pairing with the device its rules stay, and its secret until the other side is known to use the new one.
     ///
     /// # Errors
-    /// When it cannot be stored.
+    /// When it cannot be stored, or the device is blocked.
     pub async fn commit(&self, record: PersistedPairedDevice) -> Result<DeviceView, DeviceError> {
+        let _turn = self.turn.lock().await;
+        self.commit_in_turn(record).await
+    }
+
+    pub(super) async fn commit_in_turn(&self, mut record: PersistedPairedDevice) -> Result<DeviceView, DeviceError> {
         let id = record.device_id();
-        self.store.write(vec![put(Table::Devices, &record), delete(Table::PendingPairings, id)]).await?;
+        self.refuse_blocked(id)?;
+        if let Some(old) = self.known().paired.get(&id).cloned() {
+            record.trust_level = old.trust_level;
+            record.rule = old.rule;
+            record.spent = old.spent;
+            let same = old.session_keys.as_bytes() == record.session_keys.as_bytes();
+            record.renewal.replaced = (!same).then_some(old.session_keys);
+        }
+        let ops = vec![put(Table::Devices, &record), delete(Table::PendingPairings, id), delete(Table::Tombstones, id)];
+        self.store.write(ops).await?;
         {
             let mut known = self.known();
             known.pending.remove(&id);
+            known.tombstones.remove(&id);
             known.paired.insert(id, record);
         }
         self.tell(id);
@@ -200,15 +229,12 @@ impl DeviceRegistry {
         Ok(device)
     }
 
-    /// A session with a half-paired device stands: the other side has committed, so we do. True if there was one.
-    ///
-    /// # Errors
-    /// When it cannot be stored.
-    pub async fn promote_pending(&self, id: DeviceId) -> Result<bool, DeviceError> {
-        let record = self.known().pending.get(&id).cloned();
-        match record {
-            Some(record) => self.commit(record).await.map(|_| true),
-            None => Ok(false),
+    fn refuse_blocked(&self, id: DeviceId) -> Result<(), DeviceError> {
+        match self.known().paired.get(&id) {
+            Some(record) if record.trust_level == TrustLevel::Blocked => {
+                Err(DeviceError::Blocked(record.device_info.name.clone()))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -217,6 +243,7 @@ impl DeviceRegistry {
     /// # Errors
     /// When it cannot be stored.
     pub async fn drop_pending(&self, id: DeviceId) -> Result<bool, DeviceError> {
+        let _turn = self.turn.lock().await;
         if self.known().pending.remove(&id).is_none() {
             return Ok(false);
         }
@@ -224,18 +251,36 @@ impl DeviceRegistry {
         Ok(true)
     }
 
-    /// Forgets a paired device.
+    /// Forgets a paired device and its secrets. With `stone`, a one-way key stays, by which the device can be told.
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub async fn unpair(&self, id: DeviceId) -> Result<(), DeviceError> {
-        self.store.write(vec![delete(Table::Devices, id), delete(Table::PendingPairings, id)]).await?;
+    pub async fn unpair(&self, id: DeviceId, stone: bool) -> Result<(), DeviceError> {
+        let _turn = self.turn.lock().await;
+        let mut ops = vec![delete(Table::Devices, id), delete(Table::PendingPairings, id)];
+        let (stone, oldest) = {
+            let known = self.known();
+            let records = known.paired.get(&id).into_iter().chain(known.pending.get(&id));
+            let stone = if stone { Tombstone::of(records, unix_now()) } else { None };
+            let full = stone.is_some() && known.tombstones.len() >= MAX_TOMBSTONES;
+            let oldest = known.tombstones.values().min_by_key(|stone| stone.at).map(Tombstone::device_id);
+            (stone, oldest.filter(|_| full))
+        };
+        if let Some(stone) = &stone {
+            ops.push(Op::Put { table: Table::Tombstones, key: id.as_bytes().to_vec(), value: stone.encode() });
+        }
+        ops.extend(oldest.map(|id| delete(Table::Tombstones, id)));
+        self.store.write(ops).await?;
         {
             let mut known = self.known();
             known.paired.remove(&id);
             known.pending.remove(&id);
             known.links.remove(&id);
             known.connecting.remove(&id);
+            if let Some(oldest) = oldest {
+                known.tombstones.remove(&oldest);
+            }
+            known.tombstones.extend(stone.map(|stone| (id, stone)));
         }
         self.tell(id);
         Ok(())
@@ -252,9 +297,7 @@ impl DeviceRegistry {
         address: Option<SocketAddr>,
         relay: Option<String>,
     ) -> Result<(), DeviceError> {
-        let changed = {
-            let mut known = self.known();
-            let Some(record) = known.paired.get_mut(&id) else { return Ok(()) };
+        let now = |record: &mut PersistedPairedDevice| {
             let before = (record.device_info.clone(), record.addresses.clone(), record.relay_url.clone());
             if let Some((name, device_type)) = told {
                 record.device_info.name = clean_name(name);
@@ -269,14 +312,26 @@ impl DeviceRegistry {
             if relay.is_some() {
                 record.relay_url = relay;
             }
-            let after = (&record.device_info, &record.addresses, &record.relay_url);
-            (after != (&before.0, &before.1, &before.2)).then(|| record.clone())
+            (&record.device_info, &record.addresses, &record.relay_url) != (&before.0, &before.1, &before.2)
         };
-        if let Some(record) = changed {
-            self.store.write(vec![put(Table::Devices, &record)]).await?;
-            self.tell(id);
+        self.change(id, now).await.map(drop)
+    }
+
+    /// Changes the record of a paired device: stored first, then seen. True if there was something to change.
+    pub(super) async fn change(
+        &self,
+        id: DeviceId,
+        edit: impl FnOnce(&mut PersistedPairedDevice) -> bool,
+    ) -> Result<bool, DeviceError> {
+        let _turn = self.turn.lock().await;
+        let Some(mut record) = self.known().paired.get(&id).cloned() else { return Ok(false) };
+        if !edit(&mut record) {
+            return Ok(false);
         }
-        Ok(())
+        self.store.write(vec![put(Table::Devices, &record)]).await?;
+        self.known().paired.insert(id, record);
+        self.tell(id);
+        Ok(true)
     }
 
     // ---- what others saw -------------------------------------------------------------------------------------------
@@ -434,22 +489,35 @@ impl DeviceRegistry {
     /// As [`Self::find`], and it has to be paired.
     ///
     /// # Errors
-    /// When none or several fit, or it is not paired.
+    /// When none or several fit, or it is not paired, or blocked.
     pub fn find_paired(&self, text: &str) -> Result<DeviceView, DeviceError> {
+        let view = self.find(text)?;
+        match view {
+            view if !view.paired => Err(DeviceError::NotPaired(view.name)),
+            view if view.trust == TrustLevel::Blocked => Err(DeviceError::Blocked(view.name)),
+            view => Ok(view),
+        }
+    }
+
+    /// As [`Self::find`], and a record of it has to be held, be it blocked or not.
+    ///
+    /// # Errors
+    /// When none or several fit, or there is no record.
+    pub fn find_record(&self, text: &str) -> Result<DeviceView, DeviceError> {
         let view = self.find(text)?;
         if view.paired { Ok(view) } else { Err(DeviceError::NotPaired(view.name)) }
     }
 }
 
-fn put(table: Table, record: &PersistedPairedDevice) -> Op {
+pub(super) fn put(table: Table, record: &PersistedPairedDevice) -> Op {
     Op::Put { table, key: record.device_id().as_bytes().to_vec(), value: record.encode() }
 }
 
-fn delete(table: Table, id: DeviceId) -> Op {
+pub(super) fn delete(table: Table, id: DeviceId) -> Op {
     Op::Delete { table, key: id.as_bytes().to_vec() }
 }
 
-fn unix_now() -> u64 {
+pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default()
 }
 
@@ -490,7 +558,10 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         path: link.map(|l| l.path),
         rtt_ms: link.map(|l| (l.rtt_ms * 1000.0).round() / 1000.0),
         address: link.map(|l| l.address.clone()),
+        key_exchange: link.and_then(|l| l.key_exchange.clone()),
         trust: record.map(|r| r.trust_level).unwrap_or_default(),
+        rule: record.map(|r| r.rule.clone()).unwrap_or_default(),
+        secret_since: record.map(|r| r.renewal.since),
         paired_at: record.map(|r| r.paired_at),
         last_seen: known.last_seen.get(&id).copied(),
     })

@@ -38,6 +38,16 @@ contexts! {
     PairingCheckWords => "yonder 2026-11 pairing check words v1",
     /// Pairing secret to the key of the notice that a device was unpaired.
     UnpairNotice => "yonder 2026-11 unpair notice v1",
+    /// Key of the notice and both endpoint ids to the notice's MAC.
+    UnpairMac => "yonder 2026-11 unpair mac v1",
+    /// Present pairing secret and a fresh X25519 result to the next pairing secret.
+    PairingRotation => "yonder 2026-11 pairing rotation v1",
+    /// Next pairing secret to the tags by which both sides prove that they hold it.
+    RotationConfirm => "yonder 2026-11 rotation confirm v1",
+    /// Epoch number to the salt under which the two words that find a host are stretched; nothing secret.
+    RendezvousSalt => "yonder 2026-11 rendezvous salt v1",
+    /// Those two words, stretched, to the seed of the Ed25519 key that signs the host's record.
+    RendezvousKey => "yonder 2026-11 rendezvous key v1",
     /// Pairing secret, X25519 result, TLS exporter and transcript to the session root.
     SessionRoot => "yonder 2026-11 session root v1",
     /// Session root to the keys of the confirmation tags.

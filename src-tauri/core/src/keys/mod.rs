@@ -12,12 +12,16 @@
 //! seals two plaintexts, because every nonce is a counter under a key that is used for one stream or segment alone.
 
 mod context;
+mod notice;
+mod rotation;
 mod seal;
 mod session;
 
 use std::fmt;
 
 pub use context::Context;
+pub use notice::{MAX_NOTICE, notice_holds, notice_key, unpair_notice};
+pub use rotation::{RotationInput, RotationOffer, answer_rotation, done_holds, done_tag};
 pub use seal::{Opener, SealError, Sealer, TAG_LEN};
 pub use session::{
     HandshakeError, HandshakeInput, InitiatorHandshake, ResponderHandshake, Role, SealDirection, SessionKeys,
@@ -95,6 +99,10 @@ impl KeyHierarchy {
 
 #[cfg(test)]
 mod tests {
+    mod file;
+    mod rotation_vectors;
+    mod session_vectors;
+
     use super::*;
 
     #[test]

@@ -162,11 +162,12 @@ impl InitiatorHandshake {
         (Self { secret, hello: hello.clone() }, hello)
     }
 
-    /// Takes the answer; gives the last message and the keys. The peer is proven.
+    /// Takes the answer; gives the last message and the keys. The peer is proven. While a pairing secret is being renewed
+    /// there may be two: one that does not fit is [`HandshakeError::NotProven`], and another one may be tried.
     ///
     /// # Errors
     /// When the answer is malformed, chooses what was not offered, or is not proven.
-    pub fn finish(self, input: &HandshakeInput<'_>, ack: &[u8]) -> Result<(Vec<u8>, SessionKeys), HandshakeError> {
+    pub fn finish(&self, input: &HandshakeInput<'_>, ack: &[u8]) -> Result<(Vec<u8>, SessionKeys), HandshakeError> {
         let ack: &[u8; ACK_LEN] = ack.try_into().map_err(|_| HandshakeError::Malformed)?;
         let (head, tag) = ack.split_at(ACK_LEN - 32);
         if head[0] != VERSION {

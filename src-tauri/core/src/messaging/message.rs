@@ -30,8 +30,50 @@ pub enum NetworkMessage {
         /// As in the `ping`.
         id: u64,
     },
-    /// The sender has forgotten the receiver; the receiver does the same. Proven by the session it comes in.
-    Unpair,
+    /// The sender has forgotten the receiver; the receiver does the same and closes the session.
+    Unpair {
+        /// The notice, as hex digits: it is proven by a key from the pairing secret.
+        notice: String,
+    },
+    /// The sender offers to renew the pairing secret.
+    RotateOffer {
+        /// X25519 public key.
+        public: Hex32,
+    },
+    /// The answer to `rotate_offer`; the sender holds the new secret beside the present one.
+    RotateAnswer {
+        /// X25519 public key.
+        public: Hex32,
+        /// Proves that the sender holds the new secret.
+        tag: Hex32,
+    },
+    /// The sender uses the new secret from now on.
+    RotateDone {
+        /// Proves that the sender holds the new secret.
+        tag: Hex32,
+    },
+    /// The answer to `rotate_done`: so does the sender.
+    RotateKept,
+}
+
+/// 32 bytes, as 64 hex digits in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Hex32(pub [u8; 32]);
+
+impl From<Hex32> for String {
+    fn from(bytes: Hex32) -> Self {
+        data_encoding::HEXLOWER.encode(&bytes.0)
+    }
+}
+
+impl TryFrom<String> for Hex32 {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let bytes = data_encoding::HEXLOWER.decode(text.as_bytes()).map_err(|_| "not hex digits")?;
+        Ok(Self(bytes.try_into().map_err(|_| "not 32 bytes")?))
+    }
 }
 
 impl NetworkMessage {
@@ -60,5 +102,11 @@ mod tests {
         assert!(NetworkMessage::decode(br#"{"kind":"ping","id":1,"more":2}"#).is_err());
         assert!(NetworkMessage::decode(br#"{"kind":"dance"}"#).is_err());
         assert!(NetworkMessage::decode(b"").is_err());
+        for tag in ["", "zz", "AA", &"0".repeat(62), &"0".repeat(66), &"A".repeat(64)] {
+            let text = format!(r#"{{"kind":"rotate_done","tag":"{tag}"}}"#);
+            assert!(NetworkMessage::decode(text.as_bytes()).is_err(), "{text}");
+        }
+        let done = NetworkMessage::RotateDone { tag: Hex32([0xab; 32]) };
+        assert_eq!(NetworkMessage::decode(&done.encode()).unwrap(), done);
     }
 }

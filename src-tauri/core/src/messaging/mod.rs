@@ -9,5 +9,5 @@ mod message;
 mod service;
 
 pub use bucket::TokenBucket;
-pub use message::{MAX_MESSAGE, NetworkMessage};
+pub use message::{Hex32, MAX_MESSAGE, NetworkMessage};
 pub use service::{Heard, Messages};

@@ -17,6 +17,7 @@ use crate::{
     api::DeviceType,
     error::NetworkError,
     id::DeviceId,
+    keys::MAX_NOTICE,
     net::{ALPN_MESSAGE, NetworkProtocol, Session},
 };
 
@@ -41,8 +42,20 @@ pub enum Heard {
         /// Which start of the node this is.
         instance: u64,
     },
-    /// The device has forgotten us.
-    Unpaired(DeviceId),
+    /// The device says that it has forgotten us; the notice is not checked yet.
+    Unpaired {
+        /// In which it was told.
+        session: Session,
+        /// As it came, at most [`MAX_NOTICE`] bytes.
+        notice: Vec<u8>,
+    },
+    /// A step of the renewal of the pairing secret.
+    Rotation {
+        /// In which it was told.
+        session: Session,
+        /// One of the `Rotate…` kinds.
+        step: NetworkMessage,
+    },
 }
 
 /// The messages of one node. Cheap to clone.
@@ -140,7 +153,17 @@ impl Messages {
             NetworkMessage::Hello { name, device_type, instance } => {
                 Heard::Hello { session: session.clone(), name, device_type, instance }
             }
-            NetworkMessage::Unpair => Heard::Unpaired(device),
+            NetworkMessage::Unpair { notice } => {
+                let notice = match data_encoding::HEXLOWER.decode(notice.as_bytes()) {
+                    Ok(notice) if notice.len() <= MAX_NOTICE => notice,
+                    _ => return false,
+                };
+                Heard::Unpaired { session: session.clone(), notice }
+            }
+            step @ (NetworkMessage::RotateOffer { .. }
+            | NetworkMessage::RotateAnswer { .. }
+            | NetworkMessage::RotateDone { .. }
+            | NetworkMessage::RotateKept) => Heard::Rotation { session: session.clone(), step },
             NetworkMessage::Ping { id } => {
                 self.send_quietly(session, &NetworkMessage::Pong { id }).await;
                 return false;
@@ -160,15 +183,20 @@ impl Messages {
         false
     }
 
-    /// For messages of which nobody waits to hear whether they arrived. Does not wait for the peer's acknowledgement.
+    /// Sends one message over a session, and does not wait for the peer's acknowledgement.
+    ///
+    /// # Errors
+    /// When the connection is gone.
+    pub async fn post(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
+        let mut stream = session.open_sealed_uni().await?;
+        stream.send(&message.encode()).await?;
+        stream.finish();
+        Ok(())
+    }
+
+    /// For messages of which nobody waits to hear whether they could be sent.
     async fn send_quietly(&self, session: &Session, message: &NetworkMessage) {
-        let sent = async {
-            let mut stream = session.open_sealed_uni().await?;
-            stream.send(&message.encode()).await?;
-            stream.finish();
-            Ok::<_, NetworkError>(())
-        };
-        if let Err(error) = sent.await {
+        if let Err(error) = self.post(session, message).await {
             tracing::debug!(%error, "a message was not sent");
         }
     }

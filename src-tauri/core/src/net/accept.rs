@@ -82,7 +82,7 @@ async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
         }
         Err(_) => return None,
     };
-    // The gate has refused strangers already; `secret_for` below would find nothing to prove for them either.
+    // The gate has refused strangers already; `secrets_for` below would find nothing to prove for them either.
     if is_pairing(conn.alpn()) {
         return Some(Answered::Stranger(conn));
     }
@@ -91,7 +91,7 @@ async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
         return None;
     }
     match handshake::respond(&conn, *net.0.endpoint.id().as_bytes(), &net.0.devices).await {
-        Ok(keys) => Some(Answered::Session(Session::new(conn, keys))),
+        Ok((keys, used)) => Some(Answered::Session(Session::new(conn, keys, used))),
         Err(error) => {
             tracing::info!(peer = %conn.remote_id().fmt_short(), %error, "a session was refused");
             conn.close(CloseCode::HandshakeFailed.number(), b"");

@@ -1,20 +1,27 @@
-//! The one endpoint: port, mode, relays, transport.
+//! The one endpoint: port, mode, which servers may be asked, transport.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     path::PathBuf,
+    sync::Arc,
     time::Duration,
 };
 
 use iroh::{
     Endpoint, NetReportConfig, RelayMode, RelayUrl, SecretKey,
+    address_lookup::{DnsAddressLookup, PkarrPublisher},
     dns::DnsResolver,
     endpoint::{BindError, BindOpts, Builder, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets},
     tls::CaTlsConfig,
 };
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
+use url::Url;
 
 use super::gate::Gate;
-use crate::error::NetworkError;
+use crate::{
+    discovery::{DhtEntry, PUBLIC_PKARR, PkarrServer},
+    error::NetworkError,
+};
 
 /// Yonder's UDP port, if it is free.
 pub const DEFAULT_PORT: u16 = 11204;
@@ -47,10 +54,69 @@ pub struct EndpointOptions {
     pub bind: Option<IpAddr>,
     /// Which ways may be used.
     pub mode: Mode,
-    /// Own relays in place of the public ones.
+    /// Own relays. With these, or the next two, no public server of any kind is asked.
     pub relays: Vec<String>,
-    /// A PEM file with the certificate authority of the own relays.
+    /// A PEM file with the certificate authority of the own servers.
     pub relay_ca: Option<PathBuf>,
+    /// An own pkarr server.
+    pub pkarr: Option<String>,
+    /// Own nodes at which the mainline DHT is entered, `HOST:PORT`.
+    pub dht_bootstrap: Vec<String>,
+}
+
+/// Which servers of the internet may be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Infrastructure {
+    /// Relays; none means none.
+    pub relays: Relays,
+    /// Where devices leave their relay for those that know their key.
+    pub pkarr: Option<Url>,
+    /// Where the mainline DHT is entered, if it may be.
+    pub dht: Option<DhtEntry>,
+    /// Whether the public DNS that serves the public pkarr server's records may be asked, and public resolvers where the
+    /// system's fails.
+    pub public_dns: bool,
+}
+
+/// Which relays may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Relays {
+    /// None.
+    None,
+    /// The public ones.
+    Public,
+    /// These alone.
+    Own(Vec<RelayUrl>),
+}
+
+impl EndpointOptions {
+    /// Which servers of the internet may be asked. All public ones when none of one's own is given; only one's own otherwise,
+    /// whatever their kind; none at all in mode `lan`.
+    ///
+    /// # Errors
+    /// When an address among them is not valid, or a mode cannot work with them.
+    pub fn infrastructure(&self) -> Result<Infrastructure, NetworkError> {
+        let relays: Vec<RelayUrl> = self.relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
+        let pkarr = self.pkarr.as_deref().map(pkarr_url).transpose()?;
+        let nodes: Vec<String> = self.dht_bootstrap.iter().map(|node| dht_node(node)).collect::<Result<_, _>>()?;
+        let nothing = Infrastructure { relays: Relays::None, pkarr: None, dht: None, public_dns: false };
+        if self.mode == Mode::Lan {
+            return Ok(nothing);
+        }
+        if relays.is_empty() && pkarr.is_none() && nodes.is_empty() {
+            let pkarr = Some(pkarr_url(PUBLIC_PKARR)?);
+            return Ok(Infrastructure { relays: Relays::Public, pkarr, dht: Some(DhtEntry::Public), public_dns: true });
+        }
+        if relays.is_empty() && self.mode == Mode::RelayOnly {
+            return Err(NetworkError::InvalidInput {
+                message: "servers of one's own are given, but no relay, and nothing but relays may be used".into(),
+                hint: "Give --relay, too.".into(),
+            });
+        }
+        let relays = if relays.is_empty() { Relays::None } else { Relays::Own(relays) };
+        let dht = (!nodes.is_empty()).then_some(DhtEntry::Own(nodes));
+        Ok(Infrastructure { relays, pkarr, dht, ..nothing })
+    }
 }
 
 /// Binds the endpoint.
@@ -60,8 +126,9 @@ pub(super) async fn bind(
     gate: Gate,
     alpns: Vec<Vec<u8>>,
 ) -> Result<Endpoint, NetworkError> {
+    let servers = options.infrastructure()?;
     let attempt = |port: u16| {
-        let builder = builder(options, secret.clone(), gate.clone(), alpns.clone(), port);
+        let builder = builder(options, &servers, secret.clone(), gate.clone(), alpns.clone(), port);
         async move { builder?.bind().await.map_err(BindFailure::Bind) }
     };
     let wanted = options.port.unwrap_or(DEFAULT_PORT);
@@ -72,13 +139,21 @@ pub(super) async fn bind(
         }
         other => other,
     };
-    bound.map_err(|failure| match failure {
+    let endpoint = bound.map_err(|failure| match failure {
         BindFailure::Bind(error @ BindError::Sockets { .. }) => {
             NetworkError::PortUnavailable { port: wanted, source: Box::new(error) }
         }
         BindFailure::Bind(error) => NetworkError::Internal(error.to_string()),
         BindFailure::Input(error) => error,
-    })
+    })?;
+    if let Some(url) = servers.pkarr {
+        match (PkarrServer::new(url, endpoint.tls_config().clone()), endpoint.address_lookup()) {
+            (Ok(server), Ok(lookups)) => lookups.add(server),
+            (Err(error), _) => tracing::warn!(%error, "no pkarr server can be asked"),
+            (_, Err(error)) => return Err(NetworkError::Internal(error.to_string())),
+        }
+    }
+    Ok(endpoint)
 }
 
 enum BindFailure {
@@ -88,27 +163,41 @@ enum BindFailure {
 
 fn builder(
     options: &EndpointOptions,
+    servers: &Infrastructure,
     secret: SecretKey,
     gate: Gate,
     alpns: Vec<Vec<u8>>,
     port: u16,
 ) -> Result<Builder, BindFailure> {
-    let mut builder = match options.mode {
-        Mode::Normal | Mode::RelayOnly if options.relays.is_empty() => Endpoint::builder(presets::N0),
-        _ => Endpoint::builder(presets::Minimal),
-    };
-    builder = builder.secret_key(secret).alpns(alpns).transport_config(transport()).hooks(gate);
+    let mut builder = Endpoint::builder(presets::Minimal)
+        .crypto_provider(Arc::new(provider()))
+        .secret_key(secret)
+        .alpns(alpns)
+        .transport_config(transport())
+        .hooks(gate)
+        .relay_mode(match &servers.relays {
+            Relays::None => RelayMode::Disabled,
+            Relays::Public => RelayMode::Default,
+            Relays::Own(urls) => RelayMode::custom(urls.iter().cloned()),
+        });
     if options.mode == Mode::Lan {
         builder = builder
-            .relay_mode(RelayMode::Disabled)
             .portmapper_config(PortmapperConfig::Disabled)
             .net_report_config(NetReportConfig::minimal())
             .dns_resolver(DnsResolver::builder().disable_fallback().build());
-    } else if !options.relays.is_empty() {
-        builder = builder.relay_mode(own_relays(options)?);
-        if let Some(path) = &options.relay_ca {
-            builder = builder.ca_tls_config(CaTlsConfig::custom_roots(authorities(path)?));
-        }
+    } else if servers.public_dns {
+        builder = builder.address_lookup(DnsAddressLookup::n0_dns());
+    } else {
+        builder = builder.dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build());
+    }
+    if let Some(url) = &servers.pkarr {
+        // It publishes the relay alone: addresses are nobody's business but the paired devices', who hear them directly.
+        builder = builder.address_lookup(PkarrPublisher::builder(url.clone()));
+    }
+    if options.mode != Mode::Lan
+        && let Some(path) = &options.relay_ca
+    {
+        builder = builder.ca_tls_config(CaTlsConfig::custom_roots(authorities(path)?));
     }
     if options.mode == Mode::RelayOnly {
         return Ok(builder.clear_ip_transports());
@@ -130,15 +219,37 @@ fn builder(
     }
 }
 
-fn own_relays(options: &EndpointOptions) -> Result<RelayMode, BindFailure> {
-    let urls: Result<Vec<RelayUrl>, _> = options.relays.iter().map(|url| url.parse()).collect();
-    let urls = urls.map_err(|error| {
-        BindFailure::Input(NetworkError::InvalidInput {
-            message: format!("a relay's address is not valid: {error}"),
-            hint: "It looks like https://relay.example.org".into(),
-        })
-    })?;
-    Ok(RelayMode::custom(urls))
+fn invalid(message: String, hint: &str) -> NetworkError {
+    NetworkError::InvalidInput { message, hint: hint.into() }
+}
+
+fn relay_url(text: &str) -> Result<RelayUrl, NetworkError> {
+    text.parse().map_err(|error| {
+        invalid(format!("a relay's address is not valid: {error}"), "It looks like https://relay.example.org")
+    })
+}
+
+fn pkarr_url(text: &str) -> Result<Url, NetworkError> {
+    let hint = "It looks like https://pkarr.example.org/pkarr";
+    let url =
+        Url::parse(text).map_err(|error| invalid(format!("the pkarr server's URL is not valid: {error}"), hint))?;
+    if !matches!(url.scheme(), "https" | "http") || !url.has_host() || url.query().is_some() || url.fragment().is_some()
+    {
+        return Err(invalid("the pkarr server's URL is not one of a web server's folder".into(), hint));
+    }
+    Ok(url)
+}
+
+fn dht_node(text: &str) -> Result<String, NetworkError> {
+    let right = text.rsplit_once(':').is_some_and(|(host, port)| {
+        let name = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
+        name && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    if right {
+        return Ok(text.into());
+    }
+    // The DHT speaks IPv4 alone.
+    Err(invalid(format!("{text:?} is not a node of the DHT"), "It is HOST:PORT, with a name or an IPv4 address."))
 }
 
 fn authorities(path: &std::path::Path) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, BindFailure> {
@@ -155,6 +266,14 @@ fn authorities(path: &std::path::Path) -> Result<Vec<rustls_pki_types::Certifica
         .map_err(|error| unreadable(error.to_string()))
 }
 
+/// What TLS may agree on. The hybrid with ML-KEM comes first, so that what is recorded today is not opened by a quantum
+/// computer later; servers on the way (relays, DNS) may know the others only.
+fn provider() -> CryptoProvider {
+    let kx_groups =
+        vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1];
+    CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }
+}
+
 fn transport() -> QuicTransportConfig {
     QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
@@ -164,4 +283,71 @@ fn transport() -> QuicTransportConfig {
         .max_concurrent_bidi_streams(VarInt::from_u32(128))
         .max_concurrent_uni_streams(VarInt::from_u32(128))
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(mode: Mode, relay: Option<&str>, pkarr: Option<&str>, dht: Option<&str>) -> EndpointOptions {
+        EndpointOptions {
+            mode,
+            relays: relay.into_iter().map(Into::into).collect(),
+            pkarr: pkarr.map(Into::into),
+            dht_bootstrap: dht.into_iter().map(Into::into).collect(),
+            ..EndpointOptions::default()
+        }
+    }
+
+    const RELAY: Option<&str> = Some("https://relay.example");
+    const PKARR: Option<&str> = Some("https://pkarr.example/pkarr");
+    const DHT: Option<&str> = Some("dht.example:6881");
+
+    #[test]
+    fn one_server_of_ones_own_and_no_public_one_is_asked() {
+        for mode in [Mode::Normal, Mode::RelayOnly] {
+            let public = options(mode, None, None, None).infrastructure().unwrap();
+            assert_eq!(public.relays, Relays::Public);
+            assert_eq!(public.pkarr.as_ref().map(Url::as_str), Some(PUBLIC_PKARR));
+            assert_eq!((public.dht, public.public_dns), (Some(DhtEntry::Public), true));
+            for (pkarr, dht) in [(None, None), (PKARR, None), (None, DHT), (PKARR, DHT)] {
+                let own = options(mode, RELAY, pkarr, dht).infrastructure().unwrap();
+                assert!(matches!(own.relays, Relays::Own(urls) if urls.len() == 1));
+                assert_eq!(own.pkarr.as_ref().map(Url::as_str), pkarr);
+                assert_eq!(own.dht, dht.map(|node| DhtEntry::Own(vec![node.into()])));
+                assert!(!own.public_dns);
+            }
+        }
+        let own = options(Mode::Normal, None, PKARR, None).infrastructure().unwrap();
+        assert_eq!((own.relays, own.dht), (Relays::None, None), "not the public relays, either");
+        assert!(options(Mode::RelayOnly, None, PKARR, None).infrastructure().is_err(), "nothing could be reached");
+    }
+
+    #[test]
+    fn in_mode_lan_nobody_is_asked_whatever_is_given() {
+        for (relay, pkarr, dht) in [(None, None, None), (RELAY, PKARR, DHT)] {
+            let lan = options(Mode::Lan, relay, pkarr, dht).infrastructure().unwrap();
+            assert_eq!(lan, Infrastructure { relays: Relays::None, pkarr: None, dht: None, public_dns: false });
+        }
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused_with_a_hint() {
+        let wrong = [
+            options(Mode::Normal, Some("relay"), None, None),
+            options(Mode::Normal, None, Some("pkarr.example"), None),
+            options(Mode::Normal, None, Some("ftp://pkarr.example"), None),
+            options(Mode::Normal, None, Some("https://pkarr.example/?x=1"), None),
+            options(Mode::Normal, None, None, Some("dht.example")),
+            options(Mode::Normal, None, None, Some(":6881")),
+            options(Mode::Normal, None, None, Some("dht.example:0")),
+            options(Mode::Normal, None, None, Some("[::1]:6881")),
+            options(Mode::Lan, None, None, Some("dht.example:70000")),
+        ];
+        for options in wrong {
+            let error = options.infrastructure().unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{options:?}");
+            assert!(!error.hint().is_empty(), "{options:?}");
+        }
+    }
 }

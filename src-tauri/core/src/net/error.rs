@@ -3,7 +3,7 @@
 use iroh::endpoint::ConnectionError;
 
 use super::CloseCode;
-use crate::error::NetworkError;
+use crate::{error::NetworkError, keys::MAX_NOTICE};
 
 /// Why a session with a device did not come about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,6 +14,9 @@ pub enum DialError {
     /// The other side closed the connection and said why.
     #[error("the other device refused the connection ({0:?})")]
     Refused(CloseCode),
+    /// The other side says, by this notice, that it has ended the pairing; not checked yet.
+    #[error("the other device says that it has unpaired this one")]
+    Unpaired(Vec<u8>),
     /// Nobody answered.
     #[error("no answer within {0} s")]
     Timeout(u64),
@@ -33,7 +36,13 @@ impl DialError {
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => {
-                Self::Refused(CloseCode::from_number(close.error_code.into_inner()))
+                match CloseCode::from_number(close.error_code.into_inner()) {
+                    // Longer than any notice means that it is none.
+                    CloseCode::NotPaired if (1..=MAX_NOTICE).contains(&close.reason.len()) => {
+                        Self::Unpaired(close.reason.to_vec())
+                    }
+                    code => Self::Refused(code),
+                }
             }
             other => Self::Transport(other.to_string()),
         }
@@ -43,7 +52,9 @@ impl DialError {
     pub fn about(self, device: &str) -> NetworkError {
         match self {
             Self::NotPaired => NetworkError::DeviceNotPaired(device.into()),
-            Self::Refused(CloseCode::NotPaired | CloseCode::Unpaired) => NetworkError::RefusedNotPaired,
+            Self::Unpaired(_) | Self::Refused(CloseCode::NotPaired | CloseCode::Unpaired) => {
+                NetworkError::RefusedNotPaired
+            }
             Self::Refused(CloseCode::UnknownProtocol) => NetworkError::UnknownProtocol(device.into()),
             Self::Refused(CloseCode::NotPairing) => {
                 NetworkError::Refused(format!("{device} shows no pairing code now"))

@@ -13,6 +13,7 @@ use crate::device::DeviceRegistry;
 /// Decides who may come in at all.
 #[derive(Clone)]
 pub(super) struct Gate {
+    own: [u8; 32],
     devices: DeviceRegistry,
     code_open: Arc<AtomicBool>,
 }
@@ -24,14 +25,15 @@ impl std::fmt::Debug for Gate {
 }
 
 impl Gate {
-    pub fn new(devices: DeviceRegistry, code_open: Arc<AtomicBool>) -> Self {
-        Self { devices, code_open }
+    pub fn new(own: [u8; 32], devices: DeviceRegistry, code_open: Arc<AtomicBool>) -> Self {
+        Self { own, devices, code_open }
     }
 
     /// Why this peer may not speak this protocol; none if it may.
     pub fn refusal(&self, endpoint_id: &[u8; 32], alpn: &[u8]) -> Option<CloseCode> {
         if alpn == ALPN_PAIRING {
-            return (!self.code_open.load(Ordering::Acquire)).then_some(CloseCode::NotPairing);
+            let open = self.code_open.load(Ordering::Acquire) && !self.devices.is_blocked(endpoint_id);
+            return (!open).then_some(CloseCode::NotPairing);
         }
         (!self.devices.is_admitted(endpoint_id)).then_some(CloseCode::NotPaired)
     }
@@ -46,7 +48,12 @@ impl EndpointHooks for Gate {
             None => AfterHandshakeOutcome::accept(),
             Some(code) => {
                 tracing::info!(peer = %conn.remote_id().fmt_short(), ?code, "refused");
-                AfterHandshakeOutcome::Reject { error_code: code.number(), reason: Vec::new() }
+                // A device that was unpaired while it was away learns of it here, provably; a stranger learns nothing.
+                let notice = match code {
+                    CloseCode::NotPaired => self.devices.notice_for(conn.remote_id().as_bytes(), &self.own),
+                    _ => None,
+                };
+                AfterHandshakeOutcome::Reject { error_code: code.number(), reason: notice.unwrap_or_default() }
             }
         }
     }

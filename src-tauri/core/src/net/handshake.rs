@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{DialError, FrameError, read_frame, write_frame};
 use crate::{
-    device::DeviceRegistry,
+    device::{DeviceRegistry, HeldSecret, SecretUsed},
     keys::{HandshakeError, HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SessionKeys},
 };
 
@@ -18,48 +18,69 @@ const FIRST_BYTES: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(10);
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-yonder-session-v1";
 
-/// Proves the pairing secret to the device that was dialled, and has it prove it.
+/// Proves the pairing secret to the device that was dialled, and has it prove it. While a secret is being renewed two may
+/// be held: the one that the other side answers with is found by trying.
 pub(super) async fn initiate(
     conn: &Connection,
     own: [u8; 32],
     devices: &DeviceRegistry,
-) -> Result<SessionKeys, DialError> {
+) -> Result<(SessionKeys, SecretUsed), DialError> {
     let peer = *conn.remote_id().as_bytes();
-    let secret = devices.secret_for(&peer).ok_or(DialError::NotPaired)?;
-    let input = HandshakeInput {
-        pairing_secret: &secret,
+    let held = devices.secrets_for(&peer);
+    if held.is_empty() {
+        return Err(DialError::NotPaired);
+    }
+    let exporter = exporter(conn)?;
+    let input = |secret| HandshakeInput {
+        pairing_secret: secret,
         initiator: own,
         responder: peer,
         alpn: conn.alpn(),
-        exporter: exporter(conn)?,
+        exporter,
     };
     let work = async {
         let (mut send, mut recv) = conn.open_bi().await.map_err(|error| DialError::of_connection(&error))?;
         let (state, hello) = InitiatorHandshake::start(&random()?, *random()?.as_bytes());
         write(conn, &mut send, &hello).await?;
         let ack = read(conn, &mut recv).await?;
-        let (confirm, keys) = state.finish(&input, &ack).map_err(refused)?;
+        let (confirm, keys, used) = finish(&state, &held, input, &ack).map_err(refused)?;
         write(conn, &mut send, &confirm).await?;
         // One empty frame says that the other side has checked our proof.
         if !read(conn, &mut recv).await?.is_empty() {
             return Err(DialError::NotProven);
         }
         let _ = send.finish();
-        Ok(keys)
+        Ok((keys, used))
     };
     timeout(WHOLE, work).await.unwrap_or(Err(DialError::Timeout(WHOLE.as_secs())))
 }
 
-/// The other end of [`initiate`].
+fn finish<'a>(
+    state: &InitiatorHandshake,
+    held: &'a [HeldSecret],
+    input: impl Fn(&'a Key) -> HandshakeInput<'a>,
+    ack: &[u8],
+) -> Result<(Vec<u8>, SessionKeys, SecretUsed), HandshakeError> {
+    for secret in held {
+        match state.finish(&input(&secret.key), ack) {
+            Ok((confirm, keys)) => return Ok((confirm, keys, secret.which)),
+            Err(HandshakeError::NotProven) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(HandshakeError::NotProven)
+}
+
+/// The other end of [`initiate`]: answers with the first secret held, which is one that a renewal has not replaced yet.
 pub(super) async fn respond(
     conn: &Connection,
     own: [u8; 32],
     devices: &DeviceRegistry,
-) -> Result<SessionKeys, DialError> {
+) -> Result<(SessionKeys, SecretUsed), DialError> {
     let peer = *conn.remote_id().as_bytes();
-    let secret = devices.secret_for(&peer).ok_or(DialError::NotPaired)?;
+    let secret = devices.secrets_for(&peer).into_iter().next().ok_or(DialError::NotPaired)?;
     let input = HandshakeInput {
-        pairing_secret: &secret,
+        pairing_secret: &secret.key,
         initiator: peer,
         responder: own,
         alpn: conn.alpn(),
@@ -80,7 +101,7 @@ pub(super) async fn respond(
         let keys = state.finish(&confirm).map_err(refused)?;
         write(conn, &mut send, &[]).await?;
         let _ = send.finish();
-        Ok(keys)
+        Ok((keys, secret.which))
     };
     timeout(WHOLE, work).await.unwrap_or(Err(DialError::Timeout(WHOLE.as_secs())))
 }

@@ -19,7 +19,7 @@ mod watch;
 
 pub use accept::{NetworkingEventLoop, UnpairedHandler};
 pub use close::CloseCode;
-pub use endpoint::{DEFAULT_PORT, EndpointOptions, Mode};
+pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays};
 pub use error::DialError;
 pub use io::{FrameError, read_frame, write_frame};
 pub use pool::{Connector, Net};

@@ -71,7 +71,7 @@ impl Net {
         cancel: CancellationToken,
     ) -> Result<Self, NetworkError> {
         let code_open = Arc::new(AtomicBool::new(false));
-        let gate = Gate::new(devices.clone(), code_open.clone());
+        let gate = Gate::new(*secret.public().as_bytes(), devices.clone(), code_open.clone());
         let endpoint = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
         Ok(Self(Arc::new(Inner {
             endpoint,
@@ -167,14 +167,30 @@ impl Net {
         if let Some(relay) = relay.and_then(|url| url.parse::<RelayUrl>().ok()) {
             address = address.with_relay_url(relay);
         }
-        let conn = self.connect(address, alpn).await?;
+        let conn = match self.connect(address, alpn).await {
+            Err(DialError::Unpaired(notice)) => return Err(self.heed(&endpoint_id, &notice).await),
+            other => other?,
+        };
         let keys = handshake::initiate(&conn, *self.0.endpoint.id().as_bytes(), devices).await;
         match keys {
-            Ok(keys) => Ok(Session::new(conn, keys)),
+            Ok((keys, used)) => Ok(Session::new(conn, keys, used)),
+            Err(DialError::Unpaired(notice)) => Err(self.heed(&endpoint_id, &notice).await),
             Err(error) => {
                 conn.close(CloseCode::HandshakeFailed.number(), b"");
                 Err(error)
             }
+        }
+    }
+
+    /// The device refuses because it has ended the pairing: so do we, if it proves that it was paired.
+    async fn heed(&self, endpoint_id: &[u8; 32], notice: &[u8]) -> DialError {
+        match self.0.devices.unpaired_by(endpoint_id, self.0.endpoint.id().as_bytes(), notice).await {
+            Ok(true) => {
+                self.close_device(DeviceId::of_endpoint(endpoint_id), CloseCode::Unpaired);
+                DialError::NotPaired
+            }
+            Ok(false) => DialError::Refused(CloseCode::NotPaired),
+            Err(error) => DialError::Transport(error.to_string()),
         }
     }
 
@@ -299,6 +315,17 @@ impl Net {
         if let std::collections::hash_map::Entry::Vacant(place) = slots.entry((device, super::ALPN_MESSAGE)) {
             place.insert(Slot::Live(session.clone()));
         }
+    }
+
+    /// Closes the sessions with a device that are not for messages: a last message is to be said.
+    pub fn close_all_but_messages(&self, device: DeviceId, code: CloseCode) {
+        self.slots().retain(|(id, alpn), slot| {
+            let goes = *id == device && *alpn != super::ALPN_MESSAGE;
+            if let (true, Slot::Live(session)) = (goes, &*slot) {
+                session.close(code, "");
+            }
+            !goes
+        });
     }
 
     /// Closes every session with a device.

@@ -6,6 +6,7 @@ use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
 
 use super::{CloseCode, FrameError, read_frame, write_frame};
 use crate::{
+    device::SecretUsed,
     error::NetworkError,
     id::DeviceId,
     keys::{Opener, Role, SealDirection, Sealer, SessionKeys, StreamKind, TAG_LEN},
@@ -18,6 +19,7 @@ pub struct Session {
     device: DeviceId,
     conn: Connection,
     keys: Arc<SessionKeys>,
+    secret: SecretUsed,
     since: Instant,
 }
 
@@ -31,13 +33,19 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(conn: Connection, keys: SessionKeys) -> Self {
+    pub(super) fn new(conn: Connection, keys: SessionKeys, secret: SecretUsed) -> Self {
         Self {
             device: DeviceId::of_endpoint(conn.remote_id().as_bytes()),
             conn,
             keys: Arc::new(keys),
+            secret,
             since: Instant::now(),
         }
+    }
+
+    /// Which of the secrets held of the device opened it.
+    pub fn secret_used(&self) -> SecretUsed {
+        self.secret
     }
 
     /// When it came to stand.

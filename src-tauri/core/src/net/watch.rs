@@ -14,12 +14,13 @@ const REFRESH: Duration = Duration::from_secs(3);
 /// Until the session ends: keeps the device's link up to date, and stores where it was reached.
 pub(super) async fn watch_link(net: Net, session: Session) {
     let device = session.device_id();
-    let conn = session.connection().clone();
+    let (conn, used) = (session.connection().clone(), session.secret_used());
     drop(session);
     let devices = net.0.devices.clone();
-    if let Err(error) = devices.promote_pending(device).await {
+    if let Err(error) = devices.session_stands(device, used).await {
         tracing::warn!(%device, %error, "the pairing could not be completed");
     }
+    let key_exchange = key_exchange(&conn);
     let mut events = conn.path_events();
     let mut known = None;
     loop {
@@ -36,7 +37,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
                 }
             }
             if devices.is_paired(device) {
-                devices.linked(device, Some(link));
+                devices.linked(device, Some(Link { key_exchange: key_exchange.clone(), ..link }));
             }
         }
         tokio::select! {
@@ -62,5 +63,11 @@ fn link_of(conn: &Connection) -> Option<(Link, TransportAddr)> {
         other => format!("{other:?}"),
     };
     let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
-    Some((Link { path: kind, address: shown, rtt_ms: path.rtt().as_secs_f64() * 1000.0 }, address))
+    Some((Link { path: kind, address: shown, rtt_ms: path.rtt().as_secs_f64() * 1000.0, key_exchange: None }, address))
+}
+
+/// The name of the group that TLS agreed on: the hybrid with ML-KEM where both sides have it.
+fn key_exchange(conn: &Connection) -> Option<String> {
+    let data = conn.handshake_data()?.downcast::<noq_proto::crypto::rustls::HandshakeData>().ok()?;
+    data.negotiated_key_exchange_group.map(|group| format!("{group:?}"))
 }

@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use super::NetworkingService;
 use crate::{
-    api::{ApiError, DeviceView, PingView, Request, Response, Snapshot, TransferOptions, TransferView},
+    api::{ApiError, DeviceRule, DeviceView, PingView, Request, Response, Snapshot, TransferOptions, TransferView},
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
-    net::{ALPN_MESSAGE, CloseCode, Connector},
+    net::{ALPN_MESSAGE, Connector},
     pairing::completions,
 };
 
@@ -16,7 +16,7 @@ use crate::{
 const PING_SPACING: Duration = Duration::from_millis(50);
 const PING_BURST: u32 = 50;
 const MAX_PINGS: u32 = 1000;
-/// How long unpairing waits for the other device to hear of it.
+/// How long a device has to hear a new name.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl NetworkingService {
@@ -34,7 +34,9 @@ impl NetworkingService {
             Request::Snapshot => Response::Snapshot(Box::new(self.snapshot())),
             Request::Identity => Response::Identity(self.identity_view()),
             Request::Devices => Response::Devices(self.0.devices.views()),
-            Request::PairHost { approve } => Response::Pairing(self.start_pairing_as_initiator(approve).await?),
+            Request::PairHost { approve, words } => {
+                Response::Pairing(self.start_pairing_with_words(approve, words).await?)
+            }
             Request::PairJoin { code, device, approve } => {
                 Response::Pairing(self.join_pairing(&code, device.as_deref(), approve).await?)
             }
@@ -50,7 +52,35 @@ impl NetworkingService {
                 self.unpair(&device).await?;
                 Response::Done
             }
+            Request::Block { device } => {
+                self.block(&device).await?;
+                Response::Done
+            }
+            Request::Unblock { device } => {
+                self.unblock(&device).await?;
+                Response::Done
+            }
+            Request::Trust { device, level, accept, up_to, into } => {
+                let into = into.map(|path| path.display().to_string());
+                let rule = accept.map(|accept| DeviceRule { accept, up_to, into });
+                Response::Devices(vec![self.trust(&device, level, rule).await?])
+            }
+            Request::RotateSecret { device } => {
+                self.rotate_secret(&device).await?;
+                Response::Done
+            }
             Request::Rename { name } => Response::Settings(self.set("name", &name).await?),
+            Request::Keystore => Response::Keystore(self.keystore().await?),
+            Request::KeystoreMove { to, passphrase, new_passphrase } => {
+                Response::Keystore(self.keystore_move(to, passphrase, new_passphrase).await?)
+            }
+            Request::KeystoreRotate => {
+                self.keystore_rotate().await?;
+                Response::Done
+            }
+            Request::KeystoreBackup { path, backup_passphrase, passphrase } => {
+                Response::Backup(self.keystore_backup(path, backup_passphrase, passphrase).await?)
+            }
             Request::Settings => Response::Settings(self.0.settings.get()),
             Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
             Request::Send { device, paths, options } => Response::Transfer(self.send(&device, paths, options).await?),
@@ -129,23 +159,6 @@ impl NetworkingService {
                 tracing::debug!(%error, "a device was not told the new name");
             }
         }
-    }
-
-    async fn unpair(&self, device: &str) -> Result<(), NetworkError> {
-        let device = self.0.devices.find_paired(device)?;
-        let id = device.device_id;
-        if let Some(net) = self.0.net.get() {
-            if let Some(session) = net.live(id, ALPN_MESSAGE) {
-                let told = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, &NetworkMessage::Unpair));
-                if !matches!(told.await, Ok(Ok(()))) {
-                    tracing::info!(device = %id, "it could not be told that it was unpaired");
-                }
-            }
-            self.0.devices.unpair(id).await?;
-            net.close_device(id, CloseCode::Unpaired);
-            return Ok(());
-        }
-        Ok(self.0.devices.unpair(id).await?)
     }
 
     async fn ping(&self, device: &str, count: u32) -> Result<PingView, NetworkError> {

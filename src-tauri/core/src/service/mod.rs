@@ -51,14 +51,19 @@
 //! ```
 
 mod dispatch;
+mod keystore;
 mod late;
+mod lookups;
 mod node;
 mod options;
 mod pairing;
 mod presence;
+mod rotation;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod trust;
 
+pub use keystore::{RestoreOptions, Restored, restore};
 pub use node::NetworkingService;
 pub use options::NodeOptions;

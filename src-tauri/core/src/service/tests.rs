@@ -10,9 +10,12 @@ use tempfile::TempDir;
 
 use super::{NetworkingService, NodeOptions};
 use crate::{
-    api::{ApiError, DeviceState, Event, NumberedEvent, PairingView, Request, Response, TransferState},
+    api::{ApiError, DeviceAccept, DeviceState, DeviceView, Event, NumberedEvent, PairingView, Request, Response, TransferState, TrustLevel},
     identity::KeystoreChoice,
-    net::{ALPN_MESSAGE, ALPN_PAIRING, ALPN_TRANSFER, Mode},
+    keys::Key,
+    messaging::NetworkMessage,
+    net::{ALPN_MESSAGE, ALPN_PAIRING, ALPN_TRANSFER, CloseCode, Mode},
+    storage::Table,
 };
 
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -66,7 +69,7 @@ impl Node {
 
     async fn host(&self) -> (String, String) {
         let Response::Pairing(PairingView::Hosting { words, link, attempts_left: 3, .. }) =
-            self.call(Request::PairHost { approve: false }).await.unwrap()
+            self.call(Request::PairHost { approve: false, words: 3 }).await.unwrap()
         else {
             panic!("no code")
         };
@@ -104,6 +107,27 @@ impl Node {
             _ => None,
         })
         .await;
+    }
+
+    async fn unpaired(&mut self) {
+        self.until("notice", |event| match event {
+            Event::Notice { error } if error.code == "unpaired_by_peer" => Some(()),
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Starts again on the same data directory.
+    async fn again(self) -> Self {
+        self.service.shutdown().await;
+        drop(self.service);
+        let service = NetworkingService::new(options(&self._dir)).await.unwrap();
+        let events = service.subscribe();
+        Self { service, events, _dir: self._dir }
+    }
+
+    fn view(&self, name: &str) -> DeviceView {
+        self.service.0.devices.find_record(name).unwrap()
     }
 
     async fn connected(&mut self) {
@@ -185,15 +209,13 @@ async fn two_devices_pair_by_link_and_unpair() {
     a.connected().await;
     b.connected().await;
     a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
-    b.until("notice", |event| match event {
-        Event::Notice { error } if error.code == "unpaired_by_peer" => Some(()),
-        _ => None,
-    })
-    .await;
+    b.unpaired().await;
     assert!(b.service.0.devices.dialable().is_empty());
     assert!(a.service.0.devices.dialable().is_empty());
     let error = a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap_err();
     assert_eq!(error.code, "device_unknown");
+    let stones = a.service.0.store.list(Table::Tombstones).await.unwrap();
+    assert!(stones.is_empty(), "it knows, so nothing is kept of it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,4 +345,221 @@ async fn a_second_node_on_the_same_directory_is_told() {
     first.shutdown().await;
     let again = NetworkingService::new(options(&dir)).await.unwrap();
     again.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_was_away_learns_that_it_was_unpaired() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    let secret = b.service.0.devices.present_secret(a.service.identity_view().device_id).unwrap();
+    b.service.shutdown().await;
+    a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
+    let stones = a.service.0.store.list(Table::Tombstones).await.unwrap();
+    assert_eq!(stones.len(), 1);
+    assert!(
+        !stones[0].1.windows(32).any(|bytes| bytes == secret.as_bytes()),
+        "the pairing secret is gone; only a key that comes from it is left"
+    );
+    // The one that was away comes back, dials, is refused, and learns why.
+    let mut b = b.again().await;
+    let address = a.address().split_once('@').unwrap().1.parse().unwrap();
+    let id = a.service.identity_view().device_id;
+    b.service.0.devices.refresh(id, None, Some(address), None).await.unwrap();
+    b.service.spawn_event_loop().await.unwrap();
+    b.unpaired().await;
+    assert!(b.service.0.devices.find_record("Alpha").is_err());
+    // They pair anew, and the stone is gone.
+    pair(&mut a, &mut b, false).await;
+    assert!(a.service.0.store.list(Table::Tombstones).await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_notice_without_the_key_is_ignored() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    let id = b.service.identity_view().device_id;
+    for notice in [String::new(), "01".repeat(33), "zz".into(), "01".repeat(500)] {
+        a.service.send_message(id, &NetworkMessage::Unpair { notice }).await.unwrap();
+    }
+    // An answer says that what came before it was read.
+    a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
+    let (from, to) = (a.service.0.identity.endpoint_id(), b.service.0.identity.endpoint_id());
+    assert!(!b.service.0.devices.unpaired_by(&from, &to, &[1; 33]).await.unwrap());
+    assert!(b.view("Alpha").paired);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_keys_replace_the_old_ones_on_both_sides() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    let (id_a, id_b) = (a.service.identity_view().device_id, b.service.identity_view().device_id);
+    let secrets = |a: &Node, b: &Node| {
+        let held = |of: &Node, id| of.service.0.devices.present_secret(id).map(|key| *key.as_bytes());
+        (held(a, id_b).unwrap(), held(b, id_a).unwrap())
+    };
+    let before = secrets(&a, &b);
+    assert_eq!(before.0, before.1);
+    a.call(Request::RotateSecret { device: "Beta".into() }).await.unwrap();
+    let after = secrets(&a, &b);
+    assert_eq!(after.0, after.1);
+    assert_ne!(before.0, after.0);
+    for (node, other) in [(&a, &b), (&b, &a)] {
+        let endpoint = other.service.0.identity.endpoint_id();
+        assert_eq!(node.service.0.devices.secrets_for(&endpoint).len(), 1, "the old one is gone");
+    }
+    // The new one opens sessions, after a start too.
+    let b = b.again().await;
+    b.service.spawn_event_loop().await.unwrap();
+    let at = b.address().split_once('@').unwrap().1.parse().unwrap();
+    a.service.0.devices.refresh(id_b, None, Some(at), None).await.unwrap();
+    tokio::time::timeout(DEADLINE, async {
+        while a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the new keys open a session");
+}
+
+/// A renewal that is cut after each of its steps: whichever side dials next, a session comes to stand, and afterwards
+/// both hold one and the same secret.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewal_that_was_cut_mends_itself() {
+    for cut in ["proposed", "used"] {
+        for a_dials in [true, false] {
+            let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+            pair(&mut a, &mut b, false).await;
+            a.connected().await;
+            b.connected().await;
+            let (id_a, id_b) = (a.service.identity_view().device_id, b.service.identity_view().device_id);
+            let (old, new) = (a.service.0.devices.present_secret(id_b).unwrap(), Key::random().unwrap());
+            b.service.0.devices.propose_secret(id_a, new.clone()).await.unwrap();
+            if cut == "used" {
+                assert!(a.service.0.devices.use_secret(id_b, &old, new.clone()).await.unwrap());
+            }
+            // The connections go, and one side dials.
+            let close = |node: &Node, id| node.service.0.net.get().unwrap().close_device(id, CloseCode::Normal);
+            close(&a, id_b);
+            close(&b, id_a);
+            let (from, to) = if a_dials { (&a, id_b) } else { (&b, id_a) };
+            let session = from.service.0.net.get().unwrap().session(to, ALPN_MESSAGE).await.unwrap();
+            from.service.0.messages.ping(&session).await.unwrap();
+            let expected = if cut == "used" { &new } else { &old };
+            let settled = async {
+                loop {
+                    let present = |of: &Node, id| of.service.0.devices.present_secret(id).map(|key| *key.as_bytes());
+                    let (ours, theirs) = (present(&a, id_b), present(&b, id_a));
+                    if ours == theirs && ours == Some(*expected.as_bytes()) {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(DEADLINE, settled).await.unwrap_or_else(|_| panic!("{cut}, a dials: {a_dials}"));
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_device_is_refused_everywhere_and_can_come_back() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    a.call(Request::Block { device: "Beta".into() }).await.unwrap();
+    assert_eq!(a.view("Beta").trust, TrustLevel::Blocked);
+    let refused = tokio::time::timeout(DEADLINE, async {
+        loop {
+            let ping = b.call(Request::Ping { device: "Alpha".into(), count: 1 }).await;
+            match ping {
+                Err(error) if error.code == "refused_not_paired" => break,
+                _ => tokio::task::yield_now().await,
+            }
+        }
+    });
+    refused.await.expect("it is refused");
+    assert!(b.view("Alpha").paired, "it is not told why, and keeps its record");
+    for request in [
+        Request::Ping { device: "Beta".into(), count: 1 },
+        Request::Trust { device: "Beta".into(), level: None, accept: None, up_to: None, into: None },
+        Request::RotateSecret { device: "Beta".into() },
+    ] {
+        assert_eq!(a.call(request).await.unwrap_err().code, "device_blocked");
+    }
+    // Not even with the right code does it get in again.
+    let (words, _) = a.host().await;
+    b.join(&words, &a).await;
+    assert_eq!(b.failure().await, "pairing_not_open");
+    a.call(Request::PairCancel).await.unwrap();
+    a.call(Request::Unblock { device: "Beta".into() }).await.unwrap();
+    assert_eq!(a.view("Beta").trust, TrustLevel::Other);
+    tokio::time::timeout(DEADLINE, async {
+        while b.call(Request::Ping { device: "Alpha".into(), count: 1 }).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it may come back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_limit() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    b.call(Request::SetSetting { key: "accept".into(), value: "paired".into() }).await.unwrap();
+    let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let file = source.path().join("twelve");
+    std::fs::write(&file, [7; 12]).unwrap();
+    let trust = |level, accept, up_to| Request::Trust {
+        device: "Alpha".into(),
+        level,
+        accept,
+        up_to,
+        into: (accept == Some(DeviceAccept::Always)).then(|| target.path().to_path_buf()),
+    };
+    let send = || Request::Send { device: "Beta".into(), paths: vec![file.clone()], options: Default::default() };
+
+    b.call(trust(Some(TrustLevel::Other), None, None)).await.unwrap();
+    a.call(send()).await.unwrap();
+    let asked = |event: &Event| match event {
+        Event::Offer { transfer } => Some(transfer.id),
+        _ => None,
+    };
+    let id = b.until("a question", asked).await;
+    b.call(Request::Decline { id }).await.unwrap();
+
+    b.call(trust(None, Some(DeviceAccept::Always), Some(20))).await.unwrap();
+    let Response::Transfer(sent) = a.call(send()).await.unwrap() else { panic!("no transfer") };
+    let ended = tokio::time::timeout(DEADLINE, a.service.0.transfers.finished(sent.id)).await.unwrap().unwrap();
+    assert_eq!(ended.state, TransferState::Done, "{:?}", ended.reason);
+    assert_eq!(std::fs::read(target.path().join("twelve")).unwrap(), [7; 12]);
+    // 24 bytes are more than 20 a day.
+    a.call(send()).await.unwrap();
+    b.until("a question", asked).await;
+    assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
+
+    let nowhere = Request::Trust {
+        device: "Alpha".into(),
+        level: None,
+        accept: Some(DeviceAccept::Always),
+        up_to: None,
+        into: Some(target.path().join("not there")),
+    };
+    assert_eq!(b.call(nowhere).await.unwrap_err().code, "invalid_input");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_connection_is_safe_from_a_recorder_with_a_quantum_computer_and_says_so() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    assert_eq!(a.view("Beta").key_exchange.as_deref(), Some("X25519MLKEM768"));
+    assert_eq!(b.view("Alpha").key_exchange.as_deref(), Some("X25519MLKEM768"));
 }

@@ -53,6 +53,7 @@ use std::{
     time::Instant,
 };
 
+use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -65,7 +66,8 @@ use self::{
     rate::Allowance,
 };
 use crate::{
-    api::{AcceptRule, ConflictRule, Direction, TransferOptions, TransferState, TransferView},
+    api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView},
+    device::Welcome,
     error::NetworkError,
     event::EventBus,
     id::{DeviceId, TransferId},
@@ -86,8 +88,8 @@ pub struct TransferDeps {
     pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
     /// Where files land unless a person says otherwise.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
-    /// What happens to offers of a device.
-    pub accept_rule: Arc<dyn Fn(DeviceId) -> AcceptRule + Send + Sync>,
+    /// What happens to an offer of so many bytes of a device.
+    pub welcome: Arc<dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync>,
     /// The node goes down.
     pub cancel: CancellationToken,
 }

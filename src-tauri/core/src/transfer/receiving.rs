@@ -36,7 +36,8 @@ use super::{
     wire::{Code, Conflict, Decision, Offer, ReceiverFrame},
 };
 use crate::{
-    api::{AcceptRule, ConflictRule, Direction, TransferState, TransferView},
+    api::{ConflictRule, Direction, TransferState, TransferView},
+    device::Welcome,
     error::NetworkError,
     id::TransferId,
     net::{SealedStream, Session},
@@ -81,7 +82,7 @@ pub(super) async fn serve(
     let device = session.device_id();
     let refused = if inner.cancel.is_cancelled() {
         Some("shutting_down")
-    } else if (inner.deps.accept_rule)(device) == AcceptRule::None {
+    } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
         Some("declined_by_rule")
     } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || !inner.may_offer(device) {
         Some("busy")
@@ -261,11 +262,15 @@ impl Receiving {
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
         let space = self.space(folder.clone()).await;
-        match (self.inner.deps.accept_rule)(self.session.device_id()) {
-            AcceptRule::None => return Ok(Some(self.decline("declined_by_rule").await)),
-            AcceptRule::Paired => {
+        match (self.inner.deps.welcome)(self.session.device_id(), self.offer.total).await? {
+            Welcome::Refuse => return Ok(Some(self.decline("declined_by_rule").await)),
+            Welcome::Accept { into } => {
+                let space = match &into {
+                    Some(into) => self.space(into.clone()).await,
+                    None => space,
+                };
                 let begun = match space {
-                    Ok(()) => self.begin(folder, ConflictRule::KeepBoth).await,
+                    Ok(()) => self.begin(into.unwrap_or(folder), ConflictRule::KeepBoth).await,
                     Err(error) => Err(error),
                 };
                 return match begun {
@@ -276,7 +281,7 @@ impl Receiving {
                     }
                 };
             }
-            AcceptRule::Ask => {
+            Welcome::Ask => {
                 let why = space.err().map(|error| (&error).into());
                 self.inner.book.show(self.id, |view| {
                     view.reason = why;

@@ -5,11 +5,11 @@
 //! segment of a file is sent once in an attempt, the attempt id is fresh, and inside the segment the chunks are counted.
 //! The segment's place goes into the key, the chunk's place into what is authenticated.
 //!
-//! The cipher is that of the rest, ChaCha20-Poly1305 of RFC 8439, here in `ring`'s form, which the transport brings along:
+//! The cipher is that of the rest, ChaCha20-Poly1305 of RFC 8439, here in `aws-lc-rs`'s form, which the transport brings along:
 //! three fifths of the time in a release build, and not two hundred times slower in a debug build, where generic code is
-//! compiled into this crate. `ring` does not wipe its copy of a key; each is of one segment of one attempt.
+//! compiled into this crate. `aws-lc-rs` does not wipe its copy of a key; each is of one segment of one attempt.
 
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
 
 use super::{

@@ -283,7 +283,7 @@ async fn what_a_kill_left_behind_is_removed_at_the_next_start() {
         connector: Arc::new(Late::default()),
         names: Arc::new(|_| String::new()),
         download_dir: Arc::new(move || downloads.clone()),
-        accept_rule: Arc::new(|_| AcceptRule::Ask),
+        welcome: Arc::new(|_, _| Box::pin(async { Ok(Welcome::Ask) })),
         cancel: CancellationToken::new(),
     })
     .await

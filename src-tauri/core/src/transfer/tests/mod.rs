@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::{files::wire_time, *};
 use crate::{
-    api::{DeviceType, Event, NumberedEvent, TrustLevel},
+    api::{AcceptRule, DeviceType, Event, NumberedEvent},
     device::{DeviceRegistry, PersistedPairedDevice},
     id::DeviceInfo,
     identity::RootSecret,
@@ -77,7 +77,7 @@ impl Node {
         let cancel = CancellationToken::new();
         let late = Late::default();
         let rule = Arc::new(Mutex::new(AcceptRule::Ask));
-        let (asked, downloads) = (rule.clone(), home.path().join("downloads"));
+        let (asked, rules, downloads) = (rule.clone(), devices.clone(), home.path().join("downloads"));
         let transfers = Transfers::start_on(
             TransferDeps {
                 store: store.clone(),
@@ -85,7 +85,10 @@ impl Node {
                 connector: Arc::new(late.clone()),
                 names: Arc::new(|_| "the other".into()),
                 download_dir: Arc::new(move || downloads.clone()),
-                accept_rule: Arc::new(move |_| *asked.lock().unwrap()),
+                welcome: Arc::new(move |id, bytes| {
+                    let (rules, setting) = (rules.clone(), *asked.lock().unwrap());
+                    Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+                }),
                 cancel: cancel.child_token(),
             },
             ops,
@@ -114,12 +117,8 @@ impl Node {
 
     async fn pair(&self, other: &Node) {
         let record = PersistedPairedDevice {
-            device_info: other.info.clone(),
-            session_keys: Key::from_bytes([99; 32]),
-            paired_at: 1,
-            trust_level: TrustLevel::Own,
-            relay_url: None,
             addresses: vec![other.address().to_string()],
+            ..PersistedPairedDevice::new(other.info.clone(), Key::from_bytes([99; 32]), 1)
         };
         self.devices.commit(record).await.unwrap();
     }

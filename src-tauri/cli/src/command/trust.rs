@@ -1,0 +1,82 @@
+//! `block`, `unblock`, `trust`, `renew-keys`.
+
+use std::path::Path;
+
+use serde_json::json;
+use yonder_core::api::{DeviceAccept, DeviceView, Request, Response, TrustLevel};
+
+use super::done;
+use crate::{
+    args::{Accepts, Trust},
+    console::Console,
+    failure::Failure,
+    node::Running,
+    text::{shown, size},
+};
+
+pub async fn block(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
+    done(running, Request::Block { device: device.into() }).await?;
+    console.object(&json!({ "event": "blocked", "device": device }));
+    console.say(&format!("{} is refused from now on. `yonder-cli unblock` takes it back.", shown(device)));
+    Ok(())
+}
+
+pub async fn unblock(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
+    done(running, Request::Unblock { device: device.into() }).await?;
+    console.object(&json!({ "event": "unblocked", "device": device }));
+    console.say(&format!("{} may connect again, as somebody else's device.", shown(device)));
+    Ok(())
+}
+
+pub async fn renew_keys(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
+    done(running, Request::RotateSecret { device: device.into() }).await?;
+    console.object(&json!({ "event": "keys_renewed", "device": device }));
+    console.say(&format!("This device and {} have new keys; the old ones are gone.", shown(device)));
+    Ok(())
+}
+
+/// Without options it only shows how things are.
+pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(), Failure> {
+    if args.accept != Some(Accepts::Always) && (args.up_to.is_some() || args.into.is_some()) {
+        return Err(Failure::usage("--up-to and --into belong to --accept always", "Add --accept always."));
+    }
+    let into = args.into.as_deref().map(whole).transpose()?;
+    let request = Request::Trust {
+        device: args.device.clone(),
+        level: args.level.map(TrustLevel::from),
+        accept: args.accept.map(DeviceAccept::from),
+        up_to: args.up_to,
+        into,
+    };
+    let Response::Devices(devices) = running.call(request).await? else { return Err(Failure::strange_answer()) };
+    for device in &devices {
+        console.object(device);
+        console.say(&rule_text(device));
+    }
+    Ok(())
+}
+
+/// The node may run in another folder than this command.
+fn whole(path: &Path) -> Result<std::path::PathBuf, Failure> {
+    std::path::absolute(path)
+        .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), "Give the path of a folder."))
+}
+
+fn rule_text(device: &DeviceView) -> String {
+    let whose = match device.trust {
+        TrustLevel::Own => "one of your own devices",
+        TrustLevel::Other => "somebody else's device",
+        TrustLevel::Blocked => "blocked",
+    };
+    let offers = match device.rule.accept {
+        DeviceAccept::Default => "as the setting `accept` says".to_string(),
+        DeviceAccept::Ask => "you are asked".to_string(),
+        DeviceAccept::Always => {
+            let limit =
+                device.rule.up_to.map(|bytes| format!(", up to {} a day", size(bytes as f64))).unwrap_or_default();
+            let into = device.rule.into.as_deref().map(|into| format!(", into {}", shown(into))).unwrap_or_default();
+            format!("accepted by themselves{limit}{into}")
+        }
+    };
+    format!("{} is {whose}; its offers: {offers}", shown(&device.name))
+}

@@ -1,0 +1,234 @@
+//! Which secrets are held of a device, and what the one that opened a session tells about the other side.
+//!
+//! Usually there is one. A second one is there while a pairing or the renewal of a secret is half finished: each step is
+//! stored before the next is spoken, so that a crash at any point leaves one that both sides hold.
+
+use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, registry::unix_now};
+use crate::{
+    api::{ApiError, Event, TrustLevel},
+    id::DeviceId,
+    keys::{Key, done_holds, notice_holds},
+    storage::{Op, Table},
+};
+
+/// Which of the secrets of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretUsed {
+    /// The present one.
+    Present,
+    /// One that we answered with, and that the other side may use already.
+    Proposed,
+    /// The one before.
+    Replaced,
+    /// That of a half-finished pairing.
+    Pending,
+}
+
+/// A secret, and which it is.
+#[derive(Clone, Debug)]
+pub struct HeldSecret {
+    /// The secret.
+    pub key: Key,
+    /// Which it is.
+    pub which: SecretUsed,
+}
+
+impl DeviceRegistry {
+    /// The secrets held of the device of this endpoint, the one to answer with first. None for strangers and blocked
+    /// devices.
+    pub fn secrets_for(&self, endpoint_id: &[u8; 32]) -> Vec<HeldSecret> {
+        let id = DeviceId::of_endpoint(endpoint_id);
+        let known = self.known();
+        let mut held = Vec::new();
+        let mut push = |key: &Key, which| held.push(HeldSecret { key: key.clone(), which });
+        if let Some(record) = known.paired.get(&id) {
+            if record.trust_level == TrustLevel::Blocked {
+                return Vec::new();
+            }
+            push(&record.session_keys, SecretUsed::Present);
+            record.renewal.proposed.iter().for_each(|key| push(key, SecretUsed::Proposed));
+            record.renewal.replaced.iter().for_each(|key| push(key, SecretUsed::Replaced));
+        }
+        known.pending.get(&id).iter().for_each(|record| push(&record.session_keys, SecretUsed::Pending));
+        held
+    }
+
+    /// Whether the device of this endpoint is refused everywhere, on pairing too.
+    pub fn is_blocked(&self, endpoint_id: &[u8; 32]) -> bool {
+        let known = self.known();
+        let record = known.paired.get(&DeviceId::of_endpoint(endpoint_id));
+        record.is_some_and(|record| record.trust_level == TrustLevel::Blocked)
+    }
+
+    /// A session stands that this secret opened: finishes here what the other side has finished. Gives the present
+    /// secret if the other side is the one that has yet to finish, and has to be told.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn session_stands(&self, id: DeviceId, used: SecretUsed) -> Result<Option<Key>, DeviceError> {
+        match used {
+            SecretUsed::Present => self.drop_replaced(id).await.map(|()| None),
+            SecretUsed::Proposed => self.change(id, use_proposed).await.map(|_| None),
+            SecretUsed::Pending => self.promote_pending(id).await.map(|()| None),
+            SecretUsed::Replaced => Ok(self.present_secret(id)),
+        }
+    }
+
+    /// The present secret.
+    pub fn present_secret(&self, id: DeviceId) -> Option<Key> {
+        self.known().paired.get(&id).map(|record| record.session_keys.clone())
+    }
+
+    /// The present secret, if it is not known yet whether the other side uses it: it has to be told before anything else
+    /// is agreed on.
+    pub fn unconfirmed_secret(&self, id: DeviceId) -> Option<Key> {
+        let known = self.known();
+        let record = known.paired.get(&id).filter(|record| record.renewal.replaced.is_some())?;
+        Some(record.session_keys.clone())
+    }
+
+    /// How long the present secret has held, in seconds.
+    pub fn secret_age(&self, id: DeviceId) -> Option<u64> {
+        self.known().paired.get(&id).map(|record| unix_now().saturating_sub(record.renewal.since))
+    }
+
+    async fn promote_pending(&self, id: DeviceId) -> Result<(), DeviceError> {
+        let _turn = self.turn.lock().await;
+        let record = self.known().pending.get(&id).cloned();
+        match record {
+            Some(record) => self.commit_in_turn(record).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    async fn drop_replaced(&self, id: DeviceId) -> Result<(), DeviceError> {
+        // Asked with every session: the turn is not waited for where there is nothing to do.
+        if self.known().paired.get(&id).is_none_or(|record| record.renewal.replaced.is_none()) {
+            return Ok(());
+        }
+        self.change(id, |record| record.renewal.replaced.take().is_some()).await.map(drop)
+    }
+
+    // ---- renewal, each step stored before it is spoken of ------------------------------------------------------------
+
+    /// We answer an offer with this secret.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn propose_secret(&self, id: DeviceId, secret: Key) -> Result<bool, DeviceError> {
+        let keep = |record: &mut PersistedPairedDevice| {
+            record.renewal.proposed = Some(secret);
+            true
+        };
+        self.change(id, keep).await
+    }
+
+    /// Our offer was answered: this secret is the present one, in place of `old`. False if that was not present any more.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn use_secret(&self, id: DeviceId, old: &Key, new: Key) -> Result<bool, DeviceError> {
+        let replace = |record: &mut PersistedPairedDevice| {
+            if record.session_keys.as_bytes() != old.as_bytes() {
+                return false;
+            }
+            record.renewal.replaced = Some(std::mem::replace(&mut record.session_keys, new));
+            record.renewal.since = unix_now();
+            true
+        };
+        self.change(id, replace).await
+    }
+
+    /// The other side says that it uses a new secret, which `tag` proves. True if it is ours now, or was already.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn secret_done(&self, id: DeviceId, tag: &[u8; 32]) -> Result<bool, DeviceError> {
+        let (present, proposed, pending) = {
+            let known = self.known();
+            let record = known.paired.get(&id);
+            let holds = |key: Option<&Key>| key.is_some_and(|key| done_holds(key, tag));
+            (
+                holds(record.map(|record| &record.session_keys)),
+                holds(record.and_then(|record| record.renewal.proposed.as_ref())),
+                holds(known.pending.get(&id).map(|record| &record.session_keys)),
+            )
+        };
+        if proposed {
+            return self.change(id, use_proposed).await;
+        }
+        if pending {
+            self.promote_pending(id).await?;
+            self.drop_replaced(id).await?;
+            return Ok(true);
+        }
+        Ok(present)
+    }
+
+    /// The other side uses the present secret, too: the one before is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn secret_kept(&self, id: DeviceId) -> Result<(), DeviceError> {
+        self.drop_replaced(id).await
+    }
+
+    // ---- the end of a pairing --------------------------------------------------------------------------------------
+
+    /// What a device that was unpaired is told when it dials, by the device of the endpoint `own`.
+    pub fn notice_for(&self, endpoint_id: &[u8; 32], own: &[u8; 32]) -> Option<Vec<u8>> {
+        self.known().tombstones.get(&DeviceId::of_endpoint(endpoint_id)).map(|stone| stone.notice(own))
+    }
+
+    /// It knows: nothing is kept of it any more.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn drop_tombstone(&self, id: DeviceId) -> Result<(), DeviceError> {
+        let _turn = self.turn.lock().await;
+        if self.known().tombstones.remove(&id).is_some() {
+            let key = id.as_bytes().to_vec();
+            self.store.write(vec![Op::Delete { table: Table::Tombstones, key }]).await?;
+        }
+        Ok(())
+    }
+
+    /// The device of this endpoint says that it has ended the pairing. If it proves that it held the secret, it is
+    /// forgotten here too, and the person is told. True if so.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn unpaired_by(
+        &self,
+        endpoint_id: &[u8; 32],
+        own: &[u8; 32],
+        notice: &[u8],
+    ) -> Result<bool, DeviceError> {
+        let id = DeviceId::of_endpoint(endpoint_id);
+        let secrets: Vec<Key> = {
+            let known = self.known();
+            let records = known.paired.get(&id).into_iter().chain(known.pending.get(&id));
+            records.flat_map(PersistedPairedDevice::secrets).collect()
+        };
+        if !notice_holds(notice, &secrets, endpoint_id, own) {
+            return Ok(false);
+        }
+        let name = self.name_of(id);
+        self.unpair(id, false).await?;
+        let error = ApiError {
+            code: "unpaired_by_peer".into(),
+            message: format!("{name} has unpaired this device"),
+            hint: "Pair the two devices anew if that was not meant.".into(),
+        };
+        self.events.emit(Event::Notice { error });
+        Ok(true)
+    }
+}
+
+fn use_proposed(record: &mut PersistedPairedDevice) -> bool {
+    let Some(new) = record.renewal.proposed.take() else { return false };
+    record.session_keys = new;
+    record.renewal.replaced = None;
+    record.renewal.since = unix_now();
+    true
+}

@@ -1,0 +1,150 @@
+//! What a paired device is to us, and what it may do by itself.
+
+use std::path::PathBuf;
+
+use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, Spent, registry::unix_now};
+use crate::{
+    api::{AcceptRule, DeviceAccept, DeviceRule, TrustLevel},
+    id::DeviceId,
+};
+
+const DAY: u64 = 24 * 60 * 60;
+
+/// What happens to an offer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Welcome {
+    /// It is declined.
+    Refuse,
+    /// The person is asked.
+    Ask,
+    /// It is accepted by itself.
+    Accept {
+        /// Where it goes; none means the download folder.
+        into: Option<PathBuf>,
+    },
+}
+
+impl DeviceRegistry {
+    /// Says what a device is to us. A blocked one is refused from now on; its sessions are closed by the caller.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn set_trust(&self, id: DeviceId, level: TrustLevel) -> Result<(), DeviceError> {
+        let set = |record: &mut PersistedPairedDevice| std::mem::replace(&mut record.trust_level, level) != level;
+        self.change(id, set).await.map(drop)
+    }
+
+    /// Says what a device may do by itself.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn set_rule(&self, id: DeviceId, rule: DeviceRule) -> Result<(), DeviceError> {
+        let set = |record: &mut PersistedPairedDevice| {
+            let news = record.rule != rule;
+            record.rule = rule;
+            news
+        };
+        self.change(id, set).await.map(drop)
+    }
+
+    /// What happens to an offer of so many bytes, under the setting for all devices. What is accepted by itself counts
+    /// into the device's day from then on.
+    ///
+    /// # Errors
+    /// When the count cannot be stored.
+    pub async fn welcome(&self, id: DeviceId, bytes: u64, setting: AcceptRule) -> Result<Welcome, DeviceError> {
+        let today = unix_now() / DAY;
+        let mut welcome = Welcome::Refuse;
+        let count = |record: &mut PersistedPairedDevice| {
+            welcome = welcome_of(record, bytes, setting, today);
+            if record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
+                return false;
+            }
+            record.spent = Spent { day: today, bytes: spent_on(record, today).saturating_add(bytes) };
+            true
+        };
+        self.change(id, count).await?;
+        Ok(welcome)
+    }
+}
+
+fn spent_on(record: &PersistedPairedDevice, day: u64) -> u64 {
+    if record.spent.day == day { record.spent.bytes } else { 0 }
+}
+
+fn welcome_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, today: u64) -> Welcome {
+    if setting == AcceptRule::None || record.trust_level == TrustLevel::Blocked {
+        return Welcome::Refuse;
+    }
+    match record.rule.accept {
+        DeviceAccept::Ask => Welcome::Ask,
+        DeviceAccept::Always => {
+            let after = spent_on(record, today).checked_add(bytes);
+            let fits = record.rule.up_to.is_none_or(|limit| after.is_some_and(|after| after <= limit));
+            if fits { Welcome::Accept { into: record.rule.into.as_ref().map(PathBuf::from) } } else { Welcome::Ask }
+        }
+        // Somebody else's device is always asked about, unless it has a rule of its own.
+        DeviceAccept::Default if setting == AcceptRule::Paired && record.trust_level == TrustLevel::Own => {
+            Welcome::Accept { into: None }
+        }
+        DeviceAccept::Default => Welcome::Ask,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{api::DeviceType, id::DeviceInfo, keys::Key};
+
+    fn record(level: TrustLevel, accept: DeviceAccept, up_to: Option<u64>) -> PersistedPairedDevice {
+        PersistedPairedDevice {
+            trust_level: level,
+            rule: DeviceRule { accept, up_to, into: Some("/srv".into()) },
+            ..PersistedPairedDevice::new(
+                DeviceInfo::new([3; 32], "Desk", DeviceType::Laptop),
+                Key::from_bytes([4; 32]),
+                5,
+            )
+        }
+    }
+
+    #[test]
+    fn the_level_and_the_rule_decide_together() {
+        use AcceptRule::{Ask, None as Never, Paired};
+        use DeviceAccept::{Always, Default};
+        use TrustLevel::{Blocked, Other, Own};
+        let by_itself = Welcome::Accept { into: Some("/srv".into()) };
+        let plain = Welcome::Accept { into: None };
+        for (level, accept, setting, expected) in [
+            (Own, Default, Ask, Welcome::Ask),
+            (Own, Default, Paired, plain),
+            (Other, Default, Paired, Welcome::Ask),
+            (Own, DeviceAccept::Ask, Paired, Welcome::Ask),
+            (Other, Always, Ask, by_itself.clone()),
+            (Own, Always, Paired, by_itself),
+            (Own, Always, Never, Welcome::Refuse),
+            (Blocked, Always, Paired, Welcome::Refuse),
+        ] {
+            assert_eq!(
+                welcome_of(&record(level, accept, Option::None), 1, setting, 9),
+                expected,
+                "{level:?} {accept:?} {setting:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_day_has_a_limit() {
+        let mut record = record(TrustLevel::Own, DeviceAccept::Always, Some(100));
+        let accepted = |record: &PersistedPairedDevice, bytes, day| {
+            matches!(welcome_of(record, bytes, AcceptRule::Ask, day), Welcome::Accept { .. })
+        };
+        assert!(accepted(&record, 100, 9));
+        assert!(!accepted(&record, 101, 9));
+        record.spent = Spent { day: 9, bytes: 60 };
+        assert!(accepted(&record, 40, 9));
+        assert!(!accepted(&record, 41, 9));
+        assert!(!accepted(&record, u64::MAX, 9), "a sum that does not fit is too much");
+        assert!(accepted(&record, 100, 10), "another day");
+    }
+}

@@ -1,0 +1,86 @@
+//! The notice that a pairing was ended, for a device that was away when that happened.
+//!
+//! Whoever unpairs keeps neither the record nor the pairing secret: only a key that comes from the secret by a one-way
+//! derivation. With it the other device is told at its next contact; without it nobody can make the other device forget
+//! a pairing, not even a thief of the endpoint key.
+
+use subtle::ConstantTimeEq;
+
+use super::{Context, Key, derive};
+
+/// First byte of a notice.
+const FORM: u8 = 1;
+const MAC: usize = 32;
+/// A pairing has at most so many secrets at a time: the present one, and those of a renewal that is half finished.
+pub const MAX_SECRETS: usize = 4;
+/// A notice is never longer, in bytes.
+pub const MAX_NOTICE: usize = 1 + MAX_SECRETS * MAC;
+
+/// The one-way key that outlives a pairing secret.
+pub fn notice_key(pairing_secret: &Key) -> Key {
+    derive(Context::UnpairNotice, &[pairing_secret.as_bytes()])
+}
+
+fn mac(key: &Key, by: &[u8; 32], to: &[u8; 32]) -> Key {
+    derive(Context::UnpairMac, &[key.as_bytes(), by, to])
+}
+
+/// The notice by the device `by`, which has ended its pairing with `to`; one MAC for each key, four at most.
+pub fn unpair_notice<'a>(keys: impl IntoIterator<Item = &'a Key>, by: &[u8; 32], to: &[u8; 32]) -> Vec<u8> {
+    let mut notice = vec![FORM];
+    for key in keys.into_iter().take(MAX_SECRETS) {
+        notice.extend_from_slice(mac(key, by, to).as_bytes());
+    }
+    notice
+}
+
+/// Whether `notice` comes from a device `by` that held one of these pairing secrets with `to`.
+pub fn notice_holds(notice: &[u8], secrets: &[Key], by: &[u8; 32], to: &[u8; 32]) -> bool {
+    let Some((&FORM, macs)) = notice.split_first() else { return false };
+    if macs.is_empty() || macs.len() > MAX_SECRETS * MAC || !macs.len().is_multiple_of(MAC) {
+        return false;
+    }
+    secrets.iter().any(|secret| {
+        let own = mac(&notice_key(secret), by, to);
+        macs.chunks_exact(MAC).any(|told| bool::from(told.ct_eq(own.as_bytes())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_holder_of_the_secret_can_end_a_pairing() {
+        let (a, b) = ([1; 32], [2; 32]);
+        let secrets = [Key::from_bytes([7; 32]), Key::from_bytes([8; 32])];
+        let keys: Vec<_> = secrets.iter().map(notice_key).collect();
+        let notice = unpair_notice(&keys, &a, &b);
+        assert!(notice.len() <= MAX_NOTICE);
+        for secret in &secrets {
+            assert!(notice_holds(&notice, std::slice::from_ref(secret), &a, &b));
+        }
+        assert!(!notice_holds(&notice, &[Key::from_bytes([9; 32])], &a, &b), "another secret");
+        assert!(!notice_holds(&notice, &secrets, &b, &a), "reflected");
+        assert!(!notice_holds(&notice, &[], &a, &b), "nothing to end");
+        for cut in 0..notice.len() {
+            let whole = cut >= 1 + MAC && (cut - 1) % MAC == 0;
+            assert_eq!(notice_holds(&notice[..cut], &secrets, &a, &b), whole, "cut to {cut}");
+        }
+        let mut changed = notice.clone();
+        changed[0] = 2;
+        assert!(!notice_holds(&changed, &secrets, &a, &b), "another form");
+        for at in 1..=MAC {
+            let mut changed = notice[..=MAC].to_vec();
+            changed[at] ^= 1;
+            assert!(!notice_holds(&changed, &secrets, &a, &b));
+        }
+        assert!(!notice_holds(&[notice.as_slice(), &[0; 32 * 4]].concat(), &secrets, &a, &b), "too long");
+    }
+
+    #[test]
+    fn the_one_way_key_is_not_the_secret() {
+        let secret = Key::from_bytes([7; 32]);
+        assert_ne!(notice_key(&secret).as_bytes(), secret.as_bytes());
+    }
+}

@@ -1,0 +1,133 @@
+//! Ends pairings, blocks devices, and says what a device may do by itself.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::NetworkingService;
+use crate::{
+    api::{DeviceAccept, DeviceRule, DeviceView, TrustLevel},
+    error::NetworkError,
+    id::DeviceId,
+    messaging::NetworkMessage,
+    net::{ALPN_MESSAGE, CloseCode, Connector, Session},
+};
+
+/// How long unpairing waits for the other device to say that it knows.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+impl NetworkingService {
+    /// Forgets a paired device. It is told now if it is connected, and otherwise at its next contact.
+    pub(super) async fn unpair(&self, device: &str) -> Result<(), NetworkError> {
+        let device = self.0.devices.find_record(device)?;
+        let id = device.device_id;
+        let live = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE).map(|session| (net, session)));
+        // Stored first: whatever happens now, the other side will learn of it.
+        self.0.devices.unpair(id, true).await?;
+        if let Some((net, session)) = live {
+            net.close_all_but_messages(id, CloseCode::Unpaired);
+            if self.tell_unpaired(&session).await {
+                self.0.devices.drop_tombstone(id).await?;
+            }
+        }
+        self.close(id, CloseCode::Unpaired);
+        Ok(())
+    }
+
+    /// True when the other device has closed the session because of it: it knows.
+    async fn tell_unpaired(&self, session: &Session) -> bool {
+        let peer = *session.connection().remote_id().as_bytes();
+        let Some(notice) = self.0.devices.notice_for(&peer, &self.0.identity.endpoint_id()) else { return false };
+        let message = NetworkMessage::Unpair { notice: data_encoding::HEXLOWER.encode(&notice) };
+        let farewell = async {
+            self.0.messages.post(session, &message).await?;
+            Ok::<_, NetworkError>(session.connection().closed().await)
+        };
+        match tokio::time::timeout(FAREWELL, farewell).await {
+            Ok(Ok(iroh::endpoint::ConnectionError::ApplicationClosed(close))) => {
+                CloseCode::from_number(close.error_code.into_inner()) == CloseCode::Unpaired
+            }
+            _ => false,
+        }
+    }
+
+    /// The device at the other end of the session says that it has ended the pairing.
+    pub(super) async fn unpaired_by(&self, session: &Session, notice: &[u8]) -> Result<(), NetworkError> {
+        let peer = *session.connection().remote_id().as_bytes();
+        if self.0.devices.unpaired_by(&peer, &self.0.identity.endpoint_id(), notice).await? {
+            // Tells the other side that it is done here, whichever session is the one that it listens on.
+            session.close(CloseCode::Unpaired, "");
+            self.close(session.device_id(), CloseCode::Unpaired);
+        } else {
+            tracing::warn!(device = %session.device_id(), "it says without proof that it has ended the pairing");
+        }
+        Ok(())
+    }
+
+    fn close(&self, id: DeviceId, code: CloseCode) {
+        if let Some(net) = self.0.net.get() {
+            net.close_device(id, code);
+        }
+    }
+
+    pub(super) async fn block(&self, device: &str) -> Result<(), NetworkError> {
+        let device = self.0.devices.find_record(device)?;
+        self.0.devices.set_trust(device.device_id, TrustLevel::Blocked).await?;
+        // As if this device had gone away: one that is blocked is not told so.
+        self.close(device.device_id, CloseCode::ShuttingDown);
+        Ok(())
+    }
+
+    pub(super) async fn unblock(&self, device: &str) -> Result<(), NetworkError> {
+        let device = self.0.devices.find_record(device)?;
+        if device.trust == TrustLevel::Blocked {
+            self.0.devices.set_trust(device.device_id, TrustLevel::Other).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn trust(
+        &self,
+        device: &str,
+        level: Option<TrustLevel>,
+        rule: Option<DeviceRule>,
+    ) -> Result<DeviceView, NetworkError> {
+        let device = self.0.devices.find_paired(device)?;
+        let id = device.device_id;
+        if level == Some(TrustLevel::Blocked) {
+            return Err(NetworkError::InvalidInput {
+                message: "a device is blocked by a command of its own".into(),
+                hint: "`yonder-cli block DEVICE`".into(),
+            });
+        }
+        if let Some(rule) = rule {
+            self.0.devices.set_rule(id, checked(rule).await?).await?;
+        }
+        if let Some(level) = level {
+            self.0.devices.set_trust(id, level).await?;
+        }
+        self.0.devices.view(id).ok_or_else(|| NetworkError::DeviceUnknown(device.name))
+    }
+
+    pub(super) async fn rotate_secret(&self, device: &str) -> Result<(), NetworkError> {
+        let device = self.0.devices.find_paired(device)?;
+        let session = Connector::session(self.0.net.up()?, device.device_id, ALPN_MESSAGE).await?;
+        self.0.rotations.renew(&session).await
+    }
+}
+
+/// A rule as it is kept: a limit and a folder only where they mean something, and a folder that is there.
+async fn checked(rule: DeviceRule) -> Result<DeviceRule, NetworkError> {
+    if rule.accept != DeviceAccept::Always {
+        return Ok(DeviceRule { accept: rule.accept, ..DeviceRule::default() });
+    }
+    if let Some(into) = rule.into.as_ref().map(PathBuf::from) {
+        let path = into.clone();
+        let found = tokio::task::spawn_blocking(move || path.is_absolute() && path.is_dir()).await;
+        if !found.unwrap_or(false) {
+            return Err(NetworkError::InvalidInput {
+                message: format!("{} is not a folder", into.display()),
+                hint: "Give the whole path of a folder that is there.".into(),
+            });
+        }
+    }
+    Ok(rule)
+}
