@@ -1,8 +1,9 @@
-// Sealed segments of files, both sides played here.
+// Sealed segments of files: the form that the core's own tests fix, and both sides played here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { equal, hex, Refused } from './bytes.js';
+import { blake3 } from '@noble/hashes/blake3.js';
+import { concat, equal, hex, Refused, utf8 } from './bytes.js';
 import * as transfer from './transfer.js';
 
 const fill = (byte) => new Uint8Array(32).fill(byte);
@@ -20,6 +21,12 @@ const bytes = (count) => Uint8Array.from({ length: count }, (_, at) => (at * 31)
 const HEAD = 17;
 const COMMITMENT = 32;
 const CHUNK_HEAD = 9;
+
+test('accept: one chunk and its commitment are the bytes that transfer/seal.rs holds fast', () => {
+  const segment = transfer.sealSegment({ root: new Uint8Array(32).fill(8), file: 3, start: 0, plain: utf8('hello') });
+  const [commitment, sealed] = [segment.slice(HEAD, HEAD + COMMITMENT), segment.slice(HEAD + COMMITMENT + CHUNK_HEAD)];
+  assert.equal(hex(blake3(concat(sealed, commitment))), '8778c9ff5b11816157ae70eb36860b516b4aa12c1edefff0c3dffe523058b28d');
+});
 
 test('a segment opens as it was', () => {
   for (const length of [1, 256 << 10, (256 << 10) + 1, transfer.SEGMENT]) {
