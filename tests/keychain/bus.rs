@@ -32,6 +32,25 @@ secret_is_not_on_disk() {
   # HOME with the keyring's own files is searched too.
   if grep -rqai "${secret#yonder-root-1:}" "$HOME" "$YONDER_KEYCHAIN_DATA"; then return 1; fi
 }
+cli() { "$YONDER_KEYCHAIN_CLI" --data-dir "$YONDER_KEYCHAIN_DATA" --json --mode lan --bind 127.0.0.1 --port 0 "$@"; }
+# The device's id, as a node tells it; whatever keystore is on record.
+device() { cli id | sed -n 's/.*"device_id":"\([^"]*\)".*/\1/p'; }
+same_device() { test "$(device)" = "$(cat "$YONDER_KEYCHAIN_DATA.id")"; }
+# `shows TEXT COMMAND..`: the command's output has this text in it.
+shows() { text=$1; shift; out=$("$@"); case "$out" in *"$text"*) ;; *) echo "no $text in: $out" >&2; return 1 ;; esac; }
+# `fails CODE COMMAND..`: it ends with status 1 and tells this code.
+fails() {
+  code=$1; shift; status=0; out=$("$@") || status=$?
+  test "$status" = 1
+  case "$out" in *"\"code\":\"$code\""*) ;; *) echo "no $code in: $out" >&2; return 1 ;; esac
+}
+entries() { secret-tool search --all service Yonder 2>/dev/null | grep -c '^secret = ' || true; }
+serve() {
+  cli serve > "$YONDER_KEYCHAIN_DATA.events" & node=$!
+  for _ in $(seq 300); do grep -q '"event":"ready"' "$YONDER_KEYCHAIN_DATA.events" && return 0; sleep 0.1; done
+  return 1
+}
+stop() { kill -INT $node; wait $node; }
 inside() { YONDER_KEYCHAIN_SCENE=$1 "$YONDER_KEYCHAIN_SELF" --exact inside::scene --nocapture; }
 "#;
 
@@ -87,6 +106,9 @@ impl Keyring {
             .env("XDG_RUNTIME_DIR", home.join("run"))
             .env(DATA, home.join("data"))
             .env("YONDER_KEYCHAIN_SELF", env::current_exe().unwrap())
+            .env("YONDER_KEYCHAIN_CLI", yonder_tests::program::cli())
+            .env_remove("YONDER_PASSPHRASE")
+            .env_remove("YONDER_NEW_PASSPHRASE")
             .stdin(Stdio::null())
             .output()
             .unwrap();

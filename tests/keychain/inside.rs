@@ -10,6 +10,8 @@ use yonder_core::{
     api::KeystoreView,
     error::RoomError,
     identity::{AskPassphrase, IdentityError, KeystoreChoice, NoPassphrase, Unlocked, unlock},
+    net::Mode,
+    service::{NetworkingService, NodeOptions},
 };
 use zeroize::Zeroizing;
 
@@ -103,6 +105,26 @@ fn scene() {
                 .unwrap();
             assert!(unlocked.status.success());
             check_same(&start(KeystoreChoice::Auto).unwrap());
+        }
+        "node_waits_for_unlock" => {
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let options = NodeOptions { mode: Mode::Lan, ..NodeOptions::new(data()) };
+                for _ in 0..2 {
+                    let refused = NetworkingService::new(options.clone()).await.err().expect("it is locked");
+                    assert_eq!(refused.code(), "keystore_locked");
+                }
+                let unlocked = Command::new("bash")
+                    .args(["-c", "printf password | gnome-keyring-daemon --replace --unlock --components=secrets"])
+                    .output()
+                    .unwrap();
+                assert!(unlocked.status.success());
+                let service = NetworkingService::new(options).await.unwrap();
+                let endpoint_id = fs::read(remembered()).unwrap();
+                let hex: String = endpoint_id.iter().map(|byte| format!("{byte:02x}")).collect();
+                assert_eq!(service.identity_view().endpoint_id, hex);
+                service.shutdown().await;
+            });
         }
         "first_start_refused_locked" => {
             check_refused("keystore_locked", KeystoreChoice::Auto);

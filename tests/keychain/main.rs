@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod bus;
+mod command;
 mod inside;
 
 use bus::Keyring;
@@ -72,4 +73,77 @@ fn the_secret_is_not_in_the_data_directory() {
 #[test]
 fn a_runtime_does_not_mind() {
     Keyring::new().run("unlock; inside in_a_runtime");
+}
+
+#[test]
+fn a_node_starts_in_the_same_process_once_the_keychain_is_unlocked() {
+    Keyring::new().run("unlock; inside first_start; lock; inside node_waits_for_unlock");
+}
+
+/// What the moving tests begin with: a device, whose id is kept beside its data directory.
+const PLAIN_DEVICE: &str = "unlock; cli --keystore plain id >/dev/null; device > \"$YONDER_KEYCHAIN_DATA.id\"; ";
+
+#[test]
+fn the_secret_moves_through_every_keystore_and_the_device_stays() {
+    let moves = "
+        export YONDER_PASSPHRASE=passphrase
+        shows '\"keystore\":\"file\"' cli keystore move file; same_device
+        test ! -e \"$YONDER_KEYCHAIN_DATA/root.plain\"
+        shows '\"keystore\":\"keychain\"' cli keystore move keychain; same_device; only_one_entry
+        test ! -e \"$YONDER_KEYCHAIN_DATA/root.sealed\"; secret_is_not_on_disk
+        shows '\"keystore\":\"plain\"' cli keystore move plain; same_device; test \"$(entries)\" = 0
+        shows '\"keystore\":\"file\"' cli keystore move file; same_device
+        shows '\"problem\":null' cli keystore";
+    Keyring::new().run(&format!("{PLAIN_DEVICE}{moves}"));
+}
+
+#[test]
+fn a_move_to_a_keychain_that_cannot_be_used_fails_and_the_old_one_stays() {
+    let keyring = Keyring::new();
+    let refused = "
+        cp \"$YONDER_KEYCHAIN_DATA/identity.json\" \"$YONDER_KEYCHAIN_DATA.record\"
+        fails keystore_locked cli keystore move keychain
+        cmp \"$YONDER_KEYCHAIN_DATA/identity.json\" \"$YONDER_KEYCHAIN_DATA.record\"; same_device
+        restart; cli keystore move keychain >/dev/null; same_device; only_one_entry";
+    keyring.run(&format!("{PLAIN_DEVICE}lock;{refused}"));
+    let absent = Keyring::new();
+    absent.run(PLAIN_DEVICE);
+    absent.run_without_bus("fails keystore_unavailable cli keystore move keychain; same_device");
+}
+
+#[test]
+fn a_running_node_moves_the_secret_too() {
+    let moves = "
+        serve; trap 'kill -9 $node' EXIT
+        shows '\"keystore\":\"keychain\"' cli keystore move keychain
+        shows '\"keystore\":\"keychain\"' cli id
+        grep -q '\"event\":\"identity\".*\"keystore\":\"keychain\"' \"$YONDER_KEYCHAIN_DATA.events\"
+        cli keystore rotate >/dev/null; stop; trap - EXIT
+        same_device; only_one_entry";
+    Keyring::new().run(&format!("{PLAIN_DEVICE}{moves}"));
+}
+
+#[test]
+fn the_command_says_how_things_stand_where_no_node_can_start() {
+    let keyring = Keyring::new();
+    keyring.run(
+        "unlock; inside first_start
+        shows '\"problem\":null,\"keychain\":\"ready\"' cli keystore
+        lock; shows '\"code\":\"keystore_locked\"' cli keystore; shows '\"keychain\":\"locked\"' cli keystore",
+    );
+    keyring.run_without_bus("shows '\"code\":\"keystore_unavailable\"' cli keystore");
+    keyring.run("unlock; clear; shows '\"code\":\"keystore_entry_gone\"' cli keystore; test \"$(entries)\" = 0");
+}
+
+#[test]
+fn a_lost_entry_comes_back_from_a_backup() {
+    let script = "
+        unlock; cli --keystore keychain id >/dev/null; device > \"$YONDER_KEYCHAIN_DATA.id\"
+        export YONDER_BACKUP_PASSPHRASE='brave lion sunset'
+        cli keystore backup \"$YONDER_KEYCHAIN_DATA.backup\" >/dev/null
+        fails identity_exists cli keystore restore \"$YONDER_KEYCHAIN_DATA.backup\"
+        clear; fails keystore_entry_gone cli id
+        shows '\"keystore\":\"keychain\"' cli --keystore keychain keystore restore \"$YONDER_KEYCHAIN_DATA.backup\"
+        same_device; only_one_entry";
+    Keyring::new().run(script);
 }

@@ -1,34 +1,100 @@
-//! The passphrase of the encrypted file: from the environment, or from the person at the terminal.
+//! Passphrases: from the environment, or from the person at the terminal. Never from the arguments, which every user of
+//! the machine can read.
 
-use yonder_core::identity::AskPassphrase;
+use std::sync::{Mutex, PoisonError};
+
+use yonder_core::identity::{AskPassphrase, MIN_BACKUP_PASSPHRASE};
 use zeroize::Zeroizing;
+
+use crate::failure::Failure;
 
 /// Asks `YONDER_PASSPHRASE`, then the terminal.
 pub struct FromPerson;
 
 impl AskPassphrase for FromPerson {
     fn passphrase(&self, new: bool) -> Option<Zeroizing<String>> {
-        if let Ok(given) = std::env::var("YONDER_PASSPHRASE") {
-            return Some(Zeroizing::new(given));
+        if let Some(given) = from_environment("YONDER_PASSPHRASE") {
+            return Some(given);
         }
-        if !std::io::IsTerminal::is_terminal(&std::io::stdin()) {
-            return None;
-        }
-        terminal::remember();
-        let ask = |prompt: &str| rpassword::prompt_password(prompt).map(Zeroizing::new).ok();
         if !new {
             return ask("Passphrase of this device's secret: ");
         }
-        eprintln!("There is no keychain here, so this device's secret will be kept in a file under a passphrase.");
-        for _ in 0..3 {
-            let first = ask("New passphrase: ")?;
-            if *first == *ask("The same again: ")? {
-                return Some(first);
-            }
-            eprintln!("They differ.");
+        if can_ask() {
+            eprintln!("There is no keychain here, so this device's secret will be kept in a file under a passphrase.");
         }
-        None
+        ask_twice("New passphrase: ")
     }
+}
+
+/// The same, and whoever was asked for the passphrase once is not asked again.
+#[derive(Default)]
+pub struct Remembered(Mutex<Option<Zeroizing<String>>>);
+
+impl AskPassphrase for Remembered {
+    fn passphrase(&self, new: bool) -> Option<Zeroizing<String>> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.is_none() {
+            *kept = FromPerson.passphrase(new);
+        }
+        kept.clone()
+    }
+}
+
+/// The new passphrase of the secret's file: `YONDER_NEW_PASSPHRASE`, or, where that cannot be meant for another one,
+/// `YONDER_PASSPHRASE`, or what the terminal says twice.
+pub fn new_of_file(one_will_do: bool) -> Option<Zeroizing<String>> {
+    from_environment("YONDER_NEW_PASSPHRASE")
+        .or_else(|| from_environment("YONDER_PASSPHRASE").filter(|_| one_will_do))
+        .or_else(|| ask_twice("New passphrase of this device's secret: "))
+}
+
+/// The passphrase of a backup: `YONDER_BACKUP_PASSPHRASE`, or what the terminal says; twice, and long enough, if `new`.
+pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
+    let given = from_environment("YONDER_BACKUP_PASSPHRASE").or_else(|| match new {
+        true => {
+            if can_ask() {
+                eprintln!(
+                    "The backup will be sealed under a passphrase of {MIN_BACKUP_PASSPHRASE} characters at least."
+                );
+            }
+            ask_twice("Passphrase of the backup: ")
+        }
+        false => ask("Passphrase of the backup: "),
+    });
+    given.ok_or_else(|| {
+        Failure::failed(
+            "backup_passphrase_needed",
+            "the backup's passphrase is needed",
+            "Set YONDER_BACKUP_PASSPHRASE, or run it in a terminal to be asked.",
+        )
+    })
+}
+
+fn from_environment(name: &str) -> Option<Zeroizing<String>> {
+    std::env::var(name).ok().map(Zeroizing::new)
+}
+
+fn can_ask() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdin())
+}
+
+fn ask(prompt: &str) -> Option<Zeroizing<String>> {
+    if !can_ask() {
+        return None;
+    }
+    terminal::remember();
+    rpassword::prompt_password(prompt).map(Zeroizing::new).ok()
+}
+
+fn ask_twice(prompt: &str) -> Option<Zeroizing<String>> {
+    for _ in 0..3 {
+        let first = ask(prompt)?;
+        if *first == *ask("The same again: ")? {
+            return Some(first);
+        }
+        eprintln!("They differ.");
+    }
+    None
 }
 
 /// Lets the terminal show what is typed again, if we end while a passphrase is asked for.

@@ -41,8 +41,24 @@ impl DataDir {
         !matches!(fs::symlink_metadata(self.file(name)), Err(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Held while an identity is created, so that two first starts at once do not make two.
-    pub(super) fn lock(&self) -> Result<CreationLock, IdentityError> {
+    /// One that must be there already; nothing is made, and nothing is tried.
+    pub(super) fn existing(path: &Path) -> Result<Self, IdentityError> {
+        match fs::metadata(path) {
+            Ok(found) if !found.is_dir() => Err(IdentityError::NotADirectory(path.into())),
+            Ok(_) => Ok(Self(path.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(IdentityError::NoIdentity(path.into())),
+            Err(error) => Err(IdentityError::io(path, error)),
+        }
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Held while the identity's files or its record are changed: two first starts at once do not make two identities,
+    /// and what one process is moving, another does not take for a leftover.
+    pub(super) fn lock(&self) -> Result<ChangeLock, IdentityError> {
         let path = self.file("identity.lock");
         let file = OpenOptions::new()
             .create(true)
@@ -51,7 +67,7 @@ impl DataDir {
             .open(&path)
             .map_err(|error| IdentityError::io(&path, error))?;
         match file.try_lock() {
-            Ok(()) => Ok(CreationLock(file)),
+            Ok(()) => Ok(ChangeLock(file)),
             Err(TryLockError::WouldBlock) => Err(IdentityError::AlreadyRunning(self.0.clone())),
             Err(TryLockError::Error(error)) => Err(IdentityError::io(&path, error)),
         }
@@ -59,13 +75,13 @@ impl DataDir {
 }
 
 /// Given back when dropped.
-pub(super) struct CreationLock(File);
+pub(super) struct ChangeLock(File);
 
-impl Drop for CreationLock {
+impl Drop for ChangeLock {
     fn drop(&mut self) {
         // Closing would do it too, but not while a child that is being started still has the file open.
         if let Err(error) = self.0.unlock() {
-            tracing::debug!(%error, "the creation lock was not given back");
+            tracing::debug!(%error, "the identity's lock was not given back");
         }
     }
 }

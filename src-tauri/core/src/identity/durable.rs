@@ -8,6 +8,9 @@ use std::{
 
 use zeroize::Zeroizing;
 
+/// Our secret files are shorter by far; what is longer is none of them, and its beginning will do.
+const MAX_ERASED: usize = 64 * 1024;
+
 /// Writes the file under a temporary name, flushes it, gives it its name and flushes the folder.
 /// Readable by the owner alone.
 pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
@@ -30,6 +33,52 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     }
     written?;
     match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Removes a secret file for good: its bytes are written over first, as far as the disk and its file system let that
+/// mean anything. That there is none is fine.
+pub(super) fn erase(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(mut file) => {
+            let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_ERASED).min(MAX_ERASED);
+            file.write_all(&vec![0; length])?;
+            file.sync_all()?;
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    remove(path)
+}
+
+/// Removes a file; that there is none is fine.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Makes sure that a file is on the disk as it is read now, under the name that it has now.
+pub(super) fn sync(path: &Path) -> io::Result<()> {
+    // Windows flushes only what is open for writing.
+    OpenOptions::new().write(true).open(path)?.sync_all()?;
+    match path.parent() {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+/// Gives a file another name, over whatever has it, and flushes the folder.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
         Some(folder) => sync_folder(folder),
         None => Ok(()),
     }

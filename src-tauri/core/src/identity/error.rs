@@ -75,9 +75,24 @@ pub enum IdentityError {
         /// Where it was asked to be.
         asked: KeystoreView,
     },
+    /// Another process, or another request, is moving the secret.
+    #[error("the secret in {0} is being moved by another Yonder")]
+    KeystoreBusy(PathBuf),
+    /// There has never been an identity in this data directory.
+    #[error("there is no identity in {0} yet")]
+    NoIdentity(PathBuf),
+    /// An identity is to be restored where one is already.
+    #[error("there is an identity in {0} already")]
+    Exists(PathBuf),
+    /// A restore was cut short before it counted.
+    #[error("a restore into {0} was cut short")]
+    RestoreUnfinished(PathBuf),
     /// The encrypted file needs a passphrase, and none was given.
     #[error("a passphrase is needed")]
     PassphraseNeeded,
+    /// The secret goes into an encrypted file, and no passphrase was given for it.
+    #[error("a new passphrase is needed")]
+    NewPassphraseNeeded,
     /// A passphrase without a single character.
     #[error("the passphrase is empty")]
     PassphraseEmpty,
@@ -136,7 +151,12 @@ impl RoomError for IdentityError {
             Self::KeystoreBroken { .. } => "keystore_broken",
             Self::KeystoreChanged(_) => "keystore_changed",
             Self::KeystoreMismatch { .. } => "keystore_mismatch",
+            Self::KeystoreBusy(_) => "keystore_busy",
+            Self::NoIdentity(_) => "identity_none",
+            Self::Exists(_) => "identity_exists",
+            Self::RestoreUnfinished(_) => "restore_unfinished",
             Self::PassphraseNeeded => "passphrase_needed",
+            Self::NewPassphraseNeeded => "new_passphrase_needed",
             Self::PassphraseEmpty => "passphrase_empty",
             Self::PassphraseWrong => "passphrase_wrong",
             Self::Io { .. } => "data_dir_io",
@@ -156,7 +176,7 @@ impl RoomError for IdentityError {
                  away."
             }
             Self::KeystoreUnavailable(_) => {
-                "Start a keychain (GNOME Keyring, KWallet) and try again; or choose `--keystore file` with a passphrase \
+                "Start a keychain (GNOME Keyring, KWallet) and try again. On a first start: or choose `--keystore file` with a passphrase \
                  in YONDER_PASSPHRASE; or, on a machine without a person, `--keystore plain`, which keeps the secret in \
                  a file without passphrase."
             }
@@ -165,21 +185,41 @@ impl RoomError for IdentityError {
             }
             Self::KeystoreEntryGone(KeystoreView::Keychain) => {
                 "Is it another keychain than before, or another login? Bring the old one back, or restore a backup of \
-                 the identity. To start over as a new device, move the data directory away."
+                 the identity (`yonder-cli keystore restore FILE`). To start over as a new device, move the data \
+                 directory away."
             }
             Self::KeystoreEntryGone(_) => {
-                "Put the file back from a backup. To start over as a new device, move the data directory away."
+                "Put the file back, or restore a backup of the identity (`yonder-cli keystore restore FILE`). To start \
+                 over as a new device, move the data directory away."
+            }
+            Self::KeystoreBroken { keystore: KeystoreView::Keychain, .. } => {
+                "Restart the keychain and try again. If that does not help, restore a backup of the identity \
+                 (`yonder-cli keystore restore FILE`). The identity was not touched."
             }
             Self::KeystoreBroken { .. } => {
-                "Restart the keychain, or put the file back from a backup. The identity was not touched."
+                "Put the file back, or restore a backup of the identity (`yonder-cli keystore restore FILE`). The \
+                 identity was not touched."
             }
             Self::KeystoreChanged(_) => {
-                "The secret and the data directory do not belong together: bring back the one that does."
+                "The secret and the data directory do not belong together: bring back the one that does, or restore a \
+                 backup of this identity (`yonder-cli keystore restore FILE`)."
             }
             Self::KeystoreMismatch { .. } => {
-                "Leave `--keystore` away. Moving the secret elsewhere is a step of its own, and never happens by itself."
+                "Leave `--keystore` away. The secret never moves by itself: `yonder-cli keystore move` does it."
+            }
+            Self::KeystoreBusy(_) => "Wait for the other one, then try again.",
+            Self::NoIdentity(_) => {
+                "The first start makes one (`yonder-cli id`), or `yonder-cli keystore restore FILE` brings one back. Is \
+                 it the right --data-dir?"
+            }
+            Self::Exists(_) => {
+                "Nothing is ever overwritten: restore into another --data-dir, or move this data directory away first."
+            }
+            Self::RestoreUnfinished(_) => {
+                "Restore again (`yonder-cli keystore restore FILE`), or move the data directory away."
             }
             Self::PassphraseNeeded => "Set YONDER_PASSPHRASE, or run it in a terminal to be asked.",
+            Self::NewPassphraseNeeded => "Set YONDER_NEW_PASSPHRASE, or run it in a terminal to be asked.",
             Self::PassphraseEmpty => "Give a passphrase of at least one character; longer is better.",
             Self::PassphraseWrong => "Try again. Without the passphrase the identity cannot be opened.",
             Self::Io { .. } => "Check the disk and the rights of the data directory.",

@@ -1,19 +1,26 @@
-//! `identity.json`: which keystore holds the secret, and which identity it has to give.
+//! `identity.json`: which keystore holds the secret, which identity it has to give, and where copies may be that do not
+//! count.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{IdentityError, data_dir::DataDir, durable};
+use super::{IdentityError, data_dir::DataDir, durable, place::Place};
 use crate::api::KeystoreView;
 
 /// Name of the file in the data directory.
 pub(super) const FILE_NAME: &str = "identity.json";
-/// The form of the file that this version writes.
-const SCHEMA: u64 = 1;
-/// The file has four short lines.
+/// The same record before a restored identity counts: renamed to [`FILE_NAME`] as the last step.
+pub(super) const RESTORING_NAME: &str = "restoring.json";
+/// The newest form of the file that this version reads.
+const SCHEMA: u64 = 2;
+/// The form without leftovers. It is written whenever there are none, so that an older version can read it, too.
+const WITHOUT_LEFTOVERS: u64 = 1;
+/// The file has a few short lines.
 const MAX_LEN: usize = 16 * 1024;
+/// More were never left behind; each is some 90 bytes.
+pub(super) const MAX_LEFTOVERS: usize = 32;
 
 /// What the file says. No secret is in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +28,44 @@ const MAX_LEN: usize = 16 * 1024;
 pub(super) struct IdentityRecord {
     schema: u64,
     /// Where the root secret is kept.
-    pub(super) keystore: KeystoreView,
+    keystore: KeystoreView,
     /// Name of the keychain's entry, made at random, so that two data directories never share one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) keychain_entry: Option<Uuid>,
+    keychain_entry: Option<Uuid>,
     /// The endpoint id in hex: a secret that gives another one is not ours.
-    pub(super) endpoint_id: String,
+    endpoint_id: String,
+    /// Where copies may be that do not count: of a move that did not come to its end. They are to be removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    leftovers: Vec<StoredPlace>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredPlace {
+    keystore: KeystoreView,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    keychain_entry: Option<Uuid>,
+}
+
+impl StoredPlace {
+    fn place(self) -> Option<Place> {
+        match (self.keystore, self.keychain_entry) {
+            (KeystoreView::Keychain, Some(id)) => Some(Place::Keychain(id)),
+            (KeystoreView::File, None) => Some(Place::File),
+            (KeystoreView::Plain, None) => Some(Place::Plain),
+            _ => None,
+        }
+    }
+}
+
+impl From<Place> for StoredPlace {
+    fn from(place: Place) -> Self {
+        let keychain_entry = match place {
+            Place::Keychain(id) => Some(id),
+            Place::File | Place::Plain => None,
+        };
+        Self { keystore: place.keystore(), keychain_entry }
+    }
 }
 
 /// Read first and alone: a newer file may have any other fields.
@@ -36,13 +75,50 @@ struct SchemaOnly {
 }
 
 impl IdentityRecord {
-    pub(super) fn new(keystore: KeystoreView, keychain_entry: Option<Uuid>, endpoint_id: &[u8; 32]) -> Self {
-        Self { schema: SCHEMA, keystore, keychain_entry, endpoint_id: data_encoding::HEXLOWER.encode(endpoint_id) }
+    pub(super) fn new(place: Place, endpoint_id: &[u8; 32]) -> Self {
+        Self::of(place, data_encoding::HEXLOWER.encode(endpoint_id), &[])
+    }
+
+    fn of(place: Place, endpoint_id: String, leftovers: &[Place]) -> Self {
+        let StoredPlace { keystore, keychain_entry } = place.into();
+        let leftovers: Vec<_> = leftovers.iter().map(|place| StoredPlace::from(*place)).collect();
+        let schema = if leftovers.is_empty() { WITHOUT_LEFTOVERS } else { SCHEMA };
+        Self { schema, keystore, keychain_entry, endpoint_id, leftovers }
+    }
+
+    /// The same identity with its secret at another place, or with other leftovers.
+    pub(super) fn with(&self, place: Place, leftovers: &[Place]) -> Self {
+        Self::of(place, self.endpoint_id.clone(), leftovers)
+    }
+
+    /// Where the secret is that counts.
+    pub(super) fn place(&self) -> Place {
+        // `load` refuses a record whose parts do not fit.
+        StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry }.place().unwrap_or(Place::File)
+    }
+
+    /// Where copies may be that do not count.
+    pub(super) fn leftovers(&self) -> Vec<Place> {
+        self.leftovers.iter().filter_map(|stored| stored.place()).collect()
+    }
+
+    /// Whether a secret that gives this endpoint id is the one.
+    pub(super) fn is_of(&self, endpoint_id: &[u8; 32]) -> bool {
+        self.endpoint_id == data_encoding::HEXLOWER.encode(endpoint_id)
     }
 
     /// `None` if there is no such file: a first start.
     pub(super) fn load(dir: &DataDir) -> Result<Option<Self>, IdentityError> {
-        let path = dir.file(FILE_NAME);
+        Self::load_from(dir, FILE_NAME)
+    }
+
+    /// The record of a restore that has not come to its end.
+    pub(super) fn load_restoring(dir: &DataDir) -> Result<Option<Self>, IdentityError> {
+        Self::load_from(dir, RESTORING_NAME)
+    }
+
+    fn load_from(dir: &DataDir, name: &str) -> Result<Option<Self>, IdentityError> {
+        let path = dir.file(name);
         let broken = |path: PathBuf, reason: String| IdentityError::RecordBroken { path, reason };
         let contents = match durable::read(&path, MAX_LEN) {
             Ok(Some(contents)) => contents,
@@ -59,17 +135,40 @@ impl IdentityRecord {
         if found > SCHEMA {
             return Err(IdentityError::Newer { path, found, known: SCHEMA });
         }
-        match serde_json::from_slice::<Self>(&contents) {
-            Ok(record) if (record.keystore == KeystoreView::Keychain) != record.keychain_entry.is_some() => {
-                Err(broken(path, "the keychain's entry does not fit the keystore".into()))
-            }
-            Ok(record) => Ok(Some(record)),
-            Err(error) => Err(broken(path, error.to_string())),
+        let record: Self = match serde_json::from_slice(&contents) {
+            Ok(record) => record,
+            Err(error) => return Err(broken(path, error.to_string())),
+        };
+        match record.fault() {
+            Some(fault) => Err(broken(path, fault.into())),
+            None => Ok(Some(record)),
         }
     }
 
+    /// What is wrong with a record that has the right form.
+    fn fault(&self) -> Option<&'static str> {
+        let own = StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry };
+        if own.place().is_none() || self.leftovers.iter().any(|stored| stored.place().is_none()) {
+            return Some("the keychain's entry does not fit the keystore");
+        }
+        if self.leftovers.len() > MAX_LEFTOVERS {
+            return Some("it names more leftovers than there can be");
+        }
+        // It would be removed as a leftover, and with it the identity.
+        self.leftovers.contains(&own).then_some("it names the secret's own place as a leftover")
+    }
+
     pub(super) fn save(&self, dir: &DataDir) -> Result<(), IdentityError> {
-        let path = dir.file(FILE_NAME);
+        self.save_as(dir, FILE_NAME)
+    }
+
+    /// Written, and does not count yet.
+    pub(super) fn save_restoring(&self, dir: &DataDir) -> Result<(), IdentityError> {
+        self.save_as(dir, RESTORING_NAME)
+    }
+
+    fn save_as(&self, dir: &DataDir, name: &str) -> Result<(), IdentityError> {
+        let path = dir.file(name);
         let told = |error| IdentityError::io(&path, error);
         let mut text = serde_json::to_vec_pretty(self).map_err(|error| told(error.into()))?;
         text.push(b'\n');

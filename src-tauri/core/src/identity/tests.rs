@@ -1,3 +1,8 @@
+mod fake;
+mod kill;
+mod moving;
+mod restoring;
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -181,7 +186,7 @@ fn a_record_that_is_newer_damaged_or_gone_is_told() {
     let file = dir.join("identity.json");
     let good = fs::read(&file).unwrap();
 
-    fs::write(&file, r#"{"schema": 2, "keystore": {"of": "another form"}, "more": []}"#).unwrap();
+    fs::write(&file, r#"{"schema": 3, "keystore": {"of": "another form"}, "more": []}"#).unwrap();
     let before = contents(&dir);
     assert_eq!(code(plain(&dir)), "data_dir_newer");
     assert_eq!(contents(&dir), before);

@@ -36,6 +36,9 @@ pub enum StorageError {
         /// Where.
         table: &'static str,
     },
+    /// Rows out of a backup are not what was put into it.
+    #[error("the records in the backup are damaged")]
+    SnapshotBroken,
     /// No space left.
     #[error("the disk is full")]
     Full,
@@ -100,6 +103,7 @@ impl RoomError for StorageError {
             Self::Corrupt { .. } => "storage_corrupt",
             Self::WrongKey => "storage_wrong_key",
             Self::ValueBroken { .. } => "storage_value_broken",
+            Self::SnapshotBroken => "backup_damaged",
             Self::Full => "storage_full",
             Self::NotWritable { .. } => "storage_not_writable",
             Self::Io(_) | Self::Latched => "storage_io",
@@ -122,6 +126,7 @@ impl RoomError for StorageError {
                  and pair the devices again."
             }
             Self::ValueBroken { .. } => "Someone changed the file. Put it back from a backup.",
+            Self::SnapshotBroken => "Use another copy of the backup. Nothing was changed.",
             Self::Full => "Free some space, then try again. What was stored before is safe.",
             Self::NotWritable { .. } => "Give yourself the right to write there.",
             Self::Io(_) | Self::Latched => "Check the disk, then try again.",

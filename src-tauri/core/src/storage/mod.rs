@@ -14,12 +14,14 @@ mod error;
 mod keyring;
 mod schema;
 mod shared;
+mod snapshot;
 mod vault;
 mod writer;
 
 use std::{path::Path, sync::Arc};
 
 pub use error::StorageError;
+pub use snapshot::Snapshot;
 use tokio::{
     sync::{mpsc, oneshot},
     task,
@@ -168,6 +170,15 @@ impl Store {
         off_runtime(move || shared.with_vault(|vault| vault.list(table))).await
     }
 
+    /// All rows of these tables, as they are at one moment.
+    ///
+    /// # Errors
+    /// When the disk fails, or a value does not open at its place.
+    pub async fn snapshot(&self, tables: &'static [Table]) -> Result<Snapshot, StorageError> {
+        let shared = self.shared.clone();
+        off_runtime(move || shared.with_vault(|vault| vault.snapshot(tables))).await
+    }
+
     /// Makes all of the changes or none. They are on the disk when this returns `Ok`. A caller that stops waiting does
     /// not stop the write.
     ///
@@ -184,7 +195,8 @@ impl Store {
         self.ask(|done| Command::Write { ops, done }).await
     }
 
-    /// Makes a new storage key and seals every value with it; the old key is forgotten.
+    /// Makes a new storage key and seals every value with it, in one durable step; the old key opens nothing any more.
+    /// Whoever holds the root secret and an older copy of the file can still read that copy.
     ///
     /// # Errors
     /// When the disk fails or is full; the old key stays in use then.

@@ -8,7 +8,7 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    Op, Row, StorageError, Table, disk,
+    Op, Row, Snapshot, StorageError, Table, disk,
     keyring::{KeyId, Keyring},
     schema::{MovedRow, Schema, Step},
 };
@@ -73,6 +73,21 @@ impl Vault {
         .collect()
     }
 
+    /// Rows of several tables, out of one transaction: what a write changes together is seen together.
+    pub(super) fn snapshot(&self, tables: &[Table]) -> Result<Snapshot, StorageError> {
+        let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
+        let mut found = Vec::new();
+        for table in tables.iter().copied() {
+            let rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+            for row in rows.iter().map_err(|error| self.told(error))? {
+                let (key, sealed) = row.map_err(|error| self.told(error))?;
+                let value = self.keyring.open(table.name(), key.value(), sealed.value())?;
+                found.push((table, key.value().to_vec(), value));
+            }
+        }
+        Ok(Snapshot { schema: self.keyring.schema, rows: found })
+    }
+
     /// All of the changes in one durable transaction, in their order.
     pub(super) fn write<'a>(&self, ops: impl Iterator<Item = &'a Op>) -> Result<(), StorageError> {
         let transaction = self.begin_write()?;
@@ -96,7 +111,7 @@ impl Vault {
     pub(super) fn rotate(&mut self, wrap: &Key) -> Result<(), StorageError> {
         let next = self.keyring.successor()?;
         let transaction = self.begin_write()?;
-        self.reseal(&transaction, &self.keyring, &next, |row| Ok(Some(row)))?;
+        self.rekey(&transaction, &next)?;
         write_keyring(&self.path, &transaction, &next, wrap)?;
         self.commit(transaction)?;
         self.keyring = next;
@@ -132,6 +147,24 @@ impl Vault {
         self.commit(transaction)?;
         tracing::info!(from = found, to = keyring.schema, "the store was brought to the present schema");
         self.keyring = keyring;
+        Ok(())
+    }
+
+    /// Seals every value under another key, one at a time: only the names of a table's rows are held.
+    fn rekey(&self, transaction: &WriteTransaction, next: &Keyring) -> Result<(), StorageError> {
+        for table in Table::ALL.iter().copied() {
+            let mut rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+            let names = rows.iter().map_err(|error| self.told(error))?;
+            let names = names.map(|row| row.map(|(key, _)| key.value().to_vec()));
+            let names: Vec<_> = names.collect::<Result<_, _>>().map_err(|error| self.told(error))?;
+            for key in names {
+                let sealed = rows.get(key.as_slice()).map_err(|error| self.told(error))?;
+                let Some(sealed) = sealed.map(|sealed| sealed.value().to_vec()) else { continue };
+                let value = self.keyring.open(table.name(), &key, &sealed)?;
+                let sealed = next.seal(table.name(), &key, &value)?;
+                rows.insert(key.as_slice(), sealed.as_slice()).map_err(|error| self.told(error))?;
+            }
+        }
         Ok(())
     }
 

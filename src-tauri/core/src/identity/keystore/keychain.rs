@@ -49,6 +49,11 @@ impl Keychain {
         })
     }
 
+    /// Whether the keychain is there and open. Nobody is asked, and nothing is written.
+    pub(in crate::identity) fn state() -> Result<(), IdentityError> {
+        on_own_thread(state)
+    }
+
     fn user(self) -> String {
         format!("identity-{}", self.0)
     }
@@ -82,6 +87,19 @@ impl Keystore for Keychain {
             }
             Ok(RootSecret::from_bytes(*bytes))
         })
+    }
+
+    fn remove(&self) -> Result<(), IdentityError> {
+        let user = self.user();
+        on_own_thread(move || match open_entry(&user)?.delete_credential() {
+            Ok(()) | Err(KeyringError::NoEntry) => Ok(()),
+            Err(error) => Err(told(error)),
+        })
+    }
+
+    fn look(&self) -> Result<Option<RootSecret>, IdentityError> {
+        Self::state()?;
+        self.load().map(Some)
     }
 }
 
@@ -131,6 +149,33 @@ fn open_entry(user: &str) -> Result<Entry, IdentityError> {
         KeyringError::NoDefaultStore => IdentityError::KeystoreUnavailable(chain(&error)),
         other => told(other),
     })
+}
+
+/// The default keyring is asked directly: every way through `keyring` would show the person a prompt.
+#[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
+fn state() -> Result<(), IdentityError> {
+    use secret_service::{EncryptionType, Error, blocking::SecretService};
+
+    let absent = |error: Error| IdentityError::KeystoreUnavailable(chain(&error));
+    let service = SecretService::connect(EncryptionType::Plain).map_err(absent)?;
+    let keyring = service.get_default_collection().map_err(|error| match error {
+        Error::NoResult => IdentityError::KeystoreUnavailable("it has no default keyring".into()),
+        other => absent(other),
+    })?;
+    match keyring.is_locked() {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(IdentityError::KeystoreLocked("its default keyring is locked".into())),
+        Err(error) => Err(broken(&chain(&error))),
+    }
+}
+
+/// Elsewhere the login unlocks it, and reading an entry that is not there tells whether it answers.
+#[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
+fn state() -> Result<(), IdentityError> {
+    match open_entry("no such entry")?.get_password() {
+        Ok(_) | Err(KeyringError::NoEntry) => Ok(()),
+        Err(error) => Err(told(error)),
+    }
 }
 
 fn broken(reason: &str) -> IdentityError {

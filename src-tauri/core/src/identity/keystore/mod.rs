@@ -48,6 +48,28 @@ pub trait AskPassphrase: Send + Sync {
     fn passphrase(&self, new: bool) -> Option<Zeroizing<String>>;
 }
 
+/// The passphrase is at hand already: typed into a window, or sent along with a request.
+pub struct GivenPassphrase(Zeroizing<String>);
+
+impl GivenPassphrase {
+    /// This one, whatever is asked for.
+    pub fn new(passphrase: Zeroizing<String>) -> Self {
+        Self(passphrase)
+    }
+}
+
+impl AskPassphrase for GivenPassphrase {
+    fn passphrase(&self, _new: bool) -> Option<Zeroizing<String>> {
+        Some(self.0.clone())
+    }
+}
+
+impl std::fmt::Debug for GivenPassphrase {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GivenPassphrase(..)")
+    }
+}
+
 /// Nobody is there to ask.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPassphrase;
@@ -64,4 +86,9 @@ pub(super) trait Keystore {
     fn store(&self, root: &RootSecret) -> Result<(), IdentityError>;
     /// Gives the secret back.
     fn load(&self) -> Result<RootSecret, IdentityError>;
+    /// Removes the secret for good; that there is none is fine.
+    fn remove(&self) -> Result<(), IdentityError>;
+    /// What can be said of the secret without asking anybody: whether it is there, and has the form that it should.
+    /// `Some` where even the secret itself can be had in this way.
+    fn look(&self) -> Result<Option<RootSecret>, IdentityError>;
 }

@@ -8,16 +8,17 @@
 
 use std::path::PathBuf;
 
-use argon2::{Algorithm, Argon2, Params, Version};
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
 use super::{
-    super::{IdentityError, RootSecret, durable},
+    super::{
+        IdentityError, RootSecret, durable,
+        stretch::{COST, Cost, derive_key},
+    },
     AskPassphrase, Keystore,
 };
 use crate::api::KeystoreView;
@@ -30,19 +31,6 @@ const SEALED: usize = NONCE + 24;
 const CHECK: usize = SEALED + 32 + 16;
 const LEN: usize = CHECK + 16;
 const MAX_LEN: usize = 4096;
-
-/// What deriving the key costs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cost {
-    memory_kib: u32,
-    passes: u32,
-    lanes: u32,
-}
-
-/// RFC 9106's second recommendation: about half a second, and 64 MiB for each guess.
-const COST: Cost = Cost { memory_kib: 64 * 1024, passes: 3, lanes: 4 };
-/// A file that asks for more was not made by us: no reason to give it the memory.
-const MAX_COST: Cost = Cost { memory_kib: 1024 * 1024, passes: 16, lanes: 16 };
 
 /// The sealed file and whom to ask for its passphrase.
 pub(in crate::identity) struct PassphraseFile<'a> {
@@ -63,6 +51,12 @@ impl<'a> PassphraseFile<'a> {
         Ok(given)
     }
 
+    fn contents(&self) -> Result<Zeroizing<Vec<u8>>, IdentityError> {
+        durable::read(&self.path, MAX_LEN)
+            .map_err(|error| IdentityError::io(&self.path, error))?
+            .ok_or(IdentityError::KeystoreEntryGone(KeystoreView::File))
+    }
+
     fn broken(reason: &str) -> IdentityError {
         IdentityError::KeystoreBroken { keystore: KeystoreView::File, reason: reason.into() }
     }
@@ -76,12 +70,18 @@ impl Keystore for PassphraseFile<'_> {
     }
 
     fn load(&self) -> Result<RootSecret, IdentityError> {
-        let contents = durable::read(&self.path, MAX_LEN)
-            .map_err(|error| IdentityError::io(&self.path, error))?
-            .ok_or(IdentityError::KeystoreEntryGone(KeystoreView::File))?;
+        let contents = self.contents()?;
         // All that can be wrong with the file is found before anyone is asked.
         let cost = check_header(&contents, &self.path)?;
         open(&contents, cost, &self.passphrase(false)?)
+    }
+
+    fn remove(&self) -> Result<(), IdentityError> {
+        durable::erase(&self.path).map_err(|error| IdentityError::io(&self.path, error))
+    }
+
+    fn look(&self) -> Result<Option<RootSecret>, IdentityError> {
+        check_header(&self.contents()?, &self.path).map(|_| None)
     }
 }
 
@@ -89,14 +89,12 @@ fn seal(root: &RootSecret, passphrase: &str) -> Result<Vec<u8>, IdentityError> {
     let mut out = Vec::with_capacity(LEN);
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
-    for number in [COST.memory_kib, COST.passes, COST.lanes] {
-        out.extend_from_slice(&number.to_le_bytes());
-    }
+    out.extend_from_slice(&COST.to_bytes());
     let mut random = [0; 16 + 24];
     getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
     out.extend_from_slice(&random);
     let (salt, nonce) = random.split_at(16);
-    let key = derive_key(passphrase, salt, COST)?;
+    let key = key_of(passphrase, salt, COST)?;
     let nonce = XNonce::try_from(nonce).map_err(|_| PassphraseFile::broken("nonce"))?;
     let sealed = XChaCha20Poly1305::new((&*key).into())
         .encrypt(&nonce, Payload { msg: root.as_bytes(), aad: &out })
@@ -109,28 +107,22 @@ fn seal(root: &RootSecret, passphrase: &str) -> Result<Vec<u8>, IdentityError> {
 
 /// The cost that the header asks for, if the file is whole, of a version that is known, and modest.
 fn check_header(file: &[u8], path: &std::path::Path) -> Result<Cost, IdentityError> {
-    let number = |at: usize| {
-        file.get(at..at + 4).and_then(|bytes| bytes.try_into().ok()).map(u32::from_le_bytes).unwrap_or_default()
-    };
     if file.get(..8) != Some(MAGIC.as_slice()) {
         return Err(PassphraseFile::broken("it has another form"));
     }
-    let version = number(8) & 0xffff;
-    if version > u32::from(VERSION) {
+    let version = file.get(8..10).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes).unwrap_or_default();
+    if version > VERSION {
         return Err(IdentityError::Newer { path: path.into(), found: version.into(), known: VERSION.into() });
     }
     if file.len() != LEN || blake3::hash(&file[..CHECK]).as_bytes()[..LEN - CHECK] != file[CHECK..] {
         return Err(PassphraseFile::broken("it is not as it was written"));
     }
-    let cost = Cost { memory_kib: number(10), passes: number(14), lanes: number(18) };
-    if cost.memory_kib > MAX_COST.memory_kib || cost.passes > MAX_COST.passes || cost.lanes > MAX_COST.lanes {
-        return Err(PassphraseFile::broken("it asks for more memory or time than is ever used"));
-    }
-    Ok(cost)
+    let cost = file[10..SALT].try_into().ok().and_then(Cost::from_bytes);
+    cost.ok_or_else(|| PassphraseFile::broken("it asks for more memory or time than is ever used, or for none"))
 }
 
 fn open(file: &[u8], cost: Cost, passphrase: &str) -> Result<RootSecret, IdentityError> {
-    let key = derive_key(passphrase, &file[SALT..NONCE], cost)?;
+    let key = key_of(passphrase, &file[SALT..NONCE], cost)?;
     let nonce = XNonce::try_from(&file[NONCE..SEALED]).map_err(|_| PassphraseFile::broken("nonce"))?;
     let opened = XChaCha20Poly1305::new((&*key).into())
         .decrypt(&nonce, Payload { msg: &file[SEALED..CHECK], aad: &file[..SEALED] })
@@ -140,17 +132,8 @@ fn open(file: &[u8], cost: Cost, passphrase: &str) -> Result<RootSecret, Identit
     Ok(RootSecret::from_bytes(bytes))
 }
 
-fn derive_key(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
-    // The same letters come composed from one keyboard and decomposed from another.
-    let mut normal = Zeroizing::new(String::with_capacity(passphrase.len() * 4));
-    normal.extend(passphrase.nfc());
-    let params = Params::new(cost.memory_kib, cost.passes, cost.lanes, Some(32))
-        .map_err(|error| PassphraseFile::broken(&error.to_string()))?;
-    let mut key = Zeroizing::new([0; 32]);
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
-        .hash_password_into(normal.as_bytes(), salt, key.as_mut())
-        .map_err(|error| PassphraseFile::broken(&error.to_string()))?;
-    Ok(key)
+fn key_of(passphrase: &str, salt: &[u8], cost: Cost) -> Result<Zeroizing<[u8; 32]>, IdentityError> {
+    derive_key(passphrase, salt, cost).map_err(|error| PassphraseFile::broken(&error.to_string()))
 }
 
 #[cfg(test)]

@@ -49,4 +49,12 @@ impl Keystore for PlainFile {
         }
         Ok(RootSecret::from_bytes(*bytes))
     }
+
+    fn remove(&self) -> Result<(), IdentityError> {
+        durable::erase(&self.0).map_err(|error| IdentityError::io(&self.0, error))
+    }
+
+    fn look(&self) -> Result<Option<RootSecret>, IdentityError> {
+        self.load().map(Some)
+    }
 }

@@ -7,10 +7,10 @@ use std::{
 
 use super::*;
 
-const DIR: &str = "YONDER_TEST_STORE";
+pub const DIR: &str = "YONDER_TEST_STORE";
 const WRITERS: u8 = 4;
 
-fn child(test: &str, dir: &TempDir) -> Child {
+pub fn child(test: &str, dir: &TempDir) -> Child {
     Process::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(DIR, dir.path())
@@ -20,7 +20,7 @@ fn child(test: &str, dir: &TempDir) -> Child {
         .unwrap()
 }
 
-fn random(below: u32) -> u32 {
+pub fn random(below: u32) -> u32 {
     getrandom::u32().unwrap() % below
 }
 

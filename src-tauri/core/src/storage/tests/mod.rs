@@ -1,6 +1,8 @@
 mod damage;
 mod disk_full;
 mod kill;
+mod rotation;
+mod snapshot;
 
 use std::{fs, path::Path};
 

@@ -1,0 +1,332 @@
+//! `keystore`: where the secret is, moving it, backing it up, bringing it back.
+//!
+//! Where no node runs, none goes on the network either: what is asked is done on the data directory itself.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use serde_json::json;
+use yonder_core::{
+    api::{ApiError, BackupView, KeychainState, KeystoreStatus, KeystoreView, Request, Response, SecretText},
+    control::{Client, ControlError},
+    error::NetworkError,
+    identity::{self, AskPassphrase, Restoration},
+    service::{NetworkingService, NodeOptions, RestoreOptions},
+};
+
+use crate::{
+    args::{Global, KeystoreStep},
+    console::Console,
+    failure::Failure,
+    node::{absolute, data_dir, options},
+    passphrase::{self, Remembered},
+    text::shown,
+};
+
+/// How often, and how long apart, a data directory is tried that somebody holds who does not answer: a node that starts
+/// or ends, or another such command.
+const PATIENCE: (u32, Duration) = (50, Duration::from_millis(100));
+
+/// Who does it: the node that runs, or the data directory's own, which stays off the network.
+enum Desk {
+    There(Client),
+    Here(NetworkingService),
+}
+
+impl Desk {
+    async fn open(options: &NodeOptions) -> Result<Self, Failure> {
+        for _ in 0..PATIENCE.0 {
+            if let Some(client) = Client::connect(&options.data_dir).await? {
+                return Ok(Self::There(client));
+            }
+            match NetworkingService::new(options.clone()).await {
+                Err(error) if error.code() == "already_running" => tokio::time::sleep(PATIENCE.1).await,
+                opened => return Ok(Self::Here(opened?)),
+            }
+        }
+        Err(ControlError::NoAnswer.into())
+    }
+
+    async fn call(&self, request: Request) -> Result<Response, ApiError> {
+        match self {
+            Self::There(client) => client.call(request).await,
+            Self::Here(service) => service.call(request).await,
+        }
+    }
+
+    async fn close(self) {
+        if let Self::Here(service) = self {
+            service.shutdown().await;
+        }
+    }
+}
+
+/// Does one step.
+pub async fn run(global: &Global, step: Option<&KeystoreStep>, console: &Console) -> Result<(), Failure> {
+    match step {
+        None => show(global, console).await,
+        Some(KeystoreStep::Move { to }) => relocate(global, (*to).into(), console).await,
+        Some(KeystoreStep::Rotate) => rotate(global, console).await,
+        Some(KeystoreStep::Backup { file }) => backup(global, file, console).await,
+        Some(KeystoreStep::Restore { file }) => restore(global, file, console).await,
+    }
+}
+
+/// Needs no passphrase and no node: it also tells why none can start.
+async fn show(global: &Global, console: &Console) -> Result<(), Failure> {
+    let dir = data_dir(global)?;
+    let status = off_runtime(move || Ok(identity::inspect(&dir)?)).await?;
+    console.object(&status);
+    console.say(&status_text(&status));
+    Ok(())
+}
+
+/// Where the secret is now, on a data directory that has an identity.
+async fn recorded(global: &Global) -> Result<KeystoreView, Failure> {
+    let dir = data_dir(global)?;
+    let status = off_runtime(move || match identity::recorded(&dir)? {
+        Some(keystore) => Ok(keystore),
+        // Says what is missing.
+        None => Ok(identity::inspect(&dir)?.keystore),
+    });
+    status.await
+}
+
+/// A node that remembers the passphrase that it was opened with, because the request needs it again.
+fn opening(global: &Global) -> Result<(NodeOptions, Arc<Remembered>), Failure> {
+    let remembered = Arc::new(Remembered::default());
+    let mut options = options(global)?;
+    options.ask = remembered.clone();
+    Ok((options, remembered))
+}
+
+/// The passphrase of the secret's file, if that is where it is.
+async fn present(from: KeystoreView, remembered: Arc<Remembered>) -> Result<Option<SecretText>, Failure> {
+    if from != KeystoreView::File {
+        return Ok(None);
+    }
+    let given = off_runtime(move || remembered.passphrase(false).ok_or_else(needed)).await?;
+    Ok(Some(SecretText::new(given)))
+}
+
+fn needed() -> NetworkError {
+    identity::IdentityError::PassphraseNeeded.into()
+}
+
+async fn relocate(global: &Global, to: KeystoreView, console: &Console) -> Result<(), Failure> {
+    let from = recorded(global).await?;
+    let (options, remembered) = opening(global)?;
+    // Who mistypes the present one shall not have thought of a new one in vain.
+    let desk = Desk::open(&options).await?;
+    let outcome = async {
+        let passphrase = present(from, remembered).await?;
+        let new_passphrase = match to {
+            KeystoreView::File => Some(off_runtime(move || new_passphrase(from)).await?),
+            KeystoreView::Keychain | KeystoreView::Plain => None,
+        };
+        match desk.call(Request::KeystoreMove { to, passphrase, new_passphrase }).await? {
+            Response::Keystore(status) => Ok(status),
+            _ => Err(Failure::strange_answer()),
+        }
+    };
+    let outcome = outcome.await;
+    desk.close().await;
+    let status = outcome?;
+    let moved = from != to || to == KeystoreView::File;
+    console.object(&json!({
+        "event": "moved", "from": from, "keystore": status.keystore, "moved": moved, "leftovers": status.leftovers,
+    }));
+    console.say(&moved_text(from, moved, &status));
+    Ok(())
+}
+
+/// Leaving the file, its passphrase is the one in `YONDER_PASSPHRASE`; going there, that may be meant as the new one.
+fn new_passphrase(from: KeystoreView) -> Result<SecretText, NetworkError> {
+    let given = passphrase::new_of_file(from != KeystoreView::File);
+    given.map(SecretText::new).ok_or_else(|| identity::IdentityError::NewPassphraseNeeded.into())
+}
+
+async fn rotate(global: &Global, console: &Console) -> Result<(), Failure> {
+    recorded(global).await?;
+    let desk = Desk::open(&opening(global)?.0).await?;
+    let outcome = desk.call(Request::KeystoreRotate).await;
+    desk.close().await;
+    outcome?;
+    console.object(&json!({ "event": "rotated" }));
+    console.say("Everything that this device remembers is sealed under a new key. The identity stays.");
+    Ok(())
+}
+
+async fn backup(global: &Global, file: &Path, console: &Console) -> Result<(), Failure> {
+    let path = absolute(file)?;
+    let from = recorded(global).await?;
+    // Looked at again when it is written; said before anybody thinks of a passphrase.
+    if path.symlink_metadata().is_ok() {
+        return Err(NetworkError::from(identity::BackupError::Exists(path)).into());
+    }
+    let (options, remembered) = opening(global)?;
+    let desk = Desk::open(&options).await?;
+    let outcome = async {
+        let passphrase = present(from, remembered).await?;
+        let backup_passphrase = SecretText::new(off_runtime(|| Ok(passphrase::of_backup(true))).await??);
+        match desk.call(Request::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
+            Response::Backup(view) => Ok(view),
+            _ => Err(Failure::strange_answer()),
+        }
+    };
+    let outcome = outcome.await;
+    desk.close().await;
+    let BackupView { path, devices, bytes } = outcome?;
+    console.object(&json!({ "event": "backup", "file": path, "devices": devices, "bytes": bytes }));
+    console.say(&format!(
+        "{} holds this device's identity and {}. Whoever has it and its passphrase is this device; without the \
+         passphrase it is of no use to anybody.",
+        shown(&path),
+        pairings(devices)
+    ));
+    Ok(())
+}
+
+async fn restore(global: &Global, file: &Path, console: &Console) -> Result<(), Failure> {
+    let (dir, file) = (data_dir(global)?, absolute(file)?);
+    if Client::connect(&dir).await?.is_some() {
+        return Err(NetworkError::from(identity::IdentityError::Exists(dir)).into());
+    }
+    // What is wrong with places is said before anybody is asked for a passphrase.
+    let (looked_at, missing) = (dir.clone(), file.clone());
+    off_runtime(move || {
+        Restoration::check(&looked_at)?;
+        match missing.try_exists() {
+            Ok(false) => Err(identity::BackupError::Missing(missing).into()),
+            _ => Ok(()),
+        }
+    })
+    .await?;
+    let backup_passphrase = off_runtime(|| Ok(passphrase::of_backup(false))).await??;
+    let keystore = global.keystore.map(Into::into).unwrap_or_default();
+    let ask = Arc::new(NewOfFile);
+    let options = RestoreOptions { data_dir: dir, file, backup_passphrase, keystore, ask };
+    let restored = yonder_core::service::restore(options).await?;
+    console.object(&json!({
+        "event": "restored", "device_id": restored.device_id, "endpoint_id": restored.endpoint_id,
+        "keystore": restored.keystore, "devices": restored.devices, "made": restored.made,
+    }));
+    console.say(&format!(
+        "This is device {} again, with {}; its secret is in {}. Do not start it anywhere else: one identity on two \
+         machines at a time is reached by chance, now here, now there.",
+        restored.device_id,
+        pairings(restored.devices),
+        place(restored.keystore)
+    ));
+    Ok(())
+}
+
+/// Whom a restore asks, if the secret goes into an encrypted file.
+struct NewOfFile;
+
+impl AskPassphrase for NewOfFile {
+    fn passphrase(&self, _new: bool) -> Option<zeroize::Zeroizing<String>> {
+        passphrase::new_of_file(true)
+    }
+}
+
+fn pairings(devices: u32) -> String {
+    match devices {
+        0 => "no pairing".into(),
+        1 => "one pairing".into(),
+        more => format!("{more} pairings"),
+    }
+}
+
+fn place(keystore: KeystoreView) -> &'static str {
+    match keystore {
+        KeystoreView::Keychain => "the system's keychain",
+        KeystoreView::File => "a file under a passphrase",
+        KeystoreView::Plain => "a file without a passphrase",
+    }
+}
+
+fn status_text(status: &KeystoreStatus) -> String {
+    let keychain = match status.keychain {
+        KeychainState::Ready => "there, and open",
+        KeychainState::Locked => "there, and locked",
+        KeychainState::Absent => "none",
+        KeychainState::Broken => "there, and fails",
+    };
+    let mut lines = vec![format!("secret in    {}", place(status.keystore)), format!("keychain     {keychain}")];
+    match &status.problem {
+        Some(problem) => {
+            lines.push(format!("problem      {} [{}]", shown(&problem.message), shown(&problem.code)));
+            lines.push(format!("way out      {}", shown(&problem.hint)));
+        }
+        None if status.keystore == KeystoreView::File => {
+            lines.push("problem      none, with the right passphrase".into())
+        }
+        None => lines.push("problem      none".into()),
+    }
+    lines.extend(leftovers_text(status));
+    lines.join("\n")
+}
+
+fn leftovers_text(status: &KeystoreStatus) -> Option<String> {
+    let names: Vec<_> = status.leftovers.iter().map(|left| place(*left)).collect();
+    (!names.is_empty()).then(|| format!("left over    in {}; removed as soon as that can be done", names.join(", ")))
+}
+
+fn moved_text(from: KeystoreView, moved: bool, status: &KeystoreStatus) -> String {
+    let mut text = match (moved, from == status.keystore) {
+        (false, _) => format!("The secret is in {} already.", place(status.keystore)),
+        (true, true) => "The file has a new passphrase.".to_owned(),
+        (true, false) => format!("The secret was in {}, and is in {} now.", place(from), place(status.keystore)),
+    };
+    if status.keystore == KeystoreView::Plain {
+        text.push_str(" Only the rights of the file protect it.");
+    }
+    if let Some(left) = leftovers_text(status) {
+        text.push('\n');
+        text.push_str(&left);
+    }
+    text
+}
+
+async fn off_runtime<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, NetworkError> + Send + 'static,
+) -> Result<T, Failure> {
+    let done = tokio::task::spawn_blocking(work).await;
+    Ok(done.map_err(|error| NetworkError::Internal(error.to_string()))??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> KeystoreStatus {
+        KeystoreStatus {
+            keystore: KeystoreView::Keychain,
+            problem: Some(ApiError {
+                code: "keystore_locked".into(),
+                message: "locked".into(),
+                hint: "Unlock.".into(),
+            }),
+            keychain: KeychainState::Locked,
+            leftovers: vec![KeystoreView::Plain],
+        }
+    }
+
+    #[test]
+    fn status_names_place_problem_way_out_and_leftovers() {
+        let text = status_text(&status());
+        for part in
+            ["the system's keychain", "there, and locked", "[keystore_locked]", "Unlock.", "without a passphrase"]
+        {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn object_has_the_fields_that_are_promised() {
+        let line: serde_json::Value = serde_json::from_str(&crate::console::object_line(&status())).unwrap();
+        assert_eq!(line["keystore"], "keychain");
+        assert_eq!(line["problem"]["code"], "keystore_locked");
+        assert_eq!((&line["keychain"], &line["leftovers"]), (&json!("locked"), &json!(["plain"])));
+    }
+}

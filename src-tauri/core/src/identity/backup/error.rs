@@ -1,0 +1,138 @@
+//! What can go wrong with a backup.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::error::RoomError;
+
+/// Why a backup could not be written or read. Whatever it is, nothing was overwritten.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BackupError {
+    /// There is something of that name.
+    #[error("{0} exists already")]
+    Exists(PathBuf),
+    /// The folder that it is to be written to is not there.
+    #[error("the folder of {0} is not there")]
+    NoFolder(PathBuf),
+    /// A folder, a device, or no name at all.
+    #[error("{0} is not a file")]
+    NotAFile(PathBuf),
+    /// It cannot be written there.
+    #[error("{path} cannot be written: {source}")]
+    NotWritable {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// No space left there.
+    #[error("no space left for {0}")]
+    Full(PathBuf),
+    /// There is no such file.
+    #[error("{0} is not there")]
+    Missing(PathBuf),
+    /// It cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The file is something else.
+    #[error("this is no backup of an identity")]
+    NotOne,
+    /// The end is missing.
+    #[error("the backup is cut short")]
+    Cut,
+    /// It was changed after it was written.
+    #[error("the backup is damaged: {0}")]
+    Damaged(String),
+    /// A newer version of Yonder made it.
+    #[error("the backup was made by a newer version of Yonder (version {found}, this one knows {known})")]
+    Newer {
+        /// The version that it has.
+        found: u16,
+        /// The newest that this version reads.
+        known: u16,
+    },
+    /// The passphrase does not open it.
+    #[error("the passphrase does not open this backup")]
+    PassphraseWrong,
+    /// The passphrase is too short for a file that may lie about for years.
+    #[error("the passphrase of a backup needs at least 8 characters")]
+    PassphraseWeak,
+    /// More than a backup can hold.
+    #[error("there is more to back up than a backup can hold")]
+    TooLarge,
+    /// The system has no random numbers to give.
+    #[error("the system gives no random numbers")]
+    Random,
+}
+
+impl BackupError {
+    pub(super) fn write(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::NoFolder(path),
+            _ => Self::NotWritable { path, source },
+        }
+    }
+
+    pub(super) fn read(path: &Path, source: io::Error) -> Self {
+        let path = path.to_path_buf();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Self::Missing(path),
+            io::ErrorKind::IsADirectory => Self::NotAFile(path),
+            _ => Self::Unreadable { path, source },
+        }
+    }
+}
+
+impl RoomError for BackupError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "backup_exists",
+            Self::NoFolder(_) => "backup_no_folder",
+            Self::NotAFile(_) => "backup_not_a_file",
+            Self::NotWritable { .. } => "backup_not_writable",
+            Self::Full(_) => "storage_full",
+            Self::Missing(_) => "backup_missing",
+            Self::Unreadable { .. } => "backup_unreadable",
+            Self::NotOne => "backup_not_one",
+            Self::Cut => "backup_cut",
+            Self::Damaged(_) => "backup_damaged",
+            Self::Newer { .. } => "backup_newer",
+            Self::PassphraseWrong => "backup_passphrase_wrong",
+            Self::PassphraseWeak => "backup_passphrase_weak",
+            Self::TooLarge => "backup_too_large",
+            Self::Random => "no_randomness",
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Exists(_) => "Nothing is ever overwritten: give another name, or move the old one away.",
+            Self::NoFolder(_) => "Make the folder first, or give another one.",
+            Self::NotAFile(_) => "Give the path of a file.",
+            Self::NotWritable { .. } => "Give yourself the right to write there, or give another folder.",
+            Self::Full(_) => "Free some space there, or give another folder. Nothing was written.",
+            Self::Missing(_) => "Check the path; is the disk or stick there?",
+            Self::Unreadable { .. } => "Give yourself the right to read it; is the disk all right?",
+            Self::NotOne => "Give a file that `yonder-cli keystore backup` wrote.",
+            Self::Cut | Self::Damaged(_) => "Use another copy of the backup. Nothing was changed.",
+            Self::Newer { .. } => "Update Yonder. Nothing was changed.",
+            Self::PassphraseWrong => "Try again. Without its passphrase the backup cannot be opened.",
+            Self::PassphraseWeak => "Take four or five words, or longer: whoever has the file may guess for years.",
+            Self::TooLarge => "This is a fault in Yonder. Please report it with the log.",
+            Self::Random => "The system's random source fails; try again later.",
+        }
+        .into()
+    }
+}

@@ -1,0 +1,152 @@
+use std::fs;
+
+use tempfile::tempdir;
+
+use super::*;
+use crate::error::RoomError;
+
+const PASSPHRASE: &str = "brave lion sunset";
+
+fn backup() -> Backup {
+    Backup {
+        root: RootSecret::from_bytes([0x42; 32]),
+        made: 1_795_363_200,
+        contents: Zeroizing::new(b"records of two devices".to_vec()),
+    }
+}
+
+fn sealed() -> Vec<u8> {
+    backup().seal(PASSPHRASE).unwrap()
+}
+
+fn reopen(file: &[u8], passphrase: &str) -> &'static str {
+    match Backup::open(file, passphrase) {
+        Ok(_) => "opened",
+        Err(error) => {
+            assert!(!error.hint().is_empty(), "{error}");
+            error.code()
+        }
+    }
+}
+
+/// With a header that was changed on purpose, check and all.
+fn rechecked(mut file: Vec<u8>) -> Vec<u8> {
+    let at = file.len() - CHECK;
+    let check = blake3::hash(&file[..at]);
+    file[at..].copy_from_slice(&check.as_bytes()[..CHECK]);
+    file
+}
+
+#[test]
+fn what_was_backed_up_comes_back() {
+    let opened = Backup::open(&sealed(), PASSPHRASE).unwrap();
+    assert_eq!(opened.root.as_bytes(), &[0x42; 32]);
+    assert_eq!((opened.made, opened.contents.as_slice()), (1_795_363_200, &b"records of two devices"[..]));
+    assert_eq!(format!("{opened:?}"), "Backup(..)");
+    let secret = [0x42; 32];
+    assert!(!sealed().windows(16).any(|window| window == &secret[..16] || window == b"records of two d"));
+    assert_ne!(sealed()[SALT..LENGTH], sealed()[SALT..LENGTH], "no two are sealed alike");
+}
+
+#[test]
+fn each_fault_has_a_code_of_its_own() {
+    let file = sealed();
+    assert_eq!(reopen(&file, "brave lion sunrise"), "backup_passphrase_wrong");
+    assert_eq!(reopen(b"", PASSPHRASE), "backup_not_one");
+    assert_eq!(
+        reopen(b"something else, and long enough to be taken for a backup of ours", PASSPHRASE),
+        "backup_not_one"
+    );
+    for at in 1..file.len() {
+        assert_eq!(reopen(&file[..at], PASSPHRASE), "backup_cut", "cut to {at}");
+    }
+    for at in 0..file.len() {
+        let mut damaged = file.clone();
+        damaged[at] ^= 0x80;
+        let code = reopen(&damaged, PASSPHRASE);
+        let wanted: &[&str] = match at {
+            0..8 => &["backup_not_one"],
+            // A length that grew asks for more than is there.
+            LENGTH..SEALED => &["backup_cut", "backup_damaged"],
+            _ => &["backup_damaged"],
+        };
+        assert!(wanted.contains(&code), "byte {at}: {code}");
+    }
+    let mut longer = file.clone();
+    longer.push(0);
+    assert_eq!(reopen(&longer, PASSPHRASE), "backup_damaged");
+    let mut newer = file;
+    newer[8] = 2;
+    newer.splice(30..30, *b"a form that nobody knows yet");
+    assert_eq!(reopen(&rechecked(newer), PASSPHRASE), "backup_newer");
+}
+
+#[test]
+fn the_header_is_authenticated_and_capped() {
+    let with = |at: usize, number: u32| {
+        let mut file = sealed();
+        file[at..at + 4].copy_from_slice(&number.to_le_bytes());
+        rechecked(file)
+    };
+    // A cheaper derivation gives another key, and nothing else.
+    assert_eq!(reopen(&with(COST_AT, 32 * 1024), PASSPHRASE), "backup_passphrase_wrong");
+    for at in [COST_AT, COST_AT + 4, COST_AT + 8, LENGTH] {
+        for number in [0, u32::MAX] {
+            assert_eq!(reopen(&with(at, number), PASSPHRASE), "backup_damaged", "{number} at {at}");
+        }
+    }
+    let mut older = sealed();
+    older[8] = 0;
+    assert_eq!(reopen(&rechecked(older), PASSPHRASE), "backup_damaged");
+}
+
+#[test]
+fn passphrases_of_a_backup_are_not_short() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("backup");
+    for weak in ["", "1234567", "ééééééé"] {
+        assert_eq!(backup().write(&path, weak).unwrap_err().code(), "backup_passphrase_weak");
+    }
+    assert!(fs::read_dir(dir.path()).unwrap().next().is_none());
+    assert!(check_passphrase("éééééééé").is_ok(), "characters count, not bytes");
+}
+
+#[test]
+fn a_backup_is_written_whole_for_its_owner_and_over_nothing() {
+    let dir = tempdir().unwrap();
+    let path = dir.path().join("a backup.yonder");
+    let bytes = backup().write(&path, PASSPHRASE).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().len(), bytes);
+    assert_eq!(Backup::read(&path, PASSPHRASE).unwrap().root.as_bytes(), &[0x42; 32]);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let nowhere = dir.path().join("link");
+        std::os::unix::fs::symlink("/nowhere/at/all", &nowhere).unwrap();
+        assert_eq!(backup().write(&nowhere, PASSPHRASE).unwrap_err().code(), "backup_exists");
+        fs::remove_file(nowhere).unwrap();
+    }
+    fs::write(&path, b"precious").unwrap();
+    assert_eq!(backup().write(&path, PASSPHRASE).unwrap_err().code(), "backup_exists");
+    // Somebody takes the name while the key is being made.
+    assert_eq!(file::write_new(&path, b"late").unwrap_err().code(), "backup_exists");
+    assert_eq!(fs::read(&path).unwrap(), b"precious");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file is left");
+}
+
+#[test]
+fn places_that_cannot_hold_or_give_a_backup_are_told() {
+    let dir = tempdir().unwrap();
+    let written = |path: &Path| backup().write(path, PASSPHRASE).unwrap_err().code();
+    assert_eq!(written(&dir.path().join("no folder/backup")), "backup_no_folder");
+    assert_eq!(written(dir.path()), "backup_exists");
+    #[cfg(target_os = "linux")]
+    assert_eq!(written(Path::new("/sys/kernel/backup")), "backup_not_writable");
+    let read = |path: &Path| Backup::read(path, PASSPHRASE).unwrap_err().code();
+    assert_eq!(read(&dir.path().join("gone")), "backup_missing");
+    assert_eq!(read(dir.path()), "backup_not_a_file");
+    let huge = dir.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    assert_eq!(read(&huge), "backup_not_one", "and no memory was taken for it");
+}

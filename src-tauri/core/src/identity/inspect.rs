@@ -1,0 +1,64 @@
+//! What can be said about a data directory's secret without asking anybody for anything.
+
+use std::path::Path;
+
+use super::{
+    IdentityError, NetworkIdentity, NoPassphrase,
+    data_dir::DataDir,
+    place::{Ground, SystemKeychain},
+    record::IdentityRecord,
+};
+use crate::{
+    api::{ApiError, KeychainState, KeystoreStatus, KeystoreView},
+    error::NetworkError,
+};
+
+/// Which keystore a data directory has on record; `None` before the first start. Reads one small file.
+///
+/// # Errors
+/// When the record cannot be read, is damaged, or is of a newer version.
+pub fn recorded(data_dir: &Path) -> Result<Option<KeystoreView>, IdentityError> {
+    let dir = match DataDir::existing(data_dir) {
+        Err(IdentityError::NoIdentity(_)) => return Ok(None),
+        other => other?,
+    };
+    Ok(IdentityRecord::load(&dir)?.map(|record| record.place().keystore()))
+}
+
+/// Where the secret is and how that stands. Asks nobody, shows no prompt, changes nothing; may wait for a keychain that
+/// does not answer.
+///
+/// # Errors
+/// `identity_none` before the first start, and when the record cannot be read.
+pub fn inspect(data_dir: &Path) -> Result<KeystoreStatus, IdentityError> {
+    inspect_on(&Ground { dir: DataDir::existing(data_dir)?, keychain: &SystemKeychain })
+}
+
+pub(super) fn inspect_on(ground: &Ground<'_>) -> Result<KeystoreStatus, IdentityError> {
+    let record =
+        IdentityRecord::load(&ground.dir)?.ok_or_else(|| IdentityError::NoIdentity(ground.dir.path().into()))?;
+    let mut leftovers: Vec<_> = record.leftovers().into_iter().map(|place| place.keystore()).collect();
+    leftovers.dedup();
+    Ok(KeystoreStatus {
+        keystore: record.place().keystore(),
+        problem: problem(ground, &record).map(|error| ApiError::from(NetworkError::from(error))),
+        keychain: match ground.keychain.state() {
+            Ok(()) => KeychainState::Ready,
+            Err(IdentityError::KeystoreLocked(_)) => KeychainState::Locked,
+            Err(IdentityError::KeystoreUnavailable(_)) => KeychainState::Absent,
+            Err(_) => KeychainState::Broken,
+        },
+        leftovers,
+    })
+}
+
+/// Why the secret cannot be had from where it is recorded.
+pub(super) fn problem(ground: &Ground<'_>, record: &IdentityRecord) -> Option<IdentityError> {
+    match ground.keystore(record.place(), &NoPassphrase).look() {
+        Err(error) => Some(error),
+        Ok(Some(root)) if !record.is_of(&NetworkIdentity::from_root(&root).endpoint_id()) => {
+            Some(IdentityError::KeystoreChanged(record.place().keystore()))
+        }
+        Ok(_) => None,
+    }
+}

@@ -1,0 +1,236 @@
+//! Moving the root secret from one keystore to another.
+//!
+//! ```text
+//! announce   the record names the new place as one that may hold a copy that does not count
+//! copy       the secret is stored there
+//! compare    it is read back from there, and is the same
+//! switch     the record names the new place as the one that counts, and the old one as a leftover
+//! remove     the old copy is removed
+//! settle     the record names no leftover
+//! ```
+//! Each step is one durable change. At every moment the record names a place that holds the secret, and every place that
+//! may hold one, so that a process may be killed between any two: the next start reads the secret from where it counts,
+//! and removes the rest (`mend`). The identity's lock is held throughout.
+
+use std::path::Path;
+
+use super::{
+    AskPassphrase, GivenPassphrase, IdentityError, NetworkIdentity, NoPassphrase, RootSecret,
+    data_dir::{ChangeLock, DataDir},
+    durable, mend,
+    place::{Ground, Place, SystemKeychain},
+    record::{IdentityRecord, MAX_LEFTOVERS},
+    unlock::read,
+};
+use crate::api::KeystoreView;
+
+/// The steps, in their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Step {
+    Announce,
+    Copy,
+    Compare,
+    Switch,
+    Remove,
+    Settle,
+}
+
+impl Step {
+    /// Every step, for the tests that end a move after each.
+    #[cfg(test)]
+    pub(super) const ALL: [Step; 6] =
+        [Step::Announce, Step::Copy, Step::Compare, Step::Switch, Step::Remove, Step::Settle];
+}
+
+/// A move that came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocated {
+    /// Where the secret was.
+    pub from: KeystoreView,
+    /// Where it is.
+    pub to: KeystoreView,
+    /// False where it was there already.
+    pub moved: bool,
+}
+
+/// Moves the root secret of a data directory to another keystore; from file to file it changes the passphrase. Blocks,
+/// on a keychain's prompt up to two minutes. `present` is asked for the passphrase that there is, `next` for the new one.
+///
+/// # Errors
+/// The secret stays where it was, whatever fails before the switch. Among others `keystore_locked`,
+/// `keystore_unavailable`, `passphrase_needed`, `new_passphrase_needed`, `keystore_busy`, `identity_none`.
+pub fn relocate(
+    data_dir: &Path,
+    to: KeystoreView,
+    present: &dyn AskPassphrase,
+    next: &dyn AskPassphrase,
+) -> Result<Relocated, IdentityError> {
+    let ground = Ground { dir: DataDir::existing(data_dir)?, keychain: &SystemKeychain };
+    relocate_on(&ground, to, present, next, &mut |_| {})
+}
+
+/// `after` is told of each step that was done: the seam at which tests cut the power.
+pub(super) fn relocate_on(
+    ground: &Ground<'_>,
+    to: KeystoreView,
+    present: &dyn AskPassphrase,
+    next: &dyn AskPassphrase,
+    after: &mut dyn FnMut(Step),
+) -> Result<Relocated, IdentityError> {
+    let lock = lock(ground)?;
+    let record =
+        IdentityRecord::load(&ground.dir)?.ok_or_else(|| IdentityError::NoIdentity(ground.dir.path().into()))?;
+    let from = record.place().keystore();
+    if from == to && to != KeystoreView::File {
+        return Ok(Relocated { from, to, moved: false });
+    }
+    let root = read(ground, &record, present)?.root;
+    if to == KeystoreView::Keychain {
+        // Locked or absent: said before anything is changed.
+        ground.keychain.probe()?;
+    }
+    let given = new_passphrase(to, next)?;
+    if from == to {
+        replace_passphrase(ground, &root, given.as_ref())?;
+    } else {
+        place_at(ground, &record, &root, Place::fresh(to)?, given.as_ref(), &lock, after)?;
+    }
+    tracing::info!(?from, ?to, "the secret was moved");
+    Ok(Relocated { from, to, moved: true })
+}
+
+pub(super) fn lock(ground: &Ground<'_>) -> Result<ChangeLock, IdentityError> {
+    ground.dir.lock().map_err(|error| match error {
+        IdentityError::AlreadyRunning(path) => IdentityError::KeystoreBusy(path),
+        other => other,
+    })
+}
+
+/// Asked for before anything is changed, and once: it is needed to store the secret and to read it back.
+pub(super) fn new_passphrase(
+    to: KeystoreView,
+    next: &dyn AskPassphrase,
+) -> Result<Box<dyn AskPassphrase>, IdentityError> {
+    if to != KeystoreView::File {
+        return Ok(Box::new(NoPassphrase));
+    }
+    let given = next.passphrase(true).ok_or(IdentityError::NewPassphraseNeeded)?;
+    if given.is_empty() {
+        return Err(IdentityError::PassphraseEmpty);
+    }
+    Ok(Box::new(GivenPassphrase::new(given)))
+}
+
+/// One file takes the other's place in one step: there is never none, and never two.
+fn replace_passphrase(ground: &Ground<'_>, root: &RootSecret, given: &dyn AskPassphrase) -> Result<(), IdentityError> {
+    let file = ground.keystore(Place::File, given);
+    file.store(root)?;
+    check_same(root, &file.load()?, Place::File)
+}
+
+/// Puts the secret of this record at this place, and makes it the place that counts.
+pub(super) fn place_at(
+    ground: &Ground<'_>,
+    record: &IdentityRecord,
+    root: &RootSecret,
+    to: Place,
+    given: &dyn AskPassphrase,
+    _lock: &ChangeLock,
+    after: &mut dyn FnMut(Step),
+) -> Result<(), IdentityError> {
+    let old = record.place();
+    let known = record.leftovers();
+    if known.len() + 1 >= MAX_LEFTOVERS {
+        return Err(IdentityError::KeystoreBroken {
+            keystore: old.keystore(),
+            reason: "too many copies are still waiting to be removed".into(),
+        });
+    }
+    make_room(ground, to, root, &known)?;
+    let announced = [known.as_slice(), &[to]].concat();
+    record.with(old, &deduplicated(&announced)).save(&ground.dir)?;
+    after(Step::Announce);
+    if let Err(error) = copy(ground, root, to, given, after) {
+        undo(ground, record, to, &known);
+        return Err(error);
+    }
+    // If this fails, either record may be the one on the disk: both copies stay, and the next start removes one.
+    let others: Vec<_> = announced.iter().copied().filter(|place| *place != to).chain([old]).collect();
+    let switched = record.with(to, &deduplicated(&others));
+    switched.save(&ground.dir)?;
+    after(Step::Switch);
+    let kept = mend::remove_all(ground, &switched.leftovers());
+    after(Step::Remove);
+    // From here on a failure only means that the next start looks at the leftovers again.
+    if let Err(error) = record.with(to, &kept).save(&ground.dir) {
+        tracing::warn!(%error, "the record still names copies that are gone");
+    }
+    after(Step::Settle);
+    Ok(())
+}
+
+fn copy(
+    ground: &Ground<'_>,
+    root: &RootSecret,
+    to: Place,
+    given: &dyn AskPassphrase,
+    after: &mut dyn FnMut(Step),
+) -> Result<(), IdentityError> {
+    let keystore = ground.keystore(to, given);
+    keystore.store(root)?;
+    after(Step::Copy);
+    check_same(root, &keystore.load()?, to)?;
+    after(Step::Compare);
+    Ok(())
+}
+
+pub(super) fn check_same(root: &RootSecret, read: &RootSecret, place: Place) -> Result<(), IdentityError> {
+    if root.as_bytes() == read.as_bytes() {
+        return Ok(());
+    }
+    let reason = "it gives back something else than was put in".into();
+    Err(IdentityError::KeystoreBroken { keystore: place.keystore(), reason })
+}
+
+/// The new place cannot be used. The old one was not touched; what may be at the new one goes.
+fn undo(ground: &Ground<'_>, record: &IdentityRecord, to: Place, known: &[Place]) {
+    let mut kept = known.to_vec();
+    kept.extend(mend::remove_all(ground, &[to]));
+    if let Err(error) = record.with(record.place(), &deduplicated(&kept)).save(&ground.dir) {
+        tracing::warn!(%error, "the record still names a copy that was not made");
+    }
+}
+
+fn deduplicated(places: &[Place]) -> Vec<Place> {
+    let mut out: Vec<Place> = Vec::with_capacity(places.len());
+    for place in places {
+        if !out.contains(place) {
+            out.push(*place);
+        }
+    }
+    out
+}
+
+/// A file at the new place that no move of ours left there may be another device's secret: it is kept under another
+/// name.
+pub(super) fn make_room(
+    ground: &Ground<'_>,
+    to: Place,
+    root: &RootSecret,
+    known: &[Place],
+) -> Result<(), IdentityError> {
+    let Some(name) = to.file_name().filter(|name| !known.contains(&to) && ground.dir.holds(name)) else {
+        return Ok(());
+    };
+    let ours = NetworkIdentity::from_root(root).endpoint_id();
+    let found = ground.keystore(to, &NoPassphrase).look();
+    if matches!(found, Ok(Some(found)) if NetworkIdentity::from_root(&found).endpoint_id() == ours) {
+        return Ok(());
+    }
+    let mut random = [0; 4];
+    getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+    let path = ground.file(name);
+    let aside = path.with_added_extension(format!("aside-{}", data_encoding::HEXLOWER.encode(&random)));
+    tracing::warn!(path = %aside.display(), "a file that was not of this device was moved aside");
+    durable::rename(&path, &aside).map_err(|error| IdentityError::io(&path, error))
+}

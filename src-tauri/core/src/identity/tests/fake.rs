@@ -1,0 +1,142 @@
+//! A machine with a keychain of the tests' own: a folder, that can be locked, absent, or out of its mind. As a folder it
+//! outlives a process that is killed.
+
+use std::{fs, path::PathBuf, sync::Mutex};
+
+use uuid::Uuid;
+
+use super::super::{
+    IdentityError, RootSecret,
+    data_dir::DataDir,
+    keystore::Keystore,
+    place::{Ground, Keychains, PLAIN_FILE, SEALED_FILE},
+};
+use crate::api::KeystoreView;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mood {
+    Open,
+    Locked,
+    Absent,
+    /// Gives back something else than was put in.
+    Forgetful,
+}
+
+pub struct Folder {
+    at: PathBuf,
+    mood: Mutex<Mood>,
+}
+
+struct Entry {
+    file: PathBuf,
+    mood: Mood,
+}
+
+fn allowed(mood: Mood) -> Result<(), IdentityError> {
+    match mood {
+        Mood::Open | Mood::Forgetful => Ok(()),
+        Mood::Locked => Err(IdentityError::KeystoreLocked("the test locked it".into())),
+        Mood::Absent => Err(IdentityError::KeystoreUnavailable("the test took it away".into())),
+    }
+}
+
+impl Folder {
+    pub fn at(path: PathBuf) -> Self {
+        fs::create_dir_all(&path).unwrap();
+        Self { at: path, mood: Mutex::new(Mood::Open) }
+    }
+
+    pub fn set(&self, mood: Mood) {
+        *self.mood.lock().unwrap() = mood;
+    }
+
+    fn mood(&self) -> Mood {
+        *self.mood.lock().unwrap()
+    }
+
+    pub fn entries(&self) -> usize {
+        fs::read_dir(&self.at).unwrap().count()
+    }
+
+    /// Loses everything.
+    pub fn clear(&self) {
+        for entry in fs::read_dir(&self.at).unwrap() {
+            fs::remove_file(entry.unwrap().path()).unwrap();
+        }
+    }
+}
+
+impl Keychains for Folder {
+    fn entry(&self, id: Uuid) -> Box<dyn Keystore> {
+        Box::new(Entry { file: self.at.join(id.to_string()), mood: self.mood() })
+    }
+
+    fn state(&self) -> Result<(), IdentityError> {
+        allowed(self.mood())
+    }
+
+    fn probe(&self) -> Result<(), IdentityError> {
+        allowed(self.mood())
+    }
+}
+
+impl Keystore for Entry {
+    fn store(&self, root: &RootSecret) -> Result<(), IdentityError> {
+        allowed(self.mood)?;
+        fs::write(&self.file, root.as_bytes()).unwrap();
+        Ok(())
+    }
+
+    fn load(&self) -> Result<RootSecret, IdentityError> {
+        allowed(self.mood)?;
+        let gone = |_| IdentityError::KeystoreEntryGone(KeystoreView::Keychain);
+        let mut bytes: [u8; 32] = fs::read(&self.file).map_err(gone)?.try_into().unwrap();
+        if self.mood == Mood::Forgetful {
+            bytes[0] ^= 1;
+        }
+        Ok(RootSecret::from_bytes(bytes))
+    }
+
+    fn remove(&self) -> Result<(), IdentityError> {
+        allowed(self.mood)?;
+        match fs::remove_file(&self.file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
+            _ => Ok(()),
+        }
+    }
+
+    fn look(&self) -> Result<Option<RootSecret>, IdentityError> {
+        self.load().map(Some)
+    }
+}
+
+/// A data directory and a keychain beside it.
+pub struct Machine {
+    pub above: PathBuf,
+    pub keychain: Folder,
+}
+
+impl Machine {
+    pub fn at(above: PathBuf) -> Self {
+        let keychain = Folder::at(above.join("keychain"));
+        Self { above, keychain }
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.above.join("data")
+    }
+
+    pub fn ground(&self) -> Ground<'_> {
+        Ground { dir: DataDir::prepare(&self.data()).unwrap(), keychain: &self.keychain }
+    }
+
+    /// How many copies of the secret there are, anywhere.
+    pub fn copies(&self) -> usize {
+        let files = [SEALED_FILE, PLAIN_FILE].iter().filter(|name| self.data().join(name).exists()).count();
+        files + self.keychain.entries()
+    }
+
+    pub fn record(&self) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.data().join("identity.json")).unwrap()).unwrap()
+    }
+}
