@@ -16,7 +16,8 @@ function word(typed) {
 /** The canonical form of typed words. */
 export function parseCode(typed, counts = [3, 5]) {
   const parts = [...typed].slice(0, LONGEST).join('').toLowerCase().split(SEPARATORS).filter(Boolean);
-  const words = parts.map(word);
-  if (!counts.includes(words.length)) throw new Refused('code_word_count', `${words.length}`);
+  // A word that is not known is the more useful thing to hear, as far as a code can reach.
+  const words = parts.slice(0, Math.max(...counts)).map(word);
+  if (!counts.includes(parts.length)) throw new Refused('code_word_count', `${parts.length}`);
   return words.join('-');
 }

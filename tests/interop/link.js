@@ -63,7 +63,7 @@ function order(a, b) {
 }
 
 export function writeTicket({ endpoint, addresses }) {
-  const sorted = [...addresses].sort(order);
+  const sorted = [...addresses].sort(order).filter((address, at, all) => at === 0 || order(all[at - 1], address) !== 0);
   return 'endpoint' + toBase32(concat(u8(0), endpoint, varint(sorted.length), ...sorted.map(writeAddress)));
 }
 

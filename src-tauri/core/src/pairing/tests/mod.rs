@@ -2,6 +2,7 @@
 
 mod attack;
 mod crash;
+mod entry;
 mod hand;
 mod honest;
 mod hostile;
