@@ -168,8 +168,8 @@ fn streams(keys: &SessionKeys, root: &Key) -> Vec<Value> {
         };
         for direction in directions {
             let key = keys.stream_key(kind, index, *direction);
-            let numbers = [[kind as u8].as_slice(), &index.to_le_bytes(), &[*direction as u8]];
-            let again = derive(Context::SessionStream, &[root.as_bytes(), numbers[0], numbers[1], numbers[2]]);
+            let (kind, direction) = ([kind as u8], [*direction as u8]);
+            let again = derive(Context::SessionStream, &[root.as_bytes(), &kind, &index.to_le_bytes(), &direction]);
             assert_eq!(key.as_bytes(), again.as_bytes());
             let mut sealer = Sealer::new(&key);
             let frames: Vec<Value> = frames
@@ -177,7 +177,7 @@ fn streams(keys: &SessionKeys, root: &Key) -> Vec<Value> {
                 .map(|plain| json!({ "plain": hex(plain), "sealed": hex(&sealer.seal(b"", plain).unwrap()) }))
                 .collect();
             streams.push(json!({
-                "kind": kind as u8, "index": index, "direction": *direction as u8,
+                "kind": kind[0], "index": index, "direction": direction[0],
                 "key": hex(key.as_bytes()), "frames": frames,
             }));
         }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod hostile;
+mod vectors;
 mod whole;
 
 use std::{
