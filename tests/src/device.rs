@@ -32,6 +32,8 @@ pub struct Device {
     data_dir: PathBuf,
     place: Place,
     port: u16,
+    ways: Vec<String>,
+    log: Option<PathBuf>,
 }
 
 /// A device whose node runs.
@@ -57,7 +59,8 @@ impl Device {
         let home = tempfile::Builder::new().prefix("yonder-").tempdir().expect("a temporary folder");
         let data_dir = home.path().join("data");
         std::fs::create_dir(home.path().join("downloads")).unwrap();
-        Self { name: name.into(), home, data_dir, place, port }
+        let ways = ["--mode", "lan"].map(String::from).to_vec();
+        Self { name: name.into(), home, data_dir, place, port, ways, log: None }
     }
 
     /// Its name.
@@ -78,6 +81,18 @@ impl Device {
     /// Takes another folder as its data directory.
     pub fn set_data_dir(&mut self, path: impl Into<PathBuf>) {
         self.data_dir = path.into();
+    }
+
+    /// Which ways to other devices it uses, as arguments; without this, `--mode lan`.
+    #[must_use]
+    pub fn by_ways<A: Into<String>>(mut self, ways: impl IntoIterator<Item = A>) -> Self {
+        self.ways = ways.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Everything that its commands can log from now on goes to this file, whole.
+    pub fn log_all_to(&mut self, path: impl Into<PathBuf>) {
+        self.log = Some(path.into());
     }
 
     /// Where what it receives lands.
@@ -108,7 +123,10 @@ impl Device {
             command.env_remove(name);
         }
         command.arg("--data-dir").arg(&self.data_dir);
-        command.args(["--json", "--mode", "lan", "--keystore", "plain", "--port", &self.port.to_string()]);
+        command.args(["--json", "--keystore", "plain", "--port", &self.port.to_string()]).args(&self.ways);
+        if self.log.is_some() {
+            command.env("RUST_LOG", "trace");
+        }
         if matches!(self.place, Place::Loopback) {
             command.args(["--bind", "127.0.0.1"]);
         }
@@ -121,7 +139,7 @@ impl Device {
         let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_os_string()).collect();
         let shown: Vec<_> = arguments.iter().map(|argument| argument.to_string_lossy()).collect();
         let what = format!("{}: yonder-cli {}", self.name, shown.join(" "));
-        Running::start(self.command(&arguments), &what)
+        Running::start_logging(self.command(&arguments), &what, self.log.as_deref())
     }
 
     /// Runs a command to its end.

@@ -7,6 +7,7 @@
 pub mod device;
 pub mod lab;
 pub mod program;
+pub mod servers;
 pub mod tree;
 
 #[cfg(test)]

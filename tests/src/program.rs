@@ -2,8 +2,9 @@
 
 use std::{
     collections::VecDeque,
-    io::{BufRead, BufReader, Read},
-    path::PathBuf,
+    fs::File,
+    io::{BufRead, BufReader, Read, Write},
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex,
@@ -88,7 +89,13 @@ pub struct Running {
 
 impl Running {
     /// Starts it. `what` names it in reports.
-    pub fn start(mut command: Command, what: &str) -> Self {
+    pub fn start(command: Command, what: &str) -> Self {
+        Self::start_logging(command, what, None)
+    }
+
+    /// The same; all of its standard error is added to this file, too.
+    pub fn start_logging(mut command: Command, what: &str, log: Option<&Path>) -> Self {
+        let mut log = log.map(|path| File::options().create(true).append(true).open(path).expect("a file for the log"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {what}: {error}\n{command:?}"));
         let stdout = child.stdout.take().expect("a pipe was asked for");
@@ -109,6 +116,9 @@ impl Running {
             thread::spawn(move || {
                 let mut buffer = [0; 4096];
                 while let Ok(count @ 1..) = stderr_pipe.read(&mut buffer) {
+                    if let Some(log) = &mut log {
+                        log.write_all(&buffer[..count]).expect("the log is written");
+                    }
                     let mut kept = kept.lock().unwrap();
                     kept.push_str(&String::from_utf8_lossy(&buffer[..count]));
                     while kept.len() > STDERR_KEPT {

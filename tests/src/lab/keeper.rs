@@ -96,6 +96,23 @@ impl Keeper {
         assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
 
+    /// The user namespace is its own: nobody in it may become another user.
+    pub fn has_own_users(&self) -> bool {
+        self.own_users
+    }
+
+    /// Runs a program on a machine to its end. Panics if it fails.
+    #[track_caller]
+    pub fn run_on(&self, machine: &str, program: &str, arguments: &[&str]) {
+        let output = self
+            .command(Some(machine), program.as_ref())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap_or_else(|error| panic!("nsenter: {error}"));
+        assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+
     /// Runs `ip`.
     #[track_caller]
     pub fn ip(&self, arguments: &[&str]) {

@@ -4,10 +4,16 @@
 //! never meet, and when its keeper process ends the kernel takes everything away, even after a `kill -9` of the test.
 //! As root it needs nothing else; anybody else needs user namespaces.
 //!
-//! Networks are put together from three parts: a switch, a host, and the cable between them. [`Lab::lan`] is the first;
-//! slow links, routers that translate addresses, cut cables and roaming are more parts of the same kind.
+//! Networks are put together from three parts: a switch, a host, and the cable between them. [`Lab::lan`] is one switch;
+//! [`Lab::internet`] is one on which public hosts stand, and homes behind routers that translate addresses. What goes
+//! wrong with a cable is in `cable`, and who listens on it in `capture`.
 
+mod cable;
+mod capture;
+mod internet;
 mod keeper;
+mod programs;
+mod servers;
 
 use std::{
     ffi::OsStr,
@@ -17,12 +23,17 @@ use std::{
     sync::Arc,
 };
 
+pub use capture::{Capture, Pcap};
+pub use internet::Router;
 use keeper::Keeper;
+pub use programs::lab_program;
+pub use servers::Servers;
 
 /// A network on this machine. Hosts keep it alive; when the last is dropped, it is gone with all that runs in it.
 pub struct Lab {
     keeper: Arc<Keeper>,
     hosts: Vec<Host>,
+    homes: u8,
 }
 
 /// One machine of a lab.
@@ -31,12 +42,16 @@ pub struct Host {
     keeper: Arc<Keeper>,
     name: String,
     address: Ipv4Addr,
+    /// The machine that the other end of its cable is in.
+    switch: String,
+    /// Whom it gives what is for other networks.
+    gateway: Option<Ipv4Addr>,
 }
 
 impl Lab {
     /// An empty one: no host yet. Folders can be mounted in it.
     pub fn empty() -> Self {
-        Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new() }
+        Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new(), homes: 0 }
     }
 
     /// Hosts `h1` to `hN` on one LAN, 10.77.0.0/24, with multicast.
@@ -44,7 +59,7 @@ impl Lab {
         let mut lab = Self::empty();
         lab.switch("lan");
         for number in 1..=hosts {
-            lab.host_on("lan", &format!("h{number}"), Ipv4Addr::new(10, 77, 0, number));
+            lab.host_on("lan", &format!("h{number}"), Ipv4Addr::new(10, 77, 0, number), None);
         }
         lab
     }
@@ -56,24 +71,40 @@ impl Lab {
 
     /// A switch that forwards everything to everybody.
     fn switch(&self, name: &str) {
-        self.keeper.ip(&["netns", "add", name]);
-        // Without snooping, multicast goes to every port, as on the cheap switch of a home.
-        self.keeper.ip(&["-n", name, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
-        self.keeper.ip(&["-n", name, "link", "set", "br0", "up"]);
+        self.machine(name);
+        self.bridge(name);
     }
 
-    /// A host with a cable to a switch, and this address in a /24.
-    fn host_on(&mut self, switch: &str, name: &str, address: Ipv4Addr) {
-        let port = format!("to-{name}");
+    /// Something with a network of its own and no cable yet.
+    fn machine(&self, name: &str) {
         self.keeper.ip(&["netns", "add", name]);
         self.keeper.ip(&["-n", name, "link", "set", "lo", "up"]);
-        self.keeper.ip(&["-n", switch, "link", "add", &port, "type", "veth", "peer", "name", "eth0", "netns", name]);
-        self.keeper.ip(&["-n", switch, "link", "set", &port, "master", "br0", "up"]);
-        self.keeper.ip(&["-n", name, "addr", "add", &format!("{address}/24"), "brd", "+", "dev", "eth0"]);
-        self.keeper.ip(&["-n", name, "link", "set", "eth0", "up"]);
-        // Multicast goes where the default route does.
-        self.keeper.ip(&["-n", name, "route", "add", "default", "dev", "eth0"]);
-        self.hosts.push(Host { keeper: self.keeper.clone(), name: name.into(), address });
+    }
+
+    fn bridge(&self, machine: &str) {
+        // Without snooping, multicast goes to every port, as on the cheap switch of a home.
+        self.keeper.ip(&["-n", machine, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
+        self.keeper.ip(&["-n", machine, "link", "set", "br0", "up"]);
+    }
+
+    /// A cable from a switch's next port to this interface of a machine, which gets this address in a /24.
+    fn cable(&self, switch: &str, machine: &str, interface: &str, address: Ipv4Addr) {
+        let ip = |arguments: &[&str]| self.keeper.ip(arguments);
+        let port = port(machine);
+        ip(&["-n", switch, "link", "add", &port, "type", "veth", "peer", "name", interface, "netns", machine]);
+        ip(&["-n", switch, "link", "set", &port, "master", "br0", "up"]);
+        ip(&["-n", machine, "addr", "add", &format!("{address}/24"), "brd", "+", "dev", interface]);
+        ip(&["-n", machine, "link", "set", interface, "up"]);
+    }
+
+    /// A host with a cable to a switch.
+    fn host_on(&mut self, switch: &str, name: &str, address: Ipv4Addr, gateway: Option<Ipv4Addr>) -> Host {
+        self.machine(name);
+        self.cable(switch, name, "eth0", address);
+        let host = Host { keeper: self.keeper.clone(), name: name.into(), address, switch: switch.into(), gateway };
+        host.set_default_route();
+        self.hosts.push(host.clone());
+        host
     }
 
     /// A disk of so many MiB on this folder, for those who run in the lab.
@@ -118,4 +149,20 @@ impl Host {
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.keeper.command(Some(&self.name), program.as_ref())
     }
+
+    fn set_default_route(&self) {
+        let via = self.gateway.map(|gateway| gateway.to_string());
+        let mut route = vec!["-n", &self.name, "route", "replace", "default"];
+        if let Some(via) = &via {
+            route.extend(["via", via]);
+        }
+        // Multicast goes where the default route does, so that a LAN without a router needs one, too.
+        route.extend(["dev", "eth0"]);
+        self.keeper.ip(&route);
+    }
+}
+
+/// A switch's port, named after the machine at the other end of its cable.
+fn port(machine: &str) -> String {
+    format!("to-{machine}")
 }

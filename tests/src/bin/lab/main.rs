@@ -1,0 +1,51 @@
+//! What stands or lurks in a lab's network beside the devices: servers, attackers, a listener. Started by tests on a host
+//! of a lab; says what it does on stdout, one JSON object a line, and runs until it is killed.
+//!
+//! ```text
+//! yonder-lab servers IP [relay] [pkarr] [dht]  what stands in the internet, at this address of this host
+//! yonder-lab adverts NAME COUNT IP:PORT ROUNDS [ENDPOINT_ID]   forged mDNS records
+//! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
+//! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there
+//! yonder-lab listen                            writes what this host hears and says, as tcpdump does
+//! ```
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
+
+mod adverts;
+mod dns;
+mod hosts;
+mod listen;
+mod middle;
+mod servers;
+
+use serde_json::Value;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("threads");
+    match words.as_slice() {
+        ["servers", at, which @ ..] => servers::run(at.parse().expect("an address"), which),
+        ["adverts", name, count, at, rounds, rest @ ..] => {
+            adverts::send(name, number(count), at.parse().expect("IP:PORT"), number(rounds), rest.first().copied())
+        }
+        ["hosts", name, count] => runtime.block_on(hosts::run(name, number(count))),
+        ["middle", name, id, at, record] => {
+            let host = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));
+            runtime.block_on(middle::run(name, host.with_ip_addr(at.parse().expect("IP:PORT")), record.as_ref()))
+        }
+        ["listen"] => listen::run(),
+        other => panic!("see the head of main.rs; these arguments mean nothing: {other:?}"),
+    }
+}
+
+fn number(text: &str) -> usize {
+    text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
+}
+
+/// Tells the test.
+fn say(line: &Value) {
+    use std::io::Write;
+    let mut stdout = std::io::stdout().lock();
+    // Nobody reads any more: the test is over.
+    let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+}

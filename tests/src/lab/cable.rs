@@ -1,0 +1,79 @@
+//! What goes wrong with a host's cable: cut, put into another wall, lossy, or with a firewall in it.
+//!
+//! All of it happens at the other end, in the switch, so that the host sees what it would see of a real one: a link
+//! without carrier, or packets that do not come.
+
+use std::net::Ipv4Addr;
+
+use super::{Host, port};
+
+impl Host {
+    /// Pulls the cable.
+    pub fn cut(&self) {
+        self.keeper.ip(&["-n", &self.switch, "link", "set", &port(&self.name), "down"]);
+    }
+
+    /// Puts it back.
+    pub fn mend(&self) {
+        self.keeper.ip(&["-n", &self.switch, "link", "set", &port(&self.name), "up"]);
+        // The kernel takes routes of a link that is down away.
+        self.set_default_route();
+    }
+
+    /// Moves to another address of the same network, as one does that comes back into a Wi-Fi.
+    pub fn roam(&mut self, last: u8) {
+        let [a, b, c, _] = self.address.octets();
+        self.address = Ipv4Addr::new(a, b, c, last);
+        self.keeper.ip(&["-n", &self.name, "addr", "flush", "dev", "eth0", "scope", "global"]);
+        self.keeper.ip(&["-n", &self.name, "addr", "add", &format!("{}/24", self.address), "brd", "+", "dev", "eth0"]);
+        self.set_default_route();
+    }
+
+    /// Lets no UDP through in either direction, silently, as some offices and hotels do.
+    pub fn block_udp(&self) {
+        self.filter("udp", "meta l4proto udp drop");
+    }
+
+    /// Lets it through again.
+    pub fn unblock_udp(&self) {
+        self.unfilter("udp");
+    }
+
+    /// Loses this share, in percent, of what comes to the host, and as much of what it sends.
+    pub fn lose(&self, percent: f32) {
+        let chance = format!("numgen random mod 10000 < {} drop", (percent * 100.0) as u32);
+        self.filter("loss", &chance);
+    }
+
+    /// Loses nothing any more.
+    pub fn lose_nothing(&self) {
+        self.unfilter("loss");
+    }
+
+    /// Sends at most so many megabits a second, and hears at most as many.
+    pub fn slow_down(&self, megabits: u32) {
+        let rate = format!("{megabits}mbit");
+        let shape = ["root", "tbf", "rate", &rate, "burst", "256kb", "latency", "50ms"];
+        for (machine, interface) in [(&self.name, "eth0"), (&self.switch, port(&self.name).as_str())] {
+            let mut arguments = vec!["qdisc", "replace", "dev", interface];
+            arguments.extend(shape);
+            self.keeper.run_on(machine, "tc", &arguments);
+        }
+    }
+
+    /// What is done to every frame, whichever way it goes.
+    fn filter(&self, name: &str, rule: &str) {
+        let port = port(&self.name);
+        let rules = format!(
+            "table bridge {name}_{host} {{
+               chain outwards {{ type filter hook prerouting priority 0; iifname \"{port}\" {rule}; }};
+               chain inwards {{ type filter hook postrouting priority 0; oifname \"{port}\" {rule}; }}; }};",
+            host = self.name,
+        );
+        self.keeper.run_on(&self.switch, "nft", &[&rules]);
+    }
+
+    fn unfilter(&self, name: &str) {
+        self.keeper.run_on(&self.switch, "nft", &[&format!("delete table bridge {name}_{}", self.name)]);
+    }
+}

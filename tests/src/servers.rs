@@ -1,0 +1,223 @@
+//! Real servers of the internet, for tests: a relay, a pkarr server, and nodes of a mainline DHT. Each is the program that
+//! others run in earnest, started in this process on an address of the test's choice.
+//!
+//! They live in threads of their own, so that tests stay plain functions, and end when they are dropped.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
+
+use iroh_dns_server::config::{Config, MetricsConfig, RateLimitConfig};
+use iroh_relay::server::{CertConfig, QuicConfig, RelayConfig, Server, ServerConfig, TlsConfig};
+use n0_mainline::Dht;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+use crate::program::PATIENCE;
+
+/// The port at which iroh looks for a relay's address discovery.
+pub const QAD_PORT: u16 = 7842;
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads")
+}
+
+/// Ends a server's runtime without waiting for what it still does; a plain drop would panic inside another runtime.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn new() -> Self {
+        Self(Some(runtime()))
+    }
+
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.0.as_ref().expect("it has not ended").block_on(work)
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A relay with TLS.
+pub struct Relay {
+    /// `https://IP:PORT`, for `--relay`.
+    pub url: String,
+    /// A PEM file with the authority that signed its certificate, for `--relay-ca`.
+    pub authority: PathBuf,
+    server: Option<Server>,
+    threads: Threads,
+    _home: TempDir,
+}
+
+impl Relay {
+    /// A relay on the loopback, on a port of its own. Without address discovery: its port is fixed, and there may be
+    /// several relays at once.
+    pub fn loopback() -> Self {
+        Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None)
+    }
+
+    /// A relay at this address; port 0 takes a free one. `qad` is the UDP port of its address discovery, without which there
+    /// is no hole punching: [`QAD_PORT`].
+    pub fn on(at: SocketAddr, qad: Option<u16>) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let authority = home.path().join("authority.pem");
+        let tls = certificate(at.ip(), &authority);
+        let threads = Threads::new();
+        let mut relay = RelayConfig::new(SocketAddr::new(at.ip(), 0));
+        relay.tls = Some(TlsConfig::new(at, CertConfig::Manual { server_config: tls }));
+        let mut config = ServerConfig::default();
+        config.relay = Some(relay);
+        config.quic = qad.map(|port| QuicConfig::new(SocketAddr::new(at.ip(), port)));
+        let server = threads.run(Server::spawn(config)).expect("a relay");
+        let url = format!("https://{}", server.https_addr().expect("it has TLS"));
+        Self { url, authority, server: Some(server), threads, _home: home }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            let _inside = self.threads.0.as_ref().map(Runtime::enter);
+            drop(server);
+        }
+    }
+}
+
+/// A leaf certificate for this address, signed by an authority of its own whose certificate goes into a file. A
+/// self-signed one would not do: it is no authority's.
+fn certificate(at: IpAddr, authority: &Path) -> rustls::ServerConfig {
+    let mut root = CertificateParams::default();
+    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let root_key = KeyPair::generate().expect("a key");
+    let root_certificate = root.self_signed(&root_key).expect("a certificate");
+    std::fs::write(authority, root_certificate.pem()).expect("a file");
+    let key = KeyPair::generate().expect("a key");
+    let leaf = CertificateParams::new(vec![at.to_string()])
+        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(root, root_key)))
+        .expect("a certificate");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())))
+        .expect("a key that fits")
+}
+
+/// A pkarr server: records are put and got by HTTP.
+pub struct Pkarr {
+    /// `http://IP:PORT/pkarr`, for `--pkarr`.
+    pub url: String,
+    server: Option<iroh_dns_server::Server>,
+    threads: Threads,
+    _home: TempDir,
+}
+
+impl Pkarr {
+    /// On the loopback, on a port of its own.
+    pub fn loopback() -> Self {
+        Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+    }
+
+    /// At this address; port 0 takes a free one.
+    pub fn on(at: SocketAddr) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut config = Config::default();
+        let http = config.http.as_mut().expect("HTTP is on");
+        (http.bind_addr, http.port) = (Some(at.ip()), at.port());
+        (config.dns.bind_addr, config.dns.port) = (Some(at.ip()), 0);
+        config.https = None;
+        config.metrics = Some(MetricsConfig::disabled());
+        // All devices of a test have one address.
+        config.pkarr_put_rate_limit = RateLimitConfig::Disabled;
+        config.data_dir = Some(home.path().to_owned());
+        let threads = Threads::new();
+        let server = threads.run(iroh_dns_server::Server::bind(config)).expect("a pkarr server");
+        let url = format!("http://{}/pkarr", server.http_addr().expect("HTTP is on"));
+        Self { url, server: Some(server), threads, _home: home }
+    }
+
+    /// How many requests it has answered with success.
+    pub fn answered(&self) -> u64 {
+        self.server.as_ref().map_or(0, |server| server.metrics().http_requests_success.get())
+    }
+}
+
+impl Drop for Pkarr {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            let _ = self.threads.run(server.shutdown());
+        }
+    }
+}
+
+/// Nodes of a mainline DHT that know each other and nobody else.
+pub struct DhtNet {
+    /// `IP:PORT` of one of them, for `--dht-bootstrap`.
+    pub bootstrap: String,
+    nodes: Vec<Dht>,
+    threads: Threads,
+}
+
+impl DhtNet {
+    /// Some nodes on the loopback.
+    pub fn loopback() -> Self {
+        Self::on(Ipv4Addr::LOCALHOST, 0, 5)
+    }
+
+    /// So many nodes on one machine. They name each other by this address of it, and listen on all; `port` is the first
+    /// one's, 0 takes a free one.
+    pub fn on(at: Ipv4Addr, port: u16, count: usize) -> Self {
+        let threads = Threads::new();
+        let (nodes, bootstrap) = threads.run(async {
+            // Where its address is a public one, a node has to have an id that fits it to be known to others.
+            let first =
+                Dht::builder().no_bootstrap().server_mode().public_ip(at).port(port).build().expect("a DHT node");
+            let port = first.info().await.expect("it runs").local_addr().port();
+            let bootstrap = format!("{at}:{port}");
+            let mut nodes = vec![first];
+            for _ in 1..count {
+                let mut node = Dht::builder();
+                node.bootstrap(&[&bootstrap]).server_mode().public_ip(at).port(0);
+                nodes.push(node.build().expect("a DHT node"));
+            }
+            for node in nodes.iter().filter(|_| count > 1) {
+                // They give each other half a second for an answer, which a busy machine does not always keep.
+                let end = Instant::now() + PATIENCE;
+                while !node.bootstrapped().await.expect("it runs") {
+                    assert!(Instant::now() < end, "the DHT's nodes do not meet");
+                }
+            }
+            (nodes, bootstrap)
+        });
+        Self { bootstrap, nodes, threads }
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Never: a net has at least one node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes.is_empty()
+    }
+}
+
+impl Drop for DhtNet {
+    fn drop(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        self.threads.run(async move { drop(nodes) });
+    }
+}
