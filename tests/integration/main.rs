@@ -4,5 +4,6 @@
 mod bad_input;
 mod kill;
 mod pairing;
+mod rendezvous;
 mod strangers;
 mod transfer;

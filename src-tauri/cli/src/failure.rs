@@ -78,13 +78,14 @@ pub fn status_of(code: &str) -> u8 {
         "usage" | "invalid_input" | "code_word_unknown" | "code_word_count" | "link_invalid" | "address_invalid" => {
             USAGE
         }
-        "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy" | "code_wrong" | "code_burnt"
+        "too_many_hosts" | "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy" | "code_wrong" | "code_burnt"
         | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy" | "pairing_rejected" => REFUSED,
         "connection_failed"
         | "connection_timeout"
         | "connection_lost"
         | "device_offline"
         | "no_host_found"
+        | "rendezvous_unreachable"
         | "pairing_connection_lost" => UNREACHABLE,
         _ => FAILED,
     }
@@ -118,6 +119,9 @@ mod tests {
             ("connection_failed", UNREACHABLE),
             ("connection_timeout", UNREACHABLE),
             ("no_host_found", UNREACHABLE),
+            ("rendezvous_unreachable", UNREACHABLE),
+            ("too_many_hosts", REFUSED),
+            ("no_rendezvous", FAILED),
         ] {
             assert_eq!(status_of(code), status, "{code}");
         }

@@ -145,8 +145,8 @@ pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
 /// What a node of our own is started with.
 pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
     // Checked here, because the arguments may stand on either side of the command.
-    if global.relay_ca.is_some() && global.relay.is_empty() {
-        return Err(Failure::usage("--relay-ca is for relays of one's own, and none is given", "Give --relay, too."));
+    if global.relay_ca.is_some() && global.relay.is_empty() && global.pkarr.is_none() {
+        return Err(Failure::usage("--relay-ca is for servers of one's own, and none is given", "Give --relay, too."));
     }
     let mut options = NodeOptions::new(data_dir(global)?);
     options.port = global.port;
@@ -158,6 +158,8 @@ pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
     };
     options.relays = global.relay.clone();
     options.relay_ca = global.relay_ca.as_deref().map(absolute).transpose()?;
+    options.pkarr = global.pkarr.clone();
+    options.dht_bootstrap = global.dht_bootstrap.clone();
     options.keystore = global.keystore.map(Into::into).unwrap_or_default();
     options.ask = Arc::new(FromPerson);
     Ok(options)
@@ -179,6 +181,8 @@ fn ignored_options(global: &Global) -> Option<String> {
         ("--mode", global.mode.is_some()),
         ("--relay", !global.relay.is_empty()),
         ("--relay-ca", global.relay_ca.is_some()),
+        ("--pkarr", global.pkarr.is_some()),
+        ("--dht-bootstrap", !global.dht_bootstrap.is_empty()),
         ("--keystore", global.keystore.is_some()),
     ];
     let names: Vec<_> = given.iter().filter(|(_, given)| *given).map(|(name, _)| *name).collect();
@@ -197,12 +201,14 @@ mod tests {
 
     #[test]
     fn options_reach_the_node() {
-        let line = "--data-dir d --port 7 --bind ::1 --mode relay-only --relay https://r --relay-ca ca --keystore file";
+        let line = "--data-dir d --port 7 --bind ::1 --mode relay-only --relay https://r --relay-ca ca --keystore file \
+                    --pkarr https://p --dht-bootstrap a:1 --dht-bootstrap b:2";
         let options = options(&global(line)).unwrap();
         assert!(options.data_dir.is_absolute() && options.data_dir.ends_with("d"));
         assert_eq!((options.port, options.bind), (Some(7), "::1".parse().ok()));
         assert!(matches!(options.mode, Mode::RelayOnly));
         assert_eq!(options.relays, ["https://r"]);
+        assert_eq!((options.pkarr.as_deref(), options.dht_bootstrap.len()), (Some("https://p"), 2));
         assert!(options.relay_ca.is_some_and(|path| path.is_absolute()));
         assert_eq!(options.keystore, yonder_core::identity::KeystoreChoice::File);
         let serve =

@@ -21,6 +21,8 @@ const PURE: &[&str] = &[
     "seal",
     "tree",
     "bucket",
+    "epoch",
+    "plan",
 ];
 
 /// Files of these names, and all files in folders of these names.

@@ -19,8 +19,14 @@ use crate::{
     text::{count, qr, shown},
 };
 
-pub async fn host(running: &Running, approve: bool, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
-    begin(running, Request::PairHost { approve }, approve, None, console, interrupt).await
+pub async fn host(
+    running: &Running,
+    words: u8,
+    approve: bool,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
+    begin(running, Request::PairHost { approve, words }, approve, None, console, interrupt).await
 }
 
 pub async fn join(
@@ -96,7 +102,7 @@ async fn begin(
     };
     // The pairing has moved on since, perhaps: a snapshot says where it stands, and which events are older than that.
     let snapshot = running.snapshot().await?;
-    let mut teller = Teller { console, approve, told_code: false, told_confirm: false, attempts: None, waits: false };
+    let mut teller = Teller::new(console, approve);
     teller.tell(&begun);
     let mut following =
         Following { running, events, seq: snapshot.seq, view: snapshot.pairing, typed, asking: false, console };
@@ -224,6 +230,7 @@ struct Teller<'a> {
     told_confirm: bool,
     attempts: Option<u8>,
     waits: bool,
+    noted: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -234,11 +241,25 @@ enum Line<'a> {
     Paired { device: &'a DeviceView },
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(console: &'a Console, approve: bool) -> Self {
+        Self { console, approve, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
+    }
+
+    /// What goes on beside, each once.
+    fn note(&mut self, note: Option<&String>) {
+        if let Some(text) = note
+            && self.noted.as_ref() != Some(text)
+        {
+            self.console.note(&shown(text));
+            self.noted = Some(text.clone());
+        }
+    }
+
     fn tell(&mut self, view: &PairingView) -> Step {
         let console = self.console;
         match view {
-            PairingView::Hosting { words, link, qr, expires_in, attempts_left } => {
+            PairingView::Hosting { words, link, qr, expires_in, attempts_left, note } => {
                 if !std::mem::replace(&mut self.told_code, true) {
                     console.object(&Line::Code { words, link, expires_in: *expires_in });
                     console.say(&code_text(words, link, qr, *expires_in, console.can_draw()));
@@ -246,12 +267,14 @@ impl Teller<'_> {
                 if self.attempts.replace(*attempts_left).is_some_and(|before| before > *attempts_left) {
                     console.note(&format!("A wrong code was tried. Attempts left: {attempts_left}."));
                 }
+                self.note(note.as_ref());
                 Step::Wait
             }
-            PairingView::Joining { host } => {
+            PairingView::Joining { host, note } => {
                 if let Some(host) = host {
                     console.note(&format!("Trying {}…", shown(host)));
                 }
+                self.note(note.as_ref());
                 Step::Wait
             }
             PairingView::Confirm { approved: true, name, .. } => {
@@ -320,6 +343,7 @@ mod tests {
             qr: vec!["#".into()],
             expires_in: 300,
             attempts_left,
+            note: None,
         }
     }
 
@@ -332,7 +356,7 @@ mod tests {
     }
 
     fn teller(console: &Console, approve: bool) -> Teller<'_> {
-        Teller { console, approve, told_code: false, told_confirm: false, attempts: None, waits: false }
+        Teller::new(console, approve)
     }
 
     #[test]

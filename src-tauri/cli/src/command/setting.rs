@@ -68,13 +68,14 @@ mod tests {
             download_dir: "/d".into(),
             accept: AcceptRule::Ask,
             discoverable: Discoverable::Everyone,
+            dht: Default::default(),
         }
     }
 
     #[test]
     fn each_setting_is_a_key_and_a_value() {
         let all = chosen(&settings(), None).unwrap();
-        assert_eq!(all.len(), 5);
+        assert_eq!(all.len(), 6);
         assert!(all.contains(&("type".into(), json!("laptop"))));
         assert_eq!(chosen(&settings(), Some("accept")).unwrap(), [("accept".to_owned(), json!("ask"))]);
     }

@@ -2,12 +2,19 @@
 //! is one file. What comes from here is a hint; identity comes from the connection alone.
 
 mod advert;
+mod dht;
 mod mdns;
+mod pkarr;
+pub mod rendezvous;
+mod way;
 
 use futures_util::stream::BoxStream;
 
 pub use advert::{Advert, SERVICE_NAME};
+pub use dht::{DhtEntry, DhtSwitch, MainlineDht};
 pub use mdns::{LanAdvertiser, MdnsDiscovery};
+pub use pkarr::{PUBLIC_PKARR, PkarrServer};
+pub use way::{Looked, Way, WayError};
 
 use crate::id::Sighting;
 

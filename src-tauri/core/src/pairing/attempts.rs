@@ -44,6 +44,30 @@ pub struct HostCode {
     used: bool,
 }
 
+/// The hosts on which a joiner has tried a code: three different ones at most, however they were found and however often
+/// its person begins anew. One that was tried may be tried again.
+#[derive(Clone, Debug, Default)]
+pub struct HostsTried(Vec<[u8; 32]>);
+
+impl HostsTried {
+    /// Whether the code may be tried on the host with this endpoint id; if so, it counts as tried.
+    pub fn admit(&mut self, host: &[u8; 32]) -> bool {
+        if self.0.contains(host) {
+            return true;
+        }
+        if self.0.len() >= MAX_HOSTS_PER_CODE {
+            return false;
+        }
+        self.0.push(*host);
+        true
+    }
+
+    /// No other host may be tried.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= MAX_HOSTS_PER_CODE
+    }
+}
+
 /// The right to check one confirmation. It is counted already; [`HostCode::settle`] says how it went.
 #[derive(Debug)]
 #[must_use = "an attempt is settled once the confirmation has been checked"]
@@ -56,6 +80,14 @@ impl HostCode {
     /// When there is no randomness.
     pub fn generate(now: Duration, entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
         Ok(Self::new(now, PairingCode::generate(entropy)?, LinkSecret::generate(entropy)?))
+    }
+
+    /// The same with a code of five words.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate_long(now: Duration, entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
+        Ok(Self::new(now, PairingCode::generate_long(entropy)?, LinkSecret::generate(entropy)?))
     }
 
     /// Shows these secrets from `now` on.
@@ -209,6 +241,16 @@ mod tests {
         assert_eq!(code.take_attempt(end).unwrap_err(), PairingError::CodeExpired);
         assert_eq!(code.attempts_left(), MAX_ATTEMPTS);
         assert_eq!(code.status(end), CodeStatus::Expired);
+    }
+
+    #[test]
+    fn a_code_is_tried_on_three_hosts_and_no_fourth() {
+        let mut tried = HostsTried::default();
+        for host in [1, 2, 1, 3, 2] {
+            assert!(tried.admit(&[host; 32]), "{host}");
+        }
+        assert!(tried.is_full());
+        assert!(!tried.admit(&[4; 32]) && tried.admit(&[3; 32]));
     }
 
     #[test]

@@ -1,4 +1,6 @@
-//! The pairing code: three words that a person reads on one device and types on another.
+//! The pairing code: three words that a person reads on one device and types on another, or five when the devices are not
+//! on one network. The last three are the secret. The first two of five only find the host: they are derived from and
+//! published, so nothing of the last three may ever come near them.
 
 use std::{fmt, str::FromStr};
 
@@ -7,8 +9,14 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Entropy, PairingError};
 
-/// How many words a code has. Three carry 33 bits, enough because a guess costs one of three attempts.
+/// How many words the secret has. Three carry 33 bits, enough because a guess costs one of three attempts.
 pub const CODE_WORDS: usize = 3;
+
+/// How many words go before the secret when the host has to be found across the internet.
+pub const FINDER_WORDS: usize = 2;
+
+/// How many words a code of the long form has.
+pub const LONG_CODE_WORDS: usize = FINDER_WORDS + CODE_WORDS;
 
 /// How many completions of a word are given at most.
 pub const MAX_COMPLETIONS: usize = 8;
@@ -19,41 +27,53 @@ const TELLING_LETTERS: usize = 4;
 /// A typed code longer than this is no code.
 const MAX_TYPED: usize = 256;
 
-/// Three words of the English BIP39 list, `brave-lion-sunset`.
+/// Three or five words of the English BIP39 list, `brave-lion-sunset`.
 ///
 /// `Display` shows them, because the host has to; `Debug` does not. Wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct PairingCode([u16; CODE_WORDS]);
+pub struct PairingCode {
+    finder: Option<[u16; FINDER_WORDS]>,
+    secret: [u16; CODE_WORDS],
+}
 
 impl PairingCode {
-    /// A new code. Each word is one of 2048, all equally likely.
+    /// A new code of three words. Each word is one of 2048, all equally likely.
     ///
     /// # Errors
     /// When there is no randomness.
     pub fn generate(entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
-        let mut bytes = Zeroizing::new([0; 2 * CODE_WORDS]);
-        entropy.fill(bytes.as_mut())?;
-        let mut words = [0; CODE_WORDS];
-        for (word, pair) in words.iter_mut().zip(bytes.chunks_exact(2)) {
-            // 2048 divides 65536, so the low eleven bits are uniform.
-            *word = u16::from_le_bytes([pair[0], pair[1]]) % 2048;
-        }
-        Ok(Self(words))
+        Ok(Self { finder: None, secret: draw(entropy)? })
     }
 
-    /// The words, in lower case and in full.
-    pub fn words(&self) -> [&'static str; CODE_WORDS] {
-        self.0.map(word_at)
+    /// A new code of five words: two to be found by, and three that are drawn apart from them.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate_long(entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
+        Ok(Self { secret: draw(entropy)?, finder: Some(draw(entropy)?) })
     }
 
-    /// `brave-lion-sunset`, wiped when dropped: what the PAKE takes as password.
+    /// All words, in lower case and in full.
+    pub fn words(&self) -> Vec<&'static str> {
+        self.finder.iter().flatten().chain(&self.secret).copied().map(word_at).collect()
+    }
+
+    /// The two words that find the host, if the code has them: `amateur-fabric`. Not secret, and made of them alone.
+    pub fn finder(&self) -> Option<String> {
+        self.finder.map(|words| words.map(word_at).join("-"))
+    }
+
+    /// `brave-lion-sunset`, wiped when dropped: what the PAKE takes as password. The secret words alone, in either form.
     pub(super) fn canonical(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.words().join("-"))
+        Zeroizing::new(self.secret.map(word_at).join("-"))
     }
 }
 
 impl fmt::Display for PairingCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(finder) = self.finder() {
+            write!(f, "{finder}-")?;
+        }
         f.write_str(&self.canonical())
     }
 }
@@ -73,16 +93,29 @@ impl FromStr for PairingCode {
         let typed = Zeroizing::new(typed.chars().take(MAX_TYPED).collect::<String>().to_lowercase());
         let separates = |c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.' | '_' | '\u{2010}'..='\u{2015}');
         let parts: Vec<&str> = typed.split(separates).filter(|part| !part.is_empty()).collect();
-        let mut words = [0; CODE_WORDS];
+        let mut words = Zeroizing::new([0; LONG_CODE_WORDS]);
         // An unknown word is told before a wrong count: it is the more useful thing to hear while typing.
-        for (index, part) in parts.iter().take(CODE_WORDS).enumerate() {
+        for (index, part) in parts.iter().take(LONG_CODE_WORDS).enumerate() {
             words[index] = find(part).ok_or_else(|| unknown(part, index + 1))?;
         }
-        if parts.len() != CODE_WORDS {
-            return Err(PairingError::WordCount { found: parts.len() });
+        match (parts.len(), *words) {
+            (CODE_WORDS, [a, b, c, ..]) => Ok(Self { finder: None, secret: [a, b, c] }),
+            (LONG_CODE_WORDS, [a, b, c, d, e]) => Ok(Self { finder: Some([a, b]), secret: [c, d, e] }),
+            (found, _) => Err(PairingError::WordCount { found }),
         }
-        Ok(Self(words))
     }
+}
+
+/// So many words, each of 2048 equally likely.
+fn draw<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u16; N], PairingError> {
+    let mut bytes = Zeroizing::new(vec![0; 2 * N]);
+    entropy.fill(&mut bytes)?;
+    let mut words = [0; N];
+    for (word, pair) in words.iter_mut().zip(bytes.chunks_exact(2)) {
+        // 2048 divides 65536, so the low eleven bits are uniform.
+        *word = u16::from_le_bytes([pair[0], pair[1]]) % 2048;
+    }
+    Ok(words)
 }
 
 /// Words of the list that begin so, in its order, at most [`MAX_COMPLETIONS`]; none for an empty prefix.
@@ -166,6 +199,41 @@ mod tests {
             assert_eq!(typed.parse::<PairingCode>().unwrap(), code, "{typed}");
         }
         assert_eq!(code.to_string(), "brave-lion-sunset");
+        assert_eq!(code.finder(), None);
+    }
+
+    #[test]
+    fn of_five_words_the_first_two_find_and_the_last_three_are_the_secret() {
+        let short: PairingCode = "brave-lion-sunset".parse().unwrap();
+        for typed in ["amateur-favorite-brave-lion-sunset", " Amat favo, brav.LION suns\n"] {
+            let code: PairingCode = typed.parse().unwrap();
+            assert_eq!(code.to_string(), "amateur-favorite-brave-lion-sunset");
+            assert_eq!(code.finder().as_deref(), Some("amateur-favorite"));
+            assert_eq!(*code.canonical(), *short.canonical(), "the PAKE takes the last three");
+            assert_ne!(code, short);
+        }
+        let error = "amateur-favorite-brave-lyon-sunset".parse::<PairingCode>().unwrap_err();
+        assert!(matches!(error, PairingError::WordUnknown { position: 4, .. }), "{error:?}");
+    }
+
+    #[test]
+    fn what_finds_says_nothing_of_the_secret() {
+        // Every secret word may go with every finder: they are drawn apart, and the finder is made of its own two alone.
+        struct Counting(u8);
+        impl Entropy for Counting {
+            fn fill(&mut self, out: &mut [u8]) -> Result<(), PairingError> {
+                self.0 += 1;
+                out.fill(self.0);
+                Ok(())
+            }
+        }
+        let code = PairingCode::generate_long(&mut Counting(0)).unwrap();
+        let words = code.words();
+        assert_eq!(words.len(), LONG_CODE_WORDS);
+        assert_ne!(words[0], words[2], "one draw for both");
+        assert_eq!(code.finder().unwrap(), words[..2].join("-"));
+        let other: PairingCode = format!("{}-zoo-zoo-zoo", code.finder().unwrap()).parse().unwrap();
+        assert_eq!(other.finder(), code.finder());
     }
 
     #[test]
@@ -184,6 +252,7 @@ mod tests {
         assert_eq!("brave lion".parse::<PairingCode>(), Err(PairingError::WordCount { found: 2 }));
         assert_eq!("".parse::<PairingCode>(), Err(PairingError::WordCount { found: 0 }));
         assert_eq!("brave lion sunset zoo".parse::<PairingCode>(), Err(PairingError::WordCount { found: 4 }));
+        assert_eq!("zoo ".repeat(6).parse::<PairingCode>(), Err(PairingError::WordCount { found: 6 }));
         assert!(matches!("z".repeat(1 << 20).parse::<PairingCode>(), Err(PairingError::WordUnknown { .. })));
     }
 

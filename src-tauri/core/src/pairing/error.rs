@@ -17,7 +17,7 @@ pub enum PairingError {
         suggestions: Vec<String>,
     },
     /// Not as many words as a code has.
-    #[error("a pairing code has three words, not {found}")]
+    #[error("a pairing code has three or five words, not {found}")]
     WordCount {
         /// How many were typed.
         found: usize,
@@ -88,6 +88,24 @@ pub enum PairingError {
     /// No device that shows a code was found, or none that takes this one.
     #[error("no device was found that shows this pairing code")]
     NoHostFound,
+    /// The same for a code of five words, after its place on the internet was looked at.
+    #[error("no device was found that shows this pairing code, neither on this network nor on the internet")]
+    NoHostAnywhere {
+        /// How far this device's clock is off that of a server that was asked, in whole minutes, if that is far.
+        clock_off: Option<u64>,
+    },
+    /// Three devices answered to the code, and none was the one.
+    #[error("three devices answered to this pairing code, and none of them was the right one")]
+    TooManyHosts,
+    /// Neither the network's devices nor any server of the internet could be asked.
+    #[error("none of the servers could be reached at which a code of five words is looked up")]
+    RendezvousUnreachable,
+    /// Five words were asked for where no server may be asked.
+    #[error("a code of five words is not possible here: {reason}")]
+    NoRendezvous {
+        /// Why.
+        reason: &'static str,
+    },
     /// The person ended it.
     #[error("the pairing was cancelled")]
     Cancelled,
@@ -118,7 +136,10 @@ impl RoomError for PairingError {
             Self::ConnectionLost => "pairing_connection_lost",
             Self::Unfinished => "pairing_unfinished",
             Self::NotStored => "pairing_not_stored",
-            Self::NoHostFound => "no_host_found",
+            Self::NoHostFound | Self::NoHostAnywhere { .. } => "no_host_found",
+            Self::TooManyHosts => "too_many_hosts",
+            Self::RendezvousUnreachable => "rendezvous_unreachable",
+            Self::NoRendezvous { .. } => "no_rendezvous",
             Self::Cancelled => "pairing_cancelled",
             Self::NoRandomness => "randomness_unavailable",
         }
@@ -130,8 +151,10 @@ impl RoomError for PairingError {
                 format!("Did you mean {}? The first four letters of each word are enough.", suggestions.join(" or "))
             }
             Self::WordUnknown { .. } => "Check its spelling; the first four letters of each word are enough.".into(),
-            Self::WordCount { .. } => "Type the three words that the other device shows, with spaces or dashes.".into(),
-            Self::LinkInvalid { .. } => "Copy the whole link from the other device, or type the three words.".into(),
+            Self::WordCount { .. } => {
+                "Type the three or five words that the other device shows, with spaces or dashes.".into()
+            }
+            Self::LinkInvalid { .. } => "Copy the whole link from the other device, or type the words.".into(),
             Self::AddressInvalid { .. } => {
                 "`yonder-cli id` on the other device prints its endpoint id, its addresses and its port.".into()
             }
@@ -165,9 +188,29 @@ impl RoomError for PairingError {
                 "Check that the data directory is writable and the disk not full, then pair again.".into()
             }
             Self::NoHostFound => {
-                "Is the other device showing a code, and are both on the same network? If not, use its link or QR."
+                "Is the other device showing a code, and are both on the same network? If they are not, let it show five \
+                 words instead, or use its link or QR."
                     .into()
             }
+            Self::NoHostAnywhere { clock_off: Some(minutes) } => format!(
+                "This device's clock seems to be off by {minutes} minutes, and five words are found only while both clocks \
+                 are right to ten. Set the clock, or use the other device's link or QR."
+            ),
+            Self::NoHostAnywhere { clock_off: None } => {
+                "Is the other device still showing these five words, and is it on the internet? Both clocks have to be right \
+                 to ten minutes. Its link or QR works without."
+                    .into()
+            }
+            Self::TooManyHosts => {
+                "Somebody may be leaving false addresses under the first two words. Let the other device show a new code, or \
+                 use its link or QR."
+                    .into()
+            }
+            Self::RendezvousUnreachable => {
+                "Check the internet connection. On one network the words work without it, and the link or QR works, too."
+                    .into()
+            }
+            Self::NoRendezvous { .. } => "Use three words on one network, or the link or QR.".into(),
             Self::NoRandomness => "Restart the device; without randomness no key is safe.".into(),
         }
     }

@@ -29,6 +29,7 @@ mod entropy;
 mod error;
 mod link;
 mod pake;
+pub mod picture;
 pub mod qr;
 mod state;
 mod transcript;
@@ -37,8 +38,8 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use attempts::{Attempt, CODE_LIFETIME, CodeStatus, HostCode, MAX_ATTEMPTS, MAX_HOSTS_PER_CODE};
-pub use code::{CODE_WORDS, MAX_COMPLETIONS, PairingCode, completions};
+pub use attempts::{Attempt, CODE_LIFETIME, CodeStatus, HostCode, HostsTried, MAX_ATTEMPTS, MAX_HOSTS_PER_CODE};
+pub use code::{CODE_WORDS, FINDER_WORDS, LONG_CODE_WORDS, MAX_COMPLETIONS, PairingCode, completions};
 pub use entropy::{Entropy, SystemEntropy};
 pub use error::PairingError;
 pub use link::{Link, LinkSecret, MAX_LINK, MAX_LINK_ADDRESSES, parse_address};

@@ -19,10 +19,14 @@ pub struct NodeOptions {
     pub bind: Option<IpAddr>,
     /// Which ways to other devices may be used.
     pub mode: Mode,
-    /// Own relays in place of the public ones.
+    /// Own relays. With these, or a pkarr server or DHT nodes of one's own, no public server of any kind is asked.
     pub relays: Vec<String>,
-    /// Certificate authority of the own relays, a PEM file.
+    /// Certificate authority of the own servers, a PEM file.
     pub relay_ca: Option<PathBuf>,
+    /// An own pkarr server: its URL.
+    pub pkarr: Option<String>,
+    /// Own nodes at which the mainline DHT is entered, `HOST:PORT`.
+    pub dht_bootstrap: Vec<String>,
     /// Where the root secret is kept.
     pub keystore: KeystoreChoice,
     /// Who is asked for a passphrase.
@@ -43,6 +47,8 @@ impl NodeOptions {
             mode: Mode::Normal,
             relays: Vec::new(),
             relay_ca: None,
+            pkarr: None,
+            dht_bootstrap: Vec::new(),
             keystore: KeystoreChoice::Auto,
             ask: Arc::new(NoPassphrase),
             download_dir: None,
@@ -57,6 +63,8 @@ impl NodeOptions {
             mode: self.mode,
             relays: self.relays.clone(),
             relay_ca: self.relay_ca.clone(),
+            pkarr: self.pkarr.clone(),
+            dht_bootstrap: self.dht_bootstrap.clone(),
         }
     }
 }

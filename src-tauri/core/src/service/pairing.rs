@@ -1,12 +1,14 @@
 //! The pairing that is under way, as people see it: one at most. Opens codes, serves strangers, joins hosts.
 
+mod join;
+
 use std::{
-    str::FromStr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use iroh::{EndpointAddr, EndpointId, endpoint::Connection};
+use futures_util::StreamExt;
+use iroh::{Watcher, endpoint::Connection};
 use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
@@ -15,21 +17,22 @@ use super::{NetworkingService, late::LateNet, settings::Kept};
 use crate::{
     api::{ApiError, Event, PairingRole, PairingView},
     device::DeviceRegistry,
+    discovery::{
+        MainlineDht, PkarrServer, Way,
+        rendezvous::{self, FinderWords, Standing},
+    },
     error::NetworkError,
     event::EventBus,
     id::{DeviceId, DeviceInfo},
     identity::NetworkIdentity,
-    net::{ALPN_PAIRING, CloseCode, DialError, UnpairedHandler},
+    net::{CloseCode, EndpointOptions, Mode, Net, Relays, UnpairedHandler},
     pairing::{
-        CODE_LIFETIME, CodeStatus, HostCode, HostState, JoinSecret, JoinerState, Link, LocalDevice, MAX_HOSTS_PER_CODE,
+        CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
         PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
         driver::{self, Command, Hosting},
-        parse_address, qr,
+        qr,
     },
 };
-
-/// How long a joiner without an address looks for hosts on the LAN.
-const LOOK_FOR_HOSTS: Duration = Duration::from_secs(10);
 
 /// The pairing that is under way. Cheap to clone.
 #[derive(Clone)]
@@ -41,8 +44,12 @@ struct Inner {
     settings: Kept,
     events: EventBus,
     net: LateNet,
+    /// Which servers of the internet may be asked.
+    options: EndpointOptions,
     origin: Instant,
     now: Mutex<Now>,
+    /// The code that was joined with last, and the hosts that it was tried on.
+    tried: Mutex<Option<(PairingCode, HostsTried)>>,
     open: watch::Sender<bool>,
     rounds: watch::Sender<u64>,
     tasks: TaskTracker,
@@ -69,9 +76,11 @@ enum Step {
         words: String,
         link: String,
         qr: Vec<String>,
+        note: Option<String>,
     },
     Joining {
         host: Option<String>,
+        note: Option<String>,
     },
     Confirm {
         role: PairingRole,
@@ -90,6 +99,7 @@ impl PairingDesk {
         settings: Kept,
         events: EventBus,
         net: LateNet,
+        options: EndpointOptions,
     ) -> Self {
         Self(Arc::new(Inner {
             identity,
@@ -97,8 +107,10 @@ impl PairingDesk {
             settings,
             events,
             net,
+            options,
             origin: Instant::now(),
             now: Mutex::default(),
+            tried: Mutex::default(),
             open: watch::Sender::new(false),
             rounds: watch::Sender::new(0),
             tasks: TaskTracker::new(),
@@ -129,7 +141,7 @@ impl PairingDesk {
         let now = self.now();
         match &now.step {
             Step::Idle => PairingView::Idle,
-            Step::Hosting { words, link, qr } => {
+            Step::Hosting { words, link, qr, note } => {
                 let (attempts_left, expires_in) = match status(&now.code, self.0.origin.elapsed()) {
                     Some(CodeStatus::Open { attempts_left, expires_in }) => (attempts_left, expires_in),
                     _ => (0, Duration::ZERO),
@@ -140,9 +152,10 @@ impl PairingDesk {
                     qr: qr.clone(),
                     expires_in: u32::try_from(expires_in.as_secs()).unwrap_or(u32::MAX),
                     attempts_left,
+                    note: note.clone(),
                 }
             }
-            Step::Joining { host } => PairingView::Joining { host: host.clone() },
+            Step::Joining { host, note } => PairingView::Joining { host: host.clone(), note: note.clone() },
             Step::Confirm { role, info, check_words, approved } => PairingView::Confirm {
                 role: *role,
                 name: info.name.clone(),
@@ -256,13 +269,26 @@ impl PairingDesk {
 
     // ---- host ------------------------------------------------------------------------------------------------------
 
-    /// Shows a code.
-    pub fn host(&self, approve: bool) -> Result<PairingView, NetworkError> {
+    /// Shows a code of so many words, three or five.
+    pub fn host(&self, approve: bool, words: u8) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
+        let ways = match usize::from(words) {
+            CODE_WORDS => Vec::new(),
+            LONG_CODE_WORDS => self.ways(&net)?,
+            _ => {
+                return Err(NetworkError::InvalidInput {
+                    message: format!("a pairing code cannot have {words} words"),
+                    hint: "Three on one network, five across the internet.".into(),
+                });
+            }
+        };
         let round = self.begin(approve)?;
-        let code = HostCode::generate(self.0.origin.elapsed(), &mut SystemEntropy)?;
+        let now = self.0.origin.elapsed();
+        let generate = if ways.is_empty() { HostCode::generate } else { HostCode::generate_long };
+        let code = generate(now, &mut SystemEntropy)?;
+        let finder = code.code().finder();
         let link = Link::pair(net.endpoint().addr(), code.link_secret().clone()).to_uri().to_string();
-        let step = Step::Hosting { words: code.code().to_string(), qr: qr::rows(&link)?, link };
+        let step = Step::Hosting { words: code.code().to_string(), qr: qr::rows(&link)?, link, note: None };
         self.now().code = Some(Arc::new(Mutex::new(code)));
         net.open_to_strangers(true);
         self.step(round, step);
@@ -273,7 +299,65 @@ impl PairingDesk {
                 _ = over.wait_for(|now| *now != round) => {}
             }
         });
+        if let Some(finder) = finder {
+            self.be_found(round, &net, ways, FinderWords::new(finder));
+        }
         Ok(self.view())
+    }
+
+    /// The ways by which a code of five words is found.
+    fn ways(&self, net: &Net) -> Result<Vec<Arc<dyn Way>>, NetworkError> {
+        let servers = self.0.options.infrastructure()?;
+        let not_here = |reason| NetworkError::from(PairingError::NoRendezvous { reason });
+        if self.0.options.mode == Mode::Lan {
+            return Err(not_here("this device asks no server of the internet, because it runs with --mode lan"));
+        }
+        if servers.relays == Relays::None {
+            return Err(not_here("there is no relay through which this device could be reached; give --relay, too"));
+        }
+        let mut ways: Vec<Arc<dyn Way>> = Vec::new();
+        if let Some(url) = servers.pkarr {
+            let tls = net.endpoint().tls_config().clone();
+            ways.push(Arc::new(PkarrServer::new(url, tls).map_err(|error| NetworkError::Internal(error.to_string()))?));
+        }
+        if let Some(entry) = servers.dht {
+            ways.push(Arc::new(MainlineDht::new(entry)));
+        }
+        if ways.is_empty() {
+            return Err(not_here("relays of one's own are given, and neither --pkarr nor --dht-bootstrap"));
+        }
+        Ok(ways)
+    }
+
+    /// Leaves on the internet where this device is, for as long as the code is open.
+    fn be_found(&self, round: u64, net: &Net, ways: Vec<Arc<dyn Way>>, words: FinderWords) {
+        let relays = net.endpoint().watch_addr().stream();
+        let relays = relays.map(|address| address.relay_urls().next().map(ToString::to_string));
+        let desk = self.clone();
+        let tell = move |standing| desk.note(round, note_on(standing));
+        let publishing = rendezvous::publish(ways, words, self.0.identity.endpoint_id(), relays, tell);
+        let (mut over, mut open) = (self.0.rounds.subscribe(), self.0.open.subscribe());
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = publishing => {}
+                _ = over.wait_for(|now| *now != round) => {}
+                _ = open.wait_for(|open| !open) => {}
+            }
+        });
+    }
+
+    /// Says something beside the code that is shown.
+    fn note(&self, round: u64, text: &str) {
+        {
+            let mut now = self.now();
+            let current = now.round == round;
+            let Step::Hosting { note, .. } = &mut now.step else { return };
+            if !current || note.as_deref() == Some(text) {
+                return;
+            }
+            *note = Some(text.to_owned());
+        }
+        self.tell();
     }
 
     /// Takes the code off the screen when its time is over, and lets strangers in no more.
@@ -356,154 +440,6 @@ impl PairingDesk {
         }
     }
 
-    // ---- joiner ----------------------------------------------------------------------------------------------------
-
-    /// Joins a host; what comes of it is told by events.
-    pub fn join(&self, code: &str, device: Option<&str>, approve: bool) -> Result<PairingView, NetworkError> {
-        let net = self.0.net.up()?.clone();
-        let (secret, targets) = self.read_code(code, device)?;
-        let round = self.begin(approve)?;
-        net.open_to_strangers(false);
-        let (commands, mut received) = mpsc::channel(4);
-        self.now().commands = Some(commands);
-        self.step(round, Step::Joining { host: None });
-        let desk = self.clone();
-        self.0.tasks.spawn(async move {
-            let result = desk.try_hosts(round, &secret, targets, &mut received).await;
-            if let Err(error) = result {
-                desk.0.devices.pairing_with(None);
-                desk.step(round, Step::Failed(error.into()));
-            }
-        });
-        Ok(self.view())
-    }
-
-    fn read_code(&self, code: &str, device: Option<&str>) -> Result<(JoinSecret, Option<Target>), NetworkError> {
-        if Link::looks_like(code) {
-            return match Link::from_str(code)? {
-                Link::Pair { host, secret } => Ok((JoinSecret::Link(secret), Some(Target::new(host, None)))),
-                Link::Device { .. } => Err(NetworkError::InvalidInput {
-                    message: "this link tells where a device is, and carries no code".into(),
-                    hint: "On the other device choose to pair, and use the link or words that it shows.".into(),
-                }),
-            };
-        }
-        let words = JoinSecret::Words(PairingCode::from_str(code)?);
-        let target = match device {
-            None => None,
-            Some(text) if text.contains('@') => Some(Target::new(parse_address(text)?, None)),
-            Some(text) => {
-                let device = self.0.devices.find(text)?;
-                Some(self.target_of(device.device_id).ok_or(NetworkError::DeviceOffline(device.name))?)
-            }
-        };
-        Ok((words, target))
-    }
-
-    fn target_of(&self, id: DeviceId) -> Option<Target> {
-        let endpoint_id = EndpointId::from_bytes(&self.0.devices.endpoint_of(id)?).ok()?;
-        let (addresses, _) = self.0.devices.whereabouts(id);
-        let address = addresses.into_iter().fold(EndpointAddr::new(endpoint_id), EndpointAddr::with_ip_addr);
-        Some(Target::new(address, Some(self.0.devices.name_of(id))))
-    }
-
-    async fn try_hosts(
-        &self,
-        round: u64,
-        secret: &JoinSecret,
-        target: Option<Target>,
-        commands: &mut mpsc::Receiver<Command>,
-    ) -> Result<(), NetworkError> {
-        if let Some(target) = target {
-            return self.try_host(round, secret, target, commands).await;
-        }
-        let mut tried: Vec<DeviceId> = Vec::new();
-        let mut last = NetworkError::from(PairingError::NoHostFound);
-        let mut changes = self.0.devices.watch();
-        let give_up = tokio::time::sleep(LOOK_FOR_HOSTS);
-        tokio::pin!(give_up);
-        while tried.len() < MAX_HOSTS_PER_CODE {
-            let next = self
-                .0
-                .devices
-                .hosts_nearby()
-                .into_iter()
-                .map(|sighting| DeviceId::of_endpoint(&sighting.endpoint_id))
-                .find(|id| !tried.contains(id));
-            if let Some(target) = next.and_then(|id| self.target_of(id)) {
-                tried.extend(next);
-                match self.try_host(round, secret, target, commands).await {
-                    Ok(()) => return Ok(()),
-                    Err(error) if may_be_another_host(&error) => last = error,
-                    Err(error) => return Err(error),
-                }
-                continue;
-            }
-            // Somebody was found and it was not the one: there is no use in waiting for more.
-            if !tried.is_empty() {
-                break;
-            }
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { break },
-                () = &mut give_up => break,
-                // Nobody can answer yet, so anything but a cancel waits for the next step.
-                command = commands.recv() => if command != Some(Command::Answer(true)) {
-                    return Err(PairingError::Cancelled.into());
-                },
-            }
-        }
-        Err(last)
-    }
-
-    async fn try_host(
-        &self,
-        round: u64,
-        secret: &JoinSecret,
-        target: Target,
-        commands: &mut mpsc::Receiver<Command>,
-    ) -> Result<(), NetworkError> {
-        let name = target.name.clone().unwrap_or_else(|| "the other device".into());
-        self.step(round, Step::Joining { host: target.name });
-        let net = self.0.net.up()?;
-        let dial = async {
-            let conn = net.connect(target.address, ALPN_PAIRING).await?;
-            let streams = conn.open_bi().await.map_err(|error| DialError::of_connection(&error))?;
-            Ok::<_, DialError>((conn, streams))
-        };
-        let (conn, streams) = tokio::select! {
-            dialled = dial => dialled.map_err(|error| dial_failed(error, &name))?,
-            _ = commands.recv() => return Err(PairingError::Cancelled.into()),
-        };
-        let peer = driver::peer_of(&conn)?;
-        let now = self.0.origin.elapsed();
-        let state = JoinerState::new(now, self.local(), peer, secret, Timeouts::default(), &mut SystemEntropy)?;
-        let (own_commands, received) = mpsc::channel(4);
-        let mut failed = None;
-        let desk = self.clone();
-        let tell = |event: PairingEvent, said: &mut Vec<Command>| match event {
-            PairingEvent::Failed(error) => failed = Some(error),
-            event => desk.progress(round, PairingRole::Joiner, event, said),
-        };
-        let reason = {
-            let run = driver::run(state, conn, streams, self.0.origin, &self.0.devices, received, tell);
-            tokio::pin!(run);
-            loop {
-                tokio::select! {
-                    reason = &mut run => break reason,
-                    Some(command) = commands.recv() => { let _ = own_commands.try_send(command); }
-                }
-            }
-        };
-        match (failed, reason) {
-            // The gate says why before any frame is read.
-            (Some(PairingError::ConnectionLost), Some(reason)) => {
-                Err(dial_failed(DialError::of_connection(&reason), &name))
-            }
-            (Some(error), _) => Err(error.into()),
-            (None, _) => Ok(()),
-        }
-    }
-
     // ---- both ------------------------------------------------------------------------------------------------------
 
     fn progress(&self, round: u64, role: PairingRole, event: PairingEvent, said: &mut Vec<Command>) {
@@ -547,17 +483,6 @@ impl PairingDesk {
     }
 }
 
-struct Target {
-    address: EndpointAddr,
-    name: Option<String>,
-}
-
-impl Target {
-    fn new(address: EndpointAddr, name: Option<String>) -> Self {
-        Self { address, name }
-    }
-}
-
 impl UnpairedHandler for PairingDesk {
     fn handle(self: Arc<Self>, conn: Connection) -> BoxFuture<()> {
         let desk = self.as_ref().clone();
@@ -572,16 +497,24 @@ impl UnpairedHandler for PairingDesk {
 }
 
 impl NetworkingService {
-    /// Shows a pairing code for five minutes.
+    /// Shows a pairing code of three words for five minutes: for a device on the same network.
     ///
     /// # Errors
     /// When people are being asked about another pairing, or the node is not on the network.
     pub async fn start_pairing_as_initiator(&self, approve: bool) -> Result<PairingView, NetworkError> {
-        self.0.pairing.host(approve)
+        self.start_pairing_with_words(approve, 3).await
     }
 
-    /// Joins a device that shows a code. `device` is a nearby device or `ENDPOINT_ID@IP:PORT`; none tries those nearby
-    /// that say they are pairing.
+    /// The same with three words or five. Five can be joined from anywhere: the first two of them find this device.
+    ///
+    /// # Errors
+    /// The same; and with five words, when no server may be asked by which it could be found.
+    pub async fn start_pairing_with_words(&self, approve: bool, words: u8) -> Result<PairingView, NetworkError> {
+        self.0.pairing.host(approve, words)
+    }
+
+    /// Joins a device that shows a code of three or five words, or a link. `device` is a nearby device or
+    /// `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
     ///
     /// # Errors
     /// When the code is malformed or the device is not known; what happens later is told by events.
@@ -595,6 +528,18 @@ impl NetworkingService {
     }
 }
 
+/// What a person should know beside the code of five words.
+fn note_on(standing: Standing) -> &'static str {
+    match standing {
+        Standing::NoRelay => "Looking for a relay. Until there is one, the words work on this network alone.",
+        Standing::Trying => "Making this device findable on the internet…",
+        Standing::Findable => "The words work on this network and across the internet.",
+        Standing::Failing => {
+            "No server answers at which this device could be found. The words work on this network; still trying the rest."
+        }
+    }
+}
+
 fn status(code: &Option<Arc<Mutex<HostCode>>>, now: Duration) -> Option<CodeStatus> {
     code.as_ref().map(|code| code.lock().unwrap_or_else(PoisonError::into_inner).status(now))
 }
@@ -602,22 +547,6 @@ fn status(code: &Option<Arc<Mutex<HostCode>>>, now: Duration) -> Option<CodeStat
 fn end(commands: Option<mpsc::Sender<Command>>) {
     if let Some(commands) = commands {
         let _ = commands.try_send(Command::Abort);
-    }
-}
-
-/// With several hosts nearby, an answer that says no more than "not this one".
-fn may_be_another_host(error: &NetworkError) -> bool {
-    !matches!(
-        error.code(),
-        "pairing_rejected" | "pairing_timeout" | "pairing_unfinished" | "pairing_not_stored" | "pairing_cancelled"
-    )
-}
-
-fn dial_failed(error: DialError, name: &str) -> NetworkError {
-    match error {
-        DialError::Refused(CloseCode::NotPairing) => PairingError::NotOpen.into(),
-        DialError::Refused(CloseCode::Busy) => PairingError::Busy.into(),
-        other => other.about(name),
     }
 }
 

@@ -141,7 +141,7 @@ async fn play(folder: &Path, disk: &DiskWork, verbose: u8, console: &Console) ->
 
 async fn pair(host: &DemoNode, joiner: &DemoNode, step: &impl Fn(&str)) -> Result<(), Failure> {
     let (mut at_host, mut at_joiner) = (host.client().events().await?, joiner.client().events().await?);
-    let hosting = match host.client().call(Request::PairHost { approve: false }).await? {
+    let hosting = match host.client().call(Request::PairHost { approve: false, words: 3 }).await? {
         Response::Pairing(PairingView::Hosting { words, .. }) => words,
         _ => return Err(failed("the host shows no code")),
     };

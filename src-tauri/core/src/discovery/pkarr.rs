@@ -1,0 +1,153 @@
+//! A pkarr server, by HTTP: packets of other people's keys, and of our own to be found by. What it answers is bounded
+//! before it is read, and its signatures are checked.
+
+use std::time::Duration;
+
+use iroh::{
+    EndpointId, PublicKey,
+    address_lookup::{AddressLookup, EndpointInfo, Error, Item},
+};
+use iroh_dns::pkarr::SignedPacket;
+use n0_future::boxed::{BoxFuture, BoxStream};
+use reqwest::{Client, Response, StatusCode, header::DATE, redirect::Policy};
+use rustls::ClientConfig;
+use url::Url;
+
+use super::way::{Looked, Way, WayError};
+
+/// The public server, run by number 0, that iroh uses.
+pub const PUBLIC_PKARR: &str = iroh::address_lookup::N0_DNS_PKARR_RELAY_PROD;
+
+const CONNECT: Duration = Duration::from_secs(5);
+const WHOLE_REQUEST: Duration = Duration::from_secs(10);
+/// A packet without its key.
+const MAX_ANSWER: usize = SignedPacket::MAX_BYTES - 32;
+
+/// A pkarr server. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct PkarrServer {
+    client: Client,
+    url: Url,
+}
+
+impl PkarrServer {
+    /// The server at this URL; `tls` says which authorities are trusted.
+    ///
+    /// # Errors
+    /// When the system does not allow for an HTTP client.
+    pub fn new(url: Url, tls: ClientConfig) -> Result<Self, WayError> {
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .connect_timeout(CONNECT)
+            .timeout(WHOLE_REQUEST)
+            // A server that sends us elsewhere could make us ask anything of anyone.
+            .redirect(Policy::none())
+            .build()
+            .map_err(failed)?;
+        Ok(Self { client, url })
+    }
+
+    fn page(&self, key: &PublicKey) -> Result<Url, WayError> {
+        let mut url = self.url.clone();
+        url.path_segments_mut().map_err(|()| WayError("the URL cannot have a path".into()))?.push(&key.to_z32());
+        Ok(url)
+    }
+
+    async fn put(&self, packet: &SignedPacket) -> Result<(), WayError> {
+        let url = self.page(&packet.public_key())?;
+        let response = self.client.put(url).body(packet.to_relay_payload()).send().await.map_err(failed)?;
+        if response.status().is_success() { Ok(()) } else { Err(refused(response.status())) }
+    }
+
+    async fn get(&self, key: &PublicKey) -> Result<Looked, WayError> {
+        let response = self.client.get(self.page(key)?).send().await.map_err(failed)?;
+        let clock = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(http_date);
+        match response.status() {
+            StatusCode::NOT_FOUND => Ok(Looked { packets: Vec::new(), clock }),
+            status if status.is_success() => {
+                let payload = bounded(response).await?;
+                let packet = SignedPacket::from_relay_payload(key, &payload)
+                    .map_err(|_| WayError("its answer is not a packet of this key".into()))?;
+                Ok(Looked { packets: vec![packet], clock })
+            }
+            status => Err(refused(status)),
+        }
+    }
+}
+
+impl Way for PkarrServer {
+    fn name(&self) -> &'static str {
+        "pkarr"
+    }
+
+    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>> {
+        let server = self.clone();
+        Box::pin(async move { server.put(&packet).await })
+    }
+
+    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>> {
+        let server = self.clone();
+        Box::pin(async move { server.get(&key).await })
+    }
+}
+
+/// For paired devices: where they are, as they say themselves under their own key.
+impl AddressLookup for PkarrServer {
+    fn resolve(&self, id: EndpointId) -> Option<BoxStream<Result<Item, Error>>> {
+        let server = self.clone();
+        let looked = async move {
+            let looked = server.get(&id).await.map_err(|error| Error::from_err("pkarr", error))?;
+            let packet =
+                looked.packets.first().ok_or_else(|| Error::from_err("pkarr", WayError("not there".into())))?;
+            let info = EndpointInfo::from_pkarr_signed_packet(packet)
+                .map_err(|error| Error::from_err("pkarr", WayError(error.to_string())))?;
+            Ok(Item::new(info, "pkarr", None))
+        };
+        Some(Box::pin(n0_future::stream::once_future(looked)))
+    }
+}
+
+/// The body, if it is no longer than a packet can be. It is given up as soon as it is longer.
+async fn bounded(mut response: Response) -> Result<Vec<u8>, WayError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(failed)? {
+        if body.len() + chunk.len() > MAX_ANSWER {
+            return Err(WayError("its answer is longer than a packet".into()));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+fn failed(error: reqwest::Error) -> WayError {
+    // Without the URL: its last part is a key that follows from the words.
+    WayError(error.without_url().to_string())
+}
+
+fn refused(status: StatusCode) -> WayError {
+    WayError(format!("it answered {status}"))
+}
+
+/// `Sun, 06 Nov 1994 08:49:37 GMT` as time since the beginning of 1970; the older forms are not read.
+fn http_date(text: &str) -> Option<Duration> {
+    const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let rest = text.strip_suffix(" GMT")?.split_once(", ")?.1;
+    let mut parts = rest.split(' ');
+    let day: u64 = parts.next()?.parse().ok()?;
+    let month = parts.next().and_then(|name| MONTHS.iter().position(|month| *month == name))? as u64 + 1;
+    let year: u64 = parts.next()?.parse().ok().filter(|year| (1970..10_000).contains(year))?;
+    let mut time = parts.next()?.split(':').map(|part| part.parse::<u64>().ok());
+    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
+    if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since 1970, by the count from March on in which leap days come last.
+    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
+    let days = days.checked_sub(719_468)?;
+    Some(Duration::from_secs(days * 86_400 + hour * 3600 + minute * 60 + second))
+}
+
+#[cfg(test)]
+#[path = "pkarr_tests.rs"]
+mod tests;

@@ -1,0 +1,54 @@
+//! Two words and an epoch to a signing key. Two words are 22 bits: whoever wants can try them all, and finds out who shows
+//! a code now, and by which relay. Argon2id makes that dear, and the epoch makes it be done anew every ten minutes.
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use iroh::SecretKey;
+use zeroize::Zeroizing;
+
+use super::Epoch;
+use crate::keys::{Context, Key, derive};
+
+/// Memory of one derivation.
+pub const ARGON2_KIB: u32 = 64 * 1024;
+/// How often it goes over its memory.
+pub const ARGON2_PASSES: u32 = 3;
+
+/// The two words of a code that find the host: `amateur-fabric`. Wiped when dropped, not shown.
+#[derive(Clone)]
+pub struct FinderWords(Zeroizing<String>);
+
+impl FinderWords {
+    /// From the two words in full and in lower case, a dash between.
+    pub fn new(words: String) -> Self {
+        Self(Zeroizing::new(words))
+    }
+}
+
+impl std::fmt::Debug for FinderWords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("FinderWords(..)")
+    }
+}
+
+/// The key under which a host that shows these words is found in this epoch. Takes 64 MiB and a tenth of a second or more:
+/// not for the runtime's threads.
+///
+/// # Errors
+/// When the memory cannot be had.
+pub fn rendezvous_key(words: &FinderWords, epoch: Epoch) -> Result<SecretKey, argon2::Error> {
+    let params = Params::new(ARGON2_KIB, ARGON2_PASSES, 1, Some(32))?;
+    let mut memory = Zeroizing::new(Vec::new());
+    // Asked for, so that a machine without this much is told so instead of being ended.
+    memory.try_reserve_exact(params.block_count()).map_err(|_| argon2::Error::OutOfMemory)?;
+    memory.resize(params.block_count(), Block::new());
+    let salt = derive(Context::RendezvousSalt, &[&epoch.number().to_le_bytes()]);
+    let mut stretched = Zeroizing::new([0; 32]);
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params).hash_password_into_with_memory(
+        words.0.as_bytes(),
+        salt.as_bytes(),
+        stretched.as_mut(),
+        memory.as_mut_slice(),
+    )?;
+    let seed: Key = derive(Context::RendezvousKey, &[stretched.as_ref()]);
+    Ok(SecretKey::from_bytes(seed.as_bytes()))
+}

@@ -1,0 +1,28 @@
+//! Finding a host across the internet by the first two words of a code of five, with no server of ours.
+//!
+//! ```text
+//! two words + epoch ──Argon2id──▶ Ed25519 key ──signs──▶ record: endpoint id, relay
+//!                                      │
+//! host:   publishes under this epoch's key and the next one's       ──▶ pkarr server, mainline DHT
+//! joiner: looks under this epoch's key and those on either side     ◀── both side by side; either suffices
+//! ```
+//!
+//! Invariants. Only the first two words come into this room ([`FinderWords`]): nothing of the secret can leave by it. The
+//! record is a hint that anyone may have forged, because anyone can guess two words: who the host is comes from the
+//! pairing alone. It names no address but a relay's. [`Publication`] and [`Search`] say what to do when, and know no clock
+//! and no network; [`publish`] and [`search`] do it. Every byte is in `docs/protocol-pairing.md`.
+
+mod driver;
+mod epoch;
+mod key;
+mod plan;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+pub use driver::{Found, publish, search};
+pub use epoch::{EPOCH, Epoch};
+pub use key::{ARGON2_KIB, ARGON2_PASSES, FinderWords, rendezvous_key};
+pub use plan::{Errand, Outcome, Publication, Search, Standing, Swept};
+pub use record::{HostRecord, MAX_RELAY_URL, RecordError};

@@ -1,0 +1,344 @@
+//! The joiner's side: reads the code, finds hosts nearby and on the internet, tries three of them at most.
+
+use std::{
+    collections::VecDeque,
+    str::FromStr,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use iroh::{EndpointAddr, EndpointId, RelayUrl};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::{PairingDesk, Step};
+use crate::{
+    api::{PairingRole, PairingView},
+    discovery::rendezvous::{self, EPOCH, FinderWords, Found, HostRecord},
+    error::NetworkError,
+    id::DeviceId,
+    net::{ALPN_PAIRING, CloseCode, DialError, Net},
+    pairing::{
+        HostsTried, JoinSecret, JoinerState, Link, MAX_HOSTS_PER_CODE, PairingCode, PairingError, PairingEvent,
+        SystemEntropy, Timeouts,
+        driver::{self, Command},
+        parse_address,
+    },
+};
+
+/// How long a joiner without an address looks for hosts on the LAN.
+const LOOK_NEARBY: Duration = Duration::from_secs(10);
+/// The same with five words, because the host may only be about to publish.
+const LOOK_FAR: Duration = Duration::from_secs(60);
+/// The same where there is little hope: no server answers, or the clock is too far off.
+const LOOK_IN_VAIN: Duration = Duration::from_secs(15);
+
+const LOOKING: &str = "Looking on this network and on the internet…";
+const NO_ANSWER: &str = "No server answers at which the code could be looked up. Still trying…";
+const FOUND: &str = "Found a device on the internet. Connecting through its relay…";
+
+struct Target {
+    address: EndpointAddr,
+    name: Option<String>,
+    note: Option<&'static str>,
+}
+
+impl Target {
+    fn new(address: EndpointAddr, name: Option<String>) -> Self {
+        Self { address, name, note: None }
+    }
+}
+
+/// The search across the internet, as long as a code of five words is tried.
+struct Far {
+    found: mpsc::Receiver<Found>,
+    _search: AbortOnDropHandle<()>,
+    reached: bool,
+    swept: bool,
+    /// A host was tried, and everything has been looked at once more since.
+    swept_since: bool,
+    clock_off: Option<Duration>,
+}
+
+impl Far {
+    fn is_vain(&self) -> bool {
+        self.swept && (!self.reached || minutes_off(self.clock_off).is_some())
+    }
+
+    async fn next(far: &mut Option<Self>) -> Option<Found> {
+        match far {
+            Some(far) => far.found.recv().await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl PairingDesk {
+    /// Joins a host; what comes of it is told by events.
+    pub fn join(&self, code: &str, device: Option<&str>, approve: bool) -> Result<PairingView, NetworkError> {
+        let net = self.0.net.up()?.clone();
+        let (secret, target) = self.read_code(code, device)?;
+        let far = match (&secret, &target) {
+            (JoinSecret::Words(code), None) => code.finder().and_then(|words| self.look_far(&net, words)),
+            _ => None,
+        };
+        let round = self.begin(approve)?;
+        net.open_to_strangers(false);
+        let (commands, mut received) = mpsc::channel(4);
+        self.now().commands = Some(commands);
+        self.step(round, Step::Joining { host: None, note: far.as_ref().map(|_| LOOKING.into()) });
+        let desk = self.clone();
+        self.0.tasks.spawn(async move {
+            let result = match target {
+                Some(target) => desk.try_host(round, &secret, target, &mut received).await,
+                None => desk.try_hosts(round, &secret, far, &mut received).await,
+            };
+            if let Err(error) = result {
+                desk.0.devices.pairing_with(None);
+                desk.step(round, Step::Failed(error.into()));
+            }
+        });
+        Ok(self.view())
+    }
+
+    fn read_code(&self, code: &str, device: Option<&str>) -> Result<(JoinSecret, Option<Target>), NetworkError> {
+        if Link::looks_like(code) {
+            return match Link::from_str(code)? {
+                Link::Pair { host, secret } => Ok((JoinSecret::Link(secret), Some(Target::new(host, None)))),
+                Link::Device { .. } => Err(NetworkError::InvalidInput {
+                    message: "this link tells where a device is, and carries no code".into(),
+                    hint: "On the other device choose to pair, and use the link or words that it shows.".into(),
+                }),
+            };
+        }
+        let words = JoinSecret::Words(PairingCode::from_str(code)?);
+        let target = match device {
+            None => None,
+            Some(text) if text.contains('@') => Some(Target::new(parse_address(text)?, None)),
+            Some(text) => {
+                let device = self.0.devices.find(text)?;
+                Some(self.target_of(device.device_id).ok_or(NetworkError::DeviceOffline(device.name))?)
+            }
+        };
+        Ok((words, target))
+    }
+
+    fn target_of(&self, id: DeviceId) -> Option<Target> {
+        let endpoint_id = EndpointId::from_bytes(&self.0.devices.endpoint_of(id)?).ok()?;
+        let (addresses, _) = self.0.devices.whereabouts(id);
+        let address = addresses.into_iter().fold(EndpointAddr::new(endpoint_id), EndpointAddr::with_ip_addr);
+        Some(Target::new(address, Some(self.0.devices.name_of(id))))
+    }
+
+    /// Begins to look across the internet, where that is possible. Where it is not, five words work on the LAN.
+    fn look_far(&self, net: &Net, words: String) -> Option<Far> {
+        let ways = self.ways(net).inspect_err(|error| tracing::info!(%error, "looking nearby only")).ok()?;
+        let (tell, found) = mpsc::channel(8);
+        let search = self.0.tasks.spawn(rendezvous::search(ways, FinderWords::new(words), tell));
+        let search = AbortOnDropHandle::new(search);
+        Some(Far { found, _search: search, reached: false, swept: false, swept_since: false, clock_off: None })
+    }
+
+    /// Where a record says that its host is; nowhere, if it is us or names a relay that we would not ask.
+    fn target_in(&self, record: &HostRecord) -> Option<(DeviceId, Target)> {
+        if record.endpoint_id == self.0.identity.endpoint_id() {
+            return None;
+        }
+        let relay: RelayUrl = record.relay.parse().ok()?;
+        // Anyone may have written the record. In the clear we speak to our own relays only.
+        let own = self.0.options.relays.iter().filter_map(|url| url.parse::<RelayUrl>().ok()).any(|url| url == relay);
+        if relay.scheme() != "https" && !own {
+            return None;
+        }
+        let id = DeviceId::of_endpoint(&record.endpoint_id);
+        let (addresses, _) = self.0.devices.whereabouts(id);
+        let address = EndpointAddr::new(EndpointId::from_bytes(&record.endpoint_id).ok()?).with_relay_url(relay);
+        let address = addresses.into_iter().fold(address, EndpointAddr::with_ip_addr);
+        Some((id, Target { address, name: None, note: Some(FOUND) }))
+    }
+
+    /// Counts a host for this code, unless it would be one too many.
+    fn admit(&self, secret: &JoinSecret, target: &Target) -> bool {
+        let JoinSecret::Words(code) = secret else { return true };
+        let mut tried = self.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        if tried.as_ref().is_none_or(|(before, _)| before != code) {
+            *tried = Some((code.clone(), HostsTried::default()));
+        }
+        tried.as_mut().is_some_and(|(_, hosts)| hosts.admit(target.address.id.as_bytes()))
+    }
+
+    async fn try_hosts(
+        &self,
+        round: u64,
+        secret: &JoinSecret,
+        mut far: Option<Far>,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<(), NetworkError> {
+        let start = Instant::now();
+        let is_far = far.is_some();
+        let mut changes = self.0.devices.watch();
+        let mut tried: Vec<DeviceId> = Vec::new();
+        let mut waiting: VecDeque<(DeviceId, Target)> = VecDeque::new();
+        let mut last = None;
+        let mut too_many = false;
+        while tried.len() < MAX_HOSTS_PER_CODE {
+            if let Some((id, target)) = waiting.pop_front().or_else(|| self.nearby(&tried)) {
+                // The same one may have been found by several ways, and tried meanwhile.
+                if tried.contains(&id) {
+                    continue;
+                }
+                if !self.admit(secret, &target) {
+                    too_many = true;
+                    break;
+                }
+                tried.push(id);
+                match self.try_host(round, secret, target, commands).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if may_be_another_host(&error) => last = Some(error),
+                    Err(error) => return Err(error),
+                }
+                if let Some(far) = &mut far {
+                    far.swept_since = false;
+                    self.step(round, Step::Joining { host: None, note: Some(LOOKING.into()) });
+                }
+                continue;
+            }
+            // Somebody was found and it was not the one: there is no use in waiting for more, once all is looked at.
+            if !tried.is_empty() && far.as_ref().is_none_or(|far| far.swept_since) {
+                break;
+            }
+            let patience = match &far {
+                None => LOOK_NEARBY,
+                Some(far) if far.is_vain() => LOOK_IN_VAIN,
+                Some(_) => LOOK_FAR,
+            };
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
+                found = Far::next(&mut far) => self.take_found(round, found, &mut far, &mut waiting),
+                () = tokio::time::sleep_until((start + patience).into()) => break,
+                // Nobody can answer yet, so anything but a cancel waits for the next step.
+                command = commands.recv() => if command != Some(Command::Answer(true)) {
+                    return Err(PairingError::Cancelled.into());
+                },
+            }
+        }
+        too_many |= tried.len() >= MAX_HOSTS_PER_CODE;
+        Err(match (far, last) {
+            (_, Some(error)) if !is_far || !too_many => error,
+            _ if too_many => PairingError::TooManyHosts.into(),
+            (Some(far), _) if far.reached => {
+                PairingError::NoHostAnywhere { clock_off: minutes_off(far.clock_off) }.into()
+            }
+            _ if is_far => PairingError::RendezvousUnreachable.into(),
+            _ => PairingError::NoHostFound.into(),
+        })
+    }
+
+    /// A device on the LAN that says that it is pairing.
+    fn nearby(&self, tried: &[DeviceId]) -> Option<(DeviceId, Target)> {
+        let hosts = self.0.devices.hosts_nearby().into_iter();
+        let mut ids = hosts.map(|sighting| DeviceId::of_endpoint(&sighting.endpoint_id));
+        ids.find_map(|id| if tried.contains(&id) { None } else { Some((id, self.target_of(id)?)) })
+    }
+
+    fn take_found(
+        &self,
+        round: u64,
+        found: Option<Found>,
+        far: &mut Option<Far>,
+        waiting: &mut VecDeque<(DeviceId, Target)>,
+    ) {
+        match (found, far.as_mut()) {
+            (Some(Found::Host(record)), _) => {
+                // A forger may publish as many as it likes; more than this many will not be tried.
+                if let Some(target) = self.target_in(&record).filter(|_| waiting.len() <= MAX_HOSTS_PER_CODE) {
+                    waiting.push_back(target);
+                }
+            }
+            (Some(Found::Swept { reached, clock_off }), Some(far)) => {
+                far.reached |= reached;
+                (far.swept, far.swept_since) = (true, true);
+                far.clock_off = clock_off.or(far.clock_off);
+                let note = if reached { LOOKING } else { NO_ANSWER };
+                let step = Step::Joining { host: None, note: Some(note.into()) };
+                let changed =
+                    matches!(&self.now().step, Step::Joining { note: now, .. } if now.as_deref() != Some(note));
+                if changed {
+                    self.step(round, step);
+                }
+            }
+            // The search has ended badly; what is nearby may still be found.
+            _ => *far = None,
+        }
+    }
+
+    async fn try_host(
+        &self,
+        round: u64,
+        secret: &JoinSecret,
+        target: Target,
+        commands: &mut mpsc::Receiver<Command>,
+    ) -> Result<(), NetworkError> {
+        let name = target.name.clone().unwrap_or_else(|| "the other device".into());
+        self.step(round, Step::Joining { host: target.name, note: target.note.map(Into::into) });
+        let net = self.0.net.up()?;
+        let dial = async {
+            let conn = net.connect(target.address, ALPN_PAIRING).await?;
+            let streams = conn.open_bi().await.map_err(|error| DialError::of_connection(&error))?;
+            Ok::<_, DialError>((conn, streams))
+        };
+        let (conn, streams) = tokio::select! {
+            dialled = dial => dialled.map_err(|error| dial_failed(error, &name))?,
+            _ = commands.recv() => return Err(PairingError::Cancelled.into()),
+        };
+        let peer = driver::peer_of(&conn)?;
+        let now = self.0.origin.elapsed();
+        let state = JoinerState::new(now, self.local(), peer, secret, Timeouts::default(), &mut SystemEntropy)?;
+        let (own_commands, received) = mpsc::channel(4);
+        let mut failed = None;
+        let desk = self.clone();
+        let tell = |event: PairingEvent, said: &mut Vec<Command>| match event {
+            PairingEvent::Failed(error) => failed = Some(error),
+            event => desk.progress(round, PairingRole::Joiner, event, said),
+        };
+        let reason = {
+            let run = driver::run(state, conn, streams, self.0.origin, &self.0.devices, received, tell);
+            tokio::pin!(run);
+            loop {
+                tokio::select! {
+                    reason = &mut run => break reason,
+                    Some(command) = commands.recv() => { let _ = own_commands.try_send(command); }
+                }
+            }
+        };
+        match (failed, reason) {
+            // The gate says why before any frame is read.
+            (Some(PairingError::ConnectionLost), Some(reason)) => {
+                Err(dial_failed(DialError::of_connection(&reason), &name))
+            }
+            (Some(error), _) => Err(error.into()),
+            (None, _) => Ok(()),
+        }
+    }
+}
+
+/// A clock that is so far off that the code cannot be found, in whole minutes.
+fn minutes_off(clock_off: Option<Duration>) -> Option<u64> {
+    clock_off.filter(|off| *off >= EPOCH).map(|off| off.as_secs() / 60)
+}
+
+/// With several hosts, an answer that says no more than "not this one".
+fn may_be_another_host(error: &NetworkError) -> bool {
+    !matches!(
+        error.code(),
+        "pairing_rejected" | "pairing_timeout" | "pairing_unfinished" | "pairing_not_stored" | "pairing_cancelled"
+    )
+}
+
+fn dial_failed(error: DialError, name: &str) -> NetworkError {
+    match error {
+        DialError::Refused(CloseCode::NotPairing) => PairingError::NotOpen.into(),
+        DialError::Refused(CloseCode::Busy) => PairingError::Busy.into(),
+        other => other.about(name),
+    }
+}
