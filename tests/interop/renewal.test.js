@@ -1,10 +1,80 @@
-// Notices that a pairing was ended, and new pairing secrets, both sides played here.
+// Notices that a pairing was ended, and new pairing secrets: the core's vectors, and both sides played here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { x25519 } from '@noble/curves/ed25519.js';
-import { equal, Refused } from './bytes.js';
+import { equal, hex, Refused, unhex } from './bytes.js';
 import * as renewal from './renewal.js';
+import { shared } from './session.js';
+import { vectors } from './vectors.js';
+
+const file = vectors('keys/vectors/rotation-1.0.json');
+const ERRORS = { x25519: 'weak_key', tag: 'not_proven' };
+
+function error(run) {
+  try {
+    run();
+  } catch (failure) {
+    if (failure instanceof Refused) return ERRORS[failure.reason] ?? failure.reason;
+    throw failure;
+  }
+  return 'accepted';
+}
+
+/** What one side of a vector comes to when it hears this key; `changes` in place of what it should hold. */
+function renew(vector, side, theirs, changes = {}) {
+  const secret = unhex(vector[side].x25519_secret);
+  const own = x25519.getPublicKey(secret);
+  return renewal.renewed({
+    old: unhex(changes.old_secret ?? vector.old_secret),
+    secret,
+    theirs,
+    offerer: unhex(changes.offerer ?? vector.offerer.endpoint_id),
+    answerer: unhex(changes.answerer ?? vector.answerer.endpoint_id),
+    offered: side === 'offerer' ? own : theirs,
+    answered: side === 'offerer' ? theirs : own,
+  });
+}
+
+test('accept: both sides make every value of a renewal anew', () => {
+  assert.ok(file.accept.length);
+  for (const vector of file.accept) {
+    const [a, b] = ['offerer', 'answerer'].map((side) => unhex(vector[side].x25519_public));
+    assert.equal(hex(x25519.getPublicKey(unhex(vector.offerer.x25519_secret))), hex(a));
+    assert.equal(hex(x25519.getPublicKey(unhex(vector.answerer.x25519_secret))), hex(b));
+    assert.equal(hex(shared(unhex(vector.offerer.x25519_secret), b)), vector.x25519_result);
+    for (const next of [renew(vector, 'offerer', b), renew(vector, 'answerer', a)]) {
+      assert.equal(hex(next), vector.new_secret);
+      assert.equal(hex(renewal.renewalTag(next, 'answerer')), vector.answer_tag);
+      assert.equal(hex(renewal.renewalTag(next, 'offerer')), vector.done_tag);
+    }
+  }
+});
+
+test('reject: every message of a renewal that must not be taken, for its reason', () => {
+  const first = file.accept[0];
+  assert.ok(file.reject.length > 10);
+  for (const { why, message, public: key, tag, with: changes, error: wanted } of file.reject) {
+    const hear = {
+      offer: () => renew(first, 'answerer', unhex(key), changes),
+      answer: () => renewal.checkRenewalTag(renew(first, 'offerer', unhex(key), changes), 'answerer', unhex(tag)),
+      done: () => renewal.checkRenewalTag(renew(first, 'answerer', unhex(first.offerer.x25519_public), changes), 'offerer', unhex(tag)),
+    }[message];
+    assert.equal(error(hear), wanted, `${message}: ${why}`);
+  }
+});
+
+test('accept and reject: notices', () => {
+  assert.ok(file.notices.length && file.reject_notices.length > 10);
+  for (const { secrets, keys, by, to, notice } of file.notices) {
+    assert.deepEqual(secrets.map((secret) => hex(renewal.noticeKey(unhex(secret)))), keys);
+    assert.equal(hex(renewal.notice(keys.map(unhex), unhex(by), unhex(to))), notice);
+    for (const secret of secrets) renewal.checkNotice(unhex(notice), [unhex(secret)], unhex(by), unhex(to));
+  }
+  for (const { why, notice, secrets, by, to } of file.reject_notices) {
+    assert.throws(() => renewal.checkNotice(unhex(notice), secrets.map(unhex), unhex(by), unhex(to)), Refused, why);
+  }
+});
 
 const fill = (byte) => new Uint8Array(32).fill(byte);
 const refused = (run, reason) => assert.throws(run, (error) => error instanceof Refused && error.reason === reason);

@@ -83,10 +83,11 @@ export const transferRoot = (root, transfer, attempt, direction) => derive('tran
 /** The frames of one stream in one direction. */
 export class Sealed {
   #key;
-  #count = 0;
+  #count;
 
-  constructor(key) {
+  constructor(key, count = 0) {
     this.#key = key;
+    this.#count = count;
   }
 
   #cipher() {

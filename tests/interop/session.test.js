@@ -1,13 +1,132 @@
-// The session handshake and sealed frames, both sides played here.
+// The session handshake and sealed frames: the core's vectors, and both sides played here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { x25519 } from '@noble/curves/ed25519.js';
-import { concat, equal, hex, Refused } from './bytes.js';
+import { concat, equal, hex, Refused, unhex } from './bytes.js';
 import * as session from './session.js';
+import { vectors } from './vectors.js';
+
+const file = vectors('keys/vectors/session-1.0.json');
+
+// What the file calls a refusal, by what it is called here.
+const ERRORS = {
+  prologue: 'malformed',
+  count: 'malformed',
+  cut: 'malformed',
+  trailing: 'malformed',
+  'too long': 'malformed',
+  version: 'version',
+  suite: 'suite',
+  x25519: 'weak_key',
+  tag: 'not_proven',
+};
+
+function error(run) {
+  try {
+    run();
+  } catch (failure) {
+    if (failure instanceof Refused) return ERRORS[failure.reason] ?? failure.reason;
+    throw failure;
+  }
+  return 'accepted';
+}
+
+/** What a side of a vector holds, `changes` in place of the right values. */
+function holds(vector, changes = {}) {
+  const held = {
+    pairing_secret: vector.pairing_secret,
+    exporter: vector.exporter,
+    initiator: vector.initiator.endpoint_id,
+    responder: vector.responder.endpoint_id,
+    ...changes,
+  };
+  const { pairing_secret: pairingSecret, exporter, initiator, responder } = Object.fromEntries(Object.entries(held).map(([name, value]) => [name, name === 'alpn' ? value : unhex(value)]));
+  return { pairingSecret, exporter, initiator, responder, alpn: changes.alpn ?? vector.alpn };
+}
+
+/** The responder hears a hello: the head of its ack, and the root. */
+function respond(vector, hello, changes) {
+  const offered = session.decodeHello(hello);
+  const [secret, random] = [unhex(vector.responder.x25519_secret), unhex(vector.responder.random)];
+  const dh = session.shared(secret, offered.x25519);
+  const head = session.encodeAck({ ...session.choose(offered), x25519: x25519.getPublicKey(secret), random });
+  return { head, dh, root: session.sessionRoot({ ...holds(vector, changes), shared: dh, hello, ack: head }) };
+}
+
+/** The initiator hears an ack to the hello of the vector: the root, the responder being proven. */
+function conclude(vector, ack, changes) {
+  const hello = unhex(vector.hello);
+  const heard = session.decodeAck(ack, session.decodeHello(hello));
+  const dh = session.shared(unhex(vector.initiator.x25519_secret), heard.x25519);
+  const root = session.sessionRoot({ ...holds(vector, changes), shared: dh, hello, ack: ack.slice(0, -32) });
+  session.checkTag(root, 'responder', heard.tag);
+  return root;
+}
+
+test('the file is of the protocol that is described', () => {
+  assert.equal(file.protocol, 'session');
+  assert.equal(file.version, 1);
+  assert.equal(file.exporter_label, session.EXPORTER_LABEL);
+});
+
+for (const vector of file.accept) {
+  test(`accept: ${vector.name}: every message and every value is made anew`, () => {
+    for (const side of ['initiator', 'responder']) {
+      assert.equal(hex(x25519.getPublicKey(unhex(vector[side].x25519_secret))), vector[side].x25519_public);
+    }
+    const hello = unhex(vector.hello);
+    const { versions, suites } = session.decodeHello(hello);
+    const { x25519_public: key, random } = vector.initiator;
+    assert.equal(hex(session.encodeHello({ versions, suites, x25519: unhex(key), random: unhex(random) })), vector.hello);
+    const { head, dh, root } = respond(vector, hello);
+    assert.equal(hex(dh), vector.x25519_result);
+    assert.equal(hex(root), vector.session_root);
+    assert.equal(hex(concat(head, session.confirmTag(root, 'responder'))), vector.ack);
+    assert.equal(hex(conclude(vector, unhex(vector.ack))), vector.session_root);
+    assert.equal(hex(session.confirmTag(root, 'initiator')), vector.confirm);
+  });
+
+  test(`accept: ${vector.name}: keys of streams, sealed frames, roots of transfers`, () => {
+    const root = unhex(vector.session_root);
+    for (const { kind, index, direction, key, frames } of vector.streams) {
+      assert.equal(hex(session.streamKey(root, kind, index, direction)), key);
+      const [sealer, opener] = [new session.Sealed(unhex(key)), new session.Sealed(unhex(key))];
+      for (const { plain, sealed } of frames) {
+        assert.equal(hex(sealer.seal(unhex(plain))), sealed);
+        assert.equal(hex(opener.open(unhex(sealed))), plain);
+      }
+    }
+    assert.equal(new Set(vector.streams.map(({ kind }) => kind)).size, 4);
+    for (const { transfer, attempt, direction, root: wanted } of vector.transfer_roots) {
+      assert.equal(hex(session.transferRoot(root, unhex(transfer), unhex(attempt), direction)), wanted);
+    }
+    assert.equal(vector.transfer_roots.length, 2);
+  });
+}
+
+test('reject: every message that must not be taken, for its reason', () => {
+  const first = file.accept[0];
+  assert.ok(file.reject.length > 30);
+  for (const { why, side, message, frame, with: changes, error: wanted } of file.reject) {
+    const hear = {
+      hello: () => respond(first, unhex(frame), changes),
+      ack: () => conclude(first, unhex(frame), changes),
+      confirm: () => session.checkTag(respond(first, unhex(first.hello), changes).root, 'initiator', unhex(frame)),
+    }[message];
+    assert.equal(error(hear), wanted, `${message} to the ${side}: ${why}`);
+  }
+});
+
+test('reject: every frame that must not open', () => {
+  assert.ok(file.reject_frames.length > 5);
+  for (const { why, key, number, sealed } of file.reject_frames) {
+    refused(() => new session.Sealed(unhex(key), number).open(unhex(sealed)), 'seal', why);
+  }
+});
 
 const fill = (byte, count = 32) => new Uint8Array(count).fill(byte);
-const refused = (run, reason) => assert.throws(run, (error) => error instanceof Refused && error.reason === reason);
+const refused = (run, reason, why) => assert.throws(run, (error) => error instanceof Refused && error.reason === reason, why);
 
 const SURROUNDINGS = {
   pairingSecret: fill(7),

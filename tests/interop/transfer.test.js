@@ -1,10 +1,14 @@
-// Sealed segments of files: the form that the core's own tests fix, and both sides played here.
+// Sealed segments of files: the core's vectors, the form that one of its tests fixes, and both sides played here.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blake3 } from '@noble/hashes/blake3.js';
-import { concat, equal, hex, Refused, utf8 } from './bytes.js';
+import { concat, equal, hex, Refused, unhex, utf8 } from './bytes.js';
+import { transferRoot } from './session.js';
 import * as transfer from './transfer.js';
+import { vectors } from './vectors.js';
+
+const file = vectors('transfer/vectors/segment-1.0.json');
 
 const fill = (byte) => new Uint8Array(32).fill(byte);
 const root = fill(6);
@@ -21,6 +25,93 @@ const bytes = (count) => Uint8Array.from({ length: count }, (_, at) => (at * 31)
 const HEAD = 17;
 const COMMITMENT = 32;
 const CHUNK_HEAD = 9;
+
+test('the root and the header of a stream', () => {
+  const [id, attempt] = [unhex(file.transfer), unhex(file.attempt)];
+  assert.equal(hex(transferRoot(unhex(file.session_root), id, attempt, file.direction)), file.root);
+  assert.equal(hex(transfer.header({ suite: 1, transfer: id, attempt })), file.stream_header);
+  assert.equal(hex(transfer.readHeader(unhex(file.stream_header), 1).attempt), file.attempt);
+  assert.ok(file.reject_stream_headers.length);
+  for (const { why, header } of file.reject_stream_headers) {
+    assert.equal(refusal(() => transfer.readHeader(unhex(header), 1)), 'version', why);
+  }
+});
+
+const made = ({ file: number, start, whole, chunk, plain_length: length }) =>
+  transfer.sealSegment({ root: unhex(file.root), file: number, start, plain: bytes(length), whole, chunk });
+
+for (const vector of file.accept) {
+  test(`accept: ${vector.name}`, () => {
+    const key = transfer.segmentKey(unhex(file.root), vector.file, vector.start);
+    assert.equal(hex(key), vector.key);
+    assert.equal(hex(transfer.commitment(key)), vector.commitment);
+    const wire = made(vector);
+    if (vector.wire.bytes) assert.equal(hex(wire), vector.wire.bytes);
+    else assert.deepEqual({ length: wire.length, blake3: hex(blake3(wire)) }, vector.wire);
+    let end = HEAD + COMMITMENT;
+    for (const { number, offset, plain_length: length, flags, nonce, data, tag } of vector.chunks) {
+      const inputs = transfer.chunkInputs(vector.file, offset, length, flags, number);
+      assert.deepEqual({ nonce: hex(inputs.nonce), data: hex(inputs.data) }, { nonce, data });
+      end += CHUNK_HEAD + length + 16;
+      assert.equal(hex(wire.slice(end - 16, end)), tag);
+    }
+    assert.equal(end, wire.length);
+    const opened = transfer.openSegment(unhex(file.root), wire);
+    assert.ok(equal(opened.plain, bytes(vector.plain_length)));
+    assert.deepEqual([opened.file, opened.start, opened.whole], [vector.file, vector.start, vector.whole]);
+  });
+}
+
+// The reasons that the file gives, and what they are called here.
+const REASONS = {
+  'another file': 'commitment',
+  'a start within a segment': 'place',
+  'the start of another segment': 'commitment',
+  'a start beyond every file': 'place',
+  'a segment that is longer than it says': 'length',
+  'a segment of no bytes': 'place',
+  'a segment of 4 GiB': 'place',
+  'a flag of the segment that is not known': 'flags',
+  'first bit of the commitment': 'commitment',
+  'last bit of the commitment': 'commitment',
+  'a chunk of no bytes': 'length',
+  'a chunk that is longer than its segment': 'length',
+  'a chunk that is shorter on the wire than it must be': 'length',
+  'a chunk of 4 GiB on the wire': 'length',
+  'a compressed chunk': 'flags',
+  'a last chunk that does not say so': 'flags',
+  'a flag of the chunk that is not known': 'flags',
+  'first bit of the data': 'seal',
+  'last bit of the tag': 'seal',
+  'cut by one byte': 'cut',
+  "cut within the chunk's header": 'cut',
+  "cut within the segment's header": 'cut',
+  'the first two chunks changed over': 'seal',
+  'the first chunk twice': 'seal',
+  'the last bit of the second chunk': 'seal',
+  'the last chunk is missing': 'cut',
+  'the second chunk as the last, and the segment shorter': 'seal',
+  'a first chunk of less than 64 KiB': 'length',
+};
+
+/** Edits in their order; what is copied comes from the segment as it was. */
+function edited(right, edits) {
+  let wire = right.slice();
+  for (const edit of edits) {
+    if ('set' in edit) wire.set(unhex(edit.bytes), edit.set);
+    else if ('copy' in edit) wire.set(right.slice(edit.copy, edit.copy + edit.length), edit.to);
+    else wire = wire.slice(0, edit.cut);
+  }
+  return wire;
+}
+
+for (const { why, of, edits } of file.reject) {
+  test(`reject: ${why}`, () => {
+    assert.ok(why in REASONS, 'a reason that is not known here');
+    const wire = edited(made(file.accept.find(({ name }) => name === of)), edits);
+    assert.equal(refusal(() => transfer.openSegment(unhex(file.root), wire)), REASONS[why]);
+  });
+}
 
 test('accept: one chunk and its commitment are the bytes that transfer/seal.rs holds fast', () => {
   const segment = transfer.sealSegment({ root: new Uint8Array(32).fill(8), file: 3, start: 0, plain: utf8('hello') });
