@@ -3,7 +3,7 @@
 
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { argon2id } from '@noble/hashes/argon2.js';
-import { concat, derive, fromUtf8, Refused, u64, unhex, utf8 } from './bytes.js';
+import { concat, derive, fromUtf8, hex, Refused, u64, u8, unhex, utf8 } from './bytes.js';
 import { Reader } from './postcard.js';
 
 export const STRETCH = { m: 64 * 1024, t: 3, p: 1, dkLen: 32, version: 0x13 };
@@ -12,6 +12,8 @@ const NAME = '_yonder';
 const TXT = 16;
 const INTERNET = 1;
 const DNS_LIMIT = 1000;
+const TTL = 300;
+const RELAY_LIMIT = 240;
 const ZBASE32 = 'ybndrfg8ejkmcpqxot1uwisza345h769';
 
 export const salt = (epoch) => derive('rendezvous salt', u64(epoch));
@@ -94,6 +96,7 @@ export function answers(dns) {
 
 /** A relay is a host and perhaps a port, nothing more. */
 function checkRelay(text) {
+  if (utf8(text).length > RELAY_LIMIT) throw new Refused('relay', 'too long');
   let url;
   try {
     url = new URL(text);
@@ -126,4 +129,22 @@ export function readRecord(bytes) {
     throw new Refused('key');
   }
   return { key, time, endpoint, relay: checkRelay(said.relay) };
+}
+
+const network = (value, count) => unhex(BigInt(value).toString(16).padStart(2 * count, '0'));
+const label = (text) => concat(u8(utf8(text).length), utf8(text));
+
+/** The packet with this record, as the description has it. */
+export function writeRecord(seed, { endpoint, relay, time }) {
+  const key = ed25519.getPublicKey(seed);
+  const record = (name, text) => {
+    const data = label(text);
+    return concat(name, network(TXT, 2), network(INTERNET, 2), network(TTL, 4), network(data.length, 2), data);
+  };
+  const name = concat(label(NAME), label(z32(key)), u8(0));
+  // Id 0; an answer; no question, two answers. The second name points to the first, behind the header.
+  const head = unhex('000080000000000200000000');
+  const dns = concat(head, record(name, `id=${hex(endpoint)}`), record(unhex('c00c'), `relay=${relay}`));
+  const signature = ed25519.sign(concat(utf8(`3:seqi${time}e1:v${dns.length}:`), dns), seed);
+  return concat(key, signature, network(time, 8), dns);
 }

@@ -43,6 +43,7 @@ for (const vector of file.records) {
     assert.equal(hex(record.endpoint), vector.endpoint_id);
     assert.equal(record.relay, vector.relay);
     assert.equal(record.time, BigInt(vector.time));
+    assert.equal(hex(rendezvous.writeRecord(unhex(vector.seed), record)), vector.packet);
     for (let at = 0; at < packet.length; at++) {
       const changed = packet.map((byte, place) => (place === at ? byte ^ 1 : byte));
       assert.notEqual(refusal(() => rendezvous.readRecord(changed)), 'accepted', `byte ${at}`);
@@ -60,6 +61,13 @@ const REASONS = {
   'a relay with a name and a word': 'relay',
   'another name': 'name',
 };
+
+test('reject: a relay that is longer than a record can hold', () => {
+  const record = { endpoint: unhex(file.records[0].endpoint_id), time: 1n };
+  const of = (length) => rendezvous.writeRecord(new Uint8Array(32).fill(9), { ...record, relay: `https://${'a'.repeat(length - 9)}/` });
+  assert.equal(refusal(() => rendezvous.readRecord(of(240))), 'accepted');
+  assert.equal(refusal(() => rendezvous.readRecord(of(241))), 'relay');
+});
 
 for (const { packet, why } of file.refused) {
   test(`reject: ${why}`, () => {
