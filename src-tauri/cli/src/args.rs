@@ -218,6 +218,22 @@ pub enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Send a text to a paired device; it waits for one that is away
+    Text {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+        /// What to say; `-` reads it from stdin
+        #[arg(value_name = "MESSAGE", required = true, num_args = 1..)]
+        message: Vec<String>,
+    },
+    /// Show the texts exchanged with a device, or with all
+    Messages {
+        #[arg(value_name = "DEVICE")]
+        device: Option<String>,
+        /// Only so many of the newest with each device
+        #[arg(short, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        number: u32,
+    },
     /// Measure round trips to a paired device
     Ping {
         #[arg(value_name = "DEVICE")]
@@ -477,6 +493,11 @@ mod tests {
             "accept 1 --into d --conflict keep-both",
             "decline 1",
             "cancel 1",
+            "text x hello",
+            "text x hello there",
+            "text x -",
+            "messages",
+            "messages x -n 5",
             "ping x",
             "ping x -c 100",
             "demo",
@@ -514,7 +535,8 @@ mod tests {
             "keystore backup",
             "keystore restore a b",
             "keystore passphrase",
-            "text x hello",
+            "text x",
+            "messages x -n 0",
             "pause 1",
             "doctor",
         ] {

@@ -62,9 +62,63 @@ export type PathKind = "direct" | "relay";
 
 export type TrustLevel = "own" | "other" | "blocked";
 
+export type DeviceAccept = "default" | "ask" | "always";
+
+export type DeviceRule = { 
+/**
+ * What happens to its offers.
+ */
+accept: DeviceAccept, 
+/**
+ * With `always`: at most so many bytes a day; more is asked about.
+ */
+up_to: number | null, 
+/**
+ * With `always`: where they go; none means the download folder.
+ */
+into: string | null, };
+
 export type AcceptRule = "ask" | "paired" | "none";
 
 export type ConflictRule = "keep-both" | "skip" | "replace";
+
+export type MessageState = "queued" | "delivered" | "received";
+
+export type MessageView = { 
+/**
+ * Its place among the texts with this device, from 1.
+ */
+id: number, 
+/**
+ * With which device.
+ */
+device_id: DeviceId, 
+/**
+ * Sent or received.
+ */
+direction: Direction, 
+/**
+ * Chosen by a person: text, never markup.
+ */
+text: string, 
+/**
+ * Unix time in milliseconds by the sender's clock.
+ */
+sent_at: number, 
+/**
+ * How it stands.
+ */
+state: MessageState, };
+
+export type Unread = { 
+/**
+ * Whose.
+ */
+device_id: DeviceId, 
+/**
+ * How many.
+ */
+count: number, };
 
 export type DeviceView = { 
 /**
@@ -112,9 +166,21 @@ rtt_ms: number | null,
  */
 address: string | null, 
 /**
+ * What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
+ */
+key_exchange: string | null, 
+/**
  * What it is to us; meaningful when paired.
  */
 trust: TrustLevel, 
+/**
+ * What it may do by itself; of meaning for paired devices.
+ */
+rule: DeviceRule, 
+/**
+ * Unix time in seconds since when the present pairing secret holds.
+ */
+secret_since: number | null, 
 /**
  * Unix time in seconds of the pairing.
  */
@@ -146,11 +212,19 @@ expires_in: number,
 /**
  * How many wrong codes may still be tried, by anyone.
  */
-attempts_left: number, } | { "step": "joining", 
+attempts_left: number, 
+/**
+ * What a person should know beside it, in a sentence: with five words, why they are not found on the internet yet.
+ */
+note?: string, } | { "step": "joining", 
 /**
  * Name of the host that is tried now, once known.
  */
-host: string | null, } | { "step": "confirm", 
+host: string | null, 
+/**
+ * With five words: what is being done, in a sentence.
+ */
+note?: string, } | { "step": "confirm", 
 /**
  * Which side we are.
  */
@@ -300,6 +374,8 @@ p99: number, };
 
 export type Discoverable = "everyone" | "nobody";
 
+export type Switch = "on" | "off";
+
 export type Settings = { 
 /**
  * This device's name.
@@ -320,19 +396,63 @@ accept: AcceptRule,
 /**
  * Who may see this device on the LAN.
  */
-discoverable: Discoverable, };
+discoverable: Discoverable, 
+/**
+ * Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
+ */
+dht: Switch, };
+
+export type SecretText = string;
+
+export type KeychainState = "ready" | "locked" | "absent" | "broken";
+
+export type KeystoreStatus = { 
+/**
+ * Where the secret is that counts.
+ */
+keystore: KeystoreView, 
+/**
+ * Why it cannot be had there now; none if it can, or if only a passphrase would tell.
+ */
+problem: ApiError | null, 
+/**
+ * How the keychain of this machine stands, whether it is used or not.
+ */
+keychain: KeychainState, 
+/**
+ * Where copies may still be that a move left over; they are removed as soon as that can be done.
+ */
+leftovers: Array<KeystoreView>, };
+
+export type BackupView = { 
+/**
+ * Where.
+ */
+path: string, 
+/**
+ * How many paired devices are in it.
+ */
+devices: number, 
+/**
+ * How long the file is.
+ */
+bytes: number, };
 
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**
  * Approve without asking, once the code is proven.
  */
-approve: boolean, } | { "cmd": "pair_join", 
+approve: boolean, 
 /**
- * Three words, or a `yonder:` link.
+ * Three words for a device on the same network; five for one that is anywhere.
+ */
+words: number, } | { "cmd": "pair_join", 
+/**
+ * Three or five words, or a `yonder:` link.
  */
 code: string, 
 /**
- * A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those nearby that say they are pairing, three at most.
+ * A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
  */
 device: string | null, 
 /**
@@ -350,11 +470,67 @@ prefix: string, } | { "cmd": "unpair",
 /**
  * Which.
  */
+device: string, } | { "cmd": "block", 
+/**
+ * Which.
+ */
+device: string, } | { "cmd": "unblock", 
+/**
+ * Which.
+ */
+device: string, } | { "cmd": "trust", 
+/**
+ * Which.
+ */
+device: string, 
+/**
+ * One of the person's own, or somebody else's; none leaves it as it is.
+ */
+level: TrustLevel | null, 
+/**
+ * Another rule for what it offers; none leaves it as it is.
+ */
+accept: DeviceAccept | null, 
+/**
+ * With `always`: at most so many bytes a day, more is asked about; none means no limit.
+ */
+up_to: number | null, 
+/**
+ * With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
+ */
+into: string | null, } | { "cmd": "rotate_secret", 
+/**
+ * Which.
+ */
 device: string, } | { "cmd": "rename", 
 /**
  * 1 to 64 characters, no control characters.
  */
-name: string, } | { "cmd": "settings" } | { "cmd": "set_setting", 
+name: string, } | { "cmd": "keystore" } | { "cmd": "keystore_move", 
+/**
+ * Where to.
+ */
+to: KeystoreView, 
+/**
+ * Of the encrypted file, if the secret is there now.
+ */
+passphrase: SecretText | null, 
+/**
+ * Of the encrypted file, if the secret goes there.
+ */
+new_passphrase: SecretText | null, } | { "cmd": "keystore_rotate" } | { "cmd": "keystore_backup", 
+/**
+ * Absolute path of a file that is not there yet.
+ */
+path: string, 
+/**
+ * What the file is to be opened with: 8 characters at least.
+ */
+backup_passphrase: SecretText, 
+/**
+ * Of the encrypted file, if the secret is there now.
+ */
+passphrase: SecretText | null, } | { "cmd": "settings" } | { "cmd": "set_setting", 
 /**
  * A field of [`Settings`].
  */
@@ -406,7 +582,31 @@ id: TransferId, } | { "cmd": "forget",
 /**
  * Which.
  */
-id: TransferId, } | { "cmd": "ping", 
+id: TransferId, } | { "cmd": "send_text", 
+/**
+ * To whom.
+ */
+device: string, 
+/**
+ * At most 30 KiB; no control characters but new lines and tabs.
+ */
+text: string, } | { "cmd": "messages", 
+/**
+ * With which.
+ */
+device: string, 
+/**
+ * Those before this place; none means the newest.
+ */
+before: number | null, 
+/**
+ * How many, 1 to 200.
+ */
+limit: number, } | { "cmd": "messages_seen", 
+/**
+ * Which.
+ */
+device: string, } | { "cmd": "ping", 
 /**
  * Whom.
  */
@@ -416,7 +616,7 @@ device: string,
  */
 count: number, };
 
-export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "ping", "value": PingView };
+export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView };
 
 export type Snapshot = { 
 /**
@@ -435,6 +635,10 @@ devices: Array<DeviceView>,
  * The pairing.
  */
 pairing: PairingView, 
+/**
+ * Texts that the person has not seen.
+ */
+unread: Array<Unread>, 
 /**
  * Transfers, newest first, those that ended too.
  */
@@ -472,7 +676,11 @@ transfer: TransferView, } | { "event": "transfer_gone",
 /**
  * Which.
  */
-id: TransferId, } | { "event": "settings", 
+id: TransferId, } | { "event": "message", 
+/**
+ * As it is now.
+ */
+message: MessageView, } | { "event": "settings", 
 /**
  * As they are now.
  */
@@ -514,7 +722,11 @@ transfer: TransferView, } | { "event": "transfer_gone",
 /**
  * Which.
  */
-id: TransferId, } | { "event": "settings", 
+id: TransferId, } | { "event": "message", 
+/**
+ * As it is now.
+ */
+message: MessageView, } | { "event": "settings", 
 /**
  * As they are now.
  */
@@ -523,6 +735,18 @@ settings: Settings, } | { "event": "notice",
  * What.
  */
 error: ApiError, } | { "event": "stopping" });
+
+export type FolderChoice = "keep" | "download" | "choose";
+
+export type LinkView = { 
+/**
+ * The link, in the one form that it has here.
+ */
+link: string, 
+/**
+ * The device that it names. Anyone can make a link that names any device: only pairing proves it.
+ */
+device_id: DeviceId, };
 
 export type Picked = { 
 /**
@@ -570,9 +794,53 @@ id: TransferId, } | { "cmd": "copy",
 /**
  * At most 4096 bytes.
  */
-text: string, } | { "cmd": "page_ready" };
+text: string, } | { "cmd": "page_ready" } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
+/**
+ * From the drop; good for one use.
+ */
+pick: string, } | { "cmd": "clipboard_link" } | { "cmd": "trust_rule", 
+/**
+ * Which device.
+ */
+device: string, 
+/**
+ * What happens to its offers.
+ */
+accept: DeviceAccept, 
+/**
+ * With `always`: at most so many bytes a day; none means no limit.
+ */
+up_to: number | null, 
+/**
+ * With `always`: where they go.
+ */
+folder: FolderChoice, } | { "cmd": "start", 
+/**
+ * Of the encrypted file.
+ */
+passphrase: SecretText | null, 
+/**
+ * On a first start without a keychain: keep the secret in a file under this passphrase.
+ */
+in_file: boolean, } | { "cmd": "restore", 
+/**
+ * Of the backup.
+ */
+backup_passphrase: SecretText, 
+/**
+ * Keep the secret in a file under this passphrase; none: in the keychain.
+ */
+passphrase: SecretText | null, } | { "cmd": "backup", 
+/**
+ * Of the backup.
+ */
+backup_passphrase: SecretText, 
+/**
+ * Of the encrypted file, where the secret is kept in one.
+ */
+passphrase: SecretText | null, };
 
-export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView };
+export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
 
 export type ShellEvent = { "event": "drag_over", 
 /**
@@ -594,11 +862,27 @@ y: number,
 /**
  * What.
  */
-picked: Picked, } | { "event": "start_failed", 
+picked: Picked, } | { "event": "link_opened", 
+/**
+ * Which.
+ */
+link: LinkView, } | { "event": "files_opened", 
+/**
+ * What.
+ */
+picked: Picked, } | { "event": "open_refused", 
 /**
  * Why.
  */
-error: ApiError, } | { "event": "started" } | { "event": "show", 
+error: ApiError, } | { "event": "start_failed", 
+/**
+ * Why.
+ */
+error: ApiError, 
+/**
+ * Where the secret of this data directory is kept; none on a first start.
+ */
+recorded: KeystoreView | null, } | { "event": "started" } | { "event": "show", 
 /**
  * Which.
  */

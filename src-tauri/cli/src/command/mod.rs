@@ -7,6 +7,7 @@ mod pair;
 mod send;
 mod serve;
 mod setting;
+mod text;
 mod transfer;
 mod trust;
 
@@ -107,6 +108,8 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Unblock { device } => trust::unblock(running, device, console).await,
         Command::Trust(args) => trust::run(running, args, console).await,
         Command::RenewKeys { device } => trust::renew_keys(running, device, console).await,
+        Command::Text { device, message } => text::send(running, device, message, console).await,
+        Command::Messages { device, number } => text::list(running, device.as_deref(), *number, console).await,
         Command::Ping { device, count } => device::ping(running, device, *count, console).await,
         Command::Rename { name } => setting::rename(running, name, console).await,
         Command::Settings { key, value } => setting::run(running, key.as_deref(), value.as_deref(), console).await,

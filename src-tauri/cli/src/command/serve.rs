@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use yonder_core::{
-    api::{Direction, Event, NumberedEvent, PairingView, TransferState},
+    api::{Direction, Event, MessageState, NumberedEvent, PairingView, TransferState},
     control::{Client, ControlError},
 };
 
@@ -131,6 +131,11 @@ fn event_text(event: &Event) -> Option<String> {
             ),
             PairingView::Failed { error } => format!("Pairing failed: {}.", shown(&error.message)),
             _ => return None,
+        },
+        Event::Message { message } => match message.state {
+            MessageState::Received => format!("A text came: {}", shown(&message.text)),
+            MessageState::Delivered => "A text was delivered.".into(),
+            MessageState::Queued => return None,
         },
         Event::Paired { device } => format!("Paired with {}.", shown(&device.name)),
         Event::Offer { transfer } => {

@@ -7,8 +7,8 @@ use ts_rs::TS;
 
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
 use super::view::{
-    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, PairingView, PingView, Settings,
-    TransferOptions, TransferView, TrustLevel,
+    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView, Settings,
+    TransferOptions, TransferView, TrustLevel, Unread,
 };
 use crate::id::{DeviceId, TransferId};
 
@@ -166,6 +166,28 @@ pub enum Request {
         /// Which.
         id: TransferId,
     },
+    /// Sends a text to a paired device; it waits for one that is away. Answered by `message`.
+    SendText {
+        /// To whom.
+        device: String,
+        /// At most 30 KiB; no control characters but new lines and tabs.
+        text: String,
+    },
+    /// Texts with a device, newest last. Answered by `messages`.
+    Messages {
+        /// With which.
+        device: String,
+        /// Those before this place; none means the newest.
+        #[ts(type = "number | null")]
+        before: Option<u64>,
+        /// How many, 1 to 200.
+        limit: u32,
+    },
+    /// The person has seen the texts of a device. Answered by `done`.
+    MessagesSeen {
+        /// Which.
+        device: String,
+    },
     /// Application round trips. Answered by `ping`.
     Ping {
         /// Whom.
@@ -197,6 +219,10 @@ pub enum Response {
     Transfer(TransferView),
     /// Transfers.
     Transfers(Vec<TransferView>),
+    /// A text.
+    Message(MessageView),
+    /// Texts.
+    Messages(Vec<MessageView>),
     /// Round trips.
     Ping(PingView),
     /// Where the root secret is kept.
@@ -217,6 +243,8 @@ pub struct Snapshot {
     pub devices: Vec<DeviceView>,
     /// The pairing.
     pub pairing: PairingView,
+    /// Texts that the person has not seen.
+    pub unread: Vec<Unread>,
     /// Transfers, newest first, those that ended too.
     pub transfers: Vec<TransferView>,
     /// The settings.
@@ -265,6 +293,11 @@ pub enum Event {
     TransferGone {
         /// Which.
         id: TransferId,
+    },
+    /// A text came, was sent, or was delivered.
+    Message {
+        /// As it is now.
+        message: MessageView,
     },
     /// The settings changed.
     Settings {

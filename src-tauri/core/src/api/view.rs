@@ -163,6 +163,46 @@ pub enum ConflictRule {
     Replace,
 }
 
+/// How a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum MessageState {
+    /// Ours; the other device has not stored it yet.
+    Queued,
+    /// Ours; the other device has stored it.
+    Delivered,
+    /// Theirs.
+    Received,
+}
+
+/// A text between people.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct MessageView {
+    /// Its place among the texts with this device, from 1.
+    #[ts(type = "number")]
+    pub id: u64,
+    /// With which device.
+    pub device_id: DeviceId,
+    /// Sent or received.
+    pub direction: Direction,
+    /// Chosen by a person: text, never markup.
+    pub text: String,
+    /// Unix time in milliseconds by the sender's clock.
+    #[ts(type = "number")]
+    pub sent_at: u64,
+    /// How it stands.
+    pub state: MessageState,
+}
+
+/// Texts of a device that the person has not seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Unread {
+    /// Whose.
+    pub device_id: DeviceId,
+    /// How many.
+    pub count: u32,
+}
+
 /// A device, paired or nearby.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct DeviceView {

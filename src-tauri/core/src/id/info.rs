@@ -54,7 +54,7 @@ pub fn clean_name(name: &str) -> String {
 /// joiners (U+200C, U+200D) stay: emoji and several scripts need them.
 fn visible(c: char) -> char {
     let hidden = c.is_control()
-        || matches!(c, '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     if hidden { '\u{fffd}' } else { c }
 }
 
@@ -66,7 +66,7 @@ mod tests {
     fn names_are_made_fit_to_be_shown() {
         assert_eq!(clean_name("  Desk  "), "Desk");
         assert_eq!(clean_name("\u{1b}[31mred"), "\u{fffd}[31mred");
-        assert_eq!(clean_name("a\u{202e}b"), "a\u{fffd}b");
+        assert_eq!(clean_name("a\u{202e}b\u{61c}c"), "a\u{fffd}b\u{fffd}c");
         assert_eq!(clean_name(""), "Unnamed device");
         assert_eq!(clean_name(&"ä".repeat(100)).chars().count(), MAX_NAME_CHARS);
     }

@@ -35,6 +35,26 @@ pub enum NetworkMessage {
         /// The notice, as hex digits: it is proven by a key from the pairing secret.
         notice: String,
     },
+    /// A text between people. Numbered by its sender from 1; said again until it is acknowledged.
+    Text {
+        /// Of the sender's mailbox for the receiver.
+        origin: u64,
+        /// Its number in there.
+        number: u64,
+        /// The first number that the receiver has not acknowledged, as the sender knows it.
+        base: u64,
+        /// Unix time in milliseconds.
+        sent_at: u64,
+        /// At most 30 KiB; no control characters but new lines and tabs.
+        text: String,
+    },
+    /// The sender has stored the receiver's texts up to this number.
+    Received {
+        /// As in the texts.
+        origin: u64,
+        /// The last one stored.
+        number: u64,
+    },
     /// The sender offers to renew the pairing secret.
     RotateOffer {
         /// X25519 public key.

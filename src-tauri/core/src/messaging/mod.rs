@@ -5,9 +5,14 @@
 //! at most 64 KiB; a peer may send 20 messages a second and 100 in a burst, and is slowed down beyond that.
 
 mod bucket;
+mod error;
+mod mailbox;
 mod message;
 mod service;
+mod texts;
 
 pub use bucket::TokenBucket;
+pub use error::TextError;
 pub use message::{Hex32, MAX_MESSAGE, NetworkMessage};
 pub use service::{Heard, Messages};
+pub use texts::{MAX_PAGE, MAX_TEXT, Sent, TextPlace, Texts};

@@ -12,7 +12,7 @@ use std::{
 use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{MAX_MESSAGE, NetworkMessage, TokenBucket};
+use super::{MAX_MESSAGE, NetworkMessage, TextPlace, TokenBucket};
 use crate::{
     api::DeviceType,
     error::NetworkError,
@@ -48,6 +48,24 @@ pub enum Heard {
         session: Session,
         /// As it came, at most [`MAX_NOTICE`] bytes.
         notice: Vec<u8>,
+    },
+    /// A text.
+    Text {
+        /// In which it was told.
+        session: Session,
+        /// Which it is.
+        place: TextPlace,
+        /// By the sender's clock.
+        sent_at: u64,
+        /// Not checked yet.
+        text: String,
+    },
+    /// The device has stored texts of ours.
+    Received {
+        /// Which.
+        device: DeviceId,
+        /// Origin, and the last number.
+        number: (u64, u64),
     },
     /// A step of the renewal of the pairing secret.
     Rotation {
@@ -159,6 +177,14 @@ impl Messages {
                     _ => return false,
                 };
                 Heard::Unpaired { session: session.clone(), notice }
+            }
+            NetworkMessage::Text { origin, number, base, sent_at, text } => {
+                Heard::Text { session: session.clone(), place: TextPlace { origin, number, base }, sent_at, text }
+            }
+            NetworkMessage::Received { origin, number } => {
+                let _ = self.0.heard.send(Heard::Received { device, number: (origin, number) }).await;
+                // An answer to texts of ours: it costs the peer nothing, as long as it is not made up.
+                return false;
             }
             step @ (NetworkMessage::RotateOffer { .. }
             | NetworkMessage::RotateAnswer { .. }

@@ -31,7 +31,7 @@ impl NetworkingService {
     async fn answer(&self, request: Request) -> Result<Response, NetworkError> {
         let transfers = &self.0.transfers;
         Ok(match request {
-            Request::Snapshot => Response::Snapshot(Box::new(self.snapshot())),
+            Request::Snapshot => Response::Snapshot(Box::new(self.snapshot().await)),
             Request::Identity => Response::Identity(self.identity_view()),
             Request::Devices => Response::Devices(self.0.devices.views()),
             Request::PairHost { approve, words } => {
@@ -93,11 +93,24 @@ impl NetworkingService {
                 transfers.forget(id).await?;
                 Response::Done
             }
+            Request::SendText { device, text } => {
+                let device = self.0.devices.find_paired(&device)?;
+                Response::Message(self.send_text(device.device_id, &text).await?)
+            }
+            Request::Messages { device, before, limit } => {
+                let device = self.0.devices.find_record(&device)?;
+                Response::Messages(self.0.texts.list(device.device_id, before, limit).await?)
+            }
+            Request::MessagesSeen { device } => {
+                let device = self.0.devices.find_record(&device)?;
+                self.0.texts.seen(device.device_id).await?;
+                Response::Done
+            }
             Request::Ping { device, count } => Response::Ping(self.ping(&device, count).await?),
         })
     }
 
-    fn snapshot(&self) -> Snapshot {
+    async fn snapshot(&self) -> Snapshot {
         // The number is taken first: an event in between is then told twice rather than not at all.
         let seq = self.0.events.last_seq();
         Snapshot {
@@ -105,6 +118,7 @@ impl NetworkingService {
             identity: self.identity_view(),
             devices: self.0.devices.views(),
             pairing: self.0.pairing.view(),
+            unread: self.0.texts.unread().await,
             transfers: self.0.transfers.list(true),
             settings: self.0.settings.get(),
         }

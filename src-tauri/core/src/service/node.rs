@@ -12,16 +12,19 @@ use iroh::Watcher;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{NodeOptions, late::LateNet, pairing::PairingDesk, presence, settings::Kept};
+use super::{
+    NodeOptions, keystore::KeystoreDesk, late::LateNet, lookups, pairing::PairingDesk, presence, rotation::Rotations,
+    settings::Kept,
+};
 use crate::{
-    api::{ApiError, Discoverable, Event, IdentityView, KeystoreView, NumberedEvent, Request, Response},
+    api::{ApiError, Discoverable, Event, IdentityView, NumberedEvent, Request, Response},
     control::{ControlServer, Node},
     device::DeviceRegistry,
     discovery::{Advert, Discovery, LanAdvertiser, MdnsDiscovery, Seen},
     error::NetworkError,
     event::EventBus,
     identity::{self, NetworkIdentity},
-    messaging::{Heard, Messages, NetworkMessage},
+    messaging::{Heard, Messages, NetworkMessage, Texts},
     net::{CloseCode, Mode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
     pairing::Link,
     storage::Store,
@@ -41,13 +44,15 @@ pub struct NetworkingService(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub options: NodeOptions,
     pub identity: NetworkIdentity,
-    pub keystore: KeystoreView,
+    pub keystore: KeystoreDesk,
     pub store: Store,
     pub events: EventBus,
     pub devices: DeviceRegistry,
     pub settings: Kept,
     pub instance: u64,
     pub messages: Messages,
+    pub rotations: Rotations,
+    pub texts: Texts,
     pub transfers: Transfers,
     pub pairing: PairingDesk,
     pub net: LateNet,
@@ -94,18 +99,28 @@ impl NetworkingService {
         protocols.register(messages.protocol())?;
         protocols.register(transfers.protocol())?;
         let identity = unlocked.identity;
-        let pairing =
-            PairingDesk::new(identity.clone(), devices.clone(), settings.clone(), events.clone(), net.clone());
+        let texts = Texts::load(store.clone(), events.clone(), messages.clone(), cancel.child_token()).await?;
+        let rotations = Rotations::new(identity.endpoint_id(), devices.clone(), messages.clone());
+        let pairing = PairingDesk::new(
+            identity.clone(),
+            devices.clone(),
+            settings.clone(),
+            events.clone(),
+            net.clone(),
+            options.endpoint(),
+        );
         Ok(Self(Arc::new(Inner {
             options,
             identity,
-            keystore: unlocked.keystore,
+            keystore: KeystoreDesk::new(unlocked.keystore),
             store,
             events,
             devices,
             settings,
             instance,
             messages,
+            rotations,
+            texts,
             transfers,
             pairing,
             net,
@@ -149,6 +164,8 @@ impl NetworkingService {
         self.own(control.serve(inner.cancel.clone()));
         self.own(self.clone().listen(heard));
         self.own(self.clone().watch_addresses(net.clone()));
+        self.follow_dht(&net);
+        self.own(self.clone().forget_texts());
         self.own(presence::keep_connected(net.clone(), inner.devices.clone(), inner.cancel.clone()));
         self.start_discovery(&net);
         let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
@@ -190,6 +207,20 @@ impl NetworkingService {
         self.own(self.clone().advertise_pairing());
     }
 
+    fn follow_dht(&self, net: &Net) {
+        let inner = &self.0;
+        let entry = inner.options.endpoint().infrastructure().ok().and_then(|servers| servers.dht);
+        let following =
+            lookups::follow_dht(net.endpoint().clone(), entry, inner.settings.clone(), inner.events.subscribe());
+        let cancel = inner.cancel.clone();
+        self.own(async move {
+            tokio::select! {
+                () = following => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+
     /// Tells the LAN what is true now: name, type, whether a code is open.
     pub(super) fn advertise(&self) {
         let settings = self.0.settings.get();
@@ -228,26 +259,48 @@ impl NetworkingService {
                     {
                         net.restarted(&session);
                     }
-                    drop(session);
-                    self.0.devices.refresh(id, Some((&name, device_type)), None, None).await
-                }
-                Some(Heard::Unpaired(id)) => {
-                    let name = self.0.devices.name_of(id);
-                    let forgotten = self.0.devices.unpair(id).await;
-                    if let Some(net) = self.0.net.get() {
-                        net.close_device(id, CloseCode::Unpaired);
+                    let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
+                    self.0.texts.session_stands(&session).await;
+                    match told {
+                        Ok(()) => self.0.rotations.session_stands(&session).await,
+                        Err(error) => Err(error.into()),
                     }
-                    let error = ApiError {
-                        code: "unpaired_by_peer".into(),
-                        message: format!("{name} has unpaired this device"),
-                        hint: "Pair the two devices anew if that was not meant.".into(),
-                    };
-                    self.0.events.emit(Event::Notice { error });
-                    forgotten
                 }
+                Some(Heard::Text { session, place, sent_at, text }) => {
+                    let taken = self.0.texts.take(&session, place, sent_at, &text).await;
+                    if let Err(NetworkError::ProtocolViolation(_)) = taken {
+                        session.close(CloseCode::Violation, "");
+                    }
+                    taken
+                }
+                Some(Heard::Received { device, number: (origin, number) }) => {
+                    self.0.texts.received(device, origin, number).await
+                }
+                Some(Heard::Unpaired { session, notice }) => self.unpaired_by(&session, &notice).await,
+                Some(Heard::Rotation { session, step }) => self.0.rotations.take(&session, step).await,
             };
             if let Err(error) = result {
-                self.0.events.emit(Event::Notice { error: NetworkError::from(error).into() });
+                match error {
+                    // The session is gone, or the peer does not play by the rules: nothing that a person has to know.
+                    NetworkError::ConnectionLost(_) | NetworkError::ProtocolViolation(_) => {
+                        tracing::debug!(%error, "a message was not acted upon");
+                    }
+                    error => self.0.events.emit(Event::Notice { error: error.into() }),
+                }
+            }
+        }
+    }
+
+    /// With a device that is not paired any more, whichever side ended it, its texts go.
+    async fn forget_texts(self) {
+        let mut changes = self.0.devices.watch();
+        loop {
+            if let Err(error) = self.0.texts.keep_only(|id| self.0.devices.is_paired(id)).await {
+                tracing::warn!(%error, "texts of a device that was unpaired could not be removed");
+            }
+            tokio::select! {
+                () = self.0.cancel.cancelled() => break,
+                changed = changes.changed() => if changed.is_err() { break },
             }
         }
     }
@@ -282,7 +335,7 @@ impl NetworkingService {
             port,
             addresses: address.ip_addrs().map(ToString::to_string).collect(),
             ticket: Link::device(address).to_uri().to_string(),
-            keystore: inner.keystore,
+            keystore: inner.keystore.view(),
         }
     }
 
@@ -311,6 +364,7 @@ impl NetworkingService {
         let inner = &self.0;
         inner.events.emit(Event::Stopping);
         inner.pairing.shutdown().await;
+        inner.texts.shutdown().await;
         inner.transfers.shutdown().await;
         if let Some(net) = inner.net.get() {
             net.shutdown().await;
@@ -343,7 +397,7 @@ async fn start_transfers(
     settings: &Kept,
     cancel: &CancellationToken,
 ) -> Result<Transfers, NetworkError> {
-    let names = devices.clone();
+    let (names, rules) = (devices.clone(), devices.clone());
     let (folder, rule) = (settings.clone(), settings.clone());
     Transfers::start(TransferDeps {
         store: store.clone(),
@@ -352,7 +406,10 @@ async fn start_transfers(
         names: Arc::new(move |id| names.name_of(id)),
         cancel: cancel.child_token(),
         download_dir: Arc::new(move || folder.download_dir()),
-        accept_rule: Arc::new(move |_| rule.get().accept),
+        welcome: Arc::new(move |id, bytes| {
+            let (rules, setting) = (rules.clone(), rule.get().accept);
+            Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+        }),
     })
     .await
 }

@@ -10,7 +10,10 @@ use tempfile::TempDir;
 
 use super::{NetworkingService, NodeOptions};
 use crate::{
-    api::{ApiError, DeviceAccept, DeviceState, DeviceView, Event, NumberedEvent, PairingView, Request, Response, TransferState, TrustLevel},
+    api::{
+        ApiError, DeviceAccept, DeviceState, DeviceView, Event, MessageState, NumberedEvent, PairingView, Request,
+        Response, TransferState, TrustLevel,
+    },
     identity::KeystoreChoice,
     keys::Key,
     messaging::NetworkMessage,
@@ -562,4 +565,108 @@ async fn the_connection_is_safe_from_a_recorder_with_a_quantum_computer_and_says
     b.connected().await;
     assert_eq!(a.view("Beta").key_exchange.as_deref(), Some("X25519MLKEM768"));
     assert_eq!(b.view("Alpha").key_exchange.as_deref(), Some("X25519MLKEM768"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    let say = |text: &str| Request::SendText { device: "Beta".into(), text: text.into() };
+    let came = |event: &Event| match event {
+        Event::Message { message } if message.state == MessageState::Received => Some(message.text.clone()),
+        _ => None,
+    };
+    let delivered = |event: &Event| match event {
+        Event::Message { message } if message.state == MessageState::Delivered => Some(message.id),
+        _ => None,
+    };
+    a.call(say("first")).await.unwrap();
+    assert_eq!(b.until("a text", came).await, "first");
+    assert_eq!(a.until("the other side's word", delivered).await, 1);
+    // Both ways, and with a device that comes back.
+    b.call(Request::SendText { device: "Alpha".into(), text: "back".into() }).await.unwrap();
+    assert_eq!(a.until("a text", came).await, "back");
+    b.service.shutdown().await;
+    for n in 0..50 {
+        a.call(say(&format!("<b>{n}</b>\nline"))).await.unwrap();
+    }
+    let mut b = b.again().await;
+    b.service.spawn_event_loop().await.unwrap();
+    let at = b.address().split_once('@').unwrap().1.parse().unwrap();
+    let id = b.service.identity_view().device_id;
+    a.service.0.devices.refresh(id, None, Some(at), None).await.unwrap();
+    a.service.0.net.get().unwrap().session(id, ALPN_MESSAGE).await.unwrap();
+    for n in 0..50 {
+        assert_eq!(b.until("a text", came).await, format!("<b>{n}</b>\nline"));
+    }
+    while a.until("the other side's word", delivered).await < 52 {}
+    for (node, with) in [(&a, "Beta"), (&b, "Alpha")] {
+        let request = Request::Messages { device: with.into(), before: None, limit: 200 };
+        let Response::Messages(all) = node.call(request).await.unwrap() else { panic!("no texts") };
+        assert_eq!(all.len(), 52);
+        assert!(all.iter().all(|message| message.state != MessageState::Queued));
+        assert!(all.windows(2).all(|two| two[0].id + 1 == two[1].id));
+    }
+    let Response::Messages(page) =
+        a.call(Request::Messages { device: "Beta".into(), before: Some(11), limit: 3 }).await.unwrap()
+    else {
+        panic!("no texts")
+    };
+    assert_eq!(page.iter().map(|message| message.id).collect::<Vec<_>>(), [8, 9, 10]);
+    // 51 of them were not seen.
+    let Response::Snapshot(snapshot) = b.call(Request::Snapshot).await.unwrap() else { panic!("no snapshot") };
+    assert_eq!(snapshot.unread.iter().map(|unread| unread.count).collect::<Vec<_>>(), [51]);
+    b.call(Request::MessagesSeen { device: "Alpha".into() }).await.unwrap();
+    let Response::Snapshot(snapshot) = b.call(Request::Snapshot).await.unwrap() else { panic!("no snapshot") };
+    assert!(snapshot.unread.is_empty());
+    for (text, code) in [(" \n", "text_empty"), ("a\u{1b}[2J", "text_control"), (&*"x".repeat(40_000), "text_too_long")]
+    {
+        assert_eq!(a.call(say(text)).await.unwrap_err().code, code);
+    }
+    // Nothing is left of them once the two are not paired any more.
+    a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
+    b.unpaired().await;
+    for node in [&a, &b] {
+        for table in [Table::Mailboxes, Table::Messages, Table::Outbox] {
+            let gone = async {
+                while !node.service.0.store.list(table).await.unwrap().is_empty() {
+                    tokio::task::yield_now().await;
+                }
+            };
+            tokio::time::timeout(DEADLINE, gone).await.expect("the texts are gone");
+        }
+    }
+    // Anew, and the first one is the first.
+    pair(&mut a, &mut b, false).await;
+    a.call(say("again")).await.unwrap();
+    assert_eq!(b.until("a text", came).await, "again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_said_twice_or_out_of_turn_is_stored_once() {
+    let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    let id = b.service.identity_view().device_id;
+    for number in [2, 1, 1, 3, 2, 1, 0, 2, 3] {
+        let text = NetworkMessage::Text { origin: 7, number, base: 1, sent_at: 5, text: number.to_string() };
+        a.service.send_message(id, &text).await.unwrap();
+        // An answer says that what came before it was read.
+        a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
+    }
+    let all = async {
+        loop {
+            let request = Request::Messages { device: "Alpha".into(), before: None, limit: 200 };
+            let Response::Messages(all) = b.call(request).await.unwrap() else { panic!("no texts") };
+            if all.len() >= 3 {
+                break all;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let all = tokio::time::timeout(DEADLINE, all).await.expect("three texts");
+    assert_eq!(all.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
 }

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use super::NetworkingService;
 use crate::{
-    api::{DeviceAccept, DeviceRule, DeviceView, TrustLevel},
+    api::{DeviceAccept, DeviceRule, DeviceView, MessageView, TrustLevel},
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
@@ -29,7 +29,18 @@ impl NetworkingService {
             }
         }
         self.close(id, CloseCode::Unpaired);
-        Ok(())
+        self.0.texts.forget(id).await
+    }
+
+    /// Sends a text; the device need not be there.
+    pub(super) async fn send_text(&self, id: DeviceId, text: &str) -> Result<MessageView, NetworkError> {
+        let made = self.0.texts.send(id, text).await?;
+        if made.first
+            && let Some(session) = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE))
+        {
+            self.0.texts.session_stands(&session).await;
+        }
+        Ok(made.view)
     }
 
     /// True when the other device has closed the session because of it: it knows.
@@ -56,6 +67,7 @@ impl NetworkingService {
             // Tells the other side that it is done here, whichever session is the one that it listens on.
             session.close(CloseCode::Unpaired, "");
             self.close(session.device_id(), CloseCode::Unpaired);
+            self.0.texts.forget(session.device_id()).await?;
         } else {
             tracing::warn!(device = %session.device_id(), "it says without proof that it has ended the pairing");
         }

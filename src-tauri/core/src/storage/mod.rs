@@ -54,6 +54,12 @@ pub enum Table {
     Transfers,
     /// The user's choices.
     Settings,
+    /// What is remembered of the texts with each device: numbers, not the texts.
+    Mailboxes,
+    /// Texts in both directions.
+    Messages,
+    /// Texts that wait for a device.
+    Outbox,
     /// Everything small that belongs to no other table.
     Meta,
 }
@@ -61,7 +67,17 @@ pub enum Table {
 impl Table {
     /// Every table.
     pub const ALL: &'static [Table] =
-        &[Table::Devices, Table::PendingPairings, Table::Tombstones, Table::Transfers, Table::Settings, Table::Meta];
+        &[
+        Table::Devices,
+        Table::PendingPairings,
+        Table::Tombstones,
+        Table::Transfers,
+        Table::Settings,
+        Table::Mailboxes,
+        Table::Messages,
+        Table::Outbox,
+        Table::Meta,
+    ];
 
     /// Its name in the file; authenticated with each value, so never changed.
     pub const fn name(self) -> &'static str {
@@ -71,6 +87,9 @@ impl Table {
             Table::Tombstones => "tombstones",
             Table::Transfers => "transfers",
             Table::Settings => "settings",
+            Table::Mailboxes => "mailboxes",
+            Table::Messages => "messages",
+            Table::Outbox => "outbox",
             Table::Meta => "meta",
         }
     }

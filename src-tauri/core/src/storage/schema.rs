@@ -23,8 +23,8 @@ pub(super) struct Schema {
     pub(super) steps: &'static [Step],
 }
 
-/// Version 1: the tables of [`Table`], values sealed as in `keyring.rs`.
-pub(super) const CURRENT: Schema = Schema { version: 1, steps: &[] };
+/// Values are sealed as in `keyring.rs`. Version 2 has tables for texts besides; what was there stays as it was.
+pub(super) const CURRENT: Schema = Schema { version: 2, steps: &[|row| Ok(Some(row))] };
 
 impl Schema {
     /// The steps that are still ahead of a file, with the version that each leads to; `None` if there is no way.

@@ -1,0 +1,223 @@
+//! What is remembered of the texts exchanged with one device, and what is to be sent next. Pure.
+//!
+//! Each side numbers its texts to the other one from 1, without gaps, under an origin that it draws when the mailbox is
+//! made. A receiver takes exactly the number after the last one that it has stored: what was said twice is known
+//! by its number, whatever happened in between, and one number is all that has to be remembered.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Texts that are under way at once, without the receiver's word.
+const WINDOW: u64 = 32;
+/// Without a word of the receiver, the texts under way are said again after this, then ever more slowly.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+const LAST_RETRY: Duration = Duration::from_secs(300);
+
+/// What is remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Mailbox {
+    /// Ours, random: another one means another mailbox, and numbers begin at 1 again.
+    pub origin: u64,
+    /// The last number that we gave.
+    pub given: u64,
+    /// The last number of ours that the other side has stored.
+    pub acked: u64,
+    /// Theirs; 0 before their first text.
+    pub their_origin: u64,
+    /// The last number of theirs that is stored here.
+    pub stored: u64,
+    /// The last place in the list of texts in both directions.
+    pub place: u64,
+    /// Texts of theirs that the person has not seen.
+    pub unread: u32,
+}
+
+/// What a text that came in is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Incoming {
+    /// The next one: to be stored.
+    New,
+    /// Stored already: to be acknowledged again.
+    Known,
+    /// One before it is missing, and will be said again.
+    Early,
+}
+
+impl Mailbox {
+    pub fn new(origin: u64) -> Self {
+        Self { origin, given: 0, acked: 0, their_origin: 0, stored: 0, place: 0, unread: 0 }
+    }
+
+    /// Texts of ours that the other side has not stored yet.
+    pub fn waiting(&self) -> u64 {
+        self.given.saturating_sub(self.acked)
+    }
+
+    /// What a text of the other side is, of which `base` is the first that we have not acknowledged, as they know it. What
+    /// is before that is theirs to skip: this side may have forgotten it, by unpairing or with an older copy of its store.
+    pub fn incoming(&self, origin: u64, number: u64, base: u64) -> Incoming {
+        let stored = if origin == self.their_origin { self.stored } else { 0 };
+        let stored = stored.max(base.saturating_sub(1));
+        match number {
+            0 => Incoming::Known,
+            number if number <= stored => Incoming::Known,
+            number if number - 1 == stored => Incoming::New,
+            _ => Incoming::Early,
+        }
+    }
+
+    /// The other side has stored our texts up to this number; gives those that are news.
+    pub fn acknowledged(&mut self, origin: u64, number: u64) -> std::ops::RangeInclusive<u64> {
+        let first = self.acked + 1;
+        if origin == self.origin {
+            // What was never said cannot have been stored.
+            self.acked = self.acked.max(number.min(self.given));
+        }
+        first..=self.acked
+    }
+}
+
+/// What is under way over one session.
+#[derive(Debug, Default)]
+pub(super) struct Flight {
+    sent: u64,
+    tries: u32,
+    again: Option<Duration>,
+}
+
+impl Flight {
+    /// The number to send now.
+    pub fn next(&mut self, mailbox: &Mailbox, now: Duration) -> Option<u64> {
+        if self.sent < mailbox.acked {
+            self.sent = mailbox.acked;
+        }
+        if self.again.is_some_and(|again| again <= now) && self.sent > mailbox.acked {
+            self.sent = mailbox.acked;
+            self.tries += 1;
+            self.again = None;
+        }
+        let next = self.sent + 1;
+        if next > mailbox.given || next > mailbox.acked + WINDOW {
+            return None;
+        }
+        self.sent = next;
+        self.again.get_or_insert(now + self.patience());
+        Some(next)
+    }
+
+    /// The receiver said a word.
+    pub fn progress(&mut self, mailbox: &Mailbox, now: Duration) {
+        self.tries = 0;
+        self.again = (self.sent > mailbox.acked).then(|| now + self.patience());
+    }
+
+    /// When to look again, if no word comes.
+    pub fn due(&self) -> Option<Duration> {
+        self.again
+    }
+
+    fn patience(&self) -> Duration {
+        LAST_RETRY.min(FIRST_RETRY * 2u32.saturating_pow(self.tries.min(10)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn only_the_next_number_is_new() {
+        let mut mailbox = Mailbox::new(7);
+        assert_eq!(mailbox.incoming(9, 1, 1), Incoming::New);
+        assert_eq!(mailbox.incoming(9, 2, 1), Incoming::Early);
+        assert_eq!(mailbox.incoming(9, 41, 41), Incoming::New, "this side has forgotten forty");
+        (mailbox.their_origin, mailbox.stored) = (9, 5);
+        assert_eq!(mailbox.incoming(9, 5, 5), Incoming::Known);
+        assert_eq!(mailbox.incoming(9, 6, 5), Incoming::New);
+        assert_eq!(mailbox.incoming(9, 8, 8), Incoming::New, "this side has an older copy of its store");
+        assert_eq!(mailbox.incoming(9, u64::MAX, 0), Incoming::Early);
+        assert_eq!(mailbox.incoming(9, u64::MAX, u64::MAX), Incoming::New);
+        assert_eq!(mailbox.incoming(9, 0, 0), Incoming::Known);
+        assert_eq!(mailbox.incoming(8, 1, 1), Incoming::New, "a mailbox made anew over there");
+    }
+
+    #[test]
+    fn what_was_never_said_is_not_acknowledged() {
+        let mut mailbox = Mailbox { given: 3, ..Mailbox::new(7) };
+        assert!(mailbox.acknowledged(8, 3).is_empty(), "of another mailbox");
+        assert_eq!(mailbox.acknowledged(7, 2), 1..=2);
+        assert!(mailbox.acknowledged(7, 1).is_empty(), "it does not go back");
+        assert_eq!(mailbox.acknowledged(7, u64::MAX), 3..=3);
+        assert_eq!(mailbox.waiting(), 0);
+    }
+
+    #[test]
+    fn silence_leads_to_saying_it_again_ever_more_slowly() {
+        let mailbox = Mailbox { given: 2, ..Mailbox::new(7) };
+        let mut flight = Flight::default();
+        let mut now = Duration::ZERO;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            assert_eq!((flight.next(&mailbox, now), flight.next(&mailbox, now)), (Some(1), Some(2)));
+            assert_eq!(flight.next(&mailbox, now), None);
+            let due = flight.due().unwrap();
+            waits.push((due - now).as_secs());
+            now = due;
+        }
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 300, 300]);
+    }
+
+    proptest! {
+        /// Over a way that loses, doubles and cuts, and restarts on either side, each text is stored once, in order.
+        #[test]
+        fn each_text_is_stored_once(steps in prop::collection::vec(0u8..8, 1..400)) {
+            let mut ours = Mailbox::new(7);
+            let mut theirs = Mailbox::new(9);
+            let mut flight = Flight::default();
+            let mut now = Duration::ZERO;
+            let (mut way, mut back) = (Vec::new(), Vec::new());
+            let mut got = Vec::new();
+            // In the end nothing is lost any more: what is said is heard, and silence is waited for.
+            let calm = [6, 1].into_iter().chain([2; 500]).chain([3; 500]);
+            let calm = std::iter::repeat_n(calm.collect::<Vec<_>>(), 10).flatten();
+            for step in steps.into_iter().chain(calm) {
+                now += Duration::from_millis(100);
+                match step {
+                    0 => ours.given += u64::from(ours.given < 100),
+                    1 => {
+                        while let Some(number) = flight.next(&ours, now) {
+                            way.push((number, ours.acked + 1));
+                        }
+                    }
+                    2 if !way.is_empty() => {
+                        let (number, base) = way.remove(0);
+                        if theirs.incoming(7, number, base) == Incoming::New {
+                            (theirs.their_origin, theirs.stored) = (7, number);
+                            got.push(number);
+                        }
+                        back.push(theirs.stored);
+                    }
+                    3 if !back.is_empty() => {
+                        let _ = ours.acknowledged(7, back.remove(0));
+                        flight.progress(&ours, now);
+                    }
+                    // Lost, doubled, and a session that ends.
+                    4 => { way.pop(); }
+                    5 => way.extend(way.first().copied()),
+                    6 if flight.due().is_some_and(|due| due > now) => now = flight.due().unwrap(),
+                    7 => {
+                        flight = Flight::default();
+                        way.clear();
+                        back.clear();
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(&got, &(1..=ours.given).collect::<Vec<_>>());
+            prop_assert_eq!(ours.acked, ours.given);
+        }
+    }
+}

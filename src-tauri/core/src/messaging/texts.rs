@@ -1,0 +1,455 @@
+//! Texts between people: kept until the other side has stored them, and delivered once.
+//!
+//! Three tables: a mailbox for each device, the texts in both directions by their place, and the texts of ours that wait.
+//! Every change of the three is one durable write. A text is acknowledged after that write and not before.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Mutex, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Messages, NetworkMessage, TextError,
+    mailbox::{Flight, Incoming, Mailbox},
+};
+use crate::{
+    api::{Direction, Event, MessageState, MessageView, Unread},
+    error::NetworkError,
+    event::EventBus,
+    id::DeviceId,
+    net::Session,
+    storage::{Op, Store, Table},
+};
+
+/// A text has at most so many bytes: with every character escaped it still fits into a message.
+pub const MAX_TEXT: usize = 30 << 10;
+/// Texts to one device that may wait for it.
+const MAX_WAITING: u64 = 1000;
+/// Texts kept of each device, in both directions.
+const HISTORY: u64 = 10_000;
+/// Texts in one answer.
+pub const MAX_PAGE: u32 = 200;
+const FORM: u8 = 1;
+
+/// The texts of one node. Cheap to clone.
+#[derive(Clone)]
+pub struct Texts(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    events: EventBus,
+    messages: Messages,
+    /// One change at a time: what is stored last must be what was changed last.
+    boxes: Mutex<HashMap<DeviceId, Open>>,
+    tasks: TaskTracker,
+    cancel: CancellationToken,
+    start: Instant,
+}
+
+struct Open {
+    mailbox: Mailbox,
+    /// Changes when there may be something to send.
+    changed: watch::Sender<Mailbox>,
+    /// Ends the sending over an older session.
+    sending: CancellationToken,
+}
+
+impl Open {
+    fn new(mailbox: Mailbox) -> Self {
+        Self { mailbox, changed: watch::Sender::new(mailbox), sending: CancellationToken::new() }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    ours: bool,
+    number: u64,
+    text: String,
+    sent_at: u64,
+    state: MessageState,
+}
+
+/// Which text of its sender a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextPlace {
+    /// Of the sender's mailbox for the receiver.
+    pub origin: u64,
+    /// Its number in there.
+    pub number: u64,
+    /// The first number that the receiver has not acknowledged, as the sender knows it.
+    pub base: u64,
+}
+
+/// A text that is on its way.
+pub struct Sent {
+    /// As people see it.
+    pub view: MessageView,
+    /// It is the first one with this device: nothing is being sent over a session that stands already.
+    pub first: bool,
+}
+
+impl Texts {
+    /// Reads the mailboxes.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn load(
+        store: Store,
+        events: EventBus,
+        messages: Messages,
+        cancel: CancellationToken,
+    ) -> Result<Self, TextError> {
+        let mut boxes = HashMap::new();
+        for (key, value) in store.list(Table::Mailboxes).await? {
+            let id: [u8; 16] = key.as_slice().try_into().map_err(|_| TextError::Damaged)?;
+            boxes.insert(DeviceId::from_bytes(id), Open::new(decode(&value)?));
+        }
+        let boxes = Mutex::new(boxes);
+        let tasks = TaskTracker::new();
+        Ok(Self(Arc::new(Inner { store, events, messages, boxes, tasks, cancel, start: Instant::now() })))
+    }
+
+    /// Sends a text; it waits on the disk until the device has stored it.
+    ///
+    /// # Errors
+    /// When it is empty, too long, has control characters, too many wait already, or it cannot be stored.
+    pub async fn send(&self, device: DeviceId, text: &str) -> Result<Sent, NetworkError> {
+        let text = checked(text)?;
+        let mut boxes = self.0.boxes.lock().await;
+        let mut mailbox = match boxes.get(&device) {
+            Some(open) => open.mailbox,
+            None => Mailbox::new(random()?),
+        };
+        if mailbox.waiting() >= MAX_WAITING {
+            return Err(TextError::TooManyWait.into());
+        }
+        mailbox.given += 1;
+        mailbox.place += 1;
+        let stored = Stored {
+            ours: true,
+            number: mailbox.given,
+            text: text.to_owned(),
+            sent_at: now_ms(),
+            state: MessageState::Queued,
+        };
+        let mut ops = self.kept(device, &mailbox, &stored)?;
+        let place = mailbox.place.to_be_bytes();
+        ops.push(Op::put(Table::Outbox, row(device, mailbox.given), place));
+        self.0.store.write(ops).await.map_err(TextError::from)?;
+        let first = !boxes.contains_key(&device);
+        boxes.entry(device).or_insert_with(|| Open::new(mailbox)).put(mailbox);
+        drop(boxes);
+        let view = view(device, mailbox.place, stored);
+        self.0.events.emit(Event::Message { message: view.clone() });
+        Ok(Sent { view, first })
+    }
+
+    fn kept(&self, device: DeviceId, mailbox: &Mailbox, stored: &Stored) -> Result<Vec<Op>, TextError> {
+        let mut ops = vec![
+            Op::put(Table::Mailboxes, device.as_bytes().to_vec(), encode(mailbox)?),
+            Op::put(Table::Messages, row(device, mailbox.place), encode(stored)?),
+        ];
+        if let Some(old) = mailbox.place.checked_sub(HISTORY).filter(|old| *old > 0) {
+            ops.push(Op::delete(Table::Messages, row(device, old)));
+        }
+        Ok(ops)
+    }
+
+    /// A session with a device stands: what waits for it is sent over this one.
+    pub async fn session_stands(&self, session: &Session) {
+        let mut boxes = self.0.boxes.lock().await;
+        let Some(open) = boxes.get_mut(&session.device_id()) else { return };
+        self.start_sending(open, session);
+    }
+
+    fn start_sending(&self, open: &mut Open, session: &Session) {
+        open.sending.cancel();
+        open.sending = self.0.cancel.child_token();
+        let (texts, session) = (self.clone(), session.clone());
+        let (changed, cancel) = (open.changed.subscribe(), open.sending.clone());
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = texts.keep_sending(&session, changed) => {}
+                _ = session.connection().closed() => {}
+                () = cancel.cancelled() => {}
+            }
+        });
+    }
+
+    async fn keep_sending(&self, session: &Session, mut changed: watch::Receiver<Mailbox>) {
+        let mut flight = Flight::default();
+        loop {
+            let mailbox = *changed.borrow_and_update();
+            while let Some(number) = flight.next(&mailbox, self.0.start.elapsed()) {
+                if let Err(error) = self.say(session, &mailbox, number).await {
+                    tracing::debug!(%error, "a text was not sent");
+                    return;
+                }
+            }
+            let due = flight.due().map(|due| self.0.start + due);
+            tokio::select! {
+                now = changed.changed() => {
+                    if now.is_err() {
+                        return;
+                    }
+                    let now = *changed.borrow();
+                    if now.acked > mailbox.acked {
+                        flight.progress(&now, self.0.start.elapsed());
+                    }
+                }
+                () = sleep_until(due) => {}
+            }
+        }
+    }
+
+    async fn say(&self, session: &Session, mailbox: &Mailbox, number: u64) -> Result<(), NetworkError> {
+        let device = session.device_id();
+        let Some(place) = self.0.store.get(Table::Outbox, &row(device, number)).await.map_err(TextError::from)? else {
+            // Acknowledged in this very moment.
+            return Ok(());
+        };
+        let place = u64::from_be_bytes(place.as_slice().try_into().map_err(|_| TextError::Damaged)?);
+        let Some(value) = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)? else {
+            return Err(TextError::Damaged.into());
+        };
+        let Stored { text, sent_at, .. } = decode(&value)?;
+        let (origin, base) = (mailbox.origin, mailbox.acked + 1);
+        self.0.messages.post(session, &NetworkMessage::Text { origin, number, base, sent_at, text }).await
+    }
+
+    /// A text of the other side.
+    ///
+    /// # Errors
+    /// When it cannot be stored, or is none.
+    pub async fn take(
+        &self,
+        session: &Session,
+        TextPlace { origin, number, base }: TextPlace,
+        sent_at: u64,
+        text: &str,
+    ) -> Result<(), NetworkError> {
+        let device = session.device_id();
+        let text = checked(text).map_err(|error| NetworkError::ProtocolViolation(error.to_string()))?;
+        let mut boxes = self.0.boxes.lock().await;
+        let made = !boxes.contains_key(&device);
+        let mut mailbox = match boxes.get(&device) {
+            Some(open) => open.mailbox,
+            None => Mailbox::new(random()?),
+        };
+        let mut shown = None;
+        match mailbox.incoming(origin, number, base) {
+            Incoming::Early => return Ok(()),
+            Incoming::Known => {}
+            Incoming::New => {
+                (mailbox.their_origin, mailbox.stored) = (origin, number);
+                mailbox.place += 1;
+                mailbox.unread = mailbox.unread.saturating_add(1);
+                let state = MessageState::Received;
+                let stored = Stored { ours: false, number, text: text.to_owned(), sent_at, state };
+                let ops = self.kept(device, &mailbox, &stored)?;
+                self.0.store.write(ops).await.map_err(TextError::from)?;
+                let open = boxes.entry(device).or_insert_with(|| Open::new(mailbox));
+                open.put(mailbox);
+                if made {
+                    self.start_sending(open, session);
+                }
+                shown = Some(view(device, mailbox.place, stored));
+            }
+        }
+        drop(boxes);
+        if let Some(message) = shown {
+            self.0.events.emit(Event::Message { message });
+        }
+        let stored = mailbox.stored;
+        self.0.messages.post(session, &NetworkMessage::Received { origin, number: stored }).await
+    }
+
+    /// The other side has stored texts of ours.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn received(&self, device: DeviceId, origin: u64, number: u64) -> Result<(), NetworkError> {
+        let mut boxes = self.0.boxes.lock().await;
+        let Some(open) = boxes.get_mut(&device) else { return Ok(()) };
+        let mut mailbox = open.mailbox;
+        let news = mailbox.acknowledged(origin, number);
+        if news.is_empty() {
+            return Ok(());
+        }
+        let mut ops = vec![Op::put(Table::Mailboxes, device.as_bytes().to_vec(), encode(&mailbox)?)];
+        let mut shown = Vec::new();
+        for number in news {
+            let at = self.0.store.get(Table::Outbox, &row(device, number)).await.map_err(TextError::from)?;
+            ops.push(Op::delete(Table::Outbox, row(device, number)));
+            let Some(place) = at.and_then(|place| Some(u64::from_be_bytes(place.as_slice().try_into().ok()?))) else {
+                continue;
+            };
+            let value = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)?;
+            let Some(value) = value else { continue };
+            let stored = Stored { state: MessageState::Delivered, ..decode::<Stored>(&value)? };
+            ops.push(Op::put(Table::Messages, row(device, place), encode(&stored)?));
+            shown.push(view(device, place, stored));
+        }
+        self.0.store.write(ops).await.map_err(TextError::from)?;
+        open.put(mailbox);
+        drop(boxes);
+        for message in shown {
+            self.0.events.emit(Event::Message { message });
+        }
+        Ok(())
+    }
+
+    /// Texts exchanged with a device, newest last: at most `limit` of those before the place `before`.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub async fn list(
+        &self,
+        device: DeviceId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<MessageView>, NetworkError> {
+        let Some(newest) = self.0.boxes.lock().await.get(&device).map(|open| open.mailbox.place) else {
+            return Ok(Vec::new());
+        };
+        let end = before.unwrap_or(u64::MAX).min(newest.saturating_add(1)).max(1);
+        let start = end.saturating_sub(u64::from(limit.min(MAX_PAGE))).max(1);
+        let mut views = Vec::new();
+        for place in start..end {
+            let value = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)?;
+            if let Some(value) = value {
+                views.push(view(device, place, decode(&value)?));
+            }
+        }
+        Ok(views)
+    }
+
+    /// How many texts of each device the person has not seen.
+    pub async fn unread(&self) -> Vec<Unread> {
+        let boxes = self.0.boxes.lock().await;
+        let unread = boxes.iter().map(|(id, open)| Unread { device_id: *id, count: open.mailbox.unread });
+        unread.filter(|unread| unread.count > 0).collect()
+    }
+
+    /// The person has seen the texts of a device.
+    ///
+    /// # Errors
+    /// When that cannot be stored.
+    pub async fn seen(&self, device: DeviceId) -> Result<(), NetworkError> {
+        let mut boxes = self.0.boxes.lock().await;
+        let Some(open) = boxes.get_mut(&device).filter(|open| open.mailbox.unread > 0) else { return Ok(()) };
+        let mailbox = Mailbox { unread: 0, ..open.mailbox };
+        let op = Op::put(Table::Mailboxes, device.as_bytes().to_vec(), encode(&mailbox)?);
+        self.0.store.write(vec![op]).await.map_err(TextError::from)?;
+        open.put(mailbox);
+        Ok(())
+    }
+
+    /// Forgets all texts exchanged with a device.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub async fn forget(&self, device: DeviceId) -> Result<(), NetworkError> {
+        let mut boxes = self.0.boxes.lock().await;
+        let Some(open) = boxes.get(&device) else { return Ok(()) };
+        let Mailbox { given, acked, place, .. } = open.mailbox;
+        let mut ops = vec![Op::delete(Table::Mailboxes, device.as_bytes().to_vec())];
+        let oldest = place.saturating_sub(HISTORY).max(1);
+        ops.extend((oldest..=place).map(|place| Op::delete(Table::Messages, row(device, place))));
+        ops.extend((acked + 1..=given).map(|number| Op::delete(Table::Outbox, row(device, number))));
+        self.0.store.write(ops).await.map_err(TextError::from)?;
+        if let Some(open) = boxes.remove(&device) {
+            open.sending.cancel();
+        }
+        Ok(())
+    }
+
+    /// Forgets the texts of all devices but these.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub async fn keep_only(&self, stays: impl Fn(DeviceId) -> bool) -> Result<(), NetworkError> {
+        let gone: Vec<_> = self.0.boxes.lock().await.keys().copied().filter(|id| !stays(*id)).collect();
+        for id in gone {
+            self.forget(id).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends what is being sent.
+    pub async fn shutdown(&self) {
+        for open in self.0.boxes.lock().await.values() {
+            open.sending.cancel();
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Open {
+    fn put(&mut self, mailbox: Mailbox) {
+        self.mailbox = mailbox;
+        self.changed.send_replace(mailbox);
+    }
+}
+
+async fn sleep_until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A text as it may be sent and shown: not empty, not too long, no control characters but new lines and tabs.
+fn checked(text: &str) -> Result<&str, TextError> {
+    if text.trim().is_empty() {
+        return Err(TextError::Empty);
+    }
+    if text.len() > MAX_TEXT {
+        return Err(TextError::TooLong);
+    }
+    if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+        return Err(TextError::Control);
+    }
+    Ok(text)
+}
+
+fn view(device_id: DeviceId, id: u64, stored: Stored) -> MessageView {
+    let direction = if stored.ours { Direction::Send } else { Direction::Receive };
+    MessageView { id, device_id, direction, text: stored.text, sent_at: stored.sent_at, state: stored.state }
+}
+
+/// By device, then in order.
+fn row(device: DeviceId, number: u64) -> Vec<u8> {
+    [device.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+fn encode(value: &impl Serialize) -> Result<Vec<u8>, TextError> {
+    let mut bytes = vec![FORM];
+    bytes.extend(postcard::to_stdvec(value).map_err(|_| TextError::Damaged)?);
+    Ok(bytes)
+}
+
+fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, TextError> {
+    match bytes.split_first() {
+        Some((&FORM, body)) => postcard::from_bytes(body).map_err(|_| TextError::Damaged),
+        _ => Err(TextError::Damaged),
+    }
+}
+
+fn random() -> Result<u64, NetworkError> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    // 0 stands for "none yet" at the other end.
+    Ok(u64::from_le_bytes(bytes).max(1))
+}
+
+fn now_ms() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
