@@ -1,0 +1,354 @@
+//! The pairing link in a picture: a screenshot, a photo of another screen, a file that somebody saved.
+//!
+//! A picture comes from anywhere, so nothing in it is believed. Its size is looked at before anything is made room for;
+//! the decoders and the search run under a budget of work and of memory, and what panics in them is caught. What comes
+//! out is a [`Link`], parsed as strictly as any other, and nothing happens because of it before a person says so.
+
+use std::{
+    cell::Cell,
+    io::Cursor,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    rc::Rc,
+};
+
+use image::{
+    DynamicImage, GenericImage, GenericImageView, GrayImage, ImageDecoder, ImageError, ImageReader, Limits, Luma,
+    imageops,
+};
+use zeroize::Zeroizing;
+
+use super::{Link, PairingError};
+use crate::error::RoomError;
+
+/// A larger file is not read.
+pub const MAX_PICTURE: u64 = 32 << 20;
+
+/// Longest side of a picture, in pixels, before it is made smaller.
+const MAX_SIDE: u32 = 16_384;
+
+/// Memory for one decoded picture. A photo of 64 million pixels fits.
+const MAX_DECODED: u64 = 256 << 20;
+
+/// A larger picture is made smaller before anything else.
+const LONGEST: u32 = 2600;
+
+/// A smaller one is drawn three times as large, so that a module is more than a pixel or two.
+const SMALL: u32 = 400;
+
+/// The sizes at which codes are looked for, in percent and one after the other. The search is choosy: of a photo that is
+/// turned and blurred it finds a code at one size, and none at the next.
+const SIZES: [u32; 6] = [100, 190, 135, 73, 53, 38];
+
+/// Light on dark is looked for at the first sizes alone: it comes from screens, and those are sharp.
+const INVERTED: usize = 2;
+
+/// How often the search may touch each pixel at one size. An honest picture takes 5 to 12.
+const TOUCHES: u64 = 32;
+
+/// How often it may touch pixels in all. An honest picture without a code takes half of it.
+const ALL_TOUCHES: u64 = 500_000_000;
+
+/// Squares that look like the corner of a code. The search takes them three by three, so that a carpet of them would take
+/// days.
+const MAX_CORNERS: u32 = 256;
+
+/// What the searching library paints a corner with when it has found one.
+const CORNER: u8 = 2;
+
+/// Why a picture gives no link.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PictureError {
+    /// No picture, of a kind that is not known, or damaged.
+    #[error("the picture cannot be read")]
+    Unreadable,
+    /// Too many bytes or pixels.
+    #[error("the picture is too large")]
+    TooLarge,
+    /// Nothing in it looks like a code.
+    #[error("there is no code in the picture that can be read")]
+    NoCode,
+    /// A code is there, and it is not for pairing.
+    #[error("the code in the picture is not for pairing")]
+    OtherCode,
+    /// More than one pairing code is there.
+    #[error("there is more than one pairing code in the picture")]
+    SeveralCodes,
+    /// A pairing link of a form that this version does not know.
+    #[error("{0}")]
+    Link(PairingError),
+}
+
+impl RoomError for PictureError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unreadable => "picture_unreadable",
+            Self::TooLarge => "picture_too_large",
+            Self::NoCode | Self::OtherCode => "no_code_in_picture",
+            Self::SeveralCodes => "several_codes_in_picture",
+            Self::Link(error) => error.code(),
+        }
+    }
+
+    fn hint(&self) -> String {
+        match self {
+            Self::Unreadable => "Take a PNG, JPEG, GIF, WebP or BMP file.".into(),
+            Self::TooLarge => "Take a screenshot, or a smaller photo: 32 MiB and 16,384 pixels a side at most.".into(),
+            Self::NoCode => "Let the whole square be in the picture, with some room around it, and in focus.".into(),
+            Self::OtherCode => "Take a picture of the square that Yonder shows under \"Show a code\".".into(),
+            Self::SeveralCodes => "Cut out the one that you want.".into(),
+            Self::Link(error) => error.hint(),
+        }
+    }
+}
+
+/// The pairing link in an image file: PNG, JPEG, GIF, WebP or BMP, whatever its name says. Takes up to some seconds.
+///
+/// # Errors
+/// When there is no such link in it, or more than one.
+pub fn link_in_file(bytes: &[u8]) -> Result<Link, PictureError> {
+    if bytes.len() as u64 > MAX_PICTURE {
+        return Err(PictureError::TooLarge);
+    }
+    contained(|| search(grey(decode(bytes)?)))
+}
+
+/// The pairing link in pixels of four bytes each, as a clipboard gives them.
+///
+/// # Errors
+/// When there is no such link in it, or more than one.
+pub fn link_in_rgba(width: u32, height: u32, rgba: Vec<u8>) -> Result<Link, PictureError> {
+    if width > MAX_SIDE || height > MAX_SIDE || rgba.len() as u64 > MAX_DECODED {
+        return Err(PictureError::TooLarge);
+    }
+    let picture = image::RgbaImage::from_raw(width, height, rgba).ok_or(PictureError::Unreadable)?;
+    contained(|| search(grey(DynamicImage::ImageRgba8(picture))))
+}
+
+/// Decoders of pictures and the search for codes are other people's code on hostile bytes: a panic in there is an
+/// unreadable picture and not the end of the task.
+fn contained(work: impl FnOnce() -> Result<Link, PictureError>) -> Result<Link, PictureError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(PictureError::Unreadable))
+}
+
+fn decode(bytes: &[u8]) -> Result<DynamicImage, PictureError> {
+    let mut limits = Limits::default();
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
+    limits.max_alloc = Some(MAX_DECODED);
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|_| PictureError::Unreadable)?;
+    reader.limits(limits);
+    let decoder = reader.into_decoder().map_err(refused)?;
+    let (width, height) = decoder.dimensions();
+    // Not every decoder keeps the limits by itself.
+    if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_DECODED {
+        return Err(PictureError::TooLarge);
+    }
+    DynamicImage::from_decoder(decoder).map_err(refused)
+}
+
+fn refused(error: ImageError) -> PictureError {
+    match error {
+        ImageError::Limits(_) => PictureError::TooLarge,
+        _ => PictureError::Unreadable,
+    }
+}
+
+/// Brightness alone, over white where the picture lets something shine through.
+fn grey(picture: DynamicImage) -> GrayImage {
+    if !picture.color().has_alpha() {
+        return picture.into_luma8();
+    }
+    let picture = picture.into_luma_alpha8();
+    GrayImage::from_fn(picture.width(), picture.height(), |x, y| {
+        let [bright, alpha] = picture.get_pixel(x, y).0;
+        let (bright, alpha) = (u16::from(bright), u16::from(alpha));
+        Luma([((bright * alpha + 255 * (255 - alpha)) / 255).min(255) as u8])
+    })
+}
+
+/// Looks at several sizes, dark on light and light on dark, until a pairing link shows.
+fn search(picture: GrayImage) -> Result<Link, PictureError> {
+    if picture.width() == 0 || picture.height() == 0 {
+        return Err(PictureError::Unreadable);
+    }
+    let (mut other, mut left) = (false, ALL_TOUCHES);
+    for (at, mut sized) in sizes(&picture).enumerate() {
+        for inverted in [false, true] {
+            if inverted {
+                if at >= INVERTED {
+                    continue;
+                }
+                imageops::invert(&mut sized);
+            }
+            let texts = codes(&sized, &mut left);
+            match one_link(&texts) {
+                Ok(Some(link)) => return Ok(link),
+                Ok(None) => other |= !texts.is_empty(),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Err(if other { PictureError::OtherCode } else { PictureError::NoCode })
+}
+
+/// The picture at the sizes that are worth a look, each made when it is its turn.
+fn sizes(picture: &GrayImage) -> impl Iterator<Item = GrayImage> + '_ {
+    let (width, height) = picture.dimensions();
+    let longest = width.max(height);
+    let sides = SIZES.into_iter().map(move |percent| match longest {
+        ..=SMALL => longest * 3 * percent / 100,
+        _ => longest.min(LONGEST) * percent / 100,
+    });
+    sides.filter(|side| (SMALL / 2..=LONGEST).contains(side)).map(move |side| {
+        let scaled = |length: u32| (u64::from(length) * u64::from(side) / u64::from(longest)).max(1) as u32;
+        let (width, height) = (scaled(width), scaled(height));
+        match side {
+            _ if side < longest => imageops::thumbnail(picture, width, height),
+            _ if longest <= SMALL => imageops::resize(picture, width, height, imageops::FilterType::Nearest),
+            _ if side > longest => imageops::resize(picture, width, height, imageops::FilterType::Triangle),
+            _ => picture.clone(),
+        }
+    })
+}
+
+/// The one pairing link among the texts of codes. The same link twice is one.
+fn one_link(texts: &[Zeroizing<String>]) -> Result<Option<Link>, PictureError> {
+    let (mut found, mut broken) = (None, None);
+    for text in texts.iter().filter(|text| Link::looks_like(text)) {
+        match text.parse::<Link>() {
+            Ok(link @ Link::Pair { .. }) => match &found {
+                Some(first) if *first != link => return Err(PictureError::SeveralCodes),
+                _ => found = Some(link),
+            },
+            Ok(Link::Device { .. }) => {}
+            Err(error) => broken = Some(error),
+        }
+    }
+    match (found, broken) {
+        (None, Some(error)) => Err(PictureError::Link(error)),
+        (found, _) => Ok(found),
+    }
+}
+
+/// The texts of all codes in the picture that can be read.
+fn codes(picture: &GrayImage, left: &mut u64) -> Vec<Zeroizing<String>> {
+    let budget = (*left).min((u64::from(picture.width()) * u64::from(picture.height()) + 65_536) * TOUCHES);
+    let canvas = Canvas::new(picture, budget);
+    let work = canvas.pixels.work.clone();
+    // The library asserts here and there on what a hostile picture can bring about.
+    let texts = catch_unwind(AssertUnwindSafe(|| {
+        let mut prepared = rqrr::PreparedImage::prepare(canvas);
+        let grids = prepared.detect_grids();
+        grids.iter().filter_map(|grid| grid.decode().ok()).map(|(_, text)| Zeroizing::new(text)).collect()
+    }));
+    *left -= budget - work.left.get();
+    texts.unwrap_or_default()
+}
+
+/// A picture that may be touched so often and no more: the search has no bound of its own that a hostile picture could
+/// not drive into hours.
+#[derive(Clone)]
+struct Canvas {
+    width: u32,
+    height: u32,
+    pixels: Pixels,
+}
+
+/// What all copies of a canvas share.
+struct Work {
+    left: Cell<u64>,
+    corners: Cell<u32>,
+    painted: Cell<u8>,
+}
+
+/// Carried by the unwinding that ends a search over its budget. No hook hears of it.
+struct Spent;
+
+impl Work {
+    fn spend(&self, touches: u64) {
+        match self.left.get().checked_sub(touches) {
+            Some(left) => self.left.set(left),
+            None => {
+                self.left.set(0);
+                resume_unwind(Box::new(Spent))
+            }
+        }
+    }
+
+    /// Counts corners: each is painted in one go.
+    fn paint(&self, value: u8) {
+        if value == CORNER && self.painted.get() != CORNER {
+            self.corners.set(self.corners.get() + 1);
+            if self.corners.get() > MAX_CORNERS {
+                resume_unwind(Box::new(Spent));
+            }
+        }
+        self.painted.set(value);
+    }
+}
+
+/// The pixels, whose copying counts as work too.
+struct Pixels {
+    bytes: Vec<u8>,
+    work: Rc<Work>,
+}
+
+impl Clone for Pixels {
+    fn clone(&self) -> Self {
+        // A copy goes sixteen bytes at a time.
+        self.work.spend(self.bytes.len() as u64 / 16);
+        Self { bytes: self.bytes.clone(), work: self.work.clone() }
+    }
+}
+
+impl Canvas {
+    fn new(picture: &GrayImage, budget: u64) -> Self {
+        let (width, height) = picture.dimensions();
+        let work = Rc::new(Work { left: Cell::new(budget), corners: Cell::new(0), painted: Cell::new(0) });
+        Self { width, height, pixels: Pixels { bytes: picture.as_raw().clone(), work } }
+    }
+
+    fn at(&self, x: u32, y: u32) -> usize {
+        y as usize * self.width as usize + x as usize
+    }
+}
+
+impl GenericImageView for Canvas {
+    type Pixel = Luma<u8>;
+
+    fn dimensions(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    fn get_pixel(&self, x: u32, y: u32) -> Luma<u8> {
+        self.pixels.work.spend(1);
+        Luma([self.pixels.bytes.get(self.at(x, y)).copied().unwrap_or_default()])
+    }
+}
+
+impl GenericImage for Canvas {
+    fn get_pixel_mut(&mut self, x: u32, y: u32) -> &mut Luma<u8> {
+        // Nobody calls it: a pixel here is a byte and no `Luma` that could be lent.
+        let _ = (x, y);
+        resume_unwind(Box::new(Spent))
+    }
+
+    fn put_pixel(&mut self, x: u32, y: u32, pixel: Luma<u8>) {
+        self.pixels.work.spend(1);
+        self.pixels.work.paint(pixel.0[0]);
+        let at = self.at(x, y);
+        if let Some(place) = self.pixels.bytes.get_mut(at) {
+            *place = pixel.0[0];
+        }
+    }
+
+    fn blend_pixel(&mut self, x: u32, y: u32, pixel: Luma<u8>) {
+        self.put_pixel(x, y, pixel);
+    }
+}
+
+#[cfg(test)]
+#[path = "tests/picture.rs"]
+mod tests;
