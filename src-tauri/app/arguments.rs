@@ -41,7 +41,13 @@ pub struct Arguments {
     /// Certificate authority of the relays, for one's own.
     #[arg(long, value_name = "PEM")]
     pub relay_ca: Option<PathBuf>,
-    /// Files and `yonder:` links, as the desktop hands them over. Not used yet: a person has to choose the device.
+    /// Pkarr relay for codes of five words, instead of the public one.
+    #[arg(long, value_name = "URL")]
+    pub pkarr: Option<String>,
+    /// Node of the mainline DHT to begin with, instead of the public ones; repeatable.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub dht_bootstrap: Vec<String>,
+    /// Files and `yonder:` links, as the desktop hands them over. The window asks what to do with them.
     #[arg(value_name = "PATH or LINK", hide = true)]
     pub open: Vec<OsString>,
 }

@@ -1,4 +1,4 @@
-//! The two commands that the page may call, and what it may not ask for.
+//! The commands that the page may call, and what it may not ask for. A third, for pictures, is in [`crate::pictures`].
 
 use std::time::Instant;
 
@@ -7,12 +7,37 @@ use serde_json::Value;
 use tauri::{AppHandle, Manager, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 use tauri_plugin_opener::OpenerExt;
-use yonder_core::api::{ApiError, Request, Response, ShellRequest, ShellResponse, TransferView};
+use yonder_core::{
+    api::{
+        ApiError, DeviceAccept, DeviceView, FolderChoice, Request, Response, SecretText, ShellRequest, ShellResponse,
+        TransferView,
+    },
+    identity::KeystoreChoice,
+};
+use zeroize::Zeroizing;
 
-use crate::{dialogs, node::Core, picks::Picks, window};
+use crate::{
+    dialogs,
+    node::{self, Core},
+    opened,
+    picks::Picks,
+    pictures,
+    service::Given,
+    text::Language,
+    window,
+};
 
 /// The longest text that goes to the clipboard, in bytes.
 const LONGEST_COPY: usize = 4096;
+
+/// Endings of pictures, for the dialog; what a file is, is read from its first bytes.
+const PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "bmp"];
+
+/// Ending of backups, for the dialog.
+const BACKUPS: [&str; 1] = ["yonder-backup"];
+
+/// What a backup is called if the person types nothing else.
+const BACKUP_NAME: &str = "identity.yonder-backup";
 
 /// Asks the core. The page may ask all but what names a path.
 #[tauri::command]
@@ -63,13 +88,100 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             window::reveal(&app);
             Ok(ShellResponse::Done)
         }
+        ShellRequest::PageListens => {
+            node::page_listens(&app);
+            opened::page_listens(&app);
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::PictureFile => {
+            let texts = *app.state::<Language>();
+            let kind = (texts.pictures(), &PICTURES[..]);
+            match dialogs::file(&app, texts.pick_picture(), kind).await {
+                Some(path) => pictures::file(&app, path).await,
+                None => Ok(ShellResponse::Done),
+            }
+        }
+        ShellRequest::PictureDropped { pick } => {
+            let paths = app.state::<Picks>().take(&pick, Instant::now()).ok_or_else(pick_gone)?;
+            match paths.into_iter().next() {
+                Some(path) => pictures::file(&app, path).await,
+                None => Err(pick_gone()),
+            }
+        }
+        ShellRequest::ClipboardLink => pictures::clipboard(&app).await,
+        ShellRequest::TrustRule { device, accept, up_to, folder } => rule(&app, device, accept, up_to, folder).await,
+        ShellRequest::Start { passphrase, in_file } => {
+            let keystore = in_file.then_some(KeystoreChoice::File);
+            node::start(&app, Given { passphrase: passphrase.map(wiped), keystore });
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::Restore { backup_passphrase, passphrase } => {
+            let texts = *app.state::<Language>();
+            let kind = (texts.backups(), &BACKUPS[..]);
+            if let Some(path) = dialogs::file(&app, texts.pick_backup(), kind).await {
+                node::restore(&app, path, wiped(backup_passphrase), passphrase.map(wiped)).await?;
+            }
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::Backup { backup_passphrase, passphrase } => {
+            let texts = *app.state::<Language>();
+            let Some(path) = dialogs::new_file(&app, texts.save_backup(), BACKUP_NAME).await else {
+                return Ok(ShellResponse::Done);
+            };
+            match core.call(Request::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
+                Response::Backup(view) => Ok(ShellResponse::Backup(view)),
+                _ => Err(error("internal", "the core answered something else than a backup", "")),
+            }
+        }
     }
+}
+
+/// Changes what happens to offers of one device. The folder that the rule names already is looked up here, because the
+/// page could not say it.
+async fn rule(
+    app: &AppHandle,
+    device: String,
+    accept: DeviceAccept,
+    up_to: Option<u64>,
+    folder: FolderChoice,
+) -> Result<ShellResponse, ApiError> {
+    let core = app.state::<Core>();
+    let into = match folder {
+        FolderChoice::Download => None,
+        FolderChoice::Keep => {
+            let Response::Devices(devices) = core.call(Request::Devices).await? else { return Err(no_device()) };
+            let known = devices.into_iter().find(|known| known.device_id.to_string() == device);
+            known.ok_or_else(no_device)?.rule.into.map(Into::into)
+        }
+        FolderChoice::Choose => match dialogs::folder(app, None).await {
+            Some(folder) => Some(folder),
+            None => return Ok(ShellResponse::Done),
+        },
+    };
+    let request = Request::Trust { device, level: None, accept: Some(accept), up_to, into };
+    match core.call(request).await? {
+        Response::Devices(mut devices) => {
+            let device: Option<DeviceView> = devices.pop();
+            device.map(|device| ShellResponse::Device(Box::new(device))).ok_or_else(no_device)
+        }
+        _ => Err(no_device()),
+    }
+}
+
+/// What the page sent is wiped when the core has done with it.
+fn wiped(text: SecretText) -> Zeroizing<String> {
+    text.into_inner()
 }
 
 /// Refuses what names a path: those come from a dialog or a drop, never out of the page.
 fn allowed(request: &Request) -> Result<(), ApiError> {
     let names_a_path = match request {
-        Request::Send { .. } | Request::Accept { into: Some(_), .. } => true,
+        Request::Send { .. }
+        | Request::Accept { into: Some(_), .. }
+        | Request::Trust { into: Some(_), .. }
+        | Request::KeystoreBackup { .. } => true,
+        // It would take the folder out of the rule, which the page cannot put back.
+        Request::Trust { accept: Some(DeviceAccept::Always), .. } => true,
         Request::SetSetting { key, .. } => key == "download_dir",
         _ => false,
     };
@@ -135,6 +247,10 @@ fn view(response: Response) -> Result<TransferView, ApiError> {
     }
 }
 
+fn no_device() -> ApiError {
+    error("internal", "the core answered something else than the device", "")
+}
+
 fn pick_gone() -> ApiError {
     error("pick_gone", "what was chosen is not at hand any more", "Drop or choose the files again.")
 }
@@ -167,6 +283,21 @@ mod tests {
         assert_eq!(code(send), refused);
         assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict }), refused);
         assert_eq!(code(Request::SetSetting { key: "download_dir".into(), value: "/etc".into() }), refused);
+        let trust = |accept, into: Option<&str>| Request::Trust {
+            device: "x".into(),
+            level: None,
+            accept,
+            up_to: None,
+            into: into.map(Into::into),
+        };
+        assert_eq!(code(trust(None, Some("/etc"))), refused);
+        assert_eq!(code(trust(Some(DeviceAccept::Always), None)), refused);
+        assert_eq!(code(trust(None, None)), None);
+        let backup_passphrase = SecretText::new(Zeroizing::new("x".into()));
+        assert_eq!(
+            code(Request::KeystoreBackup { path: "/etc/x".into(), backup_passphrase, passphrase: None }),
+            refused
+        );
 
         assert_eq!(code(Request::Accept { id, into: None, conflict }), None);
         assert_eq!(code(Request::SetSetting { key: "accept".into(), value: "ask".into() }), None);

@@ -33,6 +33,28 @@ pub async fn pick(app: &AppHandle, folders: bool) -> Vec<PathBuf> {
     answered.await.unwrap_or_default().into_iter().filter_map(|path| path.into_path().ok()).collect()
 }
 
+/// Asks for one file of a kind: a title, and extensions under a name. None if the person closed the dialog.
+pub async fn file(app: &AppHandle, title: &str, kind: (&str, &[&str])) -> Option<PathBuf> {
+    let dialogs = app.state::<Dialogs>();
+    let Ok(_open) = dialogs.open.try_lock() else { return None };
+    let (answer, answered) = oneshot::channel();
+    dialog(app).set_title(title).add_filter(kind.0, kind.1).pick_file(move |chosen| {
+        let _ = answer.send(chosen);
+    });
+    answered.await.ok().flatten()?.into_path().ok()
+}
+
+/// Asks where a new file goes. None if the person closed the dialog.
+pub async fn new_file(app: &AppHandle, title: &str, name: &str) -> Option<PathBuf> {
+    let dialogs = app.state::<Dialogs>();
+    let Ok(_open) = dialogs.open.try_lock() else { return None };
+    let (answer, answered) = oneshot::channel();
+    dialog(app).set_title(title).set_file_name(name).save_file(move |chosen| {
+        let _ = answer.send(chosen);
+    });
+    answered.await.ok().flatten()?.into_path().ok()
+}
+
 /// Asks for one folder. None if the person closed the dialog.
 pub async fn folder(app: &AppHandle, start: Option<PathBuf>) -> Option<PathBuf> {
     let dialogs = app.state::<Dialogs>();

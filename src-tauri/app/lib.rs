@@ -14,7 +14,10 @@ mod drop;
 pub mod environment;
 mod node;
 mod notify;
+mod opened;
 pub mod picks;
+mod pictures;
+mod scheme;
 mod service;
 mod single;
 mod text;
@@ -39,18 +42,24 @@ pub fn run(arguments: Arguments) -> ExitCode {
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
         .plugin(tauri_plugin_clipboard_manager::init())
+        .plugin(tauri_plugin_deep_link::init())
         .manage(node::Core::default())
         .manage(picks::Picks::default())
         .manage(drop::Drag::default())
+        .manage(opened::Inbox::default())
+        .manage(pictures::Pictures::default())
         .manage(dialogs::Dialogs::default())
         .manage(window::Shown::since(started))
         .manage(texts)
-        .invoke_handler(tauri::generate_handler![commands::call, commands::shell])
+        .invoke_handler(tauri::generate_handler![commands::call, commands::shell, pictures::picture])
         .setup(move |app| {
             window::open(app)?;
             // The window is on its way; from here on everything runs beside it.
             let notifier = notify::Notifier::start(app.handle());
-            node::start(app.handle(), arguments, notifier);
+            opened_with(app.handle(), arguments.open.clone());
+            scheme::register(app.handle(), &arguments);
+            app.manage(node::Starter::new(arguments, notifier));
+            node::start(app.handle(), service::Given::default());
             tray::put_up(app.handle(), texts);
             window::quit_on_signal(app.handle());
             Ok(())
@@ -70,6 +79,25 @@ pub fn run(arguments: Arguments) -> ExitCode {
         _ => {}
     });
     ExitCode::SUCCESS
+}
+
+/// Takes the links and files of this start. macOS hands over links later, and by another way.
+fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
+    #[cfg(target_os = "macos")]
+    {
+        use tauri_plugin_deep_link::DeepLinkExt;
+        let handle = app.clone();
+        app.deep_link().on_open_url(move |event| {
+            let links: Vec<_> = event.urls().into_iter().map(|link| String::from(link).into()).collect();
+            opened::open(&handle, &links, std::path::Path::new(""));
+            window::show(&handle);
+        });
+    }
+    if given.is_empty() {
+        return;
+    }
+    let app = app.clone();
+    std::thread::spawn(move || opened::open(&app, &given, &std::env::current_dir().unwrap_or_default()));
 }
 
 /// Logs go to stderr; `RUST_LOG` says how much. Set before anything that may want to log.

@@ -1,6 +1,7 @@
 //! The core, as the window sees it: started beside it, asked through it, and its events handed on.
 
 use std::{
+    path::PathBuf,
     sync::{PoisonError, RwLock},
     time::Duration,
 };
@@ -8,11 +9,19 @@ use std::{
 use tauri::{AppHandle, Emitter, Manager};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use yonder_core::{
-    api::{ApiError, NumberedEvent, Request, Response, ShellEvent},
+    api::{ApiError, KeystoreView, NumberedEvent, Request, Response, ShellEvent},
     service::NetworkingService,
 };
+use zeroize::Zeroizing;
 
-use crate::{CORE_EVENT, MAIN, arguments::Arguments, commands::error, notify::Notifier, service, tell};
+use crate::{
+    CORE_EVENT, MAIN,
+    arguments::Arguments,
+    commands::error,
+    notify::Notifier,
+    service::{self, Given},
+    tell,
+};
 
 /// How long quitting waits for the node to take its leave of other devices.
 const FAREWELL: Duration = Duration::from_secs(3);
@@ -26,9 +35,30 @@ pub struct Core {
 #[derive(Clone, Default)]
 enum Phase {
     #[default]
+    Waiting,
     Starting,
     Up(NetworkingService),
-    Failed(ApiError),
+    Failed(Failure),
+}
+
+/// Why the node did not start, and what the page needs to know to help.
+#[derive(Clone)]
+struct Failure {
+    error: ApiError,
+    recorded: Option<KeystoreView>,
+}
+
+/// What every start needs.
+pub struct Starter {
+    arguments: Arguments,
+    notifier: Notifier,
+}
+
+impl Starter {
+    /// Kept for all starts of this process.
+    pub fn new(arguments: Arguments, notifier: Notifier) -> Self {
+        Self { arguments, notifier }
+    }
 }
 
 impl Core {
@@ -37,8 +67,8 @@ impl Core {
     pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
         match self.phase() {
             Phase::Up(node) => node.call(request).await,
-            Phase::Starting => Err(error("starting", "Yonder is still starting", "")),
-            Phase::Failed(reason) => Err(reason),
+            Phase::Waiting | Phase::Starting => Err(error("starting", "Yonder is still starting", "")),
+            Phase::Failed(failure) => Err(failure.error),
         }
     }
 
@@ -49,16 +79,35 @@ impl Core {
     fn set(&self, phase: Phase) {
         *self.phase.write().unwrap_or_else(PoisonError::into_inner) = phase;
     }
+
+    /// Takes the right to start: there is one start at a time, and none beside a node that is up. Gives what was there.
+    fn claim(&self) -> Option<Phase> {
+        let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
+        match *phase {
+            Phase::Waiting | Phase::Failed(_) => Some(std::mem::replace(&mut *phase, Phase::Starting)),
+            Phase::Starting | Phase::Up(_) => None,
+        }
+    }
 }
 
-/// Starts the node, off the window's thread: the keychain may ask, and the disk may be slow.
-pub fn start(app: &AppHandle, arguments: Arguments, notifier: Notifier) {
+/// Starts the node, off the window's thread: the keychain may ask, and the disk may be slow. After a start that failed it may be
+/// called again: nothing is left of that, and the identity is the same.
+pub fn start(app: &AppHandle, given: Given) {
+    if app.state::<Core>().claim().is_some() {
+        launch(app, given);
+    }
+}
+
+/// The rest of a start, whose right has been taken.
+fn launch(app: &AppHandle, given: Given) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
+        let starter = app.state::<Starter>();
+        let arguments = starter.arguments.clone();
         // On a task of its own, so that a panic in there is told to the person and does not leave a window that starts
         // for ever.
-        let started = tauri::async_runtime::spawn(bring_up(app.clone(), arguments, notifier)).await;
-        let reason = match started {
+        let work = bring_up(app.clone(), arguments.clone(), given, starter.notifier.clone());
+        let error = match tauri::async_runtime::spawn(work).await {
             Ok(Ok(())) => return,
             Ok(Err(reason)) => reason,
             Err(panic) => {
@@ -66,15 +115,50 @@ pub fn start(app: &AppHandle, arguments: Arguments, notifier: Notifier) {
                 error("internal", "internal fault while starting", "Please report it with the log.")
             }
         };
-        tracing::error!(code = %reason.code, "the core could not start: {}", reason.message);
-        app.state::<Core>().set(Phase::Failed(reason.clone()));
-        tell(&app, ShellEvent::StartFailed { error: reason });
+        tracing::error!(code = %error.code, "the core could not start: {}", error.message);
+        let recorded = tauri::async_runtime::spawn_blocking(move || service::recorded(&arguments).ok().flatten()).await;
+        let failure = Failure { error, recorded: recorded.ok().flatten() };
+        app.state::<Core>().set(Phase::Failed(failure.clone()));
+        tell_failure(&app, failure);
     });
 }
 
+/// Brings the identity back from a backup, and starts with it. While that is under way nothing else starts; if it
+/// fails, all is as it was.
+pub async fn restore(
+    app: &AppHandle,
+    file: PathBuf,
+    backup_passphrase: Zeroizing<String>,
+    passphrase: Option<Zeroizing<String>>,
+) -> Result<(), ApiError> {
+    let core = app.state::<Core>();
+    let Some(before) = core.claim() else {
+        return Err(error("invalid_state", "this device has started already", ""));
+    };
+    let starter = app.state::<Starter>();
+    let given = Given { passphrase: passphrase.clone(), keystore: None };
+    if let Err(reason) = service::restore(&starter.arguments, file, backup_passphrase, passphrase).await {
+        core.set(before);
+        return Err(reason);
+    }
+    launch(app, given);
+    Ok(())
+}
+
+/// Tells a page that has just come why there is no node.
+pub fn page_listens(app: &AppHandle) {
+    if let Phase::Failed(failure) = app.state::<Core>().phase() {
+        tell_failure(app, failure);
+    }
+}
+
+fn tell_failure(app: &AppHandle, failure: Failure) {
+    tell(app, ShellEvent::StartFailed { error: failure.error, recorded: failure.recorded });
+}
+
 /// Opens the node, lets the page ask it, then goes on the network.
-async fn bring_up(app: AppHandle, arguments: Arguments, notifier: Notifier) -> Result<(), ApiError> {
-    let node = service::open(arguments).await?;
+async fn bring_up(app: AppHandle, arguments: Arguments, given: Given, notifier: Notifier) -> Result<(), ApiError> {
+    let node = service::open(arguments, given).await?;
     let events = node.subscribe();
     app.state::<Core>().set(Phase::Up(node.clone()));
     tell(&app, ShellEvent::Started);
@@ -125,9 +209,25 @@ mod tests {
     async fn before_the_node_is_up_the_answer_says_so_and_a_failed_start_is_remembered() {
         let core = Core::default();
         assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "starting");
-        core.set(Phase::Failed(error("keystore_locked", "the keychain is locked", "Unlock it.")));
+        core.set(failed());
         for _ in 0..2 {
             assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "keystore_locked");
         }
+    }
+
+    #[tokio::test]
+    async fn there_is_one_start_at_a_time_and_another_after_it_failed() {
+        let core = Core::default();
+        assert!(core.claim().is_some());
+        assert!(core.claim().is_none());
+        assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "starting");
+        core.set(failed());
+        assert!(core.claim().is_some());
+        assert!(core.claim().is_none());
+    }
+
+    fn failed() -> Phase {
+        let error = error("keystore_locked", "the keychain is locked", "Unlock it.");
+        Phase::Failed(Failure { error, recorded: Some(KeystoreView::Keychain) })
     }
 }

@@ -1,26 +1,33 @@
 //! Builds the node that stands behind the window: the one place of the shell that knows how a node is made.
 
-use std::{env, sync::Arc};
+use std::{env, path::PathBuf, sync::Arc};
 
 use yonder_core::{
-    api::ApiError,
-    identity::AskPassphrase,
+    api::{ApiError, KeystoreView},
+    identity::{self, AskPassphrase, GivenPassphrase, KeystoreChoice},
     net,
-    service::{NetworkingService, NodeOptions},
+    service::{NetworkingService, NodeOptions, RestoreOptions},
 };
 use zeroize::Zeroizing;
 
 use crate::{
     arguments::{Arguments, Mode},
     commands::error,
+    opened::told,
 };
 
+/// What a person gave for this start, beyond the arguments.
+#[derive(Default)]
+pub struct Given {
+    /// Of the encrypted file.
+    pub passphrase: Option<Zeroizing<String>>,
+    /// Where a first start keeps the secret, if not as the arguments say.
+    pub keystore: Option<KeystoreChoice>,
+}
+
 /// Opens the data directory. Touches no network; may wait for the keychain.
-pub async fn open(arguments: Arguments) -> Result<NetworkingService, ApiError> {
-    let data_dir = arguments.data_dir().ok_or_else(|| {
-        error("no_data_dir", "this system names no folder for the data of programs", "Start with --data-dir FOLDER.")
-    })?;
-    let mut options = NodeOptions::new(data_dir);
+pub async fn open(arguments: Arguments, given: Given) -> Result<NetworkingService, ApiError> {
+    let mut options = NodeOptions::new(data_dir(&arguments)?);
     options.port = arguments.port;
     options.bind = arguments.bind;
     options.mode = match arguments.mode {
@@ -28,14 +35,50 @@ pub async fn open(arguments: Arguments) -> Result<NetworkingService, ApiError> {
         Mode::Lan => net::Mode::Lan,
         Mode::RelayOnly => net::Mode::RelayOnly,
     };
+    options.keystore = given.keystore.unwrap_or(arguments.keystore);
     options.relays = arguments.relay;
     options.relay_ca = arguments.relay_ca;
-    options.keystore = arguments.keystore;
-    options.ask = Arc::new(FromEnvironment);
+    options.pkarr = arguments.pkarr;
+    options.dht_bootstrap = arguments.dht_bootstrap;
+    options.ask = ask(given.passphrase);
     Ok(NetworkingService::new(options).await?)
 }
 
-/// The passphrase of the encrypted file, from `YONDER_PASSPHRASE`, as on the command line.
+/// Brings an identity back from a backup, into a data directory without one.
+pub async fn restore(
+    arguments: &Arguments,
+    file: PathBuf,
+    backup_passphrase: Zeroizing<String>,
+    passphrase: Option<Zeroizing<String>>,
+) -> Result<(), ApiError> {
+    let keystore = if passphrase.is_some() { KeystoreChoice::File } else { arguments.keystore };
+    let data_dir = data_dir(arguments)?;
+    let ask = ask(passphrase);
+    let options = RestoreOptions { data_dir, file, backup_passphrase, keystore, ask };
+    yonder_core::service::restore(options).await?;
+    Ok(())
+}
+
+/// Where the secret of the data directory is kept; none before the first start. Reads one small file.
+pub fn recorded(arguments: &Arguments) -> Result<Option<KeystoreView>, ApiError> {
+    identity::recorded(&data_dir(arguments)?).map_err(told)
+}
+
+fn data_dir(arguments: &Arguments) -> Result<PathBuf, ApiError> {
+    arguments.data_dir().ok_or_else(|| {
+        error("no_data_dir", "this system names no folder for the data of programs", "Start with --data-dir FOLDER.")
+    })
+}
+
+fn ask(passphrase: Option<Zeroizing<String>>) -> Arc<dyn AskPassphrase> {
+    match passphrase {
+        Some(passphrase) => Arc::new(GivenPassphrase::new(passphrase)),
+        None => Arc::new(FromEnvironment),
+    }
+}
+
+/// The passphrase of the encrypted file, from `YONDER_PASSPHRASE`, as on the command line. Where there is none the start
+/// fails, and the page asks.
 struct FromEnvironment;
 
 impl AskPassphrase for FromEnvironment {

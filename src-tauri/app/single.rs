@@ -1,18 +1,21 @@
-//! One window for each data directory: a second start shows the first window and leaves.
+//! One window for each data directory: a second start shows the first window, hands over the links and files that it was
+//! given, and leaves.
 
 use std::{
+    ffi::OsString,
     hash::{DefaultHasher, Hash, Hasher},
-    path::{self, Path},
+    path::{self, Path, PathBuf},
 };
 
+use clap::Parser;
 use tauri::{
-    Wry,
+    AppHandle, Wry,
     plugin::{self, TauriPlugin},
 };
 
 use yonder_core::control::default_data_dir;
 
-use crate::arguments::Arguments;
+use crate::{arguments::Arguments, opened, window};
 
 /// The plugin that finds another window on the same data directory. Two directories are two installations, so the name
 /// by which a window is found holds the directory. Where that cannot be (outside of Linux the name is fixed), only
@@ -24,8 +27,26 @@ pub fn plugin(arguments: &Arguments) -> TauriPlugin<Wry> {
     }
     tauri_plugin_single_instance::Builder::new()
         .dbus_id(name(data_dir.as_deref()))
-        .callback(|app, _arguments, _folder| crate::window::show(app))
+        .callback(|app, arguments, folder| again(app, &arguments, folder.into()))
         .build()
+}
+
+/// A second start. Its options are those of the first already; what it was given to open counts.
+fn again(app: &AppHandle, arguments: &[String], folder: PathBuf) {
+    window::show(app);
+    let given = given(arguments);
+    if given.is_empty() {
+        return;
+    }
+    let app = app.clone();
+    // This is the thread that answers the second start, which waits for it.
+    std::thread::spawn(move || opened::open(&app, &given, &folder));
+}
+
+/// Links and files among the arguments. Whatever cannot be understood is left alone: anybody on this session's bus may
+/// call, and a window has been shown for it already.
+fn given(arguments: &[String]) -> Vec<OsString> {
+    Arguments::try_parse_from(arguments).map(|arguments| arguments.open).unwrap_or_default()
 }
 
 /// A D-Bus name that is the same for one directory however it is written.
@@ -39,6 +60,15 @@ fn name(data_dir: Option<&Path>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_second_start_hands_over_links_and_files_and_nothing_else() {
+        let given = |arguments: &[&str]| given(&arguments.iter().map(|&text| text.into()).collect::<Vec<_>>());
+        assert_eq!(given(&["yonder", "--data-dir", "/d", "yonder:pair?e=x", "a file"]), ["yonder:pair?e=x", "a file"]);
+        assert!(given(&["yonder", "--mode", "lan"]).is_empty());
+        assert!(given(&["yonder", "--no-such-option", "yonder:x"]).is_empty());
+        assert!(given(&[]).is_empty());
+    }
 
     #[test]
     fn one_directory_has_one_name_and_two_have_two() {

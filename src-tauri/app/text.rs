@@ -36,6 +36,16 @@ texts! {
     pick_folders: "Choose folders to send", "Ordner zum Senden wählen";
     /// Title of a dialog.
     choose_folder: "Choose a folder", "Ordner wählen";
+    /// Title of a dialog.
+    pick_picture: "Choose a picture of the code", "Bild mit dem Code wählen";
+    /// Kind of files in a dialog.
+    pictures: "Pictures", "Bilder";
+    /// Title of a dialog.
+    save_backup: "Save the backup of this device’s identity", "Sicherung der Identität dieses Geräts speichern";
+    /// Title of a dialog.
+    pick_backup: "Choose a backup", "Sicherung wählen";
+    /// Kind of files in a dialog.
+    backups: "Yonder backups", "Yonder-Sicherungen";
     /// Button of a notification.
     accept: "Accept", "Annehmen";
     /// Button of a notification.

@@ -80,6 +80,20 @@ export const germanErrors: Record<string, SpokenError> = {
   },
   pairing_cancelled: { message: 'Das Koppeln wurde abgebrochen.', hint: '' },
 
+  // Links and pictures.
+  link_not_for_pairing: { message: 'Dieser Link sagt, wo ein Gerät ist; er koppelt nicht.', hint: 'Lass das andere Gerät einen Code zeigen und nimm den Link von dort.' },
+  picture_unreadable: { message: 'Das Bild lässt sich nicht lesen.', hint: 'Nimm eine PNG-, JPEG-, GIF-, WebP- oder BMP-Datei.' },
+  picture_too_large: { message: 'Das Bild ist zu groß.', hint: 'Nimm ein Bildschirmfoto oder ein kleineres Foto: höchstens 32 MiB und 16.384 Pixel je Seite.' },
+  no_code_in_picture: { message: 'In dem Bild ist kein Kopplungscode zu erkennen.', hint: 'Das ganze Quadrat soll auf dem Bild sein, mit etwas Rand und scharf. Yonder zeigt es unter „Code zeigen“.' },
+  several_codes_in_picture: { message: 'In dem Bild ist mehr als ein Kopplungscode.', hint: 'Schneide den aus, den du meinst.' },
+  clipboard_no_picture: { message: 'In der Zwischenablage ist weder ein Kopplungslink noch ein Bild.', hint: 'Kopiere den Link auf dem anderen Gerät, oder mach ein Bildschirmfoto von seinem Code.' },
+  clipboard: { message: 'Die Zwischenablage lässt sich nicht benutzen.', hint: 'Markiere den Text und kopiere ihn selbst.', detail: true },
+  pick_gone: { message: 'Was gewählt war, ist nicht mehr zur Hand.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
+  busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
+
+  // Trust.
+  device_blocked: { message: 'Das Gerät ist hier gesperrt.', hint: 'Entsperre es zuerst, in seinen Einzelheiten.' },
+
   // Identity and storage.
   already_running: { message: 'Yonder läuft schon mit diesem Datenverzeichnis.', hint: 'Benutze das laufende, oder ein anderes Datenverzeichnis.' },
   data_dir_not_a_directory: { message: 'Das Datenverzeichnis ist kein Ordner.', hint: 'Wähle ein anderes Datenverzeichnis, oder räume die Datei weg.', detail: true },

@@ -72,6 +72,11 @@ class I18n {
     return grants[this.#language][sentenceOfCore] ?? sentenceOfCore;
   }
 
+  /** A day, as people write it. */
+  date(unixSeconds: number): string {
+    return new Intl.DateTimeFormat(this.#language, { dateStyle: 'medium' }).format(unixSeconds * 1000);
+  }
+
   /** `3 minutes ago`. */
   ago(unixSeconds: number, nowMs: number): string {
     const seconds = Math.min(0, unixSeconds - nowMs / 1000);

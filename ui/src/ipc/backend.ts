@@ -5,10 +5,12 @@ import type { ApiError, NumberedEvent, Request, Response, ShellEvent, ShellReque
 /** Ends a subscription. */
 export type Unlisten = () => void;
 
-/** The node and the window around the page. Both calls reject with an `ApiError`. */
+/** The node and the window around the page. All calls reject with an `ApiError`. */
 export interface Backend {
   call(request: Request): Promise<Response>;
   shell(request: ShellRequest): Promise<ShellResponse>;
+  /** The pairing link in a picture that was pasted: the bytes of its file. */
+  picture(bytes: Uint8Array): Promise<ShellResponse>;
   /** Resolves once no later event can be missed. */
   onEvent(listener: (event: NumberedEvent) => void): Promise<Unlisten>;
   /** Resolves once no later event can be missed. */
@@ -37,6 +39,17 @@ type Answers = {
   cancel: 'transfer';
   forget: 'done';
   ping: 'ping';
+  block: 'done';
+  unblock: 'done';
+  trust: 'devices';
+  rotate_secret: 'done';
+  keystore: 'keystore';
+  keystore_move: 'keystore';
+  keystore_rotate: 'done';
+  keystore_backup: 'backup';
+  send_text: 'message';
+  messages: 'messages';
+  messages_seen: 'done';
 };
 
 type Value<K extends Response['kind']> = Extract<Response, { kind: K }> extends { value: infer V } ? V : null;
@@ -71,6 +84,17 @@ const expected: Answers = {
   cancel: 'transfer',
   forget: 'done',
   ping: 'ping',
+  block: 'done',
+  unblock: 'done',
+  trust: 'devices',
+  rotate_secret: 'done',
+  keystore: 'keystore',
+  keystore_move: 'keystore',
+  keystore_rotate: 'done',
+  keystore_backup: 'backup',
+  send_text: 'message',
+  messages: 'messages',
+  messages_seen: 'done',
 };
 
 function fault(message: string): ApiError {

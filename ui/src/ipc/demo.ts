@@ -1,5 +1,6 @@
-// The fake node in motion, for a plain browser: `?scene=empty|busy|starting|failed|plain`, `&still` stops it,
-// `&lang=` and `&theme=` as they say. Files dragged onto the page are taken as drops.
+// The fake node in motion, for a plain browser: `?scene=empty|busy|starting|failed|plain|file|CODE` (CODE: a start
+// that failed with it, `&first` for a first one), `&still` stops it,
+// `&lang=` and `&theme=` as they say, `&click=a,b` presses the parts with these test ids in turn. Files dragged onto the page are taken as drops.
 
 import { i18n } from '../i18n/index.svelte';
 import { theme } from '../state/theme.svelte';
@@ -11,15 +12,16 @@ function busy(): Partial<FakeState> {
   const laptop = someDevice({ name: 'Nora’s laptop', type: 'laptop', rtt_ms: 2.4 });
   const nas = someDevice({ name: 'Attic NAS', type: 'server', path: 'relay', rtt_ms: 48, address: 'https://relay.example' });
   const desktop = someDevice({ name: 'Living room PC', rtt_ms: 0.8 });
-  const old = someDevice({ name: 'Old ThinkPad', type: 'laptop', state: 'offline', path: null, rtt_ms: null, address: null, nearby: false, last_seen: now() - 3 * 86_400 });
+  const old = someDevice({ name: 'Old ThinkPad', type: 'laptop', state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null, nearby: false, last_seen: now() - 3 * 86_400 });
   return {
     devices: [
       laptop,
       nas,
       desktop,
       old,
-      someDevice({ name: 'Ilias’ phone', type: 'phone', state: 'discovered', paired: false, pairing: true, path: null, rtt_ms: null, address: null }),
-      someDevice({ name: '<img src=x onerror=alert(1)>', type: 'desktop', state: 'discovered', paired: false, path: null, rtt_ms: null, address: null }),
+      someDevice({ name: 'Lost tablet', type: 'phone', trust: 'blocked', state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null, nearby: false }),
+      someDevice({ name: 'Ilias’ phone', type: 'phone', state: 'discovered', paired: false, pairing: true, path: null, rtt_ms: null, address: null, key_exchange: null }),
+      someDevice({ name: '<img src=x onerror=alert(1)>', type: 'desktop', state: 'discovered', paired: false, path: null, rtt_ms: null, address: null, key_exchange: null }),
     ],
     transfers: [
       someTransfer({
@@ -132,6 +134,15 @@ function drag(node: FakeNode): void {
   });
 }
 
+/** Presses parts of the page one after the other, each once it is there. */
+function press(ids: string[]): void {
+  const [id, ...rest] = ids;
+  if (id === undefined) return;
+  const part = document.querySelector<HTMLElement>(`[data-testid="${CSS.escape(id)}"]`);
+  part?.click();
+  setTimeout(() => press(part ? rest : ids), 60);
+}
+
 /** The node of the scene that the address asks for. */
 export function demo(): FakeNode {
   const query = new URLSearchParams(location.search);
@@ -141,19 +152,23 @@ export function demo(): FakeNode {
   const look = query.get('theme');
   if (look === 'light' || look === 'dark' || look === 'system') theme.kind = look;
 
-  const node = new FakeNode(scene === 'busy' ? busy() : {}, scene !== 'starting' && scene !== 'failed');
-  if (scene === 'plain') node.state.identity.keystore = 'plain';
+  const node = new FakeNode(scene === 'busy' ? busy() : {}, !['starting', 'failed'].includes(scene) && !scene.includes('_'));
+  if (scene === 'plain' || scene === 'file') node.state.identity.keystore = scene;
+  node.passphrase = 'right';
+  if (scene.includes('_')) setTimeout(() => node.lock(scene, query.has('first') ? null : scene.startsWith('passphrase') ? 'file' : 'keychain'));
   if (scene === 'starting') setTimeout(() => node.start(), 4000);
   if (scene === 'failed') {
     setTimeout(() =>
       node.tellShell({
         event: 'start_failed',
-        error: apiError('data_dir_in_use', 'another Yonder uses the data directory /home/nora/.local/share/yonder', 'Close the other one, or start this one with another --data-dir.'),
+        error: apiError('already_running', 'Yonder is already running on /home/nora/.local/share/yonder', 'Use the one that runs, or another data directory.'),
+        recorded: 'keychain',
       }),
     );
   }
   if (!query.has('still')) live(node);
   drag(node);
+  press((query.get('click') ?? '').split(',').filter(Boolean));
   Object.assign(window, { fake: node });
   return node;
 }

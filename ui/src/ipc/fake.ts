@@ -9,6 +9,9 @@ import type {
   DeviceView,
   Event,
   IdentityView,
+  KeystoreStatus,
+  KeystoreView,
+  LinkView,
   NumberedEvent,
   PairingView,
   Picked,
@@ -51,7 +54,10 @@ export function someDevice(over: Partial<DeviceView> = {}): DeviceView {
     path: 'direct',
     rtt_ms: 0.8,
     address: '192.168.1.24:11204',
+    key_exchange: 'X25519MLKEM768',
     trust: 'own',
+    rule: { accept: 'default', up_to: null, into: null },
+    secret_since: null,
     paired_at: 1_790_000_000,
     last_seen: 1_790_000_000,
     ...over,
@@ -82,6 +88,8 @@ export function someTransfer(over: Partial<TransferView> = {}): TransferView {
   };
 }
 
+export const PAIR_LINK = `yonder:pair?e=endpoint${'mzxw6ytboi3ggmzvgi2dk'.repeat(3)}&s=9r2k7d0qv4x81m5ec6tnbh3wfg`;
+
 export interface FakeState {
   identity: IdentityView;
   devices: DeviceView[];
@@ -106,7 +114,7 @@ function start(over: Partial<FakeState>): FakeState {
     devices: [],
     pairing: { step: 'idle' },
     transfers: [],
-    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/nora/Downloads', accept: 'ask', discoverable: 'everyone' },
+    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/nora/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off' },
     ...over,
   };
 }
@@ -125,6 +133,8 @@ export class FakeNode implements Backend {
   seq = 0;
   /** What has been asked, in order. */
   readonly calls: (Request | ShellRequest)[] = [];
+  /** Pictures that were pasted. */
+  readonly pictures: Uint8Array[] = [];
   clipboard = '';
   /** Set, and the next request of this command is refused by it. */
   readonly refuse = new Map<string, ApiError>();
@@ -133,6 +143,11 @@ export class FakeNode implements Backend {
   /** What the person will choose in the next dialog; null closes it. */
   willPick: Picked | null = { pick: 'pick-1', names: ['report.pdf'], count: 1 };
   willChoose: string | null = '/media/usb/Inbox';
+  /** The link in the next picture; null says that there is none. */
+  willFind: LinkView | null = { link: PAIR_LINK, device_id: '0a1b2c3d-0000-8000-8000-000000000000' };
+  /** Of the encrypted file: the core starts with it alone. */
+  passphrase: string | null = null;
+  keystore: KeystoreStatus = { keystore: 'keychain', problem: null, keychain: 'ready', leftovers: [] };
 
   readonly #events = new Set<(event: NumberedEvent) => void>();
   readonly #shell = new Set<(event: ShellEvent) => void>();
@@ -203,12 +218,44 @@ export class FakeNode implements Backend {
       case 'choose_download_folder':
         if (this.willChoose !== null) this.#set('download_dir', this.willChoose);
         return { kind: 'done' };
+      case 'picture_file':
+        return this.willPick ? this.#found() : { kind: 'done' };
+      case 'picture_dropped':
+        if (!this.#picks.delete(request.pick)) throw apiError('pick_gone', 'what was chosen is not at hand any more', '');
+        return this.#found();
+      case 'clipboard_link':
+        return this.#found();
+      case 'trust_rule': {
+        const device = this.#paired(request.device);
+        if (request.folder === 'choose' && this.willChoose === null) return { kind: 'done' };
+        const into = { keep: device.rule.into, download: null, choose: this.willChoose }[request.folder];
+        const changed: DeviceView = { ...device, rule: { accept: request.accept, up_to: request.up_to, into } };
+        this.putDevice(changed);
+        return { kind: 'device', value: changed };
+      }
+      case 'start': {
+        if (this.up) return { kind: 'done' };
+        const right = this.passphrase === null || this.passphrase === request.passphrase;
+        if (right) this.start();
+        else this.lock(request.passphrase === null ? 'passphrase_needed' : 'passphrase_wrong');
+        return { kind: 'done' };
+      }
+      case 'backup':
+        return this.willChoose === null
+          ? { kind: 'done' }
+          : { kind: 'backup', value: { path: `${this.willChoose}/identity.yonder-backup`, devices: 2, bytes: 1200 } };
       case 'copy':
         this.clipboard = request.text;
         return { kind: 'done' };
       default:
         return { kind: 'done' };
     }
+  }
+
+  async picture(bytes: Uint8Array): Promise<ShellResponse> {
+    this.pictures.push(bytes);
+    await Promise.resolve();
+    return this.#found();
   }
 
   onEvent(listener: (event: NumberedEvent) => void): Promise<Unlisten> {
@@ -229,6 +276,20 @@ export class FakeNode implements Backend {
     this.emit({ event: 'ready', ...this.state.identity });
   }
 
+  /** The secret is in a file, and the start waits for its passphrase. */
+  lock(code = 'passphrase_needed', recorded: KeystoreView | null = 'file'): void {
+    const said: Record<string, [string, string]> = {
+      passphrase_needed: ['a passphrase is needed', 'Set YONDER_PASSPHRASE, or start in a terminal to be asked.'],
+      passphrase_wrong: ['the passphrase is wrong', 'Try again. Without the passphrase the identity cannot be opened.'],
+      keystore_locked: ['the keychain is locked', 'Unlock it, then try again. Yonder makes no new identity.'],
+      keystore_unavailable: ['there is no keychain', 'Start a keychain (GNOME Keyring, KWallet) and try again.'],
+      keystore_entry_gone: ['the secret of this device is not where it was', 'Is it another keychain or another login? Bring the old one back, or restore a backup.'],
+    };
+    const [message, hint] = said[code] ?? [code, ''];
+    this.up = false;
+    this.tellShell({ event: 'start_failed', error: apiError(code, message, hint), recorded });
+  }
+
   emit(event: Event): void {
     this.seq += 1;
     const numbered = structuredClone({ seq: this.seq, ...event }) as NumberedEvent;
@@ -241,7 +302,7 @@ export class FakeNode implements Backend {
   }
 
   tellShell(event: ShellEvent): void {
-    if (event.event === 'dropped') this.#picks.set(event.picked.pick, event.picked);
+    if (event.event === 'dropped' || event.event === 'files_opened') this.#picks.set(event.picked.pick, event.picked);
     for (const listener of this.#shell) listener(structuredClone(event));
   }
 
@@ -307,7 +368,7 @@ export class FakeNode implements Backend {
   }
 
   snapshot(): Snapshot {
-    return { seq: this.seq, ...this.state };
+    return { seq: this.seq, unread: [], ...this.state };
   }
 
   #paired(id: string): DeviceView {
@@ -315,6 +376,11 @@ export class FakeNode implements Backend {
     if (!device) throw apiError('device_unknown', `no device is called "${id}"`);
     if (!device.paired) throw apiError('device_not_paired', `${device.name} is not paired with this device`, 'Pair the two devices first.');
     return device;
+  }
+
+  #found(): ShellResponse {
+    if (this.willFind) return { kind: 'link', value: structuredClone(this.willFind) };
+    throw apiError('no_code_in_picture', 'there is no code in the picture that can be read', 'Let the whole square be in the picture, with some room around it, and in focus.');
   }
 
   #transfer(id: string): TransferView {
@@ -351,8 +417,9 @@ export class FakeNode implements Backend {
         return { kind: 'transfer', value: this.#transfer(request.id) };
       case 'pair_host': {
         this.#mustBeIdle();
-        const link = `yonder:pair/${'mzxw6ytboi3ggmzvgi2dk'.repeat(3)}?a=192.168.1.17:11204&s=9r2k7d0qv4x81m5ec6tnbh3wfg`;
-        this.setPairing({ step: 'hosting', words: 'brave-lion-sunset', link, qr: qrRows(link), expires_in: CODE_SECONDS, attempts_left: 3 });
+        const link = PAIR_LINK;
+        const words = request.words === 5 ? 'copper-violin-brave-lion-sunset' : 'brave-lion-sunset';
+        this.setPairing({ step: 'hosting', words, link, qr: qrRows(link), expires_in: CODE_SECONDS, attempts_left: 3 });
         return { kind: 'pairing', value: this.state.pairing };
       }
       case 'pair_join':
@@ -376,10 +443,36 @@ export class FakeNode implements Backend {
         return { kind: 'words', value: wordlist.filter((word) => word.startsWith(request.prefix)).slice(0, 8) };
       case 'unpair': {
         const device = this.#paired(request.device);
-        if (device.nearby) this.putDevice({ ...device, paired: false, state: 'discovered', path: null, rtt_ms: null, address: null, paired_at: null });
+        if (device.nearby) this.putDevice({ ...device, paired: false, state: 'discovered', path: null, rtt_ms: null, address: null, key_exchange: null, paired_at: null });
         else this.dropDevice(device.device_id);
         return { kind: 'done' };
       }
+      case 'block':
+      case 'unblock': {
+        const device = this.#paired(request.device);
+        const blocked = request.cmd === 'block';
+        this.putDevice({ ...device, trust: blocked ? 'blocked' : 'other', state: blocked ? 'offline' : device.state, ...(blocked ? { path: null, rtt_ms: null, address: null, key_exchange: null } : {}) });
+        return { kind: 'done' };
+      }
+      case 'trust': {
+        const device: DeviceView = { ...this.#paired(request.device), ...(request.level ? { trust: request.level } : {}) };
+        this.putDevice(device);
+        return { kind: 'devices', value: [device] };
+      }
+      case 'rotate_secret':
+        this.putDevice({ ...this.#paired(request.device), secret_since: Math.floor(Date.now() / 1000) });
+        return { kind: 'done' };
+      case 'keystore':
+        return { kind: 'keystore', value: { ...this.keystore, keystore: this.state.identity.keystore } };
+      case 'keystore_move': {
+        if (this.state.identity.keystore === 'file' && request.passphrase !== this.passphrase) throw apiError('passphrase_wrong', 'the passphrase is wrong', 'Try again.');
+        this.passphrase = request.new_passphrase;
+        this.state.identity = { ...this.state.identity, keystore: request.to };
+        this.emit({ event: 'identity', ...this.state.identity });
+        return { kind: 'keystore', value: { ...this.keystore, keystore: request.to } };
+      }
+      case 'keystore_rotate':
+        return { kind: 'done' };
       case 'rename':
         this.#set('name', request.name);
         return { kind: 'settings', value: this.state.settings };
@@ -406,7 +499,14 @@ export class FakeNode implements Backend {
         const rtt_ms = Array.from({ length: request.count }, (_, n) => 0.7 + n * 0.2);
         return { kind: 'ping', value: { rtt_ms, path: 'direct', min: 0.7, median: 1.1, p99: 1.5 } };
       }
+      case 'messages':
+        return { kind: 'messages', value: [] };
+      case 'messages_seen':
+        return { kind: 'done' };
+      case 'send_text':
+        throw apiError('device_offline', 'the fake sends no texts');
       case 'send':
+      case 'keystore_backup':
         throw apiError('refused', 'the page may not name paths');
     }
   }

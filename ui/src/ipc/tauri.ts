@@ -1,4 +1,4 @@
-// The only file that knows Tauri: two commands and two events.
+// The only file that knows Tauri: three commands and two events.
 
 import { invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
@@ -9,6 +9,7 @@ import type { NumberedEvent, Response, ShellEvent, ShellResponse } from './bindi
 export const tauri: Backend = {
   call: (request) => invoke<Response>('call', { request }),
   shell: (request) => invoke<ShellResponse>('shell', { request }),
+  picture: (bytes) => invoke<ShellResponse>('picture', bytes),
   onEvent: (listener) => listen<NumberedEvent>('yonder://event', (event) => listener(event.payload)),
   onShellEvent: (listener) => listen<ShellEvent>('yonder://shell', (event) => listener(event.payload)),
 };

@@ -3,9 +3,10 @@
 import { createContext } from 'svelte';
 import { i18n } from '../i18n/index.svelte';
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { DeviceView, Picked, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
+import type { DeviceView, KeystoreStatus, LinkView, Picked, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
 import { roundTrip } from '../text/format';
 import { visible } from '../text/visible';
+import type { KeystoreTask } from '../views/KeystoreDialog.svelte';
 import { Drops } from './drops.svelte';
 import { NodeStore } from './node.svelte';
 import { PairDesk } from './pair.svelte';
@@ -35,6 +36,15 @@ export class AppState {
   unsent = $state.raw<Picked | null>(null);
   /** The person is asked whether to unpair it. */
   unpairing = $state.raw<DeviceView | null>(null);
+  /** The device whose details are shown. */
+  detail = $state<string | null>(null);
+  /** What the person wants done with the secret. */
+  keystoreTask = $state<KeystoreTask | null>(null);
+  /** How the keystore stands, once it was asked. */
+  keystore = $state.raw<KeystoreStatus | null>(null);
+  /** What the app was opened with while the node was not up. The last link is the one that the person means. */
+  #link = $state.raw<LinkView | null>(null);
+  #files = $state.raw<Picked | null>(null);
   /** Read out by screen readers. */
   said = $state('');
 
@@ -46,12 +56,14 @@ export class AppState {
       ended: (transfer) => this.#ended(transfer),
     });
     this.pair = new PairDesk(backend, this.node);
-    this.drops = new Drops((device, picked) => this.#landed(device, picked));
+    this.drops = new Drops((device, picked) => this.#dropped(device, picked));
   }
 
   /** Subscribes to both streams. The page has been drawn by then. */
   async open(): Promise<() => void> {
     const shell = await this.backend.onShellEvent((event) => this.hear(event));
+    // What the window was opened with waits for this word.
+    this.backend.shell({ cmd: 'page_listens' }).catch((thrown: unknown) => this.toasts.error(toApiError(thrown)));
     const node = await this.node.open();
     return () => {
       shell();
@@ -65,7 +77,18 @@ export class AppState {
         this.node.started();
         break;
       case 'start_failed':
-        this.node.failed(event.error);
+        this.node.failed(event.error, event.recorded);
+        break;
+      case 'link_opened':
+        this.#link = event.link;
+        this.settle();
+        break;
+      case 'files_opened':
+        this.#files = event.picked;
+        this.settle();
+        break;
+      case 'open_refused':
+        this.toasts.error(event.error);
         break;
       case 'show':
         if (event.view === 'settings') this.page = 'settings';
@@ -75,6 +98,16 @@ export class AppState {
       default:
         this.drops.hear(event);
     }
+  }
+
+  /** Asks about what the app was opened with, as soon as the node can do something about it. */
+  settle(): void {
+    if (this.node.phase !== 'ready') return;
+    const [link, files] = [this.#link, this.#files];
+    this.#link = null;
+    this.#files = null;
+    if (link) this.#linked(link);
+    if (files) this.#landed(null, files);
   }
 
   /** Runs what a button stands for; what goes wrong becomes a toast. True if it went well. */
@@ -120,8 +153,38 @@ export class AppState {
     if (went) this.toasts.info(i18n.t.unpair.done(visible(device.name)));
   }
 
+  async unblock(device: DeviceView): Promise<void> {
+    const went = await this.attempt(() => ask(this.backend, { cmd: 'unblock', device: device.device_id }));
+    if (went) this.toasts.info(i18n.t.detail.nowUnblocked(visible(device.name)));
+  }
+
   async #send(device: string, pick: string): Promise<void> {
     await this.backend.shell({ cmd: 'send_picked', device, pick, options: OPTIONS });
+  }
+
+  #linked(link: LinkView): void {
+    if (!this.pair.free) {
+      // What is under way is not given up for a link that anybody can have made.
+      this.toasts.info(i18n.t.pair.linkBusy, i18n.t.pair.linkBusyHint);
+      this.pair.open = true;
+      return;
+    }
+    this.page = 'home';
+    this.unsent = null;
+    this.unpairing = null;
+    this.detail = null;
+    this.keystoreTask = null;
+    this.pair.offer(link, 'link');
+  }
+
+  /** A picture dropped on the dialog for entering a code is looked at, and everything else sent. */
+  #dropped(id: string | null, picked: Picked): void {
+    const entering = this.pair.open && this.pair.tab === 'join' && this.pair.free && !this.pair.offered;
+    if (entering && picked.count === 1) {
+      this.pair.look(() => this.backend.shell({ cmd: 'picture_dropped', pick: picked.pick }));
+    } else {
+      this.#landed(id, picked);
+    }
   }
 
   #landed(id: string | null, picked: Picked): void {

@@ -6,6 +6,7 @@ import type {
   ApiError,
   DeviceView,
   IdentityView,
+  KeystoreView,
   NumberedEvent,
   PairingView,
   Settings,
@@ -43,6 +44,8 @@ const BUFFER = 4096;
 export class NodeStore {
   phase = $state<Phase>('starting');
   startError = $state.raw<ApiError | null>(null);
+  /** Where the secret is kept, if the start failed and this is not the first one. */
+  recorded = $state.raw<KeystoreView | null>(null);
   identity = $state.raw<IdentityView | null>(null);
   settings = $state.raw<Settings | null>(null);
   pairing = $state.raw<PairingView>({ step: 'idle' });
@@ -66,7 +69,8 @@ export class NodeStore {
     this.#ears = ears;
   }
 
-  readonly paired = $derived([...this.devices.values()].filter((d) => d.paired).toSorted(byName));
+  readonly paired = $derived([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked').toSorted(byName));
+  readonly blocked = $derived([...this.devices.values()].filter((d) => d.paired && d.trust === 'blocked').toSorted(byName));
   readonly here = $derived(this.paired.filter((d) => d.state !== 'offline'));
   readonly away = $derived(this.paired.filter((d) => d.state === 'offline'));
   readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
@@ -96,8 +100,9 @@ export class NodeStore {
   }
 
   /** The core will not come up. */
-  failed(error: ApiError): void {
+  failed(error: ApiError, recorded: KeystoreView | null = this.recorded): void {
     this.startError = error;
+    this.recorded = recorded;
     this.phase = 'failed';
   }
 

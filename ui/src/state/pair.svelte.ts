@@ -1,10 +1,18 @@
 // The pair dialog: which side it shows, and its calls in order. Where the pairing stands is the node's to say.
 
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { ApiError } from '../ipc/bindings';
+import type { ApiError, LinkView, ShellResponse, TrustLevel } from '../ipc/bindings';
 import type { NodeStore } from './node.svelte';
 
 export type PairTab = 'host' | 'join';
+
+/** Words of a code: three on one network, five across the internet. */
+export type Length = 3 | 5;
+
+/** A pairing link that came from outside, and how. Nothing happens with it before the person says so. */
+export interface Offered extends LinkView {
+  from: 'link' | 'picture';
+}
 
 export class PairDesk {
   open = $state(false);
@@ -17,9 +25,19 @@ export class PairDesk {
   busy = $state(false);
   /** What stands in the field; kept over a failed try, so that one letter can be mended. */
   typed = $state('');
+  /** How many words the shown code has. */
+  length = $state<Length>(3);
+  /** A link from outside that the person is asked about. */
+  offered = $state.raw<Offered | null>(null);
+  /** What the device will be once it is paired. */
+  level = $state<TrustLevel>('own');
+  /** A picture is being looked at. */
+  looking = $state(false);
 
   readonly #backend: Backend;
   readonly #node: NodeStore;
+  /** The person approved here, in this window. */
+  #approved = false;
   /** Calls go one after the other: a cancel must not overtake the host call that it ends. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -33,6 +51,9 @@ export class PairDesk {
     this.open = true;
     this.prefer = device;
     this.typed = '';
+    this.offered = null;
+    this.length = 3;
+    this.level = 'own';
     this.error = null;
     // A person has to answer the one that waits; any other that is left over goes.
     if (this.#node.pairing.step === 'confirm') return;
@@ -43,6 +64,7 @@ export class PairDesk {
   /** The node waits for a person's word, whoever started it. */
   summon(): void {
     if (this.open) return;
+    this.level = 'own';
     this.error = null;
     this.open = true;
   }
@@ -50,7 +72,51 @@ export class PairDesk {
   choose(tab: PairTab): void {
     if (tab === this.tab && this.error === null) return;
     this.tab = tab;
+    this.offered = null;
     this.#begin(tab);
+  }
+
+  /** Another kind of code. The one that was shown is burnt. */
+  lengthen(length: Length): void {
+    if (length === this.length) return;
+    this.length = length;
+    this.#begin('host');
+  }
+
+  /** Whether a link from outside may be shown now. A code that is shown, and a pairing that waits, are not given up for one. */
+  get free(): boolean {
+    const { step } = this.#node.pairing;
+    return step === 'idle' || step === 'paired' || step === 'failed';
+  }
+
+  /** Asks the person about a link from outside. */
+  offer(link: LinkView, from: Offered['from']): void {
+    this.offered = { ...link, from };
+    this.tab = 'join';
+    this.prefer = null;
+    this.typed = '';
+    this.error = null;
+    this.open = true;
+    this.#begin('join');
+  }
+
+  /** Looks for a link in a picture. The answer is shown and not acted on. */
+  look(picture: () => Promise<ShellResponse>): void {
+    if (this.looking) return;
+    this.looking = true;
+    this.error = null;
+    picture()
+      .then((answer) => {
+        // The person may have gone on meanwhile.
+        if (answer.kind === 'link' && this.open && this.tab === 'join' && this.free) this.offered = { ...answer.value, from: 'picture' };
+        return undefined;
+      })
+      .catch((thrown: unknown) => {
+        this.error = toApiError(thrown);
+      })
+      .finally(() => {
+        this.looking = false;
+      });
   }
 
   /** Starts the shown side anew, after a failure or an expired code. */
@@ -66,14 +132,27 @@ export class PairDesk {
   }
 
   answer(approve: boolean): void {
+    this.#approved = approve;
     this.#run(async () => {
       await ask(this.#backend, { cmd: 'pair_answer', approve });
+    });
+  }
+
+  /** Both sides hold the record: now it can be said whose device it is. Until then it counts as the person's own. */
+  paired(device: string): void {
+    if (!this.#approved) return;
+    this.#approved = false;
+    const { level } = this;
+    if (level === 'own') return;
+    this.#run(async () => {
+      await ask(this.#backend, { cmd: 'trust', device, level, accept: null, up_to: null, into: null });
     });
   }
 
   close(): void {
     if (!this.open) return;
     this.open = false;
+    this.offered = null;
     this.error = null;
     this.#run(() => this.#clear());
   }
@@ -83,7 +162,7 @@ export class PairDesk {
       await this.#clear();
       // The person may have gone on while earlier calls ran.
       if (tab === 'host' && this.open && this.tab === 'host') {
-        await ask(this.#backend, { cmd: 'pair_host', approve: false });
+        await ask(this.#backend, { cmd: 'pair_host', approve: false, words: this.length });
       }
     });
   }

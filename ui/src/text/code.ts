@@ -3,8 +3,16 @@
 /** What stands in the field. */
 export type Code = { kind: 'link'; link: string } | { kind: 'words'; words: string[]; open: boolean };
 
-/** Words of a code on one network. */
-export const WORDS = 3;
+/** Words of a code on one network, and of one that also finds the other device across the internet. */
+export const LENGTHS: readonly number[] = [3, 5];
+
+/** The longest code. */
+export const MOST_WORDS = 5;
+
+/** How many places are shown for so many words: those of the shortest code that has room for them. */
+export function places(words: number): number {
+  return LENGTHS.find((length) => words <= length) ?? MOST_WORDS;
+}
 
 /** `open` says that the last word is still being typed: nothing separates it from the end. */
 export function readCode(text: string): Code {
@@ -27,12 +35,12 @@ export function judge(typed: string, completions: readonly string[]): WordState 
   return only === undefined ? { typed, word: null, state: 'begun' } : { typed, word: only, state: 'completed' };
 }
 
-/** Replaces one word of the text by its completion, and opens room for the next. */
+/** Replaces one word of the text by its completion, and opens room for the next, unless the code may end there. */
 export function replaceWord(text: string, index: number, word: string): string {
   let at = -1;
   const replaced = text.replace(/[\p{L}\p{M}\p{N}]+/gu, (old) => {
     at += 1;
     return at === index ? word : old;
   });
-  return index < WORDS - 1 && /[\p{L}\p{M}\p{N}]$/u.test(replaced) && at === index ? `${replaced}-` : replaced;
+  return !LENGTHS.includes(index + 1) && /[\p{L}\p{M}\p{N}]$/u.test(replaced) && at === index ? `${replaced}-` : replaced;
 }

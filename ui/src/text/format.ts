@@ -17,6 +17,13 @@ export function bytes(count: number, locale: string): string {
   return `${text}\u00a0${UNITS[unit] ?? UNITS[0]}`;
 }
 
+/** `1.5 GB`, `10 GB`: a figure that a person chose, without zeros behind it. */
+export function limit(count: number, locale: string): string {
+  const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
+  const text = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }).format(count / 1000 ** unit);
+  return `${text}\u00a0${UNITS[unit] ?? UNITS[0]}`;
+}
+
 /** `1.5 MB/s`. */
 export function rate(perSecond: number, locale: string): string {
   return `${bytes(perSecond, locale)}/s`;

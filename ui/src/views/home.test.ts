@@ -34,7 +34,7 @@ describe('start', () => {
     const node = new FakeNode({}, false);
     render(App, { backend: node });
     await waitFor(() => expect(asked(node, 'snapshot')).toHaveLength(1));
-    node.tellShell({ event: 'start_failed', error: apiError('already_running', `in use ${MARKUP}`, 'Close the other one.') });
+    node.tellShell({ event: 'start_failed', error: apiError('already_running', `in use ${MARKUP}`, 'Close the other one.'), recorded: null });
     const failed = await screen.findByTestId('start-failed');
     expect(failed.textContent).toContain(`In use ${MARKUP}`);
     expect(failed.textContent).toContain('Close the other one.');

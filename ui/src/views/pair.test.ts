@@ -30,6 +30,19 @@ describe('showing a code', () => {
     expect(screen.queryByRole('dialog')).toBeNull();
   });
 
+  it('has five words for a device that is anywhere, and burns the three', async () => {
+    const { node, user } = await open();
+    await screen.findByTestId('pair-words');
+    expect(asked(node, 'pair_host')).toEqual([{ cmd: 'pair_host', approve: false, words: 3 }]);
+    await user.click(screen.getByTestId('pair-length-5'));
+    await waitFor(() => expect(screen.getByTestId('pair-words').textContent).toBe('copper-violin-brave-lion-sunset'));
+    expect(asked(node, 'pair_host')[1]).toEqual({ cmd: 'pair_host', approve: false, words: 5 });
+    expect(asked(node, 'pair_cancel')).toHaveLength(2);
+    expect(screen.getByText(/The first two let the other device find this one/)).toBeTruthy();
+    await user.click(screen.getByTestId('pair-length-3'));
+    await waitFor(() => expect(screen.getByTestId('pair-words').textContent).toBe('brave-lion-sunset'));
+  });
+
   it('counts down by the page’s own clock, and says when the code has run out', async () => {
     vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
     await open();
@@ -120,14 +133,34 @@ describe('entering a code', () => {
     await waitFor(() => expect(asked(node, 'pair_join')[0]?.code).toBe('brave-lion-sunset'));
   });
 
+  it('takes five words, and shows places for them from the fourth on', async () => {
+    const { node, user, field } = await join();
+    await user.type(field, 'copper-violin-brave');
+    expect(slots()).toHaveLength(3);
+    await user.type(field, '-lion');
+    await waitFor(() => expect(slots()).toEqual(['whole', 'whole', 'whole', 'whole', 'empty']));
+    await user.click(screen.getByTestId('pair-join'));
+    expect(screen.getByTestId('pair-stalls').textContent).toBe('A code has three or five words.');
+    expect(asked(node, 'pair_join')).toHaveLength(0);
+    await user.type(field, '-suns{Enter}');
+    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: 'copper-violin-brave-lion-sunset', device: null, approve: false }]));
+  });
+
+  it('has no code of six words', async () => {
+    const { node, user, field } = await join();
+    await user.type(field, 'copper-violin-brave-lion-sunset-sun{Enter}');
+    await waitFor(() => expect(screen.getByTestId('pair-stalls').textContent).toBe('A code has three or five words.'));
+    expect(asked(node, 'pair_join')).toHaveLength(0);
+  });
+
   it('takes a link as it is', async () => {
     const { node, user, field } = await join({ devices: [someDevice({ paired: false, pairing: true, state: 'discovered' })] });
     await user.click(field);
-    await user.paste(' yonder:pair/abc?s=1 ');
+    await user.paste(' yonder:pair?e=abc&s=1 ');
     expect(screen.getByText(/Pairing link recognised/)).toBeTruthy();
     expect(screen.queryByRole('radio')).toBeNull();
     await user.click(screen.getByTestId('pair-join'));
-    await waitFor(() => expect(asked(node, 'pair_join')[0]).toMatchObject({ code: 'yonder:pair/abc?s=1', device: null }));
+    await waitFor(() => expect(asked(node, 'pair_join')[0]).toMatchObject({ code: 'yonder:pair?e=abc&s=1', device: null }));
   });
 
   it('says at once that a word is not on the list, and does not send it', async () => {
@@ -221,6 +254,21 @@ describe('approval', () => {
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
     expect(screen.getByTestId('device-card').dataset['paired']).toBe('true');
     await waitFor(() => expect(node.state.pairing.step).toBe('idle'));
+  });
+
+  it('says whose device it is, and tells the node once it is paired', async () => {
+    const { node, user } = await page();
+    node.proven('joiner');
+    await screen.findByRole('dialog');
+    expect(screen.getByTestId<HTMLInputElement>('pair-trust-own').checked).toBe(true);
+    await user.click(screen.getByTestId('pair-trust-other'));
+    await user.click(screen.getByTestId('pair-approve'));
+    await screen.findByText('Approved here. Waiting for the other side…');
+    expect(asked(node, 'trust')).toHaveLength(0);
+    node.bothApproved();
+    await waitFor(() => expect(asked(node, 'trust')).toHaveLength(1));
+    expect(asked(node, 'trust')[0]).toMatchObject({ device: node.state.devices[0]?.device_id, level: 'other' });
+    await waitFor(() => expect(node.state.devices[0]?.trust).toBe('other'));
   });
 
   it('is rejected', async () => {

@@ -1,0 +1,118 @@
+//! Pairing codes in pictures: from a file, a drop, the clipboard, or pasted into the page. The page gets the link that was
+//! found and never a pixel.
+
+use std::{fs::File, io::Read, path::PathBuf};
+
+use tauri::{
+    AppHandle, Manager,
+    ipc::{InvokeBody, Request},
+};
+use tauri_plugin_clipboard_manager::ClipboardExt;
+use tokio::sync::Semaphore;
+use yonder_core::{
+    api::{ApiError, ShellResponse},
+    pairing::{
+        Link,
+        picture::{MAX_PICTURE, PictureError, link_in_file, link_in_rgba},
+    },
+};
+
+use crate::{
+    commands::error,
+    opened::{read, told, view},
+};
+
+/// One picture at a time: each may take some hundred megabytes.
+pub struct Pictures {
+    room: Semaphore,
+}
+
+impl Default for Pictures {
+    fn default() -> Self {
+        Self { room: Semaphore::new(1) }
+    }
+}
+
+/// A picture that was pasted into the page: its bytes, as they are.
+#[tauri::command]
+pub async fn picture(request: Request<'_>, app: AppHandle) -> Result<ShellResponse, ApiError> {
+    let bytes = match request.body() {
+        InvokeBody::Raw(bytes) if bytes.len() as u64 <= MAX_PICTURE => bytes.clone(),
+        InvokeBody::Raw(_) => return Err(told(PictureError::TooLarge)),
+        InvokeBody::Json(_) => return Err(told(PictureError::Unreadable)),
+    };
+    look(&app, move || link_in_file(&bytes).map_err(told)).await
+}
+
+/// A file that a person chose or dropped.
+pub async fn file(app: &AppHandle, path: PathBuf) -> Result<ShellResponse, ApiError> {
+    look(app, move || link_in_file(&contents(path)?).map_err(told)).await
+}
+
+/// What is on the clipboard: the link as text, or a picture of its code.
+pub async fn clipboard(app: &AppHandle) -> Result<ShellResponse, ApiError> {
+    // Another program hands its clipboard over when it likes, so the window's thread must not wait for it.
+    let from = app.clone();
+    let text = tauri::async_runtime::spawn_blocking(move || from.clipboard().read_text().ok());
+    if let Some(text) = text.await.ok().flatten().filter(|text| Link::looks_like(text)) {
+        return read(&text).map(ShellResponse::Link);
+    }
+    let from = app.clone();
+    look(app, move || {
+        let image = from.clipboard().read_image().map_err(|_| {
+            error(
+                "clipboard_no_picture",
+                "there is neither a pairing link nor a picture on the clipboard",
+                "Copy the link on the other device, or take a screenshot of its code.",
+            )
+        })?;
+        link_in_rgba(image.width(), image.height(), image.rgba().to_vec()).map_err(told)
+    })
+    .await
+}
+
+/// Runs a search off the runtime.
+async fn look(
+    app: &AppHandle,
+    search: impl FnOnce() -> Result<Link, ApiError> + Send + 'static,
+) -> Result<ShellResponse, ApiError> {
+    let pictures = app.state::<Pictures>();
+    let Ok(_room) = pictures.room.try_acquire() else {
+        return Err(error("busy", "another picture is being looked at", "Try again in a moment."));
+    };
+    let found = tauri::async_runtime::spawn_blocking(search).await;
+    let link = found.unwrap_or_else(|_| Err(error("internal", "looking at the picture was interrupted", "")))?;
+    view(&link).map(ShellResponse::Link)
+}
+
+/// The bytes of a file, unless there are too many. Whatever is no plain file, such as a pipe, is not waited for.
+fn contents(path: PathBuf) -> Result<Vec<u8>, ApiError> {
+    let failed = |cause: std::io::Error| {
+        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+        error("file", &format!("{name}: {cause}"), "Check that it exists and that you may use it.")
+    };
+    let kind = std::fs::metadata(&path).map_err(failed)?;
+    if !kind.is_file() {
+        return Err(told(PictureError::Unreadable));
+    }
+    if kind.len() > MAX_PICTURE {
+        return Err(told(PictureError::TooLarge));
+    }
+    let mut bytes = Vec::new();
+    File::open(&path).and_then(|file| file.take(MAX_PICTURE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_none_is_not_waited_for() {
+        let code = |path: PathBuf| contents(path).unwrap_err().code;
+        assert_eq!(code(std::env::temp_dir()), "picture_unreadable");
+        assert_eq!(code(std::env::temp_dir().join("yonder-no-such-file")), "file");
+        #[cfg(unix)]
+        assert_eq!(code("/dev/zero".into()), "picture_unreadable");
+    }
+}
