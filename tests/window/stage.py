@@ -12,7 +12,7 @@ import time
 from webdriver import Page, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ["Xvfb", "WebKitWebDriver", "dbus-run-session", "import", "xdotool", "zbarimg", "unshare", "ip"]
+TOOLS = ["Xvfb", "WebKitWebDriver", "dbus-run-session", "import", "xdotool", "zbarimg", "unshare", "ip", "gio", "xdg-mime"]
 
 # Where a window test has to begin anew inside of something, this says how far it has got.
 INSIDE = "YONDER_WINDOW_TEST_INSIDE"
@@ -111,22 +111,25 @@ class Stage:
         """Data directory of an instance."""
         return self.folder / name / "data"
 
-    def arguments(self, name):
-        """Arguments of an instance: no keychain, no relay, no question to anybody outside."""
-        return ["--data-dir", str(self.data_dir(name)), "--keystore", "plain", "--mode", "lan"]
+    def arguments(self, name, keystore="plain", usual=False):
+        """Arguments of an instance: no keychain, no relay, no question to anybody outside. One in its usual place has no
+        directory named."""
+        place = [] if usual else ["--data-dir", str(self.data_dir(name))]
+        return [*place, "--keystore", keystore, "--mode", "lan"]
 
     def log(self, name):
         """File that an instance's stderr goes to."""
         return self.folder / f"{name}.log"
 
-    def start(self, name, **more):
-        """An instance without a driver."""
+    def start(self, name, *given, **more):
+        """An instance without a driver, with links or files that it is given to open."""
         environment = {**self.home(name), **more}
+        command = [str(self.binary), *self.arguments(name), *map(str, given)]
         with open(self.log(name), "ab") as log:
-            return self.spawn([str(self.binary), *self.arguments(name)], env=environment, stdout=log, stderr=log)
+            return self.spawn(command, env=environment, stdout=log, stderr=log)
 
-    def driven(self, name):
-        """An instance whose page is driven."""
+    def driven(self, name, *given, **kind):
+        """An instance whose page is driven, with links or files that it is given to open."""
         environment = {**self.home(name), "TAURI_WEBVIEW_AUTOMATION": "true", "TAURI_AUTOMATION": "true"}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -140,7 +143,7 @@ class Stage:
         pid = self.folder / f"{name}.pid"
         wrapper.write_text(f'#!/bin/sh\necho $$ >"{pid}"\nexec "{self.binary}" "$@" 2>>"{self.log(name)}"\n')
         wrapper.chmod(0o700)
-        return Instance(self, name, Page(port, wrapper, self.arguments(name)), int(pid.read_text()))
+        return Instance(self, name, Page(port, wrapper, [*self.arguments(name, **kind), *given]), int(pid.read_text()))
 
     def xdotool(self, *words):
         """One call of xdotool; its output."""
@@ -217,6 +220,15 @@ class Stage:
         finally:
             self.xdotool("mouseup", 1)
             self.end(source)
+
+    def clipboard(self, picture):
+        """Puts a picture on the clipboard, as a screenshot tool does; it is there until this process ends."""
+        command = ["/usr/bin/python3", str(ROOT / "tests/window/clipboard.py"), str(picture)]
+        log = open(self.folder / "clipboard.log", "ab")
+        owner = self.spawn(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        if owner.stdout.readline().strip() != "ready":
+            raise RuntimeError("no clipboard: " + (self.folder / "clipboard.log").read_text())
+        return owner
 
     def end(self, process):
         """Ends a process and what it started."""

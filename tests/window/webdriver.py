@@ -79,6 +79,11 @@ class Page:
         """Keys, one after the other, into the element."""
         self._post(f"/element/{self.find(css)}/value", text=text)
 
+    def press(self, key):
+        """A key of the keyboard, wherever the focus is."""
+        presses = [{"type": kind, "value": key} for kind in ("keyDown", "keyUp")]
+        self._post("/actions", actions=[{"type": "key", "id": "keys", "actions": presses}])
+
     def run(self, script, *args):
         """The value that a script returns."""
         return self._post("/execute/sync", script=script, args=list(args))
