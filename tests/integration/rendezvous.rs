@@ -140,10 +140,14 @@ impl Left {
 
     /// Leaves a record under the key of these two words, so many epochs from now. Anyone can who guesses the words.
     fn publish(&self, words: &str, epochs_from_now: i64, endpoint_id: &str, by_dht: bool) {
+        self.publish_with(words, epochs_from_now, endpoint_id, &format!("{}/", self.relay.url), by_dht);
+    }
+
+    fn publish_with(&self, words: &str, epochs_from_now: i64, endpoint_id: &str, relay: &str, by_dht: bool) {
         let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
         let epoch = Epoch::of_number(Epoch::at(unix).number().checked_add_signed(epochs_from_now).unwrap());
         let key = rendezvous_key(&FinderWords::new(words.into()), epoch).unwrap();
-        let record = HostRecord { endpoint_id: hex(endpoint_id), relay: format!("{}/", self.relay.url) };
+        let record = HostRecord { endpoint_id: hex(endpoint_id), relay: relay.into() };
         let packet = record.sign(&key, unix.as_micros() as u64).unwrap();
         self.threads.block_on(async {
             if by_dht {
@@ -307,10 +311,11 @@ fn addresses_of_servers_that_are_none_are_wrong_usage() {
     device.run(["id", "--pkarr", "https://pkarr.example/pkarr"]).expect_error(2, &["invalid_input"]);
 }
 
-/// Both move to relays that the other has never heard of: only where they leave their own records can they meet again.
+/// Both move to relays that the other has never heard of, and their old one is gone: only where they leave their own records
+/// can they meet again.
 #[track_caller]
 fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
-    let relays = [Relay::loopback(), Relay::loopback(), Relay::loopback()];
+    let mut relays = vec![Relay::loopback(), Relay::loopback(), Relay::loopback()];
     let home = TempDir::new().unwrap();
     let authorities: PathBuf = home.path().join("authorities.pem");
     let all: Vec<String> = relays.iter().map(|relay| std::fs::read_to_string(&relay.authority).unwrap()).collect();
@@ -333,6 +338,8 @@ fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
     host_node.stop();
     joiner_node.stop();
     let (host, joiner) = (host.by_ways(on(&relays[1])), joiner.by_ways(on(&relays[2])));
+    // Else both would wait there for the other, and meet.
+    drop(relays.remove(0));
     let (_host_node, _joiner_node) = (host.serve(), joiner.serve());
     let end = Instant::now() + PATIENCE;
     while joiner.run(["ping", &ids.0, "-c", "1"]).status != Some(0) {
@@ -351,6 +358,52 @@ fn paired_devices_find_each_other_by_pkarr_and_tell_it_their_relay_alone() {
     let strings = looked.packets.first().expect("it has left a record").all_txt_records();
     assert!(strings.iter().all(|(_, text)| text.starts_with("relay=https://127.0.0.1:")), "{strings:?}");
     assert_eq!(strings.len(), 1, "no address, no name: {strings:?}");
+}
+
+/// In mode `normal` a device has addresses, too. They are for the devices that it is paired with.
+#[test]
+fn a_devices_own_record_names_no_address_and_no_name() {
+    let (relay, pkarr) = (Relay::loopback(), Pkarr::loopback());
+    let mut ways = by(&relay, &["--pkarr", &pkarr.url]);
+    ways[1] = "normal";
+    let device = Device::loopback("device").by_ways(ways);
+    device.run(["rename", "Private name"]).expect_status(0);
+    let node = device.serve();
+    assert!(node.ready["addresses"].as_array().is_some_and(|addresses| !addresses.is_empty()), "{}", node.ready);
+    let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let key = iroh::PublicKey::from_bytes(&hex(&node.endpoint_id())).unwrap();
+    let end = Instant::now() + PATIENCE;
+    let packet = loop {
+        let looked = threads.block_on(server(&pkarr.url).look_up(key)).unwrap();
+        // The first one is empty: the relay is not known yet.
+        if let Some(packet) = looked.packets.into_iter().find(|packet| !packet.all_txt_records().is_empty()) {
+            break packet;
+        }
+        assert!(Instant::now() < end, "it leaves no record");
+    };
+    let strings = packet.all_txt_records();
+    assert_eq!(strings.len(), 1, "{strings:?}");
+    assert!(strings[0].1.starts_with("relay=https://127.0.0.1:"), "{strings:?}");
+    assert!(!String::from_utf8_lossy(packet.as_bytes()).contains("Private"), "its name is there");
+}
+
+/// A record must not make a stranger's device knock wherever a forger likes in the clear.
+#[test]
+fn a_relay_without_tls_that_is_not_ones_own_is_never_asked() {
+    let left = Left::new();
+    let trap = TcpListener::bind("127.0.0.1:0").unwrap();
+    trap.set_nonblocking(true).unwrap();
+    let (host, joiner) = (left.device("host"), left.device("joiner"));
+    let (host_node, _joiner_node) = (host.serve(), joiner.serve());
+    let plain = format!("http://{}/", trap.local_addr().unwrap());
+    let nobody = iroh::SecretKey::from_bytes(&[8; 32]).public().to_string();
+    left.publish_with("amateur-fabric", 0, &nobody, &plain, false);
+    left.publish("amateur-fabric", 1, &host_node.endpoint_id(), false);
+    let mut hosting = host.start(["pair", "host", "--approve"]);
+    let words = text(&hosting.expect_event("code"), "words");
+    joiner.run(["pair", "join", &format!("amateur-fabric-{words}"), "--approve"]).expect_status(0);
+    hosting.finish(PATIENCE).expect_status(0);
+    assert_eq!(trap.accept().map(|_| ()).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "it was asked");
 }
 
 #[test]

@@ -218,3 +218,7 @@ impl AddressLookup for DhtSwitch {
 fn failed(error: impl std::fmt::Display) -> WayError {
     WayError(error.to_string())
 }
+
+#[cfg(test)]
+#[path = "dht_tests.rs"]
+mod tests;

@@ -49,7 +49,9 @@ impl PkarrServer {
 
     fn page(&self, key: &PublicKey) -> Result<Url, WayError> {
         let mut url = self.url.clone();
-        url.path_segments_mut().map_err(|()| WayError("the URL cannot have a path".into()))?.push(&key.to_z32());
+        let mut path = url.path_segments_mut().map_err(|()| WayError("the URL cannot have a path".into()))?;
+        path.pop_if_empty().push(&key.to_z32());
+        drop(path);
         Ok(url)
     }
 

@@ -61,6 +61,14 @@ async fn a_packet_is_got_with_the_servers_clock_and_asked_for_by_its_key_alone()
     assert!(asked.starts_with(&format!("GET /pkarr/{} HTTP/1.1\r\n", key.public().to_z32())), "{asked}");
 }
 
+#[test]
+fn a_slash_at_the_end_of_the_url_changes_nothing() {
+    let key = packet().0.public();
+    let page = |url: &str| PkarrServer::new(url.parse().unwrap(), tls()).unwrap().page(&key).unwrap();
+    assert_eq!(page("https://pkarr.example/pkarr"), page("https://pkarr.example/pkarr/"));
+    assert_eq!(page("https://pkarr.example").path(), format!("/{}", key.to_z32()));
+}
+
 #[tokio::test]
 async fn nothing_there_is_an_answer_and_trouble_is_not() {
     let (key, _) = packet();

@@ -47,7 +47,8 @@ mod epochs {
         };
         for second in 0..1200 {
             let host = UNIX.as_secs() + second;
-            for off in [-600, -599, -301, -1, 0, 1, 300, 599, 600] {
+            // A joiner that is ahead has ten minutes more: it looks under the last epoch's key, too.
+            for off in [-600, -599, -301, -1, 0, 1, 300, 599, 600, 601, 900, 1200] {
                 assert!(met(host, off), "the host's clock at {host}, the joiner's {off} s from it");
             }
             for off in [-1200, -3600, 1800, 86_400] {
@@ -69,7 +70,9 @@ mod keys {
 
     #[test]
     fn words_and_epoch_alone_make_the_key() {
+        let begun = std::time::Instant::now();
         let one = rendezvous_key(&words("amateur-fabric"), Epoch::of_number(5)).unwrap();
+        println!("FIGURE one derivation of a rendezvous key: {:.0?}", begun.elapsed());
         let again = rendezvous_key(&words("amateur-fabric"), Epoch::of_number(5)).unwrap();
         assert_eq!(one.public(), again.public());
         let others = [("fabric-amateur", 5), ("amateur-fabric", 6), ("amateur-fabrics", 5)];
@@ -326,6 +329,127 @@ mod plans {
                 proptest::prop_assert!(plan.wait(unix, now) <= Duration::from_secs(15));
             }
         }
+    }
+}
+
+/// The drivers, with a way that only remembers what it was asked.
+mod drivers {
+    use std::sync::{Arc, Mutex};
+
+    use iroh::PublicKey;
+    use n0_future::boxed::BoxFuture;
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::discovery::{Looked, Way, WayError};
+
+    #[derive(Debug, Default)]
+    struct Remembering {
+        published: Mutex<Vec<SignedPacket>>,
+        asked: Mutex<Vec<PublicKey>>,
+        answers: Vec<SignedPacket>,
+        clock: Option<Duration>,
+        fails: bool,
+    }
+
+    impl Way for Remembering {
+        fn name(&self) -> &'static str {
+            "test"
+        }
+
+        fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>> {
+            self.published.lock().unwrap().push(packet);
+            let result = if self.fails { Err(WayError("on purpose".into())) } else { Ok(()) };
+            Box::pin(std::future::ready(result))
+        }
+
+        fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>> {
+            self.asked.lock().unwrap().push(key);
+            let looked = Looked { packets: self.answers.clone(), clock: self.clock };
+            let result = if self.fails { Err(WayError("on purpose".into())) } else { Ok(looked) };
+            Box::pin(std::future::ready(result))
+        }
+    }
+
+    fn epoch_now() -> Epoch {
+        Epoch::at(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap())
+    }
+
+    fn publics(epochs: impl IntoIterator<Item = Epoch>) -> BTreeSet<[u8; 32]> {
+        let of = |epoch| *rendezvous_key(&words("amateur-fabric"), epoch).unwrap().public().as_bytes();
+        epochs.into_iter().map(of).collect()
+    }
+
+    #[tokio::test]
+    async fn what_leaves_a_host_is_two_records_that_follow_from_two_words_and_the_time() {
+        let (way, failing) =
+            (Arc::new(Remembering::default()), Arc::new(Remembering { fails: true, ..Default::default() }));
+        let ways: Vec<Arc<dyn Way>> = vec![way.clone(), failing.clone()];
+        let (told, mut standings) = mpsc::unbounded_channel();
+        let relays = futures_util::stream::iter([None, Some(RELAY.to_owned())]);
+        let before = epoch_now();
+        let publishing = publish(ways, words("amateur-fabric"), record(RELAY).endpoint_id, relays, move |standing| {
+            let _ = told.send(standing);
+        });
+        let watching = async {
+            while standings.recv().await != Some(Standing::Findable) {}
+            while way.published.lock().unwrap().len() < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            () = publishing => {}
+            () = watching => {}
+            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("it does not publish twice"),
+        }
+        let published = way.published.lock().unwrap();
+        let keys: BTreeSet<_> = published.iter().map(|packet| *packet.public_key().as_bytes()).collect();
+        assert!(keys == publics(before.published()) || keys == publics(epoch_now().published()));
+        for packet in published.iter() {
+            assert_eq!(HostRecord::read(packet), Ok(record(RELAY)), "the device and its relay, and nothing else");
+        }
+        assert!(!failing.published.lock().unwrap().is_empty(), "both ways are gone");
+    }
+
+    #[tokio::test]
+    async fn a_joiner_looks_under_three_keys_and_passes_on_what_can_be_read() {
+        let key = rendezvous_key(&words("amateur-fabric"), epoch_now()).unwrap();
+        let good = record(RELAY).sign(&key, 1).unwrap();
+        let bad = SignedPacket::from_txt_strings(&key, "_yonder", ["noise"], 30).unwrap();
+        let clock = Some(Duration::from_secs(3600));
+        let mut answers = vec![bad, good];
+        // A flood: of one answer, no more than a few are read.
+        answers.resize(1000, answers[1].clone());
+        let way = Arc::new(Remembering { answers, clock, ..Remembering::default() });
+        let (tell, mut found) = mpsc::channel(1);
+        let before = epoch_now();
+        let searching = tokio::spawn(search(vec![way.clone() as Arc<dyn Way>], words("amateur-fabric"), tell));
+        let mut hosts = 0;
+        let (reached, off) = loop {
+            match found.recv().await.expect("it goes on") {
+                Found::Host(host) => {
+                    assert_eq!(host, record(RELAY));
+                    hosts += 1;
+                }
+                Found::Swept { reached, clock_off } => break (reached, clock_off.expect("the server told its own")),
+            }
+        };
+        assert!(reached && off > Duration::from_secs(1_000_000_000), "{off:?}");
+        assert!((3..=24).contains(&hosts), "{hosts}");
+        let asked: BTreeSet<_> = way.asked.lock().unwrap().iter().map(|key| *key.as_bytes()).collect();
+        assert!(asked == publics(before.sought()) || asked == publics(epoch_now().sought()));
+        // Nobody listens any more: it ends by itself.
+        drop(found);
+        tokio::time::timeout(Duration::from_secs(30), searching).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_sweep_without_an_answer_says_so() {
+        let way = Arc::new(Remembering { fails: true, ..Remembering::default() });
+        let (tell, mut found) = mpsc::channel(1);
+        let searching = search(vec![way as Arc<dyn Way>], words("amateur-fabric"), tell);
+        let told = tokio::select! { () = searching => None, told = found.recv() => told };
+        assert_eq!(told, Some(Found::Swept { reached: false, clock_off: None }));
     }
 }
 
