@@ -136,6 +136,7 @@ fn first() -> Settings {
         download_dir: downloads().to_string_lossy().into_owned(),
         accept: AcceptRule::Ask,
         discoverable: Default::default(),
+        dht: Default::default(),
     }
 }
 
