@@ -46,11 +46,13 @@ fails() {
 }
 entries() { secret-tool search --all service Yonder 2>/dev/null | grep -c '^secret = ' || true; }
 serve() {
-  cli serve > "$YONDER_KEYCHAIN_DATA.events" & node=$!
+  "$YONDER_KEYCHAIN_CLI" --data-dir "$YONDER_KEYCHAIN_DATA" --json --mode lan --bind 127.0.0.1 --port 0 serve \
+    > "$YONDER_KEYCHAIN_DATA.events" & node=$!
   for _ in $(seq 300); do grep -q '"event":"ready"' "$YONDER_KEYCHAIN_DATA.events" && return 0; sleep 0.1; done
   return 1
 }
-stop() { kill -INT $node; wait $node; }
+# A shell's background jobs do not hear Ctrl-C.
+stop() { kill -TERM $node; wait $node; }
 inside() { YONDER_KEYCHAIN_SCENE=$1 "$YONDER_KEYCHAIN_SELF" --exact inside::scene --nocapture; }
 "#;
 

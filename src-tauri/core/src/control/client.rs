@@ -15,6 +15,7 @@ use tokio::{
     sync::{broadcast, mpsc, oneshot},
 };
 use tokio_util::task::AbortOnDropHandle;
+use zeroize::Zeroizing;
 
 use super::{
     ControlError,
@@ -161,6 +162,8 @@ impl Events {
 
 async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     while let Some(line) = outgoing.recv().await {
+        // It may hold a passphrase.
+        let line = Zeroizing::new(line);
         if let Err(error) = writer.write_all(&line).await {
             tracing::debug!(%error, "the control connection could not be written to");
             return;

@@ -1,6 +1,7 @@
 //! Lines out of a stream of bytes, none longer than a cap.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
+use zeroize::Zeroize;
 
 /// How much room is made for each read.
 const STEP: usize = 8 * 1024;
@@ -39,6 +40,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
             while let Some(offset) = self.buffer[self.seen..].iter().position(|&byte| byte == b'\n') {
                 let end = self.seen + offset;
                 let line = trim(&self.buffer[self.start..end]).to_vec();
+                // It may hold a passphrase, and what follows in here may be nobody's secret.
+                self.buffer[self.start..end].zeroize();
                 self.start = end + 1;
                 self.seen = self.start;
                 if line.len() > self.cap {

@@ -9,6 +9,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{
     ControlError, Node,
@@ -173,7 +174,8 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
             line = lines.next() => line,
         };
         let line = match line {
-            Ok(Some(line)) => line,
+            // It may hold a passphrase.
+            Ok(Some(line)) => Zeroizing::new(line),
             Ok(None) => return,
             Err(LineError::TooLong(limit)) => {
                 // Where the next line begins is not known any more.

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
@@ -14,7 +14,9 @@ const MAX_ERASED: usize = 64 * 1024;
 /// Writes the file under a temporary name, flushes it, gives it its name and flushes the folder.
 /// Readable by the owner alone.
 pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let temporary = path.with_added_extension("new");
+    #[cfg(test)]
+    power::change();
+    let temporary = temporary(path);
     // A leftover of a run that was killed: nobody refers to it.
     if let Err(error) = fs::remove_file(&temporary)
         && error.kind() != io::ErrorKind::NotFound
@@ -38,9 +40,16 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     }
 }
 
+/// Under which name a file is written first. A process that is killed leaves it there, secret and all.
+pub(super) fn temporary(path: &Path) -> PathBuf {
+    path.with_added_extension("new")
+}
+
 /// Removes a secret file for good: its bytes are written over first, as far as the disk and its file system let that
 /// mean anything. That there is none is fine.
 pub(super) fn erase(path: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    power::change();
     match OpenOptions::new().write(true).open(path) {
         Ok(mut file) => {
             let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_ERASED).min(MAX_ERASED);
@@ -77,6 +86,8 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
 
 /// Gives a file another name, over whatever has it, and flushes the folder.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(test)]
+    power::change();
     fs::rename(from, to)?;
     match to.parent() {
         Some(folder) => sync_folder(folder),
@@ -142,4 +153,40 @@ fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
 #[cfg(not(unix))]
 fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
+}
+
+/// For tests: the power goes before one of the changes that are made on this thread.
+#[cfg(test)]
+pub(super) mod power {
+    use std::{
+        cell::Cell,
+        panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    };
+
+    thread_local! { static LEFT: Cell<Option<u32>> = const { Cell::new(None) } }
+
+    struct Cut;
+
+    /// A change is about to be made.
+    pub fn change() {
+        match LEFT.get() {
+            Some(0) => {
+                LEFT.set(None);
+                resume_unwind(Box::new(Cut));
+            }
+            left => LEFT.set(left.map(|left| left - 1)),
+        }
+    }
+
+    /// Runs something and lets it make this many changes; nothing that would come after runs. True if it was cut.
+    pub fn cut_after<T>(changes: u32, run: impl FnOnce() -> T) -> bool {
+        LEFT.set(Some(changes));
+        let ended = catch_unwind(AssertUnwindSafe(run));
+        LEFT.set(None);
+        match ended {
+            Ok(_) => false,
+            Err(cause) if cause.is::<Cut>() => true,
+            Err(other) => resume_unwind(other),
+        }
+    }
 }

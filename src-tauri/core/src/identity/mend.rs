@@ -1,16 +1,18 @@
 //! Removing what a move left over. Two copies of a secret are fine, none is not: a copy that does not count is removed
 //! only after the one that counts was read.
 
+use std::path::PathBuf;
+
 use super::{
     IdentityError, NoPassphrase, durable,
-    place::{Ground, Place},
+    place::{Ground, PLAIN_FILE, Place, SEALED_FILE},
     record::{self, IdentityRecord},
 };
 
 /// Removes leftovers as far as that can be done without asking anybody. `read` is the record whose place the secret was
 /// just read from. What cannot be removed now stays on record for the next time; nothing here stops a start.
 pub(super) fn mend(ground: &Ground<'_>, read: &IdentityRecord) {
-    if read.leftovers().is_empty() {
+    if read.leftovers().is_empty() && half_written(ground).next().is_none() {
         return;
     }
     // Somebody is moving the secret at this moment: what looks left over may be its new home.
@@ -26,12 +28,21 @@ fn mend_locked(ground: &Ground<'_>, read_from: Place) -> Result<(), IdentityErro
     // A loss of power must not bring back an older record than the one that we act upon.
     let path = ground.file(record::FILE_NAME);
     durable::sync(&path).map_err(|error| IdentityError::io(&path, error))?;
+    for half in half_written(ground) {
+        durable::erase(&half).map_err(|error| IdentityError::io(&half, error))?;
+    }
     let left = record.leftovers();
     let kept = remove_all(ground, &left);
     if kept.len() < left.len() {
         record.with(record.place(), &kept).save(&ground.dir)?;
     }
     Ok(())
+}
+
+/// Files that a killed process was writing: nothing refers to them, and a plain one shows the secret.
+fn half_written(ground: &Ground<'_>) -> impl Iterator<Item = PathBuf> {
+    let names = [PLAIN_FILE, SEALED_FILE, record::FILE_NAME].map(|name| durable::temporary(&ground.file(name)));
+    names.into_iter().filter(|path| path.symlink_metadata().is_ok())
 }
 
 /// Removes copies; gives those that are still there, or may be.

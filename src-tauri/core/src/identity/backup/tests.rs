@@ -48,6 +48,23 @@ fn what_was_backed_up_comes_back() {
     assert_ne!(sealed()[SALT..LENGTH], sealed()[SALT..LENGTH], "no two are sealed alike");
 }
 
+/// A backup of the first version, made by another implementation (noble); later versions must still read it.
+#[test]
+fn a_backup_of_the_first_version_opens() {
+    let hex = concat!(
+        "594e4452424b5550010000000100030000000400000001080f161d242b323940474e555c636ac8c5c2bfbcb9b6b3b0ad",
+        "aaa7a4a19e9b9895928f8c8986835c000000adfbd2fa83f982eda70478a35dc641b216ca96941bd64333484e2c5c30c5",
+        "ba73e6e17f5a66bd88a0aaba3ceebbc8369cc32023f7abde3139e339b2ccfd0d5dd74d5bbe238e75beea2e3015579304",
+        "8ee6a71ff3b709fe63b382d89ccd52c66fd9538647cf515953115ee78ad61ce8e18a3c4dbd5db940efa580dd1984",
+    );
+    let file = data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap();
+    // The passphrase was typed composed there, and is typed decomposed here.
+    let opened = Backup::open(&file, "brave lion cafe\u{301}").unwrap();
+    assert_eq!((opened.root.as_bytes(), opened.made), (&[0x42; 32], 1_795_363_200));
+    let records = b"\x01\0\0\0\x02\0\0\0\x07devices\x03\0one\x05\0\0\0first\x0atombstones\x04\0gone\x01\0\0\0x";
+    assert_eq!(opened.contents.as_slice(), records);
+}
+
 #[test]
 fn each_fault_has_a_code_of_its_own() {
     let file = sealed();

@@ -1,13 +1,21 @@
 //! A machine with a keychain of the tests' own: a folder, that can be locked, absent, or out of its mind. As a folder it
 //! outlives a process that is killed.
 
-use std::{fs, path::PathBuf, sync::Mutex};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use uuid::Uuid;
 
 use super::super::{
     IdentityError, RootSecret,
     data_dir::DataDir,
+    durable::power,
     keystore::Keystore,
     place::{Ground, Keychains, PLAIN_FILE, SEALED_FILE},
 };
@@ -25,11 +33,23 @@ pub enum Mood {
 pub struct Folder {
     at: PathBuf,
     mood: Mutex<Mood>,
+    prompts: Arc<AtomicUsize>,
 }
 
 struct Entry {
     file: PathBuf,
     mood: Mood,
+    prompts: Arc<AtomicUsize>,
+}
+
+impl Entry {
+    /// A real one would ask the person for its password now.
+    fn unlocked(&self) -> Result<(), IdentityError> {
+        if self.mood == Mood::Locked {
+            self.prompts.fetch_add(1, Ordering::SeqCst);
+        }
+        allowed(self.mood)
+    }
 }
 
 fn allowed(mood: Mood) -> Result<(), IdentityError> {
@@ -43,7 +63,7 @@ fn allowed(mood: Mood) -> Result<(), IdentityError> {
 impl Folder {
     pub fn at(path: PathBuf) -> Self {
         fs::create_dir_all(&path).unwrap();
-        Self { at: path, mood: Mutex::new(Mood::Open) }
+        Self { at: path, mood: Mutex::new(Mood::Open), prompts: Arc::default() }
     }
 
     pub fn set(&self, mood: Mood) {
@@ -58,6 +78,11 @@ impl Folder {
         fs::read_dir(&self.at).unwrap().count()
     }
 
+    /// How often a person would have been asked for its password.
+    pub fn prompts(&self) -> usize {
+        self.prompts.load(Ordering::SeqCst)
+    }
+
     /// Loses everything.
     pub fn clear(&self) {
         for entry in fs::read_dir(&self.at).unwrap() {
@@ -68,7 +93,8 @@ impl Folder {
 
 impl Keychains for Folder {
     fn entry(&self, id: Uuid) -> Box<dyn Keystore> {
-        Box::new(Entry { file: self.at.join(id.to_string()), mood: self.mood() })
+        let prompts = self.prompts.clone();
+        Box::new(Entry { file: self.at.join(id.to_string()), mood: self.mood(), prompts })
     }
 
     fn state(&self) -> Result<(), IdentityError> {
@@ -82,13 +108,14 @@ impl Keychains for Folder {
 
 impl Keystore for Entry {
     fn store(&self, root: &RootSecret) -> Result<(), IdentityError> {
-        allowed(self.mood)?;
+        self.unlocked()?;
+        power::change();
         fs::write(&self.file, root.as_bytes()).unwrap();
         Ok(())
     }
 
     fn load(&self) -> Result<RootSecret, IdentityError> {
-        allowed(self.mood)?;
+        self.unlocked()?;
         let gone = |_| IdentityError::KeystoreEntryGone(KeystoreView::Keychain);
         let mut bytes: [u8; 32] = fs::read(&self.file).map_err(gone)?.try_into().unwrap();
         if self.mood == Mood::Forgetful {
@@ -98,7 +125,8 @@ impl Keystore for Entry {
     }
 
     fn remove(&self) -> Result<(), IdentityError> {
-        allowed(self.mood)?;
+        self.unlocked()?;
+        power::change();
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => panic!("{error}"),
             _ => Ok(()),
@@ -106,6 +134,7 @@ impl Keystore for Entry {
     }
 
     fn look(&self) -> Result<Option<RootSecret>, IdentityError> {
+        allowed(self.mood)?;
         self.load().map(Some)
     }
 }

@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use super::{
     super::{
+        durable::power,
         inspect::inspect_on,
         record::IdentityRecord,
         relocate::{Step, relocate_on},
@@ -39,12 +40,13 @@ pub fn relocate(machine: &Machine, to: KeystoreView, after: &mut dyn FnMut(Step)
 
 /// What has to be true once a machine has started again: the same device, one copy, nothing left on record.
 #[track_caller]
-pub fn check_whole(machine: &Machine, endpoint_id: [u8; 32], what: &str) {
+pub fn check_whole(machine: &Machine, endpoint_id: [u8; 32], what: &str) -> KeystoreView {
     let now = start(machine, KeystoreChoice::Auto).unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(now.identity.endpoint_id(), endpoint_id, "{what}: another device");
     assert_eq!(machine.copies(), 1, "{what}: copies");
     let record = machine.record();
     assert!(record.get("leftovers").is_none() && record["schema"] == 1, "{what}: {record}");
+    now.keystore
 }
 
 #[test]
@@ -62,8 +64,7 @@ fn every_move_keeps_the_device_and_leaves_one_copy() {
         let moved = relocate(&machine, to, &mut |_| {}).unwrap();
         assert_eq!((moved.to, moved.moved), (to, true));
         assert_eq!(machine.copies(), 1, "{to:?}: before any other start");
-        check_whole(&machine, endpoint_id, &format!("{to:?}"));
-        assert_eq!(start(&machine, choice(to)).unwrap().keystore, to);
+        assert_eq!(check_whole(&machine, endpoint_id, &format!("{to:?}")), to);
         let status = inspect_on(&machine.ground()).unwrap();
         assert_eq!((status.keystore, status.problem, status.leftovers), (to, None, Vec::new()));
     }
@@ -83,26 +84,51 @@ fn cut_after(machine: &Machine, to: KeystoreView, step: Step) {
     assert!(moved.is_err_and(|cause| cause.is::<Cut>()), "{to:?}: the move has no step {step:?}");
 }
 
+/// Before any change to a file, the record or the keychain, and so also between those of one step.
 #[test]
-fn a_cut_after_any_step_of_any_move_loses_nothing() {
+fn a_cut_before_any_change_of_any_move_loses_nothing() {
     for from in PLACES {
         for to in PLACES.into_iter().filter(|to| *to != from) {
             let (_above, machine) = machine();
             let endpoint_id = start(&machine, choice(from)).unwrap().identity.endpoint_id();
-            for step in Step::ALL {
-                let what = format!("{from:?} to {to:?}, cut after {step:?}");
-                cut_after(&machine, to, step);
-                let counts = if step < Step::Switch { from } else { to };
+            let mut changes = 0;
+            while power::cut_after(changes, || relocate(&machine, to, &mut |_| {}).unwrap()) {
+                let what = format!("{from:?} to {to:?}, cut after {changes} changes");
+                assert!(machine.copies() >= 1, "{what}: nothing is left");
                 // A keychain that is locked now keeps its copy, and keeps nobody from starting who has no need of it.
-                if counts != KeystoreView::Keychain {
+                if inspect_on(&machine.ground()).unwrap().keystore != KeystoreView::Keychain {
                     machine.keychain.set(Mood::Locked);
                     let now = start(&machine, KeystoreChoice::Auto).unwrap();
                     assert_eq!(now.identity.endpoint_id(), endpoint_id, "{what}: another device");
                     machine.keychain.set(Mood::Open);
                 }
-                check_whole(&machine, endpoint_id, &what);
-                assert_eq!(start(&machine, KeystoreChoice::Auto).unwrap().keystore, counts, "{what}");
-                // Back to where it was, for the next step.
+                // Back to where it was, for the next cut.
+                if check_whole(&machine, endpoint_id, &what) == to {
+                    relocate(&machine, from, &mut |_| {}).unwrap();
+                }
+                changes += 1;
+            }
+            assert!(changes >= 5, "{from:?} to {to:?}: only {changes} changes");
+            assert_eq!(check_whole(&machine, endpoint_id, "whole"), to);
+            assert_eq!(machine.keychain.prompts(), 0, "somebody was asked for a password");
+        }
+    }
+}
+
+/// Clearing up may be cut short, too.
+#[test]
+fn a_cut_while_clearing_up_loses_nothing() {
+    for (from, to, step) in [
+        (KeystoreView::Keychain, KeystoreView::Plain, Step::Switch),
+        (KeystoreView::Plain, KeystoreView::Keychain, Step::Copy),
+    ] {
+        let (_above, machine) = machine();
+        let endpoint_id = start(&machine, choice(from)).unwrap().identity.endpoint_id();
+        for changes in 0..3 {
+            cut_after(&machine, to, step);
+            power::cut_after(changes, || start(&machine, KeystoreChoice::Auto).unwrap());
+            assert!(machine.copies() >= 1);
+            if check_whole(&machine, endpoint_id, &format!("{step:?}, {changes} changes")) == to {
                 relocate(&machine, from, &mut |_| {}).unwrap();
             }
         }
@@ -130,8 +156,22 @@ fn leftovers_in_a_locked_keychain_are_shown_and_removed_later() {
     start(&machine, KeystoreChoice::Plain).unwrap();
     assert_eq!(inspect_on(&machine.ground()).unwrap().leftovers, [KeystoreView::Keychain]);
     assert_eq!((machine.copies(), &machine.record()["schema"]), (2, &serde_json::json!(2)));
+    assert_eq!(machine.keychain.prompts(), 0, "a start that has its secret asked for a password");
     machine.keychain.set(Mood::Open);
     check_whole(&machine, endpoint_id, "unlocked");
+}
+
+#[test]
+fn a_file_that_was_half_written_is_removed_at_the_next_start() {
+    let (_above, machine) = machine();
+    let endpoint_id = start(&machine, KeystoreChoice::Plain).unwrap().identity.endpoint_id();
+    let half: Vec<_> =
+        ["root.plain.new", "root.sealed.new", "identity.json.new"].map(|name| machine.data().join(name)).into();
+    for path in &half {
+        fs::write(path, b"half a secret").unwrap();
+    }
+    check_whole(&machine, endpoint_id, "killed in the midst of a write");
+    assert!(half.iter().all(|path| !path.exists()));
 }
 
 #[test]
