@@ -17,7 +17,6 @@ use super::{
     PeerConnection,
 };
 use crate::{
-    api::TrustLevel,
     device::{DeviceRegistry, PersistedPairedDevice},
     net::{CloseCode, read_frame, write_frame},
 };
@@ -273,12 +272,6 @@ fn record(new: &NewPairing, conn: &Connection) -> PersistedPairedDevice {
             _ => {}
         }
     }
-    PersistedPairedDevice {
-        device_info: new.info.clone(),
-        session_keys: new.secret.clone(),
-        paired_at: SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default(),
-        trust_level: TrustLevel::Own,
-        relay_url,
-        addresses,
-    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
+    PersistedPairedDevice { relay_url, addresses, ..PersistedPairedDevice::new(new.info.clone(), new.secret.clone(), now) }
 }

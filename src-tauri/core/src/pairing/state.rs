@@ -62,6 +62,10 @@ pub enum JoinSecret {
 /// How long each part may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
+    /// From the connection to the joiner's first message, whole: a stranger takes up one of few places.
+    pub hello: Duration,
+    /// From that to the joiner's proof of the code, for which nobody is asked.
+    pub code: Duration,
     /// From the connection to both signatures.
     pub proof: Duration,
     /// For the two people.
@@ -73,7 +77,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { proof: seconds(30), approval: seconds(5 * 60), finish: seconds(30) }
+        Self { hello: seconds(5), code: seconds(10), proof: seconds(30), approval: seconds(5 * 60), finish: seconds(30) }
     }
 }
 

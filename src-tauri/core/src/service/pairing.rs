@@ -380,12 +380,13 @@ impl PairingDesk {
         let Some(code) = code else {
             return conn.close(CloseCode::NotPairing.number(), b"");
         };
+        // Its time runs from here, whatever it says first.
+        let begun = self.0.origin.elapsed();
         let Some(streams) = driver::accept_stream(&conn).await else {
             return conn.close(CloseCode::Violation.number(), b"");
         };
         let state = driver::peer_of(&conn).and_then(|peer| {
-            let now = self.0.origin.elapsed();
-            HostState::new(now, self.local(), peer, Timeouts::default(), &mut SystemEntropy)
+            HostState::new(begun, self.local(), peer, Timeouts::default(), &mut SystemEntropy)
         });
         let state = match state {
             Ok(state) => state,

@@ -13,6 +13,8 @@ use crate::pairing::{
     wire::{Introduction, Message, Refusal, Sealed},
 };
 
+const NOT_PROVEN: &str = "the other device did not prove the code in time";
+
 enum Phase {
     /// Nothing has come yet.
     AwaitHello,
@@ -41,6 +43,8 @@ enum Phase {
 pub struct HostState {
     core: Core,
     phase: Phase,
+    /// When the joiner has to have proven all that it must.
+    proof_by: Duration,
 }
 
 impl HostState {
@@ -55,8 +59,9 @@ impl HostState {
         timeouts: Timeouts,
         entropy: &mut dyn Entropy,
     ) -> Result<Self, PairingError> {
-        let core = Core::new(Side::Host, now, local, connection, timeouts, entropy)?;
-        Ok(Self { core, phase: Phase::AwaitHello })
+        let mut core = Core::new(Side::Host, now, local, connection, timeouts, entropy)?;
+        core.wait_until(now.saturating_add(timeouts.hello), "the other device said nothing in time");
+        Ok(Self { core, phase: Phase::AwaitHello, proof_by: now.saturating_add(timeouts.proof) })
     }
 
     /// The next thing to do, if any.
@@ -129,6 +134,11 @@ impl HostState {
             match self.phase {
                 // Our record stands; the joiner promotes its own at the next contact.
                 Phase::AwaitDone => self.paired(false),
+                // It has said nothing, so nothing is said to it: its place is free at once.
+                Phase::AwaitHello => {
+                    self.phase = Phase::Finished;
+                    self.core.fail(error);
+                }
                 _ => {
                     self.core.say_reject();
                     self.fail(error);
@@ -174,6 +184,7 @@ impl HostState {
                 let (own, isk) = pake::respond(&share, &code.password(method), &self.core.channel, method, random)?;
                 self.core.send(&Message::HostShare { share: own })?;
                 self.core.pake = Some(PakeKey::new(&isk, &self.core.transcript));
+                self.core.wait_until(now.saturating_add(self.core.timeouts.code), NOT_PROVEN);
                 self.phase = Phase::AwaitConfirm;
             }
             Phase::AwaitConfirm => {
@@ -191,6 +202,7 @@ impl HostState {
                 }
                 self.core.heard(frame);
                 let tag = self.core.pake()?.tag(Side::Host, &self.core.transcript);
+                self.core.wait_until(self.proof_by, NOT_PROVEN);
                 self.core.event(PairingEvent::CodeProven);
                 self.core.send(&Message::HostConfirm { tag })?;
                 self.core.begin_sealing()?;
