@@ -189,7 +189,7 @@ impl Messages {
             step @ (NetworkMessage::RotateOffer { .. }
             | NetworkMessage::RotateAnswer { .. }
             | NetworkMessage::RotateDone { .. }
-            | NetworkMessage::RotateKept) => Heard::Rotation { session: session.clone(), step },
+            | NetworkMessage::RotateKept {}) => Heard::Rotation { session: session.clone(), step },
             NetworkMessage::Ping { id } => {
                 self.send_quietly(session, &NetworkMessage::Pong { id }).await;
                 return false;

@@ -112,12 +112,12 @@ impl Rotations {
             NetworkMessage::RotateAnswer { public, tag } => self.use_answer(session, &public.0, &tag.0).await,
             NetworkMessage::RotateDone { tag } => {
                 if self.0.devices.secret_done(device, &tag.0).await? {
-                    self.say(session, NetworkMessage::RotateKept).await?;
+                    self.say(session, NetworkMessage::RotateKept {}).await?;
                     self.renewed(device);
                 }
                 Ok(())
             }
-            NetworkMessage::RotateKept => {
+            NetworkMessage::RotateKept {} => {
                 self.0.devices.secret_kept(device).await?;
                 self.renewed(device);
                 Ok(())
