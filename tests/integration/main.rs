@@ -1,9 +1,18 @@
-//! Two real programs on one machine, driven as a person or a script drives them: over the command line.
+//! Two real programs on one machine, driven as a person or a script drives them: over the command line. Where one of them
+//! is hostile, or dies at a chosen moment, the test plays it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod bad_input;
+mod cut;
+mod early;
+mod flood;
 mod kill;
 mod pairing;
+mod peer;
+mod pictures;
 mod rendezvous;
+mod replay;
+mod secrets;
 mod strangers;
 mod transfer;
+mod unpaired;

@@ -106,10 +106,19 @@ fn a_stranger_is_refused_on_every_protocol() {
             }
         }
         println!("FIGURE refusals that carried their code: {with_code} of 30");
-        // A protocol that is not spoken does not even come to stand.
-        let unknown = tokio::time::timeout(PATIENCE, stranger.connect(address(&node), b"other/9.9")).await.unwrap();
-        if let Ok(connection) = unknown {
-            assert_eq!(knock(&connection).await.0, b"");
+        // A protocol that is not spoken, be it reserved or unheard of, does not even come to stand: TLS has none to choose.
+        const NO_APPLICATION_PROTOCOL: u8 = 120;
+        for alpn in [&b"sync/1.0"[..], b"sync/9.9", b"other/1.0", b"pairing/1.1", b"PAIRING/1.0", b"h3"] {
+            let name = String::from_utf8_lossy(alpn);
+            let dialled = tokio::time::timeout(PATIENCE, stranger.connect(address(&node), alpn)).await.unwrap();
+            let Err(ConnectError::Connecting {
+                source: ConnectingError::ConnectionError { source: ConnectionError::ConnectionClosed(close), .. },
+                ..
+            }) = dialled
+            else {
+                panic!("{name}: {dialled:?}")
+            };
+            assert_eq!(close.error_code, TransportErrorCode::crypto(NO_APPLICATION_PROTOCOL), "{name}: {close}");
         }
         stranger.close().await;
     });
@@ -154,7 +163,7 @@ fn strangers_in_numbers_do_not_keep_friends_out() {
 }
 
 /// The network key of a device, as somebody has it who could read its files.
-fn stolen_key(device: &Device) -> SecretKey {
+pub fn stolen_key(device: &Device) -> SecretKey {
     let mark = b"yonder root 1\n";
     let root = std::fs::read_dir(device.data_dir())
         .unwrap()

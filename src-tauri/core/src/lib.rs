@@ -20,3 +20,6 @@ pub mod pairing;
 pub mod service;
 pub mod storage;
 pub mod transfer;
+
+#[cfg(test)]
+mod overheard;

@@ -101,6 +101,7 @@ impl KeyHierarchy {
 mod tests {
     mod file;
     mod rotation_vectors;
+    mod secrets;
     mod session_vectors;
 
     use super::*;

@@ -6,8 +6,9 @@ use std::sync::Mutex;
 use super::*;
 use crate::pairing::{CodeStatus, MAX_ATTEMPTS, wire::Message};
 
-/// How many seeded runs the machine in the middle gets.
-const MITM_RUNS: u64 = 1_000;
+/// How many seeded runs the machine in the middle gets, in parts that run side by side.
+const MITM_RUNS: u64 = 10_000;
+const MITM_PARTS: u64 = 5;
 
 const ATTACKER: u8 = 66;
 
@@ -85,11 +86,36 @@ fn guess(entropy: &mut Seeded) -> PairingCode {
     PairingCode::generate(entropy).unwrap()
 }
 
-#[test]
-fn a_machine_in_the_middle_fails_every_time() {
-    for seed in 0..MITM_RUNS {
+macro_rules! parts {
+    ($($name:ident: $part:literal,)*) => {
+        $(#[test]
+        fn $name() {
+            machine_in_the_middle($part);
+        })*
+
+        #[test]
+        fn the_parts_are_all_runs() {
+            assert!((0..MITM_PARTS).eq([$($part),*]) && MITM_RUNS % MITM_PARTS == 0);
+        }
+    };
+}
+parts! {
+    a_machine_in_the_middle_fails_every_time_part_1: 0,
+    a_machine_in_the_middle_fails_every_time_part_2: 1,
+    a_machine_in_the_middle_fails_every_time_part_3: 2,
+    a_machine_in_the_middle_fails_every_time_part_4: 3,
+    a_machine_in_the_middle_fails_every_time_part_5: 4,
+}
+
+/// Ways in which the attacker goes about it.
+const ATTACKS: u64 = 6;
+
+/// One part of the runs: none may have a side believe that it speaks to the other.
+fn machine_in_the_middle(part: u64) {
+    let runs = MITM_RUNS / MITM_PARTS;
+    for seed in part * runs..(part + 1) * runs {
         let mut entropy = Seeded::new(seed, "attacker");
-        match seed % 6 {
+        match seed % ATTACKS {
             // Relays all, as itself.
             0 => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));

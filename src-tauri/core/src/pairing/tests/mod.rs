@@ -6,6 +6,7 @@ mod entry;
 mod hand;
 mod honest;
 mod hostile;
+mod secrets;
 mod vectors;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};

@@ -26,7 +26,7 @@ fn unhex(value: &Value) -> Vec<u8> {
 }
 
 /// One run, and all that is derived in it, computed a second time from the frames alone.
-fn vector(name: &str, secret: &JoinSecret) -> Value {
+pub(super) fn vector(name: &str, secret: &JoinSecret) -> Value {
     let outcome = honest(1, secret);
     let Stored::Paired(pairing) = &outcome.joiner.stored else { panic!("paired") };
     let random = |label| Seeded::new(1, label).bytes::<128>();

@@ -2,6 +2,7 @@
 
 mod ends;
 mod hostile;
+mod secrets;
 mod vectors;
 mod whole;
 

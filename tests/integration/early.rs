@@ -1,0 +1,227 @@
+//! Early data (0-RTT): TLS could take it, anybody who recorded it could play it again, and so nothing may ever come of it.
+
+use std::{
+    net::{Ipv6Addr, SocketAddr},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use iroh::{
+    Endpoint, EndpointAddr, TransportAddr,
+    endpoint::{ConnectOptions, RecvStream, ZeroRttStatus, presets},
+};
+use tokio::net::UdpSocket;
+use yonder_core::{
+    keys::{InitiatorHandshake, Key},
+    net::{read_frame, write_frame},
+};
+use yonder_tests::device::{Device, Node};
+
+use crate::peer::{MESSAGE, PAIRING, PATIENCE, Peer, code_of, fresh_key, pair_with, runtime, show_code};
+
+/// Everything passes.
+const OPEN: u8 = 0;
+/// The client's datagrams pass until the node has said something.
+const FIRST_FLIGHT: u8 = 1;
+/// The client's datagrams are lost.
+const CUT: u8 = 2;
+
+/// A way between a client on the IPv6 loopback and the node on the IPv4 one, so that there is no other.
+struct Wire {
+    address: SocketAddr,
+    state: Arc<AtomicU8>,
+    tasks: tokio::task::JoinSet<()>,
+}
+
+impl Wire {
+    async fn to(node: &Node) -> Self {
+        let near = Arc::new(UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).await.unwrap());
+        let far = Arc::new(UdpSocket::bind(("127.0.0.1", 0)).await.unwrap());
+        far.connect(("127.0.0.1", node.ready["port"].as_u64().unwrap() as u16)).await.unwrap();
+        let address = near.local_addr().unwrap();
+        let state = Arc::new(AtomicU8::new(OPEN));
+        let (client_told, client) = tokio::sync::watch::channel(None);
+        let mut tasks = tokio::task::JoinSet::new();
+        let (from, to, gate) = (near.clone(), far.clone(), state.clone());
+        tasks.spawn(async move {
+            let mut buffer = [0; 65_536];
+            while let Ok((length, who)) = from.recv_from(&mut buffer).await {
+                client_told.send_replace(Some(who));
+                if gate.load(Ordering::SeqCst) != CUT {
+                    let _ = to.send(&buffer[..length]).await;
+                }
+            }
+        });
+        let gate = state.clone();
+        tasks.spawn(async move {
+            let mut buffer = [0; 65_536];
+            while let Ok(length) = far.recv(&mut buffer).await {
+                let _ = gate.compare_exchange(FIRST_FLIGHT, CUT, Ordering::SeqCst, Ordering::SeqCst);
+                let who = *client.borrow();
+                if let Some(who) = who {
+                    let _ = near.send_to(&buffer[..length], who).await;
+                }
+            }
+        });
+        Self { address, state, tasks }
+    }
+
+    fn set(&self, state: u8) {
+        self.state.store(state, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.tasks.abort_all();
+    }
+}
+
+/// A hello of the session handshake, as a frame.
+fn hello() -> Vec<u8> {
+    let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+    [&u32::try_from(hello.len()).unwrap().to_le_bytes(), hello.as_slice()].concat()
+}
+
+async fn ack(recv: &mut RecvStream) -> usize {
+    let frame = tokio::time::timeout(PATIENCE, read_frame(recv, 8192)).await.expect("no answer");
+    frame.unwrap().expect("an answer").len()
+}
+
+#[test]
+fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
+    /// How long the node has to say something that it must not; it would within a millisecond.
+    const SILENCE: Duration = Duration::from_secs(2);
+    const ACK: usize = 98;
+    let host = Device::loopback("host");
+    let node = host.serve();
+    runtime().block_on(async {
+        // It is paired, and known to the node from now on.
+        let key = fresh_key();
+        let friend = Peer::with_key(key.clone()).await;
+        pair_with(&friend, &host, &node, "Early").await;
+        friend.endpoint.close().await;
+
+        let wire = Wire::to(&node).await;
+        let client = Endpoint::builder(presets::Minimal)
+            .secret_key(key)
+            .clear_ip_transports()
+            .bind_addr(SocketAddr::from((Ipv6Addr::LOCALHOST, 0)))
+            .unwrap()
+            .bind()
+            .await
+            .unwrap();
+        let id = node.endpoint_id().parse().unwrap();
+        let address = EndpointAddr::from_parts(id, [TransportAddr::Ip(wire.address)]);
+        let dial = || client.connect_with_opts(address.clone(), MESSAGE, ConnectOptions::new());
+
+        // A first connection: there is nothing to resume. It waits for the answer, so that tickets are there.
+        let connecting = dial().await.unwrap();
+        let connection = connecting.into_0rtt().expect_err("early data on the first connection").await.unwrap();
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&hello()).await.unwrap();
+        assert_eq!(ack(&mut recv).await, ACK);
+        connection.close(0u8.into(), b"");
+
+        // A second one that says its hello early. All of the first flight arrives, and nothing after it.
+        wire.set(FIRST_FLIGHT);
+        let Ok(early) = dial().await.unwrap().into_0rtt() else {
+            println!("FIGURE early data: no ticket that would allow it");
+            return;
+        };
+        let (mut send, mut recv) = early.open_bi().await.unwrap();
+        send.write_all(&hello()).await.unwrap();
+        let mut byte = [0; 1];
+        let heard = tokio::time::timeout(SILENCE, recv.read(&mut byte)).await;
+        assert_eq!(wire.state.load(Ordering::SeqCst), CUT, "the node has not even answered in TLS");
+        assert!(heard.is_err(), "the node acted upon early data: {heard:?}");
+
+        // It was for this alone: when the client's end of the handshake arrives, the same hello is answered.
+        wire.set(OPEN);
+        let status = tokio::time::timeout(PATIENCE, early.handshake_completed()).await.unwrap().unwrap();
+        let (status, length) = match status {
+            ZeroRttStatus::Accepted(_) => ("kept until then", ack(&mut recv).await),
+            ZeroRttStatus::Rejected(connection) => {
+                let (mut send, mut recv) = connection.open_bi().await.unwrap();
+                send.write_all(&hello()).await.unwrap();
+                ("refused", ack(&mut recv).await)
+            }
+        };
+        println!("FIGURE early data is not heard before the handshake is through, then it is {status}");
+        assert_eq!(length, ACK);
+        client.close().await;
+    });
+}
+
+#[test]
+fn all_that_can_be_said_early_opens_no_session_and_proves_no_code() {
+    let host = Device::loopback("host");
+    let node = host.serve();
+    runtime().block_on(async {
+        let key = fresh_key();
+        let friend = Peer::with_key(key.clone()).await;
+        let secret = pair_with(&friend, &host, &node, "Early").await;
+        // A whole session is recorded, as its owner said it.
+        let connection = friend.dial(&node, MESSAGE).await;
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        let said = hello();
+        send.write_all(&said).await.unwrap();
+        assert_eq!(ack(&mut recv).await, 98);
+        connection.close(0u8.into(), b"");
+        // And played early, in one breath, with a guess at what comes after the answer.
+        for alpn in [MESSAGE, PAIRING] {
+            let (_hosting, _) = show_code(&host);
+            // A connection of this protocol that got an answer, and so a ticket.
+            let first = friend.dial(&node, alpn).await;
+            if alpn == MESSAGE {
+                friend.session(&first, &secret).await.expect("a session");
+            } else {
+                let mut guess = friend.join(first.clone(), friend.local("Early"), "abandon-ability-able").await;
+                guess.until(2).await;
+            }
+            first.close(0u8.into(), b"");
+            let address = crate::peer::address(&node);
+            let connecting = friend.endpoint.connect_with_opts(address, alpn, ConnectOptions::new()).await.unwrap();
+            let Ok(early) = connecting.into_0rtt() else { continue };
+            let (mut send, _recv) = early.open_bi().await.unwrap();
+            if alpn == MESSAGE {
+                let _ = send.write_all(&said).await;
+                let _ = write_frame(&mut send, &[0x17; 32]).await;
+            } else {
+                let _ = write_frame(&mut send, &[&[1, 0, 1], &[0x42; 32][..]].concat()).await;
+                let _ = write_frame(&mut send, &[&[1, 2], &[0x17; 32][..]].concat()).await;
+            }
+            let status = tokio::time::timeout(PATIENCE, early.handshake_completed()).await.unwrap().unwrap();
+            let (connection, fate) = match status {
+                ZeroRttStatus::Accepted(connection) => (connection, "heard after the handshake"),
+                ZeroRttStatus::Rejected(connection) => (connection, "thrown away"),
+            };
+            let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it stays open");
+            println!("FIGURE said early on {}: {fate}, closed with {}", String::from_utf8_lossy(alpn), code_of(&end));
+        }
+        // What is right, in its time, goes through.
+        assert!(friend.session(&friend.dial(&node, MESSAGE).await, &secret).await.is_ok());
+    });
+    assert_eq!(host.paired_with().len(), 1);
+}
+
+#[test]
+fn yonder_itself_never_speaks_early() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut open = vec![top.join("src-tauri/core/src"), top.join("src-tauri/app"), top.join("src-tauri/cli/src")];
+    let mut read = 0;
+    while let Some(path) = open.pop() {
+        if path.is_dir() {
+            open.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).unwrap();
+            assert!(!text.contains("into_0rtt"), "{} asks for early data", path.display());
+            read += 1;
+        }
+    }
+    assert!(read > 50);
+}

@@ -1,0 +1,319 @@
+//! Strangers in numbers, long claims and slow words against one real node: guesses are counted over all, nothing that is
+//! claimed is believed, and friends get in meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use iroh::{
+    EndpointAddr,
+    endpoint::{Connection, ConnectionError},
+};
+use tokio::sync::Barrier;
+use yonder_core::{
+    keys::Key,
+    pairing::{PairingCode, PairingError, SystemEntropy},
+};
+use yonder_tests::{
+    device::{Device, Node},
+    program::{PATIENCE as LONG, Running},
+};
+
+use crate::peer::{
+    BUSY, HANDSHAKE_FAILED, MESSAGE, NOT_PAIRING, PAIRING, PATIENCE, Peer, SYNC, TRANSFER, VIOLATION, address, code_of,
+    paired_peer, runtime, say, show_code,
+};
+
+const GUESSERS: usize = 50;
+/// So many strangers are heard at once.
+const PLACES: usize = 10;
+
+/// A code that is not the one that is shown.
+fn guess(right: &str) -> String {
+    loop {
+        let code = PairingCode::generate(&mut SystemEntropy).unwrap().to_string();
+        if code != right {
+            return code;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    wrong: AtomicUsize,
+    burnt: AtomicUsize,
+    nobody: AtomicUsize,
+    busy: AtomicUsize,
+}
+
+/// One guess, and tried again until the host has heard it.
+async fn guesser(peer: &Peer, node: &EndpointAddr, words: &str, together: Option<Arc<Barrier>>, told: &Told) {
+    loop {
+        let connection = match peer.reach(node.clone(), PAIRING).await {
+            Ok(connection) => connection,
+            Err(_) => {
+                // Refused before it stood: no code is open any more, or the place was gone.
+                if let (Some(NOT_PAIRING), _) = peer.refusal_at(node.clone(), PAIRING).await {
+                    told.nobody.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                continue;
+            }
+        };
+        let mut pairing = peer.join(connection, peer.local("Guesser"), words).await;
+        // The hello and the host's share; then all prove at once.
+        pairing.until(2).await;
+        if let Some(together) = &together
+            && pairing.heard.len() == 1
+        {
+            together.wait().await;
+        }
+        pairing.until(usize::MAX).await;
+        let place = match &pairing.failed {
+            Some(PairingError::CodeWrong) => &told.wrong,
+            Some(PairingError::CodeBurnt) => &told.burnt,
+            _ => match pairing.connection.close_reason() {
+                Some(ConnectionError::ApplicationClosed(close)) if close.error_code == (NOT_PAIRING as u32).into() => {
+                    &told.nobody
+                }
+                reason => {
+                    let busy = matches!(&reason, Some(ConnectionError::ApplicationClosed(close)) if close.error_code == (BUSY as u32).into());
+                    assert!(busy && together.is_none(), "{:?}, {reason:?}", pairing.failed);
+                    told.busy.fetch_add(1, Ordering::Relaxed);
+                    // Ten are being heard: in a moment there is a place.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    continue;
+                }
+            },
+        };
+        assert!(!pairing.paired && pairing.stored.secret().is_none());
+        place.fetch_add(1, Ordering::Relaxed);
+        return;
+    }
+}
+
+#[test]
+fn fifty_connections_that_guess_at_once_have_three_attempts_in_all() {
+    let (host, friend) = (Device::loopback("host"), Device::loopback("friend"));
+    let (node, friend_node) = (host.serve(), friend.serve());
+    let runtime = runtime();
+    let peers = runtime.block_on(async {
+        let mut peers = Vec::new();
+        for _ in 0..PLACES {
+            peers.push(Arc::new(Peer::new().await));
+        }
+        peers
+    });
+    let (hosting, words) = show_code(&host);
+    let told = runtime.block_on(async {
+        let together = Arc::new(Barrier::new(PLACES + 1));
+        let (told, node) = (Arc::new(Told::default()), address(&node));
+        let mut guessers = tokio::task::JoinSet::new();
+        for number in 0..GUESSERS {
+            let (told, node, words) = (told.clone(), node.clone(), guess(&words));
+            let peer = peers[number % PLACES].clone();
+            // The first ten have all the places, and prove in the same moment; the others push in as they leave.
+            let first = (number < PLACES).then(|| together.clone());
+            guessers.spawn(async move { guesser(&peer, &node, &words, first, &told).await });
+            if number + 1 == PLACES {
+                tokio::time::timeout(PATIENCE, together.wait()).await.expect("ten are heard at once");
+            }
+        }
+        while let Some(ended) = tokio::time::timeout(LONG, guessers.join_next()).await.expect("guessers hang") {
+            ended.unwrap();
+        }
+        told
+    });
+    let count = |of: &AtomicUsize| of.load(Ordering::Relaxed);
+    let (wrong, burnt, nobody) = (count(&told.wrong), count(&told.burnt), count(&told.nobody));
+    println!(
+        "FIGURE guessers told: wrong {wrong}, burnt {burnt}, no code open {nobody}; found no place {} times",
+        count(&told.busy)
+    );
+    assert_eq!(wrong, 2, "two wrong ones, and the third burnt it");
+    assert!(burnt >= 1);
+    assert_eq!(wrong + burnt + nobody, GUESSERS);
+    let stderr = {
+        let finished = hosting.finish(LONG).expect_error(3, &["code_burnt"]);
+        assert!(finished.event("paired").is_none());
+        finished.stderr
+    };
+    for left in ["Attempts left: 2.", "Attempts left: 1."] {
+        assert_eq!(stderr.matches(left).count(), 1, "{left} {stderr}");
+    }
+    // The right code comes too late.
+    let at = format!("{}@127.0.0.1:{}", told_id(&host), host.port());
+    friend
+        .run(["pair", "join", &words, "--approve", "--device", &at])
+        .expect_error(3, &["code_burnt", "pairing_not_open"]);
+    assert_eq!(host.paired_with(), Vec::<String>::new());
+    drop(friend_node);
+}
+
+fn told_id(device: &Device) -> String {
+    yonder_tests::device::text(&device.run(["id"]).expect_status(0).lines[0], "endpoint_id")
+}
+
+/// The most memory that a process ever had, in KiB.
+fn high_water(running: &Running) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
+    line.trim().trim_end_matches("kB").trim().parse().unwrap()
+}
+
+/// Claims 4 GiB as the first frame, sends some of it, and gives how long the node took to close, and its number.
+async fn claim(connection: Connection, some: &[u8]) -> (Duration, u64) {
+    let begun = Instant::now();
+    let (mut send, _recv) = connection.open_bi().await.unwrap();
+    let _ = send.write_all(&u32::MAX.to_le_bytes()).await;
+    let _ = send.write_all(some).await;
+    let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("a claim of 4 GiB is waited for");
+    (begun.elapsed(), code_of(&end))
+}
+
+#[test]
+fn a_claim_of_four_gibibytes_is_refused_at_once_and_costs_no_memory() {
+    const TIMES: usize = 12;
+    const AT_ONCE: Duration = Duration::from_secs(2);
+    let host = Device::loopback("host");
+    let node = host.serve();
+    runtime().block_on(async {
+        // One that is paired gets as far as the session handshake, and beyond it.
+        let (peer, secret) = paired_peer(&host, &node, "Claims").await;
+        let (_hosting, _) = show_code(&host);
+        let some = vec![0x2a; 256 << 10];
+        let mut worst = Duration::ZERO;
+        let mut before = 0;
+        for time in 0..TIMES {
+            for (alpn, expected) in [(PAIRING, 0), (MESSAGE, HANDSHAKE_FAILED), (TRANSFER, HANDSHAKE_FAILED)] {
+                let (took, code) = claim(peer.dial(&node, alpn).await, &some).await;
+                let name = String::from_utf8_lossy(alpn);
+                assert!(took < AT_ONCE, "{name}: {took:?}");
+                assert_eq!(code, expected, "{name}");
+                worst = worst.max(took);
+            }
+            assert!(peer.try_dial(&node, SYNC).await.is_err(), "nobody speaks it");
+            worst = worst.max(claim_within(&peer, &node, &secret).await);
+            if time == 0 {
+                // Once around without counting: what a first connection of each kind costs is no claim's doing.
+                before = high_water(&node.running);
+            }
+        }
+        let grown = high_water(&node.running).saturating_sub(before);
+        println!("FIGURE 4 GiB claimed {} times: closed within {worst:?}, memory at most {grown} KiB more", TIMES * 5);
+        assert!(grown < 16 << 10, "{grown} KiB more");
+        // And it still answers.
+        assert!(peer.session(&peer.dial(&node, MESSAGE).await, &secret).await.is_ok());
+    });
+}
+
+/// The same within a session that stands: a message, and a transfer's control frame.
+async fn claim_within(peer: &Peer, node: &Node, secret: &Key) -> Duration {
+    let mut worst = Duration::ZERO;
+    for alpn in [MESSAGE, TRANSFER] {
+        let connection = peer.dial(node, alpn).await;
+        peer.session(&connection, secret).await.expect("a session");
+        let begun = Instant::now();
+        if alpn == MESSAGE {
+            let mut stream = connection.open_uni().await.unwrap();
+            let _ = stream.write_all(&u32::MAX.to_le_bytes()).await;
+            let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is waited for");
+            assert_eq!(code_of(&end), VIOLATION);
+        } else {
+            let (_, code) = claim(connection, &[]).await;
+            assert_eq!(code, VIOLATION);
+        }
+        worst = worst.max(begun.elapsed());
+    }
+    worst
+}
+
+/// Says a hello one byte a second, until it is thrown out; gives after how long that was.
+async fn slowly(connection: Connection, begun: Instant) -> (Duration, ConnectionError) {
+    let Ok((mut send, _recv)) = connection.open_bi().await else {
+        return (begun.elapsed(), connection.closed().await);
+    };
+    let hello = [35_u32.to_le_bytes().as_slice(), &[1, 0, 1], &[0x42; 32]].concat();
+    for byte in hello {
+        let _ = send.write_all(&[byte]).await;
+        if let Ok(end) = tokio::time::timeout(Duration::from_secs(1), connection.closed()).await {
+            return (begun.elapsed(), end);
+        }
+    }
+    panic!("a hello of 39 seconds was waited for");
+}
+
+#[test]
+fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
+    /// Five seconds, and something for a machine that is busy with other tests.
+    const THROWN_OUT: Duration = Duration::from_millis(6_500);
+    let (host, friend, newcomer) = (Device::loopback("host"), Device::loopback("friend"), Device::loopback("newcomer"));
+    let (node, friend_node, _newcomer_node) = (host.serve(), friend.serve(), newcomer.serve());
+    yonder_tests::device::pair(&host, &node, &friend);
+    let host_id = node.device_id();
+    runtime().block_on(async {
+        let (hosting, words) = show_code(&host);
+        // Ten have all the places, and two more none.
+        let peer = Peer::new().await;
+        let mut slow = tokio::task::JoinSet::new();
+        let mut busy = 0;
+        for _ in 0..PLACES + 2 {
+            let connection = peer.dial(&node, PAIRING).await;
+            let begun = Instant::now();
+            slow.spawn(async move { slowly(connection, begun).await });
+        }
+        // A friend gets in meanwhile, and a right pairing as soon as the first of them is thrown out.
+        friend.run(["ping", &host_id, "-c", "1"]).expect_status(0);
+        let begun = Instant::now();
+        let waited = loop {
+            let joined = newcomer.run(["pair", "join", &words, "--approve", "--device", &node.at()]);
+            match joined.status {
+                Some(0) => break begun.elapsed(),
+                _ => drop(joined.expect_error(3, &["pairing_busy"])),
+            }
+            assert!(begun.elapsed() < 2 * THROWN_OUT, "slow strangers keep a right one out");
+        };
+        hosting.finish(LONG).expect_status(0);
+        let mut worst = Duration::ZERO;
+        while let Some(ended) = slow.join_next().await {
+            let (after, end) = ended.unwrap();
+            busy += usize::from(code_of(&end) == BUSY);
+            worst = worst.max(after);
+        }
+        println!("FIGURE slow strangers are thrown out within {worst:?}; a right pairing waited {waited:?}");
+        assert!(worst < THROWN_OUT, "{worst:?}");
+        assert_eq!(busy, 2, "ten at once");
+    });
+    assert_eq!(host.paired_with().len(), 2);
+    drop(friend_node);
+}
+
+#[test]
+fn slow_words_in_a_session_handshake_are_not_waited_for() {
+    const THROWN_OUT: Duration = Duration::from_millis(6_500);
+    let host = Device::loopback("host");
+    let node = host.serve();
+    runtime().block_on(async {
+        let (peer, secret) = paired_peer(&host, &node, "Slow").await;
+        let mut slow = tokio::task::JoinSet::new();
+        for number in 0..10 {
+            let connection = peer.dial(&node, if number % 2 == 0 { MESSAGE } else { TRANSFER }).await;
+            let begun = Instant::now();
+            slow.spawn(async move { slowly(connection, begun).await });
+        }
+        // The same device, in one word, gets in meanwhile.
+        let connection = peer.dial(&node, MESSAGE).await;
+        let keys = peer.session(&connection, &secret).await.expect("a session");
+        say(&connection, &keys, r#"{"kind":"ping","id":7}"#).await;
+        while let Some(ended) = slow.join_next().await {
+            let (after, end) = ended.unwrap();
+            assert!(after < THROWN_OUT, "{after:?}");
+            assert_eq!(code_of(&end), HANDSHAKE_FAILED);
+        }
+        assert!(connection.close_reason().is_none(), "the right one stays");
+    });
+}

@@ -1,0 +1,459 @@
+//! A device that the test plays: an endpoint of its own and the core's own state machines, with every frame in the test's
+//! hands. What it was told to store it holds in memory.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use iroh::{
+    Endpoint, EndpointAddr, EndpointId, SecretKey, TransportAddr,
+    endpoint::{ConnectError, ConnectingError, Connection, ConnectionError, RecvStream, SendStream, presets},
+};
+use yonder_core::{
+    api::DeviceType,
+    id::DeviceInfo,
+    keys::{
+        HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SealDirection, Sealer, SessionKeys, StreamKind,
+    },
+    net::{read_frame, write_frame},
+    pairing::{
+        HostCode, HostState, JoinSecret, JoinerState, LocalDevice, MAX_FRAME, NewPairing, Output, PairingError,
+        PairingEvent, Software, SystemEntropy, Timeouts,
+        driver::{Hosting, Machine, peer_of},
+    },
+};
+use yonder_tests::device::{Device, Node, text};
+
+pub const PAIRING: &[u8] = b"pairing/1.0";
+pub const MESSAGE: &[u8] = b"message/1.0";
+pub const TRANSFER: &[u8] = b"transfer/1.0";
+/// Reserved, and not spoken yet.
+pub const SYNC: &[u8] = b"sync/1.0";
+
+pub const NOT_PAIRED: u64 = 1;
+pub const NOT_PAIRING: u64 = 2;
+pub const BUSY: u64 = 3;
+pub const VIOLATION: u64 = 4;
+pub const HANDSHAKE_FAILED: u64 = 6;
+
+/// Bounds what should take no time.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+/// A key of the test's own making.
+pub fn fresh_key() -> SecretKey {
+    SecretKey::from_bytes(Key::random().unwrap().as_bytes())
+}
+
+/// An endpoint that the test holds.
+pub struct Peer {
+    key: SecretKey,
+    pub endpoint: Endpoint,
+}
+
+impl Peer {
+    pub async fn new() -> Self {
+        Self::with_key(fresh_key()).await
+    }
+
+    pub async fn with_key(key: SecretKey) -> Self {
+        Self::at(key, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
+    }
+
+    /// At this address, and it answers as a device does. Whoever had the address before may just be leaving it.
+    pub async fn at(key: SecretKey, address: SocketAddr) -> Self {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let builder = Endpoint::builder(presets::Minimal)
+                .secret_key(key.clone())
+                .alpns([PAIRING, MESSAGE, TRANSFER].map(<[u8]>::to_vec).to_vec())
+                .clear_ip_transports()
+                .bind_addr(address)
+                .unwrap();
+            match builder.bind().await {
+                Ok(endpoint) => return Self { key, endpoint },
+                Err(error) => assert!(Instant::now() < end, "{address} stays taken: {error:#}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    pub fn id(&self) -> [u8; 32] {
+        *self.key.public().as_bytes()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.endpoint.bound_sockets()[0].port()
+    }
+
+    /// As `--device` takes it.
+    pub fn address(&self) -> String {
+        format!("{}@127.0.0.1:{}", self.key.public(), self.port())
+    }
+
+    pub async fn try_dial(&self, node: &Node, alpn: &[u8]) -> Result<Connection, ConnectError> {
+        self.reach(address(node), alpn).await
+    }
+
+    pub async fn reach(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, ConnectError> {
+        tokio::time::timeout(PATIENCE, self.endpoint.connect(address, alpn)).await.expect("a dial hangs")
+    }
+
+    /// Dials, and has to get as far as a connection; it may be closed already.
+    pub async fn dial(&self, node: &Node, alpn: &[u8]) -> Connection {
+        self.try_dial(node, alpn).await.unwrap_or_else(|error| panic!("no connection: {error:#}"))
+    }
+
+    /// Dials, says something on streams of both kinds, and gives how it was refused: with which code, and with which
+    /// reason. Asserts that not a byte came on any stream. The code is none where TLS itself refused, or where the close
+    /// overtook the end of the handshake (RFC 9000, 10.2.3).
+    pub async fn refusal(&self, node: &Node, alpn: &[u8]) -> (Option<u64>, Vec<u8>) {
+        self.refusal_at(address(node), alpn).await
+    }
+
+    pub async fn refusal_at(&self, address: EndpointAddr, alpn: &[u8]) -> (Option<u64>, Vec<u8>) {
+        let end = match self.reach(address, alpn).await {
+            Ok(connection) => refused(&connection).await,
+            Err(ConnectError::Connection { source, .. }) => source,
+            Err(ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. }) => source,
+            Err(error) => panic!("not a refusal: {error:#}"),
+        };
+        match end {
+            ConnectionError::ApplicationClosed(close) => (Some(close.error_code.into_inner()), close.reason.to_vec()),
+            ConnectionError::ConnectionClosed(_) => (None, Vec::new()),
+            other => panic!("not a refusal: {other}"),
+        }
+    }
+
+    /// The same, tried again where the code was lost on the way.
+    pub async fn told_refusal(&self, node: &Node, alpn: &[u8]) -> (u64, Vec<u8>) {
+        for _ in 0..20 {
+            if let (Some(code), reason) = self.refusal(node, alpn).await {
+                return (code, reason);
+            }
+        }
+        panic!("twenty refusals without a code");
+    }
+
+    pub async fn accept(&self) -> Connection {
+        let incoming = tokio::time::timeout(PATIENCE, self.endpoint.accept()).await.expect("nobody dials").unwrap();
+        incoming.await.unwrap()
+    }
+
+    /// This peer as it introduces itself.
+    pub fn local(&self, name: &str) -> LocalDevice {
+        let key = self.key.clone();
+        LocalDevice {
+            info: DeviceInfo::new(self.id(), name, DeviceType::Laptop),
+            software: Software { app_version: "0.1.0".into(), protocols: vec!["pairing/1.0".into()] },
+            sign: Arc::new(move |bytes| key.sign(bytes).to_bytes()),
+        }
+    }
+
+    /// Joins with these words, up to the end; both people approve.
+    pub async fn pair(&self, node: &Node, name: &str, words: &str) -> Pairing<JoinerState> {
+        let mut pairing = self.join(self.dial(node, PAIRING).await, self.local(name), words).await;
+        pairing.until(usize::MAX).await;
+        pairing
+    }
+
+    /// A joiner on this connection that has said nothing yet.
+    pub async fn join(&self, connection: Connection, local: LocalDevice, words: &str) -> Pairing<JoinerState> {
+        let secret = JoinSecret::Words(words.parse().unwrap());
+        let peer = peer_of(&connection).unwrap();
+        let machine =
+            JoinerState::new(Duration::ZERO, local, peer, &secret, Timeouts::default(), &mut SystemEntropy).unwrap();
+        let streams = connection.open_bi().await.ok();
+        Pairing::new(machine, connection, streams)
+    }
+
+    /// A host on a connection that came in.
+    pub async fn host(&self, connection: Connection, name: &str, code: Arc<Mutex<HostCode>>) -> Pairing<Hosting> {
+        let streams = tokio::time::timeout(PATIENCE, connection.accept_bi()).await.expect("no stream").ok();
+        let peer = peer_of(&connection).unwrap();
+        let state =
+            HostState::new(Duration::ZERO, self.local(name), peer, Timeouts::default(), &mut SystemEntropy).unwrap();
+        Pairing::new(Hosting::new(state, code), connection, streams)
+    }
+
+    /// The session handshake as the one that dialled. The error is why the connection ended.
+    pub async fn session(&self, connection: &Connection, secret: &Key) -> Result<SessionKeys, ConnectionError> {
+        let lost = |_| connection.close_reason();
+        let work = async {
+            let (mut send, mut recv) = connection.open_bi().await.map_err(|error| Some(error.clone()))?;
+            let (state, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+            write_frame(&mut send, &hello).await.map_err(lost)?;
+            let ack = read_frame(&mut recv, MAX_FRAME).await.map_err(lost)?.ok_or_else(|| connection.close_reason())?;
+            let input = self.input(connection, secret, true);
+            let (confirm, keys) = state.finish(&input, &ack).expect("the node proves the secret");
+            write_frame(&mut send, &confirm).await.map_err(lost)?;
+            let word = read_frame(&mut recv, MAX_FRAME).await.map_err(lost)?;
+            assert_eq!(word.as_deref(), Some(&[][..]), "the last word of the handshake");
+            Ok(keys)
+        };
+        match tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs") {
+            Ok(keys) => Ok(keys),
+            Err(Some(reason)) => Err(reason),
+            Err(None) => Err(tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it stays open")),
+        }
+    }
+
+    /// The session handshake as the one that answers; gives whether the peer has proven the secret.
+    pub async fn answer(&self, connection: &Connection, secret: &Key) -> bool {
+        let work = async {
+            let (mut send, mut recv) = connection.accept_bi().await.ok()?;
+            let hello = read_frame(&mut recv, MAX_FRAME).await.ok()??;
+            let input = self.input(connection, secret, false);
+            let (state, ack) =
+                ResponderHandshake::answer(&input, &hello, &Key::random().unwrap(), [8; 32]).expect("a right hello");
+            write_frame(&mut send, &ack).await.ok()?;
+            let confirm = read_frame(&mut recv, MAX_FRAME).await.ok()??;
+            state.finish(&confirm).ok()?;
+            write_frame(&mut send, &[]).await.ok()
+        };
+        tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs").is_some()
+    }
+
+    fn input<'a>(&self, connection: &'a Connection, secret: &'a Key, initiator: bool) -> HandshakeInput<'a> {
+        let mut exporter = [0; 32];
+        let label = b"EXPORTER-yonder-session-v1";
+        connection.export_keying_material(&mut exporter, label, connection.alpn()).unwrap();
+        let (own, other) = (self.id(), *connection.remote_id().as_bytes());
+        let (initiator, responder) = if initiator { (own, other) } else { (other, own) };
+        HandshakeInput { pairing_secret: secret, initiator, responder, alpn: connection.alpn(), exporter }
+    }
+}
+
+pub fn address(node: &Node) -> EndpointAddr {
+    let id: EndpointId = node.endpoint_id().parse().unwrap();
+    let at = SocketAddr::from(([127, 0, 0, 1], node.ready["port"].as_u64().unwrap() as u16));
+    EndpointAddr::from_parts(id, [TransportAddr::Ip(at)])
+}
+
+/// Speaks up at once, on streams of both kinds; gives why the connection ended, and asserts that nothing else came.
+pub async fn refused(connection: &Connection) -> ConnectionError {
+    let talk = async {
+        let mut heard = Vec::new();
+        if let Ok(mut one_way) = connection.open_uni().await {
+            let _ = one_way.write_all(&[0x20; 4096]).await;
+            let _ = one_way.finish();
+        }
+        if let Ok((mut out, mut back)) = connection.open_bi().await {
+            let _ = out.write_all(&[0x20; 4096]).await;
+            let _ = out.finish();
+            while let Ok(Some(chunk)) = back.read_chunk(4096).await {
+                heard.extend_from_slice(&chunk);
+            }
+        }
+        if let Ok(mut theirs) = connection.accept_uni().await {
+            while let Ok(Some(chunk)) = theirs.read_chunk(4096).await {
+                heard.extend_from_slice(&chunk);
+            }
+        }
+        assert_eq!(heard, b"", "somebody who is refused was told something");
+        connection.closed().await
+    };
+    tokio::time::timeout(PATIENCE, talk).await.expect("the connection is still open")
+}
+
+/// With which number the other side closed.
+#[track_caller]
+pub fn code_of(end: &ConnectionError) -> u64 {
+    match end {
+        ConnectionError::ApplicationClosed(close) => close.error_code.into_inner(),
+        other => panic!("not closed by the other side: {other}"),
+    }
+}
+
+/// One message over a session that was dialled: a stream of its own, sealed under its own key.
+pub async fn say(connection: &Connection, keys: &SessionKeys, message: &str) {
+    let mut stream = connection.open_uni().await.unwrap();
+    let key = keys.stream_key(StreamKind::UniOfInitiator, stream.id().index(), SealDirection::ToResponder);
+    let sealed = Sealer::new(&key).seal(&[], message.as_bytes()).unwrap();
+    write_frame(&mut stream, &sealed).await.unwrap();
+    let _ = stream.finish();
+    let _ = stream.stopped().await;
+}
+
+/// What a side's store holds of the other.
+#[derive(Clone, Debug, Default)]
+pub enum Stored {
+    #[default]
+    Nothing,
+    Pending(NewPairing),
+    Paired(NewPairing),
+}
+
+impl Stored {
+    /// The secret that is held, if any.
+    pub fn secret(&self) -> Option<&Key> {
+        match self {
+            Self::Nothing => None,
+            Self::Pending(new) | Self::Paired(new) => Some(&new.secret),
+        }
+    }
+}
+
+/// One side of a pairing over a connection, driven frame by frame.
+pub struct Pairing<M> {
+    machine: M,
+    pub connection: Connection,
+    streams: Option<(SendStream, RecvStream)>,
+    begun: Instant,
+    kept: Option<Vec<u8>>,
+    /// Its own frames.
+    pub said: Vec<Vec<u8>>,
+    /// The other side's.
+    pub heard: Vec<Vec<u8>>,
+    pub stored: Stored,
+    pub failed: Option<PairingError>,
+    pub paired: bool,
+}
+
+impl<M: Machine> Pairing<M> {
+    fn new(machine: M, connection: Connection, streams: Option<(SendStream, RecvStream)>) -> Self {
+        Self {
+            machine,
+            connection,
+            streams,
+            begun: Instant::now(),
+            kept: None,
+            said: Vec::new(),
+            heard: Vec::new(),
+            stored: Stored::default(),
+            failed: None,
+            paired: false,
+        }
+    }
+
+    /// Goes on until so many frames in all have gone one way or the other, or until its end. Approves when asked, and
+    /// stores when told to. What is to be sent as one frame more is kept for the next call.
+    pub async fn until(&mut self, frames: usize) {
+        if let Some(frame) = self.kept.take() {
+            self.send(frame).await;
+        }
+        loop {
+            while let Some(output) = self.machine.poll() {
+                match output {
+                    Output::Frame(frame) if self.said.len() + self.heard.len() >= frames => {
+                        self.kept = Some(frame);
+                        return;
+                    }
+                    Output::Frame(frame) => self.send(frame).await,
+                    Output::Event(event) => self.act(event),
+                }
+            }
+            if self.machine.is_finished() {
+                return self.end().await;
+            }
+            if self.said.len() + self.heard.len() >= frames {
+                return;
+            }
+            let now = self.begun.elapsed();
+            match self.read().await {
+                Some(frame) => {
+                    self.machine.on_message(now, &frame);
+                    self.heard.push(frame);
+                }
+                None => self.machine.on_closed(now),
+            }
+        }
+    }
+
+    fn act(&mut self, event: PairingEvent) {
+        let now = self.begun.elapsed();
+        match event {
+            PairingEvent::NeedApproval => self.machine.on_approve(now, true),
+            PairingEvent::StorePending(new) => {
+                self.stored = Stored::Pending(new);
+                self.machine.on_stored(now);
+            }
+            PairingEvent::Commit(new) => {
+                self.stored = Stored::Paired(new);
+                self.machine.on_committed(now);
+            }
+            PairingEvent::DropPending => self.stored = Stored::Nothing,
+            PairingEvent::Paired { .. } => self.paired = true,
+            PairingEvent::Failed(error) => self.failed = Some(error),
+            _ => {}
+        }
+    }
+
+    async fn send(&mut self, frame: Vec<u8>) {
+        if let Some((send, _)) = &mut self.streams {
+            // If the other side is gone, reading says so.
+            let _ = write_frame(send, &frame).await;
+        }
+        self.said.push(frame);
+    }
+
+    async fn read(&mut self) -> Option<Vec<u8>> {
+        let (_, recv) = self.streams.as_mut()?;
+        let read = tokio::time::timeout(PATIENCE, read_frame(recv, MAX_FRAME)).await.expect("no frame comes");
+        read.ok().flatten()
+    }
+
+    /// Waits for what the other side says next, and takes no notice: it is as if it were lost.
+    pub async fn lose_next(&mut self) {
+        assert!(self.read().await.is_some(), "the other side says nothing");
+    }
+
+    /// Says bytes of the test's choice in place of what is due.
+    pub async fn say_raw(&mut self, frame: &[u8]) {
+        let (send, _) = self.streams.as_mut().expect("a stream");
+        let _ = write_frame(send, frame).await;
+    }
+
+    /// What comes next, if anything does.
+    pub async fn hear_raw(&mut self) -> Option<Vec<u8>> {
+        self.read().await
+    }
+
+    /// Whoever said the last word waits until the other one has read it.
+    async fn end(&mut self) {
+        if let Some((send, _)) = &mut self.streams {
+            let _ = send.finish();
+            let _ = tokio::time::timeout(Duration::from_secs(3), send.stopped()).await;
+        }
+        if self.connection.close_reason().is_none() {
+            self.connection.close(0u8.into(), b"");
+        }
+    }
+}
+
+/// A code that the node shows.
+pub fn show_code(device: &Device) -> (yonder_tests::program::Running, String) {
+    let mut hosting = device.start(["pair", "host", "--approve"]);
+    let words = text(&hosting.expect_event("code"), "words");
+    (hosting, words)
+}
+
+/// Pairs a fresh peer with the node; gives it and the pairing secret.
+pub async fn paired_peer(device: &Device, node: &Node, name: &str) -> (Peer, Key) {
+    let peer = Peer::new().await;
+    let secret = pair_with(&peer, device, node, name).await;
+    (peer, secret)
+}
+
+pub async fn pair_with(peer: &Peer, device: &Device, node: &Node, name: &str) -> Key {
+    let (hosting, words) = show_code(device);
+    let pairing = peer.pair(node, name, &words).await;
+    assert!(pairing.paired, "{:?}", pairing.failed);
+    hosting.finish(yonder_tests::program::PATIENCE).expect_status(0);
+    pairing.stored.secret().unwrap().clone()
+}
+
+/// Waits until something holds; looks again and again.
+#[track_caller]
+pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !holds() {
+        assert!(Instant::now() < end, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
