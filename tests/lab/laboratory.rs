@@ -109,3 +109,49 @@ fn nothing_is_left_when_a_lab_ends() {
     assert!(!Path::new(&format!("/proc/{keeper}")).exists(), "the keeper outlived its lab");
     assert_eq!(before, (named("/run/netns"), named("/sys/class/net")));
 }
+
+/// Makes the test below a lab that only ends when it is killed.
+const STAY: &str = "YONDER_LAB_STAYS";
+
+#[test]
+fn nothing_is_left_when_a_test_is_killed() {
+    if std::env::var_os(STAY).is_some() {
+        let lab = Lab::lan(1);
+        let program = lab.hosts()[0].command("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+        println!("\nprocesses {} {}", lab.keeper(), program.id());
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut test = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "laboratory::nothing_is_left_when_a_test_is_killed", "--nocapture"])
+        .env(STAY, "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(test.stdout.take().unwrap()).lines();
+    let told = lines.find_map(|line| line.unwrap().strip_prefix("processes ").map(str::to_owned)).unwrap();
+    let processes: Vec<PathBuf> = told.split(' ').map(|pid| PathBuf::from(format!("/proc/{pid}"))).collect();
+    // Until it has gone through `nsenter` and `setpriv`, it is not what it will be.
+    let until = |what: &str, holds: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(20);
+        while !holds() {
+            assert!(Instant::now() < end, "waited in vain: {what}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    until("the program starts", &|| {
+        fs::read_to_string(processes[1].join("comm")).is_ok_and(|name| name.trim() == "sleep")
+    });
+    assert_eq!(processes.len(), 2);
+    test.kill().unwrap();
+    test.wait().unwrap();
+    until("keeper and program are gone", &|| processes.iter().all(|process| is_gone(process)));
+}
+
+/// Nobody is there, or one that has ended and that its new parent has not looked at yet.
+fn is_gone(process: &Path) -> bool {
+    fs::read_to_string(process.join("stat"))
+        .map_or(true, |stat| stat.rsplit(')').next().unwrap().trim().starts_with('Z'))
+}

@@ -80,6 +80,40 @@ fn the_joiner_is_not_confused_by_devices_that_are_not_pairing() {
 }
 
 #[test]
+fn a_device_that_was_unpaired_while_it_was_away_is_refused_and_learns_of_it() {
+    let lab = Lab::lan(2);
+    let [h1, h2] = lab.hosts() else { panic!("two hosts") };
+    let (host, joiner) = (Device::on(h1, "host"), Device::on(h2, "joiner"));
+    let (host_node, joiner_node) = (host.serve(), joiner.serve());
+    pair_by(&host, &joiner, &[]);
+    joiner.run(["ping", &host_node.device_id(), "-c", "1"]).expect_status(0);
+    let (host_id, joiner_id) = (host_node.device_id(), joiner_node.device_id());
+    joiner_node.stop().expect_status(0);
+    let before = joiner.home().join("an older data directory");
+    tree::copy(joiner.data_dir(), &before);
+    host.run(["unpair", &joiner_id]).expect_status(0);
+    assert!(host.paired_with().is_empty());
+
+    let mut back = joiner.serve();
+    let told = back.running.expect("word of it", PATIENCE, |line| line["error"]["code"] == "unpaired_by_peer");
+    assert_eq!(told["event"], "notice", "{told}");
+    assert!(joiner.paired_with().is_empty() && host.paired_with().is_empty());
+    joiner.run(["ping", &host_id, "-c", "1"]).expect_error(1, &["device_not_paired", "device_unknown"]);
+    back.stop().expect_status(0);
+
+    // One that forgot that it was told, because somebody put an older copy in its place, gains nothing.
+    fs::remove_dir_all(joiner.data_dir()).unwrap();
+    tree::copy(&before, joiner.data_dir());
+    let back = joiner.serve();
+    let file = joiner.home().join("file.bin");
+    tree::file(&file, 1000, 3);
+    let sent = joiner.run(["send".as_ref(), host_id.as_ref(), file.as_os_str()]);
+    assert_ne!(sent.status, Some(0), "an unpaired device sent something: {sent:#?}");
+    assert!(!host.downloads().join("file.bin").exists() && host.paired_with().is_empty());
+    drop(back);
+}
+
+#[test]
 fn a_full_disk_is_told_to_both_and_loses_nothing() {
     let lab = Lab::lan(2);
     let [h1, h2] = lab.hosts() else { panic!("two hosts") };

@@ -1,9 +1,6 @@
 //! Nothing of what must stay secret is on the wire, in the logs, or in the data directories.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD, BASE64URL_NOPAD, HEXLOWER, HEXUPPER, Specification};
 use yonder_core::{
@@ -163,7 +160,7 @@ fn places(pcap: &Pcap, logs: &[PathBuf], devices: [&Device; 2]) -> Places {
 /// What the device itself knows, from a copy of its data directory.
 fn own_secrets(device: &Device) -> (Vec<u8>, Vec<Vec<u8>>) {
     let copy = tempfile::tempdir().unwrap();
-    copy_files(device.data_dir(), copy.path());
+    tree::copy(device.data_dir(), copy.path());
     let unlocked = unlock(copy.path(), KeystoreChoice::Plain, &NoPassphrase).unwrap();
     let store = Store::open(copy.path(), &unlocked.root).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -173,21 +170,6 @@ fn own_secrets(device: &Device) -> (Vec<u8>, Vec<Vec<u8>>) {
         .map(|(_, value)| PersistedPairedDevice::decode(value).unwrap().session_keys.as_bytes().to_vec())
         .collect();
     (unlocked.root.keys().network_identity().as_bytes().to_vec(), secrets)
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    for (path, entry) in tree::list(from) {
-        match entry {
-            tree::Entry::Folder => fs::create_dir_all(to.join(path)).unwrap(),
-            tree::Entry::File(..) => {
-                if let Some(folder) = to.join(&path).parent() {
-                    fs::create_dir_all(folder).unwrap();
-                }
-                fs::copy(from.join(&path), to.join(&path)).unwrap();
-            }
-            tree::Entry::Other => (),
-        }
-    }
 }
 
 #[test]

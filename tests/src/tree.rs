@@ -124,6 +124,21 @@ pub fn list(root: &Path) -> BTreeMap<PathBuf, Entry> {
     found
 }
 
+/// Copies files and folders; what is neither, a socket for instance, stays behind.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for (path, entry) in list(from) {
+        match entry {
+            Entry::Folder => fs::create_dir_all(to.join(path)).unwrap(),
+            Entry::File(..) => {
+                fs::create_dir_all(to.join(&path).parent().expect("a folder")).unwrap();
+                fs::copy(from.join(&path), to.join(&path)).unwrap();
+            }
+            Entry::Other => (),
+        }
+    }
+}
+
 /// Asserts that two folders hold the same: names, kinds, bytes and times of change.
 #[track_caller]
 pub fn assert_same(sent: &Path, received: &Path) {

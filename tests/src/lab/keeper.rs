@@ -67,7 +67,7 @@ impl Keeper {
         PathBuf::from(format!("/proc/{}/root", self.pid()))
     }
 
-    /// A program inside; on a host, or else in the keeper's own empty network.
+    /// A program inside; on a host, or else in the keeper's own empty network. It ends with the thread that starts it.
     pub fn command(&self, host: Option<&str>, program: &OsStr) -> Command {
         let mut command = Command::new("nsenter");
         command.env("PATH", path());
@@ -80,7 +80,8 @@ impl Keeper {
         if self.own_users {
             command.args(["--user", "--preserve-credentials"]);
         }
-        command.arg("--").arg(program);
+        // Even a test that is killed leaves no program behind, and so no network.
+        command.args(["--", "setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
         command
     }
 
