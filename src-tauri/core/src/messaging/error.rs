@@ -15,7 +15,7 @@ pub enum TextError {
     #[error("the text has control characters")]
     Control,
     /// The device has been away for long.
-    #[error("1000 texts wait for this device already")]
+    #[error("200 texts wait for this device already")]
     TooManyWait,
     /// A record could not be read.
     #[error("a record of a text is damaged")]

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 
 /// Texts that are under way at once, without the receiver's word.
 const WINDOW: u64 = 32;
+/// Texts kept with each device, in both directions, and their bytes: a device that writes without end costs this much.
+const HISTORY: u64 = 10_000;
+const HISTORY_BYTES: u64 = 16 << 20;
 /// Without a word of the receiver, the texts under way are said again after this, then ever more slowly.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LAST_RETRY: Duration = Duration::from_secs(300);
@@ -31,6 +34,10 @@ pub(super) struct Mailbox {
     pub place: u64,
     /// Texts of theirs that the person has not seen.
     pub unread: u32,
+    /// The first place whose text is still kept.
+    pub oldest: u64,
+    /// Bytes of the texts that are kept.
+    pub bytes: u64,
 }
 
 /// What a text that came in is.
@@ -46,7 +53,25 @@ pub(super) enum Incoming {
 
 impl Mailbox {
     pub fn new(origin: u64) -> Self {
-        Self { origin, given: 0, acked: 0, their_origin: 0, stored: 0, place: 0, unread: 0 }
+        Self { origin, given: 0, acked: 0, their_origin: 0, stored: 0, place: 0, unread: 0, oldest: 1, bytes: 0 }
+    }
+
+    /// Takes up the next text, of so many bytes.
+    pub fn add(&mut self, bytes: usize) {
+        self.place += 1;
+        self.bytes = self.bytes.saturating_add(bytes as u64);
+    }
+
+    /// There is more than is kept: the oldest text goes, unless it is the newest too.
+    pub fn is_full(&self) -> bool {
+        let kept = (self.place + 1).saturating_sub(self.oldest);
+        kept > 1 && (kept > HISTORY || self.bytes > HISTORY_BYTES)
+    }
+
+    /// The oldest text, of so many bytes, is gone.
+    pub fn drop_oldest(&mut self, bytes: usize) {
+        self.oldest += 1;
+        self.bytes = self.bytes.saturating_sub(bytes as u64);
     }
 
     /// Texts of ours that the other side has not stored yet.
@@ -142,6 +167,21 @@ mod tests {
         assert_eq!(mailbox.incoming(9, u64::MAX, u64::MAX), Incoming::New);
         assert_eq!(mailbox.incoming(9, 0, 0), Incoming::Known);
         assert_eq!(mailbox.incoming(8, 1, 1), Incoming::New, "a mailbox made anew over there");
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_in_number_and_bytes() {
+        let mut mailbox = Mailbox::new(7);
+        for (bytes, most) in [(0, HISTORY), (30 << 10, HISTORY_BYTES / (30 << 10))] {
+            for _ in 0..2 * HISTORY {
+                mailbox.add(bytes);
+                while mailbox.is_full() {
+                    mailbox.drop_oldest(if mailbox.bytes > 0 { 30 << 10 } else { 0 });
+                }
+            }
+            assert!((mailbox.place + 1 - mailbox.oldest).abs_diff(most) <= 1);
+            assert!(mailbox.bytes <= HISTORY_BYTES);
+        }
     }
 
     #[test]

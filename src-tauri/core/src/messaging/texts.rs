@@ -29,9 +29,7 @@ use crate::{
 /// A text has at most so many bytes: with every character escaped it still fits into a message.
 pub const MAX_TEXT: usize = 30 << 10;
 /// Texts to one device that may wait for it.
-const MAX_WAITING: u64 = 1000;
-/// Texts kept of each device, in both directions.
-const HISTORY: u64 = 10_000;
+const MAX_WAITING: u64 = 200;
 /// Texts in one answer.
 pub const MAX_PAGE: u32 = 200;
 const FORM: u8 = 1;
@@ -129,7 +127,7 @@ impl Texts {
             return Err(TextError::TooManyWait.into());
         }
         mailbox.given += 1;
-        mailbox.place += 1;
+        mailbox.add(text.len());
         let stored = Stored {
             ours: true,
             number: mailbox.given,
@@ -137,7 +135,7 @@ impl Texts {
             sent_at: now_ms(),
             state: MessageState::Queued,
         };
-        let mut ops = self.kept(device, &mailbox, &stored)?;
+        let mut ops = self.kept(device, &mut mailbox, &stored).await?;
         let place = mailbox.place.to_be_bytes();
         ops.push(Op::put(Table::Outbox, row(device, mailbox.given), place));
         self.0.store.write(ops).await.map_err(TextError::from)?;
@@ -149,14 +147,20 @@ impl Texts {
         Ok(Sent { view, first })
     }
 
-    fn kept(&self, device: DeviceId, mailbox: &Mailbox, stored: &Stored) -> Result<Vec<Op>, TextError> {
-        let mut ops = vec![
-            Op::put(Table::Mailboxes, device.as_bytes().to_vec(), encode(mailbox)?),
-            Op::put(Table::Messages, row(device, mailbox.place), encode(stored)?),
-        ];
-        if let Some(old) = mailbox.place.checked_sub(HISTORY).filter(|old| *old > 0) {
-            ops.push(Op::delete(Table::Messages, row(device, old)));
+    /// The newest text, and what has to go for it.
+    async fn kept(&self, device: DeviceId, mailbox: &mut Mailbox, stored: &Stored) -> Result<Vec<Op>, TextError> {
+        let mut ops = vec![Op::put(Table::Messages, row(device, mailbox.place), encode(stored)?)];
+        while mailbox.is_full() {
+            let at = row(device, mailbox.oldest);
+            let old = self.0.store.get(Table::Messages, &at).await?;
+            let bytes = match old {
+                Some(old) => decode::<Stored>(&old)?.text.len(),
+                None => 0,
+            };
+            mailbox.drop_oldest(bytes);
+            ops.push(Op::delete(Table::Messages, at));
         }
+        ops.push(Op::put(Table::Mailboxes, device.as_bytes().to_vec(), encode(mailbox)?));
         Ok(ops)
     }
 
@@ -215,7 +219,8 @@ impl Texts {
         };
         let place = u64::from_be_bytes(place.as_slice().try_into().map_err(|_| TextError::Damaged)?);
         let Some(value) = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)? else {
-            return Err(TextError::Damaged.into());
+            // So old that it is not kept any more, though it waited: what comes after it must not wait for it.
+            return self.received(device, mailbox.origin, number).await;
         };
         let Stored { text, sent_at, .. } = decode(&value)?;
         let (origin, base) = (mailbox.origin, mailbox.acked + 1);
@@ -247,11 +252,11 @@ impl Texts {
             Incoming::Known => {}
             Incoming::New => {
                 (mailbox.their_origin, mailbox.stored) = (origin, number);
-                mailbox.place += 1;
+                mailbox.add(text.len());
                 mailbox.unread = mailbox.unread.saturating_add(1);
                 let state = MessageState::Received;
                 let stored = Stored { ours: false, number, text: text.to_owned(), sent_at, state };
-                let ops = self.kept(device, &mailbox, &stored)?;
+                let ops = self.kept(device, &mut mailbox, &stored).await?;
                 self.0.store.write(ops).await.map_err(TextError::from)?;
                 let open = boxes.entry(device).or_insert_with(|| Open::new(mailbox));
                 open.put(mailbox);
@@ -314,11 +319,11 @@ impl Texts {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<MessageView>, NetworkError> {
-        let Some(newest) = self.0.boxes.lock().await.get(&device).map(|open| open.mailbox.place) else {
+        let Some(Mailbox { place, oldest, .. }) = self.0.boxes.lock().await.get(&device).map(|open| open.mailbox) else {
             return Ok(Vec::new());
         };
-        let end = before.unwrap_or(u64::MAX).min(newest.saturating_add(1)).max(1);
-        let start = end.saturating_sub(u64::from(limit.min(MAX_PAGE))).max(1);
+        let end = before.unwrap_or(u64::MAX).min(place.saturating_add(1));
+        let start = end.saturating_sub(u64::from(limit.min(MAX_PAGE))).max(oldest);
         let mut views = Vec::new();
         for place in start..end {
             let value = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)?;
@@ -357,9 +362,8 @@ impl Texts {
     pub async fn forget(&self, device: DeviceId) -> Result<(), NetworkError> {
         let mut boxes = self.0.boxes.lock().await;
         let Some(open) = boxes.get(&device) else { return Ok(()) };
-        let Mailbox { given, acked, place, .. } = open.mailbox;
+        let Mailbox { given, acked, place, oldest, .. } = open.mailbox;
         let mut ops = vec![Op::delete(Table::Mailboxes, device.as_bytes().to_vec())];
-        let oldest = place.saturating_sub(HISTORY).max(1);
         ops.extend((oldest..=place).map(|place| Op::delete(Table::Messages, row(device, place))));
         ops.extend((acked + 1..=given).map(|number| Op::delete(Table::Outbox, row(device, number))));
         self.0.store.write(ops).await.map_err(TextError::from)?;

@@ -2,13 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use iroh::endpoint::ConnectionError;
+
 use super::NetworkingService;
 use crate::{
     api::{DeviceAccept, DeviceRule, DeviceView, MessageView, TrustLevel},
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
-    net::{ALPN_MESSAGE, CloseCode, Connector, Session},
+    net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
 };
 
 /// How long unpairing waits for the other device to say that it knows.
@@ -19,12 +21,15 @@ impl NetworkingService {
     pub(super) async fn unpair(&self, device: &str) -> Result<(), NetworkError> {
         let device = self.0.devices.find_record(device)?;
         let id = device.device_id;
-        let live = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE).map(|session| (net, session)));
+        let net = self.0.net.get();
+        // Held from before: without the record no new one comes to stand.
+        let live = net.and_then(|net| net.live(id, ALPN_MESSAGE));
         // Stored first: whatever happens now, the other side will learn of it.
         self.0.devices.unpair(id, true).await?;
-        if let Some((net, session)) = live {
+        if let Some(net) = net {
             net.close_all_but_messages(id, CloseCode::Unpaired);
-            if self.tell_unpaired(&session).await {
+            let told = tokio::time::timeout(FAREWELL, self.tell_unpaired(net, id, live)).await;
+            if told.unwrap_or(false) {
                 self.0.devices.drop_tombstone(id).await?;
             }
         }
@@ -43,21 +48,24 @@ impl NetworkingService {
         Ok(made.view)
     }
 
-    /// True when the other device has closed the session because of it: it knows.
-    async fn tell_unpaired(&self, session: &Session) -> bool {
-        let peer = *session.connection().remote_id().as_bytes();
-        let Some(notice) = self.0.devices.notice_for(&peer, &self.0.identity.endpoint_id()) else { return false };
-        let message = NetworkMessage::Unpair { notice: data_encoding::HEXLOWER.encode(&notice) };
-        let farewell = async {
-            self.0.messages.post(session, &message).await?;
-            Ok::<_, NetworkError>(session.connection().closed().await)
-        };
-        match tokio::time::timeout(FAREWELL, farewell).await {
-            Ok(Ok(iroh::endpoint::ConnectionError::ApplicationClosed(close))) => {
-                CloseCode::from_number(close.error_code.into_inner()) == CloseCode::Unpaired
+    /// True when the other device has closed a session because of it: it knows. A session may be given up for another
+    /// one in this very moment; then it is told over that one.
+    async fn tell_unpaired(&self, net: &Net, id: DeviceId, mut live: Option<Session>) -> bool {
+        while let Some(session) = live {
+            let peer = *session.connection().remote_id().as_bytes();
+            let Some(notice) = self.0.devices.notice_for(&peer, &self.0.identity.endpoint_id()) else { return false };
+            let message = NetworkMessage::Unpair { notice: data_encoding::HEXLOWER.encode(&notice) };
+            if let Err(error) = self.0.messages.post(&session, &message).await {
+                tracing::debug!(%error, "the notice did not go out over this session");
             }
-            _ => false,
+            if let ConnectionError::ApplicationClosed(close) = session.connection().closed().await
+                && CloseCode::from_number(close.error_code.into_inner()) == CloseCode::Unpaired
+            {
+                return true;
+            }
+            live = net.live(id, ALPN_MESSAGE);
         }
+        false
     }
 
     /// The device at the other end of the session says that it has ended the pairing.

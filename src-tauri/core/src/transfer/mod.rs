@@ -75,6 +75,9 @@ use crate::{
     storage::Store,
 };
 
+/// Says what happens to an offer of so many bytes of a device.
+pub type Welcoming = dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync;
+
 /// What transfers need of the rest of the node.
 #[derive(Clone)]
 pub struct TransferDeps {
@@ -89,7 +92,7 @@ pub struct TransferDeps {
     /// Where files land unless a person says otherwise.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
     /// What happens to an offer of so many bytes of a device.
-    pub welcome: Arc<dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync>,
+    pub welcome: Arc<Welcoming>,
     /// The node goes down.
     pub cancel: CancellationToken,
 }
