@@ -1,7 +1,7 @@
 //! Pairing codes in pictures: from a file, a drop, the clipboard, or pasted into the page. The page gets the link that was
 //! found and never a pixel.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::path::PathBuf;
 
 use tauri::{
     AppHandle, Manager,
@@ -13,7 +13,7 @@ use yonder_core::{
     api::{ApiError, ShellResponse},
     pairing::{
         Link,
-        picture::{MAX_PICTURE, PictureError, link_in_file, link_in_rgba},
+        picture::{MAX_PICTURE, PictureError, link_at, link_in_file, link_in_rgba},
     },
 };
 
@@ -46,7 +46,7 @@ pub async fn picture(request: Request<'_>, app: AppHandle) -> Result<ShellRespon
 
 /// A file that a person chose or dropped.
 pub async fn file(app: &AppHandle, path: PathBuf) -> Result<ShellResponse, ApiError> {
-    look(app, move || link_in_file(&contents(path)?).map_err(told)).await
+    look(app, move || link_at(&path).map_err(told)).await
 }
 
 /// What is on the clipboard: the link as text, or a picture of its code.
@@ -78,41 +78,9 @@ async fn look(
 ) -> Result<ShellResponse, ApiError> {
     let pictures = app.state::<Pictures>();
     let Ok(_room) = pictures.room.try_acquire() else {
-        return Err(error("busy", "another picture is being looked at", "Try again in a moment."));
+        return Err(error("picture_busy", "another picture is being looked at", "Try again in a moment."));
     };
     let found = tauri::async_runtime::spawn_blocking(search).await;
     let link = found.unwrap_or_else(|_| Err(error("internal", "looking at the picture was interrupted", "")))?;
     view(&link).map(ShellResponse::Link)
-}
-
-/// The bytes of a file, unless there are too many. Whatever is no plain file, such as a pipe, is not waited for.
-fn contents(path: PathBuf) -> Result<Vec<u8>, ApiError> {
-    let failed = |cause: std::io::Error| {
-        let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-        error("file", &format!("{name}: {cause}"), "Check that it exists and that you may use it.")
-    };
-    let kind = std::fs::metadata(&path).map_err(failed)?;
-    if !kind.is_file() {
-        return Err(told(PictureError::Unreadable));
-    }
-    if kind.len() > MAX_PICTURE {
-        return Err(told(PictureError::TooLarge));
-    }
-    let mut bytes = Vec::new();
-    File::open(&path).and_then(|file| file.take(MAX_PICTURE + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_that_is_none_is_not_waited_for() {
-        let code = |path: PathBuf| contents(path).unwrap_err().code;
-        assert_eq!(code(std::env::temp_dir()), "picture_unreadable");
-        assert_eq!(code(std::env::temp_dir().join("yonder-no-such-file")), "file");
-        #[cfg(unix)]
-        assert_eq!(code("/dev/zero".into()), "picture_unreadable");
-    }
 }

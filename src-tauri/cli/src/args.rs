@@ -323,8 +323,11 @@ pub enum Pair {
     /// Enter the code that the other device shows
     Join {
         /// Three or five words, or a `yonder:` link; `-` reads it from stdin
-        #[arg(value_name = "CODE", required = true, num_args = 1..)]
+        #[arg(value_name = "CODE", required_unless_present = "picture", num_args = 1..)]
         code: Vec<String>,
+        /// A picture of the QR code, instead: PNG, JPEG, GIF, WebP or BMP
+        #[arg(long, value_name = "FILE", conflicts_with_all = ["code", "device"])]
+        picture: Option<PathBuf>,
         /// Where the code is shown: a nearby device, or ENDPOINT_ID@IP:PORT
         #[arg(long, value_name = "DEVICE")]
         device: Option<String>,
@@ -464,6 +467,7 @@ mod tests {
             "pair join a b c d e",
             "pair join a-b-c",
             "pair join a b c",
+            "pair join --picture /tmp/code.png",
             "pair join - --device id@1.2.3.4:5 --approve",
             "approve",
             "reject",
@@ -514,6 +518,7 @@ mod tests {
             "id extra",
             "pair",
             "pair join",
+            "pair join a-b-c --picture /tmp/code.png",
             "send x",
             "send",
             "ping x -c 0",

@@ -44,7 +44,7 @@ export const germanErrors: Record<string, SpokenError> = {
 
   // Pairing.
   code_word_unknown: { message: 'Ein Wort steht nicht auf der Wortliste.', hint: 'Prüfe die Schreibweise; die ersten vier Buchstaben jedes Wortes genügen.', detail: true },
-  code_word_count: { message: 'Ein Kopplungscode hat drei Wörter.', hint: 'Tippe die drei Wörter vom anderen Gerät, mit Leerzeichen oder Strichen.' },
+  code_word_count: { message: 'Ein Kopplungscode hat drei oder fünf Wörter.', hint: 'Tippe die Wörter vom anderen Gerät, mit Leerzeichen oder Strichen.' },
   link_invalid: { message: 'Das ist kein gültiger yonder-Link.', hint: 'Kopiere den ganzen Link vom anderen Gerät, oder tippe die drei Wörter.' },
   address_invalid: { message: 'Das ist keine Adresse der Form KENNUNG@IP:PORT.', hint: 'Kennung und Adressen stehen auf dem anderen Gerät in den Einstellungen.' },
   code_expired: { message: 'Der Kopplungscode ist abgelaufen.', hint: 'Lass das andere Gerät einen neuen Code zeigen.' },
@@ -78,6 +78,16 @@ export const germanErrors: Record<string, SpokenError> = {
     message: 'Es fand sich kein Gerät, das diesen Code zeigt.',
     hint: 'Zeigt das andere Gerät einen Code, und sind beide im selben Netzwerk? Sonst nimm seinen Link oder QR-Code.',
   },
+  too_many_hosts: {
+    message: 'Drei Geräte haben auf diesen Code geantwortet, und keines war das richtige.',
+    hint: 'Jemand könnte unter den ersten beiden Wörtern falsche Adressen hinterlassen. Lass das andere Gerät einen neuen Code zeigen, oder nimm seinen Link oder QR-Code.',
+  },
+  rendezvous_unreachable: {
+    message: 'Keiner der Server ist erreichbar, bei denen ein Code aus fünf Wörtern nachgeschlagen wird.',
+    hint: 'Prüfe die Internetverbindung. In einem Netzwerk gelten die Wörter auch ohne sie, und Link und QR-Code gehen ebenso.',
+  },
+  no_rendezvous: { message: 'Ein Code aus fünf Wörtern ist hier nicht möglich.', hint: 'Nimm drei Wörter in einem Netzwerk, oder den Link oder QR-Code.', detail: true },
+  randomness_unavailable: { message: 'Die Zufallsquelle des Systems ist nicht da.', hint: 'Starte das Gerät neu; ohne Zufall ist kein Schlüssel sicher.' },
   pairing_cancelled: { message: 'Das Koppeln wurde abgebrochen.', hint: '' },
 
   // Links and pictures.
@@ -89,7 +99,7 @@ export const germanErrors: Record<string, SpokenError> = {
   clipboard_no_picture: { message: 'In der Zwischenablage ist weder ein Kopplungslink noch ein Bild.', hint: 'Kopiere den Link auf dem anderen Gerät, oder mach ein Bildschirmfoto von seinem Code.' },
   clipboard: { message: 'Die Zwischenablage lässt sich nicht benutzen.', hint: 'Markiere den Text und kopiere ihn selbst.', detail: true },
   pick_gone: { message: 'Was gewählt war, ist nicht mehr zur Hand.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
-  busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
+  picture_busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
 
   // Trust.
   device_blocked: { message: 'Das Gerät ist hier gesperrt.', hint: 'Entsperre es zuerst, in seinen Einzelheiten.' },
@@ -131,6 +141,24 @@ export const germanErrors: Record<string, SpokenError> = {
   keystore_broken: { message: 'Wo das Geheimnis liegt, ist etwas beschädigt.', hint: 'Starte den Schlüsselbund neu, oder spiele die Datei aus einer Sicherung zurück. Die Identität blieb unberührt.', detail: true },
   keystore_changed: { message: 'Dort liegt das Geheimnis eines anderen Geräts.', hint: 'Geheimnis und Datenverzeichnis gehören nicht zusammen: Bring zurück, was zusammengehört.' },
   keystore_mismatch: { message: 'Dieses Gerät bewahrt sein Geheimnis anderswo auf.', hint: 'Lass „--keystore“ weg.', detail: true },
+  keystore_busy: { message: 'Ein anderes Yonder bewegt gerade das Geheimnis.', hint: 'Warte auf das andere und versuche es dann noch einmal.' },
+  identity_exists: { message: 'In diesem Datenverzeichnis gibt es schon eine Identität.', hint: 'Räume zuerst das ganze Datenverzeichnis beiseite. Nichts wurde verändert.', detail: true },
+  identity_none: { message: 'In diesem Datenverzeichnis gibt es noch keine Identität.', hint: '', detail: true },
+  restore_unfinished: { message: 'Ein Zurückholen aus der Sicherung wurde unterbrochen.', hint: 'Hole die Identität noch einmal aus der Sicherung zurück.', detail: true },
+  no_randomness: { message: 'Das System gibt keine Zufallszahlen.', hint: 'Versuche es später noch einmal.' },
+  backup_exists: { message: 'Diese Datei gibt es schon.', hint: 'Es wird nie etwas überschrieben: Gib einen anderen Namen, oder räume die alte weg.', detail: true },
+  backup_no_folder: { message: 'Diesen Ordner gibt es nicht.', hint: 'Lege ihn zuerst an, oder nimm einen anderen.', detail: true },
+  backup_not_a_file: { message: 'Das ist keine Datei.', hint: 'Wähle eine Datei.', detail: true },
+  backup_not_writable: { message: 'Dort lässt sich nichts schreiben.', hint: 'Gib dir das Recht, dort zu schreiben, oder nimm einen anderen Ordner.', detail: true },
+  backup_missing: { message: 'Diese Datei gibt es nicht.', hint: 'Ist der Datenträger da?', detail: true },
+  backup_unreadable: { message: 'Die Sicherung lässt sich nicht lesen.', hint: 'Gib dir das Recht, sie zu lesen; ist der Datenträger in Ordnung?', detail: true },
+  backup_not_one: { message: 'Das ist keine Sicherung von Yonder.', hint: 'Wähle eine Datei, die Yonder geschrieben hat.' },
+  backup_cut: { message: 'Der Sicherung fehlt das Ende.', hint: 'Nimm eine andere Kopie der Sicherung. Nichts wurde verändert.' },
+  backup_damaged: { message: 'Die Sicherung ist beschädigt.', hint: 'Nimm eine andere Kopie der Sicherung. Nichts wurde verändert.' },
+  backup_newer: { message: 'Eine neuere Fassung von Yonder hat die Sicherung geschrieben.', hint: 'Aktualisiere Yonder. Nichts wurde verändert.' },
+  backup_passphrase_wrong: { message: 'Die Passphrase der Sicherung ist falsch.', hint: 'Versuche es noch einmal. Ohne ihre Passphrase lässt sich die Sicherung nicht öffnen.' },
+  backup_passphrase_weak: { message: 'Die Passphrase der Sicherung ist zu kurz.', hint: 'Nimm vier oder fünf Wörter, oder mehr: Wer die Datei hat, kann jahrelang raten.' },
+  new_passphrase_needed: { message: 'Es braucht eine neue Passphrase.', hint: 'Tippe sie zweimal.' },
   passphrase_needed: { message: 'Es braucht eine Passphrase.', hint: 'Setze YONDER_PASSPHRASE, oder starte in einem Terminal, um gefragt zu werden.' },
   passphrase_empty: { message: 'Die Passphrase ist leer.', hint: 'Gib mindestens ein Zeichen an; länger ist besser.' },
   passphrase_wrong: { message: 'Die Passphrase ist falsch.', hint: 'Versuche es noch einmal. Ohne die Passphrase lässt sich die Identität nicht öffnen.' },
@@ -140,4 +168,16 @@ export const germanErrors: Record<string, SpokenError> = {
 export const germanGrants: Record<string, string> = {
   'See when this device is on, and its name': 'Sehen, wann dieses Gerät an ist, und wie es heißt',
   'Offer files to this device, which you accept or decline': 'Diesem Gerät Dateien anbieten, die du annimmst oder ablehnst',
+};
+
+/** How it stands with codes of five words; the core knows no other language than English. */
+export const germanNotes: Record<string, string> = {
+  'Looking for a relay. Until there is one, the words work on this network alone.': 'Ein Relay wird gesucht. Bis es eines gibt, gelten die Wörter nur in diesem Netzwerk.',
+  'Making this device findable on the internet…': 'Dieses Gerät wird im Internet auffindbar gemacht …',
+  'The words work on this network and across the internet.': 'Die Wörter gelten in diesem Netzwerk und über das Internet.',
+  'No server answers at which this device could be found. The words work on this network; still trying the rest.':
+    'Kein Server antwortet, bei dem dieses Gerät zu finden wäre. Die Wörter gelten in diesem Netzwerk; alles Weitere wird noch versucht.',
+  'Looking on this network and on the internet…': 'Es wird in diesem Netzwerk und im Internet gesucht …',
+  'No server answers at which the code could be looked up. Still trying…': 'Kein Server antwortet, bei dem der Code nachzuschlagen wäre. Es wird weiter versucht …',
+  'Found a device on the internet. Connecting through its relay…': 'Ein Gerät ist im Internet gefunden. Verbindung über sein Relay …',
 };

@@ -2,7 +2,7 @@
 
 import type { ApiError } from '../ipc/bindings';
 import { de } from './de';
-import { germanErrors, germanGrants, type SpokenError } from './errors.de';
+import { germanErrors, germanGrants, germanNotes, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';
 
 export type Language = 'en' | 'de';
@@ -15,6 +15,7 @@ export const catalogues: Record<Language, Catalogue> = { en, de };
 /** The core speaks English; other languages say its errors anew, by code. */
 const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
 const grants: Record<Language, Record<string, string>> = { en: {}, de: germanGrants };
+const notes: Record<Language, Record<string, string>> = { en: {}, de: germanNotes };
 
 const KEY = 'yonder.language';
 
@@ -70,6 +71,11 @@ class I18n {
   /** What a paired device may do, in the page's language if the catalogue knows the sentence. */
   grant(sentenceOfCore: string): string {
     return grants[this.#language][sentenceOfCore] ?? sentenceOfCore;
+  }
+
+  /** What the core says beside a pairing, in the page's language if the catalogue knows the sentence. */
+  note(sentenceOfCore: string): string {
+    return notes[this.#language][sentenceOfCore] ?? sentenceOfCore;
   }
 
   /** A day, as people write it. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { asked, page, screen, waitFor, within } from '../../test/page';
+import { i18n } from '../i18n/index.svelte';
 import { apiError, someDevice } from '../ipc/fake';
 
 const open = async (...args: Parameters<typeof page>) => {
@@ -41,6 +42,29 @@ describe('showing a code', () => {
     expect(screen.getByText(/The first two let the other device find this one/)).toBeTruthy();
     await user.click(screen.getByTestId('pair-length-3'));
     await waitFor(() => expect(screen.getByTestId('pair-words').textContent).toBe('brave-lion-sunset'));
+  });
+
+  it('that cannot have five words says why, and goes back to three', async () => {
+    const { node, user } = await open();
+    await screen.findByTestId('pair-words');
+    node.refuse.set('pair_host', apiError('no_rendezvous', 'a code of five words is not possible here: only the local network is used', 'Use three words.'));
+    await user.click(screen.getByTestId('pair-length-5'));
+    expect((await screen.findByTestId('pair-error')).dataset['code']).toBe('no_rendezvous');
+    await user.click(screen.getByTestId('pair-length-3'));
+    await waitFor(() => expect(screen.getByTestId('pair-words').textContent).toBe('brave-lion-sunset'));
+    expect(screen.queryByTestId('pair-error')).toBeNull();
+  });
+
+  it('tells how far the words reach', async () => {
+    const { node } = await open();
+    await screen.findByTestId('pair-words');
+    const { pairing } = node.state;
+    if (pairing.step !== 'hosting') throw new Error('not hosting');
+    expect(screen.queryByTestId('pair-note')).toBeNull();
+    node.setPairing({ ...pairing, note: 'The words work on this network and across the internet.' });
+    expect((await screen.findByTestId('pair-note')).textContent).toContain('across the internet');
+    i18n.language = 'de';
+    await waitFor(() => expect(screen.getByTestId('pair-note').textContent).toContain('über das Internet'));
   });
 
   it('counts down by the page’s own clock, and says when the code has run out', async () => {

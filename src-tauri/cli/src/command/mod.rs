@@ -86,7 +86,10 @@ async fn once(global: &Global, command: &Command, console: &Console, interrupt: 
         Command::Pair(Pair::Host { words, approve }) => {
             pair::host(&running, *words, *approve, console, interrupt).await
         }
-        Command::Pair(Pair::Join { code, device, approve }) => {
+        Command::Pair(Pair::Join { picture: Some(picture), approve, .. }) => {
+            pair::join_by_picture(&running, picture.clone(), *approve, console, interrupt).await
+        }
+        Command::Pair(Pair::Join { code, device, approve, .. }) => {
             pair::join(&running, code, device.clone(), *approve, console, interrupt).await
         }
         Command::Send(args) => send::run(&running, args, console, interrupt).await,
@@ -122,7 +125,9 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,
         // Done before a node is opened, or with the interrupt in hand.
-        Command::Serve(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => Ok(()),
+        Command::Serve(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => {
+            Ok(())
+        }
     }
 }
 

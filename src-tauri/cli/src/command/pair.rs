@@ -1,6 +1,6 @@
 //! `pair host`, `pair join`, `approve`, `reject`.
 
-use std::io::BufRead;
+use std::{io::BufRead, path::PathBuf};
 
 use serde::Serialize;
 use serde_json::json;
@@ -8,6 +8,8 @@ use tokio::sync::mpsc;
 use yonder_core::{
     api::{ApiError, DeviceView, Event, PairingView, Request, Response},
     control::Events,
+    error::NetworkError,
+    pairing::picture::link_at,
 };
 
 use super::word;
@@ -55,6 +57,27 @@ pub async fn join(
         words => (words.join(" "), None),
     };
     begin(running, Request::PairJoin { code, device, approve }, approve, typed, console, interrupt).await
+}
+
+/// `pair join --picture`: the link out of a screenshot or a photo. The picture is read here, where the person is; the node
+/// gets the link.
+pub async fn join_by_picture(
+    running: &Running,
+    picture: PathBuf,
+    approve: bool,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
+    let search = tokio::task::spawn_blocking(move || link_at(&picture));
+    let found = tokio::select! {
+        found = search => found,
+        () = interrupt.wanted() => return Err(Failure::interrupted()),
+    };
+    let link = found.map_err(|_| Failure::failed("internal", "looking at the picture was interrupted", ""))?;
+    let link = link.map_err(NetworkError::from)?;
+    console.note("The picture holds a pairing link.");
+    let code = link.to_uri().to_string();
+    begin(running, Request::PairJoin { code, device: None, approve }, approve, None, console, interrupt).await
 }
 
 /// `approve` and `reject`: the answer for a pairing that was begun elsewhere.

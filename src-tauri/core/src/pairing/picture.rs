@@ -6,8 +6,10 @@
 
 use std::{
     cell::Cell,
-    io::Cursor,
+    fs::File,
+    io::{self, Cursor, Read},
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
     rc::Rc,
 };
 
@@ -59,6 +61,14 @@ const CORNER: u8 = 2;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
+    /// The file cannot be read.
+    #[error("{name}: {reason}")]
+    File {
+        /// What it is called, without its folders.
+        name: String,
+        /// What the system said.
+        reason: String,
+    },
     /// No picture, of a kind that is not known, or damaged.
     #[error("the picture cannot be read")]
     Unreadable,
@@ -82,6 +92,7 @@ pub enum PictureError {
 impl RoomError for PictureError {
     fn code(&self) -> &'static str {
         match self {
+            Self::File { .. } => "file",
             Self::Unreadable => "picture_unreadable",
             Self::TooLarge => "picture_too_large",
             Self::NoCode | Self::OtherCode => "no_code_in_picture",
@@ -92,6 +103,7 @@ impl RoomError for PictureError {
 
     fn hint(&self) -> String {
         match self {
+            Self::File { .. } => "Check that it exists and that you may use it.".into(),
             Self::Unreadable => "Take a PNG, JPEG, GIF, WebP or BMP file.".into(),
             Self::TooLarge => "Take a screenshot, or a smaller photo: 32 MiB and 16,384 pixels a side at most.".into(),
             Self::NoCode => "Let the whole square be in the picture, with some room around it, and in focus.".into(),
@@ -102,7 +114,29 @@ impl RoomError for PictureError {
     }
 }
 
-/// The pairing link in an image file: PNG, JPEG, GIF, WebP or BMP, whatever its name says. Takes up to some seconds.
+/// The pairing link in the image file of this path.
+///
+/// # Errors
+/// When it cannot be read, or as [`link_in_file`].
+pub fn link_at(path: &Path) -> Result<Link, PictureError> {
+    let failed = |cause: io::Error| PictureError::File {
+        name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
+        reason: cause.to_string(),
+    };
+    let kind = std::fs::metadata(path).map_err(failed)?;
+    // A pipe or a device is not waited for.
+    if !kind.is_file() {
+        return Err(PictureError::Unreadable);
+    }
+    if kind.len() > MAX_PICTURE {
+        return Err(PictureError::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_PICTURE + 1).read_to_end(&mut bytes)).map_err(failed)?;
+    link_in_file(&bytes)
+}
+
+/// The pairing link in the bytes of an image file: PNG, JPEG, GIF, WebP or BMP, whatever its name says. Takes up to some seconds.
 ///
 /// # Errors
 /// When there is no such link in it, or more than one.

@@ -196,6 +196,22 @@ fn what_is_no_picture_is_refused() {
 }
 
 #[test]
+fn a_file_that_is_none_is_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("code.txt");
+    std::fs::write(&path, png(drawn(&link(12).to_uri(), 4))).unwrap();
+    assert_eq!(link_at(&path), Ok(link(12)), "whatever its name says");
+    assert_eq!(link_at(folder.path()), Err(PictureError::Unreadable));
+    #[cfg(unix)]
+    assert_eq!(link_at(Path::new("/dev/zero")), Err(PictureError::Unreadable));
+    let missing = link_at(&folder.path().join("none.png")).unwrap_err();
+    assert_eq!(missing.code(), "file");
+    assert!(missing.to_string().starts_with("none.png: "), "{missing}");
+    std::fs::File::create(&path).unwrap().set_len(MAX_PICTURE + 1).unwrap();
+    assert_eq!(link_at(&path), Err(PictureError::TooLarge));
+}
+
+#[test]
 fn a_picture_that_was_cut_or_changed_neither_panics_nor_hangs() {
     let code = DynamicImage::from(drawn(&link(10).to_uri(), 2)).into_rgb8();
     let mut random = Seeded::new(10, "changes");
