@@ -149,7 +149,7 @@ export const de: Catalogue = {
     same: 'Dieses Gerät bleibt, wer es ist: Yonder legt nie eine neue Identität an, wo es eine nicht öffnen kann.',
   },
   passphrase: {
-    label: 'Passphrase',
+    label: 'Passphrase dieses Geräts',
     fresh: 'Neue Passphrase',
     again: 'Noch einmal dieselbe',
     backup: 'Passphrase der Sicherung',

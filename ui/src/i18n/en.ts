@@ -147,7 +147,7 @@ export const en = {
     same: 'This device stays who it is: Yonder never makes a new identity in place of one that it cannot open.',
   },
   passphrase: {
-    label: 'Passphrase',
+    label: 'Passphrase of this device',
     fresh: 'New passphrase',
     again: 'The same once more',
     backup: 'Passphrase of the backup',
