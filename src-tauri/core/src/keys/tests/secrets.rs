@@ -77,7 +77,7 @@ fn initiator_error(input: &HandshakeInput<'_>) -> crate::keys::HandshakeError {
     let other = HandshakeInput { pairing_secret: &right, alpn: input.alpn, ..*input };
     let (initiator, hello) = InitiatorHandshake::start(&Key::from_bytes([3; 32]), [4; 32]);
     let (_, ack) = ResponderHandshake::answer(&other, &hello, &Key::from_bytes([5; 32]), [6; 32]).unwrap();
-    initiator.finish(input, &ack).err().expect("another secret")
+    initiator.finish(input, &ack).expect_err("another secret")
 }
 
 #[test]
