@@ -117,11 +117,10 @@ const STAY: &str = "YONDER_LAB_STAYS";
 fn nothing_is_left_when_a_test_is_killed() {
     if std::env::var_os(STAY).is_some() {
         let lab = Lab::lan(1);
-        let program = lab.hosts()[0].command("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
+        let mut program = lab.hosts()[0].command("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
         println!("\nprocesses {} {}", lab.keeper(), program.id());
-        loop {
-            std::thread::park();
-        }
+        program.wait().unwrap();
+        return;
     }
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "laboratory::nothing_is_left_when_a_test_is_killed", "--nocapture"])

@@ -87,6 +87,14 @@ fn two_home_routers_are_crossed_by_relay_first_and_directly_soon_after() {
 }
 
 #[test]
+fn a_strict_router_is_crossed_towards_a_public_address() {
+    let (mut pair, one_node, two_node) = Pair::new([Router::Open, Router::Hard]);
+    let (_two_node, connected, direct) = pair.meet_again(two_node, &one_node.device_id());
+    println!("FIGURE open against hard: connected after {connected:.2?}, direct after {direct:.2?}");
+    assert!(direct.is_some_and(|direct| direct - connected < DIRECT), "direct after {direct:?}");
+}
+
+#[test]
 fn two_strict_routers_leave_the_relay_and_it_is_said() {
     let (mut pair, one_node, two_node) = Pair::new([Router::Hard, Router::Hard]);
     let (_two_node, connected, direct) = pair.meet_again(two_node, &one_node.device_id());

@@ -78,7 +78,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
                 // Whole letters of the secret alone: those at the edges depend on what is beside it.
                 let text = encoding.encode(&shifted);
                 let (from, to) = ((before * letters).div_ceil(group), (shifted.len() * letters) / group);
-                all.push(text[from..to].as_bytes().to_vec());
+                all.push(text.as_bytes()[from..to].to_vec());
                 all.push(text[from..to].to_ascii_lowercase().into_bytes());
             }
         }
