@@ -38,7 +38,10 @@ fn a_device_that_was_unpaired_is_refused_everywhere_and_learns_why() {
             for _ in 0..3 {
                 let (code, notice) = peer.told_refusal(&node, alpn).await;
                 assert_eq!(code, NOT_PAIRED);
-                assert!(notice_holds(&notice, std::slice::from_ref(&secret), &own, &peer.id()), "the notice proves itself");
+                assert!(
+                    notice_holds(&notice, std::slice::from_ref(&secret), &own, &peer.id()),
+                    "the notice proves itself"
+                );
                 let other = Key::random().unwrap();
                 assert!(!notice_holds(&notice, &[other], &own, &peer.id()), "and to nobody else");
             }

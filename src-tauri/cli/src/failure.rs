@@ -78,8 +78,9 @@ pub fn status_of(code: &str) -> u8 {
         "usage" | "invalid_input" | "code_word_unknown" | "code_word_count" | "link_invalid" | "address_invalid" => {
             USAGE
         }
-        "too_many_hosts" | "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy" | "code_wrong" | "code_burnt"
-        | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy" | "pairing_rejected" => REFUSED,
+        "too_many_hosts" | "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy"
+        | "code_wrong" | "code_burnt" | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy"
+        | "pairing_rejected" => REFUSED,
         "connection_failed"
         | "connection_timeout"
         | "connection_lost"

@@ -15,6 +15,6 @@ pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
 pub use view::{
     AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRule, DeviceState, DeviceType, DeviceView, Direction,
-    Discoverable, IdentityView, KeystoreView, MessageState, MessageView, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
-    TransferOptions, TransferState, TransferView, TrustLevel, Unread,
+    Discoverable, IdentityView, KeystoreView, MessageState, MessageView, PairingRole, PairingView, PathKind, PingView,
+    Settings, Switch, TransferOptions, TransferState, TransferView, TrustLevel, Unread,
 };

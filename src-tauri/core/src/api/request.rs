@@ -7,8 +7,8 @@ use ts_rs::TS;
 
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
 use super::view::{
-    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView, Settings,
-    TransferOptions, TransferView, TrustLevel, Unread,
+    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView,
+    Settings, TransferOptions, TransferView, TrustLevel, Unread,
 };
 use crate::id::{DeviceId, TransferId};
 

@@ -319,7 +319,8 @@ impl Texts {
         before: Option<u64>,
         limit: u32,
     ) -> Result<Vec<MessageView>, NetworkError> {
-        let Some(Mailbox { place, oldest, .. }) = self.0.boxes.lock().await.get(&device).map(|open| open.mailbox) else {
+        let Some(Mailbox { place, oldest, .. }) = self.0.boxes.lock().await.get(&device).map(|open| open.mailbox)
+        else {
             return Ok(Vec::new());
         };
         let end = before.unwrap_or(u64::MAX).min(place.saturating_add(1));

@@ -273,5 +273,9 @@ fn record(new: &NewPairing, conn: &Connection) -> PersistedPairedDevice {
         }
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
-    PersistedPairedDevice { relay_url, addresses, ..PersistedPairedDevice::new(new.info.clone(), new.secret.clone(), now) }
+    PersistedPairedDevice {
+        relay_url,
+        addresses,
+        ..PersistedPairedDevice::new(new.info.clone(), new.secret.clone(), now)
+    }
 }

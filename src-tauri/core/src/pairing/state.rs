@@ -77,7 +77,13 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         let seconds = Duration::from_secs;
-        Self { hello: seconds(5), code: seconds(10), proof: seconds(30), approval: seconds(5 * 60), finish: seconds(30) }
+        Self {
+            hello: seconds(5),
+            code: seconds(10),
+            proof: seconds(30),
+            approval: seconds(5 * 60),
+            finish: seconds(30),
+        }
     }
 }
 

@@ -385,9 +385,8 @@ impl PairingDesk {
         let Some(streams) = driver::accept_stream(&conn).await else {
             return conn.close(CloseCode::Violation.number(), b"");
         };
-        let state = driver::peer_of(&conn).and_then(|peer| {
-            HostState::new(begun, self.local(), peer, Timeouts::default(), &mut SystemEntropy)
-        });
+        let state = driver::peer_of(&conn)
+            .and_then(|peer| HostState::new(begun, self.local(), peer, Timeouts::default(), &mut SystemEntropy));
         let state = match state {
             Ok(state) => state,
             Err(error) => {

@@ -66,8 +66,7 @@ pub enum Table {
 
 impl Table {
     /// Every table.
-    pub const ALL: &'static [Table] =
-        &[
+    pub const ALL: &'static [Table] = &[
         Table::Devices,
         Table::PendingPairings,
         Table::Tombstones,
