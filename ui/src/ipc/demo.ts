@@ -9,7 +9,7 @@ import { FakeNode, apiError, someDevice, someTransfer, type FakeState } from './
 const now = () => Math.floor(Date.now() / 1000);
 
 function busy(): Partial<FakeState> {
-  const laptop = someDevice({ name: 'Nora’s laptop', type: 'laptop', rtt_ms: 2.4 });
+  const laptop = someDevice({ name: 'Someone’s laptop', type: 'laptop', rtt_ms: 2.4 });
   const nas = someDevice({ name: 'Attic NAS', type: 'server', path: 'relay', rtt_ms: 48, address: 'https://relay.example' });
   const desktop = someDevice({ name: 'Living room PC', rtt_ms: 0.8 });
   const old = someDevice({ name: 'Old ThinkPad', type: 'laptop', state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null, nearby: false, last_seen: now() - 3 * 86_400 });
@@ -20,7 +20,7 @@ function busy(): Partial<FakeState> {
       desktop,
       old,
       someDevice({ name: 'Lost tablet', type: 'phone', trust: 'blocked', state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null, nearby: false }),
-      someDevice({ name: 'Ilias’ phone', type: 'phone', state: 'discovered', paired: false, pairing: true, path: null, rtt_ms: null, address: null, key_exchange: null }),
+      someDevice({ name: 'Hall phone', type: 'phone', state: 'discovered', paired: false, pairing: true, path: null, rtt_ms: null, address: null, key_exchange: null }),
       someDevice({ name: '<img src=x onerror=alert(1)>', type: 'desktop', state: 'discovered', paired: false, path: null, rtt_ms: null, address: null, key_exchange: null }),
     ],
     transfers: [
@@ -52,7 +52,7 @@ function busy(): Partial<FakeState> {
         rate: 3_100_000,
         eta: 47,
         started: now() - 60,
-        into: '/home/nora/Downloads',
+        into: '/home/user/Downloads',
       }),
       someTransfer({ state: 'offered', device: laptop.device_id, device_name: laptop.name, roots: ['budget.ods'], files: 1, bytes: 0, total: 48_200, rate: 0, eta: null, started: now() - 4 }),
       someTransfer({
@@ -69,7 +69,7 @@ function busy(): Partial<FakeState> {
         eta: null,
         seconds: 3.2,
         started: now() - 900,
-        into: '/home/nora/Downloads',
+        into: '/home/user/Downloads',
         notes: ['“aux.c” was renamed to “aux_.c”.', '“a\u0000b” was renamed to “a_b”.'],
       }),
       someTransfer({
@@ -161,7 +161,7 @@ export function demo(): FakeNode {
     setTimeout(() =>
       node.tellShell({
         event: 'start_failed',
-        error: apiError('already_running', 'Yonder is already running on /home/nora/.local/share/yonder', 'Use the one that runs, or another data directory.'),
+        error: apiError('already_running', 'Yonder is already running on /home/user/.local/share/yonder', 'Use the one that runs, or another data directory.'),
         recorded: 'keychain',
       }),
     );

@@ -114,7 +114,7 @@ function start(over: Partial<FakeState>): FakeState {
     devices: [],
     pairing: { step: 'idle' },
     transfers: [],
-    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/nora/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off' },
+    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off' },
     ...over,
   };
 }
@@ -331,7 +331,7 @@ export class FakeNode implements Backend {
   }
 
   /** The other side proved the code. */
-  proven(role: 'host' | 'joiner', name = 'Nora’s laptop'): void {
+  proven(role: 'host' | 'joiner', name = 'Someone’s laptop'): void {
     this.setPairing({
       step: 'confirm',
       role,

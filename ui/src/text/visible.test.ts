@@ -7,7 +7,7 @@ it('shows what would hide or turn the text', () => {
 });
 
 it('leaves ordinary text of any script alone', () => {
-  for (const text of ['Nora’s laptop', 'مرحبا', 'שלום', '写真', 'e\u0301te\u0301', '👩‍💻'.replaceAll('\u200d', '')]) expect(visible(text)).toBe(text);
+  for (const text of ['Someone’s laptop', 'مرحبا', 'שלום', '写真', 'e\u0301te\u0301', '👩‍💻'.replaceAll('\u200d', '')]) expect(visible(text)).toBe(text);
 });
 
 it.each([

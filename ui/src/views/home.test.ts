@@ -146,7 +146,7 @@ describe('offers', () => {
     expect(shown.textContent).toContain('1,284 files · 3.41\u00a0GB');
     expect(shown.textContent).toContain('and 5 more');
     expect(shown.textContent).toContain(MARKUP);
-    expect(shown.textContent).toContain('/home/nora/Downloads');
+    expect(shown.textContent).toContain('/home/user/Downloads');
     expect(document.querySelector('img')).toBeNull();
     expect(document.title).toBe('(1) Yonder');
     expect(screen.queryByTestId('transfer-row')).toBeNull();

@@ -53,10 +53,10 @@ describe('a link from another program', () => {
   });
 
   it('names the device that it says it is from, as text', async () => {
-    const { node } = await page({ devices: [someDevice({ device_id: DEVICE, name: '<b>Nora</b>', paired: false, state: 'discovered' })] });
+    const { node } = await page({ devices: [someDevice({ device_id: DEVICE, name: '<b>Study</b>', paired: false, state: 'discovered' })] });
     node.tellShell(opened);
     const offered = await screen.findByTestId('pair-offered');
-    expect(offered.textContent).toContain('<b>Nora</b>');
+    expect(offered.textContent).toContain('<b>Study</b>');
     expect(offered.querySelector('b')).toBeNull();
     expect(offered.textContent).not.toContain('paired already');
   });

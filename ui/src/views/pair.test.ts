@@ -261,10 +261,10 @@ describe('entering a code', () => {
 describe('approval', () => {
   it('comes to the front, waits for the other side, and ends', async () => {
     const { node, user } = await page();
-    node.proven('host', '<b>Nora</b>');
+    node.proven('host', '<b>Study</b>');
     const dialog = await screen.findByRole('dialog');
     expect(screen.getByTestId('pair-check-words').textContent).toBe('amber-falcon');
-    expect(dialog.textContent).toContain('<b>Nora</b>');
+    expect(dialog.textContent).toContain('<b>Study</b>');
     expect(dialog.querySelector('b')).toBeNull();
     expect(dialog.textContent).toContain('Offer files to this device, which you accept or decline');
     await user.click(screen.getByTestId('pair-approve'));
