@@ -27,6 +27,8 @@ use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 const DIAL: Duration = Duration::from_secs(10);
 /// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
 const GRACE: Duration = Duration::from_secs(5);
+/// Longer than a keep-alive takes.
+const SILENCE: Duration = Duration::from_secs(6);
 /// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
@@ -301,13 +303,18 @@ impl Net {
     }
 
     /// The device's node was started anew, as it said in this session: what is older is gone and would only be found out
-    /// by silence.
+    /// by silence. A connection for something else may be of the new start already and only older than this session: it
+    /// is not used for anything new, and closed when nothing comes over it.
     pub fn restarted(&self, session: &Session) {
         let device = session.device_id();
         let mut slots = self.slots();
         slots.retain(|(id, _), slot| match slot {
             Slot::Live(old) if *id == device && old.since() < session.since() && !old.is(session) => {
-                old.close(CloseCode::Replaced, "");
+                if old.connection().alpn() == super::ALPN_MESSAGE {
+                    old.close(CloseCode::Replaced, "");
+                } else {
+                    self.close_if_silent(old.clone());
+                }
                 false
             }
             _ => true,
@@ -315,6 +322,23 @@ impl Net {
         if let std::collections::hash_map::Entry::Vacant(place) = slots.entry((device, super::ALPN_MESSAGE)) {
             place.insert(Slot::Live(session.clone()));
         }
+    }
+
+    /// A living connection hears something within a keep-alive; one whose other end is gone never does.
+    fn close_if_silent(&self, session: Session) {
+        let heard = |session: &Session| session.connection().stats().udp_rx.datagrams;
+        let before = heard(&session);
+        let cancel = self.0.cancel.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                () = tokio::time::sleep(SILENCE) => {}
+                _ = session.connection().closed() => return,
+                () = cancel.cancelled() => return,
+            }
+            if heard(&session) == before {
+                session.close(CloseCode::Replaced, "");
+            }
+        });
     }
 
     /// Closes the sessions with a device that are not for messages: a last message is to be said.
