@@ -25,8 +25,9 @@ use crate::{
 const RENEW_AFTER: u64 = 30 * 24 * 60 * 60;
 /// How long a person waits for a renewal.
 const WAIT: Duration = Duration::from_secs(10);
-/// A device may have us answer so often: each answer is stored.
-const ANSWER_EVERY: Duration = Duration::from_secs(10);
+/// A device may have us answer so often in so long: each answer is stored.
+const ANSWERS: u32 = 3;
+const ANSWERS_IN: Duration = Duration::from_secs(10);
 
 /// The renewals under way. Cheap to clone.
 #[derive(Clone)]
@@ -37,7 +38,7 @@ struct Inner {
     devices: DeviceRegistry,
     messages: Messages,
     offers: Mutex<HashMap<DeviceId, Offer>>,
-    answered: Mutex<HashMap<DeviceId, Instant>>,
+    answered: Mutex<HashMap<DeviceId, (Instant, u32)>>,
 }
 
 struct Offer {
@@ -157,11 +158,12 @@ impl Rotations {
 
     fn may_answer(&self, device: DeviceId) -> bool {
         let mut answered = self.0.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        let due = answered.get(&device).is_none_or(|last| last.elapsed() >= ANSWER_EVERY);
-        if due {
-            answered.insert(device, Instant::now());
+        let (since, count) = answered.entry(device).or_insert((Instant::now(), 0));
+        if since.elapsed() >= ANSWERS_IN {
+            (*since, *count) = (Instant::now(), 0);
         }
-        due
+        *count = count.saturating_add(1);
+        *count <= ANSWERS
     }
 
     async fn use_answer(&self, session: &Session, public: &[u8; 32], tag: &[u8; 32]) -> Result<(), NetworkError> {

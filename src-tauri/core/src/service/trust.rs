@@ -13,6 +13,8 @@ use crate::{
     net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
 };
 
+/// How often a renewal is begun at most, where the session goes meanwhile.
+const RENEWALS: u32 = 3;
 /// How long unpairing waits for the other device to say that it knows.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -76,6 +78,9 @@ impl NetworkingService {
             session.close(CloseCode::Unpaired, "");
             self.close(session.device_id(), CloseCode::Unpaired);
             self.0.texts.forget(session.device_id()).await?;
+        } else if !self.0.devices.is_paired(session.device_id()) {
+            // It was heard over another connection already.
+            session.close(CloseCode::Unpaired, "");
         } else {
             tracing::warn!(device = %session.device_id(), "it says without proof that it has ended the pairing");
         }
@@ -129,7 +134,16 @@ impl NetworkingService {
 
     pub(super) async fn rotate_secret(&self, device: &str) -> Result<(), NetworkError> {
         let device = self.0.devices.find_paired(device)?;
-        let session = Connector::session(self.0.net.up()?, device.device_id, ALPN_MESSAGE).await?;
+        let net = self.0.net.up()?;
+        for _ in 1..RENEWALS {
+            let session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
+            match self.0.rotations.renew(&session).await {
+                // It gave way to another session with the same device: what was begun is finished over that one.
+                Err(_) if !session.is_live() => {}
+                renewed => return renewed,
+            }
+        }
+        let session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
         self.0.rotations.renew(&session).await
     }
 }
