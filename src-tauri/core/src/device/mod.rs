@@ -11,5 +11,4 @@ mod trust;
 
 pub use record::{PersistedPairedDevice, RecordError, Renewal, Spent};
 pub use registry::{DeviceError, DeviceRegistry, Link};
-pub use secrets::{HeldSecret, SecretUsed};
 pub use trust::Welcome;

@@ -11,46 +11,18 @@ use crate::{
     storage::{Op, Table},
 };
 
-/// Which of the secrets of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SecretUsed {
-    /// The present one.
-    Present,
-    /// One that we answered with, and that the other side may use already.
-    Proposed,
-    /// The one before.
-    Replaced,
-    /// That of a half-finished pairing.
-    Pending,
-}
-
-/// A secret, and which it is.
-#[derive(Clone, Debug)]
-pub struct HeldSecret {
-    /// The secret.
-    pub key: Key,
-    /// Which it is.
-    pub which: SecretUsed,
-}
-
 impl DeviceRegistry {
     /// The secrets held of the device of this endpoint, the one to answer with first. None for strangers and blocked
     /// devices.
-    pub fn secrets_for(&self, endpoint_id: &[u8; 32]) -> Vec<HeldSecret> {
+    pub fn secrets_for(&self, endpoint_id: &[u8; 32]) -> Vec<Key> {
         let id = DeviceId::of_endpoint(endpoint_id);
         let known = self.known();
-        let mut held = Vec::new();
-        let mut push = |key: &Key, which| held.push(HeldSecret { key: key.clone(), which });
-        if let Some(record) = known.paired.get(&id) {
-            if record.trust_level == TrustLevel::Blocked {
-                return Vec::new();
-            }
-            push(&record.session_keys, SecretUsed::Present);
-            record.renewal.proposed.iter().for_each(|key| push(key, SecretUsed::Proposed));
-            record.renewal.replaced.iter().for_each(|key| push(key, SecretUsed::Replaced));
+        let paired = known.paired.get(&id);
+        if paired.is_some_and(|record| record.trust_level == TrustLevel::Blocked) {
+            return Vec::new();
         }
-        known.pending.get(&id).iter().for_each(|record| push(&record.session_keys, SecretUsed::Pending));
-        held
+        let pending = known.pending.get(&id).map(|record| record.session_keys.clone());
+        paired.map(PersistedPairedDevice::secrets).unwrap_or_default().into_iter().chain(pending).collect()
     }
 
     /// Whether the device of this endpoint is refused everywhere, on pairing too.
@@ -60,18 +32,34 @@ impl DeviceRegistry {
         record.is_some_and(|record| record.trust_level == TrustLevel::Blocked)
     }
 
-    /// A session stands that this secret opened: finishes here what the other side has finished. Gives the present
-    /// secret if the other side is the one that has yet to finish, and has to be told.
+    /// A session stands that this secret opened: finishes here what the other side has finished. What the secret is, is
+    /// looked up now: since the handshake it may have been replaced. Gives the present secret if the other side is the
+    /// one that has yet to finish, and has to be told.
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub async fn session_stands(&self, id: DeviceId, used: SecretUsed) -> Result<Option<Key>, DeviceError> {
-        match used {
-            SecretUsed::Present => self.drop_replaced(id).await.map(|()| None),
-            SecretUsed::Proposed => self.change(id, use_proposed).await.map(|_| None),
-            SecretUsed::Pending => self.promote_pending(id).await.map(|()| None),
-            SecretUsed::Replaced => Ok(self.present_secret(id)),
+    pub async fn session_stands(&self, id: DeviceId, used: &Key) -> Result<Option<Key>, DeviceError> {
+        let is = |key: Option<&Key>| key.is_some_and(|key| key.as_bytes() == used.as_bytes());
+        let (present, proposed, replaced, pending) = {
+            let known = self.known();
+            let record = known.paired.get(&id);
+            (
+                is(record.map(|record| &record.session_keys)),
+                is(record.and_then(|record| record.renewal.proposed.as_ref())),
+                is(record.and_then(|record| record.renewal.replaced.as_ref())),
+                is(known.pending.get(&id).map(|record| &record.session_keys)),
+            )
+        };
+        if present {
+            self.drop_replaced(id).await?;
+        } else if proposed {
+            self.change(id, use_proposed).await?;
+        } else if replaced {
+            return Ok(self.present_secret(id));
+        } else if pending {
+            self.promote_pending(id).await?;
         }
+        Ok(None)
     }
 
     /// The present secret.

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::{DialError, FrameError, read_frame, write_frame};
 use crate::{
-    device::{DeviceRegistry, HeldSecret, SecretUsed},
+    device::DeviceRegistry,
     keys::{HandshakeError, HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SessionKeys},
 };
 
@@ -24,7 +24,7 @@ pub(super) async fn initiate(
     conn: &Connection,
     own: [u8; 32],
     devices: &DeviceRegistry,
-) -> Result<(SessionKeys, SecretUsed), DialError> {
+) -> Result<(SessionKeys, Key), DialError> {
     let peer = *conn.remote_id().as_bytes();
     let held = devices.secrets_for(&peer);
     if held.is_empty() {
@@ -57,13 +57,13 @@ pub(super) async fn initiate(
 
 fn finish<'a>(
     state: &InitiatorHandshake,
-    held: &'a [HeldSecret],
+    held: &'a [Key],
     input: impl Fn(&'a Key) -> HandshakeInput<'a>,
     ack: &[u8],
-) -> Result<(Vec<u8>, SessionKeys, SecretUsed), HandshakeError> {
+) -> Result<(Vec<u8>, SessionKeys, Key), HandshakeError> {
     for secret in held {
-        match state.finish(&input(&secret.key), ack) {
-            Ok((confirm, keys)) => return Ok((confirm, keys, secret.which)),
+        match state.finish(&input(secret), ack) {
+            Ok((confirm, keys)) => return Ok((confirm, keys, secret.clone())),
             Err(HandshakeError::NotProven) => {}
             Err(error) => return Err(error),
         }
@@ -76,11 +76,11 @@ pub(super) async fn respond(
     conn: &Connection,
     own: [u8; 32],
     devices: &DeviceRegistry,
-) -> Result<(SessionKeys, SecretUsed), DialError> {
+) -> Result<(SessionKeys, Key), DialError> {
     let peer = *conn.remote_id().as_bytes();
     let secret = devices.secrets_for(&peer).into_iter().next().ok_or(DialError::NotPaired)?;
     let input = HandshakeInput {
-        pairing_secret: &secret.key,
+        pairing_secret: &secret,
         initiator: peer,
         responder: own,
         alpn: conn.alpn(),
@@ -101,7 +101,7 @@ pub(super) async fn respond(
         let keys = state.finish(&confirm).map_err(refused)?;
         write(conn, &mut send, &[]).await?;
         let _ = send.finish();
-        Ok((keys, secret.which))
+        Ok((keys, secret.clone()))
     };
     timeout(WHOLE, work).await.unwrap_or(Err(DialError::Timeout(WHOLE.as_secs())))
 }

@@ -6,10 +6,9 @@ use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
 
 use super::{CloseCode, FrameError, read_frame, write_frame};
 use crate::{
-    device::SecretUsed,
     error::NetworkError,
     id::DeviceId,
-    keys::{Opener, Role, SealDirection, Sealer, SessionKeys, StreamKind, TAG_LEN},
+    keys::{Key, Opener, Role, SealDirection, Sealer, SessionKeys, StreamKind, TAG_LEN},
 };
 
 /// An authenticated connection between paired devices: TLS has proven the peer's key, the handshake its pairing.
@@ -19,7 +18,7 @@ pub struct Session {
     device: DeviceId,
     conn: Connection,
     keys: Arc<SessionKeys>,
-    secret: SecretUsed,
+    secret: Key,
     since: Instant,
 }
 
@@ -33,7 +32,7 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(conn: Connection, keys: SessionKeys, secret: SecretUsed) -> Self {
+    pub(super) fn new(conn: Connection, keys: SessionKeys, secret: Key) -> Self {
         Self {
             device: DeviceId::of_endpoint(conn.remote_id().as_bytes()),
             conn,
@@ -43,9 +42,9 @@ impl Session {
         }
     }
 
-    /// Which of the secrets held of the device opened it.
-    pub fn secret_used(&self) -> SecretUsed {
-        self.secret
+    /// The pairing secret that opened it.
+    pub(crate) fn secret_used(&self) -> &Key {
+        &self.secret
     }
 
     /// When it came to stand.

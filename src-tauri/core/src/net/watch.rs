@@ -14,10 +14,10 @@ const REFRESH: Duration = Duration::from_secs(3);
 /// Until the session ends: keeps the device's link up to date, and stores where it was reached.
 pub(super) async fn watch_link(net: Net, session: Session) {
     let device = session.device_id();
-    let (conn, used) = (session.connection().clone(), session.secret_used());
+    let (conn, used) = (session.connection().clone(), session.secret_used().clone());
     drop(session);
     let devices = net.0.devices.clone();
-    if let Err(error) = devices.session_stands(device, used).await {
+    if let Err(error) = devices.session_stands(device, &used).await {
         tracing::warn!(%device, %error, "the pairing could not be completed");
     }
     let key_exchange = key_exchange(&conn);

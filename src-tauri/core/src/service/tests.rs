@@ -220,7 +220,8 @@ async fn two_devices_pair_by_link_and_unpair() {
         assert!(b.service.0.devices.dialable().is_empty());
         assert!(a.service.0.devices.dialable().is_empty());
         let error = a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap_err();
-        assert_eq!(error.code, "device_unknown");
+        // The LAN may have told of it meanwhile.
+        assert!(matches!(&*error.code, "device_unknown" | "device_not_paired"), "{}", error.code);
         kept = a.service.0.store.list(Table::Tombstones).await.unwrap().len();
         if kept == 0 {
             break;
