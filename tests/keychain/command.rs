@@ -298,7 +298,7 @@ fn wrong_input_is_told_and_changes_nothing() {
     flipped[good.len() / 2] ^= 1;
     fs::write(home.path("flipped"), flipped).unwrap();
     fs::write(home.path("cut"), &good[..good.len() - 7]).unwrap();
-    fs::write(home.path("letter"), "Dear Ada").unwrap();
+    fs::write(home.path("letter"), "Dear all").unwrap();
     restore(&[BACKUP], "flipped", "backup_damaged");
     restore(&[BACKUP], "cut", "backup_cut");
     restore(&[BACKUP], "letter", "backup_not_one");

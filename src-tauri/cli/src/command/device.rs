@@ -126,15 +126,15 @@ mod tests {
             "device_id": "01234567-89ab-8def-8123-456789abcdef", "endpoint_id": "ab", "name": name, "type": "laptop",
             "state": "connected", "paired": true, "pairing": false, "nearby": true, "path": "direct", "rtt_ms": 1.25,
             "address": null, "trust": "own", "rule": { "accept": "default", "up_to": null, "into": null },
-            "key_exchange": null, "secret_since": null, "paired_at": null, "last_seen": null,
+            "key_exchange": null, "connections": [], "secret_since": null, "paired_at": null, "last_seen": null,
         }))
         .unwrap()
     }
 
     #[test]
     fn table_shows_names_harmlessly() {
-        let text = device_table(&[device("Ann\x1b[31m"), device("B")]);
-        assert!(text.contains("Ann\\u{1b}[31m  01234567  laptop  connected  yes     direct  1.2 ms"), "{text}");
+        let text = device_table(&[device("Desk\x1b[31m"), device("B")]);
+        assert!(text.contains("Desk\\u{1b}[31m  01234567  laptop  connected  yes     direct  1.2 ms"), "{text}");
         assert!(!text.contains('\x1b'));
     }
 

@@ -372,7 +372,7 @@ mod tests {
 
     fn confirm(approved: bool) -> PairingView {
         serde_json::from_value(json!({
-            "step": "confirm", "role": "host", "name": "Ann", "type": "phone", "check_words": "amber-falcon",
+            "step": "confirm", "role": "host", "name": "Desk", "type": "phone", "check_words": "amber-falcon",
             "grants": ["send files"], "approved": approved,
         }))
         .unwrap()

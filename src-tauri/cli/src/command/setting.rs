@@ -63,7 +63,7 @@ mod tests {
 
     fn settings() -> Settings {
         Settings {
-            name: "Ann".into(),
+            name: "Desk".into(),
             device_type: DeviceType::Laptop,
             download_dir: "/d".into(),
             accept: AcceptRule::Ask,
