@@ -58,6 +58,54 @@ export type KeystoreView = "keychain" | "file" | "plain";
 
 export type DeviceState = "discovered" | "pairing" | "connecting" | "connected" | "offline";
 
+export type ConnectionState = "connecting" | "connected" | "idle" | "closing";
+
+export type ConnectionView = { 
+/**
+ * What is spoken over it: `message/1.0`.
+ */
+protocol: string, 
+/**
+ * How it stands.
+ */
+state: ConnectionState, 
+/**
+ * How packets travel; none while it is being made.
+ */
+path: PathKind | null, 
+/**
+ * Where packets go: `IP:PORT` or a relay's URL.
+ */
+address: string | null, 
+/**
+ * Round trip in milliseconds, smoothed.
+ */
+rtt_ms: number | null, 
+/**
+ * Share of the packets sent from here that were lost, 0 to 1, since it stands.
+ */
+loss: number, 
+/**
+ * Congestion window in bytes: how much may be on its way at once.
+ */
+cwnd: number, 
+/**
+ * Largest packet that is known to pass, in bytes.
+ */
+mtu: number, 
+/**
+ * Bytes sent, everything counted.
+ */
+bytes_sent: number, 
+/**
+ * Bytes received, everything counted.
+ */
+bytes_received: number, 
+/**
+ * Unix time in seconds since when it stands.
+ */
+since: number | null, };
+
 export type PathKind = "direct" | "relay";
 
 export type TrustLevel = "own" | "other" | "blocked";
@@ -169,6 +217,10 @@ address: string | null,
  * What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
  */
 key_exchange: string | null, 
+/**
+ * Every connection with it, the one for messages first; empty when it is not there.
+ */
+connections: Array<ConnectionView>, 
 /**
  * What it is to us; meaningful when paired.
  */

@@ -55,6 +55,7 @@ export function someDevice(over: Partial<DeviceView> = {}): DeviceView {
     rtt_ms: 0.8,
     address: '192.168.1.24:11204',
     key_exchange: 'X25519MLKEM768',
+    connections: [],
     trust: 'own',
     rule: { accept: 'default', up_to: null, into: null },
     secret_since: null,

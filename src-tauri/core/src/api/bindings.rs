@@ -26,6 +26,8 @@ pub fn typescript() -> String {
         IdentityView,
         KeystoreView,
         DeviceState,
+        ConnectionState,
+        ConnectionView,
         PathKind,
         TrustLevel,
         DeviceAccept,

@@ -14,7 +14,8 @@ pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
 pub use view::{
-    AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRule, DeviceState, DeviceType, DeviceView, Direction,
-    Discoverable, IdentityView, KeystoreView, MessageState, MessageView, PairingRole, PairingView, PathKind, PingView,
-    Settings, Switch, TransferOptions, TransferState, TransferView, TrustLevel, Unread,
+    AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
+    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
+    PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState, TransferView,
+    TrustLevel, Unread,
 };

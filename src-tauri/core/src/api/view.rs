@@ -99,6 +99,51 @@ pub enum PathKind {
     Relay,
 }
 
+/// How a connection stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum ConnectionState {
+    /// It is being made.
+    Connecting,
+    /// It stands, and something was said over it within the last half minute.
+    Connected,
+    /// It stands; nothing but signs of life came lately.
+    Idle,
+    /// Another one has taken its place; it ends within seconds.
+    Closing,
+}
+
+/// One connection to a paired device. One that is closed is not listed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct ConnectionView {
+    /// What is spoken over it: `message/1.0`.
+    pub protocol: String,
+    /// How it stands.
+    pub state: ConnectionState,
+    /// How packets travel; none while it is being made.
+    pub path: Option<PathKind>,
+    /// Where packets go: `IP:PORT` or a relay's URL.
+    pub address: Option<String>,
+    /// Round trip in milliseconds, smoothed.
+    pub rtt_ms: Option<f64>,
+    /// Share of the packets sent from here that were lost, 0 to 1, since it stands.
+    pub loss: f64,
+    /// Congestion window in bytes: how much may be on its way at once.
+    #[ts(type = "number")]
+    pub cwnd: u64,
+    /// Largest packet that is known to pass, in bytes.
+    pub mtu: u16,
+    /// Bytes sent, everything counted.
+    #[ts(type = "number")]
+    pub bytes_sent: u64,
+    /// Bytes received, everything counted.
+    #[ts(type = "number")]
+    pub bytes_received: u64,
+    /// Unix time in seconds since when it stands.
+    #[ts(type = "number | null")]
+    pub since: Option<u64>,
+}
+
 /// What a paired device is to us.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
@@ -231,6 +276,9 @@ pub struct DeviceView {
     pub address: Option<String>,
     /// What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
     pub key_exchange: Option<String>,
+    /// Every connection with it, the one for messages first; empty when it is not there.
+    #[serde(default)]
+    pub connections: Vec<ConnectionView>,
     /// What it is to us; meaningful when paired.
     pub trust: TrustLevel,
     /// What it may do by itself; of meaning for paired devices.

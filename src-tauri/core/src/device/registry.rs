@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{PersistedPairedDevice, RecordError, tombstone::Tombstone};
 use crate::{
-    api::{DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
+    api::{ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     error::RoomError,
     event::EventBus,
     id::{DeviceId, Sighting, clean_name},
@@ -95,6 +95,7 @@ pub(super) struct Known {
     pub tombstones: HashMap<DeviceId, Tombstone>,
     nearby: HashMap<DeviceId, Sighting>,
     links: HashMap<DeviceId, Link>,
+    connections: HashMap<DeviceId, Vec<ConnectionView>>,
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
     last_seen: HashMap<DeviceId, u64>,
@@ -559,6 +560,7 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         rtt_ms: link.map(|l| (l.rtt_ms * 1000.0).round() / 1000.0),
         address: link.map(|l| l.address.clone()),
         key_exchange: link.and_then(|l| l.key_exchange.clone()),
+        connections: known.connections.get(&id).cloned().unwrap_or_default(),
         trust: record.map(|r| r.trust_level).unwrap_or_default(),
         rule: record.map(|r| r.rule.clone()).unwrap_or_default(),
         secret_since: record.map(|r| r.renewal.since),
