@@ -161,7 +161,9 @@ fn event_text(event: &Event) -> Option<String> {
         }
         Event::Notice { error } => format!("Note: {}. {}", shown(&error.message), shown(&error.hint)),
         Event::Stopping => "Stopping.".into(),
-        Event::Transfer { .. } | Event::TransferGone { .. } | Event::Settings { .. } => return None,
+        Event::Transfer { .. } | Event::TransferGone { .. } | Event::Settings { .. } | Event::DoctorCheck { .. } => {
+            return None;
+        }
     })
 }
 

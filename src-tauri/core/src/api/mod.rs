@@ -5,11 +5,13 @@
 //! a [`Request::Snapshot`].
 
 pub mod bindings;
+mod doctor;
 mod keystore;
 mod request;
 mod shell;
 mod view;
 
+pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::doctor::{CheckView, DoctorReport};
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
 use super::view::{
     ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView,
@@ -195,6 +196,12 @@ pub enum Request {
         /// How many, 1 to 1000.
         count: u32,
     },
+    /// Looks at everything that may be in the way, or at every way to one device. Takes 10 s at most, and tells each check
+    /// as an event when it is done; one that runs already is joined. Answered by `doctor`.
+    Doctor {
+        /// A paired device; none looks at this one and at all.
+        device: Option<String>,
+    },
 }
 
 /// What a node answers.
@@ -229,6 +236,8 @@ pub enum Response {
     Keystore(KeystoreStatus),
     /// The backup that was written.
     Backup(BackupView),
+    /// What the doctor found.
+    Doctor(DoctorReport),
 }
 
 /// All that a window shows.
@@ -303,6 +312,13 @@ pub enum Event {
     Settings {
         /// As they are now.
         settings: Settings,
+    },
+    /// A check of the doctor is done; all of them come again with the answer.
+    DoctorCheck {
+        /// The device that was asked about; none means all.
+        device: Option<DeviceId>,
+        /// What was found.
+        check: CheckView,
     },
     /// Something that a person should know, and that belongs to no call.
     Notice {

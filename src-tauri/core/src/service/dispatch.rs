@@ -107,6 +107,7 @@ impl NetworkingService {
                 Response::Done
             }
             Request::Ping { device, count } => Response::Ping(self.ping(&device, count).await?),
+            Request::Doctor { device } => Response::Doctor(self.doctor(device.as_deref()).await?),
         })
     }
 

@@ -51,6 +51,7 @@
 //! ```
 
 mod dispatch;
+mod doctor;
 mod keystore;
 mod late;
 mod lookups;
