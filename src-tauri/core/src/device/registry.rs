@@ -88,17 +88,25 @@ impl RoomError for DeviceError {
     }
 }
 
+/// The connections with a device: as they are, and as they were when that was told last.
+#[derive(Default)]
+struct Connections {
+    now: Vec<ConnectionView>,
+    told: Vec<ConnectionView>,
+}
+
 #[derive(Default)]
 pub(super) struct Known {
     pub paired: HashMap<DeviceId, PersistedPairedDevice>,
     pub pending: HashMap<DeviceId, PersistedPairedDevice>,
     pub tombstones: HashMap<DeviceId, Tombstone>,
     nearby: HashMap<DeviceId, Sighting>,
+    sightings: HashMap<DeviceId, u64>,
     links: HashMap<DeviceId, Link>,
-    connections: HashMap<DeviceId, Vec<ConnectionView>>,
+    connections: HashMap<DeviceId, Connections>,
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
-    last_seen: HashMap<DeviceId, u64>,
+    pub last_seen: HashMap<DeviceId, u64>,
 }
 
 /// Every device that is known. Cheap to clone; never blocks on anything but memory, except where it says that it stores.
@@ -346,12 +354,25 @@ impl DeviceRegistry {
             if !is_known && known.nearby.len() >= MAX_NEARBY {
                 return;
             }
-            if known.nearby.insert(id, sighting.clone()) == Some(sighting) {
+            let is_linked = known.links.contains_key(&id);
+            let before = known.nearby.insert(id, sighting.clone());
+            let moved = before.as_ref().is_none_or(|before| before.addresses != sighting.addresses);
+            // One that is paired and was given up, and is heard all the same, is worth a try as well.
+            if moved || (known.paired.contains_key(&id) && !is_linked) {
+                *known.sightings.entry(id).or_default() += 1;
+                self.changes.send_modify(|n| *n += 1);
+            }
+            if before == Some(sighting) {
                 return;
             }
             known.last_seen.insert(id, unix_now());
         }
         self.tell(id);
+    }
+
+    /// How often the device was sighted in a way that makes it worth a try. Goes up only.
+    pub fn sightings(&self, id: DeviceId) -> u64 {
+        self.known().sightings.get(&id).copied().unwrap_or_default()
     }
 
     /// Whether discovery sees the device of this endpoint now.
@@ -362,7 +383,13 @@ impl DeviceRegistry {
     /// Discovery says that a device left.
     pub fn left(&self, endpoint_id: &[u8; 32]) {
         let id = DeviceId::of_endpoint(endpoint_id);
-        let was_there = self.known().nearby.remove(&id).is_some();
+        let was_there = {
+            let mut known = self.known();
+            if !known.paired.contains_key(&id) {
+                known.sightings.remove(&id);
+            }
+            known.nearby.remove(&id).is_some()
+        };
         if was_there {
             self.tell(id);
         }
@@ -383,6 +410,27 @@ impl DeviceRegistry {
             }
         }
         self.tell(id);
+    }
+
+    /// Which connections there are with the device.
+    pub fn connections(&self, id: DeviceId, now: Vec<ConnectionView>) {
+        let device = {
+            let mut known = self.known();
+            let kept = known.connections.entry(id).or_default();
+            let news = is_news(&kept.told, &now);
+            if news {
+                kept.told = now.clone();
+            }
+            kept.now = now;
+            if kept.now.is_empty() {
+                known.connections.remove(&id);
+            }
+            if news { view_of(&known, id) } else { None }
+        };
+        // Not a reason to dial anyone, so no change is told to those who watch.
+        if let Some(device) = device {
+            self.events.emit(Event::Device { device });
+        }
     }
 
     /// A session with the device is being made, or no longer.
@@ -533,6 +581,20 @@ fn worth_telling(before: Option<&Link>, after: Option<&Link>) -> bool {
     }
 }
 
+/// Bytes that were moved since the last time are news when they are more than signs of life.
+const WORTH: u64 = 16 << 10;
+
+/// Counters run all the time; only what a person would look up from is news. Small steps add up, as they are compared
+/// with what was told last.
+fn is_news(before: &[ConnectionView], after: &[ConnectionView]) -> bool {
+    let same = |a: &ConnectionView, b: &ConnectionView| {
+        (&a.protocol, a.state, a.path, &a.address, a.since) == (&b.protocol, b.state, b.path, &b.address, b.since)
+            && (a.loss - b.loss).abs() < 0.005
+            && b.bytes_sent.saturating_sub(a.bytes_sent) + b.bytes_received.saturating_sub(a.bytes_received) < WORTH
+    };
+    before.len() != after.len() || !before.iter().zip(after).all(|(a, b)| same(a, b))
+}
+
 fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
     let record = known.paired.get(&id);
     let nearby = known.nearby.get(&id);
@@ -560,7 +622,7 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         rtt_ms: link.map(|l| (l.rtt_ms * 1000.0).round() / 1000.0),
         address: link.map(|l| l.address.clone()),
         key_exchange: link.and_then(|l| l.key_exchange.clone()),
-        connections: known.connections.get(&id).cloned().unwrap_or_default(),
+        connections: known.connections.get(&id).map(|connections| connections.now.clone()).unwrap_or_default(),
         trust: record.map(|r| r.trust_level).unwrap_or_default(),
         rule: record.map(|r| r.rule.clone()).unwrap_or_default(),
         secret_since: record.map(|r| r.renewal.since),

@@ -1,7 +1,7 @@
 //! Sessions by device and protocol: one live connection each, reused; dialled when there is none.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -9,22 +9,21 @@ use std::{
     time::Duration,
 };
 
-use iroh::{
-    Endpoint, EndpointAddr, EndpointId, RelayUrl,
-    endpoint::{Connection, Side},
-};
+use iroh::{Endpoint, endpoint::Side};
 use n0_future::boxed::BoxFuture;
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session, endpoint, gate::Gate, handshake,
-    watch::watch_link,
+    ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session,
+    change::watch_changes,
+    endpoint::{self, Bound},
+    gate::Gate,
+    relay::{RelayDesk, Servers},
+    watch::{look_after, watch_link},
 };
 use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
-/// How long a dial may take in all.
-const DIAL: Duration = Duration::from_secs(10);
 /// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
 const GRACE: Duration = Duration::from_secs(5);
 /// Longer than a keep-alive takes.
@@ -32,7 +31,7 @@ const SILENCE: Duration = Duration::from_secs(6);
 /// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
-type DialResult = Result<Session, DialError>;
+pub(super) type DialResult = Result<Session, DialError>;
 
 /// Gives sessions to rooms that need one.
 pub trait Connector: Send + Sync + 'static {
@@ -51,13 +50,36 @@ pub struct Net(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub endpoint: Endpoint,
+    pub relays: RelayDesk,
+    pub servers: Servers,
     pub devices: DeviceRegistry,
     pub protocols: ProtocolRegistry,
     pub code_open: Arc<AtomicBool>,
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub strangers: AtomicUsize,
+    /// Counts reasons to look at all connections and to try absent devices at once.
+    pub changes: watch::Sender<u64>,
+    /// Those of whom to hear soon, or else another connection is tried.
+    asked: Mutex<HashSet<DeviceId>>,
+    /// A connection is dialled beside the one that is there.
+    redials: Mutex<HashSet<DeviceId>>,
+    /// Connections that lost their place, and may still be used for a while.
+    closing: Mutex<Vec<Session>>,
     slots: Mutex<HashMap<(DeviceId, &'static [u8]), Slot>>,
+}
+
+/// What there is of connections now.
+#[derive(Default)]
+pub(super) struct Standing {
+    pub live: Vec<Session>,
+    pub dialling: Vec<(DeviceId, &'static [u8])>,
+    pub closing: Vec<Session>,
+}
+
+/// A panic elsewhere cannot leave these half changed: each change is one insert or remove.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Net {
@@ -74,17 +96,83 @@ impl Net {
     ) -> Result<Self, NetworkError> {
         let code_open = Arc::new(AtomicBool::new(false));
         let gate = Gate::new(*secret.public().as_bytes(), devices.clone(), code_open.clone());
-        let endpoint = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
+        let Bound { endpoint, relays, servers } = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
+        let tasks = TaskTracker::new();
+        tasks.spawn(relays.clone().run(cancel.clone()));
         Ok(Self(Arc::new(Inner {
             endpoint,
+            relays,
+            servers,
             devices,
             protocols,
             code_open,
-            tasks: TaskTracker::new(),
+            tasks,
             cancel,
             strangers: AtomicUsize::new(0),
+            changes: watch::Sender::new(0),
+            asked: Mutex::default(),
+            redials: Mutex::default(),
+            closing: Mutex::default(),
             slots: Mutex::default(),
         })))
+    }
+
+    /// Watches the network and the connections, until the end. To be run once.
+    pub async fn watch(self) {
+        let changes = watch_changes(self.0.endpoint.clone(), self.0.changes.clone(), self.0.cancel.clone());
+        tokio::join!(changes, look_after(self.clone()));
+    }
+
+    /// Changes when the network may have changed, or the machine was asleep: a reason to try absent devices at once.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// Something was heard of a device, such as a new address: a connection with it that does not answer soon is replaced.
+    pub fn ask(&self, device: DeviceId) {
+        locked(&self.0.asked).insert(device);
+    }
+
+    /// Those who were to be asked since the last time.
+    pub(super) fn take_asked(&self) -> HashSet<DeviceId> {
+        std::mem::take(&mut *locked(&self.0.asked))
+    }
+
+    /// Every connection that stands, and the protocols that are being dialled.
+    pub(super) fn standing(&self) -> Standing {
+        let slots = self.slots();
+        let mut standing = Standing::default();
+        for ((device, alpn), slot) in &*slots {
+            match slot {
+                Slot::Live(session) if session.is_live() => standing.live.push(session.clone()),
+                Slot::Dialling(_) => standing.dialling.push((*device, *alpn)),
+                Slot::Live(_) => {}
+            }
+        }
+        drop(slots);
+        let mut closing = locked(&self.0.closing);
+        closing.retain(Session::is_live);
+        standing.closing = closing.clone();
+        standing
+    }
+
+    /// Dials a device beside the session that is there and does not answer; the new one takes its place.
+    pub(super) fn redial(&self, device: DeviceId, alpn: &'static [u8]) {
+        if !locked(&self.0.redials).insert(device) {
+            return;
+        }
+        let net = self.clone();
+        self.0.tasks.spawn(async move {
+            let result = tokio::select! {
+                result = net.dial(device, alpn) => result,
+                () = net.0.cancel.cancelled() => Err(DialError::ShuttingDown),
+            };
+            locked(&net.0.redials).remove(&device);
+            match result {
+                Ok(session) => drop(net.adopt(session)),
+                Err(error) => tracing::debug!(%device, %error, "no other connection came to stand"),
+            }
+        });
     }
 
     /// The endpoint, for address lookups and addresses.
@@ -98,7 +186,7 @@ impl Net {
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<(DeviceId, &'static [u8]), Slot>> {
-        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.0.slots)
     }
 
     /// The live session, if there is one; never dials.
@@ -154,58 +242,6 @@ impl Net {
         });
     }
 
-    async fn dial(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
-        let devices = &self.0.devices;
-        let endpoint_id = devices.endpoint_of(device).ok_or(DialError::NotPaired)?;
-        if !devices.is_admitted(&endpoint_id) {
-            return Err(DialError::NotPaired);
-        }
-        let (addresses, relay) = devices.whereabouts(device);
-        let id = EndpointId::from_bytes(&endpoint_id).map_err(|error| DialError::Transport(error.to_string()))?;
-        let mut address = EndpointAddr::new(id);
-        for ip in addresses {
-            address = address.with_ip_addr(ip);
-        }
-        if let Some(relay) = relay.and_then(|url| url.parse::<RelayUrl>().ok()) {
-            address = address.with_relay_url(relay);
-        }
-        let conn = match self.connect(address, alpn).await {
-            Err(DialError::Unpaired(notice)) => return Err(self.heed(&endpoint_id, &notice).await),
-            other => other?,
-        };
-        let keys = handshake::initiate(&conn, *self.0.endpoint.id().as_bytes(), devices).await;
-        match keys {
-            Ok((keys, used)) => Ok(Session::new(conn, keys, used)),
-            Err(DialError::Unpaired(notice)) => Err(self.heed(&endpoint_id, &notice).await),
-            Err(error) => {
-                conn.close(CloseCode::HandshakeFailed.number(), b"");
-                Err(error)
-            }
-        }
-    }
-
-    /// The device refuses because it has ended the pairing: so do we, if it proves that it was paired.
-    async fn heed(&self, endpoint_id: &[u8; 32], notice: &[u8]) -> DialError {
-        match self.0.devices.unpaired_by(endpoint_id, self.0.endpoint.id().as_bytes(), notice).await {
-            Ok(true) => {
-                self.close_device(DeviceId::of_endpoint(endpoint_id), CloseCode::Unpaired);
-                DialError::NotPaired
-            }
-            Ok(false) => DialError::Refused(CloseCode::NotPaired),
-            Err(error) => DialError::Transport(error.to_string()),
-        }
-    }
-
-    /// A bare connection, for a protocol that proves the peer by itself.
-    pub(crate) async fn connect(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
-        let dial = self.0.endpoint.connect(address, alpn);
-        match tokio::time::timeout(DIAL, dial).await {
-            Err(_) => Err(DialError::Timeout(DIAL.as_secs())),
-            Ok(Ok(conn)) => Ok(conn),
-            Ok(Err(error)) => Err(of_connect(&error)),
-        }
-    }
-
     /// Takes a new session into the pool and serves its protocol, whichever side dialled. Gives the session to use.
     pub(super) fn adopt(&self, session: Session) -> Session {
         let Some(protocol) = self.0.protocols.get(session.connection().alpn()).cloned() else {
@@ -256,6 +292,7 @@ impl Net {
         if session.connection().alpn() != super::ALPN_MESSAGE {
             return;
         }
+        locked(&self.0.closing).push(session.clone());
         let net = self.clone();
         self.0.tasks.spawn(async move {
             tokio::select! {
@@ -264,6 +301,7 @@ impl Net {
             }
             // Meanwhile it may have turned out to be the only one that lives.
             let chosen = net.live(session.device_id(), super::ALPN_MESSAGE).is_some_and(|live| live.is(&session));
+            locked(&net.0.closing).retain(|closing| !closing.is(&session));
             if !chosen {
                 session.close(CloseCode::Replaced, "");
             }
@@ -388,17 +426,6 @@ impl Connector for Net {
         Box::pin(async move {
             Net::session(&net, device, alpn).await.map_err(|error| error.about(&net.0.devices.name_of(device)))
         })
-    }
-}
-
-fn of_connect(error: &iroh::endpoint::ConnectError) -> DialError {
-    use iroh::endpoint::{ConnectError, ConnectingError};
-    match error {
-        ConnectError::Connection { source, .. } => DialError::of_connection(source),
-        ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. } => {
-            DialError::of_connection(source)
-        }
-        other => DialError::Transport(other.to_string()),
     }
 }
 

@@ -1,21 +1,40 @@
-//! Watches how a session's packets travel, and tells the registry.
+//! Watches sessions: how their packets travel, whether they live, and what the registry is to show of them.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use iroh::{TransportAddr, endpoint::Connection};
+use tokio::time::{MissedTickBehavior, interval};
 
-use super::{ALPN_MESSAGE, Net, Session};
-use crate::{api::PathKind, device::Link};
+use super::{
+    ALPN_MESSAGE, CloseCode, Net, Session,
+    pool::Standing,
+    pulse::{Counts, Pulse, Turn},
+};
+use crate::{
+    api::{ConnectionState, ConnectionView, PathKind},
+    device::Link,
+    id::DeviceId,
+};
 
-/// Round trips are read again this often.
-const REFRESH: Duration = Duration::from_secs(3);
+/// Connections are looked at this often.
+const BEAT: Duration = Duration::from_secs(1);
+/// And what is shown of them, unless one has come or gone.
+const SHOWN_EVERY: u64 = 3;
+/// A connection that does not answer for so long, while another one with the same device does, is dead.
+const DEAD: Duration = Duration::from_secs(5);
+/// What a silent connection is nudged with: a datagram, which has to be acknowledged and which nobody reads.
+const NUDGE: Bytes = Bytes::from_static(&[0]);
 
 /// Until the session ends: keeps the device's link up to date, and stores where it was reached.
 pub(super) async fn watch_link(net: Net, session: Session) {
     let device = session.device_id();
     let (conn, used) = (session.connection().clone(), session.secret_used().clone());
-    drop(session);
+    let is_chosen = |net: &Net| net.live(device, ALPN_MESSAGE).is_none_or(|live| live.is(&session));
     let devices = net.0.devices.clone();
     if let Err(error) = devices.session_stands(device, &used).await {
         tracing::warn!(%device, %error, "the pairing could not be completed");
@@ -36,7 +55,8 @@ pub(super) async fn watch_link(net: Net, session: Session) {
                     tracing::warn!(%device, %error, "its address could not be kept");
                 }
             }
-            if devices.is_paired(device) {
+            // Of two that stand for a moment, the one that stays is shown.
+            if devices.is_paired(device) && is_chosen(&net) {
                 devices.linked(device, Some(Link { key_exchange: key_exchange.clone(), ..link }));
             }
         }
@@ -44,7 +64,8 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             _ = conn.closed() => break,
             () = net.0.cancel.cancelled() => break,
             event = events.next() => if event.is_none() { break },
-            () = tokio::time::sleep(REFRESH) => {}
+            // Round trips change without an event.
+            () = tokio::time::sleep(BEAT * SHOWN_EVERY as u32) => {}
         }
     }
     // Another session may have taken this one's place already.
@@ -53,17 +74,169 @@ pub(super) async fn watch_link(net: Net, session: Session) {
     }
 }
 
+/// Until the end: nudges connections that are silent, has those replaced that do not answer, and tells the registry of all.
+pub(super) async fn look_after(net: Net) {
+    let start = Instant::now();
+    let mut changes = net.changes();
+    let mut pulses: HashMap<usize, Pulse> = HashMap::new();
+    let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for beat in 0_u64.. {
+        let changed = tokio::select! {
+            _ = beats.tick() => false,
+            // The sender lives in the net that is held here.
+            _ = changes.changed() => true,
+            () = net.0.cancel.cancelled() => return,
+        };
+        let now = start.elapsed();
+        let standing = net.standing();
+        let asked = net.take_asked();
+        pulses.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
+        for session in &standing.live {
+            let counts = counts_of(session.connection());
+            let pulse = pulses.entry(session.connection().stable_id()).or_insert_with(|| Pulse::new(now, counts));
+            if changed || asked.contains(&session.device_id()) {
+                pulse.ask(now);
+            }
+            let turn = pulse.beat(now, counts);
+            if turn != Turn::Rest {
+                // Fails only where the connection is gone.
+                let _ = session.connection().send_datagram(NUDGE);
+            }
+            if turn == Turn::Doubt && session.connection().alpn() == ALPN_MESSAGE {
+                tracing::debug!(device = %session.device_id(), "a session does not answer; another one is tried");
+                net.redial(session.device_id(), ALPN_MESSAGE);
+            }
+        }
+        close_the_dead(&standing, &pulses, now);
+        if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
+            show(&net, standing, &pulses, now, &mut shown);
+        }
+    }
+}
+
+/// Where messages pass and something else does not, the path of the latter is gone: whoever uses it is to learn of it now
+/// and not when the transport gives up.
+fn close_the_dead(standing: &Standing, pulses: &HashMap<usize, Pulse>, now: Duration) {
+    let pulse = |session: &Session| pulses.get(&session.connection().stable_id());
+    for session in standing.live.iter().filter(|session| session.connection().alpn() != ALPN_MESSAGE) {
+        let Some(waiting) = pulse(session).and_then(|pulse| pulse.waiting(now)).filter(|waiting| *waiting >= DEAD)
+        else {
+            continue;
+        };
+        let messages = standing
+            .live
+            .iter()
+            .find(|other| other.device_id() == session.device_id() && other.connection().alpn() == ALPN_MESSAGE);
+        if messages.and_then(pulse).is_some_and(|pulse| pulse.heard_at() + waiting > now + BEAT) {
+            session.close(CloseCode::Replaced, "");
+        }
+    }
+}
+
+impl Standing {
+    fn came_or_went(&self, shown: &HashMap<DeviceId, Vec<ConnectionView>>) -> bool {
+        self.live.len() + self.closing.len() + self.dialling.len() != shown.values().map(Vec::len).sum::<usize>()
+    }
+}
+
+/// Tells the registry what there is of each device.
+fn show(
+    net: &Net,
+    standing: Standing,
+    pulses: &HashMap<usize, Pulse>,
+    now: Duration,
+    shown: &mut HashMap<DeviceId, Vec<ConnectionView>>,
+) {
+    let mut views: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
+    for session in &standing.live {
+        let idle = pulses.get(&session.connection().stable_id()).is_some_and(|pulse| pulse.is_idle(now));
+        let state = if idle { ConnectionState::Idle } else { ConnectionState::Connected };
+        views.entry(session.device_id()).or_default().push(view_of(session, state));
+    }
+    for (device, alpn) in &standing.dialling {
+        views.entry(*device).or_default().push(dialled(alpn));
+    }
+    for session in &standing.closing {
+        views.entry(session.device_id()).or_default().push(view_of(session, ConnectionState::Closing));
+    }
+    for list in views.values_mut() {
+        list.sort_by(|a, b| a.protocol.cmp(&b.protocol).then(a.since.cmp(&b.since)));
+    }
+    for gone in shown.keys().filter(|id| !views.contains_key(id)) {
+        net.0.devices.connections(*gone, Vec::new());
+    }
+    for (device, list) in &views {
+        net.0.devices.connections(*device, list.clone());
+    }
+    *shown = views;
+}
+
+fn counts_of(conn: &Connection) -> Counts {
+    let stats = conn.stats();
+    Counts { heard: stats.udp_rx.datagrams, said: stats.frame_rx.stream + stats.frame_tx.stream }
+}
+
+fn name_of(alpn: &[u8]) -> String {
+    String::from_utf8_lossy(alpn).into_owned()
+}
+
+fn view_of(session: &Session, state: ConnectionState) -> ConnectionView {
+    let conn = session.connection();
+    let stats = conn.stats();
+    let paths = conn.paths();
+    let path = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next());
+    let on_path = path.as_ref().map(|path| path.stats());
+    // Packets that only acknowledge are not counted as sent, as they are never counted as lost.
+    let loss = stats.lost_packets as f64 / stats.sent_packets.max(1) as f64;
+    let since = SystemTime::now().checked_sub(session.since().elapsed());
+    ConnectionView {
+        protocol: name_of(conn.alpn()),
+        state,
+        path: path.as_ref().map(|path| if path.is_relay() { PathKind::Relay } else { PathKind::Direct }),
+        address: path.as_ref().map(|path| shown_address(path.remote_addr())),
+        rtt_ms: path.as_ref().map(|path| (path.rtt().as_secs_f64() * 1e6).round() / 1e3),
+        loss: (loss.min(1.0) * 1e4).round() / 1e4,
+        cwnd: on_path.as_ref().map_or(0, |stats| stats.cwnd),
+        mtu: on_path.as_ref().map_or(0, |stats| stats.current_mtu),
+        bytes_sent: stats.udp_tx.bytes,
+        bytes_received: stats.udp_rx.bytes,
+        since: since.and_then(|since| since.duration_since(UNIX_EPOCH).ok()).map(|since| since.as_secs()),
+    }
+}
+
+fn dialled(alpn: &[u8]) -> ConnectionView {
+    ConnectionView {
+        protocol: name_of(alpn),
+        state: ConnectionState::Connecting,
+        path: None,
+        address: None,
+        rtt_ms: None,
+        loss: 0.0,
+        cwnd: 0,
+        mtu: 0,
+        bytes_sent: 0,
+        bytes_received: 0,
+        since: None,
+    }
+}
+
 fn link_of(conn: &Connection) -> Option<(Link, TransportAddr)> {
     let paths = conn.paths();
     let path = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next())?;
     let address = path.remote_addr().clone();
-    let shown = match &address {
+    let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
+    let rtt_ms = path.rtt().as_secs_f64() * 1000.0;
+    Some((Link { path: kind, address: shown_address(&address), rtt_ms, key_exchange: None }, address))
+}
+
+fn shown_address(address: &TransportAddr) -> String {
+    match address {
         TransportAddr::Ip(ip) => ip.to_string(),
         TransportAddr::Relay(url) => url.to_string(),
         other => format!("{other:?}"),
-    };
-    let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
-    Some((Link { path: kind, address: shown, rtt_ms: path.rtt().as_secs_f64() * 1000.0, key_exchange: None }, address))
+    }
 }
 
 /// The name of the group that TLS agreed on: the hybrid with ML-KEM where both sides have it.

@@ -1,8 +1,9 @@
 //! Keeps a session with every paired device that can be reached.
 //!
 //! When to dial whom is decided by [`Plan`], which is pure: a device that was just paired or sighted is dialled at
-//! once, one that did not answer after 1, 2, 4 … 60 s, with jitter. Of two devices that see each other at the same time
-//! the one with the greater endpoint id waits a moment, so that they do not both dial.
+//! once, and so are all when this machine's network has changed; one that did not answer after 1, 2, 4 … 60 s, with
+//! jitter, and one that was there a short while ago more often than that. Of two devices that see each other at the same
+//! time the one with the greater endpoint id waits a moment, so that they do not both dial.
 
 use std::{
     collections::HashMap,
@@ -13,12 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     device::DeviceRegistry,
+    error::NetworkError,
     id::DeviceId,
-    net::{ALPN_MESSAGE, CloseCode, DialError, Net},
+    messaging::Messages,
+    net::{ALPN_MESSAGE, CloseCode, DialError, Net, Session},
 };
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
+/// A connection that was lost, and the longest wait for it: most come back within minutes, and by no sign that this machine
+/// could see, as when somebody else's router was started anew.
+const LATELY: [(Duration, Duration); 2] =
+    [(Duration::from_secs(180), Duration::from_secs(2)), (Duration::from_secs(600), Duration::from_secs(8))];
+/// Nothing was said for so long: the device is asked whether it is there, and not only its network.
+const SILENT: Duration = Duration::from_secs(30);
 /// How long the device with the greater endpoint id waits for the other one to dial.
 const COURTESY: Duration = Duration::from_millis(400);
 
@@ -29,29 +38,51 @@ struct Plan {
 }
 
 struct Entry {
-    nearby: bool,
+    sightings: u64,
     dialling: bool,
+    lost: Option<Duration>,
     failures: u32,
     due: Duration,
 }
 
+/// What is known of a device that may be dialled.
+#[derive(Clone, Copy)]
+struct Known {
+    id: DeviceId,
+    nearby: bool,
+    /// Goes up with each sighting that makes the device worth a try.
+    sightings: u64,
+    /// It should dial us.
+    courteous: bool,
+}
+
 impl Plan {
-    /// What the registry knows now: who may be dialled, and whether it is nearby. `wait` is for those who should dial us.
-    fn update(&mut self, now: Duration, known: &[(DeviceId, bool, bool)]) {
-        self.devices.retain(|id, _| known.iter().any(|(other, ..)| other == id));
-        for (id, nearby, courteous) in known {
-            let at_once = now + if *courteous { COURTESY } else { Duration::ZERO };
-            let entry = self.devices.entry(*id).or_insert(Entry {
-                nearby: *nearby,
-                dialling: false,
-                failures: 0,
-                due: at_once,
-            });
-            if *nearby && !entry.nearby {
-                entry.failures = 0;
-                entry.due = at_once;
+    /// What the registry knows now. Gives those that are connected or being dialled, and were sighted anew.
+    fn update(&mut self, now: Duration, known: &[Known]) -> Vec<DeviceId> {
+        self.devices.retain(|id, _| known.iter().any(|other| other.id == *id));
+        let mut sighted = Vec::new();
+        for &Known { id, nearby, sightings, courteous } in known {
+            let at_once = now + if courteous { COURTESY } else { Duration::ZERO };
+            let first = Entry { sightings, dialling: false, failures: 0, lost: None, due: at_once };
+            let entry = self.devices.entry(id).or_insert(first);
+            if sightings != entry.sightings && nearby {
+                if entry.dialling {
+                    sighted.push(id);
+                } else {
+                    entry.failures = 0;
+                    entry.due = entry.due.min(at_once);
+                }
             }
-            entry.nearby = *nearby;
+            entry.sightings = sightings;
+        }
+        sighted
+    }
+
+    /// The network is another one: all that are not there are tried at once.
+    fn hurry(&mut self, now: Duration) {
+        for entry in self.devices.values_mut() {
+            entry.failures = 0;
+            entry.due = entry.due.min(now);
         }
     }
 
@@ -72,11 +103,13 @@ impl Plan {
         let Some(entry) = self.devices.get_mut(&id) else { return };
         entry.dialling = false;
         entry.failures = if connected { 0 } else { entry.failures.saturating_add(1) };
-        let wait = if connected {
-            FIRST_RETRY
-        } else {
-            LAST_RETRY.min(FIRST_RETRY * 2u32.saturating_pow(entry.failures.saturating_sub(1).min(10)))
-        };
+        if connected {
+            entry.lost = Some(now);
+        }
+        let away = entry.lost.map(|lost| now.saturating_sub(lost));
+        let longest =
+            away.and_then(|away| LATELY.iter().find(|(until, _)| away < *until)).map_or(LAST_RETRY, |(_, wait)| *wait);
+        let wait = longest.min(FIRST_RETRY * 2u32.saturating_pow(entry.failures.saturating_sub(1).min(10)));
         entry.due = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
     }
 
@@ -87,30 +120,27 @@ impl Plan {
 }
 
 /// Runs until the node goes down.
-pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, cancel: CancellationToken) {
+pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: Messages, cancel: CancellationToken) {
     let start = Instant::now();
     let mut plan = Plan::default();
-    let mut changes = devices.watch();
+    let (mut changes, mut network) = (devices.watch(), net.changes());
     let mut dials = tokio::task::JoinSet::new();
     loop {
-        let own = *net.endpoint().id().as_bytes();
-        let known: Vec<_> = devices
-            .dialable()
-            .into_iter()
-            .map(|id| {
-                let courteous = devices.endpoint_of(id).is_some_and(|other| own > other);
-                (id, devices.view(id).is_some_and(|view| view.nearby), courteous)
-            })
-            .collect();
-        plan.update(start.elapsed(), &known);
+        for id in plan.update(start.elapsed(), &known(&net, &devices)) {
+            net.ask(id);
+        }
         for id in plan.due(start.elapsed()) {
-            let (net, devices) = (net.clone(), devices.clone());
-            dials.spawn(async move { (id, hold(net, devices, id).await) });
+            let (net, devices, messages) = (net.clone(), devices.clone(), messages.clone());
+            dials.spawn(async move { (id, hold(net, devices, messages, id).await) });
         }
         let pause = plan.next().map(|due| due.saturating_sub(start.elapsed())).unwrap_or(LAST_RETRY);
         tokio::select! {
             () = cancel.cancelled() => break,
             changed = changes.changed() => if changed.is_err() { break },
+            changed = network.changed() => match changed {
+                Ok(()) => plan.hurry(start.elapsed()),
+                Err(_) => break,
+            },
             Some(ended) = dials.join_next() => {
                 match ended {
                     Ok((id, connected)) => plan.ended(start.elapsed(), id, connected, jitter()),
@@ -123,8 +153,22 @@ pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, cancel: Ca
     dials.shutdown().await;
 }
 
+fn known(net: &Net, devices: &DeviceRegistry) -> Vec<Known> {
+    let own = *net.endpoint().id().as_bytes();
+    let of = |id| {
+        let other = devices.endpoint_of(id);
+        Known {
+            id,
+            nearby: other.is_some_and(|other| devices.is_nearby(&other)),
+            sightings: devices.sightings(id),
+            courteous: other.is_some_and(|other| own > other),
+        }
+    };
+    devices.dialable().into_iter().map(of).collect()
+}
+
 /// Dials a device and waits until the session ends. Says whether there was one.
-async fn hold(net: Net, devices: DeviceRegistry, id: DeviceId) -> bool {
+async fn hold(net: Net, devices: DeviceRegistry, messages: Messages, id: DeviceId) -> bool {
     if net.live(id, ALPN_MESSAGE).is_none() {
         devices.connecting(id, true);
     }
@@ -132,10 +176,7 @@ async fn hold(net: Net, devices: DeviceRegistry, id: DeviceId) -> bool {
     devices.connecting(id, false);
     match result {
         Ok(session) => {
-            // Holding the session would keep a connection alive that nobody needs.
-            let closed = session.connection().weak_handle().closed();
-            drop(session);
-            closed.await;
+            until_closed(&messages, &session).await;
             true
         }
         Err(DialError::Refused(CloseCode::NotPaired)) => {
@@ -149,6 +190,32 @@ async fn hold(net: Net, devices: DeviceRegistry, id: DeviceId) -> bool {
             tracing::debug!(device = %id, %error, "not reachable");
             false
         }
+    }
+}
+
+/// Waits for the end of a session. One in which nothing is said is asked now and then: the transport tells that the other
+/// machine is there, and only an answer that its program is.
+async fn until_closed(messages: &Messages, session: &Session) {
+    let said = || {
+        let stats = session.connection().stats();
+        stats.frame_rx.stream
+    };
+    let mut before = said();
+    loop {
+        tokio::select! {
+            _ = session.connection().closed() => return,
+            () = tokio::time::sleep(SILENT) => {}
+        }
+        if before == said() {
+            match messages.ping(session).await {
+                Err(NetworkError::ConnectionTimeout { .. }) => {
+                    tracing::info!(device = %session.device_id(), "it is there and does not answer");
+                    session.close(CloseCode::Normal, "");
+                }
+                _ => {}
+            }
+        }
+        before = said();
     }
 }
 
@@ -166,40 +233,78 @@ mod tests {
         DeviceId::of_endpoint(&[n; 32])
     }
 
-    #[test]
-    fn dials_at_once_then_ever_more_slowly_and_again_at_once_when_sighted() {
-        let mut plan = Plan::default();
-        let mut now = Duration::ZERO;
-        plan.update(now, &[(id(1), false, false)]);
-        assert_eq!(plan.due(now), [id(1)]);
-        assert_eq!(plan.due(now), [], "one dial at a time");
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn known(n: u8, sightings: u64, courteous: bool) -> Known {
+        Known { id: id(n), nearby: sightings > 0, sightings, courteous }
+    }
+
+    /// How long the plan waits each time when nobody answers, in seconds.
+    fn waits(plan: &mut Plan, mut now: Duration, times: usize) -> Vec<u64> {
         let mut waits = Vec::new();
-        for _ in 0..10 {
+        for _ in 0..times {
             plan.ended(now, id(1), false, 0.5);
             let due = plan.next().unwrap();
             waits.push((due - now).as_secs());
             now = due;
             assert_eq!(plan.due(now), [id(1)]);
         }
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
-        plan.ended(now, id(1), false, 0.5);
-        plan.update(now, &[(id(1), true, false)]);
-        assert_eq!(plan.due(now), [id(1)], "a sighting tries at once");
+        waits
+    }
+
+    #[test]
+    fn dials_at_once_then_ever_more_slowly_and_again_at_once_when_sighted() {
+        let mut plan = Plan::default();
+        plan.update(s(0), &[known(1, 0, false)]);
+        assert_eq!(plan.due(s(0)), [id(1)]);
+        assert_eq!(plan.due(s(0)), [], "one dial at a time");
+        assert_eq!(waits(&mut plan, s(0), 10), [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]);
+        plan.ended(s(400), id(1), false, 0.5);
+        assert_eq!(plan.due(s(401)), []);
+        assert_eq!(plan.update(s(401), &[known(1, 1, false)]), []);
+        assert_eq!(plan.due(s(401)), [id(1)], "a sighting tries at once");
+        assert_eq!(plan.update(s(402), &[known(1, 2, false)]), [id(1)], "it is told of another one meanwhile");
+    }
+
+    #[test]
+    fn one_that_was_lost_lately_is_tried_more_often() {
+        let mut plan = Plan::default();
+        plan.update(s(0), &[known(1, 0, false)]);
+        plan.due(s(0));
+        plan.ended(s(100), id(1), true, 0.5);
+        assert_eq!(plan.next(), Some(s(101)));
+        plan.due(s(101));
+        assert_eq!(waits(&mut plan, s(101), 5), [1, 2, 2, 2, 2]);
+        assert_eq!(waits(&mut plan, s(100 + 181), 3), [8, 8, 8]);
+        assert_eq!(waits(&mut plan, s(100 + 601), 2), [60, 60]);
+    }
+
+    #[test]
+    fn another_network_is_a_reason_to_try_all_at_once() {
+        let mut plan = Plan::default();
+        plan.update(s(0), &[known(1, 0, false)]);
+        plan.due(s(0));
+        waits(&mut plan, s(0), 9);
+        plan.ended(s(300), id(1), false, 0.5);
+        plan.hurry(s(301));
+        assert_eq!(plan.due(s(301)), [id(1)]);
     }
 
     #[test]
     fn one_of_two_waits_a_moment() {
         let mut plan = Plan::default();
-        plan.update(Duration::ZERO, &[(id(1), true, true)]);
-        assert_eq!(plan.due(Duration::ZERO), []);
+        plan.update(s(0), &[known(1, 1, true)]);
+        assert_eq!(plan.due(s(0)), []);
         assert_eq!(plan.due(COURTESY), [id(1)]);
     }
 
     #[test]
     fn an_unpaired_device_is_not_dialled() {
         let mut plan = Plan::default();
-        plan.update(Duration::ZERO, &[(id(1), true, false)]);
-        plan.update(Duration::ZERO, &[]);
-        assert_eq!(plan.due(Duration::from_secs(100)), []);
+        plan.update(s(0), &[known(1, 1, false)]);
+        plan.update(s(0), &[]);
+        assert_eq!(plan.due(s(100)), []);
     }
 }
