@@ -83,6 +83,9 @@ pub struct Messages(Arc<Inner>);
 struct Inner {
     pings: Mutex<HashMap<u64, (DeviceId, oneshot::Sender<Instant>)>>,
     next_ping: AtomicU64,
+    /// Of devices that were paired since the start of this node.
+    buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
+    started: Instant,
     heard: mpsc::Sender<Heard>,
     own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
 }
@@ -90,7 +93,14 @@ struct Inner {
 impl Messages {
     /// `heard` gets what others have to act upon; `own` gives this device's hello.
     pub fn new(heard: mpsc::Sender<Heard>, own: impl Fn() -> NetworkMessage + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner { pings: Mutex::default(), next_ping: AtomicU64::new(1), heard, own: Box::new(own) }))
+        Self(Arc::new(Inner {
+            pings: Mutex::default(),
+            next_ping: AtomicU64::new(1),
+            buckets: Mutex::default(),
+            started: Instant::now(),
+            heard,
+            own: Box::new(own),
+        }))
     }
 
     /// The protocol to register.
@@ -138,10 +148,15 @@ impl Messages {
         self.0.pings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long a device has to wait for having said one thing. Counted for the device: another session is no way around.
+    fn price(&self, device: DeviceId) -> Duration {
+        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.entry(device).or_insert_with(|| TokenBucket::new(PER_SECOND, BURST));
+        bucket.take(self.0.started.elapsed())
+    }
+
     async fn serve(self, session: Session) -> Result<(), NetworkError> {
         self.send_quietly(&session, &(self.0.own)()).await;
-        let started = Instant::now();
-        let mut bucket = TokenBucket::new(PER_SECOND, BURST);
         loop {
             let mut stream = match session.accept_sealed_uni().await {
                 Ok(stream) => stream,
@@ -157,9 +172,14 @@ impl Messages {
             let message = NetworkMessage::decode(&frame)
                 .map_err(|error| NetworkError::ProtocolViolation(format!("not a message: {error}")))?;
             let asked_for = self.take(&session, message, arrived).await;
-            if !asked_for {
+            if asked_for {
+                continue;
+            }
+            let wait = self.price(session.device_id());
+            // Even a sleep of no length lasts until the next tick of the timer.
+            if !wait.is_zero() {
                 // Streams that wait to be accepted hold the peer back: QUIC lets it open no more than we have read.
-                tokio::time::sleep(bucket.take(started.elapsed())).await;
+                tokio::time::sleep(wait).await;
             }
         }
     }
