@@ -2,10 +2,16 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod adverts;
+mod connections;
+mod discovery;
+mod doctor;
 mod internet;
 mod laboratory;
 mod lan;
 mod middle;
+mod pair;
 mod reach;
+mod relays;
 mod routers;
 mod secrets;
+mod texts;

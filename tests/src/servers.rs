@@ -5,20 +5,27 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    num::NonZeroU32,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use iroh_dns_server::config::{Config, MetricsConfig, RateLimitConfig};
-use iroh_relay::server::{CertConfig, QuicConfig, RelayConfig, Server, ServerConfig, TlsConfig};
+use iroh_relay::server::{
+    Access, AccessControl, CertConfig, ClientRateLimit, ClientRequest, QuicConfig, RelayConfig, Server, ServerConfig,
+    TlsConfig,
+};
 use n0_mainline::Dht;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::program::PATIENCE;
+
+mod delay;
+pub mod shipped;
 
 /// The port at which iroh looks for a relay's address discovery.
 pub const QAD_PORT: u16 = 7842;
@@ -33,6 +40,10 @@ struct Threads(Option<Runtime>);
 impl Threads {
     fn new() -> Self {
         Self(Some(runtime()))
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        self.0.as_ref().expect("it has not ended").spawn(work);
     }
 
     fn run<T>(&self, work: impl Future<Output = T>) -> T {
@@ -56,7 +67,24 @@ pub struct Relay {
     pub authority: PathBuf,
     server: Option<Server>,
     threads: Threads,
-    _home: TempDir,
+    _home: Option<TempDir>,
+}
+
+/// What a relay is started with.
+#[derive(Clone, Debug)]
+pub struct RelaySetup {
+    /// Where it listens; port 0 takes a free one.
+    pub at: SocketAddr,
+    /// The UDP port of its address discovery, without which there is no hole punching: [`QAD_PORT`].
+    pub qad: Option<u16>,
+    /// It lets in who shows this, and nobody else.
+    pub token: Option<String>,
+    /// How much longer than need be every byte takes to it, and from it.
+    pub delay: Duration,
+    /// How many bytes a second one device may send, and at once.
+    pub rate: Option<(u32, u32)>,
+    /// A folder in which certificate and authority are kept, so that it can be started again as the same one.
+    pub home: Option<PathBuf>,
 }
 
 impl Relay {
@@ -69,18 +97,53 @@ impl Relay {
     /// A relay at this address; port 0 takes a free one. `qad` is the UDP port of its address discovery, without which there
     /// is no hole punching: [`QAD_PORT`].
     pub fn on(at: SocketAddr, qad: Option<u16>) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        let authority = home.path().join("authority.pem");
-        let tls = certificate(at.ip(), &authority);
+        Self::start(RelaySetup { at, qad, token: None, delay: Duration::ZERO, rate: None, home: None })
+    }
+
+    /// A relay as it is wanted.
+    pub fn start(setup: RelaySetup) -> Self {
+        let own = setup.home.is_none().then(|| tempfile::tempdir().expect("a temporary folder"));
+        let home = setup.home.as_deref().or(own.as_ref().map(TempDir::path)).expect("one of them");
+        let authority = home.join("authority.pem");
+        let tls = certificate(setup.at.ip(), home);
         let threads = Threads::new();
+        // What is to come late comes here first, and goes on from the loopback.
+        let slow = setup.delay > Duration::ZERO;
+        let at = if slow { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) } else { setup.at };
         let mut relay = RelayConfig::new(SocketAddr::new(at.ip(), 0));
         relay.tls = Some(TlsConfig::new(at, CertConfig::Manual { server_config: tls }));
+        if let Some(token) = setup.token {
+            relay.access = Arc::new(Token(token));
+        }
+        if let Some((second, burst)) = setup.rate {
+            let mut limit = ClientRateLimit::new(NonZeroU32::new(second).expect("more than nothing"));
+            limit.max_burst_bytes = NonZeroU32::new(burst);
+            relay.limits.client_rx = Some(limit);
+        }
         let mut config = ServerConfig::default();
         config.relay = Some(relay);
-        config.quic = qad.map(|port| QuicConfig::new(SocketAddr::new(at.ip(), port)));
+        config.quic = setup.qad.map(|port| QuicConfig::new(SocketAddr::new(setup.at.ip(), port)));
         let server = threads.run(Server::spawn(config)).expect("a relay");
-        let url = format!("https://{}", server.https_addr().expect("it has TLS"));
-        Self { url, authority, server: Some(server), threads, _home: home }
+        let mut address = server.https_addr().expect("it has TLS");
+        if slow {
+            let listener = threads.run(tokio::net::TcpListener::bind(setup.at)).expect("an address");
+            let to = std::mem::replace(&mut address, listener.local_addr().expect("it is bound"));
+            threads.spawn(delay::forward(listener, to, setup.delay));
+        }
+        Self { url: format!("https://{address}"), authority, server: Some(server), threads, _home: own }
+    }
+}
+
+/// Access as `iroh-relay` gives it to a `shared_token`.
+#[derive(Debug)]
+struct Token(String);
+
+impl AccessControl for Token {
+    async fn on_connect(&self, request: &ClientRequest) -> Access {
+        match request.auth_token() {
+            Some(token) if token == self.0 => Access::Allow,
+            _ => Access::Deny { reason: None },
+        }
     }
 }
 
@@ -94,24 +157,31 @@ impl Drop for Relay {
 }
 
 /// A leaf certificate for this address, signed by an authority of its own whose certificate goes into a file. A
-/// self-signed one would not do: it is no authority's.
-fn certificate(at: IpAddr, authority: &Path) -> rustls::ServerConfig {
-    let mut root = CertificateParams::default();
-    root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let root_key = KeyPair::generate().expect("a key");
-    let root_certificate = root.self_signed(&root_key).expect("a certificate");
-    std::fs::write(authority, root_certificate.pem()).expect("a file");
-    let key = KeyPair::generate().expect("a key");
-    let leaf = CertificateParams::new(vec![at.to_string()])
-        .and_then(|leaf| leaf.signed_by(&key, &Issuer::new(root, root_key)))
-        .expect("a certificate");
+/// self-signed one would not do: it is no authority's. What is in the folder already is used.
+fn certificate(at: IpAddr, home: &Path) -> rustls::ServerConfig {
+    let [authority, leaf, key] = ["authority.pem", "certificate.pem", "key.pem"].map(|name| home.join(name));
+    if !leaf.exists() {
+        let mut root = CertificateParams::default();
+        root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        root.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let root_key = KeyPair::generate().expect("a key");
+        let root_certificate = root.self_signed(&root_key).expect("a certificate");
+        let leaf_key = KeyPair::generate().expect("a key");
+        let signed = CertificateParams::new(vec![at.to_string()])
+            .and_then(|leaf| leaf.signed_by(&leaf_key, &Issuer::new(root, root_key)))
+            .expect("a certificate");
+        std::fs::write(authority, root_certificate.pem()).expect("a file");
+        std::fs::write(&key, leaf_key.serialize_pem()).expect("a file");
+        std::fs::write(&leaf, signed.pem()).expect("a file");
+    }
+    let chain = vec![CertificateDer::from_pem_file(&leaf).expect("a certificate")];
+    let key = PrivateKeyDer::from_pem_file(&key).expect("a key");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("TLS 1.3")
         .with_no_client_auth()
-        .with_single_cert(vec![leaf.der().clone()], PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())))
+        .with_single_cert(chain, key)
         .expect("a key that fits")
 }
 

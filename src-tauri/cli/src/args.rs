@@ -38,7 +38,8 @@ pub struct Global {
     /// Which ways to other devices may be used
     #[arg(long, global = true, value_enum)]
     pub mode: Option<Mode>,
-    /// A relay to use instead of the public ones (may be repeated). With this or --pkarr or --dht-bootstrap, no public
+    /// A relay to use instead of the public ones and those of the settings (may be repeated); YONDER_RELAY_TOKEN is the
+    /// token that it may ask for. With this or --pkarr or --dht-bootstrap, no public
     /// server of any kind is asked
     #[arg(long, global = true, value_name = "URL")]
     pub relay: Vec<String>,
@@ -174,12 +175,18 @@ pub enum Command {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Show the settings, or one, or change one
+    /// Show the settings, or one, or change one. `relay_token -` asks for the token, or reads it from stdin
     Settings {
         #[arg(value_name = "KEY")]
         key: Option<String>,
         #[arg(value_name = "VALUE")]
         value: Option<String>,
+    },
+    /// Show the relays and how they stand
+    Relays {
+        /// Measure them first
+        #[arg(long)]
+        probe: bool,
     },
     /// Show where this device's secret is kept; move it, back it up, bring it back
     Keystore {
@@ -242,12 +249,25 @@ pub enum Command {
         #[arg(short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
+    /// Look at what works and what is in the way, or try every way to one device
+    Doctor(Doctor),
     /// Let two devices on this machine pair and send a folder, and check every byte
     Demo {
         /// Leave the folders there, and say where
         #[arg(long)]
         keep: bool,
     },
+}
+
+/// Look at what works and what is in the way.
+#[derive(Clone, Debug, Default, PartialEq, Args)]
+pub struct Doctor {
+    /// A paired device, to which every way is tried
+    #[arg(value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Print a text to pass on, without secrets, names, whole addresses and ids
+    #[arg(long)]
+    pub report: bool,
 }
 
 /// Run until interrupted.
@@ -410,7 +430,7 @@ pub struct Send {
     /// At most this many bytes a second: 500k, 2M, 1.5G
     #[arg(long, value_name = "RATE", value_parser = text::parse_rate)]
     pub limit: Option<u64>,
-    /// Only queue it: the running node sends, and `transfers` shows how far it is
+    /// Only queue it: the running node sends, now or when the device is there, and `transfers` shows how far it is
     #[arg(long)]
     pub background: bool,
 }
@@ -504,6 +524,8 @@ mod tests {
             "messages x -n 5",
             "ping x",
             "ping x -c 100",
+            "doctor",
+            "doctor x --report",
             "demo",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -543,7 +565,7 @@ mod tests {
             "text x",
             "messages x -n 0",
             "pause 1",
-            "doctor",
+            "doctor a b",
         ] {
             let error = parse(line).unwrap_err();
             // Without any argument it shows the help, on stderr.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::broadcast;
 use yonder_core::{
-    api::{AcceptRule, ApiError, NumberedEvent, Request, Response, Snapshot},
+    api::{AcceptRule, ApiError, NumberedEvent, Request, Response, SecretText, Snapshot},
     control::{Client, ControlError, Events, default_data_dir},
     net::Mode,
     service::{NetworkingService, NodeOptions},
@@ -14,7 +14,7 @@ use crate::{
     args::{self, Global},
     console::Console,
     failure::Failure,
-    passphrase::FromPerson,
+    passphrase::{FromPerson, relay_token_of_this_run},
 };
 
 /// How often, and how long apart, a node is looked for that holds the data directory and does not answer yet: it is
@@ -144,10 +144,6 @@ pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
 
 /// What a node of our own is started with.
 pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
-    // Checked here, because the arguments may stand on either side of the command.
-    if global.relay_ca.is_some() && global.relay.is_empty() && global.pkarr.is_none() {
-        return Err(Failure::usage("--relay-ca is for servers of one's own, and none is given", "Give --relay, too."));
-    }
     let mut options = NodeOptions::new(data_dir(global)?);
     options.port = global.port;
     options.bind = global.bind;
@@ -157,6 +153,7 @@ pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
         Some(args::Mode::RelayOnly) => Mode::RelayOnly,
     };
     options.relays = global.relay.clone();
+    options.relay_token = relay_token_of_this_run().map(SecretText::new);
     options.relay_ca = global.relay_ca.as_deref().map(absolute).transpose()?;
     options.pkarr = global.pkarr.clone();
     options.dht_bootstrap = global.dht_bootstrap.clone();
@@ -216,12 +213,6 @@ mod tests {
         let options = serve_options(&global("--data-dir d"), &serve).unwrap();
         assert!(options.download_dir.is_some_and(|path| path.is_absolute()));
         assert_eq!(options.accept, Some(AcceptRule::None));
-    }
-
-    #[test]
-    fn authority_without_a_relay_is_wrong_usage() {
-        let refused = options(&global("--data-dir d --relay-ca ca")).err();
-        assert_eq!(refused.map(|failure| failure.status), Some(crate::failure::USAGE));
     }
 
     #[test]

@@ -70,6 +70,27 @@ pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
     })
 }
 
+/// A relay's token: a line of stdin, or what the terminal says; none if that is empty.
+pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
+    let text = match can_ask() {
+        true => ask("Token of the relays (empty forgets the one that is kept): ").unwrap_or_default(),
+        false => {
+            let mut line = Zeroizing::new(String::with_capacity(1 << 10));
+            let read =
+                std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), 1 << 10), &mut line);
+            read.map_err(|error| Failure::usage(format!("stdin could not be read as text: {error}"), ""))?;
+            line
+        }
+    };
+    let text = Zeroizing::new(text.trim().to_owned());
+    Ok(Some(text).filter(|text| !text.is_empty()))
+}
+
+/// The token that own relays are shown in this run: `YONDER_RELAY_TOKEN`.
+pub fn relay_token_of_this_run() -> Option<Zeroizing<String>> {
+    from_environment("YONDER_RELAY_TOKEN").filter(|token| !token.is_empty())
+}
+
 fn from_environment(name: &str) -> Option<Zeroizing<String>> {
     std::env::var(name).ok().map(Zeroizing::new)
 }

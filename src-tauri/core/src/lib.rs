@@ -8,6 +8,7 @@
 pub mod api;
 pub mod control;
 pub mod device;
+pub mod diagnostics;
 pub mod discovery;
 pub mod error;
 pub mod event;
@@ -23,3 +24,8 @@ pub mod transfer;
 
 #[cfg(test)]
 mod overheard;
+
+/// The examples of the page about extending the core, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/extending.md")]
+pub struct Extending;

@@ -1,5 +1,7 @@
 //! Real servers on a host of a lab: a relay, a pkarr server, a DHT.
 
+use std::path::Path;
+
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -10,7 +12,9 @@ use crate::program::Running;
 pub struct Servers {
     ready: Value,
     running: Running,
-    _home: TempDir,
+    host: Host,
+    which: Vec<String>,
+    home: TempDir,
 }
 
 impl Host {
@@ -18,11 +22,17 @@ impl Host {
     pub fn serve(&self, which: &[&str]) -> Servers {
         // What they write goes with them, however they end.
         let home = tempfile::tempdir().expect("a temporary folder");
+        let which: Vec<String> = which.iter().map(ToString::to_string).collect();
+        let (running, ready) = self.start_servers(&which, home.path());
+        Servers { ready, running, host: self.clone(), which, home }
+    }
+
+    fn start_servers(&self, which: &[String], home: &Path) -> (Running, Value) {
         let mut command = self.command(lab_program());
-        command.env("TMPDIR", home.path()).arg("servers").arg(self.address().to_string()).args(which);
+        command.env("TMPDIR", home).arg("servers").arg(self.address().to_string()).args(which);
         let mut running = Running::start(command, &format!("{}: {}", self.name(), which.join(", ")));
         let ready = running.expect_event("ready");
-        Servers { ready, running, _home: home }
+        (running, ready)
     }
 }
 
@@ -38,6 +48,31 @@ impl Servers {
             }
         }
         ways
+    }
+
+    /// Its relay: `https://IP:PORT`.
+    pub fn relay(&self) -> &str {
+        self.ready["relay"].as_str().expect("a relay")
+    }
+
+    /// Where the certificate of the relay's authority is.
+    pub fn authority(&self) -> &Path {
+        Path::new(self.ready["authority"].as_str().expect("a relay"))
+    }
+
+    /// Ends a relay as a power cut does, and starts it anew: with the same certificate, and with these words instead of
+    /// those of before if there are any. Other servers come back without what they knew.
+    pub fn restart(&mut self, which: Option<&[&str]>) {
+        self.running.kill();
+        self.start_again(which);
+    }
+
+    /// Starts those that were killed anew.
+    pub fn start_again(&mut self, which: Option<&[&str]>) {
+        if let Some(which) = which {
+            self.which = which.iter().map(ToString::to_string).collect();
+        }
+        (self.running, self.ready) = self.host.start_servers(&self.which, self.home.path());
     }
 
     /// Ends them as a power cut does.

@@ -2,8 +2,10 @@
 
 mod demo;
 mod device;
+mod doctor;
 mod keystore;
 mod pair;
+mod relay;
 mod send;
 mod serve;
 mod setting;
@@ -34,6 +36,8 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
             outcome = keystore::run(&global, step.as_ref(), console) => outcome,
             () = interrupt.wanted() => Err(Failure::interrupted()),
         },
+        // It has something to say where no node can start, too.
+        Command::Doctor(args) => doctor::run(&global, &args, console, interrupt).await,
         Command::Demo { keep } => demo::run(keep, global.verbose, console, interrupt).await,
         command => {
             for attempt in 1.. {
@@ -55,7 +59,7 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
 fn only_asks(command: &Command) -> bool {
     matches!(
         command,
-        Command::Id | Command::Devices | Command::Transfers { .. } | Command::Settings { value: None, .. }
+        Command::Id | Command::Devices | Command::Relays { .. } | Command::Transfers { .. } | Command::Settings { value: None, .. }
     )
 }
 
@@ -116,6 +120,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Ping { device, count } => device::ping(running, device, *count, console).await,
         Command::Rename { name } => setting::rename(running, name, console).await,
         Command::Settings { key, value } => setting::run(running, key.as_deref(), value.as_deref(), console).await,
+        Command::Relays { probe } => relay::list(running, *probe, console).await,
         Command::Approve => pair::answer(running, true, console).await,
         Command::Reject => pair::answer(running, false, console).await,
         Command::Transfers { all } => transfer::list(running, *all, console).await,
@@ -125,7 +130,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,
         // Done before a node is opened, or with the interrupt in hand.
-        Command::Serve(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => {
+        Command::Serve(_) | Command::Doctor(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => {
             Ok(())
         }
     }

@@ -159,6 +159,10 @@ fn event_text(event: &Event) -> Option<String> {
             };
             format!("{} {way} {}: {}{why}.", what(transfer), shown(&transfer.device_name), word(&transfer.state))
         }
+        Event::Relays { relays } => match relays.iter().find(|relay| relay.home) {
+            Some(home) if home.connected => format!("Relay: {}.", shown(&home.url)),
+            _ => return None,
+        },
         Event::Notice { error } => format!("Note: {}. {}", shown(&error.message), shown(&error.hint)),
         Event::Stopping => "Stopping.".into(),
         Event::Transfer { .. } | Event::TransferGone { .. } | Event::Settings { .. } | Event::DoctorCheck { .. } => {

@@ -1,17 +1,19 @@
 //! `settings` and `rename`.
 
 use serde_json::{Value, json};
-use yonder_core::api::{Request, Response, Settings};
+use yonder_core::api::{Request, Response, SecretText, Settings};
 
 use crate::{
     console::Console,
     failure::Failure,
     node::{Running, absolute},
+    passphrase::relay_token,
     text::shown,
 };
 
 pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, console: &Console) -> Result<(), Failure> {
     let request = match (key, value) {
+        (Some("relay_token"), Some(value)) => Request::SetRelayToken { token: token(value)? },
         (Some(key), Some(value)) => {
             // The node may run in another folder than we do.
             let value = if key == "download_dir" {
@@ -25,6 +27,18 @@ pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, cons
     };
     let Response::Settings(settings) = running.call(request).await? else { return Err(Failure::strange_answer()) };
     print(&settings, key, console)
+}
+
+/// A token is a secret: it comes from stdin or the terminal, never from the arguments. Nothing forgets the one that is kept.
+fn token(value: &str) -> Result<Option<SecretText>, Failure> {
+    match value {
+        "-" => Ok(relay_token()?.map(SecretText::new)),
+        "" => Ok(None),
+        _ => Err(Failure::usage(
+            "a relay's token does not belong into the arguments, which others on this machine can read",
+            "`settings relay_token -` asks for it, or reads it from stdin; nothing there forgets the one that is kept.",
+        )),
+    }
 }
 
 pub async fn rename(running: &Running, name: &str, console: &Console) -> Result<(), Failure> {
@@ -69,15 +83,26 @@ mod tests {
             accept: AcceptRule::Ask,
             discoverable: Discoverable::Everyone,
             dht: Default::default(),
+            relays: Vec::new(),
+            relay_choice: Default::default(),
+            relay_token: false,
         }
     }
 
     #[test]
     fn each_setting_is_a_key_and_a_value() {
         let all = chosen(&settings(), None).unwrap();
-        assert_eq!(all.len(), 6);
+        assert_eq!(all.len(), 9);
         assert!(all.contains(&("type".into(), json!("laptop"))));
         assert_eq!(chosen(&settings(), Some("accept")).unwrap(), [("accept".to_owned(), json!("ask"))]);
+    }
+
+    #[test]
+    fn a_token_in_the_arguments_is_wrong_usage_and_is_not_repeated() {
+        let failure = token("s3cret").unwrap_err();
+        assert_eq!(failure.status, crate::failure::USAGE);
+        assert!(!format!("{failure:?}").contains("s3cret"));
+        assert_eq!(token("").unwrap(), None);
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub fn typescript() -> String {
         PingView,
         Discoverable,
         Switch,
+        RelayChoice,
+        RelayView,
         Settings,
         SecretText,
         KeychainState,

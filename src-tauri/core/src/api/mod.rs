@@ -7,12 +7,14 @@
 pub mod bindings;
 mod doctor;
 mod keystore;
+mod relay;
 mod request;
 mod shell;
 mod view;
 
 pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
+pub use relay::{RelayChoice, RelayView};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
 pub use view::{

@@ -7,6 +7,7 @@ use ts_rs::TS;
 
 use super::doctor::{CheckView, DoctorReport};
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
+use super::relay::RelayView;
 use super::view::{
     ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView,
     Settings, TransferOptions, TransferView, TrustLevel, Unread,
@@ -123,6 +124,16 @@ pub enum Request {
         /// The new value, as text.
         value: String,
     },
+    /// Keeps a token that own relays are shown, or forgets it. Answered by `settings`.
+    SetRelayToken {
+        /// Of at most 512 characters that can stand in a line of HTTP; none forgets the one that is kept.
+        token: Option<SecretText>,
+    },
+    /// The relays, the home first. Answered by `relays`.
+    Relays {
+        /// Those that may be used are asked first, which takes 3 s at most.
+        probe: bool,
+    },
     /// Offers files and folders to a paired device. Answered by `transfer`, at once; the rest comes as events.
     /// Only for callers on this machine that may name paths: the page may not.
     Send {
@@ -222,6 +233,8 @@ pub enum Response {
     Words(Vec<String>),
     /// The settings as they are now.
     Settings(Settings),
+    /// Relays.
+    Relays(Vec<RelayView>),
     /// A transfer.
     Transfer(TransferView),
     /// Transfers.
@@ -258,6 +271,9 @@ pub struct Snapshot {
     pub transfers: Vec<TransferView>,
     /// The settings.
     pub settings: Settings,
+    /// The relays, the home first.
+    #[serde(default)]
+    pub relays: Vec<RelayView>,
 }
 
 /// What a node tells unasked.
@@ -319,6 +335,11 @@ pub enum Event {
         device: Option<DeviceId>,
         /// What was found.
         check: CheckView,
+    },
+    /// The relays, or how they stand, changed.
+    Relays {
+        /// As they are now, the home first.
+        relays: Vec<RelayView>,
     },
     /// Something that a person should know, and that belongs to no call.
     Notice {

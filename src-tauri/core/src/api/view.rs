@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::relay::RelayChoice;
 use crate::id::{DeviceId, TransferId};
 
 /// An error as it crosses the edge.
@@ -416,11 +417,13 @@ pub struct TransferOptions {
     /// At most this many bytes a second; none means no limit.
     #[ts(type = "number | null")]
     pub limit: Option<u64>,
+    /// Wait for a device that is away, over restarts of this node too. Off, it fails when the device cannot be reached.
+    pub wait: bool,
 }
 
 impl Default for TransferOptions {
     fn default() -> Self {
-        Self { compress: true, encrypt: true, limit: None }
+        Self { compress: true, encrypt: true, limit: None, wait: false }
     }
 }
 
@@ -492,6 +495,8 @@ pub enum Discoverable {
     /// Every Yonder device on the LAN sees name and type.
     #[default]
     Everyone,
+    /// Paired devices alone; others see random bytes, except while a pairing code is open.
+    Paired,
     /// Nothing is advertised.
     Nobody,
 }
@@ -525,4 +530,13 @@ pub struct Settings {
     /// Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
     #[serde(default)]
     pub dht: Switch,
+    /// URLs of the person's own relays; as text, separated by spaces. Empty means the public ones alone.
+    #[serde(default)]
+    pub relays: Vec<String>,
+    /// Which relay may be this device's home.
+    #[serde(default)]
+    pub relay_choice: RelayChoice,
+    /// Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
+    #[serde(default)]
+    pub relay_token: bool,
 }

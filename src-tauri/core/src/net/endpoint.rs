@@ -4,12 +4,11 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use iroh::{
     Endpoint, NetReportConfig, RelayMode, RelayUrl, SecretKey,
-    address_lookup::{DnsAddressLookup, PkarrPublisher},
     dns::DnsResolver,
     endpoint::{BindError, BindOpts, Builder, IdleTimeout, PortmapperConfig, QuicTransportConfig, VarInt, presets},
     tls::CaTlsConfig,
@@ -17,9 +16,15 @@ use iroh::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use url::Url;
 
-use super::gate::Gate;
+use super::{
+    gate::Gate,
+    relay::{
+        Book, Fixed, Listed, Nearest, OwnFirst, OwnRelays, Policy, RelayDesk, RelaySelector, Servers, public, relay_map,
+    },
+};
 use crate::{
-    discovery::{DhtEntry, PUBLIC_PKARR, PkarrServer},
+    api::{RelayChoice, SecretText},
+    discovery::{DhtEntry, PUBLIC_PKARR},
     error::NetworkError,
 };
 
@@ -54,8 +59,18 @@ pub struct EndpointOptions {
     pub bind: Option<IpAddr>,
     /// Which ways may be used.
     pub mode: Mode,
-    /// Own relays. With these, or the next two, no public server of any kind is asked.
+    /// Own relays for this run. With these, or a pkarr server or DHT nodes of one's own, no public server of any kind is
+    /// asked.
     pub relays: Vec<String>,
+    /// Own relays that are remembered; heeded where none are given for this run. Public servers may be asked beside them,
+    /// unless the choice is `fixed`.
+    pub kept_relays: Vec<String>,
+    /// Which relay may be the home.
+    pub relay_choice: RelayChoice,
+    /// Another rule than `relay_choice`.
+    pub relay_selector: Option<Arc<dyn RelaySelector>>,
+    /// What own relays are shown that ask for a token.
+    pub relay_token: Option<SecretText>,
     /// A PEM file with the certificate authority of the own servers.
     pub relay_ca: Option<PathBuf>,
     /// An own pkarr server.
@@ -87,36 +102,70 @@ pub enum Relays {
     Public,
     /// These alone.
     Own(Vec<RelayUrl>),
+    /// These, and the public ones.
+    OwnAndPublic(Vec<RelayUrl>),
 }
 
 impl EndpointOptions {
     /// Which servers of the internet may be asked. All public ones when none of one's own is given; only one's own otherwise,
-    /// whatever their kind; none at all in mode `lan`.
+    /// whatever their kind; none at all in mode `lan`. Relays of the settings go beside the public servers, unless the
+    /// choice is fixed to them.
     ///
     /// # Errors
     /// When an address among them is not valid, or a mode cannot work with them.
     pub fn infrastructure(&self) -> Result<Infrastructure, NetworkError> {
-        let relays: Vec<RelayUrl> = self.relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
+        let given: Vec<RelayUrl> = self.relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
+        let kept: Vec<RelayUrl> = self.kept_relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
         let pkarr = self.pkarr.as_deref().map(pkarr_url).transpose()?;
         let nodes: Vec<String> = self.dht_bootstrap.iter().map(|node| dht_node(node)).collect::<Result<_, _>>()?;
         let nothing = Infrastructure { relays: Relays::None, pkarr: None, dht: None, public_dns: false };
         if self.mode == Mode::Lan {
             return Ok(nothing);
         }
-        if relays.is_empty() && pkarr.is_none() && nodes.is_empty() {
-            let pkarr = Some(pkarr_url(PUBLIC_PKARR)?);
-            return Ok(Infrastructure { relays: Relays::Public, pkarr, dht: Some(DhtEntry::Public), public_dns: true });
+        let fixed = self.relay_choice == RelayChoice::Fixed && self.relay_selector.is_none();
+        let public = given.is_empty() && pkarr.is_none() && nodes.is_empty() && (kept.is_empty() || !fixed);
+        let mut own = if given.is_empty() { kept } else { given };
+        if fixed {
+            own.truncate(1);
         }
-        if relays.is_empty() && self.mode == Mode::RelayOnly {
+        if public {
+            let relays = if own.is_empty() { Relays::Public } else { Relays::OwnAndPublic(own) };
+            let pkarr = Some(pkarr_url(PUBLIC_PKARR)?);
+            return Ok(Infrastructure { relays, pkarr, dht: Some(DhtEntry::Public), public_dns: true });
+        }
+        if own.is_empty() && self.mode == Mode::RelayOnly {
             return Err(NetworkError::InvalidInput {
                 message: "servers of one's own are given, but no relay, and nothing but relays may be used".into(),
                 hint: "Give --relay, too.".into(),
             });
         }
-        let relays = if relays.is_empty() { Relays::None } else { Relays::Own(relays) };
+        let relays = if own.is_empty() { Relays::None } else { Relays::Own(own) };
         let dht = (!nodes.is_empty()).then_some(DhtEntry::Own(nodes));
         Ok(Infrastructure { relays, pkarr, dht, ..nothing })
     }
+
+    /// Which of these relays may be the home, and who decides.
+    pub(super) fn policy(&self, servers: &Infrastructure) -> Policy {
+        let (own, public) = match &servers.relays {
+            Relays::None => (Vec::new(), Vec::new()),
+            Relays::Public => (Vec::new(), public()),
+            Relays::Own(own) => (own.clone(), Vec::new()),
+            Relays::OwnAndPublic(own) => (own.clone(), public()),
+        };
+        let selector = self.relay_selector.clone().unwrap_or_else(|| match self.relay_choice {
+            RelayChoice::Nearest => Arc::new(Nearest),
+            RelayChoice::OwnFirst => Arc::new(OwnFirst),
+            RelayChoice::Fixed => Arc::new(Fixed),
+        });
+        Policy { own, public, selector, token: self.relay_token.clone() }
+    }
+}
+
+/// An endpoint, and who says which servers it asks.
+pub(super) struct Bound {
+    pub endpoint: Endpoint,
+    pub relays: RelayDesk,
+    pub servers: Servers,
 }
 
 /// Binds the endpoint.
@@ -125,10 +174,12 @@ pub(super) async fn bind(
     secret: SecretKey,
     gate: Gate,
     alpns: Vec<Vec<u8>>,
-) -> Result<Endpoint, NetworkError> {
+) -> Result<Bound, NetworkError> {
     let servers = options.infrastructure()?;
+    let mut book = Book::new(options.policy(&servers), Instant::now());
+    let listed = book.list();
     let attempt = |port: u16| {
-        let builder = builder(options, &servers, secret.clone(), gate.clone(), alpns.clone(), port);
+        let builder = builder(options, &servers, &listed, secret.clone(), gate.clone(), alpns.clone(), port);
         async move { builder?.bind().await.map_err(BindFailure::Bind) }
     };
     let wanted = options.port.unwrap_or(DEFAULT_PORT);
@@ -146,14 +197,15 @@ pub(super) async fn bind(
         BindFailure::Bind(error) => NetworkError::Internal(error.to_string()),
         BindFailure::Input(error) => error,
     })?;
-    if let Some(url) = servers.pkarr {
-        match (PkarrServer::new(url, endpoint.tls_config().clone()), endpoint.address_lookup()) {
-            (Ok(server), Ok(lookups)) => lookups.add(server),
-            (Err(error), _) => tracing::warn!(%error, "no pkarr server can be asked"),
-            (_, Err(error)) => return Err(NetworkError::Internal(error.to_string())),
-        }
+    let lookups = endpoint.address_lookup().map_err(|error| NetworkError::Internal(error.to_string()))?;
+    let relays = RelayDesk::new(endpoint.clone(), book, listed);
+    let asked = Servers::default();
+    if options.mode != Mode::Lan {
+        asked.set(&endpoint, servers.pkarr, servers.public_dns);
+        lookups.add(asked.clone());
+        lookups.add(OwnRelays(relays.clone()));
     }
-    Ok(endpoint)
+    Ok(Bound { relays, servers: asked, endpoint })
 }
 
 enum BindFailure {
@@ -164,6 +216,7 @@ enum BindFailure {
 fn builder(
     options: &EndpointOptions,
     servers: &Infrastructure,
+    listed: &[Listed],
     secret: SecretKey,
     gate: Gate,
     alpns: Vec<Vec<u8>>,
@@ -175,29 +228,29 @@ fn builder(
         .alpns(alpns)
         .transport_config(transport())
         .hooks(gate)
-        .relay_mode(match &servers.relays {
-            Relays::None => RelayMode::Disabled,
-            Relays::Public => RelayMode::Default,
-            Relays::Own(urls) => RelayMode::custom(urls.iter().cloned()),
+        .relay_mode(match options.mode {
+            Mode::Lan => RelayMode::Disabled,
+            // Where there is none yet, there may be one later.
+            Mode::Normal | Mode::RelayOnly => RelayMode::Custom(relay_map(listed)),
         });
     if options.mode == Mode::Lan {
         builder = builder
             .portmapper_config(PortmapperConfig::Disabled)
             .net_report_config(NetReportConfig::minimal())
             .dns_resolver(DnsResolver::builder().disable_fallback().build());
-    } else if servers.public_dns {
-        builder = builder.address_lookup(DnsAddressLookup::n0_dns());
-    } else {
+    } else if !servers.public_dns || matches!(servers.relays, Relays::OwnAndPublic(_)) {
+        // Whoever has a relay of their own may turn to it alone at any time: then no public resolver is to be left.
         builder = builder.dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build());
-    }
-    if let Some(url) = &servers.pkarr {
-        // It publishes the relay alone: addresses are nobody's business but the paired devices', who hear them directly.
-        builder = builder.address_lookup(PkarrPublisher::builder(url.clone()));
     }
     if options.mode != Mode::Lan
         && let Some(path) = &options.relay_ca
     {
-        builder = builder.ca_tls_config(CaTlsConfig::custom_roots(authorities(path)?));
+        let own = authorities(path)?;
+        // Where public servers may be asked, too, the usual authorities are trusted beside it.
+        let public = matches!(servers.relays, Relays::Public | Relays::OwnAndPublic(_));
+        let trusted =
+            if public { CaTlsConfig::default().with_extra_roots(own) } else { CaTlsConfig::custom_roots(own) };
+        builder = builder.ca_tls_config(trusted);
     }
     if options.mode == Mode::RelayOnly {
         return Ok(builder.clear_ip_transports());
@@ -223,7 +276,7 @@ fn invalid(message: String, hint: &str) -> NetworkError {
     NetworkError::InvalidInput { message, hint: hint.into() }
 }
 
-fn relay_url(text: &str) -> Result<RelayUrl, NetworkError> {
+pub(super) fn relay_url(text: &str) -> Result<RelayUrl, NetworkError> {
     text.parse().map_err(|error| {
         invalid(format!("a relay's address is not valid: {error}"), "It looks like https://relay.example.org")
     })

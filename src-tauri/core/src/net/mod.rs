@@ -5,7 +5,9 @@
 //! the pairing secret over that very TLS connection. 0-RTT is never used. Every task is owned by [`Net`] and ends with it.
 
 mod accept;
+mod change;
 mod close;
+mod dial;
 mod endpoint;
 mod error;
 
@@ -14,6 +16,8 @@ mod handshake;
 mod io;
 mod pool;
 mod protocol;
+mod pulse;
+mod relay;
 mod session;
 mod watch;
 
@@ -22,8 +26,10 @@ pub use close::CloseCode;
 pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays};
 pub use error::DialError;
 pub use io::{FrameError, read_frame, write_frame};
+pub use iroh::RelayUrl;
 pub use pool::{Connector, Net};
 pub use protocol::{NetworkProtocol, ProtocolRegistry};
+pub use relay::{Fixed, KnownRelay, Nearest, OwnFirst, RelayError, RelaySelector, RelayStatus};
 pub use session::{SealedReceiver, SealedSender, SealedStream, Session};
 
 /// Pairing; the only protocol that strangers may speak, while a code is open.

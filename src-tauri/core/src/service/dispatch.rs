@@ -8,7 +8,7 @@ use crate::{
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
-    net::{ALPN_MESSAGE, Connector},
+    net::{ALPN_MESSAGE, Connector, Session},
     pairing::completions,
 };
 
@@ -83,6 +83,8 @@ impl NetworkingService {
             }
             Request::Settings => Response::Settings(self.0.settings.get()),
             Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
+            Request::SetRelayToken { token } => Response::Settings(self.set_relay_token(token).await?),
+            Request::Relays { probe } => Response::Relays(self.relays(probe).await),
             Request::Send { device, paths, options } => Response::Transfer(self.send(&device, paths, options).await?),
             Request::Transfers { all } => Response::Transfers(transfers.list(all)),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
@@ -122,6 +124,7 @@ impl NetworkingService {
             unread: self.0.texts.unread().await,
             transfers: self.0.transfers.list(true),
             settings: self.0.settings.get(),
+            relays: self.relays(false).await,
         }
     }
 
@@ -139,6 +142,14 @@ impl NetworkingService {
         self.0.messages.send(&session, message).await
     }
 
+    /// A session with a paired device for this protocol: the live one, or a new one. For protocols of one's own.
+    ///
+    /// # Errors
+    /// When the device is not paired, cannot be reached, or does not speak the protocol.
+    pub async fn session(&self, id: DeviceId, alpn: &'static [u8]) -> Result<Session, NetworkError> {
+        Connector::session(self.0.net.up()?, id, alpn).await
+    }
+
     async fn send(
         &self,
         device: &str,
@@ -152,8 +163,8 @@ impl NetworkingService {
     async fn set(&self, key: &str, value: &str) -> Result<crate::api::Settings, NetworkError> {
         let settings = self.0.settings.clone().set(key, value).await?;
         self.0.events.emit(crate::api::Event::Settings { settings: settings.clone() });
+        self.advertise();
         if matches!(key, "name" | "type") {
-            self.advertise();
             self.0.events.emit(crate::api::Event::Identity(self.identity_view()));
             self.tell_name(&settings).await;
         }

@@ -7,25 +7,34 @@ use super::settings::Kept;
 use crate::{
     api::{Event, NumberedEvent, Switch},
     discovery::{DhtEntry, DhtSwitch},
+    net::EndpointOptions,
 };
 
 /// Keeps the DHT as a source of paired devices' relays switched as the setting `dht` says. With nodes of one's own it is
-/// always on: naming them is asking for it. `None` where no DHT may be asked.
+/// always on: naming them is asking for it. Where none may be asked, none is.
 pub(super) async fn follow_dht(
     endpoint: Endpoint,
-    entry: Option<DhtEntry>,
+    given: EndpointOptions,
     settings: Kept,
     mut events: broadcast::Receiver<NumberedEvent>,
 ) {
-    let Some(entry) = entry else { return };
-    let own = matches!(entry, DhtEntry::Own(_));
-    let dht = DhtSwitch::new(entry, endpoint.secret_key().clone());
-    match endpoint.address_lookup() {
-        Ok(lookups) => lookups.add(dht.clone()),
-        Err(_) => return,
-    }
+    let mut dht: Option<DhtSwitch> = None;
     loop {
-        dht.set(own || settings.get().dht == Switch::On).await;
+        // Which one may be asked at all can change while we run: relays of the settings may be all that is to be used.
+        let entry = settings.servers(given.clone()).infrastructure().ok().and_then(|servers| servers.dht);
+        let own = matches!(entry, Some(DhtEntry::Own(_)));
+        let on = own || (entry.is_some() && settings.get().dht == Switch::On);
+        if let (None, Some(entry)) = (&dht, entry) {
+            let made = DhtSwitch::new(entry, endpoint.secret_key().clone());
+            match endpoint.address_lookup() {
+                Ok(lookups) => lookups.add(made.clone()),
+                Err(_) => return,
+            }
+            dht = Some(made);
+        }
+        if let Some(dht) = &dht {
+            dht.set(on).await;
+        }
         loop {
             match events.recv().await {
                 Ok(event) if !matches!(event.event, Event::Settings { .. }) => {}

@@ -55,16 +55,19 @@ mod doctor;
 mod keystore;
 mod late;
 mod lookups;
+mod nearby;
 mod node;
 mod options;
 mod pairing;
 mod presence;
+mod relays;
 mod rotation;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod trust;
 
+pub use doctor::examine_without_node;
 pub use keystore::{RestoreOptions, Restored, restore};
 pub use node::NetworkingService;
 pub use options::NodeOptions;

@@ -4,38 +4,35 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use futures_util::{StreamExt, future::BoxFuture};
+use futures_util::future::BoxFuture;
 use iroh::Watcher;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NodeOptions, keystore::KeystoreDesk, late::LateNet, lookups, pairing::PairingDesk, presence, rotation::Rotations,
-    settings::Kept,
+    NodeOptions, doctor::DoctorDesk, keystore::KeystoreDesk, late::LateNet, lookups, pairing::PairingDesk, presence,
+    rotation::Rotations, settings::Kept,
 };
 use crate::{
-    api::{ApiError, Discoverable, Event, IdentityView, NumberedEvent, Request, Response},
+    api::{ApiError, DeviceState, Event, IdentityView, NumberedEvent, Request, Response},
     control::{ControlServer, Node},
     device::DeviceRegistry,
-    discovery::{Advert, Discovery, LanAdvertiser, MdnsDiscovery, Seen},
+    discovery::{Discovery, LanAdvertiser},
     error::NetworkError,
     event::EventBus,
     identity::{self, NetworkIdentity},
     messaging::{Heard, Messages, NetworkMessage, Texts},
-    net::{CloseCode, Mode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
+    net::{CloseCode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
     pairing::Link,
     storage::Store,
-    transfer::{TransferDeps, Transfers},
+    transfer::{Presence, TransferDeps, Transfers},
 };
 
 /// How long going on the network waits for the first address of this machine to be known.
 const FIRST_ADDRESS: Duration = Duration::from_secs(1);
-
-/// A device that left the LAN may come back within this time as if nothing had been.
-const MAY_RETURN: Duration = Duration::from_secs(4);
 
 /// One device on the network: the face of the whole core. Cheap to clone.
 #[derive(Clone)]
@@ -52,14 +49,16 @@ pub(super) struct Inner {
     pub instance: u64,
     pub messages: Messages,
     pub rotations: Rotations,
+    pub doctor: DoctorDesk,
     pub texts: Texts,
     pub transfers: Transfers,
     pub pairing: PairingDesk,
     pub net: LateNet,
     pub advertiser: Mutex<Option<LanAdvertiser>>,
+    pub sources: Mutex<Vec<Arc<dyn Discovery>>>,
     protocols: Mutex<ProtocolRegistry>,
     heard: Mutex<Option<mpsc::Receiver<Heard>>>,
-    cancel: CancellationToken,
+    pub cancel: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -120,11 +119,13 @@ impl NetworkingService {
             instance,
             messages,
             rotations,
+            doctor: DoctorDesk::default(),
             texts,
             transfers,
             pairing,
             net,
             advertiser: Mutex::default(),
+            sources: Mutex::default(),
             protocols: Mutex::new(protocols),
             heard: Mutex::new(Some(heard)),
             cancel,
@@ -156,24 +157,31 @@ impl NetworkingService {
         let control = ControlServer::bind(&inner.options.data_dir, Arc::new(self.clone())).await?;
         let protocols = inner.protocols.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let secret = inner.identity.secret_key();
-        let net =
-            Net::bind(&inner.options.endpoint(), secret, inner.devices.clone(), protocols, inner.cancel.child_token())
-                .await?;
+        let net = Net::bind(
+            &inner.settings.servers(inner.options.endpoint()),
+            secret,
+            inner.devices.clone(),
+            protocols,
+            inner.cancel.child_token(),
+        )
+        .await?;
         inner.net.set(net.clone());
         self.own(NetworkingEventLoop::new(net.clone(), inner.pairing.handler()).run());
         self.own(control.serve(inner.cancel.clone()));
         self.own(self.clone().listen(heard));
         self.own(self.clone().watch_addresses(net.clone()));
-        self.follow_dht(&net);
+        self.follow_settings(&net);
         self.own(self.clone().forget_texts());
-        self.own(presence::keep_connected(net.clone(), inner.devices.clone(), inner.cancel.clone()));
+        self.own(net.clone().watch());
+        let (devices, messages) = (inner.devices.clone(), inner.messages.clone());
+        self.own(presence::keep_connected(net.clone(), devices, messages, inner.cancel.clone()));
         self.start_discovery(&net);
         let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
         inner.events.emit(Event::Ready(self.identity_view()));
         Ok(())
     }
 
-    fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn own(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cancel = self.0.cancel.clone();
         let task = self.0.tasks.spawn(task);
         self.0.tasks.spawn(async move {
@@ -184,62 +192,19 @@ impl NetworkingService {
         });
     }
 
-    fn start_discovery(&self, net: &Net) {
+    fn follow_settings(&self, net: &Net) {
         let inner = &self.0;
-        if inner.options.mode == Mode::RelayOnly {
-            return;
-        }
-        let visible = inner.settings.get().discoverable == Discoverable::Everyone;
-        let (source, advertiser) = match MdnsDiscovery::start(net.endpoint().id(), visible) {
-            Ok(started) => started,
-            Err(error) => {
-                tracing::warn!(%error, "no discovery");
-                inner.events.emit(Event::Notice { error: NetworkError::from(error).into() });
-                return;
-            }
-        };
-        if let Ok(lookups) = net.endpoint().address_lookup() {
-            lookups.add(advertiser.clone());
-        }
-        *inner.advertiser.lock().unwrap_or_else(PoisonError::into_inner) = Some(advertiser);
-        self.advertise();
-        self.own(feed(Arc::new(source), inner.devices.clone(), inner.cancel.clone()));
-        self.own(self.clone().advertise_pairing());
-    }
-
-    fn follow_dht(&self, net: &Net) {
-        let inner = &self.0;
-        let entry = inner.options.endpoint().infrastructure().ok().and_then(|servers| servers.dht);
-        let following =
-            lookups::follow_dht(net.endpoint().clone(), entry, inner.settings.clone(), inner.events.subscribe());
+        let (given, settings) = (inner.options.endpoint(), inner.settings.clone());
+        let following = lookups::follow_dht(net.endpoint().clone(), given, settings, inner.events.subscribe());
         let cancel = inner.cancel.clone();
+        let servers = self.clone().follow_servers(inner.events.subscribe());
+        let relays = self.clone().watch_relays(net.clone());
         self.own(async move {
             tokio::select! {
-                () = following => {}
+                _ = async { tokio::join!(following, servers, relays) } => {}
                 () = cancel.cancelled() => {}
             }
         });
-    }
-
-    /// Tells the LAN what is true now: name, type, whether a code is open.
-    pub(super) fn advertise(&self) {
-        let settings = self.0.settings.get();
-        let advert =
-            Advert { name: settings.name, device_type: settings.device_type, pairing: self.0.pairing.is_open() };
-        if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
-            advertiser.say(&advert);
-        }
-    }
-
-    async fn advertise_pairing(self) {
-        let mut open = self.0.pairing.watch_open();
-        loop {
-            tokio::select! {
-                () = self.0.cancel.cancelled() => break,
-                changed = open.changed() => if changed.is_err() { break },
-            }
-            self.advertise();
-        }
     }
 
     async fn listen(self, mut heard: mpsc::Receiver<Heard>) {
@@ -261,6 +226,7 @@ impl NetworkingService {
                     }
                     let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
                     self.0.texts.session_stands(&session).await;
+                    self.0.transfers.device_is_there(id);
                     match told {
                         Ok(()) => self.0.rotations.session_stands(&session).await,
                         Err(error) => Err(error.into()),
@@ -298,6 +264,7 @@ impl NetworkingService {
             if let Err(error) = self.0.texts.keep_only(|id| self.0.devices.is_paired(id)).await {
                 tracing::warn!(%error, "texts of a device that was unpaired could not be removed");
             }
+            self.0.transfers.drop_strangers().await;
             tokio::select! {
                 () = self.0.cancel.cancelled() => break,
                 changed = changes.changed() => if changed.is_err() { break },
@@ -363,6 +330,7 @@ impl NetworkingService {
     pub async fn shutdown(&self) {
         let inner = &self.0;
         inner.events.emit(Event::Stopping);
+        self.leave_lan();
         inner.pairing.shutdown().await;
         inner.texts.shutdown().await;
         inner.transfers.shutdown().await;
@@ -397,7 +365,7 @@ async fn start_transfers(
     settings: &Kept,
     cancel: &CancellationToken,
 ) -> Result<Transfers, NetworkError> {
-    let (names, rules) = (devices.clone(), devices.clone());
+    let (names, rules, known) = (devices.clone(), devices.clone(), devices.clone());
     let (folder, rule) = (settings.clone(), settings.clone());
     Transfers::start(TransferDeps {
         store: store.clone(),
@@ -409,6 +377,11 @@ async fn start_transfers(
         welcome: Arc::new(move |id, bytes| {
             let (rules, setting) = (rules.clone(), rule.get().accept);
             Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+        }),
+        presence: Arc::new(move |id| match known.view(id) {
+            Some(view) if view.paired && view.state == DeviceState::Connected => Presence::There,
+            Some(view) if view.paired => Presence::Away,
+            _ => Presence::Stranger,
         }),
     })
     .await
@@ -430,44 +403,6 @@ async fn make_folder(path: std::path::PathBuf) {
 
 /// Hands what a source sees to the registry. A device that says something new about itself by mDNS seems to leave for
 /// a moment: one that left is taken off only when it stays away.
-async fn feed(source: Arc<dyn Discovery>, devices: DeviceRegistry, cancel: CancellationToken) {
-    let mut sightings = source.sightings();
-    let mut leaving: HashMap<[u8; 32], Instant> = HashMap::new();
-    loop {
-        let next = leaving.values().min().copied();
-        let wait = async {
-            match next {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = cancel.cancelled() => break,
-            seen = sightings.next() => match seen {
-                Some(Seen::There(sighting)) => {
-                    leaving.remove(&sighting.endpoint_id);
-                    devices.sighted(sighting);
-                }
-                // Bounded by what the registry lists: others need not be taken off.
-                Some(Seen::Left(endpoint_id)) => if devices.is_nearby(&endpoint_id) {
-                    leaving.insert(endpoint_id, Instant::now() + MAY_RETURN);
-                },
-                None => break,
-            },
-            () = wait => {
-                let now = Instant::now();
-                leaving.retain(|endpoint_id, at| {
-                    let stays = *at > now;
-                    if !stays {
-                        devices.left(endpoint_id);
-                    }
-                    stays
-                });
-            }
-        }
-    }
-}
-
 async fn first_address(net: &Net) {
     let mut addresses = net.endpoint().watch_addr();
     while net.endpoint().addr().is_empty() {

@@ -3,9 +3,9 @@
 use std::{net::IpAddr, path::PathBuf, sync::Arc};
 
 use crate::{
-    api::AcceptRule,
+    api::{AcceptRule, SecretText},
     identity::{AskPassphrase, KeystoreChoice, NoPassphrase},
-    net::{EndpointOptions, Mode},
+    net::{EndpointOptions, Mode, RelaySelector},
 };
 
 /// With what a node is started.
@@ -19,8 +19,13 @@ pub struct NodeOptions {
     pub bind: Option<IpAddr>,
     /// Which ways to other devices may be used.
     pub mode: Mode,
-    /// Own relays. With these, or a pkarr server or DHT nodes of one's own, no public server of any kind is asked.
+    /// Own relays for this run, instead of those of the settings. With these, or a pkarr server or DHT nodes of one's own,
+    /// no public server of any kind is asked.
     pub relays: Vec<String>,
+    /// What own relays are shown that ask for a token, in this run; none means the one that is kept.
+    pub relay_token: Option<SecretText>,
+    /// Says which relay may be the home; none means as the setting `relay_choice` says.
+    pub relay_selector: Option<Arc<dyn RelaySelector>>,
     /// Certificate authority of the own servers, a PEM file.
     pub relay_ca: Option<PathBuf>,
     /// An own pkarr server: its URL.
@@ -46,6 +51,8 @@ impl NodeOptions {
             bind: None,
             mode: Mode::Normal,
             relays: Vec::new(),
+            relay_token: None,
+            relay_selector: None,
             relay_ca: None,
             pkarr: None,
             dht_bootstrap: Vec::new(),
@@ -56,15 +63,19 @@ impl NodeOptions {
         }
     }
 
+    /// As given here; [`super::settings::Kept::servers`] adds what is remembered.
     pub(super) fn endpoint(&self) -> EndpointOptions {
         EndpointOptions {
             port: self.port,
             bind: self.bind,
             mode: self.mode,
             relays: self.relays.clone(),
+            relay_token: self.relay_token.clone(),
+            relay_selector: self.relay_selector.clone(),
             relay_ca: self.relay_ca.clone(),
             pkarr: self.pkarr.clone(),
             dht_bootstrap: self.dht_bootstrap.clone(),
+            ..EndpointOptions::default()
         }
     }
 }

@@ -307,7 +307,7 @@ impl PairingDesk {
 
     /// The ways by which a code of five words is found.
     fn ways(&self, net: &Net) -> Result<Vec<Arc<dyn Way>>, NetworkError> {
-        let servers = self.0.options.infrastructure()?;
+        let servers = self.0.settings.servers(self.0.options.clone()).infrastructure()?;
         let not_here = |reason| NetworkError::from(PairingError::NoRendezvous { reason });
         if self.0.options.mode == Mode::Lan {
             return Err(not_here("this device asks no server of the internet, because it runs with --mode lan"));

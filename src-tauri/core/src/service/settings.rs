@@ -8,19 +8,23 @@ use std::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::relays::{checked_relays, checked_token};
 use crate::{
-    api::{AcceptRule, Settings},
+    api::{AcceptRule, SecretText, Settings},
     error::NetworkError,
     id::{MAX_NAME_CHARS, clean_name},
+    net::EndpointOptions,
     storage::{Op, Store, Table},
 };
 
 const ROW: &[u8] = b"settings";
+const TOKEN: &[u8] = b"relay token";
 
 /// The settings of a node. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Kept {
     now: Arc<Mutex<Settings>>,
+    token: Arc<Mutex<Option<SecretText>>>,
     store: Store,
     download_dir: Option<PathBuf>,
     accept: Option<AcceptRule>,
@@ -41,7 +45,41 @@ impl Kept {
             })?,
             None => first(),
         };
-        Ok(Self { now: Arc::new(Mutex::new(settings)), store, download_dir, accept })
+        let token = store.get(Table::Settings, TOKEN).await?;
+        let token = token.and_then(|bytes| std::str::from_utf8(&bytes).ok().map(|text| text.to_owned()));
+        let token = token.map(|text| SecretText::new(Zeroizing::new(text)));
+        let settings = Settings { relay_token: token.is_some(), ..settings };
+        let (now, token) = (Arc::new(Mutex::new(settings)), Arc::new(Mutex::new(token)));
+        Ok(Self { now, token, store, download_dir, accept })
+    }
+
+    /// Which servers may be asked, as far as that is remembered; what is given for this run stays.
+    pub fn servers(&self, given: EndpointOptions) -> EndpointOptions {
+        let settings = self.stored();
+        let kept = || self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        EndpointOptions {
+            kept_relays: settings.relays,
+            relay_choice: settings.relay_choice,
+            relay_token: given.relay_token.clone().or_else(kept),
+            ..given
+        }
+    }
+
+    /// Keeps the token that relays are shown, or forgets it.
+    pub async fn set_token(&mut self, token: Option<SecretText>) -> Result<Settings, NetworkError> {
+        let token = token.map(checked_token).transpose()?;
+        let next = Settings { relay_token: token.is_some(), ..self.stored() };
+        let kept = match &token {
+            Some(token) => {
+                let value = Zeroizing::new(token.clone().into_inner().as_bytes().to_vec());
+                Op::Put { table: Table::Settings, key: TOKEN.to_vec(), value }
+            }
+            None => Op::delete(Table::Settings, TOKEN),
+        };
+        self.store.write(vec![kept, row(&next)?]).await?;
+        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
+        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        Ok(self.get())
     }
 
     /// As they are now, for this run.
@@ -68,13 +106,15 @@ impl Kept {
     /// Changes one setting by its name.
     pub async fn set(&mut self, key: &str, value: &str) -> Result<Settings, NetworkError> {
         let next = changed(&self.stored(), key, value)?;
-        let bytes = serde_json::to_vec(&next).map_err(|error| NetworkError::Internal(error.to_string()))?;
-        self.store
-            .write(vec![Op::Put { table: Table::Settings, key: ROW.to_vec(), value: Zeroizing::new(bytes) }])
-            .await?;
+        self.store.write(vec![row(&next)?]).await?;
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(self.get())
     }
+}
+
+fn row(settings: &Settings) -> Result<Op, NetworkError> {
+    let bytes = serde_json::to_vec(settings).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    Ok(Op::Put { table: Table::Settings, key: ROW.to_vec(), value: Zeroizing::new(bytes) })
 }
 
 /// Pure: the settings with one of them changed.
@@ -87,13 +127,18 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
         return Err(bad(format!("there is no setting {key:?}"), &format!("There are: {}.", known.join(", "))));
     }
     let value = match key {
-        "name" => checked_name(value)?,
-        "download_dir" => checked_folder(Path::new(value))?,
-        _ => value.trim().to_lowercase(),
+        "name" => Value::String(checked_name(value)?),
+        "download_dir" => Value::String(checked_folder(Path::new(value))?),
+        "relays" => checked_relays(value)?.into_iter().map(Value::String).collect(),
+        "relay_token" => {
+            let hint = "`yonder-cli settings relay_token -` asks for it, or reads it from its input.";
+            return Err(bad("a token is a secret, and not set like this".into(), hint));
+        }
+        _ => Value::String(value.trim().to_lowercase()),
     };
-    fields.insert(key.into(), Value::String(value.clone()));
+    fields.insert(key.into(), value.clone());
     serde_json::from_value(form)
-        .map_err(|error| bad(format!("{value:?} is not a value of {key}"), &hint_from(&error.to_string())))
+        .map_err(|error| bad(format!("{value} is not a value of {key}"), &hint_from(&error.to_string())))
 }
 
 fn hint_from(error: &str) -> String {
@@ -137,6 +182,9 @@ fn first() -> Settings {
         accept: AcceptRule::Ask,
         discoverable: Default::default(),
         dht: Default::default(),
+        relays: Vec::new(),
+        relay_choice: Default::default(),
+        relay_token: false,
     }
 }
 

@@ -2,7 +2,7 @@
 //! of a lab; says what it does on stdout, one JSON object a line, and runs until it is killed.
 //!
 //! ```text
-//! yonder-lab servers IP [relay] [pkarr] [dht]  what stands in the internet, at this address of this host
+//! yonder-lab servers IP [relay[=TOKEN] [slow=MS]] [pkarr] [dht]  what stands in the internet, at this address of this host
 //! yonder-lab adverts NAME COUNT IP:PORT ROUNDS [ENDPOINT_ID]   forged mDNS records
 //! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
 //! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there

@@ -1,0 +1,211 @@
+//! Measures relays, asks the selector, and puts what it chose into iroh's list.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use iroh::{Endpoint, RelayConfig, RelayMap, RelayMode, RelayUrl, Watcher, unstable_net_report::Probe};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    RelayStatus,
+    book::{Book, Line, Listed, Policy},
+    probe::Prober,
+};
+use crate::api::SecretText;
+
+/// A change of latency below a fourth, or below this, is nothing new.
+const NOISE: Duration = Duration::from_millis(5);
+
+/// What is known of relays, and who keeps it true. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::net) struct RelayDesk(Arc<Inner>);
+
+struct Inner {
+    endpoint: Endpoint,
+    prober: Option<Prober>,
+    book: Mutex<Book>,
+    /// What was put into iroh's list at the start.
+    listed: Vec<Listed>,
+    wake: Notify,
+    statuses: watch::Sender<Vec<RelayStatus>>,
+}
+
+impl fmt::Debug for RelayDesk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RelayDesk")
+    }
+}
+
+impl RelayDesk {
+    /// For an endpoint that was bound with these.
+    pub fn new(endpoint: Endpoint, book: Book, listed: Vec<Listed>) -> Self {
+        let prober = Prober::new(endpoint.tls_config().clone());
+        let statuses = watch::Sender::new(book.statuses());
+        Self(Arc::new(Inner { endpoint, prober, book: Mutex::new(book), listed, wake: Notify::new(), statuses }))
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn statuses(&self) -> Vec<RelayStatus> {
+        self.book().statuses()
+    }
+
+    pub fn own(&self) -> Vec<RelayUrl> {
+        self.book().own()
+    }
+
+    /// Changes when something about them does that a person would want to see.
+    pub fn watch(&self) -> watch::Receiver<Vec<RelayStatus>> {
+        self.0.statuses.subscribe()
+    }
+
+    /// From now on by these rules.
+    pub fn set(&self, policy: Policy) {
+        self.book().set(policy);
+        self.0.wake.notify_one();
+    }
+
+    /// Asks all that may be asked, at once.
+    pub async fn probe(&self) {
+        let Some(prober) = &self.0.prober else { return };
+        let asked = self.book().askable().into_iter().map(|url| async {
+            let latency = prober.ask(&url).await;
+            (url, latency)
+        });
+        for (url, latency) in n0_future::join_all(asked).await {
+            self.book().answered(&url, latency);
+        }
+        self.0.wake.notify_one();
+    }
+
+    /// Keeps it true until the end.
+    pub async fn run(self, cancel: CancellationToken) {
+        let endpoint = self.0.endpoint.clone();
+        let (mut homes, mut reports) = (endpoint.home_relay_status(), endpoint.net_report());
+        let mut listed: HashMap<RelayUrl, Option<SecretText>> =
+            self.0.listed.iter().map(|relay| (relay.url.clone(), relay.token.clone())).collect();
+        let mut probes = JoinSet::new();
+        self.home(&homes.get());
+        loop {
+            self.list(&mut listed).await;
+            self.spawn_due(&mut probes);
+            self.tell();
+            let pause = self.book().pause();
+            tokio::select! {
+                () = cancel.cancelled() => break,
+                home = homes.updated() => match home {
+                    Ok(home) => self.home(&home),
+                    Err(_) => break,
+                },
+                report = reports.updated() => match report {
+                    Ok(Some(report)) => for (how, url, latency) in report.relay_latency.iter() {
+                        self.book().measured(url, latency, how != Probe::Https);
+                    },
+                    Ok(None) => {}
+                    Err(_) => break,
+                },
+                Some(answer) = probes.join_next(), if !probes.is_empty() => if let Ok((url, latency)) = answer {
+                    self.book().answered(&url, latency);
+                },
+                () = self.0.wake.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    fn home(&self, homes: &[iroh::endpoint::RelayStatus]) {
+        let home = homes.first().map(|home| {
+            let line = if home.is_connected() {
+                Line::Connected
+            } else if home.last_error().is_some() {
+                Line::Failed { refused: home.auth_denied_reason().is_some() }
+            } else {
+                Line::Connecting
+            };
+            (home.url(), line)
+        });
+        self.book().home(Instant::now(), home);
+    }
+
+    fn spawn_due(&self, probes: &mut JoinSet<(RelayUrl, Option<Duration>)>) {
+        let Some(prober) = &self.0.prober else { return };
+        let now = Instant::now();
+        let due = self.book().due(now);
+        for url in due {
+            self.book().asked(&url, now);
+            let prober = prober.clone();
+            probes.spawn(async move {
+                let latency = prober.ask(&url).await;
+                (url, latency)
+            });
+        }
+    }
+
+    /// Puts what is chosen into iroh's list. What is new comes first, so that the list is never empty.
+    async fn list(&self, listed: &mut HashMap<RelayUrl, Option<SecretText>>) {
+        let chosen = self.book().list();
+        let endpoint = &self.0.endpoint;
+        for relay in &chosen {
+            if listed.get(&relay.url) != Some(&relay.token) {
+                tracing::info!(url = %relay.url, own = relay.own, "a relay may be the home");
+                endpoint.insert_relay(relay.url.clone(), Arc::new(config(relay))).await;
+                listed.insert(relay.url.clone(), relay.token.clone());
+            }
+        }
+        let gone: Vec<RelayUrl> =
+            listed.keys().filter(|url| chosen.iter().all(|relay| relay.url != **url)).cloned().collect();
+        for url in gone {
+            tracing::info!(%url, "a relay may not be the home any more");
+            endpoint.remove_relay(&url).await;
+            listed.remove(&url);
+        }
+    }
+
+    fn tell(&self) {
+        let now = self.statuses();
+        self.0.statuses.send_if_modified(|told| {
+            let news = told.len() != now.len() || told.iter().zip(&now).any(|(old, new)| differs(old, new));
+            if news {
+                *told = now;
+            }
+            news
+        });
+    }
+}
+
+fn differs(old: &RelayStatus, new: &RelayStatus) -> bool {
+    let moved = match (old.latency, new.latency) {
+        (Some(old), Some(new)) => old.abs_diff(new) > NOISE.max(old / 4),
+        (old, new) => old != new,
+    };
+    moved || RelayStatus { latency: old.latency, ..new.clone() } != *old
+}
+
+/// iroh's list for the start.
+pub(in crate::net) fn relay_map(listed: &[Listed]) -> RelayMap {
+    listed.iter().map(config).collect()
+}
+
+fn config(relay: &Listed) -> RelayConfig {
+    let known = if relay.own { None } else { RelayMode::Default.relay_map().get(&relay.url) };
+    let config = known.map_or_else(|| RelayConfig::from(relay.url.clone()), |config| RelayConfig::clone(&config));
+    match &relay.token {
+        Some(token) => config.with_auth_token(token.clone().into_inner().as_str()),
+        None => config,
+    }
+}
+
+/// The public relays.
+pub(in crate::net) fn public() -> Vec<RelayUrl> {
+    RelayMode::Default.relay_map().urls()
+}

@@ -1,0 +1,185 @@
+//! Which relay may be this device's home: the one at which others find it. Pure.
+
+use std::{fmt, time::Duration};
+
+use iroh::RelayUrl;
+
+/// What is known of a relay when a choice is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownRelay {
+    /// Where it is.
+    pub url: RelayUrl,
+    /// One of the person's own; a public one otherwise.
+    pub own: bool,
+    /// Round trip, when it was last measured.
+    pub latency: Option<Duration>,
+    /// Whether it answered, when it was last asked, and let this device in; none while nobody has asked.
+    pub answers: Option<bool>,
+    /// It is the home relay now.
+    pub home: bool,
+}
+
+impl KnownRelay {
+    /// A relay of which nothing but its place is known.
+    pub fn new(url: RelayUrl, own: bool) -> Self {
+        Self { url, own, latency: None, answers: None, home: false }
+    }
+
+    /// Nothing speaks against it.
+    pub fn may_answer(&self) -> bool {
+        self.answers != Some(false)
+    }
+}
+
+/// Says which relays may be this device's home. Another rule than the built-in ones ([`Nearest`], [`OwnFirst`],
+/// [`Fixed`]) is one type that implements this, given in [`NodeOptions::relay_selector`].
+///
+/// It is asked anew whenever something becomes known: a measurement, a relay that does not answer any more, one that
+/// does again. Of the relays that it names, the nearest one that answers becomes the home; naming a single one leaves
+/// no choice. No other relay is asked anything; none named means that there is no home, or that the one there is stays it.
+///
+/// Relays that are not in the list cannot be named. A selector decides and does nothing else: it must not block.
+///
+/// ```
+/// use yonder_core::net::{KnownRelay, RelaySelector, RelayUrl};
+///
+/// /// One's own relay while it is no further than a tenth of a second; else whatever is near.
+/// #[derive(Debug)]
+/// struct OwnIfNear;
+///
+/// impl RelaySelector for OwnIfNear {
+///     fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl> {
+///         let near = |relay: &&KnownRelay| relay.latency.is_none_or(|latency| latency.as_millis() <= 100);
+///         let own: Vec<_> = known.iter().filter(|relay| relay.own && relay.may_answer()).filter(near).collect();
+///         let chosen = if own.is_empty() { known.iter().filter(|relay| relay.may_answer()).collect() } else { own };
+///         chosen.into_iter().map(|relay| relay.url.clone()).collect()
+///     }
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut own = KnownRelay::new("https://relay.example.org".parse()?, true);
+/// let public = KnownRelay::new("https://public.example.net".parse()?, false);
+/// assert_eq!(OwnIfNear.choose(&[own.clone(), public.clone()]), [own.url.clone()]);
+/// own.answers = Some(false);
+/// assert_eq!(OwnIfNear.choose(&[own, public.clone()]), [public.url]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// [`NodeOptions::relay_selector`]: crate::service::NodeOptions::relay_selector
+pub trait RelaySelector: fmt::Debug + Send + Sync + 'static {
+    /// The relays that may be the home now, the best first.
+    fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl>;
+}
+
+/// Every relay that answers: the nearest becomes the home.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Nearest;
+
+impl RelaySelector for Nearest {
+    fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl> {
+        those_that_answer(known.iter())
+    }
+}
+
+/// The person's own relays; public ones only while none of the own ones answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnFirst;
+
+impl RelaySelector for OwnFirst {
+    fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl> {
+        let own = || known.iter().filter(|relay| relay.own);
+        if own().any(KnownRelay::may_answer) {
+            return those_that_answer(own());
+        }
+        let others = those_that_answer(known.iter().filter(|relay| !relay.own));
+        if others.is_empty() { those_that_answer(own()) } else { others }
+    }
+}
+
+/// The first of the person's own relays and no other, whether it answers or not. Without an own one, like [`Nearest`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fixed;
+
+impl RelaySelector for Fixed {
+    fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl> {
+        match known.iter().find(|relay| relay.own) {
+            Some(relay) => vec![relay.url.clone()],
+            None => Nearest.choose(known),
+        }
+    }
+}
+
+/// Those that answer, nearest first and unmeasured ones last; all of them where none does, because then it is more
+/// likely that this device has no network.
+fn those_that_answer<'a>(relays: impl Iterator<Item = &'a KnownRelay>) -> Vec<RelayUrl> {
+    let mut all: Vec<&KnownRelay> = relays.collect();
+    if all.iter().any(|relay| relay.may_answer()) {
+        all.retain(|relay| relay.may_answer());
+    }
+    all.sort_by_key(|relay| relay.latency.unwrap_or(Duration::MAX));
+    all.into_iter().map(|relay| relay.url.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relay(name: &str, own: bool, latency_ms: Option<u64>, answers: Option<bool>) -> KnownRelay {
+        let url = format!("https://{name}.example").parse().unwrap();
+        KnownRelay { latency: latency_ms.map(Duration::from_millis), answers, ..KnownRelay::new(url, own) }
+    }
+
+    fn chosen(selector: &dyn RelaySelector, known: &[KnownRelay]) -> Vec<String> {
+        let name = |url: &RelayUrl| url.host_str().unwrap().split('.').next().unwrap().to_owned();
+        selector.choose(known).iter().map(name).collect()
+    }
+
+    #[test]
+    fn nearest_leaves_out_those_that_do_not_answer() {
+        let known = [
+            relay("far", true, Some(90), Some(true)),
+            relay("unknown", false, None, None),
+            relay("dead", false, Some(1), Some(false)),
+            relay("near", false, Some(20), Some(true)),
+        ];
+        assert_eq!(chosen(&Nearest, &known), ["near", "far", "unknown"]);
+    }
+
+    #[test]
+    fn own_ones_come_first_until_none_of_them_answers() {
+        let mut known = [
+            relay("own", true, Some(90), Some(true)),
+            relay("second", true, None, None),
+            relay("near", false, Some(5), Some(true)),
+        ];
+        assert_eq!(chosen(&OwnFirst, &known), ["own", "second"]);
+        known[0].answers = Some(false);
+        assert_eq!(chosen(&OwnFirst, &known), ["second"]);
+        known[1].answers = Some(false);
+        assert_eq!(chosen(&OwnFirst, &known), ["near"]);
+        known[1].answers = Some(true);
+        assert_eq!(chosen(&OwnFirst, &known), ["second"]);
+    }
+
+    #[test]
+    fn fixed_is_the_first_own_one_whatever_happens() {
+        let mut known = [
+            relay("near", false, Some(5), Some(true)),
+            relay("own", true, Some(90), Some(false)),
+            relay("second", true, Some(1), Some(true)),
+        ];
+        assert_eq!(chosen(&Fixed, &known), ["own"]);
+        (known[1].own, known[2].own) = (false, false);
+        assert_eq!(chosen(&Fixed, &known), ["second", "near"]);
+    }
+
+    #[test]
+    fn where_none_answers_all_are_tried() {
+        let known = [relay("one", true, Some(5), Some(false)), relay("two", true, None, Some(false))];
+        assert_eq!(chosen(&Nearest, &known), ["one", "two"]);
+        assert_eq!(chosen(&OwnFirst, &known), ["one", "two"]);
+        assert!(Nearest.choose(&[]).is_empty() && OwnFirst.choose(&[]).is_empty() && Fixed.choose(&[]).is_empty());
+    }
+}

@@ -1,0 +1,162 @@
+//! Relays, as a person sets them and sees how they stand.
+
+use tokio::sync::{broadcast, broadcast::error::RecvError};
+use zeroize::Zeroizing;
+
+use super::NetworkingService;
+use crate::{
+    api::{Event, NumberedEvent, RelayView, SecretText, Settings},
+    error::NetworkError,
+    net::{Net, RelayError, RelayStatus, RelayUrl},
+};
+
+/// More than anybody runs; each is measured now and then.
+const MOST_RELAYS: usize = 8;
+const LONGEST_URL: usize = 256;
+const LONGEST_TOKEN: usize = 512;
+
+impl NetworkingService {
+    /// How the relays stand, the home first. With `probe`, those that may be used are asked first, for 3 s at most.
+    pub async fn relays(&self, probe: bool) -> Vec<RelayView> {
+        let Some(net) = self.0.net.get() else { return Vec::new() };
+        let relays = if probe { net.probe_relays().await } else { net.relays() };
+        relays.iter().map(view).collect()
+    }
+
+    /// Keeps a token that own relays are shown, or forgets it. A relay that refuses the old one is shown this one at once.
+    ///
+    /// # Errors
+    /// When it cannot be a token.
+    pub async fn set_relay_token(&self, token: Option<SecretText>) -> Result<Settings, NetworkError> {
+        let settings = self.0.settings.clone().set_token(token).await?;
+        self.use_servers()?;
+        self.0.events.emit(Event::Settings { settings: settings.clone() });
+        Ok(settings)
+    }
+
+    /// What the settings say of servers holds from now on.
+    fn use_servers(&self) -> Result<(), NetworkError> {
+        match self.0.net.get() {
+            Some(net) => net.use_servers(&self.0.settings.servers(self.0.options.endpoint())),
+            None => Ok(()),
+        }
+    }
+
+    /// Follows the settings, for as long as the node runs.
+    pub(super) async fn follow_servers(self, mut events: broadcast::Receiver<NumberedEvent>) {
+        loop {
+            match events.recv().await {
+                Ok(event) if !matches!(event.event, Event::Settings { .. }) => {}
+                // After a gap, what was missed may have been this.
+                Ok(_) | Err(RecvError::Lagged(_)) => {
+                    if let Err(error) = self.use_servers() {
+                        self.0.events.emit(Event::Notice { error: error.into() });
+                    }
+                }
+                Err(RecvError::Closed) => break,
+            }
+        }
+    }
+
+    /// Tells how the relays stand whenever that changes, and says aloud when one refuses this device.
+    pub(super) async fn watch_relays(self, net: Net) {
+        let mut changes = net.watch_relays();
+        let mut refused: Vec<RelayUrl> = Vec::new();
+        while changes.changed().await.is_ok() {
+            let now = changes.borrow_and_update().clone();
+            let refusing = |relay: &&RelayStatus| matches!(relay.error, Some(RelayError::Refused { .. }));
+            for relay in now.iter().filter(refusing).filter(|relay| !refused.contains(&relay.url)) {
+                if let Some(error) = relay.error.clone() {
+                    self.0.events.emit(Event::Notice { error: NetworkError::from(error).into() });
+                }
+            }
+            refused = now.iter().filter(refusing).map(|relay| relay.url.clone()).collect();
+            self.0.events.emit(Event::Relays { relays: now.iter().map(view).collect() });
+        }
+    }
+}
+
+fn view(relay: &RelayStatus) -> RelayView {
+    let millis = |latency: std::time::Duration| u32::try_from(latency.as_millis()).unwrap_or(u32::MAX);
+    RelayView {
+        url: relay.url.to_string(),
+        own: relay.own,
+        chosen: relay.chosen,
+        home: relay.home,
+        connected: relay.connected,
+        latency_ms: relay.latency.map(millis),
+        error: relay.error.clone().map(|error| NetworkError::from(error).into()),
+    }
+}
+
+fn bad(message: String, hint: &str) -> NetworkError {
+    NetworkError::InvalidInput { message, hint: hint.into() }
+}
+
+/// Pure: the URLs of a text, in one form each and none twice.
+pub(super) fn checked_relays(text: &str) -> Result<Vec<String>, NetworkError> {
+    let mut relays = Vec::new();
+    for word in text.split([' ', ',', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
+        let hint = "It looks like https://relay.example.org; several are separated by spaces.";
+        if word.len() > LONGEST_URL {
+            return Err(bad("a relay's address is too long".into(), hint));
+        }
+        let url: RelayUrl =
+            word.parse().map_err(|error| bad(format!("{word:?} is not a relay's address: {error}"), hint))?;
+        let plain = url.scheme() == "https" && url.has_host() && url.query().is_none() && url.fragment().is_none();
+        if !plain || !url.username().is_empty() || url.password().is_some() {
+            return Err(bad(format!("{word:?} is not the address of a relay with TLS"), hint));
+        }
+        let url = url.to_string();
+        if !relays.contains(&url) {
+            relays.push(url);
+        }
+    }
+    if relays.len() > MOST_RELAYS {
+        return Err(bad(format!("{} relays are too many", relays.len()), "At most 8."));
+    }
+    Ok(relays)
+}
+
+/// Pure: a token that can stand in a line of HTTP.
+pub(super) fn checked_token(token: SecretText) -> Result<SecretText, NetworkError> {
+    let text = token.into_inner();
+    let trimmed = Zeroizing::new(text.trim().to_owned());
+    if trimmed.is_empty() || trimmed.len() > LONGEST_TOKEN || !trimmed.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad(
+            "this cannot be a relay's token".into(),
+            "1 to 512 letters, digits and signs of ASCII, without spaces.",
+        ));
+    }
+    Ok(SecretText::new(trimmed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relays_are_read_from_a_text_and_nonsense_is_refused() {
+        assert_eq!(checked_relays("  ").unwrap(), Vec::<String>::new());
+        let two = checked_relays("https://a.example\nhttps://b.example:8443/, https://A.example/").unwrap();
+        assert_eq!(two, ["https://a.example/", "https://b.example:8443/"]);
+        let many = (0..9).map(|n| format!("https://r{n}.example ")).collect::<String>();
+        let long = format!("https://{}.example", "a".repeat(300));
+        for wrong in ["relay", "http://a.example", "https://", "https://a.example/?x", "https://u:p@a", &many, &long] {
+            let error = checked_relays(wrong).unwrap_err();
+            assert_eq!(error.code(), "invalid_input", "{wrong}");
+            assert!(!error.hint().is_empty(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn tokens_fit_into_a_line_and_do_not_show_in_errors() {
+        let token = |text: &str| checked_token(SecretText::new(Zeroizing::new(text.into())));
+        assert_eq!(*token(" s3cret!\n").unwrap().into_inner(), "s3cret!");
+        for wrong in ["", "  ", "two words", "line\nfeed", "ümlaut", &"x".repeat(513)] {
+            let error = token(wrong).unwrap_err();
+            assert_eq!(error.code(), "invalid_input");
+            assert!(wrong.trim().is_empty() || !error.to_string().contains(wrong));
+        }
+    }
+}
