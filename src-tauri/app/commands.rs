@@ -17,8 +17,8 @@ use yonder_core::{
 use zeroize::Zeroizing;
 
 use crate::{
-    dialogs,
-    node::{self, Core},
+    browse, dialogs,
+    node::{self, Core, Starter},
     opened,
     picks::Picks,
     pictures,
@@ -27,8 +27,8 @@ use crate::{
     window,
 };
 
-/// The longest text that goes to the clipboard, in bytes.
-const LONGEST_COPY: usize = 4096;
+/// The longest text that goes to the clipboard, in bytes: a whole report of what works and what does not.
+const LONGEST_COPY: usize = 256 << 10;
 
 /// Endings of pictures, for the dialog; what a file is, is read from its first bytes.
 const PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "bmp"];
@@ -41,10 +41,18 @@ const BACKUP_NAME: &str = "identity.yonder-backup";
 
 /// Asks the core. The page may ask all but what names a path.
 #[tauri::command]
-pub async fn call(request: Value, core: State<'_, Core>) -> Result<Response, ApiError> {
+pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Result<Response, ApiError> {
     let request: Request = parse(request)?;
     allowed(&request)?;
-    core.call(request).await
+    let seen = match &request {
+        Request::MessagesSeen { device } => device.parse().ok(),
+        _ => None,
+    };
+    let answer = core.call(request).await?;
+    if let (Some(device), Some(starter)) = (seen, app.try_state::<Starter>()) {
+        starter.notifier().seen(device);
+    }
+    Ok(answer)
 }
 
 /// Asks the window around the page.
@@ -82,6 +90,10 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             app.clipboard().write_text(text).map_err(|cause| {
                 error("clipboard", &format!("the clipboard cannot be used: {cause}"), "Mark the text and copy it.")
             })?;
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::OpenLink { url } => {
+            browse::open(&app, &url).await?;
             Ok(ShellResponse::Done)
         }
         ShellRequest::PageReady => {

@@ -7,8 +7,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod arguments;
+mod browse;
 mod commands;
-
 mod dialogs;
 mod drop;
 pub mod environment;

@@ -59,6 +59,11 @@ impl Starter {
     pub fn new(arguments: Arguments, notifier: Notifier) -> Self {
         Self { arguments, notifier }
     }
+
+    /// Who shows notifications.
+    pub fn notifier(&self) -> &Notifier {
+        &self.notifier
+    }
 }
 
 impl Core {

@@ -131,14 +131,34 @@ impl Language {
 /// A name as a notification shows it: other people chose it, so it may be long, or hold line breaks and the marks that
 /// turn writing around.
 pub fn shorten(name: &str) -> String {
-    const LONGEST: usize = 64;
-    let turning = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut text: String =
-        name.chars().take(LONGEST).map(|c| if c.is_control() || turning(c) { '\u{fffd}' } else { c }).collect();
-    if name.chars().nth(LONGEST).is_some() {
-        text.push('…');
+    cut(name, 64)
+}
+
+fn cut(text: &str, longest: usize) -> String {
+    let turning = |c: char| matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    let mut shown: String =
+        text.chars().take(longest).map(|c| if c.is_control() || turning(c) { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(longest).is_some() {
+        shown.push('…');
     }
-    text
+    shown
+}
+
+/// The beginning of a text that somebody wrote, in one line.
+pub fn excerpt(text: &str) -> String {
+    const LONGEST: usize = 180;
+    let words = text.split(['\n', '\t', ' ']).filter(|word| !word.is_empty());
+    let mut line = String::new();
+    for word in words {
+        if line.chars().count() > LONGEST {
+            break;
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    cut(&line, LONGEST)
 }
 
 /// Makes text safe for a notification's body, which servers read as markup.
@@ -186,6 +206,14 @@ mod tests {
         assert_eq!(shorten(&"x".repeat(64)), "x".repeat(64));
         assert_eq!(shorten(&"x".repeat(65)).chars().count(), 65);
         assert!(shorten(&"x".repeat(65)).ends_with('…'));
+    }
+
+    #[test]
+    fn a_text_is_cut_to_one_line() {
+        assert_eq!(excerpt("  one\n\n two\tthree  "), "one two three");
+        assert_eq!(excerpt("a\u{202e}b\u{7}c"), "a\u{fffd}b\u{fffd}c");
+        assert_eq!(excerpt(&"word ".repeat(8000)).chars().count(), 181);
+        assert_eq!(excerpt(&"x".repeat(30 << 10)).chars().count(), 181);
     }
 
     #[test]

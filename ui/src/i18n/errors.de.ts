@@ -101,6 +101,15 @@ export const germanErrors: Record<string, SpokenError> = {
   pick_gone: { message: 'Was gewählt war, ist nicht mehr zur Hand.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
   picture_busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
 
+  // Texts.
+  text_empty: { message: 'Der Text ist leer.', hint: 'Schreib etwas.' },
+  text_too_long: { message: 'Der Text ist länger als 30 KiB.', hint: 'Sende ihn als Datei.' },
+  text_control: { message: 'Der Text enthält Steuerzeichen.', hint: 'Lass weg, was kein Text ist.' },
+  text_queue_full: { message: 'Für dieses Gerät warten schon 200 Texte.', hint: 'Sie kommen an, wenn das Gerät wieder da ist; sende den Rest dann.' },
+  record_damaged: { message: 'Ein Eintrag ist beschädigt.', hint: 'Entkopple das Gerät und kopple es neu; die Texte mit ihm gehen verloren.' },
+  link_not_plain: { message: 'Das ist keine einfache Webadresse.', hint: 'Kopiere sie und sieh sie dir an, bevor du sie anderswo öffnest.' },
+  browser: { message: 'Es ließ sich kein Browser öffnen.', hint: 'Kopiere die Adresse und öffne sie selbst.', detail: true },
+
   // Trust.
   device_blocked: { message: 'Das Gerät ist hier gesperrt.', hint: 'Entsperre es zuerst, in seinen Einzelheiten.' },
 

@@ -1,7 +1,8 @@
 // Which language the page speaks. All visible text comes through `i18n.t`.
 
-import type { ApiError } from '../ipc/bindings';
+import type { ApiError, CheckView } from '../ipc/bindings';
 import { de } from './de';
+import { germanChecks } from './doctor.de';
 import { germanErrors, germanGrants, germanNotes, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';
 
@@ -14,6 +15,7 @@ export const catalogues: Record<Language, Catalogue> = { en, de };
 
 /** The core speaks English; other languages say its errors anew, by code. */
 const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
+const checks: Record<Language, Record<string, string>> = { en: {}, de: germanChecks };
 const grants: Record<Language, Record<string, string>> = { en: {}, de: germanGrants };
 const notes: Record<Language, Record<string, string>> = { en: {}, de: germanNotes };
 
@@ -32,6 +34,16 @@ function remembered(): Language {
 /** The core's messages begin small, since they also stand within longer lines of a log. */
 function sentence(message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1);
+}
+
+/** Other devices' clocks may say anything. */
+function isDay(unixMs: number): boolean {
+  return !Number.isNaN(new Date(unixMs).getTime());
+}
+
+/** When the day of this moment began. */
+function midnight(unixMs: number): number {
+  return new Date(unixMs).setHours(0, 0, 0, 0);
 }
 
 class I18n {
@@ -68,6 +80,12 @@ class I18n {
     return { message: `${known.message} (${error.message})`, hint: known.hint };
   }
 
+  /** What the doctor found, by its code; in the core's own sentence where the catalogue has none, or beneath it. */
+  check(check: CheckView): { message: string; detail: string; hint: string } {
+    const known = checks[this.#language][check.code ?? ''];
+    return { message: known ?? check.detail, detail: known ? check.detail : '', hint: check.hint };
+  }
+
   /** What a paired device may do, in the page's language if the catalogue knows the sentence. */
   grant(sentenceOfCore: string): string {
     return grants[this.#language][sentenceOfCore] ?? sentenceOfCore;
@@ -81,6 +99,19 @@ class I18n {
   /** A day, as people write it. */
   date(unixSeconds: number): string {
     return new Intl.DateTimeFormat(this.#language, { dateStyle: 'medium' }).format(unixSeconds * 1000);
+  }
+
+  /** Time of the day. Empty where a clock is so wrong that there is no such day. */
+  time(unixMs: number): string {
+    return isDay(unixMs) ? new Intl.DateTimeFormat(this.#language, { timeStyle: 'short' }).format(unixMs) : '';
+  }
+
+  /** `Today`, `Yesterday`, or the day. */
+  day(unixMs: number, nowMs: number): string {
+    if (!isDay(unixMs)) return '';
+    const days = Math.round((midnight(unixMs) - midnight(nowMs)) / 86_400_000);
+    if (days === 0 || days === -1) return sentence(new Intl.RelativeTimeFormat(this.#language, { numeric: 'auto' }).format(days, 'day'));
+    return new Intl.DateTimeFormat(this.#language, { dateStyle: 'full' }).format(unixMs);
   }
 
   /** `3 minutes ago`. */

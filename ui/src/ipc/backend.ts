@@ -50,6 +50,9 @@ type Answers = {
   send_text: 'message';
   messages: 'messages';
   messages_seen: 'done';
+  doctor: 'doctor';
+  relays: 'relays';
+  set_relay_token: 'settings';
 };
 
 type Value<K extends Response['kind']> = Extract<Response, { kind: K }> extends { value: infer V } ? V : null;
@@ -95,6 +98,9 @@ const expected: Answers = {
   send_text: 'message',
   messages: 'messages',
   messages_seen: 'done',
+  doctor: 'doctor',
+  relays: 'relays',
+  set_relay_token: 'settings',
 };
 
 function fault(message: string): ApiError {

@@ -326,7 +326,11 @@ encrypt: boolean,
 /**
  * At most this many bytes a second; none means no limit.
  */
-limit: number | null, };
+limit: number | null, 
+/**
+ * Wait for a device that is away, over restarts of this node too. Off, it fails when the device cannot be reached.
+ */
+wait: boolean, };
 
 export type TransferView = { 
 /**
@@ -424,9 +428,41 @@ median: number,
  */
 p99: number, };
 
-export type Discoverable = "everyone" | "nobody";
+export type Discoverable = "everyone" | "paired" | "nobody";
 
 export type Switch = "on" | "off";
+
+export type RelayChoice = "nearest" | "own-first" | "fixed";
+
+export type RelayView = { 
+/**
+ * Where it is.
+ */
+url: string, 
+/**
+ * One of the person's own; a public one otherwise.
+ */
+own: boolean, 
+/**
+ * By the choice that is made, it may be the home now.
+ */
+chosen: boolean, 
+/**
+ * It is the home: others find this device there.
+ */
+home: boolean, 
+/**
+ * It is the home, and the connection to it stands.
+ */
+connected: boolean, 
+/**
+ * Round trip in milliseconds, when it was last measured.
+ */
+latency_ms: number | null, 
+/**
+ * What is the matter with it: `relay_refused`, `relay_unreachable`.
+ */
+error: ApiError | null, };
 
 export type Settings = { 
 /**
@@ -452,7 +488,19 @@ discoverable: Discoverable,
 /**
  * Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
  */
-dht: Switch, };
+dht: Switch, 
+/**
+ * URLs of the person's own relays; as text, separated by spaces. Empty means the public ones alone.
+ */
+relays: Array<string>, 
+/**
+ * Which relay may be this device's home.
+ */
+relay_choice: RelayChoice, 
+/**
+ * Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
+ */
+relay_token: boolean, };
 
 export type SecretText = string;
 
@@ -489,6 +537,110 @@ devices: number,
  * How long the file is.
  */
 bytes: number, };
+
+export type CheckStatus = "ok" | "info" | "warning" | "failed";
+
+export type CheckView = { 
+/**
+ * What was looked at; stable: `port`, `relay`, `device`. Several checks may have the same name, each with a subject.
+ */
+name: string, 
+/**
+ * Which one, where there are several: a relay's URL, a device's name, an address. Text, never markup.
+ */
+subject?: string, 
+/**
+ * How it came out.
+ */
+status: CheckStatus, 
+/**
+ * What is the matter; stable, and there for everything that is not `ok`: `port_taken`.
+ */
+code?: string, 
+/**
+ * What was found, in a sentence.
+ */
+detail: string, 
+/**
+ * What a person can do about it; empty where there is nothing to do.
+ */
+hint: string, };
+
+export type DoctorConnection = { 
+/**
+ * The device at the other end.
+ */
+device_id: DeviceId, 
+/**
+ * Its name. Chosen by its owner: text, never markup.
+ */
+device: string, 
+/**
+ * What is spoken over it: `message/1.0`.
+ */
+protocol: string, 
+/**
+ * How it stands.
+ */
+state: ConnectionState, 
+/**
+ * How packets travel; none while it is being made.
+ */
+path: PathKind | null, 
+/**
+ * Where packets go: `IP:PORT` or a relay's URL.
+ */
+address: string | null, 
+/**
+ * Round trip in milliseconds, smoothed.
+ */
+rtt_ms: number | null, 
+/**
+ * Share of the packets sent from here that were lost, 0 to 1, since it stands.
+ */
+loss: number, 
+/**
+ * Congestion window in bytes: how much may be on its way at once.
+ */
+cwnd: number, 
+/**
+ * Largest packet that is known to pass, in bytes.
+ */
+mtu: number, 
+/**
+ * Bytes sent, everything counted.
+ */
+bytes_sent: number, 
+/**
+ * Bytes received, everything counted.
+ */
+bytes_received: number, 
+/**
+ * Unix time in seconds since when it stands.
+ */
+since: number | null, };
+
+export type DoctorReport = { 
+/**
+ * What was looked at, in an order that people can read.
+ */
+checks: Array<CheckView>, 
+/**
+ * The connections that stand.
+ */
+connections: Array<DoctorConnection>, 
+/**
+ * The whole as text for a clipboard or a letter: without secrets, names of people, whole addresses or ids.
+ */
+report: string, 
+/**
+ * The folder that the logs are in.
+ */
+logs: string, 
+/**
+ * How long it took, in milliseconds.
+ */
+took_ms: number, };
 
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**
@@ -590,7 +742,15 @@ key: string,
 /**
  * The new value, as text.
  */
-value: string, } | { "cmd": "send", 
+value: string, } | { "cmd": "set_relay_token", 
+/**
+ * Of at most 512 characters that can stand in a line of HTTP; none forgets the one that is kept.
+ */
+token: SecretText | null, } | { "cmd": "relays", 
+/**
+ * Those that may be used are asked first, which takes 3 s at most.
+ */
+probe: boolean, } | { "cmd": "send", 
 /**
  * To whom.
  */
@@ -666,9 +826,13 @@ device: string,
 /**
  * How many, 1 to 1000.
  */
-count: number, };
+count: number, } | { "cmd": "doctor", 
+/**
+ * A paired device; none looks at this one and at all.
+ */
+device: string | null, };
 
-export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView };
+export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "relays", "value": Array<RelayView> } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView } | { "kind": "doctor", "value": DoctorReport };
 
 export type Snapshot = { 
 /**
@@ -698,7 +862,11 @@ transfers: Array<TransferView>,
 /**
  * The settings.
  */
-settings: Settings, };
+settings: Settings, 
+/**
+ * The relays, the home first.
+ */
+relays: Array<RelayView>, };
 
 export type Event = { "event": "ready" } & IdentityView | { "event": "identity" } & IdentityView | { "event": "device", 
 /**
@@ -736,7 +904,19 @@ message: MessageView, } | { "event": "settings",
 /**
  * As they are now.
  */
-settings: Settings, } | { "event": "notice", 
+settings: Settings, } | { "event": "doctor_check", 
+/**
+ * The device that was asked about; none means all.
+ */
+device: DeviceId | null, 
+/**
+ * What was found.
+ */
+check: CheckView, } | { "event": "relays", 
+/**
+ * As they are now, the home first.
+ */
+relays: Array<RelayView>, } | { "event": "notice", 
 /**
  * What.
  */
@@ -782,7 +962,19 @@ message: MessageView, } | { "event": "settings",
 /**
  * As they are now.
  */
-settings: Settings, } | { "event": "notice", 
+settings: Settings, } | { "event": "doctor_check", 
+/**
+ * The device that was asked about; none means all.
+ */
+device: DeviceId | null, 
+/**
+ * What was found.
+ */
+check: CheckView, } | { "event": "relays", 
+/**
+ * As they are now, the home first.
+ */
+relays: Array<RelayView>, } | { "event": "notice", 
 /**
  * What.
  */
@@ -844,9 +1036,13 @@ conflict: ConflictRule, } | { "cmd": "choose_download_folder" } | { "cmd": "open
  */
 id: TransferId, } | { "cmd": "copy", 
 /**
- * At most 4096 bytes.
+ * At most 256 KiB.
  */
-text: string, } | { "cmd": "page_ready" } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
+text: string, } | { "cmd": "open_link", 
+/**
+ * At most 2048 bytes.
+ */
+url: string, } | { "cmd": "page_ready" } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
 /**
  * From the drop; good for one use.
  */
@@ -926,7 +1122,11 @@ picked: Picked, } | { "event": "open_refused",
 /**
  * Why.
  */
-error: ApiError, } | { "event": "start_failed", 
+error: ApiError, } | { "event": "show_texts", 
+/**
+ * Which device.
+ */
+device: DeviceId, } | { "event": "start_failed", 
 /**
  * Why.
  */

@@ -1,16 +1,16 @@
 // The fake node in motion, for a plain browser: `?scene=empty|busy|starting|failed|plain|file|CODE` (CODE: a start
 // that failed with it, `&first` for a first one), `&still` stops it,
-// `&lang=` and `&theme=` as they say, `&click=a,b` presses the parts with these test ids in turn. Files dragged onto the page are taken as drops.
+// `&lang=` and `&theme=` as they say, `&click=a,b` presses the parts with these test ids, or selectors in brackets, in turn. Files dragged onto the page are taken as drops.
 
 import { i18n } from '../i18n/index.svelte';
 import { theme } from '../state/theme.svelte';
-import { FakeNode, apiError, someDevice, someTransfer, type FakeState } from './fake';
+import { FakeNode, apiError, someCheck, someConnection, someDevice, someRelay, someText, someTransfer, type FakeState } from './fake';
 
 const now = () => Math.floor(Date.now() / 1000);
 
 function busy(): Partial<FakeState> {
-  const laptop = someDevice({ name: 'Someone’s laptop', type: 'laptop', rtt_ms: 2.4 });
-  const nas = someDevice({ name: 'Attic NAS', type: 'server', path: 'relay', rtt_ms: 48, address: 'https://relay.example' });
+  const laptop = someDevice({ name: 'Someone’s laptop', type: 'laptop', rtt_ms: 2.4, connections: [someConnection({ rtt_ms: 2.4, since: now() - 4000 }), someConnection({ protocol: 'transfer/1.0', state: 'idle', bytes_sent: 96_400_000, loss: 0.002 })] });
+  const nas = someDevice({ name: 'Attic NAS', type: 'server', path: 'relay', rtt_ms: 48, address: 'https://relay.example', connections: [someConnection({ path: 'relay', rtt_ms: 48, loss: 0.013, address: 'https://relay.example' })] });
   const desktop = someDevice({ name: 'Living room PC', rtt_ms: 0.8 });
   const old = someDevice({ name: 'Old ThinkPad', type: 'laptop', state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null, nearby: false, last_seen: now() - 3 * 86_400 });
   return {
@@ -90,6 +90,36 @@ function busy(): Partial<FakeState> {
   };
 }
 
+/** A conversation as people have them, and a text that means no good. */
+function texts(node: FakeNode): void {
+  const [laptop, nas] = node.state.devices;
+  if (!laptop || !nas) return;
+  const say = (direction: 'send' | 'receive', text: string, ago: number, over = {}) =>
+    node.state.texts.push(someText({ device_id: laptop.device_id, direction, text, sent_at: Date.now() - ago * 1000, ...over }));
+  for (let n = 0; n < 90; n += 1) say(n % 3 ? 'send' : 'receive', `An older text, number ${n + 1}`, 300_000 - n * 600);
+  say('receive', 'The pictures are on the way.', 90_000);
+  say('send', 'Got them, thank you!', 89_000);
+  say('receive', 'Here is the map: https://example.org/walks/coast?from=station and the timetable (https://example.org/trains).', 3600);
+  say('receive', 'And mind this one, it is not what it seems: https://b\u00fccher.example/', 3580);
+  say('send', 'Line one\n\tindented\nLine three', 1200);
+  say('receive', '<img src=x onerror=alert(1)> <script>alert(2)</script> \u202egpj.exe', 600);
+  say('receive', 'مرحبا، هل وصل الملف؟', 500);
+  say('send', `A long one. ${'It goes on and on, as texts do when somebody has much to say. '.repeat(40)}`, 300);
+  say('send', 'See you at eight 👋', 20, { state: 'queued' });
+  node.state.unread = [{ device_id: laptop.device_id, count: 3 }];
+  node.state.relays = [someRelay({ url: 'https://relay.home.example/', own: true, latency_ms: 12 }), someRelay({ url: 'https://use1.relay.example/', home: false, connected: false, latency_ms: 94 })];
+  node.state.settings.relays = ['https://relay.home.example/'];
+  node.checks = [
+    someCheck({ detail: 'UDP port 11204 is open on this machine.' }),
+    someCheck({ name: 'interfaces', detail: 'Up: wlan0 (192.168.1.17).' }),
+    someCheck({ name: 'firewall', status: 'failed', code: 'firewall_blocks_udp', detail: 'A firewall on this machine (ufw) drops what comes in on UDP port 11204.', hint: 'Let UDP port 11204 in: `sudo ufw allow 11204/udp`. Until then devices are reached only where this one begins, or through a relay.' }),
+    someCheck({ name: 'vpn', status: 'info', code: 'vpn_up', detail: 'A VPN is up: wg0 (WireGuard). Devices in it can be reached through it.' }),
+    someCheck({ name: 'clock', status: 'warning', code: 'clock_wrong', detail: 'This machine’s clock is 4 minutes behind.', hint: 'Switch on the setting of the time by network: `sudo timedatectl set-ntp true`.' }),
+    someCheck({ name: 'relay', subject: 'https://relay.home.example/', detail: 'It answers after 12 ms; it is the home.' }),
+    someCheck({ name: 'device', subject: nas.name, status: 'info', code: 'device_relayed', detail: 'Connected through a relay, 48.0 ms there and back: the router here uses another port for each destination.', hint: 'It works, and is slower than a direct connection.' }),
+  ];
+}
+
 /** Lets time pass: bytes move, and the other side answers. */
 function live(node: FakeNode): void {
   const STEP = 0.1;
@@ -138,7 +168,7 @@ function drag(node: FakeNode): void {
 function press(ids: string[]): void {
   const [id, ...rest] = ids;
   if (id === undefined) return;
-  const part = document.querySelector<HTMLElement>(`[data-testid="${CSS.escape(id)}"]`);
+  const part = document.querySelector<HTMLElement>(id.startsWith('[') ? id : `[data-testid="${CSS.escape(id)}"]`);
   part?.click();
   setTimeout(() => press(part ? rest : ids), 60);
 }
@@ -154,6 +184,7 @@ export function demo(): FakeNode {
 
   const node = new FakeNode(scene === 'busy' ? busy() : {}, !['starting', 'failed'].includes(scene) && !scene.includes('_'));
   if (scene === 'plain' || scene === 'file') node.state.identity.keystore = scene;
+  if (scene === 'busy') texts(node);
   node.passphrase = 'right';
   if (scene.includes('_')) setTimeout(() => node.lock(scene, query.has('first') ? null : scene.startsWith('passphrase') ? 'file' : 'keychain'));
   if (scene === 'starting') setTimeout(() => node.start(), 4000);

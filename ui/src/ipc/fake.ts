@@ -6,15 +6,20 @@ import qrcode from 'qrcode-generator';
 import type { Backend, Unlisten } from './backend';
 import type {
   ApiError,
+  CheckView,
+  ConnectionView,
   DeviceView,
+  DoctorReport,
   Event,
   IdentityView,
   KeystoreStatus,
   KeystoreView,
   LinkView,
+  MessageView,
   NumberedEvent,
   PairingView,
   Picked,
+  RelayView,
   Request,
   Response,
   Settings,
@@ -23,6 +28,7 @@ import type {
   ShellResponse,
   Snapshot,
   TransferView,
+  Unread,
 } from './bindings';
 
 const FINAL = new Set(['done', 'failed', 'declined', 'cancelled']);
@@ -91,12 +97,51 @@ export function someTransfer(over: Partial<TransferView> = {}): TransferView {
 
 export const PAIR_LINK = `yonder:pair?e=endpoint${'mzxw6ytboi3ggmzvgi2dk'.repeat(3)}&s=9r2k7d0qv4x81m5ec6tnbh3wfg`;
 
+export function someConnection(over: Partial<ConnectionView> = {}): ConnectionView {
+  return {
+    protocol: 'message/1.0',
+    state: 'connected',
+    path: 'direct',
+    address: '192.168.1.24:11204',
+    rtt_ms: 0.8,
+    loss: 0,
+    cwnd: 122_880,
+    mtu: 1452,
+    bytes_sent: 48_200,
+    bytes_received: 51_900,
+    since: 1_790_000_000,
+    ...over,
+  };
+}
+
+export function someCheck(over: Partial<CheckView> = {}): CheckView {
+  return { name: 'port', status: 'ok', detail: 'UDP port 11204 is bound.', hint: '', ...over };
+}
+
+export function someRelay(over: Partial<RelayView> = {}): RelayView {
+  return { url: 'https://relay.example./', own: false, chosen: true, home: true, connected: true, latency_ms: 18, error: null, ...over };
+}
+
+let place = 0;
+
+export function someText(over: Partial<MessageView> = {}): MessageView {
+  place += 1;
+  const direction = over.direction ?? 'receive';
+  return { id: place, device_id: someId(), direction, text: 'Hello', sent_at: 1_790_000_000_000, state: direction === 'send' ? 'delivered' : 'received', ...over };
+}
+
+/** What the core takes as a text, in bytes. */
+const MAX_TEXT = 30 * 1024;
+
 export interface FakeState {
+  texts: MessageView[];
+  unread: Unread[];
   identity: IdentityView;
   devices: DeviceView[];
   pairing: PairingView;
   transfers: TransferView[];
   settings: Settings;
+  relays: RelayView[];
 }
 
 function start(over: Partial<FakeState>): FakeState {
@@ -113,9 +158,12 @@ function start(over: Partial<FakeState>): FakeState {
       keystore: 'keychain',
     },
     devices: [],
+    texts: [],
+    unread: [],
     pairing: { step: 'idle' },
     transfers: [],
-    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off' },
+    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off', relays: [], relay_choice: 'nearest', relay_token: false },
+    relays: [],
     ...over,
   };
 }
@@ -148,6 +196,10 @@ export class FakeNode implements Backend {
   willFind: LinkView | null = { link: PAIR_LINK, device_id: '0a1b2c3d-0000-8000-8000-000000000000' };
   /** Of the encrypted file: the core starts with it alone. */
   passphrase: string | null = null;
+  /** What the doctor will find; the answer waits for `finish` where that is set. */
+  checks: CheckView[] = [someCheck()];
+  finish: Promise<void> | null = null;
+  relayToken: string | null = null;
   keystore: KeystoreStatus = { keystore: 'keychain', problem: null, keychain: 'ready', leftovers: [] };
 
   readonly #events = new Set<(event: NumberedEvent) => void>();
@@ -170,6 +222,7 @@ export class FakeNode implements Backend {
       this.refuse.delete(request.cmd);
       throw refused;
     }
+    if (request.cmd === 'doctor') return { kind: 'doctor', value: await this.#examine(request.device) };
     return structuredClone(this.#answer(request));
   }
 
@@ -326,6 +379,17 @@ export class FakeNode implements Backend {
     this.emit(isOffer ? { event: 'offer', transfer } : { event: 'transfer', transfer });
   }
 
+  /** A text that has come, or is in another state. */
+  putText(message: MessageView): void {
+    const known = this.state.texts.some((each) => each.id === message.id && each.device_id === message.device_id);
+    this.state.texts = known ? this.state.texts.map((each) => (each.id === message.id && each.device_id === message.device_id ? message : each)) : [...this.state.texts, message];
+    if (!known && message.state === 'received') {
+      const count = this.state.unread.find((each) => each.device_id === message.device_id)?.count ?? 0;
+      this.state.unread = [...this.state.unread.filter((each) => each.device_id !== message.device_id), { device_id: message.device_id, count: count + 1 }];
+    }
+    this.emit({ event: 'message', message });
+  }
+
   setPairing(pairing: PairingView): void {
     this.state.pairing = pairing;
     this.emit({ event: 'pairing', pairing });
@@ -369,7 +433,8 @@ export class FakeNode implements Backend {
   }
 
   snapshot(): Snapshot {
-    return { seq: this.seq, unread: [], ...this.state };
+    const { texts: _, ...shown } = this.state;
+    return { seq: this.seq, ...shown };
   }
 
   #paired(id: string): DeviceView {
@@ -398,7 +463,8 @@ export class FakeNode implements Backend {
 
   #set(key: string, value: string): void {
     if (!(key in this.state.settings)) throw apiError('invalid_input', `there is no setting ${key}`);
-    this.state.settings = { ...this.state.settings, [key]: value };
+    const kept = key === 'relays' ? value.split(' ').filter(Boolean) : value;
+    this.state.settings = { ...this.state.settings, [key]: kept };
     this.emit({ event: 'settings', settings: this.state.settings });
   }
 
@@ -500,16 +566,40 @@ export class FakeNode implements Backend {
         const rtt_ms = Array.from({ length: request.count }, (_, n) => 0.7 + n * 0.2);
         return { kind: 'ping', value: { rtt_ms, path: 'direct', min: 0.7, median: 1.1, p99: 1.5 } };
       }
-      case 'messages':
-        return { kind: 'messages', value: [] };
+      case 'messages': {
+        const device = this.#paired(request.device).device_id;
+        const before = request.before ?? Infinity;
+        return { kind: 'messages', value: this.state.texts.filter((text) => text.device_id === device && text.id < before).slice(-request.limit) };
+      }
       case 'messages_seen':
+        this.state.unread = this.state.unread.filter((each) => each.device_id !== request.device);
         return { kind: 'done' };
-      case 'send_text':
-        throw apiError('device_offline', 'the fake sends no texts');
+      case 'send_text': {
+        const device = this.#paired(request.device);
+        if (new TextEncoder().encode(request.text).length > MAX_TEXT) throw apiError('text_too_long', 'the text is longer than 30 KiB', 'Send it in parts, or as a file.');
+        const text = someText({ device_id: device.device_id, direction: 'send', state: 'queued', text: request.text, sent_at: Date.now() });
+        this.putText(text);
+        return { kind: 'message', value: text };
+      }
+      case 'relays':
+        return { kind: 'relays', value: this.state.relays };
+      case 'set_relay_token':
+        this.relayToken = request.token;
+        this.state.settings = { ...this.state.settings, relay_token: request.token !== null };
+        this.emit({ event: 'settings', settings: this.state.settings });
+        return { kind: 'settings', value: this.state.settings };
+      case 'doctor':
       case 'send':
       case 'keystore_backup':
         throw apiError('refused', 'the page may not name paths');
     }
+  }
+
+  async #examine(device: string | null): Promise<DoctorReport> {
+    for (const check of this.checks) this.emit({ event: 'doctor_check', device, check });
+    await this.finish;
+    const report = `Yonder\n${this.checks.map((check) => `${check.status} ${check.name}: ${check.detail}`).join('\n')}`;
+    return { checks: this.checks, connections: [], report, logs: '/home/user/.local/share/yonder/logs', took_ms: 800 };
   }
 
   #mustBeIdle(): void {

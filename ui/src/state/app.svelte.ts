@@ -3,18 +3,21 @@
 import { createContext } from 'svelte';
 import { i18n } from '../i18n/index.svelte';
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { DeviceView, KeystoreStatus, LinkView, Picked, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
+import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
 import { roundTrip } from '../text/format';
 import { visible } from '../text/visible';
 import type { KeystoreTask } from '../views/KeystoreDialog.svelte';
+import { Doctor } from './doctor.svelte';
 import { Drops } from './drops.svelte';
 import { NodeStore } from './node.svelte';
 import { PairDesk } from './pair.svelte';
+import { Talk } from './talk.svelte';
 import { Toasts } from './toasts.svelte';
 
-export type Page = 'home' | 'settings';
+export type Page = 'home' | 'settings' | 'talk' | 'doctor';
 
-const OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null };
+// What is meant for a device that is away waits for it.
+const OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };
 
 /** Names of an offer in one line. */
 export function title(transfer: TransferView): string {
@@ -30,14 +33,21 @@ export class AppState {
   readonly node: NodeStore;
   readonly pair: PairDesk;
   readonly drops: Drops;
+  readonly doctor: Doctor;
 
   page = $state<Page>('home');
+  /** Where the doctor was called from. */
+  doctorFrom = $state<Page>('home');
   /** Dropped or picked, and no device chosen yet. */
   unsent = $state.raw<Picked | null>(null);
   /** The person is asked whether to unpair it. */
   unpairing = $state.raw<DeviceView | null>(null);
   /** The device whose details are shown. */
   detail = $state<string | null>(null);
+  /** The texts that are on the page, or were last. */
+  talk = $state.raw<Talk | null>(null);
+  /** What was written to others and not sent. */
+  readonly #drafts = new Map<string, string>();
   /** What the person wants done with the secret. */
   keystoreTask = $state<KeystoreTask | null>(null);
   /** How the keystore stands, once it was asked. */
@@ -54,9 +64,18 @@ export class AppState {
       notice: (error) => this.toasts.error(error),
       offer: (transfer) => this.#offered(transfer),
       ended: (transfer) => this.#ended(transfer),
+      text: (message) => this.#texted(message),
+      check: (device, check) => this.doctor.hear(device, check),
+      refreshed: () => void this.talk?.load(),
     });
+    this.doctor = new Doctor(backend);
     this.pair = new PairDesk(backend, this.node);
     this.drops = new Drops((device, picked) => this.#dropped(device, picked));
+  }
+
+  /** Something lies over the page, and has the keyboard. */
+  get covered(): boolean {
+    return this.pair.open || this.unsent !== null || this.unpairing !== null || this.keystoreTask !== null || Boolean(this.detail !== null && this.node.devices.get(this.detail)?.paired);
   }
 
   /** Subscribes to both streams. The page has been drawn by then. */
@@ -90,6 +109,10 @@ export class AppState {
       case 'open_refused':
         this.toasts.error(event.error);
         break;
+      case 'show_texts':
+        this.#clear();
+        this.openTalk(event.device);
+        break;
       case 'show':
         if (event.view === 'settings') this.page = 'settings';
         else this.page = 'home';
@@ -98,6 +121,32 @@ export class AppState {
       default:
         this.drops.hear(event);
     }
+  }
+
+  /** Shows the texts exchanged with a device. */
+  openTalk(device: string): void {
+    this.detail = null;
+    this.page = 'talk';
+    if (this.talk?.device === device) return;
+    if (this.talk) this.#drafts.set(this.talk.device, this.talk.draft);
+    this.talk = new Talk(this.backend, device, this.#drafts.get(device));
+    if (this.node.phase === 'ready') void this.talk.load();
+  }
+
+  /** Looks at what is in the way: to one device, or at everything. */
+  examine(device: string | null): void {
+    this.detail = null;
+    if (this.page !== 'doctor') this.doctorFrom = this.page;
+    this.page = 'doctor';
+    void this.doctor.run(device);
+  }
+
+  /** The person looks at the texts of a device. */
+  seen(device: string): void {
+    if (!this.node.unread.get(device)) return;
+    this.node.unread.delete(device);
+    // What could not be noted is only counted again after the next start.
+    ask(this.backend, { cmd: 'messages_seen', device }).catch(() => {});
   }
 
   /** Asks about what the app was opened with, as soon as the node can do something about it. */
@@ -170,11 +219,16 @@ export class AppState {
       return;
     }
     this.page = 'home';
+    this.#clear();
+    this.pair.offer(link, 'link');
+  }
+
+  /** Takes away what lies over the page, but for a pairing. */
+  #clear(): void {
     this.unsent = null;
     this.unpairing = null;
     this.detail = null;
     this.keystoreTask = null;
-    this.pair.offer(link, 'link');
   }
 
   /** A picture dropped on the dialog for entering a code is looked at, and everything else sent. */
@@ -198,6 +252,14 @@ export class AppState {
     } else {
       this.unsent = picked;
     }
+  }
+
+  #texted(message: MessageView): void {
+    const here = this.talk?.device === message.device_id;
+    if (here) this.talk?.hear(message);
+    if (message.state !== 'received') return;
+    const name = visible(this.node.devices.get(message.device_id)?.name ?? '');
+    this.said = here && this.page === 'talk' ? i18n.t.talk.says(name, visible(message.text.slice(0, 500))) : i18n.t.talk.arrived(name);
   }
 
   #offered(transfer: TransferView): void {

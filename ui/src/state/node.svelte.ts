@@ -4,11 +4,14 @@ import { SvelteMap } from 'svelte/reactivity';
 import { ask, toApiError, type Backend, type Unlisten } from '../ipc/backend';
 import type {
   ApiError,
+  CheckView,
   DeviceView,
   IdentityView,
   KeystoreView,
+  MessageView,
   NumberedEvent,
   PairingView,
+  RelayView,
   Settings,
   Snapshot,
   TransferView,
@@ -21,6 +24,11 @@ export interface NodeEars {
   notice(error: ApiError): void;
   offer(transfer: TransferView): void;
   ended(transfer: TransferView): void;
+  text(message: MessageView): void;
+  /** The doctor has looked at something. */
+  check(device: string | null, check: CheckView): void;
+  /** Everything was asked anew: what is held beside this may lack something. */
+  refreshed(): void;
 }
 
 const FINAL: ReadonlySet<TransferView['state']> = new Set(['done', 'failed', 'declined', 'cancelled']);
@@ -49,10 +57,13 @@ export class NodeStore {
   identity = $state.raw<IdentityView | null>(null);
   settings = $state.raw<Settings | null>(null);
   pairing = $state.raw<PairingView>({ step: 'idle' });
+  relays = $state.raw<RelayView[]>([]);
   /** When `pairing` arrived, by the page's monotonic clock: countdowns start there. */
   pairingAt = $state(0);
   readonly devices = new SvelteMap<string, DeviceView>();
   readonly transfers = new SvelteMap<string, TransferView>();
+  /** How many texts of a device the person has not seen. */
+  readonly unread = new SvelteMap<string, number>();
 
   readonly #backend: Backend;
   readonly #ears: NodeEars;
@@ -78,6 +89,8 @@ export class NodeStore {
   readonly #newestFirst = $derived([...this.transfers.values()].toSorted((a, b) => b.started - a.started || compare(a.id, b.id)));
   readonly offers = $derived(this.#newestFirst.filter(isOffer));
   readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)));
+  /** Texts of paired devices that nobody has seen. */
+  readonly news = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
   readonly ended = $derived(this.#newestFirst.filter(isFinal));
 
   /** Subscribes first and asks then, so that nothing falls between the two. */
@@ -145,12 +158,16 @@ export class NodeStore {
     this.#setPairing(snapshot.pairing);
     replace(this.devices, snapshot.devices, (d) => d.device_id);
     replace(this.transfers, snapshot.transfers, (t) => t.id);
+    this.relays = snapshot.relays;
+    this.unread.clear();
+    for (const { device_id, count } of snapshot.unread) this.unread.set(device_id, count);
     this.startError = null;
     this.phase = 'ready';
     this.#last = snapshot.seq;
     const waiting = this.#buffer;
     this.#buffer = [];
     for (const event of waiting) this.hear(event);
+    this.#ears.refreshed();
   }
 
   #setPairing(pairing: PairingView): void {
@@ -170,6 +187,7 @@ export class NodeStore {
         break;
       case 'device_gone':
         this.devices.delete(event.device_id);
+        this.unread.delete(event.device_id);
         break;
       case 'pairing':
         this.#setPairing(event.pairing);
@@ -186,6 +204,16 @@ export class NodeStore {
       }
       case 'transfer_gone':
         this.transfers.delete(event.id);
+        break;
+      case 'message':
+        if (event.message.state === 'received') this.unread.set(event.message.device_id, (this.unread.get(event.message.device_id) ?? 0) + 1);
+        this.#ears.text(event.message);
+        break;
+      case 'relays':
+        this.relays = event.relays;
+        break;
+      case 'doctor_check':
+        this.#ears.check(event.device, event.check);
         break;
       case 'settings':
         this.settings = event.settings;

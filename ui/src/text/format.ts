@@ -81,3 +81,9 @@ export function percent(part: number, locale: string): string {
   const floor = part >= 1 ? 1 : Math.min(0.99, Math.floor(part * 100) / 100);
   return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 }).format(floor);
 }
+
+/** `0 %`, `0.4 %`, `12 %`: a share that is small as a rule. */
+export function share100(part: number, locale: string): string {
+  const whole = Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
+  return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: whole < 0.1 ? 1 : 0 }).format(whole);
+}

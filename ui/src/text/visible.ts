@@ -1,12 +1,17 @@
-// Names that peers choose are shown as text, and so that a reader sees what is there.
+// Names and texts that peers choose are shown as text, and so that a reader sees what is there.
 
-// Controls, and the characters that turn the reading direction: with them `exe.gpj` can pose as `jpg.exe`.
+// Controls, and the characters that turn the reading direction or hide: with them `exe.gpj` can pose as `jpg.exe`.
 // oxlint-disable-next-line no-control-regex
-const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+const INVISIBLE = /[\u0000-\u001f\u007f-\u009f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;
 
 /** Makes characters that hide or reorder text visible as a replacement sign. */
 export function visible(text: string): string {
   return text.replace(INVISIBLE, '\ufffd');
+}
+
+/** The same for a text of several lines, whose line ends and tabs stay. */
+export function visibleLines(text: string): string {
+  return text.replaceAll('\r\n', '\n').replace(INVISIBLE, (each) => (each === '\n' || each === '\t' ? each : '\ufffd'));
 }
 
 /** A file name in two parts, so that a cut in the middle never hides the extension. */

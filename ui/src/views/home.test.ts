@@ -60,7 +60,8 @@ describe('devices', () => {
       devices: [
         someDevice({ name: 'direct', rtt_ms: 0.8 }),
         someDevice({ name: 'relayed', path: 'relay', rtt_ms: 48 }),
-        someDevice({ name: 'connecting', state: 'connecting', path: null, rtt_ms: null }),
+        someDevice({ name: 'connecting', state: 'connecting', path: null, rtt_ms: null, last_seen: null }),
+        someDevice({ name: 'returning', state: 'connecting', path: null, rtt_ms: null }),
         someDevice({ name: 'gone', state: 'offline', path: null, rtt_ms: null, last_seen: Math.floor(Date.now() / 1000) - 7200 }),
         someDevice({ name: 'stranger', paired: false, state: 'discovered', path: null }),
         someDevice({ name: 'open', paired: false, state: 'discovered', pairing: true, path: null }),
@@ -70,6 +71,7 @@ describe('devices', () => {
     expect(text('direct')).toContain('Direct · 0.8 ms');
     expect(text('relayed')).toContain('Relay · 48 ms');
     expect(text('connecting')).toContain('Connecting…');
+    expect(text('returning')).toContain('Reconnecting…');
     expect(text('gone')).toContain('Seen 2 hours ago');
     expect(text('stranger')).toContain('Nearby');
     expect(text('open')).toContain('Shows a pairing code');
@@ -92,9 +94,10 @@ describe('devices', () => {
     await user.click(screen.getByRole('button', { name: 'Send files to Attic' }));
     await waitFor(() => expect(asked(node, 'send_picked')).toHaveLength(1));
     expect(asked(node, 'pick')[0]?.folders).toBe(false);
-    expect(asked(node, 'send_picked')[0]).toMatchObject({ device: node.state.devices[0]?.device_id, pick: 'pick-1', options: { compress: true, encrypt: true, limit: null } });
+    expect(asked(node, 'send_picked')[0]).toMatchObject({ device: node.state.devices[0]?.device_id, pick: 'pick-1', options: { compress: true, encrypt: true, limit: null, wait: true } });
     expect((await screen.findByTestId('transfer-row')).textContent).toContain('report.pdf');
-    await user.click(screen.getByRole('button', { name: 'Send a folder to Attic' }));
+    await user.click(screen.getByRole('button', { name: 'More for Attic' }));
+    await user.click(screen.getByRole('menuitem', { name: 'Send a folder…' }));
     await waitFor(() => expect(asked(node, 'pick')[1]?.folders).toBe(true));
   });
 

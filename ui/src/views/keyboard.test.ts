@@ -67,7 +67,7 @@ describe('a menu', () => {
     await user.keyboard('{ArrowDown}');
     await waitFor(() => expect(focus().textContent).toContain('Details…'));
     await user.keyboard('{ArrowDown}');
-    expect(focus().textContent).toContain('Measure round trip');
+    expect(focus().textContent).toContain('Texts…');
     await user.keyboard('{ArrowUp}{ArrowUp}');
     expect(focus().textContent).toContain('Unpair…');
     await user.keyboard('{Escape}');

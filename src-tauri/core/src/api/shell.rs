@@ -44,8 +44,14 @@ pub enum ShellRequest {
     },
     /// Puts text on the clipboard. Answered by `done`.
     Copy {
-        /// At most 4096 bytes.
+        /// At most 256 KiB.
         text: String,
+    },
+    /// Opens a web address out of a text in the system's browser. Answered by `done`; any but a plain `http` or `https`
+    /// address is refused.
+    OpenLink {
+        /// At most 2048 bytes.
+        url: String,
     },
     /// The page has drawn its first frame; the window is shown now. Answered by `done`.
     PageReady,
@@ -191,6 +197,11 @@ pub enum ShellEvent {
     OpenRefused {
         /// Why.
         error: ApiError,
+    },
+    /// The texts exchanged with a device are asked for, by a click on a notification.
+    ShowTexts {
+        /// Which device.
+        device: DeviceId,
     },
     /// The core could not start. The page shows it instead of everything else.
     StartFailed {

@@ -1,0 +1,325 @@
+//! What is worth a notification. Knows no desktop and no clock of its own.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use yonder_core::{
+    api::{
+        AcceptRule, DeviceAccept, Direction, Event, MessageState, PairingView, Snapshot, TransferState, TransferView,
+        TrustLevel,
+    },
+    id::{DeviceId, TransferId},
+};
+
+use crate::text::{Language, escape, excerpt, shorten};
+
+/// How many transfers are watched for their end.
+const MOST_WATCHED: usize = 1024;
+
+/// Texts of one device are told at most so often.
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// One notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// Plain text.
+    pub title: String,
+    /// Markup: escaped.
+    pub body: String,
+    /// What it tells of.
+    pub about: About,
+}
+
+/// What a notification tells of; a click on it shows that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// An offer, which can be answered by its buttons.
+    Offer(TransferId),
+    /// A text of a device.
+    Texts(DeviceId),
+    /// A pairing that waits.
+    Pairing,
+    /// A transfer that ended.
+    End,
+}
+
+impl About {
+    /// What takes it off the screen when it happens in the window.
+    pub fn answered(self) -> Option<Answered> {
+        match self {
+            Self::Offer(id) => Some(Answered::Offer(id)),
+            Self::Texts(device) => Some(Answered::Texts(device)),
+            Self::Pairing | Self::End => None,
+        }
+    }
+}
+
+/// What was done elsewhere, so that its notification is of no use any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Answered {
+    /// An offer was answered.
+    Offer(TransferId),
+    /// The texts of a device were seen.
+    Texts(DeviceId),
+}
+
+/// What an event asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A notification.
+    Show(Note),
+    /// One about a text; whose it is, and whether it is wanted, has to be looked up.
+    Text {
+        /// Whose.
+        device: DeviceId,
+        /// As it came.
+        text: String,
+    },
+    /// One is to go.
+    Withdraw(Answered),
+    /// None.
+    Nothing,
+}
+
+/// Spares the queue what never leads to a notification.
+pub fn matters(event: &Event) -> bool {
+    match event {
+        Event::Offer { .. } | Event::Transfer { .. } | Event::TransferGone { .. } | Event::Pairing { .. } => true,
+        Event::Message { message } => message.state == MessageState::Received,
+        _ => false,
+    }
+}
+
+/// What was seen so far, and what follows from the next event. Knows no desktop.
+pub struct Desk {
+    pub texts: Language,
+    /// Transfers that were seen under way, whose end is news.
+    watched: HashSet<TransferId>,
+    /// The pairing that was told last, by its check words.
+    pairing: Option<String>,
+    /// When a text of a device was shown last.
+    told: HashMap<DeviceId, Instant>,
+}
+
+impl Desk {
+    /// Nothing was seen so far.
+    pub fn new(texts: Language) -> Self {
+        Self { texts, watched: HashSet::new(), pairing: None, told: HashMap::new() }
+    }
+
+    /// What follows from an event. Of what is on the screen something may go; nothing comes while the window is looked at.
+    pub fn read(&mut self, event: &Event, looked_at: bool, now: Instant) -> Step {
+        if looked_at && matches!(event, Event::Message { .. }) {
+            return Step::Nothing;
+        }
+        match self.step(event, now) {
+            Step::Show(_) if looked_at => Step::Nothing,
+            step => step,
+        }
+    }
+
+    /// The notification of a text, or none where the person wants no word from that device: what they said of its
+    /// offers holds for its texts too.
+    pub fn text(&self, device: DeviceId, text: &str, now: &Snapshot) -> Option<Note> {
+        let from = now.devices.iter().find(|each| each.device_id == device && each.paired)?;
+        let declined = from.rule.accept == DeviceAccept::Default && now.settings.accept == AcceptRule::None;
+        if declined || from.trust == TrustLevel::Blocked {
+            return None;
+        }
+        Some(Note { title: shorten(&from.name), body: escape(&excerpt(text)), about: About::Texts(device) })
+    }
+
+    fn step(&mut self, event: &Event, now: Instant) -> Step {
+        match event {
+            Event::Message { message } if message.state == MessageState::Received => {
+                let device = message.device_id;
+                // A device that sends many at once fills no screen: the notification that is there stands for all.
+                if self.told.get(&device).is_some_and(|told| now.duration_since(*told) < PAUSE) {
+                    return Step::Nothing;
+                }
+                self.told.insert(device, now);
+                Step::Text { device, text: message.text.clone() }
+            }
+            Event::Offer { transfer } => {
+                self.watch(transfer.id);
+                Step::Show(Note {
+                    title: self.texts.offer_from(&shorten(&transfer.device_name)),
+                    body: self.texts.contents(transfer),
+                    about: About::Offer(transfer.id),
+                })
+            }
+            Event::Transfer { transfer } => self.transfer(transfer),
+            Event::TransferGone { id } => {
+                self.watched.remove(id);
+                Step::Withdraw(Answered::Offer(*id))
+            }
+            Event::Pairing { pairing: PairingView::Confirm { name, check_words, approved: false, .. } } => {
+                if self.pairing.as_ref() == Some(check_words) {
+                    return Step::Nothing;
+                }
+                self.pairing = Some(check_words.clone());
+                Step::Show(Note {
+                    title: self.texts.pairing().into(),
+                    body: self.texts.compare(name, check_words),
+                    about: About::Pairing,
+                })
+            }
+            _ => Step::Nothing,
+        }
+    }
+
+    fn transfer(&mut self, transfer: &TransferView) -> Step {
+        if !transfer.state.is_final() {
+            self.watch(transfer.id);
+            let answered = transfer.state != TransferState::Offered;
+            return if answered { Step::Withdraw(Answered::Offer(transfer.id)) } else { Step::Nothing };
+        }
+        // Its end is told once, and only if it was seen under way: a list that is told anew is no news.
+        if !self.watched.remove(&transfer.id) {
+            return Step::Nothing;
+        }
+        let title = match (transfer.state, transfer.direction) {
+            (TransferState::Done, Direction::Receive) => self.texts.received(),
+            (TransferState::Done, Direction::Send) => self.texts.sent(),
+            (TransferState::Failed, _) => self.texts.failed(),
+            (TransferState::Declined, Direction::Send) => self.texts.declined(),
+            // The person did that.
+            _ => return Step::Withdraw(Answered::Offer(transfer.id)),
+        };
+        let mut body = self.texts.contents(transfer);
+        if let (TransferState::Failed, Some(reason)) = (transfer.state, &transfer.reason) {
+            body.push('\n');
+            body.push_str(&escape(&reason.message));
+        }
+        Step::Show(Note { title: title.into(), body, about: About::End })
+    }
+
+    fn watch(&mut self, id: TransferId) {
+        if self.watched.len() < MOST_WATCHED {
+            self.watched.insert(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yonder_core::api::{DeviceType, MessageView};
+
+    use super::*;
+
+    fn transfer(state: TransferState, direction: Direction) -> TransferView {
+        TransferView {
+            id: TransferId::from_random([1; 16]),
+            direction,
+            device: DeviceId::of_endpoint(&[2; 32]),
+            device_name: "<b>Desk</b>".into(),
+            state,
+            reason: None,
+            roots: vec!["a & b.txt".into()],
+            root_count: 1,
+            files: 1,
+            files_done: 0,
+            bytes: 0,
+            total: 1500,
+            rate: 0.0,
+            eta: None,
+            started: 0,
+            seconds: None,
+            into: None,
+            notes: Vec::new(),
+        }
+    }
+
+    fn told(desk: &mut Desk, state: TransferState, direction: Direction) -> Step {
+        desk.read(&Event::Transfer { transfer: transfer(state, direction) }, false, Instant::now())
+    }
+
+    #[test]
+    fn an_offer_is_shown_with_its_answers_and_its_markup_is_text() {
+        let mut desk = Desk::new(Language::English);
+        let offer = transfer(TransferState::Offered, Direction::Receive);
+        let Step::Show(note) = desk.read(&Event::Offer { transfer: offer.clone() }, false, Instant::now()) else {
+            panic!("not shown")
+        };
+        assert_eq!(note.about, About::Offer(offer.id));
+        assert_eq!(note.title, "<b>Desk</b> wants to send something");
+        assert_eq!(note.body, "a &amp; b.txt (1.5 kB) – &lt;b&gt;Desk&lt;/b&gt;");
+        assert_eq!(told(&mut desk, TransferState::Offered, Direction::Receive), Step::Nothing);
+        assert_eq!(
+            told(&mut desk, TransferState::Active, Direction::Receive),
+            Step::Withdraw(Answered::Offer(offer.id))
+        );
+    }
+
+    #[test]
+    fn an_end_is_told_once_and_only_if_it_is_news() {
+        let mut desk = Desk::new(Language::English);
+        assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
+        told(&mut desk, TransferState::Active, Direction::Send);
+        let Step::Show(note) = told(&mut desk, TransferState::Done, Direction::Send) else { panic!("not shown") };
+        assert_eq!((note.title.as_str(), note.about), ("Sent", About::End));
+        assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
+    }
+
+    #[test]
+    fn what_a_person_did_is_not_told_to_them() {
+        let mut desk = Desk::new(Language::English);
+        for (state, direction) in
+            [(TransferState::Cancelled, Direction::Send), (TransferState::Declined, Direction::Receive)]
+        {
+            told(&mut desk, TransferState::Active, direction);
+            assert!(matches!(told(&mut desk, state, direction), Step::Withdraw(_)));
+        }
+    }
+
+    #[test]
+    fn a_pairing_is_told_once() {
+        let mut desk = Desk::new(Language::German);
+        let event = Event::Pairing {
+            pairing: PairingView::Confirm {
+                role: yonder_core::api::PairingRole::Host,
+                name: "Desk".into(),
+                device_type: DeviceType::Laptop,
+                check_words: "amber-falcon".into(),
+                grants: Vec::new(),
+                approved: false,
+            },
+        };
+        let Step::Show(note) = desk.read(&event, false, Instant::now()) else { panic!("not shown") };
+        assert!(note.body.contains("amber-falcon"));
+        assert_eq!(note.about, About::Pairing);
+        assert_eq!(desk.read(&event, false, Instant::now()), Step::Nothing);
+    }
+
+    fn text_of(device: DeviceId, state: MessageState) -> Event {
+        let text = "<b>hi</b>\n\u{202e}there".into();
+        let direction = if state == MessageState::Received { Direction::Receive } else { Direction::Send };
+        Event::Message { message: MessageView { id: 1, device_id: device, direction, text, sent_at: 0, state } }
+    }
+
+    #[test]
+    fn a_text_is_told_unless_the_window_is_looked_at() {
+        let device = DeviceId::of_endpoint(&[2; 32]);
+        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        assert_eq!(desk.read(&text_of(device, MessageState::Received), true, now), Step::Nothing);
+        assert!(!matters(&text_of(device, MessageState::Delivered)));
+        assert_eq!(desk.read(&text_of(device, MessageState::Queued), false, now), Step::Nothing);
+        let step = desk.read(&text_of(device, MessageState::Received), false, now);
+        assert!(matches!(step, Step::Text { device: of, .. } if of == device));
+    }
+
+    #[test]
+    fn many_texts_of_one_device_fill_no_screen() {
+        let (one, two) = (DeviceId::of_endpoint(&[2; 32]), DeviceId::of_endpoint(&[3; 32]));
+        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        let shown = |desk: &mut Desk, device, after| {
+            desk.read(&text_of(device, MessageState::Received), false, now + after) != Step::Nothing
+        };
+        assert!(shown(&mut desk, one, Duration::ZERO));
+        assert!((1..20).all(|n| !shown(&mut desk, one, Duration::from_millis(n * 100))));
+        assert!(shown(&mut desk, two, Duration::from_millis(100)));
+        assert!(shown(&mut desk, one, PAUSE));
+    }
+}
