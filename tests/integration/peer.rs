@@ -205,6 +205,11 @@ impl Peer {
 
     /// The session handshake as the one that answers; gives whether the peer has proven the secret.
     pub async fn answer(&self, connection: &Connection, secret: &Key) -> bool {
+        self.answered(connection, secret).await.is_some()
+    }
+
+    /// The same; gives the keys.
+    pub async fn answered(&self, connection: &Connection, secret: &Key) -> Option<SessionKeys> {
         let work = async {
             let (mut send, mut recv) = connection.accept_bi().await.ok()?;
             let hello = read_frame(&mut recv, MAX_FRAME).await.ok()??;
@@ -213,10 +218,11 @@ impl Peer {
                 ResponderHandshake::answer(&input, &hello, &Key::random().unwrap(), [8; 32]).expect("a right hello");
             write_frame(&mut send, &ack).await.ok()?;
             let confirm = read_frame(&mut recv, MAX_FRAME).await.ok()??;
-            state.finish(&confirm).ok()?;
-            write_frame(&mut send, &[]).await.ok()
+            let keys = state.finish(&confirm).ok()?;
+            write_frame(&mut send, &[]).await.ok()?;
+            Some(keys)
         };
-        tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs").is_some()
+        tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs")
     }
 
     fn input<'a>(&self, connection: &'a Connection, secret: &'a Key, initiator: bool) -> HandshakeInput<'a> {

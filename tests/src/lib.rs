@@ -6,8 +6,10 @@
 
 pub mod device;
 pub mod lab;
+pub mod measure;
 pub mod program;
 pub mod servers;
+pub mod talk;
 pub mod tree;
 
 #[cfg(test)]

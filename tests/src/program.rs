@@ -215,8 +215,22 @@ impl Running {
 
     /// Ends it as Ctrl-C does.
     pub fn interrupt(&self) {
+        self.signal(rustix::process::Signal::INT);
+    }
+
+    /// Stops it as a laptop that is closed does: it is there, and nothing of it runs.
+    pub fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on as if no time had passed.
+    pub fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("a process of ours");
+        rustix::process::kill_process(pid, signal).expect("a process of ours");
     }
 
     /// Ends it as a power cut does: no line of its own runs any more.

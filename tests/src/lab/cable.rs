@@ -1,11 +1,23 @@
 //! What goes wrong with a host's cable: cut, put into another wall, lossy, or with a firewall in it.
 //!
-//! All of it happens at the other end, in the switch, so that the host sees what it would see of a real one: a link
-//! without carrier, or packets that do not come.
+//! Nearly all of it happens at the other end, in the switch, so that the host sees what it would see of a real one: a
+//! link without carrier, or packets that do not come.
 
 use std::net::Ipv4Addr;
 
-use super::{Host, port};
+use super::{Host, Lab, UPLINK, port};
+
+impl Lab {
+    /// Pulls the cable between the two floors of [`Lab::two_floors`]: every host's own link stays as it is.
+    pub fn cut_uplink(&self) {
+        self.keeper.ip(&["-n", "lan", "link", "set", UPLINK, "down"]);
+    }
+
+    /// Puts it back.
+    pub fn mend_uplink(&self) {
+        self.keeper.ip(&["-n", "lan", "link", "set", UPLINK, "up"]);
+    }
+}
 
 impl Host {
     /// Pulls the cable.
@@ -18,6 +30,27 @@ impl Host {
         self.keeper.ip(&["-n", &self.switch, "link", "set", &port(&self.name), "up"]);
         // The kernel takes routes of a link that is down away.
         self.set_default_route();
+    }
+
+    /// Takes the host's own interface down, as one does that loses its Wi-Fi: its routes are gone, too.
+    pub fn link_down(&self) {
+        self.keeper.ip(&["-n", &self.name, "link", "set", "eth0", "down"]);
+    }
+
+    /// Takes it up again, with the routes that it had.
+    pub fn link_up(&self) {
+        self.keeper.ip(&["-n", &self.name, "link", "set", "eth0", "up"]);
+        self.set_default_route();
+    }
+
+    /// Takes another interface, `eth1`, with a cable to this switch and this address: a second LAN, or a VPN that comes up.
+    pub fn plug_in(&self, lab: &Lab, switch: &str, address: Ipv4Addr) {
+        lab.second_cable(switch, &self.name, address);
+    }
+
+    /// Takes that one away altogether.
+    pub fn unplug(&self) {
+        self.keeper.ip(&["-n", &self.name, "link", "delete", "eth1"]);
     }
 
     /// Moves to another address of the same network, as one does that comes back into a Wi-Fi.
@@ -37,6 +70,11 @@ impl Host {
     /// Lets it through again.
     pub fn unblock_udp(&self) {
         self.unfilter("udp");
+    }
+
+    /// Passes on no announcement of mDNS in either direction, silently, as guest networks do.
+    pub fn drop_mdns(&self) {
+        self.filter("mdns", "ether daddr { 01:00:5e:00:00:fb, 33:33:00:00:00:fb } drop");
     }
 
     /// Loses this share, in percent, of what comes to the host, and as much of what it sends.

@@ -64,6 +64,21 @@ impl Lab {
         lab
     }
 
+    /// Hosts `h1` and `h2` on one LAN, each on a switch of its own; between the switches there is one cable.
+    pub fn two_floors() -> Self {
+        let mut lab = Self::empty();
+        lab.switch("lan");
+        lab.switch("upper");
+        let ip = |arguments: &[&str]| lab.keeper.ip(arguments);
+        ip(&["-n", "lan", "link", "add", UPLINK, "type", "veth", "peer", "name", UPLINK, "netns", "upper"]);
+        for floor in ["lan", "upper"] {
+            ip(&["-n", floor, "link", "set", UPLINK, "master", "br0", "up"]);
+        }
+        lab.host_on("lan", "h1", Ipv4Addr::new(10, 77, 0, 1), None);
+        lab.host_on("upper", "h2", Ipv4Addr::new(10, 77, 0, 2), None);
+        lab
+    }
+
     /// The hosts, in the order in which they were made.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
@@ -105,6 +120,21 @@ impl Lab {
         host.set_default_route();
         self.hosts.push(host.clone());
         host
+    }
+
+    /// Another LAN, for cables of hosts that are on one already.
+    pub fn another_lan(&self, name: &str) {
+        self.switch(name);
+    }
+
+    /// A cable from this switch to the interface `eth1` of a host.
+    fn second_cable(&self, switch: &str, machine: &str, address: Ipv4Addr) {
+        let port = format!("to2-{machine}");
+        let ip = |arguments: &[&str]| self.keeper.ip(arguments);
+        ip(&["-n", switch, "link", "add", &port, "type", "veth", "peer", "name", "eth1", "netns", machine]);
+        ip(&["-n", switch, "link", "set", &port, "master", "br0", "up"]);
+        ip(&["-n", machine, "addr", "add", &format!("{address}/24"), "brd", "+", "dev", "eth1"]);
+        ip(&["-n", machine, "link", "set", "eth1", "up"]);
     }
 
     /// A disk of so many MiB on this folder, for those who run in the lab.
@@ -161,6 +191,9 @@ impl Host {
         self.keeper.ip(&route);
     }
 }
+
+/// The port of the cable between two floors, on both of them.
+const UPLINK: &str = "uplink";
 
 /// A switch's port, named after the machine at the other end of its cable.
 fn port(machine: &str) -> String {

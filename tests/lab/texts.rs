@@ -1,0 +1,154 @@
+//! Texts over a bad line between devices that keep dying: each arrives exactly once, and in order.
+
+use std::time::{Duration, Instant};
+
+use yonder_core::api::{Direction, MessageState, MessageView};
+use yonder_tests::{device::Device, lab::Lab, measure::soak, talk::Talk};
+
+use crate::pair::Pair;
+
+/// What is lost on the way, in percent of the packets, each way.
+const LOSS: f32 = 5.0;
+
+/// How much is said and suffered.
+struct Ordeal {
+    /// Texts of each side to the other.
+    texts: usize,
+    /// How often each side is killed.
+    kills: usize,
+    /// All of it may take so long: devices say twenty texts a second to each other, and need to find each other after
+    /// each kill.
+    within: Duration,
+}
+
+impl Ordeal {
+    fn of_this_run() -> Self {
+        if soak() {
+            Self { texts: 5000, kills: 10, within: Duration::from_secs(3600) }
+        } else {
+            Self { texts: 150, kills: 2, within: Duration::from_secs(180) }
+        }
+    }
+}
+
+/// Says text after text, 1 to `count`. Where the node dies under a text, its own list says whether it was taken.
+fn say_all(device: &Device, other: &str, count: usize, end: Instant) {
+    let mut talk = Talk::to(device);
+    let mut next = 1;
+    while next <= count {
+        assert!(Instant::now() < end, "{}: only {next} of {count} texts were taken in time", device.name());
+        match talk.say(other, &next.to_string()) {
+            Ok(()) => {}
+            Err(error) if error.code == "text_queue_full" => {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            Err(error) => match last_said(&mut talk, other) {
+                Some(last) => next = last,
+                None => panic!("{}: {error} at text {next}", device.name()),
+            },
+        }
+        next += 1;
+    }
+}
+
+/// The number of the last text that was taken, as the node that was started anew has it in its list; 0 if none was.
+fn last_said(talk: &mut Talk, other: &str) -> Option<usize> {
+    for _ in 0..50 {
+        talk.again();
+        if let Some(last) = newest(talk, other, Direction::Send) {
+            return Some(last);
+        }
+        // It is killed again, or not quite there yet.
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    None
+}
+
+/// The number of the newest text in this direction; 0 if there is none. Nothing if the node does not say.
+fn newest(talk: &Talk, other: &str, direction: Direction) -> Option<usize> {
+    let mut before = None;
+    // Those in the other direction may fill whole pages.
+    loop {
+        let page = talk.page(other, before).ok()?;
+        if let Some(text) = page.iter().rev().find(|text| text.direction == direction) {
+            return text.text.parse().ok();
+        }
+        match page.first() {
+            Some(first) => before = Some(first.id),
+            None => return Some(0),
+        }
+    }
+}
+
+/// Looks until nothing of ours waits any more and all of theirs is there, and gives the whole list.
+fn all_there(device: &Device, other: &str, count: usize, end: Instant) -> Vec<MessageView> {
+    let mut talk = Talk::to(device);
+    loop {
+        let newest = talk.page(other, None).ok().and_then(|page| page.last().map(|text| text.id as usize));
+        if newest >= Some(2 * count) {
+            let texts = talk.texts(other).unwrap();
+            if texts.iter().all(|text| text.state != MessageState::Queued) {
+                return texts;
+            }
+        }
+        assert!(Instant::now() < end, "{}: {newest:?} of {} texts are there", device.name(), 2 * count);
+        std::thread::sleep(Duration::from_millis(200));
+        talk.again();
+    }
+}
+
+#[test]
+fn texts_arrive_once_and_in_order_over_a_bad_line_between_devices_that_die() {
+    let Ordeal { texts, kills, within } = Ordeal::of_this_run();
+    let mut pair = Pair::on_lan(Lab::lan(2));
+    pair.expect_connected();
+    pair.hosts[0].lose(LOSS);
+    let others = [pair.other(0), pair.other(1)];
+    let begun = Instant::now();
+    let end = begun + within;
+    std::thread::scope(|scope| {
+        let (devices, nodes) = (&pair.devices, &mut pair.nodes);
+        for n in [0, 1] {
+            let other = &others[n];
+            scope.spawn(move || say_all(&devices[n], other, texts, end));
+        }
+        // The kills are spread over all that arrives: one, the other, in turn, each in the midst of something.
+        for kill in 0..2 * kills {
+            let at = (kill + 1) * texts / (2 * kills + 1);
+            let side = kill % 2;
+            let talk = Talk::to(&devices[side]);
+            while newest(&talk, &others[side], Direction::Receive) < Some(at) {
+                assert!(Instant::now() < end, "kill {kill} waits for text {at} in vain");
+                std::thread::sleep(Duration::from_millis(3));
+            }
+            nodes[side].running.kill();
+            nodes[side] = devices[side].serve();
+        }
+    });
+    println!("FIGURE {texts} texts each way were taken after {:.1?}", begun.elapsed());
+    let expected: Vec<String> = (1..=texts).map(|number| number.to_string()).collect();
+    for n in [0, 1] {
+        let list = all_there(&pair.devices[n], &others[n], texts, end);
+        for (direction, state) in
+            [(Direction::Send, MessageState::Delivered), (Direction::Receive, MessageState::Received)]
+        {
+            let these: Vec<&MessageView> = list.iter().filter(|text| text.direction == direction).collect();
+            assert!(these.iter().all(|text| text.state == state), "{}: {direction:?}", pair.devices[n].name());
+            let these: Vec<&String> = these.into_iter().map(|text| &text.text).collect();
+            let wrong = these.iter().zip(&expected).position(|(is, should)| *is != should);
+            assert!(
+                wrong.is_none() && these.len() == expected.len(),
+                "{} {direction:?}: {} texts, the first wrong one is number {wrong:?}",
+                pair.devices[n].name(),
+                these.len()
+            );
+        }
+    }
+    let took = begun.elapsed();
+    println!(
+        "FIGURE texts: {texts} each way over a line that loses {LOSS} %, each side killed {kills} times: each arrived once \
+         and in order, after {took:.1?}, {:.1} a second in all",
+        2.0 * texts as f64 / took.as_secs_f64()
+    );
+}
