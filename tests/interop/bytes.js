@@ -15,6 +15,17 @@ export class Refused extends Error {
   }
 }
 
+/** Why this is refused, in one word; `accepted` if it is not. */
+export function refusal(run) {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof Refused) return error.reason;
+    throw error;
+  }
+  return 'accepted';
+}
+
 export const hex = (bytes) => Buffer.from(bytes).toString('hex');
 
 export function unhex(string) {

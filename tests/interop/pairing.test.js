@@ -4,23 +4,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { deviceId, equal, hex, Refused, unhex, utf8 } from './bytes.js';
+import { deviceId, equal, hex, Refused, refusal, unhex, utf8 } from './bytes.js';
 import { parseCode } from './code.js';
 import * as frames from './frames.js';
 import { ALPN, EXPORTER_LABEL, LINK, Side, WORDS } from './pairing.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('pairing/vectors/pairing-1.0.json');
-
-const refusal = (run) => {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof Refused) return error.reason;
-    throw error;
-  }
-  return 'accepted';
-};
 
 function sides(vector) {
   const secret = vector.method === WORDS ? utf8(parseCode(vector.secret)) : unhex(vector.secret);

@@ -3,21 +3,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { hex, Refused, unhex } from './bytes.js';
+import { hex, refusal, unhex } from './bytes.js';
 import * as rendezvous from './rendezvous.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('pairing/vectors/rendezvous-1.0.json');
-
-const refusal = (run) => {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof Refused) return error.reason;
-    throw error;
-  }
-  return 'accepted';
-};
 
 test('the numbers of the file are those that are described', () => {
   const { version, m, t, p, dkLen } = rendezvous.STRETCH;

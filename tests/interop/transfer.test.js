@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blake3 } from '@noble/hashes/blake3.js';
-import { concat, equal, hex, Refused, unhex, utf8 } from './bytes.js';
+import { concat, equal, hex, refusal, unhex, utf8 } from './bytes.js';
 import { transferRoot } from './session.js';
 import * as transfer from './transfer.js';
 import { vectors } from './vectors.js';
@@ -12,15 +12,6 @@ const file = vectors('transfer/vectors/segment-1.0.json');
 
 const fill = (byte) => new Uint8Array(32).fill(byte);
 const root = fill(6);
-const refusal = (run) => {
-  try {
-    run();
-  } catch (error) {
-    if (error instanceof Refused) return error.reason;
-    throw error;
-  }
-  return 'accepted';
-};
 const bytes = (count) => Uint8Array.from({ length: count }, (_, at) => (at * 31) & 0xff);
 const HEAD = 17;
 const COMMITMENT = 32;
