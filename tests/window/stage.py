@@ -67,8 +67,14 @@ class Stage:
         self.shots = 0
         self.folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"yonder-window-{os.getpid()}"
         self.folder.mkdir(mode=0o700)
+        # What stands where the program that opens a browser is looked for: it notes what it is given.
+        self.opened = self.folder / "opened"
+        browser = self.folder / "bin" / "xdg-open"
+        browser.parent.mkdir()
+        browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>"{self.opened}"\n')
+        browser.chmod(0o700)
         self.environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f'{browser.parent}:{os.environ["PATH"]}',
             "DBUS_SESSION_BUS_ADDRESS": os.environ["DBUS_SESSION_BUS_ADDRESS"],
             "LANG": "C.UTF-8",
             "GDK_BACKEND": "x11",

@@ -42,6 +42,36 @@ export const germanErrors: Record<string, SpokenError> = {
   },
   file: { message: 'Eine Datei lässt sich nicht lesen oder schreiben.', hint: 'Prüfe, ob es sie gibt und ob du sie benutzen darfst.', detail: true },
 
+  // Transfers.
+  transfer_unknown: { message: 'Eine solche Übertragung gibt es nicht.', hint: '' },
+  transfer_not_offered: { message: 'Diese Übertragung wartet auf keine Antwort.', hint: '' },
+  transfer_ended: { message: 'Diese Übertragung ist zu Ende.', hint: '' },
+  transfer_active: { message: 'Diese Übertragung läuft noch.', hint: 'Brich sie zuerst ab.' },
+  no_space: { message: 'Auf der Platte des Empfängers ist nicht genug Platz.', hint: 'Schaffe Platz oder wähle einen anderen Ordner, und sende es dann noch einmal.' },
+  disk_full: { message: 'Die Platte des Empfängers ist voll.', hint: 'Schaffe Platz oder wähle einen anderen Ordner, und sende es dann noch einmal.' },
+  destination_unusable: { message: 'In den Ordner des Empfängers lässt sich nicht schreiben.', hint: 'Prüfe, ob es ihn gibt und ob du dort schreiben darfst.', detail: true },
+  write_failed: { message: 'Die Platte des Empfängers ließ sich nicht beschreiben.', hint: 'Prüfe, ob es den Ordner gibt und ob du dort schreiben darfst.', detail: true },
+  nothing_to_send: { message: 'Es gibt nichts zu senden.', hint: '' },
+  path_not_found: { message: 'Das gibt es nicht.', hint: 'Wurde es verschoben oder gelöscht?', detail: true },
+  path_unreadable: { message: 'Das lässt sich nicht lesen.', hint: 'Prüfe, ob du es lesen darfst.', detail: true },
+  source_unreadable: { message: 'Es ließ sich nicht lesen.', hint: 'Prüfe, ob du es lesen darfst.', detail: true },
+  source_changed: { message: 'Es hat sich geändert, während es gesendet wurde.', hint: 'Sende es noch einmal, wenn nichts daran schreibt.', detail: true },
+  name_unsendable: { message: 'Ein solcher Name lässt sich nicht senden.', hint: 'Benenne es um, oder sende den Ordner, in dem es liegt.', detail: true },
+  too_many_entries: { message: 'Das sind mehr Dateien, als eine Übertragung fasst.', hint: 'Sende sie in mehreren Teilen, oder als Archiv.' },
+  declined_by_rule: { message: 'Das andere Gerät lehnt alles ab.', hint: 'Das lässt sich in seinen Einstellungen ändern.' },
+  interrupted: { message: 'Yonder wurde mittendrin beendet.', hint: 'Es geht von selbst weiter, wenn die Geräte sich wieder begegnen.' },
+  forgotten: { message: 'Das andere Gerät kennt diese Übertragung nicht mehr.', hint: 'Sende es noch einmal.' },
+  folder_changed: { message: 'Der Ordner wurde währenddessen verändert oder entfernt.', hint: 'Sende es noch einmal.' },
+  busy: { message: 'Beim anderen Gerät sind zu viele Angebote offen.', hint: 'Warte, bis einige davon beantwortet sind.' },
+  version_unsupported: { message: 'Das andere Gerät spricht eine andere Fassung des Protokolls.', hint: UPDATE },
+  offer_malformed: { message: 'Das Angebot ergibt keinen Sinn.', hint: UPDATE },
+  files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },
+  conflict_rule_unsupported: { message: 'Diese Regel für gleiche Namen gibt es hier nicht.', hint: '' },
+
+  // Relays.
+  relay_unreachable: { message: 'Das Relay antwortet nicht.', hint: 'Ist es in Betrieb, und stimmt die Adresse?', detail: true },
+  relay_refused: { message: 'Das Relay weist dieses Gerät ab.', hint: 'Prüfe das Zugangswort in den Einstellungen.', detail: true },
+
   // Pairing.
   code_word_unknown: { message: 'Ein Wort steht nicht auf der Wortliste.', hint: 'Prüfe die Schreibweise; die ersten vier Buchstaben jedes Wortes genügen.', detail: true },
   code_word_count: { message: 'Ein Kopplungscode hat drei oder fünf Wörter.', hint: 'Tippe die Wörter vom anderen Gerät, mit Leerzeichen oder Strichen.' },
