@@ -12,6 +12,7 @@ mod middle;
 mod pair;
 mod reach;
 mod relays;
+mod resume;
 mod routers;
 mod secrets;
 mod texts;

@@ -498,6 +498,11 @@ impl DeviceRegistry {
         (addresses, record.and_then(|record| record.relay_url.clone()))
     }
 
+    /// Where discovery sees it now.
+    pub fn sighted_at(&self, id: DeviceId) -> Vec<SocketAddr> {
+        self.known().nearby.get(&id).map(|sighting| sighting.addresses.clone()).unwrap_or_default()
+    }
+
     /// Devices nearby that say a code of theirs is open.
     pub fn hosts_nearby(&self) -> Vec<Sighting> {
         self.known().nearby.values().filter(|sighting| sighting.pairing).cloned().collect()

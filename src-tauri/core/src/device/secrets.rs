@@ -7,7 +7,7 @@ use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, registry::unix_n
 use crate::{
     api::{ApiError, Event, TrustLevel},
     id::DeviceId,
-    keys::{Key, done_holds, notice_holds},
+    keys::{Key, beacon_key, done_holds, notice_holds},
     storage::{Op, Table},
 };
 
@@ -23,6 +23,25 @@ impl DeviceRegistry {
         }
         let pending = known.pending.get(&id).map(|record| record.session_keys.clone());
         paired.map(PersistedPairedDevice::secrets).unwrap_or_default().into_iter().chain(pending).collect()
+    }
+
+    /// By endpoint id, the keys of the beacons between each paired device and this one; those that were seen last come
+    /// first. Blocked devices have none: they are not to learn where this one is.
+    pub fn beacon_keys(&self) -> Vec<([u8; 32], Vec<Key>)> {
+        let mut ids: Vec<(u64, [u8; 32])> = {
+            let known = self.known();
+            let records = known.paired.values().chain(known.pending.values());
+            records
+                .map(|record| (known.last_seen.get(&record.device_id()), record.device_info.endpoint_id))
+                .map(|(seen, endpoint_id)| (seen.copied().unwrap_or_default(), endpoint_id))
+                .collect()
+        };
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        let keys = |endpoint_id: &[u8; 32]| self.secrets_for(endpoint_id).iter().map(beacon_key).collect::<Vec<_>>();
+        let mut all: Vec<_> = ids.iter().map(|(_, endpoint_id)| (*endpoint_id, keys(endpoint_id))).collect();
+        all.dedup_by_key(|(endpoint_id, _)| *endpoint_id);
+        all.retain(|(_, keys)| !keys.is_empty());
+        all
     }
 
     /// Whether the device of this endpoint is refused everywhere, on pairing too.

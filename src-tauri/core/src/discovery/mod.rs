@@ -2,6 +2,7 @@
 //! is one file. What comes from here is a hint; identity comes from the connection alone.
 
 mod advert;
+mod beacon;
 mod dht;
 mod mdns;
 mod pkarr;
@@ -11,8 +12,10 @@ mod way;
 use futures_util::stream::BoxStream;
 
 pub use advert::{Advert, SERVICE_NAME};
+pub use beacon::Friend;
 pub use dht::{DhtEntry, DhtSwitch, MainlineDht};
 pub use mdns::{LanAdvertiser, MdnsDiscovery};
+pub(crate) use pkarr::http_date;
 pub use pkarr::{PUBLIC_PKARR, PkarrServer};
 pub use way::{Looked, Way, WayError};
 

@@ -131,7 +131,7 @@ fn refused(status: StatusCode) -> WayError {
 }
 
 /// `Sun, 06 Nov 1994 08:49:37 GMT` as time since the beginning of 1970; the older forms are not read.
-fn http_date(text: &str) -> Option<Duration> {
+pub(crate) fn http_date(text: &str) -> Option<Duration> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let rest = text.strip_suffix(" GMT")?.split_once(", ")?.1;
     let mut parts = rest.split(' ');

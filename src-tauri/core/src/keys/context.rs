@@ -60,6 +60,10 @@ contexts! {
     TransferSegment => "yonder 2026-11 transfer segment v1",
     /// Segment key to the commitment that stands in the segment's header.
     TransferCommitment => "yonder 2026-11 transfer commitment v1",
+    /// Pairing secret to the key of the tags by which the two devices know each other on a LAN.
+    BeaconKey => "yonder 2026-11 beacon key v1",
+    /// That key, an epoch, a label and the sender's endpoint id to one tag.
+    BeaconTag => "yonder 2026-11 beacon tag v1",
 }
 
 #[cfg(test)]

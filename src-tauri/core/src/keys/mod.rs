@@ -11,6 +11,7 @@
 //! This room knows no network, no disk and no clock. Each derivation has a row of its own in [`Context`]; no key ever
 //! seals two plaintexts, because every nonce is a counter under a key that is used for one stream or segment alone.
 
+mod beacon;
 mod context;
 mod notice;
 mod rotation;
@@ -19,6 +20,7 @@ mod session;
 
 use std::fmt;
 
+pub use beacon::{BEACON_TAG, beacon_key, beacon_tag};
 pub use context::Context;
 pub use notice::{MAX_NOTICE, notice_holds, notice_key, unpair_notice};
 pub use rotation::{RotationInput, RotationOffer, answer_rotation, done_holds, done_tag};

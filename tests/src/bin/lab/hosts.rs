@@ -4,7 +4,7 @@
 use iroh::{Endpoint, endpoint::presets};
 use serde_json::json;
 use yonder_core::{
-    api::DeviceType,
+    api::{DeviceType, Discoverable},
     discovery::{Advert, MdnsDiscovery},
     net::ALPN_PAIRING,
 };
@@ -28,7 +28,8 @@ pub async fn run(name: &str, count: usize) {
 }
 
 async fn host(endpoint: Endpoint, advert: Advert, number: usize) {
-    let (_mdns, advertiser) = MdnsDiscovery::start(endpoint.id(), true).expect("mDNS");
+    let (_mdns, advertiser, running) = MdnsDiscovery::start(endpoint.id(), Discoverable::Everyone).expect("mDNS");
+    tokio::spawn(running);
     endpoint.address_lookup().expect("a running endpoint").add(advertiser.clone());
     advertiser.say(&advert);
     while let Some(incoming) = endpoint.accept().await {

@@ -14,7 +14,7 @@ use iroh::{
 };
 use serde_json::json;
 use yonder_core::{
-    api::DeviceType,
+    api::{DeviceType, Discoverable},
     discovery::{Advert, MdnsDiscovery},
     net::ALPN_PAIRING,
 };
@@ -27,7 +27,8 @@ type Record = Arc<Mutex<File>>;
 pub async fn run(name: &str, host: EndpointAddr, record: &Path) {
     let record = Arc::new(Mutex::new(File::create(record).expect("a file for the record")));
     let endpoint = Endpoint::builder(presets::Minimal).alpns(vec![ALPN_PAIRING.to_vec()]).bind().await.expect("bind");
-    let (_mdns, advertiser) = MdnsDiscovery::start(endpoint.id(), true).expect("mDNS");
+    let (_mdns, advertiser, running) = MdnsDiscovery::start(endpoint.id(), Discoverable::Everyone).expect("mDNS");
+    tokio::spawn(running);
     endpoint.address_lookup().expect("a running endpoint").add(advertiser.clone());
     advertiser.say(&Advert { name: name.into(), device_type: DeviceType::Desktop, pairing: true });
     say(&json!({ "event": "ready", "endpoint_id": endpoint.id().to_string() }));

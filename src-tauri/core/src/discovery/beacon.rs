@@ -1,0 +1,157 @@
+//! What a device says on the LAN that only paired devices may know: a random label, and among 24 tags one for each of
+//! them. Strangers see 32 + 192 random bytes that change every ten minutes, however many devices are paired.
+//!
+//! A sighting that comes from a tag is a hint like every other. Who repeats a beacon within its time, with addresses of
+//! their own, makes a paired device dial in vain; the connection tells who is there.
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::keys::{BEACON_TAG, Key, beacon_tag};
+
+/// A label and its tags hold for so long.
+pub const EPOCH_SECONDS: u64 = 600;
+/// Tags of one beacon. Always so many: the rest is random.
+pub const TAGS: usize = 24;
+/// Of these, so many are for the first of the list; the others take turns in what is left.
+const STEADY: usize = 12;
+/// Derivations for beacons of whoever it may be: so many a second, and so many at once. Each takes a third of a
+/// microsecond.
+const BUDGET: f64 = 100_000.0;
+/// Labels that are remembered.
+const MAX_REMEMBERED: usize = 1024;
+
+/// A paired device.
+#[derive(Clone, Debug)]
+pub struct Friend {
+    /// Its public key.
+    pub endpoint_id: [u8; 32],
+    /// By [`crate::keys::beacon_key`], of each secret held of it; tags are made with the first.
+    pub keys: Vec<Key>,
+}
+
+impl PartialEq for Friend {
+    fn eq(&self, other: &Self) -> bool {
+        let bytes = |friend: &Self| friend.keys.iter().map(|key| *key.as_bytes()).collect::<Vec<_>>();
+        self.endpoint_id == other.endpoint_id && bytes(self) == bytes(other)
+    }
+}
+
+impl Eq for Friend {}
+
+/// The epoch at this time, in seconds since 1970.
+pub fn epoch_at(unix: u64) -> u64 {
+    unix / EPOCH_SECONDS
+}
+
+/// The tags for these friends by `own`, which goes by `label`. `turn` rises with every beacon; `random` fills up.
+pub fn tags(
+    friends: &[Friend],
+    own: &[u8; 32],
+    epoch: u64,
+    label: &[u8; 32],
+    turn: usize,
+    mut random: impl FnMut() -> [u8; BEACON_TAG],
+) -> Vec<u8> {
+    let tag = |friend: &Friend| friend.keys.first().map(|key| beacon_tag(key, epoch, label, own));
+    let (steady, others) = friends.split_at(friends.len().min(STEADY));
+    let room = TAGS - steady.len();
+    let first = if others.len() > room { turn.wrapping_mul(room) % others.len() } else { 0 };
+    let in_turn = others.iter().cycle().skip(first).take(room.min(others.len()));
+    let mut tags: Vec<[u8; BEACON_TAG]> = steady.iter().chain(in_turn).filter_map(tag).collect();
+    while tags.len() < TAGS {
+        tags.push(random());
+    }
+    // In an order that says nothing about who is first.
+    tags.sort_unstable();
+    tags.concat()
+}
+
+/// Knows friends by their beacons, with bounded work.
+#[derive(Debug, Default)]
+pub struct Recognizer {
+    remembered: HashMap<[u8; 32], Remembered>,
+    spent: f64,
+    at: Duration,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    epoch: u64,
+    tags: u64,
+    who: Option<[u8; 32]>,
+}
+
+impl Recognizer {
+    /// Who goes by this label, if it is a friend. `epoch` is that of our own clock; one either way is taken, too.
+    pub fn who(
+        &mut self,
+        now: Duration,
+        epoch: u64,
+        label: &[u8; 32],
+        tags: &[u8],
+        friends: &[Friend],
+    ) -> Option<[u8; 32]> {
+        if tags.len() != TAGS * BEACON_TAG {
+            return None;
+        }
+        let short = short_hash(tags);
+        if let Some(known) = self.remembered.get(label)
+            && known.epoch.abs_diff(epoch) <= 1
+            && (known.who.is_some() || (known.epoch == epoch && known.tags == short))
+        {
+            return known.who;
+        }
+        let keys: usize = friends.iter().map(|friend| friend.keys.len()).sum();
+        if !self.afford(now, keys * 3) {
+            return None;
+        }
+        let found = [epoch, epoch.saturating_sub(1), epoch + 1].into_iter().find_map(|epoch| {
+            let fits = |key: &Key, friend: &Friend| {
+                let expected = beacon_tag(key, epoch, label, &friend.endpoint_id);
+                tags.chunks_exact(BEACON_TAG).any(|tag| tag == expected)
+            };
+            let friend = friends.iter().find(|friend| friend.keys.iter().any(|key| fits(key, friend)))?;
+            Some((epoch, friend.endpoint_id))
+        });
+        self.make_room();
+        let (of, who) = found.map_or((epoch, None), |(of, who)| (of, Some(who)));
+        self.remembered.insert(*label, Remembered { epoch: of, tags: short, who });
+        who
+    }
+
+    /// The friends are others: what was made out before may be wrong.
+    pub fn forget(&mut self) {
+        self.remembered.clear();
+    }
+
+    fn afford(&mut self, now: Duration, work: usize) -> bool {
+        let since = now.saturating_sub(self.at).as_secs_f64();
+        self.at = now;
+        self.spent = (self.spent - since * BUDGET).max(0.0);
+        if self.spent > BUDGET {
+            return false;
+        }
+        self.spent += work as f64;
+        true
+    }
+
+    fn make_room(&mut self) {
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.retain(|_, known| known.who.is_some());
+        }
+        if self.remembered.len() >= MAX_REMEMBERED {
+            self.remembered.clear();
+        }
+    }
+}
+
+fn short_hash(tags: &[u8]) -> u64 {
+    let hash = blake3::hash(tags);
+    let mut short = [0; 8];
+    short.copy_from_slice(&hash.as_bytes()[..8]);
+    u64::from_le_bytes(short)
+}
+
+#[cfg(test)]
+#[path = "beacon_tests.rs"]
+mod tests;

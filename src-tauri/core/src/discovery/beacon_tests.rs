@@ -1,0 +1,96 @@
+use super::*;
+use crate::keys::beacon_key;
+
+const SOON: Duration = Duration::ZERO;
+
+fn friend(id: u8, secret: u8) -> Friend {
+    Friend { endpoint_id: [id; 32], keys: vec![beacon_key(&Key::from_bytes([secret; 32]))] }
+}
+
+fn noise() -> impl FnMut() -> [u8; BEACON_TAG] {
+    let mut count = 0u64;
+    move || {
+        count += 1;
+        blake3::hash(&count.to_le_bytes()).as_bytes()[..BEACON_TAG].try_into().unwrap()
+    }
+}
+
+/// What device 1, paired with device 2 by secret 7, says.
+fn said(epoch: u64, label: &[u8; 32]) -> Vec<u8> {
+    tags(&[friend(2, 7)], &[1; 32], epoch, label, 0, noise())
+}
+
+#[test]
+fn a_friend_is_known_and_a_stranger_learns_nothing() {
+    let label = [9; 32];
+    let told = said(100, &label);
+    assert_eq!(told.len(), TAGS * BEACON_TAG, "however many friends there are");
+    let mut recognizer = Recognizer::default();
+    assert_eq!(recognizer.who(SOON, 100, &label, &told, &[friend(3, 8), friend(1, 7)]), Some([1; 32]));
+    assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[friend(3, 8), friend(1, 8)]), None);
+    assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[]), None);
+    // Its own tag, sent back, is not the other's.
+    assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[friend(2, 7)]), None);
+}
+
+#[test]
+fn a_beacon_counts_for_its_label_and_its_time_alone() {
+    let label = [9; 32];
+    let told = said(100, &label);
+    let friends = [friend(1, 7)];
+    for (epoch, known) in [(98, false), (99, true), (100, true), (101, true), (102, false)] {
+        let who = Recognizer::default().who(SOON, epoch, &label, &told, &friends);
+        assert_eq!(who.is_some(), known, "epoch {epoch}");
+    }
+    assert_eq!(Recognizer::default().who(SOON, 100, &[8; 32], &told, &friends), None, "under another label");
+    assert_eq!(Recognizer::default().who(SOON, 100, &label, &told[8..], &friends), None, "cut");
+    // What is remembered does not outlive its time either.
+    let mut recognizer = Recognizer::default();
+    assert!(recognizer.who(SOON, 100, &label, &told, &friends).is_some());
+    assert!(recognizer.who(SOON, 101, &label, &told, &friends).is_some());
+    assert!(recognizer.who(SOON, 102, &label, &told, &friends).is_none());
+}
+
+#[test]
+fn a_secret_that_is_being_renewed_is_known_by_either() {
+    let mut both = friend(1, 8);
+    both.keys.push(beacon_key(&Key::from_bytes([7; 32])));
+    assert!(Recognizer::default().who(SOON, 100, &[9; 32], &said(100, &[9; 32]), &[both]).is_some());
+}
+
+#[test]
+fn of_many_friends_each_gets_its_turn_and_the_first_always() {
+    let friends: Vec<Friend> = (0..200).map(|n| friend(n, n)).collect();
+    let own = [255; 32];
+    let mut heard = vec![0; 200];
+    let turns = 17;
+    for turn in 0..turns {
+        let told = tags(&friends, &own, 5, &[9; 32], turn, noise());
+        assert_eq!(told.len(), TAGS * BEACON_TAG);
+        for (n, friend) in friends.iter().enumerate() {
+            let expected = beacon_tag(&friend.keys[0], 5, &[9; 32], &own);
+            heard[n] += usize::from(told.chunks_exact(BEACON_TAG).any(|tag| tag == expected));
+        }
+    }
+    assert!(heard[..STEADY].iter().all(|count| *count == turns), "{heard:?}");
+    assert!(heard.iter().all(|count| *count > 0), "{heard:?}");
+}
+
+#[test]
+fn a_flood_of_beacons_costs_a_bounded_amount_of_work() {
+    let friends: Vec<Friend> = (0..200).map(|n| friend(n, n)).collect();
+    let mut recognizer = Recognizer::default();
+    let told = vec![3; TAGS * BEACON_TAG];
+    for number in 0..20_000u32 {
+        let mut label = [0; 32];
+        label[..4].copy_from_slice(&number.to_le_bytes());
+        assert_eq!(recognizer.who(SOON, 100, &label, &told, &friends), None);
+        assert!(recognizer.remembered.len() <= MAX_REMEMBERED);
+    }
+    assert!(recognizer.spent <= BUDGET + 600.0, "{} derivations at once", recognizer.spent);
+    // And it is over when the flood is.
+    let label = [9; 32];
+    let told = tags(&[friend(250, 7)], &[7; 32], 100, &label, 0, noise());
+    assert_eq!(recognizer.who(SOON, 100, &label, &told, &friends), None);
+    assert_eq!(recognizer.who(Duration::from_secs(1), 100, &label, &told, &friends), Some([7; 32]));
+}

@@ -1,0 +1,456 @@
+//! Sockets, plan and table put together: hears, answers, and says what is to be said.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr, SocketAddrV6},
+    sync::Arc,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use iroh::EndpointId;
+use tokio::sync::watch;
+
+use super::{
+    Sightings, Wanted,
+    links::{Link, Links},
+    plan::{Deed, Family, Plan},
+    sockets::Sockets,
+    table::{Table, Told},
+    wire::{self, Instance, Label, Question},
+};
+use crate::{
+    api::Discoverable,
+    discovery::{
+        Advert, Friend, SERVICE_NAME,
+        beacon::{self, EPOCH_SECONDS, Recognizer},
+    },
+};
+
+/// An advert of ours holds for so long, in seconds; it is said anew about twice in that time.
+const TTL: u32 = 15;
+/// The largest packet that is looked at; ours are far smaller, a network's largest are of this size.
+const LARGEST: usize = 9000;
+/// Those who listen are told of changes so often at most.
+const TELL: Duration = Duration::from_millis(50);
+/// A farewell is said again after this time: it may be lost.
+const FAREWELL_AGAIN: Duration = Duration::from_millis(250);
+/// Those who heard a farewell come apart by so much when they ask whether it is so.
+const DOUBT: Duration = Duration::from_millis(150);
+const IDLE: Duration = Duration::from_secs(3600);
+
+/// As what we are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As nothing.
+    Hidden,
+    /// With id, name and type.
+    Open,
+    /// As random bytes, among them a mark for each paired device.
+    Beacon { epoch: u64, label: Label },
+}
+
+/// The running source.
+pub(super) struct Actor {
+    endpoint_id: EndpointId,
+    sockets: Sockets,
+    wanted: watch::Receiver<Wanted>,
+    links: watch::Receiver<Links>,
+    seen: watch::Sender<Sightings>,
+    begun: Instant,
+    now: Wanted,
+    on: Links,
+    form: Form,
+    turn: usize,
+    plan: Plan,
+    table: Table,
+    recognizer: Recognizer,
+    farewells: Vec<(Duration, Label)>,
+    changed: bool,
+    told: Option<Duration>,
+}
+
+impl Actor {
+    pub fn new(
+        endpoint_id: EndpointId,
+        sockets: Sockets,
+        wanted: watch::Receiver<Wanted>,
+        links: watch::Receiver<Links>,
+        seen: watch::Sender<Sightings>,
+    ) -> Self {
+        let now = wanted.borrow().clone();
+        Self {
+            endpoint_id,
+            sockets,
+            wanted,
+            links,
+            seen,
+            begun: Instant::now(),
+            now,
+            on: Links::default(),
+            form: Form::Hidden,
+            turn: 0,
+            plan: Plan::default(),
+            table: Table::default(),
+            recognizer: Recognizer::default(),
+            farewells: Vec::new(),
+            changed: false,
+            told: None,
+        }
+    }
+
+    /// Runs until nobody wants anything of it any more.
+    pub async fn run(mut self) {
+        let mut buffers = [vec![0; LARGEST], vec![0; LARGEST]];
+        self.wanted.mark_changed();
+        self.links.mark_changed();
+        loop {
+            let wait = self.next().saturating_sub(self.begun.elapsed());
+            tokio::select! {
+                (family, got) = self.sockets.receive(&mut buffers) => match got {
+                    Ok((length, from)) => {
+                        let buffer = &buffers[family as usize];
+                        self.hear(family, from, buffer.get(..length).unwrap_or(buffer));
+                    }
+                    // Some systems tell on the next call that a packet before was refused somewhere.
+                    Err(error) => {
+                        tracing::debug!(%error, "nothing was heard");
+                        tokio::time::sleep(TELL).await;
+                    }
+                },
+                changed = self.wanted.changed() => match changed {
+                    Ok(()) => self.follow_wishes().await,
+                    Err(_) => return,
+                },
+                changed = self.links.changed() => match changed {
+                    Ok(()) => self.follow_links(),
+                    Err(_) => return,
+                },
+                () = tokio::time::sleep(wait) => {}
+            }
+            self.act().await;
+        }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// When something is to be done.
+    fn next(&self) -> Duration {
+        let farewells = self.farewells.iter().map(|(at, _)| *at).min();
+        let tell = self.changed.then(|| self.told.map_or(Duration::ZERO, |told| told + TELL));
+        let epoch = matches!(self.form, Form::Beacon { .. }).then(|| {
+            let left = EPOCH_SECONDS - unix() % EPOCH_SECONDS;
+            self.elapsed() + Duration::from_secs(left)
+        });
+        let times = [self.plan.next(), self.table.next(), farewells, tell, epoch];
+        times.into_iter().flatten().min().unwrap_or(self.elapsed() + IDLE)
+    }
+
+    async fn act(&mut self) {
+        if let Form::Beacon { epoch, .. } = self.form
+            && epoch != beacon::epoch_at(unix())
+        {
+            self.take_form().await;
+        }
+        let now = self.elapsed();
+        for (link, deed) in self.plan.due(now, chance()) {
+            match deed {
+                Deed::Ask => self.send(link, None, &wire::question(SERVICE_NAME, Question::Browse)).await,
+                Deed::Announce(to) => self.announce(link, to).await,
+            }
+        }
+        let (ask, gone) = self.table.due(now);
+        for label in ask {
+            self.send_all(&wire::question(SERVICE_NAME, Question::Instance(label))).await;
+        }
+        let due: Vec<Label> = self.farewells.iter().filter(|(at, _)| *at <= now).map(|(_, label)| *label).collect();
+        self.farewells.retain(|(at, _)| *at > now);
+        for label in due {
+            self.send_farewell(label).await;
+        }
+        self.changed |= gone;
+        if self.changed && self.told.is_none_or(|told| now >= told + TELL) {
+            (self.changed, self.told) = (false, Some(now));
+            let sightings = self.table.sightings();
+            self.seen.send_if_modified(|before| {
+                let news = **before != sightings;
+                if news {
+                    *before = Arc::new(sightings);
+                }
+                news
+            });
+        }
+    }
+
+    // ---- what is wanted, and where we are --------------------------------------------------------------------------
+
+    async fn follow_wishes(&mut self) {
+        let wanted = self.wanted.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.now, wanted);
+        // In which order they are matters for the next beacon alone.
+        let others = sorted(&before.friends) != sorted(&self.now.friends);
+        if others {
+            let paired: BTreeSet<_> = self.now.friends.iter().map(|friend| friend.endpoint_id).collect();
+            self.recognizer.forget();
+            self.table.pair(&paired);
+            self.changed = true;
+            // Beacons of one that was a stranger until now were heard, and not understood.
+            if paired.iter().any(|who| !before.friends.iter().any(|friend| friend.endpoint_id == *who)) {
+                self.send_all(&wire::question(SERVICE_NAME, Question::Browse)).await;
+            }
+        }
+        let form = self.form;
+        self.take_form().await;
+        let says_other = before.advert != self.now.advert && form == Form::Open;
+        let for_others = others && matches!(form, Form::Beacon { .. });
+        if self.form == form && (says_other || for_others || before.addresses != self.now.addresses) {
+            self.plan.news(self.elapsed(), chance());
+        }
+    }
+
+    /// Is seen as what is wanted. What was said before is taken back once the new is said.
+    async fn take_form(&mut self) {
+        let open = self.now.advert.is_some();
+        let pairing = self.now.advert.as_ref().is_some_and(|advert| advert.pairing);
+        let epoch = beacon::epoch_at(unix());
+        let form = match self.now.shown_to {
+            _ if self.now.leaving => Form::Hidden,
+            Discoverable::Everyone if open => Form::Open,
+            // A person shows a code: others have to find it.
+            Discoverable::Paired if pairing => Form::Open,
+            Discoverable::Paired => match self.form {
+                Form::Beacon { epoch: of, .. } if of == epoch => self.form,
+                _ => random_label().map_or(Form::Hidden, |label| Form::Beacon { epoch, label }),
+            },
+            Discoverable::Everyone | Discoverable::Nobody => Form::Hidden,
+        };
+        if form == self.form {
+            return;
+        }
+        let before = std::mem::replace(&mut self.form, form);
+        for link in self.on.by_index.keys().copied().collect::<Vec<_>>() {
+            self.announce(link, None).await;
+        }
+        let now = self.elapsed();
+        self.plan.news(now, chance());
+        if let Some(label) = self.label_of(before) {
+            self.send_farewell(label).await;
+            self.farewells.push((now + FAREWELL_AGAIN, label));
+        }
+    }
+
+    fn label_of(&self, form: Form) -> Option<Label> {
+        match form {
+            Form::Hidden => None,
+            Form::Open => Some(*self.endpoint_id.as_bytes()),
+            Form::Beacon { label, .. } => Some(label),
+        }
+    }
+
+    fn follow_links(&mut self) {
+        let links = self.links.borrow_and_update().clone();
+        let before = std::mem::replace(&mut self.on, links);
+        let now = self.elapsed();
+        for index in before.by_index.keys().filter(|index| !self.on.by_index.contains_key(index)) {
+            self.sockets.leave(*index);
+            self.plan.went(*index);
+        }
+        for (index, link) in &self.on.by_index {
+            if before.by_index.get(index) != Some(link) || before.awakened != self.on.awakened {
+                self.sockets.join(*index, link);
+                self.plan.came(now, *index, link.v4().is_some(), chance());
+            }
+        }
+    }
+
+    // ---- saying ----------------------------------------------------------------------------------------------------
+
+    async fn announce(&mut self, index: u32, to: Option<Family>) {
+        let Some(instance) = self.instance(index) else { return };
+        self.send(index, to, &wire::announcement(SERVICE_NAME, &instance)).await;
+    }
+
+    /// What is true of us on this link, if anything is to be said there.
+    fn instance(&mut self, index: u32) -> Option<Instance> {
+        let label = self.label_of(self.form)?;
+        let link = self.on.by_index.get(&index)?;
+        let here = |address: &&SocketAddr| link.addresses.iter().any(|(own, _)| *own == address.ip());
+        let mut addresses: Vec<SocketAddr> = self.now.addresses.iter().filter(here).copied().collect();
+        if addresses.is_empty() {
+            // Nobody could reach us from there.
+            return None;
+        }
+        addresses.truncate(wire::MAX_TOLD / 2);
+        if self.form != Form::Open {
+            self.turn = self.turn.wrapping_add(1);
+            let own = self.endpoint_id.as_bytes();
+            let Form::Beacon { epoch, .. } = self.form else { return None };
+            let tags = beacon::tags(&self.now.friends, own, epoch, &label, self.turn, random_tag);
+            // Addresses of other networks would be marks of this device.
+            return Some(Instance { label, ttl: TTL, addresses, user_data: None, beacon: Some(tags) });
+        }
+        let elsewhere = |address: &&SocketAddr| {
+            !here(address) && self.on.has(address.ip()) && !address.ip().is_loopback() && !is_link_local(address.ip())
+        };
+        addresses.extend(self.now.addresses.iter().filter(elsewhere));
+        let user_data = self.now.advert.as_ref().map(Advert::encode);
+        Some(Instance { label, ttl: TTL, addresses, user_data, beacon: None })
+    }
+
+    async fn send_farewell(&mut self, label: Label) {
+        let farewell = Instance { label, ..Instance::default() };
+        self.send_all(&wire::announcement(SERVICE_NAME, &farewell)).await;
+    }
+
+    async fn send_all(&self, packet: &[u8]) {
+        for index in self.on.by_index.keys() {
+            self.send(*index, None, packet).await;
+        }
+    }
+
+    async fn send(&self, index: u32, to: Option<Family>, packet: &[u8]) {
+        let Some(link) = self.on.by_index.get(&index).filter(|link| self.speaks_on(link)) else { return };
+        for family in [Family::V4, Family::V6] {
+            if to.is_none_or(|to| to == family) {
+                self.sockets.send(index, link, family, packet).await;
+            }
+        }
+    }
+
+    /// The loopback is spoken on by one that can be reached there alone.
+    fn speaks_on(&self, link: &Link) -> bool {
+        !link.is_loopback() || self.now.addresses.iter().any(|address| address.ip().is_loopback())
+    }
+
+    // ---- hearing ---------------------------------------------------------------------------------------------------
+
+    fn hear(&mut self, family: Family, from: SocketAddr, bytes: &[u8]) {
+        let Some(link) = self.on.of(from) else { return };
+        let packet = wire::read(SERVICE_NAME, bytes);
+        let now = self.elapsed();
+        for question in packet.questions {
+            match question {
+                Question::Browse => self.plan.asked(now, link, family, false, chance()),
+                Question::Instance(label) if Some(label) == self.label_of(self.form) => {
+                    self.plan.asked(now, link, family, true, chance());
+                }
+                Question::Instance(label) => self.table.asked(now, &label),
+            }
+        }
+        for instance in packet.instances {
+            if instance.ttl == 0 {
+                self.table.farewell(now, &instance.label, DOUBT.mul_f64(chance()));
+            } else {
+                self.hear_of(now, link, from.ip(), instance);
+            }
+        }
+    }
+
+    fn hear_of(&mut self, now: Duration, link: u32, from: IpAddr, instance: Instance) {
+        let own = self.endpoint_id.as_bytes();
+        if instance.label == *own || Some(instance.label) == self.label_of(self.form) {
+            return;
+        }
+        let here = self.on.has(from);
+        let addresses: Vec<SocketAddr> =
+            instance.addresses.into_iter().filter_map(|address| usable(address, link, here)).collect();
+        if addresses.is_empty() {
+            return;
+        }
+        let friends = &self.now.friends;
+        let (who, advert) = match (&instance.user_data, &instance.beacon) {
+            (None, Some(tags)) => {
+                let epoch = beacon::epoch_at(unix());
+                match self.recognizer.who(now, epoch, &instance.label, tags, friends) {
+                    Some(who) => (who, None),
+                    None => return,
+                }
+            }
+            (said, _) => {
+                // Half of all labels are no public keys.
+                if EndpointId::from_bytes(&instance.label).is_err() {
+                    return;
+                }
+                (instance.label, said.as_deref().and_then(Advert::decode))
+            }
+        };
+        let paired = friends.iter().any(|friend| friend.endpoint_id == who);
+        let told = Told { label: instance.label, who, paired, advert, from, addresses, ttl: instance.ttl };
+        self.changed |= self.table.told(now, told);
+    }
+}
+
+/// An address that can be dialled from here, if that can be: one of a link alone gets that link's number.
+fn usable(address: SocketAddr, link: u32, here: bool) -> Option<SocketAddr> {
+    let ip = address.ip();
+    let broadcast = ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
+    if address.port() == 0 || ip.is_unspecified() || ip.is_multicast() || broadcast || (ip.is_loopback() && !here) {
+        return None;
+    }
+    match address {
+        SocketAddr::V6(v6) if is_link_local(ip) => Some(SocketAddrV6::new(*v6.ip(), v6.port(), 0, link).into()),
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => None,
+        other => Some(other),
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+fn sorted(friends: &[Friend]) -> Vec<&Friend> {
+    let mut friends: Vec<_> = friends.iter().collect();
+    friends.sort_unstable_by_key(|friend| friend.endpoint_id);
+    friends
+}
+
+fn unix() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|time| time.as_secs()).unwrap_or_default()
+}
+
+fn random_label() -> Option<Label> {
+    let mut label = [0; 32];
+    getrandom::fill(&mut label).ok().map(|()| label)
+}
+
+fn random_tag() -> [u8; 8] {
+    let mut tag = [0; 8];
+    // Only fills up; a tag of zeros says that there are fewer friends, and no more.
+    let _ = getrandom::fill(&mut tag);
+    tag
+}
+
+fn chance() -> f64 {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    f64::from(byte[0]) / 256.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_that_can_be_dialled_are_taken() {
+        let taken = |text: &str, here| usable(text.parse().unwrap(), 7, here).map(|address| address.to_string());
+        assert_eq!(taken("10.0.0.1:1", false).as_deref(), Some("10.0.0.1:1"));
+        assert_eq!(taken("[fe80::1]:1", false).as_deref(), Some("[fe80::1%7]:1"));
+        assert_eq!(taken("127.0.0.1:1", true).as_deref(), Some("127.0.0.1:1"));
+        for junk in [
+            "127.0.0.1:1",
+            "[::1]:1",
+            "0.0.0.0:1",
+            "224.0.0.251:1",
+            "255.255.255.255:1",
+            "10.0.0.1:0",
+            "[ff02::1]:1",
+            "[::ffff:127.0.0.1]:1",
+        ] {
+            assert_eq!(taken(junk, false), None, "{junk}");
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! When to say and to ask what, on each link. Pure: time and chance are arguments.
+//!
+//! Whoever comes says so three times within two seconds, and asks who is there; everyone else answers within a tenth of a
+//! second, or as soon as a second has passed since it last spoke. From then on each says that it is still there every
+//! eight seconds, and nobody asks. So ten devices that come at once know each other within a second or two, and an idle one sends
+//! one packet in eight seconds, however many there are.
+
+use std::{collections::BTreeMap, time::Duration};
+
+/// Which group a packet goes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// 224.0.0.251
+    V4,
+    /// ff02::fb
+    V6,
+}
+
+/// What is to be done on a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// Say what is true of us, to the one group or, without, to both.
+    Announce(Option<Family>),
+    /// Ask who is there.
+    Ask,
+}
+
+/// One still there says so this often; a tenth more or less.
+pub const STEADY: Duration = Duration::from_secs(8);
+/// Nobody is asked for, as a rule; now and then all are, in case something was missed.
+const ASK_STEADY: Duration = Duration::from_secs(300);
+/// After something new, it is said at these times.
+const NEWS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
+/// And who is there is asked at these, later by a part of [`SPREAD`].
+const FIRST_ASKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
+/// Answers of many come apart by as much.
+const SPREAD: Duration = Duration::from_millis(100);
+/// An answer to all is not given more often, RFC 6762.
+const GAP: Duration = Duration::from_secs(1);
+/// An answer to somebody who doubts that we are there, as a probe's.
+const DOUBT_GAP: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
+struct Link {
+    main: Family,
+    news: Vec<Duration>,
+    asks: Vec<Duration>,
+    steady: Duration,
+    ask_steady: Duration,
+    said: [Option<Duration>; 2],
+    answer: [Option<Duration>; 2],
+}
+
+/// What is to be done when, on every link.
+#[derive(Debug, Default)]
+pub struct Plan {
+    links: BTreeMap<u32, Link>,
+}
+
+impl Plan {
+    /// A link came, or came back. `v4` if it can be spoken to by IPv4.
+    pub fn came(&mut self, now: Duration, link: u32, v4: bool, chance: f64) {
+        let at = |wait: &Duration| now + *wait + SPREAD.mul_f64(chance);
+        let link = self.links.entry(link).or_insert_with(|| Link {
+            main: Family::V4,
+            news: Vec::new(),
+            asks: Vec::new(),
+            steady: now + STEADY,
+            ask_steady: now + ASK_STEADY,
+            said: [None; 2],
+            answer: [None; 2],
+        });
+        link.main = if v4 { Family::V4 } else { Family::V6 };
+        link.asks = FIRST_ASKS.iter().map(at).collect();
+        link.news = NEWS.iter().map(at).collect();
+    }
+
+    /// A link is gone.
+    pub fn went(&mut self, link: u32) {
+        self.links.remove(&link);
+    }
+
+    /// We have something new to say, on all links.
+    pub fn news(&mut self, now: Duration, chance: f64) {
+        for link in self.links.values_mut() {
+            // The first at once: somebody waits for it.
+            link.news = NEWS.iter().map(|wait| now + wait.mul_f64(1.0 + chance / 10.0)).collect();
+        }
+    }
+
+    /// Somebody asks who is there, or whether we are: `doubt`.
+    pub fn asked(&mut self, now: Duration, link: u32, family: Family, doubt: bool, chance: f64) {
+        let Some(link) = self.links.get_mut(&link) else { return };
+        let at = family as usize;
+        let gap = if doubt { DOUBT_GAP } else { GAP };
+        let earliest = link.said[at].map_or(now, |said| (said + gap).max(now));
+        let due = earliest + SPREAD.mul_f64(if doubt { chance / 5.0 } else { chance });
+        link.answer[at] = Some(link.answer[at].map_or(due, |before| before.min(due)));
+    }
+
+    /// What is to be done now. All of it counts as done.
+    pub fn due(&mut self, now: Duration, chance: f64) -> Vec<(u32, Deed)> {
+        let mut deeds = Vec::new();
+        for (index, link) in &mut self.links {
+            if link.asks_due(now, chance) {
+                deeds.push((*index, Deed::Ask));
+            }
+            if let Some(deed) = link.says_due(now) {
+                link.did(now, deed, chance);
+                deeds.push((*index, deed));
+            }
+        }
+        deeds
+    }
+
+    /// When to look again.
+    pub fn next(&self) -> Option<Duration> {
+        self.links.values().map(Link::next).min()
+    }
+}
+
+impl Link {
+    fn asks_due(&mut self, now: Duration, chance: f64) -> bool {
+        let before = self.asks.len();
+        self.asks.retain(|at| *at > now);
+        let due = before != self.asks.len() || self.ask_steady <= now;
+        if due {
+            self.ask_steady = now + ASK_STEADY.mul_f64(0.9 + chance / 5.0);
+        }
+        due
+    }
+
+    fn says_due(&mut self, now: Duration) -> Option<Deed> {
+        let before = self.news.len();
+        self.news.retain(|at| *at > now);
+        let due = |answer: Option<Duration>| answer.is_some_and(|at| at <= now);
+        match (due(self.answer[0]), due(self.answer[1])) {
+            _ if before != self.news.len() => Some(Deed::Announce(None)),
+            (true, true) => Some(Deed::Announce(None)),
+            (true, false) => Some(Deed::Announce(Some(Family::V4))),
+            (false, true) => Some(Deed::Announce(Some(Family::V6))),
+            (false, false) if self.steady <= now => Some(Deed::Announce(Some(self.main))),
+            (false, false) => None,
+        }
+    }
+
+    fn did(&mut self, now: Duration, deed: Deed, chance: f64) {
+        let Deed::Announce(to) = deed else { return };
+        for family in [Family::V4, Family::V6] {
+            if to.is_none_or(|to| to == family) {
+                self.said[family as usize] = Some(now);
+                self.answer[family as usize] = None;
+            }
+        }
+        if to.is_none_or(|to| to == self.main) {
+            self.steady = now + STEADY.mul_f64(0.9 + chance / 5.0);
+        }
+    }
+
+    fn next(&self) -> Duration {
+        let times = self.news.iter().chain(&self.asks).chain(self.answer.iter().flatten()).copied();
+        times.chain([self.steady, self.ask_steady]).min().unwrap_or(self.steady)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secs(seconds: f64) -> Duration {
+        Duration::from_secs_f64(seconds)
+    }
+
+    /// What happens until `end`.
+    fn run(plan: &mut Plan, end: f64) -> Vec<(f64, Deed)> {
+        let mut done = Vec::new();
+        while let Some(next) = plan.next().filter(|next| *next <= secs(end)) {
+            done.extend(plan.due(next, 0.5).into_iter().map(|(_, deed)| (next.as_secs_f64(), deed)));
+        }
+        done
+    }
+
+    #[test]
+    fn one_that_comes_says_so_and_asks_and_then_is_quiet() {
+        let mut plan = Plan::default();
+        plan.came(Duration::ZERO, 1, true, 0.5);
+        let done = run(&mut plan, 4.0);
+        let count = |wanted: Deed| done.iter().filter(|(_, deed)| *deed == wanted).count();
+        assert_eq!((count(Deed::Announce(None)), count(Deed::Ask)), (3, 3), "{done:?}");
+        let idle = run(&mut plan, 84.1);
+        assert_eq!(idle.len(), 10, "one packet in eight seconds: {idle:?}");
+        assert!(idle.iter().all(|(_, deed)| *deed == Deed::Announce(Some(Family::V4))));
+    }
+
+    #[test]
+    fn questions_are_answered_soon_and_seldom() {
+        let mut plan = Plan::default();
+        plan.came(Duration::ZERO, 1, true, 0.0);
+        run(&mut plan, 10.5);
+        plan.asked(secs(12.0), 1, Family::V6, false, 1.0);
+        let done = run(&mut plan, 12.11);
+        assert_eq!(done, [(12.1, Deed::Announce(Some(Family::V6)))]);
+        // However many ask, one answer a second.
+        for step in 0..100 {
+            plan.asked(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, false, 0.0);
+        }
+        assert_eq!(run(&mut plan, 13.2).len(), 1);
+        // One that doubts that we are there is not kept waiting.
+        plan.asked(secs(13.2), 1, Family::V6, true, 0.0);
+        assert_eq!(run(&mut plan, 13.5).len(), 1);
+    }
+
+    #[test]
+    fn news_is_told_at_once_and_a_link_that_went_is_not_spoken_to() {
+        let mut plan = Plan::default();
+        plan.came(Duration::ZERO, 1, false, 0.0);
+        run(&mut plan, 5.0);
+        plan.news(secs(5.0), 0.5);
+        assert_eq!(run(&mut plan, 5.0), [(5.0, Deed::Announce(None))]);
+        plan.went(1);
+        assert_eq!(plan.next(), None);
+        plan.asked(secs(6.0), 1, Family::V4, true, 0.0);
+        assert!(run(&mut plan, 100.0).is_empty());
+    }
+}

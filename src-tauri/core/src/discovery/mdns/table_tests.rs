@@ -1,0 +1,139 @@
+use super::*;
+
+fn secs(seconds: f64) -> Duration {
+    Duration::from_secs_f64(seconds)
+}
+
+fn told(n: u8, from: &str) -> Told {
+    Told {
+        label: [n; 32],
+        who: [n; 32],
+        paired: false,
+        advert: Some(Advert { name: format!("device {n}"), device_type: DeviceType::Laptop, pairing: false }),
+        from: from.parse().unwrap(),
+        addresses: vec![SocketAddr::new(from.parse().unwrap(), 11204)],
+        ttl: 15,
+    }
+}
+
+/// Runs the table until `end`; nobody answers. Gives the times at which somebody was asked for.
+fn silence(table: &mut Table, end: f64) -> Vec<(f64, Label)> {
+    let mut asked = Vec::new();
+    while let Some(next) = table.next().filter(|next| *next <= secs(end)) {
+        asked.extend(table.due(next).0.into_iter().map(|label| (next.as_secs_f64(), label)));
+    }
+    asked
+}
+
+#[test]
+fn one_that_falls_silent_is_asked_for_and_then_gone() {
+    let mut table = Table::default();
+    assert!(table.told(secs(0.0), told(1, "10.0.0.1")));
+    assert!(!table.told(secs(1.0), told(1, "10.0.0.1")), "nothing new");
+    let asked: Vec<f64> = silence(&mut table, 15.9).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    assert!(asked[0] > 11.0 && asked[2] < 15.5, "{asked:?}");
+    assert_eq!(table.sightings().len(), 1);
+    silence(&mut table, 16.1);
+    assert_eq!(table.sightings().len(), 0);
+    assert_eq!(table.next(), None);
+}
+
+#[test]
+fn one_that_leaves_is_gone_in_two_seconds_and_a_forged_farewell_hides_nobody() {
+    let mut table = Table::default();
+    table.told(secs(0.0), told(1, "10.0.0.1"));
+    table.told(secs(0.0), told(2, "10.0.0.2"));
+    table.farewell(secs(1.0), &[1; 32], Duration::ZERO);
+    table.farewell(secs(1.0), &[2; 32], Duration::ZERO);
+    let (asked, _) = table.due(secs(1.0));
+    assert_eq!(asked.len(), 2, "both are asked for at once");
+    table.told(secs(1.2), told(2, "10.0.0.2"));
+    silence(&mut table, 3.1);
+    assert_eq!(table.sightings().into_keys().collect::<Vec<_>>(), [[2; 32]]);
+    // However many of them there are, one question a second goes out.
+    let mut asked = 0;
+    for step in 0..500 {
+        let now = secs(3.2 + f64::from(step) / 100.0);
+        table.farewell(now, &[2; 32], Duration::ZERO);
+        let (ask, _) = table.due(now);
+        asked += ask.len();
+        if !ask.is_empty() {
+            table.told(now, told(2, "10.0.0.2"));
+        }
+    }
+    assert_eq!(table.sightings().len(), 1);
+    assert!((3..8).contains(&asked), "{asked} questions in five seconds");
+}
+
+#[test]
+fn what_another_asked_is_not_asked_again() {
+    let mut table = Table::default();
+    table.told(secs(0.0), told(1, "10.0.0.1"));
+    table.farewell(secs(1.0), &[1; 32], Duration::ZERO);
+    table.asked(secs(1.0), &[1; 32]);
+    assert!(table.due(secs(1.0)).0.is_empty());
+}
+
+#[test]
+fn a_device_heard_in_two_places_keeps_the_addresses_of_both_while_they_last() {
+    let mut table = Table::default();
+    table.told(secs(0.0), told(1, "10.0.0.1"));
+    assert!(table.told(secs(0.6), told(1, "192.168.7.1")));
+    let all = |table: &Table| table.sightings()[&[1; 32]].addresses.clone();
+    assert_eq!(all(&table).len(), 2);
+    // It moved: the new address is there at once, the old one for a while.
+    assert!(table.told(secs(8.0), told(1, "10.0.0.101")));
+    assert!(!table.told(secs(14.0), told(1, "10.0.0.101")));
+    assert_eq!(all(&table).len(), 3);
+    table.due(secs(15.7));
+    assert_eq!(all(&table), ["10.0.0.101:11204".parse().unwrap()]);
+}
+
+#[test]
+fn strangers_are_bounded_and_take_no_place_from_others() {
+    let mut table = Table::default();
+    let flood = |table: &mut Table, n: u32, from: &str| {
+        let mut one = told(0, from);
+        one.label[..4].copy_from_slice(&n.to_be_bytes());
+        one.who = one.label;
+        table.told(secs(0.0), one);
+    };
+    for n in 1..10_000 {
+        flood(&mut table, n, "10.0.0.99");
+    }
+    assert_eq!(table.len(), MAX_FROM_ONE);
+    table.told(secs(0.0), told(200, "10.0.0.5"));
+    assert!(table.sightings().contains_key(&[200; 32]), "another one is seen past a flood from one place");
+    for n in 10_000..20_000 {
+        flood(&mut table, n, &format!("10.0.{}.{}", n % 200, n % 7));
+    }
+    assert_eq!(table.len(), MAX_STRANGERS);
+    table.told(secs(0.0), Told { paired: true, ..told(201, "10.0.0.6") });
+    assert!(table.sightings().contains_key(&[201; 32]), "a paired device is seen past a flood from everywhere");
+    // Nor do places and addresses grow.
+    for n in 0..200u8 {
+        let mut one = Told { paired: true, ..told(201, &format!("10.0.1.{n}")) };
+        one.addresses = (0..100).map(|port| SocketAddr::new(one.from, 1000 + port)).collect();
+        table.told(secs(0.0), one);
+    }
+    assert!(table.sightings()[&[201; 32]].addresses.len() <= MAX_ADDRESSES);
+}
+
+#[test]
+fn a_beacon_and_an_advert_of_one_device_are_one_sighting() {
+    let mut table = Table::default();
+    table.told(secs(0.0), Told { paired: true, ..told(1, "10.0.0.1") });
+    table.told(secs(1.0), Told { label: [77; 32], paired: true, advert: None, ..told(1, "10.0.0.1") });
+    let seen = table.sightings();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[&[1; 32]].name.as_deref(), Some("device 1"));
+    // The advert goes; the device stays.
+    table.farewell(secs(2.0), &[1; 32], Duration::ZERO);
+    silence(&mut table, 5.0);
+    assert_eq!(table.sightings()[&[1; 32]].name, None);
+    // Not paired any more: the beacon was for others.
+    table.pair(&BTreeSet::new());
+    table.due(secs(5.1));
+    assert!(table.sightings().is_empty());
+}
