@@ -1,6 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { asked, card, page, screen, waitFor, within } from '../../test/page';
-import { apiError, someDevice } from '../ipc/fake';
+import { apiError, someConnection, someDevice } from '../ipc/fake';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
 
@@ -119,5 +119,59 @@ describe('a blocked device', () => {
     await user.click(within(row).getByTestId('blocked-unblock'));
     await waitFor(() => expect(now()?.trust).toBe('other'));
     expect(card('Attic').dataset['paired']).toBe('true');
+  });
+});
+
+describe('the connection of a device', () => {
+  const two = [
+    someConnection({ rtt_ms: 0.8, loss: 0.004, bytes_sent: 1_000_000, bytes_received: 2_000, since: Math.floor(Date.now() / 1000) }),
+    someConnection({ protocol: 'transfer/1.0', state: 'idle', bytes_sent: 500_000, bytes_received: 1_000, cwnd: 120_000, mtu: 1452 }),
+  ];
+
+  it('has figures, and each of its parts can be unfolded', async () => {
+    const { detail } = await open({ connections: two });
+    for (const said of ['Round trip', 'Packets lost', '0.4%', '1.50\u00a0MB sent, 3.00\u00a0kB received', '2 connections', 'Texts and signs of life · in use · Direct', 'Files · idle · Direct', 'window 120\u00a0kB', 'packets up to 1.45\u00a0kB']) {
+      expect(detail.textContent).toContain(said);
+    }
+    expect(screen.getAllByTestId('device-connection-row')).toHaveLength(2);
+  });
+
+  it('is looked at again while it is on the screen, and no longer', async () => {
+    vi.useFakeTimers({ shouldAdvanceTime: true });
+    try {
+      const { node, detail, user } = await open({ connections: two });
+      await waitFor(() => expect(asked(node, 'devices')).toHaveLength(1));
+      // What changes by itself is no event.
+      const [device] = node.state.devices;
+      if (device) node.state.devices = [{ ...device, rtt_ms: 7 }];
+      await vi.advanceTimersByTimeAsync(1000);
+      await waitFor(() => expect(detail.textContent).toContain('7\u00a0ms'));
+      await vi.advanceTimersByTimeAsync(1000);
+      expect(screen.getByRole('img', { name: 'Round trips of the last minute' }).querySelector('polyline')?.getAttribute('points')?.split(' ').length).toBeGreaterThan(1);
+      await user.keyboard('{Escape}');
+      const before = asked(node, 'devices').length;
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(asked(node, 'devices')).toHaveLength(before);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('that comes back is no alarm, and one that is away is looked for', async () => {
+    const { node, detail } = await open({ state: 'connecting', path: null, rtt_ms: null, address: null, key_exchange: null });
+    expect(detail.textContent).toContain('Reconnecting…');
+    expect(detail.textContent).toContain('Nothing is lost: what is under way goes on by itself.');
+    const [device] = node.state.devices;
+    if (device) node.putDevice({ ...device, state: 'offline' });
+    await waitFor(() => expect(detail.textContent).toContain('It is looked for all the time.'));
+    expect(detail.textContent).toContain('Last seen');
+    expect(screen.queryByRole('alert')).toBeNull();
+  });
+
+  it('through a relay says so in words', async () => {
+    const { detail } = await open({ path: 'relay', connections: [someConnection({ path: 'relay', address: 'https://relay.example/<b>' })], address: 'https://relay.example/<b>' });
+    expect(detail.textContent).toContain('Through a relay, which sees only ciphertext');
+    expect(detail.textContent).toContain('https://relay.example/<b>');
+    expect(detail.querySelector('b')).toBeNull();
   });
 });

@@ -265,3 +265,17 @@ it('says a notice, and the same one twice only once', async () => {
   node.emit({ event: 'notice', error });
   expect((await screen.findByTestId('toast')).textContent).toContain('×2');
 });
+
+describe('a transfer that waits', () => {
+  it('for a device that is away is no failure', async () => {
+    const { node } = await page({ transfers: [someTransfer({ state: 'waiting', device_name: 'Attic', rate: 0, eta: null, reason: apiError('connection_lost', 'the connection was lost', 'It goes on by itself.') })] });
+    const row = screen.getByTestId('transfer-row');
+    expect(row.textContent).toContain('Continues by itself when Attic is there again');
+    expect(row.textContent).not.toContain('lost');
+    expect(row.querySelector('.bad')).toBeNull();
+    const [transfer] = node.state.transfers;
+    if (transfer) node.putTransfer({ ...transfer, reason: apiError('disk_full', 'the receiving disk is full', 'Free some space.') });
+    await waitFor(() => expect(row.textContent).toContain('The receiving disk is full'));
+    expect(row.textContent).toContain('Free some space.');
+  });
+});

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { asked, page, screen, waitFor } from '../../test/page';
-import { apiError } from '../ipc/fake';
+import { apiError, someRelay } from '../ipc/fake';
 
 let made: Awaited<ReturnType<typeof page>>;
 
@@ -95,4 +95,74 @@ describe('settings', () => {
     await user.keyboard('{Escape}');
     expect(screen.queryByTestId('settings')).toBeNull();
   });
+});
+
+describe('relays', () => {
+  it('of one’s own are added and taken away, and what is none is said at once', async () => {
+    const { node, user } = made;
+    const field = screen.getByTestId('relay-url');
+    await user.type(field, 'relay.home.example{Enter}');
+    expect(screen.getByText('It is an address that begins with https://.')).toBeTruthy();
+    expect(asked(node, 'set_setting')).toHaveLength(0);
+    await user.clear(field);
+    await user.type(field, 'https://relay.home.example{Enter}');
+    await waitFor(() => expect(screen.getByTestId('own-relay').textContent).toContain('https://relay.home.example'));
+    expect((field as HTMLInputElement).value).toBe('');
+    await user.type(field, 'https://two.example{Enter}');
+    await waitFor(() => expect(node.state.settings.relays).toEqual(['https://relay.home.example', 'https://two.example']));
+    await user.click(screen.getByRole('button', { name: 'Remove https://relay.home.example' }));
+    await waitFor(() => expect(node.state.settings.relays).toEqual(['https://two.example']));
+  });
+
+  it('keep what was typed if it is refused', async () => {
+    const { node, user } = made;
+    node.refuse.set('set_setting', apiError('invalid_input', 'this is no relay', 'Look at it.'));
+    const field = screen.getByTestId<HTMLInputElement>('relay-url');
+    await user.type(field, 'https://x.example{Enter}');
+    expect((await screen.findByTestId('toast')).textContent).toContain('This is no relay');
+    expect(field.value).toBe('https://x.example');
+  });
+
+  it('are chosen by a rule that explains itself', async () => {
+    const { node, user } = made;
+    await user.selectOptions(screen.getByTestId('relay-choice'), 'fixed');
+    await waitFor(() => expect(node.state.settings.relay_choice).toBe('fixed'));
+    expect(screen.getByText(/No public server of any kind is asked/)).toBeTruthy();
+  });
+
+  it('get a token that is never shown again', async () => {
+    const { node, user } = made;
+    const field = screen.getByTestId<HTMLInputElement>('relay-token');
+    expect(field.type).toBe('password');
+    await user.type(field, 'open sesame{Enter}');
+    await waitFor(() => expect(node.relayToken).toBe('open sesame'));
+    await waitFor(() => expect(field.value).toBe(''));
+    expect(document.body.innerHTML).not.toContain('sesame');
+    await user.click(await screen.findByTestId('relay-token-forget'));
+    await waitFor(() => expect(node.relayToken).toBeNull());
+  });
+
+  it('say how they stand, and why not', async () => {
+    const { node } = made;
+    node.emit({
+      event: 'relays',
+      relays: [someRelay({ url: 'https://own.example/', own: true }), someRelay({ url: 'https://other.example/', home: false, connected: false, latency_ms: null, error: apiError('relay_refused', 'the relay refuses this device', '') })],
+    });
+    await waitFor(() => expect(screen.getAllByTestId('relay-state')).toHaveLength(2));
+    const [own, other] = screen.getAllByTestId('relay-state');
+    expect(own?.textContent).toContain('own · in use · 18\u00a0ms');
+    expect(other?.textContent).toContain('The relay refuses this device');
+  });
+});
+
+it('who sees this device is explained for each choice', async () => {
+  const { user } = made;
+  for (const [choice, said] of [
+    ['paired', 'Others see random bytes and no name'],
+    ['nobody', 'Nothing is announced.'],
+    ['everyone', 'Its name and kind are announced'],
+  ] as const) {
+    await user.selectOptions(screen.getByTestId('settings-discoverable'), choice);
+    expect(await screen.findByText(new RegExp(said))).toBeTruthy();
+  }
 });
