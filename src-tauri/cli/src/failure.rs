@@ -34,6 +34,11 @@ impl Failure {
         Self::failed("interrupted", "interrupted", "")
     }
 
+    /// It failed, and everything about it has been said.
+    pub fn told() -> Self {
+        Self::failed("", "", "")
+    }
+
     /// A command that only makes sense while a node runs.
     pub fn not_running() -> Self {
         Self::failed(

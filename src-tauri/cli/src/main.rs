@@ -15,14 +15,21 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 
-use crate::{args::Cli, console::Console, failure::Failure, interrupt::Interrupt};
+use yonder_core::diagnostics::log::{OneLine, RotatingLog};
+
+use crate::{
+    args::{Cli, Command},
+    console::Console,
+    failure::Failure,
+    interrupt::Interrupt,
+};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error),
     };
-    start_log(cli.global.verbose);
+    start_log(&cli);
     let console = Console::new(cli.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -43,7 +50,9 @@ fn end(console: &Console, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) if console.output_was_lost() => ExitCode::from(failure::FAILED),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            console.failure(&failure);
+            if failure != Failure::told() {
+                console.failure(&failure);
+            }
             ExitCode::from(failure.status)
         }
     }
@@ -65,15 +74,31 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     ExitCode::from(failure::USAGE)
 }
 
-/// The log goes to stderr, and says nothing unless asked: `-v`, `-vv`, `-vvv`, or `RUST_LOG`.
-fn start_log(verbose: u8) {
-    use tracing_subscriber::EnvFilter;
-    let level = match verbose {
+/// The log goes to stderr, and says nothing there unless asked: `-v`, `-vv`, `-vvv`, or `RUST_LOG`. A node that stays logs to
+/// files in its data directory, too, from `info` on.
+fn start_log(cli: &Cli) {
+    use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+    let level = |verbose: u8| match verbose {
         0 => "off",
         1 => "yonder_core=info,yonder_cli=info,warn",
         2 => "yonder_core=debug,yonder_cli=debug,info",
         _ => "yonder_core=trace,yonder_cli=trace,debug",
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let filter = |verbose: u8| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(verbose)));
+    let verbose = cli.global.verbose;
+    // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
+    let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
+    let kept = matches!(cli.command, Command::Serve(_)).then(|| node::data_dir(&cli.global).ok()).flatten();
+    let (file, refusal) = match kept.as_deref().map(RotatingLog::open) {
+        Some(Ok(log)) => {
+            let layer = fmt::layer().with_ansi(false).with_writer(std::sync::Mutex::new(OneLine(log)));
+            (Some(layer.with_filter(filter(verbose.max(1)))), None)
+        }
+        Some(Err(error)) => (None, Some(error)),
+        None => (None, None),
+    };
+    tracing_subscriber::registry().with(stderr.with_filter(filter(verbose))).with(file).init();
+    if let Some(error) = refusal {
+        tracing::warn!(%error, "no log can be kept in the data directory");
+    }
 }

@@ -1,19 +1,280 @@
-//! The doctor.
+//! The doctor: facts of the rooms and of probes are put together, judged, and told as they come.
+//!
+//! One examination runs at a time; who asks for the same joins it. It ends within about ten seconds, because each probe
+//! has a limit of its own, and they run beside each other.
 
-use super::NetworkingService;
-use crate::{api::DoctorReport, error::NetworkError};
+mod desk;
+mod one;
+mod patient;
+mod report;
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::future::{join, join_all};
+use tokio::time::timeout_at;
+
+pub(super) use desk::DoctorDesk;
+use patient::Patient;
+
+use super::{NetworkingService, NodeOptions};
+use crate::{
+    api::{ApiError, CheckView, DeviceState, DeviceView, DoctorConnection, DoctorReport, PathKind},
+    diagnostics::{
+        facts::{Interface, Outside, Routes},
+        judge::{self, device::Surroundings, lan::Neighbours},
+        probe,
+    },
+    id::DeviceId,
+    net::Mode,
+};
+
+/// The order in which checks are shown; those that are not named come last.
+const ORDER: [&str; 22] = [
+    "start",
+    "device",
+    "ping",
+    "way_lan",
+    "way_address",
+    "way_relay",
+    "way_look_up",
+    "port",
+    "interfaces",
+    "vpn",
+    "route",
+    "firewall",
+    "multicast",
+    "udp",
+    "nat",
+    "relay",
+    "pkarr",
+    "clock",
+    "keystore",
+    "data",
+    "downloads",
+    "transfer",
+];
+/// So long paired devices may take to be connected, counted from the beginning.
+const CONNECTING: Duration = Duration::from_secs(6);
+
+/// Where checks are told while they come.
+pub(super) type Tell = Arc<dyn Fn(&CheckView) + Send + Sync>;
+
+/// What has been found so far.
+pub(super) struct Findings {
+    tell: Tell,
+    checks: Mutex<Vec<CheckView>>,
+}
+
+impl Findings {
+    fn new(tell: Tell) -> Self {
+        Self { tell, checks: Mutex::default() }
+    }
+
+    fn add(&self, check: CheckView) {
+        (self.tell)(&check);
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+    }
+
+    fn all(&self) -> Vec<CheckView> {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        checks.sort_by_key(|check| ORDER.iter().position(|name| *name == check.name).unwrap_or(ORDER.len()));
+        checks
+    }
+}
+
+/// Looks at a machine on which no node can be started, and says why.
+pub async fn examine_without_node(
+    options: &NodeOptions,
+    error: &ApiError,
+    tell: impl Fn(&CheckView) + Send + Sync + 'static,
+) -> DoctorReport {
+    let begun = Instant::now();
+    let found = Findings::new(Arc::new(tell));
+    found.add(judge::place::start(&error.code, &error.message, &error.hint));
+    let patient = Patient::without_node(options).await;
+    here(&patient, &found, None).await;
+    report::write(&patient, found.all(), Vec::new(), &[], begun)
+}
 
 impl NetworkingService {
-    pub(super) async fn doctor(&self, device: Option<&str>) -> Result<DoctorReport, NetworkError> {
-        if let Some(device) = device {
-            self.0.devices.find_paired(device)?;
+    /// Everything about this node, or each way to one device.
+    async fn examine(&self, device: Option<DeviceId>, tell: Tell) -> DoctorReport {
+        let begun = Instant::now();
+        let found = Findings::new(tell);
+        let patient = Patient::of(self).await;
+        match device {
+            Some(id) => one::examine(self, id, &patient, &found).await,
+            None => {
+                let around = here(&patient, &found, Some(self)).await;
+                self.devices_and_transfers(&around, &found, begun).await;
+            }
         }
-        Ok(DoctorReport {
-            checks: Vec::new(),
-            connections: Vec::new(),
-            report: String::new(),
-            logs: String::new(),
-            took_ms: 0,
-        })
+        let devices = self.0.devices.views();
+        let connections = devices.iter().filter(|view| device.is_none_or(|id| id == view.device_id)).flat_map(standing);
+        report::write(&patient, found.all(), connections.collect(), &devices, begun)
+    }
+
+    async fn devices_and_transfers(&self, around: &Surroundings, found: &Findings, begun: Instant) {
+        self.settled(begun + CONNECTING).await;
+        let views = self.0.devices.views();
+        for view in views.iter().filter(|view| view.paired) {
+            found.add(judge::device::check(view, around));
+        }
+        for transfer in self.0.transfers.list(false) {
+            let connections = views.iter().find(|view| view.device_id == transfer.device).map(|view| &view.connections);
+            let connections = connections.map_or(&[][..], Vec::as_slice);
+            if let Some(check) = judge::transfer::check(&transfer, connections, None) {
+                found.add(check);
+            }
+        }
+    }
+
+    /// Until no connection is being made, or the time is up.
+    async fn settled(&self, until: Instant) {
+        let mut changes = self.0.devices.watch();
+        let quiet = async {
+            while self.0.devices.views().iter().any(|view| view.paired && view.state == DeviceState::Connecting) {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        // What is still being made by then is told as such.
+        let _ = timeout_at(until.into(), quiet).await;
+    }
+}
+
+fn standing(view: &DeviceView) -> Vec<DoctorConnection> {
+    let (device_id, device) = (view.device_id, view.name.clone());
+    let all = view.connections.iter().cloned();
+    all.map(|connection| DoctorConnection { device_id, device: device.clone(), connection }).collect()
+}
+
+/// Everything but devices and transfers.
+async fn here(patient: &Patient, found: &Findings, node: Option<&NetworkingService>) -> Surroundings {
+    let (interfaces, routes) = blocking(|| (probe::interfaces(), probe::routes())).await;
+    let lan_only = patient.options.mode == Mode::Lan;
+    found.add(judge::lan::interfaces(&interfaces));
+    found.add(judge::lan::vpn(&interfaces));
+    found.add(judge::lan::route(&routes, lan_only));
+    let places = places(patient, found);
+    let lan = lan(patient, found, &interfaces, node);
+    let servers = servers(patient, found, &routes, node);
+    let ((), ((), mut around)) = join(places, join(lan, servers)).await;
+    around.relay_only = patient.options.mode == Mode::RelayOnly;
+    around.lan_only = lan_only;
+    around
+}
+
+/// Port, folders, keystore.
+async fn places(patient: &Patient, found: &Findings) {
+    let port = patient.port();
+    found.add(judge::port::check(&blocking(port).await));
+    if let Some(keystore) = patient.keystore {
+        found.add(judge::place::keystore(keystore));
+    }
+    let data = patient.data_dir.clone();
+    found.add(judge::place::data(&blocking(move || probe::folder(&data)).await));
+    if let Some(downloads) = patient.downloads.clone() {
+        found.add(judge::place::downloads(&blocking(move || probe::folder(&downloads)).await));
+    }
+}
+
+/// Multicast and firewall. In mode `relay-only` neither is used.
+async fn lan(patient: &Patient, found: &Findings, interfaces: &[Interface], node: Option<&NetworkingService>) {
+    if patient.options.mode == Mode::RelayOnly {
+        let unused = "In mode relay-only nothing is looked for on the network here.";
+        found.add(judge::info("multicast", "multicast_unused", unused, ""));
+        return;
+    }
+    let port = patient.port_used();
+    let (heard, firewall) = join(probe::multicast(interfaces), blocking(move || probe::firewall(port))).await;
+    found.add(judge::lan::firewall(&firewall, &heard, port));
+    let neighbours = node.map(|node| neighbours(&node.0.devices.views(), interfaces)).unwrap_or_default();
+    found.add(judge::lan::multicast(&heard, &neighbours));
+}
+
+fn neighbours(devices: &[DeviceView], interfaces: &[Interface]) -> Neighbours {
+    let near = |view: &&DeviceView| {
+        let address = view.address.as_ref().and_then(|address| address.parse::<std::net::SocketAddr>().ok());
+        view.path == Some(PathKind::Direct)
+            && address.is_some_and(|at| interfaces.iter().any(|one| one.reaches(at.ip())))
+    };
+    let unseen = devices.iter().filter(|view| view.paired && !view.nearby).filter(near);
+    Neighbours {
+        unseen: unseen.map(|view| view.name.clone()).collect(),
+        sighted: devices.iter().any(|view| view.nearby),
+    }
+}
+
+/// Servers, and what they tell about the way to them and about our clock.
+async fn servers(
+    patient: &Patient,
+    found: &Findings,
+    routes: &Routes,
+    node: Option<&NetworkingService>,
+) -> Surroundings {
+    let lan_only = patient.options.mode == Mode::Lan;
+    let now = patient::unix_now();
+    if lan_only {
+        found.add(judge::servers::none(true));
+        found.add(judge::servers::clock(&[], &[], true));
+        return Surroundings { now, ..Surroundings::default() };
+    }
+    let to_ask = patient.servers(node).await;
+    let asked = match &patient.tls {
+        Ok(tls) => join_all(to_ask.into_iter().map(|server| probe::ask(server, tls.clone()))).await,
+        Err(reason) => {
+            found.add(judge::failed(
+                "relay",
+                "authority_unreadable",
+                format!("The authority of your own servers cannot be read: {reason}."),
+                "Give --relay-ca a PEM file with certificates.",
+            ));
+            Vec::new()
+        }
+    };
+    let relays = asked.iter().any(|server| server.kind == crate::diagnostics::facts::ServerKind::Relay);
+    for check in judge::servers::each(&asked, routes) {
+        found.add(check);
+    }
+    if !relays && patient.tls.is_ok() {
+        found.add(judge::servers::none(false));
+    }
+    let mut around = Surroundings { now, ..Surroundings::default() };
+    if patient.options.mode == Mode::Normal {
+        let udp = judge::servers::udp(&asked, routes);
+        around.udp_blocked = udp.code.as_deref() == Some("udp_blocked");
+        found.add(udp);
+        around.outside = node.map(outside).unwrap_or_default();
+        if let Some(nat) = judge::servers::nat(&around.outside) {
+            found.add(nat);
+        }
+    }
+    found.add(judge::servers::clock(&asked, &[], false));
+    around
+}
+
+/// What the node's own reports say about the router here.
+fn outside(node: &NetworkingService) -> Outside {
+    use iroh::Watcher;
+    let report = node.0.net.get().and_then(|net| net.endpoint().net_report().get());
+    report.map_or_else(Outside::default, |report| Outside {
+        hard: report.mapping_varies_by_dest_ipv4,
+        captive: report.captive_portal == Some(true),
+    })
+}
+
+/// Off the runtime's threads.
+async fn blocking<T: Send + Default + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => {
+            tracing::error!(%error, "a probe ended badly");
+            T::default()
+        }
     }
 }

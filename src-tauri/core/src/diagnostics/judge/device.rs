@@ -1,0 +1,293 @@
+//! Paired devices: whether and how each is reached, and each way to one of them.
+
+use super::{about, failed, info, list, ok, span, warning};
+use crate::{
+    api::{CheckView, DeviceState, DeviceView, PathKind},
+    diagnostics::facts::{Address, Interface, Knock, LookUp, Outside, Routes},
+};
+
+/// What else is known, that explains why a device is reached as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Surroundings {
+    /// The mode lets nothing but relays be used.
+    pub relay_only: bool,
+    /// The mode lets no server be asked.
+    pub lan_only: bool,
+    /// No UDP passes to the internet.
+    pub udp_blocked: bool,
+    /// The router here.
+    pub outside: Outside,
+    /// Unix time in seconds.
+    pub now: u64,
+}
+
+/// The check `device` of one paired device, among all others.
+pub fn check(device: &DeviceView, around: &Surroundings) -> CheckView {
+    let check = match (device.state, device.path) {
+        (DeviceState::Connected, Some(PathKind::Relay)) => info(
+            "device",
+            "device_relayed",
+            format!("Connected through a relay{}{}.", rtt(device), why_relayed(around)),
+            "It works, and is slower than a direct connection. `yonder-cli doctor DEVICE` tries the direct ways.",
+        ),
+        (DeviceState::Connected, _) => ok("device", format!("Connected directly{}.", rtt(device))),
+        (DeviceState::Connecting, _) => {
+            info("device", "device_connecting", "A connection is being made.", "Look again in a few seconds.")
+        }
+        _ => info(
+            "device",
+            "device_offline",
+            format!("Not reachable{}.", since(device, around.now)),
+            "If it should be there: is it on, awake, and is Yonder running on it? `yonder-cli doctor DEVICE` tries every \
+             way to it.",
+        ),
+    };
+    about(&device.name, check)
+}
+
+fn rtt(device: &DeviceView) -> String {
+    device.rtt_ms.map(|rtt| format!(", {rtt:.1} ms there and back")).unwrap_or_default()
+}
+
+fn since(device: &DeviceView, now: u64) -> String {
+    match device.last_seen.and_then(|seen| now.checked_sub(seen)) {
+        Some(seconds) => format!("; last contact {} ago", span(seconds)),
+        None => String::new(),
+    }
+}
+
+fn why_relayed(around: &Surroundings) -> &'static str {
+    if around.relay_only {
+        ": mode relay-only uses nothing else"
+    } else if around.udp_blocked {
+        ": this network lets no UDP through"
+    } else if around.outside.hard == Some(true) {
+        ": the router here uses another port for each destination"
+    } else {
+        ": no direct path was found; the other side's router or firewall may be in the way"
+    }
+}
+
+/// Everything that was tried to reach one device.
+#[derive(Clone, Debug, Default)]
+pub struct Tried {
+    /// It was sighted on the LAN.
+    pub sighted: bool,
+    /// Its known addresses.
+    pub addresses: Vec<Address>,
+    /// The relay that it was last reached through, and whether that relay answers.
+    pub relay: Option<(String, bool)>,
+    /// Look-ups.
+    pub look_ups: Vec<LookUp>,
+    /// The application's round trip: milliseconds, or the code and message of the error.
+    pub ping: Option<Result<(f64, Option<PathKind>), (String, String)>>,
+}
+
+/// The checks of `doctor DEVICE`: each way, and in the end what follows from all of them.
+pub fn ways(
+    device: &DeviceView,
+    tried: &Tried,
+    interfaces: &[Interface],
+    routes: &Routes,
+    around: &Surroundings,
+) -> Vec<CheckView> {
+    let mut checks = vec![lan(tried, around)];
+    checks.extend(tried.addresses.iter().map(|address| way_address(address, interfaces, around)));
+    if tried.addresses.is_empty() && !around.relay_only {
+        checks.push(info("way_address", "address_unknown", "No address of it is known.", ""));
+    }
+    if !around.lan_only {
+        checks.push(way_relay(tried));
+        checks.extend(tried.look_ups.iter().map(way_look_up));
+    }
+    checks.extend(ping(tried));
+    checks.push(about(&device.name, conclusion(device, tried, interfaces, routes, around)));
+    checks
+}
+
+fn lan(tried: &Tried, around: &Surroundings) -> CheckView {
+    match tried.sighted {
+        true => ok("way_lan", "It announces itself on this network."),
+        false if around.relay_only => {
+            info("way_lan", "lan_unused", "In mode relay-only nobody is looked for here.", "")
+        }
+        false => info(
+            "way_lan",
+            "lan_not_seen",
+            "It does not announce itself on this network: it is elsewhere, off, hides itself, or the network drops \
+             multicast.",
+            "",
+        ),
+    }
+}
+
+fn way_address(address: &Address, interfaces: &[Interface], around: &Surroundings) -> CheckView {
+    const NAME: &str = "way_address";
+    let near = interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
+    let check = match address.knock {
+        Knock::Answered(took) => {
+            ok(NAME, format!("A device answers there after {:.1} ms.", took.as_secs_f64() * 1000.0))
+        }
+        Knock::NothingListens => info(
+            NAME,
+            "nothing_listens",
+            "The machine is there and says that nothing listens on this port: Yonder is not running, or uses another port.",
+            "Start Yonder on it.",
+        ),
+        Knock::Nobody if near => info(
+            NAME,
+            "nobody_there",
+            "Nobody on this network has that address: the machine is off, asleep, or has another address now.",
+            "Wake it up.",
+        ),
+        Knock::Nobody => info(NAME, "no_way_there", "There is no way to that address from here.", ""),
+        Knock::Silent if around.udp_blocked && !near => {
+            info(NAME, "no_answer", "Nothing comes back: this network lets no UDP through.", "")
+        }
+        Knock::Silent => info(
+            NAME,
+            "no_answer",
+            "Nothing comes back: the machine is off or elsewhere, or a firewall drops the packets.",
+            "Look at the firewall of the other machine: `yonder-cli doctor` on it tells.",
+        ),
+    };
+    about(address.at.to_string(), check)
+}
+
+fn way_relay(tried: &Tried) -> CheckView {
+    const NAME: &str = "way_relay";
+    let through = matches!(&tried.ping, Some(Ok((_, Some(PathKind::Relay)))));
+    match &tried.relay {
+        None => info(NAME, "relay_unknown", "It has not been reached through a relay before, and says of none.", ""),
+        Some((url, _)) if through => about(url, ok(NAME, "It is reached through its relay.")),
+        Some((url, true)) if matches!(tried.ping, Some(Ok(_))) => {
+            about(url, ok(NAME, "Its relay answers; it is not needed, the direct way is used."))
+        }
+        Some((url, true)) => about(
+            url,
+            info(
+                NAME,
+                "not_at_relay",
+                "Its relay answers, and the device cannot be reached through it: it is not connected there.",
+                "Is it on, and on the internet?",
+            ),
+        ),
+        Some((url, false)) => about(
+            url,
+            warning(
+                NAME,
+                "relay_unreachable",
+                "Its relay does not answer from here.",
+                "See the check `relay` of `yonder-cli doctor`.",
+            ),
+        ),
+    }
+}
+
+fn way_look_up(look_up: &LookUp) -> CheckView {
+    let check = match &look_up.found {
+        Ok(found) => ok("way_look_up", format!("It is known there: {}.", list(found))),
+        Err(reason) => info("way_look_up", "not_found", format!("It is not known there: {reason}."), ""),
+    };
+    about(&look_up.source, check)
+}
+
+fn ping(tried: &Tried) -> Option<CheckView> {
+    Some(match tried.ping.as_ref()? {
+        Ok((ms, path)) => {
+            let path = match path {
+                Some(PathKind::Direct) => ", directly",
+                Some(PathKind::Relay) => ", through a relay",
+                None => "",
+            };
+            ok("ping", format!("Yonder answers on it after {ms:.1} ms{path}."))
+        }
+        Err((code, message)) => {
+            failed("ping", code, format!("Yonder does not answer: {message}."), "See the check `device`.")
+        }
+    })
+}
+
+/// What follows.
+fn conclusion(
+    device: &DeviceView,
+    tried: &Tried,
+    interfaces: &[Interface],
+    routes: &Routes,
+    around: &Surroundings,
+) -> CheckView {
+    const NAME: &str = "device";
+    match &tried.ping {
+        Some(Ok((_, Some(PathKind::Relay)))) => {
+            return info(
+                NAME,
+                "device_relayed",
+                format!("It is reached, through a relay{}.", why_relayed(around)),
+                "It works, and is slower than a direct connection. See the checks `udp`, `nat` and `firewall` of \
+                 `yonder-cli doctor` on both devices.",
+            );
+        }
+        Some(Ok(_)) => return ok(NAME, "It is reached, directly."),
+        Some(Err((code, _))) if code == "refused_not_paired" || code == "device_not_paired" => {
+            return failed(
+                NAME,
+                "device_not_paired",
+                "It is there and does not know this device any more.",
+                "Unpair it here, too, then pair both anew.",
+            );
+        }
+        _ => {}
+    }
+    let any = |wanted: fn(&Knock) -> bool| tried.addresses.iter().find(|address| wanted(&address.knock));
+    let last = since(device, around.now);
+    if let Some(address) = any(|knock| matches!(knock, Knock::Answered(_))) {
+        return failed(
+            NAME,
+            "device_not_answering",
+            format!("Something answers at {}, and no session comes about{last}.", address.at),
+            "Another device may have that address now. If it is the right one, start Yonder on it anew.",
+        );
+    }
+    if let Some(address) = any(|knock| *knock == Knock::NothingListens) {
+        return failed(
+            NAME,
+            "device_not_running",
+            format!("The machine is there ({}), and Yonder is not running on it{last}.", address.at.ip()),
+            "Start Yonder on it: the app, or `yonder-cli serve`.",
+        );
+    }
+    let near = |address: &Address| interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
+    let on_lan: Vec<&Address> = tried.addresses.iter().filter(|address| near(address)).collect();
+    if !on_lan.is_empty() && on_lan.iter().all(|address| address.knock == Knock::Nobody) {
+        return failed(
+            NAME,
+            "device_away",
+            format!("No machine on this network has its address now{last}: it is off, asleep, or elsewhere."),
+            "Switch it on or wake it up. If it is elsewhere, it needs the internet, and both need a relay.",
+        );
+    }
+    if !routes.v4 && !routes.v6 {
+        return failed(
+            NAME,
+            "no_route",
+            format!("It is not on this network, and there is no way to the internet from here{last}."),
+            "See the check `route` of `yonder-cli doctor`.",
+        );
+    }
+    let why = match (&tried.relay, around.lan_only) {
+        (_, true) => " Mode lan asks no server that could find it elsewhere.",
+        (Some((_, false)), _) => " Its relay does not answer either.",
+        _ => "",
+    };
+    failed(
+        NAME,
+        "device_unreachable",
+        format!("It does not answer on any way{last}.{why}"),
+        "Is it on, awake and on a network, and does Yonder run on it? If so, run `yonder-cli doctor` on it: a firewall there \
+         may drop UDP.",
+    )
+}
+
+#[cfg(test)]
+#[path = "device_tests.rs"]
+mod tests;

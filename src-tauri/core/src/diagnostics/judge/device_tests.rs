@@ -1,0 +1,81 @@
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::*;
+use crate::{api::CheckStatus, id::DeviceId};
+
+fn device(state: DeviceState, path: Option<PathKind>) -> DeviceView {
+    // By JSON, so that a field more makes no difference here.
+    let view = json!({
+        "device_id": DeviceId::of_endpoint(&[1; 32]), "endpoint_id": "", "name": "Laptop", "type": "laptop",
+        "state": state, "paired": true, "pairing": false, "nearby": false, "path": path, "rtt_ms": 1.5,
+        "trust": "own", "rule": { "accept": "ask", "up_to": null, "into": null }, "last_seen": 1000, "connections": [],
+    });
+    serde_json::from_value(view).unwrap()
+}
+
+fn code(check: &CheckView) -> (CheckStatus, &str) {
+    (check.status, check.code.as_deref().unwrap_or_default())
+}
+
+fn lan() -> Vec<Interface> {
+    vec![Interface { name: "eth0".into(), addresses: vec![("10.0.0.1".parse().unwrap(), 24)], ..Interface::default() }]
+}
+
+const ROUTED: Routes = Routes { v4: true, v6: false };
+
+#[test]
+fn each_state_says_how_and_why() {
+    let around = Surroundings { now: 8200, ..Surroundings::default() };
+    let direct = check(&device(DeviceState::Connected, Some(PathKind::Direct)), &around);
+    assert!(direct.status == CheckStatus::Ok && direct.detail.contains("1.5 ms"));
+    assert_eq!(direct.subject.as_deref(), Some("Laptop"));
+    let offline = check(&device(DeviceState::Offline, None), &around);
+    assert_eq!(code(&offline), (CheckStatus::Info, "device_offline"));
+    assert!(offline.detail.contains("2 hours ago"), "{}", offline.detail);
+    let relayed = device(DeviceState::Connected, Some(PathKind::Relay));
+    let hard = Outside { hard: Some(true), captive: false };
+    for (around, why) in [
+        (Surroundings { udp_blocked: true, ..around.clone() }, "no UDP"),
+        (Surroundings { relay_only: true, ..around.clone() }, "relay-only"),
+        (Surroundings { outside: hard, ..around.clone() }, "another port"),
+        (around.clone(), "other side"),
+    ] {
+        let check = check(&relayed, &around);
+        assert_eq!(code(&check), (CheckStatus::Info, "device_relayed"));
+        assert!(check.detail.contains(why), "{}", check.detail);
+    }
+}
+
+fn concluded(knocks: &[(&str, Knock)], ping: Result<(f64, Option<PathKind>), &str>, routes: Routes) -> CheckView {
+    let tried = Tried {
+        addresses: knocks.iter().map(|(at, knock)| Address { at: at.parse().unwrap(), knock: *knock }).collect(),
+        ping: Some(ping.map_err(|code| (code.into(), "no".into()))),
+        ..Tried::default()
+    };
+    let device = device(DeviceState::Offline, None);
+    let all = ways(&device, &tried, &lan(), &routes, &Surroundings { now: 2000, ..Surroundings::default() });
+    assert!(all.iter().all(|check| check.status != CheckStatus::Failed || !check.hint.is_empty()), "{all:#?}");
+    all.last().unwrap().clone()
+}
+
+#[test]
+fn a_device_that_is_not_running_is_not_one_that_is_away() {
+    const OFFLINE: Result<(f64, Option<PathKind>), &str> = Err("connection_failed");
+    let near = "10.0.0.2:11204";
+    let far = "203.0.113.9:11204";
+    let of = |knocks: &[(&str, Knock)]| concluded(knocks, OFFLINE, ROUTED).code.unwrap();
+    assert_eq!(of(&[(near, Knock::NothingListens)]), "device_not_running");
+    assert_eq!(of(&[(near, Knock::Nobody)]), "device_away");
+    assert_eq!(of(&[(near, Knock::Silent)]), "device_unreachable");
+    assert_eq!(of(&[(near, Knock::Silent), (far, Knock::NothingListens)]), "device_not_running");
+    assert_eq!(of(&[(near, Knock::Answered(Duration::ZERO))]), "device_not_answering");
+    assert_eq!(of(&[]), "device_unreachable");
+    let cut_off = concluded(&[(far, Knock::Nobody)], OFFLINE, Routes::default());
+    assert_eq!(code(&cut_off), (CheckStatus::Failed, "no_route"));
+    let forgotten = concluded(&[(near, Knock::Answered(Duration::ZERO))], Err("refused_not_paired"), ROUTED);
+    assert_eq!(code(&forgotten), (CheckStatus::Failed, "device_not_paired"));
+    let reached = concluded(&[(near, Knock::Silent)], Ok((1.0, Some(PathKind::Direct))), ROUTED);
+    assert_eq!(reached.status, CheckStatus::Ok);
+}

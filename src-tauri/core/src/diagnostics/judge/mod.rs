@@ -1,0 +1,101 @@
+//! Pure: from facts to checks.
+
+pub mod device;
+pub mod lan;
+pub mod place;
+pub mod port;
+pub mod servers;
+pub mod transfer;
+
+use crate::api::{CheckStatus, CheckView};
+
+/// A check that is as it should be.
+pub fn ok(name: &str, detail: impl Into<String>) -> CheckView {
+    CheckView {
+        name: name.into(),
+        subject: None,
+        status: CheckStatus::Ok,
+        code: None,
+        detail: detail.into(),
+        hint: String::new(),
+    }
+}
+
+/// One that is not.
+pub fn not_ok(
+    status: CheckStatus,
+    name: &str,
+    code: &str,
+    detail: impl Into<String>,
+    hint: impl Into<String>,
+) -> CheckView {
+    CheckView { status, code: Some(code.into()), hint: hint.into(), ..ok(name, detail) }
+}
+
+/// Something worth knowing.
+pub fn info(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
+    not_ok(CheckStatus::Info, name, code, detail, hint)
+}
+
+/// Something that could be better.
+pub fn warning(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
+    not_ok(CheckStatus::Warning, name, code, detail, hint)
+}
+
+/// Something that does not work.
+pub fn failed(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
+    not_ok(CheckStatus::Failed, name, code, detail, hint)
+}
+
+/// The same about one of several.
+pub fn about(subject: impl Into<String>, check: CheckView) -> CheckView {
+    CheckView { subject: Some(subject.into()), ..check }
+}
+
+/// Names for people, with `and` before the last.
+pub(super) fn list(names: &[String]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.clone(),
+        [rest @ .., last] => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+/// A span of time for people.
+pub(super) fn span(seconds: u64) -> String {
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "second"),
+        120..7200 => (seconds / 60, "minute"),
+        7200..172_800 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A size for people.
+pub(super) fn size(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for next in ["kB", "MB", "GB", "TB"] {
+        if value < 1000.0 {
+            break;
+        }
+        (value, unit) = (value / 1000.0, next);
+    }
+    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_sizes_are_short() {
+        assert_eq!(span(1), "1 second");
+        assert_eq!(span(119), "119 seconds");
+        assert_eq!(span(7199), "119 minutes");
+        assert_eq!(span(86_400), "24 hours");
+        assert_eq!(span(200_000), "2 days");
+        assert_eq!((size(999), size(1500), size(2_500_000_000)), ("999 B".into(), "1.5 kB".into(), "2.5 GB".into()));
+        assert_eq!(list(&["a".into(), "b".into(), "c".into()]), "a, b and c");
+    }
+}

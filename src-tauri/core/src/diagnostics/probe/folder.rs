@@ -1,0 +1,48 @@
+//! Whether a folder can be written to, and how much room it has.
+
+use std::{io, path::Path};
+
+use crate::diagnostics::facts::Folder;
+
+/// Looks at a folder: a file is made in it and taken away. Waits for the disk: not for the runtime's threads.
+pub fn folder(path: &Path) -> Folder {
+    let refusal = write(path).err().map(|error| match error.kind() {
+        io::ErrorKind::NotFound => "there is no such folder".into(),
+        io::ErrorKind::NotADirectory => "it is not a folder".into(),
+        _ => error.to_string(),
+    });
+    Folder { path: path.into(), refusal, free: free(path) }
+}
+
+fn write(path: &Path) -> io::Result<()> {
+    // Of this process and moment alone; one that is left behind by a power cut is overwritten by nobody.
+    let probe = path.join(format!(".yonder-doctor-{}", std::process::id()));
+    std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    std::fs::remove_file(probe)
+}
+
+#[cfg(unix)]
+fn free(path: &Path) -> Option<u64> {
+    let stat = rustix::fs::statvfs(path).ok()?;
+    Some(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free(_: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_can_be_written_to_is_left_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let found = folder(dir.path());
+        assert_eq!(found.refusal, None);
+        assert!(found.free.is_none_or(|free| free > 0));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
+        assert!(folder(&dir.path().join("none")).refusal.is_some_and(|reason| reason.contains("no such folder")));
+    }
+}

@@ -1,0 +1,145 @@
+//! Knocks at an address, as a stranger: whoever speaks QUIC there answers that it knows no such version. It proves that
+//! packets pass both ways; who it is that answers, it does not.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use tokio::{
+    net::UdpSocket,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use crate::diagnostics::facts::{Address, Knock};
+
+/// How long an answer is waited for. A machine that is not there is noticed by the system within 3 s.
+const PATIENCE: Duration = Duration::from_millis(3500);
+/// A packet may be lost: it is said again after these times.
+const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
+/// Shorter ones may not begin a connection, and are not answered.
+const LENGTH: usize = 1200;
+/// Reserved so that nobody ever speaks it.
+const NO_VERSION: [u8; 4] = [0x1a, 0x2a, 0x3a, 0x4a];
+
+/// Knocks at several at once.
+pub async fn knock_all(addresses: Vec<SocketAddr>) -> Vec<Address> {
+    join_all(addresses.into_iter().map(|at| async move { Address { at, knock: knock(at).await } })).await
+}
+
+/// Knocks at one address.
+pub async fn knock(at: SocketAddr) -> Knock {
+    match ask(at).await {
+        Ok(knock) => knock,
+        Err(error) => match error.kind() {
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Knock::NothingListens,
+            io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
+                Knock::Nobody
+            }
+            _ => Knock::Silent,
+        },
+    }
+}
+
+async fn ask(at: SocketAddr) -> io::Result<Knock> {
+    let own: IpAddr = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
+    let socket = UdpSocket::bind((own, 0)).await?;
+    // Connected, so that the system tells what routers and the machine itself say about our packets.
+    socket.connect(at).await?;
+    let ids: [u8; 16] = random()?;
+    let packet = packet(&ids);
+    let begun = Instant::now();
+    let end = begun + PATIENCE;
+    let mut heard = [0; 1500];
+    let mut next = AGAIN.into_iter();
+    let mut due = next.next();
+    loop {
+        tokio::select! {
+            () = sleep_until(begun + due.unwrap_or(PATIENCE)), if due.is_some() => {
+                socket.send(&packet).await?;
+                due = next.next();
+            }
+            answer = timeout_at(end, socket.recv(&mut heard)) => match answer {
+                Err(_) => return Ok(Knock::Silent),
+                Ok(length) => {
+                    let length = length?;
+                    if heard.get(..length).is_some_and(|answer| answers(answer, &ids)) {
+                        return Ok(Knock::Answered(begun.elapsed()));
+                    }
+                }
+            },
+        }
+    }
+}
+
+fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// A long header of a version that nobody speaks, with two connection ids of eight bytes.
+fn packet(ids: &[u8; 16]) -> Vec<u8> {
+    let mut packet = vec![0xc0];
+    packet.extend(NO_VERSION);
+    for id in ids.chunks(8) {
+        packet.push(8);
+        packet.extend(id);
+    }
+    packet.resize(LENGTH, 0);
+    packet
+}
+
+/// Whether this is the list of versions that answers it: our ids, turned round.
+fn answers(answer: &[u8], ids: &[u8; 16]) -> bool {
+    let (theirs, ours) = ids.split_at(8);
+    let Some((head, rest)) = answer.split_at_checked(5) else { return false };
+    head[0] & 0x80 != 0
+        && head[1..] == [0; 4]
+        && rest.first() == Some(&8)
+        && rest.get(1..9) == Some(ours)
+        && rest.get(9) == Some(&8)
+        && rest.get(10..18) == Some(theirs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_quic_endpoint_answers_a_closed_port_refuses_and_a_mute_one_is_silent() {
+        let quic = iroh::Endpoint::builder(iroh::endpoint::presets::Minimal)
+            .crypto_provider(std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .alpns(vec![b"x".to_vec()])
+            .bind()
+            .await
+            .unwrap();
+        let port = quic.bound_sockets().iter().find(|at| at.is_ipv4()).unwrap().port();
+        let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        assert!(matches!(knock(local(port)).await, Knock::Answered(_)));
+        quic.close().await;
+        let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        assert_eq!(knock(closed).await, Knock::NothingListens);
+        let mute = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        assert_eq!(knock(mute.local_addr().unwrap()).await, Knock::Silent);
+    }
+
+    #[test]
+    fn only_an_answer_to_this_very_question_counts() {
+        let ids: [u8; 16] = std::array::from_fn(|n| n as u8);
+        let mut answer = vec![0xff, 0, 0, 0, 0, 8];
+        answer.extend(&ids[8..]);
+        answer.push(8);
+        answer.extend(&ids[..8]);
+        answer.extend([0, 0, 0, 1]);
+        assert!(answers(&answer, &ids));
+        for length in 0..23 {
+            assert!(!answers(&answer[..length.min(22)][..length.min(22)], &[9; 16]));
+            let _ = answers(&answer[..length], &ids);
+        }
+        let echoed = packet(&ids);
+        assert!(!answers(&echoed, &ids), "an echo is no answer");
+    }
+}

@@ -1,0 +1,18 @@
+//! Finds facts. Each probe has a limit of its own, leaves nothing behind, and says nothing about what its findings mean.
+
+mod firewall;
+mod folder;
+mod holder;
+mod interfaces;
+mod knock;
+mod multicast;
+mod rules;
+mod servers;
+
+pub use firewall::firewall;
+pub use folder::folder;
+pub use holder::{holder, try_port};
+pub use interfaces::{interfaces, routes};
+pub use knock::{knock, knock_all};
+pub use multicast::multicast;
+pub use servers::{ServerToAsk, ask, tls_for_servers};

@@ -1,0 +1,259 @@
+//! What rules of nftables say about a UDP packet to our port that nobody asked for. Pure.
+//!
+//! Only what is plain is understood; a rule that depends on more than port, protocol and state makes the answer unclear
+//! where it would let the packet in, and is passed over where it would drop it.
+
+use serde_json::Value;
+
+use crate::diagnostics::facts::Verdict;
+
+/// Chains that jump in circles, or without end, are given up.
+const MAX_DEPTH: usize = 16;
+
+/// What was read from the rules.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Judged {
+    /// There are rules about what comes in.
+    pub has_rules: bool,
+    /// What they say.
+    pub verdict: Verdict,
+    /// Family, table and chain of those that drop the packet.
+    pub chain: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Accept,
+    Drop,
+    /// The next rule decides.
+    Next,
+    /// It may have been let in; we cannot see.
+    Maybe,
+}
+
+/// Judges a whole rule set, as `nft -j list ruleset` writes it. None if it is not one.
+pub(super) fn judge(text: &str, port: u16) -> Option<Judged> {
+    let whole: Value = serde_json::from_str(text).ok()?;
+    let items = whole["nftables"].as_array()?;
+    let mut judged = Judged { has_rules: false, verdict: Verdict::Open, chain: None };
+    for chain in items.iter().filter_map(|item| item.get("chain")) {
+        let early = chain["hook"] == "prerouting" && chain["type"] == "filter";
+        if chain["hook"] != "input" && !early {
+            continue;
+        }
+        if !["ip", "inet"].contains(&chain["family"].as_str().unwrap_or_default()) {
+            continue;
+        }
+        judged.has_rules |= !early;
+        let outcome = match follow(items, chain, port, 0) {
+            Outcome::Next if chain["policy"] == "drop" => Outcome::Drop,
+            outcome => outcome,
+        };
+        match outcome {
+            Outcome::Drop => {
+                let part = |name: &str| chain[name].as_str().unwrap_or_default().to_owned();
+                judged.chain = Some(format!("{} {} {}", part("family"), part("table"), part("name")));
+                judged.verdict = Verdict::Closed;
+                return Some(judged);
+            }
+            Outcome::Maybe => judged.verdict = Verdict::Unclear,
+            Outcome::Accept | Outcome::Next => {}
+        }
+    }
+    Some(judged)
+}
+
+fn follow(items: &[Value], chain: &Value, port: u16, depth: usize) -> Outcome {
+    if depth > MAX_DEPTH {
+        return Outcome::Maybe;
+    }
+    let same = |rule: &&Value| {
+        rule["chain"] == chain["name"] && rule["table"] == chain["table"] && rule["family"] == chain["family"]
+    };
+    let mut maybe = false;
+    for rule in items.iter().filter_map(|item| item.get("rule")).filter(same) {
+        let Some(parts) = rule["expr"].as_array() else { continue };
+        let Some(applies) = matches(parts, port) else { continue };
+        let outcome = verdict_of(items, chain, parts, port, depth);
+        match (applies, outcome) {
+            (_, Outcome::Next) => {}
+            (true, Outcome::Maybe) | (false, Outcome::Accept | Outcome::Maybe) => maybe = true,
+            (true, outcome) => return if maybe && outcome == Outcome::Drop { Outcome::Maybe } else { outcome },
+            (false, Outcome::Drop) => {}
+        }
+    }
+    if maybe { Outcome::Maybe } else { Outcome::Next }
+}
+
+fn verdict_of(items: &[Value], chain: &Value, parts: &[Value], port: u16, depth: usize) -> Outcome {
+    for part in parts {
+        if part.get("accept").is_some() {
+            return Outcome::Accept;
+        }
+        if part.get("drop").is_some() || part.get("reject").is_some() {
+            return Outcome::Drop;
+        }
+        let target = part.get("jump").or_else(|| part.get("goto")).and_then(|jump| jump["target"].as_str());
+        if let Some(target) = target {
+            let found = items.iter().filter_map(|item| item.get("chain")).find(|other| {
+                other["name"] == target && other["table"] == chain["table"] && other["family"] == chain["family"]
+            });
+            return found.map_or(Outcome::Maybe, |found| follow(items, found, port, depth + 1));
+        }
+    }
+    Outcome::Next
+}
+
+/// Whether all conditions hold: none if one of them certainly does not, `false` if some cannot be told.
+fn matches(parts: &[Value], port: u16) -> Option<bool> {
+    let mut certain = true;
+    for part in parts {
+        if let Some(condition) = part.get("match") {
+            match holds(condition, port) {
+                Some(true) => {}
+                Some(false) => return None,
+                None => certain = false,
+            }
+        } else if part.get("xt").is_some() || part.get("vmap").is_some() || part.get("limit").is_some() {
+            certain = false;
+        }
+    }
+    Some(certain)
+}
+
+fn holds(condition: &Value, port: u16) -> Option<bool> {
+    let (left, right) = (&condition["left"], &condition["right"]);
+    let held = if left["payload"]["field"] == "dport" {
+        let protocol = left["payload"]["protocol"].as_str()?;
+        if protocol == "tcp" {
+            return Some(false);
+        }
+        number_in(right, port)?
+    } else if left["meta"]["key"] == "l4proto" || left["payload"]["field"] == "protocol" {
+        word_in(right, "udp")
+    } else if left["ct"]["key"] == "state" {
+        word_in(right, "new")
+    } else if ["iifname", "iif"].contains(&left["meta"]["key"].as_str().unwrap_or_default()) {
+        // It comes from another machine; by which interface is open.
+        match word_in(right, "lo") && !right["set"].is_array() {
+            true => false,
+            false => return None,
+        }
+    } else if left["payload"]["protocol"].is_string() {
+        let protocol = left["payload"]["protocol"].as_str().unwrap_or_default();
+        // Headers that a UDP packet has not.
+        return if ["tcp", "icmp", "icmpv6"].contains(&protocol) { Some(false) } else { None };
+    } else {
+        return None;
+    };
+    match condition["op"].as_str() {
+        Some("==" | "in") => Some(held),
+        Some("!=") => Some(!held),
+        _ => None,
+    }
+}
+
+fn word_in(right: &Value, word: &str) -> bool {
+    match right {
+        Value::String(text) => text == word,
+        Value::Array(all) => all.iter().any(|one| word_in(one, word)),
+        Value::Object(object) => object.get("set").is_some_and(|set| word_in(set, word)),
+        _ => false,
+    }
+}
+
+fn number_in(right: &Value, port: u16) -> Option<bool> {
+    match right {
+        Value::Number(number) => Some(number.as_u64() == Some(port.into())),
+        Value::Array(all) => {
+            let each: Vec<Option<bool>> = all.iter().map(|one| number_in(one, port)).collect();
+            if each.contains(&Some(true)) {
+                Some(true)
+            } else {
+                each.into_iter().collect::<Option<Vec<_>>>().map(|_| false)
+            }
+        }
+        Value::Object(object) => match (object.get("set"), object.get("range").and_then(Value::as_array)) {
+            (Some(set), _) => number_in(set, port),
+            (None, Some(range)) => {
+                let end = |at: usize| range.get(at).and_then(Value::as_u64);
+                Some((end(0)?..=end(1)?).contains(&port.into()))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(policy: &str, rules: &[Value]) -> String {
+        let mut items = vec![
+            json!({"metainfo": {"version": "1"}}),
+            json!({"chain": {"family": "inet", "table": "t", "name": "in", "hook": "input", "type": "filter", "policy": policy}}),
+            json!({"chain": {"family": "inet", "table": "t", "name": "mine"}}),
+        ];
+        let rule = |(chain, expr): (&str, &Value)| json!({"rule": {"family": "inet", "table": "t", "chain": chain, "expr": expr}});
+        items.extend(rules.iter().map(|expr| rule(("in", expr))));
+        items.push(rule(("mine", &json!([dport(json!(11204)), {"accept": null}]))));
+        json!({ "nftables": items }).to_string()
+    }
+
+    fn dport(right: Value) -> Value {
+        json!({"match": {"op": "==", "left": {"payload": {"protocol": "udp", "field": "dport"}}, "right": right}})
+    }
+
+    fn state(right: Value) -> Value {
+        json!({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": right}})
+    }
+
+    fn verdict(policy: &str, rules: &[Value]) -> Verdict {
+        judge(&set(policy, rules), 11204).unwrap().verdict
+    }
+
+    #[test]
+    fn a_policy_of_dropping_closes_and_an_exception_opens() {
+        let old = json!([state(json!(["established", "related"])), {"accept": null}]);
+        let lo =
+            json!([{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}, {"accept": null}]);
+        assert_eq!(verdict("drop", &[old.clone(), lo.clone()]), Verdict::Closed);
+        assert_eq!(verdict("accept", &[old.clone(), lo.clone()]), Verdict::Open);
+        for ports in [
+            json!(11204),
+            json!({"set": [1, 11204]}),
+            json!({"range": [11000, 12000]}),
+            json!({"set": [{"range": [1, 65535]}]}),
+        ] {
+            assert_eq!(verdict("drop", &[old.clone(), json!([dport(ports), {"accept": null}])]), Verdict::Open);
+        }
+        assert_eq!(verdict("drop", &[json!([dport(json!(5353)), {"accept": null}])]), Verdict::Closed);
+        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "mine"}}])]), Verdict::Open);
+        assert_eq!(verdict("accept", &[json!([state(json!("new")), {"drop": null}])]), Verdict::Closed);
+        assert_eq!(verdict("accept", &[json!([dport(json!(11204)), {"reject": {}}])]), Verdict::Closed);
+        let closed = judge(&set("drop", &[]), 11204).unwrap();
+        assert_eq!((closed.chain.as_deref(), closed.has_rules), (Some("inet t in"), true));
+    }
+
+    #[test]
+    fn what_depends_on_more_than_we_see_is_unclear() {
+        let source = json!([{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.0.0.0"}}, {"accept": null}]);
+        assert_eq!(verdict("drop", &[source]), Verdict::Unclear);
+        let named = json!([dport(json!("@allowed")), {"accept": null}]);
+        assert_eq!(verdict("drop", &[named]), Verdict::Unclear);
+        let wlan =
+            json!([{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "wlan0"}}, {"drop": null}]);
+        assert_eq!(verdict("accept", &[wlan]), Verdict::Open);
+    }
+
+    #[test]
+    fn nonsense_and_circles_end() {
+        assert_eq!(judge("", 1), None);
+        assert_eq!(judge("{}", 1), None);
+        assert_eq!(judge(r#"{"nftables": []}"#, 1).unwrap().verdict, Verdict::Open);
+        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "in"}}])]), Verdict::Unclear);
+    }
+}

@@ -1,0 +1,152 @@
+//! What is to be examined: a node that runs, or what one would have been started with.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustls::ClientConfig;
+use tokio::time::timeout;
+
+use super::{NetworkingService, NodeOptions};
+use crate::{
+    api::{KeystoreView, Settings},
+    diagnostics::{
+        facts::{Port, RelayLink, ServerKind},
+        probe::{self, ServerToAsk},
+    },
+    net::{DEFAULT_PORT, EndpointOptions, Mode, RelayError, RelayStatus, Relays},
+};
+
+/// More servers than this are not asked.
+const MAX_SERVERS: usize = 12;
+/// How long the node's own connection to a relay is waited for, where it has just begun.
+const RELAY_SETTLES: Duration = Duration::from_secs(4);
+
+/// What is to be examined.
+pub(super) struct Patient {
+    pub options: EndpointOptions,
+    pub data_dir: PathBuf,
+    pub downloads: Option<PathBuf>,
+    pub keystore: Option<KeystoreView>,
+    pub settings: Option<Settings>,
+    pub tls: Result<ClientConfig, String>,
+    bound: Option<u16>,
+    node: bool,
+}
+
+impl Patient {
+    /// A node that runs.
+    pub async fn of(node: &NetworkingService) -> Self {
+        let inner = &node.0;
+        let net = inner.net.get();
+        let tls = match net {
+            Some(net) => Ok(net.endpoint().tls_config().clone()),
+            None => Err("the network is not up yet".into()),
+        };
+        Self {
+            options: inner.settings.servers(inner.options.endpoint()),
+            data_dir: inner.options.data_dir.clone(),
+            downloads: Some(inner.settings.download_dir()),
+            keystore: Some(inner.keystore.view()),
+            settings: Some(inner.settings.get()),
+            tls,
+            bound: net.and_then(|net| net.endpoint().bound_sockets().first().map(std::net::SocketAddr::port)),
+            node: true,
+        }
+    }
+
+    /// What a node would have been started with.
+    pub async fn without_node(options: &NodeOptions) -> Self {
+        let own = options.relay_ca.clone();
+        let tls = tokio::task::spawn_blocking(move || probe::tls_for_servers(own.as_deref())).await;
+        Self {
+            options: options.endpoint(),
+            data_dir: options.data_dir.clone(),
+            downloads: options.download_dir.clone(),
+            keystore: None,
+            settings: None,
+            tls: tls.unwrap_or_else(|error| Err(error.to_string())),
+            bound: None,
+            node: false,
+        }
+    }
+
+    /// The port that others use to reach this device.
+    pub fn port_used(&self) -> u16 {
+        self.bound.or(self.options.port).unwrap_or(DEFAULT_PORT)
+    }
+
+    /// Finds out about the port; waits for the system.
+    pub fn port(&self) -> impl FnOnce() -> Port + Send + 'static {
+        let wanted = self.options.port.unwrap_or(DEFAULT_PORT);
+        let asked_for = self.options.port.is_some();
+        let unused = self.options.mode == Mode::RelayOnly;
+        let (bound, bind, node) = (self.bound, self.options.bind, self.node);
+        move || {
+            let other = unused || bound == Some(wanted) || wanted == 0;
+            let refusal =
+                (!node && !other).then(|| probe::try_port(bind, wanted).err()).flatten().map(|error| error.to_string());
+            let taken = refusal.is_some() || (node && !other);
+            let holder = taken.then(|| probe::holder(wanted)).flatten();
+            Port { wanted, bound, asked_for, unused, refusal, holder }
+        }
+    }
+
+    /// The servers to ask. What the mode forbids is not among them.
+    pub async fn servers(&self, node: Option<&NetworkingService>) -> Vec<ServerToAsk> {
+        let Ok(servers) = self.options.infrastructure() else { return Vec::new() };
+        let udp = self.options.mode == Mode::Normal;
+        let relay = |url: &iroh::RelayUrl, link| {
+            let url = url::Url::clone(url);
+            ServerToAsk { kind: ServerKind::Relay, url, udp, link }
+        };
+        let mut all: Vec<ServerToAsk> = match node.and_then(|node| node.0.net.get()) {
+            Some(net) => {
+                let mut changes = net.watch_relays();
+                let settled = async {
+                    while !net.relays().iter().any(|status| status.connected || status.error.is_some())
+                        && changes.changed().await.is_ok()
+                    {}
+                };
+                let _ = timeout(RELAY_SETTLES, settled).await;
+                let known = net.relays();
+                known.iter().filter(|one| one.own || one.chosen).map(|one| relay(&one.url, link(one))).collect()
+            }
+            None => match &servers.relays {
+                Relays::None => Vec::new(),
+                Relays::Own(urls) | Relays::OwnAndPublic(urls) => {
+                    urls.iter().map(|url| relay(url, RelayLink::None)).collect()
+                }
+                Relays::Public => {
+                    let map = iroh::RelayMode::Default.relay_map();
+                    map.urls::<Vec<_>>().iter().map(|url| relay(url, RelayLink::None)).collect()
+                }
+            },
+        };
+        all.truncate(MAX_SERVERS);
+        all.extend(servers.pkarr.map(|url| ServerToAsk {
+            kind: ServerKind::Pkarr,
+            url,
+            udp: false,
+            link: RelayLink::None,
+        }));
+        all
+    }
+}
+
+fn link(status: &RelayStatus) -> RelayLink {
+    match &status.error {
+        _ if status.connected => RelayLink::Connected,
+        Some(RelayError::Refused { with_token: true, .. }) => RelayLink::Refused("it does not take our token".into()),
+        Some(RelayError::Refused { with_token: false, .. }) => {
+            RelayLink::Refused("it may ask for a token, and none is set".into())
+        }
+        _ => RelayLink::None,
+    }
+}
+
+/// Unix time in seconds, by this machine's clock.
+pub(super) fn unix_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
+}
