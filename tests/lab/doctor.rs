@@ -291,7 +291,8 @@ fn the_other_side_not_running_is_told_apart_from_its_machine_being_away() {
     let (one_node, two_node) = (one.serve(), two.serve());
     pair_by(&one, &two, &[]);
     let other = two_node.device_id();
-    one.run(["ping", &other, "-c", "1"]).expect_status(0);
+    let stands = || one.devices()[0]["connections"].as_array().is_some_and(|all| !all.is_empty());
+    until("a connection", PATIENCE, || stands().then_some(()));
     let there = Said::of(one.run(["doctor", &other]));
     there.expect_ok("device");
     there.expect_ok("ping");
@@ -387,5 +388,6 @@ fn a_report_names_no_device_no_whole_id_and_where_the_logs_are() {
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
     let kept = std::fs::read_to_string(&log).unwrap();
+    assert!(kept.contains("INFO") && kept.contains("the program starts"), "{kept}");
     println!("FIGURE log of a start and a pairing: {} bytes", kept.len());
 }

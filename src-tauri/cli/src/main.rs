@@ -101,4 +101,5 @@ fn start_log(cli: &Cli) {
     if let Some(error) = refusal {
         tracing::warn!(%error, "no log can be kept in the data directory");
     }
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program starts");
 }

@@ -45,3 +45,25 @@ fn no_context_is_left_out_of_the_description() {
     }
     super::sources::none("contexts that docs/protocol.md does not name", missing);
 }
+
+#[test]
+fn every_code_of_the_doctor_is_described() {
+    let page = &files(&["docs/doctor.md"], &[".md"])[0].text;
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for source in files(&["src-tauri/core/src/diagnostics/judge", "src-tauri/core/src/service/doctor.rs"], &[".rs"]) {
+        if source.path.ends_with("_tests.rs") {
+            continue;
+        }
+        let text = source.text.split("#[cfg(test)]").next().unwrap_or_default();
+        let words = text.split('"').skip(1).step_by(2);
+        for code in words.filter(|word| word.contains('_') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+            seen += 1;
+            if !page.contains(&format!("`{code}`")) {
+                missing.push(format!("{}: {code}", source.path));
+            }
+        }
+    }
+    assert!(seen > 40, "only {seen} codes were found");
+    super::sources::none("codes that docs/doctor.md does not name", missing);
+}
