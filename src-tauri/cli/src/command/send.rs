@@ -48,7 +48,13 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let paths = args.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let mut events = running.events().await?;
-    let options = TransferOptions { encrypt: !args.no_encrypt, limit: args.limit, ..TransferOptions::default() };
+    let options = TransferOptions {
+        encrypt: !args.no_encrypt,
+        limit: args.limit,
+        // Nobody stands by who could try again.
+        wait: args.background,
+        ..TransferOptions::default()
+    };
     let request = Request::Send { device: args.device.clone(), paths, options };
     let call = running.call(request);
     tokio::pin!(call);

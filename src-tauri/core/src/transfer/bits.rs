@@ -50,6 +50,15 @@ impl Bits {
         true
     }
 
+    /// Takes `index` out.
+    pub fn remove(&mut self, index: u32) {
+        if index < self.len
+            && let Some(word) = self.words.get_mut((index / 64) as usize)
+        {
+            *word &= !(1 << (index % 64));
+        }
+    }
+
     /// Adds ranges that a peer sent: not empty, rising, above `floor`. Gives the new floor.
     ///
     /// # Errors

@@ -4,16 +4,22 @@
 //! behind a state that people have seen for long.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{TransferError, error::reason, files::FileOps, landing::clean_up};
+use super::{
+    TransferError,
+    error::{is_apart, reason},
+    files::FileOps,
+    landing::clean_up,
+    manifest::Manifest,
+    record::{self, Incoming, Record, Terms, drop_pages, is_page, put, put_pages},
+};
 use crate::{
     api::{ApiError, ConflictRule, Direction, Event, TransferState, TransferView},
     error::NetworkError,
@@ -24,8 +30,6 @@ use crate::{
 
 /// Ended transfers that are kept for people to look at.
 const HISTORY: usize = 500;
-/// Version of the record on disk.
-const RECORD: u8 = 1;
 
 /// What a person asks of a transfer that is under way.
 pub(super) enum Command {
@@ -42,6 +46,8 @@ pub(super) enum Command {
     Decline,
     /// Stop it.
     Cancel,
+    /// The sender began another attempt: this one is over.
+    Superseded,
 }
 
 /// How a transfer ended.
@@ -69,63 +75,72 @@ struct Row {
     commands: Option<mpsc::Sender<Command>>,
     /// Where unfinished files may lie.
     landing: Option<PathBuf>,
+    /// What is needed to take it up.
+    terms: Option<Terms>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Record {
-    version: u8,
-    view: TransferView,
-    /// Bytes of the path in which unfinished files may lie: it need not be UTF-8.
-    landing: Option<Vec<u8>>,
+/// What the sender of an accepted transfer finds when it comes back.
+pub(super) enum Found {
+    /// It is taken up: what was agreed on, where it lies, and where commands for it come from.
+    Claimed(Incoming, PathBuf, mpsc::Receiver<Command>),
+    /// An earlier attempt at it has not ended yet.
+    Busy,
+    /// It is over, or not known: the code that says so.
+    Over(String),
 }
 
 pub(super) struct Book {
     rows: Mutex<HashMap<TransferId, Row>>,
     store: Store,
     events: EventBus,
+    ops: Arc<dyn FileOps>,
 }
 
 impl Book {
-    /// Reads the history. What was under way when the node stopped has failed, and its unfinished files are removed.
-    pub(super) async fn open(
-        store: Store,
-        events: EventBus,
-        ops: std::sync::Arc<dyn FileOps>,
-    ) -> Result<Self, NetworkError> {
+    /// Reads the history. What was under way when the node stopped waits for the other device. Offers that nobody had
+    /// answered have failed: their sender makes them again.
+    pub(super) async fn open(store: Store, events: EventBus, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
-        let mut ended = Vec::new();
-        for (_, value) in store.list(Table::Transfers).await? {
-            let record = match serde_json::from_slice::<Record>(&value) {
-                Ok(record) if record.version == RECORD => record,
-                _ => {
-                    tracing::warn!("a transfer on record cannot be read and is left alone");
-                    continue;
-                }
-            };
-            let Record { mut view, landing, .. } = record;
-            if !view.state.is_final() {
-                if let Some(landing) = landing {
-                    let (ops, id, landing) = (ops.clone(), view.id, path_from(landing));
-                    let cleaned = tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await;
-                    if cleaned.is_err() {
-                        tracing::warn!("cleaning up after a transfer failed");
-                    }
-                }
-                let end = End::by_code("interrupted");
-                (view.state, view.reason, view.rate, view.eta) = (end.state, end.reason, 0.0, None);
-                ops_on_disk.push(put(&view, None)?);
+        let mut found = Vec::new();
+        let mut pages = Vec::new();
+        for (key, value) in store.list(Table::Transfers).await? {
+            if is_page(&key) {
+                pages.push(key);
+                continue;
             }
-            ended.push(view);
+            let Some(record) = Record::read(&value) else {
+                tracing::warn!("a transfer on record cannot be read and is left alone");
+                continue;
+            };
+            let mut landing = record.landing();
+            let Record { mut view, mut terms, .. } = record;
+            if !view.state.is_final() {
+                let end = End::by_code("interrupted");
+                (view.reason, view.rate, view.eta) = (end.reason, 0.0, None);
+                view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
+                if terms.is_none() {
+                    if let Some(landing) = landing.take() {
+                        remove_unfinished(&ops, view.id, landing).await;
+                    }
+                    ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
+                }
+                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref())?);
+            }
+            found.push((view, landing, terms));
         }
-        ended.sort_by_key(|view| (view.started, view.id));
-        for (number, view) in (0..).zip(ended) {
-            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing: None });
+        // A kill just after an end leaves the manifest behind.
+        let open: HashSet<_> = found.iter().filter(|(.., terms)| terms.is_some()).map(|(view, ..)| view.id).collect();
+        let left_over = pages.into_iter().filter(|key| record::page_of(key).is_none_or(|id| !open.contains(&id)));
+        ops_on_disk.extend(left_over.map(|key| Op::delete(Table::Transfers, key)));
+        found.sort_by_key(|(view, ..)| (view.started, view.id));
+        for (number, (view, landing, terms)) in (0..).zip(found) {
+            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing, terms });
         }
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
         }
-        let book = Self { rows: Mutex::new(rows), store, events };
+        let book = Self { rows: Mutex::new(rows), store, events, ops };
         book.prune().await;
         Ok(book)
     }
@@ -134,17 +149,23 @@ impl Book {
         self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a transfer that begins. False if the id is taken.
-    pub(super) async fn add(&self, view: TransferView, commands: mpsc::Sender<Command>) -> Result<bool, NetworkError> {
-        let (id, op) = (view.id, put(&view, None)?);
+    /// Adds a transfer that begins. False if the id is taken, except by an offer of the same device that was lost before
+    /// anybody answered it.
+    pub(super) async fn add(
+        &self,
+        view: TransferView,
+        commands: mpsc::Sender<Command>,
+        terms: Option<Terms>,
+    ) -> Result<bool, NetworkError> {
+        let (id, op) = (view.id, put(&view, None, terms.as_ref())?);
         {
             let mut rows = self.rows();
-            if rows.contains_key(&view.id) {
+            if rows.get(&view.id).is_some_and(|row| !was_lost(row, &view)) {
                 return Ok(false);
             }
             let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
             let view_of_row = watch::Sender::new(view.clone());
-            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None });
+            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None, terms });
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(vec![op]).await {
@@ -183,6 +204,16 @@ impl Book {
         landing: Option<&Path>,
         change: impl FnOnce(&mut TransferView),
     ) -> Result<(), NetworkError> {
+        self.change_and(id, landing, Vec::new(), change).await
+    }
+
+    async fn change_and(
+        &self,
+        id: TransferId,
+        landing: Option<&Path>,
+        mut more: Vec<Op>,
+        change: impl FnOnce(&mut TransferView),
+    ) -> Result<(), NetworkError> {
         self.show(id, change);
         let op = {
             let mut rows = self.rows();
@@ -190,9 +221,163 @@ impl Book {
             if let Some(landing) = landing {
                 row.landing = Some(landing.to_owned());
             }
-            put(&row.view.borrow(), row.landing.as_deref())?
+            put(&row.view.borrow(), row.landing.as_deref(), row.terms.as_ref())?
         };
-        Ok(self.store.write(vec![op]).await?)
+        more.push(op);
+        Ok(self.store.write(more).await?)
+    }
+
+    /// Both sides agreed: keeps what is needed to take it up. `terms` gets the number of the manifest's pages.
+    pub(super) async fn agreed(
+        &self,
+        id: TransferId,
+        landing: Option<&Path>,
+        manifest: &Arc<Manifest>,
+        terms: impl FnOnce(u32) -> Terms,
+    ) -> Result<(), NetworkError> {
+        let manifest = manifest.clone();
+        let (mut ops, pages) = tokio::task::spawn_blocking(move || put_pages(id, &manifest))
+            .await
+            .map_err(|_| TransferError::Internal("keeping a manifest failed"))??;
+        {
+            let mut rows = self.rows();
+            let Some(row) = rows.get_mut(&id).filter(|row| !row.view.borrow().state.is_final()) else { return Ok(()) };
+            if let Some(landing) = landing {
+                row.landing = Some(landing.to_owned());
+            }
+            row.terms = Some(terms(pages));
+            let op = put(&row.view.borrow(), row.landing.as_deref(), row.terms.as_ref())?;
+            ops.push(op);
+        }
+        Ok(self.store.write(ops).await?)
+    }
+
+    /// The manifest of a transfer that is to be taken up.
+    pub(super) async fn manifest(&self, id: TransferId, pages: u32) -> Result<Option<Manifest>, NetworkError> {
+        record::manifest(&self.store, id, pages).await
+    }
+
+    /// It goes on by itself when the other device is there again. Of a transfer to here nobody takes care until then.
+    pub(super) async fn wait(&self, id: TransferId, why: ApiError, change: impl FnOnce(&mut TransferView)) {
+        {
+            let mut rows = self.rows();
+            if let Some(row) = rows.get_mut(&id)
+                && matches!(row.terms, Some(Terms::Incoming(_)))
+            {
+                row.commands = None;
+            }
+        }
+        let changed = self
+            .change(id, None, |view| {
+                change(view);
+                (view.state, view.reason, view.rate, view.eta) = (TransferState::Waiting, Some(why), 0.0, None);
+            })
+            .await;
+        if let Err(error) = changed {
+            tracing::warn!(%error, "that a transfer waits could not be recorded");
+        }
+    }
+
+    /// The sender of an accepted transfer is back. It must be the device that offered it.
+    pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> Found {
+        let mut rows = self.rows();
+        let unknown = || Found::Over("forgotten".into());
+        let Some(row) = rows.get_mut(&id) else { return unknown() };
+        let view = row.view.borrow().clone();
+        if view.device != device || view.direction != Direction::Receive {
+            return unknown();
+        }
+        if view.state.is_final() {
+            let code = || view.reason.as_ref().map_or("internal", |reason| reason.code.as_str()).to_owned();
+            return Found::Over(match view.state {
+                TransferState::Done => "complete".into(),
+                TransferState::Failed if !is_apart(&code()) => code(),
+                TransferState::Failed => "forgotten".into(),
+                _ => "cancelled".into(),
+            });
+        }
+        if row.commands.is_some() {
+            return Found::Busy;
+        }
+        let (Some(Terms::Incoming(terms)), Some(landing)) = (&row.terms, &row.landing) else { return unknown() };
+        let (commands, asked) = mpsc::channel(4);
+        row.commands = Some(commands);
+        Found::Claimed(terms.clone(), landing.clone(), asked)
+    }
+
+    /// Ends an attempt of this device at this transfer, and waits for that: its sender has begun another one.
+    pub(super) async fn ended_by_another(&self, id: TransferId, device: DeviceId) {
+        let Some(mut watch) = self.watch(id) else { return };
+        loop {
+            watch.mark_unchanged();
+            {
+                let rows = self.rows();
+                let Some(row) = rows.get(&id) else { return };
+                let Some(commands) = &row.commands else { return };
+                let view = row.view.borrow();
+                if view.device != device || view.direction != Direction::Receive {
+                    return;
+                }
+                let _ = commands.try_send(Command::Superseded);
+            }
+            if watch.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Transfers from here that are to go on after a start, and those of which the receiver is to hear that they were
+    /// stopped. Commands for them go to the channels that `attend` makes.
+    pub(super) fn resume(&self, mut attend: impl FnMut(&TransferView, &Terms) -> Option<mpsc::Sender<Command>>) {
+        let mut rows = self.rows();
+        let mut open: Vec<_> = rows.values_mut().filter(|row| matches!(row.terms, Some(Terms::Outgoing(_)))).collect();
+        open.sort_by_key(|row| row.number);
+        for row in open {
+            if let Some(terms) = &row.terms {
+                row.commands = attend(&row.view.borrow(), terms);
+            }
+        }
+    }
+
+    /// The receiver knows that it was stopped here.
+    pub(super) async fn told(&self, id: TransferId) {
+        let op = {
+            let mut rows = self.rows();
+            let Some(row) = rows.get_mut(&id) else { return };
+            row.terms = None;
+            put(&row.view.borrow(), None, None)
+        };
+        let written = match op {
+            Ok(op) => self.store.write(vec![op]).await.map_err(NetworkError::from),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "that the other device was told could not be recorded");
+        }
+    }
+
+    /// Ends one that waits and that nobody takes care of. None if there is no such.
+    pub(super) async fn stop_waiting(&self, id: TransferId, end: End) -> Option<TransferView> {
+        let landing = {
+            let mut rows = self.rows();
+            let row = rows.get_mut(&id)?;
+            if row.commands.is_some() || row.view.borrow().state.is_final() {
+                return None;
+            }
+            row.landing.clone()
+        };
+        if let Some(landing) = landing {
+            remove_unfinished(&self.ops, id, landing).await;
+        }
+        self.end(id, end, None, |_| {}).await;
+        self.view(id)
+    }
+
+    /// Those that have not ended.
+    pub(super) fn unfinished(&self) -> Vec<(TransferId, DeviceId)> {
+        let rows = self.rows();
+        let views = rows.values().map(|row| row.view.borrow());
+        views.filter(|view| !view.state.is_final()).map(|view| (view.id, view.device)).collect()
     }
 
     /// Tells people that an offer waits for them.
@@ -202,15 +387,23 @@ impl Book {
         }
     }
 
-    /// It is over; what is unfinished has been removed by now.
-    pub(super) async fn end(&self, id: TransferId, end: End, change: impl FnOnce(&mut TransferView)) {
-        {
+    /// It is over; what is unfinished has been removed by now. `terms` are kept beyond the end.
+    pub(super) async fn end(
+        &self,
+        id: TransferId,
+        end: End,
+        terms: Option<Terms>,
+        change: impl FnOnce(&mut TransferView),
+    ) {
+        let pages: Vec<Op> = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
-            (row.commands, row.landing) = (None, None);
-        }
+            let pages = drop_pages(id, row.terms.as_ref()).collect();
+            (row.commands, row.landing, row.terms) = (None, None, terms);
+            pages
+        };
         let changed = self
-            .change(id, None, |view| {
+            .change_and(id, None, pages, |view| {
                 change(view);
                 (view.state, view.reason, view.rate, view.eta) = (end.state, end.reason, 0.0, None);
             })
@@ -291,31 +484,24 @@ impl Book {
     }
 }
 
-pub(super) fn put(view: &TransferView, landing: Option<&Path>) -> Result<Op, NetworkError> {
-    let record = Record { version: RECORD, view: view.clone(), landing: landing.map(path_bytes) };
-    let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
-    Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))
+/// Whether this is the same offer, which got lost before anybody answered. It must show the same: a person may be about to
+/// answer what stood there.
+fn was_lost(row: &Row, offer: &TransferView) -> bool {
+    let view = row.view.borrow();
+    let shown = |view: &TransferView| (view.device, view.direction, view.files, view.total, view.root_count);
+    view.direction == Direction::Receive
+        && view.state == TransferState::Failed
+        && view.reason.as_ref().is_some_and(|reason| is_apart(&reason.code))
+        && row.commands.is_none()
+        && shown(&view) == shown(offer)
+        && view.roots == offer.roots
 }
 
-#[cfg(unix)]
-fn path_bytes(path: &Path) -> Vec<u8> {
-    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec()
-}
-
-#[cfg(unix)]
-fn path_from(bytes: Vec<u8>) -> PathBuf {
-    let text: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
-    text.into()
-}
-
-#[cfg(not(unix))]
-fn path_bytes(path: &Path) -> Vec<u8> {
-    path.to_string_lossy().into_owned().into_bytes()
-}
-
-#[cfg(not(unix))]
-fn path_from(bytes: Vec<u8>) -> PathBuf {
-    String::from_utf8_lossy(&bytes).into_owned().into()
+async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, landing: PathBuf) {
+    let ops = ops.clone();
+    if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+        tracing::warn!("cleaning up after a transfer failed");
+    }
 }
 
 /// Seconds since 1970, for people: never used to decide anything.

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use iroh::endpoint::ConnectionError;
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -15,7 +16,7 @@ use super::{
 };
 use crate::{
     error::NetworkError,
-    net::{SealedReceiver, SealedSender},
+    net::{CloseCode, SealedReceiver, SealedSender, Session},
 };
 
 /// Frames that wait to be read or written.
@@ -77,6 +78,17 @@ pub(super) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: Cancell
         }
     });
     Outgoing(frames)
+}
+
+/// Whether the peer has closed the connection because it says that the protocol was broken. Another attempt would end
+/// in the same way.
+pub(super) fn thrown_out(session: &Session) -> bool {
+    match session.connection().close_reason() {
+        Some(ConnectionError::ApplicationClosed(close)) => {
+            CloseCode::from_number(close.error_code.into_inner()) == CloseCode::Violation
+        }
+        _ => false,
+    }
 }
 
 /// Where frames to the peer go.

@@ -19,7 +19,9 @@ use super::{
     TransferError,
     framing::{ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit},
     intake::{Intake, Verdict},
+    journal::Note,
     landing::Temp,
+    limits::SEGMENT,
     manifest::Manifest,
     seal::SegmentCipher,
     tree::SegmentHasher,
@@ -212,7 +214,11 @@ impl Writer<'_> {
             arrival.temp.dress(&arrival.manifest, header.file, &target)?;
         }
         drop(target);
-        let verdict = arrival.intake().written(header.file, header.start, hasher.finish());
+        let hash = hasher.finish();
+        let segment = (header.start / SEGMENT) as u32;
+        let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
+        arrival.temp.journal().note(&note, u64::from(header.len))?;
+        let verdict = arrival.intake().written(header.file, header.start, hash);
         if let Some(verdict) = verdict {
             // Gone only when the whole transfer is.
             let _ = arrival.verdicts.blocking_send(verdict);

@@ -131,6 +131,8 @@ pub fn explain(code: &str) -> String {
         "version_unsupported" => "the other device speaks another version of the protocol",
         "offer_malformed" => "the offer makes no sense",
         "protocol_violation" => "the protocol was broken",
+        "device_not_paired" => "the devices are not paired any more",
+        "forgotten" => "the other device does not know this transfer any more",
         "files_failed" => "some files could not be transferred",
         other => return format!("it ended with the code {other}"),
     };
@@ -149,13 +151,27 @@ fn hint(code: &str) -> &'static str {
         "name_unsendable" => "Rename it, or send the folder that it is in.",
         "too_many_entries" => "Send it in several parts, or as an archive.",
         "source_changed" | "checksum_mismatch" => "Send it again when nothing writes to it.",
-        "interrupted" | "connection_lost" | "shutting_down" => "Send it again.",
+        "interrupted" | "connection_lost" | "shutting_down" => "It goes on by itself when the devices meet again.",
+        "forgotten" => "Send it again.",
         "version_unsupported" | "protocol_violation" | "offer_malformed" => "Update Yonder on both devices.",
         "busy" => "Wait until some of them are answered.",
         "declined_by_rule" => "It can be changed in the other device's settings.",
         "files_failed" => "The notes name them.",
         _ => "",
     }
+}
+
+/// Whether a code says that the two are apart, and that what they agreed on holds.
+pub fn is_apart(code: &str) -> bool {
+    matches!(
+        code,
+        "connection_lost"
+            | "connection_failed"
+            | "connection_timeout"
+            | "device_offline"
+            | "shutting_down"
+            | "interrupted"
+    )
 }
 
 /// The error of the surface for a code that travelled.

@@ -153,8 +153,8 @@ struct Job {
     segment: u64,
     start: u64,
     len: u32,
-    /// The receiver has it: it is read for the hash and not sent.
-    held: bool,
+    /// The receiver has it, with this hash, which was found to be that of the source: it is not sent.
+    held: Option<[u8; 32]>,
 }
 
 enum Next {
@@ -185,8 +185,8 @@ impl Feed {
                     continue;
                 }
                 let (start, len) = place.unwrap_or((0, 0));
-                let held = self.plan.held.get(&reading.index).is_some_and(|set| set.contains(segment as u32));
-                if !held && len > 0 && self.wire_len(len) > room {
+                let held = self.plan.held.get(&reading.index).and_then(|held| held.get(segment as u32));
+                if held.is_none() && len > 0 && self.wire_len(len) > room {
                     cursor.current = Some((reading, segment));
                     return Next::NoRoom;
                 }
@@ -289,16 +289,8 @@ impl Feed {
         if job.len == 0 {
             return Ok(hasher.finish());
         }
-        if job.held {
-            let mut scratch = vec![0; CHUNK.min(job.len) as usize];
-            let mut at = 0;
-            while at < job.len {
-                let piece = &mut scratch[..CHUNK.min(job.len - at) as usize];
-                read_exact_at(file, piece, job.start + u64::from(at))?;
-                hasher.update(piece);
-                at += piece.len() as u32;
-            }
-            return Ok(hasher.finish());
+        if let Some(hash) = job.held {
+            return Ok(super::tree::SegmentHash::of(job.reading.size, hash));
         }
         let index = job.reading.index;
         let cipher = self.root.as_ref().map(|root| SegmentCipher::new(root, index, job.start));
@@ -346,18 +338,18 @@ fn put(parcel: &mut Parcel, bytes: &[u8]) -> Result<(), Code> {
 
 /// Opens a file to send. A link, or a pipe that somebody put in its place, is not followed and not waited for.
 #[cfg(unix)]
-fn open_regular(path: &std::path::Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &std::path::Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
 #[cfg(not(unix))]
-fn open_regular(path: &std::path::Path) -> io::Result<File> {
+pub(super) fn open_regular(path: &std::path::Path) -> io::Result<File> {
     File::open(path)
 }
 
-fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Code> {
+pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Code> {
     #[cfg(unix)]
     let read = std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset);
     #[cfg(windows)]

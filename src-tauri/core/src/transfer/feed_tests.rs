@@ -4,7 +4,7 @@ use super::{
     super::{
         framing::{DataDecoder, Unit},
         source::scan,
-        tree::SegmentSet,
+        tree::Held,
         wire::Violation,
     },
     *,
@@ -109,15 +109,19 @@ fn what_the_receiver_holds_is_hashed_and_not_sent() {
     let root = tempfile::tempdir().unwrap();
     let source = tree(root.path());
     let mut plan = Plan::all(&source.manifest);
-    let mut held = SegmentSet::default();
-    held.insert(0);
-    held.insert(2);
+    let data = fs::read(source.path(1).unwrap()).unwrap();
+    let mut held = Held::default();
+    for segment in [0, 2] {
+        let start = segment as usize * SEGMENT as usize;
+        let mut hasher = SegmentHasher::new(data.len() as u64, start as u64);
+        hasher.update(&data[start..start + SEGMENT as usize]);
+        held.insert(segment, hasher.finish().bytes());
+    }
     plan.held.insert(1, held);
     plan.whole.insert(5);
     let (mut carried, ends) = run(Feed::new(source.clone(), plan, Some(Key::from_bytes(KEY))), 2);
     let starts: Vec<u64> = unpack(&mut carried, true).range((1, 0)..(2, 0)).map(|((_, at), _)| at / SEGMENT).collect();
     assert_eq!(starts.iter().filter(|segment| **segment == 0 || **segment == 2).count(), 0);
-    let data = fs::read(source.path(1).unwrap()).unwrap();
     let big = ends.iter().find(|end| end.file == 1).unwrap();
     assert!(matches!(&big.outcome, SourceOutcome::Sent { root, .. } if *root == *blake3::hash(&data).as_bytes()));
     assert!(ends.iter().all(|end| end.file != 5), "no word on a file that is held whole");

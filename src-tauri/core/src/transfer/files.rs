@@ -30,6 +30,8 @@ pub trait FileOps: Send + Sync + 'static {
     fn create_file(&self, dir: &Dir, name: &str) -> io::Result<File>;
     /// Opens a file for writing; a link is an error.
     fn open_file(&self, dir: &Dir, name: &str) -> io::Result<File>;
+    /// Opens a file for reading; a link is an error.
+    fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File>;
     /// Writes all bytes at a place.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Sets a file's time and, where asked, makes it executable by those who may read it.
@@ -96,6 +98,12 @@ impl FileOps for RealFiles {
     fn open_file(&self, dir: &Dir, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).follow(FollowSymlinks::No);
+        Ok(dir.open_with(name, &options)?.into_std())
+    }
+
+    fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.read(true).follow(FollowSymlinks::No);
         Ok(dir.open_with(name, &options)?.into_std())
     }
 
@@ -298,6 +306,7 @@ pub(crate) mod faulty {
         open_dir(dir: &Dir, name: &str) -> Dir;
         create_file(dir: &Dir, name: &str) -> File;
         open_file(dir: &Dir, name: &str) -> File;
+        open_read(dir: &Dir, name: &str) -> File;
         write_at(file: &File, bytes: &[u8], offset: u64) -> ();
         set_meta(file: &File, mtime: Mtime, executable: bool) -> ();
         set_dir_time(dir: &Dir, mtime: Mtime) -> ();

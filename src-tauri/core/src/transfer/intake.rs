@@ -53,11 +53,24 @@ pub struct Intake {
 }
 
 impl Intake {
-    /// Nothing is there yet.
-    pub fn new(manifest: Arc<Manifest>, plan: Plan) -> Self {
+    /// Nothing is there yet but what the plan says that is held.
+    pub fn new(manifest: Arc<Manifest>, mut plan: Plan) -> Self {
         let (left, _) = plan.measure(&manifest);
         let len = manifest.len();
-        Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left }
+        let held = std::mem::take(&mut plan.held);
+        let mut intake =
+            Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left };
+        // What is held counts as if it had come now: a segment of it that comes all the same comes twice.
+        for (file, held) in held {
+            let Ok((progressing, size)) = intake.file(file) else { continue };
+            for (segment, hash) in held.iter() {
+                progressing.claimed.insert(segment);
+                if let Some(root) = progressing.tree.insert(segment.into(), SegmentHash::of(size, hash)) {
+                    progressing.root = Some(root);
+                }
+            }
+        }
+        intake
     }
 
     /// How many files have no verdict yet.

@@ -19,6 +19,7 @@ use super::{
     bits::Bits,
     files::FileOps,
     intake::Verdict,
+    journal::{self, Journal, Note},
     limits::SEGMENT,
     manifest::Manifest,
     names::{self, Platform, TEMP_PREFIX},
@@ -103,6 +104,7 @@ pub struct Temp {
     dir: Dir,
     name: String,
     open: Mutex<HashMap<u32, Arc<File>>>,
+    journal: Journal,
 }
 
 impl Temp {
@@ -116,7 +118,60 @@ impl Temp {
         let name = temp_name(id);
         ops.create_dir(&dest, &name, true).map_err(|error| DiskError::new("creating a folder", error))?;
         let dir = ops.open_dir(&dest, &name).map_err(|error| DiskError::new("opening a folder", error))?;
-        Ok(Self { ops, dest, dir, name, open: Mutex::default() })
+        match ops.create_file(&dir, journal::NAME) {
+            Ok(file) => {
+                let journal = Journal::new(ops.clone(), file);
+                Ok(Self { ops, dest, dir, name, open: Mutex::default(), journal })
+            }
+            Err(error) => {
+                clear(ops.as_ref(), &dest, &dir, &name);
+                Err(DiskError::new("creating a file", error))
+            }
+        }
+    }
+
+    /// That of an earlier attempt, whose journal goes on at `at`.
+    ///
+    /// # Errors
+    /// When the journal cannot be written to.
+    pub(super) fn going_on(
+        ops: Arc<dyn FileOps>,
+        dest: Dir,
+        dir: Dir,
+        id: &TransferId,
+        at: u64,
+    ) -> Result<Self, DiskError> {
+        let file = ops.open_file(&dir, journal::NAME).map_err(|error| DiskError::new("opening a file", error))?;
+        let journal = Journal::going_on(ops.clone(), file, at);
+        Ok(Self { ops, dest, dir, name: temp_name(id), open: Mutex::default(), journal })
+    }
+
+    /// What is noted of it.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The file is received anew: what is there of it goes.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn start_anew(&self, manifest: &Manifest, file: u32) -> Result<(), DiskError> {
+        let Some((entry, size)) = manifest.get(file).and_then(|entry| Some((entry, entry.size()?))) else {
+            return Ok(());
+        };
+        // Noted first: what is noted of the old one must not speak for the new one.
+        self.journal.note(&Note::Fresh { file, size, mtime: entry.mtime }, 0)?;
+        self.journal.flush()?;
+        self.forget(file);
+        self.discard(file)
+    }
+
+    /// Removes what is there of a file.
+    pub(super) fn discard(&self, file: u32) -> Result<(), DiskError> {
+        match self.ops.remove_file(&self.dir, &file.to_string()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("removing a file", error)),
+            _ => Ok(()),
+        }
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<File>>> {
@@ -128,7 +183,15 @@ impl Temp {
     /// # Errors
     /// Those of the file system.
     pub fn create_file(&self, file: u32) -> Result<File, DiskError> {
-        let made = self.ops.create_file(&self.dir, &file.to_string());
+        let name = file.to_string();
+        let made = match self.ops.create_file(&self.dir, &name) {
+            // Cut off in an earlier attempt, and nothing that counts.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.discard(file)?;
+                self.ops.create_file(&self.dir, &name)
+            }
+            other => other,
+        };
         made.map_err(|error| DiskError::new("creating a file", error))
     }
 
@@ -197,7 +260,7 @@ fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
     };
     for entry in entries.flatten() {
         // Our own names are numbers; anything else is not ours to remove.
-        if let Some(name) = entry.file_name().to_str().filter(|name| name.bytes().all(|b| b.is_ascii_digit()))
+        if let Some(name) = entry.file_name().to_str().filter(|name| is_ours(name))
             && let Err(error) = ops.remove_file(dir, name)
         {
             tracing::debug!(%error, "an unfinished file stays");
@@ -206,6 +269,10 @@ fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
     if let Err(error) = ops.remove_dir(dest, name) {
         tracing::warn!(%error, "the folder of unfinished files stays");
     }
+}
+
+fn is_ours(name: &str) -> bool {
+    name == journal::NAME || name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Removes what an earlier run of this node left of a transfer in a folder.
@@ -262,6 +329,18 @@ impl Placing {
         })
     }
 
+    /// Goes on with folders that were created in an earlier attempt, under these names.
+    pub fn with_folders(mut self, folders: HashMap<u32, String>) -> Self {
+        for (index, name) in folders {
+            let Some(entry) = self.manifest.get(index) else { continue };
+            self.made.insert(index);
+            if name != entry.name {
+                self.renamed.insert(index, name);
+            }
+        }
+        self
+    }
+
     /// What people should know, so far.
     pub fn notes(&self) -> &[String] {
         &self.notes
@@ -298,12 +377,23 @@ impl Placing {
                 }
             }
         }
+        // Before the journal is made durable, so that it knows of every folder that something is put into.
+        for file in &good {
+            let parent = self.manifest.get(*file).and_then(|entry| entry.parent);
+            match self.folder(parent) {
+                Err(error) if of_this_file(&error.source).is_none() => return Err(error),
+                // A folder that cannot be is told with the first of its files.
+                _ => {}
+            }
+        }
         self.make_durable(&good)?;
         for file in good {
             let failure = match self.name_file(file) {
                 Ok(()) => None,
                 Err(error) => match of_this_file(&error.source) {
                     Some(code) => {
+                        self.temp.journal.note(&Note::Unnamed(file), 0)?;
+                        self.temp.journal.flush()?;
                         let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
                         self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
                         Some(code)
@@ -331,6 +421,12 @@ impl Placing {
                 open.push((*file, target));
             }
         }
+        // Before the first of them has its name, and as durable as they are: whoever takes the transfer up knows by it
+        // that a file that is gone from here is not missing.
+        if !files.is_empty() {
+            temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
+            temp.journal.flush()?;
+        }
         let at_once = files.len() > SYNC_ALL
             && temp.ops.sync_volume(&temp.dir).map_err(|error| DiskError::new("making files durable", error))?;
         if at_once {
@@ -348,7 +444,7 @@ impl Placing {
             };
             temp.ops.sync_file(&target).map_err(|error| DiskError::new("making a file durable", error))?;
         }
-        Ok(())
+        if files.is_empty() { Ok(()) } else { temp.journal.sync() }
     }
 
     fn sync_folders(&mut self) -> Result<(), DiskError> {
@@ -432,7 +528,15 @@ impl Placing {
                 None => name,
             }
         } else {
-            let placed = self.place(parent_index, &name, true, |name| ops.create_dir(&parent, name, false))?;
+            let temp = self.temp.clone();
+            let placed = self.place(parent_index, &name, true, |name| {
+                // Said before and after: a kill in between leaves an empty folder of this name, which is taken for ours.
+                let noted = temp.journal.note(&Note::Folder { index, name: name.into() }, 0);
+                noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
+                ops.create_dir(&parent, name, false)
+            })?;
+            self.temp.journal.note(&Note::Made(index), 0)?;
+            self.temp.journal.flush()?;
             self.placed(index, parent_index, &name, &placed);
             self.made.insert(index);
             if placed != name {

@@ -8,14 +8,14 @@ use super::{
         MAX_DEPTH, MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PAGES, MAX_PATH, PAGE_BYTES, SEGMENT, SHOWN_ROOTS, VERSION,
     },
     names,
-    wire::{Code, Entry, EntryKind, Mtime, Offer, Page, SenderFrame, Violation, encode, violation},
+    wire::{ChangedFile, Code, Entry, EntryKind, Mtime, Offer, Page, SenderFrame, Violation, encode, violation},
 };
 use crate::id::TransferId;
 
 /// A file's length may not need more segment numbers than there are.
 const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Item {
     parent: u32,
     name: u32,
@@ -55,7 +55,7 @@ impl EntryRef<'_> {
 }
 
 /// A complete, checked manifest.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Manifest {
     items: Vec<Item>,
     names: String,
@@ -143,6 +143,42 @@ impl Manifest {
     /// The pages as they go over the wire, one at a time.
     pub fn pages(&self) -> Pages<'_> {
         Pages { manifest: self, next: 0, index: 0 }
+    }
+
+    /// BLAKE3 of the pages, as `ManifestEnd` gives it.
+    ///
+    /// # Errors
+    /// When a page does not encode, which is a fault of our own.
+    pub fn hash(&self) -> Result<[u8; 32], Violation> {
+        let mut hasher = blake3::Hasher::new();
+        for page in self.pages() {
+            hasher.update(&page?);
+        }
+        Ok(*hasher.finalize().as_bytes())
+    }
+
+    /// The same list, where these files have another length and time.
+    ///
+    /// # Errors
+    /// When they are not files of it in rising order, or a number is beyond what a manifest may hold.
+    pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
+        let mut changed = self.clone();
+        let mut floor = 0;
+        for change in changes {
+            let Some(item) = changed.items.get_mut(change.file as usize).filter(|item| item.flags & FILE != 0) else {
+                return violation("a change of what is not a file");
+            };
+            if change.file < floor || change.size > MAX_FILE || change.mtime.nanos >= 1_000_000_000 {
+                return violation("changes out of order, or beyond what can be");
+            }
+            floor = change.file + 1;
+            let Some(total) = (changed.total - item.size).checked_add(change.size) else {
+                return violation("the sizes add up to more than a number can hold");
+            };
+            changed.total = total;
+            (item.size, item.secs, item.nanos) = (change.size, change.mtime.secs, change.mtime.nanos);
+        }
+        Ok(changed)
     }
 
     fn entry(&self, index: u32) -> Option<Entry> {

@@ -26,25 +26,32 @@ mod error;
 pub mod feed;
 pub mod files;
 pub mod framing;
+pub mod holding;
 pub mod intake;
+pub mod journal;
 pub mod landing;
 pub mod limits;
 pub mod manifest;
 pub mod names;
+mod proof;
 mod protocol;
 pub mod rate;
 mod receiving;
+mod record;
+pub mod retry;
 mod routes;
 pub mod seal;
 mod sending;
 mod settling;
 pub mod source;
 pub mod state;
+mod taking_up;
+mod talk;
 pub mod tree;
 pub mod wire;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -60,10 +67,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use error::TransferError;
 
 use self::{
-    book::{Book, Command, unix_now},
+    book::{Book, Command, End, unix_now},
     files::{FileOps, RealFiles},
     limits::{MANIFEST_BUDGET, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
     rate::Allowance,
+    record::{Outgoing, Terms},
 };
 use crate::{
     api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView},
@@ -77,6 +85,17 @@ use crate::{
 
 /// Says what happens to an offer of so many bytes of a device.
 pub type Welcoming = dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync;
+
+/// How a device stands, as far as transfers care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It seems to be there.
+    There,
+    /// It is away.
+    Away,
+    /// It is not paired.
+    Stranger,
+}
 
 /// What transfers need of the rest of the node.
 #[derive(Clone)]
@@ -93,6 +112,8 @@ pub struct TransferDeps {
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
     /// What happens to an offer of so many bytes of a device.
     pub welcome: Arc<Welcoming>,
+    /// How a device stands, so that nobody tries in vain to reach it.
+    pub presence: Arc<dyn Fn(DeviceId) -> Presence + Send + Sync>,
     /// The node goes down.
     pub cancel: CancellationToken,
 }
@@ -109,6 +130,10 @@ pub(crate) struct Inner {
     cancel: CancellationToken,
     manifests: AtomicUsize,
     offers: Mutex<HashMap<DeviceId, Allowance>>,
+    /// Counts how often each device was heard, for those who wait for it.
+    heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
+    /// Transfers to here of which this run of the node has written everything that lies on the disk.
+    written: Mutex<HashSet<TransferId>>,
     since: Instant,
 }
 
@@ -122,6 +147,15 @@ impl Drop for Share {
 }
 
 impl Inner {
+    /// Changes when the device is heard.
+    fn there(&self, device: DeviceId) -> watch::Receiver<u64> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
+    }
+
+    fn written(&self) -> std::sync::MutexGuard<'_, HashSet<TransferId>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Counts an offer of a device, and says whether it may make it: each is kept for people to see.
     fn may_offer(&self, device: DeviceId) -> bool {
         let now = self.since.elapsed();
@@ -138,8 +172,8 @@ impl Inner {
 }
 
 impl Transfers {
-    /// Reads the history. Transfers that were under way when the node last stopped have failed (`interrupted`), and
-    /// their unfinished files are removed.
+    /// Reads the history. Transfers that were under way when the node last stopped go on when the other device is heard
+    /// ([`Self::device_is_there`]).
     ///
     /// # Errors
     /// When the history cannot be read.
@@ -154,8 +188,39 @@ impl Transfers {
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
         let cancel = deps.cancel.child_token();
-        let (tasks, manifests, offers) = (TaskTracker::new(), AtomicUsize::new(0), Mutex::default());
-        Ok(Self(Arc::new(Inner { deps, book, ops, tasks, cancel, manifests, offers, since: Instant::now() })))
+        let inner = Arc::new(Inner {
+            deps,
+            book,
+            ops,
+            tasks: TaskTracker::new(),
+            cancel,
+            manifests: AtomicUsize::new(0),
+            offers: Mutex::default(),
+            heard: Mutex::default(),
+            written: Mutex::default(),
+            since: Instant::now(),
+        });
+        inner.book.resume(|view, terms| go_on(&inner, view, terms));
+        Ok(Self(inner))
+    }
+
+    /// The device was heard: what waits for it goes on now.
+    pub fn device_is_there(&self, device: DeviceId) {
+        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(heard) = heard.get(&device) {
+            heard.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Ends what waits for devices that are not paired any more, and removes what came of it.
+    pub async fn drop_strangers(&self) {
+        for (id, device) in self.0.book.unfinished() {
+            if (self.0.deps.presence)(device) == Presence::Stranger {
+                self.0.book.stop_waiting(id, End::by_code("device_not_paired")).await;
+                // Those to the device look at it themselves.
+                self.device_is_there(device);
+            }
+        }
     }
 
     /// What is registered with the network.
@@ -208,8 +273,9 @@ impl Transfers {
             notes: Vec::new(),
         };
         let (commands, asked) = mpsc::channel(4);
-        self.0.book.add(view.clone(), commands).await?;
-        let order = sending::Order { id, device, paths, options };
+        let terms = Outgoing::new(&paths, options);
+        self.0.book.add(view.clone(), commands, Some(Terms::Outgoing(terms.clone()))).await?;
+        let order = sending::Order { id, device, terms, restored: false };
         self.0.tasks.spawn(sending::run(self.0.clone(), order, asked));
         Ok(view)
     }
@@ -252,6 +318,11 @@ impl Transfers {
     }
 
     async fn stop(&self, id: TransferId, command: Command) -> Result<TransferView, NetworkError> {
+        // One to here that waits has nobody who takes care of it. Its sender hears of it when it comes back.
+        let cancelled = End { state: TransferState::Cancelled, reason: None };
+        if let Some(ended) = self.0.book.stop_waiting(id, cancelled).await {
+            return Ok(ended);
+        }
         self.0.book.commands(id)?.send(command).await.map_err(|_| TransferError::Ended)?;
         self.finished(id).await
     }
@@ -310,6 +381,20 @@ impl Transfers {
         self.0.tasks.close();
         self.0.tasks.wait().await;
     }
+}
+
+/// Takes care of a transfer from here that was begun in an earlier run of the node.
+fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc::Sender<Command>> {
+    let Terms::Outgoing(terms) = terms else { return None };
+    let (id, device) = (view.id, view.device);
+    if terms.untold {
+        inner.tasks.spawn(sending::tell_stopped(inner.clone(), id, device));
+        return None;
+    }
+    let (commands, asked) = mpsc::channel(4);
+    let order = sending::Order { id, device, terms: terms.clone(), restored: true };
+    inner.tasks.spawn(sending::run(inner.clone(), order, asked));
+    Some(commands)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Receives one transfer: from the offer to the last name.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -19,21 +19,25 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, TransferError,
+    Inner, Presence, Share, TransferError,
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
-    error::{explain, reason, told_as},
+    error::{explain, is_apart, reason, told_as},
     framing::StreamHeader,
     intake::{Intake, Verdict},
-    landing::{DiskError, Temp},
-    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
+    landing::{DiskError, Temp, clean_up},
+    limits::{BATCH, MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
     names::visible,
     rate::RateMeter,
+    record::{self, Incoming},
     routes::{Route, Routes},
+    sending::add_notes,
     settling::{self, Settled, Settling},
     state::{FromSender, Plan, ReceiverMachine},
-    wire::{Code, Conflict, Decision, Offer, ReceiverFrame},
+    taking_up,
+    tree::{Held, SegmentSet},
+    wire::{Code, Conflict, Decision, HaveFile, Offer, ReceiverFrame},
 };
 use crate::{
     api::{ConflictRule, Direction, TransferState, TransferView},
@@ -44,7 +48,9 @@ use crate::{
 };
 
 /// The offer, and each page of its manifest, has to come within this time.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long an earlier attempt at the same transfer may take to end.
+pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 /// How long the sender's reason is waited for after a data stream broke.
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
@@ -52,7 +58,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// Verdicts that wait for their names.
 const VERDICTS: usize = 4096;
 
-type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
+pub(super) type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
 
 /// Serves one bidirectional stream of a peer. Its errors end the session.
 pub(super) async fn serve(
@@ -71,6 +77,10 @@ pub(super) async fn serve(
     let mut frames = frames;
     let offer = match timeout(PATIENCE, next(&mut frames, &mut machine)).await {
         Ok(Ok(FromSender::Offered(offer))) => offer,
+        Ok(Ok(FromSender::Again(again))) => {
+            let stream = Stream { session, routes, machine, frames, out, stop };
+            return taking_up::serve(inner, stream, again).await;
+        }
         Ok(Ok(FromSender::Unacceptable(_, code))) => {
             out.farewell(&declined(code.as_str())).await;
             return Ok(());
@@ -98,39 +108,26 @@ pub(super) async fn serve(
         return Ok(());
     }
     let (commands, asked) = mpsc::channel(4);
-    if !inner.book.add(view(&inner, &session, id, &offer), commands).await? {
+    if !inner.book.add(view(&inner, &session, id, &offer), commands, None).await? {
         // State is kept by id: a second transfer of the same one is not taken.
         out.farewell(&declined("duplicate_id")).await;
         return Ok(());
     }
-    let mut receiving = Receiving {
-        inner: inner.clone(),
-        session,
-        routes,
-        id,
-        offer,
-        machine,
-        frames,
-        asked,
-        out,
-        stop,
-        begun: None,
-        live: None,
-        meter: RateMeter::default(),
+    let terms = Terms {
+        transfer: offer.transfer,
+        attempt: offer.attempt,
+        encrypt: offer.encrypt,
+        total: offer.total,
+        entries: offer.entries,
     };
-    let (result, end) = match receiving.run().await {
-        Ok(end) => (Ok(()), end),
-        Err(error) => {
-            let end = End::failed(&error);
-            (violations_only(error), end)
-        }
-    };
-    receiving.wind_up(end).await;
-    result
+    let stream = Stream { session, routes, machine, frames, out, stop };
+    let mut receiving = Receiving::new(inner, stream, asked, terms);
+    let outcome = receiving.run().await;
+    receiving.over(outcome).await
 }
 
 /// A violation ends the session; everything else is the matter of this transfer alone.
-fn violations_only(error: NetworkError) -> Result<(), NetworkError> {
+pub(super) fn violations_only(error: NetworkError) -> Result<(), NetworkError> {
     match error.code() {
         "protocol_violation" => Err(NetworkError::ProtocolViolation(error.to_string())),
         "decryption_failed" => Err(error),
@@ -169,35 +166,64 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
     }
 }
 
-async fn next(frames: &mut Frames, machine: &mut ReceiverMachine) -> Result<FromSender, NetworkError> {
+pub(super) async fn next(frames: &mut Frames, machine: &mut ReceiverMachine) -> Result<FromSender, NetworkError> {
     match frames.recv().await {
         Some(frame) => Ok(machine.frame(&frame?).map_err(TransferError::Violation)?),
         None => Err(lost()),
     }
 }
 
-fn lost() -> NetworkError {
+pub(super) fn lost() -> NetworkError {
     NetworkError::ConnectionLost("the other side closed the stream".into())
 }
 
-struct Receiving {
-    inner: Arc<Inner>,
+/// A control stream of a peer, of which the first frame was taken.
+pub(super) struct Stream {
+    pub session: Session,
+    pub routes: Arc<Routes>,
+    pub machine: ReceiverMachine,
+    pub frames: Frames,
+    pub out: Outgoing,
+    pub stop: CancellationToken,
+}
+
+/// What was offered, as far as receiving it needs that.
+pub(super) struct Terms {
+    pub transfer: [u8; 16],
+    pub attempt: [u8; 16],
+    pub encrypt: bool,
+    pub total: u64,
+    pub entries: u32,
+}
+
+pub(super) struct Receiving {
+    pub(super) inner: Arc<Inner>,
     session: Session,
     routes: Arc<Routes>,
-    id: TransferId,
-    offer: Offer,
-    machine: ReceiverMachine,
-    frames: Frames,
-    asked: mpsc::Receiver<Command>,
-    out: Outgoing,
+    pub(super) id: TransferId,
+    terms: Terms,
+    pub(super) machine: ReceiverMachine,
+    pub(super) frames: Frames,
+    pub(super) asked: mpsc::Receiver<Command>,
+    pub(super) out: Outgoing,
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
+    /// What lies on the disk is kept when the two are apart.
+    pub(super) holds: bool,
+    /// Where that is, if it is from an earlier attempt.
+    pub(super) landing: Option<PathBuf>,
+    /// The sender knows already how it ends.
+    pub(super) told: bool,
+    /// Room for the list.
+    pub(super) share: Option<Share>,
     meter: RateMeter,
 }
 
 /// What exists from the decision on.
 struct Live {
+    /// Files of which segments were claimed.
+    claimed: Vec<u32>,
     arrival: Arc<Arrival>,
     _route: Route,
     arrivals: mpsc::Receiver<RecvStream>,
@@ -215,6 +241,43 @@ struct Live {
 }
 
 impl Receiving {
+    pub(super) fn new(inner: Arc<Inner>, stream: Stream, asked: mpsc::Receiver<Command>, terms: Terms) -> Self {
+        let Stream { session, routes, machine, frames, out, stop } = stream;
+        let id = TransferId::from_random(terms.transfer);
+        Self {
+            inner,
+            session,
+            routes,
+            id,
+            terms,
+            machine,
+            frames,
+            asked,
+            out,
+            stop,
+            begun: None,
+            live: None,
+            holds: false,
+            landing: None,
+            told: false,
+            share: None,
+            meter: RateMeter::default(),
+        }
+    }
+
+    /// The attempt is over. Gives what ends the session, where anything does.
+    pub(super) async fn over(&mut self, outcome: Result<End, NetworkError>) -> Result<(), NetworkError> {
+        let (result, end) = match outcome {
+            Ok(end) => (Ok(()), end),
+            Err(error) => {
+                let end = End::failed(&error);
+                (violations_only(error), end)
+            }
+        };
+        self.wind_up(end).await;
+        result
+    }
+
     async fn run(&mut self) -> Result<End, NetworkError> {
         if let Some(end) = self.list().await? {
             return Ok(end);
@@ -245,6 +308,7 @@ impl Receiving {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Decline) => return Ok(Some(self.decline("declined").await)),
                     Some(Command::Cancel) | None => return Ok(Some(self.decline("declined").await)),
+                    Some(Command::Superseded) => return Err(lost()),
                 },
                 () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
             }
@@ -262,7 +326,7 @@ impl Receiving {
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
         let space = self.space(folder.clone()).await;
-        match (self.inner.deps.welcome)(self.session.device_id(), self.offer.total).await? {
+        match (self.inner.deps.welcome)(self.session.device_id(), self.terms.total).await? {
             Welcome::Refuse => return Ok(Some(self.decline("declined_by_rule").await)),
             Welcome::Accept { into } => {
                 let space = match &into {
@@ -309,6 +373,7 @@ impl Receiving {
                             return Ok(None);
                         }
                     }
+                    Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Decline | Command::Cancel) | None => {
                         return Ok(Some(self.decline("declined").await));
                     }
@@ -321,7 +386,7 @@ impl Receiving {
     /// Whether the offer fits.
     async fn space(&self, folder: PathBuf) -> Result<(), NetworkError> {
         let ops = self.inner.ops.clone();
-        let (total, entries) = (self.offer.total, u64::from(self.offer.entries));
+        let (total, entries) = (self.terms.total, u64::from(self.terms.entries));
         let asked = tokio::task::spawn_blocking(move || {
             let unusable = |source| TransferError::Destination { path: folder.clone(), source };
             let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
@@ -340,9 +405,15 @@ impl Receiving {
         if !self.machine.is_deciding() {
             return Err(TransferError::NotOffered.into());
         }
-        // On record before the first byte on disk: after a crash the next start knows what to remove.
+        // On record before the first byte on disk: after a crash the next start knows what lies where.
         let shown = folder.display().to_string();
-        self.inner.book.change(self.id, Some(&folder), |view| view.into = Some(shown)).await?;
+        self.inner.book.show(self.id, |view| view.into = Some(shown));
+        let (manifest, hash) = (self.machine.manifest(), self.machine.manifest_hash());
+        let Terms { encrypt, total, entries, .. } = self.terms;
+        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
+            record::Terms::Incoming(Incoming { encrypt, total, entries, pages, hash })
+        });
+        kept.await?;
         let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
         let temp = tokio::task::spawn_blocking(move || Temp::create(ops, &at, &id))
             .await
@@ -351,35 +422,51 @@ impl Receiving {
                 "disk_full" => TransferError::Disk(error),
                 _ => TransferError::Destination { path: folder, source: error.source },
             })?;
-        let temp = Arc::new(temp);
+        self.inner.written().insert(self.id);
+        self.start(Arc::new(temp), Plan::all(&manifest), HashMap::new()).await
+    }
+
+    /// Sets up everything that receives, then tells the sender what is there and what is to come.
+    pub(super) async fn start(
+        &mut self,
+        temp: Arc<Temp>,
+        plan: Plan,
+        folders: HashMap<u32, String>,
+    ) -> Result<(), NetworkError> {
         let manifest = self.machine.manifest();
-        let plan = Plan::all(&manifest);
         if !self.machine.accept(plan.clone()) {
             temp.remove();
             return Err(TransferError::NotOffered.into());
         }
         let (expected, _) = plan.measure(&manifest);
+        let (whole, whole_bytes, held_bytes) = plan.held(&manifest);
+        let claims = claims(&plan);
+        let claimed = plan.held.keys().copied().collect();
         let keys = self.session.keys();
-        let root = self.offer.encrypt.then(|| keys.file_root(&self.id, &self.offer.attempt, keys.incoming()));
+        let root = self.terms.encrypt.then(|| keys.file_root(&self.id, &self.terms.attempt, keys.incoming()));
         let header = StreamHeader {
-            suite: if self.offer.encrypt { keys.suite() as u8 } else { 0 },
-            transfer: self.offer.transfer,
-            attempt: self.offer.attempt,
+            suite: if self.terms.encrypt { keys.suite() as u8 } else { 0 },
+            transfer: self.terms.transfer,
+            attempt: self.terms.attempt,
         };
         let (route, arrivals) = self.routes.register(header);
         let (verdicts, judged) = mpsc::channel(VERDICTS);
         let settled = Arc::new(Settled::default());
+        settled.files.store(whole, Ordering::Relaxed);
+        settled.bytes.store(whole_bytes, Ordering::Relaxed);
         let arrival = Arc::new(Arrival {
             manifest: manifest.clone(),
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
             temp: temp.clone(),
             root,
-            bytes: AtomicU64::new(0),
+            bytes: AtomicU64::new(whole_bytes + held_bytes),
             verdicts,
         });
-        let placing = Settling { temp, manifest, plan, out: self.out.clone(), told: settled.clone(), expected };
+        let out = self.out.clone();
+        let placing = Settling { temp, manifest, plan, folders, out, told: settled.clone(), expected };
         let settling = tokio::task::spawn_blocking(move || placing.run(judged));
         self.live = Some(Live {
+            claimed,
             arrival,
             _route: route,
             arrivals,
@@ -393,16 +480,19 @@ impl Receiving {
             backlog: VecDeque::new(),
             expected,
         });
+        self.holds = true;
         self.begun = Some(Instant::now());
-        self.meter.sample(Duration::ZERO, 0);
+        self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
         self.inner.book.show(self.id, |view| (view.state, view.reason) = (TransferState::Active, None));
         let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
-        let told =
-            self.out.send(&ReceiverFrame::Decision(accepted)).await && self.out.send(&ReceiverFrame::Start).await;
-        if told { Ok(()) } else { Err(lost()) }
+        let mut told = self.out.send(&ReceiverFrame::Decision(accepted)).await;
+        for claims in claims {
+            told = told && self.out.send(&ReceiverFrame::Have(claims)).await;
+        }
+        if told && self.out.send(&ReceiverFrame::Start).await { Ok(()) } else { Err(lost()) }
     }
 
-    async fn receive(&mut self) -> Result<End, NetworkError> {
+    pub(super) async fn receive(&mut self) -> Result<End, NetworkError> {
         let Some(mut live) = self.live.take() else { return Err(TransferError::NotOffered.into()) };
         let end = self.receive_into(&mut live).await;
         self.live = Some(live);
@@ -420,7 +510,10 @@ impl Receiving {
             let streams_may_come = begun && live.opened < MAX_STREAMS;
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() => match frame? {
-                    FromSender::Begin => begun = true,
+                    FromSender::Begin => {
+                        self.without_disproved(live).await?;
+                        begun = true;
+                    }
                     FromSender::FilesDone(ends) => {
                         let mut intake = live.arrival.intake();
                         live.backlog.extend(ends.iter().filter_map(|end| intake.ended(end)));
@@ -466,18 +559,37 @@ impl Receiving {
                 }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(End { state: TransferState::Cancelled, reason: None });
                     }
                 },
-                _ = tick.tick() => self.progress(live, &mut said),
+                // Before that a claim may turn out not to hold, and progress never falls.
+                _ = tick.tick(), if begun => self.progress(live, &mut said),
                 () = self.inner.cancel.cancelled() => {
                     self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("shutting_down") }).await;
                     return Ok(End::by_code("interrupted"));
                 }
             }
         }
+    }
+
+    /// Claims that the sender has found not to hold are forgotten, and what lies on the disk of these files goes.
+    async fn without_disproved(&mut self, live: &mut Live) -> Result<(), NetworkError> {
+        let (manifest, plan) = (self.machine.manifest(), self.machine.plan().clone());
+        let anew: Vec<u32> = live.claimed.iter().copied().filter(|file| !plan.held.contains_key(file)).collect();
+        if anew.is_empty() {
+            return Ok(());
+        }
+        let (_, whole, parts) = plan.held(&manifest);
+        live.arrival.bytes.store(whole + parts, Ordering::Relaxed);
+        *live.arrival.intake() = Intake::new(manifest.clone(), plan);
+        let temp = live.arrival.temp.clone();
+        let removed =
+            tokio::task::spawn_blocking(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
+        let removed = removed.await.map_err(|_| TransferError::Internal("removing files failed"))?;
+        Ok(removed.map_err(TransferError::Disk)?)
     }
 
     /// Once every stream has ended and there was word on every file, no file may lack anything.
@@ -529,6 +641,7 @@ impl Receiving {
                 },
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(End { state: TransferState::Cancelled, reason: None });
@@ -545,24 +658,18 @@ impl Receiving {
         Ok(end_of(failed, live.expected, first.as_ref()))
     }
 
-    /// Ends everything in its order: no task of this transfer is left when the record says that it is over.
-    async fn wind_up(&mut self, end: End) {
+    /// Ends everything in its order: no task of this transfer is left when the record says that it is over, or waits.
+    async fn wind_up(&mut self, mut end: End) {
         self.machine.end();
-        if end.state == TransferState::Failed
-            && let Some(code) = end.reason.as_ref().map(|reason| reason.code.as_str())
-            && self.live.as_ref().is_none_or(|live| !live.completed)
-            && code != "connection_lost"
-        {
-            let frame = match self.live {
-                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
-                None => declined(code),
-            };
-            self.out.farewell(&frame).await;
-        }
+        let apart =
+            end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
+        let completed = self.live.as_ref().is_some_and(|live| live.completed);
+        let waits = self.holds && apart && !completed && self.is_paired() && !control::thrown_out(&self.session);
+        self.last_word(&end, waits, completed).await;
         self.stop.cancel();
         let mut done = None;
         if let Some(live) = self.live.take() {
-            let Live { arrival, mut streams, settling, completed, settled, _route: route, .. } = live;
+            let Live { arrival, mut streams, settling, settled, expected, _route: route, .. } = live;
             drop(route);
             while streams.join_next().await.is_some() {}
             let bytes = arrival.bytes.load(Ordering::Relaxed);
@@ -574,24 +681,106 @@ impl Receiving {
             {
                 tracing::error!("the naming thread failed");
             }
-            if !completed && tokio::task::spawn_blocking(move || temp.remove()).await.is_err() {
-                tracing::error!("removing unfinished files failed");
+            let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
+                (true, _) => Ok(()),
+                (false, true) => temp.journal().flush(),
+                (false, false) => {
+                    temp.remove();
+                    Ok(())
+                }
+            });
+            match cleared.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
+                Err(_) => tracing::error!("removing unfinished files failed"),
+            }
+            if completed && apart {
+                // Every file is there under its name; the sender learns of it when it comes back.
+                let (failed, first) = settled.failures();
+                end = end_of(failed, expected, first.as_ref());
             }
             done = Some((bytes, settled));
+        } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
+            let (ops, id) = (self.inner.ops.clone(), self.id);
+            if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+                tracing::error!("removing unfinished files failed");
+            }
         }
         let seconds = self.begun.map(|begun| begun.elapsed().as_secs_f64());
-        self.inner
-            .book
-            .end(self.id, end, |view| {
-                view.seconds = seconds;
-                if let Some((bytes, settled)) = done {
-                    (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
-                    view.notes.extend(settled.take_notes());
-                    view.notes.truncate(super::landing::NOTES);
-                }
-            })
-            .await;
+        let change = |view: &mut TransferView| {
+            if let Some((bytes, settled)) = done {
+                (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
+                add_notes(&mut view.notes, settled.take_notes());
+            }
+        };
+        if waits {
+            let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
+            let name = (self.inner.deps.names)(self.session.device_id());
+            why.hint = format!("It goes on by itself when {name} is there again.");
+            return self.inner.book.wait(self.id, why, change).await;
+        }
+        self.inner.written().remove(&self.id);
+        let ended = self.inner.book.end(self.id, end, None, |view| {
+            view.seconds = seconds;
+            change(view);
+        });
+        ended.await;
     }
+
+    fn is_paired(&self) -> bool {
+        (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
+    }
+
+    /// Tells the sender why it ends here, where the sender does not know.
+    async fn last_word(&self, end: &End, waits: bool, completed: bool) {
+        let code = end.reason.as_ref().map(|reason| reason.code.as_str());
+        if let Some(code) = code
+            && end.state == TransferState::Failed
+            && !completed
+            && !waits
+            && !self.told
+            && code != "connection_lost"
+        {
+            let frame = match self.live {
+                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
+                None => declined(code),
+            };
+            self.out.farewell(&frame).await;
+        }
+    }
+}
+
+/// What a plan says that is held, in frames.
+fn claims(plan: &Plan) -> Vec<Vec<HaveFile>> {
+    let mut files: Vec<u32> = plan.whole.iter().chain(plan.held.keys().copied()).collect();
+    files.sort_unstable();
+    let (mut frames, mut room) = (vec![Vec::new()], BATCH);
+    for file in files {
+        let whole = plan.whole.contains(file);
+        let held: Vec<_> = plan.held.get(&file).filter(|_| !whole).into_iter().flat_map(Held::iter).collect();
+        let mut pieces: Vec<_> = held.chunks(BATCH).collect();
+        if whole {
+            pieces.push(&[]);
+        }
+        for piece in pieces {
+            if room < piece.len().max(1) {
+                frames.push(Vec::new());
+                room = BATCH;
+            }
+            room -= piece.len().max(1);
+            let mut numbers = SegmentSet::default();
+            piece.iter().for_each(|(segment, _)| {
+                numbers.insert(*segment);
+            });
+            let hashes = piece.iter().map(|(_, hash)| *hash).collect();
+            let have = HaveFile { file, whole, segments: numbers.spans(), hashes };
+            if let Some(frame) = frames.last_mut() {
+                frame.push(have);
+            }
+        }
+    }
+    frames.retain(|frame| !frame.is_empty());
+    frames
 }
 
 /// How it ended when it ran to its end: with or without files that failed.

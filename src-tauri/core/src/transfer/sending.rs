@@ -1,99 +1,134 @@
-//! Sends one transfer: from the scan to the receiver's last word.
+//! Sends one transfer: from the scan to the receiver's last word, over as many connections as it takes.
 
 use std::{
-    path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use iroh::endpoint::{SendStream, VarInt};
 use tokio::{
-    sync::mpsc,
-    task::JoinSet,
+    sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, TransferError,
+    Inner, Presence, TransferError,
     book::{Command, End},
-    control::{self, Outgoing},
-    error::{explain, reason},
-    feed::{Feed, Pool},
+    control,
+    error::{explain, is_apart, reason},
     framing::StreamHeader,
     landing::NOTES,
-    limits::{BATCH, MAX_STREAMS, STREAMS, VERSION},
-    rate::{RateMeter, TokenBucket},
+    limits::{BATCH, VERSION},
+    rate::RateMeter,
     receiving::end_of,
+    record::{Accepted, Outgoing, Terms},
+    retry::Backoff,
     source::{Source, scan},
     state::{FromReceiver, Plan, SenderMachine},
-    wire::{Code, FileEnd, Offer, SenderFrame, SourceOutcome, Violation},
+    talk::{Broken, Talk, proven, until},
+    wire::{Again, Code, Decision, Offer, ReceiverFrame, SenderFrame, Violation, decode},
 };
 use crate::{
-    api::{TransferOptions, TransferState},
+    api::TransferState,
     error::NetworkError,
     id::{DeviceId, TransferId},
     net::{ALPN_TRANSFER, Session},
 };
 
-/// Wire buffers for each data stream: one is filled, one is waiting, the others are with the transport.
-const BUFFERS: usize = 4;
-/// Beyond this round trip one stream's window does not fill the link, and all streams are opened.
-const LONG_WAY: Duration = Duration::from_millis(10);
-/// Bytes that go at once under a limit.
-const SLICE: usize = 32 * 1024;
 /// How long the receiver's reason is waited for after a stream broke.
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
-/// With which a data stream is reset: the control stream says why.
-const GIVEN_UP: VarInt = VarInt::from_u32(1);
-/// Ends of files that wait to be told.
-const ENDS: usize = 4096;
+/// A transfer that is through before this is not kept for a restart: that would cost more than it saves.
+const KEEP_AFTER: Duration = Duration::from_millis(500);
+/// How long the receiver may take to hear that a transfer was stopped.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 /// What is to be sent.
 pub(super) struct Order {
     pub id: TransferId,
     pub device: DeviceId,
-    pub paths: Vec<PathBuf>,
-    pub options: TransferOptions,
+    pub terms: Outgoing,
+    /// It was begun in an earlier run of the node.
+    pub restored: bool,
 }
 
-/// Runs a transfer to its end.
+/// Runs a transfer to its end, or until the node goes down.
 pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<Command>) {
-    // Of its own: when the node goes down, the other side is told before the streams stop.
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    let id = order.id;
-    let mut sending = Sending { inner: inner.clone(), order, asked, stop, begun: None, tally: Tally::default() };
-    let end = match sending.run().await {
-        Ok(end) => end,
-        Err(error) => End::failed(&error),
+    let there = inner.there(order.device);
+    let (id, device) = (order.id, order.device);
+    let met = order.restored || order.terms.options.wait;
+    let mut sending = Sending {
+        inner: inner.clone(),
+        restored: order.restored,
+        order,
+        asked,
+        there,
+        stop: CancellationToken::new(),
+        begun: None,
+        tally: Tally::default(),
+        met,
+        offering: false,
+        offered: false,
+        source: None,
+        kept: Arc::new(AtomicBool::new(false)),
+        backoff: Backoff::default(),
     };
+    let end = sending.run().await;
+    let Some(end) = end else { return };
     let seconds = sending.begun.map(|begun| begun.elapsed().as_secs_f64());
+    let untold = end.untold.then(|| {
+        let mut terms = sending.order.terms.clone();
+        (terms.untold, terms.accepted) = (true, None);
+        Terms::Outgoing(terms)
+    });
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
         .book
-        .end(id, end, |view| {
+        .end(id, end.end, untold, |view| {
             view.seconds = seconds;
             (view.bytes, view.files_done) = (bytes, files.into());
-            view.notes.extend(notes);
-            view.notes.truncate(NOTES);
+            add_notes(&mut view.notes, notes);
         })
         .await;
+    if end.untold {
+        inner.tasks.spawn(tell_stopped(inner.clone(), id, device));
+    }
+}
+
+/// Adds what people should know and do not know yet.
+pub(super) fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
+    for note in more {
+        if notes.len() < NOTES && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
 }
 
 struct Sending {
     inner: Arc<Inner>,
     order: Order,
     asked: mpsc::Receiver<Command>,
+    /// Changes when the device is heard.
+    there: watch::Receiver<u64>,
+    /// Of the attempt that is under way.
     stop: CancellationToken,
     begun: Option<Instant>,
     tally: Tally,
+    /// The receiver has heard of it, or a person wants it to wait: it does not fail because the device is away.
+    met: bool,
+    restored: bool,
+    /// It is offered, and was offered before.
+    offering: bool,
+    offered: bool,
+    /// What the receiver has accepted.
+    source: Option<Arc<Source>>,
+    /// That is on record.
+    kept: Arc<AtomicBool>,
+    backoff: Backoff,
 }
 
 /// The receiver's word on how far it is.
@@ -106,6 +141,19 @@ struct Tally {
     notes: Vec<String>,
 }
 
+/// How it ended, and whether the receiver has yet to hear of it.
+struct Ended {
+    end: End,
+    untold: bool,
+}
+
+/// Why a wait is over.
+enum Waited {
+    Again,
+    Over(Ended),
+    Down,
+}
+
 fn cancelled() -> End {
     End { state: TransferState::Cancelled, reason: None }
 }
@@ -114,9 +162,160 @@ fn lost() -> NetworkError {
     NetworkError::ConnectionLost("the other side closed the stream".into())
 }
 
+/// The two are apart, for a reason that the other side gave.
+fn apart(code: &str) -> NetworkError {
+    match code {
+        "busy" => TransferError::Stopped("busy").into(),
+        "destination_unusable" => TransferError::Stopped("destination_unusable").into(),
+        "shutting_down" => TransferError::Stopped("shutting_down").into(),
+        _ => lost(),
+    }
+}
+
 impl Sending {
-    async fn run(&mut self) -> Result<End, NetworkError> {
-        let Some(source) = self.scan().await? else { return Ok(cancelled()) };
+    /// Attempt after attempt. None if the node goes down meanwhile, and the transfer goes on at its next start.
+    async fn run(&mut self) -> Option<Ended> {
+        let mut first = !self.restored;
+        loop {
+            if !first {
+                match self.wait().await {
+                    Waited::Again => {}
+                    Waited::Over(ended) => return Some(ended),
+                    Waited::Down => return None,
+                }
+            }
+            first = false;
+            self.stop = CancellationToken::new();
+            let _stop = self.stop.clone().drop_guard();
+            self.tally = Tally::default();
+            let error = match self.attempt().await {
+                Ok(end) => {
+                    // What the receiver did not say itself it may not have heard: the connection can be dead already.
+                    let ours = end.state == TransferState::Cancelled && end.reason.is_none();
+                    return Some(Ended { end, untold: ours && self.may_be_known() });
+                }
+                Err(error) => error,
+            };
+            self.there.mark_unchanged();
+            let down = self.inner.cancel.is_cancelled();
+            if !self.may_wait(&error) {
+                let end = if down { End::by_code("interrupted") } else { End::failed(&error) };
+                let untold = self.may_be_known() && error.code() != "device_not_paired";
+                return Some(Ended { end, untold });
+            }
+            if let Some(source) = self.source.clone().filter(|_| !self.kept.load(Ordering::Relaxed)) {
+                keep(&self.inner, self.order.id, &source, self.order.terms.clone(), &self.kept).await;
+            }
+            let why = if down { reason("interrupted") } else { self.why(&error) };
+            let Tally { bytes, files, notes, .. } = std::mem::take(&mut self.tally);
+            let shown = |view: &mut crate::api::TransferView| {
+                // An attempt that came to nothing says nothing of what is there.
+                (view.bytes, view.files_done) = (view.bytes.max(bytes), view.files_done.max(files.into()));
+                add_notes(&mut view.notes, notes);
+            };
+            self.inner.book.wait(self.order.id, why, shown).await;
+            if down {
+                return None;
+            }
+        }
+    }
+
+    fn why(&self, error: &NetworkError) -> crate::api::ApiError {
+        let mut why = crate::api::ApiError::from(error);
+        if is_apart(&why.code) {
+            let name = (self.inner.deps.names)(self.order.device);
+            why.hint = format!("It goes on by itself when {name} is there again.");
+        }
+        why
+    }
+
+    fn may_wait(&self, error: &NetworkError) -> bool {
+        let code = error.code();
+        let lasting =
+            matches!(code, "device_not_paired" | "refused_not_paired" | "protocol_violation" | "decryption_failed");
+        self.met
+            && !lasting
+            && (is_apart(code) || matches!(code, "busy" | "destination_unusable" | "refused" | "invalid_state"))
+    }
+
+    /// Until the device is there again: as soon as it is heard, and otherwise now and then while it seems to be there.
+    async fn wait(&mut self) -> Waited {
+        let mut jitter = [0];
+        let _ = getrandom::fill(&mut jitter);
+        let pause = self.backoff.failed(f64::from(jitter[0]) / 255.0);
+        loop {
+            tokio::select! {
+                changed = self.there.changed() => {
+                    return if changed.is_ok() { Waited::Again } else { Waited::Down };
+                }
+                () = sleep(pause) => match (self.inner.deps.presence)(self.order.device) {
+                    Presence::Away => {}
+                    Presence::There | Presence::Stranger => return Waited::Again,
+                },
+                command = self.asked.recv() => match command {
+                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => {}
+                    Some(Command::Decline | Command::Cancel) | None => {
+                        return Waited::Over(Ended { end: cancelled(), untold: self.may_be_known() });
+                    }
+                },
+                () = self.inner.cancel.cancelled() => return Waited::Down,
+            }
+        }
+    }
+
+    /// The receiver may hold something of it.
+    fn may_be_known(&self) -> bool {
+        self.source.is_some() || self.order.terms.accepted.is_some()
+    }
+
+    /// One attempt, over one connection.
+    async fn attempt(&mut self) -> Result<End, NetworkError> {
+        if (self.inner.deps.presence)(self.order.device) == Presence::Stranger {
+            return Err(NetworkError::DeviceNotPaired((self.inner.deps.names)(self.order.device)));
+        }
+        self.restore().await?;
+        let Some(accepted) = self.source.clone() else { return self.first().await };
+        let Some(session) = self.connect().await? else { return self.stopped() };
+        let changed = tokio::task::spawn_blocking(move || {
+            let changes = accepted.changes();
+            let source = accepted.with_changes(&changes);
+            (accepted, changes, source)
+        });
+        let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
+        let (accepted, changes, source) = changed;
+        let source = Arc::new(source.map_err(TransferError::Violation)?);
+        let attempt = attempt_id()?;
+        let again = Again {
+            version: VERSION,
+            transfer: *self.order.id.as_bytes(),
+            attempt,
+            manifest: hash_of(&accepted).await?,
+            changed: u32::try_from(changes.len()).unwrap_or(u32::MAX),
+        };
+        self.inner.book.show(self.order.id, |view| {
+            view.total = source.manifest.total();
+        });
+        let mut frames = vec![SenderFrame::Again(again)];
+        frames.extend(changes.chunks(BATCH).map(|changes| SenderFrame::Changed(changes.to_vec())));
+        let machine = SenderMachine::again(source.manifest.clone());
+        self.converse(&session, source, machine, attempt, frames).await
+    }
+
+    /// What was accepted in an earlier run of the node.
+    async fn restore(&mut self) -> Result<(), NetworkError> {
+        if let (None, Some(accepted)) = (&self.source, &self.order.terms.accepted)
+            && let Some(manifest) = self.inner.book.manifest(self.order.id, accepted.pages).await?
+        {
+            self.source = Some(Arc::new(Source::restored(manifest, accepted.roots(), accepted.pages)));
+            self.kept.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The receiver has not accepted it yet, as far as is known.
+    async fn first(&mut self) -> Result<End, NetworkError> {
+        let Some(source) = self.scan().await? else { return self.stopped() };
         let source = Arc::new(source);
         let manifest = source.manifest.clone();
         self.inner.book.show(self.order.id, |view| {
@@ -124,27 +323,37 @@ impl Sending {
             (view.roots, view.root_count) = (manifest.roots(), manifest.root_count());
             view.notes.clone_from(&source.notes);
         });
-        let Some(session) = self.connect().await? else { return Ok(cancelled()) };
-        let mut talk = self.offer(&session, source).await?;
-        let end = self.talk(&session, &mut talk).await;
-        let end = match end {
-            Ok(end) => end,
-            Err(error) => {
-                if error.code() == "protocol_violation" {
-                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new("protocol_violation") }).await;
-                    session.close(crate::net::CloseCode::Violation, "");
-                }
-                End::failed(&error)
-            }
+        let Some(session) = self.connect().await? else { return self.stopped() };
+        let attempt = attempt_id()?;
+        let offer = Offer {
+            version: VERSION,
+            transfer: *self.order.id.as_bytes(),
+            attempt,
+            entries: manifest.len(),
+            files: manifest.files(),
+            total: manifest.total(),
+            roots: manifest.roots(),
+            root_count: manifest.root_count(),
+            skipped: source.skipped,
+            pages: source.pages,
+            compress: false,
+            encrypt: self.order.terms.options.encrypt,
         };
-        self.stop.cancel();
-        talk.wind_up().await;
-        Ok(end)
+        self.inner.book.show(self.order.id, |view| (view.state, view.reason) = (TransferState::Offered, None));
+        let before = std::mem::replace(&mut self.offering, true);
+        self.offered |= before;
+        let machine = SenderMachine::new(manifest);
+        self.converse(&session, source, machine, attempt, vec![SenderFrame::Offer(offer)]).await
+    }
+
+    /// A person, or the node, ended it before anything was said.
+    fn stopped(&self) -> Result<End, NetworkError> {
+        if self.inner.cancel.is_cancelled() { Err(NetworkError::ShuttingDown) } else { Ok(cancelled()) }
     }
 
     /// Lists what is to be sent. None if it was cancelled meanwhile.
     async fn scan(&mut self) -> Result<Option<Source>, NetworkError> {
-        let paths = std::mem::take(&mut self.order.paths);
+        let paths = self.order.terms.paths();
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
         let mut scanning = tokio::task::spawn_blocking(move || scan(&paths, &|| seen.load(Ordering::Relaxed)));
@@ -173,6 +382,7 @@ impl Sending {
             tokio::select! {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => {}
                     Some(Command::Decline | Command::Cancel) | None => return,
                 },
                 () = self.inner.cancel.cancelled() => return,
@@ -180,57 +390,65 @@ impl Sending {
         }
     }
 
-    async fn offer(&mut self, session: &Session, source: Arc<Source>) -> Result<Talk, NetworkError> {
-        let mut attempt = [0; 16];
-        getrandom::fill(&mut attempt).map_err(|_| TransferError::Internal("no randomness"))?;
-        let manifest = source.manifest.clone();
-        let offer = Offer {
-            version: VERSION,
-            transfer: *self.order.id.as_bytes(),
-            attempt,
-            entries: manifest.len(),
-            files: manifest.files(),
-            total: manifest.total(),
-            roots: manifest.roots(),
-            root_count: manifest.root_count(),
-            skipped: source.skipped,
-            pages: source.pages,
-            compress: false,
-            encrypt: self.order.options.encrypt,
-        };
+    /// Opens a control stream, says these frames, and sees the attempt through.
+    async fn converse(
+        &mut self,
+        session: &Session,
+        source: Arc<Source>,
+        machine: SenderMachine,
+        attempt: [u8; 16],
+        first: Vec<SenderFrame>,
+    ) -> Result<End, NetworkError> {
         let (sender, receiver) = session.open_sealed().await?.split();
         let frames = control::read(&self.inner.tasks, receiver, self.stop.clone());
         let out = control::write(&self.inner.tasks, sender, self.stop.clone());
-        let keys = session.keys();
-        let talk = Talk {
-            header: StreamHeader {
-                suite: if offer.encrypt { keys.suite() as u8 } else { 0 },
-                transfer: offer.transfer,
-                attempt,
-            },
-            machine: Arc::new(Mutex::new(SenderMachine::new(manifest))),
-            source,
-            frames,
-            out,
-            jobs: JoinSet::new(),
-            pool: None,
-        };
-        self.inner.book.show(self.order.id, |view| view.state = TransferState::Offered);
-        if talk.out.send(&SenderFrame::Offer(offer)).await { Ok(talk) } else { Err(lost()) }
+        let suite = if self.order.terms.options.encrypt { session.keys().suite() as u8 } else { 0 };
+        let header = StreamHeader { suite, transfer: *self.order.id.as_bytes(), attempt };
+        let mut talk = Talk::new(source, header, machine, frames, out.clone());
+        talk.jobs.spawn(until(&self.stop, async move {
+            for frame in first {
+                if !out.send(&frame).await {
+                    return Err(Broken);
+                }
+            }
+            Ok(())
+        }));
+        let mut end = self.talk(session, &mut talk).await;
+        if end.as_ref().is_err_and(|error| is_apart(error.code())) && control::thrown_out(session) {
+            let text = "the other device says that this one did".into();
+            end = Err(TransferError::Violation(Violation(text)).into());
+        }
+        if let Err(error) = &end
+            && error.code() == "protocol_violation"
+        {
+            talk.out.farewell(&SenderFrame::Cancel { code: Code::new("protocol_violation") }).await;
+            session.close(crate::net::CloseCode::Violation, "");
+        }
+        self.stop.cancel();
+        talk.wind_up().await;
+        end
     }
 
     async fn talk(&mut self, session: &Session, talk: &mut Talk) -> Result<End, NetworkError> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = RateMeter::default();
+        let mut sends = false;
         loop {
             tokio::select! {
                 frame = talk.frames.recv() => {
                     let frame = frame.ok_or_else(lost)??;
                     let meant = talk.machine().frame(&frame).map_err(TransferError::Violation)?;
+                    self.met = true;
+                    sends |= matches!(meant, FromReceiver::Start(_));
                     if let Some(end) = self.heard(session, talk, meant).await? {
                         return Ok(end);
                     }
+                }
+                proven = proven(&mut talk.proving) => {
+                    let (plan, anew) = proven?;
+                    talk.send_anew(&anew).await;
+                    self.begin(session, talk, plan);
                 }
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
@@ -239,13 +457,14 @@ impl Sending {
                 },
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         talk.out.farewell(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(cancelled());
                     }
                 },
                 _ = tick.tick() => {
-                    let Some(begun) = self.begun else { continue };
+                    let Some(begun) = self.begun.filter(|_| sends) else { continue };
                     let (bytes, files) = (self.tally.bytes, self.tally.files);
                     meter.sample(begun.elapsed(), bytes);
                     self.inner.book.show(self.order.id, |view| {
@@ -256,7 +475,7 @@ impl Sending {
                 }
                 () = self.inner.cancel.cancelled() => {
                     talk.out.farewell(&SenderFrame::Cancel { code: Code::new("shutting_down") }).await;
-                    return Ok(End::by_code("interrupted"));
+                    return Err(NetworkError::ShuttingDown);
                 }
             }
         }
@@ -270,15 +489,27 @@ impl Sending {
     ) -> Result<Option<End>, NetworkError> {
         match meant {
             FromReceiver::SendManifest => talk.send_manifest(&self.stop),
-            FromReceiver::Declined(code) => {
-                let why = (code.as_str() != "declined").then(|| reason(code.as_str()));
-                return Ok(Some(End { state: TransferState::Declined, reason: why }));
-            }
+            FromReceiver::Declined(code) => return self.declined(talk, &code).map(Some),
             FromReceiver::Accepted(_) => {
-                self.begun = Some(Instant::now());
-                self.inner.book.show(self.order.id, |view| view.state = TransferState::Active);
+                self.begun.get_or_insert_with(Instant::now);
+                self.backoff.succeeded();
+                if self.source.is_none() {
+                    self.accepted(talk);
+                }
             }
-            FromReceiver::Start(plan) => talk.send_data(session, plan, self.order.options.limit, &self.stop),
+            FromReceiver::Start(plan) => {
+                let (files, whole, parts) = plan.held(&talk.source.manifest);
+                let bytes = whole + parts;
+                (self.tally.files, self.tally.bytes) = (files, bytes);
+                self.inner.book.show(self.order.id, |view| {
+                    (view.state, view.reason) = (TransferState::Active, None);
+                    (view.bytes, view.files_done) = (bytes, files.into());
+                });
+                match plan.held.is_empty() {
+                    true => self.begin(session, talk, plan),
+                    false => talk.prove(plan),
+                }
+            }
             FromReceiver::Progress { bytes, files } => (self.tally.bytes, self.tally.files) = (bytes, files),
             FromReceiver::Received(list) => {
                 for item in list {
@@ -296,10 +527,53 @@ impl Sending {
                 let of = talk.source.manifest.files();
                 return Ok(Some(end_of(self.tally.failed, of, self.tally.first_failure.as_ref())));
             }
+            FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
             FromReceiver::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
             FromReceiver::Noted | FromReceiver::Pause | FromReceiver::Resume => {}
         }
         Ok(None)
+    }
+
+    fn begin(&self, session: &Session, talk: &mut Talk, plan: Plan) {
+        talk.send_data(session, plan, self.order.terms.options.limit, &self.stop);
+    }
+
+    /// From here on it is taken up and not offered again.
+    fn accepted(&mut self, talk: &mut Talk) {
+        let source = talk.source.clone();
+        self.source = Some(source.clone());
+        let (inner, id, terms, kept) = (self.inner.clone(), self.order.id, self.order.terms.clone(), self.kept.clone());
+        talk.jobs.spawn(until(&self.stop, async move {
+            sleep(KEEP_AFTER).await;
+            keep(&inner, id, &source, terms, &kept).await;
+            Ok(())
+        }));
+    }
+
+    /// The receiver says no, to an offer or to taking it up.
+    fn declined(&mut self, talk: &Talk, code: &Code) -> Result<End, NetworkError> {
+        let waits = self.may_be_known() || self.order.terms.options.wait;
+        match code.as_str() {
+            "busy" | "destination_unusable" | "shutting_down" if waits => Err(apart(code.as_str())),
+            "shutting_down" => Err(apart(code.as_str())),
+            // The node was killed before it was on record that this was accepted.
+            "duplicate_id" if self.restored && self.source.is_none() => {
+                self.source = Some(talk.source.clone());
+                Err(lost())
+            }
+            // Made again after the connection was lost: that side has not noticed yet.
+            "duplicate_id" if self.offered => Err(apart("busy")),
+            "complete" if self.may_be_known() => {
+                (self.tally.bytes, self.tally.files) = (talk.source.manifest.total(), talk.source.manifest.files());
+                Ok(End { state: TransferState::Done, reason: None })
+            }
+            // It was accepted once: this is how it ended there.
+            code if self.may_be_known() => Ok(End::by_code(code)),
+            code => {
+                let why = (code != "declined").then(|| reason(code));
+                Ok(End { state: TransferState::Declined, reason: why })
+            }
+        }
     }
 
     /// A stream broke: the receiver has said why on the control stream, or the connection is gone.
@@ -317,203 +591,83 @@ impl Sending {
     }
 }
 
-/// A stream of ours is gone.
-struct Broken;
-
-/// The conversation about one attempt.
-struct Talk {
-    source: Arc<Source>,
-    header: StreamHeader,
-    machine: Arc<Mutex<SenderMachine>>,
-    frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
-    out: Outgoing,
-    jobs: JoinSet<Result<(), Broken>>,
-    pool: Option<Arc<Pool>>,
-}
-
-fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
-    machine.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Talk {
-    fn machine(&self) -> MutexGuard<'_, SenderMachine> {
-        lock(&self.machine)
+/// Keeps what was accepted, so that it is taken up after a restart.
+async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
+    let written = inner.book.agreed(id, None, &source.manifest, |pages| {
+        terms.accepted = Some(Accepted::new(source.roots(), pages));
+        Terms::Outgoing(terms)
+    });
+    match written.await {
+        Ok(()) => kept.store(true, Ordering::Relaxed),
+        Err(error) => tracing::warn!(%error, "a transfer could not be kept for a restart"),
     }
+}
 
-    /// Sends the pages, on a task of its own so that a cancel is heard meanwhile.
-    fn send_manifest(&mut self, stop: &CancellationToken) {
-        let (source, out) = (self.source.clone(), self.out.clone());
-        self.jobs.spawn(until(stop, async move {
-            let mut hasher = blake3::Hasher::new();
-            for page in source.manifest.pages() {
-                let Ok(bytes) = page else { return Err(Broken) };
-                hasher.update(&bytes);
-                if !out.send_encoded(bytes).await {
-                    return Err(Broken);
+fn attempt_id() -> Result<[u8; 16], NetworkError> {
+    let mut attempt = [0; 16];
+    getrandom::fill(&mut attempt).map_err(|_| TransferError::Internal("no randomness"))?;
+    Ok(attempt)
+}
+
+/// The hash of the list as it was offered.
+async fn hash_of(source: &Arc<Source>) -> Result<[u8; 32], NetworkError> {
+    let manifest = source.manifest.clone();
+    let hashed = tokio::task::spawn_blocking(move || manifest.hash());
+    Ok(hashed.await.map_err(|_| TransferError::Internal("hashing a list failed"))?.map_err(TransferError::Violation)?)
+}
+
+/// Tells the receiver that a transfer was stopped while the two were apart. Ends when it knows, or the node goes down.
+pub(super) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
+    let mut there = inner.there(device);
+    let mut backoff = Backoff::default();
+    loop {
+        let presence = (inner.deps.presence)(device);
+        if presence == Presence::Stranger {
+            return inner.book.told(id).await;
+        }
+        if presence == Presence::There {
+            let told = timeout(FAREWELL, say_stopped(&inner, id, device));
+            let told = tokio::select! {
+                told = told => told,
+                () = inner.cancel.cancelled() => return,
+            };
+            match told {
+                Ok(Ok(())) => return inner.book.told(id).await,
+                // It does not know us any more: nothing is to be told.
+                Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
+                    return inner.book.told(id).await;
                 }
-            }
-            let hash = *hasher.finalize().as_bytes();
-            if out.send(&SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken) }
-        }));
-    }
-
-    /// Starts everything that sends data.
-    fn send_data(&mut self, session: &Session, plan: Plan, limit: Option<u64>, stop: &CancellationToken) {
-        let manifest = &self.source.manifest;
-        let (files, bytes) = plan.measure(manifest);
-        let streams = stream_count(session, files, bytes);
-        let keys = session.keys();
-        let sealed = self.header.suite != 0;
-        let transfer = TransferId::from_random(self.header.transfer);
-        let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
-        let feed = Arc::new(Feed::new(self.source.clone(), plan, root));
-        let pool = Pool::new(usize::from(streams) * BUFFERS);
-        let bucket = limit.map(|limit| Arc::new(Bucket::new(limit)));
-        let (ends, ended) = mpsc::channel(ENDS);
-        self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
-        for _ in 0..streams {
-            let (full, taken) = mpsc::channel(1);
-            let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
-            self.jobs.spawn(async move {
-                let fed = tokio::task::spawn_blocking(move || feed.run(&pool_of_feed, &full, &ends));
-                fed.await.map_err(|_| Broken)
-            });
-            self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, bucket.clone())));
-        }
-        self.pool = Some(pool);
-    }
-
-    /// Ends every task.
-    async fn wind_up(&mut self) {
-        self.machine().end();
-        if let Some(pool) = &self.pool {
-            pool.close();
-        }
-        // The feeding threads see the closed pool, or that nobody takes what they fill; the others see the stop.
-        while self.jobs.join_next().await.is_some() {}
-    }
-}
-
-/// One stream for little, all for a long way, some otherwise.
-fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
-    if files == 0 {
-        return 0;
-    }
-    let most = session
-        .connection()
-        .paths()
-        .iter()
-        .filter(|path| path.is_selected())
-        .map(|path| path.rtt())
-        .next()
-        .map_or(STREAMS, |rtt| if rtt > LONG_WAY { MAX_STREAMS } else { STREAMS });
-    let worth = bytes / (2 * super::limits::SEGMENT) + u64::from(files) / 64 + 1;
-    u8::try_from(worth).unwrap_or(u8::MAX).min(most)
-}
-
-/// Tells the receiver of files that are through, and at last that all are.
-async fn tell(
-    out: Outgoing,
-    machine: Arc<Mutex<SenderMachine>>,
-    mut ended: mpsc::Receiver<FileEnd>,
-    files: u32,
-    streams: u8,
-) -> Result<(), Broken> {
-    if !out.send(&SenderFrame::Begin).await {
-        return Err(Broken);
-    }
-    let mut left = files;
-    while left > 0 {
-        let mut batch = Vec::new();
-        if ended.recv_many(&mut batch, BATCH).await == 0 {
-            // Stopped in the middle: whoever stopped it says so.
-            return Ok(());
-        }
-        left = left.saturating_sub(batch.len() as u32);
-        for end in &batch {
-            if matches!(end.outcome, SourceOutcome::Sent { .. }) {
-                lock(&machine).telling(end.file);
+                _ => {}
             }
         }
-        if !out.send(&SenderFrame::FilesDone(batch)).await {
-            return Err(Broken);
-        }
-    }
-    lock(&machine).finishing();
-    if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken) }
-}
-
-/// Carries what one thread has filled.
-async fn carry(
-    session: Session,
-    header: StreamHeader,
-    mut taken: mpsc::Receiver<Bytes>,
-    bucket: Option<Arc<Bucket>>,
-) -> Result<(), Broken> {
-    let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken)?, false);
-    // The control stream goes first.
-    let _ = stream.0.set_priority(-1);
-    stream.0.write_all(&header.encode()).await.map_err(|_| Broken)?;
-    while let Some(bytes) = taken.recv().await {
-        write(&mut stream.0, bytes, bucket.as_deref()).await?;
-    }
-    stream.1 = true;
-    stream.0.finish().map_err(|_| Broken)
-}
-
-/// A stream, and whether all of it was written. One that is dropped before is reset: left to itself it would end as if
-/// it were whole.
-struct Whole(SendStream, bool);
-
-impl Drop for Whole {
-    fn drop(&mut self) {
-        if !self.1 {
-            let _ = self.0.reset(GIVEN_UP);
-        }
-    }
-}
-
-/// Runs a job that may have to wait for the peer, until the transfer stops.
-fn until(
-    stop: &CancellationToken,
-    job: impl Future<Output = Result<(), Broken>> + Send + 'static,
-) -> impl Future<Output = Result<(), Broken>> + Send + 'static {
-    let stop = stop.clone();
-    async move {
         tokio::select! {
-            () = stop.cancelled() => Ok(()),
-            done = job => done,
+            changed = there.changed() => if changed.is_err() { return },
+            () = sleep(backoff.failed(0.5)) => {}
+            () = inner.cancel.cancelled() => return,
         }
     }
 }
 
-async fn write(stream: &mut SendStream, mut bytes: Bytes, bucket: Option<&Bucket>) -> Result<(), Broken> {
-    let Some(bucket) = bucket else { return stream.write_chunk(bytes).await.map_err(|_| Broken) };
-    while !bytes.is_empty() {
-        let slice = bytes.split_to(bytes.len().min(SLICE));
-        bucket.wait(slice.len()).await;
-        stream.write_chunk(slice).await.map_err(|_| Broken)?;
+async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Result<(), NetworkError> {
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let session = inner.deps.connector.session(device, ALPN_TRANSFER).await?;
+    let (sender, receiver) = session.open_sealed().await?.split();
+    let mut frames = control::read(&inner.tasks, receiver, stop.clone());
+    let out = control::write(&inner.tasks, sender, stop);
+    // Of what was agreed on nothing is needed for this: the receiver knows the transfer by its id and by who asks.
+    let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
+    out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
+    out.send(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
+    // The receiver ends the stream, with or without a word, once it has taken it.
+    while let Some(frame) = frames.recv().await {
+        if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
+            && matches!(code.as_str(), "busy" | "shutting_down")
+        {
+            return Err(apart(code.as_str()));
+        }
     }
     Ok(())
-}
-
-/// A limit that all streams of a transfer share.
-struct Bucket {
-    since: Instant,
-    tokens: Mutex<TokenBucket>,
-}
-
-impl Bucket {
-    fn new(limit: u64) -> Self {
-        Self { since: Instant::now(), tokens: Mutex::new(TokenBucket::new(limit, Duration::ZERO)) }
-    }
-
-    async fn wait(&self, bytes: usize) {
-        let span = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).take(self.since.elapsed(), bytes);
-        if !span.is_zero() {
-            sleep(span).await;
-        }
-    }
 }
 
 impl From<Violation> for NetworkError {

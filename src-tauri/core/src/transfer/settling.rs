@@ -1,8 +1,11 @@
 //! Names what has arrived, on a thread of its own.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU32, AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
 };
 
 use tokio::{sync::mpsc, task::JoinHandle};
@@ -59,6 +62,8 @@ pub(super) struct Settling {
     pub temp: Arc<Temp>,
     pub manifest: Arc<Manifest>,
     pub plan: Plan,
+    /// Folders that an earlier attempt has created, with their names.
+    pub folders: HashMap<u32, String>,
     pub out: Outgoing,
     pub told: Arc<Settled>,
     pub expected: u32,
@@ -67,8 +72,9 @@ pub(super) struct Settling {
 impl Settling {
     /// Takes verdicts as they come, in as large batches as have gathered while the last one was made durable. Returns
     /// once every file is settled, or the transfer is given up.
-    pub(super) fn run(self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
-        let mut placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
+    pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
+        let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
+        let mut placing = placing.with_folders(std::mem::take(&mut self.folders));
         let mut left = self.expected;
         while left > 0 {
             let mut batch = Vec::with_capacity(BATCH);

@@ -17,7 +17,7 @@ use super::{
     limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
     manifest::{Manifest, ManifestBuilder},
     names,
-    wire::{Entry, EntryKind},
+    wire::{ChangedFile, Entry, EntryKind, Violation},
 };
 
 /// What is offered, and where it lies.
@@ -36,6 +36,43 @@ pub struct Source {
 }
 
 impl Source {
+    /// The list that was accepted in an earlier run of the node, and where its entries at the top lie.
+    pub fn restored(manifest: Manifest, roots: impl Iterator<Item = (u32, PathBuf)>, pages: u32) -> Self {
+        let (manifest, roots) = (Arc::new(manifest), roots.collect());
+        Self { manifest, roots, notes: Vec::new(), skipped: 0, pages }
+    }
+
+    /// Where the entries at the top lie.
+    pub fn roots(&self) -> impl Iterator<Item = (u32, &Path)> {
+        self.roots.iter().map(|(index, path)| (*index, path.as_path()))
+    }
+
+    /// Files whose length or time is not any more what the list says; those that are gone are not among them, and are
+    /// found out when they are read. Blocking.
+    pub fn changes(&self) -> Vec<ChangedFile> {
+        let mut changes = Vec::new();
+        for file in 0..self.manifest.len() {
+            let Some(entry) = self.manifest.get(file) else { continue };
+            let Some(listed) = entry.size() else { continue };
+            let Some(Ok(meta)) = self.path(file).map(fs::symlink_metadata) else { continue };
+            let Ok(mtime) = meta.modified().map(wire_time) else { continue };
+            if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) {
+                changes.push(ChangedFile { file, size: meta.len(), mtime });
+            }
+        }
+        changes
+    }
+
+    /// The same, with what has changed.
+    ///
+    /// # Errors
+    /// When that is more than a list may hold.
+    pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
+        let manifest = Arc::new(self.manifest.with_changes(changes)?);
+        let (roots, notes) = (self.roots.clone(), self.notes.clone());
+        Ok(Self { manifest, roots, notes, skipped: self.skipped, pages: self.pages })
+    }
+
     /// Where an entry lies.
     pub fn path(&self, index: u32) -> Option<PathBuf> {
         let mut at = index;

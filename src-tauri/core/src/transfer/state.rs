@@ -10,19 +10,20 @@
 //! FilesDone* Finished           ->
 //!                               <-          Progress* FilesReceived* Complete
 //! ```
-//! `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted. Every
+//! An accepted transfer is taken up again with `Again` and `Changed*` in place of `Offer` and the manifest; the receiver has
+//! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted. Every
 //! accepted file gets exactly one `FilesDone` and one `FilesReceived`, except those that the receiver holds whole.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     bits::Bits,
-    limits::{MAX_PAGES, MAX_STREAMS},
+    limits::{MAX_ENTRIES, MAX_PAGES, MAX_STREAMS},
     manifest::{Manifest, ManifestBuilder, check_offer},
-    tree::{SegmentSet, segments},
+    tree::{Held, segments},
     wire::{
-        Code, Conflict, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame, SenderFrame, SourceOutcome,
-        Violation, decode, violation,
+        Again, ChangedFile, Code, Conflict, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame,
+        SenderFrame, SourceOutcome, Violation, decode, violation,
     },
 };
 
@@ -34,7 +35,7 @@ pub struct Plan {
     /// Files that are held whole.
     pub whole: Bits,
     /// Segments that are held of others.
-    pub held: HashMap<u32, SegmentSet>,
+    pub held: HashMap<u32, Held>,
 }
 
 impl Plan {
@@ -46,6 +47,14 @@ impl Plan {
     /// Whether data of this entry is to be sent.
     pub fn wants(&self, manifest: &Manifest, index: u32) -> bool {
         self.selected.contains(index) && !self.whole.contains(index) && manifest.size(index).is_some()
+    }
+
+    /// Files and bytes that are held already: whole files, and the bytes of whole files and of segments.
+    pub fn held(&self, manifest: &Manifest) -> (u32, u64, u64) {
+        let whole: Vec<u64> = self.whole.iter().filter_map(|file| manifest.size(file)).collect();
+        let parts: u64 = self.held.iter().map(|(file, held)| held.bytes(manifest.size(*file).unwrap_or(0))).sum();
+        let bytes = whole.iter().sum();
+        (whole.len() as u32, bytes, parts)
     }
 
     /// How many files are to be reported, and how many bytes are in all accepted files.
@@ -64,6 +73,10 @@ pub enum FromSender {
     Offered(Offer),
     /// Something is offered that is to be declined.
     Unacceptable(Offer, Code),
+    /// An accepted transfer is to be taken up again. What has changed follows, where anything has.
+    Again(Again),
+    /// Everything that has changed since the offer is known.
+    Changes,
     /// Nothing to do yet.
     Noted,
     /// The manifest is complete.
@@ -85,6 +98,8 @@ pub enum FromSender {
 #[derive(Debug)]
 enum ReceiverStage {
     Silent,
+    /// A transfer was named that is to be taken up; so many changes are still to come.
+    Named(u32, Vec<ChangedFile>),
     Offered,
     Listing(Box<ManifestBuilder>, Box<blake3::Hasher>, u32),
     Deciding,
@@ -137,7 +152,21 @@ impl ReceiverMachine {
                     Err(code) => FromSender::Unacceptable(offer, code),
                 })
             }
+            (ReceiverStage::Silent, SenderFrame::Again(again)) => {
+                if again.changed > MAX_ENTRIES {
+                    return violation("more changes than a manifest may have entries");
+                }
+                self.stage = ReceiverStage::Named(again.changed, Vec::new());
+                Ok(FromSender::Again(again))
+            }
             (ReceiverStage::Silent, _) => violation("the first frame is not an offer"),
+            (ReceiverStage::Named(left, changes), SenderFrame::Changed(list)) => {
+                let over = u32::try_from(list.len()).ok().filter(|count| *count > 0).and_then(|n| left.checked_sub(n));
+                let Some(over) = over else { return violation("changes that were not announced") };
+                *left = over;
+                changes.extend(list);
+                Ok(if over == 0 { FromSender::Changes } else { FromSender::Noted })
+            }
             (ReceiverStage::Listing(builder, hasher, pages), SenderFrame::Page(page)) => {
                 let announced = self.offer.as_ref().map_or(0, |offer| offer.pages).min(MAX_PAGES);
                 if page.index != *pages || *pages >= announced || page.entries.is_empty() {
@@ -215,6 +244,19 @@ impl ReceiverMachine {
             self.stage = ReceiverStage::Listing(Box::default(), Box::default(), 0);
         }
         offered
+    }
+
+    /// What was accepted then, where an accepted transfer is taken up and all its changes are known. Gives the list as
+    /// it is now.
+    ///
+    /// # Errors
+    /// When the changes are not changes of this list.
+    pub fn take_up(&mut self, manifest: &Manifest, hash: [u8; 32]) -> Result<Arc<Manifest>, Violation> {
+        let ReceiverStage::Named(0, changes) = &self.stage else { return violation("not all changes are known") };
+        self.manifest = Arc::new(manifest.with_changes(changes)?);
+        self.manifest_hash = hash;
+        self.stage = ReceiverStage::Deciding;
+        Ok(self.manifest.clone())
     }
 
     /// The person, or a rule, accepts. False where that makes no sense now.
@@ -325,6 +367,11 @@ pub struct SenderMachine {
 }
 
 impl SenderMachine {
+    /// After an accepted transfer was named again: nothing is to be listed any more.
+    pub fn again(manifest: Arc<Manifest>) -> Self {
+        Self { stage: SenderStage::Listed, ..Self::new(manifest) }
+    }
+
     /// After the offer has been sent.
     pub fn new(manifest: Arc<Manifest>) -> Self {
         let len = manifest.len();
@@ -425,15 +472,19 @@ impl SenderMachine {
 
     fn have(&mut self, have: &HaveFile) -> Result<(), Violation> {
         let Some(size) = self.manifest.size(have.file) else { return violation("a claim on what is not a file") };
-        if have.file < self.have_floor || !self.plan.selected.contains(have.file) {
+        let goes_on = have.file + 1 == self.have_floor && self.plan.held.contains_key(&have.file) && !have.whole;
+        if (have.file < self.have_floor && !goes_on) || !self.plan.selected.contains(have.file) {
             return violation("claims out of order");
         }
         self.have_floor = have.file + 1;
-        let held = SegmentSet::from_spans(&have.segments, segments(size))?;
         if have.whole {
+            if !have.segments.is_empty() || !have.hashes.is_empty() {
+                return violation("segments of a file that is held whole");
+            }
             self.plan.whole.insert(have.file);
-        } else if held.count() > 0 {
-            self.plan.held.insert(have.file, held);
+        } else {
+            let held = self.plan.held.entry(have.file).or_default();
+            held.claim(&have.segments, &have.hashes, segments(size))?;
         }
         Ok(())
     }

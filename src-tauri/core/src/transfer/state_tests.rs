@@ -185,7 +185,10 @@ fn claims_and_selections_are_honoured_and_checked() {
         machine.frame(&feed(&ReceiverFrame::Decision(decision))).unwrap();
         machine
     };
-    let have = |file, whole, segments| ReceiverFrame::Have(vec![HaveFile { file, whole, segments }]);
+    let have = |file, whole, segments: Vec<Span>| {
+        let hashes = segments.iter().flat_map(|span| span.first..span.end).map(|n| [n as u8; 32]).collect();
+        ReceiverFrame::Have(vec![HaveFile { file, whole, segments, hashes }])
+    };
     let span = |first, end| Span { first, end };
 
     let mut machine = begin(false);
@@ -194,7 +197,7 @@ fn claims_and_selections_are_honoured_and_checked() {
     match machine.frame(&feed(&ReceiverFrame::Start)).unwrap() {
         FromReceiver::Start(plan) => {
             assert_eq!(plan.selected.iter().collect::<Vec<_>>(), [0, 2]);
-            assert!(plan.held[&2].contains(0));
+            assert_eq!(plan.held[&2].get(0), Some([0; 32]));
             assert_eq!(plan.measure(&manifest()), (1, 20));
         }
         other => panic!("{other:?}"),
@@ -212,6 +215,9 @@ fn claims_and_selections_are_honoured_and_checked() {
         have(7, true, vec![]),
         have(1, false, vec![span(0, 2)]),
         have(1, false, vec![span(1, 1)]),
+        have(1, true, vec![span(0, 1)]),
+        ReceiverFrame::Have(vec![HaveFile { file: 1, whole: false, segments: vec![span(0, 1)], hashes: vec![] }]),
+        ReceiverFrame::Have(vec![HaveFile { file: 1, whole: false, segments: vec![], hashes: vec![[0; 32]] }]),
     ] {
         assert!(begin(true).frame(&feed(&bad)).is_err(), "{bad:?}");
     }
@@ -227,8 +233,8 @@ fn claims_and_selections_are_honoured_and_checked() {
 fn what_is_sent_anew_must_have_been_claimed() {
     let mut machine = receiver_with_manifest();
     let mut plan = Plan::all(&manifest());
-    let mut held = SegmentSet::default();
-    held.insert(0);
+    let mut held = Held::default();
+    held.insert(0, [1; 32]);
     plan.held.insert(2, held);
     assert!(machine.accept(plan));
     assert!(!machine.accept(Plan::default()), "one decision");
@@ -297,8 +303,9 @@ fn any_receiver_frame() -> impl Strategy<Value = ReceiverFrame> {
         }),
         1 => code().prop_map(|code| ReceiverFrame::Decision(Decision::Declined { code })),
         2 => spans().prop_map(ReceiverFrame::Select),
-        2 => (0u32..5, any::<bool>(), spans())
-            .prop_map(|(file, whole, segments)| ReceiverFrame::Have(vec![HaveFile { file, whole, segments }])),
+        2 => (0u32..5, any::<bool>(), spans(), 0usize..3).prop_map(|(file, whole, segments, hashes)| {
+            ReceiverFrame::Have(vec![HaveFile { file, whole, segments, hashes: vec![[7; 32]; hashes] }])
+        }),
         4 => Just(ReceiverFrame::Start),
         2 => (0u64..40, 0u32..4).prop_map(|(bytes, files)| ReceiverFrame::Progress { bytes, files }),
         4 => proptest::collection::vec(received, 0..3).prop_map(ReceiverFrame::FilesReceived),

@@ -37,6 +37,21 @@ pub enum SegmentHash {
     Part(ChainingValue),
 }
 
+impl SegmentHash {
+    /// As it is kept and as it travels.
+    pub fn bytes(&self) -> [u8; 32] {
+        match self {
+            Self::Whole(bytes) => *bytes,
+            Self::Part(value) => *value,
+        }
+    }
+
+    /// The hash of a segment of a file of this length.
+    pub fn of(size: u64, bytes: [u8; 32]) -> Self {
+        if size <= SEGMENT { Self::Whole(bytes) } else { Self::Part(bytes) }
+    }
+}
+
 /// Hashes one segment, piece by piece.
 #[derive(Debug)]
 pub struct SegmentHasher {
@@ -174,6 +189,59 @@ impl SegmentSet {
     /// As ranges.
     pub fn spans(&self) -> Vec<Span> {
         self.ranges.iter().map(|(first, end)| Span { first: *first, end: *end }).collect()
+    }
+}
+
+/// Segments of one file that the receiver holds, each with its hash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held(BTreeMap<u32, [u8; 32]>);
+
+impl Held {
+    /// Adds a segment.
+    pub fn insert(&mut self, segment: u32, hash: [u8; 32]) {
+        self.0.insert(segment, hash);
+    }
+
+    /// Adds what a peer claims of a file with so many segments: rising, not touching, behind all that is there already,
+    /// and a hash for each.
+    ///
+    /// # Errors
+    /// When it is anything else.
+    pub fn claim(&mut self, spans: &[Span], hashes: &[[u8; 32]], segments: u64) -> Result<(), Violation> {
+        let claimed = SegmentSet::from_spans(spans, segments)?;
+        let floor = self.0.last_key_value().map(|(last, _)| *last);
+        let behind = spans.first().is_none_or(|span| floor.is_none_or(|floor| span.first > floor));
+        if claimed.count() != hashes.len() as u64 || !behind {
+            return violation("claims and their hashes do not fit each other");
+        }
+        let numbers = spans.iter().flat_map(|span| span.first..span.end);
+        self.0.extend(numbers.zip(hashes.iter().copied()));
+        Ok(())
+    }
+
+    /// The hash of a segment, if it is held.
+    pub fn get(&self, segment: u32) -> Option<[u8; 32]> {
+        self.0.get(&segment).copied()
+    }
+
+    /// How many are held.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Every segment with its hash, rising.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
+        self.0.iter().map(|(segment, hash)| (*segment, *hash))
+    }
+
+    /// Keeps only those.
+    pub fn retain(&mut self, mut keep: impl FnMut(u32, &[u8; 32]) -> bool) {
+        self.0.retain(|segment, hash| keep(*segment, hash));
+    }
+
+    /// How many bytes of a file of this length that is.
+    pub fn bytes(&self, size: u64) -> u64 {
+        self.0.keys().filter_map(|segment| segment_at(size, u64::from(*segment))).map(|(_, len)| u64::from(len)).sum()
     }
 }
 

@@ -150,6 +150,32 @@ pub enum SourceOutcome {
     },
 }
 
+/// A transfer that was accepted is taken up again: the first frame of a later attempt at it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Again {
+    /// The protocol's version.
+    pub version: u16,
+    /// That of the offer.
+    pub transfer: [u8; 16],
+    /// Fresh, as for an offer.
+    pub attempt: [u8; 16],
+    /// Hash of the manifest that was accepted, as its `ManifestEnd` gave it.
+    pub manifest: [u8; 32],
+    /// How many files are not any more what that manifest says; `Changed` frames name them.
+    pub changed: u32,
+}
+
+/// A file of the source that is not any more what the accepted manifest says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChangedFile {
+    /// Index of its entry.
+    pub file: u32,
+    /// Its length now.
+    pub size: u64,
+    /// When it was changed.
+    pub mtime: Mtime,
+}
+
 /// From sender to receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SenderFrame {
@@ -182,6 +208,10 @@ pub enum SenderFrame {
         /// Why.
         code: Code,
     },
+    /// In place of an offer: an accepted transfer is taken up again.
+    Again(Again),
+    /// Files that have changed since the offer, rising over all such frames; only behind `Again`.
+    Changed(Vec<ChangedFile>),
 }
 
 /// What to do where a name is taken.
@@ -228,8 +258,10 @@ pub struct HaveFile {
     pub file: u32,
     /// All of it, verified and named: the sender leaves it out and sends no word on it.
     pub whole: bool,
-    /// Segments, by their number in the file, rising, not touching.
+    /// Segments, by their number in the file, rising, not touching. A file of many is named several times.
     pub segments: Vec<Span>,
+    /// The hash of each of these segments, in their order, as it was read from the receiver's disk.
+    pub hashes: Vec<[u8; 32]>,
 }
 
 /// How a file ended at the receiver.
@@ -292,6 +324,7 @@ impl Frame for SenderFrame {
         match self {
             Self::FilesDone(list) => list.len() <= BATCH,
             Self::Anew(list) => list.len() <= BATCH,
+            Self::Changed(list) => list.len() <= BATCH,
             _ => true,
         }
     }
@@ -301,7 +334,11 @@ impl Frame for ReceiverFrame {
     fn within_limits(&self) -> bool {
         match self {
             Self::FilesReceived(list) => list.len() <= BATCH,
-            Self::Have(list) => list.len() <= BATCH,
+            Self::Have(list) => {
+                list.len() <= BATCH
+                    && list.iter().map(|file| file.segments.len()).sum::<usize>() <= BATCH
+                    && list.iter().map(|file| file.hashes.len()).sum::<usize>() <= BATCH
+            }
             Self::Select(list) => list.len() <= BATCH,
             _ => true,
         }
@@ -366,6 +403,12 @@ mod tests {
         let done = FileEnd { file: u32::MAX, outcome: SourceOutcome::Sent { root: [255; 32], size: u64::MAX } };
         assert!(encode(&SenderFrame::FilesDone(vec![done; BATCH])).is_ok());
         assert!(encode(&SenderFrame::Anew(vec![u32::MAX; BATCH])).is_ok());
+        let mtime = Mtime { secs: i64::MIN, nanos: u32::MAX };
+        let changed = ChangedFile { file: u32::MAX, size: u64::MAX, mtime };
+        assert!(encode(&SenderFrame::Changed(vec![changed; BATCH])).is_ok());
+        let segments = vec![Span { first: u32::MAX - 1, end: u32::MAX }];
+        let have = HaveFile { file: u32::MAX, whole: false, segments, hashes: vec![[255; 32]] };
+        assert!(encode(&ReceiverFrame::Have(vec![have; BATCH])).is_ok());
     }
 
     #[test]

@@ -130,6 +130,13 @@ impl Hand {
         assert!(text.contains("error_code: 4"), "{what}: {text}");
         let id = TransferId::from_random(self.offer.transfer);
         if two.transfers.get(id).is_ok() {
+            let over = shows(two, id, |view| view.state.is_final() || view.state == TransferState::Waiting).await;
+            if over.state == TransferState::Waiting {
+                // It was not known which transfer was meant: all on the connection have lost it, and go on with another.
+                assert_eq!(over.reason.unwrap().code, "connection_lost", "{what}");
+                within(two.transfers.cancel(id)).await.unwrap();
+                return two.nothing_landed();
+            }
             let end = two.end(id).await;
             assert_eq!(end.state, TransferState::Failed, "{what}");
             // Where no transfer was meant yet, the session ends and the transfer loses it.

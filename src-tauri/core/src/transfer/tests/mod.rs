@@ -1,7 +1,9 @@
 //! Whole transfers between two nodes of this process, over real endpoints on the loopback.
 
+mod control_vectors;
 mod ends;
 mod hostile;
+mod resume;
 mod secrets;
 mod vectors;
 mod whole;
@@ -11,7 +13,7 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -44,7 +46,10 @@ impl Connector for Late {
         device: DeviceId,
         alpn: &'static [u8],
     ) -> n0_future::boxed::BoxFuture<Result<crate::net::Session, NetworkError>> {
-        Connector::session(self.0.get().unwrap(), device, alpn)
+        match self.0.get() {
+            Some(net) => Connector::session(net, device, alpn),
+            None => Box::pin(async { Err(NetworkError::InvalidState("not on the network yet".into())) }),
+        }
     }
 }
 
@@ -56,6 +61,9 @@ struct Node {
     store: Store,
     cancel: CancellationToken,
     rule: Arc<Mutex<AcceptRule>>,
+    /// Other devices seem to be away.
+    away: Arc<AtomicBool>,
+    number: u8,
     info: DeviceInfo,
     /// Data directory, downloads, things to send, and canaries, all apart.
     home: TempDir,
@@ -73,6 +81,29 @@ impl Node {
             fs::create_dir(home.path().join(folder)).unwrap();
         }
         fs::write(home.path().join("canary"), "alive").unwrap();
+        Self::in_home(home, number, ops, other).await
+    }
+
+    /// Stops it, and starts it anew with what is on its disk.
+    async fn restarted(self) -> Self {
+        let Self { transfers, net, store, rule, away, home, number, .. } = self;
+        within(transfers.shutdown()).await;
+        drop(transfers);
+        within(net.shutdown()).await;
+        drop(net);
+        store.close().await;
+        let again = Self::in_home(home, number, Arc::new(RealFiles), None).await;
+        again.set_rule(*rule.lock().unwrap());
+        again.away.store(away.load(Ordering::SeqCst), Ordering::SeqCst);
+        again
+    }
+
+    async fn in_home(
+        home: TempDir,
+        number: u8,
+        ops: Arc<dyn FileOps>,
+        other: Option<Arc<dyn NetworkProtocol>>,
+    ) -> Self {
         let store = Store::open(&home.path().join("data"), &RootSecret::from_bytes([number; 32])).unwrap();
         let events = EventBus::default();
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await.unwrap();
@@ -80,6 +111,8 @@ impl Node {
         let late = Late::default();
         let rule = Arc::new(Mutex::new(AcceptRule::Ask));
         let (asked, rules, downloads) = (rule.clone(), devices.clone(), home.path().join("downloads"));
+        let away = Arc::new(AtomicBool::new(false));
+        let (known, gone) = (devices.clone(), away.clone());
         let transfers = Transfers::start_on(
             TransferDeps {
                 store: store.clone(),
@@ -90,6 +123,11 @@ impl Node {
                 welcome: Arc::new(move |id, bytes| {
                     let (rules, setting) = (rules.clone(), *asked.lock().unwrap());
                     Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+                }),
+                presence: Arc::new(move |id| match known.is_paired(id) {
+                    true if gone.load(Ordering::SeqCst) => Presence::Away,
+                    true => Presence::There,
+                    false => Presence::Stranger,
                 }),
                 cancel: cancel.child_token(),
             },
@@ -110,7 +148,7 @@ impl Node {
         let net = Net::bind(&options, secret, devices.clone(), protocols, cancel.clone()).await.unwrap();
         assert!(late.0.set(net.clone()).is_ok());
         tokio::spawn(NetworkingEventLoop::new(net.clone(), Arc::new(NoPairing)).run());
-        Self { transfers, net, devices, events, store, cancel, rule, info, home }
+        Self { transfers, net, devices, events, store, cancel, rule, away, info, home, number }
     }
 
     fn address(&self) -> SocketAddr {

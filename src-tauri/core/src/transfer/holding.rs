@@ -1,0 +1,233 @@
+//! What an earlier attempt left in the hidden folder of a transfer, looked at again before it counts. Blocking.
+//!
+//! After a restart every byte that is claimed is read from the disk and hashed, whatever the journal says of it: a power
+//! cut may have kept the journal and lost the data. Within one run of the node what was written is known to be what was
+//! hashed, as it is within one attempt.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    fs::File,
+    io::{self, BufReader},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use cap_std::fs::Dir;
+
+use super::{
+    bits::Bits,
+    feed::read_exact_at,
+    files::FileOps,
+    journal::{self, Account},
+    landing::{DiskError, Temp, temp_name},
+    limits::CHUNK,
+    manifest::Manifest,
+    tree::{Held, SegmentHasher, segment_at},
+};
+use crate::id::TransferId;
+
+/// Why a transfer cannot be taken up.
+#[derive(Debug)]
+pub enum Lost {
+    /// The folder that the person chose is not there now; it may come back.
+    Destination(io::Error),
+    /// The hidden folder or its journal is gone.
+    Gone(io::Error),
+    /// The file system does not let it.
+    Disk(DiskError),
+    /// Nobody waits for the answer any more.
+    Stopped,
+}
+
+impl From<DiskError> for Lost {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error)
+    }
+}
+
+/// What is there.
+pub struct Holding {
+    /// The hidden folder.
+    pub temp: Temp,
+    /// Folders that were created, with their names.
+    pub folders: HashMap<u32, String>,
+    /// Files that have their names.
+    pub whole: Bits,
+    /// Segments of others.
+    pub held: HashMap<u32, Held>,
+}
+
+/// Opens the hidden folder of a transfer again and finds out what it holds. `accepted` is the manifest that was
+/// accepted, `now` the same with what has changed since. `read_again` is false where this run of the node has written
+/// everything itself.
+///
+/// # Errors
+/// See [`Lost`].
+pub fn take_up(
+    ops: &Arc<dyn FileOps>,
+    dest: &Path,
+    id: &TransferId,
+    (accepted, now): (&Manifest, &Manifest),
+    read_again: bool,
+    stop: &AtomicBool,
+) -> Result<Holding, Lost> {
+    let dest = ops.open_root(dest).map_err(Lost::Destination)?;
+    let dir = ops.open_dir(&dest, &temp_name(id)).map_err(Lost::Gone)?;
+    let file = ops.open_read(&dir, journal::NAME).map_err(Lost::Gone)?;
+    let mut account = journal::read(BufReader::new(file), accepted).map_err(Lost::Gone)?;
+    let there = files_in(&dir).map_err(|error| DiskError::new("listing unfinished files", error))?;
+    let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
+    let dir_again = dir.try_clone().map_err(|error| DiskError::new("opening a folder", error))?;
+    let temp = Temp::going_on(ops.clone(), dest, dir, id, account.end)?;
+    let mut whole = Bits::none(accepted.len());
+    for file in account.naming.iter().filter(|file| !there.contains(file)) {
+        whole.insert(file);
+    }
+    let mut held = HashMap::new();
+    for file in there {
+        let segments = account.segments.remove(&file).unwrap_or_default();
+        let size = now.size(file).filter(|_| is_same(&account, accepted, now, file));
+        let found = match size {
+            Some(size) if !segments.is_empty() => {
+                let name = file.to_string();
+                let open = ops.open_read(&dir_again, &name);
+                open.map_or_else(|_| Ok(Held::default()), |file| check(&file, size, &segments, read_again, stop))?
+            }
+            _ => Held::default(),
+        };
+        if found.count() > 0 {
+            held.insert(file, found);
+        } else {
+            temp.start_anew(now, file)?;
+            if now.size(file).is_none() {
+                temp.discard(file)?;
+            }
+        }
+    }
+    // A file that changed before anything came of it: the journal's version is the one of what comes now.
+    for file in (0..now.len()).filter(|file| !whole.contains(*file) && !held.contains_key(file)) {
+        if now.size(file).is_some() && !is_same(&account, accepted, now, file) {
+            temp.start_anew(now, file)?;
+        }
+    }
+    temp.journal().flush()?;
+    Ok(Holding { temp, folders, whole, held })
+}
+
+/// Makes the hidden folder where it is not there.
+///
+/// # Errors
+/// See [`Lost`].
+pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<(), Lost> {
+    let root = ops.open_root(dest).map_err(Lost::Destination)?;
+    match ops.open_dir(&root, &temp_name(id)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Temp::create(ops.clone(), dest, id)?.journal().flush()?;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether what was received of a file is of the file as it is now. Of a file that has its name already nothing is asked.
+fn is_same(account: &Account, accepted: &Manifest, now: &Manifest, file: u32) -> bool {
+    let wanted = now.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
+    wanted.is_some() && account.version(accepted, file) == wanted
+}
+
+/// Files in the hidden folder whose names are numbers as this node writes them.
+fn files_in(dir: &Dir) -> io::Result<HashSet<u32>> {
+    let mut found = HashSet::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<u32>().ok().filter(|n| n.to_string() == name));
+        // Nothing but regular files: opening anything else might wait for ever.
+        if let Some(number) = number
+            && entry.file_type()?.is_file()
+        {
+            found.insert(number);
+        }
+    }
+    Ok(found)
+}
+
+/// Those segments whose bytes have the hash that was noted.
+fn check(
+    file: &File,
+    size: u64,
+    segments: &BTreeMap<u32, [u8; 32]>,
+    read_again: bool,
+    stop: &AtomicBool,
+) -> Result<Held, Lost> {
+    let mut held = Held::default();
+    let mut buffer = if read_again { vec![0; CHUNK as usize] } else { Vec::new() };
+    for (segment, hash) in segments {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Lost::Stopped);
+        }
+        if !read_again || hash_of(file, size, *segment, &mut buffer) == Some(*hash) {
+            held.insert(*segment, *hash);
+        }
+    }
+    Ok(held)
+}
+
+/// The hash of a segment as it lies on the disk; none where it cannot be read.
+pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Option<[u8; 32]> {
+    let (start, len) = segment_at(size, u64::from(segment))?;
+    let mut hasher = SegmentHasher::new(size, start);
+    let mut at = 0;
+    while at < len {
+        let piece = buffer.get_mut(..(len - at).min(CHUNK) as usize)?;
+        read_exact_at(file, piece, start + u64::from(at)).ok()?;
+        hasher.update(piece);
+        at += piece.len() as u32;
+    }
+    Some(hasher.finish().bytes())
+}
+
+/// Names of the folders that exist because of this transfer. One whose creation was begun, and not noted as done, is ours if
+/// it is there and empty.
+fn folders(
+    ops: &dyn FileOps,
+    dest: &Dir,
+    manifest: &Manifest,
+    noted: &HashMap<u32, (String, bool)>,
+) -> HashMap<u32, String> {
+    let mut named: HashMap<u32, String> = HashMap::new();
+    // Parents come before what is in them.
+    let mut rising: Vec<_> = noted.iter().collect();
+    rising.sort_unstable_by_key(|(index, _)| **index);
+    for (index, (name, made)) in rising {
+        let ours = *made || is_empty_folder(ops, dest, manifest, &named, *index, name).unwrap_or(false);
+        if ours {
+            named.insert(*index, name.clone());
+        }
+    }
+    named
+}
+
+fn is_empty_folder(
+    ops: &dyn FileOps,
+    dest: &Dir,
+    manifest: &Manifest,
+    named: &HashMap<u32, String>,
+    index: u32,
+    name: &str,
+) -> io::Result<bool> {
+    let mut above = Vec::new();
+    let mut at = manifest.get(index).and_then(|entry| entry.parent);
+    while let Some(parent) = at {
+        above.push(named.get(&parent).ok_or(io::ErrorKind::NotFound)?);
+        at = manifest.get(parent).and_then(|entry| entry.parent);
+    }
+    let mut dir = dest.try_clone()?;
+    for name in above.into_iter().rev() {
+        dir = ops.open_dir(&dir, name)?;
+    }
+    Ok(ops.open_dir(&dir, name)?.entries()?.next().is_none())
+}

@@ -1,0 +1,191 @@
+//! What is on record of a transfer, so that it goes on after the node was stopped or killed.
+//!
+//! One row holds what people see and what both sides agreed on; the manifest, which may be long, lies in rows of its
+//! own beside it, in pages as they travel.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    TransferError,
+    manifest::{Manifest, ManifestBuilder},
+    wire::{SenderFrame, decode},
+};
+use crate::{
+    api::{TransferOptions, TransferView},
+    error::NetworkError,
+    id::TransferId,
+    storage::{Op, Store, Table},
+};
+
+/// Version of the record on disk.
+const RECORD: u8 = 1;
+
+/// The row of one transfer.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Record {
+    version: u8,
+    pub view: TransferView,
+    /// Bytes of the path in which unfinished files may lie: it need not be UTF-8.
+    landing: Option<Vec<u8>>,
+    #[serde(default)]
+    pub terms: Option<Terms>,
+}
+
+/// What is needed to go on, besides what people see.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Terms {
+    /// It goes from here.
+    Outgoing(Outgoing),
+    /// It comes here, and was accepted.
+    Incoming(Incoming),
+}
+
+/// A transfer from here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Outgoing {
+    /// What the person named.
+    paths: Vec<Vec<u8>>,
+    pub options: TransferOptions,
+    /// What the receiver accepted; before that, the paths are listed anew each time.
+    pub accepted: Option<Accepted>,
+    /// It was stopped here, and the receiver has not heard of it.
+    pub untold: bool,
+}
+
+/// Where the entries of an accepted manifest lie.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Accepted {
+    roots: Vec<(u32, Vec<u8>)>,
+    pub pages: u32,
+}
+
+/// A transfer that was accepted here.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Incoming {
+    /// Its data is sealed.
+    pub encrypt: bool,
+    /// Bytes that were agreed to.
+    pub total: u64,
+    /// Entries of its manifest.
+    pub entries: u32,
+    /// Pages in which it is kept.
+    pub pages: u32,
+    /// Its hash as the sender gave it.
+    pub hash: [u8; 32],
+}
+
+impl Outgoing {
+    pub(super) fn new(paths: &[PathBuf], options: TransferOptions) -> Self {
+        let paths = paths.iter().map(|path| path_bytes(path)).collect();
+        Self { paths, options, accepted: None, untold: false }
+    }
+
+    pub(super) fn paths(&self) -> Vec<PathBuf> {
+        self.paths.iter().cloned().map(path_from).collect()
+    }
+}
+
+impl Accepted {
+    pub(super) fn new<'a>(roots: impl Iterator<Item = (u32, &'a Path)>, pages: u32) -> Self {
+        Self { roots: roots.map(|(index, path)| (index, path_bytes(path))).collect(), pages }
+    }
+
+    pub(super) fn roots(&self) -> impl Iterator<Item = (u32, PathBuf)> + '_ {
+        self.roots.iter().map(|(index, path)| (*index, path_from(path.clone())))
+    }
+}
+
+impl Terms {
+    fn pages(&self) -> u32 {
+        match self {
+            Self::Outgoing(terms) => terms.accepted.as_ref().map_or(0, |accepted| accepted.pages),
+            Self::Incoming(terms) => terms.pages,
+        }
+    }
+}
+
+impl Record {
+    /// As it was written; none where this version cannot read it.
+    pub(super) fn read(value: &[u8]) -> Option<Self> {
+        serde_json::from_slice::<Self>(value).ok().filter(|record| record.version == RECORD)
+    }
+
+    pub(super) fn landing(&self) -> Option<PathBuf> {
+        self.landing.clone().map(path_from)
+    }
+}
+
+/// The row as it is now.
+pub(super) fn put(view: &TransferView, landing: Option<&Path>, terms: Option<&Terms>) -> Result<Op, NetworkError> {
+    let record =
+        Record { version: RECORD, view: view.clone(), landing: landing.map(path_bytes), terms: terms.cloned() };
+    let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))
+}
+
+/// Whether this row is one of a manifest, which has a longer key than a transfer.
+pub(super) fn is_page(key: &[u8]) -> bool {
+    key.len() > 16
+}
+
+/// The transfer whose manifest this row is of.
+pub(super) fn page_of(key: &[u8]) -> Option<TransferId> {
+    Some(TransferId::from_random(key.get(..16)?.try_into().ok()?))
+}
+
+fn page_key(id: TransferId, index: u32) -> Vec<u8> {
+    [id.as_bytes().as_slice(), &index.to_be_bytes()].concat()
+}
+
+/// The rows of a manifest, and how many they are.
+pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>, u32), NetworkError> {
+    let mut ops = Vec::new();
+    for (index, page) in (0..).zip(manifest.pages()) {
+        ops.push(Op::put(Table::Transfers, page_key(id, index), page.map_err(TransferError::Violation)?));
+    }
+    let pages = u32::try_from(ops.len()).unwrap_or(u32::MAX);
+    Ok((ops, pages))
+}
+
+/// Removes the rows of the manifest of a transfer.
+pub(super) fn drop_pages(id: TransferId, terms: Option<&Terms>) -> impl Iterator<Item = Op> {
+    let pages = terms.map_or(0, Terms::pages);
+    (0..pages).map(move |index| Op::delete(Table::Transfers, page_key(id, index)))
+}
+
+/// The manifest from its rows; none where they are not all there.
+pub(super) async fn manifest(store: &Store, id: TransferId, pages: u32) -> Result<Option<Manifest>, NetworkError> {
+    let mut builder = ManifestBuilder::default();
+    for index in 0..pages {
+        let Some(bytes) = store.get(Table::Transfers, &page_key(id, index)).await? else { return Ok(None) };
+        let Ok(SenderFrame::Page(page)) = decode(&bytes) else { return Ok(None) };
+        for entry in &page.entries {
+            builder.push(entry).map_err(TransferError::Violation)?;
+        }
+    }
+    Ok(Some(builder.finish()))
+}
+
+#[cfg(unix)]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()).to_vec()
+}
+
+#[cfg(unix)]
+fn path_from(bytes: Vec<u8>) -> PathBuf {
+    let text: std::ffi::OsString = std::os::unix::ffi::OsStringExt::from_vec(bytes);
+    text.into()
+}
+
+#[cfg(not(unix))]
+fn path_bytes(path: &Path) -> Vec<u8> {
+    path.to_string_lossy().into_owned().into_bytes()
+}
+
+#[cfg(not(unix))]
+fn path_from(bytes: Vec<u8>) -> PathBuf {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}

@@ -1,0 +1,205 @@
+//! Receives a transfer further that was accepted earlier: nobody is asked again, and what is there is not sent again.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use tokio::time::timeout;
+
+use super::{
+    Inner, TransferError,
+    book::{Command, End, Found},
+    error::reason,
+    holding::{self, Holding, Lost},
+    limits::{MAX_FRAME, VERSION},
+    manifest::Manifest,
+    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next},
+    record::Incoming,
+    state::{FromSender, Plan},
+    wire::Again,
+};
+use crate::{error::NetworkError, id::TransferId};
+
+/// A source that changed may have grown by this much in all beyond what was accepted, or by a tenth of it.
+const GROWTH: u64 = 16 * 1024 * 1024;
+
+/// Serves a control stream that begins with `Again`. Its errors end the session.
+pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Result<(), NetworkError> {
+    let (id, device) = (TransferId::from_random(again.transfer), stream.session.device_id());
+    let refused = if again.version != VERSION {
+        Some("version_unsupported")
+    } else if inner.cancel.is_cancelled() {
+        Some("shutting_down")
+    } else if !inner.may_offer(device) {
+        Some("busy")
+    } else {
+        None
+    };
+    if let Some(code) = refused {
+        stream.out.farewell(&declined(code)).await;
+        return Ok(());
+    }
+    // An attempt that this side has not given up yet ends first.
+    let ended = timeout(SUPERSEDED, inner.book.ended_by_another(id, device)).await;
+    let found = if ended.is_ok() { inner.book.claim(id, device) } else { Found::Busy };
+    let (incoming, landing, asked) = match found {
+        Found::Claimed(incoming, landing, asked) => (incoming, landing, asked),
+        Found::Busy => {
+            stream.out.farewell(&declined("busy")).await;
+            return Ok(());
+        }
+        Found::Over(code) => {
+            stream.out.farewell(&declined(&code)).await;
+            return Ok(());
+        }
+    };
+    let Incoming { encrypt, total, entries, .. } = incoming;
+    let terms = Terms { transfer: again.transfer, attempt: again.attempt, encrypt, total, entries };
+    let mut receiving = Receiving::new(inner, stream, asked, terms);
+    // What lies on the disk stays until this transfer ends.
+    receiving.holds = true;
+    receiving.landing = Some(landing.clone());
+    let outcome = receiving.take_up(&again, &incoming, landing).await;
+    let outcome = match outcome {
+        Ok(None) => receiving.receive().await,
+        Ok(Some(end)) => Ok(end),
+        Err(error) => Err(error),
+    };
+    receiving.over(outcome).await
+}
+
+impl Receiving {
+    /// Finds out what is there, and tells the sender.
+    async fn take_up(
+        &mut self,
+        again: &Again,
+        incoming: &Incoming,
+        landing: PathBuf,
+    ) -> Result<Option<End>, NetworkError> {
+        if again.changed > incoming.entries {
+            return Ok(Some(self.give_up("offer_malformed").await));
+        }
+        self.share = self.inner.budget(incoming.pages as usize * MAX_FRAME);
+        if self.share.is_none() {
+            self.out.farewell(&declined("busy")).await;
+            return Err(lost());
+        }
+        if let Some(end) = self.changes(again.changed).await? {
+            return Ok(Some(end));
+        }
+        if again.manifest != incoming.hash {
+            return Ok(Some(self.give_up("source_changed").await));
+        }
+        let Some(accepted) = self.inner.book.manifest(self.id, incoming.pages).await? else {
+            return Ok(Some(self.give_up("forgotten").await));
+        };
+        let now = self.machine.take_up(&accepted, incoming.hash).map_err(TransferError::Violation)?;
+        if now.total() > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
+            // Nobody has agreed to that.
+            return Ok(Some(self.give_up("source_changed").await));
+        }
+        let total = now.total();
+        self.inner.book.show(self.id, |view| view.total = total);
+        let holding = match self.look(landing, accepted, now.clone()).await? {
+            Looked::There(holding) => *holding,
+            Looked::Ended(end) => return Ok(Some(end)),
+        };
+        let Holding { temp, folders, whole, held } = holding;
+        self.inner.written().insert(self.id);
+        let plan = Plan { whole, held, ..Plan::all(&now) };
+        self.start(Arc::new(temp), plan, folders).await?;
+        Ok(None)
+    }
+
+    /// Declines for good.
+    async fn give_up(&mut self, code: &str) -> End {
+        self.machine.end();
+        self.told = true;
+        self.out.farewell(&declined(code)).await;
+        End { state: crate::api::TransferState::Failed, reason: Some(reason(code)) }
+    }
+
+    /// Waits until all that has changed since the offer is known.
+    async fn changes(&mut self, announced: u32) -> Result<Option<End>, NetworkError> {
+        while announced > 0 {
+            match timeout(PATIENCE, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
+                FromSender::Changes => break,
+                FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
+                _ => {}
+            }
+        }
+        Ok(None)
+    }
+
+    /// Looks at what is on the disk, which may take a while: the sender and people are heard meanwhile.
+    async fn look(&mut self, landing: PathBuf, accepted: Manifest, now: Arc<Manifest>) -> Result<Looked, NetworkError> {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (ops, id, seen) = (self.inner.ops.clone(), self.id, stopped.clone());
+        let read_again = !self.inner.written().contains(&id);
+        let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
+        let mut looking = tokio::task::spawn_blocking(move || {
+            if nothing_yet {
+                // Killed between the record and the folder, maybe.
+                holding::make_sure(&ops, &landing, &id)?;
+            }
+            holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)
+        });
+        let outcome = loop {
+            tokio::select! {
+                looked = &mut looking => {
+                    let looked = looked.map_err(|_| TransferError::Internal("looking at files failed"))?;
+                    return self.looked(looked).await;
+                }
+                frame = next(&mut self.frames, &mut self.machine) => match frame {
+                    Ok(FromSender::Cancelled(code)) => break Ok(Looked::Ended(End::by_code(code.as_str()))),
+                    Ok(_) => {}
+                    Err(error) => break Err(error),
+                },
+                command = self.asked.recv() => match command {
+                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => break Err(lost()),
+                    Some(Command::Decline | Command::Cancel) | None => {
+                        self.give_up("cancelled").await;
+                        let state = crate::api::TransferState::Cancelled;
+                        break Ok(Looked::Ended(End { state, reason: None }));
+                    }
+                },
+                () = self.inner.cancel.cancelled() => {
+                    self.told = true;
+                    self.out.farewell(&declined("shutting_down")).await;
+                    break Ok(Looked::Ended(End::by_code("interrupted")));
+                }
+            }
+        };
+        stopped.store(true, Ordering::Relaxed);
+        let _ = looking.await;
+        outcome
+    }
+
+    async fn looked(&mut self, looked: Result<Holding, Lost>) -> Result<Looked, NetworkError> {
+        match looked {
+            Ok(holding) => Ok(Looked::There(Box::new(holding))),
+            Err(Lost::Stopped) => Err(lost()),
+            Err(Lost::Disk(error)) => Err(TransferError::Disk(error).into()),
+            Err(Lost::Destination(error)) => {
+                // A disk that was taken out may come back.
+                tracing::info!(%error, "the folder of a transfer is not there");
+                self.out.farewell(&declined("destination_unusable")).await;
+                Err(lost())
+            }
+            Err(Lost::Gone(error)) => {
+                tracing::info!(%error, "unfinished files are gone");
+                Ok(Looked::Ended(self.give_up("folder_changed").await))
+            }
+        }
+    }
+}
+
+enum Looked {
+    There(Box<Holding>),
+    Ended(End),
+}

@@ -1,0 +1,292 @@
+//! The conversation about one attempt, and everything that carries its data.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use iroh::endpoint::{SendStream, VarInt};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    TransferError,
+    control::Outgoing,
+    feed::{Feed, Pool},
+    framing::StreamHeader,
+    limits::{BATCH, MAX_STREAMS, STREAMS},
+    proof::disproved,
+    rate::TokenBucket,
+    source::Source,
+    state::{Plan, SenderMachine},
+    wire::{FileEnd, SenderFrame, SourceOutcome},
+};
+use crate::{error::NetworkError, id::TransferId, net::Session};
+
+/// Wire buffers for each data stream: one is filled, one is waiting, the others are with the transport.
+const BUFFERS: usize = 4;
+/// Beyond this round trip one stream's window does not fill the link, and all streams are opened.
+const LONG_WAY: Duration = Duration::from_millis(10);
+/// Bytes that go at once under a limit.
+const SLICE: usize = 32 * 1024;
+/// With which a data stream is reset: the control stream says why.
+const GIVEN_UP: VarInt = VarInt::from_u32(1);
+/// Ends of files that wait to be told.
+const ENDS: usize = 4096;
+
+/// A stream of ours is gone.
+pub(super) struct Broken;
+
+/// The conversation about one attempt.
+pub(super) struct Talk {
+    pub source: Arc<Source>,
+    header: StreamHeader,
+    machine: Arc<Mutex<SenderMachine>>,
+    pub frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
+    pub out: Outgoing,
+    pub jobs: JoinSet<Result<(), Broken>>,
+    pub proving: Option<Proving>,
+    pool: Option<Arc<Pool>>,
+}
+
+/// The look at what the receiver claims, on a thread of its own.
+pub(super) struct Proving {
+    plan: Plan,
+    stopped: Arc<AtomicBool>,
+    looking: JoinHandle<Vec<u32>>,
+}
+
+fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
+    machine.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until the claims were looked at, if that is being done. Gives what is to be sent, and the files whose claims do not
+/// hold.
+pub(super) async fn proven(running: &mut Option<Proving>) -> Result<(Plan, Vec<u32>), NetworkError> {
+    let Some(proving) = running else { return std::future::pending().await };
+    let looked = (&mut proving.looking).await;
+    let anew = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
+    let mut plan = running.take().map(|proving| proving.plan).unwrap_or_default();
+    plan.held.retain(|file, _| anew.binary_search(file).is_err());
+    Ok((plan, anew))
+}
+
+impl Talk {
+    pub(super) fn new(
+        source: Arc<Source>,
+        header: StreamHeader,
+        machine: SenderMachine,
+        frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
+        out: Outgoing,
+    ) -> Self {
+        let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
+        Self { source, header, machine, frames, out, jobs, proving: None, pool: None }
+    }
+
+    pub(super) fn machine(&self) -> MutexGuard<'_, SenderMachine> {
+        lock(&self.machine)
+    }
+
+    /// Looks at what the receiver claims, before anything is sent.
+    pub(super) fn prove(&mut self, plan: Plan) {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (source, claimed, seen) = (self.source.clone(), plan.clone(), stopped.clone());
+        let looking =
+            tokio::task::spawn_blocking(move || disproved(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
+        self.proving = Some(Proving { plan, stopped, looking });
+    }
+
+    /// Tells the receiver which of its claims do not hold.
+    pub(super) async fn send_anew(&self, files: &[u32]) {
+        for files in files.chunks(BATCH) {
+            self.out.send(&SenderFrame::Anew(files.to_vec())).await;
+        }
+    }
+
+    /// Sends the pages, on a task of its own so that a cancel is heard meanwhile.
+    pub(super) fn send_manifest(&mut self, stop: &CancellationToken) {
+        let (source, out) = (self.source.clone(), self.out.clone());
+        self.jobs.spawn(until(stop, async move {
+            let mut hasher = blake3::Hasher::new();
+            for page in source.manifest.pages() {
+                let Ok(bytes) = page else { return Err(Broken) };
+                hasher.update(&bytes);
+                if !out.send_encoded(bytes).await {
+                    return Err(Broken);
+                }
+            }
+            let hash = *hasher.finalize().as_bytes();
+            if out.send(&SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken) }
+        }));
+    }
+
+    /// Starts everything that sends data.
+    pub(super) fn send_data(&mut self, session: &Session, plan: Plan, limit: Option<u64>, stop: &CancellationToken) {
+        let manifest = &self.source.manifest;
+        let (files, bytes) = plan.measure(manifest);
+        let streams = stream_count(session, files, bytes);
+        let keys = session.keys();
+        let sealed = self.header.suite != 0;
+        let transfer = TransferId::from_random(self.header.transfer);
+        let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
+        let feed = Arc::new(Feed::new(self.source.clone(), plan, root));
+        let pool = Pool::new(usize::from(streams) * BUFFERS);
+        let bucket = limit.map(|limit| Arc::new(Bucket::new(limit)));
+        let (ends, ended) = mpsc::channel(ENDS);
+        self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
+        for _ in 0..streams {
+            let (full, taken) = mpsc::channel(1);
+            let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
+            self.jobs.spawn(async move {
+                let fed = tokio::task::spawn_blocking(move || feed.run(&pool_of_feed, &full, &ends));
+                fed.await.map_err(|_| Broken)
+            });
+            self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, bucket.clone())));
+        }
+        self.pool = Some(pool);
+    }
+
+    /// Ends every task.
+    pub(super) async fn wind_up(&mut self) {
+        self.machine().end();
+        if let Some(proving) = self.proving.take() {
+            proving.stopped.store(true, Ordering::Relaxed);
+            let _ = proving.looking.await;
+        }
+        if let Some(pool) = &self.pool {
+            pool.close();
+        }
+        // The feeding threads see the closed pool, or that nobody takes what they fill; the others see the stop.
+        while self.jobs.join_next().await.is_some() {}
+    }
+}
+
+/// One stream for little, all for a long way, some otherwise.
+fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
+    if files == 0 {
+        return 0;
+    }
+    let most = session
+        .connection()
+        .paths()
+        .iter()
+        .filter(|path| path.is_selected())
+        .map(|path| path.rtt())
+        .next()
+        .map_or(STREAMS, |rtt| if rtt > LONG_WAY { MAX_STREAMS } else { STREAMS });
+    let worth = bytes / (2 * super::limits::SEGMENT) + u64::from(files) / 64 + 1;
+    u8::try_from(worth).unwrap_or(u8::MAX).min(most)
+}
+
+/// Tells the receiver of files that are through, and at last that all are.
+async fn tell(
+    out: Outgoing,
+    machine: Arc<Mutex<SenderMachine>>,
+    mut ended: mpsc::Receiver<FileEnd>,
+    files: u32,
+    streams: u8,
+) -> Result<(), Broken> {
+    if !out.send(&SenderFrame::Begin).await {
+        return Err(Broken);
+    }
+    let mut left = files;
+    while left > 0 {
+        let mut batch = Vec::new();
+        if ended.recv_many(&mut batch, BATCH).await == 0 {
+            // Stopped in the middle: whoever stopped it says so.
+            return Ok(());
+        }
+        left = left.saturating_sub(batch.len() as u32);
+        for end in &batch {
+            if matches!(end.outcome, SourceOutcome::Sent { .. }) {
+                lock(&machine).telling(end.file);
+            }
+        }
+        if !out.send(&SenderFrame::FilesDone(batch)).await {
+            return Err(Broken);
+        }
+    }
+    lock(&machine).finishing();
+    if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken) }
+}
+
+/// Carries what one thread has filled.
+async fn carry(
+    session: Session,
+    header: StreamHeader,
+    mut taken: mpsc::Receiver<Bytes>,
+    bucket: Option<Arc<Bucket>>,
+) -> Result<(), Broken> {
+    let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken)?, false);
+    // The control stream goes first.
+    let _ = stream.0.set_priority(-1);
+    stream.0.write_all(&header.encode()).await.map_err(|_| Broken)?;
+    while let Some(bytes) = taken.recv().await {
+        write(&mut stream.0, bytes, bucket.as_deref()).await?;
+    }
+    stream.1 = true;
+    stream.0.finish().map_err(|_| Broken)
+}
+
+/// A stream, and whether all of it was written. One that is dropped before is reset: left to itself it would end as if
+/// it were whole.
+struct Whole(SendStream, bool);
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        if !self.1 {
+            let _ = self.0.reset(GIVEN_UP);
+        }
+    }
+}
+
+/// Runs a job that may have to wait for the peer, until the transfer stops.
+pub(super) fn until(
+    stop: &CancellationToken,
+    job: impl Future<Output = Result<(), Broken>> + Send + 'static,
+) -> impl Future<Output = Result<(), Broken>> + Send + 'static {
+    let stop = stop.clone();
+    async move {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            done = job => done,
+        }
+    }
+}
+
+async fn write(stream: &mut SendStream, mut bytes: Bytes, bucket: Option<&Bucket>) -> Result<(), Broken> {
+    let Some(bucket) = bucket else { return stream.write_chunk(bytes).await.map_err(|_| Broken) };
+    while !bytes.is_empty() {
+        let slice = bytes.split_to(bytes.len().min(SLICE));
+        bucket.wait(slice.len()).await;
+        stream.write_chunk(slice).await.map_err(|_| Broken)?;
+    }
+    Ok(())
+}
+
+/// A limit that all streams of a transfer share.
+struct Bucket {
+    since: Instant,
+    tokens: Mutex<TokenBucket>,
+}
+
+impl Bucket {
+    fn new(limit: u64) -> Self {
+        Self { since: Instant::now(), tokens: Mutex::new(TokenBucket::new(limit, Duration::ZERO)) }
+    }
+
+    async fn wait(&self, bytes: usize) {
+        let span = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).take(self.since.elapsed(), bytes);
+        if !span.is_zero() {
+            sleep(span).await;
+        }
+    }
+}

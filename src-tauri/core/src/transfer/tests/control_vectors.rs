@@ -1,0 +1,113 @@
+//! The control frames with which a transfer is taken up, as JSON for whoever writes another client. `YONDER_BLESS=1` writes
+//! the file anew; a change of it is a change of the protocol.
+
+use serde_json::{Value, json};
+
+use crate::transfer::wire::{Again, ChangedFile, HaveFile, Mtime, ReceiverFrame, SenderFrame, Span, decode, encode};
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/transfer/vectors/control-1.0.json");
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+fn again(changed: u32) -> Again {
+    Again { version: 1, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
+}
+
+fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
+    let named = |changed| {
+        let Again { version, transfer, attempt, manifest, changed } = again(changed);
+        let (transfer, attempt, manifest) = (hex(&transfer), hex(&attempt), hex(&manifest));
+        json!({"again": {"version": version, "transfer": transfer, "attempt": attempt, "manifest": manifest, "changed": changed}})
+    };
+    let changes = [(0, 0, 0, 0), (5, 300, -1, 999_999_999), (70_000, 1 << 40, 1_700_000_000, 5)];
+    let shown: Vec<_> = changes
+        .iter()
+        .map(|(file, size, secs, nanos)| json!({"file": file, "size": size, "secs": secs, "nanos": nanos}))
+        .collect();
+    let changed = changes
+        .into_iter()
+        .map(|(file, size, secs, nanos)| ChangedFile { file, size, mtime: Mtime { secs, nanos } })
+        .collect();
+    vec![
+        ("taken up as it was", SenderFrame::Again(again(0)), named(0)),
+        ("taken up, with changes", SenderFrame::Again(again(300)), named(300)),
+        ("what has changed", SenderFrame::Changed(changed), json!({"changed": shown})),
+        ("sent anew", SenderFrame::Anew(vec![1, 128, 999_999]), json!({"anew": [1, 128, 999_999]})),
+    ]
+}
+
+fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
+    let whole = HaveFile { file: 1, whole: true, segments: vec![], hashes: vec![] };
+    let segments = vec![Span { first: 0, end: 2 }, Span { first: 130, end: 131 }];
+    let parts = HaveFile { file: 300, whole: false, segments, hashes: vec![[1; 32], [2; 32], [3; 32]] };
+    let hashes = [[1; 32], [2; 32], [3; 32]].map(|hash| hex(&hash));
+    let shown = json!([
+        {"file": 1, "whole": true, "segments": [], "hashes": []},
+        {"file": 300, "whole": false, "segments": [[0, 2], [130, 131]], "hashes": hashes},
+    ]);
+    vec![("what is held", ReceiverFrame::Have(vec![whole, parts]), json!({"have": shown}))]
+}
+
+/// Frames that no side takes, made from right ones.
+fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
+    let right = encode(&SenderFrame::Again(again(0))).unwrap();
+    let have = encode(&ReceiverFrame::Have(vec![])).unwrap();
+    let mut flag = encode(&of_receiver()[0].1).unwrap();
+    flag[3] = 2;
+    let mtime = Mtime { secs: 0, nanos: 0 };
+    let many = vec![ChangedFile { file: 0, size: 0, mtime }; 1025];
+    vec![
+        ("sender", "cut by one byte", right[..right.len() - 1].to_vec()),
+        ("sender", "a byte behind it", [right.as_slice(), &[0]].concat()),
+        ("sender", "an unknown frame", vec![12]),
+        ("sender", "more changes than a frame may hold", postcard::to_stdvec(&SenderFrame::Changed(many)).unwrap()),
+        ("receiver", "a claim that is neither whole nor not", flag),
+        ("receiver", "a byte behind it", [have.as_slice(), &[0]].concat()),
+        ("receiver", "a list that is longer than the frame", vec![3, 5]),
+    ]
+}
+
+fn present() -> String {
+    let mut accept = Vec::new();
+    for (name, frame, value) in of_sender() {
+        accept.push(json!({"name": name, "from": "sender", "bytes": hex(&encode(&frame).unwrap()), "value": value}));
+    }
+    for (name, frame, value) in of_receiver() {
+        accept.push(json!({"name": name, "from": "receiver", "bytes": hex(&encode(&frame).unwrap()), "value": value}));
+    }
+    let reject: Vec<_> = refused()
+        .into_iter()
+        .map(|(from, why, bytes)| match bytes.len() {
+            0..=512 => json!({"from": from, "why": why, "bytes": hex(&bytes)}),
+            // Long ones repeat themselves after their head.
+            len => json!({"from": from, "why": why, "bytes": hex(&bytes[..3]), "then_zeros": len - 3}),
+        })
+        .collect();
+    serde_json::to_string_pretty(&json!({"accept": accept, "reject": reject})).unwrap() + "\n"
+}
+
+#[test]
+fn the_frames_of_taking_up_are_as_published() {
+    for (name, frame, _) in of_sender() {
+        assert_eq!(decode::<SenderFrame>(&encode(&frame).unwrap()).unwrap(), frame, "{name}");
+    }
+    for (name, frame, _) in of_receiver() {
+        assert_eq!(decode::<ReceiverFrame>(&encode(&frame).unwrap()).unwrap(), frame, "{name}");
+    }
+    for (from, why, bytes) in refused() {
+        let taken = if from == "sender" {
+            decode::<SenderFrame>(&bytes).is_ok()
+        } else {
+            decode::<ReceiverFrame>(&bytes).is_ok()
+        };
+        assert!(!taken, "{why}");
+        assert!(bytes.len() <= 512 || bytes[3..].iter().all(|byte| *byte == 0), "{why}");
+    }
+    let present = present();
+    if std::env::var_os("YONDER_BLESS").is_some() {
+        std::fs::write(FILE, &present).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(FILE).unwrap(), present, "the wire has changed");
+}

@@ -1,0 +1,485 @@
+//! Transfers that lose their connection, or one of the two nodes, and go on.
+
+use std::collections::HashSet;
+
+use super::{
+    super::{
+        holding,
+        wire::{Again, ChangedFile, Decision, ReceiverFrame, SenderFrame, decode, encode},
+    },
+    *,
+};
+
+const MIB: usize = 1 << 20;
+
+/// The two do not find each other any more: what stands between them is gone, and neither tries again.
+fn cut(one: &Node, two: &Node) {
+    one.away.store(true, Ordering::SeqCst);
+    one.net.close_device(two.id(), crate::net::CloseCode::Normal);
+    two.net.close_device(one.id(), crate::net::CloseCode::Normal);
+}
+
+/// They meet again.
+fn mend(one: &Node, two: &Node) {
+    one.away.store(false, Ordering::SeqCst);
+    one.transfers.device_is_there(two.id());
+}
+
+async fn waits(node: &Node, id: TransferId) -> TransferView {
+    shows(node, id, |view| view.state == TransferState::Waiting).await
+}
+
+/// A folder of one large file and many small ones.
+fn folder(node: &Node, large: usize) -> PathBuf {
+    let folder = node.outbox("folder");
+    fs::create_dir_all(folder.join("below/empty")).unwrap();
+    fs::write(folder.join("large"), noise(large, 1)).unwrap();
+    for n in 0..200 {
+        fs::write(folder.join("below").join(format!("small {n:03}")), noise(n * 40, n as u8)).unwrap();
+    }
+    fs::write(folder.join("segment"), noise(2 * MIB, 9)).unwrap();
+    date(&folder);
+    folder
+}
+
+fn limited(bytes: u64) -> TransferOptions {
+    TransferOptions { limit: Some(bytes), ..Default::default() }
+}
+
+/// Data that left a node towards another since its last connection came to stand.
+fn sent(one: &Node, two: &Node) -> u64 {
+    let session = one.net.live(two.id(), crate::net::ALPN_TRANSFER).expect("a session");
+    session.connection().stats().udp_tx.bytes
+}
+
+/// Both are done, and what is there is what was sent.
+async fn both_done(one: &Node, two: &Node, id: TransferId) {
+    let (there, here) = (one.end(id).await, two.end(id).await);
+    for view in [&there, &here] {
+        assert_eq!(view.state, TransferState::Done, "{view:?}");
+        assert_eq!((view.bytes, view.files_done), (view.total, view.files), "{view:?}");
+    }
+    assert_eq!(tree(&two.downloads()), tree(&one.home.path().join("outbox")));
+    for node in [one, two] {
+        // Only the history stays on record.
+        within(async {
+            while node.store.list(crate::storage::Table::Transfers).await.unwrap().len() > 1 {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_again_and_again_costs_nothing_but_time() {
+    let (one, two) = pair_of_nodes().await;
+    let folder = folder(&one, 12 * MIB);
+    let mut offers = two.events.subscribe();
+    let id = one.send(&two, vec![folder], limited(8_000_000)).await;
+    offered(&mut offers).await;
+    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    let mut again = 0;
+    for at in [1, 3, 6, 10] {
+        shows(&one, id, |view| view.state == TransferState::Active && view.bytes >= (at * MIB) as u64).await;
+        cut(&one, &two);
+        for node in [&one, &two] {
+            let view = waits(node, id).await;
+            let reason = view.reason.unwrap();
+            assert_eq!(reason.code, "connection_lost");
+            assert!(reason.hint.contains("by itself"), "{}", reason.hint);
+        }
+        let held = two.transfers.get(id).unwrap().bytes;
+        mend(&one, &two);
+        let view = shows(&one, id, |view| view.state == TransferState::Active && view.bytes > 0).await;
+        assert!(view.bytes + (2 * MIB as u64) * 5 > held, "{} of {held} bytes count again", view.bytes);
+        again = held;
+    }
+    both_done(&one, &two, id).await;
+    let rest = one.transfers.get(id).unwrap().total - again;
+    let over_the_wire = sent(&one, &two);
+    println!("FIGURE sent after the last of four cuts: {over_the_wire} bytes, {rest} were missing");
+    assert!(over_the_wire < rest + (4 * 2 * MIB) as u64, "{over_the_wire} bytes for {rest}");
+    while let Ok(told) = offers.try_recv() {
+        assert!(!matches!(told.event, Event::Offer { .. }), "nobody is asked twice");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn either_node_may_be_started_anew() {
+    for sender in [true, false] {
+        let (mut one, mut two) = pair_of_nodes().await;
+        two.set_rule(AcceptRule::Paired);
+        let folder = folder(&one, 10 * MIB);
+        let id = one.send(&two, vec![folder], limited(6_000_000)).await;
+        shows(&one, id, |view| view.bytes > 5 * MIB as u64).await;
+        let held = if sender {
+            one = one.restarted().await;
+            waits(&two, id).await.bytes
+        } else {
+            two = two.restarted().await;
+            let view = waits(&two, id).await;
+            assert_eq!(view.reason.unwrap().code, "interrupted");
+            view.bytes
+        };
+        // Its port is another one now.
+        one.pair(&two).await;
+        two.pair(&one).await;
+        one.transfers.device_is_there(two.id());
+        both_done(&one, &two, id).await;
+        let (rest, over_the_wire) = (one.transfers.get(id).unwrap().total - held, sent(&one, &two));
+        println!("FIGURE sent after a restart (of the sender: {sender}): {over_the_wire} bytes, {rest} were missing");
+        assert!(over_the_wire < rest + (4 * 2 * MIB) as u64, "{over_the_wire} bytes for {rest}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_changed_meanwhile_is_sent_anew_and_never_mixed() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let folder = folder(&one, 12 * MIB);
+    let id = one.send(&two, vec![folder.clone()], limited(6_000_000)).await;
+    shows(&one, id, |view| view.bytes > 6 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    // Another time and length; and one that was not begun.
+    fs::write(folder.join("large"), noise(13 * MIB, 77)).unwrap();
+    fs::write(folder.join("segment"), noise(2 * MIB + 5, 78)).unwrap();
+    date(&folder);
+    mend(&one, &two);
+    both_done(&one, &two, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_hides_its_change_is_found_out() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    fs::write(&file, noise(12 * MIB, 1)).unwrap();
+    let time = fs::metadata(&file).unwrap().modified().unwrap();
+    let id = one.send(&two, vec![file.clone()], limited(6_000_000)).await;
+    shows(&one, id, |view| view.bytes > 6 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    // Of the same length, and dated back: only its bytes tell.
+    fs::write(&file, noise(12 * MIB, 2)).unwrap();
+    fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+    mend(&one, &two);
+    both_done(&one, &two, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_grew_beyond_what_was_agreed_to_ends_it() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    fs::write(&file, noise(8 * MIB, 1)).unwrap();
+    let id = one.send(&two, vec![file.clone()], limited(4_000_000)).await;
+    shows(&one, id, |view| view.bytes > 3 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    fs::File::options().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
+    mend(&one, &two);
+    for node in [&one, &two] {
+        let end = node.end(id).await;
+        assert_eq!((end.state, end.reason.unwrap().code.as_str()), (TransferState::Failed, "source_changed"));
+    }
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_disk_lost_is_sent_again_after_a_restart() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    fs::write(&file, noise(12 * MIB, 1)).unwrap();
+    let id = one.send(&two, vec![file], limited(6_000_000)).await;
+    shows(&one, id, |view| view.bytes > 7 * MIB as u64).await;
+    let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
+    let two = two.restarted().await;
+    // As a power cut may leave it: noted as written, and never on the disk.
+    let half = fs::File::options().write(true).open(&hidden).unwrap();
+    half.set_len(3 * MIB as u64).unwrap();
+    half.set_len(12 * MIB as u64).unwrap();
+    one.pair(&two).await;
+    two.pair(&one).await;
+    one.transfers.device_is_there(two.id());
+    both_done(&one, &two, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_word_said_while_apart_is_told_at_the_next_contact_and_wins() {
+    for by_sender in [true, false] {
+        for restart in [false, true] {
+            let (mut one, mut two) = pair_of_nodes().await;
+            two.set_rule(AcceptRule::Paired);
+            let folder = folder(&one, 8 * MIB);
+            let id = one.send(&two, vec![folder], limited(4_000_000)).await;
+            shows(&one, id, |view| view.bytes > 2 * MIB as u64).await;
+            cut(&one, &two);
+            waits(&one, id).await;
+            waits(&two, id).await;
+            let by = if by_sender { &one } else { &two };
+            assert_eq!(within(by.transfers.cancel(id)).await.unwrap().state, TransferState::Cancelled);
+            if restart {
+                if by_sender {
+                    one = one.restarted().await;
+                } else {
+                    two = two.restarted().await;
+                }
+                one.pair(&two).await;
+                two.pair(&one).await;
+            }
+            let other = if by_sender { &two } else { &one };
+            assert_eq!(other.transfers.get(id).unwrap().state, TransferState::Waiting);
+            mend(&one, &two);
+            let told = other.end(id).await;
+            let what = format!("by sender {by_sender}, restarted {restart}");
+            assert_eq!(
+                (told.state, told.reason.unwrap().code.as_str()),
+                (TransferState::Cancelled, "cancelled"),
+                "{what}"
+            );
+            let left = names(&two.downloads());
+            assert!(!left.iter().any(|name| name.contains(".yonder-")), "{what}: {left:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unpaired_device_cannot_go_on_and_leaves_nothing_behind() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let folder = folder(&one, 8 * MIB);
+    let id = one.send(&two, vec![folder], limited(4_000_000)).await;
+    shows(&one, id, |view| view.bytes > 2 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    for (node, other) in [(&one, &two), (&two, &one)] {
+        node.devices.unpair(other.id(), false).await.unwrap();
+        node.transfers.drop_strangers().await;
+        assert_eq!(node.end(id).await.reason.unwrap().code, "device_not_paired");
+    }
+    assert!(!names(&two.downloads()).iter().any(|name| name.contains(".yonder-")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_is_away_is_waited_for_when_asked_to() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let two = {
+        one.away.store(true, Ordering::SeqCst);
+        within(two.net.shutdown()).await;
+        two
+    };
+    let file = one.outbox("file");
+    fs::write(&file, "while you were out").unwrap();
+    let id = one.send(&two, vec![file], TransferOptions { wait: true, ..Default::default() }).await;
+    let view = waits(&one, id).await;
+    assert!(["connection_timeout", "connection_failed"].contains(&view.reason.unwrap().code.as_str()));
+    let (one, two) = (one.restarted().await, two.restarted().await);
+    one.pair(&two).await;
+    two.pair(&one).await;
+    mend(&one, &two);
+    both_done(&one, &two, id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_got_lost_is_made_again() {
+    let (one, two) = pair_of_nodes().await;
+    let file = one.outbox("file");
+    fs::write(&file, "hello").unwrap();
+    let mut offers = two.events.subscribe();
+    let id = one.send(&two, vec![file], TransferOptions::default()).await;
+    offered(&mut offers).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    assert_eq!(two.end(id).await.reason.unwrap().code, "connection_lost");
+    mend(&one, &two);
+    assert_eq!(offered(&mut offers).await.id, id);
+    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    both_done(&one, &two, id).await;
+}
+
+/// What a device answers to frames on a control stream of their own.
+async fn answer(from: &Node, to: &Node, frames: &[SenderFrame]) -> Option<ReceiverFrame> {
+    let session = Connector::session(&from.net, to.id(), crate::net::ALPN_TRANSFER).await.unwrap();
+    let (mut out, mut back) = session.open_sealed().await.unwrap().split();
+    for frame in frames {
+        let _ = out.send(&encode(frame).unwrap()).await;
+    }
+    let heard = within(back.recv(limits::MAX_FRAME)).await.ok()??;
+    Some(decode(&heard).unwrap())
+}
+
+fn again(id: TransferId, manifest: [u8; 32], changed: u32) -> SenderFrame {
+    SenderFrame::Again(Again {
+        version: limits::VERSION,
+        transfer: *id.as_bytes(),
+        attempt: [5; 16],
+        manifest,
+        changed,
+    })
+}
+
+fn declined_with(answer: Option<ReceiverFrame>) -> String {
+    match answer {
+        Some(ReceiverFrame::Decision(Decision::Declined { code })) => code.as_str().to_owned(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_device_that_offered_it_takes_a_transfer_up_and_only_as_it_was_agreed() {
+    let (one, two) = pair_of_nodes().await;
+    let three = Node::new(3, Arc::new(RealFiles)).await;
+    three.pair(&two).await;
+    two.pair(&three).await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    fs::write(&file, noise(8 * MIB, 1)).unwrap();
+    let id = one.send(&two, vec![file], limited(4_000_000)).await;
+    shows(&one, id, |view| view.bytes > 3 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    let hash = one.transfers.0.book.manifest(id, 1).await.unwrap().unwrap().hash().unwrap();
+
+    // Another paired device, and an id that nobody knows.
+    assert_eq!(declined_with(answer(&three, &two, &[again(id, hash, 0)]).await), "forgotten");
+    assert_eq!(
+        declined_with(answer(&one, &two, &[again(TransferId::from_random([1; 16]), hash, 0)]).await),
+        "forgotten"
+    );
+    assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Waiting);
+    // A transfer of its own, which two sent: it is nobody's to take up there.
+    let back = two.outbox("back");
+    fs::write(&back, "x").unwrap();
+    let other_way = two.send(&one, vec![back], TransferOptions::default()).await;
+    shows(&two, other_way, |view| view.state == TransferState::Offered).await;
+    assert_eq!(declined_with(answer(&one, &two, &[again(other_way, hash, 0)]).await), "forgotten");
+
+    // Changes that are none: they break the protocol, and the transfer with it.
+    let mtime = wire::Mtime { secs: 0, nanos: 0 };
+    let changed = |file, size| SenderFrame::Changed(vec![ChangedFile { file, size, mtime }]);
+    let bad = answer(&one, &two, &[again(id, hash, 1), changed(9, 1)]).await;
+    assert!(!matches!(bad, Some(ReceiverFrame::Decision(Decision::Accepted { .. }))), "{bad:?}");
+    assert_eq!(two.end(id).await.reason.unwrap().code, "protocol_violation");
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_that_was_never_agreed_to_is_not_taken_up() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    fs::write(&file, noise(8 * MIB, 1)).unwrap();
+    let id = one.send(&two, vec![file], limited(4_000_000)).await;
+    shows(&one, id, |view| view.bytes > 3 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    assert_eq!(declined_with(answer(&one, &two, &[again(id, [9; 32], 0)]).await), "source_changed");
+    assert_eq!(two.end(id).await.state, TransferState::Failed);
+    two.nothing_landed();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_cut_of_naming_leaves_each_file_once() {
+    // The naming thread stops after each of its steps, as a kill would stop it; what is found again is looked at.
+    let mut seen = HashSet::new();
+    for stop_at in 0..60 {
+        let home = tempfile::tempdir().unwrap();
+        let id = TransferId::from_random([stop_at as u8; 16]);
+        let manifest = Arc::new(
+            source::scan(
+                &[{
+                    let folder = home.path().join("source");
+                    fs::create_dir_all(folder.join("inner")).unwrap();
+                    for n in 0..3 {
+                        fs::write(folder.join(format!("f{n}")), noise(100, n)).unwrap();
+                    }
+                    fs::write(folder.join("inner/g"), noise(100, 9)).unwrap();
+                    folder
+                }],
+                &|| false,
+            )
+            .unwrap()
+            .manifest
+            .as_ref()
+            .clone(),
+        );
+        let dest = home.path().join("downloads");
+        fs::create_dir(&dest).unwrap();
+        // Somebody's own folder of that name, which is to stay what it is.
+        fs::create_dir(dest.join("source")).unwrap();
+        fs::write(dest.join("source/mine"), "mine").unwrap();
+        let steps = std::sync::atomic::AtomicU64::new(0);
+        let ops: Arc<dyn FileOps> = Arc::new(files::faulty::Faulty::new(move |_, _| {
+            (steps.fetch_add(1, Ordering::SeqCst) >= stop_at).then(|| std::io::ErrorKind::Other.into())
+        }));
+        let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
+        let all = || -> Result<(), landing::DiskError> {
+            let temp = Arc::new(landing::Temp::create(ops.clone(), &dest, &id)?);
+            let mut placing = landing::Placing::new(
+                temp.clone(),
+                manifest.clone(),
+                state::Plan::all(&manifest),
+                names::Platform::Unix,
+            )?;
+            for file in &files {
+                let bytes = noise(100, *file as u8);
+                temp.write(&temp.create_file(*file)?, &bytes, 0)?;
+                let note = journal::Note::Segment { file: *file, segment: 0, hash: *blake3::hash(&bytes).as_bytes() };
+                temp.journal().note(&note, 1 << 20)?;
+            }
+            for file in &files {
+                placing.settle(vec![intake::Verdict::Good(*file)])?;
+            }
+            Ok(())
+        };
+        let whole_way = all().is_ok();
+        let real: Arc<dyn FileOps> = Arc::new(RealFiles);
+        let stop = AtomicBool::new(false);
+        let Ok(found) = holding::take_up(&real, &dest, &id, (&manifest, &manifest), true, &stop) else {
+            assert!(stop_at < 6, "the journal is there from the beginning on");
+            continue;
+        };
+        let (held, whole) = (found.held.clone(), found.whole.clone());
+        seen.insert((held.len(), whole.iter().count()));
+        let temp = Arc::new(found.temp);
+        let plan = state::Plan { whole: whole.clone(), ..state::Plan::all(&manifest) };
+        let mut placing = landing::Placing::new(temp.clone(), manifest.clone(), plan, names::Platform::Unix)
+            .unwrap()
+            .with_folders(found.folders);
+        for file in files.iter().filter(|file| !whole.contains(**file)) {
+            if !held.contains_key(file) {
+                temp.write(&temp.create_file(*file).unwrap(), &noise(100, *file as u8), 0).unwrap();
+            }
+            placing.settle(vec![intake::Verdict::Good(*file)]).unwrap();
+        }
+        placing.finish().unwrap();
+        let mut there = names(&dest);
+        there.retain(|name| !name.starts_with("source/") && name != "source");
+        let wanted =
+            ["source (2)", "source (2)/f0", "source (2)/f1", "source (2)/f2", "source (2)/inner", "source (2)/inner/g"];
+        assert_eq!(there, wanted, "after {stop_at} steps");
+        for file in &files {
+            let name = manifest.path(*file)[1..].join("/");
+            assert_eq!(
+                fs::read(dest.join("source (2)").join(name)).unwrap(),
+                noise(100, *file as u8),
+                "{stop_at} steps"
+            );
+        }
+        if whole_way {
+            assert!(seen.len() > 5, "{seen:?}");
+            return;
+        }
+    }
+    panic!("it never came to its end");
+}

@@ -1,0 +1,73 @@
+// The control frames with which a transfer is taken up: docs/protocol-transfer.md, "Control frames" and "Taking up".
+
+import { concat, hex, Refused, unhex } from './bytes.js';
+import { Reader, varint } from './postcard.js';
+
+const BATCH = 1024;
+const FRAMES = { sender: 12, receiver: 11 };
+const [ANEW, AGAIN, CHANGED, HAVE] = [3, 10, 11, 3];
+
+const zigzag = (value) => (value < 0 ? -2n * BigInt(value) - 1n : 2n * BigInt(value));
+const unzigzag = (value) => Number(value & 1n ? -(value >> 1n) - 1n : value >> 1n);
+
+function list(reader, item) {
+  const count = reader.varint(64);
+  // An item has a byte at least.
+  if (count > BigInt(reader.left)) throw new Refused('cut');
+  if (count > BATCH) throw new Refused('long');
+  return Array.from({ length: Number(count) }, () => item(reader));
+}
+
+function bool(reader) {
+  const byte = reader.u8();
+  if (byte > 1) throw new Refused('bool');
+  return byte === 1;
+}
+
+const u32 = (reader) => Number(reader.varint(32));
+const change = (reader) => ({ file: u32(reader), size: Number(reader.varint(64)), secs: unzigzag(reader.varint(64)), nanos: u32(reader) });
+const claim = (reader) => ({
+  file: u32(reader),
+  whole: bool(reader),
+  segments: list(reader, (reader) => [u32(reader), u32(reader)]),
+  hashes: list(reader, (reader) => hex(reader.take(32))),
+});
+
+function again(reader) {
+  const version = Number(reader.varint(16));
+  const [transfer, attempt, manifest] = [16, 16, 32].map((count) => hex(reader.take(count)));
+  return { version, transfer, attempt, manifest, changed: u32(reader) };
+}
+
+/** What a frame of taking up means. */
+export function read(from, bytes) {
+  const reader = new Reader(bytes);
+  const number = reader.variant(FRAMES[from]);
+  let frame;
+  if (from === 'receiver' && number === HAVE) frame = { have: list(reader, claim) };
+  else if (from === 'sender' && number === ANEW) frame = { anew: list(reader, u32) };
+  else if (from === 'sender' && number === AGAIN) frame = { again: again(reader) };
+  else if (from === 'sender' && number === CHANGED) frame = { changed: list(reader, change) };
+  else throw new Refused('frame', `number ${number}`);
+  reader.end();
+  return frame;
+}
+
+const counted = (items, item) => concat(varint(items.length), ...items.map(item));
+
+/** A frame as it travels. */
+export function write(frame) {
+  if (frame.anew) return concat(varint(ANEW), counted(frame.anew, varint));
+  if (frame.again) {
+    const { version, transfer, attempt, manifest, changed } = frame.again;
+    return concat(varint(AGAIN), varint(version), ...[transfer, attempt, manifest].map(unhex), varint(changed));
+  }
+  if (frame.changed) {
+    return concat(varint(CHANGED), counted(frame.changed, ({ file, size, secs, nanos }) => concat(varint(file), varint(size), varint(zigzag(secs)), varint(nanos))));
+  }
+  const spans = (segments) => counted(segments, ([first, end]) => concat(varint(first), varint(end)));
+  return concat(
+    varint(HAVE),
+    counted(frame.have, ({ file, whole, segments, hashes }) => concat(varint(file), varint(whole ? 1 : 0), spans(segments), counted(hashes, unhex))),
+  );
+}
