@@ -68,6 +68,9 @@ export const germanErrors: Record<string, SpokenError> = {
   files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },
   conflict_rule_unsupported: { message: 'Diese Regel für gleiche Namen gibt es hier nicht.', hint: '' },
 
+  // The doctor.
+  doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },
+
   // Relays.
   relay_unreachable: { message: 'Das Relay antwortet nicht.', hint: 'Ist es in Betrieb, und stimmt die Adresse?', detail: true },
   relay_refused: { message: 'Das Relay weist dieses Gerät ab.', hint: 'Prüfe das Zugangswort in den Einstellungen.', detail: true },

@@ -56,6 +56,8 @@ describe('the doctor', () => {
     expect(names()).toEqual(['port']);
     // What comes late is not mixed in.
     node.emit({ event: 'doctor_check', device: null, check: BLOCKED });
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(names()).toEqual(['port']);
     node.finish = null;
     node.checks = [someCheck(), someCheck({ name: 'clock' })];
     await user.click(screen.getByTestId('doctor-again'));
