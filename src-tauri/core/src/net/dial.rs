@@ -51,7 +51,7 @@ impl Net {
         let mut attempts = ATTEMPTS.iter();
         while let Some(patience) = attempts.next() {
             let known = self.0.devices.whereabouts(device);
-            let address = address_of(endpoint_id, &known)?;
+            let address = address_of(endpoint_id, &known, |relay| !self.0.relays.is_left(relay))?;
             let moved = async {
                 loop {
                     tokio::select! {
@@ -103,12 +103,13 @@ impl Net {
 fn address_of(
     endpoint_id: &[u8; 32],
     (addresses, relay): &(Vec<SocketAddr>, Option<String>),
+    usable: impl Fn(&RelayUrl) -> bool,
 ) -> Result<EndpointAddr, DialError> {
     let id = EndpointId::from_bytes(endpoint_id).map_err(|error| DialError::Transport(error.to_string()))?;
     let address = addresses.iter().fold(EndpointAddr::new(id), |address, ip| address.with_ip_addr(*ip));
     Ok(match relay.as_ref().and_then(|url| url.parse::<RelayUrl>().ok()) {
-        Some(relay) => address.with_relay_url(relay),
-        None => address,
+        Some(relay) if usable(&relay) => address.with_relay_url(relay),
+        _ => address,
     })
 }
 

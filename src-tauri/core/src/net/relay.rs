@@ -12,10 +12,10 @@ mod servers;
 
 use std::time::Duration;
 
-use iroh::RelayUrl;
+use iroh::{RelayUrl, TransportAddr};
 use tokio::sync::watch;
 
-use super::{EndpointOptions, Mode, Net};
+use super::{CloseCode, EndpointOptions, Mode, Net};
 use crate::error::{NetworkError, RoomError};
 
 pub(super) use book::{Book, Listed, Policy};
@@ -99,6 +99,20 @@ impl Net {
     /// Changes when something about the relays does that a person would want to see.
     pub fn watch_relays(&self) -> watch::Receiver<Vec<RelayStatus>> {
         self.0.relays.watch()
+    }
+
+    /// Closes connections that go through a relay that keeps silent and was left: they would be found dead by silence
+    /// only, and iroh looks for a device anew when no connection with it is left.
+    pub fn leave_silent_relays(&self) {
+        for session in self.standing().live {
+            let paths = session.connection().paths();
+            let left =
+                |address: &TransportAddr| matches!(address, TransportAddr::Relay(url) if self.0.relays.is_left(url));
+            if !paths.is_empty() && paths.iter().all(|path| left(path.remote_addr())) {
+                tracing::info!(device = %session.device_id(), "its connection went through a relay that is silent");
+                session.close(CloseCode::Replaced, "");
+            }
+        }
     }
 
     /// Uses other servers from now on, on the endpoint that runs. Nothing that needs another endpoint is heeded: port,

@@ -64,6 +64,7 @@ impl NetworkingService {
         let mut refused: Vec<RelayUrl> = Vec::new();
         while changes.changed().await.is_ok() {
             let now = changes.borrow_and_update().clone();
+            net.leave_silent_relays();
             let refusing = |relay: &&RelayStatus| matches!(relay.error, Some(RelayError::Refused { .. }));
             for relay in now.iter().filter(refusing).filter(|relay| !refused.contains(&relay.url)) {
                 if let Some(error) = relay.error.clone() {

@@ -285,6 +285,16 @@ impl Book {
         self.entries.iter().filter(usable).map(Entry::name).collect()
     }
 
+    /// This one, by its own name or iroh's, keeps silent while another one does not, and is the home no more: what is sent
+    /// there is lost, and holds up what is sent to others, because iroh sends to all relays in turn and waits for each.
+    pub fn is_left(&self, url: &RelayUrl) -> bool {
+        let silent = |entry: &Entry| entry.answers == Some(false);
+        let at_home = |entry: &Entry| self.home.as_ref().is_some_and(|home| home.url == entry.url);
+        let this = self.entries.iter().find(|entry| entry.url == *url || entry.name() == *url);
+        this.is_some_and(|entry| silent(entry) && !at_home(entry))
+            && self.home.as_ref().is_some_and(|home| home.connected)
+    }
+
     /// How each of them stands, the home first.
     pub fn statuses(&self) -> Vec<RelayStatus> {
         let mut all: Vec<RelayStatus> = self.entries.iter().map(|entry| self.status(entry)).collect();

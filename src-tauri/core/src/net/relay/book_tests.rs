@@ -90,7 +90,9 @@ fn public_relays_alone_are_asked_only_when_the_home_is_gone() {
     assert!(desk.after(1).ask(&[]).is_empty(), "a moment is no reason");
     assert_eq!(desk.after(1).ask(&["one"]), ["one", "two"]);
     assert_eq!(desk.listed(), ["two"]);
+    assert!(!desk.book.is_left(&url("one")), "it may be this device that has no network");
     desk.home("two", Line::Connected);
+    assert!(desk.book.is_left(&url("one")) && !desk.book.is_left(&url("two")));
     assert!(desk.after(10).ask(&["one"]).is_empty());
     assert_eq!(desk.after(5).ask(&[]), ["one"], "one that was silent is asked again");
     assert_eq!(desk.listed(), ["one", "two"], "and may be the home again");

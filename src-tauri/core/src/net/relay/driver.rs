@@ -64,6 +64,10 @@ impl RelayDesk {
         self.book().own()
     }
 
+    pub fn is_left(&self, url: &RelayUrl) -> bool {
+        self.book().is_left(url)
+    }
+
     /// Changes when something about them does that a person would want to see.
     pub fn watch(&self) -> watch::Receiver<Vec<RelayStatus>> {
         self.0.statuses.subscribe()
