@@ -36,9 +36,14 @@ const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The long cut.
+/// The long cut, and a sleep.
 fn long() -> Duration {
     if soak() { s(120) } else { s(40) }
+}
+
+/// How long a relayed connection is cut.
+fn relayed() -> Duration {
+    if soak() { s(120) } else { s(20) }
 }
 
 /// Pings from one device to the other again and again, without one waiting for the one before.
@@ -239,8 +244,8 @@ fn who_moves_or_sleeps_is_back_soon() {
         ("both move at once on a LAN", lan(), Pings, BACK_MOVED, Box::new(moved(&[0, 1]))),
         ("both move at once behind home routers", homes(), Pings, BACK_MOVED, Box::new(moved(&[0, 1]))),
         ("both move at once behind home routers, nobody pings", homes(), Talks, BACK_MOVED, Box::new(moved(&[0, 1]))),
-        ("asleep for 40 s", lan(), Pings, BACK, Box::new(frozen(s(40)))),
-        ("relayed, cable cut for 20 s", strict(), Pings, BACK, Box::new(cut_at_the_switch(s(20)))),
-        ("relayed, interface down for 20 s, nobody pings", strict(), Talks, BACK, Box::new(down_in_the_host(s(20)))),
+        ("asleep", lan(), Pings, BACK, Box::new(frozen(long()))),
+        ("relayed, cable cut", strict(), Pings, BACK, Box::new(cut_at_the_switch(relayed()))),
+        ("relayed, interface down, nobody pings", strict(), Talks, BACK, Box::new(down_in_the_host(relayed()))),
     ]);
 }
