@@ -305,6 +305,8 @@ fn the_other_side_not_running_is_told_apart_from_its_machine_being_away() {
     stopped.expect("way_address", "info", "nothing_listens");
 
     h2.link_down();
+    // The kernel believes for half a minute that a machine is there that just was.
+    system(h1, "ip", &["neigh", "flush", "all"]);
     let away = Said::of(one.run(["doctor", &other]));
     away.expect("device", "failed", "device_away");
     drop(one_node);
@@ -390,4 +392,43 @@ fn a_report_names_no_device_no_whole_id_and_where_the_logs_are() {
     let kept = std::fs::read_to_string(&log).unwrap();
     assert!(kept.contains("INFO") && kept.contains("the program starts"), "{kept}");
     println!("FIGURE log of a start and a pairing: {} bytes", kept.len());
+}
+
+#[test]
+fn where_the_data_directory_cannot_be_used_the_rest_is_looked_at() {
+    let lab = Lab::lan(1);
+    let mut device = Device::on(&lab.hosts()[0], "device");
+    let file = device.home().join("a file");
+    std::fs::write(&file, "in the way").unwrap();
+    device.set_data_dir(file);
+    let said = doctor(&device);
+    said.expect("data", "failed", "data_not_writable");
+    assert_eq!(said.check("start")["status"], "failed", "{:#}", said.report);
+    for name in ["port", "interfaces", "route", "firewall"] {
+        said.expect_ok(name);
+    }
+}
+
+#[test]
+fn two_that_ask_the_same_are_answered_by_one_and_ctrl_c_ends_the_command_alone() {
+    let lab = Lab::lan(1);
+    let device = Device::on(&lab.hosts()[0], "device");
+    let mut node = device.serve();
+    let (one, two) = (device.start(["doctor"]), device.start(["doctor"]));
+    let (one, two) = (one.finish(PATIENCE), two.finish(PATIENCE));
+    assert_eq!(Said::of(one).report["checks"], Said::of(two).report["checks"]);
+    // Each check was told once while it ran.
+    node.running.expect("the last check", PATIENCE, |line| line["check"]["name"] == "multicast");
+    let ports = node.running.seen().iter().filter(|line| line["check"]["name"] == "port").count();
+    assert_eq!(ports, 1, "{:#?}", node.running.seen());
+
+    let stopped = device.start(["doctor"]);
+    node.running.expect("its beginning", PATIENCE, |line| line["check"]["name"] == "port");
+    stopped.interrupt();
+    let stopped = stopped.finish(PATIENCE);
+    assert_eq!(
+        (stopped.status, stopped.event("error").map(|error| error["code"] == "interrupted")),
+        (Some(1), Some(true))
+    );
+    device.run(["id"]).expect_status(0);
 }
