@@ -3,11 +3,12 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant, SystemTime},
 };
 
+use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair, text},
     program::PATIENCE,
@@ -51,26 +52,61 @@ fn meet(sender: &Device, receiver: &Node) {
     }
 }
 
+/// What a device says of the transfer of this name, if it knows of one.
+fn transfer(device: &Device, name: &str) -> Option<Value> {
+    let lines = device.run(["transfers", "--all"]).expect_status(0).lines;
+    lines.into_iter().find(|line| line["roots"][0] == name)
+}
+
+/// Waits until it has ended as it should, on both sides.
+#[track_caller]
+fn ends(sender: &Device, receiver: &Device, name: &str, state: &str) {
+    for device in [sender, receiver] {
+        let end = Instant::now() + LONG;
+        loop {
+            let found = transfer(device, name);
+            let now = found.as_ref().and_then(|found| found["state"].as_str()).unwrap_or("unknown");
+            if now == state {
+                break;
+            }
+            let over = ["done", "failed", "declined", "cancelled"].contains(&now);
+            assert!(!over && Instant::now() < end, "{}: {name} is {now}: {found:#?}", device.name());
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
+/// Nothing that is unfinished lies there.
+#[track_caller]
+fn nothing_hidden(receiver: &Device) {
+    let names: Vec<_> = fs::read_dir(receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(!names.iter().any(|name| name.to_string_lossy().starts_with(".yonder-")), "{names:?}");
+}
+
 #[test]
-fn either_node_may_die_at_any_moment_of_a_transfer() {
+fn either_node_may_die_at_any_moment_of_a_transfer_and_it_goes_on() {
     let mut noise = Noise::new(seed());
     let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
     let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
     pair(&receiver, &receiver_node, &sender);
-    let folder = sender.home().join("folder");
+    let mut folder = sender.home().join("folder");
     tree::folder(&folder, 150, 2_500_000, 11);
-    let landed = receiver.downloads().join("folder");
 
     let begun = Instant::now();
     send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
     let span = begun.elapsed();
-    tree::assert_same(&folder, &landed);
+    tree::assert_same(&folder, &receiver.downloads().join("folder"));
 
     let mut named = Vec::new();
     for round in 0..ROUNDS {
         meet(&sender, &receiver_node);
         fs::remove_dir_all(receiver.downloads()).unwrap();
         fs::create_dir(receiver.downloads()).unwrap();
+        let name = format!("folder {round}");
+        let renamed = folder.with_file_name(&name);
+        fs::rename(&folder, &renamed).unwrap();
+        folder = renamed;
+        let landed = receiver.downloads().join(&name);
         let sending = send(&sender, &receiver_node, &folder);
         let ids = (sender_node.endpoint_id(), receiver_node.endpoint_id());
         let after = moment(&mut noise, span);
@@ -79,27 +115,171 @@ fn either_node_may_die_at_any_moment_of_a_transfer() {
         dies.running.kill();
         // Nobody tidies up first: this is what the disk looks like after a power cut.
         named.push(tree::assert_whole(&folder, &landed));
-        // Dead too: a command that came just after its node died has become a node itself.
-        drop(sending);
         if round % 2 == 0 {
+            // Dead too: a command that came just after its node died has become a node itself.
+            drop(sending);
             sender_node = sender.serve();
+            if transfer(&sender, &name).is_none() {
+                // It came so early that nobody had heard of it.
+                send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
+            }
         } else {
             receiver_node = receiver.serve();
+            // The command stands by until it is through; one that had not reached the receiver yet may give up.
+            let sent = sending.finish(LONG);
+            if sent.status == Some(4) {
+                meet(&sender, &receiver_node);
+                send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
+            } else {
+                sent.expect_status(0);
+            }
         }
         assert_eq!(ids, (sender_node.endpoint_id(), receiver_node.endpoint_id()), "a new identity after {after:?}");
-        assert_eq!(sender.paired_with(), [ids.1.as_str()]);
-        assert_eq!(receiver.paired_with(), [ids.0.as_str()]);
-        tree::assert_whole(&folder, &landed);
+        ends(&sender, &receiver, &name, "done");
+        tree::assert_same(&folder, &landed);
+        nothing_hidden(&receiver);
     }
     eprintln!("whole files at the moments of death: {named:?} of 150");
     assert!(named.iter().any(|count| *count < 150), "every kill came too late to find anything");
+}
 
-    // And they still work.
-    meet(&sender, &receiver_node);
-    let last = sender.home().join("last");
-    tree::folder(&last, 20, 100_000, 12);
-    send(&sender, &receiver_node, &last).finish(LONG).expect_status(0);
-    tree::assert_same(&last, &receiver.downloads().join("last"));
+/// A folder with a large file and many small ones, and how long it is.
+fn mixed(sender: &Device, name: &str) -> (PathBuf, u64) {
+    let folder = sender.home().join(name);
+    tree::folder(&folder, 400, 4000, 21);
+    tree::file(&folder.join("large"), 40 << 20, 22);
+    let bytes = tree::list(&folder).into_values();
+    let bytes = bytes.map(|entry| if let tree::Entry::File(size, ..) = entry { size } else { 0 }).sum();
+    (folder, bytes)
+}
+
+/// At most this is sent again: eight streams, each with a segment that was not complete, in either direction of doubt.
+const WINDOW: u64 = 16 << 20;
+
+/// The transfer as the node tells it, once so many bytes have arrived.
+#[track_caller]
+fn half(node: &mut Node, name: &str, bytes: u64) -> Value {
+    let line = node.running.expect("the middle", LONG, |line| {
+        line["event"] == "transfer"
+            && line["transfer"]["roots"][0] == name
+            && line["transfer"]["state"] == "active"
+            && line["transfer"]["bytes"].as_u64() > Some(bytes)
+    });
+    line["transfer"].clone()
+}
+
+/// How many bytes count again, from the first word after it went on.
+#[track_caller]
+fn counted_again(node: &mut Node, name: &str) -> u64 {
+    half(node, name, 0)["bytes"].as_u64().unwrap()
+}
+
+#[test]
+fn a_receiver_that_was_killed_gets_the_rest_and_the_command_stands_by() {
+    let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+    let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
+    pair(&receiver, &receiver_node, &sender);
+    let (folder, total) = mixed(&sender, "mixed");
+    let id = receiver_node.device_id();
+    let sending = sender.start(["send".as_ref(), id.as_ref(), folder.as_os_str(), "--limit".as_ref(), "10M".as_ref()]);
+    let before = half(&mut sender_node, "mixed", 24 << 20)["bytes"].as_u64().unwrap();
+    receiver_node.running.kill();
+    tree::assert_whole(&folder, &receiver.downloads().join("mixed"));
+    let begun = Instant::now();
+    receiver_node = receiver.serve();
+    let waited = sender_node
+        .running
+        .expect("that it waits", LONG, |line| line["event"] == "transfer" && line["transfer"]["state"] == "waiting");
+    assert_eq!(waited["transfer"]["reason"]["code"], "connection_lost", "{waited}");
+    let after = counted_again(&mut sender_node, "mixed");
+    let took = begun.elapsed();
+    println!("FIGURE receiver killed at {before} of {total} bytes: goes on at {after}, {took:.1?} after its start");
+    assert!(after + WINDOW > before, "{} bytes are sent again", before - after);
+    sending.finish(LONG).expect_status(0);
+    ends(&sender, &receiver, "mixed", "done");
+    tree::assert_same(&folder, &receiver.downloads().join("mixed"));
+    nothing_hidden(&receiver);
+    drop(receiver_node);
+}
+
+#[test]
+fn a_sender_that_was_killed_sends_the_rest_of_what_has_not_changed() {
+    let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+    let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
+    pair(&receiver, &receiver_node, &sender);
+    let (folder, total) = mixed(&sender, "mixed");
+    let id = receiver_node.device_id();
+    let sending = sender.start(["send".as_ref(), id.as_ref(), folder.as_os_str(), "--limit".as_ref(), "10M".as_ref()]);
+    let before = half(&mut receiver_node, "mixed", 24 << 20)["bytes"].as_u64().unwrap();
+    sender_node.running.kill();
+    drop(sending);
+    // A file that has not arrived yet is another one now.
+    let landed = receiver.downloads().join("mixed");
+    let missing = tree::list(&folder).into_iter().find(|(path, entry)| {
+        matches!(entry, tree::Entry::File(size, ..) if *size > 0)
+            && !path.ends_with("large")
+            && !landed.join(path).exists()
+    });
+    let (missing, _) = missing.expect("all small files have arrived already");
+    fs::write(folder.join(missing), "changed while they were apart").unwrap();
+    let begun = Instant::now();
+    sender_node = sender.serve();
+    let after = counted_again(&mut sender_node, "mixed");
+    let took = begun.elapsed();
+    println!("FIGURE sender killed at {before} of {total} bytes: goes on at {after}, {took:.1?} after its start");
+    assert!(after + WINDOW > before, "{} bytes are sent again", before - after);
+    ends(&sender, &receiver, "mixed", "done");
+    tree::assert_same(&folder, &receiver.downloads().join("mixed"));
+    nothing_hidden(&receiver);
+}
+
+#[test]
+fn what_is_cancelled_while_the_other_is_dead_ends_there_too() {
+    for by_sender in [true, false] {
+        let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+        let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
+        pair(&receiver, &receiver_node, &sender);
+        let (folder, _) = mixed(&sender, "mixed");
+        let id = receiver_node.device_id();
+        let sending =
+            sender.start(["send".as_ref(), id.as_ref(), folder.as_os_str(), "--limit".as_ref(), "10M".as_ref()]);
+        let transfer = text(&half(&mut sender_node, "mixed", 8 << 20), "id");
+        let (dies, lives) = if by_sender { (&receiver, &sender) } else { (&sender, &receiver) };
+        if by_sender {
+            receiver_node.running.kill()
+        } else {
+            sender_node.running.kill()
+        }
+        lives.run(["cancel", &transfer]).expect_status(0);
+        drop(sending);
+        let _again = dies.serve();
+        ends(&sender, &receiver, "mixed", "cancelled");
+        nothing_hidden(&receiver);
+        tree::assert_whole(&folder, &receiver.downloads().join("mixed"));
+    }
+}
+
+#[test]
+fn what_is_sent_to_a_device_that_is_away_is_delivered_when_it_comes() {
+    let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
+    let (sender_node, receiver_node) = (sender.serve(), receiver.serve());
+    pair(&receiver, &receiver_node, &sender);
+    let id = receiver_node.device_id();
+    receiver_node.stop().expect_status(0);
+    let folder = sender.home().join("folder");
+    tree::folder(&folder, 5, 10_000, 13);
+    // Whoever waits for the end of it is told that it does not come.
+    let refused = sender.run_within(LONG, ["send".as_ref(), id.as_ref(), folder.as_os_str()]);
+    assert_eq!(refused.status, Some(4), "{refused:#?}");
+    let queued =
+        sender.run(["send".as_ref(), id.as_ref(), folder.as_os_str(), "--background".as_ref()]).expect_status(0);
+    assert!(queued.event("queued").is_some(), "{queued:#?}");
+    // The sender's machine is switched off and on meanwhile.
+    sender_node.stop().expect_status(0);
+    let _sender_node = sender.serve();
+    let _receiver_node = receiver.serve();
+    ends(&sender, &receiver, "folder", "done");
+    tree::assert_same(&folder, &receiver.downloads().join("folder"));
 }
 
 #[test]

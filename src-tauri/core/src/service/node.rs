@@ -223,6 +223,7 @@ impl NetworkingService {
                         && let Some(net) = self.0.net.get()
                     {
                         net.restarted(&session);
+                        self.0.transfers.device_restarted(id);
                     }
                     let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
                     self.0.texts.session_stands(&session).await;

@@ -132,6 +132,8 @@ pub(crate) struct Inner {
     offers: Mutex<HashMap<DeviceId, Allowance>>,
     /// Counts how often each device was heard, for those who wait for it.
     heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
+    /// Counts how often each device was started anew.
+    gone: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
     /// Transfers to here of which this run of the node has written everything that lies on the disk.
     written: Mutex<HashSet<TransferId>>,
     since: Instant,
@@ -150,6 +152,11 @@ impl Inner {
     /// Changes when the device is heard.
     fn there(&self, device: DeviceId) -> watch::Receiver<u64> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
+    }
+
+    /// Changes when the device was started anew.
+    fn gone(&self, device: DeviceId) -> watch::Receiver<u64> {
+        self.gone.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
     }
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashSet<TransferId>> {
@@ -197,6 +204,7 @@ impl Transfers {
             manifests: AtomicUsize::new(0),
             offers: Mutex::default(),
             heard: Mutex::default(),
+            gone: Mutex::default(),
             written: Mutex::default(),
             since: Instant::now(),
         });
@@ -209,6 +217,15 @@ impl Transfers {
         let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(heard) = heard.get(&device) {
             heard.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// The device's node was started anew: what is under way with the old one will never be answered, and begins again
+    /// at once instead of waiting for silence.
+    pub fn device_restarted(&self, device: DeviceId) {
+        let gone = self.0.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gone) = gone.get(&device) {
+            gone.send_modify(|count| *count += 1);
         }
     }
 

@@ -1,5 +1,8 @@
 //! Receives one transfer: from the offer to the last name.
 
+mod claims;
+mod ending;
+
 use std::{
     collections::{HashMap, VecDeque},
     path::PathBuf,
@@ -19,25 +22,23 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, Presence, Share, TransferError,
+    Inner, Share, TransferError,
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
-    error::{explain, is_apart, reason, told_as},
+    error::{explain, reason, told_as},
     framing::StreamHeader,
     intake::{Intake, Verdict},
-    landing::{DiskError, Temp, clean_up},
-    limits::{BATCH, MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
+    landing::{DiskError, Temp},
+    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
     names::visible,
     rate::RateMeter,
     record::{self, Incoming},
     routes::{Route, Routes},
-    sending::add_notes,
     settling::{self, Settled, Settling},
     state::{FromSender, Plan, ReceiverMachine},
     taking_up,
-    tree::{Held, SegmentSet},
-    wire::{Code, Conflict, Decision, HaveFile, Offer, ReceiverFrame},
+    wire::{Code, Conflict, Decision, Offer, ReceiverFrame},
 };
 use crate::{
     api::{ConflictRule, Direction, TransferState, TransferView},
@@ -440,7 +441,7 @@ impl Receiving {
         }
         let (expected, _) = plan.measure(&manifest);
         let (whole, whole_bytes, held_bytes) = plan.held(&manifest);
-        let claims = claims(&plan);
+        let claims = claims::claims(&plan);
         let claimed = plan.held.keys().copied().collect();
         let keys = self.session.keys();
         let root = self.terms.encrypt.then(|| keys.file_root(&self.id, &self.terms.attempt, keys.incoming()));
@@ -657,130 +658,6 @@ impl Receiving {
         let (failed, first) = live.settled.failures();
         Ok(end_of(failed, live.expected, first.as_ref()))
     }
-
-    /// Ends everything in its order: no task of this transfer is left when the record says that it is over, or waits.
-    async fn wind_up(&mut self, mut end: End) {
-        self.machine.end();
-        let apart =
-            end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
-        let completed = self.live.as_ref().is_some_and(|live| live.completed);
-        let waits = self.holds && apart && !completed && self.is_paired() && !control::thrown_out(&self.session);
-        self.last_word(&end, waits, completed).await;
-        self.stop.cancel();
-        let mut done = None;
-        if let Some(live) = self.live.take() {
-            let Live { arrival, mut streams, settling, settled, expected, _route: route, .. } = live;
-            drop(route);
-            while streams.join_next().await.is_some() {}
-            let bytes = arrival.bytes.load(Ordering::Relaxed);
-            let temp = arrival.temp.clone();
-            // The last handle of the verdicts goes with it, and so the naming thread ends.
-            drop(arrival);
-            if let Some(settling) = settling
-                && settling.await.is_err()
-            {
-                tracing::error!("the naming thread failed");
-            }
-            let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
-                (true, _) => Ok(()),
-                (false, true) => temp.journal().flush(),
-                (false, false) => {
-                    temp.remove();
-                    Ok(())
-                }
-            });
-            match cleared.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
-                Err(_) => tracing::error!("removing unfinished files failed"),
-            }
-            if completed && apart {
-                // Every file is there under its name; the sender learns of it when it comes back.
-                let (failed, first) = settled.failures();
-                end = end_of(failed, expected, first.as_ref());
-            }
-            done = Some((bytes, settled));
-        } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
-            let (ops, id) = (self.inner.ops.clone(), self.id);
-            if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
-                tracing::error!("removing unfinished files failed");
-            }
-        }
-        let seconds = self.begun.map(|begun| begun.elapsed().as_secs_f64());
-        let change = |view: &mut TransferView| {
-            if let Some((bytes, settled)) = done {
-                (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
-                add_notes(&mut view.notes, settled.take_notes());
-            }
-        };
-        if waits {
-            let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
-            let name = (self.inner.deps.names)(self.session.device_id());
-            why.hint = format!("It goes on by itself when {name} is there again.");
-            return self.inner.book.wait(self.id, why, change).await;
-        }
-        self.inner.written().remove(&self.id);
-        let ended = self.inner.book.end(self.id, end, None, |view| {
-            view.seconds = seconds;
-            change(view);
-        });
-        ended.await;
-    }
-
-    fn is_paired(&self) -> bool {
-        (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
-    }
-
-    /// Tells the sender why it ends here, where the sender does not know.
-    async fn last_word(&self, end: &End, waits: bool, completed: bool) {
-        let code = end.reason.as_ref().map(|reason| reason.code.as_str());
-        if let Some(code) = code
-            && end.state == TransferState::Failed
-            && !completed
-            && !waits
-            && !self.told
-            && code != "connection_lost"
-        {
-            let frame = match self.live {
-                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
-                None => declined(code),
-            };
-            self.out.farewell(&frame).await;
-        }
-    }
-}
-
-/// What a plan says that is held, in frames.
-fn claims(plan: &Plan) -> Vec<Vec<HaveFile>> {
-    let mut files: Vec<u32> = plan.whole.iter().chain(plan.held.keys().copied()).collect();
-    files.sort_unstable();
-    let (mut frames, mut room) = (vec![Vec::new()], BATCH);
-    for file in files {
-        let whole = plan.whole.contains(file);
-        let held: Vec<_> = plan.held.get(&file).filter(|_| !whole).into_iter().flat_map(Held::iter).collect();
-        let mut pieces: Vec<_> = held.chunks(BATCH).collect();
-        if whole {
-            pieces.push(&[]);
-        }
-        for piece in pieces {
-            if room < piece.len().max(1) {
-                frames.push(Vec::new());
-                room = BATCH;
-            }
-            room -= piece.len().max(1);
-            let mut numbers = SegmentSet::default();
-            piece.iter().for_each(|(segment, _)| {
-                numbers.insert(*segment);
-            });
-            let hashes = piece.iter().map(|(_, hash)| *hash).collect();
-            let have = HaveFile { file, whole, segments: numbers.spans(), hashes };
-            if let Some(frame) = frames.last_mut() {
-                frame.push(have);
-            }
-        }
-    }
-    frames.retain(|frame| !frame.is_empty());
-    frames
 }
 
 /// How it ended when it ran to its end: with or without files that failed.

@@ -434,6 +434,7 @@ impl Sending {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = RateMeter::default();
         let mut sends = false;
+        let mut gone = self.inner.gone(self.order.device);
         loop {
             tokio::select! {
                 frame = talk.frames.recv() => {
@@ -450,6 +451,7 @@ impl Sending {
                     talk.send_anew(&anew).await;
                     self.begin(session, talk, plan);
                 }
+                Ok(()) = gone.changed() => return Err(lost()),
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
                     Some(Ok(Err(Broken))) => return self.why_broken(session, talk).await,

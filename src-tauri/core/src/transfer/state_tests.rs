@@ -4,7 +4,7 @@ use super::{
     super::{
         limits::BATCH,
         manifest::tests::{entry, file, offer_of},
-        wire::{Entry, EntryKind, Frame, Page, Span, encode},
+        wire::{Entry, EntryKind, Frame, Mtime, Page, Span, encode},
     },
     *,
 };
@@ -358,4 +358,122 @@ proptest! {
             }
         }
     }
+}
+
+/// What outlives an attempt.
+struct Between {
+    manifest: Arc<Manifest>,
+    accepted: bool,
+    /// Under their names, at the receiver.
+    whole: Bits,
+    sent: Vec<u32>,
+}
+
+/// One attempt, in which the connection is lost after so many frames. None if it is; every frame that passes must fit.
+fn attempt(between: &mut Between, cut: usize) -> Option<()> {
+    let mut left = cut;
+    let mut passes = move || {
+        let passes = left > 0;
+        left = left.saturating_sub(1);
+        passes.then_some(())
+    };
+    let (manifest, hash) = (between.manifest.clone(), pages_hash(&between.manifest));
+    let mut receiver = ReceiverMachine::default();
+    let mut sender = if between.accepted {
+        passes()?;
+        let again = Again { version: 1, transfer: [1; 16], attempt: [2; 16], manifest: hash, changed: 0 };
+        assert!(matches!(receiver.frame(&feed(&SenderFrame::Again(again))), Ok(FromSender::Again(_))));
+        receiver.take_up(&manifest, hash).unwrap();
+        SenderMachine::again(manifest.clone())
+    } else {
+        let mut sender = SenderMachine::new(manifest.clone());
+        passes()?;
+        receiver.frame(&feed(&SenderFrame::Offer(offer_of(&manifest)))).unwrap();
+        assert!(receiver.ask_manifest());
+        passes()?;
+        sender.frame(&feed(&ReceiverFrame::NeedManifest)).unwrap();
+        for page in manifest.pages() {
+            passes()?;
+            receiver.frame(&page.unwrap()).unwrap();
+        }
+        passes()?;
+        receiver.frame(&feed(&SenderFrame::ManifestEnd { hash })).unwrap();
+        sender
+    };
+    let plan = Plan { whole: between.whole.clone(), ..Plan::all(&manifest) };
+    assert!(receiver.accept(plan.clone()));
+    between.accepted = true;
+    let have = |file| HaveFile { file, whole: true, segments: vec![], hashes: vec![] };
+    for frame in [
+        ReceiverFrame::Decision(Decision::Accepted { all: true, conflict: Conflict::KeepBoth }),
+        ReceiverFrame::Have(plan.whole.iter().map(have).collect()),
+        ReceiverFrame::Start,
+    ] {
+        passes()?;
+        sender.frame(&feed(&frame)).unwrap();
+    }
+    passes()?;
+    receiver.frame(&feed(&SenderFrame::Begin)).unwrap();
+    for file in (0..manifest.len()).filter(|file| plan.wants(&manifest, *file)) {
+        sender.telling(file);
+        between.sent.push(file);
+        passes()?;
+        receiver.frame(&feed(&SenderFrame::FilesDone(vec![done(file, manifest.size(file).unwrap())]))).unwrap();
+        // Named, and then told: the word may be what gets lost.
+        between.whole.insert(file);
+        passes()?;
+        sender.frame(&feed(&ReceiverFrame::FilesReceived(vec![FileReceived { file, failure: None }]))).unwrap();
+    }
+    sender.finishing();
+    passes()?;
+    receiver.frame(&feed(&SenderFrame::Finished { streams: 1 })).unwrap();
+    passes()?;
+    let complete = ReceiverFrame::Complete { files: 2, bytes: 30 };
+    assert!(matches!(sender.frame(&feed(&complete)), Ok(FromReceiver::Complete { .. })));
+    Some(())
+}
+
+#[test]
+fn cuts_at_any_two_frames_are_mended_and_nothing_that_has_its_name_is_sent_again() {
+    for first in 0..16 {
+        for second in 0..16 {
+            let whole = Bits::none(3);
+            let mut between = Between { manifest: manifest(), accepted: false, whole, sent: Vec::new() };
+            let ended = [first, second, usize::MAX].into_iter().any(|cut| attempt(&mut between, cut).is_some());
+            assert!(ended, "cut after {first} and {second} frames");
+            assert_eq!(between.whole.iter().collect::<Vec<_>>(), [1, 2]);
+            // Once for each attempt in which it had no name yet.
+            assert!(between.sent.len() <= 4, "{:?}", between.sent);
+        }
+    }
+}
+
+#[test]
+fn changes_come_behind_again_and_only_as_announced() {
+    let again = |changed| {
+        let mut machine = ReceiverMachine::default();
+        let frame = Again { version: 1, transfer: [1; 16], attempt: [2; 16], manifest: [3; 32], changed };
+        machine.frame(&feed(&SenderFrame::Again(frame))).unwrap();
+        machine
+    };
+    let change = |file, size| ChangedFile { file, size, mtime: Mtime { secs: 1, nanos: 1 } };
+    let changed = |list: &[ChangedFile]| feed(&SenderFrame::Changed(list.to_vec()));
+    let mut machine = again(2);
+    assert!(machine.take_up(&manifest(), [3; 32]).is_err(), "not all changes are known");
+    assert!(matches!(machine.frame(&changed(&[change(1, 11)])), Ok(FromSender::Noted)));
+    assert!(matches!(machine.frame(&changed(&[change(2, 5)])), Ok(FromSender::Changes)));
+    assert_eq!(machine.take_up(&manifest(), [3; 32]).unwrap().total(), 16);
+    assert!(machine.is_deciding());
+
+    assert!(again(0).frame(&changed(&[change(1, 1)])).is_err(), "more than was announced");
+    assert!(again(1).frame(&changed(&[])).is_err(), "an empty list could be repeated for ever");
+    assert!(again(1).frame(&feed(&SenderFrame::Begin)).is_err());
+    for bad in [&[change(0, 1), change(1, 1)][..], &[change(2, 1), change(1, 1)], &[change(1, 1), change(9, 1)]] {
+        let mut machine = again(2);
+        machine.frame(&changed(bad)).unwrap();
+        assert!(machine.take_up(&manifest(), [3; 32]).is_err(), "{bad:?}");
+    }
+    let mut huge = ReceiverMachine::default();
+    let frame = Again { version: 1, transfer: [1; 16], attempt: [2; 16], manifest: [3; 32], changed: u32::MAX };
+    assert!(huge.frame(&feed(&SenderFrame::Again(frame))).is_err());
 }

@@ -1,0 +1,110 @@
+//! The end of an attempt: of the transfer, or until the sender comes back.
+
+use std::sync::atomic::Ordering;
+
+use super::{
+    super::{
+        Presence,
+        book::End,
+        control,
+        error::{is_apart, reason},
+        landing::clean_up,
+        sending::add_notes,
+        wire::{Code, ReceiverFrame},
+    },
+    Live, Receiving, declined, end_of,
+};
+use crate::api::{TransferState, TransferView};
+
+impl Receiving {
+    /// Ends everything in its order: no task of this transfer is left when the record says that it is over, or waits.
+    pub(super) async fn wind_up(&mut self, mut end: End) {
+        self.machine.end();
+        let apart =
+            end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
+        let completed = self.live.as_ref().is_some_and(|live| live.completed);
+        let waits = self.holds && apart && !completed && self.is_paired() && !control::thrown_out(&self.session);
+        self.last_word(&end, waits, completed).await;
+        self.stop.cancel();
+        let mut done = None;
+        if let Some(live) = self.live.take() {
+            let Live { arrival, mut streams, settling, settled, expected, _route: route, .. } = live;
+            drop(route);
+            while streams.join_next().await.is_some() {}
+            let bytes = arrival.bytes.load(Ordering::Relaxed);
+            let temp = arrival.temp.clone();
+            // The last handle of the verdicts goes with it, and so the naming thread ends.
+            drop(arrival);
+            if let Some(settling) = settling
+                && settling.await.is_err()
+            {
+                tracing::error!("the naming thread failed");
+            }
+            let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
+                (true, _) => Ok(()),
+                (false, true) => temp.journal().flush(),
+                (false, false) => {
+                    temp.remove();
+                    Ok(())
+                }
+            });
+            match cleared.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
+                Err(_) => tracing::error!("removing unfinished files failed"),
+            }
+            if completed && apart {
+                // Every file is there under its name; the sender learns of it when it comes back.
+                let (failed, first) = settled.failures();
+                end = end_of(failed, expected, first.as_ref());
+            }
+            done = Some((bytes, settled));
+        } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
+            let (ops, id) = (self.inner.ops.clone(), self.id);
+            if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+                tracing::error!("removing unfinished files failed");
+            }
+        }
+        let seconds = self.begun.map(|begun| begun.elapsed().as_secs_f64());
+        let change = |view: &mut TransferView| {
+            if let Some((bytes, settled)) = done {
+                (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
+                add_notes(&mut view.notes, settled.take_notes());
+            }
+        };
+        if waits {
+            let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
+            let name = (self.inner.deps.names)(self.session.device_id());
+            why.hint = format!("It goes on by itself when {name} is there again.");
+            return self.inner.book.wait(self.id, why, change).await;
+        }
+        self.inner.written().remove(&self.id);
+        let ended = self.inner.book.end(self.id, end, None, |view| {
+            view.seconds = seconds;
+            change(view);
+        });
+        ended.await;
+    }
+
+    fn is_paired(&self) -> bool {
+        (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
+    }
+
+    /// Tells the sender why it ends here, where the sender does not know.
+    async fn last_word(&self, end: &End, waits: bool, completed: bool) {
+        let code = end.reason.as_ref().map(|reason| reason.code.as_str());
+        if let Some(code) = code
+            && end.state == TransferState::Failed
+            && !completed
+            && !waits
+            && !self.told
+            && code != "connection_lost"
+        {
+            let frame = match self.live {
+                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
+                None => declined(code),
+            };
+            self.out.farewell(&frame).await;
+        }
+    }
+}
