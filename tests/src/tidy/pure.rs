@@ -23,6 +23,8 @@ const PURE: &[&str] = &[
     "bucket",
     "epoch",
     "plan",
+    "table",
+    "beacon",
 ];
 
 /// Files of these names, and all files in folders of these names.

@@ -94,3 +94,43 @@ fn a_flood_of_beacons_costs_a_bounded_amount_of_work() {
     assert_eq!(recognizer.who(SOON, 100, &label, &told, &friends), None);
     assert_eq!(recognizer.who(Duration::from_secs(1), 100, &label, &told, &friends), Some([7; 32]));
 }
+
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/keys/vectors/beacon-1.0.json");
+
+/// Fixed runs for whoever writes another client. `YONDER_BLESS=1` writes them anew; a change is one of the protocol.
+#[test]
+fn vectors_of_the_beacon() {
+    use serde_json::json;
+    let hex = |bytes: &[u8]| data_encoding::HEXLOWER.encode(bytes);
+    let bytes = |what: &str| *blake3::hash(what.as_bytes()).as_bytes();
+    let of = |n: u8| Friend {
+        endpoint_id: bytes(&format!("friend {n}")),
+        keys: vec![beacon_key(&Key::from_bytes(bytes(&format!("secret {n}"))))],
+    };
+    let (by, label) = (bytes("sender"), bytes("label"));
+    let mut cases = Vec::new();
+    for (friends, epoch) in [(0u8, 2_991_666), (1, 2_991_666), (3, 0), (24, 4_294_967_296)] {
+        let list: Vec<Friend> = (0..friends).map(of).collect();
+        let told = tags(&list, &by, epoch, &label, 0, noise());
+        let as_json = |n: u8| {
+            let friend = of(n);
+            // What the friend does: it knows the sender by the same key.
+            let sender = Friend { endpoint_id: by, keys: friend.keys.clone() };
+            assert_eq!(Recognizer::default().who(SOON, epoch, &label, &told, &[sender]), Some(by));
+            json!({
+                "pairing_secret": hex(&bytes(&format!("secret {n}"))), "key": hex(friend.keys[0].as_bytes()),
+                "tag": hex(&beacon_tag(&friend.keys[0], epoch, &label, &by)),
+            })
+        };
+        let pairs: Vec<_> = (0..friends).map(as_json).collect();
+        cases.push(json!({
+            "by": hex(&by), "epoch": epoch, "label": hex(&label), "label_text":
+            data_encoding::BASE32_NOPAD.encode(&label).to_ascii_lowercase(), "friends": pairs, "beacon": hex(&told),
+        }));
+    }
+    let now = serde_json::to_string_pretty(&json!({ "accept": cases })).unwrap() + "\n";
+    if std::env::var_os("YONDER_BLESS").is_some() {
+        std::fs::write(VECTORS, &now).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(VECTORS).unwrap_or_default(), now);
+}

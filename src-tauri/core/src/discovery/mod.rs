@@ -30,7 +30,56 @@ pub enum Seen {
     Left([u8; 32]),
 }
 
-/// A source of sightings.
+/// A source of sightings. What sees devices in another way, by Bluetooth or in a list, is one of these; it is handed to
+/// [`NetworkingService::register_discovery`](crate::service::NetworkingService::register_discovery) before the node goes on the
+/// network, and a paired device that it sees is dialled at once.
+///
+/// What several sources see is put together: a device is there while one of them sees it, with the addresses of all. A source
+/// need not be right, and cannot do harm: who a device is, is proven by the connection.
+///
+/// A list of devices from a file, one `ENDPOINT_ID@IP:PORT` a line:
+///
+/// ```
+/// use futures_util::{StreamExt, stream::{self, BoxStream}};
+/// use yonder_core::{api::DeviceType, discovery::{Discovery, Seen}, id::Sighting};
+///
+/// struct FromFile(std::path::PathBuf);
+///
+/// fn read(line: &str) -> Option<Sighting> {
+///     let (id, address) = line.trim().split_once('@')?;
+///     Some(Sighting {
+///         endpoint_id: data_encoding::HEXLOWER.decode(id.as_bytes()).ok()?.try_into().ok()?,
+///         addresses: vec![address.parse().ok()?],
+///         name: None,
+///         device_type: DeviceType::default(),
+///         pairing: false,
+///     })
+/// }
+///
+/// impl Discovery for FromFile {
+///     fn name(&self) -> &'static str {
+///         "file"
+///     }
+///
+///     fn sightings(&self) -> BoxStream<'static, Seen> {
+///         let lines = std::fs::read_to_string(&self.0).unwrap_or_default();
+///         let seen: Vec<Seen> = lines.lines().filter_map(read).map(Seen::There).collect();
+///         // A stream that ends says that the source is gone, and takes nothing back.
+///         stream::iter(seen).boxed()
+///     }
+/// }
+///
+/// # #[tokio::main]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let dir = tempfile::tempdir()?;
+/// let list = dir.path().join("devices");
+/// std::fs::write(&list, format!("{}@192.0.2.7:11204\nnonsense\n", "07".repeat(32)))?;
+/// let seen: Vec<Seen> = FromFile(list).sightings().collect().await;
+/// let [Seen::There(sighting)] = seen.as_slice() else { panic!("one device") };
+/// assert_eq!(sighting.endpoint_id, [7; 32]);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Discovery: Send + Sync + 'static {
     /// For logs and the doctor: `mdns`.
     fn name(&self) -> &'static str;

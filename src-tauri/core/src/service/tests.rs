@@ -689,3 +689,43 @@ async fn a_text_said_twice_or_out_of_turn_is_stored_once() {
     let all = tokio::time::timeout(DEADLINE, all).await.expect("three texts");
     assert_eq!(all.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
 }
+
+/// Sees what it was told, and nothing more.
+struct List(Vec<crate::id::Sighting>);
+
+impl crate::discovery::Discovery for List {
+    fn name(&self) -> &'static str {
+        "list"
+    }
+
+    fn sightings(&self) -> futures_util::stream::BoxStream<'static, crate::discovery::Seen> {
+        use futures_util::StreamExt;
+        futures_util::stream::iter(self.0.clone()).map(crate::discovery::Seen::There).boxed()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_source_of_ones_own_sees_is_dialled() {
+    let (mut one, mut two) = (node("one").await, node("two").await);
+    pair(&mut one, &mut two, false).await;
+    // Neither can know by itself where the other is: both have other ports after this, and say nothing on the LAN.
+    for node in [&one, &two] {
+        let hide = Request::SetSetting { key: "discoverable".into(), value: "nobody".into() };
+        node.call(hide).await.unwrap();
+    }
+    let (mut one, two) = (one.again().await, two.again().await);
+    two.service.spawn_event_loop().await.unwrap();
+    let port = two.service.identity_view().port;
+    let sighting = crate::id::Sighting {
+        endpoint_id: two.service.0.identity.endpoint_id(),
+        addresses: vec![(Ipv4Addr::LOCALHOST, port).into()],
+        name: None,
+        device_type: Default::default(),
+        pairing: false,
+    };
+    one.service.register_discovery(std::sync::Arc::new(List(vec![sighting]))).unwrap();
+    one.service.spawn_event_loop().await.unwrap();
+    one.connected().await;
+    let late = one.service.register_discovery(std::sync::Arc::new(List(Vec::new())));
+    assert!(late.is_err(), "sources are handed over before the start");
+}

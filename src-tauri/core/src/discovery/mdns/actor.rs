@@ -331,9 +331,9 @@ impl Actor {
         let now = self.elapsed();
         for question in packet.questions {
             match question {
-                Question::Browse => self.plan.asked(now, link, family, false, chance()),
+                Question::Browse => self.plan.asked(now, link, family, Some(self.table.len()), chance()),
                 Question::Instance(label) if Some(label) == self.label_of(self.form) => {
-                    self.plan.asked(now, link, family, true, chance());
+                    self.plan.asked(now, link, family, None, chance());
                 }
                 Question::Instance(label) => self.table.asked(now, &label),
             }

@@ -37,6 +37,8 @@ const FIRST_ASKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Durat
 const SPREAD: Duration = Duration::from_millis(100);
 /// An answer to all is not given more often, RFC 6762.
 const GAP: Duration = Duration::from_secs(1);
+/// Nor more often than this for each device that is there: all answers together stay below fifty a second.
+const SHARE: Duration = Duration::from_millis(20);
 /// An answer to somebody who doubts that we are there, as a probe's.
 const DOUBT_GAP: Duration = Duration::from_millis(250);
 
@@ -88,13 +90,19 @@ impl Plan {
         }
     }
 
-    /// Somebody asks who is there, or whether we are: `doubt`.
-    pub fn asked(&mut self, now: Duration, link: u32, family: Family, doubt: bool, chance: f64) {
+    /// Somebody asks who is there, of `known` devices, or whether we are: `None`.
+    pub fn asked(&mut self, now: Duration, link: u32, family: Family, known: Option<usize>, chance: f64) {
         let Some(link) = self.links.get_mut(&link) else { return };
         let at = family as usize;
-        let gap = if doubt { DOUBT_GAP } else { GAP };
+        let (gap, spread) = match known {
+            None => (DOUBT_GAP, SPREAD / 5),
+            Some(known) => {
+                let all = SHARE.saturating_mul(u32::try_from(known).unwrap_or(u32::MAX));
+                (GAP.max(all), SPREAD.max(all / 4))
+            }
+        };
         let earliest = link.said[at].map_or(now, |said| (said + gap).max(now));
-        let due = earliest + SPREAD.mul_f64(if doubt { chance / 5.0 } else { chance });
+        let due = earliest + spread.mul_f64(chance);
         link.answer[at] = Some(link.answer[at].map_or(due, |before| before.min(due)));
     }
 
@@ -197,17 +205,22 @@ mod tests {
         let mut plan = Plan::default();
         plan.came(Duration::ZERO, 1, true, 0.0);
         run(&mut plan, 10.5);
-        plan.asked(secs(12.0), 1, Family::V6, false, 1.0);
+        plan.asked(secs(12.0), 1, Family::V6, Some(9), 1.0);
         let done = run(&mut plan, 12.11);
         assert_eq!(done, [(12.1, Deed::Announce(Some(Family::V6)))]);
         // However many ask, one answer a second.
         for step in 0..100 {
-            plan.asked(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, false, 0.0);
+            plan.asked(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, Some(9), 0.0);
         }
         assert_eq!(run(&mut plan, 13.2).len(), 1);
         // One that doubts that we are there is not kept waiting.
-        plan.asked(secs(13.2), 1, Family::V6, true, 0.0);
+        plan.asked(secs(13.2), 1, Family::V6, None, 0.0);
         assert_eq!(run(&mut plan, 13.5).len(), 1);
+        // Among many, each answers more seldom.
+        plan.asked(secs(13.6), 1, Family::V6, Some(200), 0.0);
+        let answers = run(&mut plan, 18.0);
+        let to_all = answers.iter().find(|(_, deed)| *deed == Deed::Announce(Some(Family::V6))).unwrap();
+        assert!(to_all.0 > 17.0, "{answers:?}");
     }
 
     #[test]
@@ -219,7 +232,7 @@ mod tests {
         assert_eq!(run(&mut plan, 5.0), [(5.0, Deed::Announce(None))]);
         plan.went(1);
         assert_eq!(plan.next(), None);
-        plan.asked(secs(6.0), 1, Family::V4, true, 0.0);
+        plan.asked(secs(6.0), 1, Family::V4, None, 0.0);
         assert!(run(&mut plan, 100.0).is_empty());
     }
 }

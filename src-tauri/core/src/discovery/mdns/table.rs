@@ -211,7 +211,6 @@ impl Table {
     }
 
     /// How many labels are known.
-    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
