@@ -29,14 +29,14 @@ use std::{process::ExitCode, time::Instant};
 use tauri::{Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
 
-use yonder_core::diagnostics::log::{OneLine, RotatingLog};
+use yonder_core::diagnostics::log::{KeptLog, OneLine};
 
 pub use arguments::Arguments;
 
 /// Opens the window and stays until the app is quit.
 pub fn run(arguments: Arguments) -> ExitCode {
     let started = Instant::now();
-    log(&arguments);
+    log();
     let texts = text::Language::of_environment();
     let built = tauri::Builder::default()
         // First, so that a second start leaves before it has built anything.
@@ -103,26 +103,17 @@ fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
 }
 
 /// Logs go to stderr and to files in the data directory; `RUST_LOG` says how much. Set before anything that may want to log.
-fn log(arguments: &Arguments) {
+fn log() {
     use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
     let filter = || {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yonder_app=info,yonder_core=info"))
     };
     // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
-    let (file, refusal) = match arguments.data_dir().as_deref().map(RotatingLog::open) {
-        Some(Ok(log)) => {
-            let layer = fmt::layer().with_ansi(false).with_writer(std::sync::Mutex::new(OneLine(log)));
-            (Some(layer.with_filter(filter())), None)
-        }
-        Some(Err(error)) => (None, Some(error)),
-        None => (None, None),
-    };
+    let log = KeptLog::of_this_process();
+    let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone())).with_filter(filter());
     // Fails only if a logger is set already, which then serves.
     let _ = tracing_subscriber::registry().with(stderr.with_filter(filter())).with(file).try_init();
-    if let Some(error) = refusal {
-        tracing::warn!(%error, "no log can be kept in the data directory");
-    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the app starts");
 }
 

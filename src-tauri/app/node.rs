@@ -10,6 +10,7 @@ use tauri::{AppHandle, Emitter, Manager};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use yonder_core::{
     api::{ApiError, KeystoreView, NumberedEvent, Request, Response, ShellEvent},
+    diagnostics::log::KeptLog,
     service::NetworkingService,
 };
 use zeroize::Zeroizing;
@@ -164,6 +165,9 @@ fn tell_failure(app: &AppHandle, failure: Failure) {
 /// Opens the node, lets the page ask it, then goes on the network.
 async fn bring_up(app: AppHandle, arguments: Arguments, given: Given, notifier: Notifier) -> Result<(), ApiError> {
     let node = service::open(arguments, given).await?;
+    if let Err(error) = KeptLog::of_this_process().begin(node.data_dir()) {
+        tracing::warn!(%error, "no log can be kept in the data directory");
+    }
     let events = node.subscribe();
     app.state::<Core>().set(Phase::Up(node.clone()));
     tell(&app, ShellEvent::Started);

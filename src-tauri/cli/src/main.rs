@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 
-use yonder_core::diagnostics::log::{OneLine, RotatingLog};
+use yonder_core::diagnostics::log::{KeptLog, OneLine};
 
 use crate::{
     args::{Cli, Command},
@@ -88,18 +88,11 @@ fn start_log(cli: &Cli) {
     let verbose = cli.global.verbose;
     // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
-    let kept = matches!(cli.command, Command::Serve(_)).then(|| node::data_dir(&cli.global).ok()).flatten();
-    let (file, refusal) = match kept.as_deref().map(RotatingLog::open) {
-        Some(Ok(log)) => {
-            let layer = fmt::layer().with_ansi(false).with_writer(std::sync::Mutex::new(OneLine(log)));
-            (Some(layer.with_filter(filter(verbose.max(1)))), None)
-        }
-        Some(Err(error)) => (None, Some(error)),
-        None => (None, None),
-    };
+    let file = matches!(cli.command, Command::Serve(_)).then(|| {
+        let log = KeptLog::of_this_process();
+        let layer = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
+        layer.with_filter(filter(verbose.max(1)))
+    });
     tracing_subscriber::registry().with(stderr.with_filter(filter(verbose))).with(file).init();
-    if let Some(error) = refusal {
-        tracing::warn!(%error, "no log can be kept in the data directory");
-    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program starts");
 }

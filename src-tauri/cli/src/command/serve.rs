@@ -13,6 +13,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use yonder_core::{
     api::{Direction, Event, MessageState, NumberedEvent, PairingView, TransferState},
     control::{Client, ControlError},
+    diagnostics::log::KeptLog,
 };
 
 use super::{device::identity_text, transfer::what, word};
@@ -37,7 +38,13 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
     let json = console.json();
     let mut printed = None;
     let lost = Arc::new(AtomicBool::new(false));
-    let starting = Local::start(options, |events| printed = Some(print_from(events, json, lost.clone())));
+    let data_dir = options.data_dir.clone();
+    let starting = Local::start(options, |events| {
+        if let Err(error) = KeptLog::of_this_process().begin(&data_dir) {
+            tracing::warn!(%error, "no log can be kept in the data directory");
+        }
+        printed = Some(print_from(events, json, lost.clone()));
+    });
     let local = tokio::select! {
         local = starting => local?,
         () = interrupt.wanted() => return Err(Failure::interrupted()),

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 /// A file is closed when it has reached this size.
@@ -76,6 +77,67 @@ impl Write for RotatingLog {
 
     fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+/// What is logged before it is known where to is kept up to this size.
+const EARLY: usize = 64 << 10;
+
+/// The log of a node, from before it is known whether there will be one: a data directory that turns out to be another
+/// process's, or of a newer version, is left alone. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct KeptLog(Arc<Mutex<Kept>>);
+
+#[derive(Debug)]
+enum Kept {
+    Early(Vec<u8>),
+    Open(RotatingLog),
+}
+
+impl KeptLog {
+    /// The one of this process.
+    pub fn of_this_process() -> Self {
+        static LOG: LazyLock<KeptLog> = LazyLock::new(|| KeptLog(Arc::new(Mutex::new(Kept::Early(Vec::new())))));
+        LOG.clone()
+    }
+
+    /// A node has its data directory: from now on the log is kept there, with what was logged before.
+    ///
+    /// # Errors
+    /// When nothing can be written there.
+    pub fn begin(&self, data_dir: &Path) -> io::Result<()> {
+        let mut log = RotatingLog::open(data_dir)?;
+        let mut kept = self.kept();
+        if let Kept::Early(early) = &*kept {
+            log.write_all(early)?;
+        }
+        *kept = Kept::Open(log);
+        Ok(())
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for KeptLog {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match &mut *self.kept() {
+            Kept::Open(log) => log.write(line),
+            Kept::Early(early) => {
+                if early.len() + line.len() <= EARLY {
+                    early.extend_from_slice(line);
+                }
+                Ok(line.len())
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut *self.kept() {
+            Kept::Open(log) => log.flush(),
+            Kept::Early(_) => Ok(()),
+        }
     }
 }
 
@@ -178,6 +240,17 @@ mod tests {
         for number in 0..=40 {
             assert!(all.contains(&format!("line {number:05}")), "line {number} is lost");
         }
+    }
+
+    #[test]
+    fn nothing_is_written_before_a_node_is_there_and_nothing_is_lost_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = KeptLog(Arc::new(Mutex::new(Kept::Early(Vec::new()))));
+        log.write_all(b"early\n").unwrap();
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        log.begin(dir.path()).unwrap();
+        log.clone().write_all(b"late\n").unwrap();
+        assert_eq!(fs::read_to_string(folder(dir.path()).join(NAME)).unwrap(), "early\nlate\n");
     }
 
     #[test]

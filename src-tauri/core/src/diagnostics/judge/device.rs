@@ -68,6 +68,9 @@ fn why_relayed(around: &Surroundings) -> &'static str {
     }
 }
 
+/// Milliseconds and the path that packets took, or the code and message of the error.
+pub type Ping = Result<(f64, Option<PathKind>), (String, String)>;
+
 /// Everything that was tried to reach one device.
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
@@ -79,8 +82,8 @@ pub struct Tried {
     pub relay: Option<(String, bool)>,
     /// Look-ups.
     pub look_ups: Vec<LookUp>,
-    /// The application's round trip: milliseconds, or the code and message of the error.
-    pub ping: Option<Result<(f64, Option<PathKind>), (String, String)>>,
+    /// The application's round trip.
+    pub ping: Option<Ping>,
 }
 
 /// The checks of `doctor DEVICE`: each way, and in the end what follows from all of them.

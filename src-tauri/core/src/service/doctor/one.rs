@@ -8,10 +8,10 @@ use tokio::time::timeout;
 
 use super::{Findings, NetworkingService, Patient, blocking, outside};
 use crate::{
-    api::{ApiError, PathKind},
+    api::ApiError,
     diagnostics::{
         facts::{Interface, LookUp, RelayLink, ServerKind},
-        judge::device::{Surroundings, Tried, ways},
+        judge::device::{Ping, Surroundings, Tried, ways},
         probe::{self, ServerToAsk},
     },
     id::DeviceId,
@@ -62,7 +62,7 @@ fn may_be_tried(mut known: Vec<SocketAddr>, mode: Mode, interfaces: &[Interface]
     known
 }
 
-async fn ping(node: &NetworkingService, id: DeviceId) -> Result<(f64, Option<PathKind>), (String, String)> {
+async fn ping(node: &NetworkingService, id: DeviceId) -> Ping {
     let told = |error: &ApiError| (error.code.clone(), error.message.clone());
     let whole = async {
         let net = node.0.net.up()?;
