@@ -25,7 +25,7 @@ use crate::{
     event::EventBus,
     id::{DeviceId, DeviceInfo},
     identity::NetworkIdentity,
-    net::{CloseCode, EndpointOptions, Mode, Net, Relays, UnpairedHandler},
+    net::{CloseCode, EndpointOptions, Mode, Net, RelayUrl, Relays, UnpairedHandler},
     pairing::{
         CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
         PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
@@ -332,7 +332,7 @@ impl PairingDesk {
     /// Leaves on the internet where this device is, for as long as the code is open.
     fn be_found(&self, round: u64, net: &Net, ways: Vec<Arc<dyn Way>>, words: FinderWords) {
         let relays = net.endpoint().watch_addr().stream();
-        let relays = relays.map(|address| address.relay_urls().next().map(ToString::to_string));
+        let relays = relays.map(|address| address.relay_urls().next().map(|url| whole_host(url).to_string()));
         let desk = self.clone();
         let tell = move |standing| desk.note(round, note_on(standing));
         let publishing = rendezvous::publish(ways, words, self.0.identity.endpoint_id(), relays, tell);
@@ -526,6 +526,13 @@ impl NetworkingService {
     ) -> Result<PairingView, NetworkError> {
         self.0.pairing.join(code, device, approve)
     }
+}
+
+/// A relay without the path of its URL, which is no part of what it is asked for: there is no room for one in a record.
+fn whole_host(url: &RelayUrl) -> RelayUrl {
+    let mut url = url::Url::from(url.clone());
+    url.set_path("/");
+    url.into()
 }
 
 /// What a person should know beside the code of five words.

@@ -160,13 +160,14 @@ impl Book {
         let down_since = same.and_then(|home| home.down_since);
         let failed_before = same.is_some_and(|home| home.failed);
         let connected = line == Line::Connected;
-        let failed = matches!(line, Line::Failed { .. }) || (failed_before && !connected);
+        let mut failed = matches!(line, Line::Failed { .. }) || (failed_before && !connected);
         match line {
             Line::Connected => (entry.answers, entry.refused) = (Some(true), None),
             Line::Connecting => {}
             // With a token that is not the present one: it is shown the present one.
             Line::Failed { refused: true } if entry.own && entry.shown.is_some_and(|shown| shown != number) => {
                 entry.rename();
+                failed = false;
             }
             Line::Failed { refused: true } => entry.refused = entry.refused.or(Some(now)),
             Line::Failed { refused: false } => entry.refused = None,
