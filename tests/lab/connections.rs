@@ -53,8 +53,9 @@ struct Beat {
     answered: Arc<Mutex<Vec<Instant>>>,
 }
 
-/// At most so many pings wait for an answer.
-const WAITING: usize = 20;
+/// At most so many pings wait for an answer: more than are begun before the first one is given up, so that those that went
+/// nowhere keep no new one back, and fewer than a node takes from one program at once.
+const WAITING: usize = 60;
 
 impl Beat {
     fn start(pair: &Pair, n: usize, every: Duration) -> Self {
