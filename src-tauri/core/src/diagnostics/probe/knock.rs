@@ -32,6 +32,7 @@ pub async fn knock_all(addresses: Vec<SocketAddr>) -> Vec<Address> {
 /// Knocks at one address.
 pub async fn knock(at: SocketAddr) -> Knock {
     match ask(at).await {
+        Ok(Knock::Silent) if has_no_owner(at.ip()) => Knock::Nobody,
         Ok(knock) => knock,
         Err(error) => match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Knock::NothingListens,
@@ -41,6 +42,29 @@ pub async fn knock(at: SocketAddr) -> Knock {
             _ => Knock::Silent,
         },
     }
+}
+
+/// Whether the system has asked this network in vain who has that address. It does not tell this to a socket.
+#[cfg(target_os = "linux")]
+fn has_no_owner(address: IpAddr) -> bool {
+    // Made by the kernel in memory: it waits for no disk.
+    std::fs::read_to_string("/proc/net/arp").is_ok_and(|table| asked_in_vain(&table, address))
+}
+
+/// The system's table is not read here.
+#[cfg(not(target_os = "linux"))]
+fn has_no_owner(_: IpAddr) -> bool {
+    false
+}
+
+/// Rows are: address, kind of network, flags, hardware address. Without the flag of a complete one nobody has answered.
+#[cfg(target_os = "linux")]
+fn asked_in_vain(table: &str, address: IpAddr) -> bool {
+    let address = address.to_string();
+    table.lines().skip(1).any(|row| {
+        let mut fields = row.split_whitespace();
+        fields.next() == Some(&address) && fields.nth(1) == Some("0x0")
+    })
 }
 
 async fn ask(at: SocketAddr) -> io::Result<Knock> {
@@ -124,6 +148,16 @@ mod tests {
         assert_eq!(knock(closed).await, Knock::NothingListens);
         let mute = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         assert_eq!(knock(mute.local_addr().unwrap()).await, Knock::Silent);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn who_did_not_answer_the_network_is_not_there() {
+        let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
+                     10.77.0.2        0x1         0x0         00:00:00:00:00:00     *        eth0\n\
+                     10.77.0.3        0x1         0x2         0a:00:00:00:00:03     *        eth0\nnonsense\n";
+        let vain = |address: &str| asked_in_vain(table, address.parse().unwrap());
+        assert_eq!((vain("10.77.0.2"), vain("10.77.0.3"), vain("10.77.0.4")), (true, false, false));
     }
 
     #[test]
