@@ -57,7 +57,8 @@ fn every_code_of_the_doctor_is_described() {
         }
         let text = source.text.split("#[cfg(test)]").next().unwrap_or_default();
         let words = text.split('"').skip(1).step_by(2);
-        for code in words.filter(|word| word.contains('_') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')) {
+        for code in words.filter(|word| word.contains('_') && word.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'))
+        {
             seen += 1;
             if !page.contains(&format!("`{code}`")) {
                 missing.push(format!("{}: {code}", source.path));

@@ -59,7 +59,11 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
 fn only_asks(command: &Command) -> bool {
     matches!(
         command,
-        Command::Id | Command::Devices | Command::Relays { .. } | Command::Transfers { .. } | Command::Settings { value: None, .. }
+        Command::Id
+            | Command::Devices
+            | Command::Relays { .. }
+            | Command::Transfers { .. }
+            | Command::Settings { value: None, .. }
     )
 }
 
@@ -130,9 +134,12 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,
         // Done before a node is opened, or with the interrupt in hand.
-        Command::Serve(_) | Command::Doctor(_) | Command::Demo { .. } | Command::Keystore { .. } | Command::Pair(_) | Command::Send(_) => {
-            Ok(())
-        }
+        Command::Serve(_)
+        | Command::Doctor(_)
+        | Command::Demo { .. }
+        | Command::Keystore { .. }
+        | Command::Pair(_)
+        | Command::Send(_) => Ok(()),
     }
 }
 
