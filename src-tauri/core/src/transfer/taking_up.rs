@@ -125,14 +125,16 @@ impl Receiving {
 
     /// Waits until all that has changed since the offer is known.
     async fn changes(&mut self, announced: u32) -> Result<Option<End>, NetworkError> {
-        while announced > 0 {
+        if announced == 0 {
+            return Ok(None);
+        }
+        loop {
             match timeout(PATIENCE, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
-                FromSender::Changes => break,
+                FromSender::Changes => return Ok(None),
                 FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
                 _ => {}
             }
         }
-        Ok(None)
     }
 
     /// Looks at what is on the disk, which may take a while: the sender and people are heard meanwhile.

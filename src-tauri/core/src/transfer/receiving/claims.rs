@@ -45,18 +45,20 @@ mod tests {
     use super::{
         super::super::{
             bits::Bits,
+            limits::SEGMENT,
             manifest::{
                 ManifestBuilder,
                 tests::{entry, file},
             },
-            wire::{ReceiverFrame, encode},
+            state::{FromReceiver, SenderMachine},
+            wire::{Conflict, Decision, ReceiverFrame, encode},
         },
         *,
     };
 
     #[test]
     fn what_is_held_fits_into_frames_and_comes_back_as_it_was() {
-        let size = 3000 * super::super::super::limits::SEGMENT;
+        let size = 3000 * SEGMENT;
         let mut builder = ManifestBuilder::default();
         for n in 0..1500 {
             builder.push(&entry(0, &format!("{n}"), file(1))).unwrap();
@@ -70,14 +72,14 @@ mod tests {
         let mut held = Held::default();
         (0..3000).filter(|n| n % 7 != 3).for_each(|n| held.insert(n, [n as u8; 32]));
         plan.held.insert(large, held);
-        let mut machine = super::super::super::state::SenderMachine::again(manifest.clone());
-        let accepted = super::super::Decision::Accepted { all: true, conflict: super::super::Conflict::KeepBoth };
+        let mut machine = SenderMachine::again(manifest.clone());
+        let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
         machine.frame(&encode(&ReceiverFrame::Decision(accepted)).unwrap()).unwrap();
         for frame in claims(&plan) {
             machine.frame(&encode(&ReceiverFrame::Have(frame)).unwrap()).unwrap();
         }
         match machine.frame(&encode(&ReceiverFrame::Start).unwrap()).unwrap() {
-            super::super::super::state::FromReceiver::Start(heard) => {
+            FromReceiver::Start(heard) => {
                 assert_eq!((heard.whole, heard.held), (plan.whole, plan.held));
             }
             other => panic!("{other:?}"),
