@@ -45,7 +45,7 @@ impl Desk {
             let answers = !silent.iter().any(|name| url(name) == *relay);
             self.book.answered(relay, answers.then_some(Duration::from_millis(10)));
         }
-        due.iter().map(|url| name_of(url)).collect()
+        due.iter().map(name_of).collect()
     }
 
     fn listed(&mut self) -> Vec<String> {
