@@ -132,14 +132,11 @@ fn a_paired_device_that_is_killed_is_shown_as_not_reachable() {
     hears(&mut one, &id, "a session", |device| device["state"] == "connected");
     let begun = Instant::now();
     two.running.kill();
-    hears(&mut one, &id, "that it is not reachable", |device| {
-        device["state"] == "offline" || device["state"] == "connecting"
-    });
-    let session = begun.elapsed();
+    // Both have to be over in one view: a session that gives way to another one while they are new is no news.
     hears(&mut one, &id, "that it is not nearby", |device| device["nearby"] == false && device["state"] != "connected");
     let took = begun.elapsed();
-    println!("FIGURE a paired device is killed: not connected after {session:.2?}, not nearby after {took:.2?}");
-    assert!(session < UNREACHABLE && took < UNREACHABLE, "{session:?} {took:?}");
+    println!("FIGURE a paired device is killed: neither connected nor nearby after {took:.2?}");
+    assert!(took < UNREACHABLE, "{took:?}");
 }
 
 #[test]
