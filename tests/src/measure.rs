@@ -30,10 +30,13 @@ impl Figure {
     }
 }
 
+/// Something that runs and tells what it measured, with its name.
+pub type Run<'a> = (&'a str, Box<dyn FnOnce() -> Vec<Figure> + Send + 'a>);
+
 /// Runs these at once, each in a thread of its own, prints what they measured, and panics if one of them did, or was
 /// slower than promised beyond the grace.
 #[track_caller]
-pub fn together<'a>(runs: Vec<(&str, Box<dyn FnOnce() -> Vec<Figure> + Send + 'a>)>) {
+pub fn together(runs: Vec<Run<'_>>) {
     let mut faults = Vec::new();
     std::thread::scope(|scope| {
         let started: Vec<(&str, ScopedJoinHandle<'_, Vec<Figure>>)> =
