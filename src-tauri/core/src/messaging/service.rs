@@ -133,7 +133,11 @@ impl Messages {
             let mut stream = session.open_sealed_uni().await?;
             stream.send(&NetworkMessage::Ping { id }.encode()).await?;
             stream.finish();
-            answered.await.map_err(|_| NetworkError::ShuttingDown)
+            tokio::select! {
+                answer = answered => answer.map_err(|_| NetworkError::ShuttingDown),
+                // Nobody answers any more.
+                reason = session.connection().closed() => Err(NetworkError::ConnectionLost(Box::new(reason))),
+            }
         };
         let result = tokio::time::timeout(PONG, work).await;
         self.pings().remove(&id);

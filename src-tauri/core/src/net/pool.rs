@@ -11,7 +11,7 @@ use std::{
 
 use iroh::{Endpoint, endpoint::Side};
 use n0_future::boxed::BoxFuture;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -62,8 +62,7 @@ pub(super) struct Inner {
     pub changes: watch::Sender<u64>,
     /// Those of whom to hear soon, or else another connection is tried.
     asked: Mutex<HashSet<DeviceId>>,
-    /// A connection is dialled beside the one that is there.
-    redials: Mutex<HashSet<DeviceId>>,
+    pub asking: Notify,
     /// Connections that lost their place, and may still be used for a while.
     closing: Mutex<Vec<Session>>,
     slots: Mutex<HashMap<(DeviceId, &'static [u8]), Slot>>,
@@ -111,7 +110,7 @@ impl Net {
             strangers: AtomicUsize::new(0),
             changes: watch::Sender::new(0),
             asked: Mutex::default(),
-            redials: Mutex::default(),
+            asking: Notify::new(),
             closing: Mutex::default(),
             slots: Mutex::default(),
         })))
@@ -131,6 +130,7 @@ impl Net {
     /// Something was heard of a device, such as a new address: a connection with it that does not answer soon is replaced.
     pub fn ask(&self, device: DeviceId) {
         locked(&self.0.asked).insert(device);
+        self.0.asking.notify_one();
     }
 
     /// Those who were to be asked since the last time.
@@ -156,21 +156,15 @@ impl Net {
         standing
     }
 
-    /// Dials a device beside the session that is there and does not answer; the new one takes its place.
-    pub(super) fn redial(&self, device: DeviceId, alpn: &'static [u8]) {
-        if !locked(&self.0.redials).insert(device) {
-            return;
+    /// A device does not answer any more: the connections with it that are left over are closed, and it is dialled.
+    pub(super) fn dial_anew(&self, device: DeviceId) {
+        for session in locked(&self.0.closing).iter().filter(|session| session.device_id() == device) {
+            session.close(CloseCode::Replaced, "");
         }
         let net = self.clone();
         self.0.tasks.spawn(async move {
-            let result = tokio::select! {
-                result = net.dial(device, alpn) => result,
-                () = net.0.cancel.cancelled() => Err(DialError::ShuttingDown),
-            };
-            locked(&net.0.redials).remove(&device);
-            match result {
-                Ok(session) => drop(net.adopt(session)),
-                Err(error) => tracing::debug!(%device, %error, "no other connection came to stand"),
+            if let Err(error) = net.session(device, super::ALPN_MESSAGE).await {
+                tracing::debug!(%device, %error, "no other connection came to stand");
             }
         });
     }

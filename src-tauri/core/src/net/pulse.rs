@@ -2,17 +2,20 @@
 //!
 //! Each side sends something every five seconds, so that longer silence means trouble: a cable that is out, a Wi-Fi that
 //! is left, a machine that is gone. The transport itself tries ever more rarely then and would find a mended path only
-//! seconds later, so a silent connection is nudged once a second; and where the network is known to have changed,
-//! another connection is dialled beside one that does not answer soon.
+//! seconds later, so a silent connection is nudged once a second. Where the network is known to have changed, or the
+//! device to have moved, one that does not answer soon is in doubt, and at last given up for another one: iroh would dial
+//! by the old path alone while a connection holds it.
 
 use std::time::Duration;
 
 /// Longer than a keep-alive and its answer take.
 const SILENCE: Duration = Duration::from_millis(6500);
 /// How soon a nudged connection has to answer. Generous for a round trip by a relay far away.
-const ANSWER: Duration = Duration::from_millis(1500);
-/// How often doubt is told while nothing comes.
-const DOUBT_AGAIN: Duration = Duration::from_secs(3);
+const ANSWER: Duration = Duration::from_secs(1);
+/// But never less than so many round trips.
+const ROUND_TRIPS: u32 = 4;
+/// In doubt for so long, it is given up, if there is a reason to think that it is the path.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// Nothing was said over a connection for so long: it is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -23,6 +26,9 @@ pub(super) struct Counts {
     pub heard: u64,
     /// Frames of streams, both ways.
     pub said: u64,
+    /// Round trip of the path in use, as smoothed by the transport: another value with each acknowledgement of what was sent
+    /// on it, and with another path.
+    pub rtt: Duration,
 }
 
 /// What is to be done now.
@@ -32,8 +38,10 @@ pub(super) enum Turn {
     Rest,
     /// Send something that has to be acknowledged.
     Nudge,
-    /// The same; and it does not answer: try another connection.
+    /// The same; and it has not answered for a while after the network changed.
     Doubt,
+    /// Close it and dial anew.
+    GiveUp,
 }
 
 /// What is known of one connection's life.
@@ -42,13 +50,13 @@ pub(super) struct Pulse {
     counts: Counts,
     heard_at: Duration,
     said_at: Duration,
+    silent: Option<Duration>,
     asked: Option<Duration>,
-    doubted: Option<Duration>,
 }
 
 impl Pulse {
     pub fn new(now: Duration, counts: Counts) -> Self {
-        Self { counts, heard_at: now, said_at: now, asked: None, doubted: None }
+        Self { counts, heard_at: now, said_at: now, silent: None, asked: None }
     }
 
     /// The network may have changed: whoever does not answer soon is in doubt.
@@ -61,24 +69,34 @@ impl Pulse {
         if counts.said != self.counts.said {
             self.said_at = now;
         }
-        if counts.heard != self.counts.heard {
+        if (counts.heard, counts.rtt) != (self.counts.heard, self.counts.rtt) {
             self.heard_at = now;
-            // What was heard may have been on its way before: an answer is heard after the question.
-            if self.asked.is_none_or(|asked| asked < now) {
-                (self.asked, self.doubted) = (None, None);
-            }
+            self.silent = None;
+        }
+        // To hear something is no answer: after a move a device may be heard, and what is said to it goes nowhere. And what
+        // was acknowledged just now may have been on its way before the question.
+        if counts.rtt != self.counts.rtt {
+            self.asked = self.asked.filter(|asked| *asked >= now);
         }
         self.counts = counts;
         if now.saturating_sub(self.heard_at) >= SILENCE {
-            self.asked.get_or_insert(now);
+            self.silent.get_or_insert(now);
         }
-        let Some(asked) = self.asked else { return Turn::Rest };
-        let again = self.doubted.is_none_or(|doubted| now.saturating_sub(doubted) >= DOUBT_AGAIN);
-        if now.saturating_sub(asked) >= ANSWER && again {
-            self.doubted = Some(now);
-            return Turn::Doubt;
+        let answer = ANSWER.max(counts.rtt * ROUND_TRIPS);
+        match (self.asked, self.silent) {
+            (Some(asked), _) => match now.saturating_sub(asked) {
+                waited if waited >= answer + PATIENCE => Turn::GiveUp,
+                waited if waited >= answer => Turn::Doubt,
+                _ => Turn::Nudge,
+            },
+            (None, Some(_)) => Turn::Nudge,
+            (None, None) => Turn::Rest,
         }
-        Turn::Nudge
+    }
+
+    /// Whether an answer is waited for that has to come soon.
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// When something was last heard.
@@ -88,7 +106,7 @@ impl Pulse {
 
     /// For how long an answer has been waited for.
     pub fn waiting(&self, now: Duration) -> Option<Duration> {
-        self.asked.map(|asked| now.saturating_sub(asked))
+        self.asked.or(self.silent).map(|since| now.saturating_sub(since))
     }
 
     /// Whether nothing was said for a while.
@@ -106,7 +124,7 @@ mod tests {
     }
 
     fn heard(heard: u64) -> Counts {
-        Counts { heard, said: 0 }
+        Counts { heard, ..Counts::default() }
     }
 
     #[test]
@@ -118,28 +136,53 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_one_is_nudged_and_then_doubted_until_it_is_heard() {
+    fn a_silent_one_is_nudged_until_it_is_heard_or_the_transport_gives_up() {
         let mut pulse = Pulse::new(s(0), heard(1));
         let turns: Vec<_> = (1..=15).map(|second| pulse.beat(s(second), heard(1))).collect();
         assert_eq!(turns[..6], [Turn::Rest; 6]);
-        assert_eq!(turns[6..], {
-            use Turn::*;
-            [Nudge, Nudge, Doubt, Nudge, Nudge, Doubt, Nudge, Nudge, Doubt]
-        });
+        assert_eq!(turns[6..], [Turn::Nudge; 9]);
+        assert_eq!(pulse.waiting(s(15)), Some(s(8)));
         assert_eq!(pulse.beat(s(16), heard(2)), Turn::Rest);
         assert_eq!(pulse.beat(s(17), heard(2)), Turn::Rest);
+        assert_eq!(pulse.waiting(s(17)), None);
+    }
+
+    fn acknowledged(millis: u64) -> Counts {
+        Counts { rtt: Duration::from_millis(millis), ..heard(millis) }
     }
 
     #[test]
     fn one_that_is_asked_has_to_answer_soon() {
-        let mut pulse = Pulse::new(s(0), heard(7));
+        let mut pulse = Pulse::new(s(0), acknowledged(7));
         pulse.ask(s(10));
-        assert_eq!(pulse.beat(s(10), heard(8)), Turn::Nudge, "this came before the question");
-        assert_eq!(pulse.beat(s(11), heard(8)), Turn::Nudge);
-        assert_eq!(pulse.beat(s(12), heard(8)), Turn::Doubt);
-        pulse.ask(s(13));
-        assert_eq!(pulse.beat(s(13), heard(9)), Turn::Rest, "asked again, but it has answered the first time");
-        assert_eq!(pulse.waiting(s(13)), None);
+        assert_eq!(pulse.beat(s(10), acknowledged(8)), Turn::Nudge, "this came before the question");
+        let at = |millis| Duration::from_millis(millis);
+        let turns: Vec<_> =
+            [10_300, 10_900, 11_000, 11_900, 12_000].map(|millis| pulse.beat(at(millis), acknowledged(8))).into();
+        assert_eq!(turns, [Turn::Nudge, Turn::Nudge, Turn::Doubt, Turn::Doubt, Turn::GiveUp]);
+        let mut other = Pulse::new(s(0), acknowledged(7));
+        other.ask(s(10));
+        other.beat(s(11), acknowledged(7));
+        other.ask(s(12));
+        assert_eq!(other.beat(s(12), acknowledged(8)), Turn::Rest, "asked again, but it has answered the first time");
+        assert_eq!(other.waiting(s(12)), None);
+    }
+
+    #[test]
+    fn to_be_heard_is_no_answer() {
+        let mut pulse = Pulse::new(s(0), heard(0));
+        pulse.ask(s(1));
+        let turns: Vec<_> = (1..=6).map(|second| pulse.beat(s(second), heard(second))).collect();
+        assert_eq!(turns[..3], [Turn::Nudge, Turn::Doubt, Turn::GiveUp]);
+    }
+
+    #[test]
+    fn a_long_way_has_the_time_that_it_takes() {
+        let far = Counts { rtt: s(2), ..heard(7) };
+        let mut pulse = Pulse::new(s(0), far);
+        pulse.ask(s(10));
+        assert_eq!(pulse.beat(s(17), far), Turn::Nudge);
+        assert_eq!(pulse.beat(s(18), far), Turn::Doubt);
     }
 
     #[test]
@@ -149,7 +192,7 @@ mod tests {
             pulse.beat(s(second), heard(second));
             assert_eq!(pulse.is_idle(s(second)), second >= 30);
         }
-        pulse.beat(s(31), Counts { heard: 40, said: 1 });
+        pulse.beat(s(31), Counts { said: 1, ..heard(40) });
         assert!(!pulse.is_idle(s(31)));
     }
 }

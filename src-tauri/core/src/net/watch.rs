@@ -1,14 +1,13 @@
 //! Watches sessions: how their packets travel, whether they live, and what the registry is to show of them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use iroh::{TransportAddr, endpoint::Connection};
-use tokio::time::{MissedTickBehavior, interval};
 
 use super::{
     ALPN_MESSAGE, CloseCode, Net, Session,
@@ -23,6 +22,8 @@ use crate::{
 
 /// Connections are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
+/// And this often while one of them is to answer soon.
+const QUICK: Duration = Duration::from_millis(300);
 /// And what is shown of them, unless one has come or gone.
 const SHOWN_EVERY: u64 = 3;
 /// A connection that does not answer for so long, while another one with the same device does, is dead.
@@ -80,18 +81,22 @@ pub(super) async fn look_after(net: Net) {
     let mut changes = net.changes();
     let mut pulses: HashMap<usize, Pulse> = HashMap::new();
     let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
-    let mut beats = interval(BEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut pace = BEAT;
     for beat in 0_u64.. {
         let changed = tokio::select! {
-            _ = beats.tick() => false,
+            () = tokio::time::sleep(pace) => false,
             // The sender lives in the net that is held here.
             _ = changes.changed() => true,
+            () = net.0.asking.notified() => false,
             () = net.0.cancel.cancelled() => return,
         };
+        if changed {
+            net.0.relays.rouse();
+        }
         let now = start.elapsed();
         let standing = net.standing();
         let asked = net.take_asked();
+        let mut given_up = HashSet::new();
         pulses.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
         for session in &standing.live {
             let counts = counts_of(session.connection());
@@ -101,18 +106,35 @@ pub(super) async fn look_after(net: Net) {
             }
             let turn = pulse.beat(now, counts);
             if turn != Turn::Rest {
+                tracing::debug!(device = %session.device_id(), ?turn, ?counts, "a connection is silent or was asked");
                 // Fails only where the connection is gone.
                 let _ = session.connection().send_datagram(NUDGE);
             }
-            if turn == Turn::Doubt && session.connection().alpn() == ALPN_MESSAGE {
-                tracing::debug!(device = %session.device_id(), "a session does not answer; another one is tried");
-                net.redial(session.device_id(), ALPN_MESSAGE);
+            if turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session)) {
+                given_up.insert(session.device_id());
+                session.close(CloseCode::Replaced, "");
             }
         }
+        for device in given_up {
+            tracing::debug!(%device, "a session does not answer; another one is tried");
+            net.dial_anew(device);
+        }
+        pace = if pulses.values().any(Pulse::is_asked) { QUICK } else { BEAT };
         close_the_dead(&standing, &pulses, now);
         if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
             show(&net, standing, &pulses, now, &mut shown);
         }
+    }
+}
+
+/// Whether the device was sighted, and not where this session's packets go.
+fn has_moved(net: &Net, session: &Session) -> bool {
+    let sighted = net.0.devices.sighted_at(session.device_id());
+    let paths = session.connection().paths();
+    let used = paths.iter().find(|path| path.is_selected()).map(|path| path.remote_addr().clone());
+    match used {
+        Some(TransportAddr::Ip(address)) => !sighted.is_empty() && !sighted.contains(&address),
+        _ => false,
     }
 }
 
@@ -175,7 +197,12 @@ fn show(
 
 fn counts_of(conn: &Connection) -> Counts {
     let stats = conn.stats();
-    Counts { heard: stats.udp_rx.datagrams, said: stats.frame_rx.stream + stats.frame_tx.stream }
+    let paths = conn.paths();
+    Counts {
+        heard: stats.udp_rx.datagrams,
+        said: stats.frame_rx.stream + stats.frame_tx.stream,
+        rtt: paths.iter().find(|path| path.is_selected()).map(|path| path.rtt()).unwrap_or_default(),
+    }
 }
 
 fn name_of(alpn: &[u8]) -> String {

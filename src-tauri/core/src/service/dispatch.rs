@@ -195,13 +195,22 @@ impl NetworkingService {
             });
         }
         let device = self.0.devices.find_paired(device)?;
-        let session = Connector::session(self.0.net.up()?, device.device_id, ALPN_MESSAGE).await?;
+        let net = self.0.net.up()?;
+        let mut session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
         let mut rtt_ms = Vec::new();
         for n in 0..count {
             if n >= PING_BURST {
                 tokio::time::sleep(PING_SPACING).await;
             }
-            rtt_ms.push(self.0.messages.ping(&session).await?.as_secs_f64() * 1000.0);
+            let answered = match self.0.messages.ping(&session).await {
+                // It was given up for another one, or the device is gone: that is for a dial to find out.
+                Err(NetworkError::ConnectionLost(_)) => {
+                    session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
+                    self.0.messages.ping(&session).await
+                }
+                answered => answered,
+            };
+            rtt_ms.push(answered?.as_secs_f64() * 1000.0);
         }
         let mut sorted = rtt_ms.clone();
         sorted.sort_by(f64::total_cmp);

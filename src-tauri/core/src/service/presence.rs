@@ -207,12 +207,10 @@ async fn until_closed(messages: &Messages, session: &Session) {
             () = tokio::time::sleep(SILENT) => {}
         }
         if before == said() {
-            match messages.ping(session).await {
-                Err(NetworkError::ConnectionTimeout { .. }) => {
-                    tracing::info!(device = %session.device_id(), "it is there and does not answer");
-                    session.close(CloseCode::Normal, "");
-                }
-                _ => {}
+            let answer = messages.ping(session).await;
+            if let Err(NetworkError::ConnectionTimeout { .. }) = answer {
+                tracing::info!(device = %session.device_id(), "it is there and does not answer");
+                session.close(CloseCode::Normal, "");
             }
         }
         before = said();

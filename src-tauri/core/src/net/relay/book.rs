@@ -13,11 +13,13 @@ use crate::api::SecretText;
 /// A home that is not connected for so long is doubted, and others are asked.
 const DOUBT: Duration = Duration::from_secs(2);
 /// How often relays are asked while there is no home that works.
-const IN_NEED: Duration = Duration::from_secs(5);
+const IN_NEED: Duration = Duration::from_secs(3);
 /// How often one that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(15);
 /// How often own relays are measured when all is well.
 const NOW_AND_THEN: Duration = Duration::from_secs(300);
+/// A home that answers and is not connected is listed anew at most this often.
+const RENAMED: Duration = Duration::from_secs(10);
 /// A relay that refused is tried anew after this: whoever runs it may have changed their mind.
 const FORGIVEN: Duration = Duration::from_secs(600);
 
@@ -62,12 +64,13 @@ struct Entry {
     shown: Option<u32>,
     /// Counts the names under which iroh was given it, see [`Entry::name`].
     names: u32,
+    renamed: Option<Instant>,
 }
 
 impl Entry {
     fn new(url: RelayUrl, own: bool) -> Self {
         let (latency, answers, asked, refused, shown) = (None, None, None, None, None);
-        Self { url, own, latency, answers, asked, refused, shown, names: 0 }
+        Self { url, own, latency, answers, asked, refused, shown, names: 0, renamed: None }
     }
 
     /// iroh reads a relay's token once, when it first connects, and goes on trying with that one for as long as the relay
@@ -195,9 +198,26 @@ impl Book {
 
     /// It answered, or not.
     pub fn answered(&mut self, url: &RelayUrl, latency: Option<Duration>) {
+        let waiting = self.home.as_ref().filter(|home| home.url == *url).and_then(|home| home.down_since);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) {
             entry.answers = Some(latency.is_some());
             entry.latency = latency.or(entry.latency);
+            // iroh waits for up to 16 s before it tries a relay again that could not be reached for a while, and is not to
+            // be hurried. As another relay it is tried at once.
+            let asked = entry.asked.filter(|asked| waiting.is_some_and(|since| *asked >= since + DOUBT));
+            let again = |now: Instant| entry.renamed.is_none_or(|at| now.saturating_duration_since(at) >= RENAMED);
+            if let Some(now) = asked.filter(|now| latency.is_some() && entry.refused.is_none() && again(*now)) {
+                entry.rename();
+                entry.renamed = Some(now);
+            }
+        }
+    }
+
+    /// The network is another one: a home that is not connected is asked at once.
+    pub fn rouse(&mut self) {
+        let home = self.home.as_ref().filter(|home| !home.connected).map(|home| home.url.clone());
+        for entry in self.entries.iter_mut().filter(|entry| Some(&entry.url) == home.as_ref()) {
+            entry.asked = None;
         }
     }
 
@@ -208,13 +228,14 @@ impl Book {
                 entry.refused = None;
             }
         }
-        if self.entries.len() < 2 {
-            return Vec::new();
-        }
         let need = self.in_need(now);
+        let few = self.entries.len() < 2;
+        let home = self.home.as_ref().map(|home| &home.url);
         let due = |entry: &&Entry| {
             let pace = match entry.answers {
                 _ if entry.refused.is_some() => return false,
+                _ if need && home == Some(&entry.url) => IN_NEED,
+                _ if few => return false,
                 _ if need && (entry.own || self.chosen.contains(&entry.url)) => IN_NEED,
                 Some(false) => AGAIN,
                 _ if entry.own => NOW_AND_THEN,
@@ -245,7 +266,8 @@ impl Book {
         let unsettled = self.home.as_ref().is_none_or(|home| !home.connected)
             || self.entries.iter().any(|entry| entry.answers == Some(false));
         match self.entries.len() {
-            0 | 1 => NOW_AND_THEN,
+            0 => NOW_AND_THEN,
+            1 if self.home.as_ref().is_none_or(|home| home.connected) => NOW_AND_THEN,
             _ if unsettled => Duration::from_secs(1),
             _ => Duration::from_secs(30),
         }

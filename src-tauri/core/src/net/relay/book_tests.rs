@@ -64,18 +64,43 @@ fn name_of(url: &RelayUrl) -> String {
 }
 
 #[test]
-fn a_single_relay_is_never_asked_beside_being_used() {
+fn a_single_relay_is_asked_only_while_it_is_not_connected() {
     let mut desk = Desk::new(policy(&["own"], &[], Nearest));
     assert_eq!(desk.listed(), ["own"]);
-    desk.home("own", Line::Connecting);
-    assert!(desk.after(60).ask(&[]).is_empty());
+    desk.home("own", Line::Connected);
+    assert!(desk.after(600).ask(&[]).is_empty());
     desk.home("own", Line::Failed { refused: false });
-    assert!(desk.after(60).ask(&[]).is_empty());
+    assert!(desk.after(1).ask(&[]).is_empty(), "a moment is no reason");
+    assert_eq!(desk.after(1).ask(&["own"]), ["own"]);
     assert_eq!((desk.listed(), desk.error_of("own")), (vec!["own".into()], Some("relay_unreachable")));
     desk.home("own", Line::Connecting);
     assert_eq!(desk.error_of("own"), Some("relay_unreachable"), "trying again mends nothing yet");
     desk.home("own", Line::Connected);
     assert_eq!(desk.error_of("own"), None);
+}
+
+#[test]
+fn a_home_that_answers_again_is_listed_anew_and_not_waited_for() {
+    let mut desk = Desk::new(policy(&["own"], &[], Nearest));
+    let names =
+        |desk: &mut Desk| desk.book.list().into_iter().map(|relay| relay.url.path().to_owned()).collect::<Vec<_>>();
+    desk.home("own", Line::Connected);
+    desk.after(60).home("own", Line::Failed { refused: false });
+    assert_eq!(desk.after(2).ask(&["own"]), ["own"]);
+    assert_eq!(names(&mut desk), ["/"], "it does not answer yet");
+    assert!(desk.after(1).ask(&[]).is_empty());
+    desk.book.rouse();
+    assert_eq!(desk.ask(&[]), ["own"], "another network is a reason to ask at once");
+    assert_eq!(names(&mut desk), ["/again/1"]);
+    let name: RelayUrl = "https://own.example/again/1".parse().unwrap();
+    let line = |line| Some((&name, line));
+    desk.book.home(desk.now, line(Line::Failed { refused: false }));
+    desk.after(3).ask(&[]);
+    assert_eq!(names(&mut desk), ["/again/1"], "not again and again");
+    desk.book.home(desk.now, line(Line::Connected));
+    assert_eq!(desk.error_of("own"), None);
+    desk.book.rouse();
+    assert!(desk.after(1).ask(&[]).is_empty(), "it is connected");
 }
 
 #[test]

@@ -79,6 +79,12 @@ impl RelayDesk {
         self.0.wake.notify_one();
     }
 
+    /// The network is another one.
+    pub fn rouse(&self) {
+        self.book().rouse();
+        self.0.wake.notify_one();
+    }
+
     /// Asks all that may be asked, at once.
     pub async fn probe(&self) {
         let Some(prober) = &self.0.prober else { return };
