@@ -379,7 +379,7 @@ fn a_report_names_no_device_no_whole_id_and_where_the_logs_are() {
         &two_node.endpoint_id(),
         &one_node.endpoint_id(),
         &two_node.device_id(),
-        &one.home().to_string_lossy().into_owned(),
+        &one.home().to_string_lossy(),
     ] {
         assert!(!report.contains(secret), "{secret} is in\n{report}");
     }

@@ -1,56 +1,92 @@
-//! A transfer whose cable is cut goes on when it is mended, without a click.
+//! A transfer goes on by itself after its cable was cut, and after either side or both have got a new address.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use yonder_tests::{
-    device::{Device, pair_by},
     lab::Lab,
+    measure::{Figure, soak, together},
     program::PATIENCE,
     tree,
 };
 
-/// Longer than a session survives.
-const CUT: Duration = Duration::from_secs(20);
-/// Bytes flow again so soon; a deadline stands at three times that.
-const BACK: Duration = Duration::from_secs(3);
-/// A segment on each of eight streams.
-const WINDOW: u64 = 16 << 20;
+use crate::pair::Pair;
 
-#[test]
-fn a_cable_is_cut_for_twenty_seconds_during_a_transfer() {
-    let lab = Lab::lan(2);
-    let [h1, h2] = lab.hosts() else { panic!("two hosts") };
-    let (one, two) = (Device::on(h1, "one"), Device::on(h2, "two"));
-    let (mut one_node, two_node) = (one.serve(), two.serve());
-    pair_by(&two, &one, &[]);
-    let file = one.home().join("large");
-    tree::file(&file, 60 << 20, 5);
-    let id = two_node.device_id();
-    let sending = one.start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "8M".as_ref()]);
-    let mut active = |bytes: u64, within: Duration| {
-        let line = one_node.running.find(within, |line| {
-            line["event"] == "transfer"
-                && line["transfer"]["state"] == "active"
-                && line["transfer"]["bytes"].as_u64() > Some(bytes)
-        });
-        line.map(|line| line["transfer"]["bytes"].as_u64().unwrap_or_default())
-    };
-    active(16 << 20, PATIENCE).expect("it does not begin");
-    h2.cut();
-    let begun = Instant::now();
-    // What is told until then is of the time before.
-    let mut before = 0;
-    while let Some(bytes) = active(before, CUT.saturating_sub(begun.elapsed())) {
+/// Bytes flow again so soon after there is a way again.
+const BACK: Duration = Duration::from_secs(3);
+/// The same when both have moved at once.
+const BACK_MOVED: Duration = Duration::from_secs(15);
+const SIZE: usize = 60 << 20;
+/// There is trouble once so much was received.
+const BEGUN: u64 = 16 << 20;
+/// More than may have been counted and not told yet: half a second of the rate at which is sent.
+const MORE: u64 = 4 << 20;
+
+/// How much the sender says is received, once it is more than this and bytes move.
+fn received(pair: &mut Pair, more_than: u64, within: Duration) -> Option<u64> {
+    let line = pair.nodes[0].running.find(within, |line| {
+        let transfer = &line["transfer"];
+        line["event"] == "transfer" && transfer["state"] == "active" && transfer["bytes"].as_u64() > Some(more_than)
+    });
+    line.and_then(|line| line["transfer"]["bytes"].as_u64())
+}
+
+fn goes_on(mut pair: Pair, promised: Duration, trouble: impl FnOnce(&mut Pair)) -> Vec<Figure> {
+    let file = pair.devices[0].home().join("large");
+    tree::file(&file, SIZE, 5);
+    let id = pair.other(0);
+    let sending =
+        pair.devices[0].start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "8M".as_ref()]);
+    let mut before = received(&mut pair, BEGUN, PATIENCE).expect("it does not begin");
+    trouble(&mut pair);
+    let right = Instant::now();
+    while let Some(bytes) = received(&mut pair, before, Duration::from_millis(20)) {
         before = bytes;
     }
-    std::thread::sleep(CUT.saturating_sub(begun.elapsed()));
-    h2.mend();
-    let mended = Instant::now();
-    let after = active(before, PATIENCE).expect("it does not go on");
-    let took = mended.elapsed();
-    println!("FIGURE a cable cut for 20 s at {before} bytes: {after} bytes {took:.2?} after it was mended");
-    assert!(took < 3 * BACK, "{took:?}");
-    assert!(after + WINDOW > before);
+    received(&mut pair, before + MORE, PATIENCE).expect("it does not go on");
+    let took = right.elapsed();
     sending.finish(PATIENCE).expect_status(0);
-    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(two.downloads().join("large")).unwrap());
+    let received = pair.devices[1].downloads().join("large");
+    assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(received).unwrap());
+    vec![Figure::new(format!("4 MiB more than the {before} bytes before are received"), took, promised)]
+}
+
+fn cut(seconds: u64) -> impl FnOnce(&mut Pair) {
+    move |pair| {
+        pair.hosts[1].cut();
+        sleep(Duration::from_secs(seconds));
+        pair.hosts[1].mend();
+    }
+}
+
+fn moved(which: &'static [usize]) -> impl FnOnce(&mut Pair) {
+    move |pair| {
+        for n in which {
+            pair.hosts[*n].roam(60 + *n as u8);
+        }
+    }
+}
+
+type Case = (&'static str, Duration, Box<dyn FnOnce(&mut Pair) + Send>);
+
+#[test]
+fn a_transfer_goes_on_after_a_cut_and_after_a_move() {
+    let mut cases: Vec<Case> = vec![
+        ("cable cut for 1 s in a transfer", BACK, Box::new(cut(1))),
+        ("cable cut for 20 s in a transfer", BACK, Box::new(cut(20))),
+        ("the receiver gets a new address in a transfer", BACK, Box::new(moved(&[1]))),
+        ("the sender gets a new address in a transfer", BACK, Box::new(moved(&[0]))),
+        ("both get a new address in a transfer", BACK_MOVED, Box::new(moved(&[0, 1]))),
+    ];
+    if soak() {
+        cases.push(("cable cut for 120 s in a transfer", BACK, Box::new(cut(120))));
+    }
+    let runs = cases.into_iter().map(|(name, promised, trouble)| {
+        let pair = Pair::on_lan(Lab::lan(2));
+        let run: Box<dyn FnOnce() -> Vec<Figure> + Send> = Box::new(move || goes_on(pair, promised, trouble));
+        (name, run)
+    });
+    together(runs.collect());
 }

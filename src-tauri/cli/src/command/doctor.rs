@@ -67,6 +67,7 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
     let mut events = running.events().await?;
     let asked = running.call(Request::Doctor { device: args.device.clone() });
     tokio::pin!(asked);
+    let mut told = Vec::new();
     let answer = loop {
         tokio::select! {
             // Those that were told before the answer come first.
@@ -74,6 +75,7 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
             event = events.next() => match event {
                 Some(event) => if let (Event::DoctorCheck { check, .. }, true) = (event.event, live(args, console)) {
                     console.say(&check_text(&check));
+                    told.push(check);
                 },
                 None => break asked.await?,
             },
@@ -81,7 +83,12 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
         }
     };
     match answer {
-        Response::Doctor(report) => Ok(report),
+        Response::Doctor(report) => {
+            // The answer may overtake the events.
+            let late = report.checks.iter().filter(|check| live(args, console) && !told.contains(check));
+            late.for_each(|check| console.say(&check_text(check)));
+            Ok(report)
+        }
         _ => Err(Failure::strange_answer()),
     }
 }

@@ -387,6 +387,7 @@ impl DeviceRegistry {
             let mut known = self.known();
             if !known.paired.contains_key(&id) {
                 known.sightings.remove(&id);
+                known.last_seen.remove(&id);
             }
             known.nearby.remove(&id).is_some()
         };

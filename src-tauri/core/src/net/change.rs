@@ -62,6 +62,8 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
             () = cancel.cancelled() => return,
         }
         links.drain();
+        // What passed while it was held back was no sleep.
+        tick = SystemTime::now();
         tracing::debug!(why, "the network may have changed");
         endpoint.network_change().await;
         changes.send_modify(|n| *n += 1);

@@ -158,7 +158,8 @@ impl Net {
 
     /// A device does not answer any more: the connections with it that are left over are closed, and it is dialled.
     pub(super) fn dial_anew(&self, device: DeviceId) {
-        for session in locked(&self.0.closing).iter().filter(|session| session.device_id() == device) {
+        let is_left = |session: &&Session| session.device_id() == device && is_for_messages(session);
+        for session in locked(&self.0.closing).iter().filter(is_left) {
             session.close(CloseCode::Replaced, "");
         }
         let net = self.clone();
@@ -283,10 +284,10 @@ impl Net {
     /// Closes a connection that lost, after a while. A file may be on its way on one for transfers: that one is left to
     /// end by itself.
     fn retire(&self, session: Session) {
+        locked(&self.0.closing).push(session.clone());
         if session.connection().alpn() != super::ALPN_MESSAGE {
             return;
         }
-        locked(&self.0.closing).push(session.clone());
         let net = self.clone();
         self.0.tasks.spawn(async move {
             tokio::select! {
@@ -339,9 +340,13 @@ impl Net {
     /// is not used for anything new, and closed when nothing comes over it.
     pub fn restarted(&self, session: &Session) {
         let device = session.device_id();
+        let is_older = |old: &Session| old.device_id() == device && old.since() < session.since() && !old.is(session);
+        for old in locked(&self.0.closing).iter().filter(|old| is_older(old) && is_for_messages(old)) {
+            old.close(CloseCode::Replaced, "");
+        }
         let mut slots = self.slots();
         slots.retain(|(id, _), slot| match slot {
-            Slot::Live(old) if *id == device && old.since() < session.since() && !old.is(session) => {
+            Slot::Live(old) if *id == device && is_older(old) => {
                 if old.connection().alpn() == super::ALPN_MESSAGE {
                     old.close(CloseCode::Replaced, "");
                 } else {
@@ -375,6 +380,7 @@ impl Net {
 
     /// Closes the sessions with a device that are not for messages: a last message is to be said.
     pub fn close_all_but_messages(&self, device: DeviceId, code: CloseCode) {
+        self.close_retired(device, code, |session| !is_for_messages(session));
         self.slots().retain(|(id, alpn), slot| {
             let goes = *id == device && *alpn != super::ALPN_MESSAGE;
             if let (true, Slot::Live(session)) = (goes, &*slot) {
@@ -384,8 +390,16 @@ impl Net {
         });
     }
 
+    fn close_retired(&self, device: DeviceId, code: CloseCode, which: impl Fn(&Session) -> bool) {
+        let closing = locked(&self.0.closing);
+        for session in closing.iter().filter(|session| session.device_id() == device && which(session)) {
+            session.close(code, "");
+        }
+    }
+
     /// Closes every session with a device.
     pub fn close_device(&self, device: DeviceId, code: CloseCode) {
+        self.close_retired(device, code, |_| true);
         let mut slots = self.slots();
         slots.retain(|(id, _), slot| {
             if *id != device {
@@ -401,6 +415,9 @@ impl Net {
     /// Ends everything: sessions are closed with a word to the peer, tasks end, sockets are freed.
     pub async fn shutdown(&self) {
         self.0.cancel.cancel();
+        for session in locked(&self.0.closing).drain(..) {
+            session.close(CloseCode::ShuttingDown, "");
+        }
         for (_, slot) in self.slots().drain() {
             if let Slot::Live(session) = slot {
                 session.close(CloseCode::ShuttingDown, "");
@@ -421,6 +438,10 @@ impl Connector for Net {
             Net::session(&net, device, alpn).await.map_err(|error| error.about(&net.0.devices.name_of(device)))
         })
     }
+}
+
+fn is_for_messages(session: &Session) -> bool {
+    session.connection().alpn() == super::ALPN_MESSAGE
 }
 
 /// Whether an ALPN is the one that strangers may speak.

@@ -15,7 +15,7 @@ use std::time::Duration;
 use iroh::{RelayUrl, TransportAddr};
 use tokio::sync::watch;
 
-use super::{CloseCode, EndpointOptions, Mode, Net};
+use super::{EndpointOptions, Mode, Net};
 use crate::error::{NetworkError, RoomError};
 
 pub(super) use book::{Book, Listed, Policy};
@@ -101,7 +101,7 @@ impl Net {
         self.0.relays.watch()
     }
 
-    /// Closes connections that go through a relay that keeps silent and was left: they would be found dead by silence
+    /// Doubts connections that go through a relay that keeps silent and was left: they would be found dead by silence
     /// only, and iroh looks for a device anew when no connection with it is left.
     pub fn leave_silent_relays(&self) {
         for session in self.standing().live {
@@ -110,7 +110,8 @@ impl Net {
                 |address: &TransportAddr| matches!(address, TransportAddr::Relay(url) if self.0.relays.is_left(url));
             if !paths.is_empty() && paths.iter().all(|path| left(path.remote_addr())) {
                 tracing::info!(device = %session.device_id(), "its connection went through a relay that is silent");
-                session.close(CloseCode::Replaced, "");
+                // One question that was missed is no proof: the connection itself has to answer now.
+                self.ask(session.device_id());
             }
         }
     }

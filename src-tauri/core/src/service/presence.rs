@@ -26,6 +26,8 @@ const LAST_RETRY: Duration = Duration::from_secs(60);
 /// could see, as when somebody else's router was started anew.
 const LATELY: [(Duration, Duration); 2] =
     [(Duration::from_secs(180), Duration::from_secs(2)), (Duration::from_secs(600), Duration::from_secs(8))];
+/// A session that stood for so long was one.
+const STOOD: Duration = Duration::from_secs(5);
 /// Nothing was said for so long: the device is asked whether it is there, and not only its network.
 const SILENT: Duration = Duration::from_secs(30);
 /// How long the device with the greater endpoint id waits for the other one to dial.
@@ -177,7 +179,8 @@ async fn hold(net: Net, devices: DeviceRegistry, messages: Messages, id: DeviceI
     match result {
         Ok(session) => {
             until_closed(&messages, &session).await;
-            true
+            // One that ends at once is as good as none, or else it would be dialled every second for ever.
+            session.since().elapsed() >= STOOD
         }
         Err(DialError::Refused(CloseCode::NotPaired)) => {
             // Said by the device itself: TLS has proven it. A pairing that it never completed ends here, too.

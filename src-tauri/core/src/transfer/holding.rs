@@ -75,9 +75,9 @@ pub fn take_up(
     stop: &AtomicBool,
 ) -> Result<Holding, Lost> {
     let dest = ops.open_root(dest).map_err(Lost::Destination)?;
-    let dir = ops.open_dir(&dest, &temp_name(id)).map_err(Lost::Gone)?;
-    let file = ops.open_read(&dir, journal::NAME).map_err(Lost::Gone)?;
-    let mut account = journal::read(BufReader::new(file), accepted).map_err(Lost::Gone)?;
+    let dir = ops.open_dir(&dest, &temp_name(id)).map_err(gone)?;
+    let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
+    let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
     let there = files_in(&dir).map_err(|error| DiskError::new("listing unfinished files", error))?;
     let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
     let dir_again = dir.try_clone().map_err(|error| DiskError::new("opening a folder", error))?;
@@ -115,6 +115,17 @@ pub fn take_up(
     }
     temp.journal().flush()?;
     Ok(Holding { temp, folders, whole, held })
+}
+
+/// Gone is what is not there, or is nothing that was written here. Everything else may pass, and what was received stays.
+fn gone(error: io::Error) -> Lost {
+    match error.kind() {
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::InvalidData
+        | io::ErrorKind::UnexpectedEof => Lost::Gone(error),
+        _ => Lost::Destination(error),
+    }
 }
 
 /// Makes the hidden folder where it is not there.

@@ -141,7 +141,10 @@ impl Temp {
         id: &TransferId,
         at: u64,
     ) -> Result<Self, DiskError> {
-        let file = ops.open_file(&dir, journal::NAME).map_err(|error| DiskError::new("opening a file", error))?;
+        let opening = |error| DiskError::new("opening a file", error);
+        let file = ops.open_file(&dir, journal::NAME).map_err(opening)?;
+        // What lies behind a record that a kill cut off must not follow what is written now.
+        file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
         Ok(Self { ops, dest, dir, name: temp_name(id), open: Mutex::default(), journal })
     }
@@ -370,6 +373,9 @@ impl Placing {
                 Verdict::Good(file) => good.push(file),
                 Verdict::Bad(file, code) => {
                     self.temp.forget(file);
+                    // It may have been about to get its name in an earlier attempt: to be gone must not mean named.
+                    self.temp.journal.note(&Note::Unnamed(file), 0)?;
+                    self.temp.journal.flush()?;
                     // Nothing may have come of it yet.
                     let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
                     self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));

@@ -486,11 +486,23 @@ impl Receiving {
         self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
         self.inner.book.show(self.id, |view| (view.state, view.reason) = (TransferState::Active, None));
         let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
-        let mut told = self.out.send(&ReceiverFrame::Decision(accepted)).await;
-        for claims in claims {
-            told = told && self.out.send(&ReceiverFrame::Have(claims)).await;
-        }
-        if told && self.out.send(&ReceiverFrame::Start).await { Ok(()) } else { Err(lost()) }
+        // Beside what else there is to do: a sender that does not read must not keep people from ending it. Nothing else is
+        // said before the sender has begun, which it does by this.
+        let (out, stop) = (self.out.clone(), self.stop.clone());
+        self.inner.tasks.spawn(async move {
+            let telling = async {
+                let mut told = out.send(&ReceiverFrame::Decision(accepted)).await;
+                for claims in claims {
+                    told = told && out.send(&ReceiverFrame::Have(claims)).await;
+                }
+                let _ = told && out.send(&ReceiverFrame::Start).await;
+            };
+            tokio::select! {
+                () = telling => {}
+                () = stop.cancelled() => {}
+            }
+        });
+        Ok(())
     }
 
     pub(super) async fn receive(&mut self) -> Result<End, NetworkError> {
@@ -652,9 +664,8 @@ impl Receiving {
             }
         }
         let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
-        if !self.out.send(&ReceiverFrame::Complete { files, bytes }).await {
-            tracing::debug!("the sender was gone before it heard that all is there");
-        }
+        // A sender that does not hear it asks again, and is told then.
+        self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
         let (failed, first) = live.settled.failures();
         Ok(end_of(failed, live.expected, first.as_ref()))
     }

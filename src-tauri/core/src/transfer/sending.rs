@@ -74,6 +74,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         offering: false,
         offered: false,
         source: None,
+        guessed: false,
         kept: Arc::new(AtomicBool::new(false)),
         backoff: Backoff::default(),
     };
@@ -126,6 +127,8 @@ struct Sending {
     offered: bool,
     /// What the receiver has accepted.
     source: Option<Arc<Source>>,
+    /// Whether it has is only supposed.
+    guessed: bool,
     /// That is on record.
     kept: Arc<AtomicBool>,
     backoff: Backoff,
@@ -203,7 +206,8 @@ impl Sending {
                 let untold = self.may_be_known() && error.code() != "device_not_paired";
                 return Some(Ended { end, untold });
             }
-            if let Some(source) = self.source.clone().filter(|_| !self.kept.load(Ordering::Relaxed)) {
+            let certain = |_: &Arc<Source>| !self.guessed && !self.kept.load(Ordering::Relaxed);
+            if let Some(source) = self.source.clone().filter(certain) {
                 keep(&self.inner, self.order.id, &source, self.order.terms.clone(), &self.kept).await;
             }
             let why = if down { reason("interrupted") } else { self.why(&error) };
@@ -399,7 +403,11 @@ impl Sending {
         attempt: [u8; 16],
         first: Vec<SenderFrame>,
     ) -> Result<End, NetworkError> {
-        let (sender, receiver) = session.open_sealed().await?.split();
+        let opened = tokio::select! {
+            opened = session.open_sealed() => opened?,
+            () = self.told_to_stop() => return self.stopped(),
+        };
+        let (sender, receiver) = opened.split();
         let frames = control::read(&self.inner.tasks, receiver, self.stop.clone());
         let out = control::write(&self.inner.tasks, sender, self.stop.clone());
         let suite = if self.order.terms.options.encrypt { session.keys().suite() as u8 } else { 0 };
@@ -448,7 +456,11 @@ impl Sending {
                 }
                 proven = proven(&mut talk.proving) => {
                     let (plan, anew) = proven?;
-                    talk.send_anew(&anew).await;
+                    // A receiver that does not read must not keep people from ending it.
+                    tokio::select! {
+                        () = talk.send_anew(&anew) => {}
+                        () = self.told_to_stop() => return self.stopped(),
+                    }
                     self.begin(session, talk, plan);
                 }
                 Ok(()) = gone.changed() => return Err(lost()),
@@ -495,7 +507,7 @@ impl Sending {
             FromReceiver::Accepted(_) => {
                 self.begun.get_or_insert_with(Instant::now);
                 self.backoff.succeeded();
-                if self.source.is_none() {
+                if self.source.is_none() || std::mem::take(&mut self.guessed) {
                     self.accepted(talk);
                 }
             }
@@ -542,7 +554,8 @@ impl Sending {
 
     /// From here on it is taken up and not offered again.
     fn accepted(&mut self, talk: &mut Talk) {
-        let source = talk.source.clone();
+        // After a guess it is the list as it was offered, whatever has changed since.
+        let source = self.source.clone().unwrap_or_else(|| talk.source.clone());
         self.source = Some(source.clone());
         let (inner, id, terms, kept) = (self.inner.clone(), self.order.id, self.order.terms.clone(), self.kept.clone());
         talk.jobs.spawn(until(&self.stop, async move {
@@ -558,13 +571,17 @@ impl Sending {
         match code.as_str() {
             "busy" | "destination_unusable" | "shutting_down" if waits => Err(apart(code.as_str())),
             "shutting_down" => Err(apart(code.as_str())),
-            // The node was killed before it was on record that this was accepted.
-            "duplicate_id" if self.restored && self.source.is_none() => {
-                self.source = Some(talk.source.clone());
+            // The answer got lost with the connection, or a kill took the record of it; or that side has not noticed yet that
+            // the first offer is over. To take it up finds out.
+            "duplicate_id" if (self.restored || self.offered) && self.source.is_none() => {
+                (self.source, self.guessed) = (Some(talk.source.clone()), true);
                 Err(lost())
             }
-            // Made again after the connection was lost: that side has not noticed yet.
-            "duplicate_id" if self.offered => Err(apart("busy")),
+            // It was never answered there: it is offered anew.
+            "forgotten" if self.guessed => {
+                (self.source, self.guessed, self.order.terms.accepted) = (None, false, None);
+                Err(apart("busy"))
+            }
             "complete" if self.may_be_known() => {
                 (self.tally.bytes, self.tally.files) = (talk.source.manifest.total(), talk.source.manifest.files());
                 Ok(End { state: TransferState::Done, reason: None })

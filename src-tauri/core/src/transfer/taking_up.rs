@@ -109,7 +109,7 @@ impl Receiving {
             Looked::Ended(end) => return Ok(Some(end)),
         };
         let Holding { temp, folders, whole, held } = holding;
-        self.inner.written().insert(self.id);
+        // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
         let plan = Plan { whole, held, ..Plan::all(&now) };
         self.start(Arc::new(temp), plan, folders).await?;
         Ok(None)

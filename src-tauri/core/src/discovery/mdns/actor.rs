@@ -353,8 +353,11 @@ impl Actor {
             return;
         }
         let here = self.on.has(from);
+        // An advert must not make us knock at a machine somewhere else.
+        let near =
+            |address: &SocketAddr| is_private(address.ip()) || self.on.of(SocketAddr::new(address.ip(), 0)).is_some();
         let addresses: Vec<SocketAddr> =
-            instance.addresses.into_iter().filter_map(|address| usable(address, link, here)).collect();
+            instance.addresses.into_iter().filter_map(|address| usable(address, link, here)).filter(near).collect();
         if addresses.is_empty() {
             return;
         }
@@ -392,6 +395,17 @@ fn usable(address: SocketAddr, link: u32, here: bool) -> Option<SocketAddr> {
         SocketAddr::V6(v6) if is_link_local(ip) => Some(SocketAddrV6::new(*v6.ip(), v6.port(), 0, link).into()),
         SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_some() => None,
         other => Some(other),
+    }
+}
+
+/// An address that no machine of the internet has.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let shared = v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64;
+            v4.is_private() || v4.is_link_local() || v4.is_loopback() || shared
+        }
+        IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
     }
 }
 

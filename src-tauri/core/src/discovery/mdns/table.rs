@@ -77,9 +77,14 @@ struct Place {
 }
 
 /// Who is there.
+/// Strangers that are asked for in a second, at most.
+const STRANGERS_ASKED: u32 = 16;
+
 #[derive(Debug, Default)]
 pub struct Table {
     entries: HashMap<Label, Entry>,
+    /// A second, and how many strangers were asked for in it.
+    strangers_asked: (u64, u32),
 }
 
 impl Table {
@@ -150,6 +155,10 @@ impl Table {
     /// Somebody else asked for this one: the answer comes to us, too.
     pub fn asked(&mut self, now: Duration, label: &Label) {
         if let Some(entry) = self.entries.get_mut(label) {
+            // At its last call each asks for itself: who asks us alone may want it gone.
+            if entry.expires <= now + LAST_CALL {
+                return;
+            }
             entry.asked = Some(now);
             entry.ask.retain(|at| *at > now + ASK_GAP / 2);
         }
@@ -166,11 +175,21 @@ impl Table {
             stays
         });
         let mut ask = Vec::new();
+        if self.strangers_asked.0 != now.as_secs() {
+            self.strangers_asked = (now.as_secs(), 0);
+        }
         for (label, entry) in &mut self.entries {
             let before = entry.ask.len();
             entry.ask.retain(|at| *at > now);
             let gap = entry.asked.is_none_or(|asked| now >= asked + ASK_GAP);
             if before != entry.ask.len() && gap {
+                if !entry.paired {
+                    // One forged packet of farewells must not become a storm of questions; who is not asked for is gone.
+                    if self.strangers_asked.1 >= STRANGERS_ASKED {
+                        continue;
+                    }
+                    self.strangers_asked.1 += 1;
+                }
                 entry.asked = Some(now);
                 ask.push(*label);
             }

@@ -70,9 +70,30 @@ fn one_that_leaves_is_gone_in_two_seconds_and_a_forged_farewell_hides_nobody() {
 fn what_another_asked_is_not_asked_again() {
     let mut table = Table::default();
     table.told(secs(0.0), told(1, "10.0.0.1"));
+    // At 72 % of fifteen seconds it would be asked for.
+    table.asked(secs(10.7), &[1; 32]);
+    assert!(table.due(secs(10.9)).0.is_empty());
+}
+
+#[test]
+fn at_its_last_call_each_asks_for_itself() {
+    let mut table = Table::default();
+    table.told(secs(0.0), told(1, "10.0.0.1"));
     table.farewell(secs(1.0), &[1; 32], Duration::ZERO);
     table.asked(secs(1.0), &[1; 32]);
-    assert!(table.due(secs(1.0)).0.is_empty());
+    assert_eq!(table.due(secs(1.0)).0, [[1; 32]], "a forged farewell and a forged question would hide a device");
+}
+
+#[test]
+fn many_farewells_are_no_storm_of_questions() {
+    let mut table = Table::default();
+    for n in 1..=60 {
+        table.told(secs(0.0), told(n, "10.0.0.1"));
+    }
+    for n in 1..=60 {
+        table.farewell(secs(1.0), &[n; 32], Duration::ZERO);
+    }
+    assert_eq!(table.due(secs(1.5)).0.len(), 16);
 }
 
 #[test]

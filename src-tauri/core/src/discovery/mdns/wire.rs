@@ -355,9 +355,13 @@ fn u16_at(bytes: &[u8], at: &mut usize) -> Option<u16> {
 
 /// Reads a name: its labels in lower case, each with its length before it, without the root. A pointer only goes back, so
 /// that nothing goes round in circles.
+/// An honest name jumps once or twice.
+const MAX_JUMPS: u32 = 16;
+
 fn name_at(bytes: &[u8], at: &mut usize) -> Option<Vec<u8>> {
     let mut name = Vec::new();
     let (mut here, mut lowest, mut jumped) = (*at, *at, false);
+    let mut jumps = 0;
     loop {
         let length = *bytes.get(here)?;
         match length & 0xc0 {
@@ -378,7 +382,8 @@ fn name_at(bytes: &[u8], at: &mut usize) -> Option<Vec<u8>> {
             }
             0xc0 => {
                 let target = usize::from(length & 0x3f) << 8 | usize::from(*bytes.get(here + 1)?);
-                if target >= lowest {
+                jumps += 1;
+                if target >= lowest || jumps > MAX_JUMPS {
                     return None;
                 }
                 if !jumped {
