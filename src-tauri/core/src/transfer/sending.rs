@@ -109,6 +109,9 @@ pub(super) fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
     }
 }
 
+/// A session that is younger than this may be of a device's new start.
+const JUST_NOW: Duration = Duration::from_secs(2);
+
 struct Sending {
     inner: Arc<Inner>,
     order: Order,
@@ -463,7 +466,12 @@ impl Sending {
                     }
                     self.begin(session, talk, plan);
                 }
-                Ok(()) = gone.changed() => return Err(lost()),
+                Ok(()) = gone.changed() => {
+                    // One that came to stand just now may be of the new start already: its hello came over another one.
+                    if session.since().elapsed() >= JUST_NOW {
+                        return Err(lost());
+                    }
+                }
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
                     Some(Ok(Err(Broken))) => return self.why_broken(session, talk).await,
