@@ -69,7 +69,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             transfer(core.call(Request::Send { device, paths, options }).await?)
         }
         ShellRequest::AcceptInto { id, conflict } => match dialogs::folder(&app, None).await {
-            Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict }).await?),
+            Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only: None }).await?),
             None => Ok(ShellResponse::Done),
         },
         ShellRequest::ChooseDownloadFolder => {
@@ -293,7 +293,7 @@ mod tests {
         let conflict = ConflictRule::default();
         let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], options: Default::default() };
         assert_eq!(code(send), refused);
-        assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict }), refused);
+        assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: None }), refused);
         assert_eq!(code(Request::SetSetting { key: "download_dir".into(), value: "/etc".into() }), refused);
         let trust = |accept, into: Option<&str>| Request::Trust {
             device: "x".into(),
@@ -311,7 +311,7 @@ mod tests {
             refused
         );
 
-        assert_eq!(code(Request::Accept { id, into: None, conflict }), None);
+        assert_eq!(code(Request::Accept { id, into: None, conflict, only: None }), None);
         assert_eq!(code(Request::SetSetting { key: "accept".into(), value: "ask".into() }), None);
         assert_eq!(code(Request::Snapshot), None);
     }

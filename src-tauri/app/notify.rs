@@ -129,7 +129,7 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
     let core = app.state::<Core>();
     let asked = match (answer.as_deref(), note.about) {
         (Some(ACCEPT), About::Offer(id)) => {
-            core.call(Request::Accept { id, into: None, conflict: ConflictRule::default() }).await
+            core.call(Request::Accept { id, into: None, conflict: ConflictRule::default(), only: None }).await
         }
         (Some(DECLINE), About::Offer(id)) => core.call(Request::Decline { id }).await,
         (Some(DEFAULT), about) => {

@@ -228,6 +228,8 @@ mod tests {
             started: 0,
             seconds: None,
             into: None,
+            limit: None,
+            place: None,
             notes: Vec::new(),
         }
     }

@@ -86,6 +86,9 @@ mod tests {
             relays: Vec::new(),
             relay_choice: Default::default(),
             relay_token: false,
+            limit: 0,
+            parallel: 3,
+            conflict: Default::default(),
         }
     }
 

@@ -29,7 +29,7 @@ pub async fn list(running: &Running, all: bool, console: &Console) -> Result<(),
 }
 
 async fn transfers(running: &Running, all: bool) -> Result<Vec<TransferView>, Failure> {
-    match running.call(Request::Transfers { all }).await? {
+    match running.call(Request::Transfers { all, find: None }).await? {
         Response::Transfers(transfers) => Ok(transfers),
         _ => Err(Failure::strange_answer()),
     }
@@ -77,7 +77,7 @@ pub async fn accept(
 ) -> Result<(), Failure> {
     let into = into.map(absolute).transpose()?;
     let id = find(running, id).await?;
-    answered(running, Request::Accept { id, into, conflict }, console).await
+    answered(running, Request::Accept { id, into, conflict, only: None }, console).await
 }
 
 pub async fn decline(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {

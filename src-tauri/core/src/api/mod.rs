@@ -20,6 +20,6 @@ pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellR
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
     DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
-    PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState, TransferView,
-    TrustLevel, Unread,
+    OfferEntry, OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState, TransferView,
+    TrustLevel, Unread, default_parallel,
 };

@@ -9,8 +9,8 @@ use super::doctor::{CheckView, DoctorReport};
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
 use super::relay::RelayView;
 use super::view::{
-    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, PairingView, PingView,
-    Settings, TransferOptions, TransferView, TrustLevel, Unread,
+    ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, OfferPage, PairingView,
+    PingView, Settings, TransferOptions, TransferView, TrustLevel, Unread,
 };
 use crate::id::{DeviceId, TransferId};
 
@@ -148,6 +148,10 @@ pub enum Request {
     Transfers {
         /// With those that have ended, too.
         all: bool,
+        /// Only those in which every one of these words is found: in a name at the top, a device's name, or a state. At
+        /// most 200 characters count.
+        #[serde(default)]
+        find: Option<String>,
     },
     /// One transfer. Answered by `transfer`.
     Transfer {
@@ -162,6 +166,21 @@ pub enum Request {
         into: Option<PathBuf>,
         /// What to do where a name is taken.
         conflict: ConflictRule,
+        /// Which entries, by their numbers in `offer_entries`; a folder stands for all that is in it. None means all.
+        /// At most 10,000.
+        #[serde(default)]
+        only: Option<Vec<u32>>,
+    },
+    /// What is in an offer that waits for an answer, one folder at a time. Answered by `offer_entries`.
+    OfferEntries {
+        /// Which.
+        id: TransferId,
+        /// Number of a folder; none means the top.
+        parent: Option<u32>,
+        /// How many entries of it are passed over.
+        skip: u32,
+        /// How many are wanted, 1 to 1000.
+        limit: u32,
     },
     /// Declines an offer. Answered by `transfer`.
     Decline {
@@ -172,6 +191,39 @@ pub enum Request {
     Cancel {
         /// Which.
         id: TransferId,
+    },
+    /// Holds a transfer until this side lets it go on, over restarts of this node too. Answered by `transfer`.
+    Pause {
+        /// Which.
+        id: TransferId,
+    },
+    /// Lets a transfer go on that this side paused, or that waits for space, for its source or for another try. Answered by
+    /// `transfer`.
+    Resume {
+        /// Which.
+        id: TransferId,
+    },
+    /// Sends once more what a transfer from here sent that has ended: to the same device, as a new transfer. Answered by
+    /// `transfer`, the new one.
+    Retry {
+        /// Which.
+        id: TransferId,
+    },
+    /// Gives a transfer from here that waits for its turn another place. Answered by `transfers`, those that have not ended.
+    Reorder {
+        /// Which.
+        id: TransferId,
+        /// The one before which it comes; none means the last place.
+        before: Option<TransferId>,
+    },
+    /// At most so many bytes a second for one transfer, from now on. For all together there is the setting `limit`.
+    /// Answered by `transfer`.
+    Limit {
+        /// Which.
+        id: TransferId,
+        /// At least 1024; none means no limit of its own.
+        #[ts(type = "number | null")]
+        rate: Option<u64>,
     },
     /// Takes a transfer that has ended off the list. Answered by `done`.
     Forget {
@@ -239,6 +291,8 @@ pub enum Response {
     Transfer(TransferView),
     /// Transfers.
     Transfers(Vec<TransferView>),
+    /// What is in a folder of an offer.
+    OfferEntries(OfferPage),
     /// A text.
     Message(MessageView),
     /// Texts.

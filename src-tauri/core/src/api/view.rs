@@ -385,9 +385,10 @@ pub enum TransferState {
     Queued,
     /// Bytes move.
     Active,
-    /// A person paused it.
+    /// It stands still until somebody lets it go on: a person paused it, or a disk is full or gone. The reason's code says
+    /// which: `paused_here`, `paused_there`, `disk_full`, `source_gone`.
     Paused,
-    /// Waits for something that will mend itself: the device, space, a retry.
+    /// Waits for something that will mend itself: the device, a retry.
     Waiting,
     /// The receiver has verified everything.
     Done,
@@ -469,8 +470,43 @@ pub struct TransferView {
     pub seconds: Option<f64>,
     /// The folder that it lands in, for people to read; only for `receive`.
     pub into: Option<String>,
+    /// At most so many bytes a second, for this transfer alone.
+    #[serde(default)]
+    #[ts(type = "number | null")]
+    pub limit: Option<u64>,
+    /// Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
+    #[serde(default)]
+    pub place: Option<u32>,
     /// Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
     pub notes: Vec<String>,
+}
+
+/// A file or a folder of an offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct OfferEntry {
+    /// Its number in the offer.
+    pub index: u32,
+    /// Its name as it will be written. Text, never markup.
+    pub name: String,
+    /// It is a folder.
+    pub folder: bool,
+    /// Bytes of the file, or of all files in the folder.
+    #[ts(type = "number")]
+    pub size: u64,
+    /// Files in the folder at any depth; 1 for a file.
+    pub files: u32,
+    /// Unix time in seconds of its last change.
+    #[ts(type = "number")]
+    pub mtime: i64,
+}
+
+/// What is in a folder of an offer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct OfferPage {
+    /// In the order of the offer.
+    pub entries: Vec<OfferEntry>,
+    /// How many there are in all.
+    pub total: u32,
 }
 
 /// Result of an application ping.
@@ -512,6 +548,11 @@ pub enum Switch {
     Off,
 }
 
+/// Transfers that send at the same time, unless a person says otherwise.
+pub const fn default_parallel() -> u8 {
+    3
+}
+
 /// What a person can change. `yonder-cli settings KEY VALUE` sets one by its name here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
@@ -527,6 +568,16 @@ pub struct Settings {
     pub accept: AcceptRule,
     /// Who may see this device on the LAN.
     pub discoverable: Discoverable,
+    /// At most so many bytes a second for all transfers together, in each direction; 0 means no limit.
+    #[serde(default)]
+    #[ts(type = "number")]
+    pub limit: u64,
+    /// How many transfers from here send at the same time, 1 to 16; others wait for their turn.
+    #[serde(default = "default_parallel")]
+    pub parallel: u8,
+    /// What is done where a name is taken, unless a person says otherwise for an offer.
+    #[serde(default)]
+    pub conflict: ConflictRule,
     /// Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
     #[serde(default)]
     pub dht: Switch,

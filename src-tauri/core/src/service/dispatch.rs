@@ -10,6 +10,7 @@ use crate::{
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
     pairing::completions,
+    transfer::Taking,
 };
 
 /// Beyond a burst, messages are held back by the peer; pings are spaced so that they are not.
@@ -86,9 +87,19 @@ impl NetworkingService {
             Request::SetRelayToken { token } => Response::Settings(self.set_relay_token(token).await?),
             Request::Relays { probe } => Response::Relays(self.relays(probe).await),
             Request::Send { device, paths, options } => Response::Transfer(self.send(&device, paths, options).await?),
-            Request::Transfers { all } => Response::Transfers(transfers.list(all)),
+            Request::Transfers { all, find } => Response::Transfers(transfers.find(all, find.as_deref())),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
-            Request::Accept { id, into, conflict } => Response::Transfer(transfers.accept(id, into, conflict).await?),
+            Request::Accept { id, into, conflict, only } => {
+                Response::Transfer(transfers.accept(id, Taking { into, conflict, only }).await?)
+            }
+            Request::OfferEntries { id, parent, skip, limit } => {
+                Response::OfferEntries(transfers.offer_entries(id, parent, skip, limit).await?)
+            }
+            Request::Pause { id } => Response::Transfer(transfers.pause(id).await?),
+            Request::Resume { id } => Response::Transfer(transfers.resume(id).await?),
+            Request::Retry { id } => Response::Transfer(transfers.retry(id).await?),
+            Request::Reorder { id, before } => Response::Transfers(transfers.reorder(id, before).await?),
+            Request::Limit { id, rate } => Response::Transfer(transfers.limit(id, rate).await?),
             Request::Decline { id } => Response::Transfer(transfers.decline(id).await?),
             Request::Cancel { id } => Response::Transfer(transfers.cancel(id).await?),
             Request::Forget { id } => {

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::relays::{checked_relays, checked_token};
 use crate::{
-    api::{AcceptRule, SecretText, Settings},
+    api::{AcceptRule, SecretText, Settings, default_parallel},
     error::NetworkError,
     id::{MAX_NAME_CHARS, clean_name},
     net::EndpointOptions,
@@ -130,6 +130,8 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
         "name" => Value::String(checked_name(value)?),
         "download_dir" => Value::String(checked_folder(Path::new(value))?),
         "relays" => checked_relays(value)?.into_iter().map(Value::String).collect(),
+        "limit" => checked_number(key, value, 0, LIMITS.1)?,
+        "parallel" => checked_number(key, value, 1, 16)?,
         "relay_token" => {
             let hint = "`yonder-cli settings relay_token -` asks for it, or reads it from its input.";
             return Err(bad("a token is a secret, and not set like this".into(), hint));
@@ -139,6 +141,22 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
     fields.insert(key.into(), value.clone());
     serde_json::from_value(form)
         .map_err(|error| bad(format!("{value} is not a value of {key}"), &hint_from(&error.to_string())))
+}
+
+/// Bytes a second, slowest and fastest; beyond the fastest a limit is none.
+pub(super) const LIMITS: (u64, u64) = (1024, 1 << 40);
+
+/// A limit of less than a kilobyte a second would only look like a fault.
+fn checked_number(key: &str, value: &str, least: u64, most: u64) -> Result<Value, NetworkError> {
+    let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(number));
+    let number = number.filter(|number| key != "limit" || *number == 0 || *number >= LIMITS.0);
+    number.map(Value::from).ok_or_else(|| NetworkError::InvalidInput {
+        message: format!("{value:?} is not a value of {key}"),
+        hint: match key {
+            "limit" => format!("Bytes a second, at least {}; 0 for no limit.", LIMITS.0),
+            _ => format!("A number from {least} to {most}."),
+        },
+    })
 }
 
 fn hint_from(error: &str) -> String {
@@ -181,6 +199,9 @@ fn first() -> Settings {
         download_dir: downloads().to_string_lossy().into_owned(),
         accept: AcceptRule::Ask,
         discoverable: Default::default(),
+        limit: 0,
+        parallel: default_parallel(),
+        conflict: Default::default(),
         dht: Default::default(),
         relays: Vec::new(),
         relay_choice: Default::default(),

@@ -39,6 +39,8 @@ pub(super) enum Command {
         into: PathBuf,
         /// What to do where a name is taken.
         conflict: ConflictRule,
+        /// Which entries, where not all.
+        only: Option<Vec<u32>>,
         /// How that went.
         reply: oneshot::Sender<Result<(), NetworkError>>,
     },

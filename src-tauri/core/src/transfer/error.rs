@@ -50,6 +50,15 @@ pub enum TransferError {
     /// A rule that this version does not know how to follow.
     #[error("replacing and skipping are not available yet")]
     ConflictRuleUnsupported,
+    /// What was chosen of an offer cannot be chosen.
+    #[error("this cannot be chosen: {0}")]
+    Selection(&'static str),
+    /// Only what was sent from here can be sent again from here.
+    #[error("only the device that sent it can send it again")]
+    NotOurs,
+    /// It does not wait for its turn.
+    #[error("the transfer has no place in the queue")]
+    NotQueued,
     /// Nothing that could be sent was named.
     #[error("there is nothing to send")]
     NothingToSend,
@@ -90,6 +99,9 @@ impl RoomError for TransferError {
             Self::Destination { .. } => "destination_unusable",
             Self::Disk(error) => error.code(),
             Self::ConflictRuleUnsupported => "conflict_rule_unsupported",
+            Self::Selection(_) => "selection_invalid",
+            Self::NotOurs => "transfer_not_ours",
+            Self::NotQueued => "transfer_not_queued",
             Self::NothingToSend => "nothing_to_send",
             Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => "path_not_found",
             Self::Source { .. } => "path_unreadable",
@@ -146,6 +158,7 @@ fn hint(code: &str) -> &'static str {
         "no_space" | "disk_full" => "Free some space or choose another folder, then send it again.",
         "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
         "conflict_rule_unsupported" => "Use keep-both.",
+        "transfer_not_ours" => "Ask for it at the device that sent it.",
         "path_not_found" => "Check the path.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",

@@ -49,3 +49,5 @@ pub const MAX_CODE: usize = 32;
 pub const OFFER_BURST: f64 = 100.0;
 /// Offers a second that it may make for ever.
 pub const OFFER_RATE: f64 = 2.0;
+/// Entries that a person may choose one by one; a folder stands for all that is in it.
+pub const MAX_CHOSEN: usize = 10_000;

@@ -35,6 +35,7 @@ pub mod manifest;
 pub mod names;
 mod proof;
 mod protocol;
+mod queue;
 pub mod rate;
 mod receiving;
 mod record;
@@ -69,7 +70,7 @@ pub use error::TransferError;
 use self::{
     book::{Book, Command, End, unix_now},
     files::{FileOps, RealFiles},
-    limits::{MANIFEST_BUDGET, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+    limits::{MANIFEST_BUDGET, MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
     rate::Allowance,
     record::{Outgoing, Terms},
 };
@@ -116,6 +117,17 @@ pub struct TransferDeps {
     pub presence: Arc<dyn Fn(DeviceId) -> Presence + Send + Sync>,
     /// The node goes down.
     pub cancel: CancellationToken,
+}
+
+/// How an offer is accepted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Taking {
+    /// Into which folder; none means the download folder.
+    pub into: Option<PathBuf>,
+    /// What to do where a name is taken.
+    pub conflict: ConflictRule,
+    /// Which entries; a folder stands for all that is in it. None means all.
+    pub only: Option<Vec<u32>>,
 }
 
 /// The transfers of a node. Cheap to clone.
@@ -287,6 +299,8 @@ impl Transfers {
             started: unix_now(),
             seconds: None,
             into: None,
+            limit: options.limit,
+            place: None,
             notes: Vec::new(),
         };
         let (commands, asked) = mpsc::channel(4);
@@ -302,17 +316,16 @@ impl Transfers {
     /// # Errors
     /// When it is not waiting for an answer, does not fit (`no_space`), or the folder cannot be used; it goes on waiting
     /// then.
-    pub async fn accept(
-        &self,
-        id: TransferId,
-        into: Option<PathBuf>,
-        conflict: ConflictRule,
-    ) -> Result<TransferView, NetworkError> {
+    pub async fn accept(&self, id: TransferId, taking: Taking) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
+        let Taking { into, conflict, only } = taking;
+        if only.as_ref().is_some_and(|only| only.is_empty() || only.len() > MAX_CHOSEN) {
+            return Err(TransferError::Selection("1 to 10,000 entries can be chosen").into());
+        }
         let into = into.unwrap_or_else(|| (self.0.deps.download_dir)());
         let (reply, answer) = oneshot::channel();
         let commands = self.0.book.commands(id)?;
-        commands.send(Command::Accept { into, conflict, reply }).await.map_err(|_| TransferError::Ended)?;
+        commands.send(Command::Accept { into, conflict, only, reply }).await.map_err(|_| TransferError::Ended)?;
         answer.await.map_err(|_| TransferError::Ended)??;
         self.get(id)
     }

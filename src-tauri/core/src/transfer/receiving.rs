@@ -163,6 +163,8 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         started: unix_now(),
         seconds: None,
         into: None,
+        limit: None,
+        place: None,
         notes,
     }
 }
@@ -363,7 +365,7 @@ impl Receiving {
                     }
                 }
                 command = self.asked.recv() => match command {
-                    Some(Command::Accept { into, conflict, reply }) => {
+                    Some(Command::Accept { into, conflict, only: _, reply }) => {
                         let begun = match self.space(into.clone()).await {
                             Ok(()) => self.begin(into, conflict).await,
                             Err(error) => Err(error),

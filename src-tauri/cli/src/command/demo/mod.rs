@@ -227,7 +227,7 @@ async fn accept(client: &Client, events: &mut Events) -> Result<(), Failure> {
     loop {
         let event = events.next().await.ok_or_else(|| failed("the receiver went away"))?;
         if let Event::Offer { transfer } = event.event {
-            let request = Request::Accept { id: transfer.id, into: None, conflict: ConflictRule::KeepBoth };
+            let request = Request::Accept { id: transfer.id, into: None, conflict: ConflictRule::KeepBoth, only: None };
             client.call(request).await?;
             return Ok(());
         }

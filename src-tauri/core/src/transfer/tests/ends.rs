@@ -43,7 +43,7 @@ async fn either_side_cancels_at_any_time_and_both_know() {
             let id = one.send(&two, paths, options).await;
             offered(&mut events).await;
             if !while_offered {
-                two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+                two.transfers.accept(id, Taking::default()).await.unwrap();
                 shows(&one, id, |view| view.bytes > 500_000).await;
                 assert!(names(&two.downloads()).iter().any(|name| name.starts_with(".yonder-")));
             }
@@ -182,7 +182,7 @@ async fn an_offer_that_does_not_fit_is_said_before_it_is_accepted() {
     let id = one.send(&two, paths.clone(), options).await;
     let offer = offered(&mut events).await;
     assert_eq!(offer.reason.unwrap().code, "no_space");
-    let refused = two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap_err();
+    let refused = two.transfers.accept(id, Taking::default()).await.unwrap_err();
     assert_eq!(refused.code(), "no_space");
     assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Offered, "it may be tried again");
     two.transfers.decline(id).await.unwrap();
@@ -211,7 +211,7 @@ async fn a_source_that_changes_is_never_delivered_wrong() {
     fs::write(folder.join("shrinks"), noise(4_999_999, 7)).unwrap();
     fs::write(folder.join("is replaced"), noise(5_000_000, 8)).unwrap();
     fs::remove_file(folder.join("goes")).unwrap();
-    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    two.transfers.accept(id, Taking::default()).await.unwrap();
     for end in [one.end(id).await, two.end(id).await] {
         assert_eq!((end.state, end.files_done), (TransferState::Failed, 1));
         let reason = end.reason.unwrap();

@@ -78,7 +78,7 @@ async fn a_connection_that_is_lost_again_and_again_costs_nothing_but_time() {
     let mut offers = two.events.subscribe();
     let id = one.send(&two, vec![folder], limited(8_000_000)).await;
     offered(&mut offers).await;
-    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    two.transfers.accept(id, Taking::default()).await.unwrap();
     let mut again = 0;
     for at in [1, 3, 6, 10] {
         shows(&one, id, |view| view.state == TransferState::Active && view.bytes >= (at * MIB) as u64).await;
@@ -301,7 +301,7 @@ async fn an_offer_that_got_lost_is_made_again() {
     assert_eq!(two.end(id).await.reason.unwrap().code, "connection_lost");
     mend(&one, &two);
     assert_eq!(offered(&mut offers).await.id, id);
-    two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap();
+    two.transfers.accept(id, Taking::default()).await.unwrap();
     both_done(&one, &two, id).await;
 }
 

@@ -65,23 +65,23 @@ async fn a_person_is_asked_and_chooses_the_folder() {
     assert_eq!(offer.reason, None);
     shows(&one, id, |view| view.state == TransferState::Offered).await;
 
-    let refused = two.transfers.accept(id, None, ConflictRule::Replace).await.unwrap_err();
+    let refused = two.transfers.accept(id, Taking { conflict: ConflictRule::Replace, ..Taking::default() }).await.unwrap_err();
     assert_eq!(refused.code(), "conflict_rule_unsupported");
-    let gone = two.transfers.accept(id, Some(other.join("gone")), ConflictRule::KeepBoth).await.unwrap_err();
+    let gone = two.transfers.accept(id, Taking { into: Some(other.join("gone")), ..Taking::default() }).await.unwrap_err();
     assert_eq!(gone.code(), "destination_unusable");
     assert_eq!(
-        one.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap_err().code(),
+        one.transfers.accept(id, Taking::default()).await.unwrap_err().code(),
         "transfer_not_offered"
     );
 
-    two.transfers.accept(id, Some(other.clone()), ConflictRule::KeepBoth).await.unwrap();
+    two.transfers.accept(id, Taking { into: Some(other.clone()), ..Taking::default() }).await.unwrap();
     assert_eq!(one.end(id).await.state, TransferState::Done);
     let received = two.end(id).await;
     assert_eq!(received.state, TransferState::Done);
     assert_eq!(received.notes, ["a.txt is saved as a (2).txt"]);
     assert_eq!(fs::read(other.join("a (2).txt")).unwrap(), b"hello");
     assert_eq!(fs::read(other.join("a.txt")).unwrap(), b"mine");
-    assert_eq!(two.transfers.accept(id, None, ConflictRule::KeepBoth).await.unwrap_err().code(), "transfer_ended");
+    assert_eq!(two.transfers.accept(id, Taking::default()).await.unwrap_err().code(), "transfer_ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]
