@@ -12,6 +12,7 @@ mod messages;
 mod pairing;
 mod peer;
 mod pictures;
+mod queue;
 mod relay_files;
 mod rendezvous;
 mod replay;

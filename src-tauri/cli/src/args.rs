@@ -200,6 +200,9 @@ pub enum Command {
         /// Also those that have ended
         #[arg(long)]
         all: bool,
+        /// Only those in which every one of these words is found: in a name, a device's name or a state
+        #[arg(long, value_name = "WORDS")]
+        find: Option<String>,
     },
     /// Accept an offer
     Accept {
@@ -224,6 +227,42 @@ pub enum Command {
         /// The transfer's id, or a unique beginning of it
         #[arg(value_name = "ID")]
         id: String,
+    },
+    /// Hold a transfer until `resume`, over restarts too
+    Pause {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Let a transfer go on that was paused here or that a full disk holds, or try at once what waits
+    Resume {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Send once more what a transfer sent that has ended
+    Retry {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Give a transfer from here another place in the queue
+    Order {
+        /// The transfer's id, or a unique beginning of it
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The transfer before which it comes, or `last` [default: before all others]
+        #[arg(long, value_name = "ID")]
+        before: Option<String>,
+    },
+    /// Limit all transfers together, or one; also those that are under way
+    Limit {
+        /// Bytes a second: 500k, 2M, 1.5GB/s; `off` for no limit
+        #[arg(value_name = "RATE", value_parser = text::parse_limit)]
+        rate: u64,
+        /// This transfer alone: its id, or a unique beginning of it
+        #[arg(long, value_name = "ID")]
+        transfer: Option<String>,
     },
     /// Send a text to a paired device; it waits for one that is away
     Text {
@@ -424,6 +463,9 @@ pub struct Send {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// Send it to this device, too; may be repeated
+    #[arg(long, value_name = "DEVICE")]
+    pub also: Vec<String>,
     /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
     #[arg(long)]
     pub no_encrypt: bool,

@@ -68,6 +68,14 @@ pub fn parse_rate(text: &str) -> Result<u64, String> {
     if rate.is_finite() && (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(form()) }
 }
 
+/// The same, or none: `off`, `none` or `0`, which is 0.
+pub fn parse_limit(text: &str) -> Result<u64, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "off" | "none" | "0" => Ok(0),
+        _ => parse_rate(text).map_err(|form| format!("{form}, or off")),
+    }
+}
+
 /// `1:05`, `2:00:00`; unknown as `-`.
 pub fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return "-".into() };
@@ -164,6 +172,12 @@ mod tests {
         assert_eq!(duration(None), "-");
         assert_eq!(count(1, "file"), "1 file");
         assert_eq!(count(0, "file"), "0 files");
+    }
+
+    #[test]
+    fn a_limit_may_be_none() {
+        assert_eq!([parse_limit("off"), parse_limit(" 0 "), parse_limit("5MB/s")], [Ok(0), Ok(0), Ok(5_000_000)]);
+        assert!(parse_limit("fast").unwrap_err().contains("off"));
     }
 
     #[test]

@@ -71,7 +71,16 @@ fn only_asks(command: &Command) -> bool {
 fn needs_running_node(command: &Command) -> bool {
     matches!(
         command,
-        Command::Approve | Command::Reject | Command::Accept { .. } | Command::Decline { .. } | Command::Cancel { .. }
+        Command::Approve
+            | Command::Reject
+            | Command::Accept { .. }
+            | Command::Decline { .. }
+            | Command::Cancel { .. }
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Retry { .. }
+            | Command::Order { .. }
+            | Command::Limit { transfer: Some(_), .. }
     )
 }
 
@@ -127,12 +136,17 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Relays { probe } => relay::list(running, *probe, console).await,
         Command::Approve => pair::answer(running, true, console).await,
         Command::Reject => pair::answer(running, false, console).await,
-        Command::Transfers { all } => transfer::list(running, *all, console).await,
+        Command::Transfers { all, find } => transfer::list(running, *all, find.as_deref(), console).await,
         Command::Accept { id, into, conflict } => {
             transfer::accept(running, id, into.as_deref(), (*conflict).into(), console).await
         }
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,
+        Command::Pause { id } => transfer::pause(running, id, console).await,
+        Command::Resume { id } => transfer::resume(running, id, console).await,
+        Command::Retry { id } => transfer::retry(running, id, console).await,
+        Command::Order { id, before } => transfer::order(running, id, before.as_deref(), console).await,
+        Command::Limit { rate, transfer } => transfer::limit(running, *rate, transfer.as_deref(), console).await,
         // Done before a node is opened, or with the interrupt in hand.
         Command::Serve(_)
         | Command::Doctor(_)

@@ -55,42 +55,90 @@ pub async fn run(
         wait: args.background,
         ..TransferOptions::default()
     };
-    let request = Request::Send { device: args.device.clone(), paths, options };
+    let mut open = Vec::new();
+    let mut failed = None;
+    for device in std::iter::once(&args.device).chain(&args.also) {
+        match offer(running, Request::Send { device: device.clone(), paths: paths.clone(), options }, interrupt).await {
+            Ok(transfer) => open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false }),
+            // To one device it is the end; among several the others get theirs.
+            Err(failure) if args.also.is_empty() => return Err(failure),
+            Err(failure) => {
+                console.note(&format!("{}: {}", shown(device), shown(&failure.error.message)));
+                failed.get_or_insert(failure);
+            }
+        }
+    }
+    if args.background {
+        for Row { transfer: TransferView { id, .. }, .. } in &open {
+            console.object(&Line::Queued { transfer: *id });
+            console.say(&format!("Offered as {id}. `yonder-cli transfers` shows how far it is."));
+        }
+        return failed.map_or(Ok(()), Err);
+    }
+    match watch(running, &mut events, open, console, interrupt).await {
+        Ok(()) => failed.map_or(Ok(()), Err),
+        Err(failure) => Err(failed.unwrap_or(failure)),
+    }
+}
+
+/// One recipient's transfer.
+struct Row<'a> {
+    transfer: TransferView,
+    teller: Teller<'a>,
+    ended: bool,
+}
+
+async fn offer(running: &Running, request: Request, interrupt: &Interrupt) -> Result<TransferView, Failure> {
     let call = running.call(request);
     tokio::pin!(call);
     let answer = tokio::select! {
         answer = &mut call => answer?,
-        // The offer may be on its way already: what comes of it is cancelled below.
+        // The offer may be on its way already: what comes of it is cancelled afterwards.
         () = interrupt.wanted() => match tokio::time::timeout(CANCEL, &mut call).await {
             Ok(answer) => answer?,
             Err(_) => return Err(Failure::interrupted()),
         },
     };
-    let Response::Transfer(mut transfer) = answer else { return Err(Failure::strange_answer()) };
-    let id = transfer.id;
-    if args.background {
-        console.object(&Line::Queued { transfer: id });
-        console.say(&format!("Offered as {id}. `yonder-cli transfers` shows how far it is."));
-        return Ok(());
+    match answer {
+        Response::Transfer(transfer) => Ok(transfer),
+        _ => Err(Failure::strange_answer()),
     }
+}
+
+/// Until all have ended; fails as the first of them did that failed.
+async fn watch(
+    running: &Running,
+    events: &mut crate::node::Events,
+    mut open: Vec<Row<'_>>,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<(), Failure> {
     let begun = Instant::now();
-    let mut teller = Teller { console, last: None, state: None };
     let mut cancelled_at: Option<tokio::time::Instant> = None;
-    let mut seq = None;
+    let (mut seq, mut outcome) = (None, Ok(()));
     loop {
-        teller.tell(&transfer);
-        if transfer.state.is_final() {
-            teller.end();
-            return ended(&transfer, cancelled_at.is_some(), begun.elapsed(), console);
+        for row in open.iter_mut().filter(|row| !row.ended) {
+            row.teller.tell(&row.transfer);
+            if row.transfer.state.is_final() {
+                row.ended = true;
+                row.teller.end();
+                let ended = ended(&row.transfer, cancelled_at.is_some(), begun.elapsed(), console);
+                outcome = outcome.and(ended);
+            }
+        }
+        if open.iter().all(|row| row.ended) {
+            return outcome;
         }
         let event = tokio::select! {
             event = events.next() => event,
             () = interrupt.wanted(), if cancelled_at.is_none() => {
                 cancelled_at = Some(tokio::time::Instant::now());
-                teller.end();
+                open.iter_mut().for_each(|row| row.teller.end());
                 console.note("Cancelling…");
-                if let Response::Transfer(now) = running.call(Request::Cancel { id }).await? {
-                    transfer = now;
+                for row in open.iter_mut().filter(|row| !row.ended) {
+                    if let Response::Transfer(now) = running.call(Request::Cancel { id: row.transfer.id }).await? {
+                        row.transfer = now;
+                    }
                 }
                 continue;
             }
@@ -99,9 +147,17 @@ pub async fn run(
         let event = event.ok_or_else(Failure::lost)?;
         let missed = seq.replace(event.seq).is_some_and(|before| event.seq > before + 1);
         match event.event {
-            Event::Transfer { transfer: now } if now.id == id => transfer = now,
-            // What it became may have been among the events that were missed.
-            _ if missed => transfer = ask(running, id).await?,
+            Event::Transfer { transfer: now } => {
+                if let Some(row) = open.iter_mut().find(|row| row.transfer.id == now.id) {
+                    row.transfer = now;
+                }
+            }
+            // What they became may have been among the events that were missed.
+            _ if missed => {
+                for row in &mut open {
+                    row.transfer = ask(running, row.transfer.id).await?;
+                }
+            }
             _ => {}
         }
     }
@@ -163,11 +219,17 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
 /// Tells how far it is: programs by lines, people by one line that is drawn anew.
 struct Teller<'a> {
     console: &'a Console,
+    /// It alone draws; several would draw over each other.
+    draws: bool,
     last: Option<Instant>,
     state: Option<TransferState>,
 }
 
-impl Teller<'_> {
+impl<'a> Teller<'a> {
+    fn new(console: &'a Console, alone: bool) -> Self {
+        Self { console, draws: alone && console.can_redraw(), last: None, state: None }
+    }
+
     fn tell(&mut self, transfer: &TransferView) {
         let fresh = self.state.replace(transfer.state) != Some(transfer.state);
         if fresh {
@@ -181,7 +243,7 @@ impl Teller<'_> {
         self.last = Some(now);
         let TransferView { id, bytes, total, rate, eta, .. } = *transfer;
         self.console.object(&Line::Progress { transfer: id, bytes, total, rate, eta });
-        if self.console.can_redraw() {
+        if self.draws {
             self.console.redraw(&progress_text(bytes, total, rate, eta));
         }
     }
@@ -195,14 +257,20 @@ impl Teller<'_> {
                 let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
                 self.console.note(&format!("Waiting{}…", why.unwrap_or_default()));
             }
-            TransferState::Paused => self.console.note("Paused."),
+            TransferState::Queued if self.state == Some(TransferState::Offered) => {
+                self.console.note("Waiting for others to be sent first…");
+            }
+            TransferState::Paused => {
+                let why = transfer.reason.as_ref().map(|why| format!(": {}. {}", shown(&why.message), shown(&why.hint)));
+                self.console.note(&format!("Paused{}", why.unwrap_or_else(|| ".".into())));
+            }
             _ => {}
         }
     }
 
     /// The line that was drawn last is complete.
     fn end(&mut self) {
-        if self.last.take().is_some() && self.console.can_redraw() {
+        if self.last.take().is_some() && self.draws {
             self.console.redraw("");
         }
     }

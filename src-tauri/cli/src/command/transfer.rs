@@ -1,4 +1,4 @@
-//! `transfers`, `accept`, `decline`, `cancel`.
+//! `transfers`, `accept`, `decline`, `cancel`, `pause`, `resume`, `retry`, `order`, `limit`.
 
 use std::path::Path;
 
@@ -15,12 +15,13 @@ use crate::{
     text::{duration, shown, size, table},
 };
 
-pub async fn list(running: &Running, all: bool, console: &Console) -> Result<(), Failure> {
-    let transfers = transfers(running, all).await?;
+pub async fn list(running: &Running, all: bool, find: Option<&str>, console: &Console) -> Result<(), Failure> {
+    let transfers = transfers(running, all, find).await?;
     for transfer in &transfers {
         console.object(transfer);
     }
-    match (transfers.is_empty(), all) {
+    match (transfers.is_empty(), all || find.is_some()) {
+        (true, _) if find.is_some() => console.say("No transfer fits."),
         (true, true) => console.say("There are no transfers."),
         (true, false) => console.say("No transfer is under way. `yonder-cli transfers --all` shows those that ended."),
         _ => console.say(&transfer_table(&transfers)),
@@ -28,8 +29,8 @@ pub async fn list(running: &Running, all: bool, console: &Console) -> Result<(),
     Ok(())
 }
 
-async fn transfers(running: &Running, all: bool) -> Result<Vec<TransferView>, Failure> {
-    match running.call(Request::Transfers { all, find: None }).await? {
+async fn transfers(running: &Running, all: bool, find: Option<&str>) -> Result<Vec<TransferView>, Failure> {
+    match running.call(Request::Transfers { all, find: find.map(str::to_owned) }).await? {
         Response::Transfers(transfers) => Ok(transfers),
         _ => Err(Failure::strange_answer()),
     }
@@ -90,6 +91,48 @@ pub async fn cancel(running: &Running, id: &str, console: &Console) -> Result<()
     answered(running, Request::Cancel { id }, console).await
 }
 
+pub async fn pause(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    answered(running, Request::Pause { id }, console).await
+}
+
+pub async fn resume(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    answered(running, Request::Resume { id }, console).await
+}
+
+/// The new transfer's id is the answer: the old one stays as it ended.
+pub async fn retry(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    answered(running, Request::Retry { id }, console).await
+}
+
+pub async fn order(running: &Running, id: &str, before: Option<&str>, console: &Console) -> Result<(), Failure> {
+    let id = find(running, id).await?;
+    let before = match before {
+        Some("last") => None,
+        Some(before) => Some(find(running, before).await?),
+        None => {
+            let open = transfers(running, false, None).await?;
+            open.iter().filter(|transfer| transfer.place.is_some()).min_by_key(|transfer| transfer.place).map(|first| first.id)
+        }
+    };
+    let Response::Transfers(open) = running.call(Request::Reorder { id, before }).await? else {
+        return Err(Failure::strange_answer());
+    };
+    let mut queue: Vec<_> = open.into_iter().filter(|transfer| transfer.place.is_some()).collect();
+    queue.sort_by_key(|transfer| transfer.place);
+    queue.iter().for_each(|transfer| console.object(transfer));
+    console.say(&transfer_table(&queue));
+    Ok(())
+}
+
+pub async fn limit(running: &Running, rate: u64, id: Option<&str>, console: &Console) -> Result<(), Failure> {
+    let Some(id) = id else { return super::setting::run(running, Some("limit"), Some(&rate.to_string()), console).await };
+    let id = find(running, id).await?;
+    answered(running, Request::Limit { id, rate: (rate > 0).then_some(rate) }, console).await
+}
+
 async fn answered(running: &Running, request: Request, console: &Console) -> Result<(), Failure> {
     let Response::Transfer(transfer) = running.call(request).await? else { return Err(Failure::strange_answer()) };
     console.object(&transfer);
@@ -102,7 +145,7 @@ async fn find(running: &Running, text: &str) -> Result<TransferId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    pick(text, transfers(running, true).await?.iter().map(|transfer| transfer.id))
+    pick(text, transfers(running, true, None).await?.iter().map(|transfer| transfer.id))
 }
 
 fn pick(text: &str, ids: impl Iterator<Item = TransferId>) -> Result<TransferId, Failure> {

@@ -174,12 +174,21 @@ impl NetworkingService {
     async fn set(&self, key: &str, value: &str) -> Result<crate::api::Settings, NetworkError> {
         let settings = self.0.settings.clone().set(key, value).await?;
         self.0.events.emit(crate::api::Event::Settings { settings: settings.clone() });
+        if matches!(key, "limit" | "parallel") {
+            self.apply_limits(&settings);
+        }
         self.advertise();
         if matches!(key, "name" | "type") {
             self.0.events.emit(crate::api::Event::Identity(self.identity_view()));
             self.tell_name(&settings).await;
         }
         Ok(settings)
+    }
+
+    /// What the settings say of how fast transfers go, and how many at a time.
+    pub(super) fn apply_limits(&self, settings: &crate::api::Settings) {
+        let rate = (settings.limit > 0).then_some(settings.limit);
+        self.0.transfers.set_limits(rate, settings.parallel);
     }
 
     /// Tells connected devices the new name; others hear it with the next session.

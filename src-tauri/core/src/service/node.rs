@@ -94,6 +94,8 @@ impl NetworkingService {
         let net = LateNet::default();
         let cancel = CancellationToken::new();
         let transfers = start_transfers(&store, &events, &net, &devices, &settings, &cancel).await?;
+        let first = settings.get();
+        transfers.set_limits((first.limit > 0).then_some(first.limit), first.parallel);
         let mut protocols = ProtocolRegistry::default();
         protocols.register(messages.protocol())?;
         protocols.register(transfers.protocol())?;

@@ -14,11 +14,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     TransferError,
-    error::{is_apart, reason},
+    error::{is_apart, reason, stands_still},
     files::FileOps,
     landing::clean_up,
     manifest::Manifest,
-    record::{self, Incoming, Record, Terms, drop_pages, is_page, put, put_pages},
+    record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
 };
 use crate::{
     api::{ApiError, ConflictRule, Direction, Event, TransferState, TransferView},
@@ -50,6 +50,8 @@ pub(super) enum Command {
     Cancel,
     /// The sender began another attempt: this one is over.
     Superseded,
+    /// It is held from now on, or is not any more: the book knows which.
+    Held,
 }
 
 /// How a transfer ended.
@@ -79,6 +81,21 @@ struct Row {
     landing: Option<PathBuf>,
     /// What is needed to take it up.
     terms: Option<Terms>,
+    /// The code that says why it is held here, if it is: it does nothing until somebody lets it go on.
+    held: Option<String>,
+}
+
+impl Row {
+    fn rank(&self) -> Option<u32> {
+        match &self.terms {
+            Some(Terms::Outgoing(terms)) => Some(terms.rank),
+            _ => None,
+        }
+    }
+
+    fn op(&self) -> Result<Op, NetworkError> {
+        put(&self.view.borrow(), self.landing.as_deref(), self.terms.as_ref(), self.held.as_deref())
+    }
 }
 
 /// What the sender of an accepted transfer finds when it comes back.
@@ -116,28 +133,32 @@ impl Book {
                 continue;
             };
             let mut landing = record.landing();
-            let Record { mut view, mut terms, .. } = record;
+            let Record { mut view, mut terms, held, .. } = record;
             if !view.state.is_final() {
                 let end = End::by_code("interrupted");
                 (view.reason, view.rate, view.eta) = (end.reason, 0.0, None);
                 view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
+                if let Some(code) = held.as_ref().filter(|_| terms.is_some()) {
+                    (view.state, view.reason) = (TransferState::Paused, Some(reason(code)));
+                }
                 if terms.is_none() {
                     if let Some(landing) = landing.take() {
                         remove_unfinished(&ops, view.id, landing).await;
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
-                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref())?);
+                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_deref())?);
             }
-            found.push((view, landing, terms));
+            found.push((view, landing, terms, held));
         }
         // A kill just after an end leaves the manifest behind.
-        let open: HashSet<_> = found.iter().filter(|(.., terms)| terms.is_some()).map(|(view, ..)| view.id).collect();
+        let open: HashSet<_> =
+            found.iter().filter(|(view, ..)| !view.state.is_final()).map(|(view, ..)| view.id).collect();
         let left_over = pages.into_iter().filter(|key| record::page_of(key).is_none_or(|id| !open.contains(&id)));
         ops_on_disk.extend(left_over.map(|key| Op::delete(Table::Transfers, key)));
         found.sort_by_key(|(view, ..)| (view.started, view.id));
-        for (number, (view, landing, terms)) in (0..).zip(found) {
-            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing, terms });
+        for (number, (view, landing, terms, held)) in (0..).zip(found) {
+            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing, terms, held });
         }
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
@@ -159,7 +180,7 @@ impl Book {
         commands: mpsc::Sender<Command>,
         terms: Option<Terms>,
     ) -> Result<bool, NetworkError> {
-        let (id, op) = (view.id, put(&view, None, terms.as_ref())?);
+        let (id, op) = (view.id, put(&view, None, terms.as_ref(), None)?);
         {
             let mut rows = self.rows();
             if rows.get(&view.id).is_some_and(|row| !was_lost(row, &view)) {
@@ -167,7 +188,7 @@ impl Book {
             }
             let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
             let view_of_row = watch::Sender::new(view.clone());
-            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None, terms });
+            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None, terms, held: None });
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(vec![op]).await {
@@ -223,7 +244,7 @@ impl Book {
             if let Some(landing) = landing {
                 row.landing = Some(landing.to_owned());
             }
-            put(&row.view.borrow(), row.landing.as_deref(), row.terms.as_ref())?
+            row.op()?
         };
         more.push(op);
         Ok(self.store.write(more).await?)
@@ -247,9 +268,12 @@ impl Book {
             if let Some(landing) = landing {
                 row.landing = Some(landing.to_owned());
             }
+            let rank = row.rank();
             row.terms = Some(terms(pages));
-            let op = put(&row.view.borrow(), row.landing.as_deref(), row.terms.as_ref())?;
-            ops.push(op);
+            if let (Some(Terms::Outgoing(terms)), Some(rank)) = (&mut row.terms, rank) {
+                terms.rank = rank;
+            }
+            ops.push(row.op()?);
         }
         Ok(self.store.write(ops).await?)
     }
@@ -259,20 +283,23 @@ impl Book {
         record::manifest(&self.store, id, pages).await
     }
 
-    /// It goes on by itself when the other device is there again. Of a transfer to here nobody takes care until then.
+    /// It goes on by itself when the other device is there again, or when it is not held any more. Of a transfer to here
+    /// nobody takes care until then.
     pub(super) async fn wait(&self, id: TransferId, why: ApiError, change: impl FnOnce(&mut TransferView)) {
-        {
+        let held = {
             let mut rows = self.rows();
-            if let Some(row) = rows.get_mut(&id)
-                && matches!(row.terms, Some(Terms::Incoming(_)))
-            {
+            let Some(row) = rows.get_mut(&id) else { return };
+            if matches!(row.terms, Some(Terms::Incoming(_))) {
                 row.commands = None;
             }
-        }
+            row.held.clone()
+        };
+        let why = held.as_deref().map_or(why, reason);
+        let state = if stands_still(&why.code) { TransferState::Paused } else { TransferState::Waiting };
         let changed = self
             .change(id, None, |view| {
                 change(view);
-                (view.state, view.reason, view.rate, view.eta) = (TransferState::Waiting, Some(why), 0.0, None);
+                (view.state, view.reason, view.rate, view.eta) = (state, Some(why), 0.0, None);
             })
             .await;
         if let Err(error) = changed {
@@ -332,8 +359,12 @@ impl Book {
     /// stopped. Commands for them go to the channels that `attend` makes.
     pub(super) fn resume(&self, mut attend: impl FnMut(&TransferView, &Terms) -> Option<mpsc::Sender<Command>>) {
         let mut rows = self.rows();
-        let mut open: Vec<_> = rows.values_mut().filter(|row| matches!(row.terms, Some(Terms::Outgoing(_)))).collect();
-        open.sort_by_key(|row| row.number);
+        let goes_on = |row: &Row| match &row.terms {
+            Some(Terms::Outgoing(terms)) => terms.untold || !row.view.borrow().state.is_final(),
+            _ => false,
+        };
+        let mut open: Vec<_> = rows.values_mut().filter(|row| goes_on(row)).collect();
+        open.sort_by_key(|row| (row.rank(), row.number));
         for row in open {
             if let Some(terms) = &row.terms {
                 row.commands = attend(&row.view.borrow(), terms);
@@ -346,8 +377,10 @@ impl Book {
         let op = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
-            row.terms = None;
-            put(&row.view.borrow(), None, None)
+            if let Some(Terms::Outgoing(terms)) = &mut row.terms {
+                terms.untold = false;
+            }
+            row.op()
         };
         let written = match op {
             Ok(op) => self.store.write(vec![op]).await.map_err(NetworkError::from),
@@ -373,6 +406,71 @@ impl Book {
         }
         self.end(id, end, None, |_| {}).await;
         self.view(id)
+    }
+
+    /// Why it is held here, if it is.
+    pub(super) fn held(&self, id: TransferId) -> Option<String> {
+        self.rows().get(&id)?.held.clone()
+    }
+
+    /// Holds it, with a code that says why, or does not any more; on record before it returns. Whoever takes care of it is
+    /// told.
+    pub(super) async fn hold(&self, id: TransferId, code: Option<&str>) -> Result<(), NetworkError> {
+        let (op, commands) = {
+            let mut rows = self.rows();
+            let row = rows.get_mut(&id).ok_or(TransferError::Unknown(id))?;
+            if row.view.borrow().state.is_final() {
+                return Err(TransferError::Ended.into());
+            }
+            row.held = code.map(str::to_owned);
+            (row.op()?, row.commands.clone())
+        };
+        self.store.write(vec![op]).await?;
+        let why = code.map(reason);
+        self.show(id, |view| match why {
+            Some(why) => {
+                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(why), 0.0, None);
+            }
+            None if view.state == TransferState::Paused => {
+                (view.state, view.reason) = (TransferState::Waiting, None);
+            }
+            None => {}
+        });
+        if let Some(commands) = commands {
+            // One that has much to hear, or ends just now, looks at it by itself.
+            let _ = commands.try_send(Command::Held);
+        }
+        Ok(())
+    }
+
+    /// What was said when it was sent, of one from here.
+    pub(super) fn order_of(&self, id: TransferId) -> Option<(TransferView, Outgoing)> {
+        let rows = self.rows();
+        let row = rows.get(&id)?;
+        let Some(Terms::Outgoing(terms)) = &row.terms else { return None };
+        Some((row.view.borrow().clone(), terms.clone()))
+    }
+
+    /// Keeps the ranks of transfers from here.
+    pub(super) async fn ranked(&self, ranks: &[(TransferId, u32)]) -> Result<(), NetworkError> {
+        let ops = {
+            let mut rows = self.rows();
+            let mut ops = Vec::new();
+            for (id, rank) in ranks {
+                let Some(row) = rows.get_mut(id) else { continue };
+                if let Some(Terms::Outgoing(terms)) = &mut row.terms {
+                    terms.rank = *rank;
+                    ops.push(row.op()?);
+                }
+            }
+            ops
+        };
+        Ok(self.store.write(ops).await?)
+    }
+
+    /// Where unfinished files of one to here lie, once it is accepted.
+    pub(super) fn landing(&self, id: TransferId) -> Option<PathBuf> {
+        self.rows().get(&id)?.landing.clone()
     }
 
     /// Those that have not ended.
@@ -401,13 +499,14 @@ impl Book {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
             let pages = drop_pages(id, row.terms.as_ref()).collect();
-            (row.commands, row.landing, row.terms) = (None, None, terms);
+            (row.commands, row.landing, row.terms, row.held) = (None, None, terms, None);
             pages
         };
         let changed = self
             .change_and(id, None, pages, |view| {
                 change(view);
                 (view.state, view.reason, view.rate, view.eta) = (end.state, end.reason, 0.0, None);
+                view.place = None;
             })
             .await;
         if let Err(error) = changed {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     TransferError,
+    flow::{Gate, Limits},
     framing::{ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit},
     intake::{Intake, Verdict},
     journal::Note,
@@ -44,6 +45,10 @@ pub(super) struct Arrival {
     /// Bytes that are verified and written.
     pub bytes: AtomicU64,
     pub verdicts: mpsc::Sender<Verdict>,
+    /// Closed while it is held here.
+    pub gate: Gate,
+    /// Its own limit and the shared one.
+    pub limits: Arc<Limits>,
 }
 
 impl Arrival {
@@ -79,8 +84,9 @@ pub(super) async fn serve(
     for _ in 0..BUFFERS {
         let _ = spare.try_send(vec![0; BUFFER]);
     }
-    let worker = tokio::task::spawn_blocking(move || work(&arrival, taken, &spare));
-    let ended = pump(&mut stream, &full, &mut free, &stop).await;
+    let works = arrival.clone();
+    let worker = tokio::task::spawn_blocking(move || work(&works, taken, &spare));
+    let ended = pump(&arrival, &mut stream, &full, &mut free, &stop).await;
     drop((full, free));
     match worker.await {
         Ok(Ok(decoder)) => {
@@ -95,6 +101,7 @@ pub(super) async fn serve(
 }
 
 async fn pump(
+    arrival: &Arrival,
     stream: &mut RecvStream,
     full: &mpsc::Sender<(Vec<u8>, usize)>,
     free: &mut mpsc::Receiver<Vec<u8>>,
@@ -107,8 +114,15 @@ async fn pump(
             biased;
             () = stop.cancelled() => return StreamEnd::Stopped,
             // As long as more is there it is taken; the thread gets what has come when it has nothing else to do.
-            read = stream.read(&mut buffer[filled..]), if filled < BUFFER => match read {
-                Ok(Some(n)) => filled += n,
+            read = read(arrival, stream, &mut buffer[filled..]), if filled < BUFFER => match read {
+                Ok(Some(n)) => {
+                    filled += n;
+                    // Paid for afterwards: what is not asked for any more has cost nothing.
+                    tokio::select! {
+                        () = stop.cancelled() => return StreamEnd::Stopped,
+                        () = arrival.limits.take(n) => {}
+                    }
+                }
                 end => {
                     if filled > 0 && full.send((buffer, filled)).await.is_err() {
                         return StreamEnd::Stopped;
@@ -134,6 +148,13 @@ async fn pump(
             }
         }
     }
+}
+
+/// Reads what may be read now. Cut off while it waits, it has taken nothing from the stream.
+async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> Result<Option<usize>, ReadError> {
+    arrival.gate.pass().await;
+    let most = arrival.limits.slice().map_or(buffer.len(), |slice| slice.min(buffer.len()));
+    stream.read(&mut buffer[..most]).await
 }
 
 fn work(

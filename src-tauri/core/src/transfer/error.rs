@@ -56,6 +56,12 @@ pub enum TransferError {
     /// Only what was sent from here can be sent again from here.
     #[error("only the device that sent it can send it again")]
     NotOurs,
+    /// An offer that nobody has answered.
+    #[error("the offer waits for an answer")]
+    Undecided,
+    /// A limit that would only look like a fault.
+    #[error("a limit is at least 1024 bytes a second")]
+    Limit,
     /// It does not wait for its turn.
     #[error("the transfer has no place in the queue")]
     NotQueued,
@@ -102,6 +108,8 @@ impl RoomError for TransferError {
             Self::Selection(_) => "selection_invalid",
             Self::NotOurs => "transfer_not_ours",
             Self::NotQueued => "transfer_not_queued",
+            Self::Undecided => "transfer_undecided",
+            Self::Limit => "invalid_input",
             Self::NothingToSend => "nothing_to_send",
             Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => "path_not_found",
             Self::Source { .. } => "path_unreadable",
@@ -131,6 +139,9 @@ pub fn explain(code: &str) -> String {
         "disk_full" => "the receiving disk is full",
         "write_failed" => "the receiving disk could not be written to",
         "destination_unusable" => "the receiving folder cannot be written to",
+        "source_gone" => "the folder or disk with the files is not there any more",
+        "paused_here" => "it was paused here",
+        "paused_there" => "it was paused at the other device",
         "source_changed" => "it changed while it was being sent",
         "source_unreadable" => "it could not be read",
         "checksum_mismatch" => "what arrived is not what was sent",
@@ -155,9 +166,15 @@ fn hint(code: &str) -> &'static str {
     match code {
         "transfer_unknown" => "`yonder-cli transfers --all` lists them.",
         "transfer_active" => "Cancel it first.",
-        "no_space" | "disk_full" => "Free some space or choose another folder, then send it again.",
+        "no_space" => "Free some space or choose another folder.",
+        "disk_full" => "Free some space at the receiving device, then resume it. What has arrived is kept.",
+        "source_gone" => "Connect the disk again, or put the files back; it goes on by itself then.",
+        "paused_here" => "Resume it.",
+        "paused_there" => "It goes on when it is resumed there.",
+        "transfer_not_queued" => "`yonder-cli transfers` shows those that have one.",
         "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
         "conflict_rule_unsupported" => "Use keep-both.",
+        "transfer_undecided" => "Accept or decline it.",
         "transfer_not_ours" => "Ask for it at the device that sent it.",
         "path_not_found" => "Check the path.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
@@ -185,6 +202,11 @@ pub fn is_apart(code: &str) -> bool {
             | "shutting_down"
             | "interrupted"
     )
+}
+
+/// Whether a code says that a transfer stands still until somebody does something.
+pub fn stands_still(code: &str) -> bool {
+    matches!(code, "paused_here" | "paused_there" | "disk_full" | "source_gone")
 }
 
 /// The error of the surface for a code that travelled.

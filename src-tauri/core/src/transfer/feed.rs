@@ -220,7 +220,11 @@ impl Feed {
                             Ok(Some(end)) => end,
                             // Told once, whichever thread finds out first.
                             Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
-                            Err(code) => FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } },
+                            Err(code) => {
+                                let gone = code.as_str() != "internal" && self.source.is_gone(job.reading.index);
+                                let code = if gone { Code::new("source_gone") } else { code };
+                                FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
+                            }
                         };
                         if pool.is_closed() || ends.blocking_send(end).is_err() {
                             return;

@@ -28,6 +28,10 @@ use super::{
 };
 use crate::id::TransferId;
 
+/// Name of what is given up when the disk is full.
+const RESERVE: &str = "reserve";
+/// Its length: notes of five thousand segments.
+const RESERVE_BYTES: usize = 256 * 1024;
 /// Files that are kept open between their segments.
 const OPEN_FILES: usize = 64;
 /// Folders that are kept open.
@@ -147,6 +151,26 @@ impl Temp {
         file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
         Ok(Self { ops, dest, dir, name: temp_name(id), open: Mutex::default(), journal })
+    }
+
+    /// Keeps some room on the disk, which is given up when the disk is full, so that what has arrived can be noted then.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn keep_reserve(&self) -> Result<(), DiskError> {
+        let failed = |error| DiskError::new("keeping a reserve", error);
+        match self.ops.create_file(&self.dir, RESERVE) {
+            Ok(file) => self.ops.write_at(&file, &[1; RESERVE_BYTES], 0).map_err(failed),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// Gives that room up.
+    pub fn give_up_reserve(&self) {
+        if let Err(error) = self.ops.remove_file(&self.dir, RESERVE) {
+            tracing::debug!(%error, "there was no reserve on the disk");
+        }
     }
 
     /// What is noted of it.
@@ -275,7 +299,7 @@ fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
 }
 
 fn is_ours(name: &str) -> bool {
-    name == journal::NAME || name.bytes().all(|b| b.is_ascii_digit())
+    name == journal::NAME || name == RESERVE || name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Removes what an earlier run of this node left of a transfer in a folder.

@@ -51,3 +51,5 @@ pub const OFFER_BURST: f64 = 100.0;
 pub const OFFER_RATE: f64 = 2.0;
 /// Entries that a person may choose one by one; a folder stands for all that is in it.
 pub const MAX_CHOSEN: usize = 10_000;
+/// How often one side may pause and resume a transfer within one attempt.
+pub const MAX_PAUSES: u16 = 1000;

@@ -25,6 +25,7 @@ mod data_in;
 mod error;
 pub mod feed;
 pub mod files;
+mod flow;
 pub mod framing;
 pub mod holding;
 pub mod intake;
@@ -49,6 +50,7 @@ pub mod state;
 mod taking_up;
 mod talk;
 pub mod tree;
+mod turns;
 pub mod wire;
 
 use std::{
@@ -70,12 +72,14 @@ pub use error::TransferError;
 use self::{
     book::{Book, Command, End, unix_now},
     files::{FileOps, RealFiles},
+    flow::{Limits, Throttle},
     limits::{MANIFEST_BUDGET, MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
     rate::Allowance,
     record::{Outgoing, Terms},
+    turns::Turns,
 };
 use crate::{
-    api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView},
+    api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView, default_parallel},
     device::Welcome,
     error::NetworkError,
     event::EventBus,
@@ -148,6 +152,13 @@ pub(crate) struct Inner {
     gone: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
     /// Transfers to here of which this run of the node has written everything that lies on the disk.
     written: Mutex<HashSet<TransferId>>,
+    /// Whose turn it is to send.
+    turns: Arc<Turns>,
+    /// What all transfers from here share, and all to here.
+    up: Arc<Throttle>,
+    down: Arc<Throttle>,
+    /// Of those that are under way.
+    limits: Mutex<HashMap<TransferId, Arc<Limits>>>,
     since: Instant,
 }
 
@@ -173,6 +184,29 @@ impl Inner {
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashSet<TransferId>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The limits of a transfer that is under way.
+    fn limits_of(&self, id: TransferId, direction: Direction) -> Arc<Limits> {
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = match direction {
+            Direction::Send => &self.up,
+            Direction::Receive => &self.down,
+        };
+        let own = || self.book.view(id).and_then(|view| view.limit);
+        limits.entry(id).or_insert_with(|| Arc::new(Limits::new(own(), shared.clone()))).clone()
+    }
+
+    /// It is not under way any more.
+    fn without_limits(&self, id: TransferId) {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    }
+
+    /// Shows those from here their places.
+    fn show_places(&self) {
+        for (place, id) in (1..).zip(self.turns.all()) {
+            self.book.show(id, |view| view.place = Some(place));
+        }
     }
 
     /// Counts an offer of a device, and says whether it may make it: each is kept for people to see.
@@ -218,9 +252,14 @@ impl Transfers {
             heard: Mutex::default(),
             gone: Mutex::default(),
             written: Mutex::default(),
+            turns: Arc::new(Turns::new(usize::from(default_parallel()))),
+            up: Arc::new(Throttle::new(None)),
+            down: Arc::new(Throttle::new(None)),
+            limits: Mutex::default(),
             since: Instant::now(),
         });
         inner.book.resume(|view, terms| go_on(&inner, view, terms));
+        inner.show_places();
         Ok(Self(inner))
     }
 
@@ -304,8 +343,14 @@ impl Transfers {
             notes: Vec::new(),
         };
         let (commands, asked) = mpsc::channel(4);
-        let terms = Outgoing::new(&paths, options);
-        self.0.book.add(view.clone(), commands, Some(Terms::Outgoing(terms.clone()))).await?;
+        let rank = self.0.turns.change(|order| order.enter(id, None));
+        let terms = Outgoing { rank, ..Outgoing::new(&paths, options) };
+        if let Err(error) = self.0.book.add(view, commands, Some(Terms::Outgoing(terms.clone()))).await {
+            self.0.turns.change(|order| order.leave(id));
+            return Err(error);
+        }
+        self.0.show_places();
+        let view = self.get(id)?;
         let order = sending::Order { id, device, terms, restored: false };
         self.0.tasks.spawn(sending::run(self.0.clone(), order, asked));
         Ok(view)
@@ -421,6 +466,7 @@ fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc:
         inner.tasks.spawn(sending::tell_stopped(inner.clone(), id, device));
         return None;
     }
+    inner.turns.change(|order| order.enter(id, Some(terms.rank)));
     let (commands, asked) = mpsc::channel(4);
     let order = sending::Order { id, device, terms: terms.clone(), restored: true };
     inner.tasks.spawn(sending::run(inner.clone(), order, asked));

@@ -1,16 +1,31 @@
-//! What people do with transfers that are under way, or over: hold them, let them go on, put them in another order.
+//! What people do with transfers that are under way, or over: hold them, let them go on, put them in another order, send
+//! them once more.
 
-use super::{Transfers, TransferError};
+use super::{TransferError, Transfers, limits::SPACE_RESERVE, receiving::room_for};
 use crate::{
-    api::{OfferPage, TransferView},
+    api::{Direction, OfferPage, TransferState, TransferView},
     error::NetworkError,
     id::TransferId,
 };
 
+/// Characters of a search that count.
+const LONGEST_SEARCH: usize = 200;
+
 impl Transfers {
+    /// Limits for all transfers together, and how many from here send at the same time.
+    pub fn set_limits(&self, rate: Option<u64>, parallel: u8) {
+        self.0.up.set(rate);
+        self.0.down.set(rate);
+        self.0.turns.set(usize::from(parallel));
+    }
+
     /// Those in which every one of these words is found, newest first; those that ended only when `all`.
-    pub fn find(&self, all: bool, _words: Option<&str>) -> Vec<TransferView> {
-        self.list(all)
+    pub fn find(&self, all: bool, words: Option<&str>) -> Vec<TransferView> {
+        let words: String = words.unwrap_or_default().chars().take(LONGEST_SEARCH).collect();
+        let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
+        let mut found = self.list(all);
+        found.retain(|view| words.iter().all(|word| mentions(view, word)));
+        found
     }
 
     /// What is in a folder of an offer that waits for an answer.
@@ -27,43 +42,123 @@ impl Transfers {
         Err(TransferError::NotOffered.into())
     }
 
-    /// Holds a transfer.
+    /// Holds a transfer until [`Self::resume`], over restarts too. Connections stay, what is on its way arrives.
     ///
     /// # Errors
-    /// When it has ended.
-    pub async fn pause(&self, _id: TransferId) -> Result<TransferView, NetworkError> {
-        Err(TransferError::Ended.into())
+    /// When it has ended, or is an offer that waits for an answer.
+    pub async fn pause(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        let view = self.under_way(id)?;
+        if view.direction == Direction::Receive && view.state == TransferState::Offered {
+            return Err(TransferError::Undecided.into());
+        }
+        self.0.book.hold(id, Some("paused_here")).await?;
+        self.get(id)
     }
 
-    /// Lets it go on.
+    /// Lets a transfer go on that is held here, or tries at once what waits.
     ///
     /// # Errors
-    /// When it has ended.
-    pub async fn resume(&self, _id: TransferId) -> Result<TransferView, NetworkError> {
-        Err(TransferError::Ended.into())
+    /// When it has ended, or a full disk still has no room for what is missing.
+    pub async fn resume(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        let view = self.under_way(id)?;
+        if self.0.book.held(id).as_deref() == Some("disk_full") {
+            self.room_for_rest(&view).await?;
+        }
+        self.0.book.hold(id, None).await?;
+        if view.direction == Direction::Send {
+            self.device_is_there(view.device);
+        }
+        self.get(id)
     }
 
-    /// Sends once more what a transfer sent.
-    ///
-    /// # Errors
-    /// When it has not ended.
-    pub async fn retry(&self, _id: TransferId) -> Result<TransferView, NetworkError> {
-        Err(TransferError::Ended.into())
+    async fn room_for_rest(&self, view: &TransferView) -> Result<(), NetworkError> {
+        let Some(folder) = self.0.book.landing(view.id) else { return Ok(()) };
+        room_for(&self.0.ops, folder, view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE)).await
     }
 
-    /// Gives it another place.
-    ///
-    /// # Errors
-    /// When it does not wait.
-    pub async fn reorder(&self, _id: TransferId, _before: Option<TransferId>) -> Result<Vec<TransferView>, NetworkError> {
-        Err(TransferError::Ended.into())
+    fn under_way(&self, id: TransferId) -> Result<TransferView, TransferError> {
+        match self.0.book.view(id).ok_or(TransferError::Unknown(id))? {
+            view if view.state.is_final() => Err(TransferError::Ended),
+            view => Ok(view),
+        }
     }
 
-    /// Gives it another limit.
+    /// Sends once more what a transfer from here sent that has ended, with the same options, as a new transfer.
     ///
     /// # Errors
-    /// When it has ended.
-    pub async fn limit(&self, _id: TransferId, _rate: Option<u64>) -> Result<TransferView, NetworkError> {
-        Err(TransferError::Ended.into())
+    /// When it has not ended, came from elsewhere, or what it sent is not there any more.
+    pub async fn retry(&self, id: TransferId) -> Result<TransferView, NetworkError> {
+        let view = self.0.book.view(id).ok_or(TransferError::Unknown(id))?;
+        if view.direction != Direction::Send {
+            return Err(TransferError::NotOurs.into());
+        }
+        if !view.state.is_final() {
+            return Err(TransferError::StillActive.into());
+        }
+        // The record of an earlier version may have forgotten it.
+        let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
+        self.send(view.device, terms.paths(), terms.options).await
+    }
+
+    /// Puts one from here before another, or behind all. Gives those that have not ended.
+    ///
+    /// # Errors
+    /// When one of the two has no place.
+    pub async fn reorder(
+        &self,
+        id: TransferId,
+        before: Option<TransferId>,
+    ) -> Result<Vec<TransferView>, NetworkError> {
+        let moved = self.0.turns.change(|order| order.move_before(id, before));
+        let ranks = moved.ok_or(TransferError::NotQueued)?;
+        self.0.book.ranked(&ranks).await?;
+        self.0.show_places();
+        Ok(self.list(false))
+    }
+
+    /// Gives a transfer another limit of its own, from now on.
+    ///
+    /// # Errors
+    /// When it has ended, or the limit is no limit.
+    pub async fn limit(&self, id: TransferId, rate: Option<u64>) -> Result<TransferView, NetworkError> {
+        let view = self.under_way(id)?;
+        if rate.is_some_and(|rate| rate < SLOWEST) {
+            return Err(TransferError::Limit.into());
+        }
+        self.0.book.change(id, None, |view| view.limit = rate).await?;
+        self.0.limits_of(id, view.direction).set(rate);
+        self.get(id)
+    }
+}
+
+/// Bytes a second, at least: less would only look like a fault.
+const SLOWEST: u64 = 1024;
+
+fn mentions(view: &TransferView, word: &str) -> bool {
+    let state = serde_json::to_value(view.state).ok();
+    let state = state.as_ref().and_then(|state| state.as_str()).unwrap_or_default();
+    let mut texts = view.roots.iter().map(String::as_str).chain([view.device_name.as_str(), state]);
+    texts.any(|text| text.to_lowercase().contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_word_has_to_be_found_somewhere() {
+        let view: TransferView = serde_json::from_value(json!({
+            "id": "01234567-89ab-4def-8123-456789abcdef", "direction": "send",
+            "device": "11234567-89ab-8def-8123-456789abcdef", "device_name": "Living Room", "state": "failed",
+            "reason": null, "roots": ["Urlaub \u{c4}tna", "notes.txt"], "root_count": 2, "files": 3, "files_done": 1,
+            "bytes": 1, "total": 3, "rate": 0.0, "eta": null, "started": 0, "seconds": null, "into": null, "notes": [],
+        }))
+        .unwrap();
+        for found in ["room", "\u{e4}tna", "urlaub", "fail", "notes"] {
+            assert!(mentions(&view, found), "{found}");
+        }
+        assert!(!mentions(&view, "kitchen"));
     }
 }

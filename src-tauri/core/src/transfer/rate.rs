@@ -67,7 +67,24 @@ impl TokenBucket {
         let span = now.saturating_sub(self.last).as_secs_f64();
         self.last = now.max(self.last);
         self.tokens = (self.tokens + span * self.rate).min(self.rate / 10.0) - bytes as f64;
+        self.debt()
+    }
+
+    /// How long until all that was taken is paid for.
+    pub fn debt(&self) -> Duration {
         if self.tokens >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.tokens / self.rate) }
+    }
+
+    /// Bytes a second.
+    pub fn rate(&self) -> f64 {
+        self.rate
+    }
+
+    /// Another rate from now on. What was taken and is not paid for yet is paid at the new one.
+    pub fn set_rate(&mut self, rate: u64, now: Duration) {
+        self.take(now, 0);
+        self.rate = (rate as f64).max(1.0);
+        self.tokens = self.tokens.min(self.rate / 10.0);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod claims;
 mod ending;
+mod held;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -27,6 +28,8 @@ use super::{
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
     error::{explain, reason, told_as},
+    files::FileOps,
+    flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
     landing::{DiskError, Temp},
@@ -56,6 +59,8 @@ pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
+/// For less than this nothing is kept in reserve on the disk.
+const RESERVE_FROM: u64 = 16 * 1024 * 1024;
 /// Verdicts that wait for their names.
 const VERDICTS: usize = 4096;
 
@@ -221,6 +226,8 @@ pub(super) struct Receiving {
     /// Room for the list.
     pub(super) share: Option<Share>,
     meter: RateMeter,
+    /// The sender holds it.
+    held_there: bool,
 }
 
 /// What exists from the decision on.
@@ -265,6 +272,7 @@ impl Receiving {
             told: false,
             share: None,
             meter: RateMeter::default(),
+            held_there: false,
         }
     }
 
@@ -312,6 +320,7 @@ impl Receiving {
                     Some(Command::Decline) => return Ok(Some(self.decline("declined").await)),
                     Some(Command::Cancel) | None => return Ok(Some(self.decline("declined").await)),
                     Some(Command::Superseded) => return Err(lost()),
+                    Some(Command::Held) => {}
                 },
                 () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
             }
@@ -377,6 +386,7 @@ impl Receiving {
                         }
                     }
                     Some(Command::Superseded) => return Err(lost()),
+                    Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         return Ok(Some(self.decline("declined").await));
                     }
@@ -388,16 +398,9 @@ impl Receiving {
 
     /// Whether the offer fits.
     async fn space(&self, folder: PathBuf) -> Result<(), NetworkError> {
-        let ops = self.inner.ops.clone();
         let (total, entries) = (self.terms.total, u64::from(self.terms.entries));
-        let asked = tokio::task::spawn_blocking(move || {
-            let unusable = |source| TransferError::Destination { path: folder.clone(), source };
-            let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
-            // Half a block is lost at the end of each file, on average.
-            let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
-            if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
-        });
-        Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
+        // Half a block is lost at the end of each file, on average.
+        room_for(&self.inner.ops, folder, total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE)).await
     }
 
     /// The offer is accepted: everything that receives is set up, then the sender is told.
@@ -418,10 +421,17 @@ impl Receiving {
         });
         kept.await?;
         let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
-        let temp = tokio::task::spawn_blocking(move || Temp::create(ops, &at, &id))
+        let much = total > RESERVE_FROM;
+        let temp = tokio::task::spawn_blocking(move || {
+            let temp = Temp::create(ops, &at, &id)?;
+            if much {
+                temp.keep_reserve().inspect_err(|_| temp.remove())?;
+            }
+            Ok(temp)
+        })
             .await
             .map_err(|_| TransferError::Internal("creating a folder failed"))?
-            .map_err(|error| match error.code() {
+            .map_err(|error: DiskError| match error.code() {
                 "disk_full" => TransferError::Disk(error),
                 _ => TransferError::Destination { path: folder, source: error.source },
             })?;
@@ -464,6 +474,8 @@ impl Receiving {
             root,
             bytes: AtomicU64::new(whole_bytes + held_bytes),
             verdicts,
+            gate: Gate::new(true),
+            limits: self.inner.limits_of(self.id, Direction::Receive),
         });
         let out = self.out.clone();
         let placing = Settling { temp, manifest, plan, folders, out, told: settled.clone(), expected };
@@ -486,7 +498,10 @@ impl Receiving {
         self.holds = true;
         self.begun = Some(Instant::now());
         self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
-        self.inner.book.show(self.id, |view| (view.state, view.reason) = (TransferState::Active, None));
+        self.inner.book.show(self.id, |view| {
+            (view.state, view.reason) = (TransferState::Queued, None);
+            (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
+        });
         let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
         // Beside what else there is to do: a sender that does not read must not keep people from ending it. Nothing else is
         // said before the sender has begun, which it does by this.
@@ -520,6 +535,10 @@ impl Receiving {
         let verdicts = live.arrival.verdicts.clone();
         let mut begun = false;
         let mut said = (0, 0);
+        if self.inner.book.held(self.id).is_some() {
+            // Since it was looked at last.
+            self.held_changed(live, begun);
+        }
         loop {
             // Data that comes before `Begin` waits in the transport.
             let streams_may_come = begun && live.opened < MAX_STREAMS;
@@ -528,6 +547,7 @@ impl Receiving {
                     FromSender::Begin => {
                         self.without_disproved(live).await?;
                         begun = true;
+                        self.settle(live, begun);
                     }
                     FromSender::FilesDone(ends) => {
                         let mut intake = live.arrival.intake();
@@ -538,6 +558,14 @@ impl Receiving {
                         self.all_there(live)?;
                     }
                     FromSender::Cancelled(code) => return Ok(End::by_code(code.as_str())),
+                    FromSender::Pause => {
+                        self.held_there = true;
+                        self.settle(live, begun);
+                    }
+                    FromSender::Resume => {
+                        self.held_there = false;
+                        self.settle(live, begun);
+                    }
                     _ => {}
                 },
                 room = verdicts.reserve(), if !live.backlog.is_empty() => match room {
@@ -575,6 +603,7 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => return Err(lost()),
+                    Some(Command::Held) => self.held_changed(live, begun),
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(End { state: TransferState::Cancelled, reason: None });
@@ -588,6 +617,31 @@ impl Receiving {
                 }
             }
         }
+    }
+
+    /// Lets bytes come, or not, as things stand now, and shows it.
+    fn settle(&self, live: &Live, begun: bool) {
+        let held = self.inner.book.held(self.id);
+        // A sender that goes on sending waits at the gate of its streams.
+        live.arrival.gate.set(held.is_none());
+        let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
+        self.inner.book.show(self.id, |view| match why {
+            Some(code) => {
+                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(reason(&code)), 0.0, None);
+            }
+            None if begun => (view.state, view.reason) = (TransferState::Active, None),
+            // Others of the sender's go first.
+            None => (view.state, view.reason) = (TransferState::Queued, None),
+        });
+    }
+
+    /// A person holds it here, or lets it go on; the sender is told.
+    fn held_changed(&self, live: &Live, begun: bool) {
+        self.out.offer(&match self.inner.book.held(self.id) {
+            Some(_) => ReceiverFrame::Pause { code: Code::new("paused") },
+            None => ReceiverFrame::Resume,
+        });
+        self.settle(live, begun);
     }
 
     /// Claims that the sender has found not to hold are forgotten, and what lies on the disk of these files goes.
@@ -640,8 +694,9 @@ impl Receiving {
         let meter = &self.meter;
         self.inner.book.show(self.id, |view| {
             (view.bytes, view.files_done) = (bytes, files.into());
-            view.rate = meter.rate();
-            view.eta = meter.eta(view.total.saturating_sub(bytes));
+            let moves = view.state == TransferState::Active;
+            view.rate = if moves { meter.rate() } else { 0.0 };
+            view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
         });
     }
 
@@ -657,6 +712,8 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => return Err(lost()),
+                    // Nothing is left to be held.
+                    Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(End { state: TransferState::Cancelled, reason: None });
@@ -671,6 +728,17 @@ impl Receiving {
         let (failed, first) = live.settled.failures();
         Ok(end_of(failed, live.expected, first.as_ref()))
     }
+}
+
+/// Whether a folder's volume has room for so many bytes.
+pub(super) async fn room_for(ops: &Arc<dyn FileOps>, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
+    let ops = ops.clone();
+    let asked = tokio::task::spawn_blocking(move || {
+        let unusable = |source| TransferError::Destination { path: folder.clone(), source };
+        let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
+        if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
+    });
+    Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
 }
 
 /// How it ended when it ran to its end: with or without files that failed.

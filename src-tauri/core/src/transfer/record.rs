@@ -31,6 +31,9 @@ pub(super) struct Record {
     landing: Option<Vec<u8>>,
     #[serde(default)]
     pub terms: Option<Terms>,
+    /// The code that says why it is held here, if it is.
+    #[serde(default)]
+    pub held: Option<String>,
 }
 
 /// What is needed to go on, besides what people see.
@@ -47,12 +50,15 @@ pub(super) enum Terms {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outgoing {
     /// What the person named.
-    paths: Vec<Vec<u8>>,
+    pub(super) paths: Vec<Vec<u8>>,
     pub options: TransferOptions,
     /// What the receiver accepted; before that, the paths are listed anew each time.
     pub accepted: Option<Accepted>,
     /// It was stopped here, and the receiver has not heard of it.
     pub untold: bool,
+    /// Its place among those from here: the lowest comes first.
+    #[serde(default)]
+    pub rank: u32,
 }
 
 /// Where the entries of an accepted manifest lie.
@@ -80,7 +86,7 @@ pub(super) struct Incoming {
 impl Outgoing {
     pub(super) fn new(paths: &[PathBuf], options: TransferOptions) -> Self {
         let paths = paths.iter().map(|path| path_bytes(path)).collect();
-        Self { paths, options, accepted: None, untold: false }
+        Self { paths, options, accepted: None, untold: false, rank: 0 }
     }
 
     pub(super) fn paths(&self) -> Vec<PathBuf> {
@@ -119,9 +125,19 @@ impl Record {
 }
 
 /// The row as it is now.
-pub(super) fn put(view: &TransferView, landing: Option<&Path>, terms: Option<&Terms>) -> Result<Op, NetworkError> {
-    let record =
-        Record { version: RECORD, view: view.clone(), landing: landing.map(path_bytes), terms: terms.cloned() };
+pub(super) fn put(
+    view: &TransferView,
+    landing: Option<&Path>,
+    terms: Option<&Terms>,
+    held: Option<&str>,
+) -> Result<Op, NetworkError> {
+    let record = Record {
+        version: RECORD,
+        view: view.clone(),
+        landing: landing.map(path_bytes),
+        terms: terms.cloned(),
+        held: held.map(str::to_owned),
+    };
     let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))
 }

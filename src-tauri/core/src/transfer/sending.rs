@@ -18,7 +18,8 @@ use super::{
     Inner, Presence, TransferError,
     book::{Command, End},
     control,
-    error::{explain, is_apart, reason},
+    error::{explain, is_apart, reason, stands_still},
+    flow::Limits,
     framing::StreamHeader,
     landing::NOTES,
     limits::{BATCH, VERSION},
@@ -27,12 +28,13 @@ use super::{
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
     source::{Source, scan},
-    state::{FromReceiver, Plan, SenderMachine},
+    state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
+    turns::Turn,
     wire::{Again, Code, Decision, Offer, ReceiverFrame, SenderFrame, Violation, decode},
 };
 use crate::{
-    api::TransferState,
+    api::{Direction, TransferState},
     error::NetworkError,
     id::{DeviceId, TransferId},
     net::{ALPN_TRANSFER, Session},
@@ -44,6 +46,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(100);
 /// A transfer that is through before this is not kept for a restart: that would cost more than it saves.
 const KEEP_AFTER: Duration = Duration::from_millis(500);
+/// How often a disk that was taken out is looked for.
+const LOOK_FOR_DISK: Duration = Duration::from_secs(2);
 /// How long the receiver may take to hear that a transfer was stopped.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -77,24 +81,28 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         guessed: false,
         kept: Arc::new(AtomicBool::new(false)),
         backoff: Backoff::default(),
+        held: inner.book.held(id).is_some(),
+        held_there: None,
+        turn: None,
+        limits: inner.limits_of(id, Direction::Send),
     };
     let end = sending.run().await;
+    sending.turn = None;
     let Some(end) = end else { return };
+    inner.turns.change(|order| order.leave(id));
     let seconds = sending.begun.map(|begun| begun.elapsed().as_secs_f64());
-    let untold = end.untold.then(|| {
-        let mut terms = sending.order.terms.clone();
-        (terms.untold, terms.accepted) = (true, None);
-        Terms::Outgoing(terms)
-    });
+    // Kept for who wants to send it again.
+    let terms = Outgoing { untold: end.untold, accepted: None, ..sending.order.terms.clone() };
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
         .book
-        .end(id, end.end, untold, |view| {
+        .end(id, end.end, Some(Terms::Outgoing(terms)), |view| {
             view.seconds = seconds;
             (view.bytes, view.files_done) = (bytes, files.into());
             add_notes(&mut view.notes, notes);
         })
         .await;
+    inner.show_places();
     if end.untold {
         inner.tasks.spawn(tell_stopped(inner.clone(), id, device));
     }
@@ -135,6 +143,14 @@ struct Sending {
     /// That is on record.
     kept: Arc<AtomicBool>,
     backoff: Backoff,
+    /// Held here: nothing is sent until somebody lets it go on.
+    held: bool,
+    /// Why it is held at the receiver, if it is.
+    held_there: Option<Code>,
+    /// The right to send, while it lasts.
+    turn: Option<Turn>,
+    /// Its own limit and the shared one.
+    limits: Arc<Limits>,
 }
 
 /// The receiver's word on how far it is.
@@ -174,6 +190,8 @@ fn apart(code: &str) -> NetworkError {
         "busy" => TransferError::Stopped("busy").into(),
         "destination_unusable" => TransferError::Stopped("destination_unusable").into(),
         "shutting_down" => TransferError::Stopped("shutting_down").into(),
+        "disk_full" => TransferError::Stopped("disk_full").into(),
+        "source_gone" => TransferError::Stopped("source_gone").into(),
         _ => lost(),
     }
 }
@@ -194,7 +212,9 @@ impl Sending {
             self.stop = CancellationToken::new();
             let _stop = self.stop.clone().drop_guard();
             self.tally = Tally::default();
-            let error = match self.attempt().await {
+            let outcome = self.attempt().await;
+            (self.turn, self.held_there) = (None, None);
+            let error = match outcome {
                 Ok(end) => {
                     // What the receiver did not say itself it may not have heard: the connection can be dead already.
                     let ours = end.state == TransferState::Cancelled && end.reason.is_none();
@@ -212,6 +232,9 @@ impl Sending {
             let certain = |_: &Arc<Source>| !self.guessed && !self.kept.load(Ordering::Relaxed);
             if let Some(source) = self.source.clone().filter(certain) {
                 keep(&self.inner, self.order.id, &source, self.order.terms.clone(), &self.kept).await;
+            }
+            if error.code() == "source_gone" {
+                self.hold("source_gone").await;
             }
             let why = if down { reason("interrupted") } else { self.why(&error) };
             let Tally { bytes, files, notes, .. } = std::mem::take(&mut self.tally);
@@ -240,28 +263,35 @@ impl Sending {
         let code = error.code();
         let lasting =
             matches!(code, "device_not_paired" | "refused_not_paired" | "protocol_violation" | "decryption_failed");
-        self.met
-            && !lasting
-            && (is_apart(code) || matches!(code, "busy" | "destination_unusable" | "refused" | "invalid_state"))
+        let later = matches!(code, "busy" | "destination_unusable" | "refused" | "invalid_state");
+        self.met && !lasting && (is_apart(code) || stands_still(code) || later)
     }
 
     /// Until the device is there again: as soon as it is heard, and otherwise now and then while it seems to be there.
     async fn wait(&mut self) -> Waited {
+        self.held = self.inner.book.held(self.order.id).is_some();
         let mut jitter = [0];
         let _ = getrandom::fill(&mut jitter);
         let pause = self.backoff.failed(f64::from(jitter[0]) / 255.0);
         loop {
             tokio::select! {
-                changed = self.there.changed() => {
+                changed = self.there.changed(), if !self.held => {
                     return if changed.is_ok() { Waited::Again } else { Waited::Down };
                 }
-                () = sleep(pause) => match (self.inner.deps.presence)(self.order.device) {
+                () = sleep(pause), if !self.held => match (self.inner.deps.presence)(self.order.device) {
                     Presence::Away => {}
                     Presence::There | Presence::Stranger => return Waited::Again,
                 },
+                () = sleep(LOOK_FOR_DISK), if self.held => self.look_for_source().await,
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
+                    Some(Command::Held) => {
+                        self.held = self.inner.book.held(self.order.id).is_some();
+                        if !self.held {
+                            return Waited::Again;
+                        }
+                    }
                     Some(Command::Decline | Command::Cancel) | None => {
                         return Waited::Over(Ended { end: cancelled(), untold: self.may_be_known() });
                     }
@@ -285,12 +315,17 @@ impl Sending {
         let Some(accepted) = self.source.clone() else { return self.first().await };
         let Some(session) = self.connect().await? else { return self.stopped() };
         let changed = tokio::task::spawn_blocking(move || {
+            let there = accepted.is_there();
             let changes = accepted.changes();
             let source = accepted.with_changes(&changes);
-            (accepted, changes, source)
+            (there, accepted, changes, source)
         });
         let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
-        let (accepted, changes, source) = changed;
+        let (there, accepted, changes, source) = changed;
+        if !there {
+            // Nothing that the receiver claims could be proven, and it would be thrown away there.
+            return Err(apart("source_gone"));
+        }
         let source = Arc::new(source.map_err(TransferError::Violation)?);
         let attempt = attempt_id()?;
         let again = Again {
@@ -390,6 +425,8 @@ impl Sending {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
+                    // It is looked at before anything is sent.
+                    Some(Command::Held) => self.held = self.inner.book.held(self.order.id).is_some(),
                     Some(Command::Decline | Command::Cancel) | None => return,
                 },
                 () = self.inner.cancel.cancelled() => return,
@@ -419,7 +456,7 @@ impl Sending {
         talk.jobs.spawn(until(&self.stop, async move {
             for frame in first {
                 if !out.send(&frame).await {
-                    return Err(Broken);
+                    return Err(Broken::Stream);
                 }
             }
             Ok(())
@@ -453,7 +490,7 @@ impl Sending {
                     let meant = talk.machine().frame(&frame).map_err(TransferError::Violation)?;
                     self.met = true;
                     sends |= matches!(meant, FromReceiver::Start(_));
-                    if let Some(end) = self.heard(session, talk, meant).await? {
+                    if let Some(end) = self.heard(talk, meant).await? {
                         return Ok(end);
                     }
                 }
@@ -464,7 +501,13 @@ impl Sending {
                         () = talk.send_anew(&anew) => {}
                         () = self.told_to_stop() => return self.stopped(),
                     }
-                    self.begin(session, talk, plan);
+                    talk.ready(plan);
+                    self.settle(talk);
+                }
+                turn = self.inner.turns.clone().turn(self.order.id), if self.wants_turn(talk) => {
+                    self.turn = Some(turn);
+                    talk.go(session, self.limits.clone(), &self.stop);
+                    self.settle(talk);
                 }
                 Ok(()) = gone.changed() => {
                     // One that came to stand just now may be of the new start already: its hello came over another one.
@@ -474,12 +517,17 @@ impl Sending {
                 }
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
-                    Some(Ok(Err(Broken))) => return self.why_broken(session, talk).await,
+                    Some(Ok(Err(Broken::Stream))) => return self.why_broken(talk).await,
+                    Some(Ok(Err(Broken::Source))) => {
+                        talk.out.farewell(&SenderFrame::Cancel { code: Code::new("source_gone") }).await;
+                        return Err(apart("source_gone"));
+                    }
                     Some(Err(_)) | None => return Err(TransferError::Internal("a sending task failed").into()),
                 },
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
+                    Some(Command::Held) => self.held_changed(talk),
                     Some(Command::Decline | Command::Cancel) | None => {
                         talk.out.farewell(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
                         return Ok(cancelled());
@@ -487,12 +535,12 @@ impl Sending {
                 },
                 _ = tick.tick() => {
                     let Some(begun) = self.begun.filter(|_| sends) else { continue };
-                    let (bytes, files) = (self.tally.bytes, self.tally.files);
+                    let (bytes, files, moves) = (self.tally.bytes, self.tally.files, self.turn.is_some());
                     meter.sample(begun.elapsed(), bytes);
                     self.inner.book.show(self.order.id, |view| {
                         (view.bytes, view.files_done) = (bytes, files.into());
-                        view.rate = meter.rate();
-                        view.eta = meter.eta(view.total.saturating_sub(bytes));
+                        view.rate = if moves { meter.rate() } else { 0.0 };
+                        view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
                     });
                 }
                 () = self.inner.cancel.cancelled() => {
@@ -503,12 +551,7 @@ impl Sending {
         }
     }
 
-    async fn heard(
-        &mut self,
-        session: &Session,
-        talk: &mut Talk,
-        meant: FromReceiver,
-    ) -> Result<Option<End>, NetworkError> {
+    async fn heard(&mut self, talk: &mut Talk, meant: FromReceiver) -> Result<Option<End>, NetworkError> {
         match meant {
             FromReceiver::SendManifest => talk.send_manifest(&self.stop),
             FromReceiver::Declined(code) => return self.declined(talk, &code).map(Some),
@@ -523,14 +566,12 @@ impl Sending {
                 let (files, whole, parts) = plan.held(&talk.source.manifest);
                 let bytes = whole + parts;
                 (self.tally.files, self.tally.bytes) = (files, bytes);
-                self.inner.book.show(self.order.id, |view| {
-                    (view.state, view.reason) = (TransferState::Active, None);
-                    (view.bytes, view.files_done) = (bytes, files.into());
-                });
+                self.inner.book.show(self.order.id, |view| (view.bytes, view.files_done) = (bytes, files.into()));
                 match plan.held.is_empty() {
-                    true => self.begin(session, talk, plan),
+                    true => talk.ready(plan),
                     false => talk.prove(plan),
                 }
+                self.settle(talk);
             }
             FromReceiver::Progress { bytes, files } => (self.tally.bytes, self.tally.files) = (bytes, files),
             FromReceiver::Received(list) => {
@@ -550,14 +591,89 @@ impl Sending {
                 return Ok(Some(end_of(self.tally.failed, of, self.tally.first_failure.as_ref())));
             }
             FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
+            // What is there stays there, and it goes on once there is space.
+            FromReceiver::Cancelled(code) if code.as_str() == "disk_full" && self.may_be_known() => {
+                return Err(apart("disk_full"));
+            }
             FromReceiver::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
-            FromReceiver::Noted | FromReceiver::Pause | FromReceiver::Resume => {}
+            FromReceiver::Pause(code) => {
+                self.held_there = Some(code);
+                self.settle(talk);
+            }
+            FromReceiver::Resume => {
+                self.held_there = None;
+                self.settle(talk);
+            }
+            FromReceiver::Noted => {}
         }
         Ok(None)
     }
 
-    fn begin(&self, session: &Session, talk: &mut Talk, plan: Plan) {
-        talk.send_data(session, plan, self.order.terms.options.limit, &self.stop);
+    /// There is something to send, nobody holds it, and others may have to go first.
+    fn wants_turn(&self, talk: &Talk) -> bool {
+        self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send()
+    }
+
+    /// Lets bytes move, or not, as things stand now, and shows it.
+    fn settle(&mut self, talk: &Talk) {
+        let why = match &self.held_there {
+            _ if self.held => self.inner.book.held(self.order.id),
+            Some(code) if code.as_str() == "paused" => Some("paused_there".into()),
+            Some(code) => Some(code.as_str().to_owned()),
+            None => None,
+        };
+        if why.is_some() {
+            self.turn = None;
+        }
+        talk.gate.set(self.turn.is_some());
+        let (moves, starts) = (self.turn.is_some(), talk.may_send());
+        self.inner.book.show(self.order.id, |view| match why {
+            Some(code) => {
+                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(reason(&code)), 0.0, None);
+            }
+            None if moves => (view.state, view.reason) = (TransferState::Active, None),
+            None if starts => (view.state, view.reason) = (TransferState::Queued, None),
+            // What is claimed is looked at, or the receiver has not decided yet.
+            None if view.state == TransferState::Paused => {
+                (view.state, view.reason) = (TransferState::Waiting, None);
+            }
+            None => {}
+        });
+    }
+
+    /// A person holds it here, or lets it go on; the receiver is told.
+    fn held_changed(&mut self, talk: &Talk) {
+        let held = self.inner.book.held(self.order.id).is_some();
+        let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
+        // A person that lets it go on may know that there is space now.
+        if (held != self.held || (full && !held)) && self.source.is_some() {
+            talk.out.offer(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
+        }
+        self.held = held;
+        self.settle(talk);
+    }
+
+    /// Holds it here, for a reason that is no person's.
+    async fn hold(&mut self, code: &str) {
+        match self.inner.book.hold(self.order.id, Some(code)).await {
+            Ok(()) => self.held = true,
+            Err(error) => tracing::warn!(%error, "that a transfer is held could not be recorded"),
+        }
+    }
+
+    /// A disk that was taken out may be there again.
+    async fn look_for_source(&mut self) {
+        let Some(source) = self.source.clone() else { return };
+        if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
+            return;
+        }
+        let there = tokio::task::spawn_blocking(move || source.is_there()).await;
+        if there.unwrap_or(false) {
+            // Its word comes back as a command.
+            if let Err(error) = self.inner.book.hold(self.order.id, None).await {
+                tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
+            }
+        }
     }
 
     /// From here on it is taken up and not offered again.
@@ -604,12 +720,12 @@ impl Sending {
     }
 
     /// A stream broke: the receiver has said why on the control stream, or the connection is gone.
-    async fn why_broken(&mut self, session: &Session, talk: &mut Talk) -> Result<End, NetworkError> {
+    async fn why_broken(&mut self, talk: &mut Talk) -> Result<End, NetworkError> {
         let waited = timeout(GRACE, async {
             loop {
                 let frame = talk.frames.recv().await.ok_or_else(lost)??;
                 let meant = talk.machine().frame(&frame).map_err(TransferError::Violation)?;
-                if let Some(end) = self.heard(session, talk, meant).await? {
+                if let Some(end) = self.heard(talk, meant).await? {
                     return Ok(end);
                 }
             }

@@ -33,13 +33,16 @@ pub struct Source {
     pub skipped: u32,
     /// How many pages the list takes.
     pub pages: u32,
+    /// The volumes that the entries at the top lay on when they were listed.
+    volumes: HashMap<u32, u64>,
 }
 
 impl Source {
     /// The list that was accepted in an earlier run of the node, and where its entries at the top lie.
     pub fn restored(manifest: Manifest, roots: impl Iterator<Item = (u32, PathBuf)>, pages: u32) -> Self {
         let (manifest, roots) = (Arc::new(manifest), roots.collect());
-        Self { manifest, roots, notes: Vec::new(), skipped: 0, pages }
+        // The same disk may have another number since.
+        Self { manifest, roots, notes: Vec::new(), skipped: 0, pages, volumes: HashMap::new() }
     }
 
     /// Where the entries at the top lie.
@@ -69,8 +72,35 @@ impl Source {
     /// When that is more than a list may hold.
     pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
         let manifest = Arc::new(self.manifest.with_changes(changes)?);
-        let (roots, notes) = (self.roots.clone(), self.notes.clone());
-        Ok(Self { manifest, roots, notes, skipped: self.skipped, pages: self.pages })
+        let (roots, notes, volumes) = (self.roots.clone(), self.notes.clone(), self.volumes.clone());
+        Ok(Self { manifest, roots, notes, skipped: self.skipped, pages: self.pages, volumes })
+    }
+
+    /// Whether everything at the top is where it was: a disk that was taken out takes it along. Blocking.
+    pub fn is_there(&self) -> bool {
+        self.roots.keys().all(|root| self.root_is_there(*root))
+    }
+
+    fn root_is_there(&self, root: u32) -> bool {
+        let Some(meta) = self.roots.get(&root).and_then(|path| fs::metadata(path).ok()) else { return false };
+        self.volumes.get(&root).is_none_or(|volume| *volume == volume_of(&meta))
+    }
+
+    /// Whether an entry at the top, and with it all in it, is gone, as it is when its disk was taken out. A single file
+    /// that is gone was removed, unless its folder is gone, too. Blocking.
+    pub fn is_gone(&self, index: u32) -> bool {
+        let mut at = index;
+        while let Some(parent) = self.manifest.get(at).and_then(|entry| entry.parent) {
+            at = parent;
+        }
+        if self.root_is_there(at) {
+            return false;
+        }
+        let folder = self.roots.get(&at).and_then(|path| path.parent());
+        match (at == index, folder.map(fs::metadata)) {
+            (true, Some(Ok(meta))) => self.volumes.get(&at).is_some_and(|volume| *volume != volume_of(&meta)),
+            _ => true,
+        }
     }
 
     /// Where an entry lies.
@@ -86,6 +116,16 @@ impl Source {
         path.extend(below.iter().rev());
         Some(path)
     }
+}
+
+#[cfg(unix)]
+fn volume_of(meta: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::dev(meta)
+}
+
+#[cfg(not(unix))]
+fn volume_of(_meta: &Metadata) -> u64 {
+    0
 }
 
 /// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Gives the
@@ -144,6 +184,7 @@ pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, Transf
         }
         if let Some(index) = walk.add(0, name, &meta, &real)? {
             walk.roots.insert(index, real.clone());
+            walk.volumes.insert(index, volume_of(&meta));
             if meta.is_dir() {
                 walk.folder(real, index, stop)?;
             }
@@ -154,13 +195,15 @@ pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, Transf
     }
     let manifest = Arc::new(walk.builder.finish());
     let pages = u32::try_from(manifest.pages().count()).unwrap_or(u32::MAX);
-    Ok(Source { manifest, roots: walk.roots, notes: walk.notes, skipped: walk.skipped, pages })
+    let Walk { roots, volumes, notes, skipped, .. } = walk;
+    Ok(Source { manifest, roots, notes, skipped, pages, volumes })
 }
 
 #[derive(Default)]
 struct Walk {
     builder: ManifestBuilder,
     roots: HashMap<u32, PathBuf>,
+    volumes: HashMap<u32, u64>,
     notes: Vec<String>,
     skipped: u32,
     bytes: usize,

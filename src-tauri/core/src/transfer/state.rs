@@ -11,14 +11,15 @@
 //!                               <-          Progress* FilesReceived* Complete
 //! ```
 //! An accepted transfer is taken up again with `Again` and `Changed*` in place of `Offer` and the manifest; the receiver has
-//! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted. Every
+//! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted,
+//! also before the decision on one that is taken up again. Every
 //! accepted file gets exactly one `FilesDone` and one `FilesReceived`, except those that the receiver holds whole.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     bits::Bits,
-    limits::{MAX_ENTRIES, MAX_PAGES, MAX_STREAMS},
+    limits::{MAX_ENTRIES, MAX_PAGES, MAX_PAUSES, MAX_STREAMS},
     manifest::{Manifest, ManifestBuilder, check_offer},
     tree::{Held, segments},
     wire::{
@@ -61,6 +62,17 @@ impl Plan {
     pub fn measure(&self, manifest: &Manifest) -> (u32, u64) {
         let wanted = (0..manifest.len()).filter(|index| self.wants(manifest, *index)).count() as u32;
         (wanted, self.selected.iter().filter_map(|index| manifest.size(index)).sum())
+    }
+}
+
+/// How often the peer has paused and resumed: each time is shown to people.
+#[derive(Debug, Default)]
+struct Pauses(u16);
+
+impl Pauses {
+    fn count<T>(&mut self, meant: T) -> Result<T, Violation> {
+        self.0 += 1;
+        if self.0 > MAX_PAUSES { violation("paused and resumed without end") } else { Ok(meant) }
     }
 }
 
@@ -119,6 +131,7 @@ pub struct ReceiverMachine {
     plan: Plan,
     ended: Bits,
     left: u32,
+    pauses: Pauses,
 }
 
 impl Default for ReceiverMachine {
@@ -131,6 +144,7 @@ impl Default for ReceiverMachine {
             plan: Plan::default(),
             ended: Bits::default(),
             left: 0,
+            pauses: Pauses::default(),
         }
     }
 }
@@ -142,6 +156,7 @@ impl ReceiverMachine {
     /// When it is malformed, or comes out of order.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<FromSender, Violation> {
         let frame: SenderFrame = decode(bytes)?;
+        let accepted = self.is_accepted();
         match (&mut self.stage, frame) {
             (ReceiverStage::Ended, _) => violation("a frame after the end"),
             (ReceiverStage::Silent, SenderFrame::Offer(offer)) => {
@@ -222,17 +237,24 @@ impl ReceiverMachine {
                 self.stage = ReceiverStage::Finished;
                 Ok(FromSender::Finished(streams))
             }
-            (ReceiverStage::Starting | ReceiverStage::Receiving | ReceiverStage::Finished, SenderFrame::Pause) => {
-                Ok(FromSender::Pause)
-            }
-            (ReceiverStage::Starting | ReceiverStage::Receiving | ReceiverStage::Finished, SenderFrame::Resume) => {
-                Ok(FromSender::Resume)
-            }
+            (_, SenderFrame::Pause) if accepted => self.pauses.count(FromSender::Pause),
+            (_, SenderFrame::Resume) if accepted => self.pauses.count(FromSender::Resume),
             (_, SenderFrame::Cancel { code }) => {
                 self.stage = ReceiverStage::Ended;
                 Ok(FromSender::Cancelled(code))
             }
             _ => violation("a control frame out of order"),
+        }
+    }
+
+    /// It was accepted, now or earlier, and has not ended.
+    fn is_accepted(&self) -> bool {
+        match self.stage {
+            ReceiverStage::Named(..) | ReceiverStage::Starting => true,
+            ReceiverStage::Receiving | ReceiverStage::Finished => true,
+            // Of one that is taken up there is no offer.
+            ReceiverStage::Deciding => self.offer.is_none(),
+            _ => false,
         }
     }
 
@@ -329,9 +351,9 @@ pub enum FromReceiver {
         /// Their bytes.
         bytes: u64,
     },
-    /// A person paused it.
-    Pause,
-    /// A person lets it go on.
+    /// It is held at the receiver, for this reason.
+    Pause(Code),
+    /// It is not held there any more.
     Resume,
     /// The receiver ended it.
     Cancelled(Code),
@@ -364,6 +386,7 @@ pub struct SenderMachine {
     files: u32,
     good_files: u32,
     good_bytes: u64,
+    pauses: Pauses,
 }
 
 impl SenderMachine {
@@ -389,6 +412,7 @@ impl SenderMachine {
             files: 0,
             good_files: 0,
             good_bytes: 0,
+            pauses: Pauses::default(),
         }
     }
 
@@ -464,8 +488,12 @@ impl SenderMachine {
                 self.stage = Ended;
                 Ok(FromReceiver::Complete { files, bytes })
             }
-            (Selecting | Sending | Finished, ReceiverFrame::Pause) => Ok(FromReceiver::Pause),
-            (Selecting | Sending | Finished, ReceiverFrame::Resume) => Ok(FromReceiver::Resume),
+            (Listed | Selecting | Sending | Finished, ReceiverFrame::Pause { code }) => {
+                self.pauses.count(FromReceiver::Pause(code))
+            }
+            (Listed | Selecting | Sending | Finished, ReceiverFrame::Resume) => {
+                self.pauses.count(FromReceiver::Resume)
+            }
             _ => violation("a control frame out of order"),
         }
     }

@@ -91,6 +91,14 @@ impl Receiving {
         if let Some(end) = self.changes(again.changed).await? {
             return Ok(Some(end));
         }
+        if let Some(end) = self.while_held().await? {
+            return Ok(Some(end));
+        }
+        self.share = self.share.take().or_else(|| self.inner.budget(incoming.pages as usize * MAX_FRAME));
+        if self.share.is_none() {
+            self.out.farewell(&declined("busy")).await;
+            return Err(lost());
+        }
         if again.manifest != incoming.hash {
             return Ok(Some(self.give_up("source_changed").await));
         }
@@ -116,7 +124,7 @@ impl Receiving {
     }
 
     /// Declines for good.
-    async fn give_up(&mut self, code: &str) -> End {
+    pub(super) async fn give_up(&mut self, code: &str) -> End {
         self.machine.end();
         self.told = true;
         self.out.farewell(&declined(code)).await;
@@ -164,6 +172,8 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => break Err(lost()),
+                    // The sender is told as soon as there is something to hold.
+                    Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.give_up("cancelled").await;
                         let state = crate::api::TransferState::Cancelled;

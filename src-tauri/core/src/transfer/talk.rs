@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use iroh::endpoint::{SendStream, VarInt};
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
-    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -21,10 +20,10 @@ use super::{
     TransferError,
     control::Outgoing,
     feed::{Feed, Pool},
+    flow::{Gate, Limits},
     framing::StreamHeader,
     limits::{BATCH, MAX_STREAMS, STREAMS},
     proof::disproved,
-    rate::TokenBucket,
     source::Source,
     state::{Plan, SenderMachine},
     wire::{FileEnd, SenderFrame, SourceOutcome},
@@ -35,15 +34,21 @@ use crate::{error::NetworkError, id::TransferId, net::Session};
 const BUFFERS: usize = 4;
 /// Beyond this round trip one stream's window does not fill the link, and all streams are opened.
 const LONG_WAY: Duration = Duration::from_millis(10);
-/// Bytes that go at once under a limit.
-const SLICE: usize = 32 * 1024;
+/// Bytes that go at once where nothing limits them: a closed gate is felt after so many.
+const SLICE: usize = 256 * 1024;
 /// With which a data stream is reset: the control stream says why.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 /// Ends of files that wait to be told.
 const ENDS: usize = 4096;
 
-/// A stream of ours is gone.
-pub(super) struct Broken;
+/// Why nothing more can be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Broken {
+    /// A stream of ours is gone.
+    Stream,
+    /// What is sent is gone, with the disk that it lay on.
+    Source,
+}
 
 /// The conversation about one attempt.
 pub(super) struct Talk {
@@ -54,6 +59,10 @@ pub(super) struct Talk {
     pub out: Outgoing,
     pub jobs: JoinSet<Result<(), Broken>>,
     pub proving: Option<Proving>,
+    /// Closed while it is paused, or others have to go first.
+    pub gate: Arc<Gate>,
+    /// What is to be sent, until that has begun.
+    plan: Option<Plan>,
     pool: Option<Arc<Pool>>,
 }
 
@@ -88,7 +97,8 @@ impl Talk {
         out: Outgoing,
     ) -> Self {
         let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
-        Self { source, header, machine, frames, out, jobs, proving: None, pool: None }
+        let gate = Arc::new(Gate::new(false));
+        Self { source, header, machine, frames, out, jobs, proving: None, gate, plan: None, pool: None }
     }
 
     pub(super) fn machine(&self) -> MutexGuard<'_, SenderMachine> {
@@ -117,19 +127,30 @@ impl Talk {
         self.jobs.spawn(until(stop, async move {
             let mut hasher = blake3::Hasher::new();
             for page in source.manifest.pages() {
-                let Ok(bytes) = page else { return Err(Broken) };
+                let Ok(bytes) = page else { return Err(Broken::Stream) };
                 hasher.update(&bytes);
                 if !out.send_encoded(bytes).await {
-                    return Err(Broken);
+                    return Err(Broken::Stream);
                 }
             }
             let hash = *hasher.finalize().as_bytes();
-            if out.send(&SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken) }
+            if out.send(&SenderFrame::ManifestEnd { hash }).await { Ok(()) } else { Err(Broken::Stream) }
         }));
     }
 
-    /// Starts everything that sends data.
-    pub(super) fn send_data(&mut self, session: &Session, plan: Plan, limit: Option<u64>, stop: &CancellationToken) {
+    /// This is to be sent, once it is its turn.
+    pub(super) fn ready(&mut self, plan: Plan) {
+        self.plan = Some(plan);
+    }
+
+    /// It is known what is to be sent.
+    pub(super) fn may_send(&self) -> bool {
+        self.plan.is_some() || self.pool.is_some()
+    }
+
+    /// Starts everything that sends data, if that has not begun.
+    pub(super) fn go(&mut self, session: &Session, limits: Arc<Limits>, stop: &CancellationToken) {
+        let Some(plan) = self.plan.take() else { return };
         let manifest = &self.source.manifest;
         let (files, bytes) = plan.measure(manifest);
         let streams = stream_count(session, files, bytes);
@@ -139,17 +160,17 @@ impl Talk {
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
         let feed = Arc::new(Feed::new(self.source.clone(), plan, root));
         let pool = Pool::new(usize::from(streams) * BUFFERS);
-        let bucket = limit.map(|limit| Arc::new(Bucket::new(limit)));
         let (ends, ended) = mpsc::channel(ENDS);
+        let way = Way { gate: self.gate.clone(), limits };
         self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
             let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
             self.jobs.spawn(async move {
                 let fed = tokio::task::spawn_blocking(move || feed.run(&pool_of_feed, &full, &ends));
-                fed.await.map_err(|_| Broken)
+                fed.await.map_err(|_| Broken::Stream)
             });
-            self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, bucket.clone())));
+            self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, way.clone())));
         }
         self.pool = Some(pool);
     }
@@ -195,7 +216,7 @@ async fn tell(
     streams: u8,
 ) -> Result<(), Broken> {
     if !out.send(&SenderFrame::Begin).await {
-        return Err(Broken);
+        return Err(Broken::Stream);
     }
     let mut left = files;
     while left > 0 {
@@ -205,17 +226,21 @@ async fn tell(
             return Ok(());
         }
         left = left.saturating_sub(batch.len() as u32);
+        let gone = |end: &FileEnd| matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == "source_gone");
+        if batch.iter().any(gone) {
+            return Err(Broken::Source);
+        }
         for end in &batch {
             if matches!(end.outcome, SourceOutcome::Sent { .. }) {
                 lock(&machine).telling(end.file);
             }
         }
         if !out.send(&SenderFrame::FilesDone(batch)).await {
-            return Err(Broken);
+            return Err(Broken::Stream);
         }
     }
     lock(&machine).finishing();
-    if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken) }
+    if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken::Stream) }
 }
 
 /// Carries what one thread has filled.
@@ -223,17 +248,17 @@ async fn carry(
     session: Session,
     header: StreamHeader,
     mut taken: mpsc::Receiver<Bytes>,
-    bucket: Option<Arc<Bucket>>,
+    way: Way,
 ) -> Result<(), Broken> {
-    let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken)?, false);
+    let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken::Stream)?, false);
     // The control stream goes first.
     let _ = stream.0.set_priority(-1);
-    stream.0.write_all(&header.encode()).await.map_err(|_| Broken)?;
+    stream.0.write_all(&header.encode()).await.map_err(|_| Broken::Stream)?;
     while let Some(bytes) = taken.recv().await {
-        write(&mut stream.0, bytes, bucket.as_deref()).await?;
+        way.write(&mut stream.0, bytes).await?;
     }
     stream.1 = true;
-    stream.0.finish().map_err(|_| Broken)
+    stream.0.finish().map_err(|_| Broken::Stream)
 }
 
 /// A stream, and whether all of it was written. One that is dropped before is reset: left to itself it would end as if
@@ -262,31 +287,24 @@ pub(super) fn until(
     }
 }
 
-async fn write(stream: &mut SendStream, mut bytes: Bytes, bucket: Option<&Bucket>) -> Result<(), Broken> {
-    let Some(bucket) = bucket else { return stream.write_chunk(bytes).await.map_err(|_| Broken) };
-    while !bytes.is_empty() {
-        let slice = bytes.split_to(bytes.len().min(SLICE));
-        bucket.wait(slice.len()).await;
-        stream.write_chunk(slice).await.map_err(|_| Broken)?;
-    }
-    Ok(())
+/// What each stream's bytes have to pass.
+#[derive(Clone)]
+struct Way {
+    gate: Arc<Gate>,
+    limits: Arc<Limits>,
 }
 
-/// A limit that all streams of a transfer share.
-struct Bucket {
-    since: Instant,
-    tokens: Mutex<TokenBucket>,
-}
-
-impl Bucket {
-    fn new(limit: u64) -> Self {
-        Self { since: Instant::now(), tokens: Mutex::new(TokenBucket::new(limit, Duration::ZERO)) }
-    }
-
-    async fn wait(&self, bytes: usize) {
-        let span = self.tokens.lock().unwrap_or_else(PoisonError::into_inner).take(self.since.elapsed(), bytes);
-        if !span.is_zero() {
-            sleep(span).await;
+impl Way {
+    async fn write(&self, stream: &mut SendStream, mut bytes: Bytes) -> Result<(), Broken> {
+        while !bytes.is_empty() {
+            self.gate.pass().await;
+            let limited = self.limits.slice();
+            let slice = bytes.split_to(bytes.len().min(limited.unwrap_or(SLICE)));
+            if limited.is_some() {
+                self.limits.take(slice.len()).await;
+            }
+            stream.write_chunk(slice).await.map_err(|_| Broken::Stream)?;
         }
+        Ok(())
     }
 }

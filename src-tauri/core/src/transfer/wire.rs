@@ -201,7 +201,7 @@ pub enum SenderFrame {
     },
     /// A person paused it.
     Pause,
-    /// A person lets it go on.
+    /// A person lets it go on, and asks the receiver to, where a full disk holds it there.
     Resume,
     /// It ends here.
     Cancel {
@@ -302,9 +302,12 @@ pub enum ReceiverFrame {
         /// Their bytes.
         bytes: u64,
     },
-    /// A person paused it.
-    Pause,
-    /// A person lets it go on.
+    /// It is held at the receiver, from now on or until the decision.
+    Pause {
+        /// Why: `paused`, `disk_full`.
+        code: Code,
+    },
+    /// It is not held any more.
     Resume,
     /// It ends here.
     Cancel {

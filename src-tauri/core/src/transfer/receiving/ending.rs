@@ -7,7 +7,7 @@ use super::{
         Presence,
         book::End,
         control,
-        error::{is_apart, reason},
+        error::{is_apart, reason, stands_still},
         landing::clean_up,
         sending::add_notes,
         wire::{Code, ReceiverFrame},
@@ -23,8 +23,11 @@ impl Receiving {
         let apart =
             end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
         let completed = self.live.as_ref().is_some_and(|live| live.completed);
-        let waits = self.holds && apart && !completed && self.is_paired() && !control::thrown_out(&self.session);
-        self.last_word(&end, waits, completed).await;
+        let code = end.reason.as_ref().map(|reason| reason.code.as_str()).unwrap_or_default();
+        let stands_still = end.state == TransferState::Failed && stands_still(code);
+        let kept = self.holds && !completed && self.is_paired() && !control::thrown_out(&self.session);
+        let (waits, full) = (kept && (apart || stands_still), kept && code == "disk_full");
+        self.last_word(&end, waits && !full, completed).await;
         self.stop.cancel();
         let mut done = None;
         if let Some(live) = self.live.take() {
@@ -42,7 +45,12 @@ impl Receiving {
             }
             let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
                 (true, _) => Ok(()),
-                (false, true) => temp.journal().flush(),
+                (false, true) => {
+                    if full {
+                        temp.give_up_reserve();
+                    }
+                    temp.journal().flush()
+                }
                 (false, false) => {
                     temp.remove();
                     Ok(())
@@ -75,10 +83,16 @@ impl Receiving {
         if waits {
             let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
             let name = (self.inner.deps.names)(self.session.device_id());
-            why.hint = format!("It goes on by itself when {name} is there again.");
+            if apart {
+                why.hint = format!("It goes on by itself when {name} is there again.");
+            }
+            if full && let Err(error) = self.inner.book.hold(self.id, Some("disk_full")).await {
+                tracing::warn!(%error, "that a transfer is held could not be recorded");
+            }
             return self.inner.book.wait(self.id, why, change).await;
         }
         self.inner.written().remove(&self.id);
+        self.inner.without_limits(self.id);
         let ended = self.inner.book.end(self.id, end, None, |view| {
             view.seconds = seconds;
             change(view);

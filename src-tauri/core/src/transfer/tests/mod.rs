@@ -3,6 +3,7 @@
 mod control_vectors;
 mod ends;
 mod hostile;
+mod queue;
 mod resume;
 mod secrets;
 mod vectors;

@@ -1,0 +1,225 @@
+//! What lets the bytes of transfers move, and how fast: gates that people close, and limits that are shared.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Mutex as Turnstile, watch},
+    time::{Instant, sleep},
+};
+
+use super::rate::TokenBucket;
+
+/// Bytes that go at once under a limit, at most.
+const SLICE: usize = 32 * 1024;
+/// Bytes that go at once under a limit, at least.
+const SMALL_SLICE: usize = 1024;
+
+/// Open, or closed while a transfer is paused or waits for its turn.
+pub(super) struct Gate(watch::Sender<bool>);
+
+impl Gate {
+    pub(super) fn new(open: bool) -> Self {
+        Self(watch::Sender::new(open))
+    }
+
+    pub(super) fn set(&self, open: bool) {
+        self.0.send_if_modified(|now| std::mem::replace(now, open) != open);
+    }
+
+    /// Waits until it is open.
+    pub(super) async fn pass(&self) {
+        // The sender is `self`, so that it cannot be gone.
+        let _ = self.0.subscribe().wait_for(|open| *open).await;
+    }
+}
+
+/// A limit that may change while it is waited for.
+pub(super) struct Throttle {
+    since: Instant,
+    bucket: Mutex<Option<TokenBucket>>,
+    changed: watch::Sender<()>,
+}
+
+impl Throttle {
+    /// At most so many bytes a second; none lets everything pass.
+    pub(super) fn new(rate: Option<u64>) -> Self {
+        let bucket = rate.map(|rate| TokenBucket::new(rate, Duration::ZERO));
+        Self { since: Instant::now(), bucket: Mutex::new(bucket), changed: watch::Sender::new(()) }
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Option<TokenBucket>> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another limit, also for those who wait now.
+    pub(super) fn set(&self, rate: Option<u64>) {
+        {
+            let now = self.since.elapsed();
+            let mut bucket = self.bucket();
+            match (bucket.as_mut(), rate) {
+                (Some(bucket), Some(rate)) => bucket.set_rate(rate, now),
+                (_, rate) => *bucket = rate.map(|rate| TokenBucket::new(rate, now)),
+            }
+        }
+        self.changed.send_replace(());
+    }
+
+    /// Bytes that may be asked for at once, so that a change is felt soon; none where there is no limit.
+    fn slice(&self) -> Option<usize> {
+        // A twentieth of a second's worth.
+        self.bucket().as_ref().map(|bucket| ((bucket.rate() / 20.0) as usize).clamp(SMALL_SLICE, SLICE))
+    }
+
+    async fn take(&self, bytes: usize) {
+        let mut changed = self.changed.subscribe();
+        let mut wait = match self.bucket().as_mut() {
+            Some(bucket) => bucket.take(self.since.elapsed(), bytes),
+            None => return,
+        };
+        while !wait.is_zero() {
+            tokio::select! {
+                () = sleep(wait) => return,
+                _ = changed.changed() => {
+                    // What was taken stays taken; how long that lasts is another matter now.
+                    wait = self.bucket().as_ref().map_or(Duration::ZERO, TokenBucket::debt);
+                }
+            }
+        }
+    }
+}
+
+/// The limits of one transfer: its own, and the one that it shares with all others that go the same way.
+pub(super) struct Limits {
+    own: Throttle,
+    shared: std::sync::Arc<Throttle>,
+    /// One stream of a transfer at a time waits for the shared limit, so that transfers share it alike, however many
+    /// streams they have.
+    turnstile: Turnstile<()>,
+}
+
+impl Limits {
+    pub(super) fn new(own: Option<u64>, shared: std::sync::Arc<Throttle>) -> Self {
+        Self { own: Throttle::new(own), shared, turnstile: Turnstile::new(()) }
+    }
+
+    /// Another limit of its own.
+    pub(super) fn set(&self, rate: Option<u64>) {
+        self.own.set(rate);
+    }
+
+    /// Bytes that may be asked for at once; none where nothing limits them.
+    pub(super) fn slice(&self) -> Option<usize> {
+        match (self.own.slice(), self.shared.slice()) {
+            (Some(own), Some(shared)) => Some(own.min(shared)),
+            (own, shared) => own.or(shared),
+        }
+    }
+
+    /// Waits until so many bytes may go.
+    pub(super) async fn take(&self, bytes: usize) {
+        self.own.take(bytes).await;
+        if self.shared.slice().is_some() {
+            let _turn = self.turnstile.lock().await;
+            self.shared.take(bytes).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+
+    /// Bytes that pass within so long, in slices as they are asked for, over so many streams.
+    async fn passed(limits: Vec<Arc<Limits>>, streams: usize, span: Duration) -> Vec<u64> {
+        let mut tasks = tokio::task::JoinSet::new();
+        let counts: Vec<_> = limits.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
+        for (limits, count) in limits.iter().zip(&counts) {
+            for _ in 0..streams {
+                let (limits, count) = (limits.clone(), count.clone());
+                tasks.spawn(async move {
+                    loop {
+                        let slice = limits.slice().unwrap_or(SLICE);
+                        limits.take(slice).await;
+                        count.fetch_add(slice as u64, Ordering::Relaxed);
+                        tokio::task::yield_now().await;
+                    }
+                });
+            }
+        }
+        sleep(span).await;
+        tasks.abort_all();
+        counts.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+
+    fn near(is: u64, wanted: f64, by: f64) {
+        assert!((is as f64 / wanted - 1.0).abs() < by, "{is} of {wanted}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_holds_whatever_the_number_of_streams() {
+        for streams in [1, 8] {
+            let limits = Arc::new(Limits::new(Some(5_000_000), Arc::new(Throttle::new(None))));
+            let passed = passed(vec![limits], streams, Duration::from_secs(10)).await;
+            near(passed[0], 50_000_000.0, 0.05);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn transfers_share_a_limit_alike() {
+        let shared = Arc::new(Throttle::new(Some(8_000_000)));
+        let four = (0..4).map(|_| Arc::new(Limits::new(None, shared.clone()))).collect();
+        for passed in passed(four, 3, Duration::from_secs(10)).await {
+            near(passed, 20_000_000.0, 0.05);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_change_is_felt_within_a_second_by_those_who_wait() {
+        let shared = Arc::new(Throttle::new(Some(1024)));
+        let limits = Arc::new(Limits::new(None, shared.clone()));
+        let (waiting, count) = (limits.clone(), Arc::new(AtomicU64::new(0)));
+        let counted = count.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                let slice = waiting.slice().unwrap_or(SLICE);
+                waiting.take(slice).await;
+                counted.fetch_add(slice as u64, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+            }
+        });
+        sleep(Duration::from_secs(5)).await;
+        shared.set(Some(10_000_000));
+        let before = count.load(Ordering::Relaxed);
+        sleep(Duration::from_secs(1)).await;
+        near(count.load(Ordering::Relaxed) - before, 10_000_000.0, 0.15);
+        shared.set(Some(100_000));
+        let before = count.load(Ordering::Relaxed);
+        sleep(Duration::from_secs(2)).await;
+        assert!(count.load(Ordering::Relaxed) - before < 400_000);
+        // Without a limit nobody is held back any more, not even those who wait.
+        shared.set(None);
+        tokio::time::timeout(Duration::from_millis(1), limits.take(1 << 30)).await.unwrap();
+        task.abort();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_closed_gate_holds_until_it_opens() {
+        let gate = Arc::new(Gate::new(false));
+        let waiting = tokio::spawn({
+            let gate = gate.clone();
+            async move { gate.pass().await }
+        });
+        sleep(Duration::from_secs(3600)).await;
+        assert!(!waiting.is_finished());
+        gate.set(true);
+        waiting.await.unwrap();
+    }
+}

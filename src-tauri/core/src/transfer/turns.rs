@@ -1,0 +1,220 @@
+//! Whose turn it is: transfers from here send some at a time, in the order that people see and may change.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::watch;
+
+use crate::id::TransferId;
+
+/// The order of those that have not ended, and who of them sends now. Pure.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    /// Each with its rank; the lowest is the first. Ranks are kept over restarts.
+    ranks: HashMap<TransferId, u32>,
+    asking: BTreeSet<TransferId>,
+    sending: BTreeSet<TransferId>,
+}
+
+impl Order {
+    /// Takes it in, at this rank or behind all others. Gives its rank.
+    pub(super) fn enter(&mut self, id: TransferId, rank: Option<u32>) -> u32 {
+        let rank = rank.unwrap_or_else(|| self.ranks.values().max().map_or(1, |last| last.saturating_add(1)));
+        self.ranks.insert(id, rank);
+        rank
+    }
+
+    /// It is over.
+    pub(super) fn leave(&mut self, id: TransferId) {
+        self.ranks.remove(&id);
+        self.asking.remove(&id);
+        self.sending.remove(&id);
+    }
+
+    /// All, the first first.
+    pub(super) fn all(&self) -> Vec<TransferId> {
+        let mut all: Vec<_> = self.ranks.iter().map(|(id, rank)| (*rank, *id)).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Puts one before another, or behind all. Gives the ranks that have changed; none where one of the two is not here.
+    pub(super) fn move_before(&mut self, id: TransferId, before: Option<TransferId>) -> Option<Vec<(TransferId, u32)>> {
+        let mut all = self.all();
+        let from = all.iter().position(|other| *other == id)?;
+        all.remove(from);
+        let to = match before {
+            Some(before) if before == id => from,
+            Some(before) => all.iter().position(|other| *other == before)?,
+            None => all.len(),
+        };
+        all.insert(to, id);
+        let mut changed = Vec::new();
+        for (rank, id) in (1..).zip(all) {
+            if self.ranks.insert(id, rank) != Some(rank) {
+                changed.push((id, rank));
+            }
+        }
+        Some(changed)
+    }
+
+    /// It wants to send. Whether it may, with so many at a time.
+    fn ask(&mut self, id: TransferId, at_a_time: usize) -> bool {
+        if self.sending.contains(&id) {
+            return true;
+        }
+        self.asking.insert(id);
+        let room = at_a_time.saturating_sub(self.sending.len());
+        let mut waiting: Vec<_> = self.asking.iter().map(|id| (self.ranks.get(id).copied().unwrap_or(u32::MAX), *id)).collect();
+        waiting.sort_unstable();
+        let may = waiting.iter().take(room).any(|(_, other)| *other == id);
+        if may {
+            self.asking.remove(&id);
+            self.sending.insert(id);
+        }
+        may
+    }
+
+    fn rest(&mut self, id: TransferId) {
+        self.asking.remove(&id);
+        self.sending.remove(&id);
+    }
+}
+
+/// Who may send now.
+pub(super) struct Turns {
+    order: Mutex<(Order, usize)>,
+    changed: watch::Sender<()>,
+}
+
+impl Turns {
+    pub(super) fn new(at_a_time: usize) -> Self {
+        Self { order: Mutex::new((Order::default(), at_a_time.max(1))), changed: watch::Sender::new(()) }
+    }
+
+    fn order(&self) -> MutexGuard<'_, (Order, usize)> {
+        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the order.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Order) -> T) -> T {
+        let changed = change(&mut self.order().0);
+        self.changed.send_replace(());
+        changed
+    }
+
+    /// All that have not ended, the first first.
+    pub(super) fn all(&self) -> Vec<TransferId> {
+        self.order().0.all()
+    }
+
+    /// So many send at a time from now on; those that do already go on.
+    pub(super) fn set(&self, at_a_time: usize) {
+        self.order().1 = at_a_time.max(1);
+        self.changed.send_replace(());
+    }
+
+    /// Waits for its turn, which lasts until what is given is dropped.
+    pub(super) async fn turn(self: Arc<Self>, id: TransferId) -> Turn {
+        let mut changed = self.changed.subscribe();
+        // Whoever stops waiting does not stand before others any more.
+        let turn = Turn { turns: self, id };
+        loop {
+            {
+                let mut order = turn.turns.order();
+                let at_a_time = order.1;
+                if order.0.ask(id, at_a_time) {
+                    break;
+                }
+            }
+            // The sender is held by `turn`, so that it cannot be gone.
+            let _ = changed.changed().await;
+        }
+        turn
+    }
+}
+
+/// The right to send; given back when dropped.
+pub(super) struct Turn {
+    turns: Arc<Turns>,
+    id: TransferId,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.turns.change(|order| order.rest(self.id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn id(n: u8) -> TransferId {
+        TransferId::from_random([n; 16])
+    }
+
+    #[test]
+    fn the_first_in_the_order_is_the_first_to_send() {
+        let mut order = Order::default();
+        (1..=4).for_each(|n| assert!(order.enter(id(n), None) > 0));
+        assert!(order.ask(id(1), 1));
+        assert!(!order.ask(id(2), 1) && !order.ask(id(3), 1));
+        assert_eq!(order.move_before(id(3), Some(id(2))).unwrap().len(), 2);
+        order.rest(id(1));
+        assert!(!order.ask(id(2), 1), "the third was put before it");
+        assert!(order.ask(id(3), 1));
+        assert!(order.ask(id(2), 2));
+        assert!(order.move_before(id(9), None).is_none() && order.move_before(id(1), Some(id(9))).is_none());
+        assert_eq!(order.move_before(id(1), Some(id(1))), Some(Vec::new()));
+    }
+
+    proptest! {
+        #[test]
+        fn a_move_changes_nothing_but_one_place(at in 1..9u8, before in proptest::option::of(1..9u8)) {
+            let mut order = Order::default();
+            (1..9).for_each(|n| assert!(order.enter(id(n), None) > 0));
+            let mut wanted = order.all();
+            order.move_before(id(at), before.map(id)).unwrap();
+            if before != Some(at) {
+                wanted.retain(|other| *other != id(at));
+                let to = before.and_then(|before| wanted.iter().position(|other| *other == id(before)));
+                wanted.insert(to.unwrap_or(wanted.len()), id(at));
+            }
+            prop_assert_eq!(order.all(), wanted);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn so_many_send_at_a_time_and_the_next_when_one_rests() {
+        let turns = Arc::new(Turns::new(2));
+        turns.change(|order| (1..=3).for_each(|n| assert!(order.enter(id(n), None) > 0)));
+        let (first, _second) = (turns.clone().turn(id(1)).await, turns.clone().turn(id(2)).await);
+        let soon = Duration::from_secs(1);
+        assert!(timeout(soon, turns.clone().turn(id(3))).await.is_err());
+        drop(first);
+        let _third = timeout(soon, turns.clone().turn(id(3))).await.unwrap();
+        assert!(timeout(soon, turns.clone().turn(id(1))).await.is_err());
+        turns.set(3);
+        timeout(soon, turns.clone().turn(id(1))).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_waiting_holds_nobody_back() {
+        let turns = Arc::new(Turns::new(1));
+        turns.change(|order| (1..=3).for_each(|n| assert!(order.enter(id(n), None) > 0)));
+        let first = turns.clone().turn(id(1)).await;
+        assert!(timeout(Duration::from_secs(1), turns.clone().turn(id(2))).await.is_err());
+        let waiting = tokio::spawn(turns.clone().turn(id(3)));
+        tokio::task::yield_now().await;
+        drop(first);
+        timeout(Duration::from_secs(1), waiting).await.unwrap().unwrap();
+    }
+}
