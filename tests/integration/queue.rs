@@ -41,7 +41,7 @@ impl Pair {
     fn send(&self, path: &Path, extra: &[&str]) -> Running {
         let id = self.receiver_node.device_id();
         let mut arguments = vec!["send".as_ref(), id.as_ref(), path.as_os_str()];
-        arguments.extend(extra.iter().map(|argument| argument.as_ref()));
+        arguments.extend(extra.iter().map(std::ffi::OsStr::new));
         self.sender.start(arguments)
     }
 }

@@ -4,6 +4,7 @@
 mod adverts;
 mod connections;
 mod discovery;
+mod disks;
 mod doctor;
 mod internet;
 mod laboratory;

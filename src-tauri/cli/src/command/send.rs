@@ -108,7 +108,7 @@ async fn offer(running: &Running, request: Request, interrupt: &Interrupt) -> Re
 /// Until all have ended; fails as the first of them did that failed.
 async fn watch(
     running: &Running,
-    events: &mut crate::node::Events,
+    events: &mut yonder_core::control::Events,
     mut open: Vec<Row<'_>>,
     console: &Console,
     interrupt: &Interrupt,

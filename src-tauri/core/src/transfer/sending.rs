@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use n0_future::boxed::BoxFuture;
 use tokio::{
     sync::{mpsc, watch},
     time::{MissedTickBehavior, interval, sleep, timeout},
@@ -84,6 +85,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         held: inner.book.held(id).is_some(),
         held_there: None,
         turn: None,
+        waiting: None,
         limits: inner.limits_of(id, Direction::Send),
     };
     let end = sending.run().await;
@@ -149,6 +151,8 @@ struct Sending {
     held_there: Option<Code>,
     /// The right to send, while it lasts.
     turn: Option<Turn>,
+    /// Waits for that; kept, because who begins to wait anew stands behind others for a moment.
+    waiting: Option<BoxFuture<Turn>>,
     /// Its own limit and the shared one.
     limits: Arc<Limits>,
 }
@@ -213,7 +217,7 @@ impl Sending {
             let _stop = self.stop.clone().drop_guard();
             self.tally = Tally::default();
             let outcome = self.attempt().await;
-            (self.turn, self.held_there) = (None, None);
+            (self.turn, self.waiting, self.held_there) = (None, None, None);
             let error = match outcome {
                 Ok(end) => {
                     // What the receiver did not say itself it may not have heard: the connection can be dead already.
@@ -484,6 +488,7 @@ impl Sending {
         let mut sends = false;
         let mut gone = self.inner.gone(self.order.device);
         loop {
+            self.wait_for_turn(talk);
             tokio::select! {
                 frame = talk.frames.recv() => {
                     let frame = frame.ok_or_else(lost)??;
@@ -504,8 +509,8 @@ impl Sending {
                     talk.ready(plan);
                     self.settle(talk);
                 }
-                turn = self.inner.turns.clone().turn(self.order.id), if self.wants_turn(talk) => {
-                    self.turn = Some(turn);
+                turn = come(&mut self.waiting) => {
+                    (self.turn, self.waiting) = (Some(turn), None);
                     talk.go(session, self.limits.clone(), &self.stop);
                     self.settle(talk);
                 }
@@ -609,9 +614,14 @@ impl Sending {
         Ok(None)
     }
 
-    /// There is something to send, nobody holds it, and others may have to go first.
-    fn wants_turn(&self, talk: &Talk) -> bool {
-        self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send()
+    /// Waits for its turn while there is something to send and nobody holds it.
+    fn wait_for_turn(&mut self, talk: &Talk) {
+        let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send();
+        if !wants {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(Box::pin(self.inner.turns.clone().turn(self.order.id)));
+        }
     }
 
     /// Lets bytes move, or not, as things stand now, and shows it.
@@ -731,6 +741,14 @@ impl Sending {
             }
         });
         waited.await.unwrap_or_else(|_| Err(lost()))
+    }
+}
+
+/// The turn that is waited for, if any is.
+async fn come(waiting: &mut Option<BoxFuture<Turn>>) -> Turn {
+    match waiting {
+        Some(turn) => turn.await,
+        None => std::future::pending().await,
     }
 }
 
