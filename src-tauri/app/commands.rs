@@ -69,7 +69,9 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             transfer(core.call(Request::Send { device, paths, options }).await?)
         }
         ShellRequest::AcceptInto { id, conflict } => match dialogs::folder(&app, None).await {
-            Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only: None }).await?),
+            Some(folder) => {
+                transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only: None }).await?)
+            }
             None => Ok(ShellResponse::Done),
         },
         ShellRequest::ChooseDownloadFolder => {

@@ -279,7 +279,8 @@ fn two_gibibytes_outlive_any_number_of_kills() {
             }
         }
         tree::assert_same(&folder, &landed);
-        let names: Vec<_> = fs::read_dir(receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let names: Vec<_> =
+            fs::read_dir(receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(names, ["mixed"]);
     }
     println!(

@@ -118,7 +118,10 @@ fn a_source_that_is_unmounted_holds_a_transfer_until_it_is_back() {
     // Seen from outside, the mount is not there: the files are made beside it and copied in.
     let made = sender.home().join("made");
     tree::folder(&made.join("photos"), 60, 4_000_000, 5);
-    sh(h1, &format!("cp -a '{}/photos' '{}' && mount --bind '{1}' '{}'", made.display(), disk.display(), stick.display()));
+    sh(
+        h1,
+        &format!("cp -a '{}/photos' '{}' && mount --bind '{1}' '{}'", made.display(), disk.display(), stick.display()),
+    );
     let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve());
     pair_by(&receiver, &sender, &[]);
     let sending = send(&sender, &receiver_node, &stick.join("photos"), "20MB/s");
@@ -136,5 +139,4 @@ fn a_source_that_is_unmounted_holds_a_transfer_until_it_is_back() {
     assert!(goes_on["bytes"].as_u64().unwrap() + 16 * MIB as u64 > held, "{goes_on} of {held}");
     sending.finish(LONG).expect_status(0);
     tree::assert_same(&made.join("photos"), &receiver.downloads().join("photos"));
-
 }

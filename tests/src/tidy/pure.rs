@@ -25,6 +25,7 @@ const PURE: &[&str] = &[
     "plan",
     "table",
     "beacon",
+    "congestion",
 ];
 
 /// Files of these names, and all files in folders of these names.

@@ -59,7 +59,9 @@ pub async fn run(
     let mut failed = None;
     for device in std::iter::once(&args.device).chain(&args.also) {
         match offer(running, Request::Send { device: device.clone(), paths: paths.clone(), options }, interrupt).await {
-            Ok(transfer) => open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false }),
+            Ok(transfer) => {
+                open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false })
+            }
             // To one device it is the end; among several the others get theirs.
             Err(failure) if args.also.is_empty() => return Err(failure),
             Err(failure) => {
@@ -261,7 +263,8 @@ impl<'a> Teller<'a> {
                 self.console.note("Waiting for others to be sent first…");
             }
             TransferState::Paused => {
-                let why = transfer.reason.as_ref().map(|why| format!(": {}. {}", shown(&why.message), shown(&why.hint)));
+                let why =
+                    transfer.reason.as_ref().map(|why| format!(": {}. {}", shown(&why.message), shown(&why.hint)));
                 self.console.note(&format!("Paused{}", why.unwrap_or_else(|| ".".into())));
             }
             _ => {}

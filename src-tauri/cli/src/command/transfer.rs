@@ -114,7 +114,10 @@ pub async fn order(running: &Running, id: &str, before: Option<&str>, console: &
         Some(before) => Some(find(running, before).await?),
         None => {
             let open = transfers(running, false, None).await?;
-            open.iter().filter(|transfer| transfer.place.is_some()).min_by_key(|transfer| transfer.place).map(|first| first.id)
+            open.iter()
+                .filter(|transfer| transfer.place.is_some())
+                .min_by_key(|transfer| transfer.place)
+                .map(|first| first.id)
         }
     };
     let Response::Transfers(open) = running.call(Request::Reorder { id, before }).await? else {
@@ -128,7 +131,9 @@ pub async fn order(running: &Running, id: &str, before: Option<&str>, console: &
 }
 
 pub async fn limit(running: &Running, rate: u64, id: Option<&str>, console: &Console) -> Result<(), Failure> {
-    let Some(id) = id else { return super::setting::run(running, Some("limit"), Some(&rate.to_string()), console).await };
+    let Some(id) = id else {
+        return super::setting::run(running, Some("limit"), Some(&rate.to_string()), console).await;
+    };
     let id = find(running, id).await?;
     answered(running, Request::Limit { id, rate: (rate > 0).then_some(rate) }, console).await
 }

@@ -19,7 +19,7 @@ pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
-    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
-    OfferEntry, OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState, TransferView,
-    TrustLevel, Unread, default_parallel,
+    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView, OfferEntry,
+    OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState,
+    TransferView, TrustLevel, Unread, default_parallel,
 };

@@ -17,6 +17,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use url::Url;
 
 use super::{
+    congestion::SteadyConfig,
     gate::Gate,
     relay::{
         Book, Fixed, Listed, Nearest, OwnFirst, OwnRelays, Policy, RelayDesk, RelaySelector, Servers, public, relay_map,
@@ -333,6 +334,8 @@ fn transport() -> QuicTransportConfig {
         .send_window(SEND_WINDOW)
         .max_idle_timeout(IdleTimeout::try_from(IDLE).ok())
         .keep_alive_interval(KEEP_ALIVE)
+        // Each side decides how fast it sends.
+        .congestion_controller_factory(Arc::new(SteadyConfig))
         .max_concurrent_bidi_streams(VarInt::from_u32(128))
         .max_concurrent_uni_streams(VarInt::from_u32(128))
         .build()

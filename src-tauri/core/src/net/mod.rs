@@ -7,6 +7,7 @@
 mod accept;
 mod change;
 mod close;
+pub mod congestion;
 mod dial;
 mod endpoint;
 mod error;

@@ -191,7 +191,9 @@ async fn a_folder_arrives_whole_after_it_was_accepted() {
     assert_eq!(id, offer.id);
     let target = tempfile::tempdir().unwrap();
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "no byte before consent");
-    b.call(Request::Accept { id, into: Some(target.path().into()), conflict: Default::default(), only: None }).await.unwrap();
+    b.call(Request::Accept { id, into: Some(target.path().into()), conflict: Default::default(), only: None })
+        .await
+        .unwrap();
     for node in [&a, &b] {
         let ended = tokio::time::timeout(DEADLINE, node.service.0.transfers.finished(id)).await.unwrap().unwrap();
         assert_eq!(ended.state, TransferState::Done, "{:?}", ended.reason);

@@ -188,7 +188,10 @@ impl Book {
             }
             let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
             let view_of_row = watch::Sender::new(view.clone());
-            rows.insert(view.id, Row { number, view: view_of_row, commands: Some(commands), landing: None, terms, held: None });
+            rows.insert(
+                view.id,
+                Row { number, view: view_of_row, commands: Some(commands), landing: None, terms, held: None },
+            );
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(vec![op]).await {

@@ -104,11 +104,7 @@ impl Transfers {
     ///
     /// # Errors
     /// When one of the two has no place.
-    pub async fn reorder(
-        &self,
-        id: TransferId,
-        before: Option<TransferId>,
-    ) -> Result<Vec<TransferView>, NetworkError> {
+    pub async fn reorder(&self, id: TransferId, before: Option<TransferId>) -> Result<Vec<TransferView>, NetworkError> {
         let moved = self.0.turns.change(|order| order.move_before(id, before));
         let ranks = moved.ok_or(TransferError::NotQueued)?;
         self.0.book.ranked(&ranks).await?;

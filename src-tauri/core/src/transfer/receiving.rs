@@ -429,12 +429,12 @@ impl Receiving {
             }
             Ok(temp)
         })
-            .await
-            .map_err(|_| TransferError::Internal("creating a folder failed"))?
-            .map_err(|error: DiskError| match error.code() {
-                "disk_full" => TransferError::Disk(error),
-                _ => TransferError::Destination { path: folder, source: error.source },
-            })?;
+        .await
+        .map_err(|_| TransferError::Internal("creating a folder failed"))?
+        .map_err(|error: DiskError| match error.code() {
+            "disk_full" => TransferError::Disk(error),
+            _ => TransferError::Destination { path: folder, source: error.source },
+        })?;
         self.inner.written().insert(self.id);
         self.start(Arc::new(temp), Plan::all(&manifest), HashMap::new()).await
     }
@@ -627,7 +627,8 @@ impl Receiving {
         let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
         self.inner.book.show(self.id, |view| match why {
             Some(code) => {
-                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(reason(&code)), 0.0, None);
+                (view.state, view.reason, view.rate, view.eta) =
+                    (TransferState::Paused, Some(reason(&code)), 0.0, None);
             }
             None if begun => (view.state, view.reason) = (TransferState::Active, None),
             // Others of the sender's go first.

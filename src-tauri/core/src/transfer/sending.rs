@@ -1,5 +1,8 @@
 //! Sends one transfer: from the scan to the receiver's last word, over as many connections as it takes.
 
+mod held;
+mod stopped;
+
 use std::{
     sync::{
         Arc,
@@ -32,8 +35,11 @@ use super::{
     state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
     turns::Turn,
-    wire::{Again, Code, Decision, Offer, ReceiverFrame, SenderFrame, Violation, decode},
+    wire::{Again, Code, Offer, SenderFrame, Violation},
 };
+use held::come;
+pub(super) use stopped::tell_stopped;
+
 use crate::{
     api::{Direction, TransferState},
     error::NetworkError,
@@ -614,78 +620,6 @@ impl Sending {
         Ok(None)
     }
 
-    /// Waits for its turn while there is something to send and nobody holds it.
-    fn wait_for_turn(&mut self, talk: &Talk) {
-        let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send();
-        if !wants {
-            self.waiting = None;
-        } else if self.waiting.is_none() {
-            self.waiting = Some(Box::pin(self.inner.turns.clone().turn(self.order.id)));
-        }
-    }
-
-    /// Lets bytes move, or not, as things stand now, and shows it.
-    fn settle(&mut self, talk: &Talk) {
-        let why = match &self.held_there {
-            _ if self.held => self.inner.book.held(self.order.id),
-            Some(code) if code.as_str() == "paused" => Some("paused_there".into()),
-            Some(code) => Some(code.as_str().to_owned()),
-            None => None,
-        };
-        if why.is_some() {
-            self.turn = None;
-        }
-        talk.gate.set(self.turn.is_some());
-        let (moves, starts) = (self.turn.is_some(), talk.may_send());
-        self.inner.book.show(self.order.id, |view| match why {
-            Some(code) => {
-                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(reason(&code)), 0.0, None);
-            }
-            None if moves => (view.state, view.reason) = (TransferState::Active, None),
-            None if starts => (view.state, view.reason) = (TransferState::Queued, None),
-            // What is claimed is looked at, or the receiver has not decided yet.
-            None if view.state == TransferState::Paused => {
-                (view.state, view.reason) = (TransferState::Waiting, None);
-            }
-            None => {}
-        });
-    }
-
-    /// A person holds it here, or lets it go on; the receiver is told.
-    fn held_changed(&mut self, talk: &Talk) {
-        let held = self.inner.book.held(self.order.id).is_some();
-        let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
-        // A person that lets it go on may know that there is space now.
-        if (held != self.held || (full && !held)) && self.source.is_some() {
-            talk.out.offer(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
-        }
-        self.held = held;
-        self.settle(talk);
-    }
-
-    /// Holds it here, for a reason that is no person's.
-    async fn hold(&mut self, code: &str) {
-        match self.inner.book.hold(self.order.id, Some(code)).await {
-            Ok(()) => self.held = true,
-            Err(error) => tracing::warn!(%error, "that a transfer is held could not be recorded"),
-        }
-    }
-
-    /// A disk that was taken out may be there again.
-    async fn look_for_source(&mut self) {
-        let Some(source) = self.source.clone() else { return };
-        if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
-            return;
-        }
-        let there = tokio::task::spawn_blocking(move || source.is_there()).await;
-        if there.unwrap_or(false) {
-            // Its word comes back as a command.
-            if let Err(error) = self.inner.book.hold(self.order.id, None).await {
-                tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
-            }
-        }
-    }
-
     /// From here on it is taken up and not offered again.
     fn accepted(&mut self, talk: &mut Talk) {
         // After a guess it is the list as it was offered, whatever has changed since.
@@ -744,14 +678,6 @@ impl Sending {
     }
 }
 
-/// The turn that is waited for, if any is.
-async fn come(waiting: &mut Option<BoxFuture<Turn>>) -> Turn {
-    match waiting {
-        Some(turn) => turn.await,
-        None => std::future::pending().await,
-    }
-}
-
 /// Keeps what was accepted, so that it is taken up after a restart.
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
     let written = inner.book.agreed(id, None, &source.manifest, |pages| {
@@ -775,60 +701,6 @@ async fn hash_of(source: &Arc<Source>) -> Result<[u8; 32], NetworkError> {
     let manifest = source.manifest.clone();
     let hashed = tokio::task::spawn_blocking(move || manifest.hash());
     Ok(hashed.await.map_err(|_| TransferError::Internal("hashing a list failed"))?.map_err(TransferError::Violation)?)
-}
-
-/// Tells the receiver that a transfer was stopped while the two were apart. Ends when it knows, or the node goes down.
-pub(super) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
-    let mut there = inner.there(device);
-    let mut backoff = Backoff::default();
-    loop {
-        let presence = (inner.deps.presence)(device);
-        if presence == Presence::Stranger {
-            return inner.book.told(id).await;
-        }
-        if presence == Presence::There {
-            let told = timeout(FAREWELL, say_stopped(&inner, id, device));
-            let told = tokio::select! {
-                told = told => told,
-                () = inner.cancel.cancelled() => return,
-            };
-            match told {
-                Ok(Ok(())) => return inner.book.told(id).await,
-                // It does not know us any more: nothing is to be told.
-                Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
-                    return inner.book.told(id).await;
-                }
-                _ => {}
-            }
-        }
-        tokio::select! {
-            changed = there.changed() => if changed.is_err() { return },
-            () = sleep(backoff.failed(0.5)) => {}
-            () = inner.cancel.cancelled() => return,
-        }
-    }
-}
-
-async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Result<(), NetworkError> {
-    let stop = CancellationToken::new();
-    let _stop = stop.clone().drop_guard();
-    let session = inner.deps.connector.session(device, ALPN_TRANSFER).await?;
-    let (sender, receiver) = session.open_sealed().await?.split();
-    let mut frames = control::read(&inner.tasks, receiver, stop.clone());
-    let out = control::write(&inner.tasks, sender, stop);
-    // Of what was agreed on nothing is needed for this: the receiver knows the transfer by its id and by who asks.
-    let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
-    out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
-    out.send(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
-    // The receiver ends the stream, with or without a word, once it has taken it.
-    while let Some(frame) = frames.recv().await {
-        if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
-            && matches!(code.as_str(), "busy" | "shutting_down")
-        {
-            return Err(apart(code.as_str()));
-        }
-    }
-    Ok(())
 }
 
 impl From<Violation> for NetworkError {

@@ -491,9 +491,7 @@ impl SenderMachine {
             (Listed | Selecting | Sending | Finished, ReceiverFrame::Pause { code }) => {
                 self.pauses.count(FromReceiver::Pause(code))
             }
-            (Listed | Selecting | Sending | Finished, ReceiverFrame::Resume) => {
-                self.pauses.count(FromReceiver::Resume)
-            }
+            (Listed | Selecting | Sending | Finished, ReceiverFrame::Resume) => self.pauses.count(FromReceiver::Resume),
             _ => violation("a control frame out of order"),
         }
     }

@@ -226,7 +226,8 @@ async fn tell(
             return Ok(());
         }
         left = left.saturating_sub(batch.len() as u32);
-        let gone = |end: &FileEnd| matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == "source_gone");
+        let gone =
+            |end: &FileEnd| matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == "source_gone");
         if batch.iter().any(gone) {
             return Err(Broken::Source);
         }

@@ -67,7 +67,8 @@ impl Order {
         }
         self.asking.insert(id);
         let room = at_a_time.saturating_sub(self.sending.len());
-        let mut waiting: Vec<_> = self.asking.iter().map(|id| (self.ranks.get(id).copied().unwrap_or(u32::MAX), *id)).collect();
+        let mut waiting: Vec<_> =
+            self.asking.iter().map(|id| (self.ranks.get(id).copied().unwrap_or(u32::MAX), *id)).collect();
         waiting.sort_unstable();
         let may = waiting.iter().take(room).any(|(_, other)| *other == id);
         if may {

@@ -49,7 +49,9 @@ impl Receiving {
     }
 
     async fn go_on_if_there_is_room(&self) {
-        let (Some(view), Some(folder)) = (self.inner.book.view(self.id), self.inner.book.landing(self.id)) else { return };
+        let (Some(view), Some(folder)) = (self.inner.book.view(self.id), self.inner.book.landing(self.id)) else {
+            return;
+        };
         let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
         if room_for(&self.inner.ops, folder, needed).await.is_ok()
             && let Err(error) = self.inner.book.hold(self.id, None).await

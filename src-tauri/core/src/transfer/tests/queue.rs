@@ -110,7 +110,11 @@ async fn what_is_held_stays_held_over_restarts_and_lost_connections() {
         holds.transfers.pause(id).await.unwrap();
         paused(&one, id, if sender_holds { "paused_here" } else { "paused_there" }).await;
         paused(&two, id, if sender_holds { "paused_there" } else { "paused_here" }).await;
-        if sender_restarts { one = one.restarted().await } else { two = two.restarted().await }
+        if sender_restarts {
+            one = one.restarted().await
+        } else {
+            two = two.restarted().await
+        }
         one.pair(&two).await;
         two.pair(&one).await;
         one.transfers.device_is_there(two.id());

@@ -1,0 +1,92 @@
+//! What holds a transfer from here back: people on either side, others whose turn it is, a disk that is gone.
+
+use n0_future::boxed::BoxFuture;
+
+use super::{
+    super::{error::reason, talk::Talk, turns::Turn, wire::SenderFrame},
+    Sending,
+};
+use crate::api::TransferState;
+
+impl Sending {
+    /// Waits for its turn while there is something to send and nobody holds it.
+    pub(super) fn wait_for_turn(&mut self, talk: &Talk) {
+        let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send();
+        if !wants {
+            self.waiting = None;
+        } else if self.waiting.is_none() {
+            self.waiting = Some(Box::pin(self.inner.turns.clone().turn(self.order.id)));
+        }
+    }
+
+    /// Lets bytes move, or not, as things stand now, and shows it.
+    pub(super) fn settle(&mut self, talk: &Talk) {
+        let why = match &self.held_there {
+            _ if self.held => self.inner.book.held(self.order.id),
+            Some(code) if code.as_str() == "paused" => Some("paused_there".into()),
+            Some(code) => Some(code.as_str().to_owned()),
+            None => None,
+        };
+        if why.is_some() {
+            self.turn = None;
+        }
+        talk.gate.set(self.turn.is_some());
+        let (moves, starts) = (self.turn.is_some(), talk.may_send());
+        self.inner.book.show(self.order.id, |view| match why {
+            Some(code) => {
+                (view.state, view.reason, view.rate, view.eta) =
+                    (TransferState::Paused, Some(reason(&code)), 0.0, None);
+            }
+            None if moves => (view.state, view.reason) = (TransferState::Active, None),
+            None if starts => (view.state, view.reason) = (TransferState::Queued, None),
+            // What is claimed is looked at, or the receiver has not decided yet.
+            None if view.state == TransferState::Paused => {
+                (view.state, view.reason) = (TransferState::Waiting, None);
+            }
+            None => {}
+        });
+    }
+
+    /// A person holds it here, or lets it go on; the receiver is told.
+    pub(super) fn held_changed(&mut self, talk: &Talk) {
+        let held = self.inner.book.held(self.order.id).is_some();
+        let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
+        // A person that lets it go on may know that there is space now.
+        if (held != self.held || (full && !held)) && self.source.is_some() {
+            talk.out.offer(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
+        }
+        self.held = held;
+        self.settle(talk);
+    }
+
+    /// Holds it here, for a reason that is no person's.
+    pub(super) async fn hold(&mut self, code: &str) {
+        match self.inner.book.hold(self.order.id, Some(code)).await {
+            Ok(()) => self.held = true,
+            Err(error) => tracing::warn!(%error, "that a transfer is held could not be recorded"),
+        }
+    }
+
+    /// A disk that was taken out may be there again.
+    pub(super) async fn look_for_source(&mut self) {
+        let Some(source) = self.source.clone() else { return };
+        if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
+            return;
+        }
+        let there = tokio::task::spawn_blocking(move || source.is_there()).await;
+        if there.unwrap_or(false) {
+            // Its word comes back as a command.
+            if let Err(error) = self.inner.book.hold(self.order.id, None).await {
+                tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
+            }
+        }
+    }
+}
+
+/// The turn that is waited for, if any is.
+pub(super) async fn come(waiting: &mut Option<BoxFuture<Turn>>) -> Turn {
+    match waiting {
+        Some(turn) => turn.await,
+        None => std::future::pending().await,
+    }
+}

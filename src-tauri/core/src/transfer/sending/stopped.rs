@@ -1,0 +1,75 @@
+//! Tells a receiver that was away of a transfer that was stopped meanwhile.
+
+use std::sync::Arc;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    super::{
+        Inner, Presence, control,
+        limits::VERSION,
+        retry::Backoff,
+        wire::{Again, Code, Decision, ReceiverFrame, SenderFrame, decode},
+    },
+    FAREWELL, apart, attempt_id,
+};
+use crate::{
+    error::NetworkError,
+    id::{DeviceId, TransferId},
+    net::ALPN_TRANSFER,
+};
+
+/// Tells the receiver that a transfer was stopped while the two were apart. Ends when it knows, or the node goes down.
+pub(in super::super) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
+    let mut there = inner.there(device);
+    let mut backoff = Backoff::default();
+    loop {
+        let presence = (inner.deps.presence)(device);
+        if presence == Presence::Stranger {
+            return inner.book.told(id).await;
+        }
+        if presence == Presence::There {
+            let told = timeout(FAREWELL, say_stopped(&inner, id, device));
+            let told = tokio::select! {
+                told = told => told,
+                () = inner.cancel.cancelled() => return,
+            };
+            match told {
+                Ok(Ok(())) => return inner.book.told(id).await,
+                // It does not know us any more: nothing is to be told.
+                Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
+                    return inner.book.told(id).await;
+                }
+                _ => {}
+            }
+        }
+        tokio::select! {
+            changed = there.changed() => if changed.is_err() { return },
+            () = sleep(backoff.failed(0.5)) => {}
+            () = inner.cancel.cancelled() => return,
+        }
+    }
+}
+
+async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Result<(), NetworkError> {
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let session = inner.deps.connector.session(device, ALPN_TRANSFER).await?;
+    let (sender, receiver) = session.open_sealed().await?.split();
+    let mut frames = control::read(&inner.tasks, receiver, stop.clone());
+    let out = control::write(&inner.tasks, sender, stop);
+    // Of what was agreed on nothing is needed for this: the receiver knows the transfer by its id and by who asks.
+    let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
+    out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
+    out.send(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
+    // The receiver ends the stream, with or without a word, once it has taken it.
+    while let Some(frame) = frames.recv().await {
+        if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
+            && matches!(code.as_str(), "busy" | "shutting_down")
+        {
+            return Err(apart(code.as_str()));
+        }
+    }
+    Ok(())
+}
