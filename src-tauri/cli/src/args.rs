@@ -296,6 +296,25 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure the transport alone and what comes on top of it, side by side, on this machine
+    Bench(Bench),
+}
+
+/// Measure the transport alone and what comes on top of it.
+#[derive(Clone, Debug, PartialEq, Args)]
+pub struct Bench {
+    /// How much is sent each time: 500M, 2G
+    #[arg(long, value_name = "SIZE", default_value = "500M", value_parser = text::parse_rate)]
+    pub size: u64,
+    /// Into how many files the same bytes are cut
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub files: u32,
+    /// How often each is measured; the median counts
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub rounds: u8,
+    /// Be the other end of bare streams, until stdin ends.
+    #[arg(long, hide = true)]
+    pub far_end: bool,
 }
 
 /// Look at what works and what is in the way.
@@ -569,6 +588,8 @@ mod tests {
             "doctor",
             "doctor x --report",
             "demo",
+            "bench",
+            "bench --size 30M --files 100 --rounds 1",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
         }
@@ -608,6 +629,8 @@ mod tests {
             "messages x -n 0",
             "pause 1",
             "doctor a b",
+            "bench --size much",
+            "bench --files 0",
         ] {
             let error = parse(line).unwrap_err();
             // Without any argument it shows the help, on stderr.

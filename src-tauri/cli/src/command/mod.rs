@@ -1,5 +1,6 @@
 //! The commands.
 
+mod bench;
 mod demo;
 mod device;
 mod doctor;
@@ -12,6 +13,7 @@ mod setting;
 mod text;
 mod transfer;
 mod trust;
+mod twins;
 
 use yonder_core::api::{Request, Response};
 
@@ -38,6 +40,7 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
         },
         // It has something to say where no node can start, too.
         Command::Doctor(args) => doctor::run(&global, &args, console, interrupt).await,
+        Command::Bench(args) => bench::run(&args, global.verbose, console, interrupt).await,
         Command::Demo { keep } => demo::run(keep, global.verbose, console, interrupt).await,
         command => {
             for attempt in 1.. {
@@ -151,6 +154,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Serve(_)
         | Command::Doctor(_)
         | Command::Demo { .. }
+        | Command::Bench(_)
         | Command::Keystore { .. }
         | Command::Pair(_)
         | Command::Send(_) => Ok(()),

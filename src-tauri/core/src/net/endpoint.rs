@@ -328,6 +328,21 @@ fn provider() -> CryptoProvider {
     CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }
 }
 
+/// An endpoint with the transport and the cryptography of the node's, and nothing else of it. It asks nobody outside.
+pub(super) fn bare(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError> {
+    Endpoint::builder(presets::Minimal)
+        .crypto_provider(Arc::new(provider()))
+        .alpns(vec![alpn.to_vec()])
+        .transport_config(transport())
+        .relay_mode(RelayMode::Disabled)
+        .portmapper_config(PortmapperConfig::Disabled)
+        .net_report_config(NetReportConfig::minimal())
+        .dns_resolver(DnsResolver::builder().disable_fallback().build())
+        .clear_ip_transports()
+        .bind_addr(at)
+        .map_err(|error| invalid(error.to_string(), "Check the address."))
+}
+
 fn transport() -> QuicTransportConfig {
     QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))

@@ -5,6 +5,7 @@
 //! the pairing secret over that very TLS connection. 0-RTT is never used. Every task is owned by [`Net`] and ends with it.
 
 mod accept;
+mod bare;
 mod change;
 mod close;
 pub mod congestion;
@@ -23,6 +24,7 @@ mod session;
 mod watch;
 
 pub use accept::{NetworkingEventLoop, UnpairedHandler};
+pub use bare::{Bare, BareLine};
 pub use close::CloseCode;
 pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays};
 pub use error::DialError;

@@ -14,7 +14,7 @@ use std::{
 
 use tokio_util::task::TaskTracker;
 
-use super::failed;
+use crate::command::twins::failed;
 use crate::failure::Failure;
 
 const KIB: u64 = 1024;

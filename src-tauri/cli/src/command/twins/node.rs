@@ -24,10 +24,10 @@ const START: Duration = Duration::from_secs(30);
 /// How long it may take to end when it is asked to.
 const END: Duration = Duration::from_secs(3);
 
-pub struct DemoNode {
+pub struct TwinNode {
     role: &'static str,
     child: Child,
-    /// While it is open the node goes on; a demo that is killed closes it.
+    /// While it is open the node goes on; a program that is killed closes it.
     stdin: ChildStdin,
     client: Client,
     device_id: String,
@@ -39,7 +39,7 @@ pub struct DemoNode {
     _reader: AbortOnDropHandle<()>,
 }
 
-impl DemoNode {
+impl TwinNode {
     pub async fn start(folder: &Path, role: &'static str, verbose: u8) -> Result<Self, Failure> {
         let data_dir = folder.join(role);
         let download_dir = folder.join(format!("received by {role}"));
@@ -62,7 +62,7 @@ impl DemoNode {
         } else {
             command.stderr(fs::File::create(&log).map_err(|error| said("a log", error))?);
         }
-        // Ctrl-C is for the demo, which then ends its nodes itself.
+        // Ctrl-C is for the command, which then ends its nodes itself.
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().map_err(|error| said("a second process", error))?;
@@ -133,16 +133,16 @@ impl DemoNode {
         let Self { mut child, stdin, client, .. } = self;
         drop((client, stdin));
         if tokio::time::timeout(END, child.wait()).await.is_err() {
-            tracing::warn!("a node of the demo had to be killed");
+            tracing::warn!("a node of our own had to be killed");
             if let Err(error) = child.kill().await {
-                tracing::error!(%error, "a node of the demo could not be killed");
+                tracing::error!(%error, "a node of our own could not be killed");
             }
         }
     }
 }
 
 /// Waits until one of them has ended by itself, and says which.
-pub async fn any_ends(one: &DemoNode, other: &DemoNode) -> &'static str {
+pub async fn any_ends(one: &TwinNode, other: &TwinNode) -> &'static str {
     let mut ends = (one.ended.clone(), other.ended.clone());
     tokio::select! {
         _ = ends.0.wait_for(|ended| *ended) => one.role,
