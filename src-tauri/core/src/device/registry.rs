@@ -413,6 +413,22 @@ impl DeviceRegistry {
         self.tell(id);
     }
 
+    /// The round trip over the link that stands, as measured now.
+    pub fn round_trip(&self, id: DeviceId, rtt_ms: f64) {
+        {
+            let mut known = self.known();
+            let Some(link) = known.links.get_mut(&id) else { return };
+            let before = link.clone();
+            link.rtt_ms = rtt_ms;
+            let news = worth_telling(Some(&before), Some(link));
+            known.last_seen.insert(id, unix_now());
+            if !news {
+                return;
+            }
+        }
+        self.tell(id);
+    }
+
     /// Which connections there are with the device.
     pub fn connections(&self, id: DeviceId, now: Vec<ConnectionView>) {
         let device = {

@@ -133,6 +133,7 @@ impl Messages {
             let mut stream = session.open_sealed_uni().await?;
             stream.send(&NetworkMessage::Ping { id }.encode()).await?;
             stream.finish();
+            session.was_sign_of_life();
             tokio::select! {
                 answer = answered => answer.map_err(|_| NetworkError::ShuttingDown),
                 // Nobody answers any more.
@@ -173,6 +174,7 @@ impl Messages {
             };
             let Some(frame) = frame? else { continue };
             let arrived = Instant::now();
+            stream.leave();
             let message = NetworkMessage::decode(&frame)
                 .map_err(|error| NetworkError::ProtocolViolation(format!("not a message: {error}")))?;
             let asked_for = self.take(&session, message, arrived).await;
@@ -216,9 +218,12 @@ impl Messages {
             | NetworkMessage::RotateKept {}) => Heard::Rotation { session: session.clone(), step },
             NetworkMessage::Ping { id } => {
                 self.send_quietly(session, &NetworkMessage::Pong { id }).await;
+                session.was_sign_of_life();
+                session.was_sign_of_life();
                 return false;
             }
             NetworkMessage::Pong { id } => {
+                session.was_sign_of_life();
                 let mut pings = self.pings();
                 // Only the device that was asked may answer.
                 if pings.get(&id).is_some_and(|(asked, _)| *asked == device)

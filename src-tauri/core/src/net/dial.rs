@@ -2,10 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use iroh::{EndpointAddr, EndpointId, RelayUrl, endpoint::Connection};
+use iroh::{
+    EndpointAddr, EndpointId, RelayUrl,
+    endpoint::{ConnectOptions, Connection},
+};
 use tokio::time::timeout;
 
-use super::{CloseCode, DialError, Net, Session, handshake, pool::DialResult};
+use super::{CloseCode, DialError, Net, Session, endpoint::dialled_transport, handshake, pool::DialResult};
 use crate::id::DeviceId;
 
 /// How long a dial may take in all.
@@ -62,9 +65,9 @@ impl Net {
                 }
             };
             tokio::select! {
-                attempt = timeout(*patience, self.0.endpoint.connect(address, alpn)) => match attempt {
+                attempt = timeout(*patience, self.connection(address, alpn)) => match attempt {
                     Ok(Ok(conn)) => return Ok(conn),
-                    Ok(Err(error)) => return Err(of_connect(&error)),
+                    Ok(Err(error)) => return Err(error),
                     Err(_) => {}
                 },
                 () = moved, if restarts < RESTARTS => {
@@ -90,12 +93,14 @@ impl Net {
 
     /// A bare connection, for a protocol that proves the peer by itself.
     pub(crate) async fn connect(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
-        let dial = self.0.endpoint.connect(address, alpn);
-        match timeout(DIAL, dial).await {
-            Err(_) => Err(DialError::Timeout(DIAL.as_secs())),
-            Ok(Ok(conn)) => Ok(conn),
-            Ok(Err(error)) => Err(of_connect(&error)),
-        }
+        timeout(DIAL, self.connection(address, alpn)).await.unwrap_or(Err(DialError::Timeout(DIAL.as_secs())))
+    }
+
+    async fn connection(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
+        let options = ConnectOptions::new().with_transport_config(dialled_transport());
+        let connecting = self.0.endpoint.connect_with_opts(address, alpn, options).await;
+        let connected = connecting.map_err(|error| of_connect(&error.into()))?.await;
+        connected.map_err(|error| of_connect(&error.into()))
     }
 }
 

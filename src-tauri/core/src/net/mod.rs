@@ -26,7 +26,7 @@ mod watch;
 pub use accept::{NetworkingEventLoop, UnpairedHandler};
 pub use bare::{Bare, BareLine};
 pub use close::CloseCode;
-pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays};
+pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays, transport};
 pub use error::DialError;
 pub use io::{FrameError, read_frame, write_frame};
 pub use iroh::RelayUrl;

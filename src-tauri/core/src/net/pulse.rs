@@ -24,7 +24,7 @@ const IDLE: Duration = Duration::from_secs(30);
 pub(super) struct Counts {
     /// Datagrams received.
     pub heard: u64,
-    /// Frames of streams, both ways.
+    /// Frames of streams, both ways, without those that were only signs of life.
     pub said: u64,
     /// Round trip of the path in use, as smoothed by the transport: another value with each acknowledgement of what was sent
     /// on it, and with another path.

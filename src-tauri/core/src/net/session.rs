@@ -1,7 +1,14 @@
 //! A session: one QUIC connection between paired devices, with keys of its own.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
+use futures_util::FutureExt;
 use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
 
 use super::{CloseCode, FrameError, read_frame, write_frame};
@@ -20,6 +27,8 @@ pub struct Session {
     keys: Arc<SessionKeys>,
     secret: Key,
     since: Instant,
+    /// See [`Self::was_sign_of_life`].
+    signs: Arc<AtomicU64>,
 }
 
 impl std::fmt::Debug for Session {
@@ -39,7 +48,19 @@ impl Session {
             keys: Arc::new(keys),
             secret,
             since: Instant::now(),
+            signs: Arc::default(),
         }
+    }
+
+    /// A message that was said or heard was a sign of life and nothing more: a connection on which nothing else is said is
+    /// idle.
+    pub(crate) fn was_sign_of_life(&self) {
+        self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many signs of life there were.
+    pub(super) fn signs_of_life(&self) -> u64 {
+        self.signs.load(Ordering::Relaxed)
     }
 
     /// The pairing secret that opened it.
@@ -219,6 +240,11 @@ impl SealedReceiver {
                 Err(NetworkError::DecryptionFailed)
             }
         }
+    }
+
+    /// Nothing more is wanted. Where the end has come already it is taken, so that the transport has nobody to tell to stop.
+    pub fn leave(mut self) {
+        let _ = self.stream.read(&mut [0]).now_or_never();
     }
 }
 

@@ -26,6 +26,10 @@ const BEAT: Duration = Duration::from_secs(1);
 const QUICK: Duration = Duration::from_millis(300);
 /// And what is shown of them, unless one has come or gone.
 const SHOWN_EVERY: u64 = 3;
+/// A link is looked at this often where no path of it has changed: of two sessions with a device, the other one may have
+/// taken its place. Round trips change without that, and are told by those who look at all connections: two hundred idle
+/// devices shall not wake the machine for each of them.
+const LINK_AGAIN: Duration = Duration::from_secs(30);
 /// A connection that does not answer for so long, while another one with the same device does, is dead.
 const DEAD: Duration = Duration::from_secs(5);
 /// What a silent connection is nudged with: a datagram, which has to be acknowledged and which nobody reads.
@@ -65,8 +69,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             _ = conn.closed() => break,
             () = net.0.cancel.cancelled() => break,
             event = events.next() => if event.is_none() { break },
-            // Round trips change without an event.
-            () = tokio::time::sleep(BEAT * SHOWN_EVERY as u32) => {}
+            () = tokio::time::sleep(LINK_AGAIN) => {}
         }
     }
     // Another session may have taken this one's place already.
@@ -97,9 +100,10 @@ pub(super) async fn look_after(net: Net) {
         let standing = net.standing();
         let asked = net.take_asked();
         let mut given_up = HashSet::new();
-        pulses.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
+        let live: HashSet<_> = standing.live.iter().map(|session| session.connection().stable_id()).collect();
+        pulses.retain(|id, _| live.contains(id));
         for session in &standing.live {
-            let counts = counts_of(session.connection());
+            let counts = counts_of(session);
             let pulse = pulses.entry(session.connection().stable_id()).or_insert_with(|| Pulse::new(now, counts));
             if changed || asked.contains(&session.device_id()) {
                 pulse.ask(now);
@@ -175,7 +179,11 @@ fn show(
     for session in &standing.live {
         let idle = pulses.get(&session.connection().stable_id()).is_some_and(|pulse| pulse.is_idle(now));
         let state = if idle { ConnectionState::Idle } else { ConnectionState::Connected };
-        views.entry(session.device_id()).or_default().push(view_of(session, state));
+        let view = view_of(session, state);
+        if let (ALPN_MESSAGE, Some(rtt_ms)) = (session.connection().alpn(), view.rtt_ms) {
+            net.0.devices.round_trip(session.device_id(), rtt_ms);
+        }
+        views.entry(session.device_id()).or_default().push(view);
     }
     for (device, alpn) in &standing.dialling {
         views.entry(*device).or_default().push(dialled(alpn));
@@ -195,12 +203,13 @@ fn show(
     *shown = views;
 }
 
-fn counts_of(conn: &Connection) -> Counts {
+fn counts_of(session: &Session) -> Counts {
+    let conn = session.connection();
     let stats = conn.stats();
     let paths = conn.paths();
     Counts {
         heard: stats.udp_rx.datagrams,
-        said: stats.frame_rx.stream + stats.frame_tx.stream,
+        said: (stats.frame_rx.stream + stats.frame_tx.stream).saturating_sub(session.signs_of_life()),
         rtt: paths.iter().find(|path| path.is_selected()).map(|path| path.rtt()).unwrap_or_default(),
     }
 }
