@@ -45,7 +45,7 @@ export class Manifest {
     if (limit < 1 || limit > 1000) throw apiError('invalid_input', '1 to 1000 entries can be asked for');
     if (parent !== null && !this.#nodes[parent]?.folder) throw apiError('selection_invalid', 'this cannot be chosen: there is no such folder');
     const all = this.#nodes.filter((node) => node.parent === parent);
-    return { entries: all.slice(skip, skip + limit).map(({ parent: _, ...entry }) => entry), total: all.length };
+    return { entries: all.slice(skip, skip + limit).map(({ index, name, folder, size, files, mtime }) => ({ index, name, folder, size, files, mtime })), total: all.length };
   }
 
   /** Files and bytes of what was chosen. */
@@ -95,11 +95,11 @@ export function reordered(all: readonly TransferView[], transfer: TransferView, 
   const at = before === null ? rest.length : rest.findIndex((each) => each.id === before);
   if (at < 0) throw apiError('transfer_not_queued', 'the transfer has no place in the queue');
   rest.splice(at, 0, transfer);
-  return rest.map((each, place) => ({ ...each, place: place + 1 }));
+  return rest.map((each, place) => Object.assign({}, each, { place: place + 1 }));
 }
 
 /** What a transfer is after it was asked for this. */
-export function changed(transfer: TransferView, request: Extract<Request, { cmd: 'pause' | 'resume' | 'limit' }>): TransferView {
+export function asked(transfer: TransferView, request: Extract<Request, { cmd: 'pause' | 'resume' | 'limit' }>): TransferView {
   if (FINAL.has(transfer.state)) throw apiError('transfer_ended', 'the transfer has ended');
   switch (request.cmd) {
     case 'pause':
@@ -118,6 +118,8 @@ export function changed(transfer: TransferView, request: Extract<Request, { cmd:
 /** Those in which every word is found. */
 export function found(all: readonly TransferView[], ended: boolean, find: string | null): TransferView[] {
   const words = (find ?? '').slice(0, 200).toLowerCase().split(/\s+/).filter(Boolean);
-  const has = (transfer: TransferView, word: string) => [...transfer.roots, transfer.device_name, transfer.state].some((text) => text.toLowerCase().includes(word));
-  return all.filter((transfer) => (ended || !FINAL.has(transfer.state)) && words.every((word) => has(transfer, word)));
+  return all.filter((transfer) => {
+    const texts = [...transfer.roots, transfer.device_name, transfer.state].map((text) => text.toLowerCase());
+    return (ended || !FINAL.has(transfer.state)) && words.every((word) => texts.some((text) => text.includes(word)));
+  });
 }

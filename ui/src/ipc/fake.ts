@@ -4,7 +4,7 @@
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import qrcode from 'qrcode-generator';
 import type { Backend, Unlisten } from './backend';
-import { Manifest, changed, found, reordered, turns } from './fake-transfers';
+import { Manifest, asked, found, reordered, turns } from './fake-transfers';
 import type {
   ApiError,
   CheckView,
@@ -253,9 +253,9 @@ export class FakeNode implements Backend {
         this.#picks.delete(request.pick);
         const answers = request.devices.map((id) => this.#offer(id, picked, request.options));
         const transfers = answers.filter((each) => 'id' in each);
-        const refused = answers.filter((each) => 'error' in each);
-        if (transfers.length === 0 && refused[0]) throw refused[0].error;
-        return { kind: 'sent', value: structuredClone({ transfers, refused }) };
+        const unsent = answers.filter((each) => 'error' in each);
+        if (transfers.length === 0 && unsent[0]) throw unsent[0].error;
+        return { kind: 'sent', value: structuredClone({ transfers, refused: unsent }) };
       }
       case 'accept_into': {
         if (this.willChoose === null) return { kind: 'done' };
@@ -496,7 +496,7 @@ export class FakeNode implements Backend {
   }
 
   /** Lets those go whose turn it is now. */
-  #turn(): void {
+  turn(): void {
     for (const transfer of turns(this.state.transfers, this.state.settings.parallel)) this.putTransfer(transfer);
   }
 
@@ -594,8 +594,8 @@ export class FakeNode implements Backend {
       case 'pause':
       case 'resume':
       case 'limit': {
-        this.putTransfer(changed(this.#transfer(request.id), request));
-        this.#turn();
+        this.putTransfer(asked(this.#transfer(request.id), request));
+        this.turn();
         return { kind: 'transfer', value: this.#transfer(request.id) };
       }
       case 'retry': {
@@ -614,7 +614,7 @@ export class FakeNode implements Backend {
         const state = request.cmd === 'decline' ? 'declined' : 'cancelled';
         const transfer: TransferView = { ...this.#transfer(request.id), state, rate: 0, eta: null };
         this.putTransfer(transfer);
-        this.#turn();
+        this.turn();
         return { kind: 'transfer', value: transfer };
       }
       case 'forget': {
