@@ -111,7 +111,8 @@ mod tests {
         let transfers = answer.unwrap().transfers;
         assert_eq!(transfers.iter().map(|each| each.device_name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         let paths = vec![PathBuf::from("/home/someone/a.txt")];
-        let wanted = ["one", "two"].map(|device| Request::Send { device: device.into(), paths: paths.clone(), options });
+        let wanted =
+            ["one", "two"].map(|device| Request::Send { device: device.into(), paths: paths.clone(), options });
         assert_eq!(asked, wanted);
         assert!(!serde_json::to_string(&transfers).unwrap().contains("someone"), "the page hears no path");
     }

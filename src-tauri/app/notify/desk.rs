@@ -366,7 +366,10 @@ mod tests {
             assert!(note.title.contains("full") && note.body.contains("Free some space"), "{note:?}");
             assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it is told once");
             told(&mut desk, TransferState::Active, direction);
-            assert!(matches!(stopped(&mut desk, "disk_full", direction), Step::Show(_)), "it went on, and stopped again");
+            assert!(
+                matches!(stopped(&mut desk, "disk_full", direction), Step::Show(_)),
+                "it went on, and stopped again"
+            );
         }
     }
 

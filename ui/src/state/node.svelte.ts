@@ -50,6 +50,11 @@ export function isStuck(transfer: TransferView): boolean {
   return transfer.state === 'paused' && ['disk_full', 'source_gone'].includes(transfer.reason?.code ?? '');
 }
 
+/** It has a place in the line. One that comes in has none, and neither has one whose folders are being walked. */
+export function isQueued(transfer: TransferView): boolean {
+  return transfer.state === 'queued' && transfer.place !== null;
+}
+
 /** Can be held. */
 export function canPause(transfer: TransferView): boolean {
   return ['active', 'waiting', 'queued'].includes(transfer.state);
@@ -107,10 +112,10 @@ export class NodeStore {
   readonly offers = $derived(this.#newestFirst.filter(isOffer));
   /** What is under way in the order in which it goes; then what waits for its turn, and for the other side. */
   readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)).toSorted(byTurn));
-  /** Those that bytes move of, or that something holds. */
-  readonly under = $derived(this.running.filter((t) => t.state !== 'queued' && t.state !== 'offered'));
+  /** Those that bytes move of, that something holds, or that are being made ready. */
+  readonly under = $derived(this.running.filter((t) => t.state !== 'offered' && !isQueued(t)));
   /** Those that wait for their turn, the next one first. */
-  readonly queue = $derived(this.running.filter((t) => t.state === 'queued'));
+  readonly queue = $derived(this.running.filter(isQueued));
   /** Offers from here that wait for an answer. */
   readonly proposed = $derived(this.running.filter((t) => t.state === 'offered'));
   /** Texts of paired devices that nobody has seen. */

@@ -175,6 +175,13 @@ describe('those that wait for their turn', () => {
     expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Move a down' }).disabled).toBe(true);
   });
 
+  it('are not there while their folders are being walked, or where the other side sends', async () => {
+    await open([queued('walks', 0, { place: null }), queued('comes', 0, { place: null, direction: 'receive' })]);
+    expect(screen.queryByTestId('transfers-queue')).toBeNull();
+    expect(names('transfers-under').toSorted()).toEqual(['comes', 'walks']);
+    expect(row('walks').textContent).toContain('Waits for its turn');
+  });
+
   it('are moved by the keyboard, which stays with the one that moves', async () => {
     const { user } = await open(three());
     within(row('a')).getByTestId('transfer-grip').focus();
@@ -283,9 +290,9 @@ describe('the history', () => {
   });
 
   it('that is long comes in parts', async () => {
-    const { user } = await open(Array.from({ length: 70 }, (_, n) => someTransfer({ roots: [`f${n}`], state: 'done', ...still })));
-    expect(screen.getAllByTestId('transfer-row')).toHaveLength(50);
-    await user.click(screen.getByRole('button', { name: 'Show 20 earlier ones' }));
-    expect(screen.getAllByTestId('transfer-row')).toHaveLength(70);
+    const { user } = await open(Array.from({ length: 34 }, (_, n) => someTransfer({ roots: [`f${n}`], state: 'done', ...still })));
+    expect(screen.getAllByTestId('transfer-row')).toHaveLength(30);
+    await user.click(screen.getByTestId('history-more'));
+    expect(screen.getAllByTestId('transfer-row')).toHaveLength(34);
   });
 });
