@@ -21,7 +21,7 @@ use crate::{
     node::{self, Core, Starter},
     opened,
     picks::Picks,
-    pictures,
+    pictures, send,
     service::Given,
     text::Language,
     window,
@@ -64,14 +64,15 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             let paths = dialogs::pick(&app, folders).await;
             Ok(app.state::<Picks>().keep(paths, Instant::now()).map_or(ShellResponse::Done, ShellResponse::Picked))
         }
-        ShellRequest::SendPicked { device, pick, options } => {
+        ShellRequest::SendPicked { devices, pick, options } => {
+            // Looked at first: a request that makes no sense uses up no pick.
+            let devices = send::recipients(devices)?;
             let paths = app.state::<Picks>().take(&pick, Instant::now()).ok_or_else(pick_gone)?;
-            transfer(core.call(Request::Send { device, paths, options }).await?)
+            let sent = send::each(devices, &paths, options, |request| core.call(request)).await?;
+            Ok(ShellResponse::Sent(sent))
         }
-        ShellRequest::AcceptInto { id, conflict } => match dialogs::folder(&app, None).await {
-            Some(folder) => {
-                transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only: None }).await?)
-            }
+        ShellRequest::AcceptInto { id, conflict, only } => match dialogs::folder(&app, None).await {
+            Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only }).await?),
             None => Ok(ShellResponse::Done),
         },
         ShellRequest::ChooseDownloadFolder => {
@@ -254,7 +255,8 @@ fn transfer(response: Response) -> Result<ShellResponse, ApiError> {
     view(response).map(Box::new).map(ShellResponse::Transfer)
 }
 
-fn view(response: Response) -> Result<TransferView, ApiError> {
+/// The transfer that the core answered with.
+pub fn view(response: Response) -> Result<TransferView, ApiError> {
     match response {
         Response::Transfer(view) => Ok(view),
         _ => Err(error("internal", "the core answered something else than a transfer", "")),
@@ -296,6 +298,7 @@ mod tests {
         let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], options: Default::default() };
         assert_eq!(code(send), refused);
         assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: None }), refused);
+        assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) }), refused);
         assert_eq!(code(Request::SetSetting { key: "download_dir".into(), value: "/etc".into() }), refused);
         let trust = |accept, into: Option<&str>| Request::Trust {
             device: "x".into(),
@@ -314,6 +317,9 @@ mod tests {
         );
 
         assert_eq!(code(Request::Accept { id, into: None, conflict, only: None }), None);
+        assert_eq!(code(Request::Accept { id, into: None, conflict, only: Some(vec![1, 2]) }), None);
+        assert_eq!(code(Request::OfferEntries { id, parent: None, skip: 0, limit: 200 }), None);
+        assert_eq!(code(Request::Retry { id }), None, "it sends what was sent before, and names nothing");
         assert_eq!(code(Request::SetSetting { key: "accept".into(), value: "ask".into() }), None);
         assert_eq!(code(Request::Snapshot), None);
     }

@@ -18,6 +18,7 @@ mod opened;
 pub mod picks;
 mod pictures;
 mod scheme;
+mod send;
 mod service;
 mod single;
 mod text;

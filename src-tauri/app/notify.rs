@@ -1,5 +1,5 @@
 //! Notifications of the desktop, for a person who does not look at the window: an offer with its two answers, a pairing
-//! that waits, a transfer that ended. The window offers the same answers; where a desktop has no notifications, nothing is lost.
+//! that waits, a transfer that ended or that a full disk stopped. The window offers the same answers; where a desktop has no notifications, nothing is lost.
 
 mod desk;
 
@@ -129,7 +129,11 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
     let core = app.state::<Core>();
     let asked = match (answer.as_deref(), note.about) {
         (Some(ACCEPT), About::Offer(id)) => {
-            core.call(Request::Accept { id, into: None, conflict: ConflictRule::default(), only: None }).await
+            let conflict = match ask(app, Request::Settings).await {
+                Response::Settings(settings) => settings.conflict,
+                _ => ConflictRule::default(),
+            };
+            core.call(Request::Accept { id, into: None, conflict, only: None }).await
         }
         (Some(DECLINE), About::Offer(id)) => core.call(Request::Decline { id }).await,
         (Some(DEFAULT), about) => {
@@ -139,7 +143,7 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
                 match about {
                     About::Texts(device) => ShellEvent::ShowTexts { device },
                     About::Pairing => ShellEvent::Show { view: "pair".into() },
-                    About::Offer(_) | About::End => ShellEvent::Show { view: "transfers".into() },
+                    About::Offer(_) | About::End(_) => ShellEvent::Show { view: "transfers".into() },
                 },
             );
             return;

@@ -62,6 +62,18 @@ texts! {
     failed: "Transfer failed", "Übertragung fehlgeschlagen";
     /// Title of a notification.
     declined: "Declined", "Abgelehnt";
+    /// Title of a notification.
+    full_here: "Paused: the disk is full", "Angehalten: Die Platte ist voll";
+    /// What to do then.
+    full_here_hint: "Free some space, then resume it in the window.", "Schaffe Platz und setze es dann im Fenster fort.";
+    /// Title of a notification.
+    full_there: "Paused: the other device’s disk is full", "Angehalten: Die Platte des anderen Geräts ist voll";
+    /// What to do then.
+    full_there_hint: "Free some space there, then resume it.", "Schaffe dort Platz und setze es dann fort.";
+    /// Title of a notification.
+    source_gone: "Paused: its files are gone", "Angehalten: Die Dateien sind nicht mehr da";
+    /// What to do then.
+    source_gone_hint: "Bring them back, then resume it in the window.", "Bring sie zurück und setze es dann im Fenster fort.";
 }
 
 impl Language {
@@ -99,6 +111,14 @@ impl Language {
             Self::German => format!("{what} ({size}) – {}", shorten(&transfer.device_name)),
         };
         escape(&text)
+    }
+
+    /// That so many others ended in the same way.
+    pub fn and_more(self, count: u32) -> String {
+        match self {
+            Self::English => format!("and {count} more"),
+            Self::German => format!("und {count} weitere"),
+        }
     }
 
     /// Body of a pairing's notification, escaped.

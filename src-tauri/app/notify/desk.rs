@@ -21,6 +21,9 @@ const MOST_WATCHED: usize = 1024;
 /// Texts of one device are told at most so often.
 const PAUSE: Duration = Duration::from_secs(3);
 
+/// What ends so soon after another that ended in the same way is told together with it.
+const TOGETHER: Duration = Duration::from_secs(10);
+
 /// One notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -41,8 +44,66 @@ pub enum About {
     Texts(DeviceId),
     /// A pairing that waits.
     Pairing,
-    /// A transfer that ended.
-    End,
+    /// A transfer that ended, or stopped. One notification stands for all that did so in the same way.
+    End(End),
+}
+
+/// How a transfer ended, or stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum End {
+    /// Everything is here.
+    Received,
+    /// Everything is there.
+    Sent,
+    /// The other side said no.
+    Declined,
+    /// It will not come to an end.
+    Failed,
+    /// The disk of this device is full.
+    FullHere,
+    /// The disk of the other device is full.
+    FullThere,
+    /// What was to be sent is not there any more.
+    SourceGone,
+}
+
+impl End {
+    /// None where it goes on, or where the person did it.
+    fn of(transfer: &TransferView) -> Option<Self> {
+        let reason = transfer.reason.as_ref().map(|reason| reason.code.as_str());
+        match (transfer.state, transfer.direction) {
+            (TransferState::Done, Direction::Receive) => Some(Self::Received),
+            (TransferState::Done, Direction::Send) => Some(Self::Sent),
+            (TransferState::Failed, _) => Some(Self::Failed),
+            (TransferState::Declined, Direction::Send) => Some(Self::Declined),
+            (TransferState::Paused, Direction::Receive) if reason == Some("disk_full") => Some(Self::FullHere),
+            (TransferState::Paused, Direction::Send) if reason == Some("disk_full") => Some(Self::FullThere),
+            (TransferState::Paused, Direction::Send) if reason == Some("source_gone") => Some(Self::SourceGone),
+            _ => None,
+        }
+    }
+
+    fn title(self, texts: Language) -> &'static str {
+        match self {
+            Self::Received => texts.received(),
+            Self::Sent => texts.sent(),
+            Self::Declined => texts.declined(),
+            Self::Failed => texts.failed(),
+            Self::FullHere => texts.full_here(),
+            Self::FullThere => texts.full_there(),
+            Self::SourceGone => texts.source_gone(),
+        }
+    }
+
+    /// What a person can do about it.
+    fn hint(self, texts: Language) -> Option<&'static str> {
+        match self {
+            Self::FullHere => Some(texts.full_here_hint()),
+            Self::FullThere => Some(texts.full_there_hint()),
+            Self::SourceGone => Some(texts.source_gone_hint()),
+            _ => None,
+        }
+    }
 }
 
 impl About {
@@ -51,7 +112,8 @@ impl About {
         match self {
             Self::Offer(id) => Some(Answered::Offer(id)),
             Self::Texts(device) => Some(Answered::Texts(device)),
-            Self::Pairing | Self::End => None,
+            Self::End(end) => Some(Answered::End(end)),
+            Self::Pairing => None,
         }
     }
 }
@@ -63,6 +125,8 @@ pub enum Answered {
     Offer(TransferId),
     /// The texts of a device were seen.
     Texts(DeviceId),
+    /// Another one ended in the same way: one notification is enough.
+    End(End),
 }
 
 /// What an event asks for.
@@ -97,6 +161,8 @@ pub struct Desk {
     pub texts: Language,
     /// Transfers that were seen under way, whose end is news.
     watched: HashSet<TransferId>,
+    /// When one ended so last, and how many did shortly before it.
+    ended: HashMap<End, (Instant, u32)>,
     /// The pairing that was told last, by its check words.
     pairing: Option<String>,
     /// When a text of a device was shown last.
@@ -106,7 +172,7 @@ pub struct Desk {
 impl Desk {
     /// Nothing was seen so far.
     pub fn new(texts: Language) -> Self {
-        Self { texts, watched: HashSet::new(), pairing: None, told: HashMap::new() }
+        Self { texts, watched: HashSet::new(), ended: HashMap::new(), pairing: None, told: HashMap::new() }
     }
 
     /// What follows from an event. Of what is on the screen something may go; nothing comes while the window is looked at.
@@ -150,7 +216,7 @@ impl Desk {
                     about: About::Offer(transfer.id),
                 })
             }
-            Event::Transfer { transfer } => self.transfer(transfer),
+            Event::Transfer { transfer } => self.transfer(transfer, now),
             Event::TransferGone { id } => {
                 self.watched.remove(id);
                 Step::Withdraw(Answered::Offer(*id))
@@ -170,30 +236,47 @@ impl Desk {
         }
     }
 
-    fn transfer(&mut self, transfer: &TransferView) -> Step {
-        if !transfer.state.is_final() {
+    fn transfer(&mut self, transfer: &TransferView, now: Instant) -> Step {
+        let end = End::of(transfer);
+        if !transfer.state.is_final() && end.is_none() {
             self.watch(transfer.id);
             let answered = transfer.state != TransferState::Offered;
             return if answered { Step::Withdraw(Answered::Offer(transfer.id)) } else { Step::Nothing };
         }
-        // Its end is told once, and only if it was seen under way: a list that is told anew is no news.
+        // Told once, and only if it was seen under way: a list that is told anew is no news. One that stopped is watched
+        // again as soon as it goes on.
         if !self.watched.remove(&transfer.id) {
             return Step::Nothing;
         }
-        let title = match (transfer.state, transfer.direction) {
-            (TransferState::Done, Direction::Receive) => self.texts.received(),
-            (TransferState::Done, Direction::Send) => self.texts.sent(),
-            (TransferState::Failed, _) => self.texts.failed(),
-            (TransferState::Declined, Direction::Send) => self.texts.declined(),
+        match end {
+            Some(end) => Step::Show(self.ended(end, transfer, now)),
             // The person did that.
-            _ => return Step::Withdraw(Answered::Offer(transfer.id)),
-        };
-        let mut body = self.texts.contents(transfer);
-        if let (TransferState::Failed, Some(reason)) = (transfer.state, &transfer.reason) {
-            body.push('\n');
-            body.push_str(&escape(&reason.message));
+            None => Step::Withdraw(Answered::Offer(transfer.id)),
         }
-        Step::Show(Note { title: title.into(), body, about: About::End })
+    }
+
+    /// The notification of an end, which stands for those shortly before it too.
+    fn ended(&mut self, end: End, transfer: &TransferView, now: Instant) -> Note {
+        let before = match self.ended.get(&end) {
+            Some((last, before)) if now.duration_since(*last) < TOGETHER => before.saturating_add(1),
+            _ => 0,
+        };
+        self.ended.insert(end, (now, before));
+        let mut body = self.texts.contents(transfer);
+        let mut add = |line: &str| {
+            body.push('\n');
+            body.push_str(line);
+        };
+        if let (End::Failed, Some(reason)) = (end, &transfer.reason) {
+            add(&escape(&reason.message));
+        }
+        if let Some(hint) = end.hint(self.texts) {
+            add(&escape(hint));
+        }
+        if before > 0 {
+            add(&self.texts.and_more(before));
+        }
+        Note { title: end.title(self.texts).into(), body, about: About::End(end) }
     }
 
     fn watch(&mut self, id: TransferId) {
@@ -261,8 +344,67 @@ mod tests {
         assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
         told(&mut desk, TransferState::Active, Direction::Send);
         let Step::Show(note) = told(&mut desk, TransferState::Done, Direction::Send) else { panic!("not shown") };
-        assert_eq!((note.title.as_str(), note.about), ("Sent", About::End));
+        assert_eq!((note.title.as_str(), note.about), ("Sent", About::End(End::Sent)));
         assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
+    }
+
+    /// One that was under way stops, for this reason.
+    fn stopped(desk: &mut Desk, code: &str, direction: Direction) -> Step {
+        let reason = yonder_core::api::ApiError { code: code.into(), message: "m".into(), hint: String::new() };
+        let transfer = TransferView { reason: Some(reason), ..transfer(TransferState::Paused, direction) };
+        desk.read(&Event::Transfer { transfer }, false, Instant::now())
+    }
+
+    #[test]
+    fn a_full_disk_is_told_at_both_ends_once_until_it_goes_on() {
+        for (direction, end) in [(Direction::Receive, End::FullHere), (Direction::Send, End::FullThere)] {
+            let mut desk = Desk::new(Language::English);
+            assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it was so when the app came up");
+            told(&mut desk, TransferState::Active, direction);
+            let Step::Show(note) = stopped(&mut desk, "disk_full", direction) else { panic!("not shown") };
+            assert_eq!(note.about, About::End(end));
+            assert!(note.title.contains("full") && note.body.contains("Free some space"), "{note:?}");
+            assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it is told once");
+            told(&mut desk, TransferState::Active, direction);
+            assert!(
+                matches!(stopped(&mut desk, "disk_full", direction), Step::Show(_)),
+                "it went on, and stopped again"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pause_by_a_person_is_not_told_and_a_source_that_is_gone_is_to_its_owner() {
+        let mut desk = Desk::new(Language::German);
+        for code in ["paused_here", "paused_there"] {
+            for direction in [Direction::Send, Direction::Receive] {
+                told(&mut desk, TransferState::Active, direction);
+                assert!(matches!(stopped(&mut desk, code, direction), Step::Withdraw(_)), "{code}");
+            }
+        }
+        assert!(matches!(stopped(&mut desk, "source_gone", Direction::Receive), Step::Withdraw(_)));
+        assert!(matches!(stopped(&mut desk, "source_gone", Direction::Send), Step::Show(_)));
+    }
+
+    #[test]
+    fn many_ends_in_a_row_are_one_notification_that_counts() {
+        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        let mut end = |state, direction, after: Duration| {
+            for state in [TransferState::Active, state] {
+                let event = Event::Transfer { transfer: transfer(state, direction) };
+                if let Step::Show(note) = desk.read(&event, false, now + after) {
+                    return (note.about.answered(), note.body.lines().nth(1).map(str::to_owned));
+                }
+            }
+            panic!("not shown")
+        };
+        let sent = Some(Answered::End(End::Sent));
+        assert_eq!(end(TransferState::Done, Direction::Send, Duration::ZERO), (sent, None));
+        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER / 2), (sent, Some("and 1 more".into())));
+        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER), (sent, Some("and 2 more".into())));
+        let other = end(TransferState::Done, Direction::Receive, TOGETHER);
+        assert_eq!(other, (Some(Answered::End(End::Received)), None), "another kind of end is told apart");
+        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER * 2), (sent, None), "that was long ago");
     }
 
     #[test]

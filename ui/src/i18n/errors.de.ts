@@ -68,6 +68,14 @@ export const germanErrors: Record<string, SpokenError> = {
   files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },
   conflict_rule_unsupported: { message: 'Diese Regel für gleiche Namen gibt es hier nicht.', hint: '' },
 
+  selection_invalid: { message: 'Das lässt sich so nicht auswählen.', hint: 'Öffne das Angebot noch einmal, oder nimm alles.' },
+  selection_too_large: { message: 'Das sind mehr einzelne Dateien, als sich auswählen lassen.', hint: 'Wähle ganze Ordner, oder nimm alles.' },
+  transfer_not_ours: { message: 'Nur das Gerät, von dem sie kam, kann sie erneut senden.', hint: 'Bitte dort darum.' },
+  transfer_not_queued: { message: 'Diese Übertragung wartet nicht in der Reihe.', hint: '' },
+  paused_here: { message: 'Von dir angehalten.', hint: 'Setze es hier fort.' },
+  paused_there: { message: 'Auf dem anderen Gerät angehalten.', hint: 'Es geht weiter, wenn es dort fortgesetzt wird.' },
+  source_gone: { message: 'Was gesendet werden sollte, ist nicht mehr da.', hint: 'Bring es zurück und setze es dann fort.' },
+
   // The doctor.
   doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },
 

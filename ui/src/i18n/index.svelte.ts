@@ -114,6 +114,15 @@ class I18n {
     return new Intl.DateTimeFormat(this.#language, { dateStyle: 'full' }).format(unixMs);
   }
 
+  /** `3 minutes ago`, `yesterday, 14:05`, or the day. */
+  when(unixSeconds: number, nowMs: number): string {
+    const ms = unixSeconds * 1000;
+    if (!isDay(ms)) return '';
+    const days = Math.round((midnight(nowMs) - midnight(ms)) / 86_400_000);
+    if (days <= 0) return this.ago(unixSeconds, nowMs);
+    return days === 1 ? `${this.day(ms, nowMs)}, ${this.time(ms)}` : `${this.date(unixSeconds)}, ${this.time(ms)}`;
+  }
+
   /** `3 minutes ago`. */
   ago(unixSeconds: number, nowMs: number): string {
     const seconds = Math.min(0, unixSeconds - nowMs / 1000);

@@ -17,43 +17,8 @@ export interface Backend {
   onShellEvent(listener: (event: ShellEvent) => void): Promise<Unlisten>;
 }
 
-/** What a request of this command is answered by. */
-type Answers = {
-  snapshot: 'snapshot';
-  identity: 'identity';
-  devices: 'devices';
-  pair_host: 'pairing';
-  pair_join: 'pairing';
-  pair_answer: 'pairing';
-  pair_cancel: 'done';
-  complete_word: 'words';
-  unpair: 'done';
-  rename: 'settings';
-  settings: 'settings';
-  set_setting: 'settings';
-  send: 'transfer';
-  transfers: 'transfers';
-  transfer: 'transfer';
-  accept: 'transfer';
-  decline: 'transfer';
-  cancel: 'transfer';
-  forget: 'done';
-  ping: 'ping';
-  block: 'done';
-  unblock: 'done';
-  trust: 'devices';
-  rotate_secret: 'done';
-  keystore: 'keystore';
-  keystore_move: 'keystore';
-  keystore_rotate: 'done';
-  keystore_backup: 'backup';
-  send_text: 'message';
-  messages: 'messages';
-  messages_seen: 'done';
-  doctor: 'doctor';
-  relays: 'relays';
-  set_relay_token: 'settings';
-};
+/** What each request is answered by. */
+type Answers = typeof expected;
 
 type Value<K extends Response['kind']> = Extract<Response, { kind: K }> extends { value: infer V } ? V : null;
 
@@ -66,7 +31,7 @@ export async function ask<R extends Request>(backend: Backend, request: R): Prom
   return ('value' in response ? response.value : null) as Value<Answers[R['cmd']]>;
 }
 
-const expected: Answers = {
+const expected = {
   snapshot: 'snapshot',
   identity: 'identity',
   devices: 'devices',
@@ -82,6 +47,12 @@ const expected: Answers = {
   send: 'transfer',
   transfers: 'transfers',
   transfer: 'transfer',
+  offer_entries: 'offer_entries',
+  pause: 'transfer',
+  resume: 'transfer',
+  retry: 'transfer',
+  reorder: 'transfers',
+  limit: 'transfer',
   accept: 'transfer',
   decline: 'transfer',
   cancel: 'transfer',
@@ -101,7 +72,7 @@ const expected: Answers = {
   doctor: 'doctor',
   relays: 'relays',
   set_relay_token: 'settings',
-};
+} as const satisfies Record<Request['cmd'], Response['kind']>;
 
 function fault(message: string): ApiError {
   return { code: 'internal', message, hint: '' };

@@ -402,9 +402,53 @@ seconds: number | null,
  */
 into: string | null, 
 /**
+ * At most so many bytes a second, for this transfer alone.
+ */
+limit: number | null, 
+/**
+ * Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
+ */
+place: number | null, 
+/**
  * Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
  */
 notes: Array<string>, };
+
+export type OfferEntry = { 
+/**
+ * Its number in the offer.
+ */
+index: number, 
+/**
+ * Its name as it will be written. Text, never markup.
+ */
+name: string, 
+/**
+ * It is a folder.
+ */
+folder: boolean, 
+/**
+ * Bytes of the file, or of all files in the folder.
+ */
+size: number, 
+/**
+ * Files in the folder at any depth; 1 for a file.
+ */
+files: number, 
+/**
+ * Unix time in seconds of its last change.
+ */
+mtime: number, };
+
+export type OfferPage = { 
+/**
+ * In the order of the offer.
+ */
+entries: Array<OfferEntry>, 
+/**
+ * How many there are in all.
+ */
+total: number, };
 
 export type PingView = { 
 /**
@@ -485,6 +529,18 @@ accept: AcceptRule,
  * Who may see this device on the LAN.
  */
 discoverable: Discoverable, 
+/**
+ * At most so many bytes a second for all transfers together, in each direction; 0 means no limit.
+ */
+limit: number, 
+/**
+ * How many transfers from here send at the same time, 1 to 16; others wait for their turn.
+ */
+parallel: number, 
+/**
+ * What is done where a name is taken, unless a person says otherwise for an offer.
+ */
+conflict: ConflictRule, 
 /**
  * Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
  */
@@ -766,7 +822,12 @@ options: TransferOptions, } | { "cmd": "transfers",
 /**
  * With those that have ended, too.
  */
-all: boolean, } | { "cmd": "transfer", 
+all: boolean, 
+/**
+ * Only those in which every one of these words is found: in a name at the top, a device's name, or a state. At
+ * most 200 characters count.
+ */
+find: string | null, } | { "cmd": "transfer", 
 /**
  * Which.
  */
@@ -782,7 +843,28 @@ into: string | null,
 /**
  * What to do where a name is taken.
  */
-conflict: ConflictRule, } | { "cmd": "decline", 
+conflict: ConflictRule, 
+/**
+ * Which entries, by their numbers in `offer_entries`; a folder stands for all that is in it. None means all.
+ * At most 10,000.
+ */
+only: Array<number> | null, } | { "cmd": "offer_entries", 
+/**
+ * Which.
+ */
+id: TransferId, 
+/**
+ * Number of a folder; none means the top.
+ */
+parent: number | null, 
+/**
+ * How many entries of it are passed over.
+ */
+skip: number, 
+/**
+ * How many are wanted, 1 to 1000.
+ */
+limit: number, } | { "cmd": "decline", 
 /**
  * Which.
  */
@@ -790,7 +872,35 @@ id: TransferId, } | { "cmd": "cancel",
 /**
  * Which.
  */
-id: TransferId, } | { "cmd": "forget", 
+id: TransferId, } | { "cmd": "pause", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "resume", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "retry", 
+/**
+ * Which.
+ */
+id: TransferId, } | { "cmd": "reorder", 
+/**
+ * Which.
+ */
+id: TransferId, 
+/**
+ * The one before which it comes; none means the last place.
+ */
+before: TransferId | null, } | { "cmd": "limit", 
+/**
+ * Which.
+ */
+id: TransferId, 
+/**
+ * At least 1024; none means no limit of its own.
+ */
+rate: number | null, } | { "cmd": "forget", 
 /**
  * Which.
  */
@@ -832,7 +942,7 @@ count: number, } | { "cmd": "doctor",
  */
 device: string | null, };
 
-export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "relays", "value": Array<RelayView> } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView } | { "kind": "doctor", "value": DoctorReport };
+export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "relays", "value": Array<RelayView> } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "offer_entries", "value": OfferPage } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView } | { "kind": "doctor", "value": DoctorReport };
 
 export type Snapshot = { 
 /**
@@ -1006,15 +1116,35 @@ names: Array<string>,
  */
 count: number, };
 
+export type Sent = { 
+/**
+ * The transfers, in the order of the devices.
+ */
+transfers: Array<TransferView>, 
+/**
+ * The devices that it could not be offered to. If there is no other, the request fails instead.
+ */
+refused: Array<Unsent>, };
+
+export type Unsent = { 
+/**
+ * Which, as it was named.
+ */
+device: string, 
+/**
+ * Why.
+ */
+error: ApiError, };
+
 export type ShellRequest = { "cmd": "pick", 
 /**
  * Folders instead of files.
  */
 folders: boolean, } | { "cmd": "send_picked", 
 /**
- * To whom.
+ * To whom, 1 to 64.
  */
-device: string, 
+devices: Array<string>, 
 /**
  * From `picked` or a drop; good for one use.
  */
@@ -1030,7 +1160,11 @@ id: TransferId,
 /**
  * What to do where a name is taken.
  */
-conflict: ConflictRule, } | { "cmd": "choose_download_folder" } | { "cmd": "open_folder", 
+conflict: ConflictRule, 
+/**
+ * Which entries, as in `accept`; none means all.
+ */
+only: Array<number> | null, } | { "cmd": "choose_download_folder" } | { "cmd": "open_folder", 
 /**
  * Which transfer.
  */
@@ -1088,7 +1222,7 @@ backup_passphrase: SecretText,
  */
 passphrase: SecretText | null, };
 
-export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
+export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView } | { "kind": "sent", "value": Sent } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
 
 export type ShellEvent = { "event": "drag_over", 
 /**

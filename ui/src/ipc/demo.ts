@@ -4,9 +4,41 @@
 
 import { i18n } from '../i18n/index.svelte';
 import { theme } from '../state/theme.svelte';
-import { FakeNode, apiError, someCheck, someConnection, someDevice, someRelay, someText, someTransfer, type FakeState } from './fake';
+import type { TransferView } from './bindings';
+import { Manifest } from './fake-transfers';
+import { FakeNode, apiError, someCheck, someConnection, someDevice, someId, someRelay, someText, someTransfer, type FakeState } from './fake';
 
 const now = () => Math.floor(Date.now() / 1000);
+
+const OFFER = someId();
+/** An offer with folders in it, and names that mean no good. */
+const OFFERED = new Manifest({
+  'Summer on the coast/Day 1/harbour.jpg': 6_200_000,
+  'Summer on the coast/Day 1/the long take.mp4': 1_840_000_000,
+  'Summer on the coast/Day 2/cliffs.jpg': 5_400_000,
+  'Summer on the coast/Day 2/cliffs (edited).jpg': 7_900_000,
+  'Summer on the coast/map.gpx': 48_200,
+  ...Object.fromEntries(Array.from({ length: 1270 }, (_, n) => [`Summer on the coast/All of it/IMG_${String(4000 + n)}.jpg`, 3_100_000 + n * 711])),
+  'notes.txt': 2_400,
+  '\u0645\u0631\u062d\u0628\u0627.pdf': 310_000,
+  '<img src=x onerror=alert(1)>.png': 1200,
+  'Timetable.ods': 48_200,
+});
+
+const whole = (files: number, total: number, seconds: number) => ({ files, files_done: files, bytes: total, total, seconds });
+
+/** What happened on the days before. */
+function history(names: readonly { id: string; name: string }[]): TransferView[] {
+  const of = (at: number) => ({ device: names[at % names.length]?.id ?? someId(), device_name: names[at % names.length]?.name ?? '' });
+  const ended = (at: number, ago: number, over: Partial<TransferView>) => someTransfer({ ...of(at), state: 'done', rate: 0, eta: null, started: now() - ago, ...over });
+  return [
+    ended(1, 7200, { roots: ['Invoices'], ...whole(36, 14_200_000, 0.4) }),
+    ended(2, 80_000, { roots: ['Talk.key', 'Notes.md'], root_count: 2, ...whole(2, 412_000_000, 4.1) }),
+    ended(0, 95_000, { direction: 'receive', roots: ['Garden.mov'], ...whole(1, 2_900_000_000, 31), into: '/home/user/Downloads' }),
+    ended(0, 180_000, { state: 'declined', roots: ['old drivers.zip'], files: 1, files_done: 0, bytes: 0, total: 88_000_000 }),
+    ended(1, 400_000, { state: 'cancelled', roots: ['Virtual machines'], files: 12, files_done: 2, bytes: 9_000_000_000, total: 48_000_000_000 }),
+  ];
+}
 
 function busy(): Partial<FakeState> {
   const laptop = someDevice({ name: 'Someone’s laptop', type: 'laptop', rtt_ms: 2.4, connections: [someConnection({ rtt_ms: 2.4, since: now() - 4000 }), someConnection({ protocol: 'transfer/1.0', state: 'idle', bytes_sent: 96_400_000, loss: 0.002 })] });
@@ -29,17 +61,21 @@ function busy(): Partial<FakeState> {
         state: 'offered',
         device: laptop.device_id,
         device_name: laptop.name,
-        roots: ['Summer on the coast, the long version with all takes.mp4', 'notes.txt', 'Faraway', 'مرحبا.pdf', 'x'],
-        root_count: 7,
-        files: 1284,
+        ...OFFERED.view,
+        id: OFFER,
         bytes: 0,
         files_done: 0,
-        total: 3_412_000_000,
         rate: 0,
         eta: null,
         started: now(),
       }),
-      someTransfer({ device: desktop.device_id, device_name: desktop.name, started: now() - 20, roots: ['Holiday 2026', 'b'], root_count: 2 }),
+      someTransfer({ device: desktop.device_id, device_name: desktop.name, started: now() - 20, roots: ['Holiday 2026', 'b'], root_count: 2, place: 1 }),
+      someTransfer({ device: nas.device_id, device_name: nas.name, started: now() - 300, roots: ['Backup of the study.tar.zst'], files: 1, bytes: 5_100_000_000, total: 12_400_000_000, rate: 9_800_000, eta: 745, limit: 10_000_000, place: 2 }),
+      someTransfer({ device: nas.device_id, device_name: nas.name, started: now() - 700, roots: ['Camera'], files: 412, bytes: 1_900_000_000, total: 4_700_000_000, rate: 0, eta: null, state: 'paused', reason: apiError('paused_here', 'it was paused on this device', '') }),
+      ...['Lectures, spring', 'Photographs 1998–2004', 'letters.odt'].map((root, at) =>
+        someTransfer({ device: at === 1 ? nas.device_id : desktop.device_id, device_name: at === 1 ? nas.name : desktop.name, state: 'queued', started: now() - 90 + at, roots: [root], files: [38, 2410, 1][at] ?? 1, files_done: 0, bytes: 0, total: [6_200_000_000, 18_300_000_000, 88_000][at] ?? 1, rate: 0, eta: null, place: 3 + at }),
+      ),
+      someTransfer({ direction: 'receive', device: laptop.device_id, device_name: laptop.name, state: 'paused', started: now() - 1500, roots: ['Film rushes'], files: 96, files_done: 41, bytes: 31_000_000_000, total: 64_000_000_000, rate: 0, eta: null, into: '/home/user/Downloads', reason: apiError('disk_full', 'the receiving disk is full', 'Free some space.') }),
       someTransfer({
         direction: 'receive',
         device: nas.device_id,
@@ -86,6 +122,7 @@ function busy(): Partial<FakeState> {
         started: now() - 4000,
         reason: apiError('connection_lost', 'the connection to the other device was lost', 'Check the network, then try again.'),
       }),
+      ...history([laptop, nas, desktop].map(({ device_id: id, name }) => ({ id, name }))),
     ],
   };
 }
@@ -128,12 +165,13 @@ function live(node: FakeNode): void {
     for (const t of node.state.transfers) {
       if (t.state === 'offered' && t.direction === 'send' && Math.random() < 0.02) node.putTransfer({ ...t, state: 'active', rate: 60_000_000 });
       if (t.state !== 'active') continue;
-      const rate = (t.rate || 40_000_000) * (0.95 + Math.random() * 0.1);
+      const rate = Math.min(t.limit ?? Infinity, node.state.settings.limit || Infinity, (t.rate || 40_000_000) * (0.95 + Math.random() * 0.1));
       const bytes = Math.min(t.total, t.bytes + rate * STEP);
       const files_done = Math.floor((t.files * bytes) / t.total);
       if (bytes >= t.total) node.putTransfer({ ...t, state: 'done', bytes: t.total, files_done: t.files, rate: 0, eta: null, seconds: now() - t.started });
       else node.putTransfer({ ...t, bytes, files_done, rate, eta: (t.total - bytes) / rate });
     }
+    node.turn();
   }, STEP * 1000);
   setInterval(() => {
     const { pairing } = node.state;
@@ -185,6 +223,7 @@ export function demo(): FakeNode {
   const node = new FakeNode(scene === 'busy' ? busy() : {}, !['starting', 'failed'].includes(scene) && !scene.includes('_'));
   if (scene === 'plain' || scene === 'file') node.state.identity.keystore = scene;
   if (scene === 'busy') texts(node);
+  node.manifests.set(OFFER, OFFERED);
   node.passphrase = 'right';
   if (scene.includes('_')) setTimeout(() => node.lock(scene, query.has('first') ? null : scene.startsWith('passphrase') ? 'file' : 'keychain'));
   if (scene === 'starting') setTimeout(() => node.start(), 4000);

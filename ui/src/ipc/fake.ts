@@ -4,6 +4,7 @@
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import qrcode from 'qrcode-generator';
 import type { Backend, Unlisten } from './backend';
+import { Manifest, asked, found, reordered, turns } from './fake-transfers';
 import type {
   ApiError,
   CheckView,
@@ -27,8 +28,10 @@ import type {
   ShellRequest,
   ShellResponse,
   Snapshot,
+  TransferOptions,
   TransferView,
   Unread,
+  Unsent,
 } from './bindings';
 
 const FINAL = new Set(['done', 'failed', 'declined', 'cancelled']);
@@ -90,6 +93,8 @@ export function someTransfer(over: Partial<TransferView> = {}): TransferView {
     started: 1_790_000_000,
     seconds: null,
     into: null,
+    limit: null,
+    place: null,
     notes: [],
     ...over,
   };
@@ -162,7 +167,7 @@ function start(over: Partial<FakeState>): FakeState {
     unread: [],
     pairing: { step: 'idle' },
     transfers: [],
-    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', dht: 'off', relays: [], relay_choice: 'nearest', relay_token: false },
+    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', limit: 0, parallel: 3, conflict: 'keep-both', dht: 'off', relays: [], relay_choice: 'nearest', relay_token: false },
     relays: [],
     ...over,
   };
@@ -200,6 +205,8 @@ export class FakeNode implements Backend {
   checks: CheckView[] = [someCheck()];
   finish: Promise<void> | null = null;
   relayToken: string | null = null;
+  /** What is in the offers, by the transfer's id. */
+  readonly manifests = new Map<string, Manifest>();
   keystore: KeystoreStatus = { keystore: 'keychain', problem: null, keychain: 'ready', leftovers: [] };
 
   readonly #events = new Set<(event: NumberedEvent) => void>();
@@ -244,30 +251,15 @@ export class FakeNode implements Backend {
         const picked = this.#picks.get(request.pick);
         if (!picked) throw apiError('pick_unknown', 'this selection is not valid any more', 'Choose the files again.');
         this.#picks.delete(request.pick);
-        const device = this.#paired(request.device);
-        if (device.state === 'offline') {
-          throw apiError('device_offline', `${device.name} is not reachable now`, 'Is Yonder running on the other device, and are both on the same network?');
-        }
-        const transfer = someTransfer({
-          device: device.device_id,
-          device_name: device.name,
-          state: 'offered',
-          roots: picked.names,
-          root_count: picked.count,
-          files: picked.count * 12,
-          files_done: 0,
-          bytes: 0,
-          total: picked.count * 240_000_000,
-          rate: 0,
-          eta: null,
-          started: Math.floor(Date.now() / 1000),
-        });
-        this.putTransfer(transfer);
-        return { kind: 'transfer', value: structuredClone(transfer) };
+        const answers = request.devices.map((id) => this.#offer(id, picked, request.options));
+        const transfers = answers.filter((each) => 'id' in each);
+        const unsent = answers.filter((each) => 'error' in each);
+        if (transfers.length === 0 && unsent[0]) throw unsent[0].error;
+        return { kind: 'sent', value: structuredClone({ transfers, refused: unsent }) };
       }
       case 'accept_into': {
         if (this.willChoose === null) return { kind: 'done' };
-        return { kind: 'transfer', value: this.#accept(request.id, this.willChoose) };
+        return { kind: 'transfer', value: this.#accept(request.id, this.willChoose, request.only) };
       }
       case 'choose_download_folder':
         if (this.willChoose !== null) this.#set('download_dir', this.willChoose);
@@ -455,15 +447,64 @@ export class FakeNode implements Backend {
     return transfer;
   }
 
-  #accept(id: string, into: string): TransferView {
-    const transfer: TransferView = { ...this.#transfer(id), state: 'active', into };
+  #offered(id: string): TransferView {
+    const transfer = this.#transfer(id);
+    if (transfer.state !== 'offered' || transfer.direction !== 'receive') throw apiError('transfer_not_offered', 'the transfer does not wait for an answer');
+    return transfer;
+  }
+
+  #accept(id: string, into: string, only: readonly number[] | null): TransferView {
+    const offer = this.#offered(id);
+    const part = only === null ? {} : this.#manifest(offer).sum(only);
+    const transfer: TransferView = { ...offer, ...part, state: 'active', reason: null, into };
     this.putTransfer(transfer);
     return transfer;
   }
 
+  #manifest(offer: TransferView): Manifest {
+    return this.manifests.get(offer.id) ?? new Manifest(Object.fromEntries(offer.roots.map((name) => [name, Math.floor(offer.total / offer.roots.length)])));
+  }
+
+  /** Offers something to one device; one that is away gets it later, if that was asked for. */
+  #offer(id: string, picked: Picked, options: TransferOptions): TransferView | Unsent {
+    try {
+      const device = this.#paired(id);
+      const away = device.state === 'offline';
+      const reason = apiError('device_offline', `${device.name} is not reachable now`, 'Is Yonder running on the other device, and are both on the same network?');
+      if (away && !options.wait) return { device: id, error: reason };
+      const transfer = someTransfer({
+        device: device.device_id,
+        device_name: device.name,
+        state: away ? 'waiting' : 'offered',
+        reason: away ? reason : null,
+        roots: picked.names,
+        root_count: picked.count,
+        files: picked.count * 12,
+        files_done: 0,
+        bytes: 0,
+        total: picked.count * 240_000_000,
+        rate: 0,
+        eta: null,
+        limit: options.limit,
+        started: Math.floor(Date.now() / 1000),
+      });
+      this.putTransfer(transfer);
+      return transfer;
+    } catch (thrown) {
+      return { device: id, error: thrown as ApiError };
+    }
+  }
+
+  /** Lets those go whose turn it is now. */
+  turn(): void {
+    for (const transfer of turns(this.state.transfers, this.state.settings.parallel)) this.putTransfer(transfer);
+  }
+
   #set(key: string, value: string): void {
     if (!(key in this.state.settings)) throw apiError('invalid_input', `there is no setting ${key}`);
-    const kept = key === 'relays' ? value.split(' ').filter(Boolean) : value;
+    const kept = key === 'relays' ? value.split(' ').filter(Boolean) : key === 'limit' || key === 'parallel' ? Number(value) : value;
+    const sound = key === 'limit' ? kept === 0 || Number(kept) >= 1024 : key === 'parallel' ? Number(kept) >= 1 && Number(kept) <= 16 : true;
+    if (!sound) throw apiError('invalid_input', `"${value}" is not a value of ${key}`);
     this.state.settings = { ...this.state.settings, [key]: kept };
     this.emit({ event: 'settings', settings: this.state.settings });
   }
@@ -479,7 +520,7 @@ export class FakeNode implements Backend {
       case 'settings':
         return { kind: 'settings', value: this.state.settings };
       case 'transfers':
-        return { kind: 'transfers', value: this.state.transfers };
+        return { kind: 'transfers', value: found(this.state.transfers, request.all, request.find) };
       case 'transfer':
         return { kind: 'transfer', value: this.#transfer(request.id) };
       case 'pair_host': {
@@ -547,12 +588,33 @@ export class FakeNode implements Backend {
         this.#set(request.key, request.value);
         return { kind: 'settings', value: this.state.settings };
       case 'accept':
-        return { kind: 'transfer', value: this.#accept(request.id, request.into ?? this.state.settings.download_dir) };
+        return { kind: 'transfer', value: this.#accept(request.id, request.into ?? this.state.settings.download_dir, request.only) };
+      case 'offer_entries':
+        return { kind: 'offer_entries', value: this.#manifest(this.#offered(request.id)).page(request.parent, request.skip, request.limit) };
+      case 'pause':
+      case 'resume':
+      case 'limit': {
+        this.putTransfer(asked(this.#transfer(request.id), request));
+        this.turn();
+        return { kind: 'transfer', value: this.#transfer(request.id) };
+      }
+      case 'retry': {
+        const before = this.#transfer(request.id);
+        if (before.direction !== 'send') throw apiError('transfer_not_ours', 'only the device that sent it can send it again', 'Ask for it at the device that sent it.');
+        if (!FINAL.has(before.state)) throw apiError('transfer_active', 'the transfer is still under way', 'Cancel it first.');
+        const again: TransferView = { ...before, id: someId(), state: 'offered', reason: null, bytes: 0, files_done: 0, rate: 0, eta: null, seconds: null, notes: [], started: Math.floor(Date.now() / 1000) };
+        this.putTransfer(again);
+        return { kind: 'transfer', value: again };
+      }
+      case 'reorder':
+        for (const transfer of reordered(this.state.transfers, this.#transfer(request.id), request.before)) this.putTransfer(transfer);
+        return { kind: 'transfers', value: found(this.state.transfers, false, null) };
       case 'decline':
       case 'cancel': {
         const state = request.cmd === 'decline' ? 'declined' : 'cancelled';
         const transfer: TransferView = { ...this.#transfer(request.id), state, rate: 0, eta: null };
         this.putTransfer(transfer);
+        this.turn();
         return { kind: 'transfer', value: transfer };
       }
       case 'forget': {

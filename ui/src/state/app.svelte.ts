@@ -9,15 +9,16 @@ import { visible } from '../text/visible';
 import type { KeystoreTask } from '../views/KeystoreDialog.svelte';
 import { Doctor } from './doctor.svelte';
 import { Drops } from './drops.svelte';
-import { NodeStore } from './node.svelte';
+import { Selection } from './selection.svelte';
+import { NodeStore, isFinal, isOffer } from './node.svelte';
 import { PairDesk } from './pair.svelte';
 import { Talk } from './talk.svelte';
 import { Toasts } from './toasts.svelte';
 
-export type Page = 'home' | 'settings' | 'talk' | 'doctor';
+export type Page = 'home' | 'settings' | 'talk' | 'doctor' | 'transfers';
 
 // What is meant for a device that is away waits for it.
-const OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };
+export const OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };
 
 /** Names of an offer in one line. */
 export function title(transfer: TransferView): string {
@@ -25,6 +26,25 @@ export function title(transfer: TransferView): string {
   if (first === undefined) return i18n.t.transfers.nothing;
   const more = transfer.root_count - 1;
   return more > 0 ? i18n.t.list.and(visible(first), more) : visible(first);
+}
+
+/** Why one stands still, and what a person can do about it. */
+export function paused(transfer: TransferView): { message: string; hint: string } {
+  const { transfers: t } = i18n.t;
+  const name = visible(transfer.device_name);
+  const here = transfer.direction === 'receive';
+  switch (transfer.reason?.code ?? 'paused_here') {
+    case 'paused_here':
+      return { message: t.pausedHere, hint: '' };
+    case 'paused_there':
+      return { message: t.pausedThere(name), hint: t.pausedThereHint };
+    case 'disk_full':
+      return here ? { message: t.fullHere, hint: t.fullHereHint } : { message: t.fullThere(name), hint: t.fullThereHint };
+    case 'source_gone':
+      return { message: t.sourceGone, hint: t.sourceGoneHint };
+    default:
+      return transfer.reason ? i18n.error(transfer.reason) : { message: t.state.paused, hint: '' };
+  }
 }
 
 export class AppState {
@@ -40,6 +60,8 @@ export class AppState {
   doctorFrom = $state<Page>('home');
   /** Dropped or picked, and no device chosen yet. */
   unsent = $state.raw<Picked | null>(null);
+  /** What is chosen of the offers that wait. */
+  readonly #selections = new Map<string, Selection>();
   /** The person is asked whether to unpair it. */
   unpairing = $state.raw<DeviceView | null>(null);
   /** The device whose details are shown. */
@@ -64,6 +86,7 @@ export class AppState {
       notice: (error) => this.toasts.error(error),
       offer: (transfer) => this.#offered(transfer),
       ended: (transfer) => this.#ended(transfer),
+      stuck: (transfer) => (this.said = i18n.t.transfers.stuck(title(transfer), paused(transfer).message)),
       text: (message) => this.#texted(message),
       check: (device, check) => this.doctor.hear(device, check),
       refreshed: () => void this.talk?.load(),
@@ -114,8 +137,7 @@ export class AppState {
         this.openTalk(event.device);
         break;
       case 'show':
-        if (event.view === 'settings') this.page = 'settings';
-        else this.page = 'home';
+        this.page = event.view === 'settings' || event.view === 'transfers' ? event.view : 'home';
         if (event.view === 'pair' && this.node.phase === 'ready') this.pair.show('host');
         break;
       default:
@@ -170,15 +192,34 @@ export class AppState {
     }
   }
 
-  pickAndSend(device: string, folders: boolean): Promise<boolean> {
+  /** Asks for files or folders; without a device, asks for that too. */
+  pickAndSend(device: string | null, folders: boolean): Promise<boolean> {
     return this.attempt(async () => {
       const answer = await this.backend.shell({ cmd: 'pick', folders });
-      if (answer.kind === 'picked') await this.#send(device, answer.value.pick);
+      if (answer.kind !== 'picked') return;
+      if (device === null) this.#landed(null, answer.value);
+      else await this.#send([device], answer.value.pick, OPTIONS);
     });
   }
 
-  send(device: string, picked: Picked): Promise<boolean> {
-    return this.attempt(() => this.#send(device, picked.pick));
+  send(devices: readonly string[], picked: Picked, options: TransferOptions = OPTIONS): Promise<boolean> {
+    return this.attempt(() => this.#send(devices, picked.pick, options));
+  }
+
+  /** What is chosen of an offer: kept as long as it waits, whatever page is looked at. */
+  selection(offer: TransferView): Selection {
+    for (const id of this.#selections.keys()) {
+      const waits = this.node.transfers.get(id);
+      if (!waits || !isOffer(waits)) this.#selections.delete(id);
+    }
+    const kept = this.#selections.get(offer.id) ?? new Selection(this.backend, offer);
+    this.#selections.set(offer.id, kept);
+    return kept;
+  }
+
+  /** Takes transfers that ended off the list, one after the other, and on past one that fails. */
+  async forget(transfers: readonly TransferView[]): Promise<void> {
+    for (const { id } of transfers.filter(isFinal)) await this.attempt(() => ask(this.backend, { cmd: 'forget', id }));
   }
 
   async copy(text: string, said: string = i18n.t.app.copied): Promise<void> {
@@ -207,8 +248,16 @@ export class AppState {
     if (went) this.toasts.info(i18n.t.detail.nowUnblocked(visible(device.name)));
   }
 
-  async #send(device: string, pick: string): Promise<void> {
-    await this.backend.shell({ cmd: 'send_picked', device, pick, options: OPTIONS });
+  async #send(devices: readonly string[], pick: string, options: TransferOptions): Promise<void> {
+    const answer = await this.backend.shell({ cmd: 'send_picked', devices: [...devices], pick, options });
+    if (answer.kind !== 'sent') return;
+    const { transfers, refused } = answer.value;
+    for (const { error } of refused) this.toasts.error(error);
+    const { send } = i18n.t;
+    const away = transfers.filter((each) => this.node.devices.get(each.device)?.state === 'offline');
+    const [only] = away;
+    const waits = away.length > 1 ? send.waitMany(away.length) : only ? send.waits(visible(only.device_name)) : '';
+    if (transfers.length > 1 || waits) this.toasts.info(send.offered(transfers.length), waits);
   }
 
   #linked(link: LinkView): void {
@@ -244,7 +293,7 @@ export class AppState {
   #landed(id: string | null, picked: Picked): void {
     const device = id === null ? undefined : this.node.devices.get(id);
     if (device?.paired) {
-      void this.send(device.device_id, picked);
+      void this.send([device.device_id], picked);
     } else if (device) {
       this.toasts.info(i18n.t.send.unpaired(visible(device.name)), i18n.t.send.unpairedHint);
     } else if (this.node.paired.length === 0) {

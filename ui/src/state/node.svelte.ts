@@ -24,6 +24,8 @@ export interface NodeEars {
   notice(error: ApiError): void;
   offer(transfer: TransferView): void;
   ended(transfer: TransferView): void;
+  /** It stopped, and a person has to do something. */
+  stuck(transfer: TransferView): void;
   text(message: MessageView): void;
   /** The doctor has looked at something. */
   check(device: string | null, check: CheckView): void;
@@ -41,6 +43,26 @@ export function isFinal(transfer: TransferView): boolean {
 /** An offer that waits for this person's decision. */
 export function isOffer(transfer: TransferView): boolean {
   return transfer.direction === 'receive' && transfer.state === 'offered';
+}
+
+/** It stands still for a reason that is no person's will. */
+export function isStuck(transfer: TransferView): boolean {
+  return transfer.state === 'paused' && ['disk_full', 'source_gone'].includes(transfer.reason?.code ?? '');
+}
+
+/** It has a place in the line. One that comes in has none, and neither has one whose folders are being walked. */
+export function isQueued(transfer: TransferView): boolean {
+  return transfer.state === 'queued' && transfer.place !== null;
+}
+
+/** Can be held. */
+export function canPause(transfer: TransferView): boolean {
+  return ['active', 'waiting', 'queued'].includes(transfer.state);
+}
+
+/** Can be let go on from here: what the other side paused goes on from there. */
+export function canResume(transfer: TransferView): boolean {
+  return transfer.state === 'waiting' || (transfer.state === 'paused' && transfer.reason?.code !== 'paused_there');
 }
 
 /** How long to wait before a snapshot that failed is asked for again. */
@@ -88,7 +110,14 @@ export class NodeStore {
   readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));
   readonly #newestFirst = $derived([...this.transfers.values()].toSorted((a, b) => b.started - a.started || compare(a.id, b.id)));
   readonly offers = $derived(this.#newestFirst.filter(isOffer));
-  readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)));
+  /** What is under way in the order in which it goes; then what waits for its turn, and for the other side. */
+  readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)).toSorted(byTurn));
+  /** Those that bytes move of, that something holds, or that are being made ready. */
+  readonly under = $derived(this.running.filter((t) => t.state !== 'offered' && !isQueued(t)));
+  /** Those that wait for their turn, the next one first. */
+  readonly queue = $derived(this.running.filter(isQueued));
+  /** Offers from here that wait for an answer. */
+  readonly proposed = $derived(this.running.filter((t) => t.state === 'offered'));
   /** Texts of paired devices that nobody has seen. */
   readonly news = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
   readonly ended = $derived(this.#newestFirst.filter(isFinal));
@@ -152,6 +181,14 @@ export class NodeStore {
     this.#apply(event);
   }
 
+  /** The order that the core has just answered with, at once: its events bring one place after the other. */
+  reordered(transfers: readonly TransferView[]): void {
+    for (const { id, place } of transfers) {
+      const known = this.transfers.get(id);
+      if (known?.state === 'queued') this.transfers.set(id, { ...known, place });
+    }
+  }
+
   #take(snapshot: Snapshot): void {
     this.identity = snapshot.identity;
     this.settings = snapshot.settings;
@@ -200,6 +237,7 @@ export class NodeStore {
         const before = this.transfers.get(event.transfer.id);
         this.transfers.set(event.transfer.id, event.transfer);
         if (before && !isFinal(before) && isFinal(event.transfer)) this.#ears.ended(event.transfer);
+        if (before && before.state !== 'paused' && isStuck(event.transfer)) this.#ears.stuck(event.transfer);
         break;
       }
       case 'transfer_gone':
@@ -237,6 +275,12 @@ function compare(a: string, b: string): number {
 
 function byName(a: DeviceView, b: DeviceView): number {
   return a.name.localeCompare(b.name) || compare(a.device_id, b.device_id);
+}
+
+const TURN: Partial<Record<TransferView['state'], number>> = { queued: 1, offered: 2 };
+
+function byTurn(a: TransferView, b: TransferView): number {
+  return (TURN[a.state] ?? 0) - (TURN[b.state] ?? 0) || (a.place ?? Infinity) - (b.place ?? Infinity) || 0;
 }
 
 function replace<V>(map: SvelteMap<string, V>, values: readonly V[], key: (value: V) => string): void {

@@ -3,7 +3,7 @@ import { FakeNode, apiError, someDevice, someTransfer } from '../ipc/fake';
 import type { Response } from '../ipc/bindings';
 import { NodeStore, type NodeEars } from './node.svelte';
 
-const ears = (): NodeEars => ({ notice: vi.fn(), offer: vi.fn(), ended: vi.fn(), text: vi.fn(), check: vi.fn(), refreshed: vi.fn() });
+const ears = (): NodeEars => ({ notice: vi.fn(), offer: vi.fn(), ended: vi.fn(), text: vi.fn(), stuck: vi.fn(), check: vi.fn(), refreshed: vi.fn() });
 const snapshots = (fake: FakeNode) => fake.calls.filter((call) => call.cmd === 'snapshot').length;
 
 async function opened(fake = new FakeNode()) {

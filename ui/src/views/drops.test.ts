@@ -54,7 +54,7 @@ describe('a drop', () => {
     under = card('B');
     node.tellShell({ event: 'dropped', x: 5, y: 6, picked });
     await waitFor(() => expect(asked(node, 'send_picked')).toHaveLength(1));
-    expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-b', pick: 'drop-1' });
+    expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-b'], pick: 'drop-1' });
     expect(document.querySelector('.target')).toBeNull();
   });
 
@@ -71,22 +71,24 @@ describe('a drop', () => {
   it('beside the cards asks, if one device is connected', async () => {
     const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ name: 'B', state: 'offline' })] });
     node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
-    const dialog = await screen.findByRole('dialog', { name: 'Send to A?' });
+    const dialog = await screen.findByRole('dialog', { name: 'Send to…' });
     expect(dialog.textContent).toContain('<img src=x>.png');
     expect(dialog.querySelector('img')).toBeNull();
     expect(dialog.textContent).toContain('and 7 more');
     expect(asked(node, 'send_picked')).toHaveLength(0);
     await user.click(screen.getByTestId('send-confirm'));
-    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-a', pick: 'drop-1' }));
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-a'], pick: 'drop-1' }));
     expect(screen.queryByRole('dialog')).toBeNull();
   });
 
   it('beside the cards asks which, if there are several', async () => {
     const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' })] });
     node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
-    const dialog = await screen.findByRole('dialog', { name: 'Send to which device?' });
-    await user.click(within(dialog).getByRole('button', { name: /B/ }));
-    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-b' }));
+    const dialog = await screen.findByRole('dialog', { name: 'Send to…' });
+    expect(screen.getByTestId<HTMLButtonElement>('send-confirm').disabled).toBe(true);
+    await user.click(within(dialog).getByRole('checkbox', { name: 'B' }));
+    await user.click(screen.getByRole('button', { name: 'Send to B' }));
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-b'] }));
   });
 
   it('with nothing paired says what to do first', async () => {

@@ -94,7 +94,7 @@ describe('devices', () => {
     await user.click(screen.getByRole('button', { name: 'Send files to Attic' }));
     await waitFor(() => expect(asked(node, 'send_picked')).toHaveLength(1));
     expect(asked(node, 'pick')[0]?.folders).toBe(false);
-    expect(asked(node, 'send_picked')[0]).toMatchObject({ device: node.state.devices[0]?.device_id, pick: 'pick-1', options: { compress: true, encrypt: true, limit: null, wait: true } });
+    expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: [node.state.devices[0]?.device_id], pick: 'pick-1', options: { compress: true, encrypt: true, limit: null, wait: true } });
     expect((await screen.findByTestId('transfer-row')).textContent).toContain('report.pdf');
     await user.click(screen.getByRole('button', { name: 'More for Attic' }));
     await user.click(screen.getByRole('menuitem', { name: 'Send a folder…' }));
@@ -155,7 +155,7 @@ describe('offers', () => {
     expect(screen.queryByTestId('transfer-row')).toBeNull();
     await user.click(screen.getByTestId('offer-accept'));
     await waitFor(() => expect(screen.queryByTestId('offer-card')).toBeNull());
-    expect(asked(node, 'accept')).toEqual([{ cmd: 'accept', id: offer.id, into: null, conflict: 'keep-both' }]);
+    expect(asked(node, 'accept')).toEqual([{ cmd: 'accept', id: offer.id, into: null, conflict: 'keep-both', only: null }]);
     expect(screen.getByTestId('transfer-row').dataset).toMatchObject({ state: 'active', direction: 'receive' });
     expect(document.title).toBe('Yonder');
   });

@@ -39,7 +39,7 @@ describe('a dialog', () => {
     await user.click(screen.getByTestId('pair-open'));
     document.elementFromPoint = () => null;
     node.tellShell({ event: 'dropped', x: 0, y: 0, picked: { pick: 'p', names: ['x'], count: 1 } });
-    await screen.findByRole('dialog', { name: 'Send to A?' });
+    await screen.findByRole('dialog', { name: 'Send to…' });
     await user.keyboard('{Escape}');
     expect(screen.getAllByRole('dialog')).toHaveLength(1);
     expect(screen.getByRole('dialog', { name: 'Pair a device' })).toBeTruthy();

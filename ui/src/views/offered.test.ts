@@ -111,11 +111,11 @@ describe('files that the app is opened with', () => {
   it('are offered, and sent by a click alone', async () => {
     const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' })] });
     node.tellShell(files);
-    const dialog = await screen.findByRole('dialog', { name: 'Send to A?' });
+    const dialog = await screen.findByRole('dialog', { name: 'Send to…' });
     expect(dialog.querySelector('i')).toBeNull();
     expect(asked(node, 'send_picked')).toHaveLength(0);
     await user.click(screen.getByTestId('send-confirm'));
-    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ device: 'dev-a', pick: 'open-1' }));
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-a'], pick: 'open-1' }));
   });
 });
 

@@ -16,7 +16,7 @@ pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use relay::{RelayChoice, RelayView};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
-pub use shell::{FolderChoice, LinkView, Picked, ShellEvent, ShellRequest, ShellResponse};
+pub use shell::{FolderChoice, LinkView, Picked, Sent, ShellEvent, ShellRequest, ShellResponse, Unsent};
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
     DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView, OfferEntry,

@@ -19,10 +19,10 @@ pub enum ShellRequest {
         /// Folders instead of files.
         folders: bool,
     },
-    /// Offers what was picked or dropped. Answered by `transfer`.
+    /// Offers what was picked or dropped, to each device as a transfer of its own. Answered by `sent`.
     SendPicked {
-        /// To whom.
-        device: String,
+        /// To whom, 1 to 64.
+        devices: Vec<String>,
         /// From `picked` or a drop; good for one use.
         pick: String,
         /// How.
@@ -34,6 +34,9 @@ pub enum ShellRequest {
         id: TransferId,
         /// What to do where a name is taken.
         conflict: ConflictRule,
+        /// Which entries, as in `accept`; none means all.
+        #[serde(default)]
+        only: Option<Vec<u32>>,
     },
     /// A dialog to choose the download folder. Answered by `done`; the change comes as an event.
     ChooseDownloadFolder,
@@ -126,6 +129,8 @@ pub enum ShellResponse {
     Picked(Picked),
     /// The transfer that came of it.
     Transfer(Box<TransferView>),
+    /// The transfers that came of it.
+    Sent(Sent),
     /// The pairing link that was found.
     Link(LinkView),
     /// The device as it is now.
@@ -143,6 +148,24 @@ pub struct Picked {
     pub names: Vec<String>,
     /// How many in all.
     pub count: u32,
+}
+
+/// What came of sending to several devices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+pub struct Sent {
+    /// The transfers, in the order of the devices.
+    pub transfers: Vec<TransferView>,
+    /// The devices that it could not be offered to. If there is no other, the request fails instead.
+    pub refused: Vec<Unsent>,
+}
+
+/// A device that something could not be offered to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Unsent {
+    /// Which, as it was named.
+    pub device: String,
+    /// Why.
+    pub error: ApiError,
 }
 
 /// A pairing link that came from outside of the page. It pairs with nobody before a person says so.

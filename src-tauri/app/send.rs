@@ -1,0 +1,142 @@
+//! What was picked or dropped goes to one device or to several: to each as a transfer of its own.
+
+use std::path::PathBuf;
+
+use yonder_core::api::{ApiError, Request, Response, Sent, TransferOptions, Unsent};
+
+use crate::commands::{error, view};
+
+/// To how many devices one pick can go.
+const MOST_DEVICES: usize = 64;
+
+/// The devices, each once.
+pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
+    if devices.is_empty() || devices.len() > MOST_DEVICES {
+        return Err(error("invalid_input", &format!("1 to {MOST_DEVICES} devices can be sent to at once"), ""));
+    }
+    let mut once = Vec::with_capacity(devices.len());
+    for device in devices {
+        if !once.contains(&device) {
+            once.push(device);
+        }
+    }
+    Ok(once)
+}
+
+/// Offers the paths to each device. One that cannot be offered to stops no other; if none can, the first one's error
+/// is the answer.
+pub async fn each<Asked>(
+    devices: Vec<String>,
+    paths: &[PathBuf],
+    options: TransferOptions,
+    ask: impl Fn(Request) -> Asked,
+) -> Result<Sent, ApiError>
+where
+    Asked: Future<Output = Result<Response, ApiError>>,
+{
+    let mut sent = Sent { transfers: Vec::new(), refused: Vec::new() };
+    // One after the other: each of them reads through the same folders.
+    for device in devices {
+        let request = Request::Send { device: device.clone(), paths: paths.to_vec(), options };
+        match ask(request).await.and_then(view) {
+            Ok(transfer) => sent.transfers.push(transfer),
+            Err(error) => sent.refused.push(Unsent { device, error }),
+        }
+    }
+    if sent.transfers.is_empty() && !sent.refused.is_empty() {
+        return Err(sent.refused.swap_remove(0).error);
+    }
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use yonder_core::{
+        api::{Direction, TransferState, TransferView},
+        id::{DeviceId, TransferId},
+    };
+
+    use super::*;
+
+    fn names(all: &[&str]) -> Vec<String> {
+        all.iter().map(|name| (*name).to_string()).collect()
+    }
+
+    fn transfer(device_name: &str) -> TransferView {
+        TransferView {
+            id: TransferId::from_random([1; 16]),
+            direction: Direction::Send,
+            device: DeviceId::of_endpoint(&[2; 32]),
+            device_name: device_name.into(),
+            state: TransferState::Offered,
+            reason: None,
+            roots: vec!["a.txt".into()],
+            root_count: 1,
+            files: 1,
+            files_done: 0,
+            bytes: 0,
+            total: 1,
+            rate: 0.0,
+            eta: None,
+            started: 0,
+            seconds: None,
+            into: None,
+            limit: None,
+            place: None,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A core that knows every device but those whose name begins with `no`, and notes what it was asked.
+    async fn sent(devices: &[&str], options: TransferOptions) -> (Result<Sent, ApiError>, Vec<Request>) {
+        let asked = Mutex::new(Vec::new());
+        let paths = [PathBuf::from("/home/someone/a.txt")];
+        let answer = each(names(devices), &paths, options, |request| {
+            asked.lock().unwrap().push(request.clone());
+            std::future::ready(match request {
+                Request::Send { device, .. } if device.starts_with("no") => Err(error("device_unknown", &device, "")),
+                Request::Send { device, .. } => Ok(Response::Transfer(transfer(&device))),
+                _ => Ok(Response::Done),
+            })
+        });
+        (answer.await, asked.into_inner().unwrap())
+    }
+
+    #[tokio::test]
+    async fn each_device_gets_a_transfer_of_its_own_with_the_same_paths_and_options() {
+        let options = TransferOptions { encrypt: false, limit: Some(2048), wait: true, ..TransferOptions::default() };
+        let (answer, asked) = sent(&["one", "two"], options).await;
+        let transfers = answer.unwrap().transfers;
+        assert_eq!(transfers.iter().map(|each| each.device_name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+        let paths = vec![PathBuf::from("/home/someone/a.txt")];
+        let wanted =
+            ["one", "two"].map(|device| Request::Send { device: device.into(), paths: paths.clone(), options });
+        assert_eq!(asked, wanted);
+        assert!(!serde_json::to_string(&transfers).unwrap().contains("someone"), "the page hears no path");
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_offered_to_stops_no_other() {
+        let (answer, asked) = sent(&["one", "no two", "three"], TransferOptions::default()).await;
+        let Sent { transfers, refused } = answer.unwrap();
+        assert_eq!((transfers.len(), asked.len()), (2, 3));
+        assert_eq!(refused.iter().map(|each| each.device.as_str()).collect::<Vec<_>>(), ["no two"]);
+        assert_eq!(refused[0].error.code, "device_unknown");
+    }
+
+    #[tokio::test]
+    async fn if_none_can_be_offered_to_the_first_error_is_the_answer() {
+        let (answer, asked) = sent(&["no one", "no two"], TransferOptions::default()).await;
+        assert_eq!((answer.unwrap_err().message.as_str(), asked.len()), ("no one", 2));
+    }
+
+    #[test]
+    fn nobody_is_sent_to_twice_and_not_everybody_at_once() {
+        assert_eq!(recipients(names(&["a", "b", "a"])).unwrap(), names(&["a", "b"]));
+        assert_eq!(recipients(Vec::new()).unwrap_err().code, "invalid_input");
+        assert!(recipients(vec!["a".into(); MOST_DEVICES]).is_ok());
+        assert_eq!(recipients(vec!["a".into(); MOST_DEVICES + 1]).unwrap_err().code, "invalid_input");
+    }
+}
