@@ -12,6 +12,7 @@ mod messages;
 mod pairing;
 mod peer;
 mod pictures;
+mod receiving;
 mod relay_files;
 mod rendezvous;
 mod replay;

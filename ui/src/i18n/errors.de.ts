@@ -66,7 +66,8 @@ export const germanErrors: Record<string, SpokenError> = {
   version_unsupported: { message: 'Das andere Gerät spricht eine andere Fassung des Protokolls.', hint: UPDATE },
   offer_malformed: { message: 'Das Angebot ergibt keinen Sinn.', hint: UPDATE },
   files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },
-  conflict_rule_unsupported: { message: 'Diese Regel für gleiche Namen gibt es hier nicht.', hint: '' },
+  folder_closed: { message: 'In diesen Ordner darf nicht geschrieben werden.', hint: 'Prüfe seine Rechte, oder wähle einen anderen Ordner.' },
+  existing_changed: { message: 'Die gleiche Datei war schon da und wurde währenddessen verändert.', hint: 'Sende sie noch einmal.' },
 
   // The doctor.
   doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },
