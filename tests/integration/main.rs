@@ -14,6 +14,7 @@ mod pairing;
 mod peer;
 mod pictures;
 mod queue;
+mod receiving;
 mod relay_files;
 mod rendezvous;
 mod replay;

@@ -121,12 +121,18 @@ impl From<Accept> for api::AcceptRule {
 pub enum Conflict {
     /// The new one gets another name
     KeepBoth,
+    /// What is identical is not sent; others as in keep-both
+    Skip,
+    /// The old one goes to the trash, unless it is identical
+    Replace,
 }
 
 impl From<Conflict> for api::ConflictRule {
     fn from(rule: Conflict) -> Self {
         match rule {
             Conflict::KeepBoth => Self::KeepBoth,
+            Conflict::Skip => Self::Skip,
+            Conflict::Replace => Self::Replace,
         }
     }
 }
@@ -212,9 +218,9 @@ pub enum Command {
         /// Folder to put it into [default: the download folder]
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
-        /// What to do where a name is taken
-        #[arg(long, value_enum, default_value = "keep-both")]
-        conflict: Conflict,
+        /// What to do where a name is taken [default: the setting `conflict`]
+        #[arg(long, value_enum, value_name = "RULE")]
+        conflict: Option<Conflict>,
     },
     /// Decline an offer
     Decline {
@@ -576,6 +582,8 @@ mod tests {
             "transfers",
             "transfers --all",
             "accept 1 --into d --conflict keep-both",
+            "accept 1 --conflict skip",
+            "accept 1 --conflict replace",
             "decline 1",
             "cancel 1",
             "text x hello",
@@ -615,7 +623,7 @@ mod tests {
             "id --bind nowhere",
             "id --mode fast",
             "serve --accept all",
-            "accept 1 --conflict replace",
+            "accept 1 --conflict overwrite",
             "send x a --limit fast",
             "send x a --limit 0",
             "pair host --words 4",

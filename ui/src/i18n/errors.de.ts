@@ -66,7 +66,8 @@ export const germanErrors: Record<string, SpokenError> = {
   version_unsupported: { message: 'Das andere Gerät spricht eine andere Fassung des Protokolls.', hint: UPDATE },
   offer_malformed: { message: 'Das Angebot ergibt keinen Sinn.', hint: UPDATE },
   files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },
-  conflict_rule_unsupported: { message: 'Diese Regel für gleiche Namen gibt es hier nicht.', hint: '' },
+  folder_closed: { message: 'In diesen Ordner darf nicht geschrieben werden.', hint: 'Prüfe seine Rechte, oder wähle einen anderen Ordner.' },
+  existing_changed: { message: 'Die gleiche Datei war schon da und wurde währenddessen verändert.', hint: 'Sende sie noch einmal.' },
 
   selection_invalid: { message: 'Das lässt sich so nicht auswählen.', hint: 'Öffne das Angebot noch einmal, oder nimm alles.' },
   selection_too_large: { message: 'Das sind mehr einzelne Dateien, als sich auswählen lassen.', hint: 'Wähle ganze Ordner, oder nimm alles.' },

@@ -141,7 +141,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Reject => pair::answer(running, false, console).await,
         Command::Transfers { all, find } => transfer::list(running, *all, find.as_deref(), console).await,
         Command::Accept { id, into, conflict } => {
-            transfer::accept(running, id, into.as_deref(), (*conflict).into(), console).await
+            transfer::accept(running, id, into.as_deref(), conflict.map(Into::into), console).await
         }
         Command::Decline { id } => transfer::decline(running, id, console).await,
         Command::Cancel { id } => transfer::cancel(running, id, console).await,

@@ -73,11 +73,18 @@ pub async fn accept(
     running: &Running,
     id: &str,
     into: Option<&Path>,
-    conflict: ConflictRule,
+    conflict: Option<ConflictRule>,
     console: &Console,
 ) -> Result<(), Failure> {
     let into = into.map(absolute).transpose()?;
     let id = find(running, id).await?;
+    let conflict = match conflict {
+        Some(conflict) => conflict,
+        None => match running.call(Request::Settings).await? {
+            Response::Settings(settings) => settings.conflict,
+            _ => return Err(Failure::strange_answer()),
+        },
+    };
     answered(running, Request::Accept { id, into, conflict, only: None }, console).await
 }
 

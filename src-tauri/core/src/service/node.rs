@@ -369,7 +369,7 @@ async fn start_transfers(
     cancel: &CancellationToken,
 ) -> Result<Transfers, NetworkError> {
     let (names, rules, known) = (devices.clone(), devices.clone(), devices.clone());
-    let (folder, rule) = (settings.clone(), settings.clone());
+    let (folder, rule, conflict) = (settings.clone(), settings.clone(), settings.clone());
     Transfers::start(TransferDeps {
         store: store.clone(),
         events: events.clone(),
@@ -377,6 +377,7 @@ async fn start_transfers(
         names: Arc::new(move |id| names.name_of(id)),
         cancel: cancel.child_token(),
         download_dir: Arc::new(move || folder.download_dir()),
+        conflict: Arc::new(move || conflict.get().conflict),
         welcome: Arc::new(move |id, bytes| {
             let (rules, setting) = (rules.clone(), rule.get().accept);
             Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })

@@ -47,9 +47,6 @@ pub enum TransferError {
     /// Writing failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// A rule that this version does not know how to follow.
-    #[error("replacing and skipping are not available yet")]
-    ConflictRuleUnsupported,
     /// What was chosen of an offer cannot be chosen.
     #[error("this cannot be chosen: {0}")]
     Selection(&'static str),
@@ -104,7 +101,6 @@ impl RoomError for TransferError {
             Self::NoSpace { .. } => "no_space",
             Self::Destination { .. } => "destination_unusable",
             Self::Disk(error) => error.code(),
-            Self::ConflictRuleUnsupported => "conflict_rule_unsupported",
             Self::Selection(_) => "selection_invalid",
             Self::NotOurs => "transfer_not_ours",
             Self::NotQueued => "transfer_not_queued",
@@ -148,6 +144,8 @@ pub fn explain(code: &str) -> String {
         "name_refused" => "the receiving disk cannot hold this name",
         "name_taken" => "the name is taken too often",
         "folder_changed" => "its folder was changed or removed while files were being received",
+        "folder_closed" => "its folder may not be written to",
+        "existing_changed" => "the same file was there already, and was changed while others were being received",
         "file_too_large" => "the receiving disk cannot hold a file of this size",
         "too_many_entries" => "the offer has more files than one transfer can hold",
         "busy" => "the other device has too many offers open",
@@ -173,16 +171,17 @@ fn hint(code: &str) -> &'static str {
         "paused_there" => "It goes on when it is resumed there.",
         "transfer_not_queued" => "`yonder-cli transfers` shows those that have one.",
         "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
-        "conflict_rule_unsupported" => "Use keep-both.",
         "transfer_ended" => "What was sent from here can be sent again: `yonder-cli retry`.",
         "transfer_not_offered" => "`yonder-cli transfers` shows how it stands.",
-        "selection_invalid" => "Choose entries of the offer.",
         "transfer_undecided" => "Accept or decline it.",
         "transfer_not_ours" => "Ask for it at the device that sent it.",
         "path_not_found" => "Check the path.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",
         "too_many_entries" => "Send it in several parts, or as an archive.",
+        "folder_closed" => "Check that you may write to it, or choose another folder.",
+        "existing_changed" => "Send it again.",
+        "selection_invalid" => "Look at what is in the offer again.",
         "source_changed" | "checksum_mismatch" => "Send it again when nothing writes to it.",
         "interrupted" | "connection_lost" | "shutting_down" => "It goes on by itself when the devices meet again.",
         "forgotten" => "Send it again.",

@@ -273,8 +273,7 @@ impl Feed {
             tracing::info!(%error, "a file to send cannot be opened");
             Code::new(if error.kind() == io::ErrorKind::NotFound { "source_changed" } else { "source_unreadable" })
         };
-        let path = self.source.path(reading.index).ok_or_else(|| Code::new("source_unreadable"))?;
-        let file = Arc::new(open_regular(&path).map_err(unreadable)?);
+        let file = Arc::new(self.source.open(reading.index).map_err(unreadable)?);
         self.unchanged(reading, &file)?;
         state.file = Some(file.clone());
         Ok(file)

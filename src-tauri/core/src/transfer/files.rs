@@ -11,7 +11,7 @@ use std::{
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, OpenOptions},
+    fs::{Dir, DirBuilder, Metadata, OpenOptions},
 };
 
 use super::wire::Mtime;
@@ -46,10 +46,62 @@ pub trait FileOps: Send + Sync + 'static {
     fn sync_dir(&self, dir: &Dir) -> io::Result<()>;
     /// Gives a file its name in another folder of the volume; fails with `AlreadyExists` and never replaces.
     fn rename_new(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()>;
+    /// What stands under a name; a link is not followed.
+    fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing>;
+    /// Moves a file to the person's trash; where that cannot be, it stays where it is.
+    fn trash(&self, dir: &Dir, name: &str) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, dir: &Dir, name: &str) -> io::Result<()>;
     /// Removes an empty folder.
     fn remove_dir(&self, dir: &Dir, name: &str) -> io::Result<()>;
+}
+
+/// What stands under a name, and by what it is known again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// A regular file, and not a link to one.
+    pub regular: bool,
+    /// Its length.
+    pub size: u64,
+    mtime: Option<Mtime>,
+    /// Volume and number, where the system has them.
+    place: Option<(u64, u64)>,
+    /// Time of the last change of any kind, where the system has it.
+    ctime: Option<(i64, i64)>,
+}
+
+impl Standing {
+    fn of(meta: &Metadata) -> Self {
+        #[cfg(unix)]
+        use cap_std::fs::MetadataExt;
+        #[cfg(unix)]
+        let (place, ctime) = (Some((meta.dev(), meta.ino())), Some((meta.ctime(), meta.ctime_nsec())));
+        #[cfg(not(unix))]
+        let (place, ctime) = (None, None);
+        let mtime = meta.modified().ok().map(|time| wire_time(time.into_std()));
+        Self { regular: meta.is_file(), size: meta.len(), mtime, place, ctime }
+    }
+
+    /// Of an open file.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&Metadata::from_file(file)?))
+    }
+
+    /// Of an open folder.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn of_dir(dir: &Dir) -> io::Result<Self> {
+        Ok(Self::of(&dir.dir_metadata()?))
+    }
+
+    /// What names a file or folder whatever happens to it, where the system has that.
+    pub fn place(&self) -> Option<(u64, u64)> {
+        self.place
+    }
 }
 
 /// The real file system.
@@ -104,6 +156,9 @@ impl FileOps for RealFiles {
     fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
+        // A pipe that somebody put in its place is not waited for.
+        #[cfg(unix)]
+        cap_std::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         Ok(dir.open_with(name, &options)?.into_std())
     }
 
@@ -190,6 +245,14 @@ impl FileOps for RealFiles {
         }
     }
 
+    fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing> {
+        Ok(Standing::of(&dir.symlink_metadata(name)?))
+    }
+
+    fn trash(&self, dir: &Dir, name: &str) -> io::Result<()> {
+        super::trash::put(dir, name)
+    }
+
     fn remove_file(&self, dir: &Dir, name: &str) -> io::Result<()> {
         dir.remove_file(name)
     }
@@ -261,11 +324,12 @@ pub(crate) mod faulty {
         rule: Rule,
         steps: AtomicU64,
         free: Option<u64>,
+        trash: Option<std::path::PathBuf>,
     }
 
     impl Faulty {
         pub(crate) fn new(rule: impl Fn(&str, u64) -> Option<io::Error> + Send + Sync + 'static) -> Self {
-            Self { rule: Box::new(rule), steps: AtomicU64::new(0), free: None }
+            Self { rule: Box::new(rule), steps: AtomicU64::new(0), free: None, trash: None }
         }
 
         /// Steps of this name fail with this error from the `nth` on, counted over those steps alone.
@@ -281,6 +345,11 @@ pub(crate) mod faulty {
             Self { free: Some(bytes), ..Self::new(|_, _| None) }
         }
 
+        /// What goes to the trash goes there; without, there is none.
+        pub(crate) fn with_trash(self, trash: &Path) -> Self {
+            Self { trash: Some(trash.to_owned()), ..self }
+        }
+
         fn step(&self, name: &str) -> io::Result<()> {
             (self.rule)(name, self.steps.fetch_add(1, Ordering::Relaxed)).map_or(Ok(()), Err)
         }
@@ -292,6 +361,13 @@ pub(crate) mod faulty {
                 fn free_space(&self, dir: &Dir) -> io::Result<u64> {
                     self.step("free_space")?;
                     self.free.map_or_else(|| RealFiles.free_space(dir), Ok)
+                }
+                fn trash(&self, dir: &Dir, name: &str) -> io::Result<()> {
+                    self.step("trash")?;
+                    match &self.trash {
+                        Some(trash) => super::super::trash::into(trash, dir, name),
+                        None => Err(io::ErrorKind::Unsupported.into()),
+                    }
                 }
                 $(fn $name(&self, $($arg: $type),*) -> io::Result<$out> {
                     self.step(stringify!($name))?;
@@ -314,6 +390,7 @@ pub(crate) mod faulty {
         sync_volume(dir: &Dir) -> bool;
         sync_dir(dir: &Dir) -> ();
         rename_new(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
+        stat(dir: &Dir, name: &str) -> Standing;
         remove_file(dir: &Dir, name: &str) -> ();
         remove_dir(dir: &Dir, name: &str) -> ();
     }

@@ -11,7 +11,7 @@ use super::{
     limits::SEGMENT,
     manifest::Manifest,
     state::Plan,
-    tree::{FileTree, SegmentHash, SegmentHasher, SegmentSet, segment_at, segments},
+    tree::{FileTree, Held, SegmentHash, SegmentHasher, SegmentSet, segment_at, segments},
     wire::{Code, FileEnd, SourceOutcome, Violation, violation},
 };
 
@@ -41,6 +41,18 @@ struct Progressing {
     said: Option<[u8; 32]>,
 }
 
+impl Progressing {
+    /// What is held counts as if it had come now: a segment of it that comes all the same comes twice.
+    fn new(size: u64, held: Option<Held>) -> Self {
+        let mut new = Self { claimed: SegmentSet::default(), tree: FileTree::new(size), root: None, said: None };
+        for (segment, hash) in held.iter().flat_map(Held::iter) {
+            new.claimed.insert(segment);
+            new.root = new.tree.insert(segment.into(), SegmentHash::of(size, hash)).or(new.root);
+        }
+        new
+    }
+}
+
 /// The account of all files of one attempt.
 #[derive(Debug)]
 pub struct Intake {
@@ -54,23 +66,10 @@ pub struct Intake {
 
 impl Intake {
     /// Nothing is there yet but what the plan says that is held.
-    pub fn new(manifest: Arc<Manifest>, mut plan: Plan) -> Self {
+    pub fn new(manifest: Arc<Manifest>, plan: Plan) -> Self {
         let (left, _) = plan.measure(&manifest);
         let len = manifest.len();
-        let held = std::mem::take(&mut plan.held);
-        let mut intake =
-            Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left };
-        // What is held counts as if it had come now: a segment of it that comes all the same comes twice.
-        for (file, held) in held {
-            let Ok((progressing, size)) = intake.file(file) else { continue };
-            for (segment, hash) in held.iter() {
-                progressing.claimed.insert(segment);
-                if let Some(root) = progressing.tree.insert(segment.into(), SegmentHash::of(size, hash)) {
-                    progressing.root = Some(root);
-                }
-            }
-        }
-        intake
+        Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left }
     }
 
     /// How many files have no verdict yet.
@@ -79,18 +78,11 @@ impl Intake {
     }
 
     fn file(&mut self, file: u32) -> Result<(&mut Progressing, u64), Violation> {
-        match self.manifest.size(file) {
-            Some(size) if self.plan.wants(&self.manifest, file) => {
-                let new = || Progressing {
-                    claimed: SegmentSet::default(),
-                    tree: FileTree::new(size),
-                    root: None,
-                    said: None,
-                };
-                Ok((self.files.entry(file).or_insert_with(new), size))
-            }
-            _ => violation("data of a file that was not accepted"),
-        }
+        let wanted = self.manifest.size(file).filter(|_| self.plan.wants(&self.manifest, file));
+        let Some(size) = wanted else { return violation("data of a file that was not accepted") };
+        let held = &mut self.plan.held;
+        let progressing = self.files.entry(file).or_insert_with(|| Progressing::new(size, held.remove(&file)));
+        Ok((progressing, size))
     }
 
     /// A segment begins on some stream. Each may come once in an attempt.

@@ -5,6 +5,8 @@
 //! then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
 //! parent, no link is ever followed or created.
 
+mod replacing;
+
 use std::{
     collections::HashMap,
     fs::File,
@@ -17,7 +19,7 @@ use cap_std::fs::Dir;
 
 use super::{
     bits::Bits,
-    files::FileOps,
+    files::{FileOps, Standing},
     intake::Verdict,
     journal::{self, Journal, Note},
     limits::SEGMENT,
@@ -80,6 +82,8 @@ fn of_this_file(error: &io::Error) -> Option<Code> {
         io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "folder_changed",
         _ if error.raw_os_error().is_some_and(is_link_or_bad_text) => "folder_changed",
         io::ErrorKind::AlreadyExists => "name_taken",
+        // A folder of somebody else's that was entered.
+        io::ErrorKind::PermissionDenied => "folder_closed",
         _ => return None,
     };
     Some(Code::new(code))
@@ -109,6 +113,8 @@ pub struct Temp {
     name: String,
     open: Mutex<HashMap<u32, Arc<File>>>,
     journal: Journal,
+    /// Files that stand where they would land, and whose hashes were claimed.
+    same: Mutex<HashMap<u32, Standing>>,
 }
 
 impl Temp {
@@ -125,7 +131,7 @@ impl Temp {
         match ops.create_file(&dir, journal::NAME) {
             Ok(file) => {
                 let journal = Journal::new(ops.clone(), file);
-                Ok(Self { ops, dest, dir, name, open: Mutex::default(), journal })
+                Ok(Self { ops, dest, dir, name, open: Mutex::default(), journal, same: Mutex::default() })
             }
             Err(error) => {
                 clear(ops.as_ref(), &dest, &dir, &name);
@@ -150,7 +156,22 @@ impl Temp {
         // What lies behind a record that a kill cut off must not follow what is written now.
         file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
-        Ok(Self { ops, dest, dir, name: temp_name(id), open: Mutex::default(), journal })
+        let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
+        Ok(Self { ops, dest, dir, name, open, journal, same })
+    }
+
+    /// The folder that a person chose.
+    pub(super) fn dest(&self) -> &Dir {
+        &self.dest
+    }
+
+    /// These files are there already, if the sender agrees.
+    pub(super) fn found_same(&self, files: HashMap<u32, Standing>) {
+        *self.same.lock().unwrap_or_else(PoisonError::into_inner) = files;
+    }
+
+    fn same(&self, file: u32) -> Option<Standing> {
+        self.same.lock().unwrap_or_else(PoisonError::into_inner).get(&file).copied()
     }
 
     /// Keeps some room on the disk, which is given up when the disk is full, so that what has arrived can be noted then.
@@ -189,6 +210,7 @@ impl Temp {
         // Noted first: what is noted of the old one must not speak for the new one.
         self.journal.note(&Note::Fresh { file, size, mtime: entry.mtime }, 0)?;
         self.journal.flush()?;
+        self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
         self.forget(file);
         self.discard(file)
     }
@@ -330,6 +352,12 @@ pub struct Placing {
     notes: Vec<String>,
     /// Name of the first thing placed at the top.
     first: Option<String>,
+    /// Files that may be replaced.
+    old: HashMap<u32, Standing>,
+    /// How many files were there already.
+    same: u32,
+    /// How many old files are in the trash.
+    replaced: u32,
 }
 
 impl Placing {
@@ -353,6 +381,9 @@ impl Placing {
             dest: Arc::new(dest),
             notes: Vec::new(),
             first: None,
+            old: HashMap::new(),
+            same: 0,
+            replaced: 0,
         })
     }
 
@@ -366,11 +397,6 @@ impl Placing {
             }
         }
         self
-    }
-
-    /// What people should know, so far.
-    pub fn notes(&self) -> &[String] {
-        &self.notes
     }
 
     /// Name of the first thing placed at the top: what "open folder" points at.
@@ -418,19 +444,13 @@ impl Placing {
         }
         self.make_durable(&good)?;
         for file in good {
-            let failure = match self.name_file(file) {
-                Ok(()) => None,
-                Err(error) => match of_this_file(&error.source) {
-                    Some(code) => {
-                        self.temp.journal.note(&Note::Unnamed(file), 0)?;
-                        self.temp.journal.flush()?;
-                        let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
-                        self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
-                        Some(code)
-                    }
-                    None => return Err(error),
-                },
-            };
+            let failure = self.keep(file)?;
+            if let Some(code) = &failure {
+                self.temp.journal.note(&Note::Unnamed(file), 0)?;
+                self.temp.journal.flush()?;
+                let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
+                self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
+            }
             report.push(FileReceived { file, failure });
         }
         self.sync_folders()?;
@@ -440,7 +460,9 @@ impl Placing {
     fn make_durable(&mut self, files: &[u32]) -> Result<(), DiskError> {
         let temp = self.temp.clone();
         let mut open = Vec::new();
-        for file in files {
+        // What was there already is no business of ours.
+        let fresh: Vec<u32> = files.iter().copied().filter(|file| temp.same(*file).is_none()).collect();
+        for file in &fresh {
             let size = self.manifest.size(*file).unwrap_or(0);
             if size == 0 {
                 temp.dress(&self.manifest, *file, &temp.create_file(*file)?)?;
@@ -457,13 +479,13 @@ impl Placing {
             temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
             temp.journal.flush()?;
         }
-        let at_once = files.len() > SYNC_ALL
+        let at_once = fresh.len() > SYNC_ALL
             && temp.ops.sync_volume(&temp.dir).map_err(|error| DiskError::new("making files durable", error))?;
         if at_once {
             return Ok(());
         }
         let mut open: HashMap<_, _> = open.into_iter().collect();
-        for file in files {
+        for file in &fresh {
             let target = match open.remove(file) {
                 Some(target) => target,
                 None => Arc::new(
@@ -494,6 +516,7 @@ impl Placing {
         let Some(entry) = self.manifest.get(file) else { return Ok(()) };
         let (parent, name) = (entry.parent, entry.name.to_owned());
         let folder = self.folder(parent)?;
+        self.make_room(file, &folder, &name);
         let temp = self.temp.clone();
         let from = file.to_string();
         let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&temp.dir, &from, &folder, name))?;
@@ -602,10 +625,11 @@ impl Placing {
                 && let Some(entry) = manifest.get(index)
                 && let Some(dir) = self.folder_or_note(index)?
             {
-                self.temp
-                    .ops
-                    .set_dir_time(&dir, entry.mtime)
-                    .map_err(|error| DiskError::new("setting a folder's time", error))?;
+                match self.temp.ops.set_dir_time(&dir, entry.mtime) {
+                    // A folder of somebody else's that was entered keeps its own.
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                    other => other.map_err(|error| DiskError::new("setting a folder's time", error))?,
+                }
                 self.touched.insert(Some(index), dir);
                 if self.touched.len() >= OPEN_FOLDERS {
                     self.sync_folders()?;

@@ -245,6 +245,51 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     assert!(!ground.dest.join(temp_name(&ground.id)).exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let ground = ground();
+    let mut entries = vec![entry(0, "album", EntryKind::Folder), entry(1, "day 1", EntryKind::Folder)];
+    entries.extend((0..2000).map(|n| entry(2, &format!("{n}"), file(5))));
+    let manifest = manifest(&entries);
+    let temp = ground.temp(RealFiles);
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    placing.folder(Some(1)).unwrap();
+    let (folder, away) = (ground.dest.join("album/day 1"), ground.dest.join("album/away"));
+    let (over, swaps) = (AtomicBool::new(false), std::sync::atomic::AtomicU32::new(0));
+    let (mut failed, mut named) = (0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                fs::rename(&folder, &away).unwrap();
+                std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), &folder).unwrap();
+                std::thread::yield_now();
+                fs::remove_file(&folder).unwrap();
+                fs::rename(&away, &folder).unwrap();
+                swaps.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        for file in files_of(&manifest) {
+            // Walked anew for each file, so that every step may meet the link.
+            placing.open.clear();
+            write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
+            match placing.settle(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
+                None => named += 1,
+                Some(code) => {
+                    assert_eq!(code.as_str(), "folder_changed");
+                    failed += 1;
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+    });
+    println!("FIGURE {} swaps of a folder: {named} files named, {failed} given up", swaps.load(Ordering::Relaxed));
+    assert!(named > 0 && failed > 0, "{named} named, {failed} failed: they never met");
+    ground.canaries_live();
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), named);
+}
+
 #[test]
 fn a_full_disk_at_any_write_leaves_no_half_file() {
     for step in
@@ -304,4 +349,40 @@ fn only_names_that_are_ours_are_cleaned_up() {
         clean_up(&RealFiles, &ground.dest, &ground.id);
     }
     ground.canaries_live();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_kill_at_any_step_of_replacing_loses_neither() {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let mut whole = false;
+    for stop_at in 0..60 {
+        let (ground, home) = (ground(), tempfile::tempdir().unwrap());
+        let trash = home.path().join("Trash");
+        fs::write(ground.dest.join("f"), "mine!").unwrap();
+        let steps = AtomicU64::new(0);
+        let ops = Faulty::new(move |_, _| {
+            (steps.fetch_add(1, Ordering::Relaxed) >= stop_at).then(|| io::ErrorKind::Other.into())
+        });
+        let Ok(temp) = Temp::create(Arc::new(ops.with_trash(&trash)), &ground.dest, &ground.id) else { continue };
+        let (temp, manifest) = (Arc::new(temp), manifest(&[entry(0, "f", file(5))]));
+        let seen = RealFiles.stat(&RealFiles.open_root(&ground.dest).unwrap(), "f").unwrap();
+        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix)
+            .unwrap()
+            .over([(0, seen)].into(), 0);
+        let written = write_whole(&temp, &manifest, 0, &[(0, b"hello")]).is_ok();
+        let done = written && placing.settle(vec![Verdict::Good(0)]).is_ok();
+        let in_trash = if trash.exists() { tree(&trash.join("files")) } else { BTreeMap::new() };
+        let mut everywhere = tree(&ground.dest);
+        everywhere.extend(in_trash.into_iter().map(|(name, bytes)| (format!("trash/{name}"), bytes)));
+        let copies = |of: &[u8]| everywhere.values().filter(|bytes| bytes.as_slice() == of).count();
+        assert_eq!(copies(b"mine!"), 1, "{stop_at} steps: {everywhere:?}");
+        assert!(!written || copies(b"hello") == 1, "{stop_at} steps: {everywhere:?}");
+        if done {
+            assert_eq!((everywhere["f"].as_slice(), everywhere["trash/f"].as_slice()), (&b"hello"[..], &b"mine!"[..]));
+            whole = true;
+            break;
+        }
+    }
+    assert!(whole, "it never came to its end");
 }

@@ -23,6 +23,7 @@ mod book;
 mod control;
 mod data_in;
 mod error;
+pub mod existing;
 pub mod feed;
 pub mod files;
 mod flow;
@@ -34,6 +35,7 @@ pub mod landing;
 pub mod limits;
 pub mod manifest;
 pub mod names;
+mod preview;
 mod proof;
 mod protocol;
 mod queue;
@@ -43,12 +45,14 @@ mod record;
 pub mod retry;
 mod routes;
 pub mod seal;
+pub mod selection;
 mod sending;
 mod settling;
 pub mod source;
 pub mod state;
 mod taking_up;
 mod talk;
+pub mod trash;
 pub mod tree;
 mod turns;
 pub mod wire;
@@ -115,6 +119,8 @@ pub struct TransferDeps {
     pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
     /// Where files land unless a person says otherwise.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
+    /// What is done where a name is taken, unless a person says otherwise.
+    pub conflict: Arc<dyn Fn() -> ConflictRule + Send + Sync>,
     /// What happens to an offer of so many bytes of a device.
     pub welcome: Arc<Welcoming>,
     /// How a device stands, so that nobody tries in vain to reach it.
@@ -146,6 +152,8 @@ pub(crate) struct Inner {
     cancel: CancellationToken,
     manifests: AtomicUsize,
     offers: Mutex<HashMap<DeviceId, Allowance>>,
+    /// Offers that people may look into.
+    previews: preview::Previews,
     /// Counts how often each device was heard, for those who wait for it.
     heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
     /// Counts how often each device was started anew.
@@ -249,6 +257,7 @@ impl Transfers {
             cancel,
             manifests: AtomicUsize::new(0),
             offers: Mutex::default(),
+            previews: preview::Previews::default(),
             heard: Mutex::default(),
             gone: Mutex::default(),
             written: Mutex::default(),

@@ -146,7 +146,7 @@ fn split(name: &str) -> (&str, &str) {
 }
 
 /// Shortens to at most `max` bytes, keeping the extension.
-fn shorten(name: &str, max: usize) -> String {
+pub(super) fn shorten(name: &str, max: usize) -> String {
     if name.len() <= max {
         return name.to_owned();
     }

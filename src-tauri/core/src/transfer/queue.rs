@@ -3,7 +3,7 @@
 
 use super::{TransferError, Transfers, limits::SPACE_RESERVE, receiving::room_for};
 use crate::{
-    api::{Direction, OfferPage, TransferState, TransferView},
+    api::{Direction, TransferState, TransferView},
     error::NetworkError,
     id::TransferId,
 };
@@ -26,20 +26,6 @@ impl Transfers {
         let mut found = self.list(all);
         found.retain(|view| words.iter().all(|word| mentions(view, word)));
         found
-    }
-
-    /// What is in a folder of an offer that waits for an answer.
-    ///
-    /// # Errors
-    /// When there is no such offer.
-    pub async fn offer_entries(
-        &self,
-        _id: TransferId,
-        _parent: Option<u32>,
-        _skip: u32,
-        _limit: u32,
-    ) -> Result<OfferPage, NetworkError> {
-        Err(TransferError::NotOffered.into())
     }
 
     /// Holds a transfer until [`Self::resume`], over restarts too. Connections stay, what is on its way arrives.

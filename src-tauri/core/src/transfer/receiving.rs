@@ -1,11 +1,12 @@
 //! Receives one transfer: from the offer to the last name.
 
+mod choosing;
 mod claims;
 mod ending;
 mod held;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     path::PathBuf,
     sync::{
         Arc, Mutex,
@@ -23,28 +24,30 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, Share, TransferError,
+    Inner, Share, Taking, TransferError,
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
     error::{explain, reason, told_as},
+    existing::Ready,
     files::FileOps,
     flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
-    landing::{DiskError, Temp},
-    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS, SPACE_RESERVE},
+    landing::DiskError,
+    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
     names::visible,
+    preview,
     rate::RateMeter,
-    record::{self, Incoming},
     routes::{Route, Routes},
+    selection,
     settling::{self, Settled, Settling},
-    state::{FromSender, Plan, ReceiverMachine},
+    state::{FromSender, ReceiverMachine},
     taking_up,
-    wire::{Code, Conflict, Decision, Offer, ReceiverFrame},
+    wire::{Code, Decision, Offer, ReceiverFrame},
 };
 use crate::{
-    api::{ConflictRule, Direction, TransferState, TransferView},
+    api::{Direction, TransferState, TransferView},
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -59,8 +62,6 @@ pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
-/// For less than this nothing is kept in reserve on the disk.
-const RESERVE_FROM: u64 = 16 * 1024 * 1024;
 /// Verdicts that wait for their names.
 const VERDICTS: usize = 4096;
 
@@ -204,6 +205,8 @@ pub(super) struct Terms {
     pub entries: u32,
 }
 
+pub(super) use choosing::recorded;
+
 pub(super) struct Receiving {
     pub(super) inner: Arc<Inner>,
     session: Session,
@@ -217,6 +220,8 @@ pub(super) struct Receiving {
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
+    /// What was accepted, while it is looked at what of it is there.
+    accepted: Option<choosing::Accepted>,
     /// What lies on the disk is kept when the two are apart.
     pub(super) holds: bool,
     /// Where that is, if it is from an earlier attempt.
@@ -267,6 +272,7 @@ impl Receiving {
             stop,
             begun: None,
             live: None,
+            accepted: None,
             holds: false,
             landing: None,
             told: false,
@@ -294,6 +300,9 @@ impl Receiving {
             return Ok(end);
         }
         if let Some(end) = self.decide().await? {
+            return Ok(end);
+        }
+        if let Some(end) = self.compare().await? {
             return Ok(end);
         }
         self.receive().await
@@ -337,18 +346,12 @@ impl Receiving {
     /// Waits for a person, or follows a rule.
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
-        let space = self.space(folder.clone()).await;
+        let space = self.fits_whole(folder.clone()).await;
         match (self.inner.deps.welcome)(self.session.device_id(), self.terms.total).await? {
             Welcome::Refuse => return Ok(Some(self.decline("declined_by_rule").await)),
             Welcome::Accept { into } => {
-                let space = match &into {
-                    Some(into) => self.space(into.clone()).await,
-                    None => space,
-                };
-                let begun = match space {
-                    Ok(()) => self.begin(into.unwrap_or(folder), ConflictRule::KeepBoth).await,
-                    Err(error) => Err(error),
-                };
+                let conflict = (self.inner.deps.conflict)();
+                let begun = self.begin(into.unwrap_or(folder), Taking { conflict, ..Taking::default() }).await;
                 return match begun {
                     Ok(()) => Ok(None),
                     Err(error) => {
@@ -363,9 +366,10 @@ impl Receiving {
                     view.reason = why;
                     view.into = Some(folder.display().to_string());
                 });
-                self.inner.book.announce(self.id);
             }
         }
+        let _shown = preview::show(&self.inner, self.id, self.machine.manifest());
+        self.inner.book.announce(self.id);
         loop {
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine) => {
@@ -374,11 +378,8 @@ impl Receiving {
                     }
                 }
                 command = self.asked.recv() => match command {
-                    Some(Command::Accept { into, conflict, only: _, reply }) => {
-                        let begun = match self.space(into.clone()).await {
-                            Ok(()) => self.begin(into, conflict).await,
-                            Err(error) => Err(error),
-                        };
+                    Some(Command::Accept { into, conflict, only, reply }) => {
+                        let begun = self.begin(into, Taking { conflict, only, into: None }).await;
                         let ok = begun.is_ok();
                         let _ = reply.send(begun);
                         if ok {
@@ -396,56 +397,9 @@ impl Receiving {
         }
     }
 
-    /// Whether the offer fits.
-    async fn space(&self, folder: PathBuf) -> Result<(), NetworkError> {
-        let (total, entries) = (self.terms.total, u64::from(self.terms.entries));
-        // Half a block is lost at the end of each file, on average.
-        room_for(&self.inner.ops, folder, total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE)).await
-    }
-
-    /// The offer is accepted: everything that receives is set up, then the sender is told.
-    async fn begin(&mut self, folder: PathBuf, conflict: ConflictRule) -> Result<(), NetworkError> {
-        if conflict != ConflictRule::KeepBoth {
-            return Err(TransferError::ConflictRuleUnsupported.into());
-        }
-        if !self.machine.is_deciding() {
-            return Err(TransferError::NotOffered.into());
-        }
-        // On record before the first byte on disk: after a crash the next start knows what lies where.
-        let shown = folder.display().to_string();
-        self.inner.book.show(self.id, |view| view.into = Some(shown));
-        let (manifest, hash) = (self.machine.manifest(), self.machine.manifest_hash());
-        let Terms { encrypt, total, entries, .. } = self.terms;
-        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
-            record::Terms::Incoming(Incoming { encrypt, total, entries, pages, hash })
-        });
-        kept.await?;
-        let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
-        let much = total > RESERVE_FROM;
-        let temp = tokio::task::spawn_blocking(move || {
-            let temp = Temp::create(ops, &at, &id)?;
-            if much {
-                temp.keep_reserve().inspect_err(|_| temp.remove())?;
-            }
-            Ok(temp)
-        })
-        .await
-        .map_err(|_| TransferError::Internal("creating a folder failed"))?
-        .map_err(|error: DiskError| match error.code() {
-            "disk_full" => TransferError::Disk(error),
-            _ => TransferError::Destination { path: folder, source: error.source },
-        })?;
-        self.inner.written().insert(self.id);
-        self.start(Arc::new(temp), Plan::all(&manifest), HashMap::new()).await
-    }
-
     /// Sets up everything that receives, then tells the sender what is there and what is to come.
-    pub(super) async fn start(
-        &mut self,
-        temp: Arc<Temp>,
-        plan: Plan,
-        folders: HashMap<u32, String>,
-    ) -> Result<(), NetworkError> {
+    pub(super) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
+        let Ready { temp, plan, folders, old, same, rule } = ready;
         let manifest = self.machine.manifest();
         if !self.machine.accept(plan.clone()) {
             temp.remove();
@@ -453,7 +407,7 @@ impl Receiving {
         }
         let (expected, _) = plan.measure(&manifest);
         let (whole, whole_bytes, held_bytes) = plan.held(&manifest);
-        let claims = claims::claims(&plan);
+        let (claims, chosen) = (claims::claims(&plan), selection::frames(&plan.selected));
         let claimed = plan.held.keys().copied().collect();
         let keys = self.session.keys();
         let root = self.terms.encrypt.then(|| keys.file_root(&self.id, &self.terms.attempt, keys.incoming()));
@@ -478,7 +432,7 @@ impl Receiving {
             limits: self.inner.limits_of(self.id, Direction::Receive),
         });
         let out = self.out.clone();
-        let placing = Settling { temp, manifest, plan, folders, out, told: settled.clone(), expected };
+        let placing = Settling { temp, manifest, plan, folders, out, told: settled.clone(), expected, old, same };
         let settling = tokio::task::spawn_blocking(move || placing.run(judged));
         self.live = Some(Live {
             claimed,
@@ -502,13 +456,16 @@ impl Receiving {
             (view.state, view.reason) = (TransferState::Queued, None);
             (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
         });
-        let accepted = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
+        let accepted = Decision::Accepted { all: chosen.is_empty(), conflict: rule.into() };
         // Beside what else there is to do: a sender that does not read must not keep people from ending it. Nothing else is
         // said before the sender has begun, which it does by this.
         let (out, stop) = (self.out.clone(), self.stop.clone());
         self.inner.tasks.spawn(async move {
             let telling = async {
                 let mut told = out.send(&ReceiverFrame::Decision(accepted)).await;
+                for spans in chosen {
+                    told = told && out.send(&ReceiverFrame::Select(spans)).await;
+                }
                 for claims in claims {
                     told = told && out.send(&ReceiverFrame::Have(claims)).await;
                 }

@@ -13,7 +13,7 @@ use super::{
     wire::{SenderFrame, decode},
 };
 use crate::{
-    api::{TransferOptions, TransferView},
+    api::{ConflictRule, TransferOptions, TransferView},
     error::NetworkError,
     id::TransferId,
     storage::{Op, Store, Table},
@@ -81,6 +81,12 @@ pub(super) struct Incoming {
     pub pages: u32,
     /// Its hash as the sender gave it.
     pub hash: [u8; 32],
+    /// What a person chose of it; none means all.
+    #[serde(default)]
+    pub only: Option<Vec<u32>>,
+    /// What is done where a name is taken.
+    #[serde(default)]
+    pub conflict: ConflictRule,
 }
 
 impl Outgoing {

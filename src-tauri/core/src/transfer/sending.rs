@@ -31,6 +31,7 @@ use super::{
     receiving::end_of,
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
+    selection,
     source::{Source, scan},
     state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
@@ -345,9 +346,6 @@ impl Sending {
             manifest: hash_of(&accepted).await?,
             changed: u32::try_from(changes.len()).unwrap_or(u32::MAX),
         };
-        self.inner.book.show(self.order.id, |view| {
-            view.total = source.manifest.total();
-        });
         let mut frames = vec![SenderFrame::Again(again)];
         frames.extend(changes.chunks(BATCH).map(|changes| SenderFrame::Changed(changes.to_vec())));
         let machine = SenderMachine::again(source.manifest.clone());
@@ -577,7 +575,11 @@ impl Sending {
                 let (files, whole, parts) = plan.held(&talk.source.manifest);
                 let bytes = whole + parts;
                 (self.tally.files, self.tally.bytes) = (files, bytes);
-                self.inner.book.show(self.order.id, |view| (view.bytes, view.files_done) = (bytes, files.into()));
+                let (wanted, total) = selection::measure(&talk.source.manifest, &plan.selected);
+                self.inner.book.show(self.order.id, |view| {
+                    (view.files, view.total) = (wanted.into(), total);
+                    (view.bytes, view.files_done) = (bytes, files.into());
+                });
                 match plan.held.is_empty() {
                     true => talk.ready(plan),
                     false => talk.prove(plan),
@@ -598,7 +600,7 @@ impl Sending {
             }
             FromReceiver::Complete { files, bytes } => {
                 (self.tally.bytes, self.tally.files) = (bytes, files);
-                let of = talk.source.manifest.files();
+                let of = self.shown().0;
                 return Ok(Some(end_of(self.tally.failed, of, self.tally.first_failure.as_ref())));
             }
             FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
@@ -618,6 +620,12 @@ impl Sending {
             FromReceiver::Noted => {}
         }
         Ok(None)
+    }
+
+    /// Files and bytes of what was chosen, as people see them.
+    fn shown(&self) -> (u32, u64) {
+        let view = self.inner.book.view(self.order.id);
+        view.map_or((0, 0), |view| (u32::try_from(view.files).unwrap_or(u32::MAX), view.total))
     }
 
     /// From here on it is taken up and not offered again.
@@ -645,13 +653,15 @@ impl Sending {
                 (self.source, self.guessed) = (Some(talk.source.clone()), true);
                 Err(lost())
             }
+            // A person there stopped it before anything was said of accepting it.
+            "cancelled" => Ok(End::by_code("cancelled")),
             // It was never answered there: it is offered anew.
             "forgotten" if self.guessed => {
                 (self.source, self.guessed, self.order.terms.accepted) = (None, false, None);
                 Err(apart("busy"))
             }
             "complete" if self.may_be_known() => {
-                (self.tally.bytes, self.tally.files) = (talk.source.manifest.total(), talk.source.manifest.files());
+                (self.tally.files, self.tally.bytes) = self.shown();
                 Ok(End { state: TransferState::Done, reason: None })
             }
             // It was accepted once: this is how it ended there.

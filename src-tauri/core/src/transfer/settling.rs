@@ -13,6 +13,7 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use super::{
     TransferError,
     control::Outgoing,
+    files::Standing,
     intake::Verdict,
     landing::{DiskError, Placing, Temp},
     limits::BATCH,
@@ -67,6 +68,10 @@ pub(super) struct Settling {
     pub out: Outgoing,
     pub told: Arc<Settled>,
     pub expected: u32,
+    /// Files that may be replaced.
+    pub old: HashMap<u32, Standing>,
+    /// Empty files that were there already.
+    pub same: u32,
 }
 
 impl Settling {
@@ -74,7 +79,8 @@ impl Settling {
     /// once every file is settled, or the transfer is given up.
     pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
         let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
-        let mut placing = placing.with_folders(std::mem::take(&mut self.folders));
+        let mut placing =
+            placing.with_folders(std::mem::take(&mut self.folders)).over(std::mem::take(&mut self.old), self.same);
         let mut left = self.expected;
         while left > 0 {
             let mut batch = Vec::with_capacity(BATCH);
@@ -107,6 +113,6 @@ impl Settling {
     }
 
     fn note(&self, placing: &Placing) {
-        *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes().to_vec();
+        *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes();
     }
 }

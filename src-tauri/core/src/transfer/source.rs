@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs::{self, Metadata},
+    fs::{self, File, Metadata},
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,6 +12,7 @@ use std::{
 
 use super::{
     TransferError,
+    feed::open_regular,
     files::wire_time,
     landing::NOTES,
     limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
@@ -57,7 +58,11 @@ impl Source {
         for file in 0..self.manifest.len() {
             let Some(entry) = self.manifest.get(file) else { continue };
             let Some(listed) = entry.size() else { continue };
-            let Some(Ok(meta)) = self.path(file).map(fs::symlink_metadata) else { continue };
+            let meta = |path: &Path| match fs::symlink_metadata(path) {
+                Ok(meta) if meta.is_symlink() => target(path, self.roots.values()).map(|(_, meta)| meta),
+                other => other.ok(),
+            };
+            let Some(meta) = self.path(file).as_deref().and_then(meta) else { continue };
             let Ok(mtime) = meta.modified().map(wire_time) else { continue };
             if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) {
                 changes.push(ChangedFile { file, size: meta.len(), mtime });
@@ -103,6 +108,22 @@ impl Source {
         }
     }
 
+    /// Opens a file. One that stands in the list for a link is what the link points to now, if that is one of those that are
+    /// offered.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn open(&self, index: u32) -> io::Result<File> {
+        let path = self.path(index).ok_or(io::ErrorKind::NotFound)?;
+        match open_regular(&path) {
+            Err(error) if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) => {
+                let (real, _) = target(&path, self.roots.values()).ok_or(error)?;
+                open_regular(&real)
+            }
+            other => other,
+        }
+    }
+
     /// Where an entry lies.
     pub fn path(&self, index: u32) -> Option<PathBuf> {
         let mut at = index;
@@ -126,6 +147,14 @@ fn volume_of(meta: &Metadata) -> u64 {
 #[cfg(not(unix))]
 fn volume_of(_meta: &Metadata) -> u64 {
     0
+}
+
+/// The regular file that a link points to, if it lies in one of these folders.
+fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a PathBuf>) -> Option<(PathBuf, Metadata)> {
+    let real = fs::canonicalize(link).ok()?;
+    let meta = fs::symlink_metadata(&real).ok().filter(Metadata::is_file)?;
+    let mut roots = roots;
+    roots.any(|root| real.starts_with(root) && real != *root).then_some((real, meta))
 }
 
 /// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Gives the
@@ -169,7 +198,8 @@ fn readable(_path: &Path) -> bool {
     true
 }
 
-/// Walks the named paths. What cannot be sent is left out and noted: links, special files, names that are not UTF-8 or
+/// Walks the named paths. A link to a file that lies in them too is listed as that file. What cannot be sent is left out
+/// and noted: other links, special files, names that are not UTF-8 or
 /// that no receiver takes, folders and files that may not be read.
 ///
 /// # Errors
@@ -177,8 +207,9 @@ fn readable(_path: &Path) -> bool {
 pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, TransferError> {
     let mut walk = Walk::default();
     let mut seen = HashSet::new();
-    for path in paths {
-        let (name, real, meta) = root(path)?;
+    let named: Vec<_> = paths.iter().map(|path| root(path)).collect::<Result<_, _>>()?;
+    walk.folders = named.iter().filter(|(.., meta)| meta.is_dir()).map(|(_, real, _)| real.clone()).collect();
+    for (name, real, meta) in named {
         if !seen.insert(real.clone()) {
             continue;
         }
@@ -201,6 +232,8 @@ pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, Transf
 
 #[derive(Default)]
 struct Walk {
+    /// All that are named and are folders.
+    folders: Vec<PathBuf>,
     builder: ManifestBuilder,
     roots: HashMap<u32, PathBuf>,
     volumes: HashMap<u32, u64>,
@@ -262,6 +295,13 @@ impl Walk {
                 let path = item.path();
                 // Of the entry itself: a link shows as a link.
                 let meta = match item.metadata() {
+                    Ok(meta) if meta.is_symlink() => match target(&path, self.folders.iter()) {
+                        Some((_, meta)) => meta,
+                        None => {
+                            self.skip(&path, "it is a link to something that is no file in here");
+                            continue;
+                        }
+                    },
                     Ok(meta) => meta,
                     Err(error) => {
                         self.skip(&path, &error.to_string());
@@ -272,7 +312,6 @@ impl Walk {
                 let why = match name.to_str().map(names::check) {
                     None => Some("its name is not UTF-8".to_owned()),
                     Some(Err(error)) => Some(error.to_string()),
-                    Some(Ok(())) if meta.is_symlink() => Some("it is a link".into()),
                     Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("it is not a regular file".into()),
                     Some(Ok(())) if meta.is_file() && !readable(&path) => Some("it may not be read".into()),
                     Some(Ok(())) => None,
@@ -327,14 +366,21 @@ mod tests {
         {
             use std::os::unix::{ffi::OsStrExt, fs::symlink};
             symlink("/etc", top.join("link")).unwrap();
-            symlink("a", top.join("link to file")).unwrap();
+            symlink("a", top.join("b/inner/a link to a file")).unwrap();
+            symlink("../../a", top.join("b/inner/d link")).unwrap();
+            symlink("../single", top.join("out of this one")).unwrap();
+            symlink("b", top.join("link to folder")).unwrap();
+            symlink("loop", top.join("loop")).unwrap();
+            symlink("socket", top.join("link to socket")).unwrap();
             fs::write(top.join("back\\slash"), "x").unwrap();
             std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
             fs::write(top.join(std::ffi::OsStr::from_bytes(b"not\xffutf8")), "x").unwrap();
-            skipped.extend(["link", "link to file", "back", "socket", "not"]);
+            let links = ["top/link is", "inner/a link", "out of this one", "link to folder", "loop", "link to socket"];
+            skipped.extend(links.into_iter().chain(["back", "top/socket", "not"]));
         }
         let source = scan(&[top.clone(), root.path().join("single"), top.clone()], &|| false).unwrap();
-        assert_eq!(paths(&source), ["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "single"]);
+        let all = ["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "top/b/inner/d link", "single"];
+        assert_eq!(paths(&source), all);
         assert_eq!(source.skipped as usize, skipped.len(), "{:?}", source.notes);
         for name in skipped {
             assert!(source.notes.iter().any(|note| note.contains(name)), "{name}: {:?}", source.notes);
@@ -343,7 +389,33 @@ mod tests {
             assert!(source.path(index).unwrap().exists());
         }
         assert_eq!(source.path(4).unwrap(), fs::canonicalize(top.join("b/inner/c")).unwrap());
-        assert_eq!(source.manifest.total(), 6);
+        assert_eq!(source.manifest.total(), 11);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_is_read_as_the_file_it_points_to_and_as_nothing_outside() {
+        use std::{io::Read, os::unix::fs::symlink};
+        let root = tempfile::tempdir().unwrap();
+        let top = root.path().join("top");
+        fs::create_dir(&top).unwrap();
+        fs::write(top.join("file"), "inside").unwrap();
+        fs::write(root.path().join("secret"), "secret").unwrap();
+        symlink("file", top.join("link")).unwrap();
+        let source = scan(std::slice::from_ref(&top), &|| false).unwrap();
+        // As it is taken up after a restart.
+        let roots: Vec<_> = source.roots().map(|(index, path)| (index, path.to_owned())).collect();
+        let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1);
+        let index = (0..3).find(|index| source.manifest.path(*index) == ["top", "link"]).unwrap();
+        let mut text = String::new();
+        source.open(index).unwrap().read_to_string(&mut text).unwrap();
+        assert_eq!((text.as_str(), source.changes()), ("inside", vec![]));
+        fs::write(top.join("file"), "inside and longer").unwrap();
+        assert_eq!(source.changes().len(), 2, "the file and the link");
+        fs::remove_file(top.join("link")).unwrap();
+        symlink(root.path().join("secret"), top.join("link")).unwrap();
+        assert!(source.open(index).is_err());
+        assert!(source.changes().iter().all(|change| change.file != index));
     }
 
     #[test]

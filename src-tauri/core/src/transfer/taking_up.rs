@@ -8,18 +8,19 @@ use std::{
     },
 };
 
-use tokio::time::timeout;
+use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     Inner, TransferError,
     book::{Command, End, Found},
     error::reason,
+    existing::Ready,
     holding::{self, Holding, Lost},
     limits::{MAX_FRAME, VERSION},
-    manifest::Manifest,
-    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next},
+    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next, recorded},
     record::Incoming,
-    state::{FromSender, Plan},
+    selection,
+    state::FromSender,
     wire::Again,
 };
 use crate::{error::NetworkError, id::TransferId};
@@ -106,20 +107,32 @@ impl Receiving {
             return Ok(Some(self.give_up("forgotten").await));
         };
         let now = self.machine.take_up(&accepted, incoming.hash).map_err(TransferError::Violation)?;
-        if now.total() > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
+        let mut plan = recorded(&now, incoming)?;
+        let (files, total) = selection::measure(&now, &plan.selected);
+        if total > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
             // Nobody has agreed to that.
             return Ok(Some(self.give_up("source_changed").await));
         }
-        let total = now.total();
-        self.inner.book.show(self.id, |view| view.total = total);
-        let holding = match self.look(landing, accepted, now.clone()).await? {
-            Looked::There(holding) => *holding,
+        self.inner.book.show(self.id, |view| (view.files, view.total) = (files.into(), total));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
+        let read_again = !self.inner.written().contains(&id);
+        let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
+        let looking = tokio::task::spawn_blocking(move || {
+            if nothing_yet {
+                // Killed between the record and the folder, maybe.
+                holding::make_sure(&ops, &landing, &id)?;
+            }
+            let holding = holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
+            let Holding { temp, folders, whole, held } = holding;
+            (plan.whole, plan.held) = (whole, held);
+            Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)
+        });
+        match self.look(looking, &stopped).await? {
+            // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
+            Looked::There(ready) => self.start(*ready).await?,
             Looked::Ended(end) => return Ok(Some(end)),
-        };
-        let Holding { temp, folders, whole, held } = holding;
-        // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
-        let plan = Plan { whole, held, ..Plan::all(&now) };
-        self.start(Arc::new(temp), plan, folders).await?;
+        }
         Ok(None)
     }
 
@@ -145,19 +158,12 @@ impl Receiving {
         }
     }
 
-    /// Looks at what is on the disk, which may take a while: the sender and people are heard meanwhile.
-    async fn look(&mut self, landing: PathBuf, accepted: Manifest, now: Arc<Manifest>) -> Result<Looked, NetworkError> {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let (ops, id, seen) = (self.inner.ops.clone(), self.id, stopped.clone());
-        let read_again = !self.inner.written().contains(&id);
-        let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
-        let mut looking = tokio::task::spawn_blocking(move || {
-            if nothing_yet {
-                // Killed between the record and the folder, maybe.
-                holding::make_sure(&ops, &landing, &id)?;
-            }
-            holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)
-        });
+    /// Waits for a look at what is on the disk, which may take a while: the sender and people are heard meanwhile.
+    pub(super) async fn look(
+        &mut self,
+        mut looking: JoinHandle<Result<Ready, Lost>>,
+        stopped: &AtomicBool,
+    ) -> Result<Looked, NetworkError> {
         let outcome = loop {
             tokio::select! {
                 looked = &mut looking => {
@@ -192,9 +198,9 @@ impl Receiving {
         outcome
     }
 
-    async fn looked(&mut self, looked: Result<Holding, Lost>) -> Result<Looked, NetworkError> {
+    async fn looked(&mut self, looked: Result<Ready, Lost>) -> Result<Looked, NetworkError> {
         match looked {
-            Ok(holding) => Ok(Looked::There(Box::new(holding))),
+            Ok(ready) => Ok(Looked::There(Box::new(ready))),
             Err(Lost::Stopped) => Err(lost()),
             Err(Lost::Disk(error)) => Err(TransferError::Disk(error).into()),
             Err(Lost::Destination(error)) => {
@@ -211,7 +217,8 @@ impl Receiving {
     }
 }
 
-enum Looked {
-    There(Box<Holding>),
+/// What came of a look.
+pub(super) enum Looked {
+    There(Box<Ready>),
     Ended(End),
 }

@@ -192,14 +192,25 @@ impl SegmentSet {
     }
 }
 
-/// Segments of one file that the receiver holds, each with its hash.
+/// Segments of one file that the receiver holds, each with its hash, rising. There may be one for each of a million files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held(BTreeMap<u32, [u8; 32]>);
+pub struct Held(Vec<(u32, [u8; 32])>);
 
 impl Held {
-    /// Adds a segment.
+    /// Adds a segment, or gives it another hash.
     pub fn insert(&mut self, segment: u32, hash: [u8; 32]) {
-        self.0.insert(segment, hash);
+        if self.0.is_empty() {
+            // Most files have one segment.
+            self.0.reserve_exact(1);
+        }
+        match self.0.binary_search_by_key(&segment, |(segment, _)| *segment) {
+            Ok(at) => {
+                if let Some((_, old)) = self.0.get_mut(at) {
+                    *old = hash;
+                }
+            }
+            Err(at) => self.0.insert(at, (segment, hash)),
+        }
     }
 
     /// Adds what a peer claims of a file with so many segments: rising, not touching, behind all that is there already,
@@ -209,19 +220,23 @@ impl Held {
     /// When it is anything else.
     pub fn claim(&mut self, spans: &[Span], hashes: &[[u8; 32]], segments: u64) -> Result<(), Violation> {
         let claimed = SegmentSet::from_spans(spans, segments)?;
-        let floor = self.0.last_key_value().map(|(last, _)| *last);
+        let floor = self.0.last().map(|(last, _)| *last);
         let behind = spans.first().is_none_or(|span| floor.is_none_or(|floor| span.first > floor));
         if claimed.count() != hashes.len() as u64 || !behind {
             return violation("claims and their hashes do not fit each other");
         }
         let numbers = spans.iter().flat_map(|span| span.first..span.end);
+        if self.0.is_empty() {
+            self.0.reserve_exact(hashes.len());
+        }
         self.0.extend(numbers.zip(hashes.iter().copied()));
         Ok(())
     }
 
     /// The hash of a segment, if it is held.
     pub fn get(&self, segment: u32) -> Option<[u8; 32]> {
-        self.0.get(&segment).copied()
+        let at = self.0.binary_search_by_key(&segment, |(segment, _)| *segment).ok()?;
+        self.0.get(at).map(|(_, hash)| *hash)
     }
 
     /// How many are held.
@@ -231,17 +246,18 @@ impl Held {
 
     /// Every segment with its hash, rising.
     pub fn iter(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
-        self.0.iter().map(|(segment, hash)| (*segment, *hash))
+        self.0.iter().copied()
     }
 
     /// Keeps only those.
     pub fn retain(&mut self, mut keep: impl FnMut(u32, &[u8; 32]) -> bool) {
-        self.0.retain(|segment, hash| keep(*segment, hash));
+        self.0.retain(|(segment, hash)| keep(*segment, hash));
     }
 
     /// How many bytes of a file of this length that is.
     pub fn bytes(&self, size: u64) -> u64 {
-        self.0.keys().filter_map(|segment| segment_at(size, u64::from(*segment))).map(|(_, len)| u64::from(len)).sum()
+        let lengths = self.0.iter().filter_map(|(segment, _)| segment_at(size, u64::from(*segment)));
+        lengths.map(|(_, len)| u64::from(len)).sum()
     }
 }
 

@@ -16,22 +16,22 @@ use super::{
 use crate::net::{ALPN_TRANSFER, SealedReceiver, SealedSender, Session};
 
 /// A sender that speaks by hand.
-struct Hand {
+pub(super) struct Hand {
     session: Session,
     to: SealedSender,
     from: SealedReceiver,
-    offer: Offer,
+    pub(super) offer: Offer,
 }
 
 const FILE: &[u8] = b"hello, disk";
 
-fn entry(name: &str, size: u64) -> Entry {
+pub(super) fn entry(name: &str, size: u64) -> Entry {
     let kind = EntryKind::File { size, executable: false };
     Entry { parent: 0, name: name.into(), mtime: Mtime { secs: 1, nanos: 1 }, kind }
 }
 
 impl Hand {
-    async fn new(one: &Node, two: &Node, entries: &[Entry]) -> Self {
+    pub(super) async fn new(one: &Node, two: &Node, entries: &[Entry]) -> Self {
         let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
         let (to, from) = session.open_sealed().await.unwrap().split();
         let total = entries.iter().map(|e| if let EntryKind::File { size, .. } = e.kind { size } else { 0 }).sum();
@@ -52,12 +52,12 @@ impl Hand {
         Self { session, to, from, offer }
     }
 
-    async fn say(&mut self, frame: SenderFrame) {
+    pub(super) async fn say(&mut self, frame: SenderFrame) {
         // The other side may be gone already.
         let _ = self.to.send(&encode(&frame).unwrap()).await;
     }
 
-    async fn hear(&mut self) -> Option<ReceiverFrame> {
+    pub(super) async fn hear(&mut self) -> Option<ReceiverFrame> {
         let frame = within(self.from.recv(limits::MAX_FRAME)).await.ok()??;
         Some(decode(&frame).unwrap())
     }
@@ -124,7 +124,7 @@ impl Hand {
     }
 
     /// The other side ends the session as a violation.
-    async fn is_thrown_out(&self, two: &Node, what: &str) {
+    pub(super) async fn is_thrown_out(&self, two: &Node, what: &str) {
         let closed = within(self.session.connection().closed()).await;
         let text = format!("{closed:?}");
         assert!(text.contains("error_code: 4"), "{what}: {text}");

@@ -1,8 +1,11 @@
 //! Whole transfers between two nodes of this process, over real endpoints on the loopback.
 
+mod choosing;
+mod conflict;
 mod control_vectors;
 mod ends;
 mod hostile;
+mod naughty;
 mod queue;
 mod resume;
 mod secrets;
@@ -62,6 +65,8 @@ struct Node {
     store: Store,
     cancel: CancellationToken,
     rule: Arc<Mutex<AcceptRule>>,
+    /// What an offer that is accepted by the rule does where a name is taken.
+    conflict: Arc<Mutex<ConflictRule>>,
     /// Other devices seem to be away.
     away: Arc<AtomicBool>,
     number: u8,
@@ -111,6 +116,8 @@ impl Node {
         let cancel = CancellationToken::new();
         let late = Late::default();
         let rule = Arc::new(Mutex::new(AcceptRule::Ask));
+        let conflict = Arc::new(Mutex::new(ConflictRule::KeepBoth));
+        let setting = conflict.clone();
         let (asked, rules, downloads) = (rule.clone(), devices.clone(), home.path().join("downloads"));
         let away = Arc::new(AtomicBool::new(false));
         let (known, gone) = (devices.clone(), away.clone());
@@ -121,6 +128,7 @@ impl Node {
                 connector: Arc::new(late.clone()),
                 names: Arc::new(|_| "the other".into()),
                 download_dir: Arc::new(move || downloads.clone()),
+                conflict: Arc::new(move || *setting.lock().unwrap()),
                 welcome: Arc::new(move |id, bytes| {
                     let (rules, setting) = (rules.clone(), *asked.lock().unwrap());
                     Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
@@ -149,7 +157,7 @@ impl Node {
         let net = Net::bind(&options, secret, devices.clone(), protocols, cancel.clone()).await.unwrap();
         assert!(late.0.set(net.clone()).is_ok());
         tokio::spawn(NetworkingEventLoop::new(net.clone(), Arc::new(NoPairing)).run());
-        Self { transfers, net, devices, events, store, cancel, rule, away, info, home, number }
+        Self { transfers, net, devices, events, store, cancel, rule, conflict, away, info, home, number }
     }
 
     fn address(&self) -> SocketAddr {

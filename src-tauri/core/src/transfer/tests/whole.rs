@@ -65,9 +65,6 @@ async fn a_person_is_asked_and_chooses_the_folder() {
     assert_eq!(offer.reason, None);
     shows(&one, id, |view| view.state == TransferState::Offered).await;
 
-    let refused =
-        two.transfers.accept(id, Taking { conflict: ConflictRule::Replace, ..Taking::default() }).await.unwrap_err();
-    assert_eq!(refused.code(), "conflict_rule_unsupported");
     let gone =
         two.transfers.accept(id, Taking { into: Some(other.join("gone")), ..Taking::default() }).await.unwrap_err();
     assert_eq!(gone.code(), "destination_unusable");

@@ -1,0 +1,278 @@
+//! What is there already where an accepted offer is to land, under the rules that skip what is identical or replace
+//! what is old. Blocking.
+//!
+//! Folders of the offer that exist are entered. A file is looked at where it would land, if a regular file of its length
+//! stands there: read whole, segment by segment, so that its hashes can be claimed as those of an earlier attempt are. Only
+//! what stood there when it was looked at may be replaced, so that nothing of this transfer is: the names of an offer need
+//! not differ, and a file system may take two for one.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs::File,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use cap_std::fs::Dir;
+
+use super::{
+    bits::Bits,
+    files::{FileOps, Standing},
+    holding::{Lost, hash_of},
+    journal::Note,
+    landing::Temp,
+    limits::{BATCH, CHUNK},
+    manifest::Manifest,
+    names::{self, Platform},
+    state::Plan,
+    tree::{Held, segments},
+};
+use crate::api::ConflictRule;
+
+/// Folders that are kept open.
+const OPEN_FOLDERS: usize = 128;
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Existing {
+    /// Folders that are entered, with their names.
+    pub folders: HashMap<u32, String>,
+    /// Files whose place is taken by one of the same length, with its hashes.
+    pub same: HashMap<u32, (Standing, Held)>,
+    /// Empty files that are there, empty.
+    pub empty: Vec<u32>,
+    /// What may be replaced.
+    pub old: HashMap<u32, Standing>,
+}
+
+/// Everything that receiving starts with.
+pub struct Ready {
+    /// The hidden folder.
+    pub temp: Arc<Temp>,
+    /// What is received, and what is there.
+    pub plan: Plan,
+    /// Folders that are there, with their names.
+    pub folders: HashMap<u32, String>,
+    /// Files that may be replaced.
+    pub old: HashMap<u32, Standing>,
+    /// Empty files that were there already.
+    pub same: u32,
+    /// What is done where a name is taken.
+    pub rule: ConflictRule,
+}
+
+impl Ready {
+    /// Without a look at what is there.
+    pub fn new(temp: Arc<Temp>, plan: Plan, folders: HashMap<u32, String>) -> Self {
+        Self { temp, plan, folders, old: HashMap::new(), same: 0, rule: ConflictRule::KeepBoth }
+    }
+
+    /// With what is there, where the rule asks for it.
+    ///
+    /// # Errors
+    /// When it was stopped, or what was found cannot be noted.
+    pub fn looked(
+        mut self,
+        ops: &dyn FileOps,
+        manifest: &Manifest,
+        rule: ConflictRule,
+        stop: &AtomicBool,
+    ) -> Result<Self, Lost> {
+        self.rule = rule;
+        if rule == ConflictRule::KeepBoth {
+            return Ok(self);
+        }
+        let found = Look::new(ops, self.temp.dest(), manifest, &self.plan, &self.folders, stop).look(rule)?;
+        self.folders.extend(found.folders);
+        for files in found.empty.chunks(BATCH) {
+            // As good as named: nothing is sent of it, now or in a later attempt.
+            self.temp.journal().note(&Note::Naming(files.to_vec()), 0)?;
+        }
+        self.temp.journal().flush()?;
+        found.empty.iter().for_each(|file| {
+            self.plan.whole.insert(*file);
+        });
+        self.same = u32::try_from(found.empty.len()).unwrap_or(u32::MAX);
+        let mut seen = HashMap::with_capacity(found.same.len());
+        for (file, (standing, held)) in found.same {
+            seen.insert(file, standing);
+            self.plan.held.insert(file, held);
+        }
+        self.temp.found_same(seen);
+        self.old = found.old;
+        Ok(self)
+    }
+}
+
+struct Look<'a> {
+    ops: &'a dyn FileOps,
+    manifest: &'a Manifest,
+    plan: &'a Plan,
+    stop: &'a AtomicBool,
+    /// Folders that exist, with their names.
+    names: HashMap<u32, String>,
+    open: HashMap<u32, Arc<Dir>>,
+    top: Option<Arc<Dir>>,
+    found: Existing,
+}
+
+impl<'a> Look<'a> {
+    fn new(
+        ops: &'a dyn FileOps,
+        dest: &'a Dir,
+        manifest: &'a Manifest,
+        plan: &'a Plan,
+        made: &HashMap<u32, String>,
+        stop: &'a AtomicBool,
+    ) -> Self {
+        let top = dest.try_clone().ok().map(Arc::new);
+        let (names, open, found) = (made.clone(), HashMap::new(), Existing::default());
+        Self { ops, manifest, plan, stop, names, open, top, found }
+    }
+
+    fn look(mut self, rule: ConflictRule) -> Result<Existing, Lost> {
+        self.folders()?;
+        let ours = self.ours()?;
+        for file in 0..self.manifest.len() {
+            self.go_on()?;
+            if self.plan.wants(self.manifest, file) && !self.plan.held.contains_key(&file) {
+                self.file(file, &ours, rule)?;
+            }
+        }
+        Ok(self.found)
+    }
+
+    fn go_on(&self) -> Result<(), Lost> {
+        if self.stop.load(Ordering::Relaxed) { Err(Lost::Stopped) } else { Ok(()) }
+    }
+
+    /// Which folders of the offer exist. Each is entered for one entry: of two that would be the same folder, one is new.
+    fn folders(&mut self) -> Result<(), Lost> {
+        let mut taken = HashSet::new();
+        let made: Vec<u32> = self.names.keys().copied().collect();
+        for index in made {
+            taken.extend(self.folder(Some(index)).and_then(|dir| Standing::of_dir(&dir).ok()?.place()));
+        }
+        let needed = self.needed();
+        for index in needed.iter() {
+            self.go_on()?;
+            let Some(entry) = self.manifest.get(index).filter(|entry| entry.size().is_none()) else { continue };
+            if self.names.contains_key(&index) {
+                continue;
+            }
+            let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { continue };
+            let Some(dir) = self.folder(entry.parent).and_then(|parent| self.ops.open_dir(&parent, &name).ok()) else {
+                continue;
+            };
+            let place = Standing::of_dir(&dir).ok().and_then(|standing| standing.place());
+            if place.is_none_or(|place| taken.insert(place)) {
+                self.names.insert(index, name.clone());
+                self.found.folders.insert(index, name);
+            }
+        }
+        Ok(())
+    }
+
+    /// What was chosen, and the folders above it.
+    fn needed(&self) -> Bits {
+        let mut needed = self.plan.selected.clone();
+        for index in (0..self.manifest.len()).rev().filter(|index| self.plan.selected.contains(*index)) {
+            let mut above = self.manifest.get(index).and_then(|entry| entry.parent);
+            while let Some(parent) = above.filter(|parent| needed.insert(*parent)) {
+                above = self.manifest.get(parent).and_then(|entry| entry.parent);
+            }
+        }
+        needed
+    }
+
+    /// What stands where files of this transfer have been named already. It may be something else that was there before, and
+    /// is then not replaced either.
+    fn ours(&mut self) -> Result<HashSet<(u64, u64)>, Lost> {
+        let mut ours = HashSet::new();
+        for file in self.plan.whole.iter() {
+            self.go_on()?;
+            ours.extend(self.standing(file).and_then(|(_, _, standing)| standing.place()));
+        }
+        Ok(ours)
+    }
+
+    fn file(&mut self, file: u32, ours: &HashSet<(u64, u64)>, rule: ConflictRule) -> Result<(), Lost> {
+        let Some((folder, name, standing)) = self.standing(file) else { return Ok(()) };
+        let Some(size) = self.manifest.size(file).filter(|_| standing.regular) else { return Ok(()) };
+        if standing.place().is_some_and(|place| ours.contains(&place)) {
+            return Ok(());
+        }
+        if standing.size == size && size == 0 {
+            self.found.empty.push(file);
+            return Ok(());
+        }
+        if standing.size == size
+            && let Ok(open) = self.ops.open_read(&folder, &name)
+            && let Some(held) = self.hashes(&open, &standing)?
+        {
+            self.found.same.insert(file, (standing, held));
+        }
+        if rule == ConflictRule::Replace {
+            self.found.old.insert(file, standing);
+        }
+        Ok(())
+    }
+
+    /// The hashes of a file that does not change meanwhile; none where it does, or cannot be read.
+    fn hashes(&self, file: &File, standing: &Standing) -> Result<Option<Held>, Lost> {
+        let unchanged = || Standing::of_file(file).is_ok_and(|now| now == *standing);
+        if !unchanged() {
+            return Ok(None);
+        }
+        let mut held = Held::default();
+        let mut buffer = vec![0; CHUNK.min(u32::try_from(standing.size).unwrap_or(CHUNK)) as usize];
+        for segment in 0..segments(standing.size) {
+            self.go_on()?;
+            let Ok(segment) = u32::try_from(segment) else { return Ok(None) };
+            let Some(hash) = hash_of(file, standing.size, segment, &mut buffer) else { return Ok(None) };
+            held.insert(segment, hash);
+        }
+        Ok(unchanged().then_some(held))
+    }
+
+    /// What stands where a file would land.
+    fn standing(&mut self, file: u32) -> Option<(Arc<Dir>, String, Standing)> {
+        let entry = self.manifest.get(file)?;
+        let folder = self.folder(entry.parent)?;
+        let name = names::on_disk(entry.name, Platform::HERE).ok()?;
+        let standing = self.ops.stat(&folder, &name).ok()?;
+        Some((folder, name, standing))
+    }
+
+    /// An existing folder.
+    fn folder(&mut self, index: Option<u32>) -> Option<Arc<Dir>> {
+        let Some(index) = index else { return self.top.clone() };
+        if let Some(dir) = self.open.get(&index) {
+            return Some(dir.clone());
+        }
+        let name = self.names.get(&index)?.clone();
+        // Depth is bounded by the manifest's rules.
+        let parent = self.folder(self.manifest.get(index)?.parent)?;
+        let dir = Arc::new(self.ops.open_dir(&parent, &name).ok()?);
+        if self.open.len() >= OPEN_FOLDERS {
+            self.open.clear();
+        }
+        self.open.insert(index, dir.clone());
+        Some(dir)
+    }
+}
+
+impl From<ConflictRule> for super::wire::Conflict {
+    fn from(rule: ConflictRule) -> Self {
+        match rule {
+            ConflictRule::KeepBoth => Self::KeepBoth,
+            ConflictRule::Skip => Self::Skip,
+            ConflictRule::Replace => Self::Replace,
+        }
+    }
+}
+
+/// What a file is that cannot be kept although it was there: it was changed between the look and the verdict.
+pub const CHANGED: &str = "existing_changed";

@@ -1,0 +1,77 @@
+//! Files that stand where one of the offer would land: those that are the same, and those that it replaces.
+
+use std::collections::HashMap;
+
+use cap_std::fs::Dir;
+
+use super::{DiskError, Placing, of_this_file};
+use crate::transfer::{existing::CHANGED, files::Standing, names, wire::Code};
+
+impl Placing {
+    /// Replaces these, and has found so many that are the same.
+    pub fn over(mut self, old: HashMap<u32, Standing>, same: u32) -> Self {
+        (self.old, self.same) = (old, same);
+        self
+    }
+
+    /// What people should know, so far.
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match self.same {
+            0 => {}
+            1 => notes.push("1 file was there already and is the same".to_owned()),
+            many => notes.push(format!("{many} files were there already and are the same")),
+        }
+        match self.replaced {
+            0 => {}
+            1 => notes.push("1 old file is in the trash".to_owned()),
+            many => notes.push(format!("{many} old files are in the trash")),
+        }
+        notes.extend_from_slice(&self.notes);
+        notes
+    }
+
+    /// Gives a file its name, or finds that what is there is the same. The code says why it is not kept, where it is not.
+    pub(super) fn keep(&mut self, file: u32) -> Result<Option<Code>, DiskError> {
+        let kept = match self.temp.same(file) {
+            Some(seen) => self.still_there(file, &seen),
+            None => self.name_file(file).map(|()| None),
+        };
+        kept.or_else(|error| of_this_file(&error.source).map(Some).ok_or(error))
+    }
+
+    /// What was found to be the same, and what the sender agreed to: whether it still is what was looked at.
+    fn still_there(&mut self, file: u32, seen: &Standing) -> Result<Option<Code>, DiskError> {
+        let Some(entry) = self.manifest.get(file) else { return Ok(None) };
+        let (parent, name) = (entry.parent, entry.name.to_owned());
+        let folder = self.folder(parent)?;
+        let name = names::on_disk(&name, self.platform).unwrap_or(name);
+        if !self.temp.ops.stat(&folder, &name).is_ok_and(|now| now == *seen) {
+            return Ok(Some(Code::new(CHANGED)));
+        }
+        self.same = self.same.saturating_add(1);
+        if parent.is_none() && self.first.is_none() {
+            self.first = Some(name);
+        }
+        Ok(None)
+    }
+
+    /// Puts what a file replaces into the trash, if it is what was seen there before anything was written. If that cannot be,
+    /// both are kept.
+    pub(super) fn make_room(&mut self, file: u32, folder: &Dir, name: &str) {
+        let Some(old) = self.old.remove(&file) else { return };
+        let Ok(name) = names::on_disk(name, self.platform) else { return };
+        let ops = self.temp.ops.clone();
+        if !ops.stat(folder, &name).is_ok_and(|now| now == old) {
+            return;
+        }
+        match ops.trash(folder, &name) {
+            Ok(()) => self.replaced = self.replaced.saturating_add(1),
+            Err(error) => {
+                tracing::info!(%error, "a file could not be put into the trash");
+                let shown = self.manifest.shown(file);
+                self.note(format!("{shown}: the old one could not be put into the trash, and both are kept"));
+            }
+        }
+    }
+}

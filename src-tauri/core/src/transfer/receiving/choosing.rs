@@ -1,0 +1,141 @@
+//! From a person's word, or a rule's, to the first byte: what is wanted of an offer, whether it fits, and what of it is there
+//! already.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+};
+
+use super::{
+    super::{
+        Taking, TransferError,
+        bits::Bits,
+        book::End,
+        existing::Ready,
+        landing::{DiskError, Temp},
+        limits::SPACE_RESERVE,
+        manifest::Manifest,
+        record::{self, Incoming},
+        selection,
+        state::Plan,
+        taking_up::Looked,
+    },
+    Receiving, Terms, room_for,
+};
+use crate::{
+    api::{ConflictRule, TransferState},
+    error::NetworkError,
+};
+
+/// For less than this nothing is kept in reserve on the disk.
+const RESERVE_FROM: u64 = 16 * 1024 * 1024;
+
+/// What was accepted, before it is known what of it is there.
+pub(super) struct Accepted {
+    temp: Temp,
+    plan: Plan,
+    folder: PathBuf,
+    rule: ConflictRule,
+}
+
+impl Receiving {
+    /// The offer is accepted. Nothing is told to the sender yet where what is there is to be looked at first.
+    pub(super) async fn begin(&mut self, folder: PathBuf, taking: Taking) -> Result<(), NetworkError> {
+        if !self.machine.is_deciding() {
+            return Err(TransferError::NotOffered.into());
+        }
+        let Taking { conflict: rule, only, .. } = taking;
+        let (manifest, hash) = (self.machine.manifest(), self.machine.manifest_hash());
+        let (list, chosen) = (manifest.clone(), only.clone());
+        let selected = blocking("choosing entries failed", move || selection::select(&list, chosen.as_deref())).await?;
+        let (files, total) = selection::measure(&manifest, &selected);
+        if rule == ConflictRule::KeepBoth {
+            self.fits(folder.clone(), total, &selected).await?;
+        }
+        // On record before the first byte on disk: after a crash the next start knows what lies where.
+        let shown = folder.display().to_string();
+        self.inner.book.show(self.id, |view| view.into = Some(shown));
+        let Terms { encrypt, entries, .. } = self.terms;
+        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
+            record::Terms::Incoming(Incoming { encrypt, total, entries, pages, hash, only, conflict: rule })
+        });
+        kept.await?;
+        let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
+        let much = total > RESERVE_FROM;
+        let made = move || {
+            let temp = Temp::create(ops, &at, &id)?;
+            if much {
+                temp.keep_reserve().inspect_err(|_| temp.remove())?;
+            }
+            Ok(temp)
+        };
+        let temp = tokio::task::spawn_blocking(made)
+            .await
+            .map_err(|_| TransferError::Internal("creating a folder failed"))?
+            .map_err(|error: DiskError| match error.code() {
+                "disk_full" => TransferError::Disk(error),
+                _ => TransferError::Destination { path: folder.clone(), source: error.source },
+            })?;
+        self.inner.written().insert(self.id);
+        // What lies on the disk from here on is kept when the two are apart, and else removed.
+        (self.holds, self.landing) = (true, Some(folder.clone()));
+        self.inner.book.show(self.id, |view| {
+            (view.files, view.total) = (files.into(), total);
+            (view.state, view.reason) = (TransferState::Active, None);
+        });
+        let plan = Plan { selected, ..Plan::all(&manifest) };
+        if rule == ConflictRule::KeepBoth {
+            return self.start(Ready::new(Arc::new(temp), plan, HashMap::new())).await;
+        }
+        self.accepted = Some(Accepted { temp, plan, folder, rule });
+        Ok(())
+    }
+
+    /// Looks at what is there, where the rule asks for it, and starts with what is missing. People and the sender are heard
+    /// meanwhile.
+    pub(super) async fn compare(&mut self) -> Result<Option<End>, NetworkError> {
+        let Some(Accepted { temp, plan, folder, rule }) = self.accepted.take() else { return Ok(None) };
+        let (manifest, ops) = (self.machine.manifest(), self.inner.ops.clone());
+        let stopped = Arc::new(AtomicBool::new(false));
+        let seen = stopped.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            Ready::new(Arc::new(temp), plan, HashMap::new()).looked(ops.as_ref(), &manifest, rule, &seen)
+        });
+        let ready = match self.look(looking, &stopped).await? {
+            Looked::There(ready) => *ready,
+            Looked::Ended(end) => return Ok(Some(end)),
+        };
+        let manifest = self.machine.manifest();
+        let (_, _, held) = ready.plan.held(&manifest);
+        let (_, total) = ready.plan.measure(&manifest);
+        self.fits(folder, total - held.min(total), &ready.plan.selected).await?;
+        self.start(ready).await?;
+        Ok(None)
+    }
+
+    /// Whether all of the offer fits.
+    pub(super) async fn fits_whole(&self, folder: PathBuf) -> Result<(), NetworkError> {
+        self.fits(folder, self.terms.total, &Bits::none(0)).await
+    }
+
+    /// Whether so many bytes fit. Without a selection every entry of the offer counts.
+    async fn fits(&self, folder: PathBuf, total: u64, selected: &Bits) -> Result<(), NetworkError> {
+        let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
+        // Half a block is lost at the end of each file, on average.
+        let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
+        room_for(&self.inner.ops, folder, needed).await
+    }
+}
+
+/// The plan that a record stands for.
+pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Result<Plan, TransferError> {
+    Ok(Plan { selected: selection::select(manifest, incoming.only.as_deref())?, ..Plan::all(manifest) })
+}
+
+async fn blocking<T: Send + 'static>(
+    what: &'static str,
+    work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
+) -> Result<T, NetworkError> {
+    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Internal(what))??)
+}

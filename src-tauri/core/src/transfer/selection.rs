@@ -1,0 +1,114 @@
+//! Which entries of an offer a person wants. Pure.
+
+use super::{TransferError, bits::Bits, limits::BATCH, manifest::Manifest, wire::Span};
+
+/// The entries that stand behind those that were chosen: each itself, and all that is beneath a folder. None means all.
+/// Folders above them are not among them; they are made where something lies in them.
+///
+/// # Errors
+/// When an entry was chosen that is not there.
+pub fn select(manifest: &Manifest, only: Option<&[u32]>) -> Result<Bits, TransferError> {
+    let Some(only) = only else { return Ok(Bits::all(manifest.len())) };
+    let mut selected = Bits::none(manifest.len());
+    for index in only {
+        if *index >= manifest.len() {
+            return Err(TransferError::Selection("there is no such entry in the offer"));
+        }
+        selected.insert(*index);
+    }
+    // Parents come before what is in them.
+    for index in 0..manifest.len() {
+        if manifest.get(index).and_then(|entry| entry.parent).is_some_and(|parent| selected.contains(parent)) {
+            selected.insert(index);
+        }
+    }
+    if selected.iter().next().is_none() {
+        return Err(TransferError::Selection("nothing was chosen"));
+    }
+    Ok(selected)
+}
+
+/// How many files are among them, and their bytes.
+pub fn measure(manifest: &Manifest, selected: &Bits) -> (u32, u64) {
+    // The sum of all sizes is known to fit.
+    selected.iter().filter_map(|index| manifest.size(index)).fold((0, 0), |(n, sum), size| (n + 1, sum + size))
+}
+
+/// As ranges, in as many frames as it takes; none where all are wanted.
+pub fn frames(selected: &Bits) -> Vec<Vec<Span>> {
+    let mut spans: Vec<Span> = Vec::new();
+    for index in selected.iter() {
+        match spans.last_mut() {
+            Some(span) if span.end == index => span.end += 1,
+            _ => spans.push(Span { first: index, end: index + 1 }),
+        }
+    }
+    if matches!(spans.as_slice(), [all] if all.first == 0 && all.end == selected.len()) {
+        return Vec::new();
+    }
+    spans.chunks(BATCH).map(<[Span]>::to_vec).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::{
+        super::{
+            manifest::{
+                ManifestBuilder,
+                tests::{entry, file},
+            },
+            state::{FromReceiver, SenderMachine},
+            wire::{Conflict, Decision, EntryKind, ReceiverFrame, encode},
+        },
+        *,
+    };
+
+    fn tree() -> Manifest {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "a", EntryKind::Folder)).unwrap();
+        builder.push(&entry(1, "b", EntryKind::Folder)).unwrap();
+        builder.push(&entry(0, "top", file(1))).unwrap();
+        builder.push(&entry(2, "deep", file(10))).unwrap();
+        builder.push(&entry(1, "beside", file(100))).unwrap();
+        builder.finish()
+    }
+
+    #[test]
+    fn a_folder_stands_for_all_beneath_it_and_nothing_for_its_parents() {
+        let manifest = tree();
+        let chosen = |only: &[u32]| select(&manifest, Some(only)).unwrap().iter().collect::<Vec<_>>();
+        assert_eq!(chosen(&[0]), [0, 1, 3, 4]);
+        assert_eq!(chosen(&[1]), [1, 3]);
+        assert_eq!(chosen(&[3, 2, 3]), [2, 3]);
+        assert_eq!(select(&manifest, None).unwrap(), Bits::all(5));
+        assert_eq!(measure(&manifest, &select(&manifest, Some(&[1, 2])).unwrap()), (2, 11));
+        for bad in [&[5][..], &[0, u32::MAX], &[]] {
+            assert_eq!(crate::error::RoomError::code(&select(&manifest, Some(bad)).unwrap_err()), "selection_invalid");
+        }
+    }
+
+    #[test]
+    fn a_selection_comes_out_at_the_sender_as_it_went_in() {
+        let mut builder = ManifestBuilder::default();
+        for n in 0..5000 {
+            builder.push(&entry(0, &format!("{n}"), file(1))).unwrap();
+        }
+        let manifest = Arc::new(builder.finish());
+        let only: Vec<u32> = (0..5000).filter(|n| n % 2 == 1).collect();
+        let selected = select(&manifest, Some(&only)).unwrap();
+        let mut machine = SenderMachine::again(manifest.clone());
+        let accepted = Decision::Accepted { all: false, conflict: Conflict::KeepBoth };
+        machine.frame(&encode(&ReceiverFrame::Decision(accepted)).unwrap()).unwrap();
+        assert_eq!(frames(&selected).len(), 3);
+        for spans in frames(&selected) {
+            machine.frame(&encode(&ReceiverFrame::Select(spans)).unwrap()).unwrap();
+        }
+        match machine.frame(&encode(&ReceiverFrame::Start).unwrap()).unwrap() {
+            FromReceiver::Start(plan) => assert_eq!(plan.selected, selected),
+            other => panic!("{other:?}"),
+        }
+        assert!(frames(&Bits::all(5000)).is_empty());
+    }
+}

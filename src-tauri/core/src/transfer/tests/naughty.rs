@@ -1,0 +1,121 @@
+//! A row of bad names: refused by name, or landed under a name that is safe and can be seen.
+
+use super::{
+    hostile::{Hand, entry},
+    intake::Verdict,
+    landing::{Placing, Temp},
+    manifest::{Manifest, ManifestBuilder},
+    names::{Platform, check, on_disk, visible},
+    state::Plan,
+    wire::{Entry, EntryKind, Mtime, Page, ReceiverFrame, SenderFrame},
+    *,
+};
+
+/// Those that are refused, and those that land.
+fn corpus() -> (Vec<String>, Vec<String>) {
+    let all: serde_json::Value = serde_json::from_str(include_str!("../vectors/names.json")).unwrap();
+    let list = |key: &str| -> Vec<String> { serde_json::from_value(all[key].clone()).unwrap() };
+    let (mut refused, mut delivered) = (list("refused"), list("delivered"));
+    refused.extend(["n".repeat(256), "\u{e9}".repeat(128), "\u{1f30a}".repeat(64), "n".repeat(70_000)]);
+    delivered.extend([
+        "n".repeat(255),
+        format!("{}n", "\u{e9}".repeat(127)),
+        "\u{1}".repeat(255),
+        "\u{202e}".repeat(85),
+    ]);
+    delivered.extend([format!("{}.", "n".repeat(254)), format!("{}.jpg", "\u{9b}".repeat(125))]);
+    (refused, delivered)
+}
+
+/// Beside and above the folder into which things land.
+fn around(home: &Path) -> BTreeMap<PathBuf, (Item, wire::Mtime)> {
+    let mut around = tree(home);
+    around.retain(|path, _| !path.starts_with("downloads"));
+    around
+}
+
+fn ground() -> (TempDir, PathBuf) {
+    let home = tempfile::tempdir().unwrap();
+    let dest = home.path().join("downloads");
+    for folder in ["downloads", "etc", "beside/inner"] {
+        fs::create_dir_all(home.path().join(folder)).unwrap();
+    }
+    for file in ["a", "b", "canary", "etc/passwd", "beside/inner/a"] {
+        fs::write(home.path().join(file), "alive").unwrap();
+    }
+    (home, dest)
+}
+
+/// Every name as a file, and as a folder with a file of that name in it.
+fn everything(names: &[String]) -> Arc<Manifest> {
+    let file = EntryKind::File { size: 5, executable: false };
+    let mtime = Mtime { secs: 1, nanos: 2 };
+    let mut builder = ManifestBuilder::default();
+    let entry = |parent, name: &str, kind| Entry { parent, name: name.into(), mtime, kind };
+    builder.push(&entry(0, "folders", EntryKind::Folder)).unwrap();
+    for name in names {
+        builder.push(&entry(0, name, file)).unwrap_or_else(|error| panic!("{name:?}: {error}"));
+        let folder = builder.push(&entry(1, name, EntryKind::Folder)).unwrap();
+        builder.push(&entry(folder + 1, name, file)).unwrap();
+    }
+    Arc::new(builder.finish())
+}
+
+#[test]
+fn what_lands_is_safe_and_nothing_around_it_changes() {
+    let (_, names) = corpus();
+    let manifest = everything(&names);
+    for platform in [Platform::Unix, Platform::Windows] {
+        let (home, dest) = ground();
+        let before = around(home.path());
+        let id = TransferId::from_random([7; 16]);
+        let temp = Arc::new(Temp::create(Arc::new(RealFiles), &dest, &id).unwrap());
+        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform).unwrap();
+        let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
+        for file in &files {
+            temp.write(&temp.create_file(*file).unwrap(), b"hello", 0).unwrap();
+        }
+        let report = placing.settle(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
+        let failed: Vec<_> = report.iter().filter(|item| item.failure.is_some()).collect();
+        assert!(failed.is_empty(), "{failed:?}");
+        placing.finish().unwrap();
+        let landed = tree(&dest);
+        assert_eq!(landed.len(), 3 * names.len() + 1, "each of them, and nothing else");
+        for (path, (item, _)) in &landed {
+            let name = path.file_name().unwrap().to_str().expect("names are text");
+            assert_eq!(check(name), Ok(()), "{name:?}");
+            assert_eq!(visible(name), name);
+            assert_eq!(on_disk(name, platform).as_deref(), Ok(name), "the system would change it");
+            assert!(!name.chars().any(char::is_control), "{name:?}");
+            if platform == Platform::Windows {
+                assert!(!name.ends_with(['.', ' ']) && !name.contains(['<', '>', ':', '"', '|', '?', '*']), "{name:?}");
+            }
+            assert!(matches!(item, Item::Folder) || *item == Item::File(*blake3::hash(b"hello").as_bytes(), false));
+        }
+        assert_eq!(around(home.path()), before);
+    }
+}
+
+#[test]
+fn what_is_refused_is_refused_as_file_and_as_folder() {
+    for name in corpus().0 {
+        for kind in [EntryKind::Folder, EntryKind::File { size: 1, executable: false }] {
+            let bad = Entry { parent: 0, name: name.clone(), mtime: Mtime { secs: 0, nanos: 0 }, kind };
+            assert!(ManifestBuilder::default().push(&bad).is_err(), "{name:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_that_offers_a_refused_name_is_thrown_out_and_nothing_lands() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    for (n, name) in corpus().0.into_iter().filter(|name| name.len() < 300).enumerate() {
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.offer.transfer = *TransferId::from_random([n as u8 + 1; 16]).as_bytes();
+        hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+        assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
+        hand.say(SenderFrame::Page(Page { index: 0, entries: vec![entry(&name, 5)] })).await;
+        hand.is_thrown_out(&two, &format!("{name:?}")).await;
+    }
+}
