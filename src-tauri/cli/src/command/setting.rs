@@ -95,7 +95,7 @@ mod tests {
     #[test]
     fn each_setting_is_a_key_and_a_value() {
         let all = chosen(&settings(), None).unwrap();
-        assert_eq!(all.len(), 9);
+        assert_eq!(all.len(), 12);
         assert!(all.contains(&("type".into(), json!("laptop"))));
         assert_eq!(chosen(&settings(), Some("accept")).unwrap(), [("accept".to_owned(), json!("ask"))]);
     }
