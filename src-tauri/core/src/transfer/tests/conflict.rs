@@ -264,7 +264,7 @@ async fn names_of_one_offer_never_replace_each_other() {
     assert_eq!(one.end(id).await.state, TransferState::Done);
     assert_eq!(two.end(id).await.state, TransferState::Done);
     let read = |name: &str| fs::read_to_string(two.downloads().join(name)).unwrap();
-    assert_eq!(names(&two.downloads()), ["f", "f (2)", "same", "same (2)", "same (2)/x", "same/x"]);
+    assert_eq!(names(&two.downloads()), ["f", "f (2)", "same", "same/x", "same (2)", "same (2)/x"]);
     let (mut files, mut inner) = ([read("f"), read("f (2)")], [read("same/x"), read("same (2)/x")]);
     files.sort();
     inner.sort();
