@@ -146,10 +146,10 @@ async fn a_kill_between_trash_and_name_loses_nothing() {
     let (one, two, folder) = twice(ConflictRule::Replace, ops.with_trash(&at)).await;
     fs::write(folder.join("changes"), "as it is!").unwrap();
     let id = one.send(&two, vec![folder.clone()], TransferOptions::default()).await;
+    one.end(id).await;
     assert_eq!(two.end(id).await.reason.unwrap().code, "write_failed");
     assert_eq!(fs::read(at.join("files/changes")).unwrap(), b"as it was");
     assert!(!two.downloads().join("folder/changes").exists());
-    one.end(id).await;
     let two = two.restarted().await;
     one.pair(&two).await;
     two.pair(&one).await;
@@ -200,9 +200,10 @@ async fn an_identical_file_that_is_changed_meanwhile_is_not_said_to_be_there() {
     let large = two.downloads().join("folder/large");
     *victim.lock().unwrap() = Some(large.clone());
     let id = one.send(&two, vec![folder], TransferOptions::default()).await;
-    let end = two.end(id).await;
-    assert_eq!(end.state, TransferState::Failed);
-    assert_eq!(end.reason.unwrap().code, "existing_changed");
+    for node in [&one, &two] {
+        let end = node.end(id).await;
+        assert_eq!((end.state, end.reason.unwrap().code.as_str()), (TransferState::Failed, "existing_changed"));
+    }
     assert_eq!(fs::read(&large).unwrap(), noise(9 * MIB, 99), "theirs stays");
 }
 
@@ -260,9 +261,10 @@ async fn names_of_one_offer_never_replace_each_other() {
     fs::write(two.downloads().join("same/x"), "old").unwrap();
     fs::write(two.downloads().join("f"), "old").unwrap();
     let id = one.send(&two, paths, TransferOptions::default()).await;
+    assert_eq!(one.end(id).await.state, TransferState::Done);
     assert_eq!(two.end(id).await.state, TransferState::Done);
     let read = |name: &str| fs::read_to_string(two.downloads().join(name)).unwrap();
-    assert_eq!(names(&two.downloads()), ["f", "f (2)", "same", "same (2)", "same (2)/x", "same/x"]);
+    assert_eq!(names(&two.downloads()), ["f", "f (2)", "same", "same/x", "same (2)", "same (2)/x"]);
     let (mut files, mut inner) = ([read("f"), read("f (2)")], [read("same/x"), read("same (2)/x")]);
     files.sort();
     inner.sort();
