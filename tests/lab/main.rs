@@ -15,4 +15,6 @@ mod relays;
 mod resume;
 mod routers;
 mod secrets;
+mod sshd;
 mod texts;
+mod throughput;
