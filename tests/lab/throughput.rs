@@ -95,7 +95,9 @@ fn a_gigabit_line_is_filled_nearly_as_well_as_by_a_bare_stream() {
     }
     let (bare, ours) = (median(bare), median(ours));
     println!("FIGURE 1 Gbit/s, 2 ms: {:.1} MB/s ours, {:.1} MB/s by a bare stream", ours / MB, bare / MB);
-    all_but("1 Gbit/s, 2 ms: ours by a bare stream", ours / bare, 0.92);
+    let what = "1 Gbit/s, 2 ms: ours by a bare stream";
+    // The long form is for a machine with nothing else to do: ours works more for each byte than a bare stream does.
+    if soak() { all_but(what, ours / bare, 0.92) } else { at_least(what, ours / bare, 0.92, "times") }
 }
 
 #[test]
