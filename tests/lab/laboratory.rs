@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use yonder_tests::lab::{Host, Lab};
+use yonder_tests::lab::{Host, Lab, Line};
 
 #[track_caller]
 fn run(command: &mut Command) -> String {
@@ -35,6 +35,75 @@ fn hosts_of_a_lan_reach_each_other_and_nobody_else() {
     let links = run(one.command("ip").args(["-brief", "link"]));
     assert_eq!(links.lines().count(), 2, "lo and eth0 alone: {links}");
     assert!(!reaches(&other.hosts()[0], two), "two labs met");
+}
+
+/// Round trips of packets, in milliseconds.
+fn round_trips(from: &Host, to: &Host, count: u32, pause: &str) -> Vec<f64> {
+    let mut ping = from.command("ping");
+    ping.args(["-c", &count.to_string(), "-i", pause, "-W", "2", &to.address().to_string()]);
+    let output = ping.stdin(Stdio::null()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let times = text.lines().filter_map(|line| line.split("time=").nth(1)?.split(' ').next()?.parse().ok());
+    times.collect()
+}
+
+#[test]
+fn a_line_takes_as_long_as_is_said() {
+    for wanted in [2.0, 20.0, 100.0] {
+        let mut lab = Lab::line(&Line::new(1000.0, Duration::from_secs_f64(wanted / 1e3)));
+        let [one, two] = [0, 1].map(|n: usize| lab.hosts()[n].clone());
+        let mut times = round_trips(&one, &two, 40, "0.02");
+        assert!(times.len() == 40, "{times:?}");
+        times.sort_by(f64::total_cmp);
+        // A busy machine wakes the line and the hosts late, and never early.
+        let (least, quarter) = (times[0], times[10]);
+        println!("FIGURE line of {wanted} ms: round trip {least:.2} ms at least, {quarter:.2} ms for a quarter");
+        assert!((wanted * 0.99..=wanted * 1.1).contains(&least), "{times:?}");
+        assert!(quarter <= wanted * 1.1 + 0.5, "{times:?}");
+
+        lab.change_line(&Line::new(1000.0, Duration::from_secs_f64(wanted / 1e3 + 0.05)));
+        let times = round_trips(&one, &two, 3, "0.02");
+        assert!(times.iter().all(|time| *time >= wanted + 49.0), "{times:?}");
+    }
+}
+
+#[test]
+fn a_line_carries_as_much_as_is_said() {
+    for (mbit, least) in [(50.0, 0.95), (200.0, 0.95), (1000.0, 0.5)] {
+        let lab = Lab::line(&Line::new(mbit, Duration::from_millis(4)).buffering(Duration::from_millis(40)));
+        let [one, two] = lab.hosts() else { panic!("two hosts") };
+        let bytes = one.pour_to(two, "cubic", Duration::from_secs(5)).finish().rate(1.0, 5.0);
+        // Of 1,514 bytes of a frame, 1,448 are TCP's load.
+        let found = bytes * 8.0 / 1e6 * 1514.0 / 1448.0;
+        println!("FIGURE line of {mbit} Mbit/s: TCP gets {found:.1} Mbit/s");
+        assert!(found <= mbit * 1.05, "{found} Mbit/s");
+        // That it carries a gigabit takes a machine with nothing else to do.
+        assert!(found >= mbit * least, "{found} Mbit/s");
+    }
+}
+
+#[test]
+fn a_line_loses_as_much_as_is_said_and_no_more() {
+    let line = Line::new(1000.0, Duration::from_millis(2));
+    for (percent, expected) in [(0.0, 1000..=1000), (3.0, 910..=970)] {
+        let lab = Lab::line(&line.clone().losing(percent));
+        let [one, two] = lab.hosts() else { panic!("two hosts") };
+        let come = round_trips(one, two, 1000, "0.002").len();
+        println!("FIGURE line that loses {percent} % each way: {come} of 1000 round trips");
+        assert!(expected.contains(&come), "{come} of 1000 came back");
+    }
+}
+
+#[test]
+fn a_line_holds_back_what_it_has_room_for_and_loses_the_rest() {
+    let lab = Lab::line(&Line::new(20.0, Duration::from_millis(10)).buffering(Duration::from_millis(100)));
+    let [one, two] = lab.hosts() else { panic!("two hosts") };
+    let flow = one.pour_to(two, "cubic", Duration::from_secs(6));
+    let times = round_trips(one, two, 50, "0.1");
+    flow.finish();
+    let longest = times.iter().copied().fold(0.0, f64::max);
+    println!("FIGURE line with a buffer of 100 ms: round trips of {longest:.0} ms at most beside a flow");
+    assert!((80.0..150.0).contains(&longest), "{times:?}");
 }
 
 const LISTEN: &str = "

@@ -16,4 +16,6 @@ mod relays;
 mod resume;
 mod routers;
 mod secrets;
+mod sshd;
 mod texts;
+mod throughput;

@@ -73,8 +73,17 @@ pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T
 
 /// Memory of a process that is in use now, in bytes.
 pub fn resident(pid: u32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory that a process has used so far, in bytes.
+pub fn peak(pid: u32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("a line of memory");
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kilobytes") * 1024
 }
 

@@ -5,13 +5,15 @@
 //! As root it needs nothing else; anybody else needs user namespaces.
 //!
 //! Networks are put together from three parts: a switch, a host, and the cable between them. [`Lab::lan`] is one switch;
-//! [`Lab::internet`] is one on which public hosts stand, and homes behind routers that translate addresses. What goes
-//! wrong with a cable is in `cable`, and who listens on it in `capture`.
+//! [`Lab::internet`] is one on which public hosts stand, and homes behind routers that translate addresses; [`Lab::line`]
+//! is two hosts with a long way between them. What goes wrong with a cable is in `cable`, and who listens on it in `capture`.
 
 mod cable;
 mod capture;
+mod flow;
 mod internet;
 mod keeper;
+mod line;
 mod programs;
 mod servers;
 
@@ -24,8 +26,10 @@ use std::{
 };
 
 pub use capture::{Capture, Pcap};
+pub use flow::{BareFlow, Taken, Tcp};
 pub use internet::Router;
 use keeper::Keeper;
+pub use line::Line;
 pub use programs::lab_program;
 pub use servers::Servers;
 
@@ -34,6 +38,7 @@ pub struct Lab {
     keeper: Arc<Keeper>,
     hosts: Vec<Host>,
     homes: u8,
+    wire: Option<line::Wire>,
 }
 
 /// One machine of a lab.
@@ -51,7 +56,7 @@ pub struct Host {
 impl Lab {
     /// An empty one: no host yet. Folders can be mounted in it.
     pub fn empty() -> Self {
-        Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new(), homes: 0 }
+        Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new(), homes: 0, wire: None }
     }
 
     /// Hosts `h1` to `hN` on one LAN, 10.77.0.0/24, with multicast.

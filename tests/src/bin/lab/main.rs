@@ -6,13 +6,18 @@
 //! yonder-lab adverts NAME COUNT IP:PORT ROUNDS [ENDPOINT_ID]   forged mDNS records
 //! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
 //! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there
+//! yonder-lab link A B [mbit=N] [delay=US] [jitter=US] [loss=PERCENT] [buffer=BYTES] [seed=N] [together]   a line between two TAP devices
+//! yonder-lab tcp-take PORT, tcp-pour IP:PORT CONGESTION SECONDS   a flow of TCP
+//! yonder-lab bare-take IP, bare-push IP ADDRESS STREAMS BYTES   bare streams of the transport
 //! yonder-lab listen                            writes what this host hears and says, as tcpdump does
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod adverts;
 mod dns;
+mod flow;
 mod hosts;
+mod link;
 mod listen;
 mod middle;
 mod servers;
@@ -32,6 +37,16 @@ fn main() {
         ["middle", name, id, at, record] => {
             let host = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));
             runtime.block_on(middle::run(name, host.with_ip_addr(at.parse().expect("IP:PORT")), record.as_ref()))
+        }
+        ["link", one, other, words @ ..] => link::run([one, other], words),
+        ["tcp-take", port] => flow::take_tcp(port.parse().expect("a port")),
+        ["tcp-pour", to, control, seconds] => {
+            flow::pour_tcp(to.parse().expect("IP:PORT"), control, seconds.parse().expect("seconds"))
+        }
+        ["bare-take", at] => runtime.block_on(flow::take_bare(at.parse().expect("an address"))),
+        ["bare-push", from, to, streams, bytes] => {
+            let (from, streams) = (from.parse().expect("an address"), streams.parse().expect("a few"));
+            runtime.block_on(flow::push_bare(from, to, streams, bytes.parse().expect("a number")))
         }
         ["listen"] => listen::run(),
         other => panic!("see the head of main.rs; these arguments mean nothing: {other:?}"),

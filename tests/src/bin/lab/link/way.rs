@@ -1,0 +1,231 @@
+//! One way of a line.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io::{ErrorKind, Read, Write},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::tap::{HEADER, on_the_wire};
+
+/// Frames that are read before those that are due are looked at again.
+const BURST: usize = 32;
+/// The largest frame that comes, put together and with its header.
+const LARGEST: usize = 1 << 17;
+/// Buffers that are kept for the next frames.
+const SPARE: usize = 4096;
+/// What is due so soon is handed over now: waking up, and the way through the switches, take as long.
+const EARLY: Duration = Duration::from_micros(60);
+/// How long nothing may happen before it is asked whether the line has changed.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What a line is like, each way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Traits {
+    /// Millions of bits a second.
+    mbit: f64,
+    /// From the end of the buffer to the other end.
+    delay: Duration,
+    /// So much more, at random; the order is kept.
+    jitter: Duration,
+    /// The share of frames that are lost, 0 to 1.
+    loss: f64,
+    /// Bytes that may wait to be sent; what is more is lost.
+    buffer: f64,
+    /// For what is at random.
+    seed: u64,
+}
+
+impl Default for Traits {
+    fn default() -> Self {
+        let none = Duration::ZERO;
+        Self { mbit: 1000.0, delay: none, jitter: none, loss: 0.0, buffer: 1e6, seed: 1 }
+    }
+}
+
+impl Traits {
+    /// Takes one `NAME=NUMBER`; times are in microseconds, loss in percent.
+    pub fn set(&mut self, word: &str) {
+        let Some((name, value)) = word.split_once('=') else { return };
+        let value: f64 = value.parse().unwrap_or_else(|error| panic!("{word}: {error}"));
+        match name {
+            "mbit" => self.mbit = value,
+            "delay" => self.delay = Duration::from_secs_f64(value / 1e6),
+            "jitter" => self.jitter = Duration::from_secs_f64(value / 1e6),
+            "loss" => self.loss = value / 100.0,
+            "buffer" => self.buffer = value,
+            "seed" => self.seed = value as u64,
+            _ => panic!("a line has no {name}"),
+        }
+    }
+}
+
+/// When frames leave and arrive, and which do not. Pure: it is told the time.
+struct Fate {
+    /// When the last frame has left.
+    free: Duration,
+    /// When it arrives.
+    arrives: Duration,
+    noise: u64,
+}
+
+impl Fate {
+    fn new(seed: u64) -> Self {
+        Self { free: Duration::ZERO, arrives: Duration::ZERO, noise: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
+    }
+
+    /// A number from 0 to 1.
+    fn chance(&mut self) -> f64 {
+        self.noise ^= self.noise << 13;
+        self.noise ^= self.noise >> 7;
+        self.noise ^= self.noise << 17;
+        (self.noise >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// When a frame of so many bytes that comes now arrives; none if it is lost. A full buffer loses it before it takes any
+    /// of the rate, and bad luck after.
+    fn of(&mut self, now: Duration, bytes: u64, traits: &Traits) -> Option<Duration> {
+        let a_second = traits.mbit * 1e6 / 8.0;
+        let begins = self.free.max(now);
+        if (begins - now).as_secs_f64() * a_second + bytes as f64 > traits.buffer.max(bytes as f64) {
+            return None;
+        }
+        self.free = begins + Duration::from_secs_f64(bytes as f64 / a_second);
+        if traits.loss > 0.0 && self.chance() < traits.loss {
+            return None;
+        }
+        let late = if traits.jitter.is_zero() { Duration::ZERO } else { traits.jitter.mul_f64(self.chance()) };
+        self.arrives = self.arrives.max(self.free + traits.delay + late);
+        Some(self.arrives)
+    }
+}
+
+/// Everything that goes one way.
+pub struct Way {
+    from: Arc<File>,
+    to: Arc<File>,
+    shared: Arc<Mutex<Traits>>,
+    begun: Instant,
+    fate: Fate,
+    under_way: VecDeque<(Duration, Vec<u8>)>,
+    spare: Vec<Vec<u8>>,
+}
+
+impl Way {
+    pub fn new(from: Arc<File>, to: Arc<File>, shared: Arc<Mutex<Traits>>, number: u64) -> Self {
+        let seed = shared.lock().unwrap().seed.wrapping_mul(2) + number;
+        let (fate, under_way, spare) = (Fate::new(seed), VecDeque::new(), Vec::new());
+        Self { from, to, shared, begun: Instant::now(), fate, under_way, spare }
+    }
+
+    /// Carries frames until the process ends.
+    pub fn carry(mut self) {
+        let mut frame = vec![0; LARGEST];
+        loop {
+            let traits = self.shared.lock().unwrap().clone();
+            self.deliver();
+            if self.take(&mut frame, &traits) < BURST {
+                self.wait();
+            }
+        }
+    }
+
+    /// Hands over what is due.
+    fn deliver(&mut self) {
+        while let Some((due, _)) = self.under_way.front()
+            && *due <= self.begun.elapsed() + EARLY
+            && let Some((_, frame)) = self.under_way.pop_front()
+        {
+            // A device that is down, or full, loses it.
+            let _ = (&*self.to).write(&frame);
+            if self.spare.len() < SPARE {
+                self.spare.push(frame);
+            }
+        }
+    }
+
+    /// Reads what has come, and gives how many frames that were.
+    fn take(&mut self, frame: &mut [u8], traits: &Traits) -> usize {
+        for count in 0..BURST {
+            match (&*self.from).read(frame) {
+                Ok(length) if length > HEADER => {
+                    let read = &frame[..length];
+                    if let Some(due) = self.fate.of(self.begun.elapsed(), on_the_wire(read), traits) {
+                        let mut kept = self.spare.pop().unwrap_or_default();
+                        kept.clear();
+                        kept.extend_from_slice(read);
+                        self.under_way.push_back((due, kept));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return count,
+                // The device is not up yet.
+                Err(_) => {
+                    std::thread::sleep(Duration::from_millis(1));
+                    return count;
+                }
+            }
+        }
+        BURST
+    }
+
+    /// Waits until something comes or is due.
+    fn wait(&self) {
+        let due = self.under_way.front().map_or(LOOK, |(due, _)| due.saturating_sub(self.begun.elapsed()));
+        let due = due.min(LOOK);
+        let timeout = Timespec { tv_sec: 0, tv_nsec: i64::from(due.subsec_nanos()) };
+        let _ = poll(&mut [PollFd::new(&*self.from, PollFlags::IN)], Some(&timeout));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn traits(words: &[&str]) -> Traits {
+        let mut traits = Traits::default();
+        words.iter().for_each(|word| traits.set(word));
+        traits
+    }
+
+    #[test]
+    fn frames_leave_one_after_the_other_and_arrive_later() {
+        let traits = traits(&["mbit=8", "delay=5000", "buffer=3000"]);
+        let mut fate = Fate::new(1);
+        // A thousand bytes take a millisecond.
+        assert_eq!(fate.of(MS, 1000, &traits), Some(7 * MS));
+        assert_eq!(fate.of(MS, 1000, &traits), Some(8 * MS));
+        assert_eq!(fate.of(MS, 1000, &traits), Some(9 * MS));
+        assert_eq!(fate.of(MS, 1000, &traits), None, "the buffer is full");
+        assert_eq!(fate.of(2 * MS, 1000, &traits), Some(10 * MS));
+        assert_eq!(fate.of(50 * MS, 1000, &traits), Some(56 * MS));
+    }
+
+    #[test]
+    fn as_many_are_lost_as_is_said_and_the_same_for_the_same_seed() {
+        let traits = traits(&["loss=1", "buffer=1e12"]);
+        let lost = |seed| {
+            let mut fate = Fate::new(seed);
+            (0..100_000).filter(|_| fate.of(Duration::ZERO, 1000, &traits).is_none()).collect::<Vec<_>>()
+        };
+        assert!((900..1100).contains(&lost(7).len()), "{}", lost(7).len());
+        assert_eq!(lost(7), lost(7));
+        assert_ne!(lost(7), lost(8));
+    }
+
+    #[test]
+    fn jitter_keeps_the_order() {
+        let traits = traits(&["jitter=20000", "delay=1000"]);
+        let mut fate = Fate::new(3);
+        let arrivals: Vec<_> = (0..1000).map(|n| fate.of(MS * n, 100, &traits).unwrap()).collect();
+        assert!(arrivals.is_sorted());
+        let late = arrivals.iter().zip(0..).map(|(at, n)| *at - MS * n).max().unwrap();
+        assert!(late > 15 * MS && late < 22 * MS, "{late:?}");
+    }
+}
