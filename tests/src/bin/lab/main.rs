@@ -6,12 +6,15 @@
 //! yonder-lab adverts NAME COUNT IP:PORT ROUNDS [ENDPOINT_ID]   forged mDNS records
 //! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
 //! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there
+//! yonder-lab echo                              says back what it hears, by the transport alone
+//! yonder-lab rounds ENDPOINT_ID IP:PORT        measures round trips with that, as stdin asks for them
 //! yonder-lab listen                            writes what this host hears and says, as tcpdump does
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod adverts;
 mod dns;
+mod echo;
 mod hosts;
 mod listen;
 mod middle;
@@ -32,6 +35,13 @@ fn main() {
         ["middle", name, id, at, record] => {
             let host = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));
             runtime.block_on(middle::run(name, host.with_ip_addr(at.parse().expect("IP:PORT")), record.as_ref()))
+        }
+        ["echo"] => runtime.block_on(async { tokio::spawn(echo::serve()).await.expect("it ends by a signal") }),
+        ["rounds", id, at] => {
+            let server = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));
+            let server = server.with_ip_addr(at.parse().expect("IP:PORT"));
+            // On a thread of the runtime, as a device's pings are.
+            runtime.block_on(async { tokio::spawn(echo::ask(server)).await.expect("see its panic above") });
         }
         ["listen"] => listen::run(),
         other => panic!("see the head of main.rs; these arguments mean nothing: {other:?}"),
