@@ -9,6 +9,8 @@
 //! yonder-lab link A B [mbit=N] [delay=US] [jitter=US] [loss=PERCENT] [buffer=BYTES] [seed=N] [together]   a line between two TAP devices
 //! yonder-lab tcp-take PORT, tcp-pour IP:PORT CONGESTION SECONDS   a flow of TCP
 //! yonder-lab bare-take IP, bare-push IP ADDRESS STREAMS BYTES   bare streams of the transport
+//! yonder-lab echo                              says back what it hears, by the transport alone
+//! yonder-lab rounds ENDPOINT_ID IP:PORT        measures round trips with that, as stdin asks for them
 //! yonder-lab listen                            writes what this host hears and says, as tcpdump does
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
@@ -16,6 +18,7 @@
 mod adverts;
 mod dns;
 mod flow;
+mod echo;
 mod hosts;
 mod link;
 mod listen;
@@ -47,6 +50,12 @@ fn main() {
         ["bare-push", from, to, streams, bytes] => {
             let (from, streams) = (from.parse().expect("an address"), streams.parse().expect("a few"));
             runtime.block_on(flow::push_bare(from, to, streams, bytes.parse().expect("a number")))
+        ["echo"] => runtime.block_on(async { tokio::spawn(echo::serve()).await.expect("it ends by a signal") }),
+        ["rounds", id, at] => {
+            let server = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));
+            let server = server.with_ip_addr(at.parse().expect("IP:PORT"));
+            // On a thread of the runtime, as a device's pings are.
+            runtime.block_on(async { tokio::spawn(echo::ask(server)).await.expect("see its panic above") });
         }
         ["listen"] => listen::run(),
         other => panic!("see the head of main.rs; these arguments mean nothing: {other:?}"),
