@@ -118,6 +118,7 @@ pub(super) async fn serve(
         transfer: offer.transfer,
         attempt: offer.attempt,
         encrypt: offer.encrypt,
+        compress: offer.compress,
         total: offer.total,
         entries: offer.entries,
     };
@@ -195,6 +196,7 @@ pub(super) struct Terms {
     pub transfer: [u8; 16],
     pub attempt: [u8; 16],
     pub encrypt: bool,
+    pub compress: bool,
     pub total: u64,
     pub entries: u32,
 }
@@ -412,9 +414,9 @@ impl Receiving {
         let shown = folder.display().to_string();
         self.inner.book.show(self.id, |view| view.into = Some(shown));
         let (manifest, hash) = (self.machine.manifest(), self.machine.manifest_hash());
-        let Terms { encrypt, total, entries, .. } = self.terms;
+        let Terms { encrypt, compress, total, entries, .. } = self.terms;
         let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
-            record::Terms::Incoming(Incoming { encrypt, total, entries, pages, hash })
+            record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash })
         });
         kept.await?;
         let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
@@ -462,6 +464,7 @@ impl Receiving {
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
             temp: temp.clone(),
             root,
+            compress: self.terms.compress,
             bytes: AtomicU64::new(whole_bytes + held_bytes),
             verdicts,
         });

@@ -1,6 +1,7 @@
 //! Whole transfers between two nodes of this process, over real endpoints on the loopback.
 
 mod control_vectors;
+mod data;
 mod ends;
 mod hostile;
 mod resume;
