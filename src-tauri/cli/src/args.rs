@@ -424,6 +424,9 @@ pub struct Send {
     /// Files and folders
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// Send everything as it is; else what is worth it is compressed where the network is slow
+    #[arg(long)]
+    pub no_compress: bool,
     /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
     #[arg(long)]
     pub no_encrypt: bool,
@@ -511,7 +514,7 @@ mod tests {
             "keystore restore f --keystore file",
             "send x a b",
             "send x a --background",
-            "send x a --no-encrypt --limit 1.5M",
+            "send x a --no-compress --no-encrypt --limit 1.5M",
             "transfers",
             "transfers --all",
             "accept 1 --into d --conflict keep-both",
