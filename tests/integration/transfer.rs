@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::fs::{FileExt, MetadataExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -10,7 +11,7 @@ use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair, text},
     program::{Finished, PATIENCE, Running},
-    tree,
+    tree::{self, Noise},
 };
 
 /// Longer than anything here may take on a slow machine.
@@ -32,8 +33,13 @@ impl Pair {
     }
 
     fn send(&self, paths: &[&Path]) -> Running {
+        self.send_with(&[], paths)
+    }
+
+    fn send_with(&self, options: &[&str], paths: &[&Path]) -> Running {
         let id = self.receiver_node.device_id();
         let mut arguments = vec!["send".as_ref(), id.as_ref()];
+        arguments.extend(options.iter().map(AsRef::<std::ffi::OsStr>::as_ref));
         arguments.extend(paths.iter().map(|path| path.as_os_str()));
         self.sender.start(arguments)
     }
@@ -50,11 +56,6 @@ impl Pair {
     fn offer(&mut self) -> Value {
         self.receiver_node.running.expect_event("offer")["transfer"].clone()
     }
-}
-
-/// A file that takes a while to send and no time to make: zeros that are not on the disk.
-fn large(path: &Path) {
-    File::create_new(path).unwrap().set_len(4 << 30).unwrap();
 }
 
 #[test]
@@ -168,8 +169,9 @@ fn what_is_there_already_is_never_overwritten() {
 fn cancelled_by(cancel: impl FnOnce(&mut Pair, &str)) {
     let mut pair = Pair::new("paired");
     let file = pair.path("large.bin");
-    large(&file);
-    let mut sending = pair.send(&[&file]);
+    tree::file(&file, 64 << 20, 1);
+    // Half a minute, if nobody cancels it.
+    let mut sending = pair.send_with(&["--limit", "2M"], &[&file]);
     let progress =
         sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     let id = text(&progress, "transfer");
@@ -210,6 +212,33 @@ fn the_sender_may_cancel() {
 #[test]
 fn the_receiver_may_cancel() {
     cancelled_by(|pair, id| drop(pair.receiver.run(["cancel", id]).expect_status(0)));
+}
+
+#[test]
+fn a_sparse_file_of_fifty_gibibytes_takes_seconds_and_no_room() {
+    let pair = Pair::new("paired");
+    let free = rustix::fs::statvfs(&pair.receiver.downloads()).unwrap();
+    // It has to fit as if it were full: nobody knows beforehand how much of it is holes.
+    let len = (50 << 30).min(free.f_bavail * free.f_frsize / 4 * 3);
+    let (file, arrived) = (pair.path("disk.img"), pair.receiver.downloads().join("disk.img"));
+    let part = Noise::new(1).bytes(1 << 20);
+    let at = len / 2 + 12_345;
+    let image = File::create_new(&file).unwrap();
+    image.set_len(len).unwrap();
+    image.write_all_at(&part, at).unwrap();
+    drop(image);
+
+    let begun = Instant::now();
+    pair.send(&[&file]).finish(Duration::from_secs(90)).expect_status(0);
+    println!("FIGURE a sparse file of {} GiB with 1 MiB written: {:.1?}", len >> 30, begun.elapsed());
+    let (was, is) = (fs::metadata(&file).unwrap(), fs::metadata(&arrived).unwrap());
+    assert_eq!((is.len(), is.modified().unwrap()), (len, was.modified().unwrap()));
+    assert!(is.blocks() * 512 < 2 << 20, "it takes up {} bytes", is.blocks() * 512);
+    // That the whole is equal the program has hashed; here is what is not holes, and what stands around it.
+    let mut around = vec![1; (1 << 20) + 200_000];
+    File::open(&arrived).unwrap().read_exact_at(&mut around, at - 100_000).unwrap();
+    assert!(around[100_000..][..1 << 20] == part[..]);
+    assert!(around[..100_000].iter().chain(&around[100_000 + (1 << 20)..]).all(|byte| *byte == 0));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { deflateRawSync } from 'node:zlib';
 import { blake3 } from '@noble/hashes/blake3.js';
 import { concat, equal, hex, refusal, unhex, utf8 } from './bytes.js';
 import { transferRoot } from './session.js';
@@ -28,8 +29,18 @@ test('the root and the header of a stream', () => {
   }
 });
 
-const made = ({ file: number, start, whole, chunk, plain_length: length }) =>
-  transfer.sealSegment({ root: unhex(file.root), file: number, start, plain: bytes(length), whole, chunk });
+/** The bytes of a vector: those of the rule, and zeros where a chunk is a hole. */
+function plainOf({ start, plain_length: length, chunks }) {
+  const plain = bytes(length);
+  for (const chunk of chunks) if (chunk.flags & 4) plain.fill(0, chunk.offset - start, chunk.offset - start + chunk.plain_length);
+  return plain;
+}
+
+function made(vector) {
+  const { file: number, start, whole, chunk, chunks } = vector;
+  const forms = chunks.map(({ flags, deflated }) => (flags & 4 ? { zeros: true } : deflated ? { deflated: unhex(deflated) } : {}));
+  return transfer.sealSegment({ root: unhex(file.root), file: number, start, plain: plainOf(vector), whole, chunk, forms });
+}
 
 for (const vector of file.accept) {
   test(`accept: ${vector.name}`, () => {
@@ -40,15 +51,18 @@ for (const vector of file.accept) {
     if (vector.wire.bytes) assert.equal(hex(wire), vector.wire.bytes);
     else assert.deepEqual({ length: wire.length, blake3: hex(blake3(wire)) }, vector.wire);
     let end = HEAD + COMMITMENT;
-    for (const { number, offset, plain_length: length, flags, nonce, data, tag } of vector.chunks) {
+    for (const { number, offset, plain_length: length, flags, nonce, data, tag, deflated } of vector.chunks) {
       const inputs = transfer.chunkInputs(vector.file, offset, length, flags, number);
       assert.deepEqual({ nonce: hex(inputs.nonce), data: hex(inputs.data) }, { nonce, data });
-      end += CHUNK_HEAD + length + 16;
+      assert.equal(flags & 1, deflated ? 1 : 0);
+      end += CHUNK_HEAD + (flags & 4 ? 0 : deflated ? deflated.length / 2 : length) + 16;
       assert.equal(hex(wire.slice(end - 16, end)), tag);
     }
     assert.equal(end, wire.length);
     const opened = transfer.openSegment(unhex(file.root), wire);
-    assert.ok(equal(opened.plain, bytes(vector.plain_length)));
+    assert.ok(equal(opened.plain, plainOf(vector)));
+    const compressed = vector.chunks.some(({ flags }) => flags & 1);
+    assert.equal(refusal(() => transfer.openSegment(unhex(file.root), wire, false)), compressed ? 'flags' : 'accepted');
     assert.deepEqual([opened.file, opened.start, opened.whole], [vector.file, vector.start, vector.whole]);
   });
 }
@@ -69,7 +83,8 @@ const REASONS = {
   'a chunk that is longer than its segment': 'length',
   'a chunk that is shorter on the wire than it must be': 'length',
   'a chunk of 4 GiB on the wire': 'length',
-  'a compressed chunk': 'flags',
+  'a chunk as it is that says that it is compressed': 'length',
+  'a chunk as it is that says that it is zeros': 'length',
   'a last chunk that does not say so': 'flags',
   'a flag of the chunk that is not known': 'flags',
   'first bit of the data': 'seal',
@@ -83,6 +98,24 @@ const REASONS = {
   'the last chunk is missing': 'cut',
   'the second chunk as the last, and the segment shorter': 'seal',
   'a first chunk of less than 64 KiB': 'length',
+};
+
+// Likewise, of segments whose seals are right.
+const MISTAKES = {
+  'a bomb: more than was announced': 'inflate',
+  'one byte more than was announced': 'inflate',
+  'one byte less than was announced': 'inflate',
+  'a byte behind what is compressed': 'inflate',
+  'the end of what is compressed is missing': 'inflate',
+  'what is said to be compressed is not': 'inflate',
+  'compressed to as much as it was': 'length',
+  'compressed to nothing': 'length',
+  'compressed, and not offered so': 'flags',
+  'zeros with a byte': 'length',
+  'zeros with all of their bytes': 'length',
+  'zeros that are compressed': 'flags',
+  'a hole of less than 64 KiB before another chunk': 'length',
+  'a last hole that does not say so': 'flags',
 };
 
 /** Edits in their order; what is copied comes from the segment as it was. */
@@ -103,6 +136,23 @@ for (const { why, of, edits } of file.reject) {
     assert.equal(refusal(() => transfer.openSegment(unhex(file.root), wire)), REASONS[why]);
   });
 }
+
+for (const { why, compress, chunks } of file.reject_sealed) {
+  test(`reject: ${why}`, () => {
+    assert.ok(why in MISTAKES, 'a reason that is not known here');
+    const sealed = chunks.map(({ plain_length: length, flags, body }) => ({ length, flags, body: unhex(body) }));
+    const wire = transfer.sealChunks({ root: unhex(file.root), file: 3, start: 0, whole: true, chunks: sealed });
+    assert.equal(refusal(() => transfer.openSegment(unhex(file.root), wire, compress)), MISTAKES[why]);
+  });
+}
+
+test('what is compressed by this program opens, whatever it compresses', () => {
+  for (const plain of [bytes(70_000), new Uint8Array(transfer.SEGMENT), utf8('the same again and again. '.repeat(40))]) {
+    const deflated = deflateRawSync(plain);
+    const wire = transfer.sealSegment({ root, file: 3, start: 0, plain, whole: true, chunk: transfer.SEGMENT, forms: [{ deflated }] });
+    assert.ok(equal(transfer.openSegment(root, wire).plain, plain));
+  }
+});
 
 test('accept: one chunk and its commitment are the bytes that transfer/seal.rs holds fast', () => {
   const segment = transfer.sealSegment({ root: new Uint8Array(32).fill(8), file: 3, start: 0, plain: utf8('hello') });
@@ -132,7 +182,9 @@ test('changed, cut, swapped, repeated and misplaced chunks are refused', () => {
   assert.equal(change(12), 'flags', 'how long the segment is');
   assert.equal(change(16, 2), 'flags', 'of the segment');
   assert.equal(change(HEAD), 'commitment');
-  assert.equal(change(first + 8), 'flags', 'compressed');
+  assert.equal(change(first + 8), 'length', 'compressed');
+  assert.equal(change(first + 8, 4), 'length', 'zeros');
+  assert.equal(change(first + 8, 8), 'flags');
   assert.equal(change(first + 8, 2), 'flags', 'last');
   assert.equal(change(first + CHUNK_HEAD), 'seal');
   assert.equal(change(sealed.length - 1), 'seal');

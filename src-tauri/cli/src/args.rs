@@ -491,6 +491,9 @@ pub struct Send {
     /// Send it to this device, too; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub also: Vec<String>,
+    /// Send everything as it is; else what is worth it is compressed where the network is slow
+    #[arg(long)]
+    pub no_compress: bool,
     /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
     #[arg(long)]
     pub no_encrypt: bool,
@@ -578,7 +581,7 @@ mod tests {
             "keystore restore f --keystore file",
             "send x a b",
             "send x a --background",
-            "send x a --no-encrypt --limit 1.5M",
+            "send x a --no-compress --no-encrypt --limit 1.5M",
             "transfers",
             "transfers --all",
             "accept 1 --into d --conflict keep-both",

@@ -18,6 +18,8 @@ const PURE: &[&str] = &[
     "manifest",
     "names",
     "rate",
+    "squeeze",
+    "deflate",
     "seal",
     "tree",
     "bucket",

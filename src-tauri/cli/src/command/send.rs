@@ -49,11 +49,11 @@ pub async fn run(
     let paths = args.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
     let mut events = running.events().await?;
     let options = TransferOptions {
+        compress: !args.no_compress,
         encrypt: !args.no_encrypt,
         limit: args.limit,
         // Nobody stands by who could try again.
         wait: args.background,
-        ..TransferOptions::default()
     };
     let mut open = Vec::new();
     let mut failed = None;

@@ -17,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     TransferError,
+    deflate::Inflater,
     flow::{Gate, Limits},
-    framing::{ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit},
+    framing::{COMPRESSED, ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit, ZEROS},
     intake::{Intake, Verdict},
     journal::Note,
     landing::Temp,
@@ -42,6 +43,8 @@ pub(super) struct Arrival {
     pub temp: Arc<Temp>,
     /// None where the offer said that nothing is sealed.
     pub root: Option<Key>,
+    /// The offer said that chunks may be compressed.
+    pub compress: bool,
     /// Bytes that are verified and written.
     pub bytes: AtomicU64,
     pub verdicts: mpsc::Sender<Verdict>,
@@ -162,8 +165,8 @@ fn work(
     mut taken: mpsc::Receiver<(Vec<u8>, usize)>,
     spare: &mpsc::Sender<Vec<u8>>,
 ) -> Result<DataDecoder, TransferError> {
-    let mut decoder = DataDecoder::new(arrival.root.is_some());
-    let mut writer = Writer { arrival, open: None };
+    let mut decoder = DataDecoder::new(arrival.root.is_some(), arrival.compress);
+    let mut writer = Writer { arrival, open: None, inflater: Inflater::default() };
     while let Some((mut buffer, filled)) = taken.blocking_recv() {
         decoder.push(&mut buffer[..filled], &mut |unit| writer.unit(unit))?;
         // The reader may be gone.
@@ -175,10 +178,15 @@ fn work(
 struct Writer<'a> {
     arrival: &'a Arrival,
     open: Option<Open>,
+    inflater: Inflater,
 }
 
 struct Open {
     header: SegmentHeader,
+    /// Length of the file.
+    size: u64,
+    /// A part of it was zeros that nobody writes.
+    holes: bool,
     cipher: Option<SegmentCipher>,
     hasher: SegmentHasher,
     /// None where the file has failed and its bytes are dropped.
@@ -210,27 +218,45 @@ impl Writer<'_> {
             (false, false) => Some(arrival.temp.shared(header.file)?),
         };
         let hasher = SegmentHasher::new(claim.size, header.start);
-        self.open = Some(Open { header, cipher, hasher, target });
+        self.open = Some(Open { header, size: claim.size, holes: false, cipher, hasher, target });
         Ok(())
     }
 
     fn chunk(&mut self, chunk: &ChunkHeader, number: u64, offset: u64, bytes: &mut [u8]) -> Result<(), TransferError> {
         let arrival = self.arrival;
         let Some(open) = &mut self.open else { return Err(TransferError::Internal("a chunk without a segment")) };
-        let plain = match &open.cipher {
+        let bytes = match &open.cipher {
             Some(cipher) => cipher.open(number, offset, chunk, bytes)?,
             None => bytes,
         };
+        // Of a file that has failed, too: what breaks the rules there breaks them.
+        let plain = match chunk.flags & COMPRESSED {
+            0 => bytes,
+            _ => self.inflater.inflate(bytes, chunk.plain_len)?,
+        };
         if let Some(target) = &open.target {
-            open.hasher.update(plain);
-            arrival.temp.write(target, plain, offset)?;
-            arrival.bytes.fetch_add(plain.len() as u64, Ordering::Relaxed);
+            if chunk.flags & ZEROS == 0 {
+                open.hasher.update(plain);
+                arrival.temp.write(target, plain, offset)?;
+            } else {
+                open.hasher.zeros(chunk.plain_len);
+                open.holes = true;
+                if !open.header.whole {
+                    // An earlier attempt may have written there and not have noted it.
+                    arrival.temp.clear(target, offset, chunk.plain_len)?;
+                }
+            }
+            arrival.bytes.fetch_add(u64::from(chunk.plain_len), Ordering::Relaxed);
         }
         if chunk.flags & LAST == 0 {
             return Ok(());
         }
-        let Some(Open { header, hasher, target, .. }) = self.open.take() else { return Ok(()) };
+        let Some(Open { header, size, holes, hasher, target, .. }) = self.open.take() else { return Ok(()) };
         let Some(target) = target else { return Ok(()) };
+        if holes {
+            // Before the segment is noted: what is noted can be read.
+            arrival.temp.set_len(&target, size)?;
+        }
         if header.whole {
             arrival.temp.dress(&arrival.manifest, header.file, &target)?;
         }

@@ -3,120 +3,42 @@
 //! A thread takes the next segment, reads it straight to its place in a wire buffer, hashes and seals it there. Small
 //! files lie back to back in a buffer. A segment goes out only after it was read as a whole, so that a file that shrinks
 //! or vanishes never leaves a gap on the wire; it is told as failed instead. Buffers come from a pool and return to it
-//! when the transport has let go of them, which bounds what is in memory.
+//! when the transport has let go of them, which bounds what is in memory. Holes are not read; chunks are compressed where
+//! that pays (`squeeze`).
 
 use std::{
-    fs::File,
+    fs::{File, Metadata},
     io,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+pub use super::pool::Pool;
 use super::{
+    deflate::Squeezer,
     files::wire_time,
-    framing::{CHUNK_HEADER, COMMITMENT, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader},
-    limits::{CHUNK, SEGMENT, TAG},
+    framing::{CHUNK_HEADER, COMMITMENT, COMPRESSED, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader, ZEROS},
+    holes::{self, Piece, pieces},
+    limits::TAG,
+    pool::{Parcel, wire_most},
     seal::SegmentCipher,
     source::Source,
+    squeeze::{Advice, Gauge, Turn},
     state::Plan,
-    tree::{FileTree, SegmentHasher, segment_at, segments},
+    tree::{FileTree, SegmentHash, SegmentHasher, segment_at, segments},
     wire::{Code, FileEnd, SourceOutcome},
 };
 use crate::keys::Key;
 
-/// Bytes of a full segment on the wire, with every header and tag.
-const WIRE_SEGMENT: usize =
-    SEGMENT_HEADER + COMMITMENT + SEGMENT as usize + (SEGMENT / CHUNK as u64) as usize * (CHUNK_HEADER + TAG as usize);
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-// ---------------------------------------------------------------------------------------------------- buffers
-
-/// Wire buffers of one transfer.
-#[derive(Debug)]
-pub struct Pool {
-    state: Mutex<PoolState>,
-    returned: Condvar,
-}
-
-#[derive(Debug)]
-struct PoolState {
-    free: Vec<Vec<u8>>,
-    unmade: usize,
-    closed: bool,
-}
-
-impl Pool {
-    /// A pool of at most `count` buffers, made when they are needed.
-    pub fn new(count: usize) -> Arc<Self> {
-        let state = PoolState { free: Vec::new(), unmade: count, closed: false };
-        Arc::new(Self { state: Mutex::new(state), returned: Condvar::new() })
-    }
-
-    /// Waits for a buffer; none once the pool is closed.
-    fn take(self: &Arc<Self>) -> Option<Parcel> {
-        let mut state = lock(&self.state);
-        loop {
-            if state.closed {
-                return None;
-            }
-            if let Some(bytes) = state.free.pop() {
-                return Some(Parcel { bytes, filled: 0, pool: self.clone() });
-            }
-            if state.unmade > 0 {
-                state.unmade -= 1;
-                return Some(Parcel { bytes: vec![0; WIRE_SEGMENT], filled: 0, pool: self.clone() });
-            }
-            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Lets every thread that waits, or will wait, go away.
-    pub fn close(&self) {
-        lock(&self.state).closed = true;
-        self.returned.notify_all();
-    }
-
-    fn is_closed(&self) -> bool {
-        lock(&self.state).closed
-    }
-}
-
-/// A wire buffer; returns to its pool when it is dropped.
-#[derive(Debug)]
-struct Parcel {
-    bytes: Vec<u8>,
-    filled: usize,
-    pool: Arc<Pool>,
-}
-
-impl Parcel {
-    fn room(&self) -> usize {
-        self.bytes.len() - self.filled
-    }
-}
-
-impl AsRef<[u8]> for Parcel {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes[..self.filled]
-    }
-}
-
-impl Drop for Parcel {
-    fn drop(&mut self) {
-        lock(&self.pool.state).free.push(std::mem::take(&mut self.bytes));
-        self.pool.returned.notify_one();
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------- the row of work
 
 /// What all threads of a transfer take their work from.
 #[derive(Debug)]
@@ -125,6 +47,8 @@ pub struct Feed {
     plan: Plan,
     root: Option<Key>,
     cursor: Mutex<Cursor>,
+    since: Instant,
+    gauge: Mutex<Gauge>,
 }
 
 #[derive(Debug, Default)]
@@ -144,7 +68,8 @@ struct Reading {
 
 #[derive(Debug)]
 struct ReadingState {
-    file: Option<Arc<File>>,
+    /// And whether it may have holes.
+    file: Option<(Arc<File>, bool)>,
     tree: FileTree,
 }
 
@@ -166,12 +91,15 @@ enum Next {
 impl Feed {
     /// For everything that `plan` wants; sealed under `root`, or not at all.
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
-        Self { source, plan, root, cursor: Mutex::default() }
+        let gauge = Mutex::new(Gauge::new(1, 1, false));
+        Self { source, plan, root, cursor: Mutex::default(), since: Instant::now(), gauge }
     }
 
-    fn wire_len(&self, len: u32) -> usize {
-        let (commitment, tag) = if self.root.is_some() { (COMMITMENT, TAG as usize) } else { (0, 0) };
-        SEGMENT_HEADER + commitment + len as usize + len.div_ceil(CHUNK) as usize * (CHUNK_HEADER + tag)
+    /// For so many threads, and with compression where it was agreed upon and pays.
+    pub fn over(mut self, streams: u8, compress: bool) -> Self {
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.gauge = Mutex::new(Gauge::new(streams, processors, compress));
+        self
     }
 
     fn next(&self, room: usize) -> Next {
@@ -186,7 +114,7 @@ impl Feed {
                 }
                 let (start, len) = place.unwrap_or((0, 0));
                 let held = self.plan.held.get(&reading.index).and_then(|held| held.get(segment as u32));
-                if held.is_none() && len > 0 && self.wire_len(len) > room {
+                if held.is_none() && len > 0 && wire_most(len) > room {
                     cursor.current = Some((reading, segment));
                     return Next::NoRoom;
                 }
@@ -209,13 +137,19 @@ impl Feed {
 
     /// Fills buffers until nothing is left, or the pool is closed, or nobody takes them. Blocks.
     pub fn run(&self, pool: &Arc<Pool>, out: &mpsc::Sender<Bytes>, ends: &mpsc::Sender<FileEnd>) {
-        while let Some(mut parcel) = pool.take() {
+        let mut hand = Hand::default();
+        loop {
+            let mut clock = Instant::now();
+            let Some(mut parcel) = pool.take() else { return };
+            hand.turn.waited += lap(&mut clock);
+            // Before it is filled: how long it was waited for is the newest there is to know.
+            hand.advice = lock(&self.gauge).note(self.since.elapsed(), pool.delivered(), &hand.done());
             let ended = loop {
                 match self.next(parcel.room()) {
                     Next::NoRoom => break false,
                     Next::End => break true,
                     Next::Job(job) => {
-                        let end = match self.work(&job, &mut parcel) {
+                        let end = match self.work(&job, &mut parcel, &mut hand) {
                             Ok(None) => continue,
                             Ok(Some(end)) => end,
                             // Told once, whichever thread finds out first.
@@ -232,24 +166,26 @@ impl Feed {
                     }
                 }
             };
+            hand.turn.worked += lap(&mut clock);
             if parcel.filled > 0 && out.blocking_send(Bytes::from_owner(parcel)).is_err() {
                 return;
             }
             if ended {
                 return;
             }
+            hand.turn.waited += lap(&mut clock);
         }
     }
 
     /// One segment: read, hashed, sealed. Gives the file's end where it was the last.
-    fn work(&self, job: &Job, parcel: &mut Parcel) -> Result<Option<FileEnd>, Code> {
-        let file = self.open(&job.reading)?;
+    fn work(&self, job: &Job, parcel: &mut Parcel, hand: &mut Hand) -> Result<Option<FileEnd>, Code> {
+        let (file, sparse) = self.open(&job.reading)?;
         let before = parcel.filled;
-        let hash = self.read(job, &file, parcel).inspect_err(|_| parcel.filled = before)?;
+        let hash = self.read(job, &file, sparse, parcel, hand).inspect_err(|_| parcel.filled = before)?;
         let root = if job.reading.size == 0 {
             match hash {
-                super::tree::SegmentHash::Whole(root) => Some(root),
-                super::tree::SegmentHash::Part(_) => None,
+                SegmentHash::Whole(root) => Some(root),
+                SegmentHash::Part(_) => None,
             }
         } else {
             lock(&job.reading.state).tree.insert(job.segment, hash)
@@ -264,7 +200,7 @@ impl Feed {
         Ok(Some(FileEnd { file: job.reading.index, outcome: SourceOutcome::Sent { root, size: job.reading.size } }))
     }
 
-    fn open(&self, reading: &Reading) -> Result<Arc<File>, Code> {
+    fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Code> {
         let mut state = lock(&reading.state);
         if let Some(file) = &state.file {
             return Ok(file.clone());
@@ -274,26 +210,33 @@ impl Feed {
             Code::new(if error.kind() == io::ErrorKind::NotFound { "source_changed" } else { "source_unreadable" })
         };
         let file = Arc::new(self.source.open(reading.index).map_err(unreadable)?);
-        self.unchanged(reading, &file)?;
-        state.file = Some(file.clone());
-        Ok(file)
+        let sparse = holes::may_have(&self.unchanged(reading, &file)?);
+        state.file = Some((file.clone(), sparse));
+        Ok((file, sparse))
     }
 
-    fn unchanged(&self, reading: &Reading, file: &File) -> Result<(), Code> {
+    fn unchanged(&self, reading: &Reading, file: &File) -> Result<Metadata, Code> {
         let changed = || Code::new("source_changed");
         let meta = file.metadata().map_err(|_| Code::new("source_unreadable"))?;
         let listed = self.source.manifest.get(reading.index).ok_or_else(changed)?;
         let mtime = meta.modified().map(wire_time).map_err(|_| changed())?;
-        if meta.is_file() && meta.len() == reading.size && mtime == listed.mtime { Ok(()) } else { Err(changed()) }
+        if meta.is_file() && meta.len() == reading.size && mtime == listed.mtime { Ok(meta) } else { Err(changed()) }
     }
 
-    fn read(&self, job: &Job, file: &File, parcel: &mut Parcel) -> Result<super::tree::SegmentHash, Code> {
+    fn read(
+        &self,
+        job: &Job,
+        file: &File,
+        sparse: bool,
+        parcel: &mut Parcel,
+        hand: &mut Hand,
+    ) -> Result<SegmentHash, Code> {
         let mut hasher = SegmentHasher::new(job.reading.size, job.start);
         if job.len == 0 {
             return Ok(hasher.finish());
         }
         if let Some(hash) = job.held {
-            return Ok(super::tree::SegmentHash::of(job.reading.size, hash));
+            return Ok(SegmentHash::of(job.reading.size, hash));
         }
         let index = job.reading.index;
         let cipher = self.root.as_ref().map(|root| SegmentCipher::new(root, index, job.start));
@@ -309,32 +252,88 @@ impl Feed {
         header.encode(&mut encoded);
         put(parcel, &encoded)?;
         let tag = if cipher.is_some() { TAG } else { 0 };
-        let (mut at, mut number) = (0, 0);
-        while at < job.len {
-            let plain_len = CHUNK.min(job.len - at);
-            let flags = if at + plain_len == job.len { LAST } else { 0 };
-            let chunk = ChunkHeader { plain_len, wire_len: plain_len + tag, flags };
+        let holes = if sparse { holes::of(file, job.start, job.len) } else { 0 };
+        for (number, piece) in (0..).zip(pieces(job.len, holes, hand.advice.chunk)) {
+            let last = if piece.at + piece.len == job.len { LAST } else { 0 };
+            let offset = job.start + u64::from(piece.at);
+            let (bytes, form) = fill(parcel, file, offset, piece, hand, &mut hasher)?;
+            let chunk = ChunkHeader { plain_len: piece.len, wire_len: bytes + tag, flags: form | last };
             put(parcel, &chunk.encode())?;
             let (from, to) = (parcel.filled, parcel.filled + chunk.wire_len as usize);
-            let place = parcel.bytes.get_mut(from..to).ok_or_else(|| Code::new("internal"))?;
-            let offset = job.start + u64::from(at);
-            let (plain, _) = place.split_at_mut(plain_len as usize);
-            read_exact_at(file, plain, offset)?;
-            hasher.update(plain);
+            let place = parcel.bytes.get_mut(from..to).ok_or_else(full)?;
             if let Some(cipher) = &cipher {
                 cipher.seal(number, offset, &chunk, place).map_err(|_| Code::new("internal"))?;
             }
             parcel.filled = to;
-            at += plain_len;
-            number += 1;
         }
         Ok(hasher.finish())
     }
 }
 
+/// What one thread has with it.
+#[derive(Default)]
+struct Hand {
+    advice: Advice,
+    turn: Turn,
+    squeezer: Option<Squeezer>,
+}
+
+impl Hand {
+    /// A turn is over.
+    fn done(&mut self) -> Turn {
+        std::mem::take(&mut self.turn)
+    }
+
+    fn squeeze(&mut self, plain: &[u8]) -> Option<&[u8]> {
+        if !self.advice.squeeze {
+            return None;
+        }
+        let begun = Instant::now();
+        let squeezer = self.squeezer.get_or_insert_default();
+        let before = squeezer.taken;
+        let pays = squeezer.squeeze(plain).map(<[u8]>::len);
+        self.turn.squeezing += begun.elapsed();
+        self.turn.squeezed += squeezer.taken - before;
+        pays.and_then(|len| squeezer.squeezed(len))
+    }
+}
+
+/// The time since the last call.
+fn lap(clock: &mut Instant) -> Duration {
+    let before = std::mem::replace(clock, Instant::now());
+    clock.saturating_duration_since(before)
+}
+
+fn full() -> Code {
+    Code::new("internal")
+}
+
+/// Puts a piece to where its chunk's bytes lie, behind a header that is not there yet. Gives how many bytes that are, and
+/// in which form.
+fn fill(
+    parcel: &mut Parcel,
+    file: &File,
+    offset: u64,
+    piece: Piece,
+    hand: &mut Hand,
+    hasher: &mut SegmentHasher,
+) -> Result<(u32, u8), Code> {
+    if piece.hole {
+        hasher.zeros(piece.len);
+        return Ok((0, ZEROS));
+    }
+    let from = parcel.filled + CHUNK_HEADER;
+    let plain = parcel.bytes.get_mut(from..from + piece.len as usize).ok_or_else(full)?;
+    read_exact_at(file, plain, offset)?;
+    hasher.update(plain);
+    let Some(small) = hand.squeeze(plain) else { return Ok((piece.len, 0)) };
+    plain.get_mut(..small.len()).ok_or_else(full)?.copy_from_slice(small);
+    Ok((small.len() as u32, COMPRESSED))
+}
+
 fn put(parcel: &mut Parcel, bytes: &[u8]) -> Result<(), Code> {
     let to = parcel.filled + bytes.len();
-    parcel.bytes.get_mut(parcel.filled..to).ok_or_else(|| Code::new("internal"))?.copy_from_slice(bytes);
+    parcel.bytes.get_mut(parcel.filled..to).ok_or_else(full)?.copy_from_slice(bytes);
     parcel.filled = to;
     Ok(())
 }

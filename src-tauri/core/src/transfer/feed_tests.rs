@@ -3,6 +3,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use super::{
     super::{
         framing::{DataDecoder, Unit},
+        limits::SEGMENT,
         source::scan,
         tree::Held,
         wire::Violation,
@@ -47,7 +48,7 @@ fn unpack(streams: &mut [Vec<u8>], sealed: bool) -> BTreeMap<(u32, u64), Vec<u8>
     let root = Key::from_bytes(KEY);
     let mut found = BTreeMap::new();
     for stream in streams {
-        let mut decoder = DataDecoder::new(sealed);
+        let mut decoder = DataDecoder::new(sealed, false);
         let mut open = None;
         decoder
             .push::<Violation>(stream, &mut |unit| {

@@ -34,6 +34,11 @@ pub trait FileOps: Send + Sync + 'static {
     fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File>;
     /// Writes all bytes at a place.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Gives a file its length: zeros behind what was written, which take up no room where the file system can do that.
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()>;
+    /// Makes sure that a part of a file reads as zeros, and takes up no room where the file system can do that. What lies
+    /// behind the end of the file stays behind it.
+    fn clear(&self, file: &File, offset: u64, len: u64) -> io::Result<()>;
     /// Sets a file's time and, where asked, makes it executable by those who may read it.
     fn set_meta(&self, file: &File, mtime: Mtime, executable: bool) -> io::Result<()>;
     /// Sets a folder's time.
@@ -179,6 +184,26 @@ impl FileOps for RealFiles {
         Ok(())
     }
 
+    fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
+        // Asked for with each segment that has a hole; to look is cheaper than to set it anew.
+        if file.metadata()?.len() == len { Ok(()) } else { file.set_len(len) }
+    }
+
+    fn clear(&self, file: &File, offset: u64, len: u64) -> io::Result<()> {
+        let end = offset.saturating_add(len).min(file.metadata()?.len());
+        if offset >= end || is_hole(file, offset, end) || punch(file, offset, end) {
+            return Ok(());
+        }
+        let zeros = vec![0; 64 * 1024];
+        let mut at = offset;
+        while at < end {
+            let now = zeros.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            self.write_at(file, &zeros[..now], at)?;
+            at += now as u64;
+        }
+        Ok(())
+    }
+
     fn set_meta(&self, file: &File, mtime: Mtime, executable: bool) -> io::Result<()> {
         #[cfg(unix)]
         if executable {
@@ -260,6 +285,36 @@ impl FileOps for RealFiles {
     fn remove_dir(&self, dir: &Dir, name: &str) -> io::Result<()> {
         dir.remove_dir(name)
     }
+}
+
+/// Whether nothing was ever written to this part of a file. False where the system cannot tell.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
+fn is_hole(file: &File, offset: u64, end: u64) -> bool {
+    use rustix::{
+        fs::{SeekFrom, seek},
+        io::Errno,
+    };
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => data >= end,
+        Err(error) => error == Errno::NXIO,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn is_hole(_file: &File, _offset: u64, _end: u64) -> bool {
+    false
+}
+
+/// Gives the room of this part of a file back; it reads as zeros then. False where the file system cannot do that.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn punch(file: &File, offset: u64, end: u64) -> bool {
+    use rustix::fs::{FallocateFlags, fallocate};
+    fallocate(file, FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE, offset, end - offset).is_ok()
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn punch(_file: &File, _offset: u64, _end: u64) -> bool {
+    false
 }
 
 /// The folder as a file that can be synced and dated: a [`Dir`] of Linux is only a place in a path.
@@ -384,6 +439,8 @@ pub(crate) mod faulty {
         open_file(dir: &Dir, name: &str) -> File;
         open_read(dir: &Dir, name: &str) -> File;
         write_at(file: &File, bytes: &[u8], offset: u64) -> ();
+        set_len(file: &File, len: u64) -> ();
+        clear(file: &File, offset: u64, len: u64) -> ();
         set_meta(file: &File, mtime: Mtime, executable: bool) -> ();
         set_dir_time(dir: &Dir, mtime: Mtime) -> ();
         sync_file(file: &File) -> ();
@@ -439,6 +496,24 @@ mod tests {
             assert!(ops.open_dir(&root, "dirlink").is_err());
             assert!(ops.create_dir(&root, "dirlink", false).is_err());
         }
+    }
+
+    #[test]
+    fn what_is_cleared_reads_as_zeros_and_nothing_else_does() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = RealFiles.open_root(folder.path()).unwrap();
+        let file = RealFiles.create_file(&root, "x").unwrap();
+        RealFiles.write_at(&file, &vec![7; 300_000], 0).unwrap();
+        RealFiles.clear(&file, 65_536, 131_072).unwrap();
+        RealFiles.clear(&file, 262_144, 131_072).unwrap();
+        RealFiles.clear(&file, 1 << 40, 131_072).unwrap();
+        let mut expected = vec![7; 300_000];
+        expected[65_536..65_536 + 131_072].fill(0);
+        expected[262_144..].fill(0);
+        assert!(std::fs::read(folder.path().join("x")).unwrap() == expected, "the length stays, too");
+        RealFiles.set_len(&file, 400_000).unwrap();
+        expected.resize(400_000, 0);
+        assert!(std::fs::read(folder.path().join("x")).unwrap() == expected);
     }
 
     #[cfg(unix)]

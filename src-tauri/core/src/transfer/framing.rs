@@ -6,8 +6,9 @@
 //! chunk    = plain_len u32, wire_len u32, flags u8, wire_len bytes
 //! ```
 //! All numbers are little endian. Segment flags: 1 = the segment is the whole file. Chunk flags: 1 = compressed,
-//! 2 = last of its segment; others are violations. A segment ends exactly where its chunks have `len` plain bytes, and
-//! there alone stands the last flag.
+//! 2 = last of its segment, 4 = zeros; others are violations. A segment ends exactly where its chunks have `len` plain
+//! bytes, and there alone stands the last flag. `wire_len` is the plain length; less where it is compressed; nothing where
+//! it is zeros; and the tag where it is sealed.
 
 use super::{
     limits::{MAX_CHUNK, MIN_CHUNK, SEGMENT, TAG},
@@ -31,6 +32,8 @@ pub const WHOLE_FILE: u8 = 1;
 pub const COMPRESSED: u8 = 1;
 /// The chunk is the last of its segment.
 pub const LAST: u8 = 2;
+/// The chunk is zeros, and has no bytes on the wire but its tag.
+pub const ZEROS: u8 = 4;
 
 /// What opens a data stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +104,7 @@ pub struct ChunkHeader {
     pub plain_len: u32,
     /// Its length on the wire.
     pub wire_len: u32,
-    /// [`COMPRESSED`], [`LAST`].
+    /// [`COMPRESSED`], [`LAST`], [`ZEROS`].
     pub flags: u8,
 }
 
@@ -129,9 +132,16 @@ pub enum Unit<'a> {
 /// Decodes one data stream behind its header, however its bytes are cut. It holds one unfinished unit at most.
 #[derive(Debug)]
 pub struct DataDecoder {
-    sealed: bool,
+    form: Form,
     pending: Vec<u8>,
     at: At,
+}
+
+/// What was agreed on for a stream.
+#[derive(Clone, Copy, Debug)]
+struct Form {
+    sealed: bool,
+    compressed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -149,15 +159,15 @@ struct Open {
 }
 
 impl DataDecoder {
-    /// For a stream whose chunks are sealed, or not.
-    pub fn new(sealed: bool) -> Self {
-        Self { sealed, pending: Vec::new(), at: At::Segment }
+    /// For a stream whose chunks are sealed, or not, and may be compressed, or not.
+    pub fn new(sealed: bool, compressed: bool) -> Self {
+        Self { form: Form { sealed, compressed }, pending: Vec::new(), at: At::Segment }
     }
 
     /// How many bytes the next unit has.
     fn wanted(&self) -> usize {
         match self.at {
-            At::Segment => SEGMENT_HEADER + if self.sealed { COMMITMENT } else { 0 },
+            At::Segment => SEGMENT_HEADER + if self.form.sealed { COMMITMENT } else { 0 },
             At::ChunkHead { .. } => CHUNK_HEADER,
             At::ChunkBody { chunk, .. } => chunk.wire_len as usize,
         }
@@ -178,7 +188,7 @@ impl DataDecoder {
             if self.pending.is_empty() && bytes.len() >= wanted {
                 let (unit, rest) = std::mem::take(&mut bytes).split_at_mut(wanted);
                 bytes = rest;
-                self.at = step(self.at, self.sealed, unit, sink)?;
+                self.at = step(self.at, self.form, unit, sink)?;
                 continue;
             }
             // `wanted` was checked when the header came, so that what is kept here is bounded by a chunk.
@@ -189,7 +199,7 @@ impl DataDecoder {
             if self.pending.len() < wanted {
                 return Ok(());
             }
-            self.at = step(self.at, self.sealed, &mut self.pending, sink)?;
+            self.at = step(self.at, self.form, &mut self.pending, sink)?;
             self.pending.clear();
         }
     }
@@ -209,18 +219,18 @@ impl DataDecoder {
 /// Takes one unit, and says what comes next.
 fn step<E: From<Violation>>(
     at: At,
-    sealed: bool,
+    form: Form,
     unit: &mut [u8],
     sink: &mut impl FnMut(Unit<'_>) -> Result<(), E>,
 ) -> Result<At, E> {
     match at {
         At::Segment => {
-            let header = segment_header(unit, sealed)?;
+            let header = segment_header(unit, form.sealed)?;
             sink(Unit::Segment(header))?;
             Ok(At::ChunkHead { segment: Open { offset: header.start, left: header.len, chunks: 0 } })
         }
         At::ChunkHead { segment } => {
-            let chunk = chunk_header(unit, sealed, segment.left)?;
+            let chunk = chunk_header(unit, form, segment.left)?;
             Ok(At::ChunkBody { segment, chunk })
         }
         At::ChunkBody { mut segment, chunk } => {
@@ -253,16 +263,17 @@ fn segment_header(unit: &[u8], sealed: bool) -> Result<SegmentHeader, Violation>
     Ok(header)
 }
 
-fn chunk_header(unit: &[u8], sealed: bool, left: u32) -> Result<ChunkHeader, Violation> {
+fn chunk_header(unit: &[u8], form: Form, left: u32) -> Result<ChunkHeader, Violation> {
     let chunk = ChunkHeader {
         plain_len: u32::from_le_bytes(array(&unit[..4])),
         wire_len: u32::from_le_bytes(array(&unit[4..8])),
         flags: unit[8],
     };
-    if chunk.flags & !(COMPRESSED | LAST) != 0 {
+    let (compressed, zeros) = (chunk.flags & COMPRESSED != 0, chunk.flags & ZEROS != 0);
+    if chunk.flags & !(COMPRESSED | LAST | ZEROS) != 0 || (compressed && zeros) {
         return violation("unknown chunk flags");
     }
-    if chunk.flags & COMPRESSED != 0 {
+    if compressed && !form.compressed {
         return violation("a compressed chunk, which was not agreed upon");
     }
     let last = chunk.flags & LAST != 0;
@@ -270,7 +281,13 @@ fn chunk_header(unit: &[u8], sealed: bool, left: u32) -> Result<ChunkHeader, Vio
     if !len_fits || last != (chunk.plain_len == left) || (!last && chunk.plain_len < MIN_CHUNK) {
         return violation("a chunk of forbidden length");
     }
-    if chunk.wire_len != chunk.plain_len + if sealed { TAG } else { 0 } {
+    let fits = match chunk.wire_len.checked_sub(if form.sealed { TAG } else { 0 }) {
+        None => false,
+        Some(bytes) if zeros => bytes == 0,
+        Some(bytes) if compressed => bytes > 0 && bytes < chunk.plain_len,
+        Some(bytes) => bytes == chunk.plain_len,
+    };
+    if !fits {
         return violation("a chunk whose lengths do not fit");
     }
     Ok(chunk)
@@ -291,7 +308,7 @@ mod tests {
     use super::*;
 
     fn decode(sealed: bool, bytes: &[u8], cuts: &[usize]) -> Result<(Vec<SegmentHeader>, Vec<u8>), Violation> {
-        let mut decoder = DataDecoder::new(sealed);
+        let mut decoder = DataDecoder::new(sealed, true);
         let (mut segments, mut plain) = (Vec::new(), Vec::new());
         let mut at = 0;
         let mut cuts = cuts.iter().cycle();
@@ -304,7 +321,12 @@ mod tests {
                     Unit::Segment(header) => segments.push(header),
                     Unit::Chunk(chunk, _, _, bytes) => {
                         assert_eq!(bytes.len(), chunk.wire_len as usize);
-                        plain.extend_from_slice(&bytes[..chunk.plain_len as usize]);
+                        if chunk.flags & ZEROS != 0 {
+                            assert_eq!(bytes.len(), if sealed { TAG as usize } else { 0 });
+                            plain.extend(vec![0; chunk.plain_len as usize]);
+                        } else {
+                            plain.extend_from_slice(&bytes[..chunk.plain_len as usize]);
+                        }
                     }
                 }
                 Ok(())
@@ -324,14 +346,19 @@ mod tests {
             header.encode(&mut out);
             headers.push(header);
             let mut left = *len;
+            let mut number = i;
             while left > 0 {
                 let n = left.min(MIN_CHUNK);
-                let wire_len = n + if sealed { TAG } else { 0 };
-                let flags = if n == left { LAST } else { 0 };
-                out.extend(ChunkHeader { plain_len: n, wire_len, flags }.encode());
-                let bytes: Vec<u8> = (0..n).map(|b| (b % 253) as u8).collect();
+                // Every third chunk is a hole.
+                let zeros = number % 3 == 1;
+                let sent = if zeros { 0 } else { n };
+                let flags = if n == left { LAST } else { 0 } | if zeros { ZEROS } else { 0 };
+                out.extend(ChunkHeader { plain_len: n, wire_len: sent + if sealed { TAG } else { 0 }, flags }.encode());
+                let bytes: Vec<u8> = (0..sent).map(|b| (b % 253) as u8).collect();
                 out.extend(&bytes);
                 plain.extend(&bytes);
+                plain.extend(vec![0; (n - sent) as usize]);
+                number += 1;
                 if sealed {
                     out.extend([0; TAG as usize]);
                 }
@@ -389,9 +416,47 @@ mod tests {
             (MIN_CHUNK, MIN_CHUNK + 16, 0),
             (MIN_CHUNK, u32::MAX, 0),
             (MIN_CHUNK, MIN_CHUNK, COMPRESSED),
-            (MIN_CHUNK, MIN_CHUNK, 4),
+            (MIN_CHUNK, MIN_CHUNK + 1, COMPRESSED),
+            (MIN_CHUNK, 0, COMPRESSED),
+            (MIN_CHUNK, 0, 0),
+            (MIN_CHUNK, 100, 0),
+            (MIN_CHUNK, 1, ZEROS),
+            (MIN_CHUNK, MIN_CHUNK, ZEROS),
+            (MIN_CHUNK, TAG, ZEROS),
+            (MIN_CHUNK - 1, 0, ZEROS),
+            (most + 1, 0, ZEROS | LAST),
+            (most, 0, ZEROS),
+            (MIN_CHUNK, 0, ZEROS | LAST),
+            (MIN_CHUNK, 0, ZEROS | COMPRESSED),
+            (MIN_CHUNK, 100, ZEROS | COMPRESSED),
+            (MIN_CHUNK, MIN_CHUNK, 8),
         ] {
             assert_ne!(chunk(plain_len, wire_len, flags), cut_off, "{plain_len} {wire_len} {flags}");
+        }
+        assert_eq!(chunk(MIN_CHUNK, MIN_CHUNK - 1, COMPRESSED), cut_off);
+        assert_eq!(chunk(most, 1, COMPRESSED | LAST), cut_off);
+        assert_eq!(chunk(MIN_CHUNK, 0, ZEROS), cut_off);
+    }
+
+    #[test]
+    fn zeros_and_compressed_chunks_have_the_lengths_that_they_must_have() {
+        let chunk = |sealed: bool, compressed, plain_len, wire_len, flags| {
+            let mut out = Vec::new();
+            let commitment = sealed.then_some([0; COMMITMENT]);
+            SegmentHeader { file: 0, start: 0, len: SEGMENT as u32, whole: false, commitment }.encode(&mut out);
+            out.extend(ChunkHeader { plain_len, wire_len, flags }.encode());
+            DataDecoder::new(sealed, compressed).push::<Violation>(&mut out, &mut |_| Ok(()))
+        };
+        assert!(chunk(true, true, MIN_CHUNK, 17, COMPRESSED).is_ok());
+        for wire_len in [0, 15, 16, MIN_CHUNK + 16, MIN_CHUNK + 17, u32::MAX] {
+            assert!(chunk(true, true, MIN_CHUNK, wire_len, COMPRESSED).is_err(), "{wire_len}");
+        }
+        for sealed in [false, true] {
+            assert!(chunk(sealed, false, MIN_CHUNK, 100, COMPRESSED).is_err(), "not agreed upon");
+        }
+        assert!(chunk(true, false, MIN_CHUNK, 16, ZEROS).is_ok());
+        for wire_len in [0, 15, 17, MIN_CHUNK + 16, u32::MAX] {
+            assert!(chunk(true, true, MIN_CHUNK, wire_len, ZEROS).is_err(), "{wire_len}");
         }
     }
 

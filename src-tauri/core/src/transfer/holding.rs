@@ -21,6 +21,7 @@ use super::{
     bits::Bits,
     feed::read_exact_at,
     files::FileOps,
+    holes::{self, pieces},
     journal::{self, Account},
     landing::{DiskError, Temp, temp_name},
     limits::CHUNK,
@@ -191,12 +192,18 @@ fn check(
 pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Option<[u8; 32]> {
     let (start, len) = segment_at(size, u64::from(segment))?;
     let mut hasher = SegmentHasher::new(size, start);
-    let mut at = 0;
-    while at < len {
-        let piece = buffer.get_mut(..(len - at).min(CHUNK) as usize)?;
-        read_exact_at(file, piece, start + u64::from(at)).ok()?;
-        hasher.update(piece);
-        at += piece.len() as u32;
+    // What is no part of the file has no hash, though a hole may seem to be there.
+    if file.metadata().ok()?.len() < start + u64::from(len) {
+        return None;
+    }
+    for piece in pieces(len, holes::of(file, start, len), CHUNK) {
+        if piece.hole {
+            hasher.zeros(piece.len);
+            continue;
+        }
+        let bytes = buffer.get_mut(..piece.len as usize)?;
+        read_exact_at(file, bytes, start + u64::from(piece.at)).ok()?;
+        hasher.update(bytes);
     }
     Some(hasher.finish().bytes())
 }

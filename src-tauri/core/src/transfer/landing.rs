@@ -275,6 +275,22 @@ impl Temp {
         self.ops.write_at(target, bytes, offset).map_err(|error| DiskError::new("writing", error))
     }
 
+    /// Makes sure that a part of a file reads as zeros, whatever an earlier attempt has left there.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn clear(&self, target: &File, offset: u64, len: u32) -> Result<(), DiskError> {
+        self.ops.clear(target, offset, len.into()).map_err(|error| DiskError::new("writing", error))
+    }
+
+    /// Gives a file its length, of which nothing may be written at the end.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn set_len(&self, target: &File, len: u64) -> Result<(), DiskError> {
+        self.ops.set_len(target, len).map_err(|error| DiskError::new("writing", error))
+    }
+
     /// Gives a file that is written its time and mode.
     ///
     /// # Errors

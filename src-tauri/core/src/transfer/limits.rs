@@ -27,8 +27,10 @@ pub const STREAMS: u8 = 4;
 /// A segment is a part of one file that begins at a multiple of this and is at most as long. A power of two of BLAKE3's
 /// chunks, so that the hashes of segments merge into the hash of the file.
 pub const SEGMENT: u64 = 2 * 1024 * 1024;
-/// Plain bytes of a chunk that a sender makes.
+/// Plain bytes of a chunk that a sender makes before it has measured anything; and of a piece that is read at once.
 pub const CHUNK: u32 = 256 * 1024;
+/// Plain bytes of a chunk that a sender makes, at most.
+pub const MAX_GOOD_CHUNK: u32 = 256 * 1024;
 /// Plain bytes of a chunk, at least, unless it is the last of its segment.
 pub const MIN_CHUNK: u32 = 64 * 1024;
 /// Plain bytes of a chunk, at most.

@@ -12,7 +12,7 @@
 //!    durably, and never in place of another. Then the sender is told.
 //!
 //! Pure, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`], [`tree`],
-//! [`bits`], [`state`], [`intake`], [`rate`].
+//! [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`].
 //!
 //! Invariants: no byte on disk before consent; a final name only after the root agrees; no key seals two plaintexts;
 //! every number that a peer chooses is capped before anything is allocated; memory does not grow with the size of files;
@@ -22,6 +22,7 @@ pub mod bits;
 mod book;
 mod control;
 mod data_in;
+pub mod deflate;
 mod error;
 pub mod existing;
 pub mod feed;
@@ -29,12 +30,14 @@ pub mod files;
 mod flow;
 pub mod framing;
 pub mod holding;
+pub mod holes;
 pub mod intake;
 pub mod journal;
 pub mod landing;
 pub mod limits;
 pub mod manifest;
 pub mod names;
+pub mod pool;
 mod preview;
 mod proof;
 mod protocol;
@@ -49,6 +52,7 @@ pub mod selection;
 mod sending;
 mod settling;
 pub mod source;
+pub mod squeeze;
 pub mod state;
 mod taking_up;
 mod talk;

@@ -124,6 +124,7 @@ pub(super) async fn serve(
         transfer: offer.transfer,
         attempt: offer.attempt,
         encrypt: offer.encrypt,
+        compress: offer.compress,
         total: offer.total,
         entries: offer.entries,
     };
@@ -201,6 +202,7 @@ pub(super) struct Terms {
     pub transfer: [u8; 16],
     pub attempt: [u8; 16],
     pub encrypt: bool,
+    pub compress: bool,
     pub total: u64,
     pub entries: u32,
 }
@@ -426,6 +428,7 @@ impl Receiving {
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
             temp: temp.clone(),
             root,
+            compress: self.terms.compress,
             bytes: AtomicU64::new(whole_bytes + held_bytes),
             verdicts,
             gate: Gate::new(true),

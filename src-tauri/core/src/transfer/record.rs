@@ -73,6 +73,9 @@ pub(super) struct Accepted {
 pub(super) struct Incoming {
     /// Its data is sealed.
     pub encrypt: bool,
+    /// Its chunks may be compressed.
+    #[serde(default)]
+    pub compress: bool,
     /// Bytes that were agreed to.
     pub total: u64,
     /// Entries of its manifest.

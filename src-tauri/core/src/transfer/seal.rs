@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn zeros_are_sealed_by_their_tag_alone_at_their_place() {
+        use super::super::framing::ZEROS;
+        let chunk = ChunkHeader { plain_len: 1 << 21, wire_len: 16, flags: LAST | ZEROS };
+        let mut tag = [0; 16];
+        cipher(3, 0).seal(0, 0, &chunk, &mut tag).unwrap();
+        assert!(cipher(3, 0).open(0, 0, &chunk, &mut tag.clone()).unwrap().is_empty());
+        for other in [ChunkHeader { plain_len: 1 << 20, ..chunk }, ChunkHeader { flags: LAST, ..chunk }] {
+            assert!(cipher(3, 0).open(0, 0, &other, &mut tag.clone()).is_err());
+        }
+        assert!(cipher(3, 0).open(0, 1, &chunk, &mut tag.clone()).is_err());
+        assert!(cipher(3, 0).open(0, 0, &chunk, &mut [0; 16]).is_err());
+    }
+
+    #[test]
     fn another_implementation_of_the_cipher_opens_it() {
         use chacha20poly1305::{
             ChaCha20Poly1305, KeyInit,

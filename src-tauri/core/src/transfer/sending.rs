@@ -386,7 +386,7 @@ impl Sending {
             root_count: manifest.root_count(),
             skipped: source.skipped,
             pages: source.pages,
-            compress: false,
+            compress: self.order.terms.options.compress,
             encrypt: self.order.terms.options.encrypt,
         };
         self.inner.book.show(self.order.id, |view| (view.state, view.reason) = (TransferState::Offered, None));
@@ -461,6 +461,7 @@ impl Sending {
         let suite = if self.order.terms.options.encrypt { session.keys().suite() as u8 } else { 0 };
         let header = StreamHeader { suite, transfer: *self.order.id.as_bytes(), attempt };
         let mut talk = Talk::new(source, header, machine, frames, out.clone());
+        talk.compress = self.order.terms.options.compress;
         talk.jobs.spawn(until(&self.stop, async move {
             for frame in first {
                 if !out.send(&frame).await {

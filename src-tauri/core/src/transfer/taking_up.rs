@@ -58,8 +58,8 @@ pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Re
             return Ok(());
         }
     };
-    let Incoming { encrypt, total, entries, .. } = incoming;
-    let terms = Terms { transfer: again.transfer, attempt: again.attempt, encrypt, total, entries };
+    let Incoming { encrypt, compress, total, entries, .. } = incoming;
+    let terms = Terms { transfer: again.transfer, attempt: again.attempt, encrypt, compress, total, entries };
     let mut receiving = Receiving::new(inner, stream, asked, terms);
     // What lies on the disk stays until this transfer ends.
     receiving.holds = true;

@@ -32,6 +32,8 @@ use crate::{error::NetworkError, id::TransferId, net::Session};
 
 /// Wire buffers for each data stream: one is filled, one is waiting, the others are with the transport.
 const BUFFERS: usize = 4;
+/// Wire buffers of all streams together, until the first come back: where it may pay to compress, it shows by then.
+const FIRST_BUFFERS: usize = 2;
 /// Beyond this round trip one stream's window does not fill the link, and all streams are opened.
 const LONG_WAY: Duration = Duration::from_millis(10);
 /// Bytes that go at once where nothing limits them: a closed gate is felt after so many.
@@ -53,6 +55,8 @@ pub(super) enum Broken {
 /// The conversation about one attempt.
 pub(super) struct Talk {
     pub source: Arc<Source>,
+    /// Chunks may be compressed.
+    pub compress: bool,
     header: StreamHeader,
     machine: Arc<Mutex<SenderMachine>>,
     pub frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
@@ -98,7 +102,8 @@ impl Talk {
     ) -> Self {
         let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
         let gate = Arc::new(Gate::new(false));
-        Self { source, header, machine, frames, out, jobs, proving: None, gate, plan: None, pool: None }
+        let (proving, plan, pool) = (None, None, None);
+        Self { source, compress: false, header, machine, frames, out, jobs, proving, gate, plan, pool }
     }
 
     pub(super) fn machine(&self) -> MutexGuard<'_, SenderMachine> {
@@ -158,8 +163,9 @@ impl Talk {
         let sealed = self.header.suite != 0;
         let transfer = TransferId::from_random(self.header.transfer);
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
-        let feed = Arc::new(Feed::new(self.source.clone(), plan, root));
-        let pool = Pool::new(usize::from(streams) * BUFFERS);
+        let feed = Arc::new(Feed::new(self.source.clone(), plan, root).over(streams, self.compress));
+        let most = usize::from(streams) * BUFFERS;
+        let pool = Pool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
         let way = Way { gate: self.gate.clone(), limits };
         self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));

@@ -17,8 +17,8 @@
 
 mod adverts;
 mod dns;
-mod flow;
 mod echo;
+mod flow;
 mod hosts;
 mod link;
 mod listen;
@@ -50,6 +50,7 @@ fn main() {
         ["bare-push", from, to, streams, bytes] => {
             let (from, streams) = (from.parse().expect("an address"), streams.parse().expect("a few"));
             runtime.block_on(flow::push_bare(from, to, streams, bytes.parse().expect("a number")))
+        }
         ["echo"] => runtime.block_on(async { tokio::spawn(echo::serve()).await.expect("it ends by a signal") }),
         ["rounds", id, at] => {
             let server = iroh::EndpointAddr::new(id.parse().expect("an endpoint id"));

@@ -56,9 +56,9 @@ impl Receiving {
         // On record before the first byte on disk: after a crash the next start knows what lies where.
         let shown = folder.display().to_string();
         self.inner.book.show(self.id, |view| view.into = Some(shown));
-        let Terms { encrypt, entries, .. } = self.terms;
+        let Terms { encrypt, compress, entries, .. } = self.terms;
         let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
-            record::Terms::Incoming(Incoming { encrypt, total, entries, pages, hash, only, conflict: rule })
+            record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule })
         });
         kept.await?;
         let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        framing::{CHUNK_HEADER, ChunkHeader, LAST, SegmentHeader, StreamHeader},
+        framing::{CHUNK_HEADER, COMPRESSED, ChunkHeader, LAST, SegmentHeader, StreamHeader, ZEROS},
         limits::{SEGMENT, VERSION},
         manifest::ManifestBuilder,
         seal::SegmentCipher,
@@ -64,12 +64,22 @@ impl Hand {
 
     /// Offers one file and is accepted.
     async fn accepted(one: &Node, two: &Node) -> Self {
-        two.set_rule(AcceptRule::Paired);
         let entries = [entry("file", FILE.len() as u64), entry("large", SEGMENT + 5)];
-        let mut hand = Self::new(one, two, &entries).await;
+        Self::accepted_with(one, two, false, &entries).await
+    }
+
+    /// Offers one file of 2 MiB and is accepted.
+    async fn of_two_mib(one: &Node, two: &Node, compress: bool) -> Self {
+        Self::accepted_with(one, two, compress, &[entry("file", SEGMENT)]).await
+    }
+
+    async fn accepted_with(one: &Node, two: &Node, compress: bool, entries: &[Entry]) -> Self {
+        two.set_rule(AcceptRule::Paired);
+        let mut hand = Self::new(one, two, entries).await;
+        hand.offer.compress = compress;
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
-        hand.list(&entries).await;
+        hand.list(entries).await;
         assert!(matches!(hand.hear().await, Some(ReceiverFrame::Decision(Decision::Accepted { .. }))));
         assert_eq!(hand.hear().await, Some(ReceiverFrame::Start));
         hand.say(SenderFrame::Begin).await;
@@ -97,16 +107,20 @@ impl Hand {
 
     /// The file as one sealed segment.
     fn segment(&self, file: u32, plain: &[u8]) -> Vec<u8> {
+        self.segment_as(file, plain.len() as u32, 0, plain)
+    }
+
+    /// A sealed segment of one chunk that says to have so many bytes, in this form.
+    fn segment_as(&self, file: u32, len: u32, form: u8, body: &[u8]) -> Vec<u8> {
         let keys = self.session.keys();
         let id = TransferId::from_random(self.offer.transfer);
         let root = keys.file_root(&id, &self.offer.attempt, keys.outgoing());
         let cipher = SegmentCipher::new(&root, file, 0).unwrap();
-        let len = plain.len() as u32;
         let mut out = Vec::new();
         SegmentHeader { file, start: 0, len, whole: true, commitment: Some(cipher.commitment()) }.encode(&mut out);
-        let chunk = ChunkHeader { plain_len: len, wire_len: len + 16, flags: LAST };
+        let chunk = ChunkHeader { plain_len: len, wire_len: body.len() as u32 + 16, flags: form | LAST };
         out.extend(chunk.encode());
-        let mut bytes = plain.to_vec();
+        let mut bytes = body.to_vec();
         bytes.extend([0; 16]);
         cipher.seal(0, 0, &chunk, &mut bytes).unwrap();
         out.extend(bytes);
@@ -313,6 +327,39 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
             open.push(stream);
         }
         hand.is_thrown_out(&two, what).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bombs_and_holes_that_lie_end_the_session() {
+    const LEN: u32 = 2 << 20;
+    let bomb = |length| super::super::deflate::tests::repeats(&[7; 256], length);
+    let cases = [
+        ("a bomb", true, COMPRESSED, bomb(64 << 20)),
+        ("a byte more", true, COMPRESSED, bomb(LEN as usize + 1)),
+        ("a byte less", true, COMPRESSED, bomb(LEN as usize - 1)),
+        ("a byte behind it", true, COMPRESSED, [bomb(LEN as usize), vec![0]].concat()),
+        ("no compression at all", true, COMPRESSED, noise(1000, 1)),
+        ("compressed, and never offered so", false, COMPRESSED, bomb(LEN as usize)),
+        ("a hole with a byte", true, ZEROS, vec![0]),
+        ("a hole that is compressed", true, ZEROS | COMPRESSED, bomb(LEN as usize)),
+    ];
+    for (what, compress, form, body) in cases {
+        let (one, two) = pair_of_nodes().await;
+        let hand = Hand::of_two_mib(&one, &two, compress).await;
+        hand.stream(&[hand.header().encode().to_vec(), hand.segment_as(0, LEN, form, &body)].concat()).await;
+        hand.is_thrown_out(&two, what).await;
+    }
+    // Else they could be thrown out for something else.
+    for (form, body, expected) in [(COMPRESSED, bomb(LEN as usize), 7), (ZEROS, vec![], 0)] {
+        let (one, two) = pair_of_nodes().await;
+        let mut hand = Hand::of_two_mib(&one, &two, true).await;
+        let expected = vec![expected; LEN as usize];
+        hand.stream(&[hand.header().encode().to_vec(), hand.segment_as(0, LEN, form, &body)].concat()).await;
+        hand.say(Hand::done(0, *blake3::hash(&expected).as_bytes(), LEN.into())).await;
+        hand.say(SenderFrame::Finished { streams: 1 }).await;
+        assert_eq!(two.end(TransferId::from_random(hand.offer.transfer)).await.state, TransferState::Done);
+        assert!(fs::read(two.downloads().join("file")).unwrap() == expected);
     }
 }
 

@@ -3,6 +3,7 @@
 mod choosing;
 mod conflict;
 mod control_vectors;
+mod data;
 mod ends;
 mod hostile;
 mod naughty;

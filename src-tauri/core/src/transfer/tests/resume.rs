@@ -211,6 +211,73 @@ async fn what_the_disk_lost_is_sent_again_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_attempt_left_where_a_hole_is_goes() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    let written = [(0, noise(8 * MIB, 1)), (12 * MIB as u64, noise(MIB, 2))];
+    super::data::sparse(&file, 16 * MIB as u64 + 99, &written);
+    let id = one.send(&two, vec![file], limited(3_000_000)).await;
+    shows(&one, id, |view| view.bytes > 3 * MIB as u64).await;
+    cut(&one, &two);
+    waits(&one, id).await;
+    waits(&two, id).await;
+    // As a source that has changed under its old time, and a kill before anything was noted, would leave it.
+    let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
+    let half = fs::File::options().write(true).open(&hidden).unwrap();
+    for at in [8 * MIB, 9 * MIB + 5, 13 * MIB, 15 * MIB + 99] {
+        std::os::unix::fs::FileExt::write_all_at(&half, &noise(MIB, 9), at as u64).unwrap();
+    }
+    mend(&one, &two);
+    both_done(&one, &two, id).await;
+    let meta = fs::metadata(two.downloads().join("large")).unwrap();
+    let room = std::os::unix::fs::MetadataExt::blocks(&meta) * 512;
+    assert!(room < 11 * MIB as u64, "{room} bytes for 9 MiB that are written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sparse_file_goes_on_after_a_restart_of_its_receiver() {
+    let (one, mut two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let file = one.outbox("large");
+    let (begin, end) = (noise(4 * MIB, 1), noise(4 * MIB, 2));
+    super::data::sparse(&file, 64 * MIB as u64, &[(0, begin), (40 * MIB as u64, end)]);
+    let id = one.send(&two, vec![file], limited(2_000_000)).await;
+    shows(&one, id, |view| view.bytes > 30 * MIB as u64).await;
+    two = two.restarted().await;
+    assert!(waits(&two, id).await.bytes > 30 * MIB as u64);
+    one.pair(&two).await;
+    two.pair(&one).await;
+    one.transfers.device_is_there(two.id());
+    both_done(&one, &two, id).await;
+    let over_the_wire = sent(&one, &two);
+    assert!(over_the_wire < 7 * MIB as u64, "{over_the_wire} bytes: what was held came twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_agreed_on_compression_holds_after_a_restart() {
+    for sender in [true, false] {
+        let (mut one, mut two) = pair_of_nodes().await;
+        two.set_rule(AcceptRule::Paired);
+        let file = one.outbox("text");
+        fs::write(&file, super::data::prose(32 * MIB)).unwrap();
+        let id = one.send(&two, vec![file], limited(4_000_000)).await;
+        let held = shows(&one, id, |view| view.bytes > 5 * MIB as u64).await.bytes;
+        if sender {
+            one = one.restarted().await;
+        } else {
+            two = two.restarted().await;
+        }
+        one.pair(&two).await;
+        two.pair(&one).await;
+        one.transfers.device_is_there(two.id());
+        both_done(&one, &two, id).await;
+        let (rest, over_the_wire) = (32 * MIB as u64 - held, sent(&one, &two));
+        assert!(over_the_wire < rest * 3 / 4, "{over_the_wire} bytes for {rest} of text");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_word_said_while_apart_is_told_at_the_next_contact_and_wins() {
     for by_sender in [true, false] {
         for restart in [false, true] {

@@ -2,7 +2,7 @@
 //! change of it is a change of the protocol.
 //!
 //! Long segments stand in the file by their length and hash: their plain bytes follow from a rule, and what must be refused
-//! is described as edits of what is right.
+//! is described as edits of what is right, or as what is sealed rightly and says what must not be.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,8 @@ use crate::{
     id::TransferId,
     keys::{Context, Key, derive},
     transfer::{
-        framing::{ChunkHeader, DataDecoder, LAST, SegmentHeader, StreamHeader, Unit},
+        deflate::{Inflater, tests::repeats},
+        framing::{COMPRESSED, ChunkHeader, DataDecoder, LAST, SegmentHeader, StreamHeader, Unit, ZEROS},
         limits::TAG,
         seal::SegmentCipher,
         wire::{Violation, violation},
@@ -29,11 +30,13 @@ struct Case {
     whole: bool,
     chunk: u32,
     length: usize,
+    /// Of its chunks, [`COMPRESSED`] or [`ZEROS`]; those that are not named are as they are.
+    forms: &'static [u8],
 }
 
-const CASES: [Case; 5] = [
-    Case { name: "one byte", file: 0, start: 0, whole: true, chunk: 256 << 10, length: 1 },
-    Case { name: "a short file", file: 3, start: 0, whole: true, chunk: 256 << 10, length: 100 },
+const CASES: [Case; 9] = [
+    Case { name: "one byte", file: 0, start: 0, whole: true, chunk: 256 << 10, length: 1, forms: &[] },
+    Case { name: "a short file", file: 3, start: 0, whole: true, chunk: 256 << 10, length: 100, forms: &[] },
     Case {
         name: "the end of a long file",
         file: 70_000,
@@ -41,9 +44,54 @@ const CASES: [Case; 5] = [
         whole: false,
         chunk: 256 << 10,
         length: 20,
+        forms: &[],
     },
-    Case { name: "three chunks", file: 3, start: 2 << 20, whole: false, chunk: 64 << 10, length: (128 << 10) + 9 },
-    Case { name: "a whole segment", file: 3, start: 4 << 20, whole: false, chunk: 256 << 10, length: 2 << 20 },
+    Case {
+        name: "three chunks",
+        file: 3,
+        start: 2 << 20,
+        whole: false,
+        chunk: 64 << 10,
+        length: (128 << 10) + 9,
+        forms: &[],
+    },
+    Case {
+        name: "a whole segment",
+        file: 3,
+        start: 4 << 20,
+        whole: false,
+        chunk: 256 << 10,
+        length: 2 << 20,
+        forms: &[],
+    },
+    Case {
+        name: "a compressed file",
+        file: 5,
+        start: 0,
+        whole: true,
+        chunk: 256 << 10,
+        length: 1000,
+        forms: &[COMPRESSED],
+    },
+    Case {
+        name: "compressed, zeros, as it is, compressed",
+        file: 3,
+        start: 6 << 20,
+        whole: false,
+        chunk: 64 << 10,
+        length: (192 << 10) + 1000,
+        forms: &[COMPRESSED, ZEROS, 0, COMPRESSED],
+    },
+    Case {
+        name: "a segment of zeros",
+        file: 3,
+        start: 8 << 20,
+        whole: false,
+        chunk: 2 << 20,
+        length: 2 << 20,
+        forms: &[ZEROS],
+    },
+    Case { name: "a short file of zeros", file: 6, start: 0, whole: true, chunk: 64 << 10, length: 5, forms: &[ZEROS] },
 ];
 
 fn hex(bytes: &[u8]) -> String {
@@ -67,6 +115,23 @@ fn fixed<const N: usize>(name: &str) -> [u8; N] {
 /// Byte `i` is `31 * i`, and what that has above eight bits is lost.
 fn plain(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at as u8).wrapping_mul(31)).collect()
+}
+
+/// So many bytes of that from a multiple of 256 on, compressed.
+fn deflated(length: usize) -> Vec<u8> {
+    repeats(&plain(256), length)
+}
+
+impl Case {
+    fn plain(&self) -> Vec<u8> {
+        let mut plain = plain(self.length);
+        for (piece, form) in plain.chunks_mut(self.chunk as usize).zip(self.forms) {
+            if *form == ZEROS {
+                piece.fill(0);
+            }
+        }
+        plain
+    }
 }
 
 /// Bytes as the file has them: whole if they are few.
@@ -101,26 +166,37 @@ fn segment(case: &Case) -> (Vec<u8>, Vec<Value>) {
     let (mut wire, mut chunks) = (Vec::new(), Vec::new());
     let commitment = Some(cipher.commitment());
     SegmentHeader { file: case.file, start: case.start, len, whole: case.whole, commitment }.encode(&mut wire);
-    let plain = plain(case.length);
+    let plain = case.plain();
     for (at, piece) in plain.chunks(case.chunk as usize).enumerate() {
         let plain_len = piece.len() as u32;
         let before = at * case.chunk as usize;
-        let flags = if before + piece.len() == case.length { LAST } else { 0 };
-        let header = ChunkHeader { plain_len, wire_len: plain_len + TAG, flags };
+        let form = case.forms.get(at).copied().unwrap_or(0);
+        let flags = form | if before + piece.len() == case.length { LAST } else { 0 };
+        let body = match form {
+            COMPRESSED => deflated(piece.len()),
+            ZEROS => Vec::new(),
+            _ => piece.to_vec(),
+        };
+        let header = ChunkHeader { plain_len, wire_len: body.len() as u32 + TAG, flags };
         let offset = case.start + before as u64;
-        let mut sealed = [piece, &[0; TAG as usize]].concat();
+        let mut sealed = [&body[..], &[0; TAG as usize]].concat();
         cipher.seal(at as u64, offset, &header, &mut sealed).unwrap();
-        let nonce: [u8; 12] = [&[flags, 0, 0, 0], (at as u64).to_le_bytes().as_slice()].concat().try_into().unwrap();
+        let nonce: [u8; 12] =
+            [&[flags & LAST, 0, 0, 0], (at as u64).to_le_bytes().as_slice()].concat().try_into().unwrap();
         let numbers = (case.file.to_le_bytes(), offset.to_le_bytes(), plain_len.to_le_bytes());
         let data = [&numbers.0[..], &numbers.1, &numbers.2, &[flags]].concat();
-        let by_the_book = again.encrypt(&nonce.into(), Payload { msg: piece, aad: &data }).unwrap();
+        let by_the_book = again.encrypt(&nonce.into(), Payload { msg: &body, aad: &data }).unwrap();
         assert!(sealed == by_the_book, "{}", case.name);
         wire.extend(header.encode());
         wire.extend(&sealed);
-        chunks.push(json!({
+        let mut chunk = json!({
             "number": at, "offset": offset, "plain_length": plain_len, "flags": flags,
-            "nonce": hex(&nonce), "data": hex(&data), "tag": hex(&sealed[piece.len()..]),
-        }));
+            "nonce": hex(&nonce), "data": hex(&data), "tag": hex(&sealed[body.len()..]),
+        });
+        if form == COMPRESSED {
+            chunk["deflated"] = hex(&body).into();
+        }
+        chunks.push(chunk);
     }
     (wire, chunks)
 }
@@ -173,9 +249,10 @@ fn rejected() -> Vec<Value> {
         one("a chunk that is longer than its segment", of_short(FIRST, 0x80)),
         one("a chunk that is shorter on the wire than it must be", of_short(FIRST + 4, 1)),
         one("a chunk of 4 GiB on the wire", json!({ "set": FIRST + 4, "bytes": "ffffffff" })),
-        one("a compressed chunk", of_short(FIRST + 8, 1)),
+        one("a chunk as it is that says that it is compressed", of_short(FIRST + 8, 1)),
+        one("a chunk as it is that says that it is zeros", of_short(FIRST + 8, 4)),
         one("a last chunk that does not say so", of_short(FIRST + 8, 2)),
-        one("a flag of the chunk that is not known", of_short(FIRST + 8, 4)),
+        one("a flag of the chunk that is not known", of_short(FIRST + 8, 8)),
         one("first bit of the data", of_short(FIRST + CHUNK_HEAD, 1)),
         one("last bit of the tag", of_short(end - 1, 0x80)),
         one("cut by one byte", json!({ "cut": end - 1 })),
@@ -209,7 +286,7 @@ fn all() -> Value {
     json!({
         "protocol": "transfer/1.0",
         "version": 1,
-        "plain": "byte i is 31 * i modulo 256",
+        "plain": "byte i is 31 * i modulo 256, and 0 in chunks of flag 4",
         "session_root": hex(&fixed::<32>("session root")),
         "transfer": hex(&transfer()),
         "attempt": hex(&attempt),
@@ -222,13 +299,88 @@ fn all() -> Value {
         ],
         "accept": CASES.iter().map(vector).collect::<Vec<_>>(),
         "reject": rejected(),
+        "reject_sealed": MISTAKES.iter().map(Mistake::vector).collect::<Vec<_>>(),
     })
 }
 
+/// Of each chunk its plain length, flags, and bytes.
+type Chunks = Vec<(u32, u8, Vec<u8>)>;
+
+/// A segment that is sealed as it must be, and is refused for what it says. Its chunks: plain length, flags, what is
+/// sealed.
+struct Mistake {
+    why: &'static str,
+    /// What the offer said.
+    compress: bool,
+    chunks: fn() -> Chunks,
+}
+
+impl Mistake {
+    const fn one(why: &'static str, chunks: fn() -> Chunks) -> Self {
+        Self { why, compress: true, chunks }
+    }
+
+    fn vector(&self) -> Value {
+        let chunks = (self.chunks)();
+        let chunks = chunks
+            .iter()
+            .map(|(length, flags, body)| json!({ "plain_length": length, "flags": flags, "body": hex(body) }));
+        json!({ "why": self.why, "compress": self.compress, "chunks": chunks.collect::<Vec<_>>() })
+    }
+
+    /// The segment as it travels: that of file 3, all of it.
+    fn wire(row: &Value) -> Vec<u8> {
+        let chunks = row["chunks"].as_array().unwrap();
+        let cipher = SegmentCipher::new(&root(), 3, 0).unwrap();
+        let len = chunks.iter().map(|chunk| number(&chunk["plain_length"])).sum::<usize>() as u32;
+        let (mut wire, mut offset) = (Vec::new(), 0);
+        let commitment = Some(cipher.commitment());
+        SegmentHeader { file: 3, start: 0, len, whole: true, commitment }.encode(&mut wire);
+        for (at, chunk) in (0..).zip(chunks) {
+            let body = unhex(&chunk["body"]);
+            let plain_len = number(&chunk["plain_length"]) as u32;
+            let flags = number(&chunk["flags"]) as u8;
+            let header = ChunkHeader { plain_len, wire_len: body.len() as u32 + TAG, flags };
+            let mut sealed = [&body[..], &[0; TAG as usize]].concat();
+            cipher.seal(at, offset, &header, &mut sealed).unwrap();
+            wire.extend(header.encode());
+            wire.extend(sealed);
+            offset += u64::from(plain_len);
+        }
+        wire
+    }
+}
+
+const MISTAKES: [Mistake; 14] = [
+    Mistake::one("a bomb: more than was announced", || vec![(1000, 3, deflated(50_000))]),
+    Mistake::one("one byte more than was announced", || vec![(999, 3, deflated(1000))]),
+    Mistake::one("one byte less than was announced", || vec![(1001, 3, deflated(1000))]),
+    Mistake::one("a byte behind what is compressed", || vec![(1000, 3, [deflated(1000), vec![0]].concat())]),
+    Mistake::one("the end of what is compressed is missing", || {
+        let mut cut = deflated(1000);
+        cut.truncate(cut.len() - 2);
+        vec![(1000, 3, cut)]
+    }),
+    Mistake::one("what is said to be compressed is not", || vec![(1000, 3, vec![0xff; 100])]),
+    Mistake::one("compressed to as much as it was", || {
+        let small = deflated(1000);
+        vec![(small.len() as u32, 3, small)]
+    }),
+    Mistake::one("compressed to nothing", || vec![(1000, 3, vec![])]),
+    Mistake { why: "compressed, and not offered so", compress: false, chunks: || vec![(1000, 3, deflated(1000))] },
+    Mistake::one("zeros with a byte", || vec![(1000, 6, vec![0])]),
+    Mistake::one("zeros with all of their bytes", || vec![(100, 6, vec![0; 100])]),
+    Mistake::one("zeros that are compressed", || vec![(1000, 7, vec![])]),
+    Mistake::one("a hole of less than 64 KiB before another chunk", || {
+        vec![((64 << 10) - 1, 4, vec![]), (1000, 6, vec![])]
+    }),
+    Mistake::one("a last hole that does not say so", || vec![(1000, 4, vec![])]),
+];
+
 /// Opens one segment and nothing behind it, as a receiver does.
-fn open(root: &Key, mut wire: Vec<u8>) -> Result<(SegmentHeader, Vec<u8>), Violation> {
-    let mut decoder = DataDecoder::new(true);
-    let (mut found, mut plain) = (None, Vec::new());
+fn open(root: &Key, mut wire: Vec<u8>, compress: bool) -> Result<(SegmentHeader, Vec<u8>), Violation> {
+    let mut decoder = DataDecoder::new(true, compress);
+    let (mut found, mut plain, mut inflater) = (None, Vec::new(), Inflater::default());
     decoder.push::<Violation>(&mut wire, &mut |unit| {
         match unit {
             Unit::Segment(header) => {
@@ -239,7 +391,12 @@ fn open(root: &Key, mut wire: Vec<u8>) -> Result<(SegmentHeader, Vec<u8>), Viola
             }
             Unit::Chunk(chunk, number, offset, bytes) => {
                 let Some((_, cipher)) = &found else { return violation("no segment") };
-                plain.extend_from_slice(cipher.open(number, offset, &chunk, bytes)?);
+                let bytes = cipher.open(number, offset, &chunk, bytes)?;
+                match chunk.flags & !LAST {
+                    COMPRESSED => plain.extend_from_slice(inflater.inflate(bytes, chunk.plain_len)?),
+                    ZEROS => plain.resize(plain.len() + chunk.plain_len as usize, 0),
+                    _ => plain.extend_from_slice(bytes),
+                }
             }
         }
         Ok(())
@@ -288,11 +445,13 @@ fn the_segments_of_the_file_open() {
     for (case, row) in CASES.iter().zip(file["accept"].as_array().unwrap()) {
         let (wire, _) = segment(case);
         assert_eq!(told(&wire), row["wire"], "{}", case.name);
-        let (header, opened) = open(&root_of(&file), wire.clone()).unwrap();
+        let (header, opened) = open(&root_of(&file), wire.clone(), true).unwrap();
         assert_eq!((header.file, header.start, header.whole), (case.file, case.start, case.whole));
         assert_eq!(header.commitment.unwrap()[..], unhex(&row["commitment"]));
-        assert!(opened == plain(case.length), "{}", case.name);
-        assert!(open(&Key::from_bytes([7; 32]), wire).is_err(), "under another root");
+        assert!(opened == case.plain(), "{}", case.name);
+        let compressed = case.forms.contains(&COMPRESSED);
+        assert_eq!(open(&root_of(&file), wire.clone(), false).is_err(), compressed, "not agreed upon");
+        assert!(open(&Key::from_bytes([7; 32]), wire, true).is_err(), "under another root");
     }
 }
 
@@ -304,8 +463,17 @@ fn the_segments_to_be_refused_are_refused() {
     for row in rejected {
         let case = CASES.iter().find(|case| row["of"] == case.name).unwrap();
         let (wire, _) = segment(case);
-        assert!(open(&root_of(&file), edited(wire, &row["edits"])).is_err(), "{}", row["why"]);
+        assert!(open(&root_of(&file), edited(wire, &row["edits"]), true).is_err(), "{}", row["why"]);
     }
+    let sealed = file["reject_sealed"].as_array().unwrap();
+    assert_eq!(sealed.len(), MISTAKES.len());
+    for row in sealed {
+        let compress = row["compress"].as_bool().unwrap();
+        assert!(open(&root_of(&file), Mistake::wire(row), compress).is_err(), "{}", row["why"]);
+    }
+    // Else they could be refused for their seals alone.
+    let right = json!({ "chunks": [{ "plain_length": 1000, "flags": 3, "body": hex(&deflated(1000)) }] });
+    assert!(open(&root_of(&file), Mistake::wire(&right), true).unwrap().1 == plain(1000));
     for row in file["reject_stream_headers"].as_array().unwrap() {
         assert!(StreamHeader::decode(&unhex(&row["header"]).try_into().unwrap()).is_err(), "{}", row["why"]);
     }

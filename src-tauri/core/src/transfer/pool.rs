@@ -1,0 +1,143 @@
+//! Wire buffers of one transfer, which go round between the threads that fill them and the transport.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::{
+    framing::{CHUNK_HEADER, COMMITMENT, SEGMENT_HEADER},
+    limits::{MIN_CHUNK, SEGMENT, TAG},
+};
+
+/// Bytes of a segment on the wire at most: with every header and tag, in the smallest chunks.
+pub(super) const fn wire_most(len: u32) -> usize {
+    SEGMENT_HEADER + COMMITMENT + len as usize + len.div_ceil(MIN_CHUNK) as usize * (CHUNK_HEADER + TAG as usize)
+}
+
+/// Buffers of at most a given number, made when they are needed.
+#[derive(Debug)]
+pub struct Pool {
+    state: Mutex<PoolState>,
+    returned: Condvar,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    free: Vec<Vec<u8>>,
+    unmade: usize,
+    /// How many more may be made, one for each that comes back.
+    later: usize,
+    /// Bytes that the transport has let go of.
+    delivered: u64,
+    closed: bool,
+}
+
+impl Pool {
+    /// A pool of at most `count` buffers.
+    pub fn new(count: usize) -> Arc<Self> {
+        Self::growing(count, count)
+    }
+
+    /// A pool that begins with `first` buffers and has one more for each that comes back, up to `count`. So a slow link
+    /// shows before much is on its way, and a fast one has them all within a few round trips.
+    pub fn growing(first: usize, count: usize) -> Arc<Self> {
+        let later = count.saturating_sub(first);
+        let state = PoolState { free: Vec::new(), unmade: first.min(count), later, delivered: 0, closed: false };
+        Arc::new(Self { state: Mutex::new(state), returned: Condvar::new() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, PoolState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for a buffer; none once the pool is closed.
+    pub(super) fn take(self: &Arc<Self>) -> Option<Parcel> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return None;
+            }
+            if let Some(bytes) = state.free.pop() {
+                return Some(Parcel { bytes, filled: 0, pool: self.clone() });
+            }
+            if state.unmade > 0 {
+                state.unmade -= 1;
+                return Some(Parcel { bytes: vec![0; wire_most(SEGMENT as u32)], filled: 0, pool: self.clone() });
+            }
+            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Lets every thread that waits, or will wait, go away.
+    pub fn close(&self) {
+        self.state().closed = true;
+        self.returned.notify_all();
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.state().closed
+    }
+
+    /// How many bytes the transport has let go of: they have arrived.
+    pub(super) fn delivered(&self) -> u64 {
+        self.state().delivered
+    }
+}
+
+/// A wire buffer; returns to its pool when it is dropped.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub bytes: Vec<u8>,
+    pub filled: usize,
+    pool: Arc<Pool>,
+}
+
+impl Parcel {
+    pub fn room(&self) -> usize {
+        self.bytes.len() - self.filled
+    }
+}
+
+impl AsRef<[u8]> for Parcel {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes[..self.filled]
+    }
+}
+
+impl Drop for Parcel {
+    fn drop(&mut self) {
+        let mut state = self.pool.state();
+        state.free.push(std::mem::take(&mut self.bytes));
+        state.delivered += self.filled as u64;
+        if state.later > 0 {
+            state.later -= 1;
+            state.unmade += 1;
+            self.pool.returned.notify_one();
+        }
+        drop(state);
+        self.pool.returned.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_growing_pool_has_one_more_for_each_that_comes_back() {
+        let pool = Pool::growing(1, 3);
+        let room = |pool: &Arc<Pool>| {
+            let state = pool.state();
+            state.free.len() + state.unmade
+        };
+        let mut first = pool.take().unwrap();
+        assert_eq!(room(&pool), 0);
+        first.filled = 7;
+        drop(first);
+        assert_eq!((room(&pool), pool.delivered()), (2, 7));
+        let held = [pool.take().unwrap(), pool.take().unwrap()];
+        assert_eq!(room(&pool), 0);
+        drop(held);
+        assert_eq!(room(&pool), 3, "never more than it was told");
+        pool.close();
+        assert!(pool.take().is_none());
+    }
+}
