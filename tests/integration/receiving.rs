@@ -197,10 +197,10 @@ fn links_arrive_as_what_they_point_to_or_are_named_and_so_is_what_cannot_be_read
     tree::file(&folder.join("inner/program"), 300_000, 1);
     fs::set_permissions(folder.join("inner/program"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::write(folder.join("closed"), "closed").unwrap();
-    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.join("closed"), fs::Permissions::from_mode(0o0)).unwrap();
     fs::create_dir(folder.join("shut")).unwrap();
     fs::write(folder.join("shut/in"), "shut in").unwrap();
-    fs::set_permissions(folder.join("shut"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(folder.join("shut"), fs::Permissions::from_mode(0o0)).unwrap();
     symlink("inner/program", folder.join("a link")).unwrap();
     symlink("a link", folder.join("a link to a link")).unwrap();
     for (to, name) in

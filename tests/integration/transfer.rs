@@ -217,7 +217,7 @@ fn the_receiver_may_cancel() {
 #[test]
 fn a_sparse_file_of_fifty_gibibytes_takes_seconds_and_no_room() {
     let pair = Pair::new("paired");
-    let free = rustix::fs::statvfs(&pair.receiver.downloads()).unwrap();
+    let free = rustix::fs::statvfs(pair.receiver.downloads()).unwrap();
     // It has to fit as if it were full: nobody knows beforehand how much of it is holes.
     let len = (50 << 30).min(free.f_bavail * free.f_frsize / 4 * 3);
     let (file, arrived) = (pair.path("disk.img"), pair.receiver.downloads().join("disk.img"));
