@@ -284,7 +284,6 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    println!("FIGURE {} swaps of a folder: {named} files named, {failed} given up", swaps.load(Ordering::Relaxed));
     assert!(named > 0 && failed > 0, "{named} named, {failed} failed: they never met");
     ground.canaries_live();
     assert_eq!(fs::read_dir(&folder).unwrap().count(), named);

@@ -52,7 +52,7 @@ mod linux {
 
     use cap_std::fs::Dir;
 
-    use super::super::{
+    use crate::transfer::{
         book::unix_now,
         files::{FileOps, RealFiles},
         names,
@@ -207,7 +207,7 @@ mod linux {
 mod tests {
     use std::{fs, io};
 
-    use super::super::files::{FileOps, RealFiles};
+    use crate::transfer::files::{FileOps, RealFiles};
 
     #[test]
     fn a_file_goes_to_the_trash_with_a_note_of_where_it_was() {
