@@ -53,7 +53,7 @@ impl Pair {
             Some(found) => assert!(direct && found - connected < DIRECT * GRACE, "direct after {found:?}"),
             None => assert!(!direct, "no direct path was found within {STILL_RELAYED:?}"),
         }
-        self.expect_path(if direct { "direct" } else { "relay" }, DIRECT);
+        self.expect_path(if direct { "direct" } else { "relay" }, DIRECT * GRACE);
         for n in [0, 1] {
             let ping = self.devices[n].run(["ping", &self.other(n), "-c", "3"]).expect_status(0);
             assert_eq!(ping.lines[0]["path"], if direct { "direct" } else { "relay" }, "{ping:#?}");

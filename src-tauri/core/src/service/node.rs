@@ -147,7 +147,7 @@ impl NetworkingService {
     }
 
     /// Goes on the network: binds the port, answers, looks for devices, and keeps sessions with paired ones. Opens the
-    /// control socket too. Ends with [`Event::Ready`]; waits for no other machine.
+    /// control socket too. [`Event::Ready`] is told before anything of that can be seen; waits for no other machine.
     ///
     /// # Errors
     /// When the port cannot be bound or another node serves this data directory.
@@ -168,6 +168,9 @@ impl NetworkingService {
         )
         .await?;
         inner.net.set(net.clone());
+        // Before anything can be seen or heard, so that nothing is told before it.
+        let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
+        inner.events.emit(Event::Ready(self.identity_view()));
         self.own(NetworkingEventLoop::new(net.clone(), inner.pairing.handler()).run());
         self.own(control.serve(inner.cancel.clone()));
         self.own(self.clone().listen(heard));
@@ -178,8 +181,6 @@ impl NetworkingService {
         let (devices, messages) = (inner.devices.clone(), inner.messages.clone());
         self.own(presence::keep_connected(net.clone(), devices, messages, inner.cancel.clone()));
         self.start_discovery(&net);
-        let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
-        inner.events.emit(Event::Ready(self.identity_view()));
         Ok(())
     }
 
