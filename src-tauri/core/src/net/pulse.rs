@@ -14,8 +14,9 @@ const SILENCE: Duration = Duration::from_millis(6500);
 const ANSWER: Duration = Duration::from_secs(1);
 /// But never less than so many round trips.
 const ROUND_TRIPS: u32 = 4;
-/// In doubt for so long, it is given up, if there is a reason to think that it is the path.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// In doubt for so long, it is given up, if there is a reason to think that it is the path. Less than a second, so that it is
+/// the second look after the question that gives it up, and not the third.
+const PATIENCE: Duration = Duration::from_millis(750);
 /// Nothing was said over a connection for so long: it is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -158,7 +159,7 @@ mod tests {
         assert_eq!(pulse.beat(s(10), acknowledged(8)), Turn::Nudge, "this came before the question");
         let at = |millis| Duration::from_millis(millis);
         let turns: Vec<_> =
-            [10_300, 10_900, 11_000, 11_900, 12_000].map(|millis| pulse.beat(at(millis), acknowledged(8))).into();
+            [10_300, 10_900, 11_000, 11_740, 11_750].map(|millis| pulse.beat(at(millis), acknowledged(8))).into();
         assert_eq!(turns, [Turn::Nudge, Turn::Nudge, Turn::Doubt, Turn::Doubt, Turn::GiveUp]);
         let mut other = Pulse::new(s(0), acknowledged(7));
         other.ask(s(10));
