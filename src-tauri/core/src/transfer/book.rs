@@ -411,6 +411,24 @@ impl Book {
         self.view(id)
     }
 
+    /// Ends one to which people said no: by itself where nobody takes care of it, otherwise whoever does is told, and ends
+    /// it (None). An attempt may be over between the two looks; the next one, or nobody, has it then.
+    pub(super) async fn stop(
+        &self,
+        id: TransferId,
+        command: impl Fn() -> Command,
+    ) -> Result<Option<TransferView>, TransferError> {
+        loop {
+            let cancelled = End { state: TransferState::Cancelled, reason: None };
+            if let Some(ended) = self.stop_waiting(id, cancelled).await {
+                return Ok(Some(ended));
+            }
+            if self.commands(id)?.send(command()).await.is_ok() {
+                return Ok(None);
+            }
+        }
+    }
+
     /// Why it is held here, if it is.
     pub(super) fn held(&self, id: TransferId) -> Option<String> {
         self.rows().get(&id)?.held.clone()

@@ -394,7 +394,7 @@ impl Transfers {
     /// When it is not waiting for an answer.
     pub async fn decline(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
-        self.stop(id, Command::Decline).await
+        self.stop(id, || Command::Decline).await
     }
 
     /// Stops a transfer and tells the other side. Files that are complete stay, what is unfinished is removed.
@@ -402,17 +402,15 @@ impl Transfers {
     /// # Errors
     /// When it has ended already.
     pub async fn cancel(&self, id: TransferId) -> Result<TransferView, NetworkError> {
-        self.stop(id, Command::Cancel).await
+        self.stop(id, || Command::Cancel).await
     }
 
-    async fn stop(&self, id: TransferId, command: Command) -> Result<TransferView, NetworkError> {
+    async fn stop(&self, id: TransferId, command: impl Fn() -> Command) -> Result<TransferView, NetworkError> {
         // One to here that waits has nobody who takes care of it. Its sender hears of it when it comes back.
-        let cancelled = End { state: TransferState::Cancelled, reason: None };
-        if let Some(ended) = self.0.book.stop_waiting(id, cancelled).await {
-            return Ok(ended);
+        match self.0.book.stop(id, command).await? {
+            Some(ended) => Ok(ended),
+            None => self.finished(id).await,
         }
-        self.0.book.commands(id)?.send(command).await.map_err(|_| TransferError::Ended)?;
-        self.finished(id).await
     }
 
     fn incoming_offer(&self, id: TransferId) -> Result<(), TransferError> {

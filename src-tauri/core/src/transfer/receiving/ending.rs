@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::{
     super::{
         Presence,
-        book::End,
+        book::{Command, End},
         control,
         error::{is_apart, reason, stands_still},
         landing::clean_up,
@@ -89,7 +89,8 @@ impl Receiving {
             if full && let Err(error) = self.inner.book.hold(self.id, Some("disk_full")).await {
                 tracing::warn!(%error, "that a transfer is held could not be recorded");
             }
-            return self.inner.book.wait(self.id, why, change).await;
+            self.inner.book.wait(self.id, why, change).await;
+            return self.hear_late_commands().await;
         }
         self.inner.written().remove(&self.id);
         self.inner.without_limits(self.id);
@@ -98,6 +99,18 @@ impl Receiving {
             change(view);
         });
         ended.await;
+    }
+
+    /// Somebody may have stopped it after this attempt had last listened: what was said is not lost with the channel.
+    async fn hear_late_commands(&mut self) {
+        self.asked.close();
+        let mut stopped = false;
+        while let Some(command) = self.asked.recv().await {
+            stopped |= matches!(command, Command::Decline | Command::Cancel);
+        }
+        if stopped && let Err(error) = self.inner.book.stop(self.id, || Command::Cancel).await {
+            tracing::debug!(%error, "it ended meanwhile");
+        }
     }
 
     fn is_paired(&self) -> bool {
