@@ -72,9 +72,17 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             () = tokio::time::sleep(LINK_AGAIN) => {}
         }
     }
-    // Another session may have taken this one's place already.
-    if net.live(device, ALPN_MESSAGE).is_none() {
-        devices.linked(device, None);
+    // Another session may have taken this one's place already. It had looked while this one was still the chosen one, and
+    // would not look again soon.
+    match net.live(device, ALPN_MESSAGE) {
+        None => devices.linked(device, None),
+        Some(heir) if devices.is_paired(device) => {
+            let conn = heir.connection();
+            if let Some((link, _)) = link_of(conn) {
+                devices.linked(device, Some(Link { key_exchange: self::key_exchange(conn), ..link }));
+            }
+        }
+        Some(_) => {}
     }
 }
 
