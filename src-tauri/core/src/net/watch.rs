@@ -32,6 +32,10 @@ const SHOWN_EVERY: u64 = 3;
 const LINK_AGAIN: Duration = Duration::from_secs(30);
 /// A connection that does not answer for so long, while another one with the same device does, is dead.
 const DEAD: Duration = Duration::from_secs(5);
+/// A session with a direct path may be without a selected one for so long; then nobody will select one.
+const UNSELECTED: Duration = Duration::from_secs(1);
+/// And is made anew for that so often at most.
+const ANEW_EVERY: Duration = Duration::from_secs(60);
 /// What a silent connection is nudged with: a datagram, which has to be acknowledged and which nobody reads.
 const NUDGE: Bytes = Bytes::from_static(&[0]);
 
@@ -92,6 +96,7 @@ pub(super) async fn look_after(net: Net) {
     let mut changes = net.changes();
     let mut pulses: HashMap<usize, Pulse> = HashMap::new();
     let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
+    let mut lost = Lost::default();
     let mut pace = BEAT;
     for beat in 0_u64.. {
         let changed = tokio::select! {
@@ -122,7 +127,8 @@ pub(super) async fn look_after(net: Net) {
                 // Fails only where the connection is gone.
                 let _ = session.connection().send_datagram(NUDGE);
             }
-            if turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session)) {
+            let given = turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session));
+            if given || lost.is_on_relay_for_nothing(session, &standing, now) {
                 given_up.insert(session.device_id());
                 session.close(CloseCode::Replaced, "");
             }
@@ -136,6 +142,41 @@ pub(super) async fn look_after(net: Net) {
         if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
             show(&net, standing, &pulses, now, &mut shown);
         }
+    }
+}
+
+/// Sessions that have a direct path and do not use it.
+///
+/// iroh 1.4 selects one path for all connections with a device, by round trip, when a path or a connection comes. A device
+/// that was killed, moved, and is back leaves a connection behind that looks alive for a while; its dead path can win over
+/// that of the new one, which then stays on the relay, as nothing is selected again when the dead connection is gone. Made
+/// anew when it is the only one, all that is forgotten.
+#[derive(Default)]
+struct Lost {
+    since: HashMap<usize, Duration>,
+    anew: HashMap<DeviceId, Duration>,
+}
+
+impl Lost {
+    fn is_on_relay_for_nothing(&mut self, session: &Session, standing: &Standing, now: Duration) -> bool {
+        let (conn, device) = (session.connection(), session.device_id());
+        self.since.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
+        let alone = standing.live.iter().filter(|other| other.device_id() == device).count() == 1;
+        let paths = conn.paths();
+        let is_lost = paths.iter().any(|path| path.is_ip()) && !paths.iter().any(|path| path.is_selected());
+        if !is_lost {
+            self.since.remove(&conn.stable_id());
+            return false;
+        }
+        let since = *self.since.entry(conn.stable_id()).or_insert(now);
+        let lately = self.anew.get(&device).is_some_and(|at| now < *at + ANEW_EVERY);
+        if !alone || lately || now < since + UNSELECTED {
+            return false;
+        }
+        tracing::debug!(%device, "a direct path is there and none is selected; the session is made anew");
+        self.anew.retain(|_, at| now < *at + ANEW_EVERY);
+        self.anew.insert(device, now);
+        true
     }
 }
 

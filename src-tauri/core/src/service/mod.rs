@@ -50,6 +50,7 @@
 //! # }
 //! ```
 
+mod awake;
 mod dispatch;
 mod doctor;
 mod keystore;

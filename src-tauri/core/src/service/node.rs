@@ -177,6 +177,7 @@ impl NetworkingService {
         self.own(self.clone().watch_addresses(net.clone()));
         self.follow_settings(&net);
         self.own(self.clone().forget_texts());
+        self.own(self.clone().stay_awake());
         self.own(net.clone().watch());
         let (devices, messages) = (inner.devices.clone(), inner.messages.clone());
         self.own(presence::keep_connected(net.clone(), devices, messages, inner.cancel.clone()));

@@ -1,0 +1,165 @@
+//! Keeps the machine from falling asleep while bytes move.
+//!
+//! A machine that is left alone goes to sleep, and takes a transfer of an hour with it. The system is asked not to, from
+//! the first transfer that moves bytes until a little after the last one: between two of a queue, and while a connection
+//! comes back, nothing moves for a moment. Where the system cannot be asked (no session, a container), transfers go on all
+//! the same; what is broken off is taken up later.
+
+use std::{
+    collections::HashSet,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    time::Duration,
+};
+
+use keepawake::KeepAwake;
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant, sleep_until},
+};
+
+use super::NetworkingService;
+use crate::{
+    api::{Event, TransferState},
+    id::TransferId,
+};
+
+/// So long after the last byte the machine may sleep again.
+const LINGER: Duration = Duration::from_secs(30);
+/// Wishes that wait for a system that answers slowly.
+const WISHES: usize = 8;
+
+/// Transfers that move bytes, and until when the machine stays awake for them. Pure.
+#[derive(Debug, Default)]
+struct Moving {
+    active: HashSet<TransferId>,
+    /// Set when the last of them stood still.
+    until: Option<Instant>,
+}
+
+impl Moving {
+    /// A transfer is in this state now.
+    fn note(&mut self, id: TransferId, state: TransferState, now: Instant) {
+        if state == TransferState::Active {
+            self.active.insert(id);
+            self.until = None;
+        } else {
+            self.gone(id, now);
+        }
+    }
+
+    /// A transfer is not there any more.
+    fn gone(&mut self, id: TransferId, now: Instant) {
+        if self.active.remove(&id) && self.active.is_empty() {
+            self.until = Some(now + LINGER);
+        }
+    }
+
+    fn keeps_awake(&self, now: Instant) -> bool {
+        !self.active.is_empty() || self.until.is_some_and(|until| now < until)
+    }
+}
+
+impl NetworkingService {
+    /// Until the node stops.
+    pub(super) async fn stay_awake(self) {
+        let mut events = self.0.events.subscribe();
+        let mut moving = Moving::default();
+        let mut system: Option<SyncSender<bool>> = None;
+        let mut awake = false;
+        loop {
+            let over = moving.until.filter(|_| awake);
+            tokio::select! {
+                () = self.0.cancel.cancelled() => return,
+                () = sleep_until(over.unwrap_or_else(Instant::now)), if over.is_some() => {}
+                event = events.recv() => match event.map(|numbered| numbered.event) {
+                    Ok(Event::Transfer { transfer }) => moving.note(transfer.id, transfer.state, Instant::now()),
+                    Ok(Event::TransferGone { id }) => moving.gone(id, Instant::now()),
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(_)) => self.look_again(&mut moving),
+                    Err(RecvError::Closed) => return,
+                },
+            }
+            let wanted = moving.keeps_awake(Instant::now());
+            if wanted != awake {
+                awake = wanted;
+                wish(&mut system, wanted);
+            }
+        }
+    }
+
+    /// Some events were lost.
+    fn look_again(&self, moving: &mut Moving) {
+        let now = Instant::now();
+        let views = self.0.transfers.list(false);
+        let listed: HashSet<_> = views.iter().map(|view| view.id).collect();
+        let missing: Vec<_> = moving.active.iter().filter(|id| !listed.contains(id)).copied().collect();
+        missing.into_iter().for_each(|id| moving.gone(id, now));
+        views.iter().for_each(|view| moving.note(view.id, view.state, now));
+    }
+}
+
+/// Tells the thread that asks the system, and starts it the first time. It is no thread of the runtime: a system that does
+/// not answer must not keep the node from stopping.
+fn wish(system: &mut Option<SyncSender<bool>>, awake: bool) {
+    if system.is_none() {
+        let (wishes, asked) = sync_channel(WISHES);
+        match std::thread::Builder::new().name("awake".into()).spawn(move || ask(&asked)) {
+            Ok(_) => *system = Some(wishes),
+            Err(error) => tracing::debug!(%error, "the machine may fall asleep during transfers"),
+        }
+    }
+    if let Some(wishes) = system
+        && let Err(TrySendError::Full(_)) = wishes.try_send(awake)
+    {
+        tracing::debug!("the system does not answer whether it stays awake");
+    }
+}
+
+/// Holds what was wished for last.
+fn ask(wishes: &Receiver<bool>) {
+    let mut held = Vec::new();
+    while let Ok(awake) = wishes.recv() {
+        held.clear();
+        if awake {
+            held.extend([hold(true), hold(false)].into_iter().flatten());
+            tracing::debug!(locks = held.len(), "bytes move: the machine stays awake");
+        }
+    }
+}
+
+/// Against falling asleep by itself, which everybody may ask for, or against being sent to sleep by a program, which needs
+/// a session at this machine. A lid that is closed counts for more than either.
+fn hold(idle: bool) -> Option<KeepAwake> {
+    let mut lock = keepawake::Builder::default();
+    lock.idle(idle).sleep(!idle).app_name("Yonder").app_reverse_domain("app.yonder").reason("Files are on their way");
+    lock.create().inspect_err(|error| tracing::debug!(%error, idle, "the system does not stay awake for us")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_stays_awake_from_the_first_byte_to_a_little_after_the_last() {
+        let [one, two] = [1, 2].map(|n| TransferId::from_random([n; 16]));
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut moving = Moving::default();
+        moving.note(one, TransferState::Offered, at(0));
+        moving.note(one, TransferState::Queued, at(1));
+        assert!(!moving.keeps_awake(at(1)), "who waits for an answer may wait asleep");
+        moving.note(one, TransferState::Active, at(2));
+        moving.note(two, TransferState::Active, at(3));
+        assert!(moving.keeps_awake(at(10_000)));
+        moving.note(one, TransferState::Done, at(10_000));
+        assert!(moving.keeps_awake(at(20_000)), "another one moves");
+        moving.note(two, TransferState::Waiting, at(20_000));
+        assert!(moving.keeps_awake(at(20_029)), "it may be back soon");
+        moving.note(two, TransferState::Active, at(20_029));
+        assert!(moving.keeps_awake(at(20_031)));
+        moving.gone(two, at(20_040));
+        moving.note(two, TransferState::Cancelled, at(20_050));
+        assert!(moving.keeps_awake(at(20_069)));
+        assert!(!moving.keeps_awake(at(20_070)), "the end counts once");
+    }
+}
