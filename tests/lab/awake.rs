@@ -54,7 +54,8 @@ impl Logind {
     fn try_locks(&self) -> Option<Vec<String>> {
         let place = ["org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager"];
         let mut command = self.host.command("busctl");
-        let out = command.args(["--system", "--json=short", "call"]).args(place).arg("ListInhibitors").output().unwrap();
+        let out =
+            command.args(["--system", "--json=short", "call"]).args(place).arg("ListInhibitors").output().unwrap();
         let answer: serde_json::Value = serde_json::from_slice(&out.stdout).ok()?;
         let of = |lock: &serde_json::Value| format!("{} {}", lock[0].as_str().unwrap(), lock[1].as_str().unwrap());
         let mut locks: Vec<_> = answer["data"][0].as_array()?.iter().map(of).collect();
@@ -80,8 +81,7 @@ fn a_machine_stays_awake_while_bytes_move_and_no_longer() {
     let file = sender.home().join("large");
     tree::file(&file, 30_000_000, 1);
     let id = receiver_node.device_id();
-    let sending =
-        sender.start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "3MB/s".as_ref()]);
+    let sending = sender.start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "3MB/s".as_ref()]);
     let id = text(&receiver_node.running.expect_event("offer")["transfer"], "id");
     assert_eq!(logind.locks(), [""; 0], "who waits for an answer may sleep");
 

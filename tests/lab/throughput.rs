@@ -180,13 +180,15 @@ fn many_small_files_are_sent_faster_than_by_rsync() {
     many_files(&source, count);
     let sshd = Sshd::start(&pair.hosts[1]);
     let copied = pair.devices[1].home().join("copied");
-    // Just written, so that both read them from memory.
+    // Just written, so that both read them from memory; and on the disk, so that neither waits for somebody else's bytes.
+    rustix::fs::sync();
     let ours = {
         let begun = Instant::now();
         send(&pair, &source, &[]);
         begun.elapsed()
     };
     tree::assert_same(&source, &pair.devices[1].downloads().join("many"));
+    rustix::fs::sync();
     let theirs = sshd.rsync(&pair.hosts[0], &source, &copied);
     tree::assert_same(&source, &copied.join("many"));
     for node in &pair.nodes {

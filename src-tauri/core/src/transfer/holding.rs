@@ -5,7 +5,7 @@
 //! hashed, as it is within one attempt.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, BufReader},
     path::Path,
@@ -23,7 +23,7 @@ use super::{
     files::FileOps,
     holes::{self, pieces},
     journal::{self, Account},
-    landing::{DiskError, Temp, temp_name},
+    landing::{DiskError, Temp, files_in, temp_name},
     limits::CHUNK,
     manifest::Manifest,
     tree::{Held, SegmentHasher, segment_at},
@@ -79,9 +79,8 @@ pub fn take_up(
     let dir = ops.open_dir(&dest, &temp_name(id)).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
-    let there = files_in(&dir).map_err(|error| DiskError::new("listing unfinished files", error))?;
+    let there = files_in(ops.as_ref(), &dir).map_err(|error| DiskError::new("listing unfinished files", error))?;
     let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
-    let dir_again = dir.try_clone().map_err(|error| DiskError::new("opening a folder", error))?;
     let temp = Temp::going_on(ops.clone(), dest, dir, id, account.end)?;
     let mut whole = Bits::none(accepted.len());
     for file in account.naming.iter().filter(|file| !there.contains(file)) {
@@ -93,8 +92,7 @@ pub fn take_up(
         let size = now.size(file).filter(|_| is_same(&account, accepted, now, file));
         let found = match size {
             Some(size) if !segments.is_empty() => {
-                let name = file.to_string();
-                let open = ops.open_read(&dir_again, &name);
+                let open = temp.open_read(file);
                 open.map_or_else(|_| Ok(Held::default()), |file| check(&file, size, &segments, read_again, stop))?
             }
             _ => Held::default(),
@@ -148,23 +146,6 @@ pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result
 fn is_same(account: &Account, accepted: &Manifest, now: &Manifest, file: u32) -> bool {
     let wanted = now.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
     wanted.is_some() && account.version(accepted, file) == wanted
-}
-
-/// Files in the hidden folder whose names are numbers as this node writes them.
-fn files_in(dir: &Dir) -> io::Result<HashSet<u32>> {
-    let mut found = HashSet::new();
-    for entry in dir.entries()? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let number = name.to_str().and_then(|name| name.parse::<u32>().ok().filter(|n| n.to_string() == name));
-        // Nothing but regular files: opening anything else might wait for ever.
-        if let Some(number) = number
-            && entry.file_type()?.is_file()
-        {
-            found.insert(number);
-        }
-    }
-    Ok(found)
 }
 
 /// Those segments whose bytes have the hash that was noted.

@@ -6,6 +6,7 @@
 //! parent, no link is ever followed or created.
 
 mod replacing;
+mod shelves;
 
 use std::{
     collections::HashMap,
@@ -16,6 +17,9 @@ use std::{
 };
 
 use cap_std::fs::Dir;
+
+use shelves::Shelves;
+pub(super) use shelves::files_in;
 
 use super::{
     bits::Bits,
@@ -109,7 +113,8 @@ pub fn temp_name(id: &TransferId) -> String {
 pub struct Temp {
     ops: Arc<dyn FileOps>,
     dest: Dir,
-    dir: Dir,
+    dir: Arc<Dir>,
+    shelves: Shelves,
     name: String,
     open: Mutex<HashMap<u32, Arc<File>>>,
     journal: Journal,
@@ -131,7 +136,9 @@ impl Temp {
         match ops.create_file(&dir, journal::NAME) {
             Ok(file) => {
                 let journal = Journal::new(ops.clone(), file);
-                Ok(Self { ops, dest, dir, name, open: Mutex::default(), journal, same: Mutex::default() })
+                let dir = Arc::new(dir);
+                let shelves = Shelves::new(ops.clone(), dir.clone());
+                Ok(Self { ops, dest, dir, shelves, name, open: Mutex::default(), journal, same: Mutex::default() })
             }
             Err(error) => {
                 clear(ops.as_ref(), &dest, &dir, &name);
@@ -157,7 +164,9 @@ impl Temp {
         file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
         let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
-        Ok(Self { ops, dest, dir, name, open, journal, same })
+        let dir = Arc::new(dir);
+        let shelves = Shelves::new(ops.clone(), dir.clone());
+        Ok(Self { ops, dest, dir, shelves, name, open, journal, same })
     }
 
     /// The folder that a person chose.
@@ -217,10 +226,19 @@ impl Temp {
 
     /// Removes what is there of a file.
     pub(super) fn discard(&self, file: u32) -> Result<(), DiskError> {
-        match self.ops.remove_file(&self.dir, &file.to_string()) {
+        match self.remove_unfinished(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("removing a file", error)),
             _ => Ok(()),
         }
+    }
+
+    fn remove_unfinished(&self, file: u32) -> io::Result<()> {
+        self.ops.remove_file(&*self.shelves.of(file, false)?, &file.to_string())
+    }
+
+    /// An unfinished file, for reading.
+    pub(super) fn open_read(&self, file: u32) -> io::Result<File> {
+        self.ops.open_read(&*self.shelves.of(file, false)?, &file.to_string())
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<File>>> {
@@ -233,11 +251,12 @@ impl Temp {
     /// Those of the file system.
     pub fn create_file(&self, file: u32) -> Result<File, DiskError> {
         let name = file.to_string();
-        let made = match self.ops.create_file(&self.dir, &name) {
+        let shelf = self.shelves.of(file, true).map_err(|error| DiskError::new("creating a folder", error))?;
+        let made = match self.ops.create_file(&shelf, &name) {
             // Cut off in an earlier attempt, and nothing that counts.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(file)?;
-                self.ops.create_file(&self.dir, &name)
+                self.ops.create_file(&shelf, &name)
             }
             other => other,
         };
@@ -254,8 +273,9 @@ impl Temp {
             return Ok(file.clone());
         }
         let name = file.to_string();
-        let made = match self.ops.create_file(&self.dir, &name) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&self.dir, &name),
+        let shelf = self.shelves.of(file, true).map_err(|error| DiskError::new("creating a folder", error))?;
+        let made = match self.ops.create_file(&shelf, &name) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&shelf, &name),
             other => other,
         };
         let made = Arc::new(made.map_err(|error| DiskError::new("creating a file", error))?);
@@ -314,8 +334,11 @@ impl Temp {
     }
 }
 
-/// Empties and removes a hidden folder. It holds files only; whatever else somebody put there stays, and the folder too.
+/// Empties and removes a hidden folder; whatever else somebody put there stays, and the folder too.
 fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
+    if let Err(error) = shelves::clear(ops, dir) {
+        tracing::debug!(%error, "unfinished files stay");
+    }
     let entries = match dir.entries() {
         Ok(entries) => entries,
         Err(error) => {
@@ -374,6 +397,10 @@ pub struct Placing {
     same: u32,
     /// How many old files are in the trash.
     replaced: u32,
+    /// Files with their names, of which it is not sure that a power cut would leave them these.
+    named: Vec<FileReceived>,
+    /// Files that are settled for good.
+    settled: Vec<FileReceived>,
 }
 
 impl Placing {
@@ -400,6 +427,8 @@ impl Placing {
             old: HashMap::new(),
             same: 0,
             replaced: 0,
+            named: Vec::new(),
+            settled: Vec::new(),
         })
     }
 
@@ -426,13 +455,13 @@ impl Placing {
         }
     }
 
-    /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. Gives the
-    /// report for the sender.
+    /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. What is to be told
+    /// to the sender is in [`Self::report`], of many files only after the next call or [`Self::flush`]: to make the data of
+    /// the next ones durable makes the names of these durable, too.
     ///
     /// # Errors
     /// When the file system does not let anything go on. Files that are named by then stay.
-    pub fn settle(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
-        let mut report = Vec::with_capacity(verdicts.len());
+    pub fn settle(&mut self, verdicts: Vec<Verdict>) -> Result<(), DiskError> {
         let mut good = Vec::new();
         for verdict in verdicts {
             match verdict {
@@ -440,12 +469,8 @@ impl Placing {
                 Verdict::Bad(file, code) => {
                     self.temp.forget(file);
                     // It may have been about to get its name in an earlier attempt: to be gone must not mean named.
-                    self.temp.journal.note(&Note::Unnamed(file), 0)?;
-                    self.temp.journal.flush()?;
-                    // Nothing may have come of it yet.
-                    let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
-                    self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
-                    report.push(FileReceived { file, failure: Some(code) });
+                    self.give_up(file, &code)?;
+                    self.settled.push(FileReceived { file, failure: Some(code) });
                 }
             }
         }
@@ -458,22 +483,48 @@ impl Placing {
                 _ => {}
             }
         }
-        self.make_durable(&good)?;
+        let at_once = self.make_durable(&good)?;
+        if at_once {
+            self.touched.clear();
+            self.settled.append(&mut self.named);
+        }
         for file in good {
             let failure = self.keep(file)?;
             if let Some(code) = &failure {
-                self.temp.journal.note(&Note::Unnamed(file), 0)?;
-                self.temp.journal.flush()?;
-                let _ = self.temp.ops.remove_file(&self.temp.dir, &file.to_string());
-                self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
+                self.give_up(file, code)?;
             }
-            report.push(FileReceived { file, failure });
+            self.named.push(FileReceived { file, failure });
         }
-        self.sync_folders()?;
-        Ok(report)
+        if at_once { Ok(()) } else { self.flush() }
     }
 
-    fn make_durable(&mut self, files: &[u32]) -> Result<(), DiskError> {
+    /// Makes the names of all files durable.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn flush(&mut self) -> Result<(), DiskError> {
+        self.sync_folders()?;
+        self.settled.append(&mut self.named);
+        Ok(())
+    }
+
+    /// What is settled for good since the last call.
+    pub fn report(&mut self) -> Vec<FileReceived> {
+        std::mem::take(&mut self.settled)
+    }
+
+    /// Nothing comes of this file.
+    fn give_up(&mut self, file: u32, code: &Code) -> Result<(), DiskError> {
+        self.temp.journal.note(&Note::Unnamed(file), 0)?;
+        self.temp.journal.flush()?;
+        // Nothing may have come of it yet.
+        let _ = self.temp.remove_unfinished(file);
+        self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
+        Ok(())
+    }
+
+    /// Gives whether all on the volume was made durable, and not these files alone.
+    fn make_durable(&mut self, files: &[u32]) -> Result<bool, DiskError> {
         let temp = self.temp.clone();
         let mut open = Vec::new();
         // What was there already is no business of ours.
@@ -498,21 +549,24 @@ impl Placing {
         let at_once = fresh.len() > SYNC_ALL
             && temp.ops.sync_volume(&temp.dir).map_err(|error| DiskError::new("making files durable", error))?;
         if at_once {
-            return Ok(());
+            return Ok(true);
         }
         let mut open: HashMap<_, _> = open.into_iter().collect();
         for file in &fresh {
             let target = match open.remove(file) {
                 Some(target) => target,
-                None => Arc::new(
-                    temp.ops
-                        .open_file(&temp.dir, &file.to_string())
-                        .map_err(|error| DiskError::new("opening a file", error))?,
-                ),
+                None => {
+                    let shelf = temp.shelves.of(*file, false);
+                    let opened = shelf.and_then(|shelf| temp.ops.open_file(&shelf, &file.to_string()));
+                    Arc::new(opened.map_err(|error| DiskError::new("opening a file", error))?)
+                }
             };
             temp.ops.sync_file(&target).map_err(|error| DiskError::new("making a file durable", error))?;
         }
-        if files.is_empty() { Ok(()) } else { temp.journal.sync() }
+        if !files.is_empty() {
+            temp.journal.sync()?;
+        }
+        Ok(false)
     }
 
     fn sync_folders(&mut self) -> Result<(), DiskError> {
@@ -535,7 +589,8 @@ impl Placing {
         self.make_room(file, &folder, &name);
         let temp = self.temp.clone();
         let from = file.to_string();
-        let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&temp.dir, &from, &folder, name))?;
+        let shelf = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
+        let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&shelf, &from, &folder, name))?;
         self.placed(file, parent, &name, &placed);
         self.touched.insert(parent, folder);
         Ok(())
@@ -669,6 +724,16 @@ impl Placing {
                 None => Err(error),
             },
         }
+    }
+}
+
+#[cfg(test)]
+impl Placing {
+    /// The same with nothing to come.
+    pub(super) fn settle_now(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
+        self.settle(verdicts)?;
+        self.flush()?;
+        Ok(self.report())
     }
 }
 

@@ -113,7 +113,7 @@ fn land(temp: &Arc<Temp>, manifest: &Arc<Manifest>) -> Result<(Placing, Vec<File
         }
         verdicts.push(Verdict::Good(index));
     }
-    let report = placing.settle(verdicts)?;
+    let report = placing.settle_now(verdicts)?;
     placing.finish()?;
     Ok((placing, report))
 }
@@ -184,7 +184,7 @@ fn a_file_with_a_bad_verdict_never_shows() {
     let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
     write_whole(&temp, &manifest, 3, &[(0, b"wrong")]).unwrap();
     let bad = |file| Verdict::Bad(file, Code::new("checksum_mismatch"));
-    let report = placing.settle(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
+    let report = placing.settle_now(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
     assert!(report.iter().all(|item| item.failure.is_some()) && report.len() == 4);
     assert_eq!(names(&ground), [format!("{}/journal", temp_name(&ground.id))]);
     placing.finish().unwrap();
@@ -202,7 +202,7 @@ fn a_large_file_comes_in_pieces() {
     temp.write(&temp.shared(0).unwrap(), b"world", SEGMENT).unwrap();
     temp.open().clear();
     temp.write(&temp.shared(0).unwrap(), b"hello", 0).unwrap();
-    placing.settle(vec![Verdict::Good(0)]).unwrap();
+    placing.settle_now(vec![Verdict::Good(0)]).unwrap();
     placing.finish().unwrap();
     let bytes = &tree(&ground.dest)["big"];
     assert_eq!((bytes.len() as u64, &bytes[..5], &bytes[SEGMENT as usize..]), (size, &b"hello"[..], &b"world"[..]));
@@ -231,13 +231,13 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let temp = ground.temp(RealFiles);
     let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
     write_whole(&temp, &manifest, 3, &[(0, b"hello")]).unwrap();
-    placing.settle(vec![Verdict::Good(3)]).unwrap();
+    placing.settle_now(vec![Verdict::Good(3)]).unwrap();
     // Somebody swaps the folder for a link out of the tree while files are still coming.
     placing.open.clear();
     fs::rename(ground.dest.join("album/day 1"), ground.dest.join("album/was day 1")).unwrap();
     std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), ground.dest.join("album/day 1")).unwrap();
     write_whole(&temp, &manifest, 4, &[(0, b"hello")]).unwrap();
-    let report = placing.settle(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
+    let report = placing.settle_now(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
     assert_eq!(report[0].failure, Some(Code::new("folder_changed")));
     assert_eq!(report[1].failure, None, "the others go on");
     placing.finish().unwrap();
@@ -274,7 +274,7 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
             // Walked anew for each file, so that every step may meet the link.
             placing.open.clear();
             write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
-            match placing.settle(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
+            match placing.settle_now(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
                 None => named += 1,
                 Some(code) => {
                     assert_eq!(code.as_str(), "folder_changed");
@@ -370,7 +370,7 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
             .unwrap()
             .over([(0, seen)].into(), 0);
         let written = write_whole(&temp, &manifest, 0, &[(0, b"hello")]).is_ok();
-        let done = written && placing.settle(vec![Verdict::Good(0)]).is_ok();
+        let done = written && placing.settle_now(vec![Verdict::Good(0)]).is_ok();
         let in_trash = if trash.exists() { tree(&trash.join("files")) } else { BTreeMap::new() };
         let mut everywhere = tree(&ground.dest);
         everywhere.extend(in_trash.into_iter().map(|(name, bytes)| (format!("trash/{name}"), bytes)));
@@ -384,4 +384,38 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
         }
     }
     assert!(whole, "it never came to its end");
+}
+
+#[test]
+fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
+    let ground = ground();
+    let entries: Vec<_> = (0..3 * SYNC_ALL).map(|n| entry(0, &format!("file {n}"), file(5))).collect();
+    let manifest = manifest(&entries);
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let seen = steps.clone();
+    let temp = ground.temp(Faulty::new(move |step, _| {
+        seen.lock().unwrap().push(step.to_owned());
+        None
+    }));
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    for file in files_of(&manifest) {
+        write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
+    }
+    let synced = || steps.lock().unwrap().iter().filter(|step| step.starts_with("sync_")).count();
+    let mut files = files_of(&manifest).into_iter().map(Verdict::Good);
+    placing.settle(files.by_ref().take(2 * SYNC_ALL).collect()).unwrap();
+    assert_eq!((names(&ground).len() - SYNC_ALL - 1, placing.report().len()), (2 * SYNC_ALL, 0), "named, and not told");
+    // With few to come they are made durable by themselves.
+    placing.settle(files.by_ref().take(1).collect()).unwrap();
+    assert_eq!(placing.report().len(), 2 * SYNC_ALL + 1);
+    let before = synced();
+    placing.settle(files.collect()).unwrap();
+    assert!(synced() > before);
+    placing.flush().unwrap();
+    assert_eq!(placing.report().len(), SYNC_ALL - 1);
+    let last =
+        steps.lock().unwrap().iter().rev().find(|step| step.starts_with("sync_") || *step == "rename_new").cloned();
+    assert!(last.is_some_and(|step| step.starts_with("sync_")), "the last name is durable");
+    placing.finish().unwrap();
+    assert_eq!(names(&ground).len(), 3 * SYNC_ALL);
 }

@@ -58,6 +58,9 @@ pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>
     }
 }
 
+/// Verdicts that are settled together. Their numbers fit into one note of the journal.
+const AT_ONCE: usize = 4096;
+
 /// The naming thread.
 pub(super) struct Settling {
     pub temp: Arc<Temp>,
@@ -81,35 +84,63 @@ impl Settling {
         let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
         let mut placing =
             placing.with_folders(std::mem::take(&mut self.folders)).over(std::mem::take(&mut self.old), self.same);
-        let mut left = self.expected;
-        while left > 0 {
-            let mut batch = Vec::with_capacity(BATCH);
-            if judged.blocking_recv_many(&mut batch, BATCH) == 0 {
-                return Ok(());
-            }
-            left = left.saturating_sub(batch.len() as u32);
-            let report = placing.settle(batch);
-            self.note(&placing);
-            let report = report?;
-            for item in &report {
-                match &item.failure {
-                    None => {
-                        self.told.files.fetch_add(1, Ordering::Relaxed);
-                        let size = self.manifest.size(item.file).unwrap_or(0);
-                        self.told.bytes.fetch_add(size, Ordering::Relaxed);
-                    }
-                    Some(code) => {
-                        self.told.failed.fetch_add(1, Ordering::Relaxed);
-                        let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
-                        first.get_or_insert_with(|| code.clone());
-                    }
-                }
-            }
-            self.out.blocking_send(&ReceiverFrame::FilesReceived(report));
+        let done = self.place_all(&mut placing, &mut judged);
+        if done.is_err() {
+            // Whatever has its name by then is worth to be told, if it can be made durable.
+            let _ = placing.flush();
+            self.tell(&mut placing);
+        }
+        if !done? {
+            return Ok(());
         }
         let finished = placing.finish();
         self.note(&placing);
         finished
+    }
+
+    /// False when the transfer is given up.
+    fn place_all(&self, placing: &mut Placing, judged: &mut mpsc::Receiver<Verdict>) -> Result<bool, DiskError> {
+        let mut left = self.expected;
+        while left > 0 {
+            if judged.is_empty() {
+                // Nothing to do them along with.
+                placing.flush()?;
+                self.tell(placing);
+            }
+            let mut batch = Vec::with_capacity(BATCH);
+            if judged.blocking_recv_many(&mut batch, AT_ONCE) == 0 {
+                return Ok(false);
+            }
+            left = left.saturating_sub(batch.len() as u32);
+            placing.settle(batch)?;
+            self.tell(placing);
+        }
+        placing.flush()?;
+        self.tell(placing);
+        Ok(true)
+    }
+
+    /// Counts what is settled, and tells the sender.
+    fn tell(&self, placing: &mut Placing) {
+        self.note(placing);
+        let report = placing.report();
+        for item in &report {
+            match &item.failure {
+                None => {
+                    self.told.files.fetch_add(1, Ordering::Relaxed);
+                    let size = self.manifest.size(item.file).unwrap_or(0);
+                    self.told.bytes.fetch_add(size, Ordering::Relaxed);
+                }
+                Some(code) => {
+                    self.told.failed.fetch_add(1, Ordering::Relaxed);
+                    let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    first.get_or_insert_with(|| code.clone());
+                }
+            }
+        }
+        for part in report.chunks(BATCH) {
+            self.out.blocking_send(&ReceiverFrame::FilesReceived(part.to_vec()));
+        }
     }
 
     fn note(&self, placing: &Placing) {

@@ -75,7 +75,7 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         for file in &files {
             temp.write(&temp.create_file(*file).unwrap(), b"hello", 0).unwrap();
         }
-        let report = placing.settle(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
+        let report = placing.settle_now(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
         let failed: Vec<_> = report.iter().filter(|item| item.failure.is_some()).collect();
         assert!(failed.is_empty(), "{failed:?}");
         placing.finish().unwrap();

@@ -505,7 +505,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
                 temp.journal().note(&note, 1 << 20)?;
             }
             for file in &files {
-                placing.settle(vec![intake::Verdict::Good(*file)])?;
+                placing.settle_now(vec![intake::Verdict::Good(*file)])?;
             }
             Ok(())
         };
@@ -527,7 +527,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
             if !held.contains_key(file) {
                 temp.write(&temp.create_file(*file).unwrap(), &noise(100, *file as u8), 0).unwrap();
             }
-            placing.settle(vec![intake::Verdict::Good(*file)]).unwrap();
+            placing.settle_now(vec![intake::Verdict::Good(*file)]).unwrap();
         }
         placing.finish().unwrap();
         let mut there = names(&dest);

@@ -1,0 +1,155 @@
+//! Shelves of the hidden folder: unfinished files lie a thousand to a folder.
+//!
+//! In one folder of a hundred thousand, those who create files wait for those who take them out, and the file system
+//! looks for room beside all the others. The first thousand lie in the hidden folder itself, which is all there is of most
+//! transfers.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use cap_std::fs::Dir;
+
+use crate::transfer::files::FileOps;
+
+/// Files of one shelf.
+const SHELF: u32 = 1024;
+/// Shelves that are kept open.
+const OPEN_SHELVES: usize = 64;
+const NAME: &str = "from ";
+
+/// The folders in which the unfinished files of one transfer lie.
+pub(super) struct Shelves {
+    ops: Arc<dyn FileOps>,
+    top: Arc<Dir>,
+    open: Mutex<HashMap<u32, Arc<Dir>>>,
+}
+
+impl Shelves {
+    pub fn new(ops: Arc<dyn FileOps>, top: Arc<Dir>) -> Self {
+        Self { ops, top, open: Mutex::default() }
+    }
+
+    /// Where this file lies, if it is there; `make` where it is about to be put there.
+    pub fn of(&self, file: u32, make: bool) -> io::Result<Arc<Dir>> {
+        let first = file - file % SHELF;
+        if first == 0 {
+            return Ok(self.top.clone());
+        }
+        // Held while the shelf is made: the next one needs it too.
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(dir) = open.get(&first) {
+            return Ok(dir.clone());
+        }
+        let name = format!("{NAME}{first}");
+        let dir = match self.ops.open_dir(&self.top, &name) {
+            Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
+                self.ops.create_dir(&self.top, &name, true)?;
+                self.ops.open_dir(&self.top, &name)
+            }
+            other => other,
+        };
+        let dir = Arc::new(dir?);
+        if open.len() >= OPEN_SHELVES {
+            open.clear();
+        }
+        open.insert(first, dir.clone());
+        Ok(dir)
+    }
+}
+
+fn is_shelf(name: &str) -> bool {
+    name.strip_prefix(NAME).is_some_and(is_number)
+}
+
+/// Whether this is a file's name as it is written here.
+fn is_number(name: &str) -> bool {
+    name.parse::<u32>().is_ok_and(|number| number.to_string() == name)
+}
+
+/// The shelves that there are. What cannot be entered is none.
+fn all(ops: &dyn FileOps, top: &Dir) -> io::Result<Vec<(String, Dir)>> {
+    let names = top.entries()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    let shelves = names.filter(|name| is_shelf(name));
+    Ok(shelves.filter_map(|name| ops.open_dir(top, &name).ok().map(|dir| (name, dir))).collect())
+}
+
+/// Numbers of the unfinished files. Nothing but regular files: opening anything else might wait for ever.
+pub fn files_in(ops: &dyn FileOps, top: &Dir) -> io::Result<HashSet<u32>> {
+    let mut found = HashSet::new();
+    for (_, shelf) in all(ops, top)? {
+        gather(&shelf, &mut found)?;
+    }
+    gather(top, &mut found)?;
+    Ok(found)
+}
+
+fn gather(dir: &Dir, found: &mut HashSet<u32>) -> io::Result<()> {
+    for entry in dir.entries()? {
+        let entry = entry?;
+        if let Some(number) = entry.file_name().to_str().filter(|name| is_number(name)).and_then(|n| n.parse().ok())
+            && entry.file_type()?.is_file()
+        {
+            found.insert(number);
+        }
+    }
+    Ok(())
+}
+
+/// Removes the shelves with all that is ours in them; whatever else somebody put there stays, and its shelf too.
+pub(super) fn clear(ops: &dyn FileOps, top: &Dir) -> io::Result<()> {
+    for (name, shelf) in all(ops, top)? {
+        for entry in shelf.entries()?.flatten() {
+            if let Some(file) = entry.file_name().to_str().filter(|name| is_number(name))
+                && let Err(error) = ops.remove_file(&shelf, file)
+            {
+                tracing::debug!(%error, "an unfinished file stays");
+            }
+        }
+        if let Err(error) = ops.remove_dir(top, &name) {
+            tracing::debug!(%error, "a folder of unfinished files stays");
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::transfer::files::RealFiles;
+
+    #[test]
+    fn files_lie_a_thousand_to_a_shelf_are_found_and_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let hidden = folder.path().join("hidden");
+        fs::create_dir_all(folder.path().join("outside")).unwrap();
+        fs::create_dir(&hidden).unwrap();
+        fs::write(folder.path().join("outside/2048"), "not ours").unwrap();
+        let ops: Arc<dyn FileOps> = Arc::new(RealFiles);
+        let top = Arc::new(ops.open_root(&hidden).unwrap());
+        let shelves = Shelves::new(ops.clone(), top.clone());
+        for file in [0, 1023, 1024, 2047, 5000] {
+            ops.create_file(&shelves.of(file, true).unwrap(), &file.to_string()).unwrap();
+        }
+        for place in ["0", "1023", "from 1024/1024", "from 1024/2047", "from 4096/5000"] {
+            assert!(hidden.join(place).is_file(), "{place}");
+        }
+        assert_eq!(shelves.of(9000, false).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(!hidden.join("from 8192").exists());
+
+        fs::write(hidden.join("from 1024/somebody's"), "").unwrap();
+        fs::create_dir(hidden.join("from 1024/1500")).unwrap();
+        fs::create_dir(hidden.join("from somewhere")).unwrap();
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(folder.path().join("outside"), hidden.join("from 2048")).unwrap();
+        assert_eq!(files_in(ops.as_ref(), &top).unwrap(), [0, 1023, 1024, 2047, 5000].into());
+        clear(ops.as_ref(), &top).unwrap();
+        assert!(!hidden.join("from 4096").exists() && !hidden.join("from 1024/2047").exists());
+        assert!(hidden.join("from 1024/somebody's").exists() && hidden.join("from somewhere").exists());
+        assert!(folder.path().join("outside/2048").exists(), "a link is not followed");
+    }
+}
