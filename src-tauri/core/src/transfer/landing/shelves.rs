@@ -69,18 +69,28 @@ fn is_number(name: &str) -> bool {
     name.parse::<u32>().is_ok_and(|number| number.to_string() == name)
 }
 
-/// The shelves that there are. What cannot be entered is none.
-fn all(ops: &dyn FileOps, top: &Dir) -> io::Result<Vec<(String, Dir)>> {
-    let names = top.entries()?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
-    let shelves = names.filter(|name| is_shelf(name));
-    Ok(shelves.filter_map(|name| ops.open_dir(top, &name).ok().map(|dir| (name, dir))).collect())
+/// Names of the shelves that there are. A link or a file of such a name is none.
+fn all(top: &Dir) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in top.entries()? {
+        let entry = entry?;
+        if let Some(name) = entry.file_name().to_str().filter(|name| is_shelf(name))
+            && entry.file_type()?.is_dir()
+        {
+            found.push(name.to_owned());
+        }
+    }
+    Ok(found)
 }
 
 /// Numbers of the unfinished files. Nothing but regular files: opening anything else might wait for ever.
+///
+/// # Errors
+/// Whatever keeps one shelf from being listed: a file that was about to get its name and is not found is taken for named.
 pub fn files_in(ops: &dyn FileOps, top: &Dir) -> io::Result<HashSet<u32>> {
     let mut found = HashSet::new();
-    for (_, shelf) in all(ops, top)? {
-        gather(&shelf, &mut found)?;
+    for name in all(top)? {
+        gather(&ops.open_dir(top, &name)?, &mut found)?;
     }
     gather(top, &mut found)?;
     Ok(found)
@@ -100,7 +110,8 @@ fn gather(dir: &Dir, found: &mut HashSet<u32>) -> io::Result<()> {
 
 /// Removes the shelves with all that is ours in them; whatever else somebody put there stays, and its shelf too.
 pub(super) fn clear(ops: &dyn FileOps, top: &Dir) -> io::Result<()> {
-    for (name, shelf) in all(ops, top)? {
+    for name in all(top)? {
+        let Ok(shelf) = ops.open_dir(top, &name) else { continue };
         for entry in shelf.entries()?.flatten() {
             if let Some(file) = entry.file_name().to_str().filter(|name| is_number(name))
                 && let Err(error) = ops.remove_file(&shelf, file)
@@ -120,7 +131,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::transfer::files::RealFiles;
+    use crate::transfer::files::{RealFiles, faulty::Faulty};
 
     #[test]
     fn files_lie_a_thousand_to_a_shelf_are_found_and_are_removed() {
@@ -147,6 +158,8 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(folder.path().join("outside"), hidden.join("from 2048")).unwrap();
         assert_eq!(files_in(ops.as_ref(), &top).unwrap(), [0, 1023, 1024, 2047, 5000].into());
+        let closed = Faulty::from_nth("open_dir", 1, io::ErrorKind::PermissionDenied);
+        assert!(files_in(&closed, &top).is_err(), "what is on a shelf that cannot be entered is not gone");
         clear(ops.as_ref(), &top).unwrap();
         assert!(!hidden.join("from 4096").exists() && !hidden.join("from 1024/2047").exists());
         assert!(hidden.join("from 1024/somebody's").exists() && hidden.join("from somewhere").exists());
