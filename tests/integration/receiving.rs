@@ -34,7 +34,7 @@ struct Pair {
     sender: Device,
     receiver: Device,
     receiver_node: Node,
-    _sender_node: Node,
+    sender_node: Node,
 }
 
 impl Pair {
@@ -42,7 +42,7 @@ impl Pair {
         let (sender, receiver) = (Device::loopback("sender"), Device::loopback("receiver"));
         let (sender_node, receiver_node) = (sender.serve(), receiver.serve_with(&["--accept", accept]));
         pair(&receiver, &receiver_node, &sender);
-        Self { sender, receiver, receiver_node, _sender_node: sender_node }
+        Self { sender, receiver, receiver_node, sender_node }
     }
 
     fn send(&self, path: &Path) -> Running {
@@ -167,6 +167,24 @@ fn a_folder_that_is_sent_again_costs_only_what_changed() {
     assert!(now.remove(Path::new("folder/new")).is_some());
     assert_eq!(now, before, "what was there is as it was");
     tree::assert_same(&folder, &pair.receiver.downloads().join("folder"));
+}
+
+#[test]
+fn thousands_of_folders_need_only_hundreds_of_open_files() {
+    let pair = Pair::new("paired");
+    let folder = pair.sender.home().join("branches");
+    for number in 0..4000 {
+        let branch = folder.join(number.to_string());
+        fs::create_dir_all(&branch).unwrap();
+        fs::write(branch.join("leaf"), number.to_string()).unwrap();
+    }
+    for node in [&pair.receiver_node, &pair.sender_node] {
+        let pid = rustix::process::Pid::from_raw(node.running.pid() as i32);
+        let few = rustix::process::Rlimit { current: Some(512), maximum: Some(512) };
+        rustix::process::prlimit(pid, rustix::process::Resource::Nofile, few).unwrap();
+    }
+    pair.send(&folder).finish(PATIENCE * 3).expect_status(0);
+    tree::assert_same(&folder, &pair.receiver.downloads().join("branches"));
 }
 
 #[test]

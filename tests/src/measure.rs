@@ -87,6 +87,13 @@ fn memory(pid: u32, name: &str) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kilobytes") * 1024
 }
 
+/// Bytes that a process has had fetched from disks so far; what lay in memory already is not counted.
+pub fn fetched(pid: u32) -> u64 {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
+    let line = io.lines().find_map(|line| line.strip_prefix("read_bytes:")).expect("a line of reading");
+    line.trim().parse().expect("bytes")
+}
+
 /// Processor time that a process has had so far.
 pub fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");

@@ -30,7 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::identity::RootSecret;
 use shared::Shared;
-use writer::{Command, Writer};
+use writer::{Changes, Command, Writer};
 
 /// The longest row key.
 pub const MAX_KEY_LEN: usize = 1024;
@@ -203,14 +203,20 @@ impl Store {
     /// # Errors
     /// When the disk fails or is full; what was stored before stays as it was.
     pub async fn write(&self, ops: Vec<Op>) -> Result<(), StorageError> {
-        if ops.len() > MAX_OPS {
-            return Err(StorageError::TooLarge);
-        }
-        ops.iter().try_for_each(Op::check)?;
+        check(&ops)?;
         if ops.is_empty() {
             return Ok(());
         }
-        self.ask(|done| Command::Write { ops, done }).await
+        self.ask(|done| Command::Write { ops: Changes::Made(ops), done }).await
+    }
+
+    /// The same with changes that `make` gives when their turn comes, on the thread that writes: of several who write what
+    /// they share, none puts back what was true before the others. It must not wait for anything.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub async fn write_latest(&self, make: impl FnOnce() -> Vec<Op> + Send + 'static) -> Result<(), StorageError> {
+        self.ask(|done| Command::Write { ops: Changes::ToMake(Box::new(make)), done }).await
     }
 
     /// Makes a new storage key and seals every value with it, in one durable step; the old key opens nothing any more.
@@ -246,6 +252,13 @@ impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Store(..)")
     }
+}
+
+fn check(ops: &[Op]) -> Result<(), StorageError> {
+    if ops.len() > MAX_OPS {
+        return Err(StorageError::TooLarge);
+    }
+    ops.iter().try_for_each(Op::check)
 }
 
 async fn off_runtime<T: Send + 'static>(

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Op, StorageError, shared::Shared};
+use super::{Op, StorageError, check, shared::Shared};
 
 /// Most writes, and about the most bytes, that go into one transaction.
 const BATCH_WRITES: usize = 256;
@@ -19,11 +19,31 @@ type Done = oneshot::Sender<Result<(), StorageError>>;
 /// What callers ask of the thread.
 pub(super) enum Command {
     /// Change rows.
-    Write { ops: Vec<Op>, done: Done },
+    Write { ops: Changes, done: Done },
     /// Change the storage key.
     Rotate { done: Done },
     /// Stop, after what was asked before.
     Close { done: Done },
+}
+
+/// Changes of rows.
+pub(super) enum Changes {
+    /// They are known, and checked.
+    Made(Vec<Op>),
+    /// They are made when it is their turn.
+    ToMake(Box<dyn FnOnce() -> Vec<Op> + Send>),
+}
+
+impl Changes {
+    fn make(self) -> Result<Vec<Op>, StorageError> {
+        match self {
+            Self::Made(ops) => Ok(ops),
+            Self::ToMake(make) => {
+                let ops = make();
+                check(&ops).map(|()| ops)
+            }
+        }
+    }
 }
 
 /// The callers' end. Dropping it waits for the thread, which finishes what was asked of it.
@@ -104,20 +124,28 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
 }
 
 /// The write at hand, and those that wait behind it, up to the next command of another kind.
-fn gather(ops: Vec<Op>, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (Vec<(Vec<Op>, Done)>, Option<Command>) {
-    let mut bytes = size(&ops);
-    let mut batch = vec![(ops, done)];
-    while batch.len() < BATCH_WRITES && bytes < BATCH_BYTES {
-        match waiting.try_recv() {
-            Ok(Command::Write { ops, done }) => {
+fn gather(ops: Changes, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (Vec<(Vec<Op>, Done)>, Option<Command>) {
+    let (mut bytes, mut batch) = (0, Vec::new());
+    let mut next = (ops, done);
+    loop {
+        let (ops, done) = next;
+        match ops.make() {
+            Ok(ops) => {
                 bytes += size(&ops);
                 batch.push((ops, done));
             }
+            // A caller may have stopped waiting.
+            Err(error) => drop(done.send(Err(error))),
+        }
+        if batch.len() >= BATCH_WRITES || bytes >= BATCH_BYTES {
+            return (batch, None);
+        }
+        match waiting.try_recv() {
+            Ok(Command::Write { ops, done }) => next = (ops, done),
             Ok(other) => return (batch, Some(other)),
-            Err(_) => break,
+            Err(_) => return (batch, None),
         }
     }
-    (batch, None)
 }
 
 fn size(ops: &[Op]) -> usize {
@@ -130,6 +158,9 @@ fn size(ops: &[Op]) -> usize {
 }
 
 fn commit(shared: &Shared, batch: Vec<(Vec<Op>, Done)>) {
+    if batch.is_empty() {
+        return;
+    }
     let result = shared.with_vault(|vault| vault.write(batch.iter().flat_map(|(ops, _)| ops)));
     recover(shared, &result);
     for (_, done) in batch {

@@ -109,7 +109,7 @@ pub(super) enum Found {
 }
 
 pub(super) struct Book {
-    rows: Mutex<HashMap<TransferId, Row>>,
+    rows: Arc<Mutex<HashMap<TransferId, Row>>>,
     store: Store,
     events: EventBus,
     ops: Arc<dyn FileOps>,
@@ -163,13 +163,36 @@ impl Book {
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
         }
-        let book = Self { rows: Mutex::new(rows), store, events, ops };
+        let book = Self { rows: Arc::new(Mutex::new(rows)), store, events, ops };
         book.prune().await;
         Ok(book)
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<TransferId, Row>> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rows)
+    }
+
+    /// Records rows as they stand when the store comes to them: several tasks change a row, and what is written last must
+    /// not be what one of them saw first. `more` gets to know whether there is still something to be taken up.
+    async fn keep(
+        &self,
+        ids: Vec<TransferId>,
+        more: impl FnOnce(bool) -> Vec<Op> + Send + 'static,
+    ) -> Result<(), NetworkError> {
+        let rows = self.rows.clone();
+        let make = move || {
+            let rows = lock(&rows);
+            let kept: Vec<_> = ids.iter().filter_map(|id| rows.get(id)).collect();
+            let mut ops = more(kept.iter().any(|row| row.terms.is_some() && !row.view.borrow().state.is_final()));
+            for row in kept {
+                match row.op() {
+                    Ok(op) => ops.push(op),
+                    Err(error) => tracing::error!(%error, "a transfer could not be encoded"),
+                }
+            }
+            ops
+        };
+        Ok(self.store.write_latest(make).await?)
     }
 
     /// Adds a transfer that begins. False if the id is taken, except by an offer of the same device that was lost before
@@ -237,20 +260,14 @@ impl Book {
         &self,
         id: TransferId,
         landing: Option<&Path>,
-        mut more: Vec<Op>,
+        more: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) -> Result<(), NetworkError> {
         self.show(id, change);
-        let op = {
-            let mut rows = self.rows();
-            let Some(row) = rows.get_mut(&id) else { return Ok(()) };
-            if let Some(landing) = landing {
-                row.landing = Some(landing.to_owned());
-            }
-            row.op()?
-        };
-        more.push(op);
-        Ok(self.store.write(more).await?)
+        if let (Some(landing), Some(row)) = (landing, self.rows().get_mut(&id)) {
+            row.landing = Some(landing.to_owned());
+        }
+        self.keep(vec![id], |_| more).await
     }
 
     /// Both sides agreed: keeps what is needed to take it up. `terms` gets the number of the manifest's pages.
@@ -262,7 +279,7 @@ impl Book {
         terms: impl FnOnce(u32) -> Terms,
     ) -> Result<(), NetworkError> {
         let manifest = manifest.clone();
-        let (mut ops, pages) = tokio::task::spawn_blocking(move || put_pages(id, &manifest))
+        let (ops, pages) = tokio::task::spawn_blocking(move || put_pages(id, &manifest))
             .await
             .map_err(|_| TransferError::Internal("keeping a manifest failed"))??;
         {
@@ -276,9 +293,9 @@ impl Book {
             if let (Some(Terms::Outgoing(terms)), Some(rank)) = (&mut row.terms, rank) {
                 terms.rank = rank;
             }
-            ops.push(row.op()?);
         }
-        Ok(self.store.write(ops).await?)
+        // One that has ended meanwhile needs no list.
+        self.keep(vec![id], |open| if open { ops } else { Vec::new() }).await
     }
 
     /// The manifest of a transfer that is to be taken up.
@@ -377,19 +394,10 @@ impl Book {
 
     /// The receiver knows that it was stopped here.
     pub(super) async fn told(&self, id: TransferId) {
-        let op = {
-            let mut rows = self.rows();
-            let Some(row) = rows.get_mut(&id) else { return };
-            if let Some(Terms::Outgoing(terms)) = &mut row.terms {
-                terms.untold = false;
-            }
-            row.op()
-        };
-        let written = match op {
-            Ok(op) => self.store.write(vec![op]).await.map_err(NetworkError::from),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = written {
+        if let Some(Terms::Outgoing(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
+            terms.untold = false;
+        }
+        if let Err(error) = self.keep(vec![id], |_| Vec::new()).await {
             tracing::warn!(%error, "that the other device was told could not be recorded");
         }
     }
@@ -437,16 +445,16 @@ impl Book {
     /// Holds it, with a code that says why, or does not any more; on record before it returns. Whoever takes care of it is
     /// told.
     pub(super) async fn hold(&self, id: TransferId, code: Option<&str>) -> Result<(), NetworkError> {
-        let (op, commands) = {
+        let commands = {
             let mut rows = self.rows();
             let row = rows.get_mut(&id).ok_or(TransferError::Unknown(id))?;
             if row.view.borrow().state.is_final() {
                 return Err(TransferError::Ended.into());
             }
             row.held = code.map(str::to_owned);
-            (row.op()?, row.commands.clone())
+            row.commands.clone()
         };
-        self.store.write(vec![op]).await?;
+        self.keep(vec![id], |_| Vec::new()).await?;
         let why = code.map(reason);
         self.show(id, |view| match why {
             Some(why) => {
@@ -474,19 +482,14 @@ impl Book {
 
     /// Keeps the ranks of transfers from here.
     pub(super) async fn ranked(&self, ranks: &[(TransferId, u32)]) -> Result<(), NetworkError> {
-        let ops = {
-            let mut rows = self.rows();
-            let mut ops = Vec::new();
-            for (id, rank) in ranks {
-                let Some(row) = rows.get_mut(id) else { continue };
-                if let Some(Terms::Outgoing(terms)) = &mut row.terms {
-                    terms.rank = *rank;
-                    ops.push(row.op()?);
-                }
+        let mut changed = Vec::new();
+        for (id, rank) in ranks {
+            if let Some(Terms::Outgoing(terms)) = self.rows().get_mut(id).and_then(|row| row.terms.as_mut()) {
+                terms.rank = *rank;
+                changed.push(*id);
             }
-            ops
-        };
-        Ok(self.store.write(ops).await?)
+        }
+        self.keep(changed, |_| Vec::new()).await
     }
 
     /// Where unfinished files of one to here lie, once it is accepted.
@@ -604,6 +607,10 @@ impl Book {
         }
         Ok(self.store.write(vec![Op::delete(Table::Transfers, id.as_bytes().as_slice())]).await?)
     }
+}
+
+fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<TransferId, Row>> {
+    rows.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether this is the same offer, which got lost before anybody answered. It must show the same: a person may be about to

@@ -16,6 +16,9 @@ use cap_std::{
 
 use super::wire::Mtime;
 
+/// Whether the system can make a whole volume durable at once.
+pub const SYNCS_VOLUMES: bool = cfg!(target_os = "linux");
+
 /// What receiving asks of the file system. Names are single components that the name rules have passed.
 pub trait FileOps: Send + Sync + 'static {
     /// Opens the folder that a person chose.
@@ -45,8 +48,8 @@ pub trait FileOps: Send + Sync + 'static {
     fn set_dir_time(&self, dir: &Dir, mtime: Mtime) -> io::Result<()>;
     /// Makes a file's data durable.
     fn sync_file(&self, file: &File) -> io::Result<()>;
-    /// Makes everything on the folder's volume durable; false where the system has no such call.
-    fn sync_volume(&self, dir: &Dir) -> io::Result<bool>;
+    /// Makes everything on the folder's volume durable, where [`SYNCS_VOLUMES`].
+    fn sync_volume(&self, dir: &Dir) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Dir) -> io::Result<()>;
     /// Gives a file its name in another folder of the volume; fails with `AlreadyExists` and never replaces.
@@ -224,14 +227,13 @@ impl FileOps for RealFiles {
     }
 
     #[cfg(target_os = "linux")]
-    fn sync_volume(&self, dir: &Dir) -> io::Result<bool> {
-        rustix::fs::syncfs(readable(dir)?)?;
-        Ok(true)
+    fn sync_volume(&self, dir: &Dir) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(readable(dir)?)?)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn sync_volume(&self, _dir: &Dir) -> io::Result<bool> {
-        Ok(false)
+    fn sync_volume(&self, _dir: &Dir) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     #[cfg(unix)]
@@ -444,7 +446,7 @@ pub(crate) mod faulty {
         set_meta(file: &File, mtime: Mtime, executable: bool) -> ();
         set_dir_time(dir: &Dir, mtime: Mtime) -> ();
         sync_file(file: &File) -> ();
-        sync_volume(dir: &Dir) -> bool;
+        sync_volume(dir: &Dir) -> ();
         sync_dir(dir: &Dir) -> ();
         rename_new(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
         stat(dir: &Dir, name: &str) -> Standing;

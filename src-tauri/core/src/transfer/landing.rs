@@ -5,8 +5,10 @@
 //! then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
 //! parent, no link is ever followed or created.
 
+mod durable;
 mod replacing;
 mod shelves;
+mod touched;
 
 use std::{
     collections::HashMap,
@@ -20,13 +22,12 @@ use cap_std::fs::Dir;
 
 use shelves::Shelves;
 pub(super) use shelves::files_in;
+use touched::Touched;
 
 use super::{
     bits::Bits,
     files::{FileOps, Standing},
-    intake::Verdict,
     journal::{self, Journal, Note},
-    limits::SEGMENT,
     manifest::Manifest,
     names::{self, Platform, TEMP_PREFIX},
     state::Plan,
@@ -42,8 +43,6 @@ const RESERVE_BYTES: usize = 256 * 1024;
 const OPEN_FILES: usize = 64;
 /// Folders that are kept open.
 const OPEN_FOLDERS: usize = 128;
-/// From so many files on, the whole volume is made durable at once instead of each file.
-const SYNC_ALL: usize = 8;
 /// How many numbers are tried where a name is taken.
 const TRIES: u32 = 1000;
 /// Notes that are kept for people.
@@ -386,7 +385,7 @@ pub struct Placing {
     open: HashMap<u32, Arc<Dir>>,
     /// Where the next number is to be tried, so that a thousand equal names do not cost a million tries.
     next_number: HashMap<(Option<u32>, String), u32>,
-    touched: HashMap<Option<u32>, Arc<Dir>>,
+    touched: Touched,
     dest: Arc<Dir>,
     notes: Vec<String>,
     /// Name of the first thing placed at the top.
@@ -397,6 +396,8 @@ pub struct Placing {
     same: u32,
     /// How many old files are in the trash.
     replaced: u32,
+    /// Files that are durable and have no names yet.
+    ready: Vec<u32>,
     /// Files with their names, of which it is not sure that a power cut would leave them these.
     named: Vec<FileReceived>,
     /// Files that are settled for good.
@@ -420,13 +421,14 @@ impl Placing {
             renamed: HashMap::new(),
             open: HashMap::new(),
             next_number: HashMap::new(),
-            touched: HashMap::new(),
+            touched: Touched::default(),
             dest: Arc::new(dest),
             notes: Vec::new(),
             first: None,
             old: HashMap::new(),
             same: 0,
             replaced: 0,
+            ready: Vec::new(),
             named: Vec::new(),
             settled: Vec::new(),
         })
@@ -455,133 +457,6 @@ impl Placing {
         }
     }
 
-    /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. What is to be told
-    /// to the sender is in [`Self::report`], of many files only after the next call or [`Self::flush`]: to make the data of
-    /// the next ones durable makes the names of these durable, too.
-    ///
-    /// # Errors
-    /// When the file system does not let anything go on. Files that are named by then stay.
-    pub fn settle(&mut self, verdicts: Vec<Verdict>) -> Result<(), DiskError> {
-        let mut good = Vec::new();
-        for verdict in verdicts {
-            match verdict {
-                Verdict::Good(file) => good.push(file),
-                Verdict::Bad(file, code) => {
-                    self.temp.forget(file);
-                    // It may have been about to get its name in an earlier attempt: to be gone must not mean named.
-                    self.give_up(file, &code)?;
-                    self.settled.push(FileReceived { file, failure: Some(code) });
-                }
-            }
-        }
-        // Before the journal is made durable, so that it knows of every folder that something is put into.
-        for file in &good {
-            let parent = self.manifest.get(*file).and_then(|entry| entry.parent);
-            match self.folder(parent) {
-                Err(error) if of_this_file(&error.source).is_none() => return Err(error),
-                // A folder that cannot be is told with the first of its files.
-                _ => {}
-            }
-        }
-        let at_once = self.make_durable(&good)?;
-        if at_once {
-            self.touched.clear();
-            self.settled.append(&mut self.named);
-        }
-        for file in good {
-            let failure = self.keep(file)?;
-            if let Some(code) = &failure {
-                self.give_up(file, code)?;
-            }
-            self.named.push(FileReceived { file, failure });
-        }
-        if at_once { Ok(()) } else { self.flush() }
-    }
-
-    /// Makes the names of all files durable.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub fn flush(&mut self) -> Result<(), DiskError> {
-        self.sync_folders()?;
-        self.settled.append(&mut self.named);
-        Ok(())
-    }
-
-    /// What is settled for good since the last call.
-    pub fn report(&mut self) -> Vec<FileReceived> {
-        std::mem::take(&mut self.settled)
-    }
-
-    /// Nothing comes of this file.
-    fn give_up(&mut self, file: u32, code: &Code) -> Result<(), DiskError> {
-        self.temp.journal.note(&Note::Unnamed(file), 0)?;
-        self.temp.journal.flush()?;
-        // Nothing may have come of it yet.
-        let _ = self.temp.remove_unfinished(file);
-        self.note(format!("{}: {}", self.manifest.shown(file), super::error::explain(code.as_str())));
-        Ok(())
-    }
-
-    /// Gives whether all on the volume was made durable, and not these files alone.
-    fn make_durable(&mut self, files: &[u32]) -> Result<bool, DiskError> {
-        let temp = self.temp.clone();
-        let mut open = Vec::new();
-        // What was there already is no business of ours.
-        let fresh: Vec<u32> = files.iter().copied().filter(|file| temp.same(*file).is_none()).collect();
-        for file in &fresh {
-            let size = self.manifest.size(*file).unwrap_or(0);
-            if size == 0 {
-                temp.dress(&self.manifest, *file, &temp.create_file(*file)?)?;
-            } else if size > SEGMENT {
-                let target = temp.shared(*file)?;
-                temp.dress(&self.manifest, *file, &target)?;
-                temp.forget(*file);
-                open.push((*file, target));
-            }
-        }
-        // Before the first of them has its name, and as durable as they are: whoever takes the transfer up knows by it
-        // that a file that is gone from here is not missing.
-        if !files.is_empty() {
-            temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
-            temp.journal.flush()?;
-        }
-        let at_once = fresh.len() > SYNC_ALL
-            && temp.ops.sync_volume(&temp.dir).map_err(|error| DiskError::new("making files durable", error))?;
-        if at_once {
-            return Ok(true);
-        }
-        let mut open: HashMap<_, _> = open.into_iter().collect();
-        for file in &fresh {
-            let target = match open.remove(file) {
-                Some(target) => target,
-                None => {
-                    let shelf = temp.shelves.of(*file, false);
-                    let opened = shelf.and_then(|shelf| temp.ops.open_file(&shelf, &file.to_string()));
-                    Arc::new(opened.map_err(|error| DiskError::new("opening a file", error))?)
-                }
-            };
-            temp.ops.sync_file(&target).map_err(|error| DiskError::new("making a file durable", error))?;
-        }
-        if !files.is_empty() {
-            temp.journal.sync()?;
-        }
-        Ok(false)
-    }
-
-    fn sync_folders(&mut self) -> Result<(), DiskError> {
-        let touched = std::mem::take(&mut self.touched);
-        let ops = self.temp.ops.clone();
-        let failed = |error| DiskError::new("making a folder durable", error);
-        if touched.len() > SYNC_ALL && ops.sync_volume(&self.temp.dir).map_err(failed)? {
-            return Ok(());
-        }
-        for dir in touched.values() {
-            ops.sync_dir(dir).map_err(failed)?;
-        }
-        Ok(())
-    }
-
     fn name_file(&mut self, file: u32) -> Result<(), DiskError> {
         let Some(entry) = self.manifest.get(file) else { return Ok(()) };
         let (parent, name) = (entry.parent, entry.name.to_owned());
@@ -592,8 +467,12 @@ impl Placing {
         let shelf = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
         let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&shelf, &from, &folder, name))?;
         self.placed(file, parent, &name, &placed);
-        self.touched.insert(parent, folder);
-        Ok(())
+        self.touch(parent, folder)
+    }
+
+    fn touch(&mut self, index: Option<u32>, dir: Arc<Dir>) -> Result<(), DiskError> {
+        let added = self.touched.add(self.temp.ops.as_ref(), index, dir);
+        added.map_err(|error| DiskError::new("making a folder durable", error))
     }
 
     fn placed(&mut self, index: u32, parent: Option<u32>, name: &str, placed: &str) {
@@ -666,7 +545,7 @@ impl Placing {
             if placed != name {
                 self.renamed.insert(index, placed.clone());
             }
-            self.touched.insert(parent_index, parent.clone());
+            self.touch(parent_index, parent.clone())?;
             placed
         };
         let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
@@ -701,13 +580,10 @@ impl Placing {
                     Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
                     other => other.map_err(|error| DiskError::new("setting a folder's time", error))?,
                 }
-                self.touched.insert(Some(index), dir);
-                if self.touched.len() >= OPEN_FOLDERS {
-                    self.sync_folders()?;
-                }
+                self.touch(Some(index), dir)?;
             }
         }
-        self.sync_folders()?;
+        self.flush()?;
         self.open.clear();
         self.temp.remove();
         Ok(())
@@ -724,16 +600,6 @@ impl Placing {
                 None => Err(error),
             },
         }
-    }
-}
-
-#[cfg(test)]
-impl Placing {
-    /// The same with nothing to come.
-    pub(super) fn settle_now(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
-        self.settle(verdicts)?;
-        self.flush()?;
-        Ok(self.report())
     }
 }
 

@@ -3,12 +3,15 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 use super::{
     super::{
         files::{RealFiles, faulty::Faulty, wire_time},
+        intake::Verdict,
+        limits::SEGMENT,
         manifest::{
             ManifestBuilder,
             tests::{entry, file},
         },
         wire::{Entry, Mtime},
     },
+    durable::SYNC_ALL,
     *,
 };
 
@@ -389,7 +392,7 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
 #[test]
 fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
     let ground = ground();
-    let entries: Vec<_> = (0..3 * SYNC_ALL).map(|n| entry(0, &format!("file {n}"), file(5))).collect();
+    let entries: Vec<_> = (0..8 * SYNC_ALL).map(|n| entry(0, &format!("file {n}"), file(5))).collect();
     let manifest = manifest(&entries);
     let steps = Arc::new(Mutex::new(Vec::new()));
     let seen = steps.clone();
@@ -401,21 +404,31 @@ fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
     for file in files_of(&manifest) {
         write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
     }
+    let named = || names(&ground).iter().filter(|name| !name.starts_with(TEMP_PREFIX)).count();
     let synced = || steps.lock().unwrap().iter().filter(|step| step.starts_with("sync_")).count();
     let mut files = files_of(&manifest).into_iter().map(Verdict::Good);
-    placing.settle(files.by_ref().take(2 * SYNC_ALL).collect()).unwrap();
-    assert_eq!((names(&ground).len() - SYNC_ALL - 1, placing.report().len()), (2 * SYNC_ALL, 0), "named, and not told");
-    // With few to come they are made durable by themselves.
+    let many = 2 * SYNC_ALL;
+    placing.settle(files.by_ref().take(many).collect()).unwrap();
+    assert_eq!((named(), placing.report().len(), synced()), (0, 0, 1), "durable, and not named");
+    placing.settle(files.by_ref().take(many).collect()).unwrap();
+    assert_eq!((named(), placing.report().len(), synced()), (many, 0, 2), "named, and not told");
+    placing.settle(files.by_ref().take(many).collect()).unwrap();
+    assert_eq!(
+        (named(), placing.report().len(), synced()),
+        (2 * many, many, 3),
+        "told, once names and data are durable"
+    );
+    // With few to come they are made durable by themselves, and all that wait along with them.
     placing.settle(files.by_ref().take(1).collect()).unwrap();
-    assert_eq!(placing.report().len(), 2 * SYNC_ALL + 1);
+    assert_eq!((named(), placing.report().len()), (3 * many + 1, 2 * many + 1));
     let before = synced();
     placing.settle(files.collect()).unwrap();
     assert!(synced() > before);
     placing.flush().unwrap();
-    assert_eq!(placing.report().len(), SYNC_ALL - 1);
+    assert_eq!(placing.report().len(), many - 1);
     let last =
         steps.lock().unwrap().iter().rev().find(|step| step.starts_with("sync_") || *step == "rename_new").cloned();
     assert!(last.is_some_and(|step| step.starts_with("sync_")), "the last name is durable");
     placing.finish().unwrap();
-    assert_eq!(names(&ground).len(), 3 * SYNC_ALL);
+    assert_eq!(named(), 4 * many);
 }

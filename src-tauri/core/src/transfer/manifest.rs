@@ -28,6 +28,8 @@ struct Item {
     name_len: u8,
 }
 
+/// The numbers of an entry, at their longest.
+const ENTRY_NUMBERS: usize = 40;
 const FILE: u32 = 1 << 31;
 const EXECUTABLE: u32 = 1 << 30;
 /// Of a million entries each byte is a megabyte.
@@ -157,6 +159,28 @@ impl Manifest {
         Pages { manifest: self, next: 0, index: 0 }
     }
 
+    /// How many those are.
+    pub fn page_count(&self) -> u32 {
+        let (mut pages, mut next) = (0, 0);
+        while next < self.len() {
+            next = self.page_from(next);
+            pages += 1;
+        }
+        pages
+    }
+
+    /// Where the page that begins at an entry ends.
+    fn page_from(&self, first: u32) -> u32 {
+        let mut bytes = 0;
+        let rest = self.items.get(first as usize..).unwrap_or_default();
+        let fits = rest.iter().take_while(|item| {
+            bytes += usize::from(item.name_len) + ENTRY_NUMBERS;
+            bytes <= PAGE_BYTES
+        });
+        // One at least, however long its name is.
+        first + (fits.count() as u32).max(1)
+    }
+
     /// BLAKE3 of the pages, as `ManifestEnd` gives it.
     ///
     /// # Errors
@@ -215,20 +239,12 @@ impl Iterator for Pages<'_> {
     type Item = Result<Vec<u8>, Violation>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        while let Some(entry) = self.manifest.entry(self.next) {
-            // 40 covers the numbers of an entry at their longest.
-            bytes += entry.name.len() + 40;
-            if bytes > PAGE_BYTES && !entries.is_empty() {
-                break;
-            }
-            entries.push(entry);
-            self.next += 1;
-        }
-        if entries.is_empty() {
+        if self.next >= self.manifest.len() {
             return None;
         }
+        let end = self.manifest.page_from(self.next);
+        let entries = (self.next..end).filter_map(|index| self.manifest.entry(index)).collect();
+        self.next = end;
         let page = Page { index: self.index, entries };
         self.index += 1;
         Some(encode(&SenderFrame::Page(page)))
@@ -493,6 +509,7 @@ pub(crate) mod tests {
         }
         let manifest = builder.finish();
         let mut entries = 0;
+        assert_eq!(manifest.page_count() as usize, manifest.pages().count());
         for page in manifest.pages() {
             match super::super::wire::decode::<SenderFrame>(&page.unwrap()).unwrap() {
                 SenderFrame::Page(page) => entries += page.entries.len(),

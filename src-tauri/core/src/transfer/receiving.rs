@@ -62,8 +62,6 @@ pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
-/// Verdicts that wait for their names.
-const VERDICTS: usize = 4096;
 
 pub(super) type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
 
@@ -319,7 +317,10 @@ impl Receiving {
             tokio::select! {
                 frame = timeout(PATIENCE, next(&mut self.frames, &mut self.machine)) => match frame {
                     Ok(frame) => match frame? {
-                        FromSender::Manifest(_) => return Ok(None),
+                        FromSender::Manifest(_) => {
+                            tracing::debug!(id = %self.id, "the list is there");
+                            return Ok(None);
+                        }
                         FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
                         _ => {}
                     },
@@ -419,7 +420,7 @@ impl Receiving {
             attempt: self.terms.attempt,
         };
         let (route, arrivals) = self.routes.register(header);
-        let (verdicts, judged) = mpsc::channel(VERDICTS);
+        let (verdicts, judged) = mpsc::channel(settling::AT_ONCE);
         let settled = Arc::new(Settled::default());
         settled.files.store(whole, Ordering::Relaxed);
         settled.bytes.store(whole_bytes, Ordering::Relaxed);
@@ -459,6 +460,7 @@ impl Receiving {
             (view.state, view.reason) = (TransferState::Queued, None);
             (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
         });
+        tracing::debug!(id = %self.id, "accepted");
         let accepted = Decision::Accepted { all: chosen.is_empty(), conflict: rule.into() };
         // Beside what else there is to do: a sender that does not read must not keep people from ending it. Nothing else is
         // said before the sender has begun, which it does by this.
@@ -506,6 +508,7 @@ impl Receiving {
                 frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() => match frame? {
                     FromSender::Begin => {
                         self.without_disproved(live).await?;
+                        tracing::debug!(id = %self.id, "bytes may come");
                         begun = true;
                         self.settle(live, begun);
                     }
@@ -625,6 +628,9 @@ impl Receiving {
     /// Once every stream has ended and there was word on every file, no file may lack anything.
     fn all_there(&self, live: &Live) -> Result<(), NetworkError> {
         let over = live.announced.is_some_and(|announced| live.closed >= announced);
+        if over {
+            tracing::debug!(id = %self.id, "every stream has ended");
+        }
         if over && live.backlog.is_empty() && live.arrival.intake().left() > 0 {
             let text = super::wire::Violation("the streams ended before every byte was there".into());
             return Err(TransferError::Violation(text).into());

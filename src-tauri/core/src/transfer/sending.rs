@@ -366,6 +366,7 @@ impl Sending {
     /// The receiver has not accepted it yet, as far as is known.
     async fn first(&mut self) -> Result<End, NetworkError> {
         let Some(source) = self.scan().await? else { return self.stopped() };
+        tracing::debug!(id = %self.order.id, entries = source.manifest.len(), "listed what is to be sent");
         let source = Arc::new(source);
         let manifest = source.manifest.clone();
         self.inner.book.show(self.order.id, |view| {

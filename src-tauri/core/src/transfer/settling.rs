@@ -6,9 +6,15 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    task::JoinHandle,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     TransferError,
@@ -58,8 +64,25 @@ pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>
     }
 }
 
-/// Verdicts that are settled together. Their numbers fit into one note of the journal.
-const AT_ONCE: usize = 4096;
+/// Verdicts that are settled together, at most.
+pub(super) const AT_ONCE: usize = 8192;
+/// How long verdicts gather after the disk was waited for, while more are to come: to wait for it costs much the same for
+/// one file and for thousands.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more.
+async fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
+    let mut batch = Vec::new();
+    while batch.len() < most {
+        let left = most - batch.len();
+        match timeout_at(until, judged.recv_many(&mut batch, left)).await {
+            Ok(0) if batch.is_empty() => return None,
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    Some(batch)
+}
 
 /// The naming thread.
 pub(super) struct Settling {
@@ -78,8 +101,8 @@ pub(super) struct Settling {
 }
 
 impl Settling {
-    /// Takes verdicts as they come, in as large batches as have gathered while the last one was made durable. Returns
-    /// once every file is settled, or the transfer is given up.
+    /// Takes verdicts as they come, in as large batches as gather within [`PAUSE`] and while the last one is made durable.
+    /// Returns once every file is settled, or the transfer is given up. On a thread of a runtime.
     pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
         let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
         let mut placing =
@@ -93,27 +116,29 @@ impl Settling {
         if !done? {
             return Ok(());
         }
+        tracing::debug!("every file has its name");
         let finished = placing.finish();
+        tracing::debug!("every folder is done");
         self.note(&placing);
         finished
     }
 
     /// False when the transfer is given up.
     fn place_all(&self, placing: &mut Placing, judged: &mut mpsc::Receiver<Verdict>) -> Result<bool, DiskError> {
-        let mut left = self.expected;
+        let (runtime, mut left, mut until) = (Handle::current(), self.expected as usize, Instant::now());
         while left > 0 {
-            if judged.is_empty() {
-                // Nothing to do them along with.
+            let Some(mut batch) = runtime.block_on(gather(judged, left.min(AT_ONCE), until)) else { return Ok(false) };
+            if batch.is_empty() {
+                // Nothing to do the last ones along with.
                 placing.flush()?;
                 self.tell(placing);
+                let Some(next) = judged.blocking_recv() else { return Ok(false) };
+                batch.push(next);
             }
-            let mut batch = Vec::with_capacity(BATCH);
-            if judged.blocking_recv_many(&mut batch, AT_ONCE) == 0 {
-                return Ok(false);
-            }
-            left = left.saturating_sub(batch.len() as u32);
+            left = left.saturating_sub(batch.len());
             placing.settle(batch)?;
             self.tell(placing);
+            until = Instant::now() + PAUSE;
         }
         placing.flush()?;
         self.tell(placing);

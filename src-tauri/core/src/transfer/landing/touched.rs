@@ -1,0 +1,62 @@
+//! Folders in which names were given that a power cut might still take back.
+
+use std::{collections::HashMap, io, sync::Arc};
+
+use cap_std::fs::Dir;
+
+use super::durable::SYNC_ALL;
+use crate::transfer::files::{FileOps, SYNCS_VOLUMES};
+
+/// Folders that are held open for it; a system lets a program have a thousand.
+const HELD: usize = 64;
+
+/// Some folders, or so many that their whole volume is made durable.
+#[derive(Default)]
+pub(super) struct Touched {
+    some: HashMap<Option<u32>, Arc<Dir>>,
+    many: bool,
+}
+
+impl Touched {
+    /// Something in this folder has a new name.
+    ///
+    /// # Errors
+    /// Those of the file system, where there were too many folders and it cannot make a volume durable at once.
+    pub fn add(&mut self, ops: &dyn FileOps, index: Option<u32>, dir: Arc<Dir>) -> io::Result<()> {
+        if self.many {
+            return Ok(());
+        }
+        self.some.insert(index, dir);
+        if self.some.len() < HELD {
+            return Ok(());
+        }
+        if SYNCS_VOLUMES {
+            (self.many, self.some) = (true, HashMap::new());
+            return Ok(());
+        }
+        self.each(ops)
+    }
+
+    /// And those.
+    pub fn append(&mut self, ops: &dyn FileOps, others: Self) -> io::Result<()> {
+        self.many |= others.many;
+        others.some.into_iter().try_for_each(|(index, dir)| self.add(ops, index, dir))
+    }
+
+    /// Makes them durable.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub fn sync(&mut self, ops: &dyn FileOps, volume: &Dir) -> io::Result<()> {
+        if self.many || self.some.len() > SYNC_ALL && SYNCS_VOLUMES {
+            ops.sync_volume(volume)?;
+            *self = Self::default();
+            return Ok(());
+        }
+        self.each(ops)
+    }
+
+    fn each(&mut self, ops: &dyn FileOps) -> io::Result<()> {
+        std::mem::take(&mut self.some).values().try_for_each(|dir| ops.sync_dir(dir))
+    }
+}
