@@ -25,7 +25,7 @@ use super::{
     files::wire_time,
     framing::{CHUNK_HEADER, COMMITMENT, COMPRESSED, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader, ZEROS},
     holes::{self, Piece, pieces},
-    limits::TAG,
+    limits::{BATCH, TAG},
     pool::{Parcel, wire_most},
     seal::SegmentCipher,
     source::Source,
@@ -135,9 +135,11 @@ impl Feed {
         }
     }
 
-    /// Fills buffers until nothing is left, or the pool is closed, or nobody takes them. Blocks.
-    pub fn run(&self, pool: &Arc<Pool>, out: &mpsc::Sender<Bytes>, ends: &mpsc::Sender<FileEnd>) {
+    /// Fills buffers until nothing is left, or the pool is closed, or nobody takes them. Files that have ended are told at
+    /// once for each buffer: to wake somebody for each of them would cost more than small files do. Blocks.
+    pub fn run(&self, pool: &Arc<Pool>, out: &mpsc::Sender<Bytes>, ends: &mpsc::Sender<Vec<FileEnd>>) {
         let mut hand = Hand::default();
+        let mut through = Vec::new();
         loop {
             let mut clock = Instant::now();
             let Some(mut parcel) = pool.take() else { return };
@@ -160,12 +162,16 @@ impl Feed {
                                 FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
                             }
                         };
-                        if pool.is_closed() || ends.blocking_send(end).is_err() {
+                        through.push(end);
+                        if through.len() >= BATCH && !self.tell(pool, ends, &mut through) {
                             return;
                         }
                     }
                 }
             };
+            if !self.tell(pool, ends, &mut through) {
+                return;
+            }
             hand.turn.worked += lap(&mut clock);
             if parcel.filled > 0 && out.blocking_send(Bytes::from_owner(parcel)).is_err() {
                 return;
@@ -175,6 +181,12 @@ impl Feed {
             }
             hand.turn.waited += lap(&mut clock);
         }
+    }
+
+    /// Tells of files that are through. False where nobody wants to know.
+    fn tell(&self, pool: &Pool, ends: &mpsc::Sender<Vec<FileEnd>>, through: &mut Vec<FileEnd>) -> bool {
+        let through = std::mem::take(through);
+        through.is_empty() || (!pool.is_closed() && ends.blocking_send(through).is_ok())
     }
 
     /// One segment: read, hashed, sealed. Gives the file's end where it was the last.

@@ -38,7 +38,7 @@ fn run(feed: Feed, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
     drop(ends);
     let mut all = Vec::new();
     while let Some(end) = ended.blocking_recv() {
-        all.push(end);
+        all.extend(end);
     }
     (carried, all)
 }
@@ -216,7 +216,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
             drop(first);
             let end = loop {
                 match ended.try_recv() {
-                    Ok(end) => break end,
+                    Ok(mut ends) => break ends.remove(0),
                     Err(_) => drop(taken.try_recv()),
                 }
                 std::thread::yield_now();

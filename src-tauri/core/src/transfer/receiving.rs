@@ -533,8 +533,12 @@ impl Receiving {
                 },
                 room = verdicts.reserve(), if !live.backlog.is_empty() => match room {
                     Ok(room) => {
-                        if let Some(verdict) = live.backlog.pop_front() {
+                        let mut next = Some(room);
+                        while let Some(room) = next.take()
+                            && let Some(verdict) = live.backlog.pop_front()
+                        {
                             room.send(verdict);
+                            next = verdicts.try_reserve().ok();
                         }
                     }
                     // The naming thread is gone; its own branch says why.

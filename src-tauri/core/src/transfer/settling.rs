@@ -6,14 +6,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use tokio::{
-    runtime::Handle,
-    sync::mpsc,
+    sync::mpsc::{self, error::TryRecvError},
     task::JoinHandle,
-    time::{Instant, timeout_at},
 };
 
 use super::{
@@ -65,20 +64,33 @@ pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>
 }
 
 /// Verdicts that are settled together, at most.
-pub(super) const AT_ONCE: usize = 8192;
+pub(super) const AT_ONCE: usize = 32 * 1024;
 /// How long verdicts gather after the disk was waited for, while more are to come: to wait for it costs much the same for
 /// one file and for thousands.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_secs(1);
+/// How long it is not looked whether all have come: twice as long each time.
+const FIRST_NAP: Duration = Duration::from_millis(1);
+const LONGEST_NAP: Duration = Duration::from_millis(16);
 
-/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more.
-async fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
-    let mut batch = Vec::new();
+/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more. Blocks.
+///
+/// It looks now and then instead of being woken by each: that would cost more than to give a file its name.
+fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
+    let mut nap = FIRST_NAP;
+    while judged.len() < most && !judged.is_closed() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        thread::sleep(nap.min(left));
+        nap = (nap * 2).min(LONGEST_NAP);
+    }
+    let mut batch = Vec::with_capacity(judged.len().min(most));
     while batch.len() < most {
-        let left = most - batch.len();
-        match timeout_at(until, judged.recv_many(&mut batch, left)).await {
-            Ok(0) if batch.is_empty() => return None,
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
+        match judged.try_recv() {
+            Ok(verdict) => batch.push(verdict),
+            Err(TryRecvError::Disconnected) if batch.is_empty() => return None,
+            Err(_) => break,
         }
     }
     Some(batch)
@@ -102,7 +114,7 @@ pub(super) struct Settling {
 
 impl Settling {
     /// Takes verdicts as they come, in as large batches as gather within [`PAUSE`] and while the last one is made durable.
-    /// Returns once every file is settled, or the transfer is given up. On a thread of a runtime.
+    /// Returns once every file is settled, or the transfer is given up.
     pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
         let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
         let mut placing =
@@ -125,9 +137,9 @@ impl Settling {
 
     /// False when the transfer is given up.
     fn place_all(&self, placing: &mut Placing, judged: &mut mpsc::Receiver<Verdict>) -> Result<bool, DiskError> {
-        let (runtime, mut left, mut until) = (Handle::current(), self.expected as usize, Instant::now());
+        let (mut left, mut until) = (self.expected as usize, Instant::now());
         while left > 0 {
-            let Some(mut batch) = runtime.block_on(gather(judged, left.min(AT_ONCE), until)) else { return Ok(false) };
+            let Some(mut batch) = gather(judged, left.min(AT_ONCE), until) else { return Ok(false) };
             if batch.is_empty() {
                 // Nothing to do the last ones along with.
                 placing.flush()?;

@@ -41,7 +41,7 @@ const SLICE: usize = 256 * 1024;
 /// With which a data stream is reset: the control stream says why.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 /// Ends of files that wait to be told.
-const ENDS: usize = 4096;
+const ENDS: usize = 16;
 
 /// Why nothing more can be sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
 async fn tell(
     out: Outgoing,
     machine: Arc<Mutex<SenderMachine>>,
-    mut ended: mpsc::Receiver<FileEnd>,
+    mut ended: mpsc::Receiver<Vec<FileEnd>>,
     files: u32,
     streams: u8,
 ) -> Result<(), Broken> {
@@ -226,10 +226,12 @@ async fn tell(
     }
     let mut left = files;
     while left > 0 {
-        let mut batch = Vec::new();
-        if ended.recv_many(&mut batch, BATCH).await == 0 {
-            // Stopped in the middle: whoever stopped it says so.
-            return Ok(());
+        // Stopped in the middle: whoever stopped it says so.
+        let Some(mut batch) = ended.recv().await else { return Ok(()) };
+        while batch.len() < BATCH
+            && let Ok(more) = ended.try_recv()
+        {
+            batch.extend(more);
         }
         left = left.saturating_sub(batch.len() as u32);
         let gone =
@@ -242,8 +244,10 @@ async fn tell(
                 lock(&machine).telling(end.file);
             }
         }
-        if !out.send(&SenderFrame::FilesDone(batch)).await {
-            return Err(Broken::Stream);
+        for part in batch.chunks(BATCH) {
+            if !out.send(&SenderFrame::FilesDone(part.to_vec())).await {
+                return Err(Broken::Stream);
+            }
         }
     }
     lock(&machine).finishing();
