@@ -4,7 +4,7 @@
 //! for, and who waits does something else meanwhile. What made the data durable then made names durable, too, of the batch
 //! before that one. Only files of which both is true are told as received.
 
-use std::{mem, sync::Arc, thread};
+use std::{io, mem, sync::Arc, thread};
 
 use cap_std::fs::Dir;
 
@@ -123,13 +123,14 @@ impl Placing {
             (mem::take(&mut self.ready), mem::take(&mut self.named), mem::take(&mut self.touched));
         let temp = self.temp.clone();
         let (synced, given) = thread::scope(|scope| {
-            let syncing = scope.spawn(|| temp.ops.sync_volume(&temp.dir));
+            let thread = thread::Builder::new().name("durable".into());
+            let syncing = thread.spawn_scoped(scope, || temp.ops.sync_volume(&temp.dir));
             let given = self.give_names(ready);
-            (syncing.join(), given)
+            (syncing.and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))), given)
         });
         let failed = |error| DiskError::new("making files durable", error);
-        match synced.unwrap_or_else(|_| Err(std::io::Error::other("a thread failed"))) {
-            Ok(_) => {
+        match synced {
+            Ok(()) => {
                 self.settled.extend(named);
                 self.ready = files;
                 given
