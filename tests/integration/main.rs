@@ -7,6 +7,7 @@ mod bench;
 mod cut;
 mod early;
 mod flood;
+mod halfway;
 mod kill;
 mod many;
 mod messages;

@@ -90,8 +90,12 @@ async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
         conn.close(CloseCode::UnknownProtocol.number(), b"");
         return None;
     }
+    let waiting = net.0.proving.begin(&conn);
     match handshake::respond(&conn, *net.0.endpoint.id().as_bytes(), &net.0.devices).await {
-        Ok((keys, used)) => Some(Answered::Session(Session::new(conn, keys, used))),
+        Ok((keys, used)) => {
+            waiting.done();
+            Some(Answered::Session(Session::new(conn, keys, used)))
+        }
         Err(error) => {
             tracing::info!(peer = %conn.remote_id().fmt_short(), %error, "a session was refused");
             conn.close(CloseCode::HandshakeFailed.number(), b"");

@@ -18,6 +18,7 @@ mod handshake;
 mod io;
 mod pool;
 mod protocol;
+mod proving;
 mod pulse;
 mod relay;
 mod session;

@@ -19,6 +19,7 @@ use super::{
     change::watch_changes,
     endpoint::{self, Bound},
     gate::Gate,
+    proving::Proving,
     relay::{RelayDesk, Servers},
     watch::{look_after, watch_link},
 };
@@ -58,6 +59,8 @@ pub(super) struct Inner {
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub strangers: AtomicUsize,
+    /// Connections that are to prove their pairing.
+    pub proving: Proving,
     /// Counts reasons to look at all connections and to try absent devices at once.
     pub changes: watch::Sender<u64>,
     /// Those of whom to hear soon, or else another connection is tried.
@@ -108,6 +111,7 @@ impl Net {
             tasks,
             cancel,
             strangers: AtomicUsize::new(0),
+            proving: Proving::default(),
             changes: watch::Sender::new(0),
             asked: Mutex::default(),
             asking: Notify::new(),

@@ -1,0 +1,52 @@
+//! Connections that have come in and have not proven yet that their device is paired.
+//!
+//! A device that is killed in the middle of that leaves one behind, which would be waited for to the end of the patience.
+//! Until then iroh counts it among the device's connections, and keeps the path of the device's earlier life for all of
+//! them: the device would be back and stay on the relay.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use iroh::endpoint::Connection;
+
+use super::CloseCode;
+
+/// In the order in which they came; as many as there may be handshakes at once.
+#[derive(Default)]
+pub(super) struct Proving(Mutex<Vec<Connection>>);
+
+/// One of them, until it is dropped.
+pub(super) struct Waiting<'a> {
+    all: &'a Proving,
+    conn: &'a Connection,
+}
+
+impl Proving {
+    fn all(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection has come in.
+    pub(super) fn begin<'a>(&'a self, conn: &'a Connection) -> Waiting<'a> {
+        self.all().push(conn.clone());
+        Waiting { all: self, conn }
+    }
+}
+
+impl Waiting<'_> {
+    /// It has proven it. A device asks for one session at a time for a purpose: what it began earlier for the same one, and
+    /// did not go on with, it has given up, or it does not know of it any more. TLS has proven that it is the same device.
+    pub(super) fn done(self) {
+        let is_this = |other: &Connection| other.stable_id() == self.conn.stable_id();
+        let earlier: Vec<_> = self.all.all().iter().take_while(|other| !is_this(other)).cloned().collect();
+        let same = |other: &&Connection| other.remote_id() == self.conn.remote_id() && other.alpn() == self.conn.alpn();
+        for other in earlier.iter().filter(same) {
+            other.close(CloseCode::Replaced.number(), b"");
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.all.all().retain(|other| other.stable_id() != self.conn.stable_id());
+    }
+}

@@ -1,0 +1,51 @@
+//! Connections of paired devices that were left in the middle of the session handshake.
+
+use std::time::Duration;
+
+use iroh::endpoint::{Connection, SendStream};
+use yonder_core::{
+    keys::{InitiatorHandshake, Key},
+    net::write_frame,
+};
+use yonder_tests::device::Device;
+
+use crate::peer::{MESSAGE, Peer, TRANSFER, code_of, paired_peer, refused, runtime};
+
+const REPLACED: u64 = 8;
+
+/// The first word of the handshake, and nothing more.
+async fn begin(connection: &Connection) -> SendStream {
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+    write_frame(&mut send, &hello).await.unwrap();
+    // It is answered: the other side waits now.
+    recv.read_chunk(1).await.unwrap().unwrap();
+    send
+}
+
+#[test]
+fn who_proves_itself_anew_takes_the_place_of_what_it_left_halfway() {
+    let device = Device::loopback("node");
+    let node = device.serve();
+    runtime().block_on(async {
+        let (peer, secret) = paired_peer(&device, &node, "peer").await;
+        let (other, _) = paired_peer(&device, &node, "other").await;
+        let dial = async |peer: &Peer, alpn| {
+            let connection = peer.dial(&node, alpn).await;
+            let send = begin(&connection).await;
+            (connection, send)
+        };
+        let (left, _words) = dial(&peer, MESSAGE).await;
+        let (for_files, _files) = dial(&peer, TRANSFER).await;
+        let (of_another, _another) = dial(&other, MESSAGE).await;
+        let again = peer.dial(&node, MESSAGE).await;
+        let _keys = peer.session(&again, &secret).await.unwrap();
+        // Not after ten seconds, when patience ends.
+        let end = tokio::time::timeout(Duration::from_secs(3), refused(&left)).await.expect("it is closed at once");
+        assert_eq!(code_of(&end), REPLACED);
+        // Somebody who may go on goes on.
+        for (connection, whose) in [(&for_files, "for files"), (&of_another, "of another device"), (&again, "new")] {
+            assert!(connection.close_reason().is_none(), "the one {whose} was closed");
+        }
+    });
+}
