@@ -9,9 +9,7 @@ use yonder_core::{
 };
 use yonder_tests::device::Device;
 
-use crate::peer::{MESSAGE, Peer, TRANSFER, code_of, paired_peer, refused, runtime};
-
-const REPLACED: u64 = 8;
+use crate::peer::{MESSAGE, Peer, REPLACED, TRANSFER, code_of, paired_peer, refused, runtime};
 
 /// The first word of the handshake, and nothing more.
 async fn begin(connection: &Connection) -> SendStream {

@@ -37,6 +37,7 @@ pub const NOT_PAIRING: u64 = 2;
 pub const BUSY: u64 = 3;
 pub const VIOLATION: u64 = 4;
 pub const HANDSHAKE_FAILED: u64 = 6;
+pub const REPLACED: u64 = 8;
 
 /// Bounds what should take no time.
 pub const PATIENCE: Duration = Duration::from_secs(20);
