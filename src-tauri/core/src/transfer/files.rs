@@ -54,6 +54,8 @@ pub trait FileOps: Send + Sync + 'static {
     fn sync_dir(&self, dir: &Dir) -> io::Result<()>;
     /// Gives a file its name in another folder of the volume; fails with `AlreadyExists` and never replaces.
     fn rename_new(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()>;
+    /// The same for a folder with all that is in it; `Unsupported` where the system cannot promise not to replace.
+    fn rename_folder(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()>;
     /// What stands under a name; a link is not followed.
     fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing>;
     /// Moves a file to the person's trash; where that cannot be, it stays where it is.
@@ -272,6 +274,20 @@ impl FileOps for RealFiles {
         }
     }
 
+    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
+    fn rename_folder(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
+        use rustix::{fs::RenameFlags, io::Errno};
+        match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
+            other => Ok(other?),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
+    fn rename_folder(&self, _from: &Dir, _name: &str, _to: &Dir, _new: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing> {
         Ok(Standing::of(&dir.symlink_metadata(name)?))
     }
@@ -449,6 +465,7 @@ pub(crate) mod faulty {
         sync_volume(dir: &Dir) -> ();
         sync_dir(dir: &Dir) -> ();
         rename_new(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
+        rename_folder(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
         stat(dir: &Dir, name: &str) -> Standing;
         remove_file(dir: &Dir, name: &str) -> ();
         remove_dir(dir: &Dir, name: &str) -> ();

@@ -23,7 +23,7 @@ use super::{
     files::FileOps,
     holes::{self, pieces},
     journal::{self, Account},
-    landing::{DiskError, Temp, files_in, temp_name},
+    landing::{DiskError, Staged, Temp, files_in, is_unveiled, temp_name},
     limits::CHUNK,
     manifest::Manifest,
     tree::{Held, SegmentHasher, segment_at},
@@ -71,7 +71,7 @@ pub fn take_up(
     ops: &Arc<dyn FileOps>,
     dest: &Path,
     id: &TransferId,
-    (accepted, now): (&Manifest, &Manifest),
+    (accepted, now): (&Manifest, &Arc<Manifest>),
     read_again: bool,
     stop: &AtomicBool,
 ) -> Result<Holding, Lost> {
@@ -79,13 +79,16 @@ pub fn take_up(
     let dir = ops.open_dir(&dest, &temp_name(id)).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
-    let there = files_in(ops.as_ref(), &dir).map_err(|error| DiskError::new("listing unfinished files", error))?;
-    let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
-    let temp = Temp::going_on(ops.clone(), dest, dir, id, account.end)?;
+    let listing = |error| DiskError::new("listing unfinished files", error);
+    let staged = Staged::noted(now, &account.staged);
+    let there = files_in(ops.as_ref(), &dir, &staged).map_err(listing)?;
     let mut whole = Bits::none(accepted.len());
     for file in account.naming.iter().filter(|file| !there.contains(file)) {
         whole.insert(file);
     }
+    unveiled(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
+    let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
+    let temp = Temp::going_on(ops.clone(), dest, dir, id, staged, account.end)?;
     let mut held = HashMap::new();
     for file in there {
         let segments = account.segments.remove(&file).unwrap_or_default();
@@ -187,6 +190,20 @@ pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Optio
         hasher.update(bytes);
     }
     Some(hasher.finish().bytes())
+}
+
+/// Takes those folders for made that got their names with all that is in them, though a kill, or a power cut, came before
+/// that was noted: they are not any more where they were filled.
+fn unveiled(ops: &dyn FileOps, dir: &Dir, staged: &Staged, whole: &Bits, account: &mut Account) -> io::Result<()> {
+    for folder in staged.folders() {
+        let noted = account.folders.get(&folder);
+        let named = staged.files(folder).is_some_and(|mut files| files.any(|file| whole.contains(file)));
+        if named && noted.is_none_or(|(_, made)| !made) && is_unveiled(ops, dir, folder)? {
+            let name = noted.map(|(name, _)| name.clone()).or_else(|| staged.wanted(folder));
+            account.folders.extend(name.map(|name| (folder, (name, true))));
+        }
+    }
+    Ok(())
 }
 
 /// Names of the folders that exist because of this transfer. One whose creation was begun, and not noted as done, is ours if

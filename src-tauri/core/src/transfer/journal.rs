@@ -72,6 +72,8 @@ pub enum Note {
     },
     /// It was created.
     Made(u32),
+    /// These folders are filled in hiding, and get their names with all that is in them.
+    Staged(Vec<u32>),
 }
 
 /// The journal of one transfer; shared by all who write.
@@ -169,6 +171,8 @@ pub struct Account {
     pub naming: Bits,
     /// Folders with their names, and whether it is known that they were created.
     pub folders: HashMap<u32, (String, bool)>,
+    /// Folders that are filled in hiding.
+    pub staged: Bits,
     /// Where the next record goes.
     pub end: u64,
 }
@@ -183,6 +187,7 @@ pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
         versions: HashMap::new(),
         naming: Bits::none(manifest.len()),
         folders: HashMap::new(),
+        staged: Bits::none(manifest.len()),
         end: 0,
     };
     let mut magic = Vec::new();
@@ -260,6 +265,9 @@ impl Account {
                     *made = true;
                 }
             }
+            Note::Staged(folders) => folders.into_iter().filter(|index| is_folder(*index)).for_each(|index| {
+                self.staged.insert(index);
+            }),
         }
     }
 }

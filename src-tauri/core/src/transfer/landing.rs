@@ -1,13 +1,15 @@
 //! Where received files come to lie. Blocking; called on threads of its own.
 //!
-//! Unfinished files lie in a hidden folder beside their destination, on the same volume, named by their numbers:
-//! nothing that a peer chose is a name there. A file gets its own name only after its verdict, its data is durable by
-//! then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
+//! Unfinished files lie in a hidden folder beside their destination, on the same volume, named by their numbers, or under
+//! plain names in folders that get theirs as a whole (`staged`). A file is where people look for it only after its verdict,
+//! its data is durable by then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
 //! parent, no link is ever followed or created.
 
 mod durable;
 mod replacing;
 mod shelves;
+mod staged;
+mod together;
 mod touched;
 
 use std::{
@@ -21,12 +23,14 @@ use std::{
 use cap_std::fs::Dir;
 
 use shelves::Shelves;
-pub(super) use shelves::files_in;
+pub(super) use shelves::{files_in, is_unveiled};
+pub(super) use staged::Staged;
+use together::Together;
 use touched::Touched;
 
 use super::{
     bits::Bits,
-    files::{FileOps, Standing},
+    files::{FileOps, SYNCS_VOLUMES, Standing},
     journal::{self, Journal, Note},
     manifest::Manifest,
     names::{self, Platform, TEMP_PREFIX},
@@ -43,6 +47,8 @@ const RESERVE_BYTES: usize = 256 * 1024;
 const OPEN_FILES: usize = 64;
 /// Folders that are kept open.
 const OPEN_FOLDERS: usize = 128;
+/// Numbers of files or folders in one note of the journal.
+const AT_ONCE: usize = 4096;
 /// How many numbers are tried where a name is taken.
 const TRIES: u32 = 1000;
 /// Notes that are kept for people.
@@ -146,6 +152,24 @@ impl Temp {
         }
     }
 
+    /// Chooses folders that are filled in hiding, before the first file comes.
+    ///
+    /// # Errors
+    /// When that cannot be noted.
+    pub fn stage(&self, manifest: &Arc<Manifest>) -> Result<(), DiskError> {
+        // Only what many files have in common comes of it.
+        if !SYNCS_VOLUMES {
+            return Ok(());
+        }
+        let staged = Staged::choose(manifest);
+        for folders in staged.folders().chunks(AT_ONCE) {
+            self.journal.note(&Note::Staged(folders.to_vec()), 0)?;
+        }
+        self.journal.flush()?;
+        self.shelves.stage(staged);
+        Ok(())
+    }
+
     /// That of an earlier attempt, whose journal goes on at `at`.
     ///
     /// # Errors
@@ -155,6 +179,7 @@ impl Temp {
         dest: Dir,
         dir: Dir,
         id: &TransferId,
+        staged: Staged,
         at: u64,
     ) -> Result<Self, DiskError> {
         let opening = |error| DiskError::new("opening a file", error);
@@ -165,6 +190,7 @@ impl Temp {
         let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
         let dir = Arc::new(dir);
         let shelves = Shelves::new(ops.clone(), dir.clone());
+        shelves.stage(staged);
         Ok(Self { ops, dest, dir, shelves, name, open, journal, same })
     }
 
@@ -232,12 +258,14 @@ impl Temp {
     }
 
     fn remove_unfinished(&self, file: u32) -> io::Result<()> {
-        self.ops.remove_file(&*self.shelves.of(file, false)?, &file.to_string())
+        let (shelf, name) = self.shelves.of(file, false)?;
+        self.ops.remove_file(&shelf, &name)
     }
 
     /// An unfinished file, for reading.
     pub(super) fn open_read(&self, file: u32) -> io::Result<File> {
-        self.ops.open_read(&*self.shelves.of(file, false)?, &file.to_string())
+        let (shelf, name) = self.shelves.of(file, false)?;
+        self.ops.open_read(&shelf, &name)
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<File>>> {
@@ -249,8 +277,8 @@ impl Temp {
     /// # Errors
     /// Those of the file system.
     pub fn create_file(&self, file: u32) -> Result<File, DiskError> {
-        let name = file.to_string();
-        let shelf = self.shelves.of(file, true).map_err(|error| DiskError::new("creating a folder", error))?;
+        let place = self.shelves.of(file, true);
+        let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
         let made = match self.ops.create_file(&shelf, &name) {
             // Cut off in an earlier attempt, and nothing that counts.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -271,8 +299,8 @@ impl Temp {
         if let Some(file) = open.get(&file) {
             return Ok(file.clone());
         }
-        let name = file.to_string();
-        let shelf = self.shelves.of(file, true).map_err(|error| DiskError::new("creating a folder", error))?;
+        let place = self.shelves.of(file, true);
+        let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
         let made = match self.ops.create_file(&shelf, &name) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&shelf, &name),
             other => other,
@@ -398,6 +426,8 @@ pub struct Placing {
     replaced: u32,
     /// Files that are durable and have no names yet.
     ready: Vec<u32>,
+    /// Those of them that get theirs with their folder.
+    together: Together,
     /// Files with their names, of which it is not sure that a power cut would leave them these.
     named: Vec<FileReceived>,
     /// Files that are settled for good.
@@ -412,6 +442,7 @@ impl Placing {
     pub fn new(temp: Arc<Temp>, manifest: Arc<Manifest>, plan: Plan, platform: Platform) -> Result<Self, DiskError> {
         let dest = temp.dest.try_clone().map_err(|error| DiskError::new("opening the folder", error))?;
         let len = manifest.len();
+        let together = Together::of(&temp, &manifest, &plan);
         Ok(Self {
             temp,
             manifest,
@@ -429,6 +460,7 @@ impl Placing {
             same: 0,
             replaced: 0,
             ready: Vec::new(),
+            together,
             named: Vec::new(),
             settled: Vec::new(),
         })
@@ -463,8 +495,7 @@ impl Placing {
         let folder = self.folder(parent)?;
         self.make_room(file, &folder, &name);
         let temp = self.temp.clone();
-        let from = file.to_string();
-        let shelf = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
+        let (shelf, from) = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
         let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&shelf, &from, &folder, name))?;
         self.placed(file, parent, &name, &placed);
         self.touch(parent, folder)
@@ -531,22 +562,7 @@ impl Placing {
                 None => name,
             }
         } else {
-            let temp = self.temp.clone();
-            let placed = self.place(parent_index, &name, true, |name| {
-                // Said before and after: a kill in between leaves an empty folder of this name, which is taken for ours.
-                let noted = temp.journal.note(&Note::Folder { index, name: name.into() }, 0);
-                noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
-                ops.create_dir(&parent, name, false)
-            })?;
-            self.temp.journal.note(&Note::Made(index), 0)?;
-            self.temp.journal.flush()?;
-            self.placed(index, parent_index, &name, &placed);
-            self.made.insert(index);
-            if placed != name {
-                self.renamed.insert(index, placed.clone());
-            }
-            self.touch(parent_index, parent.clone())?;
-            placed
+            self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?
         };
         let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
         if self.open.len() >= OPEN_FOLDERS {
@@ -554,6 +570,35 @@ impl Placing {
         }
         self.open.insert(index, dir.clone());
         Ok(dir)
+    }
+
+    /// Has a folder made under a name that is free, and notes it. Gives the name.
+    fn make_folder(
+        &mut self,
+        index: u32,
+        parent: &Arc<Dir>,
+        mut make: impl FnMut(&str) -> io::Result<()>,
+    ) -> Result<String, DiskError> {
+        let Some(entry) = self.manifest.get(index) else {
+            return Err(DiskError::new("naming", io::ErrorKind::NotFound.into()));
+        };
+        let (parent_index, name) = (entry.parent, entry.name.to_owned());
+        let temp = self.temp.clone();
+        let placed = self.place(parent_index, &name, true, |name| {
+            // Said before and after: a kill in between leaves an empty folder of this name, which is taken for ours.
+            let noted = temp.journal.note(&Note::Folder { index, name: name.into() }, 0);
+            noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
+            make(name)
+        })?;
+        self.temp.journal.note(&Note::Made(index), 0)?;
+        self.temp.journal.flush()?;
+        self.placed(index, parent_index, &name, &placed);
+        self.made.insert(index);
+        if placed != name {
+            self.renamed.insert(index, placed.clone());
+        }
+        self.touch(parent_index, parent.clone())?;
+        Ok(placed)
     }
 
     /// Every file has its verdict: makes the folders that hold no file, sets the folders' times, and removes the hidden

@@ -15,14 +15,14 @@ use super::{
     *,
 };
 
-struct Ground {
+pub(super) struct Ground {
     /// Everything lies in here; the destination is a folder of it, beside things that must not change.
     root: tempfile::TempDir,
-    dest: PathBuf,
-    id: TransferId,
+    pub(super) dest: PathBuf,
+    pub(super) id: TransferId,
 }
 
-fn ground() -> Ground {
+pub(super) fn ground() -> Ground {
     let root = tempfile::tempdir().unwrap();
     let dest = root.path().join("downloads");
     fs::create_dir(&dest).unwrap();
@@ -33,11 +33,11 @@ fn ground() -> Ground {
 }
 
 impl Ground {
-    fn temp(&self, ops: impl FileOps) -> Arc<Temp> {
+    pub(super) fn temp(&self, ops: impl FileOps) -> Arc<Temp> {
         Arc::new(Temp::create(Arc::new(ops), &self.dest, &self.id).unwrap())
     }
 
-    fn canaries_live(&self) {
+    pub(super) fn canaries_live(&self) {
         let beside: Vec<_> =
             tree(self.root.path()).into_iter().filter(|(path, _)| !path.starts_with("downloads")).collect();
         assert_eq!(
@@ -48,7 +48,7 @@ impl Ground {
 }
 
 /// Every file beneath a folder with its contents; links are shown and not followed.
-fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(super) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, at: &Path, out: &mut BTreeMap<String, Vec<u8>>) {
         for item in fs::read_dir(at).unwrap() {
             let path = item.unwrap().path();
@@ -68,11 +68,11 @@ fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     out
 }
 
-fn names(ground: &Ground) -> Vec<String> {
+pub(super) fn names(ground: &Ground) -> Vec<String> {
     tree(&ground.dest).into_keys().collect()
 }
 
-fn manifest(entries: &[Entry]) -> Arc<Manifest> {
+pub(super) fn manifest(entries: &[Entry]) -> Arc<Manifest> {
     let mut builder = ManifestBuilder::default();
     for entry in entries {
         builder.push(entry).unwrap();
@@ -93,12 +93,17 @@ fn small_tree() -> Arc<Manifest> {
     ])
 }
 
-fn files_of(manifest: &Manifest) -> Vec<u32> {
+pub(super) fn files_of(manifest: &Manifest) -> Vec<u32> {
     (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect()
 }
 
 /// What a stream does with a file of one piece.
-fn write_whole(temp: &Temp, manifest: &Manifest, file: u32, chunks: &[(u64, &[u8])]) -> Result<(), DiskError> {
+pub(super) fn write_whole(
+    temp: &Temp,
+    manifest: &Manifest,
+    file: u32,
+    chunks: &[(u64, &[u8])],
+) -> Result<(), DiskError> {
     let target = temp.create_file(file)?;
     for (offset, bytes) in chunks {
         temp.write(&target, bytes, *offset)?;

@@ -8,7 +8,7 @@ use std::{io, mem, sync::Arc, thread};
 
 use cap_std::fs::Dir;
 
-use super::{DiskError, Placing, of_this_file};
+use super::{AT_ONCE, DiskError, Placing, of_this_file};
 use crate::transfer::{
     files::SYNCS_VOLUMES,
     intake::Verdict,
@@ -19,8 +19,6 @@ use crate::transfer::{
 
 /// From so many files or folders on, the whole volume is made durable at once instead of each.
 pub(super) const SYNC_ALL: usize = 8;
-/// Numbers of files in one note of the journal.
-const NAMED_AT_ONCE: usize = 4096;
 
 impl Placing {
     /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. What is to be told
@@ -32,8 +30,7 @@ impl Placing {
         let good = self.without_bad(verdicts)?;
         // Before the journal is made durable, so that it knows of every folder that something is put into.
         for file in &good {
-            let parent = self.manifest.get(*file).and_then(|entry| entry.parent);
-            match self.folder(parent) {
+            match self.folder(self.made_before(*file)) {
                 Err(error) if of_this_file(&error.source).is_none() => return Err(error),
                 // A folder that cannot be is told with the first of its files.
                 _ => {}
@@ -58,6 +55,7 @@ impl Placing {
     pub fn flush(&mut self) -> Result<(), DiskError> {
         let ready = mem::take(&mut self.ready);
         self.give_names(ready)?;
+        self.give_names_apart()?;
         let temp = self.temp.clone();
         let synced = self.touched.sync(temp.ops.as_ref(), &temp.dir);
         synced.map_err(|error| DiskError::new("making a folder durable", error))?;
@@ -80,6 +78,7 @@ impl Placing {
                     self.temp.forget(file);
                     // It may have been about to get its name in an earlier attempt: to be gone must not mean named.
                     self.give_up(file, &code)?;
+                    self.set_apart(file);
                     self.settled.push(FileReceived { file, failure: Some(code) });
                 }
             }
@@ -111,7 +110,7 @@ impl Placing {
         }
         // Before the first of them has its name, and as durable as they are: whoever takes the transfer up knows by it
         // that a file that is gone from here is not missing.
-        for files in good.chunks(NAMED_AT_ONCE) {
+        for files in good.chunks(AT_ONCE) {
             temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
         }
         temp.journal.flush()
@@ -149,8 +148,8 @@ impl Placing {
         let syncing = |error| DiskError::new("making a file durable", error);
         let mut last: Option<Arc<Dir>> = None;
         for file in files {
-            let shelf = temp.shelves.of(*file, false).map_err(opening)?;
-            let opened = temp.ops.open_file(&shelf, &file.to_string()).map_err(opening)?;
+            let (shelf, name) = temp.shelves.of(*file, false).map_err(opening)?;
+            let opened = temp.ops.open_file(&shelf, &name).map_err(opening)?;
             temp.ops.sync_file(&opened).map_err(syncing)?;
             if let Some(full) = last.replace(shelf.clone()).filter(|last| !Arc::ptr_eq(last, &shelf)) {
                 temp.ops.sync_dir(&full).map_err(syncing)?;
@@ -163,8 +162,11 @@ impl Placing {
         temp.journal.sync()
     }
 
-    fn give_names(&mut self, files: Vec<u32>) -> Result<(), DiskError> {
+    pub(super) fn give_names(&mut self, files: Vec<u32>) -> Result<(), DiskError> {
         for file in files {
+            if self.waits_for_its_folder(file)? {
+                continue;
+            }
             let failure = self.keep(file)?;
             if let Some(code) = &failure {
                 self.give_up(file, code)?;

@@ -61,13 +61,12 @@ impl Receiving {
             record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule })
         });
         kept.await?;
-        let (ops, id, at) = (self.inner.ops.clone(), self.id, folder.clone());
+        let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
         let much = total > RESERVE_FROM;
         let made = move || {
             let temp = Temp::create(ops, &at, &id)?;
-            if much {
-                temp.keep_reserve().inspect_err(|_| temp.remove())?;
-            }
+            let reserved = if much { temp.keep_reserve() } else { Ok(()) };
+            reserved.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
             Ok(temp)
         };
         let temp = tokio::task::spawn_blocking(made)
