@@ -80,7 +80,7 @@ pub fn take_up(
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
     let listing = |error| DiskError::new("listing unfinished files", error);
-    let staged = Staged::noted(now, &account.staged);
+    let staged = Staged::noted(now, &account.staged).ok_or_else(|| gone(io::ErrorKind::InvalidData.into()))?;
     let there = files_in(ops.as_ref(), &dir, &staged).map_err(listing)?;
     let mut whole = Bits::none(accepted.len());
     for file in account.naming.iter().filter(|file| !there.contains(file)) {
@@ -197,7 +197,7 @@ pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Optio
 fn unveiled(ops: &dyn FileOps, dir: &Dir, staged: &Staged, whole: &Bits, account: &mut Account) -> io::Result<()> {
     for folder in staged.folders() {
         let noted = account.folders.get(&folder);
-        let named = staged.files(folder).is_some_and(|mut files| files.any(|file| whole.contains(file)));
+        let named = staged.files(folder).is_some_and(|mut files| files.all(|file| whole.contains(file)));
         if named && noted.is_none_or(|(_, made)| !made) && is_unveiled(ops, dir, folder)? {
             let name = noted.map(|(name, _)| name.clone()).or_else(|| staged.wanted(folder));
             account.folders.extend(name.map(|name| (folder, (name, true))));

@@ -146,7 +146,7 @@ impl Temp {
                 Ok(Self { ops, dest, dir, shelves, name, open: Mutex::default(), journal, same: Mutex::default() })
             }
             Err(error) => {
-                clear(ops.as_ref(), &dest, &dir, &name);
+                clear(ops.as_ref(), (&dest, &dir), &name, None);
                 Err(DiskError::new("creating a file", error))
             }
         }
@@ -162,6 +162,9 @@ impl Temp {
             return Ok(());
         }
         let staged = Staged::choose(manifest);
+        if staged.folders().is_empty() {
+            return Ok(());
+        }
         for folders in staged.folders().chunks(AT_ONCE) {
             self.journal.note(&Note::Staged(folders.to_vec()), 0)?;
         }
@@ -357,13 +360,14 @@ impl Temp {
     /// Removes everything that is unfinished.
     pub fn remove(&self) {
         self.open().clear();
-        clear(self.ops.as_ref(), &self.dest, &self.dir, &self.name);
+        clear(self.ops.as_ref(), (&self.dest, &self.dir), &self.name, self.shelves.staged());
     }
 }
 
-/// Empties and removes a hidden folder; whatever else somebody put there stays, and the folder too.
-fn clear(ops: &dyn FileOps, dest: &Dir, dir: &Dir, name: &str) {
-    if let Err(error) = shelves::clear(ops, dir) {
+/// Empties and removes a hidden folder; whatever else somebody put there stays, and the folder too. Where it is not known
+/// what is in folders that were filled in hiding, all files in them are taken for ours.
+fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Option<&Staged>) {
+    if let Err(error) = shelves::clear(ops, dir, staged) {
         tracing::debug!(%error, "unfinished files stay");
     }
     let entries = match dir.entries() {
@@ -395,7 +399,7 @@ pub fn clean_up(ops: &dyn FileOps, dest: &Path, id: &TransferId) {
     let name = temp_name(id);
     let Ok(dest) = ops.open_root(dest) else { return };
     match ops.open_dir(&dest, &name) {
-        Ok(dir) => clear(ops, &dest, &dir, &name),
+        Ok(dir) => clear(ops, (&dest, &dir), &name, None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => tracing::warn!(%error, "the folder of unfinished files cannot be opened"),
     }
@@ -562,7 +566,13 @@ impl Placing {
                 None => name,
             }
         } else {
-            self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?
+            let made = self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?;
+            if self.temp.shelves.staged().is_some_and(|staged| staged.files(index).is_some()) {
+                // Others are made before what goes into them is made durable. This one could have come as a whole, and is
+                // made when its files are about to get their names: a power cut must not keep these and lose whose it is.
+                self.temp.journal.sync()?;
+            }
+            made
         };
         let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
         if self.open.len() >= OPEN_FOLDERS {

@@ -11,7 +11,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use cap_std::fs::Dir;
+use cap_std::fs::{Dir, DirEntry, FileType};
 
 use super::staged::Staged;
 use crate::transfer::files::FileOps;
@@ -135,13 +135,21 @@ fn is_number(name: &str) -> bool {
     name.parse::<u32>().is_ok_and(|number| number.to_string() == name)
 }
 
+/// What an entry is; a link is a link. Not every file system says so in its list.
+fn kind(entry: &DirEntry) -> io::Result<FileType> {
+    match entry.file_type()? {
+        known if known.is_file() || known.is_dir() || known.is_symlink() => Ok(known),
+        _ => Ok(entry.metadata()?.file_type()),
+    }
+}
+
 /// Names of the shelves that there are, of either kind. A link or a file of such a name is none.
 fn all(top: &Dir) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in top.entries()? {
         let entry = entry?;
         if let Some(name) = entry.file_name().to_str().filter(|name| is_shelf(name) || staged_in(name).is_some())
-            && entry.file_type()?.is_dir()
+            && kind(&entry)?.is_dir()
         {
             found.push(name.to_owned());
         }
@@ -160,9 +168,9 @@ pub fn files_in(ops: &dyn FileOps, top: &Dir, staged: &Staged) -> io::Result<Has
         match staged_in(&shelf) {
             None => gather(&ops.open_dir(top, &shelf)?, &mut found, numbered)?,
             Some(folder) => {
-                let Some(files) = staged.files(folder) else { continue };
-                let named: HashMap<&str, u32> = files.filter_map(|file| Some((staged.name(file)?, file))).collect();
-                gather(&ops.open_dir(top, &shelf)?, &mut found, |name| named.get(name).copied())?;
+                let files = staged.by_name(folder);
+                let named = |name: &str| files.get(&name.to_ascii_lowercase()).copied();
+                gather(&ops.open_dir(top, &shelf)?, &mut found, named)?;
             }
         }
     }
@@ -174,7 +182,7 @@ fn gather(dir: &Dir, found: &mut HashSet<u32>, number: impl Fn(&str) -> Option<u
     for entry in dir.entries()? {
         let entry = entry?;
         if let Some(number) = entry.file_name().to_str().and_then(&number)
-            && entry.file_type()?.is_file()
+            && kind(&entry)?.is_file()
         {
             found.insert(number);
         }
@@ -195,11 +203,14 @@ pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool
 }
 
 /// Removes the shelves with all that is ours in them; whatever else somebody put there stays, and its shelf too.
-pub(super) fn clear(ops: &dyn FileOps, top: &Dir) -> io::Result<()> {
+pub(super) fn clear(ops: &dyn FileOps, top: &Dir, staged: Option<&Staged>) -> io::Result<()> {
     for name in all(top)? {
         let Ok(shelf) = ops.open_dir(top, &name) else { continue };
-        // Where names are those of the offer, every file is taken for ours.
-        let ours = |file: &str| staged_in(&name).is_some() || is_number(file);
+        let named = staged_in(&name).zip(staged).map(|(folder, staged)| staged.by_name(folder));
+        let ours = |file: &str| match &named {
+            Some(named) => named.contains_key(&file.to_ascii_lowercase()),
+            None => staged_in(&name).is_some() || is_number(file),
+        };
         for entry in shelf.entries()?.flatten() {
             if let Some(file) = entry.file_name().to_str().filter(|file| ours(file))
                 && let Err(error) = ops.remove_file(&shelf, file)
@@ -257,7 +268,7 @@ mod tests {
         assert_eq!(files_in(ops.as_ref(), &top, &none).unwrap(), [0, 127, 128, 255, 5000].into());
         let closed = Faulty::from_nth("open_dir", 1, io::ErrorKind::PermissionDenied);
         assert!(files_in(&closed, &top, &none).is_err(), "what is on a shelf that cannot be entered is not gone");
-        clear(ops.as_ref(), &top).unwrap();
+        clear(ops.as_ref(), &top, Some(&none)).unwrap();
         assert!(!hidden.join("from 4992").exists() && !hidden.join("from 128/255").exists());
         assert!(hidden.join("from 128/somebody's").exists() && hidden.join("from somewhere").exists());
         assert!(folder.path().join("outside/256").exists(), "a link is not followed");

@@ -46,11 +46,12 @@ impl Staged {
         Self { manifest: manifest.clone(), folders }
     }
 
-    /// Those that were chosen earlier.
-    pub fn noted(manifest: &Arc<Manifest>, chosen: &Bits) -> Self {
-        let mut folders = if chosen.iter().next().is_some() { sound(manifest) } else { HashMap::new() };
+    /// Those that were chosen earlier. None where one of them never can have been: where its files are is not known then.
+    pub fn noted(manifest: &Arc<Manifest>, chosen: &Bits) -> Option<Self> {
+        let count = chosen.iter().count();
+        let mut folders = if count > 0 { sound(manifest) } else { HashMap::new() };
         folders.retain(|folder, _| chosen.contains(*folder));
-        Self { manifest: manifest.clone(), folders }
+        (folders.len() == count).then(|| Self { manifest: manifest.clone(), folders })
     }
 
     /// Their numbers, in order.
@@ -79,6 +80,12 @@ impl Staged {
     /// The name of a file in one of them.
     pub fn name(&self, file: u32) -> Option<&str> {
         Some(self.manifest.get(file)?.name)
+    }
+
+    /// The files of one of them, by their names in lower case: not every file system gives them back as they were given.
+    pub fn by_name(&self, folder: u32) -> HashMap<String, u32> {
+        let files = self.files(folder).unwrap_or_default();
+        files.filter_map(|file| Some((self.name(file)?.to_ascii_lowercase(), file))).collect()
     }
 }
 
@@ -182,8 +189,11 @@ mod tests {
             (staged.of(3), staged.of(4), staged.of(23), staged.of(24), staged.of(64)),
             (None, Some(0), Some(0), None, None)
         );
-        let all = Staged::noted(&manifest, &Bits::all(manifest.len()));
-        assert_eq!(all.folders(), [0], "whatever a journal says");
-        assert!(Staged::noted(&manifest, &Bits::none(manifest.len())).folders().is_empty());
+        let mut noted = Bits::none(manifest.len());
+        assert!(Staged::noted(&manifest, &noted).unwrap().folders().is_empty());
+        noted.insert(0);
+        assert_eq!(Staged::noted(&manifest, &noted).unwrap().folders(), [0]);
+        noted.insert(1);
+        assert!(Staged::noted(&manifest, &noted).is_none(), "a folder that cannot have been chosen");
     }
 }

@@ -4,11 +4,12 @@
 //! people see what is there, and where the file system does not let it.
 
 use std::{
+    cell::Cell,
     collections::{HashMap, HashSet},
-    mem,
+    io, mem,
 };
 
-use super::{DiskError, Placing, Temp, of_this_file};
+use super::{DiskError, Placing, Temp, is_full};
 use crate::transfer::{manifest::Manifest, state::Plan, wire::FileReceived};
 
 /// Files that wait for their folders.
@@ -18,6 +19,8 @@ pub(super) struct Together {
     waiting: HashMap<u32, Vec<u32>>,
     /// Folders whose files get their names each by itself.
     apart: HashSet<u32>,
+    /// The file system does not let any folder get its name as a whole.
+    never: bool,
 }
 
 impl Together {
@@ -29,7 +32,7 @@ impl Together {
             files.is_some_and(|mut files| files.all(|file| plan.wants(manifest, file)))
         };
         let apart = staged.map(|staged| staged.folders().into_iter().filter(|folder| !all_come(*folder)).collect());
-        Self { waiting: HashMap::new(), apart: apart.unwrap_or_default() }
+        Self { waiting: HashMap::new(), apart: apart.unwrap_or_default(), never: false }
     }
 }
 
@@ -37,7 +40,8 @@ impl Placing {
     /// The folder with which a file gets its name, if that may still be.
     fn folder_of(&self, file: u32) -> Option<u32> {
         let folder = self.temp.shelves.staged()?.of(file)?;
-        (!self.made.contains(folder) && !self.together.apart.contains(&folder)).then_some(folder)
+        let apart = self.together.never || self.together.apart.contains(&folder) || self.made.contains(folder);
+        (!apart).then_some(folder)
     }
 
     /// The folder that must be there before a file can get its name, alone or with its folder.
@@ -90,19 +94,28 @@ impl Placing {
         if !temp.shelves.count(folder).is_ok_and(|count| count == good) {
             return Ok(false);
         }
+        let wanted = temp.shelves.staged().and_then(|staged| staged.wanted(folder));
+        let moved = Cell::new(false);
         let unveiled = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
-            self.make_folder(folder, &parent, |name| temp.shelves.unveil(folder, &parent, name)).map(drop)
+            let unveil = |name: &str| {
+                if wanted.as_deref() != Some(name) {
+                    // Where a power cut takes back what was noted, it is looked for under the name that was wanted.
+                    temp.journal.sync().map_err(|error| error.source)?;
+                }
+                temp.shelves.unveil(folder, &parent, name).inspect(|()| moved.set(true))
+            };
+            self.make_folder(folder, &parent, unveil).map(drop)
         });
         match unveiled {
             Ok(()) => Ok(true),
-            Err(error) if is_unsupported(&error) || of_this_file(&error.source).is_some() => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if moved.get() || is_full(&error.source) => Err(error),
+            Err(error) => {
+                tracing::debug!(%error, "a folder does not get its name as a whole");
+                self.together.never |= error.source.kind() == io::ErrorKind::Unsupported;
+                Ok(false)
+            }
         }
     }
-}
-
-fn is_unsupported(error: &DiskError) -> bool {
-    matches!(error.source.kind(), std::io::ErrorKind::Unsupported | std::io::ErrorKind::CrossesDevices)
 }
 
 #[cfg(test)]

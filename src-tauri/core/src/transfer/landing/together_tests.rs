@@ -179,6 +179,8 @@ fn where_a_folder_cannot_get_its_name_whole_its_files_get_theirs() {
         assert!(report.len() == FILES as usize && report.iter().all(|item| item.failure.is_none()), "{report:?}");
         placing.finish().unwrap();
         assert_eq!(seen(&ground), album_in("day"), "{case}");
+        let stays = ground.dest.join(&temp.name).join("folder 1/somebody's");
+        assert_eq!(stays.exists(), case == 2, "what is somebody's stays theirs");
     }
 }
 
@@ -193,6 +195,46 @@ fn what_was_filled_in_hiding_goes_with_the_transfer() {
     clean_up(&RealFiles, &ground.dest, &ground.id);
     assert!(fs::read_dir(&ground.dest).unwrap().next().is_none());
     ground.canaries_live();
+}
+
+#[test]
+fn a_power_cut_after_names_were_given_apart_makes_no_second_folder() {
+    let (ground, manifest) = (ground(), album());
+    let steps = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen_by = steps.clone();
+    let ops = Faulty::new(move |step, _| {
+        seen_by.lock().unwrap().push(step.to_owned());
+        None
+    });
+    let (temp, mut placing) = begin(&ground, ops, &manifest);
+    let files = files_of(&manifest);
+    placing.settle(good(files[..30].iter().copied())).unwrap();
+    steps.lock().unwrap().clear();
+    placing.flush().unwrap();
+    let steps = steps.lock().unwrap().clone();
+    let made = steps.iter().position(|step| step == "create_dir").unwrap();
+    let noted = steps[made..].iter().position(|step| step == "write_at").unwrap();
+    let synced = steps[made..].iter().position(|step| step == "sync_file").unwrap();
+    let named = steps[made..].iter().position(|step| step == "rename_new").unwrap();
+    assert!(noted < synced && synced < named, "whose folder it is is durable before anything is in it: {steps:?}");
+    drop((placing, temp));
+    assert_eq!(taken_up(&ground, &manifest), Some(30));
+    assert_eq!(names(&ground), album_in("day"));
+}
+
+#[test]
+fn a_file_system_that_changes_the_case_of_names_loses_none() {
+    let (ground, manifest) = (ground(), album());
+    let (temp, mut placing) = begin(&ground, RealFiles, &manifest);
+    note_all(&temp, &manifest).unwrap();
+    placing.settle(good(files_of(&manifest)[..20].iter().copied())).unwrap();
+    // As FAT does that shows short names in another case than they were given.
+    let hidden = ground.dest.join(&temp.name).join("folder 1");
+    fs::rename(hidden.join("07.jpg"), hidden.join("07.JPG")).unwrap();
+    let real: Arc<dyn FileOps> = Arc::new(RealFiles);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let found = holding::take_up(&real, &ground.dest, &ground.id, (&manifest, &manifest), false, &stop).unwrap();
+    assert_eq!(found.whole.iter().count(), 0, "none of them has its name");
 }
 
 /// Writes, names and finishes what is missing after a kill, or a power cut, and gives what had its name already.
