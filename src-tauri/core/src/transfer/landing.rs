@@ -496,7 +496,13 @@ impl Placing {
     fn name_file(&mut self, file: u32) -> Result<(), DiskError> {
         let Some(entry) = self.manifest.get(file) else { return Ok(()) };
         let (parent, name) = (entry.parent, entry.name.to_owned());
+        let is_new = parent.is_some_and(|parent| !self.made.contains(parent));
         let folder = self.folder(parent)?;
+        if is_new {
+            // Others are made before what goes into them is made durable. This one was to come as a whole: a power cut must
+            // not keep what is in it and lose whose it is.
+            self.temp.journal.sync()?;
+        }
         self.make_room(file, &folder, &name);
         let temp = self.temp.clone();
         let (shelf, from) = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
@@ -566,13 +572,7 @@ impl Placing {
                 None => name,
             }
         } else {
-            let made = self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?;
-            if self.temp.shelves.staged().is_some_and(|staged| staged.files(index).is_some()) {
-                // Others are made before what goes into them is made durable. This one could have come as a whole, and is
-                // made when its files are about to get their names: a power cut must not keep these and lose whose it is.
-                self.temp.journal.sync()?;
-            }
-            made
+            self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?
         };
         let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
         if self.open.len() >= OPEN_FOLDERS {
