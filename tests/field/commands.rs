@@ -1,0 +1,1 @@
+//! Commands that answer truthfully: settings, hints, exit status.

@@ -1,0 +1,1 @@
+//! Names and ids: what a peer chooses never competes with what identifies.

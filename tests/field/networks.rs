@@ -1,0 +1,1 @@
+//! Networks that change, lose, block and repeat packets.

@@ -1,0 +1,1 @@
+//! Devices that restart or move: data flows again within seconds.

@@ -1,0 +1,1 @@
+//! What arrives: permissions, names, folders, a disk that is full.

@@ -1,0 +1,1 @@
+//! What is sent: paths, sizes, what is left out and how that is told.
