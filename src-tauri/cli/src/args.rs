@@ -11,7 +11,8 @@ use crate::text;
 #[derive(Debug, Parser)]
 #[command(name = "yonder-cli", version, max_term_width = 110, disable_help_subcommand = true)]
 #[command(after_help = "DEVICE is a name, a device id, or a unique beginning of one.\n\
-    Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by the other side, 4 not reachable.")]
+    Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by the other side, 4 not reachable,\n\
+    5 done, but something was left out.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -246,7 +247,7 @@ pub enum Command {
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Send once more what a transfer sent that has ended
+    /// Send what is missing of a transfer that has ended: what failed, was left out or not taken; if nothing is, all of it
     Retry {
         /// The transfer's id, or a unique beginning of it
         #[arg(value_name = "ID")]
@@ -491,6 +492,9 @@ pub struct Send {
     /// Send it to this device, too; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub also: Vec<String>,
+    /// Offer nothing if something that is named cannot be sent
+    #[arg(long)]
+    pub strict: bool,
     /// Send everything as it is; else what is worth it is compressed where the network is slow
     #[arg(long)]
     pub no_compress: bool,

@@ -10,6 +10,8 @@ pub const USAGE: u8 = 2;
 pub const REFUSED: u8 = 3;
 /// The other side is not there.
 pub const UNREACHABLE: u8 = 4;
+/// It is done, but something was left out.
+pub const INCOMPLETE: u8 = 5;
 
 /// Why a command ends without having done what it was asked.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +39,16 @@ impl Failure {
     /// It failed, and everything about it has been said.
     pub fn told() -> Self {
         Self::failed("", "", "")
+    }
+
+    /// It is done, something was left out, and that has been said.
+    pub fn incomplete() -> Self {
+        Self { status: INCOMPLETE, ..Self::told() }
+    }
+
+    /// Whether everything about it has been said.
+    pub fn is_told(&self) -> bool {
+        self.error.code.is_empty()
     }
 
     /// A command that only makes sense while a node runs.
@@ -85,7 +97,7 @@ pub fn status_of(code: &str) -> u8 {
         }
         "too_many_hosts" | "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy"
         | "code_wrong" | "code_burnt" | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy"
-        | "pairing_rejected" => REFUSED,
+        | "pairing_rejected" | "cancelled_there" => REFUSED,
         "connection_failed"
         | "connection_timeout"
         | "connection_lost"

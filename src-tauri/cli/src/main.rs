@@ -8,6 +8,7 @@ mod console;
 mod failure;
 mod interrupt;
 mod node;
+mod notes;
 mod passphrase;
 mod text;
 
@@ -50,7 +51,7 @@ fn end(console: &Console, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) if console.output_was_lost() => ExitCode::from(failure::FAILED),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if failure != Failure::told() {
+            if !failure.is_told() {
                 console.failure(&failure);
             }
             ExitCode::from(failure.status)

@@ -332,6 +332,62 @@ limit: number | null,
  */
 wait: boolean, };
 
+export type Note = { "code": "skipped", "args": { 
+/**
+ * Where it lies. Text, never markup.
+ */
+path: string, 
+/**
+ * Why.
+ */
+reason: string, } } | { "code": "failed", "args": { 
+/**
+ * Its path in the offer. Text, never markup.
+ */
+path: string, 
+/**
+ * Why.
+ */
+reason: string, } } | { "code": "saved_as", "args": { 
+/**
+ * Its path in the offer, with `\u{..}` for what does not show. Text, never markup.
+ */
+path: string, 
+/**
+ * Its name on the receiver's disk. Text, never markup.
+ */
+name: string, } } | { "code": "already_there", "args": { 
+/**
+ * How many.
+ */
+count: number, } } | { "code": "trashed", "args": { 
+/**
+ * How many.
+ */
+count: number, } } | { "code": "not_trashed", "args": { 
+/**
+ * Path in the offer of the new one. Text, never markup.
+ */
+path: string, } } | { "code": "skipped_there", "args": { 
+/**
+ * How many files and folders are missing.
+ */
+count: number, } } | { "code": "text", "args": { 
+/**
+ * The sentence.
+ */
+text: string, } };
+
+export type Amount = { 
+/**
+ * How many files.
+ */
+files: number, 
+/**
+ * How many bytes in all.
+ */
+bytes: number, };
+
 export type TransferView = { 
 /**
  * Chosen by the sender.
@@ -354,7 +410,7 @@ device_name: string,
  */
 state: TransferState, 
 /**
- * Why it failed, waits or was declined.
+ * Why it failed, waits, was declined or cancelled, or is done without everything.
  */
 reason: ApiError | null, 
 /**
@@ -366,7 +422,7 @@ roots: Array<string>,
  */
 root_count: number, 
 /**
- * How many files (not folders).
+ * How many files (not folders); of those that the receiver took, once it has decided.
  */
 files: number, 
 /**
@@ -378,9 +434,23 @@ files_done: number,
  */
 bytes: number, 
 /**
- * Bytes in all.
+ * Bytes in all of these files.
  */
 total: number, 
+/**
+ * What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
+ * were, or nobody has decided.
+ */
+offered: Amount | null, 
+/**
+ * How many files and folders are left out: they could not be listed, were not taken, or could not be transferred.
+ * Complete, unlike the notes.
+ */
+skipped: number, 
+/**
+ * The same by the code of their reason. At most 33 codes; what is beyond counts as `other`.
+ */
+reasons: Record<string, number>, 
 /**
  * Bytes a second, smoothed; 0 when nothing moves.
  */
@@ -394,9 +464,14 @@ eta: number | null,
  */
 started: number, 
 /**
- * Seconds from the decision to the last byte, once it is done.
+ * Seconds in which bytes moved, without pauses and times apart, once it has ended; the same on both sides but for the
+ * way of a packet.
  */
 seconds: number | null, 
+/**
+ * Bytes a second over these seconds, of those bytes that moved; what was there already does not count.
+ */
+mean_rate: number | null, 
 /**
  * The folder that it lands in, for people to read; only for `receive`.
  */
@@ -410,9 +485,9 @@ limit: number | null,
  */
 place: number | null, 
 /**
- * Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
+ * What people should know: examples of what is left out and of names that were changed, 100 at most.
  */
-notes: Array<string>, };
+notes: Array<Note>, };
 
 export type OfferEntry = { 
 /**

@@ -106,7 +106,10 @@ function busy(): Partial<FakeState> {
         seconds: 3.2,
         started: now() - 900,
         into: '/home/user/Downloads',
-        notes: ['“aux.c” was renamed to “aux_.c”.', '“a\u0000b” was renamed to “a_b”.'],
+        notes: [
+          { code: 'saved_as', args: { path: 'aux.c', name: '_aux.c' } },
+          { code: 'saved_as', args: { path: 'a\\u{1}b', name: 'a\u2401b' } },
+        ],
       }),
       someTransfer({
         state: 'failed',

@@ -227,7 +227,7 @@ describe('transfers', () => {
 
   it('open their folder when received, show notes, and leave the list', async () => {
     const { node, user } = await page({
-      transfers: [someTransfer({ direction: 'receive', state: 'done', seconds: 3.2, notes: [MARKUP, 'two'], bytes: 1_600_000_000 })],
+      transfers: [someTransfer({ direction: 'receive', state: 'done', seconds: 3.2, notes: [{ code: 'skipped', args: { path: MARKUP, reason: 'file_unreadable' } }, { code: 'trashed', args: { count: 2 } }], bytes: 1_600_000_000 })],
     });
     expect(row().textContent).toContain('2 notes');
     expect(document.querySelector('img')).toBeNull();

@@ -1,10 +1,13 @@
 //! `send`.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use serde::Serialize;
 use yonder_core::{
-    api::{ApiError, Event, Request, Response, TransferOptions, TransferState, TransferView},
+    api::{Amount, ApiError, Event, Request, Response, TransferOptions, TransferState, TransferView},
     id::TransferId,
 };
 
@@ -12,9 +15,10 @@ use super::transfer::what;
 use crate::{
     args,
     console::Console,
-    failure::{FAILED, Failure, REFUSED, USAGE},
+    failure::{FAILED, Failure, INCOMPLETE, REFUSED, USAGE},
     interrupt::Interrupt,
     node::{Running, absolute},
+    notes,
     text::{count, duration, shown, size},
 };
 
@@ -27,9 +31,26 @@ const CANCEL: Duration = Duration::from_secs(5);
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Line {
-    Queued { transfer: TransferId },
-    Progress { transfer: TransferId, bytes: u64, total: u64, rate: f64, eta: Option<f64> },
-    Done { transfer: TransferId, files: u64, bytes: u64, seconds: f64 },
+    Queued {
+        transfer: TransferId,
+    },
+    Progress {
+        transfer: TransferId,
+        bytes: u64,
+        total: u64,
+        rate: f64,
+        eta: Option<f64>,
+    },
+    Done {
+        transfer: TransferId,
+        files: u64,
+        bytes: u64,
+        seconds: f64,
+        skipped: u64,
+        reasons: BTreeMap<String, u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        offered: Option<Amount>,
+    },
 }
 
 /// `--background` without a node that would go on.
@@ -54,6 +75,7 @@ pub async fn run(
         limit: args.limit,
         // Nobody stands by who could try again.
         wait: args.background,
+        strict: args.strict,
     };
     let mut open = Vec::new();
     let mut failed = None;
@@ -117,7 +139,8 @@ async fn watch(
 ) -> Result<(), Failure> {
     let begun = Instant::now();
     let mut cancelled_at: Option<tokio::time::Instant> = None;
-    let (mut seq, mut outcome) = (None, Ok(()));
+    let mut seq = None;
+    let mut outcome: Result<(), Failure> = Ok(());
     loop {
         for row in open.iter_mut().filter(|row| !row.ended) {
             row.teller.tell(&row.transfer);
@@ -125,7 +148,11 @@ async fn watch(
                 row.ended = true;
                 row.teller.end();
                 let ended = ended(&row.transfer, cancelled_at.is_some(), begun.elapsed(), console);
-                outcome = outcome.and(ended);
+                // That something was left out is said by the status only where nothing worse happened.
+                outcome = match (outcome, ended) {
+                    (Err(first), Err(next)) if first.status == INCOMPLETE => Err(next),
+                    (first, next) => first.and(next),
+                };
             }
         }
         if open.iter().all(|row| row.ended) {
@@ -182,7 +209,7 @@ async fn ask(running: &Running, id: TransferId) -> Result<TransferView, Failure>
 /// How the command ends when the transfer has.
 fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console) -> Result<(), Failure> {
     for note in &transfer.notes {
-        console.note(&format!("note: {}", shown(note)));
+        console.note(&format!("note: {}", notes::sentence(note)));
     }
     let reason = |code: &str, message: &str| {
         let own = || ApiError { code: code.into(), message: message.into(), hint: String::new() };
@@ -193,27 +220,36 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
             let seconds = transfer.seconds.unwrap_or(took.as_secs_f64());
             console.object(&Line::Done {
                 transfer: transfer.id,
-                files: transfer.files,
-                bytes: transfer.total,
+                files: transfer.files_done,
+                bytes: transfer.bytes,
                 seconds,
+                skipped: transfer.skipped,
+                reasons: transfer.reasons.clone(),
+                offered: transfer.offered,
             });
             console.say(&format!(
                 "Sent {} ({}) in {} to {}: {}/s.",
-                count(transfer.files, "file"),
-                size(transfer.total as f64),
+                count(transfer.files_done, "file"),
+                size(transfer.bytes as f64),
                 if seconds < 60.0 { format!("{seconds:.1} s") } else { duration(Some(seconds)) },
                 shown(&transfer.device_name),
-                size(transfer.total as f64 / seconds.max(0.001)),
+                size(transfer.mean_rate.unwrap_or(transfer.bytes as f64 / seconds.max(0.001))),
             ));
-            Ok(())
+            if transfer.skipped == 0 {
+                return Ok(());
+            }
+            notes::missing(transfer).iter().for_each(|text| console.say(&format!("{text}.")));
+            let id = transfer.id.to_string();
+            let short = id.get(..8).unwrap_or(&id);
+            console.note(&format!("hint: `yonder-cli retry {short}` sends what is missing, once that is possible."));
+            Err(Failure::incomplete())
         }
         TransferState::Declined => Err(Failure { status: REFUSED, ..reason("declined", "the other side declined") }),
         TransferState::Cancelled if by_us => {
-            Err(Failure { status: FAILED, ..reason("cancelled", "the transfer was cancelled") })
+            Err(Failure { status: FAILED, ..reason("cancelled_here", "the transfer was cancelled") })
         }
-        // With a reason it was the other side; without one somebody else on this device.
-        TransferState::Cancelled if transfer.reason.is_some() => Err(Failure { status: REFUSED, ..reason("", "") }),
-        TransferState::Cancelled => Err(reason("cancelled", "the transfer was cancelled")),
+        // The code says on which side.
+        TransferState::Cancelled => Err(reason("cancelled_here", "the transfer was cancelled")),
         _ => Err(reason("transfer_failed", "the transfer failed")),
     }
 }
@@ -224,7 +260,8 @@ struct Teller<'a> {
     /// It alone draws; several would draw over each other.
     draws: bool,
     last: Option<Instant>,
-    state: Option<TransferState>,
+    /// What was told last, and the code of the reason for it.
+    state: Option<(TransferState, Option<String>)>,
 }
 
 impl<'a> Teller<'a> {
@@ -233,9 +270,10 @@ impl<'a> Teller<'a> {
     }
 
     fn tell(&mut self, transfer: &TransferView) {
-        let fresh = self.state.replace(transfer.state) != Some(transfer.state);
-        if fresh {
-            self.tell_state(transfer);
+        let now = (transfer.state, transfer.reason.as_ref().map(|reason| reason.code.clone()));
+        let before = self.state.replace(now.clone());
+        if before.as_ref() != Some(&now) {
+            self.tell_state(transfer, before.map(|(state, _)| state));
         }
         let now = Instant::now();
         let soon = self.last.is_some_and(|last| now < last + STEP);
@@ -250,16 +288,19 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn tell_state(&mut self, transfer: &TransferView) {
+    fn tell_state(&mut self, transfer: &TransferView, before: Option<TransferState>) {
         let name = shown(&transfer.device_name);
+        let code = transfer.reason.as_ref().map_or("", |reason| reason.code.as_str());
         match transfer.state {
             TransferState::Offered => self.console.note(&format!("Waiting for {name} to accept {}…", what(transfer))),
             TransferState::Active => self.console.note(&format!("Sending {} to {name}…", what(transfer))),
+            // Most are over before anybody could read it.
+            TransferState::Waiting if matches!(code, "listing" | "connecting") => {}
             TransferState::Waiting => {
                 let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
                 self.console.note(&format!("Waiting{}…", why.unwrap_or_default()));
             }
-            TransferState::Queued if self.state == Some(TransferState::Offered) => {
+            TransferState::Queued if before == Some(TransferState::Offered) => {
                 self.console.note("Waiting for others to be sent first…");
             }
             TransferState::Paused => {
@@ -322,9 +363,13 @@ mod tests {
         assert_eq!(end(Failed, Some("storage_full"), false), Err(("storage_full".into(), 1)));
         assert_eq!(end(Failed, Some("device_offline"), false), Err(("device_offline".into(), 4)));
         assert_eq!(end(Failed, None, false), Err(("transfer_failed".into(), 1)));
-        assert_eq!(end(Cancelled, Some("cancelled"), true), Err(("cancelled".into(), 1)));
-        assert_eq!(end(Cancelled, None, false), Err(("cancelled".into(), 1)));
-        assert_eq!(end(Cancelled, Some("cancelled"), false), Err(("cancelled".into(), 3)));
+        assert_eq!(end(Cancelled, Some("cancelled_here"), true), Err(("cancelled_here".into(), 1)));
+        assert_eq!(end(Cancelled, Some("cancelled_here"), false), Err(("cancelled_here".into(), 1)));
+        assert_eq!(end(Cancelled, Some("cancelled_there"), false), Err(("cancelled_there".into(), 3)));
+        let console = Console::new(true);
+        let partly = TransferView { skipped: 2, ..view(Done, Some("incomplete")) };
+        let ended = ended(&partly, false, Duration::from_secs(1), &console).unwrap_err();
+        assert!(ended.status == INCOMPLETE && ended.is_told());
     }
 
     #[test]
@@ -336,8 +381,17 @@ mod tests {
             json!({"event": "progress", "transfer": transfer, "bytes": 1, "total": 2, "rate": 3.0, "eta": null})
         );
         assert_eq!(
-            line(&Line::Done { transfer, files: 1, bytes: 2, seconds: 0.5 }),
-            json!({"event": "done", "transfer": transfer, "files": 1, "bytes": 2, "seconds": 0.5})
+            line(&Line::Done {
+                transfer,
+                files: 1,
+                bytes: 2,
+                seconds: 0.5,
+                skipped: 3,
+                reasons: [("link_outside".to_owned(), 3)].into(),
+                offered: None
+            }),
+            json!({"event": "done", "transfer": transfer, "files": 1, "bytes": 2, "seconds": 0.5, "skipped": 3,
+                "reasons": {"link_outside": 3}})
         );
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::broadcast::{self, error::RecvError};
 use yonder_core::{
-    api::{Direction, Event, MessageState, NumberedEvent, PairingView, TransferState},
+    api::{Direction, Event, MessageState, NumberedEvent, PairingView},
     control::{Client, ControlError},
     diagnostics::log::KeptLog,
 };
@@ -160,10 +160,8 @@ fn event_text(event: &Event) -> Option<String> {
                 Direction::Send => "to",
                 Direction::Receive => "from",
             };
-            let why = match (&transfer.reason, transfer.state) {
-                (Some(reason), state) if state != TransferState::Done => format!(": {}", shown(&reason.message)),
-                _ => String::new(),
-            };
+            let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
+            let why = why.unwrap_or_default();
             format!("{} {way} {}: {}{why}.", what(transfer), shown(&transfer.device_name), word(&transfer.state))
         }
         Event::Relays { relays } => match relays.iter().find(|relay| relay.home) {

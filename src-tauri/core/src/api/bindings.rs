@@ -43,6 +43,8 @@ pub fn typescript() -> String {
         Direction,
         TransferState,
         TransferOptions,
+        Note,
+        Amount,
         TransferView,
         OfferEntry,
         OfferPage,

@@ -7,6 +7,7 @@
 pub mod bindings;
 mod doctor;
 mod keystore;
+mod note;
 mod relay;
 mod request;
 mod shell;
@@ -14,6 +15,7 @@ mod view;
 
 pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
+pub use note::{Amount, Note};
 pub use relay::{RelayChoice, RelayView};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{FolderChoice, LinkView, Picked, Sent, ShellEvent, ShellRequest, ShellResponse, Unsent};

@@ -1,9 +1,14 @@
 //! What the surface shows: identities, devices, pairings, transfers and settings.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::relay::RelayChoice;
+use super::{
+    note::{Amount, Note, read_notes},
+    relay::RelayChoice,
+};
 use crate::id::{DeviceId, TransferId};
 
 /// An error as it crosses the edge.
@@ -381,22 +386,24 @@ pub enum Direction {
 pub enum TransferState {
     /// Waits for the receiver's decision.
     Offered,
-    /// Waits for its turn.
+    /// Waits for its turn: others are sent first.
     Queued,
     /// Bytes move.
     Active,
     /// It stands still until somebody lets it go on: a person paused it, or a disk is full or gone. The reason's code says
     /// which: `paused_here`, `paused_there`, `disk_full`, `source_gone`.
     Paused,
-    /// Waits for something that will mend itself: the device, a retry.
+    /// Waits for something that comes by itself; the reason's code says what: `listing` the files, `connecting`, or an error
+    /// such as `device_offline` of a device that is away.
     Waiting,
-    /// The receiver has verified everything.
+    /// The receiver has verified everything that was sent. Where `skipped` is not 0 something is missing, and the reason's
+    /// code is `incomplete`.
     Done,
     /// It ended with an error.
     Failed,
     /// The receiver said no.
     Declined,
-    /// A person stopped it.
+    /// A person stopped it; the reason's code says on which side: `cancelled_here`, `cancelled_there`.
     Cancelled,
 }
 
@@ -420,11 +427,14 @@ pub struct TransferOptions {
     pub limit: Option<u64>,
     /// Wait for a device that is away, over restarts of this node too. Off, it fails when the device cannot be reached.
     pub wait: bool,
+    /// Offer nothing where something that was named cannot be sent.
+    #[ts(skip)]
+    pub strict: bool,
 }
 
 impl Default for TransferOptions {
     fn default() -> Self {
-        Self { compress: true, encrypt: true, limit: None, wait: false }
+        Self { compress: true, encrypt: true, limit: None, wait: false, strict: false }
     }
 }
 
@@ -441,13 +451,13 @@ pub struct TransferView {
     pub device_name: String,
     /// Where it stands.
     pub state: TransferState,
-    /// Why it failed, waits or was declined.
+    /// Why it failed, waits, was declined or cancelled, or is done without everything.
     pub reason: Option<ApiError>,
     /// Names of the files and folders at the top of the offer, 20 at most. Text, never markup.
     pub roots: Vec<String>,
     /// How many files and folders are at the top of the offer.
     pub root_count: u32,
-    /// How many files (not folders).
+    /// How many files (not folders); of those that the receiver took, once it has decided.
     #[ts(type = "number")]
     pub files: u64,
     /// How many of them the receiver has verified and named.
@@ -456,9 +466,22 @@ pub struct TransferView {
     /// Bytes that the receiver holds.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Bytes in all.
+    /// Bytes in all of these files.
     #[ts(type = "number")]
     pub total: u64,
+    /// What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
+    /// were, or nobody has decided.
+    #[serde(default)]
+    pub offered: Option<Amount>,
+    /// How many files and folders are left out: they could not be listed, were not taken, or could not be transferred.
+    /// Complete, unlike the notes.
+    #[serde(default)]
+    #[ts(type = "number")]
+    pub skipped: u64,
+    /// The same by the code of their reason. At most 33 codes; what is beyond counts as `other`.
+    #[serde(default)]
+    #[ts(type = "Record<string, number>")]
+    pub reasons: BTreeMap<String, u64>,
     /// Bytes a second, smoothed; 0 when nothing moves.
     pub rate: f64,
     /// Seconds that are left at this rate.
@@ -466,8 +489,12 @@ pub struct TransferView {
     /// Unix time in seconds when it was offered.
     #[ts(type = "number")]
     pub started: u64,
-    /// Seconds from the decision to the last byte, once it is done.
+    /// Seconds in which bytes moved, without pauses and times apart, once it has ended; the same on both sides but for the
+    /// way of a packet.
     pub seconds: Option<f64>,
+    /// Bytes a second over these seconds, of those bytes that moved; what was there already does not count.
+    #[serde(default)]
+    pub mean_rate: Option<f64>,
     /// The folder that it lands in, for people to read; only for `receive`.
     pub into: Option<String>,
     /// At most so many bytes a second, for this transfer alone.
@@ -477,8 +504,9 @@ pub struct TransferView {
     /// Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
     #[serde(default)]
     pub place: Option<u32>,
-    /// Files that could not be read or named, or had to be renamed, one sentence each, 100 at most.
-    pub notes: Vec<String>,
+    /// What people should know: examples of what is left out and of names that were changed, 100 at most.
+    #[serde(deserialize_with = "read_notes")]
+    pub notes: Vec<Note>,
 }
 
 /// A file or a folder of an offer.

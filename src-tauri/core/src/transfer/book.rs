@@ -14,11 +14,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
     TransferError,
-    error::{is_apart, reason, stands_still},
+    error::{explain, is_apart, reason, stands_still},
     files::FileOps,
     landing::clean_up,
+    left_out::SKIPPED_THERE,
     manifest::Manifest,
     record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
+    wire::Code,
 };
 use crate::{
     api::{ApiError, ConflictRule, Direction, Event, TransferState, TransferView},
@@ -30,6 +32,8 @@ use crate::{
 
 /// Ended transfers that are kept for people to look at.
 const HISTORY: usize = 500;
+/// A person stopped it on this side.
+const CANCELLED_HERE: &str = "cancelled_here";
 
 /// What a person asks of a transfer that is under way.
 pub(super) enum Command {
@@ -67,8 +71,31 @@ impl End {
 
     /// By a code that travelled.
     pub(super) fn by_code(code: &str) -> Self {
-        let state = if code == "cancelled" { TransferState::Cancelled } else { TransferState::Failed };
-        Self { state, reason: Some(reason(code)) }
+        if code == "cancelled" {
+            return Self { state: TransferState::Cancelled, reason: Some(reason("cancelled_there")) };
+        }
+        Self { state: TransferState::Failed, reason: Some(reason(code)) }
+    }
+
+    /// A person stopped it on this side.
+    pub(super) fn cancelled_here() -> Self {
+        Self { state: TransferState::Cancelled, reason: Some(reason(CANCELLED_HERE)) }
+    }
+
+    /// A person stopped it on this side.
+    pub(super) fn is_cancelled_here(&self) -> bool {
+        self.reason.as_ref().is_some_and(|reason| reason.code == CANCELLED_HERE)
+    }
+
+    /// It ran to its end: `failed` of `of` files could not be transferred, the first for this reason, and `done` could.
+    /// `left_out` counts all that is missing, also what was never sent.
+    pub(super) fn ran(failed: u32, of: u32, first: Option<&Code>, done: u32, left_out: Option<ApiError>) -> Self {
+        if let Some(first) = first.filter(|_| failed > 0 && done == 0) {
+            let mut why = reason(first.as_str());
+            why.message = format!("{failed} of {of} files could not be transferred: {}", explain(first.as_str()));
+            return Self { state: TransferState::Failed, reason: Some(why) };
+        }
+        Self { state: TransferState::Done, reason: left_out }
     }
 }
 
@@ -339,6 +366,7 @@ impl Book {
         if view.state.is_final() {
             let code = || view.reason.as_ref().map_or("internal", |reason| reason.code.as_str()).to_owned();
             return Found::Over(match view.state {
+                TransferState::Done if failures(&view) > 0 => "files_failed".into(),
                 TransferState::Done => "complete".into(),
                 TransferState::Failed if !is_apart(&code()) => code(),
                 TransferState::Failed => "forgotten".into(),
@@ -427,8 +455,7 @@ impl Book {
         command: impl Fn() -> Command,
     ) -> Result<Option<TransferView>, TransferError> {
         loop {
-            let cancelled = End { state: TransferState::Cancelled, reason: None };
-            if let Some(ended) = self.stop_waiting(id, cancelled).await {
+            if let Some(ended) = self.stop_waiting(id, End::cancelled_here()).await {
                 return Ok(Some(ended));
             }
             if self.commands(id)?.send(command()).await.is_ok() {
@@ -611,6 +638,11 @@ impl Book {
 
 fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<TransferId, Row>> {
     rows.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// How many files and folders of a transfer to here were offered and could not be kept.
+fn failures(view: &TransferView) -> u64 {
+    view.skipped.saturating_sub(view.reasons.get(SKIPPED_THERE).copied().unwrap_or(0))
 }
 
 /// Whether this is the same offer, which got lost before anybody answered. It must show the same: a person may be about to

@@ -2,12 +2,15 @@
 
 use std::{io, path::PathBuf};
 
-use super::{landing::DiskError, wire::Violation};
+use super::{landing::DiskError, left_out::LeftOut, wire::Violation};
 use crate::{
-    api::ApiError,
+    api::{ApiError, Note},
     error::{NetworkError, RoomError},
     id::TransferId,
 };
+
+/// Reasons that an error names.
+const SHOWN_REASONS: usize = 3;
 
 /// What a call on transfers can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -74,6 +77,12 @@ pub enum TransferError {
         #[source]
         source: io::Error,
     },
+    /// Something that was named cannot be sent, and everything was asked for.
+    #[error("{}", left_out(.0))]
+    LeftOut(Box<LeftOut>),
+    /// Nothing that was named can be sent.
+    #[error("{}", left_out(.0))]
+    NothingLeft(Box<LeftOut>),
     /// A path has no name of its own, or not one that can be sent.
     #[error("{0} cannot be sent under its name")]
     Name(PathBuf),
@@ -106,7 +115,8 @@ impl RoomError for TransferError {
             Self::NotQueued => "transfer_not_queued",
             Self::Undecided => "transfer_undecided",
             Self::Limit => "invalid_input",
-            Self::NothingToSend => "nothing_to_send",
+            Self::NothingToSend | Self::NothingLeft(_) => "nothing_to_send",
+            Self::LeftOut(_) => "left_out",
             Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => "path_not_found",
             Self::Source { .. } => "path_unreadable",
             Self::Name(_) => "name_unsendable",
@@ -122,10 +132,40 @@ impl RoomError for TransferError {
     }
 }
 
+/// Names the first few things that cannot be sent.
+fn left_out(left: &LeftOut) -> String {
+    let shown = left.notes.iter().take(SHOWN_REASONS).filter_map(|note| match note {
+        Note::Skipped { path, reason } => Some(format!("{path}: {}", explain(reason))),
+        _ => None,
+    });
+    let shown: Vec<_> = shown.collect();
+    let more = left.reasons.total().saturating_sub(shown.len() as u64);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    format!("{} of what was named cannot be sent: {}{more}", left.reasons.total(), shown.join("; "))
+}
+
 /// One sentence for a code that travels. A code of a later version gets a general one.
 pub fn explain(code: &str) -> String {
     let text = match code {
         "cancelled" => "it was cancelled",
+        "cancelled_here" => "it was cancelled here",
+        "cancelled_there" => "it was cancelled at the other device",
+        "listing" => "its files are being listed",
+        "connecting" => "the connection is being made",
+        "incomplete" => "not everything was transferred",
+        "left_out" => "not everything that was named can be sent",
+        "file_unreadable" => "it may not be read",
+        "folder_unreadable" => "its contents may not be listed",
+        "link_outside" => "it is a link to something that is not sent along",
+        "link_to_folder" => "it is a link to a folder",
+        "link_broken" => "it is a link to nothing",
+        "name_unsendable" => "its name cannot be sent",
+        "special_file" => "it is neither a file nor a folder",
+        "data_directory" => "it is a part of Yonder's own data",
+        "over_limit" => "its path is too deep or too long",
+        "not_taken" => "the other device did not take it",
+        "skipped_there" => "the sender could not offer it",
+        "other" => "for another reason",
         "declined" => "it was declined",
         "declined_by_rule" => "the other device declines all offers",
         "interrupted" => "Yonder was stopped in the middle",
@@ -135,6 +175,7 @@ pub fn explain(code: &str) -> String {
         "disk_full" => "the receiving disk is full",
         "write_failed" => "the receiving disk could not be written to",
         "destination_unusable" => "the receiving folder cannot be written to",
+        "path_not_found" => "it is not there any more",
         "source_gone" => "the folder or disk with the files is not there any more",
         "paused_here" => "it was paused here",
         "paused_there" => "it was paused at the other device",
@@ -176,6 +217,7 @@ fn hint(code: &str) -> &'static str {
         "transfer_undecided" => "Accept or decline it.",
         "transfer_not_ours" => "Ask for it at the device that sent it.",
         "path_not_found" => "Check the path.",
+        "nothing_to_send" => "Check that it is there, and that you may read it.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",
         "too_many_entries" => "Send it in several parts, or as an archive.",
@@ -189,6 +231,8 @@ fn hint(code: &str) -> &'static str {
         "busy" => "Wait until some of them are answered.",
         "declined_by_rule" => "It can be changed in the other device's settings.",
         "files_failed" => "The notes name them.",
+        "incomplete" => "The notes name examples. `yonder-cli retry` at the sender sends what is missing.",
+        "left_out" => "Name what can be sent, or send without --strict.",
         _ => "",
     }
 }

@@ -83,7 +83,7 @@ fn tree(root: &Path) -> Arc<Source> {
     for n in 0..50usize {
         fs::write(top.join(format!("small {n:02}")), &data[..n * 1000 + 1]).unwrap();
     }
-    Arc::new(scan(&[top], &|| false).unwrap())
+    Arc::new(scan(&[top], None, &|| false).unwrap())
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("file");
         fs::write(&path, vec![7; 4 * SEGMENT as usize]).unwrap();
-        let source = Arc::new(scan(std::slice::from_ref(&path), &|| false).unwrap());
+        let source = Arc::new(scan(std::slice::from_ref(&path), None, &|| false).unwrap());
         let feed = Feed::new(source.clone(), Plan::all(&source.manifest), None);
         let pool = Pool::new(1);
         let (out, mut taken) = mpsc::channel(1);

@@ -32,12 +32,13 @@ use super::{
     bits::Bits,
     files::{FileOps, SYNCS_VOLUMES, Standing},
     journal::{self, Journal, Note},
+    left_out::{NOTES, Reasons},
     manifest::Manifest,
-    names::{self, Platform, TEMP_PREFIX},
+    names::{self, Platform, TEMP_PREFIX, escaped},
     state::Plan,
     wire::{Code, EntryKind, FileReceived},
 };
-use crate::id::TransferId;
+use crate::{api::Note as ForPeople, id::TransferId};
 
 /// Name of what is given up when the disk is full.
 const RESERVE: &str = "reserve";
@@ -51,8 +52,6 @@ const OPEN_FOLDERS: usize = 128;
 const AT_ONCE: usize = 4096;
 /// How many numbers are tried where a name is taken.
 const TRIES: u32 = 1000;
-/// Notes that are kept for people.
-pub const NOTES: usize = 100;
 
 /// The whole transfer cannot go on, because the file system does not let it.
 #[derive(Debug, thiserror::Error)]
@@ -419,7 +418,9 @@ pub struct Placing {
     next_number: HashMap<(Option<u32>, String), u32>,
     touched: Touched,
     dest: Arc<Dir>,
-    notes: Vec<String>,
+    notes: Vec<ForPeople>,
+    /// Folders that could not be made.
+    left_out: Reasons,
     /// Name of the first thing placed at the top.
     first: Option<String>,
     /// Files that may be replaced.
@@ -459,6 +460,7 @@ impl Placing {
             touched: Touched::default(),
             dest: Arc::new(dest),
             notes: Vec::new(),
+            left_out: Reasons::default(),
             first: None,
             old: HashMap::new(),
             same: 0,
@@ -482,15 +484,25 @@ impl Placing {
         self
     }
 
+    /// Folders that could not be made, by the code of their reason.
+    pub fn left_out(&self) -> &Reasons {
+        &self.left_out
+    }
+
     /// Name of the first thing placed at the top: what "open folder" points at.
     pub fn first(&self) -> Option<&str> {
         self.first.as_deref()
     }
 
-    fn note(&mut self, text: String) {
+    fn note(&mut self, note: ForPeople) {
         if self.notes.len() < NOTES {
-            self.notes.push(text);
+            self.notes.push(note);
         }
+    }
+
+    fn failed(&mut self, index: u32, code: &Code) {
+        let (path, reason) = (self.manifest.shown(index), code.as_str().to_owned());
+        self.note(ForPeople::Failed { path, reason });
     }
 
     fn name_file(&mut self, file: u32) -> Result<(), DiskError> {
@@ -521,7 +533,8 @@ impl Placing {
             self.first = Some(placed.to_owned());
         }
         if placed != name {
-            self.note(format!("{} is saved as {placed}", self.manifest.shown(index)));
+            let path = escaped(&self.manifest.path(index).join("/"));
+            self.note(ForPeople::SavedAs { path, name: placed.to_owned() });
         }
     }
 
@@ -649,7 +662,8 @@ impl Placing {
             Ok(dir) => Ok(Some(dir)),
             Err(error) => match of_this_file(&error.source) {
                 Some(code) => {
-                    self.note(format!("{}: {}", self.manifest.shown(index), super::error::explain(code.as_str())));
+                    self.left_out.add(code.as_str(), 1);
+                    self.failed(index, &code);
                     Ok(None)
                 }
                 None => Err(error),

@@ -134,7 +134,7 @@ fn a_tree_lands_with_its_times_and_nothing_else() {
     let (placing, report) = land(&temp, &manifest).unwrap();
     assert!(report.iter().all(|item| item.failure.is_none()) && report.len() == 4);
     assert_eq!(placing.first(), Some("album"));
-    assert_eq!(placing.notes(), [""; 0]);
+    assert_eq!(placing.notes(), []);
     assert_eq!(names(&ground), ["album/day 1/a.txt", "album/day 1/run.sh", "album/nothing", "top.txt"]);
     assert_eq!(tree(&ground.dest)["album/day 1/a.txt"], b"hello");
     for index in 0..manifest.len() {
@@ -165,7 +165,8 @@ fn what_is_there_is_never_replaced() {
     assert_eq!(found["top (3).txt"], b"hello");
     assert_eq!(found["album (2)/day 1/a.txt"], b"hello");
     assert!(!found.contains_key("album/nothing"), "nothing goes into a folder that was there");
-    assert_eq!(placing.notes(), ["album is saved as album (2)", "top.txt is saved as top (3).txt"]);
+    let saved_as = |path: &str, name: &str| ForPeople::SavedAs { path: path.into(), name: name.into() };
+    assert_eq!(placing.notes(), [saved_as("album", "album (2)"), saved_as("top.txt", "top (3).txt")]);
 }
 
 #[test]
@@ -182,6 +183,9 @@ fn equal_names_and_hidden_characters_land_beside_each_other() {
     let (placing, _) = land(&ground.temp(RealFiles), &manifest).unwrap();
     assert_eq!(names(&ground), ["d (2)/y", "d/x\u{fffd}", "d/x\u{fffd} (2)", "d/x\u{fffd} (3)"]);
     assert_eq!(placing.notes().len(), 4, "{:?}", placing.notes());
+    // Both forms are told apart where they would look the same.
+    let path = "d/x\\u{202e}".to_owned();
+    assert!(placing.notes().contains(&ForPeople::SavedAs { path, name: "x\u{fffd}".into() }), "{:?}", placing.notes());
 }
 
 #[test]

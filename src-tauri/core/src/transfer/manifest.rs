@@ -322,6 +322,11 @@ impl ManifestBuilder {
         self.manifest.len()
     }
 
+    /// How many of them are files.
+    pub fn files(&self) -> u32 {
+        self.manifest.files()
+    }
+
     /// None yet.
     pub fn is_empty(&self) -> bool {
         self.manifest.is_empty()

@@ -34,6 +34,7 @@ pub mod holes;
 pub mod intake;
 pub mod journal;
 pub mod landing;
+pub mod left_out;
 pub mod limits;
 pub mod manifest;
 pub mod names;
@@ -62,7 +63,7 @@ mod turns;
 pub mod wire;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
@@ -75,7 +76,7 @@ use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use error::TransferError;
+pub use error::{TransferError, explain};
 
 use self::{
     book::{Book, Command, End, unix_now},
@@ -338,18 +339,22 @@ impl Transfers {
             direction: Direction::Send,
             device,
             device_name: (self.0.deps.names)(device),
-            state: TransferState::Queued,
-            reason: None,
+            state: TransferState::Waiting,
+            reason: Some(error::reason("listing")),
             root_count: u32::try_from(roots.len()).unwrap_or(u32::MAX),
             roots: roots.into_iter().take(SHOWN_ROOTS).collect(),
             files: 0,
             files_done: 0,
             bytes: 0,
             total: 0,
+            offered: None,
+            skipped: 0,
+            reasons: BTreeMap::new(),
             rate: 0.0,
             eta: None,
             started: unix_now(),
             seconds: None,
+            mean_rate: None,
             into: None,
             limit: options.limit,
             place: None,

@@ -93,6 +93,17 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
+/// Writes as `\u{..}` what [`visible`] replaces, so that a text and what became of it differ.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut one = [0; 4];
+    for c in text.chars() {
+        let plain = &*c.encode_utf8(&mut one);
+        if visible(plain) == plain { out.push(c) } else { out.extend(c.escape_unicode()) }
+    }
+    out
+}
+
 fn for_windows(name: &str) -> String {
     // `:` also ends drive letters and begins alternate data streams.
     let mut out: String =

@@ -47,6 +47,67 @@ impl RateMeter {
     }
 }
 
+/// Measures for how long bytes moved and how many did, without pauses and times apart.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stopwatch {
+    seconds: f64,
+    moved: u64,
+    since: Option<Duration>,
+    /// When the count rose last, and where it stands.
+    last: Duration,
+    bytes: u64,
+}
+
+impl Stopwatch {
+    /// Goes on from what was measured in an earlier run of the node.
+    pub fn of(seconds: Option<f64>, mean_rate: Option<f64>) -> Self {
+        let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0).unwrap_or(0.0);
+        Self { seconds, moved: (seconds * mean_rate.unwrap_or(0.0)) as u64, ..Self::default() }
+    }
+
+    /// So many bytes are there already when an attempt begins.
+    pub fn begin_at(&mut self, bytes: u64) {
+        self.bytes = bytes;
+    }
+
+    /// Bytes may move from now on.
+    pub fn start(&mut self, now: Duration) {
+        if self.since.is_none() {
+            (self.since, self.last) = (Some(now), now);
+        }
+    }
+
+    /// The count stands at `bytes` now.
+    pub fn sample(&mut self, now: Duration, bytes: u64) {
+        if bytes > self.bytes {
+            self.moved = self.moved.saturating_add(bytes - self.bytes);
+            (self.last, self.bytes) = (now, bytes);
+        }
+    }
+
+    /// Nothing moves any more. The silence before it does not count: the two sides notice a loss at different times.
+    pub fn stop(&mut self) {
+        self.end(self.last);
+    }
+
+    /// It is over, and all that came until now belongs to it.
+    pub fn end(&mut self, now: Duration) {
+        if let Some(since) = self.since.take() {
+            self.seconds += now.saturating_sub(since).as_secs_f64();
+        }
+    }
+
+    /// For how long bytes moved; none where they never did.
+    pub fn seconds(&self) -> Option<f64> {
+        (self.seconds > 0.0).then_some(self.seconds)
+    }
+
+    /// Bytes a second in that time.
+    pub fn mean_rate(&self) -> Option<f64> {
+        self.seconds().map(|seconds| self.moved as f64 / seconds)
+    }
+}
+
 /// Lets so many bytes a second pass.
 #[derive(Clone, Debug)]
 pub struct TokenBucket {
@@ -142,6 +203,26 @@ mod tests {
             meter.sample(Duration::from_millis(tenth * 100), 151_000);
         }
         assert_eq!((meter.rate(), meter.eta(1)), (0.0, None));
+    }
+
+    #[test]
+    fn pauses_and_silence_do_not_count() {
+        let at = Duration::from_secs;
+        let mut watch = Stopwatch::default();
+        assert_eq!((watch.seconds(), watch.mean_rate()), (None, None));
+        watch.begin_at(100);
+        watch.start(at(10));
+        watch.start(at(11));
+        watch.sample(at(12), 300);
+        watch.sample(at(40), 300);
+        watch.stop();
+        assert_eq!((watch.seconds(), watch.mean_rate()), (Some(2.0), Some(100.0)));
+        let mut watch = Stopwatch::of(watch.seconds(), watch.mean_rate());
+        watch.begin_at(300);
+        watch.start(at(1));
+        watch.sample(at(2), 500);
+        watch.end(at(3));
+        assert_eq!((watch.seconds(), watch.mean_rate()), (Some(4.0), Some(100.0)));
     }
 
     #[test]

@@ -28,17 +28,18 @@ use super::{
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
-    error::{explain, reason, told_as},
+    error::{reason, told_as},
     existing::Ready,
     files::FileOps,
     flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
     landing::DiskError,
+    left_out::{Reasons, SKIPPED_THERE},
     limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
     names::visible,
     preview,
-    rate::RateMeter,
+    rate::{RateMeter, Stopwatch},
     routes::{Route, Routes},
     selection,
     settling::{self, Settled, Settling},
@@ -47,7 +48,7 @@ use super::{
     wire::{Code, Decision, Offer, ReceiverFrame},
 };
 use crate::{
-    api::{Direction, TransferState, TransferView},
+    api::{Direction, Note, TransferState, TransferView},
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -146,10 +147,9 @@ pub(super) fn declined(code: &str) -> ReceiverFrame {
 }
 
 fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> TransferView {
-    let mut notes = Vec::new();
-    if offer.skipped > 0 {
-        notes.push(format!("{} things are left out by the sender", offer.skipped));
-    }
+    let mut left_out = Reasons::default();
+    left_out.add(SKIPPED_THERE, offer.skipped.into());
+    let notes = if offer.skipped > 0 { vec![Note::SkippedThere { count: offer.skipped.into() }] } else { Vec::new() };
     TransferView {
         id,
         direction: Direction::Receive,
@@ -163,10 +163,14 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         files_done: 0,
         bytes: 0,
         total: offer.total,
+        offered: None,
+        skipped: left_out.total(),
+        reasons: left_out.counts().clone(),
         rate: 0.0,
         eta: None,
         started: unix_now(),
         seconds: None,
+        mean_rate: None,
         into: None,
         limit: None,
         place: None,
@@ -231,6 +235,8 @@ pub(super) struct Receiving {
     /// Room for the list.
     pub(super) share: Option<Share>,
     meter: RateMeter,
+    /// How long bytes moved, over all attempts.
+    pub(super) watch: Stopwatch,
     /// The sender holds it.
     held_there: bool,
 }
@@ -259,6 +265,7 @@ impl Receiving {
     pub(super) fn new(inner: Arc<Inner>, stream: Stream, asked: mpsc::Receiver<Command>, terms: Terms) -> Self {
         let Stream { session, routes, machine, frames, out, stop } = stream;
         let id = TransferId::from_random(terms.transfer);
+        let watch = inner.book.view(id).map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
         Self {
             inner,
             session,
@@ -278,6 +285,7 @@ impl Receiving {
             told: false,
             share: None,
             meter: RateMeter::default(),
+            watch,
             held_there: false,
         }
     }
@@ -456,6 +464,7 @@ impl Receiving {
         self.holds = true;
         self.begun = Some(Instant::now());
         self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
+        self.watch.begin_at(whole_bytes + held_bytes);
         self.inner.book.show(self.id, |view| {
             (view.state, view.reason) = (TransferState::Queued, None);
             (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
@@ -573,7 +582,7 @@ impl Receiving {
                     Some(Command::Held) => self.held_changed(live, begun),
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
-                        return Ok(End { state: TransferState::Cancelled, reason: None });
+                        return Ok(End::cancelled_here());
                     }
                 },
                 // Before that a claim may turn out not to hold, and progress never falls.
@@ -587,11 +596,16 @@ impl Receiving {
     }
 
     /// Lets bytes come, or not, as things stand now, and shows it.
-    fn settle(&self, live: &Live, begun: bool) {
+    fn settle(&mut self, live: &Live, begun: bool) {
         let held = self.inner.book.held(self.id);
         // A sender that goes on sending waits at the gate of its streams.
         live.arrival.gate.set(held.is_none());
         let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
+        if begun && why.is_none() {
+            self.watch.start(self.inner.since.elapsed());
+        } else {
+            self.watch.stop();
+        }
         self.inner.book.show(self.id, |view| match why {
             Some(code) => {
                 (view.state, view.reason, view.rate, view.eta) =
@@ -604,7 +618,7 @@ impl Receiving {
     }
 
     /// A person holds it here, or lets it go on; the sender is told.
-    fn held_changed(&self, live: &Live, begun: bool) {
+    fn held_changed(&mut self, live: &Live, begun: bool) {
         self.out.offer(&match self.inner.book.held(self.id) {
             Some(_) => ReceiverFrame::Pause { code: Code::new("paused") },
             None => ReceiverFrame::Resume,
@@ -662,6 +676,7 @@ impl Receiving {
             self.out.offer(&ReceiverFrame::Progress { bytes, files });
         }
         self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);
+        self.watch.sample(self.inner.since.elapsed(), bytes);
         let meter = &self.meter;
         self.inner.book.show(self.id, |view| {
             (view.bytes, view.files_done) = (bytes, files.into());
@@ -687,7 +702,7 @@ impl Receiving {
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
-                        return Ok(End { state: TransferState::Cancelled, reason: None });
+                        return Ok(End::cancelled_here());
                     }
                 },
                 () = self.inner.cancel.cancelled() => return Ok(End::by_code("interrupted")),
@@ -696,8 +711,23 @@ impl Receiving {
         let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
         // A sender that does not hear it asks again, and is told then.
         self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
-        let (failed, first) = live.settled.failures();
-        Ok(end_of(failed, live.expected, first.as_ref()))
+        self.watch.sample(self.inner.since.elapsed(), live.arrival.bytes.load(Ordering::Relaxed));
+        Ok(self.ran(&live.settled, live.expected))
+    }
+
+    /// Every file has its name or its failure.
+    fn ran(&self, settled: &Settled, expected: u32) -> End {
+        let (failed, first) = settled.failures();
+        let left_out = self.left_out(settled).incomplete(0, None);
+        End::ran(failed, expected, first.as_ref(), settled.files.load(Ordering::Relaxed), left_out)
+    }
+
+    /// What is missing of that which a person named at the sender, but for what was not wanted here.
+    fn left_out(&self, settled: &Settled) -> Reasons {
+        let there = self.inner.book.view(self.id).and_then(|view| view.reasons.get(SKIPPED_THERE).copied());
+        let mut left_out = settled.left_out();
+        left_out.add(SKIPPED_THERE, there.unwrap_or(0));
+        left_out
     }
 }
 
@@ -710,14 +740,4 @@ pub(super) async fn room_for(ops: &Arc<dyn FileOps>, folder: PathBuf, needed: u6
         if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
     });
     Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
-}
-
-/// How it ended when it ran to its end: with or without files that failed.
-pub(super) fn end_of(failed: u32, of: u32, first: Option<&Code>) -> End {
-    let Some(first) = first.filter(|_| failed > 0) else {
-        return End { state: TransferState::Done, reason: None };
-    };
-    let mut why = reason(first.as_str());
-    why.message = format!("{failed} of {of} files could not be transferred: {}", explain(first.as_str()));
-    End { state: TransferState::Failed, reason: Some(why) }
 }

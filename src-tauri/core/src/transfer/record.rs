@@ -3,7 +3,10 @@
 //! One row holds what people see and what both sides agreed on; the manifest, which may be long, lies in rows of its
 //! own beside it, in pages as they travel.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +62,9 @@ pub(super) struct Outgoing {
     /// Its place among those from here: the lowest comes first.
     #[serde(default)]
     pub rank: u32,
+    /// What could not be offered, by the code of its reason.
+    #[serde(default)]
+    pub skipped: BTreeMap<String, u64>,
 }
 
 /// Where the entries of an accepted manifest lie.
@@ -95,7 +101,7 @@ pub(super) struct Incoming {
 impl Outgoing {
     pub(super) fn new(paths: &[PathBuf], options: TransferOptions) -> Self {
         let paths = paths.iter().map(|path| path_bytes(path)).collect();
-        Self { paths, options, accepted: None, untold: false, rank: 0 }
+        Self { paths, options, accepted: None, untold: false, rank: 0, skipped: BTreeMap::new() }
     }
 
     pub(super) fn paths(&self) -> Vec<PathBuf> {

@@ -22,13 +22,12 @@ use super::{
     Inner, Presence, TransferError,
     book::{Command, End},
     control,
-    error::{explain, is_apart, reason, stands_still},
+    error::{is_apart, reason, stands_still},
     flow::Limits,
     framing::StreamHeader,
-    landing::NOTES,
+    left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
     limits::{BATCH, VERSION},
-    rate::RateMeter,
-    receiving::end_of,
+    rate::{RateMeter, Stopwatch},
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
     selection,
@@ -42,7 +41,7 @@ use held::come;
 pub(super) use stopped::tell_stopped;
 
 use crate::{
-    api::{Direction, TransferState},
+    api::{Amount, ApiError, Direction, Note, TransferState, TransferView},
     error::NetworkError,
     id::{DeviceId, TransferId},
     net::{ALPN_TRANSFER, Session},
@@ -73,15 +72,22 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     let there = inner.there(order.device);
     let (id, device) = (order.id, order.device);
     let met = order.restored || order.terms.options.wait;
+    let shown = inner.book.view(id);
+    let watch = shown.as_ref().map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
+    let not_taken = shown.as_ref().and_then(|view| view.reasons.get(NOT_TAKEN).copied()).unwrap_or(0);
     let mut sending = Sending {
         inner: inner.clone(),
         restored: order.restored,
-        order,
         asked,
         there,
         stop: CancellationToken::new(),
         begun: None,
+        watch,
+        skipped: Reasons::of(&order.terms.skipped),
+        not_taken,
+        offered_in_all: shown.and_then(|view| view.offered),
         tally: Tally::default(),
+        last: Tally::default(),
         met,
         offering: false,
         offered: false,
@@ -94,35 +100,29 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         turn: None,
         waiting: None,
         limits: inner.limits_of(id, Direction::Send),
+        order,
     };
     let end = sending.run().await;
     sending.turn = None;
     let Some(end) = end else { return };
     inner.turns.change(|order| order.leave(id));
-    let seconds = sending.begun.map(|begun| begun.elapsed().as_secs_f64());
+    sending.watch.end(inner.since.elapsed());
+    let reasons = sending.reasons();
     // Kept for who wants to send it again.
     let terms = Outgoing { untold: end.untold, accepted: None, ..sending.order.terms.clone() };
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
         .book
         .end(id, end.end, Some(Terms::Outgoing(terms)), |view| {
-            view.seconds = seconds;
+            (view.seconds, view.mean_rate) = (sending.watch.seconds(), sending.watch.mean_rate());
             (view.bytes, view.files_done) = (bytes, files.into());
+            reasons.show(view);
             add_notes(&mut view.notes, notes);
         })
         .await;
     inner.show_places();
     if end.untold {
         inner.tasks.spawn(tell_stopped(inner.clone(), id, device));
-    }
-}
-
-/// Adds what people should know and do not know yet.
-pub(super) fn add_notes(notes: &mut Vec<String>, more: Vec<String>) {
-    for note in more {
-        if notes.len() < NOTES && !notes.contains(&note) {
-            notes.push(note);
-        }
     }
 }
 
@@ -138,7 +138,16 @@ struct Sending {
     /// Of the attempt that is under way.
     stop: CancellationToken,
     begun: Option<Instant>,
+    /// How long bytes moved, over all attempts.
+    watch: Stopwatch,
+    /// What could not be offered.
+    skipped: Reasons,
+    /// How many files the receiver did not want, and how much was offered then.
+    not_taken: u64,
+    offered_in_all: Option<Amount>,
     tally: Tally,
+    /// Of the attempt before.
+    last: Tally,
     /// The receiver has heard of it, or a person wants it to wait: it does not fail because the device is away.
     met: bool,
     restored: bool,
@@ -170,8 +179,10 @@ struct Tally {
     bytes: u64,
     files: u32,
     failed: u32,
+    /// The same by the code of their reason.
+    reasons: Reasons,
     first_failure: Option<Code>,
-    notes: Vec<String>,
+    notes: Vec<Note>,
 }
 
 /// How it ended, and whether the receiver has yet to hear of it.
@@ -185,10 +196,6 @@ enum Waited {
     Again,
     Over(Ended),
     Down,
-}
-
-fn cancelled() -> End {
-    End { state: TransferState::Cancelled, reason: None }
 }
 
 fn lost() -> NetworkError {
@@ -222,13 +229,13 @@ impl Sending {
             first = false;
             self.stop = CancellationToken::new();
             let _stop = self.stop.clone().drop_guard();
-            self.tally = Tally::default();
+            self.last = std::mem::take(&mut self.tally);
             let outcome = self.attempt().await;
             (self.turn, self.waiting, self.held_there) = (None, None, None);
             let error = match outcome {
                 Ok(end) => {
                     // What the receiver did not say itself it may not have heard: the connection can be dead already.
-                    let ours = end.state == TransferState::Cancelled && end.reason.is_none();
+                    let ours = end.is_cancelled_here();
                     return Some(Ended { end, untold: ours && self.may_be_known() });
                 }
                 Err(error) => error,
@@ -248,10 +255,14 @@ impl Sending {
                 self.hold("source_gone").await;
             }
             let why = if down { reason("interrupted") } else { self.why(&error) };
-            let Tally { bytes, files, notes, .. } = std::mem::take(&mut self.tally);
-            let shown = |view: &mut crate::api::TransferView| {
+            self.watch.stop();
+            let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
+            let Tally { bytes, files, notes, .. } = &self.tally;
+            let (bytes, files, notes) = (*bytes, *files, notes.clone());
+            let shown = |view: &mut TransferView| {
                 // An attempt that came to nothing says nothing of what is there.
                 (view.bytes, view.files_done) = (view.bytes.max(bytes), view.files_done.max(files.into()));
+                (view.seconds, view.mean_rate) = (seconds, mean_rate);
                 add_notes(&mut view.notes, notes);
             };
             self.inner.book.wait(self.order.id, why, shown).await;
@@ -261,8 +272,32 @@ impl Sending {
         }
     }
 
-    fn why(&self, error: &NetworkError) -> crate::api::ApiError {
-        let mut why = crate::api::ApiError::from(error);
+    /// What is missing at the receiver.
+    fn reasons(&self) -> Reasons {
+        let mut reasons = self.skipped.and(&self.tally.reasons);
+        reasons.add(NOT_TAKEN, self.not_taken);
+        reasons
+    }
+
+    /// It ran to its end.
+    fn ran(&self) -> End {
+        let Tally { files, failed, first_failure, .. } = &self.tally;
+        let of = self.shown().0;
+        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all);
+        End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
+    }
+
+    /// Shows what is waited for before the receiver has heard of it.
+    fn show_wait(&self, why: ApiError) {
+        self.inner.book.show(self.order.id, |view| {
+            if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
+                (view.state, view.reason) = (TransferState::Waiting, Some(why));
+            }
+        });
+    }
+
+    fn why(&self, error: &NetworkError) -> ApiError {
+        let mut why = ApiError::from(error);
         if is_apart(&why.code) {
             let name = (self.inner.deps.names)(self.order.device);
             why.hint = format!("It goes on by itself when {name} is there again.");
@@ -304,7 +339,7 @@ impl Sending {
                         }
                     }
                     Some(Command::Decline | Command::Cancel) | None => {
-                        return Waited::Over(Ended { end: cancelled(), untold: self.may_be_known() });
+                        return Waited::Over(Ended { end: End::cancelled_here(), untold: self.may_be_known() });
                     }
                 },
                 () = self.inner.cancel.cancelled() => return Waited::Down,
@@ -365,14 +400,25 @@ impl Sending {
 
     /// The receiver has not accepted it yet, as far as is known.
     async fn first(&mut self) -> Result<End, NetworkError> {
+        self.show_wait(reason("listing"));
         let Some(source) = self.scan().await? else { return self.stopped() };
+        if self.order.terms.options.strict && source.left_out.reasons.total() > 0 {
+            return Err(TransferError::LeftOut(Box::new(source.left_out.as_ref().clone())).into());
+        }
         tracing::debug!(id = %self.order.id, entries = source.manifest.len(), "listed what is to be sent");
         let source = Arc::new(source);
         let manifest = source.manifest.clone();
         self.inner.book.show(self.order.id, |view| {
             (view.files, view.total) = (manifest.files().into(), manifest.total());
             (view.roots, view.root_count) = (manifest.roots(), manifest.root_count());
-            view.notes.clone_from(&source.notes);
+            view.notes.clone_from(&source.left_out.notes);
+            source.left_out.reasons.show(view);
+        });
+        self.skipped = source.left_out.reasons.clone();
+        self.order.terms.skipped.clone_from(self.skipped.counts());
+        self.show_wait(match (self.inner.deps.presence)(self.order.device) {
+            Presence::Away => self.why(&NetworkError::DeviceOffline((self.inner.deps.names)(self.order.device))),
+            _ => reason("connecting"),
         });
         let Some(session) = self.connect().await? else { return self.stopped() };
         let attempt = attempt_id()?;
@@ -385,7 +431,7 @@ impl Sending {
             total: manifest.total(),
             roots: manifest.roots(),
             root_count: manifest.root_count(),
-            skipped: source.skipped,
+            skipped: u32::try_from(self.skipped.total()).unwrap_or(u32::MAX),
             pages: source.pages,
             compress: self.order.terms.options.compress,
             encrypt: self.order.terms.options.encrypt,
@@ -399,7 +445,7 @@ impl Sending {
 
     /// A person, or the node, ended it before anything was said.
     fn stopped(&self) -> Result<End, NetworkError> {
-        if self.inner.cancel.is_cancelled() { Err(NetworkError::ShuttingDown) } else { Ok(cancelled()) }
+        if self.inner.cancel.is_cancelled() { Err(NetworkError::ShuttingDown) } else { Ok(End::cancelled_here()) }
     }
 
     /// Lists what is to be sent. None if it was cancelled meanwhile.
@@ -407,7 +453,7 @@ impl Sending {
         let paths = self.order.terms.paths();
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let mut scanning = tokio::task::spawn_blocking(move || scan(&paths, &|| seen.load(Ordering::Relaxed)));
+        let mut scanning = tokio::task::spawn_blocking(move || scan(&paths, None, &|| seen.load(Ordering::Relaxed)));
         let scanned = tokio::select! {
             scanned = &mut scanning => scanned,
             () = self.told_to_stop() => {
@@ -541,13 +587,14 @@ impl Sending {
                     Some(Command::Held) => self.held_changed(talk),
                     Some(Command::Decline | Command::Cancel) | None => {
                         talk.out.farewell(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
-                        return Ok(cancelled());
+                        return Ok(End::cancelled_here());
                     }
                 },
                 _ = tick.tick() => {
                     let Some(begun) = self.begun.filter(|_| sends) else { continue };
                     let (bytes, files, moves) = (self.tally.bytes, self.tally.files, self.turn.is_some());
                     meter.sample(begun.elapsed(), bytes);
+                    self.watch.sample(self.inner.since.elapsed(), bytes);
                     self.inner.book.show(self.order.id, |view| {
                         (view.bytes, view.files_done) = (bytes, files.into());
                         view.rate = if moves { meter.rate() } else { 0.0 };
@@ -577,10 +624,17 @@ impl Sending {
                 let (files, whole, parts) = plan.held(&talk.source.manifest);
                 let bytes = whole + parts;
                 (self.tally.files, self.tally.bytes) = (files, bytes);
-                let (wanted, total) = selection::measure(&talk.source.manifest, &plan.selected);
+                self.watch.begin_at(bytes);
+                let manifest = &talk.source.manifest;
+                let (wanted, total) = selection::measure(manifest, &plan.selected);
+                self.not_taken = u64::from(manifest.files().saturating_sub(wanted));
+                let all = Amount { files: manifest.files().into(), bytes: manifest.total() };
+                self.offered_in_all = (self.not_taken > 0).then_some(all);
+                let (reasons, offered) = (self.reasons(), self.offered_in_all);
                 self.inner.book.show(self.order.id, |view| {
-                    (view.files, view.total) = (wanted.into(), total);
+                    (view.files, view.total, view.offered) = (wanted.into(), total, offered);
                     (view.bytes, view.files_done) = (bytes, files.into());
+                    reasons.show(view);
                 });
                 match plan.held.is_empty() {
                     true => talk.ready(plan),
@@ -593,17 +647,18 @@ impl Sending {
                 for item in list {
                     let Some(code) = item.failure else { continue };
                     self.tally.failed += 1;
+                    self.tally.reasons.add(code.as_str(), 1);
                     if self.tally.notes.len() < NOTES {
                         let path = talk.source.manifest.shown(item.file);
-                        self.tally.notes.push(format!("{path}: {}", explain(code.as_str())));
+                        self.tally.notes.push(Note::Failed { path, reason: code.as_str().to_owned() });
                     }
                     self.tally.first_failure.get_or_insert(code);
                 }
             }
             FromReceiver::Complete { files, bytes } => {
                 (self.tally.bytes, self.tally.files) = (bytes, files);
-                let of = self.shown().0;
-                return Ok(Some(end_of(self.tally.failed, of, self.tally.first_failure.as_ref())));
+                self.watch.sample(self.inner.since.elapsed(), bytes);
+                return Ok(Some(self.ran()));
             }
             FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
             // What is there stays there, and it goes on once there is space.
@@ -664,7 +719,18 @@ impl Sending {
             }
             "complete" if self.may_be_known() => {
                 (self.tally.files, self.tally.bytes) = self.shown();
-                Ok(End { state: TransferState::Done, reason: None })
+                Ok(self.ran())
+            }
+            // It is over there, and its last words on single files may have got lost with the connection.
+            "files_failed" if self.may_be_known() => {
+                self.tally = std::mem::take(&mut self.last);
+                let (files, _) = self.shown();
+                if self.tally.failed == 0 {
+                    (self.tally.failed, self.tally.first_failure) = (1, Some(code.clone()));
+                    self.tally.reasons.add(code.as_str(), 1);
+                }
+                self.tally.files = files.saturating_sub(self.tally.failed);
+                Ok(self.ran())
             }
             // It was accepted once: this is how it ended there.
             code if self.may_be_known() => Ok(End::by_code(code)),

@@ -21,13 +21,14 @@ use super::{
     files::Standing,
     intake::Verdict,
     landing::{DiskError, Placing, Temp},
+    left_out::Reasons,
     limits::BATCH,
     manifest::Manifest,
     names::Platform,
     state::Plan,
     wire::{Code, ReceiverFrame},
 };
-use crate::error::NetworkError;
+use crate::{api::Note, error::NetworkError};
 
 /// What the naming thread has done.
 #[derive(Default)]
@@ -35,7 +36,9 @@ pub(super) struct Settled {
     pub files: AtomicU32,
     pub bytes: AtomicU64,
     pub failed: AtomicU32,
-    pub notes: Mutex<Vec<String>>,
+    /// Files and folders that are not kept, by the code of their reason.
+    reasons: Mutex<Reasons>,
+    pub notes: Mutex<Vec<Note>>,
     pub first_failure: Mutex<Option<Code>>,
 }
 
@@ -46,8 +49,13 @@ impl Settled {
         (self.failed.load(Ordering::Relaxed), first)
     }
 
+    /// Files and folders that are not kept, by the code of their reason.
+    pub(super) fn left_out(&self) -> Reasons {
+        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What people should know, once.
-    pub(super) fn take_notes(&self) -> Vec<String> {
+    pub(super) fn take_notes(&self) -> Vec<Note> {
         std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -132,6 +140,8 @@ impl Settling {
         let finished = placing.finish();
         tracing::debug!("every folder is done");
         self.note(&placing);
+        let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        *reasons = reasons.and(placing.left_out());
         finished
     }
 
@@ -170,6 +180,7 @@ impl Settling {
                 }
                 Some(code) => {
                     self.told.failed.fetch_add(1, Ordering::Relaxed);
+                    self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner).add(code.as_str(), 1);
                     let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
                     first.get_or_insert_with(|| code.clone());
                 }

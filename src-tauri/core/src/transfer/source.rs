@@ -3,9 +3,10 @@
 //! Nothing is hashed here: a list of a hundred thousand files takes a second or two, their contents would take minutes.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     fs::{self, File, Metadata},
     io,
+    ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +15,7 @@ use super::{
     TransferError,
     feed::open_regular,
     files::wire_time,
-    landing::NOTES,
+    left_out::LeftOut,
     limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
     manifest::{Manifest, ManifestBuilder},
     names,
@@ -28,10 +29,8 @@ pub struct Source {
     pub manifest: Arc<Manifest>,
     /// Where the entries at the top lie.
     roots: HashMap<u32, PathBuf>,
-    /// What is left out, and why; one sentence each.
-    pub notes: Vec<String>,
-    /// How many things are left out.
-    pub skipped: u32,
+    /// What is left out of that which was named.
+    pub left_out: Arc<LeftOut>,
     /// How many pages the list takes.
     pub pages: u32,
     /// The volumes that the entries at the top lay on when they were listed.
@@ -43,7 +42,7 @@ impl Source {
     pub fn restored(manifest: Manifest, roots: impl Iterator<Item = (u32, PathBuf)>, pages: u32) -> Self {
         let (manifest, roots) = (Arc::new(manifest), roots.collect());
         // The same disk may have another number since.
-        Self { manifest, roots, notes: Vec::new(), skipped: 0, pages, volumes: HashMap::new() }
+        Self { manifest, roots, left_out: Arc::default(), pages, volumes: HashMap::new() }
     }
 
     /// Where the entries at the top lie.
@@ -77,8 +76,8 @@ impl Source {
     /// When that is more than a list may hold.
     pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
         let manifest = Arc::new(self.manifest.with_changes(changes)?);
-        let (roots, notes, volumes) = (self.roots.clone(), self.notes.clone(), self.volumes.clone());
-        Ok(Self { manifest, roots, notes, skipped: self.skipped, pages: self.pages, volumes })
+        let (roots, left_out, volumes) = (self.roots.clone(), self.left_out.clone(), self.volumes.clone());
+        Ok(Self { manifest, roots, left_out, pages: self.pages, volumes })
     }
 
     /// Whether everything at the top is where it was: a disk that was taken out takes it along. Blocking.
@@ -190,11 +189,14 @@ fn root(path: &Path) -> Result<(String, PathBuf, Metadata), TransferError> {
 
 #[cfg(unix)]
 fn readable(path: &Path, meta: &Metadata) -> bool {
+    use rustix::fs::Access;
     use std::os::unix::fs::MetadataExt;
-    const BY_OWNER: u32 = 0o400;
+    // What is in a folder is found only where one may enter it.
+    let (by_owner, needed) =
+        if meta.is_dir() { (0o500, Access::READ_OK | Access::EXEC_OK) } else { (0o400, Access::READ_OK) };
     // Most are our own, and of those the system need not be asked.
-    let ours = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & BY_OWNER != 0;
-    ours || rustix::fs::access(path, rustix::fs::Access::READ_OK).is_ok()
+    let ours = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & by_owner == by_owner;
+    ours || rustix::fs::access(path, needed).is_ok()
 }
 
 #[cfg(not(unix))]
@@ -202,36 +204,86 @@ fn readable(_path: &Path, _meta: &Metadata) -> bool {
     true
 }
 
-/// Walks the named paths. A link to a file that lies in them too is listed as that file. What cannot be sent is left out
-/// and noted: other links, special files, names that are not UTF-8 or
-/// that no receiver takes, folders and files that may not be read.
+/// Why something whose name was listed cannot be looked at.
+fn why(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::NotFound { "path_not_found" } else { "file_unreadable" }
+}
+
+/// Why a link is not sent as the file that it points to.
+fn no_target(link: &Path, roots: &[PathBuf]) -> &'static str {
+    match fs::canonicalize(link) {
+        // Also one that leads round in a circle.
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => "link_broken",
+        Err(_) => "file_unreadable",
+        Ok(real) if !roots.iter().any(|root| real.starts_with(root)) => "link_outside",
+        Ok(real) if real.is_dir() => "link_to_folder",
+        Ok(_) => "special_file",
+    }
+}
+
+/// A part of the named paths: these paths, and all that is in those that are folders.
+pub type Only = BTreeSet<PathBuf>;
+
+/// Whether a path is in a part, or a folder on the way to something in it.
+fn leads_to(only: &Only, path: &Path) -> bool {
+    let from = (Bound::Included(path), Bound::Unbounded);
+    only.range::<Path, _>(from).next().is_some_and(|wanted| wanted.starts_with(path))
+}
+
+/// Whether a path is in a part: it, or a folder above it, was named.
+fn is_in(only: &Only, path: &Path) -> bool {
+    path.ancestors().any(|above| only.contains(above))
+}
+
+/// Whether anything can be sent of a part of the named paths. Blocking.
+pub fn is_any_there(only: &Only) -> bool {
+    only.iter().any(|path| fs::metadata(path).is_ok_and(|meta| readable(path, &meta)))
+}
+
+/// Walks the named paths, or a part of them. A link to a file that lies in them too is listed as that file. What cannot be
+/// sent is left out and counted: other links, special files, names that no receiver takes, folders and files that may not
+/// be read.
 ///
 /// # Errors
 /// When a named path is gone, nothing is left, or there is more than one offer holds.
-pub fn scan(paths: &[PathBuf], stop: &dyn Fn() -> bool) -> Result<Source, TransferError> {
+pub fn scan(paths: &[PathBuf], only: Option<&Only>, stop: &dyn Fn() -> bool) -> Result<Source, TransferError> {
     let mut walk = Walk::default();
     let mut seen = HashSet::new();
-    let named: Vec<_> = paths.iter().map(|path| root(path)).collect::<Result<_, _>>()?;
+    let mut named = Vec::with_capacity(paths.len());
+    for path in paths {
+        match root(path) {
+            Ok(found) => named.push(found),
+            // Of a part, what is there goes without what is gone.
+            Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, why(&source)),
+            Err(error) => return Err(error),
+        }
+    }
     walk.folders = named.iter().filter(|(.., meta)| meta.is_dir()).map(|(_, real, _)| real.clone()).collect();
     for (name, real, meta) in named {
-        if !seen.insert(real.clone()) {
+        let wanted = only.is_none_or(|only| leads_to(only, &real) || is_in(only, &real));
+        if !wanted || !seen.insert(real.clone()) {
             continue;
         }
         if let Some(index) = walk.add(0, name, &meta, &real)? {
             walk.roots.insert(index, real.clone());
             walk.volumes.insert(index, volume_of(&meta));
             if meta.is_dir() {
-                walk.folder(real, index, stop)?;
+                walk.folder(real, index, only, stop)?;
             }
         }
     }
-    if walk.builder.is_empty() {
-        return Err(TransferError::NothingToSend);
+    let left_out = walk.left_out.reasons.total();
+    if walk.builder.is_empty() || (walk.builder.files() == 0 && left_out > 0) {
+        return Err(if left_out > 0 {
+            TransferError::NothingLeft(walk.left_out.into())
+        } else {
+            TransferError::NothingToSend
+        });
     }
     let manifest = Arc::new(walk.builder.finish());
     let pages = manifest.page_count();
-    let Walk { roots, volumes, notes, skipped, .. } = walk;
-    Ok(Source { manifest, roots, notes, skipped, pages, volumes })
+    let Walk { roots, volumes, left_out, .. } = walk;
+    Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, volumes })
 }
 
 #[derive(Default)]
@@ -241,19 +293,11 @@ struct Walk {
     builder: ManifestBuilder,
     roots: HashMap<u32, PathBuf>,
     volumes: HashMap<u32, u64>,
-    notes: Vec<String>,
-    skipped: u32,
+    left_out: LeftOut,
     bytes: usize,
 }
 
 impl Walk {
-    fn skip(&mut self, path: &Path, why: &str) {
-        self.skipped = self.skipped.saturating_add(1);
-        if self.notes.len() < NOTES {
-            self.notes.push(format!("{} is left out: {why}", names::visible(&path.to_string_lossy())));
-        }
-    }
-
     fn add(&mut self, parent: u32, name: String, meta: &Metadata, path: &Path) -> Result<Option<u32>, TransferError> {
         let kind = if meta.is_dir() {
             EntryKind::Folder
@@ -272,56 +316,71 @@ impl Walk {
             Err(error) if self.builder.len() >= MAX_ENTRIES || self.bytes + len + 40 > MAX_MANIFEST_BYTES => {
                 Err(TransferError::TooMuch(error))
             }
-            Err(error) => {
-                self.skip(path, &error.0);
+            Err(_) => {
+                self.left_out.add(path.to_owned(), "over_limit");
                 Ok(None)
             }
         }
     }
 
-    fn folder(&mut self, top: PathBuf, index: u32, stop: &dyn Fn() -> bool) -> Result<(), TransferError> {
+    fn folder(
+        &mut self,
+        top: PathBuf,
+        index: u32,
+        only: Option<&Only>,
+        stop: &dyn Fn() -> bool,
+    ) -> Result<(), TransferError> {
         let mut open = vec![(top, index)];
         while let Some((folder, parent)) = open.pop() {
             if stop() {
                 return Err(TransferError::Stopped("cancelled"));
             }
-            let mut items: Vec<_> = match fs::read_dir(&folder) {
-                Ok(items) => items.flatten().collect(),
-                Err(error) => {
-                    self.skip(&folder, &error.to_string());
-                    continue;
+            let mut items = Vec::new();
+            let listed = fs::read_dir(&folder).and_then(|listed| {
+                for item in listed {
+                    items.push(item?);
                 }
-            };
+                Ok(())
+            });
+            if listed.is_err() {
+                // What was read of it by then is sent.
+                self.left_out.add(folder.clone(), "folder_unreadable");
+            }
             // The same list for the same tree, so that a transfer that is taken up again finds its place.
             items.sort_by_key(fs::DirEntry::file_name);
             let mut below = Vec::new();
             for item in items {
                 let path = item.path();
+                if only.is_some_and(|only| !leads_to(only, &path) && !is_in(only, &path)) {
+                    continue;
+                }
                 // Of the entry itself: a link shows as a link.
                 let meta = match item.metadata() {
                     Ok(meta) if meta.is_symlink() => match target(&path, self.folders.iter()) {
                         Some((_, meta)) => meta,
                         None => {
-                            self.skip(&path, "it is a link to something that is no file in here");
+                            let code = no_target(&path, &self.folders);
+                            self.left_out.add(path, code);
                             continue;
                         }
                     },
                     Ok(meta) => meta,
                     Err(error) => {
-                        self.skip(&path, &error.to_string());
+                        self.left_out.add(path, why(&error));
                         continue;
                     }
                 };
                 let name = item.file_name();
-                let why = match name.to_str().map(names::check) {
-                    None => Some("its name is not UTF-8".to_owned()),
-                    Some(Err(error)) => Some(error.to_string()),
-                    Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("it is not a regular file".into()),
-                    Some(Ok(())) if meta.is_file() && !readable(&path, &meta) => Some("it may not be read".into()),
+                let code = match name.to_str().map(names::check) {
+                    None | Some(Err(_)) => Some("name_unsendable"),
+                    Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("special_file"),
+                    // One that cannot be listed would arrive empty.
+                    Some(Ok(())) if meta.is_dir() && !readable(&path, &meta) => Some("folder_unreadable"),
+                    Some(Ok(())) if !readable(&path, &meta) => Some("file_unreadable"),
                     Some(Ok(())) => None,
                 };
-                if let Some(why) = why {
-                    self.skip(&path, &why);
+                if let Some(code) = code {
+                    self.left_out.add(path, code);
                     continue;
                 }
                 let name = name.to_string_lossy().into_owned();
@@ -351,6 +410,36 @@ fn executable(_meta: &Metadata) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Note;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_part_is_what_was_named_and_the_folders_above_it() {
+        let root = tempfile::tempdir().unwrap();
+        let top = fs::canonicalize(root.path()).unwrap().join("top");
+        for file in ["a/b/1", "a/b/2", "a/c", "ab", "d/e/3", "d/4"] {
+            fs::create_dir_all(top.join(file).parent().unwrap()).unwrap();
+            fs::write(top.join(file), "x").unwrap();
+        }
+        let part = |only: &[&str]| {
+            let only = only.iter().map(|path| top.join(path)).collect();
+            paths(&scan(std::slice::from_ref(&top), Some(&only), &|| false).unwrap())
+        };
+        assert_eq!(part(&["a/b/2"]), ["top", "top/a", "top/a/b", "top/a/b/2"]);
+        assert_eq!(part(&["ab", "d"]), ["top", "top/ab", "top/d", "top/d/4", "top/d/e", "top/d/e/3"]);
+        assert_eq!(part(&[""]).len(), 11);
+        assert!(!is_any_there(&[top.join("gone")].into()) && is_any_there(&[top.join("gone"), top.join("ab")].into()));
+    }
+
+    #[test]
+    fn nothing_but_what_cannot_be_sent_is_an_error() {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("empty")).unwrap();
+        assert!(scan(&[root.path().to_owned()], None, &|| false).is_ok(), "empty folders are something");
+        fs::write(root.path().join(".yonder-x"), "x").unwrap();
+        let error = scan(&[root.path().to_owned()], None, &|| false).unwrap_err();
+        assert!(matches!(error, TransferError::NothingLeft(left) if left.reasons.total() == 1));
+    }
 
     fn paths(source: &Source) -> Vec<String> {
         (0..source.manifest.len()).map(|index| source.manifest.path(index).join("/")).collect()
@@ -365,7 +454,7 @@ mod tests {
         fs::write(top.join("a"), "12345").unwrap();
         fs::write(top.join("b/inner/c"), "").unwrap();
         fs::write(root.path().join("single"), "1").unwrap();
-        let mut skipped = vec![".yonder-"];
+        let mut skipped = vec![(".yonder-", "name_unsendable")];
         #[cfg(unix)]
         {
             use std::os::unix::{ffi::OsStrExt, fs::symlink};
@@ -379,15 +468,24 @@ mod tests {
             fs::write(top.join("back\\slash"), "x").unwrap();
             std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
             fs::write(top.join(std::ffi::OsStr::from_bytes(b"not\xffutf8")), "x").unwrap();
-            let links = ["top/link is", "inner/a link", "out of this one", "link to folder", "loop", "link to socket"];
-            skipped.extend(links.into_iter().chain(["back", "top/socket", "not"]));
+            skipped.extend([("top/link", "link_outside"), ("inner/a link", "link_broken")]);
+            skipped.extend([("out of this one", "link_outside"), ("link to folder", "link_to_folder")]);
+            skipped.extend([
+                ("loop", "link_broken"),
+                ("link to socket", "special_file"),
+                ("top/socket", "special_file"),
+            ]);
+            skipped.extend([("back", "name_unsendable"), ("not", "name_unsendable")]);
         }
-        let source = scan(&[top.clone(), root.path().join("single"), top.clone()], &|| false).unwrap();
+        let source = scan(&[top.clone(), root.path().join("single"), top.clone()], None, &|| false).unwrap();
         let all = ["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "top/b/inner/d link", "single"];
         assert_eq!(paths(&source), all);
-        assert_eq!(source.skipped as usize, skipped.len(), "{:?}", source.notes);
-        for name in skipped {
-            assert!(source.notes.iter().any(|note| note.contains(name)), "{name}: {:?}", source.notes);
+        let left_out = &source.left_out;
+        assert_eq!(left_out.reasons.total() as usize, skipped.len(), "{left_out:?}");
+        for (name, code) in skipped {
+            let is_noted =
+                |note: &Note| matches!(note, Note::Skipped { path, reason } if path.contains(name) && reason == code);
+            assert!(left_out.notes.iter().any(is_noted), "{name}: {left_out:?}");
         }
         for index in 0..source.manifest.len() {
             assert!(source.path(index).unwrap().exists());
@@ -406,7 +504,7 @@ mod tests {
         fs::write(top.join("file"), "inside").unwrap();
         fs::write(root.path().join("secret"), "secret").unwrap();
         symlink("file", top.join("link")).unwrap();
-        let source = scan(std::slice::from_ref(&top), &|| false).unwrap();
+        let source = scan(std::slice::from_ref(&top), None, &|| false).unwrap();
         // As it is taken up after a restart.
         let roots: Vec<_> = source.roots().map(|(index, path)| (index, path.to_owned())).collect();
         let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1);
@@ -436,6 +534,6 @@ mod tests {
     #[test]
     fn a_walk_can_be_stopped() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(scan(&[root.path().to_owned()], &|| true), Err(TransferError::Stopped("cancelled"))));
+        assert!(matches!(scan(&[root.path().to_owned()], None, &|| true), Err(TransferError::Stopped("cancelled"))));
     }
 }

@@ -182,8 +182,7 @@ impl Receiving {
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.give_up("cancelled").await;
-                        let state = crate::api::TransferState::Cancelled;
-                        break Ok(Looked::Ended(End { state, reason: None }));
+                        break Ok(Looked::Ended(End::cancelled_here()));
                     }
                 },
                 () = self.inner.cancel.cancelled() => {

@@ -14,7 +14,7 @@ use yonder_core::{
 };
 
 pub use self::node::{TwinNode, any_ends};
-use crate::{console::Console, failure::Failure, text::shown};
+use crate::{console::Console, failure::Failure, notes, text::shown};
 
 /// A fault of what is tried.
 pub fn failed(message: impl Into<String>) -> Failure {
@@ -167,8 +167,11 @@ async fn finished(client: &Client, events: &mut Events, offered: &TransferView) 
         }
     }
     match (view.state, view.reason.clone()) {
-        (TransferState::Done, _) if view.notes.is_empty() => Ok(view),
-        (TransferState::Done, _) => Err(failed(format!("not all went well: {}", view.notes.join("; ")))),
+        (TransferState::Done, None) if view.notes.is_empty() => Ok(view),
+        (TransferState::Done, _) => {
+            let notes: Vec<_> = view.notes.iter().map(notes::sentence).collect();
+            Err(failed(format!("not all went well: {}", notes.join("; "))))
+        }
         (_, Some(reason)) => Err(failed(format!("the transfer ended as {:?}: {reason}", view.state))),
         (state, None) => Err(failed(format!("the transfer ended as {state:?}"))),
     }

@@ -92,7 +92,7 @@ impl Placing {
         self.temp.journal.flush()?;
         // Nothing may have come of it yet.
         let _ = self.temp.remove_unfinished(file);
-        self.note(format!("{}: {}", self.manifest.shown(file), crate::transfer::error::explain(code.as_str())));
+        self.failed(file, code);
         Ok(())
     }
 

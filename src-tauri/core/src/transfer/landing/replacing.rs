@@ -5,7 +5,10 @@ use std::collections::HashMap;
 use cap_std::fs::Dir;
 
 use super::{DiskError, Placing, of_this_file};
-use crate::transfer::{existing::CHANGED, files::Standing, names, wire::Code};
+use crate::{
+    api::Note as ForPeople,
+    transfer::{existing::CHANGED, files::Standing, names, wire::Code},
+};
 
 impl Placing {
     /// Replaces these, and has found so many that are the same.
@@ -15,17 +18,13 @@ impl Placing {
     }
 
     /// What people should know, so far.
-    pub fn notes(&self) -> Vec<String> {
+    pub fn notes(&self) -> Vec<ForPeople> {
         let mut notes = Vec::new();
-        match self.same {
-            0 => {}
-            1 => notes.push("1 file was there already and is the same".to_owned()),
-            many => notes.push(format!("{many} files were there already and are the same")),
+        if self.same > 0 {
+            notes.push(ForPeople::AlreadyThere { count: self.same.into() });
         }
-        match self.replaced {
-            0 => {}
-            1 => notes.push("1 old file is in the trash".to_owned()),
-            many => notes.push(format!("{many} old files are in the trash")),
+        if self.replaced > 0 {
+            notes.push(ForPeople::Trashed { count: self.replaced.into() });
         }
         notes.extend_from_slice(&self.notes);
         notes
@@ -69,8 +68,7 @@ impl Placing {
             Ok(()) => self.replaced = self.replaced.saturating_add(1),
             Err(error) => {
                 tracing::info!(%error, "a file could not be put into the trash");
-                let shown = self.manifest.shown(file);
-                self.note(format!("{shown}: the old one could not be put into the trash, and both are kept"));
+                self.note(ForPeople::NotTrashed { path: self.manifest.shown(file) });
             }
         }
     }

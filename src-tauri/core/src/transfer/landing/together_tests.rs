@@ -14,7 +14,7 @@ use super::super::{
         state::Plan,
         wire::{Code, Entry, EntryKind, Mtime},
     },
-    Note, Placing, Temp, clean_up,
+    ForPeople, Note, Placing, Temp, clean_up,
     tests::{Ground, files_of, ground, manifest, names, tree, write_whole},
 };
 
@@ -108,7 +108,7 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
     assert_eq!(landed.keys().filter(|name| name.starts_with("day (3)/")).count(), FILES as usize);
     assert_eq!(landed.len(), FILES as usize + 1);
     assert_eq!(placing.first(), Some("day (3)"));
-    assert_eq!(placing.notes(), ["day is saved as day (3)"]);
+    assert_eq!(placing.notes(), [ForPeople::SavedAs { path: "day".into(), name: "day (3)".into() }]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::{
     Receiving, Terms, room_for,
 };
 use crate::{
-    api::{ConflictRule, TransferState},
+    api::{Amount, ConflictRule, TransferState},
     error::NetworkError,
 };
 
@@ -55,7 +55,11 @@ impl Receiving {
         }
         // On record before the first byte on disk: after a crash the next start knows what lies where.
         let shown = folder.display().to_string();
-        self.inner.book.show(self.id, |view| view.into = Some(shown));
+        let offered = Amount { files: manifest.files().into(), bytes: manifest.total() };
+        self.inner.book.show(self.id, |view| {
+            view.into = Some(shown);
+            view.offered = (u64::from(files) < offered.files).then_some(offered);
+        });
         let Terms { encrypt, compress, entries, .. } = self.terms;
         let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
             record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule })

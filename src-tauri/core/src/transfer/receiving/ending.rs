@@ -9,10 +9,10 @@ use super::{
         control,
         error::{is_apart, reason, stands_still},
         landing::clean_up,
-        sending::add_notes,
+        left_out::add_notes,
         wire::{Code, ReceiverFrame},
     },
-    Live, Receiving, declined, end_of,
+    Live, Receiving, declined,
 };
 use crate::api::{TransferState, TransferView};
 
@@ -63,8 +63,7 @@ impl Receiving {
             }
             if completed && apart {
                 // Every file is there under its name; the sender learns of it when it comes back.
-                let (failed, first) = settled.failures();
-                end = end_of(failed, expected, first.as_ref());
+                end = self.ran(&settled, expected);
             }
             done = Some((bytes, settled));
         } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
@@ -73,11 +72,21 @@ impl Receiving {
                 tracing::error!("removing unfinished files failed");
             }
         }
-        let seconds = self.begun.map(|begun| begun.elapsed().as_secs_f64());
+        if waits {
+            self.watch.stop();
+        } else {
+            self.watch.end(self.inner.since.elapsed());
+        }
+        let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
+        let left_out = done.as_ref().filter(|_| !waits).map(|(_, settled)| self.left_out(settled));
         let change = |view: &mut TransferView| {
+            (view.seconds, view.mean_rate) = (seconds, mean_rate);
             if let Some((bytes, settled)) = done {
                 (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
                 add_notes(&mut view.notes, settled.take_notes());
+            }
+            if let Some(left_out) = left_out {
+                left_out.show(view);
             }
         };
         if waits {
@@ -94,11 +103,7 @@ impl Receiving {
         }
         self.inner.written().remove(&self.id);
         self.inner.without_limits(self.id);
-        let ended = self.inner.book.end(self.id, end, None, |view| {
-            view.seconds = seconds;
-            change(view);
-        });
-        ended.await;
+        self.inner.book.end(self.id, end, None, change).await;
     }
 
     /// Somebody may have stopped it after this attempt had last listened: what was said is not lost with the channel.

@@ -9,7 +9,7 @@ use super::{
     },
     Receiving, TransferError, lost, next, room_for,
 };
-use crate::{api::TransferState, error::NetworkError};
+use crate::error::NetworkError;
 
 impl Receiving {
     /// Waits while it is held, and tells the sender so. None once it goes on.
@@ -36,7 +36,7 @@ impl Receiving {
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.give_up("cancelled").await;
-                        return Ok(Some(End { state: TransferState::Cancelled, reason: None }));
+                        return Ok(Some(End::cancelled_here()));
                     }
                 },
                 () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),

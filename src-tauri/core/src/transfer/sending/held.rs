@@ -32,6 +32,11 @@ impl Sending {
         }
         talk.gate.set(self.turn.is_some());
         let (moves, starts) = (self.turn.is_some(), talk.may_send());
+        if moves {
+            self.watch.start(self.inner.since.elapsed());
+        } else {
+            self.watch.stop();
+        }
         self.inner.book.show(self.order.id, |view| match why {
             Some(code) => {
                 (view.state, view.reason, view.rate, view.eta) =

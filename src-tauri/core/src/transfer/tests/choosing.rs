@@ -51,6 +51,7 @@ async fn only_what_was_chosen_arrives_and_both_sides_count_by_it() {
         assert_eq!(end.state, TransferState::Done, "{:?}", end.reason);
         let size = 6 * MIB as u64 + 1010;
         assert_eq!((end.files, end.files_done, end.total, end.bytes), (3, 3, size, size));
+        assert_eq!(end.offered, Some(crate::api::Amount { files: 4, bytes: 9 * MIB as u64 + 1010 }));
     }
     let (mut was, is) = (tree(&one.home.path().join("outbox")), tree(&two.downloads()));
     was.retain(|path, _| !path.starts_with("album/day 2"));

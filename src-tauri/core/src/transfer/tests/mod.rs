@@ -26,7 +26,7 @@ use tempfile::TempDir;
 
 use super::{files::wire_time, *};
 use crate::{
-    api::{AcceptRule, DeviceType, Event, NumberedEvent},
+    api::{AcceptRule, DeviceType, Event, Note, NumberedEvent},
     device::{DeviceRegistry, PersistedPairedDevice},
     id::DeviceInfo,
     identity::RootSecret,

@@ -74,7 +74,7 @@ async fn a_person_is_asked_and_chooses_the_folder() {
     assert_eq!(one.end(id).await.state, TransferState::Done);
     let received = two.end(id).await;
     assert_eq!(received.state, TransferState::Done);
-    assert_eq!(received.notes, ["a.txt is saved as a (2).txt"]);
+    assert_eq!(received.notes, [Note::SavedAs { path: "a.txt".into(), name: "a (2).txt".into() }]);
     assert_eq!(fs::read(other.join("a (2).txt")).unwrap(), b"hello");
     assert_eq!(fs::read(other.join("a.txt")).unwrap(), b"mine");
     assert_eq!(two.transfers.accept(id, Taking::default()).await.unwrap_err().code(), "transfer_ended");

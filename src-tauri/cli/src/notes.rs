@@ -1,0 +1,56 @@
+//! What is known about a transfer beside its state, in English.
+
+use yonder_core::{
+    api::{Note, TransferView},
+    transfer::explain,
+};
+
+use crate::text::{count, shown};
+
+/// A note as a sentence.
+pub fn sentence(note: &Note) -> String {
+    match note {
+        Note::Skipped { path, reason } => format!("{} is left out: {}", shown(path), shown(&explain(reason))),
+        Note::Failed { path, reason } => format!("{}: {}", shown(path), shown(&explain(reason))),
+        Note::SavedAs { path, name } => format!("{} is saved as {}", shown(path), shown(name)),
+        Note::AlreadyThere { count: 1 } => "1 file was there already and is the same".into(),
+        Note::AlreadyThere { count } => format!("{count} files were there already and are the same"),
+        Note::Trashed { count: 1 } => "1 old file is in the trash".into(),
+        Note::Trashed { count } => format!("{count} old files are in the trash"),
+        Note::NotTrashed { path } => {
+            format!("{}: the old one could not be put into the trash, and both are kept", shown(path))
+        }
+        Note::SkippedThere { count: 1 } => "1 thing is left out by the sender".into(),
+        Note::SkippedThere { count } => format!("{count} things are left out by the sender"),
+        Note::Text { text } => shown(text),
+    }
+}
+
+/// What is missing of a transfer, one sentence for each reason, most first. Empty where nothing is.
+pub fn missing(transfer: &TransferView) -> Vec<String> {
+    let mut reasons: Vec<_> = transfer.reasons.iter().collect();
+    reasons.sort_by_key(|(code, count)| (std::cmp::Reverse(**count), code.as_str()));
+    let sentence = |(code, number): (&String, &u64)| match (code.as_str(), transfer.offered) {
+        ("not_taken", Some(offered)) => {
+            format!("{} of {} taken", transfer.files, count(offered.files, "file"))
+        }
+        _ => format!("{number} left out: {} [{}]", shown(&explain(code)), shown(code)),
+    };
+    reasons.into_iter().map(sentence).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_sentences_that_steer_no_terminal() {
+        let path = "a\u{1b}[2J".to_owned();
+        let note = Note::Skipped { path: path.clone(), reason: "file_unreadable".into() };
+        assert_eq!(sentence(&note), "a\\u{1b}[2J is left out: it may not be read");
+        let note = Note::Failed { path: path.clone(), reason: "of a later version".into() };
+        assert_eq!(sentence(&note), "a\\u{1b}[2J: it ended with the code of a later version");
+        assert_eq!(sentence(&Note::Trashed { count: 1 }), "1 old file is in the trash");
+        assert!(!sentence(&Note::Text { text: path }).contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,147 @@
+//! What a transfer leaves out, counted by the code of its reason. Pure.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use super::error::{explain, reason};
+use crate::api::{Amount, ApiError, Note, TransferView};
+
+/// Notes that a transfer keeps: examples, while the counts are complete.
+pub const NOTES: usize = 100;
+/// Codes that are counted apart: some come from the peer.
+const CODES: usize = 32;
+/// What further codes count as.
+const OTHER: &str = "other";
+/// The receiver did not want it.
+pub const NOT_TAKEN: &str = "not_taken";
+/// The sender could not offer it.
+pub const SKIPPED_THERE: &str = "skipped_there";
+/// The transfer is done, and something is left out.
+pub const INCOMPLETE: &str = "incomplete";
+
+/// How many things are left out for which reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons(BTreeMap<String, u64>);
+
+impl Reasons {
+    /// Counts as they are on record.
+    pub fn of(counts: &BTreeMap<String, u64>) -> Self {
+        let mut reasons = Self::default();
+        counts.iter().for_each(|(code, count)| reasons.add(code, *count));
+        reasons
+    }
+
+    /// `count` more things are left out for this reason.
+    pub fn add(&mut self, code: &str, count: u64) {
+        if count == 0 {
+            return;
+        }
+        let code = if self.0.len() < CODES || self.0.contains_key(code) { code } else { OTHER };
+        let counted = self.0.entry(code.to_owned()).or_default();
+        *counted = counted.saturating_add(count);
+    }
+
+    /// Both together.
+    pub fn and(&self, others: &Self) -> Self {
+        let mut all = self.clone();
+        others.0.iter().for_each(|(code, count)| all.add(code, *count));
+        all
+    }
+
+    /// How many things are left out.
+    pub fn total(&self) -> u64 {
+        self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    /// The counts by code.
+    pub fn counts(&self) -> &BTreeMap<String, u64> {
+        &self.0
+    }
+
+    /// Shows them in the view of a transfer.
+    pub fn show(&self, view: &mut TransferView) {
+        view.skipped = self.total();
+        view.reasons.clone_from(&self.0);
+    }
+
+    /// Why a transfer that is done is not complete; none where it is. `offered` says how much was offered, and `taken` how
+    /// many files of it were taken, where these differ.
+    pub fn incomplete(&self, taken: u64, offered: Option<Amount>) -> Option<ApiError> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut parts = Vec::new();
+        if let Some(offered) = offered {
+            parts.push(format!("{taken} of {} files taken", offered.files));
+        }
+        let others = self.0.iter().filter(|(code, _)| code.as_str() != NOT_TAKEN);
+        parts.extend(others.map(|(code, count)| format!("{count} left out: {}", explain(code))));
+        Some(ApiError { message: parts.join("; "), ..reason(INCOMPLETE) })
+    }
+}
+
+/// What cannot be offered of that which a person named.
+#[derive(Clone, Debug, Default)]
+pub struct LeftOut {
+    /// How many, and why.
+    pub reasons: Reasons,
+    /// Examples.
+    pub notes: Vec<Note>,
+    /// Where each of them lies.
+    pub paths: Vec<PathBuf>,
+}
+
+impl LeftOut {
+    /// Leaves out what lies at `path`.
+    pub fn add(&mut self, path: PathBuf, code: &str) {
+        self.reasons.add(code, 1);
+        if self.notes.len() < NOTES {
+            let path = super::names::visible(&path.to_string_lossy());
+            self.notes.push(Note::Skipped { path, reason: code.to_owned() });
+        }
+        self.paths.push(path);
+    }
+}
+
+/// Adds what people should know and do not know yet.
+pub fn add_notes(notes: &mut Vec<Note>, more: impl IntoIterator<Item = Note>) {
+    for note in more {
+        if notes.len() < NOTES && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_complete_and_notes_are_examples() {
+        let mut left = LeftOut::default();
+        for n in 0..1000 {
+            left.add(format!("/a/{n}").into(), if n % 2 == 0 { "file_unreadable" } else { "link_outside" });
+        }
+        assert_eq!((left.reasons.total(), left.notes.len(), left.paths.len()), (1000, NOTES, 1000));
+        assert_eq!(left.reasons.counts()["file_unreadable"], 500);
+    }
+
+    #[test]
+    fn codes_of_a_peer_do_not_grow_without_end() {
+        let mut reasons = Reasons::default();
+        (0..10_000).for_each(|n| reasons.add(&format!("code_{n}"), 1));
+        assert_eq!((reasons.counts().len(), reasons.total()), (CODES + 1, 10_000));
+        assert_eq!(reasons.and(&reasons).total(), 20_000);
+    }
+
+    #[test]
+    fn a_part_is_told_as_one() {
+        let mut reasons = Reasons::default();
+        assert_eq!(reasons.incomplete(6, None), None);
+        reasons.add(NOT_TAKEN, 5);
+        let why = reasons.incomplete(1, Some(Amount { files: 6, bytes: 60 })).unwrap();
+        assert_eq!((why.code.as_str(), why.message.as_str()), (INCOMPLETE, "1 of 6 files taken"));
+        reasons.add("file_unreadable", 2);
+        let why = reasons.incomplete(1, Some(Amount { files: 6, bytes: 60 })).unwrap();
+        assert_eq!(why.message, "1 of 6 files taken; 2 left out: it may not be read");
+    }
+}
