@@ -41,6 +41,7 @@ pub async fn open(arguments: Arguments, given: Given) -> Result<NetworkingServic
     options.pkarr = arguments.pkarr;
     options.dht_bootstrap = arguments.dht_bootstrap;
     options.ask = ask(given.passphrase);
+    options.receives = true;
     Ok(NetworkingService::new(options).await?)
 }
 

@@ -65,11 +65,11 @@ texts! {
     /// Title of a notification.
     full_here: "Paused: the disk is full", "Angehalten: Die Platte ist voll";
     /// What to do then.
-    full_here_hint: "Free some space, then resume it in the window.", "Schaffe Platz und setze es dann im Fenster fort.";
+    full_here_hint: "Free some space; it goes on by itself then.", "Schaffe Platz; dann geht es von selbst weiter.";
     /// Title of a notification.
     full_there: "Paused: the other device’s disk is full", "Angehalten: Die Platte des anderen Geräts ist voll";
     /// What to do then.
-    full_there_hint: "Free some space there, then resume it.", "Schaffe dort Platz und setze es dann fort.";
+    full_there_hint: "Free some space there; it goes on by itself then.", "Schaffe dort Platz; dann geht es von selbst weiter.";
     /// Title of a notification.
     source_gone: "Paused: its files are gone", "Angehalten: Die Dateien sind nicht mehr da";
     /// What to do then.

@@ -123,12 +123,14 @@ pub fn quit_on_signal(app: &AppHandle) {
         use tokio::signal::unix::{SignalKind, signal};
         let app = app.clone();
         tauri::async_runtime::spawn(async move {
-            let (Ok(mut interrupt), Ok(mut terminate)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+            let outlives_terminal = yonder_core::service::hangup_is_ignored();
+            let hangup = if outlives_terminal { SignalKind::terminate() } else { SignalKind::hangup() };
+            let (Ok(mut interrupt), Ok(mut terminate), Ok(mut hangup)) =
+                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()), signal(hangup))
             else {
                 return;
             };
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {}, _ = hangup.recv() => {} }
             app.exit(0);
         });
     }

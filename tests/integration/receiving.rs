@@ -15,6 +15,7 @@ use yonder_core::{
     keys::{Opener, SealDirection, Sealer, StreamKind},
     net::{read_frame, write_frame},
     transfer::{
+        limits::VERSION,
         names::{Platform, numbered, on_disk},
         wire::{Entry, EntryKind, Mtime, Offer, Page, ReceiverFrame, SenderFrame, decode, encode},
     },
@@ -89,7 +90,7 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
         fs::write(root.join("file ").join(name), name).unwrap();
     }
     // What no honest sender sends: left out, and named.
-    let left_out: [&[u8]; 4] = [b"not\xffutf8", b"back\\slash", b".yonder-x", b".YONDER-x"];
+    let left_out: [&[u8]; 2] = [b".yonder-x", b".YONDER-x"];
     for name in left_out {
         fs::write(root.join(OsStr::from_bytes(name)), "left out").unwrap();
     }
@@ -112,7 +113,7 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
         assert!(!finished.stderr.contains(text), "{text:?} drives the terminal");
     }
     let notes = pair.sender.run(["transfers", "--all"]).expect_status(0).lines[0]["notes"].to_string();
-    for name in ["not", "slash", ".yonder-x", ".YONDER-x"] {
+    for name in [".yonder-x", ".YONDER-x"] {
         assert!(notes.contains(name), "{name}: {notes}");
     }
     let landed = pair.receiver.downloads().join("root");
@@ -126,8 +127,8 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
             let was = fs::read_to_string(landed.join(folder).join(&path)).unwrap();
             let is = path.file_name().unwrap().to_str().unwrap();
             let wanted = on_disk(&was, Platform::Unix).unwrap();
-            let beside = (2..20).any(|n| numbered(&wanted, n, false) == is);
-            assert!(is == wanted || beside, "{was:?} landed as {is:?}");
+            let beside = (2..20).any(|n| numbered(&wanted, n, false) == is.as_bytes());
+            assert!(is.as_bytes() == wanted || beside, "{was:?} landed as {is:?}");
             assert!(missing.remove(was.as_str()), "{was:?} twice");
         }
         assert!(missing.is_empty(), "{folder}: {missing:?}");
@@ -286,7 +287,7 @@ impl Hostile {
 
 fn offer(number: u8, entries: u32, files: u32, total: u64, pages: u32) -> Offer {
     Offer {
-        version: 1,
+        version: VERSION,
         transfer: *TransferId::from_random([number; 16]).as_bytes(),
         attempt: [number; 16],
         entries,
@@ -302,7 +303,7 @@ fn offer(number: u8, entries: u32, files: u32, total: u64, pages: u32) -> Offer 
 }
 
 fn entry(parent: u32, name: String, kind: EntryKind) -> Entry {
-    Entry { parent, name, mtime: Mtime { secs: 0, nanos: 0 }, kind }
+    Entry { parent, name: name.into(), mtime: Mtime { secs: 0, nanos: 0 }, mode: None, kind }
 }
 
 #[test]
@@ -333,7 +334,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
         // Too deep, and too large, by the list.
         let chain: Vec<_> = (0..1000).map(|parent| entry(parent, "d".into(), EntryKind::Folder)).collect();
         let large = |size| {
-            let file = |n: usize| entry(1, format!("{n}"), EntryKind::File { size, executable: false });
+            let file = |n: usize| entry(1, format!("{n}"), EntryKind::File { size });
             std::iter::once(entry(0, "d".into(), EntryKind::Folder)).chain((0..1000).map(file)).collect::<Vec<_>>()
         };
         // A thousand times 2^54 is more than a number can hold; each of them is more than a file may be.
@@ -368,7 +369,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
                     // The first two thousand are as large as a file may be, or nearly.
                     let size = left.min(1 << 52);
                     left -= size;
-                    entries.push(entry(1, format!("{number}"), EntryKind::File { size, executable: false }));
+                    entries.push(entry(1, format!("{number}"), EntryKind::File { size }));
                 }
                 number += 1;
             }

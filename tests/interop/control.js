@@ -1,20 +1,22 @@
-// The control frames with which a transfer is taken up: docs/protocol-transfer.md, "Control frames" and "Taking up".
+// The control frames that name files, and those with which a transfer is taken up: docs/protocol-transfer.md, "Control
+// frames", "Manifest" and "Taking up".
 
 import { concat, hex, Refused, unhex } from './bytes.js';
-import { Reader, varint } from './postcard.js';
+import { counted as bytes, Reader, varint } from './postcard.js';
 
 const BATCH = 1024;
-const FRAMES = { sender: 12, receiver: 11 };
-const [ANEW, AGAIN, CHANGED, HAVE] = [3, 10, 11, 3];
+const NAMES = 240;
+const FRAMES = { sender: 12, receiver: 12 };
+const [PAGE, ANEW, AGAIN, CHANGED, HAVE, RENAMED] = [1, 3, 10, 11, 3, 11];
 
 const zigzag = (value) => (value < 0 ? -2n * BigInt(value) - 1n : 2n * BigInt(value));
 const unzigzag = (value) => Number(value & 1n ? -(value >> 1n) - 1n : value >> 1n);
 
-function list(reader, item) {
+function list(reader, item, most = BATCH) {
   const count = reader.varint(64);
   // An item has a byte at least.
   if (count > BigInt(reader.left)) throw new Refused('cut');
-  if (count > BATCH) throw new Refused('long');
+  if (count > most) throw new Refused('long');
   return Array.from({ length: Number(count) }, () => item(reader));
 }
 
@@ -39,12 +41,25 @@ function again(reader) {
   return { version, transfer, attempt, manifest, changed: u32(reader) };
 }
 
-/** What a frame of taking up means. */
+function entry(reader) {
+  const [parent, name, secs, nanos] = [u32(reader), hex(reader.counted()), unzigzag(reader.varint(64)), u32(reader)];
+  const mode = bool(reader) ? Number(reader.varint(16)) : null;
+  const size = reader.variant(2) === 1 ? Number(reader.varint(64)) : null;
+  return { parent, name, secs, nanos, mode, size };
+}
+
+// A page ends with its frame; how many entries fit is a matter of their names.
+const page = (reader) => ({ index: u32(reader), entries: list(reader, entry, Infinity) });
+const rename = (reader) => ({ entry: u32(reader), name: hex(reader.counted()) });
+
+/** What a frame means. */
 export function read(from, bytes) {
   const reader = new Reader(bytes);
   const number = reader.variant(FRAMES[from]);
   let frame;
   if (from === 'receiver' && number === HAVE) frame = { have: list(reader, claim) };
+  else if (from === 'receiver' && number === RENAMED) frame = { renamed: list(reader, rename, NAMES) };
+  else if (from === 'sender' && number === PAGE) frame = { page: page(reader) };
   else if (from === 'sender' && number === ANEW) frame = { anew: list(reader, u32) };
   else if (from === 'sender' && number === AGAIN) frame = { again: again(reader) };
   else if (from === 'sender' && number === CHANGED) frame = { changed: list(reader, change) };
@@ -57,6 +72,13 @@ const counted = (items, item) => concat(varint(items.length), ...items.map(item)
 
 /** A frame as it travels. */
 export function write(frame) {
+  if (frame.renamed) return concat(varint(RENAMED), counted(frame.renamed, ({ entry, name }) => concat(varint(entry), bytes(unhex(name)))));
+  if (frame.page) {
+    const kind = (size) => (size === null ? varint(0) : concat(varint(1), varint(size)));
+    const mode = (mode) => (mode === null ? varint(0) : concat(varint(1), varint(mode)));
+    const entry = (item) => concat(varint(item.parent), bytes(unhex(item.name)), varint(zigzag(item.secs)), varint(item.nanos), mode(item.mode), kind(item.size));
+    return concat(varint(PAGE), varint(frame.page.index), counted(frame.page.entries, entry));
+  }
   if (frame.anew) return concat(varint(ANEW), counted(frame.anew, varint));
   if (frame.again) {
     const { version, transfer, attempt, manifest, changed } = frame.again;

@@ -21,6 +21,8 @@ const REASONS = {
   'a byte behind it': 'trailing',
   'an unknown frame': 'unknown',
   'more changes than a frame may hold': 'long',
+  'a mode that is neither there nor not': 'bool',
+  'more names than a frame may hold': 'long',
   'a claim that is neither whole nor not': 'bool',
   'a list that is longer than the frame': 'cut',
 };

@@ -90,12 +90,12 @@ fn a_disk_that_others_fill_holds_a_transfer_until_there_is_space() {
     assert!(!seen.join("fits/large").exists());
     // There is no space yet.
     receiver.run(["resume", &id]).expect_error(1, &["no_space"]);
-    sh(h2, &format!("rm '{}'", filler.display()));
     // A node that is started anew meanwhile knows it, too.
     receiver_node.stop().expect_status(0);
     let mut receiver_node = receiver.serve_with(&["--accept", "ask"]);
     paused(&mut sender_node, "disk_full");
-    receiver.run(["resume", &id]).expect_status(0);
+    sh(h2, &format!("rm '{}'", filler.display()));
+    // Nobody lets it go on.
     let from = told(&mut receiver_node, "that it goes on", |view| view["state"] == "active")["bytes"].as_u64().unwrap();
     println!("FIGURE a full disk: held {held} bytes, goes on at {from}");
     assert!(from + 16 * MIB as u64 > held, "what had arrived is kept: {from} of {held}");

@@ -34,6 +34,7 @@ pub struct Device {
     port: u16,
     ways: Vec<String>,
     log: Option<PathBuf>,
+    wrapper: Vec<String>,
 }
 
 /// A device whose node runs.
@@ -60,7 +61,7 @@ impl Device {
         let data_dir = home.path().join("data");
         std::fs::create_dir(home.path().join("downloads")).unwrap();
         let ways = ["--mode", "lan"].map(String::from).to_vec();
-        Self { name: name.into(), home, data_dir, place, port, ways, log: None }
+        Self { name: name.into(), home, data_dir, place, port, ways, log: None, wrapper: Vec::new() }
     }
 
     /// Its name.
@@ -90,6 +91,16 @@ impl Device {
         self
     }
 
+    /// Its commands are started by this one from now on, in front of their own words: `["prlimit", "--fsize=1000"]`.
+    pub fn wrap(&mut self, words: &[&str]) {
+        self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
+    }
+
+    /// New files of its commands get this umask, in octal digits, from now on.
+    pub fn set_umask(&mut self, umask: &str) {
+        self.wrap(&["sh", "-c", &format!("umask {umask} && exec \"$@\""), "sh"]);
+    }
+
     /// Everything that its commands can log from now on goes to this file, whole.
     pub fn log_all_to(&mut self, path: impl Into<PathBuf>) {
         self.log = Some(path.into());
@@ -110,11 +121,15 @@ impl Device {
         // Without root's right to read and write what is nobody else's business: users do not have it either, and some
         // of these tests are about what they may not do.
         let plain = !rustix::process::geteuid().is_root() && matches!(self.place, Place::Loopback);
-        let program = if plain { cli() } else { "setpriv".into() };
+        let own = if plain { cli() } else { "setpriv".into() };
+        let program = self.wrapper.first().map_or_else(|| own.clone(), PathBuf::from);
         let mut command = match &self.place {
             Place::Loopback => Command::new(program),
             Place::Host(host) => host.command(program),
         };
+        if let Some(words) = self.wrapper.get(1..) {
+            command.args(words).arg(own);
+        }
         if !plain {
             command.arg("--bounding-set=-dac_override,-dac_read_search").arg("--").arg(cli());
         }

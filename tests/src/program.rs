@@ -218,6 +218,11 @@ impl Running {
         self.signal(rustix::process::Signal::INT);
     }
 
+    /// Ends it as a terminal does that is closed.
+    pub fn hang_up(&self) {
+        self.signal(rustix::process::Signal::HUP);
+    }
+
     /// Stops it as a laptop that is closed does: it is there, and nothing of it runs.
     pub fn freeze(&self) {
         self.signal(rustix::process::Signal::STOP);

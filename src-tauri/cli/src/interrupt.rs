@@ -1,6 +1,8 @@
-//! Ctrl-C and the system's wish that we end.
+//! Ctrl-C, a terminal that is closed, and the system's wish that we end.
 
 use tokio_util::sync::CancellationToken;
+#[cfg(unix)]
+use yonder_core::service::hangup_is_ignored;
 
 use crate::failure::{self, Failure};
 
@@ -18,7 +20,7 @@ impl Interrupt {
         tokio::spawn(async move {
             signals.next().await;
             told.cancel();
-            signals.next().await;
+            signals.again().await;
             crate::passphrase::restore_terminal();
             std::process::exit(failure::FAILED.into());
         });
@@ -35,16 +37,29 @@ impl Interrupt {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
+    /// None where whoever started us wants us to outlive the terminal.
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
     fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let hangup = if hangup_is_ignored() { None } else { Some(signal(SignalKind::hangup())?) };
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())?, hangup })
     }
 
     async fn next(&mut self) {
+        let Some(hangup) = &mut self.hangup else { return self.again().await };
+        tokio::select! {
+            _ = hangup.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+
+    /// Waits for somebody who will not wait any more. A terminal that is closed may say so several times.
+    async fn again(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -69,5 +84,9 @@ impl Signals {
             _ = self.ctrl_c.recv() => {}
             _ = self.close.recv() => {}
         }
+    }
+
+    async fn again(&mut self) {
+        self.next().await;
     }
 }

@@ -167,6 +167,7 @@ pub fn serve_options(global: &Global, serve: &args::Serve) -> Result<NodeOptions
     let mut options = options(global)?;
     options.download_dir = serve.download_dir.as_deref().map(absolute).transpose()?;
     options.accept = serve.accept.map(AcceptRule::from);
+    options.receives = true;
     Ok(options)
 }
 

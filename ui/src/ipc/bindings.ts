@@ -495,7 +495,7 @@ export type OfferEntry = {
  */
 index: number, 
 /**
- * Its name as it will be written. Text, never markup.
+ * Its name at the sender, with what is no plain text escaped. Text, never markup.
  */
 name: string, 
 /**

@@ -514,7 +514,7 @@ pub struct TransferView {
 pub struct OfferEntry {
     /// Its number in the offer.
     pub index: u32,
-    /// Its name as it will be written. Text, never markup.
+    /// Its name at the sender, with what is no plain text escaped. Text, never markup.
     pub name: String,
     /// It is a folder.
     pub folder: bool,

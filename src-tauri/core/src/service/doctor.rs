@@ -178,8 +178,8 @@ async fn places(patient: &Patient, found: &Findings) {
     }
     let data = patient.data_dir.clone();
     found.add(judge::place::data(&blocking(move || probe::folder(&data)).await));
-    if let Some(downloads) = patient.downloads.clone() {
-        found.add(judge::place::downloads(&blocking(move || probe::folder(&downloads)).await));
+    if let Some(downloads) = &patient.downloads {
+        found.add(judge::place::downloads(downloads));
     }
 }
 

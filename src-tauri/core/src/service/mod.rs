@@ -53,6 +53,7 @@
 mod awake;
 mod dispatch;
 mod doctor;
+mod downloads;
 mod keystore;
 mod late;
 mod lookups;
@@ -64,6 +65,7 @@ mod presence;
 mod relays;
 mod rotation;
 mod settings;
+mod signals;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -72,3 +74,4 @@ pub use doctor::examine_without_node;
 pub use keystore::{RestoreOptions, Restored, restore};
 pub use node::NetworkingService;
 pub use options::NodeOptions;
+pub use signals::hangup_is_ignored;

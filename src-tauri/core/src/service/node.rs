@@ -14,7 +14,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     NodeOptions, doctor::DoctorDesk, keystore::KeystoreDesk, late::LateNet, lookups, pairing::PairingDesk, presence,
-    rotation::Rotations, settings::Kept,
+    rotation::Rotations, settings::Kept, signals::survive_file_size_limit,
 };
 use crate::{
     api::{ApiError, DeviceState, Event, IdentityView, NumberedEvent, Request, Response},
@@ -68,6 +68,7 @@ impl NetworkingService {
     /// # Errors
     /// When the directory is in use, not writable or of a newer version, or the root secret cannot be read.
     pub async fn new(options: NodeOptions) -> Result<Self, NetworkError> {
+        survive_file_size_limit();
         let opened = {
             let options = options.clone();
             // Disk, keychain and key derivation block.
@@ -81,7 +82,13 @@ impl NetworkingService {
         let events = EventBus::default();
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
         let settings = Kept::load(store.clone(), options.download_dir.clone(), options.accept).await?;
-        make_folder(settings.download_dir()).await;
+        if options.receives && settings.download_dir().as_os_str().is_empty() {
+            return Err(NetworkError::InvalidInput {
+                message: "there is no home directory to receive files in".into(),
+                hint: "Set HOME, or choose a folder: `serve --download-dir DIR`, or `settings download_dir DIR`."
+                    .into(),
+            });
+        }
         let (heard_in, heard) = mpsc::channel(64);
         let instance = random_u64()?;
         let messages = {
@@ -177,6 +184,9 @@ impl NetworkingService {
         self.own(self.clone().watch_addresses(net.clone()));
         self.follow_settings(&net);
         self.own(self.clone().forget_texts());
+        if inner.options.receives {
+            self.own(self.clone().warn_of_downloads());
+        }
         self.own(self.clone().stay_awake());
         self.own(net.clone().watch());
         let (devices, messages) = (inner.devices.clone(), inner.messages.clone());
@@ -371,7 +381,7 @@ async fn start_transfers(
     cancel: &CancellationToken,
 ) -> Result<Transfers, NetworkError> {
     let (names, rules, known) = (devices.clone(), devices.clone(), devices.clone());
-    let (folder, rule, conflict) = (settings.clone(), settings.clone(), settings.clone());
+    let (folder, made, rule, conflict) = (settings.clone(), settings.clone(), settings.clone(), settings.clone());
     Transfers::start(TransferDeps {
         store: store.clone(),
         events: events.clone(),
@@ -379,6 +389,7 @@ async fn start_transfers(
         names: Arc::new(move |id| names.name_of(id)),
         cancel: cancel.child_token(),
         download_dir: Arc::new(move || folder.download_dir()),
+        makes: Arc::new(move |folder| made.makes(folder)),
         conflict: Arc::new(move || conflict.get().conflict),
         welcome: Arc::new(move |id, bytes| {
             let (rules, setting) = (rules.clone(), rule.get().accept);
@@ -397,14 +408,6 @@ fn random_u64() -> Result<u64, NetworkError> {
     let mut bytes = [0; 8];
     getrandom::fill(&mut bytes).map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(u64::from_le_bytes(bytes))
-}
-
-/// A person without a download folder gets one. If it cannot be made, accepting an offer says so.
-async fn make_folder(path: std::path::PathBuf) {
-    let made = tokio::task::spawn_blocking(move || std::fs::create_dir_all(&path).map_err(|error| (path, error))).await;
-    if let Ok(Err((path, error))) = made {
-        tracing::warn!(path = %path.display(), %error, "the download folder cannot be made");
-    }
 }
 
 /// Hands what a source sees to the registry. A device that says something new about itself by mDNS seems to leave for

@@ -40,6 +40,8 @@ pub struct NodeOptions {
     pub download_dir: Option<PathBuf>,
     /// For this run: what happens to offers.
     pub accept: Option<AcceptRule>,
+    /// It is there to receive, too: without a folder for that it does not start.
+    pub receives: bool,
 }
 
 impl NodeOptions {
@@ -60,6 +62,7 @@ impl NodeOptions {
             ask: Arc::new(NoPassphrase),
             download_dir: None,
             accept: None,
+            receives: false,
         }
     }
 

@@ -8,7 +8,10 @@ use std::{
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::relays::{checked_relays, checked_token};
+use super::{
+    downloads::default_dir,
+    relays::{checked_relays, checked_token},
+};
 use crate::{
     api::{AcceptRule, SecretText, Settings, default_parallel},
     error::NetworkError,
@@ -45,6 +48,7 @@ impl Kept {
             })?,
             None => first(),
         };
+        let settings = with_downloads(settings);
         let token = store.get(Table::Settings, TOKEN).await?;
         let token = token.and_then(|bytes| std::str::from_utf8(&bytes).ok().map(|text| text.to_owned()));
         let token = token.map(|text| SecretText::new(Zeroizing::new(text)));
@@ -98,7 +102,13 @@ impl Kept {
         self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The folder that received files land in.
+    /// Whether this folder is made when something is received into it: the usual one, and the one that was given for this run.
+    /// One that a person chose earlier was there then; it may lie on a disk that was taken out. Waits for the disk.
+    pub fn makes(&self, folder: &Path) -> bool {
+        self.download_dir.as_deref() == Some(folder) || default_dir().as_deref() == Some(folder)
+    }
+
+    /// The folder that received files land in; an empty path where there is none.
     pub fn download_dir(&self) -> PathBuf {
         self.download_dir.clone().unwrap_or_else(|| PathBuf::from(self.stored().download_dir))
     }
@@ -196,7 +206,7 @@ fn first() -> Settings {
     Settings {
         name: if host.is_empty() { "My device".into() } else { clean_name(host) },
         device_type: device_type(),
-        download_dir: downloads().to_string_lossy().into_owned(),
+        download_dir: String::new(),
         accept: AcceptRule::Ask,
         discoverable: Default::default(),
         limit: 0,
@@ -216,13 +226,14 @@ fn device_type() -> crate::api::DeviceType {
     if has_battery { crate::api::DeviceType::Laptop } else { crate::api::DeviceType::Desktop }
 }
 
-fn downloads() -> PathBuf {
-    let home = std::env::var_os("HOME").or_else(|| std::env::var_os("USERPROFILE")).map(PathBuf::from);
-    let home = home.unwrap_or_else(std::env::temp_dir);
-    match std::env::var_os("XDG_DOWNLOAD_DIR") {
-        Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir),
-        _ => home.join("Downloads"),
+/// The usual folder where none is kept. Earlier versions fell back to a folder that all users of the system share.
+fn with_downloads(settings: Settings) -> Settings {
+    let kept = Path::new(&settings.download_dir);
+    if !settings.download_dir.is_empty() && kept != std::env::temp_dir().join("Downloads") {
+        return settings;
     }
+    let usual = default_dir().and_then(|path| path.into_os_string().into_string().ok());
+    Settings { download_dir: usual.unwrap_or_default(), ..settings }
 }
 
 #[cfg(test)]

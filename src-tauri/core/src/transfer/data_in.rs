@@ -5,6 +5,7 @@
 
 use std::{
     fs::File,
+    io,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -22,12 +23,12 @@ use super::{
     framing::{COMPRESSED, ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit, ZEROS},
     intake::{Intake, Verdict},
     journal::Note,
-    landing::Temp,
+    landing::{DiskError, Temp},
     limits::SEGMENT,
     manifest::Manifest,
     seal::SegmentCipher,
     tree::SegmentHasher,
-    wire::Violation,
+    wire::{Code, Violation},
 };
 use crate::keys::Key;
 
@@ -175,6 +176,26 @@ fn work(
     Ok(decoder)
 }
 
+impl Arrival {
+    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
+    /// up, and others go on.
+    fn fits(&self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
+                tracing::info!(%error, "a file is too large");
+                let verdict = self.intake().fail(file, Code::new("file_too_large"));
+                if let Some(verdict) = verdict {
+                    // Gone only when the whole transfer is.
+                    let _ = self.verdicts.blocking_send(verdict);
+                }
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 struct Writer<'a> {
     arrival: &'a Arrival,
     open: Option<Open>,
@@ -214,8 +235,8 @@ impl Writer<'_> {
         let claim = arrival.intake().claim(&header)?;
         let target = match (claim.discard, header.whole) {
             (true, _) => None,
-            (false, true) => Some(Arc::new(arrival.temp.create_file(header.file)?)),
-            (false, false) => Some(arrival.temp.shared(header.file)?),
+            (false, true) => Some(Arc::new(arrival.temp.create_file(&arrival.manifest, header.file)?)),
+            (false, false) => Some(arrival.temp.shared(&arrival.manifest, header.file)?),
         };
         let hasher = SegmentHasher::new(claim.size, header.start);
         self.open = Some(Open { header, size: claim.size, holes: false, cipher, hasher, target });
@@ -237,7 +258,10 @@ impl Writer<'_> {
         if let Some(target) = &open.target {
             if chunk.flags & ZEROS == 0 {
                 open.hasher.update(plain);
-                arrival.temp.write(target, plain, offset)?;
+                let written = arrival.temp.write(target, plain, offset);
+                if !arrival.fits(open.header.file, written)? {
+                    open.target = None;
+                }
             } else {
                 open.hasher.zeros(chunk.plain_len);
                 open.holes = true;
@@ -255,7 +279,9 @@ impl Writer<'_> {
         let Some(target) = target else { return Ok(()) };
         if holes {
             // Before the segment is noted: what is noted can be read.
-            arrival.temp.set_len(&target, size)?;
+            if !arrival.fits(header.file, arrival.temp.set_len(&target, size))? {
+                return Ok(());
+            }
         }
         if header.whole {
             arrival.temp.dress(&arrival.manifest, header.file, &target)?;

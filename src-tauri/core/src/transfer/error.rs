@@ -206,7 +206,7 @@ fn hint(code: &str) -> &'static str {
         "transfer_unknown" => "`yonder-cli transfers --all` lists them.",
         "transfer_active" => "Cancel it first.",
         "no_space" => "Free some space or choose another folder.",
-        "disk_full" => "Free some space at the receiving device, then resume it. What has arrived is kept.",
+        "disk_full" => "Free some space at the receiving device; it goes on by itself then. What has arrived is kept.",
         "source_gone" => "Connect the disk again, or put the files back; it goes on by itself then.",
         "paused_here" => "Resume it.",
         "paused_there" => "It goes on when it is resumed there.",
@@ -221,6 +221,10 @@ fn hint(code: &str) -> &'static str {
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",
         "too_many_entries" => "Send it in several parts, or as an archive.",
+        "file_too_large" => {
+            "The disk's format (FAT holds 4 GB), or a limit of the receiving program (`ulimit -f`), allows no file of this size. \
+             Choose a folder on another disk."
+        }
         "folder_closed" => "Check that you may write to it, or choose another folder.",
         "existing_changed" => "Send it again.",
         "selection_invalid" => "Look at what is in the offer again.",
@@ -272,6 +276,7 @@ pub fn told_as(error: &NetworkError) -> &'static str {
             "no_space" => "no_space",
             "destination_unusable" => "destination_unusable",
             "write_failed" => "write_failed",
+            "file_too_large" => "file_too_large",
             _ => "internal",
         },
         NetworkError::ProtocolViolation(_) | NetworkError::DecryptionFailed => "protocol_violation",

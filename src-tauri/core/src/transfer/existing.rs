@@ -38,7 +38,7 @@ const OPEN_FOLDERS: usize = 128;
 #[derive(Debug, Default)]
 pub struct Existing {
     /// Folders that are entered, with their names.
-    pub folders: HashMap<u32, String>,
+    pub folders: HashMap<u32, Vec<u8>>,
     /// Files whose place is taken by one of the same length, with its hashes.
     pub same: HashMap<u32, (Standing, Held)>,
     /// Empty files that are there, empty.
@@ -54,19 +54,22 @@ pub struct Ready {
     /// What is received, and what is there.
     pub plan: Plan,
     /// Folders that are there, with their names.
-    pub folders: HashMap<u32, String>,
+    pub folders: HashMap<u32, Vec<u8>>,
     /// Files that may be replaced.
     pub old: HashMap<u32, Standing>,
     /// Empty files that were there already.
     pub same: u32,
+    /// Folders that were there before this transfer.
+    pub entered: HashSet<u32>,
     /// What is done where a name is taken.
     pub rule: ConflictRule,
 }
 
 impl Ready {
     /// Without a look at what is there.
-    pub fn new(temp: Arc<Temp>, plan: Plan, folders: HashMap<u32, String>) -> Self {
-        Self { temp, plan, folders, old: HashMap::new(), same: 0, rule: ConflictRule::KeepBoth }
+    pub fn new(temp: Arc<Temp>, plan: Plan, folders: HashMap<u32, Vec<u8>>) -> Self {
+        let (old, entered) = (HashMap::new(), HashSet::new());
+        Self { temp, plan, folders, old, same: 0, entered, rule: ConflictRule::KeepBoth }
     }
 
     /// With what is there, where the rule asks for it.
@@ -85,6 +88,7 @@ impl Ready {
             return Ok(self);
         }
         let found = Look::new(ops, self.temp.dest(), manifest, &self.plan, &self.folders, stop).look(rule)?;
+        self.entered = found.folders.keys().copied().collect();
         self.folders.extend(found.folders);
         for files in found.empty.chunks(BATCH) {
             // As good as named: nothing is sent of it, now or in a later attempt.
@@ -112,7 +116,7 @@ struct Look<'a> {
     plan: &'a Plan,
     stop: &'a AtomicBool,
     /// Folders that exist, with their names.
-    names: HashMap<u32, String>,
+    names: HashMap<u32, Vec<u8>>,
     open: HashMap<u32, Arc<Dir>>,
     top: Option<Arc<Dir>>,
     found: Existing,
@@ -124,7 +128,7 @@ impl<'a> Look<'a> {
         dest: &'a Dir,
         manifest: &'a Manifest,
         plan: &'a Plan,
-        made: &HashMap<u32, String>,
+        made: &HashMap<u32, Vec<u8>>,
         stop: &'a AtomicBool,
     ) -> Self {
         let top = dest.try_clone().ok().map(Arc::new);
@@ -238,7 +242,7 @@ impl<'a> Look<'a> {
     }
 
     /// What stands where a file would land.
-    fn standing(&mut self, file: u32) -> Option<(Arc<Dir>, String, Standing)> {
+    fn standing(&mut self, file: u32) -> Option<(Arc<Dir>, Vec<u8>, Standing)> {
         let entry = self.manifest.get(file)?;
         let folder = self.folder(entry.parent)?;
         let name = names::on_disk(entry.name, Platform::HERE).ok()?;

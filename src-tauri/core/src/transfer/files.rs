@@ -2,6 +2,7 @@
 //! can make any step fail; nothing here follows a link, and every name is one component beneath an open folder.
 
 use std::{
+    ffi::OsStr,
     fs::{File, FileTimes},
     io,
     path::Path,
@@ -19,22 +20,32 @@ use super::wire::Mtime;
 /// Whether the system can make a whole volume durable at once.
 pub const SYNCS_VOLUMES: bool = cfg!(target_os = "linux");
 
-/// What receiving asks of the file system. Names are single components that the name rules have passed.
+/// The mode of a file for its owner alone.
+pub const PRIVATE_FILE: u16 = 0o600;
+/// The mode of a folder for its owner alone.
+pub const PRIVATE_DIR: u16 = 0o700;
+
+/// What receiving asks of the file system. Names are single components that the name rules have passed. A mode is what the
+/// owner, the group and others may do; the process's umask and a folder's access list take away from it what they say, as
+/// from any new file.
 pub trait FileOps: Send + Sync + 'static {
     /// Opens the folder that a person chose.
     fn open_root(&self, path: &Path) -> io::Result<Dir>;
+    /// Makes that folder, and those above it, where they are not there; durable.
+    fn make_root(&self, path: &Path) -> io::Result<()>;
     /// Bytes that this user may still write to the folder's volume.
     fn free_space(&self, dir: &Dir) -> io::Result<u64>;
-    /// Creates a folder, which must not exist; a private one is for this user alone.
-    fn create_dir(&self, dir: &Dir, name: &str, private: bool) -> io::Result<()>;
+    /// Creates a folder, which must not exist. Its owner may do everything in it; the mode says what others may at most.
+    fn create_dir(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<()>;
     /// Opens a folder; a link is an error.
-    fn open_dir(&self, dir: &Dir, name: &str) -> io::Result<Dir>;
-    /// Creates a file for writing, which must not exist.
-    fn create_file(&self, dir: &Dir, name: &str) -> io::Result<File>;
-    /// Opens a file for writing; a link is an error.
-    fn open_file(&self, dir: &Dir, name: &str) -> io::Result<File>;
+    fn open_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<Dir>;
+    /// Creates a file for writing, which must not exist. Its owner may read and write it; the mode says what others may at
+    /// most.
+    fn create_file(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<File>;
+    /// Opens a file of our own for writing, which is made writable where it is not; a link is an error.
+    fn open_file(&self, dir: &Dir, name: &[u8]) -> io::Result<File>;
     /// Opens a file for reading; a link is an error.
-    fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File>;
+    fn open_read(&self, dir: &Dir, name: &[u8]) -> io::Result<File>;
     /// Writes all bytes at a place.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Gives a file its length: zeros behind what was written, which take up no room where the file system can do that.
@@ -42,10 +53,12 @@ pub trait FileOps: Send + Sync + 'static {
     /// Makes sure that a part of a file reads as zeros, and takes up no room where the file system can do that. What lies
     /// behind the end of the file stays behind it.
     fn clear(&self, file: &File, offset: u64, len: u64) -> io::Result<()>;
-    /// Sets a file's time and, where asked, makes it executable by those who may read it.
-    fn set_meta(&self, file: &File, mtime: Mtime, executable: bool) -> io::Result<()>;
+    /// Sets a file's time, its owner's permissions, and takes from others what the mode does not give them.
+    fn set_meta(&self, file: &File, mtime: Mtime, mode: Option<u16>) -> io::Result<()>;
     /// Sets a folder's time.
     fn set_dir_time(&self, dir: &Dir, mtime: Mtime) -> io::Result<()>;
+    /// Sets what a folder's owner may do, durably, and takes from others what the mode does not give them.
+    fn set_dir_mode(&self, dir: &Dir, mode: u16) -> io::Result<()>;
     /// Makes a file's data durable.
     fn sync_file(&self, file: &File) -> io::Result<()>;
     /// Makes everything on the folder's volume durable, where [`SYNCS_VOLUMES`].
@@ -53,17 +66,17 @@ pub trait FileOps: Send + Sync + 'static {
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Dir) -> io::Result<()>;
     /// Gives a file its name in another folder of the volume; fails with `AlreadyExists` and never replaces.
-    fn rename_new(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()>;
+    fn rename_new(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()>;
     /// The same for a folder with all that is in it; `Unsupported` where the system cannot promise not to replace.
-    fn rename_folder(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()>;
+    fn rename_folder(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()>;
     /// What stands under a name; a link is not followed.
-    fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing>;
+    fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Standing>;
     /// Moves a file to the person's trash; where that cannot be, it stays where it is.
-    fn trash(&self, dir: &Dir, name: &str) -> io::Result<()>;
+    fn trash(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
     /// Removes a file.
-    fn remove_file(&self, dir: &Dir, name: &str) -> io::Result<()>;
+    fn remove_file(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
     /// Removes an empty folder.
-    fn remove_dir(&self, dir: &Dir, name: &str) -> io::Result<()>;
+    fn remove_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
 }
 
 /// What stands under a name, and by what it is known again.
@@ -123,6 +136,18 @@ impl FileOps for RealFiles {
         Dir::open_ambient_dir(path, ambient_authority())
     }
 
+    fn make_root(&self, path: &Path) -> io::Result<()> {
+        match std::fs::create_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.make_root(path.parent().ok_or(error)?)?;
+                std::fs::create_dir(path)?;
+            }
+            other => other?,
+        }
+        path.parent().map_or(Ok(()), |parent| self.sync_dir(&self.open_root(parent)?))
+    }
+
     #[cfg(unix)]
     fn free_space(&self, dir: &Dir) -> io::Result<u64> {
         let stat = rustix::fs::fstatvfs(dir)?;
@@ -135,41 +160,54 @@ impl FileOps for RealFiles {
         Ok(u64::MAX)
     }
 
-    fn create_dir(&self, dir: &Dir, name: &str, private: bool) -> io::Result<()> {
+    fn create_dir(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<()> {
         #[cfg_attr(not(unix), allow(unused_mut))]
         let mut builder = DirBuilder::new();
         #[cfg(unix)]
-        if private {
+        if let Some(mode) = mode {
             use cap_std::fs::DirBuilderExt;
-            builder.mode(0o700);
+            builder.mode(u32::from(mode | PRIVATE_DIR));
         }
-        let _ = private;
-        dir.create_dir_with(name, &builder)
+        let _ = mode;
+        dir.create_dir_with(os(name)?, &builder)
     }
 
-    fn open_dir(&self, dir: &Dir, name: &str) -> io::Result<Dir> {
-        dir.open_dir_nofollow(name)
+    fn open_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<Dir> {
+        dir.open_dir_nofollow(os(name)?)
     }
 
-    fn create_file(&self, dir: &Dir, name: &str) -> io::Result<File> {
+    fn create_file(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true).follow(FollowSymlinks::No);
-        Ok(dir.open_with(name, &options)?.into_std())
+        #[cfg(unix)]
+        if let Some(mode) = mode {
+            cap_std::fs::OpenOptionsExt::mode(&mut options, u32::from(mode | PRIVATE_FILE));
+        }
+        let _ = mode;
+        Ok(dir.open_with(os(name)?, &options)?.into_std())
     }
 
-    fn open_file(&self, dir: &Dir, name: &str) -> io::Result<File> {
+    fn open_file(&self, dir: &Dir, name: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.write(true).follow(FollowSymlinks::No);
-        Ok(dir.open_with(name, &options)?.into_std())
+        let opened = match dir.open_with(os(name)?, &options) {
+            #[cfg(unix)]
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                make_writable(dir, name)?;
+                dir.open_with(os(name)?, &options)
+            }
+            other => other,
+        };
+        Ok(opened?.into_std())
     }
 
-    fn open_read(&self, dir: &Dir, name: &str) -> io::Result<File> {
+    fn open_read(&self, dir: &Dir, name: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
         // A pipe that somebody put in its place is not waited for.
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-        Ok(dir.open_with(name, &options)?.into_std())
+        Ok(dir.open_with(os(name)?, &options)?.into_std())
     }
 
     #[cfg(unix)]
@@ -209,19 +247,29 @@ impl FileOps for RealFiles {
         Ok(())
     }
 
-    fn set_meta(&self, file: &File, mtime: Mtime, executable: bool) -> io::Result<()> {
+    fn set_meta(&self, file: &File, mtime: Mtime, mode: Option<u16>) -> io::Result<()> {
         #[cfg(unix)]
-        if executable {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = file.metadata()?.permissions().mode() & 0o777;
-            file.set_permissions(std::fs::Permissions::from_mode(mode | (mode & 0o444) >> 2))?;
-        }
-        let _ = executable;
+        mode.map_or(Ok(()), |mode| set_mode(file, mode, 0))?;
+        let _ = mode;
         set_time(file, mtime)
     }
 
     fn set_dir_time(&self, dir: &Dir, mtime: Mtime) -> io::Result<()> {
         set_time(&readable(dir)?, mtime)
+    }
+
+    #[cfg(unix)]
+    fn set_dir_mode(&self, dir: &Dir, mode: u16) -> io::Result<()> {
+        // Opened before: afterwards its owner may perhaps not list it.
+        let dir = readable(dir)?;
+        // A folder whose files belong to the folder's group passes that on to the folders in it.
+        set_mode(&dir, mode, 0o7000)?;
+        synced_dir(&dir)
+    }
+
+    #[cfg(not(unix))]
+    fn set_dir_mode(&self, _dir: &Dir, _mode: u16) -> io::Result<()> {
+        Ok(())
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {
@@ -240,11 +288,7 @@ impl FileOps for RealFiles {
 
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Dir) -> io::Result<()> {
-        // Some file systems cannot: they then keep names in order by themselves, or not at all.
-        match readable(dir)?.sync_all() {
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
-            other => other,
-        }
+        synced_dir(&readable(dir)?)
     }
 
     #[cfg(not(unix))]
@@ -252,56 +296,107 @@ impl FileOps for RealFiles {
         Ok(())
     }
 
-    fn rename_new(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
+    fn rename_new(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()> {
+        let (name, new_name) = (os(name)?, os(new)?);
         #[cfg(any(target_os = "linux", target_vendor = "apple"))]
         {
             use rustix::{fs::RenameFlags, io::Errno};
-            match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
+            match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
                 // Old kernels and some file systems (FAT by FUSE, NFS) do not know the flag.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
                 other => return Ok(other?),
             }
         }
         // A second name is exclusive by nature.
-        match from.hard_link(name, to, new) {
+        match from.hard_link(name, to, new_name) {
             Ok(()) => from.remove_file(name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             // No links either (FAT). An empty file claims the name exclusively, and the rename replaces only that.
             Err(_) => {
-                drop(self.create_file(to, new)?);
-                from.rename(name, to, new)
+                drop(self.create_file(to, new, Some(PRIVATE_FILE))?);
+                from.rename(name, to, new_name)
             }
         }
     }
 
     #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    fn rename_folder(&self, from: &Dir, name: &str, to: &Dir, new: &str) -> io::Result<()> {
+    fn rename_folder(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()> {
         use rustix::{fs::RenameFlags, io::Errno};
-        match rustix::fs::renameat_with(from, name, to, new, RenameFlags::NOREPLACE) {
+        match rustix::fs::renameat_with(from, os(name)?, to, os(new)?, RenameFlags::NOREPLACE) {
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => Err(io::ErrorKind::Unsupported.into()),
             other => Ok(other?),
         }
     }
 
     #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-    fn rename_folder(&self, _from: &Dir, _name: &str, _to: &Dir, _new: &str) -> io::Result<()> {
+    fn rename_folder(&self, _from: &Dir, _name: &[u8], _to: &Dir, _new: &[u8]) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    fn stat(&self, dir: &Dir, name: &str) -> io::Result<Standing> {
-        Ok(Standing::of(&dir.symlink_metadata(name)?))
+    fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Standing> {
+        Ok(Standing::of(&dir.symlink_metadata(os(name)?)?))
     }
 
-    fn trash(&self, dir: &Dir, name: &str) -> io::Result<()> {
+    fn trash(&self, dir: &Dir, name: &[u8]) -> io::Result<()> {
         super::trash::put(dir, name)
     }
 
-    fn remove_file(&self, dir: &Dir, name: &str) -> io::Result<()> {
-        dir.remove_file(name)
+    fn remove_file(&self, dir: &Dir, name: &[u8]) -> io::Result<()> {
+        dir.remove_file(os(name)?)
     }
 
-    fn remove_dir(&self, dir: &Dir, name: &str) -> io::Result<()> {
-        dir.remove_dir(name)
+    fn remove_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<()> {
+        dir.remove_dir(os(name)?)
+    }
+}
+
+/// A name as the system takes it.
+#[cfg(unix)]
+pub(super) fn os(name: &[u8]) -> io::Result<&OsStr> {
+    Ok(std::os::unix::ffi::OsStrExt::from_bytes(name))
+}
+
+#[cfg(not(unix))]
+pub(super) fn os(name: &[u8]) -> io::Result<&OsStr> {
+    std::str::from_utf8(name).map(OsStr::new).map_err(|_| io::ErrorKind::InvalidFilename.into())
+}
+
+/// The owner's permissions of the mode; of the others' those that are there and in the mode. `special` bits stay.
+#[cfg(unix)]
+fn set_mode(file: &File, mode: u16, special: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let (now, mode) = (file.metadata()?.permissions().mode() & 0o7777, u32::from(mode));
+    let wanted = now & special | mode & 0o700 | now & mode & 0o077;
+    if wanted == now {
+        return Ok(());
+    }
+    match file.set_permissions(std::fs::Permissions::from_mode(wanted)) {
+        // A file system that knows no modes, as FAT, does not let even the owner set one.
+        Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => Ok(()),
+        other => other,
+    }
+}
+
+/// Lets the owner write to a file that had its mode already when an attempt was cut off.
+#[cfg(unix)]
+fn make_writable(dir: &Dir, name: &[u8]) -> io::Result<()> {
+    use cap_std::fs::PermissionsExt;
+    use rustix::fs::{AtFlags, Mode, chmodat};
+    let meta = dir.symlink_metadata(os(name)?)?;
+    if !meta.is_file() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let mode = meta.permissions().mode() & 0o777 | u32::from(PRIVATE_FILE);
+    Ok(chmodat(dir, os(name)?, Mode::from_raw_mode(mode), AtFlags::empty())?)
+}
+
+/// Makes the names in an open folder durable.
+#[cfg(unix)]
+fn synced_dir(dir: &File) -> io::Result<()> {
+    // Some file systems cannot: they then keep names in order by themselves, or not at all.
+    match dir.sync_all() {
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
     }
 }
 
@@ -435,7 +530,7 @@ pub(crate) mod faulty {
                     self.step("free_space")?;
                     self.free.map_or_else(|| RealFiles.free_space(dir), Ok)
                 }
-                fn trash(&self, dir: &Dir, name: &str) -> io::Result<()> {
+                fn trash(&self, dir: &Dir, name: &[u8]) -> io::Result<()> {
                     self.step("trash")?;
                     match &self.trash {
                         Some(trash) => super::super::trash::into(trash, dir, name),
@@ -451,24 +546,26 @@ pub(crate) mod faulty {
     }
     steps! {
         open_root(path: &Path) -> Dir;
-        create_dir(dir: &Dir, name: &str, private: bool) -> ();
-        open_dir(dir: &Dir, name: &str) -> Dir;
-        create_file(dir: &Dir, name: &str) -> File;
-        open_file(dir: &Dir, name: &str) -> File;
-        open_read(dir: &Dir, name: &str) -> File;
+        make_root(path: &Path) -> ();
+        create_dir(dir: &Dir, name: &[u8], mode: Option<u16>) -> ();
+        open_dir(dir: &Dir, name: &[u8]) -> Dir;
+        create_file(dir: &Dir, name: &[u8], mode: Option<u16>) -> File;
+        open_file(dir: &Dir, name: &[u8]) -> File;
+        open_read(dir: &Dir, name: &[u8]) -> File;
         write_at(file: &File, bytes: &[u8], offset: u64) -> ();
         set_len(file: &File, len: u64) -> ();
         clear(file: &File, offset: u64, len: u64) -> ();
-        set_meta(file: &File, mtime: Mtime, executable: bool) -> ();
+        set_meta(file: &File, mtime: Mtime, mode: Option<u16>) -> ();
         set_dir_time(dir: &Dir, mtime: Mtime) -> ();
+        set_dir_mode(dir: &Dir, mode: u16) -> ();
         sync_file(file: &File) -> ();
         sync_volume(dir: &Dir) -> ();
         sync_dir(dir: &Dir) -> ();
-        rename_new(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
-        rename_folder(from: &Dir, name: &str, to: &Dir, new: &str) -> ();
-        stat(dir: &Dir, name: &str) -> Standing;
-        remove_file(dir: &Dir, name: &str) -> ();
-        remove_dir(dir: &Dir, name: &str) -> ();
+        rename_new(from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> ();
+        rename_folder(from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> ();
+        stat(dir: &Dir, name: &[u8]) -> Standing;
+        remove_file(dir: &Dir, name: &[u8]) -> ();
+        remove_dir(dir: &Dir, name: &[u8]) -> ();
     }
 }
 
@@ -496,24 +593,24 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ops = RealFiles;
         let root = ops.open_root(folder.path()).unwrap();
-        ops.write_at(&ops.create_file(&root, "new").unwrap(), b"new", 0).unwrap();
-        ops.write_at(&ops.create_file(&root, "old").unwrap(), b"old", 0).unwrap();
-        let error = ops.rename_new(&root, "new", &root, "old").unwrap_err();
+        ops.write_at(&ops.create_file(&root, b"new", None).unwrap(), b"new", 0).unwrap();
+        ops.write_at(&ops.create_file(&root, b"old", None).unwrap(), b"old", 0).unwrap();
+        let error = ops.rename_new(&root, b"new", &root, b"old").unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(std::fs::read(folder.path().join("old")).unwrap(), b"old");
-        ops.rename_new(&root, "new", &root, "free").unwrap();
+        ops.rename_new(&root, b"new", &root, b"free").unwrap();
         assert_eq!(std::fs::read(folder.path().join("free")).unwrap(), b"new");
 
         #[cfg(unix)]
         {
             // Links that stay inside the folder: no-follow alone refuses them.
-            ops.create_dir(&root, "dir", false).unwrap();
+            ops.create_dir(&root, b"dir", None).unwrap();
             std::os::unix::fs::symlink("old", folder.path().join("link")).unwrap();
             std::os::unix::fs::symlink("dir", folder.path().join("dirlink")).unwrap();
-            assert!(ops.open_file(&root, "link").is_err());
-            assert!(ops.create_file(&root, "link").is_err());
-            assert!(ops.open_dir(&root, "dirlink").is_err());
-            assert!(ops.create_dir(&root, "dirlink", false).is_err());
+            assert!(ops.open_file(&root, b"link").is_err());
+            assert!(ops.create_file(&root, b"link", None).is_err());
+            assert!(ops.open_dir(&root, b"dirlink").is_err());
+            assert!(ops.create_dir(&root, b"dirlink", None).is_err());
         }
     }
 
@@ -521,7 +618,7 @@ mod tests {
     fn what_is_cleared_reads_as_zeros_and_nothing_else_does() {
         let folder = tempfile::tempdir().unwrap();
         let root = RealFiles.open_root(folder.path()).unwrap();
-        let file = RealFiles.create_file(&root, "x").unwrap();
+        let file = RealFiles.create_file(&root, b"x", None).unwrap();
         RealFiles.write_at(&file, &vec![7; 300_000], 0).unwrap();
         RealFiles.clear(&file, 65_536, 131_072).unwrap();
         RealFiles.clear(&file, 262_144, 131_072).unwrap();
@@ -537,16 +634,47 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn executable_follows_readable_and_nothing_else_is_set() {
+    fn the_owner_has_what_the_mode_says_and_others_never_more() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let root = RealFiles.open_root(folder.path()).unwrap();
-        let file = RealFiles.create_file(&root, "x").unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o4640)).unwrap();
-        RealFiles.set_meta(&file, Mtime { secs: 5, nanos: 6 }, true).unwrap();
-        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, 0o750);
-        assert_eq!(wire_time(file.metadata().unwrap().modified().unwrap()), Mtime { secs: 5, nanos: 6 });
-        RealFiles.create_dir(&root, "private", true).unwrap();
-        assert_eq!(std::fs::metadata(folder.path().join("private")).unwrap().permissions().mode() & 0o777, 0o700);
+        let mode = |name: &str| std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o7777;
+        let time = Mtime { secs: 5, nanos: 6 };
+        // was, mode of the sender, is then
+        for (was, given, then) in [
+            (0o4640, Some(0o755), 0o740),
+            (0o644, Some(0o600), 0o600),
+            (0o600, Some(0o777), 0o700),
+            (0o644, Some(0o044), 0o044),
+            (0o2755, Some(0o500), 0o500),
+            (0o644, None, 0o644),
+        ] {
+            let name = format!("{was:o} {given:?}");
+            let file = RealFiles.create_file(&root, name.as_bytes(), None).unwrap();
+            file.set_permissions(std::fs::Permissions::from_mode(was)).unwrap();
+            RealFiles.set_meta(&file, time, given).unwrap();
+            assert_eq!((mode(&name), wire_time(file.metadata().unwrap().modified().unwrap())), (then, time), "{name}");
+            drop(RealFiles.open_file(&root, name.as_bytes()).unwrap());
+        }
+        RealFiles.create_file(&root, b"private", Some(0o400)).unwrap();
+        RealFiles.create_dir(&root, b"private folder", Some(0o700)).unwrap();
+        RealFiles.create_dir(&root, b"closed", Some(0o500)).unwrap();
+        assert_eq!((mode("private"), mode("private folder"), mode("closed")), (0o600, 0o700, 0o700));
+        std::fs::set_permissions(folder.path().join("closed"), std::fs::Permissions::from_mode(0o2755)).unwrap();
+        RealFiles.set_dir_mode(&RealFiles.open_dir(&root, b"closed").unwrap(), 0o550).unwrap();
+        assert_eq!(mode("closed"), 0o2550);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_are_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        let root = RealFiles.open_root(folder.path()).unwrap();
+        let names: [&[u8]; 3] = [b"caf\xe9", b"a\\b", b"\xff"];
+        for name in names {
+            RealFiles.create_file(&root, name, None).unwrap();
+            assert!(folder.path().join(OsStr::from_bytes(name)).is_file());
+        }
     }
 }

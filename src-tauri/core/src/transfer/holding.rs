@@ -54,7 +54,7 @@ pub struct Holding {
     /// The hidden folder.
     pub temp: Temp,
     /// Folders that were created, with their names.
-    pub folders: HashMap<u32, String>,
+    pub folders: HashMap<u32, Vec<u8>>,
     /// Files that have their names.
     pub whole: Bits,
     /// Segments of others.
@@ -76,7 +76,7 @@ pub fn take_up(
     stop: &AtomicBool,
 ) -> Result<Holding, Lost> {
     let dest = ops.open_root(dest).map_err(Lost::Destination)?;
-    let dir = ops.open_dir(&dest, &temp_name(id)).map_err(gone)?;
+    let dir = ops.open_dir(&dest, temp_name(id).as_bytes()).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
     let listing = |error| DiskError::new("listing unfinished files", error);
@@ -136,7 +136,7 @@ fn gone(error: io::Error) -> Lost {
 /// See [`Lost`].
 pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<(), Lost> {
     let root = ops.open_root(dest).map_err(Lost::Destination)?;
-    match ops.open_dir(&root, &temp_name(id)) {
+    match ops.open_dir(&root, temp_name(id).as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Temp::create(ops.clone(), dest, id)?.journal().flush()?;
             Ok(())
@@ -212,9 +212,9 @@ fn folders(
     ops: &dyn FileOps,
     dest: &Dir,
     manifest: &Manifest,
-    noted: &HashMap<u32, (String, bool)>,
-) -> HashMap<u32, String> {
-    let mut named: HashMap<u32, String> = HashMap::new();
+    noted: &HashMap<u32, (Vec<u8>, bool)>,
+) -> HashMap<u32, Vec<u8>> {
+    let mut named: HashMap<u32, Vec<u8>> = HashMap::new();
     // Parents come before what is in them.
     let mut rising: Vec<_> = noted.iter().collect();
     rising.sort_unstable_by_key(|(index, _)| **index);
@@ -231,9 +231,9 @@ fn is_empty_folder(
     ops: &dyn FileOps,
     dest: &Dir,
     manifest: &Manifest,
-    named: &HashMap<u32, String>,
+    named: &HashMap<u32, Vec<u8>>,
     index: u32,
-    name: &str,
+    name: &[u8],
 ) -> io::Result<bool> {
     let mut above = Vec::new();
     let mut at = manifest.get(index).and_then(|entry| entry.parent);

@@ -29,7 +29,7 @@ use super::{
 };
 
 /// Its name in the hidden folder, beside files whose names are numbers.
-pub const NAME: &str = "journal";
+pub const NAME: &[u8] = b"journal";
 const MAGIC: &[u8; 16] = b"yonder journal 1";
 const HEAD: usize = 10;
 /// Bytes of files of which a kill may take away that they were noted.
@@ -68,7 +68,7 @@ pub enum Note {
         /// Which.
         index: u32,
         /// Its name.
-        name: String,
+        name: Vec<u8>,
     },
     /// It was created.
     Made(u32),
@@ -170,7 +170,7 @@ pub struct Account {
     /// Files that were about to get their names.
     pub naming: Bits,
     /// Folders with their names, and whether it is known that they were created.
-    pub folders: HashMap<u32, (String, bool)>,
+    pub folders: HashMap<u32, (Vec<u8>, bool)>,
     /// Folders that are filled in hiding.
     pub staged: Bits,
     /// Where the next record goes.
@@ -321,7 +321,7 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"", "few bytes are gathered");
         journal.flush().unwrap();
         let account = read(File::open(&path).unwrap(), &manifest()).unwrap();
-        assert_eq!(account.folders[&0], ("d (2)".to_string(), true));
+        assert_eq!(account.folders[&0], (b"d (2)".to_vec(), true));
         assert_eq!(account.segments[&2].keys().copied().collect::<Vec<_>>(), [0, 2]);
         assert!(account.naming.contains(1));
         assert_eq!(account.end, std::fs::metadata(&path).unwrap().len());

@@ -13,7 +13,7 @@ mod together;
 mod touched;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io,
     path::Path,
@@ -30,18 +30,18 @@ use touched::Touched;
 
 use super::{
     bits::Bits,
-    files::{FileOps, SYNCS_VOLUMES, Standing},
+    files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, SYNCS_VOLUMES, Standing},
     journal::{self, Journal, Note},
     left_out::{NOTES, Reasons},
     manifest::Manifest,
-    names::{self, Platform, TEMP_PREFIX, escaped},
+    names::{self, Platform, TEMP_PREFIX},
     state::Plan,
-    wire::{Code, EntryKind, FileReceived},
+    wire::{Code, FileReceived, Renamed},
 };
 use crate::{api::Note as ForPeople, id::TransferId};
 
 /// Name of what is given up when the disk is full.
-const RESERVE: &str = "reserve";
+const RESERVE: &[u8] = b"reserve";
 /// Its length: notes of five thousand segments.
 const RESERVE_BYTES: usize = 256 * 1024;
 /// Files that are kept open between their segments.
@@ -72,7 +72,11 @@ impl DiskError {
 
     /// The code that both people get to see.
     pub fn code(&self) -> &'static str {
-        if is_full(&self.source) { "disk_full" } else { "write_failed" }
+        match self.source.kind() {
+            io::ErrorKind::FileTooLarge => "file_too_large",
+            _ if is_full(&self.source) => "disk_full",
+            _ => "write_failed",
+        }
     }
 }
 
@@ -84,11 +88,10 @@ fn is_full(error: &io::Error) -> bool {
 fn of_this_file(error: &io::Error) -> Option<Code> {
     let code = match error.kind() {
         io::ErrorKind::FileTooLarge => "file_too_large",
-        // What the file system says of names that it cannot hold.
-        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => "name_refused",
+        _ if is_no_name(error) => "name_refused",
         // Somebody put a link or something else in the place of a folder.
         io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "folder_changed",
-        _ if error.raw_os_error().is_some_and(is_link_or_bad_text) => "folder_changed",
+        _ if error.raw_os_error().is_some_and(is_link) => "folder_changed",
         io::ErrorKind::AlreadyExists => "name_taken",
         // A folder of somebody else's that was entered.
         io::ErrorKind::PermissionDenied => "folder_closed",
@@ -97,14 +100,28 @@ fn of_this_file(error: &io::Error) -> Option<Code> {
     Some(Code::new(code))
 }
 
+/// Whether the file system cannot hold a name.
+fn is_no_name(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput) || is_bad_text(error)
+}
+
 #[cfg(unix)]
-fn is_link_or_bad_text(number: i32) -> bool {
-    use rustix::io::Errno;
-    [Errno::LOOP, Errno::ILSEQ].iter().any(|errno| errno.raw_os_error() == number)
+fn is_bad_text(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::ILSEQ.raw_os_error())
 }
 
 #[cfg(not(unix))]
-fn is_link_or_bad_text(_number: i32) -> bool {
+fn is_bad_text(_error: &io::Error) -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_link(number: i32) -> bool {
+    number == rustix::io::Errno::LOOP.raw_os_error()
+}
+
+#[cfg(not(unix))]
+fn is_link(_number: i32) -> bool {
     false
 }
 
@@ -135,9 +152,11 @@ impl Temp {
     pub fn create(ops: Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<Self, DiskError> {
         let dest = ops.open_root(dest).map_err(|error| DiskError::new("opening the folder", error))?;
         let name = temp_name(id);
-        ops.create_dir(&dest, &name, true).map_err(|error| DiskError::new("creating a folder", error))?;
-        let dir = ops.open_dir(&dest, &name).map_err(|error| DiskError::new("opening a folder", error))?;
-        match ops.create_file(&dir, journal::NAME) {
+        let made = ops.create_dir(&dest, name.as_bytes(), Some(PRIVATE_DIR));
+        made.map_err(|error| DiskError::new("creating a folder", error))?;
+        let opened = ops.open_dir(&dest, name.as_bytes());
+        let dir = opened.map_err(|error| DiskError::new("opening a folder", error))?;
+        match ops.create_file(&dir, journal::NAME, Some(PRIVATE_FILE)) {
             Ok(file) => {
                 let journal = Journal::new(ops.clone(), file);
                 let dir = Arc::new(dir);
@@ -216,8 +235,12 @@ impl Temp {
     /// Those of the file system.
     pub fn keep_reserve(&self) -> Result<(), DiskError> {
         let failed = |error| DiskError::new("keeping a reserve", error);
-        match self.ops.create_file(&self.dir, RESERVE) {
-            Ok(file) => self.ops.write_at(&file, &[1; RESERVE_BYTES], 0).map_err(failed),
+        match self.ops.create_file(&self.dir, RESERVE, Some(PRIVATE_FILE)) {
+            Ok(file) => match self.ops.write_at(&file, &[1; RESERVE_BYTES], 0) {
+                // So small is what a limit of this process allows.
+                Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(()),
+                other => other.map_err(failed),
+            },
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
             Err(error) => Err(failed(error)),
         }
@@ -278,14 +301,15 @@ impl Temp {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn create_file(&self, file: u32) -> Result<File, DiskError> {
+    pub fn create_file(&self, manifest: &Manifest, file: u32) -> Result<File, DiskError> {
         let place = self.shelves.of(file, true);
         let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
-        let made = match self.ops.create_file(&shelf, &name) {
+        let mode = mode_of(manifest, file);
+        let made = match self.ops.create_file(&shelf, &name, mode) {
             // Cut off in an earlier attempt, and nothing that counts.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(file)?;
-                self.ops.create_file(&shelf, &name)
+                self.ops.create_file(&shelf, &name, mode)
             }
             other => other,
         };
@@ -296,14 +320,14 @@ impl Temp {
     ///
     /// # Errors
     /// Those of the file system.
-    pub fn shared(&self, file: u32) -> Result<Arc<File>, DiskError> {
+    pub fn shared(&self, manifest: &Manifest, file: u32) -> Result<Arc<File>, DiskError> {
         let mut open = self.open();
         if let Some(file) = open.get(&file) {
             return Ok(file.clone());
         }
         let place = self.shelves.of(file, true);
         let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
-        let made = match self.ops.create_file(&shelf, &name) {
+        let made = match self.ops.create_file(&shelf, &name, mode_of(manifest, file)) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&shelf, &name),
             other => other,
         };
@@ -346,10 +370,8 @@ impl Temp {
     /// Those of the file system.
     pub fn dress(&self, manifest: &Manifest, file: u32, target: &File) -> Result<(), DiskError> {
         let Some(entry) = manifest.get(file) else { return Ok(()) };
-        let executable = matches!(entry.kind, EntryKind::File { executable: true, .. });
-        self.ops
-            .set_meta(target, entry.mtime, executable)
-            .map_err(|error| DiskError::new("setting a file's time", error))
+        let set = self.ops.set_meta(target, entry.mtime, entry.mode);
+        set.map_err(|error| DiskError::new("setting a file's time", error))
     }
 
     fn forget(&self, file: u32) -> Option<Arc<File>> {
@@ -361,6 +383,10 @@ impl Temp {
         self.open().clear();
         clear(self.ops.as_ref(), (&self.dest, &self.dir), &self.name, self.shelves.staged());
     }
+}
+
+fn mode_of(manifest: &Manifest, index: u32) -> Option<u16> {
+    manifest.get(index).and_then(|entry| entry.mode)
 }
 
 /// Empties and removes a hidden folder; whatever else somebody put there stays, and the folder too. Where it is not known
@@ -379,25 +405,25 @@ fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Optio
     for entry in entries.flatten() {
         // Our own names are numbers; anything else is not ours to remove.
         if let Some(name) = entry.file_name().to_str().filter(|name| is_ours(name))
-            && let Err(error) = ops.remove_file(dir, name)
+            && let Err(error) = ops.remove_file(dir, name.as_bytes())
         {
             tracing::debug!(%error, "an unfinished file stays");
         }
     }
-    if let Err(error) = ops.remove_dir(dest, name) {
+    if let Err(error) = ops.remove_dir(dest, name.as_bytes()) {
         tracing::warn!(%error, "the folder of unfinished files stays");
     }
 }
 
 fn is_ours(name: &str) -> bool {
-    name == journal::NAME || name == RESERVE || name.bytes().all(|b| b.is_ascii_digit())
+    name.as_bytes() == journal::NAME || name.as_bytes() == RESERVE || name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Removes what an earlier run of this node left of a transfer in a folder.
 pub fn clean_up(ops: &dyn FileOps, dest: &Path, id: &TransferId) {
     let name = temp_name(id);
     let Ok(dest) = ops.open_root(dest) else { return };
-    match ops.open_dir(&dest, &name) {
+    match ops.open_dir(&dest, name.as_bytes()) {
         Ok(dir) => clear(ops, (&dest, &dir), &name, None),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => tracing::warn!(%error, "the folder of unfinished files cannot be opened"),
@@ -412,17 +438,21 @@ pub struct Placing {
     platform: Platform,
     made: Bits,
     /// Names of folders that did not get their own.
-    renamed: HashMap<u32, String>,
+    renamed: HashMap<u32, Vec<u8>>,
+    /// Folders that were there before, and keep their modes.
+    entered: HashSet<u32>,
     open: HashMap<u32, Arc<Dir>>,
     /// Where the next number is to be tried, so that a thousand equal names do not cost a million tries.
-    next_number: HashMap<(Option<u32>, String), u32>,
+    next_number: HashMap<(Option<u32>, Vec<u8>), u32>,
     touched: Touched,
     dest: Arc<Dir>,
     notes: Vec<ForPeople>,
     /// Folders that could not be made.
     left_out: Reasons,
+    /// What got another name than the sender gave it, since that was last asked for.
+    renames: Vec<Renamed>,
     /// Name of the first thing placed at the top.
-    first: Option<String>,
+    first: Option<Vec<u8>>,
     /// Files that may be replaced.
     old: HashMap<u32, Standing>,
     /// How many files were there already.
@@ -455,12 +485,14 @@ impl Placing {
             platform,
             made: Bits::none(len),
             renamed: HashMap::new(),
+            entered: HashSet::new(),
             open: HashMap::new(),
             next_number: HashMap::new(),
             touched: Touched::default(),
             dest: Arc::new(dest),
             notes: Vec::new(),
             left_out: Reasons::default(),
+            renames: Vec::new(),
             first: None,
             old: HashMap::new(),
             same: 0,
@@ -473,11 +505,13 @@ impl Placing {
     }
 
     /// Goes on with folders that were created in an earlier attempt, under these names.
-    pub fn with_folders(mut self, folders: HashMap<u32, String>) -> Self {
+    pub fn with_folders(mut self, folders: HashMap<u32, Vec<u8>>) -> Self {
         for (index, name) in folders {
             let Some(entry) = self.manifest.get(index) else { continue };
             self.made.insert(index);
             if name != entry.name {
+                // The sender may not have heard of it: the attempt in which it was made was cut off.
+                self.renames.push(Renamed { entry: index, name: name.clone() });
                 self.renamed.insert(index, name);
             }
         }
@@ -490,7 +524,7 @@ impl Placing {
     }
 
     /// Name of the first thing placed at the top: what "open folder" points at.
-    pub fn first(&self) -> Option<&str> {
+    pub fn first(&self) -> Option<&[u8]> {
         self.first.as_deref()
     }
 
@@ -528,26 +562,52 @@ impl Placing {
         added.map_err(|error| DiskError::new("making a folder durable", error))
     }
 
-    fn placed(&mut self, index: u32, parent: Option<u32>, name: &str, placed: &str) {
+    fn placed(&mut self, index: u32, parent: Option<u32>, name: &[u8], placed: &[u8]) {
         if parent.is_none() && self.first.is_none() {
             self.first = Some(placed.to_owned());
         }
         if placed != name {
-            let path = escaped(&self.manifest.path(index).join("/"));
-            self.note(ForPeople::SavedAs { path, name: placed.to_owned() });
+            let path = self.manifest.shown(index);
+            self.note(ForPeople::SavedAs { path, name: names::escaped(placed) });
+            self.renames.push(Renamed { entry: index, name: placed.to_owned() });
         }
     }
 
-    /// Tries the name that is wanted, then numbered ones, until `make` finds one free.
+    /// What got another name than the sender gave it, since the last call.
+    pub fn take_renames(&mut self) -> Vec<Renamed> {
+        std::mem::take(&mut self.renames)
+    }
+
+    /// Tries the name that is wanted, then numbered ones, until `make` finds one free. A name that the file system cannot hold
+    /// is changed as for Windows, whose rules those systems have.
     fn place(
         &mut self,
         parent: Option<u32>,
-        name: &str,
+        name: &[u8],
         folder: bool,
-        mut make: impl FnMut(&str) -> io::Result<()>,
-    ) -> Result<String, DiskError> {
-        let wanted = names::on_disk(name, self.platform)
-            .map_err(|error| DiskError::new("naming", io::Error::new(io::ErrorKind::InvalidFilename, error)))?;
+        mut make: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Vec<u8>, DiskError> {
+        let on_disk = |platform| {
+            let name = names::on_disk(name, platform);
+            name.map_err(|error| DiskError::new("naming", io::Error::new(io::ErrorKind::InvalidFilename, error)))
+        };
+        let wanted = on_disk(self.platform)?;
+        match self.place_as(parent, wanted.clone(), folder, &mut make) {
+            Err(error) if is_no_name(&error.source) => {
+                let other = on_disk(Platform::Windows)?;
+                if other == wanted { Err(error) } else { self.place_as(parent, other, folder, &mut make) }
+            }
+            other => other,
+        }
+    }
+
+    fn place_as(
+        &mut self,
+        parent: Option<u32>,
+        wanted: Vec<u8>,
+        folder: bool,
+        make: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Vec<u8>, DiskError> {
         let key = (parent, wanted);
         let first = self.next_number.get(&key).copied().unwrap_or(1);
         for number in first..first.saturating_add(TRIES) {
@@ -575,7 +635,7 @@ impl Placing {
         let Some(entry) = self.manifest.get(index) else {
             return Err(DiskError::new("naming", io::ErrorKind::NotFound.into()));
         };
-        let (parent_index, name) = (entry.parent, entry.name.to_owned());
+        let (parent_index, name, mode) = (entry.parent, entry.name.to_owned(), entry.mode);
         // Depth is bounded by the manifest's rules.
         let parent = self.folder(parent_index)?;
         let ops = self.temp.ops.clone();
@@ -585,7 +645,7 @@ impl Placing {
                 None => name,
             }
         } else {
-            self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, false))?
+            self.make_folder(index, &parent, |name| ops.create_dir(&parent, name, mode))?
         };
         let dir = Arc::new(ops.open_dir(&parent, &placed).map_err(|error| DiskError::new("opening a folder", error))?);
         if self.open.len() >= OPEN_FOLDERS {
@@ -600,8 +660,8 @@ impl Placing {
         &mut self,
         index: u32,
         parent: &Arc<Dir>,
-        mut make: impl FnMut(&str) -> io::Result<()>,
-    ) -> Result<String, DiskError> {
+        mut make: impl FnMut(&[u8]) -> io::Result<()>,
+    ) -> Result<Vec<u8>, DiskError> {
         let Some(entry) = self.manifest.get(index) else {
             return Err(DiskError::new("naming", io::ErrorKind::NotFound.into()));
         };
@@ -609,7 +669,7 @@ impl Placing {
         let temp = self.temp.clone();
         let placed = self.place(parent_index, &name, true, |name| {
             // Said before and after: a kill in between leaves an empty folder of this name, which is taken for ours.
-            let noted = temp.journal.note(&Note::Folder { index, name: name.into() }, 0);
+            let noted = temp.journal.note(&Note::Folder { index, name: name.to_owned() }, 0);
             noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
             make(name)
         })?;
@@ -652,8 +712,26 @@ impl Placing {
             }
         }
         self.flush()?;
+        self.close_folders()?;
         self.open.clear();
         self.temp.remove();
+        Ok(())
+    }
+
+    /// Gives those folders their modes in which the owner may not do everything: nothing is put into them any more.
+    fn close_folders(&mut self) -> Result<(), DiskError> {
+        let manifest = self.manifest.clone();
+        // Children before their parents, which one may not enter afterwards.
+        for index in (0..manifest.len()).rev().filter(|index| manifest.size(*index).is_none()) {
+            if self.made.contains(index)
+                && !self.entered.contains(&index)
+                && let Some(mode) = mode_of(&manifest, index).filter(|mode| mode & PRIVATE_DIR != PRIVATE_DIR)
+                && let Some(dir) = self.folder_or_note(index)?
+            {
+                let set = self.temp.ops.set_dir_mode(&dir, mode);
+                set.map_err(|error| DiskError::new("setting a folder's mode", error))?;
+            }
+        }
         Ok(())
     }
 

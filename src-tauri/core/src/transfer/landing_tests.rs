@@ -9,7 +9,7 @@ use super::{
             ManifestBuilder,
             tests::{entry, file},
         },
-        wire::{Entry, Mtime},
+        wire::{Entry, EntryKind, Mtime},
     },
     durable::SYNC_ALL,
     *,
@@ -87,7 +87,7 @@ fn small_tree() -> Arc<Manifest> {
         time(1_000_001, entry(1, "empty folder", EntryKind::Folder)),
         time(1_000_002, entry(1, "day 1", EntryKind::Folder)),
         time(1_000_003, entry(3, "a.txt", file(5))),
-        time(1_000_004, entry(3, "run.sh", EntryKind::File { size: 5, executable: true })),
+        time(1_000_004, Entry { mode: Some(0o755), ..entry(3, "run.sh", file(5)) }),
         time(1_000_005, entry(1, "nothing", file(0))),
         time(1_000_006, entry(0, "top.txt", file(5))),
     ])
@@ -104,7 +104,7 @@ pub(super) fn write_whole(
     file: u32,
     chunks: &[(u64, &[u8])],
 ) -> Result<(), DiskError> {
-    let target = temp.create_file(file)?;
+    let target = temp.create_file(manifest, file)?;
     for (offset, bytes) in chunks {
         temp.write(&target, bytes, *offset)?;
     }
@@ -133,12 +133,12 @@ fn a_tree_lands_with_its_times_and_nothing_else() {
     let temp = ground.temp(RealFiles);
     let (placing, report) = land(&temp, &manifest).unwrap();
     assert!(report.iter().all(|item| item.failure.is_none()) && report.len() == 4);
-    assert_eq!(placing.first(), Some("album"));
+    assert_eq!(placing.first(), Some(&b"album"[..]));
     assert_eq!(placing.notes(), []);
     assert_eq!(names(&ground), ["album/day 1/a.txt", "album/day 1/run.sh", "album/nothing", "top.txt"]);
     assert_eq!(tree(&ground.dest)["album/day 1/a.txt"], b"hello");
     for index in 0..manifest.len() {
-        let path = ground.dest.join(manifest.path(index).join("/"));
+        let path = ground.dest.join(manifest.shown(index));
         let meta = fs::metadata(&path).unwrap();
         assert_eq!(wire_time(meta.modified().unwrap()), manifest.get(index).unwrap().mtime, "{}", path.display());
         #[cfg(unix)]
@@ -211,9 +211,9 @@ fn a_large_file_comes_in_pieces() {
     let manifest = manifest(&[entry(0, "big", file(size))]);
     let temp = ground.temp(RealFiles);
     let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
-    temp.write(&temp.shared(0).unwrap(), b"world", SEGMENT).unwrap();
+    temp.write(&temp.shared(&manifest, 0).unwrap(), b"world", SEGMENT).unwrap();
     temp.open().clear();
-    temp.write(&temp.shared(0).unwrap(), b"hello", 0).unwrap();
+    temp.write(&temp.shared(&manifest, 0).unwrap(), b"hello", 0).unwrap();
     placing.settle_now(vec![Verdict::Good(0)]).unwrap();
     placing.finish().unwrap();
     let bytes = &tree(&ground.dest)["big"];
@@ -377,10 +377,10 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
         });
         let Ok(temp) = Temp::create(Arc::new(ops.with_trash(&trash)), &ground.dest, &ground.id) else { continue };
         let (temp, manifest) = (Arc::new(temp), manifest(&[entry(0, "f", file(5))]));
-        let seen = RealFiles.stat(&RealFiles.open_root(&ground.dest).unwrap(), "f").unwrap();
+        let seen = RealFiles.stat(&RealFiles.open_root(&ground.dest).unwrap(), b"f").unwrap();
         let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix)
             .unwrap()
-            .over([(0, seen)].into(), 0);
+            .over([(0, seen)].into(), 0, HashSet::new());
         let written = write_whole(&temp, &manifest, 0, &[(0, b"hello")]).is_ok();
         let done = written && placing.settle_now(vec![Verdict::Good(0)]).is_ok();
         let in_trash = if trash.exists() { tree(&trash.join("files")) } else { BTreeMap::new() };

@@ -95,7 +95,7 @@ impl LeftOut {
     pub fn add(&mut self, path: PathBuf, code: &str) {
         self.reasons.add(code, 1);
         if self.notes.len() < NOTES {
-            let path = super::names::visible(&path.to_string_lossy());
+            let path = super::names::escaped_path(&path);
             self.notes.push(Note::Skipped { path, reason: code.to_owned() });
         }
         self.paths.push(path);

@@ -1,7 +1,7 @@
 //! Every number that bounds a transfer. What a peer announces is held against these before anything is allocated.
 
 /// Version of the protocol that an offer names. Another one is declined, never guessed at.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Largest plain control frame.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Files and folders of one offer.
@@ -37,6 +37,8 @@ pub const MIN_CHUNK: u32 = 64 * 1024;
 pub const MAX_CHUNK: u32 = 2 * 1024 * 1024;
 /// Bytes that sealing adds to a chunk.
 pub const TAG: u32 = 16;
+/// Names of one frame that tells of other names: the longest of them fit into it.
+pub const RENAMED_BATCH: usize = 240;
 /// Files of one batch frame.
 pub const BATCH: usize = 1024;
 /// Offers and transfers of one device that may be open at the same time.

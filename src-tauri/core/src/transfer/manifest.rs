@@ -19,9 +19,10 @@ const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
 struct Item {
     parent: u32,
     name: u32,
-    /// Nanoseconds, which leave two bits free: those of [`FILE`] and [`EXECUTABLE`].
+    /// Nanoseconds, which leave two bits free, one of them for [`FILE`].
     nanos: u32,
-    size: u64,
+    /// The length, which leaves ten bits free: those of [`HAS_MODE`] and the mode.
+    size_and_mode: u64,
     secs: i64,
     path_len: u16,
     depth: u8,
@@ -31,7 +32,12 @@ struct Item {
 /// The numbers of an entry, at their longest.
 const ENTRY_NUMBERS: usize = 40;
 const FILE: u32 = 1 << 31;
-const EXECUTABLE: u32 = 1 << 30;
+/// Bits of a mode: what the owner, the group and others may do. No setuid, no setgid, no sticky bit.
+pub const MODE_BITS: u16 = 0o777;
+const MODE_SHIFT: u32 = 54;
+const HAS_MODE: u64 = 1 << 63;
+const SIZE: u64 = (1 << MODE_SHIFT) - 1;
+const _: () = assert!(MAX_FILE <= SIZE && (MODE_BITS as u64) << MODE_SHIFT < HAS_MODE);
 /// Of a million entries each byte is a megabyte.
 const _: () = assert!(size_of::<Item>() == 32);
 
@@ -41,7 +47,15 @@ impl Item {
     }
 
     fn mtime(&self) -> Mtime {
-        Mtime { secs: self.secs, nanos: self.nanos & !(FILE | EXECUTABLE) }
+        Mtime { secs: self.secs, nanos: self.nanos & !FILE }
+    }
+
+    fn size(&self) -> u64 {
+        self.size_and_mode & SIZE
+    }
+
+    fn mode(&self) -> Option<u16> {
+        (self.size_and_mode & HAS_MODE != 0).then_some((self.size_and_mode >> MODE_SHIFT) as u16 & MODE_BITS)
     }
 }
 
@@ -51,9 +65,11 @@ pub struct EntryRef<'a> {
     /// The folder it is in; none at the top.
     pub parent: Option<u32>,
     /// Its name as the sender has it.
-    pub name: &'a str,
+    pub name: &'a [u8],
     /// When it was changed.
     pub mtime: Mtime,
+    /// What its owner, its group and others may do, where that is known.
+    pub mode: Option<u16>,
     /// File or folder.
     pub kind: EntryKind,
 }
@@ -62,7 +78,7 @@ impl EntryRef<'_> {
     /// Length, if it is a file.
     pub fn size(&self) -> Option<u64> {
         match self.kind {
-            EntryKind::File { size, .. } => Some(size),
+            EntryKind::File { size } => Some(size),
             EntryKind::Folder => None,
         }
     }
@@ -72,7 +88,7 @@ impl EntryRef<'_> {
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     items: Vec<Item>,
-    names: String,
+    names: Vec<u8>,
     files: u32,
     total: u64,
     root_count: u32,
@@ -105,7 +121,7 @@ impl Manifest {
     }
 
     /// Names at the top, as many as are shown.
-    pub fn roots(&self) -> Vec<String> {
+    pub fn roots(&self) -> Vec<Vec<u8>> {
         (0..self.len())
             .filter_map(|i| self.get(i))
             .filter(|entry| entry.parent.is_none())
@@ -114,19 +130,21 @@ impl Manifest {
             .collect()
     }
 
+    /// The same as text for people.
+    pub fn shown_roots(&self) -> Vec<String> {
+        self.roots().into_iter().map(names::escaped).collect()
+    }
+
     /// An entry.
     pub fn get(&self, index: u32) -> Option<EntryRef<'_>> {
         let item = self.items.get(index as usize)?;
         let start = item.name as usize;
-        let kind = if item.is_file() {
-            EntryKind::File { size: item.size, executable: item.nanos & EXECUTABLE != 0 }
-        } else {
-            EntryKind::Folder
-        };
+        let kind = if item.is_file() { EntryKind::File { size: item.size() } } else { EntryKind::Folder };
         Some(EntryRef {
             parent: item.parent.checked_sub(1),
             name: self.names.get(start..start + item.name_len as usize)?,
             mtime: item.mtime(),
+            mode: item.mode(),
             kind,
         })
     }
@@ -137,7 +155,7 @@ impl Manifest {
     }
 
     /// The entry's components from the top, itself last.
-    pub fn path(&self, index: u32) -> Vec<&str> {
+    pub fn path(&self, index: u32) -> Vec<&[u8]> {
         let mut path = Vec::new();
         let mut at = Some(index);
         // Parents come before their children, so that this ends.
@@ -149,9 +167,9 @@ impl Manifest {
         path
     }
 
-    /// The path for people: the sender's names, made visible.
+    /// The path for people: the sender's names, [escaped](names::escaped).
     pub fn shown(&self, index: u32) -> String {
-        names::visible(&self.path(index).join("/"))
+        names::escaped(self.path(index).join(&b'/'))
     }
 
     /// The pages as they go over the wire, one at a time.
@@ -208,12 +226,12 @@ impl Manifest {
                 return violation("changes out of order, or beyond what can be");
             }
             floor = change.file + 1;
-            let Some(total) = (changed.total - item.size).checked_add(change.size) else {
+            let Some(total) = (changed.total - item.size()).checked_add(change.size) else {
                 return violation("the sizes add up to more than a number can hold");
             };
             changed.total = total;
-            let marks = item.nanos & (FILE | EXECUTABLE);
-            (item.size, item.secs, item.nanos) = (change.size, change.mtime.secs, change.mtime.nanos | marks);
+            item.size_and_mode = item.size_and_mode & !SIZE | change.size;
+            (item.secs, item.nanos) = (change.mtime.secs, change.mtime.nanos | FILE);
         }
         Ok(changed)
     }
@@ -223,6 +241,7 @@ impl Manifest {
             parent: entry.parent.map_or(0, |parent| parent + 1),
             name: entry.name.to_owned(),
             mtime: entry.mtime,
+            mode: entry.mode,
             kind: entry.kind,
         })
     }
@@ -271,6 +290,9 @@ impl ManifestBuilder {
         if entry.mtime.nanos >= 1_000_000_000 {
             return violation("nanoseconds past a second");
         }
+        if entry.mode.is_some_and(|mode| mode > MODE_BITS) {
+            return violation("a mode with more than permissions");
+        }
         self.bytes += entry.name.len() + 40;
         if self.bytes > MAX_MANIFEST_BYTES {
             return violation("the manifest is too large");
@@ -288,9 +310,9 @@ impl ManifestBuilder {
         if depth > MAX_DEPTH || path_len > MAX_PATH {
             return violation("a path is too deep or too long");
         }
-        let (marks, size) = match entry.kind {
+        let (mark, size) = match entry.kind {
             EntryKind::Folder => (0, 0),
-            EntryKind::File { size, executable } => (FILE | if executable { EXECUTABLE } else { 0 }, size),
+            EntryKind::File { size } => (FILE, size),
         };
         if size > MAX_FILE {
             return violation("a file is too large");
@@ -300,19 +322,19 @@ impl ManifestBuilder {
         };
         let index = self.manifest.len();
         let name = self.manifest.names.len() as u32;
-        self.manifest.names.push_str(&entry.name);
+        self.manifest.names.extend_from_slice(&entry.name);
         self.manifest.items.push(Item {
             parent: entry.parent,
             name,
-            nanos: entry.mtime.nanos | marks,
-            size,
+            nanos: entry.mtime.nanos | mark,
+            size_and_mode: size | entry.mode.map_or(0, |mode| HAS_MODE | u64::from(mode) << MODE_SHIFT),
             secs: entry.mtime.secs,
             path_len: path_len as u16,
             depth: depth as u8,
             name_len: entry.name.len() as u8,
         });
         self.manifest.total = total;
-        self.manifest.files += u32::from(marks & FILE != 0);
+        self.manifest.files += u32::from(mark != 0);
         self.manifest.root_count += u32::from(entry.parent == 0);
         Ok(index)
     }
@@ -345,12 +367,11 @@ impl ManifestBuilder {
     /// When it is not.
     pub fn finish_as(self, offer: &Offer) -> Result<Manifest, Violation> {
         let manifest = self.finish();
-        let roots: Vec<String> = manifest.roots();
         let same = manifest.len() == offer.entries
             && manifest.files() == offer.files
             && manifest.total() == offer.total
             && manifest.root_count() == offer.root_count
-            && roots == offer.roots;
+            && manifest.roots() == offer.roots;
         if same { Ok(manifest) } else { violation("the manifest is not what was offered") }
     }
 }
@@ -387,12 +408,12 @@ pub(crate) mod tests {
 
     /// An entry at the epoch.
     pub(crate) fn entry(parent: u32, name: &str, kind: EntryKind) -> Entry {
-        Entry { parent, name: name.into(), mtime: Mtime { secs: 0, nanos: 0 }, kind }
+        Entry { parent, name: name.into(), mtime: Mtime { secs: 0, nanos: 0 }, mode: None, kind }
     }
 
     /// A file's kind.
     pub(crate) fn file(size: u64) -> EntryKind {
-        EntryKind::File { size, executable: false }
+        EntryKind::File { size }
     }
 
     /// The offer that an honest sender makes of a manifest.
@@ -421,12 +442,34 @@ pub(crate) mod tests {
         builder.push(&entry(2, "a.jpg", file(10))).unwrap();
         builder.push(&entry(0, "b.txt", file(5))).unwrap();
         let manifest = builder.finish();
-        assert_eq!(manifest.path(2), ["holiday", "day 1", "a.jpg"]);
+        assert_eq!(manifest.path(2), [&b"holiday"[..], b"day 1", b"a.jpg"]);
+        assert_eq!(manifest.shown(2), "holiday/day 1/a.jpg");
         assert_eq!((manifest.files(), manifest.total(), manifest.root_count()), (2, 15, 2));
-        assert_eq!(manifest.roots(), ["holiday", "b.txt"]);
+        assert_eq!(manifest.roots(), [&b"holiday"[..], b"b.txt"]);
         assert_eq!(manifest.size(2), Some(10));
         assert_eq!(manifest.size(0), None);
         assert_eq!(manifest.get(4), None);
+    }
+
+    #[test]
+    fn each_entry_keeps_its_size_its_mode_and_its_time() {
+        let mut builder = ManifestBuilder::default();
+        let mut entries = Vec::new();
+        for mode in [None, Some(0), Some(0o600), Some(0o777), Some(0o500)] {
+            for size in [0, 1, MAX_FILE] {
+                let mtime = Mtime { secs: -5, nanos: 999_999_999 };
+                entries.push(Entry { mode, mtime, ..entry(0, "file", file(size)) });
+            }
+            entries.push(Entry { mode, ..entry(0, "folder", EntryKind::Folder) });
+        }
+        entries.iter().for_each(|entry| {
+            builder.push(entry).unwrap();
+        });
+        let manifest = builder.finish();
+        assert_eq!((0..manifest.len()).filter_map(|index| manifest.entry(index)).collect::<Vec<_>>(), entries);
+        let change = ChangedFile { file: 2, size: 7, mtime: Mtime { secs: 1, nanos: 1 } };
+        let changed = manifest.with_changes(&[change]).unwrap().entry(2).unwrap();
+        assert_eq!(changed, Entry { mtime: change.mtime, kind: file(7), ..entries[2].clone() });
     }
 
     #[test]
@@ -438,6 +481,8 @@ pub(crate) mod tests {
             (entry(1, "x", file(1)), "parent"), // entry 0 is a file
             (entry(0, "big", file(u64::MAX)), "large"),
             (Entry { mtime: Mtime { secs: 0, nanos: 1_000_000_000 }, ..entry(0, "t", file(1)) }, "nano"),
+            (Entry { mode: Some(0o4755), ..entry(0, "setuid", file(1)) }, "mode"),
+            (Entry { mode: Some(0o1777), ..entry(0, "sticky", EntryKind::Folder) }, "mode"),
         ];
         for (bad, text) in table {
             let mut builder = ManifestBuilder::default();
@@ -483,7 +528,7 @@ pub(crate) mod tests {
         assert!(again().finish_as(&Offer { total: 4, ..offer.clone() }).is_err());
         assert!(again().finish_as(&Offer { roots: vec!["b".into()], ..offer.clone() }).is_err());
         for (bad, code) in [
-            (Offer { version: 2, ..offer.clone() }, "version_unsupported"),
+            (Offer { version: VERSION + 1, ..offer.clone() }, "version_unsupported"),
             (Offer { entries: 10_000_000, ..offer.clone() }, "too_many_entries"),
             (Offer { transfer: [1; 16], ..offer.clone() }, "offer_malformed"),
             (Offer { pages: u32::MAX, ..offer.clone() }, "too_many_entries"),
@@ -500,9 +545,10 @@ pub(crate) mod tests {
         let mut builder = ManifestBuilder::default();
         let entry = Entry {
             parent: 0,
-            name: "\u{1f30a}".repeat(63),
+            name: "\u{1f30a}".repeat(63).into(),
             mtime: Mtime { secs: i64::MIN, nanos: 999_999_999 },
-            kind: EntryKind::File { size: MAX_FILE / 3000, executable: true },
+            mode: Some(MODE_BITS),
+            kind: EntryKind::File { size: MAX_FILE / 3000 },
         };
         for _ in 0..2000 {
             builder.push(&entry).unwrap();

@@ -64,7 +64,7 @@ pub mod wire;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -124,6 +124,8 @@ pub struct TransferDeps {
     pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
     /// Where files land unless a person says otherwise.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
+    /// Whether this folder is made when something is received into it. Waits for the disk.
+    pub makes: Arc<dyn Fn(&Path) -> bool + Send + Sync>,
     /// What is done where a name is taken, unless a person says otherwise.
     pub conflict: Arc<dyn Fn() -> ConflictRule + Send + Sync>,
     /// What happens to an offer of so many bytes of a device.
@@ -165,6 +167,8 @@ pub(crate) struct Inner {
     gone: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
     /// Transfers to here of which this run of the node has written everything that lies on the disk.
     written: Mutex<HashSet<TransferId>>,
+    /// Transfers to here that went on by themselves after the disk was full.
+    full: Mutex<HashMap<TransferId, receiving::SpaceWait>>,
     /// Whose turn it is to send.
     turns: Arc<Turns>,
     /// What all transfers from here share, and all to here.
@@ -193,6 +197,10 @@ impl Inner {
     /// Changes when the device was started anew.
     fn gone(&self, device: DeviceId) -> watch::Receiver<u64> {
         self.gone.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
+    }
+
+    fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, receiving::SpaceWait>> {
+        self.full.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashSet<TransferId>> {
@@ -266,6 +274,7 @@ impl Transfers {
             heard: Mutex::default(),
             gone: Mutex::default(),
             written: Mutex::default(),
+            full: Mutex::default(),
             turns: Arc::new(Turns::new(usize::from(default_parallel()))),
             up: Arc::new(Throttle::new(None)),
             down: Arc::new(Throttle::new(None)),

@@ -1,9 +1,12 @@
 //! Names that a peer sends: what is refused, what is replaced, and which name is tried when one is taken. Pure, and the
 //! only such place: receiving, cleaning up and sending all ask here.
 //!
-//! Two questions are kept apart. [`check`] refuses what no honest sender sends, because it could leave the folder.
-//! [`on_disk`] gives the name that this machine can hold: control and bidi characters are replaced visibly everywhere,
-//! Windows' forbidden forms only on Windows, because a source tree may well hold `aux.c`.
+//! A name is a row of bytes, as it is for most file systems. Three questions are kept apart. [`check`] refuses what no honest
+//! sender sends, because it could leave the folder. [`on_disk`] gives the name that this machine can hold: control and bidi
+//! characters are replaced visibly everywhere, Windows' forbidden forms only on Windows, because a source tree may well hold
+//! `aux.c`. [`escaped`] gives the text that stands for a name wherever people and programs read it.
+
+use std::{fmt::Write, path::Path};
 
 use super::limits::MAX_NAME;
 
@@ -19,7 +22,7 @@ pub enum NameError {
     /// `.` or `..`.
     #[error("a name is `.` or `..`")]
     Dots,
-    /// `/`, `\` or NUL.
+    /// `/` or NUL.
     #[error("a name holds a separator or a zero byte")]
     Separator,
     /// More than 255 bytes.
@@ -35,7 +38,7 @@ pub enum NameError {
 pub enum Platform {
     /// Linux and other Unix systems, macOS too.
     Unix,
-    /// Windows.
+    /// Windows, and file systems of its kind on other systems.
     Windows,
 }
 
@@ -48,40 +51,53 @@ impl Platform {
 ///
 /// # Errors
 /// When it may not.
-pub fn check(name: &str) -> Result<(), NameError> {
+pub fn check(name: impl AsRef<[u8]>) -> Result<(), NameError> {
+    let name = name.as_ref();
     if name.is_empty() {
         return Err(NameError::Empty);
     }
-    if name == "." || name == ".." {
+    if name == b"." || name == b".." {
         return Err(NameError::Dots);
     }
     if name.len() > MAX_NAME {
         return Err(NameError::TooLong);
     }
-    if name.bytes().any(|b| matches!(b, b'/' | b'\\' | 0)) {
+    if name.iter().any(|b| matches!(b, b'/' | 0)) {
         return Err(NameError::Separator);
     }
     // Compared as a folding file system would: there, `.YONDER-x` is the same folder.
-    if name.as_bytes().get(..TEMP_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(TEMP_PREFIX.as_bytes())) {
+    if name.get(..TEMP_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(TEMP_PREFIX.as_bytes())) {
         return Err(NameError::Reserved);
     }
     Ok(())
 }
 
-/// The name that `platform` can hold and that shows what it is; the same one in most cases.
+/// The name that `platform` can hold and that shows what it is; the same one in most cases. For [`Platform::Windows`] it is
+/// UTF-8.
 ///
 /// # Errors
 /// When the name may not be one at all.
-pub fn on_disk(name: &str, platform: Platform) -> Result<String, NameError> {
+pub fn on_disk(name: impl AsRef<[u8]>, platform: Platform) -> Result<Vec<u8>, NameError> {
+    let name = name.as_ref();
     check(name)?;
-    let mut out = shorten(&visible(name), MAX_NAME);
+    let mut out = Vec::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        out.extend_from_slice(visible(chunk.valid()).as_bytes());
+        match platform {
+            Platform::Unix => out.extend_from_slice(chunk.invalid()),
+            Platform::Windows => {
+                out.extend(chunk.invalid().iter().flat_map(|byte| format!("\\x{byte:02x}").into_bytes()))
+            }
+        }
+    }
+    out = shorten(&out, MAX_NAME);
     if platform == Platform::Windows {
         out = no_tail(shorten(&for_windows(&out), MAX_NAME));
     }
     Ok(out)
 }
 
-/// Replaces characters that hide or reorder text, or that drive a terminal. Also for names that are only shown.
+/// Replaces characters that hide or reorder text, or that drive a terminal, as they are replaced in names on the disk.
 pub fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -93,23 +109,51 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// Writes as `\u{..}` what [`visible`] replaces, so that a text and what became of it differ.
-pub fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut one = [0; 4];
-    for c in text.chars() {
-        let plain = &*c.encode_utf8(&mut one);
-        if visible(plain) == plain { out.push(c) } else { out.extend(c.escape_unicode()) }
+/// The text that stands for a name, or a path, in views and notes: the name itself where it is plain text. A backslash is
+/// doubled, and what is no text, hides, reorders text or drives a terminal is written as a number behind a backslash, so that
+/// two names are never shown alike.
+pub fn escaped(name: impl AsRef<[u8]>) -> String {
+    let name = name.as_ref();
+    let mut out = String::with_capacity(name.len());
+    for chunk in name.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            // Writing into a string does not fail.
+            let _ = match c {
+                '\\' => out.write_str("\\\\"),
+                '\n' => out.write_str("\\n"),
+                '\r' => out.write_str("\\r"),
+                '\t' => out.write_str("\\t"),
+                '\u{0}'..='\u{1f}' | '\u{7f}' => write!(out, "\\x{:02x}", u32::from(c)),
+                '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(out, "\\u{{{:x}}}", u32::from(c))
+                }
+                other => out.write_char(other),
+            };
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
     }
     out
 }
 
-fn for_windows(name: &str) -> String {
+/// The text that stands for a path of this system.
+pub fn escaped_path(path: &Path) -> String {
+    #[cfg(unix)]
+    let text = escaped(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
+    // A backslash is a separator there.
+    #[cfg(not(unix))]
+    let text = visible(&path.to_string_lossy());
+    text
+}
+
+fn for_windows(name: &[u8]) -> Vec<u8> {
     // `:` also ends drive letters and begins alternate data streams.
-    let mut out: String =
-        name.chars().map(|c| if matches!(c, '<' | '>' | ':' | '"' | '|' | '?' | '*') { '_' } else { c }).collect();
-    out = no_tail(out);
-    let stem = out.split('.').next().unwrap_or_default().trim_end_matches(' ').to_ascii_uppercase();
+    let forbidden =
+        |byte: &u8| if matches!(byte, b'<' | b'>' | b':' | b'"' | b'|' | b'?' | b'*' | b'\\') { b'_' } else { *byte };
+    let mut out = no_tail(name.iter().map(forbidden).collect());
+    let stem = out.split(|byte| *byte == b'.').next().unwrap_or_default();
+    let stem = String::from_utf8_lossy(stem).trim_end_matches(' ').to_ascii_uppercase();
     let numbered = |prefix: &str| {
         stem.strip_prefix(prefix).is_some_and(|rest| {
             let mut chars = rest.chars();
@@ -120,58 +164,59 @@ fn for_windows(name: &str) -> String {
         || numbered("COM")
         || numbered("LPT")
     {
-        out.insert(0, '_');
+        out.insert(0, b'_');
     }
     out
 }
 
 /// Windows drops dots and spaces at the end, so that two names would become one.
-fn no_tail(mut name: String) -> String {
-    if name.ends_with(['.', ' ']) {
-        name.pop();
-        name.push('_');
+fn no_tail(mut name: Vec<u8>) -> Vec<u8> {
+    if let Some(last) = name.last_mut().filter(|last| matches!(last, b'.' | b' ')) {
+        *last = b'_';
     }
     name
 }
 
 /// The name to try as number `n` (2 and up) when the wanted one is taken: `photo (2).jpg`, `archive (2).tar.gz`.
-pub fn numbered(name: &str, n: u32, folder: bool) -> String {
-    let (stem, extension) = if folder { (name, "") } else { split(name) };
-    let tail = format!(" ({n}){extension}");
-    format!("{}{tail}", cut(stem, MAX_NAME - tail.len().min(MAX_NAME)))
+pub fn numbered(name: impl AsRef<[u8]>, n: u32, folder: bool) -> Vec<u8> {
+    let name = name.as_ref();
+    let (stem, extension) = if folder { (name, &b""[..]) } else { split(name) };
+    let tail = [format!(" ({n})").as_bytes(), extension].concat();
+    [cut(stem, MAX_NAME - tail.len().min(MAX_NAME)), &tail].concat()
 }
 
 /// Stem and extension, the dot belonging to the extension. A long "extension" is a part of the name.
-fn split(name: &str) -> (&str, &str) {
+fn split(name: &[u8]) -> (&[u8], &[u8]) {
     let short = |at: usize| name.len() - at <= 17;
-    match name.rfind('.') {
-        Some(dot) if dot > 0 && short(dot) => {
-            let before = &name[..dot];
-            match before.rfind('.') {
-                Some(tar) if tar > 0 && before[tar..].eq_ignore_ascii_case(".tar") && short(tar) => name.split_at(tar),
-                _ => name.split_at(dot),
-            }
-        }
-        _ => (name, ""),
+    let last_dot = |name: &[u8]| name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0);
+    match last_dot(name).filter(|dot| short(*dot)) {
+        Some(dot) => match last_dot(&name[..dot]) {
+            Some(tar) if name[tar..dot].eq_ignore_ascii_case(b".tar") && short(tar) => name.split_at(tar),
+            _ => name.split_at(dot),
+        },
+        None => (name, b""),
     }
 }
 
 /// Shortens to at most `max` bytes, keeping the extension.
-pub(super) fn shorten(name: &str, max: usize) -> String {
+pub(super) fn shorten(name: &[u8], max: usize) -> Vec<u8> {
     if name.len() <= max {
         return name.to_owned();
     }
     let (stem, extension) = split(name);
-    format!("{}{extension}", cut(stem, max.saturating_sub(extension.len())))
+    [cut(stem, max.saturating_sub(extension.len())), extension].concat()
 }
 
-/// The longest prefix of at most `max` bytes that ends between characters.
-fn cut(text: &str, max: usize) -> &str {
-    let mut end = text.len().min(max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+/// The longest prefix of at most `max` bytes that ends between characters. What is no text may be cut anywhere.
+fn cut(name: &[u8], max: usize) -> &[u8] {
+    let Some(next) = name.get(max) else { return name };
+    let is_inside = |byte: &u8| matches!(byte, 0x80..=0xbf);
+    let back = if is_inside(next) {
+        1 + name[..max].iter().rev().take(3).take_while(|byte| is_inside(byte)).count()
+    } else {
+        0
+    };
+    &name[..max.saturating_sub(back)]
 }
 
 #[cfg(test)]
@@ -190,9 +235,7 @@ mod tests {
             ("/", NameError::Separator),
             ("a/b", NameError::Separator),
             ("/etc/passwd", NameError::Separator),
-            ("..\\x", NameError::Separator),
-            ("C:\\x", NameError::Separator),
-            ("\\\\server\\share", NameError::Separator),
+            ("..\\/x", NameError::Separator),
             ("a\0b", NameError::Separator),
             (long.as_str(), NameError::TooLong),
             (".yonder-0", NameError::Reserved),
@@ -240,11 +283,14 @@ mod tests {
             ("\u{2066}x\u{2069}", "\u{fffd}x\u{fffd}", "\u{fffd}x\u{fffd}"),
             (".yonder", ".yonder", ".yonder"),
             ("<img onerror=1>", "<img onerror=1>", "_img onerror=1_"),
+            ("..\\x", "..\\x", ".._x"),
+            ("C:\\x", "C:\\x", "C__x"),
+            ("\\\\server\\share", "\\\\server\\share", "__server_share"),
             (max.as_str(), max.as_str(), max.as_str()),
         ];
         for (name, unix, windows) in table {
-            assert_eq!(on_disk(name, Platform::Unix).as_deref(), Ok(unix), "{name:?}");
-            assert_eq!(on_disk(name, Platform::Windows).as_deref(), Ok(windows), "{name:?}");
+            assert_eq!(on_disk(name, Platform::Unix).as_deref(), Ok(unix.as_bytes()), "{name:?}");
+            assert_eq!(on_disk(name, Platform::Windows).as_deref(), Ok(windows.as_bytes()), "{name:?}");
         }
     }
 
@@ -252,7 +298,34 @@ mod tests {
     fn a_replaced_name_still_fits_and_keeps_its_extension() {
         let name = format!("{}.txt", "\u{1}".repeat(251));
         let landed = on_disk(&name, Platform::Unix).unwrap();
-        assert!(landed.len() <= 255 && landed.ends_with("\u{2401}.txt"));
+        assert!(landed.len() <= 255 && landed.ends_with("\u{2401}.txt".as_bytes()));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_kept_where_a_disk_can_hold_them() {
+        // name, on Unix, on Windows, as text
+        let table: [(&[u8], &[u8], &str, &str); 5] = [
+            (b"caf\xe9.txt", b"caf\xe9.txt", "caf_xe9.txt", "caf\\xe9.txt"),
+            (b"caf\\xe9.txt", b"caf\\xe9.txt", "caf_xe9.txt", "caf\\\\xe9.txt"),
+            (b"\xff\xfe", b"\xff\xfe", "_xff_xfe", "\\xff\\xfe"),
+            (b"a\n\x80\xc3", b"a\xe2\x90\x8a\x80\xc3", "a\u{240a}_x80_xc3", "a\\n\\x80\\xc3"),
+            (
+                "\u{202e}\u{9b}\x7f\t".as_bytes(),
+                "\u{fffd}\u{fffd}\u{2421}\u{2409}".as_bytes(),
+                "\u{fffd}\u{fffd}\u{2421}\u{2409}",
+                "\\u{202e}\\u{9b}\\x7f\\t",
+            ),
+        ];
+        for (name, unix, windows, text) in table {
+            assert_eq!(on_disk(name, Platform::Unix).as_deref(), Ok(unix), "{text}");
+            assert_eq!(on_disk(name, Platform::Windows).as_deref(), Ok(windows.as_bytes()), "{text}");
+            assert_eq!(escaped(name), text);
+        }
+        let long = [vec![0xff; 251], b".txt".to_vec()].concat();
+        assert_eq!(on_disk(&long, Platform::Unix), Ok(long.clone()));
+        let landed = on_disk(&long, Platform::Windows).unwrap();
+        assert!(landed.len() <= 255 && landed.ends_with(b".txt"));
+        assert!(numbered(&long, 12, false).ends_with(b" (12).txt"));
     }
 
     #[test]
@@ -266,29 +339,45 @@ mod tests {
             ("a.averyveryverylongending", false, "a.averyveryverylongending (2)"),
         ];
         for (name, folder, expected) in table {
-            assert_eq!(numbered(name, 2, folder), expected);
+            assert_eq!(numbered(name, 2, folder), expected.as_bytes());
         }
         let long = format!("{}.jpg", "\u{e9}".repeat(125));
-        let second = numbered(&long, 12, false);
+        let second = String::from_utf8(numbered(&long, 12, false)).unwrap();
         assert!(second.len() <= 255 && second.ends_with(" (12).jpg"), "{second}");
     }
 
     proptest! {
         #[test]
-        fn whatever_lands_is_safe(name in "\\PC{0,300}|[\\x00-\\x7f]{0,40}|(\\.|\\\\|/|:| |con|aux|\u{202e}){0,8}") {
-            for platform in [Platform::Unix, Platform::Windows] {
-                if let Ok(landed) = on_disk(&name, platform) {
+        fn whatever_lands_is_safe(
+            text in "\\PC{0,300}|[\\x00-\\x7f]{0,40}|(\\.|\\\\|/|:| |con|aux|\u{202e}){0,8}",
+            bytes in proptest::collection::vec(any::<u8>(), 0..12),
+        ) {
+            for name in [text.as_bytes(), &bytes, &[text.as_bytes(), &bytes].concat()] {
+                for platform in [Platform::Unix, Platform::Windows] {
+                    let Ok(landed) = on_disk(name, platform) else { continue };
                     prop_assert_eq!(check(&landed), Ok(()));
-                    prop_assert!(!landed.chars().any(char::is_control));
+                    prop_assert!(!String::from_utf8_lossy(&landed).chars().any(char::is_control));
+                    if platform == Platform::Windows {
+                        prop_assert!(std::str::from_utf8(&landed).is_ok_and(|landed| !landed.contains('\\')));
+                    }
                     for n in [2, 99, 9999] {
                         for folder in [false, true] {
-                            prop_assert_eq!(check(&numbered(&landed, n, folder)), Ok(()));
+                            prop_assert_eq!(check(numbered(&landed, n, folder)), Ok(()));
                         }
                     }
                     // Nothing is left to do on a second look.
                     prop_assert_eq!(on_disk(&landed, platform), Ok(landed.clone()));
                 }
             }
+        }
+
+        #[test]
+        fn no_two_names_are_shown_alike(
+            one in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'x'), Just(b'n'), Just(b'8'), any::<u8>()], 0..8),
+            two in proptest::collection::vec(prop_oneof![Just(b'\\'), Just(b'x'), Just(b'n'), Just(b'8'), any::<u8>()], 0..8),
+        ) {
+            prop_assert_eq!(escaped(&one) == escaped(&two), one == two);
+            prop_assert!(!escaped(&one).chars().any(char::is_control));
         }
     }
 }

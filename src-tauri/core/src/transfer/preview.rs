@@ -8,11 +8,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use super::{
-    Inner, TransferError, Transfers,
-    manifest::Manifest,
-    names::{self, Platform},
-};
+use super::{Inner, TransferError, Transfers, manifest::Manifest, names};
 use crate::{
     api::{OfferEntry, OfferPage},
     error::NetworkError,
@@ -88,7 +84,7 @@ impl Preview {
             if (from..to).contains(&page.total) {
                 let beneath = || sums.0.get(&index).copied().unwrap_or_default();
                 let (files, size) = entry.size().map_or_else(beneath, |size| (1, size));
-                let name = names::on_disk(entry.name, Platform::HERE).unwrap_or_else(|_| names::visible(entry.name));
+                let name = names::escaped(entry.name);
                 let folder = entry.size().is_none();
                 page.entries.push(OfferEntry { index, name, folder, size, files, mtime: entry.mtime.secs });
             }
@@ -137,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_summed_and_names_are_those_on_the_disk() {
+    fn folders_are_summed_and_names_are_escaped() {
         let mut builder = ManifestBuilder::default();
         builder.push(&entry(0, "a", EntryKind::Folder)).unwrap();
         builder.push(&entry(1, "b\u{202e}", EntryKind::Folder)).unwrap();
@@ -151,7 +147,7 @@ mod tests {
             (entries.collect::<Vec<_>>(), page.total)
         };
         assert_eq!(shown(None, 0, 1000), (vec![(0, "a".into(), true, 2, 110), (2, "top".into(), false, 1, 1)], 2));
-        let inner = vec![(1, "b\u{fffd}".into(), true, 1, 10), (4, "beside".into(), false, 1, 100)];
+        let inner = vec![(1, "b\\u{202e}".into(), true, 1, 10), (4, "beside".into(), false, 1, 100)];
         assert_eq!(shown(Some(0), 0, 1000), (inner.clone(), 2));
         assert_eq!(shown(Some(0), 1, 1), (inner[1..].to_vec(), 2));
         assert_eq!(shown(Some(0), 7, u32::MAX), (vec![], 2));

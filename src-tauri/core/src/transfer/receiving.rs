@@ -7,7 +7,7 @@ mod held;
 
 use std::{
     collections::VecDeque,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -37,7 +37,7 @@ use super::{
     landing::DiskError,
     left_out::{Reasons, SKIPPED_THERE},
     limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
-    names::visible,
+    names::escaped,
     preview,
     rate::{RateMeter, Stopwatch},
     routes::{Route, Routes},
@@ -157,7 +157,7 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         device_name: (inner.deps.names)(session.device_id()),
         state: TransferState::Offered,
         reason: None,
-        roots: offer.roots.iter().map(|name| visible(name)).collect(),
+        roots: offer.roots.iter().map(escaped).collect(),
         root_count: offer.root_count,
         files: offer.files.into(),
         files_done: 0,
@@ -210,6 +210,7 @@ pub(super) struct Terms {
 }
 
 pub(super) use choosing::recorded;
+pub(super) use held::SpaceWait;
 
 pub(super) struct Receiving {
     pub(super) inner: Arc<Inner>,
@@ -410,7 +411,7 @@ impl Receiving {
 
     /// Sets up everything that receives, then tells the sender what is there and what is to come.
     pub(super) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
-        let Ready { temp, plan, folders, old, same, rule } = ready;
+        let Ready { temp, plan, folders, old, same, entered, rule } = ready;
         let manifest = self.machine.manifest();
         if !self.machine.accept(plan.clone()) {
             temp.remove();
@@ -444,7 +445,8 @@ impl Receiving {
             limits: self.inner.limits_of(self.id, Direction::Receive),
         });
         let out = self.out.clone();
-        let placing = Settling { temp, manifest, plan, folders, out, told: settled.clone(), expected, old, same };
+        let placing =
+            Settling { temp, manifest, plan, folders, entered, out, told: settled.clone(), expected, old, same };
         let settling = tokio::task::spawn_blocking(move || placing.run(judged));
         self.live = Some(Live {
             claimed,
@@ -729,6 +731,17 @@ impl Receiving {
         left_out.add(SKIPPED_THERE, there.unwrap_or(0));
         left_out
     }
+}
+
+/// The same for the folder of an offer, which may still have to be made: then for the one in which it would be made.
+pub(super) async fn room_to_begin(inner: &Inner, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
+    let makes = inner.deps.makes.clone();
+    let there = tokio::task::spawn_blocking(move || {
+        let made = makes(&folder).then(|| folder.ancestors().find(|path| path.exists()).map(Path::to_owned)).flatten();
+        made.unwrap_or(folder)
+    });
+    let there = there.await.map_err(|_| TransferError::Internal("looking for a folder failed"))?;
+    room_for(&inner.ops, there, needed).await
 }
 
 /// Whether a folder's volume has room for so many bytes.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     TransferError,
     manifest::{Manifest, ManifestBuilder},
-    wire::{SenderFrame, decode},
+    wire::{Entry, SenderFrame, decode},
 };
 use crate::{
     api::{ConflictRule, TransferOptions, TransferView},
@@ -171,11 +171,15 @@ fn page_key(id: TransferId, index: u32) -> Vec<u8> {
     [id.as_bytes().as_slice(), &index.to_be_bytes()].concat()
 }
 
+/// The first byte of a page's row. The earliest ones began with the frame itself, and had no modes.
+const PAGE_FORM: u8 = 2;
+
 /// The rows of a manifest, and how many they are.
 pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>, u32), NetworkError> {
     let mut ops = Vec::new();
     for (index, page) in (0..).zip(manifest.pages()) {
-        ops.push(Op::put(Table::Transfers, page_key(id, index), page.map_err(TransferError::Violation)?));
+        let page = [vec![PAGE_FORM], page.map_err(TransferError::Violation)?].concat();
+        ops.push(Op::put(Table::Transfers, page_key(id, index), page));
     }
     let pages = u32::try_from(ops.len()).unwrap_or(u32::MAX);
     Ok((ops, pages))
@@ -192,12 +196,63 @@ pub(super) async fn manifest(store: &Store, id: TransferId, pages: u32) -> Resul
     let mut builder = ManifestBuilder::default();
     for index in 0..pages {
         let Some(bytes) = store.get(Table::Transfers, &page_key(id, index)).await? else { return Ok(None) };
-        let Ok(SenderFrame::Page(page)) = decode(&bytes) else { return Ok(None) };
-        for entry in &page.entries {
+        let Some(entries) = entries(&bytes) else { return Ok(None) };
+        for entry in &entries {
             builder.push(entry).map_err(TransferError::Violation)?;
         }
     }
     Ok(Some(builder.finish()))
+}
+
+fn entries(row: &[u8]) -> Option<Vec<Entry>> {
+    match row.split_first() {
+        Some((&PAGE_FORM, page)) => match decode(page) {
+            Ok(SenderFrame::Page(page)) => Some(page.entries),
+            _ => None,
+        },
+        _ => early::entries(row),
+    }
+}
+
+/// Pages as they were kept before entries had modes.
+mod early {
+    use serde::Deserialize;
+
+    use crate::transfer::wire::{Entry, EntryKind, Mtime};
+
+    #[derive(Deserialize)]
+    struct Early {
+        parent: u32,
+        name: String,
+        mtime: Mtime,
+        kind: Kind,
+    }
+
+    #[derive(Deserialize)]
+    enum Kind {
+        Folder,
+        File { size: u64, executable: bool },
+    }
+
+    /// The number of the frame, the page's number, its entries.
+    type Row = (u8, u32, Vec<Early>);
+
+    pub fn entries(row: &[u8]) -> Option<Vec<Entry>> {
+        let (1, _, entries) = postcard::from_bytes::<Row>(row).ok()? else { return None };
+        Some(entries.into_iter().map(Entry::from).collect())
+    }
+
+    impl From<Early> for Entry {
+        fn from(early: Early) -> Self {
+            let Early { parent, name, mtime, kind } = early;
+            let (kind, mode) = match kind {
+                Kind::Folder => (EntryKind::Folder, None),
+                // Who might read it might execute it.
+                Kind::File { size, executable } => (EntryKind::File { size }, executable.then_some(0o755)),
+            };
+            Self { parent, name: name.into(), mtime, mode, kind }
+        }
+    }
 }
 
 #[cfg(unix)]
@@ -219,4 +274,31 @@ fn path_bytes(path: &Path) -> Vec<u8> {
 #[cfg(not(unix))]
 fn path_from(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer::{
+        manifest::tests::{entry, file},
+        wire::{EntryKind, encode},
+    };
+
+    #[test]
+    fn pages_are_read_in_the_form_of_today_and_in_the_earliest() {
+        let kept = [
+            entry(0, "a", EntryKind::Folder),
+            Entry { mode: Some(0o755), ..entry(1, "b", file(300)) },
+            entry(1, "c", file(0)),
+        ];
+        let page = crate::transfer::wire::Page { index: 0, entries: kept.to_vec() };
+        let now = [vec![PAGE_FORM], encode(&SenderFrame::Page(page)).unwrap()].concat();
+        assert_eq!(entries(&now).unwrap(), kept);
+        // As it was written by the version before: parent, name, time, and kind with the length and executable.
+        let folder = [&[0, 1, b'a', 0, 0, 0][..]].concat();
+        let files = [&[1, 1, b'b', 0, 0, 1, 0xac, 2, 1][..], &[1, 1, b'c', 0, 0, 1, 0, 0][..]].concat();
+        let early = [&[1, 0, 3][..], &folder, &files].concat();
+        assert_eq!(entries(&early).unwrap(), kept);
+        assert_eq!(entries(b"x"), None);
+    }
 }

@@ -27,6 +27,7 @@ use super::{
     framing::StreamHeader,
     left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
     limits::{BATCH, VERSION},
+    names::escaped,
     rate::{RateMeter, Stopwatch},
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
@@ -410,7 +411,7 @@ impl Sending {
         let manifest = source.manifest.clone();
         self.inner.book.show(self.order.id, |view| {
             (view.files, view.total) = (manifest.files().into(), manifest.total());
-            (view.roots, view.root_count) = (manifest.roots(), manifest.root_count());
+            (view.roots, view.root_count) = (manifest.shown_roots(), manifest.root_count());
             view.notes.clone_from(&source.left_out.notes);
             source.left_out.reasons.show(view);
         });
@@ -653,6 +654,12 @@ impl Sending {
                         self.tally.notes.push(Note::Failed { path, reason: code.as_str().to_owned() });
                     }
                     self.tally.first_failure.get_or_insert(code);
+                }
+            }
+            FromReceiver::Renamed(list) => {
+                for item in list.iter().take(NOTES.saturating_sub(self.tally.notes.len())) {
+                    let path = talk.source.manifest.shown(item.entry);
+                    self.tally.notes.push(Note::SavedAs { path, name: escaped(&item.name) });
                 }
             }
             FromReceiver::Complete { files, bytes } => {

@@ -1,7 +1,7 @@
 //! Names what has arrived, on a thread of its own.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, AtomicU64, Ordering},
@@ -22,7 +22,7 @@ use super::{
     intake::Verdict,
     landing::{DiskError, Placing, Temp},
     left_out::Reasons,
-    limits::BATCH,
+    limits::{BATCH, RENAMED_BATCH},
     manifest::Manifest,
     names::Platform,
     state::Plan,
@@ -110,7 +110,9 @@ pub(super) struct Settling {
     pub manifest: Arc<Manifest>,
     pub plan: Plan,
     /// Folders that an earlier attempt has created, with their names.
-    pub folders: HashMap<u32, String>,
+    pub folders: HashMap<u32, Vec<u8>>,
+    /// Folders that were there before this transfer.
+    pub entered: HashSet<u32>,
     pub out: Outgoing,
     pub told: Arc<Settled>,
     pub expected: u32,
@@ -125,8 +127,8 @@ impl Settling {
     /// Returns once every file is settled, or the transfer is given up.
     pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
         let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
-        let mut placing =
-            placing.with_folders(std::mem::take(&mut self.folders)).over(std::mem::take(&mut self.old), self.same);
+        let (old, entered) = (std::mem::take(&mut self.old), std::mem::take(&mut self.entered));
+        let mut placing = placing.with_folders(std::mem::take(&mut self.folders)).over(old, self.same, entered);
         let done = self.place_all(&mut placing, &mut judged);
         if done.is_err() {
             // Whatever has its name by then is worth to be told, if it can be made durable.
@@ -140,6 +142,7 @@ impl Settling {
         let finished = placing.finish();
         tracing::debug!("every folder is done");
         self.note(&placing);
+        self.tell_names(&mut placing);
         let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         *reasons = reasons.and(placing.left_out());
         finished
@@ -170,6 +173,7 @@ impl Settling {
     /// Counts what is settled, and tells the sender.
     fn tell(&self, placing: &mut Placing) {
         self.note(placing);
+        self.tell_names(placing);
         let report = placing.report();
         for item in &report {
             match &item.failure {
@@ -188,6 +192,12 @@ impl Settling {
         }
         for part in report.chunks(BATCH) {
             self.out.blocking_send(&ReceiverFrame::FilesReceived(part.to_vec()));
+        }
+    }
+
+    fn tell_names(&self, placing: &mut Placing) {
+        for part in placing.take_renames().chunks(RENAMED_BATCH) {
+            self.out.blocking_send(&ReceiverFrame::Renamed(part.to_vec()));
         }
     }
 

@@ -8,7 +8,7 @@
 //!                               <-          Decision; if accepted: Select* Have* Start
 //! Anew* Begin, data streams     ->
 //! FilesDone* Finished           ->
-//!                               <-          Progress* FilesReceived* Complete
+//!                               <-          Progress* Renamed* FilesReceived* Complete
 //! ```
 //! An accepted transfer is taken up again with `Again` and `Changed*` in place of `Offer` and the manifest; the receiver has
 //! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted,
@@ -21,9 +21,10 @@ use super::{
     bits::Bits,
     limits::{MAX_ENTRIES, MAX_PAGES, MAX_PAUSES, MAX_STREAMS},
     manifest::{Manifest, ManifestBuilder, check_offer},
+    names,
     tree::{Held, segments},
     wire::{
-        Again, ChangedFile, Code, Conflict, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame,
+        Again, ChangedFile, Code, Conflict, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame, Renamed,
         SenderFrame, SourceOutcome, Violation, decode, violation,
     },
 };
@@ -344,6 +345,8 @@ pub enum FromReceiver {
     },
     /// Files that ended at the receiver.
     Received(Vec<FileReceived>),
+    /// Files and folders that got other names there.
+    Renamed(Vec<Renamed>),
     /// It is over, and all of it there except what was reported.
     Complete {
         /// Files under their names.
@@ -380,6 +383,7 @@ pub struct SenderMachine {
     /// Files of which the receiver was told that they are through.
     told: Bits,
     reported: Bits,
+    renamed: Bits,
     left: u32,
     total: u64,
     bytes: u64,
@@ -406,6 +410,7 @@ impl SenderMachine {
             have_floor: 0,
             told: Bits::none(len),
             reported: Bits::none(len),
+            renamed: Bits::none(len),
             left: 0,
             total: 0,
             bytes: 0,
@@ -481,6 +486,10 @@ impl SenderMachine {
                 }
                 Ok(FromReceiver::Received(list))
             }
+            (Sending | Finished, ReceiverFrame::Renamed(list)) => {
+                list.iter().try_for_each(|item| self.renamed(item))?;
+                Ok(FromReceiver::Renamed(list))
+            }
             (Finished, ReceiverFrame::Complete { files, bytes }) => {
                 if self.left > 0 || files != self.good_files || bytes != self.good_bytes {
                     return violation("complete, but not by our count");
@@ -513,6 +522,13 @@ impl SenderMachine {
             held.claim(&have.segments, &have.hashes, segments(size))?;
         }
         Ok(())
+    }
+
+    fn renamed(&mut self, item: &Renamed) -> Result<(), Violation> {
+        if item.entry >= self.manifest.len() || !self.renamed.insert(item.entry) {
+            return violation("another name for what was not offered, or twice");
+        }
+        names::check(&item.name).map_err(|error| Violation(error.to_string()))
     }
 
     fn received(&mut self, item: &FileReceived) -> Result<(), Violation> {

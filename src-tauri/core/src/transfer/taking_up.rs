@@ -100,13 +100,14 @@ impl Receiving {
             self.out.farewell(&declined("busy")).await;
             return Err(lost());
         }
-        if again.manifest != incoming.hash {
-            return Ok(Some(self.give_up("source_changed").await));
-        }
         let Some(accepted) = self.inner.book.manifest(self.id, incoming.pages).await? else {
             return Ok(Some(self.give_up("forgotten").await));
         };
-        let now = self.machine.take_up(&accepted, incoming.hash).map_err(TransferError::Violation)?;
+        // Of a list that was accepted before lists had modes, the hash is another one now.
+        if again.manifest != incoming.hash && again.manifest != accepted.hash().map_err(TransferError::Violation)? {
+            return Ok(Some(self.give_up("source_changed").await));
+        }
+        let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
         let mut plan = recorded(&now, incoming)?;
         let (files, total) = selection::measure(&now, &plan.selected);
         if total > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {

@@ -12,10 +12,10 @@ pub use linux::{into, put};
 /// # Errors
 /// When there is no trash that it could be moved to.
 #[cfg(target_vendor = "apple")]
-pub fn put(dir: &cap_std::fs::Dir, name: &str) -> std::io::Result<()> {
+pub fn put(dir: &cap_std::fs::Dir, name: &[u8]) -> std::io::Result<()> {
     use super::files::{FileOps, RealFiles};
     let home = std::env::var_os("HOME").map(std::path::PathBuf::from).ok_or(std::io::ErrorKind::NotFound)?;
-    let trash = RealFiles.open_dir(&RealFiles.open_root(&home)?, ".Trash")?;
+    let trash = RealFiles.open_dir(&RealFiles.open_root(&home)?, b".Trash")?;
     for number in 1..1000 {
         let candidate = if number == 1 { name.to_owned() } else { super::names::numbered(name, number, false) };
         match RealFiles.rename_new(dir, name, &trash, &candidate) {
@@ -31,7 +31,7 @@ pub fn put(dir: &cap_std::fs::Dir, name: &str) -> std::io::Result<()> {
 /// # Errors
 /// Always.
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-pub fn put(_dir: &cap_std::fs::Dir, _name: &str) -> std::io::Result<()> {
+pub fn put(_dir: &cap_std::fs::Dir, _name: &[u8]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
@@ -54,7 +54,7 @@ mod linux {
 
     use crate::transfer::{
         book::unix_now,
-        files::{FileOps, RealFiles},
+        files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, RealFiles, os},
         names,
     };
 
@@ -67,7 +67,7 @@ mod linux {
     ///
     /// # Errors
     /// When there is none that it could be moved to.
-    pub fn put(dir: &Dir, name: &str) -> io::Result<()> {
+    pub fn put(dir: &Dir, name: &[u8]) -> io::Result<()> {
         let home = data_home().ok_or(io::ErrorKind::NotFound)?.join("Trash");
         match into(&home, dir, name) {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {}
@@ -83,26 +83,26 @@ mod linux {
     ///
     /// # Errors
     /// When it cannot be moved there.
-    pub fn into(trash: &Path, dir: &Dir, name: &str) -> io::Result<()> {
+    pub fn into(trash: &Path, dir: &Dir, name: &[u8]) -> io::Result<()> {
         let above = trash.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(above)?;
         move_into(trash, None, &path_of(dir)?, dir, name)
     }
 
-    fn move_into(trash: &Path, top: Option<&Path>, from: &Path, dir: &Dir, name: &str) -> io::Result<()> {
+    fn move_into(trash: &Path, top: Option<&Path>, from: &Path, dir: &Dir, name: &[u8]) -> io::Result<()> {
         let above = RealFiles.open_root(trash.parent().ok_or(io::ErrorKind::NotFound)?)?;
-        let own_name = trash.file_name().and_then(|name| name.to_str()).ok_or(io::ErrorKind::InvalidFilename)?;
-        let trash = private(&above, own_name)?;
-        let (files, info) = (private(&trash, "files")?, private(&trash, "info")?);
-        let was = from.join(name);
+        let own_name = trash.file_name().ok_or(io::ErrorKind::InvalidFilename)?;
+        let trash = private(&above, own_name.as_bytes())?;
+        let (files, info) = (private(&trash, b"files")?, private(&trash, b"info")?);
+        let was = from.join(os(name)?);
         // In a volume's own trash the path is that from its top: it may be mounted elsewhere next time.
         let was = top.and_then(|top| was.strip_prefix(top).ok()).unwrap_or(&was);
         let note = format!("[Trash Info]\nPath={}\nDeletionDate={}\n", escaped(was), date(unix_now()));
         let wanted = names::shorten(name, NAME);
         for number in 1..TRIES {
             let candidate = if number == 1 { wanted.clone() } else { names::numbered(&wanted, number, false) };
-            let about = format!("{candidate}.trashinfo");
-            let file = match RealFiles.create_file(&info, &about) {
+            let about = [&candidate[..], b".trashinfo"].concat();
+            let file = match RealFiles.create_file(&info, &about, Some(PRIVATE_FILE)) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 other => other?,
             };
@@ -123,7 +123,7 @@ mod linux {
     }
 
     /// Somebody may have put something else there at the last moment; that goes back.
-    fn only_a_file(dir: &Dir, name: &str, files: &Dir, moved: &str, info: &Dir, about: &str) -> io::Result<()> {
+    fn only_a_file(dir: &Dir, name: &[u8], files: &Dir, moved: &[u8], info: &Dir, about: &[u8]) -> io::Result<()> {
         if RealFiles.stat(files, moved)?.regular {
             return Ok(());
         }
@@ -133,8 +133,8 @@ mod linux {
     }
 
     /// A folder of this user alone, made where it is not there. A link is none, and neither is somebody else's.
-    fn private(above: &Dir, name: &str) -> io::Result<Dir> {
-        match RealFiles.create_dir(above, name, true) {
+    fn private(above: &Dir, name: &[u8]) -> io::Result<Dir> {
+        match RealFiles.create_dir(above, name, Some(PRIVATE_DIR)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
@@ -218,7 +218,7 @@ mod tests {
         let long = "n".repeat(255);
         for name in ["x.txt", "x.txt", &long] {
             fs::write(from.join(name), name).unwrap();
-            super::into(&trash, &dir, name).unwrap();
+            super::into(&trash, &dir, name.as_bytes()).unwrap();
             assert!(!from.join(name).exists());
         }
         for (file, about) in [("x.txt", "x.txt.trashinfo"), ("x (2).txt", "x (2).txt.trashinfo")] {
@@ -241,16 +241,16 @@ mod tests {
         std::os::unix::fs::symlink("folder", from.join("link")).unwrap();
         let dir = RealFiles.open_root(&from).unwrap();
         for name in ["folder", "link"] {
-            assert_eq!(super::into(&trash, &dir, name).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+            assert_eq!(super::into(&trash, &dir, name.as_bytes()).unwrap_err().kind(), io::ErrorKind::InvalidInput);
             assert!(from.join(name).is_dir());
         }
-        assert_eq!(super::into(&trash, &dir, "gone").unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(super::into(&trash, &dir, b"gone").unwrap_err().kind(), io::ErrorKind::NotFound);
         for part in ["files", "info"] {
             assert_eq!(fs::read_dir(trash.join(part)).unwrap().count(), 0);
         }
         fs::write(from.join("file"), "x").unwrap();
         std::os::unix::fs::symlink(&trash, home.path().join("other")).unwrap();
-        assert!(super::into(&home.path().join("other"), &dir, "file").is_err());
+        assert!(super::into(&home.path().join("other"), &dir, b"file").is_err());
         assert!(from.join("file").exists());
     }
 

@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::limits::{BATCH, MAX_CODE, MAX_FRAME};
+use super::limits::{BATCH, MAX_CODE, MAX_FRAME, RENAMED_BATCH};
 
 /// The peer did what the protocol forbids. The text is for the log and for developers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,7 +75,7 @@ pub struct Offer {
     /// Sum of the files' sizes.
     pub total: u64,
     /// Names at the top, 20 at most.
-    pub roots: Vec<String>,
+    pub roots: Vec<Vec<u8>>,
     /// How many entries are at the top.
     pub root_count: u32,
     /// How many things the sender leaves out: links, special files, what it may not read.
@@ -93,10 +93,12 @@ pub struct Offer {
 pub struct Entry {
     /// 0 for the top, else one more than the index of a folder that came before.
     pub parent: u32,
-    /// One component.
-    pub name: String,
+    /// One component: bytes, which need not be UTF-8.
+    pub name: Vec<u8>,
     /// When it was changed last.
     pub mtime: Mtime,
+    /// What its owner, its group and others may do, as the nine bits of Unix; none where the sender's system has no such.
+    pub mode: Option<u16>,
     /// File or folder.
     pub kind: EntryKind,
 }
@@ -110,8 +112,6 @@ pub enum EntryKind {
     File {
         /// Its length.
         size: u64,
-        /// Its owner may execute it.
-        executable: bool,
     },
 }
 
@@ -273,6 +273,15 @@ pub struct FileReceived {
     pub failure: Option<Code>,
 }
 
+/// A file or folder that got another name at the receiver than it has at the sender.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renamed {
+    /// Index of its entry.
+    pub entry: u32,
+    /// The name that it has there.
+    pub name: Vec<u8>,
+}
+
 /// From receiver to sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReceiverFrame {
@@ -314,6 +323,8 @@ pub enum ReceiverFrame {
         /// Why.
         code: Code,
     },
+    /// Files and folders that got other names.
+    Renamed(Vec<Renamed>),
 }
 
 /// A frame of either direction.
@@ -343,6 +354,7 @@ impl Frame for ReceiverFrame {
                     && list.iter().map(|file| file.hashes.len()).sum::<usize>() <= BATCH
             }
             Self::Select(list) => list.len() <= BATCH,
+            Self::Renamed(list) => list.len() <= RENAMED_BATCH,
             _ => true,
         }
     }
@@ -383,7 +395,7 @@ pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, Violation> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::limits::MAX_NAME, *};
 
     #[test]
     fn frames_survive_the_wire_and_nothing_may_follow() {
@@ -412,6 +424,8 @@ mod tests {
         let segments = vec![Span { first: u32::MAX - 1, end: u32::MAX }];
         let have = HaveFile { file: u32::MAX, whole: false, segments, hashes: vec![[255; 32]] };
         assert!(encode(&ReceiverFrame::Have(vec![have; BATCH])).is_ok());
+        let renamed = Renamed { entry: u32::MAX, name: vec![255; MAX_NAME] };
+        assert!(encode(&ReceiverFrame::Renamed(vec![renamed; RENAMED_BATCH])).is_ok());
     }
 
     #[test]

@@ -14,6 +14,14 @@ pub fn folder(path: &Path) -> Folder {
     Folder { path: path.into(), refusal, free: free(path) }
 }
 
+/// Looks at a folder that is made when it is needed: where it is not there, at the one in which it would be made.
+pub fn folder_to_be(path: &Path) -> Folder {
+    match path.ancestors().find(|path| std::fs::symlink_metadata(path).is_ok()) {
+        Some(there) => Folder { path: path.into(), ..folder(there) },
+        None => folder(path),
+    }
+}
+
 fn write(path: &Path) -> io::Result<()> {
     // Of this process and moment alone; one that is left behind by a power cut is overwritten by nobody.
     let probe = path.join(format!(".yonder-doctor-{}", std::process::id()));

@@ -10,7 +10,7 @@ mod rules;
 mod servers;
 
 pub use firewall::firewall;
-pub use folder::folder;
+pub use folder::{folder, folder_to_be};
 pub use holder::{holder, try_port};
 pub use interfaces::{interfaces, routes};
 pub use knock::{knock, knock_all};

@@ -12,7 +12,7 @@ use super::{NetworkingService, NodeOptions};
 use crate::{
     api::{KeystoreView, Settings},
     diagnostics::{
-        facts::{Port, RelayLink, ServerKind},
+        facts::{Folder, Port, RelayLink, ServerKind},
         probe::{self, ServerToAsk},
     },
     net::{DEFAULT_PORT, EndpointOptions, Mode, RelayError, RelayStatus, Relays},
@@ -27,7 +27,7 @@ const RELAY_SETTLES: Duration = Duration::from_secs(4);
 pub(super) struct Patient {
     pub options: EndpointOptions,
     pub data_dir: PathBuf,
-    pub downloads: Option<PathBuf>,
+    pub downloads: Option<Folder>,
     pub keystore: Option<KeystoreView>,
     pub settings: Option<Settings>,
     pub tls: Result<ClientConfig, String>,
@@ -47,7 +47,7 @@ impl Patient {
         Self {
             options: inner.settings.servers(inner.options.endpoint()),
             data_dir: inner.options.data_dir.clone(),
-            downloads: Some(inner.settings.download_dir()),
+            downloads: Some(node.downloads().await),
             keystore: Some(inner.keystore.view()),
             settings: Some(inner.settings.get()),
             tls,
@@ -58,12 +58,15 @@ impl Patient {
 
     /// What a node would have been started with.
     pub async fn without_node(options: &NodeOptions) -> Self {
+        let given = options.download_dir.clone();
+        let looked = tokio::task::spawn_blocking(move || given.map(|path| probe::folder(&path))).await;
+        let downloads = looked.unwrap_or_default();
         let own = options.relay_ca.clone();
         let tls = tokio::task::spawn_blocking(move || probe::tls_for_servers(own.as_deref())).await;
         Self {
             options: options.endpoint(),
             data_dir: options.data_dir.clone(),
-            downloads: options.download_dir.clone(),
+            downloads,
             keystore: None,
             settings: None,
             tls: tls.unwrap_or_else(|error| Err(error.to_string())),

@@ -8,7 +8,7 @@ use std::{io, mem, sync::Arc, thread};
 
 use cap_std::fs::Dir;
 
-use super::{AT_ONCE, DiskError, Placing, of_this_file};
+use super::{AT_ONCE, DiskError, Placing, mode_of, of_this_file};
 use crate::transfer::{
     files::SYNCS_VOLUMES,
     intake::Verdict,
@@ -102,9 +102,9 @@ impl Placing {
         for file in fresh {
             let size = self.manifest.size(*file).unwrap_or(0);
             if size == 0 {
-                temp.dress(&self.manifest, *file, &temp.create_file(*file)?)?;
+                temp.dress(&self.manifest, *file, &temp.create_file(&self.manifest, *file)?)?;
             } else if size > SEGMENT {
-                temp.dress(&self.manifest, *file, &*temp.shared(*file)?)?;
+                temp.dress(&self.manifest, *file, &*temp.shared(&self.manifest, *file)?)?;
                 temp.forget(*file);
             }
         }
@@ -149,8 +149,17 @@ impl Placing {
         let mut last: Option<Arc<Dir>> = None;
         for file in files {
             let (shelf, name) = temp.shelves.of(*file, false).map_err(opening)?;
-            let opened = temp.ops.open_file(&shelf, &name).map_err(opening)?;
-            temp.ops.sync_file(&opened).map_err(syncing)?;
+            let readable = mode_of(&self.manifest, *file).is_none_or(|mode| mode & 0o400 != 0);
+            if readable && cfg!(unix) {
+                let opened = temp.ops.open_read(&shelf, &name).map_err(opening)?;
+                temp.ops.sync_file(&opened).map_err(syncing)?;
+            } else if SYNCS_VOLUMES {
+                // It cannot be opened any more.
+                temp.ops.sync_volume(&temp.dir).map_err(syncing)?;
+            } else {
+                let opened = temp.ops.open_file(&shelf, &name).map_err(opening)?;
+                temp.ops.sync_file(&opened).map_err(syncing)?;
+            }
             if let Some(full) = last.replace(shelf.clone()).filter(|last| !Arc::ptr_eq(last, &shelf)) {
                 temp.ops.sync_dir(&full).map_err(syncing)?;
             }

@@ -1,6 +1,6 @@
 //! Files that stand where one of the offer would land: those that are the same, and those that it replaces.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use cap_std::fs::Dir;
 
@@ -11,9 +11,9 @@ use crate::{
 };
 
 impl Placing {
-    /// Replaces these, and has found so many that are the same.
-    pub fn over(mut self, old: HashMap<u32, Standing>, same: u32) -> Self {
-        (self.old, self.same) = (old, same);
+    /// Replaces these, has found so many that are the same, and enters these folders, which were there.
+    pub fn over(mut self, old: HashMap<u32, Standing>, same: u32, entered: HashSet<u32>) -> Self {
+        (self.old, self.same, self.entered) = (old, same, entered);
         self
     }
 
@@ -57,7 +57,7 @@ impl Placing {
 
     /// Puts what a file replaces into the trash, if it is what was seen there before anything was written. If that cannot be,
     /// both are kept.
-    pub(super) fn make_room(&mut self, file: u32, folder: &Dir, name: &str) {
+    pub(super) fn make_room(&mut self, file: u32, folder: &Dir, name: &[u8]) {
         let Some(old) = self.old.remove(&file) else { return };
         let Ok(name) = names::on_disk(name, self.platform) else { return };
         let ops = self.temp.ops.clone();

@@ -14,7 +14,7 @@ use std::{
 use cap_std::fs::{Dir, DirEntry, FileType};
 
 use super::staged::Staged;
-use crate::transfer::files::FileOps;
+use crate::transfer::files::{FileOps, PRIVATE_DIR};
 
 /// Files of one shelf.
 const SHELF: u32 = 128;
@@ -65,7 +65,7 @@ impl Shelves {
     }
 
     /// Where this file lies, if it is there, and its name there; `make` where it is about to be put there.
-    pub fn of(&self, file: u32, make: bool) -> io::Result<(Arc<Dir>, String)> {
+    pub fn of(&self, file: u32, make: bool) -> io::Result<(Arc<Dir>, Vec<u8>)> {
         let staged = self.staged().and_then(|staged| Some((staged.of(file)?, staged.name(file)?)));
         if let Some((folder, name)) = staged {
             return Ok((self.shelf(Shelf::Folder(folder), make)?, name.to_owned()));
@@ -74,7 +74,7 @@ impl Shelves {
             0 => self.top.clone(),
             first => self.shelf(Shelf::From(first), make)?,
         };
-        Ok((dir, file.to_string()))
+        Ok((dir, file.to_string().into_bytes()))
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Shelf, Arc<Dir>>> {
@@ -88,11 +88,15 @@ impl Shelves {
             return Ok(dir.clone());
         }
         let name = shelf.name();
-        let dir = match self.ops.open_dir(&self.top, &name) {
+        let dir = match self.ops.open_dir(&self.top, name.as_bytes()) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
-                // One that is to be seen later is as open to others as any new folder is.
-                self.ops.create_dir(&self.top, &name, matches!(shelf, Shelf::From(_)))?;
-                self.ops.open_dir(&self.top, &name)
+                // One that is to be seen later is as open to others as the sender's folder and any new folder.
+                let mode = match shelf {
+                    Shelf::From(_) => Some(PRIVATE_DIR),
+                    Shelf::Folder(folder) => self.staged().and_then(|staged| staged.mode(folder)),
+                };
+                self.ops.create_dir(&self.top, name.as_bytes(), mode)?;
+                self.ops.open_dir(&self.top, name.as_bytes())
             }
             other => other,
         };
@@ -111,11 +115,11 @@ impl Shelves {
     }
 
     /// Gives such a folder its name, with all that is in it. A name that is taken is never replaced.
-    pub fn unveil(&self, folder: u32, to: &Dir, name: &str) -> io::Result<()> {
+    pub fn unveil(&self, folder: u32, to: &Dir, name: &[u8]) -> io::Result<()> {
         let shelf = Shelf::Folder(folder);
         // Held meanwhile: whatever may still come is not put where people see it.
         let mut open = self.open();
-        self.ops.rename_folder(&self.top, &shelf.name(), to, name)?;
+        self.ops.rename_folder(&self.top, shelf.name().as_bytes(), to, name)?;
         open.remove(&shelf);
         Ok(())
     }
@@ -166,11 +170,11 @@ pub fn files_in(ops: &dyn FileOps, top: &Dir, staged: &Staged) -> io::Result<Has
     let mut found = HashSet::new();
     for shelf in all(top)? {
         match staged_in(&shelf) {
-            None => gather(&ops.open_dir(top, &shelf)?, &mut found, numbered)?,
+            None => gather(&ops.open_dir(top, shelf.as_bytes())?, &mut found, numbered)?,
             Some(folder) => {
                 let files = staged.by_name(folder);
-                let named = |name: &str| files.get(&name.to_ascii_lowercase()).copied();
-                gather(&ops.open_dir(top, &shelf)?, &mut found, named)?;
+                let named = |name: &str| files.get(name.to_ascii_lowercase().as_bytes()).copied();
+                gather(&ops.open_dir(top, shelf.as_bytes())?, &mut found, named)?;
             }
         }
     }
@@ -195,7 +199,7 @@ fn gather(dir: &Dir, found: &mut HashSet<u32>, number: impl Fn(&str) -> Option<u
 /// # Errors
 /// When that cannot be seen.
 pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool> {
-    match ops.stat(top, &Shelf::Folder(folder).name()) {
+    match ops.stat(top, Shelf::Folder(folder).name().as_bytes()) {
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(error) => Err(error),
@@ -205,20 +209,20 @@ pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool
 /// Removes the shelves with all that is ours in them; whatever else somebody put there stays, and its shelf too.
 pub(super) fn clear(ops: &dyn FileOps, top: &Dir, staged: Option<&Staged>) -> io::Result<()> {
     for name in all(top)? {
-        let Ok(shelf) = ops.open_dir(top, &name) else { continue };
+        let Ok(shelf) = ops.open_dir(top, name.as_bytes()) else { continue };
         let named = staged_in(&name).zip(staged).map(|(folder, staged)| staged.by_name(folder));
         let ours = |file: &str| match &named {
-            Some(named) => named.contains_key(&file.to_ascii_lowercase()),
+            Some(named) => named.contains_key(file.to_ascii_lowercase().as_bytes()),
             None => staged_in(&name).is_some() || is_number(file),
         };
         for entry in shelf.entries()?.flatten() {
             if let Some(file) = entry.file_name().to_str().filter(|file| ours(file))
-                && let Err(error) = ops.remove_file(&shelf, file)
+                && let Err(error) = ops.remove_file(&shelf, file.as_bytes())
             {
                 tracing::debug!(%error, "an unfinished file stays");
             }
         }
-        if let Err(error) = ops.remove_dir(top, &name) {
+        if let Err(error) = ops.remove_dir(top, name.as_bytes()) {
             tracing::debug!(%error, "a folder of unfinished files stays");
         }
     }
@@ -251,7 +255,7 @@ mod tests {
         let shelves = Shelves::new(ops.clone(), top.clone());
         for file in [0, 127, 128, 255, 5000] {
             let (shelf, name) = shelves.of(file, true).unwrap();
-            ops.create_file(&shelf, &name).unwrap();
+            ops.create_file(&shelf, &name, None).unwrap();
         }
         for place in ["0", "127", "from 128/128", "from 128/255", "from 4992/5000"] {
             assert!(hidden.join(place).is_file(), "{place}");
@@ -279,8 +283,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let ops: Arc<dyn FileOps> = Arc::new(RealFiles);
         let root = ops.open_root(folder.path()).unwrap();
-        ops.create_dir(&root, "hidden", true).unwrap();
-        let top = Arc::new(ops.open_dir(&root, "hidden").unwrap());
+        ops.create_dir(&root, b"hidden", Some(PRIVATE_DIR)).unwrap();
+        let top = Arc::new(ops.open_dir(&root, b"hidden").unwrap());
         let mut builder = ManifestBuilder::default();
         builder.push(&entry(0, "day", EntryKind::Folder)).unwrap();
         for n in 0..20 {
@@ -291,15 +295,15 @@ mod tests {
         shelves.stage(Staged::choose(&manifest));
         let put = |file| {
             let (shelf, name) = shelves.of(file, true).unwrap();
-            ops.create_file(&shelf, &name).map(drop)
+            ops.create_file(&shelf, &name, None).map(drop)
         };
         (1..=20).for_each(|file| put(file).unwrap());
         // A number is no name of a file that lies with its folder.
-        ops.create_file(&top, "3").unwrap();
+        ops.create_file(&top, b"3", None).unwrap();
         let staged = shelves.staged().unwrap();
         assert_eq!(files_in(ops.as_ref(), &top, staged).unwrap(), (1..=20).collect());
         assert!(!is_unveiled(ops.as_ref(), &top, 0).unwrap());
-        shelves.unveil(0, &root, "day").unwrap();
+        shelves.unveil(0, &root, b"day").unwrap();
         assert_eq!(fs::read_dir(folder.path().join("day")).unwrap().count(), 20);
         assert!(is_unveiled(ops.as_ref(), &top, 0).unwrap());
         assert!(files_in(ops.as_ref(), &top, staged).unwrap().is_empty());

@@ -67,8 +67,13 @@ impl Staged {
     }
 
     /// The name that a folder gets, if that is free.
-    pub fn wanted(&self, folder: u32) -> Option<String> {
+    pub fn wanted(&self, folder: u32) -> Option<Vec<u8>> {
         on_disk(self.manifest.get(folder)?.name, Platform::HERE).ok()
+    }
+
+    /// What others may do in a folder.
+    pub fn mode(&self, folder: u32) -> Option<u16> {
+        self.manifest.get(folder)?.mode
     }
 
     /// The one that a file is in.
@@ -78,12 +83,12 @@ impl Staged {
     }
 
     /// The name of a file in one of them.
-    pub fn name(&self, file: u32) -> Option<&str> {
+    pub fn name(&self, file: u32) -> Option<&[u8]> {
         Some(self.manifest.get(file)?.name)
     }
 
     /// The files of one of them, by their names in lower case: not every file system gives them back as they were given.
-    pub fn by_name(&self, folder: u32) -> HashMap<String, u32> {
+    pub fn by_name(&self, folder: u32) -> HashMap<Vec<u8>, u32> {
         let files = self.files(folder).unwrap_or_default();
         files.filter_map(|file| Some((self.name(file)?.to_ascii_lowercase(), file))).collect()
     }
@@ -118,8 +123,8 @@ fn all_plain(manifest: &Manifest, mut entries: Range<u32>) -> bool {
 }
 
 /// Whether this is its own name everywhere. A tilde may make it the short name of another file.
-fn is_plain(name: &str) -> bool {
-    name.bytes().all(|byte| matches!(byte, b' '..=b'}'))
+fn is_plain(name: &[u8]) -> bool {
+    name.iter().all(|byte| matches!(byte, b' '..=b'}'))
         && [Platform::Unix, Platform::Windows]
             .into_iter()
             .all(|platform| on_disk(name, platform).as_deref() == Ok(name))
@@ -161,7 +166,7 @@ mod tests {
         let with = |size| [many(16, 5), vec![("large".to_owned(), size)]].concat();
         assert!(chosen(&with(SEGMENT)) && !chosen(&with(SEGMENT + 1)));
         assert!(!chosen(&many(100, MOST_BYTES / 99)));
-        for bad in ["00000 - B.TXT", "gr\u{fc}n", "SHORTE~1.TXT", "dot.", "space ", "con", "a:b", "bell\u{7}"] {
+        for bad in ["00000 - B.TXT", "gr\u{fc}n", "SHORTE~1.TXT", "dot.", "space ", "con", "a:b", "bell\u{7}", "a\\b"] {
             let mut files = many(20, 5);
             files.push((bad.to_owned(), 5));
             assert!(!chosen(&files), "{bad:?}");

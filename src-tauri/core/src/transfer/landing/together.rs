@@ -97,7 +97,7 @@ impl Placing {
         let wanted = temp.shelves.staged().and_then(|staged| staged.wanted(folder));
         let moved = Cell::new(false);
         let unveiled = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
-            let unveil = |name: &str| {
+            let unveil = |name: &[u8]| {
                 if wanted.as_deref() != Some(name) {
                     // Where a power cut takes back what was noted, it is looked for under the name that was wanted.
                     temp.journal.sync().map_err(|error| error.source)?;

@@ -76,7 +76,7 @@ fn a_folder_of_small_files_is_seen_whole_or_not_at_all() {
     placing.finish().unwrap();
     assert_eq!(names(&ground), album_in("day"), "nothing else is left");
     for index in 0..manifest.len() {
-        let path = ground.dest.join(manifest.path(index).join("/"));
+        let path = ground.dest.join(manifest.shown(index));
         let meta = fs::metadata(&path).unwrap();
         assert_eq!(wire_time(meta.modified().unwrap()), manifest.get(index).unwrap().mtime, "{}", path.display());
         #[cfg(unix)]
@@ -107,7 +107,7 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
     assert_eq!(landed["day (2)/mine"], b"mine");
     assert_eq!(landed.keys().filter(|name| name.starts_with("day (3)/")).count(), FILES as usize);
     assert_eq!(landed.len(), FILES as usize + 1);
-    assert_eq!(placing.first(), Some("day (3)"));
+    assert_eq!(placing.first(), Some(&b"day (3)"[..]));
     assert_eq!(placing.notes(), [ForPeople::SavedAs { path: "day".into(), name: "day (3)".into() }]);
 }
 
@@ -312,7 +312,7 @@ fn a_power_cut_that_keeps_the_folder_and_loses_what_was_noted_last_makes_no_seco
     note_all(&temp, &manifest).unwrap();
     placing.settle_now(good(files_of(&manifest))).unwrap();
     assert_eq!(seen(&ground), album_in("day"));
-    let path = ground.dest.join(&temp.name).join(journal::NAME);
+    let path = ground.dest.join(&temp.name).join("journal");
     let bytes = fs::read(&path).unwrap();
     let hidden: Vec<_> = fs::read_dir(ground.dest.join(&temp.name)).unwrap().map(|item| item.unwrap().path()).collect();
     assert_eq!(hidden, std::slice::from_ref(&path), "only the journal is left");

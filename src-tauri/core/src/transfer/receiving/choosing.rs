@@ -21,7 +21,7 @@ use super::{
         state::Plan,
         taking_up::Looked,
     },
-    Receiving, Terms, room_for,
+    Receiving, Terms, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
@@ -66,8 +66,11 @@ impl Receiving {
         });
         kept.await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
-        let much = total > RESERVE_FROM;
+        let (much, makes) = (total > RESERVE_FROM, self.inner.deps.makes.clone());
         let made = move || {
+            if makes(&at) {
+                ops.make_root(&at).map_err(|error| DiskError::new("creating a folder", error))?;
+            }
             let temp = Temp::create(ops, &at, &id)?;
             let reserved = if much { temp.keep_reserve() } else { Ok(()) };
             reserved.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
@@ -127,7 +130,7 @@ impl Receiving {
         let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
         // Half a block is lost at the end of each file, on average.
         let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
-        room_for(&self.inner.ops, folder, needed).await
+        room_to_begin(&self.inner, folder, needed).await
     }
 }
 

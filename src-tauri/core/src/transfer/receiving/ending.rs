@@ -101,6 +101,7 @@ impl Receiving {
             self.inner.book.wait(self.id, why, change).await;
             return self.hear_late_commands().await;
         }
+        self.inner.full().remove(&self.id);
         self.inner.written().remove(&self.id);
         self.inner.without_limits(self.id);
         self.inner.book.end(self.id, end, None, change).await;

@@ -1,4 +1,9 @@
-//! A transfer that is held here when its sender comes back: the decision waits until somebody lets it go on.
+//! A transfer that is held here when its sender comes back: the decision waits until somebody lets it go on, or until there
+//! is space on a disk that was full.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 use super::{
     super::{
@@ -11,10 +16,28 @@ use super::{
 };
 use crate::error::NetworkError;
 
+/// Interval between looks for space on a disk that was full.
+const SPACE_CHECK: Duration = Duration::from_secs(5);
+/// Longest such interval. It doubles after each attempt that found no room all the same: a quota may be full while the disk is
+/// not.
+const LONGEST_SPACE_CHECK: Duration = Duration::from_secs(600);
+/// What an attempt has to receive to count as one that found room.
+const SOME_ROOM: u64 = 1024 * 1024;
+
+/// When space is looked for again, by what had arrived when it was last found.
+#[derive(Clone, Copy)]
+pub(in super::super) struct SpaceWait {
+    bytes: u64,
+    next: Duration,
+}
+
 impl Receiving {
     /// Waits while it is held, and tells the sender so. None once it goes on.
     pub(in super::super) async fn while_held(&mut self) -> Result<Option<End>, NetworkError> {
         let mut told = None;
+        let every = self.space_check();
+        let mut space = interval_at(Instant::now() + every, every);
+        space.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while let Some(code) = self.inner.book.held(self.id) {
             // The list is read again afterwards; it takes no room from others until then.
             self.share = None;
@@ -30,6 +53,12 @@ impl Receiving {
                     FromSender::Resume if told.as_deref() == Some("disk_full") => self.go_on_if_there_is_room().await,
                     _ => {}
                 },
+                _ = space.tick(), if told.as_deref() == Some("disk_full") => {
+                    let bytes = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+                    let next = (every * 2).min(LONGEST_SPACE_CHECK);
+                    self.inner.full().insert(self.id, SpaceWait { bytes, next });
+                    self.go_on_if_there_is_room().await;
+                }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => return Err(lost()),
@@ -46,6 +75,14 @@ impl Receiving {
             self.out.offer(&ReceiverFrame::Resume);
         }
         Ok(None)
+    }
+
+    fn space_check(&self) -> Duration {
+        let bytes = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+        match self.inner.full().get(&self.id) {
+            Some(wait) if bytes < wait.bytes.saturating_add(SOME_ROOM) => wait.next,
+            _ => SPACE_CHECK,
+        }
     }
 
     async fn go_on_if_there_is_room(&self) {

@@ -1,9 +1,15 @@
-//! The control frames with which a transfer is taken up, as JSON for whoever writes another client. `YONDER_BLESS=1` writes
+//! The control frames that name files, and those with which a transfer is taken up, as JSON for whoever writes another client. `YONDER_BLESS=1` writes
 //! the file anew; a change of it is a change of the protocol.
 
 use serde_json::{Value, json};
 
-use crate::transfer::wire::{Again, ChangedFile, HaveFile, Mtime, ReceiverFrame, SenderFrame, Span, decode, encode};
+use crate::transfer::{
+    limits::VERSION,
+    wire::{
+        Again, ChangedFile, Entry, EntryKind, HaveFile, Mtime, Page, ReceiverFrame, Renamed, SenderFrame, Span, decode,
+        encode,
+    },
+};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/transfer/vectors/control-1.0.json");
 
@@ -12,7 +18,28 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 fn again(changed: u32) -> Again {
-    Again { version: 1, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
+    Again { version: VERSION, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
+}
+
+/// A page of a folder and two files: names need not be UTF-8, and permissions need not be known.
+fn page() -> (SenderFrame, Value) {
+    let entries = [
+        (0, &b"day 1"[..], (1_700_000_000, 5), Some(0o700), None),
+        (1, b"caf\xe9 \\ \xff", (-1, 999_999_999), Some(0o644), Some(300)),
+        (0, "\u{e9}t\u{e9}".as_bytes(), (0, 0), None, Some(0)),
+    ];
+    let shown: Vec<_> = entries
+        .iter()
+        .map(|(parent, name, (secs, nanos), mode, size)| {
+            json!({"parent": parent, "name": hex(name), "secs": secs, "nanos": nanos, "mode": mode, "size": size})
+        })
+        .collect();
+    let entries = entries.into_iter().map(|(parent, name, (secs, nanos), mode, size)| {
+        let kind = size.map_or(EntryKind::Folder, |size| EntryKind::File { size });
+        Entry { parent, name: name.to_vec(), mtime: Mtime { secs, nanos }, mode, kind }
+    });
+    let page = Page { index: 300, entries: entries.collect() };
+    (SenderFrame::Page(page), json!({"page": {"index": 300, "entries": shown}}))
 }
 
 fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
@@ -30,7 +57,9 @@ fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
         .into_iter()
         .map(|(file, size, secs, nanos)| ChangedFile { file, size, mtime: Mtime { secs, nanos } })
         .collect();
+    let (page, entries) = page();
     vec![
+        ("a page of the manifest", page, entries),
         ("taken up as it was", SenderFrame::Again(again(0)), named(0)),
         ("taken up, with changes", SenderFrame::Again(again(300)), named(300)),
         ("what has changed", SenderFrame::Changed(changed), json!({"changed": shown})),
@@ -47,7 +76,13 @@ fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
         {"file": 1, "whole": true, "segments": [], "hashes": []},
         {"file": 300, "whole": false, "segments": [[0, 2], [130, 131]], "hashes": hashes},
     ]);
-    vec![("what is held", ReceiverFrame::Have(vec![whole, parts]), json!({"have": shown}))]
+    let renamed = [(0, &b"day 1 (2)"[..]), (300, b"caf_xe9")];
+    let names: Vec<_> = renamed.iter().map(|(entry, name)| json!({"entry": entry, "name": hex(name)})).collect();
+    let renamed = renamed.into_iter().map(|(entry, name)| Renamed { entry, name: name.to_vec() }).collect();
+    vec![
+        ("what is held", ReceiverFrame::Have(vec![whole, parts]), json!({"have": shown})),
+        ("other names", ReceiverFrame::Renamed(renamed), json!({"renamed": names})),
+    ]
 }
 
 /// Frames that no side takes, made from right ones.
@@ -58,11 +93,18 @@ fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     flag[3] = 2;
     let mtime = Mtime { secs: 0, nanos: 0 };
     let many = vec![ChangedFile { file: 0, size: 0, mtime }; 1025];
+    let names = vec![Renamed { entry: 0, name: Vec::new() }; 241];
+    let entry = Entry { parent: 0, name: b"x".to_vec(), mtime, mode: None, kind: EntryKind::Folder };
+    let mut mode = encode(&SenderFrame::Page(Page { index: 0, entries: vec![entry] })).unwrap();
+    let at = mode.len() - 2;
+    mode[at] = 2;
     vec![
         ("sender", "cut by one byte", right[..right.len() - 1].to_vec()),
         ("sender", "a byte behind it", [right.as_slice(), &[0]].concat()),
         ("sender", "an unknown frame", vec![12]),
         ("sender", "more changes than a frame may hold", postcard::to_stdvec(&SenderFrame::Changed(many)).unwrap()),
+        ("sender", "a mode that is neither there nor not", mode),
+        ("receiver", "more names than a frame may hold", postcard::to_stdvec(&ReceiverFrame::Renamed(names)).unwrap()),
         ("receiver", "a claim that is neither whole nor not", flag),
         ("receiver", "a byte behind it", [have.as_slice(), &[0]].concat()),
         ("receiver", "a list that is longer than the frame", vec![3, 5]),

@@ -26,8 +26,8 @@ pub(super) struct Hand {
 const FILE: &[u8] = b"hello, disk";
 
 pub(super) fn entry(name: &str, size: u64) -> Entry {
-    let kind = EntryKind::File { size, executable: false };
-    Entry { parent: 0, name: name.into(), mtime: Mtime { secs: 1, nanos: 1 }, kind }
+    let kind = EntryKind::File { size };
+    Entry { parent: 0, name: name.into(), mtime: Mtime { secs: 1, nanos: 1 }, mode: None, kind }
 }
 
 impl Hand {
@@ -202,7 +202,7 @@ async fn offers_that_lie_or_reach_out_are_thrown_out() {
         ("a parent", entry("..", 5)),
         ("a path", entry("../canary", 5)),
         ("an absolute path", entry("/tmp/yonder-was-here", 5)),
-        ("a backslash", entry("..\\canary", 5)),
+        ("a mode that is more than permissions", Entry { mode: Some(0o4755), ..entry("file", 5) }),
         ("the hidden folder", entry(".yonder-x", 5)),
         ("a size too many", entry("file", u64::MAX)),
     ] {
@@ -221,8 +221,8 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
     for (code, change) in [
         ("too_many_entries", Box::new(|offer: &mut Offer| offer.entries = 10_000_000) as Box<dyn Fn(&mut Offer)>),
         ("too_many_entries", Box::new(|offer| offer.pages = u32::MAX)),
-        ("version_unsupported", Box::new(|offer| offer.version = 2)),
-        ("offer_malformed", Box::new(|offer| offer.roots = vec!["..".into()])),
+        ("version_unsupported", Box::new(|offer| offer.version = VERSION + 1)),
+        ("offer_malformed", Box::new(|offer| offer.roots = vec![b"..".to_vec()])),
     ] {
         let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
         change(&mut hand.offer);

@@ -129,6 +129,7 @@ impl Node {
                 connector: Arc::new(late.clone()),
                 names: Arc::new(|_| "the other".into()),
                 download_dir: Arc::new(move || downloads.clone()),
+                makes: Arc::new(|_| false),
                 conflict: Arc::new(move || *setting.lock().unwrap()),
                 welcome: Arc::new(move |id, bytes| {
                     let (rules, setting) = (rules.clone(), *asked.lock().unwrap());

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// Those that are refused, and those that land.
-fn corpus() -> (Vec<String>, Vec<String>) {
+fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
     let all: serde_json::Value = serde_json::from_str(include_str!("../vectors/names.json")).unwrap();
     let list = |key: &str| -> Vec<String> { serde_json::from_value(all[key].clone()).unwrap() };
     let (mut refused, mut delivered) = (list("refused"), list("delivered"));
@@ -24,6 +24,20 @@ fn corpus() -> (Vec<String>, Vec<String>) {
         "\u{202e}".repeat(85),
     ]);
     delivered.extend([format!("{}.", "n".repeat(254)), format!("{}.jpg", "\u{9b}".repeat(125))]);
+    let mut delivered: Vec<Vec<u8>> = delivered.into_iter().map(String::into_bytes).collect();
+    // No text: as old archives and other encodings leave them behind.
+    let bytes: [&[u8]; 8] = [
+        b"caf\xe9.txt",
+        b"\xff",
+        b"\xc3",
+        b"\xc3\x28",
+        b"a\xed\xa0\x80b",
+        b"\x9b2J",
+        b"\xf0\x9f\x98.jpg",
+        b"back\\slash \xfe\n",
+    ];
+    delivered.extend(bytes.map(<[u8]>::to_vec));
+    delivered.extend([vec![0x80; 255], [vec![0xfe; 251], b".txt".to_vec()].concat()]);
     (refused, delivered)
 }
 
@@ -47,12 +61,12 @@ fn ground() -> (TempDir, PathBuf) {
 }
 
 /// Every name as a file, and as a folder with a file of that name in it.
-fn everything(names: &[String]) -> Arc<Manifest> {
-    let file = EntryKind::File { size: 5, executable: false };
+fn everything(names: &[Vec<u8>]) -> Arc<Manifest> {
+    let file = EntryKind::File { size: 5 };
     let mtime = Mtime { secs: 1, nanos: 2 };
     let mut builder = ManifestBuilder::default();
-    let entry = |parent, name: &str, kind| Entry { parent, name: name.into(), mtime, kind };
-    builder.push(&entry(0, "folders", EntryKind::Folder)).unwrap();
+    let entry = |parent, name: &[u8], kind| Entry { parent, name: name.into(), mtime, mode: None, kind };
+    builder.push(&entry(0, b"folders", EntryKind::Folder)).unwrap();
     for name in names {
         builder.push(&entry(0, name, file)).unwrap_or_else(|error| panic!("{name:?}: {error}"));
         let folder = builder.push(&entry(1, name, EntryKind::Folder)).unwrap();
@@ -73,7 +87,7 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform).unwrap();
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
         for file in &files {
-            temp.write(&temp.create_file(*file).unwrap(), b"hello", 0).unwrap();
+            temp.write(&temp.create_file(&manifest, *file).unwrap(), b"hello", 0).unwrap();
         }
         let report = placing.settle_now(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
         let failed: Vec<_> = report.iter().filter(|item| item.failure.is_some()).collect();
@@ -82,13 +96,18 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         let landed = tree(&dest);
         assert_eq!(landed.len(), 3 * names.len() + 1, "each of them, and nothing else");
         for (path, (item, _)) in &landed {
-            let name = path.file_name().unwrap().to_str().expect("names are text");
-            assert_eq!(check(name), Ok(()), "{name:?}");
-            assert_eq!(visible(name), name);
-            assert_eq!(on_disk(name, platform).as_deref(), Ok(name), "the system would change it");
-            assert!(!name.chars().any(char::is_control), "{name:?}");
+            let name = path.file_name().unwrap();
+            let (bytes, text) = (std::os::unix::ffi::OsStrExt::as_bytes(name), name.to_string_lossy());
+            assert_eq!(check(bytes), Ok(()), "{name:?}");
+            assert_eq!(visible(&text), text);
+            assert_eq!(on_disk(bytes, platform).as_deref(), Ok(bytes), "the system would change it");
+            assert!(!text.chars().any(char::is_control), "{name:?}");
             if platform == Platform::Windows {
-                assert!(!name.ends_with(['.', ' ']) && !name.contains(['<', '>', ':', '"', '|', '?', '*']), "{name:?}");
+                let name = name.to_str().expect("names are text there");
+                assert!(
+                    !name.ends_with(['.', ' ']) && !name.contains(['<', '>', ':', '"', '|', '?', '*', '\\']),
+                    "{name:?}"
+                );
             }
             assert!(matches!(item, Item::Folder) || *item == Item::File(*blake3::hash(b"hello").as_bytes(), false));
         }
@@ -99,8 +118,9 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
 #[test]
 fn what_is_refused_is_refused_as_file_and_as_folder() {
     for name in corpus().0 {
-        for kind in [EntryKind::Folder, EntryKind::File { size: 1, executable: false }] {
-            let bad = Entry { parent: 0, name: name.clone(), mtime: Mtime { secs: 0, nanos: 0 }, kind };
+        for kind in [EntryKind::Folder, EntryKind::File { size: 1 }] {
+            let mtime = Mtime { secs: 0, nanos: 0 };
+            let bad = Entry { parent: 0, name: name.clone().into(), mtime, mode: None, kind };
             assert!(ManifestBuilder::default().push(&bad).is_err(), "{name:?}");
         }
     }
