@@ -350,7 +350,7 @@ path: string,
  */
 reason: string, } } | { "code": "saved_as", "args": { 
 /**
- * Its path in the offer, with `\u{..}` for what does not show. Text, never markup.
+ * Its path in the offer, escaped where it is no plain text. Text, never markup.
  */
 path: string, 
 /**

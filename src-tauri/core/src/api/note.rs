@@ -23,7 +23,7 @@ pub enum Note {
     },
     /// The receiver could not give it the name that it was offered under. The two differ as they are shown.
     SavedAs {
-        /// Its path in the offer, with `\u{..}` for what does not show. Text, never markup.
+        /// Its path in the offer, escaped where it is no plain text. Text, never markup.
         path: String,
         /// Its name on the receiver's disk. Text, never markup.
         name: String,
