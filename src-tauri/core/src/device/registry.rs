@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{PersistedPairedDevice, RecordError, tombstone::Tombstone};
 use crate::{
-    api::{ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
+    api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     error::RoomError,
     event::EventBus,
     id::{DeviceId, Sighting, clean_name},
@@ -396,21 +396,43 @@ impl DeviceRegistry {
         }
     }
 
-    /// A session with the device came to stand, moved to another path, or ended.
-    pub fn linked(&self, id: DeviceId, link: Option<Link>) {
+    /// A session with the device came to stand, or moved to another path.
+    pub fn linked(&self, id: DeviceId, link: Link) {
         {
             let mut known = self.known();
             known.last_seen.insert(id, unix_now());
             known.connecting.remove(&id);
-            let before = match link.clone() {
-                Some(link) => known.links.insert(id, link),
-                None => known.links.remove(&id),
-            };
-            if !worth_telling(before.as_ref(), link.as_ref()) {
+            let before = known.links.insert(id, link.clone());
+            if !worth_telling(before.as_ref(), &link) {
                 return;
             }
         }
         self.tell(id);
+    }
+
+    /// The last session with the device ended. The device is shown as connecting until the next dial has ended, see
+    /// [`Self::connecting`]; one that said `goodbye` is away at once.
+    pub fn lost(&self, id: DeviceId, goodbye: bool) {
+        {
+            let mut known = self.known();
+            let was_linked = known.links.remove(&id).is_some();
+            let was_connecting = known.connecting.remove(&id);
+            if !was_linked && !was_connecting {
+                return;
+            }
+            if was_linked {
+                known.last_seen.insert(id, unix_now());
+            }
+            if was_linked && !goodbye {
+                known.connecting.insert(id);
+            }
+        }
+        self.tell(id);
+    }
+
+    /// Whether a session with the device stands.
+    pub fn is_linked(&self, id: DeviceId) -> bool {
+        self.known().links.contains_key(&id)
     }
 
     /// The round trip over the link that stands, as measured now.
@@ -420,7 +442,7 @@ impl DeviceRegistry {
             let Some(link) = known.links.get_mut(&id) else { return };
             let before = link.clone();
             link.rtt_ms = rtt_ms;
-            let news = worth_telling(Some(&before), Some(link));
+            let news = worth_telling(Some(&before), link);
             known.last_seen.insert(id, unix_now());
             if !news {
                 return;
@@ -430,9 +452,13 @@ impl DeviceRegistry {
     }
 
     /// Which connections there are with the device.
-    pub fn connections(&self, id: DeviceId, now: Vec<ConnectionView>) {
+    pub fn connections(&self, id: DeviceId, mut now: Vec<ConnectionView>) {
         let device = {
             let mut known = self.known();
+            if !known.links.contains_key(&id) && !known.connecting.contains(&id) {
+                // A device that is away is dialled again and again: that is no news.
+                now.retain(|connection| connection.state != ConnectionState::Connecting);
+            }
             let kept = known.connections.entry(id).or_default();
             let news = is_news(&kept.told, &now);
             if news {
@@ -450,7 +476,8 @@ impl DeviceRegistry {
         }
     }
 
-    /// A session with the device is being made, or no longer.
+    /// The device is shown as connecting, or no longer. A device that is away stays away while it is dialled in the
+    /// background: only the first dial after a start, and after a loss, is shown.
     pub fn connecting(&self, id: DeviceId, now: bool) {
         let changed = {
             let mut known = self.known();
@@ -593,14 +620,10 @@ pub(super) fn unix_now() -> u64 {
 }
 
 /// Round trips flicker; only another path or a clear change is news.
-fn worth_telling(before: Option<&Link>, after: Option<&Link>) -> bool {
-    match (before, after) {
-        (None, None) => false,
-        (Some(a), Some(b)) => {
-            a.path != b.path || a.address != b.address || (a.rtt_ms - b.rtt_ms).abs() > 1.0_f64.max(a.rtt_ms / 4.0)
-        }
-        _ => true,
-    }
+fn worth_telling(before: Option<&Link>, b: &Link) -> bool {
+    before.is_none_or(|a| {
+        a.path != b.path || a.address != b.address || (a.rtt_ms - b.rtt_ms).abs() > 1.0_f64.max(a.rtt_ms / 4.0)
+    })
 }
 
 /// Bytes that were moved since the last time are news when they are more than signs of life.
@@ -625,7 +648,10 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
     let state = match (record, link) {
         _ if known.pairing == Some(id) => DeviceState::Pairing,
         (Some(_), Some(_)) => DeviceState::Connected,
-        (Some(_), None) if known.connecting.contains(&id) => DeviceState::Connecting,
+        // A blocked device is not dialled, so that no dial would end the state.
+        (Some(record), None) if record.trust_level != TrustLevel::Blocked && known.connecting.contains(&id) => {
+            DeviceState::Connecting
+        }
         (Some(_), None) => DeviceState::Offline,
         (None, _) => DeviceState::Discovered,
     };

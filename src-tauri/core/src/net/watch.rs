@@ -7,7 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::StreamExt;
-use iroh::{TransportAddr, endpoint::Connection};
+use iroh::{
+    TransportAddr,
+    endpoint::{Connection, ConnectionError},
+};
 
 use super::{
     ALPN_MESSAGE, CloseCode, Net, Session,
@@ -66,7 +69,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             }
             // Of two that stand for a moment, the one that stays is shown.
             if devices.is_paired(device) && is_chosen(&net) {
-                devices.linked(device, Some(Link { key_exchange: key_exchange.clone(), ..link }));
+                devices.linked(device, Link { key_exchange: key_exchange.clone(), ..link });
             }
         }
         tokio::select! {
@@ -79,14 +82,24 @@ pub(super) async fn watch_link(net: Net, session: Session) {
     // Another session may have taken this one's place already. It had looked while this one was still the chosen one, and
     // would not look again soon.
     match net.live(device, ALPN_MESSAGE) {
-        None => devices.linked(device, None),
+        None => devices.lost(device, said_goodbye(&conn)),
         Some(heir) if devices.is_paired(device) => {
             let conn = heir.connection();
             if let Some((link, _)) = link_of(conn) {
-                devices.linked(device, Some(Link { key_exchange: self::key_exchange(conn), ..link }));
+                devices.linked(device, Link { key_exchange: self::key_exchange(conn), ..link });
             }
         }
         Some(_) => {}
+    }
+}
+
+/// Whether the other side ended the session because its node goes down.
+fn said_goodbye(conn: &Connection) -> bool {
+    match conn.close_reason() {
+        Some(ConnectionError::ApplicationClosed(close)) => {
+            CloseCode::from_number(close.error_code.into_inner()) == CloseCode::ShuttingDown
+        }
+        _ => false,
     }
 }
 

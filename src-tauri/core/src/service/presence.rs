@@ -42,6 +42,10 @@ struct Plan {
 struct Entry {
     sightings: u64,
     dialling: bool,
+    /// It was never dialled.
+    untried: bool,
+    /// A session stood when the registry was looked at last.
+    linked: bool,
     lost: Option<Duration>,
     failures: u32,
     due: Duration,
@@ -56,6 +60,8 @@ struct Known {
     sightings: u64,
     /// It should dial us.
     courteous: bool,
+    /// A session stands, whoever dialled.
+    linked: bool,
 }
 
 impl Plan {
@@ -63,9 +69,10 @@ impl Plan {
     fn update(&mut self, now: Duration, known: &[Known]) -> Vec<DeviceId> {
         self.devices.retain(|id, _| known.iter().any(|other| other.id == *id));
         let mut sighted = Vec::new();
-        for &Known { id, nearby, sightings, courteous } in known {
+        for &Known { id, nearby, sightings, courteous, linked } in known {
             let at_once = now + if courteous { COURTESY } else { Duration::ZERO };
-            let first = Entry { sightings, dialling: false, failures: 0, lost: None, due: at_once };
+            let first =
+                Entry { sightings, dialling: false, untried: true, linked, failures: 0, lost: None, due: at_once };
             let entry = self.devices.entry(id).or_insert(first);
             if sightings != entry.sightings && nearby {
                 if entry.dialling {
@@ -76,6 +83,12 @@ impl Plan {
                 }
             }
             entry.sightings = sightings;
+            if std::mem::replace(&mut entry.linked, linked) && !linked && !entry.dialling {
+                // It had dialled us, and nobody here was waiting for the end.
+                entry.failures = 0;
+                entry.lost = Some(now);
+                entry.due = entry.due.min(now + FIRST_RETRY);
+            }
         }
         sighted
     }
@@ -98,6 +111,11 @@ impl Plan {
             }
         }
         due
+    }
+
+    /// Whether the dial that begins now is the first one. True once for each device.
+    fn is_first(&mut self, id: DeviceId) -> bool {
+        self.devices.get_mut(&id).is_some_and(|entry| std::mem::take(&mut entry.untried))
     }
 
     /// A dial ended, or a session did. `jitter` is from 0 to 1.
@@ -132,6 +150,9 @@ pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: 
             net.ask(id);
         }
         for id in plan.due(start.elapsed()) {
+            if plan.is_first(id) && !devices.is_linked(id) {
+                devices.connecting(id, true);
+            }
             let (net, devices, messages) = (net.clone(), devices.clone(), messages.clone());
             dials.spawn(async move { (id, hold(net, devices, messages, id).await) });
         }
@@ -145,7 +166,13 @@ pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: 
             },
             Some(ended) = dials.join_next() => {
                 match ended {
-                    Ok((id, connected)) => plan.ended(start.elapsed(), id, connected, jitter()),
+                    Ok((id, connected)) => {
+                        if !connected {
+                            // It is away from here on, whatever is tried in the background.
+                            devices.connecting(id, false);
+                        }
+                        plan.ended(start.elapsed(), id, connected, jitter());
+                    }
                     Err(error) => tracing::error!(%error, "a dial ended badly"),
                 }
             }
@@ -164,6 +191,7 @@ fn known(net: &Net, devices: &DeviceRegistry) -> Vec<Known> {
             nearby: other.is_some_and(|other| devices.is_nearby(&other)),
             sightings: devices.sightings(id),
             courteous: other.is_some_and(|other| own > other),
+            linked: devices.is_linked(id),
         }
     };
     devices.dialable().into_iter().map(of).collect()
@@ -171,12 +199,7 @@ fn known(net: &Net, devices: &DeviceRegistry) -> Vec<Known> {
 
 /// Dials a device and waits until the session ends. Says whether there was one.
 async fn hold(net: Net, devices: DeviceRegistry, messages: Messages, id: DeviceId) -> bool {
-    if net.live(id, ALPN_MESSAGE).is_none() {
-        devices.connecting(id, true);
-    }
-    let result = net.session(id, ALPN_MESSAGE).await;
-    devices.connecting(id, false);
-    match result {
+    match net.session(id, ALPN_MESSAGE).await {
         Ok(session) => {
             until_closed(&messages, &session).await;
             // One that ends at once is as good as none, or else it would be dialled every second for ever.
@@ -239,7 +262,7 @@ mod tests {
     }
 
     fn known(n: u8, sightings: u64, courteous: bool) -> Known {
-        Known { id: id(n), nearby: sightings > 0, sightings, courteous }
+        Known { id: id(n), nearby: sightings > 0, sightings, courteous, linked: false }
     }
 
     /// How long the plan waits each time when nobody answers, in seconds.
@@ -291,6 +314,29 @@ mod tests {
         plan.ended(s(300), id(1), false, 0.5);
         plan.hurry(s(301));
         assert_eq!(plan.due(s(301)), [id(1)]);
+    }
+
+    #[test]
+    fn the_first_dial_is_told_from_the_later_ones() {
+        let mut plan = Plan::default();
+        plan.update(s(0), &[known(1, 0, false)]);
+        assert_eq!(plan.due(s(0)), [id(1)]);
+        assert!(plan.is_first(id(1)));
+        plan.ended(s(10), id(1), false, 0.5);
+        assert_eq!(plan.due(s(12)), [id(1)]);
+        assert!(!plan.is_first(id(1)), "a redial in the background");
+    }
+
+    #[test]
+    fn a_session_that_the_other_side_had_opened_is_dialled_soon_after_its_loss() {
+        let mut plan = Plan::default();
+        plan.update(s(0), &[known(1, 0, false)]);
+        plan.due(s(0));
+        waits(&mut plan, s(0), 9);
+        plan.ended(s(300), id(1), false, 0.5);
+        plan.update(s(310), &[Known { linked: true, ..known(1, 0, false) }]);
+        plan.update(s(320), &[known(1, 0, false)]);
+        assert_eq!(plan.next(), Some(s(320) + FIRST_RETRY));
     }
 
     #[test]
