@@ -77,6 +77,8 @@ export class AppState {
   /** What the app was opened with while the node was not up. The last link is the one that the person means. */
   #link = $state.raw<LinkView | null>(null);
   #files = $state.raw<Picked | null>(null);
+  /** The device whose card is being moved to another place. */
+  moving = $state<string | null>(null);
   /** Read out by screen readers. */
   said = $state('');
 
@@ -99,6 +101,20 @@ export class AppState {
   /** Something lies over the page, and has the keyboard. */
   get covered(): boolean {
     return this.pair.open || this.unsent !== null || this.unpairing !== null || this.keystoreTask !== null || Boolean(this.detail !== null && this.node.devices.get(this.detail)?.paired);
+  }
+
+  /** A hand is on its way to a card: nothing that lies on the page moves beneath it. */
+  get steady(): boolean {
+    return this.drops.active || this.moving !== null;
+  }
+
+  /** Moves the card of a device to the place `to`, from 0, and says so. */
+  moveCard(device: DeviceView, to: number): void {
+    const shown = this.node.paired.map((each) => each.device_id);
+    const place = Math.max(0, Math.min(to, shown.length - 1));
+    if (shown.indexOf(device.device_id) === place) return;
+    this.node.order.move(shown, device.device_id, place);
+    this.said = i18n.t.devices.moved(visible(device.name), place + 1, shown.length);
   }
 
   /** Subscribes to both streams. The page has been drawn by then. */

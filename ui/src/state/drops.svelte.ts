@@ -1,4 +1,5 @@
-// Files dragged over the window. The window tells places in CSS pixels; the page says which card lies there.
+// Files dragged over the window. The window tells places in CSS pixels; the page says which card lies there. While a drag
+// lasts no card moves (`steady` in the app's state), so that what lies there is what the person saw there.
 
 import type { Picked, ShellEvent } from '../ipc/bindings';
 
@@ -39,6 +40,11 @@ export class Drops {
       default:
         break;
     }
+  }
+
+  /** No drag of another program lasts while a button of the mouse is pressed here: the word of its end was lost. */
+  pressed(): void {
+    if (this.active) this.#end();
   }
 
   #end(): void {

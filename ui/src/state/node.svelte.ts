@@ -16,6 +16,7 @@ import type {
   Snapshot,
   TransferView,
 } from '../ipc/bindings';
+import { CardOrder } from './order.svelte';
 
 export type Phase = 'starting' | 'ready' | 'failed' | 'stopped';
 
@@ -84,6 +85,8 @@ export class NodeStore {
   pairingAt = $state(0);
   readonly devices = new SvelteMap<string, DeviceView>();
   readonly transfers = new SvelteMap<string, TransferView>();
+  /** In which order the cards of paired devices stand. */
+  readonly order = new CardOrder();
   /** How many texts of a device the person has not seen. */
   readonly unread = new SvelteMap<string, number>();
 
@@ -102,10 +105,9 @@ export class NodeStore {
     this.#ears = ears;
   }
 
-  readonly paired = $derived([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked').toSorted(byName));
+  /** In the order of their cards. */
+  readonly paired = $derived(this.order.sort([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
   readonly blocked = $derived([...this.devices.values()].filter((d) => d.paired && d.trust === 'blocked').toSorted(byName));
-  readonly here = $derived(this.paired.filter((d) => d.state !== 'offline'));
-  readonly away = $derived(this.paired.filter((d) => d.state === 'offline'));
   readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
   readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));
   readonly #newestFirst = $derived([...this.transfers.values()].toSorted((a, b) => b.started - a.started || compare(a.id, b.id)));

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asked, card, page, screen, waitFor, within } from '../../test/page';
-import { apiError, someDevice } from '../ipc/fake';
+import { apiError, someDevice, someTransfer } from '../ipc/fake';
 import { deviceAt } from '../state/drops.svelte';
 
 const picked = { pick: 'drop-1', names: ['<img src=x>.png', 'b'], count: 9 };
@@ -56,6 +56,36 @@ describe('a drop', () => {
     await waitFor(() => expect(asked(node, 'send_picked')).toHaveLength(1));
     expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-b'], pick: 'drop-1' });
     expect(document.querySelector('.target')).toBeNull();
+  });
+
+  it('goes where it was aimed while devices come and go and offers arrive', async () => {
+    const [a, b] = [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' })];
+    const { node } = await page({ devices: [a, b] });
+    const drawn = () => [...document.querySelectorAll('[data-testid="device-card"], [data-testid="offer-card"]')].map((each) => each.getAttribute('aria-label'));
+    const before = drawn();
+    under = card('B');
+    node.tellShell({ event: 'drag_over', x: 1, y: 2 });
+    await waitFor(() => expect(card('B').classList.contains('target')).toBe(true));
+    node.putDevice({ ...a, state: 'offline' });
+    node.putDevice(someDevice({ name: 'New one', paired_at: 1 }));
+    node.putDevice(someDevice({ name: 'Stranger', paired: false, state: 'discovered' }));
+    node.dropDevice('dev-a');
+    node.putDevice({ ...b, state: 'offline', name: 'B away' });
+    node.putTransfer(someTransfer({ direction: 'receive', state: 'offered', device_name: 'B' }));
+    await waitFor(() => expect(card('B away').dataset['state']).toBe('offline'));
+    expect(drawn()).toEqual(before.map((name) => (name === 'B' ? 'B away' : name)));
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    await waitFor(() => expect(asked(node, 'send_picked')[0]).toMatchObject({ devices: ['dev-b'] }));
+    await waitFor(() => expect(drawn()).toEqual(['Offer from B', 'New one', 'B away', 'Stranger']));
+  });
+
+  it('whose end was never told does not hold the page for ever', async () => {
+    const { node, user } = await page({ devices: [someDevice({ device_id: 'dev-a', name: 'A' })] });
+    under = card('A');
+    node.tellShell({ event: 'drag_over', x: 1, y: 2 });
+    await waitFor(() => expect(card('A').classList.contains('target')).toBe(true));
+    await user.click(screen.getByRole('banner'));
+    await waitFor(() => expect(document.querySelector('.target, .ready')).toBeNull());
   });
 
   it('on a device that is not paired says so and sends nothing', async () => {

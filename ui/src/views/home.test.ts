@@ -77,7 +77,7 @@ describe('devices', () => {
     expect(text('open')).toContain('Shows a pairing code');
     expect(card('gone').dataset).toMatchObject({ state: 'offline', paired: 'true', testid: 'device-card' });
     expect(card('stranger').dataset).toMatchObject({ state: 'discovered', paired: 'false' });
-    expect(card('gone').closest('section')?.textContent).toContain('Over the horizon');
+    expect(screen.getByTestId('devices-connected').textContent).toContain('2 of 5 connected');
     expect(card('stranger').closest('section')?.textContent).toContain('Nearby, not paired');
   });
 
