@@ -69,13 +69,36 @@ describe('a start that failed', () => {
     expect(asked(node, 'start')).toEqual([{ cmd: 'start', passphrase: null, in_file: false }]);
   });
 
-  it('without a keychain on a first start offers a file', async () => {
+  it('without a keychain on a first start is no fault: it asks to choose a passphrase, and the field has the keyboard', async () => {
     const { node, user } = await failed('keystore_unavailable', null);
-    await user.click(screen.getByTestId('start-in-file'));
-    await user.type(screen.getByTestId('start-passphrase'), SECRET);
+    expect(screen.getByRole('heading', { name: 'Choose a passphrase' })).toBeTruthy();
+    expect(screen.queryByText(/could not start/)).toBeNull();
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('start-passphrase')));
+    await user.keyboard(SECRET);
     await user.type(screen.getByTestId('start-passphrase-again'), `${SECRET}{Enter}`);
     await ready();
     expect(asked(node, 'start')[0]).toMatchObject({ in_file: true });
+  });
+
+  it('keeps technical details folded', async () => {
+    await failed('keystore_unavailable', null);
+    const details = screen.getByTestId<HTMLDetailsElement>('start-details');
+    expect(details.open).toBe(false);
+    expect(details.textContent).toContain('keystore_unavailable');
+    expect(details.textContent).toContain('no keychain');
+    expect(screen.getByRole('alert').textContent).not.toContain('no keychain answers');
+  });
+
+  it('without a keychain can try it again, once one was started', async () => {
+    const { node, user } = await failed('keystore_unavailable', null, null);
+    await user.click(screen.getByTestId('start-retry'));
+    await ready();
+    expect(asked(node, 'start')).toEqual([{ cmd: 'start', passphrase: null, in_file: false }]);
+  });
+
+  it('asks for a passphrase with the keyboard in its field', async () => {
+    await failed('passphrase_needed', 'file');
+    await waitFor(() => expect(document.activeElement).toBe(screen.getByTestId('start-passphrase')));
   });
 
   it('with a lost secret restores a backup, or says why not', async () => {
