@@ -9,6 +9,7 @@
 mod arguments;
 mod browse;
 mod commands;
+mod context_menu;
 mod dialogs;
 mod drop;
 pub mod environment;
@@ -23,9 +24,14 @@ mod service;
 mod single;
 mod text;
 mod tray;
+mod web_data;
 mod window;
 
-use std::{process::ExitCode, time::Instant};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Instant,
+};
 
 use tauri::{Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
@@ -34,10 +40,26 @@ use yonder_core::diagnostics::log::{KeptLog, OneLine};
 
 pub use arguments::Arguments;
 
-/// Opens the window and stays until the app is quit.
+/// Opens the window and stays until the app is quit. Where no window can be opened, says why and gives a failure.
 pub fn run(arguments: Arguments) -> ExitCode {
-    let started = Instant::now();
     log();
+    if let Err(reason) = window::screen() {
+        return no_window(&reason);
+    }
+    // What lies beneath the window panics where something is missing that it takes for granted.
+    catch_unwind(AssertUnwindSafe(|| open_and_run(arguments)))
+        .unwrap_or_else(|_| no_window("a fault in the window's toolkit; what it said stands above"))
+}
+
+/// Says on stderr why there is no window. A desktop shows that nowhere, but it is in its log.
+fn no_window(reason: &str) -> ExitCode {
+    eprintln!("yonder: the window cannot be opened: {reason}");
+    eprintln!("yonder: without a desktop, `yonder-cli serve` does the same from the command line");
+    ExitCode::FAILURE
+}
+
+fn open_and_run(arguments: Arguments) -> ExitCode {
+    let started = Instant::now();
     let texts = text::Language::of_environment();
     let built = tauri::Builder::default()
         // First, so that a second start leaves before it has built anything.
@@ -53,10 +75,16 @@ pub fn run(arguments: Arguments) -> ExitCode {
         .manage(pictures::Pictures::default())
         .manage(dialogs::Dialogs::default())
         .manage(window::Shown::since(started))
+        .manage(web_data::WebData::default())
         .manage(texts)
         .invoke_handler(tauri::generate_handler![commands::call, commands::shell, pictures::picture])
         .setup(move |app| {
-            window::open(app)?;
+            if let Err(error) = window::open(app) {
+                // An error that is given back from here becomes a panic in Tauri.
+                no_window(&error.to_string());
+                app.state::<web_data::WebData>().clean_up();
+                std::process::exit(1);
+            }
             // The window is on its way; from here on everything runs beside it.
             let notifier = notify::Notifier::start(app.handle());
             opened_with(app.handle(), arguments.open.clone());
@@ -70,13 +98,13 @@ pub fn run(arguments: Arguments) -> ExitCode {
         .build(tauri::generate_context!());
     let app = match built {
         Ok(app) => app,
-        Err(error) => {
-            tracing::error!(%error, "the window could not be opened");
-            return ExitCode::FAILURE;
-        }
+        Err(error) => return no_window(&error.to_string()),
     };
     app.run(|app, event| match event {
-        RunEvent::Exit => node::stop(app),
+        RunEvent::Exit => {
+            node::stop(app);
+            app.state::<web_data::WebData>().clean_up();
+        }
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => window::show(app),
         _ => {}

@@ -10,7 +10,7 @@ use tauri::{
     App, AppHandle, Manager, Theme, Url, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse, window::Color,
 };
 
-use crate::{MAIN, drop, tray};
+use crate::{MAIN, context_menu, drop, tray, web_data::WebData};
 
 /// A page that has not said by then that it is ready is shown as it is: something is wrong with it, and a person
 /// should see that rather than nothing.
@@ -39,15 +39,30 @@ impl Shown {
     }
 }
 
+/// Whether there is a screen to open a window on; if not, why.
+///
+/// # Errors
+/// When the toolkit finds no display.
+pub fn screen() -> Result<(), String> {
+    #[cfg(target_os = "linux")]
+    if gtk::init().is_err() {
+        return Err("there is no display, neither in DISPLAY nor in WAYLAND_DISPLAY".into());
+    }
+    Ok(())
+}
+
 /// Makes the window, hidden, and lets the page load.
 pub fn open(app: &mut App) -> tauri::Result<()> {
     let config = app.config().app.windows.iter().find(|window| window.label == MAIN).cloned();
     let config = config.ok_or(tauri::Error::WindowNotFound)?;
+    let web_data = app.state::<WebData>().folder(app.handle())?;
     let window = WebviewWindowBuilder::from_config(app.handle(), &config)?
+        .data_directory(web_data)
         // The page never leaves itself: no link, form or script may lead the window elsewhere.
         .on_navigation(is_page)
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .build()?;
+    context_menu::restrict(&window);
     let background = if matches!(window.theme(), Ok(Theme::Dark)) { DARK } else { LIGHT };
     if let Err(error) = window.set_background_color(Some(background)) {
         tracing::debug!(%error, "no background colour");
