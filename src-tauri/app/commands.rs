@@ -21,7 +21,7 @@ use crate::{
     node::{self, Core, Starter},
     opened,
     picks::Picks,
-    pictures, send,
+    pictures, quit, send,
     service::Given,
     text::Language,
     window,
@@ -136,6 +136,10 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             if let Some(path) = dialogs::file(&app, texts.pick_backup(), kind).await {
                 node::restore(&app, path, wiped(backup_passphrase), passphrase.map(wiped)).await?;
             }
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::Quit { step } => {
+            quit::step(&app, step);
             Ok(ShellResponse::Done)
         }
         ShellRequest::Backup { backup_passphrase, passphrase } => {

@@ -18,6 +18,7 @@ mod notify;
 mod opened;
 pub mod picks;
 mod pictures;
+mod quit;
 mod scheme;
 mod send;
 mod service;
@@ -74,6 +75,7 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
         .manage(opened::Inbox::default())
         .manage(pictures::Pictures::default())
         .manage(dialogs::Dialogs::default())
+        .manage(quit::Question::default())
         .manage(window::Shown::since(started))
         .manage(web_data::WebData::default())
         .manage(texts)

@@ -11,7 +11,7 @@ use tauri::{
 };
 use yonder_core::api::ShellEvent;
 
-use crate::{tell, text::Language, window};
+use crate::{quit, tell, text::Language, window};
 
 const ID: &str = "tray";
 const OPEN: &str = "open";
@@ -49,7 +49,7 @@ fn build(app: &AppHandle, texts: Language) -> tauri::Result<()> {
                 window::show(app);
                 tell(app, ShellEvent::Show { view: "pair".into() });
             }
-            QUIT => app.exit(0),
+            QUIT => quit::ask(app),
             _ => {}
         })
         .build(app)?;

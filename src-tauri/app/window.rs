@@ -10,7 +10,7 @@ use tauri::{
     App, AppHandle, Manager, Theme, Url, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse, window::Color,
 };
 
-use crate::{MAIN, context_menu, drop, tray, web_data::WebData};
+use crate::{MAIN, context_menu, drop, quit, tray, web_data::WebData};
 
 /// A page that has not said by then that it is ready is shown as it is: something is wrong with it, and a person
 /// should see that rather than nothing.
@@ -118,7 +118,7 @@ async fn close(app: &AppHandle) {
             let _ = window.hide();
         }
     } else {
-        app.exit(0);
+        quit::ask(app);
     }
 }
 

@@ -1167,6 +1167,8 @@ error: ApiError, } | { "event": "stopping" });
 
 export type FolderChoice = "keep" | "download" | "choose";
 
+export type QuitStep = "ask" | "shown" | "stay" | "leave";
+
 export type LinkView = { 
 /**
  * The link, in the one form that it has here.
@@ -1295,7 +1297,11 @@ backup_passphrase: SecretText,
 /**
  * Of the encrypted file, where the secret is kept in one.
  */
-passphrase: SecretText | null, };
+passphrase: SecretText | null, } | { "cmd": "quit", 
+/**
+ * Which.
+ */
+step: QuitStep, };
 
 export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView } | { "kind": "sent", "value": Sent } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
 
@@ -1343,7 +1349,7 @@ error: ApiError,
 /**
  * Where the secret of this data directory is kept; none on a first start.
  */
-recorded: KeystoreView | null, } | { "event": "started" } | { "event": "show", 
+recorded: KeystoreView | null, } | { "event": "quit_asked" } | { "event": "started" } | { "event": "show", 
 /**
  * Which.
  */

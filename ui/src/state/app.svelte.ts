@@ -3,7 +3,7 @@
 import { createContext } from 'svelte';
 import { i18n } from '../i18n/index.svelte';
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
+import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, QuitStep, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
 import { roundTrip } from '../text/format';
 import { visible } from '../text/visible';
 import type { KeystoreTask } from '../views/KeystoreDialog.svelte';
@@ -77,6 +77,8 @@ export class AppState {
   /** What the app was opened with while the node was not up. The last link is the one that the person means. */
   #link = $state.raw<LinkView | null>(null);
   #files = $state.raw<Picked | null>(null);
+  /** The person wants to quit while transfers are under way, and is asked whether they mean it. */
+  quitting = $state(false);
   /** The device whose card is being moved to another place. */
   moving = $state<string | null>(null);
   /** Read out by screen readers. */
@@ -100,12 +102,27 @@ export class AppState {
 
   /** Something lies over the page, and has the keyboard. */
   get covered(): boolean {
-    return this.pair.open || this.unsent !== null || this.unpairing !== null || this.keystoreTask !== null || Boolean(this.detail !== null && this.node.devices.get(this.detail)?.paired);
+    return this.quitting || this.pair.open || this.unsent !== null || this.unpairing !== null || this.keystoreTask !== null || Boolean(this.detail !== null && this.node.devices.get(this.detail)?.paired);
   }
 
   /** A hand is on its way to a card: nothing that lies on the page moves beneath it. */
   get steady(): boolean {
     return this.drops.active || this.moving !== null;
+  }
+
+  /** Quits; where transfers are under way, the window asks for the question first. */
+  quit(): void {
+    this.#quit('ask');
+  }
+
+  /** The person's answer to that question. */
+  answerQuit(step: 'stay' | 'leave'): void {
+    this.quitting = false;
+    this.#quit(step);
+  }
+
+  #quit(step: QuitStep): void {
+    void this.attempt(() => this.backend.shell({ cmd: 'quit', step }));
   }
 
   /** Moves the card of a device to the place `to`, from 0, and says so. */
@@ -147,6 +164,10 @@ export class AppState {
         break;
       case 'open_refused':
         this.toasts.error(event.error);
+        break;
+      case 'quit_asked':
+        this.quitting = true;
+        this.#quit('shown');
         break;
       case 'show_texts':
         this.#clear();

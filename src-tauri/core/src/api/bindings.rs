@@ -68,6 +68,7 @@ pub fn typescript() -> String {
         Event,
         NumberedEvent,
         FolderChoice,
+        QuitStep,
         LinkView,
         Picked,
         Sent,

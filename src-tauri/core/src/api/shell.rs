@@ -105,6 +105,25 @@ pub enum ShellRequest {
         /// Of the encrypted file, where the secret is kept in one.
         passphrase: Option<SecretText>,
     },
+    /// A step towards the end of the app. Answered by `done`.
+    Quit {
+        /// Which.
+        step: QuitStep,
+    },
+}
+
+/// A step towards the end of the app: where transfers are under way, the person is asked first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum QuitStep {
+    /// The person wants to quit. It is done at once, or `quit_asked` comes.
+    Ask,
+    /// The question is on the screen.
+    Shown,
+    /// The answer is no.
+    Stay,
+    /// The answer is yes.
+    Leave,
 }
 
 /// Which folder a rule names.
@@ -233,6 +252,9 @@ pub enum ShellEvent {
         /// Where the secret of this data directory is kept; none on a first start.
         recorded: Option<KeystoreView>,
     },
+    /// The person wants to quit while transfers are under way: the page says what that means, and asks. It answers with
+    /// `shown` at once, or the app quits without it.
+    QuitAsked,
     /// The core is up; ask for a snapshot.
     Started,
     /// A menu or notification asks for a view: `pair`, `transfers`, `settings`.

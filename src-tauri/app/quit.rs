@@ -1,0 +1,132 @@
+//! Ends the app, and asks the person first where transfers are under way.
+
+use std::{sync::Mutex, sync::PoisonError, time::Duration};
+
+use tauri::{AppHandle, Manager};
+use yonder_core::api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView};
+
+use crate::{node::Core, tell, window};
+
+/// A page that has not shown the question by then will not: the app quits, since nothing else could end it.
+const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long the node may take to say what is under way.
+const NODE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How far the question is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    /// Nobody asked.
+    #[default]
+    Idle,
+    /// The page was told; the number tells one question from another.
+    Told(u64),
+    /// The question is on the screen.
+    Shown,
+}
+
+/// The question whether to quit.
+#[derive(Default)]
+pub struct Question {
+    state: Mutex<State>,
+}
+
+impl Question {
+    fn change(&self, change: impl FnOnce(&mut State)) -> State {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        *state
+    }
+
+    /// Begins a question, or leaves the one that is on the screen there. Gives the number of a new one.
+    fn begin(&self) -> Option<u64> {
+        let mut begun = None;
+        self.change(|state| {
+            let number = match *state {
+                State::Shown => return,
+                State::Told(number) => number + 1,
+                State::Idle => 0,
+            };
+            begun = Some(number);
+            *state = State::Told(number);
+        });
+        begun
+    }
+
+    fn is_unheard(&self, number: u64) -> bool {
+        self.change(|_| {}) == State::Told(number)
+    }
+}
+
+/// The person wants to quit: by the tray, the close button where no tray brings the window back, or the keyboard.
+pub fn ask(app: &AppHandle) {
+    let app = app.clone();
+    tauri::async_runtime::spawn(async move {
+        if !is_something_under_way(&app).await {
+            app.exit(0);
+            return;
+        }
+        window::show(&app);
+        let Some(number) = app.state::<Question>().begin() else { return };
+        tell(&app, ShellEvent::QuitAsked);
+        tokio::time::sleep(PAGE_TIMEOUT).await;
+        if app.state::<Question>().is_unheard(number) {
+            tracing::warn!("the page does not ask whether to quit; the app quits");
+            app.exit(0);
+        }
+    });
+}
+
+/// What the page says about it.
+pub fn step(app: &AppHandle, step: QuitStep) {
+    let question = app.state::<Question>();
+    match step {
+        QuitStep::Ask => ask(app),
+        QuitStep::Shown => {
+            question.change(|state| *state = State::Shown);
+        }
+        QuitStep::Stay => {
+            question.change(|state| *state = State::Idle);
+        }
+        QuitStep::Leave => app.exit(0),
+    }
+}
+
+async fn is_something_under_way(app: &AppHandle) -> bool {
+    let core = app.state::<Core>();
+    let request = Request::Transfers { all: false, find: None };
+    match tokio::time::timeout(NODE_TIMEOUT, core.call(request)).await {
+        Ok(Ok(Response::Transfers(transfers))) => transfers.iter().any(is_under_way),
+        _ => false,
+    }
+}
+
+/// Whether quitting stops something: what is paused, or waits for a device that is away, stands still anyway.
+fn is_under_way(transfer: &TransferView) -> bool {
+    matches!(transfer.state, TransferState::Active | TransferState::Queued | TransferState::Offered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_that_was_shown_or_answered_does_not_run_out() {
+        let question = Question::default();
+        let first = question.begin().unwrap();
+        assert!(question.is_unheard(first), "the page has not said anything");
+        question.change(|state| *state = State::Shown);
+        assert!(!question.is_unheard(first));
+        assert_eq!(question.begin(), None, "it is on the screen already");
+        question.change(|state| *state = State::Idle);
+        assert!(!question.is_unheard(first));
+    }
+
+    #[test]
+    fn an_older_question_leaves_the_newer_one_its_time() {
+        let question = Question::default();
+        let first = question.begin().unwrap();
+        let second = question.begin().unwrap();
+        assert!(!question.is_unheard(first));
+        assert!(question.is_unheard(second));
+    }
+}
