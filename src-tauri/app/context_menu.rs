@@ -29,7 +29,8 @@ pub fn restrict(window: &WebviewWindow) {
 #[cfg(target_os = "linux")]
 fn is_for_editing(action: webkit2gtk::ContextMenuAction) -> bool {
     use webkit2gtk::ContextMenuAction::{
-        Copy, Cut, Delete, IgnoreSpelling, InputMethods, LearnSpelling, Paste, PasteAsPlainText, SelectAll, SpellingGuess,
+        Copy, Cut, Delete, IgnoreSpelling, InputMethods, LearnSpelling, Paste, PasteAsPlainText, SelectAll,
+        SpellingGuess,
     };
     matches!(
         action,

@@ -5,6 +5,7 @@
 mod commands;
 mod naming;
 mod networks;
+mod presence;
 mod reach;
 mod receiving;
 mod sending;

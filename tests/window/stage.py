@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shlex
 import shutil
 import signal
 import socket
@@ -65,6 +66,8 @@ class Stage:
         self.binary = binary
         self.processes = []
         self.shots = 0
+        # Tray and notifications, once they are there.
+        self.desktop = None
         self.folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"yonder-window-{os.getpid()}"
         self.folder.mkdir(mode=0o700)
         # What stands where the program that opens a browser is looked for: it notes what it is given.
@@ -134,8 +137,13 @@ class Stage:
         with open(self.log(name), "ab") as log:
             return self.spawn(command, env=environment, stdout=log, stderr=log)
 
-    def driven(self, name, *given, **kind):
-        """An instance whose page is driven, with links or files that it is given to open."""
+    def start_usual(self, name):
+        """An instance without a driver, with its data in the usual place."""
+        with open(self.log(name), "ab") as log:
+            return self.spawn([str(self.binary), *self.arguments(name, usual=True)], env=self.home(name), stdout=log, stderr=log)
+
+    def driven(self, name, *given, prefix=(), **kind):
+        """An instance whose page is driven, with links or files that it is given to open; `prefix` starts it."""
         environment = {**self.home(name), "TAURI_WEBVIEW_AUTOMATION": "true", "TAURI_AUTOMATION": "true"}
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -147,7 +155,8 @@ class Stage:
         # The driver starts the app and swallows what it says; this keeps it, and its process id.
         wrapper = self.folder / f"{name}-start"
         pid = self.folder / f"{name}.pid"
-        wrapper.write_text(f'#!/bin/sh\necho $$ >"{pid}"\nexec "{self.binary}" "$@" 2>>"{self.log(name)}"\n')
+        starts = shlex.join([*prefix, str(self.binary)])
+        wrapper.write_text(f'#!/bin/sh\necho $$ >"{pid}"\nexec {starts} "$@" 2>>"{self.log(name)}"\n')
         wrapper.chmod(0o700)
         return Instance(self, name, Page(port, wrapper, [*self.arguments(name, **kind), *given]), int(pid.read_text()))
 
@@ -271,6 +280,7 @@ class Desktop:
         self.heard = []
         for name in ("org.kde.StatusNotifierWatcher", "org.freedesktop.Notifications"):
             self.wait(name, lambda said, name=name: said.get("owns") == name)
+        stage.desktop = self
 
     def tell(self, *words):
         """Has it do something."""
