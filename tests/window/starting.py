@@ -158,7 +158,7 @@ def menus(stage, instance):
 def under_way(stage, instance, node):
     """A transfer that takes its time."""
     film = stage.folder / "a long film.raw"
-    film.write_bytes(os.urandom(30_000_000))
+    film.write_bytes(os.urandom(60_000_000))
     answer = instance.page.invoke("call", {"cmd": "set_setting", "key": "limit", "value": "1000000"})
     assert "ok" in answer, answer
     card = '[aria-label="Barn"]'
@@ -171,7 +171,8 @@ def under_way(stage, instance, node):
 
 def asked(stage, instance, name):
     """The question, and what it says."""
-    said = there(instance.page, "quit-dialog")
+    there(instance.page, "quit-transfer")
+    said = until("what it says", STEP, lambda: instance.page.text(test_id("quit-dialog")))
     for part in ("a long film.raw", "Barn", "continues by itself"):
         assert part in said, f"the question says {said!r}"
     stage.shot(name)

@@ -106,7 +106,7 @@ export class NodeStore {
   }
 
   /** In the order of their cards. */
-  readonly paired = $derived(this.order.sort([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
+  readonly paired = $derived(this.order.arrange([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
   readonly blocked = $derived([...this.devices.values()].filter((d) => d.paired && d.trust === 'blocked').toSorted(byName));
   readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
   readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));

@@ -17,16 +17,18 @@ function remembered(): string[] {
   return [];
 }
 
+/** Two devices without a place are equal, though infinity less infinity is no number. */
+const compare = (a: number, b: number) => (a === b ? 0 : a - b);
+
 export class CardOrder {
   #ids = $state.raw<readonly string[]>(remembered());
 
   /** The devices in their order. Those that nobody moved stand in the order in which they were paired. */
-  sort(devices: readonly DeviceView[]): DeviceView[] {
+  arrange(devices: readonly DeviceView[]): DeviceView[] {
     const places = new Map(this.#ids.map((id, at) => [id, at]));
     const place = (device: DeviceView) => places.get(device.device_id) ?? Infinity;
-    const first = (a: number, b: number) => (a === b ? 0 : a - b);
     return devices.toSorted(
-      (a, b) => first(place(a), place(b)) || (a.paired_at ?? 0) - (b.paired_at ?? 0) || (a.device_id < b.device_id ? -1 : 1),
+      (a, b) => compare(place(a), place(b)) || (a.paired_at ?? 0) - (b.paired_at ?? 0) || (a.device_id < b.device_id ? -1 : 1),
     );
   }
 

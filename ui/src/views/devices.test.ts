@@ -4,6 +4,12 @@ import { card, page, screen, waitFor, within } from '../../test/page';
 import { someDevice } from '../ipc/fake';
 import type { DeviceView } from '../ipc/bindings';
 
+/** Three, for tests that change one of them. */
+function three(): readonly [DeviceView, DeviceView, DeviceView] {
+  const of = (name: string, at: number) => someDevice({ device_id: `id-${name}`, name, paired_at: 1_790_000_000 + at });
+  return [of('Study', 0), of('Attic', 1), of('Kitchen', 2)];
+}
+
 const names = () => [...document.querySelectorAll('[data-testid="device-card"][data-paired="true"]')].map((each) => each.getAttribute('aria-label'));
 const grip = (name: string) => within(card(name)).getByTestId('device-grip');
 
@@ -21,17 +27,17 @@ describe('the cards', () => {
   });
 
   it('stay where they are when devices come, go, and get another name', async () => {
-    const devices = some('Study', 'Attic', 'Kitchen');
-    const { node } = await page({ devices });
+    const devices = three();
+    const { node } = await page({ devices: [...devices] });
     const before = [...document.querySelectorAll('[data-testid="device-card"]')];
     const [study, attic, kitchen] = devices;
     for (const state of ['connecting', 'offline', 'connected', 'offline'] as const) {
-      node.putDevice({ ...study!, state });
-      node.putDevice({ ...kitchen!, state });
+      node.putDevice({ ...study, state });
+      node.putDevice({ ...kitchen, state });
       await waitFor(() => expect(card('Study').dataset['state']).toBe(state));
       expect([...document.querySelectorAll('[data-testid="device-card"]')]).toEqual(before);
     }
-    node.putDevice({ ...attic!, name: 'Zoo' });
+    node.putDevice({ ...attic, name: 'Zoo' });
     await waitFor(() => expect(names()).toEqual(['Study', 'Zoo', 'Kitchen']));
     expect(screen.getByTestId('devices-connected').textContent).toContain('1 of 3 connected');
   });
@@ -69,24 +75,24 @@ describe('the cards', () => {
   });
 
   it('are dragged by the handle; nothing moves before it is let go, and Escape lets go of it', async () => {
-    const devices = some('Study', 'Attic', 'Kitchen');
-    const { node } = await page({ devices });
+    const devices = three();
+    const { node } = await page({ devices: [...devices] });
     // Without layout every card lies nowhere: two in the first row, one in the second.
-    const items = [...document.querySelectorAll('[data-testid="device-card"]')].map((each) => each.closest('li')!);
+    const items = [...document.querySelectorAll('li:has(> [data-testid="device-card"])')];
     for (const [at, each] of items.entries()) each.getBoundingClientRect = () => new DOMRect((at % 2) * 250, Math.floor(at / 2) * 140, 240, 130);
     const handle = grip('Study');
     const to = (type: string, x: number, y: number) => fireEvent(handle, new PointerEvent(type, { bubbles: true, clientX: x, clientY: y, button: 0 }));
     await to('pointerdown', 5, 20);
     await to('pointermove', 200, 200);
     expect(items[2]?.classList.contains('after')).toBe(true);
-    node.putDevice({ ...devices[1]!, state: 'offline' });
-    node.putDevice(someDevice({ name: 'New one', paired_at: 1 }));
+    node.putDevice({ ...devices[1], state: 'offline' });
+    node.putDevice(someDevice({ device_id: 'id-new', name: 'New one', paired_at: 1 }));
     await waitFor(() => expect(card('Attic').dataset['state']).toBe('offline'));
     expect(names()).toEqual(['Study', 'Attic', 'Kitchen']);
     await fireEvent.keyDown(window, { key: 'Escape' });
     await to('pointerup', 200, 200);
     await waitFor(() => expect(names()).toEqual(['New one', 'Study', 'Attic', 'Kitchen']));
-    node.dropDevice(node.state.devices.at(-1)!.device_id);
+    node.dropDevice('id-new');
     await waitFor(() => expect(names()).toEqual(['Study', 'Attic', 'Kitchen']));
     await to('pointerdown', 5, 20);
     await to('pointermove', 450, 20);

@@ -37,11 +37,11 @@ describe('quitting while transfers are under way', () => {
   });
 
   it('says so when everything is done meanwhile', async () => {
-    const [one] = transfers();
-    const { node } = await page({ transfers: [one!] });
+    const one = someTransfer();
+    const { node } = await page({ transfers: [one] });
     node.tellShell({ event: 'quit_asked' });
     await screen.findByTestId('quit-transfer');
-    node.putTransfer({ ...one!, state: 'done' });
+    node.putTransfer({ ...one, state: 'done' });
     await waitFor(() => expect(screen.getByTestId('quit-dialog').textContent).toContain('Everything is done'));
   });
 
