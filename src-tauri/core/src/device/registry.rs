@@ -103,6 +103,8 @@ pub(super) struct Known {
     nearby: HashMap<DeviceId, Sighting>,
     sightings: HashMap<DeviceId, u64>,
     links: HashMap<DeviceId, Link>,
+    /// The links as they were told last.
+    links_told: HashMap<DeviceId, Link>,
     connections: HashMap<DeviceId, Connections>,
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
@@ -285,6 +287,7 @@ impl DeviceRegistry {
             known.paired.remove(&id);
             known.pending.remove(&id);
             known.links.remove(&id);
+            known.links_told.remove(&id);
             known.connecting.remove(&id);
             if let Some(oldest) = oldest {
                 known.tombstones.remove(&oldest);
@@ -397,13 +400,17 @@ impl DeviceRegistry {
     }
 
     /// A session with the device came to stand, or moved to another path.
-    pub fn linked(&self, id: DeviceId, link: Link) {
+    pub fn linked(&self, id: DeviceId, mut link: Link) {
         {
             let mut known = self.known();
             known.last_seen.insert(id, unix_now());
             known.connecting.remove(&id);
-            let before = known.links.insert(id, link.clone());
-            if !worth_telling(before.as_ref(), &link) {
+            // On the same path the figure of [`Self::round_trip`] is the better one.
+            if let Some(before) = known.links.get(&id).filter(|before| before.is_same_path(&link)) {
+                link.rtt_ms = before.rtt_ms;
+            }
+            known.links.insert(id, link);
+            if !known.link_is_news(id) {
                 return;
             }
         }
@@ -415,6 +422,7 @@ impl DeviceRegistry {
     pub fn lost(&self, id: DeviceId, goodbye: bool) {
         {
             let mut known = self.known();
+            known.links_told.remove(&id);
             let was_linked = known.links.remove(&id).is_some();
             let was_connecting = known.connecting.remove(&id);
             if !was_linked && !was_connecting {
@@ -440,11 +448,9 @@ impl DeviceRegistry {
         {
             let mut known = self.known();
             let Some(link) = known.links.get_mut(&id) else { return };
-            let before = link.clone();
             link.rtt_ms = rtt_ms;
-            let news = worth_telling(Some(&before), link);
             known.last_seen.insert(id, unix_now());
-            if !news {
+            if !known.link_is_news(id) {
                 return;
             }
         }
@@ -619,6 +625,24 @@ pub(super) fn unix_now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default()
 }
 
+impl Link {
+    fn is_same_path(&self, other: &Self) -> bool {
+        (self.path, &self.address) == (other.path, &other.address)
+    }
+}
+
+impl Known {
+    /// Whether the link differs from what was told last; small steps add up. From now on this one counts as told.
+    fn link_is_news(&mut self, id: DeviceId) -> bool {
+        let Some(link) = self.links.get(&id) else { return false };
+        let news = worth_telling(self.links_told.get(&id), link);
+        if news {
+            self.links_told.insert(id, link.clone());
+        }
+        news
+    }
+}
+
 /// Round trips flicker; only another path or a clear change is news.
 fn worth_telling(before: Option<&Link>, b: &Link) -> bool {
     before.is_none_or(|a| {
@@ -677,4 +701,28 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         paired_at: record.map(|r| r.paired_at),
         last_seen: known.last_seen.get(&id).copied(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_trip_that_falls_in_small_steps_is_told() {
+        let id = DeviceId::of_endpoint(&[1; 32]);
+        let mut known = Known::default();
+        let mut link =
+            Link { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 2100.0, key_exchange: None };
+        known.links.insert(id, link.clone());
+        assert!(known.link_is_news(id));
+        let mut told = 0;
+        for _ in 0..100 {
+            link.rtt_ms += (0.8 - link.rtt_ms) / 8.0;
+            known.links.insert(id, link.clone());
+            told += u32::from(known.link_is_news(id));
+        }
+        assert!((5..50).contains(&told), "told {told} times");
+        let shown = known.links_told.get(&id).map(|link| link.rtt_ms);
+        assert!(shown.is_some_and(|shown| shown < 2.5), "{shown:?}");
+    }
 }

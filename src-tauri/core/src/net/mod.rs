@@ -22,6 +22,7 @@ mod proving;
 mod pulse;
 mod relay;
 mod session;
+mod trip;
 mod watch;
 
 pub use accept::{NetworkingEventLoop, UnpairedHandler};

@@ -16,6 +16,7 @@ use super::{
     ALPN_MESSAGE, CloseCode, Net, Session,
     pool::Standing,
     pulse::{Counts, Pulse, Turn},
+    trip::Trip,
 };
 use crate::{
     api::{ConnectionState, ConnectionView, PathKind},
@@ -109,6 +110,7 @@ pub(super) async fn look_after(net: Net) {
     let mut changes = net.changes();
     let mut pulses: HashMap<usize, Pulse> = HashMap::new();
     let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
+    let mut trips = Trips::default();
     let mut lost = Lost::default();
     let mut pace = BEAT;
     for beat in 0_u64.. {
@@ -153,6 +155,7 @@ pub(super) async fn look_after(net: Net) {
         pace = if pulses.values().any(Pulse::is_asked) { QUICK } else { BEAT };
         close_the_dead(&standing, &pulses, now);
         if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
+            trips.look(&net, &standing);
             show(&net, standing, &pulses, now, &mut shown);
         }
     }
@@ -229,6 +232,31 @@ impl Standing {
     }
 }
 
+/// The round trips of the connections that stand for their devices.
+#[derive(Default)]
+struct Trips(HashMap<usize, (TransportAddr, Trip)>);
+
+impl Trips {
+    /// Tells the registry the round trips of now.
+    fn look(&mut self, net: &Net, standing: &Standing) {
+        self.0.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
+        for session in standing.live.iter().filter(|session| session.connection().alpn() == ALPN_MESSAGE) {
+            let conn = session.connection();
+            let paths = conn.paths();
+            let Some(path) = paths.iter().find(|path| path.is_selected()) else { continue };
+            let heard = conn.stats().frame_rx;
+            let (address, trip) =
+                self.0.entry(conn.stable_id()).or_insert_with(|| (path.remote_addr().clone(), Trip::default()));
+            if address != path.remote_addr() {
+                *address = path.remote_addr().clone();
+                trip.forget();
+            }
+            let now = trip.look(path.rtt(), heard.acks + heard.path_acks);
+            net.0.devices.round_trip(session.device_id(), now.as_secs_f64() * 1e3);
+        }
+    }
+}
+
 /// Tells the registry what there is of each device.
 fn show(
     net: &Net,
@@ -241,11 +269,7 @@ fn show(
     for session in &standing.live {
         let idle = pulses.get(&session.connection().stable_id()).is_some_and(|pulse| pulse.is_idle(now));
         let state = if idle { ConnectionState::Idle } else { ConnectionState::Connected };
-        let view = view_of(session, state);
-        if let (ALPN_MESSAGE, Some(rtt_ms)) = (session.connection().alpn(), view.rtt_ms) {
-            net.0.devices.round_trip(session.device_id(), rtt_ms);
-        }
-        views.entry(session.device_id()).or_default().push(view);
+        views.entry(session.device_id()).or_default().push(view_of(session, state));
     }
     for (device, alpn) in &standing.dialling {
         views.entry(*device).or_default().push(dialled(alpn));
