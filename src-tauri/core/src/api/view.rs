@@ -486,6 +486,10 @@ pub struct TransferView {
     pub rate: f64,
     /// Seconds that are left at this rate.
     pub eta: Option<f64>,
+    /// Whole seconds for which nothing was heard of the other device, if that is so long that something is wrong; only while
+    /// bytes should move.
+    #[serde(default)]
+    pub silent: Option<u32>,
     /// Unix time in seconds when it was offered.
     #[ts(type = "number")]
     pub started: u64,
@@ -497,6 +501,10 @@ pub struct TransferView {
     pub mean_rate: Option<f64>,
     /// The folder that it lands in, for people to read; only for `receive`.
     pub into: Option<String>,
+    /// Names in that folder under which it is stored, 20 at most: what was offered may have got other names. Empty until
+    /// something is there.
+    #[serde(default)]
+    pub landed: Vec<String>,
     /// At most so many bytes a second, for this transfer alone.
     #[serde(default)]
     #[ts(type = "number | null")]
@@ -507,6 +515,16 @@ pub struct TransferView {
     /// What people should know: examples of what is left out and of names that were changed, 100 at most.
     #[serde(deserialize_with = "read_notes")]
     pub notes: Vec<Note>,
+}
+
+impl TransferView {
+    /// Shows that nothing was heard of the other device for so many seconds; then nothing moves either.
+    pub(crate) fn heard_nothing_for(&mut self, seconds: Option<u32>) {
+        self.silent = seconds;
+        if seconds.is_some() {
+            (self.rate, self.eta) = (0.0, None);
+        }
+    }
 }
 
 /// A file or a folder of an offer.

@@ -98,6 +98,17 @@ impl Session {
         &self.conn
     }
 
+    /// How many datagrams were received, of whatever kind.
+    pub(crate) fn datagrams_heard(&self) -> u64 {
+        self.conn.stats().udp_rx.datagrams
+    }
+
+    /// Sends something that has to be acknowledged, and that nobody reads.
+    pub(crate) fn ask_for_sign_of_life(&self) {
+        // Fails only where the connection is gone, which others find out.
+        let _ = self.conn.send_datagram(bytes::Bytes::from_static(&[0]));
+    }
+
     /// Whether the connection still stands, as far as this end knows.
     pub fn is_live(&self) -> bool {
         self.conn.close_reason().is_none()

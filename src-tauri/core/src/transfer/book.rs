@@ -163,7 +163,7 @@ impl Book {
             let Record { mut view, mut terms, held, .. } = record;
             if !view.state.is_final() {
                 let end = End::by_code("interrupted");
-                (view.reason, view.rate, view.eta) = (end.reason, 0.0, None);
+                (view.reason, view.rate, view.eta, view.silent) = (end.reason, 0.0, None, None);
                 view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
                 if let Some(code) = held.as_ref().filter(|_| terms.is_some()) {
                     (view.state, view.reason) = (TransferState::Paused, Some(reason(code)));
@@ -265,6 +265,9 @@ impl Book {
             }
             let before = view.clone();
             change(view);
+            if view.state != TransferState::Active {
+                view.silent = None;
+            }
             changed = (*view != before).then(|| view.clone());
             changed.is_some()
         });

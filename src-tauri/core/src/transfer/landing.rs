@@ -33,6 +33,7 @@ use super::{
     files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, SYNCS_VOLUMES, Standing},
     journal::{self, Journal, Note},
     left_out::{NOTES, Reasons},
+    limits::SHOWN_ROOTS,
     manifest::Manifest,
     names::{self, Platform, TEMP_PREFIX},
     state::Plan,
@@ -451,8 +452,8 @@ pub struct Placing {
     left_out: Reasons,
     /// What got another name than the sender gave it, since that was last asked for.
     renames: Vec<Renamed>,
-    /// Name of the first thing placed at the top.
-    first: Option<Vec<u8>>,
+    /// Names under which the first things at the top were stored.
+    landed: Vec<String>,
     /// Files that may be replaced.
     old: HashMap<u32, Standing>,
     /// How many files were there already.
@@ -493,7 +494,7 @@ impl Placing {
             notes: Vec::new(),
             left_out: Reasons::default(),
             renames: Vec::new(),
-            first: None,
+            landed: Vec::new(),
             old: HashMap::new(),
             same: 0,
             replaced: 0,
@@ -508,8 +509,12 @@ impl Placing {
     pub fn with_folders(mut self, folders: HashMap<u32, Vec<u8>>) -> Self {
         for (index, name) in folders {
             let Some(entry) = self.manifest.get(index) else { continue };
+            let (at_top, is_renamed) = (entry.parent.is_none(), name != entry.name);
             self.made.insert(index);
-            if name != entry.name {
+            if at_top {
+                self.landed(&name);
+            }
+            if is_renamed {
                 // The sender may not have heard of it: the attempt in which it was made was cut off.
                 self.renames.push(Renamed { entry: index, name: name.clone() });
                 self.renamed.insert(index, name);
@@ -523,9 +528,18 @@ impl Placing {
         &self.left_out
     }
 
-    /// Name of the first thing placed at the top: what "open folder" points at.
-    pub fn first(&self) -> Option<&[u8]> {
-        self.first.as_deref()
+    /// Names at the top under which it is stored so far, [`SHOWN_ROOTS`] at most: what a file manager is to select. Those
+    /// that are not text are missing.
+    pub fn stored_as(&self) -> &[String] {
+        &self.landed
+    }
+
+    /// Keeps a name at the top.
+    fn landed(&mut self, name: &[u8]) {
+        let Ok(name) = std::str::from_utf8(name) else { return };
+        if self.landed.len() < SHOWN_ROOTS && !self.landed.iter().any(|known| known == name) {
+            self.landed.push(name.to_owned());
+        }
     }
 
     fn note(&mut self, note: ForPeople) {
@@ -563,8 +577,8 @@ impl Placing {
     }
 
     fn placed(&mut self, index: u32, parent: Option<u32>, name: &[u8], placed: &[u8]) {
-        if parent.is_none() && self.first.is_none() {
-            self.first = Some(placed.to_owned());
+        if parent.is_none() {
+            self.landed(placed);
         }
         if placed != name {
             let path = self.manifest.shown(index);

@@ -133,7 +133,7 @@ fn a_tree_lands_with_its_times_and_nothing_else() {
     let temp = ground.temp(RealFiles);
     let (placing, report) = land(&temp, &manifest).unwrap();
     assert!(report.iter().all(|item| item.failure.is_none()) && report.len() == 4);
-    assert_eq!(placing.first(), Some(&b"album"[..]));
+    assert_eq!(placing.stored_as(), ["album", "top.txt"]);
     assert_eq!(placing.notes(), []);
     assert_eq!(names(&ground), ["album/day 1/a.txt", "album/day 1/run.sh", "album/nothing", "top.txt"]);
     assert_eq!(tree(&ground.dest)["album/day 1/a.txt"], b"hello");

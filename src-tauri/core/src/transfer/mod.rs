@@ -52,6 +52,7 @@ pub mod seal;
 pub mod selection;
 mod sending;
 mod settling;
+mod silence;
 pub mod source;
 pub mod squeeze;
 pub mod state;
@@ -361,10 +362,12 @@ impl Transfers {
             reasons: BTreeMap::new(),
             rate: 0.0,
             eta: None,
+            silent: None,
             started: unix_now(),
             seconds: None,
             mean_rate: None,
             into: None,
+            landed: Vec::new(),
             limit: options.limit,
             place: None,
             notes: Vec::new(),

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 /// Over how long the rate is smoothed.
 const SMOOTHING: f64 = 3.0;
+/// A count that stood still for so long is no rate any more.
+const STALLED: f64 = 1.5;
+/// It may stand still for so many times the usual pause between two steps: over a slow link a step takes seconds.
+const PAUSES: f64 = 3.0;
 /// No time left is given before the rate has settled this long.
 const SETTLE: f64 = 1.0;
 
@@ -13,6 +17,9 @@ pub struct RateMeter {
     last: Option<(f64, u64)>,
     begun: f64,
     rate: f64,
+    /// When it last rose, and the usual pause before it rises again.
+    rose: f64,
+    pause: f64,
 }
 
 impl RateMeter {
@@ -20,12 +27,21 @@ impl RateMeter {
     pub fn sample(&mut self, now: Duration, bytes: u64) {
         let now = now.as_secs_f64();
         let Some((then, before)) = self.last else {
-            self.begun = now;
+            (self.begun, self.rose) = (now, now);
             self.last = Some((now, bytes));
             return;
         };
         let span = now - then;
         if span <= 0.0 {
+            return;
+        }
+        if bytes > before {
+            self.pause = (self.pause + (now - self.rose)) / 2.0;
+            self.rose = now;
+        } else if now - self.rose >= STALLED.max(self.pause * PAUSES) {
+            // What comes after it is measured anew: the pause is no part of the speed.
+            (self.rate, self.begun) = (0.0, now);
+            self.last = Some((now, bytes));
             return;
         }
         let current = bytes.saturating_sub(before) as f64 / span;
@@ -203,6 +219,31 @@ mod tests {
             meter.sample(Duration::from_millis(tenth * 100), 151_000);
         }
         assert_eq!((meter.rate(), meter.eta(1)), (0.0, None));
+    }
+
+    #[test]
+    fn a_count_that_stands_still_is_no_rate_soon_and_goes_on_as_if_there_had_been_no_pause() {
+        let mut meter = RateMeter::default();
+        for tenth in 0..=50u64 {
+            meter.sample(Duration::from_millis(tenth * 100), tenth * 1000);
+        }
+        for tenth in 51..=66u64 {
+            meter.sample(Duration::from_millis(tenth * 100), 50_000);
+        }
+        assert_eq!((meter.rate(), meter.eta(1000)), (0.0, None), "a second and a half later");
+        for tenth in 67..=100u64 {
+            meter.sample(Duration::from_millis(tenth * 100), 50_000 + (tenth - 66) * 1000);
+        }
+        assert!((meter.rate() - 10_000.0).abs() < 500.0, "{}", meter.rate());
+    }
+
+    #[test]
+    fn a_slow_link_whose_steps_take_seconds_does_not_stand_still() {
+        let mut meter = RateMeter::default();
+        for tenth in 0..=600u64 {
+            meter.sample(Duration::from_millis(tenth * 100), tenth / 26 * 65_536);
+            assert!(tenth < 100 || meter.rate() > 0.0, "after {tenth} tenths of a second");
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ use super::{
     routes::{Route, Routes},
     selection,
     settling::{self, Settled, Settling},
+    silence::Silence,
     state::{FromSender, ReceiverMachine},
     taking_up,
     wire::{Code, Decision, Offer, ReceiverFrame},
@@ -168,10 +169,12 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         reasons: left_out.counts().clone(),
         rate: 0.0,
         eta: None,
+        silent: None,
         started: unix_now(),
         seconds: None,
         mean_rate: None,
         into: None,
+        landed: Vec::new(),
         limit: None,
         place: None,
         notes,
@@ -236,6 +239,7 @@ pub(super) struct Receiving {
     /// Room for the list.
     pub(super) share: Option<Share>,
     meter: RateMeter,
+    silence: Silence,
     /// How long bytes moved, over all attempts.
     pub(super) watch: Stopwatch,
     /// The sender holds it.
@@ -286,6 +290,7 @@ impl Receiving {
             told: false,
             share: None,
             meter: RateMeter::default(),
+            silence: Silence::new(Duration::ZERO, 0),
             watch,
             held_there: false,
         }
@@ -680,11 +685,16 @@ impl Receiving {
         self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);
         self.watch.sample(self.inner.since.elapsed(), bytes);
         let meter = &self.meter;
+        let noticed = self.silence.listen(self.session.since().elapsed(), self.session.datagrams_heard());
+        if noticed.ask {
+            self.session.ask_for_sign_of_life();
+        }
         self.inner.book.show(self.id, |view| {
             (view.bytes, view.files_done) = (bytes, files.into());
             let moves = view.state == TransferState::Active;
             view.rate = if moves { meter.rate() } else { 0.0 };
             view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
+            view.heard_nothing_for(noticed.seconds.filter(|_| moves));
         });
     }
 

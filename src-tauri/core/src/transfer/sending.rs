@@ -32,6 +32,7 @@ use super::{
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
     selection,
+    silence::Silence,
     source::{Source, scan},
     state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
@@ -538,6 +539,8 @@ impl Sending {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = RateMeter::default();
+        let since = Instant::now();
+        let mut silence = Silence::new(Duration::ZERO, session.datagrams_heard());
         let mut sends = false;
         let mut gone = self.inner.gone(self.order.device);
         loop {
@@ -595,11 +598,16 @@ impl Sending {
                     let Some(begun) = self.begun.filter(|_| sends) else { continue };
                     let (bytes, files, moves) = (self.tally.bytes, self.tally.files, self.turn.is_some());
                     meter.sample(begun.elapsed(), bytes);
+                    let noticed = silence.listen(since.elapsed(), session.datagrams_heard());
+                    if noticed.ask {
+                        session.ask_for_sign_of_life();
+                    }
                     self.watch.sample(self.inner.since.elapsed(), bytes);
                     self.inner.book.show(self.order.id, |view| {
                         (view.bytes, view.files_done) = (bytes, files.into());
                         view.rate = if moves { meter.rate() } else { 0.0 };
                         view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
+                        view.heard_nothing_for(noticed.seconds.filter(|_| moves));
                     });
                 }
                 () = self.inner.cancel.cancelled() => {

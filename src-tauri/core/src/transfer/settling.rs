@@ -39,6 +39,8 @@ pub(super) struct Settled {
     /// Files and folders that are not kept, by the code of their reason.
     reasons: Mutex<Reasons>,
     pub notes: Mutex<Vec<Note>>,
+    /// Names at the top under which it is stored.
+    pub landed: Mutex<Vec<String>>,
     pub first_failure: Mutex<Option<Code>>,
 }
 
@@ -47,6 +49,11 @@ impl Settled {
     pub(super) fn failures(&self) -> (u32, Option<Code>) {
         let first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
         (self.failed.load(Ordering::Relaxed), first)
+    }
+
+    /// The names at the top under which it is stored, once.
+    pub(super) fn take_landed(&self) -> Vec<String> {
+        std::mem::take(&mut *self.landed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Files and folders that are not kept, by the code of their reason.
@@ -203,5 +210,6 @@ impl Settling {
 
     fn note(&self, placing: &Placing) {
         *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes();
+        *self.told.landed.lock().unwrap_or_else(PoisonError::into_inner) = placing.stored_as().to_vec();
     }
 }

@@ -49,8 +49,8 @@ impl Placing {
             return Ok(Some(Code::new(CHANGED)));
         }
         self.same = self.same.saturating_add(1);
-        if parent.is_none() && self.first.is_none() {
-            self.first = Some(name);
+        if parent.is_none() {
+            self.landed(&name);
         }
         Ok(None)
     }

@@ -107,7 +107,7 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
     assert_eq!(landed["day (2)/mine"], b"mine");
     assert_eq!(landed.keys().filter(|name| name.starts_with("day (3)/")).count(), FILES as usize);
     assert_eq!(landed.len(), FILES as usize + 1);
-    assert_eq!(placing.first(), Some(&b"day (3)"[..]));
+    assert_eq!(placing.stored_as(), ["day (3)"]);
     assert_eq!(placing.notes(), [ForPeople::SavedAs { path: "day".into(), name: "day (3)".into() }]);
 }
 

@@ -10,6 +10,7 @@ use super::{
         error::{is_apart, reason, stands_still},
         landing::clean_up,
         left_out::add_notes,
+        limits::SHOWN_ROOTS,
         wire::{Code, ReceiverFrame},
     },
     Live, Receiving, declined,
@@ -84,6 +85,11 @@ impl Receiving {
             if let Some((bytes, settled)) = done {
                 (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
                 add_notes(&mut view.notes, settled.take_notes());
+                for name in settled.take_landed() {
+                    if view.landed.len() < SHOWN_ROOTS && !view.landed.contains(&name) {
+                        view.landed.push(name);
+                    }
+                }
             }
             if let Some(left_out) = left_out {
                 left_out.show(view);

@@ -1,0 +1,78 @@
+//! Notices that nothing is heard of the other device while bytes should move. Pure: counts and time come in.
+//!
+//! The transport gives up after fifteen seconds; a person should learn at once that nothing moves. A device that lives but
+//! has nothing to say is asked for an acknowledgement, so that its silence is not taken for trouble.
+
+use std::time::Duration;
+
+/// Silence after which the other device is asked for a sign of life, and how often.
+const ASK_EVERY: Duration = Duration::from_secs(1);
+/// Silence that is shown. It leaves a second for the answer.
+const SHOWN: Duration = Duration::from_secs(2);
+
+/// Listens to one connection.
+#[derive(Debug)]
+pub(super) struct Silence {
+    heard: u64,
+    since: Duration,
+    asked: Duration,
+}
+
+/// What follows from the silence so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Noticed {
+    /// The other device is to be asked for a sign of life now.
+    pub ask: bool,
+    /// Whole seconds of silence, if they are to be shown.
+    pub seconds: Option<u32>,
+}
+
+impl Silence {
+    /// Begins to listen at `now`, when `heard` datagrams have come.
+    pub fn new(now: Duration, heard: u64) -> Self {
+        Self { heard, since: now, asked: now }
+    }
+
+    /// Takes the count of now.
+    pub fn listen(&mut self, now: Duration, heard: u64) -> Noticed {
+        if heard != self.heard {
+            *self = Self::new(now, heard);
+        }
+        let silent = now.saturating_sub(self.since);
+        let ask = now.saturating_sub(self.asked) >= ASK_EVERY;
+        if ask {
+            self.asked = now;
+        }
+        let seconds = (silent >= SHOWN).then(|| u32::try_from(silent.as_secs()).unwrap_or(u32::MAX));
+        Noticed { ask, seconds }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn silence_is_asked_about_each_second_and_shown_from_the_second_one_on() {
+        let mut silence = Silence::new(ms(0), 7);
+        let noticed: Vec<_> = (1..=40).map(|tick| silence.listen(ms(tick * 100), 7)).collect();
+        assert_eq!(noticed.iter().filter(|each| each.ask).count(), 4);
+        assert_eq!(noticed.iter().position(|each| each.seconds.is_some()), Some(19), "after two seconds");
+        assert_eq!(noticed.last().unwrap().seconds, Some(4));
+        assert_eq!(silence.listen(ms(4100), 8), Noticed::default(), "something was heard");
+        assert_eq!(silence.listen(ms(5000), 8), Noticed::default());
+    }
+
+    #[test]
+    fn one_that_is_heard_now_and_then_is_never_silent() {
+        let mut silence = Silence::new(ms(0), 0);
+        for tick in 0..1000 {
+            // Each answer comes half a second after the question.
+            assert_eq!(silence.listen(ms(tick * 100), tick / 15).seconds, None, "tick {tick}");
+        }
+    }
+}
