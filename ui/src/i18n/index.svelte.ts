@@ -2,7 +2,8 @@
 
 import type { ApiError, CheckView } from '../ipc/bindings';
 import { de } from './de';
-import { germanChecks } from './doctor.de';
+import { bytes, duration, rate, share100 } from '../text/format';
+import { germanChecks, type SpokenCheck } from './doctor.de';
 import { germanErrors, germanGrants, germanNotes, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';
 
@@ -15,7 +16,7 @@ export const catalogues: Record<Language, Catalogue> = { en, de };
 
 /** The core speaks English; other languages say its errors anew, by code. */
 const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
-const checks: Record<Language, Record<string, string>> = { en: {}, de: germanChecks };
+const checks: Record<Language, Record<string, SpokenCheck>> = { en: {}, de: germanChecks };
 const grants: Record<Language, Record<string, string>> = { en: {}, de: germanGrants };
 const notes: Record<Language, Record<string, string>> = { en: {}, de: germanNotes };
 
@@ -82,8 +83,42 @@ class I18n {
 
   /** What the doctor found, by its code; in the core's own sentence where the catalogue has none, or beneath it. */
   check(check: CheckView): { message: string; detail: string; hint: string } {
-    const known = checks[this.#language][check.code ?? ''];
-    return { message: known ?? check.detail, detail: known ? check.detail : '', hint: check.hint };
+    const known = checks[this.#language][check.code ?? `ok_${check.name}`];
+    const args = check.args ?? {};
+    const says = [known?.says ?? []].flat();
+    const fits = says.findIndex((each) => this.#fill(each, args) !== null);
+    const message = this.#fill(says[fits] ?? '', args);
+    if (!known || !message) return { message: check.detail, detail: '', hint: check.hint };
+    const hint = check.hint === '' ? '' : (this.#fill(known.hint ?? '', args) ?? check.hint);
+    // What names no figures although it could is beneath in the core's words.
+    const poorer = check.code !== undefined && fits > 0 && !says[fits]?.includes('{');
+    return { message, detail: known.detail || poorer ? check.detail : '', hint };
+  }
+
+  /** Puts arguments into a sentence; none where one of them is missing. */
+  #fill(sentenceWith: string, args: Partial<Record<string, string>>): string | null {
+    let whole = true;
+    const filled = sentenceWith.replaceAll(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, kind: string | undefined) => {
+      const value = args[name];
+      if (value === undefined) whole = false;
+      return value === undefined ? '' : this.#shown(value, kind);
+    });
+    return whole ? filled : null;
+  }
+
+  #shown(value: string, kind: string | undefined): string {
+    switch (kind) {
+      case 'bytes':
+        return bytes(Number(value), this.#language);
+      case 'rate':
+        return rate(Number(value), this.#language);
+      case 'percent':
+        return share100(Number(value), this.#language);
+      case 'span':
+        return duration(Number(value), this.t.units);
+      default:
+        return value;
+    }
   }
 
   /** What a paired device may do, in the page's language if the catalogue knows the sentence. */

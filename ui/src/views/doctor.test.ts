@@ -92,7 +92,22 @@ describe('the doctor', () => {
     expect(screen.getByTestId('command').textContent).toBe('<i>a b</i>');
   });
 
-  it('speaks German by code, and keeps the figures beneath', async () => {
+  it('speaks German throughout, figures, commands and what is in order too', async () => {
+    i18n.language = 'de';
+    const firewall = { ...BLOCKED, args: { port: '11204', kind: 'ufw' } };
+    const fine = someCheck({ name: 'downloads', detail: '2.5 GB are free in the download folder /d.', args: { path: '/d', free: '2500000000' } });
+    const late = someCheck({ name: 'clock', status: 'failed', code: 'clock_wrong', detail: 'x', hint: 'y', args: { behind: '180', by: 'relay.example' } });
+    await visit((fake) => (fake.checks = [firewall, late, fine]));
+    const [blocked, clock] = await screen.findAllByTestId('doctor-check');
+    expect(blocked?.textContent).toContain('was auf UDP-Port 11204 von außen kommt');
+    expect(blocked?.textContent).toContain('sudo ufw allow 11204/udp');
+    expect(clock?.textContent).toContain('geht 3\u00a0min nach, verglichen mit relay.example');
+    expect(screen.getByTestId('doctor').textContent).not.toMatch(/firewall on this machine|Let UDP|are free/);
+    expect(document.querySelector('[data-testid="doctor-check"] [lang="en"]')).toBeNull();
+    expect(i18n.check(fine).message).toBe('Im Ordner für Empfangenes (/d) sind 2,50\u00a0GB frei.');
+  });
+
+  it('speaks German by code, and keeps the figures beneath where an older core names none', async () => {
     i18n.language = 'de';
     await visit((fake) => (fake.checks = [BLOCKED, someCheck({ status: 'info', code: 'brand_new', detail: 'Something new.' })]));
     const [firewall, fresh] = await screen.findAllByTestId('doctor-check');

@@ -168,6 +168,7 @@ mod tests {
             code: None,
             detail: "It\nanswers.".into(),
             hint: "Do this.".into(),
+            args: Default::default(),
         }
     }
 

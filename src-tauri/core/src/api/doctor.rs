@@ -2,6 +2,8 @@
 //!
 //! `docs/doctor.md` lists every name and code. Programs match on `name`, `status` and `code`; the sentences are for people.
 
+use std::{collections::BTreeMap, fmt::Display};
+
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
@@ -41,6 +43,18 @@ pub struct CheckView {
     pub detail: String,
     /// What a person can do about it; empty where there is nothing to do.
     pub hint: String,
+    /// Names and figures in `detail` and `hint`, for those who say both in another language. Text, never markup.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub args: BTreeMap<String, String>,
+}
+
+impl CheckView {
+    /// Names something that `detail` or `hint` speaks of.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Display) -> Self {
+        self.args.insert(name.into(), value.to_string());
+        self
+    }
 }
 
 /// A connection that stands, with the device at its other end.

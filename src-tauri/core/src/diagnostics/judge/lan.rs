@@ -19,7 +19,7 @@ pub fn interfaces(all: &[Interface]) -> CheckView {
             "Plug in the cable, or join a Wi-Fi.",
         );
     }
-    ok("interfaces", format!("Up: {}.", list(&shown)))
+    ok("interfaces", format!("Up: {}.", list(&shown))).with("names", shown.join(", "))
 }
 
 fn shown(interface: &Interface) -> String {
@@ -49,22 +49,24 @@ pub fn vpn(all: &[Interface]) -> CheckView {
             "vpn_takes_all",
             format!("Everything goes into the VPN {}: devices outside of it see its address, not yours.", vpn.name),
             "If devices on your own network are not reached, allow local network access in the VPN's settings, or end it.",
-        ),
+        )
+        .with("name", &vpn.name),
         None => info(
             "vpn",
             "vpn_up",
             format!("A VPN is up: {}. Devices in it can be reached through it.", list(&names)),
             "If a device on your own network is not reached, try without the VPN.",
-        ),
+        )
+        .with("names", names.join(", ")),
     }
 }
 
 /// The check `route`. `lan_only`: nothing outside is wanted.
 pub fn route(routes: &Routes, lan_only: bool) -> CheckView {
     match (routes.v4, routes.v6) {
-        (true, true) => ok("route", "There is a way to the internet, by IPv4 and IPv6."),
-        (true, false) => ok("route", "There is a way to the internet, by IPv4."),
-        (false, true) => ok("route", "There is a way to the internet, by IPv6 alone."),
+        (true, true) => ok("route", "There is a way to the internet, by IPv4 and IPv6.").with("by", "IPv4, IPv6"),
+        (true, false) => ok("route", "There is a way to the internet, by IPv4.").with("by", "IPv4"),
+        (false, true) => ok("route", "There is a way to the internet, by IPv6 alone.").with("by", "IPv6"),
         (false, false) if lan_only => {
             info("route", "no_route", "There is no way to the internet. In mode lan none is needed.", "")
         }
@@ -98,7 +100,8 @@ pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
             "multicast_port_taken",
             format!("UDP port 5353, on which devices announce themselves, cannot be shared: {reason}."),
             "Another mDNS program holds it for itself alone. End it, or set it to share the port.",
-        );
+        )
+        .with("reason", reason);
     }
     if heard.interfaces.is_empty() {
         return failed(
@@ -119,7 +122,8 @@ pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
                 list(&deaf)
             ),
             format!("A firewall on this machine drops UDP port 5353. Open it: {}.", open_mdns()),
-        );
+        )
+        .with("names", deaf.join(", "));
     }
     if heard.others.is_empty() && !neighbours.unseen.is_empty() && !neighbours.sighted {
         return warning(
@@ -134,7 +138,8 @@ pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
                 "Look in the router's or access point's settings for client isolation, IGMP snooping or multicast \
                  filtering, and switch it off; guest networks often do this. {BY_HAND}"
             ),
-        );
+        )
+        .with("names", neighbours.unseen.join(", "));
     }
     if heard.others.is_empty() && !neighbours.sighted {
         return info(
@@ -151,10 +156,12 @@ pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
             "multicast_not_everywhere",
             format!("Announcements are not heard on {}; on the others they are.", list(&deaf)),
             "That is usual for a VPN. If devices are on that network, a firewall may drop UDP port 5353 there.",
-        );
+        )
+        .with("names", deaf.join(", "));
     }
     let names: Vec<String> = heard.interfaces.iter().map(|echo| echo.interface.clone()).collect();
     ok(NAME, format!("Announcements are heard on {}, and other machines answer.", list(&names)))
+        .with("names", names.join(", "))
 }
 
 fn open_mdns() -> &'static str {
@@ -185,8 +192,12 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
             "firewall_blocks_udp",
             format!("A firewall on this machine{} drops what comes in on UDP port {port}.", by(firewall.kind)),
             hint(),
-        ),
-        Some(Verdict::Open) => ok(NAME, format!("The firewall on this machine lets UDP port {port} in.")),
+        )
+        .with("port", port)
+        .with("kind", name_of(firewall.kind)),
+        Some(Verdict::Open) => {
+            ok(NAME, format!("The firewall on this machine lets UDP port {port} in.")).with("port", port)
+        }
         _ if dropped => failed(
             NAME,
             "firewall_blocks_udp",
@@ -196,7 +207,9 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
                 by(firewall.kind)
             ),
             hint(),
-        ),
+        )
+        .with("port", port)
+        .with("kind", name_of(firewall.kind)),
         _ if tried.is_empty() => info(
             NAME,
             "firewall_unknown",
@@ -205,6 +218,11 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
         ),
         _ => ok(NAME, "Packets that nobody asked for come in: no firewall on this machine is in the way."),
     }
+}
+
+/// The name of the program that sets the rules; empty where nobody knows.
+fn name_of(kind: Option<FirewallKind>) -> &'static str {
+    by(kind).trim_matches([' ', '(', ')'])
 }
 
 fn by(kind: Option<FirewallKind>) -> &'static str {

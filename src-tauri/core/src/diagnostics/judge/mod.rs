@@ -7,6 +7,8 @@ pub mod port;
 pub mod servers;
 pub mod transfer;
 
+use std::collections::BTreeMap;
+
 use crate::api::{CheckStatus, CheckView};
 
 /// A check that is as it should be.
@@ -18,6 +20,7 @@ pub fn ok(name: &str, detail: impl Into<String>) -> CheckView {
         code: None,
         detail: detail.into(),
         hint: String::new(),
+        args: BTreeMap::new(),
     }
 }
 

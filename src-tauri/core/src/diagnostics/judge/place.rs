@@ -20,14 +20,18 @@ pub fn data(folder: &Folder) -> CheckView {
             "data_not_writable",
             format!("The data directory {path} cannot be written to: {refusal}."),
             "Give your user the right to write there, or another folder with --data-dir.",
-        ),
+        )
+        .with("path", path)
+        .with("reason", refusal),
         (None, Some(free)) if free < DATA_NEEDS => failed(
             "data",
             "data_disk_full",
             format!("Only {} are free where Yonder keeps its data, {path}.", size(free)),
             "Make room on that disk: pairings and texts cannot be kept otherwise.",
-        ),
-        _ => ok("data", format!("The data directory {path} can be written to.")),
+        )
+        .with("path", path)
+        .with("free", free),
+        _ => ok("data", format!("The data directory {path} can be written to.")).with("path", path),
     }
 }
 
@@ -40,22 +44,28 @@ pub fn downloads(folder: &Folder) -> CheckView {
             "downloads_not_writable",
             format!("The download folder {path} cannot be written to: {refusal}."),
             "Choose another one: `yonder-cli settings download_dir DIR`, or in the settings of the window.",
-        ),
+        )
+        .with("path", path)
+        .with("reason", refusal),
         (None, Some(free)) if free < DOWNLOADS_NEED => warning(
             "downloads",
             "downloads_disk_nearly_full",
             format!("Only {} are free in the download folder {path}.", size(free)),
             "Make room, or choose a folder on another disk: `yonder-cli settings download_dir DIR`.",
-        ),
-        (None, Some(free)) => ok("downloads", format!("{} are free in the download folder {path}.", size(free))),
-        (None, None) => ok("downloads", format!("The download folder {path} can be written to.")),
+        )
+        .with("path", path)
+        .with("free", free),
+        (None, Some(free)) => ok("downloads", format!("{} are free in the download folder {path}.", size(free)))
+            .with("path", path)
+            .with("free", free),
+        (None, None) => ok("downloads", format!("The download folder {path} can be written to.")).with("path", path),
     }
 }
 
 /// The check `keystore`: where the root secret is. A node that runs has read it.
 pub fn keystore(place: KeystoreView) -> CheckView {
     match place {
-        KeystoreView::Keychain => ok("keystore", "The root secret is in the system's keychain."),
+        KeystoreView::Keychain => ok("keystore", "The root secret is in the system's keychain.").with("keychain", ""),
         KeystoreView::File => ok("keystore", "The root secret is in a file under a passphrase."),
         KeystoreView::Plain => super::info(
             "keystore",
@@ -69,7 +79,8 @@ pub fn keystore(place: KeystoreView) -> CheckView {
 /// The check `start`: why there is no node.
 pub fn start(code: &str, message: &str, hint: &str) -> CheckView {
     let hint = if hint.is_empty() { "See the log, and `yonder-cli doctor --report`." } else { hint };
-    about("this device", failed("start", code, format!("Yonder cannot start here: {message}."), hint))
+    let check = failed("start", code, format!("Yonder cannot start here: {message}."), hint);
+    about("this device", check.with("reason", message))
 }
 
 #[cfg(test)]

@@ -15,7 +15,9 @@ pub fn check(port: &Port) -> CheckView {
         return info(NAME, "port_unused", "In mode relay-only no port is opened.", "");
     }
     match port.bound {
-        Some(bound) if wanted == 0 || bound == wanted => ok(NAME, format!("UDP port {bound} is open on this machine.")),
+        Some(bound) if wanted == 0 || bound == wanted => {
+            ok(NAME, format!("UDP port {bound} is open on this machine.")).with("port", bound)
+        }
         Some(bound) => warning(
             NAME,
             "port_taken",
@@ -24,9 +26,12 @@ pub fn check(port: &Port) -> CheckView {
                 "It works, but a firewall's exception or a router's forwarding for {wanted} does not count for it. End \
                  the other program and start Yonder anew, or choose a port of its own with --port."
             ),
-        ),
+        )
+        .with("wanted", wanted)
+        .with("bound", bound)
+        .with("holder", named(port)),
         None => match &port.refusal {
-            None => ok(NAME, format!("UDP port {wanted} is free.")),
+            None => ok(NAME, format!("UDP port {wanted} is free.")).with("port", wanted),
             Some(refusal) if port.holder.is_some() || refusal.contains("in use") => failed(
                 NAME,
                 "port_taken",
@@ -36,15 +41,24 @@ pub fn check(port: &Port) -> CheckView {
                 } else {
                     "End that program, or give another --port."
                 },
-            ),
+            )
+            .with("wanted", wanted)
+            .with("holder", named(port)),
             Some(refusal) => failed(
                 NAME,
                 "port_unavailable",
                 format!("UDP port {wanted} cannot be opened: {refusal}."),
                 "Ports below 1024 are for the system. Check --port and --bind.",
-            ),
+            )
+            .with("wanted", wanted)
+            .with("reason", refusal),
         },
     }
+}
+
+/// The program that holds the port, by its name alone; `?` where nobody knows.
+fn named(port: &Port) -> String {
+    port.holder.as_ref().and_then(|holder| holder.program.clone()).unwrap_or_else(|| "?".into())
 }
 
 fn holder(port: &Port) -> String {

@@ -28,7 +28,8 @@ fn one(server: &Server, routes: &Routes) -> CheckView {
             format!("The relay refuses this device: {}.", short(reason)),
             "Its token is wrong, has expired, or this device is not on its list. Ask whoever runs the relay, and give the \
              token anew: see docs/relay.md.",
-        );
+        )
+        .with("reason", short(reason));
     }
     match &server.answer {
         Ok(took) => match &server.link {
@@ -40,8 +41,13 @@ fn one(server: &Server, routes: &Routes) -> CheckView {
                     short(reason)
                 ),
                 "A proxy or firewall may cut WebSockets. Try another network, or a relay of your own: docs/relay.md.",
-            ),
-            _ => ok(name, format!("{what} answers after {} ms{}.", took.as_millis(), home(&server.link))),
+            )
+            .with("reason", short(reason)),
+            _ => {
+                let check = ok(name, format!("{what} answers after {} ms{}.", took.as_millis(), home(&server.link)));
+                let check = check.with("ms", took.as_millis());
+                if server.link == RelayLink::Connected { check.with("home", "") } else { check }
+            }
         },
         // What is wrong then is told by the check `route`.
         Err(ServerFault::Unreachable | ServerFault::Name) if !routes.v4 && !routes.v6 => failed(
@@ -97,7 +103,11 @@ fn failed_server(name: &str, what: &str, kind: ServerKind, fault: &ServerFault) 
             "Open any web page: a hotel or café may want a log-in first. Otherwise check the address.".into(),
         ),
     };
-    failed(name, code, detail, hint)
+    let check = failed(name, code, detail, hint);
+    match fault {
+        ServerFault::Certificate(reason) | ServerFault::Strange(reason) => check.with("reason", short(reason)),
+        _ => check,
+    }
 }
 
 /// What a server says is shown, as far as it is short and of one line.
@@ -126,7 +136,8 @@ pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
     let fastest = asked.iter().filter_map(|server| server.udp.flatten()).min();
     let over_tcp = asked.iter().any(|server| server.answer.is_ok());
     match fastest {
-        Some(took) => ok(NAME, format!("UDP passes to the internet and back, in {} ms.", took.as_millis())),
+        Some(took) => ok(NAME, format!("UDP passes to the internet and back, in {} ms.", took.as_millis()))
+            .with("ms", took.as_millis()),
         None if asked.is_empty() => info(
             NAME,
             "udp_unknown",
@@ -202,19 +213,21 @@ pub fn clock(servers: &[Server], peers: &[(String, i64)], lan_only: bool) -> Che
     };
     let off = offset.saturating_abs();
     if off <= CLOCK_TOLERANCE {
-        return ok(NAME, format!("This machine's clock agrees with {}.", by()));
+        return ok(NAME, format!("This machine's clock agrees with {}.", by())).with("by", by());
     }
     let way = if offset > 0 { "behind" } else { "ahead" };
     let detail = format!("This machine's clock is {} {way}, by {}.", span(off.unsigned_abs()), by());
-    if off <= CLOCK_BROKEN {
-        return warning(NAME, "clock_wrong", detail, SET_CLOCK);
-    }
-    failed(
-        NAME,
-        "clock_wrong",
-        format!("{detail} Codes of five words, look-ups and certificates do not work so."),
-        SET_CLOCK,
-    )
+    let check = if off <= CLOCK_BROKEN {
+        warning(NAME, "clock_wrong", detail, SET_CLOCK)
+    } else {
+        failed(
+            NAME,
+            "clock_wrong",
+            format!("{detail} Codes of five words, look-ups and certificates do not work so."),
+            SET_CLOCK,
+        )
+    };
+    check.with(way, off).with("by", by())
 }
 
 const SET_CLOCK: &str = "Set date, time and time zone; best let the system do it: `sudo timedatectl set-ntp true` on Linux, \

@@ -24,6 +24,7 @@ pub fn check(transfer: &TransferView, connections: &[ConnectionView], limit: Opt
                     "It goes on by itself once the other device is there: `yonder-cli doctor DEVICE`.".into()
                 }),
             )
+            .with("reason", reason.map_or("", |reason| reason.code.as_str()))
         }
         _ => return None,
     };
@@ -38,7 +39,9 @@ fn active(transfer: &TransferView, connections: &[ConnectionView], limit: Option
             "limited_by_setting",
             format!("{rate}: the limit of {} a second holds it back.", size(limit)),
             "Raise or lift the limit if that is not wanted.",
-        );
+        )
+        .with("rate", transfer.rate as u64)
+        .with("limit", limit);
     }
     let Some(connection) = connections.iter().find(|connection| connection.protocol.starts_with("transfer/")) else {
         return info("transfer", "transfer_starting", "Its connection is being made.", "");
@@ -51,7 +54,9 @@ fn active(transfer: &TransferView, connections: &[ConnectionView], limit: Option
             "limited_by_loss",
             format!("{rate}: {:.1} of 100 packets are lost on the way.", connection.loss * 100.0),
             "On Wi-Fi, go nearer to the access point or use a cable.",
-        );
+        )
+        .with("rate", transfer.rate as u64)
+        .with("loss", connection.loss);
     }
     if connection.path == Some(PathKind::Relay) {
         return info(
@@ -59,10 +64,12 @@ fn active(transfer: &TransferView, connections: &[ConnectionView], limit: Option
             "limited_by_relay",
             format!("{rate}: it goes through a relay, which is slower than a direct connection."),
             "`yonder-cli doctor DEVICE` tells why there is no direct one.",
-        );
+        )
+        .with("rate", transfer.rate as u64);
     }
     if full {
-        return ok("transfer", format!("{rate}: the network between the two devices is used in full."));
+        return ok("transfer", format!("{rate}: the network between the two devices is used in full."))
+            .with("rate", transfer.rate as u64);
     }
     info(
         "transfer",
@@ -70,6 +77,7 @@ fn active(transfer: &TransferView, connections: &[ConnectionView], limit: Option
         format!("{rate}: the network could carry more; a disk or processor at either end sets the pace."),
         "Many small files and slow disks take their time; nothing is wrong with the network.",
     )
+    .with("rate", transfer.rate as u64)
 }
 
 #[cfg(test)]
