@@ -6,11 +6,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tauri::{AppHandle, Manager, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
-use tauri_plugin_opener::OpenerExt;
 use yonder_core::{
     api::{
-        ApiError, DeviceAccept, DeviceView, FolderChoice, Request, Response, SecretText, ShellRequest, ShellResponse,
-        TransferView,
+        ApiError, DeviceAccept, DeviceView, FolderChoice, Request, Response, SecretText, Sent, ShellRequest,
+        ShellResponse, TransferView,
     },
     identity::KeystoreChoice,
 };
@@ -21,10 +20,9 @@ use crate::{
     node::{self, Core, Starter},
     opened,
     picks::Picks,
-    pictures, quit, send,
+    pictures, quit, reveal, send,
     service::Given,
-    text::Language,
-    window,
+    text, tray, window,
 };
 
 /// The longest text that goes to the clipboard, in bytes: a whole report of what works and what does not.
@@ -68,8 +66,9 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             // Looked at first: a request that makes no sense uses up no pick.
             let devices = send::recipients(devices)?;
             let paths = app.state::<Picks>().take(&pick, Instant::now()).ok_or_else(pick_gone)?;
+            let (paths, missing) = send::present(paths).await;
             let sent = send::each(devices, &paths, options, |request| core.call(request)).await?;
-            Ok(ShellResponse::Sent(sent))
+            Ok(ShellResponse::Sent(Sent { missing, ..sent }))
         }
         ShellRequest::AcceptInto { id, conflict, only } => match dialogs::folder(&app, None).await {
             Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only }).await?),
@@ -81,9 +80,12 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             core.call(Request::SetSetting { key: "download_dir".into(), value }).await?;
             Ok(ShellResponse::Done)
         }
-        ShellRequest::OpenFolder { id } => {
-            let view = view(core.call(Request::Transfer { id }).await?)?;
-            open_folder(&app, view).await?;
+        ShellRequest::ShowInFolder { id } => {
+            reveal::show(view(core.call(Request::Transfer { id }).await?)?).await?;
+            Ok(ShellResponse::Done)
+        }
+        ShellRequest::OpenStored { id } => {
+            reveal::open(view(core.call(Request::Transfer { id }).await?)?).await?;
             Ok(ShellResponse::Done)
         }
         ShellRequest::Copy { text } => {
@@ -103,13 +105,19 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             window::reveal(&app);
             Ok(ShellResponse::Done)
         }
+        ShellRequest::Speak { language } => {
+            if text::speak(&app, language) {
+                tray::speak(&app);
+            }
+            Ok(ShellResponse::Done)
+        }
         ShellRequest::PageListens => {
             node::page_listens(&app);
             opened::page_listens(&app);
             Ok(ShellResponse::Done)
         }
         ShellRequest::PictureFile => {
-            let texts = *app.state::<Language>();
+            let texts = text::spoken(&app);
             let kind = (texts.pictures(), &PICTURES[..]);
             match dialogs::file(&app, texts.pick_picture(), kind).await {
                 Some(path) => pictures::file(&app, path).await,
@@ -131,7 +139,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             Ok(ShellResponse::Done)
         }
         ShellRequest::Restore { backup_passphrase, passphrase } => {
-            let texts = *app.state::<Language>();
+            let texts = text::spoken(&app);
             let kind = (texts.backups(), &BACKUPS[..]);
             if let Some(path) = dialogs::file(&app, texts.pick_backup(), kind).await {
                 node::restore(&app, path, wiped(backup_passphrase), passphrase.map(wiped)).await?;
@@ -143,7 +151,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             Ok(ShellResponse::Done)
         }
         ShellRequest::Backup { backup_passphrase, passphrase } => {
-            let texts = *app.state::<Language>();
+            let texts = text::spoken(&app);
             let Some(path) = dialogs::new_file(&app, texts.save_backup(), BACKUP_NAME).await else {
                 return Ok(ShellResponse::Done);
             };
@@ -208,46 +216,6 @@ fn allowed(request: &Request) -> Result<(), ApiError> {
         return Err(error("not_from_page", "the page may not name files or folders", "Choose them in a dialog."));
     }
     Ok(())
-}
-
-/// Shows in the file manager where a transfer landed. Opens folders only, never a received file.
-async fn open_folder(app: &AppHandle, view: TransferView) -> Result<(), ApiError> {
-    let Some(into) = view.into.as_deref().map(std::path::PathBuf::from) else {
-        return Err(error("invalid_state", "this transfer has no folder on this device", ""));
-    };
-    let first = match view.roots.as_slice() {
-        [only] => only_component(only).map(|name| into.join(name)),
-        _ => None,
-    };
-    let app = app.clone();
-    // The file manager is asked over D-Bus, which may take its time.
-    let opened = tauri::async_runtime::spawn_blocking(move || {
-        if !into.is_dir() {
-            return Err(error("file", "the folder is gone", "It was moved or deleted after the transfer."));
-        }
-        if let Some(first) = first.filter(|path| path.symlink_metadata().is_ok())
-            && app.opener().reveal_item_in_dir(&first).is_ok()
-        {
-            return Ok(());
-        }
-        app.opener().open_path(into.to_string_lossy(), None::<&str>).map_err(|cause| {
-            error(
-                "file_manager",
-                &format!("no file manager could be opened: {cause}"),
-                "The folder is shown below the transfer.",
-            )
-        })
-    });
-    opened.await.unwrap_or_else(|_| Err(error("internal", "opening the folder was interrupted", "")))
-}
-
-/// A name of one part, so that what a peer called its file stays beneath the folder.
-fn only_component(name: &str) -> Option<&str> {
-    let mut parts = std::path::Path::new(name).components();
-    match (parts.next(), parts.next()) {
-        (Some(std::path::Component::Normal(part)), None) if part == name => Some(name),
-        _ => None,
-    }
 }
 
 fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ApiError> {
@@ -332,13 +300,5 @@ mod tests {
     fn a_request_of_another_form_is_an_error_with_a_code() {
         assert_eq!(parse::<Request>(serde_json::json!({"cmd": "rm"})).unwrap_err().code, "invalid_input");
         assert_eq!(parse::<Request>(serde_json::json!({"cmd": "snapshot"})), Ok(Request::Snapshot));
-    }
-
-    #[test]
-    fn a_peers_name_does_not_leave_the_folder() {
-        assert_eq!(only_component("photo 1.jpg"), Some("photo 1.jpg"));
-        for name in ["..", ".", "", "/etc", "a/b", "../x", "a/"] {
-            assert_eq!(only_component(name), None, "{name:?}");
-        }
     }
 }

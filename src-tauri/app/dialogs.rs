@@ -6,7 +6,7 @@ use tauri::{AppHandle, Manager};
 use tauri_plugin_dialog::{DialogExt, FileDialogBuilder, FilePath};
 use tokio::sync::{Mutex, oneshot};
 
-use crate::text::Language;
+use crate::text;
 
 /// At most one dialog is open; a second request is answered as if its dialog had been closed.
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub struct Dialogs {
 pub async fn pick(app: &AppHandle, folders: bool) -> Vec<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return Vec::new() };
-    let texts = *app.state::<Language>();
+    let texts = text::spoken(app);
     let (answer, answered) = oneshot::channel();
     let dialog = dialog(app);
     let done = move |chosen: Option<Vec<FilePath>>| {
@@ -59,7 +59,7 @@ pub async fn new_file(app: &AppHandle, title: &str, name: &str) -> Option<PathBu
 pub async fn folder(app: &AppHandle, start: Option<PathBuf>) -> Option<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return None };
-    let texts = *app.state::<Language>();
+    let texts = text::spoken(app);
     let (answer, answered) = oneshot::channel();
     let mut dialog = dialog(app).set_title(texts.choose_folder());
     if let Some(start) = start {

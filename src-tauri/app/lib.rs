@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod arguments;
+mod attention;
 mod browse;
 mod commands;
 mod context_menu;
@@ -19,6 +20,7 @@ mod opened;
 pub mod picks;
 mod pictures;
 mod quit;
+mod reveal;
 mod scheme;
 mod send;
 mod service;
@@ -61,7 +63,6 @@ fn no_window(reason: &str) -> ExitCode {
 
 fn open_and_run(arguments: Arguments) -> ExitCode {
     let started = Instant::now();
-    let texts = text::Language::of_environment();
     let built = tauri::Builder::default()
         // First, so that a second start leaves before it has built anything.
         .plugin(single::plugin(&arguments))
@@ -78,7 +79,7 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
         .manage(quit::Question::default())
         .manage(window::Shown::since(started))
         .manage(web_data::WebData::default())
-        .manage(texts)
+        .manage(text::Spoken::of_environment())
         .invoke_handler(tauri::generate_handler![commands::call, commands::shell, pictures::picture])
         .setup(move |app| {
             if let Err(error) = window::open(app) {
@@ -93,7 +94,7 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
             scheme::register(app.handle(), &arguments);
             app.manage(node::Starter::new(arguments, notifier));
             node::start(app.handle(), service::Given::default());
-            tray::put_up(app.handle(), texts);
+            tray::put_up(app.handle());
             window::quit_on_signal(app.handle());
             Ok(())
         })

@@ -3,24 +3,28 @@
 
 mod desk;
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::time::Instant;
 
 use tauri::{AppHandle, Manager};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use yonder_core::{
-    api::{ConflictRule, Event, Request, Response, ShellEvent},
+    api::{ApiError, ConflictRule, Event, Request, Response, ShellEvent},
     id::DeviceId,
 };
 
 use crate::{
+    attention::Attention,
+    commands,
     node::Core,
-    tell,
-    text::Language,
+    reveal, tell,
+    text::{self, Language},
     window::{self, Shown},
 };
-use desk::{About, Answered, Desk, Note, Step};
+#[cfg(test)]
+pub use desk::sample;
+use desk::{About, Answered, Desk, End, Ended, Note, Step};
 
-/// How many notifications may wait for an answer at once; more are not shown.
+/// How many notifications may wait for an answer at once. Questions are kept; of the others the oldest makes room.
 const MOST: usize = 16;
 
 /// How many events may wait here; more are left out, and only a notification is missed.
@@ -46,15 +50,18 @@ impl Notifier {
         let (news, mut inbox) = mpsc::channel::<News>(BACKLOG);
         let app = app.clone();
         tauri::async_runtime::spawn(async move {
-            let mut desk = Desk::new(*app.state::<Language>());
-            let mut screen = Screen { app: app.clone(), open: HashMap::new(), room: Arc::new(Semaphore::new(MOST)) };
+            let mut desk = Desk::new(text::spoken(&app));
+            let mut attention = Attention::default();
+            let mut screen = Screen { app: app.clone(), open: Vec::new() };
             while let Some(news) = inbox.recv().await {
+                desk.texts = text::spoken(&app);
                 // Who looks at the window sees it there.
                 let looked_at = app.state::<Shown>().is_focused();
                 let step = match news {
                     News::Event(event) => desk.read(&event, looked_at, Instant::now()),
                     News::Seen(device) => Step::Withdraw(Answered::Texts(device)),
                 };
+                attention.show(&app, desk.waiting(), looked_at).await;
                 match step {
                     Step::Show(note) => screen.put(note, desk.texts),
                     Step::Text { device, text } => {
@@ -92,37 +99,39 @@ async fn ask(app: &AppHandle, request: Request) -> Response {
 /// What is on the screen now.
 struct Screen {
     app: AppHandle,
-    /// Dropping one takes the notification off the screen.
-    open: HashMap<Answered, oneshot::Sender<()>>,
-    room: Arc<Semaphore>,
+    /// The oldest first. Dropping one takes the notification off the screen.
+    open: Vec<(Answered, oneshot::Sender<()>)>,
 }
 
 impl Screen {
     fn put(&mut self, note: Note, texts: Language) {
-        let Ok(place) = Arc::clone(&self.room).try_acquire_owned() else { return };
-        self.open.retain(|_, shown| !shown.is_closed());
-        let withdrawn = note.about.answered().map(|what| {
-            let (withdraw, withdrawn) = oneshot::channel();
-            // One about the same thing that is there already makes room.
-            self.open.insert(what, withdraw);
-            withdrawn
-        });
+        let what = note.about.answered();
+        // One about the same thing that is there already makes room.
+        self.open.retain(|(shown, screen)| *shown != what && !screen.is_closed());
+        if self.open.len() >= MOST {
+            let is_question = |what: &Answered| matches!(what, Answered::Offer(_) | Answered::Pairing);
+            let Some(oldest) = self.open.iter().position(|(shown, _)| !is_question(shown)) else { return };
+            self.open.remove(oldest);
+        }
+        let (withdraw, withdrawn) = oneshot::channel();
+        self.open.push((what, withdraw));
         let app = self.app.clone();
         tauri::async_runtime::spawn(async move {
             let answer = show(&note, texts, withdrawn).await;
             act(&app, &note, answer).await;
-            drop(place);
         });
     }
 
     fn withdraw(&mut self, what: Answered) {
-        drop(self.open.remove(&what));
+        self.open.retain(|(shown, _)| *shown != what);
     }
 }
 
 const ACCEPT: &str = "accept";
 const DECLINE: &str = "decline";
 const DEFAULT: &str = "default";
+const OPEN: &str = "open";
+const FOLDER: &str = "folder";
 
 /// Does what the person answered.
 async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
@@ -136,6 +145,13 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
             core.call(Request::Accept { id, into: None, conflict, only: None }).await
         }
         (Some(DECLINE), About::Offer(id)) => core.call(Request::Decline { id }).await,
+        (Some(what @ (OPEN | FOLDER)), About::End(Ended { last: id, .. })) => {
+            if let Err(error) = shown(core.call(Request::Transfer { id }).await, what == OPEN).await {
+                window::show(app);
+                tell(app, ShellEvent::OpenRefused { error });
+            }
+            return;
+        }
         (Some(DEFAULT), about) => {
             window::show(app);
             tell(
@@ -157,9 +173,15 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
     }
 }
 
+/// Opens what a transfer stored, or shows it in its folder.
+async fn shown(answer: Result<Response, ApiError>, open: bool) -> Result<(), ApiError> {
+    let view = commands::view(answer?)?;
+    if open { reveal::open(view).await } else { reveal::show(view).await }
+}
+
 /// Shows a notification and waits for its answer: the name of a button, or none.
 #[cfg(target_os = "linux")]
-async fn show(note: &Note, texts: Language, withdrawn: Option<oneshot::Receiver<()>>) -> Option<String> {
+async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>) -> Option<String> {
     use std::time::Duration;
 
     use notify_rust::{Notification, NotificationResponse};
@@ -171,6 +193,12 @@ async fn show(note: &Note, texts: Language, withdrawn: Option<oneshot::Receiver<
     notification.appname("Yonder").summary(&note.title).body(&note.body).icon("yonder");
     if matches!(note.about, About::Offer(_)) {
         notification.action(ACCEPT, texts.accept()).action(DECLINE, texts.decline());
+    }
+    if let About::End(Ended { end: End::Received, single, .. }) = note.about {
+        if single {
+            notification.action(OPEN, texts.open_stored());
+        }
+        notification.action(FOLDER, texts.show_in_folder());
     }
     notification.action(DEFAULT, texts.show());
     let handle = match notification.show_async().await {
@@ -188,16 +216,10 @@ async fn show(note: &Note, texts: Language, withdrawn: Option<oneshot::Receiver<
             _ => None,
         });
     });
-    let withdrawn = async move {
-        match withdrawn {
-            // An error says that the sender was dropped, which is how it is done.
-            Some(withdrawn) => drop(withdrawn.await),
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         () = waiting => {}
-        () = withdrawn => handle.close_async().await,
+        // An error says that the sender was dropped, which is how it is done.
+        _ = withdrawn => handle.close_async().await,
         () = tokio::time::sleep(LONGEST) => handle.close_async().await,
     }
     answered.await.ok().flatten()
@@ -205,7 +227,7 @@ async fn show(note: &Note, texts: Language, withdrawn: Option<oneshot::Receiver<
 
 /// Shows a notification. Other systems have no buttons; the window has.
 #[cfg(not(target_os = "linux"))]
-async fn show(note: &Note, _texts: Language, _withdrawn: Option<oneshot::Receiver<()>>) -> Option<String> {
+async fn show(note: &Note, _texts: Language, _withdrawn: oneshot::Receiver<()>) -> Option<String> {
     let mut notification = notify_rust::Notification::new();
     // Only freedesktop's servers read markup.
     let plain = note.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");

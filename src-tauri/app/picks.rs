@@ -73,7 +73,7 @@ impl Picks {
 }
 
 /// The last part of a path, as text. A root has none, and is shown whole.
-fn name(path: &std::path::Path) -> String {
+pub fn name(path: &std::path::Path) -> String {
     let last = path.file_name().unwrap_or(path.as_os_str());
     last.to_string_lossy().chars().take(SHOWN_LENGTH).collect()
 }

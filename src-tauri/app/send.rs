@@ -1,13 +1,19 @@
 //! What was picked or dropped goes to one device or to several: to each as a transfer of its own.
 
-use std::path::PathBuf;
+use std::{io::ErrorKind, path::PathBuf};
 
 use yonder_core::api::{ApiError, Request, Response, Sent, TransferOptions, Unsent};
 
-use crate::commands::{error, view};
+use crate::{
+    commands::{error, view},
+    picks::name,
+};
 
 /// To how many devices one pick can go.
 const MOST_DEVICES: usize = 64;
+
+/// How many missing things are named.
+const SHOWN: usize = 20;
 
 /// The devices, each once.
 pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
@@ -23,6 +29,23 @@ pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
     Ok(once)
 }
 
+/// Takes out what is not there any more: one thing that was moved away must not keep the others from being sent. Gives the
+/// names of what is missing. Where nothing is left, all stay, and the core says what is wrong.
+pub async fn present(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
+    let given = paths.clone();
+    let looked = tauri::async_runtime::spawn_blocking(move || {
+        let is_missing =
+            |path: &PathBuf| path.symlink_metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound);
+        given.into_iter().partition::<Vec<_>, _>(is_missing)
+    });
+    match looked.await {
+        Ok((missing, there)) if !there.is_empty() => {
+            (there, missing.iter().take(SHOWN).map(|path| name(path)).collect())
+        }
+        _ => (paths, Vec::new()),
+    }
+}
+
 /// Offers the paths to each device. One that cannot be offered to stops no other; if none can, the first one's error
 /// is the answer.
 pub async fn each<Asked>(
@@ -34,7 +57,7 @@ pub async fn each<Asked>(
 where
     Asked: Future<Output = Result<Response, ApiError>>,
 {
-    let mut sent = Sent { transfers: Vec::new(), refused: Vec::new() };
+    let mut sent = Sent { transfers: Vec::new(), refused: Vec::new(), missing: Vec::new() };
     // One after the other: each of them reads through the same folders.
     for device in devices {
         let request = Request::Send { device: device.clone(), paths: paths.to_vec(), options };
@@ -83,10 +106,12 @@ mod tests {
             reasons: Default::default(),
             rate: 0.0,
             eta: None,
+            silent: None,
             started: 0,
             seconds: None,
             mean_rate: None,
             into: None,
+            landed: Vec::new(),
             limit: None,
             place: None,
             notes: Vec::new(),
@@ -124,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_cannot_be_offered_to_stops_no_other() {
         let (answer, asked) = sent(&["one", "no two", "three"], TransferOptions::default()).await;
-        let Sent { transfers, refused } = answer.unwrap();
+        let Sent { transfers, refused, .. } = answer.unwrap();
         assert_eq!((transfers.len(), asked.len()), (2, 3));
         assert_eq!(refused.iter().map(|each| each.device.as_str()).collect::<Vec<_>>(), ["no two"]);
         assert_eq!(refused[0].error.code, "device_unknown");
@@ -142,5 +167,14 @@ mod tests {
         assert_eq!(recipients(Vec::new()).unwrap_err().code, "invalid_input");
         assert!(recipients(vec!["a".into(); MOST_DEVICES]).is_ok());
         assert_eq!(recipients(vec!["a".into(); MOST_DEVICES + 1]).unwrap_err().code, "invalid_input");
+    }
+
+    #[tokio::test]
+    async fn one_thing_that_is_gone_does_not_keep_the_rest_from_being_sent() {
+        let (here, gone) = (PathBuf::from("/"), PathBuf::from("/no-such-folder-here/gone.txt"));
+        let (paths, missing) = present(vec![here.clone(), gone.clone()]).await;
+        assert_eq!((paths, missing), (vec![here], names(&["gone.txt"])));
+        // Nothing is left: the core says what is wrong.
+        assert_eq!(present(vec![gone.clone()]).await, (vec![gone], Vec::new()));
     }
 }

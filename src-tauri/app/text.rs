@@ -1,8 +1,12 @@
 //! What the shell itself says: the tray's menu, titles of dialogs, notifications. The page has a catalogue of its own.
 
-use std::env;
+use std::{
+    env,
+    sync::{PoisonError, RwLock},
+};
 
-use yonder_core::api::TransferView;
+use tauri::{AppHandle, Manager};
+use yonder_core::api::{ApiError, PageLanguage, TransferView};
 
 /// A language of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +15,32 @@ pub enum Language {
     English,
     /// German.
     German,
+}
+
+/// The language that the shell speaks now: that of the session, until the page says which one the person chose.
+pub struct Spoken(RwLock<Language>);
+
+impl Spoken {
+    /// The language of the person's session.
+    pub fn of_environment() -> Self {
+        Self(RwLock::new(Language::of_environment()))
+    }
+}
+
+/// The language in which the shell speaks now.
+pub fn spoken(app: &AppHandle) -> Language {
+    *app.state::<Spoken>().0.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Speaks another language from now on. True if it is another one.
+pub fn speak(app: &AppHandle, language: PageLanguage) -> bool {
+    let language = match language {
+        PageLanguage::En => Language::English,
+        PageLanguage::De => Language::German,
+    };
+    let state = app.state::<Spoken>();
+    let mut spoken = state.0.write().unwrap_or_else(PoisonError::into_inner);
+    std::mem::replace(&mut *spoken, language) != language
 }
 
 macro_rules! texts {
@@ -52,6 +82,10 @@ texts! {
     decline: "Decline", "Ablehnen";
     /// Button of a notification.
     show: "Show", "Anzeigen";
+    /// Button of a notification.
+    open_stored: "Open", "Öffnen";
+    /// Button of a notification.
+    show_in_folder: "Show in folder", "Im Ordner zeigen";
     /// Title of a notification.
     pairing: "Pair this device?", "Dieses Gerät koppeln?";
     /// Title of a notification.
@@ -100,9 +134,11 @@ impl Language {
     pub fn contents(self, transfer: &TransferView) -> String {
         let what = match (transfer.root_count, transfer.roots.first()) {
             (1, Some(name)) => shorten(name),
-            (count, _) => match self {
-                Self::English => format!("{count} items"),
-                Self::German => format!("{count} Objekte"),
+            (count, _) => match (self, count) {
+                (Self::English, 1) => "1 item".into(),
+                (Self::English, _) => format!("{count} items"),
+                (Self::German, 1) => "1 Objekt".into(),
+                (Self::German, _) => format!("{count} Objekte"),
             },
         };
         let size = self.size(transfer.total);
@@ -119,6 +155,19 @@ impl Language {
             Self::English => format!("and {count} more"),
             Self::German => format!("und {count} weitere"),
         }
+    }
+
+    /// Why a transfer failed. The core's sentence is English; the window says it in the person's language. Not escaped.
+    pub fn because(self, reason: &ApiError) -> String {
+        match self {
+            Self::English => reason.message.clone(),
+            Self::German => "Warum, steht im Fenster.".into(),
+        }
+    }
+
+    /// Where something was stored: the same words in both languages. Not escaped.
+    pub fn stored_in(self, folder: &str) -> String {
+        format!("In {folder}")
     }
 
     /// Body of a pairing's notification, escaped.

@@ -4,41 +4,47 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tauri::{
-    AppHandle,
+    AppHandle, Manager, Wry,
     image::Image,
     menu::{Menu, MenuItem, PredefinedMenuItem},
     tray::TrayIconBuilder,
 };
 use yonder_core::api::ShellEvent;
 
-use crate::{quit, tell, text::Language, window};
+use crate::{quit, tell, text, window};
 
 const ID: &str = "tray";
 const OPEN: &str = "open";
 const PAIR: &str = "pair";
 const QUIT: &str = "quit";
 
+/// The menu's entries that are said in words.
+struct Entries {
+    open: MenuItem<Wry>,
+    pair: MenuItem<Wry>,
+    quit: MenuItem<Wry>,
+}
+
 /// Puts the icon up, if that can be done.
-pub fn put_up(app: &AppHandle, texts: Language) {
+pub fn put_up(app: &AppHandle) {
     // The library behind the icon is loaded when it is first used, and the binding panics where it is absent. Nothing
     // of ours is left half done by that.
-    match catch_unwind(AssertUnwindSafe(|| build(app, texts))) {
+    match catch_unwind(AssertUnwindSafe(|| build(app))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "no tray icon"),
         Err(_) => tracing::warn!("no tray icon: libayatana-appindicator3 is missing"),
     }
 }
 
-fn build(app: &AppHandle, texts: Language) -> tauri::Result<()> {
-    let menu = Menu::with_items(
-        app,
-        &[
-            &MenuItem::with_id(app, OPEN, texts.open(), true, None::<&str>)?,
-            &MenuItem::with_id(app, PAIR, texts.pair(), true, None::<&str>)?,
-            &PredefinedMenuItem::separator(app)?,
-            &MenuItem::with_id(app, QUIT, texts.quit(), true, None::<&str>)?,
-        ],
-    )?;
+fn build(app: &AppHandle) -> tauri::Result<()> {
+    let texts = text::spoken(app);
+    let entries = Entries {
+        open: MenuItem::with_id(app, OPEN, texts.open(), true, None::<&str>)?,
+        pair: MenuItem::with_id(app, PAIR, texts.pair(), true, None::<&str>)?,
+        quit: MenuItem::with_id(app, QUIT, texts.quit(), true, None::<&str>)?,
+    };
+    let menu =
+        Menu::with_items(app, &[&entries.open, &entries.pair, &PredefinedMenuItem::separator(app)?, &entries.quit])?;
     TrayIconBuilder::with_id(ID)
         .icon(Image::from_bytes(include_bytes!("../../icons/tray.png"))?)
         .tooltip("Yonder")
@@ -53,7 +59,18 @@ fn build(app: &AppHandle, texts: Language) -> tauri::Result<()> {
             _ => {}
         })
         .build(app)?;
+    app.manage(entries);
     Ok(())
+}
+
+/// Says the menu's entries anew, in the language that the shell speaks now.
+pub fn speak(app: &AppHandle) {
+    let (texts, Some(entries)) = (text::spoken(app), app.try_state::<Entries>()) else { return };
+    for (entry, text) in [(&entries.open, texts.open()), (&entries.pair, texts.pair()), (&entries.quit, texts.quit())] {
+        if let Err(error) = entry.set_text(text) {
+            tracing::debug!(%error, "an entry of the tray's menu keeps its language");
+        }
+    }
 }
 
 /// Whether a person can get a hidden window back: the icon is up, and something shows it.

@@ -10,7 +10,7 @@ use tauri::{
     App, AppHandle, Manager, Theme, Url, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse, window::Color,
 };
 
-use crate::{MAIN, context_menu, drop, quit, tray, web_data::WebData};
+use crate::{MAIN, attention, context_menu, drop, quit, tray, web_data::WebData};
 
 /// A page that has not said by then that it is ready is shown as it is: something is wrong with it, and a person
 /// should see that rather than nothing.
@@ -100,7 +100,12 @@ pub fn show(app: &AppHandle) {
 fn on_event(app: &AppHandle, event: &WindowEvent) {
     match event {
         WindowEvent::DragDrop(event) => drop::on_drag(app, event),
-        WindowEvent::Focused(focused) => app.state::<Shown>().focused.store(*focused, Ordering::Relaxed),
+        WindowEvent::Focused(focused) => {
+            app.state::<Shown>().focused.store(*focused, Ordering::Relaxed);
+            if let Some(window) = crate::main_window(app).filter(|_| *focused) {
+                attention::calm(&window);
+            }
+        }
         WindowEvent::CloseRequested { api, .. } => {
             api.prevent_close();
             let app = app.clone();

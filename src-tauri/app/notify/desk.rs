@@ -24,6 +24,9 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// What ends so soon after another that ended in the same way is told together with it.
 const TOGETHER: Duration = Duration::from_secs(10);
 
+/// How many of those are named; the rest is counted.
+const NAMED: usize = 3;
+
 /// One notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -44,8 +47,21 @@ pub enum About {
     Texts(DeviceId),
     /// A pairing that waits.
     Pairing,
-    /// A transfer that ended, or stopped. One notification stands for all that did so in the same way.
-    End(End),
+    /// Transfers that ended, or stopped, in the same way.
+    End(Ended),
+}
+
+/// Transfers that are told of together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How they ended.
+    pub end: End,
+    /// The last of them.
+    pub last: TransferId,
+    /// Number of this notification among those of the same end: a later one does not take it off the screen.
+    pub batch: u32,
+    /// The last one is a single file or folder, and what was stored of it can be opened.
+    pub single: bool,
 }
 
 /// How a transfer ended, or stopped.
@@ -108,12 +124,12 @@ impl End {
 
 impl About {
     /// What takes it off the screen when it happens in the window.
-    pub fn answered(self) -> Option<Answered> {
+    pub fn answered(self) -> Answered {
         match self {
-            Self::Offer(id) => Some(Answered::Offer(id)),
-            Self::Texts(device) => Some(Answered::Texts(device)),
-            Self::End(end) => Some(Answered::End(end)),
-            Self::Pairing => None,
+            Self::Offer(id) => Answered::Offer(id),
+            Self::Texts(device) => Answered::Texts(device),
+            Self::End(Ended { end, batch, .. }) => Answered::End(end, batch),
+            Self::Pairing => Answered::Pairing,
         }
     }
 }
@@ -125,8 +141,10 @@ pub enum Answered {
     Offer(TransferId),
     /// The texts of a device were seen.
     Texts(DeviceId),
-    /// Another one ended in the same way: one notification is enough.
-    End(End),
+    /// Another one ended in the same way right after: one notification with both is enough.
+    End(End, u32),
+    /// The pairing was answered, or is over.
+    Pairing,
 }
 
 /// What an event asks for.
@@ -156,13 +174,26 @@ pub fn matters(event: &Event) -> bool {
     }
 }
 
+/// Transfers that ended in the same way, shortly one after the other.
+#[derive(Default)]
+struct Batch {
+    number: u32,
+    last: Option<Instant>,
+    /// What the first of them held.
+    named: Vec<String>,
+    /// How many there are besides.
+    more: u32,
+}
+
 /// What was seen so far, and what follows from the next event. Knows no desktop.
 pub struct Desk {
     pub texts: Language,
+    /// Offers that wait for the person's answer.
+    offers: HashSet<TransferId>,
     /// Transfers that were seen under way, whose end is news.
     watched: HashSet<TransferId>,
-    /// When one ended so last, and how many did shortly before it.
-    ended: HashMap<End, (Instant, u32)>,
+    /// What ended so last.
+    ended: HashMap<End, Batch>,
     /// The pairing that was told last, by its check words.
     pairing: Option<String>,
     /// When a text of a device was shown last.
@@ -172,7 +203,31 @@ pub struct Desk {
 impl Desk {
     /// Nothing was seen so far.
     pub fn new(texts: Language) -> Self {
-        Self { texts, watched: HashSet::new(), ended: HashMap::new(), pairing: None, told: HashMap::new() }
+        Self {
+            texts,
+            offers: HashSet::new(),
+            watched: HashSet::new(),
+            ended: HashMap::new(),
+            pairing: None,
+            told: HashMap::new(),
+        }
+    }
+
+    /// How many questions wait for the person's answer.
+    pub fn waiting(&self) -> usize {
+        self.offers.len() + usize::from(self.pairing.is_some())
+    }
+
+    /// Whether an offer waits, from the event that tells of it.
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Offer { transfer } if self.offers.len() < MOST_WATCHED => drop(self.offers.insert(transfer.id)),
+            Event::Transfer { transfer } if transfer.state != TransferState::Offered => {
+                self.offers.remove(&transfer.id);
+            }
+            Event::TransferGone { id } => drop(self.offers.remove(id)),
+            _ => {}
+        }
     }
 
     /// What follows from an event. Of what is on the screen something may go; nothing comes while the window is looked at.
@@ -180,6 +235,7 @@ impl Desk {
         if looked_at && matches!(event, Event::Message { .. }) {
             return Step::Nothing;
         }
+        self.count(event);
         match self.step(event, now) {
             Step::Show(_) if looked_at => Step::Nothing,
             step => step,
@@ -232,6 +288,7 @@ impl Desk {
                     about: About::Pairing,
                 })
             }
+            Event::Pairing { .. } if self.pairing.take().is_some() => Step::Withdraw(Answered::Pairing),
             _ => Step::Nothing,
         }
     }
@@ -257,26 +314,31 @@ impl Desk {
 
     /// The notification of an end, which stands for those shortly before it too.
     fn ended(&mut self, end: End, transfer: &TransferView, now: Instant) -> Note {
-        let before = match self.ended.get(&end) {
-            Some((last, before)) if now.duration_since(*last) < TOGETHER => before.saturating_add(1),
-            _ => 0,
-        };
-        self.ended.insert(end, (now, before));
-        let mut body = self.texts.contents(transfer);
-        let mut add = |line: &str| {
-            body.push('\n');
-            body.push_str(line);
-        };
+        let contents = self.texts.contents(transfer);
+        let batch = self.ended.entry(end).or_default();
+        if batch.last.is_none_or(|last| now.duration_since(last) >= TOGETHER) {
+            *batch = Batch { number: batch.number.wrapping_add(1), ..Batch::default() };
+        }
+        batch.last = Some(now);
+        if batch.named.len() < NAMED {
+            batch.named.push(contents);
+        } else {
+            batch.more = batch.more.saturating_add(1);
+        }
+        let mut lines = batch.named.clone();
+        if batch.more > 0 {
+            lines.push(self.texts.and_more(batch.more));
+        }
         if let (End::Failed, Some(reason)) = (end, &transfer.reason) {
-            add(&escape(&reason.message));
+            lines.push(escape(&self.texts.because(reason)));
         }
-        if let Some(hint) = end.hint(self.texts) {
-            add(&escape(hint));
+        if let (End::Received, Some(into)) = (end, &transfer.into) {
+            lines.push(escape(&self.texts.stored_in(&at_home(into))));
         }
-        if before > 0 {
-            add(&self.texts.and_more(before));
-        }
-        Note { title: end.title(self.texts).into(), body, about: About::End(end) }
+        lines.extend(end.hint(self.texts).map(escape));
+        let single = transfer.root_count == 1 && batch.named.len() == 1;
+        let about = About::End(Ended { end, last: transfer.id, batch: batch.number, single });
+        Note { title: end.title(self.texts).into(), body: lines.join("\n"), about }
     }
 
     fn watch(&mut self, id: TransferId) {
@@ -286,49 +348,62 @@ impl Desk {
     }
 }
 
+/// A path as people write it: beneath their own folder it begins with `~`.
+fn at_home(path: &str) -> String {
+    let home = std::env::var("HOME").unwrap_or_default();
+    match path.strip_prefix(&home) {
+        Some(rest) if !home.is_empty() && (rest.is_empty() || rest.starts_with('/')) => format!("~{rest}"),
+        _ => path.to_owned(),
+    }
+}
+
+/// A transfer of one file, for tests.
+#[cfg(test)]
+pub fn sample(state: TransferState, direction: Direction) -> TransferView {
+    TransferView {
+        id: TransferId::from_random([1; 16]),
+        direction,
+        device: DeviceId::of_endpoint(&[2; 32]),
+        device_name: "<b>Desk</b>".into(),
+        state,
+        reason: None,
+        roots: vec!["a & b.txt".into()],
+        root_count: 1,
+        files: 1,
+        files_done: 0,
+        bytes: 0,
+        total: 1500,
+        offered: None,
+        skipped: 0,
+        reasons: Default::default(),
+        rate: 0.0,
+        eta: None,
+        silent: None,
+        started: 0,
+        seconds: None,
+        mean_rate: None,
+        into: None,
+        landed: Vec::new(),
+        limit: None,
+        place: None,
+        notes: Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use yonder_core::api::{DeviceType, MessageView};
 
     use super::*;
 
-    fn transfer(state: TransferState, direction: Direction) -> TransferView {
-        TransferView {
-            id: TransferId::from_random([1; 16]),
-            direction,
-            device: DeviceId::of_endpoint(&[2; 32]),
-            device_name: "<b>Desk</b>".into(),
-            state,
-            reason: None,
-            roots: vec!["a & b.txt".into()],
-            root_count: 1,
-            files: 1,
-            files_done: 0,
-            bytes: 0,
-            total: 1500,
-            offered: None,
-            skipped: 0,
-            reasons: Default::default(),
-            rate: 0.0,
-            eta: None,
-            started: 0,
-            seconds: None,
-            mean_rate: None,
-            into: None,
-            limit: None,
-            place: None,
-            notes: Vec::new(),
-        }
-    }
-
     fn told(desk: &mut Desk, state: TransferState, direction: Direction) -> Step {
-        desk.read(&Event::Transfer { transfer: transfer(state, direction) }, false, Instant::now())
+        desk.read(&Event::Transfer { transfer: sample(state, direction) }, false, Instant::now())
     }
 
     #[test]
     fn an_offer_is_shown_with_its_answers_and_its_markup_is_text() {
         let mut desk = Desk::new(Language::English);
-        let offer = transfer(TransferState::Offered, Direction::Receive);
+        let offer = sample(TransferState::Offered, Direction::Receive);
         let Step::Show(note) = desk.read(&Event::Offer { transfer: offer.clone() }, false, Instant::now()) else {
             panic!("not shown")
         };
@@ -343,19 +418,41 @@ mod tests {
     }
 
     #[test]
+    fn questions_that_wait_are_counted_whether_the_window_is_looked_at_or_not() {
+        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        for looked_at in [true, false] {
+            let offer = sample(TransferState::Offered, Direction::Receive);
+            desk.read(&Event::Offer { transfer: offer.clone() }, looked_at, now);
+            assert_eq!(desk.waiting(), 1);
+            desk.read(&confirm(false), looked_at, now);
+            assert_eq!(desk.waiting(), 2);
+            desk.read(&confirm(true), looked_at, now);
+            assert_eq!(desk.waiting(), 1, "it was answered here, and waits for the other side");
+            let event = if looked_at {
+                Event::Transfer { transfer: sample(TransferState::Declined, Direction::Receive) }
+            } else {
+                Event::TransferGone { id: offer.id }
+            };
+            desk.read(&event, looked_at, now);
+            assert_eq!(desk.waiting(), 0);
+        }
+    }
+
+    #[test]
     fn an_end_is_told_once_and_only_if_it_is_news() {
         let mut desk = Desk::new(Language::English);
         assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
         told(&mut desk, TransferState::Active, Direction::Send);
         let Step::Show(note) = told(&mut desk, TransferState::Done, Direction::Send) else { panic!("not shown") };
-        assert_eq!((note.title.as_str(), note.about), ("Sent", About::End(End::Sent)));
+        assert_eq!(note.title, "Sent");
+        assert!(matches!(note.about, About::End(Ended { end: End::Sent, single: true, .. })), "{note:?}");
         assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
     }
 
     /// One that was under way stops, for this reason.
     fn stopped(desk: &mut Desk, code: &str, direction: Direction) -> Step {
         let reason = yonder_core::api::ApiError { code: code.into(), message: "m".into(), hint: String::new() };
-        let transfer = TransferView { reason: Some(reason), ..transfer(TransferState::Paused, direction) };
+        let transfer = TransferView { reason: Some(reason), ..sample(TransferState::Paused, direction) };
         desk.read(&Event::Transfer { transfer }, false, Instant::now())
     }
 
@@ -366,7 +463,7 @@ mod tests {
             assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it was so when the app came up");
             told(&mut desk, TransferState::Active, direction);
             let Step::Show(note) = stopped(&mut desk, "disk_full", direction) else { panic!("not shown") };
-            assert_eq!(note.about, About::End(end));
+            assert!(matches!(note.about, About::End(ended) if ended.end == end), "{note:?}");
             assert!(note.title.contains("full") && note.body.contains("Free some space"), "{note:?}");
             assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it is told once");
             told(&mut desk, TransferState::Active, direction);
@@ -391,24 +488,55 @@ mod tests {
     }
 
     #[test]
-    fn many_ends_in_a_row_are_one_notification_that_counts() {
+    fn many_ends_in_a_row_are_one_notification_that_names_and_counts_them() {
         let (mut desk, now) = (Desk::new(Language::English), Instant::now());
         let mut end = |state, direction, after: Duration| {
             for state in [TransferState::Active, state] {
-                let event = Event::Transfer { transfer: transfer(state, direction) };
+                let event = Event::Transfer { transfer: sample(state, direction) };
                 if let Step::Show(note) = desk.read(&event, false, now + after) {
-                    return (note.about.answered(), note.body.lines().nth(1).map(str::to_owned));
+                    let lines: Vec<_> = note.body.lines().map(str::to_owned).collect();
+                    return (note.about.answered(), lines.len(), lines.last().cloned().unwrap_or_default());
                 }
             }
             panic!("not shown")
         };
-        let sent = Some(Answered::End(End::Sent));
-        assert_eq!(end(TransferState::Done, Direction::Send, Duration::ZERO), (sent, None));
-        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER / 2), (sent, Some("and 1 more".into())));
-        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER), (sent, Some("and 2 more".into())));
-        let other = end(TransferState::Done, Direction::Receive, TOGETHER);
-        assert_eq!(other, (Some(Answered::End(End::Received)), None), "another kind of end is told apart");
-        assert_eq!(end(TransferState::Done, Direction::Send, TOGETHER * 2), (sent, None), "that was long ago");
+        let step = TOGETHER / 2;
+        let one = "a &amp; b.txt (1.5 kB) – &lt;b&gt;Desk&lt;/b&gt;".to_owned();
+        let sent = Answered::End(End::Sent, 1);
+        let mut send = |many: u32| end(TransferState::Done, Direction::Send, step * many);
+        assert_eq!(send(0), (sent, 1, one.clone()));
+        assert_eq!(send(1), (sent, 2, one.clone()));
+        assert_eq!(send(2), (sent, 3, one.clone()));
+        assert_eq!(send(3), (sent, 4, "and 1 more".into()));
+        assert_eq!(send(4), (sent, 4, "and 2 more".into()));
+        let other = Answered::End(End::Received, 1);
+        assert_eq!(
+            end(TransferState::Done, Direction::Receive, step * 4).0,
+            other,
+            "another kind of end is told apart"
+        );
+        let later = end(TransferState::Done, Direction::Send, step * 6);
+        let next = Answered::End(End::Sent, 2);
+        assert_eq!(later, (next, 1, one), "that was long ago: both notifications stay on the screen");
+    }
+
+    #[test]
+    fn what_was_received_is_told_with_its_folder() {
+        let mut desk = Desk::new(Language::English);
+        told(&mut desk, TransferState::Active, Direction::Receive);
+        let into = Some("/srv/<inbox> & more".into());
+        let transfer = TransferView { into, ..sample(TransferState::Done, Direction::Receive) };
+        let step = desk.read(&Event::Transfer { transfer }, false, Instant::now());
+        let Step::Show(note) = step else { panic!("not shown") };
+        assert_eq!(note.body.lines().last(), Some("In /srv/&lt;inbox&gt; &amp; more"));
+    }
+
+    #[test]
+    fn a_path_at_home_is_short() {
+        let home = std::env::var("HOME").unwrap();
+        assert_eq!(at_home(&format!("{home}/Downloads")), "~/Downloads");
+        assert_eq!(at_home(&format!("{home}x/Downloads")), format!("{home}x/Downloads"));
+        assert_eq!(at_home("/srv"), "/srv");
     }
 
     #[test]
@@ -422,23 +550,42 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_pairing_is_told_once() {
-        let mut desk = Desk::new(Language::German);
-        let event = Event::Pairing {
+    fn confirm(approved: bool) -> Event {
+        Event::Pairing {
             pairing: PairingView::Confirm {
                 role: yonder_core::api::PairingRole::Host,
                 name: "Desk".into(),
                 device_type: DeviceType::Laptop,
                 check_words: "amber-falcon".into(),
                 grants: Vec::new(),
-                approved: false,
+                approved,
             },
-        };
-        let Step::Show(note) = desk.read(&event, false, Instant::now()) else { panic!("not shown") };
+        }
+    }
+
+    #[test]
+    fn a_pairing_is_told_once() {
+        let mut desk = Desk::new(Language::German);
+        let Step::Show(note) = desk.read(&confirm(false), false, Instant::now()) else { panic!("not shown") };
         assert!(note.body.contains("amber-falcon"));
         assert_eq!(note.about, About::Pairing);
-        assert_eq!(desk.read(&event, false, Instant::now()), Step::Nothing);
+        assert_eq!(desk.read(&confirm(false), false, Instant::now()), Step::Nothing);
+    }
+
+    #[test]
+    fn a_pairing_that_is_over_is_taken_off_the_screen() {
+        let over =
+            yonder_core::api::ApiError { code: "pairing_timeout".into(), message: "m".into(), hint: String::new() };
+        for after in [
+            confirm(true),
+            Event::Pairing { pairing: PairingView::Idle },
+            Event::Pairing { pairing: PairingView::Failed { error: over } },
+        ] {
+            let mut desk = Desk::new(Language::English);
+            assert!(matches!(desk.read(&confirm(false), false, Instant::now()), Step::Show(_)));
+            assert_eq!(desk.read(&after, true, Instant::now()), Step::Withdraw(Answered::Pairing), "{after:?}");
+            assert_eq!(desk.read(&after, false, Instant::now()), Step::Nothing);
+        }
     }
 
     fn text_of(device: DeviceId, state: MessageState) -> Event {

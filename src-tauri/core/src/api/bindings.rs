@@ -70,6 +70,7 @@ pub fn typescript() -> String {
         FolderChoice,
         QuitStep,
         LinkView,
+        PageLanguage,
         Picked,
         Sent,
         Unsent,

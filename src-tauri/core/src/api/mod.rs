@@ -18,7 +18,9 @@ pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use note::{Amount, Note};
 pub use relay::{RelayChoice, RelayView};
 pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
-pub use shell::{FolderChoice, LinkView, Picked, QuitStep, Sent, ShellEvent, ShellRequest, ShellResponse, Unsent};
+pub use shell::{
+    FolderChoice, LinkView, PageLanguage, Picked, QuitStep, Sent, ShellEvent, ShellRequest, ShellResponse, Unsent,
+};
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
     DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView, OfferEntry,

@@ -40,8 +40,14 @@ pub enum ShellRequest {
     },
     /// A dialog to choose the download folder. Answered by `done`; the change comes as an event.
     ChooseDownloadFolder,
-    /// Shows in the file manager where a transfer landed. Answered by `done`.
-    OpenFolder {
+    /// Shows in the file manager what a transfer stored, selected. Answered by `done`.
+    ShowInFolder {
+        /// Which transfer.
+        id: TransferId,
+    },
+    /// Opens what a transfer stored: one document by its program, everything else in the file manager; never a program.
+    /// Answered by `done`.
+    OpenStored {
         /// Which transfer.
         id: TransferId,
     },
@@ -58,6 +64,11 @@ pub enum ShellRequest {
     },
     /// The page has drawn its first frame; the window is shown now. Answered by `done`.
     PageReady,
+    /// The person chose this language: the tray, notifications and dialogs speak it from now on. Answered by `done`.
+    Speak {
+        /// Which.
+        language: PageLanguage,
+    },
     /// The page hears events from here on; links and files that came before are told now. Answered by `done`.
     PageListens,
     /// A dialog to choose a picture of a pairing code. Answered by `link`, or `done` if it was closed.
@@ -126,6 +137,16 @@ pub enum QuitStep {
     Leave,
 }
 
+/// A language of the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "lowercase")]
+pub enum PageLanguage {
+    /// English.
+    En,
+    /// German.
+    De,
+}
+
 /// Which folder a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
@@ -176,6 +197,8 @@ pub struct Sent {
     pub transfers: Vec<TransferView>,
     /// The devices that it could not be offered to. If there is no other, the request fails instead.
     pub refused: Vec<Unsent>,
+    /// Names of what was picked or dropped and is not there any more, 20 at most; the rest was sent. Text, never markup.
+    pub missing: Vec<String>,
 }
 
 /// A device that something could not be offered to.
