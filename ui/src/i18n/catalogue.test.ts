@@ -37,6 +37,12 @@ it('counts', () => {
   expect(catalogues.de.offers.files(1284)).toBe('1.284 Dateien');
 });
 
+it('says one of everything in the singular', () => {
+  const { en, de } = catalogues;
+  for (const text of [en.transfers.older(1), en.transfers.notes(1), en.transfers.cleared(1), en.pair.attempts(1), en.keystore.backedUp(1), en.send.offered(1), en.transfers.found(1), en.detail.all(1), en.send.what(1)]) expect(text).not.toMatch(/\b1 \w+ ones\b|\b1 \w*s\b/);
+  for (const text of [de.transfers.notes(1), de.transfers.cleared(1), de.send.what(1), de.offers.files(1)]) expect(text).not.toMatch(/\b1 \w+(en|te)\b/);
+});
+
 describe('errors', () => {
   const error = { code: 'code_wrong', message: 'the pairing code is wrong', hint: 'Compare the words.' };
 

@@ -76,6 +76,13 @@ export const germanErrors: Record<string, SpokenError> = {
   paused_here: { message: 'Von dir angehalten.', hint: 'Setze es hier fort.' },
   paused_there: { message: 'Auf dem anderen Gerät angehalten.', hint: 'Es geht weiter, wenn es dort fortgesetzt wird.' },
   source_gone: { message: 'Was gesendet werden sollte, ist nicht mehr da.', hint: 'Bring es zurück und setze es dann fort.' },
+  folder_gone: { message: 'Den Ordner gibt es nicht mehr.', hint: 'Er wurde seit der Übertragung verschoben oder gelöscht.' },
+  file_manager: { message: 'Kein Dateimanager hat geantwortet.', hint: 'In welchem Ordner die Dateien liegen, steht bei der Übertragung.' },
+  no_program: { message: 'Kein Programm für diese Datei hat geantwortet.', hint: 'In welchem Ordner sie liegt, steht bei der Übertragung.' },
+  open_program: {
+    message: 'Das könnte ein Programm sein und wird von hier aus nicht gestartet.',
+    hint: 'Zeige es in seinem Ordner und starte es dort, wenn du weißt, woher es kommt.',
+  },
 
   // The doctor.
   doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },

@@ -460,6 +460,11 @@ rate: number,
  */
 eta: number | null, 
 /**
+ * Whole seconds for which nothing was heard of the other device, if that is so long that something is wrong; only while
+ * bytes should move.
+ */
+silent: number | null, 
+/**
  * Unix time in seconds when it was offered.
  */
 started: number, 
@@ -476,6 +481,11 @@ mean_rate: number | null,
  * The folder that it lands in, for people to read; only for `receive`.
  */
 into: string | null, 
+/**
+ * Names in that folder under which it is stored, 20 at most: what was offered may have got other names. Empty until
+ * something is there.
+ */
+landed: Array<string>, 
 /**
  * At most so many bytes a second, for this transfer alone.
  */
@@ -695,7 +705,11 @@ detail: string,
 /**
  * What a person can do about it; empty where there is nothing to do.
  */
-hint: string, };
+hint: string, 
+/**
+ * Names and figures in `detail` and `hint`, for those who say both in another language. Text, never markup.
+ */
+args: { [key in string]: string }, };
 
 export type DoctorConnection = { 
 /**
@@ -1179,6 +1193,8 @@ link: string,
  */
 device_id: DeviceId, };
 
+export type PageLanguage = "en" | "de";
+
 export type Picked = { 
 /**
  * Opaque; names them in `send_picked`.
@@ -1201,7 +1217,11 @@ transfers: Array<TransferView>,
 /**
  * The devices that it could not be offered to. If there is no other, the request fails instead.
  */
-refused: Array<Unsent>, };
+refused: Array<Unsent>, 
+/**
+ * Names of what was picked or dropped and is not there any more, 20 at most; the rest was sent. Text, never markup.
+ */
+missing: Array<string>, };
 
 export type Unsent = { 
 /**
@@ -1241,7 +1261,11 @@ conflict: ConflictRule,
 /**
  * Which entries, as in `accept`; none means all.
  */
-only: Array<number> | null, } | { "cmd": "choose_download_folder" } | { "cmd": "open_folder", 
+only: Array<number> | null, } | { "cmd": "choose_download_folder" } | { "cmd": "show_in_folder", 
+/**
+ * Which transfer.
+ */
+id: TransferId, } | { "cmd": "open_stored", 
 /**
  * Which transfer.
  */
@@ -1253,7 +1277,11 @@ text: string, } | { "cmd": "open_link",
 /**
  * At most 2048 bytes.
  */
-url: string, } | { "cmd": "page_ready" } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
+url: string, } | { "cmd": "page_ready" } | { "cmd": "speak", 
+/**
+ * Which.
+ */
+language: PageLanguage, } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
 /**
  * From the drop; good for one use.
  */

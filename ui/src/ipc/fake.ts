@@ -93,10 +93,12 @@ export function someTransfer(over: Partial<TransferView> = {}): TransferView {
     reasons: {},
     rate: 84_000_000,
     eta: 14.3,
+    silent: null,
     started: 1_790_000_000,
     seconds: null,
     mean_rate: null,
     into: null,
+    landed: [],
     limit: null,
     place: null,
     notes: [],
@@ -124,7 +126,7 @@ export function someConnection(over: Partial<ConnectionView> = {}): ConnectionVi
 }
 
 export function someCheck(over: Partial<CheckView> = {}): CheckView {
-  return { name: 'port', status: 'ok', detail: 'UDP port 11204 is bound.', hint: '', ...over };
+  return { name: 'port', status: 'ok', detail: 'UDP port 11204 is bound.', hint: '', args: {}, ...over };
 }
 
 export function someRelay(over: Partial<RelayView> = {}): RelayView {
@@ -196,6 +198,8 @@ export class FakeNode implements Backend {
   clipboard = '';
   /** Set, and the next request of this command is refused by it. */
   readonly refuse = new Map<string, ApiError>();
+  /** Names of what will turn out to be gone when it is sent. */
+  missing: string[] = [];
   /** The core is not up before `start()`. */
   up: boolean;
   /** What the person will choose in the next dialog; null closes it. */
@@ -259,7 +263,7 @@ export class FakeNode implements Backend {
         const transfers = answers.filter((each) => 'id' in each);
         const unsent = answers.filter((each) => 'error' in each);
         if (transfers.length === 0 && unsent[0]) throw unsent[0].error;
-        return { kind: 'sent', value: structuredClone({ transfers, refused: unsent }) };
+        return { kind: 'sent', value: structuredClone({ transfers, refused: unsent, missing: this.missing }) };
       }
       case 'accept_into': {
         if (this.willChoose === null) return { kind: 'done' };

@@ -1,7 +1,7 @@
 // Everything the page holds, in one place that its parts take from the context.
 
 import { createContext } from 'svelte';
-import { i18n } from '../i18n/index.svelte';
+import { i18n, type Language } from '../i18n/index.svelte';
 import { ask, toApiError, type Backend } from '../ipc/backend';
 import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, QuitStep, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
 import { roundTrip } from '../text/format';
@@ -98,6 +98,12 @@ export class AppState {
     this.doctor = new Doctor(backend);
     this.pair = new PairDesk(backend, this.node);
     this.drops = new Drops((device, picked) => this.#dropped(device, picked));
+  }
+
+  /** The window around the page speaks the page's language. */
+  speak(language: Language): void {
+    // A window that cannot be told speaks that of the session.
+    this.backend.shell({ cmd: 'speak', language }).catch(() => {});
   }
 
   /** Something lies over the page, and has the keyboard. */
@@ -254,9 +260,34 @@ export class AppState {
     return kept;
   }
 
-  /** Takes transfers that ended off the list, one after the other, and on past one that fails. */
-  async forget(transfers: readonly TransferView[]): Promise<void> {
-    for (const { id } of transfers.filter(isFinal)) await this.attempt(() => ask(this.backend, { cmd: 'forget', id }));
+  /**
+   * Takes transfers that ended off the list. They are gone for good when the message that can take it back leaves; a window
+   * that is closed before keeps them.
+   */
+  clearAway(transfers: readonly TransferView[]): void {
+    const ids = transfers.filter(isFinal).map(({ id }) => id);
+    for (const id of ids) this.node.hidden.add(id);
+    const show = (id: string) => this.node.hidden.delete(id);
+    this.toasts.undoable(i18n.t.transfers.cleared(ids.length), { back: () => ids.forEach(show), settle: () => void this.#forget(ids) });
+  }
+
+  /** One after the other, and on past one that fails, which is shown again. */
+  async #forget(ids: readonly string[]): Promise<void> {
+    for (const id of ids) {
+      await this.attempt(() => ask(this.backend, { cmd: 'forget', id }));
+      this.node.hidden.delete(id);
+    }
+  }
+
+  /** Opens what a transfer stored, or shows it in its folder. The shell knows where that is; the page names the transfer. */
+  async showStored(transfer: TransferView, cmd: 'open_stored' | 'show_in_folder'): Promise<void> {
+    try {
+      await this.backend.shell({ cmd, id: transfer.id });
+    } catch (thrown) {
+      const error = toApiError(thrown);
+      const nobody = error.code === 'file_manager' || error.code === 'no_program';
+      this.toasts.error(error, nobody && transfer.into !== null ? i18n.t.transfers.filesIn(visible(transfer.into)) : '');
+    }
   }
 
   async copy(text: string, said: string = i18n.t.app.copied): Promise<void> {
@@ -288,8 +319,9 @@ export class AppState {
   async #send(devices: readonly string[], pick: string, options: TransferOptions): Promise<void> {
     const answer = await this.backend.shell({ cmd: 'send_picked', devices: [...devices], pick, options });
     if (answer.kind !== 'sent') return;
-    const { transfers, refused } = answer.value;
+    const { transfers, refused, missing } = answer.value;
     for (const { error } of refused) this.toasts.error(error);
+    if (missing.length > 0) this.toasts.error({ code: 'left_behind', message: i18n.t.send.missing(missing.map(visible).join(', ')), hint: i18n.t.send.missingHint });
     const { send } = i18n.t;
     const away = transfers.filter((each) => this.node.devices.get(each.device)?.state === 'offline');
     const [only] = away;
@@ -300,7 +332,7 @@ export class AppState {
   #linked(link: LinkView): void {
     if (!this.pair.free) {
       // What is under way is not given up for a link that anybody can have made.
-      this.toasts.info(i18n.t.pair.linkBusy, i18n.t.pair.linkBusyHint);
+      this.toasts.refuse(i18n.t.pair.linkBusy, i18n.t.pair.linkBusyHint);
       this.pair.open = true;
       return;
     }
@@ -332,9 +364,9 @@ export class AppState {
     if (device?.paired) {
       void this.send([device.device_id], picked);
     } else if (device) {
-      this.toasts.info(i18n.t.send.unpaired(visible(device.name)), i18n.t.send.unpairedHint);
+      this.toasts.refuse(i18n.t.send.unpaired(visible(device.name)), i18n.t.send.unpairedHint);
     } else if (this.node.paired.length === 0) {
-      this.toasts.info(i18n.t.send.nobodyTitle, i18n.t.send.nobody);
+      this.toasts.refuse(i18n.t.send.nobodyTitle, i18n.t.send.nobody);
     } else {
       this.unsent = picked;
     }

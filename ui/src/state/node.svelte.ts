@@ -1,6 +1,6 @@
 // The node as the page knows it: a snapshot, kept current by numbered events.
 
-import { SvelteMap } from 'svelte/reactivity';
+import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { ask, toApiError, type Backend, type Unlisten } from '../ipc/backend';
 import type {
   ApiError,
@@ -87,6 +87,8 @@ export class NodeStore {
   readonly transfers = new SvelteMap<string, TransferView>();
   /** In which order the cards of paired devices stand. */
   readonly order = new CardOrder();
+  /** Transfers that were taken off the list, which can still be taken back. */
+  readonly hidden = new SvelteSet<string>();
   /** How many texts of a device the person has not seen. */
   readonly unread = new SvelteMap<string, number>();
 
@@ -122,7 +124,7 @@ export class NodeStore {
   readonly proposed = $derived(this.running.filter((t) => t.state === 'offered'));
   /** Texts of paired devices that nobody has seen. */
   readonly news = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
-  readonly ended = $derived(this.#newestFirst.filter(isFinal));
+  readonly ended = $derived(this.#newestFirst.filter((t) => isFinal(t) && !this.hidden.has(t.id)));
 
   /** Subscribes first and asks then, so that nothing falls between the two. */
   async open(): Promise<Unlisten> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bytes, clock, duration, percent, rate, roundTrip, share } from './format';
+import { bytes, clock, duration, percent, rate, roundTrip, share, took } from './format';
 
 const units = { s: 's', min: 'min', h: 'h', d: 'd' };
 const plain = (text: string) => text.replaceAll('\u00a0', ' ');
@@ -68,6 +68,14 @@ it.each([
   [48.7, '49 ms'],
   [1240, '1.2 s'],
 ])('a round trip of %d ms shows %s', (ms, text) => expect(plain(roundTrip(ms, 'en'))).toBe(text));
+
+it.each([
+  [0.02, '0.1 s'],
+  [2.04, '2.0 s'],
+  [3.2, '3.2 s'],
+  [9.96, '10 s'],
+  [59.6, '1 min'],
+])('what took %d s shows %s', (seconds, text) => expect(plain(took(seconds, { s: 's', min: 'min', h: 'h', d: 'd' }, 'en'))).toBe(text));
 
 describe('share', () => {
   const view = { bytes: 0, total: 0, files: 0, files_done: 0, state: 'active' };

@@ -61,6 +61,13 @@ export function duration(seconds: number, units: { s: string; min: string; h: st
   return `${Math.floor(whole / 86_400)}${space}${units.d}`;
 }
 
+/** `2.0 s`, `40 s`, `3 min`: how long something took, as exact as a speed beside it. */
+export function took(seconds: number, units: { s: string; min: string; h: string; d: string }, locale: string): string {
+  if (!(seconds < 9.95)) return duration(Math.round(seconds), units);
+  const text = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(Math.max(seconds, 0.1));
+  return `${text}\u00a0${units.s}`;
+}
+
 /** `0.4 ms`, `12 ms`, `1.2 s`. */
 export function roundTrip(ms: number, locale: string): string {
   const number = (value: number, digits: number) =>

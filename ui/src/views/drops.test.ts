@@ -94,7 +94,10 @@ describe('a drop', () => {
     node.tellShell({ event: 'drag_over', x: 1, y: 2 });
     await waitFor(() => expect(card('A').textContent).toContain('Pair it first'));
     node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
-    expect((await screen.findByTestId('toast')).textContent).toContain('A is not paired yet');
+    const toast = await screen.findByTestId('toast');
+    expect(toast.textContent).toContain('A is not paired yet');
+    expect(toast.dataset['kind']).toBe('refused');
+    expect(toast.querySelector('.lucide-check')).toBeNull();
     expect(asked(node, 'send_picked')).toHaveLength(0);
   });
 
@@ -125,6 +128,17 @@ describe('a drop', () => {
     const { node } = await page();
     node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
     expect((await screen.findByTestId('toast')).textContent).toContain('Pair a device first');
+  });
+
+  it('of which something is gone sends the rest, and says what is missing', async () => {
+    const { node } = await page({ devices: [someDevice({ name: 'A' })] });
+    node.missing = ['moved.txt'];
+    under = card('A');
+    node.tellShell({ event: 'dropped', x: 1, y: 2, picked });
+    const toast = await screen.findByTestId('toast');
+    expect(toast.textContent).toContain('Not there any more, and not sent: moved.txt');
+    expect(toast.dataset['kind']).toBe('error');
+    expect(node.state.transfers).toHaveLength(1);
   });
 
   it('that is refused shows why', async () => {

@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { asked, card, page, screen, waitFor, within } from '../../test/page';
 import App from '../App.svelte';
 import { FakeNode, apiError, someDevice, someTransfer } from '../ipc/fake';
+import { i18n } from '../i18n/index.svelte';
 
 const MARKUP = '<img src=x onerror="window.hacked=1">';
 
@@ -225,29 +226,51 @@ describe('transfers', () => {
     expect(within(row()).queryByRole('progressbar')).toBeNull();
   });
 
-  it('open their folder when received, show notes, and leave the list', async () => {
+  it('show where they are when received, show notes, and leave the list', async () => {
     const { node, user } = await page({
-      transfers: [someTransfer({ direction: 'receive', state: 'done', seconds: 3.2, notes: [{ code: 'skipped', args: { path: MARKUP, reason: 'file_unreadable' } }, { code: 'trashed', args: { count: 2 } }], bytes: 1_600_000_000 })],
+      transfers: [someTransfer({ direction: 'receive', state: 'done', seconds: 3.2, notes: [{ code: 'skipped', args: { path: MARKUP, reason: 'file_unreadable' } }, { code: 'trashed', args: { count: 2 } }], bytes: 1_600_000_000, into: '/srv/in\u202ebox' })],
     });
     expect(row().textContent).toContain('2 notes');
     expect(document.querySelector('img')).toBeNull();
-    await user.click(screen.getByTestId('transfer-open'));
-    expect(asked(node, 'open_folder')).toHaveLength(1);
+    expect(screen.getByTestId('transfer-stored').textContent).toContain('/srv/in\ufffdbox');
+    await user.click(screen.getByRole('button', { name: 'Open Holiday 2026' }));
+    await user.click(screen.getByRole('button', { name: 'Show Holiday 2026 in its folder' }));
+    const { id } = node.state.transfers[0] ?? {};
+    expect([...asked(node, 'open_stored'), ...asked(node, 'show_in_folder')]).toEqual([{ cmd: 'open_stored', id }, { cmd: 'show_in_folder', id }]);
     await user.click(screen.getByTestId('transfer-remove'));
     await waitFor(() => expect(screen.queryByTestId('transfer-row')).toBeNull());
     expect(asked(node, 'forget')).toHaveLength(1);
   });
 
-  it('that ended are cleared at once, those under way stay', async () => {
+  it.each([
+    ['en', 'No file manager answered', 'The files are in /srv/inbox.'],
+    ['de', 'Kein Dateimanager hat geantwortet.', 'Die Dateien liegen in /srv/inbox.'],
+  ] as const)('say where the files are if nothing can show them (%s)', async (language, message, hint) => {
+    i18n.language = language;
+    const { node, user } = await page({ transfers: [someTransfer({ direction: 'receive', state: 'done', into: '/srv/inbox' })] });
+    node.refuse.set('show_in_folder', apiError('file_manager', 'no file manager answered', 'x'));
+    await user.click(screen.getByTestId('transfer-show'));
+    const toast = await screen.findByTestId('toast');
+    expect(toast.textContent).toContain(message);
+    expect(toast.textContent).toContain(hint);
+  });
+
+  it('that failed in the middle say where the rest is, and those that stored nothing do not', async () => {
+    await page({ transfers: [someTransfer({ direction: 'receive', state: 'failed', into: '/srv/inbox', roots: ['some'], files_done: 1 }), someTransfer({ direction: 'receive', state: 'failed', into: '/srv/inbox', roots: ['none'], files_done: 0 })] });
+    expect(screen.getAllByTestId('transfer-stored')).toHaveLength(1);
+  });
+
+  it('that ended are cleared by a choice, those under way stay', async () => {
     const { user } = await page({ transfers: [someTransfer(), someTransfer({ state: 'done' }), someTransfer({ state: 'declined' })] });
     expect(screen.getAllByTestId('transfer-row')).toHaveLength(3);
-    await user.click(screen.getByRole('button', { name: 'Clear all' }));
+    await user.click(screen.getByRole('button', { name: 'Clear the history' }));
+    await user.click(screen.getByRole('menuitem', { name: 'Everything (2)' }));
     await waitFor(() => expect(screen.getAllByTestId('transfer-row')).toHaveLength(1));
   });
 
   it('sent ones offer no folder', async () => {
     await page({ transfers: [someTransfer({ state: 'done' })] });
-    expect(screen.queryByTestId('transfer-open')).toBeNull();
+    expect(screen.queryByTestId('transfer-stored')).toBeNull();
     expect(row().textContent).toContain('Received and checked by the other side');
   });
 });
@@ -266,7 +289,34 @@ it('says a notice, and the same one twice only once', async () => {
   expect((await screen.findByTestId('toast')).textContent).toContain('×2');
 });
 
+describe('a device that does not answer while files move', () => {
+  it('is shown at the transfer and on the card, without a speed and a time that are not true', async () => {
+    const device = someDevice({ name: 'Attic', rtt_ms: 0.8 });
+    const transfer = someTransfer({ device: device.device_id, device_name: 'Attic', rate: 84_000_000, eta: 14 });
+    const { node } = await page({ devices: [device], transfers: [transfer] });
+    const row = () => screen.getByTestId('transfer-row');
+    const status = () => within(card('Attic')).getByTestId('device-status');
+    expect(row().textContent).toContain('MB/s');
+    node.putTransfer({ ...transfer, silent: 3 });
+    await waitFor(() => expect(screen.getByTestId('transfer-silent').textContent).toBe('No answer for 3\u00a0s'));
+    expect(row().textContent).not.toMatch(/MB\/s|left/);
+    expect(row().classList.contains('silent')).toBe(true);
+    expect(status().textContent.trim()).toBe('No answer · 3\u00a0s');
+    expect(status().classList.contains('silent')).toBe(true);
+    node.putTransfer(transfer);
+    await waitFor(() => expect(screen.queryByTestId('transfer-silent')).toBeNull());
+    expect(status().textContent).toContain('Direct');
+  });
+});
+
 describe('a transfer that waits', () => {
+  it('for its turn says so, unless its device is away', async () => {
+    const device = someDevice({ name: 'Attic', state: 'offline', path: null, rtt_ms: null });
+    await page({ devices: [device], transfers: [someTransfer({ state: 'queued', device: device.device_id, device_name: 'Attic', rate: 0, eta: null, place: 1 })] });
+    expect(screen.getByTestId('transfer-row').textContent).toContain('Continues by itself when Attic is there again');
+    expect(screen.getByTestId('transfer-row').textContent).not.toContain('turn');
+  });
+
   it('for a device that is away is no failure', async () => {
     const { node } = await page({ transfers: [someTransfer({ state: 'waiting', device_name: 'Attic', rate: 0, eta: null, reason: apiError('connection_lost', 'the connection was lost', 'It goes on by itself.') })] });
     const row = screen.getByTestId('transfer-row');

@@ -75,13 +75,14 @@ describe('settings', () => {
   });
 
   it('change language and theme, and remember both', async () => {
-    const { user } = made;
+    const { node, user } = made;
     await user.selectOptions(screen.getByTestId('settings-language'), 'de');
     expect(screen.getByRole('heading', { name: 'Einstellungen' })).toBeTruthy();
     expect(document.documentElement.lang).toBe('de');
     await user.click(screen.getByRole('radio', { name: 'Dunkel' }));
     expect(document.documentElement.dataset['theme']).toBe('dark');
     expect(localStorage.getItem('yonder.language')).toBe('de');
+    expect(asked(node, 'speak').at(-1)).toEqual({ cmd: 'speak', language: 'de' });
     expect(localStorage.getItem('yonder.theme')).toBe('dark');
     await user.click(screen.getByRole('radio', { name: 'Wie das System' }));
     expect(document.documentElement.dataset['theme']).toBeUndefined();

@@ -260,18 +260,18 @@ describe('a limit for all', () => {
 
 describe('the history', () => {
   const past = () => [
-    someTransfer({ roots: ['Scans'], direction: 'receive', state: 'done', ...still, device_name: 'Attic NAS', bytes: 96_000_000, total: 96_000_000, files: 48, seconds: 3.2, started: Math.floor(Date.now() / 1000) - 7200 }),
+    someTransfer({ roots: ['Scans'], direction: 'receive', state: 'done', ...still, device_name: 'Attic NAS', bytes: 96_000_000, total: 96_000_000, files: 48, seconds: 3.2, into: '/srv/inbox', started: Math.floor(Date.now() / 1000) - 7200 }),
     someTransfer({ roots: ['disk.img'], state: 'failed', ...still, device_name: 'Attic NAS', started: 5 }),
     someTransfer({ roots: [MARKUP], state: 'cancelled', ...still, device_name: 'Desk', started: 4 }),
   ];
 
   it('tells result, size, speed and when', async () => {
     const { node, user } = await open(past());
-    for (const said of ['48 files · 96.0\u00a0MB in 4\u00a0s', '30.0\u00a0MB/s', 'Received and checked']) expect(row('Scans').textContent).toContain(said);
+    for (const said of ['48 files · 96.0\u00a0MB in 3.2\u00a0s', '30.0\u00a0MB/s', 'Received and checked']) expect(row('Scans').textContent).toContain(said);
     // Shortly after midnight two hours ago is another day.
     expect(row('Scans').textContent).toMatch(/2 hours ago|Yesterday/);
-    await user.click(within(row('Scans')).getByTestId('transfer-open'));
-    expect(asked(node, 'open_folder')).toHaveLength(1);
+    await user.click(within(row('Scans')).getByTestId('transfer-show'));
+    expect(asked(node, 'show_in_folder')).toHaveLength(1);
     expect(document.querySelector('img')).toBeNull();
   });
 
@@ -287,12 +287,63 @@ describe('the history', () => {
     else expect(screen.getByTestId('history-none')).toBeTruthy();
   });
 
+  const clear = async (user: Awaited<ReturnType<typeof open>>['user'], choice: string) => {
+    await user.click(screen.getByTestId('history-clear'));
+    await user.click(screen.getByTestId(choice));
+  };
+
   it('clears what is found, and nothing else', async () => {
     const { node, user } = await open(past());
     await user.type(screen.getByTestId('history-search'), 'attic');
-    await user.click(screen.getByTestId('history-clear'));
-    await waitFor(() => expect(node.state.transfers.map((each) => each.device_name)).toEqual(['Desk']));
+    await clear(user, 'clear-all');
     await waitFor(() => expect(screen.getByTestId('history-none')).toBeTruthy());
+    expect(screen.getByTestId('toast').textContent).toContain('2 transfers taken off the list');
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    await waitFor(() => expect(node.state.transfers.map((each) => each.device_name)).toEqual(['Desk']));
+  });
+
+  it.each([
+    ['clear-done', ['disk.img', MARKUP]],
+    ['clear-failed', ['Scans']],
+  ])('is cleared in part: %s', async (choice, left) => {
+    const { user } = await open(past());
+    await clear(user, choice);
+    await waitFor(() => expect(names('transfers-history')).toEqual(left));
+  });
+
+  it('that was cleared comes back by Undo, and nothing was forgotten', async () => {
+    const { node, user } = await open(past());
+    await clear(user, 'clear-all');
+    await waitFor(() => expect(screen.queryByTestId('transfers-history')).toBeNull());
+    expect(asked(node, 'forget')).toHaveLength(0);
+    await user.click(screen.getByTestId('toast-undo'));
+    await waitFor(() => expect(names('transfers-history')).toHaveLength(3));
+    expect(screen.queryByTestId('toast')).toBeNull();
+    expect([node.state.transfers.length, asked(node, 'forget').length]).toEqual([3, 0]);
+  });
+
+  it('that was cleared is gone for good after ten seconds', async () => {
+    const { node } = await open(past());
+    vi.useFakeTimers();
+    try {
+      await fireEvent.click(screen.getByTestId('history-clear'));
+      await fireEvent.click(screen.getByTestId('clear-all'));
+      await vi.advanceTimersByTimeAsync(9000);
+      expect(asked(node, 'forget')).toHaveLength(0);
+      await vi.advanceTimersByTimeAsync(1100);
+      expect(asked(node, 'forget')).toHaveLength(3);
+      expect(node.state.transfers).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('shows again what could not be forgotten', async () => {
+    const { node, user } = await open(past());
+    node.refuse.set('forget', apiError('storage_full', 'the disk is full', ''));
+    await clear(user, 'clear-all');
+    await user.click(screen.getByRole('button', { name: 'Dismiss' }));
+    await waitFor(() => expect(names('transfers-history')).toEqual(['Scans']));
   });
 
   it('that is long comes in parts', async () => {
