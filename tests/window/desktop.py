@@ -1,10 +1,13 @@
 #!/usr/bin/python3
-"""What a desktop offers on the session bus, as far as the window needs it: a watcher of tray icons, and notifications.
+"""What a desktop offers on the session bus, as far as the window needs it: a watcher of tray icons, notifications, and,
+when asked to, a file manager and the portal that opens files.
 
 Says what happens, one JSON object a line on stdout; does what it is told, one JSON list a line on stdin:
-`["act", ID, ACTION]` presses a button of a notification, `["menu"]` lists the tray menu, `["click", LABEL]` clicks there.
+`["act", ID, ACTION]` presses a button of a notification, `["menu"]` lists the tray menu, `["click", LABEL]` clicks there,
+`["own", NAME]` and `["leave", NAME]` let the file manager or the portal come and go.
 """
 import json
+import os
 import sys
 
 import gi
@@ -34,6 +37,20 @@ NOTIFICATIONS = """<node><interface name='org.freedesktop.Notifications'>
   <method name='CloseNotification'><arg type='u' direction='in'/></method>
   <signal name='ActionInvoked'><arg type='u'/><arg type='s'/></signal>
   <signal name='NotificationClosed'><arg type='u'/><arg type='u'/></signal>
+</interface></node>"""
+
+FILES = """<node><interface name='org.freedesktop.FileManager1'>
+  <method name='ShowItems'><arg type='as' direction='in'/><arg type='s' direction='in'/></method>
+  <method name='ShowFolders'><arg type='as' direction='in'/><arg type='s' direction='in'/></method>
+</interface></node>"""
+
+PORTAL = """<node><interface name='org.freedesktop.portal.OpenURI'>
+  <method name='OpenFile'>
+    <arg type='s' direction='in'/><arg type='h' direction='in'/><arg type='a{sv}' direction='in'/><arg type='o' direction='out'/>
+  </method>
+  <method name='OpenDirectory'>
+    <arg type='s' direction='in'/><arg type='h' direction='in'/><arg type='a{sv}' direction='in'/><arg type='o' direction='out'/>
+  </method>
 </interface></node>"""
 
 bus = Gio.bus_get_sync(Gio.BusType.SESSION)
@@ -85,6 +102,26 @@ def notifications_called(_bus, sender, _path, interface, method, arguments, invo
                         GLib.Variant("(uu)", (number, 3)))
 
 
+def files_called(_bus, _sender, _path, _interface, method, arguments, invocation):
+    """Somebody wants files shown."""
+    addresses, _startup = arguments.unpack()
+    say(shown=addresses, method=method)
+    invocation.return_value(None)
+
+
+def portal_called(_bus, sender, _path, _interface, method, arguments, invocation):
+    """Somebody hands over a file to be opened or shown: which, says the kernel. The answer comes as a signal."""
+    _parent, handle, options = arguments.unpack()
+    descriptor = invocation.get_message().get_unix_fd_list().get(handle)
+    where = os.readlink(f"/proc/self/fd/{descriptor}")
+    os.close(descriptor)
+    token = options["handle_token"]
+    request = f"/org/freedesktop/portal/desktop/request/{sender[1:].replace('.', '_')}/{token}"
+    say(portal=where, method=method)
+    invocation.return_value(GLib.Variant("(o)", (request,)))
+    bus.emit_signal(sender, request, "org.freedesktop.portal.Request", "Response", GLib.Variant("(ua{sv})", (0, {})))
+
+
 def ask(owner, path, interface, method, arguments):
     """Calls a method of the app's."""
     return bus.call_sync(owner, path, interface, method, arguments, None, Gio.DBusCallFlags.NONE, 5000, None).unpack()
@@ -119,17 +156,38 @@ def told(channel, _condition):
             ask(owner, where, "com.canonical.dbusmenu", "Event",
                 GLib.Variant("(isvu)", (entries[words[0]], "clicked", GLib.Variant("s", ""), 0)))
             say(clicked=words[0])
+        elif what == "own":
+            owned[words[0]] = own(words[0])
+        elif what == "leave":
+            Gio.bus_unown_name(owned.pop(words[0]))
+            say(left=words[0])
     except (GLib.Error, KeyError, IndexError) as error:
         say(error=f"{what}: {type(error).__name__}: {error}")
     return True
 
 
-for xml, place, name, called, prop in (
-    (WATCHER, "/StatusNotifierWatcher", "org.kde.StatusNotifierWatcher", watcher_called, watcher_property),
-    (NOTIFICATIONS, "/org/freedesktop/Notifications", "org.freedesktop.Notifications", notifications_called, None),
+def own(name):
+    """Takes a name on the bus, and says so when it has it."""
+    return Gio.bus_own_name_on_connection(bus, name, Gio.BusNameOwnerFlags.NONE, lambda _bus, name: say(owns=name), None)
+
+
+def badge(_bus, _sender, _path, _interface, _signal, arguments):
+    """The number on the icon, as docks hear it."""
+    entry, shown = arguments.unpack()
+    say(badge=shown["count"] if shown["count-visible"] else 0, entry=entry)
+
+
+bus.signal_subscribe(None, "com.canonical.Unity.LauncherEntry", "Update", None, None, Gio.DBusSignalFlags.NONE, badge)
+owned = {}
+for xml, place, called, prop in (
+    (WATCHER, "/StatusNotifierWatcher", watcher_called, watcher_property),
+    (NOTIFICATIONS, "/org/freedesktop/Notifications", notifications_called, None),
+    (FILES, "/org/freedesktop/FileManager1", files_called, None),
+    (PORTAL, "/org/freedesktop/portal/desktop", portal_called, None),
 ):
     bus.register_object(place, Gio.DBusNodeInfo.new_for_xml(xml).interfaces[0], called, prop, None)
-    Gio.bus_own_name_on_connection(bus, name, Gio.BusNameOwnerFlags.NONE, lambda _bus, name: say(owns=name), None)
+for usual in ("org.kde.StatusNotifierWatcher", "org.freedesktop.Notifications"):
+    own(usual)
 GLib.io_add_watch(sys.stdin, GLib.IO_IN | GLib.IO_HUP, told)
 loop = GLib.MainLoop()
 loop.run()

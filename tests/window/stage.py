@@ -13,7 +13,7 @@ import time
 from webdriver import Page, until
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TOOLS = ["Xvfb", "WebKitWebDriver", "dbus-run-session", "import", "xdotool", "zbarimg", "unshare", "ip", "gio", "xdg-mime"]
+TOOLS = ["Xvfb", "WebKitWebDriver", "dbus-run-session", "import", "xdotool", "xprop", "zbarimg", "unshare", "ip", "gio", "xdg-mime"]
 
 # Where a window test has to begin anew inside of something, this says how far it has got.
 INSIDE = "YONDER_WINDOW_TEST_INSIDE"
@@ -70,11 +70,12 @@ class Stage:
         self.desktop = None
         self.folder = pathlib.Path(os.environ.get("TMPDIR", "/tmp")) / f"yonder-window-{os.getpid()}"
         self.folder.mkdir(mode=0o700)
-        # What stands where the program that opens a browser is looked for: it notes what it is given.
+        # What stands where the program that opens things is looked for: it notes what it is given, unless nothing is to open.
         self.opened = self.folder / "opened"
         browser = self.folder / "bin" / "xdg-open"
         browser.parent.mkdir()
-        browser.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >>"{self.opened}"\n')
+        self.nothing_opens = self.folder / "nothing-opens"
+        browser.write_text(f'#!/bin/sh\n[ -e "{self.nothing_opens}" ] && exit 3\nprintf "%s\\n" "$@" >>"{self.opened}"\n')
         browser.chmod(0o700)
         self.environment = {
             "PATH": f'{browser.parent}:{os.environ["PATH"]}',
@@ -166,10 +167,16 @@ class Stage:
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=20)
         return done.stdout.strip()
 
+    def urgent(self, window):
+        """A window asks its manager to call the person (ICCCM 4.1.2.4)."""
+        command = ["xprop", "-id", str(window), "WM_HINTS"]
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False, timeout=20)
+        return "urgency hint bit is set" in done.stdout
+
     def window_of(self, pid):
         """X11 id of the visible main window of a process, or None."""
         # `search` takes all conditions only with --all.
-        found = self.xdotool("search", "--all", "--onlyvisible", "--pid", pid, "--name", "^Yonder$").split()
+        found = self.xdotool("search", "--all", "--onlyvisible", "--pid", pid, "--name", r"^(\([0-9]+\) )?Yonder$").split()
         return found[-1] if found else None
 
     def shot(self, name, window="root"):
