@@ -194,7 +194,7 @@ async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>) ->
     if matches!(note.about, About::Offer(_)) {
         notification.action(ACCEPT, texts.accept()).action(DECLINE, texts.decline());
     }
-    if let About::End(Ended { end: End::Received, single, .. }) = note.about {
+    if let About::End(Ended { end: End::Received | End::ReceivedPart, single, .. }) = note.about {
         if single {
             notification.action(OPEN, texts.open_stored());
         }

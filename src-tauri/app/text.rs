@@ -93,6 +93,10 @@ texts! {
     /// Title of a notification.
     sent: "Sent", "Gesendet";
     /// Title of a notification.
+    sent_part: "Sent, but not everything", "Gesendet, aber nicht alles";
+    /// Title of a notification.
+    received_part: "Received, but not everything", "Empfangen, aber nicht alles";
+    /// Title of a notification.
     failed: "Transfer failed", "Übertragung fehlgeschlagen";
     /// Title of a notification.
     declined: "Declined", "Abgelehnt";

@@ -71,6 +71,10 @@ pub enum End {
     Received,
     /// Everything is there.
     Sent,
+    /// It is there but for some that could not be sent, or that the other side did not take.
+    SentPart,
+    /// It is here but for some that did not come.
+    ReceivedPart,
     /// The other side said no.
     Declined,
     /// It will not come to an end.
@@ -88,7 +92,9 @@ impl End {
     fn of(transfer: &TransferView) -> Option<Self> {
         let reason = transfer.reason.as_ref().map(|reason| reason.code.as_str());
         match (transfer.state, transfer.direction) {
+            (TransferState::Done, Direction::Receive) if lacks(transfer) > 0 => Some(Self::ReceivedPart),
             (TransferState::Done, Direction::Receive) => Some(Self::Received),
+            (TransferState::Done, Direction::Send) if transfer.skipped > 0 => Some(Self::SentPart),
             (TransferState::Done, Direction::Send) => Some(Self::Sent),
             (TransferState::Failed, _) => Some(Self::Failed),
             (TransferState::Declined, Direction::Send) => Some(Self::Declined),
@@ -103,6 +109,8 @@ impl End {
         match self {
             Self::Received => texts.received(),
             Self::Sent => texts.sent(),
+            Self::SentPart => texts.sent_part(),
+            Self::ReceivedPart => texts.received_part(),
             Self::Declined => texts.declined(),
             Self::Failed => texts.failed(),
             Self::FullHere => texts.full_here(),
@@ -120,6 +128,11 @@ impl End {
             _ => None,
         }
     }
+}
+
+/// How much is missing of what this person chose to take.
+fn lacks(transfer: &TransferView) -> u64 {
+    transfer.skipped.saturating_sub(transfer.reasons.get("not_taken").copied().unwrap_or_default())
 }
 
 impl About {
@@ -332,7 +345,7 @@ impl Desk {
         if let (End::Failed, Some(reason)) = (end, &transfer.reason) {
             lines.push(escape(&self.texts.because(reason)));
         }
-        if let (End::Received, Some(into)) = (end, &transfer.into) {
+        if let (End::Received | End::ReceivedPart, Some(into)) = (end, &transfer.into) {
             lines.push(escape(&self.texts.stored_in(&at_home(into))));
         }
         lines.extend(end.hint(self.texts).map(escape));
@@ -518,6 +531,24 @@ mod tests {
         let later = end(TransferState::Done, Direction::Send, step * 6);
         let next = Answered::End(End::Sent, 2);
         assert_eq!(later, (next, 1, one), "that was long ago: both notifications stay on the screen");
+    }
+
+    #[test]
+    fn what_is_not_all_is_told_as_such_unless_the_person_chose_so() {
+        let told = |direction, code: &str| {
+            let mut desk = Desk::new(Language::English);
+            told(&mut desk, TransferState::Active, direction);
+            let reasons = [(code.to_owned(), 2)].into();
+            let transfer = TransferView { skipped: 2, reasons, ..sample(TransferState::Done, direction) };
+            match desk.read(&Event::Transfer { transfer }, false, Instant::now()) {
+                Step::Show(note) => note.title,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(told(Direction::Send, "not_taken"), "Sent, but not everything");
+        assert_eq!(told(Direction::Send, "file_unreadable"), "Sent, but not everything");
+        assert_eq!(told(Direction::Receive, "skipped_there"), "Received, but not everything");
+        assert_eq!(told(Direction::Receive, "not_taken"), "Received");
     }
 
     #[test]

@@ -84,6 +84,8 @@ export const germanErrors: Record<string, SpokenError> = {
     hint: 'Zeige es in seinem Ordner und starte es dort, wenn du weißt, woher es kommt.',
   },
 
+  left_out: { message: 'Nicht alles davon lässt sich senden.', hint: 'Nenne nur, was sich senden lässt.', detail: true },
+
   // The doctor.
   doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },
 

@@ -1,24 +1,30 @@
 // What people should know about a transfer, in words.
 
+import type { Catalogue } from '../i18n/en';
 import type { Note } from '../ipc/bindings';
 
+/** Why something is left out; a code that the catalogue does not know gets a general word. */
+export function why(t: Catalogue, code: string): string {
+  return t.notes.why[code] ?? t.notes.why['other'] ?? code;
+}
+
 /** A note as a sentence. Paths and names in it are text of other people: show it through `visible`. */
-export function noteText(note: Note): string {
+export function noteText(t: Catalogue, note: Note): string {
   switch (note.code) {
     case 'skipped':
-      return `${note.args.path} is left out (${note.args.reason})`;
+      return t.notes.skipped(note.args.path, why(t, note.args.reason));
     case 'failed':
-      return `${note.args.path} could not be transferred (${note.args.reason})`;
+      return t.notes.failed(note.args.path, why(t, note.args.reason));
     case 'saved_as':
-      return `${note.args.path} is saved as ${note.args.name}`;
+      return t.notes.savedAs(note.args.path, note.args.name);
     case 'already_there':
-      return `There already, and the same: ${note.args.count}`;
+      return t.notes.alreadyThere(note.args.count);
     case 'trashed':
-      return `Old files in the trash: ${note.args.count}`;
+      return t.notes.trashed(note.args.count);
     case 'not_trashed':
-      return `${note.args.path}: the old one could not be put into the trash, and both are kept`;
+      return t.notes.notTrashed(note.args.path);
     case 'skipped_there':
-      return `Left out by the sender: ${note.args.count}`;
+      return t.notes.skippedThere(note.args.count);
     case 'text':
       return note.args.text;
   }

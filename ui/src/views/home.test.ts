@@ -309,6 +309,47 @@ describe('a device that does not answer while files move', () => {
   });
 });
 
+describe('how a transfer ended', () => {
+  const ended = (over: Parameters<typeof someTransfer>[0]) => page({ transfers: [someTransfer({ state: 'done', device_name: 'Attic', rate: 0, eta: null, ...over })] });
+  const row = () => screen.getByTestId('transfer-row');
+  const state = () => screen.getByTestId('transfer-state').textContent;
+
+  it('in part says how much was taken, at the sender as no full success', async () => {
+    await ended({ files: 1, files_done: 1, offered: { files: 6, bytes: 9000 }, skipped: 5, reasons: { not_taken: 5 }, reason: apiError('incomplete', 'x', 'y') });
+    expect(row().textContent).toContain('1 of 6 files taken');
+    expect(state()).toBe('Attic took only a part; it is received and checked');
+    expect(row().querySelector('.lucide-check')).toBeNull();
+    expect(row().querySelector('.reason')).toBeNull();
+  });
+
+  it('in part by choice is a success where it was chosen', async () => {
+    await ended({ direction: 'receive', files: 1, files_done: 1, offered: { files: 6, bytes: 9000 }, skipped: 5, reasons: { not_taken: 5 }, into: '/d' });
+    expect(row().textContent).toContain('1 of 6 files taken');
+    expect(state()).toBe('Received and checked');
+    expect(row().querySelector('.lucide-check')).toBeTruthy();
+  });
+
+  it.each([
+    ['en', 'Not everything: 3 left out', '2: it may not be read', 'a/b is left out: a link to nothing'],
+    ['de', 'Nicht alles: 3 ausgelassen', '2: darf nicht gelesen werden', 'a/b ist ausgelassen: ein Verweis ins Leere'],
+  ] as const)('without everything says what is missing (%s)', async (language, said, counted, note) => {
+    i18n.language = language;
+    await ended({ skipped: 3, reasons: { file_unreadable: 2, link_broken: 1 }, notes: [{ code: 'skipped', args: { path: 'a/b', reason: 'link_broken' } }], reason: apiError('incomplete', 'x', 'y') });
+    expect(state()).toBe(said);
+    expect(row().textContent).toContain(counted);
+    expect(row().textContent).toContain(note);
+  });
+
+  it.each([
+    ['cancelled_here', 'Cancelled by you'],
+    ['cancelled_there', 'Cancelled by Attic'],
+  ])('by a cancel says by whom: %s', async (code, said) => {
+    await ended({ state: 'cancelled', reason: apiError(code, 'it was cancelled here', '') });
+    expect(state()).toBe(said);
+    expect(row().textContent).not.toContain('it was cancelled');
+  });
+});
+
 describe('a transfer that waits', () => {
   it('for its turn says so, unless its device is away', async () => {
     const device = someDevice({ name: 'Attic', state: 'offline', path: null, rtt_ms: null });

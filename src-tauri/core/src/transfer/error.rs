@@ -5,12 +5,17 @@ use std::{io, path::PathBuf};
 use super::{landing::DiskError, left_out::LeftOut, wire::Violation};
 use crate::{
     api::{ApiError, Note},
-    error::{NetworkError, RoomError},
+    error::{NetworkError, RoomError, size},
     id::TransferId,
 };
 
 /// Reasons that an error names.
 const SHOWN_REASONS: usize = 3;
+
+/// A size for people.
+fn shown(bytes: &u64) -> String {
+    size(*bytes)
+}
 
 /// What a call on transfers can fail with.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +34,7 @@ pub enum TransferError {
     #[error("the transfer is still under way")]
     StillActive,
     /// The offer does not fit on the disk.
-    #[error("there is not enough space in {folder}: {needed} bytes are needed, {free} are free")]
+    #[error("there is not enough space in {folder}: {} are needed, {} are free", shown(.needed), shown(.free))]
     NoSpace {
         /// Where it should go.
         folder: PathBuf,

@@ -9,6 +9,8 @@ pub mod transfer;
 
 use std::collections::BTreeMap;
 
+pub(super) use crate::error::size;
+
 use crate::api::{CheckStatus, CheckView};
 
 /// A check that is as it should be.
@@ -73,18 +75,6 @@ pub(super) fn span(seconds: u64) -> String {
         _ => (seconds / 86_400, "day"),
     };
     format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
-}
-
-/// A size for people.
-pub(super) fn size(bytes: u64) -> String {
-    let (mut value, mut unit) = (bytes as f64, "B");
-    for next in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
-            break;
-        }
-        (value, unit) = (value / 1000.0, next);
-    }
-    if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
 }
 
 #[cfg(test)]
