@@ -5,6 +5,9 @@
 mod commands;
 mod naming;
 mod networks;
+#[path = "../integration/peer.rs"]
+#[allow(dead_code, reason = "the integration tests use all of it")]
+mod peer;
 mod presence;
 mod reach;
 mod receiving;

@@ -1,1 +1,157 @@
-//! Names and ids: what a peer chooses never competes with what identifies.
+//! Whom a command acts upon: ids, names that peers choose, and what could be either.
+
+use serde_json::{Value, json};
+use yonder_core::keys::Key;
+use yonder_tests::{
+    device::{Device, Node, pair, text},
+    program::Finished,
+};
+
+use crate::peer::{MESSAGE, PAIRING, Peer, paired_peer, runtime, say, show_code, wait_for};
+
+/// Two paired devices that run, and their nodes.
+fn two() -> (Device, Node, Device, Node) {
+    let (alpha, beta) = (Device::loopback("alpha"), Device::loopback("beta"));
+    let (alpha_node, beta_node) = (alpha.serve(), beta.serve());
+    beta.run(["rename", "beta"]).expect_status(0);
+    pair(&alpha, &alpha_node, &beta);
+    (alpha, alpha_node, beta, beta_node)
+}
+
+/// The view that `devices` gives of the device with this endpoint id.
+fn view(device: &Device, endpoint_id: &str) -> Value {
+    let found = device.devices().into_iter().find(|view| view["endpoint_id"] == endpoint_id);
+    found.unwrap_or_else(|| panic!("{endpoint_id} is not listed"))
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// Lets the peer say that this is its name now, and then another one that can be taken; waits until that one is.
+async fn call_itself(peer: &Peer, secret: &Key, device: &Device, node: &Node, name: &str, then: &str) {
+    let connection = peer.dial(node, MESSAGE).await;
+    let keys = peer.session(&connection, secret).await.unwrap();
+    for (name, device_type) in [(name, "laptop"), (name, "phone")] {
+        let hello = json!({ "kind": "hello", "name": name, "device_type": device_type, "instance": 1 });
+        say(&connection, &keys, &hello.to_string()).await;
+    }
+    // The type in the second one shows that both were heard.
+    let id = hex(&peer.id());
+    wait_for("the second hello", || view(device, &id)["type"] == "phone");
+    assert_eq!(view(device, &id)["name"], then, "after {name:?}");
+    connection.close(0u8.into(), b"");
+}
+
+#[test]
+fn a_peer_that_calls_itself_by_the_id_of_another_device_is_not_taken_for_it() {
+    let (alpha, alpha_node, beta, beta_node) = two();
+    let whole = beta_node.device_id();
+    let digits = whole[..8].to_owned();
+    let file = alpha.home().join("for beta.txt");
+    std::fs::write(&file, "for beta alone").unwrap();
+    runtime().block_on(async {
+        let (peer, secret) = paired_peer(&alpha, &alpha_node, "gamma").await;
+        for name in [&digits, &digits.to_uppercase(), &whole, &beta_node.endpoint_id(), &whole[..13].to_owned()] {
+            call_itself(&peer, &secret, &alpha, &alpha_node, name, "gamma").await;
+        }
+        // A name is refused by what it reads like, not by whether such a device is there.
+        call_itself(&peer, &secret, &alpha, &alpha_node, "c0ffee", "gamma").await;
+        call_itself(&peer, &secret, &alpha, &alpha_node, "coffee", "coffee").await;
+    });
+    for name in [&digits, &whole, &beta_node.endpoint_id()] {
+        alpha.run(["send".as_ref(), name.as_ref(), file.as_os_str()]).expect_status(0);
+    }
+    let landed = std::fs::read_dir(beta.downloads()).unwrap().count();
+    assert_eq!(landed, 3, "all of them are at beta");
+    alpha.run(["trust", &digits, "--as", "other"]).expect_status(0);
+    assert_eq!(view(&alpha, &beta_node.endpoint_id())["trust"], "other");
+    alpha.run(["block", &digits]).expect_status(0);
+    assert_eq!(view(&alpha, &beta_node.endpoint_id())["trust"], "blocked");
+    alpha.run(["unpair", &digits]).expect_status(0);
+    assert_eq!(alpha.paired_with().len(), 1, "gamma is left");
+}
+
+#[test]
+fn a_peer_that_pairs_under_an_id_is_called_by_its_own() {
+    let (alpha, alpha_node, _beta, beta_node) = two();
+    let digits = beta_node.device_id()[..8].to_owned();
+    runtime().block_on(async {
+        let peer = Peer::new().await;
+        let (hosting, words) = show_code(&alpha);
+        let mut local = peer.local("gamma");
+        local.info.name.clone_from(&digits);
+        let mut pairing = peer.join(peer.dial(&alpha_node, PAIRING).await, local, &words).await;
+        pairing.until(usize::MAX).await;
+        assert!(pairing.paired, "{:?}", pairing.failed);
+        hosting.finish(yonder_tests::program::PATIENCE).expect_status(0);
+        let listed = view(&alpha, &hex(&peer.id()));
+        assert_eq!(listed["name"], format!("Device {}", &text(&listed, "device_id")[..8]));
+    });
+    let trusted = alpha.run(["trust", &digits]).expect_status(0);
+    assert_eq!(trusted.lines[0]["endpoint_id"], beta_node.endpoint_id());
+}
+
+#[test]
+fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
+    let (alpha, alpha_node, _beta, beta_node) = two();
+    let whole = beta_node.device_id();
+    // So few digits are a name, too.
+    let digits = whole[..5].to_owned();
+    let file = alpha.home().join("file.txt");
+    std::fs::write(&file, "contents").unwrap();
+    let file = file.to_str().unwrap();
+    let peer = runtime().block_on(async { paired_peer(&alpha, &alpha_node, &digits.to_uppercase()).await.0 });
+    let other = text(&view(&alpha, &hex(&peer.id())), "device_id");
+    let both_named = |finished: Finished| {
+        let finished = finished.expect_error(1, &["device_ambiguous"]);
+        let message = text(finished.event("error").unwrap(), "message");
+        assert!(message.contains(&whole) && message.contains(&other), "{message}");
+    };
+    for command in ["trust", "block", "unblock", "unpair", "ping", "messages", "renew-keys", "doctor"] {
+        both_named(alpha.run([command, &digits]));
+    }
+    both_named(alpha.run(["text", &digits, "hello"]));
+    both_named(alpha.run(["send", &digits, file]));
+    both_named(alpha.run(["send", &whole, file, "--also", &digits]));
+    assert_eq!(alpha.paired_with().len(), 2, "nothing came of it");
+    assert_eq!(view(&alpha, &beta_node.endpoint_id())["trust"], "own");
+    // One digit more is the id alone.
+    let trusted = alpha.run(["trust", &whole[..6]]).expect_status(0);
+    assert_eq!(trusted.lines[0]["device_id"], whole.as_str());
+    alpha.run(["send", &whole, file]).expect_status(0);
+}
+
+#[test]
+fn two_devices_of_one_name_are_ambiguous() {
+    let alpha = Device::loopback("alpha");
+    let node = alpha.serve();
+    runtime().block_on(async {
+        paired_peer(&alpha, &node, "twin").await;
+        paired_peer(&alpha, &node, "TWIN").await;
+    });
+    let told = alpha.run(["block", "Twin"]).expect_error(1, &["device_ambiguous"]);
+    let message = text(told.event("error").unwrap(), "message");
+    for device in alpha.devices().iter().filter(|device| device["paired"] == true) {
+        assert_eq!(device["trust"], "own");
+        let id = text(device, "device_id");
+        assert!(message.contains(&id), "{message}");
+        alpha.run(["trust", &id]).expect_status(0);
+    }
+}
+
+#[test]
+fn a_name_that_reads_as_an_id_is_refused() {
+    let alpha = Device::loopback("alpha");
+    let node = alpha.serve();
+    let own = node.device_id();
+    let base32 = "yb5ndrfg8ejkmcpqxot1uwisza345h769yb5ndrfg8ejkmcpqxot";
+    for name in ["123456", "FACADE", " c0ffee ", &own, &own[..10], &node.endpoint_id(), base32] {
+        alpha.run(["rename", name]).expect_error(2, &["invalid_input"]);
+        alpha.run(["settings", "name", name]).expect_error(2, &["invalid_input"]);
+    }
+    for name in ["cafe", "2026-11-30", "coffee", "Facade 2", "01234567 Desk"] {
+        let renamed = alpha.run(["rename", name]).expect_status(0);
+        assert_eq!(renamed.lines[0]["value"], name);
+    }
+}

@@ -21,6 +21,13 @@ pub fn shown(text: &str) -> String {
     out
 }
 
+/// The same for a text of several lines: line breaks and tabs stay. Further lines are set in, so that none of them can
+/// pass for a line of ours.
+pub fn shown_lines(text: &str) -> String {
+    let lines: Vec<_> = text.lines().map(|line| line.split('\t').map(shown).collect::<Vec<_>>().join("\t")).collect();
+    lines.join("\n    ")
+}
+
 /// JSON whose strings hold no treacherous characters; to a program it says the same.
 pub fn ascii_safe(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
@@ -68,11 +75,17 @@ pub fn parse_rate(text: &str) -> Result<u64, String> {
     if rate.is_finite() && (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(form()) }
 }
 
-/// The same, or none: `off`, `none` or `0`, which is 0.
+/// The same, or none: `off`, `none` or `0`, which is 0. Whatever takes a limit takes these.
 pub fn parse_limit(text: &str) -> Result<u64, String> {
+    /// Bytes a second, slowest and fastest.
+    const LIMITS: (u64, u64) = (1024, 1 << 40);
     match text.trim().to_ascii_lowercase().as_str() {
         "off" | "none" | "0" => Ok(0),
-        _ => parse_rate(text).map_err(|form| format!("{form}, or off")),
+        _ => match parse_rate(text).map_err(|form| format!("{form}, or off"))? {
+            rate if rate < LIMITS.0 => Err(format!("a limit is at least {} bytes a second, or off", LIMITS.0)),
+            rate if rate > LIMITS.1 => Err("a limit is at most 1T bytes a second; `off` is none".into()),
+            rate => Ok(rate),
+        },
     }
 }
 
@@ -82,6 +95,23 @@ pub fn duration(seconds: Option<f64>) -> String {
     let whole = seconds.ceil().min(1e9) as u64;
     let (hours, minutes, seconds) = (whole / 3600, whole / 60 % 60, whole % 60);
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+/// Beginnings of ids, each as short as a person likes to type and long enough to be that of no other.
+pub fn beginnings(ids: &[String]) -> Vec<String> {
+    const SHORTEST: usize = 8;
+    let differs = |one: &str, other: &str| one.bytes().zip(other.bytes()).position(|(a, b)| a != b);
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_unstable_by_key(|at| &ids[*at]);
+    let mut lengths = vec![SHORTEST; ids.len()];
+    // The ids that begin most alike stand beside each other.
+    for pair in order.windows(2) {
+        let Some(alike) = differs(&ids[pair[0]], &ids[pair[1]]) else { continue };
+        for at in pair {
+            lengths[*at] = lengths[*at].max(alike + 1);
+        }
+    }
+    ids.iter().zip(lengths).map(|(id, length)| id.chars().take(length).collect()).collect()
 }
 
 /// `1 file`, `2 files`.
@@ -150,6 +180,12 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_a_text_stay_lines_and_cannot_pass_for_others() {
+        assert_eq!(shown_lines("one\ntwo\r\n\n\tthree\x1b[2J\n"), "one\n    two\n    \n    \tthree\\u{1b}[2J");
+        assert_eq!(shown_lines("from beta: x\rfrom gamma: y"), "from beta: x\\u{d}from gamma: y");
+    }
+
+    #[test]
     fn json_is_safe_to_look_at_and_says_the_same() {
         let name = "a\x1b\u{9b}\u{202e}é😀\"\\\u{7f}";
         let line = ascii_safe(&serde_json::to_string(name).unwrap());
@@ -177,7 +213,10 @@ mod tests {
     #[test]
     fn a_limit_may_be_none() {
         assert_eq!([parse_limit("off"), parse_limit(" 0 "), parse_limit("5MB/s")], [Ok(0), Ok(0), Ok(5_000_000)]);
-        assert!(parse_limit("fast").unwrap_err().contains("off"));
+        assert_eq!([parse_limit("1024"), parse_limit("1G")], [Ok(1024), Ok(1_000_000_000)]);
+        for text in ["fast", "1023", "2000G", "-1"] {
+            assert!(parse_limit(text).unwrap_err().contains("off"), "{text}");
+        }
     }
 
     #[test]
@@ -189,6 +228,13 @@ mod tests {
         for text in ["", "0", "-1", "fast", "k", "1e300", "NaN", "inf", "2T", "1 2"] {
             assert!(parse_rate(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn beginnings_of_ids_are_unique() {
+        let ids = ["aaaaaaaa-aaaa-1", "bbbbbbbb-0000-2", "aaaaaaaa-aaab-3"].map(String::from);
+        assert_eq!(beginnings(&ids), ["aaaaaaaa-aaaa", "bbbbbbbb", "aaaaaaaa-aaab"]);
+        assert_eq!(beginnings(&[]), Vec::<String>::new());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
     console::Console,
     failure::Failure,
     node::Running,
-    text::{shown, table},
+    text::{beginnings, shown, table},
 };
 
 /// How long a node that was started for the question looks around before it answers.
@@ -65,11 +65,12 @@ pub async fn list(running: &Running, console: &Console) -> Result<(), Failure> {
 }
 
 fn device_table(devices: &[DeviceView]) -> String {
+    let ids: Vec<_> = devices.iter().map(|device| device.device_id.to_string()).collect();
     let rows: Vec<_> = devices
         .iter()
-        .map(|device| {
+        .zip(beginnings(&ids))
+        .map(|(device, id)| {
             let rtt = device.rtt_ms.map(|rtt| format!("{rtt:.1} ms")).unwrap_or_default();
-            let id: String = device.device_id.to_string().chars().take(8).collect();
             [
                 shown(&device.name),
                 id,

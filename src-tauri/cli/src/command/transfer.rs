@@ -12,7 +12,7 @@ use crate::{
     console::Console,
     failure::Failure,
     node::{Running, absolute},
-    text::{duration, shown, size, table},
+    text::{beginnings, duration, shown, size, table},
 };
 
 pub async fn list(running: &Running, all: bool, find: Option<&str>, console: &Console) -> Result<(), Failure> {
@@ -37,16 +37,18 @@ async fn transfers(running: &Running, all: bool, find: Option<&str>) -> Result<V
 }
 
 fn transfer_table(transfers: &[TransferView]) -> String {
+    let ids: Vec<_> = transfers.iter().map(|transfer| transfer.id.to_string()).collect();
     let rows: Vec<_> = transfers
         .iter()
-        .map(|transfer| {
+        .zip(beginnings(&ids))
+        .map(|(transfer, id)| {
             let way = match transfer.direction {
                 Direction::Send => "to",
                 Direction::Receive => "from",
             };
             let moving = transfer.rate > 0.0;
             [
-                transfer.id.to_string().chars().take(8).collect(),
+                id,
                 format!("{way} {}", shown(&transfer.device_name)),
                 word(&transfer.state),
                 format!("{} of {}", size(transfer.bytes as f64), size(transfer.total as f64)),
@@ -157,20 +159,26 @@ async fn find(running: &Running, text: &str) -> Result<TransferId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    pick(text, transfers(running, true, None).await?.iter().map(|transfer| transfer.id))
+    let known = transfers(running, true, None).await?;
+    pick(text, known.iter().map(|transfer| (transfer.id, what(transfer))))
 }
 
-fn pick(text: &str, ids: impl Iterator<Item = TransferId>) -> Result<TransferId, Failure> {
-    let wanted = text.to_ascii_lowercase();
-    let mut fitting = ids.filter(|id| !wanted.is_empty() && id.to_string().starts_with(&wanted));
-    match (fitting.next(), fitting.next()) {
-        (Some(id), None) => Ok(id),
-        (Some(_), Some(_)) => Err(Failure::failed(
-            "transfer_ambiguous",
-            format!("{text:?} fits more than one transfer"),
-            "Give more of its id.",
-        )),
-        (None, _) => Err(Failure::failed(
+fn pick(text: &str, known: impl Iterator<Item = (TransferId, String)>) -> Result<TransferId, Failure> {
+    const LISTED: usize = 8;
+    let wanted = text.trim().to_ascii_lowercase();
+    let fitting: Vec<_> = known.filter(|(id, _)| !wanted.is_empty() && id.to_string().starts_with(&wanted)).collect();
+    match fitting.as_slice() {
+        [(id, _)] => Ok(*id),
+        [_, _, ..] => {
+            let listed: Vec<_> = fitting.iter().take(LISTED).map(|(id, what)| format!("{id} ({what})")).collect();
+            let more = if fitting.len() > LISTED { ", and others" } else { "" };
+            Err(Failure::failed(
+                "transfer_ambiguous",
+                format!("{text:?} fits more than one transfer: {}{more}", listed.join(", ")),
+                "Give more of its id.",
+            ))
+        }
+        [] => Err(Failure::failed(
             "transfer_unknown",
             format!("no transfer has the id {text:?}"),
             "`yonder-cli transfers --all` lists them.",
@@ -218,9 +226,12 @@ mod tests {
         let ids: Vec<TransferId> = ["aaaa0000-89ab-4def-8123-456789abcdef", "aaab0000-89ab-4def-8123-456789abcdef"]
             .map(|text| text.parse().unwrap())
             .into();
-        assert_eq!(pick("AAAB", ids.iter().copied()).unwrap(), ids[1]);
-        assert_eq!(pick("aaa", ids.iter().copied()).unwrap_err().error.code, "transfer_ambiguous");
-        assert_eq!(pick("b", ids.iter().copied()).unwrap_err().error.code, "transfer_unknown");
-        assert_eq!(pick("", ids.iter().copied()).unwrap_err().error.code, "transfer_unknown");
+        let pick = |text: &str| super::pick(text, ids.iter().map(|id| (*id, "notes.txt".to_owned())));
+        assert_eq!(pick("AAAB").unwrap(), ids[1]);
+        let ambiguous = pick("aaa").unwrap_err().error;
+        assert_eq!(ambiguous.code, "transfer_ambiguous");
+        assert!(ambiguous.message.contains(&format!("{} (notes.txt)", ids[1])), "{}", ambiguous.message);
+        assert_eq!(pick("b").unwrap_err().error.code, "transfer_unknown");
+        assert_eq!(pick("").unwrap_err().error.code, "transfer_unknown");
     }
 }

@@ -3,6 +3,7 @@
 //! This room keeps records and states. It opens no connection and hears no network: discovery and `net` tell it what
 //! they saw, and it tells the world by events. What discovery says is a hint; only a session proves who is there.
 
+mod find;
 mod record;
 mod registry;
 mod secrets;

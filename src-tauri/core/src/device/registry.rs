@@ -14,7 +14,7 @@ use crate::{
     api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     error::RoomError,
     event::EventBus,
-    id::{DeviceId, Sighting, clean_name},
+    id::{DeviceId, Sighting, clean_name, name_by_id, reads_as_id},
     storage::{Op, StorageError, Store, Table},
 };
 
@@ -45,9 +45,14 @@ pub enum DeviceError {
     /// Nothing fits the name.
     #[error("no device is called {0:?}")]
     Unknown(String),
-    /// More than one thing fits the name.
-    #[error("{0:?} fits more than one device")]
-    Ambiguous(String),
+    /// More than one device fits.
+    #[error("{text:?} fits more than one device: {devices}")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Names and ids of those that fit.
+        devices: String,
+    },
     /// It is nearby, and not paired.
     #[error("{0} is not paired with this device")]
     NotPaired(String),
@@ -66,7 +71,7 @@ impl RoomError for DeviceError {
     fn code(&self) -> &'static str {
         match self {
             Self::Unknown(_) => "device_unknown",
-            Self::Ambiguous(_) => "device_ambiguous",
+            Self::Ambiguous { .. } => "device_ambiguous",
             Self::NotPaired(_) => "device_not_paired",
             Self::Blocked(_) => "device_blocked",
             Self::Record(RecordError::Newer(_)) => "storage_newer",
@@ -78,7 +83,7 @@ impl RoomError for DeviceError {
     fn hint(&self) -> String {
         match self {
             Self::Unknown(_) => "`yonder-cli devices` lists the devices that are known.".into(),
-            Self::Ambiguous(_) => "Give its device id, or more of it.".into(),
+            Self::Ambiguous { .. } => "Give the whole device id of the one that you mean.".into(),
             Self::NotPaired(_) => "Pair the two devices first.".into(),
             Self::Blocked(_) => "Unblock it first: `yonder-cli unblock DEVICE`, or in its details.".into(),
             Self::Record(RecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
@@ -298,7 +303,8 @@ impl DeviceRegistry {
         Ok(())
     }
 
-    /// A session told the device's present name and type, or where it was reached: kept if it is news.
+    /// A session told the device's present name and type, or where it was reached: kept if it is news. A name that reads
+    /// as an id is not taken: the old one stays.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -312,7 +318,12 @@ impl DeviceRegistry {
         let now = |record: &mut PersistedPairedDevice| {
             let before = (record.device_info.clone(), record.addresses.clone(), record.relay_url.clone());
             if let Some((name, device_type)) = told {
-                record.device_info.name = clean_name(name);
+                let name = clean_name(name);
+                if reads_as_id(&name) {
+                    tracing::warn!(device = %id, name, "it calls itself by what reads as an id; its old name stays");
+                } else {
+                    record.device_info.name = name;
+                }
                 record.device_info.device_type = device_type;
             }
             if let Some(address) = address {
@@ -558,36 +569,13 @@ impl DeviceRegistry {
         self.known().nearby.values().filter(|sighting| sighting.pairing).cloned().collect()
     }
 
-    /// The device that a person means: a name, a device id, an endpoint id, or a unique prefix of one.
+    /// The device that a person means: a name, a device id, an endpoint id, or a unique prefix of one. A whole id wins
+    /// over every name.
     ///
     /// # Errors
     /// When none or several fit.
     pub fn find(&self, text: &str) -> Result<DeviceView, DeviceError> {
-        let wanted = text.trim().to_lowercase();
-        if wanted.is_empty() {
-            return Err(DeviceError::Unknown(text.into()));
-        }
-        let views = self.views();
-        let exact = |view: &&DeviceView| {
-            view.device_id.to_string() == wanted || view.endpoint_id == wanted || view.name.to_lowercase() == wanted
-        };
-        let prefix = |view: &&DeviceView| {
-            view.device_id.to_string().starts_with(&wanted)
-                || view.endpoint_id.starts_with(&wanted)
-                || view.name.to_lowercase().starts_with(&wanted)
-        };
-        // A stranger on the LAN who takes a paired device's name must not get in its way: paired ones are looked at first.
-        let steps: [&dyn Fn(&&DeviceView) -> bool; 4] =
-            [&|v| v.paired && exact(v), &|v| v.paired && prefix(v), &exact, &prefix];
-        for fits in steps {
-            let found: Vec<_> = views.iter().filter(fits).collect();
-            match found.as_slice() {
-                [] => continue,
-                [one] => return Ok((*one).clone()),
-                _ => return Err(DeviceError::Ambiguous(text.into())),
-            }
-        }
-        Err(DeviceError::Unknown(text.into()))
+        super::find::find(&self.views(), text).cloned()
     }
 
     /// As [`Self::find`], and it has to be paired.
@@ -679,12 +667,13 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         (Some(_), None) => DeviceState::Offline,
         (None, _) => DeviceState::Discovered,
     };
-    let name = record.map(|r| r.device_info.name.clone()).or_else(|| nearby?.name.as_deref().map(clean_name));
+    let told = || nearby?.name.as_deref().map(clean_name).filter(|name| !reads_as_id(name));
+    let name = record.map(|r| r.device_info.name.clone()).or_else(told);
     let device_type = record.map(|r| r.device_info.device_type).or_else(|| nearby.map(|s| s.device_type));
     Some(DeviceView {
         device_id: id,
         endpoint_id: data_encoding::HEXLOWER.encode(&endpoint_id),
-        name: name.unwrap_or_else(|| format!("Device {}", &id.to_string()[..8])),
+        name: name.unwrap_or_else(|| name_by_id(id)),
         device_type: device_type.unwrap_or_default(),
         state,
         paired: record.is_some(),

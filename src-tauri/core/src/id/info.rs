@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::DeviceId;
+use super::{DeviceId, name_by_id, reads_as_id};
 use crate::api::DeviceType;
 
 /// A device's name has at most so many characters.
@@ -15,16 +15,19 @@ pub struct DeviceInfo {
     pub device_id: DeviceId,
     /// Ed25519 public key.
     pub endpoint_id: [u8; 32],
-    /// Cleaned by [`clean_name`].
+    /// Cleaned by [`clean_name`], and never one that reads as an id.
     pub name: String,
     /// For its picture.
     pub device_type: DeviceType,
 }
 
 impl DeviceInfo {
-    /// The info of the device behind this endpoint.
+    /// The info of the device behind this endpoint. A name that reads as an id is not taken: the device is called by the
+    /// beginning of its own.
     pub fn new(endpoint_id: [u8; 32], name: &str, device_type: DeviceType) -> Self {
-        Self { device_id: DeviceId::of_endpoint(&endpoint_id), endpoint_id, name: clean_name(name), device_type }
+        let device_id = DeviceId::of_endpoint(&endpoint_id);
+        let name = Some(clean_name(name)).filter(|name| !reads_as_id(name)).unwrap_or_else(|| name_by_id(device_id));
+        Self { device_id, endpoint_id, name, device_type }
     }
 }
 
