@@ -21,9 +21,12 @@ use crate::{
     net::{ALPN_MESSAGE, NetworkProtocol, Session},
 };
 
-/// Messages a second that a peer may send, and in a burst. Ours to a peer stay below by themselves.
+/// Messages a second that a peer may send, and in a burst.
 const PER_SECOND: f64 = 20.0;
 const BURST: f64 = 100.0;
+/// Pings that we send, below what a peer takes without delay: one that waited there would be measured with its wait.
+const PINGS_PER_SECOND: f64 = 18.0;
+const PING_BURST: f64 = 60.0;
 /// A message that was begun has to be whole by then.
 const WHOLE: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(10);
@@ -85,6 +88,8 @@ struct Inner {
     next_ping: AtomicU64,
     /// Of devices that were paired since the start of this node.
     buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
+    /// Of our pings to them.
+    ping_buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
     started: Instant,
     heard: mpsc::Sender<Heard>,
     own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
@@ -97,6 +102,7 @@ impl Messages {
             pings: Mutex::default(),
             next_ping: AtomicU64::new(1),
             buckets: Mutex::default(),
+            ping_buckets: Mutex::default(),
             started: Instant::now(),
             heard,
             own: Box::new(own),
@@ -120,11 +126,24 @@ impl Messages {
         Ok(())
     }
 
-    /// One application round trip.
+    /// One application round trip. It begins when the peer answers at once: many in a row are spaced.
     ///
     /// # Errors
     /// When the connection is gone or no answer comes within ten seconds.
     pub async fn ping(&self, session: &Session) -> Result<Duration, NetworkError> {
+        let wait = {
+            let mut buckets = self.0.ping_buckets.lock().unwrap_or_else(PoisonError::into_inner);
+            let bucket =
+                buckets.entry(session.device_id()).or_insert_with(|| TokenBucket::new(PINGS_PER_SECOND, PING_BURST));
+            bucket.take(self.0.started.elapsed())
+        };
+        // Even a sleep of no length lasts until the next tick of the timer.
+        if !wait.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                reason = session.connection().closed() => return Err(NetworkError::ConnectionLost(Box::new(reason))),
+            }
+        }
         let id = self.0.next_ping.fetch_add(1, Ordering::Relaxed);
         let (told, answered) = oneshot::channel();
         self.pings().insert(id, (session.device_id(), told));

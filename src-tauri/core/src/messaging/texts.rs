@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde::{Deserialize, Serialize};
@@ -145,6 +145,15 @@ impl Texts {
         let view = view(device, mailbox.place, stored);
         self.0.events.emit(Event::Message { message: view.clone() });
         Ok(Sent { view, first })
+    }
+
+    /// Waits until another text of ours to the device finds room, for so long at most.
+    pub async fn room(&self, device: DeviceId, within: Duration) {
+        let changed = self.0.boxes.lock().await.get(&device).map(|open| open.changed.subscribe());
+        if let Some(mut changed) = changed {
+            let room = changed.wait_for(|mailbox| mailbox.waiting() < MAX_WAITING);
+            let _ = tokio::time::timeout(within, room).await;
+        }
     }
 
     /// The newest text, and what has to go for it.

@@ -13,9 +13,6 @@ use crate::{
     transfer::Taking,
 };
 
-/// Beyond a burst, messages are held back by the peer; pings are spaced so that they are not.
-const PING_SPACING: Duration = Duration::from_millis(50);
-const PING_BURST: u32 = 50;
 const MAX_PINGS: u32 = 1000;
 /// How long a device has to hear a new name.
 const FAREWELL: Duration = Duration::from_secs(2);
@@ -218,10 +215,7 @@ impl NetworkingService {
         let net = self.0.net.up()?;
         let mut session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
         let mut rtt_ms = Vec::new();
-        for n in 0..count {
-            if n >= PING_BURST {
-                tokio::time::sleep(PING_SPACING).await;
-            }
+        for _ in 0..count {
             let answered = match self.0.messages.ping(&session).await {
                 // It was given up for another one, or the device is gone: that is for a dial to find out.
                 Err(NetworkError::ConnectionLost(_)) => {

@@ -1,12 +1,15 @@
 //! Ends pairings, blocks devices, and says what a device may do by itself.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use iroh::endpoint::ConnectionError;
 
 use super::NetworkingService;
 use crate::{
-    api::{DeviceAccept, DeviceRule, DeviceView, MessageView, TrustLevel},
+    api::{DeviceAccept, DeviceRule, DeviceState, DeviceView, MessageView, TrustLevel},
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
@@ -17,6 +20,8 @@ use crate::{
 const RENEWALS: u32 = 3;
 /// How long unpairing waits for the other device to say that it knows.
 const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a text waits for room behind others, while the device takes them.
+const TEXT_ROOM: Duration = Duration::from_secs(60);
 
 impl NetworkingService {
     /// Forgets a paired device. It is told now if it is connected, and otherwise at its next contact.
@@ -41,13 +46,28 @@ impl NetworkingService {
 
     /// Sends a text; the device need not be there.
     pub(super) async fn send_text(&self, id: DeviceId, text: &str) -> Result<MessageView, NetworkError> {
-        let made = self.0.texts.send(id, text).await?;
+        let begun = Instant::now();
+        let made = loop {
+            match self.0.texts.send(id, text).await {
+                // Who writes faster than the device takes it is slowed, and not refused.
+                Err(error)
+                    if error.code() == "text_queue_full" && self.is_connected(id) && begun.elapsed() < TEXT_ROOM =>
+                {
+                    self.0.texts.room(id, TEXT_ROOM.saturating_sub(begun.elapsed())).await;
+                }
+                made => break made?,
+            }
+        };
         if made.first
             && let Some(session) = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE))
         {
             self.0.texts.session_stands(&session).await;
         }
         Ok(made.view)
+    }
+
+    fn is_connected(&self, id: DeviceId) -> bool {
+        self.0.devices.view(id).is_some_and(|view| view.state == DeviceState::Connected)
     }
 
     /// True when the other device has closed a session because of it: it knows. A session may be given up for another

@@ -122,7 +122,7 @@ impl RoomError for TransferError {
             Self::Limit => "invalid_input",
             Self::NothingToSend | Self::NothingLeft(_) => "nothing_to_send",
             Self::LeftOut(_) => "left_out",
-            Self::Source { source, .. } if source.kind() == io::ErrorKind::NotFound => "path_not_found",
+            Self::Source { source, .. } if is_no_path(source) => "path_not_found",
             Self::Source { .. } => "path_unreadable",
             Self::Name(_) => "name_unsendable",
             Self::TooMuch(_) => "too_many_entries",
@@ -147,6 +147,12 @@ fn left_out(left: &LeftOut) -> String {
     let more = left.reasons.total().saturating_sub(shown.len() as u64);
     let more = if more > 0 { format!("; and {more} more") } else { String::new() };
     format!("{} of what was named cannot be sent: {}{more}", left.reasons.total(), shown.join("; "))
+}
+
+/// Nothing can be there: no right to read would help.
+fn is_no_path(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
 /// One sentence for a code that travels. A code of a later version gets a general one.
@@ -179,6 +185,8 @@ pub fn explain(code: &str) -> String {
         "no_space" => "there is not enough space on the receiving disk",
         "disk_full" => "the receiving disk is full",
         "write_failed" => "the receiving disk could not be written to",
+        "receiver_out_of_files" => "the receiving device has as many files open as its system lets it",
+        "sender_out_of_files" => "the sending device has as many files open as its system lets it",
         "destination_unusable" => "the receiving folder cannot be written to",
         "path_not_found" => "it is not there any more",
         "source_gone" => "the folder or disk with the files is not there any more",
@@ -194,7 +202,8 @@ pub fn explain(code: &str) -> String {
         "existing_changed" => "the same file was there already, and was changed while others were being received",
         "file_too_large" => "the receiving disk cannot hold a file of this size",
         "too_many_entries" => "the offer has more files than one transfer can hold",
-        "busy" => "the other device has too many offers open",
+        "busy" => "the other device has as many offers open as it takes",
+        "rate_limited" => "the other device was offered much in a short time",
         "version_unsupported" => "the other device speaks another version of the protocol",
         "offer_malformed" => "the offer makes no sense",
         "protocol_violation" => "the protocol was broken",
@@ -217,6 +226,9 @@ fn hint(code: &str) -> &'static str {
         "paused_there" => "It goes on when it is resumed there.",
         "transfer_not_queued" => "`yonder-cli transfers` shows those that have one.",
         "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
+        "receiver_out_of_files" | "sender_out_of_files" => {
+            "Raise the limit there (`ulimit -n`) and start Yonder anew, or close other programs."
+        }
         "transfer_ended" => "What was sent from here can be sent again: `yonder-cli retry`.",
         "transfer_not_offered" => "`yonder-cli transfers` shows how it stands.",
         "transfer_undecided" => "Accept or decline it.",
@@ -225,6 +237,7 @@ fn hint(code: &str) -> &'static str {
         "nothing_to_send" => "Check that it is there, and that you may read it.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",
+        "invalid_input" => "A limit is 1024 bytes a second or more; leave it out for none.",
         "too_many_entries" => "Send it in several parts, or as an archive.",
         "file_too_large" => {
             "The disk's format (FAT holds 4 GB), or a limit of the receiving program (`ulimit -f`), allows no file of this size. \
@@ -237,7 +250,8 @@ fn hint(code: &str) -> &'static str {
         "interrupted" | "connection_lost" | "shutting_down" => "It goes on by itself when the devices meet again.",
         "forgotten" => "Send it again.",
         "version_unsupported" | "protocol_violation" | "offer_malformed" => "Update Yonder on both devices.",
-        "busy" => "Wait until some of them are answered.",
+        "busy" => "It is offered again by itself. Accept or decline some of those that wait there.",
+        "rate_limited" => "It is offered again by itself, in a moment.",
         "declined_by_rule" => "It can be changed in the other device's settings.",
         "files_failed" => "The notes name them.",
         "incomplete" => "The notes name examples. `yonder-cli retry` at the sender sends what is missing.",
@@ -282,6 +296,7 @@ pub fn told_as(error: &NetworkError) -> &'static str {
             "destination_unusable" => "destination_unusable",
             "write_failed" => "write_failed",
             "file_too_large" => "file_too_large",
+            "receiver_out_of_files" => "receiver_out_of_files",
             _ => "internal",
         },
         NetworkError::ProtocolViolation(_) | NetworkError::DecryptionFailed => "protocol_violation",

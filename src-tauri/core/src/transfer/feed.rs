@@ -34,7 +34,7 @@ use super::{
     tree::{FileTree, SegmentHash, SegmentHasher, segment_at, segments},
     wire::{Code, FileEnd, SourceOutcome},
 };
-use crate::keys::Key;
+use crate::{error::is_out_of_files, keys::Key};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -219,7 +219,11 @@ impl Feed {
         }
         let unreadable = |error: io::Error| {
             tracing::info!(%error, "a file to send cannot be opened");
-            Code::new(if error.kind() == io::ErrorKind::NotFound { "source_changed" } else { "source_unreadable" })
+            Code::new(match error.kind() {
+                io::ErrorKind::NotFound => "source_changed",
+                _ if is_out_of_files(&error) => "sender_out_of_files",
+                _ => "source_unreadable",
+            })
         };
         let file = Arc::new(self.source.open(reading.index).map_err(unreadable)?);
         let sparse = holes::may_have(&self.unchanged(reading, &file)?);

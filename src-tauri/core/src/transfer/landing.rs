@@ -39,7 +39,7 @@ use super::{
     state::Plan,
     wire::{Code, FileReceived, Renamed},
 };
-use crate::{api::Note as ForPeople, id::TransferId};
+use crate::{api::Note as ForPeople, error::is_out_of_files, id::TransferId};
 
 /// Name of what is given up when the disk is full.
 const RESERVE: &[u8] = b"reserve";
@@ -76,6 +76,7 @@ impl DiskError {
         match self.source.kind() {
             io::ErrorKind::FileTooLarge => "file_too_large",
             _ if is_full(&self.source) => "disk_full",
+            _ if is_out_of_files(&self.source) => "receiver_out_of_files",
             _ => "write_failed",
         }
     }

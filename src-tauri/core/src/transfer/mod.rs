@@ -238,6 +238,15 @@ impl Inner {
         offers.entry(device).or_insert_with(|| Allowance::new(OFFER_BURST, now)).take(now, OFFER_RATE, OFFER_BURST)
     }
 
+    /// An offer of the device was accepted: it does not count against those that it may make. However many files its owner
+    /// sends one after the other, nothing of that is left open.
+    fn offer_was_welcome(&self, device: DeviceId) {
+        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(allowance) = offers.get_mut(&device) {
+            allowance.give_back(OFFER_BURST);
+        }
+    }
+
     /// Room for a manifest of so many bytes, if there is.
     fn budget(self: &Arc<Self>, bytes: usize) -> Option<Share> {
         let taken = self.manifests.fetch_add(bytes, Ordering::AcqRel);
@@ -334,6 +343,7 @@ impl Transfers {
         if self.0.cancel.is_cancelled() {
             return Err(NetworkError::ShuttingDown);
         }
+        queue::checked_limit(options.limit)?;
         let (paths, roots) = tokio::task::spawn_blocking(move || {
             let looked = source::look(&paths);
             (paths, looked)

@@ -104,9 +104,7 @@ impl Transfers {
     /// When it has ended, or the limit is no limit.
     pub async fn limit(&self, id: TransferId, rate: Option<u64>) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
-        if rate.is_some_and(|rate| rate < SLOWEST) {
-            return Err(TransferError::Limit.into());
-        }
+        checked_limit(rate)?;
         self.0.book.change(id, None, |view| view.limit = rate).await?;
         self.0.limits_of(id, view.direction).set(rate);
         self.get(id)
@@ -115,6 +113,11 @@ impl Transfers {
 
 /// Bytes a second, at least: less would only look like a fault.
 const SLOWEST: u64 = 1024;
+
+/// A limit of one transfer; none is none.
+pub(super) fn checked_limit(rate: Option<u64>) -> Result<(), TransferError> {
+    if rate.is_some_and(|rate| rate < SLOWEST) { Err(TransferError::Limit) } else { Ok(()) }
+}
 
 fn mentions(view: &TransferView, word: &str) -> bool {
     let state = serde_json::to_value(view.state).ok();

@@ -188,6 +188,11 @@ impl Allowance {
         }
         may
     }
+
+    /// Gives one back that was taken for something that turned out to be welcome.
+    pub fn give_back(&mut self, burst: f64) {
+        self.left = (self.left + 1.0).min(burst);
+    }
 }
 
 #[cfg(test)]
@@ -292,6 +297,8 @@ mod tests {
         assert_eq!([take(0), take(0), take(0), take(0)], [true, true, true, false]);
         assert_eq!([take(1), take(2), take(2)], [false, true, false]);
         assert_eq!([take(100), take(100), take(100), take(100)], [true, true, true, false]);
+        allowance.give_back(3.0);
+        assert_eq!([100, 100].map(|at| allowance.take(Duration::from_secs(at), 0.5, 3.0)), [true, false]);
     }
 
     #[test]

@@ -101,8 +101,10 @@ pub(super) async fn serve(
         Some("shutting_down")
     } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
         Some("declined_by_rule")
-    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || !inner.may_offer(device) {
+    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE {
         Some("busy")
+    } else if !inner.may_offer(device) {
+        Some("rate_limited")
     } else {
         None
     };
@@ -316,6 +318,7 @@ impl Receiving {
         if let Some(end) = self.decide().await? {
             return Ok(end);
         }
+        self.inner.offer_was_welcome(self.session.device_id());
         if let Some(end) = self.compare().await? {
             return Ok(end);
         }

@@ -57,6 +57,8 @@ const TICK: Duration = Duration::from_millis(100);
 const KEEP_AFTER: Duration = Duration::from_millis(500);
 /// How often a disk that was taken out is looked for.
 const LOOK_FOR_DISK: Duration = Duration::from_secs(2);
+/// Longest pause before a receiver is asked again that is there and had no time: a place may be free at any moment.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// How long the receiver may take to hear that a transfer was stopped.
 const FAREWELL: Duration = Duration::from_secs(10);
 
@@ -97,6 +99,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         guessed: false,
         kept: Arc::new(AtomicBool::new(false)),
         backoff: Backoff::default(),
+        busy_there: false,
         held: inner.book.held(id).is_some(),
         held_there: None,
         turn: None,
@@ -163,6 +166,8 @@ struct Sending {
     /// That is on record.
     kept: Arc<AtomicBool>,
     backoff: Backoff,
+    /// The receiver had no time for the last attempt.
+    busy_there: bool,
     /// Held here: nothing is sent until somebody lets it go on.
     held: bool,
     /// Why it is held at the receiver, if it is.
@@ -208,6 +213,7 @@ fn lost() -> NetworkError {
 fn apart(code: &str) -> NetworkError {
     match code {
         "busy" => TransferError::Stopped("busy").into(),
+        "rate_limited" => TransferError::Stopped("rate_limited").into(),
         "destination_unusable" => TransferError::Stopped("destination_unusable").into(),
         "shutting_down" => TransferError::Stopped("shutting_down").into(),
         "disk_full" => TransferError::Stopped("disk_full").into(),
@@ -243,6 +249,7 @@ impl Sending {
                 Err(error) => error,
             };
             self.there.mark_unchanged();
+            self.busy_there = matches!(error.code(), "busy" | "rate_limited");
             let down = self.inner.cancel.is_cancelled();
             if !self.may_wait(&error) {
                 let end = if down { End::by_code("interrupted") } else { End::failed(&error) };
@@ -311,7 +318,7 @@ impl Sending {
         let code = error.code();
         let lasting =
             matches!(code, "device_not_paired" | "refused_not_paired" | "protocol_violation" | "decryption_failed");
-        let later = matches!(code, "busy" | "destination_unusable" | "refused" | "invalid_state");
+        let later = matches!(code, "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state");
         self.met && !lasting && (is_apart(code) || stands_still(code) || later)
     }
 
@@ -320,7 +327,10 @@ impl Sending {
         self.held = self.inner.book.held(self.order.id).is_some();
         let mut jitter = [0];
         let _ = getrandom::fill(&mut jitter);
-        let pause = self.backoff.failed(f64::from(jitter[0]) / 255.0);
+        let mut pause = self.backoff.failed(f64::from(jitter[0]) / 255.0);
+        if std::mem::take(&mut self.busy_there) {
+            pause = pause.min(BUSY_PAUSE);
+        }
         loop {
             tokio::select! {
                 changed = self.there.changed(), if !self.held => {
@@ -717,8 +727,9 @@ impl Sending {
     fn declined(&mut self, talk: &Talk, code: &Code) -> Result<End, NetworkError> {
         let waits = self.may_be_known() || self.order.terms.options.wait;
         match code.as_str() {
-            "busy" | "destination_unusable" | "shutting_down" if waits => Err(apart(code.as_str())),
-            "shutting_down" => Err(apart(code.as_str())),
+            "destination_unusable" if waits => Err(apart(code.as_str())),
+            // Neither is an answer to what is offered: the receiver has no time for it now.
+            "busy" | "rate_limited" | "shutting_down" => Err(apart(code.as_str())),
             // The answer got lost with the connection, or a kill took the record of it; or that side has not noticed yet that
             // the first offer is over. To take it up finds out.
             "duplicate_id" if (self.restored || self.offered) && self.source.is_none() => {

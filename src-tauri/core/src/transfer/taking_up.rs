@@ -36,7 +36,7 @@ pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Re
     } else if inner.cancel.is_cancelled() {
         Some("shutting_down")
     } else if !inner.may_offer(device) {
-        Some("busy")
+        Some("rate_limited")
     } else {
         None
     };

@@ -66,7 +66,7 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
     // The receiver ends the stream, with or without a word, once it has taken it.
     while let Some(frame) = frames.recv().await {
         if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
-            && matches!(code.as_str(), "busy" | "shutting_down")
+            && matches!(code.as_str(), "busy" | "rate_limited" | "shutting_down")
         {
             return Err(apart(code.as_str()));
         }
