@@ -1,12 +1,19 @@
 //! Builds the node that stands behind the window: the one place of the shell that knows how a node is made.
 
-use std::{env, path::PathBuf, sync::Arc};
+use std::{
+    env,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use yonder_core::{
     api::{ApiError, KeystoreView},
+    control::{Client, ControlError},
     identity::{self, AskPassphrase, GivenPassphrase, KeystoreChoice},
     net,
     service::{NetworkingService, NodeOptions, RestoreOptions},
+    storage,
 };
 use zeroize::Zeroizing;
 
@@ -15,6 +22,9 @@ use crate::{
     commands::error,
     opened::told,
 };
+
+/// How long a start waits for commands that use the data directory.
+const COMMANDS: Duration = Duration::from_secs(15);
 
 /// What a person gave for this start, beyond the arguments.
 #[derive(Default)]
@@ -42,7 +52,29 @@ pub async fn open(arguments: Arguments, given: Given) -> Result<NetworkingServic
     options.dht_bootstrap = arguments.dht_bootstrap;
     options.ask = ask(given.passphrase);
     options.receives = true;
+    wait_for_commands(&options.data_dir).await;
     Ok(NetworkingService::new(options).await?)
+}
+
+/// Waits for a command that runs a node of its own on the data directory, as long as a person waits for a window.
+async fn wait_for_commands(data_dir: &Path) {
+    let waiting = async {
+        loop {
+            match Client::connect(data_dir).await {
+                Ok(Some(client)) if client.hello().for_one_command => {
+                    if let Ok(mut events) = client.events().await {
+                        while events.next().await.is_some() {}
+                    }
+                }
+                Ok(None) if storage::is_held(data_dir) => {}
+                Err(ControlError::Lost) => {}
+                // Free, or taken by one that stays: the start says so.
+                _ => return,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let _ = tokio::time::timeout(COMMANDS, waiting).await;
 }
 
 /// Brings an identity back from a backup, into a data directory without one.

@@ -9,7 +9,7 @@ use crate::text;
 
 /// Join your own devices directly: pair with three words, send files, no account, no cloud.
 #[derive(Debug, Parser)]
-#[command(name = "yonder-cli", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "yonder-cli", version, max_term_width = 110)]
 #[command(after_help = "DEVICE is a name, a device id, or a unique beginning of one.\n\
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by the other side, 4 not reachable,\n\
     5 done, but something was left out.")]
@@ -501,8 +501,8 @@ pub struct Send {
     /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
     #[arg(long)]
     pub no_encrypt: bool,
-    /// At most this many bytes a second: 500k, 2M, 1.5G
-    #[arg(long, value_name = "RATE", value_parser = text::parse_rate)]
+    /// At most this many bytes a second: 500k, 2M, 1.5GB/s; `off` for no limit of its own
+    #[arg(long, value_name = "RATE", value_parser = text::parse_limit)]
     pub limit: Option<u64>,
     /// Only queue it: the running node sends, now or when the device is there, and `transfers` shows how far it is
     #[arg(long)]
@@ -586,6 +586,10 @@ mod tests {
             "send x a b",
             "send x a --background",
             "send x a --no-compress --no-encrypt --limit 1.5M",
+            "send x a --limit off",
+            "send x a --limit 0",
+            "limit off",
+            "limit 1.5GB/s",
             "transfers",
             "transfers --all",
             "accept 1 --into d --conflict keep-both",
@@ -632,7 +636,9 @@ mod tests {
             "serve --accept all",
             "accept 1 --conflict overwrite",
             "send x a --limit fast",
-            "send x a --limit 0",
+            "send x a --limit 500",
+            "limit 500",
+            "limit 2000G",
             "pair host --words 4",
             "keystore move",
             "keystore move auto",

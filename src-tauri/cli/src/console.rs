@@ -80,6 +80,13 @@ impl Console {
         self.error_object(failure);
     }
 
+    /// Why it was not done for one device among several.
+    pub fn failure_of(&self, device: &str, failure: &Failure) {
+        let message = format!("{}: {}", device, failure.error.message);
+        let error = yonder_core::api::ApiError { message, ..failure.error.clone() };
+        self.failure(&Failure { error, ..failure.clone() });
+    }
+
     /// The same for programs alone.
     pub fn error_object(&self, failure: &Failure) {
         #[derive(Serialize)]

@@ -1,6 +1,10 @@
 //! How a command fails: the error that it shows, and the status that it ends with.
 
-use yonder_core::{api::ApiError, control::ControlError, error::NetworkError};
+use yonder_core::{
+    api::ApiError,
+    control::ControlError,
+    error::{NetworkError, hint_of_cause},
+};
 
 /// It was tried and did not work.
 pub const FAILED: u8 = 1;
@@ -36,6 +40,12 @@ impl Failure {
         Self::failed("interrupted", "interrupted", "")
     }
 
+    /// The system does not give this program what every program gets.
+    pub fn system(what: &str, error: &std::io::Error) -> Self {
+        let hint = hint_of_cause(error).unwrap_or("Start it again; the system refuses what every program needs.");
+        Self::failed("internal", format!("{what}: {error}"), hint)
+    }
+
     /// It failed, and everything about it has been said.
     pub fn told() -> Self {
         Self::failed("", "", "")
@@ -43,10 +53,15 @@ impl Failure {
 
     /// It is done, something was left out, and that has been said.
     pub fn incomplete() -> Self {
-        Self { status: INCOMPLETE, ..Self::told() }
+        Self::told_as(INCOMPLETE)
     }
 
-    /// Whether everything about it has been said.
+    /// The same with the status of what was told.
+    pub fn told_as(status: u8) -> Self {
+        Self { status, ..Self::told() }
+    }
+
+    /// True if everything about it has been said.
     pub fn is_told(&self) -> bool {
         self.error.code.is_empty()
     }
@@ -89,24 +104,45 @@ impl From<NetworkError> for Failure {
     }
 }
 
-/// The exit status that belongs to an error's code. What is not named here just failed.
+/// Codes with a status of their own, as `docs/cli.md` lists them.
+const STATUSES: [(u8, &[&str]); 3] = [
+    (USAGE, &["usage", "invalid_input", "code_word_unknown", "code_word_count", "link_invalid", "address_invalid"]),
+    (
+        REFUSED,
+        &[
+            "declined",
+            "declined_by_rule",
+            "refused",
+            "refused_not_paired",
+            "busy",
+            "code_wrong",
+            "code_burnt",
+            "code_used",
+            "code_expired",
+            "pairing_not_open",
+            "pairing_busy",
+            "pairing_rejected",
+            "too_many_hosts",
+            "cancelled_there",
+        ],
+    ),
+    (
+        UNREACHABLE,
+        &[
+            "device_offline",
+            "connection_failed",
+            "connection_timeout",
+            "connection_lost",
+            "no_host_found",
+            "rendezvous_unreachable",
+            "pairing_connection_lost",
+        ],
+    ),
+];
+
+/// The exit status that belongs to an error's code. What is not named there just failed.
 pub fn status_of(code: &str) -> u8 {
-    match code {
-        "usage" | "invalid_input" | "code_word_unknown" | "code_word_count" | "link_invalid" | "address_invalid" => {
-            USAGE
-        }
-        "too_many_hosts" | "refused" | "refused_not_paired" | "declined" | "declined_by_rule" | "busy"
-        | "code_wrong" | "code_burnt" | "code_used" | "code_expired" | "pairing_not_open" | "pairing_busy"
-        | "pairing_rejected" | "cancelled_there" => REFUSED,
-        "connection_failed"
-        | "connection_timeout"
-        | "connection_lost"
-        | "device_offline"
-        | "no_host_found"
-        | "rendezvous_unreachable"
-        | "pairing_connection_lost" => UNREACHABLE,
-        _ => FAILED,
-    }
+    STATUSES.iter().find(|(_, codes)| codes.contains(&code)).map_or(FAILED, |(status, _)| *status)
 }
 
 #[cfg(test)]
@@ -143,6 +179,27 @@ mod tests {
         ] {
             assert_eq!(status_of(code), status, "{code}");
         }
+    }
+
+    #[test]
+    fn every_status_and_its_codes_are_documented() {
+        let page = include_str!("../../../docs/cli.md");
+        let (_, section) = page.split_once("\n## Exit status\n").unwrap();
+        let rows: Vec<_> = section.lines().skip_while(|line| !line.starts_with("| 0 ")).collect();
+        let rows = rows.iter().take_while(|line| line.starts_with("| "));
+        let mut seen = Vec::new();
+        for row in rows {
+            let cells: Vec<_> = row.split('|').map(str::trim).collect();
+            let status: u8 = cells[1].parse().unwrap();
+            seen.push(status);
+            let told: Vec<_> = cells[3].split('`').skip(1).step_by(2).collect();
+            let known = STATUSES.iter().find(|(number, _)| *number == status).map(|(_, codes)| codes.to_vec());
+            if status != FAILED {
+                assert_eq!(told, known.unwrap_or_default(), "the codes of status {status}, in their order");
+            }
+            assert!(told.iter().all(|code| status_of(code) == status), "{row}");
+        }
+        assert!(seen.iter().copied().eq(0..seen.len() as u8) && seen.contains(&UNREACHABLE), "{seen:?}");
     }
 
     #[test]

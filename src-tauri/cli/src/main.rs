@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let console = Console::new(cli.global.json);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return end(&console, Err(Failure::failed("internal", format!("no threads: {error}"), ""))),
+        Err(error) => return end(&console, Err(Failure::system("no threads", &error))),
     };
     let outcome = runtime.block_on(async {
         let interrupt = Interrupt::install()?;

@@ -1,6 +1,10 @@
 //! The node that a command talks to: the one that runs already, or one of its own for as long as the command takes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::broadcast;
 use yonder_core::{
@@ -8,6 +12,7 @@ use yonder_core::{
     control::{Client, ControlError, Events, default_data_dir},
     net::Mode,
     service::{NetworkingService, NodeOptions},
+    storage,
 };
 
 use crate::{
@@ -17,9 +22,71 @@ use crate::{
     passphrase::{FromPerson, relay_token_of_this_run},
 };
 
-/// How often, and how long apart, a node is looked for that holds the data directory and does not answer yet: it is
-/// starting, or just ending.
-const PATIENCE: (u32, Duration) = (30, Duration::from_millis(100));
+/// How long is waited for a node that holds the data directory and does not answer yet, because it is starting or just
+/// ending; and for a place among its clients.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often it is looked for, and after how long the person is told.
+const LOOK: Duration = Duration::from_millis(100);
+const SAY: Duration = Duration::from_secs(1);
+
+/// Waits for something in the data directory to change, and says so once.
+pub struct Waiting<'a> {
+    console: &'a Console,
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl<'a> Waiting<'a> {
+    /// Has not waited yet.
+    pub fn new(console: &'a Console) -> Self {
+        Self { console, since: None, told: false }
+    }
+
+    /// Waits a moment; false once it has waited for too long.
+    pub async fn goes_on(&mut self, why: &str) -> bool {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        if waited >= SAY {
+            self.say(why);
+        }
+        tokio::time::sleep(LOOK).await;
+        waited < PATIENCE
+    }
+
+    /// Tells the person, unless that was done.
+    pub fn say(&mut self, why: &str) {
+        if !std::mem::replace(&mut self.told, true) {
+            self.console.note(why);
+        }
+    }
+
+    /// What was waited for has changed: the time begins anew.
+    pub fn again(&mut self) {
+        self.since = None;
+    }
+}
+
+/// Said while a node holds the data directory and does not answer.
+pub const BETWEEN: &str = "Yonder is just starting or ending on this data directory; waiting for it…";
+
+/// A connection to the node that runs; waits for a place among its clients.
+pub async fn connect(data_dir: &Path, waiting: &mut Waiting<'_>) -> Result<Option<Client>, Failure> {
+    loop {
+        match Client::connect(data_dir).await {
+            Err(ControlError::TurnedAway(why)) => {
+                if !waiting.goes_on("Many commands talk to the running Yonder; waiting for one to end…").await {
+                    return Err(ControlError::TurnedAway(why).into());
+                }
+            }
+            // It is just ending.
+            Err(ControlError::Lost) => {
+                if !waiting.goes_on(BETWEEN).await {
+                    return Err(ControlError::Lost.into());
+                }
+            }
+            connected => return Ok(connected?),
+        }
+    }
+}
 
 /// The node that a command talks to.
 pub enum Running {
@@ -36,27 +103,42 @@ impl Running {
     /// The node on this data directory; one of our own where none runs.
     pub async fn open(global: &Global, console: &Console) -> Result<Self, Failure> {
         let data_dir = data_dir(global)?;
-        for _ in 0..PATIENCE.0 {
-            if let Some(client) = Client::connect(&data_dir).await? {
+        let mut waiting = Waiting::new(console);
+        loop {
+            if let Some(client) = connect(&data_dir, &mut waiting).await? {
                 if let Some(ignored) = ignored_options(global) {
                     console
                         .note(&format!("note: Yonder runs on this data directory already; without effect: {ignored}."));
                 }
                 return Ok(Self::There(client));
             }
-            match Local::start(options(global)?, |_| {}).await {
-                Err(failure) if failure.error.code == "already_running" => tokio::time::sleep(PATIENCE.1).await,
-                started => return Ok(Self::Here(started?)),
+            // Looked at first: to start means to open the keystore, and that may mean to ask somebody.
+            if !storage::is_held(&data_dir) {
+                match Local::start(options(global)?, |_| {}).await {
+                    Err(failure) if failure.error.code == "already_running" => {}
+                    started => return Ok(Self::Here(started?)),
+                }
+            }
+            if !waiting.goes_on(BETWEEN).await {
+                return Err(ControlError::NoAnswer.into());
             }
         }
-        Err(ControlError::NoAnswer.into())
     }
 
-    /// The node that runs already; an error where none does.
-    pub async fn existing(global: &Global) -> Result<Self, Failure> {
-        match Client::connect(&data_dir(global)?).await? {
-            Some(client) => Ok(Self::There(client)),
-            None => Err(Failure::not_running()),
+    /// The node that runs already, or is just starting; an error where none does.
+    pub async fn existing(global: &Global, console: &Console) -> Result<Self, Failure> {
+        let data_dir = data_dir(global)?;
+        let mut waiting = Waiting::new(console);
+        loop {
+            if let Some(client) = connect(&data_dir, &mut waiting).await? {
+                return Ok(Self::There(client));
+            }
+            if !storage::is_held(&data_dir) {
+                return Err(Failure::not_running());
+            }
+            if !waiting.goes_on(BETWEEN).await {
+                return Err(ControlError::NoAnswer.into());
+            }
         }
     }
 
@@ -137,9 +219,18 @@ pub fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
 }
 
 /// A path that means the same in every process.
-pub fn absolute(path: &std::path::Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), "Give a path that is not empty."))
+pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| {
+        if path.as_os_str().is_empty() {
+            return Failure::usage("a path is empty", "Give a path that is not empty.");
+        }
+        // Nothing else can fail: what is missing is the folder that a relative path begins at.
+        let shown = path.display();
+        Failure::usage(
+            format!("{shown}: the folder that this command was started in cannot be used any more: {error}"),
+            "It was removed or unmounted. Change to a folder that is there (`cd`), or give whole paths.",
+        )
+    })
 }
 
 /// What a node of our own is started with.
@@ -159,6 +250,7 @@ pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
     options.dht_bootstrap = global.dht_bootstrap.clone();
     options.keystore = global.keystore.map(Into::into).unwrap_or_default();
     options.ask = Arc::new(FromPerson);
+    options.for_one_command = true;
     Ok(options)
 }
 
@@ -168,6 +260,7 @@ pub fn serve_options(global: &Global, serve: &args::Serve) -> Result<NodeOptions
     options.download_dir = serve.download_dir.as_deref().map(absolute).transpose()?;
     options.accept = serve.accept.map(AcceptRule::from);
     options.receives = true;
+    options.for_one_command = false;
     Ok(options)
 }
 

@@ -78,7 +78,9 @@ pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
             let mut line = Zeroizing::new(String::with_capacity(1 << 10));
             let read =
                 std::io::BufRead::read_line(&mut std::io::Read::take(std::io::stdin().lock(), 1 << 10), &mut line);
-            read.map_err(|error| Failure::usage(format!("stdin could not be read as text: {error}"), ""))?;
+            read.map_err(|error| {
+                Failure::usage(format!("stdin could not be read as text: {error}"), "Pipe a line of text in.")
+            })?;
             line
         }
     };

@@ -2,7 +2,7 @@
 //!
 //! Each room has an error enum of its own and keeps the cause; all convert into [`NetworkError`].
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf, sync::Arc};
 
 use crate::api::ApiError;
 
@@ -74,6 +74,14 @@ pub enum NetworkError {
         /// What to do about it.
         hint: String,
     },
+    /// The setting has no effect in this run, because an option decides.
+    #[error("the setting {setting} cannot be changed now: this Yonder was started with {option}")]
+    SettingOverridden {
+        /// Which setting.
+        setting: String,
+        /// The option that decides.
+        option: String,
+    },
     /// A file or folder cannot be read or written.
     #[error("{path}: {source}")]
     File {
@@ -140,6 +148,7 @@ impl NetworkError {
             Self::RefusedNotPaired => "refused_not_paired",
             Self::InvalidState(_) => "invalid_state",
             Self::InvalidInput { .. } => "invalid_input",
+            Self::SettingOverridden { .. } => "setting_overridden",
             Self::File { .. } => "file",
             Self::PortUnavailable { .. } => "port_unavailable",
             Self::ShuttingDown => "shutting_down",
@@ -150,6 +159,13 @@ impl NetworkError {
 
     /// What a person can do about it; empty if there is nothing.
     pub fn hint(&self) -> String {
+        let cause: &(dyn std::error::Error + 'static) = match self {
+            Self::Room(inner) => &**inner,
+            other => other,
+        };
+        if let Some(hint) = hint_of_cause(cause) {
+            return hint.into();
+        }
         match self {
             Self::ConnectionFailed { .. } | Self::ConnectionTimeout { .. } | Self::DeviceOffline(_) => {
                 "Is Yonder running on the other device, and are both on the same network? A firewall may block UDP."
@@ -167,16 +183,61 @@ impl NetworkError {
             Self::DeviceAmbiguous(_) => "Give more of its id.".into(),
             Self::ChecksumMismatch(_) => "The file may have changed while it was sent. Send it again.".into(),
             Self::InvalidInput { hint, .. } => hint.clone(),
-            Self::PortUnavailable { .. } => {
-                "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind."
-                    .into()
+            Self::SettingOverridden { option, .. } => {
+                format!("End it and start it without {option}; then the setting counts and can be changed.")
             }
+            Self::PortUnavailable { source, .. } => match io_cause(source.as_ref()).map(io::Error::kind) {
+                Some(io::ErrorKind::PermissionDenied) => {
+                    "The system does not let you use this port. Leave out --port, or give one above 1023.".into()
+                }
+                Some(io::ErrorKind::AddrNotAvailable) => {
+                    "The address is not one of this machine's. Leave out --bind.".into()
+                }
+                _ => {
+                    "Another program holds it, or the address is not one of this machine's. Leave out --port or --bind."
+                        .into()
+                }
+            },
             Self::File { .. } => "Check that it exists and that you may use it.".into(),
             Self::Internal(_) => "This is a fault in Yonder. Please report it with the log.".into(),
             Self::Refused(_) | Self::InvalidState(_) | Self::ShuttingDown => String::new(),
             Self::Room(inner) => inner.hint(),
         }
     }
+}
+
+/// What to do where a cause deep down is the same whatever was being done: that no more files may be opened. What would
+/// be said of the path or the port would not be true then.
+pub fn hint_of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
+    io_cause(error).is_some_and(is_out_of_files).then_some(
+        "Yonder has as many files open as the system lets it. Raise the limit (`ulimit -n`) and start it anew, or close \
+         other programs.",
+    )
+}
+
+/// What the system said, deep down.
+fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let shared = || error.downcast_ref::<Arc<io::Error>>().map(Arc::as_ref);
+        // One that was made of another error has no number, and its own cause says more.
+        let found = error.downcast_ref::<io::Error>().or_else(shared);
+        if let Some(found) = found.filter(|found| found.raw_os_error().is_some()) {
+            return Some(found);
+        }
+        cause = error.source();
+    }
+    None
+}
+
+/// True if the process, or the machine, has as many files open as it may.
+pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    let numbers = [rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
+    // ERROR_TOO_MANY_OPEN_FILES, and what Winsock says of sockets.
+    #[cfg(not(unix))]
+    let numbers = [4, 10024];
+    error.raw_os_error().is_some_and(|number| numbers.contains(&number))
 }
 
 impl From<&NetworkError> for ApiError {
@@ -201,4 +262,28 @@ pub(crate) fn size(bytes: u64) -> String {
         (value, unit) = (value / 1000.0, next);
     }
     if unit == "B" { format!("{bytes} B") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn no_more_open_files_is_told_wherever_it_happens() {
+        let full = || io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        let path = || PathBuf::from("/x");
+        let errors: [NetworkError; 5] = [
+            NetworkError::File { path: path(), source: full() },
+            NetworkError::PortUnavailable { port: 1, source: Box::new(full()) },
+            crate::transfer::TransferError::Source { path: path(), source: full() }.into(),
+            crate::control::ControlError::Socket { path: path(), source: full() }.into(),
+            crate::storage::StorageError::Io(Arc::new(full())).into(),
+        ];
+        for error in errors {
+            assert!(error.hint().contains("ulimit -n"), "{error}: {}", error.hint());
+        }
+        let other = NetworkError::File { path: path(), source: io::ErrorKind::NotFound.into() };
+        assert!(other.hint().contains("exists"));
+    }
 }

@@ -68,3 +68,48 @@ fn every_code_of_the_doctor_is_described() {
     assert!(seen > 40, "only {seen} codes were found");
     super::sources::none("codes that docs/doctor.md does not name", missing);
 }
+
+/// Codes of a table of the documentation: words in backticks of the form `a_b`.
+fn codes_in(text: &str) -> Vec<&str> {
+    let words = text.split('`').skip(1).step_by(2);
+    words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).collect()
+}
+
+#[test]
+fn every_transfer_state_has_its_row() {
+    let api = &files(&["src-tauri/core/src/api/view.rs"], &[".rs"])[0].text;
+    let (_, variants) = api.split_once("pub enum TransferState {").expect("the enum");
+    let variants = variants.split('}').next().unwrap_or_default();
+    let variants = variants.lines().filter_map(|line| line.trim().strip_suffix(',')).map(str::to_lowercase);
+    let page = &files(&["docs/cli.md"], &[".md"])[0].text;
+    let section = beneath(page, "## Transfer states");
+    let table = section.split("### ").next().unwrap_or_default();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned));
+    assert_eq!(rows.collect::<Vec<_>>(), variants.collect::<Vec<_>>(), "docs/cli.md has one row for each state");
+}
+
+#[test]
+fn every_reason_of_a_transfer_is_described() {
+    let errors = &files(&["src-tauri/core/src/transfer/error.rs"], &[".rs"])[0].text;
+    let (_, explained) = errors.split_once("pub fn explain(").expect("the sentences of the codes");
+    let explained = explained.split("\n}\n").next().unwrap_or_default();
+    let known: Vec<_> = explained
+        .lines()
+        .filter_map(|line| line.split_once(" => ").map(|(codes, _)| codes))
+        .flat_map(|codes| codes.split('"').skip(1).step_by(2))
+        .collect();
+    assert!(known.len() > 20, "{known:?}");
+    let page = &files(&["docs/cli.md"], &[".md"])[0].text;
+    let described = codes_in(beneath(page, "## Transfer states"));
+    let missing = known.iter().filter(|code| !described.contains(code));
+    super::sources::none(
+        "codes of transfers that docs/cli.md does not name",
+        missing.map(|code| code.to_string()).collect(),
+    );
+    let core = files(&["src-tauri/core/src"], &[".rs"]);
+    let (_, reasons) = beneath(page, "## Transfer states").split_once("### Reasons").expect("the reasons");
+    let unknown = codes_in(reasons).into_iter();
+    let unknown = unknown
+        .filter(|code| code.contains('_') && !core.iter().any(|file| file.text.contains(&format!("\"{code}\""))));
+    super::sources::none("codes in docs/cli.md that nothing gives", unknown.map(str::to_owned).collect());
+}

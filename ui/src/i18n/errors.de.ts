@@ -24,7 +24,7 @@ export const germanErrors: Record<string, SpokenError> = {
   decryption_failed: { message: 'Eine Nachricht ließ sich nicht entschlüsseln.', hint: TAMPER },
   device_not_paired: { message: 'Das Gerät ist nicht mit diesem gekoppelt.', hint: 'Kopple zuerst die beiden Geräte.' },
   device_unknown: { message: 'Ein solches Gerät ist nicht bekannt.', hint: '' },
-  device_ambiguous: { message: 'Das passt auf mehr als ein Gerät.', hint: 'Gib mehr von seiner Kennung an.' },
+  device_ambiguous: { message: 'Das passt auf mehr als ein Gerät.', hint: 'Gib die ganze Kennung des gemeinten Geräts an.', detail: true },
   device_offline: { message: 'Das Gerät ist gerade nicht erreichbar.', hint: REACH },
   refused: { message: 'Die andere Seite hat abgelehnt.', hint: '', detail: true },
   refused_not_paired: {
@@ -32,6 +32,11 @@ export const germanErrors: Record<string, SpokenError> = {
     hint: 'Entkopple es auch hier und kopple beide Geräte neu.',
   },
   shutting_down: { message: 'Dieses Gerät wird beendet.', hint: '' },
+  setting_overridden: {
+    message: 'Diese Einstellung lässt sich gerade nicht ändern: Yonder wurde mit einer Option gestartet, die sie festlegt.',
+    hint: 'Beende es und starte es ohne diese Option.',
+    detail: true,
+  },
   internal: { message: 'Ein Fehler in Yonder selbst.', hint: 'Bitte melde ihn mit dem Protokoll.', detail: true },
 
   // Files.
@@ -62,7 +67,10 @@ export const germanErrors: Record<string, SpokenError> = {
   interrupted: { message: 'Yonder wurde mittendrin beendet.', hint: 'Es geht von selbst weiter, wenn die Geräte sich wieder begegnen.' },
   forgotten: { message: 'Das andere Gerät kennt diese Übertragung nicht mehr.', hint: 'Sende es noch einmal.' },
   folder_changed: { message: 'Der Ordner wurde währenddessen verändert oder entfernt.', hint: 'Sende es noch einmal.' },
-  busy: { message: 'Beim anderen Gerät sind zu viele Angebote offen.', hint: 'Warte, bis einige davon beantwortet sind.' },
+  busy: { message: 'Beim anderen Gerät sind so viele Angebote offen, wie es annimmt.', hint: 'Es wird von selbst wieder angeboten. Nimm dort einige an oder lehne sie ab.' },
+  rate_limited: { message: 'Dem anderen Gerät wurde in kurzer Zeit viel angeboten.', hint: 'Es wird gleich von selbst wieder angeboten.' },
+  receiver_out_of_files: { message: 'Der Empfänger hat so viele Dateien offen, wie sein System zulässt.', hint: 'Erhöhe dort die Grenze (`ulimit -n`) und starte Yonder neu, oder beende andere Programme.' },
+  sender_out_of_files: { message: 'Der Absender hat so viele Dateien offen, wie sein System zulässt.', hint: 'Erhöhe dort die Grenze (`ulimit -n`) und starte Yonder neu, oder beende andere Programme.' },
   version_unsupported: { message: 'Das andere Gerät spricht eine andere Fassung des Protokolls.', hint: UPDATE },
   offer_malformed: { message: 'Das Angebot ergibt keinen Sinn.', hint: UPDATE },
   files_failed: { message: 'Einige Dateien ließen sich nicht übertragen.', hint: 'Die Anmerkungen nennen sie.' },

@@ -641,7 +641,11 @@ relay_choice: RelayChoice,
 /**
  * Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
  */
-relay_token: boolean, };
+relay_token: boolean, 
+/**
+ * Settings that an option of this run overrides, by name, and that option. They cannot be changed while it holds.
+ */
+overridden?: { [key in string]: string }, };
 
 export type SecretText = string;
 

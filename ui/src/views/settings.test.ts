@@ -52,6 +52,19 @@ describe('settings', () => {
     await waitFor(() => expect(node.state.settings).toMatchObject({ accept: 'paired', discoverable: 'nobody', type: 'laptop' }));
   });
 
+  it('show what counts again where an option of this run overrides them', async () => {
+    const { node, user } = made;
+    const lists = { 'settings-accept': 'none', 'settings-discoverable': 'nobody', 'settings-dht': 'on', 'relay-choice': 'fixed' };
+    for (const [list, value] of Object.entries(lists)) {
+      const field = screen.getByTestId<HTMLSelectElement>(list);
+      const before = field.value;
+      node.refuse.set('set_setting', apiError('setting_overridden', 'this Yonder was started with --accept', 'Start it without.'));
+      await user.selectOptions(field, value);
+      await waitFor(() => expect(field.value).toBe(before));
+    }
+    expect((await screen.findAllByTestId('toast')).at(-1)?.dataset['code']).toBe('setting_overridden');
+  });
+
   it('choose the download folder through the window', async () => {
     const { user } = made;
     await user.click(screen.getByTestId('settings-choose'));

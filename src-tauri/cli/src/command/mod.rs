@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// How often a question is asked again when the node that was to answer it is just ending.
-const ATTEMPTS: u32 = 3;
+const ATTEMPTS: u32 = 10;
 
 /// Does what the arguments say.
 pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -90,10 +90,12 @@ fn needs_running_node(command: &Command) -> bool {
 async fn once(global: &Global, command: &Command, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
     let opening = async {
         if needs_running_node(command) {
-            return Running::existing(global).await;
+            return Running::existing(global, console).await;
         }
         match command {
-            Command::Send(args) if args.background => Running::existing(global).await.map_err(send::needs_a_node),
+            Command::Send(args) if args.background => {
+                Running::existing(global, console).await.map_err(send::needs_a_node)
+            }
             _ => Running::open(global, console).await,
         }
     };

@@ -72,7 +72,7 @@ pub async fn run(
     let options = TransferOptions {
         compress: !args.no_compress,
         encrypt: !args.no_encrypt,
-        limit: args.limit,
+        limit: args.limit.filter(|rate| *rate > 0),
         // Nobody stands by who could try again.
         wait: args.background,
         strict: args.strict,
@@ -87,8 +87,8 @@ pub async fn run(
             // To one device it is the end; among several the others get theirs.
             Err(failure) if args.also.is_empty() => return Err(failure),
             Err(failure) => {
-                console.note(&format!("{}: {}", shown(device), shown(&failure.error.message)));
-                failed.get_or_insert(failure);
+                console.failure_of(device, &failure);
+                failed.get_or_insert(Failure::told_as(failure.status));
             }
         }
     }
@@ -99,7 +99,7 @@ pub async fn run(
         }
         return failed.map_or(Ok(()), Err);
     }
-    match watch(running, &mut events, open, console, interrupt).await {
+    match watch(running, &mut events, open, args.also.is_empty(), console, interrupt).await {
         Ok(()) => failed.map_or(Ok(()), Err),
         Err(failure) => Err(failed.unwrap_or(failure)),
     }
@@ -134,6 +134,7 @@ async fn watch(
     running: &Running,
     events: &mut yonder_core::control::Events,
     mut open: Vec<Row<'_>>,
+    alone: bool,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
@@ -148,6 +149,14 @@ async fn watch(
                 row.ended = true;
                 row.teller.end();
                 let ended = ended(&row.transfer, cancelled_at.is_some(), begun.elapsed(), console);
+                // Among several, each is told with the name of its device.
+                let ended = ended.map_err(|failure| match alone || failure.is_told() {
+                    true => failure,
+                    false => {
+                        console.failure_of(&row.transfer.device_name, &failure);
+                        Failure::told_as(failure.status)
+                    }
+                });
                 // That something was left out is said by the status only where nothing worse happened.
                 outcome = match (outcome, ended) {
                     (Err(first), Err(next)) if first.status == INCOMPLETE => Err(next),

@@ -12,8 +12,10 @@ use std::{
 use tokio::sync::broadcast::{self, error::RecvError};
 use yonder_core::{
     api::{Direction, Event, MessageState, NumberedEvent, PairingView},
-    control::{Client, ControlError},
+    control::ControlError,
     diagnostics::log::KeptLog,
+    service::NodeOptions,
+    storage,
 };
 
 use super::{device::identity_text, transfer::what, word};
@@ -22,31 +24,21 @@ use crate::{
     console::Console,
     failure::Failure,
     interrupt::Interrupt,
-    node::{self, Local},
-    text::{count, shown, size},
+    node::{self, BETWEEN, Local, Waiting},
+    text::{count, shown, shown_lines, size},
 };
+
+/// Ends when all events are printed.
+type Printed = Option<tokio::sync::oneshot::Receiver<()>>;
 
 /// How long whoever reads our output may take to read the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
-    let data_dir = node::data_dir(global)?;
-    if Client::connect(&data_dir).await?.is_some() {
-        return Err(ControlError::AlreadyRunning(data_dir).into());
-    }
     let options = node::serve_options(global, args)?;
-    let json = console.json();
-    let mut printed = None;
     let lost = Arc::new(AtomicBool::new(false));
-    let data_dir = options.data_dir.clone();
-    let starting = Local::start(options, |events| {
-        if let Err(error) = KeptLog::of_this_process().begin(&data_dir) {
-            tracing::warn!(%error, "no log can be kept in the data directory");
-        }
-        printed = Some(print_from(events, json, lost.clone()));
-    });
-    let local = tokio::select! {
-        local = starting => local?,
+    let (local, printed) = tokio::select! {
+        started = start(options, console, &lost) => started?,
         () = interrupt.wanted() => return Err(Failure::interrupted()),
     };
     let outcome = tokio::select! {
@@ -60,9 +52,49 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
         let _ = tokio::time::timeout(LAST_LINES, printed).await;
     }
     if lost.load(Ordering::Relaxed) {
-        return Err(Failure::failed("output", "some events could not be written to stdout", ""));
+        return Err(Failure::failed(
+            "output",
+            "some events could not be written to stdout",
+            "Is the disk full that it goes to?",
+        ));
     }
     outcome
+}
+
+/// Starts the node. Commands that run nodes of their own on the data directory are waited for, and a node that is just
+/// ending; another one that stays is an error.
+async fn start(options: NodeOptions, console: &Console, lost: &Arc<AtomicBool>) -> Result<(Local, Printed), Failure> {
+    let data_dir = options.data_dir.clone();
+    let mut waiting = Waiting::new(console);
+    loop {
+        match node::connect(&data_dir, &mut waiting).await? {
+            Some(client) if client.hello().for_one_command => {
+                waiting.say("Another command uses this data directory; waiting until it has ended…");
+                if let Ok(mut events) = client.events().await {
+                    while events.next().await.is_some() {}
+                }
+                waiting.again();
+            }
+            Some(_) => return Err(ControlError::AlreadyRunning(data_dir).into()),
+            None => {}
+        }
+        if !storage::is_held(&data_dir) {
+            let mut printed = None;
+            let started = Local::start(options.clone(), |events| {
+                if let Err(error) = KeptLog::of_this_process().begin(&data_dir) {
+                    tracing::warn!(%error, "no log can be kept in the data directory");
+                }
+                printed = Some(print_from(events, console.json(), lost.clone()));
+            });
+            match started.await {
+                Err(failure) if failure.error.code == "already_running" => {}
+                started => return Ok((started?, printed)),
+            }
+        }
+        if !waiting.goes_on(BETWEEN).await {
+            return Err(ControlError::AlreadyRunning(data_dir).into());
+        }
+    }
 }
 
 /// Prints events in a thread of its own: a pipe that nobody reads must not hold up the node. The node outlives its
@@ -140,7 +172,7 @@ fn event_text(event: &Event) -> Option<String> {
             _ => return None,
         },
         Event::Message { message } => match message.state {
-            MessageState::Received => format!("A text came: {}", shown(&message.text)),
+            MessageState::Received => format!("A text came: {}", shown_lines(&message.text)),
             MessageState::Delivered => "A text was delivered.".into(),
             MessageState::Queued => return None,
         },

@@ -8,7 +8,7 @@ use crate::{
     failure::Failure,
     node::{Running, absolute},
     passphrase::relay_token,
-    text::shown,
+    text::{parse_limit, shown},
 };
 
 pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, console: &Console) -> Result<(), Failure> {
@@ -16,10 +16,12 @@ pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, cons
         (Some("relay_token"), Some(value)) => Request::SetRelayToken { token: token(value)? },
         (Some(key), Some(value)) => {
             // The node may run in another folder than we do.
-            let value = if key == "download_dir" {
-                absolute(value.as_ref())?.to_string_lossy().into_owned()
-            } else {
-                value.into()
+            let value = match key {
+                "download_dir" => absolute(value.as_ref())?.to_string_lossy().into_owned(),
+                "limit" => {
+                    parse_limit(value).map_err(|form| Failure::usage(form, "500k, 2M, 1.5GB/s, or off."))?.to_string()
+                }
+                _ => value.into(),
             };
             Request::SetSetting { key: key.into(), value }
         }
@@ -51,14 +53,23 @@ pub async fn rename(running: &Running, name: &str, console: &Console) -> Result<
 fn print(settings: &Settings, key: Option<&str>, console: &Console) -> Result<(), Failure> {
     for (name, value) in chosen(settings, key)? {
         let text = value.as_str().map(shown).unwrap_or_else(|| value.to_string());
-        console.say(&format!("{name} = {text}"));
-        console.object(&json!({ "key": name, "value": value }));
+        match settings.overridden.as_ref().and_then(|overridden| overridden.get(&name)) {
+            Some(option) => {
+                console.say(&format!("{name} = {text} ({} decides in this run)", shown(option)));
+                console.object(&json!({ "key": name, "value": value, "overridden_by": option }));
+            }
+            None => {
+                console.say(&format!("{name} = {text}"));
+                console.object(&json!({ "key": name, "value": value }));
+            }
+        }
     }
     Ok(())
 }
 
 /// All settings, or the one that is asked for.
 fn chosen(settings: &Settings, key: Option<&str>) -> Result<Vec<(String, Value)>, Failure> {
+    let settings = Settings { overridden: None, ..settings.clone() };
     let Ok(Value::Object(all)) = serde_json::to_value(settings) else { return Err(Failure::strange_answer()) };
     let names = all.keys().cloned().collect::<Vec<_>>().join(", ");
     let found: Vec<_> = all.into_iter().filter(|(name, _)| key.is_none_or(|key| key == name)).collect();
@@ -89,6 +100,7 @@ mod tests {
             limit: 0,
             parallel: 3,
             conflict: Default::default(),
+            overridden: None,
         }
     }
 

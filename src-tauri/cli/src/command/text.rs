@@ -2,13 +2,17 @@
 
 use std::{io::Read, time::Duration};
 
-use yonder_core::api::{DeviceView, Direction, Event, MessageState, MessageView, Request, Response};
+use yonder_core::{
+    api::{DeviceView, Direction, Event, MessageState, MessageView, Request, Response},
+    error::NetworkError,
+    messaging::{MAX_TEXT, TextError},
+};
 
 use crate::{
     console::Console,
     failure::{Failure, UNREACHABLE},
     node::Running,
-    text::shown,
+    text::{shown, shown_lines},
 };
 
 /// How long the other device has to say that it has the text, before this command says that it waits.
@@ -20,6 +24,9 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
         [dash] if dash == "-" => stdin()?,
         words => words.join(" "),
     };
+    if text.len() > MAX_TEXT {
+        return Err(NetworkError::from(TextError::TooLong).into());
+    }
     let mut events = running.events().await?;
     let Response::Message(sent) = running.call(Request::SendText { device: device.into(), text }).await? else {
         return Err(Failure::strange_answer());
@@ -48,7 +55,7 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
         }),
         Err(_) => {
             console.object(&sent);
-            console.say(&format!("{} is not there now; it gets the text when it is back.", shown(device)));
+            console.say(&format!("{} has not taken it yet; it gets the text as soon as it can.", shown(device)));
             Ok(())
         }
     }
@@ -59,10 +66,19 @@ fn is_delivered(message: &MessageView, sent: &MessageView) -> bool {
 }
 
 fn stdin() -> Result<String, Failure> {
-    let mut text = String::new();
-    // More than any text may have: what is longer is refused as too long, and not read to its end.
-    let read = std::io::stdin().take(1 << 20).read_to_string(&mut text);
-    read.map_err(|error| Failure::usage(format!("stdin could not be read as text: {error}"), ""))?;
+    let mut bytes = Vec::new();
+    // A little more than any text may have, for line breaks at its end: what is longer is not read to its end.
+    let most = MAX_TEXT + 1024;
+    let read = std::io::stdin().take(most as u64).read_to_end(&mut bytes);
+    read.map_err(|error| {
+        Failure::usage(format!("stdin could not be read: {error}"), "Give the text as an argument, or pipe it in.")
+    })?;
+    if bytes.len() == most {
+        return Err(NetworkError::from(TextError::TooLong).into());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Failure::usage("what comes from stdin is not text in UTF-8", "Send it as a file: `yonder-cli send`.")
+    })?;
     Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
@@ -101,5 +117,5 @@ fn line(message: &MessageView, devices: &[DeviceView]) -> String {
         Direction::Receive => format!("from {name}"),
     };
     let state = if message.state == MessageState::Queued { " (waits)" } else { "" };
-    format!("{way}{state}: {}", shown(&message.text))
+    format!("{way}{state}: {}", shown_lines(&message.text))
 }

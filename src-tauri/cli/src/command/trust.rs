@@ -1,7 +1,5 @@
 //! `block`, `unblock`, `trust`, `renew-keys`.
 
-use std::path::Path;
-
 use serde_json::json;
 use yonder_core::api::{DeviceAccept, DeviceView, Request, Response, TrustLevel};
 
@@ -10,7 +8,7 @@ use crate::{
     args::{Accepts, Trust},
     console::Console,
     failure::Failure,
-    node::Running,
+    node::{Running, absolute},
     text::{shown, size},
 };
 
@@ -40,7 +38,7 @@ pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(
     if args.accept != Some(Accepts::Always) && (args.up_to.is_some() || args.into.is_some()) {
         return Err(Failure::usage("--up-to and --into belong to --accept always", "Add --accept always."));
     }
-    let into = args.into.as_deref().map(whole).transpose()?;
+    let into = args.into.as_deref().map(absolute).transpose()?;
     let request = Request::Trust {
         device: args.device.clone(),
         level: args.level.map(TrustLevel::from),
@@ -54,12 +52,6 @@ pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(
         console.say(&rule_text(device));
     }
     Ok(())
-}
-
-/// The node may run in another folder than this command.
-fn whole(path: &Path) -> Result<std::path::PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), "Give the path of a folder."))
 }
 
 fn rule_text(device: &DeviceView) -> String {

@@ -636,4 +636,8 @@ pub struct Settings {
     /// Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
     #[serde(default)]
     pub relay_token: bool,
+    /// Settings that an option of this run overrides, by name, and that option. They cannot be changed while it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub overridden: Option<BTreeMap<String, String>>,
 }

@@ -76,7 +76,12 @@ impl Client {
         let hello = match tokio::time::timeout(HELLO, lines.next()).await {
             Err(_) => return Err(ControlError::NoAnswer),
             Ok(Ok(None)) => return Err(ControlError::Lost),
-            Ok(Err(error)) => return Err(ControlError::BadAnswer(error.to_string())),
+            Ok(Err(error @ LineError::TooLong(_))) => return Err(ControlError::BadAnswer(error.to_string())),
+            // A node that is just ending closes what it has not greeted yet.
+            Ok(Err(LineError::Io(error))) => {
+                tracing::debug!(%error, "the control connection failed before the hello");
+                return Err(ControlError::Lost);
+            }
             Ok(Ok(Some(line))) => match serde_json::from_slice::<Heard>(&line) {
                 Ok(Heard { hello: Some(hello), .. }) => hello,
                 Ok(_) => return Err(ControlError::BadAnswer("it does not begin with a hello".into())),
@@ -84,6 +89,14 @@ impl Client {
             },
         };
         hello.check()?;
+        // Whoever is turned away is told so right behind the hello.
+        let said = lines.buffered().and_then(|line| serde_json::from_slice::<Heard>(&line).ok());
+        if let Some(Heard { id: None, error: Some(error), .. }) = said {
+            return Err(match error.code.as_str() {
+                "control_other_user" => ControlError::OtherUser,
+                _ => ControlError::TurnedAway(error.message),
+            });
+        }
         let (sender, outgoing) = mpsc::channel(16);
         let state = State { calls: HashMap::new(), events: broadcast::Sender::new(BACKLOG), subscribed: false };
         let shared = Arc::new(Shared { state: Mutex::new(Some(state)) });

@@ -58,6 +58,8 @@ pub enum ControlError {
         bytes: usize,
         /// How long it may be.
         limit: usize,
+        /// It names files to send.
+        names_paths: bool,
     },
     /// A line is not a request.
     #[error("not a request that this version of Yonder knows: {0}")]
@@ -99,10 +101,16 @@ impl RoomError for ControlError {
             Self::Version { .. } | Self::BadRequest(_) | Self::BadAnswer(_) => {
                 "Use the same version of Yonder: end the running one and start it anew.".into()
             }
-            Self::NoAnswer => "It may be stopped or overloaded. End it and start it anew.".into(),
-            Self::TurnedAway(_) => "Wait until other commands have ended, then try again.".into(),
+            Self::NoAnswer => {
+                "It may be stopped, overloaded, or out of open files (its log says so). End it and start it anew."
+                    .into()
+            }
+            Self::TurnedAway(_) => "End some of the commands that wait, then try again.".into(),
             Self::Lost => "See whether Yonder still runs, then try again.".into(),
-            Self::TooLarge { .. } => "Name fewer files; a folder that holds them all is one name.".into(),
+            Self::TooLarge { names_paths: true, .. } => {
+                "Name fewer files; a folder that holds them all is one name.".into()
+            }
+            Self::TooLarge { .. } => "Give less at once; what is long is sent as a file.".into(),
             Self::NotText(_) => "Rename the file, or send the folder that it lies in.".into(),
         }
     }

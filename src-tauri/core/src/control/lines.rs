@@ -37,19 +37,8 @@ impl<R: AsyncRead + Unpin> Lines<R> {
     /// counts, so that `printf` without a newline works.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, LineError> {
         loop {
-            while let Some(offset) = self.buffer[self.seen..].iter().position(|&byte| byte == b'\n') {
-                let end = self.seen + offset;
-                let line = trim(&self.buffer[self.start..end]).to_vec();
-                // It may hold a passphrase, and what follows in here may be nobody's secret.
-                self.buffer[self.start..end].zeroize();
-                self.start = end + 1;
-                self.seen = self.start;
-                if line.len() > self.cap {
-                    return Err(LineError::TooLong(self.cap));
-                }
-                if !line.is_empty() {
-                    return Ok(Some(line));
-                }
+            if let Some(line) = self.buffered() {
+                return if line.len() > self.cap { Err(LineError::TooLong(self.cap)) } else { Ok(Some(line)) };
             }
             // Moved to the front once for each read, not for each line: many short lines stay cheap.
             self.buffer.drain(..self.start);
@@ -66,6 +55,22 @@ impl<R: AsyncRead + Unpin> Lines<R> {
                 return Ok((!line.is_empty()).then(|| line.to_vec()));
             }
         }
+    }
+
+    /// The next line, if it was read already.
+    pub(super) fn buffered(&mut self) -> Option<Vec<u8>> {
+        while let Some(offset) = self.buffer[self.seen..].iter().position(|&byte| byte == b'\n') {
+            let end = self.seen + offset;
+            let line = trim(&self.buffer[self.start..end]).to_vec();
+            // It may hold a passphrase, and what follows in here may be nobody's secret.
+            self.buffer[self.start..end].zeroize();
+            self.start = end + 1;
+            self.seen = self.start;
+            if !line.is_empty() {
+                return Some(line);
+            }
+        }
+        None
     }
 }
 

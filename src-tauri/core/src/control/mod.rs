@@ -40,4 +40,8 @@ pub trait Node: Send + Sync {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>>;
     /// All events from now on.
     fn subscribe(&self) -> broadcast::Receiver<NumberedEvent>;
+    /// True if it ends with the command that it was started for.
+    fn for_one_command(&self) -> bool {
+        false
+    }
 }

@@ -19,8 +19,8 @@ use super::{
 };
 use crate::api::{ApiError, NumberedEvent};
 
-/// How many clients there may be at once.
-const CONNECTIONS: usize = 32;
+/// How many clients there may be at once. Further ones are turned away, and wait.
+pub(super) const CONNECTIONS: usize = 128;
 
 /// How many requests of one client may be under way; the next waits in the socket.
 const CALLS: usize = 64;
@@ -86,7 +86,7 @@ fn log_panic(ended: Result<(), tokio::task::JoinError>) {
 
 async fn welcome(joined: Joined, busy: bool, node: Arc<dyn Node>, cancel: CancellationToken) {
     let Joined { reader, mut writer, same_user } = joined;
-    let hello = Hello::ours();
+    let hello = Hello::ours(node.for_one_command());
     let mut first = FromNode::Hello { hello: &hello }.line();
     let refusal = if !same_user {
         Some(ControlError::OtherUser)
@@ -179,7 +179,7 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
             Ok(None) => return,
             Err(LineError::TooLong(limit)) => {
                 // Where the next line begins is not known any more.
-                refuse(None, ControlError::TooLarge { bytes: limit + 1, limit }).await;
+                refuse(None, ControlError::TooLarge { bytes: limit + 1, limit, names_paths: false }).await;
                 return;
             }
             Err(LineError::Io(error)) => {

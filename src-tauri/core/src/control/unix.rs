@@ -176,6 +176,8 @@ async fn reach(path: &Path) -> Result<Option<UnixStream>, ControlError> {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => Ok(None),
+            // It was closed before anybody picked up: the node is just ending.
+            ErrorKind::ConnectionReset => Ok(None),
             // The queue of those who wait to be picked up is full.
             ErrorKind::WouldBlock => Err(ControlError::NoAnswer),
             _ => Err(ControlError::Socket { path: path.into(), source: error }),

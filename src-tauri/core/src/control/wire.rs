@@ -22,12 +22,15 @@ pub struct Hello {
     pub protocol: u32,
     /// Version of the app.
     pub app: String,
+    /// The node ends with the command that it was started for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub for_one_command: bool,
 }
 
 impl Hello {
     /// This program's.
-    pub(super) fn ours() -> Self {
-        Self { protocol: PROTOCOL, app: env!("CARGO_PKG_VERSION").into() }
+    pub(super) fn ours(for_one_command: bool) -> Self {
+        Self { protocol: PROTOCOL, app: env!("CARGO_PKG_VERSION").into(), for_one_command }
     }
 
     /// Whether we can talk to the one who said this.
@@ -96,7 +99,9 @@ impl ToNode {
         };
         let mut line = serde_json::to_vec(&line).map_err(|error| ControlError::NotText(error.to_string()))?;
         if line.len() > REQUEST_CAP {
-            return Err(ControlError::TooLarge { bytes: line.len(), limit: REQUEST_CAP });
+            let names_paths =
+                matches!(self, Self::Request { request, .. } if matches!(**request, Request::Send { .. }));
+            return Err(ControlError::TooLarge { bytes: line.len(), limit: REQUEST_CAP, names_paths });
         }
         line.push(b'\n');
         Ok(line)

@@ -69,6 +69,7 @@ impl NetworkingService {
     /// When the directory is in use, not writable or of a newer version, or the root secret cannot be read.
     pub async fn new(options: NodeOptions) -> Result<Self, NetworkError> {
         survive_file_size_limit();
+        allow_open_files();
         let opened = {
             let options = options.clone();
             // Disk, keychain and key derivation block.
@@ -81,7 +82,7 @@ impl NetworkingService {
         let (unlocked, store) = opened.await.map_err(|error| NetworkError::Internal(error.to_string()))??;
         let events = EventBus::default();
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
-        let settings = Kept::load(store.clone(), options.download_dir.clone(), options.accept).await?;
+        let settings = Kept::load(store.clone(), &options).await?;
         if options.receives && settings.download_dir().as_os_str().is_empty() {
             return Err(NetworkError::InvalidInput {
                 message: "there is no home directory to receive files in".into(),
@@ -370,6 +371,10 @@ impl Node for NetworkingService {
     fn subscribe(&self) -> broadcast::Receiver<NumberedEvent> {
         NetworkingService::subscribe(self)
     }
+
+    fn for_one_command(&self) -> bool {
+        self.0.options.for_one_command
+    }
 }
 
 async fn start_transfers(
@@ -402,6 +407,24 @@ async fn start_transfers(
         }),
     })
     .await
+}
+
+/// Files of many transfers are open at once, and each connection of a program at the control socket is one, too: takes as
+/// many as the system gives without being asked for more.
+fn allow_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        /// More than is ever needed; some systems refuse what they call unlimited.
+        const ENOUGH: u64 = 8192;
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+        if limit.current.is_some_and(|now| now < wanted)
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+        {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+        }
+    }
 }
 
 fn random_u64() -> Result<u64, NetworkError> {

@@ -1,6 +1,6 @@
 //! With what a node is started.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
 
 use crate::{
     api::{AcceptRule, SecretText},
@@ -42,6 +42,8 @@ pub struct NodeOptions {
     pub accept: Option<AcceptRule>,
     /// It is there to receive, too: without a folder for that it does not start.
     pub receives: bool,
+    /// The node ends with the command that it was started for: settings that it changes are meant for later runs.
+    pub for_one_command: bool,
 }
 
 impl NodeOptions {
@@ -63,7 +65,31 @@ impl NodeOptions {
             download_dir: None,
             accept: None,
             receives: false,
+            for_one_command: false,
         }
+    }
+
+    /// Settings that have no effect in this run, each with the option that decides instead.
+    pub(super) fn overridden(&self) -> BTreeMap<String, String> {
+        let mut overridden = BTreeMap::new();
+        if self.for_one_command {
+            return overridden;
+        }
+        let mut by = |option: &str, given: bool, settings: &[&str]| {
+            for setting in settings.iter().filter(|_| given) {
+                overridden.entry((*setting).to_owned()).or_insert_with(|| option.to_owned());
+            }
+        };
+        by("--accept", self.accept.is_some(), &["accept"]);
+        by("--download-dir", self.download_dir.is_some(), &["download_dir"]);
+        by("--mode lan", self.mode == Mode::Lan, &["relays", "relay_choice", "relay_token", "dht"]);
+        by("--mode relay-only", self.mode == Mode::RelayOnly, &["discoverable"]);
+        by("YONDER_RELAY_TOKEN", self.relay_token.is_some(), &["relay_token"]);
+        // Nodes of one's own are asked whatever the setting says; beside other servers of one's own, none is.
+        by("--dht-bootstrap", !self.dht_bootstrap.is_empty(), &["dht"]);
+        by("--relay", !self.relays.is_empty(), &["relays", "dht"]);
+        by("--pkarr", self.pkarr.is_some(), &["dht"]);
+        overridden
     }
 
     /// As given here; [`super::settings::Kept::servers`] adds what is remembered.

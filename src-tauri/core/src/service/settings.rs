@@ -1,6 +1,7 @@
 //! What a person can change, kept sealed like everything else.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -10,12 +11,13 @@ use zeroize::Zeroizing;
 
 use super::{
     downloads::default_dir,
+    options::NodeOptions,
     relays::{checked_relays, checked_token},
 };
 use crate::{
     api::{AcceptRule, SecretText, Settings, default_parallel},
     error::NetworkError,
-    id::{MAX_NAME_CHARS, clean_name},
+    id::{MAX_NAME_CHARS, clean_name, reads_as_id},
     net::EndpointOptions,
     storage::{Op, Store, Table},
 };
@@ -31,15 +33,12 @@ pub(super) struct Kept {
     store: Store,
     download_dir: Option<PathBuf>,
     accept: Option<AcceptRule>,
+    overridden: Arc<BTreeMap<String, String>>,
 }
 
 impl Kept {
-    /// Reads them, or makes the first ones. What is given here holds for this run and is not stored.
-    pub async fn load(
-        store: Store,
-        download_dir: Option<PathBuf>,
-        accept: Option<AcceptRule>,
-    ) -> Result<Self, NetworkError> {
+    /// Reads them, or makes the first ones. What the options say holds for this run and is not stored.
+    pub async fn load(store: Store, options: &NodeOptions) -> Result<Self, NetworkError> {
         let stored = store.get(Table::Settings, ROW).await?;
         let settings = match stored {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| NetworkError::InvalidInput {
@@ -52,9 +51,11 @@ impl Kept {
         let token = store.get(Table::Settings, TOKEN).await?;
         let token = token.and_then(|bytes| std::str::from_utf8(&bytes).ok().map(|text| text.to_owned()));
         let token = token.map(|text| SecretText::new(Zeroizing::new(text)));
-        let settings = Settings { relay_token: token.is_some(), ..settings };
+        let name = not_an_id(settings.name.clone());
+        let settings = Settings { name, relay_token: token.is_some(), ..settings };
         let (now, token) = (Arc::new(Mutex::new(settings)), Arc::new(Mutex::new(token)));
-        Ok(Self { now, token, store, download_dir, accept })
+        let (download_dir, accept) = (options.download_dir.clone(), options.accept);
+        Ok(Self { now, token, store, download_dir, accept, overridden: Arc::new(options.overridden()) })
     }
 
     /// Which servers may be asked, as far as that is remembered; what is given for this run stays.
@@ -71,6 +72,7 @@ impl Kept {
 
     /// Keeps the token that relays are shown, or forgets it.
     pub async fn set_token(&mut self, token: Option<SecretText>) -> Result<Settings, NetworkError> {
+        self.refuse_overridden("relay_token")?;
         let token = token.map(checked_token).transpose()?;
         let next = Settings { relay_token: token.is_some(), ..self.stored() };
         let kept = match &token {
@@ -95,7 +97,18 @@ impl Kept {
         if let Some(accept) = self.accept {
             settings.accept = accept;
         }
+        settings.overridden = (!self.overridden.is_empty()).then(|| self.overridden.as_ref().clone());
         settings
+    }
+
+    /// A change that would have no effect is not made in silence.
+    fn refuse_overridden(&self, setting: &str) -> Result<(), NetworkError> {
+        match self.overridden.get(setting) {
+            Some(option) => {
+                Err(NetworkError::SettingOverridden { setting: setting.to_owned(), option: option.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     fn stored(&self) -> Settings {
@@ -116,6 +129,7 @@ impl Kept {
     /// Changes one setting by its name.
     pub async fn set(&mut self, key: &str, value: &str) -> Result<Settings, NetworkError> {
         let next = changed(&self.stored(), key, value)?;
+        self.refuse_overridden(key)?;
         self.store.write(vec![row(&next)?]).await?;
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next;
         Ok(self.get())
@@ -182,6 +196,12 @@ fn checked_name(name: &str) -> Result<String, NetworkError> {
             hint: format!("1 to {MAX_NAME_CHARS} characters, none of them control or direction characters."),
         });
     }
+    if reads_as_id(trimmed) {
+        return Err(NetworkError::InvalidInput {
+            message: format!("{trimmed:?} cannot be a device's name: it reads as an id"),
+            hint: "Add a word to it: other devices do not take a name that could be the beginning of an id.".into(),
+        });
+    }
     Ok(trimmed.into())
 }
 
@@ -204,7 +224,7 @@ fn first() -> Settings {
     let host = hostname::get().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
     let host = host.split('.').next().unwrap_or_default();
     Settings {
-        name: if host.is_empty() { "My device".into() } else { clean_name(host) },
+        name: if host.is_empty() { "My device".into() } else { not_an_id(clean_name(host)) },
         device_type: device_type(),
         download_dir: String::new(),
         accept: AcceptRule::Ask,
@@ -216,7 +236,13 @@ fn first() -> Settings {
         relays: Vec::new(),
         relay_choice: Default::default(),
         relay_token: false,
+        overridden: None,
     }
+}
+
+/// A container's host name is twelve hex digits, which no other device takes as a name.
+fn not_an_id(name: String) -> String {
+    if reads_as_id(&name) { clean_name(&format!("device-{name}")) } else { name }
 }
 
 /// A machine with a battery is a laptop. Where it cannot be told, a desktop.
@@ -247,6 +273,8 @@ mod tests {
         assert_eq!(changed(&settings, "name", " Büro ").unwrap().name, "Büro");
         for (key, value) in
             [("accept", "maybe"), ("name", ""), ("name", "a\nb"), ("nothing", "x"), ("download_dir", "relative")]
+                .into_iter()
+                .chain([("name", "0123abcd"), ("name", " FACADE "), ("name", "01234567-89")])
         {
             let error = changed(&settings, key, value).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{key}={value}");

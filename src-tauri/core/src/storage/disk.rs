@@ -5,6 +5,7 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use redb::{Builder, Database, DatabaseError, backends::FileBackend};
@@ -75,6 +76,10 @@ pub(super) fn remove_leftover(path: &Path) -> Result<(), StorageError> {
     }
 }
 
+/// How often, and how long apart, a lock is tried that somebody holds.
+const LOOKS: u32 = 5;
+const LOOK: Duration = Duration::from_millis(10);
+
 /// Held as long as the store is open. The database locks its file too, but not while it is being created or reopened.
 pub(super) struct DirLock(File);
 
@@ -86,10 +91,26 @@ impl DirLock {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(&path).map_err(|error| StorageError::io(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(StorageError::AlreadyRunning),
-            Err(TryLockError::Error(error)) => Err(StorageError::io(&path, error)),
+        for _ in 0..LOOKS {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                // Somebody may only be looking whether it is held.
+                Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
+                Err(TryLockError::Error(error)) => return Err(StorageError::io(&path, error)),
+            }
+        }
+        Err(StorageError::AlreadyRunning)
+    }
+
+    /// True while a node holds this data directory, be it starting or ending. Holds nothing itself.
+    pub(super) fn is_held(data_dir: &Path) -> bool {
+        let Ok(file) = File::open(data_dir.join("secrets.lock")) else { return false };
+        match file.try_lock_shared() {
+            Ok(()) => {
+                let _ = file.unlock();
+                false
+            }
+            Err(error) => matches!(error, TryLockError::WouldBlock),
         }
     }
 }

@@ -138,6 +138,11 @@ impl Op {
     }
 }
 
+/// True while a node holds this data directory. Nobody may answer at its control socket yet, or any more.
+pub fn is_held(data_dir: &Path) -> bool {
+    disk::DirLock::is_held(data_dir)
+}
+
 /// A row's key and its opened value.
 pub type Row = (Vec<u8>, Zeroizing<Vec<u8>>);
 
