@@ -1,4 +1,6 @@
 //! Sends one transfer: from the scan to the receiver's last word, over as many connections as it takes.
+//!
+//! Over 800 lines because every step of an attempt works on the state of the one transfer, which is not split yet.
 
 mod held;
 mod stopped;
