@@ -1,5 +1,6 @@
 //! Notices that this machine may be on another network than before, or was asleep: a reason to look at every connection
-//! and to try absent devices at once.
+//! and to try absent devices. Each change is told, however many there were before it: container engines and VPNs make and
+//! remove interfaces all day, and the one that matters looks like all others.
 //!
 //! iroh watches addresses and routes by itself and moves its paths. What it does not tell: a cable that was out and is
 //! back with the same address, and a machine that was asleep.
@@ -9,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use iroh::{Endpoint, Watcher};
 use tokio::{
     sync::watch,
-    time::{MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,10 +20,8 @@ const TICK: Duration = Duration::from_secs(1);
 const ASLEEP: Duration = Duration::from_secs(4);
 /// Changes come in swarms: the link, then its address, then its routes.
 const SWARM: Duration = Duration::from_millis(200);
-/// So many changes are told at once, and one more each [`REFILL`]: a machine on which virtual networks come and go is not
-/// to dial absent devices all the time.
-const BURST: u32 = 6;
-const REFILL: Duration = Duration::from_secs(20);
+/// Where changes do not end, they are told this often.
+const APART: Duration = Duration::from_millis(500);
 
 /// Until the end: counts changes up.
 pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64>, cancel: CancellationToken) {
@@ -32,7 +31,7 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick = SystemTime::now();
-    let mut allowance = Allowance { left: BURST, since: tick };
+    let mut told: Option<Instant> = None;
     loop {
         let why = tokio::select! {
             () = cancel.cancelled() => return,
@@ -56,9 +55,9 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
                 }
             }
         };
-        let wait = allowance.take(SystemTime::now());
+        let pause = told.map_or(SWARM, |told| APART.saturating_sub(told.elapsed()).max(SWARM));
         tokio::select! {
-            () = sleep(SWARM + wait) => {}
+            () = sleep(pause) => {}
             () = cancel.cancelled() => return,
         }
         links.drain();
@@ -66,33 +65,8 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
         tick = SystemTime::now();
         tracing::debug!(why, "the network may have changed");
         endpoint.network_change().await;
+        told = Some(Instant::now());
         changes.send_modify(|n| *n += 1);
-    }
-}
-
-/// How many changes may still be told.
-struct Allowance {
-    left: u32,
-    since: SystemTime,
-}
-
-impl Allowance {
-    /// Takes one, and says how long it has to be waited for.
-    fn take(&mut self, now: SystemTime) -> Duration {
-        // A clock that was set back gives nothing and takes nothing.
-        let passed = now.duration_since(self.since).unwrap_or_default();
-        let more = (passed.as_secs() / REFILL.as_secs()).min(u64::from(BURST)) as u32;
-        if more > 0 || now < self.since {
-            self.since = now;
-            self.left = (self.left + more).min(BURST);
-        }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                Duration::ZERO
-            }
-            None => REFILL,
-        }
     }
 }
 
@@ -168,24 +142,5 @@ mod links {
         }
 
         pub fn drain(&mut self) {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_few_changes_are_told_at_once_and_many_are_held_back() {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
-        let mut allowance = Allowance { left: BURST, since: start };
-        let waits: Vec<_> = (0..8).map(|_| allowance.take(start)).collect();
-        assert_eq!(waits[..6], [Duration::ZERO; 6]);
-        assert_eq!(waits[6..], [REFILL; 2]);
-        assert_eq!(allowance.take(start + REFILL), Duration::ZERO);
-        assert_eq!(allowance.take(start + REFILL), REFILL);
-        assert_eq!(allowance.take(start + 100 * REFILL), Duration::ZERO);
-        let back = start - Duration::from_secs(500_000);
-        assert_eq!((0..7).map(|_| allowance.take(back)).filter(|wait| wait.is_zero()).count(), 5);
     }
 }

@@ -1,6 +1,6 @@
 //! Makes a new session with a paired device.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{future::pending, net::SocketAddr, time::Duration};
 
 use iroh::{
     EndpointAddr, EndpointId, RelayUrl,
@@ -8,13 +8,21 @@ use iroh::{
 };
 use tokio::time::timeout;
 
-use super::{CloseCode, DialError, Net, Session, endpoint::dialled_transport, handshake, pool::DialResult};
+use super::{
+    CloseCode, DialError, Net, Session,
+    connections::{ANSWER, close_all, close_the_dead},
+    endpoint::dialled_transport,
+    handshake,
+    pool::DialResult,
+};
 use crate::id::DeviceId;
 
 /// How long a dial may take in all.
 const DIAL: Duration = Duration::from_secs(10);
 /// How long each attempt of it may take. The last is for ways on which a round trip takes a second.
-const ATTEMPTS: [Duration; 3] = [Duration::from_millis(2500), Duration::from_millis(2500), Duration::from_secs(5)];
+const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
+/// An attempt that got no answer within so many round trips of a connection that stands went elsewhere.
+const ROUND_TRIPS: u32 = 12;
 /// How often a dial begins anew because the network, or what is known of the device, has changed meanwhile.
 const RESTARTS: u32 = 3;
 
@@ -43,6 +51,10 @@ impl Net {
 
     /// Connects, in several attempts: the transport repeats itself ever more slowly, and goes on with the addresses and
     /// the network that there were when it began.
+    ///
+    /// Where connections with the device stand, the transport dials by their path alone. So they are asked whether they
+    /// live, and those that do not answer are closed. Where all answer and the dial does not, they are closed as well: what
+    /// the transport takes for their path is not the way that their packets go.
     async fn try_to_connect(
         &self,
         device: DeviceId,
@@ -55,12 +67,18 @@ impl Net {
         while let Some(patience) = attempts.next() {
             let known = self.0.devices.whereabouts(device);
             let address = address_of(endpoint_id, &known, |relay| !self.0.relays.is_left(relay))?;
+            let others = self.0.connections.with(address.id);
+            let weeded = async {
+                if close_the_dead(others.clone(), ANSWER).await == 0 {
+                    pending().await
+                }
+            };
             let moved = async {
                 loop {
                     tokio::select! {
                         Ok(()) = changes.changed() => return,
                         Ok(()) = sightings.changed() => if self.0.devices.whereabouts(device) != known { return },
-                        else => std::future::pending().await,
+                        else => pending().await,
                     }
                 }
             };
@@ -68,8 +86,18 @@ impl Net {
                 attempt = timeout(*patience, self.connection(address, alpn)) => match attempt {
                     Ok(Ok(conn)) => return Ok(conn),
                     Ok(Err(error)) => return Err(error),
-                    Err(_) => {}
+                    Err(_) => {
+                        let rtt = others.iter().flat_map(|conn| conn.paths().iter().map(|path| path.rtt()).max()).max();
+                        if rtt.is_some_and(|rtt| rtt * ROUND_TRIPS < *patience) {
+                            tracing::info!(%device, "no dial is answered; all connections with it are made anew");
+                            close_all(&others);
+                        }
+                    }
                 },
+                () = weeded, if restarts < RESTARTS => {
+                    restarts += 1;
+                    attempts = ATTEMPTS.iter();
+                }
                 () = moved, if restarts < RESTARTS => {
                     restarts += 1;
                     attempts = ATTEMPTS.iter();

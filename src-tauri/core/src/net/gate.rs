@@ -7,7 +7,7 @@ use std::sync::{
 
 use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks, Side};
 
-use super::{ALPN_PAIRING, CloseCode};
+use super::{ALPN_PAIRING, CloseCode, connections::Connections};
 use crate::device::DeviceRegistry;
 
 /// Decides who may come in at all.
@@ -16,6 +16,7 @@ pub(super) struct Gate {
     own: [u8; 32],
     devices: DeviceRegistry,
     code_open: Arc<AtomicBool>,
+    connections: Connections,
 }
 
 impl std::fmt::Debug for Gate {
@@ -25,8 +26,8 @@ impl std::fmt::Debug for Gate {
 }
 
 impl Gate {
-    pub fn new(own: [u8; 32], devices: DeviceRegistry, code_open: Arc<AtomicBool>) -> Self {
-        Self { own, devices, code_open }
+    pub fn new(own: [u8; 32], devices: DeviceRegistry, code_open: Arc<AtomicBool>, connections: Connections) -> Self {
+        Self { own, devices, code_open, connections }
     }
 
     /// Why this peer may not speak this protocol; none if it may.
@@ -41,11 +42,15 @@ impl Gate {
 
 impl EndpointHooks for Gate {
     async fn after_handshake<'a>(&'a self, conn: &'a Connection) -> AfterHandshakeOutcome {
-        if conn.side() == Side::Client {
-            return AfterHandshakeOutcome::accept();
-        }
-        match self.refusal(conn.remote_id().as_bytes(), conn.alpn()) {
-            None => AfterHandshakeOutcome::accept(),
+        let refusal = match conn.side() {
+            Side::Client => None,
+            Side::Server => self.refusal(conn.remote_id().as_bytes(), conn.alpn()),
+        };
+        match refusal {
+            None => {
+                self.connections.add(conn);
+                AfterHandshakeOutcome::accept()
+            }
             Some(code) => {
                 tracing::info!(peer = %conn.remote_id().fmt_short(), ?code, "refused");
                 // A device that was unpaired while it was away learns of it here, provably; a stranger learns nothing.

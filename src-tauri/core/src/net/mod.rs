@@ -9,6 +9,7 @@ mod bare;
 mod change;
 mod close;
 pub mod congestion;
+mod connections;
 mod dial;
 mod endpoint;
 mod error;

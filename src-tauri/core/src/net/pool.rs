@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use iroh::{Endpoint, endpoint::Side};
+use iroh::{
+    Endpoint, EndpointId,
+    endpoint::{Connection, Side},
+};
 use n0_future::boxed::BoxFuture;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -17,6 +20,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session,
     change::watch_changes,
+    connections::{ANSWER, ANSWER_IN_DOUBT, Connections, close_all, close_the_dead, uses_a_path},
     endpoint::{self, Bound},
     gate::Gate,
     proving::Proving,
@@ -27,8 +31,8 @@ use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
 /// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
 const GRACE: Duration = Duration::from_secs(5);
-/// Longer than a keep-alive takes.
-const SILENCE: Duration = Duration::from_secs(6);
+/// The transport takes less time to notice that a connection was closed here.
+const SETTLED: Duration = Duration::from_millis(50);
 /// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
@@ -59,6 +63,8 @@ pub(super) struct Inner {
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
     pub strangers: AtomicUsize,
+    /// All that TLS has proven.
+    pub connections: Connections,
     /// Connections that are to prove their pairing.
     pub proving: Proving,
     /// Counts reasons to look at all connections and to try absent devices at once.
@@ -97,7 +103,8 @@ impl Net {
         cancel: CancellationToken,
     ) -> Result<Self, NetworkError> {
         let code_open = Arc::new(AtomicBool::new(false));
-        let gate = Gate::new(*secret.public().as_bytes(), devices.clone(), code_open.clone());
+        let connections = Connections::default();
+        let gate = Gate::new(*secret.public().as_bytes(), devices.clone(), code_open.clone(), connections.clone());
         let Bound { endpoint, relays, servers } = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
         let tasks = TaskTracker::new();
         tasks.spawn(relays.clone().run(cancel.clone()));
@@ -111,6 +118,7 @@ impl Net {
             tasks,
             cancel,
             strangers: AtomicUsize::new(0),
+            connections,
             proving: Proving::default(),
             changes: watch::Sender::new(0),
             asked: Mutex::default(),
@@ -168,10 +176,46 @@ impl Net {
         }
         let net = self.clone();
         self.0.tasks.spawn(async move {
+            // The transport is to have noticed by then what was closed.
+            tokio::time::sleep(SETTLED).await;
             if let Err(error) = net.session(device, super::ALPN_MESSAGE).await {
                 tracing::debug!(%device, %error, "no other connection came to stand");
             }
         });
+    }
+
+    /// What the transport knows of the way to a device leads nowhere: it is made to forget it, and the device is dialled.
+    pub(super) fn begin_anew(&self, device: DeviceId) {
+        close_all(&self.connections(device));
+        self.dial_anew(device);
+    }
+
+    /// Closes what goes from an address that this machine does not have any more, and begins anew with the devices that
+    /// nothing reaches then.
+    pub(super) fn leave_those_left_behind(&self) {
+        let left = self.0.connections.left_behind();
+        close_all(&left);
+        let devices: HashSet<_> = left.iter().map(|conn| DeviceId::of_endpoint(conn.remote_id().as_bytes())).collect();
+        for device in devices {
+            if self.connections(device).is_empty() || self.is_astray(device) {
+                tracing::debug!(%device, "its connections are of an address that is gone, and are made anew");
+                self.begin_anew(device);
+            }
+        }
+    }
+
+    /// Every connection with a device, whatever for and whether it has become a session or not, oldest first.
+    fn connections(&self, device: DeviceId) -> Vec<Connection> {
+        self.endpoint_id(device).map(|id| self.0.connections.with(id)).unwrap_or_default()
+    }
+
+    fn endpoint_id(&self, device: DeviceId) -> Option<EndpointId> {
+        EndpointId::from_bytes(&self.0.devices.endpoint_of(device)?).ok()
+    }
+
+    /// Whether connections with the device stand by which nothing new can reach it.
+    pub(super) fn is_astray(&self, device: DeviceId) -> bool {
+        self.endpoint_id(device).is_some_and(|id| self.0.connections.are_astray(id))
     }
 
     /// The endpoint, for address lookups and addresses.
@@ -243,6 +287,7 @@ impl Net {
 
     /// Takes a new session into the pool and serves its protocol, whichever side dialled. Gives the session to use.
     pub(super) fn adopt(&self, session: Session) -> Session {
+        self.doubt_older(&session);
         let Some(protocol) = self.0.protocols.get(session.connection().alpn()).cloned() else {
             session.close(CloseCode::UnknownProtocol, "");
             return session;
@@ -339,47 +384,60 @@ impl Net {
         }
     }
 
+    /// Others with the same device, which came earlier, may be of a life that is over: those that do not answer are closed.
+    /// The more so where the new one's path is not the one that is used with the device: it has come from elsewhere.
+    fn doubt_older(&self, session: &Session) {
+        let conn = session.connection();
+        let answer = if uses_a_path(conn) { ANSWER } else { ANSWER_IN_DOUBT };
+        self.doubt(session.device_id(), self.0.connections.older(conn), answer);
+    }
+
+    /// The device has come to another address by this session: others that do not follow are closed.
+    pub(super) fn came_elsewhere(&self, session: &Session) {
+        let others = self.connections(session.device_id());
+        let is_this = |conn: &Connection| conn.stable_id() == session.connection().stable_id();
+        self.doubt(session.device_id(), others.into_iter().filter(|conn| !is_this(conn)).collect(), ANSWER_IN_DOUBT);
+    }
+
+    /// Closes those of these connections that do not answer so soon, and makes all anew if the way to the device is lost
+    /// with them.
+    fn doubt(&self, device: DeviceId, connections: Vec<Connection>, answer: Duration) {
+        if connections.is_empty() {
+            return;
+        }
+        let net = self.clone();
+        self.0.tasks.spawn(async move {
+            tokio::select! {
+                _ = close_the_dead(connections, answer) => {}
+                () = net.0.cancel.cancelled() => return,
+            }
+            if net.is_astray(device) {
+                tracing::debug!(%device, "it is at another address than is dialled; connections are made anew");
+                net.begin_anew(device);
+            }
+        });
+    }
+
     /// The device's node was started anew, as it said in this session: what is older is gone and would only be found out
     /// by silence. A connection for something else may be of the new start already and only older than this session: it
-    /// is not used for anything new, and closed when nothing comes over it.
+    /// is not used for anything new, and closed when it does not answer at once.
     pub fn restarted(&self, session: &Session) {
         let device = session.device_id();
+        let older = self.0.connections.older(session.connection());
+        let (for_messages, others): (Vec<_>, Vec<_>) =
+            older.into_iter().partition(|conn| conn.alpn() == super::ALPN_MESSAGE);
+        close_all(&for_messages);
         let is_older = |old: &Session| old.device_id() == device && old.since() < session.since() && !old.is(session);
-        for old in locked(&self.0.closing).iter().filter(|old| is_older(old) && is_for_messages(old)) {
-            old.close(CloseCode::Replaced, "");
-        }
         let mut slots = self.slots();
-        slots.retain(|(id, _), slot| match slot {
-            Slot::Live(old) if *id == device && is_older(old) => {
-                if old.connection().alpn() == super::ALPN_MESSAGE {
-                    old.close(CloseCode::Replaced, "");
-                } else {
-                    self.close_if_silent(old.clone());
-                }
-                false
-            }
-            _ => true,
-        });
+        slots.retain(|(id, _), slot| !matches!(slot, Slot::Live(old) if *id == device && is_older(old)));
         if let std::collections::hash_map::Entry::Vacant(place) = slots.entry((device, super::ALPN_MESSAGE)) {
             place.insert(Slot::Live(session.clone()));
         }
-    }
-
-    /// A living connection hears something within a keep-alive; one whose other end is gone never does.
-    fn close_if_silent(&self, session: Session) {
-        let heard = |session: &Session| session.connection().stats().udp_rx.datagrams;
-        let before = heard(&session);
-        let cancel = self.0.cancel.clone();
-        self.0.tasks.spawn(async move {
-            tokio::select! {
-                () = tokio::time::sleep(SILENCE) => {}
-                _ = session.connection().closed() => return,
-                () = cancel.cancelled() => return,
-            }
-            if heard(&session) == before {
-                session.close(CloseCode::Replaced, "");
-            }
-        });
+        drop(slots);
+        if others.is_empty() && self.is_astray(device) {
+            self.begin_anew(device);
+        }
+        self.doubt(device, others, ANSWER_IN_DOUBT);
     }
 
     /// Closes the sessions with a device that are not for messages: a last message is to be said.

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use bytes::Bytes;
 use futures_util::StreamExt;
 use iroh::{
     TransportAddr,
@@ -14,6 +13,7 @@ use iroh::{
 
 use super::{
     ALPN_MESSAGE, CloseCode, Net, Session,
+    connections::NUDGE,
     pool::Standing,
     pulse::{Counts, Pulse, Turn},
     trip::Trip,
@@ -36,12 +36,12 @@ const SHOWN_EVERY: u64 = 3;
 const LINK_AGAIN: Duration = Duration::from_secs(30);
 /// A connection that does not answer for so long, while another one with the same device does, is dead.
 const DEAD: Duration = Duration::from_secs(5);
-/// A session with a direct path may be without a selected one for so long; then nobody will select one.
-const UNSELECTED: Duration = Duration::from_secs(1);
-/// And is made anew for that so often at most.
-const ANEW_EVERY: Duration = Duration::from_secs(60);
-/// What a silent connection is nudged with: a datagram, which has to be acknowledged and which nobody reads.
-const NUDGE: Bytes = Bytes::from_static(&[0]);
+/// After a change of the network iroh has moved its paths within this time.
+const MOVED: Duration = Duration::from_millis(250);
+/// Connections may be astray for so long; then nobody will set them right.
+const ASTRAY: Duration = Duration::from_millis(500);
+/// And are made anew for that so often at most.
+const ANEW_EVERY: Duration = Duration::from_secs(3);
 
 /// Until the session ends: keeps the device's link up to date, and stores where it was reached.
 pub(super) async fn watch_link(net: Net, session: Session) {
@@ -58,7 +58,9 @@ pub(super) async fn watch_link(net: Net, session: Session) {
     loop {
         if let Some((link, address)) = link_of(&conn) {
             if known.as_ref() != Some(&address) {
-                known = Some(address.clone());
+                if known.replace(address.clone()).is_some() {
+                    net.came_elsewhere(&session);
+                }
                 let (ip, relay) = match address {
                     TransportAddr::Ip(ip) => (Some(ip), None),
                     TransportAddr::Relay(url) => (None, Some(url.to_string())),
@@ -113,6 +115,7 @@ pub(super) async fn look_after(net: Net) {
     let mut trips = Trips::default();
     let mut lost = Lost::default();
     let mut pace = BEAT;
+    let mut changed_at = None;
     for beat in 0_u64.. {
         let changed = tokio::select! {
             () = tokio::time::sleep(pace) => false,
@@ -125,6 +128,13 @@ pub(super) async fn look_after(net: Net) {
             net.0.relays.rouse();
         }
         let now = start.elapsed();
+        if changed {
+            changed_at.get_or_insert(now);
+        }
+        if changed_at.is_some_and(|at| now >= at + MOVED) {
+            changed_at = None;
+            net.leave_those_left_behind();
+        }
         let standing = net.standing();
         let asked = net.take_asked();
         let mut given_up = HashSet::new();
@@ -142,8 +152,7 @@ pub(super) async fn look_after(net: Net) {
                 // Fails only where the connection is gone.
                 let _ = session.connection().send_datagram(NUDGE);
             }
-            let given = turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session));
-            if given || lost.is_on_relay_for_nothing(session, &standing, now) {
+            if turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session)) {
                 given_up.insert(session.device_id());
                 session.close(CloseCode::Replaced, "");
             }
@@ -152,7 +161,12 @@ pub(super) async fn look_after(net: Net) {
             tracing::debug!(%device, "a session does not answer; another one is tried");
             net.dial_anew(device);
         }
-        pace = if pulses.values().any(Pulse::is_asked) { QUICK } else { BEAT };
+        for device in lost.astray(&net, &standing, now) {
+            tracing::debug!(%device, "no connection uses a path; all are made anew");
+            net.begin_anew(device);
+        }
+        let soon = pulses.values().any(Pulse::is_asked) || lost.any() || changed_at.is_some();
+        pace = if soon { QUICK } else { BEAT };
         close_the_dead(&standing, &pulses, now);
         if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
             trips.look(&net, &standing);
@@ -161,38 +175,38 @@ pub(super) async fn look_after(net: Net) {
     }
 }
 
-/// Sessions that have a direct path and do not use it.
+/// Devices whose connections are astray: there are paths, and none is selected.
 ///
-/// iroh 1.4 selects one path for all connections with a device, by round trip, when a path or a connection comes. A device
-/// that was killed, moved, and is back leaves a connection behind that looks alive for a while; its dead path can win over
-/// that of the new one, which then stays on the relay, as nothing is selected again when the dead connection is gone. Made
-/// anew when it is the only one, all that is forgotten.
+/// A device that was killed, moved, and is back leaves connections behind that look alive for a while; their dead path can
+/// win over that of a new one, as is described in [`super::connections`], and stays selected when they are gone. What is
+/// dialled then goes nowhere, and messages go by the relay, if there is one. Made anew all at once, that is forgotten.
 #[derive(Default)]
 struct Lost {
-    since: HashMap<usize, Duration>,
+    since: HashMap<DeviceId, Duration>,
     anew: HashMap<DeviceId, Duration>,
 }
 
 impl Lost {
-    fn is_on_relay_for_nothing(&mut self, session: &Session, standing: &Standing, now: Duration) -> bool {
-        let (conn, device) = (session.connection(), session.device_id());
-        self.since.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
-        let alone = standing.live.iter().filter(|other| other.device_id() == device).count() == 1;
-        let paths = conn.paths();
-        let is_lost = paths.iter().any(|path| path.is_ip()) && !paths.iter().any(|path| path.is_selected());
-        if !is_lost {
-            self.since.remove(&conn.stable_id());
-            return false;
-        }
-        let since = *self.since.entry(conn.stable_id()).or_insert(now);
-        let lately = self.anew.get(&device).is_some_and(|at| now < *at + ANEW_EVERY);
-        if !alone || lately || now < since + UNSELECTED {
-            return false;
-        }
-        tracing::debug!(%device, "a direct path is there and none is selected; the session is made anew");
+    /// Devices to begin anew with.
+    fn astray(&mut self, net: &Net, standing: &Standing, now: Duration) -> Vec<DeviceId> {
+        let devices: HashSet<_> =
+            standing.live.iter().map(Session::device_id).filter(|id| net.is_astray(*id)).collect();
+        self.since.retain(|id, _| devices.contains(id));
         self.anew.retain(|_, at| now < *at + ANEW_EVERY);
-        self.anew.insert(device, now);
-        true
+        let mut due = Vec::new();
+        for device in devices {
+            let since = *self.since.entry(device).or_insert(now);
+            if now >= since + ASTRAY && !self.anew.contains_key(&device) {
+                self.anew.insert(device, now);
+                due.push(device);
+            }
+        }
+        due
+    }
+
+    /// Whether there are any now.
+    fn any(&self) -> bool {
+        !self.since.is_empty()
     }
 }
 

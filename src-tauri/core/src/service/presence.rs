@@ -2,7 +2,8 @@
 //!
 //! When to dial whom is decided by [`Plan`], which is pure: a device that was just paired or sighted is dialled at
 //! once, and so are all when this machine's network has changed; one that did not answer after 1, 2, 4 … 60 s, with
-//! jitter, and one that was there a short while ago more often than that. Of two devices that see each other at the same
+//! jitter, and one that was there a short while ago more often than that. Where networks come and go all the time, the
+//! absent are not tried at once each time. Of two devices that see each other at the same
 //! time the one with the greater endpoint id waits a moment, so that they do not both dial.
 
 use std::{
@@ -30,6 +31,9 @@ const LATELY: [(Duration, Duration); 2] =
 const STOOD: Duration = Duration::from_secs(5);
 /// Nothing was said for so long: the device is asked whether it is there, and not only its network.
 const SILENT: Duration = Duration::from_secs(30);
+/// So many changes of the network are a reason to try all at once, and one more each [`REFILL`].
+const BURST: u32 = 6;
+const REFILL: Duration = Duration::from_secs(20);
 /// How long the device with the greater endpoint id waits for the other one to dial.
 const COURTESY: Duration = Duration::from_millis(400);
 
@@ -37,6 +41,42 @@ const COURTESY: Duration = Duration::from_millis(400);
 #[derive(Default)]
 struct Plan {
     devices: HashMap<DeviceId, Entry>,
+    allowance: Allowance,
+    /// The network has changed, and all are to be tried then.
+    hurry_at: Option<Duration>,
+}
+
+/// How often all may be tried at once.
+struct Allowance {
+    left: u32,
+    since: Duration,
+}
+
+impl Default for Allowance {
+    fn default() -> Self {
+        Self { left: BURST, since: Duration::ZERO }
+    }
+}
+
+impl Allowance {
+    /// Takes one, and says how long it has to be waited for.
+    fn take(&mut self, now: Duration) -> Duration {
+        let refilled = (now.saturating_sub(self.since).as_secs() / REFILL.as_secs()).min(u64::from(BURST)) as u32;
+        if refilled > 0 {
+            self.since = now;
+            self.left = (self.left + refilled).min(BURST);
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                Duration::ZERO
+            }
+            None => {
+                self.since = now + REFILL;
+                REFILL
+            }
+        }
+    }
 }
 
 struct Entry {
@@ -93,16 +133,22 @@ impl Plan {
         sighted
     }
 
-    /// The network is another one: all that are not there are tried at once.
+    /// The network is another one: all that are not there are tried at once, or soon, where that happens all the time.
     fn hurry(&mut self, now: Duration) {
-        for entry in self.devices.values_mut() {
-            entry.failures = 0;
-            entry.due = entry.due.min(now);
+        if self.hurry_at.is_none() {
+            self.hurry_at = Some(now + self.allowance.take(now));
         }
     }
 
     /// Those to dial now.
     fn due(&mut self, now: Duration) -> Vec<DeviceId> {
+        if self.hurry_at.is_some_and(|at| at <= now) {
+            self.hurry_at = None;
+            for entry in self.devices.values_mut() {
+                entry.failures = 0;
+                entry.due = entry.due.min(now);
+            }
+        }
         let mut due = Vec::new();
         for (id, entry) in &mut self.devices {
             if !entry.dialling && entry.due <= now {
@@ -135,7 +181,7 @@ impl Plan {
 
     /// When to look again.
     fn next(&self) -> Option<Duration> {
-        self.devices.values().filter(|entry| !entry.dialling).map(|entry| entry.due).min()
+        self.devices.values().filter(|entry| !entry.dialling).map(|entry| entry.due).chain(self.hurry_at).min()
     }
 }
 
@@ -337,6 +383,22 @@ mod tests {
         plan.update(s(310), &[Known { linked: true, ..known(1, 0, false) }]);
         plan.update(s(320), &[known(1, 0, false)]);
         assert_eq!(plan.next(), Some(s(320) + FIRST_RETRY));
+    }
+
+    #[test]
+    fn changes_without_end_do_not_dial_without_end() {
+        let mut plan = Plan::default();
+        plan.update(s(100), &[known(1, 0, false)]);
+        let mut tried = 0;
+        for second in 100..160 {
+            plan.hurry(s(second));
+            tried += plan.due(s(second)).len();
+            plan.ended(s(second), id(1), false, 0.5);
+            plan.devices.get_mut(&id(1)).unwrap().due = s(1000);
+        }
+        assert_eq!(tried, BURST as usize + 2, "at once while there are few, and one more each twenty seconds");
+        plan.hurry(s(300));
+        assert_eq!(plan.due(s(300)), [id(1)], "after a while without changes at once again");
     }
 
     #[test]
