@@ -133,6 +133,8 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     }
 }
 
+/// So often an offer that got no answer, because its connection was dead already, is made again at once.
+const OFFERED_AGAIN: u32 = 3;
 /// A session that is younger than this may be of a device's new start.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
@@ -228,6 +230,7 @@ impl Sending {
     /// Attempt after attempt. None if the node goes down meanwhile, and the transfer goes on at its next start.
     async fn run(&mut self) -> Option<Ended> {
         let mut first = !self.restored;
+        let mut again = 0;
         loop {
             if !first {
                 match self.wait().await {
@@ -253,6 +256,12 @@ impl Sending {
             self.there.mark_unchanged();
             self.busy_there = matches!(error.code(), "busy" | "rate_limited");
             let down = self.inner.cancel.is_cancelled();
+            // The device was started anew or has moved, and it took a moment until that was known.
+            if !self.met && !down && error.code() == "connection_lost" && again < OFFERED_AGAIN {
+                again += 1;
+                first = true;
+                continue;
+            }
             if !self.may_wait(&error) {
                 let end = if down { End::by_code("interrupted") } else { End::failed(&error) };
                 let untold = self.may_be_known() && error.code() != "device_not_paired";

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant},
@@ -42,6 +42,8 @@ pub(super) struct Settled {
     /// Names at the top under which it is stored.
     pub landed: Mutex<Vec<String>>,
     pub first_failure: Mutex<Option<Code>>,
+    /// It came to its end, and nothing is unfinished.
+    pub finished: AtomicBool,
 }
 
 impl Settled {
@@ -152,6 +154,7 @@ impl Settling {
         self.tell_names(&mut placing);
         let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
         *reasons = reasons.and(placing.left_out());
+        self.told.finished.store(finished.is_ok(), Ordering::Relaxed);
         finished
     }
 

@@ -23,11 +23,11 @@ impl Receiving {
         self.machine.end();
         let apart =
             end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
-        let completed = self.live.as_ref().is_some_and(|live| live.completed);
+        let mut completed = self.live.as_ref().is_some_and(|live| live.completed);
         let code = end.reason.as_ref().map(|reason| reason.code.as_str()).unwrap_or_default();
         let stands_still = end.state == TransferState::Failed && stands_still(code);
         let kept = self.holds && !completed && self.is_paired() && !control::thrown_out(&self.session);
-        let (waits, full) = (kept && (apart || stands_still), kept && code == "disk_full");
+        let (mut waits, full) = (kept && (apart || stands_still), kept && code == "disk_full");
         self.last_word(&end, waits && !full, completed).await;
         self.stop.cancel();
         let mut done = None;
@@ -44,6 +44,9 @@ impl Receiving {
             {
                 tracing::error!("the naming thread failed");
             }
+            // It may have come to its end while the connection was lost; then nothing is there that could go on.
+            completed |= settled.finished.load(Ordering::Relaxed);
+            waits &= !completed;
             let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
                 (true, _) => Ok(()),
                 (false, true) => {
