@@ -5,6 +5,9 @@
 mod commands;
 mod naming;
 mod networks;
+#[path = "../lab/pair.rs"]
+#[allow(dead_code, reason = "the laboratory's own tests use the rest of it")]
+mod pair;
 #[path = "../integration/peer.rs"]
 #[allow(dead_code, reason = "the integration tests use all of it")]
 mod peer;

@@ -116,6 +116,11 @@ impl Device {
         self.port
     }
 
+    /// Takes another UDP port from the next start on; 0 means one that is free, another one each time.
+    pub fn set_port(&mut self, port: u16) {
+        self.port = port;
+    }
+
     /// A command of this device, not started yet.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
         // Without root's right to read and write what is nobody else's business: users do not have it either, and some

@@ -48,9 +48,47 @@ impl Host {
         lab.second_cable(switch, &self.name, address);
     }
 
+    /// Pulls the cable of that one.
+    pub fn cut_second(&self) {
+        self.keeper.ip(&["-n", &self.switch, "link", "set", &format!("to2-{}", self.name), "down"]);
+    }
+
     /// Takes that one away altogether.
     pub fn unplug(&self) {
         self.keeper.ip(&["-n", &self.name, "link", "delete", "eth1"]);
+    }
+
+    /// Has an interface come up with an address of its own and nobody at its other end, as container engines make them.
+    pub fn virtual_interface_comes(&self, number: u8) {
+        let (name, other) = (format!("box{number}"), format!("xob{number}"));
+        let ip = |arguments: &[&str]| self.keeper.ip(&[&["-n", &self.name], arguments].concat());
+        ip(&["link", "add", &name, "type", "veth", "peer", "name", &other]);
+        ip(&["addr", "add", &format!("172.31.{number}.1/24"), "dev", &name]);
+        ip(&["link", "set", &other, "up"]);
+        ip(&["link", "set", &name, "up"]);
+    }
+
+    /// Takes that one away.
+    pub fn virtual_interface_goes(&self, number: u8) {
+        self.keeper.ip(&["-n", &self.name, "link", "delete", &format!("box{number}")]);
+    }
+
+    /// Has a VPN come up, which takes no route but that of its own network.
+    pub fn tunnel_comes(&self) {
+        let ip = |arguments: &[&str]| self.keeper.ip(&[&["-n", &self.name], arguments].concat());
+        ip(&["tuntap", "add", "dev", "tun0", "mode", "tun"]);
+        ip(&["addr", "add", "10.99.0.2/24", "dev", "tun0"]);
+        ip(&["link", "set", "tun0", "up"]);
+    }
+
+    /// Has the VPN go.
+    pub fn tunnel_goes(&self) {
+        self.keeper.ip(&["-n", &self.name, "link", "delete", "tun0"]);
+    }
+
+    /// Takes every address of this interface away, as a network manager does when its cable is pulled.
+    pub fn forget_addresses(&self, interface: &str) {
+        self.keeper.ip(&["-n", &self.name, "addr", "flush", "dev", interface, "scope", "global"]);
     }
 
     /// Moves to another address of the same network, as one does that comes back into a Wi-Fi.
