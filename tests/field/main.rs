@@ -15,3 +15,4 @@ mod presence;
 mod reach;
 mod receiving;
 mod sending;
+mod skipped;

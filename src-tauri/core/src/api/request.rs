@@ -203,8 +203,9 @@ pub enum Request {
         /// Which.
         id: TransferId,
     },
-    /// Sends once more what a transfer from here sent that has ended: to the same device, as a new transfer. Answered by
-    /// `transfer`, the new one.
+    /// Sends what is missing of a transfer from here that has ended, to the same device, as a new transfer: what failed,
+    /// could not be offered or was not taken. If nothing is missing, or nothing arrived, all of it. Answered by `transfer`,
+    /// the new one.
     Retry {
         /// Which.
         id: TransferId,

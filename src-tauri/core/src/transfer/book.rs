@@ -4,7 +4,7 @@
 //! behind a state that people have seen for long.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
@@ -17,7 +17,7 @@ use super::{
     error::{explain, is_apart, reason, stands_still},
     files::FileOps,
     landing::clean_up,
-    left_out::SKIPPED_THERE,
+    left_out::{LeftOut, SKIPPED_THERE},
     manifest::Manifest,
     record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
     wire::Code,
@@ -179,10 +179,15 @@ impl Book {
             found.push((view, landing, terms, held));
         }
         // A kill just after an end leaves the manifest behind.
-        let open: HashSet<_> =
-            found.iter().filter(|(view, ..)| !view.state.is_final()).map(|(view, ..)| view.id).collect();
-        let left_over = pages.into_iter().filter(|key| record::page_of(key).is_none_or(|id| !open.contains(&id)));
-        ops_on_disk.extend(left_over.map(|key| Op::delete(Table::Transfers, key)));
+        let known: HashMap<_, _> = found.iter().map(|(view, _, terms, _)| (view.id, (view, terms))).collect();
+        let is_kept = |key: &[u8]| match record::page_of(key).and_then(|id| known.get(&id)) {
+            Some((view, terms)) => {
+                !view.state.is_final() || terms.as_ref().is_some_and(|terms| record::is_row_of(key, terms))
+            }
+            None => false,
+        };
+        let left_over: Vec<_> = pages.into_iter().filter(|key| !is_kept(key)).collect();
+        ops_on_disk.extend(left_over.into_iter().map(|key| Op::delete(Table::Transfers, key)));
         found.sort_by_key(|(view, ..)| (view.started, view.id));
         for (number, (view, landing, terms, held)) in (0..).zip(found) {
             rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing, terms, held });
@@ -229,8 +234,10 @@ impl Book {
         view: TransferView,
         commands: mpsc::Sender<Command>,
         terms: Option<Terms>,
+        mut more: Vec<Op>,
     ) -> Result<bool, NetworkError> {
-        let (id, op) = (view.id, put(&view, None, terms.as_ref(), None)?);
+        let id = view.id;
+        more.push(put(&view, None, terms.as_ref(), None)?);
         {
             let mut rows = self.rows();
             if rows.get(&view.id).is_some_and(|row| !was_lost(row, &view)) {
@@ -244,7 +251,7 @@ impl Book {
             );
             self.events.emit(Event::Transfer { transfer: view });
         }
-        if let Err(error) = self.store.write(vec![op]).await {
+        if let Err(error) = self.store.write(more).await {
             // What cannot be recorded does not begin.
             if self.rows().remove(&id).is_some() {
                 self.events.emit(Event::TransferGone { id });
@@ -300,18 +307,25 @@ impl Book {
         self.keep(vec![id], |_| more).await
     }
 
-    /// Both sides agreed: keeps what is needed to take it up. `terms` gets the number of the manifest's pages.
+    /// Both sides agreed: keeps what is needed to take it up, and the paths that could not be offered. `terms` gets the
+    /// number of the manifest's pages, and that of the rows of paths.
     pub(super) async fn agreed(
         &self,
         id: TransferId,
         landing: Option<&Path>,
         manifest: &Arc<Manifest>,
-        terms: impl FnOnce(u32) -> Terms,
+        left_out: Arc<LeftOut>,
+        terms: impl FnOnce(u32, u32) -> Terms,
     ) -> Result<(), NetworkError> {
         let manifest = manifest.clone();
-        let (ops, pages) = tokio::task::spawn_blocking(move || put_pages(id, &manifest))
+        let encode = move || {
+            let (pages, number) = put_pages(id, &manifest)?;
+            Ok::<_, NetworkError>((pages, number, record::put_paths(id, &left_out.paths)?))
+        };
+        let (mut ops, pages, paths) = tokio::task::spawn_blocking(encode)
             .await
             .map_err(|_| TransferError::Internal("keeping a manifest failed"))??;
+        let count = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id).filter(|row| !row.view.borrow().state.is_final()) else { return Ok(()) };
@@ -319,13 +333,22 @@ impl Book {
                 row.landing = Some(landing.to_owned());
             }
             let rank = row.rank();
-            row.terms = Some(terms(pages));
+            ops.extend(drop_pages(id, row.terms.as_ref()));
+            // Those that are dropped come first: some of the new ones have their places.
+            ops.rotate_left(pages as usize);
+            ops.extend(paths);
+            row.terms = Some(terms(pages, count));
             if let (Some(Terms::Outgoing(terms)), Some(rank)) = (&mut row.terms, rank) {
                 terms.rank = rank;
             }
         }
         // One that has ended meanwhile needs no list.
         self.keep(vec![id], |open| if open { ops } else { Vec::new() }).await
+    }
+
+    /// The paths that are kept beside a transfer, in so many rows.
+    pub(super) async fn paths(&self, id: TransferId, rows: u32) -> Result<Option<Vec<PathBuf>>, NetworkError> {
+        record::paths(&self.store, id, rows).await
     }
 
     /// The manifest of a transfer that is to be taken up.
@@ -446,7 +469,7 @@ impl Book {
         if let Some(landing) = landing {
             remove_unfinished(&self.ops, id, landing).await;
         }
-        self.end(id, end, None, |_| {}).await;
+        self.end(id, end, None, Vec::new(), |_| {}).await;
         self.view(id)
     }
 
@@ -541,18 +564,20 @@ impl Book {
         }
     }
 
-    /// It is over; what is unfinished has been removed by now. `terms` are kept beyond the end.
+    /// It is over; what is unfinished has been removed by now. `terms` are kept beyond the end, and so are the paths that
+    /// belong to them.
     pub(super) async fn end(
         &self,
         id: TransferId,
         end: End,
         terms: Option<Terms>,
+        paths: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) {
         let pages: Vec<Op> = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
-            let pages = drop_pages(id, row.terms.as_ref()).collect();
+            let pages = drop_pages(id, row.terms.as_ref()).chain(paths).collect();
             (row.commands, row.landing, row.terms, row.held) = (None, None, terms, None);
             pages
         };
@@ -582,7 +607,8 @@ impl Book {
             let too_many = ended.len().saturating_sub(HISTORY);
             ended.sort_unstable();
             for (_, id) in ended.into_iter().take(too_many) {
-                rows.remove(&id);
+                let row = rows.remove(&id);
+                ops.extend(drop_pages(id, row.and_then(|row| row.terms).as_ref()));
                 self.events.emit(Event::TransferGone { id });
                 ops.push(Op::delete(Table::Transfers, id.as_bytes().as_slice()));
             }
@@ -626,16 +652,18 @@ impl Book {
 
     /// Takes one that has ended off the list.
     pub(super) async fn forget(&self, id: TransferId) -> Result<(), NetworkError> {
-        {
+        let mut ops: Vec<_> = {
             let mut rows = self.rows();
             let row = rows.get(&id).ok_or(TransferError::Unknown(id))?;
             if !row.view.borrow().state.is_final() {
                 return Err(TransferError::StillActive.into());
             }
-            rows.remove(&id);
+            let row = rows.remove(&id);
             self.events.emit(Event::TransferGone { id });
-        }
-        Ok(self.store.write(vec![Op::delete(Table::Transfers, id.as_bytes().as_slice())]).await?)
+            drop_pages(id, row.and_then(|row| row.terms).as_ref()).collect()
+        };
+        ops.push(Op::delete(Table::Transfers, id.as_bytes().as_slice()));
+        Ok(self.store.write(ops).await?)
     }
 }
 

@@ -340,13 +340,24 @@ impl Transfers {
         paths: Vec<PathBuf>,
         options: TransferOptions,
     ) -> Result<TransferView, NetworkError> {
+        self.send_part(device, paths, options, None).await
+    }
+
+    /// The same for a part of the paths; none means all.
+    async fn send_part(
+        &self,
+        device: DeviceId,
+        paths: Vec<PathBuf>,
+        options: TransferOptions,
+        part: Option<Vec<PathBuf>>,
+    ) -> Result<TransferView, NetworkError> {
         if self.0.cancel.is_cancelled() {
             return Err(NetworkError::ShuttingDown);
         }
         queue::checked_limit(options.limit)?;
-        let (paths, roots) = tokio::task::spawn_blocking(move || {
-            let looked = source::look(&paths);
-            (paths, looked)
+        let (paths, part, roots) = tokio::task::spawn_blocking(move || {
+            let looked = source::look(&paths, part.as_deref());
+            (paths, part, looked)
         })
         .await
         .map_err(|_| TransferError::Internal("looking at paths failed"))?;
@@ -384,8 +395,10 @@ impl Transfers {
         };
         let (commands, asked) = mpsc::channel(4);
         let rank = self.0.turns.change(|order| order.enter(id, None));
-        let terms = Outgoing { rank, ..Outgoing::new(&paths, options) };
-        if let Err(error) = self.0.book.add(view, commands, Some(Terms::Outgoing(terms.clone()))).await {
+        let rows = record::put_paths(id, part.as_deref().unwrap_or_default())?;
+        let (part, count) = (part.is_some(), u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&paths, options) };
+        if let Err(error) = self.0.book.add(view, commands, Some(Terms::Outgoing(terms.clone())), rows).await {
             self.0.turns.change(|order| order.leave(id));
             return Err(error);
         }

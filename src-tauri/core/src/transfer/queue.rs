@@ -69,10 +69,11 @@ impl Transfers {
         }
     }
 
-    /// Sends once more what a transfer from here sent that has ended, with the same options, as a new transfer.
+    /// Sends what is missing of a transfer from here that has ended, with the same options, as a new transfer: what failed,
+    /// could not be offered or was not taken. If nothing is missing, or nothing arrived, all of it.
     ///
     /// # Errors
-    /// When it has not ended, came from elsewhere, or what it sent is not there any more.
+    /// When it has not ended, came from elsewhere, or nothing of it can be sent any more.
     pub async fn retry(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.0.book.view(id).ok_or(TransferError::Unknown(id))?;
         if view.direction != Direction::Send {
@@ -83,7 +84,8 @@ impl Transfers {
         }
         // The record of an earlier version may have forgotten it.
         let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
-        self.send(view.device, terms.paths(), terms.options).await
+        let part = if terms.part { self.0.book.paths(id, terms.rows).await? } else { None };
+        self.send_part(view.device, terms.paths(), terms.options, part).await
     }
 
     /// Puts one from here before another, or behind all. Gives those that have not ended.

@@ -117,7 +117,7 @@ pub(super) async fn serve(
         return Ok(());
     }
     let (commands, asked) = mpsc::channel(4);
-    if !inner.book.add(view(&inner, &session, id, &offer), commands, None).await? {
+    if !inner.book.add(view(&inner, &session, id, &offer), commands, None, Vec::new()).await? {
         // State is kept by id: a second transfer of the same one is not taken.
         out.farewell(&declined("duplicate_id")).await;
         return Ok(());

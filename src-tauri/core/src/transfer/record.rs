@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     TransferError,
+    limits::PAGE_BYTES,
     manifest::{Manifest, ManifestBuilder},
     wire::{Entry, SenderFrame, decode},
 };
@@ -24,6 +25,8 @@ use crate::{
 
 /// Version of the record on disk.
 const RECORD: u8 = 1;
+/// Numbers of rows beside that of a transfer which hold paths; those without it hold its manifest.
+const PATHS: u32 = 1 << 31;
 
 /// The row of one transfer.
 #[derive(Serialize, Deserialize)]
@@ -65,6 +68,13 @@ pub(super) struct Outgoing {
     /// What could not be offered, by the code of its reason.
     #[serde(default)]
     pub skipped: BTreeMap<String, u64>,
+    /// In how many rows beside this one paths are kept: see [`put_paths`].
+    #[serde(default)]
+    pub rows: u32,
+    /// These paths are all that is to be sent of what the person named; once it has ended, all that is missing of it.
+    /// Otherwise they are what could not be offered.
+    #[serde(default)]
+    pub part: bool,
 }
 
 /// Where the entries of an accepted manifest lie.
@@ -101,7 +111,7 @@ pub(super) struct Incoming {
 impl Outgoing {
     pub(super) fn new(paths: &[PathBuf], options: TransferOptions) -> Self {
         let paths = paths.iter().map(|path| path_bytes(path)).collect();
-        Self { paths, options, accepted: None, untold: false, rank: 0, skipped: BTreeMap::new() }
+        Self { paths, options, accepted: None, untold: false, rank: 0, skipped: BTreeMap::new(), rows: 0, part: false }
     }
 
     pub(super) fn paths(&self) -> Vec<PathBuf> {
@@ -124,6 +134,14 @@ impl Terms {
         match self {
             Self::Outgoing(terms) => terms.accepted.as_ref().map_or(0, |accepted| accepted.pages),
             Self::Incoming(terms) => terms.pages,
+        }
+    }
+
+    /// In how many rows paths are kept.
+    pub(super) fn rows(&self) -> u32 {
+        match self {
+            Self::Outgoing(terms) => terms.rows,
+            Self::Incoming(_) => 0,
         }
     }
 }
@@ -185,10 +203,53 @@ pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>,
     Ok((ops, pages))
 }
 
-/// Removes the rows of the manifest of a transfer.
+/// Removes the rows of the manifest of a transfer, and those of its paths.
 pub(super) fn drop_pages(id: TransferId, terms: Option<&Terms>) -> impl Iterator<Item = Op> {
-    let pages = terms.map_or(0, Terms::pages);
-    (0..pages).map(move |index| Op::delete(Table::Transfers, page_key(id, index)))
+    let (pages, rows) = (terms.map_or(0, Terms::pages), terms.map_or(0, Terms::rows));
+    let keys = (0..pages).chain((0..rows).map(|row| row | PATHS));
+    keys.map(move |index| Op::delete(Table::Transfers, page_key(id, index)))
+}
+
+/// Whether this row beside a transfer holds paths, and belongs to what is on record of it.
+pub(super) fn is_row_of(key: &[u8], terms: &Terms) -> bool {
+    let index = key.get(16..).and_then(|index| index.try_into().ok()).map(u32::from_be_bytes);
+    index.is_some_and(|index| index & PATHS != 0 && index & !PATHS < terms.rows())
+}
+
+/// The rows of paths that belong to a transfer. There may be a million of them, so that they are not in its own row, which is
+/// written often.
+pub(super) fn put_paths(id: TransferId, paths: &[PathBuf]) -> Result<Vec<Op>, NetworkError> {
+    let (mut ops, mut row, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let mut put = |row: &mut Vec<Vec<u8>>| -> Result<(), NetworkError> {
+        let value = postcard::to_stdvec(&*row).map_err(|error| NetworkError::Internal(error.to_string()))?;
+        let index = u32::try_from(ops.len()).unwrap_or(!PATHS) | PATHS;
+        ops.push(Op::put(Table::Transfers, page_key(id, index), value));
+        row.clear();
+        Ok(())
+    };
+    for path in paths.iter().map(|path| path_bytes(path)) {
+        bytes += path.len();
+        row.push(path);
+        if bytes > PAGE_BYTES {
+            put(&mut row)?;
+            bytes = 0;
+        }
+    }
+    if !row.is_empty() {
+        put(&mut row)?;
+    }
+    Ok(ops)
+}
+
+/// The paths from their rows; none where they are not all there.
+pub(super) async fn paths(store: &Store, id: TransferId, rows: u32) -> Result<Option<Vec<PathBuf>>, NetworkError> {
+    let mut paths = Vec::new();
+    for row in 0..rows {
+        let Some(bytes) = store.get(Table::Transfers, &page_key(id, row | PATHS)).await? else { return Ok(None) };
+        let Ok(more) = postcard::from_bytes::<Vec<Vec<u8>>>(&bytes) else { return Ok(None) };
+        paths.extend(more.into_iter().map(path_from));
+    }
+    Ok(Some(paths))
 }
 
 /// The manifest from its rows; none where they are not all there.

@@ -3,6 +3,7 @@
 //! Over 800 lines because every step of an attempt works on the state of the one transfer, which is not split yet.
 
 mod held;
+mod missing;
 mod stopped;
 
 use std::{
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner, Presence, TransferError,
+    bits::Bits,
     book::{Command, End},
     control,
     error::{is_apart, reason, stands_still},
@@ -35,7 +37,7 @@ use super::{
     retry::Backoff,
     selection,
     silence::Silence,
-    source::{Source, scan},
+    source::{Only, Source, scan},
     state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
     turns::Turn,
@@ -94,6 +96,8 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         offered_in_all: shown.and_then(|view| view.offered),
         tally: Tally::default(),
         last: Tally::default(),
+        only: None,
+        delivered: Bits::default(),
         met,
         offering: false,
         offered: false,
@@ -116,11 +120,13 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     sending.watch.end(inner.since.elapsed());
     let reasons = sending.reasons();
     // Kept for who wants to send it again.
-    let terms = Outgoing { untold: end.untold, accepted: None, ..sending.order.terms.clone() };
+    let (paths, rows) = sending.missing().await;
+    let part = rows > 0;
+    let terms = Outgoing { untold: end.untold, accepted: None, rows, part, ..sending.order.terms.clone() };
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
         .book
-        .end(id, end.end, Some(Terms::Outgoing(terms)), |view| {
+        .end(id, end.end, Some(Terms::Outgoing(terms)), paths, |view| {
             (view.seconds, view.mean_rate) = (sending.watch.seconds(), sending.watch.mean_rate());
             (view.bytes, view.files_done) = (bytes, files.into());
             reasons.show(view);
@@ -157,6 +163,10 @@ struct Sending {
     tally: Tally,
     /// Of the attempt before.
     last: Tally,
+    /// What alone is to be sent of that which was named, if not all.
+    only: Option<Arc<Only>>,
+    /// Files that the receiver has, of those in `source`.
+    delivered: Bits,
     /// The receiver has heard of it, or a person wants it to wait: it does not fail because the device is away.
     met: bool,
     restored: bool,
@@ -292,30 +302,6 @@ impl Sending {
         }
     }
 
-    /// What is missing at the receiver.
-    fn reasons(&self) -> Reasons {
-        let mut reasons = self.skipped.and(&self.tally.reasons);
-        reasons.add(NOT_TAKEN, self.not_taken);
-        reasons
-    }
-
-    /// It ran to its end.
-    fn ran(&self) -> End {
-        let Tally { files, failed, first_failure, .. } = &self.tally;
-        let of = self.shown().0;
-        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all);
-        End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
-    }
-
-    /// Shows what is waited for before the receiver has heard of it.
-    fn show_wait(&self, why: ApiError) {
-        self.inner.book.show(self.order.id, |view| {
-            if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
-                (view.state, view.reason) = (TransferState::Waiting, Some(why));
-            }
-        });
-    }
-
     fn why(&self, error: &NetworkError) -> ApiError {
         let mut why = ApiError::from(error);
         if is_apart(&why.code) {
@@ -415,7 +401,9 @@ impl Sending {
         if let (None, Some(accepted)) = (&self.source, &self.order.terms.accepted)
             && let Some(manifest) = self.inner.book.manifest(self.order.id, accepted.pages).await?
         {
-            self.source = Some(Arc::new(Source::restored(manifest, accepted.roots(), accepted.pages)));
+            let left_out = self.inner.book.paths(self.order.id, self.order.terms.rows).await?.unwrap_or_default();
+            let source = Source::restored(manifest, accepted.roots(), accepted.pages);
+            self.source = Some(Arc::new(source.without(left_out)));
             self.kept.store(true, Ordering::Relaxed);
         }
         Ok(())
@@ -473,10 +461,12 @@ impl Sending {
 
     /// Lists what is to be sent. None if it was cancelled meanwhile.
     async fn scan(&mut self) -> Result<Option<Source>, NetworkError> {
-        let paths = self.order.terms.paths();
+        self.know_part().await?;
+        let (paths, only) = (self.order.terms.paths(), self.only.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let mut scanning = tokio::task::spawn_blocking(move || scan(&paths, None, &|| seen.load(Ordering::Relaxed)));
+        let mut scanning =
+            tokio::task::spawn_blocking(move || scan(&paths, only.as_deref(), &|| seen.load(Ordering::Relaxed)));
         let scanned = tokio::select! {
             scanned = &mut scanning => scanned,
             () = self.told_to_stop() => {
@@ -655,6 +645,7 @@ impl Sending {
                 let bytes = whole + parts;
                 (self.tally.files, self.tally.bytes) = (files, bytes);
                 self.watch.begin_at(bytes);
+                self.delivered = plan.whole.clone();
                 let manifest = &talk.source.manifest;
                 let (wanted, total) = selection::measure(manifest, &plan.selected);
                 self.not_taken = u64::from(manifest.files().saturating_sub(wanted));
@@ -675,7 +666,10 @@ impl Sending {
             FromReceiver::Progress { bytes, files } => (self.tally.bytes, self.tally.files) = (bytes, files),
             FromReceiver::Received(list) => {
                 for item in list {
-                    let Some(code) = item.failure else { continue };
+                    let Some(code) = item.failure else {
+                        self.delivered.insert(item.file);
+                        continue;
+                    };
                     self.tally.failed += 1;
                     self.tally.reasons.add(code.as_str(), 1);
                     if self.tally.notes.len() < NOTES {
@@ -756,6 +750,7 @@ impl Sending {
             }
             "complete" if self.may_be_known() => {
                 (self.tally.files, self.tally.bytes) = self.shown();
+                self.all_delivered();
                 Ok(self.ran())
             }
             // It is over there, and its last words on single files may have got lost with the connection.
@@ -795,8 +790,9 @@ impl Sending {
 
 /// Keeps what was accepted, so that it is taken up after a restart.
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
-    let written = inner.book.agreed(id, None, &source.manifest, |pages| {
-        terms.accepted = Some(Accepted::new(source.roots(), pages));
+    let written = inner.book.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
+        (terms.accepted, terms.rows) = (Some(Accepted::new(source.roots(), pages)), rows);
+        terms.part = false;
         Terms::Outgoing(terms)
     });
     match written.await {

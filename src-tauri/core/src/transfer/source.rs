@@ -46,6 +46,12 @@ impl Source {
         Self { manifest, roots, left_out: Arc::default(), pages, volumes: HashMap::new() }
     }
 
+    /// The same, without what could not be offered then.
+    pub fn without(mut self, paths: Vec<PathBuf>) -> Self {
+        self.left_out = Arc::new(LeftOut { paths, ..LeftOut::default() });
+        self
+    }
+
     /// Where the entries at the top lie.
     pub fn roots(&self) -> impl Iterator<Item = (u32, &Path)> {
         self.roots.iter().map(|(index, path)| (*index, path.as_path()))
@@ -157,16 +163,29 @@ fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a PathBuf>) -> Option<(
     roots.any(|root| real.starts_with(root) && real != *root).then_some((real, meta))
 }
 
-/// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Gives the
-/// names at the top.
+/// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Of a part of
+/// them, something has to be there that can be sent. Gives the names at the top.
 ///
 /// # Errors
 /// Names the first path for which that does not hold.
-pub fn look(paths: &[PathBuf]) -> Result<Vec<String>, TransferError> {
+pub fn look(paths: &[PathBuf], part: Option<&[PathBuf]>) -> Result<Vec<String>, TransferError> {
     if paths.is_empty() {
         return Err(TransferError::NothingToSend);
     }
-    paths.iter().map(|path| root(path).map(|(name, ..)| names::escaped(name))).collect()
+    let name = |(name, ..): (Vec<u8>, PathBuf, Metadata)| names::escaped(name);
+    let Some(part) = part else { return paths.iter().map(|path| root(path).map(name)).collect() };
+    let mut left_out = LeftOut::default();
+    for path in part {
+        match fs::metadata(path) {
+            // As it is found when it is listed: a link may have to be left out.
+            Ok(meta) if fs::symlink_metadata(path).is_ok_and(|itself| itself.is_symlink()) || readable(path, &meta) => {
+                return Ok(paths.iter().filter_map(|path| root(path).ok()).map(name).collect());
+            }
+            Ok(meta) => left_out.add(path.clone(), if meta.is_dir() { "folder_unreadable" } else { "file_unreadable" }),
+            Err(error) => left_out.add(path.clone(), why(&error)),
+        }
+    }
+    Err(TransferError::NothingLeft(left_out.into()))
 }
 
 /// A named path: its name, where it really lies, and what it is. A link that a person names is followed; they chose it.
@@ -246,11 +265,6 @@ fn leads_to(only: &Only, path: &Path) -> bool {
 /// Whether a path is in a part: it, or a folder above it, was named.
 fn is_in(only: &Only, path: &Path) -> bool {
     path.ancestors().any(|above| only.contains(above))
-}
-
-/// Whether anything can be sent of a part of the named paths. Blocking.
-pub fn is_any_there(only: &Only) -> bool {
-    only.iter().any(|path| fs::metadata(path).is_ok_and(|meta| readable(path, &meta)))
 }
 
 /// Walks the named paths, or a part of them. A link to a file that lies in them too is listed as that file. What cannot be
@@ -438,7 +452,9 @@ mod tests {
         assert_eq!(part(&["a/b/2"]), ["top", "top/a", "top/a/b", "top/a/b/2"]);
         assert_eq!(part(&["ab", "d"]), ["top", "top/ab", "top/d", "top/d/4", "top/d/e", "top/d/e/3"]);
         assert_eq!(part(&[""]).len(), 11);
-        assert!(!is_any_there(&[top.join("gone")].into()) && is_any_there(&[top.join("gone"), top.join("ab")].into()));
+        let named = std::slice::from_ref(&top);
+        assert!(matches!(look(named, Some(&[top.join("gone")])), Err(TransferError::NothingLeft(_))));
+        assert_eq!(look(named, Some(&[top.join("gone"), top.join("ab")])).unwrap(), ["top"]);
     }
 
     #[test]
@@ -536,12 +552,12 @@ mod tests {
     #[test]
     fn bad_paths_are_named() {
         let root = tempfile::tempdir().unwrap();
-        let code = |paths: &[PathBuf]| crate::error::RoomError::code(&look(paths).unwrap_err());
+        let code = |paths: &[PathBuf]| crate::error::RoomError::code(&look(paths, None).unwrap_err());
         assert_eq!(code(&[]), "nothing_to_send");
         assert_eq!(code(&[root.path().join("gone")]), "path_not_found");
         assert_eq!(code(&["/dev/null".into()]), "path_unreadable");
         assert_eq!(code(&["/".into()]), "name_unsendable");
-        assert_eq!(look(&[root.path().join(".")]).unwrap(), look(&[root.path().to_owned()]).unwrap());
+        assert_eq!(look(&[root.path().join(".")], None).unwrap(), look(&[root.path().to_owned()], None).unwrap());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Receiving {
             view.offered = (u64::from(files) < offered.files).then_some(offered);
         });
         let Terms { encrypt, compress, entries, .. } = self.terms;
-        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, |pages| {
+        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, Arc::default(), |pages, _| {
             record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule })
         });
         kept.await?;

@@ -113,7 +113,7 @@ impl Receiving {
         self.inner.full().remove(&self.id);
         self.inner.written().remove(&self.id);
         self.inner.without_limits(self.id);
-        self.inner.book.end(self.id, end, None, change).await;
+        self.inner.book.end(self.id, end, None, Vec::new(), change).await;
     }
 
     /// Somebody may have stopped it after this attempt had last listened: what was said is not lost with the channel.

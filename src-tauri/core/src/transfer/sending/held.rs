@@ -6,9 +6,18 @@ use super::{
     super::{error::reason, talk::Talk, turns::Turn, wire::SenderFrame},
     Sending,
 };
-use crate::api::TransferState;
+use crate::api::{ApiError, TransferState};
 
 impl Sending {
+    /// Shows what is waited for before the receiver has heard of it.
+    pub(super) fn show_wait(&self, why: ApiError) {
+        self.inner.book.show(self.order.id, |view| {
+            if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
+                (view.state, view.reason) = (TransferState::Waiting, Some(why));
+            }
+        });
+    }
+
     /// Waits for its turn while there is something to send and nobody holds it.
     pub(super) fn wait_for_turn(&mut self, talk: &Talk) {
         let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send();

@@ -1,0 +1,87 @@
+//! What is missing at the receiver when a transfer from here has ended, for who sends it again.
+
+use std::{path::PathBuf, sync::Arc};
+
+use super::{
+    super::{
+        TransferError,
+        bits::Bits,
+        book::End,
+        left_out::{NOT_TAKEN, Reasons},
+        limits::MAX_ENTRIES,
+        record::put_paths,
+        source::Only,
+    },
+    Sending, Tally,
+};
+use crate::{error::NetworkError, storage::Op};
+
+impl Sending {
+    /// What is missing at the receiver.
+    pub(super) fn reasons(&self) -> Reasons {
+        let mut reasons = self.skipped.and(&self.tally.reasons);
+        reasons.add(NOT_TAKEN, self.not_taken);
+        reasons
+    }
+
+    /// It ran to its end.
+    pub(super) fn ran(&self) -> End {
+        let Tally { files, failed, first_failure, .. } = &self.tally;
+        let of = self.shown().0;
+        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all);
+        End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
+    }
+
+    /// Finds out which part of the named paths is to be sent, if not all of them.
+    pub(super) async fn know_part(&mut self) -> Result<(), NetworkError> {
+        let terms = &self.order.terms;
+        if terms.part && self.only.is_none() {
+            let paths = self.inner.book.paths(self.order.id, terms.rows).await?;
+            // All of it instead would be more than a person asked for.
+            let paths = paths.ok_or(TransferError::Internal("what was to be sent again is not on record"))?;
+            self.only = Some(Arc::new(paths.into_iter().collect()));
+        }
+        Ok(())
+    }
+
+    /// The receiver has all that it took.
+    pub(super) fn all_delivered(&mut self) {
+        if let Some(source) = self.source.as_ref().filter(|_| self.not_taken == 0) {
+            self.delivered = Bits::all(source.manifest.len());
+        }
+    }
+
+    /// The rows of the paths that are missing, and how many rows that are. None where nothing arrived, or nothing is missing:
+    /// then all of it is sent again.
+    pub(super) async fn missing(&mut self) -> (Vec<Op>, u32) {
+        if let Err(error) = self.know_part().await {
+            tracing::warn!(%error, "what was to be sent is not known any more");
+        }
+        let (id, only, source, delivered) =
+            (self.order.id, self.only.clone(), self.source.clone(), self.delivered.clone());
+        let rows = tokio::task::spawn_blocking(move || {
+            let missing: Option<Vec<PathBuf>> = source.filter(|_| delivered.iter().next().is_some()).map(|source| {
+                let files = (0..source.manifest.len()).filter(|file| source.manifest.size(*file).is_some());
+                let missing = files.filter(|file| !delivered.contains(*file)).filter_map(|file| source.path(file));
+                missing.chain(source.left_out.paths.iter().cloned()).collect()
+            });
+            let all = || only.as_deref().map(|only: &Only| only.iter().cloned().collect());
+            let paths = missing.filter(|missing| !missing.is_empty()).or_else(all).unwrap_or_default();
+            if paths.len() > MAX_ENTRIES as usize {
+                return Ok(Vec::new());
+            }
+            put_paths(id, &paths)
+        });
+        match rows.await {
+            Ok(Ok(rows)) => {
+                let count = u32::try_from(rows.len()).unwrap_or(u32::MAX);
+                (rows, count)
+            }
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what is missing could not be recorded");
+                (Vec::new(), 0)
+            }
+            Err(_) => (Vec::new(), 0),
+        }
+    }
+}
