@@ -17,12 +17,14 @@ mod error;
 mod gate;
 mod handshake;
 mod io;
+mod link_local;
 mod pool;
 mod protocol;
 mod proving;
 mod pulse;
 mod relay;
 mod session;
+mod stall;
 mod trip;
 mod watch;
 

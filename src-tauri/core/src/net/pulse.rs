@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use noq_proto::{PathId, PathStats};
+
 /// Longer than a keep-alive and its answer take.
 const SILENCE: Duration = Duration::from_millis(6500);
 /// How soon a nudged connection has to answer. Generous for a round trip by a relay far away.
@@ -20,6 +22,14 @@ const PATIENCE: Duration = Duration::from_millis(750);
 /// Nothing was said over a connection for so long: it is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// A connection counts as in use for so long after something was said over it.
+const IN_USE: Duration = Duration::from_secs(5);
+/// One in use that hears nothing for so long is nudged: who only receives has nothing under way that would show a dead path.
+const QUIET: Duration = Duration::from_secs(1);
+/// One in use whose packets stay unanswered for so long is stalled. On a path that works a silence of this length is rare:
+/// the transport has repeated itself at least twice by then, and as a rule five times.
+const STALL: Duration = Duration::from_secs(2);
+
 /// What the transport has counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
@@ -30,6 +40,25 @@ pub(super) struct Counts {
     /// Round trip of the path in use, as smoothed by the transport: another value with each acknowledgement of what was sent
     /// on it, and with another path.
     pub rtt: Duration,
+    /// The path in use.
+    pub path: PathCounts,
+}
+
+/// Datagrams of one path, as the transport has counted them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PathCounts {
+    /// Which path.
+    pub id: PathId,
+    /// Datagrams sent over it.
+    pub sent: u64,
+    /// Datagrams received over it.
+    pub heard: u64,
+}
+
+impl PathCounts {
+    pub fn of(id: PathId, stats: &PathStats) -> Self {
+        Self { id, sent: stats.udp_tx.datagrams, heard: stats.udp_rx.datagrams }
+    }
 }
 
 /// What is to be done now.
@@ -53,11 +82,26 @@ pub(super) struct Pulse {
     said_at: Duration,
     silent: Option<Duration>,
     asked: Option<Duration>,
+    /// When something was last said, if anything was.
+    used_at: Option<Duration>,
+    /// When the path in use was last heard.
+    path_heard_at: Duration,
+    /// Since when what is sent over it stays unanswered.
+    unanswered: Option<Duration>,
 }
 
 impl Pulse {
     pub fn new(now: Duration, counts: Counts) -> Self {
-        Self { counts, heard_at: now, said_at: now, silent: None, asked: None }
+        Self {
+            counts,
+            heard_at: now,
+            said_at: now,
+            silent: None,
+            asked: None,
+            used_at: None,
+            path_heard_at: now,
+            unanswered: None,
+        }
     }
 
     /// The network may have changed: whoever does not answer soon is in doubt.
@@ -69,6 +113,13 @@ impl Pulse {
     pub fn beat(&mut self, now: Duration, counts: Counts) -> Turn {
         if counts.said != self.counts.said {
             self.said_at = now;
+            self.used_at = Some(now);
+        }
+        if (counts.path.id, counts.path.heard) != (self.counts.path.id, self.counts.path.heard) {
+            self.path_heard_at = now;
+            self.unanswered = None;
+        } else if counts.path.sent != self.counts.path.sent {
+            self.unanswered.get_or_insert(now);
         }
         if (counts.heard, counts.rtt) != (self.counts.heard, self.counts.rtt) {
             self.heard_at = now;
@@ -91,6 +142,7 @@ impl Pulse {
                 _ => Turn::Nudge,
             },
             (None, Some(_)) => Turn::Nudge,
+            (None, None) if self.is_quiet(now) => Turn::Nudge,
             (None, None) => Turn::Rest,
         }
     }
@@ -98,6 +150,27 @@ impl Pulse {
     /// Whether an answer is waited for that has to come soon.
     pub fn is_asked(&self) -> bool {
         self.asked.is_some()
+    }
+
+    /// Whether something was said a short while ago.
+    pub fn is_in_use(&self, now: Duration) -> bool {
+        self.used_at.is_some_and(|at| now.saturating_sub(at) < IN_USE)
+    }
+
+    /// Whether it is in use, and has heard nothing for a moment.
+    pub fn is_quiet(&self, now: Duration) -> bool {
+        self.is_in_use(now) && now.saturating_sub(self.path_heard_at) >= QUIET
+    }
+
+    /// Whether it is in use, and what is sent over its path has stayed unanswered for too long.
+    pub fn is_stalled(&self, now: Duration) -> bool {
+        let patience = STALL.max(self.counts.rtt * ROUND_TRIPS);
+        self.is_in_use(now) && self.unanswered.is_some_and(|since| now.saturating_sub(since) >= patience)
+    }
+
+    /// When the path in use was last heard.
+    pub fn path_heard_at(&self) -> Duration {
+        self.path_heard_at
     }
 
     /// When something was last heard.
@@ -184,6 +257,38 @@ mod tests {
         pulse.ask(s(10));
         assert_eq!(pulse.beat(s(17), far), Turn::Nudge);
         assert_eq!(pulse.beat(s(18), far), Turn::Doubt);
+    }
+
+    fn on_path(said: u64, sent: u64, heard: u64) -> Counts {
+        Counts { said, heard, path: PathCounts { id: PathId::ZERO, sent, heard }, ..Counts::default() }
+    }
+
+    #[test]
+    fn one_in_use_whose_packets_stay_unanswered_is_stalled() {
+        let at = |millis| Duration::from_millis(millis);
+        let mut pulse = Pulse::new(s(0), on_path(0, 0, 0));
+        pulse.beat(at(300), on_path(1, 1, 1));
+        assert_eq!(pulse.beat(at(600), on_path(2, 2, 1)), Turn::Rest);
+        assert_eq!(pulse.beat(at(1300), on_path(2, 3, 1)), Turn::Nudge, "silent for a second");
+        pulse.beat(at(2500), on_path(2, 4, 1));
+        assert!(!pulse.is_stalled(at(2500)));
+        assert!(pulse.is_stalled(at(2600)), "two seconds since the first packet without an answer");
+        pulse.beat(at(2700), on_path(2, 4, 2));
+        assert!(!pulse.is_stalled(at(2700)), "it was heard");
+        // Another path begins anew.
+        pulse.beat(at(2800), on_path(3, 5, 2));
+        let other = PathCounts { id: PathId::MAX, sent: 9, heard: 9 };
+        pulse.beat(at(4900), Counts { path: other, ..on_path(4, 0, 2) });
+        assert!(!pulse.is_stalled(at(4900)));
+    }
+
+    #[test]
+    fn one_that_nobody_uses_is_neither_nudged_soon_nor_stalled() {
+        let mut pulse = Pulse::new(s(0), on_path(0, 0, 0));
+        for second in 1..=6 {
+            assert_eq!(pulse.beat(s(second), on_path(0, second, 0)), Turn::Rest, "second {second}");
+            assert!(!pulse.is_stalled(s(second)));
+        }
     }
 
     #[test]

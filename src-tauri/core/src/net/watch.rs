@@ -12,10 +12,11 @@ use iroh::{
 };
 
 use super::{
-    ALPN_MESSAGE, CloseCode, Net, Session,
+    ALPN_MESSAGE, CloseCode, Net, Session, congestion,
     connections::NUDGE,
     pool::Standing,
-    pulse::{Counts, Pulse, Turn},
+    pulse::{Counts, PathCounts, Pulse, Turn},
+    stall::Stalls,
     trip::Trip,
 };
 use crate::{
@@ -26,7 +27,7 @@ use crate::{
 
 /// Connections are looked at this often.
 const BEAT: Duration = Duration::from_secs(1);
-/// And this often while one of them is to answer soon.
+/// And this often while one of them is in use, or is to answer soon.
 const QUICK: Duration = Duration::from_millis(300);
 /// And what is shown of them, unless one has come or gone.
 const SHOWN_EVERY: u64 = 3;
@@ -113,7 +114,7 @@ pub(super) async fn look_after(net: Net) {
     let mut pulses: HashMap<usize, Pulse> = HashMap::new();
     let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
     let mut trips = Trips::default();
-    let mut lost = Lost::default();
+    let (mut lost, mut stalls) = (Lost::default(), Stalls::default());
     let mut pace = BEAT;
     let mut changed_at = None;
     for beat in 0_u64.. {
@@ -165,7 +166,14 @@ pub(super) async fn look_after(net: Net) {
             tracing::debug!(%device, "no connection uses a path; all are made anew");
             net.begin_anew(device);
         }
-        let soon = pulses.values().any(Pulse::is_asked) || lost.any() || changed_at.is_some();
+        for device in stalls.find(&net, &standing, &pulses, now) {
+            net.begin_anew(device);
+        }
+        if pulses.values().any(|pulse| pulse.is_quiet(now)) {
+            congestion::look();
+        }
+        let busy = |pulse: &Pulse| pulse.is_asked() || pulse.is_in_use(now);
+        let soon = pulses.values().any(busy) || lost.any() || changed_at.is_some();
         pace = if soon { QUICK } else { BEAT };
         close_the_dead(&standing, &pulses, now);
         if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
@@ -307,10 +315,15 @@ fn counts_of(session: &Session) -> Counts {
     let conn = session.connection();
     let stats = conn.stats();
     let paths = conn.paths();
+    let used = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next());
+    let used = used.map(|path| (path.id(), path.stats()));
+    let path = used.map(|(id, stats)| (PathCounts::of(id, &stats), stats.rtt));
+    let (path, rtt) = path.unwrap_or_default();
     Counts {
         heard: stats.udp_rx.datagrams,
         said: (stats.frame_rx.stream + stats.frame_tx.stream).saturating_sub(session.signs_of_life()),
-        rtt: paths.iter().find(|path| path.is_selected()).map(|path| path.rtt()).unwrap_or_default(),
+        rtt,
+        path,
     }
 }
 

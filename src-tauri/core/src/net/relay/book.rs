@@ -59,6 +59,8 @@ struct Entry {
     latency: Option<Duration>,
     answers: Option<bool>,
     asked: Option<Instant>,
+    /// It is to be asked whether it still answers.
+    doubted: bool,
     refused: Option<Instant>,
     /// The number of the token that the connection to it was begun with, once it may have begun.
     shown: Option<u32>,
@@ -70,7 +72,7 @@ struct Entry {
 impl Entry {
     fn new(url: RelayUrl, own: bool) -> Self {
         let (latency, answers, asked, refused, shown) = (None, None, None, None, None);
-        Self { url, own, latency, answers, asked, refused, shown, names: 0, renamed: None }
+        Self { url, own, latency, answers, asked, doubted: false, refused, shown, names: 0, renamed: None }
     }
 
     /// iroh reads a relay's token once, when it first connects, and goes on trying with that one for as long as the relay
@@ -189,11 +191,12 @@ impl Book {
         }
     }
 
-    /// It is being asked.
-    pub fn asked(&mut self, url: &RelayUrl, now: Instant) {
-        if let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) {
-            entry.asked = Some(now);
-        }
+    /// It is being asked. True if it is the home, and nothing passes through it.
+    pub fn asked(&mut self, url: &RelayUrl, now: Instant) -> bool {
+        let at_home = self.home.as_ref().is_some_and(|home| home.url == *url);
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) else { return false };
+        entry.asked = Some(now);
+        std::mem::take(&mut entry.doubted) && at_home
     }
 
     /// It answered, or not.
@@ -221,6 +224,26 @@ impl Book {
         }
     }
 
+    /// Data that goes through this one, by its own name or iroh's, stays unanswered: it is asked at once, and the others
+    /// with it, so that it is known who could take its place. True if that is due. The connection to a relay that is cut
+    /// off looks alive for 20 s.
+    pub fn doubt(&mut self, url: &RelayUrl, now: Instant) -> bool {
+        let lately = |entry: &Entry| entry.asked.is_some_and(|at| now.saturating_duration_since(at) < IN_NEED);
+        let Some(this) = self.entries.iter().position(|entry| entry.url == *url || entry.name() == *url) else {
+            return false;
+        };
+        if self.entries.len() < 2 || lately(&self.entries[this]) {
+            return false;
+        }
+        for entry in &mut self.entries {
+            if entry.own || self.chosen.contains(&entry.url) {
+                entry.asked = None;
+                entry.doubted = true;
+            }
+        }
+        true
+    }
+
     /// Who is to be asked now. Nobody where there is no choice; public ones only in need, and when they may be used.
     pub fn due(&mut self, now: Instant) -> Vec<RelayUrl> {
         for entry in &mut self.entries {
@@ -234,6 +257,7 @@ impl Book {
         let due = |entry: &&Entry| {
             let pace = match entry.answers {
                 _ if entry.refused.is_some() => return false,
+                _ if entry.doubted => return true,
                 _ if need && home == Some(&entry.url) => IN_NEED,
                 _ if few => return false,
                 _ if need && (entry.own || self.chosen.contains(&entry.url)) => IN_NEED,

@@ -246,3 +246,21 @@ fn what_is_known_of_a_relay_outlives_a_change_of_the_rule() {
     desk.book.set(policy(&["public"], &[], OwnFirst));
     assert_eq!(desk.book.statuses()[0].latency, None);
 }
+
+#[test]
+fn a_home_through_which_nothing_passes_is_asked_at_once_with_all_that_could_take_its_place() {
+    let mut desk = Desk::new(policy(&["near", "far"], &[], Nearest));
+    desk.home("near", Line::Connected);
+    assert_eq!(desk.ask(&[]), ["near", "far"]);
+    assert!(!desk.book.doubt(&url("near"), desk.now), "it has answered just now");
+    assert!(!desk.book.doubt(&url("elsewhere"), desk.now), "it is none of ours");
+    desk.now += Duration::from_secs(10);
+    assert!(desk.book.doubt(&url("near"), desk.now));
+    assert_eq!(desk.ask(&["near"]), ["near", "far"]);
+    assert_eq!(desk.listed(), ["far"], "although its connection looks alive");
+    desk.home("far", Line::Connected);
+    assert!(desk.book.is_left(&url("near")));
+    let mut alone = Desk::new(policy(&["own"], &[], Nearest));
+    alone.home("own", Line::Connected);
+    assert!(!alone.book.doubt(&url("own"), alone.now), "there is no other one");
+}

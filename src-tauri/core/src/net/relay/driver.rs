@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     RelayStatus,
     book::{Book, Line, Listed, Policy},
-    probe::Prober,
+    probe::{PROBE, PROBE_OF_DOUBTED, Prober},
 };
 use crate::api::SecretText;
 
@@ -85,11 +85,18 @@ impl RelayDesk {
         self.0.wake.notify_one();
     }
 
+    /// Data that goes through this relay stays unanswered.
+    pub fn doubt(&self, url: &RelayUrl) {
+        if self.book().doubt(url, Instant::now()) {
+            self.0.wake.notify_one();
+        }
+    }
+
     /// Asks all that may be asked, at once.
     pub async fn probe(&self) {
         let Some(prober) = &self.0.prober else { return };
         let asked = self.book().askable().into_iter().map(|url| async {
-            let latency = prober.ask(&url).await;
+            let latency = prober.ask(&url, PROBE).await;
             (url, latency)
         });
         for (url, latency) in n0_future::join_all(asked).await {
@@ -152,10 +159,10 @@ impl RelayDesk {
         let now = Instant::now();
         let due = self.book().due(now);
         for url in due {
-            self.book().asked(&url, now);
+            let within = if self.book().asked(&url, now) { PROBE_OF_DOUBTED } else { PROBE };
             let prober = prober.clone();
             probes.spawn(async move {
-                let latency = prober.ask(&url).await;
+                let latency = prober.ask(&url, within).await;
                 (url, latency)
             });
         }

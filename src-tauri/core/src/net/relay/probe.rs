@@ -10,6 +10,8 @@ use url::Url;
 
 /// How long a relay has to answer. As iroh gives it.
 pub(super) const PROBE: Duration = Duration::from_secs(3);
+/// The same for one through which nothing has passed for a while: the silence counts as well.
+pub(super) const PROBE_OF_DOUBTED: Duration = Duration::from_millis(1500);
 
 /// Asks relays. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -36,10 +38,10 @@ impl Prober {
         }
     }
 
-    /// The round trip; none if it does not answer as a relay does.
-    pub async fn ask(&self, relay: &RelayUrl) -> Option<Duration> {
+    /// The round trip; none if it does not answer as a relay does within this time, or within [`PROBE`].
+    pub async fn ask(&self, relay: &RelayUrl, within: Duration) -> Option<Duration> {
         let url = relay.join("/ping").ok()?;
-        tokio::time::timeout(PROBE, async {
+        tokio::time::timeout(within.min(PROBE), async {
             let first = self.time(&url).await?;
             // The first one pays for the connection as well; the second, on the same one, for the way alone.
             Some(self.time(&url).await.map_or(first, |second| second.min(first)))
