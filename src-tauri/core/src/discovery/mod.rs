@@ -14,7 +14,7 @@ use futures_util::stream::BoxStream;
 pub use advert::{Advert, SERVICE_NAME};
 pub use beacon::Friend;
 pub use dht::{DhtEntry, DhtSwitch, MainlineDht};
-pub use mdns::{LanAdvertiser, MdnsDiscovery};
+pub use mdns::{LanAdvertiser, MdnsDiscovery, is_port_of_bridge};
 pub(crate) use pkarr::http_date;
 pub use pkarr::{PUBLIC_PKARR, PkarrServer};
 pub use way::{Looked, Way, WayError};

@@ -417,3 +417,42 @@ fn signals_that_are_not_loss() {
     silent.acks_ended(later, 0);
     assert_eq!(silent.window(), 18_000, "nothing was acknowledged");
 }
+
+#[test]
+fn a_silent_path_may_send_one_packet_more_each_time_that_it_is_looked_at() {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let now = Instant::now();
+    let mut steady = Steady::looked_at(&SEEN, now, 1200);
+    let window = steady.window();
+    for number in 0..window / 1200 + 3 {
+        steady.on_packet_sent(now, 1200, number);
+    }
+    let flight = steady.flight;
+    assert!(flight > window, "the transport's own probes go beyond the window");
+    for _ in 0..SILENT_LOOKS {
+        assert_eq!(steady.window(), window);
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+    for probe in 1..5 {
+        assert_eq!(steady.window(), flight + probe * 1200);
+        steady.on_packet_sent(now, 1200, 100 + probe);
+        assert_eq!(steady.window(), window, "one, and no more until the next look");
+        SEEN.fetch_add(1, Ordering::Relaxed);
+    }
+    steady.on_end_acks(now, 0, false, None);
+    assert_eq!(steady.window(), window);
+}
+
+#[test]
+fn after_a_silence_the_window_is_soon_what_it_was() {
+    let now = Instant::now();
+    let mut steady = Steady::new(now, 1200);
+    for _ in 0..10 {
+        steady.course.ssthresh = 60_000.0;
+        steady.course.window = 60_000.0;
+        let sent = now + Duration::from_secs(1);
+        steady.recovery = None;
+        steady.on_congestion_event(sent, sent, true, false, 60_000, 50);
+        assert_eq!((steady.window(), steady.course.ssthresh as u64), (2400, 60_000));
+    }
+}

@@ -19,6 +19,7 @@ use url::Url;
 use super::{
     congestion::SteadyConfig,
     gate::Gate,
+    link_local,
     relay::{
         Book, Fixed, Listed, Nearest, OwnFirst, OwnRelays, Policy, RelayDesk, RelaySelector, Servers, public, relay_map,
     },
@@ -182,8 +183,13 @@ pub(super) async fn bind(
     let servers = options.infrastructure()?;
     let mut book = Book::new(options.policy(&servers), Instant::now());
     let listed = book.list();
+    let on_links = match (options.mode, options.bind) {
+        (Mode::RelayOnly, _) | (_, Some(_)) => Vec::new(),
+        _ => tokio::task::spawn_blocking(link_local::addresses).await.unwrap_or_default(),
+    };
     let attempt = |port: u16| {
-        let builder = builder(options, &servers, &listed, secret.clone(), gate.clone(), alpns.clone(), port);
+        let builder = builder(options, &servers, &listed, secret.clone(), gate.clone(), alpns.clone());
+        let builder = builder.and_then(|builder| sockets(builder, options, &on_links, port));
         async move { builder?.bind().await.map_err(BindFailure::Bind) }
     };
     let wanted = options.port.unwrap_or(DEFAULT_PORT);
@@ -224,7 +230,6 @@ fn builder(
     secret: SecretKey,
     gate: Gate,
     alpns: Vec<Vec<u8>>,
-    port: u16,
 ) -> Result<Builder, BindFailure> {
     let mut builder = Endpoint::builder(presets::Minimal)
         .crypto_provider(Arc::new(provider()))
@@ -256,6 +261,17 @@ fn builder(
             if public { CaTlsConfig::default().with_extra_roots(own) } else { CaTlsConfig::custom_roots(own) };
         builder = builder.ca_tls_config(trusted);
     }
+    Ok(builder)
+}
+
+/// Where it listens: on this port of every address, or of the one that is chosen, and on a port of its own of each of these
+/// link-local addresses, for its link alone.
+fn sockets(
+    builder: Builder,
+    options: &EndpointOptions,
+    on_links: &[SocketAddrV6],
+    port: u16,
+) -> Result<Builder, BindFailure> {
     if options.mode == Mode::RelayOnly {
         return Ok(builder.clear_ip_transports());
     }
@@ -264,7 +280,11 @@ fn builder(
     };
     match options.bind {
         Some(ip) => builder.clear_ip_transports().bind_addr(SocketAddr::new(ip, port)).map_err(unusable),
-        None => builder
+        // iroh takes no further address once there is one for all.
+        None => on_links
+            .iter()
+            .try_fold(builder, |builder, at| builder.bind_addr_with_opts(*at, of_one_link()))
+            .map_err(unusable)?
             .bind_addr(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port))
             .map_err(unusable)?
             .bind_addr_with_opts(
@@ -274,6 +294,10 @@ fn builder(
             )
             .map_err(unusable),
     }
+}
+
+fn of_one_link() -> BindOpts {
+    BindOpts::default().set_prefix_len(128).set_is_required(false).set_is_default_route(false)
 }
 
 fn invalid(message: String, hint: &str) -> NetworkError {

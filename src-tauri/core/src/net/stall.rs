@@ -53,8 +53,8 @@ impl Stalls {
                 let heard = pulses.get(&other.connection().stable_id()).map(Pulse::path_heard_at);
                 heard > Some(pulse.path_heard_at() + TOGETHER)
             };
-            let others = || standing.live.iter().filter(|other| other.device_id() == device);
-            if others().any(|other| path_of(other).as_ref() == Some(&used) && heard(other))
+            let mut others = standing.live.iter().filter(|other| other.device_id() == device);
+            if others.any(|other| path_of(other).as_ref() == Some(&used) && heard(other))
                 || !has_another_way(net, session, &used)
             {
                 continue;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{
     Sightings, Wanted,
-    links::{Link, Links},
+    links::{Link, Links, is_link_local},
     plan::{Deed, Family, Plan},
     sockets::Sockets,
     table::{Table, Told},
@@ -406,13 +406,6 @@ fn is_private(ip: IpAddr) -> bool {
             v4.is_private() || v4.is_link_local() || v4.is_loopback() || shared
         }
         IpAddr::V6(v6) => v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_loopback(),
-    }
-}
-
-fn is_link_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
     }
 }
 

@@ -86,24 +86,52 @@ fn in_network(own: IpAddr, bits: u8, other: IpAddr) -> bool {
     }
 }
 
+/// Whether an address holds on one link alone.
+pub fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
 fn look() -> BTreeMap<u32, Link> {
     let mut links: BTreeMap<u32, Link> = BTreeMap::new();
     let found = if_addrs::get_if_addrs().unwrap_or_else(|error| {
         tracing::warn!(%error, "the interfaces of this machine cannot be listed");
         Vec::new()
     });
-    for interface in found.into_iter().filter(if_addrs::Interface::is_oper_up) {
+    let mut found: Vec<_> = found.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
+    // What leads further comes first: the ends of containers' cables have nothing but a link-local address.
+    found.sort_by_key(|interface| is_link_local_v6(interface.ip()));
+    for interface in found {
         let Some(index) = interface.index else { continue };
-        let address = match interface.addr {
+        let (address, bits) = match interface.addr {
             if_addrs::IfAddr::V4(v4) => (v4.ip.into(), v4.prefixlen),
             if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
         };
+        if is_link_local_v6(address) {
+            // Where there is any other address, everybody has one, and the one family is enough.
+            let has_other = |link: &Link| link.addresses.iter().any(|(other, _)| !is_link_local(*other));
+            if links.get(&index).is_some_and(has_other) || is_port_of_bridge(&interface.name) {
+                continue;
+            }
+        }
         if links.len() < MAX_LINKS || links.contains_key(&index) {
-            links.entry(index).or_default().addresses.push(address);
+            links.entry(index).or_default().addresses.push((address, bits));
         }
     }
     links.values_mut().for_each(|link| link.addresses.sort_unstable());
     links
+}
+
+fn is_link_local_v6(address: IpAddr) -> bool {
+    address.is_ipv6() && is_link_local(address)
+}
+
+/// Whether an interface is one of a bridge of this machine, which speaks for it. Linux alone tells.
+pub fn is_port_of_bridge(name: &str) -> bool {
+    // Made by the kernel in memory: it waits for no disk.
+    std::path::Path::new("/sys/class/net").join(name).join("master").exists()
 }
 
 /// Keeps `links` true. `nudge` has it look at once.

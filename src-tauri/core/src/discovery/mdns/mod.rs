@@ -26,6 +26,8 @@ use iroh::{
 };
 use tokio::sync::watch;
 
+pub use links::is_port_of_bridge;
+
 use super::{Advert, Discovery, DiscoveryError, Friend, Seen};
 use crate::{api::Discoverable, id::Sighting};
 
