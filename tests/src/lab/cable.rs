@@ -110,6 +110,11 @@ impl Host {
         self.unfilter("udp");
     }
 
+    /// Has the system refuse everything that goes to this address from here, as a route of a VPN or an administrator does.
+    pub fn reject_route(&self, to: Ipv4Addr) {
+        self.keeper.ip(&["-n", &self.name, "route", "add", "prohibit", &to.to_string()]);
+    }
+
     /// Passes on no announcement of mDNS in either direction, silently, as guest networks do.
     pub fn drop_mdns(&self) {
         self.filter("mdns", "ether daddr { 01:00:5e:00:00:fb, 33:33:00:00:00:fb } drop");

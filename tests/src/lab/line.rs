@@ -20,6 +20,14 @@ pub struct Line {
     pub jitter: Duration,
     /// The share of frames that are lost on each way, in percent.
     pub loss: f64,
+    /// The share of frames that arrive twice, in percent.
+    pub duplicate: f64,
+    /// The share of frames that are overtaken by those of the next 20 ms, in percent.
+    pub reorder: f64,
+    /// The share of frames that arrive changed, in percent.
+    pub corrupt: f64,
+    /// Nothing comes through for so long, once in each period of the length that comes second.
+    pub silence: Option<(Duration, Duration)>,
     /// Bytes that may wait to be sent at each end; what comes when it is full is lost.
     pub buffer: u64,
     /// For what is at random: the same for the same seed and the same frames.
@@ -34,7 +42,18 @@ impl Line {
     /// Without loss or jitter, and with a buffer for as much as is under way at that rate, or 64 KiB where that is less.
     pub fn new(mbit: f64, rtt: Duration) -> Self {
         let under_way = (mbit * 1e6 / 8.0 * rtt.as_secs_f64()) as u64;
-        Self { mbit, rtt, jitter: Duration::ZERO, loss: 0.0, buffer: under_way.max(64 << 10), seed: 1 }
+        Self {
+            mbit,
+            rtt,
+            jitter: Duration::ZERO,
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            corrupt: 0.0,
+            silence: None,
+            buffer: under_way.max(64 << 10),
+            seed: 1,
+        }
     }
 
     /// With so much loss, in percent.
@@ -51,12 +70,18 @@ impl Line {
 
     fn words(&self) -> Vec<String> {
         let micros = |time: Duration| time.as_secs_f64() * 1e6;
-        let Self { mbit, loss, buffer, seed, .. } = self;
+        let Self { mbit, loss, duplicate, reorder, corrupt, buffer, seed, .. } = self;
+        let (silence, every) = self.silence.unwrap_or_default();
         vec![
             format!("mbit={mbit}"),
             format!("delay={}", micros(self.rtt) / 2.0),
             format!("jitter={}", micros(self.jitter)),
             format!("loss={loss}"),
+            format!("duplicate={duplicate}"),
+            format!("reorder={reorder}"),
+            format!("corrupt={corrupt}"),
+            format!("silence={}", micros(silence)),
+            format!("every={}", micros(every)),
             format!("buffer={buffer}"),
             format!("seed={seed}"),
         ]

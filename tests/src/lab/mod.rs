@@ -69,6 +69,17 @@ impl Lab {
         lab
     }
 
+    /// Hosts `h1` to `hN` on one LAN on which nobody hands out addresses: each has the link-local IPv6 address that its
+    /// system has made up, and no other.
+    pub fn link_local(hosts: u8) -> Self {
+        let lab = Self::lan(hosts);
+        for host in &lab.hosts {
+            lab.keeper.ip(&["-n", &host.name, "addr", "flush", "dev", "eth0", "scope", "global"]);
+            lab.keeper.ip(&["-n", &host.name, "-4", "route", "flush", "default"]);
+        }
+        lab
+    }
+
     /// Hosts `h1` and `h2` on one LAN, each on a switch of its own; between the switches there is one cable.
     pub fn two_floors() -> Self {
         let mut lab = Self::empty();

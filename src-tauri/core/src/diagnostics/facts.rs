@@ -220,6 +220,8 @@ pub enum Knock {
     NothingListens,
     /// There is no way to it, or nobody has that address.
     Nobody,
+    /// This machine's own system refuses to send there.
+    Rejected,
     /// Nothing came back.
     Silent,
 }

@@ -49,6 +49,16 @@ impl Net {
         }
     }
 
+    /// Makes a connection for this protocol, whether there is one or not, and ends it again.
+    ///
+    /// # Errors
+    /// When the device cannot be reached, refuses, or is not who it should be.
+    pub async fn try_dial(&self, device: DeviceId, alpn: &'static [u8]) -> Result<(), DialError> {
+        let session = self.dial(device, alpn).await?;
+        session.close(CloseCode::Normal, "");
+        Ok(())
+    }
+
     /// Connects, in several attempts: the transport repeats itself ever more slowly, and goes on with the addresses and
     /// the network that there were when it began.
     ///

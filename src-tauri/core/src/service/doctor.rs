@@ -6,9 +6,11 @@
 mod desk;
 mod one;
 mod patient;
+mod proof;
 mod report;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -24,7 +26,11 @@ use crate::{
     api::{ApiError, CheckView, DeviceState, DeviceView, DoctorConnection, DoctorReport, PathKind},
     diagnostics::{
         facts::{Interface, Outside, Routes},
-        judge::{self, device::Surroundings, lan::Neighbours},
+        judge::{
+            self,
+            device::{Proof, Surroundings},
+            lan::Neighbours,
+        },
         probe,
     },
     id::DeviceId,
@@ -108,8 +114,9 @@ impl NetworkingService {
         match device {
             Some(id) => one::examine(self, id, &patient, &found).await,
             None => {
-                let around = here(&patient, &found, Some(self)).await;
-                self.devices_and_transfers(&around, &found, begun).await;
+                let proofs = proof::of_all(self, patient.options.mode, begun);
+                let (around, proofs) = join(here(&patient, &found, Some(self)), proofs).await;
+                self.devices_and_transfers(&around, &proofs, &found);
             }
         }
         let devices = self.0.devices.views();
@@ -117,11 +124,11 @@ impl NetworkingService {
         report::write(&patient, found.all(), connections.collect(), &devices, begun)
     }
 
-    async fn devices_and_transfers(&self, around: &Surroundings, found: &Findings, begun: Instant) {
-        self.settled(begun + CONNECTING).await;
+    fn devices_and_transfers(&self, around: &Surroundings, proofs: &HashMap<DeviceId, Proof>, found: &Findings) {
         let views = self.0.devices.views();
         for view in views.iter().filter(|view| view.paired) {
-            found.add(judge::device::check(view, around));
+            let proof = proofs.get(&view.device_id).cloned().unwrap_or_default();
+            found.add(judge::device::check(view, &proof, around));
         }
         for transfer in self.0.transfers.list(false) {
             let connections = views.iter().find(|view| view.device_id == transfer.device).map(|view| &view.connections);

@@ -7,6 +7,7 @@
 //! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
 //! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there
 //! yonder-lab link A B [mbit=N] [delay=US] [jitter=US] [loss=PERCENT] [buffer=BYTES] [seed=N] [together]   a line between two TAP devices
+//!                 [duplicate=PERCENT] [reorder=PERCENT] [corrupt=PERCENT] [silence=US every=US]
 //! yonder-lab tcp-take PORT, tcp-pour IP:PORT CONGESTION SECONDS   a flow of TCP
 //! yonder-lab bare-take IP, bare-push IP ADDRESS STREAMS BYTES   bare streams of the transport
 //! yonder-lab echo                              says back what it hears, by the transport alone

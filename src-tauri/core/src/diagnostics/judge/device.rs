@@ -1,5 +1,7 @@
 //! Paired devices: whether and how each is reached, and each way to one of them.
 
+use std::net::SocketAddr;
+
 use super::{about, failed, info, list, ok, span, warning};
 use crate::{
     api::{CheckView, DeviceState, DeviceView, PathKind},
@@ -21,9 +23,24 @@ pub struct Surroundings {
     pub now: u64,
 }
 
+/// What came out when a device that is shown as connected was tried. A connection that stands proves nothing: it is found
+/// dead by silence only.
+#[derive(Clone, Debug, Default)]
+pub struct Proof {
+    /// Whether it answered; none if it was not asked. With an error's code and message.
+    pub answers: Option<Result<(), (String, String)>>,
+    /// Whether a connection for a transfer came about.
+    pub transfers: Option<Result<(), (String, String)>>,
+    /// An address of it to which this machine's own system refuses to send.
+    pub rejected: Option<SocketAddr>,
+}
+
 /// The check `device` of one paired device, among all others.
-pub fn check(device: &DeviceView, around: &Surroundings) -> CheckView {
+pub fn check(device: &DeviceView, proof: &Proof, around: &Surroundings) -> CheckView {
     let check = match (device.state, device.path) {
+        (DeviceState::Connected, _) if matches!(proof.answers, Some(Err(_))) => silent(proof),
+        (DeviceState::Connected, _) if matches!(proof.transfers, Some(Err(_))) => no_transfers(&proof.transfers),
+        (DeviceState::Connected, Some(PathKind::Relay)) if let Some(at) = proof.rejected => rejected(at),
         (DeviceState::Connected, Some(PathKind::Relay)) => info(
             "device",
             "device_relayed",
@@ -43,6 +60,47 @@ pub fn check(device: &DeviceView, around: &Surroundings) -> CheckView {
         ),
     };
     about(&device.name, check)
+}
+
+fn silent(proof: &Proof) -> CheckView {
+    let message = message(&proof.answers);
+    failed(
+        "device",
+        "device_silent",
+        format!("It is shown as connected, and does not answer: {message}."),
+        "A dead connection is noticed and made anew within seconds: look again. If it stays so, `yonder-cli doctor DEVICE` \
+         tries every way to it.",
+    )
+}
+
+fn no_transfers(tried: &Option<Result<(), (String, String)>>) -> CheckView {
+    let message = message(tried);
+    failed(
+        "device",
+        "transfer_not_dialled",
+        format!("It answers, and no connection for a transfer comes about: {message}."),
+        "Try again in a minute. If it stays so, start Yonder anew on both devices and send the report: `yonder-cli doctor \
+         --report`.",
+    )
+}
+
+fn message(tried: &Option<Result<(), (String, String)>>) -> &str {
+    match tried {
+        Some(Err((_, message))) => message,
+        _ => "",
+    }
+}
+
+fn rejected(at: SocketAddr) -> CheckView {
+    warning(
+        "device",
+        "route_rejected",
+        format!(
+            "Connected through a relay: a route or a firewall rule on this machine rejects its address {}.",
+            at.ip()
+        ),
+        format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", at.ip()),
+    )
 }
 
 fn rtt(device: &DeviceView) -> String {
@@ -84,6 +142,8 @@ pub struct Tried {
     pub look_ups: Vec<LookUp>,
     /// The application's round trip.
     pub ping: Option<Ping>,
+    /// Whether a connection for a transfer came about.
+    pub transfers: Option<Result<(), (String, String)>>,
 }
 
 /// The checks of `doctor DEVICE`: each way, and in the end what follows from all of them.
@@ -136,6 +196,12 @@ fn way_address(address: &Address, interfaces: &[Interface], around: &Surrounding
             "nothing_listens",
             "The machine is there and says that nothing listens on this port: Yonder is not running, or uses another port.",
             "Start Yonder on it.",
+        ),
+        Knock::Rejected => warning(
+            NAME,
+            "route_rejected",
+            "This machine refuses to send there: a route or a firewall rule on it rejects that address.",
+            format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
         ),
         Knock::Nobody if near => info(
             NAME,
@@ -220,7 +286,10 @@ fn conclusion(
     around: &Surroundings,
 ) -> CheckView {
     const NAME: &str = "device";
+    let rejecting = tried.addresses.iter().find(|address| address.knock == Knock::Rejected);
     match &tried.ping {
+        Some(Ok(_)) if matches!(tried.transfers, Some(Err(_))) => return no_transfers(&tried.transfers),
+        Some(Ok((_, Some(PathKind::Relay)))) if let Some(address) = rejecting => return rejected(address.at),
         Some(Ok((_, Some(PathKind::Relay)))) => {
             return info(
                 NAME,
@@ -257,6 +326,14 @@ fn conclusion(
             "device_not_running",
             format!("The machine is there ({}), and Yonder is not running on it{last}.", address.at.ip()),
             "Start Yonder on it: the app, or `yonder-cli serve`.",
+        );
+    }
+    if let Some(address) = rejecting {
+        return failed(
+            NAME,
+            "route_rejected",
+            format!("A route or a firewall rule on this machine rejects its address {}{last}.", address.at.ip()),
+            format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
         );
     }
     let near = |address: &Address| interfaces.iter().any(|interface| interface.reaches(address.at.ip()));

@@ -28,10 +28,10 @@ const ROUTED: Routes = Routes { v4: true, v6: false };
 #[test]
 fn each_state_says_how_and_why() {
     let around = Surroundings { now: 8200, ..Surroundings::default() };
-    let direct = check(&device(DeviceState::Connected, Some(PathKind::Direct)), &around);
+    let direct = check(&device(DeviceState::Connected, Some(PathKind::Direct)), &Proof::default(), &around);
     assert!(direct.status == CheckStatus::Ok && direct.detail.contains("1.5 ms"));
     assert_eq!(direct.subject.as_deref(), Some("Laptop"));
-    let offline = check(&device(DeviceState::Offline, None), &around);
+    let offline = check(&device(DeviceState::Offline, None), &Proof::default(), &around);
     assert_eq!(code(&offline), (CheckStatus::Info, "device_offline"));
     assert!(offline.detail.contains("2 hours ago"), "{}", offline.detail);
     let relayed = device(DeviceState::Connected, Some(PathKind::Relay));
@@ -42,7 +42,7 @@ fn each_state_says_how_and_why() {
         (Surroundings { outside: hard, ..around.clone() }, "another port"),
         (around.clone(), "other side"),
     ] {
-        let check = check(&relayed, &around);
+        let check = check(&relayed, &Proof::default(), &around);
         assert_eq!(code(&check), (CheckStatus::Info, "device_relayed"));
         assert!(check.detail.contains(why), "{}", check.detail);
     }
@@ -78,4 +78,28 @@ fn a_device_that_is_not_running_is_not_one_that_is_away() {
     assert_eq!(code(&forgotten), (CheckStatus::Failed, "device_not_paired"));
     let reached = concluded(&[(near, Knock::Silent)], Ok((1.0, Some(PathKind::Direct))), ROUTED);
     assert_eq!(reached.status, CheckStatus::Ok);
+}
+
+#[test]
+fn one_that_is_shown_as_connected_is_not_believed() {
+    let around = Surroundings::default();
+    let connected = device(DeviceState::Connected, Some(PathKind::Direct));
+    let no = || Some(Err(("connection_timeout".to_owned(), "no answer within 10 s".to_owned())));
+    for (proof, expected) in [
+        (Proof { answers: Some(Ok(())), transfers: Some(Ok(())), rejected: None }, (CheckStatus::Ok, None)),
+        (Proof { answers: no(), transfers: no(), rejected: None }, (CheckStatus::Failed, Some("device_silent"))),
+        (
+            Proof { answers: Some(Ok(())), transfers: no(), rejected: None },
+            (CheckStatus::Failed, Some("transfer_not_dialled")),
+        ),
+    ] {
+        let check = check(&connected, &proof, &around);
+        assert_eq!((check.status, check.code.as_deref()), expected, "{check:?}");
+        assert!(expected.1.is_none() || check.detail.contains("no answer within 10 s"), "{check:?}");
+    }
+    let relayed = device(DeviceState::Connected, Some(PathKind::Relay));
+    let proof = Proof { rejected: Some("203.0.113.9:11204".parse().unwrap()), ..Proof::default() };
+    let check = check(&relayed, &proof, &around);
+    assert_eq!(check.code.as_deref(), Some("route_rejected"));
+    assert!(check.detail.contains("203.0.113.9") && check.hint.contains("ip route get 203.0.113.9"), "{check:?}");
 }

@@ -35,6 +35,8 @@ pub async fn knock(at: SocketAddr) -> Knock {
         Ok(Knock::Silent) if has_no_owner(at.ip()) => Knock::Nobody,
         Ok(knock) => knock,
         Err(error) => match error.kind() {
+            // What a route says that prohibits or swallows, or a firewall's rule for what goes out.
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => Knock::Rejected,
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Knock::NothingListens,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
                 Knock::Nobody
@@ -70,8 +72,11 @@ fn asked_in_vain(table: &str, address: IpAddr) -> bool {
 async fn ask(at: SocketAddr) -> io::Result<Knock> {
     let own: IpAddr = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((own, 0)).await?;
-    // Connected, so that the system tells what routers and the machine itself say about our packets.
-    socket.connect(at).await?;
+    // Connected, so that the system tells what routers and the machine itself say about our packets. Nobody on the network
+    // has been asked yet: who says that the host cannot be reached is a route of this machine.
+    if let Err(error) = socket.connect(at).await {
+        return if error.kind() == io::ErrorKind::HostUnreachable { Ok(Knock::Rejected) } else { Err(error) };
+    }
     let ids: [u8; 16] = random()?;
     let packet = packet(&ids);
     let begun = Instant::now();

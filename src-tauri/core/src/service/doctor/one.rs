@@ -2,11 +2,14 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use futures_util::{StreamExt, future::join4};
+use futures_util::{
+    StreamExt,
+    future::{join, join4},
+};
 use iroh::EndpointId;
 use tokio::time::timeout;
 
-use super::{Findings, NetworkingService, Patient, blocking, outside};
+use super::{Findings, NetworkingService, Patient, blocking, outside, proof::dial_for_transfer};
 use crate::{
     api::ApiError,
     diagnostics::{
@@ -32,11 +35,18 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
     let mode = patient.options.mode;
     let (known, relay) = node.0.devices.whereabouts(id);
     let addresses = may_be_tried(known, mode, &interfaces);
-    let (ping, look_ups, answers, relay) =
-        join4(ping(node, id), look_up(node, id, mode), probe::knock_all(addresses), ask_relay(relay, mode, patient))
-            .await;
+    let reached = join(ping(node, id), dial_for_transfer(node, id, PING));
+    let ((ping, transfers), look_ups, answers, relay) =
+        join4(reached, look_up(node, id, mode), probe::knock_all(addresses), ask_relay(relay, mode, patient)).await;
     let Some(device) = node.0.devices.view(id).or(Some(device)) else { return };
-    let tried = Tried { sighted: device.nearby, addresses: answers, relay, look_ups, ping: Some(ping) };
+    let tried = Tried {
+        sighted: device.nearby,
+        addresses: answers,
+        relay,
+        look_ups,
+        ping: Some(ping),
+        transfers: Some(transfers),
+    };
     let around = Surroundings {
         relay_only: mode == Mode::RelayOnly,
         lan_only: mode == Mode::Lan,
@@ -50,7 +60,7 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
 }
 
 /// Each once, and none that the mode forbids: in mode `lan` those of our own networks alone.
-fn may_be_tried(mut known: Vec<SocketAddr>, mode: Mode, interfaces: &[Interface]) -> Vec<SocketAddr> {
+pub(super) fn may_be_tried(mut known: Vec<SocketAddr>, mode: Mode, interfaces: &[Interface]) -> Vec<SocketAddr> {
     known.sort_unstable();
     known.dedup();
     known.retain(|at| match mode {

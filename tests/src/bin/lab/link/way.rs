@@ -20,6 +20,10 @@ const LARGEST: usize = 1 << 17;
 const SPARE: usize = 4096;
 /// What is due so soon is handed over now: waking up, and the way through the switches, take as long.
 const EARLY: Duration = Duration::from_micros(60);
+/// So much later comes a frame that is overtaken.
+const OVERTAKEN: Duration = Duration::from_millis(20);
+/// Ethernet's, IP's and UDP's headers: a bit that changes there would be seen by the system, and the frame be lost.
+const HEADERS: usize = 62;
 /// How long nothing may happen before it is asked whether the line has changed.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -34,6 +38,15 @@ pub struct Traits {
     jitter: Duration,
     /// The share of frames that are lost, 0 to 1.
     loss: f64,
+    /// The share of frames that arrive twice.
+    duplicate: f64,
+    /// The share of frames that are overtaken by those after them.
+    reorder: f64,
+    /// The share of frames of which one bit arrives as another one.
+    corrupt: f64,
+    /// Everything is lost for so long at the end of each `every`.
+    silence: Duration,
+    every: Duration,
     /// Bytes that may wait to be sent; what is more is lost.
     buffer: f64,
     /// For what is at random.
@@ -43,12 +56,24 @@ pub struct Traits {
 impl Default for Traits {
     fn default() -> Self {
         let none = Duration::ZERO;
-        Self { mbit: 1000.0, delay: none, jitter: none, loss: 0.0, buffer: 1e6, seed: 1 }
+        Self {
+            mbit: 1000.0,
+            delay: none,
+            jitter: none,
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            corrupt: 0.0,
+            silence: none,
+            every: none,
+            buffer: 1e6,
+            seed: 1,
+        }
     }
 }
 
 impl Traits {
-    /// Takes one `NAME=NUMBER`; times are in microseconds, loss in percent.
+    /// Takes one `NAME=NUMBER`; times are in microseconds, shares in percent.
     pub fn set(&mut self, word: &str) {
         let Some((name, value)) = word.split_once('=') else { return };
         let value: f64 = value.parse().unwrap_or_else(|error| panic!("{word}: {error}"));
@@ -57,11 +82,31 @@ impl Traits {
             "delay" => self.delay = Duration::from_secs_f64(value / 1e6),
             "jitter" => self.jitter = Duration::from_secs_f64(value / 1e6),
             "loss" => self.loss = value / 100.0,
+            "duplicate" => self.duplicate = value / 100.0,
+            "reorder" => self.reorder = value / 100.0,
+            "corrupt" => self.corrupt = value / 100.0,
+            "silence" => self.silence = Duration::from_secs_f64(value / 1e6),
+            "every" => self.every = Duration::from_secs_f64(value / 1e6),
             "buffer" => self.buffer = value,
             "seed" => self.seed = value as u64,
             _ => panic!("a line has no {name}"),
         }
     }
+
+    /// Whether nothing comes through now.
+    fn is_silent(&self, now: Duration) -> bool {
+        let (every, silence) = (self.every.as_micros(), self.silence.as_micros());
+        every > 0 && now.as_micros() % every + silence >= every
+    }
+}
+
+/// What becomes of a frame that is not lost.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Arrival {
+    at: Duration,
+    twice: bool,
+    /// Where in it a bit changes, from 0 to 1, if one does.
+    corrupt: Option<f64>,
 }
 
 /// When frames leave and arrive, and which do not. Pure: it is told the time.
@@ -88,19 +133,31 @@ impl Fate {
 
     /// When a frame of so many bytes that comes now arrives; none if it is lost. A full buffer loses it before it takes any
     /// of the rate, and bad luck after.
-    fn of(&mut self, now: Duration, bytes: u64, traits: &Traits) -> Option<Duration> {
+    fn of(&mut self, now: Duration, bytes: u64, traits: &Traits) -> Option<Arrival> {
         let a_second = traits.mbit * 1e6 / 8.0;
         let begins = self.free.max(now);
         if (begins - now).as_secs_f64() * a_second + bytes as f64 > traits.buffer.max(bytes as f64) {
             return None;
         }
         self.free = begins + Duration::from_secs_f64(bytes as f64 / a_second);
-        if traits.loss > 0.0 && self.chance() < traits.loss {
+        if self.happens(traits.loss) || traits.is_silent(now) {
             return None;
         }
         let late = if traits.jitter.is_zero() { Duration::ZERO } else { traits.jitter.mul_f64(self.chance()) };
-        self.arrives = self.arrives.max(self.free + traits.delay + late);
-        Some(self.arrives)
+        let due = self.arrives.max(self.free + traits.delay + late);
+        let overtaken = self.happens(traits.reorder);
+        if !overtaken {
+            self.arrives = due;
+        }
+        Some(Arrival {
+            at: if overtaken { due + OVERTAKEN } else { due },
+            twice: self.happens(traits.duplicate),
+            corrupt: self.happens(traits.corrupt).then(|| self.chance()),
+        })
+    }
+
+    fn happens(&mut self, share: f64) -> bool {
+        share > 0.0 && self.chance() < share
     }
 }
 
@@ -154,11 +211,11 @@ impl Way {
             match (&*self.from).read(frame) {
                 Ok(length) if length > HEADER => {
                     let read = &frame[..length];
-                    if let Some(due) = self.fate.of(self.begun.elapsed(), on_the_wire(read), traits) {
-                        let mut kept = self.spare.pop().unwrap_or_default();
-                        kept.clear();
-                        kept.extend_from_slice(read);
-                        self.under_way.push_back((due, kept));
+                    if let Some(arrival) = self.fate.of(self.begun.elapsed(), on_the_wire(read), traits) {
+                        self.keep(read, &arrival);
+                        if arrival.twice {
+                            self.keep(read, &arrival);
+                        }
                     }
                 }
                 Ok(_) => {}
@@ -171,6 +228,21 @@ impl Way {
             }
         }
         BURST
+    }
+
+    /// Has a frame under way, before those that are due later.
+    fn keep(&mut self, read: &[u8], arrival: &Arrival) {
+        let mut kept = self.spare.pop().unwrap_or_default();
+        kept.clear();
+        kept.extend_from_slice(read);
+        if let Some(place) = arrival.corrupt
+            && kept.len() > HEADER + HEADERS
+        {
+            let at = HEADER + HEADERS + ((kept.len() - HEADER - HEADERS) as f64 * place) as usize;
+            kept[at] ^= 1;
+        }
+        let later = self.under_way.iter().rev().take_while(|(due, _)| *due > arrival.at).count();
+        self.under_way.insert(self.under_way.len() - later, (arrival.at, kept));
     }
 
     /// Waits until something comes or is due.
@@ -198,13 +270,14 @@ mod tests {
     fn frames_leave_one_after_the_other_and_arrive_later() {
         let traits = traits(&["mbit=8", "delay=5000", "buffer=3000"]);
         let mut fate = Fate::new(1);
+        let mut at = |now| fate.of(now, 1000, &traits).map(|arrival| arrival.at);
         // A thousand bytes take a millisecond.
-        assert_eq!(fate.of(MS, 1000, &traits), Some(7 * MS));
-        assert_eq!(fate.of(MS, 1000, &traits), Some(8 * MS));
-        assert_eq!(fate.of(MS, 1000, &traits), Some(9 * MS));
-        assert_eq!(fate.of(MS, 1000, &traits), None, "the buffer is full");
-        assert_eq!(fate.of(2 * MS, 1000, &traits), Some(10 * MS));
-        assert_eq!(fate.of(50 * MS, 1000, &traits), Some(56 * MS));
+        assert_eq!(at(MS), Some(7 * MS));
+        assert_eq!(at(MS), Some(8 * MS));
+        assert_eq!(at(MS), Some(9 * MS));
+        assert_eq!(at(MS), None, "the buffer is full");
+        assert_eq!(at(2 * MS), Some(10 * MS));
+        assert_eq!(at(50 * MS), Some(56 * MS));
     }
 
     #[test]
@@ -223,9 +296,22 @@ mod tests {
     fn jitter_keeps_the_order() {
         let traits = traits(&["jitter=20000", "delay=1000"]);
         let mut fate = Fate::new(3);
-        let arrivals: Vec<_> = (0..1000).map(|n| fate.of(MS * n, 100, &traits).unwrap()).collect();
+        let arrivals: Vec<_> = (0..1000).map(|n| fate.of(MS * n, 100, &traits).unwrap().at).collect();
         assert!(arrivals.is_sorted());
         let late = arrivals.iter().zip(0..).map(|(at, n)| *at - MS * n).max().unwrap();
         assert!(late > 15 * MS && late < 22 * MS, "{late:?}");
+    }
+    #[test]
+    fn frames_are_doubled_overtaken_changed_and_swallowed_as_often_as_is_said() {
+        let words = ["duplicate=10", "reorder=20", "corrupt=30", "every=10000000", "silence=3000000", "buffer=1e12"];
+        let traits = traits(&words);
+        let mut fate = Fate::new(5);
+        let all: Vec<_> = (0..10_000).map(|n| fate.of(MS * n, 100, &traits)).collect();
+        assert!(all[..7000].iter().all(Option::is_some) && all[7000..].iter().all(Option::is_none));
+        let share = |is: &dyn Fn(&Arrival) -> bool| all.iter().flatten().filter(|arrival| is(arrival)).count();
+        assert!((600..800).contains(&share(&|arrival| arrival.twice)));
+        assert!((1900..2300).contains(&share(&|arrival| arrival.corrupt.is_some())));
+        let overtaken = all[..7000].windows(2).filter(|two| two[1].unwrap().at < two[0].unwrap().at).count();
+        assert!((900..1400).contains(&overtaken), "{overtaken}");
     }
 }
