@@ -336,6 +336,24 @@ fn one_for_a_device_that_is_away_waits_for_it_and_not_for_its_turn() {
 }
 
 #[test]
+fn a_receiver_that_was_killed_and_its_sender_report_about_the_same_seconds() {
+    let mut pair = Pair::new("paired");
+    let file = pair.sender.home().join("file");
+    tree::file(&file, 20 << 20, 1);
+    let sending = pair.send(&[&file], &["--limit", "1500k"]);
+    // After at least one of the records that are made every five seconds.
+    let moves = |line: &Value| line["transfer"]["seconds"].as_f64() > Some(9.0);
+    pair.receiver_node.running.expect("nine seconds", PATIENCE, moves);
+    pair.receiver_node.running.kill();
+    pair.receiver_node = pair.receiver.serve();
+    sending.finish(PATIENCE * 2).expect_status(0);
+    let of = |device| Pair::newest(device)["seconds"].as_f64().unwrap();
+    let (ours, theirs) = (of(&pair.sender), of(&pair.receiver));
+    println!("FIGURE 20 MiB with a kill of the receiver: {ours:.1} s at the sender, {theirs:.1} s at the receiver");
+    assert!((ours - theirs).abs() < 6.5 && theirs > 5.0, "{ours} {theirs}");
+}
+
+#[test]
 fn both_sides_report_the_same_seconds_and_a_rate_that_fits_them() {
     let mut pair = Pair::new("paired");
     let file = pair.sender.home().join("file");

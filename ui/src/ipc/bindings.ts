@@ -469,8 +469,8 @@ silent: number | null,
  */
 started: number, 
 /**
- * Seconds in which bytes moved, without pauses and times apart, once it has ended; the same on both sides but for the
- * way of a packet.
+ * Seconds in which bytes moved so far, without pauses and times apart; the same on both sides but for the way of a
+ * packet, and for up to five seconds where a side was killed.
  */
 seconds: number | null, 
 /**

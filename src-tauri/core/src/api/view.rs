@@ -493,8 +493,8 @@ pub struct TransferView {
     /// Unix time in seconds when it was offered.
     #[ts(type = "number")]
     pub started: u64,
-    /// Seconds in which bytes moved, without pauses and times apart, once it has ended; the same on both sides but for the
-    /// way of a packet.
+    /// Seconds in which bytes moved so far, without pauses and times apart; the same on both sides but for the way of a
+    /// packet, and for up to five seconds where a side was killed.
     pub seconds: Option<f64>,
     /// Bytes a second over these seconds, of those bytes that moved; what was there already does not count.
     #[serde(default)]

@@ -11,6 +11,7 @@ use std::{
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::task::TaskTracker;
 
 use super::{
     TransferError,
@@ -281,6 +282,17 @@ impl Book {
         if let Some(transfer) = changed {
             self.events.emit(Event::Transfer { transfer });
         }
+    }
+
+    /// Records it as it stands. The disk may take its time, and nobody waits for it.
+    pub(super) fn record_soon(&self, id: TransferId, tasks: &TaskTracker) {
+        let (rows, store) = (self.rows.clone(), self.store.clone());
+        tasks.spawn(async move {
+            let make = move || lock(&rows).get(&id).and_then(|row| row.op().ok()).into_iter().collect();
+            if let Err(error) = store.write_latest(make).await {
+                tracing::warn!(%error, "how far a transfer is could not be recorded");
+            }
+        });
     }
 
     /// Changes what is shown, and what is on record, before it returns.

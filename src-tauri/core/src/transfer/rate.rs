@@ -10,6 +10,8 @@ const STALLED: f64 = 1.5;
 const PAUSES: f64 = 3.0;
 /// No time left is given before the rate has settled this long.
 const SETTLE: f64 = 1.0;
+/// How often it is recorded for how long bytes moved.
+const RECORD_EVERY: Duration = Duration::from_secs(5);
 
 /// Smooths a count of bytes into a rate.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +74,7 @@ pub struct Stopwatch {
     /// When the count rose last, and where it stands.
     last: Duration,
     bytes: u64,
+    recorded: Duration,
 }
 
 impl Stopwatch {
@@ -89,7 +92,7 @@ impl Stopwatch {
     /// Bytes may move from now on.
     pub fn start(&mut self, now: Duration) {
         if self.since.is_none() {
-            (self.since, self.last) = (Some(now), now);
+            (self.since, self.last, self.recorded) = (Some(now), now, now);
         }
     }
 
@@ -113,9 +116,20 @@ impl Stopwatch {
         }
     }
 
-    /// For how long bytes moved; none where they never did.
+    /// For how long bytes moved, up to the last one; none where they never did.
     pub fn seconds(&self) -> Option<f64> {
-        (self.seconds > 0.0).then_some(self.seconds)
+        let running = self.since.map_or(0.0, |since| self.last.saturating_sub(since).as_secs_f64());
+        let seconds = self.seconds + running;
+        (seconds > 0.0).then_some(seconds)
+    }
+
+    /// Whether what was measured is to be recorded again: a kill must not take more than some seconds of it.
+    pub fn is_due(&mut self, now: Duration) -> bool {
+        let due = now.saturating_sub(self.recorded) >= RECORD_EVERY;
+        if due {
+            self.recorded = now;
+        }
+        due
     }
 
     /// Bytes a second in that time.
@@ -261,6 +275,8 @@ mod tests {
         watch.start(at(11));
         watch.sample(at(12), 300);
         watch.sample(at(40), 300);
+        assert_eq!(watch.seconds(), Some(2.0), "up to the last byte");
+        assert!(watch.is_due(at(15)) && !watch.is_due(at(19)) && watch.is_due(at(20)));
         watch.stop();
         assert_eq!((watch.seconds(), watch.mean_rate()), (Some(2.0), Some(100.0)));
         let mut watch = Stopwatch::of(watch.seconds(), watch.mean_rate());

@@ -614,7 +614,12 @@ impl Sending {
                         session.ask_for_sign_of_life();
                     }
                     self.watch.sample(self.inner.since.elapsed(), bytes);
+                    if self.watch.is_due(self.inner.since.elapsed()) {
+                        self.inner.book.record_soon(self.order.id, &self.inner.tasks);
+                    }
+                    let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
                     self.inner.book.show(self.order.id, |view| {
+                        (view.seconds, view.mean_rate) = (seconds, mean_rate);
                         (view.bytes, view.files_done) = (bytes, files.into());
                         view.rate = if moves { meter.rate() } else { 0.0 };
                         view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
