@@ -267,7 +267,12 @@ mod tests {
         let id = TransferId::from_random([7; 16]);
         let refused = Some("not_from_page".to_string());
         let conflict = ConflictRule::default();
-        let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], options: Default::default() };
+        let send = Request::Send {
+            device: "x".into(),
+            paths: vec!["/etc/passwd".into()],
+            given: Vec::new(),
+            options: Default::default(),
+        };
         assert_eq!(code(send), refused);
         assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: None }), refused);
         assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) }), refused);

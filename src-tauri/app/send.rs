@@ -60,7 +60,7 @@ where
     let mut sent = Sent { transfers: Vec::new(), refused: Vec::new(), missing: Vec::new() };
     // One after the other: each of them reads through the same folders.
     for device in devices {
-        let request = Request::Send { device: device.clone(), paths: paths.to_vec(), options };
+        let request = Request::Send { device: device.clone(), paths: paths.to_vec(), given: Vec::new(), options };
         match ask(request).await.and_then(view) {
             Ok(transfer) => sent.transfers.push(transfer),
             Err(error) => sent.refused.push(Unsent { device, error }),
@@ -140,8 +140,12 @@ mod tests {
         let transfers = answer.unwrap().transfers;
         assert_eq!(transfers.iter().map(|each| each.device_name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         let paths = vec![PathBuf::from("/home/someone/a.txt")];
-        let wanted =
-            ["one", "two"].map(|device| Request::Send { device: device.into(), paths: paths.clone(), options });
+        let wanted = ["one", "two"].map(|device| Request::Send {
+            device: device.into(),
+            paths: paths.clone(),
+            given: Vec::new(),
+            options,
+        });
         assert_eq!(asked, wanted);
         assert!(!serde_json::to_string(&transfers).unwrap().contains("someone"), "the page hears no path");
     }

@@ -486,9 +486,12 @@ pub struct Send {
     /// Whom to
     #[arg(value_name = "DEVICE")]
     pub device: String,
-    /// Files and folders
+    /// Files and folders; `-` is standard input
     #[arg(value_name = "PATH", required = true)]
     pub paths: Vec<PathBuf>,
+    /// The name under which standard input, or the only PATH, arrives
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
     /// Send it to this device, too; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub also: Vec<String>,

@@ -10,6 +10,7 @@ mod interrupt;
 mod node;
 mod notes;
 mod passphrase;
+mod sources;
 mod text;
 
 use std::process::ExitCode;

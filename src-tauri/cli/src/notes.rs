@@ -13,6 +13,7 @@ pub fn sentence(note: &Note) -> String {
         Note::Skipped { path, reason } => format!("{} is left out: {}", shown(path), shown(&explain(reason))),
         Note::Failed { path, reason } => format!("{}: {}", shown(path), shown(&explain(reason))),
         Note::SavedAs { path, name } => format!("{} is saved as {}", shown(path), shown(name)),
+        Note::NamedTwice { path } => format!("{} was named more than once, and is sent once", shown(path)),
         Note::AlreadyThere { count: 1 } => "1 file was there already and is the same".into(),
         Note::AlreadyThere { count } => format!("{count} files were there already and are the same"),
         Note::Trashed { count: 1 } => "1 old file is in the trash".into(),

@@ -356,7 +356,11 @@ path: string,
 /**
  * Its name on the receiver's disk. Text, never markup.
  */
-name: string, } } | { "code": "already_there", "args": { 
+name: string, } } | { "code": "named_twice", "args": { 
+/**
+ * Where it lies. Text, never markup.
+ */
+path: string, } } | { "code": "already_there", "args": { 
 /**
  * How many.
  */
@@ -791,6 +795,30 @@ logs: string,
  */
 took_ms: number, };
 
+export type FileId = { 
+/**
+ * The file system's number.
+ */
+device: number, 
+/**
+ * Its number there.
+ */
+inode: number, };
+
+export type Given = { 
+/**
+ * What it found there. The node refuses the path if it finds something else, as it does in another container.
+ */
+seen: FileId | null, 
+/**
+ * The name under which it arrives; none means its own.
+ */
+name: string | null, 
+/**
+ * It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
+ */
+spooled: boolean, };
+
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**
  * Approve without asking, once the code is proven.
@@ -908,6 +936,10 @@ device: string,
  * Absolute paths.
  */
 paths: Array<string>, 
+/**
+ * What the caller knows of each of them, in the same order; empty where it knows nothing.
+ */
+given: Array<Given>, 
 /**
  * How.
  */

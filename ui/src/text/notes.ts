@@ -17,6 +17,8 @@ export function noteText(t: Catalogue, note: Note): string {
       return t.notes.failed(note.args.path, why(t, note.args.reason));
     case 'saved_as':
       return t.notes.savedAs(note.args.path, note.args.name);
+    case 'named_twice':
+      return t.notes.namedTwice(note.args.path);
     case 'already_there':
       return t.notes.alreadyThere(note.args.count);
     case 'trashed':

@@ -114,7 +114,7 @@ async fn once(global: &Global, command: &Command, console: &Console, interrupt: 
         Command::Pair(Pair::Join { code, device, approve, .. }) => {
             pair::join(&running, code, device.clone(), *approve, console, interrupt).await
         }
-        Command::Send(args) => send::run(&running, args, console, interrupt).await,
+        Command::Send(args) => send::run(&running, global, args, console, interrupt).await,
         command => tokio::select! {
             outcome = simple(&running, command, console) => outcome,
             () = interrupt.wanted() => Err(Failure::interrupted()),

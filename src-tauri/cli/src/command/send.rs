@@ -17,8 +17,9 @@ use crate::{
     console::Console,
     failure::{FAILED, Failure, INCOMPLETE, REFUSED, USAGE},
     interrupt::Interrupt,
-    node::{Running, absolute},
+    node::{Running, data_dir},
     notes,
+    sources::Sources,
     text::{count, duration, shown, size},
 };
 
@@ -63,11 +64,12 @@ pub fn needs_a_node(failure: Failure) -> Failure {
 
 pub async fn run(
     running: &Running,
+    global: &args::Global,
     args: &args::Send,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let paths = args.paths.iter().map(|path| absolute(path)).collect::<Result<Vec<_>, _>>()?;
+    let sources = Sources::of(args, &data_dir(global)?, console, interrupt).await?;
     let mut events = running.events().await?;
     let options = TransferOptions {
         compress: !args.no_compress,
@@ -80,8 +82,11 @@ pub async fn run(
     let mut open = Vec::new();
     let mut failed = None;
     for device in std::iter::once(&args.device).chain(&args.also) {
-        match offer(running, Request::Send { device: device.clone(), paths: paths.clone(), options }, interrupt).await {
+        let handed = sources.hand()?;
+        let (paths, given) = (handed.paths.clone(), handed.given.clone());
+        match offer(running, Request::Send { device: device.clone(), paths, given, options }, interrupt).await {
             Ok(transfer) => {
+                handed.taken();
                 open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false })
             }
             // To one device it is the end; among several the others get theirs.

@@ -62,6 +62,8 @@ pub fn typescript() -> String {
         CheckView,
         DoctorConnection,
         DoctorReport,
+        FileId,
+        Given,
         Request,
         Response,
         Snapshot,

@@ -17,7 +17,7 @@ pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use note::{Amount, Note};
 pub use relay::{RelayChoice, RelayView};
-pub use request::{Event, NumberedEvent, Request, Response, Snapshot};
+pub use request::{Event, FileId, Given, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{
     FolderChoice, LinkView, PageLanguage, Picked, QuitStep, Sent, ShellEvent, ShellRequest, ShellResponse, Unsent,
 };

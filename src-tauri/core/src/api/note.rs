@@ -21,12 +21,18 @@ pub enum Note {
         /// Why.
         reason: String,
     },
-    /// The receiver could not give it the name that it was offered under. The two differ as they are shown.
+    /// The receiver could not give it the name that it was offered under, or another one that was named has that name. The
+    /// two differ as they are shown.
     SavedAs {
         /// Its path in the offer, escaped where it is no plain text. Text, never markup.
         path: String,
         /// Its name on the receiver's disk. Text, never markup.
         name: String,
+    },
+    /// It was named more than once by the same name, and is sent once.
+    NamedTwice {
+        /// Where it lies. Text, never markup.
+        path: String,
     },
     /// Files were not sent, because the receiver had them already.
     AlreadyThere {

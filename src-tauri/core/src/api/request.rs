@@ -140,7 +140,12 @@ pub enum Request {
         /// To whom.
         device: String,
         /// Absolute paths.
+        #[serde(with = "raw_paths")]
+        #[ts(type = "Array<string>")]
         paths: Vec<PathBuf>,
+        /// What the caller knows of each of them, in the same order; empty where it knows nothing.
+        #[serde(default)]
+        given: Vec<Given>,
         /// How.
         options: TransferOptions,
     },
@@ -266,6 +271,65 @@ pub enum Request {
         /// A paired device; none looks at this one and at all.
         device: Option<String>,
     },
+}
+
+/// Which file or folder something is, on this machine and until it is started anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+pub struct FileId {
+    /// The file system's number.
+    #[ts(type = "number")]
+    pub device: u64,
+    /// Its number there.
+    #[ts(type = "number")]
+    pub inode: u64,
+}
+
+/// What a caller knows of a path that it gives.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default, deny_unknown_fields)]
+pub struct Given {
+    /// What it found there. The node refuses the path if it finds something else, as it does in another container.
+    pub seen: Option<FileId>,
+    /// The name under which it arrives; none means its own.
+    pub name: Option<String>,
+    /// It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
+    pub spooled: bool,
+}
+
+/// Paths need not be text: those that are not stand as an array of bytes.
+mod raw_paths {
+    use std::path::PathBuf;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(untagged)]
+    enum Raw {
+        Text(String),
+        Bytes(Vec<u8>),
+    }
+
+    pub fn serialize<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(paths.iter().map(|path| match path.to_str() {
+            Some(text) => Raw::Text(text.to_owned()),
+            None => Raw::Bytes(path.as_os_str().as_encoded_bytes().to_vec()),
+        }))
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Vec<PathBuf>, D::Error> {
+        let raw = Vec::<Raw>::deserialize(deserializer)?;
+        raw.into_iter().map(|path| path_of(path).ok_or_else(|| serde::de::Error::custom("not a path"))).collect()
+    }
+
+    fn path_of(raw: Raw) -> Option<PathBuf> {
+        match raw {
+            Raw::Text(text) => Some(text.into()),
+            #[cfg(unix)]
+            Raw::Bytes(bytes) => Some(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(bytes).into()),
+            #[cfg(not(unix))]
+            Raw::Bytes(_) => None,
+        }
+    }
 }
 
 /// What a node answers.

@@ -173,7 +173,12 @@ mod tests {
         for request in [
             Request::Snapshot,
             Request::PairJoin { code: "a-b-c".into(), device: None, approve: true },
-            Request::Send { device: "x".into(), paths: vec!["/tmp/é 😀".into()], options: Default::default() },
+            Request::Send {
+                device: "x".into(),
+                paths: vec!["/tmp/é 😀".into()],
+                given: Vec::new(),
+                options: Default::default(),
+            },
             Request::Ping { device: "x".into(), count: 3 },
         ] {
             let sent = ToNode::Request { id: u64::MAX, request: Box::new(request) };
@@ -197,7 +202,7 @@ mod tests {
     #[test]
     fn request_over_the_cap_is_refused_before_it_is_sent() {
         let paths = vec![std::path::PathBuf::from("x".repeat(1000)); 1100];
-        let request = Request::Send { device: "x".into(), paths, options: Default::default() };
+        let request = Request::Send { device: "x".into(), paths, given: Vec::new(), options: Default::default() };
         let error = ToNode::Request { id: 1, request: Box::new(request) }.line().unwrap_err();
         assert!(matches!(error, ControlError::TooLarge { .. }), "{error}");
     }

@@ -4,13 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use super::NetworkingService;
 use crate::{
-    api::{ApiError, DeviceRule, DeviceView, PingView, Request, Response, Snapshot, TransferOptions, TransferView},
+    api::{
+        ApiError, DeviceRule, DeviceView, Given, PingView, Request, Response, Snapshot, TransferOptions, TransferView,
+    },
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
     pairing::completions,
-    transfer::Taking,
+    transfer::{Taking, source::Named},
 };
 
 const MAX_PINGS: u32 = 1000;
@@ -83,7 +85,9 @@ impl NetworkingService {
             Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
             Request::SetRelayToken { token } => Response::Settings(self.set_relay_token(token).await?),
             Request::Relays { probe } => Response::Relays(self.relays(probe).await),
-            Request::Send { device, paths, options } => Response::Transfer(self.send(&device, paths, options).await?),
+            Request::Send { device, paths, given, options } => {
+                Response::Transfer(self.send(&device, paths, given, options).await?)
+            }
             Request::Transfers { all, find } => Response::Transfers(transfers.find(all, find.as_deref())),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
             Request::Accept { id, into, conflict, only } => {
@@ -162,10 +166,13 @@ impl NetworkingService {
         &self,
         device: &str,
         paths: Vec<PathBuf>,
+        given: Vec<Given>,
         options: TransferOptions,
     ) -> Result<TransferView, NetworkError> {
         let device = self.0.devices.find_paired(device)?;
-        self.0.transfers.send(device.device_id, paths, options).await
+        let given = given.into_iter().chain(std::iter::repeat_with(Given::default));
+        let named = paths.into_iter().zip(given).map(|(path, given)| Named { path, given }).collect();
+        self.0.transfers.send_named(device.device_id, named, options).await
     }
 
     async fn set(&self, key: &str, value: &str) -> Result<crate::api::Settings, NetworkError> {

@@ -101,7 +101,7 @@ impl NetworkingService {
         };
         let net = LateNet::default();
         let cancel = CancellationToken::new();
-        let transfers = start_transfers(&store, &events, &net, &devices, &settings, &cancel).await?;
+        let transfers = start_transfers(&options.data_dir, &store, &events, &net, &devices, &settings, &cancel).await?;
         let first = settings.get();
         transfers.set_limits((first.limit > 0).then_some(first.limit), first.parallel);
         let mut protocols = ProtocolRegistry::default();
@@ -378,6 +378,7 @@ impl Node for NetworkingService {
 }
 
 async fn start_transfers(
+    data_dir: &Path,
     store: &Store,
     events: &EventBus,
     net: &LateNet,
@@ -392,6 +393,7 @@ async fn start_transfers(
         events: events.clone(),
         connector: Arc::new(net.clone()),
         names: Arc::new(move |id| names.name_of(id)),
+        data_dir: data_dir.to_owned(),
         cancel: cancel.child_token(),
         download_dir: Arc::new(move || folder.download_dir()),
         makes: Arc::new(move |folder| made.makes(folder)),

@@ -180,7 +180,12 @@ async fn a_folder_arrives_whole_after_it_was_accepted() {
     std::fs::write(folder.join("a.txt"), b"hello").unwrap();
     std::fs::write(folder.join("big.bin"), vec![7_u8; 5 << 20]).unwrap();
     std::fs::write(folder.join("nothing"), b"").unwrap();
-    let sent = Request::Send { device: "Beta".into(), paths: vec![folder.clone()], options: Default::default() };
+    let sent = Request::Send {
+        device: "Beta".into(),
+        paths: vec![folder.clone()],
+        given: Vec::new(),
+        options: Default::default(),
+    };
     let Response::Transfer(offer) = a.call(sent).await.unwrap() else { panic!("no transfer") };
     let id = b
         .until("offer", |event| match event {
@@ -537,7 +542,12 @@ async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_
         up_to,
         into: (accept == Some(DeviceAccept::Always)).then(|| target.path().to_path_buf()),
     };
-    let send = || Request::Send { device: "Beta".into(), paths: vec![file.clone()], options: Default::default() };
+    let send = || Request::Send {
+        device: "Beta".into(),
+        paths: vec![file.clone()],
+        given: Vec::new(),
+        options: Default::default(),
+    };
 
     b.call(trust(Some(TrustLevel::Other), None, None)).await.unwrap();
     a.call(send()).await.unwrap();

@@ -88,6 +88,15 @@ pub enum TransferError {
     /// Nothing that was named can be sent.
     #[error("{}", left_out(.0))]
     NothingLeft(Box<LeftOut>),
+    /// A path is neither a file nor a folder on a real file system, or names something else in every process.
+    #[error("{0} is neither a file nor a folder on a disk")]
+    Special(PathBuf),
+    /// A path leads into the data directory.
+    #[error("{0} belongs to Yonder itself, and is never sent")]
+    Private(PathBuf),
+    /// A path leads to another file here than where it was named.
+    #[error("{0} is not the same file for the Yonder that runs")]
+    Elsewhere(PathBuf),
     /// A path has no name of its own, or not one that can be sent.
     #[error("{0} cannot be sent under its name")]
     Name(PathBuf),
@@ -124,6 +133,9 @@ impl RoomError for TransferError {
             Self::LeftOut(_) => "left_out",
             Self::Source { source, .. } if is_no_path(source) => "path_not_found",
             Self::Source { .. } => "path_unreadable",
+            Self::Special(_) => "path_special",
+            Self::Private(_) => "path_private",
+            Self::Elsewhere(_) => "path_elsewhere",
             Self::Name(_) => "name_unsendable",
             Self::TooMuch(_) => "too_many_entries",
             Self::Violation(_) => "protocol_violation",
@@ -190,6 +202,9 @@ pub fn explain(code: &str) -> String {
         "destination_unusable" => "the receiving folder cannot be written to",
         "path_not_found" => "it is not there any more",
         "source_gone" => "the folder or disk with the files is not there any more",
+        "source_deleted" => "it was deleted or moved before it was sent",
+        "size_wrong" => "it has another length than its file system says",
+        "stream_gone" => "what was read from a stream is not kept any more",
         "paused_here" => "it was paused here",
         "paused_there" => "it was paused at the other device",
         "source_changed" => "it changed while it was being sent",
@@ -236,6 +251,17 @@ fn hint(code: &str) -> &'static str {
         "path_not_found" => "Check the path.",
         "nothing_to_send" => "Check that it is there, and that you may read it.",
         "path_unreadable" | "source_unreadable" => "Check that you may read it.",
+        "path_special" => {
+            "A pipe, or a file that the system makes up, is sent by `yonder-cli send DEVICE - --name NAME < PATH`."
+        }
+        "path_private" => "The data directory holds this device's keys; they must not leave it.",
+        "path_elsewhere" => {
+            "Yonder runs in another container or namespace: put it where both see it, or pipe it into \
+             `yonder-cli send DEVICE -`."
+        }
+        "source_deleted" => "Put it back and send it again.",
+        "size_wrong" => "Send it alone: `yonder-cli send DEVICE - --name NAME < PATH`.",
+        "stream_gone" => "Run the command whose output it was again, and send that.",
         "name_unsendable" => "Rename it, or send the folder that it is in.",
         "invalid_input" => "A limit is 1024 bytes a second or more; leave it out for none.",
         "too_many_entries" => "Send it in several parts, or as an archive.",

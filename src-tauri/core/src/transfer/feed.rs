@@ -24,8 +24,9 @@ use super::{
     deflate::Squeezer,
     files::wire_time,
     framing::{CHUNK_HEADER, COMMITMENT, COMPRESSED, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader, ZEROS},
+    holding::hash_of,
     holes::{self, Piece, pieces},
-    limits::{BATCH, TAG},
+    limits::{BATCH, CHUNK, TAG},
     pool::{Parcel, wire_most},
     seal::SegmentCipher,
     source::Source,
@@ -157,7 +158,7 @@ impl Feed {
                             // Told once, whichever thread finds out first.
                             Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
                             Err(code) => {
-                                let gone = code.as_str() != "internal" && self.source.is_gone(job.reading.index);
+                                let gone = code.as_str() != "internal" && self.source.is_away(job.reading.index);
                                 let code = if gone { Code::new("source_gone") } else { code };
                                 FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
                             }
@@ -203,8 +204,12 @@ impl Feed {
             lock(&job.reading.state).tree.insert(job.segment, hash)
         };
         let Some(root) = root else { return Ok(None) };
-        // What was read is only what the file was if nothing has touched it since it was listed.
-        self.unchanged(&job.reading, &file)?;
+        // What was read is only what the file was if nothing has touched it since it was listed. One that grew may have been
+        // touched elsewhere, too: it must read the same once more.
+        let size = job.reading.size;
+        if self.unchanged(&job.reading, &file)?.len() > size && read_again(&file, size) != Some(root) {
+            return Err(Code::new("source_changed"));
+        }
         lock(&job.reading.state).file = None;
         if job.reading.failed.load(Ordering::Relaxed) {
             return Ok(None);
@@ -220,7 +225,7 @@ impl Feed {
         let unreadable = |error: io::Error| {
             tracing::info!(%error, "a file to send cannot be opened");
             Code::new(match error.kind() {
-                io::ErrorKind::NotFound => "source_changed",
+                io::ErrorKind::NotFound => "source_deleted",
                 _ if is_out_of_files(&error) => "sender_out_of_files",
                 _ => "source_unreadable",
             })
@@ -236,7 +241,8 @@ impl Feed {
         let meta = file.metadata().map_err(|_| Code::new("source_unreadable"))?;
         let listed = self.source.manifest.get(reading.index).ok_or_else(changed)?;
         let mtime = meta.modified().map(wire_time).map_err(|_| changed())?;
-        if meta.is_file() && meta.len() == reading.size && mtime == listed.mtime { Ok(meta) } else { Err(changed()) }
+        let same = meta.is_file() && meta.len() == reading.size && mtime == listed.mtime;
+        if same || self.source.only_grew(reading.index, file) { Ok(meta) } else { Err(changed()) }
     }
 
     fn read(
@@ -249,7 +255,7 @@ impl Feed {
     ) -> Result<SegmentHash, Code> {
         let mut hasher = SegmentHasher::new(job.reading.size, job.start);
         if job.len == 0 {
-            return Ok(hasher.finish());
+            return if has_more(file) { Err(Code::new("size_wrong")) } else { Ok(hasher.finish()) };
         }
         if let Some(hash) = job.held {
             return Ok(SegmentHash::of(job.reading.size, hash));
@@ -340,11 +346,35 @@ fn fill(
     }
     let from = parcel.filled + CHUNK_HEADER;
     let plain = parcel.bytes.get_mut(from..from + piece.len as usize).ok_or_else(full)?;
-    read_exact_at(file, plain, offset)?;
+    if let Err(code) = read_exact_at(file, plain, offset) {
+        // Its end came before the file system says that it is there, and it is not just being written.
+        let end = offset + u64::from(piece.len);
+        let short = file.metadata().is_ok_and(|meta| meta.len() >= end) && read_exact_at(file, plain, offset).is_err();
+        return Err(if short && code.as_str() == "source_changed" { Code::new("size_wrong") } else { code });
+    }
     hasher.update(plain);
     let Some(small) = hand.squeeze(plain) else { return Ok((piece.len, 0)) };
     plain.get_mut(..small.len()).ok_or_else(full)?.copy_from_slice(small);
     Ok((small.len() as u32, COMPRESSED))
+}
+
+/// Whether an empty file, as its file system calls it, has bytes all the same.
+fn has_more(file: &File) -> bool {
+    #[cfg(unix)]
+    let read = std::os::unix::fs::FileExt::read_at(file, &mut [0], 0);
+    #[cfg(windows)]
+    let read = std::os::windows::fs::FileExt::seek_read(file, &mut [0], 0);
+    read.is_ok_and(|count| count > 0) && file.metadata().is_ok_and(|meta| meta.len() == 0)
+}
+
+/// The hash of a file's first bytes as they are now.
+fn read_again(file: &File, size: u64) -> Option<[u8; 32]> {
+    let (mut tree, mut buffer, mut root) = (FileTree::new(size), vec![0; CHUNK as usize], None);
+    for segment in 0..segments(size) {
+        let hash = hash_of(file, size, u32::try_from(segment).ok()?, &mut buffer)?;
+        root = tree.insert(segment, SegmentHash::of(size, hash));
+    }
+    root
 }
 
 fn put(parcel: &mut Parcel, bytes: &[u8]) -> Result<(), Code> {
@@ -352,19 +382,6 @@ fn put(parcel: &mut Parcel, bytes: &[u8]) -> Result<(), Code> {
     parcel.bytes.get_mut(parcel.filled..to).ok_or_else(full)?.copy_from_slice(bytes);
     parcel.filled = to;
     Ok(())
-}
-
-/// Opens a file to send. A link, or a pipe that somebody put in its place, is not followed and not waited for.
-#[cfg(unix)]
-pub(super) fn open_regular(path: &std::path::Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
-}
-
-#[cfg(not(unix))]
-pub(super) fn open_regular(path: &std::path::Path) -> io::Result<File> {
-    File::open(path)
 }
 
 pub(super) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Code> {

@@ -40,6 +40,7 @@ pub mod manifest;
 pub mod names;
 pub mod pool;
 mod preview;
+pub mod private;
 mod proof;
 mod protocol;
 mod queue;
@@ -84,8 +85,10 @@ use self::{
     files::{FileOps, RealFiles},
     flow::{Limits, Throttle},
     limits::{MANIFEST_BUDGET, MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+    private::Private,
     rate::Allowance,
     record::{Outgoing, Terms},
+    source::Named,
     turns::Turns,
 };
 use crate::{
@@ -123,6 +126,8 @@ pub struct TransferDeps {
     pub connector: Arc<dyn Connector>,
     /// A device's name, for people.
     pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
+    /// Nothing in here is ever sent.
+    pub data_dir: PathBuf,
     /// Where files land unless a person says otherwise.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
     /// Whether this folder is made when something is received into it. Waits for the disk.
@@ -291,7 +296,20 @@ impl Transfers {
             limits: Mutex::default(),
             since: Instant::now(),
         });
-        inner.book.resume(|view, terms| go_on(&inner, view, terms));
+        let mut spooled = HashSet::new();
+        inner.book.resume(|view, terms| {
+            if let Terms::Outgoing(terms) = terms
+                && !view.state.is_final()
+            {
+                spooled.extend(terms.spooled());
+            }
+            go_on(&inner, view, terms)
+        });
+        let data_dir = inner.deps.data_dir.clone();
+        // Before anybody can put a new one there.
+        if tokio::task::spawn_blocking(move || private::clear_spool(&data_dir, &spooled)).await.is_err() {
+            tracing::error!("looking for streams that are not sent any more failed");
+        }
         inner.show_places();
         Ok(Self(inner))
     }
@@ -340,14 +358,27 @@ impl Transfers {
         paths: Vec<PathBuf>,
         options: TransferOptions,
     ) -> Result<TransferView, NetworkError> {
-        self.send_part(device, paths, options, None).await
+        self.send_named(device, paths.into_iter().map(Named::from).collect(), options).await
+    }
+
+    /// As [`Self::send`], with what is known of the paths.
+    ///
+    /// # Errors
+    /// As there; and when a path is not what it was where it was named.
+    pub async fn send_named(
+        &self,
+        device: DeviceId,
+        named: Vec<Named>,
+        options: TransferOptions,
+    ) -> Result<TransferView, NetworkError> {
+        self.send_part(device, named, options, None).await
     }
 
     /// The same for a part of the paths; none means all.
     async fn send_part(
         &self,
         device: DeviceId,
-        paths: Vec<PathBuf>,
+        named: Vec<Named>,
         options: TransferOptions,
         part: Option<Vec<PathBuf>>,
     ) -> Result<TransferView, NetworkError> {
@@ -355,9 +386,10 @@ impl Transfers {
             return Err(NetworkError::ShuttingDown);
         }
         queue::checked_limit(options.limit)?;
-        let (paths, part, roots) = tokio::task::spawn_blocking(move || {
-            let looked = source::look(&paths, part.as_deref());
-            (paths, part, looked)
+        let data_dir = self.0.deps.data_dir.clone();
+        let (named, part, roots) = tokio::task::spawn_blocking(move || {
+            let looked = source::look(&named, &Private::of(&data_dir), part.as_deref());
+            (named, part, looked)
         })
         .await
         .map_err(|_| TransferError::Internal("looking at paths failed"))?;
@@ -397,7 +429,7 @@ impl Transfers {
         let rank = self.0.turns.change(|order| order.enter(id, None));
         let rows = record::put_paths(id, part.as_deref().unwrap_or_default())?;
         let (part, count) = (part.is_some(), u32::try_from(rows.len()).unwrap_or(u32::MAX));
-        let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&paths, options) };
+        let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&named, options) };
         if let Err(error) = self.0.book.add(view, commands, Some(Terms::Outgoing(terms.clone())), rows).await {
             self.0.turns.change(|order| order.leave(id));
             return Err(error);

@@ -85,7 +85,7 @@ impl Transfers {
         // The record of an earlier version may have forgotten it.
         let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
         let part = if terms.part { self.0.book.paths(id, terms.rows).await? } else { None };
-        self.send_part(view.device, terms.paths(), terms.options, part).await
+        self.send_part(view.device, terms.named(), terms.options, part).await
     }
 
     /// Puts one from here before another, or behind all. Gives those that have not ended.

@@ -14,10 +14,11 @@ use super::{
     TransferError,
     limits::PAGE_BYTES,
     manifest::{Manifest, ManifestBuilder},
+    source::{Named, Parent, Root},
     wire::{Entry, SenderFrame, decode},
 };
 use crate::{
-    api::{ConflictRule, TransferOptions, TransferView},
+    api::{ConflictRule, Given, TransferOptions, TransferView},
     error::NetworkError,
     id::TransferId,
     storage::{Op, Store, Table},
@@ -57,6 +58,9 @@ pub(super) enum Terms {
 pub(super) struct Outgoing {
     /// What the person named.
     pub(super) paths: Vec<Vec<u8>>,
+    /// What is known of each of them, in the same order. An earlier version knew nothing.
+    #[serde(default)]
+    pub(super) given: Vec<Given>,
     pub options: TransferOptions,
     /// What the receiver accepted; before that, the paths are listed anew each time.
     pub accepted: Option<Accepted>,
@@ -81,6 +85,9 @@ pub(super) struct Outgoing {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Accepted {
     roots: Vec<(u32, Vec<u8>)>,
+    /// The folders that these lay in.
+    #[serde(default)]
+    parents: Vec<(u32, Parent)>,
     pub pages: u32,
 }
 
@@ -109,23 +116,50 @@ pub(super) struct Incoming {
 }
 
 impl Outgoing {
-    pub(super) fn new(paths: &[PathBuf], options: TransferOptions) -> Self {
-        let paths = paths.iter().map(|path| path_bytes(path)).collect();
-        Self { paths, options, accepted: None, untold: false, rank: 0, skipped: BTreeMap::new(), rows: 0, part: false }
+    pub(super) fn new(named: &[Named], options: TransferOptions) -> Self {
+        let paths = named.iter().map(|named| path_bytes(&named.path)).collect();
+        // A file system may have another number after a restart.
+        let given = named.iter().map(|named| Given { seen: None, ..named.given.clone() }).collect();
+        Self {
+            paths,
+            given,
+            options,
+            accepted: None,
+            untold: false,
+            rank: 0,
+            skipped: BTreeMap::new(),
+            rows: 0,
+            part: false,
+        }
     }
 
-    pub(super) fn paths(&self) -> Vec<PathBuf> {
-        self.paths.iter().cloned().map(path_from).collect()
+    pub(super) fn named(&self) -> Vec<Named> {
+        let given = self.given.iter().cloned().chain(std::iter::repeat_with(Given::default));
+        let paths = self.paths.iter().cloned().map(path_from);
+        paths.zip(given).map(|(path, given)| Named { path, given }).collect()
+    }
+
+    /// Streams that were read for it.
+    pub(super) fn spooled(&self) -> impl Iterator<Item = PathBuf> {
+        self.named().into_iter().filter(|named| named.given.spooled).map(|named| named.path)
     }
 }
 
 impl Accepted {
-    pub(super) fn new<'a>(roots: impl Iterator<Item = (u32, &'a Path)>, pages: u32) -> Self {
-        Self { roots: roots.map(|(index, path)| (index, path_bytes(path))).collect(), pages }
+    pub(super) fn new<'a>(roots: impl Iterator<Item = (u32, &'a Root)>, pages: u32) -> Self {
+        let (mut paths, mut parents) = (Vec::new(), Vec::new());
+        for (index, root) in roots {
+            paths.push((index, path_bytes(&root.path)));
+            parents.extend(root.parent.map(|parent| (index, parent)));
+        }
+        Self { roots: paths, parents, pages }
     }
 
-    pub(super) fn roots(&self) -> impl Iterator<Item = (u32, PathBuf)> + '_ {
-        self.roots.iter().map(|(index, path)| (*index, path_from(path.clone())))
+    pub(super) fn roots(&self) -> impl Iterator<Item = (u32, Root)> + '_ {
+        self.roots.iter().map(|(index, path)| {
+            let parent = self.parents.iter().find(|(of, _)| of == index).map(|(_, parent)| *parent);
+            (*index, Root::kept(path_from(path.clone()), parent))
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod missing;
 mod stopped;
 
 use std::{
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -32,12 +33,13 @@ use super::{
     left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
     limits::{BATCH, VERSION},
     names::escaped,
+    private::Private,
     rate::{RateMeter, Stopwatch},
     record::{Accepted, Outgoing, Terms},
     retry::Backoff,
     selection,
     silence::Silence,
-    source::{Only, Source, scan},
+    source::{Only, Source, Whereabouts, scan},
     state::{FromReceiver, SenderMachine},
     talk::{Broken, Talk, proven, until},
     turns::Turn,
@@ -134,6 +136,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         })
         .await;
     inner.show_places();
+    remove_spooled(&sending.order.terms).await;
     if end.untold {
         inner.tasks.spawn(tell_stopped(inner.clone(), id, device));
     }
@@ -141,6 +144,25 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
 
 /// So often an offer that got no answer, because its connection was dead already, is made again at once.
 const OFFERED_AGAIN: u32 = 3;
+
+/// What is never sent, as it is now.
+async fn private(data_dir: PathBuf) -> Result<Arc<Private>, NetworkError> {
+    let looked = tokio::task::spawn_blocking(move || Arc::new(Private::of(&data_dir)));
+    Ok(looked.await.map_err(|_| TransferError::Internal("looking at the data directory failed"))?)
+}
+
+/// Streams that were read for a transfer are not kept beyond it.
+async fn remove_spooled(terms: &Outgoing) {
+    for path in terms.spooled() {
+        match tokio::fs::remove_file(&path).await {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "a stream that was sent cannot be removed");
+            }
+            _ => {}
+        }
+    }
+}
+
 /// A session that is younger than this may be of a device's new start.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
@@ -370,16 +392,18 @@ impl Sending {
         let Some(accepted) = self.source.clone() else { return self.first().await };
         let Some(session) = self.connect().await? else { return self.stopped() };
         let changed = tokio::task::spawn_blocking(move || {
-            let there = accepted.is_there();
+            let there = accepted.whereabouts();
             let changes = accepted.changes();
             let source = accepted.with_changes(&changes);
             (there, accepted, changes, source)
         });
         let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
         let (there, accepted, changes, source) = changed;
-        if !there {
+        match there {
+            Whereabouts::There => {}
             // Nothing that the receiver claims could be proven, and it would be thrown away there.
-            return Err(apart("source_gone"));
+            Whereabouts::Away => return Err(apart("source_gone")),
+            Whereabouts::Deleted => return Err(TransferError::Stopped("source_deleted").into()),
         }
         let source = Arc::new(source.map_err(TransferError::Violation)?);
         let attempt = attempt_id()?;
@@ -402,7 +426,8 @@ impl Sending {
             && let Some(manifest) = self.inner.book.manifest(self.order.id, accepted.pages).await?
         {
             let left_out = self.inner.book.paths(self.order.id, self.order.terms.rows).await?.unwrap_or_default();
-            let source = Source::restored(manifest, accepted.roots(), accepted.pages);
+            let private = private(self.inner.deps.data_dir.clone()).await?;
+            let source = Source::restored(manifest, accepted.roots(), accepted.pages, private);
             self.source = Some(Arc::new(source.without(left_out)));
             self.kept.store(true, Ordering::Relaxed);
         }
@@ -462,11 +487,13 @@ impl Sending {
     /// Lists what is to be sent. None if it was cancelled meanwhile.
     async fn scan(&mut self) -> Result<Option<Source>, NetworkError> {
         self.know_part().await?;
-        let (paths, only) = (self.order.terms.paths(), self.only.clone());
+        let (named, only) = (self.order.terms.named(), self.only.clone());
+        let data_dir = self.inner.deps.data_dir.clone();
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let mut scanning =
-            tokio::task::spawn_blocking(move || scan(&paths, only.as_deref(), &|| seen.load(Ordering::Relaxed)));
+        let mut scanning = tokio::task::spawn_blocking(move || {
+            scan(&named, Arc::new(Private::of(&data_dir)), only.as_deref(), &|| seen.load(Ordering::Relaxed))
+        });
         let scanned = tokio::select! {
             scanned = &mut scanning => scanned,
             () = self.told_to_stop() => {

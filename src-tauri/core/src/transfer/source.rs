@@ -10,18 +10,38 @@ use std::{
     ops::Bound,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
+
+use serde::{Deserialize, Serialize};
 
 use super::{
     TransferError,
-    feed::open_regular,
+    feed::read_exact_at,
     files::{os, wire_time},
-    left_out::LeftOut,
+    left_out::{LeftOut, NOTES},
     limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
     manifest::{MODE_BITS, Manifest, ManifestBuilder},
     names,
+    private::{Private, id_of, is_on_disk, is_open_on_disk, is_the_same_everywhere, open_regular},
     wire::{ChangedFile, Entry, EntryKind, Violation},
 };
+use crate::api::{Given, Note};
+
+/// A path that a person named, and what is known of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Named {
+    /// Where.
+    pub path: PathBuf,
+    /// What the one who named it knows.
+    pub given: Given,
+}
+
+impl From<PathBuf> for Named {
+    fn from(path: PathBuf) -> Self {
+        Self { path, given: Given::default() }
+    }
+}
 
 /// What is offered, and where it lies.
 #[derive(Debug)]
@@ -29,21 +49,97 @@ pub struct Source {
     /// The list.
     pub manifest: Arc<Manifest>,
     /// Where the entries at the top lie.
-    roots: HashMap<u32, PathBuf>,
+    roots: HashMap<u32, Root>,
     /// What is left out of that which was named.
     pub left_out: Arc<LeftOut>,
     /// How many pages the list takes.
     pub pages: u32,
-    /// The volumes that the entries at the top lay on when they were listed.
-    volumes: HashMap<u32, u64>,
+    private: Arc<Private>,
+    /// Of files that may grow: see [`sample`].
+    samples: Arc<HashMap<u32, [u8; 32]>>,
+}
+
+/// Where an entry at the top lies.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// Its path without links.
+    pub path: PathBuf,
+    /// The volume that it lay on when it was listed. The same disk may have another number after a restart.
+    volume: Option<u64>,
+    /// The folder that it lay in, by which a file that was deleted is told from a disk that was taken out.
+    pub parent: Option<Parent>,
+}
+
+/// A folder, known again after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// Of its file system.
+    volume: u64,
+    /// Its number there.
+    inode: u64,
+}
+
+/// How much of a source is where it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// Something is there.
+    There,
+    /// It was deleted, or moved.
+    Deleted,
+    /// The disk that it lay on is not there, as far as can be told.
+    Away,
+}
+
+impl Root {
+    /// As it was kept by an earlier run of the node.
+    pub fn kept(path: PathBuf, parent: Option<Parent>) -> Self {
+        Self { path, volume: None, parent }
+    }
+
+    fn listed(path: &Path, meta: &Metadata) -> Self {
+        let volume = volume_of(meta);
+        // One that is a volume's own top was mounted into its folder, which says nothing about its disk.
+        let parent = path.parent().filter(|folder| fs::metadata(folder).is_ok_and(|meta| volume_of(&meta) == volume));
+        Self { path: path.to_owned(), volume: Some(volume), parent: parent.and_then(Parent::of) }
+    }
+
+    fn whereabouts(&self) -> Whereabouts {
+        if let Ok(meta) = fs::metadata(&self.path)
+            && self.volume.is_none_or(|volume| volume == volume_of(&meta))
+        {
+            return Whereabouts::There;
+        }
+        match self.parent {
+            Some(parent) if self.path.parent().and_then(Parent::of) == Some(parent) => Whereabouts::Deleted,
+            _ => Whereabouts::Away,
+        }
+    }
+}
+
+impl Parent {
+    #[cfg(unix)]
+    fn of(folder: &Path) -> Option<Self> {
+        let inode = id_of(&fs::metadata(folder).ok()?)?.inode;
+        let volume = rustix::fs::statvfs(folder).ok()?.f_fsid;
+        Some(Self { volume, inode })
+    }
+
+    #[cfg(not(unix))]
+    fn of(_folder: &Path) -> Option<Self> {
+        None
+    }
 }
 
 impl Source {
     /// The list that was accepted in an earlier run of the node, and where its entries at the top lie.
-    pub fn restored(manifest: Manifest, roots: impl Iterator<Item = (u32, PathBuf)>, pages: u32) -> Self {
+    pub fn restored(
+        manifest: Manifest,
+        roots: impl Iterator<Item = (u32, Root)>,
+        pages: u32,
+        private: Arc<Private>,
+    ) -> Self {
         let (manifest, roots) = (Arc::new(manifest), roots.collect());
-        // The same disk may have another number since.
-        Self { manifest, roots, left_out: Arc::default(), pages, volumes: HashMap::new() }
+        Self { manifest, roots, left_out: Arc::default(), pages, private, samples: Arc::default() }
     }
 
     /// The same, without what could not be offered then.
@@ -53,8 +149,8 @@ impl Source {
     }
 
     /// Where the entries at the top lie.
-    pub fn roots(&self) -> impl Iterator<Item = (u32, &Path)> {
-        self.roots.iter().map(|(index, path)| (*index, path.as_path()))
+    pub fn roots(&self) -> impl Iterator<Item = (u32, &Root)> {
+        self.roots.iter().map(|(index, root)| (*index, root))
     }
 
     /// Files whose length or time is not any more what the list says; those that are gone are not among them, and are
@@ -65,12 +161,13 @@ impl Source {
             let Some(entry) = self.manifest.get(file) else { continue };
             let Some(listed) = entry.size() else { continue };
             let meta = |path: &Path| match fs::symlink_metadata(path) {
-                Ok(meta) if meta.is_symlink() => target(path, self.roots.values()).map(|(_, meta)| meta),
+                Ok(meta) if meta.is_symlink() => self.target(path).map(|(_, meta)| meta),
                 other => other.ok(),
             };
             let Some(meta) = self.path(file).as_deref().and_then(meta) else { continue };
             let Ok(mtime) = meta.modified().map(wire_time) else { continue };
-            if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) {
+            let grew = || self.open(file).is_ok_and(|open| self.only_grew(file, &open));
+            if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) && !(meta.len() > listed && grew()) {
                 changes.push(ChangedFile { file, size: meta.len(), mtime });
             }
         }
@@ -83,51 +180,68 @@ impl Source {
     /// When that is more than a list may hold.
     pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
         let manifest = Arc::new(self.manifest.with_changes(changes)?);
-        let (roots, left_out, volumes) = (self.roots.clone(), self.left_out.clone(), self.volumes.clone());
-        Ok(Self { manifest, roots, left_out, pages: self.pages, volumes })
+        let (roots, left_out, private) = (self.roots.clone(), self.left_out.clone(), self.private.clone());
+        let samples = self.samples.clone();
+        Ok(Self { manifest, roots, left_out, pages: self.pages, private, samples })
     }
 
-    /// Whether everything at the top is where it was: a disk that was taken out takes it along. Blocking.
-    pub fn is_there(&self) -> bool {
-        self.roots.keys().all(|root| self.root_is_there(*root))
+    /// Whether everything at the top is where it was: a disk that was taken out takes it along. `Deleted` only if nothing
+    /// is there. Blocking.
+    pub fn whereabouts(&self) -> Whereabouts {
+        let mut deleted = 0;
+        for root in self.roots.values() {
+            match root.whereabouts() {
+                Whereabouts::Away => return Whereabouts::Away,
+                Whereabouts::Deleted => deleted += 1,
+                Whereabouts::There => {}
+            }
+        }
+        if deleted == self.roots.len() { Whereabouts::Deleted } else { Whereabouts::There }
     }
 
-    fn root_is_there(&self, root: u32) -> bool {
-        let Some(meta) = self.roots.get(&root).and_then(|path| fs::metadata(path).ok()) else { return false };
-        self.volumes.get(&root).is_none_or(|volume| *volume == volume_of(&meta))
-    }
-
-    /// Whether an entry at the top, and with it all in it, is gone, as it is when its disk was taken out. A single file
-    /// that is gone was removed, unless its folder is gone, too. Blocking.
-    pub fn is_gone(&self, index: u32) -> bool {
+    /// Whether an entry is gone with the disk that it lay on. Blocking.
+    pub fn is_away(&self, index: u32) -> bool {
         let mut at = index;
         while let Some(parent) = self.manifest.get(at).and_then(|entry| entry.parent) {
             at = parent;
         }
-        if self.root_is_there(at) {
-            return false;
-        }
-        let folder = self.roots.get(&at).and_then(|path| path.parent());
-        match (at == index, folder.map(fs::metadata)) {
-            (true, Some(Ok(meta))) => self.volumes.get(&at).is_some_and(|volume| *volume != volume_of(&meta)),
-            _ => true,
-        }
+        self.roots.get(&at).is_none_or(|root| root.whereabouts() == Whereabouts::Away)
     }
 
     /// Opens a file. One that stands in the list for a link is what the link points to now, if that is one of those that are
-    /// offered.
+    /// offered. No other link is followed, neither at its end nor on the way.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Those of the file system; `PermissionDenied` for what is never sent.
     pub fn open(&self, index: u32) -> io::Result<File> {
         let path = self.path(index).ok_or(io::ErrorKind::NotFound)?;
-        match open_regular(&path) {
+        let file = match open_regular(&path) {
             Err(error) if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) => {
-                let (real, _) = target(&path, self.roots.values()).ok_or(error)?;
-                open_regular(&real)
+                let (real, _) = self.target(&path).ok_or(error)?;
+                open_regular(&real)?
             }
-            other => other,
+            other => other?,
+        };
+        // The list may be from before a restart, or somebody has put another file in its place.
+        let meta = file.metadata()?;
+        let known = self.roots.values().any(|root| root.volume == Some(volume_of(&meta)));
+        if (self.private.has(&meta) && !self.private.is_spooled(&path)) || !(known || is_open_on_disk(&file)) {
+            tracing::warn!("a file to send is one that is never sent");
+            return Err(io::ErrorKind::PermissionDenied.into());
         }
+        Ok(file)
+    }
+
+    /// Whether a file is longer than it was when it was listed and, as far as its ends tell, begins as it did: a log is
+    /// sent as it was. Blocking.
+    pub fn only_grew(&self, index: u32, file: &File) -> bool {
+        let Some(size) = self.manifest.size(index) else { return false };
+        let longer = file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > size);
+        longer && self.samples.get(&index).is_some_and(|sampled| sample(file, size) == Some(*sampled))
+    }
+
+    fn target(&self, link: &Path) -> Option<(PathBuf, Metadata)> {
+        target(link, self.roots.values().map(|root| root.path.as_path()))
     }
 
     /// Where an entry lies.
@@ -139,7 +253,7 @@ impl Source {
             below.push(entry.name);
             at = parent;
         }
-        let mut path = self.roots.get(&at)?.clone();
+        let mut path = self.roots.get(&at)?.path.clone();
         path.extend(below.iter().rev().map(|name| os(name)).collect::<io::Result<Vec<_>>>().ok()?);
         Some(path)
     }
@@ -156,30 +270,33 @@ fn volume_of(_meta: &Metadata) -> u64 {
 }
 
 /// The regular file that a link points to, if it lies in one of these folders.
-fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a PathBuf>) -> Option<(PathBuf, Metadata)> {
+fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a Path>) -> Option<(PathBuf, Metadata)> {
     let real = fs::canonicalize(link).ok()?;
     let meta = fs::symlink_metadata(&real).ok().filter(Metadata::is_file)?;
     let mut roots = roots;
-    roots.any(|root| real.starts_with(root) && real != *root).then_some((real, meta))
+    roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta))
 }
 
-/// Looks at the named paths alone: that they are there, are files or folders, and have names that can be sent. Of a part of
-/// them, something has to be there that can be sent. Gives the names at the top.
+/// Looks at the named paths alone: that they are there, are files or folders, may be sent, and have names that can be sent. Of a
+/// part of them, something has to be there that can be sent. Gives the names at the top.
 ///
 /// # Errors
 /// Names the first path for which that does not hold.
-pub fn look(paths: &[PathBuf], part: Option<&[PathBuf]>) -> Result<Vec<String>, TransferError> {
-    if paths.is_empty() {
+pub fn look(named: &[Named], private: &Private, part: Option<&[PathBuf]>) -> Result<Vec<String>, TransferError> {
+    if named.is_empty() {
         return Err(TransferError::NothingToSend);
     }
     let name = |(name, ..): (Vec<u8>, PathBuf, Metadata)| names::escaped(name);
-    let Some(part) = part else { return paths.iter().map(|path| root(path).map(name)).collect() };
+    let Some(part) = part else { return named.iter().map(|named| root(named, private).map(name)).collect() };
+    if named.iter().any(|named| named.given.spooled && part.contains(&named.path) && !named.path.exists()) {
+        return Err(TransferError::Stopped("stream_gone"));
+    }
     let mut left_out = LeftOut::default();
     for path in part {
         match fs::metadata(path) {
             // As it is found when it is listed: a link may have to be left out.
             Ok(meta) if fs::symlink_metadata(path).is_ok_and(|itself| itself.is_symlink()) || readable(path, &meta) => {
-                return Ok(paths.iter().filter_map(|path| root(path).ok()).map(name).collect());
+                return Ok(named.iter().filter_map(|named| root(named, private).ok()).map(name).collect());
             }
             Ok(meta) => left_out.add(path.clone(), if meta.is_dir() { "folder_unreadable" } else { "file_unreadable" }),
             Err(error) => left_out.add(path.clone(), why(&error)),
@@ -189,16 +306,32 @@ pub fn look(paths: &[PathBuf], part: Option<&[PathBuf]>) -> Result<Vec<String>, 
 }
 
 /// A named path: its name, where it really lies, and what it is. A link that a person names is followed; they chose it.
-fn root(path: &Path) -> Result<(Vec<u8>, PathBuf, Metadata), TransferError> {
+fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata), TransferError> {
+    let Named { path, given } = named;
     let failed = |source| TransferError::Source { path: path.to_owned(), source };
-    let real = fs::canonicalize(path).map_err(failed)?;
+    if !is_the_same_everywhere(path) {
+        return Err(TransferError::Special(path.to_owned()));
+    }
+    let real = fs::canonicalize(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound if given.spooled => TransferError::Stopped("stream_gone"),
+        _ => failed(error),
+    })?;
     let meta = fs::metadata(&real).map_err(failed)?;
-    if !meta.is_file() && !meta.is_dir() {
-        return Err(failed(io::Error::new(io::ErrorKind::InvalidInput, "neither a file nor a folder")));
+    if given.seen.is_some_and(|seen| id_of(&meta).is_some_and(|id| id != seen)) {
+        return Err(TransferError::Elsewhere(path.to_owned()));
+    }
+    if (!meta.is_file() && !meta.is_dir()) || !is_on_disk(&real) {
+        return Err(TransferError::Special(path.to_owned()));
+    }
+    let spooled = given.spooled && meta.is_file() && private.is_spooled(&real);
+    if !spooled && private.holds(&real, &meta) {
+        return Err(TransferError::Private(path.to_owned()));
     }
     // `folder/.` has no name of its own; what it really is has one.
-    let name = path.file_name().or_else(|| real.file_name()).and_then(bytes);
-    let name = name.filter(|name| names::check(name).is_ok()).ok_or_else(|| TransferError::Name(path.to_owned()))?;
+    let own = || path.file_name().or_else(|| real.file_name()).and_then(bytes);
+    let name = given.name.as_ref().map(|name| name.clone().into_bytes()).or_else(own);
+    let name = name.filter(|name| names::check(name).is_ok());
+    let name = name.ok_or_else(|| TransferError::Name(given.name.as_ref().map_or(path.to_owned(), PathBuf::from)))?;
     if meta.is_dir() {
         fs::read_dir(&real).map_err(failed)?;
     } else if !readable(&real, &meta) {
@@ -217,6 +350,31 @@ fn bytes(name: &OsStr) -> Option<Vec<u8>> {
 #[cfg(not(unix))]
 fn bytes(name: &OsStr) -> Option<Vec<u8>> {
     Some(name.to_str()?.as_bytes().to_owned())
+}
+
+/// A file that somebody wrote to so lately may be a log.
+const FRESH: Duration = Duration::from_secs(300);
+/// How many files of folders are sampled; named ones always are.
+const MOST_SAMPLES: usize = 1000;
+/// Bytes of each end of a file that tell whether it only grew.
+const SAMPLED: usize = 4096;
+
+fn is_fresh(meta: &Metadata) -> bool {
+    // A time in the future has not passed, either.
+    meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < FRESH) || time > SystemTime::now())
+}
+
+/// The hash of the first and the last bytes of a file's first `size`. One that is only appended to keeps it; one that is
+/// written anew does not, as good as always.
+fn sample(file: &File, size: u64) -> Option<[u8; 32]> {
+    let mut buffer = [0; SAMPLED];
+    let bytes = buffer.get_mut(..usize::try_from(size).unwrap_or(SAMPLED).min(SAMPLED))?;
+    let mut hasher = blake3::Hasher::new();
+    for start in [0, size - bytes.len() as u64] {
+        read_exact_at(file, bytes, start).ok()?;
+        hasher.update(bytes);
+    }
+    Some(*hasher.finalize().as_bytes())
 }
 
 #[cfg(unix)]
@@ -269,33 +427,50 @@ fn is_in(only: &Only, path: &Path) -> bool {
 
 /// Walks the named paths, or a part of them. A link to a file that lies in them too is listed as that file. What cannot be
 /// sent is left out and counted: other links, special files, names that no receiver takes, folders and files that may not
-/// be read.
+/// be read, and the data directory.
 ///
 /// # Errors
 /// When a named path is gone, nothing is left, or there is more than one offer holds.
-pub fn scan(paths: &[PathBuf], only: Option<&Only>, stop: &dyn Fn() -> bool) -> Result<Source, TransferError> {
-    let mut walk = Walk::default();
-    let mut seen = HashSet::new();
-    let mut named = Vec::with_capacity(paths.len());
-    for path in paths {
-        match root(path) {
-            Ok(found) => named.push(found),
+pub fn scan(
+    named: &[Named],
+    private: Arc<Private>,
+    only: Option<&Only>,
+    stop: &dyn Fn() -> bool,
+) -> Result<Source, TransferError> {
+    let mut walk = Walk { private: private.clone(), ..Walk::default() };
+    let (mut seen, mut taken) = (HashSet::new(), HashSet::new());
+    let mut tops = Vec::with_capacity(named.len());
+    for named in named {
+        match root(named, &private) {
+            Ok(found) => tops.push(found),
             // Of a part, what is there goes without what is gone.
             Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, why(&source)),
+            Err(TransferError::Stopped(code)) if only.is_some() => walk.left_out.add(named.path.clone(), code),
             Err(error) => return Err(error),
         }
     }
-    walk.folders = named.iter().filter(|(.., meta)| meta.is_dir()).map(|(_, real, _)| real.clone()).collect();
-    for (name, real, meta) in named {
-        let wanted = only.is_none_or(|only| leads_to(only, &real) || is_in(only, &real));
-        if !wanted || !seen.insert(real.clone()) {
+    walk.folders = tops.iter().filter(|(.., meta)| meta.is_dir()).map(|(_, real, _)| real.clone()).collect();
+    for (name, real, meta) in tops {
+        if !only.is_none_or(|only| leads_to(only, &real) || is_in(only, &real)) {
             continue;
         }
-        if let Some(index) = walk.add(0, name, &meta, &real)? {
-            walk.roots.insert(index, real.clone());
-            walk.volumes.insert(index, volume_of(&meta));
+        let shown = || names::escaped_path(&real);
+        if !seen.insert((name.clone(), real.clone())) {
+            walk.note(Note::NamedTwice { path: shown() });
+            continue;
+        }
+        // Two that have the same name come from different folders, and the receiver may not take one for the other.
+        let numbers = (2..).map(|number| names::numbered(&name, number, meta.is_dir()));
+        let mut free = std::iter::once(name.clone()).chain(numbers);
+        let Some(name_there) = free.find(|name| taken.insert(name.clone())) else { continue };
+        if name_there != name {
+            walk.note(Note::SavedAs { path: shown(), name: names::escaped(&name_there) });
+        }
+        if let Some(index) = walk.add(0, name_there, &meta, &real)? {
+            walk.roots.insert(index, Root::listed(&real, &meta));
+            walk.sample(index, &real, &meta);
             if meta.is_dir() {
-                walk.folder(real, index, only, stop)?;
+                walk.folder((real, index, volume_of(&meta)), only, stop)?;
             }
         }
     }
@@ -309,8 +484,8 @@ pub fn scan(paths: &[PathBuf], only: Option<&Only>, stop: &dyn Fn() -> bool) -> 
     }
     let manifest = Arc::new(walk.builder.finish());
     let pages = manifest.page_count();
-    let Walk { roots, volumes, left_out, .. } = walk;
-    Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, volumes })
+    let Walk { roots, left_out, samples, .. } = walk;
+    Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, private, samples: Arc::new(samples) })
 }
 
 #[derive(Default)]
@@ -318,13 +493,29 @@ struct Walk {
     /// All that are named and are folders.
     folders: Vec<PathBuf>,
     builder: ManifestBuilder,
-    roots: HashMap<u32, PathBuf>,
-    volumes: HashMap<u32, u64>,
+    roots: HashMap<u32, Root>,
+    private: Arc<Private>,
     left_out: LeftOut,
     bytes: usize,
+    samples: HashMap<u32, [u8; 32]>,
 }
 
 impl Walk {
+    fn note(&mut self, note: Note) {
+        if self.left_out.notes.len() < NOTES {
+            self.left_out.notes.push(note);
+        }
+    }
+
+    fn sample(&mut self, index: u32, path: &Path, meta: &Metadata) {
+        if meta.is_file()
+            && meta.len() > 0
+            && let Some(sample) = open_regular(path).ok().and_then(|file| sample(&file, meta.len()))
+        {
+            self.samples.insert(index, sample);
+        }
+    }
+
     fn add(&mut self, parent: u32, name: Vec<u8>, meta: &Metadata, path: &Path) -> Result<Option<u32>, TransferError> {
         let kind = if meta.is_dir() { EntryKind::Folder } else { EntryKind::File { size: meta.len() } };
         let mtime =
@@ -348,13 +539,12 @@ impl Walk {
 
     fn folder(
         &mut self,
-        top: PathBuf,
-        index: u32,
+        top: (PathBuf, u32, u64),
         only: Option<&Only>,
         stop: &dyn Fn() -> bool,
     ) -> Result<(), TransferError> {
-        let mut open = vec![(top, index)];
-        while let Some((folder, parent)) = open.pop() {
+        let mut open = vec![top];
+        while let Some((folder, parent, volume)) = open.pop() {
             if stop() {
                 return Err(TransferError::Stopped("cancelled"));
             }
@@ -379,7 +569,7 @@ impl Walk {
                 }
                 // Of the entry itself: a link shows as a link.
                 let meta = match item.metadata() {
-                    Ok(meta) if meta.is_symlink() => match target(&path, self.folders.iter()) {
+                    Ok(meta) if meta.is_symlink() => match target(&path, self.folders.iter().map(PathBuf::as_path)) {
                         Some((_, meta)) => meta,
                         None => {
                             let code = no_target(&path, &self.folders);
@@ -396,7 +586,10 @@ impl Walk {
                 let name = bytes(&item.file_name());
                 let code = match name.as_ref().map(names::check) {
                     None | Some(Err(_)) => Some("name_unsendable"),
+                    Some(Ok(())) if self.private.has(&meta) => Some("data_directory"),
                     Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("special_file"),
+                    // What the kernel tells about itself is mounted there.
+                    Some(Ok(())) if volume_of(&meta) != volume && !is_on_disk(&path) => Some("special_file"),
                     // One that cannot be listed would arrive empty.
                     Some(Ok(())) if meta.is_dir() && !readable(&path, &meta) => Some("folder_unreadable"),
                     Some(Ok(())) if !readable(&path, &meta) => Some("file_unreadable"),
@@ -407,10 +600,11 @@ impl Walk {
                     continue;
                 }
                 let name = name.unwrap_or_default();
-                if let Some(index) = self.add(parent + 1, name, &meta, &path)?
-                    && meta.is_dir()
-                {
-                    below.push((path, index));
+                let Some(index) = self.add(parent + 1, name, &meta, &path)? else { continue };
+                if meta.is_dir() {
+                    below.push((path, index, volume_of(&meta)));
+                } else if is_fresh(&meta) && self.samples.len() < MOST_SAMPLES {
+                    self.sample(index, &path, &meta);
                 }
             }
             open.extend(below.into_iter().rev());
@@ -434,7 +628,6 @@ fn mode(_meta: &Metadata) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Note;
 
     #[cfg(unix)]
     #[test]
@@ -447,7 +640,7 @@ mod tests {
         }
         let part = |only: &[&str]| {
             let only = only.iter().map(|path| top.join(path)).collect();
-            paths(&scan(std::slice::from_ref(&top), Some(&only), &|| false).unwrap())
+            paths(&scan(&[top.clone().into()], Arc::default(), Some(&only), &|| false).unwrap())
         };
         assert_eq!(part(&["a/b/2"]), ["top", "top/a", "top/a/b", "top/a/b/2"]);
         assert_eq!(part(&["ab", "d"]), ["top", "top/ab", "top/d", "top/d/4", "top/d/e", "top/d/e/3"]);
@@ -461,10 +654,18 @@ mod tests {
     fn nothing_but_what_cannot_be_sent_is_an_error() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir(root.path().join("empty")).unwrap();
-        assert!(scan(&[root.path().to_owned()], None, &|| false).is_ok(), "empty folders are something");
+        assert!(list(&[root.path().to_owned()]).is_ok(), "empty folders are something");
         fs::write(root.path().join(".yonder-x"), "x").unwrap();
-        let error = scan(&[root.path().to_owned()], None, &|| false).unwrap_err();
+        let error = list(&[root.path().to_owned()]).unwrap_err();
         assert!(matches!(error, TransferError::NothingLeft(left) if left.reasons.total() == 1));
+    }
+
+    fn list(paths: &[PathBuf]) -> Result<Source, TransferError> {
+        scan(&named(paths), Arc::default(), None, &|| false)
+    }
+
+    fn named(paths: &[PathBuf]) -> Vec<Named> {
+        paths.iter().cloned().map(Named::from).collect()
     }
 
     fn paths(source: &Source) -> Vec<String> {
@@ -502,7 +703,7 @@ mod tests {
                 ("top/socket", "special_file"),
             ]);
         }
-        let source = scan(&[top.clone(), root.path().join("single"), top.clone()], None, &|| false).unwrap();
+        let source = list(&[top.clone(), root.path().join("single"), top.clone()]).unwrap();
         let mut all = vec!["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "top/b/inner/d link", "single"];
         if cfg!(unix) {
             all.splice(3..3, ["top/back\\\\slash", "top/not\\xffutf8"]);
@@ -533,10 +734,10 @@ mod tests {
         fs::write(top.join("file"), "inside").unwrap();
         fs::write(root.path().join("secret"), "secret").unwrap();
         symlink("file", top.join("link")).unwrap();
-        let source = scan(std::slice::from_ref(&top), None, &|| false).unwrap();
+        let source = list(std::slice::from_ref(&top)).unwrap();
         // As it is taken up after a restart.
-        let roots: Vec<_> = source.roots().map(|(index, path)| (index, path.to_owned())).collect();
-        let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1);
+        let roots: Vec<_> = source.roots().map(|(index, root)| (index, root.clone())).collect();
+        let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1, Arc::default());
         let index = (0..3).find(|index| source.manifest.shown(*index) == "top/link").unwrap();
         let mut text = String::new();
         source.open(index).unwrap().read_to_string(&mut text).unwrap();
@@ -552,17 +753,23 @@ mod tests {
     #[test]
     fn bad_paths_are_named() {
         let root = tempfile::tempdir().unwrap();
-        let code = |paths: &[PathBuf]| crate::error::RoomError::code(&look(paths, None).unwrap_err());
+        let code = |paths: &[PathBuf]| {
+            crate::error::RoomError::code(&look(&named(paths), &Private::default(), None).unwrap_err())
+        };
         assert_eq!(code(&[]), "nothing_to_send");
         assert_eq!(code(&[root.path().join("gone")]), "path_not_found");
-        assert_eq!(code(&["/dev/null".into()]), "path_unreadable");
+        assert_eq!(code(&["/dev/null".into()]), "path_special");
         assert_eq!(code(&["/".into()]), "name_unsendable");
-        assert_eq!(look(&[root.path().join(".")], None).unwrap(), look(&[root.path().to_owned()], None).unwrap());
+        let names = |path: PathBuf| look(&[path.into()], &Private::default(), None).unwrap();
+        assert_eq!(names(root.path().join(".")), names(root.path().to_owned()));
     }
 
     #[test]
     fn a_walk_can_be_stopped() {
         let root = tempfile::tempdir().unwrap();
-        assert!(matches!(scan(&[root.path().to_owned()], None, &|| true), Err(TransferError::Stopped("cancelled"))));
+        assert!(matches!(
+            scan(&[root.path().to_owned().into()], Arc::default(), None, &|| true),
+            Err(TransferError::Stopped("cancelled"))
+        ));
     }
 }

@@ -112,7 +112,12 @@ pub async fn transfer(
     step: &impl Fn(&str),
 ) -> Result<(TransferView, f64), Failure> {
     let (mut at_sender, mut at_receiver) = (from.client().events().await?, to.client().events().await?);
-    let request = Request::Send { device: to.device_id().to_owned(), paths: vec![PathBuf::from(source)], options };
+    let request = Request::Send {
+        device: to.device_id().to_owned(),
+        paths: vec![PathBuf::from(source)],
+        given: Vec::new(),
+        options,
+    };
     let Response::Transfer(offered) = from.client().call(request).await? else {
         return Err(Failure::strange_answer());
     };

@@ -3,7 +3,7 @@
 use n0_future::boxed::BoxFuture;
 
 use super::{
-    super::{error::reason, talk::Talk, turns::Turn, wire::SenderFrame},
+    super::{error::reason, source::Whereabouts, talk::Talk, turns::Turn, wire::SenderFrame},
     Sending,
 };
 use crate::api::{ApiError, TransferState};
@@ -87,8 +87,9 @@ impl Sending {
         if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
             return;
         }
-        let there = tokio::task::spawn_blocking(move || source.is_there()).await;
-        if there.unwrap_or(false) {
+        let there = tokio::task::spawn_blocking(move || source.whereabouts()).await;
+        // One that was deleted is not waited for, either: the next attempt says so.
+        if there.is_ok_and(|there| there != Whereabouts::Away) {
             // Its word comes back as a command.
             if let Err(error) = self.inner.book.hold(self.order.id, None).await {
                 tracing::warn!(%error, "that a transfer is not held any more could not be recorded");

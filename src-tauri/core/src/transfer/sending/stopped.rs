@@ -62,7 +62,10 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
     // Of what was agreed on nothing is needed for this: the receiver knows the transfer by its id and by who asks.
     let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
     out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
-    out.send(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
+    // A person who waits there wants to know if nobody stopped it, but nothing is left of it.
+    let why = inner.book.view(id).and_then(|view| view.reason).filter(|why| why.code == "source_deleted");
+    let code = why.map_or_else(|| Code::new("cancelled"), |why| Code::new(&why.code));
+    out.send(&SenderFrame::Cancel { code }).await;
     // The receiver ends the stream, with or without a word, once it has taken it.
     while let Some(frame) = frames.recv().await {
         if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)

@@ -223,8 +223,9 @@ async fn a_source_that_changes_is_never_delivered_wrong() {
         assert_eq!((end.state, end.files_done), (TransferState::Done, 1));
         let reason = end.reason.unwrap();
         assert_eq!(reason.code, "incomplete");
-        assert!(reason.message.starts_with("4 left out"), "{}", reason.message);
-        assert_eq!((end.skipped, end.reasons["source_changed"]), (4, 4));
+        assert!(reason.message.contains("3 left out"), "{}", reason.message);
+        let counted = (end.skipped, end.reasons["source_changed"], end.reasons["source_deleted"]);
+        assert_eq!(counted, (4, 3, 1));
         assert_eq!(end.notes.len(), 4, "{:?}", end.notes);
     }
     assert_eq!(names(&two.downloads()), ["folder", "folder/stays"]);

@@ -128,6 +128,7 @@ impl Node {
                 events: events.clone(),
                 connector: Arc::new(late.clone()),
                 names: Arc::new(|_| "the other".into()),
+                data_dir: home.path().join("data"),
                 download_dir: Arc::new(move || downloads.clone()),
                 makes: Arc::new(|_| false),
                 conflict: Arc::new(move || *setting.lock().unwrap()),

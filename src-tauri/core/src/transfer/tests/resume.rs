@@ -181,6 +181,8 @@ async fn a_source_that_grew_beyond_what_was_agreed_to_ends_it() {
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
+    // Not only longer: a log that grew would be sent as it was.
+    fs::write(&file, noise(1000, 2)).unwrap();
     fs::File::options().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
     mend(&one, &two);
     for node in [&one, &two] {
@@ -475,8 +477,9 @@ async fn any_cut_of_naming_leaves_each_file_once() {
                         fs::write(folder.join(format!("f{n}")), noise(100, n)).unwrap();
                     }
                     fs::write(folder.join("inner/g"), noise(100, 9)).unwrap();
-                    folder
+                    folder.into()
                 }],
+                Arc::default(),
                 None,
                 &|| false,
             )

@@ -1,0 +1,448 @@
+//! What the arguments of `send` mean to this process: the node is another one, with another working directory and other
+//! descriptors, and maybe in another container.
+//!
+//! A file or folder on a disk is handed over as a path without links, with its device and inode, by which the node knows it
+//! again. Everything else that can be read (standard input, pipes, deleted files, what the kernel makes up) is read here to
+//! its end, into a file of the data directory that has no name until the node is given it.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::oneshot;
+use yonder_core::{
+    api::Given,
+    error::NetworkError,
+    transfer::{
+        TransferError,
+        private::{Private, spool_of},
+    },
+};
+
+use crate::{
+    args,
+    console::Console,
+    failure::Failure,
+    interrupt::Interrupt,
+    node::absolute,
+    text::{shown, size},
+};
+
+/// What stands for standard input.
+const STDIN: &str = "-";
+
+/// The name of what comes from there, unless it is given one.
+const STDIN_NAME: &str = "stdin";
+
+/// Bytes that are read at once.
+const STEP: usize = 1024 * 1024;
+
+/// How often it is shown how much was read.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How long a descriptor that does not block is left alone when it has nothing.
+const NOTHING_YET: Duration = Duration::from_millis(20);
+
+/// Everything that one `send` names.
+pub struct Sources(Vec<Source>);
+
+enum Source {
+    Path { path: PathBuf, given: Given },
+    Stream { spool: Spool, name: String },
+}
+
+/// What a path turned out to be.
+enum Found {
+    Path { path: PathBuf, given: Given },
+    Stream { file: Opening, name: String },
+}
+
+/// Opens what is to be read: a named pipe waits for its writer.
+type Opening = Box<dyn FnOnce() -> io::Result<File> + Send>;
+
+impl Sources {
+    /// Looks at all arguments, and reads those that are streams to their ends.
+    pub async fn of(
+        args: &args::Send,
+        data_dir: &Path,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Result<Self, Failure> {
+        let stdin = args.paths.iter().filter(|path| path.as_os_str() == STDIN).count();
+        if stdin > 1 {
+            return Err(Failure::usage("standard input can be sent once", "Give `-` once."));
+        }
+        if args.name.is_some() && stdin == 0 && args.paths.len() > 1 {
+            return Err(Failure::usage(
+                "--name names one thing",
+                "Give one PATH with it, or `-`, which it names among others.",
+            ));
+        }
+        let private = Private::of(data_dir);
+        let mut found = Vec::new();
+        // All of them before the first is read: a wrong path must not come up after an hour.
+        for path in &args.paths {
+            let named = (stdin == 0 || path.as_os_str() == STDIN).then(|| args.name.clone()).flatten();
+            found.push(match (path.as_os_str() == STDIN, named) {
+                (true, name) => Found::Stream { file: stdin_file(&private)?, name: name.unwrap_or(STDIN_NAME.into()) },
+                (false, name) => named_as(look(path, &private)?, name),
+            });
+        }
+        let mut sources = Vec::new();
+        for found in found {
+            sources.push(match found {
+                Found::Path { path, given } => Source::Path { path, given },
+                Found::Stream { file, name } => {
+                    let spool = read(file, &name, data_dir, console, interrupt).await?;
+                    Source::Stream { spool, name }
+                }
+            });
+        }
+        Ok(Self(sources))
+    }
+
+    /// What one node is given for one device. What was read from streams is removed again if `Handed` is dropped before
+    /// the node has taken it.
+    pub fn hand(&self) -> Result<Handed, Failure> {
+        let mut handed = Handed { paths: Vec::new(), given: Vec::new(), links: Vec::new() };
+        for source in &self.0 {
+            let (path, given) = match source {
+                Source::Path { path, given } => (path.clone(), given.clone()),
+                Source::Stream { spool, name } => {
+                    let path = spool.link().map_err(|error| spooling(&error))?;
+                    handed.links.push(path.clone());
+                    (path, Given { name: Some(name.clone()), spooled: true, seen: None })
+                }
+            };
+            handed.paths.push(path);
+            handed.given.push(given);
+        }
+        Ok(handed)
+    }
+}
+
+/// What a node is given.
+pub struct Handed {
+    pub paths: Vec<PathBuf>,
+    pub given: Vec<Given>,
+    links: Vec<PathBuf>,
+}
+
+impl Handed {
+    /// The node has it, and removes what was read from streams when it is sent.
+    pub fn taken(mut self) {
+        self.links.clear();
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        for link in &self.links {
+            // The node may have done it.
+            let _ = fs::remove_file(link);
+        }
+    }
+}
+
+fn named_as(found: Found, name: Option<String>) -> Found {
+    match found {
+        Found::Path { path, given } => Found::Path { path, given: Given { name, ..given } },
+        Found::Stream { file, name: own } => Found::Stream { file, name: name.unwrap_or(own) },
+    }
+}
+
+fn failed(error: TransferError) -> Failure {
+    NetworkError::from(error).into()
+}
+
+fn spooling(error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::StorageFull {
+        return Failure::failed(
+            "no_space",
+            "there is not enough space to keep what is read until it is sent",
+            "Free some space on the volume of the data directory, or send a file instead of a pipe.",
+        );
+    }
+    Failure::failed("file", format!("what is read cannot be kept: {error}"), "Check the data directory's volume.")
+}
+
+#[cfg(unix)]
+fn stdin_file(private: &Private) -> Result<Opening, Failure> {
+    use std::os::fd::AsFd;
+    let failed_with = |source| failed(TransferError::Source { path: STDIN.into(), source });
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed_with)?);
+    let meta = file.metadata().map_err(failed_with)?;
+    if private.has(&meta) {
+        return Err(failed(TransferError::Private(STDIN.into())));
+    }
+    if meta.is_dir() {
+        return Err(failed(TransferError::Special(STDIN.into())));
+    }
+    Ok(Box::new(|| Ok(file)))
+}
+
+#[cfg(windows)]
+fn stdin_file(_private: &Private) -> Result<Opening, Failure> {
+    use std::os::windows::io::AsHandle;
+    Ok(Box::new(|| Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))))
+}
+
+#[cfg(not(unix))]
+fn look(path: &Path, _private: &Private) -> Result<Found, Failure> {
+    Ok(Found::Path { path: absolute(path)?, given: Given::default() })
+}
+
+/// What a path is to this process.
+#[cfg(unix)]
+fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
+    use std::os::unix::fs::FileTypeExt;
+    use yonder_core::transfer::private::{id_of, is_on_disk, is_the_same_everywhere};
+
+    let path = absolute(path)?;
+    let failed_with = |source| failed(TransferError::Source { path: path.clone(), source });
+    let meta = fs::metadata(&path).map_err(failed_with)?;
+    let special = || failed(TransferError::Special(path.clone()));
+    if !meta.is_file() && !meta.is_dir() && !meta.file_type().is_fifo() {
+        return Err(special());
+    }
+    if private.has(&meta) {
+        return Err(failed(TransferError::Private(path)));
+    }
+    let is_it = |path: &Path| fs::metadata(path).is_ok_and(|found| id_of(&found) == id_of(&meta));
+    // A descriptor's file may be deleted, or of another file system tree: then its path leads elsewhere, or nowhere.
+    let real = fs::canonicalize(&path).ok().filter(|real| is_it(real) && is_on_disk(real));
+    match real {
+        Some(real) if meta.is_dir() || (meta.is_file() && (meta.len() > 0 || is_empty(&path))) => {
+            // Links on the way mean the same to everybody once they are resolved; the last part is the name.
+            let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
+            let own = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+            let path = own.filter(|own| is_the_same_everywhere(own) && is_on_disk(own) && is_it(own)).unwrap_or(real);
+            Ok(Found::Path { path, given: Given { seen: id_of(&meta), ..Given::default() } })
+        }
+        _ if meta.is_dir() => Err(special()),
+        _ => {
+            let name = stream_name(&path);
+            Ok(Found::Stream { file: Box::new(move || File::open(path)), name })
+        }
+    }
+}
+
+/// Whether a file that says that it is empty is. One that cannot be opened is for the node to judge.
+#[cfg(unix)]
+fn is_empty(path: &Path) -> bool {
+    !File::open(path).is_ok_and(|mut file| file.read(&mut [0]).is_ok_and(|count| count > 0))
+}
+
+/// What a stream is called: `/dev/fd/63` is only a number, and a deleted file still says what it was called.
+#[cfg(unix)]
+fn stream_name(path: &Path) -> String {
+    let text = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
+    let own = text(path).unwrap_or_default();
+    if own.is_empty() || !own.bytes().all(|byte| byte.is_ascii_digit()) {
+        return if own.is_empty() { STDIN_NAME.into() } else { own };
+    }
+    let target = fs::read_link(path).ok().and_then(|target| text(&target));
+    let deleted = target.as_deref().and_then(|name| name.strip_suffix(" (deleted)"));
+    deleted.map_or_else(|| format!("fd-{own}"), |name| name.trim_start_matches("memfd:").to_owned())
+}
+
+/// Reads a stream to its end. An interrupt leaves nothing behind.
+async fn read(
+    file: Opening,
+    name: &str,
+    data_dir: &Path,
+    console: &Console,
+    interrupt: &Interrupt,
+) -> Result<Spool, Failure> {
+    let mut spool = Spool::new(data_dir).map_err(|error| spooling(&error))?;
+    let (done, mut ended) = oneshot::channel();
+    let so_far = Arc::new(AtomicU64::new(0));
+    let counted = so_far.clone();
+    // A thread of its own: nothing ends a read that waits, and the program's end must not wait for it.
+    let reading = move || {
+        let outcome = file().map_err(ReadError::Stream).and_then(|file| spool.fill(file, &counted));
+        // Nobody waits any more after an interrupt.
+        let _ = done.send(outcome.map(|()| spool));
+    };
+    std::thread::Builder::new().name("stream".into()).spawn(reading).map_err(|error| spooling(&error))?;
+    console.note(&format!("Reading {}…", shown(name)));
+    let mut tick = tokio::time::interval(TICK);
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut ended => break outcome,
+            () = interrupt.wanted() => return Err(Failure::interrupted()),
+            _ = tick.tick(), if console.can_redraw() => {
+                console.redraw(&format!("{} read", size(so_far.load(Ordering::Relaxed) as f64)));
+            }
+        }
+    };
+    if console.can_redraw() {
+        console.redraw("");
+    }
+    match outcome {
+        Ok(Ok(spool)) => Ok(spool),
+        Ok(Err(ReadError::Stream(source))) => Err(failed(TransferError::Source { path: name.into(), source })),
+        Ok(Err(ReadError::Keep(error))) => Err(spooling(&error)),
+        Err(_) => Err(Failure::failed("internal", "reading a stream failed", "")),
+    }
+}
+
+/// Which end of the copying failed.
+enum ReadError {
+    Stream(io::Error),
+    Keep(io::Error),
+}
+
+/// What was read of a stream.
+struct Spool {
+    folder: PathBuf,
+    file: File,
+    /// Its name, where the system has no files without.
+    path: Option<tempfile::TempPath>,
+}
+
+impl Spool {
+    fn new(data_dir: &Path) -> io::Result<Self> {
+        let folder = spool_of(&fs::canonicalize(data_dir)?);
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        match builder.create(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        // Without a name nothing is left of it when this process is killed.
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::fs::{Mode, OFlags};
+            let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+            if let Ok(file) = rustix::fs::open(&folder, flags, Mode::RUSR | Mode::WUSR) {
+                return Ok(Self { folder, file: file.into(), path: None });
+            }
+        }
+        let (file, path) = tempfile::NamedTempFile::new_in(&folder)?.into_parts();
+        Ok(Self { folder, file, path: Some(path) })
+    }
+
+    fn fill(&mut self, mut from: File, count: &AtomicU64) -> Result<(), ReadError> {
+        let mut buffer = vec![0; STEP];
+        loop {
+            match from.read(&mut buffer) {
+                Ok(0) => return self.file.sync_data().map_err(ReadError::Keep),
+                Ok(read) => {
+                    self.file.write_all(&buffer[..read]).map_err(ReadError::Keep)?;
+                    self.check_space(count.fetch_add(read as u64, Ordering::Relaxed), read)?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(NOTHING_YET),
+                Err(error) => return Err(ReadError::Stream(error)),
+            }
+        }
+    }
+
+    /// The disk is not filled to its last byte: the node's own records lie on it, too.
+    #[cfg(unix)]
+    fn check_space(&self, before: u64, read: usize) -> Result<(), ReadError> {
+        use yonder_core::transfer::limits::SPACE_RESERVE;
+        if before / SPACE_RESERVE == (before + read as u64) / SPACE_RESERVE {
+            return Ok(());
+        }
+        let stat = rustix::fs::fstatvfs(&self.file).map_err(|error| ReadError::Keep(error.into()))?;
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < 2 * SPACE_RESERVE { Err(ReadError::Keep(io::ErrorKind::StorageFull.into())) } else { Ok(()) }
+    }
+
+    #[cfg(not(unix))]
+    fn check_space(&self, _before: u64, _read: usize) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    /// Gives it a name of its own for one transfer.
+    fn link(&self) -> io::Result<PathBuf> {
+        let name = tempfile::Builder::new().prefix("stream-").make_in(&self.folder, |path| {
+            if let Some(own) = &self.path {
+                return fs::hard_link(own, path).or_else(|_| fs::copy(own, path).map(|_| ()));
+            }
+            self.link_nameless(path)
+        })?;
+        name.into_temp_path().keep().map_err(|error| error.error)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn link_nameless(&self, path: &Path) -> io::Result<()> {
+        use rustix::fs::{AtFlags, CWD};
+        use std::os::fd::AsRawFd;
+        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
+        Ok(rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn link_nameless(&self, _path: &Path) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_is_what_it_is_to_this_process() {
+        use std::os::{fd::AsRawFd, unix::fs::symlink};
+        let root = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(root.path()).unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        fs::write(root.join("folder/my.txt"), "mine").unwrap();
+        symlink("folder/my.txt", root.join("link")).unwrap();
+        symlink("folder", root.join("way")).unwrap();
+        let find = |path: &Path| match look(path, &Private::default()) {
+            Ok(Found::Path { path, given }) => {
+                assert!(given.seen.is_some());
+                path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
+            }
+            Ok(Found::Stream { name, .. }) => format!("stream {name}"),
+            Err(failure) => failure.error.code,
+        };
+        let open = File::open(root.join("folder/my.txt")).unwrap();
+        let fd = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+        assert_eq!(find(&fd), "folder/my.txt");
+        symlink(&fd, root.join("to fd")).unwrap();
+        assert_eq!(find(&root.join("to fd")), "folder/my.txt");
+        assert_eq!(find(&root.join("link")), "link");
+        assert_eq!(find(&root.join("way/my.txt")), "folder/my.txt");
+        assert_eq!(find(&root.join("way/../link")), "link");
+        assert_eq!(find(Path::new("/proc/cpuinfo")), "stream cpuinfo");
+        assert_eq!(find(Path::new("/proc/self/fd")), "path_special");
+        assert_eq!(find(Path::new("/dev/zero")), "path_special");
+        assert_eq!(find(&root.join("none")), "path_not_found");
+        fs::remove_file(root.join("folder/my.txt")).unwrap();
+        assert_eq!(find(&fd), "stream my.txt");
+    }
+
+    #[test]
+    fn a_stream_is_kept_under_a_name_for_each_device_and_leaves_nothing() {
+        let data = tempfile::tempdir().unwrap();
+        let mut spool = Spool::new(data.path()).unwrap();
+        let source = data.path().join("source");
+        fs::write(&source, vec![7; 3_000_000]).unwrap();
+        assert!(spool.fill(File::open(&source).unwrap(), &AtomicU64::new(0)).is_ok());
+        let sources = Sources(vec![Source::Stream { spool, name: "n".into() }]);
+        let (first, second) = (sources.hand().unwrap(), sources.hand().unwrap());
+        assert_ne!(first.paths, second.paths);
+        assert_eq!(fs::read(&first.paths[0]).unwrap(), vec![7; 3_000_000]);
+        assert_eq!(first.given, [Given { seen: None, name: Some("n".into()), spooled: true }]);
+        let kept = first.paths[0].clone();
+        first.taken();
+        drop((second, sources));
+        let left: Vec<_> = fs::read_dir(spool_of(data.path())).unwrap().map(|item| item.unwrap().path()).collect();
+        assert_eq!(left, [fs::canonicalize(&kept).unwrap()]);
+    }
+}

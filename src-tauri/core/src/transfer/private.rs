@@ -1,0 +1,282 @@
+//! What is never sent: the data directory, by whatever name, and what is no file or folder on a real file system. Blocking.
+//!
+//! A path alone does not tell: hard links, bind mounts and links in `/proc` lead to the same bytes. What was opened is
+//! compared by device and inode where the system has them.
+
+use std::{
+    collections::HashSet,
+    fs::{self, File, Metadata},
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::api::FileId;
+
+/// The folder in the data directory that holds what was read from a stream until it is sent.
+const SPOOL: &str = "spool";
+
+/// Which file or folder this is. `None` where the system has no such numbers.
+#[cfg(unix)]
+pub fn id_of(meta: &Metadata) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    Some(FileId { device: meta.dev(), inode: meta.ino() })
+}
+
+/// Which file or folder this is. `None` where the system has no such numbers.
+#[cfg(not(unix))]
+pub fn id_of(_meta: &Metadata) -> Option<FileId> {
+    None
+}
+
+/// Where a data directory keeps what was read from a stream until it is sent.
+pub fn spool_of(data_dir: &Path) -> PathBuf {
+    data_dir.join(SPOOL)
+}
+
+/// The files and folders of a data directory, as they are now.
+#[derive(Clone, Debug, Default)]
+pub struct Private {
+    /// The data directory without links.
+    dir: Option<PathBuf>,
+    ids: HashSet<FileId>,
+}
+
+impl Private {
+    /// Looks through a data directory. One that is not there holds nothing.
+    pub fn of(data_dir: &Path) -> Self {
+        let Ok(dir) = fs::canonicalize(data_dir) else { return Self::default() };
+        let mut ids = HashSet::new();
+        let mut open = vec![dir.clone()];
+        ids.extend(fs::metadata(&dir).ok().as_ref().and_then(id_of));
+        while let Some(folder) = open.pop() {
+            for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
+                let Ok(meta) = item.metadata() else { continue };
+                // A link's target is somebody else's.
+                if meta.is_symlink() {
+                    continue;
+                }
+                ids.extend(id_of(&meta));
+                if meta.is_dir() {
+                    open.push(item.path());
+                }
+            }
+        }
+        Self { dir: Some(dir), ids }
+    }
+
+    /// Whether this is a file or folder of the data directory.
+    pub fn has(&self, meta: &Metadata) -> bool {
+        id_of(meta).is_some_and(|id| self.ids.contains(&id))
+    }
+
+    /// Whether a path without links leads into the data directory, or what lies there belongs to it.
+    pub fn holds(&self, real: &Path, meta: &Metadata) -> bool {
+        let Some(dir) = &self.dir else { return false };
+        let above = || real.ancestors().skip(1).filter_map(|folder| fs::metadata(folder).ok());
+        real.starts_with(dir) || self.has(meta) || above().any(|folder| self.has(&folder))
+    }
+
+    /// Whether a path without links is that of a spooled stream.
+    pub fn is_spooled(&self, real: &Path) -> bool {
+        self.dir.as_ref().is_some_and(|dir| real.parent() == Some(&spool_of(dir)))
+    }
+}
+
+/// Removes streams that no transfer will send any more.
+pub fn clear_spool(data_dir: &Path, wanted: &HashSet<PathBuf>) {
+    let Ok(dir) = fs::canonicalize(data_dir) else { return };
+    for item in fs::read_dir(spool_of(&dir)).into_iter().flatten().flatten() {
+        let path = item.path();
+        if !wanted.contains(&path)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            tracing::warn!(%error, "a stream that is not sent any more cannot be removed");
+        }
+    }
+}
+
+/// Whether a path names the same in every process: on Linux, `/proc/self/fd/3` and links to it do not.
+#[cfg(target_os = "linux")]
+pub fn is_the_same_everywhere(path: &Path) -> bool {
+    use rustix::{
+        fs::{CWD, Mode, OFlags, ResolveFlags, openat2},
+        io::Errno,
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    // Kernels before 5.6 cannot tell; whoever sends by a command has resolved the path already.
+    !matches!(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS), Err(Errno::LOOP))
+}
+
+/// Whether a path names the same in every process.
+#[cfg(not(target_os = "linux"))]
+pub fn is_the_same_everywhere(_path: &Path) -> bool {
+    true
+}
+
+/// Whether a path lies on a file system that keeps files, and not on one by which the kernel tells about itself.
+#[cfg(target_os = "linux")]
+pub fn is_on_disk(path: &Path) -> bool {
+    rustix::fs::statfs(path).is_ok_and(|stat| keeps_files(stat.f_type as u64))
+}
+
+/// Whether a path lies on a file system that keeps files.
+#[cfg(not(target_os = "linux"))]
+pub fn is_on_disk(_path: &Path) -> bool {
+    true
+}
+
+/// The same for an open file.
+#[cfg(target_os = "linux")]
+pub fn is_open_on_disk(file: &File) -> bool {
+    rustix::fs::fstatfs(file).is_ok_and(|stat| keeps_files(stat.f_type as u64))
+}
+
+/// The same for an open file.
+#[cfg(not(target_os = "linux"))]
+pub fn is_open_on_disk(_file: &File) -> bool {
+    true
+}
+
+/// By the numbers of `linux/magic.h`.
+#[cfg(target_os = "linux")]
+fn keeps_files(kind: u64) -> bool {
+    const PROC: u64 = 0x9fa0;
+    const SYSFS: u64 = 0x6265_6572;
+    const DEBUGFS: u64 = 0x6462_6720;
+    const TRACEFS: u64 = 0x7472_6163;
+    const SECURITYFS: u64 = 0x7363_6673;
+    const CONFIGFS: u64 = 0x6265_6570;
+    const CGROUP: u64 = 0x27_e0eb;
+    const CGROUP2: u64 = 0x6367_7270;
+    const PSTORE: u64 = 0x6165_676c;
+    const EFIVARFS: u64 = 0xde5e_81e4;
+    const BPF: u64 = 0xcafe_4a11;
+    const SELINUX: u64 = 0xf97c_ff8c;
+    const SMACK: u64 = 0x4341_5d53;
+    const BINFMT: u64 = 0x4249_4e4d;
+    const DEVPTS: u64 = 0x1cd1;
+    const NSFS: u64 = 0x6e73_6673;
+    const MQUEUE: u64 = 0x1980_0202;
+    const FUSE_CONTROL: u64 = 0x6573_5543;
+    // The kernel's field is a signed word of 32 bits on some processors.
+    !matches!(
+        kind & 0xffff_ffff,
+        PROC | SYSFS
+            | DEBUGFS
+            | TRACEFS
+            | SECURITYFS
+            | CONFIGFS
+            | CGROUP
+            | CGROUP2
+            | PSTORE
+            | EFIVARFS
+            | BPF
+            | SELINUX
+            | SMACK
+            | BINFMT
+            | DEVPTS
+            | NSFS
+            | MQUEUE
+            | FUSE_CONTROL
+    )
+}
+
+/// Opens a regular file by a path without links, and follows none: nobody can put one in its way meanwhile. A pipe that
+/// somebody put there is not waited for.
+#[cfg(unix)]
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::{
+            fs::{CWD, ResolveFlags, openat2},
+            io::Errno,
+        };
+        match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+            // Kernels before 5.6, and sandboxes that do not know the call.
+            Err(Errno::NOSYS | Errno::PERM) => {}
+            other => return Ok(other?.into()),
+        }
+    }
+    let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
+    // One may enter folders that one may not list.
+    #[cfg(target_os = "linux")]
+    const WAY: OFlags = OFlags::PATH;
+    #[cfg(not(target_os = "linux"))]
+    const WAY: OFlags = OFlags::RDONLY;
+    let flags_of_folder = WAY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open("/", flags_of_folder, Mode::empty())?;
+    for part in folder.components().skip(1) {
+        at = rustix::fs::openat(&at, part.as_os_str(), flags_of_folder, Mode::empty())?;
+    }
+    Ok(rustix::fs::openat(&at, name, flags, Mode::empty())?.into())
+}
+
+/// Opens a regular file.
+#[cfg(not(unix))]
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_data_directory_is_known_by_every_name() {
+        use std::os::unix::fs::symlink;
+        let root = tempfile::tempdir().unwrap();
+        let data = root.path().join("data");
+        fs::create_dir_all(data.join("log")).unwrap();
+        fs::create_dir(data.join("spool")).unwrap();
+        for file in ["data/secrets.redb", "data/log/new", "data/spool/1", "other"] {
+            fs::write(root.path().join(file), "x").unwrap();
+        }
+        fs::hard_link(data.join("secrets.redb"), root.path().join("innocent")).unwrap();
+        symlink(&data, root.path().join("link")).unwrap();
+        let private = Private::of(&root.path().join("link"));
+        let holds = |path: &str| {
+            let real = fs::canonicalize(root.path().join(path)).unwrap();
+            private.holds(&real, &fs::metadata(&real).unwrap())
+        };
+        for path in ["data", "data/secrets.redb", "data/log/new", "data/spool/1", "link/log", "innocent"] {
+            assert!(holds(path), "{path}");
+        }
+        assert!(!holds("other") && !holds("."));
+        // What came later is known by its folder.
+        fs::write(data.join("log/newer"), "x").unwrap();
+        assert!(holds("data/log/newer"));
+        let real = fs::canonicalize(data.join("spool/1")).unwrap();
+        assert!(private.is_spooled(&real) && !private.is_spooled(real.parent().unwrap()));
+        clear_spool(&data, &HashSet::from([real.clone()]));
+        assert!(real.exists());
+        clear_spool(&data, &HashSet::new());
+        assert!(!real.exists());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_kernel_tells_is_no_file_and_a_descriptor_no_path() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(is_on_disk(root.path()) && is_the_same_everywhere(root.path()));
+        for path in ["/proc/cpuinfo", "/proc/self", "/sys", "/no such path"] {
+            assert!(!is_on_disk(Path::new(path)), "{path}");
+        }
+        assert!(!is_the_same_everywhere(Path::new("/proc/self/cwd")));
+        assert!(is_the_same_everywhere(Path::new("/proc/cpuinfo")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_link_on_the_way_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let root = fs::canonicalize(root.path()).unwrap();
+        fs::create_dir(root.join("folder")).unwrap();
+        fs::write(root.join("folder/file"), "x").unwrap();
+        std::os::unix::fs::symlink("folder", root.join("link")).unwrap();
+        assert!(open_regular(&root.join("folder/file")).is_ok());
+        assert!(open_regular(&root.join("link/file")).is_err());
+    }
+}
