@@ -4,9 +4,9 @@ use std::{future::pending, net::SocketAddr, time::Duration};
 
 use iroh::{
     EndpointAddr, EndpointId, RelayUrl,
-    endpoint::{ConnectOptions, Connection},
+    endpoint::{ConnectOptions, Connection, ConnectionError},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::{
     CloseCode, DialError, Net, Session,
@@ -25,10 +25,23 @@ const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3),
 const ROUND_TRIPS: u32 = 12;
 /// How often a dial begins anew because the network, or what is known of the device, has changed meanwhile.
 const RESTARTS: u32 = 3;
+/// The other side is done with closing by then.
+const PAUSE: Duration = Duration::from_millis(100);
 
 impl Net {
-    /// A new session with a paired device.
+    /// A new session with a paired device. One that either side closes while it comes to stand, because all connections are
+    /// made anew, is no refusal.
     pub(super) async fn dial(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
+        for _ in 0..RESTARTS {
+            match self.dial_once(device, alpn).await {
+                Err(DialError::Refused(CloseCode::Replaced)) => sleep(PAUSE).await,
+                other => return other,
+            }
+        }
+        self.dial_once(device, alpn).await
+    }
+
+    async fn dial_once(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
         let devices = &self.0.devices;
         let endpoint_id = devices.endpoint_of(device).ok_or(DialError::NotPaired)?;
         if !devices.is_admitted(&endpoint_id) {
@@ -42,6 +55,9 @@ impl Net {
         match keys {
             Ok((keys, used)) => Ok(Session::new(conn, keys, used)),
             Err(DialError::Unpaired(notice)) => Err(self.heed(&endpoint_id, &notice).await),
+            Err(_) if matches!(conn.close_reason(), Some(ConnectionError::LocallyClosed)) => {
+                Err(DialError::Refused(CloseCode::Replaced))
+            }
             Err(error) => {
                 conn.close(CloseCode::HandshakeFailed.number(), b"");
                 Err(error)

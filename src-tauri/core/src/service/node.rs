@@ -25,7 +25,7 @@ use crate::{
     event::EventBus,
     identity::{self, NetworkIdentity},
     messaging::{Heard, Messages, NetworkMessage, Texts},
-    net::{CloseCode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
+    net::{ALPN_MESSAGE, CloseCode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
     pairing::Link,
     storage::Store,
     transfer::{Presence, TransferDeps, Transfers},
@@ -241,7 +241,9 @@ impl NetworkingService {
                         self.0.transfers.device_restarted(id);
                     }
                     let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
-                    self.0.texts.session_stands(&session).await;
+                    // Of two that stand for a moment one goes: what is said over that one would wait for a third.
+                    let stays = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE));
+                    self.0.texts.session_stands(stays.as_ref().unwrap_or(&session)).await;
                     self.0.transfers.device_is_there(id);
                     match told {
                         Ok(()) => self.0.rotations.session_stands(&session).await,
