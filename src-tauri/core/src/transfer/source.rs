@@ -277,8 +277,8 @@ fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a Path>) -> Option<(Pat
     roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta))
 }
 
-/// Looks at the named paths alone: that they are there, are files or folders, may be sent, and have names that can be sent. Of a
-/// part of them, something has to be there that can be sent. Gives the names at the top.
+/// Looks at the named paths alone: that they are there, are files or folders, may be sent, and have names that can be sent.
+/// Of a part of them, something has to be there that can be sent. Gives the names at the top.
 ///
 /// # Errors
 /// Names the first path for which that does not hold.
