@@ -115,7 +115,7 @@ fn sends_in_a_loop_arrive_however_many_they_are() {
     let device = beta_node.device_id();
     for turn in 1..=SENDS {
         let options = TransferOptions::default();
-        let request = Request::Send { device: device.clone(), paths: vec![file.clone()], options };
+        let request = Request::Send { device: device.clone(), paths: vec![file.clone()], given: Vec::new(), options };
         let Ok(Response::Transfer(sent)) = talk.ask(request) else { panic!("send {turn} was not taken") };
         wait_for(&format!("the end of send {turn}"), || match talk.ask(Request::Transfer { id: sent.id }) {
             Ok(Response::Transfer(view)) => {
@@ -136,8 +136,12 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     let (ours, theirs) = (Talk::to(&alpha), Talk::to(&beta));
     let to = beta_node.device_id();
     let offer = || {
-        let request =
-            Request::Send { device: to.clone(), paths: vec![file.clone()], options: TransferOptions::default() };
+        let request = Request::Send {
+            device: to.clone(),
+            paths: vec![file.clone()],
+            given: Vec::new(),
+            options: TransferOptions::default(),
+        };
         match ours.ask(request) {
             Ok(Response::Transfer(view)) => view.id,
             other => panic!("{other:?}"),
