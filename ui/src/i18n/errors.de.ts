@@ -15,6 +15,8 @@ const BACKUP = 'Spiele die Datei aus einer Sicherung zurück. Um als neues Gerä
 
 export const germanErrors: Record<string, SpokenError> = {
   // The network.
+  port_unavailable: { message: 'Der UDP-Port lässt sich nicht öffnen.', hint: 'Beende das Programm, das ihn belegt, oder gib mit „--port“ einen anderen an.', detail: true },
+  invalid_input: { message: 'Das geht so nicht.', hint: '', detail: true },
   connection_failed: { message: 'Es kam keine Verbindung zustande.', hint: REACH },
   connection_timeout: { message: 'Das andere Gerät hat nicht rechtzeitig geantwortet.', hint: REACH },
   connection_lost: { message: 'Die Verbindung zum anderen Gerät ging verloren.', hint: 'Prüfe das Netzwerk und versuche es dann noch einmal.' },
@@ -107,6 +109,17 @@ export const germanErrors: Record<string, SpokenError> = {
   },
 
   left_out: { message: 'Nicht alles davon lässt sich senden.', hint: 'Nenne nur, was sich senden lässt.', detail: true },
+
+  declined: { message: 'Es wurde abgelehnt.', hint: '' },
+  file_too_large: { message: 'Die Platte des Empfängers fasst keine so große Datei.', hint: 'Wähle dort einen Ordner auf einer Platte mit einem anderen Dateisystem.' },
+  file_unreadable: { message: 'Es darf nicht gelesen werden.', hint: 'Prüfe seine Rechte.', detail: true },
+  folder_unreadable: { message: 'Der Inhalt des Ordners darf nicht aufgelistet werden.', hint: 'Prüfe seine Rechte.', detail: true },
+  data_directory: { message: 'Das ist ein Teil von Yonders eigenen Daten und wird nie gesendet.', hint: '', detail: true },
+  special_file: { message: 'Das ist weder eine Datei noch ein Ordner.', hint: '', detail: true },
+  over_limit: { message: 'Der Pfad ist zu tief oder zu lang.', hint: 'Sende den Ordner als Archiv.', detail: true },
+  name_refused: { message: 'Die Platte des Empfängers kann diesen Namen nicht speichern.', hint: 'Benenne es um.', detail: true },
+  name_taken: { message: 'Dieser Name ist beim Empfänger zu oft vergeben.', hint: 'Benenne es um, oder wähle dort einen anderen Ordner.', detail: true },
+  transfer_undecided: { message: 'Dieses Angebot ist noch nicht beantwortet.', hint: 'Nimm es an oder lehne es ab.' },
 
   // The doctor.
   doctor_busy: { message: 'Es wird schon nach etwas anderem gesehen.', hint: 'Versuche es in ein paar Sekunden noch einmal.' },
@@ -206,6 +219,8 @@ export const germanErrors: Record<string, SpokenError> = {
   storage_value_broken: { message: 'Ein Wert im Speicher wurde verändert.', hint: 'Spiele die Datei aus einer Sicherung zurück.', detail: true },
   storage_full: { message: 'Die Platte ist voll.', hint: 'Schaffe Platz und versuche es noch einmal. Was gespeichert war, ist sicher.' },
   storage_not_writable: { message: 'Der Speicher lässt sich nicht beschreiben.', hint: 'Gib dir das Recht, dort zu schreiben.', detail: true },
+  storage_closed: { message: 'Der Speicher ist geschlossen: Yonder wird beendet.', hint: '' },
+  storage_too_large: { message: 'Das ist mehr, als sich auf einmal speichern lässt.', hint: '', detail: true },
   storage_io: { message: 'Der Speicher lässt sich nicht lesen oder schreiben.', hint: 'Prüfe die Platte und versuche es noch einmal.', detail: true },
   identity_broken: { message: 'Die Angaben zur Identität sind beschädigt.', hint: BACKUP, detail: true },
   identity_missing: { message: 'Die Angaben zur Identität fehlen, obwohl das Datenverzeichnis benutzt ist.', hint: BACKUP, detail: true },
@@ -235,6 +250,7 @@ export const germanErrors: Record<string, SpokenError> = {
   backup_missing: { message: 'Diese Datei gibt es nicht.', hint: 'Ist der Datenträger da?', detail: true },
   backup_unreadable: { message: 'Die Sicherung lässt sich nicht lesen.', hint: 'Gib dir das Recht, sie zu lesen; ist der Datenträger in Ordnung?', detail: true },
   backup_not_one: { message: 'Das ist keine Sicherung von Yonder.', hint: 'Wähle eine Datei, die Yonder geschrieben hat.' },
+  backup_too_large: { message: 'Die Sicherung ist zu groß, um eine von Yonder zu sein.', hint: 'Wähle eine Datei, die Yonder geschrieben hat.' },
   backup_cut: { message: 'Der Sicherung fehlt das Ende.', hint: 'Nimm eine andere Kopie der Sicherung. Nichts wurde verändert.' },
   backup_damaged: { message: 'Die Sicherung ist beschädigt.', hint: 'Nimm eine andere Kopie der Sicherung. Nichts wurde verändert.' },
   backup_newer: { message: 'Eine neuere Fassung von Yonder hat die Sicherung geschrieben.', hint: 'Aktualisiere Yonder. Nichts wurde verändert.' },
