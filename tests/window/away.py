@@ -120,6 +120,9 @@ def pair(one, node):
     node.cli("pair", "join", code, "--device", at, "--approve")
     until(f"{node.name} in the page", STEP, lambda: node.name in cards(one))
     one.page.invoke("call", {"cmd": "pair_cancel"})
+    # The order of the cards is that of the pairings, whose time is kept in seconds: the next one is a later one.
+    now = int(time.time())
+    until("the next second", STEP, lambda: int(time.time()) > now)
     until("no dialog", STEP, lambda: close_dialog(one))
 
 
