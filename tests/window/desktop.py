@@ -127,9 +127,16 @@ def ask(owner, path, interface, method, arguments):
     return bus.call_sync(owner, path, interface, method, arguments, None, Gio.DBusCallFlags.NONE, 5000, None).unpack()
 
 
+def is_there(owner):
+    """Somebody has this name on the bus."""
+    (found,) = ask("org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "NameHasOwner",
+                   GLib.Variant("(s)", (owner,)))
+    return found
+
+
 def menu():
-    """Bus name, path, and the entries `{label: id}` of the newest icon's menu."""
-    owner, path = items[-1]
+    """Bus name, path, and the entries `{label: id}` of the newest icon's menu, of those whose program still runs."""
+    owner, path = next(item for item in reversed(items) if is_there(item[0]))
     (where,) = ask(owner, path, "org.freedesktop.DBus.Properties", "Get",
                    GLib.Variant("(ss)", ("org.kde.StatusNotifierItem", "Menu")))
     _revision, (_id, _properties, children) = ask(owner, where, "com.canonical.dbusmenu", "GetLayout",

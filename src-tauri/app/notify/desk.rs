@@ -192,7 +192,7 @@ pub fn matters(event: &Event) -> bool {
 struct Batch {
     number: u32,
     last: Option<Instant>,
-    /// What the first of them held.
+    /// What the last of them held.
     named: Vec<String>,
     /// How many there are besides.
     more: u32,
@@ -333,11 +333,12 @@ impl Desk {
             *batch = Batch { number: batch.number.wrapping_add(1), ..Batch::default() };
         }
         batch.last = Some(now);
-        if batch.named.len() < NAMED {
-            batch.named.push(contents);
-        } else {
+        // The newest are named.
+        if batch.named.len() == NAMED {
+            batch.named.remove(0);
             batch.more = batch.more.saturating_add(1);
         }
+        batch.named.push(contents);
         let mut lines = batch.named.clone();
         if batch.more > 0 {
             lines.push(self.texts.and_more(batch.more));
