@@ -645,9 +645,9 @@ mod tests {
         assert_eq!(part(&["a/b/2"]), ["top", "top/a", "top/a/b", "top/a/b/2"]);
         assert_eq!(part(&["ab", "d"]), ["top", "top/ab", "top/d", "top/d/4", "top/d/e", "top/d/e/3"]);
         assert_eq!(part(&[""]).len(), 11);
-        let named = std::slice::from_ref(&top);
-        assert!(matches!(look(named, Some(&[top.join("gone")])), Err(TransferError::NothingLeft(_))));
-        assert_eq!(look(named, Some(&[top.join("gone"), top.join("ab")])).unwrap(), ["top"]);
+        let (named, private) = ([top.clone().into()], Private::default());
+        assert!(matches!(look(&named, &private, Some(&[top.join("gone")])), Err(TransferError::NothingLeft(_))));
+        assert_eq!(look(&named, &private, Some(&[top.join("gone"), top.join("ab")])).unwrap(), ["top"]);
     }
 
     #[test]
