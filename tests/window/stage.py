@@ -175,9 +175,11 @@ class Stage:
 
     def window_of(self, pid):
         """X11 id of the visible main window of a process, or None."""
-        # `search` takes all conditions only with --all.
+        # `search` takes all conditions only with --all, and does not tell large letters from small ones: the toolkit has a
+        # window of one pixel that is called after the program.
         found = self.xdotool("search", "--all", "--onlyvisible", "--pid", pid, "--name", r"^(\([0-9]+\) )?Yonder$").split()
-        return found[-1] if found else None
+        own = [window for window in found if self.xdotool("getwindowname", window).endswith("Yonder")]
+        return own[-1] if own else None
 
     def shot(self, name, window="root"):
         """Saves what is on the screen as a numbered picture, and gives its path."""
