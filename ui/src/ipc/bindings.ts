@@ -717,7 +717,7 @@ hint: string,
 /**
  * Names and figures in `detail` and `hint`, for those who say both in another language. Text, never markup.
  */
-args: { [key in string]: string }, };
+args?: { [key in string]: string }, };
 
 export type DoctorConnection = { 
 /**
