@@ -1,6 +1,12 @@
 //! Ends the app, and asks the person first where transfers are under way.
 
-use std::{sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use tauri::{AppHandle, Manager};
 use yonder_core::api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView};
@@ -28,6 +34,7 @@ enum State {
 #[derive(Default)]
 pub struct Question {
     state: Mutex<State>,
+    asked: AtomicU64,
 }
 
 impl Question {
@@ -37,19 +44,11 @@ impl Question {
         *state
     }
 
-    /// Begins a question, or leaves the one that is on the screen there. Gives the number of a new one.
-    fn begin(&self) -> Option<u64> {
-        let mut begun = None;
-        self.change(|state| {
-            let number = match *state {
-                State::Shown => return,
-                State::Told(number) => number + 1,
-                State::Idle => 0,
-            };
-            begun = Some(number);
-            *state = State::Told(number);
-        });
-        begun
+    /// Begins a question and gives its number, which no other one has. A page that shows a question already says so again.
+    fn begin(&self) -> u64 {
+        let number = self.asked.fetch_add(1, Ordering::Relaxed);
+        self.change(|state| *state = State::Told(number));
+        number
     }
 
     fn is_unheard(&self, number: u64) -> bool {
@@ -66,7 +65,7 @@ pub fn ask(app: &AppHandle) {
             return;
         }
         window::show(&app);
-        let Some(number) = app.state::<Question>().begin() else { return };
+        let number = app.state::<Question>().begin();
         tell(&app, ShellEvent::QuitAsked);
         tokio::time::sleep(PAGE_TIMEOUT).await;
         if app.state::<Question>().is_unheard(number) {
@@ -102,7 +101,9 @@ async fn is_something_under_way(app: &AppHandle) -> bool {
 
 /// Whether quitting stops something: what is paused, or waits for a device that is away, stands still anyway.
 fn is_under_way(transfer: &TransferView) -> bool {
+    let begins = || transfer.reason.as_ref().is_some_and(|why| matches!(why.code.as_str(), "listing" | "connecting"));
     matches!(transfer.state, TransferState::Active | TransferState::Queued | TransferState::Offered)
+        || (transfer.state == TransferState::Waiting && begins())
 }
 
 #[cfg(test)]
@@ -112,11 +113,12 @@ mod tests {
     #[test]
     fn a_question_that_was_shown_or_answered_does_not_run_out() {
         let question = Question::default();
-        let first = question.begin().unwrap();
+        let first = question.begin();
         assert!(question.is_unheard(first), "the page has not said anything");
         question.change(|state| *state = State::Shown);
         assert!(!question.is_unheard(first));
-        assert_eq!(question.begin(), None, "it is on the screen already");
+        let again = question.begin();
+        assert!(again != first && question.is_unheard(again), "a page that was loaded anew has to show it again");
         question.change(|state| *state = State::Idle);
         assert!(!question.is_unheard(first));
     }
@@ -124,8 +126,8 @@ mod tests {
     #[test]
     fn an_older_question_leaves_the_newer_one_its_time() {
         let question = Question::default();
-        let first = question.begin().unwrap();
-        let second = question.begin().unwrap();
+        let first = question.begin();
+        let second = question.begin();
         assert!(!question.is_unheard(first));
         assert!(question.is_unheard(second));
     }

@@ -8,48 +8,54 @@ use yonder_tests::device::{Device, Node, pair};
 /// Long enough for several dials in the background, each of which takes ten seconds.
 const WATCHED: Duration = Duration::from_secs(35);
 
-/// The states of the other device that a node told after the line number `from`, each once until another one follows.
-fn states(node: &Node, from: usize) -> Vec<String> {
-    let told = node.running.seen()[from..].iter().filter(|line| line["event"] == "device");
+/// The states of the device `id` that a node told after the line number `from`, each once until another one follows.
+/// Others are heard of as well: all tests that run at the same time share the loopback.
+fn states(node: &Node, from: usize, id: &str) -> Vec<String> {
+    let told = node.running.seen()[from..].iter().filter(|line| is_of(line, id));
     let mut states: Vec<String> = told.filter_map(|line| line["device"]["state"].as_str()).map(String::from).collect();
     states.dedup();
     states
 }
 
-fn is(state: &'static str) -> impl FnMut(&Value) -> bool {
-    move |line| line["event"] == "device" && line["device"]["state"] == state
+fn is_of(line: &Value, id: &str) -> bool {
+    line["event"] == "device" && line["device"]["device_id"] == id
+}
+
+fn is(id: &str, state: &'static str) -> impl FnMut(&Value) -> bool {
+    move |line| is_of(line, id) && line["device"]["state"] == state
 }
 
 #[test]
 fn a_device_that_is_lost_is_reconnecting_once_and_then_away_until_it_is_back() {
     let (alpha, beta) = (Device::loopback("alpha"), Device::loopback("beta"));
     let (mut here, mut there) = (alpha.serve(), beta.serve());
+    let id = there.device_id();
     pair(&alpha, &here, &beta);
-    here.running.expect("a session", Duration::from_secs(30), is("connected"));
+    here.running.expect("a session", Duration::from_secs(30), is(&id, "connected"));
 
     let from = here.running.seen().len();
     there.running.kill();
-    here.running.expect("the loss", Duration::from_secs(60), is("offline"));
+    here.running.expect("the loss", Duration::from_secs(60), is(&id, "offline"));
     here.running.find(WATCHED, |_| false);
-    let mut told = states(&here, from);
+    let mut told = states(&here, from, &id);
     // News of the session that was still thought to stand.
     told.retain(|state| state != "connected");
     assert_eq!(told, ["connecting", "offline"]);
 
     let from = here.running.seen().len();
     let mut there = beta.serve();
-    here.running.expect("another session", Duration::from_secs(60), is("connected"));
+    here.running.expect("another session", Duration::from_secs(60), is(&id, "connected"));
     // Before the session stands, the device is heard of and is still away.
-    let mut told = states(&here, from);
+    let mut told = states(&here, from, &id);
     told.retain(|state| state != "offline");
     assert_eq!(told, ["connected"]);
 
     // With a goodbye it is away at once: there is nothing to wait for.
     let from = here.running.seen().len();
     there.running.interrupt();
-    here.running.expect("the end", Duration::from_secs(30), is("offline"));
+    here.running.expect("the end", Duration::from_secs(30), is(&id, "offline"));
     here.running.find(WATCHED / 3, |_| false);
-    let mut told = states(&here, from);
+    let mut told = states(&here, from, &id);
     told.retain(|state| state != "connected");
     assert_eq!(told, ["offline"]);
     there.running.kill();

@@ -152,6 +152,7 @@ fn nothing_of_the_data_directory_is_ever_sent() {
 
     // A folder that has it in it, and a second name of a secret.
     let folder = pair.alpha.home().to_owned();
+    pair.file("ordinary", "ordinary");
     let sent = pair.send(&[text(&folder)]).expect_status(5);
     assert_eq!(sent.event("done").unwrap()["reasons"]["data_directory"], 3, "{sent:#?}");
     let there = pair.beta.downloads().join(folder.file_name().unwrap());
@@ -216,8 +217,9 @@ fn each_named_argument_arrives() {
 fn a_source_that_was_deleted_ends_the_transfer_and_is_not_called_changed() {
     let pair = Pair::new();
     let folder = pair.path("d");
-    tree::folder(&folder, 40, 400_000, 1);
-    let mut sending = pair.start(&[text(&folder), "--limit", "1M"]);
+    // More than the sender reads ahead.
+    tree::folder(&folder, 400, 400_000, 1);
+    let mut sending = pair.start(&[text(&folder), "--limit", "4M"]);
     sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     fs::remove_dir_all(&folder).unwrap();
     // What had arrived by then stays.
@@ -232,7 +234,7 @@ fn a_source_that_was_deleted_ends_the_transfer_and_is_not_called_changed() {
 #[test]
 fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
     let pair = Pair::new();
-    let log = pair.file("log", "");
+    let log = pair.path("log");
     tree::file(&log, 6_000_000, 3);
     let before = fs::read(&log).unwrap();
     let mut sending = pair.start(&[text(&log), "--limit", "2M"]);
@@ -245,7 +247,7 @@ fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
     // One that is written anew meanwhile is no log, and is not delivered as a mixture.
     let mut sending = pair.start(&[text(&log), "--limit", "2M"]);
     sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
-    tree::file(&log, 6_500_000, 4);
+    fs::write(&log, vec![7; 6_500_000]).unwrap();
     sending.finish(LONG).expect_error(1, &["source_changed"]);
     assert_eq!(pair.arrived(), [""; 0]);
 }
@@ -253,7 +255,7 @@ fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
 #[test]
 fn standard_input_is_sent_under_a_name() {
     let pair = Pair::new();
-    let big = pair.file("big", "");
+    let big = pair.path("big");
     tree::file(&big, 20_000_000, 5);
     let bytes = fs::read(&big).unwrap();
     let done = pair.send_by("cat big | \"$@\"", &["-", "--name", "from a pipe.bin"]).expect_status(0);

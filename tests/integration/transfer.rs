@@ -103,7 +103,8 @@ fn executable_bits_travel_and_links_do_not() {
     symlink("/etc/passwd", folder.join("link")).unwrap();
     symlink("/etc", folder.join("folder link")).unwrap();
 
-    pair.sent(&[&folder]).expect_status(0);
+    let sent = pair.sent(&[&folder]).expect_status(5);
+    assert_eq!(sent.event("done").unwrap()["reasons"], serde_json::json!({"link_outside": 2}));
     let received = pair.receiver.downloads().join("folder");
     let mode = fs::metadata(received.join("program")).unwrap().permissions().mode();
     assert_eq!((mode & 0o100, mode & 0o7000), (0o100, 0), "{mode:o}");

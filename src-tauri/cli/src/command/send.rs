@@ -189,19 +189,16 @@ async fn watch(
         };
         let event = event.ok_or_else(Failure::lost)?;
         let missed = seq.replace(event.seq).is_some_and(|before| event.seq > before + 1);
-        match event.event {
-            Event::Transfer { transfer: now } => {
-                if let Some(row) = open.iter_mut().find(|row| row.transfer.id == now.id) {
-                    row.transfer = now;
-                }
+        if let Event::Transfer { transfer: now } = event.event
+            && let Some(row) = open.iter_mut().find(|row| row.transfer.id == now.id)
+        {
+            row.transfer = now;
+        }
+        if missed {
+            // What they became may have been among the events that were missed, whatever this one tells.
+            for row in open.iter_mut().filter(|row| !row.ended) {
+                row.transfer = ask(running, row.transfer.id).await?;
             }
-            // What they became may have been among the events that were missed.
-            _ if missed => {
-                for row in &mut open {
-                    row.transfer = ask(running, row.transfer.id).await?;
-                }
-            }
-            _ => {}
         }
     }
 }

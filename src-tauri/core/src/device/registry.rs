@@ -465,7 +465,10 @@ impl DeviceRegistry {
                 return;
             }
         }
-        self.tell(id);
+        // Not a reason to dial anyone, so no change is told to those who watch.
+        if let Some(device) = self.view(id) {
+            self.events.emit(Event::Device { device });
+        }
     }
 
     /// Which connections there are with the device.
@@ -695,6 +698,47 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{id::DeviceInfo, identity::RootSecret, keys::Key};
+
+    #[tokio::test]
+    async fn what_is_heard_of_a_paired_device_changes_nothing_of_how_it_stands() {
+        let home = tempfile::tempdir().unwrap();
+        let store = Store::open(home.path(), &RootSecret::from_bytes([1; 32])).unwrap();
+        let devices = DeviceRegistry::load(store, EventBus::default()).await.unwrap();
+        let info = DeviceInfo::new([2; 32], "Desk", DeviceType::Desktop);
+        let id = info.device_id;
+        devices.commit(PersistedPairedDevice::new(info, Key::from_bytes([3; 32]), 1)).await.unwrap();
+        let heard = |port: u16| {
+            for pairing in [false, true, true] {
+                devices.sighted(Sighting {
+                    endpoint_id: [2; 32],
+                    addresses: vec![SocketAddr::from(([10, 0, 0, 2], port))],
+                    name: Some("Desk".into()),
+                    device_type: DeviceType::Desktop,
+                    pairing,
+                });
+            }
+        };
+        let stands = |state: DeviceState| {
+            for port in [1, 2] {
+                heard(port);
+                assert_eq!(devices.view(id).map(|view| (view.state, view.nearby)), Some((state, true)));
+            }
+            devices.left(&[2; 32]);
+            assert_eq!(devices.view(id).map(|view| (view.state, view.nearby)), Some((state, false)));
+        };
+        let link = Link { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 1.0, key_exchange: None };
+        stands(DeviceState::Offline);
+        devices.linked(id, link.clone());
+        stands(DeviceState::Connected);
+        devices.lost(id, false);
+        stands(DeviceState::Connecting);
+        devices.connecting(id, false);
+        stands(DeviceState::Offline);
+        devices.linked(id, link);
+        devices.lost(id, true);
+        stands(DeviceState::Offline);
+    }
 
     #[test]
     fn a_round_trip_that_falls_in_small_steps_is_told() {

@@ -1,6 +1,10 @@
 //! Makes a new session with a paired device.
 
-use std::{future::pending, net::SocketAddr, time::Duration};
+use std::{
+    future::pending,
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use iroh::{
     EndpointAddr, EndpointId, RelayUrl,
@@ -80,22 +84,26 @@ impl Net {
     ///
     /// Where connections with the device stand, the transport dials by their path alone. So they are asked whether they
     /// live, and those that do not answer are closed. Where all answer and the dial does not, they are closed as well: what
-    /// the transport takes for their path is not the way that their packets go.
+    /// the transport takes for their path is not the way that their packets go. Connections over which a stream brought
+    /// something meanwhile are kept: they work, and a device that takes no dial may still be sending.
     async fn try_to_connect(
         &self,
         device: DeviceId,
         endpoint_id: &[u8; 32],
-        alpn: &[u8],
+        alpn: &'static [u8],
     ) -> Result<Connection, DialError> {
+        let begun = Instant::now();
         let (mut changes, mut sightings) = (self.changes(), self.0.devices.watch());
         let mut restarts = 0;
         let mut attempts = ATTEMPTS.iter();
         while let Some(patience) = attempts.next() {
             let known = self.0.devices.whereabouts(device);
             let address = address_of(endpoint_id, &known, |relay| !self.0.relays.is_left(relay))?;
-            let others = self.0.connections.with(address.id);
+            let others: Vec<_> =
+                self.0.connections.with(address.id).into_iter().map(|conn| (heard_of_streams(&conn), conn)).collect();
+            let asked = others.iter().map(|(_, conn)| conn.clone()).collect();
             let weeded = async {
-                if close_the_dead(others.clone(), ANSWER).await == 0 {
+                if close_the_dead(asked, ANSWER).await == 0 {
                     pending().await
                 }
             };
@@ -113,10 +121,22 @@ impl Net {
                     Ok(Ok(conn)) => return Ok(conn),
                     Ok(Err(error)) => return Err(error),
                     Err(_) => {
-                        let rtt = others.iter().flat_map(|conn| conn.paths().iter().map(|path| path.rtt()).max()).max();
+                        let rtt = others
+                            .iter()
+                            .flat_map(|(_, conn)| conn.paths().iter().map(|path| path.rtt()).max())
+                            .max();
                         if rtt.is_some_and(|rtt| rtt * ROUND_TRIPS < *patience) {
-                            tracing::info!(%device, "no dial is answered; all connections with it are made anew");
-                            close_all(&others);
+                            // The device has dialled meanwhile: that is what was wanted, and it works.
+                            let come = self.live(device, alpn).filter(|session| session.since() >= begun);
+                            let come = come.map(|session| session.connection().stable_id());
+                            let idle: Vec<_> = others
+                                .into_iter()
+                                .filter(|(before, conn)| heard_of_streams(conn) == *before)
+                                .map(|(_, conn)| conn)
+                                .filter(|conn| Some(conn.stable_id()) != come)
+                                .collect();
+                            tracing::info!(%device, count = idle.len(), "no dial is answered; idle connections are closed");
+                            close_all(&idle);
                         }
                     }
                 },
@@ -156,6 +176,11 @@ impl Net {
         let connected = connecting.map_err(|error| of_connect(&error.into()))?.await;
         connected.map_err(|error| of_connect(&error.into()))
     }
+}
+
+/// Counts the stream frames that a connection has received.
+fn heard_of_streams(conn: &Connection) -> u64 {
+    conn.stats().frame_rx.stream
 }
 
 /// What is known of where a device is, as an address to dial.

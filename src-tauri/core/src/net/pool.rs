@@ -33,6 +33,8 @@ use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 const GRACE: Duration = Duration::from_secs(5);
 /// The transport takes less time to notice that a connection was closed here.
 const SETTLED: Duration = Duration::from_millis(50);
+/// Sessions of one device and protocol that lost their place and may stay open until they end by themselves.
+const RETIRED: usize = 8;
 /// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
@@ -295,6 +297,16 @@ impl Net {
         let key = (session.device_id(), protocol.alpn());
         let chosen = {
             let mut slots = self.slots();
+            // The device may have been blocked or unpaired while it proved its pairing; `close_device` has not seen this
+            // session. Trust is stored before that takes the same lock, so one of the two always notices.
+            if !self.0.devices.is_admitted(session.connection().remote_id().as_bytes()) {
+                if matches!(slots.get(&key), Some(Slot::Dialling(_))) {
+                    slots.remove(&key);
+                }
+                drop(slots);
+                session.close(CloseCode::NotPaired, "");
+                return session;
+            }
             match slots.get(&key) {
                 Some(Slot::Live(old))
                     if old.is_live() && old.since().elapsed() < SIMULTANEOUS && self.keep_older(old, &session) =>
@@ -333,7 +345,7 @@ impl Net {
     /// Closes a connection that lost, after a while. A file may be on its way on one for transfers: that one is left to
     /// end by itself.
     fn retire(&self, session: Session) {
-        locked(&self.0.closing).push(session.clone());
+        self.keep_closing(session.clone());
         if session.connection().alpn() != super::ALPN_MESSAGE {
             return;
         }
@@ -350,6 +362,22 @@ impl Net {
                 session.close(CloseCode::Replaced, "");
             }
         });
+    }
+
+    /// Remembers a session that lost its place and ends by itself. Of one device and protocol at most [`RETIRED`] are kept
+    /// open, so that a device cannot hold any number of them.
+    fn keep_closing(&self, session: Session) {
+        let mut closing = locked(&self.0.closing);
+        closing.retain(Session::is_live);
+        closing.push(session.clone());
+        let alike = |other: &&Session| {
+            other.device_id() == session.device_id() && other.connection().alpn() == session.connection().alpn()
+        };
+        if closing.iter().filter(alike).count() > RETIRED
+            && let Some(oldest) = closing.iter().find(alike)
+        {
+            oldest.close(CloseCode::Replaced, "");
+        }
     }
 
     fn serve(&self, session: Session, protocol: Arc<dyn super::NetworkProtocol>) {
@@ -429,11 +457,22 @@ impl Net {
         close_all(&for_messages);
         let is_older = |old: &Session| old.device_id() == device && old.since() < session.since() && !old.is(session);
         let mut slots = self.slots();
-        slots.retain(|(id, _), slot| !matches!(slot, Slot::Live(old) if *id == device && is_older(old)));
+        let mut left = Vec::new();
+        slots.retain(|(id, _), slot| match slot {
+            Slot::Live(old) if *id == device && is_older(old) => {
+                if old.is_live() {
+                    left.push(old.clone());
+                }
+                false
+            }
+            _ => true,
+        });
         if let std::collections::hash_map::Entry::Vacant(place) = slots.entry((device, super::ALPN_MESSAGE)) {
             place.insert(Slot::Live(session.clone()));
         }
         drop(slots);
+        // Whoever closes everything with the device is still to find them.
+        left.into_iter().for_each(|old| self.keep_closing(old));
         if others.is_empty() && self.is_astray(device) {
             self.begin_anew(device);
         }

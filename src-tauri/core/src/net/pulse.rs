@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(750);
 /// Nothing was said over a connection for so long: it is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// A sign of life takes at most so many frames: its length, its words and its end may go each by itself.
+const FRAMES_OF_A_SIGN: u64 = 3;
 /// A connection counts as in use for so long after something was said over it.
 const IN_USE: Duration = Duration::from_secs(5);
 /// One in use that hears nothing for so long is nudged: who only receives has nothing under way that would show a dead path.
@@ -35,8 +37,10 @@ const STALL: Duration = Duration::from_secs(2);
 pub(super) struct Counts {
     /// Datagrams received.
     pub heard: u64,
-    /// Frames of streams, both ways, without those that were only signs of life.
+    /// Frames of streams, both ways.
     pub said: u64,
+    /// Messages, both ways, that were signs of life and nothing more.
+    pub signs: u64,
     /// Round trip of the path in use, as smoothed by the transport: another value with each acknowledgement of what was sent
     /// on it, and with another path.
     pub rtt: Duration,
@@ -111,7 +115,9 @@ impl Pulse {
 
     /// Takes the counts of now.
     pub fn beat(&mut self, now: Duration, counts: Counts) -> Turn {
-        if counts.said != self.counts.said {
+        let said = counts.said.saturating_sub(self.counts.said);
+        let signs = counts.signs.saturating_sub(self.counts.signs);
+        if said > signs.saturating_mul(FRAMES_OF_A_SIGN) {
             self.said_at = now;
             self.used_at = Some(now);
         }
@@ -300,5 +306,17 @@ mod tests {
         }
         pulse.beat(s(31), Counts { said: 1, ..heard(40) });
         assert!(!pulse.is_idle(s(31)));
+    }
+
+    #[test]
+    fn signs_of_life_make_no_use_in_however_many_frames_they_come() {
+        let mut pulse = Pulse::new(s(0), Counts::default());
+        for (second, frames) in [(1, 2), (2, 5), (3, 9), (4, 15)] {
+            let counts = Counts { said: frames, signs: 2 * second, ..heard(second) };
+            assert_eq!(pulse.beat(s(second), counts), Turn::Rest);
+            assert!(!pulse.is_in_use(s(second)), "second {second}");
+        }
+        pulse.beat(s(5), Counts { said: 16, signs: 8, ..heard(5) });
+        assert!(pulse.is_in_use(s(5)), "a word beside them");
     }
 }

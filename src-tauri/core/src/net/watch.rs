@@ -13,7 +13,7 @@ use iroh::{
 
 use super::{
     ALPN_MESSAGE, CloseCode, Net, Session, congestion,
-    connections::NUDGE,
+    connections::{NUDGE, uses_a_path},
     pool::Standing,
     pulse::{Counts, PathCounts, Pulse, Turn},
     stall::Stalls,
@@ -197,8 +197,9 @@ struct Lost {
 impl Lost {
     /// Devices to begin anew with.
     fn astray(&mut self, net: &Net, standing: &Standing, now: Duration) -> Vec<DeviceId> {
-        let devices: HashSet<_> =
-            standing.live.iter().map(Session::device_id).filter(|id| net.is_astray(*id)).collect();
+        // Where one uses a path the device is not astray: for most devices nothing else has to be looked at.
+        let astray = |session: &&Session| !uses_a_path(session.connection()) && net.is_astray(session.device_id());
+        let devices: HashSet<_> = standing.live.iter().filter(astray).map(Session::device_id).collect();
         self.since.retain(|id, _| devices.contains(id));
         self.anew.retain(|_, at| now < *at + ANEW_EVERY);
         let mut due = Vec::new();
@@ -321,7 +322,8 @@ fn counts_of(session: &Session) -> Counts {
     let (path, rtt) = path.unwrap_or_default();
     Counts {
         heard: stats.udp_rx.datagrams,
-        said: (stats.frame_rx.stream + stats.frame_tx.stream).saturating_sub(session.signs_of_life()),
+        said: stats.frame_rx.stream + stats.frame_tx.stream,
+        signs: session.signs_of_life(),
         rtt,
         path,
     }

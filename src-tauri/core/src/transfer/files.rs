@@ -141,7 +141,11 @@ impl FileOps for RealFiles {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_root(path.parent().ok_or(error)?)?;
-                std::fs::create_dir(path)?;
+                match std::fs::create_dir(path) {
+                    // Another transfer has made it meanwhile.
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    other => other?,
+                }
             }
             other => other?,
         }
@@ -261,7 +265,11 @@ impl FileOps for RealFiles {
     #[cfg(unix)]
     fn set_dir_mode(&self, dir: &Dir, mode: u16) -> io::Result<()> {
         // Opened before: afterwards its owner may perhaps not list it.
-        let dir = readable(dir)?;
+        let dir = match readable(dir) {
+            // Closed already, by an attempt that was cut off.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
+            other => other?,
+        };
         // A folder whose files belong to the folder's group passes that on to the folders in it.
         set_mode(&dir, mode, 0o7000)?;
         synced_dir(&dir)
@@ -288,7 +296,11 @@ impl FileOps for RealFiles {
 
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Dir) -> io::Result<()> {
-        synced_dir(&readable(dir)?)
+        match readable(dir) {
+            // A folder that may be entered and not listed cannot be synced.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            other => synced_dir(&other?),
+        }
     }
 
     #[cfg(not(unix))]

@@ -293,8 +293,8 @@ impl ManifestBuilder {
         if entry.mode.is_some_and(|mode| mode > MODE_BITS) {
             return violation("a mode with more than permissions");
         }
-        self.bytes += entry.name.len() + 40;
-        if self.bytes > MAX_MANIFEST_BYTES {
+        let bytes = self.bytes + entry.name.len() + 40;
+        if bytes > MAX_MANIFEST_BYTES {
             return violation("the manifest is too large");
         }
         let (mut depth, mut path_len) = (1_u16, entry.name.len() as u32);
@@ -320,6 +320,7 @@ impl ManifestBuilder {
         let Some(total) = self.manifest.total.checked_add(size) else {
             return violation("the sizes add up to more than a number can hold");
         };
+        self.bytes = bytes;
         let index = self.manifest.len();
         let name = self.manifest.names.len() as u32;
         self.manifest.names.extend_from_slice(&entry.name);

@@ -87,9 +87,9 @@ pub fn clear_spool(data_dir: &Path, wanted: &HashSet<PathBuf>) {
     let Ok(dir) = fs::canonicalize(data_dir) else { return };
     for item in fs::read_dir(spool_of(&dir)).into_iter().flatten().flatten() {
         let path = item.path();
-        if !wanted.contains(&path)
-            && let Err(error) = fs::remove_file(&path)
-        {
+        // Names are random, so they suffice: the data directory may have been moved.
+        let is_wanted = wanted.iter().any(|kept| kept.file_name() == path.file_name());
+        if !is_wanted && let Err(error) = fs::remove_file(&path) {
             tracing::warn!(%error, "a stream that is not sent any more cannot be removed");
         }
     }

@@ -7,7 +7,7 @@ mod missing;
 mod stopped;
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -136,7 +136,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         })
         .await;
     inner.show_places();
-    remove_spooled(&sending.order.terms).await;
+    remove_spooled(&inner.deps.data_dir, &sending.order.terms).await;
     if end.untold {
         inner.tasks.spawn(tell_stopped(inner.clone(), id, device));
     }
@@ -151,9 +151,11 @@ async fn private(data_dir: PathBuf) -> Result<Arc<Private>, NetworkError> {
     Ok(looked.await.map_err(|_| TransferError::Internal("looking at the data directory failed"))?)
 }
 
-/// Streams that were read for a transfer are not kept beyond it.
-async fn remove_spooled(terms: &Outgoing) {
-    for path in terms.spooled() {
+/// Removes the streams that were read for a transfer. Nothing outside the spool is removed, whatever a request said of it.
+async fn remove_spooled(data_dir: &Path, terms: &Outgoing) {
+    let Ok(dir) = tokio::fs::canonicalize(data_dir).await else { return };
+    let spool = super::private::spool_of(&dir);
+    for path in terms.spooled().filter(|path| path.parent() == Some(spool.as_path())) {
         match tokio::fs::remove_file(&path).await {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 tracing::warn!(%error, "a stream that was sent cannot be removed");

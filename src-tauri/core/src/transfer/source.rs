@@ -324,6 +324,9 @@ fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata)
         return Err(TransferError::Special(path.to_owned()));
     }
     let spooled = given.spooled && meta.is_file() && private.is_spooled(&real);
+    if given.spooled && !spooled {
+        return Err(TransferError::Stopped("stream_gone"));
+    }
     if !spooled && private.holds(&real, &meta) {
         return Err(TransferError::Private(path.to_owned()));
     }
