@@ -335,6 +335,7 @@ mod raw_paths {
 /// What a node answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "few answers live at a time, and each is moved a few times at most")]
 pub enum Response {
     /// It was done; there is nothing to show.
     Done,
