@@ -1,7 +1,7 @@
 //! How fast to send: Cubic that tells a lossy link from a full one.
 //!
 //! Plain Cubic (RFC 9438) takes every lost packet for a sign of congestion. On a link that loses one packet in a hundred by
-//! itself (radio, a worn cable), it then uses a few per cent of what the link can carry. [`Steady`] is Cubic with five
+//! itself (radio, a worn cable), it then uses a few per cent of what the link can carry. [`Steady`] is Cubic with four
 //! changes:
 //!
 //! 1. **Loss is judged by delay.** A loss shrinks the window when there is a standing queue: even the fastest packet of about
@@ -16,11 +16,6 @@
 //! 4. **A collapse is noticed by the rate.** When the path delivers less than a third of its best rate for three slices of
 //!    time and round trips are long, the window becomes what the path holds now. Loss would say so much later.
 //!
-//! 5. **A full window does not keep a silent path silent.** noq's own probes come ever more rarely, 4 s apart after some
-//!    seconds, and nothing else is sent while the window is full of packets that were swallowed. So one packet more may go
-//!    whenever the watch over connections looks at a silent one ([`look`]), about three times a second: the first that
-//!    is acknowledged shows that the path is back.
-//!
 //! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. No rate is computed to send at: a late
 //! timer or a busy CPU costs nothing, as it does with BBR. noq paces by the window, at 1.25 windows a round trip.
 //!
@@ -28,10 +23,7 @@
 
 use std::{
     any::Any,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -72,24 +64,13 @@ const FADE: f64 = 0.98;
 /// The window before anything is known, in bytes (RFC 9002, section 7.2).
 const INITIAL_WINDOW: u64 = 14_720;
 
-/// A path is silent when nothing was acknowledged for so many looks.
-const SILENT_LOOKS: u64 = 3;
-
-/// How often the watch over connections has looked at silent ones.
-static LOOKS: AtomicU64 = AtomicU64::new(0);
-
-/// Lets each silent path send one packet beyond its window.
-pub(super) fn look() {
-    LOOKS.fetch_add(1, Ordering::Relaxed);
-}
-
 /// Makes a [`Steady`] for every path of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SteadyConfig;
 
 impl ControllerFactory for SteadyConfig {
     fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Steady::looked_at(&LOOKS, now, current_mtu))
+        Box::new(Steady::new(now, current_mtu))
     }
 }
 
@@ -170,24 +151,12 @@ pub struct Steady {
     /// Of the acknowledgements that are just coming in: bytes, and those of them that were sent since the last cut.
     batch: (f64, f64),
     batch_newest: Option<Instant>,
-    /// Bytes in flight.
-    flight: u64,
-    /// Counts looks at silent connections; its value when something was last acknowledged, and sent.
-    looks: &'static AtomicU64,
-    acked_at: u64,
-    sent_at: u64,
 }
 
 impl Steady {
-    /// A controller for a path of which nothing is known, and at which nobody looks.
+    /// A controller for a path of which nothing is known.
     pub fn new(now: Instant, mtu: u16) -> Self {
-        static NEVER: AtomicU64 = AtomicU64::new(0);
-        Self::looked_at(&NEVER, now, mtu)
-    }
-
-    fn looked_at(looks: &'static AtomicU64, now: Instant, mtu: u16) -> Self {
         let window = INITIAL_WINDOW as f64;
-        let look = looks.load(Ordering::Relaxed);
         Self {
             mtu: f64::from(mtu.max(1)),
             course: Course {
@@ -213,17 +182,7 @@ impl Steady {
             last_ack: now,
             batch: (0.0, 0.0),
             batch_newest: None,
-            flight: 0,
-            looks,
-            acked_at: look,
-            sent_at: look,
         }
-    }
-
-    /// Whether nothing has been acknowledged for a while, and nothing sent since the last look.
-    fn may_probe(&self) -> bool {
-        let look = self.looks.load(Ordering::Relaxed);
-        look >= self.acked_at + SILENT_LOOKS && look > self.sent_at
     }
 
     /// The part of its packets that the link may lose by itself, from 0 to 0.04: what was counted, and two standard
@@ -435,12 +394,9 @@ impl Steady {
         }
         self.round.lost += (bytes as f64 / self.mtu).ceil();
         if persistent {
-            // Nothing came through for several timeouts: start anew (RFC 9002, section 7.6.2). A silence says nothing of how
-            // much the path holds: slow start goes up to where the window was, and ends sooner where there is a queue.
-            let before = self.course.window;
-            self.cut(now, before * BETA);
+            // Nothing came through for several timeouts: start anew (RFC 9002, section 7.6.2).
+            self.cut(now, self.course.window * BETA);
             self.course.window = self.minimum();
-            self.course.ssthresh = before;
             self.course.epoch = None;
             self.before_cut = None;
         } else if ecn || self.queue() >= 1.0 || self.loses_too_much() {
@@ -455,18 +411,11 @@ impl Steady {
 }
 
 impl Controller for Steady {
-    fn on_packet_sent(&mut self, _: Instant, bytes: u16, _: u64) {
-        self.flight += u64::from(bytes);
-        self.sent_at = self.looks.load(Ordering::Relaxed);
-    }
-
     fn on_ack(&mut self, _: Instant, sent: Instant, bytes: u64, _: u64, _: bool, _: &RttEstimator) {
         self.acked(sent, bytes);
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, _: bool, _: Option<u64>) {
-        self.flight = in_flight;
-        self.acked_at = self.looks.load(Ordering::Relaxed);
         self.acks_ended(now, in_flight);
     }
 
@@ -488,13 +437,12 @@ impl Controller for Steady {
     }
 
     fn window(&self) -> u64 {
-        let window = self.course.window as u64;
-        if self.may_probe() { window.max(self.flight + self.mtu as u64) } else { window }
+        self.course.window as u64
     }
 
     fn metrics(&self) -> ControllerMetrics {
         let mut metrics = ControllerMetrics::default();
-        metrics.congestion_window = self.course.window as u64;
+        metrics.congestion_window = self.window();
         metrics.ssthresh = self.course.ssthresh.is_finite().then_some(self.course.ssthresh as u64);
         metrics
     }

@@ -12,7 +12,7 @@ use iroh::{
 };
 
 use super::{
-    ALPN_MESSAGE, CloseCode, Net, Session, congestion,
+    ALPN_MESSAGE, CloseCode, Net, Session,
     connections::{NUDGE, uses_a_path},
     pool::Standing,
     pulse::{Counts, PathCounts, Pulse, Turn},
@@ -168,9 +168,6 @@ pub(super) async fn look_after(net: Net) {
         }
         for device in stalls.find(&net, &standing, &pulses, now) {
             net.begin_anew(device);
-        }
-        if pulses.values().any(|pulse| pulse.is_quiet(now)) {
-            congestion::look();
         }
         let busy = |pulse: &Pulse| pulse.is_asked() || pulse.is_in_use(now);
         let soon = pulses.values().any(busy) || lost.any() || changed_at.is_some();
