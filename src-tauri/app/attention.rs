@@ -11,7 +11,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// So many questions wait now. The person is called when another one comes while nobody looks at the window.
+    /// Counts the questions that wait now. The person is called when another one comes while nobody looks at the window.
     pub async fn show(&mut self, app: &AppHandle, waiting: usize, looked_at: bool) {
         let before = std::mem::replace(&mut self.waiting, waiting);
         let Some(window) = crate::main_window(app).filter(|_| before != waiting) else { return };

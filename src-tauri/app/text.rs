@@ -161,7 +161,7 @@ impl Language {
         }
     }
 
-    /// Why a transfer failed. The core's sentence is English; the window says it in the person's language. Not escaped.
+    /// Says why a transfer failed. The core's sentence is English; the window says it in the person's language. Not escaped.
     pub fn because(self, reason: &ApiError) -> String {
         match self {
             Self::English => reason.message.clone(),

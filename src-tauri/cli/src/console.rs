@@ -80,7 +80,7 @@ impl Console {
         self.error_object(failure);
     }
 
-    /// Why it was not done for one device among several.
+    /// Says why it was not done for one device among several.
     pub fn failure_of(&self, device: &str, failure: &Failure) {
         let message = format!("{}: {}", device, failure.error.message);
         let error = yonder_core::api::ApiError { message, ..failure.error.clone() };

@@ -36,7 +36,7 @@ impl Interrupt {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// None where whoever started us wants us to outlive the terminal.
+    /// Gives none where whoever started us wants us to outlive the terminal.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 

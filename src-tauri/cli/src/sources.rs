@@ -294,7 +294,7 @@ async fn read(
     }
 }
 
-/// Which end of the copying failed.
+/// The end of the copying that failed.
 enum ReadError {
     Stream(io::Error),
     Keep(io::Error),

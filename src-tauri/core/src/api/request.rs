@@ -273,7 +273,7 @@ pub enum Request {
     },
 }
 
-/// Which file or folder something is, on this machine and until it is started anew.
+/// Identifies a file or folder on this machine, until it is started anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 pub struct FileId {
     /// The file system's number.
