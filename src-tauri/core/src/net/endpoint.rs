@@ -296,8 +296,10 @@ fn sockets(
     }
 }
 
+/// For all addresses of a link (their prefix is `fe80::/64`, RFC 4291): iroh gives back those of received packets without
+/// the number of the link, by which it would otherwise choose the socket to answer from.
 fn of_one_link() -> BindOpts {
-    BindOpts::default().set_prefix_len(128).set_is_required(false).set_is_default_route(false)
+    BindOpts::default().set_prefix_len(64).set_is_required(false).set_is_default_route(false)
 }
 
 fn invalid(message: String, hint: &str) -> NetworkError {
