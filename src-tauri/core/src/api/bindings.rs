@@ -45,6 +45,7 @@ pub fn typescript() -> String {
         TransferOptions,
         Note,
         Amount,
+        Survey,
         TransferView,
         OfferEntry,
         OfferPage,

@@ -88,6 +88,7 @@ impl NetworkingService {
             Request::Send { device, paths, given, options } => {
                 Response::Transfer(self.send(&device, paths, given, options).await?)
             }
+            Request::Survey { paths } => Response::Survey(transfers.survey(paths).await?),
             Request::Transfers { all, find } => Response::Transfers(transfers.find(all, find.as_deref())),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
             Request::Accept { id, into, conflict, only } => {
