@@ -33,6 +33,9 @@ const LOOK_FAR: Duration = Duration::from_secs(60);
 /// The same where there is little hope: no server answers, or the clock is too far off.
 const LOOK_IN_VAIN: Duration = Duration::from_secs(15);
 
+/// How long a host may take to allow the one stream of a pairing.
+const FIRST_STREAM: Duration = Duration::from_secs(5);
+
 const LOOKING: &str = "Looking on this network and on the internet…";
 const NO_ANSWER: &str = "No server answers at which the code could be looked up. Still trying…";
 const FOUND: &str = "Found a device on the internet. Connecting through its relay…";
@@ -284,7 +287,10 @@ impl PairingDesk {
         let net = self.0.net.up()?;
         let dial = async {
             let conn = net.connect(target.address, ALPN_PAIRING).await?;
-            let streams = conn.open_bi().await.map_err(|error| DialError::of_connection(&error))?;
+            let opened = tokio::time::timeout(FIRST_STREAM, conn.open_bi()).await;
+            let streams = opened
+                .map_err(|_| DialError::Timeout(FIRST_STREAM.as_secs()))?
+                .map_err(|error| DialError::of_connection(&error))?;
             Ok::<_, DialError>((conn, streams))
         };
         let (conn, streams) = tokio::select! {
