@@ -21,7 +21,7 @@ use crate::{
     error::NetworkError,
     id::DeviceId,
     keys::MAX_NOTICE,
-    net::{ALPN_MESSAGE, CloseCode, NetworkProtocol, Session},
+    net::{ALPN_MESSAGE, CloseCode, NetworkProtocol, Session, SessionLimits},
 };
 
 /// Messages a second that a peer may send, and in a burst.
@@ -342,6 +342,12 @@ async fn within_write_timeout(
 impl NetworkProtocol for Messages {
     fn alpn(&self) -> &'static [u8] {
         ALPN_MESSAGE
+    }
+
+    fn limits(&self) -> SessionLimits {
+        // A text a stream, and as many as may be under way without the receiver's word. Nothing but the handshake is said on a
+        // bidirectional stream.
+        SessionLimits { window: 512 << 10, uni_streams: 32, bi_streams: 1 }
     }
 
     fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>> {

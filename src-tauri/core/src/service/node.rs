@@ -217,7 +217,7 @@ impl NetworkingService {
     fn follow_settings(&self, net: &Net) {
         let inner = &self.0;
         let (given, settings) = (inner.options.endpoint(), inner.settings.clone());
-        let following = lookups::follow_dht(net.endpoint().clone(), given, settings, inner.events.subscribe());
+        let following = lookups::follow_dht(net.clone(), given, settings, inner.events.subscribe());
         let cancel = inner.cancel.clone();
         let servers = self.clone().follow_servers(inner.events.subscribe());
         let relays = self.clone().watch_relays(net.clone());
