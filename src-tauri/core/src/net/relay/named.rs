@@ -2,7 +2,8 @@
 //!
 //! Links, records, pkarr servers, the DHT and the stored records of devices all name relays, and whoever wrote them chose the
 //! address. One rule holds for all of them: TLS, and a public host. So nobody can make this device send requests to itself, to
-//! the router or to a server of the house. Relays that the person has configured are asked whatever they are.
+//! the router or to a server of the house. Relays that the person has configured are asked whatever they are, and so are
+//! others on the same hosts that have TLS.
 //!
 //! The rule is applied where a connection is made ([`NamedServers::filter`]) and to what is looked up ([`Checked`]); the name
 //! of a relay that is nobody's of the person's own must not lead to a private address either ([`PublicResolver`]).
@@ -56,7 +57,10 @@ impl NamedServers {
     /// Whether a relay that somebody else has named may be asked.
     pub fn may_ask(&self, relay: &RelayUrl) -> bool {
         let configured = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        configured.relays.iter().any(|own| is_same_server(own, relay)) || is_public_server(relay)
+        configured.relays.iter().any(|own| is_same_server(own, relay))
+            || is_public_server(relay)
+            // Whoever configured a server on a host has said that this host may be asked.
+            || (is_plain_https(relay) && relay.host_str().is_some_and(|host| configured.hosts.contains(&plain_host(host))))
     }
 
     /// An address without the relays that may not be asked.
@@ -90,15 +94,18 @@ fn is_same_server(one: &Url, other: &Url) -> bool {
         && one.port_or_known_default() == other.port_or_known_default()
 }
 
+fn is_plain_https(url: &Url) -> bool {
+    url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && url.query().is_none()
+}
+
 fn is_public_server(url: &Url) -> bool {
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
     let public = match url.host() {
         Some(Host::Ipv4(ip)) => is_public(ip.into()),
         Some(Host::Ipv6(ip)) => is_public(ip.into()),
         Some(Host::Domain(name)) => is_public_name(name),
         None => false,
     };
-    url.scheme() == "https" && plain && public
+    is_plain_https(url) && public
 }
 
 fn is_public_name(name: &str) -> bool {
@@ -287,12 +294,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_person_configured_is_asked_and_nothing_beside_it() {
+    fn what_the_person_configured_is_asked_and_what_has_tls_on_the_same_host() {
         let named = configured(&["http://127.0.0.1:3340", "https://nas.local"]);
-        for url in ["http://127.0.0.1:3340/", "http://127.0.0.1:3340/1", "https://NAS.local.:443/"] {
+        for url in
+            ["http://127.0.0.1:3340/", "http://127.0.0.1:3340/1", "https://NAS.local.:443/", "https://nas.local:8443"]
+        {
             assert!(named.may_ask(&relay(url)), "{url}");
         }
-        for url in ["http://127.0.0.1:3341", "https://127.0.0.1:3340", "http://nas.local", "http://10.0.0.9:8080"] {
+        for url in ["http://127.0.0.1:3341", "https://127.0.0.2:3340", "http://nas.local", "http://10.0.0.9:8080"] {
             assert!(!named.may_ask(&relay(url)), "{url}");
         }
         // They may be taken away while the node runs.
