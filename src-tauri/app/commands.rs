@@ -64,6 +64,15 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             let paths = dialogs::pick(&app, folders).await;
             Ok(app.state::<Picks>().keep(paths, Instant::now()).map_or(ShellResponse::Done, ShellResponse::Picked))
         }
+        ShellRequest::SurveyPicked { pick } => {
+            let paths = app.state::<Picks>().look(&pick, Instant::now()).ok_or_else(pick_gone)?;
+            // What is not there any more is told when the rest is sent.
+            let (paths, _) = send::present(paths).await;
+            match core.call(Request::Survey { paths }).await? {
+                Response::Survey(survey) => Ok(ShellResponse::Survey(survey)),
+                _ => Err(error("internal", "the core answered something else than a survey", "")),
+            }
+        }
         ShellRequest::SendPicked { devices, pick, options } => {
             // Looked at first: a request that makes no sense uses up no pick.
             let devices = send::recipients(devices)?;

@@ -63,6 +63,12 @@ impl Picks {
         Some(picked)
     }
 
+    /// The paths of a pick, which stays good.
+    pub fn look(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.iter().find(|pick| pick.id == id && pick.until > now).map(|pick| pick.paths.clone())
+    }
+
     /// Hands out the paths of a pick, once.
     pub fn take(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,6 +97,8 @@ mod tests {
         let (picks, now) = (Picks::default(), Instant::now());
         let picked = picks.keep(paths(&["a.txt", "photos"]), now).unwrap();
         assert_eq!((picked.names, picked.count), (vec!["a.txt".to_string(), "photos".to_string()], 2));
+        assert_eq!(picks.look(&picked.pick, now).unwrap(), paths(&["a.txt", "photos"]), "a look is no use");
+        assert_eq!(picks.look(&picked.pick, now + LIFE), None);
         assert_eq!(picks.take(&picked.pick, now).unwrap(), paths(&["a.txt", "photos"]));
         assert_eq!(picks.take(&picked.pick, now), None);
     }

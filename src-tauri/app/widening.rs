@@ -83,6 +83,7 @@ pub fn class(request: &Request) -> Class {
     match request {
         // They name a path: those come from a dialog or a drop.
         Request::Send { .. }
+        | Request::Survey { .. }
         | Request::KeystoreBackup { .. }
         | Request::Accept { into: Some(_), .. }
         | Request::Trust { into: Some(_), .. }
@@ -266,6 +267,7 @@ mod tests {
         let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], given: Vec::new(), options };
         for request in [
             send,
+            Request::Survey { paths: vec!["/etc".into()] },
             Request::Accept { id, into: Some("/etc".into()), conflict, only: None },
             Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) },
             Request::Trust { device: ID.into(), level: None, accept: None, up_to: None, into: Some("/etc".into()) },

@@ -238,7 +238,7 @@ fn a_transfer_gets_through_where_packets_are_doubled_overtaken_changed_and_swall
 }
 
 #[test]
-fn devices_on_a_network_with_link_local_ipv6_only_find_each_other() {
+fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send() {
     let lab = Lab::link_local(2);
     let devices = [Device::on(&lab.hosts()[0], "one"), Device::on(&lab.hosts()[1], "two")];
     let nodes = [devices[0].serve(), devices[1].serve()];
@@ -246,7 +246,53 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other() {
     let seen = until("a device nearby", PATIENCE, || devices[1].devices().into_iter().next());
     println!("FIGURE link-local IPv6 alone: found after {:.2?}", begun.elapsed());
     assert_eq!(text(&seen, "device_id"), nodes[0].device_id());
-    nodes.into_iter().for_each(|node| drop(node.stop().expect_status(0)));
+    pair_by(&devices[0], &devices[1], &[]);
+    for (from, to) in [(0, 1), (1, 0)] {
+        let file = devices[from].home().join(format!("from {from}"));
+        tree::file(&file, 5_000_000, 3);
+        let id = nodes[to].device_id();
+        devices[from].run(["send".as_ref(), id.as_ref(), file.as_os_str()]).expect_status(0);
+        let received = std::fs::read(devices[to].downloads().join(format!("from {from}"))).unwrap();
+        assert!(std::fs::read(&file).unwrap() == received, "what arrived is not what was sent");
+        // Of the two connections that they make at once, one takes the other's place.
+        let address =
+            until("its address", PATIENCE, || devices[from].devices()[0]["address"].as_str().map(str::to_owned));
+        assert!(address.starts_with("[fe80:"), "{address}");
+    }
+    let report = devices[0].run(["doctor"]).lines.remove(0);
+    let checks = report["checks"].as_array().expect("checks");
+    for name in ["interfaces", "device", "firewall"] {
+        assert_eq!(code(checks, name), "ok", "{checks:#?}");
+    }
+    // One that was stopped and comes back is found again by itself.
+    let [one, two] = nodes;
+    two.stop().expect_status(0);
+    let two = devices[1].serve();
+    until("connected", PATIENCE, || (devices[0].devices()[0]["state"] == "connected").then_some(()));
+    let ping = devices[0].run(["ping", &two.device_id(), "-c", "2"]).expect_status(0);
+    assert_eq!(ping.lines[0]["path"], "direct", "{ping:#?}");
+    one.stop().expect_status(0);
+}
+
+/// The kernel goes on sending by the dead cable, whatever a program without rights of its own asks for.
+#[test]
+fn the_doctor_names_a_dead_cable_that_keeps_its_address() {
+    let lab = Lab::lan(2);
+    let devices = [Device::on(&lab.hosts()[0], "one"), Device::on(&lab.hosts()[1], "two")];
+    let [a, b, c, _] = lab.hosts()[1].address().octets();
+    lab.hosts()[1].plug_in(&lab, "lan", [a, b, c, 122].into());
+    let _nodes = [devices[0].serve(), devices[1].serve()];
+    pair_by(&devices[0], &devices[1], &[]);
+    let found = || {
+        let report = devices[1].run(["doctor"]).lines.remove(0);
+        code(report["checks"].as_array().expect("checks"), "interfaces")
+    };
+    assert_eq!(found(), "ok");
+    lab.hosts()[1].cut();
+    assert_eq!(found(), "dead_cable");
+    lab.hosts()[1].mend();
+    assert_eq!(found(), "ok");
+    until("connected", PATIENCE, || (devices[1].devices()[0]["state"] == "connected").then_some(()));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use yonder_tests::{
     lab::{Lab, Router},
-    measure::{Figure, GRACE, soak, together},
+    measure::{Figure, GRACE, soak, together, until},
     program::PATIENCE,
     tree,
 };
@@ -24,6 +24,8 @@ const BACK: Duration = Duration::from_secs(3);
 const CALM: Duration = Duration::from_secs(1);
 /// Of the long transfer.
 const SIZE: usize = 200 << 20;
+/// So many bytes of it are more than the two say to each other without it: a quarter of a second of the transfer.
+const FLOWING: u64 = 512 << 10;
 /// Runs of each setting in the long form.
 const MANY: u64 = 50;
 
@@ -136,6 +138,14 @@ fn flows(pair: &mut Pair) {
     arrived(first);
 }
 
+/// Bytes that came in on all cables of the second host. What the node says of a transfer comes once a second, too seldom to
+/// measure with.
+fn received(pair: &Pair) -> u64 {
+    let counts = std::fs::read_to_string(format!("/proc/{}/net/dev", pair.nodes[1].running.pid())).expect("its counts");
+    let cables = counts.lines().filter_map(|line| line.trim_start().split_once(':')).filter(|(name, _)| *name != "lo");
+    cables.filter_map(|(_, counts)| counts.split_whitespace().next()?.parse::<u64>().ok()).sum()
+}
+
 /// What is on its way while things go wrong.
 #[derive(Clone, Copy)]
 enum Sending {
@@ -156,9 +166,16 @@ fn run(mut pair: Pair, sending: Sending, trouble: &dyn Fn(&mut Pair) -> Instant)
     let right = trouble(&mut pair);
     match sending {
         Sending::Nothing => send_both_ways(&pair),
-        Sending::Long => flows(&mut pair),
+        Sending::Long => {
+            let before = received(&pair);
+            until("bytes at the second", PATIENCE, || (received(&pair) >= before + FLOWING).then_some(()));
+        }
     }
-    right.elapsed()
+    let took = right.elapsed();
+    if let Sending::Long = sending {
+        flows(&mut pair);
+    }
+    took
 }
 
 /// A setting, and how one run of it with this number goes.

@@ -257,7 +257,7 @@ fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
     let host_id = node.device_id();
     runtime().block_on(async {
         let (hosting, words) = show_code(&host);
-        // Ten have all the places, and two more none.
+        // Ten have all the places, and two more none. One of the ten makes room when it has proven nothing for two seconds.
         let peer = Peer::new().await;
         let mut slow = tokio::task::JoinSet::new();
         let mut busy = 0;
@@ -266,7 +266,7 @@ fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
             let begun = Instant::now();
             slow.spawn(async move { slowly(connection, begun).await });
         }
-        // A friend gets in meanwhile, and a right pairing as soon as the first of them is thrown out.
+        // A friend gets in meanwhile, and a right pairing as soon as the first of them has to make room.
         friend.run(["ping", &host_id, "-c", "1"]).expect_status(0);
         let begun = Instant::now();
         let waited = loop {
@@ -286,7 +286,7 @@ fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
         }
         println!("FIGURE slow strangers are thrown out within {worst:?}; a right pairing waited {waited:?}");
         assert!(worst < THROWN_OUT, "{worst:?}");
-        assert_eq!(busy, 2, "ten at once");
+        assert!((2..=4).contains(&busy), "ten at once, and one that gave way: {busy}");
     });
     assert_eq!(host.paired_with().len(), 2);
     drop(friend_node);

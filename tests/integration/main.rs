@@ -8,6 +8,7 @@ mod cut;
 mod early;
 mod flood;
 mod halfway;
+mod isolation;
 mod kill;
 mod many;
 mod messages;

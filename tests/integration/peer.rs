@@ -9,7 +9,10 @@ use std::{
 
 use iroh::{
     Endpoint, EndpointAddr, EndpointId, SecretKey, TransportAddr,
-    endpoint::{ConnectError, ConnectingError, Connection, ConnectionError, RecvStream, SendStream, presets},
+    endpoint::{
+        ConnectError, ConnectingError, Connection, ConnectionError, QuicTransportConfig, RecvStream, SendStream,
+        presets,
+    },
 };
 use yonder_core::{
     api::DeviceType,
@@ -82,6 +85,21 @@ impl Peer {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+
+    /// With a transport of the test's choice; it dials and does not answer.
+    pub async fn with_transport(key: SecretKey, transport: QuicTransportConfig) -> Self {
+        let builder = Endpoint::builder(presets::Minimal)
+            .secret_key(key.clone())
+            .transport_config(transport)
+            .clear_ip_transports()
+            .bind_addr(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
+            .unwrap();
+        Self { key, endpoint: builder.bind().await.unwrap() }
+    }
+
+    pub fn secret_key(&self) -> SecretKey {
+        self.key.clone()
     }
 
     pub fn id(&self) -> [u8; 32] {

@@ -19,7 +19,7 @@ DROPS = int(os.environ.get("YONDER_DROPS", "8"))
 
 # Notes each change of a card's state or place until it is read.
 RECORD = """
-    const cards = () => [...document.querySelectorAll('[data-testid="device-card"]')];
+    const cards = () => [...document.querySelectorAll('[data-testid="device-card"][data-paired="true"]')];
     window.places = [];
     window.states = {};
     const note = () => {
@@ -144,8 +144,8 @@ def cards(one):
 
 
 def states(one, wanted):
-    """The cards say so."""
-    now = "return Object.fromEntries([...document.querySelectorAll('[data-testid=\"device-card\"]')].map((card) => [card.getAttribute('aria-label'), card.dataset.state]))"
+    """The cards of paired devices say so; windows of other scenes may be nearby, too."""
+    now = "return Object.fromEntries([...document.querySelectorAll('[data-testid=\"device-card\"][data-paired=\"true\"]')].map((card) => [card.getAttribute('aria-label'), card.dataset.state]))"
     until(f"the states {wanted}", STEP * 3, lambda: one.page.run(now) == wanted)
 
 

@@ -61,6 +61,7 @@ def requests(other):
         ("the secret in the keychain", {**move, "to": "keychain", "new_passphrase": None}, "asked"),
         ("a backup", backup, "not_from_page"),
         ("a file", send, "not_from_page"),
+        ("a look at files", {"cmd": "survey", "paths": ["/etc"]}, "not_from_page"),
         ("a folder for an offer", {**accept, "into": "/tmp"}, "not_from_page"),
         # What does not.
         ("snapshot", {"cmd": "snapshot"}, "ok"),
@@ -108,6 +109,7 @@ def requests(other):
         ("a backup of the window", {"cmd": "backup", "backup_passphrase": "long enough", "passphrase": None}, "Save the backup .*"),
         ("a backup to come back", {"cmd": "restore", "backup_passphrase": "x", "passphrase": None}, "Choose a backup"),
         ("files that nobody picked", picked, "pick_gone"),
+        ("a look at what nobody picked", {"cmd": "survey_picked", "pick": "0" * 32}, "pick_gone"),
         ("a picture that nobody dropped", {"cmd": "picture_dropped", "pick": "0" * 32}, "pick_gone"),
         ("the clipboard", {"cmd": "clipboard_link"}, None),
         ("a stored file", {"cmd": "open_stored", "id": NOBODY}, "error"),

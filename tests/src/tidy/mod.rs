@@ -5,5 +5,6 @@ mod arrows;
 mod house;
 mod page;
 mod pure;
+mod shared;
 mod sources;
 mod tables;

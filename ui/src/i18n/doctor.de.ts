@@ -30,6 +30,13 @@ export const germanChecks: Record<string, SpokenCheck> = {
   port_unavailable: { says: ['UDP-Port {wanted} lässt sich nicht öffnen ({reason}).', 'Der UDP-Port lässt sich nicht öffnen.'], hint: 'Ports unter 1024 gehören dem System. Prüfe `--port` und `--bind`.' },
   ok_interfaces: { says: ['Netze: {names}.', 'Dieses Gerät ist in einem Netzwerk.'] },
   no_interface: { says: 'Dieses Gerät ist in keinem Netzwerk.', hint: 'Steck das Kabel ein, oder verbinde das WLAN.' },
+  dead_cable: {
+    says: [
+      '{name} hat keine Verbindung und hält noch die Adresse {address}: Was für dieses Netz bestimmt ist, geht dort verloren, obwohl {other} im selben Netz ist.',
+      'Eine Netzwerkkarte ohne Verbindung hält noch eine Adresse: Was für ihr Netz bestimmt ist, geht dort verloren.',
+    ],
+    hint: 'Steck das Kabel wieder ein, oder schalte die Netzwerkkarte ab: unter Linux mit `ip link set NAME down`.',
+  },
   ok_vpn: { says: 'Es ist kein VPN an.' },
   vpn_takes_all: {
     says: ['Alles geht durch das VPN {name}: Geräte außerhalb sehen dessen Adresse.', 'Alles geht durch ein VPN: Geräte außerhalb sehen dessen Adresse.'],

@@ -425,6 +425,24 @@ files: number,
  */
 bytes: number, };
 
+export type Survey = { 
+/**
+ * Files.
+ */
+files: number, 
+/**
+ * Their bytes.
+ */
+bytes: number, 
+/**
+ * Files and folders that would be left out.
+ */
+skipped: number, 
+/**
+ * How many of them for which reason, by codes of the table in `docs/cli.md`.
+ */
+reasons: Record<string, number>, };
+
 export type TransferView = { 
 /**
  * Chosen by the sender.
@@ -984,7 +1002,11 @@ token: SecretText | null, } | { "cmd": "relays",
 /**
  * Those that may be used are asked first, which takes 3 s at most.
  */
-probe: boolean, } | { "cmd": "send", 
+probe: boolean, } | { "cmd": "survey", 
+/**
+ * Absolute paths.
+ */
+paths: Array<string>, } | { "cmd": "send", 
 /**
  * To whom.
  */
@@ -1124,7 +1146,7 @@ count: number, } | { "cmd": "doctor",
  */
 device: string | null, };
 
-export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "relays", "value": Array<RelayView> } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "offer_entries", "value": OfferPage } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView } | { "kind": "doctor", "value": DoctorReport };
+export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snapshot } | { "kind": "identity", "value": IdentityView } | { "kind": "devices", "value": Array<DeviceView> } | { "kind": "pairing", "value": PairingView } | { "kind": "words", "value": Array<string> } | { "kind": "settings", "value": Settings } | { "kind": "relays", "value": Array<RelayView> } | { "kind": "transfer", "value": TransferView } | { "kind": "transfers", "value": Array<TransferView> } | { "kind": "survey", "value": Survey } | { "kind": "offer_entries", "value": OfferPage } | { "kind": "message", "value": MessageView } | { "kind": "messages", "value": Array<MessageView> } | { "kind": "ping", "value": PingView } | { "kind": "keystore", "value": KeystoreStatus } | { "kind": "backup", "value": BackupView } | { "kind": "doctor", "value": DoctorReport };
 
 export type Snapshot = { 
 /**
@@ -1330,7 +1352,11 @@ export type ShellRequest = { "cmd": "pick",
 /**
  * Folders instead of files.
  */
-folders: boolean, } | { "cmd": "send_picked", 
+folders: boolean, } | { "cmd": "survey_picked", 
+/**
+ * From `picked` or a drop.
+ */
+pick: string, } | { "cmd": "send_picked", 
 /**
  * To whom, 1 to 64.
  */
@@ -1424,7 +1450,7 @@ passphrase: SecretText | null, } | { "cmd": "quit",
  */
 step: QuitStep, };
 
-export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "transfer", "value": TransferView } | { "kind": "sent", "value": Sent } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
+export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Picked } | { "kind": "survey", "value": Survey } | { "kind": "transfer", "value": TransferView } | { "kind": "sent", "value": Sent } | { "kind": "link", "value": LinkView } | { "kind": "device", "value": DeviceView } | { "kind": "backup", "value": BackupView };
 
 export type ShellEvent = { "event": "drag_over", 
 /**

@@ -28,6 +28,7 @@ import type {
   ShellRequest,
   ShellResponse,
   Snapshot,
+  Survey,
   TransferOptions,
   TransferView,
   TrustLevel,
@@ -209,6 +210,8 @@ export class FakeNode implements Backend {
   /** The core is not up before `start()`. */
   up: boolean;
   /** What the person will choose in the next dialog; null closes it. */
+  /** What a look at a pick finds; none means that all can be sent. */
+  survey: Survey | null = null;
   willPick: Picked | null = { pick: 'pick-1', names: ['report.pdf'], count: 1 };
   willChoose: string | null = '/media/usb/Inbox';
   /** Whose device the person will say it is, in the dialog that the page cannot answer; null cancels it. */
@@ -262,6 +265,12 @@ export class FakeNode implements Backend {
         if (!this.willPick) return { kind: 'done' };
         this.#picks.set(this.willPick.pick, this.willPick);
         return { kind: 'picked', value: structuredClone(this.willPick) };
+      }
+      case 'survey_picked': {
+        const known = this.#picks.get(request.pick);
+        if (!known) throw apiError('pick_gone', 'what was chosen is not at hand any more', '');
+        const survey = this.survey ?? { files: known.count * 12, bytes: known.count * 240_000_000, skipped: 0, reasons: {} };
+        return { kind: 'survey', value: structuredClone(survey) };
       }
       case 'send_picked': {
         const picked = this.#picks.get(request.pick);

@@ -3,7 +3,7 @@
 import { createContext } from 'svelte';
 import { i18n, type Language } from '../i18n/index.svelte';
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, QuitStep, ShellEvent, TransferOptions, TransferView } from '../ipc/bindings';
+import type { DeviceView, KeystoreStatus, LinkView, MessageView, Picked, QuitStep, ShellEvent, Survey, TransferOptions, TransferView } from '../ipc/bindings';
 import { roundTrip } from '../text/format';
 import { visible } from '../text/visible';
 import type { KeystoreTask } from '../views/KeystoreDialog.svelte';
@@ -316,6 +316,17 @@ export class AppState {
   async unblock(device: DeviceView): Promise<void> {
     const went = await this.attempt(() => ask(this.backend, { cmd: 'unblock', device: device.device_id }));
     if (went) this.toasts.info(i18n.t.detail.nowUnblocked(visible(device.name)));
+  }
+
+  /** What sending a pick would offer; none where that cannot be told. */
+  async survey(pick: string): Promise<Survey | null> {
+    try {
+      const answer = await this.backend.shell({ cmd: 'survey_picked', pick });
+      return answer.kind === 'survey' ? answer.value : null;
+    } catch {
+      // What is wrong with it is said when it is sent.
+      return null;
+    }
   }
 
   async #send(devices: readonly string[], pick: string, options: TransferOptions): Promise<void> {

@@ -17,6 +17,25 @@ async function asking(all = devices()) {
 
 const tick = (name: string) => screen.getByRole<HTMLInputElement>('checkbox', { name });
 
+describe('what is sent', () => {
+  it('is told before it is sent, with what cannot be', async () => {
+    const made = await page({ devices: devices() });
+    document.elementFromPoint = () => null;
+    made.node.survey = { files: 3, bytes: 4_000_000, skipped: 5, reasons: { file_unreadable: 4, link_outside: 1 } };
+    made.node.tellShell({ event: 'dropped', x: 1, y: 2, picked: { pick: 'drop-1', names: ['a', 'b'], count: 2 } });
+    const told = await screen.findByTestId('send-survey');
+    await waitFor(() => expect(told.textContent).toMatch(/3 files, 4\.00\sMB/));
+    expect(told.textContent).toContain('5 things cannot be sent:');
+    expect([...told.querySelectorAll('li')].map((line) => line.textContent)).toEqual(['4: it may not be read', '1: a link to something that is not sent along']);
+  });
+
+  it('is not waited for', async () => {
+    const { node } = await asking();
+    expect(screen.getByTestId<HTMLButtonElement>('send-confirm')).toBeTruthy();
+    await waitFor(() => expect(asked(node, 'survey_picked')).toEqual([{ cmd: 'survey_picked', pick: 'drop-1' }]));
+  });
+});
+
 describe('sending to several', () => {
   it('goes to each that was chosen, one that is away included', async () => {
     const { node, user } = await asking();

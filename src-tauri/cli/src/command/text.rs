@@ -96,10 +96,11 @@ pub async fn list(running: &Running, device: Option<&str>, number: u32, console:
         let Response::Messages(messages) = running.call(request).await? else {
             return Err(Failure::strange_answer());
         };
-        all.extend(messages);
+        let times = own_times(&messages, now_ms());
+        all.extend(times.into_iter().zip(messages));
     }
-    all.sort_by_key(|message| (message.sent_at, message.device_id, message.id));
-    for message in &all {
+    all.sort_by_key(|(time, message)| (*time, message.device_id, message.id));
+    for (_, message) in &all {
         console.object(message);
         console.say(&line(message, &devices));
     }
@@ -107,6 +108,34 @@ pub async fn list(running: &Running, device: Option<&str>, number: u32, console:
         console.say("No texts.");
     }
     Ok(())
+}
+
+/// When each text with one device was exchanged, as far as this device can tell. The order in which they were stored is
+/// certain, and so are the times of this side's own texts; between those lies what the other device says of its own, whose
+/// clock may show anything.
+fn own_times(messages: &[MessageView], now: u64) -> Vec<u64> {
+    let mut latest = now;
+    let mut times: Vec<u64> = messages
+        .iter()
+        .rev()
+        .map(|message| {
+            let time = message.sent_at.min(latest);
+            if message.direction == Direction::Send {
+                latest = time;
+            }
+            time
+        })
+        .collect();
+    times.reverse();
+    for at in 1..times.len() {
+        times[at] = times[at].max(times[at - 1]);
+    }
+    times
+}
+
+fn now_ms() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn line(message: &MessageView, devices: &[DeviceView]) -> String {
@@ -118,4 +147,35 @@ fn line(message: &MessageView, devices: &[DeviceView]) -> String {
     };
     let state = if message.state == MessageState::Queued { " (waits)" } else { "" };
     format!("{way}{state}: {}", shown_lines(&message.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use Direction::{Receive, Send};
+    use yonder_core::id::DeviceId;
+
+    use super::*;
+
+    fn times(texts: &[(Direction, u64)], now: u64) -> Vec<u64> {
+        let views: Vec<_> = (1..)
+            .zip(texts)
+            .map(|(id, (direction, sent_at))| MessageView {
+                id,
+                device_id: DeviceId::of_endpoint(&[1; 32]),
+                direction: *direction,
+                text: "text".into(),
+                sent_at: *sent_at,
+                state: MessageState::Delivered,
+            })
+            .collect();
+        own_times(&views, now)
+    }
+
+    #[test]
+    fn the_clock_of_another_device_orders_nothing_but_its_own_texts() {
+        assert_eq!(times(&[(Send, 10), (Receive, 20), (Send, 30)], 100), [10, 20, 30], "clocks that agree");
+        assert_eq!(times(&[(Send, 10), (Receive, 9_000), (Send, 30)], 100), [10, 30, 30], "far ahead");
+        assert_eq!(times(&[(Send, 10), (Receive, 0), (Send, 30)], 100), [10, 10, 30], "far behind");
+        assert_eq!(times(&[(Receive, u64::MAX), (Receive, 0)], 100), [100, 100], "and never in the future");
+    }
 }

@@ -47,6 +47,7 @@ pub fn typescript() -> String {
         TransferOptions,
         Note,
         Amount,
+        Survey,
         TransferView,
         OfferEntry,
         OfferPage,

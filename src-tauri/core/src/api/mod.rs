@@ -17,7 +17,7 @@ mod view;
 pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use grant::Grant;
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
-pub use note::{Amount, Note};
+pub use note::{Amount, Note, Survey};
 pub use relay::{RelayChoice, RelayView};
 pub use request::{Event, FileId, Given, NumberedEvent, Request, Response, Snapshot};
 pub use shell::{

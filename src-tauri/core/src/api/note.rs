@@ -1,7 +1,26 @@
 //! What people should know about a transfer, as codes with arguments: the page and the command line put them into words.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
+
+/// What sending some paths would offer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Survey {
+    /// Files.
+    #[ts(type = "number")]
+    pub files: u64,
+    /// Their bytes.
+    #[ts(type = "number")]
+    pub bytes: u64,
+    /// Files and folders that would be left out.
+    #[ts(type = "number")]
+    pub skipped: u64,
+    /// How many of them for which reason, by codes of the table in `docs/cli.md`.
+    #[ts(type = "Record<string, number>")]
+    pub reasons: BTreeMap<String, u64>,
+}
 
 /// Something that people should know about a transfer. `reason` is a code of the table in `docs/cli.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

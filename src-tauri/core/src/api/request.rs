@@ -7,6 +7,7 @@ use ts_rs::TS;
 
 use super::doctor::{CheckView, DoctorReport};
 use super::keystore::{BackupView, KeystoreStatus, SecretText};
+use super::note::Survey;
 use super::relay::RelayView;
 use super::view::{
     ApiError, ConflictRule, DeviceAccept, DeviceView, IdentityView, KeystoreView, MessageView, OfferPage, PairingView,
@@ -152,6 +153,14 @@ pub enum Request {
     Relays {
         /// Those that may be used are asked first, which takes 3 s at most.
         probe: bool,
+    },
+    /// What sending these paths would offer. Answered by `survey`; nothing is offered.
+    /// Only for callers on this machine that may name paths: the page may not.
+    Survey {
+        /// Absolute paths.
+        #[serde(with = "raw_paths")]
+        #[ts(type = "Array<string>")]
+        paths: Vec<PathBuf>,
     },
     /// Offers files and folders to a paired device. Answered by `transfer`, at once; the rest comes as events.
     /// Only for callers on this machine that may name paths: the page may not.
@@ -376,6 +385,8 @@ pub enum Response {
     Transfer(TransferView),
     /// Transfers.
     Transfers(Vec<TransferView>),
+    /// What sending would offer.
+    Survey(Survey),
     /// What is in a folder of an offer.
     OfferEntries(OfferPage),
     /// A text.

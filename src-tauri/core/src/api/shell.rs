@@ -6,6 +6,7 @@ use ts_rs::TS;
 
 use super::{
     keystore::{BackupView, SecretText},
+    note::Survey,
     view::{ApiError, ConflictRule, DeviceAccept, DeviceView, KeystoreView, TransferOptions, TransferView},
 };
 use crate::id::{DeviceId, TransferId};
@@ -18,6 +19,11 @@ pub enum ShellRequest {
     Pick {
         /// Folders instead of files.
         folders: bool,
+    },
+    /// What sending a pick would offer: how much, and what cannot be sent. Answered by `survey`; the pick stays good.
+    SurveyPicked {
+        /// From `picked` or a drop.
+        pick: String,
     },
     /// Offers what was picked or dropped, to each device as a transfer of its own. Answered by `sent`.
     SendPicked {
@@ -170,6 +176,8 @@ pub enum ShellResponse {
     Done,
     /// What was chosen.
     Picked(Picked),
+    /// What sending it would offer.
+    Survey(Survey),
     /// The transfer that came of it.
     Transfer(Box<TransferView>),
     /// The transfers that came of it.

@@ -48,7 +48,8 @@ impl DeviceRegistry {
     }
 
     /// What happens to an offer of so many bytes, under the setting for all devices. What is accepted by itself counts
-    /// into the device's day from then on.
+    /// into the device's day from then on. With no bytes it is a question, and nothing is stored: it is asked before it is
+    /// known whether the device offers too often.
     ///
     /// # Errors
     /// When the count cannot be stored.
@@ -57,7 +58,7 @@ impl DeviceRegistry {
         let mut welcome = Welcome::Refuse;
         let count = |record: &mut PersistedPairedDevice| {
             welcome = welcome_of(record, bytes, setting, today);
-            if record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
+            if bytes == 0 || record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
                 return false;
             }
             record.spent = Spent { day: today, bytes: spent_on(record, today).saturating_add(bytes) };

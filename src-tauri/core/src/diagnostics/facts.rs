@@ -47,6 +47,8 @@ pub struct Interface {
     pub vpn: Option<&'static str>,
     /// The system's way to everything else goes here.
     pub default: bool,
+    /// It is switched on and has no cable or no Wi-Fi: what is sent there is lost.
+    pub unplugged: bool,
 }
 
 impl Interface {

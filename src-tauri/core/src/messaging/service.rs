@@ -10,7 +10,10 @@ use std::{
 };
 
 use n0_future::boxed::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{MAX_MESSAGE, NetworkMessage, TextPlace, TokenBucket};
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
     error::NetworkError,
     id::DeviceId,
     keys::MAX_NOTICE,
-    net::{ALPN_MESSAGE, NetworkProtocol, Session},
+    net::{ALPN_MESSAGE, CloseCode, NetworkProtocol, Session, SessionLimits},
 };
 
 /// Messages a second that a peer may send, and in a burst.
@@ -30,6 +33,10 @@ const PING_BURST: f64 = 60.0;
 /// A message that was begun has to be whole by then.
 const WHOLE: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(10);
+/// How long a peer may take to make room for a message. Whoever takes nothing for so long has its session closed.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Messages of one device that wait to be acted upon. While there are as many, nothing more is read from that device.
+const INBOX: usize = 16;
 
 /// Something that another room has to act upon.
 #[derive(Clone, Debug)]
@@ -79,6 +86,15 @@ pub enum Heard {
     },
 }
 
+/// The queue of one device: what it said, in the order in which it came. Each device has a queue of its own, so that one
+/// whose messages take long to act upon holds up no other.
+pub struct Inbox {
+    /// Who speaks.
+    pub device: DeviceId,
+    /// Ends when no session with the device is served any more.
+    pub heard: mpsc::Receiver<Heard>,
+}
+
 /// The messages of one node. Cheap to clone.
 #[derive(Clone)]
 pub struct Messages(Arc<Inner>);
@@ -91,20 +107,23 @@ struct Inner {
     /// Of our pings to them.
     ping_buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
     started: Instant,
-    heard: mpsc::Sender<Heard>,
+    /// The queues that sessions hold now.
+    inboxes: Mutex<HashMap<DeviceId, mpsc::WeakSender<Heard>>>,
+    opened: mpsc::Sender<Inbox>,
     own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
 }
 
 impl Messages {
-    /// `heard` gets what others have to act upon; `own` gives this device's hello.
-    pub fn new(heard: mpsc::Sender<Heard>, own: impl Fn() -> NetworkMessage + Send + Sync + 'static) -> Self {
+    /// `opened` gets the queue of each device that begins to speak; `own` gives this device's hello.
+    pub fn new(opened: mpsc::Sender<Inbox>, own: impl Fn() -> NetworkMessage + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             pings: Mutex::default(),
             next_ping: AtomicU64::new(1),
             buckets: Mutex::default(),
             ping_buckets: Mutex::default(),
             started: Instant::now(),
-            heard,
+            inboxes: Mutex::default(),
+            opened,
             own: Box::new(own),
         }))
     }
@@ -117,13 +136,16 @@ impl Messages {
     /// Sends one message over a session; done when the peer's endpoint has it.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is gone, or the peer does not take the message within 30 s.
     pub async fn send(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
-        let mut stream = session.open_sealed_uni().await?;
-        stream.send(&message.encode()).await?;
-        stream.finish();
-        stream.delivered().await;
-        Ok(())
+        let work = async {
+            let mut stream = session.open_sealed_uni().await?;
+            stream.send(&message.encode()).await?;
+            stream.finish();
+            stream.delivered().await;
+            Ok(())
+        };
+        within_write_timeout(session, work).await
     }
 
     /// One application round trip. It begins when the peer answers at once: many in a row are spaced.
@@ -159,7 +181,7 @@ impl Messages {
                 reason = session.connection().closed() => Err(NetworkError::ConnectionLost(Box::new(reason))),
             }
         };
-        let result = tokio::time::timeout(PONG, work).await;
+        let result = timeout(PONG, work).await;
         self.pings().remove(&id);
         match result {
             Ok(Ok(end)) => Ok(end.duration_since(start)),
@@ -179,7 +201,26 @@ impl Messages {
         bucket.take(self.0.started.elapsed())
     }
 
+    /// The queue of a device: the one that another session with it holds, or a new one.
+    async fn inbox(&self, device: DeviceId) -> Result<mpsc::Sender<Heard>, NetworkError> {
+        let (queue, heard) = {
+            let mut inboxes = self.0.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(open) = inboxes.get(&device).and_then(mpsc::WeakSender::upgrade)
+                && !open.is_closed()
+            {
+                return Ok(open);
+            }
+            inboxes.retain(|_, queue| queue.strong_count() > 0);
+            let (queue, heard) = mpsc::channel(INBOX);
+            inboxes.insert(device, queue.downgrade());
+            (queue, heard)
+        };
+        self.0.opened.send(Inbox { device, heard }).await.map_err(|_| NetworkError::ShuttingDown)?;
+        Ok(queue)
+    }
+
     async fn serve(self, session: Session) -> Result<(), NetworkError> {
+        let inbox = self.inbox(session.device_id()).await?;
         self.send_quietly(&session, &(self.0.own)()).await;
         loop {
             let mut stream = match session.accept_sealed_uni().await {
@@ -187,7 +228,7 @@ impl Messages {
                 Err(NetworkError::ConnectionLost(_)) => return Ok(()),
                 Err(error) => return Err(error),
             };
-            let read = tokio::time::timeout(WHOLE, stream.recv(MAX_MESSAGE)).await;
+            let read = timeout(WHOLE, stream.recv(MAX_MESSAGE)).await;
             let Ok(frame) = read else {
                 return Err(NetworkError::ProtocolViolation("a message was begun and not finished".into()));
             };
@@ -196,7 +237,7 @@ impl Messages {
             stream.leave();
             let message = NetworkMessage::decode(&frame)
                 .map_err(|error| NetworkError::ProtocolViolation(format!("not a message: {error}")))?;
-            let asked_for = self.take(&session, message, arrived).await;
+            let asked_for = self.take(&session, &inbox, message, arrived).await?;
             if asked_for {
                 continue;
             }
@@ -209,8 +250,15 @@ impl Messages {
         }
     }
 
-    /// Acts upon a message. True for the answer to a question of ours, which costs the peer nothing.
-    async fn take(&self, session: &Session, message: NetworkMessage, arrived: Instant) -> bool {
+    /// Acts upon a message, or puts it into the device's queue. True for the answer to a question of ours, which costs the
+    /// peer nothing.
+    async fn take(
+        &self,
+        session: &Session,
+        inbox: &mpsc::Sender<Heard>,
+        message: NetworkMessage,
+        arrived: Instant,
+    ) -> Result<bool, NetworkError> {
         let device = session.device_id();
         let heard = match message {
             NetworkMessage::Hello { name, device_type, instance } => {
@@ -219,18 +267,14 @@ impl Messages {
             NetworkMessage::Unpair { notice } => {
                 let notice = match data_encoding::HEXLOWER.decode(notice.as_bytes()) {
                     Ok(notice) if notice.len() <= MAX_NOTICE => notice,
-                    _ => return false,
+                    _ => return Ok(false),
                 };
                 Heard::Unpaired { session: session.clone(), notice }
             }
             NetworkMessage::Text { origin, number, base, sent_at, text } => {
                 Heard::Text { session: session.clone(), place: TextPlace { origin, number, base }, sent_at, text }
             }
-            NetworkMessage::Received { origin, number } => {
-                let _ = self.0.heard.send(Heard::Received { device, number: (origin, number) }).await;
-                // An answer to texts of ours: it costs the peer nothing, as long as it is not made up.
-                return false;
-            }
+            NetworkMessage::Received { origin, number } => Heard::Received { device, number: (origin, number) },
             step @ (NetworkMessage::RotateOffer { .. }
             | NetworkMessage::RotateAnswer { .. }
             | NetworkMessage::RotateDone { .. }
@@ -239,7 +283,7 @@ impl Messages {
                 self.send_quietly(session, &NetworkMessage::Pong { id }).await;
                 session.was_sign_of_life();
                 session.was_sign_of_life();
-                return false;
+                return Ok(false);
             }
             NetworkMessage::Pong { id } => {
                 session.was_sign_of_life();
@@ -248,24 +292,27 @@ impl Messages {
                 if pings.get(&id).is_some_and(|(asked, _)| *asked == device)
                     && let Some((_, waiting)) = pings.remove(&id)
                 {
-                    return waiting.send(arrived).is_ok();
+                    return Ok(waiting.send(arrived).is_ok());
                 }
-                return false;
+                return Ok(false);
             }
         };
-        let _ = self.0.heard.send(heard).await;
-        false
+        inbox.send(heard).await.map_err(|_| NetworkError::ShuttingDown)?;
+        Ok(false)
     }
 
     /// Sends one message over a session, and does not wait for the peer's acknowledgement.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is gone, or the peer makes no room for the message within 30 s.
     pub async fn post(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
-        let mut stream = session.open_sealed_uni().await?;
-        stream.send(&message.encode()).await?;
-        stream.finish();
-        Ok(())
+        let work = async {
+            let mut stream = session.open_sealed_uni().await?;
+            stream.send(&message.encode()).await?;
+            stream.finish();
+            Ok(())
+        };
+        within_write_timeout(session, work).await
     }
 
     /// For messages of which nobody waits to hear whether they could be sent.
@@ -276,9 +323,31 @@ impl Messages {
     }
 }
 
+/// Bounds a write. A session over which nothing can be said is of no use to anybody: it is closed, and the device is dialled
+/// anew.
+async fn within_write_timeout(
+    session: &Session,
+    work: impl Future<Output = Result<(), NetworkError>>,
+) -> Result<(), NetworkError> {
+    match timeout(WRITE_TIMEOUT, work).await {
+        Ok(written) => written,
+        Err(_) => {
+            tracing::info!(device = %session.device_id(), "it takes no messages; its session is closed");
+            session.close(CloseCode::Normal, "");
+            Err(NetworkError::ConnectionTimeout { device: "the device".into(), seconds: WRITE_TIMEOUT.as_secs() })
+        }
+    }
+}
+
 impl NetworkProtocol for Messages {
     fn alpn(&self) -> &'static [u8] {
         ALPN_MESSAGE
+    }
+
+    fn limits(&self) -> SessionLimits {
+        // A text a stream, and as many as may be under way without the receiver's word. Nothing but the handshake is said on a
+        // bidirectional stream.
+        SessionLimits { window: 512 << 10, uni_streams: 32, bi_streams: 1 }
     }
 
     fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>> {

@@ -38,10 +38,16 @@ const FORM: u8 = 1;
 #[derive(Clone)]
 pub struct Texts(Arc<Inner>);
 
+/// Says whether a device is paired now.
+pub type IsPaired = Arc<dyn Fn(DeviceId) -> bool + Send + Sync>;
+
 struct Inner {
     store: Store,
     events: EventBus,
     messages: Messages,
+    /// Asked while the mailboxes are locked: texts of a device that was unpaired are removed under the same lock, and a text
+    /// that was still waiting for it must not come after that.
+    is_paired: IsPaired,
     /// One change at a time: what is stored last must be what was changed last.
     boxes: Mutex<HashMap<DeviceId, Open>>,
     tasks: TaskTracker,
@@ -100,6 +106,7 @@ impl Texts {
         store: Store,
         events: EventBus,
         messages: Messages,
+        is_paired: IsPaired,
         cancel: CancellationToken,
     ) -> Result<Self, TextError> {
         let mut boxes = HashMap::new();
@@ -109,16 +116,20 @@ impl Texts {
         }
         let boxes = Mutex::new(boxes);
         let tasks = TaskTracker::new();
-        Ok(Self(Arc::new(Inner { store, events, messages, boxes, tasks, cancel, start: Instant::now() })))
+        Ok(Self(Arc::new(Inner { store, events, messages, is_paired, boxes, tasks, cancel, start: Instant::now() })))
     }
 
     /// Sends a text; it waits on the disk until the device has stored it.
     ///
     /// # Errors
-    /// When it is empty, too long, has control characters, too many wait already, or it cannot be stored.
+    /// When it is empty, too long, has control characters, too many wait already, the device is not paired any more, or it
+    /// cannot be stored.
     pub async fn send(&self, device: DeviceId, text: &str) -> Result<Sent, NetworkError> {
         let text = checked(text)?;
         let mut boxes = self.0.boxes.lock().await;
+        if !(self.0.is_paired)(device) {
+            return Err(NetworkError::DeviceNotPaired(device.to_string()));
+        }
         let mut mailbox = match boxes.get(&device) {
             Some(open) => open.mailbox,
             None => Mailbox::new(random()?),
@@ -236,28 +247,48 @@ impl Texts {
         self.0.messages.post(session, &NetworkMessage::Text { origin, number, base, sent_at, text }).await
     }
 
-    /// A text of the other side.
+    /// A text of the other side: stores it, shows it, and acknowledges it. One of a device that is not paired any more is
+    /// dropped.
     ///
     /// # Errors
     /// When it cannot be stored, or is none.
     pub async fn take(
         &self,
         session: &Session,
-        TextPlace { origin, number, base }: TextPlace,
+        place: TextPlace,
         sent_at: u64,
         text: &str,
     ) -> Result<(), NetworkError> {
-        let device = session.device_id();
         let text = checked(text).map_err(|error| NetworkError::ProtocolViolation(error.to_string()))?;
+        match self.store_incoming(session.device_id(), Some(session), place, sent_at, text).await? {
+            Some(number) => {
+                self.0.messages.post(session, &NetworkMessage::Received { origin: place.origin, number }).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Stores and shows a text that is the next one; gives the number to acknowledge, if there is one. `session` is where
+    /// this side's own texts go if it is the first text of all.
+    async fn store_incoming(
+        &self,
+        device: DeviceId,
+        session: Option<&Session>,
+        TextPlace { origin, number, base }: TextPlace,
+        sent_at: u64,
+        text: &str,
+    ) -> Result<Option<u64>, NetworkError> {
         let mut boxes = self.0.boxes.lock().await;
+        if !(self.0.is_paired)(device) {
+            return Ok(None);
+        }
         let made = !boxes.contains_key(&device);
         let mut mailbox = match boxes.get(&device) {
             Some(open) => open.mailbox,
             None => Mailbox::new(random()?),
         };
-        let mut shown = None;
         match mailbox.incoming(origin, number, base) {
-            Incoming::Early => return Ok(()),
+            Incoming::Early => return Ok(None),
             Incoming::Known => {}
             Incoming::New => {
                 (mailbox.their_origin, mailbox.stored) = (origin, number);
@@ -269,18 +300,17 @@ impl Texts {
                 self.0.store.write(ops).await.map_err(TextError::from)?;
                 let open = boxes.entry(device).or_insert_with(|| Open::new(mailbox));
                 open.put(mailbox);
-                if made {
+                if let (true, Some(session)) = (made, session) {
                     self.start_sending(open, session);
                 }
-                shown = Some(view(device, mailbox.place, stored));
+                // Still under the lock, so that nothing is told of a device after its texts were removed. What was written
+                // while it was unpaired is removed by whoever waits for the lock.
+                if (self.0.is_paired)(device) {
+                    self.0.events.emit(Event::Message { message: view(device, mailbox.place, stored) });
+                }
             }
         }
-        drop(boxes);
-        if let Some(message) = shown {
-            self.0.events.emit(Event::Message { message });
-        }
-        let stored = mailbox.stored;
-        self.0.messages.post(session, &NetworkMessage::Received { origin, number: stored }).await
+        Ok(Some(mailbox.stored))
     }
 
     /// The other side has stored texts of ours.
@@ -370,7 +400,19 @@ impl Texts {
     /// # Errors
     /// When they cannot be removed.
     pub async fn forget(&self, device: DeviceId) -> Result<(), NetworkError> {
+        self.forget_unless(device, |_| false).await
+    }
+
+    /// `stays` is asked under the lock: the device may have been paired anew meanwhile, and have texts again.
+    async fn forget_unless(
+        &self,
+        device: DeviceId,
+        stays: impl Fn(DeviceId) -> bool + Send + Sync,
+    ) -> Result<(), NetworkError> {
         let mut boxes = self.0.boxes.lock().await;
+        if stays(device) {
+            return Ok(());
+        }
         let Some(open) = boxes.get(&device) else { return Ok(()) };
         let Mailbox { given, acked, place, oldest, .. } = open.mailbox;
         let mut ops = vec![Op::delete(Table::Mailboxes, device.as_bytes().to_vec())];
@@ -387,10 +429,10 @@ impl Texts {
     ///
     /// # Errors
     /// When they cannot be removed.
-    pub async fn keep_only(&self, stays: impl Fn(DeviceId) -> bool) -> Result<(), NetworkError> {
+    pub async fn keep_only(&self, stays: impl Fn(DeviceId) -> bool + Send + Sync) -> Result<(), NetworkError> {
         let gone: Vec<_> = self.0.boxes.lock().await.keys().copied().filter(|id| !stays(*id)).collect();
         for id in gone {
-            self.forget(id).await?;
+            self.forget_unless(id, &stays).await?;
         }
         Ok(())
     }
@@ -466,4 +508,67 @@ fn random() -> Result<u64, NetworkError> {
 fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::api::DeviceType;
+
+    async fn texts(dir: &std::path::Path, paired: &Arc<AtomicBool>) -> (Texts, EventBus) {
+        let store = Store::open(dir, &crate::identity::RootSecret::from_bytes([7; 32])).unwrap();
+        let events = EventBus::default();
+        let hello = || NetworkMessage::Hello { name: "Desk".into(), device_type: DeviceType::Laptop, instance: 1 };
+        let messages = Messages::new(mpsc::channel(1).0, hello);
+        let paired = paired.clone();
+        let is_paired: IsPaired = Arc::new(move |_| paired.load(Ordering::SeqCst));
+        let texts = Texts::load(store, events.clone(), messages, is_paired, CancellationToken::new()).await.unwrap();
+        (texts, events)
+    }
+
+    #[tokio::test]
+    async fn a_text_that_waited_while_its_device_was_unpaired_is_neither_stored_nor_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let paired = Arc::new(AtomicBool::new(true));
+        let (texts, events) = texts(dir.path(), &paired).await;
+        let (device, mut told) = (DeviceId::of_endpoint(&[3; 32]), events.subscribe());
+        let place = |number| TextPlace { origin: 5, number, base: 1 };
+        assert_eq!(texts.store_incoming(device, None, place(1), 1, "before").await.unwrap(), Some(1));
+        assert!(matches!(told.try_recv().unwrap().event, Event::Message { .. }));
+
+        // It is queued behind the lock while the pairing ends and the texts go.
+        let held = texts.0.boxes.lock().await;
+        let late = {
+            let texts = texts.clone();
+            tokio::spawn(async move { texts.store_incoming(device, None, place(2), 2, "after").await })
+        };
+        tokio::task::yield_now().await;
+        paired.store(false, Ordering::SeqCst);
+        drop(held);
+        assert_eq!(late.await.unwrap().unwrap(), None, "it is not acknowledged");
+        texts.keep_only(|_| false).await.unwrap();
+        assert_eq!(texts.store_incoming(device, None, place(2), 2, "later still").await.unwrap(), None);
+        assert!(told.try_recv().is_err(), "nothing is shown");
+        assert_eq!(texts.send(device, "hello").await.err().unwrap().code(), "device_not_paired");
+        assert!(texts.list(device, None, 10).await.unwrap().is_empty());
+        assert!(texts.0.store.list(Table::Mailboxes).await.unwrap().is_empty(), "nor is a mailbox left");
+        assert!(texts.0.store.list(Table::Messages).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn texts_of_a_device_that_was_paired_anew_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let paired = Arc::new(AtomicBool::new(true));
+        let (texts, _events) = texts(dir.path(), &paired).await;
+        let device = DeviceId::of_endpoint(&[3; 32]);
+        texts.send(device, "hello").await.unwrap();
+        // Unpaired when the list was made, and paired again when it is acted upon.
+        let asked = AtomicBool::new(false);
+        texts.keep_only(|_| asked.swap(true, Ordering::SeqCst)).await.unwrap();
+        assert_eq!(texts.list(device, None, 10).await.unwrap().len(), 1);
+    }
 }

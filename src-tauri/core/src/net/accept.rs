@@ -1,90 +1,228 @@
 //! Answers: takes in connections, and hands each to the protocol that it asked for.
+//!
+//! Three stages, each with places of its own, so that what is slow in one keeps nobody out of another: the TLS handshake
+//! ([`super::admission`]), the session handshake of a paired device ([`super::proving`]), and unpaired peers at `pairing/1.0`
+//! ([`Unpaired`]).
 
 use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
-use iroh::endpoint::{Connection, Incoming};
+use iroh::endpoint::{Connection, Incoming, IncomingAddr};
 use n0_future::boxed::BoxFuture;
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
-use super::{CloseCode, Net, Session, handshake, pool::is_pairing};
+use super::{
+    CloseCode, Net, Session,
+    admission::{Admission, Host, Source, Standing, Verdict},
+    handshake,
+    pool::is_pairing,
+};
 
-/// Connections that have not said who they are, at once.
-const MAX_HANDSHAKES: usize = 64;
-/// Strangers on `pairing/1.0`, at once.
-const MAX_STRANGERS: usize = 10;
-/// TLS has to be through by then.
-const TLS: Duration = Duration::from_secs(10);
+/// Unpaired peers on `pairing/1.0`, at once.
+const MAX_UNPAIRED: usize = 10;
+/// One of them that has not proven the code after this may have to give its place to another one. A joiner with the right
+/// code needs three round trips.
+const UNPAIRED_AGE: Duration = Duration::from_secs(2);
+/// Deadline of the TLS handshake: one round trip and a lost packet, on ways on which a round trip takes a second.
+const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves strangers on `pairing/1.0`, while a code is open.
+/// Serves unpaired peers on `pairing/1.0`, while a code is open.
 pub trait UnpairedHandler: Send + Sync + 'static {
-    /// Serves one connection until it ends.
-    fn handle(self: Arc<Self>, conn: Connection) -> BoxFuture<()>;
+    /// Serves one connection until it ends. `place` is to be told when the peer has proven the code: until then another one
+    /// may take it.
+    fn handle(self: Arc<Self>, conn: Connection, place: UnpairedPlace) -> BoxFuture<()>;
+}
+
+/// The unpaired peers that are heard. Cheap to clone.
+#[derive(Clone, Default)]
+pub(super) struct Unpaired(Arc<Mutex<Places>>);
+
+#[derive(Default)]
+struct Places {
+    /// Oldest first.
+    heard: Vec<Heard>,
+    next: u64,
+}
+
+struct Heard {
+    number: u64,
+    since: Instant,
+    proven: bool,
+    gives_way: CancellationToken,
+}
+
+/// The place of an unpaired peer, which is free again when this is dropped.
+pub struct UnpairedPlace {
+    all: Unpaired,
+    number: u64,
+    gives_way: CancellationToken,
+}
+
+impl Unpaired {
+    fn all(&self) -> MutexGuard<'_, Places> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more, if there is one. The oldest one that has had its time and proven nothing makes room.
+    fn enter(&self, now: Instant) -> Option<UnpairedPlace> {
+        let mut all = self.all();
+        if all.heard.len() >= MAX_UNPAIRED {
+            let idle = |heard: &Heard| !heard.proven && now.saturating_duration_since(heard.since) >= UNPAIRED_AGE;
+            let oldest = all.heard.iter().position(idle)?;
+            all.heard.remove(oldest).gives_way.cancel();
+        }
+        let number = all.next;
+        all.next += 1;
+        let gives_way = CancellationToken::new();
+        all.heard.push(Heard { number, since: now, proven: false, gives_way: gives_way.clone() });
+        drop(all);
+        Some(UnpairedPlace { all: self.clone(), number, gives_way })
+    }
+}
+
+impl UnpairedPlace {
+    /// The peer has proven the code: it keeps its place.
+    pub fn proven(&self) {
+        if let Some(heard) = self.all.all().heard.iter_mut().find(|heard| heard.number == self.number) {
+            heard.proven = true;
+        }
+    }
+}
+
+impl Drop for UnpairedPlace {
+    fn drop(&mut self) {
+        self.all.all().heard.retain(|heard| heard.number != self.number);
+    }
 }
 
 /// The loop that answers.
 pub struct NetworkingEventLoop {
     net: Net,
     pairing: Arc<dyn UnpairedHandler>,
+    admission: Arc<Mutex<Admission<CancellationToken>>>,
+}
+
+/// The place of a TLS handshake, which is free again when this is dropped.
+struct HandshakePlace {
+    admission: Arc<Mutex<Admission<CancellationToken>>>,
+    number: u64,
+}
+
+impl Drop for HandshakePlace {
+    fn drop(&mut self) {
+        self.admission.lock().unwrap_or_else(PoisonError::into_inner).ended(self.number);
+    }
 }
 
 impl NetworkingEventLoop {
     /// A loop that is not running yet.
     pub fn new(net: Net, pairing: Arc<dyn UnpairedHandler>) -> Self {
-        Self { net, pairing }
+        Self { net, pairing, admission: Arc::default() }
     }
 
-    /// Answers until the node goes down.
+    /// Shared loop. Answers until the node goes down.
     pub async fn run(self) {
-        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
         loop {
             let incoming = tokio::select! {
                 incoming = self.net.0.endpoint.accept() => incoming,
                 () = self.net.0.cancel.cancelled() => None,
             };
             let Some(incoming) = incoming else { break };
-            let Ok(permit) = handshakes.clone().try_acquire_owned() else {
-                incoming.refuse();
-                continue;
-            };
-            let net = self.net.clone();
-            let pairing = self.pairing.clone();
-            self.net.0.tasks.spawn(async move {
-                let answered = tokio::select! {
-                    answered = answer(&net, incoming) => answered,
-                    () = net.0.cancel.cancelled() => None,
-                };
-                drop(permit);
-                match answered {
-                    Some(Answered::Session(session)) => drop(net.adopt(session)),
-                    Some(Answered::Stranger(conn)) => serve_stranger(&net, pairing, conn).await,
-                    None => {}
-                }
-            });
+            self.take_in(incoming);
         }
+    }
+
+    fn take_in(&self, incoming: Incoming) {
+        let from = incoming.remote_addr();
+        let proven = incoming.remote_addr_validated();
+        let standing = Standing { proven, paired: proven && is_of_paired_device(&self.net, &from) };
+        let evicted = CancellationToken::new();
+        let asked = {
+            let mut admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
+            admission.ask(source_of(&from), standing, evicted.clone())
+        };
+        let number = match asked {
+            Verdict::Prove => {
+                // Fails only where the address is proven. Whoever gets no answer asks again by itself.
+                if let Err(error) = incoming.retry() {
+                    error.into_incoming().ignore();
+                }
+                return;
+            }
+            Verdict::Begin { number, instead_of } => {
+                if let Some(instead_of) = instead_of {
+                    tracing::debug!(?from, "an older handshake gives way");
+                    instead_of.cancel();
+                }
+                number
+            }
+        };
+        let place = HandshakePlace { admission: self.admission.clone(), number };
+        let (net, pairing) = (self.net.clone(), self.pairing.clone());
+        self.net.0.tasks.spawn(async move {
+            let answered = tokio::select! {
+                answered = answer(&net, incoming, place, evicted) => answered,
+                () = net.0.cancel.cancelled() => None,
+            };
+            match answered {
+                Some(Answered::Session(session)) => drop(net.adopt(session)),
+                Some(Answered::Unpaired(conn)) => serve_unpaired(&net, pairing, conn).await,
+                None => {}
+            }
+        });
+    }
+}
+
+fn source_of(from: &IncomingAddr) -> Source {
+    match from {
+        IncomingAddr::Ip(at) => Source { host: Host::of(at.ip()), socket: at.port().to_be_bytes().to_vec() },
+        IncomingAddr::Relay { url, endpoint_id } => {
+            Source { host: Host::Relay(url.to_string()), socket: endpoint_id.as_bytes().to_vec() }
+        }
+        _ => Source { host: Host::Other, socket: Vec::new() },
+    }
+}
+
+/// Whether a paired device is known to be there. By an address alone that is a guess: it decides about a place, and the
+/// connection about the device.
+fn is_of_paired_device(net: &Net, from: &IncomingAddr) -> bool {
+    let devices = &net.0.devices;
+    match from {
+        IncomingAddr::Relay { endpoint_id, .. } => devices.is_admitted(endpoint_id.as_bytes()),
+        IncomingAddr::Ip(at) => {
+            let same = |known: &SocketAddr| known.ip().to_canonical() == at.ip().to_canonical();
+            devices.dialable().into_iter().any(|id| devices.whereabouts(id).0.iter().any(same))
+        }
+        _ => false,
     }
 }
 
 enum Answered {
     Session(Session),
-    Stranger(Connection),
+    Unpaired(Connection),
 }
 
-async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
+async fn answer(net: &Net, incoming: Incoming, place: HandshakePlace, evicted: CancellationToken) -> Option<Answered> {
     let accepting = incoming.accept().ok()?;
-    let conn = match timeout(TLS, accepting).await {
-        Ok(Ok(conn)) => conn,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "an incoming connection did not come to stand");
-            return None;
-        }
-        Err(_) => return None,
+    let conn = tokio::select! {
+        accepted = timeout(TLS_TIMEOUT, accepting) => match accepted {
+            Ok(Ok(conn)) => conn,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "an incoming connection did not come to stand");
+                return None;
+            }
+            Err(_) => return None,
+        },
+        () = evicted.cancelled() => return None,
     };
-    // The gate has refused strangers already; `secrets_for` below would find nothing to prove for them either.
+    drop(place);
+    // The gate has refused unpaired peers already; `secrets_for` below would find nothing to prove for them either.
     if is_pairing(conn.alpn()) {
-        return Some(Answered::Stranger(conn));
+        return Some(Answered::Unpaired(conn));
     }
     if net.0.protocols.get(conn.alpn()).is_none() {
         conn.close(CloseCode::UnknownProtocol.number(), b"");
@@ -94,7 +232,7 @@ async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
     match handshake::respond(&conn, *net.0.endpoint.id().as_bytes(), &net.0.devices).await {
         Ok((keys, used)) => {
             waiting.done();
-            Some(Answered::Session(Session::new(conn, keys, used)))
+            Some(Answered::Session(Session::new(conn, keys, used, net.0.data_shares.clone())))
         }
         Err(error) => {
             tracing::info!(peer = %conn.remote_id().fmt_short(), %error, "a session was refused");
@@ -104,15 +242,38 @@ async fn answer(net: &Net, incoming: Incoming) -> Option<Answered> {
     }
 }
 
-async fn serve_stranger(net: &Net, pairing: Arc<dyn UnpairedHandler>, conn: Connection) {
-    let before = net.0.strangers.fetch_add(1, Ordering::AcqRel);
-    if before < MAX_STRANGERS {
-        tokio::select! {
-            () = pairing.handle(conn) => {}
-            () = net.0.cancel.cancelled() => {}
-        }
-    } else {
-        conn.close(CloseCode::Busy.number(), b"");
+async fn serve_unpaired(net: &Net, pairing: Arc<dyn UnpairedHandler>, conn: Connection) {
+    let Some(place) = net.0.unpaired.enter(Instant::now()) else {
+        return conn.close(CloseCode::Busy.number(), b"");
+    };
+    let gives_way = place.gives_way.clone();
+    tokio::select! {
+        () = pairing.handle(conn.clone(), place) => {}
+        () = gives_way.cancelled() => conn.close(CloseCode::Busy.number(), b""),
+        () = net.0.cancel.cancelled() => {}
     }
-    net.0.strangers.fetch_sub(1, Ordering::AcqRel);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpaired_peers_that_prove_nothing_give_way_and_others_keep_their_places() {
+        let (all, start) = (Unpaired::default(), Instant::now());
+        let mut places: Vec<_> = (0..MAX_UNPAIRED).map(|_| all.enter(start).expect("a place")).collect();
+        places[0].proven();
+        assert!(all.enter(start).is_none(), "they have just come");
+        let later = start + UNPAIRED_AGE;
+        let new = all.enter(later).expect("the oldest one that has proven nothing gives way");
+        assert!(places[1].gives_way.is_cancelled() && !places[0].gives_way.is_cancelled());
+        // What has given way frees no second place when it is gone.
+        drop(places.remove(1));
+        assert_eq!(all.all().heard.len(), MAX_UNPAIRED);
+        places.iter().for_each(UnpairedPlace::proven);
+        new.proven();
+        assert!(all.enter(later + UNPAIRED_AGE).is_none(), "whoever has proven the code stays");
+        drop(new);
+        assert!(all.enter(later).is_some());
+    }
 }

@@ -19,7 +19,8 @@
 //! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. No rate is computed to send at: a late
 //! timer or a busy CPU costs nothing, as it does with BBR. noq paces by the window, at 1.25 windows a round trip.
 //!
-//! Units: bytes and packets; seconds where a time is an `f64`. The clock is never read: all time comes in arguments.
+//! Units: bytes and packets; seconds where a time is an `f64`. [`Steady`] takes all time from arguments; only its
+//! [`Controller`], by which noq drives it, reads the clock.
 
 use std::{
     any::Any,
@@ -245,7 +246,10 @@ impl Steady {
         self.batch_newest = self.batch_newest.max(Some(sent));
     }
 
-    fn acks_ended(&mut self, now: Instant, in_flight: u64) {
+    /// Takes in the acknowledgements that came together. They arrived between `now` and `seen`: noq reads the clock once and
+    /// then takes packets from the socket for as long as there are any, so that on a busy machine `now` may be milliseconds
+    /// too early.
+    fn acks_ended(&mut self, now: Instant, seen: Instant, in_flight: u64) {
         let (bytes, fresh) = std::mem::take(&mut self.batch);
         let newest = self.batch_newest.take();
         if bytes == 0.0 {
@@ -259,7 +263,7 @@ impl Steady {
         self.slice.limited |= limited;
         if let Some(sent) = newest.filter(|_| newest > self.newest_sent) {
             self.newest_sent = newest;
-            self.measure(now, now.saturating_duration_since(sent));
+            self.measure(now, now.saturating_duration_since(sent), seen.max(now).saturating_duration_since(sent));
         }
         if limited && fresh > 0.0 {
             self.grow(now, fresh);
@@ -276,12 +280,14 @@ impl Steady {
         }
     }
 
-    fn measure(&mut self, now: Instant, rtt: Duration) {
+    /// A round trip that took from `rtt` to `at_most`. One that is thought shorter than the path allows would make every later
+    /// one look like a queue, so the base comes from the longer figure, and what is compared with it from the shorter.
+    fn measure(&mut self, now: Instant, rtt: Duration, at_most: Duration) {
         if now.saturating_duration_since(self.base_since) > BASE_SPAN {
             self.base = [Duration::MAX, self.base[0]];
             self.base_since = now;
         }
-        self.base[0] = self.base[0].min(rtt);
+        self.base[0] = self.base[0].min(at_most);
         self.latest_rtt = rtt;
         self.round.rtt_min = self.round.rtt_min.min(rtt);
         self.round.samples += 1;
@@ -416,7 +422,7 @@ impl Controller for Steady {
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, _: bool, _: Option<u64>) {
-        self.acks_ended(now, in_flight);
+        self.acks_ended(now, Instant::now(), in_flight);
     }
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, ecn: bool, lost: u64, _: u64) {

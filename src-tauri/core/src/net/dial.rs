@@ -8,7 +8,7 @@ use std::{
 
 use iroh::{
     EndpointAddr, EndpointId, RelayUrl,
-    endpoint::{ConnectOptions, Connection, ConnectionError},
+    endpoint::{ConnectOptions, Connection, ConnectionError, TransportErrorCode},
 };
 use tokio::time::{sleep, timeout};
 
@@ -29,6 +29,9 @@ const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3),
 const ROUND_TRIPS: u32 = 12;
 /// How often a dial begins anew because the network, or what is known of the device, has changed meanwhile.
 const RESTARTS: u32 = 3;
+/// How often a connection is tried anew because the other side asked for a proof of the address that a packet came from, and
+/// the proof went by another way: under load it does so, and iroh sends the first packets by every way that it knows.
+const OTHER_WAYS: u32 = 3;
 /// The other side is done with closing by then.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -57,7 +60,7 @@ impl Net {
         };
         let keys = handshake::initiate(&conn, *self.0.endpoint.id().as_bytes(), devices).await;
         match keys {
-            Ok((keys, used)) => Ok(Session::new(conn, keys, used)),
+            Ok((keys, used)) => Ok(Session::new(conn, keys, used, self.0.data_shares.clone())),
             Err(DialError::Unpaired(notice)) => Err(self.heed(&endpoint_id, &notice).await),
             Err(_) if matches!(conn.close_reason(), Some(ConnectionError::LocallyClosed)) => {
                 Err(DialError::Refused(CloseCode::Replaced))
@@ -171,10 +174,26 @@ impl Net {
     }
 
     async fn connection(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
-        let options = ConnectOptions::new().with_transport_config(dialled_transport());
-        let connecting = self.0.endpoint.connect_with_opts(address, alpn, options).await;
-        let connected = connecting.map_err(|error| of_connect(&error.into()))?.await;
-        connected.map_err(|error| of_connect(&error.into()))
+        // Whatever said where the device is: a link, a record, what is stored.
+        let address = self.0.named.filter(address);
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let options = ConnectOptions::new().with_transport_config(dialled_transport());
+            let connecting = match self.0.endpoint.connect_with_opts(address.clone(), alpn, options).await {
+                Ok(connecting) => connecting,
+                Err(error) => return Err(of_connect(&error.into())),
+            };
+            match connecting.await {
+                Ok(conn) => return Ok(conn),
+                Err(error) => {
+                    let error = iroh::endpoint::ConnectError::from(error);
+                    if tries >= OTHER_WAYS || !proof_went_astray(&error) {
+                        return Err(of_connect(&error));
+                    }
+                }
+            }
+        }
     }
 }
 
@@ -195,6 +214,17 @@ fn address_of(
         Some(relay) if usable(&relay) => address.with_relay_url(relay),
         _ => address,
     })
+}
+
+/// Whether the other side refused the proof of an address because it came from another one.
+fn proof_went_astray(error: &iroh::endpoint::ConnectError) -> bool {
+    use iroh::endpoint::{ConnectError, ConnectingError};
+    let source = match error {
+        ConnectError::Connection { source, .. } => source,
+        ConnectError::Connecting { source: ConnectingError::ConnectionError { source, .. }, .. } => source,
+        _ => return false,
+    };
+    matches!(source, ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::INVALID_TOKEN)
 }
 
 fn of_connect(error: &iroh::endpoint::ConnectError) -> DialError {

@@ -19,9 +19,11 @@ use url::Url;
 use super::{
     congestion::SteadyConfig,
     gate::Gate,
+    limits::{DATAGRAMS, STREAM_WINDOW, SessionLimits, UNPROVEN},
     link_local,
     relay::{
-        Book, Fixed, Listed, Nearest, OwnFirst, OwnRelays, Policy, RelayDesk, RelaySelector, Servers, public, relay_map,
+        Book, Checked, Fixed, Listed, NamedServers, Nearest, OwnFirst, OwnRelays, Policy, PublicResolver, RelayDesk,
+        RelaySelector, Servers, public, relay_map,
     },
 };
 use crate::{
@@ -32,9 +34,6 @@ use crate::{
 
 /// Yonder's UDP port, if it is free.
 pub const DEFAULT_PORT: u16 = 11204;
-/// Above this, noq closes the connection under loss ("too many gaps in stream buffer"): it keeps 1024 gaps a stream, and a
-/// larger window can hold more. Measured in `docs/performance.md`.
-const STREAM_WINDOW: u32 = 2_400_000;
 const SEND_WINDOW: u64 = 24 << 20;
 /// A peer that is gone is noticed after this; keep-alives go out at a third of it.
 const IDLE: Duration = Duration::from_secs(15);
@@ -171,6 +170,7 @@ pub(super) struct Bound {
     pub endpoint: Endpoint,
     pub relays: RelayDesk,
     pub servers: Servers,
+    pub named: NamedServers,
 }
 
 /// Binds the endpoint.
@@ -181,6 +181,8 @@ pub(super) async fn bind(
     alpns: Vec<Vec<u8>>,
 ) -> Result<Bound, NetworkError> {
     let servers = options.infrastructure()?;
+    let named = NamedServers::default();
+    named.set(&servers);
     let mut book = Book::new(options.policy(&servers), Instant::now());
     let listed = book.list();
     let on_links = match (options.mode, options.bind) {
@@ -188,7 +190,7 @@ pub(super) async fn bind(
         _ => tokio::task::spawn_blocking(link_local::addresses).await.unwrap_or_default(),
     };
     let attempt = |port: u16| {
-        let builder = builder(options, &servers, &listed, secret.clone(), gate.clone(), alpns.clone());
+        let builder = builder(options, &servers, &named, &listed, secret.clone(), gate.clone(), alpns.clone());
         let builder = builder.and_then(|builder| sockets(builder, options, &on_links, port));
         async move { builder?.bind().await.map_err(BindFailure::Bind) }
     };
@@ -212,10 +214,10 @@ pub(super) async fn bind(
     let asked = Servers::default();
     if options.mode != Mode::Lan {
         asked.set(&endpoint, servers.pkarr, servers.public_dns);
-        lookups.add(asked.clone());
+        lookups.add(Checked(asked.clone(), named.clone()));
         lookups.add(OwnRelays(relays.clone()));
     }
-    Ok(Bound { relays, servers: asked, endpoint })
+    Ok(Bound { relays, servers: asked, named, endpoint })
 }
 
 enum BindFailure {
@@ -226,6 +228,7 @@ enum BindFailure {
 fn builder(
     options: &EndpointOptions,
     servers: &Infrastructure,
+    named: &NamedServers,
     listed: &[Listed],
     secret: SecretKey,
     gate: Gate,
@@ -235,7 +238,7 @@ fn builder(
         .crypto_provider(Arc::new(provider()))
         .secret_key(secret)
         .alpns(alpns)
-        .transport_config(transport())
+        .transport_config(configured(KEEP_ALIVE, Some(UNPROVEN)))
         .hooks(gate)
         .relay_mode(match options.mode {
             Mode::Lan => RelayMode::Disabled,
@@ -247,18 +250,24 @@ fn builder(
             .portmapper_config(PortmapperConfig::Disabled)
             .net_report_config(NetReportConfig::minimal())
             .dns_resolver(DnsResolver::builder().disable_fallback().build());
-    } else if !servers.public_dns || matches!(servers.relays, Relays::OwnAndPublic(_)) {
-        // Whoever has a relay of their own may turn to it alone at any time: then no public resolver is to be left.
-        builder = builder.dns_resolver(DnsResolver::builder().with_system_defaults().disable_fallback().build());
+        return Ok(builder);
     }
-    if options.mode != Mode::Lan
-        && let Some(path) = &options.relay_ca
-    {
-        let own = authorities(path)?;
-        // Where public servers may be asked, too, the usual authorities are trusted beside it.
-        let public = matches!(servers.relays, Relays::Public | Relays::OwnAndPublic(_));
-        let trusted =
-            if public { CaTlsConfig::default().with_extra_roots(own) } else { CaTlsConfig::custom_roots(own) };
+    // Where public servers may be asked, too, the usual authorities are trusted beside one's own.
+    let public = matches!(servers.relays, Relays::Public | Relays::OwnAndPublic(_));
+    let trusted = match &options.relay_ca {
+        None => CaTlsConfig::default(),
+        Some(path) if public => CaTlsConfig::default().with_extra_roots(authorities(path)?),
+        Some(path) => CaTlsConfig::custom_roots(authorities(path)?),
+    };
+    let mut resolver = DnsResolver::builder().with_system_defaults();
+    if !servers.public_dns || matches!(servers.relays, Relays::OwnAndPublic(_)) {
+        // Whoever has a relay of their own may turn to it alone at any time: then no public resolver is to be left.
+        resolver = resolver.disable_fallback();
+    } else if let Ok(tls) = trusted.client_config(Arc::new(provider())) {
+        resolver = resolver.tls_client_config(tls);
+    }
+    builder = builder.dns_resolver(PublicResolver::over(resolver.build(), named.clone()));
+    if options.relay_ca.is_some() {
         builder = builder.ca_tls_config(trusted);
     }
     Ok(builder)
@@ -296,8 +305,10 @@ fn sockets(
     }
 }
 
+/// For all addresses of a link (their prefix is `fe80::/64`, RFC 4291): iroh gives back those of received packets without
+/// the number of the link, by which it would otherwise choose the socket to answer from.
 fn of_one_link() -> BindOpts {
-    BindOpts::default().set_prefix_len(128).set_is_required(false).set_is_default_route(false)
+    BindOpts::default().set_prefix_len(64).set_is_required(false).set_is_default_route(false)
 }
 
 fn invalid(message: String, hint: &str) -> NetworkError {
@@ -370,27 +381,34 @@ pub(super) fn bare(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError>
         .map_err(|error| invalid(error.to_string(), "Check the address."))
 }
 
-/// How connections are configured that others dial. For whoever measures beside them.
+/// The transport of the node's connections, without the limits of connections that have proven nothing: for whoever measures
+/// beside them, and for nothing that strangers can reach.
 pub fn transport() -> QuicTransportConfig {
-    configured(KEEP_ALIVE)
+    configured(KEEP_ALIVE, None)
 }
 
-/// The same for those that are dialled from here.
+/// How connections are configured that are dialled from here.
 pub(super) fn dialled_transport() -> QuicTransportConfig {
-    configured(KEEP_ALIVE_OF_DIALLER)
+    configured(KEEP_ALIVE_OF_DIALLER, Some(UNPROVEN))
 }
 
-fn configured(keep_alive: Duration) -> QuicTransportConfig {
+fn configured(keep_alive: Duration, limits: Option<SessionLimits>) -> QuicTransportConfig {
+    let (window, bi_streams, uni_streams) = match limits {
+        Some(limits) => (VarInt::from_u32(limits.window), limits.bi_streams, limits.uni_streams),
+        None => (VarInt::MAX, 128, 128),
+    };
     QuicTransportConfig::builder()
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(window)
+        .datagram_receive_buffer_size(Some(DATAGRAMS))
         .send_window(SEND_WINDOW)
         .max_idle_timeout(IdleTimeout::try_from(IDLE).ok())
         .keep_alive_interval(keep_alive)
         .default_path_keep_alive_interval(keep_alive)
         // Each side decides how fast it sends.
         .congestion_controller_factory(Arc::new(SteadyConfig))
-        .max_concurrent_bidi_streams(VarInt::from_u32(128))
-        .max_concurrent_uni_streams(VarInt::from_u32(128))
+        .max_concurrent_bidi_streams(VarInt::from_u32(bi_streams))
+        .max_concurrent_uni_streams(VarInt::from_u32(uni_streams))
         .build()
 }
 

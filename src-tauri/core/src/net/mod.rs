@@ -5,6 +5,7 @@
 //! the pairing secret over that very TLS connection. 0-RTT is never used. Every task is owned by [`Net`] and ends with it.
 
 mod accept;
+mod admission;
 mod bare;
 mod change;
 mod close;
@@ -17,6 +18,7 @@ mod error;
 mod gate;
 mod handshake;
 mod io;
+mod limits;
 mod link_local;
 mod pool;
 mod protocol;
@@ -28,17 +30,18 @@ mod stall;
 mod trip;
 mod watch;
 
-pub use accept::{NetworkingEventLoop, UnpairedHandler};
+pub use accept::{NetworkingEventLoop, UnpairedHandler, UnpairedPlace};
 pub use bare::{Bare, BareLine};
 pub use close::CloseCode;
 pub use endpoint::{DEFAULT_PORT, EndpointOptions, Infrastructure, Mode, Relays, transport};
 pub use error::DialError;
 pub use io::{FrameError, read_frame, write_frame};
 pub use iroh::RelayUrl;
+pub use limits::SessionLimits;
 pub use pool::{Connector, Net};
 pub use protocol::{NetworkProtocol, ProtocolRegistry};
 pub use relay::{Fixed, KnownRelay, Nearest, OwnFirst, RelayError, RelaySelector, RelayStatus};
-pub use session::{SealedReceiver, SealedSender, SealedStream, Session};
+pub use session::{Receiving, SealedReceiver, SealedSender, SealedStream, Session};
 
 /// Pairing; the only protocol that strangers may speak, while a code is open.
 pub const ALPN_PAIRING: &[u8] = b"pairing/1.0";

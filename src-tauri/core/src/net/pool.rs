@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -19,12 +19,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session,
+    accept::Unpaired,
     change::watch_changes,
     connections::{ANSWER, ANSWER_IN_DOUBT, Connections, close_all, close_the_dead, uses_a_path},
     endpoint::{self, Bound},
     gate::Gate,
+    limits::{DataShares, SESSIONS},
     proving::Proving,
-    relay::{RelayDesk, Servers},
+    relay::{NamedServers, RelayDesk, Servers},
     watch::{look_after, watch_link},
 };
 use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
@@ -33,8 +35,9 @@ use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
 const GRACE: Duration = Duration::from_secs(5);
 /// The transport takes less time to notice that a connection was closed here.
 const SETTLED: Duration = Duration::from_millis(50);
-/// Sessions of one device and protocol that lost their place and may stay open until they end by themselves.
-const RETIRED: usize = 8;
+/// Sessions of one device and protocol that lost their place and may stay open until they end by themselves, beside the one
+/// that is used.
+const RETIRED: usize = SESSIONS - 1;
 /// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
@@ -59,12 +62,17 @@ pub(super) struct Inner {
     pub endpoint: Endpoint,
     pub relays: RelayDesk,
     pub servers: Servers,
+    /// Which relays that others name may be asked.
+    pub named: NamedServers,
     pub devices: DeviceRegistry,
     pub protocols: ProtocolRegistry,
     pub code_open: Arc<AtomicBool>,
     pub tasks: TaskTracker,
     pub cancel: CancellationToken,
-    pub strangers: AtomicUsize,
+    /// Unpaired peers on `pairing/1.0`.
+    pub unpaired: Unpaired,
+    /// Window bytes for the data of transfers.
+    pub data_shares: DataShares,
     /// All that TLS has proven.
     pub connections: Connections,
     /// Connections that are to prove their pairing.
@@ -107,19 +115,22 @@ impl Net {
         let code_open = Arc::new(AtomicBool::new(false));
         let connections = Connections::default();
         let gate = Gate::new(*secret.public().as_bytes(), devices.clone(), code_open.clone(), connections.clone());
-        let Bound { endpoint, relays, servers } = endpoint::bind(options, secret, gate, protocols.alpns()).await?;
+        let Bound { endpoint, relays, servers, named } =
+            endpoint::bind(options, secret, gate, protocols.alpns()).await?;
         let tasks = TaskTracker::new();
         tasks.spawn(relays.clone().run(cancel.clone()));
         Ok(Self(Arc::new(Inner {
             endpoint,
             relays,
             servers,
+            named,
             devices,
             protocols,
             code_open,
             tasks,
             cancel,
-            strangers: AtomicUsize::new(0),
+            unpaired: Unpaired::default(),
+            data_shares: DataShares::default(),
             connections,
             proving: Proving::default(),
             changes: watch::Sender::new(0),
@@ -294,6 +305,7 @@ impl Net {
             session.close(CloseCode::UnknownProtocol, "");
             return session;
         };
+        session.raise_limits(protocol.limits());
         let key = (session.device_id(), protocol.alpn());
         let chosen = {
             let mut slots = self.slots();

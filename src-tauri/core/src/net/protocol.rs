@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use n0_future::boxed::BoxFuture;
 
-use super::{ALPN_PAIRING, Session};
+use super::{ALPN_PAIRING, Session, SessionLimits};
 use crate::error::NetworkError;
 
 /// A protocol between paired devices. Register one with `NetworkingService::register_protocol` before the event loop
@@ -56,6 +56,11 @@ use crate::error::NetworkError;
 pub trait NetworkProtocol: Send + Sync + 'static {
     /// Its name on the wire, such as `b"message/1.0"`. Not `pairing/1.0`.
     fn alpn(&self) -> &'static [u8];
+    /// How much the other device may have open and unread on a session. Until the session handshake is through it is far
+    /// less, and the same for all protocols.
+    fn limits(&self) -> SessionLimits {
+        SessionLimits::default()
+    }
     /// Serves one session until it ends. An error closes the connection.
     fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>>;
 }

@@ -8,9 +8,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use iroh::endpoint::Connection;
 
-use super::CloseCode;
+use super::{CloseCode, limits::PENDING_HANDSHAKES};
 
-/// In the order in which they came; as many as there may be handshakes at once.
+/// In the order in which they came; of one device at most [`PENDING_HANDSHAKES`].
 #[derive(Default)]
 pub(super) struct Proving(Mutex<Vec<Connection>>);
 
@@ -25,9 +25,17 @@ impl Proving {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A connection has come in.
+    /// A connection has come in. Where its device has begun too many already, the oldest of them goes.
     pub(super) fn begin<'a>(&'a self, conn: &'a Connection) -> Waiting<'a> {
-        self.all().push(conn.clone());
+        let mut all = self.all();
+        let same = |other: &&Connection| other.remote_id() == conn.remote_id() && other.close_reason().is_none();
+        if all.iter().filter(same).count() >= PENDING_HANDSHAKES
+            && let Some(oldest) = all.iter().find(same)
+        {
+            oldest.close(CloseCode::Replaced.number(), b"");
+        }
+        all.push(conn.clone());
+        drop(all);
         Waiting { all: self, conn }
     }
 }

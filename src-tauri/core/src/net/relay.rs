@@ -6,13 +6,14 @@
 mod book;
 mod driver;
 mod lookup;
+mod named;
 mod probe;
 mod select;
 mod servers;
 
 use std::time::Duration;
 
-use iroh::{RelayUrl, TransportAddr};
+use iroh::{RelayUrl, TransportAddr, address_lookup::AddressLookup};
 use tokio::sync::watch;
 
 use super::{EndpointOptions, Mode, Net};
@@ -21,6 +22,7 @@ use crate::error::{NetworkError, RoomError};
 pub(super) use book::{Book, Listed, Policy};
 pub(super) use driver::{RelayDesk, public, relay_map};
 pub(super) use lookup::OwnRelays;
+pub(super) use named::{Checked, NamedServers, PublicResolver};
 pub use select::{Fixed, KnownRelay, Nearest, OwnFirst, RelaySelector};
 pub(super) use servers::Servers;
 
@@ -126,9 +128,23 @@ impl Net {
             return Ok(());
         }
         let servers = options.infrastructure()?;
+        self.0.named.set(&servers);
         self.0.servers.set(&self.0.endpoint, servers.pkarr.clone(), servers.public_dns);
         self.0.relays.set(options.policy(&servers));
         Ok(())
+    }
+
+    /// Whether a relay that somebody else named may be asked: it has TLS and a public host, or the person configured it.
+    pub fn may_ask(&self, relay: &RelayUrl) -> bool {
+        self.0.named.may_ask(relay)
+    }
+
+    /// Adds a source of addresses. Relays in what it finds are held against the same rule.
+    pub fn add_lookup(&self, lookup: impl AddressLookup + 'static) {
+        // Fails only where the endpoint is closed, and nothing is looked up any more.
+        if let Ok(lookups) = self.0.endpoint.address_lookup() {
+            lookups.add(Checked(lookup, self.0.named.clone()));
+        }
     }
 
     /// The same, after each of them that may be used was asked just now. Takes 3 s at most.

@@ -11,7 +11,11 @@ use std::{
 use futures_util::FutureExt;
 use iroh::endpoint::{Connection, RecvStream, SendStream, Side};
 
-use super::{CloseCode, FrameError, read_frame, write_frame};
+use super::{
+    CloseCode, FrameError, SessionLimits,
+    limits::{DataShares, SessionWindow},
+    read_frame, write_frame,
+};
 use crate::{
     error::NetworkError,
     id::DeviceId,
@@ -27,6 +31,7 @@ pub struct Session {
     keys: Arc<SessionKeys>,
     secret: Key,
     since: Instant,
+    window: Arc<SessionWindow>,
     /// See [`Self::was_sign_of_life`].
     signs: Arc<AtomicU64>,
 }
@@ -41,15 +46,28 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(conn: Connection, keys: SessionKeys, secret: Key) -> Self {
+    pub(super) fn new(conn: Connection, keys: SessionKeys, secret: Key, shares: DataShares) -> Self {
+        let device = DeviceId::of_endpoint(conn.remote_id().as_bytes());
         Self {
-            device: DeviceId::of_endpoint(conn.remote_id().as_bytes()),
+            device,
             conn,
             keys: Arc::new(keys),
             secret,
             since: Instant::now(),
+            window: Arc::new(SessionWindow::new(shares, device)),
             signs: Arc::default(),
         }
+    }
+
+    /// Allows the peer what its protocol needs: the handshake is through.
+    pub(super) fn raise_limits(&self, limits: SessionLimits) {
+        self.window.raise(&self.conn, limits);
+    }
+
+    /// Data is to be received that there was consent to: widens the window for it, as far as the device's share goes.
+    pub(crate) fn receiving(&self) -> Receiving {
+        self.window.begin(&self.conn);
+        Receiving(self.window.clone())
     }
 
     /// A message that was said or heard was a sign of life and nothing more: a connection on which nothing else is said is
@@ -183,6 +201,15 @@ impl Session {
     /// Whether this end opened the connection at the QUIC level; the same as [`Self::is_initiator`].
     pub(super) fn side(&self) -> Side {
         self.conn.side()
+    }
+}
+
+/// Data is being received over a session, until this is dropped.
+pub struct Receiving(Arc<SessionWindow>);
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 

@@ -92,6 +92,10 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             if let Some((link, _)) = link_of(conn) {
                 devices.linked(device, Link { key_exchange: self::key_exchange(conn), ..link });
             }
+            // It may have ended meanwhile, and its own watcher may have told so before it was shown here.
+            if conn.close_reason().is_some() && net.live(device, ALPN_MESSAGE).is_none() {
+                devices.lost(device, said_goodbye(conn));
+            }
         }
         Some(_) => {}
     }

@@ -24,6 +24,8 @@ use crate::{
 
 /// A stranger has to open a stream by then.
 const FIRST_BYTES: Duration = Duration::from_secs(5);
+/// How long the peer may take to make room for a frame. While one is written, neither the person nor the clock is heard.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The side that spoke last waits so long for the other one to have read it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
@@ -188,9 +190,14 @@ pub async fn run(
             match output {
                 Output::Frame(frame) => {
                     spoke_last = true;
-                    // If the peer is gone the reading end says so, after what the peer said last.
-                    if let Err(error) = write_frame(&mut send, &frame).await {
-                        tracing::debug!(%error, "a frame of a pairing could not be sent");
+                    match tokio::time::timeout(WRITE_TIMEOUT, write_frame(&mut send, &frame)).await {
+                        Ok(Ok(())) => {}
+                        // If the peer is gone the reading end says so, after what the peer said last.
+                        Ok(Err(error)) => tracing::debug!(%error, "a frame of a pairing could not be sent"),
+                        Err(_) => {
+                            tracing::debug!("a peer in a pairing reads nothing");
+                            machine.on_closed(origin.elapsed());
+                        }
                     }
                 }
                 Output::Event(event) => {

@@ -96,6 +96,7 @@ impl NetworkingService {
             Request::Send { device, paths, given, options } => {
                 Response::Transfer(self.send(&device, paths, given, options).await?)
             }
+            Request::Survey { paths } => Response::Survey(transfers.survey(paths).await?),
             Request::Transfers { all, find } => Response::Transfers(transfers.find(all, find.as_deref())),
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
             Request::Accept { id, into, conflict, only } => {
@@ -203,7 +204,8 @@ impl NetworkingService {
         self.0.transfers.set_limits(rate, settings.parallel);
     }
 
-    /// Tells connected devices the new name; others hear it with the next session.
+    /// Tells connected devices the new name, all at once: none of them makes the others wait. Others hear it with the next
+    /// session.
     async fn tell_name(&self, settings: &crate::api::Settings) {
         let Some(net) = self.0.net.get() else { return };
         let hello = NetworkMessage::Hello {
@@ -211,12 +213,17 @@ impl NetworkingService {
             device_type: settings.device_type,
             instance: self.0.instance,
         };
-        for session in self.0.devices.dialable().into_iter().filter_map(|id| net.live(id, ALPN_MESSAGE)) {
-            let sent = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, &hello));
-            if let Ok(Err(error)) = sent.await {
-                tracing::debug!(%error, "a device was not told the new name");
+        let live = self.0.devices.dialable().into_iter().filter_map(|id| net.live(id, ALPN_MESSAGE));
+        let told = live.map(|session| {
+            let hello = &hello;
+            async move {
+                let sent = tokio::time::timeout(FAREWELL, self.0.messages.send(&session, hello));
+                if let Ok(Err(error)) = sent.await {
+                    tracing::debug!(%error, "a device was not told the new name");
+                }
             }
-        }
+        });
+        n0_future::join_all(told).await;
     }
 
     async fn ping(&self, device: &str, count: u32) -> Result<PingView, NetworkError> {

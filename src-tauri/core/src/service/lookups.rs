@@ -1,19 +1,18 @@
 //! Where paired devices are looked up beside the LAN, as far as a person can switch it.
 
-use iroh::Endpoint;
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::settings::Kept;
 use crate::{
     api::{Event, NumberedEvent, Switch},
     discovery::{DhtEntry, DhtSwitch},
-    net::EndpointOptions,
+    net::{EndpointOptions, Net},
 };
 
 /// Keeps the DHT as a source of paired devices' relays switched as the setting `dht` says. With nodes of one's own it is
 /// always on: naming them is asking for it. Where none may be asked, none is.
 pub(super) async fn follow_dht(
-    endpoint: Endpoint,
+    net: Net,
     given: EndpointOptions,
     settings: Kept,
     mut events: broadcast::Receiver<NumberedEvent>,
@@ -25,11 +24,8 @@ pub(super) async fn follow_dht(
         let own = matches!(entry, Some(DhtEntry::Own(_)));
         let on = own || (entry.is_some() && settings.get().dht == Switch::On);
         if let (None, Some(entry)) = (&dht, entry) {
-            let made = DhtSwitch::new(entry, endpoint.secret_key().clone());
-            match endpoint.address_lookup() {
-                Ok(lookups) => lookups.add(made.clone()),
-                Err(_) => return,
-            }
+            let made = DhtSwitch::new(entry, net.endpoint().secret_key().clone());
+            net.add_lookup(made.clone());
             dht = Some(made);
         }
         if let Some(dht) = &dht {

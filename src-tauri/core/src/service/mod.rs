@@ -54,6 +54,7 @@ mod awake;
 mod dispatch;
 mod doctor;
 mod downloads;
+mod inbox;
 mod keystore;
 mod late;
 mod lookups;

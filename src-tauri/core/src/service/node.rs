@@ -23,9 +23,10 @@ use crate::{
     discovery::{Discovery, LanAdvertiser},
     error::NetworkError,
     event::EventBus,
+    id::DeviceId,
     identity::{self, NetworkIdentity},
-    messaging::{Heard, Messages, NetworkMessage, Texts},
-    net::{ALPN_MESSAGE, CloseCode, Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
+    messaging::{Inbox, IsPaired, Messages, NetworkMessage, Texts},
+    net::{Net, NetworkProtocol, NetworkingEventLoop, ProtocolRegistry},
     pairing::Link,
     storage::Store,
     transfer::{Presence, TransferDeps, Transfers},
@@ -57,9 +58,11 @@ pub(super) struct Inner {
     pub advertiser: Mutex<Option<LanAdvertiser>>,
     pub sources: Mutex<Vec<Arc<dyn Discovery>>>,
     protocols: Mutex<ProtocolRegistry>,
-    heard: Mutex<Option<mpsc::Receiver<Heard>>>,
+    inboxes: Mutex<Option<mpsc::Receiver<Inbox>>>,
+    /// Which start of its node each paired device told last.
+    pub starts: Mutex<HashMap<DeviceId, u64>>,
     pub cancel: CancellationToken,
-    tasks: TaskTracker,
+    pub tasks: TaskTracker,
 }
 
 impl NetworkingService {
@@ -90,11 +93,11 @@ impl NetworkingService {
                     .into(),
             });
         }
-        let (heard_in, heard) = mpsc::channel(64);
+        let (opened, inboxes) = mpsc::channel(64);
         let instance = random_u64()?;
         let messages = {
             let settings = settings.clone();
-            Messages::new(heard_in, move || {
+            Messages::new(opened, move || {
                 let settings = settings.get();
                 NetworkMessage::Hello { name: settings.name, device_type: settings.device_type, instance }
             })
@@ -108,7 +111,10 @@ impl NetworkingService {
         protocols.register(messages.protocol())?;
         protocols.register(transfers.protocol())?;
         let identity = unlocked.identity;
-        let texts = Texts::load(store.clone(), events.clone(), messages.clone(), cancel.child_token()).await?;
+        let known = devices.clone();
+        let is_paired: IsPaired = Arc::new(move |id| known.is_paired(id));
+        let texts =
+            Texts::load(store.clone(), events.clone(), messages.clone(), is_paired, cancel.child_token()).await?;
         let rotations = Rotations::new(identity.endpoint_id(), devices.clone(), messages.clone());
         let pairing = PairingDesk::new(
             identity.clone(),
@@ -137,7 +143,8 @@ impl NetworkingService {
             advertiser: Mutex::default(),
             sources: Mutex::default(),
             protocols: Mutex::new(protocols),
-            heard: Mutex::new(Some(heard)),
+            inboxes: Mutex::new(Some(inboxes)),
+            starts: Mutex::default(),
             cancel,
             tasks: TaskTracker::new(),
         })))
@@ -161,7 +168,7 @@ impl NetworkingService {
     /// When the port cannot be bound or another node serves this data directory.
     pub async fn spawn_event_loop(&self) -> Result<(), NetworkError> {
         let inner = &self.0;
-        let Some(heard) = inner.heard.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(inboxes) = inner.inboxes.lock().unwrap_or_else(PoisonError::into_inner).take() else {
             return Err(NetworkError::InvalidState("this node is on the network already".into()));
         };
         let control = ControlServer::bind(&inner.options.data_dir, Arc::new(self.clone())).await?;
@@ -181,7 +188,7 @@ impl NetworkingService {
         inner.events.emit(Event::Ready(self.identity_view()));
         self.own(NetworkingEventLoop::new(net.clone(), inner.pairing.handler()).run());
         self.own(control.serve(inner.cancel.clone()));
-        self.own(self.clone().listen(heard));
+        self.own(self.clone().open_inboxes(inboxes));
         self.own(self.clone().watch_addresses(net.clone()));
         self.follow_settings(&net);
         self.own(self.clone().forget_texts());
@@ -210,7 +217,7 @@ impl NetworkingService {
     fn follow_settings(&self, net: &Net) {
         let inner = &self.0;
         let (given, settings) = (inner.options.endpoint(), inner.settings.clone());
-        let following = lookups::follow_dht(net.endpoint().clone(), given, settings, inner.events.subscribe());
+        let following = lookups::follow_dht(net.clone(), given, settings, inner.events.subscribe());
         let cancel = inner.cancel.clone();
         let servers = self.clone().follow_servers(inner.events.subscribe());
         let relays = self.clone().watch_relays(net.clone());
@@ -220,59 +227,6 @@ impl NetworkingService {
                 () = cancel.cancelled() => {}
             }
         });
-    }
-
-    async fn listen(self, mut heard: mpsc::Receiver<Heard>) {
-        // Of paired devices only: nobody else can say hello.
-        let mut instances = HashMap::new();
-        loop {
-            let next = tokio::select! {
-                () = self.0.cancel.cancelled() => None,
-                next = heard.recv() => next,
-            };
-            let result = match next {
-                None => break,
-                Some(Heard::Hello { session, name, device_type, instance }) => {
-                    let id = session.device_id();
-                    if instances.insert(id, instance).is_some_and(|before| before != instance)
-                        && let Some(net) = self.0.net.get()
-                    {
-                        net.restarted(&session);
-                        self.0.transfers.device_restarted(id);
-                    }
-                    let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
-                    // Of two that stand for a moment one goes: what is said over that one would wait for a third.
-                    let stays = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE));
-                    self.0.texts.session_stands(stays.as_ref().unwrap_or(&session)).await;
-                    self.0.transfers.device_is_there(id);
-                    match told {
-                        Ok(()) => self.0.rotations.session_stands(&session).await,
-                        Err(error) => Err(error.into()),
-                    }
-                }
-                Some(Heard::Text { session, place, sent_at, text }) => {
-                    let taken = self.0.texts.take(&session, place, sent_at, &text).await;
-                    if let Err(NetworkError::ProtocolViolation(_)) = taken {
-                        session.close(CloseCode::Violation, "");
-                    }
-                    taken
-                }
-                Some(Heard::Received { device, number: (origin, number) }) => {
-                    self.0.texts.received(device, origin, number).await
-                }
-                Some(Heard::Unpaired { session, notice }) => self.unpaired_by(&session, &notice).await,
-                Some(Heard::Rotation { session, step }) => self.0.rotations.take(&session, step).await,
-            };
-            if let Err(error) = result {
-                match error {
-                    // The session is gone, or the peer does not play by the rules: nothing that a person has to know.
-                    NetworkError::ConnectionLost(_) | NetworkError::ProtocolViolation(_) => {
-                        tracing::debug!(%error, "a message was not acted upon");
-                    }
-                    error => self.0.events.emit(Event::Notice { error: error.into() }),
-                }
-            }
-        }
     }
 
     /// With a device that is not paired any more, whichever side ended it, its texts go.

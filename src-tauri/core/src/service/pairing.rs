@@ -25,7 +25,7 @@ use crate::{
     event::EventBus,
     id::{DeviceId, DeviceInfo},
     identity::NetworkIdentity,
-    net::{CloseCode, EndpointOptions, Mode, Net, RelayUrl, Relays, UnpairedHandler},
+    net::{CloseCode, EndpointOptions, Mode, Net, RelayUrl, Relays, UnpairedHandler, UnpairedPlace},
     pairing::{
         CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
         PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
@@ -382,7 +382,7 @@ impl PairingDesk {
         }
     }
 
-    async fn serve(self, conn: Connection) {
+    async fn serve(self, conn: Connection, place: UnpairedPlace) {
         let (round, code) = {
             let now = self.now();
             (now.round, now.code.clone())
@@ -412,6 +412,7 @@ impl PairingDesk {
                 PairingEvent::WrongCode { attempts_left } => return desk.wrong_code(round, *attempts_left),
                 PairingEvent::CodeProven => {
                     proven = true;
+                    place.proven();
                     desk.take_over(round, commands.clone(), said);
                 }
                 // Before the code is proven it is a stranger's affair.
@@ -494,10 +495,10 @@ impl PairingDesk {
 }
 
 impl UnpairedHandler for PairingDesk {
-    fn handle(self: Arc<Self>, conn: Connection) -> BoxFuture<()> {
+    fn handle(self: Arc<Self>, conn: Connection, place: UnpairedPlace) -> BoxFuture<()> {
         let desk = self.as_ref().clone();
         // Owned here too, so that a shutdown waits for the last words.
-        let work = desk.0.tasks.spawn(desk.clone().serve(conn));
+        let work = desk.0.tasks.spawn(desk.clone().serve(conn, place));
         Box::pin(async move {
             if let Err(error) = work.await {
                 tracing::error!(%error, "a pairing ended badly");

@@ -20,6 +20,7 @@ use crate::{
     id::{MAX_NAME_CHARS, clean_name, is_invisible, reads_as_id},
     net::EndpointOptions,
     storage::{Op, Store, Table},
+    transfer::limits::MAX_PARALLEL,
 };
 
 const ROW: &[u8] = b"settings";
@@ -155,7 +156,7 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
         "download_dir" => Value::String(checked_folder(Path::new(value))?),
         "relays" => checked_relays(value)?.into_iter().map(Value::String).collect(),
         "limit" => checked_number(key, value, 0, LIMITS.1)?,
-        "parallel" => checked_number(key, value, 1, 16)?,
+        "parallel" => checked_number(key, value, 1, MAX_PARALLEL.into())?,
         "relay_token" => {
             let hint = "`yonder-cli settings relay_token -` asks for it, or reads it from its input.";
             return Err(bad("a token is a secret, and not set like this".into(), hint));

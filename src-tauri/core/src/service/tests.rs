@@ -21,6 +21,8 @@ use crate::{
     storage::Table,
 };
 
+mod isolation;
+
 const DEADLINE: Duration = Duration::from_secs(20);
 
 struct Node {

@@ -24,6 +24,8 @@ pub const SHOWN_ROOTS: usize = 20;
 pub const MAX_STREAMS: u8 = 8;
 /// Data streams that a sender opens.
 pub const STREAMS: u8 = 4;
+/// Transfers that a device sends at the same time, at most.
+pub const MAX_PARALLEL: u8 = 16;
 /// A segment is a part of one file that begins at a multiple of this and is at most as long. A power of two of BLAKE3's
 /// chunks, so that the hashes of segments merge into the hash of the file.
 pub const SEGMENT: u64 = 2 * 1024 * 1024;

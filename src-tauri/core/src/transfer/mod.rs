@@ -57,6 +57,7 @@ mod silence;
 pub mod source;
 pub mod squeeze;
 pub mod state;
+mod survey;
 mod taking_up;
 mod talk;
 pub mod trash;

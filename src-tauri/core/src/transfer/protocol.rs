@@ -5,10 +5,15 @@ use std::sync::Arc;
 use n0_future::boxed::BoxFuture;
 use tokio::task::JoinSet;
 
-use super::{Inner, receiving, routes::Routes};
+use super::{
+    Inner,
+    limits::{MAX_OPEN_PER_DEVICE, MAX_PARALLEL, STREAMS},
+    receiving,
+    routes::Routes,
+};
 use crate::{
     error::NetworkError,
-    net::{ALPN_TRANSFER, NetworkProtocol, Session},
+    net::{ALPN_TRANSFER, NetworkProtocol, Session, SessionLimits},
 };
 
 pub(super) struct Protocol(pub(super) Arc<Inner>);
@@ -16,6 +21,17 @@ pub(super) struct Protocol(pub(super) Arc<Inner>);
 impl NetworkProtocol for Protocol {
     fn alpn(&self) -> &'static [u8] {
         ALPN_TRANSFER
+    }
+
+    fn limits(&self) -> SessionLimits {
+        // Manifests and claims pass through this window; it grows when somebody has consented to data. A control stream for
+        // each transfer that may be open, and some for those that are just ending; data streams for all that a sender sends
+        // at the same time.
+        SessionLimits {
+            window: 1 << 20,
+            uni_streams: u32::from(MAX_PARALLEL) * u32::from(STREAMS) + 8,
+            bi_streams: MAX_OPEN_PER_DEVICE as u32 + 8,
+        }
     }
 
     fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>> {

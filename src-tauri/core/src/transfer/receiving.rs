@@ -505,7 +505,10 @@ impl Receiving {
 
     pub(super) async fn receive(&mut self) -> Result<End, NetworkError> {
         let Some(mut live) = self.live.take() else { return Err(TransferError::NotOffered.into()) };
+        // There was consent: the session's window is made as wide as the data needs.
+        let receiving = self.session.receiving();
         let end = self.receive_into(&mut live).await;
+        drop(receiving);
         self.live = Some(live);
         end
     }

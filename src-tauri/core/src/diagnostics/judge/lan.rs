@@ -10,8 +10,24 @@ use crate::{
 
 /// The check `interfaces`.
 pub fn interfaces(all: &[Interface]) -> CheckView {
-    let shown: Vec<String> = all.iter().map(shown).collect();
-    if all.is_empty() {
+    let up: Vec<&Interface> = all.iter().filter(|interface| !interface.unplugged).collect();
+    let shown: Vec<String> = up.iter().map(|interface| shown(interface)).collect();
+    if let Some((dead, address, other)) = dead_cable(all) {
+        return failed(
+            "interfaces",
+            "dead_cable",
+            format!(
+                "{} has no connection and still holds the address {address}: what is meant for that network is sent there \
+                 and lost, although {} is on the same network.",
+                dead.name, other.name
+            ),
+            "Plug it back in, or switch it off: on Linux `ip link set NAME down` with its name.",
+        )
+        .with("name", &dead.name)
+        .with("address", address.to_string())
+        .with("other", &other.name);
+    }
+    if up.is_empty() {
         return failed(
             "interfaces",
             "no_interface",
@@ -20,6 +36,17 @@ pub fn interfaces(all: &[Interface]) -> CheckView {
         );
     }
     ok("interfaces", format!("Up: {}.", list(&shown))).with("names", shown.join(", "))
+}
+
+/// An interface without a cable that holds an address in the same network as one that works, with that address: the system
+/// goes on sending by the dead one.
+fn dead_cable(all: &[Interface]) -> Option<(&Interface, IpAddr, &Interface)> {
+    let dead = all.iter().filter(|interface| interface.unplugged);
+    let addresses = dead.flat_map(|dead| dead.addresses.iter().map(move |(address, _)| (dead, *address)));
+    addresses.filter(|(_, address)| !is_link_local(address)).find_map(|(dead, address)| {
+        let other = all.iter().find(|other| !other.unplugged && other.reaches(address))?;
+        Some((dead, address, other))
+    })
 }
 
 fn shown(interface: &Interface) -> String {

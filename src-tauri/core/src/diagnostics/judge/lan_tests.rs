@@ -24,6 +24,18 @@ fn no_network_and_no_route_are_told_apart() {
 }
 
 #[test]
+fn a_dead_cable_that_keeps_its_address_is_named_where_another_interface_is_on_its_network() {
+    let dead = Interface { unplugged: true, ..interface("eth0") };
+    let check = interfaces(&[dead.clone(), interface("wlan0")]);
+    assert_eq!(code(&check), (CheckStatus::Failed, "dead_cable"));
+    assert_eq!((check.args["name"].as_str(), check.args["other"].as_str()), ("eth0", "wlan0"));
+    let elsewhere = Interface { addresses: vec![("172.17.0.1".parse().unwrap(), 16)], ..interface("wlan0") };
+    let check = interfaces(&[dead.clone(), elsewhere]);
+    assert!(check.status == CheckStatus::Ok && !check.detail.contains("eth0"), "{check:?}");
+    assert_eq!(code(&interfaces(&[dead])), (CheckStatus::Failed, "no_interface"));
+}
+
+#[test]
 fn a_vpn_is_named_and_one_that_takes_everything_is_a_warning() {
     let vpn_of = |default| Interface { vpn: Some("WireGuard"), default, ..interface("wg0") };
     assert_eq!(vpn(&[interface("eth0")]).status, CheckStatus::Ok);

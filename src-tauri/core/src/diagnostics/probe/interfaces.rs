@@ -20,6 +20,7 @@ pub fn interfaces() -> Vec<Interface> {
                 multicast: found.is_multicast(),
                 vpn: vpn(&words, tunnel),
                 default: found.default,
+                unplugged: !found.is_running(),
                 name: found.friendly_name.filter(|_| cfg!(windows)).unwrap_or(found.name),
             }
         })

@@ -18,7 +18,7 @@ use crate::{
         probe::{self, ServerToAsk},
     },
     id::DeviceId,
-    net::{ALPN_MESSAGE, Connector, Mode},
+    net::{ALPN_MESSAGE, Connector, Mode, Net},
 };
 
 /// More addresses of a device than these are not tried.
@@ -37,7 +37,8 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
     let addresses = may_be_tried(known, mode, &interfaces);
     let reached = join(ping(node, id), dial_for_transfer(node, id, PING));
     let ((ping, transfers), look_ups, answers, relay) =
-        join4(reached, look_up(node, id, mode), probe::knock_all(addresses), ask_relay(relay, mode, patient)).await;
+        join4(reached, look_up(node, id, mode), probe::knock_all(addresses), ask_relay(node, relay, mode, patient))
+            .await;
     let Some(device) = node.0.devices.view(id).or(Some(device)) else { return };
     let tried = Tried {
         sighted: device.nearby,
@@ -119,9 +120,15 @@ async fn look_up(node: &NetworkingService, id: DeviceId, mode: Mode) -> Vec<Look
     all
 }
 
-async fn ask_relay(relay: Option<String>, mode: Mode, patient: &Patient) -> Option<(String, bool)> {
+async fn ask_relay(
+    node: &NetworkingService,
+    relay: Option<String>,
+    mode: Mode,
+    patient: &Patient,
+) -> Option<(String, bool)> {
     let url = relay?;
-    if mode == Mode::Lan {
+    let may_ask = |net: &Net| url.parse().is_ok_and(|relay| net.may_ask(&relay));
+    if mode == Mode::Lan || !node.0.net.get().is_some_and(may_ask) {
         return None;
     }
     let (Ok(page), Ok(tls)) = (url.parse(), &patient.tls) else { return Some((url, false)) };

@@ -33,6 +33,9 @@ const LOOK_FAR: Duration = Duration::from_secs(60);
 /// The same where there is little hope: no server answers, or the clock is too far off.
 const LOOK_IN_VAIN: Duration = Duration::from_secs(15);
 
+/// How long a host may take to allow the one stream of a pairing.
+const FIRST_STREAM: Duration = Duration::from_secs(5);
+
 const LOOKING: &str = "Looking on this network and on the internet…";
 const NO_ANSWER: &str = "No server answers at which the code could be looked up. Still trying…";
 const FOUND: &str = "Found a device on the internet. Connecting through its relay…";
@@ -82,7 +85,7 @@ impl PairingDesk {
         approve: Option<TrustLevel>,
     ) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
-        let (secret, target) = self.read_code(code, device)?;
+        let (secret, target) = self.read_code(&net, code, device)?;
         let far = match (&secret, &target) {
             (JoinSecret::Words(code), None) => code.finder().and_then(|words| self.look_far(&net, words)),
             _ => None,
@@ -106,9 +109,20 @@ impl PairingDesk {
         Ok(self.view())
     }
 
-    fn read_code(&self, code: &str, device: Option<&str>) -> Result<(JoinSecret, Option<Target>), NetworkError> {
+    fn read_code(
+        &self,
+        net: &Net,
+        code: &str,
+        device: Option<&str>,
+    ) -> Result<(JoinSecret, Option<Target>), NetworkError> {
         if Link::looks_like(code) {
             return match Link::from_str(code)? {
+                Link::Pair { host, .. } if names_nothing_to_ask(net, &host) => Err(NetworkError::InvalidInput {
+                    message: "this link names nothing but a relay that this device does not ask".into(),
+                    hint: "Relays of others need TLS and a public address. If it is your own, configure it here, too: \
+                           `yonder-cli settings relays URL`."
+                        .into(),
+                }),
                 Link::Pair { host, secret } => Ok((JoinSecret::Link(secret), Some(Target::new(host, None)))),
                 Link::Device { .. } => Err(NetworkError::InvalidInput {
                     message: "this link tells where a device is, and carries no code".into(),
@@ -145,14 +159,13 @@ impl PairingDesk {
     }
 
     /// Where a record says that its host is; nowhere, if it is us or names a relay that we would not ask.
-    fn target_in(&self, record: &HostRecord) -> Option<(DeviceId, Target)> {
+    fn target_in(&self, net: &Net, record: &HostRecord) -> Option<(DeviceId, Target)> {
         if record.endpoint_id == self.0.identity.endpoint_id() {
             return None;
         }
         let relay: RelayUrl = record.relay.parse().ok()?;
-        // Anyone may have written the record. In the clear we speak to our own relays only.
-        let own = self.0.options.relays.iter().filter_map(|url| url.parse::<RelayUrl>().ok()).any(|url| url == relay);
-        if relay.scheme() != "https" && !own {
+        // Anyone may have written the record.
+        if !net.may_ask(&relay) {
             return None;
         }
         let id = DeviceId::of_endpoint(&record.endpoint_id);
@@ -253,10 +266,13 @@ impl PairingDesk {
         far: &mut Option<Far>,
         waiting: &mut VecDeque<(DeviceId, Target)>,
     ) {
+        let net = self.0.net.get();
         match (found, far.as_mut()) {
             (Some(Found::Host(record)), _) => {
                 // A forger may publish as many as it likes; more than this many will not be tried.
-                if let Some(target) = self.target_in(&record).filter(|_| waiting.len() <= MAX_HOSTS_PER_CODE) {
+                if let Some(target) =
+                    net.and_then(|net| self.target_in(net, &record)).filter(|_| waiting.len() <= MAX_HOSTS_PER_CODE)
+                {
                     waiting.push_back(target);
                 }
             }
@@ -289,7 +305,10 @@ impl PairingDesk {
         let net = self.0.net.up()?;
         let dial = async {
             let conn = net.connect(target.address, ALPN_PAIRING).await?;
-            let streams = conn.open_bi().await.map_err(|error| DialError::of_connection(&error))?;
+            let opened = tokio::time::timeout(FIRST_STREAM, conn.open_bi()).await;
+            let streams = opened
+                .map_err(|_| DialError::Timeout(FIRST_STREAM.as_secs()))?
+                .map_err(|error| DialError::of_connection(&error))?;
             Ok::<_, DialError>((conn, streams))
         };
         let (conn, streams) = tokio::select! {
@@ -325,6 +344,12 @@ impl PairingDesk {
             (None, _) => Ok(()),
         }
     }
+}
+
+/// Whether a link names relays, none of them may be asked, and there is no other way in it.
+fn names_nothing_to_ask(net: &Net, host: &EndpointAddr) -> bool {
+    let mut relays = host.relay_urls().peekable();
+    relays.peek().is_some() && host.ip_addrs().next().is_none() && !relays.any(|relay| net.may_ask(relay))
 }
 
 /// A clock that is so far off that the code cannot be found, in whole minutes.

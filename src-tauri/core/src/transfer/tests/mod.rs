@@ -31,13 +31,13 @@ use crate::{
     id::DeviceInfo,
     identity::RootSecret,
     keys::Key,
-    net::{EndpointOptions, Mode, Net, NetworkingEventLoop, ProtocolRegistry, UnpairedHandler},
+    net::{EndpointOptions, Mode, Net, NetworkingEventLoop, ProtocolRegistry, UnpairedHandler, UnpairedPlace},
 };
 
 /// Nobody pairs here.
 struct NoPairing;
 impl UnpairedHandler for NoPairing {
-    fn handle(self: Arc<Self>, _: iroh::endpoint::Connection) -> n0_future::boxed::BoxFuture<()> {
+    fn handle(self: Arc<Self>, _: iroh::endpoint::Connection, _: UnpairedPlace) -> n0_future::boxed::BoxFuture<()> {
         Box::pin(async {})
     }
 }

@@ -1,0 +1,88 @@
+//! Acts upon what devices say: a task for each device that speaks, over the queue that is its own.
+//!
+//! To act upon a message may mean to answer it, and an answer waits until the device makes room for it. So no task serves two
+//! devices: one that reads nothing holds up what it said itself, until its session is closed.
+
+use std::sync::PoisonError;
+
+use tokio::sync::mpsc;
+
+use super::NetworkingService;
+use crate::{
+    api::Event,
+    error::NetworkError,
+    messaging::{Heard, Inbox},
+    net::{ALPN_MESSAGE, CloseCode},
+};
+
+impl NetworkingService {
+    /// Shared loop. Gives each device that begins to speak a task of its own.
+    pub(super) async fn open_inboxes(self, mut inboxes: mpsc::Receiver<Inbox>) {
+        loop {
+            let next = tokio::select! {
+                () = self.0.cancel.cancelled() => break,
+                next = inboxes.recv() => next,
+            };
+            let Some(inbox) = next else { break };
+            self.0.tasks.spawn(self.clone().serve_inbox(inbox));
+        }
+    }
+
+    /// Acts upon what one device says, in turn, until no session with it is served any more.
+    async fn serve_inbox(self, mut inbox: Inbox) {
+        loop {
+            let next = tokio::select! {
+                () = self.0.cancel.cancelled() => break,
+                next = inbox.heard.recv() => next,
+            };
+            let Some(heard) = next else { break };
+            let acted = tokio::select! {
+                acted = self.act_upon(heard) => acted,
+                () = self.0.cancel.cancelled() => break,
+            };
+            match acted {
+                Ok(()) => {}
+                // The session is gone, the device takes nothing, or it does not play by the rules: nothing that a person has
+                // to know.
+                Err(
+                    error @ (NetworkError::ConnectionLost(_)
+                    | NetworkError::ConnectionTimeout { .. }
+                    | NetworkError::ProtocolViolation(_)),
+                ) => tracing::debug!(device = %inbox.device, %error, "a message was not acted upon"),
+                Err(error) => self.0.events.emit(Event::Notice { error: error.into() }),
+            }
+        }
+    }
+
+    async fn act_upon(&self, heard: Heard) -> Result<(), NetworkError> {
+        match heard {
+            Heard::Hello { session, name, device_type, instance } => {
+                let id = session.device_id();
+                let before = self.0.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(id, instance);
+                if before.is_some_and(|before| before != instance)
+                    && let Some(net) = self.0.net.get()
+                {
+                    net.restarted(&session);
+                    self.0.transfers.device_restarted(id);
+                }
+                let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
+                // Of two that stand for a moment one goes: what is said over that one would wait for a third.
+                let stays = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE));
+                self.0.texts.session_stands(stays.as_ref().unwrap_or(&session)).await;
+                self.0.transfers.device_is_there(id);
+                told?;
+                self.0.rotations.session_stands(&session).await
+            }
+            Heard::Text { session, place, sent_at, text } => {
+                let taken = self.0.texts.take(&session, place, sent_at, &text).await;
+                if let Err(NetworkError::ProtocolViolation(_)) = taken {
+                    session.close(CloseCode::Violation, "");
+                }
+                taken
+            }
+            Heard::Received { device, number: (origin, number) } => self.0.texts.received(device, origin, number).await,
+            Heard::Unpaired { session, notice } => self.unpaired_by(&session, &notice).await,
+            Heard::Rotation { session, step } => self.0.rotations.take(&session, step).await,
+        }
+    }
+}
