@@ -8,8 +8,8 @@ use tauri::{AppHandle, Manager, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 use yonder_core::{
     api::{
-        ApiError, DeviceAccept, DeviceView, FolderChoice, Request, Response, SecretText, Sent, ShellRequest,
-        ShellResponse, TransferView,
+        ApiError, DeviceAccept, DeviceRule, DeviceView, FolderChoice, Grant, PairingView, Request, Response,
+        SecretText, Sent, Settings, ShellRequest, ShellResponse, TransferView, TrustLevel,
     },
     identity::KeystoreChoice,
 };
@@ -22,7 +22,9 @@ use crate::{
     picks::Picks,
     pictures, quit, reveal, send,
     service::Given,
-    text, tray, window,
+    text, tray,
+    widening::{self, Class, Question},
+    window,
 };
 
 /// The longest text that goes to the clipboard, in bytes: a whole report of what works and what does not.
@@ -37,11 +39,11 @@ const BACKUPS: [&str; 1] = ["yonder-backup"];
 /// What a backup is called if the person types nothing else.
 const BACKUP_NAME: &str = "identity.yonder-backup";
 
-/// Asks the core. The page may ask all but what names a path.
+/// Asks the core. The page may ask all but what names a path; what widens trust, the person confirms first.
 #[tauri::command]
 pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Result<Response, ApiError> {
     let request: Request = parse(request)?;
-    allowed(&request)?;
+    allowed(&app, &core, &request).await?;
     let seen = match &request {
         Request::MessagesSeen { device } => device.parse().ok(),
         _ => None,
@@ -141,6 +143,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             }
         }
         ShellRequest::ClipboardLink => pictures::clipboard(&app).await,
+        ShellRequest::PairApprove => approve(&app).await,
         ShellRequest::TrustRule { device, accept, up_to, folder } => rule(&app, device, accept, up_to, folder).await,
         ShellRequest::Start { passphrase, in_file } => {
             let keystore = in_file.then_some(KeystoreChoice::File);
@@ -172,6 +175,38 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
     }
 }
 
+/// Approves the pairing that waits, if the person says so in a dialog of the shell, and whose device it is.
+async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
+    let core = app.state::<Core>();
+    let Response::Snapshot(snapshot) = core.call(Request::Snapshot).await? else { return Err(strange_answer()) };
+    let PairingView::Confirm { name, called, check_words, grants, grants_other, approved: false, .. } =
+        snapshot.pairing
+    else {
+        return Err(error("invalid_state", "no pairing waits for an answer", ""));
+    };
+    // Of the same kind in both lists: what happens to offers comes last.
+    let last = |grants: Vec<Grant>| grants.into_iter().last().unwrap_or(Grant::OffersAsked);
+    let (own, other) = (last(grants), last(grants_other));
+    let question = Question::Pair { name, called, check_words: check_words.clone(), own, other };
+    let level = match dialogs::ask(app, text::spoken(app).asked(&question)).await {
+        Some(0) => TrustLevel::Own,
+        Some(_) => TrustLevel::Other,
+        None => return Ok(ShellResponse::Done),
+    };
+    // The person has seen these words: meanwhile the page may have begun another pairing.
+    let answer = Request::PairAnswer { approve: true, level: Some(level), check_words: Some(check_words) };
+    core.call(answer).await?;
+    Ok(ShellResponse::Done)
+}
+
+/// Has the person confirm something.
+async fn confirm(app: &AppHandle, question: &Question) -> Result<(), ApiError> {
+    match dialogs::ask(app, text::spoken(app).asked(question)).await {
+        Some(_) => Ok(()),
+        None => Err(error("not_confirmed", "it was not confirmed", "Nothing was changed.")),
+    }
+}
+
 /// Changes what happens to offers of one device. The folder that the rule names already is looked up here, because the
 /// page could not say it.
 async fn rule(
@@ -182,25 +217,41 @@ async fn rule(
     folder: FolderChoice,
 ) -> Result<ShellResponse, ApiError> {
     let core = app.state::<Core>();
+    let known = widening::by_id(&devices(&core).await?, &device)?.clone();
     let into = match folder {
         FolderChoice::Download => None,
-        FolderChoice::Keep => {
-            let Response::Devices(devices) = core.call(Request::Devices).await? else { return Err(no_device()) };
-            let known = devices.into_iter().find(|known| known.device_id.to_string() == device);
-            known.ok_or_else(no_device)?.rule.into.map(Into::into)
-        }
+        FolderChoice::Keep => known.rule.into.clone(),
         FolderChoice::Choose => match dialogs::folder(app, None).await {
-            Some(folder) => Some(folder),
+            Some(folder) => Some(folder.into_os_string().into_string().map_err(|_| not_text())?),
             None => return Ok(ShellResponse::Done),
         },
     };
+    let rule = DeviceRule { accept, up_to, into };
+    if let Some(question) = widening::rule_question(&known, &rule, &settings(&core).await?) {
+        confirm(app, &question).await?;
+    }
+    let into = rule.into.map(Into::into);
     let request = Request::Trust { device, level: None, accept: Some(accept), up_to, into };
     match core.call(request).await? {
         Response::Devices(mut devices) => {
             let device: Option<DeviceView> = devices.pop();
-            device.map(|device| ShellResponse::Device(Box::new(device))).ok_or_else(no_device)
+            device.map(|device| ShellResponse::Device(Box::new(device))).ok_or_else(strange_answer)
         }
-        _ => Err(no_device()),
+        _ => Err(strange_answer()),
+    }
+}
+
+async fn devices(core: &Core) -> Result<Vec<DeviceView>, ApiError> {
+    match core.call(Request::Devices).await? {
+        Response::Devices(devices) => Ok(devices),
+        _ => Err(strange_answer()),
+    }
+}
+
+async fn settings(core: &Core) -> Result<Settings, ApiError> {
+    match core.call(Request::Settings).await? {
+        Response::Settings(settings) => Ok(settings),
+        _ => Err(strange_answer()),
     }
 }
 
@@ -209,23 +260,21 @@ fn wiped(text: SecretText) -> Zeroizing<String> {
     text.into_inner()
 }
 
-/// Refuses what names a path: those come from a dialog or a drop, never out of the page.
-fn allowed(request: &Request) -> Result<(), ApiError> {
-    let names_a_path = match request {
-        Request::Send { .. }
-        | Request::Survey { .. }
-        | Request::Accept { into: Some(_), .. }
-        | Request::Trust { into: Some(_), .. }
-        | Request::KeystoreBackup { .. } => true,
-        // It would take the folder out of the rule, which the page cannot put back.
-        Request::Trust { accept: Some(DeviceAccept::Always), .. } => true,
-        Request::SetSetting { key, .. } => key == "download_dir",
-        _ => false,
-    };
-    if names_a_path {
-        return Err(error("not_from_page", "the page may not name files or folders", "Choose them in a dialog."));
+/// Refuses what the page may not ask, and has the person confirm what widens trust.
+async fn allowed(app: &AppHandle, core: &Core, request: &Request) -> Result<(), ApiError> {
+    match widening::class(request) {
+        Class::Free => Ok(()),
+        Class::Refused => {
+            Err(error("not_from_page", "the page may not ask for this", "Answer it in a dialog of the window."))
+        }
+        Class::MayWiden => {
+            let question = widening::question(request, &settings(core).await?, &devices(core).await?)?;
+            match question {
+                Some(question) => confirm(app, &question).await,
+                None => Ok(()),
+            }
+        }
     }
-    Ok(())
 }
 
 fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ApiError> {
@@ -245,8 +294,8 @@ pub fn view(response: Response) -> Result<TransferView, ApiError> {
     }
 }
 
-fn no_device() -> ApiError {
-    error("internal", "the core answered something else than the device", "")
+fn strange_answer() -> ApiError {
+    error("internal", "the core answered something else than was asked", "")
 }
 
 fn pick_gone() -> ApiError {
@@ -264,52 +313,7 @@ pub fn error(code: &str, message: &str, hint: &str) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use yonder_core::{api::ConflictRule, id::TransferId};
-
     use super::*;
-
-    fn code(request: Request) -> Option<String> {
-        allowed(&request).err().map(|error| error.code)
-    }
-
-    #[test]
-    fn the_page_may_not_name_paths() {
-        let id = TransferId::from_random([7; 16]);
-        let refused = Some("not_from_page".to_string());
-        let conflict = ConflictRule::default();
-        let send = Request::Send {
-            device: "x".into(),
-            paths: vec!["/etc/passwd".into()],
-            given: Vec::new(),
-            options: Default::default(),
-        };
-        assert_eq!(code(send), refused);
-        assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: None }), refused);
-        assert_eq!(code(Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) }), refused);
-        assert_eq!(code(Request::SetSetting { key: "download_dir".into(), value: "/etc".into() }), refused);
-        let trust = |accept, into: Option<&str>| Request::Trust {
-            device: "x".into(),
-            level: None,
-            accept,
-            up_to: None,
-            into: into.map(Into::into),
-        };
-        assert_eq!(code(trust(None, Some("/etc"))), refused);
-        assert_eq!(code(trust(Some(DeviceAccept::Always), None)), refused);
-        assert_eq!(code(trust(None, None)), None);
-        let backup_passphrase = SecretText::new(Zeroizing::new("x".into()));
-        assert_eq!(
-            code(Request::KeystoreBackup { path: "/etc/x".into(), backup_passphrase, passphrase: None }),
-            refused
-        );
-
-        assert_eq!(code(Request::Accept { id, into: None, conflict, only: None }), None);
-        assert_eq!(code(Request::Accept { id, into: None, conflict, only: Some(vec![1, 2]) }), None);
-        assert_eq!(code(Request::OfferEntries { id, parent: None, skip: 0, limit: 200 }), None);
-        assert_eq!(code(Request::Retry { id }), None, "it sends what was sent before, and names nothing");
-        assert_eq!(code(Request::SetSetting { key: "accept".into(), value: "ask".into() }), None);
-        assert_eq!(code(Request::Snapshot), None);
-    }
 
     #[test]
     fn a_request_of_another_form_is_an_error_with_a_code() {

@@ -1,4 +1,5 @@
-//! The system's dialogs for files and folders. What is chosen stays on this side.
+//! The system's dialogs for files and folders, and the questions that the page cannot answer. What is chosen stays on this
+//! side.
 
 use std::path::PathBuf;
 
@@ -7,6 +8,21 @@ use tauri_plugin_dialog::{DialogExt, FileDialogBuilder, FilePath};
 use tokio::sync::{Mutex, oneshot};
 
 use crate::text;
+
+/// A question with its answers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Title of the dialog.
+    pub title: &'static str,
+    /// The question.
+    pub text: String,
+    /// What it means.
+    pub more: String,
+    /// The answer that changes nothing; also given by closing the dialog.
+    pub cancel: &'static str,
+    /// The other answers, two at most.
+    pub choices: Vec<&'static str>,
+}
 
 /// At most one dialog is open; a second request is answered as if its dialog had been closed.
 #[derive(Default)]
@@ -69,6 +85,91 @@ pub async fn folder(app: &AppHandle, start: Option<PathBuf>) -> Option<PathBuf> 
         let _ = answer.send(chosen);
     });
     answered.await.ok().flatten()?.into_path().ok()
+}
+
+/// Asks the person in a dialog of the shell. Gives the number of the choice; none if the person cancelled it, or another
+/// dialog is open.
+pub async fn ask(app: &AppHandle, asked: Asked) -> Option<usize> {
+    let dialogs = app.state::<Dialogs>();
+    let Ok(_open) = dialogs.open.try_lock() else { return None };
+    let (answer, answered) = oneshot::channel();
+    show(app, asked, answer);
+    answered.await.ok().flatten()
+}
+
+/// For so long nothing but Cancel can be pressed: somebody who types while the dialog comes up has not read it.
+#[cfg(target_os = "linux")]
+const READING: std::time::Duration = std::time::Duration::from_millis(600);
+
+#[cfg(target_os = "linux")]
+fn show(app: &AppHandle, asked: Asked, answer: oneshot::Sender<Option<usize>>) {
+    use gtk::{ButtonsType, DialogFlags, MessageDialog, MessageType, ResponseType, glib, prelude::*};
+
+    let of_window = app.clone();
+    let shown = app.run_on_main_thread(move || {
+        let window = crate::main_window(&of_window).and_then(|window| window.gtk_window().ok());
+        let window = window.filter(gtk::ApplicationWindow::is_visible);
+        let flags = DialogFlags::MODAL | DialogFlags::DESTROY_WITH_PARENT;
+        let dialog = MessageDialog::new(window.as_ref(), flags, MessageType::Question, ButtonsType::None, &asked.text);
+        dialog.set_title(asked.title);
+        dialog.set_secondary_text(Some(&asked.more));
+        dialog.add_button(asked.cancel, ResponseType::Cancel);
+        let choices: Vec<ResponseType> = (0..).map(ResponseType::Other).take(asked.choices.len()).collect();
+        for (label, choice) in asked.choices.iter().zip(&choices) {
+            dialog.add_button(label, *choice);
+            dialog.set_response_sensitive(*choice, false);
+        }
+        dialog.set_default_response(ResponseType::Cancel);
+        let answer = std::cell::Cell::new(Some(answer));
+        dialog.connect_response(move |dialog, response| {
+            // Closing the dialog is a response again, which answers nothing.
+            let Some(answer) = answer.take() else { return };
+            let chosen = if let ResponseType::Other(choice) = response { Some(usize::from(choice)) } else { None };
+            let _ = answer.send(chosen);
+            if response != ResponseType::DeleteEvent {
+                dialog.close();
+            }
+        });
+        let waiting = dialog.downgrade();
+        glib::timeout_add_local_once(READING, move || {
+            let Some(dialog) = waiting.upgrade() else { return };
+            for choice in choices {
+                dialog.set_response_sensitive(choice, true);
+            }
+        });
+        dialog.show_all();
+        dialog.present();
+    });
+    if let Err(error) = shown {
+        tracing::warn!(%error, "a question could not be shown");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn show(app: &AppHandle, asked: Asked, answer: oneshot::Sender<Option<usize>>) {
+    use tauri_plugin_dialog::{MessageDialogButtons, MessageDialogResult};
+
+    let plain = |label: &str| label.replace('_', "");
+    let labels: Vec<String> = asked.choices.iter().map(|label| plain(label)).collect();
+    let buttons = match labels.as_slice() {
+        [yes, no, ..] => MessageDialogButtons::YesNoCancelCustom(yes.clone(), no.clone(), plain(asked.cancel)),
+        [yes] => MessageDialogButtons::OkCancelCustom(yes.clone(), plain(asked.cancel)),
+        [] => MessageDialogButtons::Ok,
+    };
+    let mut dialog =
+        app.dialog().message(format!("{}\n\n{}", asked.text, asked.more)).title(asked.title).buttons(buttons);
+    if let Some(window) = crate::main_window(app) {
+        dialog = dialog.parent(&window);
+    }
+    dialog.show_with_result(move |result| {
+        let chosen = match result {
+            MessageDialogResult::Ok | MessageDialogResult::Yes => Some(0),
+            MessageDialogResult::No => Some(1),
+            MessageDialogResult::Custom(label) => labels.iter().position(|known| *known == label),
+            MessageDialogResult::Cancel => None,
+        };
+        let _ = answer.send(chosen.filter(|choice| *choice < labels.len()));
+    });
 }
 
 fn dialog(app: &AppHandle) -> FileDialogBuilder<tauri::Wry> {

@@ -19,6 +19,7 @@ mod notify;
 mod opened;
 pub mod picks;
 mod pictures;
+mod questions;
 mod quit;
 mod reveal;
 mod scheme;
@@ -28,6 +29,7 @@ mod single;
 mod text;
 mod tray;
 mod web_data;
+mod widening;
 mod window;
 
 use std::{

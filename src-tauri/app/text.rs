@@ -108,6 +108,34 @@ texts! {
     full_there: "Paused: the other device’s disk is full", "Angehalten: Die Platte des anderen Geräts ist voll";
     /// What to do then.
     full_there_hint: "Free some space there; it goes on by itself then.", "Schaffe dort Platz; dann geht es von selbst weiter.";
+    /// Title of a dialog that confirms what the page asked for.
+    confirm_title: "Please confirm", "Bitte bestätigen";
+    /// Button of such a dialog.
+    cancel_answer: "_Cancel", "_Abbrechen";
+    /// Button of such a dialog.
+    allow: "_Allow", "_Erlauben";
+    /// Button: the device that is paired is the person's own.
+    mine: "It is _mine", "Es ist _meins";
+    /// Button: the device that is paired is not.
+    somebody_elses: "Somebody _else’s", "Von _jemand anderem";
+    /// What letting a blocked device in means.
+    unblock_means: "It is paired as before, as somebody else’s device.", "Es ist wieder gekoppelt, als Gerät von jemand anderem.";
+    /// What moving the secret means.
+    keystore_means: "Whoever can open it there can act as this device.", "Wer es dort öffnen kann, kann als dieses Gerät auftreten.";
+    /// Question about a setting.
+    accept_ask: "Ask about offers instead of declining all?", "Bei Angeboten fragen, statt alle abzulehnen?";
+    /// What that means.
+    accept_ask_means: "Rules that accept by themselves hold again, too.", "Auch Regeln, die von selbst annehmen, gelten dann wieder.";
+    /// Question about a setting.
+    accept_own: "Accept what your own devices send without asking?", "Ohne Rückfrage annehmen, was deine eigenen Geräte senden?";
+    /// What that means.
+    accept_own_means: "It holds for every device of yours that has no rule of its own.", "Das gilt für jedes deiner Geräte, das keine eigene Regel hat.";
+    /// Question about a setting.
+    replace: "Replace files whose names are taken?", "Dateien ersetzen, deren Name vergeben ist?";
+    /// What that means.
+    replace_means: "This holds for what is accepted without asking, too. The old files go to the trash.", "Das gilt auch für alles, was ohne Rückfrage angenommen wird. Die alten Dateien kommen in den Papierkorb.";
+    /// Question about a setting.
+    use_relays: "Connect through these relays?", "Über diese Relays verbinden?";
     /// Title of a notification.
     source_gone: "Paused: its files are gone", "Angehalten: Die Dateien sind nicht mehr da";
     /// What to do then.

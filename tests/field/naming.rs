@@ -28,19 +28,18 @@ fn hex(bytes: &[u8; 32]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// Lets the peer say that this is its name now, and then another one that can be taken; waits until that one is.
-async fn call_itself(peer: &Peer, secret: &Key, device: &Device, node: &Node, name: &str, then: &str) {
+/// Lets the peer say that this is its name now; waits until that was heard.
+async fn call_itself(peer: &Peer, secret: &Key, device: &Device, node: &Node, name: &str) -> Value {
+    let id = hex(&peer.id());
     let connection = peer.dial(node, MESSAGE).await;
     let keys = peer.session(&connection, secret).await.unwrap();
-    for (name, device_type) in [(name, "laptop"), (name, "phone")] {
-        let hello = json!({ "kind": "hello", "name": name, "device_type": device_type, "instance": 1 });
-        say(&connection, &keys, &hello.to_string()).await;
-    }
-    // The type in the second one shows that both were heard.
-    let id = hex(&peer.id());
-    wait_for("the second hello", || view(device, &id)["type"] == "phone");
-    assert_eq!(view(device, &id)["name"], then, "after {name:?}");
+    // Another type each time shows that it was heard.
+    let device_type = if view(device, &id)["type"] == "phone" { "server" } else { "phone" };
+    let hello = json!({ "kind": "hello", "name": name, "device_type": device_type, "instance": 1 });
+    say(&connection, &keys, &hello.to_string()).await;
+    wait_for("the hello", || view(device, &id)["type"] == device_type);
     connection.close(0u8.into(), b"");
+    view(device, &id)
 }
 
 #[test]
@@ -52,12 +51,11 @@ fn a_peer_that_calls_itself_by_the_id_of_another_device_is_not_taken_for_it() {
     std::fs::write(&file, "for beta alone").unwrap();
     runtime().block_on(async {
         let (peer, secret) = paired_peer(&alpha, &alpha_node, "gamma").await;
-        for name in [&digits, &digits.to_uppercase(), &whole, &beta_node.endpoint_id(), &whole[..13].to_owned()] {
-            call_itself(&peer, &secret, &alpha, &alpha_node, name, "gamma").await;
-        }
         // A name is refused by what it reads like, not by whether such a device is there.
-        call_itself(&peer, &secret, &alpha, &alpha_node, "c0ffee", "gamma").await;
-        call_itself(&peer, &secret, &alpha, &alpha_node, "coffee", "coffee").await;
+        for name in [&digits, &digits.to_uppercase(), &whole, &beta_node.endpoint_id(), "c0ffee", "\u{3164}"] {
+            let called = call_itself(&peer, &secret, &alpha, &alpha_node, name).await;
+            assert_eq!((&called["name"], &called["announced"]), (&json!("gamma"), &Value::Null), "after {name:?}");
+        }
     });
     for name in [&digits, &whole, &beta_node.endpoint_id()] {
         alpha.run(["send".as_ref(), name.as_ref(), file.as_os_str()]).expect_status(0);
@@ -123,21 +121,49 @@ fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
 }
 
 #[test]
-fn two_devices_of_one_name_are_ambiguous() {
+fn another_name_is_a_proposal_that_a_person_takes_and_a_twin_cannot_be_taken() {
+    let (alpha, alpha_node, _beta, _beta_node) = two();
+    let (peer, secret) = runtime().block_on(paired_peer(&alpha, &alpha_node, "gamma"));
+    let announce = |name: &str| {
+        let called = runtime().block_on(call_itself(&peer, &secret, &alpha, &alpha_node, name));
+        assert_eq!(called["name"], "gamma", "nothing is called {name:?} by itself");
+        called["announced"].clone()
+    };
+    for twin in ["beta", "BETA", "b\u{435}ta", "be\u{200d}ta", "be ta"] {
+        let proposed = announce(twin);
+        assert_eq!(proposed["is_free"], false, "{twin:?}: {proposed}");
+        alpha.run(["take-name", "gamma"]).expect_error(1, &["device_name_taken"]);
+    }
+    assert_eq!(announce("delta"), json!({ "name": "delta", "is_free": true }));
+    alpha.run(["ping", "delta", "-c", "1"]).expect_error(1, &["device_unknown"]);
+    let taken = alpha.run(["take-name", "gamma"]).expect_status(0);
+    assert_eq!((&taken.lines[0]["name"], &taken.lines[0]["announced"]), (&json!("delta"), &Value::Null));
+    alpha.run(["take-name", "delta"]).expect_error(1, &["name_not_proposed"]);
+    assert_eq!(view(&alpha, &hex(&peer.id()))["name"], "delta");
+}
+
+#[test]
+fn two_devices_of_one_name_are_told_apart() {
     let alpha = Device::loopback("alpha");
     let node = alpha.serve();
     runtime().block_on(async {
-        paired_peer(&alpha, &node, "twin").await;
-        paired_peer(&alpha, &node, "TWIN").await;
+        for name in ["twin", "TWIN", "tw\u{456}n", "\u{3164}"] {
+            paired_peer(&alpha, &node, name).await;
+        }
     });
-    let told = alpha.run(["block", "Twin"]).expect_error(1, &["device_ambiguous"]);
-    let message = text(told.event("error").unwrap(), "message");
-    for device in alpha.devices().iter().filter(|device| device["paired"] == true) {
-        assert_eq!(device["trust"], "own");
-        let id = text(device, "device_id");
-        assert!(message.contains(&id), "{message}");
-        alpha.run(["trust", &id]).expect_status(0);
+    let mut paired: Vec<Value> = alpha.devices().into_iter().filter(|device| device["paired"] == true).collect();
+    paired.sort_by_key(|device| text(device, "name"));
+    let names: Vec<String> = paired.iter().map(|device| text(device, "name")).collect();
+    let unseen =
+        paired.iter().find(|device| text(device, "name").starts_with("Device ")).expect("the one without a name");
+    let by_id = format!("Device {}", &text(unseen, "device_id")[..8]);
+    assert_eq!(names, [by_id, "TWIN (2)".into(), "twin".into(), "tw\u{456}n (3)".into()]);
+    // The name as it stands on each card means that device and no other.
+    for (name, device) in names.iter().zip(&paired) {
+        let found = alpha.run(["trust", name]).expect_status(0);
+        assert_eq!(found.lines[0]["device_id"], device["device_id"], "{name}");
     }
+    alpha.run(["block", "twi"]).expect_error(1, &["device_ambiguous"]);
 }
 
 #[test]

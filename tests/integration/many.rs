@@ -50,7 +50,7 @@ fn allow_many_files() {
 fn paired(talk: &Talk, runtime: &tokio::runtime::Runtime, node: &Node, number: usize) -> (Peer, Key) {
     let shown = until("a code", Duration::from_secs(20), || {
         // The pairing before may not be off the screen yet.
-        match talk.ask(Request::PairHost { approve: true, words: 3 }) {
+        match talk.ask(Request::PairHost { approve: true, level: None, words: 3 }) {
             Ok(Response::Pairing(PairingView::Hosting { words, .. })) => Some(words),
             Ok(other) => panic!("no code: {other:?}"),
             Err(_) => None,

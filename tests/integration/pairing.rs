@@ -46,11 +46,14 @@ fn both_screens_show_the_same_check_words_and_both_people_approve() {
     assert_eq!(check.split('-').count(), 2, "{check}");
     assert_eq!((text(&host_asks, "name"), text(&joiner_asks, "name")), ("The joiner".into(), "The host".into()));
     for asks in [&host_asks, &joiner_asks] {
-        assert!(asks["grants"].as_array().is_some_and(|grants| !grants.is_empty()), "{asks}");
+        // The consent says what will happen: these nodes accept from devices of one's own without a question.
+        let last = |list: &str| asks[list].as_array().and_then(|grants| grants.last()?["code"].as_str());
+        assert_eq!((last("grants"), last("grants_other")), (Some("offers_accepted"), Some("offers_asked")), "{asks}");
+        assert_eq!(asks["called"], asks["name"]);
     }
 
     // One approval alone pairs nobody.
-    joiner.run(["approve"]).expect_status(0);
+    joiner.run(["approve", "--as", "other"]).expect_status(0);
     knows_nobody(&host);
     knows_nobody(&joiner);
     host.run(["approve"]).expect_status(0);
@@ -62,6 +65,8 @@ fn both_screens_show_the_same_check_words_and_both_people_approve() {
     assert_eq!(text(&device(&joined), "device_id"), host_node.device_id());
     assert_eq!(host.paired_with(), [joiner_node.endpoint_id()]);
     assert_eq!(joiner.paired_with(), [host_node.endpoint_id()]);
+    // Whose device it is, is in the record from the first moment on.
+    assert_eq!((&device(&hosted)["trust"], &device(&joined)["trust"]), (&Value::from("own"), &Value::from("other")));
 
     let ping = joiner.run(["ping", "The host", "-c", "3"]).expect_status(0);
     assert!(ping.lines.iter().any(|line| line["median"].as_f64().is_some_and(|median| median > 0.0)), "{ping:#?}");

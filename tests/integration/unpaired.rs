@@ -151,12 +151,14 @@ fn whatever_identity_is_claimed_in_a_pairing_no_other_record_changes() {
             }
             assert_eq!(record(&host, &id), before);
         }
-        // With an identity of its own and the victim's name it is another device with the same name.
+        // With an identity of its own and the victim's name it is another device, and called so that it can be told apart.
         let attacker = Peer::new().await;
         pair_with(&attacker, &host, &node, "Victim").await;
         assert_eq!(record(&host, &id), before);
         let own = DeviceId::of_endpoint(&attacker.id()).to_string();
-        assert!(host.devices().iter().any(|device| text(device, "device_id") == own));
+        let devices = host.devices();
+        let other = devices.iter().find(|device| text(device, "device_id") == own).expect("the other device");
+        assert_eq!(text(other, "name"), "Victim (2)");
     });
     assert_eq!(host.paired_with().len(), 2);
     host.run(["ping", &device_id, "-c", "1"]).expect_status(0);
@@ -206,8 +208,9 @@ fn whatever_is_claimed_in_messages_no_other_record_changes() {
         ] {
             say(&connection, &keys, &message).await;
         }
-        // The last of them changes the sender's own name, and by that it is seen that all were read.
-        wait_for("the new name", || record(&host, &hex_of(&mine.endpoint_id))[2] == "Victim");
+        // The last of them changes the sender's own type, and by that it is seen that all were read. A name is a proposal.
+        wait_for("the new type", || record(&host, &hex_of(&mine.endpoint_id))[3] == "phone");
+        assert_eq!(record(&host, &hex_of(&mine.endpoint_id))[2], "Attacker");
         assert_eq!(record(&host, &hex_of(&mine.endpoint_id))[0], own.to_string());
         assert!(connection.close_reason().is_none());
     });

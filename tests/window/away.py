@@ -8,7 +8,7 @@ import threading
 import time
 
 from stage import ROOT
-from steps import STEP, equal, ready, snapshot, test_id
+from steps import STEP, confirm, equal, press, ready, snapshot, test_id
 from webdriver import until
 
 CLI = pathlib.Path(os.environ.get("YONDER_CLI", ROOT / "target/debug/yonder-cli")).resolve()
@@ -110,14 +110,19 @@ def play(stage, check):
 
 
 def pair(one, node):
-    """By words, approved on both sides."""
-    answer = one.page.invoke("call", {"cmd": "pair_host", "approve": True, "words": 3})
+    """By words, approved on both sides: here by a person, in a dialog of the window."""
+    answer = one.page.invoke("call", {"cmd": "pair_host", "approve": False, "level": None, "words": 3})
     assert "ok" in answer, answer
     code = until("a code", STEP, lambda: snapshot(one)["pairing"].get("words"))
     code = code if isinstance(code, str) else "-".join(code)
     endpoint = snapshot(one)["identity"]
     at = f'{endpoint["endpoint_id"]}@127.0.0.1:{endpoint["port"]}'
-    node.cli("pair", "join", code, "--device", at, "--approve")
+    command = node.command("pair", "join", code, "--device", at, "--approve")
+    joining = one.stage.spawn(command, env=one.stage.home(node.name), stdout=subprocess.DEVNULL)
+    press(one.page, "pair-approve")
+    over = f"return !document.querySelector('{test_id('pair-approve')}')"
+    confirm(one.stage, "m", lambda: one.page.run(over))
+    equal(joining.wait(STEP * 2), 0, f"exit status of the pairing of {node.name}")
     until(f"{node.name} in the page", STEP, lambda: node.name in cards(one))
     one.page.invoke("call", {"cmd": "pair_cancel"})
     # The order of the cards is that of the pairings, whose time is kept in seconds: the next one is a later one.

@@ -1,5 +1,5 @@
 """A secret in a file under a passphrase: the window asks for it, and the device stays who it is."""
-from steps import STEP, equal, press, ready, test_id, there
+from steps import STEP, confirm, equal, press, ready, test_id, there
 from webdriver import until
 
 PASSPHRASE, NEXT = "correct horse battery staple", "another one for the staple"
@@ -85,12 +85,13 @@ def change(stage, instance):
     for field in ("keystore-fresh", "keystore-fresh-again"):
         instance.page.type(test_id(field), NEXT)
     press(instance.page, "keystore-go")
-    until("a refusal", STEP * 2, lambda: instance.page.count(test_id("keystore-error") + '[data-code="passphrase_wrong"]'))
+    refused = test_id("keystore-error") + '[data-code="passphrase_wrong"]'
+    confirm(stage, "a", lambda: instance.page.count(refused))
     for field, text in (("keystore-now", PASSPHRASE), ("keystore-fresh", NEXT), ("keystore-fresh-again", NEXT)):
         instance.page.type(test_id(field), text)
     stage.shot("another-passphrase")
     press(instance.page, "keystore-go")
-    until("the end of the dialog", STEP * 2, lambda: instance.page.count(test_id("keystore-form")) == 0)
+    confirm(stage, "a", lambda: instance.page.count(test_id("keystore-form")) == 0)
 
 
 def nowhere(stage):

@@ -11,6 +11,8 @@ from webdriver import until
 WANTED, DEADLINE = 2.0, 6.0
 # What the network and the page may take for one step.
 STEP = 30
+# Title of the dialog in which the shell asks what the page may not answer.
+CONFIRM = "Please confirm"
 
 
 def test_id(name):
@@ -119,10 +121,32 @@ def check_words(instances):
     return one
 
 
-def approve(instances):
-    """Both say yes."""
-    for instance in instances:
+def confirm(stage, letter, done):
+    """Answers a question of the shell by the letter of a button, and waits until `done`. No script of the page can."""
+
+    def questions():
+        return stage.xdotool("search", "--onlyvisible", "--name", f"^{CONFIRM}$").split()
+
+    def answered():
+        found = questions()
+        if found:
+            stage.xdotool("windowfocus", "--sync", found[-1])
+            # Nothing is taken in the first moments, so that nobody answers what they have not read: it is pressed anew.
+            stage.xdotool("key", f"alt+{letter}")
+        return not questions()
+
+    until("a question of the window", STEP, questions)
+    until("the end of the question", STEP, answered)
+    return until("what comes of it", STEP, done)
+
+
+def approve(instances, letters="mm"):
+    """Both say yes, each in a dialog of its window, and whose device the other one is: `m` for mine, `e` for somebody
+    else's."""
+    for instance, letter in zip(instances, letters):
         press(instance.page, "pair-approve")
+        over = f"return !document.querySelector('{test_id('pair-approve')}')"
+        confirm(instance.stage, letter, lambda i=instance, o=over: i.page.run(o))
     for instance in instances:
         until(f"end of the pairing in {instance.name}", STEP, lambda i=instance: i.page.count(test_id("pair-done")))
 

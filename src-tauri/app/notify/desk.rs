@@ -290,14 +290,14 @@ impl Desk {
                 self.watched.remove(id);
                 Step::Withdraw(Answered::Offer(*id))
             }
-            Event::Pairing { pairing: PairingView::Confirm { name, check_words, approved: false, .. } } => {
+            Event::Pairing { pairing: PairingView::Confirm { called, check_words, approved: false, .. } } => {
                 if self.pairing.as_ref() == Some(check_words) {
                     return Step::Nothing;
                 }
                 self.pairing = Some(check_words.clone());
                 Step::Show(Note {
                     title: self.texts.pairing().into(),
-                    body: self.texts.compare(name, check_words),
+                    body: self.texts.compare(called, check_words),
                     about: About::Pairing,
                 })
             }
@@ -587,9 +587,11 @@ mod tests {
             pairing: PairingView::Confirm {
                 role: yonder_core::api::PairingRole::Host,
                 name: "Desk".into(),
+                called: "Desk".into(),
                 device_type: DeviceType::Laptop,
                 check_words: "amber-falcon".into(),
                 grants: Vec::new(),
+                grants_other: Vec::new(),
                 approved,
             },
         }

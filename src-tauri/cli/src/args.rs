@@ -149,7 +149,11 @@ pub enum Command {
     #[command(subcommand)]
     Pair(Pair),
     /// Approve the pairing that waits
-    Approve,
+    Approve {
+        /// Whose device it is: one of your own, or somebody else's
+        #[arg(long = "as", value_enum, value_name = "WHOSE", default_value = "own")]
+        level: Whose,
+    },
     /// Reject the pairing that waits
     Reject,
     /// List paired and nearby devices
@@ -171,6 +175,11 @@ pub enum Command {
     },
     /// Say what a paired device is to you, and what it may do by itself
     Trust(Trust),
+    /// Call a paired device by the name that it announces now
+    TakeName {
+        #[arg(value_name = "DEVICE")]
+        device: String,
+    },
     /// Agree on new keys with a paired device; this happens by itself every 30 days
     RenewKeys {
         #[arg(value_name = "DEVICE")]
@@ -404,6 +413,9 @@ pub enum Pair {
         /// Approve without asking, once the code is proven
         #[arg(long)]
         approve: bool,
+        /// Whose device it is: one of your own, or somebody else's [default: asked on a terminal, own elsewhere]
+        #[arg(long = "as", value_enum, value_name = "WHOSE")]
+        level: Option<Whose>,
     },
     /// Enter the code that the other device shows
     Join {
@@ -419,6 +431,9 @@ pub enum Pair {
         /// Approve without asking, once the code is proven
         #[arg(long)]
         approve: bool,
+        /// Whose device it is: one of your own, or somebody else's [default: asked on a terminal, own elsewhere]
+        #[arg(long = "as", value_enum, value_name = "WHOSE")]
+        level: Option<Whose>,
     },
 }
 
@@ -560,6 +575,10 @@ mod tests {
             "pair host",
             "pair host --words 3 --approve",
             "pair host --words 5",
+            "pair host --as other --approve",
+            "pair join a-b-c --as own",
+            "approve --as other",
+            "take-name x",
             "pair host --pkarr https://p --dht-bootstrap a:1 --dht-bootstrap b:2",
             "pair join a b c d e",
             "pair join a-b-c",

@@ -229,9 +229,19 @@ fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
         _ if meta.is_dir() => Err(special()),
         _ => {
             let name = stream_name(&path);
-            Ok(Found::Stream { file: Box::new(move || File::open(path)), name })
+            Ok(Found::Stream { file: Box::new(move || open_again(&path, &meta)), name })
         }
     }
+}
+
+/// Opens what was looked at, and nothing that somebody has put in its place since: it may be of the data directory.
+#[cfg(unix)]
+fn open_again(path: &Path, looked_at: &fs::Metadata) -> io::Result<File> {
+    use yonder_core::transfer::private::{id_of, is_open_on_disk};
+    let file = File::open(path)?;
+    // What the kernel makes up may have another number each time, and is of no data directory.
+    let same = id_of(&file.metadata()?) == id_of(looked_at) || !is_open_on_disk(&file);
+    if same { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
 /// Whether a file that says that it is empty is. One that cannot be opened is for the node to judge.

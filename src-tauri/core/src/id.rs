@@ -1,6 +1,7 @@
 //! Names of things: devices and transfers, and what a device says about itself.
 
 mod info;
+mod look;
 mod names;
 
 use std::{fmt, str::FromStr};
@@ -8,7 +9,8 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-pub use info::{DeviceInfo, MAX_NAME_CHARS, Sighting, clean_name};
+pub use info::{DeviceInfo, MAX_NAME_CHARS, Sighting, clean_name, proper_name};
+pub use look::{Look, is_invisible};
 pub use names::{is_whole_id, name_by_id, reads_as_id};
 
 /// Context of the BLAKE3 derivation that turns an endpoint id into a device id.

@@ -259,13 +259,11 @@ export const germanErrors: Record<string, SpokenError> = {
   new_passphrase_needed: { message: 'Es braucht eine neue Passphrase.', hint: 'Tippe sie zweimal.' },
   passphrase_needed: { message: 'Es braucht eine Passphrase.', hint: 'Setze YONDER_PASSPHRASE, oder starte in einem Terminal, um gefragt zu werden.' },
   passphrase_empty: { message: 'Die Passphrase ist leer.', hint: 'Gib mindestens ein Zeichen an; länger ist besser.' },
+  not_confirmed: { message: 'Es wurde nicht bestätigt.', hint: 'Nichts wurde verändert.' },
+  not_from_page: { message: 'Das darf die Seite nicht verlangen.', hint: 'Antworte in einem Dialog des Fensters.' },
+  name_not_proposed: { message: 'So nennt sich das Gerät nicht mehr.', hint: 'Sieh nach, wie es sich jetzt nennt.', detail: true },
+  device_name_taken: { message: 'Der Name sieht aus wie der eines anderen gekoppelten Geräts.', hint: 'Gib dem Gerät einen anderen Namen, auf dem Gerät selbst.', detail: true },
   passphrase_wrong: { message: 'Die Passphrase ist falsch.', hint: 'Versuche es noch einmal. Ohne die Passphrase lässt sich die Identität nicht öffnen.' },
-};
-
-/** What the core grants in words; it knows no other language than English. */
-export const germanGrants: Record<string, string> = {
-  'See when this device is on, and its name': 'Sehen, wann dieses Gerät an ist, und wie es heißt',
-  'Offer files to this device, which you accept or decline': 'Diesem Gerät Dateien anbieten, die du annimmst oder ablehnst',
 };
 
 /** How it stands with codes of five words; the core knows no other language than English. */

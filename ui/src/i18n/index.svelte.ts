@@ -1,10 +1,10 @@
 // Which language the page speaks. All visible text comes through `i18n.t`.
 
-import type { ApiError, CheckView } from '../ipc/bindings';
+import type { ApiError, CheckView, Grant } from '../ipc/bindings';
 import { de } from './de';
-import { bytes, duration, rate, share100 } from '../text/format';
+import { bytes, duration, limit, rate, share100 } from '../text/format';
 import { germanChecks, type SpokenCheck } from './doctor.de';
-import { germanErrors, germanGrants, germanNotes, type SpokenError } from './errors.de';
+import { germanErrors, germanNotes, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';
 
 export type Language = 'en' | 'de';
@@ -17,7 +17,6 @@ export const catalogues: Record<Language, Catalogue> = { en, de };
 /** The core speaks English; other languages say its errors anew, by code. */
 const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
 const checks: Record<Language, Record<string, SpokenCheck>> = { en: {}, de: germanChecks };
-const grants: Record<Language, Record<string, string>> = { en: {}, de: germanGrants };
 const notes: Record<Language, Record<string, string>> = { en: {}, de: germanNotes };
 
 const KEY = 'yonder.language';
@@ -121,9 +120,11 @@ class I18n {
     }
   }
 
-  /** What a paired device may do, in the page's language if the catalogue knows the sentence. */
-  grant(sentenceOfCore: string): string {
-    return grants[this.#language][sentenceOfCore] ?? sentenceOfCore;
+  /** What a paired device may do. */
+  grant(grant: Grant): string {
+    const said = this.t.pair.grant;
+    if (grant.code !== 'offers_accepted') return said[grant.code];
+    return said.offers_accepted(grant.up_to === null ? '' : limit(grant.up_to, this.#language), grant.into ?? '');
   }
 
   /** What the core says beside a pairing, in the page's language if the catalogue knows the sentence. */

@@ -61,6 +61,7 @@ const expected = {
   block: 'done',
   unblock: 'done',
   trust: 'devices',
+  take_name: 'devices',
   rotate_secret: 'done',
   keystore: 'keystore',
   keystore_move: 'keystore',

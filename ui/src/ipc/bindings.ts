@@ -168,6 +168,16 @@ device_id: DeviceId,
  */
 count: number, };
 
+export type NameProposal = { 
+/**
+ * Text, never markup.
+ */
+name: string, 
+/**
+ * It can be taken. One that looks like the name of another paired device cannot.
+ */
+is_free: boolean, };
+
 export type DeviceView = { 
 /**
  * UUIDv8 made from the endpoint id.
@@ -178,9 +188,13 @@ device_id: DeviceId,
  */
 endpoint_id: string, 
 /**
- * Its name. Chosen by its owner: text, never markup.
+ * What it is called here: its owner chose it, and no two paired devices have names that look the same. Text, never markup.
  */
 name: string, 
+/**
+ * Another name that it announces since; it is called so when a person takes it.
+ */
+announced: NameProposal | null, 
 /**
  * What kind of machine it says it is.
  */
@@ -242,6 +256,16 @@ paired_at: number | null,
  */
 last_seen: number | null, };
 
+export type Grant = { "code": "presence" } | { "code": "texts" } | { "code": "offers_asked" } | { "code": "offers_accepted", 
+/**
+ * At most so many bytes a day; none means no limit.
+ */
+up_to: number | null, 
+/**
+ * Where they go; none means the download folder.
+ */
+into: string | null, } | { "code": "offers_declined" };
+
 export type PairingRole = "host" | "joiner";
 
 export type PairingView = { "step": "idle" } | { "step": "hosting", 
@@ -282,9 +306,14 @@ note?: string, } | { "step": "confirm",
  */
 role: PairingRole, 
 /**
- * The other device's name.
+ * The other device's name, as it says.
  */
 name: string, 
+/**
+ * What it will be called here: as at an earlier pairing, or with a number if the name looks like that of another
+ * paired device.
+ */
+called: string, 
 /**
  * What kind of machine it says it is.
  */
@@ -294,9 +323,13 @@ type: DeviceType,
  */
 check_words: string, 
 /**
- * What the other device will be allowed, one sentence each.
+ * What the other device will be allowed as one of the person's own.
  */
-grants: Array<string>, 
+grants: Array<Grant>, 
+/**
+ * What it will be allowed as somebody else's.
+ */
+grants_other: Array<Grant>, 
 /**
  * This side has approved and waits for the other.
  */
@@ -839,9 +872,13 @@ spooled: boolean, };
 
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**
- * Approve without asking, once the code is proven.
+ * Approve without asking, once the code is proven. Not for the page.
  */
 approve: boolean, 
+/**
+ * With `approve`: whose device it is; none means one of the person's own.
+ */
+level: TrustLevel | null, 
 /**
  * Three words for a device on the same network; five for one that is anywhere.
  */
@@ -855,13 +892,25 @@ code: string,
  */
 device: string | null, 
 /**
- * Approve without asking, once the code is proven.
+ * Approve without asking, once the code is proven. Not for the page.
  */
-approve: boolean, } | { "cmd": "pair_answer", 
+approve: boolean, 
 /**
- * The person's word.
+ * With `approve`: whose device it is; none means one of the person's own.
  */
-approve: boolean, } | { "cmd": "pair_cancel" } | { "cmd": "complete_word", 
+level: TrustLevel | null, } | { "cmd": "pair_answer", 
+/**
+ * The person's word. The page may only reject: it asks the shell to have the person approve.
+ */
+approve: boolean, 
+/**
+ * With `approve`: whose device it is; none means one of the person's own.
+ */
+level: TrustLevel | null, 
+/**
+ * The check words that the person has seen: a pairing with others is not answered. None answers the one that waits.
+ */
+check_words: string | null, } | { "cmd": "pair_cancel" } | { "cmd": "complete_word", 
 /**
  * What has been typed of one word.
  */
@@ -897,7 +946,15 @@ up_to: number | null,
 /**
  * With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
  */
-into: string | null, } | { "cmd": "rotate_secret", 
+into: string | null, } | { "cmd": "take_name", 
+/**
+ * Which.
+ */
+device: string, 
+/**
+ * The name that the person has seen: another one is not taken.
+ */
+name: string, } | { "cmd": "rotate_secret", 
 /**
  * Which.
  */
@@ -1347,9 +1404,9 @@ language: PageLanguage, } | { "cmd": "page_listens" } | { "cmd": "picture_file" 
 /**
  * From the drop; good for one use.
  */
-pick: string, } | { "cmd": "clipboard_link" } | { "cmd": "trust_rule", 
+pick: string, } | { "cmd": "clipboard_link" } | { "cmd": "pair_approve" } | { "cmd": "trust_rule", 
 /**
- * Which device.
+ * Which device, by its whole id.
  */
 device: string, 
 /**

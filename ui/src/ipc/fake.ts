@@ -31,6 +31,7 @@ import type {
   Survey,
   TransferOptions,
   TransferView,
+  TrustLevel,
   Unread,
   Unsent,
 } from './bindings';
@@ -59,6 +60,7 @@ export function someDevice(over: Partial<DeviceView> = {}): DeviceView {
     type: 'desktop',
     state: 'connected',
     paired: true,
+    announced: null,
     pairing: false,
     nearby: true,
     path: 'direct',
@@ -156,6 +158,10 @@ export interface FakeState {
   relays: RelayView[];
 }
 
+export function someSettings(): Settings {
+  return { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', limit: 0, parallel: 3, conflict: 'keep-both', dht: 'off', relays: [], relay_choice: 'nearest', relay_token: false };
+}
+
 function start(over: Partial<FakeState>): FakeState {
   const device_id = someId();
   return {
@@ -174,7 +180,7 @@ function start(over: Partial<FakeState>): FakeState {
     unread: [],
     pairing: { step: 'idle' },
     transfers: [],
-    settings: { name: 'Desk', type: 'desktop', download_dir: '/home/user/Downloads', accept: 'ask', discoverable: 'everyone', limit: 0, parallel: 3, conflict: 'keep-both', dht: 'off', relays: [], relay_choice: 'nearest', relay_token: false },
+    settings: someSettings(),
     relays: [],
     ...over,
   };
@@ -208,6 +214,8 @@ export class FakeNode implements Backend {
   survey: Survey | null = null;
   willPick: Picked | null = { pick: 'pick-1', names: ['report.pdf'], count: 1 };
   willChoose: string | null = '/media/usb/Inbox';
+  /** Whose device the person will say it is, in the dialog that the page cannot answer; null cancels it. */
+  willConfirm: TrustLevel | null = 'own';
   /** The link in the next picture; null says that there is none. */
   willFind: LinkView | null = { link: PAIR_LINK, device_id: '0a1b2c3d-0000-8000-8000-000000000000' };
   /** Of the encrypted file: the core starts with it alone. */
@@ -288,6 +296,12 @@ export class FakeNode implements Backend {
         return this.#found();
       case 'clipboard_link':
         return this.#found();
+      case 'pair_approve': {
+        const { pairing } = this.state;
+        if (pairing.step !== 'confirm') throw apiError('invalid_state', 'no pairing waits for an answer');
+        if (this.willConfirm !== null) this.setPairing({ ...pairing, approved: true });
+        return { kind: 'done' };
+      }
       case 'trust_rule': {
         const device = this.#paired(request.device);
         if (request.folder === 'choose' && this.willChoose === null) return { kind: 'done' };
@@ -412,7 +426,9 @@ export class FakeNode implements Backend {
       name,
       type: 'laptop',
       check_words: 'amber-falcon',
-      grants: ['See when this device is on, and its name', 'Offer files to this device, which you accept or decline'],
+      called: name,
+      grants: [{ code: 'presence' }, { code: 'texts' }, this.state.settings.accept === 'paired' ? { code: 'offers_accepted', up_to: null, into: null } : { code: 'offers_asked' }],
+      grants_other: [{ code: 'presence' }, { code: 'texts' }, { code: 'offers_asked' }],
       approved: false,
     });
   }
@@ -435,7 +451,7 @@ export class FakeNode implements Backend {
   bothApproved(): void {
     const { pairing } = this.state;
     if (pairing.step !== 'confirm') return;
-    const device = someDevice({ name: pairing.name, type: pairing.type, rtt_ms: 2.4 });
+    const device = someDevice({ name: pairing.called, type: pairing.type, rtt_ms: 2.4, trust: this.willConfirm ?? 'own' });
     this.state.devices = [...this.state.devices, device];
     this.emit({ event: 'paired', device });
     this.setPairing({ step: 'paired', device });
@@ -552,13 +568,9 @@ export class FakeNode implements Backend {
         this.setPairing({ step: 'joining', host: null });
         return { kind: 'pairing', value: this.state.pairing };
       case 'pair_answer': {
-        const { pairing } = this.state;
-        if (pairing.step !== 'confirm') throw apiError('invalid_state', 'no pairing waits for an answer');
-        this.setPairing(
-          request.approve
-            ? { ...pairing, approved: true }
-            : { step: 'failed', error: apiError('pairing_rejected', 'the pairing was rejected', '') },
-        );
+        if (request.approve) throw apiError('not_from_page', 'the page may not ask for this');
+        if (this.state.pairing.step !== 'confirm') throw apiError('invalid_state', 'no pairing waits for an answer');
+        this.setPairing({ step: 'failed', error: apiError('pairing_rejected', 'the pairing was rejected', '') });
         return { kind: 'pairing', value: this.state.pairing };
       }
       case 'pair_cancel':
@@ -583,6 +595,14 @@ export class FakeNode implements Backend {
         const device: DeviceView = { ...this.#paired(request.device), ...(request.level ? { trust: request.level } : {}) };
         this.putDevice(device);
         return { kind: 'devices', value: [device] };
+      }
+      case 'take_name': {
+        const device = this.#paired(request.device);
+        if (device.announced?.name !== request.name) throw apiError('name_not_proposed', `the device does not propose to be called "${request.name}"`);
+        if (!device.announced.is_free) throw apiError('device_name_taken', `"${request.name}" looks like the name of another paired device`);
+        const named: DeviceView = { ...device, name: request.name, announced: null };
+        this.putDevice(named);
+        return { kind: 'devices', value: [named] };
       }
       case 'rotate_secret':
         this.putDevice({ ...this.#paired(request.device), secret_since: Math.floor(Date.now() / 1000) });

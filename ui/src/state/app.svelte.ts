@@ -230,7 +230,9 @@ export class AppState {
       await work();
       return true;
     } catch (thrown) {
-      this.toasts.error(toApiError(thrown));
+      const error = toApiError(thrown);
+      // The person cancelled a question of the window, and knows it.
+      if (error.code !== 'not_confirmed') this.toasts.error(error);
       return false;
     }
   }

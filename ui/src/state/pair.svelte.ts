@@ -1,7 +1,7 @@
 // The pair dialog: which side it shows, and its calls in order. Where the pairing stands is the node's to say.
 
 import { ask, toApiError, type Backend } from '../ipc/backend';
-import type { ApiError, LinkView, ShellResponse, TrustLevel } from '../ipc/bindings';
+import type { ApiError, LinkView, ShellResponse } from '../ipc/bindings';
 import type { NodeStore } from './node.svelte';
 
 export type PairTab = 'host' | 'join';
@@ -29,15 +29,11 @@ export class PairDesk {
   length = $state<Length>(3);
   /** A link from outside that the person is asked about. */
   offered = $state.raw<Offered | null>(null);
-  /** What the device will be once it is paired. */
-  level = $state<TrustLevel>('own');
   /** A picture is being looked at. */
   looking = $state(false);
 
   readonly #backend: Backend;
   readonly #node: NodeStore;
-  /** The person approved here, in this window. */
-  #approved = false;
   /** Calls go one after the other: a cancel must not overtake the host call that it ends. */
   #queue: Promise<void> = Promise.resolve();
 
@@ -53,7 +49,6 @@ export class PairDesk {
     this.typed = '';
     this.offered = null;
     this.length = 3;
-    this.level = 'own';
     this.error = null;
     // A person has to answer the one that waits; any other that is left over goes.
     if (this.#node.pairing.step === 'confirm') return;
@@ -64,7 +59,6 @@ export class PairDesk {
   /** The node waits for a person's word, whoever started it. */
   summon(): void {
     if (this.open) return;
-    this.level = 'own';
     this.error = null;
     this.open = true;
   }
@@ -127,25 +121,20 @@ export class PairDesk {
   join(code: string, device: string | null): void {
     this.#run(async () => {
       await this.#clear();
-      await ask(this.#backend, { cmd: 'pair_join', code, device, approve: false });
+      await ask(this.#backend, { cmd: 'pair_join', code, device, approve: false, level: null });
     });
   }
 
-  answer(approve: boolean): void {
-    this.#approved = approve;
+  /** The page cannot approve: the window asks the person, and whose device it is. */
+  approve(): void {
     this.#run(async () => {
-      await ask(this.#backend, { cmd: 'pair_answer', approve });
+      await this.#backend.shell({ cmd: 'pair_approve' });
     });
   }
 
-  /** Both sides hold the record: now it can be said whose device it is. Until then it counts as the person's own. */
-  paired(device: string): void {
-    if (!this.#approved) return;
-    this.#approved = false;
-    const { level } = this;
-    if (level === 'own') return;
+  reject(): void {
     this.#run(async () => {
-      await ask(this.#backend, { cmd: 'trust', device, level, accept: null, up_to: null, into: null });
+      await ask(this.#backend, { cmd: 'pair_answer', approve: false, level: null, check_words: null });
     });
   }
 
@@ -162,7 +151,7 @@ export class PairDesk {
       await this.#clear();
       // The person may have gone on while earlier calls ran.
       if (tab === 'host' && this.open && this.tab === 'host') {
-        await ask(this.#backend, { cmd: 'pair_host', approve: false, words: this.length });
+        await ask(this.#backend, { cmd: 'pair_host', approve: false, level: null, words: this.length });
       }
     });
   }

@@ -56,6 +56,30 @@ describe('details of a device', () => {
     expect(detail.textContent).toContain('You are asked about everything that it sends');
   });
 
+  it('show again what holds when the window’s question was cancelled, and say nothing', async () => {
+    const { user, node, now } = await open({ trust: 'other' });
+    for (const cmd of ['trust_rule', 'trust']) node.refuse.set(cmd, apiError('not_confirmed', 'it was not confirmed', ''));
+    await user.selectOptions(screen.getByTestId('device-accept'), 'always');
+    await waitFor(() => expect(screen.getByTestId<HTMLSelectElement>('device-accept').value).toBe('default'));
+    await user.click(screen.getByTestId('device-trust-own'));
+    await waitFor(() => expect(screen.getByTestId<HTMLInputElement>('device-trust-other').checked).toBe(true));
+    expect(now()?.rule.accept).toBe('default');
+    expect(screen.queryByTestId('toast')).toBeNull();
+  });
+
+  it('show a name that the device announces, which is taken by a click', async () => {
+    const { user, node, now, detail } = await open({ announced: { name: '<i>Loft</i>', is_free: true } });
+    expect(detail.textContent).toContain('It calls itself “<i>Loft</i>” now.');
+    expect(detail.querySelector('i')).toBeNull();
+    await user.click(screen.getByTestId('device-take-name'));
+    await waitFor(() => expect(now()?.name).toBe('<i>Loft</i>'));
+    expect(screen.queryByTestId('device-announced')).toBeNull();
+    const [device] = node.state.devices;
+    if (device) node.putDevice({ ...device, announced: { name: 'Studio', is_free: false } });
+    await waitFor(() => expect(screen.getByTestId('device-announced').textContent).toContain('looks like the name of another'));
+    expect(screen.queryByTestId('device-take-name')).toBeNull();
+  });
+
   it('set a rule, with a limit, and a folder that the page never names', async () => {
     const { user, node, now } = await open();
     expect(screen.queryByTestId('device-limit')).toBeNull();

@@ -23,7 +23,7 @@ describe('a link from another program', () => {
     await user.keyboard('{Enter}');
     untouched(node);
     await user.click(screen.getByTestId('pair-join'));
-    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: PAIR_LINK, device: null, approve: false }]));
+    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: PAIR_LINK, device: null, approve: false, level: null }]));
   });
 
   it('can be refused, and closed', async () => {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { asked, page, screen, waitFor, within } from '../../test/page';
 import { i18n } from '../i18n/index.svelte';
-import { apiError, someDevice } from '../ipc/fake';
+import { apiError, someDevice, someSettings } from '../ipc/fake';
 
 const open = async (...args: Parameters<typeof page>) => {
   const made = await page(...args);
@@ -34,10 +34,10 @@ describe('showing a code', () => {
   it('has five words for a device that is anywhere, and burns the three', async () => {
     const { node, user } = await open();
     await screen.findByTestId('pair-words');
-    expect(asked(node, 'pair_host')).toEqual([{ cmd: 'pair_host', approve: false, words: 3 }]);
+    expect(asked(node, 'pair_host')).toEqual([{ cmd: 'pair_host', approve: false, level: null, words: 3 }]);
     await user.click(screen.getByTestId('pair-length-5'));
     await waitFor(() => expect(screen.getByTestId('pair-words').textContent).toBe('copper-violin-brave-lion-sunset'));
-    expect(asked(node, 'pair_host')[1]).toEqual({ cmd: 'pair_host', approve: false, words: 5 });
+    expect(asked(node, 'pair_host')[1]).toEqual({ cmd: 'pair_host', approve: false, level: null, words: 5 });
     expect(asked(node, 'pair_cancel')).toHaveLength(2);
     expect(screen.getByText(/The first two let the other device find this one/)).toBeTruthy();
     await user.click(screen.getByTestId('pair-length-3'));
@@ -145,7 +145,7 @@ describe('entering a code', () => {
     const { node, user, field } = await join();
     await user.type(field, 'brave-lion-sunset');
     await user.click(screen.getByTestId('pair-join'));
-    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: 'brave-lion-sunset', device: null, approve: false }]));
+    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: 'brave-lion-sunset', device: null, approve: false, level: null }]));
     expect(await screen.findByText('Looking for the other device…')).toBeTruthy();
   });
 
@@ -167,7 +167,7 @@ describe('entering a code', () => {
     expect(screen.getByTestId('pair-stalls').textContent).toBe('A code has three or five words.');
     expect(asked(node, 'pair_join')).toHaveLength(0);
     await user.type(field, '-suns{Enter}');
-    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: 'copper-violin-brave-lion-sunset', device: null, approve: false }]));
+    await waitFor(() => expect(asked(node, 'pair_join')).toEqual([{ cmd: 'pair_join', code: 'copper-violin-brave-lion-sunset', device: null, approve: false, level: null }]));
   });
 
   it('has no code of six words', async () => {
@@ -272,7 +272,8 @@ describe('approval', () => {
     expect(screen.queryByTestId('pair-approve')).toBeNull();
     // The button that had the focus is gone.
     await waitFor(() => expect(dialog.contains(document.activeElement)).toBe(true));
-    expect(asked(node, 'pair_answer')).toEqual([{ cmd: 'pair_answer', approve: true }]);
+    expect(asked(node, 'pair_approve')).toHaveLength(1);
+    expect(asked(node, 'pair_answer')).toHaveLength(0);
     node.bothApproved();
     await user.click(await screen.findByTestId('pair-done'));
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
@@ -280,19 +281,43 @@ describe('approval', () => {
     await waitFor(() => expect(node.state.pairing.step).toBe('idle'));
   });
 
-  it('says whose device it is, and tells the node once it is paired', async () => {
+  it('leaves it to the window whose device it is, and waits when that was cancelled', async () => {
     const { node, user } = await page();
+    node.willConfirm = null;
     node.proven('joiner');
-    await screen.findByRole('dialog');
-    expect(screen.getByTestId<HTMLInputElement>('pair-trust-own').checked).toBe(true);
-    await user.click(screen.getByTestId('pair-trust-other'));
+    await user.click(await screen.findByTestId('pair-approve'));
+    await waitFor(() => expect(asked(node, 'pair_approve')).toHaveLength(1));
+    expect(screen.getByTestId('pair-approve')).toBeTruthy();
+    node.willConfirm = 'other';
+    await waitFor(() => expect(screen.getByTestId<HTMLButtonElement>('pair-approve').disabled).toBe(false));
     await user.click(screen.getByTestId('pair-approve'));
     await screen.findByText('Approved here. Waiting for the other side…');
-    expect(asked(node, 'trust')).toHaveLength(0);
     node.bothApproved();
-    await waitFor(() => expect(asked(node, 'trust')).toHaveLength(1));
-    expect(asked(node, 'trust')[0]).toMatchObject({ device: node.state.devices[0]?.device_id, level: 'other' });
-    await waitFor(() => expect(node.state.devices[0]?.trust).toBe('other'));
+    await screen.findByTestId('pair-done');
+    expect(node.state.devices[0]?.trust).toBe('other');
+    for (const cmd of ['pair_answer', 'trust'] as const) expect(asked(node, cmd)).toHaveLength(0);
+  });
+
+  it('says what will happen by the rule that holds, and not that one is asked where one is not', async () => {
+    const { node } = await page({ settings: { ...someSettings(), accept: 'paired' } });
+    node.proven('host');
+    await screen.findByRole('dialog');
+    const [own, other] = screen.getAllByTestId('pair-grants');
+    expect(own?.textContent).toContain('if it is yours');
+    expect(own?.textContent).toContain('without asking you');
+    expect(own?.textContent).not.toContain('accept or decline');
+    expect(other?.textContent).toContain('which you accept or decline');
+  });
+
+  it('says by which name a device of a taken name will be called', async () => {
+    const { node } = await page();
+    node.proven('host', 'Attic');
+    await screen.findByRole('dialog');
+    expect(screen.getAllByTestId('pair-grants')).toHaveLength(1);
+    expect(screen.queryByTestId('pair-called')).toBeNull();
+    const { pairing } = node.state;
+    if (pairing.step === 'confirm') node.setPairing({ ...pairing, called: 'Attic (2)' });
+    await waitFor(() => expect(screen.getByTestId('pair-called').textContent).toContain('“Attic (2)”'));
   });
 
   it('is rejected', async () => {
@@ -300,7 +325,7 @@ describe('approval', () => {
     node.proven('joiner');
     await user.click(await screen.findByTestId('pair-reject'));
     expect((await screen.findByTestId('pair-error')).dataset['code']).toBe('pairing_rejected');
-    expect(asked(node, 'pair_answer')).toEqual([{ cmd: 'pair_answer', approve: false }]);
+    expect(asked(node, 'pair_answer')).toEqual([{ cmd: 'pair_answer', approve: false, level: null, check_words: null }]);
   });
 
   it('that is closed is cancelled, and does not come back', async () => {

@@ -60,6 +60,17 @@ pub async fn list(running: &Running, console: &Console) -> Result<(), Failure> {
         console.say("No device is paired or nearby. Start Yonder on another one, then `yonder-cli pair host` here.");
     } else {
         console.say(&device_table(&devices));
+        for device in &devices {
+            if let Some(proposal) = &device.announced {
+                let name = shown(&device.name);
+                let taken = if proposal.is_free {
+                    format!("`yonder-cli take-name {}` calls it so here, too.", device.device_id)
+                } else {
+                    "Another device has a name that looks the same.".into()
+                };
+                console.note(&format!("{name} calls itself {} now. {taken}", shown(&proposal.name)));
+            }
+        }
     }
     Ok(())
 }

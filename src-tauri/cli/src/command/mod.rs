@@ -74,7 +74,7 @@ fn only_asks(command: &Command) -> bool {
 fn needs_running_node(command: &Command) -> bool {
     matches!(
         command,
-        Command::Approve
+        Command::Approve { .. }
             | Command::Reject
             | Command::Accept { .. }
             | Command::Decline { .. }
@@ -105,14 +105,16 @@ async fn once(global: &Global, command: &Command, console: &Console, interrupt: 
     };
     let outcome = match command {
         // These have something to clean up when they are interrupted.
-        Command::Pair(Pair::Host { words, approve }) => {
-            pair::host(&running, *words, *approve, console, interrupt).await
+        Command::Pair(Pair::Host { words, approve, level }) => {
+            let consent = pair::Consent { approve: *approve, level: level.map(Into::into) };
+            pair::host(&running, *words, consent, console, interrupt).await
         }
-        Command::Pair(Pair::Join { picture: Some(picture), approve, .. }) => {
-            pair::join_by_picture(&running, picture.clone(), *approve, console, interrupt).await
-        }
-        Command::Pair(Pair::Join { code, device, approve, .. }) => {
-            pair::join(&running, code, device.clone(), *approve, console, interrupt).await
+        Command::Pair(Pair::Join { picture, code, device, approve, level }) => {
+            let consent = pair::Consent { approve: *approve, level: level.map(Into::into) };
+            match picture {
+                Some(picture) => pair::join_by_picture(&running, picture.clone(), consent, console, interrupt).await,
+                None => pair::join(&running, code, device.clone(), consent, console, interrupt).await,
+            }
         }
         Command::Send(args) => send::run(&running, global, args, console, interrupt).await,
         command => tokio::select! {
@@ -139,8 +141,9 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Rename { name } => setting::rename(running, name, console).await,
         Command::Settings { key, value } => setting::run(running, key.as_deref(), value.as_deref(), console).await,
         Command::Relays { probe } => relay::list(running, *probe, console).await,
-        Command::Approve => pair::answer(running, true, console).await,
-        Command::Reject => pair::answer(running, false, console).await,
+        Command::Approve { level } => pair::answer(running, Some((*level).into()), console).await,
+        Command::Reject => pair::answer(running, None, console).await,
+        Command::TakeName { device } => trust::take_name(running, device, console).await,
         Command::Transfers { all, find } => transfer::list(running, *all, find.as_deref(), console).await,
         Command::Accept { id, into, conflict } => {
             transfer::accept(running, id, into.as_deref(), conflict.map(Into::into), console).await

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 use yonder_core::{
-    api::{ApiError, DeviceView, Event, PairingView, Request, Response},
+    api::{ApiError, DeviceView, Event, Grant, PairingView, Request, Response, TrustLevel},
     control::Events,
     error::NetworkError,
     pairing::picture::link_at,
@@ -18,24 +18,34 @@ use crate::{
     failure::Failure,
     interrupt::Interrupt,
     node::Running,
-    text::{count, qr, shown},
+    text::{count, qr, shown, size},
 };
+
+/// What the person has said beforehand.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Consent {
+    /// Approve without a question.
+    pub approve: bool,
+    /// Whose device it is.
+    pub level: Option<TrustLevel>,
+}
 
 pub async fn host(
     running: &Running,
     words: u8,
-    approve: bool,
+    consent: Consent,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    begin(running, Request::PairHost { approve, words }, approve, None, console, interrupt).await
+    let request = Request::PairHost { approve: consent.approve, level: consent.level, words };
+    begin(running, request, consent, None, console, interrupt).await
 }
 
 pub async fn join(
     running: &Running,
     code: &[String],
     device: Option<String>,
-    approve: bool,
+    consent: Consent,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
@@ -56,7 +66,8 @@ pub async fn join(
         }
         words => (words.join(" "), None),
     };
-    begin(running, Request::PairJoin { code, device, approve }, approve, typed, console, interrupt).await
+    let request = Request::PairJoin { code, device, approve: consent.approve, level: consent.level };
+    begin(running, request, consent, typed, console, interrupt).await
 }
 
 /// `pair join --picture`: the link out of a screenshot or a photo. The picture is read here, where the person is; the node
@@ -64,7 +75,7 @@ pub async fn join(
 pub async fn join_by_picture(
     running: &Running,
     picture: PathBuf,
-    approve: bool,
+    consent: Consent,
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
@@ -77,19 +88,25 @@ pub async fn join_by_picture(
     let link = link.map_err(NetworkError::from)?;
     console.note("The picture holds a pairing link.");
     let code = link.to_uri().to_string();
-    begin(running, Request::PairJoin { code, device: None, approve }, approve, None, console, interrupt).await
+    let request = Request::PairJoin { code, device: None, approve: consent.approve, level: consent.level };
+    begin(running, request, consent, None, console, interrupt).await
 }
 
 /// `approve` and `reject`: the answer for a pairing that was begun elsewhere.
-pub async fn answer(running: &Running, approve: bool, console: &Console) -> Result<(), Failure> {
-    let Response::Pairing(pairing) = running.call(Request::PairAnswer { approve }).await? else {
+pub async fn answer(running: &Running, level: Option<TrustLevel>, console: &Console) -> Result<(), Failure> {
+    let approve = level.is_some();
+    let request = Request::PairAnswer { approve, level, check_words: None };
+    let Response::Pairing(pairing) = running.call(request).await? else {
         return Err(Failure::strange_answer());
     };
     console.object(&json!({ "event": if approve { "approved" } else { "rejected" } }));
     match pairing {
         _ if !approve => console.say("Rejected."),
         PairingView::Paired { device } => console.say(&format!("Paired with {}.", shown(&device.name))),
-        _ => console.say("Approved. The other device has to approve, too."),
+        _ if level == Some(TrustLevel::Own) => {
+            console.say("Approved as one of your own devices. The other device has to approve, too.");
+        }
+        _ => console.say("Approved as somebody else's device. The other device has to approve, too."),
     }
     Ok(())
 }
@@ -113,7 +130,7 @@ fn read_lines() -> mpsc::Receiver<String> {
 async fn begin(
     running: &Running,
     request: Request,
-    approve: bool,
+    consent: Consent,
     typed: Option<mpsc::Receiver<String>>,
     console: &Console,
     interrupt: &Interrupt,
@@ -125,10 +142,18 @@ async fn begin(
     };
     // The pairing has moved on since, perhaps: a snapshot says where it stands, and which events are older than that.
     let snapshot = running.snapshot().await?;
-    let mut teller = Teller::new(console, approve);
+    let mut teller = Teller::new(console, consent);
     teller.tell(&begun);
-    let mut following =
-        Following { running, events, seq: snapshot.seq, view: snapshot.pairing, typed, asking: false, console };
+    let mut following = Following {
+        running,
+        events,
+        seq: snapshot.seq,
+        view: snapshot.pairing,
+        typed,
+        asking: None,
+        level: consent.level,
+        console,
+    };
     let outcome = loop {
         match teller.tell(&following.view) {
             Step::Ended(outcome) => return outcome,
@@ -155,8 +180,10 @@ struct Following<'a> {
     view: PairingView,
     /// What the person types, if somebody reads it already.
     typed: Option<mpsc::Receiver<String>>,
-    /// What is typed answers our question.
-    asking: bool,
+    /// What is typed answers our question about the pairing with these check words.
+    asking: Option<String>,
+    /// Whose device it is, if that was said beforehand.
+    level: Option<TrustLevel>,
     console: &'a Console,
 }
 
@@ -166,7 +193,7 @@ impl Following<'_> {
         loop {
             let event = tokio::select! {
                 event = self.events.next() => event.ok_or_else(Failure::lost)?,
-                answer = typed(&mut self.typed), if self.asking => {
+                answer = typed(&mut self.typed), if self.asking.is_some() => {
                     self.answer(answer).await?;
                     continue;
                 }
@@ -194,26 +221,36 @@ impl Following<'_> {
             self.console.note("Approve or reject it: `yonder-cli approve`, `yonder-cli reject`.");
             return;
         }
-        self.console.note(&format!("Does the other device show “{}”, too? Pair with it? [y/n]", shown(check_words)));
+        self.console.note(&format!("Does the other device show “{}”, too? Pair with it?", shown(check_words)));
+        self.console.note(self.choices());
         self.typed.get_or_insert_with(read_lines);
-        self.asking = true;
+        self.asking = Some(check_words.to_owned());
+    }
+
+    /// How the question is answered.
+    fn choices(&self) -> &'static str {
+        match self.level {
+            None => "Type own if it is yours, other if it is somebody else's, or no.",
+            Some(_) => "Type y or n.",
+        }
     }
 
     async fn answer(&mut self, typed: Option<String>) -> Result<(), Failure> {
-        let approve = match typed.as_deref().map(yes_or_no) {
-            Some(Some(approve)) => approve,
+        let level = match typed.as_deref().map(|text| answer_of(text, self.level)) {
+            Some(Some(answer)) => answer,
             Some(None) => {
-                self.console.note("Type y or n.");
+                self.console.note(self.choices());
                 return Ok(());
             }
             // The terminal is closed: an answer may still come from elsewhere.
             None => {
-                self.asking = false;
+                self.asking = None;
                 return Ok(());
             }
         };
-        self.asking = false;
-        match self.running.call(Request::PairAnswer { approve }).await {
+        // The question was about this pairing and no other one.
+        let request = Request::PairAnswer { approve: level.is_some(), level, check_words: self.asking.take() };
+        match self.running.call(request).await {
             Ok(_) => Ok(()),
             // Somebody answered elsewhere in the meantime; what came of it is told by events.
             Err(error) if error.code == "invalid_state" => Ok(()),
@@ -229,10 +266,14 @@ async fn typed(lines: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
     }
 }
 
-fn yes_or_no(text: &str) -> Option<bool> {
+/// What a person says: as what the device is paired, or that it is not. None if it is not clear; a mere yes does not say
+/// whose device it is, unless that was said beforehand.
+fn answer_of(text: &str, said: Option<TrustLevel>) -> Option<Option<TrustLevel>> {
     match text.trim().to_lowercase().as_str() {
-        "y" | "yes" => Some(true),
-        "n" | "no" => Some(false),
+        "own" => Some(Some(TrustLevel::Own)),
+        "other" => Some(Some(TrustLevel::Other)),
+        "y" | "yes" => said.map(Some),
+        "n" | "no" => Some(None),
         _ => None,
     }
 }
@@ -248,7 +289,7 @@ enum Step {
 /// Tells each state of a pairing once.
 struct Teller<'a> {
     console: &'a Console,
-    approve: bool,
+    consent: Consent,
     told_code: bool,
     told_confirm: bool,
     attempts: Option<u8>,
@@ -260,13 +301,13 @@ struct Teller<'a> {
 #[serde(tag = "event", rename_all = "lowercase")]
 enum Line<'a> {
     Code { words: &'a str, link: &'a str, expires_in: u32 },
-    Confirm { name: &'a str, check_words: &'a str, grants: &'a [String] },
+    Confirm { name: &'a str, called: &'a str, check_words: &'a str, grants: &'a [Grant], grants_other: &'a [Grant] },
     Paired { device: &'a DeviceView },
 }
 
 impl<'a> Teller<'a> {
-    fn new(console: &'a Console, approve: bool) -> Self {
-        Self { console, approve, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
+    fn new(console: &'a Console, consent: Consent) -> Self {
+        Self { console, consent, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
     }
 
     /// What goes on beside, each once.
@@ -307,22 +348,22 @@ impl<'a> Teller<'a> {
                 Step::Wait
             }
             // The node approves by itself.
-            PairingView::Confirm { .. } if self.approve => Step::Wait,
-            PairingView::Confirm { name, check_words, grants, device_type, .. } => {
+            PairingView::Confirm { .. } if self.consent.approve => Step::Wait,
+            PairingView::Confirm { name, called, check_words, grants, grants_other, device_type, .. } => {
                 if std::mem::replace(&mut self.told_confirm, true) {
                     return Step::Wait;
                 }
-                console.object(&Line::Confirm { name, check_words, grants });
+                console.object(&Line::Confirm { name, called, check_words, grants, grants_other });
                 let mut text = format!(
-                    "\n{} ({}) wants to pair.\nBoth devices must show: {}\nIt will be allowed:",
+                    "\n{} ({}) wants to pair.\nBoth devices must show: {}",
                     shown(name),
                     word(device_type),
                     shown(check_words)
                 );
-                for grant in grants {
-                    text.push_str("\n  - ");
-                    text.push_str(&shown(grant));
+                if called != name {
+                    text.push_str(&format!("\nHere it will be called: {}", shown(called)));
                 }
+                text.push_str(&grants_text(grants, grants_other, self.consent.level));
                 console.say(&text);
                 Step::Ask(check_words.clone())
             }
@@ -340,6 +381,37 @@ impl<'a> Teller<'a> {
                 };
                 Step::Ended(Err(error.into()))
             }
+        }
+    }
+}
+
+/// What the device will be allowed: once, where it is the same for both kinds of device or is known which it will be.
+fn grants_text(own: &[Grant], other: &[Grant], level: Option<TrustLevel>) -> String {
+    let list = |title: &str, grants: &[Grant]| {
+        let lines = grants.iter().map(|grant| format!("\n  - {}", grant_text(grant)));
+        format!("\n{title}{}", lines.collect::<String>())
+    };
+    match level {
+        Some(TrustLevel::Own) => list("As one of your own devices it will be allowed:", own),
+        Some(_) => list("As somebody else's device it will be allowed:", other),
+        None if own == other => list("It will be allowed:", own),
+        None => {
+            list("As one of your own devices it will be allowed:", own)
+                + &list("As somebody else's device it will be allowed:", other)
+        }
+    }
+}
+
+fn grant_text(grant: &Grant) -> String {
+    match grant {
+        Grant::Presence => "See when this device is on, and its name".into(),
+        Grant::Texts => "Send texts to this device".into(),
+        Grant::OffersAsked => "Offer files to this device, which you accept or decline".into(),
+        Grant::OffersDeclined => "Offer files to this device, all of which are declined".into(),
+        Grant::OffersAccepted { up_to, into } => {
+            let limit = up_to.map(|bytes| format!(" up to {} a day", size(bytes as f64))).unwrap_or_default();
+            let into = into.as_deref().map(|into| format!(" into {}", shown(into))).unwrap_or_default();
+            format!("Send files to this device{limit}{into}, WITHOUT your being asked")
         }
     }
 }
@@ -373,13 +445,13 @@ mod tests {
     fn confirm(approved: bool) -> PairingView {
         serde_json::from_value(json!({
             "step": "confirm", "role": "host", "name": "Desk", "type": "phone", "check_words": "amber-falcon",
-            "grants": ["send files"], "approved": approved,
+            "grants": [{ "code": "presence" }], "approved": approved,
         }))
         .unwrap()
     }
 
     fn teller(console: &Console, approve: bool) -> Teller<'_> {
-        Teller::new(console, approve)
+        Teller::new(console, Consent { approve, level: None })
     }
 
     #[test]
@@ -390,8 +462,18 @@ mod tests {
             json!({"event": "code", "words": "a-b-c", "link": "yonder:x", "expires_in": 300})
         );
         assert_eq!(
-            line(Line::Confirm { name: "n", check_words: "a-b", grants: &["g".into()] }),
-            json!({"event": "confirm", "name": "n", "check_words": "a-b", "grants": ["g"]})
+            line(Line::Confirm {
+                name: "n",
+                called: "n (2)",
+                check_words: "a-b",
+                grants: &[Grant::OffersAccepted { up_to: Some(5), into: None }],
+                grants_other: &[Grant::OffersAsked]
+            }),
+            json!({
+                "event": "confirm", "name": "n", "called": "n (2)", "check_words": "a-b",
+                "grants": [{ "code": "offers_accepted", "up_to": 5, "into": null }],
+                "grants_other": [{ "code": "offers_asked" }],
+            })
         );
     }
 
@@ -418,10 +500,30 @@ mod tests {
 
     #[test]
     fn only_a_clear_answer_counts() {
-        assert_eq!(yes_or_no(" Y\r"), Some(true));
-        assert_eq!(yes_or_no("no"), Some(false));
-        assert_eq!(yes_or_no(""), None);
-        assert_eq!(yes_or_no("amber"), None);
+        use TrustLevel::{Other, Own};
+        for (text, alone, said) in [
+            (" Y\r", None, Some(Some(Other))),
+            ("yes", None, Some(Some(Other))),
+            ("Own", Some(Some(Own)), Some(Some(Own))),
+            ("other", Some(Some(Other)), Some(Some(Other))),
+            ("no", Some(None), Some(None)),
+            ("", None, None),
+            ("amber", None, None),
+        ] {
+            assert_eq!(answer_of(text, None), alone, "{text:?}");
+            assert_eq!(answer_of(text, Some(Other)), said, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn consent_says_what_will_happen() {
+        let by_itself = [Grant::OffersAccepted { up_to: Some(2_000_000_000), into: Some("/srv".into()) }];
+        let both = grants_text(&by_itself, &[Grant::OffersAsked], None);
+        assert!(both.contains("WITHOUT your being asked") && both.contains("which you accept or decline"), "{both}");
+        assert!(both.contains("into /srv") && both.contains("a day"), "{both}");
+        let own = grants_text(&by_itself, &[Grant::OffersAsked], Some(TrustLevel::Own));
+        assert!(!own.contains("accept or decline"), "{own}");
+        assert_eq!(grants_text(&[Grant::Texts], &[Grant::Texts], None).matches("texts").count(), 1);
     }
 
     #[test]

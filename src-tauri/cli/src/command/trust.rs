@@ -33,6 +33,30 @@ pub async fn renew_keys(running: &Running, device: &str, console: &Console) -> R
     Ok(())
 }
 
+/// Takes the name that the device announces, as this node knows it.
+pub async fn take_name(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
+    // It changes nothing, and finds the device.
+    let look = Request::Trust { device: device.into(), level: None, accept: None, up_to: None, into: None };
+    let found = match running.call(look).await? {
+        Response::Devices(devices) => devices.into_iter().next().ok_or_else(Failure::strange_answer)?,
+        _ => return Err(Failure::strange_answer()),
+    };
+    let Some(proposal) = found.announced else {
+        return Err(Failure::failed(
+            "name_not_proposed",
+            format!("{} announces no other name", shown(&found.name)),
+            "`yonder-cli devices` shows what devices call themselves.",
+        ));
+    };
+    let request = Request::TakeName { device: found.device_id.to_string(), name: proposal.name };
+    let Response::Devices(devices) = running.call(request).await? else { return Err(Failure::strange_answer()) };
+    for device in &devices {
+        console.object(device);
+        console.say(&format!("{} is called {} from now on.", shown(&found.name), shown(&device.name)));
+    }
+    Ok(())
+}
+
 /// Without options it only shows how things are.
 pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(), Failure> {
     if args.accept != Some(Accepts::Always) && (args.up_to.is_some() || args.into.is_some()) {

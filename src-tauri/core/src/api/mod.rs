@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod doctor;
+mod grant;
 mod keystore;
 mod note;
 mod relay;
@@ -14,6 +15,7 @@ mod shell;
 mod view;
 
 pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
+pub use grant::Grant;
 pub use keystore::{BackupView, KeychainState, KeystoreStatus, SecretText};
 pub use note::{Amount, Note, Survey};
 pub use relay::{RelayChoice, RelayView};
@@ -23,7 +25,7 @@ pub use shell::{
 };
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
-    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView, OfferEntry,
-    OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch, TransferOptions, TransferState,
-    TransferView, TrustLevel, Unread, default_parallel,
+    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
+    NameProposal, OfferEntry, OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
+    TransferOptions, TransferState, TransferView, TrustLevel, Unread, default_parallel,
 };

@@ -27,8 +27,11 @@ pub enum Request {
     Devices,
     /// Shows a pairing code for five minutes. Answered by `pairing`.
     PairHost {
-        /// Approve without asking, once the code is proven.
+        /// Approve without asking, once the code is proven. Not for the page.
         approve: bool,
+        /// With `approve`: whose device it is; none means one of the person's own.
+        #[serde(default)]
+        level: Option<TrustLevel>,
         /// Three words for a device on the same network; five for one that is anywhere.
         words: u8,
     },
@@ -38,13 +41,22 @@ pub enum Request {
         code: String,
         /// A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
         device: Option<String>,
-        /// Approve without asking, once the code is proven.
+        /// Approve without asking, once the code is proven. Not for the page.
         approve: bool,
+        /// With `approve`: whose device it is; none means one of the person's own.
+        #[serde(default)]
+        level: Option<TrustLevel>,
     },
     /// Approves or rejects the pairing that waits. Answered by `pairing`.
     PairAnswer {
-        /// The person's word.
+        /// The person's word. The page may only reject: it asks the shell to have the person approve.
         approve: bool,
+        /// With `approve`: whose device it is; none means one of the person's own.
+        #[serde(default)]
+        level: Option<TrustLevel>,
+        /// The check words that the person has seen: a pairing with others is not answered. None answers the one that waits.
+        #[serde(default)]
+        check_words: Option<String>,
     },
     /// Ends the pairing that is under way; also takes a finished one off the screen. Answered by `done`.
     PairCancel,
@@ -81,6 +93,13 @@ pub enum Request {
         up_to: Option<u64>,
         /// With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
         into: Option<PathBuf>,
+    },
+    /// Calls a paired device by the name that it announces. Answered by `devices`, with this one alone.
+    TakeName {
+        /// Which.
+        device: String,
+        /// The name that the person has seen: another one is not taken.
+        name: String,
     },
     /// Agrees on a new pairing secret with a connected device. Answered by `done`, once both hold it.
     RotateSecret {

@@ -86,10 +86,13 @@ pub enum ShellRequest {
     },
     /// The pairing link on the clipboard, as text or in a picture. Answered by `link`.
     ClipboardLink,
+    /// Has the person approve the pairing that waits, in a dialog of the shell, and say whose device it is. Answered by
+    /// `done`, also if the dialog was closed.
+    PairApprove,
     /// What happens to offers of one device, with the folder that the page may not name. Answered by `device`, or `done`
     /// if the dialog was closed.
     TrustRule {
-        /// Which device.
+        /// Which device, by its whole id.
         device: String,
         /// What happens to its offers.
         accept: DeviceAccept,

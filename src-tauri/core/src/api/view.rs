@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
+    grant::Grant,
     note::{Amount, Note, read_notes},
     relay::RelayChoice,
 };
@@ -261,8 +262,11 @@ pub struct DeviceView {
     pub device_id: DeviceId,
     /// Public key, 64 hex digits.
     pub endpoint_id: String,
-    /// Its name. Chosen by its owner: text, never markup.
+    /// What it is called here: its owner chose it, and no two paired devices have names that look the same. Text, never markup.
     pub name: String,
+    /// Another name that it announces since; it is called so when a person takes it.
+    #[serde(default)]
+    pub announced: Option<NameProposal>,
     /// What kind of machine it says it is.
     #[serde(rename = "type")]
     pub device_type: DeviceType,
@@ -298,6 +302,15 @@ pub struct DeviceView {
     /// Unix time in seconds of the last contact.
     #[ts(type = "number | null")]
     pub last_seen: Option<u64>,
+}
+
+/// A name that a paired device announces and is not called by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct NameProposal {
+    /// Text, never markup.
+    pub name: String,
+    /// It can be taken. One that looks like the name of another paired device cannot.
+    pub is_free: bool,
 }
 
 /// Which side of a pairing this device is.
@@ -346,15 +359,22 @@ pub enum PairingView {
     Confirm {
         /// Which side we are.
         role: PairingRole,
-        /// The other device's name.
+        /// The other device's name, as it says.
         name: String,
+        /// What it will be called here: as at an earlier pairing, or with a number if the name looks like that of another
+        /// paired device.
+        #[serde(default)]
+        called: String,
         /// What kind of machine it says it is.
         #[serde(rename = "type")]
         device_type: DeviceType,
         /// Two words that both screens show: `amber-falcon`.
         check_words: String,
-        /// What the other device will be allowed, one sentence each.
-        grants: Vec<String>,
+        /// What the other device will be allowed as one of the person's own.
+        grants: Vec<Grant>,
+        /// What it will be allowed as somebody else's.
+        #[serde(default)]
+        grants_other: Vec<Grant>,
         /// This side has approved and waits for the other.
         approved: bool,
     },

@@ -175,7 +175,7 @@ async fn events_come_in_order_and_after_the_call_that_caused_them_was_made() {
 async fn panic_of_a_call_becomes_an_answer() {
     let running = Running::new().await;
     let client = running.client().await;
-    for request in [Request::PairHost { approve: false, words: 3 }, Request::Snapshot] {
+    for request in [Request::PairHost { approve: false, level: None, words: 3 }, Request::Snapshot] {
         let error = client.call(request).await.unwrap_err();
         assert_eq!(error.code, "internal");
     }

@@ -172,7 +172,7 @@ mod tests {
     fn every_request_survives_the_way() {
         for request in [
             Request::Snapshot,
-            Request::PairJoin { code: "a-b-c".into(), device: None, approve: true },
+            Request::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None },
             Request::Send {
                 device: "x".into(),
                 paths: vec!["/tmp/é 😀".into()],

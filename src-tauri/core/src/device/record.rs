@@ -105,7 +105,7 @@ impl Drop for StoredFirst {
 }
 
 impl PersistedPairedDevice {
-    /// A new pairing: one of the person's own devices, with no rule of its own yet.
+    /// A new pairing with no rule of its own yet, of one of the person's own devices. The pairing says whose it is.
     pub fn new(device_info: DeviceInfo, secret: Key, paired_at: u64) -> Self {
         Self {
             device_info,

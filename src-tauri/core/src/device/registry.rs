@@ -4,17 +4,17 @@ use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::watch;
 
-use super::{PersistedPairedDevice, RecordError, tombstone::Tombstone};
+use super::{PersistedPairedDevice, RecordError, naming::Announced, tombstone::Tombstone};
 use crate::{
     api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     error::RoomError,
     event::EventBus,
-    id::{DeviceId, Sighting, clean_name, name_by_id, reads_as_id},
+    id::{DeviceId, Look, Sighting, name_by_id, proper_name},
     storage::{Op, StorageError, Store, Table},
 };
 
@@ -59,6 +59,12 @@ pub enum DeviceError {
     /// It is paired, and blocked.
     #[error("{0} is blocked on this device")]
     Blocked(String),
+    /// It does not call itself so, or not any more.
+    #[error("the device does not propose to be called {0:?}")]
+    NotProposed(String),
+    /// Another paired device has a name that looks the same.
+    #[error("{0:?} looks like the name of another paired device")]
+    NameTaken(String),
     /// A record could not be read.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -74,6 +80,8 @@ impl RoomError for DeviceError {
             Self::Ambiguous { .. } => "device_ambiguous",
             Self::NotPaired(_) => "device_not_paired",
             Self::Blocked(_) => "device_blocked",
+            Self::NotProposed(_) => "name_not_proposed",
+            Self::NameTaken(_) => "device_name_taken",
             Self::Record(RecordError::Newer(_)) => "storage_newer",
             Self::Record(RecordError::Damaged) => "record_damaged",
             Self::Storage(error) => error.code(),
@@ -86,6 +94,8 @@ impl RoomError for DeviceError {
             Self::Ambiguous { .. } => "Give the whole device id of the one that you mean.".into(),
             Self::NotPaired(_) => "Pair the two devices first.".into(),
             Self::Blocked(_) => "Unblock it first: `yonder-cli unblock DEVICE`, or in its details.".into(),
+            Self::NotProposed(_) => "`yonder-cli devices` shows what devices call themselves.".into(),
+            Self::NameTaken(_) => "Give the device another name, on the device itself.".into(),
             Self::Record(RecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
             Self::Record(RecordError::Damaged) => "Unpair the device and pair it anew.".into(),
             Self::Storage(error) => error.hint(),
@@ -114,6 +124,9 @@ pub(super) struct Known {
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
     pub last_seen: HashMap<DeviceId, u64>,
+    pub announced: HashMap<DeviceId, Announced>,
+    /// Names of paired devices with their looks, see [`Known::keep_look`].
+    pub looks: HashMap<DeviceId, (String, Look)>,
 }
 
 /// Every device that is known. Cheap to clone; never blocks on anything but memory, except where it says that it stores.
@@ -145,6 +158,11 @@ impl DeviceRegistry {
         for (_, value) in store.list(Table::Tombstones).await? {
             let stone = Tombstone::decode(&value)?;
             known.tombstones.insert(stone.device_id(), stone);
+        }
+        let renamed = known.part_twins();
+        if !renamed.is_empty() {
+            let records = renamed.iter().filter_map(|id| known.paired.get(id));
+            store.write(records.map(|record| put(Table::Devices, record)).collect()).await?;
         }
         let known = Arc::new(Mutex::new(known));
         Ok(Self { known, store, events, changes: watch::Sender::new(0), turn: Arc::default() })
@@ -212,7 +230,7 @@ impl DeviceRegistry {
     }
 
     /// Stores the record of a pairing that both sides hold. A pending one of the same device goes with it. Of an older
-    /// pairing with the device its rules stay, and its secret until the other side is known to use the new one.
+    /// pairing with the device its name and rules stay, and its secret until the other side is known to use the new one.
     ///
     /// # Errors
     /// When it cannot be stored, or the device is blocked.
@@ -224,8 +242,8 @@ impl DeviceRegistry {
     pub(super) async fn commit_in_turn(&self, mut record: PersistedPairedDevice) -> Result<DeviceView, DeviceError> {
         let id = record.device_id();
         self.refuse_blocked(id)?;
+        let announced = self.name_record(&mut record);
         if let Some(old) = self.known().paired.get(&id).cloned() {
-            record.trust_level = old.trust_level;
             record.rule = old.rule;
             record.spent = old.spent;
             let same = old.session_keys.as_bytes() == record.session_keys.as_bytes();
@@ -239,6 +257,7 @@ impl DeviceRegistry {
             known.tombstones.remove(&id);
             known.paired.insert(id, record);
         }
+        self.announced_at_pairing(id, announced);
         self.tell(id);
         let device = self.view(id).ok_or_else(|| DeviceError::Unknown(id.to_string()))?;
         self.events.emit(Event::Paired { device: device.clone() });
@@ -294,6 +313,8 @@ impl DeviceRegistry {
             known.links.remove(&id);
             known.links_told.remove(&id);
             known.connecting.remove(&id);
+            known.announced.remove(&id);
+            known.keep_look(id);
             if let Some(oldest) = oldest {
                 known.tombstones.remove(&oldest);
             }
@@ -303,8 +324,8 @@ impl DeviceRegistry {
         Ok(())
     }
 
-    /// A session told the device's present name and type, or where it was reached: kept if it is news. A name that reads
-    /// as an id is not taken: the old one stays.
+    /// A session told the device's present name and type, or where it was reached: kept if it is news. Another name is shown
+    /// as a proposal, and the device is called as before.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -315,15 +336,10 @@ impl DeviceRegistry {
         address: Option<SocketAddr>,
         relay: Option<String>,
     ) -> Result<(), DeviceError> {
+        let told = told.filter(|(name, device_type)| self.announced(id, name, *device_type, Instant::now()));
         let now = |record: &mut PersistedPairedDevice| {
             let before = (record.device_info.clone(), record.addresses.clone(), record.relay_url.clone());
-            if let Some((name, device_type)) = told {
-                let name = clean_name(name);
-                if reads_as_id(&name) {
-                    tracing::warn!(device = %id, name, "it calls itself by what reads as an id; its old name stays");
-                } else {
-                    record.device_info.name = name;
-                }
+            if let Some((_, device_type)) = told {
                 record.device_info.device_type = device_type;
             }
             if let Some(address) = address {
@@ -670,13 +686,14 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
         (Some(_), None) => DeviceState::Offline,
         (None, _) => DeviceState::Discovered,
     };
-    let told = || nearby?.name.as_deref().map(clean_name).filter(|name| !reads_as_id(name));
+    let told = || nearby?.name.as_deref().and_then(proper_name);
     let name = record.map(|r| r.device_info.name.clone()).or_else(told);
     let device_type = record.map(|r| r.device_info.device_type).or_else(|| nearby.map(|s| s.device_type));
     Some(DeviceView {
         device_id: id,
         endpoint_id: data_encoding::HEXLOWER.encode(&endpoint_id),
         name: name.unwrap_or_else(|| name_by_id(id)),
+        announced: known.proposal(id),
         device_type: device_type.unwrap_or_default(),
         state,
         paired: record.is_some(),

@@ -92,6 +92,19 @@ fn welcome_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, t
     }
 }
 
+/// What happens to an offer of a device that has sent nothing yet, for what is said of its rule.
+#[cfg(test)]
+pub(super) fn welcome_of_rule(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Welcome {
+    use crate::{api::DeviceType, id::DeviceInfo, keys::Key};
+    let info = DeviceInfo::new([3; 32], "Desk", DeviceType::Laptop);
+    let record = PersistedPairedDevice {
+        trust_level: level,
+        rule: rule.clone(),
+        ..PersistedPairedDevice::new(info, Key::from_bytes([4; 32]), 5)
+    };
+    welcome_of(&record, 1, setting, 9)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

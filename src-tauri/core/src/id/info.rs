@@ -2,7 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::{DeviceId, name_by_id, reads_as_id};
+use super::{
+    DeviceId,
+    look::{is_ignorable, is_invisible},
+    name_by_id, reads_as_id,
+};
 use crate::api::DeviceType;
 
 /// A device's name has at most so many characters.
@@ -15,18 +19,18 @@ pub struct DeviceInfo {
     pub device_id: DeviceId,
     /// Ed25519 public key.
     pub endpoint_id: [u8; 32],
-    /// Cleaned by [`clean_name`], and never one that reads as an id.
+    /// One that [`proper_name`] gave.
     pub name: String,
     /// For its picture.
     pub device_type: DeviceType,
 }
 
 impl DeviceInfo {
-    /// The info of the device behind this endpoint. A name that reads as an id is not taken: the device is called by the
-    /// beginning of its own.
+    /// The info of the device behind this endpoint. A name that reads as an id, or of which nothing is seen, is not taken: the
+    /// device is called by the beginning of its own id.
     pub fn new(endpoint_id: [u8; 32], name: &str, device_type: DeviceType) -> Self {
         let device_id = DeviceId::of_endpoint(&endpoint_id);
-        let name = Some(clean_name(name)).filter(|name| !reads_as_id(name)).unwrap_or_else(|| name_by_id(device_id));
+        let name = proper_name(name).unwrap_or_else(|| name_by_id(device_id));
         Self { device_id, endpoint_id, name, device_type }
     }
 }
@@ -46,18 +50,27 @@ pub struct Sighting {
     pub pairing: bool,
 }
 
-/// Makes a name fit to be shown: control and direction characters become `\u{fffd}`, space is trimmed, and it is cut
-/// after [`MAX_NAME_CHARS`]. An empty one becomes `Unnamed device`.
-pub fn clean_name(name: &str) -> String {
-    let shown: String = name.trim().chars().map(visible).take(MAX_NAME_CHARS).collect();
-    if shown.is_empty() { "Unnamed device".into() } else { shown }
+/// The name by which a device can be called: cleaned by [`clean_name`]. None if it reads as an id, or nothing is seen of it.
+pub fn proper_name(name: &str) -> Option<String> {
+    Some(clean_name(name)).filter(|shown| !reads_as_id(shown) && !is_invisible(name))
 }
 
-/// Characters that would change how the text around them is shown are replaced, so that a person sees them. The
-/// joiners (U+200C, U+200D) stay: emoji and several scripts need them.
+/// Makes a name fit to be shown: characters that are not shown, and those that turn the writing around them, become
+/// `\u{fffd}`, space is trimmed, and it is cut after [`MAX_NAME_CHARS`]. One of which nothing is seen becomes `Unnamed device`.
+pub fn clean_name(name: &str) -> String {
+    if is_invisible(name) {
+        return "Unnamed device".into();
+    }
+    name.trim().chars().map(visible).take(MAX_NAME_CHARS).collect()
+}
+
+/// Characters that are not shown or change how the text around them is shown are replaced, so that a person sees them. The
+/// joiners (U+200C, U+200D) and the selectors of a form (U+FE00 to FE0F) stay: emoji and several scripts need them.
 fn visible(c: char) -> char {
+    let needed = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     let hidden = c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+        || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || (!needed && is_ignorable(c));
     if hidden { '\u{fffd}' } else { c }
 }
 
@@ -70,7 +83,15 @@ mod tests {
         assert_eq!(clean_name("  Desk  "), "Desk");
         assert_eq!(clean_name("\u{1b}[31mred"), "\u{fffd}[31mred");
         assert_eq!(clean_name("a\u{202e}b\u{61c}c"), "a\u{fffd}b\u{fffd}c");
-        assert_eq!(clean_name(""), "Unnamed device");
+        for invisible in ["", " ", "\u{3164}", "\u{200d}\u{fe0f}", "\u{2800}", "\u{ad}"] {
+            assert_eq!(clean_name(invisible), "Unnamed device", "{invisible:?}");
+            assert_eq!(proper_name(invisible), None, "{invisible:?}");
+            let info = DeviceInfo::new([7; 32], invisible, DeviceType::Phone);
+            assert_eq!(info.name, name_by_id(info.device_id));
+        }
+        assert_eq!(clean_name("De\u{ad}sk\u{3164}"), "De\u{fffd}sk\u{fffd}");
+        assert_eq!(clean_name("👩\u{200d}🔬 ☀\u{fe0f}"), "👩\u{200d}🔬 ☀\u{fe0f}");
+        assert_eq!(proper_name("deadbeef"), None);
         assert_eq!(clean_name(&"ä".repeat(100)).chars().count(), MAX_NAME_CHARS);
     }
 }

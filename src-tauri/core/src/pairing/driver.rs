@@ -17,6 +17,7 @@ use super::{
     PeerConnection,
 };
 use crate::{
+    api::TrustLevel,
     device::{DeviceRegistry, PersistedPairedDevice},
     net::{CloseCode, read_frame, write_frame},
 };
@@ -31,8 +32,8 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 /// What a person says to a pairing that runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The answer to `NeedApproval`.
-    Answer(bool),
+    /// The answer to `NeedApproval`: approved as a device of this level, or rejected.
+    Answer(Option<TrustLevel>),
     /// Ends it.
     Abort,
 }
@@ -182,6 +183,8 @@ pub async fn run(
     let mut frames = std::pin::pin!(frames.fuse());
     let mut spoke_last = false;
     let mut said = Vec::new();
+    // Nothing is stored before the person has answered.
+    let mut level = TrustLevel::Other;
     loop {
         while let Some(output) = machine.poll() {
             match output {
@@ -198,12 +201,12 @@ pub async fn run(
                     }
                 }
                 Output::Event(event) => {
-                    store(&mut machine, &event, &conn, origin, devices).await;
+                    store(&mut machine, (&event, level), &conn, origin, devices).await;
                     tell(event, &mut said);
                 }
             }
             for command in said.drain(..) {
-                obey(&mut machine, command, origin);
+                obey(&mut machine, command, &mut level, origin);
             }
         }
         if machine.is_finished() {
@@ -218,7 +221,7 @@ pub async fn run(
                 }
                 None => machine.on_closed(origin.elapsed()),
             },
-            command = commands.recv() => obey(&mut machine, command.unwrap_or(Command::Abort), origin),
+            command = commands.recv() => obey(&mut machine, command.unwrap_or(Command::Abort), &mut level, origin),
             () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => machine.on_tick(origin.elapsed()),
         }
     }
@@ -235,27 +238,30 @@ pub async fn run(
     reason
 }
 
-fn obey(machine: &mut impl Machine, command: Command, origin: Instant) {
+fn obey(machine: &mut impl Machine, command: Command, level: &mut TrustLevel, origin: Instant) {
     match command {
-        Command::Answer(approve) => machine.on_approve(origin.elapsed(), approve),
+        Command::Answer(answer) => {
+            *level = answer.unwrap_or(*level);
+            machine.on_approve(origin.elapsed(), answer.is_some());
+        }
         Command::Abort => machine.abort(origin.elapsed()),
     }
 }
 
 async fn store(
     machine: &mut impl Machine,
-    event: &PairingEvent,
+    (event, level): (&PairingEvent, TrustLevel),
     conn: &Connection,
     origin: Instant,
     devices: &DeviceRegistry,
 ) {
     let stored = match event {
         PairingEvent::StorePending(new) => {
-            let stored = devices.store_pending(record(new, conn)).await;
+            let stored = devices.store_pending(record(new, level, conn)).await;
             stored.map(|()| machine.on_stored(origin.elapsed()))
         }
         PairingEvent::Commit(new) => {
-            let stored = devices.commit(record(new, conn)).await;
+            let stored = devices.commit(record(new, level, conn)).await;
             stored.map(|_| machine.on_committed(origin.elapsed()))
         }
         PairingEvent::DropPending => {
@@ -270,7 +276,7 @@ async fn store(
     }
 }
 
-fn record(new: &NewPairing, conn: &Connection) -> PersistedPairedDevice {
+fn record(new: &NewPairing, level: TrustLevel, conn: &Connection) -> PersistedPairedDevice {
     let (mut addresses, mut relay_url) = (Vec::new(), None);
     for path in conn.paths().iter() {
         match path.remote_addr() {
@@ -281,6 +287,7 @@ fn record(new: &NewPairing, conn: &Connection) -> PersistedPairedDevice {
     }
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default();
     PersistedPairedDevice {
+        trust_level: level,
         relay_url,
         addresses,
         ..PersistedPairedDevice::new(new.info.clone(), new.secret.clone(), now)

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::NetworkingService;
+use super::{NetworkingService, pairing::approved_as};
 use crate::{
     api::{
         ApiError, DeviceRule, DeviceView, Given, PingView, Request, Response, Snapshot, TransferOptions, TransferView,
@@ -34,13 +34,17 @@ impl NetworkingService {
             Request::Snapshot => Response::Snapshot(Box::new(self.snapshot().await)),
             Request::Identity => Response::Identity(self.identity_view()),
             Request::Devices => Response::Devices(self.0.devices.views()),
-            Request::PairHost { approve, words } => {
-                Response::Pairing(self.start_pairing_with_words(approve, words).await?)
+            Request::PairHost { approve, level, words } => {
+                Response::Pairing(self.0.pairing.host(approved_as(approve, level)?, words)?)
             }
-            Request::PairJoin { code, device, approve } => {
-                Response::Pairing(self.join_pairing(&code, device.as_deref(), approve).await?)
+            Request::PairJoin { code, device, approve, level } => {
+                let approve = approved_as(approve, level)?;
+                Response::Pairing(self.0.pairing.join(&code, device.as_deref(), approve)?)
             }
-            Request::PairAnswer { approve } => Response::Pairing(self.0.pairing.answer(approve)?),
+            Request::PairAnswer { approve, level, check_words } => {
+                let answer = approved_as(approve, level)?;
+                Response::Pairing(self.0.pairing.answer(answer, check_words.as_deref())?)
+            }
             Request::PairCancel => {
                 self.0.pairing.cancel();
                 Response::Done
@@ -64,6 +68,10 @@ impl NetworkingService {
                 let into = into.map(|path| path.display().to_string());
                 let rule = accept.map(|accept| DeviceRule { accept, up_to, into });
                 Response::Devices(vec![self.trust(&device, level, rule).await?])
+            }
+            Request::TakeName { device, name } => {
+                let device = self.0.devices.find_paired(&device)?;
+                Response::Devices(vec![self.0.devices.take_name(device.device_id, &name).await?])
             }
             Request::RotateSecret { device } => {
                 self.rotate_secret(&device).await?;

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{NetworkingService, late::LateNet, settings::Kept};
 use crate::{
-    api::{ApiError, Event, PairingRole, PairingView},
+    api::{ApiError, Event, Grant, PairingRole, PairingView, TrustLevel},
     device::DeviceRegistry,
     discovery::{
         MainlineDht, PkarrServer, Way,
@@ -64,8 +64,8 @@ struct Now {
     code: Option<Arc<Mutex<HostCode>>>,
     /// To the machine that runs, once it is the one that matters.
     commands: Option<mpsc::Sender<Command>>,
-    /// Approve without asking.
-    approve: bool,
+    /// Approve without asking, as a device of this level.
+    approve: Option<TrustLevel>,
 }
 
 #[derive(Clone, Default)]
@@ -159,9 +159,11 @@ impl PairingDesk {
             Step::Confirm { role, info, check_words, approved } => PairingView::Confirm {
                 role: *role,
                 name: info.name.clone(),
+                called: self.0.devices.name_for(info.device_id, &info.name),
                 device_type: info.device_type,
                 check_words: check_words.clone(),
-                grants: grants(),
+                grants: self.grants(info.device_id, TrustLevel::Own),
+                grants_other: self.grants(info.device_id, TrustLevel::Other),
                 approved: *approved,
             },
             Step::Paired(id) => match self.0.devices.view(*id) {
@@ -170,6 +172,10 @@ impl PairingDesk {
             },
             Step::Failed(error) => PairingView::Failed { error: error.clone() },
         }
+    }
+
+    fn grants(&self, id: DeviceId, level: TrustLevel) -> Vec<Grant> {
+        self.0.devices.grants(id, level, self.0.settings.get().accept)
     }
 
     fn tell(&self) {
@@ -191,7 +197,7 @@ impl PairingDesk {
     }
 
     /// A new round; the one before it ends. Refused while people are asked.
-    fn begin(&self, approve: bool) -> Result<u64, PairingError> {
+    fn begin(&self, approve: Option<TrustLevel>) -> Result<u64, PairingError> {
         let mut now = self.now();
         if matches!(now.step, Step::Confirm { .. }) {
             return Err(PairingError::Busy);
@@ -204,16 +210,20 @@ impl PairingDesk {
         Ok(now.round)
     }
 
-    /// The person's answer.
-    pub fn answer(&self, approve: bool) -> Result<PairingView, NetworkError> {
+    /// The person's answer: approved as a device of this level, or rejected. With the check words that the person saw it
+    /// answers no other pairing.
+    pub fn answer(&self, answer: Option<TrustLevel>, seen: Option<&str>) -> Result<PairingView, NetworkError> {
         {
             let mut now = self.now();
-            let Step::Confirm { approved, .. } = &mut now.step else {
+            let Step::Confirm { approved, check_words, .. } = &mut now.step else {
                 return Err(NetworkError::InvalidState("no pairing waits for an answer".into()));
             };
-            *approved = approve;
+            if seen.is_some_and(|seen| seen != check_words) {
+                return Err(NetworkError::InvalidState("another pairing waits for an answer".into()));
+            }
+            *approved = answer.is_some();
             if let Some(commands) = &now.commands {
-                let _ = commands.try_send(Command::Answer(approve));
+                let _ = commands.try_send(Command::Answer(answer));
             }
         }
         self.tell();
@@ -270,7 +280,7 @@ impl PairingDesk {
     // ---- host ------------------------------------------------------------------------------------------------------
 
     /// Shows a code of so many words, three or five.
-    pub fn host(&self, approve: bool, words: u8) -> Result<PairingView, NetworkError> {
+    pub fn host(&self, approve: Option<TrustLevel>, words: u8) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
         let ways = match usize::from(words) {
             CODE_WORDS => Vec::new(),
@@ -452,14 +462,14 @@ impl PairingDesk {
             PairingEvent::NeedApproval => {
                 let by_itself = {
                     let mut now = self.now();
-                    let approve = now.approve && now.round == round;
+                    let approve = now.approve.filter(|_| now.round == round);
                     if let Step::Confirm { approved, .. } = &mut now.step {
-                        *approved = approve;
+                        *approved = approve.is_some();
                     }
                     approve
                 };
-                if by_itself {
-                    said.push(Command::Answer(true));
+                if by_itself.is_some() {
+                    said.push(Command::Answer(by_itself));
                     self.tell();
                 }
             }
@@ -498,7 +508,8 @@ impl UnpairedHandler for PairingDesk {
 }
 
 impl NetworkingService {
-    /// Shows a pairing code of three words for five minutes: for a device on the same network.
+    /// Shows a pairing code of three words for five minutes: for a device on the same network. With `approve` it is paired
+    /// as one of the person's own without a question.
     ///
     /// # Errors
     /// When people are being asked about another pairing, or the node is not on the network.
@@ -511,7 +522,7 @@ impl NetworkingService {
     /// # Errors
     /// The same; and with five words, when no server may be asked by which it could be found.
     pub async fn start_pairing_with_words(&self, approve: bool, words: u8) -> Result<PairingView, NetworkError> {
-        self.0.pairing.host(approve, words)
+        self.0.pairing.host(approve.then_some(TrustLevel::Own), words)
     }
 
     /// Joins a device that shows a code of three or five words, or a link. `device` is a nearby device or
@@ -525,7 +536,7 @@ impl NetworkingService {
         device: Option<&str>,
         approve: bool,
     ) -> Result<PairingView, NetworkError> {
-        self.0.pairing.join(code, device, approve)
+        self.0.pairing.join(code, device, approve.then_some(TrustLevel::Own))
     }
 }
 
@@ -558,10 +569,17 @@ fn end(commands: Option<mpsc::Sender<Command>>) {
     }
 }
 
-/// What a paired device may do, in words for people.
-fn grants() -> Vec<String> {
-    vec![
-        "See when this device is on, and its name".into(),
-        "Offer files to this device, which you accept or decline".into(),
-    ]
+/// As what a device is approved, if it is.
+///
+/// # Errors
+/// When it is to be approved as a blocked one.
+pub(super) fn approved_as(approve: bool, level: Option<TrustLevel>) -> Result<Option<TrustLevel>, NetworkError> {
+    match level {
+        _ if !approve => Ok(None),
+        Some(TrustLevel::Blocked) => Err(NetworkError::InvalidInput {
+            message: "a device cannot be paired and blocked".into(),
+            hint: "Pair it as one of your own, or as somebody else's, or reject it.".into(),
+        }),
+        level => Ok(Some(level.unwrap_or(TrustLevel::Own))),
+    }
 }

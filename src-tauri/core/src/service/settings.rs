@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::{AcceptRule, SecretText, Settings, default_parallel},
     error::NetworkError,
-    id::{MAX_NAME_CHARS, clean_name, reads_as_id},
+    id::{MAX_NAME_CHARS, clean_name, is_invisible, reads_as_id},
     net::EndpointOptions,
     storage::{Op, Store, Table},
     transfer::limits::MAX_PARALLEL,
@@ -191,10 +191,10 @@ fn hint_from(error: &str) -> String {
 
 fn checked_name(name: &str) -> Result<String, NetworkError> {
     let trimmed = name.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > MAX_NAME_CHARS || clean_name(trimmed) != trimmed {
+    if is_invisible(trimmed) || trimmed.chars().count() > MAX_NAME_CHARS || clean_name(trimmed) != trimmed {
         return Err(NetworkError::InvalidInput {
             message: "this cannot be a device's name".into(),
-            hint: format!("1 to {MAX_NAME_CHARS} characters, none of them control or direction characters."),
+            hint: format!("1 to {MAX_NAME_CHARS} characters, all of which are seen."),
         });
     }
     if reads_as_id(trimmed) {
@@ -275,7 +275,13 @@ mod tests {
         for (key, value) in
             [("accept", "maybe"), ("name", ""), ("name", "a\nb"), ("nothing", "x"), ("download_dir", "relative")]
                 .into_iter()
-                .chain([("name", "0123abcd"), ("name", " FACADE "), ("name", "01234567-89")])
+                .chain([
+                    ("name", "\u{3164}"),
+                    ("name", "De\u{ad}sk"),
+                    ("name", "0123abcd"),
+                    ("name", " FACADE "),
+                    ("name", "01234567-89"),
+                ])
         {
             let error = changed(&settings, key, value).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{key}={value}");

@@ -74,7 +74,7 @@ impl Node {
 
     async fn host(&self) -> (String, String) {
         let Response::Pairing(PairingView::Hosting { words, link, attempts_left: 3, .. }) =
-            self.call(Request::PairHost { approve: false, words: 3 }).await.unwrap()
+            self.call(Request::PairHost { approve: false, level: None, words: 3 }).await.unwrap()
         else {
             panic!("no code")
         };
@@ -83,7 +83,7 @@ impl Node {
 
     async fn join(&self, code: &str, host: &Node) {
         let device = (!code.starts_with("yonder:")).then(|| host.address());
-        self.call(Request::PairJoin { code: code.into(), device, approve: false }).await.unwrap();
+        self.call(Request::PairJoin { code: code.into(), device, approve: false, level: None }).await.unwrap();
     }
 
     async fn confirm(&mut self) -> String {
@@ -151,8 +151,8 @@ async fn pair(a: &mut Node, b: &mut Node, by_link: bool) {
     let (words, link) = a.host().await;
     b.join(if by_link { &link } else { &words }, a).await;
     assert_eq!(a.confirm().await, b.confirm().await, "both screens show the same check words");
-    a.call(Request::PairAnswer { approve: true }).await.unwrap();
-    b.call(Request::PairAnswer { approve: true }).await.unwrap();
+    a.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
+    b.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
     a.paired().await;
     b.paired().await;
 }
@@ -246,8 +246,8 @@ async fn a_rejected_pairing_leaves_no_record() {
     b.join(&words, &a).await;
     a.confirm().await;
     b.confirm().await;
-    b.call(Request::PairAnswer { approve: true }).await.unwrap();
-    a.call(Request::PairAnswer { approve: false }).await.unwrap();
+    b.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
+    a.call(Request::PairAnswer { approve: false, level: None, check_words: None }).await.unwrap();
     assert_eq!(a.failure().await, "pairing_rejected");
     assert_eq!(b.failure().await, "pairing_rejected");
     assert!(a.service.0.devices.dialable().is_empty());

@@ -185,12 +185,50 @@ fn keeps_files(kind: u64) -> bool {
 /// somebody put there is not waited for.
 #[cfg(unix)]
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+    use rustix::fs::OFlags;
+    open_without_links(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY)
+}
+
+/// Lists a folder by a path without links, and follows none: what somebody linked in its place meanwhile is not listed.
+#[cfg(target_os = "linux")]
+pub(super) fn read_folder(path: &Path) -> io::Result<fs::ReadDir> {
+    use rustix::fs::OFlags;
+    use std::os::fd::AsRawFd;
+    let folder = open_without_links(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
+    let open = Path::new("/proc/self/fd");
+    // This name leads to the folder that is open, whatever has the path now. Without `/proc` the path has to do.
+    if open.is_dir() { fs::read_dir(open.join(folder.as_raw_fd().to_string())) } else { fs::read_dir(path) }
+}
+
+/// Lists a folder. Between the look at the path and the list somebody may put a link there; a file beneath it is not opened
+/// by that way, see [`open_regular`].
+#[cfg(not(target_os = "linux"))]
+pub(super) fn read_folder(path: &Path) -> io::Result<fs::ReadDir> {
+    if fs::canonicalize(path)? != path {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    fs::read_dir(path)
+}
+
+/// Looks at what lies at a path without links, and follows none; of a link at its end, at the link itself.
+#[cfg(target_os = "linux")]
+pub(super) fn look_at(path: &Path) -> io::Result<Metadata> {
+    use rustix::fs::OFlags;
+    open_without_links(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?.metadata()
+}
+
+/// Looks at what lies at a path; of a link at its end, at the link itself.
+#[cfg(not(target_os = "linux"))]
+pub(super) fn look_at(path: &Path) -> io::Result<Metadata> {
+    fs::symlink_metadata(path)
+}
+
+#[cfg(unix)]
+fn open_without_links(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
     #[cfg(target_os = "linux")]
     {
         use rustix::{
-            fs::{CWD, ResolveFlags, openat2},
+            fs::{CWD, Mode, ResolveFlags, openat2},
             io::Errno,
         };
         match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
@@ -199,6 +237,13 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
             other => return Ok(other?.into()),
         }
     }
+    open_by_parts(path, flags)
+}
+
+/// The same where the system cannot be told to follow no link: one part of the path after the other.
+#[cfg(unix)]
+fn open_by_parts(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
     let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
     // One may enter folders that one may not list.
     #[cfg(target_os = "linux")]
@@ -271,12 +316,25 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn no_link_on_the_way_is_followed() {
+        use rustix::fs::OFlags;
         let root = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(root.path()).unwrap();
-        fs::create_dir(root.join("folder")).unwrap();
+        fs::create_dir_all(root.join("folder/inner")).unwrap();
         fs::write(root.join("folder/file"), "x").unwrap();
         std::os::unix::fs::symlink("folder", root.join("link")).unwrap();
-        assert!(open_regular(&root.join("folder/file")).is_ok());
-        assert!(open_regular(&root.join("link/file")).is_err());
+        let opens: [fn(&Path) -> bool; 4] = [
+            |path| open_regular(&path.join("file")).is_ok(),
+            |path| open_by_parts(&path.join("file"), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC).is_ok(),
+            |path| look_at(&path.join("file")).is_ok(),
+            |path| read_folder(path).is_ok() && read_folder(&path.join("inner")).is_ok(),
+        ];
+        for (number, open) in opens.iter().enumerate() {
+            assert!(open(&root.join("folder")), "{number}");
+            assert!(!open(&root.join("link")) || (number == 2 && !cfg!(target_os = "linux")), "{number}");
+        }
+        assert!(read_folder(&root.join("link/inner")).is_err() && read_folder(&root.join("link")).is_err());
+        assert!(look_at(&root.join("link")).is_ok_and(|meta| meta.is_symlink()), "at the link itself");
+        let listed = read_folder(&root.join("folder")).unwrap().map(|item| item.unwrap().file_name());
+        assert_eq!(listed.collect::<HashSet<_>>(), HashSet::from(["file".into(), "inner".into()]));
     }
 }

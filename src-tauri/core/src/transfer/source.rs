@@ -23,7 +23,9 @@ use super::{
     limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
     manifest::{MODE_BITS, Manifest, ManifestBuilder},
     names,
-    private::{Private, id_of, is_on_disk, is_open_on_disk, is_the_same_everywhere, open_regular},
+    private::{
+        Private, id_of, is_on_disk, is_open_on_disk, is_the_same_everywhere, look_at, open_regular, read_folder,
+    },
     wire::{ChangedFile, Entry, EntryKind, Violation},
 };
 use crate::api::{Given, Note};
@@ -160,7 +162,7 @@ impl Source {
         for file in 0..self.manifest.len() {
             let Some(entry) = self.manifest.get(file) else { continue };
             let Some(listed) = entry.size() else { continue };
-            let meta = |path: &Path| match fs::symlink_metadata(path) {
+            let meta = |path: &Path| match look_at(path) {
                 Ok(meta) if meta.is_symlink() => self.target(path).map(|(_, meta)| meta),
                 other => other.ok(),
             };
@@ -216,7 +218,7 @@ impl Source {
     pub fn open(&self, index: u32) -> io::Result<File> {
         let path = self.path(index).ok_or(io::ErrorKind::NotFound)?;
         let file = match open_regular(&path) {
-            Err(error) if fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_symlink()) => {
+            Err(error) if look_at(&path).is_ok_and(|meta| meta.is_symlink()) => {
                 let (real, _) = self.target(&path).ok_or(error)?;
                 open_regular(&real)?
             }
@@ -272,7 +274,7 @@ fn volume_of(_meta: &Metadata) -> u64 {
 /// The regular file that a link points to, if it lies in one of these folders.
 fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a Path>) -> Option<(PathBuf, Metadata)> {
     let real = fs::canonicalize(link).ok()?;
-    let meta = fs::symlink_metadata(&real).ok().filter(Metadata::is_file)?;
+    let meta = look_at(&real).ok().filter(Metadata::is_file)?;
     let mut roots = roots;
     roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta))
 }
@@ -552,7 +554,7 @@ impl Walk {
                 return Err(TransferError::Stopped("cancelled"));
             }
             let mut items = Vec::new();
-            let listed = fs::read_dir(&folder).and_then(|listed| {
+            let listed = read_folder(&folder).and_then(|listed| {
                 for item in listed {
                     items.push(item?);
                 }
@@ -566,7 +568,8 @@ impl Walk {
             items.sort_by_key(fs::DirEntry::file_name);
             let mut below = Vec::new();
             for item in items {
-                let path = item.path();
+                // Not the item's own path: that leads by the open folder.
+                let path = folder.join(item.file_name());
                 if only.is_some_and(|only| !leads_to(only, &path) && !is_in(only, &path)) {
                     continue;
                 }
@@ -629,150 +632,5 @@ fn mode(_meta: &Metadata) -> Option<u16> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[cfg(unix)]
-    #[test]
-    fn a_part_is_what_was_named_and_the_folders_above_it() {
-        let root = tempfile::tempdir().unwrap();
-        let top = fs::canonicalize(root.path()).unwrap().join("top");
-        for file in ["a/b/1", "a/b/2", "a/c", "ab", "d/e/3", "d/4"] {
-            fs::create_dir_all(top.join(file).parent().unwrap()).unwrap();
-            fs::write(top.join(file), "x").unwrap();
-        }
-        let part = |only: &[&str]| {
-            let only = only.iter().map(|path| top.join(path)).collect();
-            paths(&scan(&[top.clone().into()], Arc::default(), Some(&only), &|| false).unwrap())
-        };
-        assert_eq!(part(&["a/b/2"]), ["top", "top/a", "top/a/b", "top/a/b/2"]);
-        assert_eq!(part(&["ab", "d"]), ["top", "top/ab", "top/d", "top/d/4", "top/d/e", "top/d/e/3"]);
-        assert_eq!(part(&[""]).len(), 11);
-        let (named, private) = ([top.clone().into()], Private::default());
-        assert!(matches!(look(&named, &private, Some(&[top.join("gone")])), Err(TransferError::NothingLeft(_))));
-        assert_eq!(look(&named, &private, Some(&[top.join("gone"), top.join("ab")])).unwrap(), ["top"]);
-    }
-
-    #[test]
-    fn nothing_but_what_cannot_be_sent_is_an_error() {
-        let root = tempfile::tempdir().unwrap();
-        fs::create_dir(root.path().join("empty")).unwrap();
-        assert!(list(&[root.path().to_owned()]).is_ok(), "empty folders are something");
-        fs::write(root.path().join(".yonder-x"), "x").unwrap();
-        let error = list(&[root.path().to_owned()]).unwrap_err();
-        assert!(matches!(error, TransferError::NothingLeft(left) if left.reasons.total() == 1));
-    }
-
-    fn list(paths: &[PathBuf]) -> Result<Source, TransferError> {
-        scan(&named(paths), Arc::default(), None, &|| false)
-    }
-
-    fn named(paths: &[PathBuf]) -> Vec<Named> {
-        paths.iter().cloned().map(Named::from).collect()
-    }
-
-    fn paths(source: &Source) -> Vec<String> {
-        (0..source.manifest.len()).map(|index| source.manifest.shown(index)).collect()
-    }
-
-    #[test]
-    fn a_tree_is_listed_and_what_cannot_be_sent_is_named() {
-        let root = tempfile::tempdir().unwrap();
-        let top = root.path().join("top");
-        fs::create_dir_all(top.join("b/inner")).unwrap();
-        fs::create_dir(top.join(".yonder-old")).unwrap();
-        fs::write(top.join("a"), "12345").unwrap();
-        fs::write(top.join("b/inner/c"), "").unwrap();
-        fs::write(root.path().join("single"), "1").unwrap();
-        let mut skipped = vec![(".yonder-", "name_unsendable")];
-        #[cfg(unix)]
-        {
-            use std::os::unix::{ffi::OsStrExt, fs::symlink};
-            symlink("/etc", top.join("link")).unwrap();
-            symlink("a", top.join("b/inner/a link to a file")).unwrap();
-            symlink("../../a", top.join("b/inner/d link")).unwrap();
-            symlink("../single", top.join("out of this one")).unwrap();
-            symlink("b", top.join("link to folder")).unwrap();
-            symlink("loop", top.join("loop")).unwrap();
-            symlink("socket", top.join("link to socket")).unwrap();
-            fs::write(top.join("back\\slash"), "x").unwrap();
-            std::os::unix::net::UnixListener::bind(top.join("socket")).unwrap();
-            fs::write(top.join(std::ffi::OsStr::from_bytes(b"not\xffutf8")), "x").unwrap();
-            skipped.extend([("top/link", "link_outside"), ("inner/a link", "link_broken")]);
-            skipped.extend([("out of this one", "link_outside"), ("link to folder", "link_to_folder")]);
-            skipped.extend([
-                ("loop", "link_broken"),
-                ("link to socket", "special_file"),
-                ("top/socket", "special_file"),
-            ]);
-        }
-        let source = list(&[top.clone(), root.path().join("single"), top.clone()]).unwrap();
-        let mut all = vec!["top", "top/a", "top/b", "top/b/inner", "top/b/inner/c", "top/b/inner/d link", "single"];
-        if cfg!(unix) {
-            all.splice(3..3, ["top/back\\\\slash", "top/not\\xffutf8"]);
-        }
-        assert_eq!(paths(&source), all);
-        let left_out = &source.left_out;
-        assert_eq!(left_out.reasons.total() as usize, skipped.len(), "{left_out:?}");
-        for (name, code) in skipped {
-            let is_noted =
-                |note: &Note| matches!(note, Note::Skipped { path, reason } if path.contains(name) && reason == code);
-            assert!(left_out.notes.iter().any(is_noted), "{name}: {left_out:?}");
-        }
-        for index in 0..source.manifest.len() {
-            assert!(source.path(index).unwrap().exists());
-        }
-        let c = all.iter().position(|path| *path == "top/b/inner/c").unwrap();
-        assert_eq!(source.path(c as u32).unwrap(), fs::canonicalize(top.join("b/inner/c")).unwrap());
-        assert_eq!(source.manifest.total(), if cfg!(unix) { 13 } else { 11 });
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_link_is_read_as_the_file_it_points_to_and_as_nothing_outside() {
-        use std::{io::Read, os::unix::fs::symlink};
-        let root = tempfile::tempdir().unwrap();
-        let top = root.path().join("top");
-        fs::create_dir(&top).unwrap();
-        fs::write(top.join("file"), "inside").unwrap();
-        fs::write(root.path().join("secret"), "secret").unwrap();
-        symlink("file", top.join("link")).unwrap();
-        let source = list(std::slice::from_ref(&top)).unwrap();
-        // As it is taken up after a restart.
-        let roots: Vec<_> = source.roots().map(|(index, root)| (index, root.clone())).collect();
-        let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1, Arc::default());
-        let index = (0..3).find(|index| source.manifest.shown(*index) == "top/link").unwrap();
-        let mut text = String::new();
-        source.open(index).unwrap().read_to_string(&mut text).unwrap();
-        assert_eq!((text.as_str(), source.changes()), ("inside", vec![]));
-        fs::write(top.join("file"), "inside and longer").unwrap();
-        assert_eq!(source.changes().len(), 2, "the file and the link");
-        fs::remove_file(top.join("link")).unwrap();
-        symlink(root.path().join("secret"), top.join("link")).unwrap();
-        assert!(source.open(index).is_err());
-        assert!(source.changes().iter().all(|change| change.file != index));
-    }
-
-    #[test]
-    fn bad_paths_are_named() {
-        let root = tempfile::tempdir().unwrap();
-        let code = |paths: &[PathBuf]| {
-            crate::error::RoomError::code(&look(&named(paths), &Private::default(), None).unwrap_err())
-        };
-        assert_eq!(code(&[]), "nothing_to_send");
-        assert_eq!(code(&[root.path().join("gone")]), "path_not_found");
-        assert_eq!(code(&["/dev/null".into()]), "path_special");
-        assert_eq!(code(&["/".into()]), "name_unsendable");
-        let names = |path: PathBuf| look(&[path.into()], &Private::default(), None).unwrap();
-        assert_eq!(names(root.path().join(".")), names(root.path().to_owned()));
-    }
-
-    #[test]
-    fn a_walk_can_be_stopped() {
-        let root = tempfile::tempdir().unwrap();
-        assert!(matches!(
-            scan(&[root.path().to_owned().into()], Arc::default(), None, &|| true),
-            Err(TransferError::Stopped("cancelled"))
-        ));
-    }
-}
+#[path = "source_tests.rs"]
+mod tests;

@@ -56,12 +56,13 @@ pub async fn while_both_run<T>(
 /// Pairs them by three words; both approve.
 pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> Result<(), Failure> {
     let (mut at_host, mut at_joiner) = (host.client().events().await?, joiner.client().events().await?);
-    let hosting = match host.client().call(Request::PairHost { approve: false, words: 3 }).await? {
+    let hosting = match host.client().call(Request::PairHost { approve: false, level: None, words: 3 }).await? {
         Response::Pairing(PairingView::Hosting { words, .. }) => words,
         _ => return Err(failed("the host shows no code")),
     };
     step(&format!("The host shows the code {}.", shown(&hosting)));
-    let request = Request::PairJoin { code: hosting, device: Some(host.address().to_owned()), approve: false };
+    let request =
+        Request::PairJoin { code: hosting, device: Some(host.address().to_owned()), approve: false, level: None };
     joiner.client().call(request).await?;
     let (host_words, joiner_words) =
         tokio::try_join!(check_words(&mut at_host, "host"), check_words(&mut at_joiner, "joiner"))?;
@@ -70,7 +71,7 @@ pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> R
     }
     step(&format!("Both show the check words {}; both approve.", shown(&host_words)));
     for node in [host, joiner] {
-        node.client().call(Request::PairAnswer { approve: true }).await?;
+        node.client().call(Request::PairAnswer { approve: true, level: None, check_words: None }).await?;
     }
     tokio::try_join!(paired(&mut at_host, "host"), paired(&mut at_joiner, "joiner"))?;
     Ok(())

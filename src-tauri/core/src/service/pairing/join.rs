@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{PairingDesk, Step};
 use crate::{
-    api::{PairingRole, PairingView},
+    api::{PairingRole, PairingView, TrustLevel},
     discovery::rendezvous::{self, EPOCH, FinderWords, Found, HostRecord},
     error::NetworkError,
     id::DeviceId,
@@ -78,7 +78,12 @@ impl Far {
 
 impl PairingDesk {
     /// Joins a host; what comes of it is told by events.
-    pub fn join(&self, code: &str, device: Option<&str>, approve: bool) -> Result<PairingView, NetworkError> {
+    pub fn join(
+        &self,
+        code: &str,
+        device: Option<&str>,
+        approve: Option<TrustLevel>,
+    ) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
         let (secret, target) = self.read_code(&net, code, device)?;
         let far = match (&secret, &target) {
@@ -230,7 +235,7 @@ impl PairingDesk {
                 found = Far::next(&mut far) => self.take_found(round, found, &mut far, &mut waiting),
                 () = tokio::time::sleep_until((start + patience).into()) => break,
                 // Nobody can answer yet, so anything but a cancel waits for the next step.
-                command = commands.recv() => if command != Some(Command::Answer(true)) {
+                command = commands.recv() => if !matches!(command, Some(Command::Answer(Some(_)))) {
                     return Err(PairingError::Cancelled.into());
                 },
             }

@@ -1,0 +1,364 @@
+//! What the page may ask for, and which of it widens what other devices may do: that needs a confirmation that the page
+//! cannot give, in a dialog of the shell. Pure.
+//!
+//! Whoever could run a script in the page could call every command. Ordinary work (sending what was picked, answering an
+//! offer, a text, a limit, unpairing) stays a click in the page; nothing that takes trust away is asked about either.
+
+use yonder_core::{
+    api::{
+        AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRule, DeviceView, Grant, KeystoreView, Request,
+        Settings, TrustLevel,
+    },
+    device::offers,
+};
+
+use crate::commands::error;
+
+/// How a request of the page is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It is done.
+    Free,
+    /// The page may not ask this at all: it names a path, or has a request of the shell in its place.
+    Refused,
+    /// It is done once the person has confirmed it, where it widens anything as things are: [`question`] says.
+    MayWiden,
+}
+
+/// What the person is asked in a dialog of the shell.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// To pair, and whose the device is.
+    Pair {
+        /// As the device says.
+        name: String,
+        /// What it will be called here.
+        called: String,
+        /// What both screens must show.
+        check_words: String,
+        /// What happens to its offers if it is the person's own.
+        own: Grant,
+        /// What happens to its offers if it is somebody else's.
+        other: Grant,
+    },
+    /// To count somebody else's device as one's own.
+    Own {
+        /// Which.
+        name: String,
+        /// What happens to its offers then.
+        then: Grant,
+    },
+    /// To accept by itself what a device offers.
+    Rule {
+        /// Which.
+        name: String,
+        /// What happens to its offers then.
+        then: Grant,
+    },
+    /// To let a blocked device in again.
+    Unblock {
+        /// Which.
+        name: String,
+    },
+    /// To keep the root secret elsewhere, or under another passphrase.
+    Keystore {
+        /// Where.
+        to: KeystoreView,
+    },
+    /// To be asked about offers that are declined now.
+    AcceptAsk,
+    /// To accept by itself what the person's own devices offer.
+    AcceptOwn,
+    /// To replace files whose names are taken.
+    Replace,
+    /// To use these relays.
+    Relays {
+        /// Their URLs.
+        urls: Vec<String>,
+    },
+}
+
+/// How a request is taken. Every request has its line, so that a new one cannot be forgotten.
+pub fn class(request: &Request) -> Class {
+    match request {
+        // They name a path: those come from a dialog or a drop.
+        Request::Send { .. }
+        | Request::Survey { .. }
+        | Request::KeystoreBackup { .. }
+        | Request::Accept { into: Some(_), .. }
+        | Request::Trust { into: Some(_), .. }
+        // Its folder would be lost, which the page cannot put back: the shell makes such rules.
+        | Request::Trust { accept: Some(DeviceAccept::Always), .. }
+        // The person approves in a dialog of the shell.
+        | Request::PairHost { approve: true, .. }
+        | Request::PairJoin { approve: true, .. }
+        | Request::PairAnswer { approve: true, .. } => Class::Refused,
+
+        Request::Trust { .. } | Request::Unblock { .. } | Request::KeystoreMove { .. } => Class::MayWiden,
+        Request::SetSetting { key, .. } => match key.as_str() {
+            "accept" | "conflict" | "relays" => Class::MayWiden,
+            "name" | "type" | "discoverable" | "limit" | "parallel" | "dht" | "relay_choice" | "relay_token" => Class::Free,
+            // The folder is chosen in a dialog; a setting that is not known here is not the page's before somebody has
+            // thought about it.
+            _ => Class::Refused,
+        },
+
+        Request::Snapshot
+        | Request::Identity
+        | Request::Devices
+        | Request::PairHost { approve: false, .. }
+        | Request::PairJoin { approve: false, .. }
+        | Request::PairAnswer { approve: false, .. }
+        | Request::PairCancel
+        | Request::CompleteWord { .. }
+        | Request::Unpair { .. }
+        | Request::Block { .. }
+        | Request::TakeName { .. }
+        | Request::RotateSecret { .. }
+        | Request::Rename { .. }
+        | Request::Keystore
+        | Request::KeystoreRotate
+        | Request::Settings
+        | Request::SetRelayToken { .. }
+        | Request::Relays { .. }
+        | Request::Transfers { .. }
+        | Request::Transfer { .. }
+        | Request::Accept { into: None, .. }
+        | Request::OfferEntries { .. }
+        | Request::Decline { .. }
+        | Request::Cancel { .. }
+        | Request::Pause { .. }
+        | Request::Resume { .. }
+        | Request::Retry { .. }
+        | Request::Reorder { .. }
+        | Request::Limit { .. }
+        | Request::Forget { .. }
+        | Request::SendText { .. }
+        | Request::Messages { .. }
+        | Request::MessagesSeen { .. }
+        | Request::Ping { .. }
+        | Request::Doctor { .. } => Class::Free,
+    }
+}
+
+/// What a request that may widen something asks of the person; none if it widens nothing as things are.
+///
+/// # Errors
+/// When it names its device by anything but the whole id: the person and the core must mean the same one.
+pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) -> Result<Option<Question>, ApiError> {
+    Ok(match request {
+        Request::Trust { device, level, accept, .. } => {
+            let device = by_id(devices, device)?;
+            let to_own = *level == Some(TrustLevel::Own) && device.trust != TrustLevel::Own;
+            let level = level.unwrap_or(device.trust);
+            let rule =
+                accept.map_or_else(|| device.rule.clone(), |accept| DeviceRule { accept, ..DeviceRule::default() });
+            let then = allowed(&rule, level, settings);
+            let name = device.name.clone();
+            match then {
+                then if to_own => Some(Question::Own { name, then }),
+                then if rank(&then) > rank(&allowed(&device.rule, device.trust, settings)) => {
+                    Some(Question::Rule { name, then })
+                }
+                _ => None,
+            }
+        }
+        Request::Unblock { device } => {
+            let device = by_id(devices, device)?;
+            (device.trust == TrustLevel::Blocked).then(|| Question::Unblock { name: device.name.clone() })
+        }
+        Request::KeystoreMove { to, .. } => Some(Question::Keystore { to: *to }),
+        Request::SetSetting { key, value } => {
+            // As the core reads it.
+            let word = value.trim().to_lowercase();
+            match (key.as_str(), word.as_str()) {
+                ("accept", "paired") if settings.accept != AcceptRule::Paired => Some(Question::AcceptOwn),
+                ("accept", "ask") if settings.accept == AcceptRule::None => Some(Question::AcceptAsk),
+                ("conflict", "replace") if settings.conflict != ConflictRule::Replace => Some(Question::Replace),
+                ("relays", _) => {
+                    let urls: Vec<String> = value.split_whitespace().map(str::to_owned).collect();
+                    let news = urls.iter().any(|url| !settings.relays.contains(url));
+                    news.then_some(Question::Relays { urls })
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
+
+/// What a rule that the shell makes asks of the person; none if it accepts no more than the device's present one does.
+pub fn rule_question(device: &DeviceView, rule: &DeviceRule, settings: &Settings) -> Option<Question> {
+    let then = allowed(rule, device.trust, settings);
+    let widens = rank(&then) > rank(&allowed(&device.rule, device.trust, settings));
+    widens.then(|| Question::Rule { name: device.name.clone(), then })
+}
+
+/// The paired device that has this whole id.
+///
+/// # Errors
+/// When there is none.
+pub fn by_id<'a>(devices: &'a [DeviceView], id: &str) -> Result<&'a DeviceView, ApiError> {
+    let found = devices.iter().find(|device| device.paired && device.device_id.to_string() == id);
+    found.ok_or_else(|| error("device_unknown", "no paired device has this id", "Name the device by its whole id."))
+}
+
+/// What happens to a device's offers. Where all are declined for now, what would happen if they were not: the setting
+/// may change later without a word about this device.
+fn allowed(rule: &DeviceRule, level: TrustLevel, settings: &Settings) -> Grant {
+    let setting = if settings.accept == AcceptRule::None { AcceptRule::Ask } else { settings.accept };
+    offers(rule, level, setting)
+}
+
+/// How much that is.
+fn rank(grant: &Grant) -> (u8, u64) {
+    match grant {
+        Grant::OffersAccepted { up_to, .. } => (2, up_to.unwrap_or(u64::MAX)),
+        Grant::OffersAsked => (1, 0),
+        Grant::OffersDeclined | Grant::Presence | Grant::Texts => (0, 0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use yonder_core::{
+        api::{SecretText, TransferOptions},
+        id::TransferId,
+    };
+    use zeroize::Zeroizing;
+
+    use super::*;
+
+    const ID: &str = "0a1b2c3d-4e5f-8a6b-9c7d-000000000001";
+
+    fn device(trust: &str, accept: &str, up_to: Option<u64>) -> DeviceView {
+        serde_json::from_value(json!({
+            "device_id": ID, "name": "Desk", "paired": true, "endpoint_id": "ab".repeat(32), "type": "laptop",
+            "state": "offline", "pairing": false, "nearby": true, "path": null, "rtt_ms": null, "address": null,
+            "trust": trust, "rule": { "accept": accept, "up_to": up_to, "into": null }, "key_exchange": null,
+            "connections": [], "secret_since": null, "paired_at": null, "last_seen": null,
+        }))
+        .unwrap()
+    }
+
+    fn settings(accept: &str) -> Settings {
+        serde_json::from_value(json!({
+            "name": "Here", "type": "laptop", "download_dir": "/d", "accept": accept, "discoverable": "everyone",
+            "relays": ["https://mine.example/"],
+        }))
+        .unwrap()
+    }
+
+    fn trust(level: Option<TrustLevel>, accept: Option<DeviceAccept>) -> Request {
+        Request::Trust { device: ID.into(), level, accept, up_to: None, into: None }
+    }
+
+    fn set(key: &str, value: &str) -> Request {
+        Request::SetSetting { key: key.into(), value: value.into() }
+    }
+
+    #[test]
+    fn the_page_may_not_name_paths_and_not_approve() {
+        let id = TransferId::from_random([7; 16]);
+        let conflict = ConflictRule::default();
+        let secret = || SecretText::new(Zeroizing::new("x".into()));
+        let options = TransferOptions::default();
+        let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], given: Vec::new(), options };
+        for request in [
+            send,
+            Request::Survey { paths: vec!["/etc".into()] },
+            Request::Accept { id, into: Some("/etc".into()), conflict, only: None },
+            Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) },
+            Request::Trust { device: ID.into(), level: None, accept: None, up_to: None, into: Some("/etc".into()) },
+            trust(None, Some(DeviceAccept::Always)),
+            Request::KeystoreBackup { path: "/etc/x".into(), backup_passphrase: secret(), passphrase: None },
+            Request::PairHost { approve: true, level: None, words: 3 },
+            Request::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None },
+            Request::PairAnswer { approve: true, level: None, check_words: None },
+            set("download_dir", "/etc"),
+            set("a setting of the future", "x"),
+        ] {
+            assert_eq!(class(&request), Class::Refused, "{request:?}");
+        }
+        for request in [
+            Request::Accept { id, into: None, conflict, only: Some(vec![1, 2]) },
+            Request::Retry { id },
+            Request::PairHost { approve: false, level: None, words: 3 },
+            Request::PairAnswer { approve: false, level: None, check_words: None },
+            Request::Block { device: ID.into() },
+            Request::Unpair { device: ID.into() },
+            set("limit", "0"),
+            Request::Snapshot,
+        ] {
+            assert_eq!(class(&request), Class::Free, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn what_widens_trust_is_asked_about() {
+        use AcceptRule::Paired;
+        let asked = |request: Request, accept: &str, device: DeviceView| {
+            assert_eq!(class(&request), Class::MayWiden, "{request:?}");
+            question(&request, &settings(accept), &[device]).unwrap()
+        };
+        let (own, other) = (Some(TrustLevel::Own), Some(TrustLevel::Other));
+        assert!(matches!(asked(trust(own, None), "ask", device("other", "default", None)), Some(Question::Own { .. })));
+        assert!(matches!(asked(trust(own, None), "none", device("blocked", "ask", None)), Some(Question::Own { .. })));
+        // From "ask me" back to a setting that accepts by itself, and from a limit to none.
+        for rule in [device("own", "ask", None), device("own", "always", Some(100))] {
+            let rule = asked(trust(None, Some(DeviceAccept::Default)), "paired", rule);
+            assert!(matches!(rule, Some(Question::Rule { then: Grant::OffersAccepted { up_to: None, .. }, .. })));
+        }
+        let blocked = device("blocked", "default", None);
+        assert!(asked(Request::Unblock { device: ID.into() }, "ask", blocked).is_some());
+        let to = KeystoreView::Plain;
+        let moving = Request::KeystoreMove { to, passphrase: None, new_passphrase: None };
+        assert_eq!(asked(moving, "ask", device("own", "ask", None)), Some(Question::Keystore { to }));
+        let any = || device("own", "default", None);
+        assert_eq!(asked(set("accept", " Paired "), "ask", any()), Some(Question::AcceptOwn));
+        assert_eq!(asked(set("accept", "ask"), "none", any()), Some(Question::AcceptAsk));
+        assert_eq!(asked(set("conflict", "REPLACE"), "ask", any()), Some(Question::Replace));
+        let relays = asked(set("relays", "https://mine.example/ http://127.0.0.1:1"), "ask", any());
+        assert!(matches!(relays, Some(Question::Relays { urls }) if urls.len() == 2));
+
+        // What narrows, or leaves things as they are, is a click in the page.
+        for (request, accept) in [
+            (trust(other, None), "paired"),
+            (trust(own, None), "paired"),
+            (trust(None, Some(DeviceAccept::Ask)), "paired"),
+            (trust(None, Some(DeviceAccept::Default)), "paired"),
+            (set("accept", "ask"), "paired"),
+            (set("accept", "none"), "ask"),
+            (set("accept", "paired"), "paired"),
+            (set("conflict", "skip"), "ask"),
+            (set("relays", ""), "ask"),
+            (set("relays", "https://mine.example/"), "ask"),
+            (Request::Unblock { device: ID.into() }, "ask"),
+        ] {
+            assert_eq!(asked(request.clone(), accept, any()), None, "{request:?}");
+        }
+        assert_eq!(settings("paired").accept, Paired);
+        let by_name = Request::Trust { device: "Desk".into(), level: own, accept: None, up_to: None, into: None };
+        assert_eq!(question(&by_name, &settings("ask"), &[any()]).unwrap_err().code, "device_unknown");
+    }
+
+    #[test]
+    fn a_rule_that_accepts_more_is_asked_about() {
+        let always = |up_to| DeviceRule { accept: DeviceAccept::Always, up_to, into: Some("/srv".into()) };
+        for (before, rule, setting, asks) in [
+            (device("other", "default", None), always(Some(100)), "ask", true),
+            (device("other", "default", None), always(Some(100)), "none", true),
+            (device("own", "default", None), always(None), "ask", true),
+            (device("own", "always", Some(100)), always(Some(101)), "ask", true),
+            (device("own", "always", Some(100)), always(None), "ask", true),
+            (device("own", "always", Some(100)), always(Some(50)), "ask", false),
+            (device("own", "always", None), always(Some(50)), "none", false),
+            (device("own", "always", None), DeviceRule::default(), "ask", false),
+            (device("own", "ask", None), DeviceRule::default(), "paired", true),
+        ] {
+            let question = rule_question(&before, &rule, &settings(setting));
+            assert_eq!(question.is_some(), asks, "{:?} {rule:?} {setting}", before.rule);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What a device will be allowed once it is paired, as people are told before they approve.
+
+use super::DeviceRegistry;
+use crate::{
+    api::{AcceptRule, DeviceAccept, DeviceRule, Grant, TrustLevel},
+    id::DeviceId,
+};
+
+impl DeviceRegistry {
+    /// What the device will be allowed as one of this level, under the setting for all devices and the rule that it keeps
+    /// from an earlier pairing, if it had one.
+    pub fn grants(&self, id: DeviceId, level: TrustLevel, setting: AcceptRule) -> Vec<Grant> {
+        let rule = self.known().paired.get(&id).map(|record| record.rule.clone()).unwrap_or_default();
+        vec![Grant::Presence, Grant::Texts, offers(&rule, level, setting)]
+    }
+}
+
+/// What happens to the offers of a device of this level and rule.
+pub fn offers(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Grant {
+    let by_itself = Grant::OffersAccepted { up_to: rule.up_to, into: rule.into.clone() };
+    match (setting, rule.accept) {
+        _ if level == TrustLevel::Blocked => Grant::OffersDeclined,
+        (AcceptRule::None, _) => Grant::OffersDeclined,
+        (_, DeviceAccept::Always) => by_itself,
+        (AcceptRule::Paired, DeviceAccept::Default) if level == TrustLevel::Own => by_itself,
+        _ => Grant::OffersAsked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::trust::{Welcome, welcome_of_rule};
+
+    #[test]
+    fn what_is_said_is_what_happens() {
+        let rules = [DeviceAccept::Default, DeviceAccept::Ask, DeviceAccept::Always].map(|accept| DeviceRule {
+            accept,
+            up_to: (accept == DeviceAccept::Always).then_some(100),
+            into: (accept == DeviceAccept::Always).then(|| "/srv".into()),
+        });
+        for rule in &rules {
+            for level in [TrustLevel::Own, TrustLevel::Other] {
+                for setting in [AcceptRule::Ask, AcceptRule::Paired, AcceptRule::None] {
+                    let happens = welcome_of_rule(rule, level, setting);
+                    let said = match offers(rule, level, setting) {
+                        Grant::OffersAccepted { into, .. } => Welcome::Accept { into: into.map(Into::into) },
+                        Grant::OffersDeclined => Welcome::Refuse,
+                        _ => Welcome::Ask,
+                    };
+                    assert_eq!(said, happens, "{rule:?} {level:?} {setting:?}");
+                }
+            }
+        }
+    }
+}
