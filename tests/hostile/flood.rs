@@ -8,77 +8,95 @@ use std::{
     time::{Duration, Instant},
 };
 
-use iroh::endpoint::QuicTransportConfig;
-
 use crate::{
     honest::GRACE,
     initial::Flood,
-    peer::{MESSAGE, PAIRING, Peer, TRANSFER, open_handed},
+    peer::{MESSAGE, PAIRING, Peer, TRANSFER, Target, open_handed},
     scene::{HOSTILES, Hostile, Scene},
+    wire::Step,
 };
 
 /// First packets a second of one hostile machine.
 const PER_SECOND: u32 = 100;
 
-/// Runs a phase in which an honest device that is paired dials anew all the time; its sessions are held against the time
-/// that they take without an attack.
-fn while_sessions_begin<F: Future<Output = ()> + Send + 'static>(
-    scene: &mut Scene,
-    count: usize,
-    attack: impl Fn(Hostile) -> F,
-) {
-    let (peer, secret) = scene.paired(1, open_handed as fn() -> QuicTransportConfig).remove(0);
-    let (peer, target) = (Arc::new(peer), scene.target());
-    let session = move |peer: Arc<Peer>| {
-        let target = target.clone();
-        async move {
-            let begun = Instant::now();
-            let session = peer.session(&target, MESSAGE, &secret).await?;
-            let took = begun.elapsed();
-            session.connection.close(0u32.into(), b"");
-            Ok::<Duration, String>(took)
+/// A device that is paired and dials anew all the time: its sessions are held against the time that they take without
+/// an attack.
+struct Dialler {
+    peer: Arc<Peer>,
+    secret: [u8; 32],
+    target: Target,
+    usual: Duration,
+}
+
+impl Dialler {
+    /// Pairs, and measures. Before any attack: what is left of one would be in the way.
+    fn new(scene: &Scene) -> Self {
+        let (peer, secret) = scene.paired(1, open_handed).remove(0);
+        let mut dialler = Self { peer: Arc::new(peer), secret, target: scene.target(), usual: Duration::ZERO };
+        for _ in 0..3 {
+            let took = scene.runtime.block_on(session(&dialler.peer, &dialler.target, &dialler.secret));
+            dialler.usual = dialler.usual.max(took.expect("a session without an attack"));
         }
-    };
-    let mut usual = Duration::ZERO;
-    for _ in 0..3 {
-        usual = usual.max(scene.runtime.block_on(session(peer.clone())).expect("a session without an attack"));
+        dialler
     }
-    let limit = 2 * usual + GRACE;
-    let stop = Arc::new(AtomicBool::new(false));
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let dialling = scene.runtime.spawn({
-        let (stop, seen, session) = (stop.clone(), seen.clone(), session.clone());
-        async move {
-            // The first ones are on their way before the flood has filled anything.
-            tokio::time::sleep(Duration::from_secs(1)).await;
-            while !stop.load(Ordering::Relaxed) {
-                let one = tokio::time::timeout(limit + Duration::from_secs(1), session(peer.clone())).await;
-                seen.lock().expect("no panic while it is held").push(one.unwrap_or(Err("not done".into())));
-                tokio::time::sleep(Duration::from_millis(200)).await;
+
+    /// Runs a phase while it dials.
+    fn during<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        scene: &mut Scene,
+        count: usize,
+        attack: impl Fn(Hostile) -> F,
+    ) {
+        let limit = 2 * self.usual + GRACE;
+        let stop = Arc::new(AtomicBool::new(false));
+        let seen: Arc<Mutex<Vec<Step<Duration>>>> = Arc::default();
+        let dialling = scene.runtime.spawn({
+            let (stop, seen) = (stop.clone(), seen.clone());
+            let (peer, target, secret) = (self.peer.clone(), self.target.clone(), self.secret);
+            async move {
+                // The flood takes a second to fill anything.
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                while !stop.load(Ordering::Relaxed) {
+                    let one =
+                        tokio::time::timeout(limit + Duration::from_secs(1), session(&peer, &target, &secret)).await;
+                    seen.lock().expect("no panic while it is held").push(one.unwrap_or(Err("not done".into())));
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
             }
+        });
+        let hostiles = scene.unpaired(count, open_handed).into_iter().map(|peer| (peer, [0; 32])).collect();
+        scene.during(hostiles, attack);
+        stop.store(true, Ordering::Relaxed);
+        let _ = scene.runtime.block_on(dialling);
+        let seen = std::mem::take(&mut *seen.lock().expect("no panic while it is held"));
+        let late = |one: &&Step<Duration>| !matches!(one, Ok(took) if *took <= limit);
+        let count_late = seen.iter().filter(late).count();
+        println!("FIGURE sessions of a paired device: usual {:.0?}, then {seen:.0?}", self.usual);
+        if count_late > 0 || seen.is_empty() {
+            scene.fault(format!(
+                "during the attack by {count}: {count_late} of {} sessions of a paired device did not come to stand \
+                 within {limit:.2?}; the first of them: {:.2?}",
+                seen.len(),
+                seen.iter().find(late)
+            ));
         }
-    });
-    let hostiles = scene.unpaired(count, open_handed).into_iter().map(|peer| (peer, [0; 32])).collect();
-    scene.during(hostiles, attack);
-    stop.store(true, Ordering::Relaxed);
-    let _ = scene.runtime.block_on(dialling);
-    let seen = std::mem::take(&mut *seen.lock().expect("no panic while it is held"));
-    let late = seen.iter().filter(|one| !matches!(one, Ok(took) if *took <= limit)).count();
-    println!("FIGURE sessions of a paired device: usual {usual:.0?}, then {seen:.0?}");
-    if late > 0 || seen.is_empty() {
-        let first = seen.iter().find(|one| !matches!(one, Ok(took) if *took <= limit));
-        scene.fault(format!(
-            "during the attack by {count}: {late} of {} sessions of a paired device did not come to stand within \
-             {limit:.2?}; the first of them: {first:.2?}",
-            seen.len()
-        ));
     }
+}
+
+/// How long one session takes to come to stand.
+async fn session(peer: &Peer, target: &Target, secret: &[u8; 32]) -> Step<Duration> {
+    let begun = Instant::now();
+    let session = peer.session(target, MESSAGE, secret).await?;
+    let took = begun.elapsed();
+    session.connection.close(0u32.into(), b"");
+    Ok(took)
 }
 
 fn flooded_from(addresses: u8) {
     let mut scene = Scene::new();
+    let dialler = Dialler::new(&scene);
     for count in HOSTILES {
-        while_sessions_begin(&mut scene, count, move |hostile| async move {
+        dialler.during(&mut scene, count, move |hostile| async move {
             let mut flood = Flood::new(addresses, hostile.number as u8, PER_SECOND);
             let mut told = false;
             loop {
@@ -108,8 +126,9 @@ fn a_hundred_first_packets_a_second_from_many_addresses_keep_nobody_out() {
 #[test]
 fn strangers_that_dial_all_the_time_keep_nobody_out() {
     let mut scene = Scene::new();
+    let dialler = Dialler::new(&scene);
     for count in HOSTILES {
-        while_sessions_begin(&mut scene, count, |hostile| async move {
+        dialler.during(&mut scene, count, |hostile| async move {
             for number in 0_usize.. {
                 // TLS comes to stand, and nothing else: they are not paired.
                 let alpn = [MESSAGE, TRANSFER, PAIRING][number % 3];

@@ -4,6 +4,7 @@
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use serde_json::json;
+use tokio::task::JoinSet;
 use yonder_tests::tree;
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 /// Longest wait for an offer to be accepted by a rule. Others wait for a person.
-const BY_RULE: Duration = Duration::from_millis(700);
+const BY_RULE: Duration = Duration::from_secs(1);
 
 fn executable(parent: u32, name: &str) -> Entry {
     Entry { mode: Some(0o755), ..Entry::file(parent, name, 10) }
@@ -56,14 +57,15 @@ fn faults(folder: &Path) -> Vec<String> {
 fn nothing_that_hides_or_runs_lands_without_a_person() {
     async fn attack(hostile: &Hostile) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
-        let mut landed = 0;
+        let mut under_way = JoinSet::new();
         for entries in offers() {
-            let manifest = Manifest::of(&entries);
-            let file = entries.len() as u32 - 1;
-            let whole =
-                async { Offering::accepted(&session, &manifest).await?.finish(&[(file, b"#!/bin/id\n")]).await };
-            landed += usize::from(matches!(tokio::time::timeout(BY_RULE, whole).await, Ok(Ok(()))));
+            let session = session.clone();
+            under_way.spawn(tokio::time::timeout(BY_RULE, async move {
+                let (manifest, file) = (Manifest::of(&entries), entries.len() as u32 - 1);
+                Offering::accepted(&session, &manifest).await?.finish(&[(file, b"#!/bin/id\n")]).await
+            }));
         }
+        let landed = under_way.join_all().await.iter().filter(|ended| matches!(ended, Ok(Ok(())))).count();
         hostile.in_place(format!("{landed} of {} offers landed", offers().len()));
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(())

@@ -11,6 +11,7 @@ use iroh::{
     endpoint::{Connection, QuicTransportConfig, RecvStream, SendStream, VarInt, presets},
 };
 use x25519_dalek::{PublicKey, StaticSecret};
+use yonder_tests::device::Node;
 
 use crate::wire::{Seal, Step, derive, random, read_frame, soon, text, write_frame};
 
@@ -27,9 +28,17 @@ pub struct Target {
     pub at: SocketAddr,
 }
 
-/// Lets the other side open and send as much as it likes.
+impl Target {
+    /// A node on the loopback address.
+    pub fn of(node: &Node) -> Self {
+        let port = node.ready["port"].as_u64().expect("a port") as u16;
+        Self { id: node.endpoint_id().parse().expect("a key"), at: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
+    }
+}
+
+/// Lets the other side open and send as transports do, and sends as much as the other side takes.
 pub fn open_handed() -> QuicTransportConfig {
-    QuicTransportConfig::builder().build()
+    QuicTransportConfig::builder().send_window(256 << 20).build()
 }
 
 /// Grants one stream of each kind and 4 KiB, and so blocks whoever answers.
@@ -254,10 +263,13 @@ pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
     let mut streams: Vec<(SendStream, usize)> = Vec::new();
     for number in 0..load.streams {
         let Ok(Ok((mut send, _))) = tokio::time::timeout(STUCK, connection.open_bi()).await else { break };
-        if number == 0 {
+        if number == 0 && !first.is_empty() {
+            // What comes behind it would be the next frame, and a wrong one.
             let _ = send.write_all(first).await;
+            streams.push((send, 0));
+        } else {
+            streams.push((send, load.bi));
         }
-        streams.push((send, load.bi));
     }
     for _ in 0..if load.uni > 0 { load.streams } else { 0 } {
         let Ok(Ok(send)) = tokio::time::timeout(STUCK, connection.open_uni()).await else { break };

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use yonder_tests::tree;
 
 use crate::{
@@ -31,16 +32,18 @@ fn empty_files_count_against_what_a_rule_allows() {
     const OFFERS: u32 = 12;
     async fn attack(hostile: &Hostile) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
-        let mut accepted = 0;
+        // All at once: each of them alone is within the rule.
+        let mut under_way = JoinSet::new();
         for offer in 0..OFFERS {
-            let names: Vec<Entry> = (0..FILES).map(|file| Entry::file(0, &format!("{offer} of {file}"), 0)).collect();
-            let manifest = Manifest::of(&names);
-            let files: Vec<(u32, &[u8])> = (0..FILES).map(|file| (file, b"".as_slice())).collect();
-            let whole = async { Offering::accepted(&session, &manifest).await?.finish(&files).await };
-            if let Ok(Ok(())) = tokio::time::timeout(BY_RULE, whole).await {
-                accepted += 1;
-            }
+            let session = session.clone();
+            under_way.spawn(tokio::time::timeout(BY_RULE, async move {
+                let names: Vec<Entry> =
+                    (0..FILES).map(|file| Entry::file(0, &format!("{offer} of {file}"), 0)).collect();
+                let files: Vec<(u32, &[u8])> = (0..FILES).map(|file| (file, b"".as_slice())).collect();
+                Offering::accepted(&session, &Manifest::of(&names)).await?.finish(&files).await
+            }));
         }
+        let accepted = under_way.join_all().await.iter().filter(|ended| matches!(ended, Ok(Ok(())))).count();
         hostile.in_place(format!("{accepted} of {OFFERS} offers of {FILES} empty files were taken"));
         session.connection.closed().await;
         Ok(())

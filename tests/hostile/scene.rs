@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashSet,
-    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -94,6 +93,7 @@ impl Scene {
 
     /// The same with a device of the test's choice, and further arguments of `serve`.
     pub fn with(mut victim: Device, arguments: &[&str]) -> Self {
+        let begun = Instant::now();
         victim.wrap(&["prlimit", &format!("--nofile={DESCRIPTOR_LIMIT}:{DESCRIPTOR_LIMIT}"), "--"]);
         let arguments: Vec<String> =
             ["--accept", "ask"].iter().chain(arguments).map(|argument| (*argument).to_owned()).collect();
@@ -114,7 +114,7 @@ impl Scene {
             limits: Usual::new(),
             faults: Vec::new(),
         };
-        scene.measure_usual();
+        scene.measure_usual(begun);
         scene
     }
 
@@ -124,14 +124,10 @@ impl Scene {
 
     /// The UDP address of the node.
     pub fn target(&self) -> Target {
-        let port = self.node().ready["port"].as_u64().expect("a port") as u16;
-        Target {
-            id: self.node().endpoint_id().parse().expect("a key"),
-            at: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
-        }
+        Target::of(self.node())
     }
 
-    fn measure_usual(&mut self) {
+    fn measure_usual(&mut self, begun: Instant) {
         let (id, at) = (self.node().device_id(), self.node().at());
         let victim = Victim { control: &self.control, device_id: &id, at: &at, code: &self.code, on_code: &|_| {} };
         for honest in &self.honest {
@@ -152,7 +148,7 @@ impl Scene {
             }
         }
         self.before = watch.finish();
-        println!("FIGURE usual: {usual:.0?}; {:?}", self.before);
+        println!("FIGURE usual: {usual:.0?}; {:?}; {:.2?} after the beginning", self.before, begun.elapsed());
         self.limits = usual.into_iter().map(|(act, usual)| (act, 2 * usual + GRACE)).collect();
     }
 

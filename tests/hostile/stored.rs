@@ -48,12 +48,12 @@ fn notes_with_long_paths_stay_out_of_what_is_shown() {
 
 #[test]
 fn offers_that_wait_for_an_answer_take_little() {
-    const OFFERS: usize = 24;
+    const OFFERS: usize = 28;
     const ENTRIES: usize = 8_000;
-    async fn attack(hostile: &Hostile, manifest: &Manifest) -> Step<()> {
+    async fn attack(hostile: &Hostile, manifest: &Manifest, offers: usize) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
         let mut waiting = Vec::new();
-        for _ in 0..OFFERS {
+        for _ in 0..offers {
             waiting.extend(Offering::offer(&session, manifest).await.ok());
         }
         hostile.in_place(format!("{} offers of {ENTRIES} long names wait", waiting.len()));
@@ -68,7 +68,7 @@ fn offers_that_wait_for_an_answer_take_little() {
         let manifest = manifest.clone();
         scene.during(hostiles, move |hostile| {
             let manifest = manifest.clone();
-            async move { hostile.again_and_again(|| attack(&hostile, &manifest)).await }
+            async move { hostile.again_and_again(|| attack(&hostile, &manifest, OFFERS / count)).await }
         });
     }
     scene.finish();

@@ -109,7 +109,9 @@ fn strangers_take_no_memory_while_a_code_is_shown() {
     for count in HOSTILES {
         let hostiles = scene.unpaired(count, open_handed).into_iter().map(|peer| (peer, [0; 32])).collect();
         scene.during_pairing(hostiles, |mut hostile| async move {
+            let mut grip = None;
             while hostile.words.changed().await.is_ok() {
+                drop(grip.take());
                 let attack = async {
                     let connection = hostile.peer.dial(&hostile.target, PAIRING).await?;
                     // A right beginning, so that the host waits for more.
@@ -122,10 +124,8 @@ fn strangers_take_no_memory_while_a_code_is_shown() {
                     Ok((_, grip)) => format!("{} bytes were taken in", grip.bytes),
                     Err(error) => error.clone(),
                 });
-                if let Ok((connection, _grip)) = held {
-                    // The code is used by then, or the next one is shown.
-                    let _ = tokio::time::timeout(Duration::from_secs(5), connection.closed()).await;
-                }
+                // Kept until the next code.
+                grip = held.ok();
             }
         });
     }
