@@ -16,6 +16,9 @@ use crate::{control::Client, wire::Step};
 
 /// Added to twice the usual time: most actions take milliseconds, in which a busy machine says nothing.
 pub const GRACE: Duration = Duration::from_millis(250);
+/// The same for a first text after a pairing: which side dials, and whether at once or after a second, is a matter of
+/// chance.
+const MEET_GRACE: Duration = Duration::from_millis(1500);
 /// How much longer than allowed an action is watched, to say how late it was.
 const OVERTIME: Duration = Duration::from_millis(1500);
 /// Bytes of each file.
@@ -34,6 +37,13 @@ pub enum Act {
 }
 
 const ALL: [Act; 6] = [Act::Pair, Act::Meet, Act::TextTo, Act::TextFrom, Act::SendTo, Act::ReceiveFrom];
+
+impl Act {
+    /// How long it may take where it usually takes so long.
+    pub fn limit(self, usual: Duration) -> Duration {
+        2 * usual + if self == Self::Meet { MEET_GRACE } else { GRACE }
+    }
+}
 
 /// How long each act takes when nothing is attacked: the longest that was seen.
 pub type Usual = BTreeMap<Act, Duration>;

@@ -157,6 +157,7 @@ pub struct Session {
 const BI_OURS: u8 = 1;
 const BI_THEIRS: u8 = 2;
 const UNI_OURS: u8 = 3;
+const UNI_THEIRS: u8 = 4;
 const TO_RESPONDER: u8 = 1;
 const TO_INITIATOR: u8 = 2;
 
@@ -189,6 +190,14 @@ impl Session {
         write_frame(&mut send, &sealed).await?;
         let _ = send.finish();
         Ok(())
+    }
+
+    /// Hears the next message of `message/1.0`. Waits as long as it takes.
+    pub async fn hear(&self) -> Step<String> {
+        let mut recv = self.connection.accept_uni().await.map_err(text("accept"))?;
+        let sealed = read_frame(&mut recv).await?;
+        let plain = self.seal(UNI_THEIRS, recv.id().index(), TO_INITIATOR).open(&sealed)?;
+        String::from_utf8(plain).map_err(text("a message"))
     }
 
     /// Says `hello` with this name, as an instance of its own.
@@ -239,6 +248,8 @@ pub struct Grip {
     /// Written so far, over all streams.
     pub bytes: u64,
     _streams: Vec<SendStream>,
+    // Dropped, they would tell the node that nobody reads its answer.
+    _answers: Vec<RecvStream>,
 }
 
 /// Enough to show that nothing bounds a stream.
@@ -260,9 +271,10 @@ pub struct Load {
 pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
     /// Nothing was taken for so long: the windows are full.
     const STUCK: Duration = Duration::from_millis(300);
-    let mut streams: Vec<(SendStream, usize)> = Vec::new();
+    let (mut streams, mut answers) = (Vec::new(), Vec::new());
     for number in 0..load.streams {
-        let Ok(Ok((mut send, _))) = tokio::time::timeout(STUCK, connection.open_bi()).await else { break };
+        let Ok(Ok((mut send, recv))) = tokio::time::timeout(STUCK, connection.open_bi()).await else { break };
+        answers.push(recv);
         if number == 0 && !first.is_empty() {
             // What comes behind it would be the next frame, and a wrong one.
             let _ = send.write_all(first).await;
@@ -290,7 +302,7 @@ pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
             (written as u64, stream)
         });
     }
-    let mut grip = Grip { bytes: 0, _streams: Vec::new() };
+    let mut grip = Grip { bytes: 0, _streams: Vec::new(), _answers: answers };
     while let Some(Ok((written, stream))) = writers.join_next().await {
         grip.bytes += written;
         grip._streams.push(stream);

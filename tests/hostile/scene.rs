@@ -16,7 +16,7 @@ use yonder_tests::device::{Device, Node};
 use crate::{
     ceilings::{DESCRIPTOR_LIMIT, Usage, Watch, shown},
     control::Client,
-    honest::{GRACE, Honest, Usual, Victim},
+    honest::{Honest, Usual, Victim},
     pairing,
     peer::{Peer, Session, Target},
     wire::Step,
@@ -149,7 +149,7 @@ impl Scene {
         }
         self.before = watch.finish();
         println!("FIGURE usual: {usual:.0?}; {:?}; {:.2?} after the beginning", self.before, begun.elapsed());
-        self.limits = usual.into_iter().map(|(act, usual)| (act, 2 * usual + GRACE)).collect();
+        self.limits = usual.into_iter().map(|(act, usual)| (act, act.limit(usual))).collect();
     }
 
     /// Both honest devices do everything once, side by side.
@@ -285,7 +285,7 @@ impl Scene {
                 match took {
                     Ok(took) if took <= limit => {}
                     Ok(took) => faults.push(format!(
-                        "{when}: {act:?} of {who} took {took:.2?}; twice its usual time and {GRACE:?} are {limit:.2?}"
+                        "{when}: {act:?} of {who} took {took:.2?}; twice its usual time and a grace are {limit:.2?}"
                     )),
                     Err(error) => faults.push(format!("{when}: {act:?} of {who}: {error}; allowed are {limit:.2?}")),
                 }

@@ -14,7 +14,7 @@ use crate::{
 
 #[test]
 fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
-    const TIMES: usize = 10;
+    const TIMES: usize = 8;
     /// As many as are heard at once, and some that wait.
     const TEXTS: u64 = 110;
     let device = Device::loopback("victim");
@@ -40,6 +40,15 @@ fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
                 for number in 1..=TEXTS {
                     if talking.text(origin, number, "too late").await.is_err() {
                         break;
+                    }
+                }
+            });
+            // It goes as soon as it is told, as an honest device does; the node would wait for that.
+            let told = session.clone();
+            tokio::spawn(async move {
+                while let Ok(message) = told.hear().await {
+                    if message.contains(r#""kind":"unpair""#) {
+                        told.connection.close(9u32.into(), b"");
                     }
                 }
             });
