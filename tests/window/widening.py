@@ -81,7 +81,7 @@ def requests(other):
         ("a new storage key", {"cmd": "keystore_rotate"}, "ok"),
         ("settings", {"cmd": "settings"}, "ok"),
         ("a limit", setting("limit", "0"), "ok"),
-        ("no token", {"cmd": "set_relay_token", "token": None}, "ok"),
+        ("no token", {"cmd": "set_relay_token", "token": None}, "setting_overridden"),
         ("relays", {"cmd": "relays", "probe": False}, "ok"),
         ("transfers", {"cmd": "transfers", "all": True, "find": None}, "ok"),
         ("a transfer", {"cmd": "transfer", "id": NOBODY}, "error"),
