@@ -67,7 +67,7 @@ pub async fn pair(peer: &Peer, target: &Target, words: &str, name: &str) -> Step
     let streams = connection.open_bi().await.map_err(text("open"))?;
     let opening = Opening::new(peer, &connection, words)?;
     let mut run = Run { transcript: opening.transcript, streams };
-    let secret = run.through(peer, &connection, &opening, name).await?;
+    let secret = run.through(peer, &opening, name).await?;
     let _ = run.streams.0.finish();
     // Closing at once would throw away the last word.
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), connection.closed()).await;
@@ -111,7 +111,7 @@ impl Run {
         if plain.first() == Some(&number) { Ok(plain[1..].to_vec()) } else { Err(format!("not {number}: {plain:?}")) }
     }
 
-    async fn through(&mut self, peer: &Peer, connection: &Connection, opening: &Opening, name: &str) -> Step<[u8; 32]> {
+    async fn through(&mut self, peer: &Peer, opening: &Opening, name: &str) -> Step<[u8; 32]> {
         self.say(&opening.frame).await?;
         self.take("joiner", &opening.frame);
         let answer = self.hear(1).await?;
@@ -166,7 +166,6 @@ impl Run {
         self.say_sealed(&mut out, &[5]).await?;
         self.hear_sealed(&mut back, 6).await?;
         self.say_sealed(&mut out, &[7]).await?;
-        let _ = connection;
         Ok(secret)
     }
 }

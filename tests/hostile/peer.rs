@@ -283,7 +283,8 @@ pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
             streams.push((send, load.bi));
         }
     }
-    for _ in 0..if load.uni > 0 { load.streams } else { 0 } {
+    let one_way = if load.uni > 0 { load.streams } else { 0 };
+    for _ in 0..one_way {
         let Ok(Ok(send)) = tokio::time::timeout(STUCK, connection.open_uni()).await else { break };
         streams.push((send, load.uni));
     }
