@@ -44,6 +44,7 @@ const expected = {
   rename: 'settings',
   settings: 'settings',
   set_setting: 'settings',
+  survey: 'survey',
   send: 'transfer',
   transfers: 'transfers',
   transfer: 'transfer',

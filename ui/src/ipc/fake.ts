@@ -688,6 +688,7 @@ export class FakeNode implements Backend {
         this.emit({ event: 'settings', settings: this.state.settings });
         return { kind: 'settings', value: this.state.settings };
       case 'doctor':
+      case 'survey':
       case 'send':
       case 'keystore_backup':
         throw apiError('refused', 'the page may not name paths');
