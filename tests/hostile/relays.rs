@@ -24,7 +24,8 @@ use crate::{
 /// Longest time after which a node would have asked a relay that it was told of.
 const ASKED: Duration = Duration::from_secs(4);
 
-/// Something on this machine that is no relay, and notes who connects to it.
+/// Something on this machine that is no relay, and notes who connects to it. On another address than the relay of the node
+/// itself, which the person has configured.
 struct Listener {
     port: u16,
     heard: Arc<Mutex<Vec<String>>>,
@@ -32,7 +33,7 @@ struct Listener {
 
 impl Listener {
     fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = TcpListener::bind("127.0.0.2:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let notes = heard.clone();
@@ -56,11 +57,7 @@ impl Listener {
     /// URLs under which it might be taken for a relay.
     fn urls(&self) -> Vec<String> {
         let port = self.port;
-        vec![
-            format!("http://127.0.0.1:{port}/"),
-            format!("https://127.0.0.1:{port}/"),
-            format!("https://localhost:{port}/"),
-        ]
+        vec![format!("http://127.0.0.2:{port}/"), format!("https://127.0.0.2:{port}/")]
     }
 
     /// Waits for somebody to connect, and must wait in vain.

@@ -19,18 +19,17 @@
 //! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. No rate is computed to send at: a late
 //! timer or a busy CPU costs nothing, as it does with BBR. noq paces by the window, at 1.25 windows a round trip.
 //!
-//! Units: bytes and packets; seconds where a time is an `f64`. [`Steady`] takes all time from arguments; only its
-//! [`Controller`], by which noq drives it, reads the clock.
+//! Units: bytes and packets; seconds where a time is an `f64`. The clock is never read: all time comes in arguments.
+//! [`super::pacing`] drives it.
 
 use std::{
     any::Any,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use noq_proto::{
     RttEstimator,
-    congestion::{Controller, ControllerFactory, ControllerMetrics},
+    congestion::{Controller, ControllerMetrics},
 };
 
 /// What is left of the window after a cut (RFC 9438, section 4.6).
@@ -64,16 +63,6 @@ const SLICE: Duration = Duration::from_millis(100);
 const FADE: f64 = 0.98;
 /// The window before anything is known, in bytes (RFC 9002, section 7.2).
 const INITIAL_WINDOW: u64 = 14_720;
-
-/// Makes a [`Steady`] for every path of a connection.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SteadyConfig;
-
-impl ControllerFactory for SteadyConfig {
-    fn build(self: Arc<Self>, now: Instant, current_mtu: u16) -> Box<dyn Controller> {
-        Box::new(Steady::new(now, current_mtu))
-    }
-}
 
 /// What a cut changes, and what a cut that turns out to have been for nothing gives back.
 #[derive(Clone, Copy, Debug)]
@@ -249,7 +238,7 @@ impl Steady {
     /// Takes in the acknowledgements that came together. They arrived between `now` and `seen`: noq reads the clock once and
     /// then takes packets from the socket for as long as there are any, so that on a busy machine `now` may be milliseconds
     /// too early.
-    fn acks_ended(&mut self, now: Instant, seen: Instant, in_flight: u64) {
+    pub(super) fn acks_ended(&mut self, now: Instant, seen: Instant, in_flight: u64) {
         let (bytes, fresh) = std::mem::take(&mut self.batch);
         let newest = self.batch_newest.take();
         if bytes == 0.0 {
@@ -422,7 +411,7 @@ impl Controller for Steady {
     }
 
     fn on_end_acks(&mut self, now: Instant, in_flight: u64, _: bool, _: Option<u64>) {
-        self.acks_ended(now, Instant::now(), in_flight);
+        self.acks_ended(now, now, in_flight);
     }
 
     fn on_congestion_event(&mut self, now: Instant, sent: Instant, persistent: bool, ecn: bool, lost: u64, _: u64) {

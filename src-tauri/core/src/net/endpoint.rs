@@ -17,10 +17,10 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use url::Url;
 
 use super::{
-    congestion::SteadyConfig,
     gate::Gate,
     limits::{DATAGRAMS, STREAM_WINDOW, SessionLimits, UNPROVEN},
     link_local,
+    pacing::PacingConfig,
     relay::{
         Book, Checked, Fixed, Listed, NamedServers, Nearest, OwnFirst, OwnRelays, Policy, PublicResolver, RelayDesk,
         RelaySelector, Servers, public, relay_map,
@@ -406,7 +406,7 @@ fn configured(keep_alive: Duration, limits: Option<SessionLimits>) -> QuicTransp
         .keep_alive_interval(keep_alive)
         .default_path_keep_alive_interval(keep_alive)
         // Each side decides how fast it sends.
-        .congestion_controller_factory(Arc::new(SteadyConfig))
+        .congestion_controller_factory(Arc::new(PacingConfig))
         .max_concurrent_bidi_streams(VarInt::from_u32(bi_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(uni_streams))
         .build()

@@ -14,6 +14,7 @@ mod connections;
 mod dial;
 mod endpoint;
 mod error;
+pub mod pacing;
 
 mod gate;
 mod handshake;

@@ -112,7 +112,7 @@ fn is_public_name(name: &str) -> bool {
     let name = plain_host(name);
     let is_local = |domain: &&str| name == **domain || name.ends_with(&format!(".{domain}"));
     // A name of one part is looked up within the local domain.
-    name.contains('.') && !LOCAL_DOMAINS.iter().any(|domain| is_local(&domain))
+    name.contains('.') && !LOCAL_DOMAINS.iter().any(is_local)
 }
 
 /// Whether an address is of the internet. Those for documentation are nobody's, and count as such.
