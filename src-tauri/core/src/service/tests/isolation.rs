@@ -24,15 +24,15 @@ async fn first_packets(target: &Node) -> Vec<Vec<Vec<u8>>> {
     let mut captured: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
     let mut buffer = [0; 2048];
     let read = async {
-        loop {
+        // The last one may be cut off here, and is sent as far as it came.
+        while captured.len() < CAPTURED {
             let length = nowhere.recv(&mut buffer).await.unwrap();
             // A long header: a byte, the version, and the connection's id behind its length.
             let id = buffer[6..6 + usize::from(buffer[5])].to_vec();
             captured.entry(id).or_default().push(buffer[..length].to_vec());
         }
     };
-    let _ = tokio::time::timeout(Duration::from_millis(900), read).await;
-    assert!(captured.len() >= CAPTURED, "{} connections began", captured.len());
+    tokio::time::timeout(DEADLINE, read).await.expect("connections that begin");
     captured.into_values().collect()
 }
 
