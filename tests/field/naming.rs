@@ -123,9 +123,11 @@ fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
 #[test]
 fn another_name_is_a_proposal_that_a_person_takes_and_a_twin_cannot_be_taken() {
     let (alpha, alpha_node, _beta, _beta_node) = two();
-    let (peer, secret) = runtime().block_on(paired_peer(&alpha, &alpha_node, "gamma"));
+    // Its endpoint lives as long as the threads that it was made on.
+    let threads = runtime();
+    let (peer, secret) = threads.block_on(paired_peer(&alpha, &alpha_node, "gamma"));
     let announce = |name: &str| {
-        let called = runtime().block_on(call_itself(&peer, &secret, &alpha, &alpha_node, name));
+        let called = threads.block_on(call_itself(&peer, &secret, &alpha, &alpha_node, name));
         assert_eq!(called["name"], "gamma", "nothing is called {name:?} by itself");
         called["announced"].clone()
     };

@@ -62,7 +62,7 @@ fn a_device_that_reads_nothing_holds_up_no_other() {
         }
         host.run(["rename", "Attic"]).expect_status(0);
         wait_for("the new name", || {
-            friend.run(["devices"]).expect_status(0).lines.iter().any(|line| line["name"] == "Attic")
+            friend.run(["devices"]).expect_status(0).lines.iter().any(|line| line["announced"]["name"] == "Attic")
         });
         assert!(connection.close_reason().is_none(), "it is still there while all this goes on");
     });
