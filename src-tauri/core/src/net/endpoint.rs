@@ -35,8 +35,9 @@ use crate::{
 /// Yonder's UDP port, if it is free.
 pub const DEFAULT_PORT: u16 = 11204;
 const SEND_WINDOW: u64 = 24 << 20;
-/// A peer that is gone is noticed after this; keep-alives go out at a third of it.
-const IDLE: Duration = Duration::from_secs(15);
+/// Silence after which a connection counts as lost. It is counted from the first packet that was sent after something was last
+/// heard (RFC 9000, section 10.1), and so begins up to [`KEEP_ALIVE`] late: a peer that was killed is lost after 19 s at most.
+const IDLE: Duration = Duration::from_secs(14);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 /// Who dialled says something a little earlier: whoever hears it has no need to. With one and the same time both sides would
 /// speak at once, each time, and twice as many packets were sent by connections that are idle.
