@@ -184,7 +184,7 @@ async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     else {
         return Err(error("invalid_state", "no pairing waits for an answer", ""));
     };
-    // Of the same kind in both lists: what happens to offers comes last.
+    // Both lists end with what happens to offers, which the dialog asks about.
     let last = |grants: Vec<Grant>| grants.into_iter().last().unwrap_or(Grant::OffersAsked);
     let (own, other) = (last(grants), last(grants_other));
     let question = Question::Pair { name, called, check_words: check_words.clone(), own, other };

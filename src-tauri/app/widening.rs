@@ -43,21 +43,21 @@ pub enum Question {
     },
     /// To count somebody else's device as one's own.
     Own {
-        /// Which.
+        /// Name of the device as this side shows it.
         name: String,
         /// What happens to its offers then.
         then: Grant,
     },
     /// To accept by itself what a device offers.
     Rule {
-        /// Which.
+        /// Name of the device as this side shows it.
         name: String,
         /// What happens to its offers then.
         then: Grant,
     },
     /// To let a blocked device in again.
     Unblock {
-        /// Which.
+        /// Name of the device as this side shows it.
         name: String,
     },
     /// To keep the root secret elsewhere, or under another passphrase.

@@ -150,7 +150,7 @@ pub enum Command {
     Pair(Pair),
     /// Approve the pairing that waits
     Approve {
-        /// Whose device it is: one of your own, or somebody else's
+        /// Owner of the device: you, or somebody else
         #[arg(long = "as", value_enum, value_name = "WHOSE", default_value = "own")]
         level: Whose,
     },
@@ -413,7 +413,7 @@ pub enum Pair {
         /// Approve without asking, once the code is proven
         #[arg(long)]
         approve: bool,
-        /// Whose device it is: one of your own, or somebody else's [default: asked on a terminal, own elsewhere]
+        /// Owner of the device: you, or somebody else [default: asked on a terminal, own elsewhere]
         #[arg(long = "as", value_enum, value_name = "WHOSE")]
         level: Option<Whose>,
     },
@@ -431,7 +431,7 @@ pub enum Pair {
         /// Approve without asking, once the code is proven
         #[arg(long)]
         approve: bool,
-        /// Whose device it is: one of your own, or somebody else's [default: asked on a terminal, own elsewhere]
+        /// Owner of the device: you, or somebody else [default: asked on a terminal, own elsewhere]
         #[arg(long = "as", value_enum, value_name = "WHOSE")]
         level: Option<Whose>,
     },
@@ -456,7 +456,7 @@ pub struct Trust {
     pub into: Option<PathBuf>,
 }
 
-/// Whose device it is.
+/// Owner of a device that is paired.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Whose {
     /// One of your own

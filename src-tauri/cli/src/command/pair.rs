@@ -26,7 +26,7 @@ use crate::{
 pub struct Consent {
     /// Approve without a question.
     pub approve: bool,
-    /// Whose device it is.
+    /// Owner of the other device; none means that the person is asked, where there is a terminal.
     pub level: Option<TrustLevel>,
 }
 
@@ -182,7 +182,7 @@ struct Following<'a> {
     typed: Option<mpsc::Receiver<String>>,
     /// What is typed answers our question about the pairing with these check words.
     asking: Option<String>,
-    /// Whose device it is, if that was said beforehand.
+    /// Owner of the other device, if that was said beforehand.
     level: Option<TrustLevel>,
     console: &'a Console,
 }
