@@ -49,11 +49,18 @@ fn round_trips(from: &Host, to: &Host, count: u32, pause: &str) -> Vec<f64> {
 
 #[test]
 fn a_line_takes_as_long_as_is_said() {
+    // What hosts, switches and the reading of frames take on this machine, a few wake-ups, is not the line's length.
+    let short = Lab::line(&Line::new(1000.0, Duration::ZERO));
+    let beside = round_trips(&short.hosts()[0], &short.hosts()[1], 40, "0.02").into_iter().fold(f64::MAX, f64::min);
+    println!("FIGURE line of 0 ms: round trip {beside:.2} ms at least");
+    assert!(beside < 0.5, "{beside} ms");
+    drop(short);
     for wanted in [2.0, 20.0, 100.0] {
         let mut lab = Lab::line(&Line::new(1000.0, Duration::from_secs_f64(wanted / 1e3)));
         let [one, two] = [0, 1].map(|n: usize| lab.hosts()[n].clone());
-        let mut times = round_trips(&one, &two, 40, "0.02");
+        let times = round_trips(&one, &two, 40, "0.02");
         assert!(times.len() == 40, "{times:?}");
+        let mut times: Vec<f64> = times.into_iter().map(|time| time - beside).collect();
         times.sort_by(f64::total_cmp);
         // A busy machine wakes the line and the hosts late, and never early.
         let (least, quarter) = (times[0], times[10]);
