@@ -2,6 +2,7 @@
 //! that waits, a transfer that ended or that a full disk stopped. The window offers the same answers; where a desktop has no notifications, nothing is lost.
 
 mod desk;
+mod slots;
 
 use std::time::Instant;
 
@@ -23,12 +24,12 @@ use crate::{
 #[cfg(test)]
 pub use desk::sample;
 use desk::{About, Answered, Desk, End, Ended, Note, Step};
-
-/// How many notifications may wait for an answer at once. Questions are kept; of the others the oldest makes room.
-const MOST: usize = 16;
+use slots::{Place, Slot};
 
 /// How many events may wait here; more are left out, and only a notification is missed.
 const BACKLOG: usize = 256;
+/// The same for pairings, which no number of other events crowds out.
+const PAIRINGS: usize = 64;
 
 /// What the notifications hear of.
 enum News {
@@ -42,18 +43,26 @@ enum News {
 #[derive(Clone)]
 pub struct Notifier {
     news: mpsc::Sender<News>,
+    pairings: mpsc::Sender<News>,
 }
 
 impl Notifier {
     /// Starts it, on a task of its own: a desktop's notification server may be slow, or hang.
     pub fn start(app: &AppHandle) -> Self {
         let (news, mut inbox) = mpsc::channel::<News>(BACKLOG);
+        let (pairings, mut first) = mpsc::channel::<News>(PAIRINGS);
         let app = app.clone();
         tauri::async_runtime::spawn(async move {
             let mut desk = Desk::new(text::spoken(&app));
             let mut attention = Attention::default();
             let mut screen = Screen { app: app.clone(), open: Vec::new() };
-            while let Some(news) = inbox.recv().await {
+            loop {
+                let news = tokio::select! {
+                    biased;
+                    Some(news) = first.recv() => news,
+                    Some(news) = inbox.recv() => news,
+                    else => return,
+                };
                 desk.texts = text::spoken(&app);
                 // Who looks at the window sees it there.
                 let looked_at = app.state::<Shown>().is_focused();
@@ -75,13 +84,14 @@ impl Notifier {
                 }
             }
         });
-        Self { news }
+        Self { news, pairings }
     }
 
     /// Hands over an event. Never waits.
     pub fn hear(&self, event: &Event) {
         if desk::matters(event) {
-            let _ = self.news.try_send(News::Event(Box::new(event.clone())));
+            let queue = if matches!(event, Event::Pairing { .. }) { &self.pairings } else { &self.news };
+            let _ = queue.try_send(News::Event(Box::new(event.clone())));
         }
     }
 
@@ -100,21 +110,22 @@ async fn ask(app: &AppHandle, request: Request) -> Response {
 struct Screen {
     app: AppHandle,
     /// The oldest first. Dropping one takes the notification off the screen.
-    open: Vec<(Answered, oneshot::Sender<()>)>,
+    open: Vec<(Slot, oneshot::Sender<()>)>,
 }
 
 impl Screen {
     fn put(&mut self, note: Note, texts: Language) {
-        let what = note.about.answered();
+        let new = Slot { what: note.about.answered(), device: note.device };
         // One about the same thing that is there already makes room.
-        self.open.retain(|(shown, screen)| *shown != what && !screen.is_closed());
-        if self.open.len() >= MOST {
-            let is_question = |what: &Answered| matches!(what, Answered::Offer(_) | Answered::Pairing);
-            let Some(oldest) = self.open.iter().position(|(shown, _)| !is_question(shown)) else { return };
-            self.open.remove(oldest);
+        self.open.retain(|(shown, screen)| shown.what != new.what && !screen.is_closed());
+        let open: Vec<_> = self.open.iter().map(|(slot, _)| *slot).collect();
+        match slots::place(&open, new) {
+            Place::Free => {}
+            Place::InPlaceOf(at) => drop(self.open.remove(at)),
+            Place::None => return,
         }
         let (withdraw, withdrawn) = oneshot::channel();
-        self.open.push((what, withdraw));
+        self.open.push((new, withdraw));
         let app = self.app.clone();
         tauri::async_runtime::spawn(async move {
             let answer = show(&note, texts, withdrawn).await;
@@ -123,7 +134,7 @@ impl Screen {
     }
 
     fn withdraw(&mut self, what: Answered) {
-        self.open.retain(|(shown, _)| *shown != what);
+        self.open.retain(|(shown, _)| shown.what != what);
     }
 }
 

@@ -92,7 +92,7 @@ pub fn step(app: &AppHandle, step: QuitStep) {
 
 async fn is_something_under_way(app: &AppHandle) -> bool {
     let core = app.state::<Core>();
-    let request = Request::Transfers { all: false, find: None };
+    let request = Request::Transfers { all: false, find: None, skip: None };
     match tokio::time::timeout(NODE_TIMEOUT, core.call(request)).await {
         Ok(Ok(Response::Transfers(transfers))) => transfers.iter().any(is_under_way),
         _ => false,

@@ -147,7 +147,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
             other => panic!("{other:?}"),
         }
     };
-    let open = || match theirs.ask(Request::Transfers { all: false, find: None }) {
+    let open = || match theirs.ask(Request::Transfers { all: false, find: None, skip: None }) {
         Ok(Response::Transfers(views)) => views,
         other => panic!("{other:?}"),
     };

@@ -79,7 +79,7 @@ fn corpus() -> (Vec<String>, Vec<String>) {
 
 #[test]
 fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
-    let pair = Pair::new("paired");
+    let mut pair = Pair::new("ask");
     let root = pair.sender.home().join("root");
     let (_, mut names) = corpus();
     names.extend(["n".repeat(255), "\u{1}".repeat(255), format!("{}n", "\u{e9}".repeat(127))]);
@@ -107,7 +107,7 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
     };
     let before = around(&pair.receiver);
 
-    let finished = pair.send(&root).finish(PATIENCE).expect_status(5);
+    let finished = pair.by_rule(&root, "keep-both", &[]).0.expect_status(5);
     assert_eq!(finished.event("done").unwrap()["reasons"], serde_json::json!({"name_unsendable": 2}));
     for text in ["\u{1b}", "\u{202e}", "\u{9b}", "\u{7}"] {
         assert!(!finished.stderr.contains(text), "{text:?} drives the terminal");
@@ -211,7 +211,7 @@ fn what_is_replaced_is_found_in_the_trash() {
 #[test]
 fn links_arrive_as_what_they_point_to_or_are_named_and_so_is_what_cannot_be_read() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let pair = Pair::new("paired");
+    let mut pair = Pair::new("ask");
     let folder = pair.sender.home().join("folder");
     fs::create_dir_all(folder.join("inner/empty")).unwrap();
     tree::file(&folder.join("inner/program"), 300_000, 1);
@@ -228,7 +228,7 @@ fn links_arrive_as_what_they_point_to_or_are_named_and_so_is_what_cannot_be_read
     {
         symlink(to, folder.join(name)).unwrap();
     }
-    let finished = pair.send(&folder).finish(PATIENCE);
+    let finished = pair.by_rule(&folder, "keep-both", &[]).0;
     fs::set_permissions(folder.join("shut"), fs::Permissions::from_mode(0o700)).unwrap();
     let notes = |device: &Device| device.run(["transfers", "--all"]).expect_status(0).lines[0]["notes"].to_string();
     let (ours, theirs) = (notes(&pair.sender), notes(&pair.receiver));

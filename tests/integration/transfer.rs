@@ -94,7 +94,7 @@ fn a_folder_arrives_byte_for_byte_with_its_times() {
 #[test]
 fn executable_bits_travel_and_links_do_not() {
     use std::os::unix::fs::{PermissionsExt, symlink};
-    let pair = Pair::new("paired");
+    let mut pair = Pair::new("ask");
     let folder = pair.path("folder");
     tree::folder(&folder, 4, 1000, 1);
     let program = folder.join("program");
@@ -103,7 +103,10 @@ fn executable_bits_travel_and_links_do_not() {
     symlink("/etc/passwd", folder.join("link")).unwrap();
     symlink("/etc", folder.join("folder link")).unwrap();
 
-    let sent = pair.sent(&[&folder]).expect_status(5);
+    let sending = pair.send(&[&folder]);
+    let id = text(&pair.offer(), "id");
+    pair.receiver.run(["accept", &id]).expect_status(0);
+    let sent = sending.finish(LONG).expect_status(5);
     assert_eq!(sent.event("done").unwrap()["reasons"], serde_json::json!({"link_outside": 2}));
     let received = pair.receiver.downloads().join("folder");
     let mode = fs::metadata(received.join("program")).unwrap().permissions().mode();
@@ -114,6 +117,68 @@ fn executable_bits_travel_and_links_do_not() {
         assert_ne!(entry, tree::Entry::Other, "{} is neither file nor folder", path.display());
         assert!(!path.to_string_lossy().contains("passwd"), "{}", path.display());
     }
+}
+
+#[test]
+fn where_nobody_is_asked_nothing_hidden_arrives_and_nothing_that_runs() {
+    use std::os::unix::fs::PermissionsExt;
+    let mut pair = Pair::new("paired");
+    let folder = pair.path("folder");
+    for hidden in [".config/autostart", ".ssh"] {
+        fs::create_dir_all(folder.join(hidden)).unwrap();
+    }
+    for name in [".config/autostart/x.txt", ".ssh/rc", "Photos.desktop", "page.url", "photo.jpg", "script.sh"] {
+        fs::write(folder.join(name), name).unwrap();
+    }
+    fs::set_permissions(folder.join("script.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    let sent = pair.sent(&[&folder]).expect_status(5);
+    assert_eq!(sent.event("done").unwrap()["reasons"], serde_json::json!({"not_taken": 4}));
+    let landed = pair.receiver.downloads().join("folder");
+    let names: Vec<_> = tree::list(&landed).into_keys().collect();
+    assert_eq!(names, [Path::new("photo.jpg"), Path::new("script.sh")]);
+    let mode = fs::metadata(landed.join("script.sh")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o111, 0, "{mode:o}");
+    let shown = pair.receiver.run(["transfers", "--all"]).expect_status(0).lines.remove(0);
+    assert_eq!(shown["reasons"], serde_json::json!({"hidden_name": 5, "runs_programs": 2}), "{shown}");
+    assert_eq!(shown["reason"]["code"], "incomplete", "{shown}");
+    // What is missing is offered alone, and a person may take it.
+    let id = text(sent.event("done").unwrap(), "transfer");
+    let again = text(&pair.sender.run(["retry", &id]).expect_status(0).lines[0], "id");
+    let offer = pair.offer();
+    assert_eq!((text(&offer, "id"), offer["files"].as_u64()), (again.clone(), Some(4)), "{offer}");
+    pair.receiver.run(["accept", &again]).expect_status(0);
+    let arrived = pair.receiver.downloads().join("folder (2)/.ssh/rc");
+    yonder_tests::measure::until("what was left out", PATIENCE, || arrived.exists().then_some(()));
+}
+
+#[test]
+fn a_rule_puts_nothing_into_folders_that_programs_read() {
+    let pair = Pair::new("ask");
+    let home = pair.receiver.home();
+    for folder in [".config/autostart", ".ssh", "Inbox"] {
+        fs::create_dir_all(home.join(folder)).unwrap();
+    }
+    let id = pair.sender_node.device_id();
+    let rule = |folder: &Path| {
+        let arguments: [&std::ffi::OsStr; 6] = [
+            "trust".as_ref(),
+            id.as_ref(),
+            "--accept".as_ref(),
+            "always".as_ref(),
+            "--into".as_ref(),
+            folder.as_os_str(),
+        ];
+        pair.receiver.run(arguments)
+    };
+    for refused in ["", ".config", ".config/autostart", ".ssh", "data"] {
+        let refused = rule(&home.join(refused));
+        assert_eq!(
+            refused.event("error").map(|error| error["code"].clone()),
+            Some("invalid_input".into()),
+            "{refused:#?}"
+        );
+    }
+    rule(&home.join("Inbox")).expect_status(0);
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Note {
     pub body: String,
     /// What it tells of.
     pub about: About,
+    /// Whose doing it is; none for a pairing.
+    pub device: Option<DeviceId>,
 }
 
 /// What a notification tells of; a click on it shows that.
@@ -263,7 +265,8 @@ impl Desk {
         if declined || from.trust == TrustLevel::Blocked {
             return None;
         }
-        Some(Note { title: shorten(&from.name), body: escape(&excerpt(text)), about: About::Texts(device) })
+        let (title, body) = (shorten(&from.name), escape(&excerpt(text)));
+        Some(Note { title, body, about: About::Texts(device), device: Some(device) })
     }
 
     fn step(&mut self, event: &Event, now: Instant) -> Step {
@@ -283,6 +286,7 @@ impl Desk {
                     title: self.texts.offer_from(&shorten(&transfer.device_name)),
                     body: self.texts.contents(transfer),
                     about: About::Offer(transfer.id),
+                    device: Some(transfer.device),
                 })
             }
             Event::Transfer { transfer } => self.transfer(transfer, now),
@@ -299,6 +303,7 @@ impl Desk {
                     title: self.texts.pairing().into(),
                     body: self.texts.compare(called, check_words),
                     about: About::Pairing,
+                    device: None,
                 })
             }
             Event::Pairing { .. } if self.pairing.take().is_some() => Step::Withdraw(Answered::Pairing),
@@ -352,7 +357,7 @@ impl Desk {
         lines.extend(end.hint(self.texts).map(escape));
         let single = transfer.root_count == 1 && batch.named.len() == 1;
         let about = About::End(Ended { end, last: transfer.id, batch: batch.number, single });
-        Note { title: end.title(self.texts).into(), body: lines.join("\n"), about }
+        Note { title: end.title(self.texts).into(), body: lines.join("\n"), about, device: Some(transfer.device) }
     }
 
     fn watch(&mut self, id: TransferId) {

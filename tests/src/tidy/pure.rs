@@ -28,6 +28,10 @@ const PURE: &[&str] = &[
     "table",
     "beacon",
     "congestion",
+    "quota",
+    "unattended",
+    "view_size",
+    "pace",
 ];
 
 /// Files of these names, and all files in folders of these names.

@@ -312,6 +312,7 @@ export const de: Catalogue = {
     alreadyThere: (n) => `${many(n, 'Datei war', 'Dateien waren')} mit gleichem Inhalt schon da`,
     trashed: (n) => `${many(n, 'alte Datei liegt', 'alte Dateien liegen')} im Papierkorb`,
     notTrashed: (path) => `${path}: Die alte Datei ließ sich nicht in den Papierkorb legen; beide bleiben`,
+    notExecutable: (n) => `${many(n, 'Datei darf', 'Dateien dürfen')} nicht als Programm ausgeführt werden: Es wurde niemand gefragt`,
     skippedThere: (n) => `Der Absender konnte nicht alles anbieten: ${format(n)} ${n === 1 ? 'fehlt' : 'fehlen'}`,
     more: (n, why) => `${format(n)}: ${why}`,
     why: {
@@ -326,6 +327,8 @@ export const de: Catalogue = {
       over_limit: 'der Pfad ist zu tief oder zu lang',
       not_taken: 'vom anderen Gerät nicht angenommen',
       skipped_there: 'der Absender konnte es nicht anbieten',
+      hidden_name: 'versteckt, und es wurde niemand gefragt',
+      runs_programs: 'es kann ein Programm starten, und es wurde niemand gefragt',
       path_not_found: 'nicht mehr vorhanden',
       source_unreadable: 'ließ sich nicht lesen',
       source_changed: 'hat sich beim Senden geändert',

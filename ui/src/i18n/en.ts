@@ -310,6 +310,7 @@ export const en = {
     alreadyThere: (n: number) => `${many(n, 'file was', 'files were')} there already, with the same contents`,
     trashed: (n: number) => `${many(n, 'old file is', 'old files are')} in the trash`,
     notTrashed: (path: string) => `${path}: the old one could not be put into the trash, and both are kept`,
+    notExecutable: (n: number) => `${many(n, 'file', 'files')} may not be run as ${n === 1 ? 'a program' : 'programs'}: nobody was asked`,
     skippedThere: (n: number) => `The sender could not offer ${many(n, 'thing', 'things')}`,
     more: (n: number, why: string) => `${format(n)}: ${why}`,
     why: {
@@ -324,6 +325,8 @@ export const en = {
       over_limit: 'its path is too deep or too long',
       not_taken: 'not taken by the other device',
       skipped_there: 'the sender could not offer it',
+      hidden_name: 'hidden, and nobody was asked',
+      runs_programs: 'it can start a program, and nobody was asked',
       path_not_found: 'not there any more',
       source_unreadable: 'it could not be read',
       source_changed: 'it changed while it was sent',

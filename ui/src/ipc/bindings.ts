@@ -409,6 +409,10 @@ path: string, } } | { "code": "skipped_there", "args": {
 /**
  * How many files and folders are missing.
  */
+count: number, } } | { "code": "not_executable", "args": { 
+/**
+ * How many.
+ */
 count: number, } } | { "code": "text", "args": { 
 /**
  * The sentence.
@@ -550,7 +554,8 @@ limit: number | null,
  */
 place: number | null, 
 /**
- * What people should know: examples of what is left out and of names that were changed, 100 at most.
+ * What people should know: examples of what is left out and of names that were changed, 100 at most, and no more than
+ * fit into 5 KiB.
  */
 notes: Array<Note>, };
 
@@ -578,7 +583,15 @@ files: number,
 /**
  * Unix time in seconds of its last change.
  */
-mtime: number, };
+mtime: number, 
+/**
+ * Its name is hidden by the customs of Unix: it begins with a dot.
+ */
+hidden?: boolean, 
+/**
+ * It starts a program when somebody opens it, as a launcher or a shortcut does.
+ */
+runs?: boolean, };
 
 export type OfferPage = { 
 /**
@@ -1031,7 +1044,11 @@ all: boolean,
  * Only those in which every one of these words is found: in a name at the top, a device's name, or a state. At
  * most 200 characters count.
  */
-find: string | null, } | { "cmd": "transfer", 
+find: string | null, 
+/**
+ * How many of them the caller has already: those come after. None are left where the answer is empty.
+ */
+skip?: number, } | { "cmd": "transfer", 
 /**
  * Which.
  */
@@ -1170,7 +1187,8 @@ pairing: PairingView,
  */
 unread: Array<Unread>, 
 /**
- * Transfers, newest first, those that ended too.
+ * Transfers, newest first, those that ended too: as many as fit into 512 KiB, of each device alike. The request
+ * `transfers` gives the others.
  */
 transfers: Array<TransferView>, 
 /**

@@ -27,6 +27,8 @@ export function noteText(t: Catalogue, note: Note): string {
       return t.notes.notTrashed(note.args.path);
     case 'skipped_there':
       return t.notes.skippedThere(note.args.count);
+    case 'not_executable':
+      return t.notes.notExecutable(note.args.count);
     case 'text':
       return note.args.text;
   }

@@ -30,9 +30,19 @@ pub async fn list(running: &Running, all: bool, find: Option<&str>, console: &Co
 }
 
 async fn transfers(running: &Running, all: bool, find: Option<&str>) -> Result<Vec<TransferView>, Failure> {
-    match running.call(Request::Transfers { all, find: find.map(str::to_owned) }).await? {
-        Response::Transfers(transfers) => Ok(transfers),
-        _ => Err(Failure::strange_answer()),
+    let mut transfers: Vec<TransferView> = Vec::new();
+    // Page by page. Some may begin or go meanwhile, so that one may come twice.
+    loop {
+        let skip = u32::try_from(transfers.len()).ok().filter(|skip| *skip > 0);
+        let request = Request::Transfers { all, find: find.map(str::to_owned), skip };
+        let Response::Transfers(mut page) = running.call(request).await? else {
+            return Err(Failure::strange_answer());
+        };
+        page.retain(|transfer| transfers.iter().all(|known| known.id != transfer.id));
+        if page.is_empty() {
+            return Ok(transfers);
+        }
+        transfers.extend(page);
     }
 }
 

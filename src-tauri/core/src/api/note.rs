@@ -76,6 +76,12 @@ pub enum Note {
         #[ts(type = "number")]
         count: u64,
     },
+    /// Files may not be run as programs, because a rule accepted them and nobody was asked.
+    NotExecutable {
+        /// How many.
+        #[ts(type = "number")]
+        count: u64,
+    },
     /// A sentence from the record of an earlier version, in English.
     Text {
         /// The sentence.

@@ -177,7 +177,7 @@ pub enum Request {
         /// How.
         options: TransferOptions,
     },
-    /// Transfers, newest first. Answered by `transfers`.
+    /// Transfers, newest first, as many as fit into 512 KiB. Answered by `transfers`.
     Transfers {
         /// With those that have ended, too.
         all: bool,
@@ -185,6 +185,10 @@ pub enum Request {
         /// most 200 characters count.
         #[serde(default)]
         find: Option<String>,
+        /// How many of them the caller has already: those come after. None are left where the answer is empty.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        skip: Option<u32>,
     },
     /// One transfer. Answered by `transfer`.
     Transfer {
@@ -417,7 +421,8 @@ pub struct Snapshot {
     pub pairing: PairingView,
     /// Texts that the person has not seen.
     pub unread: Vec<Unread>,
-    /// Transfers, newest first, those that ended too.
+    /// Transfers, newest first, those that ended too: as many as fit into 512 KiB, of each device alike. The request
+    /// `transfers` gives the others.
     pub transfers: Vec<TransferView>,
     /// The settings.
     pub settings: Settings,

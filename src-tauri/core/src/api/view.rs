@@ -532,7 +532,8 @@ pub struct TransferView {
     /// Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
     #[serde(default)]
     pub place: Option<u32>,
-    /// What people should know: examples of what is left out and of names that were changed, 100 at most.
+    /// What people should know: examples of what is left out and of names that were changed, 100 at most, and no more than
+    /// fit into 5 KiB.
     #[serde(deserialize_with = "read_notes")]
     pub notes: Vec<Note>,
 }
@@ -564,6 +565,14 @@ pub struct OfferEntry {
     /// Unix time in seconds of its last change.
     #[ts(type = "number")]
     pub mtime: i64,
+    /// Its name is hidden by the customs of Unix: it begins with a dot.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub hidden: bool,
+    /// It starts a program when somebody opens it, as a launcher or a shortcut does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(optional, as = "Option<bool>")]
+    pub runs: bool,
 }
 
 /// What is in a folder of an offer.

@@ -47,21 +47,28 @@ impl DeviceRegistry {
         self.change(id, set).await.map(drop)
     }
 
-    /// What happens to an offer of so many bytes, under the setting for all devices. What is accepted by itself counts
-    /// into the device's day from then on. With no bytes it is a question, and nothing is stored: it is asked before it is
-    /// known whether the device offers too often.
+    /// Decides on an offer that costs so much (see `transfer::quota`), under the setting for all devices. What is accepted
+    /// by itself counts into the device's day from then on, and is never given back. A cost of 0 asks without counting, and
+    /// without writing to the disk.
     ///
     /// # Errors
     /// When the count cannot be stored.
-    pub async fn welcome(&self, id: DeviceId, bytes: u64, setting: AcceptRule) -> Result<Welcome, DeviceError> {
+    pub async fn welcome(&self, id: DeviceId, cost: u64, setting: AcceptRule) -> Result<Welcome, DeviceError> {
         let today = unix_now() / DAY;
+        if cost == 0 {
+            return Ok(self
+                .known()
+                .paired
+                .get(&id)
+                .map_or(Welcome::Refuse, |record| welcome_of(record, 0, setting, today)));
+        }
         let mut welcome = Welcome::Refuse;
         let count = |record: &mut PersistedPairedDevice| {
-            welcome = welcome_of(record, bytes, setting, today);
-            if bytes == 0 || record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
+            welcome = welcome_of(record, cost, setting, today);
+            if record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
                 return false;
             }
-            record.spent = Spent { day: today, bytes: spent_on(record, today).saturating_add(bytes) };
+            record.spent = Spent { day: today, bytes: spent_on(record, today).saturating_add(cost) };
             true
         };
         self.change(id, count).await?;

@@ -97,7 +97,9 @@ impl NetworkingService {
                 Response::Transfer(self.send(&device, paths, given, options).await?)
             }
             Request::Survey { paths } => Response::Survey(transfers.survey(paths).await?),
-            Request::Transfers { all, find } => Response::Transfers(transfers.find(all, find.as_deref())),
+            Request::Transfers { all, find, skip } => {
+                Response::Transfers(transfers.page(all, find.as_deref(), skip.unwrap_or(0)))
+            }
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
             Request::Accept { id, into, conflict, only } => {
                 Response::Transfer(transfers.accept(id, Taking { into, conflict, only }).await?)
@@ -143,7 +145,7 @@ impl NetworkingService {
             devices: self.0.devices.views(),
             pairing: self.0.pairing.view(),
             unread: self.0.texts.unread().await,
-            transfers: self.0.transfers.list(true),
+            transfers: self.0.transfers.snapshot(),
             settings: self.0.settings.get(),
             relays: self.relays(false).await,
         }

@@ -1,7 +1,7 @@
 //! Ends pairings, blocks devices, and says what a device may do by itself.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -14,6 +14,7 @@ use crate::{
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
+    transfer::rule_target::Places,
 };
 
 /// How often a renewal is begun at most, where the session goes meanwhile.
@@ -144,7 +145,7 @@ impl NetworkingService {
             });
         }
         if let Some(rule) = rule {
-            self.0.devices.set_rule(id, checked(rule).await?).await?;
+            self.0.devices.set_rule(id, checked(rule, self.data_dir()).await?).await?;
         }
         if let Some(level) = level {
             self.0.devices.set_trust(id, level).await?;
@@ -169,7 +170,7 @@ impl NetworkingService {
 }
 
 /// A rule as it is kept: a limit and a folder only where they mean something, and a folder that is there.
-async fn checked(rule: DeviceRule) -> Result<DeviceRule, NetworkError> {
+async fn checked(rule: DeviceRule, data_dir: &Path) -> Result<DeviceRule, NetworkError> {
     if rule.accept != DeviceAccept::Always {
         return Ok(DeviceRule { accept: rule.accept, ..DeviceRule::default() });
     }
@@ -180,6 +181,14 @@ async fn checked(rule: DeviceRule) -> Result<DeviceRule, NetworkError> {
             return Err(NetworkError::InvalidInput {
                 message: format!("{} is not a folder", into.display()),
                 hint: "Give the whole path of a folder that is there.".into(),
+            });
+        }
+        let (path, data_dir) = (into.clone(), data_dir.to_owned());
+        let refused = tokio::task::spawn_blocking(move || Places::here(&data_dir).check(&path)).await;
+        if let Ok(Err(why)) = refused {
+            return Err(NetworkError::InvalidInput {
+                message: format!("no rule can put files into {}: {why}", into.display()),
+                hint: "Choose a folder that holds nothing but what you receive.".into(),
             });
         }
     }

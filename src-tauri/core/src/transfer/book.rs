@@ -17,10 +17,12 @@ use super::{
     TransferError,
     error::{explain, is_apart, reason, stands_still},
     files::FileOps,
+    history::{Past, too_many},
     landing::clean_up,
-    left_out::{LeftOut, SKIPPED_THERE},
+    left_out::{LeftOut, SKIPPED_THERE, UNATTENDED},
     manifest::Manifest,
     record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
+    view_size,
     wire::Code,
 };
 use crate::{
@@ -31,8 +33,8 @@ use crate::{
     storage::{Op, Store, Table},
 };
 
-/// Ended transfers that are kept for people to look at.
-const HISTORY: usize = 500;
+/// Seconds that an accepted transfer waits for its sender before what has come of it is removed.
+const EXPIRES_AFTER: u64 = 30 * 24 * 60 * 60;
 /// A person stopped it on this side.
 const CANCELLED_HERE: &str = "cancelled_here";
 
@@ -111,6 +113,8 @@ struct Row {
     terms: Option<Terms>,
     /// The code that says why it is held here, if it is: it does nothing until somebody lets it go on.
     held: Option<String>,
+    /// Unix time in seconds since when it waits for its sender, if it does.
+    waits_since: Option<u64>,
 }
 
 impl Row {
@@ -122,7 +126,8 @@ impl Row {
     }
 
     fn op(&self) -> Result<Op, NetworkError> {
-        put(&self.view.borrow(), self.landing.as_deref(), self.terms.as_ref(), self.held.as_deref())
+        let held = self.held.as_deref();
+        put(&self.view.borrow(), self.landing.as_deref(), self.terms.as_ref(), held, self.waits_since)
     }
 }
 
@@ -161,8 +166,12 @@ impl Book {
                 continue;
             };
             let mut landing = record.landing();
-            let Record { mut view, mut terms, held, .. } = record;
-            if !view.state.is_final() {
+            let Record { mut view, mut terms, held, mut waits_since, .. } = record;
+            let as_kept = (view.roots.len(), view.landed.len(), view.notes.len());
+            view_size::bound(&mut view);
+            let was_long = as_kept != (view.roots.len(), view.landed.len(), view.notes.len());
+            let was_final = view.state.is_final();
+            if !was_final {
                 let end = End::by_code("interrupted");
                 (view.reason, view.rate, view.eta, view.silent) = (end.reason, 0.0, None, None);
                 view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
@@ -175,12 +184,15 @@ impl Book {
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
-                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_deref())?);
+                waits_since = waits_since.or_else(|| terms.is_some().then(unix_now));
             }
-            found.push((view, landing, terms, held));
+            if was_long || !was_final {
+                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_deref(), waits_since)?);
+            }
+            found.push((view, landing, terms, held, waits_since));
         }
         // A kill just after an end leaves the manifest behind.
-        let known: HashMap<_, _> = found.iter().map(|(view, _, terms, _)| (view.id, (view, terms))).collect();
+        let known: HashMap<_, _> = found.iter().map(|(view, _, terms, ..)| (view.id, (view, terms))).collect();
         let is_kept = |key: &[u8]| match record::page_of(key).and_then(|id| known.get(&id)) {
             Some((view, terms)) => {
                 !view.state.is_final() || terms.as_ref().is_some_and(|terms| record::is_row_of(key, terms))
@@ -190,8 +202,9 @@ impl Book {
         let left_over: Vec<_> = pages.into_iter().filter(|key| !is_kept(key)).collect();
         ops_on_disk.extend(left_over.into_iter().map(|key| Op::delete(Table::Transfers, key)));
         found.sort_by_key(|(view, ..)| (view.started, view.id));
-        for (number, (view, landing, terms, held)) in (0..).zip(found) {
-            rows.insert(view.id, Row { number, view: watch::Sender::new(view), commands: None, landing, terms, held });
+        for (number, (view, landing, terms, held, waits_since)) in (0..).zip(found) {
+            let (id, view) = (view.id, watch::Sender::new(view));
+            rows.insert(id, Row { number, view, commands: None, landing, terms, held, waits_since });
         }
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
@@ -232,24 +245,23 @@ impl Book {
     /// anybody answered it.
     pub(super) async fn add(
         &self,
-        view: TransferView,
+        mut view: TransferView,
         commands: mpsc::Sender<Command>,
         terms: Option<Terms>,
         mut more: Vec<Op>,
     ) -> Result<bool, NetworkError> {
         let id = view.id;
-        more.push(put(&view, None, terms.as_ref(), None)?);
+        view_size::bound(&mut view);
+        more.push(put(&view, None, terms.as_ref(), None, None)?);
         {
             let mut rows = self.rows();
             if rows.get(&view.id).is_some_and(|row| !was_lost(row, &view)) {
                 return Ok(false);
             }
             let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
-            let view_of_row = watch::Sender::new(view.clone());
-            rows.insert(
-                view.id,
-                Row { number, view: view_of_row, commands: Some(commands), landing: None, terms, held: None },
-            );
+            let (shown, commands) = (watch::Sender::new(view.clone()), Some(commands));
+            let row = Row { number, view: shown, commands, landing: None, terms, held: None, waits_since: None };
+            rows.insert(view.id, row);
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(more).await {
@@ -276,6 +288,7 @@ impl Book {
             if view.state != TransferState::Active {
                 view.silent = None;
             }
+            view_size::bound(view);
             changed = (*view != before).then(|| view.clone());
             changed.is_some()
         });
@@ -358,6 +371,57 @@ impl Book {
         self.keep(vec![id], |open| if open { ops } else { Vec::new() }).await
     }
 
+    /// A transfer to here is accepted: keeps where it lands and what was agreed on.
+    pub(super) async fn accepted(&self, id: TransferId, landing: &Path, terms: Incoming) -> Result<(), NetworkError> {
+        let old: Vec<_> = {
+            let mut rows = self.rows();
+            let Some(row) = rows.get_mut(&id).filter(|row| !row.view.borrow().state.is_final()) else { return Ok(()) };
+            row.landing = Some(landing.to_owned());
+            let old = drop_pages(id, row.terms.as_ref()).collect();
+            row.terms = Some(Terms::Incoming(terms));
+            old
+        };
+        self.keep(vec![id], |_| old).await
+    }
+
+    /// What an accepted transfer was charged, where nobody was asked.
+    pub(super) fn charged(&self, id: TransferId) -> Option<u64> {
+        match &self.rows().get(&id)?.terms {
+            Some(Terms::Incoming(terms)) => terms.charged,
+            _ => None,
+        }
+    }
+
+    /// It was charged so much in all.
+    pub(super) async fn charge(&self, id: TransferId, charged: u64) -> Result<(), NetworkError> {
+        if let Some(Terms::Incoming(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
+            terms.charged = Some(charged);
+        }
+        self.keep(vec![id], |_| Vec::new()).await
+    }
+
+    /// Bytes of the lists of a device's accepted transfers that have not ended.
+    pub(super) fn lists_from(&self, device: DeviceId) -> u64 {
+        let of = |row: &Row| match &row.terms {
+            Some(Terms::Incoming(terms)) if row.view.borrow().device == device => terms.memory(),
+            _ => 0,
+        };
+        self.rows().values().map(of).fold(0, u64::saturating_add)
+    }
+
+    /// Ends what has waited for its sender for too long.
+    pub(super) async fn expire(&self) {
+        let now = unix_now();
+        let is_due = |row: &Row| {
+            let waits = row.waits_since.is_some_and(|since| now.saturating_sub(since) > EXPIRES_AFTER);
+            waits && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
+        };
+        let due: Vec<_> = self.rows().iter().filter(|(_, row)| is_due(row)).map(|(id, _)| *id).collect();
+        for id in due {
+            self.stop_waiting(id, End::by_code("expired")).await;
+        }
+    }
+
     /// The paths that are kept beside a transfer, in so many rows.
     pub(super) async fn paths(&self, id: TransferId, rows: u32) -> Result<Option<Vec<PathBuf>>, NetworkError> {
         record::paths(&self.store, id, rows).await
@@ -376,6 +440,7 @@ impl Book {
             let Some(row) = rows.get_mut(&id) else { return };
             if matches!(row.terms, Some(Terms::Incoming(_))) {
                 row.commands = None;
+                row.waits_since = Some(unix_now());
             }
             row.held.clone()
         };
@@ -417,6 +482,7 @@ impl Book {
         let (Some(Terms::Incoming(terms)), Some(landing)) = (&row.terms, &row.landing) else { return unknown() };
         let (commands, asked) = mpsc::channel(4);
         row.commands = Some(commands);
+        row.waits_since = None;
         Found::Claimed(terms.clone(), landing.clone(), asked)
     }
 
@@ -586,6 +652,12 @@ impl Book {
         paths: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) {
+        // Whoever sees the end may send what is missing again at once, and would send all of it where that is not known.
+        if !paths.is_empty()
+            && let Err(error) = self.store.write(paths.clone()).await
+        {
+            tracing::warn!(%error, "what is missing of a transfer could not be recorded");
+        }
         let pages: Vec<Op> = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
@@ -611,14 +683,12 @@ impl Book {
         let mut ops = Vec::new();
         {
             let mut rows = self.rows();
-            let mut ended: Vec<_> = rows
-                .iter()
-                .filter(|(_, row)| row.view.borrow().state.is_final())
-                .map(|(id, row)| (row.number, *id))
-                .collect();
-            let too_many = ended.len().saturating_sub(HISTORY);
-            ended.sort_unstable();
-            for (_, id) in ended.into_iter().take(too_many) {
+            let ended = rows.iter().filter(|(_, row)| row.view.borrow().state.is_final());
+            let ended = ended.map(|(id, row)| {
+                let view = row.view.borrow();
+                Past { number: row.number, id: *id, device: view.device, came: view.direction == Direction::Receive }
+            });
+            for id in too_many(ended.collect()) {
                 let row = rows.remove(&id);
                 ops.extend(drop_pages(id, row.and_then(|row| row.terms).as_ref()));
                 self.events.emit(Event::TransferGone { id });
@@ -685,7 +755,8 @@ fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<Transf
 
 /// How many files and folders of a transfer to here were offered and could not be kept.
 fn failures(view: &TransferView) -> u64 {
-    view.skipped.saturating_sub(view.reasons.get(SKIPPED_THERE).copied().unwrap_or(0))
+    let not_wanted = UNATTENDED.into_iter().chain([SKIPPED_THERE]).filter_map(|code| view.reasons.get(code));
+    view.skipped.saturating_sub(not_wanted.sum())
 }
 
 /// Whether this is the same offer, which got lost before anybody answered. It must show the same: a person may be about to

@@ -1,19 +1,27 @@
-//! One incoming data stream: the transport is read on the runtime, everything else is done on a thread of its own.
+//! One incoming data stream: the transport is read on the runtime, everything else is done on a thread that is borrowed for
+//! as long as there is something to do.
 //!
-//! The two are joined by three buffers that go round. While the thread is busy the reader fills the next buffer, so that
-//! small files are handed over by the hundred and a slow disk holds the sender back through the transport's windows.
+//! Two buffers go round. While the thread works on one the reader fills the other, so that small files are handed over by the
+//! hundred and a slow disk holds the sender back through the transport's windows. A stream over which nothing comes holds
+//! no thread, and no memory but the part of a chunk that has arrived, which counts into its device's share. One that stops
+//! in the middle of a chunk, although its sender is heard, is given up.
 
 use std::{
     fs::File,
     io,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
-use iroh::endpoint::{ReadError, RecvStream};
-use tokio::sync::mpsc;
+use iroh::endpoint::{ReadError, RecvStream, VarInt};
+use tokio::{
+    sync::mpsc,
+    task::{JoinError, JoinHandle},
+    time::{Instant, MissedTickBehavior, interval_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,15 +35,24 @@ use super::{
     limits::SEGMENT,
     manifest::Manifest,
     seal::SegmentCipher,
+    stream_memory::{COMFORTABLE, Held, MOST, StreamMemory},
     tree::SegmentHasher,
     wire::{Code, Violation},
 };
-use crate::keys::Key;
+use crate::{keys::Key, net::Session};
 
-/// Bytes of a buffer between transport and disk.
+/// Bytes of a buffer between transport and disk, once much comes; and of the first one.
 const BUFFER: usize = 512 * 1024;
-/// Buffers of one stream.
-const BUFFERS: usize = 3;
+const SMALL_BUFFER: usize = 8 * 1024;
+/// Interval between looks whether anything has come. A stream over which nothing came for so long gives its buffers back.
+const LOOK: Duration = Duration::from_secs(1);
+/// A stream that stands still for so many looks in the middle of a chunk is given up. Under the lowest limit of a sender with
+/// many streams, half a minute may pass between two pieces.
+const MOST_LOOKS: u32 = if cfg!(test) { 5 } else { 60 };
+/// The same where the streams of its device hold more than this.
+const IDLE: usize = 8 * 1024 * 1024;
+/// With which a stream is stopped that is given up.
+const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
 /// What all data streams of a transfer share.
 pub(super) struct Arrival {
@@ -53,6 +70,10 @@ pub(super) struct Arrival {
     pub gate: Gate,
     /// Its own limit and the shared one.
     pub limits: Arc<Limits>,
+    /// It is held at the sender.
+    pub paused_there: AtomicBool,
+    /// What the streams of the device may hold.
+    pub memory: StreamMemory,
 }
 
 impl Arrival {
@@ -80,77 +101,209 @@ impl From<Violation> for TransferError {
 /// Serves a stream behind its header until it ends.
 pub(super) async fn serve(
     arrival: Arc<Arrival>,
-    mut stream: RecvStream,
+    session: Session,
+    stream: RecvStream,
     stop: CancellationToken,
 ) -> Result<StreamEnd, TransferError> {
-    let (full, taken) = mpsc::channel(1);
-    let (spare, mut free) = mpsc::channel(BUFFERS);
-    for _ in 0..BUFFERS {
-        let _ = spare.try_send(vec![0; BUFFER]);
+    let held = arrival.memory.stream(session.device_id());
+    let heard = session.datagrams_heard();
+    let work = Work {
+        decoder: DataDecoder::new(arrival.root.is_some(), arrival.compress),
+        writer: Writer { arrival: arrival.clone(), open: None, inflater: Inflater::default() },
+    };
+    let mut incoming = Incoming {
+        arrival,
+        session,
+        stream,
+        stop,
+        buffer: vec![0; SMALL_BUFFER],
+        filled: 0,
+        spare: None,
+        work: Some(work),
+        worker: None,
+        pending: 0,
+        held,
+        came: false,
+        looks: 0,
+        heard,
+    };
+    let ended = incoming.run().await;
+    // Whatever has come by then is worked on, and no thread is left behind.
+    let rest = match &ended {
+        Ok(StreamEnd::Stopped) | Err(_) => incoming.settle().await,
+        Ok(_) => incoming.work_off().await,
+    };
+    let ended = ended?;
+    rest?;
+    if let (StreamEnd::Clean, Some(work)) = (&ended, &incoming.work) {
+        work.decoder.finish()?;
     }
-    let works = arrival.clone();
-    let worker = tokio::task::spawn_blocking(move || work(&works, taken, &spare));
-    let ended = pump(&arrival, &mut stream, &full, &mut free, &stop).await;
-    drop((full, free));
-    match worker.await {
-        Ok(Ok(decoder)) => {
-            if matches!(ended, StreamEnd::Clean) {
-                decoder.finish()?;
+    Ok(ended)
+}
+
+/// What goes to the thread and comes back.
+struct Work {
+    decoder: DataDecoder,
+    writer: Writer,
+}
+
+type Worked = Result<(Work, Vec<u8>), TransferError>;
+
+struct Incoming {
+    arrival: Arc<Arrival>,
+    session: Session,
+    stream: RecvStream,
+    stop: CancellationToken,
+    buffer: Vec<u8>,
+    filled: usize,
+    spare: Option<Vec<u8>>,
+    /// None while the thread has it.
+    work: Option<Work>,
+    worker: Option<JoinHandle<Worked>>,
+    /// Bytes of a chunk that is not complete.
+    pending: usize,
+    held: Held,
+    /// Something came since the last look.
+    came: bool,
+    /// How often nothing had come in the middle of a chunk, although the sender was heard.
+    looks: u32,
+    /// Datagrams that were heard of the sender by the last look.
+    heard: u64,
+}
+
+impl Incoming {
+    async fn run(&mut self) -> Result<StreamEnd, TransferError> {
+        let mut look = interval_at(Instant::now() + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(StreamEnd::Stopped),
+                // As long as more is there it is taken; the thread gets what has come when it has nothing else to do.
+                read = read(&self.arrival, &mut self.stream, &mut self.buffer[self.filled..]),
+                    if self.filled < self.buffer.len() => match read {
+                    Ok(Some(n)) => {
+                        self.filled += n;
+                        self.came = true;
+                        // Paid for afterwards: what is not asked for any more has cost nothing.
+                        tokio::select! {
+                            () = self.stop.cancelled() => return Ok(StreamEnd::Stopped),
+                            () = self.arrival.limits.take(n) => {}
+                        }
+                    }
+                    Ok(None) => return Ok(StreamEnd::Clean),
+                    Err(ReadError::Reset(_) | ReadError::ConnectionLost(_)) => return Ok(StreamEnd::Lost),
+                    Err(error) => {
+                        tracing::debug!(%error, "a data stream broke");
+                        return Ok(StreamEnd::Lost);
+                    }
+                },
+                worked = worked(&mut self.worker), if self.worker.is_some() => {
+                    self.take_back(worked)?;
+                    if !self.account() {
+                        return Ok(self.give_up());
+                    }
+                }
+                () = std::future::ready(()), if self.work.is_some() && self.filled > 0 => self.hand_over(),
+                _ = look.tick() => if !self.look() {
+                    return Ok(self.give_up());
+                },
             }
-            Ok(ended)
         }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(TransferError::Internal("a writing thread failed")),
+    }
+
+    /// Gives the thread what has come, and goes on with another buffer: a larger one where this one was full.
+    fn hand_over(&mut self) {
+        let Some(mut work) = self.work.take() else { return };
+        let (full, filled) = (self.filled == self.buffer.len(), std::mem::take(&mut self.filled));
+        let spare = self.spare.take().unwrap_or_default();
+        let mut wanted = self.buffer.len();
+        if full && wanted < BUFFER {
+            let larger = (wanted * 8).min(BUFFER);
+            let total = self.pending + 2 * larger;
+            wanted = if self.held.hold(total, COMFORTABLE) { larger } else { wanted };
+        }
+        let mut next = spare;
+        next.resize(wanted, 0);
+        let mut buffer = std::mem::replace(&mut self.buffer, next);
+        self.worker = Some(tokio::task::spawn_blocking(move || {
+            work.decoder.push(&mut buffer[..filled], &mut |unit| work.writer.unit(unit))?;
+            Ok((work, buffer))
+        }));
+    }
+
+    fn take_back(&mut self, worked: Result<Worked, JoinError>) -> Result<(), TransferError> {
+        self.worker = None;
+        let (work, buffer) = worked.map_err(|_| TransferError::Internal("a writing thread failed"))??;
+        self.pending = work.decoder.pending();
+        (self.work, self.spare) = (Some(work), Some(buffer));
+        Ok(())
+    }
+
+    /// Counts what is held. False where it is too much.
+    fn account(&mut self) -> bool {
+        let buffers = self.buffer.len() + self.spare.as_ref().map_or(0, Vec::len);
+        self.held.hold(self.pending + buffers, MOST)
+    }
+
+    /// Looks whether anything has come. False where the stream is to be given up.
+    fn look(&mut self) -> bool {
+        let heard = std::mem::replace(&mut self.heard, self.session.datagrams_heard()) != self.heard;
+        if std::mem::take(&mut self.came) || self.filled > 0 {
+            self.looks = 0;
+            return true;
+        }
+        let Some(work) = &mut self.work else { return true };
+        work.decoder.shrink();
+        work.writer.inflater = Inflater::default();
+        self.spare = None;
+        if self.buffer.len() > SMALL_BUFFER {
+            self.buffer = vec![0; SMALL_BUFFER];
+        }
+        if self.pending == 0 {
+            return self.account();
+        }
+        // A sender that is away, or that a person holds, is not to blame.
+        let paused = !self.arrival.gate.is_open() || self.arrival.paused_there.load(Ordering::Relaxed);
+        if heard && !paused {
+            self.looks += 1;
+        }
+        // Less than before, so that it fits; it is the device that may hold too much.
+        self.account() && self.looks < MOST_LOOKS && self.held.of_device() <= IDLE
+    }
+
+    fn give_up(&mut self) -> StreamEnd {
+        tracing::info!(device = %self.session.device_id(), "a data stream without progress is given up");
+        let _ = self.stream.stop(GIVEN_UP);
+        StreamEnd::Lost
+    }
+
+    /// Waits for the thread.
+    async fn settle(&mut self) -> Result<(), TransferError> {
+        match self.worker.is_some() {
+            true => {
+                let done = worked(&mut self.worker).await;
+                self.take_back(done)
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Works on all that has come.
+    async fn work_off(&mut self) -> Result<(), TransferError> {
+        self.settle().await?;
+        if self.filled > 0 {
+            self.hand_over();
+            self.settle().await?;
+        }
+        Ok(())
     }
 }
 
-async fn pump(
-    arrival: &Arrival,
-    stream: &mut RecvStream,
-    full: &mpsc::Sender<(Vec<u8>, usize)>,
-    free: &mut mpsc::Receiver<Vec<u8>>,
-    stop: &CancellationToken,
-) -> StreamEnd {
-    let mut filled = 0;
-    let Some(mut buffer) = free.recv().await else { return StreamEnd::Stopped };
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return StreamEnd::Stopped,
-            // As long as more is there it is taken; the thread gets what has come when it has nothing else to do.
-            read = read(arrival, stream, &mut buffer[filled..]), if filled < BUFFER => match read {
-                Ok(Some(n)) => {
-                    filled += n;
-                    // Paid for afterwards: what is not asked for any more has cost nothing.
-                    tokio::select! {
-                        () = stop.cancelled() => return StreamEnd::Stopped,
-                        () = arrival.limits.take(n) => {}
-                    }
-                }
-                end => {
-                    if filled > 0 && full.send((buffer, filled)).await.is_err() {
-                        return StreamEnd::Stopped;
-                    }
-                    return match end {
-                        Ok(_) => StreamEnd::Clean,
-                        Err(ReadError::Reset(_) | ReadError::ConnectionLost(_)) => StreamEnd::Lost,
-                        Err(error) => {
-                            tracing::debug!(%error, "a data stream broke");
-                            StreamEnd::Lost
-                        }
-                    };
-                }
-            },
-            room = full.reserve(), if filled > 0 => {
-                let Ok(room) = room else { return StreamEnd::Stopped };
-                room.send((std::mem::take(&mut buffer), filled));
-                filled = 0;
-                buffer = match free.recv().await {
-                    Some(buffer) => buffer,
-                    None => return StreamEnd::Stopped,
-                };
-            }
-        }
+async fn worked(worker: &mut Option<JoinHandle<Worked>>) -> Result<Worked, JoinError> {
+    match worker {
+        Some(worker) => worker.await,
+        None => std::future::pending().await,
     }
 }
 
@@ -159,21 +312,6 @@ async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> 
     arrival.gate.pass().await;
     let most = arrival.limits.slice().map_or(buffer.len(), |slice| slice.min(buffer.len()));
     stream.read(&mut buffer[..most]).await
-}
-
-fn work(
-    arrival: &Arrival,
-    mut taken: mpsc::Receiver<(Vec<u8>, usize)>,
-    spare: &mpsc::Sender<Vec<u8>>,
-) -> Result<DataDecoder, TransferError> {
-    let mut decoder = DataDecoder::new(arrival.root.is_some(), arrival.compress);
-    let mut writer = Writer { arrival, open: None, inflater: Inflater::default() };
-    while let Some((mut buffer, filled)) = taken.blocking_recv() {
-        decoder.push(&mut buffer[..filled], &mut |unit| writer.unit(unit))?;
-        // The reader may be gone.
-        let _ = spare.try_send(buffer);
-    }
-    Ok(decoder)
 }
 
 impl Arrival {
@@ -196,8 +334,8 @@ impl Arrival {
     }
 }
 
-struct Writer<'a> {
-    arrival: &'a Arrival,
+struct Writer {
+    arrival: Arc<Arrival>,
     open: Option<Open>,
     inflater: Inflater,
 }
@@ -214,7 +352,7 @@ struct Open {
     target: Option<Arc<File>>,
 }
 
-impl Writer<'_> {
+impl Writer {
     fn unit(&mut self, unit: Unit<'_>) -> Result<(), TransferError> {
         match unit {
             Unit::Segment(header) => self.segment(header),
@@ -223,7 +361,7 @@ impl Writer<'_> {
     }
 
     fn segment(&mut self, header: SegmentHeader) -> Result<(), TransferError> {
-        let arrival = self.arrival;
+        let arrival = &self.arrival;
         let cipher = match (&arrival.root, &header.commitment) {
             (Some(root), Some(commitment)) => {
                 let cipher = SegmentCipher::new(root, header.file, header.start)?;
@@ -244,7 +382,7 @@ impl Writer<'_> {
     }
 
     fn chunk(&mut self, chunk: &ChunkHeader, number: u64, offset: u64, bytes: &mut [u8]) -> Result<(), TransferError> {
-        let arrival = self.arrival;
+        let arrival = &self.arrival;
         let Some(open) = &mut self.open else { return Err(TransferError::Internal("a chunk without a segment")) };
         let bytes = match &open.cipher {
             Some(cipher) => cipher.open(number, offset, chunk, bytes)?,

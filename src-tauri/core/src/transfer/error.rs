@@ -188,6 +188,11 @@ pub fn explain(code: &str) -> String {
         "over_limit" => "its path is too deep or too long",
         "not_taken" => "the other device did not take it",
         "skipped_there" => "the sender could not offer it",
+        "hidden_name" => "it is hidden, and nobody was asked",
+        "runs_programs" => "it can start a program, and nobody was asked",
+        "rule_ended" => "the receiver's rule does not accept it any more",
+        "receiver_stalled" => "the other device takes nothing for now",
+        "expired" => "its sender did not come back for 30 days",
         "other" => "for another reason",
         "declined" => "it was declined",
         "declined_by_rule" => "the other device declines all offers",
@@ -259,6 +264,11 @@ fn hint(code: &str) -> &'static str {
             "Yonder runs in another container or namespace: put it where both see it, or pipe it into \
              `yonder-cli send DEVICE -`."
         }
+        "hidden_name" | "runs_programs" => {
+            "`yonder-cli retry` at the sender offers these alone, and a person is asked."
+        }
+        "receiver_stalled" => "It goes on by itself in a while.",
+        "rule_ended" | "expired" => "Send it again.",
         "source_deleted" => "Put it back and send it again.",
         "size_wrong" => "Send it alone: `yonder-cli send DEVICE - --name NAME < PATH`.",
         "stream_gone" => "Run the command whose output it was again, and send that.",

@@ -63,13 +63,15 @@ pub struct Ready {
     pub entered: HashSet<u32>,
     /// What is done where a name is taken.
     pub rule: ConflictRule,
+    /// Bytes of the files that have their names already, as they landed.
+    pub landed: u64,
 }
 
 impl Ready {
     /// Without a look at what is there.
     pub fn new(temp: Arc<Temp>, plan: Plan, folders: HashMap<u32, Vec<u8>>) -> Self {
         let (old, entered) = (HashMap::new(), HashSet::new());
-        Self { temp, plan, folders, old, same: 0, entered, rule: ConflictRule::KeepBoth }
+        Self { temp, plan, folders, old, same: 0, entered, rule: ConflictRule::KeepBoth, landed: 0 }
     }
 
     /// With what is there, where the rule asks for it.

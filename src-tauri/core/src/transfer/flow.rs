@@ -29,6 +29,10 @@ impl Gate {
         self.0.send_if_modified(|now| std::mem::replace(now, open) != open);
     }
 
+    pub(super) fn is_open(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Waits until it is open.
     pub(super) async fn pass(&self) {
         // The sender is `self`, so that it cannot be gone.

@@ -204,6 +204,16 @@ impl DataDecoder {
         }
     }
 
+    /// Bytes of a unit that is not complete.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Gives back memory that it does not need now.
+    pub fn shrink(&mut self) {
+        self.pending.shrink_to_fit();
+    }
+
     /// The stream has ended.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ use super::{
     holes::{self, pieces},
     journal::{self, Account},
     landing::{DiskError, Staged, Temp, files_in, is_unveiled, temp_name},
-    limits::CHUNK,
+    limits::{CHUNK, SEGMENT},
     manifest::Manifest,
     tree::{Held, SegmentHasher, segment_at},
 };
@@ -39,6 +39,8 @@ pub enum Lost {
     Gone(io::Error),
     /// The file system does not let it.
     Disk(DiskError),
+    /// Its source has changed so often that the account of it has grown beyond measure.
+    Unsteady,
     /// Nobody waits for the answer any more.
     Stopped,
 }
@@ -57,6 +59,8 @@ pub struct Holding {
     pub folders: HashMap<u32, Vec<u8>>,
     /// Files that have their names.
     pub whole: Bits,
+    /// Bytes of these, as they landed.
+    pub landed: u64,
     /// Segments of others.
     pub held: HashMap<u32, Held>,
 }
@@ -79,6 +83,9 @@ pub fn take_up(
     let dir = ops.open_dir(&dest, temp_name(id).as_bytes()).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
+    if account.end > longest_account(accepted, now) {
+        return Err(Lost::Unsteady);
+    }
     let listing = |error| DiskError::new("listing unfinished files", error);
     let staged = Staged::noted(now, &account.staged).ok_or_else(|| gone(io::ErrorKind::InvalidData.into()))?;
     let there = files_in(ops.as_ref(), &dir, &staged).map_err(listing)?;
@@ -87,6 +94,8 @@ pub fn take_up(
         whole.insert(file);
     }
     unveiled(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
+    let sizes = whole.iter().filter_map(|file| account.version(accepted, file)).map(|(size, _)| size);
+    let landed = sizes.fold(0, u64::saturating_add);
     let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
     let temp = Temp::going_on(ops.clone(), dest, dir, id, staged, account.end)?;
     let mut held = HashMap::new();
@@ -116,7 +125,17 @@ pub fn take_up(
         }
     }
     temp.journal().flush()?;
-    Ok(Holding { temp, folders, whole, held })
+    Ok(Holding { temp, folders, whole, landed, held })
+}
+
+/// Bytes of the longest account that an honest transfer comes to: a few notes for each entry and each segment. Each attempt
+/// may add one for every file that changed, and a peer may make attempts without end.
+fn longest_account(accepted: &Manifest, now: &Manifest) -> u64 {
+    const BASE: u64 = 1024 * 1024;
+    const OF_ENTRY: u64 = 1024;
+    const OF_SEGMENT: u64 = 256;
+    let segments = (accepted.total().saturating_add(now.total())) / SEGMENT;
+    BASE.saturating_add(u64::from(accepted.len()) * OF_ENTRY).saturating_add(segments.saturating_mul(OF_SEGMENT))
 }
 
 /// Gone is what is not there, or is nothing that was written here. Everything else may pass, and what was received stays.

@@ -6,6 +6,7 @@
 //! parent, no link is ever followed or created.
 
 mod durable;
+pub(super) mod list;
 mod replacing;
 mod shelves;
 mod staged;
@@ -418,7 +419,8 @@ fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Optio
 }
 
 fn is_ours(name: &str) -> bool {
-    name.as_bytes() == journal::NAME || name.as_bytes() == RESERVE || name.bytes().all(|b| b.is_ascii_digit())
+    let known = [journal::NAME, list::NAME, RESERVE];
+    known.contains(&name.as_bytes()) || name.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Removes what an earlier run of this node left of a transfer in a folder.

@@ -15,6 +15,8 @@ const OTHER: &str = "other";
 pub const NOT_TAKEN: &str = "not_taken";
 /// The sender could not offer it.
 pub const SKIPPED_THERE: &str = "skipped_there";
+/// What the receiver left out because nobody was asked: see [`super::unattended`].
+pub const UNATTENDED: [&str; 2] = [super::unattended::HIDDEN, super::unattended::RUNS];
 /// The transfer is done, and something is left out.
 pub const INCOMPLETE: &str = "incomplete";
 

@@ -45,8 +45,9 @@ pub const RENAMED_BATCH: usize = 240;
 pub const BATCH: usize = 1024;
 /// Offers and transfers of one device that may be open at the same time.
 pub const MAX_OPEN_PER_DEVICE: usize = 32;
-/// Encoded manifest bytes that may be kept for all incoming offers together.
-pub const MANIFEST_BUDGET: usize = 128 * 1024 * 1024;
+/// Bytes of the lists of one device's accepted transfers, beyond which it may offer nothing new until some have ended. They
+/// lie on the disk, beside the unfinished files.
+pub const MAX_LISTS: u64 = 64 * 1024 * 1024;
 /// Bytes that a receiver leaves free on the volume, beyond the offer.
 pub const SPACE_RESERVE: u64 = 8 * 1024 * 1024;
 /// Length of a stop code.

@@ -8,6 +8,7 @@ use super::{
         MAX_DEPTH, MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PAGES, MAX_PATH, PAGE_BYTES, SEGMENT, SHOWN_ROOTS, VERSION,
     },
     names,
+    unattended::plain_mode,
     wire::{ChangedFile, Code, Entry, EntryKind, Mtime, Offer, Page, SenderFrame, Violation, encode, violation},
 };
 use crate::id::TransferId;
@@ -236,6 +237,21 @@ impl Manifest {
         Ok(changed)
     }
 
+    /// Takes the permission to be run from every file.
+    pub fn make_plain(&mut self) {
+        for item in self.items.iter_mut().filter(|item| item.is_file()) {
+            if let Some(mode) = item.mode() {
+                let cleared = item.size_and_mode & !(u64::from(MODE_BITS) << MODE_SHIFT);
+                item.size_and_mode = cleared | u64::from(plain_mode(mode)) << MODE_SHIFT;
+            }
+        }
+    }
+
+    /// Bytes that it takes in memory.
+    pub fn memory(&self) -> usize {
+        self.items.len() * size_of::<Item>() + self.names.len()
+    }
+
     fn entry(&self, index: u32) -> Option<Entry> {
         self.get(index).map(|entry| Entry {
             parent: entry.parent.map_or(0, |parent| parent + 1),
@@ -343,6 +359,11 @@ impl ManifestBuilder {
     /// How many entries so far.
     pub fn len(&self) -> u32 {
         self.manifest.len()
+    }
+
+    /// Bytes that it takes in memory so far.
+    pub fn memory(&self) -> usize {
+        self.manifest.memory()
     }
 
     /// How many of them are files.

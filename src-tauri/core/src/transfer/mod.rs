@@ -12,7 +12,7 @@
 //!    durably, and never in place of another. Then the sender is told.
 //!
 //! Pure, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`], [`tree`],
-//! [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`].
+//! [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`], [`quota`], [`unattended`], [`view_size`], `history`, `pace`.
 //!
 //! Invariants: no byte on disk before consent; a final name only after the root agrees; no key seals two plaintexts;
 //! every number that a peer chooses is capped before anything is allocated; memory does not grow with the size of files;
@@ -29,6 +29,7 @@ pub mod feed;
 pub mod files;
 mod flow;
 pub mod framing;
+mod history;
 pub mod holding;
 pub mod holes;
 pub mod intake;
@@ -37,18 +38,22 @@ pub mod landing;
 pub mod left_out;
 pub mod limits;
 pub mod manifest;
+pub mod memory;
 pub mod names;
+mod pace;
 pub mod pool;
 mod preview;
 pub mod private;
 mod proof;
 mod protocol;
 mod queue;
+pub mod quota;
 pub mod rate;
 mod receiving;
 mod record;
 pub mod retry;
 mod routes;
+pub mod rule_target;
 pub mod seal;
 pub mod selection;
 mod sending;
@@ -57,22 +62,22 @@ mod silence;
 pub mod source;
 pub mod squeeze;
 pub mod state;
+pub mod stream_memory;
 mod survey;
 mod taking_up;
 mod talk;
 pub mod trash;
 pub mod tree;
 mod turns;
+pub mod unattended;
+pub mod view_size;
 pub mod wire;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use n0_future::boxed::BoxFuture;
@@ -85,11 +90,13 @@ use self::{
     book::{Book, Command, End, unix_now},
     files::{FileOps, RealFiles},
     flow::{Limits, Throttle},
-    limits::{MANIFEST_BUDGET, MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+    limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+    memory::ListMemory,
     private::Private,
     rate::Allowance,
     record::{Outgoing, Terms},
     source::Named,
+    stream_memory::StreamMemory,
     turns::Turns,
 };
 use crate::{
@@ -164,7 +171,10 @@ pub(crate) struct Inner {
     ops: Arc<dyn FileOps>,
     tasks: TaskTracker,
     cancel: CancellationToken,
-    manifests: AtomicUsize,
+    /// Memory for the lists of what comes here.
+    lists: ListMemory,
+    /// Memory for what arrives over data streams.
+    streams: StreamMemory,
     offers: Mutex<HashMap<DeviceId, Allowance>>,
     /// Offers that people may look into.
     previews: preview::Previews,
@@ -184,15 +194,6 @@ pub(crate) struct Inner {
     /// Of those that are under way.
     limits: Mutex<HashMap<TransferId, Arc<Limits>>>,
     since: Instant,
-}
-
-/// A share of the memory for manifests of incoming offers; given back when dropped.
-struct Share(Arc<Inner>, usize);
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        self.0.manifests.fetch_sub(self.1, Ordering::AcqRel);
-    }
 }
 
 impl Inner {
@@ -252,13 +253,6 @@ impl Inner {
             allowance.give_back(OFFER_BURST);
         }
     }
-
-    /// Room for a manifest of so many bytes, if there is.
-    fn budget(self: &Arc<Self>, bytes: usize) -> Option<Share> {
-        let taken = self.manifests.fetch_add(bytes, Ordering::AcqRel);
-        let share = Share(self.clone(), bytes);
-        (taken + bytes <= MANIFEST_BUDGET).then_some(share)
-    }
 }
 
 impl Transfers {
@@ -284,7 +278,8 @@ impl Transfers {
             ops,
             tasks: TaskTracker::new(),
             cancel,
-            manifests: AtomicUsize::new(0),
+            lists: ListMemory::default(),
+            streams: StreamMemory::default(),
             offers: Mutex::default(),
             previews: preview::Previews::default(),
             heard: Mutex::default(),
@@ -312,6 +307,7 @@ impl Transfers {
             tracing::error!("looking for streams that are not sent any more failed");
         }
         inner.show_places();
+        inner.tasks.spawn(expire(inner.clone()));
         Ok(Self(inner))
     }
 
@@ -427,7 +423,7 @@ impl Transfers {
             notes: Vec::new(),
         };
         let (commands, asked) = mpsc::channel(4);
-        let rank = self.0.turns.change(|order| order.enter(id, None));
+        let rank = self.0.turns.change(|order| order.enter(id, device, None));
         let rows = record::put_paths(id, part.as_deref().unwrap_or_default())?;
         let (part, count) = (part.is_some(), u32::try_from(rows.len()).unwrap_or(u32::MAX));
         let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&named, options) };
@@ -542,6 +538,20 @@ impl Transfers {
     }
 }
 
+/// Interval between looks for transfers that have waited too long.
+const EXPIRY_CHECK: Duration = Duration::from_secs(60 * 60);
+
+/// Ends transfers whose sender did not come back, now and from time to time.
+async fn expire(inner: Arc<Inner>) {
+    loop {
+        inner.book.expire().await;
+        tokio::select! {
+            () = tokio::time::sleep(EXPIRY_CHECK) => {}
+            () = inner.cancel.cancelled() => return,
+        }
+    }
+}
+
 /// Takes care of a transfer from here that was begun in an earlier run of the node.
 fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc::Sender<Command>> {
     let Terms::Outgoing(terms) = terms else { return None };
@@ -550,7 +560,7 @@ fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc:
         inner.tasks.spawn(sending::tell_stopped(inner.clone(), id, device));
         return None;
     }
-    inner.turns.change(|order| order.enter(id, Some(terms.rank)));
+    inner.turns.change(|order| order.enter(id, device, Some(terms.rank)));
     let (commands, asked) = mpsc::channel(4);
     let order = sending::Order { id, device, terms: terms.clone(), restored: true };
     inner.tasks.spawn(sending::run(inner.clone(), order, asked));

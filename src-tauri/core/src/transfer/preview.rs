@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use super::{Inner, TransferError, Transfers, manifest::Manifest, names};
+use super::{Inner, TransferError, Transfers, manifest::Manifest, names, unattended, view_size};
 use crate::{
     api::{OfferEntry, OfferPage},
     error::NetworkError,
@@ -84,9 +84,13 @@ impl Preview {
             if (from..to).contains(&page.total) {
                 let beneath = || sums.0.get(&index).copied().unwrap_or_default();
                 let (files, size) = entry.size().map_or_else(beneath, |size| (1, size));
-                let name = names::escaped(entry.name);
+                let mut name = names::escaped(entry.name);
+                // A thousand of the longest names fit into one answer.
+                view_size::shorten(&mut name);
                 let folder = entry.size().is_none();
-                page.entries.push(OfferEntry { index, name, folder, size, files, mtime: entry.mtime.secs });
+                let (hidden, runs) = (unattended::is_hidden(entry.name), unattended::runs(entry.name, folder));
+                let mtime = entry.mtime.secs;
+                page.entries.push(OfferEntry { index, name, folder, size, files, mtime, hidden, runs });
             }
             page.total += 1;
         }

@@ -1,13 +1,15 @@
 //! What people do with transfers that are under way, or over: hold them, let them go on, put them in another order, send
 //! them once more.
 
-use super::{TransferError, Transfers, limits::SPACE_RESERVE, receiving::room_for};
+use super::{TransferError, Transfers, limits::SPACE_RESERVE, receiving::room_for, view_size};
 use crate::{
     api::{Direction, TransferState, TransferView},
     error::NetworkError,
     id::TransferId,
 };
 
+/// What is missing of a transfer that is to be sent again cannot be read.
+const UNKNOWN_PART: &str = "what was to be sent again is not on record";
 /// Characters of a search that count.
 const LONGEST_SEARCH: usize = 200;
 
@@ -26,6 +28,18 @@ impl Transfers {
         let mut found = self.list(all);
         found.retain(|view| words.iter().all(|word| mentions(view, word)));
         found
+    }
+
+    /// A part of [`Self::find`]: those behind the first `skip`, as many as fit into one answer.
+    pub fn page(&self, all: bool, words: Option<&str>, skip: u32) -> Vec<TransferView> {
+        let mut found = self.find(all, words);
+        found.drain(..found.len().min(skip as usize));
+        view_size::page(found)
+    }
+
+    /// Those that a list begins with: as many as fit into one answer, of each device alike.
+    pub fn snapshot(&self) -> Vec<TransferView> {
+        view_size::fair(self.list(true))
     }
 
     /// Holds a transfer until [`Self::resume`], over restarts too. Connections stay, what is on its way arrives.
@@ -84,7 +98,11 @@ impl Transfers {
         }
         // The record of an earlier version may have forgotten it.
         let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
-        let part = if terms.part { self.0.book.paths(id, terms.rows).await? } else { None };
+        let part = match terms.part {
+            // All of it instead would be more than a person asked for.
+            true => Some(self.0.book.paths(id, terms.rows).await?.ok_or(TransferError::Internal(UNKNOWN_PART))?),
+            false => None,
+        };
         self.send_part(view.device, terms.named(), terms.options, part).await
     }
 
@@ -97,7 +115,7 @@ impl Transfers {
         let ranks = moved.ok_or(TransferError::NotQueued)?;
         self.0.book.ranked(&ranks).await?;
         self.0.show_places();
-        Ok(self.list(false))
+        Ok(view_size::fair(self.list(false)))
     }
 
     /// Gives a transfer another limit of its own, from now on.

@@ -4,13 +4,14 @@ mod choosing;
 mod claims;
 mod ending;
 mod held;
+mod ruled;
 
 use std::{
     collections::VecDeque,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -24,19 +25,20 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Inner, Share, Taking, TransferError,
+    Inner, Taking, TransferError,
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
-    error::{reason, told_as},
+    error::reason,
     existing::Ready,
     files::FileOps,
     flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
     landing::DiskError,
-    left_out::{Reasons, SKIPPED_THERE},
-    limits::{MAX_FRAME, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
+    left_out::{Reasons, SKIPPED_THERE, UNATTENDED},
+    limits::{MAX_LISTS, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
+    memory::{ALONE, Share},
     names::escaped,
     preview,
     rate::{RateMeter, Stopwatch},
@@ -101,16 +103,12 @@ pub(super) async fn serve(
         Some("shutting_down")
     } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
         Some("declined_by_rule")
-    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE {
+    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || inner.book.lists_from(device) >= MAX_LISTS {
         Some("busy")
     } else if !inner.may_offer(device) {
         Some("rate_limited")
     } else {
         None
-    };
-    let Some(_kept) = inner.budget(offer.pages as usize * MAX_FRAME) else {
-        out.farewell(&declined("busy")).await;
-        return Ok(());
     };
     if let Some(code) = refused {
         out.farewell(&declined(code)).await;
@@ -216,6 +214,7 @@ pub(super) struct Terms {
 
 pub(super) use choosing::recorded;
 pub(super) use held::SpaceWait;
+use ruled::Ruled;
 
 pub(super) struct Receiving {
     pub(super) inner: Arc<Inner>,
@@ -238,8 +237,8 @@ pub(super) struct Receiving {
     pub(super) landing: Option<PathBuf>,
     /// The sender knows already how it ends.
     pub(super) told: bool,
-    /// Room for the list.
-    pub(super) share: Option<Share>,
+    /// Memory for the list.
+    pub(super) share: Share,
     meter: RateMeter,
     silence: Silence,
     /// How long bytes moved, over all attempts.
@@ -272,6 +271,7 @@ impl Receiving {
     pub(super) fn new(inner: Arc<Inner>, stream: Stream, asked: mpsc::Receiver<Command>, terms: Terms) -> Self {
         let Stream { session, routes, machine, frames, out, stop } = stream;
         let id = TransferId::from_random(terms.transfer);
+        let share = inner.lists.share(session.device_id());
         let watch = inner.book.view(id).map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
         Self {
             inner,
@@ -290,7 +290,7 @@ impl Receiving {
             holds: false,
             landing: None,
             told: false,
-            share: None,
+            share,
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
             watch,
@@ -336,10 +336,11 @@ impl Receiving {
                     Ok(frame) => match frame? {
                         FromSender::Manifest(_) => {
                             tracing::debug!(id = %self.id, "the list is there");
-                            return Ok(None);
+                            return if self.share.hold(self.machine.memory()) { Ok(None) } else { self.no_room().await };
                         }
                         FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
-                        _ => {}
+                        _ if self.share.hold(self.machine.memory()) => {}
+                        _ => return self.no_room().await,
                     },
                     Err(_) => return Err(lost()),
                 },
@@ -356,6 +357,17 @@ impl Receiving {
         }
     }
 
+    /// There is no room for its list now. Its sender offers it again, as if the connection had been lost, unless there never
+    /// will be any.
+    async fn no_room(&mut self) -> Result<Option<End>, NetworkError> {
+        if self.machine.memory() > ALONE {
+            return Ok(Some(self.decline("too_many_entries").await));
+        }
+        self.machine.end();
+        self.out.farewell(&declined("busy")).await;
+        Err(lost())
+    }
+
     async fn decline(&mut self, code: &str) -> End {
         self.machine.end();
         self.out.farewell(&declined(code)).await;
@@ -367,27 +379,16 @@ impl Receiving {
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
         let space = self.fits_whole(folder.clone()).await;
-        match (self.inner.deps.welcome)(self.session.device_id(), self.terms.total).await? {
-            Welcome::Refuse => return Ok(Some(self.decline("declined_by_rule").await)),
-            Welcome::Accept { into } => {
-                let conflict = (self.inner.deps.conflict)();
-                let begun = self.begin(into.unwrap_or(folder), Taking { conflict, ..Taking::default() }).await;
-                return match begun {
-                    Ok(()) => Ok(None),
-                    Err(error) => {
-                        tracing::info!(%error, "an offer could not be accepted");
-                        Ok(Some(self.decline(told_as(&error)).await))
-                    }
-                };
-            }
-            Welcome::Ask => {
-                let why = space.err().map(|error| (&error).into());
-                self.inner.book.show(self.id, |view| {
-                    view.reason = why;
-                    view.into = Some(folder.display().to_string());
-                });
-            }
+        match self.by_rule(&folder).await? {
+            Ruled::Ended(end) => return Ok(Some(end)),
+            Ruled::Begun => return Ok(None),
+            Ruled::Ask => {}
         }
+        let why = space.err().map(|error| (&error).into());
+        self.inner.book.show(self.id, |view| {
+            view.reason = why;
+            view.into = Some(folder.display().to_string());
+        });
         let _shown = preview::show(&self.inner, self.id, self.machine.manifest());
         self.inner.book.announce(self.id);
         loop {
@@ -399,7 +400,7 @@ impl Receiving {
                 }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { into, conflict, only, reply }) => {
-                        let begun = self.begin(into, Taking { conflict, only, into: None }).await;
+                        let begun = self.begin(into, Taking { conflict, only, into: None }, None).await;
                         let ok = begun.is_ok();
                         let _ = reply.send(begun);
                         if ok {
@@ -419,7 +420,7 @@ impl Receiving {
 
     /// Sets up everything that receives, then tells the sender what is there and what is to come.
     pub(super) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
-        let Ready { temp, plan, folders, old, same, entered, rule } = ready;
+        let Ready { temp, plan, folders, old, same, entered, rule, landed: _ } = ready;
         let manifest = self.machine.manifest();
         if !self.machine.accept(plan.clone()) {
             temp.remove();
@@ -451,6 +452,8 @@ impl Receiving {
             verdicts,
             gate: Gate::new(true),
             limits: self.inner.limits_of(self.id, Direction::Receive),
+            paused_there: AtomicBool::new(false),
+            memory: self.inner.streams.clone(),
         });
         let out = self.out.clone();
         let placing =
@@ -569,7 +572,8 @@ impl Receiving {
                 stream = live.arrivals.recv(), if streams_may_come => {
                     if let Some(stream) = stream {
                         live.opened += 1;
-                        live.streams.spawn(data_in::serve(live.arrival.clone(), stream, self.stop.child_token()));
+                        let stop = self.stop.child_token();
+                        live.streams.spawn(data_in::serve(live.arrival.clone(), self.session.clone(), stream, stop));
                     }
                 }
                 ended = live.streams.join_next(), if !live.streams.is_empty() => {
@@ -613,6 +617,7 @@ impl Receiving {
         let held = self.inner.book.held(self.id);
         // A sender that goes on sending waits at the gate of its streams.
         live.arrival.gate.set(held.is_none());
+        live.arrival.paused_there.store(self.held_there, Ordering::Relaxed);
         let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
         if begun && why.is_none() {
             self.watch.start(self.inner.since.elapsed());
@@ -747,9 +752,11 @@ impl Receiving {
 
     /// What is missing of that which a person named at the sender, but for what was not wanted here.
     fn left_out(&self, settled: &Settled) -> Reasons {
-        let there = self.inner.book.view(self.id).and_then(|view| view.reasons.get(SKIPPED_THERE).copied());
+        let counts = self.inner.book.view(self.id).map(|view| view.reasons).unwrap_or_default();
         let mut left_out = settled.left_out();
-        left_out.add(SKIPPED_THERE, there.unwrap_or(0));
+        for code in UNATTENDED.into_iter().chain([SKIPPED_THERE]) {
+            left_out.add(code, counts.get(code).copied().unwrap_or(0));
+        }
         left_out
     }
 }

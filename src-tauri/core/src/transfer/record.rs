@@ -41,6 +41,9 @@ pub(super) struct Record {
     /// The code that says why it is held here, if it is.
     #[serde(default)]
     pub held: Option<String>,
+    /// Unix time in seconds since when it waits for the other device, if it does.
+    #[serde(default)]
+    pub waits_since: Option<u64>,
 }
 
 /// What is needed to go on, besides what people see.
@@ -79,6 +82,10 @@ pub(super) struct Outgoing {
     /// Otherwise they are what could not be offered.
     #[serde(default)]
     pub part: bool,
+    /// The accepted list is a part of what the person named, although `part` does not say so any more. Where nothing of it
+    /// arrives, sending it again sends that part and not the whole.
+    #[serde(default)]
+    pub was_part: bool,
 }
 
 /// Where the entries of an accepted manifest lie.
@@ -103,7 +110,7 @@ pub(super) struct Incoming {
     pub total: u64,
     /// Entries of its manifest.
     pub entries: u32,
-    /// Pages in which it is kept.
+    /// Pages in which it is kept in rows beside this one, where `list` is 0.
     pub pages: u32,
     /// Its hash as the sender gave it.
     pub hash: [u8; 32],
@@ -113,6 +120,26 @@ pub(super) struct Incoming {
     /// What is done where a name is taken.
     #[serde(default)]
     pub conflict: ConflictRule,
+    /// Bytes that its list takes in memory. The list lies with the unfinished files; 0 where it is kept in rows beside this
+    /// one, as by earlier versions.
+    #[serde(default)]
+    pub list: u64,
+    /// What it was charged so far, where a rule or a setting accepted it and nobody was asked. See [`super::quota`].
+    #[serde(default)]
+    pub charged: Option<u64>,
+}
+
+impl Incoming {
+    /// Bytes that its list takes in memory.
+    pub(super) fn memory(&self) -> u64 {
+        // Of one that is kept in rows it is not known, and names are seldom longer than that.
+        if self.list > 0 { self.list } else { u64::from(self.entries) * 56 }
+    }
+
+    /// Nobody was asked.
+    pub(super) fn is_unattended(&self) -> bool {
+        self.charged.is_some()
+    }
 }
 
 impl Outgoing {
@@ -130,6 +157,7 @@ impl Outgoing {
             skipped: BTreeMap::new(),
             rows: 0,
             part: false,
+            was_part: false,
         }
     }
 
@@ -197,6 +225,7 @@ pub(super) fn put(
     landing: Option<&Path>,
     terms: Option<&Terms>,
     held: Option<&str>,
+    waits_since: Option<u64>,
 ) -> Result<Op, NetworkError> {
     let record = Record {
         version: RECORD,
@@ -204,6 +233,7 @@ pub(super) fn put(
         landing: landing.map(path_bytes),
         terms: terms.cloned(),
         held: held.map(str::to_owned),
+        waits_since,
     };
     let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))

@@ -33,6 +33,7 @@ use super::{
     left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
     limits::{BATCH, VERSION},
     names::escaped,
+    pace::Pacer,
     private::Private,
     rate::{RateMeter, Stopwatch},
     record::{Accepted, Outgoing, Terms},
@@ -45,7 +46,7 @@ use super::{
     turns::Turn,
     wire::{Again, Code, Offer, SenderFrame, Violation},
 };
-use held::come;
+use held::{come, stalled_pause};
 pub(super) use stopped::tell_stopped;
 
 use crate::{
@@ -108,6 +109,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         kept: Arc::new(AtomicBool::new(false)),
         backoff: Backoff::default(),
         busy_there: false,
+        stalls: (0, 0),
         held: inner.book.held(id).is_some(),
         held_there: None,
         turn: None,
@@ -206,6 +208,8 @@ struct Sending {
     backoff: Backoff,
     /// The receiver had no time for the last attempt.
     busy_there: bool,
+    /// So many attempts in a row were given up because the receiver took nothing, and what it had by then.
+    stalls: (u32, u64),
     /// Held here: nothing is sent until somebody lets it go on.
     held: bool,
     /// Why it is held at the receiver, if it is.
@@ -256,6 +260,7 @@ fn apart(code: &str) -> NetworkError {
         "shutting_down" => TransferError::Stopped("shutting_down").into(),
         "disk_full" => TransferError::Stopped("disk_full").into(),
         "source_gone" => TransferError::Stopped("source_gone").into(),
+        "receiver_stalled" => TransferError::Stopped("receiver_stalled").into(),
         _ => lost(),
     }
 }
@@ -339,7 +344,10 @@ impl Sending {
         let code = error.code();
         let lasting =
             matches!(code, "device_not_paired" | "refused_not_paired" | "protocol_violation" | "decryption_failed");
-        let later = matches!(code, "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state");
+        let later = matches!(
+            code,
+            "receiver_stalled" | "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state"
+        );
         self.met && !lasting && (is_apart(code) || stands_still(code) || later)
     }
 
@@ -352,9 +360,14 @@ impl Sending {
         if std::mem::take(&mut self.busy_there) {
             pause = pause.min(BUSY_PAUSE);
         }
+        // A receiver that takes nothing is not asked again as soon as it is heard.
+        let stalled = self.stalls.0 > 0;
+        if stalled {
+            pause = pause.max(stalled_pause(self.stalls.0));
+        }
         loop {
             tokio::select! {
-                changed = self.there.changed(), if !self.held => {
+                changed = self.there.changed(), if !self.held && !stalled => {
                     return if changed.is_ok() { Waited::Again } else { Waited::Down };
                 }
                 () = sleep(pause), if !self.held => match (self.inner.deps.presence)(self.order.device) {
@@ -582,6 +595,7 @@ impl Sending {
         let since = Instant::now();
         let mut silence = Silence::new(Duration::ZERO, session.datagrams_heard());
         let mut sends = false;
+        let mut pacer = Pacer::default();
         let mut gone = self.inner.gone(self.order.device);
         loop {
             self.wait_for_turn(talk);
@@ -636,6 +650,7 @@ impl Sending {
                 },
                 _ = tick.tick() => {
                     let Some(begun) = self.begun.filter(|_| sends) else { continue };
+                    self.keep_pace(&mut pacer, since.elapsed(), talk, silence.is_silent(since.elapsed()))?;
                     let (bytes, files, moves) = (self.tally.bytes, self.tally.files, self.turn.is_some());
                     meter.sample(begun.elapsed(), bytes);
                     let noticed = silence.listen(since.elapsed(), session.datagrams_heard());
@@ -826,7 +841,8 @@ impl Sending {
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
     let written = inner.book.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
         (terms.accepted, terms.rows) = (Some(Accepted::new(source.roots(), pages)), rows);
-        terms.part = false;
+        // The rows hold what could not be offered from now on.
+        terms.was_part |= std::mem::take(&mut terms.part);
         Terms::Outgoing(terms)
     });
     match written.await {

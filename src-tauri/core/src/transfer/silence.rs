@@ -33,6 +33,11 @@ impl Silence {
         Self { heard, since: now, asked: now }
     }
 
+    /// Nothing was heard at `now` for so long that something is wrong.
+    pub fn is_silent(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= SHOWN
+    }
+
     /// Takes the count of now.
     pub fn listen(&mut self, now: Duration, heard: u64) -> Noticed {
         if heard != self.heard {

@@ -310,6 +310,20 @@ impl ReceiverMachine {
         &self.plan
     }
 
+    /// Takes the permission to be run from every file of the list: nobody was asked.
+    pub fn make_plain(&mut self) {
+        Arc::make_mut(&mut self.manifest).make_plain();
+    }
+
+    /// Bytes that the list, or the changes to one, take in memory so far.
+    pub fn memory(&self) -> usize {
+        match &self.stage {
+            ReceiverStage::Listing(builder, ..) => builder.memory(),
+            ReceiverStage::Named(_, changes) => changes.capacity() * size_of::<ChangedFile>(),
+            _ => self.manifest.memory(),
+        }
+    }
+
     /// The list of what is offered; empty until it is complete.
     pub fn manifest(&self) -> Arc<Manifest> {
         self.manifest.clone()

@@ -1,7 +1,7 @@
 //! Receives a transfer further that was accepted earlier: nobody is asked again, and what is there is not sent again.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -16,8 +16,12 @@ use super::{
     error::reason,
     existing::Ready,
     holding::{self, Holding, Lost},
-    limits::{MAX_FRAME, VERSION},
-    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next, recorded},
+    landing::list,
+    limits::{SPACE_RESERVE, VERSION},
+    manifest::Manifest,
+    memory::ALONE,
+    quota,
+    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next, recorded, room_for},
     record::Incoming,
     selection,
     state::FromSender,
@@ -84,37 +88,35 @@ impl Receiving {
         if again.changed > incoming.entries {
             return Ok(Some(self.give_up("offer_malformed").await));
         }
-        self.share = self.inner.budget(incoming.pages as usize * MAX_FRAME);
-        if self.share.is_none() {
-            self.out.farewell(&declined("busy")).await;
-            return Err(lost());
-        }
         if let Some(end) = self.changes(again.changed).await? {
             return Ok(Some(end));
         }
         if let Some(end) = self.while_held().await? {
             return Ok(Some(end));
         }
-        self.share = self.share.take().or_else(|| self.inner.budget(incoming.pages as usize * MAX_FRAME));
-        if self.share.is_none() {
+        // Once as it was accepted, and once as it is now. The changes are dropped by then.
+        let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
+        let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
+        if !self.share.hold(list) {
             self.out.farewell(&declined("busy")).await;
             return Err(lost());
         }
-        let Some(accepted) = self.inner.book.manifest(self.id, incoming.pages).await? else {
-            return Ok(Some(self.give_up("forgotten").await));
+        let Some(accepted) = self.accepted_list(incoming, &landing).await? else {
+            return Ok(Some(self.list_is_gone().await));
         };
         // Of a list that was accepted before lists had modes, the hash is another one now.
         if again.manifest != incoming.hash && again.manifest != accepted.hash().map_err(TransferError::Violation)? {
             return Ok(Some(self.give_up("source_changed").await));
         }
-        let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
+        let mut now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
+        if incoming.is_unattended() {
+            drop(now);
+            self.machine.make_plain();
+            now = self.machine.manifest();
+        }
         let mut plan = recorded(&now, incoming)?;
         let (files, total) = selection::measure(&now, &plan.selected);
-        if total > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
-            // Nobody has agreed to that.
-            return Ok(Some(self.give_up("source_changed").await));
-        }
-        self.inner.book.show(self.id, |view| (view.files, view.total) = (files.into(), total));
+        let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
         let read_again = !self.inner.written().contains(&id);
@@ -125,16 +127,77 @@ impl Receiving {
                 holding::make_sure(&ops, &landing, &id)?;
             }
             let holding = holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
-            let Holding { temp, folders, whole, held } = holding;
+            let Holding { temp, folders, whole, landed, held } = holding;
             (plan.whole, plan.held) = (whole, held);
-            Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)
+            let ready = Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)?;
+            Ok(Ready { landed, ..ready })
         });
-        match self.look(looking, &stopped).await? {
+        let ready = match self.look(looking, &stopped).await? {
             // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
-            Looked::There(ready) => self.start(*ready).await?,
+            Looked::There(ready) => *ready,
             Looked::Ended(end) => return Ok(Some(end)),
+        };
+        let bytes = quota::bytes_in_all(&looks, &wanted, &ready.plan.whole, ready.landed);
+        if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
+            return Ok(Some(end));
+        }
+        self.inner.book.show(self.id, |view| (view.files, view.total) = (files.into(), total));
+        self.start(ready).await?;
+        Ok(None)
+    }
+
+    /// Holds an accepted transfer that may have grown against what was agreed on, as an offer is held against it.
+    async fn growth(&mut self, incoming: &Incoming, bytes: u64, entries: u64) -> Result<Option<End>, NetworkError> {
+        if bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
+            // Nobody has agreed to that.
+            return Ok(Some(self.give_up("source_changed").await));
+        }
+        if !self.may_take(bytes, entries).await? {
+            return Ok(Some(self.give_up("rule_ended").await));
+        }
+        if bytes > incoming.total
+            && let Some(folder) = self.landing.clone()
+        {
+            let held = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+            let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
+            if room_for(&self.inner.ops, folder, needed).await.is_err() {
+                // What has arrived is kept. The next attempt finds it held, and waits for space.
+                self.inner.book.show(self.id, |view| view.total = bytes);
+                self.inner.book.hold(self.id, Some("disk_full")).await?;
+                self.out.farewell(&declined("busy")).await;
+                return Err(lost());
+            }
         }
         Ok(None)
+    }
+
+    /// The list that was accepted, from where it is kept. None where it is not there any more.
+    async fn accepted_list(&self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
+        if incoming.list == 0 {
+            return self.inner.book.manifest(self.id, incoming.pages).await;
+        }
+        let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
+        let read = tokio::task::spawn_blocking(move || list::read(ops.as_ref(), &dest, &id, &hash));
+        match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {
+            Ok(list) => Ok(list),
+            Err(error) => {
+                tracing::info!(%error, "the folder of a transfer is not there");
+                self.out.farewell(&declined("destination_unusable")).await;
+                Err(lost())
+            }
+        }
+    }
+
+    /// The list is not with the unfinished files, or these are gone. Where nothing had arrived, a kill came before the sender
+    /// was told of anything: it offers it anew.
+    async fn list_is_gone(&mut self) -> End {
+        let nothing_yet = self.inner.book.view(self.id).is_some_and(|view| view.bytes == 0);
+        if !nothing_yet {
+            return self.give_up("folder_changed").await;
+        }
+        self.holds = false;
+        self.give_up("forgotten").await;
+        End::by_code("interrupted")
     }
 
     /// Declines for good.
@@ -155,6 +218,10 @@ impl Receiving {
                 FromSender::Changes => return Ok(None),
                 FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
                 _ => {}
+            }
+            if !self.share.hold(self.machine.memory()) {
+                self.out.farewell(&declined("busy")).await;
+                return Err(lost());
             }
         }
     }
@@ -202,6 +269,7 @@ impl Receiving {
         match looked {
             Ok(ready) => Ok(Looked::There(Box::new(ready))),
             Err(Lost::Stopped) => Err(lost()),
+            Err(Lost::Unsteady) => Ok(Looked::Ended(self.give_up("source_changed").await)),
             Err(Lost::Disk(error)) => Err(TransferError::Disk(error).into()),
             Err(Lost::Destination(error)) => {
                 // A disk that was taken out may come back.

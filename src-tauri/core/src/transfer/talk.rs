@@ -23,6 +23,7 @@ use super::{
     flow::{Gate, Limits},
     framing::StreamHeader,
     limits::{BATCH, MAX_STREAMS, STREAMS},
+    pace::Written,
     proof::disproved,
     source::Source,
     state::{Plan, SenderMachine},
@@ -65,6 +66,8 @@ pub(super) struct Talk {
     pub proving: Option<Proving>,
     /// Closed while it is paused, or others have to go first.
     pub gate: Arc<Gate>,
+    /// What the streams have written.
+    pub written: Arc<Written>,
     /// What is to be sent, until that has begun.
     plan: Option<Plan>,
     pool: Option<Arc<Pool>>,
@@ -103,7 +106,8 @@ impl Talk {
         let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
         let gate = Arc::new(Gate::new(false));
         let (proving, plan, pool) = (None, None, None);
-        Self { source, compress: false, header, machine, frames, out, jobs, proving, gate, plan, pool }
+        let written = Arc::default();
+        Self { source, compress: false, header, machine, frames, out, jobs, proving, gate, written, plan, pool }
     }
 
     pub(super) fn machine(&self) -> MutexGuard<'_, SenderMachine> {
@@ -167,7 +171,7 @@ impl Talk {
         let most = usize::from(streams) * BUFFERS;
         let pool = Pool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
-        let way = Way { gate: self.gate.clone(), limits };
+        let way = Way { gate: self.gate.clone(), limits, written: self.written.clone() };
         self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
@@ -303,6 +307,7 @@ pub(super) fn until(
 struct Way {
     gate: Arc<Gate>,
     limits: Arc<Limits>,
+    written: Arc<Written>,
 }
 
 impl Way {
@@ -314,7 +319,11 @@ impl Way {
             if limited.is_some() {
                 self.limits.take(slice.len()).await;
             }
+            let bytes = slice.len();
+            let blocked = self.written.begin();
             stream.write_chunk(slice).await.map_err(|_| Broken::Stream)?;
+            drop(blocked);
+            self.written.add(bytes);
         }
         Ok(())
     }

@@ -1,26 +1,33 @@
 //! Whose turn it is: transfers from here send some at a time, in the order that people see and may change.
+//!
+//! A receiver that takes nothing does not keep the others waiting: a transfer that makes no progress lends its place to one
+//! to another device, until it moves again. A device to which a transfer stands still is lent nothing.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::watch;
 
-use crate::id::TransferId;
+use crate::id::{DeviceId, TransferId};
 
 /// The order of those that have not ended, and who of them sends now. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     /// Each with its rank; the lowest is the first. Ranks are kept over restarts.
     ranks: HashMap<TransferId, u32>,
+    /// To which device each goes.
+    devices: HashMap<TransferId, DeviceId>,
     asking: BTreeSet<TransferId>,
-    sending: BTreeSet<TransferId>,
+    /// Those that send, and whether they stand still.
+    sending: BTreeMap<TransferId, bool>,
 }
 
 impl Order {
     /// Takes it in, at this rank or behind all others. Gives its rank.
-    pub(super) fn enter(&mut self, id: TransferId, rank: Option<u32>) -> u32 {
+    pub(super) fn enter(&mut self, id: TransferId, device: DeviceId, rank: Option<u32>) -> u32 {
+        self.devices.insert(id, device);
         let rank = rank.unwrap_or_else(|| self.ranks.values().max().map_or(1, |last| last.saturating_add(1)));
         self.ranks.insert(id, rank);
         rank
@@ -29,6 +36,7 @@ impl Order {
     /// It is over.
     pub(super) fn leave(&mut self, id: TransferId) {
         self.ranks.remove(&id);
+        self.devices.remove(&id);
         self.asking.remove(&id);
         self.sending.remove(&id);
     }
@@ -62,20 +70,37 @@ impl Order {
 
     /// It wants to send. Whether it may, with so many at a time.
     fn ask(&mut self, id: TransferId, at_a_time: usize) -> bool {
-        if self.sending.contains(&id) {
+        if self.sending.contains_key(&id) {
             return true;
         }
         self.asking.insert(id);
-        let room = at_a_time.saturating_sub(self.sending.len());
-        let mut waiting: Vec<_> =
-            self.asking.iter().map(|id| (self.ranks.get(id).copied().unwrap_or(u32::MAX), *id)).collect();
+        let moving = self.sending.values().filter(|stalled| !**stalled).count();
+        let (room, free) = (at_a_time.saturating_sub(moving), at_a_time.saturating_sub(self.sending.len()));
+        let mut waiting: Vec<_> = self
+            .asking
+            .iter()
+            .map(|id| (self.is_behind(*id), self.ranks.get(id).copied().unwrap_or(u32::MAX), *id))
+            .collect();
         waiting.sort_unstable();
-        let may = waiting.iter().take(room).any(|(_, other)| *other == id);
+        let mut first = waiting.iter().take(room).enumerate();
+        let may = first.any(|(at, (behind, _, other))| *other == id && (!behind || at < free));
         if may {
             self.asking.remove(&id);
-            self.sending.insert(id);
+            self.sending.insert(id, false);
         }
         may
+    }
+
+    /// Whether another transfer to the same device stands still.
+    fn is_behind(&self, id: TransferId) -> bool {
+        let device = |id| self.devices.get(id);
+        let mut stalled = self.sending.iter().filter(|(_, stalled)| **stalled);
+        stalled.any(|(other, _)| device(other).is_some() && device(other) == device(&id))
+    }
+
+    /// One that sends makes no progress, or does again. True if that is news.
+    fn stalls(&mut self, id: TransferId, stalled: bool) -> bool {
+        self.sending.get_mut(&id).is_some_and(|known| std::mem::replace(known, stalled) != stalled)
     }
 
     fn rest(&mut self, id: TransferId) {
@@ -117,6 +142,13 @@ impl Turns {
         self.changed.send_replace(());
     }
 
+    fn stalls(&self, id: TransferId, stalled: bool) {
+        let news = self.order().0.stalls(id, stalled);
+        if news && stalled {
+            self.changed.send_replace(());
+        }
+    }
+
     /// Waits for its turn, which lasts until what is given is dropped.
     pub(super) async fn turn(self: Arc<Self>, id: TransferId) -> Turn {
         let mut changed = self.changed.subscribe();
@@ -143,6 +175,13 @@ pub(super) struct Turn {
     id: TransferId,
 }
 
+impl Turn {
+    /// Lends its place while it makes no progress, and takes it back when it does.
+    pub(super) fn stalls(&self, stalled: bool) {
+        self.turns.stalls(self.id, stalled);
+    }
+}
+
 impl Drop for Turn {
     fn drop(&mut self) {
         self.turns.change(|order| order.rest(self.id));
@@ -158,6 +197,11 @@ mod tests {
 
     use super::*;
 
+    /// Each to a device of its own.
+    fn enter(order: &mut Order, n: u8) {
+        assert!(order.enter(id(n), DeviceId::from_bytes([n; 16]), None) > 0);
+    }
+
     fn id(n: u8) -> TransferId {
         TransferId::from_random([n; 16])
     }
@@ -165,7 +209,7 @@ mod tests {
     #[test]
     fn the_first_in_the_order_is_the_first_to_send() {
         let mut order = Order::default();
-        (1..=4).for_each(|n| assert!(order.enter(id(n), None) > 0));
+        (1..=4).for_each(|n| enter(&mut order, n));
         assert!(order.ask(id(1), 1));
         assert!(!order.ask(id(2), 1) && !order.ask(id(3), 1));
         assert_eq!(order.move_before(id(3), Some(id(2))).unwrap().len(), 2);
@@ -181,7 +225,7 @@ mod tests {
         #[test]
         fn a_move_changes_nothing_but_one_place(at in 1..9u8, before in proptest::option::of(1..9u8)) {
             let mut order = Order::default();
-            (1..9).for_each(|n| assert!(order.enter(id(n), None) > 0));
+            (1..9).for_each(|n| enter(&mut order, n));
             let mut wanted = order.all();
             order.move_before(id(at), before.map(id)).unwrap();
             if before != Some(at) {
@@ -193,10 +237,35 @@ mod tests {
         }
     }
 
+    #[test]
+    fn one_that_stands_still_lends_its_place_to_another_device_alone() {
+        let mut order = Order::default();
+        let hostile = DeviceId::from_bytes([9; 16]);
+        for n in 1..=6 {
+            assert!(order.enter(id(n), hostile, None) > 0);
+        }
+        enter(&mut order, 7);
+        enter(&mut order, 8);
+        assert!((1..=3).all(|n| order.ask(id(n), 3)));
+        assert!((4..=7).all(|n| !order.ask(id(n), 3)));
+        assert!(order.stalls(id(1), true) && !order.stalls(id(1), true));
+        assert!((4..=6).all(|n| !order.ask(id(n), 3)), "its device is lent nothing");
+        assert!(order.ask(id(7), 3), "another one is");
+        assert!(!order.ask(id(8), 3), "there is one place to lend");
+        assert!(order.stalls(id(2), true));
+        assert!(order.ask(id(8), 3));
+        // Those that move again are counted again.
+        assert!(order.stalls(id(1), false) && order.stalls(id(2), false));
+        order.rest(id(7));
+        assert!(!order.ask(id(7), 3));
+        (1..=3).for_each(|n| order.rest(id(n)));
+        assert!(order.ask(id(4), 3), "and a device whose transfers move waits behind nobody");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn so_many_send_at_a_time_and_the_next_when_one_rests() {
         let turns = Arc::new(Turns::new(2));
-        turns.change(|order| (1..=3).for_each(|n| assert!(order.enter(id(n), None) > 0)));
+        turns.change(|order| (1..=3).for_each(|n| enter(order, n)));
         let (first, _second) = (turns.clone().turn(id(1)).await, turns.clone().turn(id(2)).await);
         let soon = Duration::from_secs(1);
         assert!(timeout(soon, turns.clone().turn(id(3))).await.is_err());
@@ -210,7 +279,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_gives_up_waiting_holds_nobody_back() {
         let turns = Arc::new(Turns::new(1));
-        turns.change(|order| (1..=3).for_each(|n| assert!(order.enter(id(n), None) > 0)));
+        turns.change(|order| (1..=3).for_each(|n| enter(order, n)));
         let first = turns.clone().turn(id(1)).await;
         assert!(timeout(Duration::from_secs(1), turns.clone().turn(id(2))).await.is_err());
         let waiting = tokio::spawn(turns.clone().turn(id(3)));

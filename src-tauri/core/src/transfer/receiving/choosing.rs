@@ -16,10 +16,11 @@ use super::{
         landing::{DiskError, Temp},
         limits::SPACE_RESERVE,
         manifest::Manifest,
-        record::{self, Incoming},
+        record::Incoming,
         selection,
         state::Plan,
         taking_up::Looked,
+        unattended::{self, Unattended},
     },
     Receiving, Terms, room_to_begin,
 };
@@ -41,14 +42,25 @@ pub(super) struct Accepted {
 
 impl Receiving {
     /// The offer is accepted. Nothing is told to the sender yet where what is there is to be looked at first.
-    pub(super) async fn begin(&mut self, folder: PathBuf, taking: Taking) -> Result<(), NetworkError> {
+    ///
+    /// `ruled` says what is taken, and what it was charged, where nobody was asked.
+    pub(super) async fn begin(
+        &mut self,
+        folder: PathBuf,
+        taking: Taking,
+        ruled: Option<(Unattended, u64)>,
+    ) -> Result<(), NetworkError> {
         if !self.machine.is_deciding() {
             return Err(TransferError::NotOffered.into());
         }
         let Taking { conflict: rule, only, .. } = taking;
         let (manifest, hash) = (self.machine.manifest(), self.machine.manifest_hash());
         let (list, chosen) = (manifest.clone(), only.clone());
-        let selected = blocking("choosing entries failed", move || selection::select(&list, chosen.as_deref())).await?;
+        let choose = move || selection::select(&list, chosen.as_deref());
+        let selected = match &ruled {
+            Some((unattended, _)) => unattended.selected.clone(),
+            None => blocking("choosing entries failed", choose).await?,
+        };
         let (files, total) = selection::measure(&manifest, &selected);
         if rule == ConflictRule::KeepBoth {
             self.fits(folder.clone(), total, &selected).await?;
@@ -61,10 +73,9 @@ impl Receiving {
             view.offered = (u64::from(files) < offered.files).then_some(offered);
         });
         let Terms { encrypt, compress, entries, .. } = self.terms;
-        let kept = self.inner.book.agreed(self.id, Some(&folder), &manifest, Arc::default(), |pages, _| {
-            record::Terms::Incoming(Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule })
-        });
-        kept.await?;
+        let (pages, list, charged) = (0, manifest.memory() as u64, ruled.as_ref().map(|(_, charged)| *charged));
+        let incoming = Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule, list, charged };
+        self.inner.book.accepted(self.id, &folder, incoming).await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
         let (much, makes) = (total > RESERVE_FROM, self.inner.deps.makes.clone());
         let made = move || {
@@ -73,7 +84,8 @@ impl Receiving {
             }
             let temp = Temp::create(ops, &at, &id)?;
             let reserved = if much { temp.keep_reserve() } else { Ok(()) };
-            reserved.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
+            let listed = reserved.and_then(|()| temp.keep_list(&list));
+            listed.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
             Ok(temp)
         };
         let temp = tokio::task::spawn_blocking(made)
@@ -91,6 +103,11 @@ impl Receiving {
             (view.state, view.reason) = (TransferState::Active, None);
         });
         let plan = Plan { selected, ..Plan::all(&manifest) };
+        if let Some((unattended, _)) = ruled {
+            self.show_unattended(&manifest, &unattended);
+            drop(manifest);
+            self.machine.make_plain();
+        }
         if rule == ConflictRule::KeepBoth {
             return self.start(Ready::new(Arc::new(temp), plan, HashMap::new())).await;
         }
@@ -126,7 +143,7 @@ impl Receiving {
     }
 
     /// Whether so many bytes fit. Without a selection every entry of the offer counts.
-    async fn fits(&self, folder: PathBuf, total: u64, selected: &Bits) -> Result<(), NetworkError> {
+    pub(super) async fn fits(&self, folder: PathBuf, total: u64, selected: &Bits) -> Result<(), NetworkError> {
         let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
         // Half a block is lost at the end of each file, on average.
         let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
@@ -136,10 +153,14 @@ impl Receiving {
 
 /// The plan that a record stands for.
 pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Result<Plan, TransferError> {
-    Ok(Plan { selected: selection::select(manifest, incoming.only.as_deref())?, ..Plan::all(manifest) })
+    let selected = match incoming.is_unattended() {
+        true => unattended::select(manifest, 0).selected,
+        false => selection::select(manifest, incoming.only.as_deref())?,
+    };
+    Ok(Plan { selected, ..Plan::all(manifest) })
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
 ) -> Result<T, NetworkError> {

@@ -39,8 +39,8 @@ impl Receiving {
         let mut space = interval_at(Instant::now() + every, every);
         space.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while let Some(code) = self.inner.book.held(self.id) {
-            // The list is read again afterwards; it takes no room from others until then.
-            self.share = None;
+            // The list is read again afterwards; it takes no memory from others until then.
+            let _ = self.share.hold(self.machine.memory());
             if told.as_ref() != Some(&code) {
                 let says = if code == "paused_here" { "paused" } else { &code };
                 self.out.offer(&ReceiverFrame::Pause { code: Code::new(says) });

@@ -1,12 +1,29 @@
 //! What holds a transfer from here back: people on either side, others whose turn it is, a disk that is gone.
 
+use std::time::Duration;
+
 use n0_future::boxed::BoxFuture;
 
 use super::{
-    super::{error::reason, source::Whereabouts, talk::Talk, turns::Turn, wire::SenderFrame},
-    Sending,
+    super::{
+        error::reason,
+        pace::{Pace, Pacer},
+        source::Whereabouts,
+        talk::Talk,
+        turns::Turn,
+        wire::SenderFrame,
+    },
+    Sending, apart,
 };
-use crate::api::{ApiError, TransferState};
+use crate::{
+    api::{ApiError, TransferState},
+    error::NetworkError,
+};
+
+/// How long a receiver that took nothing is left alone: longer each time, up to ten minutes.
+pub(super) fn stalled_pause(stalls: u32) -> Duration {
+    Duration::from_secs(600).min(Duration::from_secs(15) * 2_u32.saturating_pow(stalls.min(10)))
+}
 
 impl Sending {
     /// Shows what is waited for before the receiver has heard of it.
@@ -71,6 +88,38 @@ impl Sending {
         }
         self.held = held;
         self.settle(talk);
+    }
+
+    /// Lends its place to others while the receiver takes nothing.
+    ///
+    /// # Errors
+    /// When the receiver is to be given up for now.
+    pub(super) fn keep_pace(
+        &mut self,
+        pacer: &mut Pacer,
+        now: Duration,
+        talk: &Talk,
+        silent: bool,
+    ) -> Result<(), NetworkError> {
+        let Some(turn) = &self.turn else {
+            pacer.rest();
+            return Ok(());
+        };
+        let (written, blocked) = talk.written.now();
+        match pacer.sample(now, [written, self.tally.bytes, self.tally.files.into()], blocked, !silent) {
+            Pace::Moves => turn.stalls(false),
+            Pace::Stalls => turn.stalls(true),
+            Pace::GivenUp => {
+                let (stalls, before) = self.stalls;
+                let again = if self.tally.bytes > before { 1 } else { stalls.saturating_add(1) };
+                self.stalls = (again, self.tally.bytes);
+                return Err(apart("receiver_stalled"));
+            }
+        }
+        if self.tally.bytes > self.stalls.1 {
+            self.stalls = (0, self.tally.bytes);
+        }
+        Ok(())
     }
 
     /// Holds it here, for a reason that is no person's.

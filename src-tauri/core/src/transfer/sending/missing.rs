@@ -10,7 +10,7 @@ use super::{
         left_out::{NOT_TAKEN, Reasons},
         limits::MAX_ENTRIES,
         record::put_paths,
-        source::Only,
+        source::Source,
     },
     Sending, Tally,
 };
@@ -57,15 +57,25 @@ impl Sending {
         if let Err(error) = self.know_part().await {
             tracing::warn!(%error, "what was to be sent is not known any more");
         }
+        // Which part it was is known by its list alone once that was accepted and the node has been restarted.
+        let was_part = self.order.terms.was_part && self.only.is_none();
+        if was_part && let Err(error) = self.restore().await {
+            tracing::warn!(%error, "which part was to be sent is not known any more");
+        }
         let (id, only, source, delivered) =
             (self.order.id, self.only.clone(), self.source.clone(), self.delivered.clone());
         let rows = tokio::task::spawn_blocking(move || {
-            let missing: Option<Vec<PathBuf>> = source.filter(|_| delivered.iter().next().is_some()).map(|source| {
+            let without = |source: &Source, there: &Bits| -> Vec<PathBuf> {
                 let files = (0..source.manifest.len()).filter(|file| source.manifest.size(*file).is_some());
-                let missing = files.filter(|file| !delivered.contains(*file)).filter_map(|file| source.path(file));
+                let missing = files.filter(|file| !there.contains(*file)).filter_map(|file| source.path(file));
                 missing.chain(source.left_out.paths.iter().cloned()).collect()
-            });
-            let all = || only.as_deref().map(|only: &Only| only.iter().cloned().collect());
+            };
+            let arrived = source.as_ref().filter(|_| delivered.iter().next().is_some());
+            let missing = arrived.map(|source| without(source, &delivered));
+            let all = || match &only {
+                Some(only) => Some(only.iter().cloned().collect()),
+                None => source.as_ref().filter(|_| was_part).map(|source| without(source, &Bits::default())),
+            };
             let paths = missing.filter(|missing| !missing.is_empty()).or_else(all).unwrap_or_default();
             if paths.len() > MAX_ENTRIES as usize {
                 return Ok(Vec::new());

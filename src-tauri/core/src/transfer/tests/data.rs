@@ -121,6 +121,8 @@ fn what_was_accepted_before_compression_was_known_is_taken_up_without() {
         hash: [1; 32],
         only,
         conflict,
+        list: 0,
+        charged: None,
     };
     let mut kept = serde_json::to_value(&agreed).unwrap();
     assert_eq!(serde_json::from_value::<record::Incoming>(kept.clone()).unwrap(), agreed);

@@ -150,8 +150,8 @@ async fn paths_that_cannot_be_sent_are_said_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills_up_holds_it_on_both_sides_until_it_is_given_up() {
-    // Early, in the middle, and while names are given.
-    for (step, nth) in [("write_at", 1), ("write_at", 6), ("create_file", 2), ("sync_file", 0), ("rename_new", 0)] {
+    // Early, once the list is kept, in the middle, and while names are given.
+    for (step, nth) in [("write_at", 2), ("write_at", 7), ("create_file", 3), ("sync_file", 1), ("rename_new", 0)] {
         let (one, two) = pair_on(Arc::new(Faulty::from_nth(step, nth, io::ErrorKind::StorageFull))).await;
         two.set_rule(AcceptRule::Paired);
         let folder = one.outbox("folder");

@@ -9,7 +9,9 @@ mod hostile;
 mod naughty;
 mod queue;
 mod resume;
+mod ruled;
 mod secrets;
+mod shares;
 mod vectors;
 mod whole;
 
@@ -18,7 +20,10 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    sync::{Mutex, atomic::AtomicBool},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -306,9 +311,7 @@ fn mixed_folder(at: &Path) {
     fs::write(at.join("a segment"), noise(2 << 20, 3)).unwrap();
     fs::write(at.join("a segment and a byte"), noise((2 << 20) + 1, 4)).unwrap();
     fs::write(at.join("large"), noise(9_000_000, 5)).unwrap();
-    fs::write(at.join("run me.sh"), "#!/bin/sh\n").unwrap();
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(at.join("run me.sh"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::write(at.join("read me.sh"), "#!/bin/sh\n").unwrap();
     for n in 0..300 {
         fs::write(at.join("deep/er").join(format!("small {n}")), noise(n * 13, n as u8)).unwrap();
     }

@@ -142,7 +142,7 @@ async fn the_newest_comes_first_and_old_ones_are_dropped() {
         id[..4].copy_from_slice(&n.to_le_bytes());
         view.id = TransferId::from_random(id);
         view.started = u64::from(n);
-        ops.push(record::put(&view, None, None, None).unwrap());
+        ops.push(record::put(&view, None, None, None, None).unwrap());
     }
     one.store.write(ops).await.unwrap();
     let again = Transfers::start(one.transfers.0.deps.clone()).await.unwrap();

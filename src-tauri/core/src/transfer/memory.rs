@@ -1,0 +1,165 @@
+//! Memory for the lists of what is offered here: shared by all devices, with a share for each. Pure but for the lock.
+//!
+//! What counts is what has arrived, never what a peer announces. Each device may always hold a little, so that no device,
+//! nor several of them, can keep the others from offering. What is more comes from a part that all share; one device alone
+//! may hold as much as the largest list takes.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::id::DeviceId;
+
+/// Bytes that each device may hold in any case, as long as [`ALL`] has room: some twenty thousand entries.
+const OWN: usize = 2 * 1024 * 1024;
+/// Bytes that all devices hold together, when more than one holds more than [`OWN`].
+const SHARED: usize = 32 * 1024 * 1024;
+/// Bytes that one device may hold while no other holds more than [`OWN`]: a list of a million entries. A larger one is
+/// declined.
+pub const ALONE: usize = 56 * 1024 * 1024;
+/// Bytes that all devices hold together at the very most.
+const ALL: usize = 64 * 1024 * 1024;
+
+/// Who holds how much.
+#[derive(Debug, Default)]
+struct Account(HashMap<DeviceId, usize>);
+
+impl Account {
+    fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Lets a device hold more. False where it may not; then nothing changes.
+    fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
+        let (own, total) = (self.0.get(&device).copied().unwrap_or(0).saturating_add(bytes), self.total());
+        let all = total.saturating_add(bytes);
+        let alone = self.0.iter().all(|(other, held)| *other == device || *held <= OWN);
+        let fits = all <= ALL && (own <= OWN || all <= SHARED || (alone && own <= ALONE));
+        if fits {
+            self.0.insert(device, own);
+        }
+        fits
+    }
+
+    fn give_back(&mut self, device: DeviceId, bytes: usize) {
+        if let Some(held) = self.0.get_mut(&device) {
+            *held = held.saturating_sub(bytes);
+            if *held == 0 {
+                self.0.remove(&device);
+            }
+        }
+    }
+}
+
+/// The memory for lists. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct ListMemory(Arc<Mutex<Account>>);
+
+impl ListMemory {
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A share of a device's, which holds nothing yet.
+    pub fn share(&self, device: DeviceId) -> Share {
+        Share { memory: self.clone(), device, bytes: 0 }
+    }
+}
+
+/// What one transfer holds of it; given back when dropped.
+#[derive(Debug)]
+pub struct Share {
+    memory: ListMemory,
+    device: DeviceId,
+    bytes: usize,
+}
+
+impl Share {
+    /// Holds so much in all from now on. False where there is no room for what is more; then nothing changes.
+    #[must_use]
+    pub fn hold(&mut self, bytes: usize) -> bool {
+        let mut account = self.memory.account();
+        let fits = match bytes.checked_sub(self.bytes) {
+            Some(more) => more == 0 || account.grow(self.device, more),
+            None => {
+                account.give_back(self.device, self.bytes - bytes);
+                true
+            }
+        };
+        if fits {
+            self.bytes = bytes;
+        }
+        fits
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.memory.account().give_back(self.device, self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn device(n: u8) -> DeviceId {
+        DeviceId::of_endpoint(&[n; 32])
+    }
+
+    #[test]
+    fn one_device_alone_may_hold_the_largest_list_and_others_still_offer() {
+        let memory = ListMemory::default();
+        let mut large = memory.share(device(1));
+        assert!(large.hold(ALONE));
+        assert!(!large.hold(ALONE + 1));
+        let mut second = memory.share(device(2));
+        assert!(!second.hold(OWN + 1), "a second large one has to wait");
+        let others: Vec<_> = (3..7).map(|n| memory.share(device(n))).collect();
+        for mut other in others {
+            assert!(other.hold(OWN), "every device may offer something");
+        }
+        drop(large);
+        assert!(second.hold(ALONE));
+    }
+
+    #[test]
+    fn many_shares_of_a_device_are_one() {
+        let memory = ListMemory::default();
+        let mut greedy = memory.share(device(1));
+        assert!(greedy.hold(OWN + 1));
+        let shares: Vec<_> = (0..40)
+            .map(|_| {
+                let mut share = memory.share(device(2));
+                let held = share.hold(1024 * 1024);
+                (share, held)
+            })
+            .collect();
+        let held = shares.iter().filter(|(_, held)| *held).count();
+        assert_eq!(held, (SHARED - OWN - 1) / (1024 * 1024));
+        drop(shares);
+        assert_eq!(memory.account().total(), OWN + 1);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_held_stays_within_the_ceiling_and_comes_back(
+            steps in proptest::collection::vec((0u8..6, 0usize..ALONE + OWN), 0..60)
+        ) {
+            let memory = ListMemory::default();
+            let mut shares: Vec<_> = (0..6).map(|n| memory.share(device(n))).collect();
+            for (who, bytes) in steps {
+                let before = memory.account().total();
+                let held = shares[usize::from(who)].hold(bytes);
+                let total = memory.account().total();
+                prop_assert!(total <= ALL);
+                prop_assert!(held || total == before);
+            }
+            drop(shares);
+            prop_assert_eq!(memory.account().total(), 0);
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! An offer that a rule or a setting may accept, without a person.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    super::{
+        Taking,
+        book::End,
+        error::told_as,
+        left_out::{NOTES, Reasons, add_notes},
+        manifest::Manifest,
+        quota,
+        rule_target::Places,
+        selection,
+        unattended::{self, Unattended},
+    },
+    Receiving,
+    choosing::blocking,
+};
+use crate::{
+    api::{ConflictRule, Note},
+    device::Welcome,
+    error::NetworkError,
+};
+
+/// Examples of what is left out that people are shown.
+const EXAMPLES: usize = NOTES / 2;
+
+/// What came of the rule.
+pub(super) enum Ruled {
+    /// A person is asked.
+    Ask,
+    /// It is accepted.
+    Begun,
+    /// It is declined, or could not be accepted.
+    Ended(End),
+}
+
+impl Receiving {
+    /// Follows the rule for this device. `folder` is where files land unless the rule names another one.
+    ///
+    /// What the offer costs is charged last, when it is known to fit: an offer that is declined costs nothing.
+    pub(super) async fn by_rule(&mut self, folder: &Path) -> Result<Ruled, NetworkError> {
+        let device = self.session.device_id();
+        let into = match (self.inner.deps.welcome)(device, 0).await? {
+            Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
+            Welcome::Ask => return Ok(Ruled::Ask),
+            Welcome::Accept { into } => into.unwrap_or_else(|| folder.to_owned()),
+        };
+        if !self.may_take_by_itself(into.clone()).await? {
+            return Ok(Ruled::Ask);
+        }
+        let manifest = self.machine.manifest();
+        let list = manifest.clone();
+        let unattended = blocking("choosing entries failed", move || Ok(unattended::select(&list, EXAMPLES))).await?;
+        let entries = unattended.selected.iter().count() as u64;
+        let (files, bytes) = selection::measure(&manifest, &unattended.selected);
+        if entries == 0 || (files == 0 && manifest.files() > 0) {
+            return Ok(Ruled::Ask);
+        }
+        let conflict = (self.inner.deps.conflict)();
+        // Otherwise it is known later how much is there already.
+        if conflict == ConflictRule::KeepBoth
+            && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
+        {
+            return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+        }
+        let cost = quota::cost(bytes, entries);
+        match (self.inner.deps.welcome)(device, cost).await? {
+            Welcome::Accept { .. } => {}
+            Welcome::Ask => return Ok(Ruled::Ask),
+            Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
+        }
+        let taking = Taking { conflict, ..Taking::default() };
+        drop(manifest);
+        match self.begin(into, taking, Some((unattended, cost))).await {
+            Ok(()) => Ok(Ruled::Begun),
+            Err(error) => {
+                tracing::info!(%error, "an offer could not be accepted");
+                Ok(Ruled::Ended(self.decline(told_as(&error)).await))
+            }
+        }
+    }
+
+    /// Whether files may be put into this folder without a person. It was looked at when the rule was made, and may be a link
+    /// to another one by now.
+    async fn may_take_by_itself(&self, folder: PathBuf) -> Result<bool, NetworkError> {
+        let data_dir = self.inner.deps.data_dir.clone();
+        let checked = blocking("looking at a folder failed", move || Ok(Places::here(&data_dir).check(&folder)));
+        let checked = checked.await?;
+        if let Err(why) = &checked {
+            tracing::warn!(%why, "a rule does not put files into its folder, and a person is asked");
+        }
+        Ok(checked.is_ok())
+    }
+
+    /// Shows what is left out because nobody was asked.
+    pub(super) fn show_unattended(&self, manifest: &Manifest, unattended: &Unattended) {
+        let examples = unattended.examples.iter().map(|(index, code)| {
+            let (path, reason) = (manifest.shown(*index), (*code).to_owned());
+            Note::Failed { path, reason }
+        });
+        let plain = (unattended.made_plain > 0).then_some(Note::NotExecutable { count: unattended.made_plain.into() });
+        let notes: Vec<_> = plain.into_iter().chain(examples).collect();
+        self.inner.book.show(self.id, |view| {
+            Reasons::of(&view.reasons).and(&unattended.reasons).show(view);
+            add_notes(&mut view.notes, notes);
+        });
+    }
+
+    /// The transfer will take so many bytes on the disk; it may have grown since it was accepted. False where nobody agreed to
+    /// that: the rule has to accept what is more, and whoever declines everything declines this too. What was accepted stays
+    /// accepted when the rule becomes a question.
+    pub(in super::super) async fn may_take(&mut self, bytes: u64, entries: u64) -> Result<bool, NetworkError> {
+        let Some(charged) = self.inner.book.charged(self.id) else { return Ok(true) };
+        let device = self.session.device_id();
+        let more = quota::cost(bytes, entries).saturating_sub(charged);
+        match (self.inner.deps.welcome)(device, more).await? {
+            Welcome::Accept { .. } => {}
+            Welcome::Ask if more == 0 => {}
+            Welcome::Ask | Welcome::Refuse => return Ok(false),
+        }
+        if more > 0 {
+            self.inner.book.charge(self.id, charged.saturating_add(more)).await?;
+        }
+        Ok(true)
+    }
+}

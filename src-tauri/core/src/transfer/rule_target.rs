@@ -1,0 +1,173 @@
+//! Into which folders a rule may not put files by itself.
+//!
+//! Refused are those where a file can change what this machine does: the home folder as such, configuration, start-up
+//! entries, keys, programs, the system, and Yonder's own data. A person may still accept an offer into them.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Component, Path, PathBuf},
+};
+
+/// Folders of the system that hold no documents.
+const SYSTEM: [&str; 11] =
+    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run/user", "/sbin", "/sys", "/usr"];
+/// Folders in a home, without a dot, from which macOS or Windows start programs or read settings.
+const HOME_SETTINGS: [&str; 3] = ["AppData", "Library", "bin"];
+
+/// Why a folder is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The home folder, or one above it.
+    #[error("it holds the whole home folder")]
+    Home,
+    /// A hidden folder of the home, or one that settings and start-up entries are read from.
+    #[error("programs read their settings or start-up entries from it")]
+    Settings,
+    /// A folder that programs are started from.
+    #[error("programs are started from it")]
+    Programs,
+    /// A folder of the system.
+    #[error("it belongs to the system")]
+    System,
+    /// Yonder's data directory, one in it or one above it.
+    #[error("it holds Yonder's own data, or lies in it")]
+    OwnData,
+}
+
+/// The places of this user on this machine, without links.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    home: Option<PathBuf>,
+    settings: Vec<PathBuf>,
+    programs: Vec<PathBuf>,
+    own_data: PathBuf,
+}
+
+impl Places {
+    /// Those of the environment. Waits for the disk.
+    pub fn here(own_data: &Path) -> Self {
+        Self::of(own_data, |name| env::var_os(name))
+    }
+
+    fn of(own_data: &Path, var: impl Fn(&str) -> Option<OsString>) -> Self {
+        let folder = |name: &str| var(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = folder("HOME").or_else(|| folder("USERPROFILE"));
+        let named = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "APPDATA", "LOCALAPPDATA"];
+        let mut settings: Vec<_> = named.into_iter().filter_map(folder).collect();
+        if let Some(home) = &home {
+            settings.extend(HOME_SETTINGS.map(|name| home.join(name)));
+        }
+        let path = var("PATH").unwrap_or_default();
+        let programs = env::split_paths(&path).filter(|path| path.is_absolute()).map(real).collect();
+        Self {
+            home: home.map(real),
+            settings: settings.into_iter().map(real).collect(),
+            programs,
+            own_data: real(own_data.to_owned()),
+        }
+    }
+
+    /// Whether a rule may put files into this folder. Links in its path are followed. Waits for the disk.
+    ///
+    /// # Errors
+    /// Why it may not.
+    pub fn check(&self, folder: &Path) -> Result<(), Refused> {
+        self.judge(&real(folder.to_owned()))
+    }
+
+    fn judge(&self, folder: &Path) -> Result<(), Refused> {
+        if self.own_data.starts_with(folder) || folder.starts_with(&self.own_data) {
+            return Err(Refused::OwnData);
+        }
+        if let Some(home) = &self.home {
+            if home.starts_with(folder) {
+                return Err(Refused::Home);
+            }
+            let hidden = |part: Component<'_>| part.as_os_str().as_encoded_bytes().starts_with(b".");
+            if folder.strip_prefix(home).is_ok_and(|below| below.components().any(hidden)) {
+                return Err(Refused::Settings);
+            }
+        }
+        if self.settings.iter().any(|place| folder.starts_with(place)) {
+            return Err(Refused::Settings);
+        }
+        if self.programs.iter().any(|place| folder.starts_with(place)) {
+            return Err(Refused::Programs);
+        }
+        let is_root = folder.parent().is_none();
+        if is_root || SYSTEM.iter().any(|place| folder.starts_with(place)) {
+            return Err(Refused::System);
+        }
+        Ok(())
+    }
+}
+
+/// The path without links, as far as it is there.
+fn real(path: PathBuf) -> PathBuf {
+    let mut missing = Vec::new();
+    let mut at = path.as_path();
+    loop {
+        if let Ok(found) = at.canonicalize() {
+            return missing.into_iter().rev().fold(found, |path: PathBuf, name| path.join(name));
+        }
+        match (at.parent(), at.file_name()) {
+            (Some(parent), Some(name)) => {
+                missing.push(name.to_owned());
+                at = parent;
+            }
+            _ => return path,
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn folders_that_change_what_the_machine_does_are_refused() {
+        let top = tempfile::tempdir().unwrap();
+        let top = top.path().canonicalize().unwrap();
+        let home = top.join("home");
+        for folder in ["Inbox", ".config/autostart", ".ssh", "bin", "data/yonder", "tools", "Library/LaunchAgents"] {
+            fs::create_dir_all(home.join(folder)).unwrap();
+        }
+        fs::create_dir_all(top.join("disk/.inbox")).unwrap();
+        std::os::unix::fs::symlink(home.join(".ssh"), home.join("keys")).unwrap();
+        let path = env::join_paths([home.join("tools"), "/usr/bin".into()]).unwrap();
+        let places = Places::of(&home.join("data/yonder"), |name| match name {
+            "HOME" => Some(home.clone().into()),
+            "PATH" => Some(path.clone()),
+            _ => None,
+        });
+        let check = |folder: &str| places.check(&home.join(folder));
+        for fine in ["Inbox", "Inbox/new", "data/other", "../disk", "../disk/.inbox"] {
+            assert_eq!(check(fine), Ok(()), "{fine}");
+        }
+        for (folder, why) in [
+            ("", Refused::OwnData),
+            ("data", Refused::OwnData),
+            ("data/yonder", Refused::OwnData),
+            ("data/yonder/x", Refused::OwnData),
+            (".config", Refused::Settings),
+            (".config/autostart", Refused::Settings),
+            (".ssh", Refused::Settings),
+            (".new", Refused::Settings),
+            ("keys", Refused::Settings),
+            ("Library/LaunchAgents", Refused::Settings),
+            ("bin", Refused::Settings),
+            ("tools", Refused::Programs),
+            ("/etc/cron.d", Refused::System),
+            ("/usr/local/bin", Refused::System),
+        ] {
+            let found = check(folder);
+            assert!(found == Err(why) || (why == Refused::System && found.is_err()), "{folder}: {found:?}");
+        }
+        let apart = Places { own_data: top.join("elsewhere"), ..places };
+        assert_eq!(apart.check(&home), Err(Refused::Home));
+        assert_eq!(apart.check(&top), Err(Refused::OwnData));
+    }
+}

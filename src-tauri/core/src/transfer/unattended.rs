@@ -1,0 +1,246 @@
+//! What may land where nobody was asked, because a rule or a setting accepts by itself. Pure.
+//!
+//! Left out are hidden names at any level, with all that is beneath them, and files that start programs when somebody
+//! opens them. The other files lose the permission to be run. So a peer cannot place what acts by itself or out of sight: a
+//! start-up entry, an `authorized_keys`, a shortcut among the photos.
+//!
+//! Why left out, and not asked about as a whole: folders of ordinary people hold a `.DS_Store` or a `.directory`, and a rule
+//! that asks each time is of no use on a machine without a person. The sender sees how many did not arrive, ends with
+//! status 5, and `retry` offers exactly those. An offer of which nothing would be left is asked about, so that a person can
+//! take them.
+
+use super::{bits::Bits, left_out::Reasons, manifest::Manifest, names};
+
+/// Code of an entry that is hidden, or lies in a hidden folder.
+pub const HIDDEN: &str = "hidden_name";
+/// Code of an entry that starts programs when it is opened.
+pub const RUNS: &str = "runs_programs";
+
+/// Endings of files that start something when they are opened, on any system: the folder may be shared with another one.
+///
+/// Chosen from the list by which Firefox decides what is never opened without a question (`sExecutableExts` in Mozilla's
+/// `xpcom/io/nsLocalFileCommon.cpp`), without its documents, databases and certificates, which open in a program that the
+/// person has. Added are the launchers of Linux desktops. In the order of the alphabet.
+const RUNNING: [&str; 75] = [
+    "action",
+    "air",
+    "app",
+    "appimage",
+    "application",
+    "appref-ms",
+    "appx",
+    "appxbundle",
+    "bas",
+    "bat",
+    "chm",
+    "cmd",
+    "com",
+    "command",
+    "cpl",
+    "desktop",
+    "diagcab",
+    "dll",
+    "exe",
+    "fileloc",
+    "flatpakref",
+    "flatpakrepo",
+    "gadget",
+    "hlp",
+    "hta",
+    "inetloc",
+    "inf",
+    "ins",
+    "isp",
+    "jar",
+    "jnlp",
+    "jse",
+    "kdelnk",
+    "lnk",
+    "mad",
+    "maf",
+    "msc",
+    "msh",
+    "msi",
+    "msix",
+    "msixbundle",
+    "msp",
+    "mst",
+    "ocx",
+    "pif",
+    "prg",
+    "ps1",
+    "reg",
+    "rgs",
+    "run",
+    "scf",
+    "scr",
+    "sct",
+    "search-ms",
+    "searchconnector-ms",
+    "settingcontent-ms",
+    "shb",
+    "shs",
+    "sys",
+    "terminal",
+    "theme",
+    "themepack",
+    "tool",
+    "url",
+    "vb",
+    "vbe",
+    "vbs",
+    "webloc",
+    "website",
+    "workflow",
+    "ws",
+    "wsc",
+    "wsf",
+    "wsh",
+    "xll",
+];
+/// Endings that Windows runs and that are source code elsewhere.
+const RUNNING_ON_WINDOWS: [&str; 2] = ["js", "scpt"];
+/// Endings of folders that macOS opens as programs.
+const RUNNING_FOLDERS: [&str; 6] = ["action", "app", "prefpane", "qlgenerator", "saver", "workflow"];
+/// Names by which a folder tells a file manager what to load.
+const SPECIAL: [&str; 2] = ["autorun.inf", "desktop.ini"];
+/// Bits of a mode that let a file be run.
+const RUN_BITS: u16 = 0o111;
+
+/// What is taken of an offer.
+#[derive(Debug)]
+pub struct Unattended {
+    /// Entries that are taken.
+    pub selected: Bits,
+    /// How many are not, by code.
+    pub reasons: Reasons,
+    /// The first of those, with their codes, as examples.
+    pub examples: Vec<(u32, &'static str)>,
+    /// Files of those taken that lose the permission to be run.
+    pub made_plain: u32,
+}
+
+/// Whether a name is hidden by the customs of Unix.
+pub fn is_hidden(name: &[u8]) -> bool {
+    name.first() == Some(&b'.')
+}
+
+/// Whether a file or folder of this name starts a program when somebody opens it.
+pub fn runs(name: &[u8], folder: bool) -> bool {
+    // Windows drops dots and spaces at the end.
+    let name = String::from_utf8_lossy(name).to_lowercase();
+    let name = name.trim_end_matches(['.', ' ']);
+    let Some((stem, ending)) = name.rsplit_once('.') else { return false };
+    let has = |list: &[&str]| list.contains(&ending);
+    if folder {
+        return !stem.is_empty() && has(&RUNNING_FOLDERS);
+    }
+    SPECIAL.contains(&name) || has(&RUNNING) || (cfg!(windows) && has(&RUNNING_ON_WINDOWS))
+}
+
+fn objection(name: &[u8], folder: bool) -> Option<&'static str> {
+    // As it was sent, and as it will stand on the disk.
+    let on_disk = names::on_disk(name, names::Platform::HERE).unwrap_or_default();
+    if is_hidden(name) || is_hidden(&on_disk) {
+        Some(HIDDEN)
+    } else if runs(name, folder) || runs(&on_disk, folder) {
+        Some(RUNS)
+    } else {
+        None
+    }
+}
+
+/// Chooses what is taken where nobody is asked, and names at most `examples` of what is not.
+pub fn select(manifest: &Manifest, examples: usize) -> Unattended {
+    let mut chosen = Unattended {
+        selected: Bits::none(manifest.len()),
+        reasons: Reasons::default(),
+        examples: Vec::new(),
+        made_plain: 0,
+    };
+    let mut programs = Bits::none(manifest.len());
+    for index in 0..manifest.len() {
+        let Some(entry) = manifest.get(index) else { continue };
+        let folder = entry.size().is_none();
+        // Parents come before what is in them.
+        let above = entry.parent.filter(|parent| !chosen.selected.contains(*parent));
+        let above = above.map(|parent| if programs.contains(parent) { RUNS } else { HIDDEN });
+        match above.or_else(|| objection(entry.name, folder)) {
+            None => {
+                chosen.selected.insert(index);
+                let runs = !folder && entry.mode.is_some_and(|mode| mode & RUN_BITS != 0);
+                chosen.made_plain += u32::from(runs);
+            }
+            Some(code) => {
+                if code == RUNS {
+                    programs.insert(index);
+                }
+                chosen.reasons.add(code, 1);
+                if chosen.examples.len() < examples {
+                    chosen.examples.push((index, code));
+                }
+            }
+        }
+    }
+    chosen
+}
+
+/// The mode that a file gets where nobody was asked.
+pub fn plain_mode(mode: u16) -> u16 {
+    mode & !RUN_BITS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{
+            manifest::{
+                ManifestBuilder,
+                tests::{entry, file},
+            },
+            wire::{Entry, EntryKind},
+        },
+        *,
+    };
+
+    #[test]
+    fn the_lists_are_in_order_and_in_small_letters() {
+        for list in [&RUNNING[..], &RUNNING_ON_WINDOWS, &RUNNING_FOLDERS, &SPECIAL] {
+            assert!(list.is_sorted());
+            assert!(list.iter().all(|ending| *ending == ending.to_lowercase()));
+        }
+    }
+
+    #[test]
+    fn launchers_are_known_however_they_are_written() {
+        for name in
+            ["x.desktop", "X.DeskTop", "a.b.lnk", "setup.exe", "setup.exe. .", "page.URL", "Desktop.ini", ".exe"]
+        {
+            assert!(runs(name.as_bytes(), false), "{name}");
+        }
+        for name in ["desktop", "exe", "photo.jpg", "x.desktop.txt", "notes.exe_", "script.sh", "page.html", "x."] {
+            assert!(!runs(name.as_bytes(), false), "{name}");
+        }
+        assert!(runs(b"Evil.app", true) && !runs(b"photos.com", true) && !runs(b".app", true));
+    }
+
+    #[test]
+    fn hidden_names_are_left_out_at_every_level_with_all_beneath_them() {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "photos", EntryKind::Folder)).unwrap();
+        builder.push(&entry(1, ".config", EntryKind::Folder)).unwrap();
+        builder.push(&entry(2, "autostart", EntryKind::Folder)).unwrap();
+        builder.push(&entry(3, "x.txt", file(1))).unwrap();
+        builder.push(&entry(1, "x.desktop", file(2))).unwrap();
+        builder.push(&Entry { mode: Some(0o755), ..entry(1, "run.sh", file(4)) }).unwrap();
+        builder.push(&Entry { mode: Some(0o644), ..entry(1, "photo.jpg", file(8)) }).unwrap();
+        builder.push(&entry(0, ".ssh", EntryKind::Folder)).unwrap();
+        let manifest = builder.finish();
+        let chosen = select(&manifest, 2);
+        assert_eq!(chosen.selected.iter().collect::<Vec<_>>(), [0, 5, 6]);
+        assert_eq!(chosen.made_plain, 1);
+        assert_eq!((chosen.reasons.counts()[HIDDEN], chosen.reasons.counts()[RUNS]), (4, 1));
+        assert_eq!(chosen.examples, [(1, HIDDEN), (2, HIDDEN)]);
+        assert_eq!((plain_mode(0o755), plain_mode(0o640)), (0o644, 0o640));
+    }
+}
