@@ -10,16 +10,17 @@ mod control;
 mod honest;
 mod initial;
 mod pairing;
-#[allow(dead_code, reason = "the attacks on quotas, claims and stored state come with their mends")]
 mod peer;
-#[allow(dead_code, reason = "the attacks on quotas, claims and stored state come with their mends")]
 mod scene;
-#[allow(dead_code, reason = "the attacks on quotas, claims and stored state come with their mends")]
 mod transfer;
 mod wire;
 
+mod claims;
 mod flood;
+mod landing;
 mod names;
+mod quotas;
 mod relays;
+mod stored;
 mod streams;
 mod unpaired;

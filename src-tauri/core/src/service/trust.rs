@@ -184,8 +184,8 @@ async fn checked(rule: DeviceRule, data_dir: &Path) -> Result<DeviceRule, Networ
             });
         }
         let (path, data_dir) = (into.clone(), data_dir.to_owned());
-        let refused = tokio::task::spawn_blocking(move || Places::here(&data_dir).check(&path)).await;
-        if let Ok(Err(why)) = refused {
+        let checked = tokio::task::spawn_blocking(move || Places::here(&data_dir).check(&path)).await;
+        if let Err(why) = checked.map_err(|error| NetworkError::Internal(error.to_string()))? {
             return Err(NetworkError::InvalidInput {
                 message: format!("no rule can put files into {}: {why}", into.display()),
                 hint: "Choose a folder that holds nothing but what you receive.".into(),

@@ -34,7 +34,8 @@ use crate::{
 };
 
 /// Seconds that an accepted transfer waits for its sender before what has come of it is removed.
-const EXPIRES_AFTER: u64 = 30 * 24 * 60 * 60;
+const EXPIRES_AFTER: u64 = 30 * DAY;
+const DAY: u64 = 24 * 60 * 60;
 /// A person stopped it on this side.
 const CANCELLED_HERE: &str = "cancelled_here";
 
@@ -184,7 +185,9 @@ impl Book {
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
-                waits_since = waits_since.or_else(|| terms.is_some().then(unix_now));
+                // Time in which this node was off does not count: a sender gets a day to come back in any case.
+                let floor = unix_now().saturating_sub(EXPIRES_AFTER - DAY);
+                waits_since = waits_since.map(|since| since.max(floor)).or_else(|| terms.is_some().then(unix_now));
             }
             if was_long || !was_final {
                 ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_deref(), waits_since)?);
@@ -414,7 +417,9 @@ impl Book {
         let now = unix_now();
         let is_due = |row: &Row| {
             let waits = row.waits_since.is_some_and(|since| now.saturating_sub(since) > EXPIRES_AFTER);
-            waits && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
+            // A person who holds it may take their time.
+            let held_here = row.held.as_deref() == Some("paused_here");
+            waits && !held_here && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
         };
         let due: Vec<_> = self.rows().iter().filter(|(_, row)| is_due(row)).map(|(id, _)| *id).collect();
         for id in due {

@@ -49,8 +49,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A stream that stands still for so many looks in the middle of a chunk is given up. Under the lowest limit of a sender with
 /// many streams, half a minute may pass between two pieces.
 const MOST_LOOKS: u32 = if cfg!(test) { 5 } else { 60 };
-/// The same where the streams of its device hold more than this.
-const IDLE: usize = 8 * 1024 * 1024;
+/// At once where chunks of its device that do not go on hold more than this: eight of the largest.
+const IDLE: usize = 16 * 1024 * 1024;
 /// With which a stream is stopped that is given up.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
@@ -70,8 +70,10 @@ pub(super) struct Arrival {
     pub gate: Gate,
     /// Its own limit and the shared one.
     pub limits: Arc<Limits>,
-    /// It is held at the sender.
-    pub paused_there: AtomicBool,
+    /// A person holds it, here or there.
+    pub paused: AtomicBool,
+    /// It was held, and nothing has come since: its sender may have others before it.
+    pub quiet: AtomicBool,
     /// What the streams of the device may hold.
     pub memory: StreamMemory,
 }
@@ -185,6 +187,9 @@ impl Incoming {
                     Ok(Some(n)) => {
                         self.filled += n;
                         self.came = true;
+                        if !self.arrival.paused.load(Ordering::Relaxed) {
+                            self.arrival.quiet.store(false, Ordering::Relaxed);
+                        }
                         // Paid for afterwards: what is not asked for any more has cost nothing.
                         tokio::select! {
                             () = self.stop.cancelled() => return Ok(StreamEnd::Stopped),
@@ -228,6 +233,8 @@ impl Incoming {
         let mut buffer = std::mem::replace(&mut self.buffer, next);
         self.worker = Some(tokio::task::spawn_blocking(move || {
             work.decoder.push(&mut buffer[..filled], &mut |unit| work.writer.unit(unit))?;
+            work.decoder.trim();
+            work.writer.inflater.trim();
             Ok((work, buffer))
         }));
     }
@@ -243,7 +250,9 @@ impl Incoming {
     /// Counts what is held. False where it is too much.
     fn account(&mut self) -> bool {
         let buffers = self.buffer.len() + self.spare.as_ref().map_or(0, Vec::len);
-        self.held.hold(self.pending + buffers, MOST)
+        let work = self.work.as_ref();
+        let own = work.map_or(self.pending, |work| work.decoder.memory() + work.writer.inflater.memory());
+        self.held.hold(own + buffers, MOST)
     }
 
     /// Looks whether anything has come. False where the stream is to be given up.
@@ -251,6 +260,7 @@ impl Incoming {
         let heard = std::mem::replace(&mut self.heard, self.session.datagrams_heard()) != self.heard;
         if std::mem::take(&mut self.came) || self.filled > 0 {
             self.looks = 0;
+            self.held.idle(0);
             return true;
         }
         let Some(work) = &mut self.work else { return true };
@@ -261,15 +271,17 @@ impl Incoming {
             self.buffer = vec![0; SMALL_BUFFER];
         }
         if self.pending == 0 {
+            self.held.idle(0);
             return self.account();
         }
         // A sender that is away, or that a person holds, is not to blame.
-        let paused = !self.arrival.gate.is_open() || self.arrival.paused_there.load(Ordering::Relaxed);
+        let paused = !self.arrival.gate.is_open() || self.arrival.quiet.load(Ordering::Relaxed);
         if heard && !paused {
             self.looks += 1;
         }
         // Less than before, so that it fits; it is the device that may hold too much.
-        self.account() && self.looks < MOST_LOOKS && self.held.of_device() <= IDLE
+        let idle = self.held.idle(self.pending);
+        self.account() && self.looks < MOST_LOOKS && idle <= IDLE
     }
 
     fn give_up(&mut self) -> StreamEnd {

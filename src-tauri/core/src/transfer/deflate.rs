@@ -4,7 +4,7 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::{
-    limits::MAX_CHUNK,
+    limits::{CHUNK, MAX_CHUNK},
     wire::{Violation, violation},
 };
 
@@ -93,6 +93,19 @@ impl Default for Inflater {
 }
 
 impl Inflater {
+    /// Bytes of memory that it holds for what it makes.
+    pub fn memory(&self) -> usize {
+        self.out.capacity()
+    }
+
+    /// Gives back what a chunk larger than usual took.
+    pub fn trim(&mut self) {
+        if self.out.len() > CHUNK as usize + 1 {
+            self.out.truncate(CHUNK as usize + 1);
+            self.out.shrink_to_fit();
+        }
+    }
+
     /// The plain bytes of a chunk, which must be exactly as many as were announced. Whatever the bytes say, not more than
     /// that is written anywhere.
     ///

@@ -11,7 +11,7 @@
 //! it is zeros; and the tag where it is sealed.
 
 use super::{
-    limits::{MAX_CHUNK, MIN_CHUNK, SEGMENT, TAG},
+    limits::{CHUNK, MAX_CHUNK, MIN_CHUNK, SEGMENT, TAG},
     wire::{Violation, violation},
 };
 
@@ -207,6 +207,18 @@ impl DataDecoder {
     /// Bytes of a unit that is not complete.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        self.pending.capacity()
+    }
+
+    /// Gives back what a chunk larger than usual took.
+    pub fn trim(&mut self) {
+        if self.pending.capacity() > 2 * CHUNK as usize {
+            self.pending.shrink_to(CHUNK as usize);
+        }
     }
 
     /// Gives back memory that it does not need now.

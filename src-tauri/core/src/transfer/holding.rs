@@ -131,7 +131,7 @@ pub fn take_up(
 /// Bytes of the longest account that an honest transfer comes to: a few notes for each entry and each segment. Each attempt
 /// may add one for every file that changed, and a peer may make attempts without end.
 fn longest_account(accepted: &Manifest, now: &Manifest) -> u64 {
-    const BASE: u64 = 1024 * 1024;
+    const BASE: u64 = 256 * 1024;
     const OF_ENTRY: u64 = 1024;
     const OF_SEGMENT: u64 = 256;
     let segments = (accepted.total().saturating_add(now.total())) / SEGMENT;

@@ -249,7 +249,7 @@ impl Manifest {
 
     /// Bytes that it takes in memory.
     pub fn memory(&self) -> usize {
-        self.items.len() * size_of::<Item>() + self.names.len()
+        self.items.capacity() * size_of::<Item>() + self.names.capacity()
     }
 
     fn entry(&self, index: u32) -> Option<Entry> {

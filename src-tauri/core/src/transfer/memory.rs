@@ -9,10 +9,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch;
+
 use crate::id::DeviceId;
 
-/// Bytes that each device may hold in any case, as long as [`ALL`] has room: some twenty thousand entries.
-const OWN: usize = 2 * 1024 * 1024;
+/// Bytes that each device may hold in any case, as long as [`ALL`] has room: some ten thousand entries.
+const OWN: usize = 1024 * 1024;
 /// Bytes that all devices hold together, when more than one holds more than [`OWN`].
 const SHARED: usize = 32 * 1024 * 1024;
 /// Bytes that one device may hold while no other holds more than [`OWN`]: a list of a million entries. A larger one is
@@ -54,11 +56,18 @@ impl Account {
 
 /// The memory for lists. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct ListMemory(Arc<Mutex<Account>>);
+pub struct ListMemory(Arc<Lists>);
+
+#[derive(Debug, Default)]
+struct Lists {
+    account: Mutex<Account>,
+    /// Who was refused last.
+    refused: watch::Sender<Option<DeviceId>>,
+}
 
 impl ListMemory {
     fn account(&self) -> MutexGuard<'_, Account> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.account.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A share of a device's, which holds nothing yet.
@@ -87,10 +96,24 @@ impl Share {
                 true
             }
         };
+        drop(account);
         if fits {
             self.bytes = bytes;
+        } else {
+            self.memory.0.refused.send_replace(Some(self.device));
         }
         fits
+    }
+
+    /// Waits until another device is refused room while this one holds more than each may have in any case.
+    pub async fn is_missed(&self) {
+        let mut refused = self.memory.0.refused.subscribe();
+        while refused.changed().await.is_ok() {
+            let by = *refused.borrow_and_update();
+            if self.bytes > OWN && by.is_some_and(|by| by != self.device) {
+                return;
+            }
+        }
     }
 }
 
@@ -124,6 +147,20 @@ mod tests {
         }
         drop(large);
         assert!(second.hold(ALONE));
+    }
+
+    #[tokio::test]
+    async fn who_holds_much_is_told_when_another_device_is_refused() {
+        let memory = ListMemory::default();
+        let (mut large, mut second) = (memory.share(device(1)), memory.share(device(2)));
+        assert!(large.hold(ALONE));
+        let missed = large.is_missed();
+        tokio::pin!(missed);
+        assert!(futures_util::poll!(&mut missed).is_pending());
+        assert!(!memory.share(device(1)).hold(ALONE), "its own are not others");
+        assert!(futures_util::poll!(&mut missed).is_pending());
+        assert!(!second.hold(ALONE));
+        assert!(futures_util::poll!(&mut missed).is_ready());
     }
 
     #[test]

@@ -9,8 +9,13 @@ use std::{
 const LENDS_AFTER: Duration = Duration::from_secs(2);
 /// The same where nothing is left to be written: a receiver may take its time to make much durable.
 const LENDS_AFTER_ALL: Duration = Duration::from_secs(10);
-/// A receiver that takes nothing for so long, although its connection stands, is given up for now.
-const GIVEN_UP_AFTER: Duration = Duration::from_secs(60);
+/// The same for one whose streams can write and do not: the receiver's word alone that it gets on counts for so long.
+const LENDS_AFTER_WORDS: Duration = Duration::from_secs(300);
+/// Bytes that have to be written within [`LENDS_AFTER`] to keep a place. Few bytes now and then would hold it for ever.
+const ENOUGH: u64 = 64 * 1024;
+/// A receiver that takes nothing for so long, although its connection stands, is given up for now. On a line of 50 KB/s
+/// with two dozen streams the counts move once in two minutes, and others have the place by then.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// What the streams of one attempt have written. Shared by their tasks.
 #[derive(Debug, Default)]
@@ -62,12 +67,14 @@ pub(super) enum Pace {
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     last: Option<(Duration, [u64; 3])>,
+    /// When enough had been written last, and how much that was in all.
+    mark: Option<(Duration, u64)>,
 }
 
 impl Pacer {
     /// Nothing is expected to move: it waits for its turn, or is paused.
     pub(super) fn rest(&mut self) {
-        self.last = None;
+        (self.last, self.mark) = (None, None);
     }
 
     /// These are the counts now: bytes written, bytes and files that the receiver has. `blocked` says that a stream waits for
@@ -81,10 +88,17 @@ impl Pacer {
             }
         };
         let still = now.saturating_sub(since);
+        let (since_enough, at) = *self.mark.get_or_insert((now, counts[0]));
+        let slow = if counts[0].saturating_sub(at) >= ENOUGH {
+            self.mark = Some((now, counts[0]));
+            Duration::ZERO
+        } else {
+            now.saturating_sub(since_enough)
+        };
         match blocked {
             true if still >= GIVEN_UP_AFTER && alive => Pace::GivenUp,
-            true if still >= LENDS_AFTER => Pace::Stalls,
-            false if still >= LENDS_AFTER_ALL => Pace::Stalls,
+            true if slow >= LENDS_AFTER => Pace::Stalls,
+            false if still >= LENDS_AFTER_ALL || slow >= LENDS_AFTER_WORDS => Pace::Stalls,
             _ => Pace::Moves,
         }
     }
@@ -99,14 +113,30 @@ mod tests {
         let at = Duration::from_secs;
         let mut pacer = Pacer::default();
         assert_eq!(pacer.sample(at(0), [0; 3], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(1), [1, 0, 0], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(2), [1, 0, 0], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(3), [1, 0, 0], true, true), Pace::Stalls);
-        assert_eq!(pacer.sample(at(4), [2, 0, 0], true, true), Pace::Moves, "it moves again");
-        assert_eq!(pacer.sample(at(64), [2, 0, 0], true, false), Pace::Stalls, "nobody is there to take anything");
-        assert_eq!(pacer.sample(at(64), [2, 0, 0], true, true), Pace::GivenUp);
+        let (one, two) = (ENOUGH, 2 * ENOUGH);
+        assert_eq!(pacer.sample(at(1), [one, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(2), [one, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(3), [one, 0, 0], true, true), Pace::Stalls);
+        assert_eq!(pacer.sample(at(4), [two, 0, 0], true, true), Pace::Moves, "it moves again");
+        assert_eq!(pacer.sample(at(903), [two, 0, 0], true, true), Pace::Stalls);
+        assert_eq!(pacer.sample(at(904), [two, 0, 0], true, false), Pace::Stalls, "nobody is there to take anything");
+        assert_eq!(pacer.sample(at(904), [two, 0, 0], true, true), Pace::GivenUp);
         pacer.rest();
-        assert_eq!(pacer.sample(at(100), [2, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(905), [two, 0, 0], true, true), Pace::Moves);
+    }
+
+    #[test]
+    fn who_takes_a_trickle_or_only_says_that_it_gets_on_lends_its_place_too() {
+        let at = Duration::from_secs;
+        let mut pacer = Pacer::default();
+        assert_eq!(pacer.sample(at(0), [0; 3], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(1), [100, 1, 0], true, true), Pace::Moves);
+        for second in 2..2000 {
+            assert_eq!(pacer.sample(at(second), [100 * second, second, 0], true, true), Pace::Stalls, "{second}");
+        }
+        let mut pacer = Pacer::default();
+        let lends = (0..400).find(|second| pacer.sample(at(*second), [9, *second, 0], false, true) == Pace::Stalls);
+        assert_eq!(lends, Some(300));
     }
 
     #[test]

@@ -15,6 +15,11 @@ pub fn cost(bytes: u64, entries: u64) -> u64 {
     bytes.saturating_add(entries.saturating_mul(ENTRY))
 }
 
+/// What is kept beside the files until the transfer ends: its list, which has every entry of the offer, and its account.
+pub fn beside(list: u64) -> u64 {
+    list.saturating_add(ENTRY)
+}
+
 /// Bytes that the selected files will take together: those that have their names already as they landed, the others as
 /// the manifest has them now. `landed` is the sum of the former.
 ///

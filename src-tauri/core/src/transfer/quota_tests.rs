@@ -57,7 +57,7 @@ impl Receiver {
             builder.push(&entry(0, &format!("{n}"), kind)).unwrap();
         }
         let accepted = builder.finish();
-        let charged = cost(accepted.total(), accepted.len().into());
+        let charged = cost(accepted.total(), accepted.len().into()) + beside(accepted.memory() as u64);
         if self.takes(charged) {
             let (now, whole) = (accepted.clone(), Bits::none(accepted.len()));
             let (landed, partial) = (HashMap::new(), HashMap::new());
@@ -78,7 +78,8 @@ impl Receiver {
         let now = transfer.accepted.with_changes(&changes).unwrap();
         let selected = Bits::all(now.len());
         let bytes = bytes_in_all(&now, &selected, &transfer.whole, transfer.landed.values().sum());
-        let more = cost(bytes, now.len().into()).saturating_sub(transfer.charged);
+        let cost = cost(bytes, now.len().into()).saturating_add(beside(transfer.accepted.memory() as u64));
+        let more = cost.saturating_sub(transfer.charged);
         let takes = self.takes(more);
         let Some(transfer) = self.transfers.get_mut(which) else { return };
         transfer.open = takes;
@@ -116,7 +117,8 @@ impl Receiver {
         let of = |transfer: &Transfer| {
             let folders = (0..transfer.now.len()).filter(|index| transfer.now.size(*index).is_none()).count() as u64;
             let files = transfer.landed.values().chain(transfer.partial.values());
-            folders * ENTRY + files.map(|bytes| blocks(*bytes)).sum::<u64>()
+            let list = if transfer.open { beside(transfer.accepted.memory() as u64) } else { 0 };
+            list + folders * ENTRY + files.map(|bytes| blocks(*bytes)).sum::<u64>()
         };
         self.transfers.iter().map(of).sum()
     }
@@ -178,15 +180,15 @@ fn empty_files_and_folders_cost_a_block_each() {
     assert_eq!(cost(0, 60_304), 60_304 * ENTRY);
     assert_eq!(cost(u64::MAX, 1), u64::MAX);
     let mut receiver = Receiver { limit: 1_000_000, spent: 0, transfers: Vec::new() };
-    receiver.offer(&vec![Some(0); 245]);
-    assert_eq!(receiver.transfers.len(), 0, "a megabyte is 244 empty files");
     receiver.offer(&vec![Some(0); 244]);
+    assert_eq!(receiver.transfers.len(), 0, "a megabyte is 244 empty files, and the list of them");
+    receiver.offer(&vec![Some(0); 235]);
     assert_eq!(receiver.transfers.len(), 1);
 }
 
 #[test]
 fn a_file_that_landed_counts_as_it_landed_whatever_its_source_says_later() {
-    let mut receiver = Receiver { limit: 2_100_000, spent: 0, transfers: Vec::new() };
+    let mut receiver = Receiver { limit: 2_110_000, spent: 0, transfers: Vec::new() };
     receiver.offer(&[Some(1_000_000), Some(0), Some(0)]);
     receiver.arrive(0, 0, u64::MAX);
     receiver.resume(0, &[(0, 0), (1, 1_000_000)]);

@@ -20,7 +20,7 @@ use iroh::endpoint::RecvStream;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -62,6 +62,8 @@ use crate::{
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How long an earlier attempt at the same transfer may take to end.
 pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
+/// How long an offer with a large list waits for a person while the lists of other devices have no room.
+const UNDECIDED: Duration = Duration::from_secs(600);
 /// How long the sender's reason is waited for after a data stream broke.
 const GRACE: Duration = Duration::from_secs(5);
 /// Ten times a second.
@@ -212,7 +214,7 @@ pub(super) struct Terms {
     pub entries: u32,
 }
 
-pub(super) use choosing::recorded;
+pub(super) use choosing::{blocking, recorded};
 pub(super) use held::SpaceWait;
 use ruled::Ruled;
 
@@ -391,8 +393,18 @@ impl Receiving {
         });
         let _shown = preview::show(&self.inner, self.id, self.machine.manifest());
         self.inner.book.announce(self.id);
+        let undecided = tokio::time::Instant::now() + UNDECIDED;
         loop {
             tokio::select! {
+                // Whoever lets others wait for its list has had the time to be answered; it offers again.
+                () = async {
+                    sleep_until(undecided).await;
+                    self.share.is_missed().await;
+                } => {
+                    self.machine.end();
+                    self.out.farewell(&declined("busy")).await;
+                    return Err(lost());
+                }
                 frame = next(&mut self.frames, &mut self.machine) => {
                     if let FromSender::Cancelled(code) = frame? {
                         return Ok(Some(End::by_code(code.as_str())));
@@ -452,7 +464,8 @@ impl Receiving {
             verdicts,
             gate: Gate::new(true),
             limits: self.inner.limits_of(self.id, Direction::Receive),
-            paused_there: AtomicBool::new(false),
+            paused: AtomicBool::new(false),
+            quiet: AtomicBool::new(false),
             memory: self.inner.streams.clone(),
         });
         let out = self.out.clone();
@@ -617,7 +630,12 @@ impl Receiving {
         let held = self.inner.book.held(self.id);
         // A sender that goes on sending waits at the gate of its streams.
         live.arrival.gate.set(held.is_none());
-        live.arrival.paused_there.store(self.held_there, Ordering::Relaxed);
+        let paused = held.is_some() || self.held_there;
+        live.arrival.paused.store(paused, Ordering::Relaxed);
+        if paused {
+            // Cleared by what comes afterwards: who goes on may have to wait for its turn there.
+            live.arrival.quiet.store(true, Ordering::Relaxed);
+        }
         let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
         if begun && why.is_none() {
             self.watch.start(self.inner.since.elapsed());

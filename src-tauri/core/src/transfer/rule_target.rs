@@ -9,9 +9,28 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// Folders of the system that hold no documents.
-const SYSTEM: [&str; 11] =
-    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/run/user", "/sbin", "/sys", "/usr"];
+/// Folders of the system that hold no documents, of Linux and macOS.
+const SYSTEM: [&str; 15] = [
+    "/Applications",
+    "/Library",
+    "/System",
+    "/bin",
+    "/boot",
+    "/dev",
+    "/etc",
+    "/lib",
+    "/lib64",
+    "/proc",
+    "/run/user",
+    "/sbin",
+    "/sys",
+    "/usr",
+    "/var/spool",
+];
+/// Variables of Windows that name such folders.
+const SYSTEM_OF_WINDOWS: [&str; 4] = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)", "ProgramData"];
+/// Folders whose contents act by themselves wherever they lie: in the home of another user, on a disk of another system.
+const ANYWHERE: [&str; 7] = [".config", ".gnupg", ".local", ".ssh", "autostart", "launchagents", "launchdaemons"];
 /// Folders in a home, without a dot, from which macOS or Windows start programs or read settings.
 const HOME_SETTINGS: [&str; 3] = ["AppData", "Library", "bin"];
 
@@ -38,30 +57,38 @@ pub enum Refused {
 /// The places of this user on this machine, without links.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
-    home: Option<PathBuf>,
+    homes: Vec<PathBuf>,
     settings: Vec<PathBuf>,
     programs: Vec<PathBuf>,
+    system: Vec<PathBuf>,
     own_data: PathBuf,
 }
 
 impl Places {
     /// Those of the environment. Waits for the disk.
     pub fn here(own_data: &Path) -> Self {
-        Self::of(own_data, |name| env::var_os(name))
+        // Where no variable names the home, as in a service of the system, the system's list of users does.
+        Self::of(own_data, env::home_dir(), |name| env::var_os(name))
     }
 
-    fn of(own_data: &Path, var: impl Fn(&str) -> Option<OsString>) -> Self {
+    fn of(own_data: &Path, home: Option<PathBuf>, var: impl Fn(&str) -> Option<OsString>) -> Self {
         let folder = |name: &str| var(name).map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = folder("HOME").or_else(|| folder("USERPROFILE"));
+        let homes: Vec<_> = [folder("HOME"), folder("USERPROFILE"), home].into_iter().flatten().collect();
         let named = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "APPDATA", "LOCALAPPDATA"];
         let mut settings: Vec<_> = named.into_iter().filter_map(folder).collect();
-        if let Some(home) = &home {
+        for home in &homes {
             settings.extend(HOME_SETTINGS.map(|name| home.join(name)));
         }
         let path = var("PATH").unwrap_or_default();
         let programs = env::split_paths(&path).filter(|path| path.is_absolute()).map(real).collect();
         Self {
-            home: home.map(real),
+            system: SYSTEM
+                .iter()
+                .map(PathBuf::from)
+                .chain(SYSTEM_OF_WINDOWS.into_iter().filter_map(folder))
+                .map(real)
+                .collect(),
+            homes: homes.into_iter().map(real).collect(),
             settings: settings.into_iter().map(real).collect(),
             programs,
             own_data: real(own_data.to_owned()),
@@ -80,7 +107,7 @@ impl Places {
         if self.own_data.starts_with(folder) || folder.starts_with(&self.own_data) {
             return Err(Refused::OwnData);
         }
-        if let Some(home) = &self.home {
+        for home in &self.homes {
             if home.starts_with(folder) {
                 return Err(Refused::Home);
             }
@@ -89,14 +116,16 @@ impl Places {
                 return Err(Refused::Settings);
             }
         }
-        if self.settings.iter().any(|place| folder.starts_with(place)) {
+        let acts = |part: Component<'_>| ANYWHERE.iter().any(|name| part.as_os_str().eq_ignore_ascii_case(name));
+        // Above them is as bad: a folder that is sent may have their names.
+        let touches = |place: &PathBuf| folder.starts_with(place) || place.starts_with(folder);
+        if folder.components().any(acts) || self.settings.iter().any(touches) {
             return Err(Refused::Settings);
         }
-        if self.programs.iter().any(|place| folder.starts_with(place)) {
+        if self.programs.iter().any(touches) {
             return Err(Refused::Programs);
         }
-        let is_root = folder.parent().is_none();
-        if is_root || SYSTEM.iter().any(|place| folder.starts_with(place)) {
+        if folder.parent().is_none() || self.system.iter().any(touches) {
             return Err(Refused::System);
         }
         Ok(())
@@ -138,7 +167,8 @@ mod tests {
         fs::create_dir_all(top.join("disk/.inbox")).unwrap();
         std::os::unix::fs::symlink(home.join(".ssh"), home.join("keys")).unwrap();
         let path = env::join_paths([home.join("tools"), "/usr/bin".into()]).unwrap();
-        let places = Places::of(&home.join("data/yonder"), |name| match name {
+        let places = Places::of(&home.join("data/yonder"), None, |name| match name {
+            "XDG_CONFIG_HOME" => Some(top.join("disk/settings/of/programs").into()),
             "HOME" => Some(home.clone().into()),
             "PATH" => Some(path.clone()),
             _ => None,
@@ -160,6 +190,9 @@ mod tests {
             ("Library/LaunchAgents", Refused::Settings),
             ("bin", Refused::Settings),
             ("tools", Refused::Programs),
+            ("../disk/settings", Refused::Settings),
+            ("../disk/other/.ssh/x", Refused::Settings),
+            ("../disk/other/LaunchAgents", Refused::Settings),
             ("/etc/cron.d", Refused::System),
             ("/usr/local/bin", Refused::System),
         ] {
@@ -169,5 +202,7 @@ mod tests {
         let apart = Places { own_data: top.join("elsewhere"), ..places };
         assert_eq!(apart.check(&home), Err(Refused::Home));
         assert_eq!(apart.check(&top), Err(Refused::OwnData));
+        let service = Places::of(&top.join("elsewhere"), Some(home.clone()), |_| None);
+        assert_eq!(service.check(&home.join(".profile.d")), Err(Refused::Settings), "the home without a variable");
     }
 }

@@ -110,6 +110,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         backoff: Backoff::default(),
         busy_there: false,
         stalls: (0, 0),
+        gave_up: false,
         held: inner.book.held(id).is_some(),
         held_there: None,
         turn: None,
@@ -210,6 +211,8 @@ struct Sending {
     busy_there: bool,
     /// So many attempts in a row were given up because the receiver took nothing, and what it had by then.
     stalls: (u32, u64),
+    /// The last attempt ended with one more of these.
+    gave_up: bool,
     /// Held here: nothing is sent until somebody lets it go on.
     held: bool,
     /// Why it is held at the receiver, if it is.
@@ -361,7 +364,7 @@ impl Sending {
             pause = pause.min(BUSY_PAUSE);
         }
         // A receiver that takes nothing is not asked again as soon as it is heard.
-        let stalled = self.stalls.0 > 0;
+        let stalled = std::mem::take(&mut self.gave_up) && self.stalls.0 > 0;
         if stalled {
             pause = pause.max(stalled_pause(self.stalls.0));
         }

@@ -274,9 +274,12 @@ impl ReceiverMachine {
     ///
     /// # Errors
     /// When the changes are not changes of this list.
-    pub fn take_up(&mut self, manifest: &Manifest, hash: [u8; 32]) -> Result<Arc<Manifest>, Violation> {
+    pub fn take_up(&mut self, manifest: &Arc<Manifest>, hash: [u8; 32]) -> Result<Arc<Manifest>, Violation> {
         let ReceiverStage::Named(0, changes) = &self.stage else { return violation("not all changes are known") };
-        self.manifest = Arc::new(manifest.with_changes(changes)?);
+        self.manifest = match changes.as_slice() {
+            [] => manifest.clone(),
+            changes => Arc::new(manifest.with_changes(changes)?),
+        };
         self.manifest_hash = hash;
         self.stage = ReceiverStage::Deciding;
         Ok(self.manifest.clone())

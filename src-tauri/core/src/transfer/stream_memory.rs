@@ -16,16 +16,24 @@ pub const COMFORTABLE: usize = 12 * 1024 * 1024;
 
 /// Who holds how much. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct StreamMemory(Arc<Mutex<HashMap<DeviceId, usize>>>);
+pub struct StreamMemory(Arc<Mutex<HashMap<DeviceId, Bytes>>>);
+
+/// What the streams of one device hold.
+#[derive(Debug, Default)]
+struct Bytes {
+    all: usize,
+    /// Of these, in streams over which nothing comes.
+    idle: usize,
+}
 
 impl StreamMemory {
-    fn devices(&self) -> MutexGuard<'_, HashMap<DeviceId, usize>> {
+    fn devices(&self) -> MutexGuard<'_, HashMap<DeviceId, Bytes>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What one stream of a device holds: nothing yet.
     pub fn stream(&self, device: DeviceId) -> Held {
-        Held { memory: self.clone(), device, bytes: 0 }
+        Held { memory: self.clone(), device, bytes: 0, idle: 0 }
     }
 }
 
@@ -35,6 +43,7 @@ pub struct Held {
     memory: StreamMemory,
     device: DeviceId,
     bytes: usize,
+    idle: usize,
 }
 
 impl Held {
@@ -43,26 +52,44 @@ impl Held {
     #[must_use]
     pub fn hold(&mut self, bytes: usize, most: usize) -> bool {
         let mut devices = self.memory.devices();
-        let all = devices.entry(self.device).or_default();
-        let after = (*all + bytes).saturating_sub(self.bytes);
+        let of_device = devices.entry(self.device).or_default();
+        let after = (of_device.all + bytes).saturating_sub(self.bytes);
         let fits = bytes <= self.bytes || after <= most;
         if fits {
-            (*all, self.bytes) = (after, bytes);
+            (of_device.all, self.bytes) = (after, bytes);
         }
-        if *all == 0 {
+        if of_device.all == 0 && of_device.idle == 0 {
             devices.remove(&self.device);
         }
         fits
     }
 
     /// What all streams of the device hold.
+    #[cfg(test)]
     pub fn of_device(&self) -> usize {
-        self.memory.devices().get(&self.device).copied().unwrap_or(0)
+        self.memory.devices().get(&self.device).map_or(0, |bytes| bytes.all)
+    }
+
+    /// Says how much of it is of a chunk that does not go on, and gives what that is for all streams of the device.
+    pub fn idle(&mut self, bytes: usize) -> usize {
+        if bytes == self.idle && bytes == 0 {
+            return 0;
+        }
+        let mut devices = self.memory.devices();
+        let of_device = devices.entry(self.device).or_default();
+        of_device.idle = (of_device.idle + bytes).saturating_sub(self.idle);
+        self.idle = bytes;
+        let idle = of_device.idle;
+        if of_device.all == 0 && idle == 0 {
+            devices.remove(&self.device);
+        }
+        idle
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
+        self.idle(0);
         let _ = self.hold(0, 0);
     }
 }
@@ -82,6 +109,19 @@ mod tests {
         assert!(memory.stream(two).hold(MOST, MOST), "another device has its own");
         assert!(first.hold(COMFORTABLE, COMFORTABLE), "less is always taken");
         assert!(!second.hold(1, COMFORTABLE) && second.hold(1, MOST));
+        drop((first, second));
+        assert!(memory.devices().is_empty());
+    }
+
+    #[test]
+    fn only_what_stands_still_is_idle() {
+        let memory = StreamMemory::default();
+        let one = DeviceId::from_bytes([1; 16]);
+        let (mut first, mut second) = (memory.stream(one), memory.stream(one));
+        assert!(first.hold(MOST / 2, MOST) && second.hold(10, MOST));
+        assert_eq!(second.idle(7), 7, "the other one is busy");
+        assert_eq!(first.idle(5), 12);
+        assert_eq!((second.idle(0), first.idle(5)), (0, 5));
         drop((first, second));
         assert!(memory.devices().is_empty());
     }

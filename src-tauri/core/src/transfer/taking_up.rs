@@ -12,6 +12,7 @@ use tokio::{task::JoinHandle, time::timeout};
 
 use super::{
     Inner, TransferError,
+    bits::Bits,
     book::{Command, End, Found},
     error::reason,
     existing::Ready,
@@ -21,7 +22,7 @@ use super::{
     manifest::Manifest,
     memory::ALONE,
     quota,
-    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, declined, lost, next, recorded, room_for},
+    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, blocking, declined, lost, next, recorded, room_for},
     record::Incoming,
     selection,
     state::FromSender,
@@ -101,20 +102,25 @@ impl Receiving {
             self.out.farewell(&declined("busy")).await;
             return Err(lost());
         }
-        let Some(accepted) = self.accepted_list(incoming, &landing).await? else {
+        let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
             return Ok(Some(self.list_is_gone().await));
         };
         // Of a list that was accepted before lists had modes, the hash is another one now.
-        if again.manifest != incoming.hash && again.manifest != accepted.hash().map_err(TransferError::Violation)? {
-            return Ok(Some(self.give_up("source_changed").await));
+        if again.manifest != incoming.hash {
+            let hashed = move || Ok((accepted.hash().map_err(TransferError::Violation)?, accepted));
+            let (hash, list) = blocking("hashing a list failed", hashed).await?;
+            accepted = list;
+            if again.manifest != hash {
+                return Ok(Some(self.give_up("source_changed").await));
+            }
         }
-        let mut now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
         if incoming.is_unattended() {
-            drop(now);
-            self.machine.make_plain();
-            now = self.machine.manifest();
+            accepted.make_plain();
         }
-        let mut plan = recorded(&now, incoming)?;
+        let accepted = Arc::new(accepted);
+        let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
+        let (list, terms) = (now.clone(), incoming.clone());
+        let mut plan = blocking("choosing entries failed", move || recorded(&list, &terms)).await?;
         let (files, total) = selection::measure(&now, &plan.selected);
         let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
@@ -128,7 +134,13 @@ impl Receiving {
             }
             let holding = holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
             let Holding { temp, folders, whole, landed, held } = holding;
-            (plan.whole, plan.held) = (whole, held);
+            // A later version may leave out more where nobody is asked. What is not selected any more is not claimed.
+            let mut kept = Bits::none(now.len());
+            whole.iter().filter(|file| plan.selected.contains(*file)).for_each(|file| {
+                kept.insert(file);
+            });
+            let held = held.into_iter().filter(|(file, _)| plan.selected.contains(*file)).collect();
+            (plan.whole, plan.held) = (kept, held);
             let ready = Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)?;
             Ok(Ready { landed, ..ready })
         });
@@ -137,6 +149,8 @@ impl Receiving {
             Looked::There(ready) => *ready,
             Looked::Ended(end) => return Ok(Some(end)),
         };
+        // The list as it was accepted is dropped by now.
+        let _ = self.share.hold(self.machine.memory());
         let bytes = quota::bytes_in_all(&looks, &wanted, &ready.plan.whole, ready.landed);
         if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
             return Ok(Some(end));
@@ -152,7 +166,7 @@ impl Receiving {
             // Nobody has agreed to that.
             return Ok(Some(self.give_up("source_changed").await));
         }
-        if !self.may_take(bytes, entries).await? {
+        if !self.may_take(bytes, entries, incoming.list).await? {
             return Ok(Some(self.give_up("rule_ended").await));
         }
         if bytes > incoming.total

@@ -21,8 +21,9 @@ pub const RUNS: &str = "runs_programs";
 /// Chosen from the list by which Firefox decides what is never opened without a question (`sExecutableExts` in Mozilla's
 /// `xpcom/io/nsLocalFileCommon.cpp`), without its documents, databases and certificates, which open in a program that the
 /// person has. Added are the launchers of Linux desktops. In the order of the alphabet.
-const RUNNING: [&str; 75] = [
+const RUNNING: [&str; 104] = [
     "action",
+    "afploc",
     "air",
     "app",
     "appimage",
@@ -30,6 +31,7 @@ const RUNNING: [&str; 75] = [
     "appref-ms",
     "appx",
     "appxbundle",
+    "atloc",
     "bas",
     "bat",
     "chm",
@@ -37,13 +39,17 @@ const RUNNING: [&str; 75] = [
     "com",
     "command",
     "cpl",
+    "deskthemepack",
     "desktop",
     "diagcab",
+    "diagpkg",
     "dll",
     "exe",
     "fileloc",
     "flatpakref",
     "flatpakrepo",
+    "ftploc",
+    "fxp",
     "gadget",
     "hlp",
     "hta",
@@ -55,20 +61,35 @@ const RUNNING: [&str; 75] = [
     "jnlp",
     "jse",
     "kdelnk",
+    "ksh",
+    "library-ms",
     "lnk",
     "mad",
     "maf",
+    "mobileconfig",
+    "mpkg",
     "msc",
     "msh",
+    "msh1",
+    "msh1xml",
+    "msh2",
+    "msh2xml",
+    "mshxml",
     "msi",
     "msix",
     "msixbundle",
     "msp",
     "mst",
     "ocx",
+    "pcd",
     "pif",
+    "pkg",
+    "plg",
     "prg",
     "ps1",
+    "ps1xml",
+    "psc1",
+    "rdp",
     "reg",
     "rgs",
     "run",
@@ -77,33 +98,57 @@ const RUNNING: [&str; 75] = [
     "sct",
     "search-ms",
     "searchconnector-ms",
+    "service",
     "settingcontent-ms",
     "shb",
+    "shortcut",
     "shs",
     "sys",
     "terminal",
     "theme",
     "themepack",
+    "timer",
     "tool",
     "url",
     "vb",
     "vbe",
     "vbs",
+    "vncloc",
+    "vsmacros",
     "webloc",
     "website",
     "workflow",
     "ws",
+    "wsb",
     "wsc",
     "wsf",
     "wsh",
+    "xbap",
     "xll",
+    "xnk",
 ];
 /// Endings that Windows runs and that are source code elsewhere.
-const RUNNING_ON_WINDOWS: [&str; 2] = ["js", "scpt"];
+const RUNNING_ON_WINDOWS: [&str; 6] = ["js", "py", "pyc", "pyw", "pyz", "pyzw"];
+/// The same of macOS.
+const RUNNING_ON_MACOS: [&str; 1] = ["scpt"];
 /// Endings of folders that macOS opens as programs.
-const RUNNING_FOLDERS: [&str; 6] = ["action", "app", "prefpane", "qlgenerator", "saver", "workflow"];
-/// Names by which a folder tells a file manager what to load.
-const SPECIAL: [&str; 2] = ["autorun.inf", "desktop.ini"];
+const RUNNING_FOLDERS: [&str; 12] = [
+    "action",
+    "app",
+    "kext",
+    "mdimporter",
+    "mpkg",
+    "pkg",
+    "prefpane",
+    "qlgenerator",
+    "saver",
+    "scptd",
+    "wdgt",
+    "workflow",
+];
+/// Names by which a folder tells a file manager what to load, or a desktop what to start when the disk comes: the
+/// Desktop Application Autostart Specification of freedesktop.org.
+const SPECIAL: [&str; 4] = ["autorun", "autorun.inf", "autorun.sh", "desktop.ini"];
 /// Bits of a mode that let a file be run.
 const RUN_BITS: u16 = 0o111;
 
@@ -130,12 +175,19 @@ pub fn runs(name: &[u8], folder: bool) -> bool {
     // Windows drops dots and spaces at the end.
     let name = String::from_utf8_lossy(name).to_lowercase();
     let name = name.trim_end_matches(['.', ' ']);
+    if !folder && SPECIAL.contains(&name) {
+        return true;
+    }
     let Some((stem, ending)) = name.rsplit_once('.') else { return false };
     let has = |list: &[&str]| list.contains(&ending);
     if folder {
-        return !stem.is_empty() && has(&RUNNING_FOLDERS);
+        // Windows shows a folder whose ending is a class as an object of that class.
+        let is_class = ending.starts_with('{') && ending.ends_with('}');
+        return !stem.is_empty() && (has(&RUNNING_FOLDERS) || is_class);
     }
-    SPECIAL.contains(&name) || has(&RUNNING) || (cfg!(windows) && has(&RUNNING_ON_WINDOWS))
+    has(&RUNNING)
+        || (cfg!(windows) && has(&RUNNING_ON_WINDOWS))
+        || (cfg!(target_os = "macos") && has(&RUNNING_ON_MACOS))
 }
 
 fn objection(name: &[u8], folder: bool) -> Option<&'static str> {
@@ -205,7 +257,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_in_order_and_in_small_letters() {
-        for list in [&RUNNING[..], &RUNNING_ON_WINDOWS, &RUNNING_FOLDERS, &SPECIAL] {
+        for list in [&RUNNING[..], &RUNNING_ON_WINDOWS, &RUNNING_ON_MACOS, &RUNNING_FOLDERS, &SPECIAL] {
             assert!(list.is_sorted());
             assert!(list.iter().all(|ending| *ending == ending.to_lowercase()));
         }
@@ -213,9 +265,17 @@ mod tests {
 
     #[test]
     fn launchers_are_known_however_they_are_written() {
-        for name in
-            ["x.desktop", "X.DeskTop", "a.b.lnk", "setup.exe", "setup.exe. .", "page.URL", "Desktop.ini", ".exe"]
-        {
+        for name in [
+            "x.desktop",
+            "X.DeskTop",
+            "a.b.lnk",
+            "setup.exe",
+            "setup.exe. .",
+            "page.URL",
+            "Desktop.ini",
+            ".exe",
+            "autorun",
+        ] {
             assert!(runs(name.as_bytes(), false), "{name}");
         }
         for name in ["desktop", "exe", "photo.jpg", "x.desktop.txt", "notes.exe_", "script.sh", "page.html", "x."] {

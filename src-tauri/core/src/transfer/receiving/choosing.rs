@@ -160,7 +160,7 @@ pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Re
     Ok(Plan { selected, ..Plan::all(manifest) })
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
+pub(in super::super) async fn blocking<T: Send + 'static>(
     what: &'static str,
     work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
 ) -> Result<T, NetworkError> {

@@ -65,7 +65,7 @@ impl Receiving {
         {
             return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
         }
-        let cost = quota::cost(bytes, entries);
+        let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
         match (self.inner.deps.welcome)(device, cost).await? {
             Welcome::Accept { .. } => {}
             Welcome::Ask => return Ok(Ruled::Ask),
@@ -111,10 +111,17 @@ impl Receiving {
     /// The transfer will take so many bytes on the disk; it may have grown since it was accepted. False where nobody agreed to
     /// that: the rule has to accept what is more, and whoever declines everything declines this too. What was accepted stays
     /// accepted when the rule becomes a question.
-    pub(in super::super) async fn may_take(&mut self, bytes: u64, entries: u64) -> Result<bool, NetworkError> {
+    /// `list` is what its list takes, as on record.
+    pub(in super::super) async fn may_take(
+        &mut self,
+        bytes: u64,
+        entries: u64,
+        list: u64,
+    ) -> Result<bool, NetworkError> {
         let Some(charged) = self.inner.book.charged(self.id) else { return Ok(true) };
         let device = self.session.device_id();
-        let more = quota::cost(bytes, entries).saturating_sub(charged);
+        let cost = quota::cost(bytes, entries).saturating_add(quota::beside(list));
+        let more = cost.saturating_sub(charged);
         match (self.inner.deps.welcome)(device, more).await? {
             Welcome::Accept { .. } => {}
             Welcome::Ask if more == 0 => {}

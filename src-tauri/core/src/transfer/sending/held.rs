@@ -113,6 +113,7 @@ impl Sending {
                 let (stalls, before) = self.stalls;
                 let again = if self.tally.bytes > before { 1 } else { stalls.saturating_add(1) };
                 self.stalls = (again, self.tally.bytes);
+                self.gave_up = true;
                 return Err(apart("receiver_stalled"));
             }
         }
