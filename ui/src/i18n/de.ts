@@ -183,6 +183,8 @@ export const de: Catalogue = {
     loading: 'Die Liste wird geholt …',
     rest: (n) => `Mehr zeigen (${format(n)})`,
     emptyFolder: 'Ein leerer Ordner',
+    hidden: 'versteckt',
+    runs: 'startet ein Programm',
     chosen: (files, size) => `Gewählt: ${files}, ${size}`,
     nothing: 'Nichts ist gewählt',
     acceptSome: 'Auswahl annehmen',

@@ -181,6 +181,8 @@ export const en = {
     loading: 'Fetching the list…',
     rest: (n: number) => `Show more (${format(n)})`,
     emptyFolder: 'An empty folder',
+    hidden: 'hidden',
+    runs: 'starts a program',
     chosen: (files: string, size: string) => `Chosen: ${files}, ${size}`,
     nothing: 'Nothing is chosen',
     acceptSome: 'Accept selection',

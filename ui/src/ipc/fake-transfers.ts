@@ -33,7 +33,7 @@ export class Manifest {
           parent = known;
           continue;
         }
-        const node: Node = { index: this.#nodes.length, name, folder, size, files: 1, mtime: 1_790_000_000, parent: parent?.index ?? null };
+        const node: Node = { index: this.#nodes.length, name, folder, size, files: 1, mtime: 1_790_000_000, hidden: name.startsWith('.'), runs: name.endsWith('.desktop'), parent: parent?.index ?? null };
         this.#nodes.push(node);
         if (folder) folders.set(place, node);
         parent = node;
@@ -45,7 +45,7 @@ export class Manifest {
     if (limit < 1 || limit > 1000) throw apiError('invalid_input', '1 to 1000 entries can be asked for');
     if (parent !== null && !this.#nodes[parent]?.folder) throw apiError('selection_invalid', 'this cannot be chosen: there is no such folder');
     const all = this.#nodes.filter((node) => node.parent === parent);
-    return { entries: all.slice(skip, skip + limit).map(({ index, name, folder, size, files, mtime }) => ({ index, name, folder, size, files, mtime })), total: all.length };
+    return { entries: all.slice(skip, skip + limit).map(({ index, name, folder, size, files, mtime, hidden, runs }) => ({ index, name, folder, size, files, mtime, hidden, runs })), total: all.length };
   }
 
   /** Files and bytes of what was chosen. */

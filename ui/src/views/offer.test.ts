@@ -45,6 +45,12 @@ describe('an offer', () => {
     expect(screen.queryByRole('checkbox', { name: 'Take map' })).toBeNull();
   });
 
+  it('marks what is hidden and what starts a program', async () => {
+    await offered({ 'photo.jpg': 1, '.profile': 2, 'Read me.desktop': 3 });
+    const marks = screen.getAllByTestId('offer-entry').map((entry) => entry.querySelector('.mark')?.textContent ?? '');
+    expect(marks).toEqual(['', 'hidden', 'starts a program']);
+  });
+
   it('is accepted in part, with a sum and boxes that are half checked', async () => {
     const { node, user } = await offered();
     expect(sum()).toBe('Chosen: 4 files, 30.0\u00a0MB');
