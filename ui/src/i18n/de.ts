@@ -610,7 +610,7 @@ export const de: Catalogue = {
     limit: 'Höchste Geschwindigkeit für alle',
     limitHint: 'Für alle Übertragungen zusammen, je Richtung. Es gilt sofort.',
     parallel: 'Wie viele zugleich senden',
-    parallelHint: 'Weitere warten, bis sie an der Reihe sind; die Reihenfolge kannst du ändern.',
+    parallelHint: 'Weitere warten, bis sie an der Reihe sind; die Reihenfolge kannst du ändern. An jedes Gerät geht in jedem Fall eine.',
     conflict: 'Wo es den Namen schon gibt',
     visibility: 'Netzwerk',
     discoverable: 'Wer dieses Gerät im lokalen Netz sieht',

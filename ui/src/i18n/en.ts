@@ -608,7 +608,7 @@ export const en = {
     limit: 'Speed limit for all transfers',
     limitHint: 'For all together, in each direction. It holds at once.',
     parallel: 'How many send at the same time',
-    parallelHint: 'Others wait for their turn, in an order that you can change.',
+    parallelHint: 'Others wait for their turn, in an order that you can change. To each device one is sent in any case.',
     conflict: 'Where a name is taken already',
     visibility: 'Network',
     discoverable: 'Who sees this device on the local network',

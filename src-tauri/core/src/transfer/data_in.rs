@@ -49,8 +49,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A stream that stands still for so many looks in the middle of a chunk is given up. Under the lowest limit of a sender with
 /// many streams, half a minute may pass between two pieces.
 const MOST_LOOKS: u32 = if cfg!(test) { 5 } else { 60 };
-/// At once where chunks of its device that do not go on hold more than this: eight of the largest.
-const IDLE: usize = 16 * 1024 * 1024;
+/// At once where chunks of its device that do not go on hold more than this.
+const IDLE: usize = 8 * 1024 * 1024;
 /// With which a stream is stopped that is given up.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
@@ -276,11 +276,10 @@ impl Incoming {
         }
         // A sender that is away, or that a person holds, is not to blame.
         let paused = !self.arrival.gate.is_open() || self.arrival.quiet.load(Ordering::Relaxed);
-        if heard && !paused {
-            self.looks += 1;
-        }
+        let blamed = heard && !paused;
+        self.looks += u32::from(blamed);
         // Less than before, so that it fits; it is the device that may hold too much.
-        let idle = self.held.idle(self.pending);
+        let idle = self.held.idle(if blamed { self.pending } else { 0 });
         self.account() && self.looks < MOST_LOOKS && idle <= IDLE
     }
 

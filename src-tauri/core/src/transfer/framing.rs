@@ -194,6 +194,11 @@ impl DataDecoder {
             // `wanted` was checked when the header came, so that what is kept here is bounded by a chunk.
             let now = (wanted - self.pending.len()).min(bytes.len());
             let (now, rest) = std::mem::take(&mut bytes).split_at_mut(now);
+            // In steps of a usual chunk: neither at once what was announced, nor twice what has come.
+            if self.pending.capacity() < self.pending.len() + now.len() {
+                let left = wanted - self.pending.len();
+                self.pending.reserve_exact(left.min(now.len().max(CHUNK as usize)));
+            }
             self.pending.extend_from_slice(now);
             bytes = rest;
             if self.pending.len() < wanted {

@@ -13,42 +13,66 @@ use tokio::sync::watch;
 
 use crate::id::DeviceId;
 
-/// Bytes that each device may hold in any case, as long as [`ALL`] has room: some ten thousand entries.
+/// Some ten thousand entries.
 const OWN: usize = 1024 * 1024;
-/// Bytes that all devices hold together, when more than one holds more than [`OWN`].
 const SHARED: usize = 32 * 1024 * 1024;
 /// Bytes that one device may hold while no other holds more than [`OWN`]: a list of a million entries. A larger one is
 /// declined.
 pub const ALONE: usize = 56 * 1024 * 1024;
-/// Bytes that all devices hold together at the very most.
 const ALL: usize = 64 * 1024 * 1024;
 
-/// Who holds how much.
-#[derive(Debug, Default)]
-struct Account(HashMap<DeviceId, usize>);
+/// How a kind of memory is divided, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Division {
+    /// What each device may hold in any case, as long as `all` has room.
+    pub own: usize,
+    /// What all devices hold together, when more than one holds more than `own`.
+    pub shared: usize,
+    /// What one device may hold while no other holds more than `own`.
+    pub alone: usize,
+    /// What all devices hold together at the very most.
+    pub all: usize,
+}
+
+const LISTS: Division = Division { own: OWN, shared: SHARED, alone: ALONE, all: ALL };
+
+/// Who holds how much of memory that all devices share.
+#[derive(Debug)]
+pub(super) struct Account {
+    division: Division,
+    held: HashMap<DeviceId, usize>,
+}
 
 impl Account {
-    fn total(&self) -> usize {
-        self.0.values().sum()
+    pub(super) fn new(division: Division) -> Self {
+        Self { division, held: HashMap::new() }
+    }
+
+    pub(super) fn total(&self) -> usize {
+        self.held.values().sum()
+    }
+
+    pub(super) fn of(&self, device: DeviceId) -> usize {
+        self.held.get(&device).copied().unwrap_or(0)
     }
 
     /// Lets a device hold more. False where it may not; then nothing changes.
-    fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
-        let (own, total) = (self.0.get(&device).copied().unwrap_or(0).saturating_add(bytes), self.total());
-        let all = total.saturating_add(bytes);
-        let alone = self.0.iter().all(|(other, held)| *other == device || *held <= OWN);
-        let fits = all <= ALL && (own <= OWN || all <= SHARED || (alone && own <= ALONE));
+    pub(super) fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
+        let Division { own, shared, alone, all } = self.division;
+        let (of_device, total) = (self.of(device).saturating_add(bytes), self.total().saturating_add(bytes));
+        let is_alone = self.held.iter().all(|(other, held)| *other == device || *held <= own);
+        let fits = total <= all && (of_device <= own || total <= shared || (is_alone && of_device <= alone));
         if fits {
-            self.0.insert(device, own);
+            self.held.insert(device, of_device);
         }
         fits
     }
 
-    fn give_back(&mut self, device: DeviceId, bytes: usize) {
-        if let Some(held) = self.0.get_mut(&device) {
+    pub(super) fn give_back(&mut self, device: DeviceId, bytes: usize) {
+        if let Some(held) = self.held.get_mut(&device) {
             *held = held.saturating_sub(bytes);
             if *held == 0 {
-                self.0.remove(&device);
+                self.held.remove(&device);
             }
         }
     }
@@ -58,11 +82,17 @@ impl Account {
 #[derive(Clone, Debug, Default)]
 pub struct ListMemory(Arc<Lists>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Lists {
     account: Mutex<Account>,
     /// Who was refused last.
     refused: watch::Sender<Option<DeviceId>>,
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self { account: Mutex::new(Account::new(LISTS)), refused: watch::Sender::new(None) }
+    }
 }
 
 impl ListMemory {

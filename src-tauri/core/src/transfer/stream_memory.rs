@@ -6,28 +6,37 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::memory::{Account, Division};
 use crate::id::DeviceId;
 
 /// Bytes that the streams of one device hold together, beyond which one of them is given up. Two dozen streams of chunks as
-/// they are usually made take a third of it.
-pub const MOST: usize = 20 * 1024 * 1024;
+/// they are usually made take half of it.
+pub const MOST: usize = 16 * 1024 * 1024;
 /// Bytes up to which buffers grow; beyond, a stream makes do with a small one.
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
+/// A device can always receive over eight streams of usual chunks, or over one of the largest, whatever others hold.
+const DIVISION: Division =
+    Division { own: 3 * 1024 * 1024, shared: 24 * 1024 * 1024, alone: MOST, all: 40 * 1024 * 1024 };
 
 /// Who holds how much. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct StreamMemory(Arc<Mutex<HashMap<DeviceId, Bytes>>>);
+#[derive(Clone, Debug)]
+pub struct StreamMemory(Arc<Mutex<Devices>>);
 
-/// What the streams of one device hold.
-#[derive(Debug, Default)]
-struct Bytes {
-    all: usize,
-    /// Of these, in streams over which nothing comes.
-    idle: usize,
+#[derive(Debug)]
+struct Devices {
+    account: Account,
+    /// What of it belongs to chunks that do not go on.
+    idle: HashMap<DeviceId, usize>,
+}
+
+impl Default for StreamMemory {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Devices { account: Account::new(DIVISION), idle: HashMap::new() })))
+    }
 }
 
 impl StreamMemory {
-    fn devices(&self) -> MutexGuard<'_, HashMap<DeviceId, Bytes>> {
+    fn devices(&self) -> MutexGuard<'_, Devices> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,19 +56,21 @@ pub struct Held {
 }
 
 impl Held {
-    /// Holds so much from now on, if all streams of the device then hold no more than `most`. Less is always taken. False
-    /// where it is too much; then nothing changes.
+    /// Holds so much from now on, if all streams of the device then hold no more than `most`, and those of all devices no
+    /// more than there is. Less is always taken. False where it is too much; then nothing changes.
     #[must_use]
     pub fn hold(&mut self, bytes: usize, most: usize) -> bool {
-        let mut devices = self.memory.devices();
-        let of_device = devices.entry(self.device).or_default();
-        let after = (of_device.all + bytes).saturating_sub(self.bytes);
-        let fits = bytes <= self.bytes || after <= most;
+        let account = &mut self.memory.devices().account;
+        let fits = match bytes.checked_sub(self.bytes) {
+            None => {
+                account.give_back(self.device, self.bytes - bytes);
+                true
+            }
+            Some(0) => true,
+            Some(more) => account.of(self.device) + more <= most && account.grow(self.device, more),
+        };
         if fits {
-            (of_device.all, self.bytes) = (after, bytes);
-        }
-        if of_device.all == 0 && of_device.idle == 0 {
-            devices.remove(&self.device);
+            self.bytes = bytes;
         }
         fits
     }
@@ -67,7 +78,7 @@ impl Held {
     /// What all streams of the device hold.
     #[cfg(test)]
     pub fn of_device(&self) -> usize {
-        self.memory.devices().get(&self.device).map_or(0, |bytes| bytes.all)
+        self.memory.devices().account.of(self.device)
     }
 
     /// Says how much of it is of a chunk that does not go on, and gives what that is for all streams of the device.
@@ -75,15 +86,13 @@ impl Held {
         if bytes == self.idle && bytes == 0 {
             return 0;
         }
-        let mut devices = self.memory.devices();
-        let of_device = devices.entry(self.device).or_default();
-        of_device.idle = (of_device.idle + bytes).saturating_sub(self.idle);
-        self.idle = bytes;
-        let idle = of_device.idle;
-        if of_device.all == 0 && idle == 0 {
-            devices.remove(&self.device);
+        let idle = &mut self.memory.devices().idle;
+        let of_device = (idle.remove(&self.device).unwrap_or(0) + bytes).saturating_sub(self.idle);
+        if of_device > 0 {
+            idle.insert(self.device, of_device);
         }
-        idle
+        self.idle = bytes;
+        of_device
     }
 }
 
@@ -106,11 +115,25 @@ mod tests {
         assert!(first.hold(MOST, MOST));
         let mut second = memory.stream(one);
         assert!(!second.hold(1, MOST));
-        assert!(memory.stream(two).hold(MOST, MOST), "another device has its own");
+        assert!(memory.stream(two).hold(DIVISION.own, MOST), "another device has its own");
         assert!(first.hold(COMFORTABLE, COMFORTABLE), "less is always taken");
         assert!(!second.hold(1, COMFORTABLE) && second.hold(1, MOST));
         drop((first, second));
-        assert!(memory.devices().is_empty());
+        assert!(memory.devices().account.total() == 0 && memory.devices().idle.is_empty());
+    }
+
+    #[test]
+    fn three_devices_leave_room_for_others() {
+        let memory = StreamMemory::default();
+        let mut streams: Vec<_> = (0..90).map(|n| memory.stream(DeviceId::from_bytes([n % 3; 16]))).collect();
+        for stream in &mut streams {
+            let _ = stream.hold(1024 * 1024, MOST);
+        }
+        assert_eq!(memory.devices().account.total(), DIVISION.shared);
+        for n in 3..8 {
+            let mut honest = memory.stream(DeviceId::from_bytes([n; 16]));
+            assert!(honest.hold(DIVISION.own, MOST), "{n}");
+        }
     }
 
     #[test]
@@ -123,6 +146,6 @@ mod tests {
         assert_eq!(first.idle(5), 12);
         assert_eq!((second.idle(0), first.idle(5)), (0, 5));
         drop((first, second));
-        assert!(memory.devices().is_empty());
+        assert!(memory.devices().account.total() == 0 && memory.devices().idle.is_empty());
     }
 }

@@ -1,7 +1,8 @@
 //! Whose turn it is: transfers from here send some at a time, in the order that people see and may change.
 //!
-//! A receiver that takes nothing does not keep the others waiting: a transfer that makes no progress lends its place to one
-//! to another device, until it moves again. A device to which a transfer stands still is lent nothing.
+//! A receiver that takes nothing does not keep the others waiting. To each device one transfer may always be sent, beside
+//! those that the limit allows; and a transfer that makes no progress lends its place to one to another device, until it
+//! moves again. A device to which a transfer stands still is lent nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -74,6 +75,11 @@ impl Order {
             return true;
         }
         self.asking.insert(id);
+        if self.is_first_of_its_device(id) {
+            self.asking.remove(&id);
+            self.sending.insert(id, false);
+            return true;
+        }
         let moving = self.sending.values().filter(|stalled| !**stalled).count();
         let (room, free) = (at_a_time.saturating_sub(moving), at_a_time.saturating_sub(self.sending.len()));
         let mut waiting: Vec<_> = self
@@ -89,6 +95,15 @@ impl Order {
             self.sending.insert(id, false);
         }
         may
+    }
+
+    /// Whether nothing is sent to its device, and no other to it comes first.
+    fn is_first_of_its_device(&self, id: TransferId) -> bool {
+        let Some(device) = self.devices.get(&id) else { return false };
+        let is_to_it = |other: &&TransferId| self.devices.get(*other) == Some(device);
+        let rank = |id: &TransferId| (self.ranks.get(id).copied().unwrap_or(u32::MAX), *id);
+        let first = self.asking.iter().filter(is_to_it).map(rank).min();
+        !self.sending.keys().any(|other| is_to_it(&other)) && first == Some(rank(&id))
     }
 
     /// Whether another transfer to the same device stands still.
@@ -197,9 +212,26 @@ mod tests {
 
     use super::*;
 
-    /// Each to a device of its own.
+    /// All to one device.
     fn enter(order: &mut Order, n: u8) {
-        assert!(order.enter(id(n), DeviceId::from_bytes([n; 16]), None) > 0);
+        enter_to(order, n, 1);
+    }
+
+    fn enter_to(order: &mut Order, n: u8, device: u8) {
+        assert!(order.enter(id(n), DeviceId::from_bytes([device; 16]), None) > 0);
+    }
+
+    #[test]
+    fn to_each_device_one_is_sent_whatever_others_hold() {
+        let mut order = Order::default();
+        (1..=3).for_each(|n| enter_to(&mut order, n, 1));
+        assert!((1..=3).all(|n| order.ask(id(n), 3)));
+        (4..=6).for_each(|n| enter_to(&mut order, n, 2));
+        assert!(order.ask(id(4), 3) && !order.ask(id(5), 3), "one, and not two");
+        order.leave(id(1));
+        assert!(!order.ask(id(5), 3), "the others hold all three places");
+        order.leave(id(2));
+        assert!(order.ask(id(5), 3) && !order.ask(id(6), 3));
     }
 
     fn id(n: u8) -> TransferId {
@@ -240,24 +272,21 @@ mod tests {
     #[test]
     fn one_that_stands_still_lends_its_place_to_another_device_alone() {
         let mut order = Order::default();
-        let hostile = DeviceId::from_bytes([9; 16]);
-        for n in 1..=6 {
-            assert!(order.enter(id(n), hostile, None) > 0);
-        }
-        enter(&mut order, 7);
-        enter(&mut order, 8);
+        (1..=6).for_each(|n| enter_to(&mut order, n, 9));
+        (7..=10).for_each(|n| enter_to(&mut order, n, 7));
         assert!((1..=3).all(|n| order.ask(id(n), 3)));
-        assert!((4..=7).all(|n| !order.ask(id(n), 3)));
+        assert!((4..=6).all(|n| !order.ask(id(n), 3)));
+        assert!(order.ask(id(7), 3) && !order.ask(id(8), 3), "to another device one is sent at once");
         assert!(order.stalls(id(1), true) && !order.stalls(id(1), true));
         assert!((4..=6).all(|n| !order.ask(id(n), 3)), "its device is lent nothing");
-        assert!(order.ask(id(7), 3), "another one is");
-        assert!(!order.ask(id(8), 3), "there is one place to lend");
+        assert!(!order.ask(id(8), 3), "three move");
         assert!(order.stalls(id(2), true));
-        assert!(order.ask(id(8), 3));
+        assert!(order.ask(id(8), 3), "another one is");
+        assert!(!order.ask(id(9), 3), "there is one place to lend");
         // Those that move again are counted again.
         assert!(order.stalls(id(1), false) && order.stalls(id(2), false));
-        order.rest(id(7));
-        assert!(!order.ask(id(7), 3));
+        order.rest(id(8));
+        assert!(!order.ask(id(8), 3));
         (1..=3).for_each(|n| order.rest(id(n)));
         assert!(order.ask(id(4), 3), "and a device whose transfers move waits behind nobody");
     }
