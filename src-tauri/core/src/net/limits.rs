@@ -6,7 +6,8 @@
 //!
 //! The data of a transfer needs a window as large as the way is long and fast. A session gets that when its first transfer is
 //! to receive data ([`DataShares`]), which somebody has consented to by then. The transport cannot take a window back, so it
-//! lasts as long as the session, and each device has a share of such bytes for all its sessions.
+//! lasts as long as the session, and each device has a share of such bytes for all its sessions. All devices together have a
+//! ceiling, beyond which a device gets no more than it needs to receive at all.
 
 use std::{
     collections::HashMap,
@@ -40,6 +41,10 @@ const FIRST_TRANSFER: u64 = 4 * STREAM_WINDOW as u64;
 const FURTHER_TRANSFER: u64 = 2 * STREAM_WINDOW as u64;
 /// The share of one device in such bytes: three transfers.
 const DATA_SHARE: u64 = FIRST_TRANSFER + 2 * FURTHER_TRANSFER;
+/// Such bytes of all devices together: three with a transfer each.
+const ALL_SHARES: u64 = 3 * FIRST_TRANSFER;
+/// What a device gets in any case. With what a session has before, it is enough for 60 MB/s over 50 ms.
+const LEAST_SHARE: u64 = STREAM_WINDOW as u64;
 
 /// How much the other device may have open and unread on a session of a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,11 +76,13 @@ impl SessionLimits {
 pub(super) struct DataShares(Arc<Mutex<HashMap<DeviceId, u64>>>);
 
 impl DataShares {
-    /// Takes as much of the device's share as is left, up to `bytes`.
+    /// Takes as much of the device's share as is left, up to `bytes` and to what all devices may have.
     fn take(&self, device: DeviceId, bytes: u64) -> u64 {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let left_of_all = ALL_SHARES.saturating_sub(taken.values().sum());
         let of_device = taken.entry(device).or_default();
-        let granted = bytes.min(DATA_SHARE.saturating_sub(*of_device));
+        let least = LEAST_SHARE.saturating_sub(*of_device);
+        let granted = bytes.min(DATA_SHARE.saturating_sub(*of_device)).min(left_of_all.max(least));
         *of_device += granted;
         granted
     }
@@ -179,6 +186,21 @@ mod tests {
         assert_eq!(session(&shares, 2).grow(), Some(base + FIRST_TRANSFER), "another device has its own");
         drop(one);
         assert!(session(&shares, 1).grow().is_some(), "it is given back with the session");
+        assert!(shares.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn all_devices_together_have_a_ceiling_and_each_gets_a_little() {
+        let shares = DataShares::default();
+        let all: Vec<_> = (0..60).map(|device| session(&shares, device % 20)).collect();
+        all.iter().for_each(|session| drop(session.grow()));
+        let taken = shares.0.lock().unwrap().values().sum::<u64>();
+        assert!(taken <= ALL_SHARES + 20 * LEAST_SHARE, "{taken}");
+        for session in &all[3..20] {
+            let granted = session.state.lock().unwrap().granted;
+            assert!(granted >= LEAST_SHARE, "{granted}");
+        }
+        drop(all);
         assert!(shares.0.lock().unwrap().is_empty());
     }
 

@@ -16,7 +16,7 @@ pub const MOST: usize = 16 * 1024 * 1024;
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
 /// A device can always receive over eight streams of usual chunks, or over one of the largest, whatever others hold.
 const DIVISION: Division =
-    Division { own: 3 * 1024 * 1024, shared: 24 * 1024 * 1024, alone: MOST, all: 40 * 1024 * 1024 };
+    Division { own: 3 * 1024 * 1024, shared: 16 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
 
 /// Who holds how much. Cheap to clone.
 #[derive(Clone, Debug)]
