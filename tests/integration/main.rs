@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod cut;
+mod descriptors;
 mod early;
 mod flood;
 mod halfway;

@@ -6,7 +6,7 @@ use super::sources::{code, files, none};
 
 /// Rows from the ground up. A room may name those of lower rows, and none of its own.
 const ROWS: &[&[&str]] = &[
-    &["event", "error", "id", "clock", "config", "api"],
+    &["event", "error", "id", "clock", "config", "budget", "api"],
     &["storage", "keys", "identity"],
     &["device", "discovery"],
     &["net"],

@@ -1,6 +1,7 @@
-//! One incoming data stream: the transport is read on the runtime, everything else is done on a thread of its own.
+//! One incoming data stream: the transport is read on the runtime, everything else is done on blocking threads, a buffer at a
+//! time. No thread waits for the peer: one that sends nothing holds none.
 //!
-//! The two are joined by three buffers that go round. While the thread is busy the reader fills the next buffer, so that
+//! The two are joined by three buffers that go round. While a thread is busy the reader fills the next buffer, so that
 //! small files are handed over by the hundred and a slow disk holds the sender back through the transport's windows.
 
 use std::{
@@ -30,7 +31,7 @@ use super::{
     tree::SegmentHasher,
     wire::{Code, Violation},
 };
-use crate::keys::Key;
+use crate::{budget::Worker, keys::Key};
 
 /// Bytes of a buffer between transport and disk.
 const BUFFER: usize = 512 * 1024;
@@ -39,6 +40,7 @@ const BUFFERS: usize = 3;
 
 /// What all data streams of a transfer share.
 pub(super) struct Arrival {
+    pub worker: Worker,
     pub manifest: Arc<Manifest>,
     pub intake: Mutex<Intake>,
     pub temp: Arc<Temp>,
@@ -84,31 +86,23 @@ pub(super) async fn serve(
     stop: CancellationToken,
 ) -> Result<StreamEnd, TransferError> {
     let (full, taken) = mpsc::channel(1);
-    let (spare, mut free) = mpsc::channel(BUFFERS);
+    let (spare, free) = mpsc::channel(BUFFERS);
     for _ in 0..BUFFERS {
         let _ = spare.try_send(vec![0; BUFFER]);
     }
-    let works = arrival.clone();
-    let worker = tokio::task::spawn_blocking(move || work(&works, taken, &spare));
-    let ended = pump(&arrival, &mut stream, &full, &mut free, &stop).await;
-    drop((full, free));
-    match worker.await {
-        Ok(Ok(decoder)) => {
-            if matches!(ended, StreamEnd::Clean) {
-                decoder.finish()?;
-            }
-            Ok(ended)
-        }
-        Ok(Err(error)) => Err(error),
-        Err(_) => Err(TransferError::Internal("a writing thread failed")),
+    let (ended, decoder) = tokio::join!(pump(&arrival, &mut stream, full, free, &stop), work(&arrival, taken, spare));
+    let decoder = decoder?;
+    if matches!(ended, StreamEnd::Clean) {
+        decoder.finish()?;
     }
+    Ok(ended)
 }
 
 async fn pump(
     arrival: &Arrival,
     stream: &mut RecvStream,
-    full: &mpsc::Sender<(Vec<u8>, usize)>,
-    free: &mut mpsc::Receiver<Vec<u8>>,
+    full: mpsc::Sender<(Vec<u8>, usize)>,
+    mut free: mpsc::Receiver<Vec<u8>>,
     stop: &CancellationToken,
 ) -> StreamEnd {
     let mut filled = 0;
@@ -161,45 +155,39 @@ async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> 
     stream.read(&mut buffer[..most]).await
 }
 
-fn work(
-    arrival: &Arrival,
+/// Opens, checks and writes what was read, until nothing more comes.
+async fn work(
+    arrival: &Arc<Arrival>,
     mut taken: mpsc::Receiver<(Vec<u8>, usize)>,
-    spare: &mpsc::Sender<Vec<u8>>,
+    spare: mpsc::Sender<Vec<u8>>,
 ) -> Result<DataDecoder, TransferError> {
     let mut decoder = DataDecoder::new(arrival.root.is_some(), arrival.compress);
-    let mut writer = Writer { arrival, open: None, inflater: Inflater::default() };
-    while let Some((mut buffer, filled)) = taken.blocking_recv() {
-        decoder.push(&mut buffer[..filled], &mut |unit| writer.unit(unit))?;
+    let mut writer = Writer { arrival: arrival.clone(), open: None, inflater: Inflater::default(), judged: Vec::new() };
+    while let Some((mut buffer, filled)) = taken.recv().await {
+        let job = move || {
+            let done = decoder.push(&mut buffer[..filled], &mut |unit| writer.unit(unit));
+            (decoder, writer, buffer, done)
+        };
+        let (back, wrote, buffer, done) = arrival.worker.run(job).await;
+        (decoder, writer) = (back, wrote);
         // The reader may be gone.
         let _ = spare.try_send(buffer);
+        // Not on the thread: they may have to wait for those before them.
+        for verdict in writer.judged.drain(..) {
+            // Gone only when the whole transfer is.
+            let _ = arrival.verdicts.send(verdict).await;
+        }
+        done?;
     }
     Ok(decoder)
 }
 
-impl Arrival {
-    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
-    /// up, and others go on.
-    fn fits(&self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
-        match written {
-            Ok(()) => Ok(true),
-            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
-                tracing::info!(%error, "a file is too large");
-                let verdict = self.intake().fail(file, Code::new("file_too_large"));
-                if let Some(verdict) = verdict {
-                    // Gone only when the whole transfer is.
-                    let _ = self.verdicts.blocking_send(verdict);
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
-struct Writer<'a> {
-    arrival: &'a Arrival,
+struct Writer {
+    arrival: Arc<Arrival>,
     open: Option<Open>,
     inflater: Inflater,
+    /// Verdicts of the buffer that is being worked on.
+    judged: Vec<Verdict>,
 }
 
 struct Open {
@@ -214,7 +202,22 @@ struct Open {
     target: Option<Arc<File>>,
 }
 
-impl Writer<'_> {
+impl Writer {
+    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
+    /// up, and others go on.
+    fn fits(&mut self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
+                tracing::info!(%error, "a file is too large");
+                let verdict = self.arrival.intake().fail(file, Code::new("file_too_large"));
+                self.judged.extend(verdict);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn unit(&mut self, unit: Unit<'_>) -> Result<(), TransferError> {
         match unit {
             Unit::Segment(header) => self.segment(header),
@@ -223,7 +226,7 @@ impl Writer<'_> {
     }
 
     fn segment(&mut self, header: SegmentHeader) -> Result<(), TransferError> {
-        let arrival = self.arrival;
+        let arrival = self.arrival.clone();
         let cipher = match (&arrival.root, &header.commitment) {
             (Some(root), Some(commitment)) => {
                 let cipher = SegmentCipher::new(root, header.file, header.start)?;
@@ -244,7 +247,7 @@ impl Writer<'_> {
     }
 
     fn chunk(&mut self, chunk: &ChunkHeader, number: u64, offset: u64, bytes: &mut [u8]) -> Result<(), TransferError> {
-        let arrival = self.arrival;
+        let arrival = self.arrival.clone();
         let Some(open) = &mut self.open else { return Err(TransferError::Internal("a chunk without a segment")) };
         let bytes = match &open.cipher {
             Some(cipher) => cipher.open(number, offset, chunk, bytes)?,
@@ -259,7 +262,10 @@ impl Writer<'_> {
             if chunk.flags & ZEROS == 0 {
                 open.hasher.update(plain);
                 let written = arrival.temp.write(target, plain, offset);
-                if !arrival.fits(open.header.file, written)? {
+                let file = open.header.file;
+                if !self.fits(file, written)?
+                    && let Some(open) = &mut self.open
+                {
                     open.target = None;
                 }
             } else {
@@ -279,7 +285,7 @@ impl Writer<'_> {
         let Some(target) = target else { return Ok(()) };
         if holes {
             // Before the segment is noted: what is noted can be read.
-            if !arrival.fits(header.file, arrival.temp.set_len(&target, size))? {
+            if !self.fits(header.file, arrival.temp.set_len(&target, size))? {
                 return Ok(());
             }
         }
@@ -292,10 +298,7 @@ impl Writer<'_> {
         let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
         arrival.temp.journal().note(&note, u64::from(header.len))?;
         let verdict = arrival.intake().written(header.file, header.start, hash);
-        if let Some(verdict) = verdict {
-            // Gone only when the whole transfer is.
-            let _ = arrival.verdicts.blocking_send(verdict);
-        }
+        self.judged.extend(verdict);
         Ok(())
     }
 }

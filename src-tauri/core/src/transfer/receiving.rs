@@ -19,7 +19,7 @@ use iroh::endpoint::RecvStream;
 use tokio::{
     sync::mpsc,
     task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, timeout},
+    time::{MissedTickBehavior, interval, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,7 +28,7 @@ use super::{
     book::{Command, End, unix_now},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
-    error::{reason, told_as},
+    error::{is_out_of_descriptors, reason, told_as},
     existing::Ready,
     files::FileOps,
     flow::Gate,
@@ -50,6 +50,7 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
+    budget::FileShare,
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -238,6 +239,8 @@ pub(super) struct Receiving {
     pub(super) landing: Option<PathBuf>,
     /// The sender knows already how it ends.
     pub(super) told: bool,
+    /// The right to have files open, from before the first is.
+    pub(super) files: Option<FileShare>,
     /// Room for the list.
     pub(super) share: Option<Share>,
     meter: RateMeter,
@@ -261,7 +264,7 @@ struct Live {
     /// How many the sender said that there are.
     announced: Option<u8>,
     settling: Option<JoinHandle<Result<(), DiskError>>>,
-    /// The naming thread came to its end: nothing is unfinished.
+    /// The naming task came to its end: nothing is unfinished.
     completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
@@ -290,6 +293,7 @@ impl Receiving {
             holds: false,
             landing: None,
             told: false,
+            files: None,
             share: None,
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
@@ -363,6 +367,28 @@ impl Receiving {
         End { state: TransferState::Declined, reason: why }
     }
 
+    /// Accepts by itself. Nobody is there who could try again, so it waits for what is missing for a moment only.
+    async fn follow_rule(&mut self, into: PathBuf) -> Result<Option<End>, NetworkError> {
+        loop {
+            if let Some(end) = self.may_open_files().await? {
+                return Ok(Some(end));
+            }
+            let conflict = (self.inner.deps.conflict)();
+            match self.begin(into.clone(), Taking { conflict, ..Taking::default() }).await {
+                Ok(()) => return Ok(None),
+                Err(error) if is_out_of_descriptors(error.code()) => {
+                    tracing::info!(%error, "an offer waits until a file can be opened");
+                    self.files = None;
+                    sleep(TICK).await;
+                }
+                Err(error) => {
+                    tracing::info!(%error, "an offer could not be accepted");
+                    return Ok(Some(self.decline(told_as(&error)).await));
+                }
+            }
+        }
+    }
+
     /// Waits for a person, or follows a rule.
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
@@ -370,15 +396,7 @@ impl Receiving {
         match (self.inner.deps.welcome)(self.session.device_id(), self.terms.total).await? {
             Welcome::Refuse => return Ok(Some(self.decline("declined_by_rule").await)),
             Welcome::Accept { into } => {
-                let conflict = (self.inner.deps.conflict)();
-                let begun = self.begin(into.unwrap_or(folder), Taking { conflict, ..Taking::default() }).await;
-                return match begun {
-                    Ok(()) => Ok(None),
-                    Err(error) => {
-                        tracing::info!(%error, "an offer could not be accepted");
-                        Ok(Some(self.decline(told_as(&error)).await))
-                    }
-                };
+                return self.follow_rule(into.unwrap_or(folder)).await;
             }
             Welcome::Ask => {
                 let why = space.err().map(|error| (&error).into());
@@ -399,6 +417,10 @@ impl Receiving {
                 }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { into, conflict, only, reply }) => {
+                        if let Some(end) = self.may_open_files().await? {
+                            let _ = reply.send(Err(TransferError::NotOffered.into()));
+                            return Ok(Some(end));
+                        }
                         let begun = self.begin(into, Taking { conflict, only, into: None }).await;
                         let ok = begun.is_ok();
                         let _ = reply.send(begun);
@@ -444,6 +466,7 @@ impl Receiving {
         let arrival = Arc::new(Arrival {
             manifest: manifest.clone(),
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
+            worker: self.worker(),
             temp: temp.clone(),
             root,
             compress: self.terms.compress,
@@ -453,9 +476,9 @@ impl Receiving {
             limits: self.inner.limits_of(self.id, Direction::Receive),
         });
         let out = self.out.clone();
-        let placing =
-            Settling { temp, manifest, plan, folders, entered, out, told: settled.clone(), expected, old, same };
-        let settling = tokio::task::spawn_blocking(move || placing.run(judged));
+        let (told, worker) = (settled.clone(), self.worker());
+        let placing = Settling { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
+        let settling = tokio::spawn(placing.run(judged));
         self.live = Some(Live {
             claimed,
             arrival,
@@ -560,7 +583,7 @@ impl Receiving {
                             next = verdicts.try_reserve().ok();
                         }
                     }
-                    // The naming thread is gone; its own branch says why.
+                    // The naming task is gone; its own branch says why.
                     Err(_) => live.backlog.clear(),
                 },
                 stream = live.arrivals.recv(), if streams_may_come => {

@@ -95,6 +95,10 @@ impl Receiving {
         if let Some(end) = self.while_held().await? {
             return Ok(Some(end));
         }
+        if let Some(end) = self.may_open_files().await? {
+            return Ok(Some(end));
+        }
+        let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         self.share = self.share.take().or_else(|| self.inner.budget(incoming.pages as usize * MAX_FRAME));
         if self.share.is_none() {
             self.out.farewell(&declined("busy")).await;
@@ -119,7 +123,7 @@ impl Receiving {
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
         let read_again = !self.inner.written().contains(&id);
         let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = self.worker().look(move || {
             if nothing_yet {
                 // Killed between the record and the folder, maybe.
                 holding::make_sure(&ops, &landing, &id)?;
@@ -127,7 +131,7 @@ impl Receiving {
             let holding = holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
             let Holding { temp, folders, whole, held } = holding;
             (plan.whole, plan.held) = (whole, held);
-            Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)
+            Ready::new(Arc::new(temp.sharing(descriptors)), plan, folders).looked(ops.as_ref(), &now, rule, &seen)
         });
         match self.look(looking, &stopped).await? {
             // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
