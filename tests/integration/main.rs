@@ -15,6 +15,7 @@ mod messages;
 mod pairing;
 mod peer;
 mod pictures;
+mod prepared;
 mod queue;
 mod receiving;
 mod relay_files;

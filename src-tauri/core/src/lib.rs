@@ -8,6 +8,7 @@
 pub mod api;
 pub mod budget;
 pub mod control;
+pub mod datadir;
 pub mod device;
 pub mod diagnostics;
 pub mod discovery;
