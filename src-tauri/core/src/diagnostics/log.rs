@@ -14,6 +14,7 @@ const FILES: usize = 5;
 /// The newest. Older ones have a number: `yonder.log.1`.
 const NAME: &str = "yonder.log";
 
+pub use super::line_limit::LineLimit;
 use crate::datadir::{self, For};
 
 /// The folder that a node on this data directory logs in.
