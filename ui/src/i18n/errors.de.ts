@@ -212,6 +212,11 @@ export const germanErrors: Record<string, SpokenError> = {
     hint: 'Gib dir das Recht, dort zu schreiben, oder wähle ein anderes Datenverzeichnis.',
     detail: true,
   },
+  data_dir_foreign: {
+    message: 'Das Datenverzeichnis gehört jemand anderem, oder alle dürfen hineinschreiben.',
+    hint: 'Wähle ein anderes Datenverzeichnis, oder mach dieses zu deinem: `chown` auf dich selbst, und `chmod go-w`.',
+    detail: true,
+  },
   data_dir_newer: { message: 'Eine neuere Fassung von Yonder hat dieses Datenverzeichnis angelegt.', hint: 'Aktualisiere Yonder, oder nimm ein anderes Datenverzeichnis. Nichts wurde verändert.', detail: true },
   data_dir_io: { message: 'Das Datenverzeichnis lässt sich nicht lesen oder schreiben.', hint: 'Prüfe die Platte und die Rechte des Datenverzeichnisses.', detail: true },
   storage_newer: { message: 'Eine neuere Fassung von Yonder hat den Speicher angelegt.', hint: 'Aktualisiere Yonder, oder nimm ein anderes Datenverzeichnis. Nichts wurde verändert.' },

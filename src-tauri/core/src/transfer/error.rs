@@ -309,6 +309,16 @@ pub fn is_apart(code: &str) -> bool {
     )
 }
 
+/// The sender could not open a file because too many are open.
+pub const SENDER_OUT_OF_FILES: &str = "sender_out_of_files";
+/// The same of the receiver.
+pub const RECEIVER_OUT_OF_FILES: &str = "receiver_out_of_files";
+
+/// Whether a code says that one side has no descriptor left: it is tried again after a while, and what is there stays.
+pub fn is_out_of_descriptors(code: &str) -> bool {
+    matches!(code, SENDER_OUT_OF_FILES | RECEIVER_OUT_OF_FILES)
+}
+
 /// Whether a code says that a transfer stands still until somebody does something.
 pub fn stands_still(code: &str) -> bool {
     matches!(code, "paused_here" | "paused_there" | "disk_full" | "source_gone")

@@ -29,7 +29,10 @@ use super::{
     state::Plan,
     tree::{Held, segments},
 };
-use crate::api::ConflictRule;
+use crate::{
+    api::ConflictRule,
+    budget::{FileShare, Spare},
+};
 
 /// Folders that are kept open.
 const OPEN_FOLDERS: usize = 128;
@@ -89,7 +92,7 @@ impl Ready {
         if rule == ConflictRule::KeepBoth {
             return Ok(self);
         }
-        let found = Look::new(ops, self.temp.dest(), manifest, &self.plan, &self.folders, stop).look(rule)?;
+        let found = Look::new(ops, &self.temp, manifest, &self.plan, &self.folders, stop).look(rule)?;
         self.entered = found.folders.keys().copied().collect();
         self.folders.extend(found.folders);
         for files in found.empty.chunks(BATCH) {
@@ -119,23 +122,24 @@ struct Look<'a> {
     stop: &'a AtomicBool,
     /// Folders that exist, with their names.
     names: HashMap<u32, Vec<u8>>,
-    open: HashMap<u32, Arc<Dir>>,
-    top: Option<Arc<Dir>>,
+    open: HashMap<u32, (Arc<Dir>, Spare)>,
+    files: FileShare,
+    top: Arc<Dir>,
     found: Existing,
 }
 
 impl<'a> Look<'a> {
     fn new(
         ops: &'a dyn FileOps,
-        dest: &'a Dir,
+        temp: &Temp,
         manifest: &'a Manifest,
         plan: &'a Plan,
         made: &HashMap<u32, Vec<u8>>,
         stop: &'a AtomicBool,
     ) -> Self {
-        let top = dest.try_clone().ok().map(Arc::new);
+        let (top, files) = (temp.dest().clone(), temp.files().clone());
         let (names, open, found) = (made.clone(), HashMap::new(), Existing::default());
-        Self { ops, manifest, plan, stop, names, open, top, found }
+        Self { ops, manifest, plan, stop, names, open, files, top, found }
     }
 
     fn look(mut self, rule: ConflictRule) -> Result<Existing, Lost> {
@@ -254,8 +258,8 @@ impl<'a> Look<'a> {
 
     /// An existing folder.
     fn folder(&mut self, index: Option<u32>) -> Option<Arc<Dir>> {
-        let Some(index) = index else { return self.top.clone() };
-        if let Some(dir) = self.open.get(&index) {
+        let Some(index) = index else { return Some(self.top.clone()) };
+        if let Some((dir, _)) = self.open.get(&index) {
             return Some(dir.clone());
         }
         let name = self.names.get(&index)?.clone();
@@ -265,7 +269,9 @@ impl<'a> Look<'a> {
         if self.open.len() >= OPEN_FOLDERS {
             self.open.clear();
         }
-        self.open.insert(index, dir.clone());
+        if let Some(spare) = self.files.spare() {
+            self.open.insert(index, (dir.clone(), spare));
+        }
         Some(dir)
     }
 }

@@ -52,6 +52,7 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
+    budget::FileShare,
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -239,6 +240,8 @@ pub(super) struct Receiving {
     pub(super) landing: Option<PathBuf>,
     /// The sender knows already how it ends.
     pub(super) told: bool,
+    /// The right to have files open, from before the first is.
+    pub(super) files: Option<FileShare>,
     /// Memory for the list.
     pub(super) share: Share,
     meter: RateMeter,
@@ -262,7 +265,7 @@ struct Live {
     /// How many the sender said that there are.
     announced: Option<u8>,
     settling: Option<JoinHandle<Result<(), DiskError>>>,
-    /// The naming thread came to its end: nothing is unfinished.
+    /// The naming task came to its end: nothing is unfinished.
     completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
@@ -292,6 +295,7 @@ impl Receiving {
             holds: false,
             landing: None,
             told: false,
+            files: None,
             share,
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
@@ -412,6 +416,10 @@ impl Receiving {
                 }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { into, conflict, only, reply }) => {
+                        if let Some(end) = self.may_open_files().await? {
+                            let _ = reply.send(Err(TransferError::NotOffered.into()));
+                            return Ok(Some(end));
+                        }
                         let begun = self.begin(into, Taking { conflict, only, into: None }, None).await;
                         let ok = begun.is_ok();
                         let _ = reply.send(begun);
@@ -457,6 +465,7 @@ impl Receiving {
         let arrival = Arc::new(Arrival {
             manifest: manifest.clone(),
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
+            worker: self.worker(),
             temp: temp.clone(),
             root,
             compress: self.terms.compress,
@@ -469,9 +478,9 @@ impl Receiving {
             memory: self.inner.streams.clone(),
         });
         let out = self.out.clone();
-        let placing =
-            Settling { temp, manifest, plan, folders, entered, out, told: settled.clone(), expected, old, same };
-        let settling = tokio::task::spawn_blocking(move || placing.run(judged));
+        let (told, worker) = (settled.clone(), self.worker());
+        let placing = Settling { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
+        let settling = tokio::spawn(placing.run(judged));
         self.live = Some(Live {
             claimed,
             arrival,
@@ -579,7 +588,7 @@ impl Receiving {
                             next = verdicts.try_reserve().ok();
                         }
                     }
-                    // The naming thread is gone; its own branch says why.
+                    // The naming task is gone; its own branch says why.
                     Err(_) => live.backlog.clear(),
                 },
                 stream = live.arrivals.recv(), if streams_may_come => {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     TransferError,
+    error::SENDER_OUT_OF_FILES,
     feed::read_exact_at,
     files::{os, wire_time},
     left_out::{LeftOut, NOTES},
@@ -28,7 +29,11 @@ use super::{
     },
     wire::{ChangedFile, Entry, EntryKind, Violation},
 };
-use crate::api::{Given, Note};
+use crate::{
+    api::{Given, Note},
+    budget::with_descriptor,
+    error::is_out_of_files,
+};
 
 /// A path that a person named, and what is known of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -168,7 +173,7 @@ impl Source {
             };
             let Some(meta) = self.path(file).as_deref().and_then(meta) else { continue };
             let Ok(mtime) = meta.modified().map(wire_time) else { continue };
-            let grew = || self.open(file).is_ok_and(|open| self.only_grew(file, &open));
+            let grew = || with_descriptor(|| self.open(file)).is_ok_and(|open| self.only_grew(file, &open));
             if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) && !(meta.len() > listed && grew()) {
                 changes.push(ChangedFile { file, size: meta.len(), mtime });
             }
@@ -338,7 +343,7 @@ fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata)
     let name = name.filter(|name| names::check(name).is_ok());
     let name = name.ok_or_else(|| TransferError::Name(given.name.as_ref().map_or(path.to_owned(), PathBuf::from)))?;
     if meta.is_dir() {
-        fs::read_dir(&real).map_err(failed)?;
+        with_descriptor(|| fs::read_dir(&real)).map_err(failed)?;
     } else if !readable(&real, &meta) {
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
     }
@@ -515,7 +520,7 @@ impl Walk {
     fn sample(&mut self, index: u32, path: &Path, meta: &Metadata) {
         if meta.is_file()
             && meta.len() > 0
-            && let Some(sample) = open_regular(path).ok().and_then(|file| sample(&file, meta.len()))
+            && let Some(sample) = with_descriptor(|| open_regular(path)).ok().and_then(|file| sample(&file, meta.len()))
         {
             self.samples.insert(index, sample);
         }
@@ -554,13 +559,17 @@ impl Walk {
                 return Err(TransferError::Stopped("cancelled"));
             }
             let mut items = Vec::new();
-            let listed = read_folder(&folder).and_then(|listed| {
+            let listed = with_descriptor(|| read_folder(&folder)).and_then(|listed| {
                 for item in listed {
                     items.push(item?);
                 }
                 Ok(())
             });
-            if listed.is_err() {
+            if let Err(error) = listed {
+                if is_out_of_files(&error) {
+                    // All of it is listed later, and nothing is left out for that.
+                    return Err(TransferError::Stopped(SENDER_OUT_OF_FILES));
+                }
                 // What was read of it by then is sent.
                 self.left_out.add(folder.clone(), "folder_unreadable");
             }

@@ -95,6 +95,10 @@ impl Receiving {
         if let Some(end) = self.while_held().await? {
             return Ok(Some(end));
         }
+        if let Some(end) = self.may_open_files().await? {
+            return Ok(Some(end));
+        }
+        let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         // Once as it was accepted, and once as it is now. The changes are dropped by then.
         let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
         let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
@@ -127,7 +131,7 @@ impl Receiving {
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
         let read_again = !self.inner.written().contains(&id);
         let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = self.worker().look(move || {
             if nothing_yet {
                 // Killed between the record and the folder, maybe.
                 holding::make_sure(&ops, &landing, &id)?;
@@ -141,7 +145,8 @@ impl Receiving {
             });
             let held = held.into_iter().filter(|(file, _)| plan.selected.contains(*file)).collect();
             (plan.whole, plan.held) = (kept, held);
-            let ready = Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)?;
+            let ready = Ready::new(Arc::new(temp.sharing(descriptors)), plan, folders);
+            let ready = ready.looked(ops.as_ref(), &now, rule, &seen)?;
             Ok(Ready { landed, ..ready })
         });
         let ready = match self.look(looking, &stopped).await? {

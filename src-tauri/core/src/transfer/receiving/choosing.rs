@@ -11,21 +11,23 @@ use super::{
     super::{
         Taking, TransferError,
         bits::Bits,
-        book::End,
+        book::{Command, End},
+        error::RECEIVER_OUT_OF_FILES,
         existing::Ready,
-        landing::{DiskError, Temp},
+        landing::{DESCRIPTORS, DiskError, Temp},
         limits::SPACE_RESERVE,
         manifest::Manifest,
         record::Incoming,
         selection,
-        state::Plan,
+        state::{FromSender, Plan},
         taking_up::Looked,
         unattended::{self, Unattended},
     },
-    Receiving, Terms, room_to_begin,
+    Receiving, Terms, lost, next, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
+    budget::Worker,
     error::NetworkError,
 };
 
@@ -78,11 +80,12 @@ impl Receiving {
         self.inner.book.accepted(self.id, &folder, incoming).await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
         let (much, makes) = (total > RESERVE_FROM, self.inner.deps.makes.clone());
+        let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         let made = move || {
             if makes(&at) {
                 ops.make_root(&at).map_err(|error| DiskError::new("creating a folder", error))?;
             }
-            let temp = Temp::create(ops, &at, &id)?;
+            let temp = Temp::create(ops, &at, &id)?.sharing(descriptors);
             let reserved = if much { temp.keep_reserve() } else { Ok(()) };
             let listed = reserved.and_then(|()| temp.keep_list(&list));
             listed.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
@@ -92,7 +95,7 @@ impl Receiving {
             .await
             .map_err(|_| TransferError::Internal("creating a folder failed"))?
             .map_err(|error: DiskError| match error.code() {
-                "disk_full" => TransferError::Disk(error),
+                "disk_full" | RECEIVER_OUT_OF_FILES => TransferError::Disk(error),
                 _ => TransferError::Destination { path: folder.clone(), source: error.source },
             })?;
         self.inner.written().insert(self.id);
@@ -115,6 +118,47 @@ impl Receiving {
         Ok(())
     }
 
+    /// Waits until this transfer may have files open. People and the sender are heard meanwhile.
+    pub(in super::super) async fn may_open_files(&mut self) -> Result<Option<End>, NetworkError> {
+        if self.files.is_some() {
+            return Ok(None);
+        }
+        let (all, device) = (self.inner.budget.files.clone(), self.session.device_id());
+        let files = all.share(device, DESCRIPTORS);
+        tokio::pin!(files);
+        loop {
+            tokio::select! {
+                files = &mut files => {
+                    self.files = Some(files);
+                    return Ok(None);
+                }
+                frame = next(&mut self.frames, &mut self.machine) => {
+                    if let FromSender::Cancelled(code) = frame? {
+                        return Ok(Some(End::by_code(code.as_str())));
+                    }
+                }
+                command = self.asked.recv() => match command {
+                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => return Err(lost()),
+                    Some(Command::Held) => {}
+                    Some(Command::Decline | Command::Cancel) | None if self.holds => {
+                        self.give_up("cancelled").await;
+                        return Ok(Some(End::cancelled_here()));
+                    }
+                    Some(Command::Decline | Command::Cancel) | None => {
+                        return Ok(Some(self.decline("declined").await));
+                    }
+                },
+                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
+            }
+        }
+    }
+
+    /// Blocking threads for this transfer.
+    pub(in super::super) fn worker(&self) -> Worker {
+        self.inner.budget.threads.of(self.session.device_id())
+    }
+
     /// Looks at what is there, where the rule asks for it, and starts with what is missing. People and the sender are heard
     /// meanwhile.
     pub(super) async fn compare(&mut self) -> Result<Option<End>, NetworkError> {
@@ -122,7 +166,7 @@ impl Receiving {
         let (manifest, ops) = (self.machine.manifest(), self.inner.ops.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = self.worker().look(move || {
             Ready::new(Arc::new(temp), plan, HashMap::new()).looked(ops.as_ref(), &manifest, rule, &seen)
         });
         let ready = match self.look(looking, &stopped).await? {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use tokio::time::sleep;
+
 use super::{
     super::{
         Taking,
         book::End,
-        error::told_as,
+        error::{is_out_of_descriptors, told_as},
         left_out::{NOTES, Reasons, add_notes},
         manifest::Manifest,
         quota,
@@ -14,7 +16,7 @@ use super::{
         selection,
         unattended::{self, Unattended},
     },
-    Receiving,
+    Receiving, TICK,
     choosing::blocking,
 };
 use crate::{
@@ -50,12 +52,16 @@ impl Receiving {
         if !self.may_take_by_itself(into.clone()).await? {
             return Ok(Ruled::Ask);
         }
+        if let Some(end) = self.may_open_files().await? {
+            return Ok(Ruled::Ended(end));
+        }
         let manifest = self.machine.manifest();
         let list = manifest.clone();
         let unattended = blocking("choosing entries failed", move || Ok(unattended::select(&list, EXAMPLES))).await?;
         let entries = unattended.selected.iter().count() as u64;
         let (files, bytes) = selection::measure(&manifest, &unattended.selected);
         if entries == 0 || (files == 0 && manifest.files() > 0) {
+            self.files = None;
             return Ok(Ruled::Ask);
         }
         let conflict = (self.inner.deps.conflict)();
@@ -68,16 +74,30 @@ impl Receiving {
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
         match (self.inner.deps.welcome)(device, cost).await? {
             Welcome::Accept { .. } => {}
-            Welcome::Ask => return Ok(Ruled::Ask),
+            Welcome::Ask => {
+                self.files = None;
+                return Ok(Ruled::Ask);
+            }
             Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
         }
         let taking = Taking { conflict, ..Taking::default() };
         drop(manifest);
-        match self.begin(into, taking, Some((unattended, cost))).await {
-            Ok(()) => Ok(Ruled::Begun),
-            Err(error) => {
-                tracing::info!(%error, "an offer could not be accepted");
-                Ok(Ruled::Ended(self.decline(told_as(&error)).await))
+        // Nobody is there who could try again, so it waits for what is missing. What it costs is charged once.
+        loop {
+            match self.begin(into.clone(), taking.clone(), Some((unattended.clone(), cost))).await {
+                Ok(()) => return Ok(Ruled::Begun),
+                Err(error) if is_out_of_descriptors(error.code()) => {
+                    tracing::info!(%error, "an offer waits until a file can be opened");
+                    self.files = None;
+                    sleep(TICK).await;
+                    if let Some(end) = self.may_open_files().await? {
+                        return Ok(Ruled::Ended(end));
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%error, "an offer could not be accepted");
+                    return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+                }
             }
         }
     }
