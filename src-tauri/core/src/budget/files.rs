@@ -36,8 +36,10 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 struct Division {
     /// What transfers need to go on.
     needed: Ceiling,
-    /// What they keep open to be faster; the share is that of one transfer.
+    /// What they keep open to be faster.
     spare: Ceiling,
+    /// What one transfer may have of that.
+    spare_of_one: usize,
 }
 
 impl Division {
@@ -47,9 +49,11 @@ impl Division {
         let jobs = (PER_JOB * JOBS as u64).min(limit / 4);
         let half = usize::try_from((limit - rest - jobs) / 2).unwrap_or(usize::MAX);
         let total = half.max(LEAST);
+        let of_device = half / DEVICES;
         Self {
             needed: Ceiling { total, per_owner: (total / DEVICES).max(LEAST) },
-            spare: Ceiling { total: half, per_owner: (half / DEVICES).min(MOST_SPARE) },
+            spare: Ceiling { total: half, per_owner: of_device },
+            spare_of_one: of_device.min(MOST_SPARE),
         }
     }
 
@@ -80,7 +84,7 @@ pub struct Files {
 #[derive(Debug, Default)]
 struct Accounts {
     needed: Ledger<DeviceId>,
-    spare: usize,
+    spare: Ledger<DeviceId>,
 }
 
 impl Files {
@@ -97,17 +101,21 @@ impl Files {
             tokio::pin!(freed);
             freed.as_mut().enable();
             if self.accounts().needed.take(device, count, Division::now().needed) {
-                let spares = AtomicUsize::new(0);
-                return FileShare(Arc::new(Share { files: self.clone(), device, count, spares }));
+                return FileShare::of(self.clone(), device, count);
             }
             let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
         }
     }
 
+    /// A share of a transfer that needs none to go on, and may keep some open to be faster.
+    pub fn sparing(self: &Arc<Self>, device: DeviceId) -> FileShare {
+        FileShare::of(self.clone(), device, 0)
+    }
+
     /// How many descriptors are set aside: those that transfers need, and those they keep to be faster.
     pub fn used(&self) -> (usize, usize) {
         let accounts = self.accounts();
-        (accounts.needed.used(), accounts.spare)
+        (accounts.needed.used(), accounts.spare.used())
     }
 }
 
@@ -131,22 +139,24 @@ impl Drop for Share {
 }
 
 impl FileShare {
+    /// A share of what was taken for it already.
+    fn of(files: Arc<Files>, device: DeviceId, count: usize) -> Self {
+        Self(Arc::new(Share { files, device, count, spares: AtomicUsize::new(0) }))
+    }
+
     /// A share of a budget of its own, for what does not run beside others.
     pub fn alone() -> Self {
-        let files = Arc::<Files>::default();
-        let device = DeviceId::of_endpoint(&[0; 32]);
-        Self(Arc::new(Share { files, device, count: 0, spares: AtomicUsize::new(0) }))
+        Self::of(Arc::default(), DeviceId::of_endpoint(&[0; 32]), 0)
     }
 
     /// One descriptor more, to keep something open that could be opened again; none where others need it.
     pub fn spare(&self) -> Option<Spare> {
-        let division = Division::now().spare;
+        let division = Division::now();
         let mut accounts = self.0.files.accounts();
         let has = self.0.spares.load(Ordering::Relaxed);
-        if accounts.spare >= division.total || has >= division.per_owner {
+        if has >= division.spare_of_one || !accounts.spare.take(self.0.device, 1, division.spare) {
             return None;
         }
-        accounts.spare += 1;
         // Counted under the lock of the accounts.
         self.0.spares.store(has + 1, Ordering::Relaxed);
         drop(accounts);
@@ -162,7 +172,7 @@ impl Drop for Spare {
     fn drop(&mut self) {
         let share = &self.0.0;
         let mut accounts = share.files.accounts();
-        accounts.spare = accounts.spare.saturating_sub(1);
+        accounts.spare.give_back(share.device, 1);
         share.spares.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -191,7 +201,7 @@ mod tests {
         }
         let usual = Division::of(1024);
         assert_eq!((usual.needed, usual.spare.per_owner), (Ceiling { total: 320, per_owner: 80 }, 80));
-        assert_eq!(Division::of(8192).spare.per_owner, MOST_SPARE);
+        assert_eq!(Division::of(8192).spare_of_one, MOST_SPARE);
     }
 
     #[tokio::test]
@@ -216,13 +226,18 @@ mod tests {
     async fn what_is_kept_open_to_be_faster_leaves_room_for_others() {
         let files = Arc::<Files>::default();
         let (one, two) = (files.share(device(1), 4).await, files.share(device(2), 4).await);
-        let ceiling = Division::now().spare;
+        let division = Division::now();
         let all: Vec<_> = std::iter::from_fn(|| one.spare()).collect();
-        assert_eq!(all.len(), ceiling.per_owner);
+        assert_eq!(all.len(), division.spare_of_one);
         assert!(two.spare().is_some());
-        drop(all);
+        // Transfers of one device have its part together.
+        let others: Vec<_> = (0..8).map(|_| files.sparing(device(1))).collect();
+        let more: Vec<_> = others.iter().flat_map(|other| std::iter::from_fn(move || other.spare())).collect();
+        assert_eq!(all.len() + more.len(), division.spare.per_owner.min(9 * division.spare_of_one));
+        assert!(two.spare().is_some());
+        drop((all, more));
         assert!(one.spare().is_some());
-        drop((one, two));
+        drop((one, two, others));
         assert_eq!(files.used(), (0, 0));
     }
 }

@@ -10,13 +10,13 @@ mod threads;
 
 use std::{
     io,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
 
 pub use files::{FileShare, Files, Spare};
-pub use threads::{JOBS, JOBS_PER_DEVICE, LOOKS_PER_DEVICE, Threads, Worker};
+pub use threads::{JOBS, JOBS_PER_DEVICE, LOOKS_PER_DEVICE, SYNCS_PER_DEVICE, Threads, Worker};
 
 use crate::error::is_out_of_files;
 
@@ -47,12 +47,29 @@ impl Budget {
     }
 }
 
-/// Repeats a step while the process or the system has no file descriptor left, for ten seconds at most. Blocking.
+/// When a step was last given up because there was no descriptor.
+static GAVE_UP: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn gave_up() -> MutexGuard<'static, Option<Instant>> {
+    GAVE_UP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Repeats a step while the process or the system has no file descriptor left, for ten seconds at most. The long wait is paid
+/// once: steps that come soon after one that was given up wait for a moment only. Blocking.
 ///
 /// # Errors
-/// Those of the step; that there is no descriptor only after the ten seconds.
-pub fn with_descriptor<T>(step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    repeat_for(DESCRIPTOR_WAIT, step)
+/// Those of the step; that there is no descriptor only after the wait.
+pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match step() {
+        Err(error) if is_out_of_files(&error) => {}
+        other => return other,
+    }
+    let lately = gave_up().is_some_and(|at| at.elapsed() < DESCRIPTOR_WAIT);
+    let done = repeat_for(if lately { LONGEST_PAUSE } else { DESCRIPTOR_WAIT }, step);
+    if done.as_ref().is_err_and(is_out_of_files) {
+        *gave_up() = Some(Instant::now());
+    }
+    done
 }
 
 fn repeat_for<T>(most: Duration, mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
@@ -86,16 +103,14 @@ pub fn raise_file_limit() {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
 
-    #[cfg(unix)]
     fn out_of_files() -> io::Error {
         io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error())
     }
 
-    #[cfg(unix)]
     #[test]
     fn a_step_without_a_descriptor_is_tried_again_and_other_failures_are_told_at_once() {
         let mut left = 3;

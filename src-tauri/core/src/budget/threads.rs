@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    task::JoinHandle,
+    task::{JoinError, JoinHandle},
 };
 
 use crate::id::DeviceId;
@@ -17,6 +17,8 @@ use crate::id::DeviceId;
 pub const JOBS: usize = 32;
 /// Those of one device: three that take all they get leave room for others.
 pub const JOBS_PER_DEVICE: usize = 8;
+/// Pieces of work of one device that wait for a disk to have all: one slow disk leaves threads for its other transfers.
+pub const SYNCS_PER_DEVICE: usize = 2;
 /// Long looks at files among those of one device, such as hashing what is there already: its other transfers go on meanwhile.
 pub const LOOKS_PER_DEVICE: usize = 4;
 
@@ -31,6 +33,7 @@ pub struct Threads {
 struct Device {
     jobs: Arc<Semaphore>,
     looks: Arc<Semaphore>,
+    syncs: Arc<Semaphore>,
 }
 
 impl Default for Threads {
@@ -49,6 +52,7 @@ impl Threads {
             let own = Arc::new(Device {
                 jobs: Arc::new(Semaphore::new(JOBS_PER_DEVICE)),
                 looks: Arc::new(Semaphore::new(LOOKS_PER_DEVICE)),
+                syncs: Arc::new(Semaphore::new(SYNCS_PER_DEVICE)),
             });
             devices.insert(device, Arc::downgrade(&own));
             own
@@ -68,6 +72,19 @@ impl Worker {
     /// Waits for a thread and runs a piece of work on it. It must end by itself: it may wait for a disk, and neither for a
     /// peer nor for other work. A panic in it becomes one of the caller.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        match self.guarded(work).await {
+            Ok(done) => done,
+            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+            // The runtime is being taken down, and this task with it.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The same for those who go on after a panic in it.
+    ///
+    /// # Errors
+    /// When the work panicked, or the runtime is being taken down.
+    pub async fn guarded<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
         // The device's own first: who waits for that takes nothing from others.
         let turns = (turn(&self.own.jobs).await, turn(&self.all).await);
         // They end with the work, and not with a caller that has stopped waiting for it.
@@ -75,12 +92,13 @@ impl Worker {
             let _turns = turns;
             work()
         };
-        match tokio::task::spawn_blocking(work).await {
-            Ok(done) => done,
-            Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            // The runtime is being taken down, and this task with it.
-            Err(_) => std::future::pending().await,
-        }
+        tokio::task::spawn_blocking(work).await
+    }
+
+    /// As [`Self::run`], for work that may have to wait until a disk has all.
+    pub async fn run_slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
+        let _sync = turn(&self.own.syncs).await;
+        self.run(work).await
     }
 
     /// The same for work that may take long, on a task of its own.
@@ -178,10 +196,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn work_that_waits_for_a_disk_leaves_threads_for_other_work_of_the_device() {
+        let worker = Threads::default().of(device(1));
+        let (go, wait) = std::sync::mpsc::channel::<()>();
+        let wait = Arc::new(Mutex::new(wait));
+        let mut slow = JoinSet::new();
+        for _ in 0..2 * JOBS_PER_DEVICE {
+            let (worker, wait) = (worker.clone(), wait.clone());
+            slow.spawn(async move { worker.run_slow(move || drop(wait.lock().map(|wait| wait.recv()))).await });
+        }
+        let short = worker.run(|| "done");
+        assert_eq!(timeout(Duration::from_secs(20), short).await.expect("it does not wait for the disk"), "done");
+        drop(go);
+        while slow.join_next().await.is_some() {}
+    }
+
+    #[tokio::test]
     async fn a_panic_in_the_work_is_one_of_its_task() {
         let worker = Threads::default().of(device(1));
         let failed = worker.look(|| -> () { panic!("on purpose") }).await;
         assert!(failed.unwrap_err().is_panic());
+        assert!(worker.guarded(|| -> () { panic!("on purpose") }).await.unwrap_err().is_panic());
         assert_eq!(worker.run(|| 1).await, 1, "and its place is free again");
     }
 }

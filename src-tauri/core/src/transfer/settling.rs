@@ -161,7 +161,7 @@ impl Settling {
         finished
     }
 
-    /// Lends the files to a blocking thread for one step.
+    /// Lends the files to a blocking thread for one step, which may wait for the disk.
     async fn at_work<T: Send + 'static>(
         &self,
         mut placing: Placing,
@@ -171,7 +171,7 @@ impl Settling {
             let done = step(&mut placing);
             (placing, done)
         };
-        self.worker.run(work).await
+        self.worker.run_slow(work).await
     }
 
     /// The same, and tells what came of it, whether it went well or not.
