@@ -37,7 +37,7 @@ use super::{
     wire::{Code, FileEnd, SourceOutcome},
 };
 use crate::{
-    budget::{Worker, with_descriptor},
+    budget::{FileShare, Spare, Worker, with_descriptor},
     error::is_out_of_files,
     keys::Key,
 };
@@ -45,9 +45,6 @@ use crate::{
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Descriptors that a stream needs: the file that it reads, and one to look with.
-pub const DESCRIPTORS: usize = 2;
 
 /// What all threads of a transfer take their work from.
 #[derive(Debug)]
@@ -58,6 +55,8 @@ pub struct Feed {
     cursor: Mutex<Cursor>,
     since: Instant,
     gauge: Mutex<Gauge>,
+    /// How much may be kept open between two buffers.
+    files: FileShare,
 }
 
 #[derive(Debug, Default)]
@@ -77,8 +76,9 @@ struct Reading {
 
 #[derive(Debug)]
 struct ReadingState {
-    /// And whether it may have holes.
-    file: Option<(Arc<File>, bool)>,
+    /// And whether it may have holes. Kept where there is room for it, and else opened for each segment: what a buffer needs
+    /// while it is filled is set aside for its thread.
+    file: Option<(Arc<File>, bool, Spare)>,
     tree: FileTree,
 }
 
@@ -106,6 +106,11 @@ enum Stage {
     End,
 }
 
+/// Whether a file could not be opened because too many are open.
+fn is_short(end: &FileEnd) -> bool {
+    matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == SENDER_OUT_OF_FILES)
+}
+
 enum Next {
     Job(Job),
     NoRoom,
@@ -116,7 +121,15 @@ impl Feed {
     /// For everything that `plan` wants; sealed under `root`, or not at all.
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
         let gauge = Mutex::new(Gauge::new(1, 1, false));
-        Self { source, plan, root, cursor: Mutex::default(), since: Instant::now(), gauge }
+        let (cursor, files) = (Mutex::default(), FileShare::alone());
+        Self { source, plan, root, cursor, since: Instant::now(), gauge, files }
+    }
+
+    /// Keeps no more files open than this share allows.
+    #[must_use]
+    pub fn sharing(mut self, files: FileShare) -> Self {
+        self.files = files;
+        self
     }
 
     /// For so many threads, and with compression where it was agreed upon and pays.
@@ -224,7 +237,12 @@ impl Feed {
                             FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
                         }
                     };
+                    let short = is_short(&end);
                     through.push(end);
+                    if short {
+                        // Told at once, it ends the attempt: the next file would have to wait as long.
+                        break Stage::End;
+                    }
                     if through.len() >= BATCH {
                         break Stage::ToTell;
                     }
@@ -264,8 +282,8 @@ impl Feed {
 
     fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Code> {
         let mut state = lock(&reading.state);
-        if let Some(file) = &state.file {
-            return Ok(file.clone());
+        if let Some((file, sparse, _)) = &state.file {
+            return Ok((file.clone(), *sparse));
         }
         let unreadable = |error: io::Error| {
             tracing::info!(%error, "a file to send cannot be opened");
@@ -277,7 +295,7 @@ impl Feed {
         };
         let file = Arc::new(with_descriptor(|| self.source.open(reading.index)).map_err(unreadable)?);
         let sparse = holes::may_have(&self.unchanged(reading, &file)?);
-        state.file = Some((file.clone(), sparse));
+        state.file = self.files.spare().map(|spare| (file.clone(), sparse, spare));
         Ok((file, sparse))
     }
 

@@ -368,7 +368,11 @@ impl Temp {
             // Those who are writing hold on to theirs; a file is opened again when its next piece comes.
             open.clear();
         }
-        if let Some(spare) = self.files.spare() {
+        let spare = self.files.spare().or_else(|| {
+            open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
             open.insert(file, (made.clone(), spare));
         }
         Ok(made)
@@ -602,8 +606,20 @@ impl Placing {
         self.touch(parent, folder)
     }
 
+    /// The right to keep one folder more open; where there is none, the folders that may be opened again are closed.
+    fn spare(&mut self) -> Option<Spare> {
+        self.temp.files.spare().or_else(|| {
+            self.open.clear();
+            self.temp.files.spare()
+        })
+    }
+
     fn touch(&mut self, index: Option<u32>, dir: Arc<Dir>) -> Result<(), DiskError> {
-        let added = self.touched.add(self.temp.ops.as_ref(), &self.temp.files, index, dir);
+        if self.touched.has(index) {
+            return Ok(());
+        }
+        let spare = self.spare();
+        let added = self.touched.add(self.temp.ops.as_ref(), index, dir, spare);
         added.map_err(|error| DiskError::new("making a folder durable", error))
     }
 
@@ -696,7 +712,7 @@ impl Placing {
         if self.open.len() >= OPEN_FOLDERS {
             self.open.clear();
         }
-        if let Some(spare) = self.temp.files.spare() {
+        if let Some(spare) = self.spare() {
             self.open.insert(index, (dir.clone(), spare));
         }
         Ok(dir)

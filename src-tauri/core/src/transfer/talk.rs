@@ -20,7 +20,7 @@ use super::{
     TransferError,
     control::Outgoing,
     error::SENDER_OUT_OF_FILES,
-    feed::{DESCRIPTORS, Feed, Pool},
+    feed::{Feed, Pool},
     flow::{Gate, Limits},
     framing::StreamHeader,
     limits::{BATCH, MAX_STREAMS, STREAMS},
@@ -174,7 +174,8 @@ impl Talk {
         let sealed = self.header.suite != 0;
         let transfer = TransferId::from_random(self.header.transfer);
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
-        let feed = Arc::new(Feed::new(self.source.clone(), plan, root).over(streams, self.compress));
+        let feed = Feed::new(self.source.clone(), plan, root).over(streams, self.compress);
+        let feed = Arc::new(feed.sharing(budget.files.sparing(device)));
         let most = usize::from(streams) * BUFFERS;
         let pool = Pool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
@@ -183,12 +184,8 @@ impl Talk {
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
             let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
-            let (files, worker, stop_of_feed) = (budget.files.clone(), budget.threads.of(device), stop.clone());
+            let worker = budget.threads.of(device);
             self.jobs.spawn(async move {
-                let _files = tokio::select! {
-                    files = files.share(device, DESCRIPTORS) => files,
-                    () = stop_of_feed.cancelled() => return Ok(()),
-                };
                 feed.run(worker, pool_of_feed, full, ends).await;
                 Ok(())
             });

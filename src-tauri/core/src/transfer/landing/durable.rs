@@ -144,7 +144,7 @@ impl Placing {
             }
             Err(error) => {
                 self.named.extend(named);
-                self.touched.append(temp.ops.as_ref(), &temp.files, touched).map_err(failed)?;
+                self.touched.append(temp.ops.as_ref(), touched).map_err(failed)?;
                 Err(failed(error))
             }
         }

@@ -113,7 +113,11 @@ impl Shelves {
         if open.len() >= OPEN_SHELVES {
             open.clear();
         }
-        if let Some(spare) = self.files.spare() {
+        let spare = self.files.spare().or_else(|| {
+            open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
             open.insert(shelf, (dir.clone(), spare));
         }
         Ok(dir)

@@ -6,7 +6,7 @@ use cap_std::fs::Dir;
 
 use super::durable::SYNC_ALL;
 use crate::{
-    budget::{FileShare, Spare},
+    budget::Spare,
     transfer::files::{FileOps, SYNCS_VOLUMES},
 };
 
@@ -21,15 +21,25 @@ pub(super) struct Touched {
 }
 
 impl Touched {
+    /// Whether this folder is among them already.
+    pub fn has(&self, index: Option<u32>) -> bool {
+        self.many || self.some.contains_key(&index)
+    }
+
     /// Something in this folder has a new name. Where no more folders may be kept open it counts as many.
     ///
     /// # Errors
     /// Those of the file system, where there were too many folders and it cannot make a volume durable at once.
-    pub fn add(&mut self, ops: &dyn FileOps, files: &FileShare, index: Option<u32>, dir: Arc<Dir>) -> io::Result<()> {
-        if self.many || self.some.contains_key(&index) {
+    pub fn add(
+        &mut self,
+        ops: &dyn FileOps,
+        index: Option<u32>,
+        dir: Arc<Dir>,
+        spare: Option<Spare>,
+    ) -> io::Result<()> {
+        if self.has(index) {
             return Ok(());
         }
-        let spare = files.spare();
         if SYNCS_VOLUMES && (spare.is_none() || self.some.len() + 1 >= HELD) {
             (self.many, self.some) = (true, HashMap::new());
             return Ok(());
@@ -43,9 +53,9 @@ impl Touched {
     ///
     /// # Errors
     /// As [`Self::add`].
-    pub fn append(&mut self, ops: &dyn FileOps, files: &FileShare, others: Self) -> io::Result<()> {
+    pub fn append(&mut self, ops: &dyn FileOps, others: Self) -> io::Result<()> {
         self.many |= others.many;
-        others.some.into_iter().try_for_each(|(index, (dir, _))| self.add(ops, files, index, dir))
+        others.some.into_iter().try_for_each(|(index, (dir, spare))| self.add(ops, index, dir, Some(spare)))
     }
 
     /// Makes them durable.
