@@ -72,6 +72,17 @@ pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result
     done
 }
 
+/// What a look found; none where it is not to be had. That there is no descriptor to look with says nothing of it.
+///
+/// # Errors
+/// When there is no descriptor.
+pub fn unless_short<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(error) if is_out_of_files(&error) => Err(error),
+        other => Ok(other.ok()),
+    }
+}
+
 fn repeat_for<T>(most: Duration, mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
     loop {
@@ -130,5 +141,12 @@ mod tests {
         assert_eq!((failed.unwrap_err().kind(), tries), (io::ErrorKind::NotFound, 1));
         let failed = repeat_for(Duration::from_millis(20), || Err::<(), _>(out_of_files()));
         assert!(is_out_of_files(&failed.unwrap_err()), "it is told in the end");
+    }
+
+    #[test]
+    fn that_there_is_no_descriptor_is_not_taken_for_that_there_is_no_file() {
+        assert_eq!(unless_short(Ok(1)).unwrap(), Some(1));
+        assert_eq!(unless_short::<()>(Err(io::ErrorKind::NotFound.into())).unwrap(), None);
+        assert!(unless_short::<()>(Err(out_of_files())).is_err());
     }
 }

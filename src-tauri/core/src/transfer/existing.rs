@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,7 +23,7 @@ use super::{
     files::{FileOps, Standing},
     holding::{Lost, hash_of},
     journal::Note,
-    landing::Temp,
+    landing::{DiskError, Temp},
     limits::{BATCH, CHUNK},
     manifest::Manifest,
     names::{self, Platform},
@@ -31,7 +32,7 @@ use super::{
 };
 use crate::{
     api::ConflictRule,
-    budget::{FileShare, Spare},
+    budget::{FileShare, Spare, unless_short},
 };
 
 /// Folders that are kept open.
@@ -115,6 +116,14 @@ impl Ready {
     }
 }
 
+/// A folder, a name in it, and what has this name.
+type Place = (Arc<Dir>, Vec<u8>, Standing);
+
+/// What is there; none where it is not to be had. Where too many files are open it is not known.
+fn there<T>(looked: io::Result<T>) -> Result<Option<T>, Lost> {
+    unless_short(looked).map_err(|error| Lost::Disk(DiskError::new("looking at what is there", error)))
+}
+
 struct Look<'a> {
     ops: &'a dyn FileOps,
     manifest: &'a Manifest,
@@ -163,7 +172,8 @@ impl<'a> Look<'a> {
         let mut taken = HashSet::new();
         let made: Vec<u32> = self.names.keys().copied().collect();
         for index in made {
-            taken.extend(self.folder(Some(index)).and_then(|dir| Standing::of_dir(&dir).ok()?.place()));
+            let dir = self.folder(Some(index))?;
+            taken.extend(dir.and_then(|dir| Standing::of_dir(&dir).ok()?.place()));
         }
         let needed = self.needed();
         for index in needed.iter() {
@@ -173,9 +183,8 @@ impl<'a> Look<'a> {
                 continue;
             }
             let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { continue };
-            let Some(dir) = self.folder(entry.parent).and_then(|parent| self.ops.open_dir(&parent, &name).ok()) else {
-                continue;
-            };
+            let Some(parent) = self.folder(entry.parent)? else { continue };
+            let Some(dir) = there(self.ops.open_dir(&parent, &name))? else { continue };
             let place = Standing::of_dir(&dir).ok().and_then(|standing| standing.place());
             if place.is_none_or(|place| taken.insert(place)) {
                 self.names.insert(index, name.clone());
@@ -203,13 +212,13 @@ impl<'a> Look<'a> {
         let mut ours = HashSet::new();
         for file in self.plan.whole.iter() {
             self.go_on()?;
-            ours.extend(self.standing(file).and_then(|(_, _, standing)| standing.place()));
+            ours.extend(self.standing(file)?.and_then(|(_, _, standing)| standing.place()));
         }
         Ok(ours)
     }
 
     fn file(&mut self, file: u32, ours: &HashSet<(u64, u64)>, rule: ConflictRule) -> Result<(), Lost> {
-        let Some((folder, name, standing)) = self.standing(file) else { return Ok(()) };
+        let Some((folder, name, standing)) = self.standing(file)? else { return Ok(()) };
         let Some(size) = self.manifest.size(file).filter(|_| standing.regular) else { return Ok(()) };
         if standing.place().is_some_and(|place| ours.contains(&place)) {
             return Ok(());
@@ -219,7 +228,7 @@ impl<'a> Look<'a> {
             return Ok(());
         }
         if standing.size == size
-            && let Ok(open) = self.ops.open_read(&folder, &name)
+            && let Some(open) = there(self.ops.open_read(&folder, &name))?
             && let Some(held) = self.hashes(&open, &standing)?
         {
             self.found.same.insert(file, (standing, held));
@@ -248,31 +257,37 @@ impl<'a> Look<'a> {
     }
 
     /// What stands where a file would land.
-    fn standing(&mut self, file: u32) -> Option<(Arc<Dir>, Vec<u8>, Standing)> {
-        let entry = self.manifest.get(file)?;
-        let folder = self.folder(entry.parent)?;
-        let name = names::on_disk(entry.name, Platform::HERE).ok()?;
-        let standing = self.ops.stat(&folder, &name).ok()?;
-        Some((folder, name, standing))
+    fn standing(&mut self, file: u32) -> Result<Option<Place>, Lost> {
+        let Some(entry) = self.manifest.get(file) else { return Ok(None) };
+        let Some(folder) = self.folder(entry.parent)? else { return Ok(None) };
+        let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { return Ok(None) };
+        let standing = there(self.ops.stat(&folder, &name))?;
+        Ok(standing.map(|standing| (folder, name, standing)))
     }
 
     /// An existing folder.
-    fn folder(&mut self, index: Option<u32>) -> Option<Arc<Dir>> {
-        let Some(index) = index else { return Some(self.top.clone()) };
+    fn folder(&mut self, index: Option<u32>) -> Result<Option<Arc<Dir>>, Lost> {
+        let Some(index) = index else { return Ok(Some(self.top.clone())) };
         if let Some((dir, _)) = self.open.get(&index) {
-            return Some(dir.clone());
+            return Ok(Some(dir.clone()));
         }
-        let name = self.names.get(&index)?.clone();
+        let Some(name) = self.names.get(&index).cloned() else { return Ok(None) };
+        let Some(entry) = self.manifest.get(index) else { return Ok(None) };
         // Depth is bounded by the manifest's rules.
-        let parent = self.folder(self.manifest.get(index)?.parent)?;
-        let dir = Arc::new(self.ops.open_dir(&parent, &name).ok()?);
+        let Some(parent) = self.folder(entry.parent)? else { return Ok(None) };
+        let Some(dir) = there(self.ops.open_dir(&parent, &name))? else { return Ok(None) };
+        let dir = Arc::new(dir);
         if self.open.len() >= OPEN_FOLDERS {
             self.open.clear();
         }
-        if let Some(spare) = self.files.spare() {
+        let spare = self.files.spare().or_else(|| {
+            self.open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
             self.open.insert(index, (dir.clone(), spare));
         }
-        Some(dir)
+        Ok(Some(dir))
     }
 }
 

@@ -412,14 +412,17 @@ impl Sending {
         self.restore().await?;
         let Some(accepted) = self.source.clone() else { return self.first().await };
         let Some(session) = self.connect().await? else { return self.stopped() };
-        let changed = tokio::task::spawn_blocking(move || {
+        let changed = self.inner.budget.threads.of(self.order.device).look(move || {
             let there = accepted.whereabouts();
-            let changes = accepted.changes();
+            let changes = accepted.changes()?;
             let source = accepted.with_changes(&changes);
-            (there, accepted, changes, source)
+            Ok::<_, std::io::Error>((there, accepted, changes, source))
         });
         let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
-        let (there, accepted, changes, source) = changed;
+        let (there, accepted, changes, source) = changed.map_err(|error| {
+            tracing::info!(%error, "what is to be sent cannot be looked at now");
+            apart(SENDER_OUT_OF_FILES)
+        })?;
         match there {
             Whereabouts::There => {}
             // Nothing that the receiver claims could be proven, and it would be thrown away there.
@@ -616,7 +619,10 @@ impl Sending {
                     }
                 }
                 proven = proven(&mut talk.proving) => {
-                    let (plan, anew) = proven?;
+                    let (plan, anew) = match proven {
+                        Err(error) if is_out_of_descriptors(error.code()) => return Err(out_of_files(talk).await),
+                        other => other?,
+                    };
                     // A receiver that does not read must not keep people from ending it.
                     tokio::select! {
                         () = talk.send_anew(&anew) => {}
@@ -639,10 +645,7 @@ impl Sending {
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
                     Some(Ok(Err(Broken::Stream))) => return self.why_broken(talk).await,
-                    Some(Ok(Err(Broken::Descriptors))) => {
-                        talk.out.farewell(&SenderFrame::Cancel { code: Code::new(SENDER_OUT_OF_FILES) }).await;
-                        return Err(apart(SENDER_OUT_OF_FILES));
-                    }
+                    Some(Ok(Err(Broken::Descriptors))) => return Err(out_of_files(talk).await),
                     Some(Ok(Err(Broken::Source))) => {
                         talk.out.farewell(&SenderFrame::Cancel { code: Code::new("source_gone") }).await;
                         return Err(apart("source_gone"));
@@ -862,6 +865,12 @@ async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut term
         Ok(()) => kept.store(true, Ordering::Relaxed),
         Err(error) => tracing::warn!(%error, "a transfer could not be kept for a restart"),
     }
+}
+
+/// Tells the receiver that no file can be opened here for now: what it has stays, and it goes on later.
+async fn out_of_files(talk: &Talk) -> NetworkError {
+    talk.out.farewell(&SenderFrame::Cancel { code: Code::new(SENDER_OUT_OF_FILES) }).await;
+    apart(SENDER_OUT_OF_FILES)
 }
 
 fn attempt_id() -> Result<[u8; 16], NetworkError> {

@@ -1,6 +1,7 @@
 //! The conversation about one attempt, and everything that carries its data.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -85,7 +86,7 @@ pub(super) struct Talk {
 pub(super) struct Proving {
     plan: Plan,
     stopped: Arc<AtomicBool>,
-    looking: JoinHandle<Vec<u32>>,
+    looking: JoinHandle<io::Result<Vec<u32>>>,
 }
 
 fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
@@ -97,8 +98,12 @@ fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
 pub(super) async fn proven(running: &mut Option<Proving>) -> Result<(Plan, Vec<u32>), NetworkError> {
     let Some(proving) = running else { return std::future::pending().await };
     let looked = (&mut proving.looking).await;
-    let anew = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
     let mut plan = running.take().map(|proving| proving.plan).unwrap_or_default();
+    let looked = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
+    let anew = looked.map_err(|error| {
+        tracing::info!(%error, "what is claimed cannot be looked at now");
+        TransferError::Stopped(SENDER_OUT_OF_FILES)
+    })?;
     plan.held.retain(|file, _| anew.binary_search(file).is_err());
     Ok((plan, anew))
 }
