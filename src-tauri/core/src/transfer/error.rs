@@ -204,6 +204,7 @@ pub fn explain(code: &str) -> String {
         "write_failed" => "the receiving disk could not be written to",
         "receiver_out_of_files" => "the receiving device has as many files open as its system lets it",
         "sender_out_of_files" => "the sending device has as many files open as its system lets it",
+        "waiting_for_files" => "others of its device have as many files open as they may",
         "destination_unusable" => "the receiving folder cannot be written to",
         "path_not_found" => "it is not there any more",
         "source_gone" => "the folder or disk with the files is not there any more",
@@ -266,6 +267,9 @@ fn hint(code: &str) -> &'static str {
         }
         "hidden_name" | "runs_programs" => {
             "`yonder-cli retry` at the sender offers these alone, and a person is asked."
+        }
+        "waiting_for_files" => {
+            "It goes on by itself when one of them has ended. Cancel one that is paused to have it sooner."
         }
         "receiver_stalled" => "It goes on by itself in a while.",
         "rule_ended" | "expired" => "Send it again.",

@@ -52,9 +52,9 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
-    budget::FileShare,
+    budget::{FileShare, Worker},
     device::Welcome,
-    error::NetworkError,
+    error::{NetworkError, is_out_of_files},
     id::TransferId,
     net::{SealedStream, Session},
 };
@@ -426,6 +426,8 @@ impl Receiving {
                         if ok {
                             return Ok(None);
                         }
+                        // Others may have files open while a person thinks again.
+                        self.files = None;
                     }
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
@@ -682,8 +684,8 @@ impl Receiving {
         live.arrival.bytes.store(whole + parts, Ordering::Relaxed);
         *live.arrival.intake() = Intake::new(manifest.clone(), plan);
         let temp = live.arrival.temp.clone();
-        let removed =
-            tokio::task::spawn_blocking(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
+        let worker = self.worker();
+        let removed = worker.guarded(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
         let removed = removed.await.map_err(|_| TransferError::Internal("removing files failed"))?;
         Ok(removed.map_err(TransferError::Disk)?)
     }
@@ -789,21 +791,34 @@ impl Receiving {
 }
 
 /// The same for the folder of an offer, which may still have to be made: then for the one in which it would be made.
-pub(super) async fn room_to_begin(inner: &Inner, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
+pub(super) async fn room_to_begin(
+    inner: &Inner,
+    worker: &Worker,
+    folder: PathBuf,
+    needed: u64,
+) -> Result<(), NetworkError> {
     let makes = inner.deps.makes.clone();
-    let there = tokio::task::spawn_blocking(move || {
+    let there = worker.guarded(move || {
         let made = makes(&folder).then(|| folder.ancestors().find(|path| path.exists()).map(Path::to_owned)).flatten();
         made.unwrap_or(folder)
     });
     let there = there.await.map_err(|_| TransferError::Internal("looking for a folder failed"))?;
-    room_for(&inner.ops, there, needed).await
+    room_for(&inner.ops, worker, there, needed).await
 }
 
 /// Whether a folder's volume has room for so many bytes.
-pub(super) async fn room_for(ops: &Arc<dyn FileOps>, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
+pub(super) async fn room_for(
+    ops: &Arc<dyn FileOps>,
+    worker: &Worker,
+    folder: PathBuf,
+    needed: u64,
+) -> Result<(), NetworkError> {
     let ops = ops.clone();
-    let asked = tokio::task::spawn_blocking(move || {
-        let unusable = |source| TransferError::Destination { path: folder.clone(), source };
+    let asked = worker.guarded(move || {
+        let unusable = |source| match is_out_of_files(&source) {
+            true => TransferError::Disk(DiskError::new("asking for free space", source)),
+            false => TransferError::Destination { path: folder.clone(), source },
+        };
         let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
         if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
     });

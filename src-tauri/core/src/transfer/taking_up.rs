@@ -14,10 +14,10 @@ use super::{
     Inner, TransferError,
     bits::Bits,
     book::{Command, End, Found},
-    error::reason,
+    error::{is_out_of_descriptors, reason},
     existing::Ready,
     holding::{self, Holding, Lost},
-    landing::list,
+    landing::{DiskError, list},
     limits::{SPACE_RESERVE, VERSION},
     manifest::Manifest,
     memory::ALONE,
@@ -28,7 +28,10 @@ use super::{
     state::FromSender,
     wire::Again,
 };
-use crate::{error::NetworkError, id::TransferId};
+use crate::{
+    error::{NetworkError, is_out_of_files},
+    id::TransferId,
+};
 
 /// A source that changed may have grown by this much in all beyond what was accepted, or by a tenth of it.
 const GROWTH: u64 = 16 * 1024 * 1024;
@@ -112,7 +115,7 @@ impl Receiving {
         // Of a list that was accepted before lists had modes, the hash is another one now.
         if again.manifest != incoming.hash {
             let hashed = move || Ok((accepted.hash().map_err(TransferError::Violation)?, accepted));
-            let (hash, list) = blocking("hashing a list failed", hashed).await?;
+            let (hash, list) = blocking(&self.worker(), "hashing a list failed", hashed).await?;
             accepted = list;
             if again.manifest != hash {
                 return Ok(Some(self.give_up("source_changed").await));
@@ -124,7 +127,8 @@ impl Receiving {
         let accepted = Arc::new(accepted);
         let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
         let (list, terms) = (now.clone(), incoming.clone());
-        let mut plan = blocking("choosing entries failed", move || recorded(&list, &terms)).await?;
+        let choose = move || recorded(&list, &terms);
+        let mut plan = blocking(&self.worker(), "choosing entries failed", choose).await?;
         let (files, total) = selection::measure(&now, &plan.selected);
         let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
@@ -179,7 +183,11 @@ impl Receiving {
         {
             let held = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
             let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
-            if room_for(&self.inner.ops, folder, needed).await.is_err() {
+            let room = room_for(&self.inner.ops, &self.worker(), folder, needed).await;
+            if let Err(error) = room {
+                if is_out_of_descriptors(error.code()) {
+                    return Err(error);
+                }
                 // What has arrived is kept. The next attempt finds it held, and waits for space.
                 self.inner.book.show(self.id, |view| view.total = bytes);
                 self.inner.book.hold(self.id, Some("disk_full")).await?;
@@ -196,9 +204,13 @@ impl Receiving {
             return self.inner.book.manifest(self.id, incoming.pages).await;
         }
         let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
-        let read = tokio::task::spawn_blocking(move || list::read(ops.as_ref(), &dest, &id, &hash));
+        let worker = self.worker();
+        let read = worker.guarded(move || list::read(ops.as_ref(), &dest, &id, &hash));
         match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {
             Ok(list) => Ok(list),
+            Err(error) if is_out_of_files(&error) => {
+                Err(TransferError::Disk(DiskError::new("reading the list of files", error)).into())
+            }
             Err(error) => {
                 tracing::info!(%error, "the folder of a transfer is not there");
                 self.out.farewell(&declined("destination_unusable")).await;

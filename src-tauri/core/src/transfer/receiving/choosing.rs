@@ -7,12 +7,14 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use tokio::time::sleep;
+
 use super::{
     super::{
         Taking, TransferError,
         bits::Bits,
         book::{Command, End},
-        error::RECEIVER_OUT_OF_FILES,
+        error::{RECEIVER_OUT_OF_FILES, reason},
         existing::Ready,
         landing::{DESCRIPTORS, DiskError, Temp},
         limits::SPACE_RESERVE,
@@ -23,7 +25,7 @@ use super::{
         taking_up::Looked,
         unattended::{self, Unattended},
     },
-    Receiving, Terms, lost, next, room_to_begin,
+    Receiving, TICK, Terms, lost, next, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
@@ -61,7 +63,7 @@ impl Receiving {
         let choose = move || selection::select(&list, chosen.as_deref());
         let selected = match &ruled {
             Some((unattended, _)) => unattended.selected.clone(),
-            None => blocking("choosing entries failed", choose).await?,
+            None => blocking(&self.worker(), "choosing entries failed", choose).await?,
         };
         let (files, total) = selection::measure(&manifest, &selected);
         if rule == ConflictRule::KeepBoth {
@@ -91,7 +93,9 @@ impl Receiving {
             listed.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
             Ok(temp)
         };
-        let temp = tokio::task::spawn_blocking(made)
+        let temp = self
+            .worker()
+            .guarded(made)
             .await
             .map_err(|_| TransferError::Internal("creating a folder failed"))?
             .map_err(|error: DiskError| match error.code() {
@@ -118,25 +122,22 @@ impl Receiving {
         Ok(())
     }
 
-    /// Waits until this transfer may have files open. People and the sender are heard meanwhile.
+    /// Waits until this transfer may have files open. People and the sender are heard meanwhile, and people see what it waits
+    /// for.
     pub(in super::super) async fn may_open_files(&mut self) -> Result<Option<End>, NetworkError> {
         if self.files.is_some() {
             return Ok(None);
         }
         let (all, device) = (self.inner.budget.files.clone(), self.session.device_id());
-        let files = all.share(device, DESCRIPTORS);
-        tokio::pin!(files);
+        let (files, waits) = (all.share(device, DESCRIPTORS), sleep(TICK));
+        tokio::pin!(files, waits);
+        // What was shown before it had to wait for this.
+        let (mut shows, mut before) = (false, None);
         loop {
             tokio::select! {
-                files = &mut files => {
-                    self.files = Some(files);
-                    return Ok(None);
-                }
-                frame = next(&mut self.frames, &mut self.machine) => {
-                    if let FromSender::Cancelled(code) = frame? {
-                        return Ok(Some(End::by_code(code.as_str())));
-                    }
-                }
+                // It may be waited for again and again: whoever has something to say is heard first.
+                biased;
+                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => return Err(lost()),
@@ -149,9 +150,32 @@ impl Receiving {
                         return Ok(Some(self.decline("declined").await));
                     }
                 },
-                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
+                frame = next(&mut self.frames, &mut self.machine) => {
+                    if let FromSender::Cancelled(code) = frame? {
+                        return Ok(Some(End::by_code(code.as_str())));
+                    }
+                }
+                files = &mut files => {
+                    if shows {
+                        self.inner.book.show(self.id, |view| view.reason = before);
+                    }
+                    self.files = Some(files);
+                    return Ok(None);
+                }
+                () = &mut waits, if !shows => {
+                    shows = true;
+                    let why = reason("waiting_for_files");
+                    self.inner.book.show(self.id, |view| before = view.reason.replace(why));
+                }
             }
         }
+    }
+
+    /// Gives the right to have files open to others for a moment, and waits for it again.
+    pub(super) async fn open_files_later(&mut self) -> Result<Option<End>, NetworkError> {
+        self.files = None;
+        sleep(TICK).await;
+        self.may_open_files().await
     }
 
     /// Blocking threads for this transfer.
@@ -191,7 +215,7 @@ impl Receiving {
         let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
         // Half a block is lost at the end of each file, on average.
         let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
-        room_to_begin(&self.inner, folder, needed).await
+        room_to_begin(&self.inner, &self.worker(), folder, needed).await
     }
 }
 
@@ -205,8 +229,9 @@ pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Re
 }
 
 pub(in super::super) async fn blocking<T: Send + 'static>(
+    worker: &Worker,
     what: &'static str,
     work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
 ) -> Result<T, NetworkError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Internal(what))??)
+    Ok(worker.guarded(work).await.map_err(|_| TransferError::Internal(what))??)
 }

@@ -49,7 +49,8 @@ impl Receiving {
             // It may have come to its end while the connection was lost; then nothing is there that could go on.
             completed |= settled.finished.load(Ordering::Relaxed);
             waits &= !completed;
-            let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
+            let worker = self.worker();
+            let cleared = worker.guarded(move || match (completed, waits) {
                 (true, _) => Ok(()),
                 (false, true) => {
                     if full {
@@ -74,7 +75,7 @@ impl Receiving {
             done = Some((bytes, settled));
         } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
             let (ops, id) = (self.inner.ops.clone(), self.id);
-            if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+            if self.worker().guarded(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
                 tracing::error!("removing unfinished files failed");
             }
         }

@@ -2,8 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use tokio::time::sleep;
-
 use super::{
     super::{
         Taking,
@@ -16,7 +14,7 @@ use super::{
         selection,
         unattended::{self, Unattended},
     },
-    Receiving, TICK,
+    Receiving,
     choosing::blocking,
 };
 use crate::{
@@ -57,7 +55,8 @@ impl Receiving {
         }
         let manifest = self.machine.manifest();
         let list = manifest.clone();
-        let unattended = blocking("choosing entries failed", move || Ok(unattended::select(&list, EXAMPLES))).await?;
+        let select = move || Ok(unattended::select(&list, EXAMPLES));
+        let unattended = blocking(&self.worker(), "choosing entries failed", select).await?;
         let entries = unattended.selected.iter().count() as u64;
         let (files, bytes) = selection::measure(&manifest, &unattended.selected);
         if entries == 0 || (files == 0 && manifest.files() > 0) {
@@ -66,10 +65,15 @@ impl Receiving {
         }
         let conflict = (self.inner.deps.conflict)();
         // Otherwise it is known later how much is there already.
-        if conflict == ConflictRule::KeepBoth
+        while conflict == ConflictRule::KeepBoth
             && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
         {
-            return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+            if !is_out_of_descriptors(error.code()) {
+                return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+            }
+            if let Some(end) = self.open_files_later().await? {
+                return Ok(Ruled::Ended(end));
+            }
         }
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
         match (self.inner.deps.welcome)(device, cost).await? {
@@ -88,9 +92,7 @@ impl Receiving {
                 Ok(()) => return Ok(Ruled::Begun),
                 Err(error) if is_out_of_descriptors(error.code()) => {
                     tracing::info!(%error, "an offer waits until a file can be opened");
-                    self.files = None;
-                    sleep(TICK).await;
-                    if let Some(end) = self.may_open_files().await? {
+                    if let Some(end) = self.open_files_later().await? {
                         return Ok(Ruled::Ended(end));
                     }
                 }
@@ -106,8 +108,8 @@ impl Receiving {
     /// to another one by now.
     async fn may_take_by_itself(&self, folder: PathBuf) -> Result<bool, NetworkError> {
         let data_dir = self.inner.deps.data_dir.clone();
-        let checked = blocking("looking at a folder failed", move || Ok(Places::here(&data_dir).check(&folder)));
-        let checked = checked.await?;
+        let check = move || Ok(Places::here(&data_dir).check(&folder));
+        let checked = blocking(&self.worker(), "looking at a folder failed", check).await?;
         if let Err(why) = &checked {
             tracing::warn!(%why, "a rule does not put files into its folder, and a person is asked");
         }
