@@ -140,7 +140,7 @@ fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
 fn log() {
     use tracing_subscriber::{
         Layer,
-        filter::{FilterExt, dynamic_filter_fn},
+        filter::{FilterExt, LevelFilter, dynamic_filter_fn},
         fmt,
         layer::SubscriberExt,
         util::SubscriberInitExt,
@@ -153,7 +153,9 @@ fn log() {
     let log = KeptLog::of_this_process();
     let limit = LineLimit::new(log.clone());
     let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
-    let file = file.with_filter(filter().and(dynamic_filter_fn(move |line, _| limit.allows(line))));
+    // It says nothing of levels: what the other filter leaves out is not even made.
+    let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
+    let file = file.with_filter(filter().and(limit));
     // Fails only if a logger is set already, which then serves.
     let _ = tracing_subscriber::registry().with(stderr.with_filter(filter())).with(file).try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the app starts");

@@ -89,7 +89,7 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 fn start_log(cli: &Cli) {
     use tracing_subscriber::{
         EnvFilter, Layer,
-        filter::{FilterExt, dynamic_filter_fn},
+        filter::{FilterExt, LevelFilter, dynamic_filter_fn},
         fmt,
         layer::SubscriberExt,
         util::SubscriberInitExt,
@@ -108,7 +108,9 @@ fn start_log(cli: &Cli) {
         let log = KeptLog::of_this_process();
         let limit = LineLimit::new(log.clone());
         let layer = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
-        layer.with_filter(filter(verbose.max(1)).and(dynamic_filter_fn(move |line, _| limit.allows(line))))
+        // It says nothing of levels: what the other filter leaves out is not even made.
+        let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
+        layer.with_filter(filter(verbose.max(1)).and(limit))
     });
     tracing_subscriber::registry().with(stderr.with_filter(filter(verbose))).with(file).init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program starts");

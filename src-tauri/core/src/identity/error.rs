@@ -180,7 +180,8 @@ impl RoomError for IdentityError {
             Self::NotADirectory(_) => "Choose another data directory, or move the file away.",
             Self::NotWritable { .. } => "Give yourself the right to write there, or choose another data directory.",
             Self::Foreign { .. } => {
-                "Choose another data directory, or make this one yours: `chown` it to yourself, and `chmod go-w` it."
+                "Choose another data directory, or make this one yours: `chown` it to yourself, and `chmod go-w` it, or mount \
+                 the volume with your uid."
             }
             Self::Full(_) => "Free some space, then try again. Nothing was lost.",
             Self::Newer { .. } => "Update Yonder, or use another data directory. Nothing was changed.",
