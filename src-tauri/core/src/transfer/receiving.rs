@@ -4,11 +4,12 @@ mod choosing;
 mod claims;
 mod ending;
 mod held;
+mod room;
 mod ruled;
 
 use std::{
     collections::VecDeque,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,7 +32,6 @@ use super::{
     data_in::{self, Arrival, StreamEnd},
     error::reason,
     existing::Ready,
-    files::FileOps,
     flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
@@ -52,9 +52,9 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
-    budget::{FileShare, Worker},
+    budget::FileShare,
     device::Welcome,
-    error::{NetworkError, is_out_of_files},
+    error::NetworkError,
     id::TransferId,
     net::{SealedStream, Session},
 };
@@ -217,6 +217,8 @@ pub(super) struct Terms {
 
 pub(super) use choosing::{blocking, recorded};
 pub(super) use held::SpaceWait;
+pub(super) use room::room_for;
+use room::room_to_begin;
 use ruled::Ruled;
 
 pub(super) struct Receiving {
@@ -788,39 +790,4 @@ impl Receiving {
         }
         left_out
     }
-}
-
-/// The same for the folder of an offer, which may still have to be made: then for the one in which it would be made.
-pub(super) async fn room_to_begin(
-    inner: &Inner,
-    worker: &Worker,
-    folder: PathBuf,
-    needed: u64,
-) -> Result<(), NetworkError> {
-    let makes = inner.deps.makes.clone();
-    let there = worker.guarded(move || {
-        let made = makes(&folder).then(|| folder.ancestors().find(|path| path.exists()).map(Path::to_owned)).flatten();
-        made.unwrap_or(folder)
-    });
-    let there = there.await.map_err(|_| TransferError::Internal("looking for a folder failed"))?;
-    room_for(&inner.ops, worker, there, needed).await
-}
-
-/// Whether a folder's volume has room for so many bytes.
-pub(super) async fn room_for(
-    ops: &Arc<dyn FileOps>,
-    worker: &Worker,
-    folder: PathBuf,
-    needed: u64,
-) -> Result<(), NetworkError> {
-    let ops = ops.clone();
-    let asked = worker.guarded(move || {
-        let unusable = |source| match is_out_of_files(&source) {
-            true => TransferError::Disk(DiskError::new("asking for free space", source)),
-            false => TransferError::Destination { path: folder.clone(), source },
-        };
-        let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
-        if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
-    });
-    Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
 }
