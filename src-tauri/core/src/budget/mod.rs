@@ -47,7 +47,7 @@ impl Budget {
     }
 }
 
-/// When a step was last given up because there was no descriptor.
+/// Time at which a step was last given up because there was no descriptor.
 static GAVE_UP: Mutex<Option<Instant>> = Mutex::new(None);
 
 fn gave_up() -> MutexGuard<'static, Option<Instant>> {

@@ -80,7 +80,7 @@ impl Worker {
         }
     }
 
-    /// The same for those who go on after a panic in it.
+    /// Runs work for those who go on after a panic in it.
     ///
     /// # Errors
     /// When the work panicked, or the runtime is being taken down.
@@ -95,7 +95,7 @@ impl Worker {
         tokio::task::spawn_blocking(work).await
     }
 
-    /// As [`Self::run`], for work that may have to wait until a disk has all.
+    /// Runs work that may have to wait until a disk has all.
     pub async fn run_slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let _sync = turn(&self.own.syncs).await;
         self.run(work).await

@@ -102,7 +102,7 @@ enum Stage {
     Full,
     /// So many files have ended that they are told before it goes on.
     ToTell,
-    /// Nothing is left.
+    /// Nothing is left, or nothing can be opened.
     End,
 }
 

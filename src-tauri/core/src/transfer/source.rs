@@ -514,7 +514,7 @@ pub fn scan(
     Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, private, samples: Arc::new(samples) })
 }
 
-/// Too many files are open: all of it is listed later, and nothing is left out for that.
+/// Failure of a list because too many files are open: all of it is listed later, and nothing is left out for that.
 fn short(error: &io::Error) -> TransferError {
     tracing::info!(%error, "what is to be sent cannot be listed now");
     TransferError::Stopped(SENDER_OUT_OF_FILES)
