@@ -97,7 +97,11 @@ impl Worker {
 
     /// Runs work that may have to wait until a disk has all.
     pub async fn run_slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _sync = turn(&self.own.syncs).await;
+        let sync = turn(&self.own.syncs).await;
+        let work = move || {
+            let _sync = sync;
+            work()
+        };
         self.run(work).await
     }
 
