@@ -1,6 +1,10 @@
 //! Mends known faults of the platform that have to be dealt with before the first thread starts.
 
-use std::{env, path::Path};
+use std::{env, path::Path, sync::OnceLock};
+
+use zeroize::Zeroizing;
+
+static PASSPHRASE: OnceLock<Option<Zeroizing<String>>> = OnceLock::new();
 
 /// What has to be set, given what is there. Apart from [`mend`] so that it can be tested.
 fn wanted(render_node: bool, nvidia: bool, wayland: bool) -> Vec<(&'static str, &'static str)> {
@@ -31,6 +35,28 @@ pub fn mend() {
             set(name, value);
         }
     }
+}
+
+/// Takes `YONDER_PASSPHRASE` out of the environment, so that no program that is started from here gets it. Call it in `main`
+/// before the first thread is started.
+pub fn take_passphrase() {
+    const NAME: &str = "YONDER_PASSPHRASE";
+    let given = env::var(NAME).ok().filter(|text| !text.is_empty()).map(Zeroizing::new);
+    remove(NAME);
+    // Only the first call finds one.
+    let _ = PASSPHRASE.set(given);
+}
+
+/// The passphrase that was in the environment when the program was started.
+pub(crate) fn passphrase() -> Option<Zeroizing<String>> {
+    PASSPHRASE.get().cloned().flatten()
+}
+
+/// Removes one variable of this process.
+#[allow(unsafe_code)]
+fn remove(name: &str) {
+    // SAFETY: as for `set`: `take_passphrase` runs in `main` before any thread is started.
+    unsafe { env::remove_var(name) }
 }
 
 /// Sets one variable of this process.

@@ -41,7 +41,7 @@ use std::{
 use tauri::{Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
 
-use yonder_core::diagnostics::log::{KeptLog, OneLine};
+use yonder_core::diagnostics::log::{KeptLog, LineLimit, OneLine};
 
 pub use arguments::Arguments;
 
@@ -138,14 +138,24 @@ fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
 
 /// Logs go to stderr and to files in the data directory; `RUST_LOG` says how much. Set before anything that may want to log.
 fn log() {
-    use tracing_subscriber::{Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+    use tracing_subscriber::{
+        Layer,
+        filter::{FilterExt, LevelFilter, dynamic_filter_fn},
+        fmt,
+        layer::SubscriberExt,
+        util::SubscriberInitExt,
+    };
     let filter = || {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yonder_app=info,yonder_core=info"))
     };
     // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
     let log = KeptLog::of_this_process();
-    let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone())).with_filter(filter());
+    let limit = LineLimit::new(log.clone());
+    let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
+    // It says nothing of levels: what the other filter leaves out is not even made.
+    let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
+    let file = file.with_filter(filter().and(limit));
     // Fails only if a logger is set already, which then serves.
     let _ = tracing_subscriber::registry().with(stderr.with_filter(filter())).with(file).try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the app starts");

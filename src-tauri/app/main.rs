@@ -10,5 +10,7 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Before anything else: it may only be done while there is one thread.
     yonder_app::environment::mend();
+    yonder_app::environment::take_passphrase();
+    yonder_core::service::without_core_dumps();
     yonder_app::run(yonder_app::Arguments::parse())
 }

@@ -1,7 +1,6 @@
 //! Builds the node that stands behind the window: the one place of the shell that knows how a node is made.
 
 use std::{
-    env,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -20,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     arguments::{Arguments, Mode},
     commands::error,
+    environment,
     opened::told,
 };
 
@@ -116,6 +116,6 @@ struct FromEnvironment;
 
 impl AskPassphrase for FromEnvironment {
     fn passphrase(&self, _new: bool) -> Option<Zeroizing<String>> {
-        env::var("YONDER_PASSPHRASE").ok().filter(|text| !text.is_empty()).map(Zeroizing::new)
+        environment::passphrase()
     }
 }

@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod cut;
+mod descriptors;
 mod early;
 mod flood;
 mod halfway;
@@ -15,6 +16,7 @@ mod messages;
 mod pairing;
 mod peer;
 mod pictures;
+mod prepared;
 mod queue;
 mod receiving;
 mod relay_files;

@@ -5,6 +5,7 @@
 mod args;
 mod command;
 mod console;
+mod environment;
 mod failure;
 mod interrupt;
 mod node;
@@ -17,7 +18,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, error::ErrorKind};
 
-use yonder_core::diagnostics::log::{KeptLog, OneLine};
+use yonder_core::{
+    budget::BLOCKING_THREADS,
+    diagnostics::log::{KeptLog, LineLimit, OneLine},
+    service::without_core_dumps,
+};
 
 use crate::{
     args::{Cli, Command},
@@ -27,16 +32,19 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    environment::take_secrets();
+    without_core_dumps();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error),
     };
     start_log(&cli);
     let console = Console::new(cli.global.json);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return end(&console, Err(Failure::system("no threads", &error))),
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return end(&console, Err(Failure::system("no threads", &error))),
+        };
     let outcome = runtime.block_on(async {
         let interrupt = Interrupt::install()?;
         command::run(cli, &console, &interrupt).await
@@ -79,7 +87,13 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
 /// The log goes to stderr, and says nothing there unless asked: `-v`, `-vv`, `-vvv`, or `RUST_LOG`. A node that stays logs to
 /// files in its data directory, too, from `info` on.
 fn start_log(cli: &Cli) {
-    use tracing_subscriber::{EnvFilter, Layer, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+    use tracing_subscriber::{
+        EnvFilter, Layer,
+        filter::{FilterExt, LevelFilter, dynamic_filter_fn},
+        fmt,
+        layer::SubscriberExt,
+        util::SubscriberInitExt,
+    };
     let level = |verbose: u8| match verbose {
         0 => "off",
         1 => "yonder_core=info,yonder_cli=info,warn",
@@ -92,8 +106,11 @@ fn start_log(cli: &Cli) {
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
     let file = matches!(cli.command, Command::Serve(_)).then(|| {
         let log = KeptLog::of_this_process();
+        let limit = LineLimit::new(log.clone());
         let layer = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
-        layer.with_filter(filter(verbose.max(1)))
+        // It says nothing of levels: what the other filter leaves out is not even made.
+        let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
+        layer.with_filter(filter(verbose.max(1)).and(limit))
     });
     tracing_subscriber::registry().with(stderr.with_filter(filter(verbose))).with(file).init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the program starts");

@@ -6,14 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use yonder_core::identity::{AskPassphrase, MIN_BACKUP_PASSPHRASE};
 use zeroize::Zeroizing;
 
-use crate::failure::Failure;
+use crate::{environment::secret, failure::Failure};
 
 /// Asks `YONDER_PASSPHRASE`, then the terminal.
 pub struct FromPerson;
 
 impl AskPassphrase for FromPerson {
     fn passphrase(&self, new: bool) -> Option<Zeroizing<String>> {
-        if let Some(given) = from_environment("YONDER_PASSPHRASE") {
+        if let Some(given) = secret("YONDER_PASSPHRASE") {
             return Some(given);
         }
         if !new {
@@ -43,14 +43,14 @@ impl AskPassphrase for Remembered {
 /// The new passphrase of the secret's file: `YONDER_NEW_PASSPHRASE`, or, where that cannot be meant for another one,
 /// `YONDER_PASSPHRASE`, or what the terminal says twice.
 pub fn new_of_file(one_will_do: bool) -> Option<Zeroizing<String>> {
-    from_environment("YONDER_NEW_PASSPHRASE")
-        .or_else(|| from_environment("YONDER_PASSPHRASE").filter(|_| one_will_do))
+    secret("YONDER_NEW_PASSPHRASE")
+        .or_else(|| secret("YONDER_PASSPHRASE").filter(|_| one_will_do))
         .or_else(|| ask_twice("New passphrase of this device's secret: "))
 }
 
 /// The passphrase of a backup: `YONDER_BACKUP_PASSPHRASE`, or what the terminal says; twice, and long enough, if `new`.
 pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
-    let given = from_environment("YONDER_BACKUP_PASSPHRASE").or_else(|| match new {
+    let given = secret("YONDER_BACKUP_PASSPHRASE").or_else(|| match new {
         true => {
             if can_ask() {
                 eprintln!(
@@ -90,11 +90,7 @@ pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
 
 /// The token that own relays are shown in this run: `YONDER_RELAY_TOKEN`.
 pub fn relay_token_of_this_run() -> Option<Zeroizing<String>> {
-    from_environment("YONDER_RELAY_TOKEN").filter(|token| !token.is_empty())
-}
-
-fn from_environment(name: &str) -> Option<Zeroizing<String>> {
-    std::env::var(name).ok().map(Zeroizing::new)
+    secret("YONDER_RELAY_TOKEN").filter(|token| !token.is_empty())
 }
 
 fn can_ask() -> bool {

@@ -19,6 +19,7 @@ use std::{
 use tokio::sync::oneshot;
 use yonder_core::{
     api::Given,
+    datadir,
     error::NetworkError,
     transfer::{
         TransferError,
@@ -321,13 +322,7 @@ struct Spool {
 impl Spool {
     fn new(data_dir: &Path) -> io::Result<Self> {
         let folder = spool_of(&fs::canonicalize(data_dir)?);
-        let mut builder = fs::DirBuilder::new();
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        match builder.create(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+        datadir::make_folder(&folder)?;
         // Without a name nothing is left of it when this process is killed.
         #[cfg(target_os = "linux")]
         {

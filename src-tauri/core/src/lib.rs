@@ -6,7 +6,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod budget;
 pub mod control;
+pub mod datadir;
 pub mod device;
 pub mod diagnostics;
 pub mod discovery;

@@ -6,7 +6,7 @@ use super::sources::{code, files, none};
 
 /// Rows from the ground up. A room may name those of lower rows, and none of its own.
 const ROWS: &[&[&str]] = &[
-    &["event", "error", "id", "clock", "config", "api"],
+    &["event", "error", "id", "clock", "config", "budget", "datadir", "api"],
     &["storage", "keys", "identity"],
     &["device", "discovery"],
     &["net"],
@@ -19,7 +19,7 @@ const ROWS: &[&[&str]] = &[
 const WITHIN: &[(&str, &str)] = &[("identity", "keys"), ("storage", "keys"), ("storage", "identity")];
 
 /// Beside the rows: the control socket carries the surface to other processes and knows nothing of what is behind it.
-const CONTROL: &[&str] = &["api", "event", "error", "id"];
+const CONTROL: &[&str] = &["api", "event", "error", "id", "datadir"];
 
 fn row(room: &str) -> Option<usize> {
     ROWS.iter().position(|row| row.contains(&room))

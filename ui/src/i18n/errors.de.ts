@@ -87,6 +87,7 @@ export const germanErrors: Record<string, SpokenError> = {
   rate_limited: { message: 'Dem anderen Gerät wurde in kurzer Zeit viel angeboten.', hint: 'Es wird gleich von selbst wieder angeboten.' },
   receiver_out_of_files: { message: 'Der Empfänger hat so viele Dateien offen, wie sein System zulässt.', hint: 'Erhöhe dort die Grenze (`ulimit -n`) und starte Yonder neu, oder beende andere Programme.' },
   sender_out_of_files: { message: 'Der Absender hat so viele Dateien offen, wie sein System zulässt.', hint: 'Erhöhe dort die Grenze (`ulimit -n`) und starte Yonder neu, oder beende andere Programme.' },
+  waiting_for_files: { message: 'Andere Übertragungen seines Geräts haben so viele Dateien offen, wie sie dürfen.', hint: 'Es geht von selbst weiter, wenn eine davon endet. Brich eine angehaltene ab, damit es früher weitergeht.' },
   version_unsupported: { message: 'Das andere Gerät spricht eine andere Fassung des Protokolls.', hint: UPDATE },
   offer_malformed: { message: 'Das Angebot ergibt keinen Sinn.', hint: UPDATE },
   hidden_name: { message: 'Es ist versteckt, und es wurde niemand gefragt.', hint: 'Erneut gesendet wird nur das angeboten, und gefragt.' },
@@ -210,6 +211,11 @@ export const germanErrors: Record<string, SpokenError> = {
   data_dir_not_writable: {
     message: 'Das Datenverzeichnis lässt sich nicht beschreiben.',
     hint: 'Gib dir das Recht, dort zu schreiben, oder wähle ein anderes Datenverzeichnis.',
+    detail: true,
+  },
+  data_dir_foreign: {
+    message: 'Das Datenverzeichnis gehört jemand anderem, oder alle dürfen hineinschreiben.',
+    hint: 'Wähle ein anderes Datenverzeichnis, oder mach dieses zu deinem: `chown` auf dich selbst, und `chmod go-w`, oder binde das Laufwerk mit deiner uid ein.',
     detail: true,
   },
   data_dir_newer: { message: 'Eine neuere Fassung von Yonder hat dieses Datenverzeichnis angelegt.', hint: 'Aktualisiere Yonder, oder nimm ein anderes Datenverzeichnis. Nichts wurde verändert.', detail: true },

@@ -217,6 +217,12 @@ async fn restore(global: &Global, file: &Path, console: &Console) -> Result<(), 
         pairings(restored.devices),
         place(restored.keystore)
     ));
+    if restored.devices > 0 {
+        console.note(
+            "Pairings that were ended after the backup was made are in force again: look at `yonder-cli devices`, and end \
+             them anew with `yonder-cli unpair`.",
+        );
+    }
     Ok(())
 }
 

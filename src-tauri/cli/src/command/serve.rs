@@ -116,7 +116,7 @@ fn print_from(
                     if !ready {
                         continue;
                     }
-                    console.object(&event);
+                    console.object(&without_secrets(&event));
                     if let Some(text) = (!json).then(|| event_text(&event.event)).flatten() {
                         console.say(&text);
                     }
@@ -135,6 +135,18 @@ fn print_from(
         let _ = sender.send(());
     });
     done
+}
+
+/// An event as it is printed: what `serve` says is often kept in a journal that others may read, so the code of a pairing is
+/// not in it. Whoever asked for the code gets it as the answer.
+fn without_secrets(event: &NumberedEvent) -> NumberedEvent {
+    let mut event = event.clone();
+    if let Event::Pairing { pairing: PairingView::Hosting { words, link, qr, .. } } = &mut event.event {
+        words.clear();
+        link.clear();
+        qr.clear();
+    }
+    event
 }
 
 /// Waits for the end of stdin, which comes when the process that started us is gone.
@@ -162,7 +174,7 @@ fn event_text(event: &Event) -> Option<String> {
         }
         Event::DeviceGone { device_id } => format!("{device_id} is gone."),
         Event::Pairing { pairing } => match pairing {
-            PairingView::Hosting { words, .. } => format!("Pairing: the code is {}.", shown(words)),
+            PairingView::Hosting { .. } => "Pairing: a code is shown to whoever asked for it.".into(),
             PairingView::Confirm { name, check_words, approved: false, .. } => format!(
                 "Pairing: {} shows “{}”. `yonder-cli approve` or `yonder-cli reject`.",
                 shown(name),

@@ -3,14 +3,19 @@
 use std::{
     env,
     ffi::OsString,
-    fs, io,
+    fs,
+    io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use super::ControlError;
+use crate::datadir::{self, For};
 
 /// File in the data directory that says where the socket is, when it is not in the data directory itself.
 pub(super) const POINTER: &str = "control.path";
+
+/// Longest file of that name that is read, in bytes.
+const LONGEST: u64 = 4096;
 
 /// The data directory of somebody who names none: `YONDER_DATA_DIR`, or `yonder` where the system keeps the data of
 /// programs. `None` if the system does not say.
@@ -48,20 +53,26 @@ pub(super) fn canonical(data_dir: &Path) -> Result<Option<PathBuf>, ControlError
 /// What the node that runs, or ran last, left as its address. Only a person's own data directory is believed, and who
 /// answers there is checked again.
 pub(super) fn read_pointer(data_dir: &Path) -> Option<String> {
-    let path = data_dir.join(POINTER);
+    let file = datadir::open(&data_dir.join(POINTER), For::Reading).ok()?;
     // An address is short; a longer file is not ours.
-    if fs::symlink_metadata(&path).ok()?.len() > 4096 {
+    if file.metadata().ok()?.len() > LONGEST {
         return None;
     }
-    fs::read_to_string(path).ok().map(|text| text.trim_end_matches('\n').to_owned()).filter(|text| !text.is_empty())
+    let mut text = String::new();
+    let read = file.take(LONGEST).read_to_string(&mut text);
+    read.ok().map(|_| text).map(|text| text.trim_end_matches('\n').to_owned()).filter(|text| !text.is_empty())
 }
 
 /// Leaves an address, whole or not at all.
 pub(super) fn write_pointer(data_dir: &Path, address: &str) -> io::Result<()> {
     let target = data_dir.join(POINTER);
     let fresh = data_dir.join("control.path.tmp");
-    fs::write(&fresh, format!("{address}\n"))?;
-    fs::rename(fresh, target)
+    match fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    datadir::open(&fresh, For::New)?.write_all(format!("{address}\n").as_bytes())?;
+    datadir::rename(&fresh, &target)
 }
 
 /// Takes the address away, if it is still this one.

@@ -14,6 +14,7 @@ use tokio::{
 };
 
 use super::{ControlError, place};
+use crate::datadir::{Folder, is_foreign};
 
 /// Its name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -77,6 +78,7 @@ impl Listener {
             return Err(ControlError::Socket { path: data_dir.into(), source: ErrorKind::NotFound.into() });
         };
         let beside = data_dir.join(SOCKET);
+        Folder::open(&data_dir).map_err(|source| ControlError::Socket { path: data_dir.clone(), source })?;
         // Wherever the last node's socket is, nobody may be answering there.
         for candidate in [Some(beside.clone()), place::read_pointer(&data_dir).map(PathBuf::from)].into_iter().flatten()
         {
@@ -133,6 +135,10 @@ impl Drop for Listener {
 /// A connection to the node on this data directory; `None` if nobody is there.
 pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlError> {
     let Some(data_dir) = place::canonical(data_dir)? else { return Ok(None) };
+    // Whoever answers in another user's folder is not asked. That none can be started there is said by the start.
+    if Folder::open(&data_dir).is_err_and(|error| is_foreign(&error)) {
+        return Ok(None);
+    }
     let beside = data_dir.join(SOCKET);
     if fits(&beside)
         && let Some(stream) = reach(&beside).await?

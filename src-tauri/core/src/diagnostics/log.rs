@@ -1,7 +1,7 @@
 //! Logs that stay small, and lines that nobody can forge.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
@@ -13,6 +13,9 @@ const FILE_SIZE: u64 = 2 << 20;
 const FILES: usize = 5;
 /// The newest. Older ones have a number: `yonder.log.1`.
 const NAME: &str = "yonder.log";
+
+pub use super::line_limit::LineLimit;
+use crate::datadir::{self, For};
 
 /// The folder that a node on this data directory logs in.
 pub fn folder(data_dir: &Path) -> PathBuf {
@@ -40,7 +43,7 @@ impl RotatingLog {
 
     fn with_limit(folder: PathBuf, limit: u64) -> io::Result<Self> {
         make(&folder)?;
-        let file = open(&folder.join(NAME))?;
+        let file = datadir::open(&folder.join(NAME), For::Adding)?;
         let written = file.metadata()?.len();
         Ok(Self { folder, limit, file, written })
     }
@@ -58,7 +61,7 @@ impl RotatingLog {
             }
             fs::rename(&newest, older(1))?;
         }
-        self.file = open(&newest)?;
+        self.file = datadir::open(&newest, For::Adding)?;
         self.written = self.file.metadata()?.len();
         Ok(())
     }
@@ -146,15 +149,11 @@ fn make(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    if let Some(above) = folder.parent() {
+        builder.create(above)?;
+    }
+    // A link of this name would have us write elsewhere.
+    datadir::make_folder(folder).map(drop)
 }
 
 /// Writes each record as one line, whatever is in it: what a peer chose cannot begin a line of its own, nor steer the

@@ -10,6 +10,7 @@
 pub mod facts;
 pub mod judge;
 mod letter;
+mod line_limit;
 pub mod log;
 pub mod probe;
 

@@ -1,12 +1,13 @@
 //! The folder that a device lives in.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
 };
 
 use super::{IdentityError, durable};
+use crate::datadir::{self, Folder, For};
 
 /// A data directory that is there, is ours, and can be written.
 pub(super) struct DataDir(PathBuf);
@@ -16,18 +17,23 @@ impl DataDir {
     pub(super) fn prepare(path: &Path) -> Result<Self, IdentityError> {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => return Err(IdentityError::NotADirectory(path.into())),
-            Ok(_) => keep_private(path)?,
+            Ok(_) => {
+                let folder = Folder::open(path).map_err(|error| IdentityError::io(path, error))?;
+                keep_private(path, &folder)?;
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
             Err(error) => return Err(IdentityError::io(path, error)),
         }
         // Asking for rights would not do: only a write tells of read-only volumes and access lists.
         let probe = path.join(".writable");
-        File::create(&probe).map_err(|error| not_creatable(path, error))?;
-        match fs::remove_file(&probe) {
+        // What a killed start left there, or somebody has put there: the name goes, and not what it may lead to.
+        remove_probe(path, &probe)?;
+        match datadir::open(&probe, For::New) {
             // Another process that starts at the same moment was quicker.
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(not_creatable(path, error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(not_creatable(path, error)),
             _ => {}
         }
+        remove_probe(path, &probe)?;
         Ok(Self(path.into()))
     }
 
@@ -45,7 +51,10 @@ impl DataDir {
     pub(super) fn existing(path: &Path) -> Result<Self, IdentityError> {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => Err(IdentityError::NotADirectory(path.into())),
-            Ok(_) => Ok(Self(path.into())),
+            Ok(_) => {
+                Folder::open(path).map_err(|error| IdentityError::io(path, error))?;
+                Ok(Self(path.into()))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(IdentityError::NoIdentity(path.into())),
             Err(error) => Err(IdentityError::io(path, error)),
         }
@@ -60,12 +69,7 @@ impl DataDir {
     /// and what one process is moving, another does not take for a leftover.
     pub(super) fn lock(&self) -> Result<ChangeLock, IdentityError> {
         let path = self.file("identity.lock");
-        let file = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(|error| IdentityError::io(&path, error))?;
+        let file = datadir::open(&path, For::Locking).map_err(|error| IdentityError::io(&path, error))?;
         match file.try_lock() {
             Ok(()) => Ok(ChangeLock(file)),
             Err(TryLockError::WouldBlock) => Err(IdentityError::AlreadyRunning(self.0.clone())),
@@ -83,6 +87,13 @@ impl Drop for ChangeLock {
         if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the identity's lock was not given back");
         }
+    }
+}
+
+fn remove_probe(dir: &Path, probe: &Path) -> Result<(), IdentityError> {
+    match fs::remove_file(probe) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(not_creatable(dir, error)),
+        _ => Ok(()),
     }
 }
 
@@ -116,9 +127,9 @@ fn not_creatable(path: &Path, error: io::Error) -> IdentityError {
 }
 
 /// A folder that is empty, or already ours, is closed to others. One that holds other things keeps its rights: it may
-/// be a home directory that was given by mistake.
+/// be a home directory that was given by mistake. It is refused where everybody may put links into it.
 #[cfg(unix)]
-fn keep_private(path: &Path) -> Result<(), IdentityError> {
+fn keep_private(path: &Path, folder: &Folder) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
     let told = |error| IdentityError::io(path, error);
     let mode = fs::metadata(path).map_err(told)?.permissions().mode();
@@ -132,12 +143,13 @@ fn keep_private(path: &Path) -> Result<(), IdentityError> {
             tracing::warn!(path = %path.display(), %error, "the data directory stays open to others");
         }
     } else {
+        folder.check_closed().map_err(told)?;
         tracing::warn!(path = %path.display(), "the data directory holds other things and is open to others");
     }
     Ok(())
 }
 
 #[cfg(not(unix))]
-fn keep_private(_path: &Path) -> Result<(), IdentityError> {
+fn keep_private(_path: &Path, _folder: &Folder) -> Result<(), IdentityError> {
     Ok(())
 }

@@ -1,12 +1,14 @@
 //! Writing a small secret file so that it is there whole, or not at all.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
+
+use crate::datadir::{self, For};
 
 /// Our secret files are shorter by far; what is longer is none of them, and its beginning will do.
 const MAX_ERASED: usize = 64 * 1024;
@@ -24,20 +26,16 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
         return Err(error);
     }
     let written = (|| {
-        let mut file = owner_only(OpenOptions::new().write(true).create_new(true)).open(&temporary)?;
+        let mut file = datadir::open(&temporary, For::New)?;
         file.write_all(contents)?;
         file.sync_all()?;
-        fs::rename(&temporary, path)
+        datadir::rename(&temporary, path)
     })();
     if written.is_err() {
         // The first error is the one to tell; the leftover is harmless.
         let _ = fs::remove_file(&temporary);
     }
-    written?;
-    match path.parent() {
-        Some(folder) => sync_folder(folder),
-        None => Ok(()),
-    }
+    written
 }
 
 /// Under which name a file is written first. A process that is killed leaves it there, secret and all.
@@ -50,13 +48,15 @@ pub(super) fn temporary(path: &Path) -> PathBuf {
 pub(super) fn erase(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     power::change();
-    match OpenOptions::new().write(true).open(path) {
+    match datadir::open(path, For::Writing) {
         Ok(mut file) => {
             let length = usize::try_from(file.metadata()?.len()).unwrap_or(MAX_ERASED).min(MAX_ERASED);
             file.write_all(&vec![0; length])?;
             file.sync_all()?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // A link: what it leads to is not ours to write over.
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
         Err(error) => return Err(error),
     }
     remove(path)
@@ -77,7 +77,7 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 /// Makes sure that a file is on the disk as it is read now, under the name that it has now.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     // Windows flushes only what is open for writing.
-    OpenOptions::new().write(true).open(path)?.sync_all()?;
+    datadir::open(path, For::Writing)?.sync_all()?;
     match path.parent() {
         Some(folder) => sync_folder(folder),
         None => Ok(()),
@@ -88,18 +88,14 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(test)]
     power::change();
-    fs::rename(from, to)?;
-    match to.parent() {
-        Some(folder) => sync_folder(folder),
-        None => Ok(()),
-    }
+    datadir::rename(from, to)
 }
 
 /// Reads a file that may not be longer than `max` bytes; `None` if there is none.
 pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let file = match File::open(path) {
+    let file = match datadir::open(path, For::Reading) {
         Ok(file) => file,
-        // A link that leads nowhere (a volume that is not mounted) is not the same as no file.
+        // A link is not the same as no file, wherever it leads.
         Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
             return Ok(None);
         }
@@ -142,17 +138,6 @@ pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
-}
-
-#[cfg(unix)]
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600)
-}
-
-#[cfg(not(unix))]
-fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
-    options
 }
 
 /// For tests: the power goes before one of the changes that are made on this thread.

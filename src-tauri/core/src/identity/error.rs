@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{api::KeystoreView, error::RoomError};
+use crate::{api::KeystoreView, datadir::is_foreign, error::RoomError};
 
 /// Why the identity cannot be had. Whatever it is, nothing was lost or replaced.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,15 @@ pub enum IdentityError {
         /// Which one.
         path: PathBuf,
         /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The data directory is another user's, or one that every user may put files into.
+    #[error("{path} is no folder to keep secrets in: {source}")]
+    Foreign {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
         #[source]
         source: io::Error,
     },
@@ -128,6 +137,7 @@ impl IdentityError {
         let path = path.to_path_buf();
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full(path),
+            _ if is_foreign(&source) => Self::Foreign { path, source },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::NotWritable { path, source },
             io::ErrorKind::NotADirectory => Self::NotADirectory(path),
             _ => Self::Io { path, source },
@@ -140,6 +150,7 @@ impl RoomError for IdentityError {
         match self {
             Self::NotADirectory(_) => "data_dir_not_a_directory",
             Self::NotWritable { .. } => "data_dir_not_writable",
+            Self::Foreign { .. } => "data_dir_foreign",
             Self::Full(_) => "storage_full",
             Self::Newer { .. } => "data_dir_newer",
             Self::AlreadyRunning(_) => "already_running",
@@ -168,6 +179,10 @@ impl RoomError for IdentityError {
         match self {
             Self::NotADirectory(_) => "Choose another data directory, or move the file away.",
             Self::NotWritable { .. } => "Give yourself the right to write there, or choose another data directory.",
+            Self::Foreign { .. } => {
+                "Choose another data directory, or make this one yours: `chown` it to yourself, and `chmod go-w` it, or mount \
+                 the volume with your uid."
+            }
             Self::Full(_) => "Free some space, then try again. Nothing was lost.",
             Self::Newer { .. } => "Update Yonder, or use another data directory. Nothing was changed.",
             Self::AlreadyRunning(_) => "Wait for the other one, or use another data directory.",

@@ -75,4 +75,4 @@ pub use doctor::examine_without_node;
 pub use keystore::{RestoreOptions, Restored, restore};
 pub use node::NetworkingService;
 pub use options::NodeOptions;
-pub use signals::hangup_is_ignored;
+pub use signals::{hangup_is_ignored, without_core_dumps};

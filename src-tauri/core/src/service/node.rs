@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     api::{ApiError, DeviceState, Event, IdentityView, NumberedEvent, Request, Response},
+    budget::raise_file_limit,
     control::{ControlServer, Node},
     device::DeviceRegistry,
     discovery::{Discovery, LanAdvertiser},
@@ -72,7 +73,7 @@ impl NetworkingService {
     /// When the directory is in use, not writable or of a newer version, or the root secret cannot be read.
     pub async fn new(options: NodeOptions) -> Result<Self, NetworkError> {
         survive_file_size_limit();
-        allow_open_files();
+        raise_file_limit();
         let opened = {
             let options = options.clone();
             // Disk, keychain and key derivation block.
@@ -365,24 +366,6 @@ async fn start_transfers(
         }),
     })
     .await
-}
-
-/// Files of many transfers are open at once, and each connection of a program at the control socket is one, too: takes as
-/// many as the system gives without being asked for more.
-fn allow_open_files() {
-    #[cfg(unix)]
-    {
-        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        /// More than is ever needed; some systems refuse what they call unlimited.
-        const ENOUGH: u64 = 8192;
-        let limit = getrlimit(Resource::Nofile);
-        let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
-        if limit.current.is_some_and(|now| now < wanted)
-            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
-        {
-            tracing::debug!(%error, "the limit on open files stays as it is");
-        }
-    }
 }
 
 fn random_u64() -> Result<u64, NetworkError> {

@@ -13,6 +13,24 @@ pub(super) fn survive_file_size_limit() {
     }
 }
 
+/// Keeps the system from writing this process's memory to a file when it crashes: keys are in it. Programs that are started
+/// from here may raise the limit again.
+pub fn without_core_dumps() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        // Linux hands a dump to a program that collects them whatever the limit is, unless it is one byte. (Not "undumpable":
+        // the process would lose its own entries in `/proc`.)
+        let current = Some(u64::from(cfg!(target_os = "linux")));
+        let limit = getrlimit(Resource::Core);
+        if let Err(error) =
+            setrlimit(Resource::Core, Rlimit { current: current.min(limit.maximum.or(current)), ..limit })
+        {
+            tracing::debug!(%error, "a crash may leave a dump of this process's memory");
+        }
+    }
+}
+
 /// Whether whoever started this process wants it to outlive its terminal, as `nohup` does. Asked before anybody listens for
 /// SIGHUP. False where the system does not say.
 pub fn hangup_is_ignored() -> bool {

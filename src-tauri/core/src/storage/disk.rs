@@ -1,7 +1,7 @@
 //! The file underneath: how it is opened, made, and kept to one process.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -11,6 +11,7 @@ use std::{
 use redb::{Builder, Database, DatabaseError, backends::FileBackend};
 
 use super::StorageError;
+use crate::datadir::{self, For};
 
 /// Makes a database of an open file. Tests put a failing disk in between.
 pub(super) trait OpenDatabase: Fn(File) -> Result<Database, DatabaseError> + Send + Sync + 'static {}
@@ -40,32 +41,23 @@ pub(super) fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T, StorageEr
 
 /// Opens a file for the owner alone; `new`: there may be none yet.
 pub(super) fn open_file(path: &Path, new: bool) -> Result<File, StorageError> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create_new(new);
+    let purpose = if new { For::NewBoth } else { For::Both };
+    let file = datadir::open(path, purpose).map_err(|error| StorageError::io(path, error))?;
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-        let file = options.mode(0o600).open(path).map_err(|error| StorageError::io(path, error))?;
+        use std::os::unix::fs::PermissionsExt;
         let mode = file.metadata().map_err(|error| StorageError::io(path, error))?.permissions().mode();
         if mode & 0o077 != 0 {
             tracing::warn!(path = %path.display(), "others could read this file; taking the right away");
             file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| StorageError::io(path, error))?;
         }
-        Ok(file)
     }
-    #[cfg(not(unix))]
-    options.open(path).map_err(|error| StorageError::io(path, error))
+    Ok(file)
 }
 
 /// Gives a finished file its name, and flushes the folder.
 pub(super) fn put_in_place(from: &Path, to: &Path) -> Result<(), StorageError> {
-    let told = |error| StorageError::io(to, error);
-    fs::rename(from, to).map_err(told)?;
-    #[cfg(unix)]
-    if let Some(folder) = to.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(told)?;
-    }
-    Ok(())
+    datadir::rename(from, to).map_err(|error| StorageError::io(to, error))
 }
 
 /// Removes what a killed run left; that there is nothing is fine.
@@ -86,11 +78,7 @@ pub(super) struct DirLock(File);
 impl DirLock {
     pub(super) fn take(data_dir: &Path) -> Result<Self, StorageError> {
         let path: PathBuf = data_dir.join("secrets.lock");
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path).map_err(|error| StorageError::io(&path, error))?;
+        let file = datadir::open(&path, For::Locking).map_err(|error| StorageError::io(&path, error))?;
         for _ in 0..LOOKS {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
@@ -104,7 +92,7 @@ impl DirLock {
 
     /// True while a node holds this data directory, be it starting or ending. Holds nothing itself.
     pub(super) fn is_held(data_dir: &Path) -> bool {
-        let Ok(file) = File::open(data_dir.join("secrets.lock")) else { return false };
+        let Ok(file) = datadir::open(&data_dir.join("secrets.lock"), For::Reading) else { return false };
         match file.try_lock_shared() {
             Ok(()) => {
                 let _ = file.unlock();

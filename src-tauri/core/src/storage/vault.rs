@@ -44,6 +44,8 @@ impl Vault {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path, wrap, schema, opener)?,
             _ => {}
         }
+        // Before the database opens it by its path: no link is followed.
+        drop(disk::open_file(path, false)?);
         refuse_newer(path, schema)?;
         let file = disk::open_file(path, false)?;
         disk::guarded(path, || {

@@ -113,11 +113,6 @@ impl Outgoing {
         self.0.send(bytes).await.is_ok()
     }
 
-    /// From a thread that may wait.
-    pub(super) fn blocking_send(&self, frame: &impl Frame) -> bool {
-        Self::encoded(frame).is_some_and(|bytes| self.0.blocking_send(bytes).is_ok())
-    }
-
     /// Sends a frame that may be left out when the peer does not read.
     pub(super) fn offer(&self, frame: &impl Frame) {
         if let Some(bytes) = Self::encoded(frame) {

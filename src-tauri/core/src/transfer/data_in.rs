@@ -39,7 +39,7 @@ use super::{
     tree::SegmentHasher,
     wire::{Code, Violation},
 };
-use crate::{keys::Key, net::Session};
+use crate::{budget::Worker, keys::Key, net::Session};
 
 /// Bytes of a buffer between transport and disk, once much comes; and of the first one.
 const BUFFER: usize = 512 * 1024;
@@ -56,6 +56,7 @@ const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
 /// What all data streams of a transfer share.
 pub(super) struct Arrival {
+    pub worker: Worker,
     pub manifest: Arc<Manifest>,
     pub intake: Mutex<Intake>,
     pub temp: Arc<Temp>,
@@ -111,7 +112,7 @@ pub(super) async fn serve(
     let heard = session.datagrams_heard();
     let work = Work {
         decoder: DataDecoder::new(arrival.root.is_some(), arrival.compress),
-        writer: Writer { arrival: arrival.clone(), open: None, inflater: Inflater::default() },
+        writer: Writer { arrival: arrival.clone(), open: None, inflater: Inflater::default(), judged: Vec::new() },
     };
     let mut incoming = Incoming {
         arrival,
@@ -231,11 +232,22 @@ impl Incoming {
         let mut next = spare;
         next.resize(wanted, 0);
         let mut buffer = std::mem::replace(&mut self.buffer, next);
-        self.worker = Some(tokio::task::spawn_blocking(move || {
-            work.decoder.push(&mut buffer[..filled], &mut |unit| work.writer.unit(unit))?;
-            work.decoder.trim();
-            work.writer.inflater.trim();
-            Ok((work, buffer))
+        let (worker, verdicts) = (self.arrival.worker.clone(), self.arrival.verdicts.clone());
+        // A task, and not a future of this loop: a turn that is granted while the loop waits for its limit would lie idle.
+        self.worker = Some(tokio::spawn(async move {
+            let job = move || {
+                let done = work.decoder.push(&mut buffer[..filled], &mut |unit| work.writer.unit(unit));
+                work.decoder.trim();
+                work.writer.inflater.trim();
+                (work, buffer, done)
+            };
+            let (mut work, buffer, done) = worker.run(job).await;
+            // Not on the thread: they may have to wait for those before them. Also where the rest broke.
+            for verdict in work.writer.judged.drain(..) {
+                // Gone only when the whole transfer is.
+                let _ = verdicts.send(verdict).await;
+            }
+            done.map(|()| (work, buffer))
         }));
     }
 
@@ -325,30 +337,12 @@ async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> 
     stream.read(&mut buffer[..most]).await
 }
 
-impl Arrival {
-    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
-    /// up, and others go on.
-    fn fits(&self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
-        match written {
-            Ok(()) => Ok(true),
-            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
-                tracing::info!(%error, "a file is too large");
-                let verdict = self.intake().fail(file, Code::new("file_too_large"));
-                if let Some(verdict) = verdict {
-                    // Gone only when the whole transfer is.
-                    let _ = self.verdicts.blocking_send(verdict);
-                }
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
 struct Writer {
     arrival: Arc<Arrival>,
     open: Option<Open>,
     inflater: Inflater,
+    /// Verdicts of the buffer that is being worked on.
+    judged: Vec<Verdict>,
 }
 
 struct Open {
@@ -364,6 +358,21 @@ struct Open {
 }
 
 impl Writer {
+    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
+    /// up, and others go on.
+    fn fits(&mut self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
+        match written {
+            Ok(()) => Ok(true),
+            Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
+                tracing::info!(%error, "a file is too large");
+                let verdict = self.arrival.intake().fail(file, Code::new("file_too_large"));
+                self.judged.extend(verdict);
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn unit(&mut self, unit: Unit<'_>) -> Result<(), TransferError> {
         match unit {
             Unit::Segment(header) => self.segment(header),
@@ -372,7 +381,7 @@ impl Writer {
     }
 
     fn segment(&mut self, header: SegmentHeader) -> Result<(), TransferError> {
-        let arrival = &self.arrival;
+        let arrival = self.arrival.clone();
         let cipher = match (&arrival.root, &header.commitment) {
             (Some(root), Some(commitment)) => {
                 let cipher = SegmentCipher::new(root, header.file, header.start)?;
@@ -393,7 +402,7 @@ impl Writer {
     }
 
     fn chunk(&mut self, chunk: &ChunkHeader, number: u64, offset: u64, bytes: &mut [u8]) -> Result<(), TransferError> {
-        let arrival = &self.arrival;
+        let arrival = self.arrival.clone();
         let Some(open) = &mut self.open else { return Err(TransferError::Internal("a chunk without a segment")) };
         let bytes = match &open.cipher {
             Some(cipher) => cipher.open(number, offset, chunk, bytes)?,
@@ -408,7 +417,10 @@ impl Writer {
             if chunk.flags & ZEROS == 0 {
                 open.hasher.update(plain);
                 let written = arrival.temp.write(target, plain, offset);
-                if !arrival.fits(open.header.file, written)? {
+                let file = open.header.file;
+                if !self.fits(file, written)?
+                    && let Some(open) = &mut self.open
+                {
                     open.target = None;
                 }
             } else {
@@ -428,7 +440,7 @@ impl Writer {
         let Some(target) = target else { return Ok(()) };
         if holes {
             // Before the segment is noted: what is noted can be read.
-            if !arrival.fits(header.file, arrival.temp.set_len(&target, size))? {
+            if !self.fits(header.file, arrival.temp.set_len(&target, size))? {
                 return Ok(());
             }
         }
@@ -441,10 +453,7 @@ impl Writer {
         let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
         arrival.temp.journal().note(&note, u64::from(header.len))?;
         let verdict = arrival.intake().written(header.file, header.start, hash);
-        if let Some(verdict) = verdict {
-            // Gone only when the whole transfer is.
-            let _ = arrival.verdicts.blocking_send(verdict);
-        }
+        self.judged.extend(verdict);
         Ok(())
     }
 }

@@ -204,6 +204,7 @@ pub fn explain(code: &str) -> String {
         "write_failed" => "the receiving disk could not be written to",
         "receiver_out_of_files" => "the receiving device has as many files open as its system lets it",
         "sender_out_of_files" => "the sending device has as many files open as its system lets it",
+        "waiting_for_files" => "others of its device have as many files open as they may",
         "destination_unusable" => "the receiving folder cannot be written to",
         "path_not_found" => "it is not there any more",
         "source_gone" => "the folder or disk with the files is not there any more",
@@ -267,6 +268,9 @@ fn hint(code: &str) -> &'static str {
         "hidden_name" | "runs_programs" => {
             "`yonder-cli retry` at the sender offers these alone, and a person is asked."
         }
+        "waiting_for_files" => {
+            "It goes on by itself when one of them has ended. Cancel one that is paused to have it sooner."
+        }
         "receiver_stalled" => "It goes on by itself in a while.",
         "rule_ended" | "expired" => "Send it again.",
         "source_deleted" => "Put it back and send it again.",
@@ -307,6 +311,16 @@ pub fn is_apart(code: &str) -> bool {
             | "shutting_down"
             | "interrupted"
     )
+}
+
+/// The sender could not open a file because too many are open.
+pub const SENDER_OUT_OF_FILES: &str = "sender_out_of_files";
+/// The same of the receiver.
+pub const RECEIVER_OUT_OF_FILES: &str = "receiver_out_of_files";
+
+/// Whether a code says that one side has no descriptor left: it is tried again after a while, and what is there stays.
+pub fn is_out_of_descriptors(code: &str) -> bool {
+    matches!(code, SENDER_OUT_OF_FILES | RECEIVER_OUT_OF_FILES)
 }
 
 /// Whether a code says that a transfer stands still until somebody does something.

@@ -9,6 +9,7 @@
 use std::{
     collections::{HashMap, HashSet},
     fs::File,
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,14 +23,17 @@ use super::{
     files::{FileOps, Standing},
     holding::{Lost, hash_of},
     journal::Note,
-    landing::Temp,
+    landing::{DiskError, Temp},
     limits::{BATCH, CHUNK},
     manifest::Manifest,
     names::{self, Platform},
     state::Plan,
     tree::{Held, segments},
 };
-use crate::api::ConflictRule;
+use crate::{
+    api::ConflictRule,
+    budget::{FileShare, Spare, unless_short},
+};
 
 /// Folders that are kept open.
 const OPEN_FOLDERS: usize = 128;
@@ -89,7 +93,7 @@ impl Ready {
         if rule == ConflictRule::KeepBoth {
             return Ok(self);
         }
-        let found = Look::new(ops, self.temp.dest(), manifest, &self.plan, &self.folders, stop).look(rule)?;
+        let found = Look::new(ops, &self.temp, manifest, &self.plan, &self.folders, stop).look(rule)?;
         self.entered = found.folders.keys().copied().collect();
         self.folders.extend(found.folders);
         for files in found.empty.chunks(BATCH) {
@@ -112,6 +116,14 @@ impl Ready {
     }
 }
 
+/// A folder, a name in it, and what has this name.
+type Place = (Arc<Dir>, Vec<u8>, Standing);
+
+/// What is there; none where it is not to be had. Where too many files are open it is not known.
+fn there<T>(looked: io::Result<T>) -> Result<Option<T>, Lost> {
+    unless_short(looked).map_err(|error| Lost::Disk(DiskError::new("looking at what is there", error)))
+}
+
 struct Look<'a> {
     ops: &'a dyn FileOps,
     manifest: &'a Manifest,
@@ -119,23 +131,24 @@ struct Look<'a> {
     stop: &'a AtomicBool,
     /// Folders that exist, with their names.
     names: HashMap<u32, Vec<u8>>,
-    open: HashMap<u32, Arc<Dir>>,
-    top: Option<Arc<Dir>>,
+    open: HashMap<u32, (Arc<Dir>, Spare)>,
+    files: FileShare,
+    top: Arc<Dir>,
     found: Existing,
 }
 
 impl<'a> Look<'a> {
     fn new(
         ops: &'a dyn FileOps,
-        dest: &'a Dir,
+        temp: &Temp,
         manifest: &'a Manifest,
         plan: &'a Plan,
         made: &HashMap<u32, Vec<u8>>,
         stop: &'a AtomicBool,
     ) -> Self {
-        let top = dest.try_clone().ok().map(Arc::new);
+        let (top, files) = (temp.dest().clone(), temp.files().clone());
         let (names, open, found) = (made.clone(), HashMap::new(), Existing::default());
-        Self { ops, manifest, plan, stop, names, open, top, found }
+        Self { ops, manifest, plan, stop, names, open, files, top, found }
     }
 
     fn look(mut self, rule: ConflictRule) -> Result<Existing, Lost> {
@@ -159,7 +172,8 @@ impl<'a> Look<'a> {
         let mut taken = HashSet::new();
         let made: Vec<u32> = self.names.keys().copied().collect();
         for index in made {
-            taken.extend(self.folder(Some(index)).and_then(|dir| Standing::of_dir(&dir).ok()?.place()));
+            let dir = self.folder(Some(index))?;
+            taken.extend(dir.and_then(|dir| Standing::of_dir(&dir).ok()?.place()));
         }
         let needed = self.needed();
         for index in needed.iter() {
@@ -169,9 +183,8 @@ impl<'a> Look<'a> {
                 continue;
             }
             let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { continue };
-            let Some(dir) = self.folder(entry.parent).and_then(|parent| self.ops.open_dir(&parent, &name).ok()) else {
-                continue;
-            };
+            let Some(parent) = self.folder(entry.parent)? else { continue };
+            let Some(dir) = there(self.ops.open_dir(&parent, &name))? else { continue };
             let place = Standing::of_dir(&dir).ok().and_then(|standing| standing.place());
             if place.is_none_or(|place| taken.insert(place)) {
                 self.names.insert(index, name.clone());
@@ -199,13 +212,13 @@ impl<'a> Look<'a> {
         let mut ours = HashSet::new();
         for file in self.plan.whole.iter() {
             self.go_on()?;
-            ours.extend(self.standing(file).and_then(|(_, _, standing)| standing.place()));
+            ours.extend(self.standing(file)?.and_then(|(_, _, standing)| standing.place()));
         }
         Ok(ours)
     }
 
     fn file(&mut self, file: u32, ours: &HashSet<(u64, u64)>, rule: ConflictRule) -> Result<(), Lost> {
-        let Some((folder, name, standing)) = self.standing(file) else { return Ok(()) };
+        let Some((folder, name, standing)) = self.standing(file)? else { return Ok(()) };
         let Some(size) = self.manifest.size(file).filter(|_| standing.regular) else { return Ok(()) };
         if standing.place().is_some_and(|place| ours.contains(&place)) {
             return Ok(());
@@ -215,7 +228,7 @@ impl<'a> Look<'a> {
             return Ok(());
         }
         if standing.size == size
-            && let Ok(open) = self.ops.open_read(&folder, &name)
+            && let Some(open) = there(self.ops.open_read(&folder, &name))?
             && let Some(held) = self.hashes(&open, &standing)?
         {
             self.found.same.insert(file, (standing, held));
@@ -244,29 +257,37 @@ impl<'a> Look<'a> {
     }
 
     /// What stands where a file would land.
-    fn standing(&mut self, file: u32) -> Option<(Arc<Dir>, Vec<u8>, Standing)> {
-        let entry = self.manifest.get(file)?;
-        let folder = self.folder(entry.parent)?;
-        let name = names::on_disk(entry.name, Platform::HERE).ok()?;
-        let standing = self.ops.stat(&folder, &name).ok()?;
-        Some((folder, name, standing))
+    fn standing(&mut self, file: u32) -> Result<Option<Place>, Lost> {
+        let Some(entry) = self.manifest.get(file) else { return Ok(None) };
+        let Some(folder) = self.folder(entry.parent)? else { return Ok(None) };
+        let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { return Ok(None) };
+        let standing = there(self.ops.stat(&folder, &name))?;
+        Ok(standing.map(|standing| (folder, name, standing)))
     }
 
     /// An existing folder.
-    fn folder(&mut self, index: Option<u32>) -> Option<Arc<Dir>> {
-        let Some(index) = index else { return self.top.clone() };
-        if let Some(dir) = self.open.get(&index) {
-            return Some(dir.clone());
+    fn folder(&mut self, index: Option<u32>) -> Result<Option<Arc<Dir>>, Lost> {
+        let Some(index) = index else { return Ok(Some(self.top.clone())) };
+        if let Some((dir, _)) = self.open.get(&index) {
+            return Ok(Some(dir.clone()));
         }
-        let name = self.names.get(&index)?.clone();
+        let Some(name) = self.names.get(&index).cloned() else { return Ok(None) };
+        let Some(entry) = self.manifest.get(index) else { return Ok(None) };
         // Depth is bounded by the manifest's rules.
-        let parent = self.folder(self.manifest.get(index)?.parent)?;
-        let dir = Arc::new(self.ops.open_dir(&parent, &name).ok()?);
+        let Some(parent) = self.folder(entry.parent)? else { return Ok(None) };
+        let Some(dir) = there(self.ops.open_dir(&parent, &name))? else { return Ok(None) };
+        let dir = Arc::new(dir);
         if self.open.len() >= OPEN_FOLDERS {
             self.open.clear();
         }
-        self.open.insert(index, dir.clone());
-        Some(dir)
+        let spare = self.files.spare().or_else(|| {
+            self.open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
+            self.open.insert(index, (dir.clone(), spare));
+        }
+        Ok(Some(dir))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reads, hashes and seals what is sent, on threads of its own: one for each data stream, all from one row of work.
+//! Reads, hashes and seals what is sent, on blocking threads: one at a time for each data stream, all from one row of work.
 //!
 //! A thread takes the next segment, reads it straight to its place in a wire buffer, hashes and seals it there. Small
 //! files lie back to back in a buffer. A segment goes out only after it was read as a whole, so that a file that shrinks
@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 pub use super::pool::Pool;
 use super::{
     deflate::Squeezer,
+    error::SENDER_OUT_OF_FILES,
     files::wire_time,
     framing::{CHUNK_HEADER, COMMITMENT, COMPRESSED, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader, ZEROS},
     holding::hash_of,
@@ -35,7 +36,11 @@ use super::{
     tree::{FileTree, SegmentHash, SegmentHasher, segment_at, segments},
     wire::{Code, FileEnd, SourceOutcome},
 };
-use crate::{error::is_out_of_files, keys::Key};
+use crate::{
+    budget::{FileShare, Spare, Worker, with_descriptor},
+    error::is_out_of_files,
+    keys::Key,
+};
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -50,6 +55,8 @@ pub struct Feed {
     cursor: Mutex<Cursor>,
     since: Instant,
     gauge: Mutex<Gauge>,
+    /// How much may be kept open between two buffers.
+    files: FileShare,
 }
 
 #[derive(Debug, Default)]
@@ -69,8 +76,9 @@ struct Reading {
 
 #[derive(Debug)]
 struct ReadingState {
-    /// And whether it may have holes.
-    file: Option<(Arc<File>, bool)>,
+    /// And whether it may have holes. Kept where there is room for it, and else opened for each segment: what a buffer needs
+    /// while it is filled is set aside for its thread.
+    file: Option<(Arc<File>, bool, Spare)>,
     tree: FileTree,
 }
 
@@ -83,6 +91,26 @@ struct Job {
     held: Option<[u8; 32]>,
 }
 
+/// What came of filling a buffer.
+struct Filled {
+    /// Files that have ended.
+    through: Vec<FileEnd>,
+    stage: Stage,
+}
+
+enum Stage {
+    Full,
+    /// So many files have ended that they are told before it goes on.
+    ToTell,
+    /// Nothing is left, or nothing can be opened.
+    End,
+}
+
+/// Whether a file could not be opened because too many are open.
+fn is_short(end: &FileEnd) -> bool {
+    matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == SENDER_OUT_OF_FILES)
+}
+
 enum Next {
     Job(Job),
     NoRoom,
@@ -93,7 +121,15 @@ impl Feed {
     /// For everything that `plan` wants; sealed under `root`, or not at all.
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
         let gauge = Mutex::new(Gauge::new(1, 1, false));
-        Self { source, plan, root, cursor: Mutex::default(), since: Instant::now(), gauge }
+        let (cursor, files) = (Mutex::default(), FileShare::alone());
+        Self { source, plan, root, cursor, since: Instant::now(), gauge, files }
+    }
+
+    /// Keeps no more files open than this share allows.
+    #[must_use]
+    pub fn sharing(mut self, files: FileShare) -> Self {
+        self.files = files;
+        self
     }
 
     /// For so many threads, and with compression where it was agreed upon and pays.
@@ -137,44 +173,41 @@ impl Feed {
     }
 
     /// Fills buffers until nothing is left, or the pool is closed, or nobody takes them. Files that have ended are told at
-    /// once for each buffer: to wake somebody for each of them would cost more than small files do. Blocks.
-    pub fn run(&self, pool: &Arc<Pool>, out: &mpsc::Sender<Bytes>, ends: &mpsc::Sender<Vec<FileEnd>>) {
+    /// once for each buffer: to wake somebody for each of them would cost more than small files do. A thread is taken for
+    /// each buffer, and given back while the transport is waited for.
+    pub async fn run(
+        self: Arc<Self>,
+        worker: Worker,
+        pool: Arc<Pool>,
+        out: mpsc::Sender<Bytes>,
+        ends: mpsc::Sender<Vec<FileEnd>>,
+    ) {
         let mut hand = Hand::default();
-        let mut through = Vec::new();
         loop {
             let mut clock = Instant::now();
-            let Some(mut parcel) = pool.take() else { return };
+            let Some(mut parcel) = pool.take().await else { return };
             hand.turn.waited += lap(&mut clock);
             // Before it is filled: how long it was waited for is the newest there is to know.
             hand.advice = lock(&self.gauge).note(self.since.elapsed(), pool.delivered(), &hand.done());
             let ended = loop {
-                match self.next(parcel.room()) {
-                    Next::NoRoom => break false,
-                    Next::End => break true,
-                    Next::Job(job) => {
-                        let end = match self.work(&job, &mut parcel, &mut hand) {
-                            Ok(None) => continue,
-                            Ok(Some(end)) => end,
-                            // Told once, whichever thread finds out first.
-                            Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
-                            Err(code) => {
-                                let gone = code.as_str() != "internal" && self.source.is_away(job.reading.index);
-                                let code = if gone { Code::new("source_gone") } else { code };
-                                FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
-                            }
-                        };
-                        through.push(end);
-                        if through.len() >= BATCH && !self.tell(pool, ends, &mut through) {
-                            return;
-                        }
-                    }
+                let feed = self.clone();
+                let fill = move || {
+                    let filled = feed.fill(&mut parcel, &mut hand);
+                    (parcel, hand, filled)
+                };
+                let (back, used, Filled { through, stage }) = worker.run(fill).await;
+                (parcel, hand) = (back, used);
+                if !through.is_empty() && (pool.is_closed() || ends.send(through).await.is_err()) {
+                    return;
+                }
+                match stage {
+                    Stage::Full => break false,
+                    Stage::End => break true,
+                    Stage::ToTell => {}
                 }
             };
-            if !self.tell(pool, ends, &mut through) {
-                return;
-            }
-            hand.turn.worked += lap(&mut clock);
-            if parcel.filled > 0 && out.blocking_send(Bytes::from_owner(parcel)).is_err() {
+            let mut clock = Instant::now();
+            if parcel.filled > 0 && out.send(Bytes::from_owner(parcel)).await.is_err() {
                 return;
             }
             if ended {
@@ -184,10 +217,40 @@ impl Feed {
         }
     }
 
-    /// Tells of files that are through. False where nobody wants to know.
-    fn tell(&self, pool: &Pool, ends: &mpsc::Sender<Vec<FileEnd>>, through: &mut Vec<FileEnd>) -> bool {
-        let through = std::mem::take(through);
-        through.is_empty() || (!pool.is_closed() && ends.blocking_send(through).is_ok())
+    /// Fills a buffer with what comes next, or goes on with it. Blocks.
+    fn fill(&self, parcel: &mut Parcel, hand: &mut Hand) -> Filled {
+        let mut clock = Instant::now();
+        let mut through = Vec::new();
+        let stage = loop {
+            match self.next(parcel.room()) {
+                Next::NoRoom => break Stage::Full,
+                Next::End => break Stage::End,
+                Next::Job(job) => {
+                    let end = match self.work(&job, parcel, hand) {
+                        Ok(None) => continue,
+                        Ok(Some(end)) => end,
+                        // Told once, whichever thread finds out first.
+                        Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
+                        Err(code) => {
+                            let gone = code.as_str() != "internal" && self.source.is_away(job.reading.index);
+                            let code = if gone { Code::new("source_gone") } else { code };
+                            FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
+                        }
+                    };
+                    let short = is_short(&end);
+                    through.push(end);
+                    if short {
+                        // Told at once, it ends the attempt: the next file would have to wait as long.
+                        break Stage::End;
+                    }
+                    if through.len() >= BATCH {
+                        break Stage::ToTell;
+                    }
+                }
+            }
+        };
+        hand.turn.worked += lap(&mut clock);
+        Filled { through, stage }
     }
 
     /// One segment: read, hashed, sealed. Gives the file's end where it was the last.
@@ -219,20 +282,20 @@ impl Feed {
 
     fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Code> {
         let mut state = lock(&reading.state);
-        if let Some(file) = &state.file {
-            return Ok(file.clone());
+        if let Some((file, sparse, _)) = &state.file {
+            return Ok((file.clone(), *sparse));
         }
         let unreadable = |error: io::Error| {
             tracing::info!(%error, "a file to send cannot be opened");
             Code::new(match error.kind() {
                 io::ErrorKind::NotFound => "source_deleted",
-                _ if is_out_of_files(&error) => "sender_out_of_files",
+                _ if is_out_of_files(&error) => SENDER_OUT_OF_FILES,
                 _ => "source_unreadable",
             })
         };
-        let file = Arc::new(self.source.open(reading.index).map_err(unreadable)?);
+        let file = Arc::new(with_descriptor(|| self.source.open(reading.index)).map_err(unreadable)?);
         let sparse = holes::may_have(&self.unchanged(reading, &file)?);
-        state.file = Some((file.clone(), sparse));
+        state.file = self.files.spare().map(|spare| (file.clone(), sparse, spare));
         Ok((file, sparse))
     }
 

@@ -13,34 +13,43 @@ use super::{
 
 const KEY: [u8; 32] = [6; 32];
 
-/// Runs a feed over `streams` threads; gives what each stream carried, and the ends of the files.
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
+}
+
+fn worker() -> Worker {
+    crate::budget::Budget::default().threads.of(crate::id::DeviceId::of_endpoint(&[1; 32]))
+}
+
+/// Runs a feed over `streams` streams; gives what each carried, and the ends of the files.
 fn run(feed: Feed, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
-    let pool = Pool::new(streams * 2);
+    let (feed, pool, worker) = (Arc::new(feed), Pool::new(streams * 2), worker());
     let (ends, mut ended) = mpsc::channel(1000);
-    let feed = &feed;
-    let carried = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..streams)
+    runtime().block_on(async {
+        let carrying: Vec<_> = (0..streams)
             .map(|_| {
                 let (out, mut taken) = mpsc::channel::<Bytes>(1);
-                let (pool, ends) = (&pool, ends.clone());
-                scope.spawn(move || feed.run(pool, &out, &ends));
-                scope.spawn(move || {
+                tokio::spawn(feed.clone().run(worker.clone(), pool.clone(), out, ends.clone()));
+                tokio::spawn(async move {
                     let mut all = Vec::new();
-                    while let Some(bytes) = taken.blocking_recv() {
+                    while let Some(bytes) = taken.recv().await {
                         all.extend_from_slice(&bytes);
                     }
                     all
                 })
             })
             .collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
-    drop(ends);
-    let mut all = Vec::new();
-    while let Some(end) = ended.blocking_recv() {
-        all.extend(end);
-    }
-    (carried, all)
+        drop(ends);
+        let mut carried = Vec::new();
+        for carrying in carrying {
+            carried.push(carrying.await.unwrap());
+        }
+        let mut all = Vec::new();
+        while let Some(end) = ended.recv().await {
+            all.extend(end);
+        }
+        (carried, all)
+    })
 }
 
 /// Opens what streams carried, file by file and offset by offset.
@@ -172,19 +181,21 @@ fn a_file_that_is_not_what_was_listed_is_told_once_and_the_rest_goes() {
 }
 
 #[test]
-fn a_closed_pool_ends_every_thread() {
+fn a_stalled_connection_holds_no_thread_and_a_closed_pool_ends_the_feed() {
     let root = tempfile::tempdir().unwrap();
     let source = tree(root.path());
-    let feed = Feed::new(source.clone(), Plan::all(&source.manifest), None);
-    let pool = Pool::new(1);
+    let feed = Arc::new(Feed::new(source.clone(), Plan::all(&source.manifest), None));
+    let (pool, worker) = (Pool::new(1), worker());
     let (out, mut taken) = mpsc::channel(1);
     let (ends, _ended) = mpsc::channel(1000);
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| feed.run(&pool, &out, &ends));
-        // The only buffer is held, as a stalled connection would: the thread waits for it until the pool is closed.
-        let held = taken.blocking_recv().unwrap();
+    runtime().block_on(async {
+        let feeding = tokio::spawn(feed.run(worker.clone(), pool.clone(), out, ends));
+        // The only buffer is held, as a stalled connection would: the feed waits for it until the pool is closed.
+        let held = taken.recv().await.unwrap();
+        let all = (0..crate::budget::JOBS_PER_DEVICE).map(|_| worker.run(|| ()));
+        futures_util::future::join_all(all).await;
         pool.close();
-        thread.join().unwrap();
+        feeding.await.unwrap();
         drop(held);
     });
 }
@@ -197,13 +208,14 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
         let path = root.path().join("file");
         fs::write(&path, vec![7; 4 * SEGMENT as usize]).unwrap();
         let source = Arc::new(scan(&[path.clone().into()], Arc::default(), None, &|| false).unwrap());
-        let feed = Feed::new(source.clone(), Plan::all(&source.manifest), None);
+        let feed = Arc::new(Feed::new(source.clone(), Plan::all(&source.manifest), None));
         let pool = Pool::new(1);
         let (out, mut taken) = mpsc::channel(1);
         let (ends, mut ended) = mpsc::channel(10);
-        let end = std::thread::scope(|scope| {
-            scope.spawn(|| feed.run(&pool, &out, &ends));
-            // The first segment is on its way; the thread waits for its only buffer.
+        let runtime = runtime();
+        let end = {
+            runtime.spawn(feed.run(worker(), pool.clone(), out, ends));
+            // The first segment is on its way; the feed waits for its only buffer.
             let first = taken.blocking_recv().unwrap();
             let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();
             match change {
@@ -224,7 +236,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
             pool.close();
             drop(taken);
             end
-        });
+        };
         match (change, end.outcome) {
             ("goes", SourceOutcome::Sent { .. }) => {}
             // A log that is written to is sent as it was.

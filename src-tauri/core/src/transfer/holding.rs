@@ -28,7 +28,11 @@ use super::{
     manifest::Manifest,
     tree::{Held, SegmentHasher, segment_at},
 };
-use crate::id::TransferId;
+use crate::{
+    budget::{unless_short, with_descriptor},
+    error::is_out_of_files,
+    id::TransferId,
+};
 
 /// Why a transfer cannot be taken up.
 #[derive(Debug)]
@@ -79,7 +83,7 @@ pub fn take_up(
     read_again: bool,
     stop: &AtomicBool,
 ) -> Result<Holding, Lost> {
-    let dest = ops.open_root(dest).map_err(Lost::Destination)?;
+    let dest = ops.open_root(dest).map_err(away)?;
     let dir = ops.open_dir(&dest, temp_name(id).as_bytes()).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
@@ -96,17 +100,17 @@ pub fn take_up(
     unveiled(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
     let sizes = whole.iter().filter_map(|file| account.version(accepted, file)).map(|(size, _)| size);
     let landed = sizes.fold(0, u64::saturating_add);
-    let folders = folders(ops.as_ref(), &dest, accepted, &account.folders);
+    let folders = folders(ops.as_ref(), &dest, accepted, &account.folders).map_err(listing)?;
     let temp = Temp::going_on(ops.clone(), dest, dir, id, staged, account.end)?;
     let mut held = HashMap::new();
     for file in there {
         let segments = account.segments.remove(&file).unwrap_or_default();
         let size = now.size(file).filter(|_| is_same(&account, accepted, now, file));
         let found = match size {
-            Some(size) if !segments.is_empty() => {
-                let open = temp.open_read(file);
-                open.map_or_else(|_| Ok(Held::default()), |file| check(&file, size, &segments, read_again, stop))?
-            }
+            Some(size) if !segments.is_empty() => match unless_short(temp.open_read(file)).map_err(away)? {
+                Some(open) => check(&open, size, &segments, read_again, stop)?,
+                None => Held::default(),
+            },
             _ => Held::default(),
         };
         if found.count() > 0 {
@@ -145,7 +149,15 @@ fn gone(error: io::Error) -> Lost {
         | io::ErrorKind::NotADirectory
         | io::ErrorKind::InvalidData
         | io::ErrorKind::UnexpectedEof => Lost::Gone(error),
-        _ => Lost::Destination(error),
+        _ => away(error),
+    }
+}
+
+/// What cannot be reached now. Where too many files are open, that is said.
+fn away(error: io::Error) -> Lost {
+    match is_out_of_files(&error) {
+        true => Lost::Disk(DiskError::new("opening unfinished files", error)),
+        false => Lost::Destination(error),
     }
 }
 
@@ -154,7 +166,7 @@ fn gone(error: io::Error) -> Lost {
 /// # Errors
 /// See [`Lost`].
 pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<(), Lost> {
-    let root = ops.open_root(dest).map_err(Lost::Destination)?;
+    let root = ops.open_root(dest).map_err(away)?;
     match ops.open_dir(&root, temp_name(id).as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Temp::create(ops.clone(), dest, id)?.journal().flush()?;
@@ -232,18 +244,19 @@ fn folders(
     dest: &Dir,
     manifest: &Manifest,
     noted: &HashMap<u32, (Vec<u8>, bool)>,
-) -> HashMap<u32, Vec<u8>> {
+) -> io::Result<HashMap<u32, Vec<u8>>> {
     let mut named: HashMap<u32, Vec<u8>> = HashMap::new();
     // Parents come before what is in them.
     let mut rising: Vec<_> = noted.iter().collect();
     rising.sort_unstable_by_key(|(index, _)| **index);
     for (index, (name, made)) in rising {
-        let ours = *made || is_empty_folder(ops, dest, manifest, &named, *index, name).unwrap_or(false);
+        let empty = || unless_short(is_empty_folder(ops, dest, manifest, &named, *index, name));
+        let ours = *made || empty()?.unwrap_or(false);
         if ours {
             named.insert(*index, name.clone());
         }
     }
-    named
+    Ok(named)
 }
 
 fn is_empty_folder(
@@ -260,9 +273,10 @@ fn is_empty_folder(
         above.push(named.get(&parent).ok_or(io::ErrorKind::NotFound)?);
         at = manifest.get(parent).and_then(|entry| entry.parent);
     }
-    let mut dir = dest.try_clone()?;
+    let mut dir = with_descriptor(|| dest.try_clone())?;
     for name in above.into_iter().rev() {
         dir = ops.open_dir(&dir, name)?;
     }
-    Ok(ops.open_dir(&dir, name)?.entries()?.next().is_none())
+    let dir = ops.open_dir(&dir, name)?;
+    Ok(with_descriptor(|| dir.entries())?.next().is_none())
 }

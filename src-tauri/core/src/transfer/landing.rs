@@ -6,6 +6,7 @@
 //! parent, no link is ever followed or created.
 
 mod durable;
+mod finishing;
 pub(super) mod list;
 mod replacing;
 mod shelves;
@@ -34,18 +35,25 @@ use super::{
     files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, SYNCS_VOLUMES, Standing},
     journal::{self, Journal, Note},
     left_out::{NOTES, Reasons},
-    limits::SHOWN_ROOTS,
+    limits::{MAX_STREAMS, SHOWN_ROOTS},
     manifest::Manifest,
     names::{self, Platform, TEMP_PREFIX},
     state::Plan,
     wire::{Code, FileReceived, Renamed},
 };
-use crate::{api::Note as ForPeople, error::is_out_of_files, id::TransferId};
+use crate::{
+    api::Note as ForPeople,
+    budget::{FileShare, Spare, with_descriptor},
+    error::is_out_of_files,
+    id::TransferId,
+};
 
 /// Name of what is given up when the disk is full.
 const RESERVE: &[u8] = b"reserve";
 /// Its length: notes of five thousand segments.
 const RESERVE_BYTES: usize = 256 * 1024;
+/// Descriptors that a transfer to here cannot do without: its two folders, its journal, and a file for each stream.
+pub const DESCRIPTORS: usize = 3 + MAX_STREAMS as usize;
 /// Files that are kept open between their segments.
 const OPEN_FILES: usize = 64;
 /// Folders that are kept open.
@@ -136,11 +144,13 @@ pub fn temp_name(id: &TransferId) -> String {
 /// The hidden folder of one transfer; shared by all who write.
 pub struct Temp {
     ops: Arc<dyn FileOps>,
-    dest: Dir,
+    dest: Arc<Dir>,
     dir: Arc<Dir>,
     shelves: Shelves,
     name: String,
-    open: Mutex<HashMap<u32, Arc<File>>>,
+    /// How much may be kept open.
+    files: FileShare,
+    open: Mutex<HashMap<u32, (Arc<File>, Spare)>>,
     journal: Journal,
     /// Files that stand where they would land, and whose hashes were claimed.
     same: Mutex<HashMap<u32, Standing>>,
@@ -157,14 +167,21 @@ impl Temp {
         let name = temp_name(id);
         let made = ops.create_dir(&dest, name.as_bytes(), Some(PRIVATE_DIR));
         made.map_err(|error| DiskError::new("creating a folder", error))?;
-        let opened = ops.open_dir(&dest, name.as_bytes());
-        let dir = opened.map_err(|error| DiskError::new("opening a folder", error))?;
+        let dir = match ops.open_dir(&dest, name.as_bytes()) {
+            Ok(dir) => dir,
+            Err(error) => {
+                // It may be tried again, and must not find this one in the way.
+                let _ = ops.remove_dir(&dest, name.as_bytes());
+                return Err(DiskError::new("opening a folder", error));
+            }
+        };
         match ops.create_file(&dir, journal::NAME, Some(PRIVATE_FILE)) {
             Ok(file) => {
                 let journal = Journal::new(ops.clone(), file);
-                let dir = Arc::new(dir);
-                let shelves = Shelves::new(ops.clone(), dir.clone());
-                Ok(Self { ops, dest, dir, shelves, name, open: Mutex::default(), journal, same: Mutex::default() })
+                let (dest, dir) = (Arc::new(dest), Arc::new(dir));
+                let (shelves, files) = (Shelves::new(ops.clone(), dir.clone()), FileShare::alone());
+                let (open, same) = (Mutex::default(), Mutex::default());
+                Ok(Self { ops, dest, dir, shelves, name, files, open, journal, same })
             }
             Err(error) => {
                 clear(ops.as_ref(), (&dest, &dir), &name, None);
@@ -212,15 +229,28 @@ impl Temp {
         file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
         let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
-        let dir = Arc::new(dir);
-        let shelves = Shelves::new(ops.clone(), dir.clone());
+        let (dest, dir) = (Arc::new(dest), Arc::new(dir));
+        let (shelves, files) = (Shelves::new(ops.clone(), dir.clone()), FileShare::alone());
         shelves.stage(staged);
-        Ok(Self { ops, dest, dir, shelves, name, open, journal, same })
+        Ok(Self { ops, dest, dir, shelves, name, files, open, journal, same })
+    }
+
+    /// Keeps no more open than this share allows, which has room for [`DESCRIPTORS`].
+    #[must_use]
+    pub fn sharing(mut self, files: FileShare) -> Self {
+        self.shelves = self.shelves.sharing(files.clone());
+        self.files = files;
+        self
     }
 
     /// The folder that a person chose.
-    pub(super) fn dest(&self) -> &Dir {
+    pub(super) fn dest(&self) -> &Arc<Dir> {
         &self.dest
+    }
+
+    /// How much may be kept open.
+    pub(super) fn files(&self) -> &FileShare {
+        &self.files
     }
 
     /// These files are there already, if the sender agrees.
@@ -296,7 +326,7 @@ impl Temp {
         self.ops.open_read(&shelf, &name)
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<u32, Arc<File>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<u32, (Arc<File>, Spare)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -325,7 +355,7 @@ impl Temp {
     /// Those of the file system.
     pub fn shared(&self, manifest: &Manifest, file: u32) -> Result<Arc<File>, DiskError> {
         let mut open = self.open();
-        if let Some(file) = open.get(&file) {
+        if let Some((file, _)) = open.get(&file) {
             return Ok(file.clone());
         }
         let place = self.shelves.of(file, true);
@@ -339,7 +369,13 @@ impl Temp {
             // Those who are writing hold on to theirs; a file is opened again when its next piece comes.
             open.clear();
         }
-        open.insert(file, made.clone());
+        let spare = self.files.spare().or_else(|| {
+            open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
+            open.insert(file, (made.clone(), spare));
+        }
         Ok(made)
     }
 
@@ -378,7 +414,7 @@ impl Temp {
     }
 
     fn forget(&self, file: u32) -> Option<Arc<File>> {
-        self.open().remove(&file)
+        self.open().remove(&file).map(|(file, _)| file)
     }
 
     /// Removes everything that is unfinished.
@@ -398,7 +434,7 @@ fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Optio
     if let Err(error) = shelves::clear(ops, dir, staged) {
         tracing::debug!(%error, "unfinished files stay");
     }
-    let entries = match dir.entries() {
+    let entries = match with_descriptor(|| dir.entries()) {
         Ok(entries) => entries,
         Err(error) => {
             tracing::warn!(%error, "unfinished files cannot be listed");
@@ -445,7 +481,7 @@ pub struct Placing {
     renamed: HashMap<u32, Vec<u8>>,
     /// Folders that were there before, and keep their modes.
     entered: HashSet<u32>,
-    open: HashMap<u32, Arc<Dir>>,
+    open: HashMap<u32, (Arc<Dir>, Spare)>,
     /// Where the next number is to be tried, so that a thousand equal names do not cost a million tries.
     next_number: HashMap<(Option<u32>, Vec<u8>), u32>,
     touched: Touched,
@@ -475,14 +511,11 @@ pub struct Placing {
 
 impl Placing {
     /// For the files of `plan`.
-    ///
-    /// # Errors
-    /// When the folder cannot be opened again.
-    pub fn new(temp: Arc<Temp>, manifest: Arc<Manifest>, plan: Plan, platform: Platform) -> Result<Self, DiskError> {
-        let dest = temp.dest.try_clone().map_err(|error| DiskError::new("opening the folder", error))?;
+    pub fn new(temp: Arc<Temp>, manifest: Arc<Manifest>, plan: Plan, platform: Platform) -> Self {
+        let dest = temp.dest.clone();
         let len = manifest.len();
         let together = Together::of(&temp, &manifest, &plan);
-        Ok(Self {
+        Self {
             temp,
             manifest,
             plan,
@@ -493,7 +526,7 @@ impl Placing {
             open: HashMap::new(),
             next_number: HashMap::new(),
             touched: Touched::default(),
-            dest: Arc::new(dest),
+            dest,
             notes: Vec::new(),
             left_out: Reasons::default(),
             renames: Vec::new(),
@@ -505,7 +538,7 @@ impl Placing {
             together,
             named: Vec::new(),
             settled: Vec::new(),
-        })
+        }
     }
 
     /// Goes on with folders that were created in an earlier attempt, under these names.
@@ -574,8 +607,20 @@ impl Placing {
         self.touch(parent, folder)
     }
 
+    /// The right to keep one folder more open; where there is none, the folders that may be opened again are closed.
+    fn spare(&mut self) -> Option<Spare> {
+        self.temp.files.spare().or_else(|| {
+            self.open.clear();
+            self.temp.files.spare()
+        })
+    }
+
     fn touch(&mut self, index: Option<u32>, dir: Arc<Dir>) -> Result<(), DiskError> {
-        let added = self.touched.add(self.temp.ops.as_ref(), index, dir);
+        if self.touched.has(index) {
+            return Ok(());
+        }
+        let spare = self.spare();
+        let added = self.touched.add(self.temp.ops.as_ref(), index, dir, spare);
         added.map_err(|error| DiskError::new("making a folder durable", error))
     }
 
@@ -646,7 +691,7 @@ impl Placing {
     /// The open folder of an entry, made where it is not there yet.
     fn folder(&mut self, index: Option<u32>) -> Result<Arc<Dir>, DiskError> {
         let Some(index) = index else { return Ok(self.dest.clone()) };
-        if let Some(dir) = self.open.get(&index) {
+        if let Some((dir, _)) = self.open.get(&index) {
             return Ok(dir.clone());
         }
         let Some(entry) = self.manifest.get(index) else {
@@ -668,7 +713,9 @@ impl Placing {
         if self.open.len() >= OPEN_FOLDERS {
             self.open.clear();
         }
-        self.open.insert(index, dir.clone());
+        if let Some(spare) = self.spare() {
+            self.open.insert(index, (dir.clone(), spare));
+        }
         Ok(dir)
     }
 
@@ -699,71 +746,6 @@ impl Placing {
         }
         self.touch(parent_index, parent.clone())?;
         Ok(placed)
-    }
-
-    /// Every file has its verdict: makes the folders that hold no file, sets the folders' times, and removes the hidden
-    /// folder.
-    ///
-    /// # Errors
-    /// When the file system does not let it.
-    pub fn finish(&mut self) -> Result<(), DiskError> {
-        let manifest = self.manifest.clone();
-        let is_folder = |index: u32| manifest.get(index).is_some_and(|entry| entry.size().is_none());
-        for index in 0..manifest.len() {
-            if self.plan.selected.contains(index) && is_folder(index) && !self.made.contains(index) {
-                self.folder_or_note(index)?;
-            }
-        }
-        // Children come after their parents, so that backwards a folder's time is set after all that is in it.
-        for index in (0..manifest.len()).rev() {
-            if self.made.contains(index)
-                && let Some(entry) = manifest.get(index)
-                && let Some(dir) = self.folder_or_note(index)?
-            {
-                match self.temp.ops.set_dir_time(&dir, entry.mtime) {
-                    // A folder of somebody else's that was entered keeps its own.
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-                    other => other.map_err(|error| DiskError::new("setting a folder's time", error))?,
-                }
-                self.touch(Some(index), dir)?;
-            }
-        }
-        self.flush()?;
-        self.close_folders()?;
-        self.open.clear();
-        self.temp.remove();
-        Ok(())
-    }
-
-    /// Gives those folders their modes in which the owner may not do everything: nothing is put into them any more.
-    fn close_folders(&mut self) -> Result<(), DiskError> {
-        let manifest = self.manifest.clone();
-        // Children before their parents, which one may not enter afterwards.
-        for index in (0..manifest.len()).rev().filter(|index| manifest.size(*index).is_none()) {
-            if self.made.contains(index)
-                && !self.entered.contains(&index)
-                && let Some(mode) = mode_of(&manifest, index).filter(|mode| mode & PRIVATE_DIR != PRIVATE_DIR)
-                && let Some(dir) = self.folder_or_note(index)?
-            {
-                let set = self.temp.ops.set_dir_mode(&dir, mode);
-                set.map_err(|error| DiskError::new("setting a folder's mode", error))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn folder_or_note(&mut self, index: u32) -> Result<Option<Arc<Dir>>, DiskError> {
-        match self.folder(Some(index)) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(error) => match of_this_file(&error.source) {
-                Some(code) => {
-                    self.left_out.add(code.as_str(), 1);
-                    self.failed(index, &code);
-                    Ok(None)
-                }
-                None => Err(error),
-            },
-        }
     }
 }
 

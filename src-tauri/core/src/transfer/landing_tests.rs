@@ -113,7 +113,7 @@ pub(super) fn write_whole(
 
 /// Lands every file with the contents `hello`.
 fn land(temp: &Arc<Temp>, manifest: &Arc<Manifest>) -> Result<(Placing, Vec<FileReceived>), DiskError> {
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix)?;
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
     let mut verdicts = Vec::new();
     for index in files_of(manifest) {
         if manifest.size(index) != Some(0) {
@@ -193,7 +193,7 @@ fn a_file_with_a_bad_verdict_never_shows() {
     let ground = ground();
     let manifest = small_tree();
     let temp = ground.temp(RealFiles);
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"wrong")]).unwrap();
     let bad = |file| Verdict::Bad(file, Code::new("checksum_mismatch"));
     let report = placing.settle_now(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
@@ -210,7 +210,7 @@ fn a_large_file_comes_in_pieces() {
     let size = SEGMENT + 5;
     let manifest = manifest(&[entry(0, "big", file(size))]);
     let temp = ground.temp(RealFiles);
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     temp.write(&temp.shared(&manifest, 0).unwrap(), b"world", SEGMENT).unwrap();
     temp.open().clear();
     temp.write(&temp.shared(&manifest, 0).unwrap(), b"hello", 0).unwrap();
@@ -241,7 +241,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let ground = ground();
     let manifest = small_tree();
     let temp = ground.temp(RealFiles);
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"hello")]).unwrap();
     placing.settle_now(vec![Verdict::Good(3)]).unwrap();
     // Somebody swaps the folder for a link out of the tree while files are still coming.
@@ -266,7 +266,7 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
     entries.extend((0..2000).map(|n| entry(2, &format!("{n}"), file(5))));
     let manifest = manifest(&entries);
     let temp = ground.temp(RealFiles);
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     placing.folder(Some(1)).unwrap();
     let (folder, away) = (ground.dest.join("album/day 1"), ground.dest.join("album/away"));
     let (over, swaps) = (AtomicBool::new(false), std::sync::atomic::AtomicU32::new(0));
@@ -378,9 +378,11 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
         let Ok(temp) = Temp::create(Arc::new(ops.with_trash(&trash)), &ground.dest, &ground.id) else { continue };
         let (temp, manifest) = (Arc::new(temp), manifest(&[entry(0, "f", file(5))]));
         let seen = RealFiles.stat(&RealFiles.open_root(&ground.dest).unwrap(), b"f").unwrap();
-        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix)
-            .unwrap()
-            .over([(0, seen)].into(), 0, HashSet::new());
+        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).over(
+            [(0, seen)].into(),
+            0,
+            HashSet::new(),
+        );
         let written = write_whole(&temp, &manifest, 0, &[(0, b"hello")]).is_ok();
         let done = written && placing.settle_now(vec![Verdict::Good(0)]).is_ok();
         let in_trash = if trash.exists() { tree(&trash.join("files")) } else { BTreeMap::new() };
@@ -409,7 +411,7 @@ fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
         seen.lock().unwrap().push(step.to_owned());
         None
     }));
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     for file in files_of(&manifest) {
         write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
     }

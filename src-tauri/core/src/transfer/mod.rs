@@ -6,8 +6,8 @@
 //!    the [`manifest`] when the receiver asks for them.
 //! 2. `receiving` holds both against [`limits`], asks a person or a rule, and checks that it fits. No byte is on the
 //!    receiver's disk until the offer is accepted and on record.
-//! 3. [`feed`] reads, hashes and seals segments on threads of its own, `sending` carries them over up to eight streams.
-//!    `data_in` opens, hashes and writes them on threads of its own. Both sides hash along the way.
+//! 3. [`feed`] reads, hashes and seals segments on blocking threads, `sending` carries them over up to eight streams.
+//!    `data_in` opens, hashes and writes them on blocking threads. Both sides hash along the way.
 //! 4. [`intake`] brings data and the sender's word together; a file whose hashes agree gets its name by [`landing`],
 //!    durably, and never in place of another. Then the sender is told.
 //!
@@ -71,6 +71,7 @@ pub mod tree;
 mod turns;
 pub mod unattended;
 pub mod view_size;
+mod waiting;
 pub mod wire;
 
 use std::{
@@ -98,9 +99,11 @@ use self::{
     source::Named,
     stream_memory::StreamMemory,
     turns::Turns,
+    waiting::WaitingFiles,
 };
 use crate::{
     api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView, default_parallel},
+    budget::Budget,
     device::Welcome,
     error::NetworkError,
     event::EventBus,
@@ -169,6 +172,8 @@ pub(crate) struct Inner {
     deps: TransferDeps,
     book: Book,
     ops: Arc<dyn FileOps>,
+    /// Descriptors and threads, which all transfers of the process share.
+    budget: Budget,
     tasks: TaskTracker,
     cancel: CancellationToken,
     /// Memory for the lists of what comes here.
@@ -270,12 +275,15 @@ impl Transfers {
     /// # Errors
     /// When the history cannot be read.
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
+        let ops: Arc<dyn FileOps> = Arc::new(WaitingFiles(ops));
         let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
         let cancel = deps.cancel.child_token();
         let inner = Arc::new(Inner {
             deps,
             book,
             ops,
+            // Nodes of a test stand for a process each.
+            budget: if cfg!(test) { Budget::default() } else { Budget::of_this_process() },
             tasks: TaskTracker::new(),
             cancel,
             lists: ListMemory::default(),

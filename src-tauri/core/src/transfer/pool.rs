@@ -1,6 +1,8 @@
-//! Wire buffers of one transfer, which go round between the threads that fill them and the transport.
+//! Wire buffers of one transfer, which go round between those who fill them and the transport.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::{
     framing::{CHUNK_HEADER, COMMITMENT, SEGMENT_HEADER},
@@ -16,7 +18,7 @@ pub(super) const fn wire_most(len: u32) -> usize {
 #[derive(Debug)]
 pub struct Pool {
     state: Mutex<PoolState>,
-    returned: Condvar,
+    returned: Notify,
 }
 
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Pool {
     pub fn growing(first: usize, count: usize) -> Arc<Self> {
         let later = count.saturating_sub(first);
         let state = PoolState { free: Vec::new(), unmade: first.min(count), later, delivered: 0, closed: false };
-        Arc::new(Self { state: Mutex::new(state), returned: Condvar::new() })
+        Arc::new(Self { state: Mutex::new(state), returned: Notify::new() })
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
@@ -49,27 +51,33 @@ impl Pool {
     }
 
     /// Waits for a buffer; none once the pool is closed.
-    pub(super) fn take(self: &Arc<Self>) -> Option<Parcel> {
-        let mut state = self.state();
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Parcel> {
         loop {
-            if state.closed {
-                return None;
+            let returned = self.returned.notified();
+            tokio::pin!(returned);
+            // Before it is looked: one that comes back in between is heard of.
+            returned.as_mut().enable();
+            {
+                let mut state = self.state();
+                if state.closed {
+                    return None;
+                }
+                if let Some(bytes) = state.free.pop() {
+                    return Some(Parcel { bytes, filled: 0, pool: self.clone() });
+                }
+                if state.unmade > 0 {
+                    state.unmade -= 1;
+                    return Some(Parcel { bytes: vec![0; wire_most(SEGMENT as u32)], filled: 0, pool: self.clone() });
+                }
             }
-            if let Some(bytes) = state.free.pop() {
-                return Some(Parcel { bytes, filled: 0, pool: self.clone() });
-            }
-            if state.unmade > 0 {
-                state.unmade -= 1;
-                return Some(Parcel { bytes: vec![0; wire_most(SEGMENT as u32)], filled: 0, pool: self.clone() });
-            }
-            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+            returned.await;
         }
     }
 
-    /// Lets every thread that waits, or will wait, go away.
+    /// Lets everybody who waits, or will wait, go away.
     pub fn close(&self) {
         self.state().closed = true;
-        self.returned.notify_all();
+        self.returned.notify_waiters();
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -121,23 +129,23 @@ impl Drop for Parcel {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_growing_pool_has_one_more_for_each_that_comes_back() {
+    #[tokio::test]
+    async fn a_growing_pool_has_one_more_for_each_that_comes_back() {
         let pool = Pool::growing(1, 3);
         let room = |pool: &Arc<Pool>| {
             let state = pool.state();
             state.free.len() + state.unmade
         };
-        let mut first = pool.take().unwrap();
+        let mut first = pool.take().await.unwrap();
         assert_eq!(room(&pool), 0);
         first.filled = 7;
         drop(first);
         assert_eq!((room(&pool), pool.delivered()), (2, 7));
-        let held = [pool.take().unwrap(), pool.take().unwrap()];
+        let held = [pool.take().await.unwrap(), pool.take().await.unwrap()];
         assert_eq!(room(&pool), 0);
         drop(held);
         assert_eq!(room(&pool), 3, "never more than it was told");
         pool.close();
-        assert!(pool.take().is_none());
+        assert!(pool.take().await.is_none());
     }
 }

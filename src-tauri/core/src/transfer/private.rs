@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::api::FileId;
+use crate::{api::FileId, datadir::is_own_folder};
 
 /// The folder in the data directory that holds what was read from a stream until it is sent.
 const SPOOL: &str = "spool";
@@ -85,6 +85,10 @@ impl Private {
 /// Removes streams that no transfer will send any more.
 pub fn clear_spool(data_dir: &Path, wanted: &HashSet<PathBuf>) {
     let Ok(dir) = fs::canonicalize(data_dir) else { return };
+    // What a link of this name leads to is somebody's own.
+    if !is_own_folder(&spool_of(&dir)) {
+        return;
+    }
     for item in fs::read_dir(spool_of(&dir)).into_iter().flatten().flatten() {
         let path = item.path();
         // Names are random, so they suffice: the data directory may have been moved.

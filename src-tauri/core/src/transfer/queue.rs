@@ -73,7 +73,8 @@ impl Transfers {
 
     async fn room_for_rest(&self, view: &TransferView) -> Result<(), NetworkError> {
         let Some(folder) = self.0.book.landing(view.id) else { return Ok(()) };
-        room_for(&self.0.ops, folder, view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE)).await
+        let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
+        room_for(&self.0.ops, &self.0.budget.threads.of(view.device), folder, needed).await
     }
 
     fn under_way(&self, id: TransferId) -> Result<TransferView, TransferError> {

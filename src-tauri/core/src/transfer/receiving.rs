@@ -4,11 +4,12 @@ mod choosing;
 mod claims;
 mod ending;
 mod held;
+mod room;
 mod ruled;
 
 use std::{
     collections::VecDeque,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -31,7 +32,6 @@ use super::{
     data_in::{self, Arrival, StreamEnd},
     error::reason,
     existing::Ready,
-    files::FileOps,
     flow::Gate,
     framing::StreamHeader,
     intake::{Intake, Verdict},
@@ -52,6 +52,7 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
+    budget::FileShare,
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -216,6 +217,8 @@ pub(super) struct Terms {
 
 pub(super) use choosing::{blocking, recorded};
 pub(super) use held::SpaceWait;
+pub(super) use room::room_for;
+use room::room_to_begin;
 use ruled::Ruled;
 
 pub(super) struct Receiving {
@@ -239,6 +242,8 @@ pub(super) struct Receiving {
     pub(super) landing: Option<PathBuf>,
     /// The sender knows already how it ends.
     pub(super) told: bool,
+    /// The right to have files open, from before the first is.
+    pub(super) files: Option<FileShare>,
     /// Memory for the list.
     pub(super) share: Share,
     meter: RateMeter,
@@ -262,7 +267,7 @@ struct Live {
     /// How many the sender said that there are.
     announced: Option<u8>,
     settling: Option<JoinHandle<Result<(), DiskError>>>,
-    /// The naming thread came to its end: nothing is unfinished.
+    /// The naming task came to its end: nothing is unfinished.
     completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
@@ -292,6 +297,7 @@ impl Receiving {
             holds: false,
             landing: None,
             told: false,
+            files: None,
             share,
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
@@ -412,12 +418,18 @@ impl Receiving {
                 }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { into, conflict, only, reply }) => {
+                        if let Some(end) = self.may_open_files().await? {
+                            let _ = reply.send(Err(TransferError::NotOffered.into()));
+                            return Ok(Some(end));
+                        }
                         let begun = self.begin(into, Taking { conflict, only, into: None }, None).await;
                         let ok = begun.is_ok();
                         let _ = reply.send(begun);
                         if ok {
                             return Ok(None);
                         }
+                        // Others may have files open while a person thinks again.
+                        self.files = None;
                     }
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
@@ -457,6 +469,7 @@ impl Receiving {
         let arrival = Arc::new(Arrival {
             manifest: manifest.clone(),
             intake: Mutex::new(Intake::new(manifest.clone(), plan.clone())),
+            worker: self.worker(),
             temp: temp.clone(),
             root,
             compress: self.terms.compress,
@@ -469,9 +482,9 @@ impl Receiving {
             memory: self.inner.streams.clone(),
         });
         let out = self.out.clone();
-        let placing =
-            Settling { temp, manifest, plan, folders, entered, out, told: settled.clone(), expected, old, same };
-        let settling = tokio::task::spawn_blocking(move || placing.run(judged));
+        let (told, worker) = (settled.clone(), self.worker());
+        let placing = Settling { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
+        let settling = tokio::spawn(placing.run(judged));
         self.live = Some(Live {
             claimed,
             arrival,
@@ -579,7 +592,7 @@ impl Receiving {
                             next = verdicts.try_reserve().ok();
                         }
                     }
-                    // The naming thread is gone; its own branch says why.
+                    // The naming task is gone; its own branch says why.
                     Err(_) => live.backlog.clear(),
                 },
                 stream = live.arrivals.recv(), if streams_may_come => {
@@ -673,8 +686,8 @@ impl Receiving {
         live.arrival.bytes.store(whole + parts, Ordering::Relaxed);
         *live.arrival.intake() = Intake::new(manifest.clone(), plan);
         let temp = live.arrival.temp.clone();
-        let removed =
-            tokio::task::spawn_blocking(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
+        let worker = self.worker();
+        let removed = worker.guarded(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
         let removed = removed.await.map_err(|_| TransferError::Internal("removing files failed"))?;
         Ok(removed.map_err(TransferError::Disk)?)
     }
@@ -777,26 +790,4 @@ impl Receiving {
         }
         left_out
     }
-}
-
-/// The same for the folder of an offer, which may still have to be made: then for the one in which it would be made.
-pub(super) async fn room_to_begin(inner: &Inner, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
-    let makes = inner.deps.makes.clone();
-    let there = tokio::task::spawn_blocking(move || {
-        let made = makes(&folder).then(|| folder.ancestors().find(|path| path.exists()).map(Path::to_owned)).flatten();
-        made.unwrap_or(folder)
-    });
-    let there = there.await.map_err(|_| TransferError::Internal("looking for a folder failed"))?;
-    room_for(&inner.ops, there, needed).await
-}
-
-/// Whether a folder's volume has room for so many bytes.
-pub(super) async fn room_for(ops: &Arc<dyn FileOps>, folder: PathBuf, needed: u64) -> Result<(), NetworkError> {
-    let ops = ops.clone();
-    let asked = tokio::task::spawn_blocking(move || {
-        let unusable = |source| TransferError::Destination { path: folder.clone(), source };
-        let free = ops.free_space(&ops.open_root(&folder).map_err(unusable)?).map_err(unusable)?;
-        if needed > free { Err(TransferError::NoSpace { folder, needed, free }) } else { Ok(()) }
-    });
-    Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
 }

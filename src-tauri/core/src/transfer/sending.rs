@@ -27,7 +27,7 @@ use super::{
     bits::Bits,
     book::{Command, End},
     control,
-    error::{is_apart, reason, stands_still},
+    error::{RECEIVER_OUT_OF_FILES, SENDER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
     flow::Limits,
     framing::StreamHeader,
     left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
@@ -264,6 +264,8 @@ fn apart(code: &str) -> NetworkError {
         "disk_full" => TransferError::Stopped("disk_full").into(),
         "source_gone" => TransferError::Stopped("source_gone").into(),
         "receiver_stalled" => TransferError::Stopped("receiver_stalled").into(),
+        SENDER_OUT_OF_FILES => TransferError::Stopped(SENDER_OUT_OF_FILES).into(),
+        RECEIVER_OUT_OF_FILES => TransferError::Stopped(RECEIVER_OUT_OF_FILES).into(),
         _ => lost(),
     }
 }
@@ -351,7 +353,8 @@ impl Sending {
             code,
             "receiver_stalled" | "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state"
         );
-        self.met && !lasting && (is_apart(code) || stands_still(code) || later)
+        // Files are closed again: not even a transfer that nobody has heard of fails for it.
+        is_out_of_descriptors(code) || self.met && !lasting && (is_apart(code) || stands_still(code) || later)
     }
 
     /// Until the device is there again: as soon as it is heard, and otherwise now and then while it seems to be there.
@@ -409,14 +412,17 @@ impl Sending {
         self.restore().await?;
         let Some(accepted) = self.source.clone() else { return self.first().await };
         let Some(session) = self.connect().await? else { return self.stopped() };
-        let changed = tokio::task::spawn_blocking(move || {
+        let changed = self.inner.budget.threads.of(self.order.device).look(move || {
             let there = accepted.whereabouts();
-            let changes = accepted.changes();
+            let changes = accepted.changes()?;
             let source = accepted.with_changes(&changes);
-            (there, accepted, changes, source)
+            Ok::<_, std::io::Error>((there, accepted, changes, source))
         });
         let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
-        let (there, accepted, changes, source) = changed;
+        let (there, accepted, changes, source) = changed.map_err(|error| {
+            tracing::info!(%error, "what is to be sent cannot be looked at now");
+            apart(SENDER_OUT_OF_FILES)
+        })?;
         match there {
             Whereabouts::There => {}
             // Nothing that the receiver claims could be proven, and it would be thrown away there.
@@ -509,7 +515,7 @@ impl Sending {
         let data_dir = self.inner.deps.data_dir.clone();
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let mut scanning = tokio::task::spawn_blocking(move || {
+        let mut scanning = self.inner.budget.threads.of(self.order.device).look(move || {
             scan(&named, Arc::new(Private::of(&data_dir)), only.as_deref(), &|| seen.load(Ordering::Relaxed))
         });
         let scanned = tokio::select! {
@@ -613,7 +619,10 @@ impl Sending {
                     }
                 }
                 proven = proven(&mut talk.proving) => {
-                    let (plan, anew) = proven?;
+                    let (plan, anew) = match proven {
+                        Err(error) if is_out_of_descriptors(error.code()) => return Err(out_of_files(talk).await),
+                        other => other?,
+                    };
                     // A receiver that does not read must not keep people from ending it.
                     tokio::select! {
                         () = talk.send_anew(&anew) => {}
@@ -624,7 +633,7 @@ impl Sending {
                 }
                 turn = come(&mut self.waiting) => {
                     (self.turn, self.waiting) = (Some(turn), None);
-                    talk.go(session, self.limits.clone(), &self.stop);
+                    talk.go(session, self.limits.clone(), &self.inner.budget, &self.stop);
                     self.settle(talk);
                 }
                 Ok(()) = gone.changed() => {
@@ -636,6 +645,7 @@ impl Sending {
                 ended = talk.jobs.join_next(), if !talk.jobs.is_empty() => match ended {
                     Some(Ok(Ok(()))) => {}
                     Some(Ok(Err(Broken::Stream))) => return self.why_broken(talk).await,
+                    Some(Ok(Err(Broken::Descriptors))) => return Err(out_of_files(talk).await),
                     Some(Ok(Err(Broken::Source))) => {
                         talk.out.farewell(&SenderFrame::Cancel { code: Code::new("source_gone") }).await;
                         return Err(apart("source_gone"));
@@ -711,7 +721,7 @@ impl Sending {
                 });
                 match plan.held.is_empty() {
                     true => talk.ready(plan),
-                    false => talk.prove(plan),
+                    false => talk.prove(&self.inner.budget.threads.of(self.order.device), plan),
                 }
                 self.settle(talk);
             }
@@ -744,6 +754,9 @@ impl Sending {
             }
             FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
             // What is there stays there, and it goes on once there is space.
+            FromReceiver::Cancelled(code) if code.as_str() == RECEIVER_OUT_OF_FILES && self.may_be_known() => {
+                return Err(apart(RECEIVER_OUT_OF_FILES));
+            }
             FromReceiver::Cancelled(code) if code.as_str() == "disk_full" && self.may_be_known() => {
                 return Err(apart("disk_full"));
             }
@@ -786,7 +799,7 @@ impl Sending {
         match code.as_str() {
             "destination_unusable" if waits => Err(apart(code.as_str())),
             // Neither is an answer to what is offered: the receiver has no time for it now.
-            "busy" | "rate_limited" | "shutting_down" => Err(apart(code.as_str())),
+            "busy" | "rate_limited" | "shutting_down" | RECEIVER_OUT_OF_FILES => Err(apart(code.as_str())),
             // The answer got lost with the connection, or a kill took the record of it; or that side has not noticed yet that
             // the first offer is over. To take it up finds out.
             "duplicate_id" if (self.restored || self.offered) && self.source.is_none() => {
@@ -852,6 +865,12 @@ async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut term
         Ok(()) => kept.store(true, Ordering::Relaxed),
         Err(error) => tracing::warn!(%error, "a transfer could not be kept for a restart"),
     }
+}
+
+/// Tells the receiver that no file can be opened here for now: what it has stays, and it goes on later.
+async fn out_of_files(talk: &Talk) -> NetworkError {
+    talk.out.farewell(&SenderFrame::Cancel { code: Code::new(SENDER_OUT_OF_FILES) }).await;
+    apart(SENDER_OUT_OF_FILES)
 }
 
 fn attempt_id() -> Result<[u8; 16], NetworkError> {

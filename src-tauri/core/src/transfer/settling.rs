@@ -1,4 +1,5 @@
-//! Names what has arrived, on a thread of its own.
+//! Names what has arrived: a task that gathers verdicts and has each batch settled by a blocking thread. No thread waits for
+//! the peer.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -6,13 +7,13 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
-    thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use tokio::{
     sync::mpsc::{self, error::TryRecvError},
     task::JoinHandle,
+    time::{Instant, sleep},
 };
 
 use super::{
@@ -28,9 +29,9 @@ use super::{
     state::Plan,
     wire::{Code, ReceiverFrame},
 };
-use crate::{api::Note, error::NetworkError};
+use crate::{api::Note, budget::Worker, error::NetworkError};
 
-/// What the naming thread has done.
+/// What the naming task has done.
 #[derive(Default)]
 pub(super) struct Settled {
     pub files: AtomicU32,
@@ -69,12 +70,12 @@ impl Settled {
     }
 }
 
-/// Waits for the naming thread, if it still runs.
+/// Waits for the naming task, if it still runs.
 pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>>) -> Result<(), NetworkError> {
     match settling {
         Some(handle) => match handle.await {
             Ok(done) => Ok(done.map_err(TransferError::Disk)?),
-            Err(_) => Err(TransferError::Internal("the naming thread failed").into()),
+            Err(_) => Err(TransferError::Internal("the naming task failed").into()),
         },
         None => std::future::pending().await,
     }
@@ -89,17 +90,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const FIRST_NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(16);
 
-/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more. Blocks.
+/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more.
 ///
 /// It looks now and then instead of being woken by each: that would cost more than to give a file its name.
-fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
+async fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
     let mut nap = FIRST_NAP;
     while judged.len() < most && !judged.is_closed() {
         let left = until.saturating_duration_since(Instant::now());
         if left.is_zero() {
             break;
         }
-        thread::sleep(nap.min(left));
+        sleep(nap.min(left)).await;
         nap = (nap * 2).min(LONGEST_NAP);
     }
     let mut batch = Vec::with_capacity(judged.len().min(most));
@@ -113,8 +114,9 @@ fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> 
     Some(batch)
 }
 
-/// The naming thread.
+/// The naming task.
 pub(super) struct Settling {
+    pub worker: Worker,
     pub temp: Arc<Temp>,
     pub manifest: Arc<Manifest>,
     pub plan: Plan,
@@ -134,56 +136,89 @@ pub(super) struct Settling {
 impl Settling {
     /// Takes verdicts as they come, in as large batches as gather within [`PAUSE`] and while the last one is made durable.
     /// Returns once every file is settled, or the transfer is given up.
-    pub(super) fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
-        let placing = Placing::new(self.temp.clone(), self.manifest.clone(), self.plan.clone(), Platform::HERE)?;
-        let (old, entered) = (std::mem::take(&mut self.old), std::mem::take(&mut self.entered));
-        let mut placing = placing.with_folders(std::mem::take(&mut self.folders)).over(old, self.same, entered);
-        let done = self.place_all(&mut placing, &mut judged);
-        if done.is_err() {
-            // Whatever has its name by then is worth to be told, if it can be made durable.
-            let _ = placing.flush();
-            self.tell(&mut placing);
-        }
-        if !done? {
+    pub(super) async fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
+        let (temp, manifest, plan) = (self.temp.clone(), self.manifest.clone(), self.plan.clone());
+        let (old, entered, same) = (std::mem::take(&mut self.old), std::mem::take(&mut self.entered), self.same);
+        let folders = std::mem::take(&mut self.folders);
+        let begin =
+            move || Placing::new(temp, manifest, plan, Platform::HERE).with_folders(folders).over(old, same, entered);
+        let placing = self.worker.run(begin).await;
+        let (mut placing, all) = self.place_all(placing, &mut judged).await?;
+        if !all {
             return Ok(());
         }
         tracing::debug!("every file has its name");
-        let finished = placing.finish();
+        let (back, finished) = self.at_work(placing, Placing::finish).await;
+        placing = back;
         tracing::debug!("every folder is done");
         self.note(&placing);
-        self.tell_names(&mut placing);
-        let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        *reasons = reasons.and(placing.left_out());
+        self.tell_names(&mut placing).await;
+        {
+            let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            *reasons = reasons.and(placing.left_out());
+        }
         self.told.finished.store(finished.is_ok(), Ordering::Relaxed);
         finished
     }
 
-    /// False when the transfer is given up.
-    fn place_all(&self, placing: &mut Placing, judged: &mut mpsc::Receiver<Verdict>) -> Result<bool, DiskError> {
+    /// Lends the files to a blocking thread for one step, which may wait for the disk.
+    async fn at_work<T: Send + 'static>(
+        &self,
+        mut placing: Placing,
+        step: impl FnOnce(&mut Placing) -> T + Send + 'static,
+    ) -> (Placing, T) {
+        let work = move || {
+            let done = step(&mut placing);
+            (placing, done)
+        };
+        self.worker.run_slow(work).await
+    }
+
+    /// The same, and tells what came of it, whether it went well or not.
+    async fn step(
+        &self,
+        placing: Placing,
+        step: impl FnOnce(&mut Placing) -> Result<(), DiskError> + Send + 'static,
+    ) -> Result<Placing, DiskError> {
+        let (mut placing, done) = self
+            .at_work(placing, |placing| {
+                step(placing).inspect_err(|_| {
+                    // Whatever has its name by then is worth to be told, if it can be made durable.
+                    let _ = placing.flush();
+                })
+            })
+            .await;
+        self.tell(&mut placing).await;
+        done.map(|()| placing)
+    }
+
+    /// Gives the files back, and false when the transfer is given up.
+    async fn place_all(
+        &self,
+        mut placing: Placing,
+        judged: &mut mpsc::Receiver<Verdict>,
+    ) -> Result<(Placing, bool), DiskError> {
         let (mut left, mut until) = (self.expected as usize, Instant::now());
         while left > 0 {
-            let Some(mut batch) = gather(judged, left.min(AT_ONCE), until) else { return Ok(false) };
+            let Some(mut batch) = gather(judged, left.min(AT_ONCE), until).await else { return Ok((placing, false)) };
             if batch.is_empty() {
                 // Nothing to do the last ones along with.
-                placing.flush()?;
-                self.tell(placing);
-                let Some(next) = judged.blocking_recv() else { return Ok(false) };
+                placing = self.step(placing, Placing::flush).await?;
+                let Some(next) = judged.recv().await else { return Ok((placing, false)) };
                 batch.push(next);
             }
             left = left.saturating_sub(batch.len());
-            placing.settle(batch)?;
-            self.tell(placing);
+            placing = self.step(placing, move |placing| placing.settle(batch)).await?;
             until = Instant::now() + PAUSE;
         }
-        placing.flush()?;
-        self.tell(placing);
-        Ok(true)
+        placing = self.step(placing, Placing::flush).await?;
+        Ok((placing, true))
     }
 
     /// Counts what is settled, and tells the sender.
-    fn tell(&self, placing: &mut Placing) {
+    async fn tell(&self, placing: &mut Placing) {
         self.note(placing);
-        self.tell_names(placing);
+        self.tell_names(placing).await;
         let report = placing.report();
         for item in &report {
             match &item.failure {
@@ -201,13 +236,13 @@ impl Settling {
             }
         }
         for part in report.chunks(BATCH) {
-            self.out.blocking_send(&ReceiverFrame::FilesReceived(part.to_vec()));
+            self.out.send(&ReceiverFrame::FilesReceived(part.to_vec())).await;
         }
     }
 
-    fn tell_names(&self, placing: &mut Placing) {
+    async fn tell_names(&self, placing: &mut Placing) {
         for part in placing.take_renames().chunks(RENAMED_BATCH) {
-            self.out.blocking_send(&ReceiverFrame::Renamed(part.to_vec()));
+            self.out.send(&ReceiverFrame::Renamed(part.to_vec())).await;
         }
     }
 

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     TransferError,
+    error::SENDER_OUT_OF_FILES,
     feed::read_exact_at,
     files::{os, wire_time},
     left_out::{LeftOut, NOTES},
@@ -28,7 +29,11 @@ use super::{
     },
     wire::{ChangedFile, Entry, EntryKind, Violation},
 };
-use crate::api::{Given, Note};
+use crate::{
+    api::{Given, Note},
+    budget::{unless_short, with_descriptor},
+    error::is_out_of_files,
+};
 
 /// A path that a person named, and what is known of it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -157,23 +162,33 @@ impl Source {
 
     /// Files whose length or time is not any more what the list says; those that are gone are not among them, and are
     /// found out when they are read. Blocking.
-    pub fn changes(&self) -> Vec<ChangedFile> {
+    ///
+    /// # Errors
+    /// When too many files are open to look at them.
+    pub fn changes(&self) -> io::Result<Vec<ChangedFile>> {
         let mut changes = Vec::new();
         for file in 0..self.manifest.len() {
             let Some(entry) = self.manifest.get(file) else { continue };
             let Some(listed) = entry.size() else { continue };
             let meta = |path: &Path| match look_at(path) {
-                Ok(meta) if meta.is_symlink() => self.target(path).map(|(_, meta)| meta),
-                other => other.ok(),
+                Ok(meta) if meta.is_symlink() => self.target(path).map(|there| there.map(|(_, meta)| meta)),
+                other => unless_short(other),
             };
-            let Some(meta) = self.path(file).as_deref().and_then(meta) else { continue };
+            let Some(path) = self.path(file) else { continue };
+            let Some(meta) = with_descriptor(|| meta(path.as_path()))? else { continue };
             let Ok(mtime) = meta.modified().map(wire_time) else { continue };
-            let grew = || self.open(file).is_ok_and(|open| self.only_grew(file, &open));
-            if meta.is_file() && (meta.len(), mtime) != (listed, entry.mtime) && !(meta.len() > listed && grew()) {
+            if !meta.is_file() || (meta.len(), mtime) == (listed, entry.mtime) {
+                continue;
+            }
+            let grew = match meta.len() > listed {
+                true => unless_short(with_descriptor(|| self.open(file)))?,
+                false => None,
+            };
+            if grew.is_none_or(|open| !self.only_grew(file, &open)) {
                 changes.push(ChangedFile { file, size: meta.len(), mtime });
             }
         }
-        changes
+        Ok(changes)
     }
 
     /// The same, with what has changed.
@@ -218,11 +233,14 @@ impl Source {
     pub fn open(&self, index: u32) -> io::Result<File> {
         let path = self.path(index).ok_or(io::ErrorKind::NotFound)?;
         let file = match open_regular(&path) {
-            Err(error) if look_at(&path).is_ok_and(|meta| meta.is_symlink()) => {
-                let (real, _) = self.target(&path).ok_or(error)?;
-                open_regular(&real)?
-            }
-            other => other?,
+            Ok(file) => file,
+            Err(error) => match unless_short(look_at(&path))? {
+                Some(meta) if meta.is_symlink() => {
+                    let (real, _) = self.target(&path)?.ok_or(error)?;
+                    open_regular(&real)?
+                }
+                _ => return Err(error),
+            },
         };
         // The list may be from before a restart, or somebody has put another file in its place.
         let meta = file.metadata()?;
@@ -242,7 +260,7 @@ impl Source {
         longer && self.samples.get(&index).is_some_and(|sampled| sample(file, size) == Some(*sampled))
     }
 
-    fn target(&self, link: &Path) -> Option<(PathBuf, Metadata)> {
+    fn target(&self, link: &Path) -> io::Result<Option<(PathBuf, Metadata)>> {
         target(link, self.roots.values().map(|root| root.path.as_path()))
     }
 
@@ -272,11 +290,13 @@ fn volume_of(_meta: &Metadata) -> u64 {
 }
 
 /// The regular file that a link points to, if it lies in one of these folders.
-fn target<'a>(link: &Path, roots: impl Iterator<Item = &'a Path>) -> Option<(PathBuf, Metadata)> {
-    let real = fs::canonicalize(link).ok()?;
-    let meta = look_at(&real).ok().filter(Metadata::is_file)?;
-    let mut roots = roots;
-    roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta))
+///
+/// # Errors
+/// When too many files are open to look at it.
+fn target<'a>(link: &Path, mut roots: impl Iterator<Item = &'a Path>) -> io::Result<Option<(PathBuf, Metadata)>> {
+    let Ok(real) = fs::canonicalize(link) else { return Ok(None) };
+    let Some(meta) = unless_short(look_at(&real))?.filter(Metadata::is_file) else { return Ok(None) };
+    Ok(roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta)))
 }
 
 /// Looks at the named paths alone: that they are there, are files or folders, may be sent, and have names that can be sent.
@@ -338,7 +358,7 @@ fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata)
     let name = name.filter(|name| names::check(name).is_ok());
     let name = name.ok_or_else(|| TransferError::Name(given.name.as_ref().map_or(path.to_owned(), PathBuf::from)))?;
     if meta.is_dir() {
-        fs::read_dir(&real).map_err(failed)?;
+        with_descriptor(|| fs::read_dir(&real)).map_err(failed)?;
     } else if !readable(&real, &meta) {
         return Err(failed(io::ErrorKind::PermissionDenied.into()));
     }
@@ -448,6 +468,7 @@ pub fn scan(
     for named in named {
         match root(named, &private) {
             Ok(found) => tops.push(found),
+            Err(TransferError::Source { source, .. }) if is_out_of_files(&source) => return Err(short(&source)),
             // Of a part, what is there goes without what is gone.
             Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, why(&source)),
             Err(TransferError::Stopped(code)) if only.is_some() => walk.left_out.add(named.path.clone(), code),
@@ -473,7 +494,7 @@ pub fn scan(
         }
         if let Some(index) = walk.add(0, name_there, &meta, &real)? {
             walk.roots.insert(index, Root::listed(&real, &meta));
-            walk.sample(index, &real, &meta);
+            walk.sample(index, &real, &meta)?;
             if meta.is_dir() {
                 walk.folder((real, index, volume_of(&meta)), only, stop)?;
             }
@@ -491,6 +512,12 @@ pub fn scan(
     let pages = manifest.page_count();
     let Walk { roots, left_out, samples, .. } = walk;
     Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, private, samples: Arc::new(samples) })
+}
+
+/// Failure of a list because too many files are open: all of it is listed later, and nothing is left out for that.
+fn short(error: &io::Error) -> TransferError {
+    tracing::info!(%error, "what is to be sent cannot be listed now");
+    TransferError::Stopped(SENDER_OUT_OF_FILES)
 }
 
 #[derive(Default)]
@@ -512,13 +539,15 @@ impl Walk {
         }
     }
 
-    fn sample(&mut self, index: u32, path: &Path, meta: &Metadata) {
-        if meta.is_file()
-            && meta.len() > 0
-            && let Some(sample) = open_regular(path).ok().and_then(|file| sample(&file, meta.len()))
-        {
+    fn sample(&mut self, index: u32, path: &Path, meta: &Metadata) -> Result<(), TransferError> {
+        if !meta.is_file() || meta.len() == 0 {
+            return Ok(());
+        }
+        let file = unless_short(with_descriptor(|| open_regular(path))).map_err(|error| short(&error))?;
+        if let Some(sample) = file.and_then(|file| sample(&file, meta.len())) {
             self.samples.insert(index, sample);
         }
+        Ok(())
     }
 
     fn add(&mut self, parent: u32, name: Vec<u8>, meta: &Metadata, path: &Path) -> Result<Option<u32>, TransferError> {
@@ -554,13 +583,16 @@ impl Walk {
                 return Err(TransferError::Stopped("cancelled"));
             }
             let mut items = Vec::new();
-            let listed = read_folder(&folder).and_then(|listed| {
+            let listed = with_descriptor(|| read_folder(&folder)).and_then(|listed| {
                 for item in listed {
                     items.push(item?);
                 }
                 Ok(())
             });
-            if listed.is_err() {
+            if let Err(error) = listed {
+                if is_out_of_files(&error) {
+                    return Err(short(&error));
+                }
                 // What was read of it by then is sent.
                 self.left_out.add(folder.clone(), "folder_unreadable");
             }
@@ -575,14 +607,15 @@ impl Walk {
                 }
                 // Of the entry itself: a link shows as a link.
                 let meta = match item.metadata() {
-                    Ok(meta) if meta.is_symlink() => match target(&path, self.folders.iter().map(PathBuf::as_path)) {
-                        Some((_, meta)) => meta,
-                        None => {
+                    Ok(meta) if meta.is_symlink() => {
+                        let found = with_descriptor(|| target(&path, self.folders.iter().map(PathBuf::as_path)));
+                        let Some((_, meta)) = found.map_err(|error| short(&error))? else {
                             let code = no_target(&path, &self.folders);
                             self.left_out.add(path, code);
                             continue;
-                        }
-                    },
+                        };
+                        meta
+                    }
                     Ok(meta) => meta,
                     Err(error) => {
                         self.left_out.add(path, why(&error));
@@ -610,7 +643,7 @@ impl Walk {
                 if meta.is_dir() {
                     below.push((path, index, volume_of(&meta)));
                 } else if is_fresh(&meta) && self.samples.len() < MOST_SAMPLES {
-                    self.sample(index, &path, &meta);
+                    self.sample(index, &path, &meta)?;
                 }
             }
             open.extend(below.into_iter().rev());

@@ -108,13 +108,13 @@ fn a_link_is_read_as_the_file_it_points_to_and_as_nothing_outside() {
     let index = (0..3).find(|index| source.manifest.shown(*index) == "top/link").unwrap();
     let mut text = String::new();
     source.open(index).unwrap().read_to_string(&mut text).unwrap();
-    assert_eq!((text.as_str(), source.changes()), ("inside", vec![]));
+    assert_eq!((text.as_str(), source.changes().unwrap()), ("inside", vec![]));
     fs::write(top.join("file"), "inside and longer").unwrap();
-    assert_eq!(source.changes().len(), 2, "the file and the link");
+    assert_eq!(source.changes().unwrap().len(), 2, "the file and the link");
     fs::remove_file(top.join("link")).unwrap();
     symlink(root.path().join("secret"), top.join("link")).unwrap();
     assert!(source.open(index).is_err());
-    assert!(source.changes().iter().all(|change| change.file != index));
+    assert!(source.changes().unwrap().iter().all(|change| change.file != index));
 }
 
 #[cfg(unix)]
@@ -159,7 +159,7 @@ fn a_folder_that_becomes_a_link_while_the_tree_is_walked_is_not_followed() {
     fs::rename(root.join("top/inner"), root.join("aside")).unwrap();
     std::os::unix::fs::symlink(root.join("secrets"), root.join("top/inner")).unwrap();
     assert!(source.open(file).is_err());
-    assert_eq!(source.changes(), vec![]);
+    assert_eq!(source.changes().unwrap(), vec![]);
 }
 
 #[test]

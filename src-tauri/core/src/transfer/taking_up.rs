@@ -14,10 +14,10 @@ use super::{
     Inner, TransferError,
     bits::Bits,
     book::{Command, End, Found},
-    error::reason,
+    error::{is_out_of_descriptors, reason},
     existing::Ready,
     holding::{self, Holding, Lost},
-    landing::list,
+    landing::{DiskError, list},
     limits::{SPACE_RESERVE, VERSION},
     manifest::Manifest,
     memory::ALONE,
@@ -28,7 +28,10 @@ use super::{
     state::FromSender,
     wire::Again,
 };
-use crate::{error::NetworkError, id::TransferId};
+use crate::{
+    error::{NetworkError, is_out_of_files},
+    id::TransferId,
+};
 
 /// A source that changed may have grown by this much in all beyond what was accepted, or by a tenth of it.
 const GROWTH: u64 = 16 * 1024 * 1024;
@@ -95,6 +98,10 @@ impl Receiving {
         if let Some(end) = self.while_held().await? {
             return Ok(Some(end));
         }
+        if let Some(end) = self.may_open_files().await? {
+            return Ok(Some(end));
+        }
+        let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         // Once as it was accepted, and once as it is now. The changes are dropped by then.
         let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
         let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
@@ -108,7 +115,7 @@ impl Receiving {
         // Of a list that was accepted before lists had modes, the hash is another one now.
         if again.manifest != incoming.hash {
             let hashed = move || Ok((accepted.hash().map_err(TransferError::Violation)?, accepted));
-            let (hash, list) = blocking("hashing a list failed", hashed).await?;
+            let (hash, list) = blocking(&self.worker(), "hashing a list failed", hashed).await?;
             accepted = list;
             if again.manifest != hash {
                 return Ok(Some(self.give_up("source_changed").await));
@@ -120,14 +127,15 @@ impl Receiving {
         let accepted = Arc::new(accepted);
         let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
         let (list, terms) = (now.clone(), incoming.clone());
-        let mut plan = blocking("choosing entries failed", move || recorded(&list, &terms)).await?;
+        let choose = move || recorded(&list, &terms);
+        let mut plan = blocking(&self.worker(), "choosing entries failed", choose).await?;
         let (files, total) = selection::measure(&now, &plan.selected);
         let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
         let read_again = !self.inner.written().contains(&id);
         let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = self.worker().look(move || {
             if nothing_yet {
                 // Killed between the record and the folder, maybe.
                 holding::make_sure(&ops, &landing, &id)?;
@@ -141,7 +149,8 @@ impl Receiving {
             });
             let held = held.into_iter().filter(|(file, _)| plan.selected.contains(*file)).collect();
             (plan.whole, plan.held) = (kept, held);
-            let ready = Ready::new(Arc::new(temp), plan, folders).looked(ops.as_ref(), &now, rule, &seen)?;
+            let ready = Ready::new(Arc::new(temp.sharing(descriptors)), plan, folders);
+            let ready = ready.looked(ops.as_ref(), &now, rule, &seen)?;
             Ok(Ready { landed, ..ready })
         });
         let ready = match self.look(looking, &stopped).await? {
@@ -174,7 +183,11 @@ impl Receiving {
         {
             let held = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
             let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
-            if room_for(&self.inner.ops, folder, needed).await.is_err() {
+            let room = room_for(&self.inner.ops, &self.worker(), folder, needed).await;
+            if let Err(error) = room {
+                if is_out_of_descriptors(error.code()) {
+                    return Err(error);
+                }
                 // What has arrived is kept. The next attempt finds it held, and waits for space.
                 self.inner.book.show(self.id, |view| view.total = bytes);
                 self.inner.book.hold(self.id, Some("disk_full")).await?;
@@ -191,9 +204,13 @@ impl Receiving {
             return self.inner.book.manifest(self.id, incoming.pages).await;
         }
         let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
-        let read = tokio::task::spawn_blocking(move || list::read(ops.as_ref(), &dest, &id, &hash));
+        let worker = self.worker();
+        let read = worker.guarded(move || list::read(ops.as_ref(), &dest, &id, &hash));
         match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {
             Ok(list) => Ok(list),
+            Err(error) if is_out_of_files(&error) => {
+                Err(TransferError::Disk(DiskError::new("reading the list of files", error)).into())
+            }
             Err(error) => {
                 tracing::info!(%error, "the folder of a transfer is not there");
                 self.out.farewell(&declined("destination_unusable")).await;

@@ -1,6 +1,7 @@
 //! The conversation about one attempt, and everything that carries its data.
 
 use std::{
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     TransferError,
     control::Outgoing,
+    error::SENDER_OUT_OF_FILES,
     feed::{Feed, Pool},
     flow::{Gate, Limits},
     framing::StreamHeader,
@@ -29,7 +31,12 @@ use super::{
     state::{Plan, SenderMachine},
     wire::{FileEnd, SenderFrame, SourceOutcome},
 };
-use crate::{error::NetworkError, id::TransferId, net::Session};
+use crate::{
+    budget::{Budget, Worker},
+    error::NetworkError,
+    id::TransferId,
+    net::Session,
+};
 
 /// Wire buffers for each data stream: one is filled, one is waiting, the others are with the transport.
 const BUFFERS: usize = 4;
@@ -51,6 +58,8 @@ pub(super) enum Broken {
     Stream,
     /// What is sent is gone, with the disk that it lay on.
     Source,
+    /// For some time no file could be opened, because too many are open.
+    Descriptors,
 }
 
 /// The conversation about one attempt.
@@ -73,11 +82,11 @@ pub(super) struct Talk {
     pool: Option<Arc<Pool>>,
 }
 
-/// The look at what the receiver claims, on a thread of its own.
+/// The look at what the receiver claims, on a blocking thread.
 pub(super) struct Proving {
     plan: Plan,
     stopped: Arc<AtomicBool>,
-    looking: JoinHandle<Vec<u32>>,
+    looking: JoinHandle<io::Result<Vec<u32>>>,
 }
 
 fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
@@ -89,8 +98,12 @@ fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
 pub(super) async fn proven(running: &mut Option<Proving>) -> Result<(Plan, Vec<u32>), NetworkError> {
     let Some(proving) = running else { return std::future::pending().await };
     let looked = (&mut proving.looking).await;
-    let anew = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
     let mut plan = running.take().map(|proving| proving.plan).unwrap_or_default();
+    let looked = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
+    let anew = looked.map_err(|error| {
+        tracing::info!(%error, "what is claimed cannot be looked at now");
+        TransferError::Stopped(SENDER_OUT_OF_FILES)
+    })?;
     plan.held.retain(|file, _| anew.binary_search(file).is_err());
     Ok((plan, anew))
 }
@@ -115,11 +128,10 @@ impl Talk {
     }
 
     /// Looks at what the receiver claims, before anything is sent.
-    pub(super) fn prove(&mut self, plan: Plan) {
+    pub(super) fn prove(&mut self, worker: &Worker, plan: Plan) {
         let stopped = Arc::new(AtomicBool::new(false));
         let (source, claimed, seen) = (self.source.clone(), plan.clone(), stopped.clone());
-        let looking =
-            tokio::task::spawn_blocking(move || disproved(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
+        let looking = worker.look(move || disproved(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
         self.proving = Some(Proving { plan, stopped, looking });
     }
 
@@ -158,16 +170,17 @@ impl Talk {
     }
 
     /// Starts everything that sends data, if that has not begun.
-    pub(super) fn go(&mut self, session: &Session, limits: Arc<Limits>, stop: &CancellationToken) {
+    pub(super) fn go(&mut self, session: &Session, limits: Arc<Limits>, budget: &Budget, stop: &CancellationToken) {
         let Some(plan) = self.plan.take() else { return };
         let manifest = &self.source.manifest;
         let (files, bytes) = plan.measure(manifest);
-        let streams = stream_count(session, files, bytes);
+        let (streams, device) = (stream_count(session, files, bytes), session.device_id());
         let keys = session.keys();
         let sealed = self.header.suite != 0;
         let transfer = TransferId::from_random(self.header.transfer);
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
-        let feed = Arc::new(Feed::new(self.source.clone(), plan, root).over(streams, self.compress));
+        let feed = Feed::new(self.source.clone(), plan, root).over(streams, self.compress);
+        let feed = Arc::new(feed.sharing(budget.files.sparing(device)));
         let most = usize::from(streams) * BUFFERS;
         let pool = Pool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
@@ -176,9 +189,10 @@ impl Talk {
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
             let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
+            let worker = budget.threads.of(device);
             self.jobs.spawn(async move {
-                let fed = tokio::task::spawn_blocking(move || feed.run(&pool_of_feed, &full, &ends));
-                fed.await.map_err(|_| Broken::Stream)
+                feed.run(worker, pool_of_feed, full, ends).await;
+                Ok(())
             });
             self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, way.clone())));
         }
@@ -195,7 +209,7 @@ impl Talk {
         if let Some(pool) = &self.pool {
             pool.close();
         }
-        // The feeding threads see the closed pool, or that nobody takes what they fill; the others see the stop.
+        // The feeding tasks see the closed pool, or that nobody takes what they fill; the others see the stop.
         while self.jobs.join_next().await.is_some() {}
     }
 }
@@ -215,6 +229,10 @@ fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
         .map_or(STREAMS, |rtt| if rtt > LONG_WAY { MAX_STREAMS } else { STREAMS });
     let worth = bytes / (2 * super::limits::SEGMENT) + u64::from(files) / 64 + 1;
     u8::try_from(worth).unwrap_or(u8::MAX).min(most)
+}
+
+fn failed_by(end: &FileEnd, reason: &str) -> bool {
+    matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == reason)
 }
 
 /// Tells the receiver of files that are through, and at last that all are.
@@ -238,10 +256,11 @@ async fn tell(
             batch.extend(more);
         }
         left = left.saturating_sub(batch.len() as u32);
-        let gone =
-            |end: &FileEnd| matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == "source_gone");
-        if batch.iter().any(gone) {
+        if batch.iter().any(|end| failed_by(end, "source_gone")) {
             return Err(Broken::Source);
+        }
+        if batch.iter().any(|end| failed_by(end, SENDER_OUT_OF_FILES)) {
+            return Err(Broken::Descriptors);
         }
         for end in &batch {
             if matches!(end.outcome, SourceOutcome::Sent { .. }) {

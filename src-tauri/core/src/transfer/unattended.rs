@@ -153,7 +153,7 @@ const SPECIAL: [&str; 4] = ["autorun", "autorun.inf", "autorun.sh", "desktop.ini
 const RUN_BITS: u16 = 0o111;
 
 /// What is taken of an offer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Unattended {
     /// Entries that are taken.
     pub selected: Bits,

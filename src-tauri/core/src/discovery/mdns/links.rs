@@ -94,12 +94,13 @@ pub fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-fn look() -> BTreeMap<u32, Link> {
+/// The interfaces as the system lists them.
+///
+/// # Errors
+/// When it does not list them: too many files are open, say.
+fn look() -> std::io::Result<BTreeMap<u32, Link>> {
     let mut links: BTreeMap<u32, Link> = BTreeMap::new();
-    let found = if_addrs::get_if_addrs().unwrap_or_else(|error| {
-        tracing::warn!(%error, "the interfaces of this machine cannot be listed");
-        Vec::new()
-    });
+    let found = if_addrs::get_if_addrs()?;
     let mut found: Vec<_> = found.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
     // What leads further comes first: the ends of containers' cables have nothing but a link-local address.
     found.sort_by_key(|interface| is_link_local_v6(interface.ip()));
@@ -121,7 +122,27 @@ fn look() -> BTreeMap<u32, Link> {
         }
     }
     links.values_mut().for_each(|link| link.addresses.sort_unstable());
-    links
+    Ok(links)
+}
+
+impl Links {
+    /// Takes over what was seen. What could not be listed stays as it was: a network is not gone because a look failed.
+    /// Gives whether anything has changed.
+    fn update(&mut self, seen: std::io::Result<BTreeMap<u32, Link>>, slept: bool) -> bool {
+        let changed = match seen {
+            Ok(by_index) if by_index != self.by_index => {
+                self.by_index = by_index;
+                true
+            }
+            Ok(_) => false,
+            Err(error) => {
+                tracing::debug!(%error, "the interfaces of this machine cannot be listed now");
+                false
+            }
+        };
+        self.awakened += u64::from(slept);
+        changed || slept
+    }
 }
 
 fn is_link_local_v6(address: IpAddr) -> bool {
@@ -143,15 +164,8 @@ pub async fn follow(links: watch::Sender<Links>, mut nudge: watch::Receiver<u64>
         let slept = by_clock > now.0.duration_since(last.0) + SLEPT;
         last = now;
         // The system answers from memory.
-        let by_index = look();
-        links.send_if_modified(|links| {
-            if links.by_index == by_index && !slept {
-                return false;
-            }
-            links.by_index = by_index;
-            links.awakened += u64::from(slept);
-            true
-        });
+        let seen = look();
+        links.send_if_modified(|links| links.update(seen, slept));
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
             nudged = nudge.changed() => if nudged.is_err() {
@@ -183,9 +197,21 @@ mod tests {
     }
 
     #[test]
+    fn a_look_that_failed_takes_no_network_away() {
+        let link = Link { addresses: vec![("10.77.0.1".parse().unwrap(), 24)] };
+        let mut links = Links { by_index: [(2, link)].into(), awakened: 0 };
+        let before = links.clone();
+        assert!(!links.update(Err(std::io::Error::from_raw_os_error(24)), false));
+        assert_eq!(links, before);
+        assert!(links.update(Ok(BTreeMap::new()), false));
+        assert!(links.by_index.is_empty());
+        assert!(links.update(Ok(BTreeMap::new()), true), "after a sleep all is said anew");
+    }
+
+    #[test]
     fn looking_is_cheap_and_finds_the_loopback() {
         let begun = Instant::now();
-        let count: usize = (0..100).map(|_| look().len()).sum();
+        let count: usize = (0..100).map(|_| look().unwrap().len()).sum();
         println!("FIGURE a look at the interfaces: {:.1?}", begun.elapsed() / 100);
         assert!(count >= 100);
     }

@@ -122,10 +122,18 @@ impl Placing {
             (mem::take(&mut self.ready), mem::take(&mut self.named), mem::take(&mut self.touched));
         let temp = self.temp.clone();
         let (synced, given) = thread::scope(|scope| {
-            let thread = thread::Builder::new().name("durable".into());
-            let syncing = thread.spawn_scoped(scope, || temp.ops.sync_volume(&temp.dir));
-            let given = self.give_names(ready);
-            (syncing.and_then(|thread| thread.join().unwrap_or_else(|_| Err(io::Error::other("it panicked")))), given)
+            let sync = || temp.ops.sync_volume(&temp.dir);
+            match thread::Builder::new().name("durable".into()).spawn_scoped(scope, sync) {
+                Ok(syncing) => {
+                    let given = self.give_names(ready);
+                    (syncing.join().unwrap_or_else(|_| Err(io::Error::other("it panicked"))), given)
+                }
+                // No thread is left: the one after the other.
+                Err(error) => {
+                    tracing::debug!(%error, "no thread to make files durable with");
+                    (sync(), self.give_names(ready))
+                }
+            }
         });
         let failed = |error| DiskError::new("making files durable", error);
         match synced {

@@ -14,7 +14,10 @@ use std::{
 use cap_std::fs::{Dir, DirEntry, FileType};
 
 use super::staged::Staged;
-use crate::transfer::files::{FileOps, PRIVATE_DIR};
+use crate::{
+    budget::{FileShare, Spare, with_descriptor},
+    transfer::files::{FileOps, PRIVATE_DIR},
+};
 
 /// Files of one shelf.
 const SHELF: u32 = 128;
@@ -28,7 +31,8 @@ pub(super) struct Shelves {
     ops: Arc<dyn FileOps>,
     top: Arc<Dir>,
     staged: OnceLock<Staged>,
-    open: Mutex<HashMap<Shelf, Arc<Dir>>>,
+    files: FileShare,
+    open: Mutex<HashMap<Shelf, (Arc<Dir>, Spare)>>,
 }
 
 /// Which folder in the hidden one.
@@ -51,7 +55,12 @@ impl Shelf {
 
 impl Shelves {
     pub fn new(ops: Arc<dyn FileOps>, top: Arc<Dir>) -> Self {
-        Self { ops, top, staged: OnceLock::new(), open: Mutex::default() }
+        Self { ops, top, staged: OnceLock::new(), files: FileShare::alone(), open: Mutex::default() }
+    }
+
+    /// Keeps no more open than this share allows.
+    pub fn sharing(self, files: FileShare) -> Self {
+        Self { files, ..self }
     }
 
     /// These folders are filled in hiding. Said before the first file is put anywhere; only once.
@@ -77,14 +86,14 @@ impl Shelves {
         Ok((dir, file.to_string().into_bytes()))
     }
 
-    fn open(&self) -> MutexGuard<'_, HashMap<Shelf, Arc<Dir>>> {
+    fn open(&self) -> MutexGuard<'_, HashMap<Shelf, (Arc<Dir>, Spare)>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn shelf(&self, shelf: Shelf, make: bool) -> io::Result<Arc<Dir>> {
         // Held while the shelf is made: the next one needs it too.
         let mut open = self.open();
-        if let Some(dir) = open.get(&shelf) {
+        if let Some((dir, _)) = open.get(&shelf) {
             return Ok(dir.clone());
         }
         let name = shelf.name();
@@ -104,14 +113,20 @@ impl Shelves {
         if open.len() >= OPEN_SHELVES {
             open.clear();
         }
-        open.insert(shelf, dir.clone());
+        let spare = self.files.spare().or_else(|| {
+            open.clear();
+            self.files.spare()
+        });
+        if let Some(spare) = spare {
+            open.insert(shelf, (dir.clone(), spare));
+        }
         Ok(dir)
     }
 
     /// How many things lie in a folder that is filled in hiding.
     pub fn count(&self, folder: u32) -> io::Result<usize> {
         let dir = self.shelf(Shelf::Folder(folder), false)?;
-        dir.entries()?.try_fold(0, |count, entry| entry.map(|_| count + 1))
+        with_descriptor(|| dir.entries())?.try_fold(0, |count, entry| entry.map(|_| count + 1))
     }
 
     /// Gives such a folder its name, with all that is in it. A name that is taken is never replaced.
@@ -150,7 +165,7 @@ fn kind(entry: &DirEntry) -> io::Result<FileType> {
 /// Names of the shelves that there are, of either kind. A link or a file of such a name is none.
 fn all(top: &Dir) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
-    for entry in top.entries()? {
+    for entry in with_descriptor(|| top.entries())? {
         let entry = entry?;
         if let Some(name) = entry.file_name().to_str().filter(|name| is_shelf(name) || staged_in(name).is_some())
             && kind(&entry)?.is_dir()
@@ -183,7 +198,7 @@ pub fn files_in(ops: &dyn FileOps, top: &Dir, staged: &Staged) -> io::Result<Has
 }
 
 fn gather(dir: &Dir, found: &mut HashSet<u32>, number: impl Fn(&str) -> Option<u32>) -> io::Result<()> {
-    for entry in dir.entries()? {
+    for entry in with_descriptor(|| dir.entries())? {
         let entry = entry?;
         if let Some(number) = entry.file_name().to_str().and_then(&number)
             && kind(&entry)?.is_file()
@@ -215,7 +230,7 @@ pub(super) fn clear(ops: &dyn FileOps, top: &Dir, staged: Option<&Staged>) -> io
             Some(named) => named.contains_key(file.to_ascii_lowercase().as_bytes()),
             None => staged_in(&name).is_some() || is_number(file),
         };
-        for entry in shelf.entries()?.flatten() {
+        for entry in with_descriptor(|| shelf.entries())?.flatten() {
             if let Some(file) = entry.file_name().to_str().filter(|file| ours(file))
                 && let Err(error) = ops.remove_file(&shelf, file.as_bytes())
             {

@@ -33,7 +33,7 @@ fn begin(ground: &Ground, ops: impl FileOps, manifest: &Arc<Manifest>) -> (Arc<T
     let temp = ground.temp(ops);
     temp.stage(manifest).unwrap();
     write_all(&temp, manifest);
-    let placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix).unwrap();
+    let placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
     (temp, placing)
 }
 
@@ -155,7 +155,7 @@ fn nobody_waits_for_what_was_not_accepted() {
     let files = files_of(&manifest);
     let mut plan = Plan::all(&manifest);
     plan.selected.remove(files[39]);
-    let mut placing = Placing::new(temp.clone(), manifest.clone(), plan, Platform::Unix).unwrap();
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), plan, Platform::Unix);
     placing.settle(good(files[..10].iter().copied())).unwrap();
     placing.settle(good(files[10..20].iter().copied())).unwrap();
     assert_eq!(seen(&ground), &album_in("day")[..10]);
@@ -245,8 +245,7 @@ fn taken_up(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
     let named = found.whole.iter().count();
     let plan = Plan { whole: found.whole.clone(), ..Plan::all(manifest) };
     let temp = Arc::new(found.temp);
-    let mut placing =
-        Placing::new(temp.clone(), manifest.clone(), plan, Platform::Unix).unwrap().with_folders(found.folders);
+    let mut placing = Placing::new(temp.clone(), manifest.clone(), plan, Platform::Unix).with_folders(found.folders);
     let missing: Vec<u32> = files_of(manifest).into_iter().filter(|file| !found.whole.contains(*file)).collect();
     for file in missing.iter().filter(|file| !found.held.contains_key(file) && manifest.size(**file) != Some(0)) {
         write_whole(&temp, manifest, *file, &[(0, b"hello")]).unwrap();

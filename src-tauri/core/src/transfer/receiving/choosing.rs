@@ -7,25 +7,29 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
+use tokio::time::sleep;
+
 use super::{
     super::{
         Taking, TransferError,
         bits::Bits,
-        book::End,
+        book::{Command, End},
+        error::{RECEIVER_OUT_OF_FILES, reason},
         existing::Ready,
-        landing::{DiskError, Temp},
+        landing::{DESCRIPTORS, DiskError, Temp},
         limits::SPACE_RESERVE,
         manifest::Manifest,
         record::Incoming,
         selection,
-        state::Plan,
+        state::{FromSender, Plan},
         taking_up::Looked,
         unattended::{self, Unattended},
     },
-    Receiving, Terms, room_to_begin,
+    Receiving, TICK, Terms, lost, next, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
+    budget::Worker,
     error::NetworkError,
 };
 
@@ -59,7 +63,7 @@ impl Receiving {
         let choose = move || selection::select(&list, chosen.as_deref());
         let selected = match &ruled {
             Some((unattended, _)) => unattended.selected.clone(),
-            None => blocking("choosing entries failed", choose).await?,
+            None => blocking(&self.worker(), "choosing entries failed", choose).await?,
         };
         let (files, total) = selection::measure(&manifest, &selected);
         if rule == ConflictRule::KeepBoth {
@@ -78,21 +82,24 @@ impl Receiving {
         self.inner.book.accepted(self.id, &folder, incoming).await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
         let (much, makes) = (total > RESERVE_FROM, self.inner.deps.makes.clone());
+        let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         let made = move || {
             if makes(&at) {
                 ops.make_root(&at).map_err(|error| DiskError::new("creating a folder", error))?;
             }
-            let temp = Temp::create(ops, &at, &id)?;
+            let temp = Temp::create(ops, &at, &id)?.sharing(descriptors);
             let reserved = if much { temp.keep_reserve() } else { Ok(()) };
             let listed = reserved.and_then(|()| temp.keep_list(&list));
             listed.and_then(|()| temp.stage(&list)).inspect_err(|_| temp.remove())?;
             Ok(temp)
         };
-        let temp = tokio::task::spawn_blocking(made)
+        let temp = self
+            .worker()
+            .guarded(made)
             .await
             .map_err(|_| TransferError::Internal("creating a folder failed"))?
             .map_err(|error: DiskError| match error.code() {
-                "disk_full" => TransferError::Disk(error),
+                "disk_full" | RECEIVER_OUT_OF_FILES => TransferError::Disk(error),
                 _ => TransferError::Destination { path: folder.clone(), source: error.source },
             })?;
         self.inner.written().insert(self.id);
@@ -115,6 +122,67 @@ impl Receiving {
         Ok(())
     }
 
+    /// Waits until this transfer may have files open. People and the sender are heard meanwhile, and people see what it waits
+    /// for.
+    pub(in super::super) async fn may_open_files(&mut self) -> Result<Option<End>, NetworkError> {
+        if self.files.is_some() {
+            return Ok(None);
+        }
+        let (all, device) = (self.inner.budget.files.clone(), self.session.device_id());
+        let (files, waits) = (all.share(device, DESCRIPTORS), sleep(TICK));
+        tokio::pin!(files, waits);
+        // What was shown before it had to wait for this.
+        let (mut shows, mut before) = (false, None);
+        loop {
+            tokio::select! {
+                // It may be waited for again and again: whoever has something to say is heard first.
+                biased;
+                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
+                command = self.asked.recv() => match command {
+                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
+                    Some(Command::Superseded) => return Err(lost()),
+                    Some(Command::Held) => {}
+                    Some(Command::Decline | Command::Cancel) | None if self.holds => {
+                        self.give_up("cancelled").await;
+                        return Ok(Some(End::cancelled_here()));
+                    }
+                    Some(Command::Decline | Command::Cancel) | None => {
+                        return Ok(Some(self.decline("declined").await));
+                    }
+                },
+                frame = next(&mut self.frames, &mut self.machine) => {
+                    if let FromSender::Cancelled(code) = frame? {
+                        return Ok(Some(End::by_code(code.as_str())));
+                    }
+                }
+                files = &mut files => {
+                    if shows {
+                        self.inner.book.show(self.id, |view| view.reason = before);
+                    }
+                    self.files = Some(files);
+                    return Ok(None);
+                }
+                () = &mut waits, if !shows => {
+                    shows = true;
+                    let why = reason("waiting_for_files");
+                    self.inner.book.show(self.id, |view| before = view.reason.replace(why));
+                }
+            }
+        }
+    }
+
+    /// Gives the right to have files open to others for a moment, and waits for it again.
+    pub(super) async fn open_files_later(&mut self) -> Result<Option<End>, NetworkError> {
+        self.files = None;
+        sleep(TICK).await;
+        self.may_open_files().await
+    }
+
+    /// Blocking threads for this transfer.
+    pub(in super::super) fn worker(&self) -> Worker {
+        self.inner.budget.threads.of(self.session.device_id())
+    }
+
     /// Looks at what is there, where the rule asks for it, and starts with what is missing. People and the sender are heard
     /// meanwhile.
     pub(super) async fn compare(&mut self) -> Result<Option<End>, NetworkError> {
@@ -122,7 +190,7 @@ impl Receiving {
         let (manifest, ops) = (self.machine.manifest(), self.inner.ops.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
-        let looking = tokio::task::spawn_blocking(move || {
+        let looking = self.worker().look(move || {
             Ready::new(Arc::new(temp), plan, HashMap::new()).looked(ops.as_ref(), &manifest, rule, &seen)
         });
         let ready = match self.look(looking, &stopped).await? {
@@ -147,7 +215,7 @@ impl Receiving {
         let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
         // Half a block is lost at the end of each file, on average.
         let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
-        room_to_begin(&self.inner, folder, needed).await
+        room_to_begin(&self.inner, &self.worker(), folder, needed).await
     }
 }
 
@@ -161,8 +229,9 @@ pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Re
 }
 
 pub(in super::super) async fn blocking<T: Send + 'static>(
+    worker: &Worker,
     what: &'static str,
     work: impl FnOnce() -> Result<T, TransferError> + Send + 'static,
 ) -> Result<T, NetworkError> {
-    Ok(tokio::task::spawn_blocking(work).await.map_err(|_| TransferError::Internal(what))??)
+    Ok(worker.guarded(work).await.map_err(|_| TransferError::Internal(what))??)
 }

@@ -7,7 +7,7 @@ use super::{
         Presence,
         book::{Command, End},
         control,
-        error::{is_apart, reason, stands_still},
+        error::{RECEIVER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
         landing::clean_up,
         left_out::add_notes,
         limits::SHOWN_ROOTS,
@@ -27,8 +27,10 @@ impl Receiving {
         let code = end.reason.as_ref().map(|reason| reason.code.as_str()).unwrap_or_default();
         let stands_still = end.state == TransferState::Failed && stands_still(code);
         let kept = self.holds && !completed && self.is_paired() && !control::thrown_out(&self.session);
-        let (mut waits, full) = (kept && (apart || stands_still), kept && code == "disk_full");
-        self.last_word(&end, waits && !full, completed).await;
+        let short = end.state == TransferState::Failed && is_out_of_descriptors(code);
+        let (mut waits, full) = (kept && (apart || stands_still || short), kept && code == "disk_full");
+        let unknown_there = full || code == RECEIVER_OUT_OF_FILES;
+        self.last_word(&end, waits && !unknown_there, completed).await;
         self.stop.cancel();
         let mut done = None;
         if let Some(live) = self.live.take() {
@@ -37,17 +39,18 @@ impl Receiving {
             while streams.join_next().await.is_some() {}
             let bytes = arrival.bytes.load(Ordering::Relaxed);
             let temp = arrival.temp.clone();
-            // The last handle of the verdicts goes with it, and so the naming thread ends.
+            // The last handle of the verdicts goes with it, and so the naming task ends.
             drop(arrival);
             if let Some(settling) = settling
                 && settling.await.is_err()
             {
-                tracing::error!("the naming thread failed");
+                tracing::error!("the naming task failed");
             }
             // It may have come to its end while the connection was lost; then nothing is there that could go on.
             completed |= settled.finished.load(Ordering::Relaxed);
             waits &= !completed;
-            let cleared = tokio::task::spawn_blocking(move || match (completed, waits) {
+            let worker = self.worker();
+            let cleared = worker.guarded(move || match (completed, waits) {
                 (true, _) => Ok(()),
                 (false, true) => {
                     if full {
@@ -72,7 +75,7 @@ impl Receiving {
             done = Some((bytes, settled));
         } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
             let (ops, id) = (self.inner.ops.clone(), self.id);
-            if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+            if self.worker().guarded(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
                 tracing::error!("removing unfinished files failed");
             }
         }

@@ -90,7 +90,7 @@ impl Receiving {
             return;
         };
         let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
-        if room_for(&self.inner.ops, folder, needed).await.is_ok()
+        if room_for(&self.inner.ops, &self.worker(), folder, needed).await.is_ok()
             && let Err(error) = self.inner.book.hold(self.id, None).await
         {
             tracing::warn!(%error, "that a transfer is not held any more could not be recorded");

@@ -6,7 +6,7 @@ use super::{
     super::{
         Taking,
         book::End,
-        error::told_as,
+        error::{is_out_of_descriptors, told_as},
         left_out::{NOTES, Reasons, add_notes},
         manifest::Manifest,
         quota,
@@ -50,34 +50,56 @@ impl Receiving {
         if !self.may_take_by_itself(into.clone()).await? {
             return Ok(Ruled::Ask);
         }
+        if let Some(end) = self.may_open_files().await? {
+            return Ok(Ruled::Ended(end));
+        }
         let manifest = self.machine.manifest();
         let list = manifest.clone();
-        let unattended = blocking("choosing entries failed", move || Ok(unattended::select(&list, EXAMPLES))).await?;
+        let select = move || Ok(unattended::select(&list, EXAMPLES));
+        let unattended = blocking(&self.worker(), "choosing entries failed", select).await?;
         let entries = unattended.selected.iter().count() as u64;
         let (files, bytes) = selection::measure(&manifest, &unattended.selected);
         if entries == 0 || (files == 0 && manifest.files() > 0) {
+            self.files = None;
             return Ok(Ruled::Ask);
         }
         let conflict = (self.inner.deps.conflict)();
         // Otherwise it is known later how much is there already.
-        if conflict == ConflictRule::KeepBoth
+        while conflict == ConflictRule::KeepBoth
             && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
         {
-            return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+            if !is_out_of_descriptors(error.code()) {
+                return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+            }
+            if let Some(end) = self.open_files_later().await? {
+                return Ok(Ruled::Ended(end));
+            }
         }
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
         match (self.inner.deps.welcome)(device, cost).await? {
             Welcome::Accept { .. } => {}
-            Welcome::Ask => return Ok(Ruled::Ask),
+            Welcome::Ask => {
+                self.files = None;
+                return Ok(Ruled::Ask);
+            }
             Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
         }
         let taking = Taking { conflict, ..Taking::default() };
         drop(manifest);
-        match self.begin(into, taking, Some((unattended, cost))).await {
-            Ok(()) => Ok(Ruled::Begun),
-            Err(error) => {
-                tracing::info!(%error, "an offer could not be accepted");
-                Ok(Ruled::Ended(self.decline(told_as(&error)).await))
+        // Nobody is there who could try again, so it waits for what is missing. What it costs is charged once.
+        loop {
+            match self.begin(into.clone(), taking.clone(), Some((unattended.clone(), cost))).await {
+                Ok(()) => return Ok(Ruled::Begun),
+                Err(error) if is_out_of_descriptors(error.code()) => {
+                    tracing::info!(%error, "an offer waits until a file can be opened");
+                    if let Some(end) = self.open_files_later().await? {
+                        return Ok(Ruled::Ended(end));
+                    }
+                }
+                Err(error) => {
+                    tracing::info!(%error, "an offer could not be accepted");
+                    return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+                }
             }
         }
     }
@@ -86,8 +108,8 @@ impl Receiving {
     /// to another one by now.
     async fn may_take_by_itself(&self, folder: PathBuf) -> Result<bool, NetworkError> {
         let data_dir = self.inner.deps.data_dir.clone();
-        let checked = blocking("looking at a folder failed", move || Ok(Places::here(&data_dir).check(&folder)));
-        let checked = checked.await?;
+        let check = move || Ok(Places::here(&data_dir).check(&folder));
+        let checked = blocking(&self.worker(), "looking at a folder failed", check).await?;
         if let Err(why) = &checked {
             tracing::warn!(%why, "a rule does not put files into its folder, and a person is asked");
         }

@@ -4,6 +4,8 @@ mod choosing;
 mod conflict;
 mod control_vectors;
 mod data;
+#[cfg(unix)]
+mod descriptors;
 mod ends;
 mod hostile;
 mod naughty;

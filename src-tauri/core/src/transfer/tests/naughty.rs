@@ -84,7 +84,7 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         let before = around(home.path());
         let id = TransferId::from_random([7; 16]);
         let temp = Arc::new(Temp::create(Arc::new(RealFiles), &dest, &id).unwrap());
-        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform).unwrap();
+        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform);
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
         for file in &files {
             temp.write(&temp.create_file(&manifest, *file).unwrap(), b"hello", 0).unwrap();

@@ -505,7 +505,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
                 manifest.clone(),
                 state::Plan::all(&manifest),
                 names::Platform::Unix,
-            )?;
+            );
             for file in &files {
                 let bytes = noise(100, *file as u8);
                 temp.write(&temp.create_file(&manifest, *file)?, &bytes, 0)?;
@@ -529,7 +529,6 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         let temp = Arc::new(found.temp);
         let plan = state::Plan { whole: whole.clone(), ..state::Plan::all(&manifest) };
         let mut placing = landing::Placing::new(temp.clone(), manifest.clone(), plan, names::Platform::Unix)
-            .unwrap()
             .with_folders(found.folders);
         for file in files.iter().filter(|file| !whole.contains(**file)) {
             if !held.contains_key(file) {

@@ -1,0 +1,243 @@
+//! File descriptors: what each transfer needs to go on at all, and what it may keep open to be faster.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::Notify;
+
+use super::{
+    ledger::{Ceiling, Ledger},
+    threads::JOBS,
+};
+use crate::id::DeviceId;
+
+/// Descriptors that one piece of work opens and closes again, at most.
+const PER_JOB: u64 = 4;
+/// Descriptors of everything else at most: sockets, the store, mDNS, the control socket, the log.
+const FOR_THE_REST: u64 = 256;
+/// Where the system tells no limit.
+const WITHOUT_LIMIT: u64 = 8192;
+/// Descriptors that one transfer keeps open to be faster, at most.
+const MOST_SPARE: usize = 320;
+/// Each device may have one part in so many.
+const DEVICES: usize = 4;
+/// Least room of a device, so that one transfer can go on under any limit.
+const LEAST: usize = 16;
+/// A limit that somebody raises from outside is noticed within this time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How the descriptors of a process are divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Division {
+    /// What transfers need to go on.
+    needed: Ceiling,
+    /// What they keep open to be faster.
+    spare: Ceiling,
+    /// What one transfer may have of that.
+    spare_of_one: usize,
+}
+
+impl Division {
+    /// By the limit of the process.
+    fn of(limit: u64) -> Self {
+        let rest = FOR_THE_REST.min(limit / 4);
+        let jobs = (PER_JOB * JOBS as u64).min(limit / 4);
+        let half = usize::try_from((limit - rest - jobs) / 2).unwrap_or(usize::MAX);
+        let total = half.max(LEAST);
+        let of_device = half / DEVICES;
+        Self {
+            needed: Ceiling { total, per_owner: (total / DEVICES).max(LEAST) },
+            spare: Ceiling { total: half, per_owner: of_device },
+            spare_of_one: of_device.min(MOST_SPARE),
+        }
+    }
+
+    fn now() -> Self {
+        Self::of(limit())
+    }
+}
+
+/// Soft limit on open files, as it is now: it can be changed from outside.
+#[cfg(unix)]
+fn limit() -> u64 {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).current.unwrap_or(WITHOUT_LIMIT)
+}
+
+#[cfg(not(unix))]
+fn limit() -> u64 {
+    WITHOUT_LIMIT
+}
+
+/// The descriptors of a process.
+#[derive(Debug, Default)]
+pub struct Files {
+    accounts: Mutex<Accounts>,
+    freed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Accounts {
+    needed: Ledger<DeviceId>,
+    spare: Ledger<DeviceId>,
+}
+
+impl Files {
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a transfer with a device may have so many descriptors. Cancel safe.
+    pub async fn share(self: &Arc<Self>, device: DeviceId, count: usize) -> FileShare {
+        // More than a device may ever have would be waited for without end.
+        let count = count.min(LEAST);
+        loop {
+            let freed = self.freed.notified();
+            tokio::pin!(freed);
+            freed.as_mut().enable();
+            if self.accounts().needed.take(device, count, Division::now().needed) {
+                return FileShare::of(self.clone(), device, count);
+            }
+            let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
+        }
+    }
+
+    /// A share of a transfer that needs none to go on, and may keep some open to be faster.
+    pub fn sparing(self: &Arc<Self>, device: DeviceId) -> FileShare {
+        FileShare::of(self.clone(), device, 0)
+    }
+
+    /// How many descriptors are set aside: those that transfers need, and those they keep to be faster.
+    pub fn used(&self) -> (usize, usize) {
+        let accounts = self.accounts();
+        (accounts.needed.used(), accounts.spare.used())
+    }
+}
+
+/// The descriptors of one transfer; given back when the last clone is dropped.
+#[derive(Clone, Debug)]
+pub struct FileShare(Arc<Share>);
+
+#[derive(Debug)]
+struct Share {
+    files: Arc<Files>,
+    device: DeviceId,
+    count: usize,
+    spares: AtomicUsize,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.files.accounts().needed.give_back(self.device, self.count);
+        self.files.freed.notify_waiters();
+    }
+}
+
+impl FileShare {
+    /// A share of what was taken for it already.
+    fn of(files: Arc<Files>, device: DeviceId, count: usize) -> Self {
+        Self(Arc::new(Share { files, device, count, spares: AtomicUsize::new(0) }))
+    }
+
+    /// A share of a budget of its own, for what does not run beside others.
+    pub fn alone() -> Self {
+        Self::of(Arc::default(), DeviceId::of_endpoint(&[0; 32]), 0)
+    }
+
+    /// One descriptor more, to keep something open that could be opened again; none where others need it.
+    pub fn spare(&self) -> Option<Spare> {
+        let division = Division::now();
+        let mut accounts = self.0.files.accounts();
+        let has = self.0.spares.load(Ordering::Relaxed);
+        if has >= division.spare_of_one || !accounts.spare.take(self.0.device, 1, division.spare) {
+            return None;
+        }
+        // Counted under the lock of the accounts.
+        self.0.spares.store(has + 1, Ordering::Relaxed);
+        drop(accounts);
+        Some(Spare(self.clone()))
+    }
+}
+
+/// The right to keep one descriptor open; given back when dropped.
+#[derive(Debug)]
+pub struct Spare(FileShare);
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        let share = &self.0.0;
+        let mut accounts = share.files.accounts();
+        accounts.spare.give_back(share.device, 1);
+        share.spares.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    fn device(number: u8) -> DeviceId {
+        DeviceId::of_endpoint(&[number; 32])
+    }
+
+    #[test]
+    fn the_parts_never_pass_the_limit_and_one_transfer_always_fits() {
+        for limit in [64, 100, 256, 512, 1024, 4096, 8192, 1 << 20, u64::MAX] {
+            let division = Division::of(limit);
+            let (needed, spare) = (division.needed, division.spare);
+            assert!(needed.per_owner >= LEAST, "{limit}: {division:?}");
+            let rest = FOR_THE_REST.min(limit / 4) + (PER_JOB * JOBS as u64).min(limit / 4);
+            let parts = needed.total as u64 + spare.total as u64;
+            assert!(limit < 128 || parts <= limit - rest, "{limit}: {division:?}");
+        }
+        let usual = Division::of(1024);
+        assert_eq!((usual.needed, usual.spare.per_owner), (Ceiling { total: 320, per_owner: 80 }, 80));
+        assert_eq!(Division::of(8192).spare_of_one, MOST_SPARE);
+    }
+
+    #[tokio::test]
+    async fn a_device_waits_for_its_own_transfers_and_not_for_those_of_others() {
+        let files = Arc::<Files>::default();
+        let per_device = Division::now().needed.per_owner;
+        let mut shares = Vec::new();
+        for _ in 0..per_device / LEAST {
+            shares.push(files.share(device(1), LEAST).await);
+        }
+        let waits = files.share(device(1), LEAST);
+        tokio::pin!(waits);
+        assert!(timeout(Duration::from_millis(50), &mut waits).await.is_err(), "the device has its share");
+        timeout(Duration::from_secs(5), files.share(device(2), LEAST)).await.expect("another device has its own");
+        shares.pop();
+        timeout(Duration::from_secs(5), waits).await.expect("one of its own has ended");
+        drop(shares);
+        assert_eq!(files.used(), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_open_to_be_faster_leaves_room_for_others() {
+        let files = Arc::<Files>::default();
+        let (one, two) = (files.share(device(1), 4).await, files.share(device(2), 4).await);
+        let division = Division::now();
+        let all: Vec<_> = std::iter::from_fn(|| one.spare()).collect();
+        assert_eq!(all.len(), division.spare_of_one);
+        assert!(two.spare().is_some());
+        // Transfers of one device have its part together.
+        let others: Vec<_> = (0..8).map(|_| files.sparing(device(1))).collect();
+        let more: Vec<_> = others.iter().flat_map(|other| std::iter::from_fn(move || other.spare())).collect();
+        assert_eq!(all.len() + more.len(), division.spare.per_owner.min(9 * division.spare_of_one));
+        assert!(two.spare().is_some());
+        drop((all, more));
+        assert!(one.spare().is_some());
+        drop((one, two, others));
+        assert_eq!(files.used(), (0, 0));
+    }
+}

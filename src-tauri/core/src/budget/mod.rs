@@ -1,0 +1,152 @@
+//! What the whole process may use at once: file descriptors and blocking threads, with a share for each device.
+//!
+//! Both are few, and every transfer, session and command needs some. A device that takes all of them would stop the others,
+//! so each has a share of its own ([`Threads`], [`Files`]), and whoever finds nothing left waits. A blocking thread is
+//! taken for a piece of work that ends by itself, and never while a peer is waited for.
+
+mod files;
+mod ledger;
+mod threads;
+
+use std::{
+    io,
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+pub use files::{FileShare, Files, Spare};
+pub use threads::{JOBS, JOBS_PER_DEVICE, LOOKS_PER_DEVICE, SYNCS_PER_DEVICE, Threads, Worker};
+
+use crate::error::is_out_of_files;
+
+/// Blocking threads of a runtime: the jobs of transfers, and room for the store, name resolution and short looks.
+pub const BLOCKING_THREADS: usize = JOBS + 32;
+
+/// How long a step waits for a descriptor before the failure is told. Tests do not wait so long.
+const DESCRIPTOR_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
+/// First pause between two tries; it doubles.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+/// Longest such pause.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+
+/// The budgets of a process. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    /// File descriptors.
+    pub files: Arc<Files>,
+    /// Blocking threads.
+    pub threads: Arc<Threads>,
+}
+
+impl Budget {
+    /// The one of this process.
+    pub fn of_this_process() -> Self {
+        static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
+        BUDGET.clone()
+    }
+}
+
+/// Time at which a step was last given up because there was no descriptor.
+static GAVE_UP: Mutex<Option<Instant>> = Mutex::new(None);
+
+fn gave_up() -> MutexGuard<'static, Option<Instant>> {
+    GAVE_UP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Repeats a step while the process or the system has no file descriptor left, for ten seconds at most. The long wait is paid
+/// once: steps that come soon after one that was given up wait for a moment only. Blocking.
+///
+/// # Errors
+/// Those of the step; that there is no descriptor only after the wait.
+pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    match step() {
+        Err(error) if is_out_of_files(&error) => {}
+        other => return other,
+    }
+    let lately = gave_up().is_some_and(|at| at.elapsed() < DESCRIPTOR_WAIT);
+    let done = repeat_for(if lately { LONGEST_PAUSE } else { DESCRIPTOR_WAIT }, step);
+    if done.as_ref().is_err_and(is_out_of_files) {
+        *gave_up() = Some(Instant::now());
+    }
+    done
+}
+
+/// What a look found; none where it is not to be had. That there is no descriptor to look with says nothing of it.
+///
+/// # Errors
+/// When there is no descriptor.
+pub fn unless_short<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    match looked {
+        Err(error) if is_out_of_files(&error) => Err(error),
+        other => Ok(other.ok()),
+    }
+}
+
+fn repeat_for<T>(most: Duration, mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let (begun, mut pause) = (Instant::now(), FIRST_PAUSE);
+    loop {
+        match step() {
+            Err(error) if is_out_of_files(&error) && begun.elapsed() < most => {
+                tracing::debug!(%error, "waiting for a file descriptor");
+                thread::sleep(pause);
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Raises the soft limit on open files towards the hard one, as programs of the desktop get a low one by default.
+pub fn raise_file_limit() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        /// More than is ever needed; some systems refuse what they call unlimited.
+        const ENOUGH: u64 = 8192;
+        let limit = getrlimit(Resource::Nofile);
+        let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
+        if limit.current.is_some_and(|now| now < wanted)
+            && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), ..limit })
+        {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn out_of_files() -> io::Error {
+        io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error())
+    }
+
+    #[test]
+    fn a_step_without_a_descriptor_is_tried_again_and_other_failures_are_told_at_once() {
+        let mut left = 3;
+        let opened = with_descriptor(|| {
+            if left == 0 {
+                return Ok("open");
+            }
+            left -= 1;
+            Err(out_of_files())
+        });
+        assert_eq!(opened.unwrap(), "open");
+        let mut tries = 0;
+        let failed = with_descriptor(|| {
+            tries += 1;
+            Err::<(), _>(io::ErrorKind::NotFound.into())
+        });
+        assert_eq!((failed.unwrap_err().kind(), tries), (io::ErrorKind::NotFound, 1));
+        let failed = repeat_for(Duration::from_millis(20), || Err::<(), _>(out_of_files()));
+        assert!(is_out_of_files(&failed.unwrap_err()), "it is told in the end");
+    }
+
+    #[test]
+    fn that_there_is_no_descriptor_is_not_taken_for_that_there_is_no_file() {
+        assert_eq!(unless_short(Ok(1)).unwrap(), Some(1));
+        assert_eq!(unless_short::<()>(Err(io::ErrorKind::NotFound.into())).unwrap(), None);
+        assert!(unless_short::<()>(Err(out_of_files())).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! A limit on how often one place of the program may write to the log, so that peers who are refused by the thousand do not
+//! push out of it what somebody needs to read.
+
+use std::{
+    collections::HashMap,
+    io::Write,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tracing::{Level, Metadata, callsite::Identifier};
+
+use super::log::KeptLog;
+
+/// Lines that one place may write at once.
+const BURST: u32 = 100;
+/// Time after which it may write one more.
+const REFILL: Duration = Duration::from_secs(36);
+
+/// Counts the lines of each place in the program. What is logged for developers, from `debug` on, and errors pass. Cheap to
+/// clone.
+#[derive(Clone, Debug)]
+pub struct LineLimit(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    begun: Instant,
+    log: Mutex<KeptLog>,
+    /// As many as there are places that log.
+    places: Mutex<HashMap<Identifier, Place>>,
+}
+
+impl LineLimit {
+    /// For this log, which is told how many lines were left out.
+    pub fn new(log: KeptLog) -> Self {
+        Self(Arc::new(Inner { begun: Instant::now(), log: Mutex::new(log), places: Mutex::default() }))
+    }
+
+    /// Whether a line from this place is to be written.
+    pub fn allows(&self, line: &Metadata<'_>) -> bool {
+        if !line.is_event() || *line.level() == Level::ERROR || *line.level() > Level::INFO {
+            return true;
+        }
+        let now = self.0.begun.elapsed();
+        let may = {
+            let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+            places.entry(line.callsite()).or_insert_with(|| Place::new(now)).line(now)
+        };
+        if let May::After(left_out) = may {
+            let text = format!("{left_out} lines like the next one were left out ({})\n", line.target());
+            // A log that cannot be written is noticed elsewhere.
+            let _ = self.0.log.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+        }
+        may != May::Not
+    }
+}
+
+/// What becomes of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum May {
+    /// It is written.
+    Now,
+    /// It is written, after word of so many that were not.
+    After(u64),
+    /// It is left out.
+    Not,
+}
+
+/// One place in the program. Pure: the time comes in.
+#[derive(Debug)]
+struct Place {
+    left: u32,
+    /// Since when the next line is being waited for.
+    since: Duration,
+    left_out: u64,
+}
+
+impl Place {
+    fn new(now: Duration) -> Self {
+        Self { left: BURST, since: now, left_out: 0 }
+    }
+
+    fn line(&mut self, now: Duration) -> May {
+        let refilled = now.saturating_sub(self.since).as_secs() / REFILL.as_secs();
+        if refilled > 0 {
+            self.left = self.left.saturating_add(u32::try_from(refilled).unwrap_or(u32::MAX)).min(BURST);
+            self.since += REFILL.saturating_mul(u32::try_from(refilled).unwrap_or(u32::MAX));
+        }
+        if self.left == 0 {
+            self.left_out += 1;
+            return May::Not;
+        }
+        self.left -= 1;
+        match std::mem::take(&mut self.left_out) {
+            0 => May::Now,
+            left_out => May::After(left_out),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_logs_without_end_is_cut_and_what_was_left_out_is_counted() {
+        let mut place = Place::new(Duration::ZERO);
+        let written = (0..10_000).filter(|_| place.line(Duration::ZERO) != May::Not).count();
+        assert_eq!(written, BURST as usize);
+        assert_eq!(place.line(REFILL), May::After(9_900));
+        assert_eq!(place.line(REFILL), May::Not);
+        let later = REFILL * 1000;
+        assert_eq!(place.line(later), May::After(1));
+        assert_eq!((1..200).filter(|_| place.line(later) == May::Now).count(), BURST as usize - 1);
+        // Hammered for a day.
+        let day =
+            (0..24 * 3600 * 10).filter(|tenth| place.line(later + Duration::from_millis(tenth * 100)) != May::Not);
+        assert!(day.count() <= 2401);
+    }
+}
