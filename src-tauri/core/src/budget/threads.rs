@@ -18,7 +18,13 @@ pub const JOBS: usize = 32;
 /// Those of one device: three that take all they get leave room for others.
 pub const JOBS_PER_DEVICE: usize = 8;
 /// Pieces of work of one device that wait for a disk to have all: one slow disk leaves threads for its other transfers.
-pub const SYNCS_PER_DEVICE: usize = 2;
+pub const SYNCS_PER_DEVICE: usize = 4;
+/// Those of one transfer, on one disk: one that hangs leaves the device threads for what goes elsewhere.
+pub const JOBS_PER_TRANSFER: usize = 4;
+/// Pieces of work of one transfer that wait for a disk to have all.
+const SYNCS_PER_TRANSFER: usize = 1;
+/// Long looks of all devices.
+const LOOKS: usize = JOBS / 2;
 /// Long looks at files among those of one device, such as hashing what is there already: its other transfers go on meanwhile.
 pub const LOOKS_PER_DEVICE: usize = 4;
 
@@ -26,6 +32,7 @@ pub const LOOKS_PER_DEVICE: usize = 4;
 #[derive(Debug)]
 pub struct Threads {
     all: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
     devices: Mutex<HashMap<DeviceId, Weak<Device>>>,
 }
 
@@ -38,7 +45,8 @@ struct Device {
 
 impl Default for Threads {
     fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(JOBS)), devices: Mutex::default() }
+        let of = |count| Arc::new(Semaphore::new(count));
+        Self { all: of(JOBS), looks: of(LOOKS), devices: Mutex::default() }
     }
 }
 
@@ -57,18 +65,28 @@ impl Threads {
             devices.insert(device, Arc::downgrade(&own));
             own
         });
-        Worker { own, all: self.all.clone() }
+        Worker { transfer: None, own, all: self.all.clone(), looks: self.looks.clone() }
     }
 }
 
 /// Runs work of one device. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Worker {
+    /// Jobs and syncs of one transfer.
+    transfer: Option<(Arc<Semaphore>, Arc<Semaphore>)>,
     own: Arc<Device>,
     all: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
 }
 
 impl Worker {
+    /// The share of one transfer in it: of one that hangs on its disk, its device is left with some.
+    #[must_use]
+    pub fn of_transfer(&self) -> Self {
+        let of = |count| Arc::new(Semaphore::new(count));
+        Self { transfer: Some((of(JOBS_PER_TRANSFER), of(SYNCS_PER_TRANSFER))), ..self.clone() }
+    }
+
     /// Waits for a thread and runs a piece of work on it. It must end by itself: it may wait for a disk, and neither for a
     /// peer nor for other work. A panic in it becomes one of the caller.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -85,8 +103,12 @@ impl Worker {
     /// # Errors
     /// When the work panicked, or the runtime is being taken down.
     pub async fn guarded<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-        // The device's own first: who waits for that takes nothing from others.
-        let turns = (turn(&self.own.jobs).await, turn(&self.all).await);
+        // The narrowest first: who waits for that takes nothing from others.
+        let of_transfer = match &self.transfer {
+            Some((jobs, _)) => turn(jobs).await,
+            None => None,
+        };
+        let turns = (of_transfer, turn(&self.own.jobs).await, turn(&self.all).await);
         // They end with the work, and not with a caller that has stopped waiting for it.
         let work = move || {
             let _turns = turns;
@@ -97,7 +119,11 @@ impl Worker {
 
     /// Runs work that may have to wait until a disk has all.
     pub async fn run_slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let sync = turn(&self.own.syncs).await;
+        let of_transfer = match &self.transfer {
+            Some((_, syncs)) => turn(syncs).await,
+            None => None,
+        };
+        let sync = (of_transfer, turn(&self.own.syncs).await);
         let work = move || {
             let _sync = sync;
             work()
@@ -109,7 +135,7 @@ impl Worker {
     pub fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         let this = self.clone();
         tokio::spawn(async move {
-            let _look = turn(&this.own.looks).await;
+            let _look = (turn(&this.own.looks).await, turn(&this.looks).await);
             this.run(work).await
         })
     }

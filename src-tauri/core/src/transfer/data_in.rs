@@ -32,10 +32,10 @@ use super::{
     intake::{Intake, Verdict},
     journal::Note,
     landing::{DiskError, Temp},
-    limits::SEGMENT,
+    limits::{CHUNK, SEGMENT},
     manifest::Manifest,
     seal::SegmentCipher,
-    stream_memory::{COMFORTABLE, Held, MOST, StreamMemory},
+    stream_memory::{Held, MOST, StreamMemory},
     tree::SegmentHasher,
     wire::{Code, Violation},
 };
@@ -73,6 +73,8 @@ pub(super) struct Arrival {
     pub limits: Arc<Limits>,
     /// A person holds it, here or there.
     pub paused: AtomicBool,
+    /// Bytes have come since the sender was told how far this side is. On a slow line minutes pass between two chunks.
+    pub read: AtomicBool,
     /// It was held, and nothing has come since: its sender may have others before it.
     pub quiet: AtomicBool,
     /// What the streams of the device may hold.
@@ -188,8 +190,13 @@ impl Incoming {
                     Ok(Some(n)) => {
                         self.filled += n;
                         self.came = true;
+                        self.arrival.read.store(true, Ordering::Relaxed);
                         if !self.arrival.paused.load(Ordering::Relaxed) {
                             self.arrival.quiet.store(false, Ordering::Relaxed);
+                        }
+                        // Under a limit a buffer takes long to fill, and what is complete counts at once.
+                        if self.arrival.limits.slice().is_some() && self.work.is_some() {
+                            self.hand_over();
                         }
                         // Paid for afterwards: what is not asked for any more has cost nothing.
                         tokio::select! {
@@ -222,14 +229,14 @@ impl Incoming {
     fn hand_over(&mut self) {
         let Some(mut work) = self.work.take() else { return };
         let (full, filled) = (self.filled == self.buffer.len(), std::mem::take(&mut self.filled));
-        let spare = self.spare.take().unwrap_or_default();
         let mut wanted = self.buffer.len();
         if full && wanted < BUFFER {
             let larger = (wanted * 8).min(BUFFER);
-            let total = self.pending + 2 * larger;
-            wanted = if self.held.hold(total, COMFORTABLE) { larger } else { wanted };
+            let own = work.decoder.memory() + work.writer.inflater.memory();
+            let total = (own.max(CHUNK as usize) + 2 * larger).max(self.held.bytes());
+            wanted = if self.held.hold_for_speed(total) { larger } else { wanted };
         }
-        let mut next = spare;
+        let mut next = self.spare.take().unwrap_or_default();
         next.resize(wanted, 0);
         let mut buffer = std::mem::replace(&mut self.buffer, next);
         let (worker, verdicts) = (self.arrival.worker.clone(), self.arrival.verdicts.clone());
@@ -259,12 +266,26 @@ impl Incoming {
         Ok(())
     }
 
-    /// Counts what is held. False where it is too much.
-    fn account(&mut self) -> bool {
-        let buffers = self.buffer.len() + self.spare.as_ref().map_or(0, Vec::len);
+    /// Bytes that it holds while the thread has nothing of it.
+    fn memory(&self) -> usize {
+        let buffers = self.buffer.capacity() + self.spare.as_ref().map_or(0, Vec::capacity);
         let work = self.work.as_ref();
-        let own = work.map_or(self.pending, |work| work.decoder.memory() + work.writer.inflater.memory());
-        self.held.hold(own + buffers, MOST)
+        buffers + work.map_or(self.pending, |work| work.decoder.memory() + work.writer.inflater.memory())
+    }
+
+    /// Counts what is held. False where it is too much, also without what only makes it faster.
+    fn account(&mut self) -> bool {
+        if self.held.hold(self.memory(), MOST) {
+            return true;
+        }
+        self.spare = None;
+        self.buffer.truncate(self.filled.max(SMALL_BUFFER));
+        self.buffer.shrink_to_fit();
+        if let Some(work) = &mut self.work {
+            work.decoder.shrink();
+            work.writer.inflater = Inflater::default();
+        }
+        self.held.hold(self.memory(), MOST)
     }
 
     /// Looks whether anything has come. False where the stream is to be given up.

@@ -56,12 +56,17 @@ impl Account {
         self.held.get(&device).copied().unwrap_or(0)
     }
 
+    /// Whether no other device holds more than it may in any case.
+    pub(super) fn is_alone(&self, device: DeviceId) -> bool {
+        self.held.iter().all(|(other, held)| *other == device || *held <= self.division.own)
+    }
+
     /// Lets a device hold more. False where it may not; then nothing changes.
     pub(super) fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
         let Division { own, shared, alone, all } = self.division;
         let (of_device, total) = (self.of(device).saturating_add(bytes), self.total().saturating_add(bytes));
-        let is_alone = self.held.iter().all(|(other, held)| *other == device || *held <= own);
-        let fits = total <= all && (of_device <= own || total <= shared || (is_alone && of_device <= alone));
+        let fits =
+            total <= all && (of_device <= own || total <= shared || (of_device <= alone && self.is_alone(device)));
         if fits {
             self.held.insert(device, of_device);
         }

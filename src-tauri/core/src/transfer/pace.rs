@@ -66,7 +66,7 @@ pub(super) enum Pace {
 /// Watches the counts of one attempt. Pure: time comes in as the span since some fixed start.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
-    last: Option<(Duration, [u64; 3])>,
+    last: Option<(Duration, [u64; 4])>,
     /// When enough had been written last, and how much that was in all.
     mark: Option<(Duration, u64)>,
 }
@@ -77,9 +77,9 @@ impl Pacer {
         (self.last, self.mark) = (None, None);
     }
 
-    /// These are the counts now: bytes written, bytes and files that the receiver has. `blocked` says that a stream waits for
+    /// These are the counts now: bytes written, bytes and files that the receiver has, how often it has said so. `blocked` says that a stream waits for
     /// the receiver, and `alive` that the receiver is heard.
-    pub(super) fn sample(&mut self, now: Duration, counts: [u64; 3], blocked: bool, alive: bool) -> Pace {
+    pub(super) fn sample(&mut self, now: Duration, counts: [u64; 4], blocked: bool, alive: bool) -> Pace {
         let since = match self.last {
             Some((since, before)) if before == counts => since,
             _ => {
@@ -112,30 +112,34 @@ mod tests {
     fn who_takes_nothing_lends_its_place_and_is_given_up_in_the_end() {
         let at = Duration::from_secs;
         let mut pacer = Pacer::default();
-        assert_eq!(pacer.sample(at(0), [0; 3], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(0), [0; 4], true, true), Pace::Moves);
         let (one, two) = (ENOUGH, 2 * ENOUGH);
-        assert_eq!(pacer.sample(at(1), [one, 0, 0], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(2), [one, 0, 0], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(3), [one, 0, 0], true, true), Pace::Stalls);
-        assert_eq!(pacer.sample(at(4), [two, 0, 0], true, true), Pace::Moves, "it moves again");
-        assert_eq!(pacer.sample(at(903), [two, 0, 0], true, true), Pace::Stalls);
-        assert_eq!(pacer.sample(at(904), [two, 0, 0], true, false), Pace::Stalls, "nobody is there to take anything");
-        assert_eq!(pacer.sample(at(904), [two, 0, 0], true, true), Pace::GivenUp);
+        assert_eq!(pacer.sample(at(1), [one, 0, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(2), [one, 0, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(3), [one, 0, 0, 0], true, true), Pace::Stalls);
+        assert_eq!(pacer.sample(at(4), [two, 0, 0, 0], true, true), Pace::Moves, "it moves again");
+        assert_eq!(pacer.sample(at(903), [two, 0, 0, 0], true, true), Pace::Stalls);
+        assert_eq!(
+            pacer.sample(at(904), [two, 0, 0, 0], true, false),
+            Pace::Stalls,
+            "nobody is there to take anything"
+        );
+        assert_eq!(pacer.sample(at(904), [two, 0, 0, 0], true, true), Pace::GivenUp);
         pacer.rest();
-        assert_eq!(pacer.sample(at(905), [two, 0, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(905), [two, 0, 0, 0], true, true), Pace::Moves);
     }
 
     #[test]
     fn who_takes_a_trickle_or_only_says_that_it_gets_on_lends_its_place_too() {
         let at = Duration::from_secs;
         let mut pacer = Pacer::default();
-        assert_eq!(pacer.sample(at(0), [0; 3], true, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(1), [100, 1, 0], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(0), [0; 4], true, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(1), [100, 1, 0, 0], true, true), Pace::Moves);
         for second in 2..2000 {
-            assert_eq!(pacer.sample(at(second), [100 * second, second, 0], true, true), Pace::Stalls, "{second}");
+            assert_eq!(pacer.sample(at(second), [100 * second, second, 0, 0], true, true), Pace::Stalls, "{second}");
         }
         let mut pacer = Pacer::default();
-        let lends = (0..400).find(|second| pacer.sample(at(*second), [9, *second, 0], false, true) == Pace::Stalls);
+        let lends = (0..400).find(|second| pacer.sample(at(*second), [9, *second, 0, 0], false, true) == Pace::Stalls);
         assert_eq!(lends, Some(300));
     }
 
@@ -143,10 +147,10 @@ mod tests {
     fn who_makes_durable_what_it_has_is_not_given_up() {
         let at = Duration::from_secs;
         let mut pacer = Pacer::default();
-        assert_eq!(pacer.sample(at(0), [9, 9, 0], false, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(9), [9, 9, 0], false, true), Pace::Moves);
-        assert_eq!(pacer.sample(at(10), [9, 9, 0], false, true), Pace::Stalls);
-        assert_eq!(pacer.sample(at(9999), [9, 9, 0], false, true), Pace::Stalls);
-        assert_eq!(pacer.sample(at(9999), [9, 9, 1], false, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(0), [9, 9, 0, 0], false, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(9), [9, 9, 0, 0], false, true), Pace::Moves);
+        assert_eq!(pacer.sample(at(10), [9, 9, 0, 0], false, true), Pace::Stalls);
+        assert_eq!(pacer.sample(at(9999), [9, 9, 0, 0], false, true), Pace::Stalls);
+        assert_eq!(pacer.sample(at(9999), [9, 9, 1, 0], false, true), Pace::Moves);
     }
 }

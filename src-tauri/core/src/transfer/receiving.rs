@@ -52,7 +52,7 @@ use super::{
 };
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
-    budget::FileShare,
+    budget::{FileShare, Worker},
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -67,8 +67,19 @@ pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 const UNDECIDED: Duration = Duration::from_secs(600);
 /// How long the sender's reason is waited for after a data stream broke.
 const GRACE: Duration = Duration::from_secs(5);
+/// Progress is said again after so long as long as bytes come.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
+/// Longest pause before what failed for want of descriptors is tried again.
+const BACKS_OFF: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
+
+/// How far the sender knows this side to be.
+struct Said {
+    /// Bytes and files.
+    counts: (u64, u32),
+    at: Instant,
+}
 
 pub(super) type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
 
@@ -236,6 +247,10 @@ pub(super) struct Receiving {
     live: Option<Live>,
     /// What was accepted, while it is looked at what of it is there.
     accepted: Option<choosing::Accepted>,
+    /// Blocking threads for it.
+    worker: Worker,
+    /// Pause before a file is opened once more that could not be opened for want of descriptors.
+    backs_off: Duration,
     /// What lies on the disk is kept when the two are apart.
     pub(super) holds: bool,
     /// Where that is, if it is from an earlier attempt.
@@ -279,6 +294,7 @@ impl Receiving {
         let Stream { session, routes, machine, frames, out, stop } = stream;
         let id = TransferId::from_random(terms.transfer);
         let share = inner.lists.share(session.device_id());
+        let worker = inner.budget.threads.of(session.device_id()).of_transfer();
         let watch = inner.book.view(id).map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
         Self {
             inner,
@@ -298,6 +314,8 @@ impl Receiving {
             landing: None,
             told: false,
             files: None,
+            worker,
+            backs_off: TICK,
             share,
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
@@ -478,6 +496,7 @@ impl Receiving {
             gate: Gate::new(true),
             limits: self.inner.limits_of(self.id, Direction::Receive),
             paused: AtomicBool::new(false),
+            read: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             memory: self.inner.streams.clone(),
         });
@@ -547,7 +566,7 @@ impl Receiving {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let verdicts = live.arrival.verdicts.clone();
         let mut begun = false;
-        let mut said = (0, 0);
+        let mut said = Said { counts: (0, 0), at: Instant::now() };
         if self.inner.book.held(self.id).is_some() {
             // Since it was looked at last.
             self.held_changed(live, begun);
@@ -717,11 +736,13 @@ impl Receiving {
         waited.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    fn progress(&mut self, live: &Live, said: &mut (u64, u32)) {
+    fn progress(&mut self, live: &Live, said: &mut Said) {
         let bytes = live.arrival.bytes.load(Ordering::Relaxed);
         let files = live.settled.files.load(Ordering::Relaxed);
-        if (bytes, files) != *said {
-            *said = (bytes, files);
+        // The same once more says that bytes come, where it takes long until something is complete.
+        let comes = said.at.elapsed() >= SAY_AGAIN && live.arrival.read.swap(false, Ordering::Relaxed);
+        if (bytes, files) != said.counts || comes {
+            *said = Said { counts: (bytes, files), at: Instant::now() };
             self.out.offer(&ReceiverFrame::Progress { bytes, files });
         }
         self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);

@@ -110,6 +110,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
         backoff: Backoff::default(),
         busy_there: false,
         stalls: (0, 0),
+        words: 0,
         gave_up: false,
         held: inner.book.held(id).is_some(),
         held_there: None,
@@ -211,6 +212,8 @@ struct Sending {
     busy_there: bool,
     /// So many attempts in a row were given up because the receiver took nothing, and what it had by then.
     stalls: (u32, u64),
+    /// How often the receiver has said how far it is.
+    words: u64,
     /// The last attempt ended with one more of these.
     gave_up: bool,
     /// Held here: nothing is sent until somebody lets it go on.
@@ -725,7 +728,10 @@ impl Sending {
                 }
                 self.settle(talk);
             }
-            FromReceiver::Progress { bytes, files } => (self.tally.bytes, self.tally.files) = (bytes, files),
+            FromReceiver::Progress { bytes, files } => {
+                (self.tally.bytes, self.tally.files) = (bytes, files);
+                self.words = self.words.saturating_add(1);
+            }
             FromReceiver::Received(list) => {
                 for item in list {
                     let Some(code) = item.failure else {

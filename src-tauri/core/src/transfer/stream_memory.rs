@@ -16,7 +16,9 @@ pub const MOST: usize = 16 * 1024 * 1024;
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
 /// A device can always receive over eight streams of usual chunks, or over one of the largest, whatever others hold.
 const DIVISION: Division =
-    Division { own: 3 * 1024 * 1024, shared: 16 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
+    Division { own: 3 * 1024 * 1024, shared: 24 * 1024 * 1024, alone: MOST, all: 36 * 1024 * 1024 };
+/// Bytes that all devices hold together up to which buffers grow where a device is not alone.
+const FOR_SPEED: usize = 6 * 1024 * 1024;
 
 /// Who holds how much. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -73,6 +75,21 @@ impl Held {
             self.bytes = bytes;
         }
         fits
+    }
+
+    /// The same for what only makes it faster: nothing that another device may need.
+    #[must_use]
+    pub fn hold_for_speed(&mut self, bytes: usize) -> bool {
+        let crowded = {
+            let account = &self.memory.devices().account;
+            !account.is_alone(self.device) && account.total() + bytes > FOR_SPEED + self.bytes
+        };
+        !crowded && self.hold(bytes, COMFORTABLE)
+    }
+
+    /// What it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// What all streams of the device hold.
@@ -133,6 +150,20 @@ mod tests {
         for n in 3..8 {
             let mut honest = memory.stream(DeviceId::from_bytes([n; 16]));
             assert!(honest.hold(DIVISION.own, MOST), "{n}");
+        }
+    }
+
+    #[test]
+    fn what_is_for_speed_alone_takes_nothing_that_others_need() {
+        let memory = StreamMemory::default();
+        // Three honest devices send three transfers each over eight streams. A stream needs a chunk and two small buffers.
+        let needed = 272 * 1024;
+        let mut streams: Vec<_> = (0..72).map(|n| memory.stream(DeviceId::from_bytes([n % 3; 16]))).collect();
+        for stream in &mut streams {
+            let _ = stream.hold_for_speed(needed + 1024 * 1024);
+        }
+        for (n, stream) in streams.iter_mut().enumerate() {
+            assert!(stream.hold(needed.max(stream.bytes()), MOST), "{n}");
         }
     }
 

@@ -186,10 +186,11 @@ impl Talk {
         let (ends, ended) = mpsc::channel(ENDS);
         let way = Way { gate: self.gate.clone(), limits, written: self.written.clone() };
         self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
+        let workers = budget.threads.of(device).of_transfer();
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
             let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
-            let worker = budget.threads.of(device);
+            let worker = workers.clone();
             self.jobs.spawn(async move {
                 feed.run(worker, pool_of_feed, full, ends).await;
                 Ok(())

@@ -60,7 +60,8 @@ impl Shelves {
 
     /// Keeps no more open than this share allows.
     pub fn sharing(self, files: FileShare) -> Self {
-        Self { files, ..self }
+        // What was open was counted elsewhere.
+        Self { files, open: Mutex::default(), ..self }
     }
 
     /// These folders are filled in hiding. Said before the first file is put anywhere; only once.

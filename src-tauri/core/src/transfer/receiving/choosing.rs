@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, atomic::AtomicBool},
 };
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     super::{
@@ -25,7 +25,7 @@ use super::{
         taking_up::Looked,
         unattended::{self, Unattended},
     },
-    Receiving, TICK, Terms, lost, next, room_to_begin,
+    BACKS_OFF, Receiving, TICK, Terms, UNDECIDED, declined, lost, next, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
@@ -130,6 +130,7 @@ impl Receiving {
         }
         let (all, device) = (self.inner.budget.files.clone(), self.session.device_id());
         let (files, waits) = (all.share(device, DESCRIPTORS), sleep(TICK));
+        let begun = Instant::now();
         tokio::pin!(files, waits);
         // What was shown before it had to wait for this.
         let (mut shows, mut before) = (false, None);
@@ -155,6 +156,15 @@ impl Receiving {
                         return Ok(Some(End::by_code(code.as_str())));
                     }
                 }
+                // As of an offer that nobody answers: whoever lets others wait for its list offers again.
+                () = async {
+                    sleep_until(begun + UNDECIDED).await;
+                    self.share.is_missed().await;
+                }, if !self.holds => {
+                    self.machine.end();
+                    self.out.farewell(&declined("busy")).await;
+                    return Err(lost());
+                }
                 files = &mut files => {
                     if shows {
                         self.inner.book.show(self.id, |view| view.reason = before);
@@ -174,13 +184,14 @@ impl Receiving {
     /// Gives the right to have files open to others for a moment, and waits for it again.
     pub(super) async fn open_files_later(&mut self) -> Result<Option<End>, NetworkError> {
         self.files = None;
-        sleep(TICK).await;
+        sleep(self.backs_off).await;
+        self.backs_off = (self.backs_off * 2).min(BACKS_OFF);
         self.may_open_files().await
     }
 
     /// Blocking threads for this transfer.
     pub(in super::super) fn worker(&self) -> Worker {
-        self.inner.budget.threads.of(self.session.device_id())
+        self.worker.clone()
     }
 
     /// Looks at what is there, where the rule asks for it, and starts with what is missing. People and the sender are heard

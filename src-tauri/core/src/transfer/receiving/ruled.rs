@@ -75,6 +75,10 @@ impl Receiving {
                 return Ok(Ruled::Ended(end));
             }
         }
+        // It may have waited for long, and the rule or the folder may be another one by now.
+        if let Some(other) = self.ruled_otherwise(folder, &into).await? {
+            return Ok(other);
+        }
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
         match (self.inner.deps.welcome)(device, cost).await? {
             Welcome::Accept { .. } => {}
@@ -95,6 +99,9 @@ impl Receiving {
                     if let Some(end) = self.open_files_later().await? {
                         return Ok(Ruled::Ended(end));
                     }
+                    if let Some(other) = self.ruled_otherwise(folder, &into).await? {
+                        return Ok(other);
+                    }
                 }
                 Err(error) => {
                     tracing::info!(%error, "an offer could not be accepted");
@@ -102,6 +109,20 @@ impl Receiving {
                 }
             }
         }
+    }
+
+    /// What follows where the rule does not put files into this folder any more.
+    async fn ruled_otherwise(&mut self, folder: &Path, into: &Path) -> Result<Option<Ruled>, NetworkError> {
+        let same = match (self.inner.deps.welcome)(self.session.device_id(), 0).await? {
+            Welcome::Refuse => return Ok(Some(Ruled::Ended(self.decline("declined_by_rule").await))),
+            Welcome::Accept { into: to } => to.as_deref().unwrap_or(folder) == into,
+            Welcome::Ask => false,
+        };
+        if same && self.may_take_by_itself(into.to_owned()).await? {
+            return Ok(None);
+        }
+        self.files = None;
+        Ok(Some(Ruled::Ask))
     }
 
     /// Whether files may be put into this folder without a person. It was looked at when the rule was made, and may be a link

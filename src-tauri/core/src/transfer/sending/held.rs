@@ -106,7 +106,7 @@ impl Sending {
             return Ok(());
         };
         let (written, blocked) = talk.written.now();
-        match pacer.sample(now, [written, self.tally.bytes, self.tally.files.into()], blocked, !silent) {
+        match pacer.sample(now, [written, self.tally.bytes, self.tally.files.into(), self.words], blocked, !silent) {
             Pace::Moves => turn.stalls(false),
             Pace::Stalls => turn.stalls(true),
             Pace::GivenUp => {
