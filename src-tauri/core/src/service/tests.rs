@@ -560,12 +560,12 @@ async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_
     let id = b.until("a question", asked).await;
     b.call(Request::Decline { id }).await.unwrap();
 
-    b.call(trust(None, Some(DeviceAccept::Always), Some(20))).await.unwrap();
+    b.call(trust(None, Some(DeviceAccept::Always), Some(12_500))).await.unwrap();
     let Response::Transfer(sent) = a.call(send()).await.unwrap() else { panic!("no transfer") };
     let ended = tokio::time::timeout(DEADLINE, a.service.0.transfers.finished(sent.id)).await.unwrap().unwrap();
     assert_eq!(ended.state, TransferState::Done, "{:?}", ended.reason);
     assert_eq!(std::fs::read(target.path().join("twelve")).unwrap(), [7; 12]);
-    // 24 bytes are more than 20 a day.
+    // A block for the file and one for what is kept beside it make 8 kB: twice that is more than 12.5 a day.
     a.call(send()).await.unwrap();
     b.until("a question", asked).await;
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);

@@ -168,7 +168,7 @@ mod tests {
         std::os::unix::fs::symlink(home.join(".ssh"), home.join("keys")).unwrap();
         let path = env::join_paths([home.join("tools"), "/usr/bin".into()]).unwrap();
         let places = Places::of(&home.join("data/yonder"), None, |name| match name {
-            "XDG_CONFIG_HOME" => Some(top.join("disk/settings/of/programs").into()),
+            "XDG_CONFIG_HOME" => Some(top.join("settings/of/programs").into()),
             "HOME" => Some(home.clone().into()),
             "PATH" => Some(path.clone()),
             _ => None,
@@ -190,7 +190,7 @@ mod tests {
             ("Library/LaunchAgents", Refused::Settings),
             ("bin", Refused::Settings),
             ("tools", Refused::Programs),
-            ("../disk/settings", Refused::Settings),
+            ("../settings", Refused::Settings),
             ("../disk/other/.ssh/x", Refused::Settings),
             ("../disk/other/LaunchAgents", Refused::Settings),
             ("/etc/cron.d", Refused::System),

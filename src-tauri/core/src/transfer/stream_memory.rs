@@ -175,7 +175,7 @@ mod tests {
         assert!(first.hold(MOST / 2, MOST) && second.hold(10, MOST));
         assert_eq!(second.idle(7), 7, "the other one is busy");
         assert_eq!(first.idle(5), 12);
-        assert_eq!((second.idle(0), first.idle(5)), (0, 5));
+        assert_eq!((second.idle(0), first.idle(5)), (5, 5));
         drop((first, second));
         assert!(memory.devices().account.total() == 0 && memory.devices().idle.is_empty());
     }

@@ -91,16 +91,16 @@ async fn empty_files_use_up_a_rule_and_nothing_is_given_back() {
     let (one, two) = pair_of_nodes().await;
     rule(&two, &one, 1_000_000).await;
     let mut events = two.events.subscribe();
-    // A megabyte is 244 blocks, of which the folder takes one.
+    // A megabyte is 244 blocks, of which the folder takes one and the list a few.
     let id = one.send(&two, vec![empties(&one, "many", 244)], TransferOptions::default()).await;
     offered(&mut events).await;
     two.transfers.decline(id).await.unwrap();
     let id = one.send(&two, vec![empties(&one, "some", 200)], TransferOptions::default()).await;
     assert_eq!(one.end(id).await.state, TransferState::Done);
-    let id = one.send(&two, vec![empties(&one, "few", 43)], TransferOptions::default()).await;
+    let id = one.send(&two, vec![empties(&one, "few", 40)], TransferOptions::default()).await;
     offered(&mut events).await;
     two.transfers.decline(id).await.unwrap();
-    let id = one.send(&two, vec![empties(&one, "fewer", 42)], TransferOptions::default()).await;
+    let id = one.send(&two, vec![empties(&one, "fewer", 34)], TransferOptions::default()).await;
     assert_eq!(one.end(id).await.state, TransferState::Done);
 }
 
@@ -128,13 +128,14 @@ async fn a_source_that_grows_beyond_the_rule_is_not_taken_up() {
     for (left, wanted) in [(6000, "accepted"), (4000, "rule_ended")] {
         let (one, two) = pair_of_nodes().await;
         let entries = [entry("a", 11), entry("b", 10)];
-        rule(&two, &one, quota::cost(21, 2) + left).await;
-        let hand = Hand::accepted_with(&one, &two, false, &entries).await;
         let mut builder = manifest::ManifestBuilder::default();
         for entry in &entries {
             builder.push(entry).unwrap();
         }
-        let hash = builder.finish().hash().unwrap();
+        let list = builder.finish();
+        let hash = list.hash().unwrap();
+        rule(&two, &one, quota::cost(21, 2) + quota::beside(list.memory() as u64) + left).await;
+        let hand = Hand::accepted_with(&one, &two, false, &entries).await;
         let change = ChangedFile { file: 1, size: 5000, mtime: Mtime { secs: 9, nanos: 9 } };
         assert_eq!(again_with(&one, &two, &hand, hash, change).await, wanted);
         if wanted == "rule_ended" {
