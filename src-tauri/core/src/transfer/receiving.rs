@@ -4,6 +4,7 @@ mod choosing;
 mod claims;
 mod ending;
 mod held;
+mod progress;
 mod room;
 mod ruled;
 
@@ -67,19 +68,10 @@ pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 const UNDECIDED: Duration = Duration::from_secs(600);
 /// How long the sender's reason is waited for after a data stream broke.
 const GRACE: Duration = Duration::from_secs(5);
-/// Progress is said again after so long as long as bytes come.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// Longest pause before what failed for want of descriptors is tried again.
 const BACKS_OFF: Duration = Duration::from_secs(5);
 /// Ten times a second.
 const TICK: Duration = Duration::from_millis(100);
-
-/// How far the sender knows this side to be.
-struct Said {
-    /// Bytes and files.
-    counts: (u64, u32),
-    at: Instant,
-}
 
 pub(super) type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
 
@@ -228,6 +220,7 @@ pub(super) struct Terms {
 
 pub(super) use choosing::{blocking, recorded};
 pub(super) use held::SpaceWait;
+use progress::Said;
 pub(super) use room::room_for;
 use room::room_to_begin;
 use ruled::Ruled;
@@ -566,7 +559,7 @@ impl Receiving {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let verdicts = live.arrival.verdicts.clone();
         let mut begun = false;
-        let mut said = Said { counts: (0, 0), at: Instant::now() };
+        let mut said = Said::default();
         if self.inner.book.held(self.id).is_some() {
             // Since it was looked at last.
             self.held_changed(live, begun);
@@ -734,36 +727,6 @@ impl Receiving {
             }
         });
         waited.await.unwrap_or_else(|_| Err(lost()))
-    }
-
-    fn progress(&mut self, live: &Live, said: &mut Said) {
-        let bytes = live.arrival.bytes.load(Ordering::Relaxed);
-        let files = live.settled.files.load(Ordering::Relaxed);
-        // The same once more says that bytes come, where it takes long until something is complete.
-        let comes = said.at.elapsed() >= SAY_AGAIN && live.arrival.read.swap(false, Ordering::Relaxed);
-        if (bytes, files) != said.counts || comes {
-            *said = Said { counts: (bytes, files), at: Instant::now() };
-            self.out.offer(&ReceiverFrame::Progress { bytes, files });
-        }
-        self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);
-        self.watch.sample(self.inner.since.elapsed(), bytes);
-        if self.watch.is_due(self.inner.since.elapsed()) {
-            self.inner.book.record_soon(self.id, &self.inner.tasks);
-        }
-        let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
-        let meter = &self.meter;
-        let noticed = self.silence.listen(self.session.since().elapsed(), self.session.datagrams_heard());
-        if noticed.ask {
-            self.session.ask_for_sign_of_life();
-        }
-        self.inner.book.show(self.id, |view| {
-            (view.seconds, view.mean_rate) = (seconds, mean_rate);
-            (view.bytes, view.files_done) = (bytes, files.into());
-            let moves = view.state == TransferState::Active;
-            view.rate = if moves { meter.rate() } else { 0.0 };
-            view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
-            view.heard_nothing_for(noticed.seconds.filter(|_| moves));
-        });
     }
 
     /// Every file has its name or its failure, and the folders are done.
