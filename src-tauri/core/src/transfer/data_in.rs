@@ -236,6 +236,10 @@ impl Incoming {
             let total = (own.max(CHUNK as usize) + 2 * larger).max(self.held.bytes());
             wanted = if self.held.hold_for_speed(total) { larger } else { wanted };
         }
+        if self.held.is_crowded() {
+            wanted = SMALL_BUFFER;
+            self.spare.take_if(|spare| spare.capacity() > SMALL_BUFFER);
+        }
         let mut next = self.spare.take().unwrap_or_default();
         next.resize(wanted, 0);
         let mut buffer = std::mem::replace(&mut self.buffer, next);

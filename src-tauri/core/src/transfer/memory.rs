@@ -57,7 +57,7 @@ impl Account {
     }
 
     /// Whether no other device holds more than it may in any case.
-    pub(super) fn is_alone(&self, device: DeviceId) -> bool {
+    fn is_alone(&self, device: DeviceId) -> bool {
         self.held.iter().all(|(other, held)| *other == device || *held <= self.division.own)
     }
 

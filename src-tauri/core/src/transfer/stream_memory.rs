@@ -16,9 +16,9 @@ pub const MOST: usize = 16 * 1024 * 1024;
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
 /// A device can always receive over eight streams of usual chunks, or over one of the largest, whatever others hold.
 const DIVISION: Division =
-    Division { own: 3 * 1024 * 1024, shared: 24 * 1024 * 1024, alone: MOST, all: 36 * 1024 * 1024 };
-/// Bytes that all devices hold together up to which buffers grow where a device is not alone.
-const FOR_SPEED: usize = 6 * 1024 * 1024;
+    Division { own: 3 * 1024 * 1024, shared: 22 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
+/// Bytes that all devices hold together up to which buffers are large where several receive at once.
+const FOR_SPEED: usize = 10 * 1024 * 1024;
 
 /// Who holds how much. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -80,11 +80,18 @@ impl Held {
     /// The same for what only makes it faster: nothing that another device may need.
     #[must_use]
     pub fn hold_for_speed(&mut self, bytes: usize) -> bool {
-        let crowded = {
-            let account = &self.memory.devices().account;
-            !account.is_alone(self.device) && account.total() + bytes > FOR_SPEED + self.bytes
-        };
-        !crowded && self.hold(bytes, COMFORTABLE)
+        let more = bytes.saturating_sub(self.bytes);
+        !self.is_crowded_with(more) && self.hold(bytes, COMFORTABLE)
+    }
+
+    /// Whether others need what it holds for speed alone.
+    pub fn is_crowded(&self) -> bool {
+        self.is_crowded_with(0)
+    }
+
+    fn is_crowded_with(&self, more: usize) -> bool {
+        let account = &self.memory.devices().account;
+        account.total() > account.of(self.device) && account.total() + more > FOR_SPEED
     }
 
     /// What it holds.
@@ -163,7 +170,8 @@ mod tests {
             let _ = stream.hold_for_speed(needed + 1024 * 1024);
         }
         for (n, stream) in streams.iter_mut().enumerate() {
-            assert!(stream.hold(needed.max(stream.bytes()), MOST), "{n}");
+            let bytes = if stream.is_crowded() { needed } else { needed.max(stream.bytes()) };
+            assert!(stream.hold(bytes, MOST), "{n}");
         }
     }
 
