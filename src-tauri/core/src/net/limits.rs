@@ -41,8 +41,8 @@ const FIRST_TRANSFER: u64 = 4 * STREAM_WINDOW as u64;
 const FURTHER_TRANSFER: u64 = 2 * STREAM_WINDOW as u64;
 /// The share of one device in such bytes: three transfers.
 const DATA_SHARE: u64 = FIRST_TRANSFER + 2 * FURTHER_TRANSFER;
-/// Such bytes of all devices together, beside the least that each of them gets.
-const ALL_SHARES: u64 = DATA_SHARE;
+/// Such bytes of all devices together where more than one has some, beside the least that each of them gets.
+const ALL_SHARES: u64 = FIRST_TRANSFER + FURTHER_TRANSFER;
 /// What a device gets in any case. With what a session has before, it is enough for 60 MB/s over 50 ms.
 const LEAST_SHARE: u64 = STREAM_WINDOW as u64;
 
@@ -79,8 +79,10 @@ impl DataShares {
     /// Takes as much of the device's share as is left, up to `bytes` and to what all devices may have.
     fn take(&self, device: DeviceId, bytes: u64) -> u64 {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let left_of_all = ALL_SHARES.saturating_sub(taken.values().sum());
+        let total: u64 = taken.values().sum();
         let of_device = taken.entry(device).or_default();
+        let all = if total == *of_device { DATA_SHARE } else { ALL_SHARES };
+        let left_of_all = all.saturating_sub(total);
         let least = LEAST_SHARE.saturating_sub(*of_device);
         let granted = bytes.min(DATA_SHARE.saturating_sub(*of_device)).min(left_of_all.max(least));
         *of_device += granted;
@@ -197,7 +199,7 @@ mod tests {
             let _ = session.grow();
         }
         let taken = shares.0.lock().unwrap().values().sum::<u64>();
-        assert!(taken <= ALL_SHARES + 20 * LEAST_SHARE, "{taken}");
+        assert!(taken <= DATA_SHARE + 20 * LEAST_SHARE, "{taken}");
         for session in &all[2..20] {
             let granted = session.state.lock().unwrap().granted;
             assert!(granted >= LEAST_SHARE, "{granted}");
