@@ -12,5 +12,6 @@ fn main() -> ExitCode {
     yonder_app::environment::mend();
     yonder_app::environment::take_passphrase();
     yonder_core::service::without_core_dumps();
+    yonder_core::budget::give_large_blocks_back();
     yonder_app::run(yonder_app::Arguments::parse())
 }

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, error::ErrorKind};
 
 use yonder_core::{
-    budget::BLOCKING_THREADS,
+    budget::{BLOCKING_THREADS, give_large_blocks_back},
     diagnostics::log::{KeptLog, LineLimit, OneLine},
     service::without_core_dumps,
 };
@@ -34,6 +34,7 @@ use crate::{
 fn main() -> ExitCode {
     environment::take_secrets();
     without_core_dumps();
+    give_large_blocks_back();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error),

@@ -114,6 +114,23 @@ pub fn raise_file_limit() {
     }
 }
 
+/// Has blocks of memory of this size and more given back to the system as soon as they are freed. glibc learns from the
+/// first large block that is freed to keep blocks as large for later, and each of its threads' heaps keeps some: a burst of
+/// chunks over many streams then stays with the process. To be called before any thread is started.
+pub fn give_large_blocks_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// glibc's own value at the start.
+        const LARGE: libc::c_int = 128 * 1024;
+        #[allow(unsafe_code)]
+        // SAFETY: `mallopt` takes two numbers, and no other thread runs that could allocate meanwhile.
+        let set = unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+        if set != 1 {
+            tracing::debug!("the allocator keeps large blocks");
+        }
+    }
+}
+
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

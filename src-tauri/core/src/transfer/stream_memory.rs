@@ -169,9 +169,12 @@ mod tests {
         for stream in &mut streams {
             let _ = stream.hold_for_speed(needed + 1024 * 1024);
         }
-        for (n, stream) in streams.iter_mut().enumerate() {
-            let bytes = if stream.is_crowded() { needed } else { needed.max(stream.bytes()) };
-            assert!(stream.hold(bytes, MOST), "{n}");
+        // Each looks at it whenever it hands a buffer over.
+        for come in 0..streams.len() {
+            for (n, stream) in streams.iter_mut().enumerate().take(come + 1) {
+                let bytes = if stream.is_crowded() { needed } else { needed.max(stream.bytes()) };
+                assert!(stream.hold(bytes, MOST), "{n} of {come}");
+            }
         }
     }
 
