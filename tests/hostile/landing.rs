@@ -72,13 +72,7 @@ fn nothing_that_hides_or_runs_lands_without_a_person() {
     }
     let mut scene = Scene::new();
     for count in HOSTILES {
-        let hostiles = scene.paired(count, open_handed);
-        let inboxes: Vec<_> =
-            (0..count).map(|number| scene.victim.home().join(format!("inbox {count} {number}"))).collect();
-        for (inbox, (peer, _)) in inboxes.iter().zip(&hostiles) {
-            std::fs::create_dir(inbox).unwrap();
-            scene.trust(peer, None, Some(inbox));
-        }
+        let (hostiles, inboxes) = scene.ruled(count, None);
         scene.during(hostiles, |hostile| async move { hostile.again_and_again(|| attack(&hostile)).await });
         for inbox in &inboxes {
             for fault in faults(inbox) {

@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 use yonder_tests::tree;
 
 use crate::{
-    peer::{TRANSFER, open_handed},
+    peer::TRANSFER,
     scene::{HOSTILES, Hostile, Scene},
     transfer::{Entry, Manifest, Offering},
     wire::Step,
@@ -50,13 +50,7 @@ fn empty_files_count_against_what_a_rule_allows() {
     }
     let mut scene = Scene::new();
     for count in HOSTILES {
-        let hostiles = scene.paired(count, open_handed);
-        let inboxes: Vec<_> =
-            (0..count).map(|number| scene.victim.home().join(format!("inbox {count} {number}"))).collect();
-        for (inbox, (peer, _)) in inboxes.iter().zip(&hostiles) {
-            std::fs::create_dir(inbox).unwrap();
-            scene.trust(peer, Some(UP_TO), Some(inbox));
-        }
+        let (hostiles, inboxes) = scene.ruled(count, Some(UP_TO));
         scene.during(hostiles, |hostile| async move { hostile.again_and_again(|| attack(&hostile)).await });
         for inbox in &inboxes {
             let (entries, bytes) = taken(inbox);
@@ -91,13 +85,7 @@ fn a_file_that_grows_after_it_was_accepted_counts_as_large_as_it_is() {
     }
     let mut scene = Scene::new();
     for count in HOSTILES {
-        let hostiles = scene.paired(count, open_handed);
-        let inboxes: Vec<_> =
-            (0..count).map(|number| scene.victim.home().join(format!("inbox {count} {number}"))).collect();
-        for (inbox, (peer, _)) in inboxes.iter().zip(&hostiles) {
-            std::fs::create_dir(inbox).unwrap();
-            scene.trust(peer, Some(UP_TO), Some(inbox));
-        }
+        let (hostiles, inboxes) = scene.ruled(count, Some(UP_TO));
         scene.during(hostiles, |hostile| async move {
             let grown = vec![0x2a; GROWN];
             hostile.again_and_again(|| attack(&hostile, &grown)).await;

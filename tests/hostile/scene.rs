@@ -207,6 +207,18 @@ impl Scene {
         }));
     }
 
+    /// Paired hostile devices, each with a folder into which a rule accepts, up to so many bytes a day.
+    pub fn ruled(&self, count: usize, up_to: Option<u64>) -> (Vec<(Peer, [u8; 32])>, Vec<std::path::PathBuf>) {
+        let hostiles = self.paired(count, crate::peer::open_handed);
+        let inboxes: Vec<_> =
+            (0..count).map(|number| self.victim.home().join(format!("inbox {count} {number}"))).collect();
+        for (inbox, (peer, _)) in inboxes.iter().zip(&hostiles) {
+            std::fs::create_dir(inbox).expect("a folder");
+            self.trust(peer, up_to, Some(inbox));
+        }
+        (hostiles, inboxes)
+    }
+
     /// One phase: the attack is begun by each hostile device, the honest ones do everything twice, and the node is held
     /// against its ceilings. An attack runs until the phase is over; it tells by [`Hostile::in_place`] that it has come
     /// about. The phase begins when all have, so that none of it is measured against nothing.

@@ -36,7 +36,7 @@ pub struct Note {
     pub body: String,
     /// What it tells of.
     pub about: About,
-    /// Whose doing it is; none for a pairing.
+    /// Device that caused it; none for a pairing.
     pub device: Option<DeviceId>,
 }
 

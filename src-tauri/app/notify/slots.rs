@@ -16,7 +16,7 @@ const OF_ONE: usize = 4;
 pub struct Slot {
     /// What takes it off the screen.
     pub what: Answered,
-    /// Whose it is; none for a pairing.
+    /// Device that it comes from; none for a pairing.
     pub device: Option<DeviceId>,
 }
 
@@ -52,7 +52,7 @@ pub fn place(open: &[Slot], new: Slot) -> Place {
     if let Some(told) = oldest(&|slot| !slot.is_question()) {
         return Place::InPlaceOf(told);
     }
-    // Of whoever asks most, and more than the new one does.
+    // Takes the place of the device that asks most, and for more than the new one does.
     let most = open.iter().filter(|slot| slot.device.is_some()).map(|slot| of(slot.device)).max().unwrap_or(0);
     let asks_more = new.device.is_none() || most > of(new.device) + 1;
     let crowded = oldest(&|slot| slot.device.is_some() && of(slot.device) == most);

@@ -43,7 +43,7 @@ struct Division {
 }
 
 impl Division {
-    /// By the limit of the process.
+    /// Divides the descriptors of a process with this limit.
     fn of(limit: u64) -> Self {
         let rest = FOR_THE_REST.min(limit / 4);
         let jobs = (PER_JOB * JOBS as u64).min(limit / 4);

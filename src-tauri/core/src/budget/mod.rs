@@ -58,7 +58,7 @@ fn gave_up() -> MutexGuard<'static, Option<Instant>> {
 /// once: steps that come soon after one that was given up wait for a moment only. Blocking.
 ///
 /// # Errors
-/// Those of the step; that there is no descriptor only after the wait.
+/// Errors of the step. That there is no descriptor is returned only after the wait.
 pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match step() {
         Err(error) if is_out_of_files(&error) => {}

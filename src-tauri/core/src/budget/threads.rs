@@ -15,11 +15,11 @@ use crate::id::DeviceId;
 
 /// Pieces of work that run at once.
 pub const JOBS: usize = 32;
-/// Those of one device: three that take all they get leave room for others.
+/// Pieces of work of one device that run at once: three devices that take all they get leave room for others.
 pub const JOBS_PER_DEVICE: usize = 8;
 /// Pieces of work of one device that wait for a disk to have all: one slow disk leaves threads for its other transfers.
 pub const SYNCS_PER_DEVICE: usize = 4;
-/// Those of one transfer, on one disk: one that hangs leaves the device threads for what goes elsewhere.
+/// Pieces of work of one transfer that run at once. A transfer to a disk that hangs leaves its device threads for others.
 pub const JOBS_PER_TRANSFER: usize = 4;
 /// Pieces of work of one transfer that wait for a disk to have all.
 const SYNCS_PER_TRANSFER: usize = 1;
@@ -131,7 +131,7 @@ impl Worker {
         self.run(work).await
     }
 
-    /// The same for work that may take long, on a task of its own.
+    /// Runs work that may take long, on a task of its own.
     pub fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         let this = self.clone();
         tokio::spawn(async move {

@@ -34,7 +34,7 @@ pub enum For {
     Locking,
 }
 
-/// Why a folder is not one to keep secrets in.
+/// Reason for which secrets are not kept in a folder.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// It, or the link that leads to it, belongs to another user.
@@ -68,7 +68,7 @@ pub struct Folder {
 /// but a regular file.
 ///
 /// # Errors
-/// Those of the file system; [`is_foreign`] where the folder is another user's.
+/// Errors of the file system; [`is_foreign`] holds where the folder is another user's.
 pub fn open(path: &Path, purpose: For) -> io::Result<File> {
     let (folder, name) = split(path)?;
     Folder::open(folder)?.open_file(name, purpose)

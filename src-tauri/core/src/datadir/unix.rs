@@ -15,7 +15,7 @@ impl Folder {
     /// Opens a folder that must belong to the user of this process; a link to it, too.
     ///
     /// # Errors
-    /// Those of the file system; [`is_foreign`].
+    /// Errors of the file system; [`is_foreign`] holds where the folder is another user's.
     pub fn open(path: &Path) -> io::Result<Self> {
         let link = fs::symlink_metadata(path)?;
         if link.is_symlink() && link.uid() != geteuid().as_raw() && link.uid() != 0 {

@@ -49,9 +49,9 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A stream that stands still for so many looks in the middle of a chunk is given up. Under the lowest limit of a sender with
 /// many streams, half a minute may pass between two pieces.
 const MOST_LOOKS: u32 = if cfg!(test) { 5 } else { 60 };
-/// At once where chunks of its device that do not go on hold more than this.
+/// Bytes in chunks of one device that do not go on, beyond which a stream is given up at once.
 const IDLE: usize = 8 * 1024 * 1024;
-/// With which a stream is stopped that is given up.
+/// Code with which a stream is stopped that is given up.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
 /// What all data streams of a transfer share.

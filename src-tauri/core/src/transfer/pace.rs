@@ -7,9 +7,11 @@ use std::{
 
 /// A stream that cannot write for so long makes its transfer lend its place to others.
 const LENDS_AFTER: Duration = Duration::from_secs(2);
-/// The same where nothing is left to be written: a receiver may take its time to make much durable.
+/// Time without news after which a transfer lends its place where nothing is left to be written: a receiver may need a while
+/// to make much durable.
 const LENDS_AFTER_ALL: Duration = Duration::from_secs(10);
-/// The same for one whose streams can write and do not: the receiver's word alone that it gets on counts for so long.
+/// Time after which a transfer lends its place whose streams could write and do not: for so long the word of the receiver
+/// that it gets on counts alone.
 const LENDS_AFTER_WORDS: Duration = Duration::from_secs(300);
 /// Bytes that have to be written within [`LENDS_AFTER`] to keep a place. Few bytes now and then would hold it for ever.
 const ENOUGH: u64 = 64 * 1024;

@@ -27,7 +27,7 @@ pub struct StreamMemory(Arc<Mutex<Devices>>);
 #[derive(Debug)]
 struct Devices {
     account: Account,
-    /// What of it belongs to chunks that do not go on.
+    /// Bytes of it in chunks that do not go on.
     idle: HashMap<DeviceId, usize>,
 }
 
@@ -77,7 +77,7 @@ impl Held {
         fits
     }
 
-    /// The same for what only makes it faster: nothing that another device may need.
+    /// Holds so much for speed alone, where no other device needs it.
     #[must_use]
     pub fn hold_for_speed(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);

@@ -64,29 +64,29 @@ pub fn shorten(text: &mut String) {
     *text = format!("{}\u{2026}{}", &text[..head], &text[tail..]);
 }
 
-fn texts(note: &Note) -> impl Iterator<Item = &str> {
-    let (one, two) = match note {
-        Note::Skipped { path, reason } | Note::Failed { path, reason } => (Some(path), Some(reason)),
-        Note::SavedAs { path, name } => (Some(path), Some(name)),
-        Note::NamedTwice { path } | Note::NotTrashed { path } => (Some(path), None),
-        Note::Text { text } => (Some(text), None),
-        Note::AlreadyThere { .. } | Note::Trashed { .. } | Note::SkippedThere { .. } | Note::NotExecutable { .. } => {
-            (None, None)
+/// Gives the texts of a note that a peer may have chosen, read or to be changed alike.
+macro_rules! texts_of {
+    ($note:expr) => {
+        match $note {
+            Note::Skipped { path, reason } | Note::Failed { path, reason } => (Some(path), Some(reason)),
+            Note::SavedAs { path, name } => (Some(path), Some(name)),
+            Note::NamedTwice { path } | Note::NotTrashed { path } => (Some(path), None),
+            Note::Text { text } => (Some(text), None),
+            Note::AlreadyThere { .. }
+            | Note::Trashed { .. }
+            | Note::SkippedThere { .. }
+            | Note::NotExecutable { .. } => (None, None),
         }
     };
+}
+
+fn texts(note: &Note) -> impl Iterator<Item = &str> {
+    let (one, two) = texts_of!(note);
     one.into_iter().chain(two).map(String::as_str)
 }
 
 fn texts_mut(note: &mut Note) -> impl Iterator<Item = &mut String> {
-    let (one, two) = match note {
-        Note::Skipped { path, reason } | Note::Failed { path, reason } => (Some(path), Some(reason)),
-        Note::SavedAs { path, name } => (Some(path), Some(name)),
-        Note::NamedTwice { path } | Note::NotTrashed { path } => (Some(path), None),
-        Note::Text { text } => (Some(text), None),
-        Note::AlreadyThere { .. } | Note::Trashed { .. } | Note::SkippedThere { .. } | Note::NotExecutable { .. } => {
-            (None, None)
-        }
-    };
+    let (one, two) = texts_of!(note);
     one.into_iter().chain(two)
 }
 

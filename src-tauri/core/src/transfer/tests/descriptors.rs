@@ -16,35 +16,30 @@ fn without_descriptors(step: &'static str, times: u32) -> (Faulty, Arc<AtomicU32
     (ops, left)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_without_a_descriptor_waits_for_one() {
-    for step in ["open_root", "open_dir", "create_file", "create_dir", "rename_new", "sync_dir"] {
-        let (ops, left) = without_descriptors(step, 3);
-        let (one, two) = pair_on(Arc::new(ops)).await;
-        two.set_rule(AcceptRule::Paired);
-        let folder = one.outbox("mixed");
-        mixed_folder(&folder);
-        let id = one.send(&two, vec![folder], TransferOptions::default()).await;
-        let sent = one.end(id).await;
-        assert_eq!(sent.state, TransferState::Done, "{step}: {:?}", sent.reason);
-        assert_eq!(two.end(id).await.state, TransferState::Done, "{step}");
-        assert_eq!(tree(&two.downloads()), tree(&one.home.path().join("outbox")), "{step}");
-        assert_eq!(left.load(Ordering::SeqCst), 0, "{step} was reached");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_receiver_that_has_none_for_long_keeps_what_is_there_and_goes_on_later() {
-    // More tries than one wait makes, so that the attempt ends in between.
-    let (ops, left) = without_descriptors("create_file", 60);
+/// Sends a folder to a node that finds no descriptor for a step so many times, and holds what arrived against it.
+async fn arrives_without_descriptors_at(step: &'static str, times: u32) {
+    let (ops, left) = without_descriptors(step, times);
     let (one, two) = pair_on(Arc::new(ops)).await;
     two.set_rule(AcceptRule::Paired);
     let folder = one.outbox("mixed");
     mixed_folder(&folder);
     let id = one.send(&two, vec![folder], TransferOptions::default()).await;
     let sent = one.end(id).await;
-    assert_eq!(sent.state, TransferState::Done, "{:?}", sent.reason);
-    assert_eq!(two.end(id).await.state, TransferState::Done);
-    assert_eq!(tree(&two.downloads()), tree(&one.home.path().join("outbox")));
-    assert_eq!(left.load(Ordering::SeqCst), 0);
+    assert_eq!(sent.state, TransferState::Done, "{step}: {:?}", sent.reason);
+    assert_eq!(two.end(id).await.state, TransferState::Done, "{step}");
+    assert_eq!(tree(&two.downloads()), tree(&one.home.path().join("outbox")), "{step}");
+    assert_eq!(left.load(Ordering::SeqCst), 0, "{step} was reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_without_a_descriptor_waits_for_one() {
+    for step in ["open_root", "open_dir", "create_file", "create_dir", "rename_new", "sync_dir"] {
+        arrives_without_descriptors_at(step, 3).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_has_none_for_long_keeps_what_is_there_and_goes_on_later() {
+    // More tries than one wait makes, so that the attempt ends in between.
+    arrives_without_descriptors_at("create_file", 60).await;
 }
