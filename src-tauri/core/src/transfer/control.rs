@@ -1,11 +1,14 @@
 //! The control stream's two ends as tasks: one reads and one writes, and neither waits for the other, so that no two
 //! full pipes can block each other.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use iroh::endpoint::ConnectionError;
 use tokio::{
-    sync::mpsc,
+    sync::{Notify, mpsc},
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -56,10 +59,10 @@ pub(super) fn read(
 /// Writes frames. When all senders are gone the stream is finished, and its last bytes get some time to arrive. After
 /// `stop` a peer that does not read is waited for a little and no longer.
 pub(super) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: CancellationToken) -> Outgoing {
-    let (frames, mut out) = mpsc::channel::<Vec<u8>>(QUEUE);
+    let (out, mut queue) = queue();
     tasks.spawn(async move {
         let written = async {
-            while let Some(bytes) = out.recv().await {
+            while let Some(bytes) = queue.next().await {
                 if stream.send(&bytes).await.is_err() {
                     // The reading end learns of the loss, and why.
                     return;
@@ -77,7 +80,48 @@ pub(super) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: Cancell
             () = patience => {}
         }
     });
-    Outgoing(frames)
+    out
+}
+
+fn queue() -> (Outgoing, Queue) {
+    let (sender, frames) = mpsc::channel(QUEUE);
+    let last = Arc::new(Last::default());
+    (Outgoing { frames: sender, last: last.clone() }, Queue { frames, last })
+}
+
+/// Frames to be written, in order.
+struct Queue {
+    frames: mpsc::Receiver<Vec<u8>>,
+    last: Arc<Last>,
+}
+
+impl Queue {
+    /// Returns the next frame. `None` once all senders are gone and everything was returned.
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        loop {
+            tokio::select! {
+                // Frames that were sent before a state are written before it.
+                biased;
+                frame = self.frames.recv() => return frame.or_else(|| self.last.take()),
+                () = self.last.told.notified() => if let Some(frame) = self.last.take() {
+                    return Some(frame);
+                },
+            }
+        }
+    }
+}
+
+/// The newest frame that tells a state, until it is written.
+#[derive(Debug, Default)]
+struct Last {
+    frame: Mutex<Option<Vec<u8>>>,
+    told: Notify,
+}
+
+impl Last {
+    fn take(&self) -> Option<Vec<u8>> {
+        self.frame.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
 }
 
 /// Whether the peer has closed the connection because it says that the protocol was broken. Another attempt would end
@@ -93,7 +137,10 @@ pub(super) fn thrown_out(session: &Session) -> bool {
 
 /// Where frames to the peer go.
 #[derive(Clone)]
-pub(super) struct Outgoing(mpsc::Sender<Vec<u8>>);
+pub(super) struct Outgoing {
+    frames: mpsc::Sender<Vec<u8>>,
+    last: Arc<Last>,
+}
 
 impl Outgoing {
     fn encoded(frame: &impl Frame) -> Option<Vec<u8>> {
@@ -110,18 +157,60 @@ impl Outgoing {
 
     /// The same with a frame that is encoded already.
     pub(super) async fn send_encoded(&self, bytes: Vec<u8>) -> bool {
-        self.0.send(bytes).await.is_ok()
+        self.frames.send(bytes).await.is_ok()
     }
 
     /// Sends a frame that may be left out when the peer does not read.
     pub(super) fn offer(&self, frame: &impl Frame) {
         if let Some(bytes) = Self::encoded(frame) {
-            let _ = self.0.try_send(bytes);
+            let _ = self.frames.try_send(bytes);
         }
+    }
+
+    /// Sends a frame that tells a state, such as `Pause`, behind the frames that wait already. It takes the place of the last
+    /// one that was not written yet, so it is never left out, however slowly the peer reads.
+    pub(super) fn tell(&self, frame: &impl Frame) {
+        let Some(bytes) = Self::encoded(frame) else { return };
+        *self.last.frame.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(bytes);
+        self.last.told.notify_one();
     }
 
     /// A last word: it is tried for a while and then given up.
     pub(super) async fn farewell(&self, frame: &impl Frame) {
         let _ = timeout(FAREWELL, self.send(frame)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::wire::SenderFrame, *};
+
+    #[tokio::test]
+    async fn a_state_is_written_once_and_as_it_is_in_the_end_although_the_queue_was_full() {
+        let (out, mut queue) = queue();
+        for _ in 0..QUEUE + 3 {
+            out.offer(&SenderFrame::Begin);
+        }
+        out.tell(&SenderFrame::Pause);
+        out.tell(&SenderFrame::Resume);
+        out.tell(&SenderFrame::Pause);
+        let (begin, pause) = (encode(&SenderFrame::Begin).unwrap(), encode(&SenderFrame::Pause).unwrap());
+        for _ in 0..QUEUE {
+            assert_eq!(queue.next().await.as_ref(), Some(&begin));
+        }
+        assert_eq!(queue.next().await, Some(pause.clone()));
+        out.tell(&SenderFrame::Pause);
+        drop(out);
+        assert_eq!(queue.next().await, Some(pause), "told just before all were gone");
+        assert_eq!(queue.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_state_wakes_a_writer_that_waits() {
+        let (out, mut queue) = queue();
+        let waiting = tokio::spawn(async move { queue.next().await });
+        tokio::task::yield_now().await;
+        out.tell(&SenderFrame::Resume);
+        assert_eq!(waiting.await.unwrap(), Some(encode(&SenderFrame::Resume).unwrap()));
     }
 }

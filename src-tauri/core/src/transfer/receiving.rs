@@ -680,7 +680,7 @@ impl Receiving {
 
     /// A person holds it here, or lets it go on; the sender is told.
     fn held_changed(&mut self, live: &Live, begun: bool) {
-        self.out.offer(&match self.inner.book.held(self.id) {
+        self.out.tell(&match self.inner.book.held(self.id) {
             Some(_) => ReceiverFrame::Pause { code: Code::new("paused") },
             None => ReceiverFrame::Resume,
         });

@@ -22,9 +22,9 @@ impl Transfers {
     /// # Errors
     /// When a path is gone or cannot be sent, or the listing takes longer than five seconds.
     pub async fn survey(&self, paths: Vec<PathBuf>) -> Result<Survey, NetworkError> {
-        let private = Arc::new(Private::of(&self.0.deps.data_dir));
-        let cancel = self.0.cancel.clone();
+        let (data_dir, cancel) = (self.0.deps.data_dir.clone(), self.0.cancel.clone());
         let listed = tokio::task::spawn_blocking(move || {
+            let private = Arc::new(Private::of(&data_dir));
             let named: Vec<Named> = paths.into_iter().map(Named::from).collect();
             let until = Instant::now() + LONGEST;
             scan(&named, private, None, &|| cancel.is_cancelled() || Instant::now() > until)

@@ -43,7 +43,7 @@ impl Receiving {
             let _ = self.share.hold(self.machine.memory());
             if told.as_ref() != Some(&code) {
                 let says = if code == "paused_here" { "paused" } else { &code };
-                self.out.offer(&ReceiverFrame::Pause { code: Code::new(says) });
+                self.out.tell(&ReceiverFrame::Pause { code: Code::new(says) });
                 told = Some(code);
             }
             tokio::select! {
@@ -72,7 +72,7 @@ impl Receiving {
             }
         }
         if told.is_some() {
-            self.out.offer(&ReceiverFrame::Resume);
+            self.out.tell(&ReceiverFrame::Resume);
         }
         Ok(None)
     }

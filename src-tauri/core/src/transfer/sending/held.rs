@@ -84,7 +84,7 @@ impl Sending {
         let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
         // A person that lets it go on may know that there is space now.
         if (held != self.held || (full && !held)) && self.source.is_some() {
-            talk.out.offer(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
+            talk.out.tell(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
         }
         self.held = held;
         self.settle(talk);
