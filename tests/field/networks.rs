@@ -17,6 +17,8 @@ use yonder_tests::{
 
 /// A transfer goes on by another way so soon after its own is gone.
 const OTHER_WAY: Duration = Duration::from_secs(5);
+/// The same, where it is another cable to the same network.
+const OTHER_CABLE: Duration = Duration::from_secs(3);
 /// The same, where the relay that it goes through is cut off: both devices have to move to another one.
 const OTHER_RELAY: Duration = Duration::from_secs(12);
 /// 30 MB over a line of 8 Mbit/s on which much goes wrong.
@@ -62,6 +64,18 @@ impl Two {
         two.devices[1].run(["pair", "join", &link, "--approve"]).expect_status(0);
         hosting.finish(PATIENCE).expect_status(0);
         two
+    }
+
+    /// On one LAN, the second of them by two cables, of which the kernel takes the first one.
+    fn docked() -> Self {
+        let lab = Lab::lan(2);
+        let hosts = [0, 1].map(|n| lab.hosts()[n].clone());
+        let [a, b, c, _] = hosts[1].address().octets();
+        hosts[1].plug_in(&lab, "lan", [a, b, c, 122].into());
+        let devices = [0, 1].map(|n| Device::on(&hosts[n], ["one", "two"][n]));
+        let nodes = [devices[0].serve(), devices[1].serve()];
+        pair_by(&devices[0], &devices[1], &[]);
+        Self { _lab: lab, hosts, devices, nodes, relays: Vec::new() }
     }
 
     /// The relay at which this one can be found, if there is one now.
@@ -274,25 +288,44 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
     one.stop().expect_status(0);
 }
 
-/// The kernel goes on sending by the dead cable, whatever a program without rights of its own asks for.
+/// Pulls the cable that the kernel sends through, in the middle of a transfer, and leaves its address: nobody manages the
+/// network. The node chooses the other cable, and gives the choice back to the kernel when the first one is in again.
+fn a_cable_is_pulled_and_keeps_its_address(from: usize) {
+    let mut two = Two::docked();
+    let interfaces = |two: &Two| code(&two.doctor(1), "interfaces");
+    assert_eq!(interfaces(&two), "ok");
+    let still = two.send_through(from, |two| two.hosts[1].cut(), |_| {});
+    within("a cable is pulled whose address stays: a transfer stands still for", still, OTHER_CABLE);
+    assert_eq!(interfaces(&two), "dead_cable");
+    let ping = two.devices[0].run(["ping", &two.nodes[1].device_id(), "-c", "2"]).expect_status(0);
+    assert_eq!(ping.lines[0]["path"], "direct", "{ping:#?}");
+    two.hosts[1].mend();
+    let still = two.send_through(from, |two| two.hosts[1].cut_second(), |_| {});
+    within("the first cable is in again and the second one is pulled: a transfer stands still for", still, OTHER_CABLE);
+}
+
+#[test]
+fn what_is_received_by_a_cable_that_is_pulled_goes_on_by_the_other_one() {
+    a_cable_is_pulled_and_keeps_its_address(0);
+}
+
+#[test]
+fn what_is_sent_by_a_cable_that_is_pulled_goes_on_by_the_other_one() {
+    a_cable_is_pulled_and_keeps_its_address(1);
+}
+
+/// With a VPN up beside the second cable, a node leaves the choice to the kernel: what goes through the VPN would be lost.
 #[test]
 fn the_doctor_names_a_dead_cable_that_keeps_its_address() {
-    let lab = Lab::lan(2);
-    let devices = [Device::on(&lab.hosts()[0], "one"), Device::on(&lab.hosts()[1], "two")];
-    let [a, b, c, _] = lab.hosts()[1].address().octets();
-    lab.hosts()[1].plug_in(&lab, "lan", [a, b, c, 122].into());
-    let _nodes = [devices[0].serve(), devices[1].serve()];
-    pair_by(&devices[0], &devices[1], &[]);
-    let found = || {
-        let report = devices[1].run(["doctor"]).lines.remove(0);
-        code(report["checks"].as_array().expect("checks"), "interfaces")
-    };
+    let two = Two::docked();
+    let found = || code(&two.doctor(1), "interfaces");
     assert_eq!(found(), "ok");
-    lab.hosts()[1].cut();
+    two.hosts[1].tunnel_comes();
+    two.hosts[1].cut();
     assert_eq!(found(), "dead_cable");
-    lab.hosts()[1].mend();
+    two.hosts[1].mend();
     assert_eq!(found(), "ok");
-    until("connected", PATIENCE, || (devices[1].devices()[0]["state"] == "connected").then_some(()));
+    until("connected", PATIENCE, || (two.seen_by(1)["state"] == "connected").then_some(()));
 }
 
 #[test]

@@ -14,6 +14,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::unplugged::OnlyInterface;
+
 /// Clocks are compared this often.
 const TICK: Duration = Duration::from_secs(1);
 /// A tick that comes so much too late means that the machine was asleep or stopped.
@@ -32,6 +34,7 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick = SystemTime::now();
     let mut told: Option<Instant> = None;
+    let mut only = send_through(&endpoint, OnlyInterface::default()).await;
     loop {
         let why = tokio::select! {
             () = cancel.cancelled() => return,
@@ -51,7 +54,12 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
                 match tick.duration_since(before) {
                     Ok(gap) if gap > TICK + ASLEEP => "asleep",
                     // Somebody has set the clock back: as it was set, time says nothing.
-                    _ => continue,
+                    _ => {
+                        if only.is_set() {
+                            only = send_through(&endpoint, only).await;
+                        }
+                        continue;
+                    }
                 }
             }
         };
@@ -65,9 +73,17 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
         tick = SystemTime::now();
         tracing::debug!(why, "the network may have changed");
         endpoint.network_change().await;
+        only = send_through(&endpoint, only).await;
         told = Some(Instant::now());
         changes.send_modify(|n| *n += 1);
     }
+}
+
+/// Chooses the interface to send through where a cable without a signal keeps its address. Returns what is chosen now. iroh
+/// binds its sockets anew when the network changes, at a moment of its own, so this is repeated while one is chosen.
+async fn send_through(endpoint: &Endpoint, before: OnlyInterface) -> OnlyInterface {
+    let bound = endpoint.bound_sockets();
+    tokio::task::spawn_blocking(move || before.update(&bound)).await.unwrap_or(before)
 }
 
 #[cfg(target_os = "linux")]

@@ -29,6 +29,7 @@ mod relay;
 mod session;
 mod stall;
 mod trip;
+mod unplugged;
 mod watch;
 
 pub use accept::{NetworkingEventLoop, UnpairedHandler, UnpairedPlace};

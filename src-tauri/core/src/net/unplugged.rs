@@ -1,0 +1,250 @@
+//! Sends through the one interface that works while a cable without a signal keeps its address.
+//!
+//! With two interfaces on one network, Linux goes on sending through the first one after its cable is pulled, until
+//! somebody takes its address or its routes away. A network manager does that; without one nothing gets through. The
+//! socket option `IP_UNICAST_IF` (ip(7), Linux 3.4) names the interface for packets that say no other, needs no
+//! privileges, and can be taken back. Binding to a source address does not help: the kernel does not look at it when it
+//! chooses a route.
+//!
+//! The option holds for every packet of the socket. So it is only set while one interface is left that works: with two,
+//! such as a VPN beside the Wi-Fi, packets for the other one would go astray.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
+
+/// An address of an interface, as the system lists it.
+#[derive(Clone, Debug)]
+struct Address {
+    /// The number of the interface.
+    interface: u32,
+    ip: IpAddr,
+    /// The netmask, as an address.
+    mask: IpAddr,
+    /// False where the interface is up and its cable has no signal.
+    carrier: bool,
+}
+
+/// The interfaces that the socket option names, by the address family of the sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct OnlyInterface {
+    v4: Option<u32>,
+    v6: Option<u32>,
+}
+
+impl OnlyInterface {
+    /// Looks at the interfaces of this machine, and sets the option on the UDP sockets that are `bound`. Returns what is
+    /// set now. Reads tables of the system: not for the runtime's threads.
+    pub(super) fn update(self, bound: &[SocketAddr]) -> Self {
+        let all = match if_addrs::get_if_addrs() {
+            Ok(all) => all,
+            Err(error) => {
+                tracing::debug!(%error, "interfaces are not listed");
+                return self;
+            }
+        };
+        let addresses: Vec<Address> = all.iter().filter_map(address).collect();
+        let wanted = Self { v4: only(&addresses, false), v6: only(&addresses, true) };
+        if wanted != self {
+            tracing::info!(v4 = wanted.v4, v6 = wanted.v6, "interface to send through: a cable has no signal");
+        }
+        if wanted.is_set() || self.is_set() {
+            sockets::send_through(bound, wanted);
+        }
+        wanted
+    }
+
+    /// Returns whether an interface is chosen.
+    pub(super) fn is_set(self) -> bool {
+        self != Self::default()
+    }
+}
+
+fn address(found: &if_addrs::Interface) -> Option<Address> {
+    let mask = match &found.addr {
+        if_addrs::IfAddr::V4(v4) => v4.netmask.into(),
+        if_addrs::IfAddr::V6(v6) => v6.netmask.into(),
+    };
+    let carrier = found.is_oper_up();
+    (!found.is_loopback()).then_some(Address { interface: found.index?, ip: found.ip(), mask, carrier })
+}
+
+/// Returns the interface to send through: the only one with a signal, where one without a signal has an address in the same
+/// network. Link-local addresses do not count, every link has its own of them.
+fn only(addresses: &[Address], v6: bool) -> Option<u32> {
+    let here = |address: &&Address| address.ip.is_ipv6() == v6 && !is_link_local(address.ip);
+    let (live, dead): (Vec<&Address>, Vec<&Address>) = addresses.iter().filter(here).partition(|one| one.carrier);
+    let interfaces: BTreeSet<u32> = live.iter().map(|address| address.interface).collect();
+    let shared = || dead.iter().any(|dead| live.iter().any(|live| live.network() == dead.network_by(live.mask)));
+    match interfaces.first() {
+        Some(interface) if interfaces.len() == 1 && shared() => Some(*interface),
+        _ => None,
+    }
+}
+
+impl Address {
+    fn network(&self) -> u128 {
+        self.network_by(self.mask)
+    }
+
+    fn network_by(&self, mask: IpAddr) -> u128 {
+        bits(self.ip) & bits(mask)
+    }
+}
+
+fn bits(ip: IpAddr) -> u128 {
+    match ip {
+        IpAddr::V4(v4) => u32::from(v4).into(),
+        IpAddr::V6(v6) => v6.into(),
+    }
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod sockets {
+    use std::{
+        fs,
+        io::{Error, Result},
+        net::{SocketAddr, UdpSocket},
+        os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
+    };
+
+    use rustix::net::{SocketType, sockopt::socket_type};
+
+    use super::OnlyInterface;
+
+    /// Sets the option on the UDP sockets of this process that are bound to these addresses. iroh does not hand its sockets
+    /// out, so they are found among the open files.
+    pub(super) fn send_through(bound: &[SocketAddr], only: OnlyInterface) {
+        let open = match fs::read_dir("/proc/self/fd") {
+            Ok(open) => open,
+            Err(error) => {
+                tracing::debug!(%error, "the sockets are not found");
+                return;
+            }
+        };
+        let numbers = open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+        for socket in numbers.filter_map(|number: RawFd| udp(number).ok().flatten()) {
+            let Ok(address) = socket.local_addr() else { continue };
+            if !bound.iter().any(|bound| bound.port() == address.port() && bound.is_ipv6() == address.is_ipv6()) {
+                continue;
+            }
+            if let Err(error) = set(&socket, address.is_ipv6(), only) {
+                tracing::warn!(%address, %error, "the interface to send through cannot be chosen");
+            }
+        }
+    }
+
+    /// Returns the UDP socket behind this number as a descriptor of its own, if it is one. Other files are not touched: to
+    /// close a second descriptor of a file can end locks on it.
+    fn udp(number: RawFd) -> Result<Option<UdpSocket>> {
+        let kind = fs::read_link(format!("/proc/self/fd/{number}"))?;
+        if !kind.to_string_lossy().starts_with("socket:") {
+            return Ok(None);
+        }
+        #[allow(unsafe_code)]
+        // SAFETY: the borrow ends with this line, in which the system makes a second descriptor, or says that there is no
+        // such file because it was closed meanwhile. Neither touches the first one.
+        let own: OwnedFd = unsafe { BorrowedFd::borrow_raw(number) }.try_clone_to_owned()?;
+        Ok((socket_type(&own)? == SocketType::DGRAM).then(|| own.into()))
+    }
+
+    fn set(socket: &UdpSocket, v6: bool, only: OnlyInterface) -> Result<()> {
+        let (level, option, interface) = if v6 {
+            (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_IF, only.v6)
+        } else {
+            (libc::IPPROTO_IP, libc::IP_UNICAST_IF, only.v4)
+        };
+        // In the order of bytes of the network; 0 takes it back.
+        let value = interface.unwrap_or(0).to_be();
+        #[allow(unsafe_code)]
+        // SAFETY: the descriptor is open, and the system reads the four bytes of `value` before it returns.
+        let done = unsafe {
+            libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), size_of::<u32>() as _)
+        };
+        if done == 0 { Ok(()) } else { Err(Error::last_os_error()) }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod sockets {
+    /// Other systems leave an interface without a signal out by themselves.
+    pub(super) fn send_through(_: &[std::net::SocketAddr], _: super::OnlyInterface) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(of: &[(u32, &str, &str, bool)]) -> Vec<Address> {
+        let parsed = |text: &str| text.parse().unwrap();
+        of.iter()
+            .map(|(interface, ip, mask, carrier)| Address {
+                interface: *interface,
+                ip: parsed(ip),
+                mask: parsed(mask),
+                carrier: *carrier,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_interface_is_chosen_where_the_dead_one_is_in_its_network_and_no_other_one_works() {
+        const MASK: &str = "255.255.255.0";
+        let dead = (1, "10.0.0.2", MASK, false);
+        let live = (2, "10.0.0.3", MASK, true);
+        let chosen = |of: &[(u32, &str, &str, bool)]| only(&table(of), false);
+        assert_eq!(chosen(&[dead, live]), Some(2));
+        assert_eq!(chosen(&[dead]), None);
+        assert_eq!(chosen(&[live]), None);
+        assert_eq!(chosen(&[(1, "10.0.0.2", MASK, true), live]), None, "both have a signal");
+        assert_eq!(chosen(&[(1, "10.0.1.2", MASK, false), live]), None, "another network");
+        assert_eq!(chosen(&[dead, live, (3, "10.8.0.1", MASK, true)]), None, "a VPN has to be reached, too");
+        assert_eq!(chosen(&[dead, live, (2, "192.168.0.3", MASK, true)]), Some(2), "a second address of the same one");
+    }
+
+    #[test]
+    fn each_family_is_looked_at_by_itself() {
+        const MASK: &str = "ffff:ffff:ffff:ffff::";
+        let all = table(&[(1, "fd00::2", MASK, false), (2, "fd00::3", MASK, true), (2, "10.0.0.3", "255.0.0.0", true)]);
+        assert_eq!((only(&all, false), only(&all, true)), (None, Some(2)));
+        let local = table(&[(1, "fe80::2", MASK, false), (2, "fe80::3", MASK, true)]);
+        assert_eq!(only(&local, true), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_sockets_that_were_named_are_set() {
+        let sockets = [0, 1].map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let loopback = if_addrs::get_if_addrs().unwrap().into_iter().find(|one| one.is_loopback()).unwrap();
+        let only = OnlyInterface { v4: loopback.index, v6: None };
+        let set = |socket: &std::net::UdpSocket| {
+            let (mut value, mut length) = (0_u32, size_of::<u32>() as libc::socklen_t);
+            let (at, long) = ((&raw mut value).cast(), &raw mut length);
+            #[allow(unsafe_code)]
+            // SAFETY: the system writes at most `length` bytes, which `value` has.
+            let done = unsafe {
+                libc::getsockopt(
+                    std::os::fd::AsRawFd::as_raw_fd(socket),
+                    libc::IPPROTO_IP,
+                    libc::IP_UNICAST_IF,
+                    at,
+                    long,
+                )
+            };
+            assert_eq!(done, 0);
+            u32::from_be(value)
+        };
+        sockets::send_through(&[sockets[0].local_addr().unwrap()], only);
+        assert_eq!((Some(set(&sockets[0])), set(&sockets[1])), (loopback.index, 0));
+        sockets::send_through(&[sockets[0].local_addr().unwrap()], OnlyInterface::default());
+        assert_eq!(set(&sockets[0]), 0);
+    }
+}
