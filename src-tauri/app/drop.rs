@@ -1,7 +1,7 @@
 //! Files dragged onto the window. Taken here and not in the page: a script could forge the page's events.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -9,6 +9,7 @@ use tauri::{AppHandle, DragDropEvent, Manager, PhysicalPosition};
 use yonder_core::api::ShellEvent;
 
 use crate::picks::Picks;
+use yonder_core::clock::Locked as _;
 
 /// The page hears of a moving drag this often at most; the toolkit tells of every pixel.
 const PACE: Duration = Duration::from_millis(30);
@@ -21,7 +22,7 @@ pub struct Drag {
 
 impl Drag {
     fn due(&self, now: Instant) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.locked();
         if last.is_some_and(|last| now.duration_since(last) < PACE) {
             return false;
         }

@@ -1,15 +1,12 @@
 //! The core, as the window sees it: started beside it, asked through it, and its events handed on.
 
-use std::{
-    path::PathBuf,
-    sync::{PoisonError, RwLock},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::RwLock, time::Duration};
 
 use tauri::{AppHandle, Emitter, Manager};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use yonder_core::{
     api::{ApiError, KeystoreView, NumberedEvent, Request, Response, ShellEvent},
+    clock::SharedLocked as _,
     diagnostics::log::KeptLog,
     service::NetworkingService,
 };
@@ -79,16 +76,16 @@ impl Core {
     }
 
     fn phase(&self) -> Phase {
-        self.phase.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.phase.read_locked().clone()
     }
 
     fn set(&self, phase: Phase) {
-        *self.phase.write().unwrap_or_else(PoisonError::into_inner) = phase;
+        *self.phase.write_locked() = phase;
     }
 
     /// Takes the right to start: there is one start at a time, and none beside a node that is up. Gives what was there.
     fn claim(&self) -> Option<Phase> {
-        let mut phase = self.phase.write().unwrap_or_else(PoisonError::into_inner);
+        let mut phase = self.phase.write_locked();
         match *phase {
             Phase::Waiting | Phase::Failed(_) => Some(std::mem::replace(&mut *phase, Phase::Starting)),
             Phase::Starting | Phase::Up(_) => None,

@@ -7,13 +7,14 @@ use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::Instant,
 };
 
 use tauri::{AppHandle, Manager, Url};
 use yonder_core::{
     api::{ApiError, LinkView, ShellEvent},
+    clock::Locked as _,
     error::{NetworkError, RoomError},
     id::DeviceId,
     pairing::{Link, MAX_LINK},
@@ -42,7 +43,7 @@ struct Waiting {
 impl Inbox {
     /// Gives the event back if the page listens, and keeps it if not.
     fn put(&self, event: ShellEvent) -> Option<ShellEvent> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         if state.listening {
             return Some(event);
         }
@@ -55,7 +56,7 @@ impl Inbox {
 
     /// The page listens from here on. What has waited for it.
     fn take(&self) -> VecDeque<ShellEvent> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         state.listening = true;
         std::mem::take(&mut state.events)
     }

@@ -6,11 +6,12 @@
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
 use yonder_core::api::Picked;
+use yonder_core::clock::{self, Locked as _};
 
 /// How many picks are kept; the oldest makes room.
 const MOST: usize = 32;
@@ -46,15 +47,14 @@ impl Picks {
         if paths.is_empty() {
             return None;
         }
-        let mut random = [0_u8; 16];
-        getrandom::fill(&mut random).ok()?;
+        let random = clock::random::<16>().ok()?;
         let id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
         let picked = Picked {
             pick: id.clone(),
             names: paths.iter().take(SHOWN_NAMES).map(|path| name(path)).collect(),
             count: u32::try_from(paths.len()).unwrap_or(u32::MAX),
         };
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.locked();
         kept.retain(|pick| pick.until > now);
         while kept.len() >= MOST {
             kept.pop_front();
@@ -65,13 +65,13 @@ impl Picks {
 
     /// The paths of a pick, which stays good.
     pub fn look(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.locked();
         kept.iter().find(|pick| pick.id == id && pick.until > now).map(|pick| pick.paths.clone())
     }
 
     /// Hands out the paths of a pick, once.
     pub fn take(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.locked();
         kept.retain(|pick| pick.until > now);
         let place = kept.iter().position(|pick| pick.id == id)?;
         kept.remove(place).map(|pick| pick.paths)

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -12,6 +12,7 @@ use tauri::{AppHandle, Manager};
 use yonder_core::api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView};
 
 use crate::{node::Core, tell, window};
+use yonder_core::clock::Locked as _;
 
 /// A page that has not shown the question by then will not: the app quits, since nothing else could end it.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -39,7 +40,7 @@ pub struct Question {
 
 impl Question {
     fn change(&self, change: impl FnOnce(&mut State)) -> State {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         change(&mut state);
         *state
     }

@@ -1,12 +1,10 @@
 //! What the shell itself says: the tray's menu, titles of dialogs, notifications. The page has a catalogue of its own.
 
-use std::{
-    env,
-    sync::{PoisonError, RwLock},
-};
+use std::{env, sync::RwLock};
 
 use tauri::{AppHandle, Manager};
 use yonder_core::api::{ApiError, PageLanguage, TransferView};
+use yonder_core::clock::SharedLocked as _;
 
 /// A language of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl Spoken {
 
 /// The language in which the shell speaks now.
 pub fn spoken(app: &AppHandle) -> Language {
-    *app.state::<Spoken>().0.read().unwrap_or_else(PoisonError::into_inner)
+    *app.state::<Spoken>().0.read_locked()
 }
 
 /// Speaks another language from now on. True if it is another one.
@@ -39,7 +37,7 @@ pub fn speak(app: &AppHandle, language: PageLanguage) -> bool {
         PageLanguage::De => Language::German,
     };
     let state = app.state::<Spoken>();
-    let mut spoken = state.0.write().unwrap_or_else(PoisonError::into_inner);
+    let mut spoken = state.0.write_locked();
     std::mem::replace(&mut *spoken, language) != language
 }
 

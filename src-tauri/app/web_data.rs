@@ -3,11 +3,12 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::Mutex,
 };
 
 use tauri::{AppHandle, Manager};
 use tempfile::TempDir;
+use yonder_core::clock::Locked as _;
 
 /// The folder that stands in for the usual one, removed at the end of the program.
 #[derive(Default)]
@@ -30,13 +31,13 @@ impl WebData {
         tracing::warn!(%error, "the page remembers nothing past this run");
         let temporary = tempfile::Builder::new().prefix("yonder-page-").tempdir()?;
         let path = temporary.path().to_owned();
-        *self.temporary.lock().unwrap_or_else(PoisonError::into_inner) = Some(temporary);
+        *self.temporary.locked() = Some(temporary);
         Ok(path)
     }
 
     /// Removes the temporary folder, if there is one.
     pub fn clean_up(&self) {
-        drop(self.temporary.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.temporary.locked().take());
     }
 }
 

@@ -1,12 +1,13 @@
 //! Passphrases: from the environment, or from the person at the terminal. Never from the arguments, which every user of
 //! the machine can read.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use yonder_core::identity::{AskPassphrase, MIN_BACKUP_PASSPHRASE};
 use zeroize::Zeroizing;
 
 use crate::{environment::secret, failure::Failure};
+use yonder_core::clock::Locked as _;
 
 /// Asks `YONDER_PASSPHRASE`, then the terminal.
 pub struct FromPerson;
@@ -32,7 +33,7 @@ pub struct Remembered(Mutex<Option<Zeroizing<String>>>);
 
 impl AskPassphrase for Remembered {
     fn passphrase(&self, new: bool) -> Option<Zeroizing<String>> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.locked();
         if kept.is_none() {
             *kept = FromPerson.passphrase(new);
         }

@@ -1,10 +1,13 @@
 //! Numbered events, from the rooms to whoever listens: windows, command lines, tests.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::broadcast;
 
-use crate::api::{Event, NumberedEvent};
+use crate::{
+    api::{Event, NumberedEvent},
+    clock::Locked as _,
+};
 
 /// How many events a slow listener may lag behind before it loses some and has to ask for a snapshot.
 const BACKLOG: usize = 1024;
@@ -26,7 +29,7 @@ impl EventBus {
     /// Tells an event to all that listen now. Never waits.
     pub fn emit(&self, event: Event) {
         // The number is given and the event sent under one lock, so that numbers arrive in order.
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.locked();
         *last += 1;
         // An error only says that nobody listens.
         let _ = self.sender.send(NumberedEvent { seq: *last, event });
@@ -34,7 +37,7 @@ impl EventBus {
 
     /// Number of the last event.
     pub fn last_seq(&self) -> u64 {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.last.locked()
     }
 
     /// All events from now on. `Lagged` means that some were lost.

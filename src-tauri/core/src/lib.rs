@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod budget;
+pub mod clock;
 pub mod control;
 pub mod datadir;
 pub mod device;

@@ -19,7 +19,7 @@ const ROWS: &[&[&str]] = &[
 const WITHIN: &[(&str, &str)] = &[("identity", "keys"), ("storage", "keys"), ("storage", "identity")];
 
 /// Beside the rows: the control socket carries the surface to other processes and knows nothing of what is behind it.
-const CONTROL: &[&str] = &["api", "event", "error", "id", "datadir"];
+const CONTROL: &[&str] = &["api", "event", "error", "id", "clock", "datadir"];
 
 fn row(room: &str) -> Option<usize> {
     ROWS.iter().position(|row| row.contains(&room))

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -14,7 +14,7 @@ use super::{
     ledger::{Ceiling, Ledger},
     threads::JOBS,
 };
-use crate::id::DeviceId;
+use crate::{clock::Locked as _, id::DeviceId};
 
 /// Descriptors that one piece of work opens and closes again, at most.
 const PER_JOB: u64 = 4;
@@ -89,7 +89,7 @@ struct Accounts {
 
 impl Files {
     fn accounts(&self) -> MutexGuard<'_, Accounts> {
-        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accounts.locked()
     }
 
     /// Waits until a transfer with a device may have so many descriptors. Cancel safe.

@@ -10,7 +10,7 @@ mod threads;
 
 use std::{
     io,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -18,7 +18,7 @@ use std::{
 pub use files::{FileShare, Files, Spare};
 pub use threads::{JOBS, JOBS_PER_DEVICE, LOOKS_PER_DEVICE, SYNCS_PER_DEVICE, Threads, Worker};
 
-use crate::error::is_out_of_files;
+use crate::{clock::Locked as _, error::is_out_of_files};
 
 /// Blocking threads of a runtime: the jobs of transfers, and room for the store, name resolution and short looks.
 pub const BLOCKING_THREADS: usize = JOBS + 32;
@@ -51,7 +51,7 @@ impl Budget {
 static GAVE_UP: Mutex<Option<Instant>> = Mutex::new(None);
 
 fn gave_up() -> MutexGuard<'static, Option<Instant>> {
-    GAVE_UP.lock().unwrap_or_else(PoisonError::into_inner)
+    GAVE_UP.locked()
 }
 
 /// Repeats a step while the process or the system has no file descriptor left, for ten seconds at most. The long wait is paid

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     panic::resume_unwind,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Mutex, Weak},
 };
 
 use tokio::{
@@ -11,7 +11,7 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
-use crate::id::DeviceId;
+use crate::{clock::Locked as _, id::DeviceId};
 
 /// Pieces of work that run at once.
 pub const JOBS: usize = 32;
@@ -53,7 +53,7 @@ impl Default for Threads {
 impl Threads {
     /// The share of a device, which all of its transfers use.
     pub fn of(&self, device: DeviceId) -> Worker {
-        let mut devices = self.devices.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut devices = self.devices.locked();
         let known = devices.get(&device).and_then(Weak::upgrade);
         let own = known.unwrap_or_else(|| {
             devices.retain(|_, known| known.strong_count() > 0);

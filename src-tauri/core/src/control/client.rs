@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -23,7 +23,10 @@ use super::{
     system::{self, Joined, Reader, Writer},
     wire::{ANSWER_CAP, Heard, Hello, ToNode},
 };
-use crate::api::{ApiError, NumberedEvent, Request, Response};
+use crate::{
+    api::{ApiError, NumberedEvent, Request, Response},
+    clock::Locked as _,
+};
 
 /// How long a node may take to say hello.
 const HELLO: Duration = Duration::from_secs(5);
@@ -57,7 +60,7 @@ struct State {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, Option<State>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 }
 

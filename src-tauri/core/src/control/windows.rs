@@ -49,8 +49,7 @@ impl Listener {
             return Err(ControlError::AlreadyRunning(data_dir));
         }
         let failed = |source| ControlError::Socket { path: data_dir.join(place::POINTER), source };
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|error| failed(io::Error::other(error)))?;
+        let random = crate::clock::random::<16>().map_err(|error| failed(io::Error::other(error)))?;
         let name = format!(r"\\.\pipe\yonder-{}", data_encoding::HEXLOWER.encode(&random));
         let next = ServerOptions::new().first_pipe_instance(true).create(&name).map_err(failed)?;
         place::write_pointer(&data_dir, &name).map_err(failed)?;

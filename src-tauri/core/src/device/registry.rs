@@ -3,8 +3,8 @@
 use std::{
     collections::{HashMap, HashSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Instant,
 };
 
 use tokio::sync::watch;
@@ -12,6 +12,8 @@ use tokio::sync::watch;
 use super::{PersistedPairedDevice, RecordError, naming::Announced, tombstone::Tombstone};
 use crate::{
     api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
+    clock::Locked as _,
+    clock::unix_now,
     error::RoomError,
     event::EventBus,
     id::{DeviceId, Look, Sighting, name_by_id, proper_name},
@@ -170,7 +172,7 @@ impl DeviceRegistry {
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         // A panic elsewhere cannot leave the maps half changed: each change is one insert or remove.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.locked()
     }
 
     /// Changes whenever a device is paired, unpaired, sighted or loses its session: a reason to look who could be dialled.
@@ -626,10 +628,6 @@ pub(super) fn put(table: Table, record: &PersistedPairedDevice) -> Op {
 
 pub(super) fn delete(table: Table, id: DeviceId) -> Op {
     Op::Delete { table, key: id.as_bytes().to_vec() }
-}
-
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|d| d.as_secs()).unwrap_or_default()
 }
 
 impl Link {

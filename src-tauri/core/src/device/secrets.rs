@@ -3,9 +3,10 @@
 //! Usually there is one. A second one is there while a pairing or the renewal of a secret is half finished: each step is
 //! stored before the next is spoken, so that a crash at any point leaves one that both sides hold.
 
-use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, registry::unix_now};
+use super::{DeviceError, DeviceRegistry, PersistedPairedDevice};
 use crate::{
     api::{ApiError, Event, TrustLevel},
+    clock::unix_now,
     id::DeviceId,
     keys::{Key, beacon_key, done_holds, notice_holds},
     storage::{Op, Table},

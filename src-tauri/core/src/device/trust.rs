@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, Spent, registry::unix_now};
+use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, Spent};
 use crate::{
     api::{AcceptRule, DeviceAccept, DeviceRule, TrustLevel},
+    clock::unix_now,
     id::DeviceId,
 };
 

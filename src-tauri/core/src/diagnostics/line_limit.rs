@@ -4,13 +4,15 @@
 use std::{
     collections::HashMap,
     io::Write,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use tracing::{Level, Metadata, callsite::Identifier};
 
 use super::log::KeptLog;
+
+use crate::clock::{Locked as _, TokenBucket};
 
 /// Lines that one place may write at once.
 const BURST: u32 = 100;
@@ -43,13 +45,13 @@ impl LineLimit {
         }
         let now = self.0.begun.elapsed();
         let may = {
-            let mut places = self.0.places.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut places = self.0.places.locked();
             places.entry(line.callsite()).or_insert_with(|| Place::new(now)).line(now)
         };
         if let May::After(left_out) = may {
             let text = format!("{left_out} lines like the next one were left out ({})\n", line.target());
             // A log that cannot be written is noticed elsewhere.
-            let _ = self.0.log.lock().unwrap_or_else(PoisonError::into_inner).write_all(text.as_bytes());
+            let _ = self.0.log.locked().write_all(text.as_bytes());
         }
         may != May::Not
     }
@@ -69,28 +71,20 @@ enum May {
 /// One place in the program. Pure: the time comes in.
 #[derive(Debug)]
 struct Place {
-    left: u32,
-    /// Since when the next line is being waited for.
-    since: Duration,
+    lines: TokenBucket,
     left_out: u64,
 }
 
 impl Place {
     fn new(now: Duration) -> Self {
-        Self { left: BURST, since: now, left_out: 0 }
+        Self { lines: TokenBucket::new(REFILL.as_secs_f64().recip(), BURST.into(), now), left_out: 0 }
     }
 
     fn line(&mut self, now: Duration) -> May {
-        let refilled = now.saturating_sub(self.since).as_secs() / REFILL.as_secs();
-        if refilled > 0 {
-            self.left = self.left.saturating_add(u32::try_from(refilled).unwrap_or(u32::MAX)).min(BURST);
-            self.since += REFILL.saturating_mul(u32::try_from(refilled).unwrap_or(u32::MAX));
-        }
-        if self.left == 0 {
+        if !self.lines.try_take(now, 1.0) {
             self.left_out += 1;
             return May::Not;
         }
-        self.left -= 1;
         match std::mem::take(&mut self.left_out) {
             0 => May::Now,
             left_out => May::After(left_out),

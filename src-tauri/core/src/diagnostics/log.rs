@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
 };
 
 /// A file is closed when it has reached this size.
@@ -15,7 +15,10 @@ const FILES: usize = 5;
 const NAME: &str = "yonder.log";
 
 pub use super::line_limit::LineLimit;
-use crate::datadir::{self, For};
+use crate::{
+    clock::Locked as _,
+    datadir::{self, For},
+};
 
 /// The folder that a node on this data directory logs in.
 pub fn folder(data_dir: &Path) -> PathBuf {
@@ -119,7 +122,7 @@ impl KeptLog {
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddrV4,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -21,6 +21,8 @@ use n0_mainline::{Dht, DhtBuilder, MutableItem, RequestFilter, RequestSpecific, 
 use tokio::sync::OnceCell;
 
 use super::way::{Looked, Way, WayError};
+
+use crate::clock::Locked as _;
 
 /// Items that one look-up takes, from whichever nodes; honest ones all have the same.
 const MAX_ITEMS: usize = 8;
@@ -168,7 +170,7 @@ impl DhtSwitch {
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.locked()
     }
 
     /// Switches it. Off takes effect at once; on, as soon as the nodes at which it is entered have been looked up.

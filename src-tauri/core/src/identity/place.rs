@@ -9,7 +9,7 @@ use super::{
     data_dir::DataDir,
     keystore::{Keychain, Keystore, PassphraseFile, PlainFile},
 };
-use crate::api::KeystoreView;
+use crate::{api::KeystoreView, clock};
 
 /// The secret under a passphrase.
 pub(super) const SEALED_FILE: &str = "root.sealed";
@@ -33,8 +33,7 @@ impl Place {
     pub(super) fn fresh(keystore: KeystoreView) -> Result<Self, IdentityError> {
         Ok(match keystore {
             KeystoreView::Keychain => {
-                let mut random = [0; 16];
-                getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+                let random = clock::random::<16>().map_err(|_| IdentityError::Random)?;
                 Self::Keychain(uuid::Builder::from_random_bytes(random).into_uuid())
             }
             KeystoreView::File => Self::File,

@@ -22,7 +22,7 @@ use super::{
     record::{IdentityRecord, MAX_LEFTOVERS},
     unlock::read,
 };
-use crate::api::KeystoreView;
+use crate::{api::KeystoreView, clock};
 
 /// The steps, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -227,8 +227,7 @@ pub(super) fn make_room(
     if matches!(found, Ok(Some(found)) if NetworkIdentity::from_root(&found).endpoint_id() == ours) {
         return Ok(());
     }
-    let mut random = [0; 4];
-    getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+    let random = clock::random::<4>().map_err(|_| IdentityError::Random)?;
     let path = ground.file(name);
     let aside = path.with_added_extension(format!("aside-{}", data_encoding::HEXLOWER.encode(&random)));
     tracing::warn!(path = %aside.display(), "a file that was not of this device was moved aside");

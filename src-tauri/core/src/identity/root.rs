@@ -5,7 +5,10 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 use super::IdentityError;
-use crate::keys::{Key, KeyHierarchy};
+use crate::{
+    clock,
+    keys::{Key, KeyHierarchy},
+};
 
 /// Thirty-two random bytes, made once for a device. Wiped when dropped, never shown.
 pub struct RootSecret(Zeroizing<[u8; 32]>);
@@ -14,7 +17,7 @@ impl RootSecret {
     /// A new one from the system's random source.
     pub(super) fn random() -> Result<Self, IdentityError> {
         let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut()).map_err(|_| IdentityError::Random)?;
+        clock::fill_random(bytes.as_mut()).map_err(|_| IdentityError::Random)?;
         Ok(Self(bytes))
     }
 

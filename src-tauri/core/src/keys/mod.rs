@@ -31,6 +31,8 @@ pub use session::{
 };
 use zeroize::Zeroizing;
 
+use crate::clock::{NoRandomness, fill_random};
+
 /// Thirty-two secret bytes. Wiped when dropped, never shown.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
@@ -40,9 +42,9 @@ impl Key {
     ///
     /// # Errors
     /// When the system has no randomness to give.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub fn random() -> Result<Self, NoRandomness> {
         let mut bytes = Zeroizing::new([0; 32]);
-        getrandom::fill(bytes.as_mut())?;
+        fill_random(bytes.as_mut())?;
         Ok(Self(bytes))
     }
 

@@ -7,14 +7,12 @@
 //! What a device says is acted upon by a task of its own, from a queue of its own ([`Inbox`]), and every write has a
 //! deadline: a device that reads nothing holds up itself and no other.
 
-mod bucket;
 mod error;
 mod mailbox;
 mod message;
 mod service;
 mod texts;
 
-pub use bucket::TokenBucket;
 pub use error::TextError;
 pub use message::{Hex32, MAX_MESSAGE, NetworkMessage};
 pub use service::{Heard, Inbox, Messages};

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,9 +15,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::{MAX_MESSAGE, NetworkMessage, TextPlace, TokenBucket};
+use super::{MAX_MESSAGE, NetworkMessage, TextPlace};
 use crate::{
     api::DeviceType,
+    clock::{Locked as _, TokenBucket},
     error::NetworkError,
     id::DeviceId,
     keys::MAX_NOTICE,
@@ -154,10 +155,10 @@ impl Messages {
     /// When the connection is gone or no answer comes within ten seconds.
     pub async fn ping(&self, session: &Session) -> Result<Duration, NetworkError> {
         let wait = {
-            let mut buckets = self.0.ping_buckets.lock().unwrap_or_else(PoisonError::into_inner);
-            let bucket =
-                buckets.entry(session.device_id()).or_insert_with(|| TokenBucket::new(PINGS_PER_SECOND, PING_BURST));
-            bucket.take(self.0.started.elapsed())
+            let mut buckets = self.0.ping_buckets.locked();
+            let now = self.0.started.elapsed();
+            let full = || TokenBucket::new(PINGS_PER_SECOND, PING_BURST, now);
+            buckets.entry(session.device_id()).or_insert_with(full).take(now, 1.0)
         };
         // Even a sleep of no length lasts until the next tick of the timer.
         if !wait.is_zero() {
@@ -191,20 +192,20 @@ impl Messages {
     }
 
     fn pings(&self) -> std::sync::MutexGuard<'_, HashMap<u64, (DeviceId, oneshot::Sender<Instant>)>> {
-        self.0.pings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.pings.locked()
     }
 
     /// How long a device has to wait for having said one thing. Counted for the device: another session is no way around.
     fn price(&self, device: DeviceId) -> Duration {
-        let mut buckets = self.0.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let bucket = buckets.entry(device).or_insert_with(|| TokenBucket::new(PER_SECOND, BURST));
-        bucket.take(self.0.started.elapsed())
+        let mut buckets = self.0.buckets.locked();
+        let now = self.0.started.elapsed();
+        buckets.entry(device).or_insert_with(|| TokenBucket::new(PER_SECOND, BURST, now)).take(now, 1.0)
     }
 
     /// The queue of a device: the one that another session with it holds, or a new one.
     async fn inbox(&self, device: DeviceId) -> Result<mpsc::Sender<Heard>, NetworkError> {
         let (queue, heard) = {
-            let mut inboxes = self.0.inboxes.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut inboxes = self.0.inboxes.locked();
             if let Some(open) = inboxes.get(&device).and_then(mpsc::WeakSender::upgrade)
                 && !open.is_closed()
             {

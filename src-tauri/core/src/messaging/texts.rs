@@ -19,6 +19,7 @@ use super::{
 };
 use crate::{
     api::{Direction, Event, MessageState, MessageView, Unread},
+    clock,
     error::NetworkError,
     event::EventBus,
     id::DeviceId,
@@ -499,8 +500,7 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, TextError> {
 }
 
 fn random() -> Result<u64, NetworkError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    let bytes = clock::random().map_err(|error| NetworkError::Internal(error.to_string()))?;
     // 0 stands for "none yet" at the other end.
     Ok(u64::from_le_bytes(bytes).max(1))
 }

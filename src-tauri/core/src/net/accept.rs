@@ -6,7 +6,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,8 @@ use super::{
     handshake,
     pool::is_pairing,
 };
+
+use crate::clock::Locked as _;
 
 /// Unpaired peers on `pairing/1.0`, at once.
 const MAX_UNPAIRED: usize = 10;
@@ -64,7 +66,7 @@ pub struct UnpairedPlace {
 
 impl Unpaired {
     fn all(&self) -> MutexGuard<'_, Places> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// A place for one more, if there is one. The oldest one that has had its time and proven nothing makes room.
@@ -114,7 +116,7 @@ struct HandshakePlace {
 
 impl Drop for HandshakePlace {
     fn drop(&mut self) {
-        self.admission.lock().unwrap_or_else(PoisonError::into_inner).ended(self.number);
+        self.admission.locked().ended(self.number);
     }
 }
 
@@ -142,7 +144,7 @@ impl NetworkingEventLoop {
         let standing = Standing { proven, paired: proven && is_of_paired_device(&self.net, &from) };
         let evicted = CancellationToken::new();
         let asked = {
-            let mut admission = self.admission.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut admission = self.admission.locked();
             admission.ask(source_of(&from), standing, evicted.clone())
         };
         let number = match asked {

@@ -10,7 +10,7 @@ use std::{
     collections::HashMap,
     io::ErrorKind,
     net::{IpAddr, UdpSocket},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -23,6 +23,8 @@ use iroh::{
 use tokio::time::{Instant, sleep};
 
 use super::{ALPN_PAIRING, CloseCode};
+
+use crate::clock::Locked as _;
 
 /// A connection that is asked is asked this often.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -42,7 +44,7 @@ pub(super) struct Connections(Arc<Mutex<HashMap<EndpointId, Vec<WeakConnectionHa
 impl Connections {
     /// TLS has proven who is at its other end.
     pub fn add(&self, conn: &Connection) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.locked();
         all.retain(|_, same| {
             same.retain(|other| other.upgrade().is_some_and(|other| other.close_reason().is_none()));
             !same.is_empty()
@@ -52,7 +54,7 @@ impl Connections {
 
     /// Those with this endpoint that are not closed, oldest first.
     pub fn with(&self, id: EndpointId) -> Vec<Connection> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.locked();
         let standing = |all: &Vec<WeakConnectionHandle>| -> Vec<Connection> {
             all.iter().filter_map(WeakConnectionHandle::upgrade).filter(|conn| conn.close_reason().is_none()).collect()
         };
@@ -81,7 +83,7 @@ impl Connections {
     /// own address, which it forgets with each change of the network: then it goes on with the old path from the new address,
     /// and neither end's iroh learns where the other one is now. Whoever answered the connection opens no paths at all.
     pub fn left_behind(&self) -> Vec<Connection> {
-        let ids: Vec<EndpointId> = self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().copied().collect();
+        let ids: Vec<EndpointId> = self.0.locked().keys().copied().collect();
         let mut had: HashMap<IpAddr, bool> = HashMap::new();
         let mut is_gone = |path: &Path<'_>| match path.local_addr() {
             LocalTransportAddr::Ip(Some(ip)) => !*had.entry(*ip).or_insert_with(|| is_had(*ip)),

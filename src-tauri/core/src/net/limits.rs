@@ -16,7 +16,7 @@ use std::{
 
 use iroh::endpoint::{Connection, VarInt};
 
-use crate::id::DeviceId;
+use crate::{clock::Locked as _, id::DeviceId};
 
 /// The window of each stream. Above this, noq closes the connection under loss ("too many gaps in stream buffer"): it keeps
 /// 1024 gaps a stream, and a larger window can hold more. Measured in `docs/performance.md`.
@@ -78,7 +78,7 @@ pub(super) struct DataShares(Arc<Mutex<HashMap<DeviceId, u64>>>);
 impl DataShares {
     /// Takes as much of the device's share as is left, up to `bytes` and to what all devices may have.
     fn take(&self, device: DeviceId, bytes: u64) -> u64 {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.locked();
         let total: u64 = taken.values().sum();
         let of_device = taken.entry(device).or_default();
         let all = if total == *of_device { DATA_SHARE } else { ALL_SHARES };
@@ -90,7 +90,7 @@ impl DataShares {
     }
 
     fn give_back(&self, device: DeviceId, bytes: u64) {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.locked();
         if let Some(of_device) = taken.get_mut(&device) {
             *of_device = of_device.saturating_sub(bytes);
             if *of_device == 0 {
@@ -125,7 +125,7 @@ impl SessionWindow {
 
     /// The session handshake is through.
     pub fn raise(&self, conn: &Connection, limits: SessionLimits) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).window = limits.window.into();
+        self.state.locked().window = limits.window.into();
         limits.raise(conn);
     }
 
@@ -138,13 +138,13 @@ impl SessionWindow {
 
     /// One transfer fewer does.
     pub fn end(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         state.receiving = state.receiving.saturating_sub(1);
     }
 
     /// Counts a transfer; gives the new window, if it is another one.
     fn grow(&self) -> Option<u64> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.locked();
         state.receiving += 1;
         if state.receiving <= state.most {
             return None;

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use super::{
     relay::{NamedServers, RelayDesk, Servers},
     watch::{look_after, watch_link},
 };
-use crate::{device::DeviceRegistry, error::NetworkError, id::DeviceId};
+use crate::{clock::Locked as _, device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
 /// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
 const GRACE: Duration = Duration::from_secs(5);
@@ -95,11 +95,6 @@ pub(super) struct Standing {
     pub closing: Vec<Session>,
 }
 
-/// A panic elsewhere cannot leave these half changed: each change is one insert or remove.
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Net {
     /// Binds the endpoint; nothing is dialled or answered yet.
     ///
@@ -154,13 +149,13 @@ impl Net {
 
     /// Something was heard of a device, such as a new address: a connection with it that does not answer soon is replaced.
     pub fn ask(&self, device: DeviceId) {
-        locked(&self.0.asked).insert(device);
+        self.0.asked.locked().insert(device);
         self.0.asking.notify_one();
     }
 
     /// Those who were to be asked since the last time.
     pub(super) fn take_asked(&self) -> HashSet<DeviceId> {
-        std::mem::take(&mut *locked(&self.0.asked))
+        std::mem::take(&mut *self.0.asked.locked())
     }
 
     /// Every connection that stands, and the protocols that are being dialled.
@@ -175,7 +170,7 @@ impl Net {
             }
         }
         drop(slots);
-        let mut closing = locked(&self.0.closing);
+        let mut closing = self.0.closing.locked();
         closing.retain(Session::is_live);
         standing.closing = closing.clone();
         standing
@@ -184,7 +179,7 @@ impl Net {
     /// A device does not answer any more: the connections with it that are left over are closed, and it is dialled.
     pub(super) fn dial_anew(&self, device: DeviceId) {
         let is_left = |session: &&Session| session.device_id() == device && is_for_messages(session);
-        for session in locked(&self.0.closing).iter().filter(is_left) {
+        for session in self.0.closing.locked().iter().filter(is_left) {
             session.close(CloseCode::Replaced, "");
         }
         let net = self.clone();
@@ -242,7 +237,7 @@ impl Net {
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<(DeviceId, &'static [u8]), Slot>> {
-        locked(&self.0.slots)
+        self.0.slots.locked()
     }
 
     /// The live session, if there is one; never dials.
@@ -369,7 +364,7 @@ impl Net {
             }
             // Meanwhile it may have turned out to be the only one that lives.
             let chosen = net.live(session.device_id(), super::ALPN_MESSAGE).is_some_and(|live| live.is(&session));
-            locked(&net.0.closing).retain(|closing| !closing.is(&session));
+            net.0.closing.locked().retain(|closing| !closing.is(&session));
             if !chosen {
                 session.close(CloseCode::Replaced, "");
             }
@@ -379,7 +374,7 @@ impl Net {
     /// Remembers a session that lost its place and ends by itself. Of one device and protocol at most [`RETIRED`] are kept
     /// open, so that a device cannot hold any number of them.
     fn keep_closing(&self, session: Session) {
-        let mut closing = locked(&self.0.closing);
+        let mut closing = self.0.closing.locked();
         closing.retain(Session::is_live);
         closing.push(session.clone());
         let alike = |other: &&Session| {
@@ -504,7 +499,7 @@ impl Net {
     }
 
     fn close_retired(&self, device: DeviceId, code: CloseCode, which: impl Fn(&Session) -> bool) {
-        let closing = locked(&self.0.closing);
+        let closing = self.0.closing.locked();
         for session in closing.iter().filter(|session| session.device_id() == device && which(session)) {
             session.close(code, "");
         }
@@ -528,7 +523,7 @@ impl Net {
     /// Ends everything: sessions are closed with a word to the peer, tasks end, sockets are freed.
     pub async fn shutdown(&self) {
         self.0.cancel.cancel();
-        for session in locked(&self.0.closing).drain(..) {
+        for session in self.0.closing.locked().drain(..) {
             session.close(CloseCode::ShuttingDown, "");
         }
         for (_, slot) in self.slots().drain() {

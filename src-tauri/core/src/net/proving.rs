@@ -4,11 +4,13 @@
 //! Until then iroh counts it among the device's connections, and keeps the path of the device's earlier life for all of
 //! them: the device would be back and stay on the relay.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use iroh::endpoint::Connection;
 
 use super::{CloseCode, limits::PENDING_HANDSHAKES};
+
+use crate::clock::Locked as _;
 
 /// In the order in which they came; of one device at most [`PENDING_HANDSHAKES`].
 #[derive(Default)]
@@ -22,7 +24,7 @@ pub(super) struct Waiting<'a> {
 
 impl Proving {
     fn all(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// A connection has come in. Where its device has begun too many already, the oldest of them goes.

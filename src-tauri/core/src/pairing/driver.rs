@@ -1,7 +1,7 @@
 //! Runs a pairing's state machine over a connection: frames in and out, records to the registry, people's answers in.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     api::TrustLevel,
+    clock::Locked as _,
     device::{DeviceRegistry, PersistedPairedDevice},
     net::{CloseCode, read_frame, write_frame},
 };
@@ -106,7 +107,7 @@ impl Machine for Hosting {
         self.state.is_finished()
     }
     fn on_message(&mut self, now: Duration, frame: &[u8]) {
-        let mut code = self.code.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut code = self.code.locked();
         self.state.on_message(now, frame, &mut code);
     }
     fn on_stored(&mut self, _now: Duration) {}

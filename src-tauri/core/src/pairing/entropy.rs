@@ -5,6 +5,8 @@ use zeroize::Zeroizing;
 
 use super::PairingError;
 
+use crate::clock;
+
 /// A source of random bytes. All that a side of a pairing needs is drawn when its state is made, so that the state
 /// itself is a pure function of what comes in.
 pub trait Entropy {
@@ -21,7 +23,7 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&mut self, out: &mut [u8]) -> Result<(), PairingError> {
-        getrandom::fill(out).map_err(|_| PairingError::NoRandomness)
+        clock::fill_random(out).map_err(|_| PairingError::NoRandomness)
     }
 }
 

@@ -11,7 +11,7 @@ mod report;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,7 @@ use patient::Patient;
 use super::{NetworkingService, NodeOptions};
 use crate::{
     api::{ApiError, CheckView, DeviceState, DeviceView, DoctorConnection, DoctorReport, PathKind},
+    clock::Locked as _,
     diagnostics::{
         facts::{Interface, Outside, Routes},
         judge::{
@@ -81,11 +82,11 @@ impl Findings {
 
     fn add(&self, check: CheckView) {
         (self.tell)(&check);
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+        self.checks.locked().push(check);
     }
 
     fn all(&self) -> Vec<CheckView> {
-        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut checks = self.checks.locked().clone();
         checks.sort_by_key(|check| ORDER.iter().position(|name| *name == check.name).unwrap_or(ORDER.len()));
         checks
     }
@@ -225,7 +226,7 @@ async fn servers(
     node: Option<&NetworkingService>,
 ) -> Surroundings {
     let lan_only = patient.options.mode == Mode::Lan;
-    let now = patient::unix_now();
+    let now = crate::clock::unix_now();
     if lan_only {
         found.add(judge::servers::none(true));
         found.add(judge::servers::clock(&[], &[], true));

@@ -3,13 +3,12 @@
 //! To act upon a message may mean to answer it, and an answer waits until the device makes room for it. So no task serves two
 //! devices: one that reads nothing holds up what it said itself, until its session is closed.
 
-use std::sync::PoisonError;
-
 use tokio::sync::mpsc;
 
 use super::NetworkingService;
 use crate::{
     api::Event,
+    clock::Locked as _,
     error::NetworkError,
     messaging::{Heard, Inbox},
     net::{ALPN_MESSAGE, CloseCode},
@@ -58,7 +57,7 @@ impl NetworkingService {
         match heard {
             Heard::Hello { session, name, device_type, instance } => {
                 let id = session.device_id();
-                let before = self.0.starts.lock().unwrap_or_else(PoisonError::into_inner).insert(id, instance);
+                let before = self.0.starts.locked().insert(id, instance);
                 if before.is_some_and(|before| before != instance)
                     && let Some(net) = self.0.net.get()
                 {

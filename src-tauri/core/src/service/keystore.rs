@@ -3,8 +3,7 @@
 
 use std::{
     path::PathBuf,
-    sync::{Arc, PoisonError, RwLock},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, RwLock},
 };
 
 use zeroize::Zeroizing;
@@ -12,6 +11,8 @@ use zeroize::Zeroizing;
 use super::NetworkingService;
 use crate::{
     api::{BackupView, Event, KeystoreStatus, KeystoreView, SecretText},
+    clock::SharedLocked as _,
+    clock::unix_now,
     error::NetworkError,
     id::DeviceId,
     identity::{
@@ -37,11 +38,11 @@ impl KeystoreDesk {
 
     /// Where the secret is now.
     pub fn view(&self) -> KeystoreView {
-        *self.now.read().unwrap_or_else(PoisonError::into_inner)
+        *self.now.read_locked()
     }
 
     fn set(&self, keystore: KeystoreView) {
-        *self.now.write().unwrap_or_else(PoisonError::into_inner) = keystore;
+        *self.now.write_locked() = keystore;
     }
 }
 
@@ -206,10 +207,6 @@ fn asked(passphrase: Option<SecretText>) -> Box<dyn AskPassphrase> {
         Some(given) => Box::new(GivenPassphrase::new(given.into_inner())),
         None => Box::new(NoPassphrase),
     }
-}
-
-fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }
 
 /// Disk, keychain and key derivation block.

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::NetworkingService;
 use crate::{
     api::Event,
+    clock::Locked as _,
     device::DeviceRegistry,
     discovery::{Advert, Discovery, Friend, MdnsDiscovery, Seen},
     error::NetworkError,
@@ -38,13 +39,13 @@ impl NetworkingService {
         if self.0.net.get().is_some() {
             return Err(NetworkError::InvalidState("sources are registered before the network starts".into()));
         }
-        self.0.sources.lock().unwrap_or_else(PoisonError::into_inner).push(source);
+        self.0.sources.locked().push(source);
         Ok(())
     }
 
     pub(super) fn start_discovery(&self, net: &Net) {
         let inner = &self.0;
-        let mut sources = inner.sources.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut sources = inner.sources.locked().clone();
         if inner.options.mode != Mode::RelayOnly {
             sources.extend(self.start_mdns(net));
         }
@@ -65,7 +66,7 @@ impl NetworkingService {
         if let Ok(lookups) = net.endpoint().address_lookup() {
             lookups.add(advertiser.clone());
         }
-        *inner.advertiser.lock().unwrap_or_else(PoisonError::into_inner) = Some(advertiser);
+        *inner.advertiser.locked() = Some(advertiser);
         self.tell_friends();
         self.advertise();
         let cancel = inner.cancel.clone();
@@ -85,7 +86,7 @@ impl NetworkingService {
         let settings = self.0.settings.get();
         let advert =
             Advert { name: settings.name, device_type: settings.device_type, pairing: self.0.pairing.is_open() };
-        if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(advertiser) = &*self.0.advertiser.locked() {
             advertiser.show_to(settings.discoverable);
             advertiser.say(&advert);
         }
@@ -93,7 +94,7 @@ impl NetworkingService {
 
     /// Says farewell, so that nobody has to find out.
     pub(super) fn leave_lan(&self) {
-        if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(advertiser) = &*self.0.advertiser.locked() {
             advertiser.leave();
         }
     }
@@ -112,7 +113,7 @@ impl NetworkingService {
     fn tell_friends(&self) {
         let keys = self.0.devices.beacon_keys();
         let friends = keys.into_iter().map(|(endpoint_id, keys)| Friend { endpoint_id, keys }).collect();
-        if let Some(advertiser) = &*self.0.advertiser.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(advertiser) = &*self.0.advertiser.locked() {
             advertiser.know(friends);
         }
     }

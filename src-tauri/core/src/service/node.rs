@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -19,6 +19,8 @@ use super::{
 use crate::{
     api::{ApiError, DeviceState, Event, IdentityView, NumberedEvent, Request, Response},
     budget::raise_file_limit,
+    clock,
+    clock::Locked as _,
     control::{ControlServer, Node},
     device::DeviceRegistry,
     discovery::{Discovery, LanAdvertiser},
@@ -159,7 +161,7 @@ impl NetworkingService {
         if self.0.net.get().is_some() {
             return Err(NetworkError::InvalidState("protocols are registered before the network starts".into()));
         }
-        self.0.protocols.lock().unwrap_or_else(PoisonError::into_inner).register(protocol)
+        self.0.protocols.locked().register(protocol)
     }
 
     /// Goes on the network: binds the port, answers, looks for devices, and keeps sessions with paired ones. Opens the
@@ -169,11 +171,11 @@ impl NetworkingService {
     /// When the port cannot be bound or another node serves this data directory.
     pub async fn spawn_event_loop(&self) -> Result<(), NetworkError> {
         let inner = &self.0;
-        let Some(inboxes) = inner.inboxes.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        let Some(inboxes) = inner.inboxes.locked().take() else {
             return Err(NetworkError::InvalidState("this node is on the network already".into()));
         };
         let control = ControlServer::bind(&inner.options.data_dir, Arc::new(self.clone())).await?;
-        let protocols = inner.protocols.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let protocols = inner.protocols.locked().clone();
         let secret = inner.identity.secret_key();
         let net = Net::bind(
             &inner.settings.servers(inner.options.endpoint()),
@@ -369,8 +371,7 @@ async fn start_transfers(
 }
 
 fn random_u64() -> Result<u64, NetworkError> {
-    let mut bytes = [0; 8];
-    getrandom::fill(&mut bytes).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    let bytes = clock::random().map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(u64::from_le_bytes(bytes))
 }
 

@@ -3,7 +3,7 @@
 mod join;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::{NetworkingService, late::LateNet, settings::Kept};
 use crate::{
     api::{ApiError, Event, Grant, PairingRole, PairingView, TrustLevel},
+    clock::Locked as _,
     device::DeviceRegistry,
     discovery::{
         MainlineDht, PkarrServer, Way,
@@ -118,7 +119,7 @@ impl PairingDesk {
     }
 
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.0.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.now.locked()
     }
 
     /// Serves strangers.
@@ -560,7 +561,7 @@ fn note_on(standing: Standing) -> &'static str {
 }
 
 fn status(code: &Option<Arc<Mutex<HostCode>>>, now: Duration) -> Option<CodeStatus> {
-    code.as_ref().map(|code| code.lock().unwrap_or_else(PoisonError::into_inner).status(now))
+    code.as_ref().map(|code| code.locked().status(now))
 }
 
 fn end(commands: Option<mpsc::Sender<Command>>) {

@@ -14,6 +14,7 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::{TokenBucket, jitter},
     device::DeviceRegistry,
     error::NetworkError,
     id::DeviceId,
@@ -32,50 +33,24 @@ const STOOD: Duration = Duration::from_secs(5);
 /// Nothing was said for so long: the device is asked whether it is there, and not only its network.
 const SILENT: Duration = Duration::from_secs(30);
 /// So many changes of the network are a reason to try all at once, and one more each [`REFILL`].
-const BURST: u32 = 6;
+const BURST: f64 = 6.0;
 const REFILL: Duration = Duration::from_secs(20);
 /// How long the device with the greater endpoint id waits for the other one to dial.
 const COURTESY: Duration = Duration::from_millis(400);
 
 /// When to dial whom.
-#[derive(Default)]
 struct Plan {
     devices: HashMap<DeviceId, Entry>,
-    allowance: Allowance,
+    /// How often all may be tried at once.
+    hurries: TokenBucket,
     /// The network has changed, and all are to be tried then.
     hurry_at: Option<Duration>,
 }
 
-/// How often all may be tried at once.
-struct Allowance {
-    left: u32,
-    since: Duration,
-}
-
-impl Default for Allowance {
+impl Default for Plan {
     fn default() -> Self {
-        Self { left: BURST, since: Duration::ZERO }
-    }
-}
-
-impl Allowance {
-    /// Takes one, and says how long it has to be waited for.
-    fn take(&mut self, now: Duration) -> Duration {
-        let refilled = (now.saturating_sub(self.since).as_secs() / REFILL.as_secs()).min(u64::from(BURST)) as u32;
-        if refilled > 0 {
-            self.since = now;
-            self.left = (self.left + refilled).min(BURST);
-        }
-        match self.left.checked_sub(1) {
-            Some(left) => {
-                self.left = left;
-                Duration::ZERO
-            }
-            None => {
-                self.since = now + REFILL;
-                REFILL
-            }
-        }
+        let hurries = TokenBucket::new(REFILL.as_secs_f64().recip(), BURST, Duration::ZERO);
+        Self { devices: HashMap::new(), hurries, hurry_at: None }
     }
 }
 
@@ -136,7 +111,7 @@ impl Plan {
     /// The network is another one: all that are not there are tried at once, or soon, where that happens all the time.
     fn hurry(&mut self, now: Duration) {
         if self.hurry_at.is_none() {
-            self.hurry_at = Some(now + self.allowance.take(now));
+            self.hurry_at = Some(now + self.hurries.take(now, 1.0));
         }
     }
 
@@ -287,12 +262,6 @@ async fn until_closed(messages: &Messages, session: &Session) {
         }
         before = said();
     }
-}
-
-fn jitter() -> f64 {
-    let mut byte = [0];
-    let _ = getrandom::fill(&mut byte);
-    f64::from(byte[0]) / 255.0
 }
 
 #[cfg(test)]

@@ -6,13 +6,14 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
 use tokio::sync::oneshot;
 
 use crate::{
+    clock::Locked as _,
     device::DeviceRegistry,
     error::NetworkError,
     id::DeviceId,
@@ -56,7 +57,7 @@ impl Rotations {
     }
 
     fn offers(&self) -> MutexGuard<'_, HashMap<DeviceId, Offer>> {
-        self.0.offers.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.offers.locked()
     }
 
     /// A session stands: finishes what was cut, and renews a secret that is old.
@@ -157,7 +158,7 @@ impl Rotations {
     }
 
     fn may_answer(&self, device: DeviceId) -> bool {
-        let mut answered = self.0.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut answered = self.0.answered.locked();
         let (since, count) = answered.entry(device).or_insert((Instant::now(), 0));
         if since.elapsed() >= ANSWERS_IN {
             (*since, *count) = (Instant::now(), 0);

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use serde_json::Value;
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     api::{AcceptRule, SecretText, Settings, default_parallel},
+    clock::Locked as _,
     error::NetworkError,
     id::{MAX_NAME_CHARS, clean_name, is_invisible, reads_as_id},
     net::EndpointOptions,
@@ -62,7 +63,7 @@ impl Kept {
     /// Which servers may be asked, as far as that is remembered; what is given for this run stays.
     pub fn servers(&self, given: EndpointOptions) -> EndpointOptions {
         let settings = self.stored();
-        let kept = || self.token.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let kept = || self.token.locked().clone();
         EndpointOptions {
             kept_relays: settings.relays,
             relay_choice: settings.relay_choice,
@@ -84,8 +85,8 @@ impl Kept {
             None => Op::delete(Table::Settings, TOKEN),
         };
         self.store.write(vec![kept, row(&next)?]).await?;
-        *self.token.lock().unwrap_or_else(PoisonError::into_inner) = token;
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.token.locked() = token;
+        *self.now.locked() = next;
         Ok(self.get())
     }
 
@@ -113,7 +114,7 @@ impl Kept {
     }
 
     fn stored(&self) -> Settings {
-        self.now.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.locked().clone()
     }
 
     /// Whether this folder is made when something is received into it: the usual one, and the one that was given for this run.
@@ -132,7 +133,7 @@ impl Kept {
         let next = changed(&self.stored(), key, value)?;
         self.refuse_overridden(key)?;
         self.store.write(vec![row(&next)?]).await?;
-        *self.now.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        *self.now.locked() = next;
         Ok(self.get())
     }
 }

@@ -15,7 +15,7 @@ use chacha20poly1305::{
 use zeroize::Zeroizing;
 
 use super::StorageError;
-use crate::keys::Key;
+use crate::{clock, keys::Key};
 
 const NONCE_LEN: usize = 24;
 const KEY_ID_LEN: usize = 4;
@@ -105,8 +105,7 @@ fn parts(parts: &[&[u8]]) -> Vec<u8> {
 }
 
 fn seal(key: &Key, place: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
-    let mut nonce = [0; NONCE_LEN];
-    getrandom::fill(&mut nonce).ok()?;
+    let nonce = clock::random::<NONCE_LEN>().ok()?;
     let sealed = XChaCha20Poly1305::new(key.as_bytes().into())
         .encrypt(&XNonce::from(nonce), Payload { msg: plain, aad: place })
         .ok()?;

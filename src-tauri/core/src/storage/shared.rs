@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{PoisonError, RwLock},
+    sync::RwLock,
 };
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
     schema::Schema,
     vault::Vault,
 };
-use crate::keys::Key;
+use crate::{clock::SharedLocked as _, keys::Key};
 
 /// A database that met an error of the disk refuses everything from then on, and has to be opened anew.
 enum State {
@@ -48,7 +48,7 @@ impl Shared {
 
     /// Runs a call on the vault. If the database has shut itself after an earlier failure, it is opened again first.
     pub(super) fn with_vault<T>(&self, call: impl Fn(&Vault) -> Result<T, StorageError>) -> Result<T, StorageError> {
-        let attempt = || match &*self.state.read().unwrap_or_else(PoisonError::into_inner) {
+        let attempt = || match &*self.state.read_locked() {
             State::Open(vault) => disk::guarded(&self.path, || call(vault)),
             State::Failed => Err(StorageError::Latched),
             State::Closed => Err(StorageError::Closed),
@@ -64,7 +64,7 @@ impl Shared {
 
     /// Seals everything with a new key. Readers wait.
     pub(super) fn rotate(&self) -> Result<(), StorageError> {
-        match &mut *self.state.write().unwrap_or_else(PoisonError::into_inner) {
+        match &mut *self.state.write_locked() {
             State::Open(vault) => disk::guarded(&self.path, || vault.rotate(&self.wrap)).map_err(settled),
             State::Failed => Err(settled(StorageError::Latched)),
             State::Closed => Err(StorageError::Closed),
@@ -73,7 +73,7 @@ impl Shared {
 
     /// Closes the database and opens it anew. What was committed is there again; what was not is gone.
     pub(super) fn reopen(&self) -> Result<(), StorageError> {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write_locked();
         match std::mem::replace(&mut *state, State::Failed) {
             State::Closed => {
                 *state = State::Closed;
@@ -89,11 +89,11 @@ impl Shared {
 
     /// Closes the file for good and lets the next opener in.
     pub(super) fn close(&self) {
-        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.write_locked();
         if let State::Open(vault) = std::mem::replace(&mut *state, State::Closed) {
             vault.close();
         }
-        self.lock.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.lock.write_locked().take();
     }
 }
 

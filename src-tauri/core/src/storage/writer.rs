@@ -2,13 +2,15 @@
 //! disk is what costs, and it is paid once for all of them.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Op, StorageError, check, shared::Shared};
+
+use crate::clock::Locked as _;
 
 /// Most writes, and about the most bytes, that go into one transaction.
 const BATCH_WRITES: usize = 256;
@@ -72,7 +74,7 @@ impl Writer {
 
     /// Waits for the thread to end. It does after [`Command::Close`], or when no caller is left.
     pub(super) fn join(&self) {
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self.thread.locked().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the storage writer panicked");
         }

@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, sleep_until, timeout_at},
 };
 
-use crate::diagnostics::facts::{Address, Knock};
+use crate::{
+    clock,
+    diagnostics::facts::{Address, Knock},
+};
 
 /// How long an answer is waited for. A machine that is not there is noticed by the system within 3 s.
 const PATIENCE: Duration = Duration::from_millis(3500);
@@ -104,9 +107,7 @@ async fn ask(at: SocketAddr) -> io::Result<Knock> {
 }
 
 fn random<const N: usize>() -> io::Result<[u8; N]> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
-    Ok(bytes)
+    clock::random().map_err(io::Error::other)
 }
 
 /// A long header of a version that nobody speaks, with two connection ids of eight bytes.

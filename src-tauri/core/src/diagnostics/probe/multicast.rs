@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    clock,
     diagnostics::facts::{Echo, Interface, Multicast},
     discovery::SERVICE_NAME,
 };
@@ -64,8 +65,7 @@ fn voice(interface: &Interface) -> Option<Voice> {
         IpAddr::V4(v4) if interface.multicast => Some(*v4),
         _ => None,
     })?;
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).ok()?;
+    let random = clock::random::<8>().ok()?;
     let token = format!("yonder-doctor-{}", data_encoding::HEXLOWER.encode(&random));
     let echo = Echo { interface: interface.name.clone(), ..Echo::default() };
     Some(Voice { address, token, mouth: mouth(address).ok()?, echo })

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     api::Discoverable,
+    clock,
     discovery::{
         Advert, Friend, SERVICE_NAME,
         beacon::{self, EPOCH_SECONDS, Recognizer},
@@ -154,7 +155,7 @@ impl Actor {
             self.take_form().await;
         }
         let now = self.elapsed();
-        for (link, deed) in self.plan.due(now, chance()) {
+        for (link, deed) in self.plan.due(now, clock::jitter()) {
             match deed {
                 Deed::Ask => self.send(link, None, &wire::question(SERVICE_NAME, Question::Browse)).await,
                 Deed::Announce(to) => self.announce(link, to).await,
@@ -205,7 +206,7 @@ impl Actor {
         let says_other = before.advert != self.now.advert && form == Form::Open;
         let for_others = others && matches!(form, Form::Beacon { .. });
         if self.form == form && (says_other || for_others || before.addresses != self.now.addresses) {
-            self.plan.news(self.elapsed(), chance());
+            self.plan.news(self.elapsed(), clock::jitter());
         }
     }
 
@@ -233,7 +234,7 @@ impl Actor {
             self.announce(link, None).await;
         }
         let now = self.elapsed();
-        self.plan.news(now, chance());
+        self.plan.news(now, clock::jitter());
         if let Some(label) = self.label_of(before) {
             self.send_farewell(label).await;
             self.farewells.push((now + FAREWELL_AGAIN, label));
@@ -259,7 +260,7 @@ impl Actor {
         for (index, link) in &self.on.by_index {
             if before.by_index.get(index) != Some(link) || before.awakened != self.on.awakened {
                 self.sockets.join(*index, link);
-                self.plan.came(now, *index, link.v4().is_some(), chance());
+                self.plan.came(now, *index, link.v4().is_some(), clock::jitter());
             }
         }
     }
@@ -331,16 +332,16 @@ impl Actor {
         let now = self.elapsed();
         for question in packet.questions {
             match question {
-                Question::Browse => self.plan.asked(now, link, family, Some(self.table.len()), chance()),
+                Question::Browse => self.plan.asked(now, link, family, Some(self.table.len()), clock::jitter()),
                 Question::Instance(label) if Some(label) == self.label_of(self.form) => {
-                    self.plan.asked(now, link, family, None, chance());
+                    self.plan.asked(now, link, family, None, clock::jitter());
                 }
                 Question::Instance(label) => self.table.asked(now, &label),
             }
         }
         for instance in packet.instances {
             if instance.ttl == 0 {
-                self.table.farewell(now, &instance.label, DOUBT.mul_f64(chance()));
+                self.table.farewell(now, &instance.label, DOUBT.mul_f64(clock::jitter()));
             } else {
                 self.hear_of(now, link, from.ip(), instance);
             }
@@ -420,21 +421,12 @@ fn unix() -> u64 {
 }
 
 fn random_label() -> Option<Label> {
-    let mut label = [0; 32];
-    getrandom::fill(&mut label).ok().map(|()| label)
+    clock::random().ok()
 }
 
 fn random_tag() -> [u8; 8] {
-    let mut tag = [0; 8];
     // Only fills up; a tag of zeros says that there are fewer friends, and no more.
-    let _ = getrandom::fill(&mut tag);
-    tag
-}
-
-fn chance() -> f64 {
-    let mut byte = [0];
-    let _ = getrandom::fill(&mut byte);
-    f64::from(byte[0]) / 256.0
+    clock::random().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::{
 
 use super::BackupError;
 
+use crate::clock;
+
 /// Something has this name already, be it a link that leads nowhere.
 pub(super) fn refuse_existing(path: &Path) -> Result<(), BackupError> {
     match fs::symlink_metadata(path) {
@@ -41,8 +43,7 @@ pub(super) fn write_new(path: &Path, contents: &[u8]) -> Result<(), BackupError>
 /// A name that nobody else takes, in the same folder.
 fn beside(path: &Path) -> Result<PathBuf, BackupError> {
     let name = path.file_name().ok_or_else(|| BackupError::NotAFile(path.into()))?;
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|_| BackupError::Random)?;
+    let random = clock::random::<8>().map_err(|_| BackupError::Random)?;
     let mut hidden = OsString::from(".");
     hidden.push(name);
     hidden.push(format!(".{}.new", data_encoding::HEXLOWER.encode(&random)));

@@ -27,6 +27,8 @@ use super::{
     stretch::{COST, Cost, derive_key},
 };
 
+use crate::clock;
+
 const MAGIC: &[u8; 8] = b"YNDRBKUP";
 const VERSION: u16 = 1;
 const COST_AT: usize = 10;
@@ -99,8 +101,7 @@ impl Backup {
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
         out.extend_from_slice(&COST.to_bytes());
-        let mut random = [0; 16 + 24];
-        getrandom::fill(&mut random).map_err(|_| BackupError::Random)?;
+        let random = clock::random::<{ 16 + 24 }>().map_err(|_| BackupError::Random)?;
         out.extend_from_slice(&random);
         out.extend_from_slice(&u32::try_from(length).map_err(|_| BackupError::TooLarge)?.to_le_bytes());
         let (salt, nonce) = random.split_at(16);

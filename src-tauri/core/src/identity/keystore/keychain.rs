@@ -14,7 +14,7 @@ use super::{
     super::{IdentityError, RootSecret},
     Keystore,
 };
-use crate::api::KeystoreView;
+use crate::{api::KeystoreView, clock};
 
 /// The name under which all entries of Yonder stand.
 const SERVICE: &str = "Yonder";
@@ -34,8 +34,7 @@ impl Keychain {
 
     /// Whether the keychain can really be used: an entry is written, read and deleted.
     pub(in crate::identity) fn probe() -> Result<(), IdentityError> {
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+        let random = clock::random::<16>().map_err(|_| IdentityError::Random)?;
         let user = format!("probe-{}", uuid::Builder::from_random_bytes(random).into_uuid());
         on_own_thread(move || {
             let entry = open_entry(&user)?;

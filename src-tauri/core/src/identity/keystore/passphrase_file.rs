@@ -21,7 +21,7 @@ use super::{
     },
     AskPassphrase, Keystore,
 };
-use crate::api::KeystoreView;
+use crate::{api::KeystoreView, clock};
 
 const MAGIC: &[u8; 8] = b"YNDRROOT";
 const VERSION: u16 = 1;
@@ -90,8 +90,7 @@ fn seal(root: &RootSecret, passphrase: &str) -> Result<Vec<u8>, IdentityError> {
     out.extend_from_slice(MAGIC);
     out.extend_from_slice(&VERSION.to_le_bytes());
     out.extend_from_slice(&COST.to_bytes());
-    let mut random = [0; 16 + 24];
-    getrandom::fill(&mut random).map_err(|_| IdentityError::Random)?;
+    let random = clock::random::<{ 16 + 24 }>().map_err(|_| IdentityError::Random)?;
     out.extend_from_slice(&random);
     let (salt, nonce) = random.split_at(16);
     let key = key_of(passphrase, salt, COST)?;

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,7 @@ use super::{
     book::{Book, Line, Listed, Policy},
     probe::{PROBE, PROBE_OF_DOUBTED, Prober},
 };
-use crate::api::SecretText;
+use crate::{api::SecretText, clock::Locked as _};
 
 /// A change of latency below a fourth, or below this, is nothing new.
 const NOISE: Duration = Duration::from_millis(5);
@@ -53,7 +53,7 @@ impl RelayDesk {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.book.locked()
     }
 
     pub fn statuses(&self) -> Vec<RelayStatus> {

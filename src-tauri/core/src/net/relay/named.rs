@@ -12,7 +12,7 @@ use std::{
     collections::HashSet,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, RwLock},
     time::Duration,
 };
 
@@ -24,7 +24,10 @@ use iroh::{
 use n0_future::{StreamExt, boxed::BoxFuture, boxed::BoxStream};
 use url::{Host, Url};
 
-use crate::net::{Infrastructure, Relays};
+use crate::{
+    clock::SharedLocked as _,
+    net::{Infrastructure, Relays},
+};
 
 /// Names that lead into the local network, by the rules for them or by habit.
 const LOCAL_DOMAINS: &[&str] = &["localhost", "local", "internal", "intranet", "lan", "home", "home.arpa", "corp"];
@@ -51,12 +54,12 @@ impl NamedServers {
         };
         let urls = relays.iter().map(|relay| &**relay).chain(&servers.pkarr);
         let hosts = urls.filter_map(|url| url.host_str().map(plain_host)).collect();
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Configured { relays, hosts };
+        *self.0.write_locked() = Configured { relays, hosts };
     }
 
     /// Whether a relay that somebody else has named may be asked.
     pub fn may_ask(&self, relay: &RelayUrl) -> bool {
-        let configured = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let configured = self.0.read_locked();
         configured.relays.iter().any(|own| is_same_server(own, relay))
             || is_public_server(relay)
             // Whoever configured a server on a host has said that this host may be asked.
@@ -79,7 +82,7 @@ impl NamedServers {
     }
 
     fn is_own_host(&self, host: &str) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).hosts.contains(&plain_host(host))
+        self.0.read_locked().hosts.contains(&plain_host(host))
     }
 }
 

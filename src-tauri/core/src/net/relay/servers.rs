@@ -3,7 +3,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, RwLock},
 };
 
 use iroh::{
@@ -15,7 +15,10 @@ use iroh::{
 use n0_future::{StreamExt, boxed::BoxStream};
 use url::Url;
 
-use crate::discovery::PkarrServer;
+use crate::{
+    clock::{Locked as _, SharedLocked as _},
+    discovery::PkarrServer,
+};
 
 /// The servers that are asked now. Cheap to clone.
 #[derive(Clone, Default)]
@@ -38,7 +41,7 @@ impl fmt::Debug for Servers {
 impl Servers {
     /// From now on these are asked and no others.
     pub fn set(&self, endpoint: &Endpoint, pkarr: Option<Url>, public_dns: bool) {
-        let mut which = self.0.which.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut which = self.0.which.locked();
         let wanted = Some((pkarr.clone(), public_dns));
         if *which == wanted {
             return;
@@ -61,24 +64,24 @@ impl Servers {
                 Err(error) => tracing::warn!(%error, "the DNS is not asked for devices"),
             }
         }
-        if let Some(data) = &*self.0.published.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(data) = &*self.0.published.locked() {
             asked.iter().for_each(|server| server.publish(data));
         }
         // Those of before stop publishing as they are dropped.
-        *self.0.asked.write().unwrap_or_else(PoisonError::into_inner) = asked;
+        *self.0.asked.write_locked() = asked;
         *which = wanted;
     }
 }
 
 impl AddressLookup for Servers {
     fn publish(&self, data: &EndpointData) {
-        *self.0.published.lock().unwrap_or_else(PoisonError::into_inner) = Some(data.clone());
-        let asked = self.0.asked.read().unwrap_or_else(PoisonError::into_inner);
+        *self.0.published.locked() = Some(data.clone());
+        let asked = self.0.asked.read_locked();
         asked.iter().for_each(|server| server.publish(data));
     }
 
     fn resolve(&self, id: EndpointId) -> Option<BoxStream<Result<Item, Error>>> {
-        let asked = self.0.asked.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = self.0.asked.read_locked();
         asked.iter().filter_map(|server| server.resolve(id)).reduce(|one, other| Box::pin(one.or(other)))
     }
 }

@@ -1,12 +1,13 @@
 //! One examination at a time, whoever asks.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::watch;
 
 use super::{NetworkingService, Tell};
 use crate::{
     api::{DoctorReport, Event},
+    clock::Locked as _,
     error::{NetworkError, RoomError},
     id::DeviceId,
 };
@@ -48,7 +49,7 @@ impl DoctorDesk {
         (watch::Receiver<Option<Arc<DoctorReport>>>, Option<watch::Sender<Option<Arc<DoctorReport>>>>),
         DoctorError,
     > {
-        let mut under_way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut under_way = self.0.locked();
         // One whose other half is gone has ended, however it did.
         if let Some(running) = under_way.as_ref().filter(|running| running.report.has_changed().is_ok()) {
             return if running.subject == subject {

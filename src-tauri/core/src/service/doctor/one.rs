@@ -53,7 +53,7 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
         lan_only: mode == Mode::Lan,
         udp_blocked: false,
         outside: outside(node),
-        now: super::patient::unix_now(),
+        now: crate::clock::unix_now(),
     };
     for check in ways(&device, &tried, &interfaces, &routes, &around) {
         found.add(check);

@@ -1,9 +1,6 @@
 //! What is to be examined: a node that runs, or what one would have been started with.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{path::PathBuf, time::Duration};
 
 use rustls::ClientConfig;
 use tokio::time::timeout;
@@ -147,9 +144,4 @@ fn link(status: &RelayStatus) -> RelayLink {
         }
         _ => RelayLink::None,
     }
-}
-
-/// Unix time in seconds, by this machine's clock.
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs())
 }

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     str::FromStr,
-    sync::PoisonError,
     time::{Duration, Instant},
 };
 
@@ -14,6 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{PairingDesk, Step};
 use crate::{
     api::{PairingRole, PairingView, TrustLevel},
+    clock::Locked as _,
     discovery::rendezvous::{self, EPOCH, FinderWords, Found, HostRecord},
     error::NetworkError,
     id::DeviceId,
@@ -178,7 +178,7 @@ impl PairingDesk {
     /// Counts a host for this code, unless it would be one too many.
     fn admit(&self, secret: &JoinSecret, target: &Target) -> bool {
         let JoinSecret::Words(code) = secret else { return true };
-        let mut tried = self.0.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tried = self.0.tried.locked();
         if tried.as_ref().is_none_or(|(before, _)| before != code) {
             *tried = Some((code.clone(), HostsTried::default()));
         }
