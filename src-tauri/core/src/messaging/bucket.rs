@@ -1,4 +1,4 @@
-//! A token bucket: so many a second, so many in a burst. Pure; time comes in.
+//! Token bucket: a rate and a burst size. Pure; time is passed in.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ pub struct TokenBucket {
 }
 
 impl TokenBucket {
-    /// A full bucket at time zero.
+    /// Creates a full bucket at time zero.
     pub fn new(per_second: f64, burst: f64) -> Self {
         Self { per_second, burst, tokens: burst, at: Duration::ZERO }
     }
 
-    /// Takes one token; gives how long to wait before going on. Time never runs backwards here.
+    /// Takes one token. Returns how long to wait before going on. Time never runs backwards here.
     pub fn take(&mut self, now: Duration) -> Duration {
         let passed = now.saturating_sub(self.at);
         self.at = self.at.max(now);

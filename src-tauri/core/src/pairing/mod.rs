@@ -49,11 +49,11 @@ pub use state::{
 };
 pub use wire::{MAX_FRAME, Refusal, Software};
 
-/// ALPN of the protocol, and its name in everything that is hashed.
+/// ALPN of the protocol, which is also part of everything that is hashed.
 pub const PROTOCOL: &[u8] = b"pairing/1.0";
 
-/// First byte of every frame.
+/// Protocol version, the first byte of every frame.
 pub const VERSION: u8 = 1;
 
-/// Label under which 32 bytes of the TLS exporter are taken, with an empty context.
+/// Label for 32 bytes of the TLS exporter, with an empty context.
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-yonder-pairing-1.0";
