@@ -24,7 +24,7 @@ use crate::{
     tell,
 };
 
-/// How long quitting waits for the node to shut down.
+/// Longest wait of the quit for the node to shut down.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The node, once it is up.

@@ -23,7 +23,7 @@ use crate::{
     opened::told,
 };
 
-/// How long a start waits for commands that use the data directory.
+/// Longest wait of a start for commands that use the data directory.
 const COMMANDS: Duration = Duration::from_secs(15);
 
 /// Additional input of the user for this start.

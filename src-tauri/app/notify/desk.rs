@@ -56,7 +56,7 @@ pub enum About {
 /// Transfers that share a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How they ended.
+    /// Kind of their end.
     pub end: End,
     /// The last of them.
     pub last: TransferId,
@@ -66,7 +66,7 @@ pub struct Ended {
     pub single: bool,
 }
 
-/// How a transfer ended or stopped.
+/// Kind of end or stop of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
     /// Received completely.

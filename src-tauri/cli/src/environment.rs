@@ -28,8 +28,8 @@ fn text(value: OsString) -> Option<Zeroizing<String>> {
 #[allow(unsafe_code)]
 fn take(name: &str) -> Option<OsString> {
     let value = env::var_os(name)?;
-    // SAFETY: `take_secrets` runs as the first statement of `main`, before any thread is started, so that nothing reads or
-    // writes the environment at the same time.
+    // SAFETY: `take_secrets` runs as the first statement of `main`, before any thread is started, so that nothing reads
+    // or writes the environment at the same time.
     unsafe { env::remove_var(name) };
     Some(value)
 }

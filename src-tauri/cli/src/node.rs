@@ -22,8 +22,8 @@ use crate::{
     passphrase::{FromPerson, relay_token_of_this_run},
 };
 
-/// How long to wait for a node that holds the data directory but does not answer, because it is starting or shutting
-/// down, and for a slot among its clients.
+/// Longest wait for a node that holds the data directory but does not answer, because it is starting or shutting down,
+/// and for a slot among its clients.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Polling interval, and the delay after which the user is told.
 const LOOK: Duration = Duration::from_millis(100);

@@ -13,7 +13,7 @@ use crate::{
     text::{beginnings, shown, table},
 };
 
-/// How long a node that was started for the request runs discovery before it answers.
+/// Time for which a node that was started for the request runs discovery before it answers.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 
 pub async fn id(running: &Running, console: &Console) -> Result<(), Failure> {

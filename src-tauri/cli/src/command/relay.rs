@@ -11,7 +11,7 @@ use crate::{
     text::{shown, table},
 };
 
-/// How long a node that was started for the request has to find its home relay.
+/// Longest wait of a node that was started for the request for its home relay.
 const COMING_UP: Duration = Duration::from_secs(3);
 
 pub async fn list(running: &Running, probe: bool, console: &Console) -> Result<(), Failure> {

@@ -24,7 +24,7 @@ use crate::error::is_out_of_files;
 /// lookups.
 pub const BLOCKING_THREADS: usize = JOBS + 32;
 
-/// How long a step waits for a descriptor before it fails. Shorter in tests.
+/// Longest wait of a step for a descriptor before it fails. Shorter in tests.
 const DESCRIPTOR_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
 /// First pause between two attempts; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -24,7 +24,7 @@ use super::way::{Looked, Way, WayError};
 
 /// Maximum number of items taken from one look-up. Honest nodes all return the same one.
 const MAX_ITEMS: usize = 8;
-/// How long a look-up waits for further items after the first one.
+/// Wait of a look-up for further items after the first one.
 const MORE_ITEMS: Duration = Duration::from_secs(2);
 
 /// Bootstrap nodes of the DHT.

@@ -13,7 +13,7 @@ use crate::api::KeystoreView;
 
 /// File of the store. Its presence shows that the data directory was in use.
 pub(super) const SECRETS_FILE: &str = "secrets.redb";
-/// How often the record is read again if the secret was moved between reading the record and the secret.
+/// Most times that the record is read again because the secret was moved between reading the record and the secret.
 const MOVES_IN_BETWEEN: u32 = 3;
 
 /// An opened identity.

@@ -212,8 +212,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over a link that loses, duplicates and cuts, and with restarts on either side, each text is stored once and
-        /// in order.
+        /// Checks that each text is stored once and in order, over a link that loses, duplicates and cuts, with
+        /// restarts on either side.
         #[test]
         fn each_text_is_stored_once(steps in prop::collection::vec(0u8..8, 1..400)) {
             let mut ours = Mailbox::new(7);

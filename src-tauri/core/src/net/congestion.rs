@@ -11,11 +11,11 @@
 //!    this sender: it is the link's floor. Loss shrinks the window if it exceeds the floor by more than chance explains
 //!    (four standard deviations of a Poisson count). The floor is at most 4 %; on a link that loses nothing it sinks to
 //!    zero, and every loss counts, as with plain Cubic. Shallow buffers, policers and competing flows need this.
-//! 3. **Slow start ends at the first queue**, not at the first loss (after RFC 9406, HyStart++). If there is no queue at
-//!    all and Cubic is back at its last cut, the window grows by an eighth a round trip rather than by a packet.
-//! 4. **A collapse is detected by the delivery rate.** If the path delivers less than a third of its best rate for three
-//!    time slices and round trips are long, the window is set to what the path holds now. Loss would show the collapse
-//!    much later.
+//! 3. **Slow start ends at the first queue**, not at the first loss (after RFC 9406, HyStart++). If there is no queue
+//!    at all and Cubic is back at its last cut, the window grows by an eighth a round trip rather than by a packet.
+//! 4. **A collapse is detected by the delivery rate.** If the path delivers less than a third of its best rate for
+//!    three time slices and round trips are long, the window is set to what the path holds now. Loss would show the
+//!    collapse much later.
 //!
 //! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. Unlike BBR it computes no sending
 //! rate, so a late timer or a busy CPU does no harm. noq paces by the window, at 1.25 windows a round trip.
@@ -33,9 +33,9 @@ use noq_proto::{
     congestion::{Controller, ControllerMetrics},
 };
 
-/// What is left of the window after a cut (RFC 9438, section 4.6).
+/// Multiplicative decrease factor: share of the window that remains after a reduction (RFC 9438, section 4.6).
 const BETA: f64 = 0.7;
-/// How steep Cubic's curve is, in packets per cubic second (RFC 9438, section 5).
+/// Constant C of the cubic growth function, in packets per second cubed (RFC 9438, section 5).
 const C: f64 = 0.4;
 /// Packets a round by which a Reno flow with this `BETA` grows (RFC 9438, section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);

@@ -27,7 +27,7 @@ const DIAL: Duration = Duration::from_secs(10);
 const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
 /// An attempt without an answer for this many round trips of an existing connection is assumed to use a wrong path.
 const ROUND_TRIPS: u32 = 12;
-/// How often a dial restarts because the network, or the known addresses of the device, have changed meanwhile.
+/// Most restarts of a dial because the network, or the known addresses of the device, have changed meanwhile.
 const RESTARTS: u32 = 3;
 /// How often a connection is retried after its Retry token was refused. Under load the other side requests address
 /// validation; iroh sends the first packets by all known paths, and the token may return by another path than it came.

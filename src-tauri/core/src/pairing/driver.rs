@@ -27,7 +27,7 @@ use crate::{
 const FIRST_BYTES: Duration = Duration::from_secs(5);
 /// Time limit for writing a frame. Meanwhile neither the user's commands nor timeouts are handled.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the side that sent the last frame waits for the other one to read it.
+/// Longest wait of the side that sent the last frame for the other one to read it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The user's command to a running pairing.

@@ -16,11 +16,11 @@
 //!   (stores)   Done ─────────────────────▶
 //! ```
 //!
-//! Invariants. Nothing here knows tokio, a socket, a disk or a clock (except [`driver`]): bytes, answers and times go in,
-//! frames and events come out ([`JoinerState`], [`HostState`]). Of the data derived from the words, only CPace shares and
-//! tags are sent. An attempt is counted before it is checked, in one place for all connections ([`HostCode`]). The
-//! connection proves who the peer is, and the peer's claims must match it. No record is stored before both users have
-//! approved. Every byte is in `docs/protocol-pairing.md`.
+//! Invariants. Nothing here knows tokio, a socket, a disk or a clock (except [`driver`]): bytes, answers and times go
+//! in, frames and events come out ([`JoinerState`], [`HostState`]). Of the data derived from the words, only CPace
+//! shares and tags are sent. An attempt is counted before it is checked, in one place for all connections
+//! ([`HostCode`]). The connection proves who the peer is, and the peer's claims must match it. No record is stored
+//! before both users have approved. Every byte is in `docs/protocol-pairing.md`.
 
 mod attempts;
 mod code;

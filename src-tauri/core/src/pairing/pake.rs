@@ -32,7 +32,7 @@ impl CpaceCiphersuite for Suite {
 
 const _: () = assert!(<Sha512Hash as Hash>::OUTPUT_SIZE == 64);
 
-/// How the secret was transmitted from host to joiner.
+/// Way in which the secret was transmitted from host to joiner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Method {

@@ -62,16 +62,16 @@ pub enum JoinSecret {
 /// Time limits of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the connection to the joiner's complete first message. Short, because an unpaired peer occupies one of few
-    /// slots.
+    /// Time from the connection to the joiner's complete first message. Short, because an unpaired peer occupies one of
+    /// few slots.
     pub hello: Duration,
-    /// From there to the joiner's proof of the code, which needs no person.
+    /// Time from the first message to the joiner's proof of the code, which needs no person.
     pub code: Duration,
-    /// From the connection to both signatures.
+    /// Time from the connection to both signatures.
     pub proof: Duration,
-    /// For the approval by both users.
+    /// Time for the approval by both users.
     pub approval: Duration,
-    /// For each step of storing on the other side.
+    /// Time for each step of storing on the other side.
     pub finish: Duration,
 }
 

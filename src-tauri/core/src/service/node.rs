@@ -33,7 +33,7 @@ use crate::{
     transfer::{Presence, TransferDeps, Transfers},
 };
 
-/// How long startup waits for the first address of this machine.
+/// Longest wait of a start for the first address of this machine.
 const FIRST_ADDRESS: Duration = Duration::from_secs(1);
 
 /// A device on the network: the public entry point of the core. Cheap to clone.

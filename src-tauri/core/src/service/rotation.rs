@@ -23,7 +23,7 @@ use crate::{
 
 /// Age in seconds at which a secret is renewed automatically.
 const RENEW_AFTER: u64 = 30 * 24 * 60 * 60;
-/// How long a user's request for a renewal waits.
+/// Longest wait of a user's request for a renewal.
 const WAIT: Duration = Duration::from_secs(10);
 /// Rate limit on answers to one device, because each answer writes to the disk: at most [`ANSWERS`] in [`ANSWERS_IN`].
 const ANSWERS: u32 = 3;

@@ -19,9 +19,9 @@ use crate::{
 
 /// Maximum number of attempts at a renewal when its session is replaced meanwhile.
 const RENEWALS: u32 = 3;
-/// How long unpairing waits for the other device to confirm.
+/// Longest wait of an unpairing for the other device's confirmation.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a text waits for room in the queue of a connected device.
+/// Longest wait of a text for room in the queue of a connected device.
 const TEXT_ROOM: Duration = Duration::from_secs(60);
 
 impl NetworkingService {

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::diagnostics::facts::{Address, Knock};
 
-/// How long to wait for an answer. The system notices an absent machine within 3 s.
+/// Longest wait for an answer. The system notices an absent machine within 3 s.
 const PATIENCE: Duration = Duration::from_millis(3500);
 /// Times at which the packet is sent, because it may be lost.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];

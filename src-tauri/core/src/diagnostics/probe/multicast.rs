@@ -25,7 +25,7 @@ use crate::{
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const MDNS: u16 = 5353;
-/// How long to listen. Machines answer an mDNS question within a fraction of a second.
+/// Duration of listening. Machines answer an mDNS question within a fraction of a second.
 const LISTEN: Duration = Duration::from_millis(2500);
 /// Times at which everything is sent, because packets may be lost.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1000)];

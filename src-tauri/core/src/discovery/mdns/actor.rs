@@ -41,11 +41,11 @@ const IDLE: Duration = Duration::from_secs(3600);
 /// Form in which this device is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Not at all.
+    /// Sends no advertisement.
     Hidden,
-    /// With id, name and type.
+    /// Advertises id, name and type.
     Open,
-    /// As random bytes, with a tag for each paired device.
+    /// Advertises random bytes, with a tag for each paired device.
     Beacon { epoch: u64, label: Label },
 }
 

@@ -27,7 +27,7 @@ const MAX_TOLD: usize = 8;
 const MAX_ADDRESSES: usize = 16;
 /// Bounds of an announcement's lifetime.
 const LIFETIME: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(120)];
-/// How long a device that has said goodbye, or has not answered, is asked for before it is removed.
+/// Time for which a device that has said goodbye, or has not answered, is queried before it is removed.
 const LAST_CALL: Duration = Duration::from_secs(2);
 /// Points of its lifetime, in percent, at which a silent device is asked for.
 const ASK_AT: [u32; 3] = [72, 82, 92];

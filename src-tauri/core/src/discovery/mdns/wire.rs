@@ -33,9 +33,9 @@ pub type Label = [u8; 32];
 /// A question about our service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Which devices are present?
+    /// Question for all devices that are present.
     Browse,
-    /// Is this device present?
+    /// Question whether this device is present.
     Instance(Label),
 }
 

@@ -7,10 +7,10 @@
 //! joiner: looks under this epoch's key and those on either side     ◀── both side by side; either suffices
 //! ```
 //!
-//! Invariants. Only the first two words reach this module ([`FinderWords`]), so it cannot leak the secret ones. The record
-//! is a hint that anyone may have forged, because anyone can guess two words: only the pairing proves the host. It names
-//! a relay, and no other address. [`Publication`] and [`Search`] decide what to do when, and know no clock and no
-//! network; [`publish`] and [`search`] do it. Every byte is in `docs/protocol-pairing.md`.
+//! Invariants. Only the first two words reach this module ([`FinderWords`]), so it cannot leak the secret ones. The
+//! record is a hint that anyone may have forged, because anyone can guess two words: only the pairing proves the host.
+//! It names a relay, and no other address. [`Publication`] and [`Search`] decide what to do when, and know no clock and
+//! no network; [`publish`] and [`search`] do it. Every byte is in `docs/protocol-pairing.md`.
 
 mod driver;
 mod epoch;

@@ -308,7 +308,8 @@ mod plans {
     }
 
     proptest::proptest! {
-        /// Under any failures and clock jumps: no task runs twice at once, and none for an epoch that nobody searches.
+        /// Checks, under any failures and clock jumps, that no task runs twice at once, and none for an epoch that
+        /// nobody searches.
         #[test]
         fn a_publication_never_does_more_than_it_should(
             steps in proptest::collection::vec((0u64..4000, 0u64..20, proptest::bool::ANY, 0u8..3), 1..60)

@@ -18,7 +18,7 @@ const CHALLENGE: [u8; 32] = [0x77; 32];
 /// Creates a signature, valid or not.
 type Sign = fn(&[u8]) -> [u8; 64];
 
-/// How the joiner cheats in its introduction and its signature.
+/// Manipulation of the joiner's introduction and signature.
 pub(super) struct Cheat {
     pub(super) introduce: fn(&mut Introduction),
     pub(super) sign: Sign,

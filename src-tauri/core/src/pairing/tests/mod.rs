@@ -90,7 +90,7 @@ pub(super) fn host(seed: u64, remote: [u8; 32], exporter: u8) -> HostState {
     HostState::new(START, device(HOST, "Host"), connection, Timeouts::default(), &mut entropy).unwrap()
 }
 
-/// What a side has stored about the peer.
+/// State that a side has stored about the peer.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Stored {
     #[default]

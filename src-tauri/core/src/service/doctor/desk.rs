@@ -14,7 +14,7 @@ use crate::{
 /// Reasons for which an examination is refused.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::service) enum DoctorError {
-    /// Another subject is being examined.
+    /// A different subject is being examined.
     #[error("another examination is under way")]
     Busy,
 }

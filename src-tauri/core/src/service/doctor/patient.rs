@@ -20,7 +20,7 @@ use crate::{
 
 /// Maximum number of servers that are asked.
 const MAX_SERVERS: usize = 12;
-/// How long to wait for the node's own relay connection if it is still being made.
+/// Longest wait for the node's own relay connection if it is still being made.
 const RELAY_SETTLES: Duration = Duration::from_secs(4);
 
 /// Target of an examination.

@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// How long a joiner without an address searches the LAN for hosts.
+/// Time for which a joiner without an address searches the LAN for hosts.
 const LOOK_NEARBY: Duration = Duration::from_secs(10);
 /// Search time with five words: longer, because the host may not have published its record yet.
 const LOOK_FAR: Duration = Duration::from_secs(60);
