@@ -8,7 +8,7 @@
 //!            └── file root (transfer, attempt, direction) ── one key for each segment of a file (per transfer)
 //! ```
 //!
-//! This room knows no network, no disk and no clock. Each derivation has a row of its own in [`Context`]; no key ever
+//! This module knows no network, no disk and no clock. Each derivation has a row of its own in [`Context`]; no key ever
 //! seals two plaintexts, because every nonce is a counter under a key that is used for one stream or segment alone.
 
 mod beacon;

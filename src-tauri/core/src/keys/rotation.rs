@@ -1,5 +1,5 @@
 //! Renewing the pairing secret of two devices that are connected, so that a secret stolen once does not open sessions
-//! for ever. Pure: randomness comes in, values go out; the order of storing is that of `device::rotation`.
+//! for ever. Pure: randomness comes in, values go out; `device::secrets` stores the steps in this order.
 //!
 //! ```text
 //! offerer  -> answerer  Offer  { X25519 public }

@@ -29,8 +29,9 @@ const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3),
 const ROUND_TRIPS: u32 = 12;
 /// Most restarts of a dial because the network, or the known addresses of the device, have changed meanwhile.
 const RESTARTS: u32 = 3;
-/// How often a connection is retried after its Retry token was refused. Under load the other side requests address
-/// validation; iroh sends the first packets by all known paths, and the token may return by another path than it came.
+/// Most attempts at a connection whose Retry token the other side refuses. Under load it requests address validation;
+/// iroh sends the first packets over all known paths, and the token may come back over another path than the one it was
+/// issued for.
 const OTHER_WAYS: u32 = 3;
 /// Time after which the other side has finished closing.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -32,7 +32,7 @@ async fn endpoint() -> Endpoint {
         .expect("bind")
 }
 
-/// Echoes data on every stream of every connection, as soon as a whole message of [`SIZE`] has arrived.
+/// Echoes data on every stream of every connection, as soon as a whole message of `SIZE` bytes has arrived.
 pub async fn serve() {
     let endpoint = endpoint().await;
     say(&json!({ "event": "ready", "id": endpoint.id(), "at": endpoint.bound_sockets()[0] }));

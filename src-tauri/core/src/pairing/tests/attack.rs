@@ -1,4 +1,4 @@
-//! Tests of the threats in `docs/security.md`: machine in the middle, replay, reflection, swapped tags, parallel
+//! Tests of threats listed in `docs/reliability.md`: machine in the middle, replay, reflection, swapped tags, parallel
 //! guessing.
 
 use std::sync::Mutex;
