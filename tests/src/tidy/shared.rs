@@ -2,7 +2,7 @@
 //! others.
 //!
 //! The rule reads the names of the calls that such a task awaits. Allowed calls concern the node itself, the clock or
-//! the disk. Work that depends on a device (making room for a message, answering, opening a stream) belongs into a task
+//! the disk. Work that depends on a device (making room for a message, answering, opening a stream) belongs in a task
 //! of that device.
 
 use super::sources::{Source, code, files, none};
@@ -50,7 +50,7 @@ const ALLOWED: &[&str] = &[
     "set",
 ];
 
-/// Number of tasks that live as long as the node (`own`), each of which was reviewed. A new one belongs into `SHARED`,
+/// Number of tasks that live as long as the node (`own`), each of which was reviewed. A new one belongs in `SHARED`,
 /// unless it serves one device or none.
 const OWNED: usize = 14;
 

@@ -22,9 +22,9 @@ use tokio::sync::OnceCell;
 
 use super::way::{Looked, Way, WayError};
 
-/// Maximum number of items taken from one look-up. Honest nodes all return the same one.
+/// Maximum number of items taken from one lookup. Honest nodes all return the same one.
 const MAX_ITEMS: usize = 8;
-/// Wait of a look-up for further items after the first one.
+/// Wait of a lookup for further items after the first one.
 const MORE_ITEMS: Duration = Duration::from_secs(2);
 
 /// Bootstrap nodes of the DHT.
@@ -80,7 +80,7 @@ impl MainlineDht {
             dht.map_err(failed)?.map_err(failed)
         };
         let dht = self.dht.get_or_try_init(enter).await?;
-        // Without a reachable node, a look-up would end at once and report that nothing exists.
+        // Without a reachable node, a lookup would end at once and report that nothing exists.
         if !self.met.load(Ordering::Relaxed) {
             if !dht.bootstrapped().await.map_err(failed)? {
                 return Err(WayError("none of its nodes answers".into()));

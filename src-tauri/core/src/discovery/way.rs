@@ -16,7 +16,7 @@ pub trait Way: Debug + Send + Sync + 'static {
     fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>>;
 }
 
-/// Result of a look-up.
+/// Result of a lookup.
 #[derive(Clone, Debug, Default)]
 pub struct Looked {
     /// Packets with a valid signature. Empty if there are none.

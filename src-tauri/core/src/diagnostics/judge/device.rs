@@ -138,7 +138,7 @@ pub struct Tried {
     pub addresses: Vec<Address>,
     /// Relay through which it was last reached, and whether that relay answers.
     pub relay: Option<(String, bool)>,
-    /// Results of look-ups.
+    /// Results of lookups.
     pub look_ups: Vec<LookUp>,
     /// Round trip of the application.
     pub ping: Option<Ping>,

@@ -8,7 +8,7 @@ use crate::{
 
 /// Tolerated clock error in seconds: servers send whole seconds, and answers take time.
 const CLOCK_TOLERANCE: i64 = 60;
-/// Clock error in seconds from which on certificates, codes of five words and look-ups fail.
+/// Clock error in seconds from which on certificates, codes of five words and lookups fail.
 const CLOCK_BROKEN: i64 = 600;
 
 /// Creates a check for each server that was asked: `relay` and `pkarr`.

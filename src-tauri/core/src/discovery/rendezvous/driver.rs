@@ -13,9 +13,9 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{Epoch, Errand, FinderWords, HostRecord, Outcome, Publication, Search, Standing, rendezvous_key};
 use crate::discovery::way::{Looked, Way, WayError};
 
-/// Time limit of one task. A DHT look-up is slow, because it proceeds from node to node.
+/// Time limit of one task. A DHT lookup is slow, because it proceeds from node to node.
 const ERRAND: Duration = Duration::from_secs(12);
-/// Maximum number of packets read from one look-up.
+/// Maximum number of packets read from one lookup.
 const MAX_PACKETS: usize = 8;
 
 /// Result of a search.
@@ -23,7 +23,7 @@ const MAX_PACKETS: usize = 8;
 pub enum Found {
     /// A device claims to be the host. The same one may be reported again.
     Host(HostRecord),
-    /// All look-ups of one sweep are done.
+    /// All lookups of one sweep are done.
     Swept {
         /// True if at least one backend answered.
         reached: bool,
@@ -125,7 +125,7 @@ pub async fn search(ways: Vec<Arc<dyn Way>>, words: FinderWords, found: mpsc::Se
 
 type Ended = Result<(Errand, Result<Looked, WayError>), tokio::task::JoinError>;
 
-/// Processes the result of one look-up. False if nobody listens any more.
+/// Processes the result of one lookup. False if nobody listens any more.
 async fn take(
     ended: Ended,
     plan: &mut Search,

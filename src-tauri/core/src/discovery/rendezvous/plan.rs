@@ -113,7 +113,7 @@ impl Publication {
     }
 }
 
-/// Result of a look-up.
+/// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The backend answered, with or without a record.

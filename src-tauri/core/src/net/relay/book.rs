@@ -45,7 +45,7 @@ pub(in crate::net) enum Line {
     Failed { refused: bool },
 }
 
-/// A relay that belongs into iroh's list.
+/// A relay that belongs in iroh's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) struct Listed {
     /// URL under which iroh knows it.
@@ -299,7 +299,7 @@ impl Book {
         }
     }
 
-    /// Asks the selector, and returns the relays that belong into iroh's list now.
+    /// Asks the selector, and returns the relays that belong in iroh's list now.
     pub fn list(&mut self) -> Vec<Listed> {
         let known: Vec<KnownRelay> = self.entries.iter().map(|entry| self.known(entry)).collect();
         let mut chosen = Vec::new();

@@ -29,7 +29,7 @@ use crate::net::{Infrastructure, Relays};
 
 /// Domains of local networks, by standard or by habit.
 const LOCAL_DOMAINS: &[&str] = &["localhost", "local", "internal", "intranet", "lan", "home", "home.arpa", "corp"];
-/// Deadline of one DNS look-up. Callers have shorter ones.
+/// Deadline of one DNS lookup. Callers have shorter ones.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Servers that the user has configured. Cheap to clone.

@@ -25,7 +25,7 @@ use crate::{
 const MAX_ADDRESSES: usize = 12;
 const LOOK_UP: Duration = Duration::from_secs(5);
 const PING: Duration = Duration::from_secs(9);
-/// Maximum number of answers of one look-up.
+/// Maximum number of answers of one lookup.
 const MAX_FOUND: usize = 8;
 
 /// Tries every path to the device.
