@@ -1,4 +1,4 @@
-//! What the app can be started with.
+//! Command line arguments of the desktop app.
 
 use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 
@@ -53,7 +53,7 @@ pub struct Arguments {
 }
 
 impl Arguments {
-    /// The data directory. None where the system names no place for data and none was given.
+    /// Returns the data directory. `None` if none was given and the system names no folder for application data.
     pub fn data_dir(&self) -> Option<PathBuf> {
         self.data_dir.clone().filter(|dir| !dir.as_os_str().is_empty()).or_else(default_data_dir)
     }

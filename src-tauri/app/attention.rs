@@ -1,9 +1,9 @@
-//! Calls a person to the window when something waits for their answer: in the window's title, by the urgency hint, and by a
-//! number on its icon, where a dock shows one.
+//! Attracts the user's attention when something waits for an answer: by the window's title, the urgency hint, and a
+//! number on the icon where a dock supports it.
 
 use tauri::{AppHandle, UserAttentionType, WebviewWindow};
 
-/// What the desktop shows now.
+/// Present state of the window's title, hint and badge.
 #[derive(Default)]
 pub struct Attention {
     waiting: usize,
@@ -11,7 +11,7 @@ pub struct Attention {
 }
 
 impl Attention {
-    /// Counts the questions that wait now. The person is called when another one comes while nobody looks at the window.
+    /// Sets the number of waiting questions. Requests attention when the number rises while the window is not focused.
     pub async fn show(&mut self, app: &AppHandle, waiting: usize, looked_at: bool) {
         let before = std::mem::replace(&mut self.waiting, waiting);
         let Some(window) = crate::main_window(app).filter(|_| before != waiting) else { return };
@@ -21,14 +21,14 @@ impl Attention {
         if waiting == 0 {
             calm(&window);
         } else if waiting > before && !looked_at {
-            // Refused where a window system knows no such thing; the notification calls as well.
+            // Refused by window systems without such a hint; there is a notification as well.
             let _ = window.request_user_attention(Some(UserAttentionType::Informational));
         }
         self.badge.show(&window, waiting).await;
     }
 }
 
-/// The person has come, or nothing waits any more.
+/// Clears the urgency hint, when the user has come or nothing waits any more.
 pub fn calm(window: &WebviewWindow) {
     let _ = window.request_user_attention(None);
 }
@@ -37,8 +37,8 @@ fn title(waiting: usize) -> String {
     if waiting == 0 { "Yonder".into() } else { format!("({waiting}) Yonder") }
 }
 
-/// Docks listen to a signal on the session bus, first used by Unity; Plasma, Dash to Dock and others know it too. It holds
-/// as long as its sender is on the bus.
+/// Badge on the dock's icon, by a signal on the session bus that Unity introduced; Plasma, Dash to Dock and others
+/// support it, too. It lasts as long as its sender is on the bus.
 #[cfg(target_os = "linux")]
 mod badge {
     use std::{collections::HashMap, time::Duration};
@@ -46,9 +46,9 @@ mod badge {
     use tauri::WebviewWindow;
     use zbus::{Connection, Variant};
 
-    /// Name of the desktop entry that a package installs.
+    /// Desktop entry that a package installs.
     const ENTRY: &str = "application://Yonder.desktop";
-    /// A bus that does not answer must not stop the notifications.
+    /// Time limit for the bus: one that does not answer must not block the notifications.
     const BUS_TIMEOUT: Duration = Duration::from_secs(2);
 
     #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Web addresses out of texts, which other people wrote: looked at here once more, then handed to the system's browser.
+//! Opens web addresses from texts of other people in the system's browser, after checking them once more.
 
 use tauri::{AppHandle, Url};
 use tauri_plugin_opener::OpenerExt;
@@ -6,10 +6,10 @@ use yonder_core::api::ApiError;
 
 use crate::commands::error;
 
-/// The longest address that is opened, in bytes.
+/// Maximum length of an address in bytes.
 const LONGEST: usize = 2048;
 
-/// Opens an address in the browser. The program that does so is asked off the window's thread, for it may take its time.
+/// Opens an address in the browser. Runs outside the window's thread, because starting the browser may take time.
 pub async fn open(app: &AppHandle, address: &str) -> Result<(), ApiError> {
     let url = plain(address).ok_or_else(|| {
         error(
@@ -31,8 +31,8 @@ fn no_browser(cause: &str) -> ApiError {
     error("browser", &format!("no browser could be opened: {cause}"), "Copy the address and open it yourself.")
 }
 
-/// An address of the web and nothing more: no script, no file, no name or password that could pose as the host, and
-/// nothing in it that is read as something else than it looks.
+/// Parses a plain web address: no script or file, no user name or password that could pose as the host, and no
+/// characters with another meaning than they show.
 fn plain(address: &str) -> Option<Url> {
     let looks =
         |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '<' | '>' | '`' | '\\' | '{' | '}' | '|' | '^');

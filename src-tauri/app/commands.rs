@@ -1,4 +1,5 @@
-//! The commands that the page may call, and what it may not ask for. A third, for pictures, is in [`crate::pictures`].
+//! Commands that the page may call, and the requests that it may not make. A third command, for pictures, is in
+//! [`crate::pictures`].
 
 use std::time::Instant;
 
@@ -27,19 +28,20 @@ use crate::{
     window,
 };
 
-/// The longest text that goes to the clipboard, in bytes: a whole report of what works and what does not.
+/// Maximum length of a text for the clipboard in bytes; enough for a report of the doctor.
 const LONGEST_COPY: usize = 256 << 10;
 
-/// Endings of pictures, for the dialog; what a file is, is read from its first bytes.
+/// File extensions of pictures in the dialog. The actual type is determined from the first bytes.
 const PICTURES: [&str; 6] = ["png", "jpg", "jpeg", "gif", "webp", "bmp"];
 
-/// Ending of backups, for the dialog.
+/// File extension of backups in the dialog.
 const BACKUPS: [&str; 1] = ["yonder-backup"];
 
-/// What a backup is called if the person types nothing else.
+/// Default file name of a backup.
 const BACKUP_NAME: &str = "identity.yonder-backup";
 
-/// Asks the core. The page may ask all but what names a path; what widens trust, the person confirms first.
+/// Sends a request to the core. The page may make all requests except those that name a path. Those that extend the
+/// permissions of other devices need a confirmation by the user first.
 #[tauri::command]
 pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Result<Response, ApiError> {
     let request: Request = parse(request)?;
@@ -55,7 +57,7 @@ pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Resu
     Ok(answer)
 }
 
-/// Asks the window around the page.
+/// Executes a request of the page to the shell.
 #[tauri::command]
 pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiError> {
     let core = app.state::<Core>();
@@ -66,7 +68,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
         }
         ShellRequest::SurveyPicked { pick } => {
             let paths = app.state::<Picks>().look(&pick, Instant::now()).ok_or_else(pick_gone)?;
-            // What is not there any more is told when the rest is sent.
+            // Missing files are reported when the others are sent.
             let (paths, _) = send::present(paths).await;
             match core.call(Request::Survey { paths }).await? {
                 Response::Survey(survey) => Ok(ShellResponse::Survey(survey)),
@@ -74,7 +76,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             }
         }
         ShellRequest::SendPicked { devices, pick, options } => {
-            // Looked at first: a request that makes no sense uses up no pick.
+            // Checked first, so that an invalid request does not use up the pick.
             let devices = send::recipients(devices)?;
             let paths = app.state::<Picks>().take(&pick, Instant::now()).ok_or_else(pick_gone)?;
             let (paths, missing) = send::present(paths).await;
@@ -175,7 +177,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
     }
 }
 
-/// Approves the pairing that waits, if the person says so in a dialog of the shell, and whose device it is.
+/// Approves the waiting pairing if the user confirms it in a dialog of the shell, which also asks whose device it is.
 async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     let core = app.state::<Core>();
     let Response::Snapshot(snapshot) = core.call(Request::Snapshot).await? else { return Err(strange_answer()) };
@@ -184,7 +186,7 @@ async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     else {
         return Err(error("invalid_state", "no pairing waits for an answer", ""));
     };
-    // Both lists end with what happens to offers, which the dialog asks about.
+    // The last element of both lists is the rule for offers, which the dialog mentions.
     let last = |grants: Vec<Grant>| grants.into_iter().last().unwrap_or(Grant::OffersAsked);
     let (own, other) = (last(grants), last(grants_other));
     let question = Question::Pair { name, called, check_words: check_words.clone(), own, other };
@@ -193,13 +195,13 @@ async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
         Some(_) => TrustLevel::Other,
         None => return Ok(ShellResponse::Done),
     };
-    // The person has seen these words: meanwhile the page may have begun another pairing.
+    // The user has seen these words. The page may have begun another pairing meanwhile.
     let answer = Request::PairAnswer { approve: true, level: Some(level), check_words: Some(check_words) };
     core.call(answer).await?;
     Ok(ShellResponse::Done)
 }
 
-/// Has the person confirm something.
+/// Asks the user to confirm something.
 async fn confirm(app: &AppHandle, question: &Question) -> Result<(), ApiError> {
     match dialogs::ask(app, text::spoken(app).asked(question)).await {
         Some(_) => Ok(()),
@@ -207,8 +209,8 @@ async fn confirm(app: &AppHandle, question: &Question) -> Result<(), ApiError> {
     }
 }
 
-/// Changes what happens to offers of one device. The folder that the rule names already is looked up here, because the
-/// page could not say it.
+/// Changes the rule for offers of one device. The present folder of the rule is looked up here, because the page must
+/// not name it.
 async fn rule(
     app: &AppHandle,
     device: String,
@@ -255,12 +257,12 @@ async fn settings(core: &Core) -> Result<Settings, ApiError> {
     }
 }
 
-/// What the page sent is wiped when the core has done with it.
+/// Converts a secret from the page into a type that is zeroized when the core is done with it.
 fn wiped(text: SecretText) -> Zeroizing<String> {
     text.into_inner()
 }
 
-/// Refuses what the page may not ask, and has the person confirm what widens trust.
+/// Refuses requests that the page may not make, and asks for confirmation of those that extend permissions.
 async fn allowed(app: &AppHandle, core: &Core, request: &Request) -> Result<(), ApiError> {
     match widening::class(request) {
         Class::Free => Ok(()),
@@ -286,7 +288,7 @@ fn transfer(response: Response) -> Result<ShellResponse, ApiError> {
     view(response).map(Box::new).map(ShellResponse::Transfer)
 }
 
-/// The transfer that the core answered with.
+/// Returns the transfer in the core's response.
 pub fn view(response: Response) -> Result<TransferView, ApiError> {
     match response {
         Response::Transfer(view) => Ok(view),
@@ -306,7 +308,7 @@ fn not_text() -> ApiError {
     error("path_not_text", "the folder's name is not valid text", "Choose a folder with another name.")
 }
 
-/// An error of the shell's own.
+/// Creates an error of the shell.
 pub fn error(code: &str, message: &str, hint: &str) -> ApiError {
     ApiError { code: code.into(), message: message.into(), hint: hint.into() }
 }

@@ -1,11 +1,11 @@
-//! The web view's context menu: shown in fields that text is typed into, with what belongs to editing, and nowhere else.
+//! Restricts the web view's context menu to editing functions in text fields.
 //!
-//! The page refuses it too (`App.svelte`), which is all there is on Windows and macOS. On Linux it is refused here as well,
-//! so that a page that does not load offers no "Reload" and no "Inspect Element" either.
+//! The page suppresses the menu, too (`App.svelte`), which is the only means on Windows and macOS. On Linux it is also
+//! suppressed here, so that a page that failed to load offers no "Reload" or "Inspect Element".
 
 use tauri::WebviewWindow;
 
-/// Takes the menu away from `window`.
+/// Restricts the context menu of `window`.
 #[cfg(target_os = "linux")]
 pub fn restrict(window: &WebviewWindow) {
     use webkit2gtk::{ContextMenuExt, ContextMenuItemExt, HitTestResultExt, WebViewExt};
@@ -17,7 +17,7 @@ pub fn restrict(window: &WebviewWindow) {
                     menu.remove(&item);
                 }
             }
-            // True: no menu is shown.
+            // True suppresses the menu.
             !hit.context_is_editable() || menu.n_items() == 0
         });
     });
@@ -46,6 +46,6 @@ fn is_for_editing(action: webkit2gtk::ContextMenuAction) -> bool {
     )
 }
 
-/// The page alone refuses it.
+/// Does nothing: on these systems only the page suppresses the menu.
 #[cfg(not(target_os = "linux"))]
 pub fn restrict(_window: &WebviewWindow) {}

@@ -1,5 +1,4 @@
-//! The system's dialogs for files and folders, and the questions that the page cannot answer. What is chosen stays on this
-//! side.
+//! System dialogs for files and folders, and questions that the page cannot answer. Chosen paths never reach the page.
 
 use std::path::PathBuf;
 
@@ -9,28 +8,28 @@ use tokio::sync::{Mutex, oneshot};
 
 use crate::text;
 
-/// A question with its answers.
+/// A question with its possible answers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {
     /// Title of the dialog.
     pub title: &'static str,
     /// The question.
     pub text: String,
-    /// What it means.
+    /// Explanation of the consequences.
     pub more: String,
-    /// The answer that changes nothing; also given by closing the dialog.
+    /// Label of the answer that changes nothing; closing the dialog means the same.
     pub cancel: &'static str,
-    /// The other answers, two at most.
+    /// Labels of the other answers, at most two.
     pub choices: Vec<&'static str>,
 }
 
-/// At most one dialog is open; a second request is answered as if its dialog had been closed.
+/// Ensures that at most one dialog is open. A second request is answered as if its dialog had been cancelled.
 #[derive(Default)]
 pub struct Dialogs {
     open: Mutex<()>,
 }
 
-/// Asks for files, or for folders. Empty if the person closed the dialog.
+/// Asks for files or folders. Empty if the user cancelled the dialog.
 pub async fn pick(app: &AppHandle, folders: bool) -> Vec<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return Vec::new() };
@@ -38,7 +37,7 @@ pub async fn pick(app: &AppHandle, folders: bool) -> Vec<PathBuf> {
     let (answer, answered) = oneshot::channel();
     let dialog = dialog(app);
     let done = move |chosen: Option<Vec<FilePath>>| {
-        // The caller may have gone with its window.
+        // The caller may be gone with its window.
         let _ = answer.send(chosen.unwrap_or_default());
     };
     if folders {
@@ -49,7 +48,7 @@ pub async fn pick(app: &AppHandle, folders: bool) -> Vec<PathBuf> {
     answered.await.unwrap_or_default().into_iter().filter_map(|path| path.into_path().ok()).collect()
 }
 
-/// Asks for one file of a kind: a title, and extensions under a name. None if the person closed the dialog.
+/// Asks for one file of a type, given as a name and file extensions. `None` if the user cancelled the dialog.
 pub async fn file(app: &AppHandle, title: &str, kind: (&str, &[&str])) -> Option<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return None };
@@ -60,7 +59,7 @@ pub async fn file(app: &AppHandle, title: &str, kind: (&str, &[&str])) -> Option
     answered.await.ok().flatten()?.into_path().ok()
 }
 
-/// Asks where a new file goes. None if the person closed the dialog.
+/// Asks for the path of a new file. `None` if the user cancelled the dialog.
 pub async fn new_file(app: &AppHandle, title: &str, name: &str) -> Option<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return None };
@@ -71,7 +70,7 @@ pub async fn new_file(app: &AppHandle, title: &str, name: &str) -> Option<PathBu
     answered.await.ok().flatten()?.into_path().ok()
 }
 
-/// Asks for one folder. None if the person closed the dialog.
+/// Asks for a folder. `None` if the user cancelled the dialog.
 pub async fn folder(app: &AppHandle, start: Option<PathBuf>) -> Option<PathBuf> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return None };
@@ -87,8 +86,8 @@ pub async fn folder(app: &AppHandle, start: Option<PathBuf>) -> Option<PathBuf> 
     answered.await.ok().flatten()?.into_path().ok()
 }
 
-/// Asks the person in a dialog of the shell. Gives the number of the choice; none if the person cancelled it, or another
-/// dialog is open.
+/// Asks a question in a dialog of the shell. Returns the index of the choice; `None` if the user cancelled it, or
+/// another dialog is open.
 pub async fn ask(app: &AppHandle, asked: Asked) -> Option<usize> {
     let dialogs = app.state::<Dialogs>();
     let Ok(_open) = dialogs.open.try_lock() else { return None };
@@ -97,7 +96,7 @@ pub async fn ask(app: &AppHandle, asked: Asked) -> Option<usize> {
     answered.await.ok().flatten()
 }
 
-/// For so long nothing but Cancel can be pressed: somebody who types while the dialog comes up has not read it.
+/// Time for which only Cancel is enabled: a user who is typing while the dialog appears has not read it.
 #[cfg(target_os = "linux")]
 const READING: std::time::Duration = std::time::Duration::from_millis(600);
 
@@ -122,7 +121,7 @@ fn show(app: &AppHandle, asked: Asked, answer: oneshot::Sender<Option<usize>>) {
         dialog.set_default_response(ResponseType::Cancel);
         let answer = std::cell::Cell::new(Some(answer));
         dialog.connect_response(move |dialog, response| {
-            // Closing the dialog is a response again, which answers nothing.
+            // Closing the dialog emits another response, which is ignored.
             let Some(answer) = answer.take() else { return };
             let chosen = if let ResponseType::Other(choice) = response { Some(usize::from(choice)) } else { None };
             let _ = answer.send(chosen);

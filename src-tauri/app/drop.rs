@@ -1,4 +1,4 @@
-//! Files dragged onto the window. Taken here and not in the page: a script could forge the page's events.
+//! Files dragged onto the window. Handled here and not in the page, where a script could forge the events.
 
 use std::{
     sync::Mutex,
@@ -11,10 +11,10 @@ use yonder_core::api::ShellEvent;
 use crate::picks::Picks;
 use yonder_core::clock::Locked as _;
 
-/// The page hears of a moving drag this often at most; the toolkit tells of every pixel.
+/// Minimum interval between events of a moving drag; the toolkit reports every pixel.
 const PACE: Duration = Duration::from_millis(30);
 
-/// When the page last heard of a drag that moves.
+/// Time of the last event of a moving drag.
 #[derive(Default)]
 pub struct Drag {
     last: Mutex<Option<Instant>>,
@@ -31,7 +31,7 @@ impl Drag {
     }
 }
 
-/// Tells the page of a drag, and keeps what was dropped.
+/// Reports a drag to the page, and keeps the dropped paths.
 pub fn on_drag(app: &AppHandle, event: &DragDropEvent) {
     let scale = crate::main_window(app).and_then(|window| window.scale_factor().ok()).unwrap_or(1.0);
     match event {
@@ -41,7 +41,7 @@ pub fn on_drag(app: &AppHandle, event: &DragDropEvent) {
             let (x, y) = css(*position, scale);
             match app.state::<Picks>().keep(paths.clone(), Instant::now()) {
                 Some(picked) => crate::tell(app, ShellEvent::Dropped { x, y, picked }),
-                // Dragged text or a picture out of a browser holds no files.
+                // Text or a picture dragged from a browser contains no files.
                 None => crate::tell(app, ShellEvent::DragLeave),
             }
         }
@@ -55,8 +55,8 @@ fn over(app: &AppHandle, position: PhysicalPosition<f64>, scale: f64) {
     crate::tell(app, ShellEvent::DragOver { x, y });
 }
 
-/// CSS pixels of a drag's place. Only Windows tells device pixels; GTK and AppKit tell logical ones, whatever the type
-/// says. (Measured with GDK_SCALE=2: a drop at 600, 400 of the screen comes as 300, 200.)
+/// Converts a drag's position into CSS pixels. Only Windows reports device pixels; GTK and AppKit report logical ones
+/// in spite of the type. (Measured with GDK_SCALE=2: a drop at 600, 400 on the screen is reported as 300, 200.)
 fn css(position: PhysicalPosition<f64>, scale: f64) -> (f64, f64) {
     let divisor = if cfg!(windows) && scale > 0.0 { scale } else { 1.0 };
     (position.x / divisor, position.y / divisor)

@@ -1,4 +1,4 @@
-//! Mends known faults of the platform that have to be dealt with before the first thread starts.
+//! Sets up the environment before the first thread starts, to work around known faults of the platform.
 
 use std::{env, path::Path, sync::OnceLock};
 
@@ -6,21 +6,22 @@ use zeroize::Zeroizing;
 
 static PASSPHRASE: OnceLock<Option<Zeroizing<String>>> = OnceLock::new();
 
-/// What has to be set, given what is there. Apart from [`mend`] so that it can be tested.
+/// Returns the variables to set for this machine. Separate from [`mend`] for tests.
 fn wanted(render_node: bool, nvidia: bool, wayland: bool) -> Vec<(&'static str, &'static str)> {
     let mut wanted = Vec::new();
     if !render_node {
-        // In a virtual machine or container without a render node, WebKit's DMA-BUF renderer leaves the window blank.
+        // Without a render node, as in virtual machines and containers, WebKit's DMA-BUF renderer leaves the window
+        // blank.
         wanted.push(("WEBKIT_DISABLE_DMABUF_RENDERER", "1"));
     }
     if nvidia && wayland {
-        // NVIDIA's explicit sync on Wayland leaves the window blank or ends the app with a protocol error.
+        // NVIDIA's explicit sync on Wayland leaves the window blank, or ends the app with a protocol error.
         wanted.push(("__NV_DISABLE_EXPLICIT_SYNC", "1"));
     }
     wanted
 }
 
-/// Sets environment variables that WebKit needs on this machine, unless somebody has set them. Call it first in `main`.
+/// Sets environment variables that WebKit needs on this machine, unless they are set. Must be called first in `main`.
 pub fn mend() {
     if !cfg!(target_os = "linux") {
         return;
@@ -37,29 +38,29 @@ pub fn mend() {
     }
 }
 
-/// Takes `YONDER_PASSPHRASE` out of the environment, so that no program that is started from here gets it. Call it in `main`
-/// before the first thread is started.
+/// Removes `YONDER_PASSPHRASE` from the environment, so that child processes do not inherit it. Must be called in
+/// `main` before the first thread is started.
 pub fn take_passphrase() {
     const NAME: &str = "YONDER_PASSPHRASE";
     let given = env::var(NAME).ok().filter(|text| !text.is_empty()).map(Zeroizing::new);
     remove(NAME);
-    // Only the first call finds one.
+    // Only the first call finds a passphrase.
     let _ = PASSPHRASE.set(given);
 }
 
-/// The passphrase that was in the environment when the program was started.
+/// Returns the passphrase that was in the environment at startup.
 pub(crate) fn passphrase() -> Option<Zeroizing<String>> {
     PASSPHRASE.get().cloned().flatten()
 }
 
-/// Removes one variable of this process.
+/// Removes one variable from the environment of this process.
 #[allow(unsafe_code)]
 fn remove(name: &str) {
     // SAFETY: as for `set`: `take_passphrase` runs in `main` before any thread is started.
     unsafe { env::remove_var(name) }
 }
 
-/// Sets one variable of this process.
+/// Sets one variable in the environment of this process.
 #[allow(unsafe_code)]
 fn set(name: &str, value: &str) {
     // SAFETY: `mend` runs as the first statement of `main`, before any thread is started, so that nothing reads or

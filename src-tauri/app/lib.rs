@@ -1,7 +1,7 @@
-//! The desktop shell: a window, a tray icon and notifications around `yonder-core`. It is the only Rust that names
-//! Tauri, and it decides nothing about the network: requests go in, answers and events come out.
+//! The desktop shell: window, tray icon and notifications around `yonder-core`. It is the only crate that uses Tauri,
+//! and contains no network logic: requests go in, responses and events come out.
 //!
-//! The page is not trusted with paths. It asks for a dialog, or is told of a drop, and gets an opaque id
+//! The page is not trusted with paths. It asks for a dialog, or is notified of a drop, and gets an opaque id
 //! ([`picks`]); the request that names the paths is made here.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -45,18 +45,18 @@ use yonder_core::diagnostics::log::{KeptLog, LineLimit, OneLine};
 
 pub use arguments::Arguments;
 
-/// Opens the window and stays until the app is quit. Where no window can be opened, says why and gives a failure.
+/// Opens the window and runs until the app quits. If no window can be opened, prints the reason and returns a failure.
 pub fn run(arguments: Arguments) -> ExitCode {
     log();
     if let Err(reason) = window::screen() {
         return no_window(&reason);
     }
-    // What lies beneath the window panics where something is missing that it takes for granted.
+    // The toolkit beneath the window panics if something that it requires is missing.
     catch_unwind(AssertUnwindSafe(|| open_and_run(arguments)))
         .unwrap_or_else(|_| no_window("a fault in the window's toolkit; what it said stands above"))
 }
 
-/// Says on stderr why there is no window. A desktop shows that nowhere, but it is in its log.
+/// Prints to stderr why there is no window. A desktop does not show that, but it is in its log.
 fn no_window(reason: &str) -> ExitCode {
     eprintln!("yonder: the window cannot be opened: {reason}");
     eprintln!("yonder: without a desktop, `yonder-cli serve` does the same from the command line");
@@ -66,7 +66,7 @@ fn no_window(reason: &str) -> ExitCode {
 fn open_and_run(arguments: Arguments) -> ExitCode {
     let started = Instant::now();
     let built = tauri::Builder::default()
-        // First, so that a second start leaves before it has built anything.
+        // First, so that a second instance exits before it has built anything.
         .plugin(single::plugin(&arguments))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
@@ -85,12 +85,12 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
         .invoke_handler(tauri::generate_handler![commands::call, commands::shell, pictures::picture])
         .setup(move |app| {
             if let Err(error) = window::open(app) {
-                // An error that is given back from here becomes a panic in Tauri.
+                // Tauri would turn a returned error into a panic.
                 no_window(&error.to_string());
                 app.state::<web_data::WebData>().clean_up();
                 std::process::exit(1);
             }
-            // The window is on its way; from here on everything runs beside it.
+            // The window is opening; everything from here on runs in parallel.
             let notifier = notify::Notifier::start(app.handle());
             opened_with(app.handle(), arguments.open.clone());
             scheme::register(app.handle(), &arguments);
@@ -117,7 +117,7 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Takes the links and files of this start. macOS hands over links later, and by another way.
+/// Handles the links and files of this start. macOS passes links later and in another way.
 fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
     #[cfg(target_os = "macos")]
     {
@@ -136,7 +136,8 @@ fn opened_with(app: &tauri::AppHandle, given: Vec<std::ffi::OsString>) {
     std::thread::spawn(move || opened::open(&app, &given, &std::env::current_dir().unwrap_or_default()));
 }
 
-/// Logs go to stderr and to files in the data directory; `RUST_LOG` says how much. Set before anything that may want to log.
+/// Sets up logging to stderr and to files in the data directory; `RUST_LOG` sets the level. Must run before anything
+/// logs.
 fn log() {
     use tracing_subscriber::{
         Layer,
@@ -148,29 +149,29 @@ fn log() {
     let filter = || {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,yonder_app=info,yonder_core=info"))
     };
-    // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
+    // Some lines contain text chosen by peers, which must neither begin a line nor control the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
     let log = KeptLog::of_this_process();
     let limit = LineLimit::new(log.clone());
     let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
-    // It says nothing of levels: what the other filter leaves out is not even made.
+    // Declares all levels, so that only the other filter decides about levels.
     let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
     let file = file.with_filter(filter().and(limit));
-    // Fails only if a logger is set already, which then serves.
+    // Fails only if a logger is set already, which is then used.
     let _ = tracing_subscriber::registry().with(stderr.with_filter(filter())).with(file).try_init();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "the app starts");
 }
 
-/// The window's label, in `tauri.conf.json` and in the capabilities.
+/// Label of the window, also in `tauri.conf.json` and in the capabilities.
 const MAIN: &str = "main";
 
-/// The event by which the page hears of the core.
+/// Name of the event that carries events of the core to the page.
 const CORE_EVENT: &str = "yonder://event";
 
-/// The event by which the page hears of the shell.
+/// Name of the event that carries events of the shell to the page.
 const SHELL_EVENT: &str = "yonder://shell";
 
-/// Tells the page something. A page that is not there yet asks for a snapshot when it is.
+/// Emits an event to the page. A page that is not loaded yet requests a snapshot later.
 fn tell(app: &tauri::AppHandle, event: yonder_core::api::ShellEvent) {
     use tauri::Emitter;
     if let Err(error) = app.emit_to(MAIN, SHELL_EVENT, event) {
@@ -178,7 +179,7 @@ fn tell(app: &tauri::AppHandle, event: yonder_core::api::ShellEvent) {
     }
 }
 
-/// The main window, unless it is being torn down.
+/// Returns the main window, unless it is being destroyed.
 fn main_window(app: &tauri::AppHandle) -> Option<tauri::WebviewWindow> {
     app.get_webview_window(MAIN)
 }

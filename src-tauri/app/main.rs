@@ -1,6 +1,6 @@
-//! The desktop app's entry: mends the environment, reads the arguments, opens the window.
+//! Entry point of the desktop app: sets up the environment, parses the arguments, opens the window.
 
-// No console window beside the real one on Windows.
+// Prevents an additional console window on Windows.
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
 use std::process::ExitCode;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Before anything else: it may only be done while there is one thread.
+    // Must come first: it is sound only while there is one thread.
     yonder_app::environment::mend();
     yonder_app::environment::take_passphrase();
     yonder_core::service::without_core_dumps();

@@ -1,4 +1,4 @@
-//! The core, as the window sees it: started beside it, asked through it, and its events handed on.
+//! The core as the window uses it: starts it in parallel, sends it requests, and forwards its events.
 
 use std::{path::PathBuf, sync::RwLock, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     tell,
 };
 
-/// How long quitting waits for the node to take its leave of other devices.
+/// Longest wait of the quit for the node to shut down.
 const FAREWELL: Duration = Duration::from_secs(3);
 
 /// The node, once it is up.
@@ -39,34 +39,34 @@ enum Phase {
     Failed(Failure),
 }
 
-/// Why the node did not start, and what the page needs to know to help.
+/// Reason of a failed start, and the facts that the page needs to offer a remedy.
 #[derive(Clone)]
 struct Failure {
     error: ApiError,
     recorded: Option<KeystoreView>,
 }
 
-/// What every start needs.
+/// Parameters of every start.
 pub struct Starter {
     arguments: Arguments,
     notifier: Notifier,
 }
 
 impl Starter {
-    /// Kept for all starts of this process.
+    /// Keeps the parameters for all starts of this process.
     pub fn new(arguments: Arguments, notifier: Notifier) -> Self {
         Self { arguments, notifier }
     }
 
-    /// Who shows notifications.
+    /// Returns the notifier.
     pub fn notifier(&self) -> &Notifier {
         &self.notifier
     }
 }
 
 impl Core {
-    /// Asks the node. While it starts the code is `starting`; if it could not start, the reason, for a page that was not
-    /// there yet when that was told.
+    /// Sends a request to the node. The error is `starting` while it starts, and the reason after a failed start, for a
+    /// page that loaded later.
     pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
         match self.phase() {
             Phase::Up(node) => node.call(request).await,
@@ -83,7 +83,7 @@ impl Core {
         *self.phase.write_locked() = phase;
     }
 
-    /// Takes the right to start: there is one start at a time, and none beside a node that is up. Gives what was there.
+    /// Reserves the start: only one can run, and none beside a running node. Returns the previous phase.
     fn claim(&self) -> Option<Phase> {
         let mut phase = self.phase.write_locked();
         match *phase {
@@ -93,22 +93,22 @@ impl Core {
     }
 }
 
-/// Starts the node, off the window's thread: the keychain may ask, and the disk may be slow. After a start that failed it may be
-/// called again: nothing is left of that, and the identity is the same.
+/// Starts the node outside the window's thread, because the keychain may show a prompt and the disk may be slow. May be
+/// called again after a failed start, which leaves nothing behind.
 pub fn start(app: &AppHandle, given: Given) {
     if app.state::<Core>().claim().is_some() {
         launch(app, given);
     }
 }
 
-/// The rest of a start, whose right has been taken.
+/// Runs a start that has been reserved.
 fn launch(app: &AppHandle, given: Given) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
         let starter = app.state::<Starter>();
         let arguments = starter.arguments.clone();
-        // On a task of its own, so that a panic in there is told to the person and does not leave a window that starts
-        // for ever.
+        // In a task of its own, so that a panic is reported to the user instead of leaving a window that starts for
+        // ever.
         let work = bring_up(app.clone(), arguments.clone(), given, starter.notifier.clone());
         let error = match tauri::async_runtime::spawn(work).await {
             Ok(Ok(())) => return,
@@ -126,8 +126,8 @@ fn launch(app: &AppHandle, given: Given) {
     });
 }
 
-/// Brings the identity back from a backup, and starts with it. While that is under way nothing else starts; if it
-/// fails, all is as it was.
+/// Restores the identity from a backup, and starts with it. No other start can run meanwhile. After a failure
+/// everything is unchanged.
 pub async fn restore(
     app: &AppHandle,
     file: PathBuf,
@@ -148,7 +148,7 @@ pub async fn restore(
     Ok(())
 }
 
-/// Tells a page that has just come why there is no node.
+/// Reports a failed start to a page that has just loaded.
 pub fn page_listens(app: &AppHandle) {
     if let Phase::Failed(failure) = app.state::<Core>().phase() {
         tell_failure(app, failure);
@@ -159,7 +159,7 @@ fn tell_failure(app: &AppHandle, failure: Failure) {
     tell(app, ShellEvent::StartFailed { error: failure.error, recorded: failure.recorded });
 }
 
-/// Opens the node, lets the page ask it, then goes on the network.
+/// Opens the node, makes it available to the page, then starts the network.
 async fn bring_up(app: AppHandle, arguments: Arguments, given: Given, notifier: Notifier) -> Result<(), ApiError> {
     let node = service::open(arguments, given).await?;
     if let Err(error) = KeptLog::of_this_process().begin(node.data_dir()) {
@@ -173,14 +173,14 @@ async fn bring_up(app: AppHandle, arguments: Arguments, given: Given, notifier: 
         async move { forward(&app, events, &notifier).await }
     });
     if let Err(reason) = node.spawn_event_loop().await {
-        // A node that reaches nobody is of no use, and must not hold the data directory.
+        // A node without a network is useless, and must not keep the data directory locked.
         node.shutdown().await;
         return Err(reason.into());
     }
     Ok(())
 }
 
-/// Hands events to the page and to the notifications, until the node ends.
+/// Forwards events to the page and to the notifier until the node ends.
 async fn forward(app: &AppHandle, mut events: Receiver<NumberedEvent>, notifier: &Notifier) {
     loop {
         match events.recv().await {
@@ -190,14 +190,14 @@ async fn forward(app: &AppHandle, mut events: Receiver<NumberedEvent>, notifier:
                     tracing::warn!(%error, "the page could not be told");
                 }
             }
-            // The page sees the gap in the numbers and asks for a snapshot.
+            // The page notices the gap in the numbers and requests a snapshot.
             Err(RecvError::Lagged(lost)) => tracing::warn!(lost, "events were lost on the way to the page"),
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-/// Shuts the node down, as far as that can be done in reasonable time.
+/// Shuts the node down, within a time limit.
 pub fn stop(app: &AppHandle) {
     let Phase::Up(node) = app.state::<Core>().phase() else { return };
     tauri::async_runtime::block_on(async {

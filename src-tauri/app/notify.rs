@@ -1,5 +1,6 @@
-//! Notifications of the desktop, for a person who does not look at the window: an offer with its two answers, a pairing
-//! that waits, a transfer that ended or that a full disk stopped. The window offers the same answers; where a desktop has no notifications, nothing is lost.
+//! Desktop notifications for a user who is not looking at the window: an offer with two answers, a waiting pairing, a
+//! transfer that has ended or that a full disk stopped. The window offers the same answers, so nothing is lost on a
+//! desktop without notifications.
 
 mod desk;
 mod slots;
@@ -26,20 +27,20 @@ pub use desk::sample;
 use desk::{About, Answered, Desk, End, Ended, Note, Step};
 use slots::{Place, Slot};
 
-/// How many events may wait here; more are left out, and only a notification is missed.
+/// Capacity of the queue of events. If it is full, only notifications are lost.
 const BACKLOG: usize = 256;
-/// The same for pairings, which no number of other events crowds out.
+/// Capacity of the queue of pairings, which is separate so that other events cannot displace them.
 const PAIRINGS: usize = 64;
 
-/// What the notifications hear of.
+/// Input of the notifier.
 enum News {
-    /// From the core. Boxed: some are large.
+    /// An event of the core. Boxed, because some are large.
     Event(Box<Event>),
-    /// The person has seen the texts of a device, in the window.
+    /// The user has seen the texts of a device in the window.
     Seen(DeviceId),
 }
 
-/// Hears the core's events and shows what a person should know.
+/// Receives the core's events and shows notifications.
 #[derive(Clone)]
 pub struct Notifier {
     news: mpsc::Sender<News>,
@@ -47,7 +48,7 @@ pub struct Notifier {
 }
 
 impl Notifier {
-    /// Starts it, on a task of its own: a desktop's notification server may be slow, or hang.
+    /// Starts the notifier in a task of its own, because a desktop's notification server may be slow or hang.
     pub fn start(app: &AppHandle) -> Self {
         let (news, mut inbox) = mpsc::channel::<News>(BACKLOG);
         let (pairings, mut first) = mpsc::channel::<News>(PAIRINGS);
@@ -64,7 +65,7 @@ impl Notifier {
                     else => return,
                 };
                 desk.texts = text::spoken(&app);
-                // Who looks at the window sees it there.
+                // A user who looks at the window sees the event there.
                 let looked_at = app.state::<Shown>().is_focused();
                 let step = match news {
                     News::Event(event) => desk.read(&event, looked_at, Instant::now()),
@@ -87,7 +88,7 @@ impl Notifier {
         Self { news, pairings }
     }
 
-    /// Hands over an event. Never waits.
+    /// Passes an event to the notifier. Never waits.
     pub fn hear(&self, event: &Event) {
         if desk::matters(event) {
             let queue = if matches!(event, Event::Pairing { .. }) { &self.pairings } else { &self.news };
@@ -95,28 +96,28 @@ impl Notifier {
         }
     }
 
-    /// The person has seen the texts of a device: they are news no more. Never waits.
+    /// Records that the user has seen the texts of a device. Never waits.
     pub fn seen(&self, device: DeviceId) {
         let _ = self.news.try_send(News::Seen(device));
     }
 }
 
-/// An answer of the core's, or `done` where it gives none.
+/// Returns the core's response, or `Done` after an error.
 async fn ask(app: &AppHandle, request: Request) -> Response {
     app.state::<Core>().call(request).await.unwrap_or(Response::Done)
 }
 
-/// What is on the screen now.
+/// Notifications on the screen.
 struct Screen {
     app: AppHandle,
-    /// The oldest first. Dropping one takes the notification off the screen.
+    /// Open notifications, the oldest first. Dropping the sender removes the notification.
     open: Vec<(Slot, oneshot::Sender<()>)>,
 }
 
 impl Screen {
     fn put(&mut self, note: Note, texts: Language) {
         let new = Slot { what: note.about.answered(), device: note.device };
-        // One about the same thing that is there already makes room.
+        // An older notification about the same subject is replaced.
         self.open.retain(|(shown, screen)| shown.what != new.what && !screen.is_closed());
         let open: Vec<_> = self.open.iter().map(|(slot, _)| *slot).collect();
         match slots::place(&open, new) {
@@ -144,7 +145,7 @@ const DEFAULT: &str = "default";
 const OPEN: &str = "open";
 const FOLDER: &str = "folder";
 
-/// Does what the person answered.
+/// Executes the user's answer.
 async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
     let core = app.state::<Core>();
     let asked = match (answer.as_deref(), note.about) {
@@ -178,26 +179,26 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
         _ => return,
     };
     if let Err(error) = asked {
-        // The offer may have been answered in the window at the same moment; the window shows how it stands.
+        // The offer may have been answered in the window at the same moment; the window shows its state.
         tracing::warn!(%error, "the answer out of a notification failed");
         window::show(app);
     }
 }
 
-/// Opens what a transfer stored, or shows it in its folder.
+/// Opens the stored files of a transfer, or shows them in their folder.
 async fn shown(answer: Result<Response, ApiError>, open: bool) -> Result<(), ApiError> {
     let view = commands::view(answer?)?;
     if open { reveal::open(view).await } else { reveal::show(view).await }
 }
 
-/// Shows a notification and waits for its answer: the name of a button, or none.
+/// Shows a notification and waits for its answer: the name of a button, or `None`.
 #[cfg(target_os = "linux")]
 async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>) -> Option<String> {
     use std::time::Duration;
 
     use notify_rust::{Notification, NotificationResponse};
 
-    /// Some servers never say that a notification is gone.
+    /// Time limit, because some servers never report that a notification is gone.
     const LONGEST: Duration = Duration::from_secs(15 * 60);
 
     let mut notification = Notification::new();
@@ -229,18 +230,18 @@ async fn show(note: &Note, texts: Language, withdrawn: oneshot::Receiver<()>) ->
     });
     tokio::select! {
         () = waiting => {}
-        // An error says that the sender was dropped, which is how it is done.
+        // An error means that the sender was dropped, which is how a notification is withdrawn.
         _ = withdrawn => handle.close_async().await,
         () = tokio::time::sleep(LONGEST) => handle.close_async().await,
     }
     answered.await.ok().flatten()
 }
 
-/// Shows a notification. Other systems have no buttons; the window has.
+/// Shows a notification. Buttons are not supported on other systems.
 #[cfg(not(target_os = "linux"))]
 async fn show(note: &Note, _texts: Language, _withdrawn: oneshot::Receiver<()>) -> Option<String> {
     let mut notification = notify_rust::Notification::new();
-    // Only freedesktop's servers read markup.
+    // Only freedesktop's servers interpret markup.
     let plain = note.body.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&#39;", "'");
     notification.appname("Yonder").summary(&note.title).body(&plain.replace("&amp;", "&"));
     let shown =

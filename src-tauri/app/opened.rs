@@ -1,7 +1,7 @@
-//! What the app is opened with: `yonder:` links of other programs, and files of "Open with".
+//! Handles `yonder:` links of other programs, and files of "Open with".
 //!
-//! A web page can make a browser open any link, so a link brings up the window and a question, and nothing more: the page
-//! gets it as text, and pairs when a person clicks. Files become an opaque pick, as a drop does.
+//! A web page can make a browser open any link. A link therefore only shows the window and a question: the page gets it
+//! as text, and pairs when the user clicks. Files become an opaque pick, as with a drop.
 
 use std::{
     collections::VecDeque,
@@ -25,10 +25,10 @@ use crate::{
     picks::{MOST_PATHS, Picks},
 };
 
-/// How many openings wait for a page that does not listen yet; the oldest makes room.
+/// Maximum number of events that wait for a page that does not listen yet. Beyond it, the oldest is dropped.
 const MOST_WAITING: usize = 8;
 
-/// Openings that came before the page listened.
+/// Events that arrived before the page listened.
 #[derive(Default)]
 pub struct Inbox {
     state: Mutex<Waiting>,
@@ -41,7 +41,7 @@ struct Waiting {
 }
 
 impl Inbox {
-    /// Gives the event back if the page listens, and keeps it if not.
+    /// Returns the event if the page listens, else keeps it.
     fn put(&self, event: ShellEvent) -> Option<ShellEvent> {
         let mut state = self.state.locked();
         if state.listening {
@@ -54,7 +54,7 @@ impl Inbox {
         None
     }
 
-    /// The page listens from here on. What has waited for it.
+    /// Marks the page as listening, and returns the waiting events.
     fn take(&self) -> VecDeque<ShellEvent> {
         let mut state = self.state.locked();
         state.listening = true;
@@ -62,18 +62,18 @@ impl Inbox {
     }
 }
 
-/// Tells the page what has waited for it.
+/// Sends the waiting events to the page.
 pub fn page_listens(app: &AppHandle) {
     for event in app.state::<Inbox>().take() {
         crate::tell(app, event);
     }
 }
 
-/// Takes what the app was opened with. Touches the disk, so not on the window's thread.
+/// Handles links and files. Reads the disk, so it must not run on the window's thread.
 pub fn open(app: &AppHandle, given: &[OsString], folder: &Path) {
     let (links, paths) = sort(given, folder);
     let mut events = Vec::new();
-    // Several links cannot be answered at once; the last is what the person clicked last.
+    // Only one link can be answered at a time; the last is the one clicked last.
     if let Some(link) = links.last() {
         events.push(match read(link) {
             Ok(link) => ShellEvent::LinkOpened { link },
@@ -94,7 +94,7 @@ pub fn open(app: &AppHandle, given: &[OsString], folder: &Path) {
     }
 }
 
-/// Links apart from paths. Relative paths begin at the folder that the program was started in.
+/// Separates links from paths. Relative paths are resolved against `folder`, in which the program was started.
 fn sort(given: &[OsString], folder: &Path) -> (Vec<String>, Vec<PathBuf>) {
     let (mut links, mut paths) = (Vec::new(), Vec::new());
     for one in given.iter().take(MOST_PATHS) {
@@ -106,13 +106,13 @@ fn sort(given: &[OsString], folder: &Path) -> (Vec<String>, Vec<PathBuf>) {
     (links, paths)
 }
 
-/// A path, also where a file manager gives it as a `file:` address.
+/// Converts an argument into a path. Some file managers pass a `file:` URL.
 fn path(given: &OsStr) -> PathBuf {
     let address = given.to_str().filter(|text| text.starts_with("file:")).and_then(|text| text.parse::<Url>().ok());
     address.and_then(|address| address.to_file_path().ok()).unwrap_or_else(|| given.into())
 }
 
-/// A pairing link, as the page may know it.
+/// Parses a pairing link into the form for the page.
 pub fn read(text: &str) -> Result<LinkView, ApiError> {
     if text.len() > MAX_LINK {
         return Err(error("link_invalid", "the link is too long", "Copy the whole link from the other device."));
@@ -120,7 +120,7 @@ pub fn read(text: &str) -> Result<LinkView, ApiError> {
     view(&text.parse::<Link>().map_err(told)?)
 }
 
-/// What the page may know of a link.
+/// Converts a link into the form for the page.
 pub fn view(link: &Link) -> Result<LinkView, ApiError> {
     match link {
         Link::Pair { host, .. } => {
@@ -134,14 +134,14 @@ pub fn view(link: &Link) -> Result<LinkView, ApiError> {
     }
 }
 
-/// An error of a room, as the page is told.
+/// Converts a module's error into one of the API.
 pub fn told(error: impl RoomError) -> ApiError {
     NetworkError::from(error).into()
 }
 
 fn missing(path: &Path) -> ApiError {
     let name: String = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().chars().take(255).collect();
-    // A second start hands its arguments over as text, and a name that is none comes out garbled.
+    // A second instance passes its arguments as text, in which a non-Unicode name is garbled.
     let hint = if name.contains('\u{fffd}') {
         "Its name is not valid text. Drag it onto the window instead."
     } else {

@@ -1,7 +1,7 @@
-//! Paths that a person chose or dropped, kept here under opaque ids, so that the page never names a path.
+//! Paths that the user chose or dropped, stored under opaque ids, so that the page never names a path.
 //!
-//! An id is random, good for one use, and expires; only so many are kept. A page that was taken over can therefore send
-//! only what a person has just handed to the window.
+//! An id is random, valid once, and expires; their number is limited. A compromised page can therefore send only what
+//! the user has just passed to the window.
 
 use std::{
     collections::VecDeque,
@@ -13,19 +13,19 @@ use std::{
 use yonder_core::api::Picked;
 use yonder_core::clock::{self, Locked as _};
 
-/// How many picks are kept; the oldest makes room.
+/// Maximum number of picks. Beyond it, the oldest is dropped.
 const MOST: usize = 32;
 
-/// How many paths one pick may hold.
+/// Maximum number of paths of one pick.
 pub const MOST_PATHS: usize = 10_000;
 
-/// How long a pick is good.
+/// Lifetime of a pick.
 const LIFE: Duration = Duration::from_secs(15 * 60);
 
-/// How many names the page is shown.
+/// Maximum number of names that the page is shown.
 const SHOWN_NAMES: usize = 20;
 
-/// The longest name that the page is shown, in characters.
+/// Maximum length of a name that the page is shown, in characters.
 const SHOWN_LENGTH: usize = 255;
 
 struct Pick {
@@ -34,14 +34,14 @@ struct Pick {
     until: Instant,
 }
 
-/// All picks that are still good.
+/// All valid picks.
 #[derive(Default)]
 pub struct Picks {
     kept: Mutex<VecDeque<Pick>>,
 }
 
 impl Picks {
-    /// Keeps paths, and tells what the page may know of them. None if there is nothing to keep, or no randomness.
+    /// Stores paths and returns the description for the page. `None` if there are no paths, or no randomness.
     pub fn keep(&self, mut paths: Vec<PathBuf>, now: Instant) -> Option<Picked> {
         paths.truncate(MOST_PATHS);
         if paths.is_empty() {
@@ -63,13 +63,13 @@ impl Picks {
         Some(picked)
     }
 
-    /// The paths of a pick, which stays good.
+    /// Returns the paths of a pick, which stays valid.
     pub fn look(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
         let kept = self.kept.locked();
         kept.iter().find(|pick| pick.id == id && pick.until > now).map(|pick| pick.paths.clone())
     }
 
-    /// Hands out the paths of a pick, once.
+    /// Returns the paths of a pick, once.
     pub fn take(&self, id: &str, now: Instant) -> Option<Vec<PathBuf>> {
         let mut kept = self.kept.locked();
         kept.retain(|pick| pick.until > now);
@@ -78,7 +78,7 @@ impl Picks {
     }
 }
 
-/// The last part of a path, as text. A root has none, and is shown whole.
+/// Returns the last part of a path as text. A root is returned whole.
 pub fn name(path: &std::path::Path) -> String {
     let last = path.file_name().unwrap_or(path.as_os_str());
     last.to_string_lossy().chars().take(SHOWN_LENGTH).collect()

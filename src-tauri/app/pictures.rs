@@ -1,5 +1,5 @@
-//! Pairing codes in pictures: from a file, a drop, the clipboard, or pasted into the page. The page gets the link that was
-//! found and never a pixel.
+//! Pairing codes in pictures: from a file, a drop, the clipboard, or pasted into the page. The page gets only the link
+//! that was found.
 
 use std::path::PathBuf;
 
@@ -22,7 +22,7 @@ use crate::{
     opened::{read, told, view},
 };
 
-/// One picture at a time: each may take some hundred megabytes.
+/// Allows one picture at a time, because each may need several hundred megabytes.
 pub struct Pictures {
     room: Semaphore,
 }
@@ -33,7 +33,7 @@ impl Default for Pictures {
     }
 }
 
-/// A picture that was pasted into the page: its bytes, as they are.
+/// Reads a picture that was pasted into the page, as raw bytes.
 #[tauri::command]
 pub async fn picture(request: Request<'_>, app: AppHandle) -> Result<ShellResponse, ApiError> {
     let bytes = match request.body() {
@@ -44,14 +44,14 @@ pub async fn picture(request: Request<'_>, app: AppHandle) -> Result<ShellRespon
     look(&app, move || link_in_file(&bytes).map_err(told)).await
 }
 
-/// A file that a person chose or dropped.
+/// Reads a file that the user chose or dropped.
 pub async fn file(app: &AppHandle, path: PathBuf) -> Result<ShellResponse, ApiError> {
     look(app, move || link_at(&path).map_err(told)).await
 }
 
-/// What is on the clipboard: the link as text, or a picture of its code.
+/// Reads the clipboard: a link as text, or a picture of its code.
 pub async fn clipboard(app: &AppHandle) -> Result<ShellResponse, ApiError> {
-    // Another program hands its clipboard over when it likes, so the window's thread must not wait for it.
+    // Another program may provide its clipboard slowly, so the window's thread must not wait for it.
     let from = app.clone();
     let text = tauri::async_runtime::spawn_blocking(move || from.clipboard().read_text().ok());
     if let Some(text) = text.await.ok().flatten().filter(|text| Link::looks_like(text)) {
@@ -71,7 +71,7 @@ pub async fn clipboard(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     .await
 }
 
-/// Runs a search off the runtime.
+/// Runs a search outside the runtime.
 async fn look(
     app: &AppHandle,
     search: impl FnOnce() -> Result<Link, ApiError> + Send + 'static,

@@ -1,4 +1,4 @@
-//! The questions of the shell's own dialogs, in words. What other people wrote in them is plain text and cut short.
+//! Texts of the questions in the shell's own dialogs. Text of other people is shown as plain text, and shortened.
 
 use yonder_core::api::{Grant, KeystoreView};
 
@@ -8,11 +8,11 @@ use crate::{
     widening::Question,
 };
 
-/// Relays that a question names.
+/// Maximum number of relays that a question names.
 const NAMED: usize = 4;
 
 impl Language {
-    /// A question as its dialog shows it. The buttons have their letters for the keyboard behind underscores.
+    /// Returns the dialog for a question. Underscores in button labels mark their keyboard letters.
     pub fn asked(self, question: &Question) -> Asked {
         let allow = vec![self.allow()];
         let (text, more, choices) = match question {
@@ -89,7 +89,7 @@ impl Language {
         parts.join("\n\n")
     }
 
-    /// What happens to a device's offers.
+    /// Describes the handling of a device's offers.
     fn offers(self, grant: &Grant) -> String {
         match (grant, self) {
             (Grant::OffersAccepted { up_to, into }, _) => {

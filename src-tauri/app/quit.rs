@@ -1,4 +1,4 @@
-//! Ends the app, and asks the person first where transfers are under way.
+//! Quits the app, after a question to the user if transfers are in progress.
 
 use std::{
     sync::{
@@ -14,20 +14,20 @@ use yonder_core::api::{QuitStep, Request, Response, ShellEvent, TransferState, T
 use crate::{node::Core, tell, window};
 use yonder_core::clock::Locked as _;
 
-/// A page that has not shown the question by then will not: the app quits, since nothing else could end it.
+/// Time for the page to show the question. After that the app quits, because nothing else could end it.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long the node may take to say what is under way.
+/// Time for the node to report its transfers.
 const NODE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How far the question is.
+/// State of the question.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
-    /// Nobody asked.
+    /// Not asked.
     #[default]
     Idle,
-    /// The page was told; the number tells one question from another.
+    /// Sent to the page. The number distinguishes questions.
     Told(u64),
-    /// The question is on the screen.
+    /// Shown on the screen.
     Shown,
 }
 
@@ -45,7 +45,7 @@ impl Question {
         *state
     }
 
-    /// Begins a question and gives its number, which no other one has. A page that shows a question already says so again.
+    /// Begins a question and returns its unique number. A page that already shows a question confirms that again.
     fn begin(&self) -> u64 {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         self.change(|state| *state = State::Told(number));
@@ -57,7 +57,7 @@ impl Question {
     }
 }
 
-/// The person wants to quit: by the tray, the close button where no tray brings the window back, or the keyboard.
+/// Handles the wish to quit: from the tray, the close button if no tray icon can restore the window, or the keyboard.
 pub fn ask(app: &AppHandle) {
     let app = app.clone();
     tauri::async_runtime::spawn(async move {
@@ -76,7 +76,7 @@ pub fn ask(app: &AppHandle) {
     });
 }
 
-/// What the page says about it.
+/// Handles the page's answer.
 pub fn step(app: &AppHandle, step: QuitStep) {
     let question = app.state::<Question>();
     match step {
@@ -100,7 +100,8 @@ async fn is_something_under_way(app: &AppHandle) -> bool {
     }
 }
 
-/// Whether quitting stops something: what is paused, or waits for a device that is away, stands still anyway.
+/// True if quitting would interrupt the transfer. A paused one, or one that waits for an offline device, is stopped
+/// anyway.
 fn is_under_way(transfer: &TransferView) -> bool {
     let begins = || transfer.reason.as_ref().is_some_and(|why| matches!(why.code.as_str(), "listing" | "connecting"));
     matches!(transfer.state, TransferState::Active | TransferState::Queued | TransferState::Offered)

@@ -1,7 +1,7 @@
-//! Shows where a transfer was stored, and opens what was stored. The page names a transfer; the paths come from the core.
+//! Shows and opens the stored files of a transfer. The page names a transfer; the paths come from the core.
 //!
-//! On Linux several programs may be asked, in this order: the file manager over D-Bus (`org.freedesktop.FileManager1`),
-//! which selects the files; the portal (`org.freedesktop.portal.OpenURI`), which works in a sandbox too; and `xdg-open`.
+//! On Linux several services are tried in order: the file manager over D-Bus (`org.freedesktop.FileManager1`), which
+//! selects the files; the portal (`org.freedesktop.portal.OpenURI`), which also works in a sandbox; and `xdg-open`.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -9,7 +9,8 @@ use yonder_core::api::{ApiError, Direction, TransferView};
 
 use crate::commands::error;
 
-/// Endings of files that are programs, or start one, on some system. They are shown in their folder and never opened.
+/// File extensions of programs, or of files that start one, on some system. Such files are shown in their folder and
+/// never opened.
 const PROGRAMS: [&str; 40] = [
     "app",
     "appimage",
@@ -53,16 +54,16 @@ const PROGRAMS: [&str; 40] = [
     "zsh",
 ];
 
-/// Where a transfer was stored.
+/// Stored files of a transfer.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stored {
     folder: PathBuf,
-    /// What is there of it, at the top of the folder.
+    /// Existing top-level entries of the transfer in the folder.
     items: Vec<PathBuf>,
 }
 
 impl Stored {
-    /// Looks for what a transfer stored. Blocking.
+    /// Looks for the stored files of a transfer. Blocks.
     ///
     /// # Errors
     /// When nothing was stored here, or the folder is gone.
@@ -81,7 +82,7 @@ impl Stored {
         Ok(Self { folder, items })
     }
 
-    /// The one file or folder that was stored, if it is one.
+    /// Returns the stored file or folder, if there is exactly one.
     fn only(&self, view: &TransferView) -> Option<&Path> {
         match self.items.as_slice() {
             [only] if view.root_count == 1 => Some(only),
@@ -90,19 +91,19 @@ impl Stored {
     }
 }
 
-/// Shows the folder in the file manager, with what was stored selected.
+/// Shows the folder in the file manager, with the stored entries selected.
 ///
 /// # Errors
-/// When there is no such folder, or nothing that could show it.
+/// When there is no such folder, or no program that could show it.
 pub async fn show(view: TransferView) -> Result<(), ApiError> {
     let stored = look(move || Stored::of(&view)).await?;
     desktop::show(&stored).await
 }
 
-/// Opens what was stored: one document by its program, everything else in the file manager.
+/// Opens the stored files: a single document with its application, anything else in the file manager.
 ///
 /// # Errors
-/// As [`show`]; and when it is a program.
+/// As [`show`], and when it is a program.
 pub async fn open(view: TransferView) -> Result<(), ApiError> {
     let looked = move || {
         let stored = Stored::of(&view)?;
@@ -126,7 +127,7 @@ async fn look<T: Send + 'static>(looked: impl FnOnce() -> Result<T, ApiError> + 
     looking.unwrap_or_else(|_| Err(error("internal", "looking for the files was interrupted", "")))
 }
 
-/// Whether a file may start a program when it is opened.
+/// True if opening the file may start a program.
 fn is_program(path: &Path) -> bool {
     let ending = path.extension().map(|ending| ending.to_string_lossy().to_ascii_lowercase());
     ending.is_some_and(|ending| PROGRAMS.contains(&ending.as_str())) || may_be_executed(path)
@@ -143,7 +144,7 @@ fn may_be_executed(_path: &Path) -> bool {
     false
 }
 
-/// A name of one part, so that what a peer called its file stays beneath the folder.
+/// Returns the name if it is a single path component, so that a name from a peer stays inside the folder.
 fn only_component(name: &str) -> Option<&str> {
     let mut parts = Path::new(name).components();
     match (parts.next(), parts.next()) {
@@ -174,14 +175,14 @@ mod desktop {
 
     use super::{Stored, no_file_manager, no_program};
 
-    /// A file manager may have to be started first.
+    /// Time limit for an answer; a file manager may have to be started first.
     const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-    /// A launcher that runs for longer has found a program, and waits for it.
+    /// Time limit for a launcher. One that runs longer has found a program, and waits for it.
     const LAUNCH_TIMEOUT: Duration = Duration::from_secs(5);
 
     const PORTAL: &str = "org.freedesktop.portal.Desktop";
 
-    /// Shows the folder, with the files selected where that can be done.
+    /// Shows the folder, with the files selected if possible.
     pub(super) async fn show(stored: &Stored) -> Result<(), ApiError> {
         if let Ok(bus) = Connection::session().await {
             if by_file_manager(&bus, stored).await {
@@ -198,7 +199,7 @@ mod desktop {
         if by_launcher(&stored.folder).await { Ok(()) } else { Err(no_file_manager(stored)) }
     }
 
-    /// Opens a file with its program.
+    /// Opens a file with its application.
     pub(super) async fn open(path: &Path, stored: &Stored) -> Result<(), ApiError> {
         if by_launcher(path).await {
             return Ok(());
@@ -211,7 +212,7 @@ mod desktop {
         Err(no_program(stored))
     }
 
-    /// Asks the file manager that the desktop has.
+    /// Asks the desktop's file manager.
     async fn by_file_manager(bus: &Connection, stored: &Stored) -> bool {
         let (method, paths) = if stored.items.is_empty() {
             ("ShowFolders", vec![&stored.folder])
@@ -233,7 +234,7 @@ mod desktop {
         }
     }
 
-    /// Asks the portal, and waits for what came of it.
+    /// Asks the portal, and waits for the result.
     async fn by_portal(bus: &Connection, method: &str, path: &Path) -> bool {
         match timeout(ANSWER_TIMEOUT, portal(bus, method, path)).await {
             Ok(Ok(done)) => done,
@@ -241,7 +242,7 @@ mod desktop {
                 tracing::debug!(%error, "no portal");
                 false
             }
-            // It took the request, and may be asking the person which program is to be used.
+            // The portal accepted the request, and may be asking the user for an application.
             Err(_) => true,
         }
     }
@@ -250,7 +251,7 @@ mod desktop {
         let file = File::open(path).map_err(|error| zbus::Error::Failure(error.to_string()))?;
         let sender = bus.unique_name().map(|name| name.trim_start_matches(':').replace('.', "_")).unwrap_or_default();
         let token = "yonder_open";
-        // Listened to before the call, or the answer could come first.
+        // Subscribed before the call, because the answer could arrive earlier.
         let request = format!("/org/freedesktop/portal/desktop/request/{sender}/{token}");
         let proxy = Proxy::new(bus, PORTAL, request, "org.freedesktop.portal.Request").await?;
         let mut answers = proxy.receive_signal("Response").await?;
@@ -267,11 +268,11 @@ mod desktop {
         let _handle: OwnedObjectPath = reply.body().deserialize()?;
         let Some(answer) = answers.next().await else { return Ok(false) };
         let (code, _results): (u32, HashMap<String, OwnedVariant>) = answer.body().deserialize()?;
-        // 0: it was opened; 1: the person closed the question; 2: it could not be done.
+        // 0: opened; 1: cancelled by the user; 2: failed.
         Ok(code < 2)
     }
 
-    /// Asks the program that opens things by their kind. Its exit status tells whether it found one.
+    /// Calls `xdg-open`. Its exit status tells whether it found an application.
     async fn by_launcher(path: &Path) -> bool {
         let mut command = tokio::process::Command::new("xdg-open");
         command.arg(path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -291,7 +292,7 @@ mod desktop {
 
     use super::{Stored, look, no_file_manager, no_program};
 
-    /// Shows the folder, with the files selected where that can be done.
+    /// Shows the folder, with the files selected if possible.
     pub(super) async fn show(stored: &Stored) -> Result<(), ApiError> {
         let (items, folder) = (stored.items.clone(), stored.folder.clone());
         let shown = look(move || {
@@ -301,7 +302,7 @@ mod desktop {
         if shown.await? { Ok(()) } else { Err(no_file_manager(stored)) }
     }
 
-    /// Opens a file with its program.
+    /// Opens a file with its application.
     pub(super) async fn open(path: &Path, stored: &Stored) -> Result<(), ApiError> {
         let path = path.to_owned();
         let opened = look(move || Ok(tauri_plugin_opener::open_path(&path, None::<&str>).is_ok()));

@@ -1,16 +1,16 @@
-//! Makes this program the one that opens `yonder:` links, where nothing else does and no installer has said so.
+//! Registers this program for `yonder:` links, unless another program or an installer has done so.
 
 use tauri::AppHandle;
 use yonder_core::control::default_data_dir;
 
 use crate::arguments::Arguments;
 
-/// The scheme of the links, also in `tauri.conf.json` and in the desktop entry.
+/// Scheme of the links, also in `tauri.conf.json` and in the desktop entry.
 const SCHEME: &str = "yonder";
 
-/// Registers the scheme beside the start: the desktop's tools are other programs, and slow.
+/// Registers the scheme in the background, because the desktop's tools are separate, slow programs.
 pub fn register(app: &AppHandle, arguments: &Arguments) {
-    // A link opens the usual data directory. A window on another one is not the right program for it.
+    // A link opens the default data directory, so a window on another one must not register.
     if arguments.data_dir() != default_data_dir() {
         return;
     }
@@ -29,7 +29,7 @@ mod platform {
 
     pub fn register(app: &AppHandle) {
         match handler() {
-            // A package brought a desktop entry, or the person chose another program.
+            // A package installed a desktop entry, or the user chose another program.
             Some(entry) if !entry.is_empty() && !ours(&entry) => {}
             Some(_) => {
                 if let Err(error) = app.deep_link().register(SCHEME) {
@@ -40,7 +40,7 @@ mod platform {
         }
     }
 
-    /// The desktop entry that opens the links now; empty if there is none.
+    /// Returns the desktop entry that handles the links now; empty if there is none.
     fn handler() -> Option<String> {
         let mut command = Command::new("xdg-mime");
         command.args(["query", "default", &format!("x-scheme-handler/{SCHEME}")]).stdin(Stdio::null());
@@ -48,7 +48,7 @@ mod platform {
         Some(String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().trim().to_owned())
     }
 
-    /// The entry that the plugin writes, which has to follow the program when that moves.
+    /// True for the entry that the plugin writes, which must be updated when the program moves.
     fn ours(entry: &str) -> bool {
         entry == "yonder-handler.desktop"
     }
@@ -71,7 +71,7 @@ mod platform {
     }
 }
 
-/// macOS reads the scheme out of the bundle.
+/// Does nothing: macOS reads the scheme from the bundle.
 #[cfg(not(any(target_os = "linux", windows)))]
 mod platform {
     pub fn register(_app: &tauri::AppHandle) {}

@@ -1,4 +1,4 @@
-//! What was picked or dropped goes to one device or to several: to each as a transfer of its own.
+//! Sends a pick to one or several devices, to each as a separate transfer.
 
 use std::{io::ErrorKind, path::PathBuf};
 
@@ -9,13 +9,13 @@ use crate::{
     picks::name,
 };
 
-/// To how many devices one pick can go.
+/// Maximum number of devices for one pick.
 const MOST_DEVICES: usize = 64;
 
-/// How many missing things are named.
+/// Maximum number of missing entries that are named.
 const SHOWN: usize = 20;
 
-/// The devices, each once.
+/// Removes duplicates from the devices, and checks their number.
 pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
     if devices.is_empty() || devices.len() > MOST_DEVICES {
         return Err(error("invalid_input", &format!("1 to {MOST_DEVICES} devices can be sent to at once"), ""));
@@ -29,8 +29,8 @@ pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
     Ok(once)
 }
 
-/// Takes out what is not there any more: one thing that was moved away must not keep the others from being sent. Gives the
-/// names of what is missing. Where nothing is left, all stay, and the core says what is wrong.
+/// Removes entries that no longer exist, so that one missing file does not prevent the others from being sent. Also
+/// returns the names of the missing ones. If nothing is left all are kept, and the core reports the error.
 pub async fn present(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
     let given = paths.clone();
     let looked = tauri::async_runtime::spawn_blocking(move || {
@@ -46,8 +46,8 @@ pub async fn present(paths: Vec<PathBuf>) -> (Vec<PathBuf>, Vec<String>) {
     }
 }
 
-/// Offers the paths to each device. One that cannot be offered to stops no other; if none can, the first one's error
-/// is the answer.
+/// Offers the paths to each device. A failure with one device does not stop the others; if all fail, the first error is
+/// returned.
 pub async fn each<Asked>(
     devices: Vec<String>,
     paths: &[PathBuf],
@@ -58,7 +58,7 @@ where
     Asked: Future<Output = Result<Response, ApiError>>,
 {
     let mut sent = Sent { transfers: Vec::new(), refused: Vec::new(), missing: Vec::new() };
-    // One after the other: each of them reads through the same folders.
+    // One after the other, because each offer reads the same folders.
     for device in devices {
         let request = Request::Send { device: device.clone(), paths: paths.to_vec(), given: Vec::new(), options };
         match ask(request).await.and_then(view) {
@@ -118,7 +118,8 @@ mod tests {
         }
     }
 
-    /// A core that knows every device but those whose name begins with `no`, and notes what it was asked.
+    /// Sends with a core that knows every device except those whose name begins with `no`. Returns the result and the
+    /// core's requests.
     async fn sent(devices: &[&str], options: TransferOptions) -> (Result<Sent, ApiError>, Vec<Request>) {
         let asked = Mutex::new(Vec::new());
         let paths = [PathBuf::from("/home/someone/a.txt")];
@@ -178,7 +179,7 @@ mod tests {
         let (here, gone) = (PathBuf::from("/"), PathBuf::from("/no-such-folder-here/gone.txt"));
         let (paths, missing) = present(vec![here.clone(), gone.clone()]).await;
         assert_eq!((paths, missing), (vec![here], names(&["gone.txt"])));
-        // Nothing is left: the core says what is wrong.
+        // Nothing is left: the core reports the error.
         assert_eq!(present(vec![gone.clone()]).await, (vec![gone], Vec::new()));
     }
 }

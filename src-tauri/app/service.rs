@@ -1,4 +1,4 @@
-//! Builds the node that stands behind the window: the one place of the shell that knows how a node is made.
+//! Creates the node behind the window, and is the only module of the shell that knows how.
 
 use std::{
     path::{Path, PathBuf},
@@ -23,19 +23,19 @@ use crate::{
     opened::told,
 };
 
-/// How long a start waits for commands that use the data directory.
+/// Longest wait of a start for commands that use the data directory.
 const COMMANDS: Duration = Duration::from_secs(15);
 
-/// What a person gave for this start, beyond the arguments.
+/// Additional input of the user for this start.
 #[derive(Default)]
 pub struct Given {
-    /// Of the encrypted file.
+    /// Passphrase of the encrypted file.
     pub passphrase: Option<Zeroizing<String>>,
-    /// Where a first start keeps the secret, if not as the arguments say.
+    /// Keystore for a first start, if it differs from the arguments.
     pub keystore: Option<KeystoreChoice>,
 }
 
-/// Opens the data directory. Touches no network; may wait for the keychain.
+/// Opens the data directory. Does not touch the network; may wait for the keychain.
 pub async fn open(arguments: Arguments, given: Given) -> Result<NetworkingService, ApiError> {
     let mut options = NodeOptions::new(data_dir(&arguments)?);
     options.port = arguments.port;
@@ -56,7 +56,7 @@ pub async fn open(arguments: Arguments, given: Given) -> Result<NetworkingServic
     Ok(NetworkingService::new(options).await?)
 }
 
-/// Waits for a command that runs a node of its own on the data directory, as long as a person waits for a window.
+/// Waits for a command that runs its own node on the data directory, within a time that a user accepts.
 async fn wait_for_commands(data_dir: &Path) {
     let waiting = async {
         loop {
@@ -68,7 +68,7 @@ async fn wait_for_commands(data_dir: &Path) {
                 }
                 Ok(None) if storage::is_held(data_dir) => {}
                 Err(ControlError::Lost) => {}
-                // Free, or taken by one that stays: the start says so.
+                // Free, or used by a node that stays, which the start reports.
                 _ => return,
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -77,7 +77,7 @@ async fn wait_for_commands(data_dir: &Path) {
     let _ = tokio::time::timeout(COMMANDS, waiting).await;
 }
 
-/// Brings an identity back from a backup, into a data directory without one.
+/// Restores an identity from a backup into a data directory without one.
 pub async fn restore(
     arguments: &Arguments,
     file: PathBuf,
@@ -92,7 +92,7 @@ pub async fn restore(
     Ok(())
 }
 
-/// Where the secret of the data directory is kept; none before the first start. Reads one small file.
+/// Returns the keystore of the data directory; `None` before the first start. Reads one small file.
 pub fn recorded(arguments: &Arguments) -> Result<Option<KeystoreView>, ApiError> {
     identity::recorded(&data_dir(arguments)?).map_err(told)
 }
@@ -110,7 +110,7 @@ fn ask(passphrase: Option<Zeroizing<String>>) -> Arc<dyn AskPassphrase> {
     }
 }
 
-/// The passphrase of the encrypted file, from `YONDER_PASSPHRASE`, as on the command line. Where there is none the start
+/// Takes the passphrase of the encrypted file from `YONDER_PASSPHRASE`, as the command line does. Without one the start
 /// fails, and the page asks.
 struct FromEnvironment;
 

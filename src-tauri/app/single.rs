@@ -1,5 +1,5 @@
-//! One window for each data directory: a second start shows the first window, hands over the links and files that it was
-//! given, and leaves.
+//! Allows one window for each data directory: a second instance shows the first window, passes its links and files to
+//! it, and exits.
 
 use std::{
     ffi::OsString,
@@ -17,9 +17,9 @@ use yonder_core::control::default_data_dir;
 
 use crate::{arguments::Arguments, opened, window};
 
-/// The plugin that finds another window on the same data directory. Two directories are two installations, so the name
-/// by which a window is found holds the directory. Where that cannot be (outside of Linux the name is fixed), only
-/// the usual directory is guarded; on any, the node refuses a second opener with `already_running`.
+/// Returns the plugin that finds another window on the same data directory. Two directories are two installations, so
+/// the name of the instance contains the directory. Where the name is fixed (all systems except Linux), only the
+/// default directory is guarded; on any other, the node refuses a second one with `already_running`.
 pub fn plugin(arguments: &Arguments) -> TauriPlugin<Wry> {
     let data_dir = arguments.data_dir();
     if !cfg!(target_os = "linux") && data_dir != default_data_dir() {
@@ -31,7 +31,7 @@ pub fn plugin(arguments: &Arguments) -> TauriPlugin<Wry> {
         .build()
 }
 
-/// A second start. Its options are those of the first already; what it was given to open counts.
+/// Handles a second instance. Its options are ignored; its links and files are opened.
 fn again(app: &AppHandle, arguments: &[String], folder: PathBuf) {
     window::show(app);
     let given = given(arguments);
@@ -39,17 +39,17 @@ fn again(app: &AppHandle, arguments: &[String], folder: PathBuf) {
         return;
     }
     let app = app.clone();
-    // This is the thread that answers the second start, which waits for it.
+    // The second instance waits for this thread's answer.
     std::thread::spawn(move || opened::open(&app, &given, &folder));
 }
 
-/// Links and files among the arguments. Whatever cannot be understood is left alone: anybody on this session's bus may
-/// call, and a window has been shown for it already.
+/// Extracts links and files from the arguments. Invalid arguments are ignored: any program on this session's bus may
+/// call, and the window is shown already.
 fn given(arguments: &[String]) -> Vec<OsString> {
     Arguments::try_parse_from(arguments).map(|arguments| arguments.open).unwrap_or_default()
 }
 
-/// A D-Bus name that is the same for one directory however it is written.
+/// Returns a D-Bus name that is unique for a directory, however its path is written.
 fn name(data_dir: Option<&Path>) -> String {
     let whole = data_dir.map(|dir| dir.canonicalize().or_else(|_| path::absolute(dir)).unwrap_or_else(|_| dir.into()));
     let mut hasher = DefaultHasher::new();

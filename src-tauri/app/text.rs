@@ -1,4 +1,4 @@
-//! What the shell itself says: the tray's menu, titles of dialogs, notifications. The page has a catalogue of its own.
+//! Texts of the shell: the tray's menu, titles of dialogs, notifications. The page has its own catalogue.
 
 use std::{env, sync::RwLock};
 
@@ -9,28 +9,28 @@ use yonder_core::clock::SharedLocked as _;
 /// A language of the catalogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Language {
-    /// English, and whatever is not in the catalogue.
+    /// English, also for all languages that are not in the catalogue.
     English,
     /// German.
     German,
 }
 
-/// The language that the shell speaks now: that of the session, until the page says which one the person chose.
+/// Current language of the shell: that of the session, until the page reports the user's choice.
 pub struct Spoken(RwLock<Language>);
 
 impl Spoken {
-    /// The language of the person's session.
+    /// Starts with the language of the user's session.
     pub fn of_environment() -> Self {
         Self(RwLock::new(Language::of_environment()))
     }
 }
 
-/// The language in which the shell speaks now.
+/// Returns the current language of the shell.
 pub fn spoken(app: &AppHandle) -> Language {
     *app.state::<Spoken>().0.read_locked()
 }
 
-/// Speaks another language from now on. True if it is another one.
+/// Changes the language. True if it is another one.
 pub fn speak(app: &AppHandle, language: PageLanguage) -> bool {
     let language = match language {
         PageLanguage::En => Language::English,
@@ -100,13 +100,13 @@ texts! {
     declined: "Declined", "Abgelehnt";
     /// Title of a notification.
     full_here: "Paused: the disk is full", "Angehalten: Die Platte ist voll";
-    /// What to do then.
+    /// Hint to that notification.
     full_here_hint: "Free some space; it goes on by itself then.", "Schaffe Platz; dann geht es von selbst weiter.";
     /// Title of a notification.
     full_there: "Paused: the other device’s disk is full", "Angehalten: Die Platte des anderen Geräts ist voll";
-    /// What to do then.
+    /// Hint to that notification.
     full_there_hint: "Free some space there; it goes on by itself then.", "Schaffe dort Platz; dann geht es von selbst weiter.";
-    /// Title of a dialog that confirms what the page asked for.
+    /// Title of a dialog that confirms a request of the page.
     confirm_title: "Please confirm", "Bitte bestätigen";
     /// Button of such a dialog.
     cancel_answer: "_Cancel", "_Abbrechen";
@@ -116,32 +116,32 @@ texts! {
     mine: "It is _mine", "Es ist _meins";
     /// Button: the device that is paired is not.
     somebody_elses: "Somebody _else’s", "Von _jemand anderem";
-    /// What letting a blocked device in means.
+    /// Consequence of unblocking a device.
     unblock_means: "It is paired as before, as somebody else’s device.", "Es ist wieder gekoppelt, als Gerät von jemand anderem.";
-    /// What moving the secret means.
+    /// Consequence of moving the secret.
     keystore_means: "Whoever can open it there can act as this device.", "Wer es dort öffnen kann, kann als dieses Gerät auftreten.";
     /// Question about a setting.
     accept_ask: "Ask about offers instead of declining all?", "Bei Angeboten fragen, statt alle abzulehnen?";
-    /// What that means.
+    /// Consequence of that setting.
     accept_ask_means: "Rules that accept by themselves hold again, too.", "Auch Regeln, die von selbst annehmen, gelten dann wieder.";
     /// Question about a setting.
     accept_own: "Accept what your own devices send without asking?", "Ohne Rückfrage annehmen, was deine eigenen Geräte senden?";
-    /// What that means.
+    /// Consequence of that setting.
     accept_own_means: "It holds for every device of yours that has no rule of its own.", "Das gilt für jedes deiner Geräte, das keine eigene Regel hat.";
     /// Question about a setting.
     replace: "Replace files whose names are taken?", "Dateien ersetzen, deren Name vergeben ist?";
-    /// What that means.
+    /// Consequence of that setting.
     replace_means: "This holds for what is accepted without asking, too. The old files go to the trash.", "Das gilt auch für alles, was ohne Rückfrage angenommen wird. Die alten Dateien kommen in den Papierkorb.";
     /// Question about a setting.
     use_relays: "Connect through these relays?", "Über diese Relays verbinden?";
     /// Title of a notification.
     source_gone: "Paused: its files are gone", "Angehalten: Die Dateien sind nicht mehr da";
-    /// What to do then.
+    /// Hint to that notification.
     source_gone_hint: "Bring them back, then resume it in the window.", "Bring sie zurück und setze es dann im Fenster fort.";
 }
 
 impl Language {
-    /// The language of the person's session.
+    /// Returns the language of the user's session.
     pub fn of_environment() -> Self {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
         Self::of_locale(&set("LC_ALL").or_else(|| set("LC_MESSAGES")).or_else(|| set("LANG")).unwrap_or_default())
@@ -152,7 +152,7 @@ impl Language {
         if language.eq_ignore_ascii_case("de") { Self::German } else { Self::English }
     }
 
-    /// Title of an offer's notification. A title is plain text: nothing to escape.
+    /// Returns the title of an offer's notification. A title is plain text, so nothing is escaped.
     pub fn offer_from(self, device: &str) -> String {
         match self {
             Self::English => format!("{device} wants to send something"),
@@ -160,7 +160,7 @@ impl Language {
         }
     }
 
-    /// What a transfer holds, and with whom: body of a notification, so it is escaped.
+    /// Describes the contents and the device of a transfer, for a notification's body. Escaped.
     pub fn contents(self, transfer: &TransferView) -> String {
         let what = match (transfer.root_count, transfer.roots.first()) {
             (1, Some(name)) => shorten(name),
@@ -179,7 +179,7 @@ impl Language {
         escape(&text)
     }
 
-    /// That so many others ended in the same way.
+    /// Returns the text for further transfers with the same result.
     pub fn and_more(self, count: u32) -> String {
         match self {
             Self::English => format!("and {count} more"),
@@ -187,7 +187,7 @@ impl Language {
         }
     }
 
-    /// Says why a transfer failed. The core's sentence is English; the window says it in the person's language. Not escaped.
+    /// Describes why a transfer failed. The core's sentence is English; the window shows a translation. Not escaped.
     pub fn because(self, reason: &ApiError) -> String {
         match self {
             Self::English => reason.message.clone(),
@@ -195,12 +195,12 @@ impl Language {
         }
     }
 
-    /// Where something was stored: the same words in both languages. Not escaped.
+    /// Describes the target folder, in the same words in both languages. Not escaped.
     pub fn stored_in(self, folder: &str) -> String {
         format!("In {folder}")
     }
 
-    /// Body of a pairing's notification, escaped.
+    /// Returns the body of a pairing's notification. Escaped.
     pub fn compare(self, name: &str, check_words: &str) -> String {
         let name = shorten(name);
         escape(&match self {
@@ -209,7 +209,7 @@ impl Language {
         })
     }
 
-    /// A number of bytes, for people.
+    /// Formats a number of bytes for people.
     pub fn size(self, bytes: u64) -> String {
         const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
         if bytes < 1000 {
@@ -217,7 +217,7 @@ impl Language {
         }
         let mut value = bytes as f64 / 1000.0;
         let mut unit = 0;
-        // What would round up to 1000 belongs to the next unit.
+        // A value that would be rounded up to 1000 gets the next unit.
         while value >= 999.95 && unit + 1 < UNITS.len() {
             value /= 1000.0;
             unit += 1;
@@ -227,8 +227,8 @@ impl Language {
     }
 }
 
-/// A name as a notification shows it: other people chose it, so it may be long, or hold line breaks and the marks that
-/// turn writing around.
+/// Shortens a name for a notification: other people chose it, so it may be long, or contain line breaks and characters
+/// that change the text direction.
 pub fn shorten(name: &str) -> String {
     cut(name, 64)
 }
@@ -243,7 +243,7 @@ fn cut(text: &str, longest: usize) -> String {
     shown
 }
 
-/// The beginning of a text that somebody wrote, in one line.
+/// Returns the beginning of somebody's text, in one line.
 pub fn excerpt(text: &str) -> String {
     const LONGEST: usize = 180;
     let words = text.split(['\n', '\t', ' ']).filter(|word| !word.is_empty());
@@ -260,7 +260,7 @@ pub fn excerpt(text: &str) -> String {
     cut(&line, LONGEST)
 }
 
-/// Makes text safe for a notification's body, which servers read as markup.
+/// Escapes text for a notification's body, which servers interpret as markup.
 pub fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -1,5 +1,5 @@
-//! The icon in the tray and its menu. A desktop may have no tray, or lack the library: then there is none, and the
-//! window is never hidden.
+//! The tray icon and its menu. If the desktop has no tray or lacks the library there is no icon, and the window is
+//! never hidden.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,17 +18,17 @@ const OPEN: &str = "open";
 const PAIR: &str = "pair";
 const QUIT: &str = "quit";
 
-/// The menu's entries that are said in words.
+/// Menu entries with translated labels.
 struct Entries {
     open: MenuItem<Wry>,
     pair: MenuItem<Wry>,
     quit: MenuItem<Wry>,
 }
 
-/// Puts the icon up, if that can be done.
+/// Shows the icon, if possible.
 pub fn put_up(app: &AppHandle) {
-    // The library behind the icon is loaded when it is first used, and the binding panics where it is absent. Nothing
-    // of ours is left half done by that.
+    // The library is loaded on first use, and the binding panics if it is missing. The panic leaves no inconsistent
+    // state of ours.
     match catch_unwind(AssertUnwindSafe(|| build(app))) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "no tray icon"),
@@ -63,7 +63,7 @@ fn build(app: &AppHandle) -> tauri::Result<()> {
     Ok(())
 }
 
-/// Says the menu's entries anew, in the language that the shell speaks now.
+/// Translates the menu's entries into the shell's current language.
 pub fn speak(app: &AppHandle) {
     let (texts, Some(entries)) = (text::spoken(app), app.try_state::<Entries>()) else { return };
     for (entry, text) in [(&entries.open, texts.open()), (&entries.pair, texts.pair()), (&entries.quit, texts.quit())] {
@@ -73,12 +73,12 @@ pub fn speak(app: &AppHandle) {
     }
 }
 
-/// Whether a person can get a hidden window back: the icon is up, and something shows it.
+/// True if a hidden window can be restored by the user: the icon exists, and the desktop shows it.
 pub async fn can_be_seen(app: &AppHandle) -> bool {
     app.tray_by_id(ID).is_some() && watcher().await
 }
 
-/// On Linux an icon is only seen where a desktop watches for them.
+/// True if a desktop watches for tray icons, without which none is visible on Linux.
 #[cfg(target_os = "linux")]
 async fn watcher() -> bool {
     use std::time::Duration;

@@ -1,4 +1,4 @@
-//! The folder in which the web view keeps what the page remembers: theme, language, the order of the cards.
+//! Folder in which the web view stores the page's data: theme, language, order of the cards.
 
 use std::{
     fs, io,
@@ -10,18 +10,18 @@ use tauri::{AppHandle, Manager};
 use tempfile::TempDir;
 use yonder_core::clock::Locked as _;
 
-/// The folder that stands in for the usual one, removed at the end of the program.
+/// Temporary replacement of the default folder, removed when the program ends.
 #[derive(Default)]
 pub struct WebData {
     temporary: Mutex<Option<TempDir>>,
 }
 
 impl WebData {
-    /// The folder for the web view: the usual one, or a temporary one where nothing can be written there. A window must
-    /// open in any case: it is what tells the person that the disk is full or the home folder read-only.
+    /// Returns the folder for the web view: the default one or, if it is not writable, a temporary one. A window must
+    /// open in any case, because it tells the user that the disk is full or the home folder read-only.
     ///
     /// # Errors
-    /// When no temporary folder can be made either.
+    /// When no temporary folder can be created either.
     pub fn folder(&self, app: &AppHandle) -> io::Result<PathBuf> {
         let usual = app.path().app_local_data_dir().map_err(io::Error::other);
         let error = match usual.and_then(|dir| writable(&dir).map(|()| dir)) {
@@ -41,7 +41,7 @@ impl WebData {
     }
 }
 
-/// Makes the folder if it is missing, and tries whether a file can be written in it. The file has no name.
+/// Creates the folder if it is missing, and tests by an unnamed file that it is writable.
 fn writable(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     tempfile::tempfile_in(dir).map(drop)

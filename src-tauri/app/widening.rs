@@ -1,8 +1,8 @@
-//! What the page may ask for, and which of it widens what other devices may do: that needs a confirmation that the page
-//! cannot give, in a dialog of the shell. Pure.
+//! Decides which requests the page may make, and which extend the permissions of other devices. Those need a
+//! confirmation that the page cannot give, in a dialog of the shell. Pure.
 //!
-//! Whoever could run a script in the page could call every command. Ordinary work (sending what was picked, answering an
-//! offer, a text, a limit, unpairing) stays a click in the page; nothing that takes trust away is asked about either.
+//! An attacker who runs a script in the page can call every command. Ordinary requests (sending a pick, answering an
+//! offer, a text, a limit, unpairing) need only a click in the page, and so do requests that reduce permissions.
 
 use yonder_core::{
     api::{
@@ -14,82 +14,82 @@ use yonder_core::{
 
 use crate::commands::error;
 
-/// How a request of the page is taken.
+/// Handling of a request from the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// It is done.
+    /// Allowed.
     Free,
-    /// The page may not ask this at all: it names a path, or has a request of the shell in its place.
+    /// Refused: it names a path, or the shell has a request for it.
     Refused,
-    /// It is done once the person has confirmed it, where it widens anything as things are: [`question`] says.
+    /// Needs the user's confirmation if it extends permissions in the present state, which [`question`] decides.
     MayWiden,
 }
 
-/// What the person is asked in a dialog of the shell.
+/// A question to the user in a dialog of the shell.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Question {
-    /// To pair, and whose the device is.
+    /// Pair, and whose device is it?
     Pair {
-        /// As the device says.
+        /// Name that the device claims.
         name: String,
-        /// What it will be called here.
+        /// Name that the device will have here.
         called: String,
-        /// What both screens must show.
+        /// Words that both screens must show.
         check_words: String,
-        /// What happens to its offers if it is the person's own.
+        /// Handling of its offers if it is the user's own.
         own: Grant,
-        /// What happens to its offers if it is somebody else's.
+        /// Handling of its offers if it is somebody else's.
         other: Grant,
     },
-    /// To count somebody else's device as one's own.
+    /// Treat somebody else's device as one's own?
     Own {
-        /// Name of the device as this side shows it.
+        /// Name of the device on this side.
         name: String,
-        /// What happens to its offers then.
+        /// Handling of its offers afterwards.
         then: Grant,
     },
-    /// To accept by itself what a device offers.
+    /// Accept offers of a device without a question?
     Rule {
-        /// Name of the device as this side shows it.
+        /// Name of the device on this side.
         name: String,
-        /// What happens to its offers then.
+        /// Handling of its offers afterwards.
         then: Grant,
     },
-    /// To let a blocked device in again.
+    /// Unblock a device?
     Unblock {
-        /// Name of the device as this side shows it.
+        /// Name of the device on this side.
         name: String,
     },
-    /// To keep the root secret elsewhere, or under another passphrase.
+    /// Move the root secret, or change its passphrase?
     Keystore {
-        /// Where.
+        /// New keystore.
         to: KeystoreView,
     },
-    /// To be asked about offers that are declined now.
+    /// Ask about offers that are declined now?
     AcceptAsk,
-    /// To accept by itself what the person's own devices offer.
+    /// Accept offers of the user's own devices without a question?
     AcceptOwn,
-    /// To replace files whose names are taken.
+    /// Replace files whose names exist already?
     Replace,
-    /// To use these relays.
+    /// Use these relays?
     Relays {
-        /// Their URLs.
+        /// URLs of the relays.
         urls: Vec<String>,
     },
 }
 
-/// How a request is taken. Every request has its line, so that a new one cannot be forgotten.
+/// Classifies a request. Every request is listed, so that a new one cannot be forgotten.
 pub fn class(request: &Request) -> Class {
     match request {
-        // They name a path: those come from a dialog or a drop.
+        // They name a path, which may only come from a dialog or a drop.
         Request::Send { .. }
         | Request::Survey { .. }
         | Request::KeystoreBackup { .. }
         | Request::Accept { into: Some(_), .. }
         | Request::Trust { into: Some(_), .. }
-        // Its folder would be lost, which the page cannot put back: the shell makes such rules.
+        // The rule's folder would be lost, and the page cannot restore it. The shell sets such rules.
         | Request::Trust { accept: Some(DeviceAccept::Always), .. }
-        // The person approves in a dialog of the shell.
+        // The user approves in a dialog of the shell.
         | Request::PairHost { approve: true, .. }
         | Request::PairJoin { approve: true, .. }
         | Request::PairAnswer { approve: true, .. } => Class::Refused,
@@ -98,8 +98,7 @@ pub fn class(request: &Request) -> Class {
         Request::SetSetting { key, .. } => match key.as_str() {
             "accept" | "conflict" | "relays" => Class::MayWiden,
             "name" | "type" | "discoverable" | "limit" | "parallel" | "dht" | "relay_choice" | "relay_token" => Class::Free,
-            // The folder is chosen in a dialog; a setting that is not known here is not the page's before somebody has
-            // thought about it.
+            // The folder is chosen in a dialog. An unknown setting is refused until somebody has classified it.
             _ => Class::Refused,
         },
 
@@ -141,10 +140,10 @@ pub fn class(request: &Request) -> Class {
     }
 }
 
-/// What a request that may widen something asks of the person; none if it widens nothing as things are.
+/// Returns the question for a request that may extend permissions; `None` if it does not in the present state.
 ///
 /// # Errors
-/// When it names its device by anything but the whole id: the person and the core must mean the same one.
+/// When it names its device by anything but the complete id: the user and the core must mean the same device.
 pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) -> Result<Option<Question>, ApiError> {
     Ok(match request {
         Request::Trust { device, level, accept, .. } => {
@@ -169,7 +168,7 @@ pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) 
         }
         Request::KeystoreMove { to, .. } => Some(Question::Keystore { to: *to }),
         Request::SetSetting { key, value } => {
-            // As the core reads it.
+            // Normalized as in the core.
             let word = value.trim().to_lowercase();
             match (key.as_str(), word.as_str()) {
                 ("accept", "paired") if settings.accept != AcceptRule::Paired => Some(Question::AcceptOwn),
@@ -187,14 +186,14 @@ pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) 
     })
 }
 
-/// What a rule that the shell makes asks of the person; none if it accepts no more than the device's present one does.
+/// Returns the question for a rule that the shell sets; `None` if it accepts no more than the present rule.
 pub fn rule_question(device: &DeviceView, rule: &DeviceRule, settings: &Settings) -> Option<Question> {
     let then = allowed(rule, device.trust, settings);
     let widens = rank(&then) > rank(&allowed(&device.rule, device.trust, settings));
     widens.then(|| Question::Rule { name: device.name.clone(), then })
 }
 
-/// The paired device that has this whole id.
+/// Returns the paired device with this complete id.
 ///
 /// # Errors
 /// When there is none.
@@ -203,14 +202,14 @@ pub fn by_id<'a>(devices: &'a [DeviceView], id: &str) -> Result<&'a DeviceView, 
     found.ok_or_else(|| error("device_unknown", "no paired device has this id", "Name the device by its whole id."))
 }
 
-/// What happens to a device's offers. Where all are declined for now, what would happen if they were not: the setting
-/// may change later without a word about this device.
+/// Returns the handling of a device's offers. If the setting declines all now, it assumes the setting to ask, because
+/// the setting may change later without a question about this device.
 fn allowed(rule: &DeviceRule, level: TrustLevel, settings: &Settings) -> Grant {
     let setting = if settings.accept == AcceptRule::None { AcceptRule::Ask } else { settings.accept };
     offers(rule, level, setting)
 }
 
-/// How much that is.
+/// Ranks how much a permission allows.
 fn rank(grant: &Grant) -> (u8, u64) {
     match grant {
         Grant::OffersAccepted { up_to, .. } => (2, up_to.unwrap_or(u64::MAX)),
@@ -305,7 +304,7 @@ mod tests {
         let (own, other) = (Some(TrustLevel::Own), Some(TrustLevel::Other));
         assert!(matches!(asked(trust(own, None), "ask", device("other", "default", None)), Some(Question::Own { .. })));
         assert!(matches!(asked(trust(own, None), "none", device("blocked", "ask", None)), Some(Question::Own { .. })));
-        // From "ask me" back to a setting that accepts by itself, and from a limit to none.
+        // From "ask me" back to a setting that accepts, and from a limit to none.
         for rule in [device("own", "ask", None), device("own", "always", Some(100))] {
             let rule = asked(trust(None, Some(DeviceAccept::Default)), "paired", rule);
             assert!(matches!(rule, Some(Question::Rule { then: Grant::OffersAccepted { up_to: None, .. }, .. })));
@@ -322,7 +321,7 @@ mod tests {
         let relays = asked(set("relays", "https://mine.example/ http://127.0.0.1:1"), "ask", any());
         assert!(matches!(relays, Some(Question::Relays { urls }) if urls.len() == 2));
 
-        // What narrows, or leaves things as they are, is a click in the page.
+        // Requests that reduce permissions, or change nothing, need only a click in the page.
         for (request, accept) in [
             (trust(other, None), "paired"),
             (trust(own, None), "paired"),

@@ -1,4 +1,4 @@
-//! The one window: how it opens, shows and closes.
+//! The window: how it opens, shows and closes.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -12,15 +12,15 @@ use tauri::{
 
 use crate::{MAIN, attention, context_menu, drop, quit, tray, web_data::WebData};
 
-/// A page that has not said by then that it is ready is shown as it is: something is wrong with it, and a person
-/// should see that rather than nothing.
+/// Time after which a page that has not reported readiness is shown as it is: something is wrong, and the user should
+/// see that rather than nothing.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// The page's background in its two themes, so that nothing flashes before it has drawn.
+/// Background of the page in its two themes, so that nothing flashes before it has drawn.
 const LIGHT: Color = Color(0xed, 0xf1, 0xf3, 0xff);
 const DARK: Color = Color(0x0b, 0x12, 0x17, 0xff);
 
-/// Whether the window was shown, and since when the app runs.
+/// State of the window, and the start time of the app.
 pub struct Shown {
     started: Instant,
     once: AtomicBool,
@@ -28,18 +28,18 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Not shown yet.
+    /// Creates the state of a window that is not shown yet.
     pub fn since(started: Instant) -> Self {
         Self { started, once: AtomicBool::new(false), focused: AtomicBool::new(false) }
     }
 
-    /// A person looks at the window now, so that nothing else has to call them.
+    /// True if the window is focused, so that no notification is needed.
     pub fn is_focused(&self) -> bool {
         self.focused.load(Ordering::Relaxed)
     }
 }
 
-/// Whether there is a screen to open a window on; if not, why.
+/// Checks that there is a display for the window.
 ///
 /// # Errors
 /// When the toolkit finds no display.
@@ -51,14 +51,14 @@ pub fn screen() -> Result<(), String> {
     Ok(())
 }
 
-/// Makes the window, hidden, and lets the page load.
+/// Creates the hidden window, and loads the page.
 pub fn open(app: &mut App) -> tauri::Result<()> {
     let config = app.config().app.windows.iter().find(|window| window.label == MAIN).cloned();
     let config = config.ok_or(tauri::Error::WindowNotFound)?;
     let web_data = app.state::<WebData>().folder(app.handle())?;
     let window = WebviewWindowBuilder::from_config(app.handle(), &config)?
         .data_directory(web_data)
-        // The page never leaves itself: no link, form or script may lead the window elsewhere.
+        // Navigation is restricted to the page itself: no link, form or script may lead elsewhere.
         .on_navigation(is_page)
         .on_new_window(|_, _| NewWindowResponse::Deny)
         .build()?;
@@ -77,7 +77,7 @@ pub fn open(app: &mut App) -> tauri::Result<()> {
     Ok(())
 }
 
-/// Shows the window for the first time; later calls do nothing, so that a page cannot push itself to the front.
+/// Shows the window for the first time. Later calls do nothing, so that a page cannot bring itself to the front.
 pub fn reveal(app: &AppHandle) {
     let shown = app.state::<Shown>();
     if !shown.once.swap(true, Ordering::AcqRel) {
@@ -89,7 +89,7 @@ pub fn reveal(app: &AppHandle) {
 /// Brings the window to the front.
 pub fn show(app: &AppHandle) {
     let Some(window) = crate::main_window(app) else { return };
-    // Each may be refused by a window system that knows no such thing; what counts is that the window shows.
+    // A window system may not support one of these; only showing the window matters.
     let _ = window.unminimize();
     if let Err(error) = window.show() {
         tracing::warn!(%error, "the window could not be shown");
@@ -109,14 +109,14 @@ fn on_event(app: &AppHandle, event: &WindowEvent) {
         WindowEvent::CloseRequested { api, .. } => {
             api.prevent_close();
             let app = app.clone();
-            // Whether the tray icon can be seen is asked over D-Bus, which must not stop the window's thread.
+            // The visibility of the tray icon is queried over D-Bus, which must not block the window's thread.
             tauri::async_runtime::spawn(async move { close(&app).await });
         }
         _ => {}
     }
 }
 
-/// Hides the window if there is a tray to get it back from, and quits if not.
+/// Hides the window if a tray icon can restore it, else asks to quit.
 async fn close(app: &AppHandle) {
     if tray::can_be_seen(app).await {
         if let Some(window) = crate::main_window(app) {
@@ -127,7 +127,7 @@ async fn close(app: &AppHandle) {
     }
 }
 
-/// Only the app's own page, or Vite's in development.
+/// True for the app's own page, or Vite's in development.
 fn is_page(url: &Url) -> bool {
     match (url.scheme(), url.host_str()) {
         ("tauri", Some("localhost")) | ("http" | "https", Some("tauri.localhost")) => true,
@@ -136,7 +136,7 @@ fn is_page(url: &Url) -> bool {
     }
 }
 
-/// Ends the app in good order when the session or a person at a terminal asks for it.
+/// Quits the app cleanly when the session or a user at a terminal sends a signal.
 pub fn quit_on_signal(app: &AppHandle) {
     #[cfg(unix)]
     {

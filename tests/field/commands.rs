@@ -1,4 +1,5 @@
-//! What the commands say, and with which status they end: settings, limits, hints, and commands that meet.
+//! Tests of what the commands print and of their exit statuses: settings, limits, hints, and commands that run at the
+//! same time.
 
 use std::{
     io::Write,
@@ -18,7 +19,8 @@ use yonder_tests::{
 
 use crate::peer::{paired_peer, runtime, wait_for};
 
-/// Two devices that run, are paired, and know each other as alpha and beta; the second one is served with these.
+/// Returns two running, paired devices that know each other as alpha and beta; beta's node is started with these
+/// arguments.
 fn two(beta_serves: &[&str]) -> (Device, Node, Device, Node) {
     let (alpha, beta) = (Device::loopback("alpha"), Device::loopback("beta"));
     let (alpha_node, beta_node) = (alpha.serve(), beta.serve_with(beta_serves));
@@ -69,10 +71,10 @@ fn a_setting_that_an_option_overrides_is_refused_and_the_option_named() {
         assert_eq!(shown.lines[0]["overridden_by"], option);
     }
     assert_eq!(beta.run(["settings", "accept"]).lines[0]["value"], "paired", "what counts is shown");
-    // What nothing overrides can be changed as ever, and nonsense is nonsense.
+    // A setting that no option overrides can still be changed, and an invalid value is refused.
     beta.run(["settings", "conflict", "skip"]).expect_status(0);
     beta.run(["settings", "accept", "maybe"]).expect_error(2, &["invalid_input"]);
-    // Where no node runs the options are those of the command alone, and the setting is for later runs.
+    // With no node running, the options belong to the command alone, and the setting applies to later runs.
     beta_node.stop().expect_status(0);
     let set = beta.run(["settings", "accept", "none"]).expect_status(0);
     assert_eq!((&set.lines[0]["value"], set.lines[0].get("overridden_by")), (&Value::from("none"), None));
@@ -110,7 +112,7 @@ fn sends_in_a_loop_arrive_however_many_they_are() {
     const SENDS: usize = 200;
     let (alpha, _alpha_node, beta, beta_node) = two(&["--accept", "paired"]);
     let file = write(&alpha, "file.txt", "contents");
-    // Without a process for each, which would slow the loop below what any limit sees.
+    // One process per send would slow the loop below any rate limit, so the requests go over one control connection.
     let talk = Talk::to(&alpha);
     let device = beta_node.device_id();
     for turn in 1..=SENDS {
@@ -155,7 +157,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
         Ok(Response::Transfer(view)) => view,
         other => panic!("{other:?}"),
     };
-    // As many as a device may have open; the next waits, says why, and comes when there is a place.
+    // A device may have 32 offers open; the next one waits, shows why, and is made when a place is free.
     for _ in 0..32 {
         offer();
     }
@@ -166,13 +168,13 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     let declined = open()[0].id;
     theirs.ask(Request::Decline { id: declined }).unwrap();
     wait_for("the late one", || open().iter().any(|view| view.id == late));
-    // A command that waits for it ends well in the end.
+    // A command that waits for a place ends well once the offer is accepted.
     let waiting = alpha.start(["send", "beta", file.to_str().unwrap()]);
     wait_for("word that it waits", || waiting.stderr().contains("Waiting: "));
     let accept_all = || {
         for view in open() {
             let request = Request::Accept { id: view.id, into: None, conflict: Default::default(), only: None };
-            // Some are under way already.
+            // Some offers are already under way, so an error of a single `accept` is no failure.
             let _ = theirs.ask(request);
         }
     };
@@ -183,7 +185,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     });
     waiting.finish(PATIENCE).expect_status(0);
 
-    // Offers that come to nothing are counted: more than a hundred of them in a row have to wait, and do.
+    // Offers that lead to nothing count towards a limit: after more than a hundred in a row, further ones have to wait.
     for _ in 0..130 {
         let id = offer();
         wait_for("word of the offer", || {
@@ -206,7 +208,7 @@ fn pings_in_a_loop_are_spaced_and_measured_without_their_wait() {
     let (alpha, _alpha_node, _beta, _beta_node) = two(&["--accept", "paired"]);
     for turn in 1..=5 {
         let pinged = alpha.run(["ping", "beta", "-c", "40"]).expect_status(0);
-        // One that the other side holds back comes after 50 ms at least, be this machine fast or slow.
+        // A device that rate-limits its answers delays them by at least 50 ms, whatever the speed of this machine.
         let median = pinged.lines[0]["median"].as_f64().unwrap();
         assert!(median < 45.0, "the median of turn {turn} is {median} ms");
     }
@@ -257,7 +259,7 @@ fn serve_waits_for_a_command_with_a_node_of_its_own() {
     hosting.interrupt();
     hosting.finish(PATIENCE).expect_error_or_interrupt();
     serving.expect_event("ready");
-    // A node that stays is no reason to wait.
+    // A node that keeps running is no reason to wait.
     let begun = Instant::now();
     alpha.start_serve(&[]).finish(PATIENCE).expect_error(1, &["already_running"]);
     assert!(begun.elapsed() < Duration::from_secs(20));
@@ -268,7 +270,7 @@ trait Interrupted {
 }
 
 impl Interrupted for Finished {
-    /// It was told to end, and says so or just does.
+    /// Asserts that the command, told to end, either reports the interruption or just exits.
     fn expect_error_or_interrupt(self) {
         assert!(matches!(self.status, Some(0 | 1)), "{self:#?}");
     }
@@ -335,7 +337,7 @@ fn a_text_that_is_too_long_is_told_by_its_limit() {
     for (bytes, fits) in [(30 << 10, true), ((30 << 10) + 1, false), (2 << 20, false)] {
         let mut command = alpha.command(["text", "beta", "-"]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        // It need not be read to its end.
+        // The program may close its standard input before it has read everything.
         let _ = child.stdin.take().unwrap().write_all("é".repeat(bytes / 2 + 1).as_bytes()[..bytes].as_ref());
         let ended = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);
@@ -358,7 +360,7 @@ fn line_breaks_of_a_text_are_line_breaks_and_pass_for_nothing_else() {
     assert_eq!(shown, "from alpha: one\n    two\n    from gamma: three\n");
 }
 
-/// What a command prints for people.
+/// Returns the human-readable output of a command.
 fn people(device: &Device, arguments: &[&str]) -> String {
     let mut command = Command::new(cli());
     let output =
@@ -405,7 +407,7 @@ fn a_working_directory_that_is_gone_is_what_is_wrong() {
         assert!(message(&told).contains("cannot be used any more"), "{told:#?}");
         assert!(hint(&told).contains("cd"), "{told:#?}");
     }
-    // Whole paths work from there as from anywhere.
+    // Absolute paths work from a deleted working directory as well.
     gone(&["send", "beta", file.to_str().unwrap()]).expect_status(0);
 }
 
@@ -424,7 +426,7 @@ fn too_many_open_files_are_what_is_wrong() {
         }
         Running::start(command, &format!("{files} open files: {arguments:?}")).finish(PATIENCE)
     };
-    // A node of its own, that gets ever farther before it may open no more.
+    // A command with its own node: each higher limit lets it get further before it runs out of file descriptors.
     let mut told = 0;
     for files in 8..64 {
         let ended = limited(files, &["id"]);
@@ -433,14 +435,14 @@ fn too_many_open_files_are_what_is_wrong() {
         }
         assert!(!ended.stderr.contains("panicked"), "{files}: {ended:#?}");
         let ended = ended.expect_status(1);
-        // Below that the program is not even loaded.
+        // Below that limit the program is not even loaded.
         if ended.event("error").is_some() {
             assert!(hint(&ended).contains("ulimit -n"), "{files}: {ended:#?}");
             told += 1;
         }
     }
     assert!(told >= 3, "so few limits stopped it: {told}");
-    // A client of a node that runs.
+    // A command that is a client of a running node.
     let _node = alpha.serve();
     for files in 6..16 {
         let ended = limited(files, &["id"]);

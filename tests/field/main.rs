@@ -1,5 +1,5 @@
-//! Faults that ordinary users hit with programs of this kind, each tried against real processes: what is sent and what
-//! is not, where it lands, what the commands say about it, and how fast a connection comes back.
+//! Tests of faults that ordinary users meet with file transfer programs, each against real processes: what is sent and
+//! what is not, where it is stored, what the commands report, and how fast a connection comes back.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod commands;

@@ -1,4 +1,4 @@
-//! Whom a command acts upon: ids, names that peers choose, and what could be either.
+//! Tests of how a command's device argument is resolved: ids, names that peers choose, and words that could be either.
 
 use serde_json::{Value, json};
 use yonder_core::keys::Key;
@@ -9,7 +9,7 @@ use yonder_tests::{
 
 use crate::peer::{MESSAGE, PAIRING, Peer, paired_peer, runtime, say, show_code, wait_for};
 
-/// Two paired devices that run, and their nodes.
+/// Returns two running, paired devices and their nodes.
 fn two() -> (Device, Node, Device, Node) {
     let (alpha, beta) = (Device::loopback("alpha"), Device::loopback("beta"));
     let (alpha_node, beta_node) = (alpha.serve(), beta.serve());
@@ -18,7 +18,7 @@ fn two() -> (Device, Node, Device, Node) {
     (alpha, alpha_node, beta, beta_node)
 }
 
-/// The view that `devices` gives of the device with this endpoint id.
+/// Returns the view that `devices` gives of the device with this endpoint id.
 fn view(device: &Device, endpoint_id: &str) -> Value {
     let found = device.devices().into_iter().find(|view| view["endpoint_id"] == endpoint_id);
     found.unwrap_or_else(|| panic!("{endpoint_id} is not listed"))
@@ -28,12 +28,12 @@ fn hex(bytes: &[u8; 32]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// Lets the peer say that this is its name now; waits until that was heard.
+/// Lets the peer announce this name, waits until the node has processed it, and returns the device's view.
 async fn call_itself(peer: &Peer, secret: &Key, device: &Device, node: &Node, name: &str) -> Value {
     let id = hex(&peer.id());
     let connection = peer.dial(node, MESSAGE).await;
     let keys = peer.session(&connection, secret).await.unwrap();
-    // Another type each time shows that it was heard.
+    // A different device type each time shows that the announcement was processed.
     let device_type = if view(device, &id)["type"] == "phone" { "server" } else { "phone" };
     let hello = json!({ "kind": "hello", "name": name, "device_type": device_type, "instance": 1 });
     say(&connection, &keys, &hello.to_string()).await;
@@ -51,7 +51,7 @@ fn a_peer_that_calls_itself_by_the_id_of_another_device_is_not_taken_for_it() {
     std::fs::write(&file, "for beta alone").unwrap();
     runtime().block_on(async {
         let (peer, secret) = paired_peer(&alpha, &alpha_node, "gamma").await;
-        // A name is refused by what it reads like, not by whether such a device is there.
+        // A name is refused because it reads like an id, whether or not such a device exists.
         for name in [&digits, &digits.to_uppercase(), &whole, &beta_node.endpoint_id(), "c0ffee", "\u{3164}"] {
             let called = call_itself(&peer, &secret, &alpha, &alpha_node, name).await;
             assert_eq!((&called["name"], &called["announced"]), (&json!("gamma"), &Value::Null), "after {name:?}");
@@ -94,7 +94,7 @@ fn a_peer_that_pairs_under_an_id_is_called_by_its_own() {
 fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
     let (alpha, alpha_node, _beta, beta_node) = two();
     let whole = beta_node.device_id();
-    // So few digits are a name, too.
+    // Five hexadecimal digits are too few for an id and may be a name as well.
     let digits = whole[..5].to_owned();
     let file = alpha.home().join("file.txt");
     std::fs::write(&file, "contents").unwrap();
@@ -114,7 +114,7 @@ fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
     both_named(alpha.run(["send", &whole, file, "--also", &digits]));
     assert_eq!(alpha.paired_with().len(), 2, "nothing came of it");
     assert_eq!(view(&alpha, &beta_node.endpoint_id())["trust"], "own");
-    // One digit more is the id alone.
+    // Six digits are always an id.
     let trusted = alpha.run(["trust", &whole[..6]]).expect_status(0);
     assert_eq!(trusted.lines[0]["device_id"], whole.as_str());
     alpha.run(["send", &whole, file]).expect_status(0);
@@ -123,7 +123,7 @@ fn what_begins_an_id_and_is_a_name_is_ambiguous_for_every_command() {
 #[test]
 fn another_name_is_a_proposal_that_a_person_takes_and_a_twin_cannot_be_taken() {
     let (alpha, alpha_node, _beta, _beta_node) = two();
-    // Its endpoint lives as long as the threads that it was made on.
+    // An endpoint lives only as long as the runtime that it was created on.
     let threads = runtime();
     let (peer, secret) = threads.block_on(paired_peer(&alpha, &alpha_node, "gamma"));
     let announce = |name: &str| {
@@ -160,7 +160,7 @@ fn two_devices_of_one_name_are_told_apart() {
         paired.iter().find(|device| text(device, "name").starts_with("Device ")).expect("the one without a name");
     let by_id = format!("Device {}", &text(unseen, "device_id")[..8]);
     assert_eq!(names, [by_id, "TWIN (2)".into(), "twin".into(), "tw\u{456}n (3)".into()]);
-    // The name as it stands on each card means that device and no other.
+    // The name on each card means that device and no other.
     for (name, device) in names.iter().zip(&paired) {
         let found = alpha.run(["trust", name]).expect_status(0);
         assert_eq!(found.lines[0]["device_id"], device["device_id"], "{name}");

@@ -1,5 +1,5 @@
-//! Networks that fail in the middle: UDP that is blocked, routes that are rejected, relays that go silent. What a transfer
-//! does meanwhile, how soon it goes on, and what the doctor says.
+//! Tests of networks that fail in the middle of a transfer: blocked UDP, rejected routes, silent relays. They check
+//! what a transfer does, how soon it goes on, and what `doctor` reports.
 
 use std::{
     path::PathBuf,
@@ -15,32 +15,33 @@ use yonder_tests::{
     tree,
 };
 
-/// A transfer goes on by another way so soon after its own is gone.
+/// Longest time until a transfer goes on over another path after its own has failed.
 const OTHER_WAY: Duration = Duration::from_secs(5);
-/// The same, where it is another cable to the same network.
+/// Longest time until a transfer goes on over another cable to the same network.
 const OTHER_CABLE: Duration = Duration::from_secs(3);
-/// The same, where the relay that it goes through is cut off: both devices have to move to another one.
+/// Longest time until a transfer goes on after its relay is cut off: both devices have to move to another relay.
 const OTHER_RELAY: Duration = Duration::from_secs(12);
-/// 30 MB over a line of 8 Mbit/s on which much goes wrong.
+/// Longest time for 30 MB over a line of 8 Mbit/s with many faults.
 const ROUGH: Duration = Duration::from_secs(60);
-/// A busy machine is granted so much more.
+/// Factor by which the limits grow on a busy machine.
 const GRACE: u32 = 2;
 const SIZE: usize = 48 << 20;
-/// There is trouble once so much was received, and it is over once so much more was.
+/// Bytes received before the trouble starts, and bytes more before it counts as over.
 const STEP: u64 = 8 << 20;
 
-/// Two paired devices, each behind a router, and relays in the open.
+/// Two paired devices, each behind a router, and relays on the open Internet.
 struct Two {
     _lab: Lab,
     hosts: [Host; 2],
     devices: [Device; 2],
     nodes: [Node; 2],
-    /// The machines that the relays run on.
+    /// The machines on which the relays run.
     relays: Vec<(Host, Servers)>,
 }
 
 impl Two {
-    /// Behind routers of these kinds, with relays of these words, the nearest first; paired by a link.
+    /// Builds devices behind routers of these kinds, with relays started with these arguments (nearest first), and
+    /// pairs them by a link.
     fn behind(kinds: [Router; 2], relays: &[&[&str]]) -> Self {
         let mut lab = Lab::internet();
         let relays: Vec<(Host, Servers)> = relays
@@ -78,19 +79,19 @@ impl Two {
         Self { _lab: lab, hosts, devices, nodes, relays: Vec::new() }
     }
 
-    /// The relay at which this one can be found, if there is one now.
+    /// Returns the home relay of a device, if it is connected to one.
     fn home(&self, n: usize) -> Option<String> {
         let first = self.devices[n].run(["relays"]).expect_status(0).lines.into_iter().next()?;
         (first["home"] == true && first["connected"] == true).then(|| text(&first, "url"))
     }
 
-    /// What this one's list says of the other one.
+    /// Returns the view that one device's list gives of the other device.
     fn seen_by(&self, n: usize) -> Value {
         let devices = self.devices[n].devices();
         devices.into_iter().find(|device| device["paired"] == true).expect("a paired device")
     }
 
-    /// What the doctor finds on this one.
+    /// Returns the checks of `doctor` on a device.
     fn doctor(&self, n: usize) -> Vec<Value> {
         let report = self.devices[n].run(["doctor"]).lines.remove(0);
         report["checks"].as_array().expect("checks").clone()
@@ -105,8 +106,8 @@ impl Two {
         begun.elapsed()
     }
 
-    /// Sends a file from the one to the other, and makes trouble in the middle. Gives the longest time that nothing more was
-    /// received, and runs `then` before the rest is waited for.
+    /// Sends a file from one device to the other, makes trouble in the middle, and runs `then` before it waits for the
+    /// rest. Returns the longest time in which no byte was received.
     #[track_caller]
     fn send_through(&mut self, from: usize, trouble: impl FnOnce(&mut Self), then: impl FnOnce(&mut Self)) -> Duration {
         let file = self.devices[from].home().join("large");
@@ -138,18 +139,18 @@ impl Two {
     }
 }
 
-/// A relay's URL without the usual port.
+/// Returns a relay's URL without the default port.
 fn plain(relay: &Servers) -> String {
     relay.relay().trim_end_matches(":443").to_owned()
 }
 
-/// The code of the first check of this name, and `ok` where there is none.
+/// Returns the code of the first check with this name, or `ok` where it has none.
 fn code(checks: &[Value], name: &str) -> String {
     let check = checks.iter().find(|check| check["name"] == name).unwrap_or_else(|| panic!("no {name} in {checks:#?}"));
     check["code"].as_str().unwrap_or("ok").to_owned()
 }
 
-/// A device that is given these relays when it starts.
+/// Makes a device use these relays from its next start.
 fn with_relays(device: Device, relays: &[(Host, Servers)]) -> Device {
     let path: PathBuf = device.home().join("authorities.pem");
     let all: String = relays.iter().map(|(_, relay)| std::fs::read_to_string(relay.authority()).unwrap()).collect();
@@ -167,7 +168,7 @@ fn within(what: &str, took: Duration, promised: Duration) {
     assert!(took <= promised * GRACE, "{what}: {took:?}");
 }
 
-/// Sends from the one or the other while UDP is blocked at the second one's cable.
+/// Sends in one direction, `from` being the sender, while UDP is blocked at the second device's cable.
 fn udp_is_blocked(from: usize) {
     let mut two = Two::behind([Router::Easy, Router::Easy], &[&["relay"]]);
     two.expect_path("direct", PATIENCE);
@@ -184,7 +185,7 @@ fn udp_is_blocked(from: usize) {
     );
     within("UDP is blocked in a transfer: it stands still for", still, OTHER_WAY);
     println!("FIGURE UDP is allowed again: direct after {direct:.2?}");
-    // The one that is cut off from UDP says so; the other one says what it sees of it.
+    // The device without UDP reports the cause; the other one reports what it can see of it.
     assert_eq!((code(&said[1], "udp"), code(&said[1], "device")), ("udp_blocked".into(), "device_relayed".into()));
     assert_eq!((code(&said[0], "udp"), code(&said[0], "device")), ("ok".into(), "device_relayed".into()));
 }
@@ -211,7 +212,7 @@ fn a_transfer_goes_on_by_the_relay_when_its_route_is_rejected() {
     assert_eq!(code(&said, "device"), "route_rejected", "{said:#?}");
 }
 
-/// 30 MB over 8 Mbit/s take 30 s where nothing goes wrong, and 43 s where nothing comes through for 3 s of each 10.
+/// 30 MB over 8 Mbit/s take 30 s without faults, and 43 s where nothing passes for 3 s of each 10.
 #[test]
 fn a_transfer_gets_through_where_packets_are_doubled_overtaken_changed_and_swallowed() {
     let line = Line {
@@ -268,7 +269,7 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
         devices[from].run(["send".as_ref(), id.as_ref(), file.as_os_str()]).expect_status(0);
         let received = std::fs::read(devices[to].downloads().join(format!("from {from}"))).unwrap();
         assert!(std::fs::read(&file).unwrap() == received, "what arrived is not what was sent");
-        // Of the two connections that they make at once, one takes the other's place.
+        // The two devices dial at once, and one of the two connections replaces the other.
         let address =
             until("its address", PATIENCE, || devices[from].devices()[0]["address"].as_str().map(str::to_owned));
         assert!(address.starts_with("[fe80:"), "{address}");
@@ -278,7 +279,7 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
     for name in ["interfaces", "device", "firewall"] {
         assert_eq!(code(checks, name), "ok", "{checks:#?}");
     }
-    // One that was stopped and comes back is found again by itself.
+    // A device that was stopped and comes back is found again without any action.
     let [one, two] = nodes;
     two.stop().expect_status(0);
     let two = devices[1].serve();
@@ -356,7 +357,7 @@ fn the_doctor_does_not_believe_that_a_frozen_device_is_connected() {
         (done.status, code(&checks, "device"))
     };
     assert_eq!(doctor(), (Some(0), "ok".into()));
-    // It is there, as far as anybody can see, and answers nothing.
+    // The frozen node is still visible but answers nothing.
     nodes[1].running.freeze();
     let (status, found) = doctor();
     nodes[1].running.thaw();

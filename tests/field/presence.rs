@@ -1,15 +1,16 @@
-//! How a device that comes and goes is shown to the people at the other ones.
+//! Tests of how a device that comes and goes is shown on the other devices.
 
 use std::time::Duration;
 
 use serde_json::Value;
 use yonder_tests::device::{Device, Node, pair};
 
-/// Long enough for several dials in the background, each of which takes ten seconds.
+/// Watching time: several dials in the background, each of which takes ten seconds.
 const WATCHED: Duration = Duration::from_secs(35);
 
-/// The states of the device `id` that a node told after the line number `from`, each once until another one follows.
-/// Others are heard of as well: all tests that run at the same time share the loopback.
+/// Returns the states of device `id` that a node printed from line number `from` on, without immediate repetitions.
+/// Other devices appear in the output as well, because all tests that run at the same time share the loopback
+/// interface.
 fn states(node: &Node, from: usize, id: &str) -> Vec<String> {
     let told = node.running.seen()[from..].iter().filter(|line| is_of(line, id));
     let mut states: Vec<String> = told.filter_map(|line| line["device"]["state"].as_str()).map(String::from).collect();
@@ -38,19 +39,19 @@ fn a_device_that_is_lost_is_reconnecting_once_and_then_away_until_it_is_back() {
     here.running.expect("the loss", Duration::from_secs(60), is(&id, "offline"));
     here.running.find(WATCHED, |_| false);
     let mut told = states(&here, from, &id);
-    // News of the session that was still thought to stand.
+    // A `connected` here is news of the session that still counted as alive.
     told.retain(|state| state != "connected");
     assert_eq!(told, ["connecting", "offline"]);
 
     let from = here.running.seen().len();
     let mut there = beta.serve();
     here.running.expect("another session", Duration::from_secs(60), is(&id, "connected"));
-    // Before the session stands, the device is heard of and is still away.
+    // Until the session is established, the device is announced and still shown as offline.
     let mut told = states(&here, from, &id);
     told.retain(|state| state != "offline");
     assert_eq!(told, ["connected"]);
 
-    // With a goodbye it is away at once: there is nothing to wait for.
+    // After a goodbye the device is offline at once, without a timeout.
     let from = here.running.seen().len();
     there.running.interrupt();
     here.running.expect("the end", Duration::from_secs(30), is(&id, "offline"));

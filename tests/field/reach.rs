@@ -1,7 +1,8 @@
-//! Devices that restart or move: data flows again within seconds, and a device that is shown as connected can be sent to.
+//! Tests with devices that restart or move: data flows again within seconds, and a device that is shown as connected
+//! can be sent to.
 //!
-//! Each run has a network and two devices of its own. What is measured is what a person sees: from the last start, or the
-//! last change, until `send` has ended well in both directions, or until a transfer that was on its way goes on.
+//! Each run has its own network and two devices. The measured time is the one a person sees: from the last start or
+//! change until `send` has succeeded in both directions, or until a running transfer goes on.
 
 use std::{
     net::Ipv4Addr,
@@ -18,22 +19,23 @@ use yonder_tests::{
 
 use crate::pair::Pair;
 
-/// Data flows again so soon after the last start or the last change.
+/// Longest time until data flows again after the last start or change.
 const BACK: Duration = Duration::from_secs(3);
-/// How long nothing happens before something does: what a start brings is over then.
+/// Quiet time before something happens, in which the effects of a start die down.
 const CALM: Duration = Duration::from_secs(1);
-/// Of the long transfer.
+/// Size of the long transfer, in bytes.
 const SIZE: usize = 200 << 20;
-/// So many bytes of it are more than the two say to each other without it: a quarter of a second of the transfer.
+/// Bytes that prove the transfer flows: more than the two devices exchange without it, and a quarter of a second of the
+/// transfer.
 const FLOWING: u64 = 512 << 10;
-/// Runs of each setting in the long form.
+/// Runs of each setting in the long form (`soak`).
 const MANY: u64 = 50;
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// Sends a small file from each to the other, at the same time, and waits until they were received.
+/// Sends a small file from each device to the other at the same time, and waits until both were received.
 #[track_caller]
 fn send_both_ways(pair: &Pair) {
     let ways = [0, 1].map(|n| (&pair.devices[n], pair.other(n)));
@@ -48,19 +50,19 @@ fn send_both_ways(pair: &Pair) {
     });
 }
 
-/// A pause of 0.2 to 1.2 s, another one for each number.
+/// Sleeps for 0.2 to 1.2 s, depending on the seed.
 fn pause(seed: u64) {
     sleep(ms(200 + seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 1000));
 }
 
-/// Nodes that are killed.
+/// Nodes that are killed in a run.
 #[derive(Clone, Copy)]
 enum Killed {
     One,
     Both,
 }
 
-/// Kills nodes and starts them again, on this port where one is given. Gives when the last one was ready.
+/// Kills nodes and starts them again, on this port if one is given. Returns when the last one was ready.
 fn kill(pair: &mut Pair, killed: Killed, port: Option<u16>, seed: u64) -> Instant {
     let times = match killed {
         Killed::One => vec![1; 1 + (seed % 3) as usize],
@@ -78,16 +80,16 @@ fn kill(pair: &mut Pair, killed: Killed, port: Option<u16>, seed: u64) -> Instan
     Instant::now()
 }
 
-/// What comes and goes on the second host before it moves.
+/// Network interfaces that come and go on the second host before it moves.
 #[derive(Clone, Copy)]
 enum Comes {
-    /// An interface of a container engine, so many times.
+    /// An interface like that of a container engine, this many times.
     Interfaces(u8),
-    /// A VPN, so many times.
+    /// A VPN tunnel, this many times.
     Tunnel(u8),
 }
 
-/// Interfaces come and go on the second host; then it gets another address. Gives when that was.
+/// Lets interfaces come and go on the second host, then changes its address. Returns when it changed.
 fn change(pair: &mut Pair, comes: Comes, seed: u64) -> Instant {
     match comes {
         Comes::Interfaces(times) => {
@@ -110,7 +112,7 @@ fn change(pair: &mut Pair, comes: Comes, seed: u64) -> Instant {
     Instant::now()
 }
 
-/// Begins to send a long file from the first to the second, slowly, and waits until bytes have arrived.
+/// Begins to send a long file from the first device to the second, slowly, and waits until bytes have arrived.
 fn begin(pair: &mut Pair) {
     let file = pair.devices[0].home().join("long");
     tree::file(&file, SIZE, 5);
@@ -121,11 +123,11 @@ fn begin(pair: &mut Pair) {
     flows(pair);
 }
 
-/// Waits until more bytes of a file have arrived at the second than at some moment from now on.
+/// Waits until the second device has received more of a file than at some moment after this call.
 #[track_caller]
 fn flows(pair: &mut Pair) {
     let running = &mut pair.nodes[1].running;
-    // What was said before now is over.
+    // Discards the lines that were printed before this call.
     while running.find(Duration::ZERO, |_| true).is_some() {}
     let mut arrived = |than: u64| {
         let line = running.expect("bytes that arrive", PATIENCE, |line| {
@@ -138,24 +140,24 @@ fn flows(pair: &mut Pair) {
     arrived(first);
 }
 
-/// Bytes that came in on all cables of the second host. What the node says of a transfer comes once a second, too seldom to
-/// measure with.
+/// Returns the bytes received on all cables of the second host. The node itself reports a transfer once a second, which
+/// is too seldom for this measurement.
 fn received(pair: &Pair) -> u64 {
     let counts = std::fs::read_to_string(format!("/proc/{}/net/dev", pair.nodes[1].running.pid())).expect("its counts");
     let cables = counts.lines().filter_map(|line| line.trim_start().split_once(':')).filter(|(name, _)| *name != "lo");
     cables.filter_map(|(_, counts)| counts.split_whitespace().next()?.parse::<u64>().ok()).sum()
 }
 
-/// What is on its way while things go wrong.
+/// Transfer that is under way while things go wrong.
 #[derive(Clone, Copy)]
 enum Sending {
-    /// Nothing; small files are sent afterwards, in both directions.
+    /// No transfer; small files are sent afterwards in both directions.
     Nothing,
-    /// A long file, which is to go on.
+    /// A long file, whose transfer has to go on.
     Long,
 }
 
-/// One run: how long until data flows again.
+/// Performs one run and returns how long it took until data flowed again.
 fn run(mut pair: Pair, sending: Sending, trouble: &dyn Fn(&mut Pair) -> Instant) -> Duration {
     pair.expect_connected();
     match sending {
@@ -178,7 +180,7 @@ fn run(mut pair: Pair, sending: Sending, trouble: &dyn Fn(&mut Pair) -> Instant)
     took
 }
 
-/// A setting, and how one run of it with this number goes.
+/// A setting, and the function that performs its run of this number.
 struct Setting {
     name: &'static str,
     make: fn() -> Pair,
@@ -195,7 +197,7 @@ fn setting(
     Setting { name, make, sending, trouble }
 }
 
-/// Three runs of each setting at once, or fifty one after the other in the long form.
+/// Performs three runs of each setting at once, or fifty one after the other in the long form.
 #[track_caller]
 fn all(settings: &[Setting]) {
     let runs = if soak() { MANY } else { 3 };
@@ -229,12 +231,12 @@ fn on_lan() -> Pair {
     Pair::on_lan(Lab::lan(2))
 }
 
-/// Nothing but a relay joins them.
+/// Two devices that can reach each other only through a relay.
 fn by_relay() -> Pair {
     Pair::behind([Router::Hard, Router::Hard])
 }
 
-/// The second has two cables to the same network.
+/// Two devices, the second of which has two cables to the same network.
 fn on_two_cables() -> Pair {
     let pair = on_lan();
     let [a, b, c, _] = pair.hosts[1].address().octets();
@@ -242,7 +244,7 @@ fn on_two_cables() -> Pair {
     pair
 }
 
-/// The cable is out while the second is killed, and comes back as it starts.
+/// Unplugs the cable of the second device while it is killed, and plugs it in again as it starts.
 fn kill_and_cut(pair: &mut Pair, seed: u64) -> Instant {
     pair.devices[1].set_port(0);
     pair.nodes[1].running.kill();
@@ -253,7 +255,7 @@ fn kill_and_cut(pair: &mut Pair, seed: u64) -> Instant {
     Instant::now()
 }
 
-/// A cable of the second is pulled, and its network manager takes the address away.
+/// Pulls a cable of the second device; its network manager then removes the address.
 fn pull(pair: &mut Pair, seed: u64) -> Instant {
     if seed.is_multiple_of(2) {
         pair.hosts[1].cut();

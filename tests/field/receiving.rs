@@ -1,4 +1,4 @@
-//! What arrives: permissions, names, folders, a disk that is full.
+//! Tests of received files: permissions, names, folders, and a full disk.
 
 use std::{
     ffi::OsStr,
@@ -15,7 +15,7 @@ use yonder_tests::{
     tree,
 };
 
-/// Two devices that are paired; the second one takes what the first one sends.
+/// Two paired devices; the second one accepts what the first one sends.
 struct Pair {
     sender: Device,
     receiver: Device,
@@ -71,19 +71,19 @@ fn mode(path: &Path) -> u32 {
         & 0o7777
 }
 
-/// A file of this mode.
+/// Creates a file with this mode.
 fn file(path: &Path, bytes: usize, mode: u32) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     tree::file(path, bytes, 1);
     set_mode(path, mode);
 }
 
-/// Everything beneath a folder, and itself.
+/// Returns the paths of everything under a folder, and of the folder itself.
 fn all(root: &Path) -> Vec<PathBuf> {
     std::iter::once(PathBuf::new()).chain(tree::list(root).into_keys()).collect()
 }
 
-/// A tree of all modes: of single files, of files in several pieces, of many small files, and of folders.
+/// Creates a tree with all modes: single files, files in several segments, many small files, and folders.
 fn tree_of_modes(root: &Path) {
     for mode in [0o600, 0o644, 0o664, 0o666, 0o400, 0o444, 0o755, 0o700, 0o555, 0o4755, 0o2755, 0o6777, 0o640, 0o604] {
         file(&root.join(format!("file {mode:o}")), 1000, mode);
@@ -94,7 +94,7 @@ fn tree_of_modes(root: &Path) {
     file(&root.join("large 400"), 5 << 20, 0o400);
     let folders = [0o700, 0o755, 0o775, 0o777, 0o500, 0o555, 0o750, 0o1777, 0o2775];
     for (number, mode) in folders.into_iter().enumerate() {
-        // Some get their names as a whole.
+        // A folder with many files gets its final name as a whole.
         for file_number in 0..if number % 2 == 0 { 20 } else { 2 } {
             file(&root.join(format!("folder {mode:o}/file {file_number}")), 10, 0o640);
         }
@@ -108,7 +108,7 @@ fn tree_of_modes(root: &Path) {
     }
 }
 
-/// Each entry has its owner's permissions, and for others no more than the source and the umask give.
+/// Asserts that each entry has its owner's permissions, and for others at most what the source and the umask allow.
 fn assert_modes(source: &Path, landed: &Path, umask: u32) {
     for path in all(source) {
         let (was, is) = (mode(&source.join(&path)), mode(&landed.join(&path)));
@@ -122,7 +122,7 @@ fn permissions_are_kept_and_never_become_wider() {
         let mut pair = Pair::with_umask(umask, "ask");
         let source = pair.source("tree");
         tree_of_modes(&source);
-        // A person accepts: what a rule accepts may not be run.
+        // A person accepts here, because a transfer accepted by a rule loses its execute permissions.
         let sending = pair.start(&[], &source);
         let id = pair.receiver_node.running.expect_event("offer")["transfer"]["id"].as_str().unwrap().to_owned();
         pair.receiver.run(["accept", &id]).expect_status(0);
@@ -132,12 +132,12 @@ fn permissions_are_kept_and_never_become_wider() {
     }
 }
 
-/// Asserts that nothing in the folders of a folder is open to others, and gives its bytes.
+/// Asserts that nothing in the subfolders of a folder is open to others, and returns the bytes of all files.
 fn bytes_for_nobody_else(root: &Path) -> u64 {
     let mut bytes = 0;
     let mut open = vec![root.to_owned()];
     while let Some(folder) = open.pop() {
-        // Whatever is looked at may have got its name meanwhile.
+        // An entry may get its final name while it is looked at.
         for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (path, Ok(meta)) = (entry.path(), entry.metadata()) else { continue };
             let mode = meta.permissions().mode();
@@ -228,7 +228,7 @@ fn names_that_are_no_text_arrive_as_they_are() {
         let view = shown(device);
         assert_eq!((&view["state"], &view["notes"]), (&"done".into(), &Value::Array(vec![])), "{view}");
     }
-    // Sent again: numbered, and each still told from the other.
+    // Sent again, the tree gets a number, and the entries are still told apart.
     pair.send(&source).expect_status(0);
     tree::assert_same(&source, &pair.landed("tree (2)"));
 }
@@ -259,7 +259,7 @@ fn both_are_told_which_names_were_changed_and_no_name_is_changed_into_itself() {
     }
 }
 
-/// The node with this environment in front, and no folder named to it.
+/// Starts the node with these environment changes and without a folder option.
 fn serve_by_environment(device: &mut Device, words: &[&str]) -> Running {
     device.wrap(&[&["env"], words].concat());
     device.start(["serve", "--accept", "paired"])
@@ -275,9 +275,9 @@ fn without_a_home_nothing_is_received_into_a_folder_that_all_share() {
         let refused = serve_by_environment(&mut device, words).finish(PATIENCE).expect_error(2, &["invalid_input"]);
         assert!(refused.stderr.contains("--download-dir"), "{}", refused.stderr);
     }
-    // What needs no folder works without one.
+    // Commands that need no folder work without one.
     device.run(["devices"]).expect_status(0);
-    // A folder that is named, and then one that is kept.
+    // A folder set by the environment, then one stored in the settings.
     device.wrap(&["env", "-u", "HOME", &tmp]);
     device.serve().stop();
     let kept = device.home().join("kept");

@@ -1,4 +1,4 @@
-//! What a path means, what is never sent, and how sources behave that are no plain files at rest.
+//! Tests of the sending side: what a path means, what is never sent, and sources that are not regular files at rest.
 
 use std::{
     fs::{self, File},
@@ -15,7 +15,7 @@ use yonder_tests::{
     tree,
 };
 
-/// Longer than anything here may take on a slow machine.
+/// Longest duration of a send here on a slow machine.
 const LONG: Duration = Duration::from_secs(180);
 
 struct Pair {
@@ -33,7 +33,7 @@ impl Pair {
         Self { alpha, alpha_node, beta, beta_node }
     }
 
-    /// A file or folder to send.
+    /// Returns the path of a file or folder in the outbox.
     fn path(&self, name: &str) -> PathBuf {
         let folder = self.alpha.home().join("outbox");
         fs::create_dir_all(&folder).unwrap();
@@ -56,7 +56,8 @@ impl Pair {
         self.start(arguments).finish(LONG)
     }
 
-    /// Starts `send beta ARGUMENTS` by a line of bash, in which it is `"$@"`; the working directory is the outbox.
+    /// Starts `send beta ARGUMENTS` through a line of bash, in which the command is `"$@"`; the working directory is
+    /// the outbox.
     fn start_by(&self, line: &str, arguments: &[&str]) -> Running {
         let id = self.beta_node.device_id();
         let command = self.alpha.command(["send", &id].iter().chain(arguments));
@@ -76,7 +77,7 @@ impl Pair {
         self.start_by(line, arguments).finish(LONG)
     }
 
-    /// What has arrived under this name; gone from there afterwards.
+    /// Returns the contents of the file that arrived under this name, and removes it.
     #[track_caller]
     fn take(&self, name: &str) -> Vec<u8> {
         let path = self.beta.downloads().join(name);
@@ -92,7 +93,7 @@ impl Pair {
         names
     }
 
-    /// What was read from streams and is still kept.
+    /// Counts the spooled stream contents that the sender still keeps.
     fn spooled(&self) -> usize {
         fs::read_dir(self.alpha.data_dir().join("spool")).map_or(0, Iterator::count)
     }
@@ -143,14 +144,14 @@ fn nothing_of_the_data_directory_is_ever_sent() {
     for path in ["-", "/dev/stdin", "/proc/self/fd/10"] {
         pair.send_by(&line, &[path]).expect_error(1, &["path_private"]);
     }
-    // As the node itself has it open.
+    // The path of the descriptor under which the node itself has the file open.
     let node = pair.alpha_node.running.pid();
     let open: Vec<_> = fs::read_dir(format!("/proc/{node}/fd")).unwrap().map(|item| item.unwrap().path()).collect();
     let open = open.into_iter().find(|path| fs::read_link(path).is_ok_and(|target| target == secrets)).unwrap();
     pair.send(&[text(&open)]).expect_error(1, &["path_private"]);
     assert_eq!(pair.arrived(), [""; 0]);
 
-    // A folder that has it in it, and a second name of a secret.
+    // A folder that contains the data directory, and a hard link to a secret.
     let folder = pair.alpha.home().to_owned();
     pair.file("ordinary", "ordinary");
     let sent = pair.send(&[text(&folder)]).expect_status(5);
@@ -171,7 +172,7 @@ fn what_the_kernel_makes_up_is_sent_whole_or_refused() {
     assert!(!first.is_empty() && fs::metadata("/proc/version").unwrap().len() == 0);
     pair.send(&["/proc/version"]).expect_status(0);
     assert_eq!(pair.take("version"), first);
-    // It says that it has a page, and has less.
+    // The file claims the size of a page and holds less.
     let (sys, long) = ("/sys/kernel/mm/transparent_hugepage/enabled", "/sys/kernel/notes");
     for path in [sys, long] {
         if let Ok(bytes) = fs::read(path) {
@@ -200,13 +201,13 @@ fn each_named_argument_arrives() {
     assert_eq!(fs::read(pair.beta.downloads().join("folder link/f")).unwrap(), b"second");
     assert!(sent.stderr.contains("f (2)"), "{}", sent.stderr);
 
-    // The same file by the same name is one file, and that is said.
+    // The same path given twice is sent once, with a note.
     let again = pair.path(".").join("third/../third/f.txt");
     let sent = pair.send(&[text(&third), text(&again)]).expect_status(0);
     assert_eq!(pair.take("f.txt"), b"third");
     assert!(sent.stderr.contains("more than once"), "{}", sent.stderr);
 
-    // Two of one name keep apart under the rule that replaces, too.
+    // Two sources of the same name stay separate under the `replace` rule, too.
     let beta = &pair.beta;
     beta.run(["settings", "conflict", "replace"]).expect_status(0);
     pair.send(&[text(&f), text(&other)]).expect_status(0);
@@ -222,11 +223,11 @@ fn a_source_that_was_deleted_ends_the_transfer_and_is_not_called_changed() {
     let mut sending = pair.start(&[text(&folder), "--limit", "4M"]);
     sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     fs::remove_dir_all(&folder).unwrap();
-    // What had arrived by then stays.
+    // Files that had arrived before the removal stay.
     let ended = sending.finish(LONG).expect_status(5);
     let reasons = &ended.event("done").unwrap()["reasons"];
     assert!(reasons["source_deleted"].as_u64() > Some(0) && reasons["source_changed"].is_null(), "{ended:#?}");
-    // Nothing waits for it at the other side, either.
+    // The receiver does not wait for the rest either.
     let waits = |line: &serde_json::Value| line["state"] == "waiting" || line["state"] == "paused";
     assert!(!pair.beta.run(["transfers"]).lines.iter().any(waits));
 }
@@ -244,7 +245,7 @@ fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
     sending.finish(LONG).expect_status(0);
     assert_eq!(pair.take("log"), before);
 
-    // One that is written anew meanwhile is no log, and is not delivered as a mixture.
+    // A log that is rewritten during the send is not delivered as a mixture of both contents.
     let mut sending = pair.start(&[text(&log), "--limit", "2M"]);
     sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     fs::write(&log, vec![7; 6_500_000]).unwrap();
@@ -265,7 +266,7 @@ fn standard_input_is_sent_under_a_name() {
     assert_eq!(pair.take("stdin"), b"x");
     pair.send_by("exec \"$@\" </dev/null", &["-", "--name", "empty"]).expect_status(0);
     assert_eq!(pair.take("empty"), b"");
-    // Beside files, and a file that is called like that.
+    // A stream beside files, one of which is called `-`.
     pair.file("-", "dash");
     pair.send_by("printf y | \"$@\"", &["--name", "y", "big", "-", "./-"]).expect_status(0);
     assert_eq!((pair.take("y"), pair.take("-"), pair.take("big").len()), (b"y".to_vec(), b"dash".to_vec(), 20_000_000));
@@ -296,7 +297,7 @@ fn a_command_that_dies_while_it_reads_has_sent_nothing() {
         assert_eq!((pair.arrived(), pair.spooled()), (vec![], 0));
         assert_eq!(pair.alpha.run(["transfers", "--all"]).lines, [""; 0]);
     }
-    // What was read survives the node, and is not kept longer than it is needed.
+    // Spooled input survives a restart of the node and is deleted as soon as it is no longer needed.
     pair.beta_node.running.kill();
     pair.send_by("printf later | \"$@\"", &["-", "--name", "later", "--background"]).expect_status(0);
     assert_eq!(pair.spooled(), 1);

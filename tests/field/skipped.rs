@@ -1,4 +1,4 @@
-//! What is left out of a send, and how that is told: exit status, counts by code, and sending the rest later.
+//! Tests of what a send leaves out and how it reports that: exit status, counts by code, and sending the rest later.
 
 use std::{
     ffi::OsStr,
@@ -17,7 +17,7 @@ use yonder_tests::{
     tree,
 };
 
-/// Two devices that are paired.
+/// Two paired devices.
 struct Pair {
     sender: Device,
     receiver: Device,
@@ -33,7 +33,7 @@ impl Pair {
         Self { sender, receiver, sender_node, receiver_node }
     }
 
-    /// A folder of the sender with two files in it.
+    /// Creates a folder with two files in the sender's home.
     fn folder(&self) -> PathBuf {
         let folder = self.sender.home().join("folder");
         fs::create_dir_all(folder.join("inner")).unwrap();
@@ -54,12 +54,12 @@ impl Pair {
         self.send(&[path], &[]).finish(PATIENCE)
     }
 
-    /// The newest transfer as a device shows it.
+    /// Returns the newest transfer as a device shows it.
     fn newest(device: &Device) -> Value {
         device.run(["transfers", "--all"]).expect_status(0).lines.remove(0)
     }
 
-    /// What the receiver has of the sender's folder.
+    /// Returns the path at which the receiver stores the sender's folder.
     fn landed(&self) -> PathBuf {
         self.receiver.downloads().join("folder")
     }
@@ -86,7 +86,7 @@ fn all_that_is_left_out_is_counted_by_code_and_ends_with_5() {
     fs::create_dir(folder.join("shut")).unwrap();
     fs::write(folder.join("shut/in"), "in").unwrap();
     close(&folder.join("shut"));
-    // Its names can be read, and nothing in it can be.
+    // A folder whose names can be read and whose contents cannot.
     fs::create_dir(folder.join("half")).unwrap();
     fs::write(folder.join("half/in"), "in").unwrap();
     fs::set_permissions(folder.join("half"), fs::Permissions::from_mode(0o400)).unwrap();
@@ -120,7 +120,7 @@ fn all_that_is_left_out_is_counted_by_code_and_ends_with_5() {
     let names: Vec<_> = tree::list(&pair.landed()).into_keys().collect();
     let wanted = ["closed", "first", "inner", "inner/second"].map(PathBuf::from);
     assert_eq!(names, wanted, "no folder arrives empty that is not");
-    // On record too.
+    // The record on the disk says the same.
     let before = Pair::newest(&pair.sender);
     pair.sender_node.stop();
     let _again = pair.sender.serve();
@@ -194,13 +194,13 @@ fn a_file_that_fails_at_the_receiver_counts_at_the_sender_and_the_rest_arrives()
     assert_eq!(fs::read(pair.landed().join("first")).unwrap(), b"first");
     assert!(!pair.landed().join("changes").exists());
 
-    // What failed alone is sent again.
+    // A retry sends only what failed.
     pair.sender.run(["retry", &text(&offer, "id")]).expect_status(0);
     let again = pair.receiver_node.running.expect_event("offer")["transfer"].clone();
     assert_eq!((&again["files"], &again["total"]), (&json!(1), &json!(12)));
 }
 
-/// What is in an offer, beneath this entry.
+/// Returns the entries of an offer directly under this parent.
 fn entries(talk: &Talk, id: &str, parent: Option<u32>) -> Vec<OfferEntry> {
     match talk.ask(Request::OfferEntries { id: id.parse().unwrap(), parent, skip: 0, limit: 1000 }) {
         Ok(Response::OfferEntries(page)) => page.entries,
@@ -208,7 +208,7 @@ fn entries(talk: &Talk, id: &str, parent: Option<u32>) -> Vec<OfferEntry> {
     }
 }
 
-/// Offers six files, of which the receiver takes one. Gives the transfer and how `send` ended.
+/// Offers six files, of which the receiver takes one. Returns the transfer's id and how `send` ended.
 fn one_of_six(pair: &mut Pair) -> (String, Finished) {
     let folder = pair.sender.home().join("folder");
     fs::create_dir(&folder).unwrap();
@@ -281,7 +281,7 @@ fn a_retry_sends_what_was_left_out_once_that_can_be_sent() {
     let second = pair.receiver.downloads().join("folder (2)");
     assert_eq!(fs::read(second.join("inner/closed")).unwrap(), b"closed");
     assert_eq!(fs::read(second.join("shut/in")).unwrap(), b"in");
-    // Of what arrived whole all is sent once more, and what is gone is an error.
+    // A retry of a complete transfer sends everything again; if the source is gone, it is an error.
     let whole = text(&again, "id");
     fs::remove_dir_all(&folder).unwrap();
     pair.sender.run(["retry", &whole]).expect_error(1, &["nothing_to_send", "path_not_found"]);
@@ -342,7 +342,7 @@ fn a_receiver_that_was_killed_and_its_sender_report_about_the_same_seconds() {
     let file = pair.sender.home().join("file");
     tree::file(&file, 20 << 20, 1);
     let sending = pair.send(&[&file], &["--limit", "1500k"]);
-    // After at least one of the records that are made every five seconds.
+    // At nine seconds at least one of the records written every five seconds exists.
     let moves = |line: &Value| line["transfer"]["seconds"].as_f64() > Some(9.0);
     pair.receiver_node.running.expect("nine seconds", PATIENCE, moves);
     pair.receiver_node.running.kill();
@@ -365,7 +365,7 @@ fn both_sides_report_the_same_seconds_and_a_rate_that_fits_them() {
     pair.sender.run(["pause", &id]).expect_status(0);
     let held = |line: &Value| line["transfer"]["state"] == "paused";
     pair.receiver_node.running.expect("the pause", PATIENCE, held);
-    // Long enough to show if it were counted.
+    // A pause long enough to show in the duration if it were counted.
     std::thread::sleep(std::time::Duration::from_secs(4));
     pair.sender.run(["resume", &id]).expect_status(0);
     let seconds = sending.finish(PATIENCE).expect_status(0).event("done").unwrap()["seconds"].as_f64().unwrap();

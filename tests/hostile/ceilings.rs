@@ -1,4 +1,4 @@
-//! What a node may take at most while it is attacked, and after it was started again: read from `/proc` and from the files.
+//! Upper limits of what a node may use while it is attacked and after a restart, read from `/proc` and from its files.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,22 +13,22 @@ use std::{
 use yonder_tests::measure::resident;
 
 const MIB: u64 = 1 << 20;
-/// Memory beyond what it took before.
+/// Growth of resident memory, in bytes.
 const RSS: u64 = 64 * MIB;
-/// Bytes of `secrets.redb` beyond what it had before.
+/// Growth of `secrets.redb`, in bytes.
 const STORE: u64 = 16 * MIB;
-/// Threads, whatever it had before.
+/// Threads in total.
 const THREADS: u64 = 128;
-/// Descriptors that the node may open; it is started with this limit.
+/// File descriptors that the node may open; it is started with this limit.
 pub const DESCRIPTOR_LIMIT: u64 = 1024;
-/// Descriptors that it may have open, whatever it had before.
+/// File descriptors in use, in total.
 const DESCRIPTORS: u64 = 900;
 /// Bytes of one view.
 const VIEW: usize = 16 << 10;
-/// Bytes of a line of the control socket.
+/// Bytes of a line on the control socket.
 const LINE: usize = 1 << 20;
 
-/// What a node takes.
+/// Resources that a node uses.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
     pub rss: u64,
@@ -38,7 +38,7 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// What it takes now.
+    /// Reads the current usage of a process.
     fn now(pid: u32, store: &Path) -> Self {
         let entries =
             |folder: &str| std::fs::read_dir(format!("/proc/{pid}/{folder}")).map_or(0, |all| all.count() as u64);
@@ -59,7 +59,7 @@ impl Usage {
         }
     }
 
-    /// What is above its ceiling, in words.
+    /// Describes every value above its limit.
     pub fn faults(self, usual: Self, when: &str) -> Vec<String> {
         let mib = |bytes: u64| bytes / MIB;
         let grown = |now: u64, before: u64| now.saturating_sub(before);
@@ -84,7 +84,7 @@ impl Usage {
     }
 }
 
-/// What is above its ceiling among the lines and views that a client has seen.
+/// Describes what is above its limit among the lines and views that a client has seen.
 pub fn shown(longest_line: usize, largest_view: (usize, String), when: &str) -> Vec<String> {
     let mut faults = Vec::new();
     if longest_line > LINE {
@@ -96,14 +96,14 @@ pub fn shown(longest_line: usize, largest_view: (usize, String), when: &str) -> 
     faults
 }
 
-/// Looks at a node every 20 ms until it is asked for the most that it saw.
+/// Samples a node's usage every 20 ms and keeps the highest values.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<Usage>,
 }
 
 impl Watch {
-    /// Starts looking.
+    /// Starts sampling.
     pub fn start(pid: u32, data_dir: &Path) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, store): (_, PathBuf) = (stop.clone(), data_dir.join("secrets.redb"));
@@ -118,7 +118,7 @@ impl Watch {
         Self { stop, thread }
     }
 
-    /// The most that was seen.
+    /// Stops sampling and returns the highest values.
     pub fn finish(self) -> Usage {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().expect("the node has gone while it was watched")

@@ -1,4 +1,4 @@
-//! What a peer says that it will send, or take, and does not.
+//! Attacks by peers that announce data, or agree to receive it, and then do nothing.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -87,7 +87,7 @@ fn a_sender_that_stops_one_byte_short_of_a_chunk_holds_nothing() {
             for file in 0..FILES {
                 let mut bytes = segment_header(file, 0, SEGMENT as u32, 1);
                 bytes.resize(bytes.len() + SEGMENT - 1, 0x33);
-                // Where a connection has a window of its own, it is full before the last one.
+                // Where a connection has its own flow-control window, the window is full before the last stream.
                 let sent = tokio::time::timeout(Duration::from_millis(500), offering.data(&bytes)).await;
                 streams += usize::from(matches!(sent, Ok(Ok(()))));
             }

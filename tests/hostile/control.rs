@@ -1,5 +1,4 @@
-//! A client of a node's control socket that keeps an eye on what comes over it: how long lines are, and how large what
-//! they show.
+//! A client of a node's control socket that records the length of lines and the size of the views on them.
 
 use std::{
     collections::HashMap,
@@ -15,7 +14,7 @@ use std::{
 use serde_json::{Value, json};
 use yonder_tests::{device::Device, measure::until, program::PATIENCE};
 
-/// A connection to a node. Events are kept from the beginning.
+/// A connection to a node that keeps all events from the beginning.
 pub struct Client {
     writer: Mutex<UnixStream>,
     next: AtomicU64,
@@ -38,7 +37,7 @@ struct State {
 }
 
 impl Client {
-    /// Connects to the node of a device, and asks for its events.
+    /// Connects to a device's node and subscribes to its events.
     #[track_caller]
     pub fn to(device: &Device) -> Self {
         let stream = until("the control socket", PATIENCE, || connect(device).ok());
@@ -59,11 +58,11 @@ impl Client {
 
     fn write(&self, line: &Value) {
         let mut writer = self.writer.lock().expect("nobody panics while it writes");
-        // A node that is gone is noticed by who waits for its answer.
+        // If the node is gone, the caller that waits for the answer notices it.
         let _ = writer.write_all(format!("{line}\n").as_bytes());
     }
 
-    /// Asks, and waits for the answer: its value, or code and message of the error.
+    /// Sends a request and waits for the answer: its value, or the code and message of the error.
     pub fn ask(&self, request: Value) -> Result<Value, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.write(&json!({"id": id, "request": request}));
@@ -78,18 +77,18 @@ impl Client {
         }
     }
 
-    /// Asks for what must be granted.
+    /// Sends a request that must succeed.
     #[track_caller]
     pub fn must(&self, request: Value) -> Value {
         self.ask(request.clone()).unwrap_or_else(|error| panic!("{request}: {error}"))
     }
 
-    /// How many events have come so far.
+    /// Returns how many events have arrived so far.
     pub fn heard(&self) -> usize {
         self.shared.now().events.len()
     }
 
-    /// Waits for an event from number `from` on, and says when it came.
+    /// Waits for a matching event from number `from` on, and returns it with its time of arrival.
     pub fn event(&self, from: usize, within: Duration, fits: impl Fn(&Value) -> bool) -> Option<(Instant, Value)> {
         let mut next = from;
         self.shared.wait(within, |state| {
@@ -103,17 +102,17 @@ impl Client {
         })
     }
 
-    /// All events from number `from` on.
+    /// Returns all events from number `from` on.
     pub fn events(&self, from: usize) -> Vec<Value> {
         self.shared.now().events.iter().skip(from).map(|(_, event)| event.clone()).collect()
     }
 
-    /// Bytes of the longest line so far.
+    /// Returns the length of the longest line so far, in bytes.
     pub fn longest_line(&self) -> usize {
         self.shared.now().longest_line
     }
 
-    /// Bytes of the largest view so far, and where it was seen.
+    /// Returns the size of the largest view so far, in bytes, and where it was seen.
     pub fn largest_view(&self) -> (usize, String) {
         self.shared.now().largest_view.clone()
     }
@@ -169,7 +168,7 @@ impl Shared {
     }
 }
 
-/// Bytes of each view on a line, and what it is. Texts are not views: they have a limit of their own.
+/// Returns the size of each view on a line, in bytes, and its kind. Texts are not views and have a limit of their own.
 fn views(line: &Value) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut measure = |what: &str, value: &Value| {

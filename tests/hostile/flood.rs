@@ -1,4 +1,4 @@
-//! First packets of nobody, and dials of strangers, in numbers: others get in meanwhile.
+//! Attacks with many first packets from nobody, and with many dials of strangers; others still get in.
 
 use std::{
     sync::{
@@ -16,11 +16,11 @@ use crate::{
     wire::Step,
 };
 
-/// First packets a second of one hostile machine.
+/// First packets per second of one hostile machine.
 const PER_SECOND: u32 = 100;
 
-/// A device that is paired and dials anew all the time: its sessions are held against the time that they take without
-/// an attack.
+/// A paired device that dials anew all the time. The duration of its sessions is compared with the duration without an
+/// attack.
 struct Dialler {
     peer: Arc<Peer>,
     secret: [u8; 32],
@@ -29,7 +29,8 @@ struct Dialler {
 }
 
 impl Dialler {
-    /// Pairs, and measures. Before any attack: what is left of one would be in the way.
+    /// Pairs the dialler and measures its usual time. This happens before any attack, because the remains of one would
+    /// distort the measurement.
     fn new(scene: &Scene) -> Self {
         let (peer, secret) = scene.paired(1, open_handed).remove(0);
         let mut dialler = Self { peer: Arc::new(peer), secret, target: scene.target(), usual: Duration::ZERO };
@@ -40,7 +41,7 @@ impl Dialler {
         dialler
     }
 
-    /// Runs a phase while it dials.
+    /// Runs a phase of the attack while the dialler dials.
     fn during<F: Future<Output = ()> + Send + 'static>(
         &self,
         scene: &mut Scene,
@@ -54,7 +55,7 @@ impl Dialler {
             let (stop, seen) = (stop.clone(), seen.clone());
             let (peer, target, secret) = (self.peer.clone(), self.target.clone(), self.secret);
             async move {
-                // The flood takes a second to fill anything.
+                // The flood takes a second to fill any queue.
                 tokio::time::sleep(Duration::from_secs(1)).await;
                 while !stop.load(Ordering::Relaxed) {
                     let one =
@@ -83,7 +84,7 @@ impl Dialler {
     }
 }
 
-/// How long one session takes to come to stand.
+/// Returns how long one session takes to be established.
 async fn session(peer: &Peer, target: &Target, secret: &[u8; 32]) -> Step<Duration> {
     let begun = Instant::now();
     let session = peer.session(target, MESSAGE, secret).await?;
@@ -101,7 +102,7 @@ fn flooded_from(addresses: u8) {
             let mut told = false;
             loop {
                 let sent = flood.send_due(hostile.target.at);
-                // More than there are places for.
+                // More packets than the node has places for.
                 if sent >= 100 && !told {
                     hostile.in_place(format!("{sent} first packets"));
                     told = true;
@@ -130,7 +131,7 @@ fn strangers_that_dial_all_the_time_keep_nobody_out() {
     for count in HOSTILES {
         dialler.during(&mut scene, count, |hostile| async move {
             for number in 0_usize.. {
-                // TLS comes to stand, and nothing else: they are not paired.
+                // Only TLS is established, because the peer is not paired.
                 let alpn = [MESSAGE, TRANSFER, PAIRING][number % 3];
                 let _ = hostile.peer.dial(&hostile.target, alpn).await;
                 if number == 12 {

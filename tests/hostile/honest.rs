@@ -1,4 +1,4 @@
-//! Honest devices: real nodes that pair, text, send and receive, and how long each of it takes them.
+//! Honest devices: real nodes that pair, send texts, and send and receive files, with a measurement of each action.
 
 use std::{
     collections::BTreeMap,
@@ -14,21 +14,21 @@ use yonder_tests::{
 
 use crate::{control::Client, wire::Step};
 
-/// Added to twice the usual time: most actions take milliseconds, in which a busy machine says nothing.
+/// Allowance on top of twice the usual time: most actions take milliseconds, a scale on which a busy machine varies
+/// freely.
 pub const GRACE: Duration = Duration::from_millis(250);
-/// The same for a first text after a pairing: which side dials, and whether at once or after a second, is a matter of
-/// chance.
+/// Allowance for a first text after a pairing. Chance decides which side dials, and whether at once or after a second.
 const MEET_GRACE: Duration = Duration::from_millis(1500);
-/// How much longer than allowed an action is watched, to say how late it was.
+/// How much longer than allowed an action is watched, so that the report can say how late it was.
 const OVERTIME: Duration = Duration::from_millis(1500);
 /// Bytes of each file.
 const FILE: usize = 1 << 20;
 
-/// What an honest device does with the node.
+/// Action of an honest device with the node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Act {
     Pair,
-    /// A first text, over the session that comes to stand after a pairing.
+    /// First text, over the session that is established after a pairing.
     Meet,
     TextTo,
     TextFrom,
@@ -39,13 +39,13 @@ pub enum Act {
 const ALL: [Act; 6] = [Act::Pair, Act::Meet, Act::TextTo, Act::TextFrom, Act::SendTo, Act::ReceiveFrom];
 
 impl Act {
-    /// How long it may take where it usually takes so long.
+    /// Returns the longest allowed duration for an action with this usual duration.
     pub fn limit(self, usual: Duration) -> Duration {
         2 * usual + if self == Self::Meet { MEET_GRACE } else { GRACE }
     }
 }
 
-/// How long each act takes when nothing is attacked: the longest that was seen.
+/// Usual duration of each act: the longest one seen without an attack.
 pub type Usual = BTreeMap<Act, Duration>;
 
 /// The node under attack, as honest devices see it.
@@ -53,24 +53,24 @@ pub struct Victim<'a> {
     pub control: &'a Client,
     pub device_id: &'a str,
     pub at: &'a str,
-    /// One code is shown at a time.
+    /// Lock for the pairing code, because a node shows only one at a time.
     pub code: &'a Mutex<()>,
-    /// Does something once a code is shown, before the honest device enters it.
+    /// Runs when a code is shown, before the honest device enters it.
     pub on_code: &'a (dyn Fn(&str) + Sync),
 }
 
-/// An honest device whose node runs.
+/// An honest device with a running node.
 pub struct Honest {
     pub device: Device,
     pub control: Client,
     pub device_id: String,
     file: std::path::PathBuf,
-    // Shared between the threads of a round, which a program that is read from is not.
+    // The threads of a round share the device; the handle of a running program is not `Sync` without the mutex.
     _node: Mutex<Node>,
 }
 
 impl Honest {
-    /// Starts a device; what is offered to it is accepted.
+    /// Starts a device that accepts every offer.
     pub fn start(name: &str, seed: u64) -> Self {
         let device = Device::loopback(name);
         let node = device.serve();
@@ -80,7 +80,7 @@ impl Honest {
         Self { control, device_id: node.device_id(), file, device, _node: Mutex::new(node) }
     }
 
-    /// Does everything once. Stops at the first act that is not done in time: `within` says how long each may take.
+    /// Does every act once, and stops at the first one that is too slow: `within` says how long each may take.
     pub fn round(&self, victim: &Victim<'_>, within: &Usual) -> Vec<(Act, Step<Duration>)> {
         let mut done = Vec::new();
         for act in ALL {
@@ -101,7 +101,8 @@ impl Honest {
         done
     }
 
-    /// Pairs, anew where it is paired already. Measured from the moment at which the code is entered.
+    /// Pairs with the victim; an existing pairing is replaced. The time runs from the moment at which the code is
+    /// entered.
     pub fn pair(&self, victim: &Victim<'_>, within: Duration) -> Step<Duration> {
         let _turn = victim.code.lock().expect("no other act panics");
         let (here, there) = (victim.control.heard(), self.control.heard());
@@ -115,7 +116,7 @@ impl Honest {
         for (side, from, other) in
             [(&self.control, there, victim.device_id), (victim.control, here, self.device_id.as_str())]
         {
-            // What the person sees: until then, no other pairing may begin.
+            // The pairing has to end for the person too: until then, no other pairing may begin.
             let heard = side.event(from, end.saturating_duration_since(Instant::now()), |event| {
                 let pairing = &event["pairing"];
                 pairing["step"] == "failed" || pairing["step"] == "paired" && pairing["device"]["device_id"] == other

@@ -1,5 +1,6 @@
-//! First packets of connections that never come about: an Initial packet of QUIC version 1 (RFC 9000, 17.2.2; RFC 9001,
-//! 5.2) with the beginning of a ClientHello, made without an endpoint, so that they cost the sender next to nothing.
+//! First packets of connections that are never completed: a QUIC version 1 Initial packet (RFC 9000, 17.2.2; RFC 9001,
+//! 5.2) with the beginning of a ClientHello. They are built without an endpoint, so they cost the sender next to
+//! nothing.
 
 use std::{
     net::{Ipv4Addr, SocketAddr, UdpSocket},
@@ -14,26 +15,26 @@ use rustls::{
 
 use crate::wire::random;
 
-/// Bytes of a datagram that starts a connection, at least.
+/// Minimum size of a datagram that starts a connection, in bytes (RFC 9000, 14.1).
 const DATAGRAM: usize = 1200;
 
-/// A first packet with a connection id of its own. The node waits for the rest of the ClientHello.
+/// Returns a first packet with a random connection id. The node waits for the rest of the ClientHello.
 pub fn packet() -> Vec<u8> {
     let destination: [u8; 8] = random();
     let source: [u8; 8] = random();
-    // Long header, Initial, a packet number of four bytes.
+    // Long header, type Initial, packet number of four bytes.
     let mut packet = vec![0xc3, 0, 0, 0, 1, 8];
     packet.extend_from_slice(&destination);
     packet.push(8);
     packet.extend_from_slice(&source);
-    // No token; then the length of what follows, as a varint of two bytes.
+    // No token; then the length of the rest, as a varint of two bytes.
     packet.push(0);
     let number_at = packet.len() + 2;
     let length = DATAGRAM - number_at;
     packet.extend_from_slice(&(0x4000 | length as u16).to_be_bytes());
     packet.extend_from_slice(&[0; 4]);
     let header = packet.len();
-    // CRYPTO at 0: a ClientHello (1) of 1,400 bytes, of which 200 come.
+    // CRYPTO frame at offset 0: a ClientHello (1) of 1,400 bytes, of which 200 are sent.
     packet.extend_from_slice(&[0x06, 0x00, 0x40, 200, 0x01, 0x00, 0x05, 0x78, 0x03, 0x03]);
     packet.resize(packet.len() + 194, 0x2a);
     let suite = TLS13_AES_128_GCM_SHA256.tls13().and_then(|suite| suite.quic_suite()).expect("a suite for QUIC");
@@ -59,7 +60,7 @@ pub struct Flood {
 }
 
 impl Flood {
-    /// From so many loopback addresses, `127.0.0.1` first; `from` sets apart several floods.
+    /// Sends from this number of loopback addresses, the only one being `127.0.0.1`; `from` keeps several floods apart.
     pub fn new(addresses: u8, from: u8, per_second: u32) -> Self {
         let sockets = (0..addresses)
             .map(|number| {
@@ -70,11 +71,11 @@ impl Flood {
         Self { sockets, sent: 0, begun: Instant::now(), every: Duration::from_secs(1) / per_second }
     }
 
-    /// Sends what is due by now; gives how many packets were sent in all.
+    /// Sends the packets that are due by now, and returns how many were sent in all.
     pub fn send_due(&mut self, to: SocketAddr) -> u64 {
         while self.begun + self.every * self.sent as u32 <= Instant::now() {
             let socket = &self.sockets[self.sent as usize % self.sockets.len()];
-            // A node that is just restarting has no socket: the packet is lost.
+            // A node that is restarting has no socket, and the packet is lost.
             let _ = socket.send_to(&packet(), to);
             self.sent += 1;
         }

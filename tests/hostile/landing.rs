@@ -1,5 +1,5 @@
-//! What lands without a person: no name that hides, nothing that can be started, and never where programs look for what
-//! they run.
+//! Tests of what is stored without a person's consent: no hidden names, nothing executable, and nothing in folders from
+//! which programs start or configure themselves.
 
 use std::{os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
@@ -14,14 +14,14 @@ use crate::{
     wire::Step,
 };
 
-/// Longest wait for an offer to be accepted by a rule. Others wait for a person.
+/// Longest wait for an offer to be accepted by a rule. Offers without a rule wait for a person.
 const BY_RULE: Duration = Duration::from_secs(1);
 
 fn executable(parent: u32, name: &str) -> Entry {
     Entry { mode: Some(0o755), ..Entry::file(parent, name, 10) }
 }
 
-/// Offers, each of which would be run, or obeyed, where it lands.
+/// Returns offers, each of which would be executed or interpreted at the place where it is stored.
 fn offers() -> Vec<Vec<Entry>> {
     vec![
         vec![Entry::folder(0, ".config"), Entry::folder(1, "autostart"), executable(2, "run.desktop")],
@@ -35,7 +35,7 @@ fn offers() -> Vec<Vec<Entry>> {
     ]
 }
 
-/// What lies under a folder and should not.
+/// Describes what lies under a folder and must not.
 fn faults(folder: &Path) -> Vec<String> {
     let mut faults = Vec::new();
     for (path, entry) in tree::list(folder) {

@@ -1,8 +1,9 @@
-//! Hostile peers of our own against a real node, at every stage of trust: an address that nobody knows, a key without a
-//! pairing, a pairing under way, half a session handshake, and a paired device. Each test is one attack, named after what
-//! it must not achieve. They are written against `docs/protocol*.md`; how to add one is in `docs/extending.md`.
+//! Attacks by hostile peers on a real node, at every stage of trust: an unknown address, a key without a pairing, a
+//! pairing under way, half a session handshake, and a paired device. Each test is one attack, named after what it must
+//! not achieve. The peers are written from `docs/protocol*.md`; `docs/extending.md` says how to add one.
 //!
-//! The measure is an honest third device ([`scene`]), and what the node takes ([`ceilings`]).
+//! An attack is measured by its effect on an honest third device ([`scene`]) and by the resources that the node uses
+//! ([`ceilings`]).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod ceilings;

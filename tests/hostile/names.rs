@@ -1,4 +1,4 @@
-//! Names: two paired devices can be told apart, whatever one of them calls itself.
+//! Attacks with names: two paired devices can be told apart, whatever one of them calls itself.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     wire::Step,
 };
 
-/// Names as they look: case, spaces and what is not drawn do not count.
+/// Reduces a name to what is visible: without case, spaces, and characters that are not drawn.
 fn looks(name: &str) -> String {
     let unseen = |char: &char| {
         char.is_whitespace()
@@ -24,7 +24,7 @@ fn looks(name: &str) -> String {
         .collect()
 }
 
-/// What is wrong with the names of the paired devices on this list.
+/// Describes what is wrong with the names of the paired devices on this list.
 fn faults(devices: &Value) -> Vec<String> {
     let paired: Vec<&str> = devices
         .as_array()
@@ -47,7 +47,7 @@ fn faults(devices: &Value) -> Vec<String> {
 
 #[test]
 fn a_device_cannot_call_itself_like_another() {
-    /// The first is another device's own name; the others look the same, or are not seen at all.
+    /// The first is another device's name; the others look the same or are invisible.
     const NAMES: [&str; 6] = [
         "honest one",
         "HONEST ONE",
@@ -63,12 +63,12 @@ fn a_device_cannot_call_itself_like_another() {
             if number == 20 {
                 hostile.in_place("twenty names were told");
             }
-            // Faster than messages are heard.
+            // Faster than the node processes messages.
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Ok(())
     }
-    /// Other names that are shown of a device within a phase of some seconds.
+    /// Most name changes that the node may show of a device within a phase of some seconds.
     const CHANGES: usize = 3;
     let mut scene = Scene::new();
     for count in HOSTILES {
@@ -106,7 +106,7 @@ fn a_device_that_pairs_under_the_name_of_another_is_told_apart() {
         let peer = scene.unpaired(1, open_handed).remove(0);
         let shown = scene.control.must(json!({"cmd": "pair_host", "approve": true, "words": 3}));
         let words = shown["words"].as_str().expect("words");
-        // To be refused would do, too.
+        // The node may refuse the pairing, too.
         let paired = scene.runtime.block_on(pairing::pair(&peer, &scene.target(), words, name));
         println!("FIGURE pairing as {name:?}: {}", paired.map_or_else(|error| error, |_| "paired".into()));
         for fault in faults(&scene.control.must(json!({"cmd": "devices"}))) {

@@ -1,4 +1,4 @@
-//! The joiner's half of `pairing/1.0`, from `docs/protocol-pairing.md`.
+//! The joiner's side of `pairing/1.0`, written from `docs/protocol-pairing.md`.
 
 use aws_lc_rs::digest::{SHA512, digest};
 use curve25519_dalek::{
@@ -16,7 +16,7 @@ use crate::{
 const VERSION: u8 = 1;
 const WORDS: u8 = 1;
 
-/// SHA-512 over parts behind their lengths as LEB128, with whatever comes first.
+/// Returns SHA-512 over the parts, each prefixed with its length as LEB128.
 fn hash(parts: &[&[u8]]) -> [u8; 64] {
     let mut all = Vec::new();
     for part in parts {
@@ -25,7 +25,7 @@ fn hash(parts: &[&[u8]]) -> [u8; 64] {
     digest(&SHA512, &all).as_ref().try_into().expect("64 bytes")
 }
 
-/// The first frame of a joiner with these words, and what it needs for the next.
+/// First frame of a joiner with these words, and the values that the later frames need.
 struct Opening {
     scalar: Scalar,
     share: [u8; 32],
@@ -44,7 +44,7 @@ impl Opening {
         let channel = lp(&[&joiner, &host, PAIRING, &[VERSION], &[WORDS]]);
         let secret = [&[WORDS], words.as_bytes()].concat();
         let name = b"CPaceRistretto255";
-        // Fills the first block of the hash; both lengths have one byte.
+        // The padding fills the first block of the hash; both lengths take one byte.
         let pad = vec![0; 127_usize.saturating_sub(1 + name.len() + 1 + secret.len())];
         let generator = RistrettoPoint::from_uniform_bytes(&hash(&[name, &secret, &pad, &channel, &exporter]));
         let scalar = Scalar::from_bytes_mod_order_wide(&random());
@@ -55,13 +55,13 @@ impl Opening {
     }
 }
 
-/// A whole JoinHello, with its length, for these words; the rest never comes.
+/// Returns a whole JoinHello for these words with its length prefix; the rest of the pairing is never sent.
 pub fn hello(peer: &Peer, connection: &Connection, words: &str) -> Step<Vec<u8>> {
     let frame = Opening::new(peer, connection, words)?.frame;
     Ok([&(frame.len() as u32).to_le_bytes(), frame.as_slice()].concat())
 }
 
-/// Pairs by words, approving at once; gives the pairing secret.
+/// Pairs by words, approving at once, and returns the pairing secret.
 pub async fn pair(peer: &Peer, target: &Target, words: &str, name: &str) -> Step<[u8; 32]> {
     let connection = peer.dial(target, PAIRING).await?;
     let streams = connection.open_bi().await.map_err(text("open"))?;
@@ -69,7 +69,7 @@ pub async fn pair(peer: &Peer, target: &Target, words: &str, name: &str) -> Step
     let mut run = Run { transcript: opening.transcript, streams };
     let secret = run.through(peer, &opening, name).await?;
     let _ = run.streams.0.finish();
-    // Closing at once would throw away the last word.
+    // Closing at once would discard the last frame.
     let _ = tokio::time::timeout(std::time::Duration::from_secs(3), connection.closed()).await;
     Ok(secret)
 }
@@ -88,7 +88,7 @@ impl Run {
         write_frame(&mut self.streams.0, frame).await
     }
 
-    /// The next frame, which must be this message; without version and number.
+    /// Receives the next frame, which must have this message number, and returns it without version and number.
     async fn hear(&mut self, number: u8) -> Step<Vec<u8>> {
         let frame = read_frame(&mut self.streams.1).await?;
         match frame.get(..2) {
@@ -105,7 +105,7 @@ impl Run {
 
     async fn hear_sealed(&mut self, seal: &mut Seal, number: u8) -> Step<Vec<u8>> {
         let frame = self.hear(5).await?;
-        // Behind version and number comes the length, in one byte or two.
+        // The length follows version and number, in one byte or two.
         let from = 3 + usize::from(frame[2] >= 0x80);
         let plain = seal.open(&frame[from..])?;
         if plain.first() == Some(&number) { Ok(plain[1..].to_vec()) } else { Err(format!("not {number}: {plain:?}")) }

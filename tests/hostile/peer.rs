@@ -1,5 +1,5 @@
-//! A hostile endpoint: it dials a node, proves what it was told to prove, and then does as it pleases. Written from
-//! `docs/protocol.md`; nothing of the core is used.
+//! A hostile endpoint: it dials a node, proves what the attack needs, and then does as it pleases. It is written from
+//! `docs/protocol.md` and uses nothing of the core.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -19,7 +19,7 @@ pub const PAIRING: &[u8] = b"pairing/1.0";
 pub const MESSAGE: &[u8] = b"message/1.0";
 pub const TRANSFER: &[u8] = b"transfer/1.0";
 
-/// The node that is attacked.
+/// The node under attack.
 #[derive(Clone, Debug)]
 pub struct Target {
     /// Its public key.
@@ -29,19 +29,19 @@ pub struct Target {
 }
 
 impl Target {
-    /// A node on the loopback address.
+    /// Returns the target for a node on the loopback address.
     pub fn of(node: &Node) -> Self {
         let port = node.ready["port"].as_u64().expect("a port") as u16;
         Self { id: node.endpoint_id().parse().expect("a key"), at: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) }
     }
 }
 
-/// Lets the other side open and send as transports do, and sends as much as the other side takes.
+/// Transport that grants the other side the default limits and sends as much as the other side allows.
 pub fn open_handed() -> QuicTransportConfig {
     QuicTransportConfig::builder().send_window(256 << 20).build()
 }
 
-/// Grants one stream of each kind and 4 KiB, and so blocks whoever answers.
+/// Transport that grants one stream of each kind and 4 KiB, which blocks the node when it answers.
 pub fn tight_fisted() -> QuicTransportConfig {
     QuicTransportConfig::builder()
         .max_concurrent_uni_streams(VarInt::from_u32(1))
@@ -51,14 +51,14 @@ pub fn tight_fisted() -> QuicTransportConfig {
         .build()
 }
 
-/// An endpoint with a key of its own.
+/// An endpoint with its own key.
 pub struct Peer {
     pub key: SecretKey,
     pub endpoint: Endpoint,
 }
 
 impl Peer {
-    /// An endpoint on the loopback address.
+    /// Creates an endpoint on the loopback address.
     pub async fn new(transport: QuicTransportConfig) -> Self {
         let key = SecretKey::from_bytes(&random());
         let endpoint = Endpoint::builder(presets::Minimal)
@@ -74,24 +74,24 @@ impl Peer {
         Self { key, endpoint }
     }
 
-    /// Its public key.
+    /// Returns its public key.
     pub fn id(&self) -> [u8; 32] {
         *self.key.public().as_bytes()
     }
 
-    /// Its device id, as the node shows it.
+    /// Returns its device id in the form that the node shows.
     pub fn device_id(&self) -> String {
         let hex = data_encoding::HEXLOWER.encode(&device_id(&self.id()));
         format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
     }
 
-    /// Dials: TLS, and nothing else.
+    /// Dials and completes TLS, nothing else.
     pub async fn dial(&self, target: &Target, alpn: &[u8]) -> Step<Connection> {
         let address = EndpointAddr::from_parts(target.id, [TransportAddr::Ip(target.at)]);
         soon("a dial", async { self.endpoint.connect(address, alpn).await.map_err(text("dial")) }).await
     }
 
-    /// Dials, and proves the pairing secret.
+    /// Dials and proves the pairing secret.
     pub async fn session(&self, target: &Target, alpn: &[u8], secret: &[u8; 32]) -> Step<Session> {
         let connection = self.dial(target, alpn).await?;
         self.prove(connection, secret).await
@@ -137,7 +137,7 @@ impl Peer {
     }
 }
 
-/// The device id of an endpoint: a UUID of version 8.
+/// Returns the device id of an endpoint: a UUID of version 8.
 pub fn device_id(endpoint: &[u8; 32]) -> [u8; 16] {
     let derived = blake3::derive_key("yonder 2026-11 device id v1", endpoint);
     let mut id: [u8; 16] = derived[..16].try_into().expect("16 bytes");
@@ -153,7 +153,7 @@ pub struct Session {
     root: [u8; 32],
 }
 
-/// Kinds of streams, by who opened them.
+/// Kinds of streams, by their opener.
 const BI_OURS: u8 = 1;
 const BI_THEIRS: u8 = 2;
 const UNI_OURS: u8 = 3;
@@ -175,7 +175,7 @@ impl Session {
         Ok(Control { send, recv, out, back })
     }
 
-    /// Takes the next stream that the node opens. Waits as long as it takes.
+    /// Accepts the next stream that the node opens. Waits without a limit.
     pub async fn accept(&self) -> Step<Control> {
         let (send, recv) = self.connection.accept_bi().await.map_err(text("accept"))?;
         let index = send.id().index();
@@ -183,7 +183,7 @@ impl Session {
         Ok(Control { send, recv, out, back })
     }
 
-    /// Says one message of `message/1.0`, and does not wait for anything.
+    /// Sends one message of `message/1.0` and waits for nothing.
     pub async fn say(&self, message: &str) -> Step<()> {
         let mut send = self.connection.open_uni().await.map_err(text("open"))?;
         let sealed = self.seal(UNI_OURS, send.id().index(), TO_RESPONDER).seal(message.as_bytes());
@@ -192,7 +192,7 @@ impl Session {
         Ok(())
     }
 
-    /// Hears the next message of `message/1.0`. Waits as long as it takes.
+    /// Receives the next message of `message/1.0`. Waits without a limit.
     pub async fn hear(&self) -> Step<String> {
         let mut recv = self.connection.accept_uni().await.map_err(text("accept"))?;
         let sealed = read_frame(&mut recv).await?;
@@ -200,13 +200,13 @@ impl Session {
         String::from_utf8(plain).map_err(text("a message"))
     }
 
-    /// Says `hello` with this name, as an instance of its own.
+    /// Sends `hello` with this name and a fixed instance number.
     pub async fn hello(&self, name: &str) -> Step<()> {
         let name = serde_json::Value::from(name);
         self.say(&format!(r#"{{"kind":"hello","name":{name},"device_type":"laptop","instance":7}}"#)).await
     }
 
-    /// Says the text of this number.
+    /// Sends the text with this number.
     pub async fn text(&self, origin: u64, number: u64, text: &str) -> Step<()> {
         let text = serde_json::Value::from(text);
         self.say(&format!(
@@ -215,7 +215,7 @@ impl Session {
         .await
     }
 
-    /// True until the node has closed it.
+    /// Returns whether the connection is still open.
     pub fn is_open(&self) -> bool {
         self.connection.close_reason().is_none()
     }
@@ -243,40 +243,40 @@ impl Control {
     }
 }
 
-/// Streams that a hostile peer keeps open, and how many bytes of them were taken in.
+/// Streams that a hostile peer keeps open, and the number of bytes that the node accepted on them.
 pub struct Grip {
-    /// Written so far, over all streams.
+    /// Bytes written so far, over all streams.
     pub bytes: u64,
     _streams: Vec<SendStream>,
-    // Dropped, they would tell the node that nobody reads its answer.
+    // Dropping them would tell the node that nobody reads its answer.
     _answers: Vec<RecvStream>,
 }
 
-/// Enough to show that nothing bounds a stream.
+/// Bytes that show that a stream is not limited.
 pub const MUCH: usize = 2 << 20;
 
-/// How much to write into streams that nobody asked for.
+/// Amount to write into streams that nobody asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// Streams of each kind.
     pub streams: usize,
-    /// Bytes for each bidirectional one.
+    /// Bytes for each bidirectional stream.
     pub bi: usize,
-    /// Bytes for each one of one direction; 0 opens none.
+    /// Bytes for each unidirectional stream; 0 opens none.
     pub uni: usize,
 }
 
-/// Opens streams and writes into each of them as much as `load` says, or as the node allows; `first` comes first on the
-/// first bidirectional one. Returns once nothing more is taken for a moment.
+/// Opens streams and writes into each of them as much as `load` says, or as the node allows; `first` goes first on the
+/// first bidirectional stream. Returns once the node has accepted nothing for a moment.
 pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
-    /// Nothing was taken for so long: the windows are full.
+    /// Without progress for this long, the flow-control windows are full.
     const STUCK: Duration = Duration::from_millis(300);
     let (mut streams, mut answers) = (Vec::new(), Vec::new());
     for number in 0..load.streams {
         let Ok(Ok((mut send, recv))) = tokio::time::timeout(STUCK, connection.open_bi()).await else { break };
         answers.push(recv);
         if number == 0 && !first.is_empty() {
-            // What comes behind it would be the next frame, and a wrong one.
+            // Further bytes would be the next frame, and an invalid one.
             let _ = send.write_all(first).await;
             streams.push((send, 0));
         } else {
@@ -291,7 +291,7 @@ pub async fn fill(connection: &Connection, load: Load, first: &[u8]) -> Grip {
     let mut writers = tokio::task::JoinSet::new();
     for (mut stream, most) in streams {
         writers.spawn(async move {
-            // A frame of almost the greatest length is begun, and never ends.
+            // Begins a frame of almost the greatest length and never ends it.
             let piece = [[0xf0, 0xff, 0, 0].as_slice(), &vec![0x55; 64 << 10]].concat();
             let mut written = 0;
             while written < most {

@@ -1,4 +1,4 @@
-//! Rules that accept by themselves, up to a size: what arrives under one never takes more than that.
+//! Attacks on rules that accept up to a size: what arrives under a rule never takes more than its limit.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::{
     wire::Step,
 };
 
-/// What the rule allows a day.
+/// Bytes per day that the rule allows.
 const UP_TO: u64 = 1_000_000;
-/// What an entry takes of a disk at least.
+/// Bytes that an entry takes on a disk at least.
 const ENTRY: u64 = 4096;
-/// Longest wait for an offer to be accepted by a rule. Others wait for a person.
+/// Longest wait for an offer to be accepted by a rule. Offers without a rule wait for a person.
 const BY_RULE: Duration = Duration::from_millis(1500);
 
-/// What lies under a folder, as a disk sees it.
+/// Returns the number of entries under a folder and their size on the disk, in bytes.
 fn taken(folder: &std::path::Path) -> (usize, u64) {
     let all = tree::list(folder);
     let size = |entry: &tree::Entry| if let tree::Entry::File(size, ..) = entry { *size } else { 0 };
@@ -32,7 +32,7 @@ fn empty_files_count_against_what_a_rule_allows() {
     const OFFERS: u32 = 12;
     async fn attack(hostile: &Hostile) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
-        // All at once: each of them alone is within the rule.
+        // All offers at once: each of them alone is within the rule.
         let mut under_way = JoinSet::new();
         for offer in 0..OFFERS {
             let session = session.clone();

@@ -1,4 +1,5 @@
-//! Relays that somebody else names: a node asks none on its own machine or network because of a link or a record.
+//! Attacks with relays that somebody else names: a link or a record never makes a node ask a relay on its own machine
+//! or network.
 
 use std::{
     io::{Read, Write},
@@ -24,8 +25,8 @@ use crate::{
 /// Longest time after which a node would have asked a relay that it was told of.
 const ASKED: Duration = Duration::from_secs(4);
 
-/// Something on this machine that is no relay, and notes who connects to it. On another address than the relay of the node
-/// itself, which the person has configured.
+/// A listener on this machine that is no relay and records who connects. Its address differs from that of the node's
+/// own relay, which the person has configured.
 struct Listener {
     port: u16,
     heard: Arc<Mutex<Vec<String>>>,
@@ -43,7 +44,7 @@ impl Listener {
                 let mut first = [0; 100];
                 let _ = stream.set_read_timeout(Some(Duration::from_millis(200)));
                 let count = stream.read(&mut first).unwrap_or(0);
-                // A TLS record that begins a handshake, or what is said in the clear.
+                // Either a TLS record that begins a handshake, or plain text.
                 let said = match first[..count] {
                     [0x16, ..] => "a TLS hello".to_owned(),
                     _ => String::from_utf8_lossy(&first[..count]).escape_default().to_string(),
@@ -54,13 +55,13 @@ impl Listener {
         Self { port, heard }
     }
 
-    /// URLs under which it might be taken for a relay.
+    /// Returns URLs under which the listener might be taken for a relay.
     fn urls(&self) -> Vec<String> {
         let port = self.port;
         vec![format!("http://127.0.0.2:{port}/"), format!("https://127.0.0.2:{port}/")]
     }
 
-    /// Waits for somebody to connect, and must wait in vain.
+    /// Asserts that nobody connects within the wait.
     #[track_caller]
     fn nobody_came(&self, because_of: &str) {
         let end = Instant::now() + ASKED;
@@ -72,7 +73,7 @@ impl Listener {
     }
 }
 
-/// A node that may ask servers: a person's own, so that no public one is asked.
+/// Starts a node that may ask servers: the test's own, so that no public server is asked.
 fn online(pkarr: &Pkarr, relay: Option<&Relay>) -> (Device, Node, Client) {
     let mut ways = vec!["--mode", "normal", "--pkarr", pkarr.url.as_str()];
     if let Some(relay) = relay {
@@ -106,9 +107,9 @@ fn a_link_makes_a_node_ask_no_relay_on_this_machine() {
     }
 }
 
-/// A signed packet under this key with TXT records of one name, put on a server.
+/// Publishes a packet signed with this key, with TXT records of one name, on a server.
 fn publish(pkarr: &Pkarr, key: &SecretKey, name: &str, texts: &[String]) {
-    // z-base-32: base32 with letters of its own.
+    // z-base-32: base32 with its own alphabet.
     let mut alphabet = data_encoding::Specification::new();
     alphabet.symbols.push_str("ybndrfg8ejkmcpqxot1uwisza345h769");
     let zone = alphabet.encoding().unwrap().encode(key.public().as_bytes());
@@ -118,7 +119,7 @@ fn publish(pkarr: &Pkarr, key: &SecretKey, name: &str, texts: &[String]) {
             message.push(label.len() as u8);
             message.extend_from_slice(label.as_bytes());
         }
-        // The root; TXT, IN, 300 s, and one string.
+        // The root name; TXT, IN, TTL 300 s, and one string.
         message.extend_from_slice(&[0, 0, 16, 0, 1, 0, 0, 1, 44, 0, text.len() as u8 + 1, text.len() as u8]);
         message.extend_from_slice(text.as_bytes());
     }
@@ -150,7 +151,7 @@ fn a_record_of_a_paired_device_makes_a_node_ask_no_relay_on_this_machine() {
     let shown = control.must(json!({"cmd": "pair_host", "approve": true, "words": 3}));
     let paired = runtime.block_on(pairing::pair(&peer, &target, shown["words"].as_str().unwrap(), "Gone"));
     paired.unwrap_or_else(|error| panic!("a hostile device pairs as any other does: {error}"));
-    // It is away, and looked for wherever it may be.
+    // The peer is offline, and the node looks for it everywhere.
     runtime.block_on(peer.endpoint.close());
     let text = json!({"cmd": "send_text", "device": peer.device_id(), "text": "where are you"});
     control.must(text);
@@ -161,12 +162,12 @@ fn a_record_of_a_paired_device_makes_a_node_ask_no_relay_on_this_machine() {
 #[test]
 fn a_record_under_five_words_makes_a_node_ask_no_relay_on_this_machine() {
     let (pkarr, relay) = (Pkarr::loopback(), Relay::loopback());
-    // Without a relay of its own it would look for nobody.
+    // Without a relay of its own, the node would look for nobody.
     let (_device, _node, control) = online(&pkarr, Some(&relay));
     let listener = Listener::new();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 600;
     let host = data_encoding::HEXLOWER.encode(SecretKey::from_bytes(&random()).public().as_bytes());
-    // Whoever guesses the first two words may leave one for each epoch.
+    // Anybody who guesses the first two words may publish one record for each epoch.
     for (epoch, url) in [now, now + 1].into_iter().zip([0, 1].map(|number| listener.urls()[number].clone())) {
         let salt = derive("rendezvous salt", &[&epoch.to_le_bytes()]);
         let parameters = argon2::Params::new(65_536, 3, 1, Some(32)).unwrap();

@@ -1,6 +1,6 @@
-//! A node under attack, two honest devices beside it, and hostile ones. The honest devices are the measure: what they do
-//! takes less than twice its usual time while an attack lasts. The node itself stays below its ceilings, and does so
-//! when it is started again.
+//! A node under attack, two honest devices beside it, and hostile ones. The honest devices are the measure: their
+//! actions take less than twice the usual time during an attack. The node itself stays below its ceilings, also after a
+//! restart.
 
 use std::{
     collections::HashSet,
@@ -24,40 +24,42 @@ use crate::{
 
 /// How many hostile devices attack at once, one phase after the other.
 pub const HOSTILES: [usize; 2] = [1, 3];
-/// Rounds of the honest devices before, and in each phase.
+/// Rounds of the honest devices before the attack, and (below) in each phase.
 const USUAL_ROUNDS: usize = 3;
 const ROUNDS: usize = 2;
-/// Longest wait for an attack to be in place. One that is thrown out at once may never be: it is measured all the same.
+/// Longest wait for an attack to be in place. An attack that is thrown out at once may never be in place and is
+/// measured all the same.
 const IN_PLACE: Duration = Duration::from_secs(10);
 
 /// A hostile device at work.
 #[derive(Clone)]
 pub struct Hostile {
     pub peer: Arc<Peer>,
-    /// The pairing secret; random where it is not paired.
+    /// The pairing secret; random where the device is not paired.
     pub secret: [u8; 32],
     pub target: Target,
-    /// From 0.
+    /// Its number, from 0.
     pub number: usize,
-    /// What the person at the node does, where an attack needs that: a file that is sent to the hostile device.
+    /// Control connection of the node under attack, for actions of its person that an attack needs, such as sending a
+    /// file.
     pub victim: Arc<Client>,
-    /// The code that is shown, while one is.
+    /// The pairing code, while one is shown.
     pub words: tokio::sync::watch::Receiver<String>,
     ready: mpsc::UnboundedSender<(usize, String)>,
 }
 
 impl Hostile {
-    /// Tells that the attack is in place, and what it came to.
+    /// Reports that the attack is in place, and what it achieved.
     pub fn in_place(&self, what: impl Into<String>) {
         let _ = self.ready.send((self.number, what.into()));
     }
 
-    /// A session that proves the pairing secret.
+    /// Opens a session by proving the pairing secret.
     pub async fn session(&self, alpn: &[u8]) -> Step<Session> {
         self.peer.session(&self.target, alpn, &self.secret).await
     }
 
-    /// Begins the attack again whenever it was thrown out, until the phase is over.
+    /// Restarts the attack whenever it is thrown out, until the phase is over.
     pub async fn again_and_again<F: Future<Output = Step<()>>>(&self, attack: impl Fn() -> F) {
         loop {
             let ended = match attack().await {
@@ -70,7 +72,7 @@ impl Hostile {
     }
 }
 
-/// The node, its neighbours, and what was found wrong so far.
+/// The node, its honest neighbours, and the faults found so far.
 pub struct Scene {
     pub victim: Device,
     pub control: Arc<Client>,
@@ -86,12 +88,12 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A node and two honest devices that are paired with it; what they do was measured.
+    /// Starts a node and two honest devices paired with it, and measures their usual times.
     pub fn new() -> Self {
         Self::with(Device::loopback("victim"), &[])
     }
 
-    /// The same with a device of the test's choice, and further arguments of `serve`.
+    /// Starts a scene with this device as the victim, and with further arguments of `serve`.
     pub fn with(mut victim: Device, arguments: &[&str]) -> Self {
         let begun = Instant::now();
         victim.wrap(&["prlimit", &format!("--nofile={DESCRIPTOR_LIMIT}:{DESCRIPTOR_LIMIT}"), "--"]);
@@ -122,7 +124,7 @@ impl Scene {
         self.node.as_ref().expect("it runs")
     }
 
-    /// The UDP address of the node.
+    /// Returns the UDP address of the node.
     pub fn target(&self) -> Target {
         Target::of(self.node())
     }
@@ -133,7 +135,7 @@ impl Scene {
         for honest in &self.honest {
             honest.control.must(json!({"cmd": "rename", "name": honest.device.name()}));
             honest.pair(&victim, Duration::from_secs(20)).unwrap_or_else(|error| panic!("an honest pairing: {error}"));
-            // Before the measuring: a rule is no part of it.
+            // The rule is set before the measurement, because it is no part of it.
             let always = |device: &str| json!({"cmd": "trust", "device": device, "level": null, "accept": "always", "up_to": null, "into": null});
             self.control.must(always(&honest.device_id));
             honest.control.must(always(&id));
@@ -152,7 +154,7 @@ impl Scene {
         self.limits = usual.into_iter().map(|(act, usual)| (act, act.limit(usual))).collect();
     }
 
-    /// Both honest devices do everything once, side by side.
+    /// Lets both honest devices do every act once, at the same time.
     fn round(&self, victim: &Victim<'_>) -> Vec<(String, crate::honest::Act, Step<Duration>)> {
         let limits = &self.limits;
         std::thread::scope(|scope| {
@@ -167,7 +169,7 @@ impl Scene {
         })
     }
 
-    /// Hostile devices that are not paired.
+    /// Creates hostile devices that are not paired.
     pub fn unpaired(&self, count: usize, transport: fn() -> QuicTransportConfig) -> Vec<Peer> {
         self.runtime.block_on(async {
             let mut peers = Vec::new();
@@ -178,7 +180,7 @@ impl Scene {
         })
     }
 
-    /// Hostile devices that are paired by words, each with its pairing secret.
+    /// Creates hostile devices paired by words, each with its pairing secret.
     #[track_caller]
     pub fn paired(&self, count: usize, transport: fn() -> QuicTransportConfig) -> Vec<(Peer, [u8; 32])> {
         let peers = self.unpaired(count, transport);
@@ -199,7 +201,7 @@ impl Scene {
             .collect()
     }
 
-    /// What a paired device may do by itself.
+    /// Sets a rule by which offers of a paired device are accepted.
     #[track_caller]
     pub fn trust(&self, peer: &Peer, up_to: Option<u64>, into: Option<&std::path::Path>) {
         self.control.must(json!({
@@ -207,7 +209,7 @@ impl Scene {
         }));
     }
 
-    /// Paired hostile devices, each with a folder into which a rule accepts, up to so many bytes a day.
+    /// Creates paired hostile devices, each with a folder into which a rule accepts up to this many bytes a day.
     pub fn ruled(&self, count: usize, up_to: Option<u64>) -> (Vec<(Peer, [u8; 32])>, Vec<std::path::PathBuf>) {
         let hostiles = self.paired(count, crate::peer::open_handed);
         let inboxes: Vec<_> =
@@ -219,9 +221,9 @@ impl Scene {
         (hostiles, inboxes)
     }
 
-    /// One phase: the attack is begun by each hostile device, the honest ones do everything twice, and the node is held
-    /// against its ceilings. An attack runs until the phase is over; it tells by [`Hostile::in_place`] that it has come
-    /// about. The phase begins when all have, so that none of it is measured against nothing.
+    /// Runs one phase: each hostile device begins the attack, the honest devices do every act twice, and the node's
+    /// usage is compared with its ceilings. An attack runs until the phase is over and reports by [`Hostile::in_place`]
+    /// that it has begun. The measurement begins when all attacks are in place, so that it never runs without one.
     pub fn during<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         hostiles: Vec<(Peer, [u8; 32])>,
@@ -230,7 +232,7 @@ impl Scene {
         self.phase(hostiles, false, attack);
     }
 
-    /// The same for an attack that needs a code to be shown: it is in place when the honest devices enter theirs.
+    /// Runs a phase of an attack that needs a pairing code: it is in place when the honest devices enter theirs.
     pub fn during_pairing<F: Future<Output = ()> + Send + 'static>(
         &mut self,
         hostiles: Vec<(Peer, [u8; 32])>,
@@ -278,7 +280,7 @@ impl Scene {
         let words = &self.words;
         let on_code = |shown: &str| {
             if with_code {
-                // What is left of the code before this one counts for nothing.
+                // Reports that belong to an earlier code do not count.
                 while came.lock().expect("no panic while it waits").try_recv().is_ok() {}
                 words.send_replace(shown.to_owned());
                 in_place();
@@ -307,7 +309,7 @@ impl Scene {
             }
         }
         self.runtime.block_on(tasks.shutdown());
-        // Whatever is shown now is shown in one of these.
+        // Everything that the node shows at this moment appears in one of these answers.
         for request in [json!({"cmd": "snapshot"}), json!({"cmd": "transfers", "all": true}), json!({"cmd": "devices"})]
         {
             if let Err(error) = self.control.ask(request.clone()) {
@@ -325,18 +327,18 @@ impl Scene {
         self.faults.extend(faults);
         self.runtime.block_on(async {
             for peer in peers {
-                // Said, not waited for: a node that hangs would hold this up.
+                // The close is sent and not waited for: a node that hangs would hold up the test.
                 let _ = tokio::time::timeout(Duration::from_millis(300), peer.endpoint.close()).await;
             }
         });
     }
 
-    /// Notes something that is wrong.
+    /// Records a fault.
     pub fn fault(&mut self, what: impl Into<String>) {
         self.faults.push(what.into());
     }
 
-    /// Starts the node again, holds it against its ceilings, and tells all that was found wrong.
+    /// Starts the node again, compares it with its ceilings, and reports all faults found.
     #[track_caller]
     pub fn finish(mut self) {
         if let Some(node) = self.node.take() {

@@ -1,4 +1,4 @@
-//! What a peer makes the node remember and show: notes, offers that wait, history.
+//! Attacks that make the node store and show data: notes, waiting offers, history.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 fn notes_with_long_paths_stay_out_of_what_is_shown() {
     const DEEP: u32 = 15;
     const FILES: u32 = 100;
-    /// Backslashes are doubled where they are shown, and again in JSON.
+    /// Number of backslashes: they are doubled where they are shown, and again in JSON.
     const LONG: usize = 250;
     async fn attack(hostile: &Hostile, manifest: &Manifest) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
@@ -53,7 +53,7 @@ fn offers_that_wait_for_an_answer_take_little() {
     async fn attack(hostile: &Hostile, manifest: &Manifest, offers: usize) -> Step<()> {
         let session = hostile.session(TRANSFER).await?;
         let (mut waiting, mut refused) = (Vec::new(), None);
-        // A node that was built without optimisation reads them slowly, and takes as much memory for fewer.
+        // A node built without optimisation reads them slowly, and uses as much memory for fewer.
         let end = tokio::time::Instant::now() + Duration::from_secs(6);
         while waiting.len() < offers && refused.is_none() {
             match tokio::time::timeout_at(end, Offering::offer(&session, manifest)).await {
@@ -82,7 +82,7 @@ fn offers_that_wait_for_an_answer_take_little() {
 
 #[test]
 fn one_device_does_not_push_others_out_of_the_history() {
-    /// More than all devices have places for.
+    /// More transfers than the history has places for, over all devices.
     const TRANSFERS: usize = 520;
     const AT_ONCE: usize = 8;
     async fn attack(hostile: &Hostile, count: usize) -> Step<()> {
@@ -119,7 +119,7 @@ fn one_device_does_not_push_others_out_of_the_history() {
         for (peer, _) in &hostiles {
             scene.trust(peer, None, None);
         }
-        // The first phase is a taste; the second one is meant to fill the list.
+        // The first phase only probes; the second one is meant to fill the list.
         let each = if count == 1 { TRANSFERS / 4 } else { TRANSFERS / count };
         scene.during(hostiles, move |hostile| async move { hostile.again_and_again(|| attack(&hostile, each)).await });
         let now = of_honest(&scene);

@@ -1,4 +1,4 @@
-//! Connections and streams: peers that read nothing, that open more than they need, and that stop halfway.
+//! Attacks with connections and streams: peers that read nothing, that open more than they need, and that stop halfway.
 
 use std::{
     sync::{
@@ -15,9 +15,9 @@ use crate::{
     wire::{Step, random},
 };
 
-/// What a hostile peer fills where nobody reads: 160 MiB, if nothing bounds them.
+/// Load where nobody reads: 160 MiB if nothing limits it.
 const UNREAD: Load = Load { streams: 40, bi: MUCH, uni: MUCH };
-/// Most of a frame that never ends.
+/// Bytes of a frame that never ends: most of one.
 const PART: usize = 60_000;
 
 #[test]
@@ -26,7 +26,7 @@ fn a_peer_that_grants_one_stream_and_reads_nothing_holds_up_nobody() {
         let session = hostile.session(MESSAGE).await?;
         let origin = u64::from_le_bytes(random()) | 1;
         for number in 1.. {
-            // Each asks for an answer, for which there is no stream.
+            // Each text asks for an answer, for which there is no stream.
             session.text(origin, number, "answer this").await?;
             if number == 5 {
                 tokio::time::sleep(Duration::from_millis(300)).await;
@@ -49,8 +49,8 @@ fn streams_that_nobody_reads_take_no_memory() {
     async fn attack(hostile: &Hostile) -> Step<()> {
         let messages = hostile.session(MESSAGE).await?;
         let transfers = hostile.session(TRANSFER).await?;
-        // Messages come on streams of one direction: nobody waits for others. Transfers read a first frame, which never
-        // ends.
+        // Messages arrive on unidirectional streams, which do not wait for each other. Transfers read a first frame,
+        // which never ends.
         let unread = fill(&messages.connection, Load { uni: PART, ..UNREAD }, b"").await;
         let begun = fill(&transfers.connection, Load { streams: 128, bi: PART, uni: 0 }, b"").await;
         hostile.in_place(format!("{} and {} bytes were taken in", unread.bytes, begun.bytes));
@@ -83,7 +83,7 @@ fn one_device_keeps_three_sessions_of_a_protocol_at_most() {
                         sessions.extend(hostile.session(alpn).await.ok().map(|session| (alpn, session)));
                     }
                 }
-                // What takes the place of another is given time to close it.
+                // The node gets time to close connections that others have replaced.
                 tokio::time::sleep(Duration::from_millis(2500)).await;
                 for alpn in [MESSAGE, TRANSFER] {
                     let open = sessions.iter().filter(|(of, session)| *of == alpn && session.is_open()).count();
@@ -114,7 +114,7 @@ fn strangers_take_no_memory_while_a_code_is_shown() {
                 drop(grip.take());
                 let attack = async {
                     let connection = hostile.peer.dial(&hostile.target, PAIRING).await?;
-                    // A right beginning, so that the host waits for more.
+                    // A valid beginning, so that the host waits for more.
                     let hello = pairing::hello(&hostile.peer, &connection, "abandon-ability-able")?;
                     let grip = fill(&connection, UNREAD, &hello).await;
                     Step::Ok((connection, grip))
@@ -124,7 +124,7 @@ fn strangers_take_no_memory_while_a_code_is_shown() {
                     Ok((_, grip)) => format!("{} bytes were taken in", grip.bytes),
                     Err(error) => error.clone(),
                 });
-                // Kept until the next code.
+                // The streams stay open until the next code.
                 grip = held.ok();
             }
         });
@@ -139,7 +139,7 @@ fn half_a_session_handshake_takes_no_memory() {
         let mut taken = 0;
         for alpn in [MESSAGE, TRANSFER] {
             let connection = hostile.peer.dial(&hostile.target, alpn).await?;
-            // A right hello, after which the proof never comes.
+            // A valid hello, after which the proof never comes.
             let hello = [b"\x4c\0\0\0yonder-s\x01\x01\x01\x01".as_slice(), &[0x42; 64]].concat();
             let grip = fill(&connection, UNREAD, &hello).await;
             taken += grip.bytes;

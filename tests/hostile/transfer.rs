@@ -1,5 +1,5 @@
-//! Both halves of `transfer/1.0`, as far as attacks need them, from `docs/protocol-transfer.md`. File data travels as
-//! TLS alone carries it: an offer may say so, and it spares the sealing.
+//! Both sides of `transfer/1.0`, as far as attacks need them, written from `docs/protocol-transfer.md`. File data is
+//! sent under TLS alone, without sealing, which an offer may ask for.
 
 use iroh::endpoint::SendStream;
 
@@ -8,31 +8,31 @@ use crate::{
     wire::{Step, counted, random, text, varint},
 };
 
-/// Version that every offer names.
+/// Protocol version that every offer names.
 const VERSION: u64 = 2;
-/// Longest page that is written; a frame may have 64 KiB.
+/// Longest page that is written, in bytes; a frame may have 64 KiB.
 const PAGE: usize = 60_000;
-/// Plain bytes of a segment, and the most that a chunk has.
+/// Plain bytes of a segment, and the largest chunk.
 pub const SEGMENT: usize = 2 << 20;
 
 /// A file or a folder of an offer.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// 0 at the top, else one more than the number of its folder.
+    /// 0 at the top, otherwise the number of its folder plus one.
     pub parent: u32,
     pub name: Vec<u8>,
     pub mode: Option<u16>,
-    /// None for a folder.
+    /// Size in bytes; none for a folder.
     pub size: Option<u64>,
 }
 
 impl Entry {
-    /// A folder.
+    /// Returns a folder.
     pub fn folder(parent: u32, name: &str) -> Self {
         Self { parent, name: name.into(), mode: Some(0o755), size: None }
     }
 
-    /// A file.
+    /// Returns a file.
     pub fn file(parent: u32, name: &str, size: u64) -> Self {
         Self { parent, name: name.into(), mode: Some(0o644), size: Some(size) }
     }
@@ -60,7 +60,7 @@ impl Entry {
     }
 }
 
-/// What an offer lists, ready to be sent often.
+/// List of an offer, encoded so that it can be sent many times.
 #[derive(Clone, Debug)]
 pub struct Manifest {
     pages: Vec<Vec<u8>>,
@@ -112,9 +112,9 @@ impl Manifest {
     }
 }
 
-/// An offer of one's own, over its control stream.
+/// An offer of this peer, over its control stream.
 pub struct Offering {
-    /// Its id, kept over attempts.
+    /// Its id, which stays the same over attempts.
     pub transfer: [u8; 16],
     attempt: [u8; 16],
     control: Control,
@@ -128,7 +128,7 @@ impl Offering {
         Ok(Self { transfer, attempt: random(), control, session: session.clone(), streams: Vec::new() })
     }
 
-    /// Says that there are so many pages and files; sends none.
+    /// Announces these numbers of pages and entries, and sends none of them.
     pub async fn claim(session: &Session, pages: u32, entries: u32, total: u64) -> Step<Self> {
         let mut offering = Self::begin(session, new_id()).await?;
         let frame = offering.summary(entries, entries, total, &[b"claim".to_vec()], 1, pages);
@@ -156,8 +156,8 @@ impl Offering {
         frame
     }
 
-    /// Offers all of a manifest, and returns once it was taken in. The error of an offer that is declined at once is the
-    /// code.
+    /// Offers a whole manifest, and returns once the node has read it. Where the node declines at once, the error is
+    /// its code.
     pub async fn offer(session: &Session, manifest: &Manifest) -> Step<Self> {
         let mut offering = Self::begin(session, new_id()).await?;
         let Manifest { entries, files, total, roots, root_count, pages, .. } = manifest;
@@ -174,14 +174,14 @@ impl Offering {
         Ok(offering)
     }
 
-    /// The same, and waits until it was accepted and may begin.
+    /// Offers a manifest, and waits until it was accepted and may begin.
     pub async fn accepted(session: &Session, manifest: &Manifest) -> Step<Self> {
         let mut offering = Self::offer(session, manifest).await?;
         offering.started().await?;
         Ok(offering)
     }
 
-    /// Takes a transfer up, with files of other lengths than were offered, and waits until it may go on.
+    /// Resumes a transfer with other file lengths than were offered, and waits until it may go on.
     pub async fn again(session: &Session, transfer: [u8; 16], hash: &[u8; 32], changed: &[(u32, u64)]) -> Step<Self> {
         let mut offering = Self::begin(session, transfer).await?;
         let mut frame = vec![10];
@@ -204,12 +204,12 @@ impl Offering {
         Ok(offering)
     }
 
-    /// Waits for the decision, and for the receiver to be ready; then begins.
+    /// Waits for the decision and for the receiver to be ready, then begins.
     async fn started(&mut self) -> Step<()> {
         loop {
             let frame = self.control.recv().await?;
             match frame.first() {
-                // Accepted.
+                // Decision: accepted.
                 Some(1) if frame.get(1) == Some(&0) => {}
                 Some(1) => return Err(declined(&frame)),
                 // Select, Have.
@@ -221,10 +221,10 @@ impl Offering {
         self.control.send(&[4]).await
     }
 
-    /// Opens a data stream and writes these bytes behind its header; it stays open.
+    /// Opens a data stream and writes these bytes after its header; the stream stays open.
     pub async fn data(&mut self, bytes: &[u8]) -> Step<()> {
         let send = self.session.connection.open_uni().await.map_err(text("open"))?;
-        // Kept before it is written to: a stream that is dropped ends, and this one may be stuck.
+        // The stream is stored before it is written to: dropping it would end it, and the write may block.
         self.streams.push(send);
         let send = self.streams.last_mut().expect("one was added");
         let header = [&[1, 0], self.transfer.as_slice(), &self.attempt].concat();
@@ -232,7 +232,7 @@ impl Offering {
         send.write_all(bytes).await.map_err(text("write"))
     }
 
-    /// Sends these whole files over one data stream, says so, and waits until the receiver says that all is over.
+    /// Sends these whole files over one data stream, reports the end, and waits until the receiver confirms it.
     pub async fn finish(mut self, files: &[(u32, &[u8])]) -> Step<()> {
         let mut streams = 0;
         if files.iter().any(|(_, bytes)| !bytes.is_empty()) {
@@ -257,7 +257,7 @@ impl Offering {
         self.end(streams).await
     }
 
-    /// Says of these files that they cannot be sent, and waits until the receiver says that all is over.
+    /// Reports that these files cannot be sent, and waits until the receiver confirms the end.
     pub async fn fail(mut self, files: std::ops::Range<u32>) -> Step<()> {
         let mut frame = vec![5];
         varint(&mut frame, u64::from(files.end - files.start));
@@ -295,7 +295,7 @@ fn new_id() -> [u8; 16] {
     id
 }
 
-/// The code of a decision that is no acceptance.
+/// Returns the code of a decision that is no acceptance.
 fn declined(frame: &[u8]) -> String {
     match frame.get(..2) {
         Some([1, 1]) => format!("declined: {}", String::from_utf8_lossy(frame.get(3..).unwrap_or_default())),
@@ -303,7 +303,7 @@ fn declined(frame: &[u8]) -> String {
     }
 }
 
-/// A file as segments of one chunk each.
+/// Encodes a file as segments of one chunk each.
 fn segments(file: u32, bytes: &[u8]) -> Vec<u8> {
     let mut all = Vec::new();
     for (number, part) in bytes.chunks(SEGMENT).enumerate() {
@@ -314,7 +314,7 @@ fn segments(file: u32, bytes: &[u8]) -> Vec<u8> {
     all
 }
 
-/// What comes before the bytes of a segment that is one chunk.
+/// Returns the header of a segment that is one chunk.
 pub fn segment_header(file: u32, start: u64, length: u32, whole: u8) -> Vec<u8> {
     let mut all = file.to_le_bytes().to_vec();
     all.extend_from_slice(&start.to_le_bytes());
@@ -327,8 +327,8 @@ pub fn segment_header(file: u32, start: u64, length: u32, whole: u8) -> Vec<u8> 
     all
 }
 
-/// Takes the next offer that the node makes over this session, accepts all of it, and never reads a byte of its data.
-/// Gives the stream, which has to be kept.
+/// Takes the next offer that the node makes over this session, accepts all of it, and never reads its data. Returns the
+/// stream, which the caller has to keep.
 pub async fn accept_and_read_nothing(session: &Session) -> Step<Control> {
     let mut control = session.accept().await?;
     let frame = control.recv().await?;
@@ -337,7 +337,7 @@ pub async fn accept_and_read_nothing(session: &Session) -> Step<Control> {
     }
     control.send(&[0]).await?;
     while control.recv().await?.first() == Some(&1) {}
-    // Accepted, all of it, keeping both; ready.
+    // Decision: accepted, everything, keeping both; then ready.
     control.send(&[1, 0, 1, 0]).await?;
     control.send(&[4]).await?;
     Ok(control)

@@ -1,4 +1,4 @@
-//! A pairing that ends, while the other device still talks.
+//! Attack by a device that goes on sending while its pairing ends.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 #[test]
 fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
     const TIMES: usize = 8;
-    /// As many as are heard at once, and some that wait.
+    /// Texts: as many as the node processes at once, and some that wait.
     const TEXTS: u64 = 110;
     let device = Device::loopback("victim");
     let node = device.serve_with(&["--accept", "ask"]);
@@ -28,7 +28,7 @@ fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
         let words = shown["words"].as_str().expect("words").to_owned();
         let paired = runtime.block_on(pairing::pair(&peer, &target, &words, "Talks"));
         let secret = paired.unwrap_or_else(|error| panic!("a hostile device pairs as any other does: {error}"));
-        // Of the pairing before, nothing is there.
+        // No text of the previous pairing is stored.
         let texts = control.must(json!({"cmd": "messages", "device": id, "before": null, "limit": 200}));
         let left = texts.as_array().expect("a list").len();
         assert_eq!(left, 0, "texts of the pairing that has ended are stored, time {time}");
@@ -43,7 +43,8 @@ fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
                     }
                 }
             });
-            // It goes as soon as it is told, as an honest device does; the node would wait for that.
+            // The peer closes as soon as it hears of the unpairing, as an honest device does; the node would otherwise
+            // wait for that.
             let told = session.clone();
             tokio::spawn(async move {
                 while let Ok(message) = told.hear().await {
@@ -56,7 +57,7 @@ fn a_text_under_way_is_neither_stored_nor_shown_once_its_device_is_unpaired() {
         });
         let is_text = |event: &serde_json::Value| event["event"] == "message" && event["message"]["device_id"] == *id;
         control.event(from, Duration::from_secs(10), is_text).expect("a first text arrives");
-        // At another moment each time.
+        // A different moment each time.
         std::thread::sleep(Duration::from_millis(7 * time as u64));
         control.must(json!({"cmd": "unpair", "device": id}));
         let ended = control.heard();

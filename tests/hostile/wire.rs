@@ -1,4 +1,4 @@
-//! Bytes as `docs/protocol.md` describes them: derivations, frames, sealing, and postcard's integers.
+//! Encodings from `docs/protocol.md`: key derivations, frames, sealing, and postcard's integers.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use chacha20poly1305::{
 };
 use iroh::endpoint::{RecvStream, SendStream};
 
-/// Why a step of a hostile peer ended. Being thrown out is an ordinary end, so the text is for reports alone.
+/// Result of a step of a hostile peer. Being thrown out is an ordinary end, so the error text is for reports alone.
 pub type Step<T> = Result<T, String>;
 
 /// Longest wait of a hostile peer for an answer.
@@ -24,14 +24,14 @@ pub async fn soon<T>(what: &str, step: impl Future<Output = Step<T>>) -> Step<T>
     tokio::time::timeout(ANSWER_TIMEOUT, step).await.map_err(|_| format!("{what}: no answer"))?
 }
 
-/// Random bytes.
+/// Returns random bytes.
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("random bytes");
     bytes
 }
 
-/// Each part behind its length as `u64`.
+/// Concatenates the parts, each prefixed with its length as `u64`.
 pub fn lp(parts: &[&[u8]]) -> Vec<u8> {
     let mut all = Vec::new();
     for part in parts {
@@ -41,12 +41,12 @@ pub fn lp(parts: &[&[u8]]) -> Vec<u8> {
     all
 }
 
-/// `D(context; parts)`.
+/// Derives a key: `D(context; parts)`.
 pub fn derive(context: &str, parts: &[&[u8]]) -> [u8; 32] {
     blake3::derive_key(&format!("yonder 2026-11 {context} v1"), &lp(parts))
 }
 
-/// Appends an integer in postcard's form.
+/// Appends an integer as a postcard varint.
 pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -55,7 +55,7 @@ pub fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// Appends bytes behind their length, in postcard's form.
+/// Appends bytes prefixed with their length, as postcard does.
 pub fn counted(out: &mut Vec<u8>, bytes: &[u8]) {
     varint(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
@@ -79,7 +79,7 @@ pub async fn read_frame(recv: &mut RecvStream) -> Step<Vec<u8>> {
     .await
 }
 
-/// Seals or opens a row of messages under one key.
+/// Seals or opens a sequence of messages under one key.
 pub struct Seal {
     cipher: ChaCha20Poly1305,
     next: u64,

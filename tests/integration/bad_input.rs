@@ -1,4 +1,4 @@
-//! What people and machines get wrong: each is answered by a code and a hint, and loses nothing.
+//! Tests of mistakes by people and machines: each is answered by a code and a hint, and loses nothing.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use yonder_tests::{
     tree,
 };
 
-/// All bytes below a folder, for `nothing was changed`.
+/// Returns the contents of all files under a folder, to assert that nothing was changed.
 fn contents(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
     let mut all: Vec<_> = tree::list(folder)
         .into_iter()
@@ -54,7 +54,7 @@ fn a_data_directory_that_cannot_be_written_is_said() {
     fs::set_permissions(device.data_dir(), fs::Permissions::from_mode(0o700)).unwrap();
     assert_eq!(fs::read_dir(device.data_dir()).unwrap().count(), 0);
 
-    // Nor may it be made beneath such a folder.
+    // The data directory cannot be created under such a folder either.
     let mut beneath = Device::loopback("beneath");
     let closed = beneath.home().join("closed");
     fs::create_dir(&closed).unwrap();
@@ -112,7 +112,7 @@ fn a_second_node_on_one_data_directory_is_told_so() {
     let device = Device::loopback("device");
     let node = device.serve();
     device.run(["serve"]).expect_error(1, &["already_running"]);
-    // Commands use the one that runs.
+    // Commands use the running node.
     let seen = device.run(["id"]).expect_status(0).lines.remove(0);
     assert_eq!(seen["endpoint_id"], node.ready["endpoint_id"]);
     assert_eq!(seen["port"], node.ready["port"]);
@@ -127,7 +127,7 @@ fn the_control_socket_and_the_secrets_are_the_owners_alone() {
     let mut sockets = 0;
     for entry in fs::read_dir(device.data_dir()).unwrap().map(|entry| entry.unwrap()) {
         let mode = mode(&entry.path());
-        // An empty lock file tells nobody anything.
+        // An empty lock file reveals nothing.
         let empty = entry.file_type().unwrap().is_file() && entry.metadata().unwrap().len() == 0;
         assert!(empty || mode & 0o077 == 0, "{} has mode {mode:o}", entry.path().display());
         if entry.file_type().unwrap().is_socket() {
@@ -171,7 +171,7 @@ fn nobody_of_that_name_and_nobody_there_are_told_apart() {
     to(&id).expect_error(4, &["device_offline", "connection_failed", "connection_timeout"]);
     joiner.run(["ping", &id]).expect_error(4, &["device_offline", "connection_failed", "connection_timeout"]);
 
-    // Back again, at the address where it was last.
+    // The host is back, at its last address.
     let _host_node = host.serve();
     to(&id).expect_status(0);
     assert_eq!(fs::read(host.downloads().join("file")).unwrap(), b"x");
@@ -213,7 +213,7 @@ fn what_cannot_be_read_is_named_and_the_rest_arrives() {
     fs::write(folder.join("open"), "open").unwrap();
     fs::rename(&closed, folder.join("closed")).unwrap();
     let finished = send(&folder);
-    // Either way the person is told which one; and what could be read is not held up by it.
+    // In either case the person is told which file it was, and the readable files arrive.
     assert!(finished.stderr.contains("closed"), "{finished:#?}");
     assert_eq!(fs::read(host.downloads().join("folder/open")).unwrap(), b"open", "{finished:#?}");
     assert!(!host.downloads().join("folder/closed").exists());
@@ -234,7 +234,7 @@ fn a_download_folder_that_is_gone_or_closed_is_said_to_both() {
         }
         let id = host_node.device_id();
         let finished = joiner.run(["send".as_ref(), id.as_ref(), file.as_os_str()]);
-        // A folder that is gone may be made again; one that is closed may not be opened.
+        // A deleted folder may be created again; one without permissions is not opened.
         if !closed && finished.status == Some(0) {
             assert_eq!(fs::read(host.downloads().join("file")).unwrap(), b"x");
             continue;

@@ -1,4 +1,4 @@
-//! `yonder-cli bench`, in short: it ends well, and its figures are possible.
+//! Test of a short `yonder-cli bench`: it ends well, and its figures are plausible.
 
 use std::{collections::BTreeMap, process::Command, time::Duration};
 
@@ -32,7 +32,7 @@ fn bench_holds_ours_against_the_bare_transport() {
         let (value, ratio) = (line["value"].as_f64().expect("a value"), line["ratio"].as_f64().expect("a ratio"));
         let trip = name == "bare_round_trip" || name == "ping";
         assert_eq!(line["unit"], if trip { "ms" } else { "MB/s" }, "{line}");
-        // Between a slow machine that does something else and the fastest memory there is.
+        // The bounds lie between a busy slow machine and the fastest memory there is.
         assert!(if trip { (0.001..1000.0).contains(&value) } else { (0.1..100_000.0).contains(&value) }, "{line}");
         assert!((0.001..1000.0).contains(&ratio), "{line}");
         let base = if trip { "bare_round_trip" } else { "bare_stream" };

@@ -1,5 +1,5 @@
-//! A node that dies after any one message of a pairing: it is started again, both meet, and then both are paired or both
-//! are not.
+//! Tests of a node that dies after any one message of a pairing: after a restart and a contact, both sides are paired
+//! or neither is.
 
 use std::{
     sync::{
@@ -18,8 +18,8 @@ use yonder_tests::device::{Device, Node};
 
 use crate::peer::{MESSAGE, NOT_PAIRED, PAIRING, PATIENCE, Peer, Stored, code_of, runtime, show_code, wait_for};
 
-/// When the node dies: after so many messages have been heard by either side, at once or when it has said one more, which is
-/// lost. In this way it dies after each that it has heard, and after each that it has said.
+/// Moment of death: after this many messages have been received by either side, at once or after the node has sent one
+/// more, which is lost. This covers a death after each message received and after each message sent.
 type Cut = (usize, bool);
 
 const HOST: [Cut; 13] = [
@@ -72,12 +72,12 @@ fn the_host_may_die_after_any_message() {
             drop(hosting);
             assert_eq!(joining.said.len() + joining.heard.len(), heard, "{at}");
             node = host.serve();
-            // They meet: the joiner dials with what it holds.
+            // The devices meet: the joiner dials with the secret that it holds.
             let paired = match joining.stored.secret() {
                 None => false,
                 Some(secret) => match peer.session(&peer.dial(&node, MESSAGE).await, secret).await {
                     Ok(_) => true,
-                    // It never got to the host's disk: the pending record goes, too.
+                    // The host never stored the pairing, so the joiner drops its pending record.
                     Err(end) => {
                         assert_eq!(code_of(&end), NOT_PAIRED, "{at}");
                         assert!(matches!(joining.stored, Stored::Pending(_)), "{at}: the host had said Committed");
@@ -90,7 +90,7 @@ fn the_host_may_die_after_any_message() {
         });
     }
     report("host", &ends);
-    // Where one of the two could have stored in time, and where both must have.
+    // The pairing survives where one side could have stored it in time, and must survive where both have.
     assert!(ends.iter().all(|((heard, _), paired)| *heard >= 10 || !paired));
     assert!(ends.contains(&((10, true), true)) && ends.contains(&((12, false), true)));
 }
@@ -149,7 +149,8 @@ fn the_joiner_may_die_after_any_message() {
     assert!(ends.iter().all(|((heard, _), paired)| *paired == (*heard >= 11)));
 }
 
-/// The host holds nothing: whoever of the two dials, the other one refuses in the end. Says whether the joiner dialled.
+/// Asserts that the device that holds nothing refuses the other, whichever of them dials. Returns whether the joiner
+/// dialled.
 async fn refuse(peer: &Arc<Peer>, node: &Node) -> bool {
     let dialled = Arc::new(AtomicBool::new(false));
     let answering = {
@@ -171,7 +172,7 @@ async fn refuse(peer: &Arc<Peer>, node: &Node) -> bool {
     dialled.load(Ordering::SeqCst)
 }
 
-/// How many half-finished pairings are on its disk.
+/// Counts the pending pairings on a device's disk.
 fn pending(device: &Device) -> usize {
     let unlocked = unlock(device.data_dir(), KeystoreChoice::Plain, &NoPassphrase).unwrap();
     let store = Store::open(device.data_dir(), &unlocked.root).unwrap();

@@ -1,4 +1,5 @@
-//! Few open files for many transfers: all of them share what the process may have, wait for each other, and arrive.
+//! Test of many transfers with few file descriptors: they share what the process may open, wait for each other, and
+//! arrive.
 
 use std::{
     fs,
@@ -14,9 +15,9 @@ use yonder_tests::{
 
 const TRANSFERS: usize = 16;
 const FOLDERS: usize = 150;
-/// What `ulimit -n` says on many systems.
+/// Default of `ulimit -n` on many systems.
 const LIMIT: &str = "--nofile=1024:1024";
-/// What a node may have of it, so that something is left for what comes unexpected.
+/// Most descriptors that a node may use of them, so that some are left for unexpected needs.
 const MOST_FILES: usize = 900;
 const MOST_THREADS: usize = 128;
 
@@ -40,7 +41,7 @@ fn sixteen_transfers_of_many_folders_arrive_under_the_usual_limit_of_open_files(
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join("leaf"), format!("{} {number}", source.display())).unwrap();
         }
-        // What keeps its streams busy for a while.
+        // A large file that keeps the transfer's streams busy for a while.
         tree::file(&source.join("large"), 6 << 20, 7);
     }
     let to = receiver_node.device_id();

@@ -1,4 +1,5 @@
-//! Early data (0-RTT): TLS could take it, anybody who recorded it could play it again, and so nothing may ever come of it.
+//! Tests of early data (0-RTT). TLS could accept it, and anybody who recorded it could replay it, so it must never have
+//! an effect.
 
 use std::{
     net::{Ipv6Addr, SocketAddr},
@@ -23,12 +24,12 @@ use yonder_tests::device::{Device, Node};
 
 use crate::peer::{MESSAGE, PAIRING, PATIENCE, Peer, code_of, fresh_key, pair_with, runtime, show_code};
 
-/// A way between a client on the IPv6 loopback and the node on the IPv4 one, so that there is no other. It may be closed to
-/// all but early packets: then the client's end of the TLS handshake never arrives, as for one who plays a recording.
+/// The only path between a client on the IPv6 loopback and the node on the IPv4 loopback. It can be closed to all but
+/// early packets: then the client's end of the TLS handshake never arrives, as with a replayed recording.
 struct Wire {
     address: SocketAddr,
     early_alone: Arc<AtomicBool>,
-    /// How many datagrams with early data have gone through.
+    /// Number of datagrams with early data that have passed.
     early: Arc<AtomicUsize>,
     tasks: tokio::task::JoinSet<()>,
 }
@@ -59,7 +60,7 @@ impl Wire {
         tasks.spawn(async move {
             let mut buffer = [0; 65_536];
             while let Ok(length) = far.recv(&mut buffer).await {
-                // The node's answer would end the time for early data: it waits until there was some.
+                // The node's answer would end the client's time for early data, so it is held back until some was sent.
                 while closed.load(Ordering::SeqCst) && count.load(Ordering::SeqCst) == 0 {
                     tokio::time::sleep(Duration::from_millis(2)).await;
                 }
@@ -87,7 +88,7 @@ const INITIAL: u8 = 0;
 const ZERO_RTT: u8 = 1;
 const LATER: u8 = 9;
 
-/// The kinds of the packets in a datagram (RFC 9000, section 17); all that comes after the first flight is `LATER`.
+/// Returns the kinds of the packets in a datagram (RFC 9000, section 17); everything after the first flight is `LATER`.
 fn kinds(mut datagram: &[u8]) -> Vec<u8> {
     let mut kinds = Vec::new();
     while let Some(&first) = datagram.first() {
@@ -111,7 +112,7 @@ fn kinds(mut datagram: &[u8]) -> Vec<u8> {
     kinds
 }
 
-/// A number as QUIC writes it.
+/// Reads a QUIC variable-length integer.
 fn number(datagram: &[u8], at: &mut usize) -> usize {
     let bytes = 1 << (datagram[*at] >> 6);
     let first = usize::from(datagram[*at] & 0x3f);
@@ -120,7 +121,7 @@ fn number(datagram: &[u8], at: &mut usize) -> usize {
     value
 }
 
-/// A hello of the session handshake, as a frame.
+/// Returns a hello of the session handshake, as a frame.
 fn hello() -> Vec<u8> {
     let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
     [&u32::try_from(hello.len()).unwrap().to_le_bytes(), hello.as_slice()].concat()
@@ -133,13 +134,13 @@ async fn ack(recv: &mut RecvStream) -> usize {
 
 #[test]
 fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
-    /// How long the node has to say something that it must not; it would within a millisecond.
+    /// Time in which the node must stay silent; a wrong answer would come within a millisecond.
     const SILENCE: Duration = Duration::from_secs(2);
     const ACK: usize = 98;
     let host = Device::loopback("host");
     let node = host.serve();
     runtime().block_on(async {
-        // It is paired, and known to the node from now on.
+        // The device is paired, and known to the node from now on.
         let key = fresh_key();
         let friend = Peer::with_key(key.clone()).await;
         pair_with(&friend, &host, &node, "Early").await;
@@ -158,7 +159,7 @@ fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
         let address = EndpointAddr::from_parts(id, [TransportAddr::Ip(wire.address)]);
         let dial = || client.connect_with_opts(address.clone(), MESSAGE, ConnectOptions::new());
 
-        // A first connection: there is nothing to resume. It waits for the answer, so that tickets are there.
+        // The first connection has nothing to resume. It waits for an answer, so that session tickets have arrived.
         let connecting = dial().await.unwrap();
         let connection = connecting.into_0rtt().expect_err("early data on the first connection").await.unwrap();
         let (mut send, mut recv) = connection.open_bi().await.unwrap();
@@ -166,7 +167,7 @@ fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
         assert_eq!(ack(&mut recv).await, ACK);
         connection.close(0u8.into(), b"");
 
-        // A second one that says its hello early. All of that arrives, and nothing after it.
+        // The second connection sends its hello early. All of that arrives, and nothing after it.
         wire.early_alone(true);
         let Ok(early) = dial().await.unwrap().into_0rtt() else {
             println!("FIGURE early data: no ticket that would allow it");
@@ -179,7 +180,7 @@ fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
         assert!(wire.early.load(Ordering::SeqCst) > 0, "no early data arrived");
         assert!(heard.is_err(), "the node acted upon early data: {heard:?}");
 
-        // It was for this alone: when the client's end of the handshake arrives, the same hello is answered.
+        // Only the handshake was missing: when the client's end of it arrives, the same hello is answered.
         wire.early_alone(false);
         let status = tokio::time::timeout(PATIENCE, early.handshake_completed()).await.unwrap().unwrap();
         let (status, length) = match status {
@@ -204,17 +205,17 @@ fn all_that_can_be_said_early_opens_no_session_and_proves_no_code() {
         let key = fresh_key();
         let friend = Peer::with_key(key.clone()).await;
         let secret = pair_with(&friend, &host, &node, "Early").await;
-        // A whole session is recorded, as its owner said it.
+        // A whole session is recorded, as its owner sent it.
         let connection = friend.dial(&node, MESSAGE).await;
         let (mut send, mut recv) = connection.open_bi().await.unwrap();
         let said = hello();
         send.write_all(&said).await.unwrap();
         assert_eq!(ack(&mut recv).await, 98);
         connection.close(0u8.into(), b"");
-        // And played early, in one breath, with a guess at what comes after the answer.
+        // The recording is replayed early in one go, with a guess at the part that follows the answer.
         for alpn in [MESSAGE, PAIRING] {
             let (_hosting, _) = show_code(&host);
-            // A connection of this protocol that got an answer, and so a ticket.
+            // A connection of this protocol that was answered has a session ticket.
             let first = friend.dial(&node, alpn).await;
             if alpn == MESSAGE {
                 friend.session(&first, &secret).await.expect("a session");
@@ -242,7 +243,7 @@ fn all_that_can_be_said_early_opens_no_session_and_proves_no_code() {
             let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it stays open");
             println!("FIGURE said early on {}: {fate}, closed with {}", String::from_utf8_lossy(alpn), code_of(&end));
         }
-        // What is right, in its time, goes through.
+        // The valid messages succeed when they are not early.
         assert!(friend.session(&friend.dial(&node, MESSAGE).await, &secret).await.is_ok());
     });
     assert_eq!(host.paired_with().len(), 1);

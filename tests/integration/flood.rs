@@ -1,5 +1,5 @@
-//! Strangers in numbers, long claims and slow words against one real node: guesses are counted over all, nothing that is
-//! claimed is believed, and friends get in meanwhile.
+//! Tests of many strangers, false lengths and slow senders against one real node: guesses are counted over all of them,
+//! no claimed length is believed, and friends still get in.
 
 use std::{
     sync::{
@@ -29,10 +29,10 @@ use crate::peer::{
 };
 
 const GUESSERS: usize = 50;
-/// So many strangers are heard at once.
+/// Number of strangers that are heard at once.
 const PLACES: usize = 10;
 
-/// A code that is not the one that is shown.
+/// Returns a code that differs from the one shown.
 fn guess(right: &str) -> String {
     loop {
         let code = PairingCode::generate(&mut SystemEntropy).unwrap().to_string();
@@ -50,13 +50,13 @@ struct Told {
     busy: AtomicUsize,
 }
 
-/// One guess, and tried again until the host has heard it.
+/// Makes one guess, and tries again until the host has heard it.
 async fn guesser(peer: &Peer, node: &EndpointAddr, words: &str, together: Option<Arc<Barrier>>, told: &Told) {
     loop {
         let connection = match peer.reach(node.clone(), PAIRING).await {
             Ok(connection) => connection,
             Err(_) => {
-                // Refused before it stood: no code is open any more, or the place was gone.
+                // Refused before the connection was established: no code is open any more, or no place was free.
                 if let (Some(NOT_PAIRING), _) = peer.refusal_at(node.clone(), PAIRING).await {
                     told.nobody.fetch_add(1, Ordering::Relaxed);
                     return;
@@ -65,7 +65,7 @@ async fn guesser(peer: &Peer, node: &EndpointAddr, words: &str, together: Option
             }
         };
         let mut pairing = peer.join(connection, peer.local("Guesser"), words).await;
-        // The hello and the host's share; then all prove at once.
+        // After the hello and the host's share, all peers prove at once.
         pairing.until(2).await;
         if let Some(together) = &together
             && pairing.heard.len() == 1
@@ -84,7 +84,7 @@ async fn guesser(peer: &Peer, node: &EndpointAddr, words: &str, together: Option
                     let busy = matches!(&reason, Some(ConnectionError::ApplicationClosed(close)) if close.error_code == (BUSY as u32).into());
                     assert!(busy && together.is_none(), "{:?}, {reason:?}", pairing.failed);
                     told.busy.fetch_add(1, Ordering::Relaxed);
-                    // Ten are being heard: in a moment there is a place.
+                    // Ten strangers are being heard; a place will be free in a moment.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
                 }
@@ -116,7 +116,7 @@ fn fifty_connections_that_guess_at_once_have_three_attempts_in_all() {
         for number in 0..GUESSERS {
             let (told, node, words) = (told.clone(), node.clone(), guess(&words));
             let peer = peers[number % PLACES].clone();
-            // The first ten have all the places, and prove in the same moment; the others push in as they leave.
+            // The first ten have all the places and prove at the same moment; the others follow as they leave.
             let first = (number < PLACES).then(|| together.clone());
             guessers.spawn(async move { guesser(&peer, &node, &words, first, &told).await });
             if number + 1 == PLACES {
@@ -142,7 +142,7 @@ fn fifty_connections_that_guess_at_once_have_three_attempts_in_all() {
         assert!(finished.event("paired").is_none());
         finished.stderr
     };
-    // Wrong codes of one moment may be told in one line.
+    // Wrong codes that arrive together may be reported in one line.
     let told: Vec<usize> = ["left: 2.", "left: 1."].iter().map(|left| stderr.matches(left).count()).collect();
     assert!(told.iter().all(|count| *count <= 1) && told.contains(&1), "{told:?} {stderr}");
     // The right code comes too late.
@@ -158,14 +158,15 @@ fn told_id(device: &Device) -> String {
     yonder_tests::device::text(&device.run(["id"]).expect_status(0).lines[0], "endpoint_id")
 }
 
-/// The most memory that a process ever had, in KiB.
+/// Returns the peak resident memory of a process, in KiB.
 fn high_water(running: &Running) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("VmHWM");
     line.trim().trim_end_matches("kB").trim().parse().unwrap()
 }
 
-/// Claims 4 GiB as the first frame, sends some of it, and gives how long the node took to close, and its number.
+/// Claims 4 GiB as the length of the first frame and sends some of it. Returns how long the node took to close, and its
+/// close code.
 async fn claim(connection: Connection, some: &[u8]) -> (Duration, u64) {
     let begun = Instant::now();
     let (mut send, _recv) = connection.open_bi().await.unwrap();
@@ -182,7 +183,7 @@ fn a_claim_of_four_gibibytes_is_refused_at_once_and_costs_no_memory() {
     let host = Device::loopback("host");
     let node = host.serve();
     runtime().block_on(async {
-        // One that is paired gets as far as the session handshake, and beyond it.
+        // A paired peer gets as far as the session handshake, and beyond it.
         let (peer, secret) = paired_peer(&host, &node, "Claims").await;
         let (_hosting, _) = show_code(&host);
         let some = vec![0x2a; 256 << 10];
@@ -199,19 +200,19 @@ fn a_claim_of_four_gibibytes_is_refused_at_once_and_costs_no_memory() {
             assert!(peer.try_dial(&node, SYNC).await.is_err(), "nobody speaks it");
             worst = worst.max(claim_within(&peer, &node, &secret).await);
             if time == 0 {
-                // Once around without counting: what a first connection of each kind costs is no claim's doing.
+                // The first round is not counted: it includes one-time costs of a first connection of each kind.
                 before = high_water(&node.running);
             }
         }
         let grown = high_water(&node.running).saturating_sub(before);
         println!("FIGURE 4 GiB claimed {} times: closed within {worst:?}, memory at most {grown} KiB more", TIMES * 5);
         assert!(grown < 16 << 10, "{grown} KiB more");
-        // And it still answers.
+        // The node still answers.
         assert!(peer.session(&peer.dial(&node, MESSAGE).await, &secret).await.is_ok());
     });
 }
 
-/// The same within a session that stands: a message, and a transfer's control frame.
+/// Claims 4 GiB within an established session: in a message, and in a control frame of a transfer.
 async fn claim_within(peer: &Peer, node: &Node, secret: &Key) -> Duration {
     let mut worst = Duration::ZERO;
     for alpn in [MESSAGE, TRANSFER] {
@@ -232,7 +233,7 @@ async fn claim_within(peer: &Peer, node: &Node, secret: &Key) -> Duration {
     worst
 }
 
-/// Says a hello one byte a second, until it is thrown out; gives after how long that was.
+/// Sends a hello at one byte a second until the node closes. Returns after how long it did.
 async fn slowly(connection: Connection, begun: Instant) -> (Duration, ConnectionError) {
     let Ok((mut send, _recv)) = connection.open_bi().await else {
         return (begun.elapsed(), connection.closed().await);
@@ -249,7 +250,7 @@ async fn slowly(connection: Connection, begun: Instant) -> (Duration, Connection
 
 #[test]
 fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
-    /// Five seconds, and something for a machine that is busy with other tests.
+    /// Five seconds, and an allowance for a machine that is busy with other tests.
     const THROWN_OUT: Duration = Duration::from_millis(6_500);
     let (host, friend, newcomer) = (Device::loopback("host"), Device::loopback("friend"), Device::loopback("newcomer"));
     let (node, friend_node, _newcomer_node) = (host.serve(), friend.serve(), newcomer.serve());
@@ -257,7 +258,8 @@ fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
     let host_id = node.device_id();
     runtime().block_on(async {
         let (hosting, words) = show_code(&host);
-        // Ten have all the places, and two more none. One of the ten makes room when it has proven nothing for two seconds.
+        // Ten strangers have all the places, and two more have none. A stranger without a proof after two seconds may
+        // be replaced.
         let peer = Peer::new().await;
         let mut slow = tokio::task::JoinSet::new();
         let mut busy = 0;
@@ -266,7 +268,7 @@ fn slow_words_are_not_waited_for_and_others_get_in_meanwhile() {
             let begun = Instant::now();
             slow.spawn(async move { slowly(connection, begun).await });
         }
-        // A friend gets in meanwhile, and a right pairing as soon as the first of them has to make room.
+        // Meanwhile a friend gets in, and so does a right pairing as soon as the first stranger has to make room.
         friend.run(["ping", &host_id, "-c", "1"]).expect_status(0);
         let begun = Instant::now();
         let waited = loop {
@@ -305,7 +307,8 @@ fn slow_words_in_a_session_handshake_are_not_waited_for() {
             let begun = Instant::now();
             slow.spawn(async move { (number % 2 == 0, slowly(connection, begun).await) });
         }
-        // The same device, in one word, gets in meanwhile, and takes the place of those that it began for the same purpose.
+        // The same device still gets in with a prompt handshake, and replaces the connections that it began for the
+        // same purpose.
         let connection = peer.dial(&node, MESSAGE).await;
         let keys = peer.session(&connection, &secret).await.expect("a session");
         say(&connection, &keys, r#"{"kind":"ping","id":7}"#).await;

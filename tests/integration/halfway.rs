@@ -1,4 +1,4 @@
-//! Connections of paired devices that were left in the middle of the session handshake.
+//! Test of paired devices that leave connections in the middle of the session handshake.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use yonder_tests::device::Device;
 
 use crate::peer::{MESSAGE, Peer, REPLACED, TRANSFER, code_of, paired_peer, refused, runtime};
 
-/// The first word of the handshake, and nothing more.
+/// Sends the first message of the handshake and nothing more.
 async fn begin(connection: &Connection) -> SendStream {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
     write_frame(&mut send, &hello).await.unwrap();
-    // It is answered: the other side waits now.
+    // The node answered, so it now waits for the rest.
     recv.read_chunk(1).await.unwrap().unwrap();
     send
 }
@@ -38,10 +38,10 @@ fn who_proves_itself_anew_takes_the_place_of_what_it_left_halfway() {
         let (of_another, _another) = dial(&other, MESSAGE).await;
         let again = peer.dial(&node, MESSAGE).await;
         let _keys = peer.session(&again, &secret).await.unwrap();
-        // Not after ten seconds, when patience ends.
+        // Well before the ten seconds after which the handshake times out.
         let end = tokio::time::timeout(Duration::from_secs(3), refused(&left)).await.expect("it is closed at once");
         assert_eq!(code_of(&end), REPLACED);
-        // Somebody who may go on goes on.
+        // Connections of other devices and for other purposes stay open.
         for (connection, whose) in [(&for_files, "for files"), (&of_another, "of another device"), (&again, "new")] {
             assert!(connection.close_reason().is_none(), "the one {whose} was closed");
         }

@@ -1,5 +1,5 @@
-//! One device, or one peer without a name, takes nothing that belongs to the others: while it does its worst, two honest
-//! devices find everything as it was.
+//! Tests that one device, or one unknown peer, takes nothing that belongs to others: while it does its worst, two
+//! honest devices find everything as it was.
 
 use std::{
     collections::HashMap,
@@ -21,9 +21,9 @@ use crate::peer::{
     MESSAGE, PAIRING, PATIENCE, Peer, TRANSFER, address, paired_peer, runtime, say, show_code, wait_for,
 };
 
-/// What takes a moment otherwise takes no longer than this.
+/// Longest duration of actions that otherwise take a moment.
 const SOON: Duration = Duration::from_secs(4);
-/// After so long without room, a stream or connection has none.
+/// Time without progress after which a stream or connection counts as full.
 const NO_ROOM: Duration = Duration::from_millis(400);
 
 #[test]
@@ -35,7 +35,7 @@ fn a_device_that_reads_nothing_holds_up_no_other() {
         let (peer, secret) = paired_peer(&host, &node, "Stingy").await;
         let key = peer.secret_key();
         peer.endpoint.close().await;
-        // It allows one stream and never reads that: the node's hello takes it.
+        // The peer allows one stream and never reads it: the node's hello uses it up.
         let one_stream = QuicTransportConfig::builder().max_concurrent_uni_streams(VarInt::from_u32(1)).build();
         let stingy = Peer::with_transport(key, one_stream).await;
         let connection = stingy.dial(&node, MESSAGE).await;
@@ -53,7 +53,7 @@ fn a_device_that_reads_nothing_holds_up_no_other() {
         say(&connection, &keys, &offer).await;
         wait_for("its first text", || !texts(&host).is_empty());
 
-        // Meanwhile texts go both ways and are acknowledged, names are heard, and new keys are agreed on.
+        // Meanwhile texts go both ways and are acknowledged, names are announced, and new keys are agreed on.
         for (from, to) in [(&friend, &node), (&host, &friend_node)] {
             let begun = Instant::now();
             let sent = from.run(["text", &to.device_id(), "Is anybody there?"]).expect_status(0);
@@ -91,17 +91,17 @@ fn a_device_has_three_sessions_of_a_kind_and_bounded_bytes_unread() {
             assert!(sessions.last().unwrap().close_reason().is_none(), "{name}: the newest one stays");
         }
 
-        // Before the session handshake, and on a connection for pairing: a few hellos.
+        // Before the session handshake, and on a pairing connection, the limit is a few hellos.
         let (_hosting, _words) = show_code(&host);
         for alpn in [PAIRING, MESSAGE, TRANSFER] {
             let connection = peer.dial(&node, alpn).await;
             let (streams, bytes) = fill(&connection).await;
             assert_eq!((streams, bytes), (4, 64 << 10), "{}", String::from_utf8_lossy(alpn));
         }
-        // After it, and with nobody's consent to anything: what the protocol needs.
+        // After the handshake, and without consent to anything, the limit is what the protocol needs.
         let connection = peer.dial(&node, MESSAGE).await;
         peer.session(&connection, &secret).await.expect("a session");
-        // The first message is begun and not finished: the others wait behind it.
+        // The first message is begun and not finished, and the others wait for it.
         let mut first = connection.open_uni().await.unwrap();
         first.write_all(&100_u32.to_le_bytes()).await.unwrap();
         let (streams, bytes) = fill(&connection).await;
@@ -109,7 +109,7 @@ fn a_device_has_three_sessions_of_a_kind_and_bounded_bytes_unread() {
     });
 }
 
-/// Opens streams and writes into them as long as there is room; gives how many streams and bytes that were.
+/// Opens streams and writes into them as long as there is room. Returns how many streams and bytes were accepted.
 async fn fill(connection: &Connection) -> (usize, usize) {
     let mut streams: Vec<SendStream> = Vec::new();
     while let Ok(Ok(stream)) = tokio::time::timeout(NO_ROOM, connection.open_uni()).await {
@@ -124,14 +124,14 @@ async fn fill(connection: &Connection) -> (usize, usize) {
     (streams.len(), bytes)
 }
 
-/// The first packets of connections that never come to stand, sent again and again from addresses behind which nobody is.
+/// First packets of connections that are never established, replayed from addresses at which nobody is.
 struct Flood {
     stop: Arc<AtomicBool>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Flood {
-    /// A hundred connections a second, after a burst of as many.
+    /// Starts a flood of a hundred connections a second, after a burst of as many.
     async fn of(node: &Node) -> Self {
         const CAPTURED: usize = 150;
         let packets = first_packets(node, CAPTURED).await;
@@ -169,7 +169,7 @@ impl Drop for Flood {
     }
 }
 
-/// First packets to a node, by connection; they were sent elsewhere, where nobody answers.
+/// Returns first packets to a node, by connection; they were sent to another address, where nobody answers.
 async fn first_packets(node: &Node, count: usize) -> Vec<Vec<Vec<u8>>> {
     let nowhere = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let endpoint = Endpoint::builder(presets::Minimal).clear_ip_transports().bind_addr("127.0.0.1:0").unwrap();
@@ -183,10 +183,10 @@ async fn first_packets(node: &Node, count: usize) -> Vec<Vec<Vec<u8>>> {
     let mut captured: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
     let mut buffer = [0; 2048];
     let read = async {
-        // The last one may be cut off here, and is sent as far as it came.
+        // The last connection may be cut off here; it is replayed as far as it was captured.
         while captured.len() < count {
             let length = nowhere.recv(&mut buffer).await.unwrap();
-            // A long header: a byte, the version, and the connection's id behind its length.
+            // Long header: a byte, the version, and the connection id after its length.
             let id = buffer[6..6 + usize::from(buffer[5])].to_vec();
             captured.entry(id).or_default().push(buffer[..length].to_vec());
         }
@@ -205,7 +205,7 @@ fn a_hundred_packets_a_second_keep_nobody_out_while_they_come() {
         let flood = Flood::of(&node).await;
         let mut worst = Duration::ZERO;
         for round in 0..6 {
-            // A session of a paired device, from nothing.
+            // A new session of a paired device.
             let begun = Instant::now();
             let connection = peer.dial(&node, if round % 2 == 0 { MESSAGE } else { TRANSFER }).await;
             peer.session(&connection, &secret).await.expect("a session");
@@ -218,7 +218,7 @@ fn a_hundred_packets_a_second_keep_nobody_out_while_they_come() {
         newcomer.run(["pair", "join", &words, "--approve", "--device", &node.at()]).expect_status(0);
         let paired = begun.elapsed();
         hosting.finish(PATIENCE).expect_status(0);
-        // And what has stood from before.
+        // A session that existed before the flood.
         friend.run(["text", &node.device_id(), "Still here."]).expect_status(0);
         println!(
             "FIGURE under a flood of first packets: a session after {worst:?} at worst, a pairing after {paired:?}"

@@ -1,5 +1,5 @@
-//! A power cut, played by `kill -9`, at a random moment: what is on the disk afterwards opens, and what has a final name
-//! is whole.
+//! Tests of a power cut, simulated by `kill -9` at a random moment: the files on the disk open afterwards, and every
+//! file with a final name is complete.
 
 use std::{
     fs,
@@ -18,14 +18,14 @@ use yonder_tests::{
 const ROUNDS: u64 = 8;
 const LONG: Duration = Duration::from_secs(240);
 
-/// The moment is random on purpose; the seed is told, for the report.
+/// Returns a random seed, and prints it for the report.
 fn seed() -> u64 {
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos() as u64;
     eprintln!("seed {seed}");
     seed
 }
 
-/// A moment within this span, and a little after it.
+/// Returns a random moment within this span or up to a tenth after it.
 fn moment(noise: &mut Noise, span: Duration) -> Duration {
     Duration::from_micros(noise.below(span.as_micros() as u64 * 11 / 10 + 1))
 }
@@ -35,8 +35,8 @@ fn send(sender: &Device, to: &Node, path: &Path) -> yonder_tests::program::Runni
     sender.start(["send".as_ref(), id.as_ref(), path.as_os_str()])
 }
 
-/// Waits until something can be sent: a session with a node that died this moment counts as alive until silence says
-/// otherwise, and what is sent over it is lost.
+/// Waits until something can be sent. A session with a node that was just killed counts as alive until it times out,
+/// and data sent over it is lost.
 #[track_caller]
 fn meet(sender: &Device, receiver: &Node) {
     let greeting = sender.home().join("greeting");
@@ -52,13 +52,13 @@ fn meet(sender: &Device, receiver: &Node) {
     }
 }
 
-/// What a device says of the transfer of this name, if it knows of one.
+/// Returns a device's view of the transfer with this name, if it has one.
 fn transfer(device: &Device, name: &str) -> Option<Value> {
     let lines = device.run(["transfers", "--all"]).expect_status(0).lines;
     lines.into_iter().find(|line| line["roots"][0] == name)
 }
 
-/// Waits until it has ended as it should, on both sides.
+/// Waits until the transfer is in this final state on both sides.
 #[track_caller]
 fn ends(sender: &Device, receiver: &Device, name: &str, state: &str) {
     for device in [sender, receiver] {
@@ -76,7 +76,7 @@ fn ends(sender: &Device, receiver: &Device, name: &str, state: &str) {
     }
 }
 
-/// Nothing that is unfinished lies there.
+/// Asserts that no unfinished file is left in the download folder.
 #[track_caller]
 fn nothing_hidden(receiver: &Device) {
     let names: Vec<_> = fs::read_dir(receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -113,19 +113,19 @@ fn either_node_may_die_at_any_moment_of_a_transfer_and_it_goes_on() {
         thread::sleep(after);
         let dies = if round % 2 == 0 { &mut sender_node } else { &mut receiver_node };
         dies.running.kill();
-        // Nobody tidies up first: this is what the disk looks like after a power cut.
+        // Checked before any restart: this is the state of the disk after a power cut.
         named.push(tree::assert_whole(&folder, &landed));
         if round % 2 == 0 {
-            // Dead too: a command that came just after its node died has become a node itself.
+            // The command is killed too: one that began just after its node died has become a node itself.
             drop(sending);
             sender_node = sender.serve();
             if transfer(&sender, &name).is_none() {
-                // It came so early that nobody had heard of it.
+                // The kill came before the node had recorded the transfer.
                 send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
             }
         } else {
             receiver_node = receiver.serve();
-            // The command stands by until it is through; one that had not reached the receiver yet may give up.
+            // The command waits until the transfer is complete; one that had not reached the receiver yet may give up.
             let sent = sending.finish(LONG);
             if sent.status == Some(4) {
                 meet(&sender, &receiver_node);
@@ -143,7 +143,7 @@ fn either_node_may_die_at_any_moment_of_a_transfer_and_it_goes_on() {
     assert!(named.iter().any(|count| *count < 150), "every kill came too late to find anything");
 }
 
-/// A folder with a large file and many small ones, and how long it is.
+/// Creates a folder with a large file and many small ones, and returns its path and size in bytes.
 fn mixed(sender: &Device, name: &str) -> (PathBuf, u64) {
     let folder = sender.home().join(name);
     tree::folder(&folder, 400, 4000, 21);
@@ -153,10 +153,10 @@ fn mixed(sender: &Device, name: &str) -> (PathBuf, u64) {
     (folder, bytes)
 }
 
-/// At most this is sent again: eight streams, each with a segment that was not complete, in either direction of doubt.
+/// Most bytes that are sent again: eight streams, each with an incomplete segment.
 const WINDOW: u64 = 16 << 20;
 
-/// The transfer as the node tells it, once so many bytes have arrived.
+/// Waits until this many bytes of the transfer have arrived, and returns the node's view of it.
 #[track_caller]
 fn half(node: &mut Node, name: &str, bytes: u64) -> Value {
     let line = node.running.expect("the middle", LONG, |line| {
@@ -168,7 +168,7 @@ fn half(node: &mut Node, name: &str, bytes: u64) -> Value {
     line["transfer"].clone()
 }
 
-/// How many bytes count again, from the first word after it went on.
+/// Returns how many bytes already count when the transfer goes on.
 #[track_caller]
 fn counted_again(node: &mut Node, name: &str) -> u64 {
     half(node, name, 0)["bytes"].as_u64().unwrap()
@@ -213,7 +213,7 @@ fn a_sender_that_was_killed_sends_the_rest_of_what_has_not_changed() {
     let before = half(&mut receiver_node, "mixed", 24 << 20)["bytes"].as_u64().unwrap();
     sender_node.running.kill();
     drop(sending);
-    // A file that has not arrived yet is another one now.
+    // A file that has not arrived yet is now changed.
     let landed = receiver.downloads().join("mixed");
     let missing = tree::list(&folder).into_iter().find(|(path, entry)| {
         matches!(entry, tree::Entry::File(size, ..) if *size > 0)
@@ -268,7 +268,7 @@ fn what_is_sent_to_a_device_that_is_away_is_delivered_when_it_comes() {
     receiver_node.stop().expect_status(0);
     let folder = sender.home().join("folder");
     tree::folder(&folder, 5, 10_000, 13);
-    // Whoever waits for the end of it is told that it does not come.
+    // A command that waits for the end reports that the transfer cannot go on.
     let refused = sender.run_within(LONG, ["send".as_ref(), id.as_ref(), folder.as_os_str()]);
     assert_eq!(refused.status, Some(4), "{refused:#?}");
     let queued =
@@ -294,7 +294,7 @@ fn a_node_that_died_and_is_back_is_sent_to_at_once() {
 
     receiver_node.running.kill();
     receiver_node = receiver.serve();
-    // It says hello as a new start of the node: older connections are not waited for.
+    // The ping makes the receiver say hello as a new instance, so that older connections are not waited for.
     receiver.run(["ping", &sender_node.device_id(), "-c", "1"]).expect_status(0);
     send(&sender, &receiver_node, &folder).finish(LONG).expect_status(0);
     tree::assert_same(&folder, &receiver.downloads().join("folder"));
@@ -303,7 +303,7 @@ fn a_node_that_died_and_is_back_is_sent_to_at_once() {
 #[test]
 fn either_node_may_die_at_any_moment_of_a_pairing() {
     let mut noise = Noise::new(seed());
-    // How long a pairing takes, from the join to the word of both.
+    // Measures how long a pairing takes, from the join until both report it.
     let span = {
         let (host, joiner) = (Device::loopback("host"), Device::loopback("joiner"));
         let (host_node, _joiner_node) = (host.serve(), joiner.serve());
@@ -325,7 +325,7 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
         } else {
             joiner_node.running.kill()
         }
-        // Dead too: a command that came just after its node died has become a node itself.
+        // The commands are killed too: one that began just after its node died has become a node itself.
         drop((hosting, joining));
         if round % 2 == 0 {
             host_node = host.serve()
@@ -333,14 +333,14 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
             joiner_node = joiner.serve()
         }
 
-        // Both or neither; or one of them, until they meet again.
+        // Both sides are paired or neither is; a difference lasts at most until they meet again.
         let state = || (host.paired_with().len(), joiner.paired_with().len());
         if state().0 != state().1 {
             mended += 1;
             let end = Instant::now() + PATIENCE;
             while state().0 != state().1 {
                 assert!(Instant::now() < end, "killed after {after:?}, round {round}: {:?} stays", state());
-                // A contact, from either side.
+                // A contact from either side.
                 host.run(["ping", &joiner_node.device_id(), "-c", "1"]);
                 joiner.run(["ping", &host_node.device_id(), "-c", "1"]);
             }
@@ -348,7 +348,7 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
         match state() {
             (1, 1) => {
                 both += 1;
-                // A session with the one that was killed counts as alive until silence says otherwise.
+                // A session with the killed node counts as alive until it times out.
                 let end = Instant::now() + PATIENCE;
                 loop {
                     let pinged = joiner.run(["ping", &host_node.device_id(), "-c", "1"]);
@@ -360,8 +360,8 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
             }
             (0, 0) => {
                 neither += 1;
-                // A person tries again with a new code. Whoever was killed in the middle of a pairing keeps the other
-                // busy until silence says that it is gone.
+                // A person tries again with a new code. A side that was killed in the middle of a pairing keeps the
+                // other one busy until the connection times out.
                 let end = Instant::now() + PATIENCE;
                 loop {
                     let mut hosting = host.start(["pair", "host", "--approve"]);

@@ -1,5 +1,5 @@
-//! Two real programs on one machine, driven as a person or a script drives them: over the command line. Where one of them
-//! is hostile, or dies at a chosen moment, the test plays it.
+//! Tests of two real programs on one machine, driven over the command line as a person or a script does. Where one side
+//! is hostile or dies at a chosen moment, the test plays it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod bad_input;

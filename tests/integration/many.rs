@@ -1,7 +1,7 @@
-//! One node and two hundred paired devices that are all connected to it: what they cost while nothing happens.
+//! Test of one node with two hundred connected, paired devices: what they cost while nothing happens.
 //!
-//! The node is the real program. The others are endpoints in this process that were really paired with it, hold a session
-//! each, and answer when they are asked whether they are there.
+//! The node is the real program. The others are endpoints in this process that were really paired with it, hold one
+//! session each, and answer pings.
 
 use std::{
     sync::{
@@ -28,16 +28,16 @@ use yonder_tests::{
 use crate::peer::{MESSAGE, Peer, runtime};
 
 const PEERS: usize = 200;
-/// Each costs less than this much memory.
+/// Memory that each device may cost, in bytes.
 const MEMORY: u64 = 1_000_000;
-/// While nothing happens, the node takes at most this share of a core. What is built for tests is not optimised.
+/// Share of a core that the node may use while nothing happens. Builds for tests are not optimised.
 const CPU: f64 = 0.02;
-/// For so long.
+/// Duration of the measurement.
 const IDLE: Duration = Duration::from_secs(20);
-/// So long after the last connection the node has done what a new one brings.
+/// Wait after the last connection, in which the node finishes the work that a new connection causes.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// Every endpoint has sockets of its own.
+/// Raises the limit of open files, because every endpoint has its own sockets.
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(65_536).min(65_536);
@@ -46,10 +46,10 @@ fn allow_many_files() {
     }
 }
 
-/// Pairs a fresh peer with the node; gives it and the pairing secret.
+/// Pairs a new peer with the node, and returns it with the pairing secret.
 fn paired(talk: &Talk, runtime: &tokio::runtime::Runtime, node: &Node, number: usize) -> (Peer, Key) {
     let shown = until("a code", Duration::from_secs(20), || {
-        // The pairing before may not be off the screen yet.
+        // The previous pairing may still be shown.
         match talk.ask(Request::PairHost { approve: true, level: None, words: 3 }) {
             Ok(Response::Pairing(PairingView::Hosting { words, .. })) => Some(words),
             Ok(other) => panic!("no code: {other:?}"),
@@ -65,7 +65,7 @@ fn paired(talk: &Talk, runtime: &tokio::runtime::Runtime, node: &Node, number: u
     })
 }
 
-/// A device that is there: takes the node's calls, and answers its pings.
+/// Plays a device that is present: accepts the node's connections and answers its pings.
 async fn be_there(peer: Arc<Peer>, secret: Key, calls: Arc<AtomicUsize>) {
     loop {
         let Some(incoming) = peer.endpoint.accept().await else { return };
@@ -127,7 +127,7 @@ fn two_hundred_devices_cost_little() {
         runtime.spawn(be_there(peer.clone(), secret, calls.clone()));
         peers.push(peer);
         if number == 0 {
-            // Whatever is needed only once is there with the first one.
+            // One-time costs are included in the state after the first connection.
             until("the first one", Duration::from_secs(30), || (connected(&talk) == 1).then_some(()));
             before = resident(pid);
         }

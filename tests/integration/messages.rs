@@ -1,5 +1,5 @@
-//! What a message costs: round trips between two programs, beside those of the transport alone between two others, each with
-//! a stream that stays open and with a stream for each.
+//! Benchmark of a message: round trips between two programs, compared with those of the transport alone between two
+//! others, with one stream that stays open and with a stream per message.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -16,12 +16,12 @@ use yonder_tests::{
     talk::Talk,
 };
 
-/// A round trip of the application takes at most so many of the transport, which keeps one stream open for all of its own.
+/// Most round trips of the transport (over one open stream) that a round trip of the application may take.
 const RATIO: f64 = 1.5;
-/// The same for programs that are not optimised: what is below ours is optimised in them, too.
+/// The limit for unoptimised programs: their dependencies are optimised all the same, so the ratio is larger.
 const RATIO_UNOPTIMISED: f64 = 3.5;
 
-/// Two programs that say 64 bytes to each other and back, as often as they are asked to.
+/// Two programs that exchange 64 bytes back and forth, as often as they are asked to.
 struct Bare {
     _server: Running,
     client: Child,
@@ -69,15 +69,15 @@ fn median(mut times: Vec<f64>) -> f64 {
     times[times.len() / 2]
 }
 
-/// Whether the program under test was built as one that is given to people.
+/// Returns whether the program under test is a release build.
 fn is_optimised() -> bool {
     cli().components().any(|part| part.as_os_str() == "release")
 }
 
 #[test]
 fn a_round_trip_costs_little_more_than_the_transport_alone() {
-    // Devices say a hundred things at once and twenty a second to each other: every round is half of that, and what it cost
-    // is there again before the next one.
+    // The rate limit between devices is a hundred messages at once and twenty a second. Every round uses half of that,
+    // and the budget has recovered before the next one.
     let (rounds, count) = if soak() { (40, 50) } else { (10, 50) };
     let (one, two) = (Device::loopback("one"), Device::loopback("two"));
     let (one_node, two_node) = (one.serve(), two.serve());
@@ -88,7 +88,7 @@ fn a_round_trip_costs_little_more_than_the_transport_alone() {
     talk.ping(&id, 10).unwrap();
 
     let (mut open, mut each, mut ours) = (Vec::new(), Vec::new(), Vec::new());
-    // In turns, so that whatever else the machine does is the same for all.
+    // The three measurements take turns, so that other load on the machine affects all of them alike.
     for _ in 0..rounds {
         open.extend(bare.round_trips("one", count));
         ours.extend(talk.ping(&id, count).unwrap().rtt_ms);

@@ -1,4 +1,4 @@
-//! Pairing by words and by link; wrong words; saying no.
+//! Tests of pairing by words and by link, with wrong words and refusals.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use yonder_tests::{
     program::PATIENCE,
 };
 
-/// A code that is on the word list and is not this one.
+/// Returns a valid code other than this one.
 fn wrong(words: &str) -> String {
     let other = "abandon-ability-able";
     assert_ne!(words, other);
@@ -46,7 +46,8 @@ fn both_screens_show_the_same_check_words_and_both_people_approve() {
     assert_eq!(check.split('-').count(), 2, "{check}");
     assert_eq!((text(&host_asks, "name"), text(&joiner_asks, "name")), ("The joiner".into(), "The host".into()));
     for asks in [&host_asks, &joiner_asks] {
-        // The consent says what will happen: these nodes accept from devices of one's own without a question.
+        // The consent lists its consequences: these nodes accept offers from the person's own devices without a
+        // question.
         let last = |list: &str| asks[list].as_array().and_then(|grants| grants.last()?["code"].as_str());
         assert_eq!((last("grants"), last("grants_other")), (Some("offers_accepted"), Some("offers_asked")), "{asks}");
         assert_eq!(asks["called"], asks["name"]);
@@ -65,7 +66,7 @@ fn both_screens_show_the_same_check_words_and_both_people_approve() {
     assert_eq!(text(&device(&joined), "device_id"), host_node.device_id());
     assert_eq!(host.paired_with(), [joiner_node.endpoint_id()]);
     assert_eq!(joiner.paired_with(), [host_node.endpoint_id()]);
-    // Whose device it is, is in the record from the first moment on.
+    // The trust level is in the record from the first moment on.
     assert_eq!((&device(&hosted)["trust"], &device(&joined)["trust"]), (&Value::from("own"), &Value::from("other")));
 
     let ping = joiner.run(["ping", "The host", "-c", "3"]).expect_status(0);
@@ -156,7 +157,7 @@ fn one_wrong_word_burns_nothing() {
     joiner.run(["pair", "join", &wrong(&words), "--device", &at, "--approve"]).expect_error(3, &["code_wrong"]);
     joiner.run(["pair", "join", &words, "--device", &at, "--approve"]).expect_status(0);
     hosting.finish(PATIENCE).expect_status(0);
-    // Used once, it is of no use again.
+    // A used code is of no use again.
     joiner
         .run(["pair", "join", &words, "--device", &at, "--approve"])
         .expect_error(3, &["pairing_not_open", "code_used"]);
@@ -201,7 +202,7 @@ fn an_unpaired_device_is_forgotten_on_both_sides() {
     pair(&host, &host_node, &joiner);
     host.run(["unpair", &text(&joiner_node.ready, "device_id")]).expect_status(0);
     knows_nobody(&host);
-    // It is told, or learns of it at the next contact.
+    // The device is told, or learns of it at the next contact.
     let gone =
         |line: &Value| line["event"] == "device_gone" || line["event"] == "device" && line["device"]["paired"] == false;
     if joiner_node.running.find(Duration::from_secs(2), gone).is_none() {

@@ -1,5 +1,5 @@
-//! A device that the test plays: an endpoint of its own and the core's own state machines, with every frame in the test's
-//! hands. What it was told to store it holds in memory.
+//! A device played by the test: its own endpoint and the core's state machines, with every frame under the test's
+//! control. It keeps in memory what it is told to store.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -32,7 +32,7 @@ use yonder_tests::device::{Device, Node, text};
 pub const PAIRING: &[u8] = b"pairing/1.0";
 pub const MESSAGE: &[u8] = b"message/1.0";
 pub const TRANSFER: &[u8] = b"transfer/1.0";
-/// Reserved, and not spoken yet.
+/// Protocol that is reserved and not implemented yet.
 pub const SYNC: &[u8] = b"sync/1.0";
 
 pub const NOT_PAIRED: u64 = 1;
@@ -42,19 +42,19 @@ pub const VIOLATION: u64 = 4;
 pub const HANDSHAKE_FAILED: u64 = 6;
 pub const REPLACED: u64 = 8;
 
-/// Bounds what should take no time.
+/// Limit for actions that should take no time.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }
 
-/// A key of the test's own making.
+/// Returns a new random key.
 pub fn fresh_key() -> SecretKey {
     SecretKey::from_bytes(Key::random().unwrap().as_bytes())
 }
 
-/// An endpoint that the test holds.
+/// An endpoint under the test's control.
 pub struct Peer {
     key: SecretKey,
     pub endpoint: Endpoint,
@@ -69,7 +69,8 @@ impl Peer {
         Self::at(key, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await
     }
 
-    /// At this address, and it answers as a device does. Whoever had the address before may just be leaving it.
+    /// Creates a peer at this address that answers like a device. A previous owner of the address may still be
+    /// releasing it, so it tries again.
     pub async fn at(key: SecretKey, address: SocketAddr) -> Self {
         let end = Instant::now() + PATIENCE;
         loop {
@@ -87,7 +88,7 @@ impl Peer {
         }
     }
 
-    /// With a transport of the test's choice; it dials and does not answer.
+    /// Creates a peer with this transport configuration; it dials and does not answer.
     pub async fn with_transport(key: SecretKey, transport: QuicTransportConfig) -> Self {
         let builder = Endpoint::builder(presets::Minimal)
             .secret_key(key.clone())
@@ -110,7 +111,7 @@ impl Peer {
         self.endpoint.bound_sockets()[0].port()
     }
 
-    /// As `--device` takes it.
+    /// Returns its address in the form that `--device` takes.
     pub fn address(&self) -> String {
         format!("{}@127.0.0.1:{}", self.key.public(), self.port())
     }
@@ -123,14 +124,14 @@ impl Peer {
         tokio::time::timeout(PATIENCE, self.endpoint.connect(address, alpn)).await.expect("a dial hangs")
     }
 
-    /// Dials, and has to get as far as a connection; it may be closed already.
+    /// Dials, and must get as far as a connection; the connection may be closed already.
     pub async fn dial(&self, node: &Node, alpn: &[u8]) -> Connection {
         self.try_dial(node, alpn).await.unwrap_or_else(|error| panic!("no connection: {error:#}"))
     }
 
-    /// Dials, says something on streams of both kinds, and gives how it was refused: with which code, and with which
-    /// reason. Asserts that not a byte came on any stream. The code is none where TLS itself refused, or where the close
-    /// overtook the end of the handshake (RFC 9000, 10.2.3).
+    /// Dials, sends data on streams of both kinds, and returns the code and reason of the refusal. Asserts that no byte
+    /// arrived on any stream. The code is none where TLS itself refused, or where the close overtook the end of the
+    /// handshake (RFC 9000, 10.2.3).
     pub async fn refusal(&self, node: &Node, alpn: &[u8]) -> (Option<u64>, Vec<u8>) {
         self.refusal_at(address(node), alpn).await
     }
@@ -149,7 +150,7 @@ impl Peer {
         }
     }
 
-    /// The same, tried again where the code was lost on the way.
+    /// Returns the refusal, trying again where the code was lost on the way.
     pub async fn told_refusal(&self, node: &Node, alpn: &[u8]) -> (u64, Vec<u8>) {
         for _ in 0..20 {
             if let (Some(code), reason) = self.refusal(node, alpn).await {
@@ -164,7 +165,7 @@ impl Peer {
         incoming.await.unwrap()
     }
 
-    /// This peer as it introduces itself.
+    /// Returns the data with which this peer introduces itself.
     pub fn local(&self, name: &str) -> LocalDevice {
         let key = self.key.clone();
         LocalDevice {
@@ -174,14 +175,14 @@ impl Peer {
         }
     }
 
-    /// Joins with these words, up to the end; both people approve.
+    /// Joins with these words until the end; both people approve.
     pub async fn pair(&self, node: &Node, name: &str, words: &str) -> Pairing<JoinerState> {
         let mut pairing = self.join(self.dial(node, PAIRING).await, self.local(name), words).await;
         pairing.until(usize::MAX).await;
         pairing
     }
 
-    /// A joiner on this connection that has said nothing yet.
+    /// Creates a joiner on this connection that has sent nothing yet.
     pub async fn join(&self, connection: Connection, local: LocalDevice, words: &str) -> Pairing<JoinerState> {
         let secret = JoinSecret::Words(words.parse().unwrap());
         let peer = peer_of(&connection).unwrap();
@@ -191,7 +192,7 @@ impl Peer {
         Pairing::new(machine, connection, streams)
     }
 
-    /// A host on a connection that came in.
+    /// Creates a host on an incoming connection.
     pub async fn host(&self, connection: Connection, name: &str, code: Arc<Mutex<HostCode>>) -> Pairing<Hosting> {
         let streams = tokio::time::timeout(PATIENCE, connection.accept_bi()).await.expect("no stream").ok();
         let peer = peer_of(&connection).unwrap();
@@ -200,7 +201,7 @@ impl Peer {
         Pairing::new(Hosting::new(state, code), connection, streams)
     }
 
-    /// The session handshake as the one that dialled. The error is why the connection ended.
+    /// Performs the session handshake as the dialling side. The error is the reason why the connection ended.
     pub async fn session(&self, connection: &Connection, secret: &Key) -> Result<SessionKeys, ConnectionError> {
         let lost = |_| connection.close_reason();
         let work = async {
@@ -222,12 +223,12 @@ impl Peer {
         }
     }
 
-    /// The session handshake as the one that answers; gives whether the peer has proven the secret.
+    /// Performs the session handshake as the answering side, and returns whether the peer has proven the secret.
     pub async fn answer(&self, connection: &Connection, secret: &Key) -> bool {
         self.answered(connection, secret).await.is_some()
     }
 
-    /// The same; gives the keys.
+    /// Performs the session handshake as the answering side, and returns the keys.
     pub async fn answered(&self, connection: &Connection, secret: &Key) -> Option<SessionKeys> {
         let work = async {
             let (mut send, mut recv) = connection.accept_bi().await.ok()?;
@@ -260,7 +261,7 @@ pub fn address(node: &Node) -> EndpointAddr {
     EndpointAddr::from_parts(id, [TransportAddr::Ip(at)])
 }
 
-/// Speaks up at once, on streams of both kinds; gives why the connection ended, and asserts that nothing else came.
+/// Sends data at once on streams of both kinds, asserts that nothing arrives, and returns why the connection ended.
 pub async fn refused(connection: &Connection) -> ConnectionError {
     let talk = async {
         let mut heard = Vec::new();
@@ -286,7 +287,7 @@ pub async fn refused(connection: &Connection) -> ConnectionError {
     tokio::time::timeout(PATIENCE, talk).await.expect("the connection is still open")
 }
 
-/// With which number the other side closed.
+/// Returns the code with which the other side closed.
 #[track_caller]
 pub fn code_of(end: &ConnectionError) -> u64 {
     match end {
@@ -295,7 +296,7 @@ pub fn code_of(end: &ConnectionError) -> u64 {
     }
 }
 
-/// One message over a session that was dialled: a stream of its own, sealed under its own key.
+/// Sends one message over a dialled session, on its own stream and sealed under that stream's key.
 pub async fn say(connection: &Connection, keys: &SessionKeys, message: &str) {
     let mut stream = connection.open_uni().await.unwrap();
     let key = keys.stream_key(StreamKind::UniOfInitiator, stream.id().index(), SealDirection::ToResponder);
@@ -305,7 +306,7 @@ pub async fn say(connection: &Connection, keys: &SessionKeys, message: &str) {
     let _ = stream.stopped().await;
 }
 
-/// What a side's store holds of the other.
+/// Content of a side's store about the other side.
 #[derive(Clone, Debug, Default)]
 pub enum Stored {
     #[default]
@@ -315,7 +316,7 @@ pub enum Stored {
 }
 
 impl Stored {
-    /// The secret that is held, if any.
+    /// Returns the stored secret, if any.
     pub fn secret(&self) -> Option<&Key> {
         match self {
             Self::Nothing => None,
@@ -331,9 +332,9 @@ pub struct Pairing<M> {
     streams: Option<(SendStream, RecvStream)>,
     begun: Instant,
     kept: Option<Vec<u8>>,
-    /// Its own frames.
+    /// Frames sent by this side.
     pub said: Vec<Vec<u8>>,
-    /// The other side's.
+    /// Frames received from the other side.
     pub heard: Vec<Vec<u8>>,
     pub stored: Stored,
     pub failed: Option<PairingError>,
@@ -356,8 +357,8 @@ impl<M: Machine> Pairing<M> {
         }
     }
 
-    /// Goes on until so many frames in all have gone one way or the other, or until its end. Approves when asked, and
-    /// stores when told to. What is to be sent as one frame more is kept for the next call.
+    /// Continues until this many frames in all have been exchanged, or until the end. Approves when asked and stores
+    /// when told to. A frame beyond that number is kept for the next call.
     pub async fn until(&mut self, frames: usize) {
         if let Some(frame) = self.kept.take() {
             self.send(frame).await;
@@ -411,7 +412,7 @@ impl<M: Machine> Pairing<M> {
 
     async fn send(&mut self, frame: Vec<u8>) {
         if let Some((send, _)) = &mut self.streams {
-            // If the other side is gone, reading says so.
+            // If the other side is gone, the next read reports it.
             let _ = write_frame(send, &frame).await;
         }
         self.said.push(frame);
@@ -423,23 +424,23 @@ impl<M: Machine> Pairing<M> {
         read.ok().flatten()
     }
 
-    /// Waits for what the other side says next, and takes no notice: it is as if it were lost.
+    /// Waits for the next frame of the other side and discards it, as if it were lost.
     pub async fn lose_next(&mut self) {
         assert!(self.read().await.is_some(), "the other side says nothing");
     }
 
-    /// Says bytes of the test's choice in place of what is due.
+    /// Sends bytes of the test's choice in place of the frame that is due.
     pub async fn say_raw(&mut self, frame: &[u8]) {
         let (send, _) = self.streams.as_mut().expect("a stream");
         let _ = write_frame(send, frame).await;
     }
 
-    /// What comes next, if anything does.
+    /// Receives the next frame, if there is one.
     pub async fn hear_raw(&mut self) -> Option<Vec<u8>> {
         self.read().await
     }
 
-    /// Whoever said the last word waits until the other one has read it.
+    /// Waits, as the sender of the last frame, until the other side has read it.
     async fn end(&mut self) {
         if let Some((send, _)) = &mut self.streams {
             let _ = send.finish();
@@ -451,14 +452,14 @@ impl<M: Machine> Pairing<M> {
     }
 }
 
-/// A code that the node shows.
+/// Starts `pair host` on a device and returns the code that it shows.
 pub fn show_code(device: &Device) -> (yonder_tests::program::Running, String) {
     let mut hosting = device.start(["pair", "host", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     (hosting, words)
 }
 
-/// Pairs a fresh peer with the node; gives it and the pairing secret.
+/// Pairs a new peer with the node, and returns it with the pairing secret.
 pub async fn paired_peer(device: &Device, node: &Node, name: &str) -> (Peer, Key) {
     let peer = Peer::new().await;
     let secret = pair_with(&peer, device, node, name).await;
@@ -473,7 +474,7 @@ pub async fn pair_with(peer: &Peer, device: &Device, node: &Node, name: &str) ->
     pairing.stored.secret().unwrap().clone()
 }
 
-/// Waits until something holds; looks again and again.
+/// Waits until a condition holds, checking it again and again.
 #[track_caller]
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;

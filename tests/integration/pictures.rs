@@ -1,4 +1,4 @@
-//! Pairing by a picture of the QR code.
+//! Test of pairing by a picture of the QR code.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use yonder_tests::{
     program::PATIENCE,
 };
 
-/// The code as a bitmap of 24 bits a pixel, five pixels a module, with the white around it that the standard wants.
+/// Draws the code as a bitmap of 24 bits a pixel, five pixels a module, with the quiet zone of four modules that the
+/// standard requires.
 fn draw(path: &Path, text: &str) {
     const MODULE: usize = 5;
     let rows = qr::rows(text).unwrap();
@@ -20,7 +21,7 @@ fn draw(path: &Path, text: &str) {
     }
     bytes.extend([1, 0, 24, 0]);
     bytes.resize(54, 0);
-    // The lowest line comes first.
+    // BMP stores the lowest row first.
     for y in (0..side).rev() {
         let at = |v: usize| (v / MODULE).checked_sub(4);
         let row = at(y).and_then(|y| rows.get(y));

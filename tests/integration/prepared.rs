@@ -1,5 +1,5 @@
-//! A data directory that somebody else has prepared, and what a node leaves for others to find: its output, its environment,
-//! its memory after a crash.
+//! Tests of a data directory that somebody else has prepared, and of what a node reveals to others: its output, its
+//! environment, its memory after a crash.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use yonder_tests::{
     tree,
 };
 
-/// Files and folders that a node makes in its data directory, under the names that it uses for a moment, too.
+/// Files and folders that a node creates in its data directory, including temporary names.
 const FILES: [&str; 12] = [
     ".writable",
     "identity.lock",
@@ -31,7 +31,7 @@ const FILES: [&str; 12] = [
 ];
 const FOLDERS: [&str; 2] = ["logs", "spool"];
 
-/// A data directory in which this name is a link to what is somebody's own.
+/// Creates a data directory in which this name is a link to somebody's own file.
 fn with_link(device: &Device, name: &str, target: &Path) {
     fs::create_dir(device.data_dir()).unwrap();
     fs::set_permissions(device.data_dir(), fs::Permissions::from_mode(0o700)).unwrap();
@@ -40,7 +40,7 @@ fn with_link(device: &Device, name: &str, target: &Path) {
 
 fn run_for_a_moment(device: &Device) {
     let mut node = device.start_serve(&["--accept", "none"]);
-    // It may refuse the folder, or replace the link: what the link leads to stays in any case.
+    // The node may refuse the folder or replace the link; the link's target stays as it is in either case.
     if node.find(PATIENCE, |line| line["event"] == "ready" || line["event"] == "error").is_some() {
         device.run(["devices"]);
         node.interrupt();
@@ -121,7 +121,7 @@ fn a_folder_that_all_may_write_to_is_refused_where_it_holds_other_things() {
     fs::set_permissions(&open, fs::Permissions::from_mode(0o1777)).unwrap();
     device.set_data_dir(&open);
     device.run(["id"]).expect_error(1, &["data_dir_foreign"]);
-    // An empty one becomes its own.
+    // An empty directory becomes the device's own.
     fs::remove_file(open.join("letter")).unwrap();
     device.run(["id"]).expect_status(0);
     assert_eq!(fs::metadata(&open).unwrap().permissions().mode() & 0o7777, 0o700);
@@ -168,7 +168,7 @@ fn what_serve_prints_holds_no_code() {
     }
 }
 
-/// Processes that this one has started.
+/// Returns the `/proc` folders of this process's children.
 fn children(pid: u32) -> Vec<PathBuf> {
     let is_child = |path: &Path| {
         let status = fs::read_to_string(path.join("status")).unwrap_or_default();
@@ -189,7 +189,7 @@ fn a_passphrase_of_the_environment_is_not_handed_on_and_no_core_is_dumped() {
     let (environment, limits) = until("a child of the demo", PATIENCE, || {
         children(demo.pid()).into_iter().find_map(|child| {
             let environment = fs::read(child.join("environ")).ok().filter(|found| !found.is_empty())?;
-            // Between fork and exec it is still the parent's image.
+            // Between fork and exec, the child still shows the parent's image.
             let arguments = fs::read(child.join("cmdline")).ok()?;
             let serves = arguments.split(|byte| *byte == 0).any(|argument| argument == b"serve");
             serves.then(|| (environment, fs::read_to_string(child.join("limits")).unwrap_or_default()))

@@ -1,4 +1,5 @@
-//! The queue by the command line: hold, go on, limit, order, send again; and transfers that survive anything.
+//! Tests of the queue on the command line: pause, resume, limit, order and retry; and of transfers that survive any
+//! interruption.
 
 use std::{
     fs,
@@ -47,7 +48,7 @@ impl Pair {
     }
 }
 
-/// The transfer of this name as a node tells it, once it fits.
+/// Waits until a node reports the transfer with this name in a fitting state, and returns it.
 #[track_caller]
 fn told(node: &mut Node, name: &str, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
     let line = node.running.expect(what, LONG, |line| {
@@ -80,7 +81,7 @@ fn either_side_pauses_and_resumes_and_is_told_what_is_wrong() {
     moving(&mut two.receiver_node, "large", 2 * MIB);
     two.receiver.run(["pause", &id]).expect_status(0);
     paused(&mut two.sender_node, "large", "paused_there");
-    // What is held at the other side does not go on by a word from here.
+    // A transfer paused by the other side is not resumed from here.
     two.sender.run(["resume", &id]).expect_status(0);
     let still = two.sender.run(["transfers"]).expect_status(0).lines.remove(0);
     assert_eq!(still["state"], "paused", "{still}");
@@ -126,7 +127,7 @@ fn a_limit_for_all_holds_and_changes_while_they_run() {
         lines.sort();
         lines.into_iter().map(|(_, bytes)| bytes).collect()
     };
-    // Measured over some seconds: this is what the limit is about.
+    // Measures the rate over some seconds, because the limit is an average.
     let measure = |span: Duration| {
         let (at, before) = (Instant::now(), bytes(&two.receiver));
         thread::sleep(span);
@@ -181,7 +182,7 @@ fn for_two_devices_that_are_sent_to_together_the_disk_is_read_once() {
     let third_node = third.serve();
     pair(&third, &third_node, &two.sender);
     let path = two.file("for both", 192);
-    // Out of memory, so that whatever is sent comes from the disk.
+    // Drops the file from the page cache, so that whatever is sent comes from the disk.
     let file = fs::File::open(&path).unwrap();
     file.sync_all().unwrap();
     rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).unwrap();
@@ -222,12 +223,12 @@ fn one_at_a_time_in_the_order_that_is_asked_for() {
     two.sender.run(["order", &id]).expect_error(1, &["transfer_not_queued"]);
 }
 
-/// How often the kill loop kills; `script/soak` sets more.
+/// Returns how often the kill loop kills; `script/soak` sets more rounds.
 fn rounds() -> u64 {
     if std::env::var_os("YONDER_SOAK").is_some() { 300 } else { 10 }
 }
 
-/// 2 GiB in files of all sizes.
+/// Creates 2 GiB in files of all sizes.
 fn two_gibibytes(root: &Path) -> u64 {
     tree::folder(root, 1500, 60_000, 31);
     for (n, mib) in [(0, 700), (1, 500), (2, 300), (3, 200), (4, 120), (5, 64)] {
@@ -252,7 +253,7 @@ fn two_gibibytes_outlive_any_number_of_kills() {
     let peer = receiver_node.device_id();
     let (mut kills, mut again, mut worst, mut transfers) = (0, 0u64, 0u64, 0);
     while kills < rounds() {
-        // Held so that each attempt meets several kills, and fast enough to end.
+        // The rate is low enough that each attempt meets several kills, and high enough that it ends.
         transfers += 1;
         let _ = fs::remove_dir_all(&landed);
         let arguments = ["send".as_ref(), peer.as_ref(), folder.as_os_str(), "--background".as_ref()];
@@ -268,7 +269,7 @@ fn two_gibibytes_outlive_any_number_of_kills() {
             match before.as_ref().and_then(|view| view["state"].as_str()) {
                 Some("done") => break,
                 Some("active") => {}
-                // Killed before it was under way, there is nothing to see.
+                // A transfer killed before it was under way has no progress to compare.
                 _ => continue,
             }
             let held = before.and_then(|view| view["bytes"].as_u64()).unwrap_or(0);
@@ -277,7 +278,7 @@ fn two_gibibytes_outlive_any_number_of_kills() {
                 sender_node.running.kill();
                 tree::assert_whole(&folder, &landed);
                 sender_node = sender.serve();
-                // Of what it told before; it may have been through in the moment of the kill.
+                // The state is the one before the kill; the transfer may have completed at that very moment.
                 let how = told_of(&mut receiver_node, &id, |state| ["waiting", "failed", "done"].contains(&state));
                 if how["state"] == "done" {
                     continue;
@@ -287,7 +288,7 @@ fn two_gibibytes_outlive_any_number_of_kills() {
                 tree::assert_whole(&folder, &landed);
                 receiver_node = receiver.serve();
                 if state_of(&receiver, &id).is_some_and(|view| view["state"] == "done") {
-                    // Of what ended before the kill nothing is told after it.
+                    // A transfer that ended before the kill is not reported after it.
                     continue;
                 }
             }
@@ -324,7 +325,7 @@ fn state_of(device: &Device, id: &str) -> Option<Value> {
     lines.into_iter().find(|line| line["id"] == id)
 }
 
-/// The transfer as a node tells it next, in a state that fits.
+/// Waits for the node's next report of the transfer in a fitting state.
 #[track_caller]
 fn told_of(node: &mut Node, id: &str, fits: impl Fn(&str) -> bool) -> Value {
     let line = node.running.expect("how it stands", LONG, |line| {

@@ -1,4 +1,4 @@
-//! Receiving: bad names, names that are taken, what cannot be sent, and offers that are beyond measure.
+//! Tests of receiving: bad names, names that are taken, files that cannot be sent, and offers of extreme size.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +30,7 @@ use yonder_tests::{
 
 use crate::peer::{Peer, TRANSFER, VIOLATION, code_of, paired_peer, runtime};
 
-/// Two devices that are paired; what the second one is offered it asks about, or takes.
+/// Two paired devices; the second one asks about offers or accepts them.
 struct Pair {
     sender: Device,
     receiver: Device,
@@ -57,7 +57,8 @@ impl Pair {
         self.sender.start(arguments)
     }
 
-    /// Sends a folder, answers the offer by this rule, and gives what the sender said and how the receiver shows it.
+    /// Sends a folder and answers the offer by this rule. Returns how `send` ended and how the receiver shows the
+    /// transfer.
     fn by_rule(&mut self, path: &Path, rule: &str, options: &[&str]) -> (Finished, Value) {
         let sending = self.send_with(path, options);
         let offer = self.receiver_node.running.expect_event("offer")["transfer"].clone();
@@ -89,7 +90,7 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
         fs::create_dir_all(root.join("file ")).unwrap();
         fs::write(root.join("file ").join(name), name).unwrap();
     }
-    // What no honest sender sends: left out, and named.
+    // Names that no honest sender sends are left out and reported.
     let left_out: [&[u8]; 2] = [b".yonder-x", b".YONDER-x"];
     for name in left_out {
         fs::write(root.join(OsStr::from_bytes(name)), "left out").unwrap();
@@ -139,7 +140,7 @@ fn every_name_that_a_disk_can_hold_arrives_or_is_named() {
     assert_eq!(fs::read(canary).unwrap(), b"alive");
 }
 
-/// Number and times of each file: nothing touched it.
+/// Returns the inode number and times of each file, to assert that nothing touched it.
 fn marks(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     let files = tree::list(root).into_iter().filter(|(_, entry)| matches!(entry, tree::Entry::File(..)));
     let mark = |path: PathBuf| {
@@ -158,7 +159,7 @@ fn a_folder_that_is_sent_again_costs_only_what_changed() {
     pair.by_rule(&folder, "keep-both", &[]).0.expect_status(0);
     let before = marks(&pair.receiver.downloads());
     fs::write(folder.join("new"), "new").unwrap();
-    // At this rate all of it would take more than half a minute.
+    // At this rate, all of it would take more than half a minute.
     let (finished, shown) = pair.by_rule(&folder, "skip", &["--limit", "1M"]);
     let seconds = finished.expect_status(0).event("done").unwrap()["seconds"].as_f64().unwrap();
     println!("FIGURE {} bytes again, with 3 new ones, at 1 MB a second: {seconds:.1} s", shown["total"]);
@@ -268,7 +269,7 @@ impl Hostile {
         Self { to, from, sealer, opener, connection }
     }
 
-    /// False where the other side has had enough.
+    /// Sends a frame; returns false where the other side has closed the stream.
     async fn say(&mut self, frame: &SenderFrame) -> bool {
         let sealed = self.sealer.seal(&[], &encode(frame).unwrap()).unwrap();
         write_frame(&mut self.to, &sealed).await.is_ok()
@@ -322,7 +323,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
             println!("FIGURE {what}: {:.1} MiB more", grown as f64 / (1 << 20) as f64);
             assert!(grown < GROWTH, "{what}: {grown} bytes");
         };
-        // Too many, by the summary alone.
+        // Too many entries, according to the summary alone.
         for (number, entries) in [(1, 10_000_000), (2, u32::MAX)] {
             let mut hostile = Hostile::new(&peer, &node, &secret).await;
             hostile.say(&SenderFrame::Offer(offer(number, entries, entries, 1 << 63, 2048))).await;
@@ -331,13 +332,13 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
         }
         grown("ten million entries");
 
-        // Too deep, and too large, by the list.
+        // Too deep, and too large, according to the list.
         let chain: Vec<_> = (0..1000).map(|parent| entry(parent, "d".into(), EntryKind::Folder)).collect();
         let large = |size| {
             let file = |n: usize| entry(1, format!("{n}"), EntryKind::File { size });
             std::iter::once(entry(0, "d".into(), EntryKind::Folder)).chain((0..1000).map(file)).collect::<Vec<_>>()
         };
-        // A thousand times 2^54 is more than a number can hold; each of them is more than a file may be.
+        // A thousand times 2^54 overflows a 64-bit number; each size alone exceeds what a file may have.
         for (number, entries) in
             [(3, chain), (4, large(1 << 63)), (5, large(1 << 54)), (6, large((1 << 53) - (1 << 22)))]
         {
@@ -353,7 +354,8 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
         }
         grown("depth and sizes without end");
 
-        // As many as may be, of 2^63 bytes in all: a person is asked, told that it does not fit, and may look into it.
+        // The largest allowed list, 2^63 bytes in all: a person is asked, told that it does not fit, and may look into
+        // it.
         let mut hostile = Hostile::new(&peer, &node, &secret).await;
         let total = 1_u64 << 63;
         hostile.say(&SenderFrame::Offer(offer(7, 1_000_000, 999_999, total, 1000))).await;
@@ -366,7 +368,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
                 if number == 0 {
                     entries.push(entry(0, "d".into(), EntryKind::Folder));
                 } else {
-                    // The first two thousand are as large as a file may be, or nearly.
+                    // The first two thousand files have the largest size allowed, or nearly.
                     let size = left.min(1 << 52);
                     left -= size;
                     entries.push(entry(1, format!("{number}"), EntryKind::File { size }));
@@ -393,7 +395,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
             grown("a million entries of 2^63 bytes");
             let refused = talk.ask(Request::Accept { id, into: None, conflict: Default::default(), only: None });
             assert_eq!(refused.unwrap_err().code, "no_space");
-            // What is small of it may be taken.
+            // A small file of the offer may be accepted.
             let chosen = Some(vec![999_999]);
             talk.ask(Request::Accept { id, into: None, conflict: Default::default(), only: chosen }).unwrap();
         });

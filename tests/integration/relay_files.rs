@@ -1,5 +1,5 @@
-//! The configuration under `docs/relay`: it is what `iroh-relay` reads, and a relay started with it serves a device with
-//! the right token, and no other.
+//! Tests of the configuration under `docs/relay`: `iroh-relay` can read it, and a relay started with it serves a device
+//! with the right token and no other.
 
 use std::{
     collections::BTreeSet,
@@ -42,11 +42,11 @@ fn every_key_is_one_that_the_program_knows() {
         assert!(rate.bytes_per_second > Some(0) && rate.max_burst_bytes >= rate.bytes_per_second);
         let Tls { cert_mode, hostname, contact, cert_dir, manual_cert_path, manual_key_path, .. } = config.tls.unwrap();
         match cert_mode {
-            // What the program insists on for each.
+            // Fields that the program requires for each certificate mode.
             CertMode::LetsEncrypt => assert!(hostname.is_some() && contact.is_some() && cert_dir.is_some()),
             _ => assert!(manual_cert_path.is_some() && manual_key_path.is_some()),
         }
-        // A slip of the finger is found here; the program would pass over it.
+        // A misspelt key is found here; the program would ignore it.
         for (right, wrong) in
             [("enable_quic_addr_discovery", "enable_quic_address_discovery"), ("bytes_per_", "byte_per_")]
         {
@@ -55,8 +55,8 @@ fn every_key_is_one_that_the_program_knows() {
     }
 }
 
-/// The types that the files are held against are copied from the program's source, which is here, because the crate was
-/// built from it.
+/// Compares the types used to parse the files with the source of `iroh-relay` from which they were copied. The source
+/// is available here because the crate was built from it.
 #[test]
 fn what_the_files_are_held_against_is_what_the_program_reads() {
     let home = std::env::var_os("CARGO_HOME").map(PathBuf::from);
@@ -73,7 +73,7 @@ fn what_the_files_are_held_against_is_what_the_program_reads() {
     }
 }
 
-/// What a device gets that shows this token: none if it is let in, or else why not.
+/// Connects with this token. Returns none if the device is let in, otherwise the reason for the refusal.
 async fn knock(relay: &Relay, qad: u16, token: Option<&str>) -> Option<String> {
     let config = RelayConfig::new(relay.url.parse().unwrap(), Some(iroh_relay::RelayQuicConfig::new(qad)));
     let config = match token {
@@ -103,7 +103,7 @@ async fn knock(relay: &Relay, qad: u16, token: Option<&str>) -> Option<String> {
 #[test]
 fn a_relay_started_with_them_serves_who_shows_the_token() {
     const TOKEN: &str = "a-token-of-this-test";
-    // Names, ports and files are those of this machine; everything else is as it is shipped.
+    // Names, ports and files are those of this machine; everything else is as shipped.
     let text = shipped("relay-own-certificate.toml").replace("put a long random token here", TOKEN);
     let text =
         text.replace("[::]:7842", "127.0.0.1:0").replace("[::]:80", "127.0.0.1:0").replace("[::]:443", "127.0.0.1:0");

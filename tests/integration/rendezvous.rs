@@ -1,5 +1,5 @@
-//! Five words: devices that see nothing of each other but what real servers tell. They run in mode `relay-only`, which looks
-//! at no LAN, so that a pairing without any other address is the servers' doing alone.
+//! Tests of pairing by five words: devices that know of each other only what real servers tell them. They run in mode
+//! `relay-only`, which does not use the LAN, so a pairing without any other address proves that the servers suffice.
 
 use std::{
     io::{Read, Write},
@@ -19,7 +19,7 @@ use yonder_tests::{
     servers::{DhtNet, Pkarr, Relay},
 };
 
-/// Nobody listens there.
+/// A URL at which nobody listens.
 const CLOSED: &str = "http://127.0.0.1:9/pkarr";
 
 fn by<'a>(relay: &'a Relay, servers: &[&'a str]) -> Vec<&'a str> {
@@ -37,7 +37,7 @@ fn two(ways: &[&str]) -> (Device, Node, Device, Node) {
     (host, host_node, joiner, joiner_node)
 }
 
-/// Pairs by five words, and talks both ways over what was remembered.
+/// Pairs by five words, and exchanges data both ways over the remembered relay.
 #[track_caller]
 fn five_words_join(what: &str, ways: &[&str]) {
     let (host, host_node, joiner, joiner_node) = two(ways);
@@ -45,7 +45,7 @@ fn five_words_join(what: &str, ways: &[&str]) {
     let mut hosting = host.start(["pair", "host", "--words", "5", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     assert_eq!(words.split('-').count(), 5, "{words}");
-    // As a person types it: the first letters, spaces, and no care for case.
+    // As a person types the words: their first letters, spaces, and upper case.
     let typed: Vec<String> = words.split('-').map(|word| word.chars().take(4).collect::<String>()).collect();
     let typed = if typed.iter().all(|word| word.len() == 4) { typed.join(" ").to_uppercase() } else { words.clone() };
     let joined = joiner.run(["pair", "join", &typed, "--approve"]).expect_status(0);
@@ -119,7 +119,8 @@ fn wrong_secret_words_cost_attempts_and_right_ones_work_until_they_are_used_up()
     assert!(host.paired_with().is_empty() && joiner.paired_with().is_empty());
 }
 
-/// The last three words, as everyone knows them who is near: the host shows three, and is left to be found by a stranger.
+/// Servers for a scene with false hosts: the real host shows three words, which everybody nearby knows, and attackers
+/// publish records under the two finder words.
 struct Left {
     pkarr: Pkarr,
     dht: DhtNet,
@@ -138,7 +139,8 @@ impl Left {
             .by_ways(by(&self.relay, &["--pkarr", &self.pkarr.url, "--dht-bootstrap", &self.dht.bootstrap]))
     }
 
-    /// Leaves a record under the key of these two words, so many epochs from now. Anyone can who guesses the words.
+    /// Publishes a record under the key of these two words for the epoch that is this many epochs from now. Anybody who
+    /// guesses the words can do this.
     fn publish(&self, words: &str, epochs_from_now: i64, endpoint_id: &str, by_dht: bool) {
         self.publish_with(words, epochs_from_now, endpoint_id, &format!("{}/", self.relay.url), by_dht);
     }
@@ -192,7 +194,7 @@ fn a_host_whose_clock_is_ten_minutes_off_is_found() {
     }
 }
 
-/// Six strangers guess the first two words, and leave themselves to be found in every place where a joiner looks.
+/// Six strangers guess the first two words, and publish records in every place where a joiner looks.
 #[test]
 fn of_many_false_hosts_three_are_tried_and_never_a_fourth() {
     let left = Left::new();
@@ -215,7 +217,7 @@ fn of_many_false_hosts_three_are_tried_and_never_a_fourth() {
     let code = format!("{finder}-brave-lion-sunset");
     let failed = joiner.run(["pair", "join", &code, "--approve"]).expect_error(3, &["too_many_hosts"]);
     assert!(failed.stderr.contains("false addresses"), "{failed:#?}");
-    // Beginning anew gives nobody else a guess, either.
+    // A new attempt gives no other host a guess either.
     joiner.run(["pair", "join", &code, "--approve"]).expect_error(3, &["too_many_hosts"]);
     drop(hosting);
     let guessed = nodes.iter_mut().filter_map(|node| {
@@ -251,7 +253,7 @@ fn where_no_server_may_be_asked_five_words_are_refused_with_a_way_out() {
         let _node = device.serve();
         let refused = device.run(["pair", "host", "--words", "5"]).expect_error(1, &["no_rendezvous"]);
         assert!(refused.stderr.contains("three words"), "{refused:#?}");
-        // Nothing stays open behind it.
+        // The failed attempt leaves no pairing open.
         device.run(["approve"]).expect_status(1);
     }
 }
@@ -272,7 +274,7 @@ fn who_is_not_there_is_looked_for_until_the_person_has_enough() {
     assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
 }
 
-/// A pkarr server whose clock is an hour ahead of ours, and that knows of nobody.
+/// A pkarr server whose clock is an hour ahead, and that has no records.
 #[test]
 fn a_clock_that_is_too_far_off_is_said_to_be_the_reason() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -311,8 +313,8 @@ fn addresses_of_servers_that_are_none_are_wrong_usage() {
     device.run(["id", "--pkarr", "https://pkarr.example/pkarr"]).expect_error(2, &["invalid_input"]);
 }
 
-/// Both move to relays that the other has never heard of, and their old one is gone: only where they leave their own records
-/// can they meet again.
+/// Both devices move to relays that the other has never heard of, and their old relay is gone. They can meet again only
+/// through the records that they publish themselves.
 #[track_caller]
 fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
     let mut relays = vec![Relay::loopback(), Relay::loopback(), Relay::loopback()];
@@ -338,7 +340,7 @@ fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
     host_node.stop();
     joiner_node.stop();
     let (host, joiner) = (host.by_ways(on(&relays[1])), joiner.by_ways(on(&relays[2])));
-    // Else both would wait there for the other, and meet.
+    // With the old relay still there, both would wait at it and meet.
     drop(relays.remove(0));
     let (_host_node, _joiner_node) = (host.serve(), joiner.serve());
     let end = Instant::now() + PATIENCE;
@@ -360,7 +362,7 @@ fn paired_devices_find_each_other_by_pkarr_and_tell_it_their_relay_alone() {
     assert_eq!(strings.len(), 1, "no address, no name: {strings:?}");
 }
 
-/// In mode `normal` a device has addresses, too. They are for the devices that it is paired with.
+/// In mode `normal` a device has direct addresses, too. They are for its paired devices only.
 #[test]
 fn a_devices_own_record_names_no_address_and_no_name() {
     let (relay, pkarr) = (Relay::loopback(), Pkarr::loopback());
@@ -375,7 +377,7 @@ fn a_devices_own_record_names_no_address_and_no_name() {
     let end = Instant::now() + PATIENCE;
     let packet = loop {
         let looked = threads.block_on(server(&pkarr.url).look_up(key)).unwrap();
-        // The first one is empty: the relay is not known yet.
+        // The first record is empty, because the relay is not known yet.
         if let Some(packet) = looked.packets.into_iter().find(|packet| !packet.all_txt_records().is_empty()) {
             break packet;
         }
@@ -387,7 +389,7 @@ fn a_devices_own_record_names_no_address_and_no_name() {
     assert!(!String::from_utf8_lossy(packet.as_bytes()).contains("Private"), "its name is there");
 }
 
-/// A record must not make a stranger's device knock wherever a forger likes in the clear.
+/// A record must not make a stranger's device connect without encryption to wherever a forger likes.
 #[test]
 fn a_relay_without_tls_that_is_not_ones_own_is_never_asked() {
     let left = Left::new();

@@ -1,4 +1,5 @@
-//! Recorded and reflected messages of a pairing, over real connections: of no use, to host and to joiner.
+//! Tests of recorded and reflected pairing messages over real connections: they are of no use, neither to the host nor
+//! to the joiner.
 
 use iroh::endpoint::Connection;
 use yonder_core::{
@@ -15,11 +16,11 @@ use crate::{
     strangers::stolen_key,
 };
 
-/// Says these frames, whatever is answered, and gives what was.
+/// Sends these frames whatever the answers are, and returns the answers.
 async fn play(connection: &Connection, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     for frame in frames {
-        // The other side may have had enough.
+        // The other side may have closed already.
         let _ = write_frame(&mut send, frame).await;
     }
     let _ = send.finish();
@@ -37,7 +38,7 @@ async fn rest(recv: &mut iroh::endpoint::RecvStream) -> Vec<Vec<u8>> {
     heard
 }
 
-/// Waits until the host says that a wrong code was tried.
+/// Waits until the host reports that a wrong code was tried.
 #[track_caller]
 fn told(hosting: &Running, left: u8) {
     let text = format!("Attempts left: {left}.");
@@ -57,11 +58,11 @@ fn a_recorded_pairing_played_to_its_host_is_counted_as_a_wrong_code() {
         assert_eq!((recorded.said.len(), recorded.heard.len()), (7, 5));
         let before = host.devices();
 
-        // By somebody who even has the endpoint key of the one that was recorded. Where no code is open, it is not heard.
+        // The replaying peer even has the endpoint key of the recorded one. Without an open code it is refused at once.
         let (code, _) = peer.told_refusal(&node, PAIRING).await;
         assert_eq!(code, NOT_PAIRING);
 
-        // While another code is open, each time it is played costs an attempt, and no more is said than that.
+        // While another code is open, each replay costs an attempt and reveals nothing else.
         let (hosting, words) = show_code(&host);
         for left in [2, 1, 0] {
             let heard = play(&peer.dial(&node, PAIRING).await, &recorded.said).await;
@@ -77,7 +78,7 @@ fn a_recorded_pairing_played_to_its_host_is_counted_as_a_wrong_code() {
         let late = Peer::new().await.pair(&node, "Late", &words).await;
         assert_eq!(late.failed, Some(PairingError::CodeBurnt), "the right code is refused, too");
 
-        // The device that was recorded is what it was, under the secret that it had.
+        // The recorded device keeps its record and its pairing secret.
         assert_eq!(record(&host.devices()[0]), record(&before[0]));
         let connection = peer.dial(&node, MESSAGE).await;
         assert!(peer.session(&connection, recorded.stored.secret().unwrap()).await.is_ok());
@@ -85,7 +86,7 @@ fn a_recorded_pairing_played_to_its_host_is_counted_as_a_wrong_code() {
     assert_eq!(host.paired_with().len(), 1);
 }
 
-/// Who a device is: not what changes from moment to moment.
+/// Returns the fields that identify a device, without those that change from moment to moment.
 fn record(device: &serde_json::Value) -> [String; 4] {
     ["device_id", "endpoint_id", "name", "paired"].map(|field| device[field].to_string())
 }
@@ -100,7 +101,7 @@ fn a_recorded_pairing_played_to_its_joiner_is_refused() {
         hosting.finish(LONG).expect_status(0);
         (recorded.heard, words)
     });
-    // The thief has the host's endpoint key, what the host said, and its place on the network.
+    // The thief has the host's endpoint key, the host's frames, and its place on the network.
     let (key, port) = (stolen_key(&host), host.port());
     host_node.stop().expect_status(0);
     let (frames, words) = recorded;
@@ -112,14 +113,14 @@ fn a_recorded_pairing_played_to_its_joiner_is_refused() {
         let (mut send, mut recv) = connection.accept_bi().await.unwrap();
         let mut heard = Vec::new();
         for frame in &frames {
-            // In their order: each after what it answered.
+            // In their order: each frame after the one that it answered.
             if let Ok(Some(said)) = read_frame(&mut recv, MAX_FRAME).await {
                 heard.push(said);
             }
             let _ = write_frame(&mut send, frame).await;
         }
         heard.extend(rest(&mut recv).await);
-        // Its hello and its proof, and nothing about itself.
+        // The joiner sends its hello and its proof, and nothing about itself.
         let kinds: Vec<u8> = heard.iter().map(|frame| frame[1]).collect();
         assert_eq!(kinds, [0, 2]);
         drop((send, recv, connection));
@@ -135,7 +136,7 @@ fn a_hosts_own_messages_are_not_taken_back_by_it() {
     let (hosting, words) = show_code(&host);
     runtime().block_on(async {
         let peer = Peer::new().await;
-        // Its share on another connection: as the hello of this one, and then again as this one's proof.
+        // The node's share from another connection: sent as the hello of this one, and then as its proof.
         let other = peer.dial(&node, PAIRING).await;
         let mut pairing = peer.join(other, peer.local("Mirror"), "abandon-ability-able").await;
         pairing.until(2).await;
@@ -147,7 +148,8 @@ fn a_hosts_own_messages_are_not_taken_back_by_it() {
         assert_ne!(heard[0], share);
         assert_eq!(heard[1..], [Refusal::Violation.frame()]);
 
-        // What it says on this very connection, word for word, and as the message that is due.
+        // The node's own message on this connection, first word for word, then with the number of the message that is
+        // due.
         for due in [false, true] {
             let connection = peer.dial(&node, PAIRING).await;
             let mut pairing = peer.join(connection, peer.local("Mirror"), "abandon-ability-able").await;
@@ -159,7 +161,7 @@ fn a_hosts_own_messages_are_not_taken_back_by_it() {
             assert_eq!(pairing.hear_raw().await, Some(refusal.frame()), "said as what is due: {due}");
         }
 
-        // An echo that is no proof costs the right one nothing; the one that looked like a proof was counted.
+        // An echo that is no proof costs no attempt; the one in the form of a proof was counted.
         told(&hosting, 2);
         let right = peer.pair(&node, "Friend", &words).await;
         assert!(right.paired, "{:?}", right.failed);
@@ -181,7 +183,8 @@ fn a_joiners_own_messages_are_not_taken_back_by_it() {
             let (mut send, mut recv) = connection.accept_bi().await.unwrap();
             let hello = read_frame(&mut recv, MAX_FRAME).await.unwrap().unwrap();
             assert_eq!(hello[..3], [1, 0, 1]);
-            // Its hello, as it is or in the form of the answer: with its own share both sides would have one key.
+            // The joiner's hello, unchanged or in the form of the answer: with its own share, both sides would have the
+            // same key.
             let echo = if as_due { [&[1, 1], &hello[3..]].concat() } else { hello };
             write_frame(&mut send, &echo).await.unwrap();
             let more = rest(&mut recv).await;
@@ -190,7 +193,7 @@ fn a_joiners_own_messages_are_not_taken_back_by_it() {
             joining.finish(LONG).expect_error(1, &["pairing_violation"]);
         });
     }
-    // And its proof, in the form of the host's, to a joiner that got another's share.
+    // The joiner's proof, in the form of the host's, to a joiner that received another share.
     runtime().block_on(async {
         let mirror = Peer::new().await;
         let address = mirror.address();

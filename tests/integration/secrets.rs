@@ -1,5 +1,5 @@
-//! What must stay secret is in no log and in no file: over a pairing, sessions, new keys and the end of a pairing, with
-//! both nodes and every command telling all that they can tell.
+//! Test that no secret appears in a log or a file: over a pairing, sessions, new keys and the end of a pairing, with
+//! both nodes and every command logging everything that they can.
 
 use std::{
     fs,
@@ -21,7 +21,8 @@ use yonder_tests::{
 
 use crate::peer::wait_for;
 
-/// The ways in which a program may write bytes: raw, hex, base64 and base32 at any offset, a list of numbers.
+/// Returns the forms in which a program may write bytes: raw, hex, base64 and base32 at any offset, and as a list of
+/// numbers.
 fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let list = |separator: &str| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(separator).into_bytes();
     let hex_list = bytes.iter().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>().join(", ").into_bytes();
@@ -29,7 +30,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     all.extend([HEXLOWER.encode(bytes), HEXUPPER.encode(bytes)].map(String::into_bytes));
     for (encoding, group, letters) in [(&BASE64_NOPAD, 3, 4), (&BASE64URL_NOPAD, 3, 4), (&BASE32_NOPAD, 5, 8)] {
         for before in 0..group {
-            // Letters at the edges depend on what is beside it, too; those between do not.
+            // The letters at the edges depend on the neighbouring bytes and are left out; those between do not.
             let shifted = [vec![0; before], bytes.to_vec()].concat();
             let text = encoding.encode(&shifted);
             let (from, to) = ((before * letters).div_ceil(group), shifted.len() * letters / group);
@@ -43,8 +44,8 @@ fn found(place: &[u8], what: &[u8]) -> bool {
     Search::new([(String::new(), what.to_vec())]).first_in(place).is_some()
 }
 
-/// Many things that are looked for at once: each place is read once, and what begins otherwise is passed over by its first
-/// two bytes.
+/// A search for many patterns at once: each place is read once, and the first two bytes of a pattern decide quickly
+/// whether it can match.
 struct Search {
     wanted: Vec<(String, Vec<u8>)>,
     by_beginning: Vec<Vec<usize>>,
@@ -75,10 +76,10 @@ impl Search {
     }
 }
 
-/// A copy of a data directory, read with its own plain root secret.
+/// A copy of a data directory, opened with its own plain root secret.
 struct Opened {
     root: [u8; 32],
-    /// Of the one device that it is paired with, if there is one.
+    /// The secret of its one paired device, if there is one.
     pairing_secret: Option<Key>,
 }
 
@@ -106,7 +107,7 @@ fn open(data_dir: &Path) -> Opened {
     }
 }
 
-/// Logs and files of both; of the data directories everything but the one file whose purpose is the root secret.
+/// Returns the logs and files of both devices, except the one file whose purpose is to hold the root secret.
 fn places(devices: [&Device; 2]) -> Vec<(String, Vec<u8>)> {
     let mut places = Vec::new();
     for device in devices {
@@ -142,7 +143,8 @@ fn no_secret_is_in_logs_at_trace_level_or_in_data_directories() {
     joiner.run(["pair", "join", &words, "--approve", "--device", &host_node.at()]).expect_status(0);
     hosting.finish(PATIENCE).expect_status(0);
 
-    // Sessions, a file, a text; then new keys; then the end of it, while the other one is there and while it is away.
+    // Sessions, a file and a text; then new keys; then an unpairing, once while the other device is online and once
+    // while it is offline.
     let file = host.home().join("file");
     fs::write(&file, vec![0x61; 100_000]).unwrap();
     let to = joiner_node.device_id();
@@ -163,7 +165,7 @@ fn no_secret_is_in_logs_at_trace_level_or_in_data_directories() {
     let mut places = places([&host, &joiner]);
     places.extend(while_paired.into_iter().map(|(name, bytes)| (format!("{name}, while paired"), bytes)));
 
-    // The search sees what is there.
+    // The search finds what is there.
     for device in [&host, &joiner] {
         let log = fs::read(log_of(device)).unwrap();
         assert!(found(&log, b"TRACE") && found(&log, b"yonder_core"), "this is no log at trace level");
@@ -188,12 +190,12 @@ fn no_secret_is_in_logs_at_trace_level_or_in_data_directories() {
     ];
     let mut wanted = Vec::new();
     for (name, key) in &keys {
-        // By either half: a line may be cut anywhere.
+        // Each half is searched for, because a line may be cut anywhere.
         let halves = key.chunks(16).flat_map(forms);
         wanted.extend(halves.map(|form| (format!("{name}, as {:?}", String::from_utf8_lossy(&form)), form)));
     }
     let search = Search::new(wanted);
-    // Each single word may stand in a log for other reasons; two of them beside each other may not.
+    // A single word of a code may stand in a log for other reasons; two neighbouring ones may not.
     let parts: Vec<&str> = words.split('-').collect();
     let mut texts = Vec::new();
     for separator in ["-", " ", "", "_", ", ", "\", \"", "\",\""] {

@@ -1,4 +1,4 @@
-//! A peer that is not paired and knows both id and address gets nothing but a refusal.
+//! Tests that a peer that is not paired and knows both id and address gets nothing but a refusal.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn a_stranger_is_refused_on_every_protocol() {
     runtime().block_on(async {
         let stranger = Peer::new().await;
         let mut with_code = 0;
-        // Without an open code, strangers have no business with pairing either.
+        // Without an open code, strangers are refused for pairing, too.
         for (alpn, expected) in [(TRANSFER, NOT_PAIRED), (MESSAGE, NOT_PAIRED), (PAIRING, NOT_PAIRING)] {
             let (name, before) = (String::from_utf8_lossy(alpn), with_code);
             for _ in 0..10 {
@@ -37,7 +37,8 @@ fn a_stranger_is_refused_on_every_protocol() {
             assert!(with_code > before, "{name}: none of ten refusals said why");
         }
         println!("FIGURE refusals that carried their code: {with_code} of 30");
-        // A protocol that is not spoken, be it reserved or unheard of, does not even come to stand: TLS has none to choose.
+        // For a protocol that is not spoken, reserved or unknown, no connection is established: TLS has no protocol to
+        // choose.
         const NO_APPLICATION_PROTOCOL: u8 = 120;
         for alpn in [SYNC, b"sync/9.9", b"other/1.0", b"pairing/1.1", b"PAIRING/1.0", b"h3"] {
             let name = String::from_utf8_lossy(alpn);
@@ -75,7 +76,7 @@ fn strangers_in_numbers_do_not_keep_friends_out() {
                 Err(_) => refused += 1,
             }
         }
-        // Silent ones are shown out: at most ten stay, and these for some seconds alone.
+        // Silent connections are closed: at most ten stay, and only for some seconds.
         let all_gone = async {
             for connection in &open {
                 connection.closed().await;
@@ -93,7 +94,7 @@ fn strangers_in_numbers_do_not_keep_friends_out() {
     drop(friend_node);
 }
 
-/// The network key of a device, as somebody has it who could read its files.
+/// Returns the endpoint key of a device, as somebody gets it who can read its files.
 pub fn stolen_key(device: &Device) -> SecretKey {
     let mark = b"yonder root 1\n";
     let root = std::fs::read_dir(device.data_dir())
@@ -108,7 +109,7 @@ pub fn stolen_key(device: &Device) -> SecretKey {
     SecretKey::from_bytes(seed.finalize().as_bytes())
 }
 
-/// A frame: its length, and so many bytes.
+/// Returns a frame: the length, then the bytes.
 fn frame(bytes: &[u8]) -> Vec<u8> {
     [&u32::try_from(bytes.len()).unwrap().to_le_bytes(), bytes].concat()
 }
@@ -126,16 +127,16 @@ fn a_stolen_endpoint_key_alone_opens_nothing() {
         let thief = Peer::with_key(key).await;
         for alpn in [TRANSFER, MESSAGE] {
             let name = String::from_utf8_lossy(alpn);
-            // TLS alone knows no better.
+            // TLS alone accepts the thief.
             let connection = thief.dial(&host_node, alpn).await;
             let (mut out, mut back) = connection.open_bi().await.unwrap();
-            // What anybody can say: one version, one suite, a key and a number of one's own.
+            // Anybody can send this hello: one version, one suite, and a random key and number.
             let hello = [b"yonder-s\x01\x01\x01\x01".as_slice(), &[0x42; 64]].concat();
             out.write_all(&frame(&hello)).await.unwrap();
             let mut ack = [0; 4 + ACK];
             tokio::time::timeout(PATIENCE, back.read_exact(&mut ack)).await.unwrap().expect("an answer to the hello");
             assert_eq!(ack[..4], u32::try_from(ACK).unwrap().to_le_bytes());
-            // And what only the friend could say.
+            // Only the friend could send a valid proof.
             let _ = out.write_all(&frame(&[0x17; 32])).await;
             let end = refused(&connection).await;
             assert!(matches!(back.read_chunk(4096).await, Ok(None) | Err(_)), "more than the answer on {name}");

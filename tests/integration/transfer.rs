@@ -1,4 +1,4 @@
-//! Sending: whole folders, one file, saying no, stopping in the middle.
+//! Tests of sending: whole folders, one file, declined offers, and cancelled transfers.
 
 use std::{
     fs::{self, File},
@@ -14,7 +14,7 @@ use yonder_tests::{
     tree::{self, Noise},
 };
 
-/// Longer than anything here may take on a slow machine.
+/// Longest duration of a transfer here on a slow machine.
 const LONG: Duration = Duration::from_secs(240);
 
 struct Pair {
@@ -52,7 +52,7 @@ impl Pair {
         self.sender.home().join(name)
     }
 
-    /// The offer as the receiver's node tells it.
+    /// Returns the offer as the receiver's node reports it.
     fn offer(&mut self) -> Value {
         self.receiver_node.running.expect_event("offer")["transfer"].clone()
     }
@@ -79,11 +79,11 @@ fn a_folder_arrives_byte_for_byte_with_its_times() {
         let (bytes, total) = (line["bytes"].as_u64().unwrap(), line["total"].as_u64().unwrap());
         assert!(bytes <= total && line["rate"].is_number(), "{line}");
     }
-    // Nothing but what was sent.
+    // The download folder holds nothing but the sent files.
     let names: Vec<_> =
         fs::read_dir(pair.receiver.downloads()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(names.len(), 2, "{names:?}");
-    // The other way round.
+    // Sends in the other direction.
     let back = pair.receiver.home().join("back");
     tree::folder(&back, 30, 50_000, 3);
     let id = pair.sender_node.device_id();
@@ -141,7 +141,7 @@ fn where_nobody_is_asked_nothing_hidden_arrives_and_nothing_that_runs() {
     let shown = pair.receiver.run(["transfers", "--all"]).expect_status(0).lines.remove(0);
     assert_eq!(shown["reasons"], serde_json::json!({"hidden_name": 5, "runs_programs": 2}), "{shown}");
     assert_eq!(shown["reason"]["code"], "incomplete", "{shown}");
-    // What is missing is offered alone, and a person may take it.
+    // A retry offers only the missing files, and a person may accept them.
     let id = text(sent.event("done").unwrap(), "transfer");
     let again = text(&pair.sender.run(["retry", &id]).expect_status(0).lines[0], "id");
     let offer = pair.offer();
@@ -230,13 +230,13 @@ fn what_is_there_already_is_never_overwritten() {
     assert_eq!(fs::read_to_string(pair.receiver.downloads().join("same name.txt")).unwrap(), "first");
 }
 
-/// Cancels a transfer that is under way, and asserts that both sides know, that nothing stands under its final name, and
-/// that the next one goes through.
+/// Cancels a transfer that is under way, and asserts that both sides know, that no file has its final name, and that
+/// the next transfer succeeds.
 fn cancelled_by(cancel: impl FnOnce(&mut Pair, &str)) {
     let mut pair = Pair::new("paired");
     let file = pair.path("large.bin");
     tree::file(&file, 64 << 20, 1);
-    // Half a minute, if nobody cancels it.
+    // The transfer takes half a minute if nobody cancels it.
     let mut sending = pair.send_with(&["--limit", "2M"], &[&file]);
     let progress =
         sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
@@ -246,7 +246,7 @@ fn cancelled_by(cancel: impl FnOnce(&mut Pair, &str)) {
     assert!(matches!(finished.status, Some(1 | 3)), "{finished:#?}");
     assert!(finished.event("done").is_none(), "it was faster than the cancel: {finished:#?}");
 
-    // Both sides end up there; the other one learns of it over the network.
+    // Both sides reach this state; one of them learns of it over the network.
     let end = Instant::now() + PATIENCE;
     for device in [&pair.sender, &pair.receiver] {
         loop {
@@ -284,7 +284,7 @@ fn the_receiver_may_cancel() {
 fn a_sparse_file_of_fifty_gibibytes_takes_seconds_and_no_room() {
     let pair = Pair::new("paired");
     let free = rustix::fs::statvfs(pair.receiver.downloads()).unwrap();
-    // It has to fit as if it were full: nobody knows beforehand how much of it is holes.
+    // The file must fit without its holes, because nobody knows beforehand how large they are.
     let len = (50 << 30).min(free.f_bavail * free.f_frsize / 4 * 3);
     let (file, arrived) = (pair.path("disk.img"), pair.receiver.downloads().join("disk.img"));
     let part = Noise::new(1).bytes(1 << 20);
@@ -300,7 +300,7 @@ fn a_sparse_file_of_fifty_gibibytes_takes_seconds_and_no_room() {
     let (was, is) = (fs::metadata(&file).unwrap(), fs::metadata(&arrived).unwrap());
     assert_eq!((is.len(), is.modified().unwrap()), (len, was.modified().unwrap()));
     assert!(is.blocks() * 512 < 2 << 20, "it takes up {} bytes", is.blocks() * 512);
-    // That the whole is equal the program has hashed; here is what is not holes, and what stands around it.
+    // The program has compared the hash of the whole file; here the data and its surroundings are compared.
     let mut around = vec![1; (1 << 20) + 200_000];
     File::open(&arrived).unwrap().read_exact_at(&mut around, at - 100_000).unwrap();
     assert!(around[100_000..][..1 << 20] == part[..]);
@@ -315,7 +315,7 @@ fn a_killed_command_harms_neither_node() {
     let mut sending = pair.send(&[&folder]);
     sending.expect_event("progress");
     sending.kill();
-    // The nodes run on, and whatever came of the transfer, no file is a part of one.
+    // The nodes keep running, and whatever the transfer's outcome, no file is incomplete.
     tree::assert_whole(&folder, &pair.receiver.downloads().join("folder"));
     let small = pair.path("small");
     fs::write(&small, "small").unwrap();

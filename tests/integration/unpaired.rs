@@ -1,4 +1,4 @@
-//! Devices that were paired and are not any more, blocked ones, and ones that claim to be another.
+//! Tests of devices that are no longer paired, blocked devices, and devices that claim to be another.
 
 use std::{
     net::SocketAddr,
@@ -48,10 +48,10 @@ fn a_device_that_was_unpaired_is_refused_everywhere_and_learns_why() {
         }
         assert_eq!(peer.told_refusal(&node, PAIRING).await.0, NOT_PAIRING);
         assert!(peer.try_dial(&node, SYNC).await.is_err());
-        // A stranger is told nothing of it.
+        // A stranger learns nothing of the former pairing.
         let stranger = Peer::new().await;
         assert_eq!(stranger.told_refusal(&node, MESSAGE).await, (NOT_PAIRED, Vec::new()));
-        // Pairing anew, with a code, is open to it as to anybody, and the notice is gone.
+        // The device can pair again with a code, like anybody, which also clears the notice.
         let anew = pair_with(&peer, &host, &node, "Gone").await;
         assert_ne!(anew.as_bytes(), secret.as_bytes());
         assert!(peer.session(&peer.dial(&node, MESSAGE).await, &anew).await.is_ok());
@@ -73,7 +73,7 @@ fn a_real_device_that_was_away_when_it_was_unpaired_forgets_too() {
     });
     assert!(told["error"]["hint"].as_str().is_some_and(|hint| !hint.is_empty()), "{told}");
     assert_eq!(away.paired_with(), Vec::<String>::new());
-    // Nothing of it gets through afterwards.
+    // Nothing from this device gets through afterwards.
     let file = away.home().join("file");
     std::fs::write(&file, "x").unwrap();
     let sent = away.run(["send".as_ref(), node.device_id().as_ref(), file.as_os_str()]);
@@ -97,7 +97,7 @@ fn a_blocked_device_is_refused_everywhere_and_not_told() {
             assert_eq!(peer.told_refusal(&node, alpn).await, (NOT_PAIRED, Vec::new()), "as a stranger");
         }
         assert!(peer.try_dial(&node, SYNC).await.is_err());
-        // A code is open, and not for it, even if it knows it.
+        // A code is open, but not for this device, even if it knows the code.
         assert_eq!(peer.told_refusal(&node, PAIRING).await, (NOT_PAIRING, Vec::new()));
         let stranger = Peer::new().await;
         assert!(stranger.pair(&node, "Stranger", &words).await.paired);
@@ -109,7 +109,7 @@ fn a_blocked_device_is_refused_everywhere_and_not_told() {
     });
 }
 
-/// What a device's record holds that must not change.
+/// Returns the fields of a device's record that must not change.
 fn record(host: &Device, endpoint_id: &str) -> serde_json::Value {
     let device = host.devices().into_iter().find(|device| device["endpoint_id"] == endpoint_id).expect("the record");
     serde_json::json!([device["device_id"], device["endpoint_id"], device["name"], device["type"], device["paired"]])
@@ -125,7 +125,7 @@ fn whatever_identity_is_claimed_in_a_pairing_no_other_record_changes() {
     let before = record(&host, &id);
     let key = iroh::EndpointId::from_bytes(&unhex(&id)).unwrap();
     runtime().block_on(async {
-        // It knows the right code, and claims the victim's device id, its endpoint id, or both.
+        // The attacker knows the right code, and claims the victim's device id, its endpoint id, or both.
         for (claims_device, claims_endpoint) in [(true, false), (false, true), (true, true)] {
             let (hosting, words) = show_code(&host);
             let attacker = Peer::new().await;
@@ -142,7 +142,8 @@ fn whatever_identity_is_claimed_in_a_pairing_no_other_record_changes() {
             assert!(!pairing.paired && pairing.stored.secret().is_none(), "{:?}", pairing.failed);
             assert!(pairing.heard.len() < 3, "it is told nothing about the host");
             if claims_endpoint {
-                // The key that TLS has proven goes into the proof of the code: under another one the right code is wrong.
+                // The proof of the code includes the key that TLS has proven: with another key, the right code counts
+                // as wrong.
                 assert_eq!(pairing.failed, Some(PairingError::CodeWrong));
                 hosting.interrupt();
                 hosting.finish(LONG);
@@ -151,7 +152,7 @@ fn whatever_identity_is_claimed_in_a_pairing_no_other_record_changes() {
             }
             assert_eq!(record(&host, &id), before);
         }
-        // With an identity of its own and the victim's name it is another device, and called so that it can be told apart.
+        // With its own identity and the victim's name, it is another device, and its shown name tells it apart.
         let attacker = Peer::new().await;
         pair_with(&attacker, &host, &node, "Victim").await;
         assert_eq!(record(&host, &id), before);
@@ -176,7 +177,7 @@ fn whatever_is_claimed_in_messages_no_other_record_changes() {
         let (attacker, secret) = paired_peer(&host, &node, "Attacker").await;
         let own = DeviceId::of_endpoint(&attacker.id());
         let mine = attacker.local("Attacker").info;
-        // Fields that claim an identity are not known in any message: the session ends.
+        // No message has fields that claim an identity: the session ends.
         let claims = [
             format!(
                 r#"{{"kind":"hello","name":"Victim","device_type":"phone","instance":1,"device_id":"{device_id}"}}"#
@@ -193,7 +194,8 @@ fn whatever_is_claimed_in_messages_no_other_record_changes() {
             assert_eq!(code_of(&end), VIOLATION, "{claim}");
             assert_eq!(record(&host, &id), before, "{claim}");
         }
-        // A notice, and steps of a renewal, are about the session that they come by, whoever is meant.
+        // An unpair notice and key renewal steps always concern the session on which they arrive, whatever device they
+        // name.
         let connection = attacker.dial(&node, MESSAGE).await;
         let keys = attacker.session(&connection, &secret).await.expect("a session");
         let hex = "11".repeat(32);
@@ -208,7 +210,7 @@ fn whatever_is_claimed_in_messages_no_other_record_changes() {
         ] {
             say(&connection, &keys, &message).await;
         }
-        // The last of them changes the sender's own type, and by that it is seen that all were read. A name is a proposal.
+        // The last message changes the sender's own type, which shows that all were read. A name is only a proposal.
         wait_for("the new type", || record(&host, &hex_of(&mine.endpoint_id))[3] == "phone");
         assert_eq!(record(&host, &hex_of(&mine.endpoint_id))[2], "Attacker");
         assert_eq!(record(&host, &hex_of(&mine.endpoint_id))[0], own.to_string());
@@ -237,12 +239,12 @@ fn a_pairing_secret_without_the_endpoint_key_opens_nothing() {
         let secret = pair_with(&friend, &host, &node, "Friend").await;
         let place = SocketAddr::from(([127, 0, 0, 1], friend.port()));
 
-        // Dialling under a key of its own, the thief is a stranger.
+        // Dialling with its own key, the thief is a stranger.
         let thief = Peer::new().await;
         for alpn in [MESSAGE, TRANSFER] {
             assert_eq!(thief.told_refusal(&node, alpn).await, (NOT_PAIRED, Vec::new()));
         }
-        // And in the friend's place, to be dialled: TLS does not come to stand, and the node says nothing.
+        // At the friend's address, waiting to be dialled: TLS is not established, and the node sends nothing.
         friend.endpoint.close().await;
         drop(friend);
         let thief = Peer::at(fresh_key(), place).await;
@@ -265,7 +267,7 @@ fn a_pairing_secret_without_the_endpoint_key_opens_nothing() {
         assert!(knocks.load(Ordering::Relaxed) > 0, "nobody came to the friend's place");
         assert_eq!(stood.load(Ordering::Relaxed), 0, "a connection stood under another key");
 
-        // With the right key in that place the same secret opens the session: it was the key that was missing.
+        // With the right key at that address, the same secret opens the session: only the key was missing.
         let friend = Peer::at(key, place).await;
         assert!(friend.session(&friend.dial(&node, MESSAGE).await, &secret).await.is_ok());
     });

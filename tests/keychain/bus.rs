@@ -1,4 +1,4 @@
-//! A session bus with a keyring on it, for the length of a test.
+//! A session bus with a keyring on it, for the duration of a test.
 
 use std::{
     env,
@@ -7,12 +7,12 @@ use std::{
 
 use tempfile::TempDir;
 
-/// Tells the program what to do inside, and where.
+/// Environment variable that names the scene for the program on the bus.
 pub const SCENE: &str = "YONDER_KEYCHAIN_SCENE";
-/// The data directory of the device.
+/// Environment variable with the device's data directory.
 pub const DATA: &str = "YONDER_KEYCHAIN_DATA";
 
-/// What the scripts of the tests can say. `set -e` ends them at the first thing that fails.
+/// Shell functions for the scripts of the tests. `set -e` ends a script at its first failure.
 const WORDS: &str = r#"
 set -eu
 login=/org/freedesktop/secrets/collection/login
@@ -80,14 +80,14 @@ impl Keyring {
         Self { home }
     }
 
-    /// Runs a script of [`WORDS`] on a bus of its own; the keyring's files stay for the next.
+    /// Runs a script with [`WORDS`] on its own bus; the keyring's files stay for the next script.
     pub fn run(&self, script: &str) {
         let mut command = Command::new("dbus-run-session");
         command.args(["--", "bash", "-c"]);
         self.finish(command, script);
     }
 
-    /// The same where there is no bus.
+    /// Runs a script with [`WORDS`] without a bus.
     pub fn run_without_bus(&self, script: &str) {
         let mut command = Command::new("bash");
         command.arg("-c");

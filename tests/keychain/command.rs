@@ -1,5 +1,5 @@
-//! `yonder-cli keystore` on data directories of its own: moves that are killed, backups that come back, and what people
-//! get wrong. Where a keychain is needed, see `main.rs`.
+//! Tests of `yonder-cli keystore` on separate data directories: moves that are killed, restored backups, and mistakes
+//! by people. Tests that need a keychain are in `main.rs`.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ const BACKUP: (&str, &str) = ("YONDER_BACKUP_PASSPHRASE", "brave lion sunset");
 const FILE: (&str, &str) = ("YONDER_PASSPHRASE", "passphrase of the file");
 const NEW: (&str, &str) = ("YONDER_NEW_PASSPHRASE", "another one of the file");
 
-/// A home with data directories in it, and no keychain.
+/// A home with data directories, and without a keychain.
 struct Home {
     folder: TempDir,
     port: u16,
@@ -37,7 +37,7 @@ impl Home {
         self.folder.path().join(name)
     }
 
-    /// A command on the data directory `data`, without root's right to read and write what it may not.
+    /// Starts a command on the data directory `data`, without root's capability to ignore file permissions.
     fn start(&self, data: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Running {
         let mut command = Command::new(if rustix::process::geteuid().is_root() { "setpriv".into() } else { cli() });
         if rustix::process::geteuid().is_root() {
@@ -62,7 +62,7 @@ impl Home {
         self.start(data, environment, arguments).finish(PATIENCE)
     }
 
-    /// Makes a device whose secret is in a plain file.
+    /// Creates a device whose secret is in a plain file.
     #[track_caller]
     fn plain(&self, data: &str) -> Value {
         self.run(data, &[], &["--keystore", "plain", "id"]).expect_status(0).lines.remove(0)
@@ -80,7 +80,7 @@ impl Home {
     }
 }
 
-/// Files of a data directory that hold a secret or say where one is.
+/// Returns the files of a data directory that hold a secret or say where it is.
 fn secrets(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut all: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -100,13 +100,13 @@ fn a_move_that_is_killed_at_any_moment_loses_nothing() {
     let mut noise = Noise::new(seed);
     let home = Home::new();
     let device = home.plain("data");
-    // How long a whole move takes on this machine, there and back.
+    // Measures how long a whole move takes on this machine in each direction.
     let took = ["file", "plain"].map(|to| home.run("data", &[FILE], &["keystore", "move", to]).expect_status(0).took);
     let (mut there, mut killed) = ("plain", 0);
     for round in 0..24 {
         let (to, span) = if there == "plain" { ("file", took[0]) } else { ("plain", took[1]) };
         let mut moving = home.start("data", &[FILE], &["keystore", "move", to]);
-        // Random on purpose. The second half of a move is where its steps are.
+        // Random on purpose, and within the last two thirds of a move, where its steps are.
         let from = span / 3;
         thread::sleep(from + Duration::from_micros(noise.below((span - from).as_micros() as u64 + 1)));
         moving.kill();
@@ -133,7 +133,8 @@ fn a_move_that_is_killed_at_each_change_on_the_disk_loses_nothing() {
         for _ in 0..2 {
             let to = if there == "plain" { "file" } else { "plain" };
             let mut moving = home.start("data", &[FILE], &["keystore", "move", to]);
-            // Looks as fast as it can, and kills at the change of this number; if there are fewer, it comes to its end.
+            // Polls as fast as it can, and kills at the change with this number; with fewer changes, the move
+            // completes.
             let folder = home.path("data");
             let look = || -> Vec<_> {
                 let metadata = |name: &str| {
@@ -160,7 +161,7 @@ fn a_move_that_is_killed_at_each_change_on_the_disk_loses_nothing() {
     }
 }
 
-/// It has ended, and only waits to be looked at.
+/// Returns whether a process has exited, including one that its parent has not waited for yet.
 fn gone(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_none_or(|rest| rest.trim_start().starts_with('Z') || rest.is_empty())
@@ -185,7 +186,7 @@ fn a_restored_device_is_the_same_and_paired_still() {
     assert_eq!(fs::metadata(backup).unwrap().permissions().mode() & 0o777, 0o600);
     node.interrupt();
     node.finish(PATIENCE).expect_status(0);
-    // The same once more without a node, and never over the first.
+    // A second backup, without a node; it never replaces the first one.
     home.run("data", &[BACKUP], &["keystore", "backup", backup]).expect_error(1, &["backup_exists"]);
     let second = home.path("second");
     home.run("data", &[BACKUP], &["keystore", "backup", second.to_str().unwrap()]).expect_status(0);
@@ -304,7 +305,7 @@ fn wrong_input_is_told_and_changes_nothing() {
     restore(&[BACKUP], "letter", "backup_not_one");
     fs::set_permissions(home.path("b"), fs::Permissions::from_mode(0o000)).unwrap();
     restore(&[BACKUP], "b", "backup_unreadable");
-    // A file without a passphrase for the keystore that it is to go to.
+    // A restore without a passphrase for the target keystore.
     fs::set_permissions(home.path("b"), fs::Permissions::from_mode(0o600)).unwrap();
     let arguments = ["--keystore", "file", "keystore", "restore", &file("b")];
     home.run("fresh", &[BACKUP], &arguments).expect_error(1, &["new_passphrase_needed"]);

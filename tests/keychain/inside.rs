@@ -1,4 +1,4 @@
-//! What the program does on the test's bus.
+//! Scenes: what the program does on the test's bus.
 
 use std::{
     env, fs,
@@ -29,7 +29,7 @@ fn data() -> PathBuf {
     env::var_os(DATA).expect("the data directory").into()
 }
 
-/// Whose endpoint id is kept beside the data directory, for the next scene.
+/// Path beside the data directory at which the endpoint id is kept for the next scene.
 fn remembered() -> PathBuf {
     data().with_extension("endpoint")
 }
@@ -48,7 +48,7 @@ fn check_same(unlocked: &Unlocked) {
     assert_eq!(fs::read(remembered()).unwrap(), unlocked.identity.endpoint_id());
 }
 
-/// Refused with this code, and the data directory is as it was.
+/// Asserts that the start is refused with this code, and that the data directory is unchanged.
 fn check_refused(code: &str, choice: KeystoreChoice) {
     let before = contents(&data());
     let error = start(choice).expect_err("it must be refused");
@@ -68,7 +68,7 @@ fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// Started by the scripts alone; by itself it has nothing to do.
+/// Runs one scene. Only the scripts start it; without the environment variable it does nothing.
 #[test]
 fn scene() {
     let Ok(scene) = env::var(SCENE) else { return };
@@ -87,7 +87,7 @@ fn scene() {
             assert_ne!(one.identity.endpoint_id(), two.identity.endpoint_id());
             let again = unlock(&other, KeystoreChoice::Auto, &NoPassphrase).unwrap();
             assert_eq!(again.identity.endpoint_id(), two.identity.endpoint_id());
-            // A copy of a data directory with another's record reads that other's entry, and no third.
+            // A copied data directory with another device's record reads that device's keychain entry and no third one.
             fs::copy(data().join("identity.json"), other.join("identity.json")).unwrap();
             let swapped = unlock(&other, KeystoreChoice::Auto, &NoPassphrase).unwrap();
             assert_eq!(swapped.identity.endpoint_id(), one.identity.endpoint_id());
@@ -139,7 +139,7 @@ fn scene() {
             assert_eq!(unlocked.keystore, KeystoreView::File);
         }
         "in_a_runtime" => {
-            // As the node does it, and as it must not but survives: on a thread of the runtime itself.
+            // Once as the node does it, and once on a thread of the runtime itself, which is wrong but must not hang.
             for threads in [1, 2] {
                 let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
                 let runtime = runtime.unwrap();

@@ -1,5 +1,5 @@
-//! A device's secret in a real GNOME Keyring. Each test has a session bus, a HOME and a keyring of its own; the part
-//! that talks to the keychain is this program once more, started on that bus.
+//! Tests of a device's secret in a real GNOME Keyring. Each test has its own session bus, HOME and keyring; the part
+//! that uses the keychain is this program again, started on that bus.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
@@ -26,7 +26,7 @@ fn a_locked_keychain_is_a_question_and_no_new_identity() {
 
 #[test]
 fn a_locked_keychain_opens_again_after_it_is_unlocked() {
-    // The daemon is ended and started anew, as after a login.
+    // The daemon is stopped and started again, as after a login.
     Keyring::new().run("unlock; inside first_start; lock; inside refused_locked; restart; inside later_start");
 }
 
@@ -57,9 +57,9 @@ fn an_entry_that_was_changed_is_a_question_and_no_new_identity() {
 
 #[test]
 fn a_first_start_takes_the_keychain_only_if_it_can_be_used() {
-    // Locked, and nobody gives a passphrase: told so, and nothing is made.
+    // Locked, and nobody gives a passphrase: the command reports it, and nothing is created.
     Keyring::new().run("unlock; lock; inside first_start_refused_locked");
-    // Not there at all: the ways out are named; with a passphrase, the encrypted file is taken.
+    // No keychain at all: the error names the alternatives; with a passphrase, the encrypted file is used.
     Keyring::new().run_without_bus("inside first_start_refused_absent; inside first_start_in_file");
     // The probe leaves nothing behind.
     Keyring::new().run("unlock; inside first_start_auto; only_one_entry");
@@ -80,7 +80,7 @@ fn a_node_starts_in_the_same_process_once_the_keychain_is_unlocked() {
     Keyring::new().run("unlock; inside first_start; lock; inside node_waits_for_unlock");
 }
 
-/// What the moving tests begin with: a device, whose id is kept beside its data directory.
+/// Beginning of the scripts that move a secret: a device, whose id is kept beside its data directory.
 const PLAIN_DEVICE: &str = "unlock; cli --keystore plain id >/dev/null; device > \"$YONDER_KEYCHAIN_DATA.id\"; ";
 
 #[test]

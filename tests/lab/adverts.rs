@@ -1,5 +1,5 @@
-//! Forged mDNS records: the name of a device that is there, its very id, and a thousand of them. What comes from
-//! discovery is a hint; nobody gets in the way with it, and it costs a bounded amount of memory.
+//! Tests of forged mDNS records: with the name of a device that exists, with its id, and a thousand of them. Discovery
+//! only gives hints; forgeries hold nobody up and cost a limited amount of memory.
 
 use std::{fs, time::Duration};
 
@@ -10,15 +10,15 @@ use yonder_tests::{
     tree,
 };
 
-/// Devices heard from one address beyond this number are not listed: a flood from one place leaves room for others.
+/// Most devices listed from one address, so that a flood from one source leaves room for others.
 const LISTED: usize = 64;
 const FORGED: usize = 1000;
-/// What a thousand of them may cost, in bytes.
+/// Memory that a thousand forged records may cost, in bytes.
 const COST: u64 = 48 << 20;
 
 fn forge(on: &Host, name: &str, count: usize, rounds: usize, id: Option<&str>) -> Running {
     let mut command = on.command(lab_program());
-    // Nobody is there.
+    // An address at which nobody is.
     command.args(["adverts", name, &count.to_string(), "10.77.0.99:11204", &rounds.to_string()]).args(id);
     Running::start(command, "forged adverts")
 }
@@ -56,7 +56,7 @@ fn a_thousand_forged_adverts_cost_little_and_hide_no_paired_device() {
     println!("FIGURE {FORGED} forged adverts: {nearby_now} listed, {} KiB more memory", cost / 1024);
     assert!(cost < COST, "{FORGED} forged adverts cost {cost} bytes");
 
-    // The name is the paired device's, whoever else took it.
+    // The name belongs to the paired device, whoever else uses it.
     let pinged = one.run(["ping", "Attic", "-c", "3"]).expect_status(0);
     assert!(!pinged.lines.is_empty());
     let file = one.home().join("for the attic.bin");
@@ -64,7 +64,7 @@ fn a_thousand_forged_adverts_cost_little_and_hide_no_paired_device() {
     one.run(["send".as_ref(), "Attic".as_ref(), file.as_os_str()]).expect_status(0);
     assert_eq!(fs::read(two.downloads().join("for the attic.bin")).unwrap(), fs::read(&file).unwrap());
 
-    // One that starts among them finds it, too.
+    // A device that starts during the flood finds it, too.
     let _forger = forge(h3, "Attic", FORGED, 1000, None);
     one_node.stop().expect_status(0);
     let mut one_node = one.serve();
@@ -89,7 +89,7 @@ fn a_forged_address_of_a_paired_device_does_not_hide_it() {
     one.run(["ping", &two_node.device_id(), "-c", "1"]).expect_status(0);
     one_node.stop().expect_status(0);
 
-    // Fifty a second, all of them wrong, from before it starts.
+    // Fifty wrong records a second, from before the node starts.
     let mut forger = forge(h3, "two", 50, 1000, Some(&two_node.endpoint_id()));
     forger.expect_event("round");
     let one_node = one.serve();
@@ -116,14 +116,14 @@ fn a_joiner_tries_three_hosts_at_most_however_many_call() {
 
     let joined = joiner.run(["pair", "join", "brave-lion-sunset", "--approve"]);
     joined.expect_error(3, &["code_wrong"]);
-    // Three knew of it, and each had one guess.
+    // Three hosts were tried, and each had one guess.
     let mut heard = 0;
     while false_hosts.find(Duration::from_millis(1500), |line| line["event"] == "heard").is_some() {
         heard += 1;
     }
     assert_eq!(heard, 3, "so many hosts were given a guess");
 
-    // The person picks, and the real one is reached past all of them.
+    // When the person names the host, the joiner reaches the real one among all the false ones.
     pair_by(&host, &joiner, &["--device", &host_node.endpoint_id()]);
     assert_eq!(host.paired_with(), [joiner_node.endpoint_id()]);
     assert!(nearby(&joiner) >= 9);

@@ -1,4 +1,4 @@
-//! A machine that moves bytes is kept from falling asleep: asked of a real systemd-logind on a bus of the lab's own.
+//! Test that a machine is kept awake while it transfers data, against a real systemd-logind on a bus inside the lab.
 
 use std::{fs, time::Duration};
 
@@ -10,7 +10,7 @@ use yonder_tests::{
     tree,
 };
 
-/// The lab has a /run of its own, and so the bus is where everybody looks for the system's.
+/// Bus configuration. The lab has its own /run, so this bus is at the path of the system bus.
 const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
  "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
 <busconfig>
@@ -23,7 +23,7 @@ const BUS: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus C
 </busconfig>
 "#;
 const LOGIND: &str = "/lib/systemd/systemd-logind";
-/// The machine may sleep again so long after the last byte.
+/// Time after the last byte until the machine may sleep again.
 const LINGER: Duration = Duration::from_secs(30);
 
 struct Logind {
@@ -46,7 +46,7 @@ impl Logind {
         this
     }
 
-    /// What is asked of it now, each with the name of who asks.
+    /// Returns the current inhibitor locks, each with the name of its owner.
     fn locks(&self) -> Vec<String> {
         self.try_locks().expect("systemd-logind answers")
     }

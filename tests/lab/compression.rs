@@ -1,4 +1,4 @@
-//! What compression brings on a slow link, and what it costs where it brings nothing.
+//! Test of what compression gains on a slow link, and what it costs where it gains nothing.
 
 use std::{
     fs,
@@ -15,10 +15,10 @@ use yonder_tests::{
 use crate::pair::Pair;
 
 const MEGABITS: u32 = 100;
-/// What the link carries in a second, with nothing but headers to lose.
+/// Capacity of the link in bytes per second, before protocol headers.
 const LINK: f64 = MEGABITS as f64 * 1e6 / 8.0;
 
-/// A log: a third of it is left when it is compressed.
+/// Writes a log that compresses to about a third of its size.
 fn log(path: &Path, size: usize) {
     let mut noise = Noise::new(7);
     let mut file = BufWriter::new(fs::File::create_new(path).unwrap());
@@ -35,7 +35,7 @@ fn log(path: &Path, size: usize) {
     file.flush().unwrap();
 }
 
-/// How long it takes to send it.
+/// Returns how long it takes to send this file.
 fn sent(pair: &Pair, path: &Path, options: &[&str]) -> Duration {
     let id = pair.other(0);
     let mut arguments = vec!["send".as_ref(), id.as_ref(), path.as_os_str()];
@@ -45,7 +45,7 @@ fn sent(pair: &Pair, path: &Path, options: &[&str]) -> Duration {
     begun.elapsed()
 }
 
-/// For a gibibyte: `YONDER_MEASURE_MIB=1024`.
+/// `YONDER_MEASURE_MIB=1024` runs it with a gibibyte.
 #[test]
 fn text_arrives_sooner_over_a_hundred_megabits_and_noise_as_soon() {
     let mib: usize = std::env::var("YONDER_MEASURE_MIB").ok().and_then(|text| text.parse().ok()).unwrap_or(64);

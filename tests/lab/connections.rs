@@ -1,8 +1,8 @@
-//! Connections come back by themselves: after a cable, a new address, a sleep, with and without a relay in between; and
-//! what was said meanwhile arrives once and in order.
+//! Tests that connections recover without any action: after a cut cable, a new address, or a sleep, with and without a
+//! relay; and that texts written meanwhile arrive once and in order.
 //!
-//! Each case has a network and two devices of its own, and all cases of a test run side by side: most of their time is
-//! spent waiting. While a case runs, a person pings from both sides, or says something and does nothing else.
+//! Each case has its own network and two devices, and all cases of a test run at the same time, because they mostly
+//! wait. While a case runs, a person pings from both sides, or writes a text and does nothing else.
 
 use std::{
     sync::{
@@ -23,38 +23,38 @@ use yonder_tests::{
 
 use crate::pair::Pair;
 
-/// A connection is back so soon after there is a way again.
+/// Longest time until a connection is back after there is a path again.
 const BACK: Duration = Duration::from_secs(3);
-/// The same where neither machine sees that the way was gone, nor that it is there again.
+/// The limit where neither machine notices that the path was gone and is back.
 const BACK_UNSEEN: Duration = Duration::from_secs(6);
-/// The same when both have moved at once.
+/// The limit when both devices have moved at once.
 const BACK_MOVED: Duration = Duration::from_secs(15);
-/// How long nothing happens before something does: what a start brings is over then.
+/// Quiet time before something happens, in which the effects of a start die down.
 const CALM: Duration = Duration::from_secs(2);
 
 const fn s(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// The long cut, and a sleep.
+/// Duration of the long cut and of a sleep.
 fn long() -> Duration {
     if soak() { s(120) } else { s(40) }
 }
 
-/// How long a relayed connection is cut.
+/// Duration of a cut of a relayed connection.
 fn relayed() -> Duration {
     if soak() { s(120) } else { s(20) }
 }
 
-/// Pings from one device to the other again and again, without one waiting for the one before.
+/// Regular pings from one device to the other that do not wait for each other.
 struct Beat {
-    /// The line that the pings go over; they end with it.
+    /// Control connection of the pings, which end with it.
     _talk: Talk,
     answered: Arc<Mutex<Vec<Instant>>>,
 }
 
-/// At most so many pings wait for an answer: more than are begun before the first one is given up, so that those that went
-/// nowhere keep no new one back, and fewer than a node takes from one program at once.
+/// Most pings that may wait for an answer. It is above the number begun before the first one times out, so that lost
+/// pings delay no new one, and below the number that a node accepts from one program at once.
 const WAITING: usize = 60;
 
 impl Beat {
@@ -84,7 +84,7 @@ impl Beat {
         Self { _talk: talk, answered }
     }
 
-    /// Waits for the answer to a ping that was asked for after this moment, and gives how long after it that came.
+    /// Waits for the answer to a ping sent after this moment, and returns how long after the moment it came.
     #[track_caller]
     fn back_after(&self, moment: Instant) -> Duration {
         let answered = |_: &()| self.answered.lock().unwrap().iter().any(|asked| *asked > moment);
@@ -93,16 +93,17 @@ impl Beat {
     }
 }
 
-/// What a person does meanwhile.
+/// Action of the person during the trouble.
 #[derive(Clone, Copy, PartialEq)]
 enum Doing {
-    /// Pings from both sides, and says something while there is no way.
+    /// Pings from both sides, and writes texts while there is no path.
     Pings,
-    /// Says something, and nothing else.
+    /// Writes texts and does nothing else.
     Talks,
 }
 
-/// Something goes wrong for a while, and comes right again: how long until both sides have heard of each other.
+/// Runs a case: something fails for a while and recovers. Returns the times until both sides have heard from each
+/// other.
 fn through(mut pair: Pair, doing: Doing, promised: Duration, trouble: impl FnOnce(&mut Pair)) -> Vec<Figure> {
     pair.expect_connected();
     let talks = [0, 1].map(|n| Talk::to(&pair.devices[n]));
@@ -117,7 +118,7 @@ fn through(mut pair: Pair, doing: Doing, promised: Duration, trouble: impl FnOnc
     trouble(&mut pair);
     let right = Instant::now();
     let mut figures = Vec::new();
-    // Both at once: the second one must not gain by the wait for the first.
+    // Both waits run at once: the second one must not gain from the wait for the first.
     let back = std::thread::scope(|scope| {
         let waits: Vec<_> = beats.iter().map(|beat| scope.spawn(move || beat.back_after(right))).collect();
         waits.into_iter().map(|wait| wait.join().unwrap()).max()
@@ -147,7 +148,7 @@ fn pair_of_texts() -> [String; 3] {
     ["first", "second", "third"].map(String::from)
 }
 
-/// Each side says three things to the other, which is not there.
+/// Sends three texts from each side while the other one cannot be reached.
 fn say_something(pair: &Pair) {
     for n in [0, 1] {
         let talk = Talk::to(&pair.devices[n]);
@@ -157,7 +158,7 @@ fn say_something(pair: &Pair) {
     }
 }
 
-/// A trouble that lasts so long; something is said in the midst of it.
+/// Keeps up a trouble for this time; texts are written in the middle of it.
 fn for_a_while(pair: &mut Pair, time: Duration, begin: impl FnOnce(&mut Pair), end: impl FnOnce(&mut Pair)) {
     let started = Instant::now();
     begin(pair);
@@ -200,7 +201,8 @@ fn moved(which: &'static [usize]) -> impl FnOnce(&mut Pair) {
 
 type Case<'a> = (&'a str, Pair, Doing, Duration, Box<dyn FnOnce(&mut Pair) + Send>);
 
-/// Every case in a network of its own, side by side. The networks are made first: programs end with the thread that started them.
+/// Runs every case in its own network, all at once. The networks are created first, because programs end with the
+/// thread that started them.
 #[track_caller]
 fn all(cases: Vec<Case<'_>>) {
     together(

@@ -1,4 +1,4 @@
-//! Who sees whom on a LAN, how soon, and who is not to be seen.
+//! Tests of discovery on a LAN: who sees whom, how soon, and who must not be seen.
 
 use std::{
     net::Ipv4Addr,
@@ -12,20 +12,20 @@ use yonder_tests::{
     program::PATIENCE,
 };
 
-/// Ten devices that come at once have all seen each other so soon.
+/// Longest time until ten devices that start at once have all seen each other.
 const SIGHT: Duration = Duration::from_secs(3);
-/// One that leaves is gone.
+/// Longest time until a device that leaves is no longer listed.
 const GONE: Duration = Duration::from_secs(30);
-/// One that was killed is shown as not reachable.
+/// Longest time until a killed device is shown as unreachable.
 const UNREACHABLE: Duration = Duration::from_secs(20);
-/// A network that comes, comes back, or changes: others are seen again.
+/// Longest time until devices are seen again after a network appears, returns, or changes.
 const AGAIN: Duration = Duration::from_secs(5);
-/// What a busy test machine is granted.
+/// Factor by which the limits grow on a busy test machine.
 const GRACE: u32 = 3;
-/// What an idle device may send to everybody, in packets a second.
+/// Multicast packets that an idle device may send, per second.
 const CHATTER: f64 = 0.3;
 
-/// Waits for a line about this device that fits.
+/// Waits for a matching event about this device.
 #[track_caller]
 fn hears(node: &mut Node, of: &str, what: &str, fits: impl Fn(&Value) -> bool) {
     node.running.expect(what, PATIENCE, |line| {
@@ -54,7 +54,7 @@ fn devices_on(lab: &Lab) -> Vec<Device> {
     lab.hosts().iter().map(|host| Device::on(host, host.name())).collect()
 }
 
-/// UDP packets to a group of mDNS, of all that was heard; each as its Ethernet frame.
+/// Filters the captured frames for UDP packets to an mDNS group; each item is an Ethernet frame.
 fn multicast(pcap: &Pcap) -> impl Iterator<Item = &[u8]> {
     pcap.frames().filter(|frame| {
         let v4 = frame.get(12..14) == Some(&[8, 0]) && frame.get(30..34) == Some(&[224, 0, 0, 251]);
@@ -90,7 +90,7 @@ fn each_of_ten_devices_on_a_lan_sees_the_nine_others_and_who_leaves_is_gone() {
         assert_eq!(device.devices().iter().filter(|device| device["nearby"] == true).count(), 9);
     }
 
-    // What they say while nothing happens.
+    // Counts the packets of idle devices.
     std::thread::sleep(Duration::from_secs(4));
     let (idle, capture) = (Duration::from_secs(24), lab.hosts()[0].capture());
     std::thread::sleep(idle);
@@ -104,7 +104,7 @@ fn each_of_ten_devices_on_a_lan_sees_the_nine_others_and_who_leaves_is_gone() {
     );
     assert!(packets > 0 && rate < CHATTER, "{packets} packets in {idle:?}");
 
-    // One leaves, one is killed.
+    // One device leaves, one is killed.
     let begun = Instant::now();
     nodes.pop().unwrap().stop().expect_status(0);
     let stopped = begun.elapsed();
@@ -132,7 +132,7 @@ fn a_paired_device_that_is_killed_is_shown_as_not_reachable() {
     hears(&mut one, &id, "a session", |device| device["state"] == "connected");
     let begun = Instant::now();
     two.running.kill();
-    // Both have to be over in one view: a session that gives way to another one while they are new is no news.
+    // One view must show both: a session that is replaced while the devices have just met does not count.
     hears(&mut one, &id, "that it is not nearby", |device| device["nearby"] == false && device["state"] != "connected");
     let took = begun.elapsed();
     println!("FIGURE a paired device is killed: neither connected nor nearby after {took:.2?}");
@@ -162,14 +162,14 @@ fn networks_come_and_go_and_addresses_change_without_a_restart() {
     h1.mend();
     again("a cable that is put in after the start", &mut one_node, &mut two_node);
 
-    // Cut until all is forgotten, and mended.
+    // The cable is cut until everything is forgotten, and plugged in again.
     h1.cut();
     loses(&mut two_node, &one_id);
     loses(&mut one_node, &two_id);
     h1.mend();
     again("a cable that was out for as long as it takes to be forgotten", &mut one_node, &mut two_node);
 
-    // Another address: the other one learns of it.
+    // After a change of address, the other device learns the new one.
     let at = |host: &Host| format!("{}:11204", host.address());
     pair_by(&one, &two, &[]);
     h1.roam(101);
@@ -182,7 +182,7 @@ fn networks_come_and_go_and_addresses_change_without_a_restart() {
     two.run_within(AGAIN * GRACE, ["ping", &one_id, "-c", "1"]).expect_status(0);
     println!("FIGURE another address: {} answers after {:.2?}", at(&h1), begun.elapsed());
 
-    // A second LAN, with both of them on it, while the first is gone.
+    // Both devices join a second LAN while the first one is gone.
     h1.plug_in(&lab, "second", Ipv4Addr::new(10, 78, 0, 1));
     h2.plug_in(&lab, "second", Ipv4Addr::new(10, 78, 0, 2));
     std::thread::sleep(Duration::from_secs(3));
@@ -209,7 +209,7 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
     let mut stranger_node = stranger.serve();
     sees(&mut stranger_node, &one_id);
 
-    // At once, without a restart: gone for strangers, there for the paired device.
+    // The setting applies at once, without a restart: strangers lose sight, the paired device does not.
     let begun = Instant::now();
     one.run(["settings", "discoverable", "paired"]).expect_status(0);
     two.run(["settings", "discoverable", "paired"]).expect_status(0);
@@ -218,7 +218,7 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
     assert!(begun.elapsed() < AGAIN * GRACE);
     std::thread::sleep(Duration::from_secs(1));
 
-    // From its start on, nothing on the wire says who it is.
+    // From the node's start on, nothing on the wire identifies it.
     one_node.stop().expect_status(0);
     two_node.stop().expect_status(0);
     let capture = lab.hosts()[2].capture();
@@ -229,7 +229,7 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
     println!("FIGURE two that show themselves to paired devices alone: saw each other after {:.2?}", begun.elapsed());
     assert!(begun.elapsed() < SIGHT * GRACE);
     two.run(["ping", &one_id, "-c", "1"]).expect_status(0);
-    // Past its lifetime: what was heard before the capture is over, too.
+    // Longer than a record's lifetime, so that records from before the capture have expired, too.
     std::thread::sleep(Duration::from_secs(20));
     assert!(is_nearby(one, &two_id) && is_nearby(two, &one_id));
     assert!(!is_nearby(stranger, &one_id) && !is_nearby(stranger, &two_id), "{:#?}", stranger.devices());
@@ -240,7 +240,7 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
         assert!(!found, "{what} is on the wire");
     }
 
-    // A code is open: it is seen for as long.
+    // While a code is open, the device is visible.
     let mut hosting = one.start(["pair", "host", "--approve"]);
     hosting.expect_event("code");
     stranger_node.running.expect("the host", PATIENCE, |line| {
@@ -252,7 +252,7 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
     assert!(is_nearby(two, &one_id));
 }
 
-/// Name, endpoint id in each of its forms, and device id.
+/// Returns the name, the endpoint id in each of its forms, and the device id.
 fn marks_of(node: &Node) -> Vec<(&'static str, Vec<u8>)> {
     let id = data_encoding::HEXLOWER.decode(node.endpoint_id().as_bytes()).unwrap();
     let z32 = data_encoding::Specification {
@@ -284,7 +284,7 @@ fn one_that_shows_itself_to_nobody_says_nothing_and_still_looks() {
     let id = data_encoding::HEXLOWER.decode(one_node.endpoint_id().as_bytes()).unwrap();
     let label = data_encoding::BASE32_NOPAD.encode(&id).to_ascii_lowercase();
     assert!(multicast(&pcap).all(|frame| !frame.windows(52).any(|part| part == label.as_bytes())));
-    // Questions alone: answers have their bit set.
+    // Only questions are allowed; answers have the response bit set.
     let from_one = multicast(&pcap).filter(|frame| frame.get(26..30) == Some(&lab.hosts()[0].address().octets()));
     for frame in from_one {
         assert_eq!(frame[44] & 0x80, 0, "it said something of itself: {frame:02x?}");

@@ -1,4 +1,4 @@
-//! Disks that fill up or are taken out in the middle of a transfer.
+//! Tests of disks that fill up or are removed in the middle of a transfer.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use yonder_tests::{
 
 const MIB: usize = 1 << 20;
 const LONG: Duration = Duration::from_secs(240);
-/// Within this both people are told; a test allows three times as much.
+/// Longest time until both people are told; a test allows three times as much.
 const TOLD: Duration = Duration::from_secs(2);
 
 fn send(sender: &Device, to: &Node, path: &Path, limit: &str) -> Running {
@@ -59,7 +59,7 @@ fn a_disk_that_others_fill_holds_a_transfer_until_there_is_space() {
     let (mut sender_node, mut receiver_node) = (sender.serve(), receiver.serve_with(&["--accept", "ask"]));
     pair_by(&receiver, &sender, &[]);
 
-    // What cannot fit is said before anybody accepts it.
+    // A transfer that cannot fit is reported before anybody accepts it.
     let too_large = sender.home().join("too large");
     tree::file(&too_large, 300 * MIB, 1);
     let sending = send(&sender, &receiver_node, &too_large, "1G");
@@ -90,12 +90,12 @@ fn a_disk_that_others_fill_holds_a_transfer_until_there_is_space() {
     assert!(!seen.join("fits/large").exists());
     // There is no space yet.
     receiver.run(["resume", &id]).expect_error(1, &["no_space"]);
-    // A node that is started anew meanwhile knows it, too.
+    // A node that restarts meanwhile remembers the reason, too.
     receiver_node.stop().expect_status(0);
     let mut receiver_node = receiver.serve_with(&["--accept", "ask"]);
     paused(&mut sender_node, "disk_full");
     sh(h2, &format!("rm '{}'", filler.display()));
-    // Nobody lets it go on.
+    // The transfer goes on without any action.
     let from = told(&mut receiver_node, "that it goes on", |view| view["state"] == "active")["bytes"].as_u64().unwrap();
     println!("FIGURE a full disk: held {held} bytes, goes on at {from}");
     assert!(from + 16 * MIB as u64 > held, "what had arrived is kept: {from} of {held}");
@@ -115,7 +115,7 @@ fn a_source_that_is_unmounted_holds_a_transfer_until_it_is_back() {
         fs::create_dir(folder).unwrap();
     }
     lab.small_disk(&disk, 256);
-    // Seen from outside, the mount is not there: the files are made beside it and copied in.
+    // The mount is not visible from outside the lab: the files are made beside it and copied in.
     let made = sender.home().join("made");
     tree::folder(&made.join("photos"), 60, 4_000_000, 5);
     sh(
@@ -134,7 +134,7 @@ fn a_source_that_is_unmounted_holds_a_transfer_until_it_is_back() {
     println!("FIGURE a source that is gone is told to both after {took:.1?}, with {held} bytes held");
     assert!(took < 3 * TOLD, "{took:?}");
     sh(h1, &format!("mount --bind '{}' '{}'", disk.display(), stick.display()));
-    // By itself, without a click.
+    // Without any action.
     let goes_on = told(&mut receiver_node, "that it goes on", |view| view["state"] == "active");
     assert!(goes_on["bytes"].as_u64().unwrap() + 16 * MIB as u64 > held, "{goes_on} of {held}");
     sending.finish(LONG).expect_status(0);

@@ -1,4 +1,4 @@
-//! The doctor names the cause of each fault that is made here, with the real program and the real fault.
+//! Tests that `doctor` names the cause of each fault made here, with the real program and the real fault.
 
 use std::{
     path::PathBuf,
@@ -14,11 +14,11 @@ use yonder_tests::{
     program::{Finished, PATIENCE, Running, cli},
 };
 
-/// It is to take no longer than this.
+/// Longest duration of a whole examination.
 const WHOLE: Duration = Duration::from_secs(10);
 const GRACE: u32 = 3;
 
-/// What one examination said.
+/// Result of one examination.
 struct Said {
     report: Value,
     status: i32,
@@ -49,14 +49,14 @@ impl Said {
         self.report["checks"].as_array().expect("checks")
     }
 
-    /// The check of this name.
+    /// Returns the check with this name.
     #[track_caller]
     fn check(&self, name: &str) -> &Value {
         let found = self.checks().iter().find(|check| check["name"] == name);
         found.unwrap_or_else(|| panic!("no check {name} in {:#}", self.report))
     }
 
-    /// The check of this name came out so.
+    /// Asserts the status and code of the check with this name, and returns it.
     #[track_caller]
     fn expect(&self, name: &str, status: &str, code: &str) -> &Value {
         let check = self.check(name);
@@ -64,7 +64,7 @@ impl Said {
         check
     }
 
-    /// The check of this name found nothing wrong.
+    /// Asserts that the check with this name is `ok`.
     #[track_caller]
     fn expect_ok(&self, name: &str) {
         assert_eq!(self.check(name)["status"], "ok", "{:#}", self.report);
@@ -81,7 +81,7 @@ fn run(command: Command, what: &str) -> Finished {
     Running::start(command, what).finish(PATIENCE)
 }
 
-/// A program that holds the usual port of this host.
+/// Starts a program that holds the default port on this host.
 fn hold_port(host: &Host) -> Running {
     let mut python = host.command("python3");
     python.args([
@@ -93,14 +93,14 @@ fn hold_port(host: &Host) -> Running {
     running
 }
 
-/// Runs a program of the system on this host.
+/// Runs a system program on this host.
 #[track_caller]
 fn system(host: &Host, program: &str, arguments: &[&str]) {
     let output = host.command(program).args(arguments).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// A host behind a home router, and servers in the open.
+/// Builds a host behind a home router, and public servers.
 fn home_and_servers(which: &[&str]) -> (Lab, Host, Servers, Device) {
     let mut lab = Lab::internet();
     let server = lab.public("server", 10);
@@ -120,7 +120,8 @@ fn where_nothing_is_wrong_nothing_failed() {
     }
     said.expect("multicast", "info", "multicast_unanswered");
     assert_eq!(said.status, 0);
-    // Without a node the same is found by one of its own; for people it is a list with marks.
+    // Without a running node, `doctor` starts its own and finds the same; the human-readable output is a list with
+    // marks.
     let with_json = device.command(["doctor"]);
     let mut command = Command::new(with_json.get_program());
     command.args(with_json.get_args().filter(|argument| *argument != "--json"));
@@ -137,14 +138,14 @@ fn a_port_that_is_taken_is_named_and_by_whom() {
     let host = &lab.hosts()[0];
     let device = Device::on(host, "device");
     let _holder = hold_port(host);
-    // No node can start: all that needs none is looked at.
+    // No node can start: every check that needs none still runs.
     let said = doctor(&device);
     let port = said.expect("port", "failed", "port_taken");
     assert!(port["detail"].as_str().unwrap().contains("python3"), "{port}");
     said.expect("start", "failed", "port_unavailable");
     said.expect_ok("interfaces");
     said.expect_ok("data");
-    // Without --port a node takes another one.
+    // Without --port, a node uses another port.
     let mut command = host.command(cli());
     command.arg("--data-dir").arg(device.data_dir()).args(["--json", "--keystore", "plain", "--mode", "lan", "doctor"]);
     command.env("HOME", device.home());
@@ -184,7 +185,7 @@ fn multicast_that_this_machine_drops_is_another_thing() {
     said.expect_ok("firewall");
 }
 
-/// What many machines have: whatever was not asked for stays out.
+/// Firewall rules common on many machines: unsolicited packets are dropped.
 const WALL: &str = "table inet filter { chain input { type filter hook input priority 0; policy drop;
     ct state established,related accept; iifname lo accept; }; };";
 
@@ -197,7 +198,7 @@ fn inbound_udp_that_is_blocked_is_named_with_the_command_that_opens_it() {
     let said = doctor(&device);
     let check = said.expect("firewall", "failed", "firewall_blocks_udp");
     let hint = check["hint"].as_str().unwrap();
-    // What the hint says helps.
+    // The command in the hint solves the problem.
     let command = hint.split('`').find(|part| part.starts_with("sudo nft ")).expect("a command of nftables");
     let words: Vec<&str> = command.trim_start_matches("sudo nft ").split(' ').collect();
     system(host, "nft", &words);
@@ -268,7 +269,7 @@ fn a_clock_that_is_off_by_a_day_is_told_by_how_much() {
     doctor(&device).expect_ok("clock");
     for (shift, way) in [("+1d", "ahead"), ("-1d", "behind")] {
         let mut command = device.command(["doctor"]);
-        // The program sees another time; how fast time passes stays as it is.
+        // The program sees another time of day; the monotonic clock is unchanged.
         command.env("LD_PRELOAD", faketime()).env("FAKETIME", shift).env("DONT_FAKE_MONOTONIC", "1");
         let said = Said::of(run(command, "doctor with another clock"));
         let clock = said.expect("clock", "failed", "clock_wrong");
@@ -305,7 +306,7 @@ fn the_other_side_not_running_is_told_apart_from_its_machine_being_away() {
     stopped.expect("way_address", "info", "nothing_listens");
 
     h2.link_down();
-    // The kernel believes for half a minute that a machine is there that just was.
+    // The kernel keeps a machine in its neighbour table for up to half a minute after it was last seen.
     system(h1, "ip", &["neigh", "flush", "all"]);
     let away = Said::of(one.run(["doctor", &other]));
     away.expect("device", "failed", "device_away");
@@ -351,7 +352,7 @@ fn in_mode_lan_nothing_is_asked_of_anybody_elsewhere() {
     let heard = capture.stop();
     let mut inside = 0;
     for frame in heard.frames() {
-        // IPv4 alone: what is not for the network 10.1.0.0/24 or for many of this segment goes elsewhere.
+        // IPv4 only: destinations other than the network 10.1.0.0/24, its multicast and its broadcast are outside.
         if frame.get(12..14) != Some(&[8, 0]) {
             continue;
         }
@@ -384,7 +385,7 @@ fn a_report_names_no_device_no_whole_id_and_where_the_logs_are() {
         assert!(!report.contains(secret), "{secret} is in\n{report}");
     }
     assert!(report.contains("~/data/logs") && report.contains("ok      device device "), "{report}");
-    // The node has kept a log there, for its owner alone.
+    // The node has kept a log there, readable only by its owner.
     let log = one.data_dir().join("logs").join("yonder.log");
     let metadata = std::fs::metadata(&log).unwrap();
     use std::os::unix::fs::PermissionsExt;
@@ -417,7 +418,7 @@ fn two_that_ask_the_same_are_answered_by_one_and_ctrl_c_ends_the_command_alone()
     let (one, two) = (device.start(["doctor"]), device.start(["doctor"]));
     let (one, two) = (one.finish(PATIENCE), two.finish(PATIENCE));
     assert_eq!(Said::of(one).report["checks"], Said::of(two).report["checks"]);
-    // Each check was told once while it ran.
+    // Each check was reported once while it ran.
     node.running.expect("the last check", PATIENCE, |line| line["check"]["name"] == "multicast");
     let ports = node.running.seen().iter().filter(|line| line["check"]["name"] == "port").count();
     assert_eq!(ports, 1, "{:#?}", node.running.seen());

@@ -1,5 +1,5 @@
-//! Devices that share no network: each behind a router of its own, with a relay, a pkarr server and a DHT in the open that
-//! are real ones, and nobody else's.
+//! Tests of devices that share no network: each behind its own router, with real servers of the test's own (a relay, a
+//! pkarr server and a DHT) on the public side.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use yonder_tests::{
     tree,
 };
 
-/// What people are promised.
+/// Longest time for joining that the documentation promises.
 const JOINED: Duration = Duration::from_secs(30);
 
-/// A relay alone, and beside it one way to find somebody.
+/// Builds an internet with a relay and one way to find a device.
 fn internet(finder: &str) -> (Lab, Servers) {
     let mut lab = Lab::internet();
     let server = lab.public("server", 10);

@@ -1,4 +1,4 @@
-//! The laboratory does what it says, and leaves nothing behind.
+//! Tests of the laboratory itself: it does what it says, and leaves nothing behind.
 
 use std::{
     fs,
@@ -37,7 +37,7 @@ fn hosts_of_a_lan_reach_each_other_and_nobody_else() {
     assert!(!reaches(&other.hosts()[0], two), "two labs met");
 }
 
-/// Round trips of packets, in milliseconds.
+/// Returns ping round-trip times in milliseconds.
 fn round_trips(from: &Host, to: &Host, count: u32, pause: &str) -> Vec<f64> {
     let mut ping = from.command("ping");
     ping.args(["-c", &count.to_string(), "-i", pause, "-W", "2", &to.address().to_string()]);
@@ -49,7 +49,7 @@ fn round_trips(from: &Host, to: &Host, count: u32, pause: &str) -> Vec<f64> {
 
 #[test]
 fn a_line_takes_as_long_as_is_said() {
-    // What hosts, switches and the reading of frames take on this machine, a few wake-ups, is not the line's length.
+    // Time that hosts, switches and the reading of frames take on this machine is not part of the line's delay.
     let short = Lab::line(&Line::new(1000.0, Duration::ZERO));
     let beside = round_trips(&short.hosts()[0], &short.hosts()[1], 40, "0.02").into_iter().fold(f64::MAX, f64::min);
     println!("FIGURE line of 0 ms: round trip {beside:.2} ms at least");
@@ -62,7 +62,7 @@ fn a_line_takes_as_long_as_is_said() {
         assert!(times.len() == 40, "{times:?}");
         let mut times: Vec<f64> = times.into_iter().map(|time| time - beside).collect();
         times.sort_by(f64::total_cmp);
-        // A busy machine wakes the line and the hosts late, and never early.
+        // A busy machine wakes the line and the hosts late, never early.
         let (least, quarter) = (times[0], times[10]);
         println!("FIGURE line of {wanted} ms: round trip {least:.2} ms at least, {quarter:.2} ms for a quarter");
         assert!((wanted * 0.99..=wanted * 1.1).contains(&least), "{times:?}");
@@ -80,11 +80,11 @@ fn a_line_carries_as_much_as_is_said() {
         let lab = Lab::line(&Line::new(mbit, Duration::from_millis(4)).buffering(Duration::from_millis(40)));
         let [one, two] = lab.hosts() else { panic!("two hosts") };
         let bytes = one.pour_to(two, "cubic", Duration::from_secs(5)).finish().rate(1.0, 5.0);
-        // Of 1,514 bytes of a frame, 1,448 are TCP's load.
+        // Of 1,514 bytes of a frame, 1,448 are TCP payload.
         let found = bytes * 8.0 / 1e6 * 1514.0 / 1448.0;
         println!("FIGURE line of {mbit} Mbit/s: TCP gets {found:.1} Mbit/s");
         assert!(found <= mbit * 1.05, "{found} Mbit/s");
-        // That it carries a gigabit takes a machine with nothing else to do.
+        // Only a machine with nothing else to do carries a full gigabit.
         assert!(found >= mbit * least, "{found} Mbit/s");
     }
 }
@@ -173,7 +173,7 @@ fn nothing_is_left_when_a_lab_ends() {
     assert_eq!(before, (named("/run/netns"), named("/sys/class/net")), "the lab shows outside");
     let keeper = lab.keeper();
     let mut stray = lab.hosts()[0].command("sleep").arg("1000").stdin(Stdio::null()).spawn().unwrap();
-    // Until it has gone through `nsenter`, it is not inside yet.
+    // Until `nsenter` has finished, the program is not inside the lab.
     let name = PathBuf::from(format!("/proc/{}/comm", stray.id()));
     let end = Instant::now() + Duration::from_secs(20);
     while fs::read_to_string(&name).unwrap().trim() != "sleep" {
@@ -186,7 +186,7 @@ fn nothing_is_left_when_a_lab_ends() {
     assert_eq!(before, (named("/run/netns"), named("/sys/class/net")));
 }
 
-/// Makes the test below a lab that only ends when it is killed.
+/// Environment variable that turns the test below into a lab that ends only when it is killed.
 const STAY: &str = "YONDER_LAB_STAYS";
 
 #[test]
@@ -208,7 +208,7 @@ fn nothing_is_left_when_a_test_is_killed() {
     let mut lines = BufReader::new(test.stdout.take().unwrap()).lines();
     let told = lines.find_map(|line| line.unwrap().strip_prefix("processes ").map(str::to_owned)).unwrap();
     let processes: Vec<PathBuf> = told.split(' ').map(|pid| PathBuf::from(format!("/proc/{pid}"))).collect();
-    // Until it has gone through `nsenter` and `setpriv`, it is not what it will be.
+    // Until `nsenter` and `setpriv` have finished, the process is not the final program.
     let until = |what: &str, holds: &dyn Fn() -> bool| {
         let end = Instant::now() + Duration::from_secs(20);
         while !holds() {
@@ -225,7 +225,7 @@ fn nothing_is_left_when_a_test_is_killed() {
     until("keeper and program are gone", &|| processes.iter().all(|process| is_gone(process)));
 }
 
-/// Nobody is there, or one that has ended and that its new parent has not looked at yet.
+/// Returns whether a process is gone or a zombie.
 fn is_gone(process: &Path) -> bool {
     fs::read_to_string(process.join("stat"))
         .map_or(true, |stat| stat.rsplit(')').next().unwrap().trim().starts_with('Z'))

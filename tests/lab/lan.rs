@@ -1,4 +1,4 @@
-//! Whole devices on a LAN of their own.
+//! Tests of whole devices on a LAN of the lab.
 
 use std::{
     fs,
@@ -13,9 +13,9 @@ use yonder_tests::{
     tree,
 };
 
-/// What people are promised, as a median.
+/// Median time to sight that the documentation promises.
 const SIGHT: Duration = Duration::from_secs(2);
-/// What a busy test machine is granted.
+/// Factor by which the limits grow on a busy test machine.
 const GRACE: u32 = 3;
 
 #[test]
@@ -35,7 +35,7 @@ fn devices_find_each_other_by_multicast_alone_within_two_seconds() {
             assert_eq!((&seen["device"]["paired"], &seen["device"]["nearby"]), (&false.into(), &true.into()), "{seen}");
         }
         times.push(begun.elapsed());
-        // And the list says so, too.
+        // The device list shows it, too.
         assert!(one.devices().iter().any(|device| device["device_id"] == ids.1.as_str()));
     }
     times.sort();
@@ -101,7 +101,7 @@ fn a_device_that_was_unpaired_while_it_was_away_is_refused_and_learns_of_it() {
     joiner.run(["ping", &host_id, "-c", "1"]).expect_error(1, &["device_not_paired", "device_unknown"]);
     back.stop().expect_status(0);
 
-    // One that forgot that it was told, because somebody put an older copy in its place, gains nothing.
+    // A device whose data directory was replaced by an older copy, from before the unpair notice, gains nothing.
     fs::remove_dir_all(joiner.data_dir()).unwrap();
     tree::copy(&before, joiner.data_dir());
     let back = joiner.serve();
@@ -144,7 +144,7 @@ fn a_full_disk_is_told_to_both_and_loses_nothing() {
         code.contains("full") || code.contains("space")
     });
 
-    // Nothing half-written, nothing lost, and room for the next.
+    // No partial file, nothing lost, and room for the next transfer.
     let seen = lab.seen_inside(&downloads);
     assert!(!seen.join("large.bin").exists());
     assert_eq!(fs::read(seen.join("before.bin")).unwrap(), fs::read(&before).unwrap());

@@ -1,4 +1,4 @@
-//! Networks made of namespaces: first that the laboratory itself is one, then whole devices in it.
+//! Tests in networks made of namespaces: of the laboratory itself, then of whole devices in it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod adverts;

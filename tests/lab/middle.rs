@@ -1,4 +1,4 @@
-//! A machine in the middle of a LAN: it stands there under the host's name, and passes every byte of a pairing on.
+//! Test of a machine in the middle of a LAN that uses the host's name and relays every byte of a pairing.
 
 use std::{fs, time::Duration};
 
@@ -9,7 +9,7 @@ use yonder_tests::{
 };
 
 const RUNS: usize = 50;
-/// So many wrong codes burn one.
+/// Wrong attempts that make a code invalid.
 const ATTEMPTS: usize = 3;
 
 #[test]
@@ -25,7 +25,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
     command.args(["middle", "Living room", &host_node.endpoint_id(), &format!("{}:11204", h1.address())]).arg(&record);
     let mut middle = Running::start(command, "the machine in the middle");
     let false_id = text(&middle.expect_event("ready"), "endpoint_id");
-    // To the joiner's person it looks like the host: the same name, and it says that it shows a code.
+    // To the joiner's person it looks like the host: it has the same name and announces that it shows a code.
     wait_for("sight of both hosts", || {
         let seen = joiner.devices();
         let has = |id: &str| seen.iter().find(|device| device["endpoint_id"] == id && device["name"] == "Living room");
@@ -54,7 +54,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
         joined.expect_error(3, &[expected]);
         assert_eq!((host.paired_with().len(), joiner.paired_with().len()), (0, 0), "run {run} paired somebody");
         if tried == ATTEMPTS {
-            // Each run was counted, the attacker's as any other's: the code is gone, and the host says why.
+            // The attacker's runs counted like any other: the code is burnt, and the host reports why.
             hosting.take().unwrap().finish(PATIENCE).expect_error(3, &["code_burnt"]);
             let burnt = ["pair", "join", words, "--device", &host_node.endpoint_id(), "--approve"];
             joiner.run(burnt).expect_error(3, &["code_burnt", "pairing_not_open"]);
@@ -65,7 +65,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
     }
     assert_eq!(codes.len(), RUNS.div_ceil(ATTEMPTS));
 
-    // What it saw is of no use to it.
+    // The recorded bytes are of no use to the attacker.
     let seen = fs::read(&record).unwrap();
     assert!(seen.len() > RUNS * 90, "the record holds {} bytes of {RUNS} runs", seen.len());
     for code in &codes {
@@ -75,7 +75,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
         }
     }
 
-    // It was not for want of a working pairing: without the middle it goes through at once.
+    // The pairing itself works: without the machine in the middle it succeeds at once.
     drop(middle);
     drop(hosting);
     pair_by(&host, &joiner, &["--device", &host_node.endpoint_id()]);

@@ -1,4 +1,4 @@
-//! Two paired devices whose nodes run: on one LAN, or each behind a router of its own.
+//! Two paired devices whose nodes run: on one LAN, or each behind its own router.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use yonder_tests::{
     program::PATIENCE,
 };
 
-/// Two devices of one person.
+/// Two paired devices of one person.
 pub struct Pair {
     pub lab: Lab,
     pub hosts: [Host; 2],
     pub devices: [Device; 2],
     pub nodes: [Node; 2],
     pub servers: Option<Servers>,
-    /// What stands before each of them, where something does.
+    /// Kind of the router in front of each device; empty on a LAN.
     pub routers: Vec<Router>,
 }
 
 impl Pair {
-    /// On the two hosts of this network, paired by three words.
+    /// Builds two devices on the first two hosts of this lab, paired by three words.
     pub fn on_lan(lab: Lab) -> Self {
         let hosts = [lab.hosts()[0].clone(), lab.hosts()[1].clone()];
         let devices = [Device::on(&hosts[0], "one"), Device::on(&hosts[1], "two")];
@@ -31,7 +31,8 @@ impl Pair {
         Self { lab, hosts, devices, nodes, servers: None, routers: Vec::new() }
     }
 
-    /// Each behind a router, with a relay and a pkarr server of their own in the open, paired by five words.
+    /// Builds two devices, each behind a router, with a public relay and pkarr server of the test, paired by five
+    /// words.
     pub fn behind(kinds: [Router; 2]) -> Self {
         let mut lab = Lab::internet();
         let server = lab.public("server", 10);
@@ -46,19 +47,19 @@ impl Pair {
         Self { lab, hosts, devices, nodes, servers: Some(servers), routers: kinds.into() }
     }
 
-    /// Device id of the other one, as this one names it.
+    /// Returns the device id of the other device.
     pub fn other(&self, n: usize) -> String {
         self.nodes[1 - n].device_id()
     }
 
-    /// What this one's list says of the other one.
+    /// Returns the view that this device's list gives of the other one.
     #[track_caller]
     pub fn seen_by(&self, n: usize) -> Value {
         let devices = self.devices[n].devices();
         devices.into_iter().find(|device| device["paired"] == true).expect("a paired device")
     }
 
-    /// Both say that they are connected.
+    /// Waits until both devices report that they are connected.
     #[track_caller]
     pub fn expect_connected(&self) {
         for n in [0, 1] {
@@ -66,7 +67,7 @@ impl Pair {
         }
     }
 
-    /// Both say that packets travel so.
+    /// Waits until both devices report this kind of path.
     #[track_caller]
     pub fn expect_path(&self, path: &str, within: Duration) {
         for n in [0, 1] {

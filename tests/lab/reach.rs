@@ -1,4 +1,5 @@
-//! How devices reach each other: on a LAN of many, past routers of each kind, without UDP, and without anybody's server.
+//! Tests of how devices reach each other: on a busy LAN, through routers of each kind, without UDP, and without public
+//! servers.
 
 use std::{
     net::Ipv4Addr,
@@ -16,16 +17,16 @@ use yonder_tests::{
 
 use crate::pair::Pair;
 
-/// Devices that start anew are connected so soon, by the relay if not directly.
+/// Longest time until restarted devices are connected, by the relay if not directly.
 const BY_RELAY: Duration = Duration::from_secs(1);
-/// A direct path is found so soon after the relayed one, where the routers allow one.
+/// Longest time from the relayed to the direct path, where the routers allow one.
 const DIRECT: Duration = Duration::from_secs(3);
-/// So long a connection stays relayed before it is taken to stay so.
+/// Time after which a relayed connection is taken to stay relayed.
 const STILL_RELAYED: Duration = Duration::from_secs(9);
 
 impl Pair {
-    /// Starts the second one's node anew, and tells how long it took until it was connected, and until that was direct.
-    /// It has moved, so that no router remembers anything that would help.
+    /// Restarts the second device's node at another address, so that no router remembers anything that would help.
+    /// Returns how long it took until it was connected, and until the connection was direct.
     fn meet_again(&mut self) -> (Duration, Option<Duration>) {
         let other = self.other(1);
         self.nodes[1].running.kill();
@@ -44,7 +45,7 @@ impl Pair {
         (after, direct.map(|_| took))
     }
 
-    /// Meets again, and holds how that went against what is promised of these routers.
+    /// Restarts the second node, and compares the times with the limits for these routers.
     fn meets(mut self, direct: bool) -> Self {
         let (connected, found) = self.meet_again();
         println!("FIGURE {:?}: connected after {connected:.2?}, direct after {found:.2?}", self.routers);
@@ -113,7 +114,7 @@ fn a_direct_transfer_goes_on_when_the_relay_stops() {
     assert_eq!(std::fs::read(pair.devices[0].downloads().join("large.bin")).unwrap(), std::fs::read(&file).unwrap());
 }
 
-/// Ten minutes are asked for; one is what every run of the tests can spare.
+/// Returns the time of observation: ten minutes in the long form, otherwise one, which every test run can afford.
 fn quiet() -> Duration {
     Duration::from_secs(if soak() { 600 } else { 60 })
 }
@@ -122,7 +123,7 @@ fn quiet() -> Duration {
 fn in_mode_lan_no_packet_is_for_anybody_outside() {
     let mut lab = Lab::internet();
     let server = lab.public("server", 10);
-    // There would be somebody to ask, and a way out.
+    // Servers and a way out exist, so that packets would have a destination.
     let _servers = server.serve(&["relay", "pkarr", "dht"]);
     let hosts = lab.home("home", Router::Easy, 2);
     let begun = Instant::now();
@@ -149,14 +150,14 @@ fn in_mode_lan_no_packet_is_for_anybody_outside() {
         assert!(pcap.carried() > 3_000_000, "the file went another way");
     }
 
-    // The count counts: a question to somebody outside is seen.
+    // The method works: a packet to an outside address is noticed.
     let capture = hosts[0].capture();
     let mut ping = hosts[0].command("ping");
     assert!(ping.args(["-n", "-q", "-c", "1", "198.51.100.10"]).output().unwrap().status.success());
     assert!(capture.stop().frames().any(leaves));
 }
 
-/// Whether a frame is for anybody but the LAN, all of the LAN, or a multicast group.
+/// Returns whether a frame has a destination outside the LAN, its broadcast, and multicast groups.
 fn leaves(frame: &[u8]) -> bool {
     match frame.get(12..14) {
         Some([0x08, 0x00]) => frame.get(30..34).is_none_or(|to| {

@@ -1,4 +1,5 @@
-//! Relays: which one becomes the home, what happens when it goes and comes back, and what it says to a wrong token.
+//! Tests of relays: which one becomes the home, what happens when it goes and comes back, and how it refuses a wrong
+//! token.
 
 use std::{
     path::PathBuf,
@@ -14,29 +15,29 @@ use yonder_tests::{
     program::PATIENCE,
 };
 
-/// Both devices are back so soon after a relay is, and three times that is where a test ends.
+/// Longest time until both devices are back after a relay is; a test allows three times as much.
 const BACK: Duration = Duration::from_secs(15);
-/// A device turns to another relay so soon after its own has gone.
+/// Longest time until a device uses another relay after its own has gone.
 const TURNS: Duration = Duration::from_secs(10);
 
-/// The relays as `relays` lists them, the home first.
+/// Returns the relays as `relays` lists them, the home first.
 #[track_caller]
 fn relays(device: &Device) -> Vec<Value> {
     device.run(["relays"]).expect_status(0).lines
 }
 
-/// The relay that is the home, and connected.
+/// Returns the home relay's URL if it is connected.
 fn home(device: &Device) -> Option<String> {
     let first = relays(device).into_iter().next()?;
     (first["home"] == true && first["connected"] == true).then(|| text(&first, "url"))
 }
 
-/// A relay's URL in the one form that devices use.
+/// Returns a relay's URL in the normal form that devices use.
 fn plain(relay: &str) -> String {
     format!("{}/", relay.strip_suffix(":443").unwrap_or(relay))
 }
 
-/// Waits until this relay is the home, and tells how long that took.
+/// Waits until this relay is the home, and returns how long that took.
 #[track_caller]
 fn expect_home(device: &Device, relay: &str, within: Duration) -> Duration {
     let begun = Instant::now();
@@ -45,7 +46,7 @@ fn expect_home(device: &Device, relay: &str, within: Duration) -> Duration {
     begun.elapsed()
 }
 
-/// A file with the authorities of all of these.
+/// Writes a file with the certificate authorities of all these relays.
 fn authorities(device: &Device, servers: &[&Servers]) -> PathBuf {
     let path = device.home().join("authorities.pem");
     let all: String = servers.iter().map(|servers| std::fs::read_to_string(servers.authority()).unwrap()).collect();
@@ -53,7 +54,7 @@ fn authorities(device: &Device, servers: &[&Servers]) -> PathBuf {
     path
 }
 
-/// A device that is given these relays when it starts.
+/// Creates a device that uses these relays from its start.
 fn given(host: &Host, name: &str, servers: &[&Servers], more: &[&str]) -> Device {
     let device = Device::on(host, name);
     let mut ways: Vec<String> = more.iter().map(ToString::to_string).collect();
@@ -64,7 +65,7 @@ fn given(host: &Host, name: &str, servers: &[&Servers], more: &[&str]) -> Device
     device.by_ways(ways)
 }
 
-/// Pairs by the link that the first one shows: it carries the relay.
+/// Pairs by the link that the first device shows, which carries the relay.
 #[track_caller]
 fn pair(one: &Device, two: &Device) {
     let mut hosting = one.start(["pair", "host", "--approve"]);
@@ -73,7 +74,7 @@ fn pair(one: &Device, two: &Device) {
     hosting.finish(PATIENCE).expect_status(0);
 }
 
-/// Sets the token, by stdin.
+/// Sets the token through stdin.
 #[track_caller]
 fn set_token(device: &Device, token: &str) -> Vec<Value> {
     use std::io::Write;
@@ -89,7 +90,7 @@ fn connected(line: &Value) -> bool {
     line["event"] == "device" && line["device"]["state"] == "connected"
 }
 
-/// Both nodes answer each other.
+/// Waits until a ping is answered.
 #[track_caller]
 fn expect_ping(device: &Device, other: &Node) {
     until("an answer", PATIENCE, || {
@@ -109,7 +110,7 @@ fn when_the_only_relay_is_started_anew_both_are_back_without_a_click() {
     pair(&one, &two);
     two_node.running.expect("a connection", PATIENCE, connected);
 
-    // At once: the connection lives on. Long enough for the connection to have died: it is made again.
+    // With no gap, the connection survives. After 25 s the connection has died, and it is made again.
     for gone in [Duration::ZERO, Duration::from_secs(25)] {
         let begun = Instant::now();
         servers.kill();
@@ -186,7 +187,7 @@ fn the_choice_decides_and_holds_at_once() {
     println!("FIGURE measured: near {} ms, far {} ms", latency(near.relay()), latency(far.relay()));
     assert!(latency(near.relay()) < 60 && latency(far.relay()) >= 120);
 
-    // The first one that was given, far as it is; and back.
+    // The first relay of the list, although it is far away; then back to the nearest.
     device.run(["settings", "relay_choice", "fixed"]).expect_status(0);
     let fixed = expect_home(&device, far.relay(), TURNS * GRACE);
     assert_eq!(relays(&device).len(), 1, "no other one is known any more");
@@ -205,7 +206,7 @@ fn relays_of_the_settings_are_used_at_once_and_a_silent_one_is_passed_over() {
     let host = lab.home("a", Router::Easy, 1).remove(0);
     let device = Device::on(&host, "one");
     let ca = authorities(&device, &[&one, &two]).to_string_lossy().into_owned();
-    // With a pkarr server of its own no public relay is asked; there is no way to one here in any case.
+    // With its own pkarr server, the device asks no public relay, and none can be reached here in any case.
     let device = device.by_ways(["--relay-ca", &ca, "--pkarr", "http://198.51.100.10:8080/pkarr"]);
     let mut node = device.serve();
     assert!(relays(&device).is_empty());
@@ -226,7 +227,7 @@ fn relays_of_the_settings_are_used_at_once_and_a_silent_one_is_passed_over() {
     };
     node.running.expect("word of the silent relay", PATIENCE, |line| line["event"] == "relays" && silent(line));
 
-    // What is set stays set; for one run, the arguments come before it.
+    // The setting is kept over a restart; in a single run, arguments take precedence.
     node.stop().expect_status(0);
     node = device.serve();
     expect_home(&device, two.relay(), TURNS * GRACE);
@@ -257,7 +258,8 @@ fn a_relay_asks_for_its_token_and_the_right_one_opens_it_at_once() {
     expect_home(&device, servers.relay(), TURNS * GRACE);
     println!("FIGURE the right token: home after {:.1?}", begun.elapsed());
 
-    // It is kept, and holds for the next run; a relay that takes another one now refuses it, until that one is set.
+    // The token is kept for the next run. A relay that now expects another token refuses the device until that token is
+    // set.
     node.stop().expect_status(0);
     node = device.serve();
     expect_home(&device, servers.relay(), TURNS * GRACE);
@@ -284,7 +286,7 @@ fn a_relay_asks_for_its_token_and_the_right_one_opens_it_at_once() {
     }
 }
 
-/// The files of a folder, and of those in it.
+/// Returns all files under a folder.
 fn walk(folder: &std::path::Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()

@@ -1,4 +1,5 @@
-//! A transfer goes on by itself after its cable was cut, and after either side or both have got a new address.
+//! Test that a transfer goes on without any action after its cable was cut, and after one or both sides have a new
+//! address.
 
 use std::{
     thread::sleep,
@@ -14,17 +15,18 @@ use yonder_tests::{
 
 use crate::pair::Pair;
 
-/// Bytes flow again so soon after there is a way again.
+/// Longest time until bytes flow again after there is a path again.
 const BACK: Duration = Duration::from_secs(3);
-/// The same when both have moved at once.
+/// The limit when both devices have moved at once.
 const BACK_MOVED: Duration = Duration::from_secs(15);
 const SIZE: usize = 60 << 20;
-/// There is trouble once so much was received.
+/// Received bytes after which the trouble starts.
 const BEGUN: u64 = 16 << 20;
-/// More than may have been counted and not told yet: half a second of the rate at which is sent.
+/// Bytes that may have been counted and not reported yet: more than half a second of the rate used here.
 const MORE: u64 = 4 << 20;
 
-/// How much the sender says is received, once it is more than this and bytes move.
+/// Waits until an active transfer has received more than this many bytes according to the sender, and returns the
+/// number.
 fn received(pair: &mut Pair, more_than: u64, within: Duration) -> Option<u64> {
     let line = pair.nodes[0].running.find(within, |line| {
         let transfer = &line["transfer"];

@@ -1,4 +1,5 @@
-//! The laboratory's routers translate and let in as the real ones of their kind do, and its cables fail as real ones.
+//! Tests that the laboratory's routers translate and filter like real ones of their kind, and that its cables fail like
+//! real ones.
 
 use std::{process::Stdio, time::Duration};
 
@@ -8,7 +9,7 @@ use yonder_tests::{
     program::Running,
 };
 
-/// Tells everybody who asks from where the question came, and passes on to another server who should be spoken to.
+/// Tells everybody who asks the source address of the question, and asks another server to contact that address.
 const SERVER: &str = "
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -22,7 +23,8 @@ while True:
     if words[0] == 'poke': s.sendto(b'poked', (words[1], int(words[2])))
 ";
 
-/// With one socket: asks the first who it is, lets the second speak to it unasked, and asks the second who it is.
+/// With one socket: asks the first server for its own address, lets the second server contact it unasked, and asks the
+/// second server for its own address.
 const CLIENT: &str = "
 import json, socket, sys
 one, two = sys.argv[1:]
@@ -70,7 +72,7 @@ fn routers_translate_and_filter_as_their_kinds_do() {
         let (first, second) = (said["first"].as_str().unwrap_or(""), said["second"].as_str().unwrap_or(""));
         assert!(first.starts_with(address) && second.starts_with(address), "{kind:?}: {said}");
         assert_eq!(said["unasked"].is_string(), kind == Router::Open, "{kind:?}: {said}");
-        // The same port for both, or another one for each.
+        // Either the same public port for both destinations, or a different one for each.
         assert_eq!(first == second, kind != Router::Hard, "{kind:?}: {said}");
     }
 }
@@ -89,7 +91,7 @@ fn homes_reach_the_internet_and_not_each_other() {
     let theirs = lab.home("theirs", Router::Easy, 1);
     assert!(pings(&ours[0], &server) && pings(&theirs[0], &server) && pings(&ours[0], &ours[1]));
     assert!(!pings(&ours[0], &theirs[0]) && !pings(&server, &ours[0]), "a private address was reached from outside");
-    // Multicast stays at home.
+    // The router does not forward multicast.
     let capture = theirs[0].capture();
     let tell =
         "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'hello home', ('224.0.0.251', 5353))";

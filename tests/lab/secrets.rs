@@ -1,4 +1,4 @@
-//! Nothing of what must stay secret is on the wire, in the logs, or in the data directories.
+//! Test that no secret is on the wire, in the logs, or in the data directories.
 
 use std::{fs, path::PathBuf};
 
@@ -15,11 +15,11 @@ use yonder_tests::{
     tree,
 };
 
-/// What is searched, by name.
+/// Places that are searched, by name.
 struct Places(Vec<(String, Vec<u8>)>);
 
 impl Places {
-    /// Where a secret is, and in which form; none is what is hoped for.
+    /// Returns the place and form in which a secret was found; none is the expected result.
     fn find_any_of(&self, secrets: &[(String, Vec<Vec<u8>>)]) -> Option<String> {
         for (place, bytes) in &self.0 {
             for (name, forms) in secrets {
@@ -48,7 +48,7 @@ fn find(bytes: &[u8], what: &[u8]) -> bool {
     false
 }
 
-/// In any case of letters, and not as a part of a longer word: a log holds many letters.
+/// Searches for a word regardless of case, and not as a part of a longer word, because a log holds many letters.
 fn find_word(bytes: &[u8], word: &str) -> bool {
     let letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphabetic);
     bytes.windows(word.len()).enumerate().any(|(at, window)| {
@@ -58,7 +58,7 @@ fn find_word(bytes: &[u8], word: &str) -> bool {
     })
 }
 
-/// All that 16 bytes may look like: as they are, and in the ways in which bytes are written.
+/// Returns the forms in which 16 bytes may be written: raw and in the usual encodings.
 fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let mut z_base = Specification::new();
     z_base.symbols.push_str("ybndrfg8ejkmcpqxot1uwisza345h769");
@@ -67,7 +67,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     let list = |separator: &str| bytes.iter().map(u8::to_string).collect::<Vec<_>>().join(separator).into_bytes();
     all.extend([list(", "), list(",")]);
     all.extend([HEXLOWER.encode(bytes), HEXUPPER.encode(bytes)].map(String::into_bytes));
-    // A group of these begins every 3 or 5 bytes: the secret may begin anywhere in one.
+    // In these encodings a group covers 3 or 5 bytes, and the secret may begin anywhere in one.
     for before in 0..5 {
         let mut shifted = vec![0; before];
         shifted.extend(bytes);
@@ -75,7 +75,7 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
             [(&BASE64_NOPAD, 3, 4), (&BASE64URL_NOPAD, 3, 4), (&BASE32_NOPAD, 5, 8), (&z_base, 5, 8)]
         {
             if before < group {
-                // Whole letters of the secret alone: those at the edges depend on what is beside it.
+                // Only letters that depend on the secret alone: those at the edges depend on the neighbouring bytes.
                 let text = encoding.encode(&shifted);
                 let (from, to) = ((before * letters).div_ceil(group), (shifted.len() * letters) / group);
                 all.push(text.as_bytes()[from..to].to_vec());
@@ -86,12 +86,12 @@ fn forms(bytes: &[u8]) -> Vec<Vec<u8>> {
     all
 }
 
-/// A secret of 32 bytes, by either half.
+/// Returns the forms of a secret of 32 bytes, each half by itself.
 fn secret(name: &str, bytes: &[u8]) -> (String, Vec<Vec<u8>>) {
     (name.into(), bytes.chunks_exact(16).flat_map(forms).collect())
 }
 
-/// Two devices whose every word is kept.
+/// Two devices with complete logs.
 struct Watched {
     host: Device,
     joiner: Device,
@@ -110,7 +110,8 @@ impl Watched {
         Self { host, joiner, host_node, joiner_node, logs }
     }
 
-    /// Shows codes until one is fit for the search, pairs by it, and sends a file both ways. Gives words and link.
+    /// Shows codes until one is suitable for the search, pairs by it, and sends a file both ways. Returns words and
+    /// link.
     fn live(&self, fit: impl Fn(&str) -> bool) -> (String, String) {
         let (mut hosting, words, link) = loop {
             let mut hosting = self.host.start(["pair", "host", "--approve"]);
@@ -140,7 +141,7 @@ impl Watched {
     }
 }
 
-/// Wire, logs, and every file of the data directories.
+/// Collects the capture, the logs, and every file of the data directories.
 fn places(pcap: &Pcap, logs: &[PathBuf], devices: [&Device; 2]) -> Places {
     let mut places = vec![("the capture".to_owned(), pcap.bytes().to_vec())];
     places.extend(logs.iter().map(|log| (log.display().to_string(), fs::read(log).unwrap())));
@@ -157,7 +158,7 @@ fn places(pcap: &Pcap, logs: &[PathBuf], devices: [&Device; 2]) -> Places {
     Places(places)
 }
 
-/// What the device itself knows, from a copy of its data directory.
+/// Returns the secrets of a device from a copy of its data directory.
 fn own_secrets(device: &Device) -> (Vec<u8>, Vec<Vec<u8>>) {
     let copy = tempfile::tempdir().unwrap();
     tree::copy(device.data_dir(), copy.path());
@@ -176,7 +177,7 @@ fn own_secrets(device: &Device) -> (Vec<u8>, Vec<Vec<u8>>) {
 fn capture_logs_and_data_directories_hold_no_secret() {
     let lab = Lab::lan(2);
     let [h1, h2] = lab.hosts() else { panic!("two hosts") };
-    // First with other devices: which words of the list are in logs and on the wire for other reasons?
+    // A first run with other devices shows which words of the list are in logs and on the wire for other reasons.
     let capture = h1.capture();
     let others = Watched::start(h1, h2, ["other host", "other joiner"]);
     others.live(|_| true);
@@ -196,7 +197,7 @@ fn capture_logs_and_data_directories_hold_no_secret() {
         places.0.iter().map(|(_, b)| b.len()).sum::<usize>()
     );
 
-    // The search finds what is there: on the wire, in the log, in a data directory.
+    // The search finds what is there: on the wire, in the log, and in a data directory.
     assert!(find(pcap.bytes(), b"_yonder1"), "the capture is of something else");
     assert!(pcap.carried() > 600_000, "the files did not go over this cable");
     for log in &logs {
@@ -224,7 +225,7 @@ fn capture_logs_and_data_directories_hold_no_secret() {
     assert_eq!(found, None);
 }
 
-/// The code as a text, in the ways in which one writes it.
+/// Returns the ways in which a code may be written.
 fn code_text(words: &str) -> (String, Vec<Vec<u8>>) {
     let texts = [words.to_owned(), words.replace('-', " "), words.replace('-', "")];
     let mut all: Vec<Vec<u8>> = texts.iter().map(|text| text.clone().into_bytes()).collect();

@@ -1,4 +1,4 @@
-//! A private sshd on a host of a lab, for rsync to go through.
+//! A private sshd on a host of a lab, for rsync.
 
 use std::{
     fs,
@@ -17,7 +17,7 @@ use yonder_tests::{
 
 const PORT: &str = "2222";
 
-/// One that runs, with keys of its own.
+/// A running sshd with its own keys.
 pub struct Sshd {
     home: TempDir,
     host: Host,
@@ -25,7 +25,7 @@ pub struct Sshd {
 }
 
 impl Sshd {
-    /// Starts it: it lets in whoever has its one key.
+    /// Starts an sshd that lets in whoever has its one key.
     #[track_caller]
     pub fn start(host: &Host) -> Self {
         let home = tempfile::tempdir().unwrap();
@@ -45,7 +45,7 @@ impl Sshd {
             at("authorized")
         );
         fs::write(at("config"), config).unwrap();
-        // The lab has a /run of its own, and sshd wants a folder in it; it also wants to be called by its whole path.
+        // sshd needs a folder in /run, which the lab has to itself, and must be called by its absolute path.
         let script = "mkdir -p /run/sshd && exec \"$(command -v sshd)\" -D -e -f \"$0\"";
         let mut command = host.command("sh");
         command.args(["-c", script]).arg(at("config"));
@@ -67,7 +67,7 @@ impl Sshd {
         ("ssh", options.into_iter().chain(unknown).map(str::to_owned).collect())
     }
 
-    /// Copies a folder from another host to this one by `rsync -a -W`, and gives how long it took.
+    /// Copies a folder from another host to this one by `rsync -a -W`, and returns how long it took.
     #[track_caller]
     pub fn rsync(&self, from: &Host, source: &Path, to: &PathBuf) -> Duration {
         fs::create_dir_all(to).unwrap();

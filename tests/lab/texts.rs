@@ -1,4 +1,4 @@
-//! Texts over a bad line between devices that keep dying: each arrives exactly once, and in order.
+//! Test of texts over a lossy line between devices that keep being killed: each arrives exactly once and in order.
 
 use std::time::{Duration, Instant};
 
@@ -7,17 +7,16 @@ use yonder_tests::{device::Device, lab::Lab, measure::soak, talk::Talk};
 
 use crate::pair::Pair;
 
-/// What is lost on the way, in percent of the packets, each way.
+/// Packet loss in percent, each way.
 const LOSS: f32 = 5.0;
 
-/// How much is said and suffered.
+/// Size of the test.
 struct Ordeal {
     /// Texts of each side to the other.
     texts: usize,
     /// How often each side is killed.
     kills: usize,
-    /// All of it may take so long: devices say twenty texts a second to each other, and need to find each other after
-    /// each kill.
+    /// Time limit: devices send each other twenty texts a second, and need to find each other after each kill.
     within: Duration,
 }
 
@@ -31,7 +30,7 @@ impl Ordeal {
     }
 }
 
-/// Says text after text, 1 to `count`. Where the node dies under a text, its own list says whether it was taken.
+/// Sends texts numbered 1 to `count`. If the node dies during one, its own list says whether it was stored.
 fn say_all(device: &Device, other: &str, count: usize, end: Instant) {
     let mut talk = Talk::to(device);
     let mut next = 1;
@@ -52,23 +51,23 @@ fn say_all(device: &Device, other: &str, count: usize, end: Instant) {
     }
 }
 
-/// The number of the last text that was taken, as the node that was started anew has it in its list; 0 if none was.
+/// Returns the number of the last text in the restarted node's list; 0 if there is none.
 fn last_said(talk: &mut Talk, other: &str) -> Option<usize> {
     for _ in 0..50 {
         talk.again();
         if let Some(last) = newest(talk, other, Direction::Send) {
             return Some(last);
         }
-        // It is killed again, or not quite there yet.
+        // The node was killed again or is not ready yet.
         std::thread::sleep(Duration::from_millis(100));
     }
     None
 }
 
-/// The number of the newest text in this direction; 0 if there is none. Nothing if the node does not say.
+/// Returns the number of the newest text in this direction; 0 if there is none, and none if the node does not answer.
 fn newest(talk: &Talk, other: &str, direction: Direction) -> Option<usize> {
     let mut before = None;
-    // Those in the other direction may fill whole pages.
+    // Texts in the other direction may fill whole pages.
     loop {
         let page = talk.page(other, before).ok()?;
         if let Some(text) = page.iter().rev().find(|text| text.direction == direction) {
@@ -81,7 +80,7 @@ fn newest(talk: &Talk, other: &str, direction: Direction) -> Option<usize> {
     }
 }
 
-/// Looks until nothing of ours waits any more and all of theirs is there, and gives the whole list.
+/// Waits until no own text is queued and all of the other side's texts are there, and returns the whole list.
 fn all_there(device: &Device, other: &str, count: usize, end: Instant) -> Vec<MessageView> {
     let mut talk = Talk::to(device);
     loop {
@@ -113,7 +112,7 @@ fn texts_arrive_once_and_in_order_over_a_bad_line_between_devices_that_die() {
             let other = &others[n];
             scope.spawn(move || say_all(&devices[n], other, texts, end));
         }
-        // The kills are spread over all that arrives: one, the other, in turn, each in the midst of something.
+        // The kills are spread over all texts and alternate between the sides, each in the middle of something.
         for kill in 0..2 * kills {
             let at = (kill + 1) * texts / (2 * kills + 1);
             let side = kill % 2;

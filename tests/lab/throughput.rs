@@ -1,5 +1,5 @@
-//! How fast a transfer is over lines of every kind, beside the transport alone, beside TCP, and beside rsync; and what it
-//! sends, counted on the wire.
+//! Benchmarks of transfers over lines of every kind, compared with the transport alone, with TCP, and with rsync; and
+//! the number of bytes sent, counted on the wire.
 
 use std::{
     fs,
@@ -27,7 +27,7 @@ fn at_least(what: &str, found: f64, promised: f64, unit: &str) {
     assert!(found >= promised / f64::from(GRACE), "{what}: {found} {unit}, promised were {promised}");
 }
 
-/// Prints a share of what was held against, and panics where three times as much is missing as may be.
+/// Prints a share, and panics where more than three times the allowed part is missing.
 #[track_caller]
 fn all_but(what: &str, found: f64, promised: f64) {
     println!("FIGURE {what}: {found:.3} (promised: at least {promised})");
@@ -41,14 +41,15 @@ fn within(what: &str, found: f64, promised: f64, share: f64) {
     assert!(off <= share * f64::from(GRACE), "{what}: {found}, promised were {promised}");
 }
 
-/// A file of noise at the first device.
+/// Creates a file of noise on the first device.
 fn noise(pair: &Pair, name: &str, bytes: u64) -> PathBuf {
     let path = pair.devices[0].home().join(name);
     tree::file(&path, usize::try_from(bytes).unwrap(), bytes);
     path
 }
 
-/// Sends it from the first device to the second, and gives the bytes a second from the decision to the last byte.
+/// Sends a file from the first device to the second, and returns the bytes per second from the decision to the last
+/// byte.
 #[track_caller]
 fn send(pair: &Pair, path: &Path, more: &[&str]) -> f64 {
     let id = pair.other(0);
@@ -59,7 +60,7 @@ fn send(pair: &Pair, path: &Path, more: &[&str]) -> f64 {
     done["bytes"].as_f64().unwrap() / done["seconds"].as_f64().unwrap()
 }
 
-/// The same; what arrived is compared and removed.
+/// Sends a file, compares what arrived, removes it, and returns the bytes per second.
 #[track_caller]
 fn send_and_check(pair: &Pair, path: &Path) -> f64 {
     let rate = send(pair, path, &[]);
@@ -82,13 +83,13 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[test]
 fn a_gigabit_line_is_filled_nearly_as_well_as_by_a_bare_stream() {
     let (rounds, bytes) = if soak() { (7, 1 << 30) } else { (3, 200_000_000) };
-    // A switch of a home has room for a few milliseconds.
+    // A home switch buffers a few milliseconds.
     let line = Line::new(1000.0, Duration::from_millis(2)).buffering(Duration::from_millis(5));
     let pair = Pair::on_lan(Lab::line(&line));
     let file = noise(&pair, "large", bytes);
     let taker = pair.hosts[1].take_bare();
     let (mut bare, mut ours) = (Vec::new(), Vec::new());
-    // In turns, so that whatever else the machine does is the same for both.
+    // The two measurements take turns, so that other load on the machine affects both alike.
     for _ in 0..rounds {
         bare.push(pair.hosts[0].push_bare(&taker, 1, bytes, LONG));
         ours.push(send_and_check(&pair, &file));
@@ -96,7 +97,8 @@ fn a_gigabit_line_is_filled_nearly_as_well_as_by_a_bare_stream() {
     let (bare, ours) = (median(bare), median(ours));
     println!("FIGURE 1 Gbit/s, 2 ms: {:.1} MB/s ours, {:.1} MB/s by a bare stream", ours / MB, bare / MB);
     let what = "1 Gbit/s, 2 ms: ours by a bare stream";
-    // The long form is for a machine with nothing else to do: ours works more for each byte than a bare stream does.
+    // The long form needs a machine with nothing else to do: Yonder spends more time on each byte than a bare stream
+    // does.
     if soak() { all_but(what, ours / bare, 0.92) } else { at_least(what, ours / bare, 0.92, "times") }
 }
 
@@ -121,7 +123,7 @@ fn tcp_beside_a_transfer_keeps_a_fair_share() {
     let seconds = if soak() { 60 } else { 20 };
     let lasts = Duration::from_secs(seconds);
     let pair = Pair::on_lan(Lab::line(&Line::new(100.0, Duration::from_millis(50))));
-    // More than goes through alone in that time.
+    // More bytes than Yonder alone can send in that time.
     let file = noise(&pair, "large", 13_000_000 * seconds);
     let id = pair.other(0);
     let sending = pair.devices[0].start(["send".as_ref(), id.as_ref(), file.as_os_str()]);
@@ -147,7 +149,7 @@ fn a_limit_is_kept() {
     std::thread::sleep(SPAN);
     let (span, last) = (begun.elapsed().as_secs_f64(), sent());
     sending.finish(PATIENCE).expect_status(0);
-    // What a byte of the file takes on the wire, headers and all.
+    // Bytes on the wire per byte of the file, headers included.
     let on_the_wire = (sent() - before) as f64 / size as f64;
     assert!((1.0..1.2).contains(&on_the_wire), "{on_the_wire} bytes on the wire for each of the file");
     within(
@@ -158,7 +160,7 @@ fn a_limit_is_kept() {
     );
 }
 
-/// So many files of 0 to 20 kB, a hundred to a folder.
+/// Creates this many files of 0 to 20 kB, a hundred per folder.
 fn many_files(root: &Path, count: usize) {
     let mut noise = tree::Noise::new(3);
     for number in 0..count {
@@ -180,7 +182,8 @@ fn many_small_files_are_sent_faster_than_by_rsync() {
     many_files(&source, count);
     let sshd = Sshd::start(&pair.hosts[1]);
     let copied = pair.devices[1].home().join("copied");
-    // Just written, so that both read them from memory; and on the disk, so that neither waits for somebody else's bytes.
+    // The files have just been written, so both read them from memory; they are also synced, so that neither waits for
+    // pending writes.
     rustix::fs::sync();
     let ours = {
         let begun = Instant::now();
@@ -207,7 +210,7 @@ fn only_the_rest_is_sent_after_a_break() {
     let mut pair = Pair::on_lan(Lab::lan(2));
     let sent = |pair: &Pair| pair.hosts[0].carried().0;
 
-    // What a byte of a file takes on the wire, headers and all.
+    // Bytes on the wire per byte of the file, headers included.
     let sample = noise(&pair, "sample", 64 << 20);
     let before = sent(&pair);
     send(&pair, &sample, &["--limit", limit]);
@@ -225,12 +228,13 @@ fn only_the_rest_is_sent_after_a_break() {
     let state = |state: &'static str| {
         move |line: &Value| line["transfer"]["roots"][0] == "large" && line["transfer"]["state"] == state
     };
-    // It also waited before it began, for its files to be listed: that is said of it without a loss.
+    // The transfer was also `waiting` while its files were listed; only the loss of the connection shows bytes in that
+    // state.
     let lost = move |line: &Value| state("waiting")(line) && line["transfer"]["bytes"].as_f64() >= Some(part);
     pair.nodes[0].running.find(PATIENCE, lost).expect("it waits");
     let before = sent(&pair);
     pair.hosts[1].mend();
-    // What the receiver says that it holds is the first that is told.
+    // The first report after the break is what the receiver says it holds.
     let line = pair.nodes[0].running.find(PATIENCE, state("active")).expect("it goes on");
     let held = line["transfer"]["bytes"].as_f64().unwrap();
     assert!(held >= part - 16.0 * 1024.0 * 1024.0, "{held} of {part} bytes are left");

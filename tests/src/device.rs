@@ -16,16 +16,16 @@ use crate::{
     program::{Finished, PATIENCE, Running, cli},
 };
 
-/// Where a device stands.
+/// Location of a device.
 #[derive(Clone)]
 enum Place {
-    /// On this machine, on the loopback address alone.
+    /// On this machine, on the loopback address only.
     Loopback,
     /// On a host of a lab.
     Host(Host),
 }
 
-/// One installation.
+/// One installation of Yonder.
 pub struct Device {
     name: String,
     home: TempDir,
@@ -37,21 +37,21 @@ pub struct Device {
     wrapper: Vec<String>,
 }
 
-/// A device whose node runs.
+/// A device's running node.
 pub struct Node {
     /// The `serve` process and its events.
     pub running: Running,
-    /// What `ready` said.
+    /// The `ready` event.
     pub ready: Value,
 }
 
 impl Device {
-    /// A new device on the loopback address, with a port of its own that it keeps over restarts.
+    /// Creates a device on the loopback address, with its own port that it keeps over restarts.
     pub fn loopback(name: &str) -> Self {
         Self::new(name, Place::Loopback, free_port())
     }
 
-    /// A new device on a host of a lab, on the usual port.
+    /// Creates a device on a host of a lab, on the default port.
     pub fn on(host: &Host, name: &str) -> Self {
         Self::new(name, Place::Host(host.clone()), 11204)
     }
@@ -64,67 +64,67 @@ impl Device {
         Self { name: name.into(), home, data_dir, place, port, ways, log: None, wrapper: Vec::new() }
     }
 
-    /// Its name.
+    /// Returns its name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Everything that is its own lies in here.
+    /// Returns the folder that holds all its files.
     pub fn home(&self) -> &Path {
         self.home.path()
     }
 
-    /// Its data directory.
+    /// Returns its data directory.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
-    /// Takes another folder as its data directory.
+    /// Uses another folder as the data directory.
     pub fn set_data_dir(&mut self, path: impl Into<PathBuf>) {
         self.data_dir = path.into();
     }
 
-    /// Which ways to other devices it uses, as arguments; without this, `--mode lan`.
+    /// Sets the arguments that select the ways to other devices; the default is `--mode lan`.
     #[must_use]
     pub fn by_ways<A: Into<String>>(mut self, ways: impl IntoIterator<Item = A>) -> Self {
         self.ways = ways.into_iter().map(Into::into).collect();
         self
     }
 
-    /// Its commands are started by this one from now on, in front of their own words: `["prlimit", "--fsize=1000"]`.
+    /// Puts these words in front of every further command: `["prlimit", "--fsize=1000"]`.
     pub fn wrap(&mut self, words: &[&str]) {
         self.wrapper = words.iter().map(|word| (*word).to_owned()).collect();
     }
 
-    /// New files of its commands get this umask, in octal digits, from now on.
+    /// Sets the umask of further commands, in octal digits.
     pub fn set_umask(&mut self, umask: &str) {
         self.wrap(&["sh", "-c", &format!("umask {umask} && exec \"$@\""), "sh"]);
     }
 
-    /// Everything that its commands can log from now on goes to this file, whole.
+    /// Writes the complete log of further commands to this file.
     pub fn log_all_to(&mut self, path: impl Into<PathBuf>) {
         self.log = Some(path.into());
     }
 
-    /// Where what it receives lands.
+    /// Returns the folder for received files.
     pub fn downloads(&self) -> PathBuf {
         self.home.path().join("downloads")
     }
 
-    /// Its UDP port.
+    /// Returns its UDP port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Takes another UDP port from the next start on; 0 means one that is free, another one each time.
+    /// Uses another UDP port from the next start on; 0 means any free one, a different one each time.
     pub fn set_port(&mut self, port: u16) {
         self.port = port;
     }
 
-    /// A command of this device, not started yet.
+    /// Returns a command of this device that is not started yet.
     pub fn command<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Command {
-        // Without root's right to read and write what is nobody else's business: users do not have it either, and some
-        // of these tests are about what they may not do.
+        // Commands run without root's capability to ignore file permissions, because users do not have it and some
+        // tests are about what they may not do.
         let plain = !rustix::process::geteuid().is_root() && matches!(self.place, Place::Loopback);
         let own = if plain { cli() } else { "setpriv".into() };
         let program = self.wrapper.first().map_or_else(|| own.clone(), PathBuf::from);
@@ -168,19 +168,19 @@ impl Device {
         self.run_within(PATIENCE, arguments)
     }
 
-    /// The same with a deadline of its own.
+    /// Runs a command to its end, with this time limit.
     #[track_caller]
     pub fn run_within<A: AsRef<OsStr>>(&self, within: Duration, arguments: impl IntoIterator<Item = A>) -> Finished {
         self.start(arguments).finish(within)
     }
 
-    /// Starts the node, and waits until it is ready. Offers of paired devices are accepted.
+    /// Starts the node, and waits until it is ready. It accepts offers of paired devices.
     #[track_caller]
     pub fn serve(&self) -> Node {
         self.serve_with(&["--accept", "paired"])
     }
 
-    /// Starts the node with arguments of its own after `serve --download-dir DIR`.
+    /// Starts the node with these arguments after `serve --download-dir DIR`, and waits until it is ready.
     #[track_caller]
     pub fn serve_with(&self, extra: &[&str]) -> Node {
         let mut running = self.start_serve(extra);
@@ -189,7 +189,7 @@ impl Device {
         Node { running, ready }
     }
 
-    /// Starts the node, and does not wait.
+    /// Starts the node without waiting for it.
     pub fn start_serve(&self, extra: &[&str]) -> Running {
         let downloads = self.downloads();
         let mut arguments: Vec<&OsStr> = vec!["serve".as_ref(), "--download-dir".as_ref(), downloads.as_ref()];
@@ -197,13 +197,13 @@ impl Device {
         self.start(arguments)
     }
 
-    /// The devices it knows, by `devices`.
+    /// Returns the known devices, as `devices` lists them.
     #[track_caller]
     pub fn devices(&self) -> Vec<Value> {
         self.run(["devices"]).expect_status(0).lines
     }
 
-    /// Endpoint ids of the devices that it is paired with.
+    /// Returns the endpoint ids of its paired devices.
     #[track_caller]
     pub fn paired_with(&self) -> Vec<String> {
         let mut ids: Vec<String> = self
@@ -218,22 +218,22 @@ impl Device {
 }
 
 impl Node {
-    /// Public key, 64 hex digits.
+    /// Returns the public key, in 64 hex digits.
     pub fn endpoint_id(&self) -> String {
         text(&self.ready, "endpoint_id")
     }
 
-    /// UUID.
+    /// Returns the device id, a UUID.
     pub fn device_id(&self) -> String {
         text(&self.ready, "device_id")
     }
 
-    /// Where it can be reached on this machine: `ENDPOINT_ID@127.0.0.1:PORT`.
+    /// Returns its address on this machine: `ENDPOINT_ID@127.0.0.1:PORT`.
     pub fn at(&self) -> String {
         format!("{}@127.0.0.1:{}", self.endpoint_id(), self.ready["port"])
     }
 
-    /// Interrupts it, and waits for its end.
+    /// Interrupts the node and waits for its end.
     #[track_caller]
     pub fn stop(self) -> Finished {
         self.running.interrupt();
@@ -241,13 +241,14 @@ impl Node {
     }
 }
 
-/// A field that must be text.
+/// Returns a field that must be text.
 #[track_caller]
 pub fn text(value: &Value, field: &str) -> String {
     value[field].as_str().unwrap_or_else(|| panic!("{field:?} is not text in {value}")).to_owned()
 }
 
-/// Pairs two running nodes on the loopback by words; both sides approve. Gives the last lines of host and joiner.
+/// Pairs two running nodes on the loopback by words; both sides approve. Returns how the commands of host and joiner
+/// ended.
 #[track_caller]
 pub fn pair(host: &Device, host_node: &Node, joiner: &Device) -> (Finished, Finished) {
     pair_by(host, joiner, &["--device", &host_node.at()])
@@ -265,10 +266,10 @@ pub fn pair_by(host: &Device, joiner: &Device, extra: &[&str]) -> (Finished, Fin
     (hosted, joined)
 }
 
-/// A UDP port that is free now, and below those that the system hands out by itself.
+/// Returns a UDP port that is free now and below the ephemeral range.
 pub fn free_port() -> u16 {
-    // Ports that the system hands out would be taken again by the next socket; these stay free over a restart.
-    // Several test processes run side by side: each starts looking at a place of its own.
+    // The next socket would take an ephemeral port again; these ports stay free over a restart. Several test processes
+    // run side by side, so each starts its search at a different place.
     use std::sync::atomic::{AtomicU16, Ordering};
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = (std::process::id() % 1000) as u16 * 20;

@@ -1,7 +1,7 @@
-//! What the tests of whole devices stand on: programs that are driven and watched, devices, folders to send, and
-//! networks made of namespaces. The rules of the house, as tests, are in `tidy`.
+//! Foundation of the tests of whole devices: programs that are driven and watched, devices, folders to send, and
+//! networks made of namespaces. The project's rules about sources, as tests, are in `tidy`.
 //!
-//! A thing that a test needs and this machine lacks is a failure with a message; nothing is skipped.
+//! If this machine lacks something that a test needs, the test fails with a message; nothing is skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 pub mod device;

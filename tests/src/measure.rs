@@ -1,39 +1,39 @@
-//! What is measured, and for how long.
+//! Measurements and their limits.
 
 use std::{
     thread::ScopedJoinHandle,
     time::{Duration, Instant},
 };
 
-/// Whether the long form of a test was asked for, as `script/soak` does.
+/// Returns whether the long form of the tests was asked for, as `script/soak` does.
 pub fn soak() -> bool {
     std::env::var_os("YONDER_SOAK").is_some()
 }
 
-/// How much stricter the promise is than what a test insists on: a busy machine is granted this much.
+/// Factor between a promised time and the limit of a test, as an allowance for a busy machine.
 pub const GRACE: u32 = 3;
 
-/// One measured time, and the promise that it belongs to.
+/// One measured time, and its limit.
 pub struct Figure {
-    /// What took so long.
+    /// What was measured.
     pub what: String,
-    /// How long.
+    /// Measured time.
     pub took: Duration,
-    /// How long it may take.
+    /// Promised limit, before the grace.
     pub promised: Duration,
 }
 
 impl Figure {
-    /// A figure.
+    /// Creates a figure.
     pub fn new(what: impl Into<String>, took: Duration, promised: Duration) -> Self {
         Self { what: what.into(), took, promised }
     }
 }
 
-/// Something that runs and tells what it measured, with its name.
+/// A named run that returns its measurements.
 pub type Run<'a> = (&'a str, Box<dyn FnOnce() -> Vec<Figure> + Send + 'a>);
 
-/// Runs these at once, each in a thread of its own, prints what they measured, and panics if one of them did, or was
+/// Performs these runs at once, each in its own thread, and prints their measurements. Panics if a run panicked or was
 /// slower than promised beyond the grace.
 #[track_caller]
 pub fn together(runs: Vec<Run<'_>>) {
@@ -58,7 +58,7 @@ pub fn together(runs: Vec<Run<'_>>) {
     assert!(faults.is_empty(), "{faults:#?}");
 }
 
-/// Looks again and again until there is something, and gives it.
+/// Polls until there is a value, and returns it.
 #[track_caller]
 pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> T {
     let end = Instant::now() + within;
@@ -71,12 +71,12 @@ pub fn until<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T
     }
 }
 
-/// Memory of a process that is in use now, in bytes.
+/// Returns the current resident memory of a process, in bytes.
 pub fn resident(pid: u32) -> u64 {
     memory(pid, "VmRSS:")
 }
 
-/// The most memory that a process has used so far, in bytes.
+/// Returns the peak resident memory of a process, in bytes.
 pub fn peak(pid: u32) -> u64 {
     memory(pid, "VmHWM:")
 }
@@ -87,19 +87,19 @@ fn memory(pid: u32, name: &str) -> u64 {
     line.trim().trim_end_matches("kB").trim().parse::<u64>().expect("kilobytes") * 1024
 }
 
-/// Bytes that a process has had fetched from disks so far; what lay in memory already is not counted.
+/// Returns how many bytes a process has read from disks so far, without reads served from memory.
 pub fn fetched(pid: u32) -> u64 {
     let io = std::fs::read_to_string(format!("/proc/{pid}/io")).expect("it runs");
     let line = io.lines().find_map(|line| line.strip_prefix("read_bytes:")).expect("a line of reading");
     line.trim().parse().expect("bytes")
 }
 
-/// Processor time that a process has had so far.
+/// Returns the processor time that a process has used so far.
 pub fn cpu(pid: u32) -> Duration {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
-    // The name in brackets may hold anything; 11 more fields come before utime and stime.
+    // The name in brackets may hold any character; 11 more fields precede utime and stime.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().expect("ticks")).sum();
-    // The kernel tells hundredths of a second, whatever its own clock.
+    // The kernel reports hundredths of a second, whatever its internal clock.
     Duration::from_millis(ticks * 10)
 }

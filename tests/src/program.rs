@@ -1,4 +1,4 @@
-//! A program that is started, read line by line, waited for with a deadline, and gone when the test is.
+//! A program that a test starts, reads line by line, waits for with a time limit, and leaves dead at its own end.
 
 use std::{
     collections::VecDeque,
@@ -16,13 +16,14 @@ use std::{
 
 use serde_json::Value;
 
-/// How long anything may take that should take no time at all. Generous: it only bounds a test that has failed.
+/// Time limit for actions that should take no time at all. It is generous, because it only bounds a test that has
+/// failed.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How much of a program's standard error is kept for the report.
+/// Bytes of a program's standard error that are kept for the report.
 const STDERR_KEPT: usize = 64 * 1024;
 
-/// The command line's program: `YONDER_CLI`, or the one that was built beside this test.
+/// Returns the path of the command line program: `YONDER_CLI`, or the one built beside this test.
 pub fn cli() -> PathBuf {
     if let Some(path) = std::env::var_os("YONDER_CLI") {
         return path.into();
@@ -34,34 +35,34 @@ pub fn cli() -> PathBuf {
     path
 }
 
-/// How a program ended, and what it said.
+/// How a program ended, with its output.
 #[derive(Debug)]
 pub struct Finished {
-    /// Its exit status; none if a signal ended it.
+    /// Exit status; none if a signal ended it.
     pub status: Option<i32>,
-    /// Each line of its standard output, as JSON. A line that is not JSON is a string.
+    /// Lines of its standard output, as JSON. A line that is not JSON is a string.
     pub lines: Vec<Value>,
     /// Its standard error.
     pub stderr: String,
-    /// From the start to the end.
+    /// Time from the start to the end.
     pub took: Duration,
 }
 
 impl Finished {
-    /// The first line with this `event`.
+    /// Returns the first line with this `event`.
     pub fn event(&self, name: &str) -> Option<&Value> {
         self.lines.iter().find(|line| line["event"] == name)
     }
 
-    /// Asserts the exit status, and shows everything if it is another.
+    /// Asserts the exit status; a failure shows the whole output.
     #[track_caller]
     pub fn expect_status(self, status: i32) -> Self {
         assert_eq!(self.status, Some(status), "exit status\n{self:#?}");
         self
     }
 
-    /// Asserts that an error was told as the command line promises: by its status, with one of these codes and a hint,
-    /// to people and to programs.
+    /// Asserts that an error was reported as the command line promises: by this exit status, with one of these codes
+    /// and a hint, to people and to programs.
     #[track_caller]
     pub fn expect_error(self, status: i32, codes: &[&str]) -> Self {
         let this = self.expect_status(status);
@@ -75,7 +76,7 @@ impl Finished {
     }
 }
 
-/// A program that runs.
+/// A running program.
 pub struct Running {
     what: String,
     child: Child,
@@ -88,12 +89,12 @@ pub struct Running {
 }
 
 impl Running {
-    /// Starts it. `what` names it in reports.
+    /// Starts a program. `what` names it in reports.
     pub fn start(command: Command, what: &str) -> Self {
         Self::start_logging(command, what, None)
     }
 
-    /// The same; all of its standard error is added to this file, too.
+    /// Starts a program, and also appends all of its standard error to this file.
     pub fn start_logging(mut command: Command, what: &str, log: Option<&Path>) -> Self {
         let mut log = log.map(|path| File::options().create(true).append(true).open(path).expect("a file for the log"));
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -122,7 +123,7 @@ impl Running {
                     let mut kept = kept.lock().unwrap();
                     kept.push_str(&String::from_utf8_lossy(&buffer[..count]));
                     while kept.len() > STDERR_KEPT {
-                        // From the front, a line at a time: the end is what explains a failure.
+                        // Whole lines are cut from the front, because the end explains a failure.
                         let cut = kept.find('\n').map_or(kept.len(), |at| at + 1);
                         kept.drain(..cut);
                     }
@@ -141,22 +142,23 @@ impl Running {
         }
     }
 
-    /// Its process id.
+    /// Returns its process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Every line so far that was looked at.
+    /// Returns every line examined so far.
     pub fn seen(&self) -> &[Value] {
         &self.seen
     }
 
-    /// What it has written to standard error so far.
+    /// Returns its standard error so far.
     pub fn stderr(&self) -> String {
         self.stderr.lock().unwrap().clone()
     }
 
-    /// The next line that fits; those before it are taken too. Panics with all that was said if none comes in time.
+    /// Waits for the next matching line and returns it, consuming those before it. Panics with the whole output if none
+    /// comes in time.
     #[track_caller]
     pub fn expect(&mut self, what: &str, within: Duration, mut fits: impl FnMut(&Value) -> bool) -> Value {
         match self.find(within, &mut fits) {
@@ -165,13 +167,13 @@ impl Running {
         }
     }
 
-    /// The next line with this `event`.
+    /// Waits for the next line with this `event`.
     #[track_caller]
     pub fn expect_event(&mut self, name: &str) -> Value {
         self.expect(name, PATIENCE, |line| line["event"] == name)
     }
 
-    /// The next line that fits, or none if the time is up or the program has ended.
+    /// Waits for the next matching line; returns none if the time is up or the program has ended.
     pub fn find(&mut self, within: Duration, mut fits: impl FnMut(&Value) -> bool) -> Option<Value> {
         let end = Instant::now() + within;
         loop {
@@ -189,7 +191,7 @@ impl Running {
         }
     }
 
-    /// Waits for its end. Panics if it does not come in time.
+    /// Waits for its end. Panics if it does not end in time.
     #[track_caller]
     pub fn finish(mut self, within: Duration) -> Finished {
         let end = Instant::now() + within;
@@ -213,22 +215,22 @@ impl Running {
         Finished { status: status.code(), lines: std::mem::take(&mut self.seen), stderr: self.stderr(), took }
     }
 
-    /// Ends it as Ctrl-C does.
+    /// Sends it SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.signal(rustix::process::Signal::INT);
     }
 
-    /// Ends it as a terminal does that is closed.
+    /// Sends it SIGHUP, as a closing terminal does.
     pub fn hang_up(&self) {
         self.signal(rustix::process::Signal::HUP);
     }
 
-    /// Stops it as a laptop that is closed does: it is there, and nothing of it runs.
+    /// Stops it without ending it, like a laptop whose lid is closed.
     pub fn freeze(&self) {
         self.signal(rustix::process::Signal::STOP);
     }
 
-    /// Lets it go on as if no time had passed.
+    /// Lets it go on after [`Self::freeze`].
     pub fn thaw(&self) {
         self.signal(rustix::process::Signal::CONT);
     }
@@ -238,7 +240,7 @@ impl Running {
         rustix::process::kill_process(pid, signal).expect("a process of ours");
     }
 
-    /// Ends it as a power cut does: no line of its own runs any more.
+    /// Ends it at once, like a power cut: no cleanup of its own runs.
     pub fn kill(&mut self) {
         self.child.kill().expect("a process of ours");
         self.child.wait().expect("a process of ours");

@@ -1,7 +1,7 @@
-//! Real servers of the internet, for tests: a relay, a pkarr server, and nodes of a mainline DHT. Each is the program that
-//! others run in earnest, started in this process on an address of the test's choice.
+//! Real Internet servers for tests: a relay, a pkarr server, and nodes of a mainline DHT. Each is the code that is used
+//! in production, started in this process on an address of the test's choice.
 //!
-//! They live in threads of their own, so that tests stay plain functions, and end when they are dropped.
+//! They run in their own threads, so that tests stay plain functions, and end when they are dropped.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -27,14 +27,14 @@ use crate::program::PATIENCE;
 mod delay;
 pub mod shipped;
 
-/// The port at which iroh looks for a relay's address discovery.
+/// Port at which iroh looks for a relay's QUIC address discovery (QAD).
 pub const QAD_PORT: u16 = 7842;
 
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("threads")
 }
 
-/// Ends a server's runtime without waiting for what it still does; a plain drop would panic inside another runtime.
+/// Ends a server's runtime without waiting for its remaining work; a plain drop would panic inside another runtime.
 struct Threads(Option<Runtime>);
 
 impl Threads {
@@ -70,44 +70,44 @@ pub struct Relay {
     _home: Option<TempDir>,
 }
 
-/// What a relay is started with.
+/// Options for starting a relay.
 #[derive(Clone, Debug)]
 pub struct RelaySetup {
-    /// Where it listens; port 0 takes a free one.
+    /// Listening address; port 0 means any free one.
     pub at: SocketAddr,
-    /// The UDP port of its address discovery, without which there is no hole punching: [`QAD_PORT`].
+    /// UDP port of its address discovery, without which there is no hole punching: [`QAD_PORT`].
     pub qad: Option<u16>,
-    /// It lets in who shows this, and nobody else.
+    /// Token without which nobody is let in.
     pub token: Option<String>,
-    /// How much longer than need be every byte takes to it, and from it.
+    /// Extra delay of every byte, each way.
     pub delay: Duration,
-    /// How many bytes a second one device may send, and at once.
+    /// Bytes per second that one device may send, and the largest burst in bytes.
     pub rate: Option<(u32, u32)>,
-    /// A folder in which certificate and authority are kept, so that it can be started again as the same one.
+    /// Folder in which certificate and authority are kept, so that the relay can be restarted with the same identity.
     pub home: Option<PathBuf>,
 }
 
 impl Relay {
-    /// A relay on the loopback, on a port of its own. Without address discovery: its port is fixed, and there may be
-    /// several relays at once.
+    /// Starts a relay on the loopback, on its own port. It has no address discovery, because that port is fixed and
+    /// there may be several relays at once.
     pub fn loopback() -> Self {
         Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), None)
     }
 
-    /// A relay at this address; port 0 takes a free one. `qad` is the UDP port of its address discovery, without which there
-    /// is no hole punching: [`QAD_PORT`].
+    /// Starts a relay at this address; port 0 means any free one. `qad` is the UDP port of its address discovery,
+    /// without which there is no hole punching: [`QAD_PORT`].
     pub fn on(at: SocketAddr, qad: Option<u16>) -> Self {
         Self::start(RelaySetup { at, qad, token: None, delay: Duration::ZERO, rate: None, home: None })
     }
 
-    /// A relay as it is wanted.
+    /// Starts a relay with these options.
     pub fn start(setup: RelaySetup) -> Self {
         let own = setup.home.is_none().then(|| tempfile::tempdir().expect("a temporary folder"));
         let home = setup.home.as_deref().or(own.as_ref().map(TempDir::path)).expect("one of them");
         let authority = home.join("authority.pem");
         let tls = certificate(setup.at.ip(), home);
         let threads = Threads::new();
-        // What is to come late comes here first, and goes on from the loopback.
+        // With a delay, a forwarder listens at the address, and the relay itself is on the loopback behind it.
         let slow = setup.delay > Duration::ZERO;
         let at = if slow { SocketAddr::from((Ipv4Addr::LOCALHOST, 0)) } else { setup.at };
         let mut relay = RelayConfig::new(SocketAddr::new(at.ip(), 0));
@@ -134,7 +134,7 @@ impl Relay {
     }
 }
 
-/// Access as `iroh-relay` gives it to a `shared_token`.
+/// Access control of `iroh-relay` for a `shared_token`.
 #[derive(Debug)]
 struct Token(String);
 
@@ -156,8 +156,8 @@ impl Drop for Relay {
     }
 }
 
-/// A leaf certificate for this address, signed by an authority of its own whose certificate goes into a file. A
-/// self-signed one would not do: it is no authority's. What is in the folder already is used.
+/// Creates a leaf certificate for this address, signed by an authority whose certificate is written to a file. A
+/// self-signed leaf would not do, because it is no authority. Existing files in the folder are reused.
 fn certificate(at: IpAddr, home: &Path) -> rustls::ServerConfig {
     let [authority, leaf, key] = ["authority.pem", "certificate.pem", "key.pem"].map(|name| home.join(name));
     if !leaf.exists() {
@@ -185,7 +185,7 @@ fn certificate(at: IpAddr, home: &Path) -> rustls::ServerConfig {
         .expect("a key that fits")
 }
 
-/// A pkarr server: records are put and got by HTTP.
+/// A pkarr server: records are written and read over HTTP.
 pub struct Pkarr {
     /// `http://IP:PORT/pkarr`, for `--pkarr`.
     pub url: String,
@@ -195,12 +195,12 @@ pub struct Pkarr {
 }
 
 impl Pkarr {
-    /// On the loopback, on a port of its own.
+    /// Starts a server on the loopback, on its own port.
     pub fn loopback() -> Self {
         Self::on(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
 
-    /// At this address; port 0 takes a free one.
+    /// Starts a server at this address; port 0 means any free one.
     pub fn on(at: SocketAddr) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let mut config = Config::default();
@@ -209,7 +209,7 @@ impl Pkarr {
         (config.dns.bind_addr, config.dns.port) = (Some(at.ip()), 0);
         config.https = None;
         config.metrics = Some(MetricsConfig::disabled());
-        // All devices of a test have one address.
+        // All devices of a test share one address, so a limit per address would hit them.
         config.pkarr_put_rate_limit = RateLimitConfig::Disabled;
         config.data_dir = Some(home.path().to_owned());
         let threads = Threads::new();
@@ -218,7 +218,7 @@ impl Pkarr {
         Self { url, server: Some(server), threads, _home: home }
     }
 
-    /// How many requests it has answered with success.
+    /// Returns how many requests it has answered successfully.
     pub fn answered(&self) -> u64 {
         self.server.as_ref().map_or(0, |server| server.metrics().http_requests_success.get())
     }
@@ -232,26 +232,26 @@ impl Drop for Pkarr {
     }
 }
 
-/// Nodes of a mainline DHT that know each other and nobody else.
+/// Nodes of a mainline DHT that know only each other.
 pub struct DhtNet {
-    /// `IP:PORT` of one of them, for `--dht-bootstrap`.
+    /// `IP:PORT` of one node, for `--dht-bootstrap`.
     pub bootstrap: String,
     nodes: Vec<Dht>,
     threads: Threads,
 }
 
 impl DhtNet {
-    /// Some nodes on the loopback.
+    /// Starts some nodes on the loopback.
     pub fn loopback() -> Self {
         Self::on(Ipv4Addr::LOCALHOST, 0, 5)
     }
 
-    /// So many nodes on one machine. They name each other by this address of it, and listen on all; `port` is the first
-    /// one's, 0 takes a free one.
+    /// Starts this many nodes on one machine. They name each other by this address and listen on all addresses; `port`
+    /// is the first node's, 0 means any free one.
     pub fn on(at: Ipv4Addr, port: u16, count: usize) -> Self {
         let threads = Threads::new();
         let (nodes, bootstrap) = threads.run(async {
-            // Where its address is a public one, a node has to have an id that fits it to be known to others.
+            // A node with a public address needs an id that matches it, or other nodes do not keep it (BEP 42).
             let first =
                 Dht::builder().no_bootstrap().server_mode().public_ip(at).port(port).build().expect("a DHT node");
             let port = first.info().await.expect("it runs").local_addr().port();
@@ -263,7 +263,7 @@ impl DhtNet {
                 nodes.push(node.build().expect("a DHT node"));
             }
             for node in nodes.iter().filter(|_| count > 1) {
-                // They give each other half a second for an answer, which a busy machine does not always keep.
+                // The nodes give each other half a second for an answer, which a busy machine does not always meet.
                 let end = Instant::now() + PATIENCE;
                 while !node.bootstrapped().await.expect("it runs") {
                     assert!(Instant::now() < end, "the DHT's nodes do not meet");
@@ -274,12 +274,12 @@ impl DhtNet {
         Self { bootstrap, nodes, threads }
     }
 
-    /// How many nodes there are.
+    /// Returns the number of nodes.
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
-    /// Never: a net has at least one node.
+    /// Always false: a net has at least one node.
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }

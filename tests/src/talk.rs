@@ -1,4 +1,5 @@
-//! Talking to a node over its control socket, as the window and the command line do, without a process for each word.
+//! Requests to a node over its control socket, as the app and the command line make them, without one process per
+//! request.
 
 use std::{
     path::PathBuf,
@@ -13,7 +14,7 @@ use yonder_core::{
 
 use crate::{device::Device, program::PATIENCE};
 
-/// A line to a node; it is opened again where the node was started anew.
+/// A connection to a node, which can be reopened after the node was restarted.
 pub struct Talk {
     data_dir: PathBuf,
     client: Client,
@@ -31,26 +32,26 @@ impl Talk {
         Self { data_dir, client, runtime }
     }
 
-    /// The same with the node that runs there now.
+    /// Connects again, to the node that runs there now.
     #[track_caller]
     pub fn again(&mut self) {
         self.client = self.runtime.block_on(connect(&self.data_dir));
     }
 
-    /// The line itself, and where it lives.
+    /// Returns the client and the runtime it lives on.
     pub fn parts(&self) -> (&Client, &Runtime) {
         (&self.client, &self.runtime)
     }
 
-    /// Asks, and waits for the answer.
+    /// Sends a request and waits for the answer.
     ///
     /// # Errors
-    /// What the node says, or that it is gone.
+    /// The node's error, or that the node is gone.
     pub fn ask(&self, request: Request) -> Result<Response, ApiError> {
         self.runtime.block_on(self.client.call(request))
     }
 
-    /// Sends a text; the node has stored it then.
+    /// Sends a text; the node has stored it when this returns.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -58,7 +59,7 @@ impl Talk {
         self.ask(Request::SendText { device: device.into(), text: text.into() }).map(drop)
     }
 
-    /// Round trips.
+    /// Measures round trips to a device.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -69,7 +70,7 @@ impl Talk {
         }
     }
 
-    /// Texts exchanged with a device before this place, oldest first: 200 at most.
+    /// Returns texts exchanged with a device before this position, oldest first, 200 at most.
     ///
     /// # Errors
     /// As [`Self::ask`].
@@ -80,7 +81,7 @@ impl Talk {
         }
     }
 
-    /// All texts exchanged with a device, oldest first.
+    /// Returns all texts exchanged with a device, oldest first.
     ///
     /// # Errors
     /// As [`Self::ask`].

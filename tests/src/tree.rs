@@ -1,4 +1,4 @@
-//! Folders to send, and a judge of what arrived.
+//! Folders to send, and comparisons of what arrived.
 
 use std::{
     collections::BTreeMap,
@@ -9,31 +9,31 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-/// Names that travel badly where somebody was careless.
+/// Names that careless programs handle badly.
 const NAMES: &[&str] =
     &["plain", "with space", "été", "日本語", "emoji 🦁🌅", "aux", "dots..in.name", "-dash", "quote's \"", "UPPER"];
 
-/// What one entry is.
+/// Kind and content of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A folder.
     Folder,
-    /// A file: size, BLAKE3 and time of change.
+    /// A file: size, BLAKE3 and modification time.
     File(u64, blake3::Hash, SystemTime),
-    /// Neither.
+    /// Anything else.
     Other,
 }
 
-/// Bytes that look random and are the same every time.
+/// A generator of bytes that look random and are the same every time.
 pub struct Noise(u64);
 
 impl Noise {
-    /// Noise that depends on the seed alone.
+    /// Creates a generator that depends on the seed alone.
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// The next number.
+    /// Returns the next number.
     pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -41,12 +41,12 @@ impl Noise {
         self.0
     }
 
-    /// A number below this one.
+    /// Returns a number below this one.
     pub fn below(&mut self, end: u64) -> u64 {
         self.number() % end
     }
 
-    /// So many bytes.
+    /// Returns this many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count + 8);
         while bytes.len() < count {
@@ -57,7 +57,7 @@ impl Noise {
     }
 }
 
-/// Writes one file of noise, last changed in the past.
+/// Writes one file of noise, with a modification time in the past.
 pub fn file(path: &Path, size: usize, seed: u64) {
     let mut noise = Noise::new(seed);
     let mut file = File::create_new(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -67,13 +67,13 @@ pub fn file(path: &Path, size: usize, seed: u64) {
         file.write_all(&noise.bytes(count)).unwrap();
         left -= count;
     }
-    // To the nanosecond, as a file that somebody worked on has it.
+    // Nanoseconds are set too, as on a file that somebody worked on.
     let when = SystemTime::UNIX_EPOCH
         + Duration::new(1_000_000_000 + noise.below(700_000_000), noise.below(1_000_000_000) as u32);
     file.set_times(FileTimes::new().set_modified(when)).unwrap();
 }
 
-/// Makes a folder with so many files of 0 to `largest` bytes, an empty folder, and awkward names.
+/// Creates a folder with this many files of 0 to `largest` bytes, an empty folder, and awkward names.
 pub fn folder(root: &Path, files: usize, largest: u64, seed: u64) {
     let mut noise = Noise::new(seed);
     fs::create_dir_all(root.join("empty")).unwrap();
@@ -88,7 +88,7 @@ pub fn folder(root: &Path, files: usize, largest: u64, seed: u64) {
             0 => 0,
             1 => largest,
             _ => {
-                // Many small ones and a few large.
+                // Many small files and a few large ones.
                 let bound = 1 + noise.below(largest);
                 noise.below(bound)
             }
@@ -97,7 +97,7 @@ pub fn folder(root: &Path, files: usize, largest: u64, seed: u64) {
     }
 }
 
-/// Everything beneath a folder, by path.
+/// Returns everything under a folder, by path.
 pub fn list(root: &Path) -> BTreeMap<PathBuf, Entry> {
     let mut found = BTreeMap::new();
     let mut open = vec![PathBuf::new()];
@@ -124,7 +124,7 @@ pub fn list(root: &Path) -> BTreeMap<PathBuf, Entry> {
     found
 }
 
-/// Copies files and folders; what is neither, a socket for instance, stays behind.
+/// Copies files and folders; anything else, a socket for instance, is left out.
 pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for (path, entry) in list(from) {
@@ -139,7 +139,7 @@ pub fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Asserts that two folders hold the same: names, kinds, bytes and times of change.
+/// Asserts that two folders are equal: names, kinds, bytes and modification times.
 #[track_caller]
 pub fn assert_same(sent: &Path, received: &Path) {
     let (sent, received) = (list(sent), list(received));
@@ -160,14 +160,14 @@ pub fn assert_same(sent: &Path, received: &Path) {
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), shown.join("\n"));
 }
 
-/// A second judge that is not ours: `diff -r`.
+/// Compares two folders with `diff -r`, independently of this module's own code.
 #[track_caller]
 pub fn assert_same_by_diff(one: &Path, two: &Path) {
     let output = Command::new("diff").arg("-r").arg(one).arg(two).output().expect("diff");
     assert!(output.status.success() && output.stdout.is_empty(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// Asserts that whatever stands in `received` under a name of `sent` is whole, and gives how many files do.
+/// Asserts that every file in `received` with a name from `sent` is complete, and returns their number.
 #[track_caller]
 pub fn assert_whole(sent: &Path, received: &Path) -> usize {
     if !received.exists() {

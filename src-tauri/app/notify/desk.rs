@@ -1,4 +1,4 @@
-//! What is worth a notification. Knows no desktop and no clock of its own.
+//! Decides which events lead to a notification. Knows no desktop, and no clock.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,82 +15,82 @@ use yonder_core::{
 
 use crate::text::{Language, escape, excerpt, shorten};
 
-/// How many transfers are watched for their end.
+/// Maximum number of transfers that are watched for their end.
 const MOST_WATCHED: usize = 1024;
 
-/// Texts of one device are told at most so often.
+/// Minimum interval between notifications of texts of one device.
 const PAUSE: Duration = Duration::from_secs(3);
 
-/// What ends so soon after another that ended in the same way is told together with it.
+/// Transfers that end in the same way within this time share a notification.
 const TOGETHER: Duration = Duration::from_secs(10);
 
-/// How many of those are named; the rest is counted.
+/// Maximum number of transfers that such a notification names; the others are counted.
 const NAMED: usize = 3;
 
-/// One notification.
+/// A notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Plain text.
+    /// Title, plain text.
     pub title: String,
-    /// Markup: escaped.
+    /// Body, escaped for markup.
     pub body: String,
-    /// What it tells of.
+    /// Subject of the notification.
     pub about: About,
-    /// Device that caused it; none for a pairing.
+    /// Device that caused it; `None` for a pairing.
     pub device: Option<DeviceId>,
 }
 
-/// What a notification tells of; a click on it shows that.
+/// Subject of a notification, which a click on it shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
-    /// An offer, which can be answered by its buttons.
+    /// An offer, which its buttons answer.
     Offer(TransferId),
     /// A text of a device.
     Texts(DeviceId),
-    /// A pairing that waits.
+    /// A waiting pairing.
     Pairing,
-    /// Transfers that ended, or stopped, in the same way.
+    /// Transfers that ended or stopped in the same way.
     End(Ended),
 }
 
-/// Transfers that are told of together.
+/// Transfers that share a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// How they ended.
+    /// Kind of their end.
     pub end: End,
     /// The last of them.
     pub last: TransferId,
-    /// Number of this notification among those of the same end: a later one does not take it off the screen.
+    /// Number of this notification among those with the same end, so that a later one does not remove it.
     pub batch: u32,
-    /// The last one is a single file or folder, and what was stored of it can be opened.
+    /// True if the last one is a single file or folder that can be opened.
     pub single: bool,
 }
 
-/// How a transfer ended, or stopped.
+/// Kind of end or stop of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum End {
-    /// Everything is here.
+    /// Received completely.
     Received,
-    /// Everything is there.
+    /// Sent completely.
     Sent,
-    /// It is there but for some that could not be sent, or that the other side did not take.
+    /// Sent, except for entries that could not be sent or were not accepted.
     SentPart,
-    /// It is here but for some that did not come.
+    /// Received, except for entries that failed.
     ReceivedPart,
-    /// The other side said no.
+    /// The other side declined.
     Declined,
-    /// It will not come to an end.
+    /// The transfer failed.
     Failed,
     /// The disk of this device is full.
     FullHere,
     /// The disk of the other device is full.
     FullThere,
-    /// What was to be sent is not there any more.
+    /// The files to send no longer exist.
     SourceGone,
 }
 
 impl End {
-    /// None where it goes on, or where the person did it.
+    /// Returns how a transfer ended. `None` if it goes on, or if the user ended it.
     fn of(transfer: &TransferView) -> Option<Self> {
         let reason = transfer.reason.as_ref().map(|reason| reason.code.as_str());
         match (transfer.state, transfer.direction) {
@@ -121,7 +121,7 @@ impl End {
         }
     }
 
-    /// What a person can do about it.
+    /// Returns a hint for the user.
     fn hint(self, texts: Language) -> Option<&'static str> {
         match self {
             Self::FullHere => Some(texts.full_here_hint()),
@@ -132,13 +132,13 @@ impl End {
     }
 }
 
-/// How much is missing of what this person chose to take.
+/// Returns the number of missing entries among the accepted ones.
 fn lacks(transfer: &TransferView) -> u64 {
     transfer.skipped.saturating_sub(transfer.reasons.get("not_taken").copied().unwrap_or_default())
 }
 
 impl About {
-    /// What takes it off the screen when it happens in the window.
+    /// Returns the event that makes the notification obsolete.
     pub fn answered(self) -> Answered {
         match self {
             Self::Offer(id) => Answered::Offer(id),
@@ -149,38 +149,38 @@ impl About {
     }
 }
 
-/// What was done elsewhere, so that its notification is of no use any more.
+/// Event that makes a notification obsolete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Answered {
     /// An offer was answered.
     Offer(TransferId),
     /// The texts of a device were seen.
     Texts(DeviceId),
-    /// Another one ended in the same way right after: one notification with both is enough.
+    /// Another transfer ended in the same way shortly after, and both share a new notification.
     End(End, u32),
-    /// The pairing was answered, or is over.
+    /// The pairing was answered, or has ended.
     Pairing,
 }
 
-/// What an event asks for.
+/// Action that an event requires.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Step {
-    /// A notification.
+    /// Show a notification.
     Show(Note),
-    /// One about a text; whose it is, and whether it is wanted, has to be looked up.
+    /// Show a notification about a text, after looking up the device and its rule.
     Text {
-        /// Whose.
+        /// Sender of the text.
         device: DeviceId,
-        /// As it came.
+        /// Text as received.
         text: String,
     },
-    /// One is to go.
+    /// Remove a notification.
     Withdraw(Answered),
-    /// None.
+    /// Do nothing.
     Nothing,
 }
 
-/// Spares the queue what never leads to a notification.
+/// True if the event may lead to a notification; others are not queued.
 pub fn matters(event: &Event) -> bool {
     match event {
         Event::Offer { .. } | Event::Transfer { .. } | Event::TransferGone { .. } | Event::Pairing { .. } => true,
@@ -189,34 +189,34 @@ pub fn matters(event: &Event) -> bool {
     }
 }
 
-/// Transfers that ended in the same way, shortly one after the other.
+/// Transfers that ended in the same way, shortly after one another.
 #[derive(Default)]
 struct Batch {
     number: u32,
     last: Option<Instant>,
-    /// What the last of them held.
+    /// Contents of the latest of them.
     named: Vec<String>,
-    /// How many there are besides.
+    /// Number of further ones.
     more: u32,
 }
 
-/// What was seen so far, and what follows from the next event. Knows no desktop.
+/// State of all notifications, which decides about the next event. Knows no desktop.
 pub struct Desk {
     pub texts: Language,
-    /// Offers that wait for the person's answer.
+    /// Offers that wait for the user's answer.
     offers: HashSet<TransferId>,
-    /// Transfers that were seen under way, whose end is news.
+    /// Active transfers, whose end will be reported.
     watched: HashSet<TransferId>,
-    /// What ended so last.
+    /// Last batch for each end.
     ended: HashMap<End, Batch>,
-    /// The pairing that was told last, by its check words.
+    /// Check words of the pairing that was reported last.
     pairing: Option<String>,
-    /// When a text of a device was shown last.
+    /// Time at which a text of a device was last shown.
     told: HashMap<DeviceId, Instant>,
 }
 
 impl Desk {
-    /// Nothing was seen so far.
+    /// Creates an empty state.
     pub fn new(texts: Language) -> Self {
         Self {
             texts,
@@ -228,12 +228,12 @@ impl Desk {
         }
     }
 
-    /// How many questions wait for the person's answer.
+    /// Returns the number of questions that wait for the user's answer.
     pub fn waiting(&self) -> usize {
         self.offers.len() + usize::from(self.pairing.is_some())
     }
 
-    /// Whether an offer waits, from the event that tells of it.
+    /// Updates the set of waiting offers from an event.
     fn count(&mut self, event: &Event) {
         match event {
             Event::Offer { transfer } if self.offers.len() < MOST_WATCHED => drop(self.offers.insert(transfer.id)),
@@ -245,7 +245,7 @@ impl Desk {
         }
     }
 
-    /// What follows from an event. Of what is on the screen something may go; nothing comes while the window is looked at.
+    /// Returns the action for an event. While the window is focused notifications are only removed.
     pub fn read(&mut self, event: &Event, looked_at: bool, now: Instant) -> Step {
         if looked_at && matches!(event, Event::Message { .. }) {
             return Step::Nothing;
@@ -257,8 +257,8 @@ impl Desk {
         }
     }
 
-    /// The notification of a text, or none where the person wants no word from that device: what they said of its
-    /// offers holds for its texts too.
+    /// Returns the notification of a text. `None` if the user wants none from that device: the rule for its offers
+    /// applies to its texts, too.
     pub fn text(&self, device: DeviceId, text: &str, now: &Snapshot) -> Option<Note> {
         let from = now.devices.iter().find(|each| each.device_id == device && each.paired)?;
         let declined = from.rule.accept == DeviceAccept::Default && now.settings.accept == AcceptRule::None;
@@ -273,7 +273,8 @@ impl Desk {
         match event {
             Event::Message { message } if message.state == MessageState::Received => {
                 let device = message.device_id;
-                // A device that sends many at once fills no screen: the notification that is there stands for all.
+                // A device that sends many texts must not fill the screen: the existing notification stands for all of
+                // them.
                 if self.told.get(&device).is_some_and(|told| now.duration_since(*told) < PAUSE) {
                     return Step::Nothing;
                 }
@@ -318,19 +319,19 @@ impl Desk {
             let answered = transfer.state != TransferState::Offered;
             return if answered { Step::Withdraw(Answered::Offer(transfer.id)) } else { Step::Nothing };
         }
-        // Told once, and only if it was seen under way: a list that is told anew is no news. One that stopped is watched
-        // again as soon as it goes on.
+        // Reported once, and only if the transfer was seen active: a repeated list is no news. A stopped transfer is
+        // watched again when it continues.
         if !self.watched.remove(&transfer.id) {
             return Step::Nothing;
         }
         match end {
             Some(end) => Step::Show(self.ended(end, transfer, now)),
-            // The person did that.
+            // The user ended it.
             None => Step::Withdraw(Answered::Offer(transfer.id)),
         }
     }
 
-    /// The notification of an end, which stands for those shortly before it too.
+    /// Returns the notification of an end, including the ends shortly before it.
     fn ended(&mut self, end: End, transfer: &TransferView, now: Instant) -> Note {
         let contents = self.texts.contents(transfer);
         let batch = self.ended.entry(end).or_default();
@@ -338,7 +339,7 @@ impl Desk {
             *batch = Batch { number: batch.number.wrapping_add(1), ..Batch::default() };
         }
         batch.last = Some(now);
-        // The newest are named.
+        // The latest ones are named.
         if batch.named.len() == NAMED {
             batch.named.remove(0);
             batch.more = batch.more.saturating_add(1);
@@ -367,7 +368,7 @@ impl Desk {
     }
 }
 
-/// A path as people write it: beneath their own folder it begins with `~`.
+/// Shortens a path in the user's home folder to `~`.
 fn at_home(path: &str) -> String {
     let home = std::env::var("HOME").unwrap_or_default();
     match path.strip_prefix(&home) {
@@ -376,7 +377,7 @@ fn at_home(path: &str) -> String {
     }
 }
 
-/// A transfer of one file, for tests.
+/// Returns a transfer of one file, for tests.
 #[cfg(test)]
 pub fn sample(state: TransferState, direction: Direction) -> TransferView {
     TransferView {
@@ -468,7 +469,7 @@ mod tests {
         assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
     }
 
-    /// One that was under way stops, for this reason.
+    /// Stops an active transfer for this reason.
     fn stopped(desk: &mut Desk, code: &str, direction: Direction) -> Step {
         let reason = yonder_core::api::ApiError { code: code.into(), message: "m".into(), hint: String::new() };
         let transfer = TransferView { reason: Some(reason), ..sample(TransferState::Paused, direction) };

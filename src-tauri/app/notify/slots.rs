@@ -1,22 +1,23 @@
-//! Which notifications may be on the screen: so many at once, of which each device has a share. Knows no desktop.
+//! Limits the notifications on the screen, in total and for each device. Knows no desktop.
 //!
-//! A pairing that waits is always shown. No device, however much it offers or says, keeps those of the others away.
+//! A waiting pairing is always shown. No device can displace the notifications of others, however much it offers or
+//! sends.
 
 use yonder_core::id::DeviceId;
 
 use super::desk::Answered;
 
-/// How many notifications may wait for an answer at once.
+/// Maximum number of open notifications.
 pub const MOST: usize = 16;
-/// How many of them one device may have.
+/// Maximum number of open notifications of one device.
 const OF_ONE: usize = 4;
 
-/// One notification on the screen.
+/// An open notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
-    /// What takes it off the screen.
+    /// Event that makes it obsolete.
     pub what: Answered,
-    /// Device that it comes from; none for a pairing.
+    /// Device that caused it; `None` for a pairing.
     pub device: Option<DeviceId>,
 }
 
@@ -26,19 +27,19 @@ impl Slot {
     }
 }
 
-/// What a new notification leads to.
+/// Decision about a new notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// There is room.
     Free,
-    /// This one makes room.
+    /// The notification at this index is replaced.
     InPlaceOf(usize),
-    /// It is not shown; the window shows it all the same.
+    /// It is not shown; the window shows the event all the same.
     None,
 }
 
-/// Finds a place for a new notification among those that are open, the oldest first. Questions stay: what only tells
-/// something makes room before them.
+/// Decides about a new notification, given the open ones, oldest first. Questions stay: other notifications are
+/// replaced before them.
 pub fn place(open: &[Slot], new: Slot) -> Place {
     let of = |device| open.iter().filter(|slot| slot.device == device).count();
     let oldest = |fits: &dyn Fn(&Slot) -> bool| open.iter().position(fits);
@@ -52,7 +53,7 @@ pub fn place(open: &[Slot], new: Slot) -> Place {
     if let Some(told) = oldest(&|slot| !slot.is_question()) {
         return Place::InPlaceOf(told);
     }
-    // Takes the place of the device that asks most, and for more than the new one does.
+    // Replaces a question of the device with the most open ones, if it has clearly more than the new one's device.
     let most = open.iter().filter(|slot| slot.device.is_some()).map(|slot| of(slot.device)).max().unwrap_or(0);
     let asks_more = new.device.is_none() || most > of(new.device) + 1;
     let crowded = oldest(&|slot| slot.device.is_some() && of(slot.device) == most);

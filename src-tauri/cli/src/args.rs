@@ -1,4 +1,4 @@
-//! What may stand in the arguments.
+//! Definition of the command line arguments. Doc comments of arguments are their help texts.
 
 use std::{net::IpAddr, path::PathBuf};
 
@@ -678,7 +678,7 @@ mod tests {
             "bench --files 0",
         ] {
             let error = parse(line).unwrap_err();
-            // Without any argument it shows the help, on stderr.
+            // Without arguments the help is printed to stderr.
             assert_eq!(error.exit_code(), 2, "{line}: {error}");
         }
     }

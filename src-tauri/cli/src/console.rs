@@ -1,4 +1,4 @@
-//! What is printed, and where: one JSON object a line for programs, or text for people.
+//! Output of a command: one JSON object a line for programs, or text for people.
 
 use std::{
     io::{IsTerminal, Write},
@@ -12,7 +12,7 @@ use crate::{
     text::{ascii_safe, shown},
 };
 
-/// Where a command's output goes. Nobody reading it is no reason to stop working.
+/// Destination of a command's output. A closed reader is no reason to stop working.
 #[derive(Debug)]
 pub struct Console {
     json: bool,
@@ -24,43 +24,44 @@ impl Console {
         Self { json, lost: AtomicBool::new(false) }
     }
 
-    /// A program reads us.
+    /// True if the output is for a program (`--json`).
     pub fn json(&self) -> bool {
         self.json
     }
 
-    /// A person sits at both ends of this terminal, and can be asked.
+    /// True if a person at a terminal can be asked.
     pub fn can_ask(&self) -> bool {
         !self.json && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
 
-    /// Lines on stderr may be drawn over.
+    /// True if lines on stderr may be redrawn.
     pub fn can_redraw(&self) -> bool {
         std::io::stderr().is_terminal()
     }
 
-    /// Pictures make sense on stdout.
+    /// True if stdout is a terminal, on which QR codes can be drawn.
     pub fn can_draw(&self) -> bool {
         !self.json && std::io::stdout().is_terminal()
     }
 
-    /// An object for programs; people do not see it.
+    /// Prints an object for programs; people do not see it.
     pub fn object(&self, object: &impl Serialize) {
         if self.json {
             self.out(&object_line(object));
         }
     }
 
-    /// A result for people, on stdout. It must be safe to show: names of peers go through [`shown`] first.
+    /// Prints a result for people to stdout. The text must be safe to show: names from peers go through [`shown`]
+    /// first.
     pub fn say(&self, text: &str) {
         if !self.json {
             self.out(text);
         }
     }
 
-    /// Something for people beside the result, on stderr.
+    /// Prints additional information for people to stderr.
     pub fn note(&self, text: &str) {
-        // Nobody reads it: nothing to do about that.
+        // If stderr is closed nothing can be done.
         let _ = writeln!(std::io::stderr().lock(), "{text}");
     }
 
@@ -71,7 +72,7 @@ impl Console {
         let _ = stderr.flush();
     }
 
-    /// Why the command did not do what it was asked.
+    /// Prints why the command failed.
     pub fn failure(&self, failure: &Failure) {
         self.note(&format!("error[{}]: {}", shown(&failure.error.code), shown(&failure.error.message)));
         if !failure.error.hint.is_empty() {
@@ -80,14 +81,14 @@ impl Console {
         self.error_object(failure);
     }
 
-    /// Says why it was not done for one device among several.
+    /// Prints why the command failed for one of several devices.
     pub fn failure_of(&self, device: &str, failure: &Failure) {
         let message = format!("{}: {}", device, failure.error.message);
         let error = yonder_core::api::ApiError { message, ..failure.error.clone() };
         self.failure(&Failure { error, ..failure.clone() });
     }
 
-    /// The same for programs alone.
+    /// Prints an error object for programs only.
     pub fn error_object(&self, failure: &Failure) {
         #[derive(Serialize)]
         struct Line<'a> {
@@ -98,7 +99,7 @@ impl Console {
         self.object(&Line { event: "error", error: &failure.error });
     }
 
-    /// Output that somebody wanted could not be written, a full disk for instance.
+    /// True if output could not be written, for example because of a full disk.
     pub fn output_was_lost(&self) -> bool {
         self.lost.load(Ordering::Relaxed)
     }
@@ -108,7 +109,7 @@ impl Console {
         let written = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
         match written {
             Ok(()) => {}
-            // The reader has had enough: `yonder-cli transfers | head -1`.
+            // The reader has closed the pipe: `yonder-cli transfers | head -1`.
             Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
             Err(error) => {
                 if !self.lost.swap(true, Ordering::Relaxed) {
@@ -119,7 +120,7 @@ impl Console {
     }
 }
 
-/// An object as one line that is also safe to look at in a terminal.
+/// Formats an object as one line that is also safe in a terminal.
 pub fn object_line(object: &impl Serialize) -> String {
     match serde_json::to_string(object) {
         Ok(line) => ascii_safe(&line),

@@ -1,4 +1,4 @@
-//! How a command fails: the error that it shows, and the status that it ends with.
+//! Failures of commands: the error that is shown, and the exit status.
 
 use yonder_core::{
     api::ApiError,
@@ -6,18 +6,18 @@ use yonder_core::{
     error::{NetworkError, hint_of_cause},
 };
 
-/// It was tried and did not work.
+/// Exit status: the command failed.
 pub const FAILED: u8 = 1;
-/// The arguments make no sense.
+/// Exit status: the arguments are invalid.
 pub const USAGE: u8 = 2;
-/// The other side said no.
+/// Exit status: the other side refused.
 pub const REFUSED: u8 = 3;
-/// The other side is not there.
+/// Exit status: the other side cannot be reached.
 pub const UNREACHABLE: u8 = 4;
-/// It is done, but something was left out.
+/// Exit status: done, but something was left out.
 pub const INCOMPLETE: u8 = 5;
 
-/// Why a command ends without having done what it was asked.
+/// Reason for which a command did not do what was asked.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Failure {
     pub error: ApiError,
@@ -25,48 +25,48 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of the command line's own.
+    /// Creates a failure of the command line program.
     pub fn failed(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { error: ApiError { code: code.into(), message: message.into(), hint: hint.into() }, status: FAILED }
     }
 
-    /// Arguments that only turn out to be wrong while they are used.
+    /// Creates a failure for arguments that prove to be invalid only when they are used.
     pub fn usage(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { status: USAGE, ..Self::failed("usage", message, hint) }
     }
 
-    /// The person pressed Ctrl-C, or the system asked us to end.
+    /// Creates the failure for Ctrl-C, or for the system's request to end.
     pub fn interrupted() -> Self {
         Self::failed("interrupted", "interrupted", "")
     }
 
-    /// The system does not give this program what every program gets.
+    /// Creates a failure for a system call that every program needs.
     pub fn system(what: &str, error: &std::io::Error) -> Self {
         let hint = hint_of_cause(error).unwrap_or("Start it again; the system refuses what every program needs.");
         Self::failed("internal", format!("{what}: {error}"), hint)
     }
 
-    /// It failed, and everything about it has been said.
+    /// Creates a failure that has already been reported.
     pub fn told() -> Self {
         Self::failed("", "", "")
     }
 
-    /// It is done, something was left out, and that has been said.
+    /// Creates the result "done, but incomplete", which has already been reported.
     pub fn incomplete() -> Self {
         Self::told_as(INCOMPLETE)
     }
 
-    /// The same with the status of what was told.
+    /// Creates a failure that has already been reported, with this status.
     pub fn told_as(status: u8) -> Self {
         Self { status, ..Self::told() }
     }
 
-    /// True if everything about it has been said.
+    /// True if the failure has already been reported.
     pub fn is_told(&self) -> bool {
         self.error.code.is_empty()
     }
 
-    /// A command that only makes sense while a node runs.
+    /// Creates the failure for a command that needs a running node.
     pub fn not_running() -> Self {
         Self::failed(
             "not_running",
@@ -75,12 +75,12 @@ impl Failure {
         )
     }
 
-    /// An answer of another kind than was asked for.
+    /// Creates the failure for a response of the wrong kind.
     pub fn strange_answer() -> Self {
         ControlError::BadAnswer("it is of another kind than was asked for".into()).into()
     }
 
-    /// The node went away, or the connection to it.
+    /// Creates the failure for a lost connection to the node.
     pub fn lost() -> Self {
         ControlError::Lost.into()
     }
@@ -140,7 +140,7 @@ const STATUSES: [(u8, &[&str]); 3] = [
     ),
 ];
 
-/// The exit status that belongs to an error's code. What is not named there just failed.
+/// Returns the exit status of an error code. Codes that are not listed mean [`FAILED`].
 pub fn status_of(code: &str) -> u8 {
     STATUSES.iter().find(|(_, codes)| codes.contains(&code)).map_or(FAILED, |(status, _)| *status)
 }

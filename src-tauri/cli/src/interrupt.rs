@@ -1,4 +1,4 @@
-//! Ctrl-C, a terminal that is closed, and the system's wish that we end.
+//! Handles Ctrl-C, a closed terminal, and the system's request to end.
 
 use tokio_util::sync::CancellationToken;
 #[cfg(unix)]
@@ -6,12 +6,12 @@ use yonder_core::service::hangup_is_ignored;
 
 use crate::failure::{self, Failure};
 
-/// Says when the person, or the system, wants us to end. The second time ends us at once.
+/// Signals that the user or the system wants the program to end. A second signal ends it at once.
 #[derive(Clone)]
 pub struct Interrupt(CancellationToken);
 
 impl Interrupt {
-    /// Listens from now on. Needs a runtime.
+    /// Starts to listen for signals. Needs a runtime.
     pub fn install() -> Result<Self, Failure> {
         let token = CancellationToken::new();
         let mut signals = Signals::listen().map_err(|error| Failure::system("signals cannot be heard", &error))?;
@@ -26,7 +26,7 @@ impl Interrupt {
         Ok(Self(token))
     }
 
-    /// Waits for it. May be dropped and asked again.
+    /// Waits for a signal. Cancel safe.
     pub async fn wanted(&self) {
         self.0.cancelled().await;
     }
@@ -36,7 +36,7 @@ impl Interrupt {
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
-    /// Gives none where whoever started us wants us to outlive the terminal.
+    /// `None` if the process was started to outlive its terminal.
     hangup: Option<tokio::signal::unix::Signal>,
 }
 
@@ -57,7 +57,7 @@ impl Signals {
         }
     }
 
-    /// Waits for somebody who will not wait any more. A terminal that is closed may say so several times.
+    /// Waits for a second signal. A terminal that is closed may send SIGHUP several times, which does not count.
     async fn again(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}

@@ -1,5 +1,5 @@
-//! Yonder without a window. Every command talks to the node that already runs on the data directory, or starts one for
-//! as long as the command takes. What it prints for programs, and the exit statuses, stand in `docs/cli.md`.
+//! Yonder without a window. Every command uses the running node of the data directory, or starts one for its own
+//! duration. `docs/cli.md` describes the output for programs and the exit statuses.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod args;
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         let interrupt = Interrupt::install()?;
         command::run(cli, &console, &interrupt).await
     });
-    // Work that hangs on a disk or a prompt must not hold up the end.
+    // Work that hangs on a disk or a prompt must not delay the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     end(&console, outcome)
 }
@@ -69,14 +69,14 @@ fn end(console: &Console, outcome: Result<(), Failure>) -> ExitCode {
     }
 }
 
-/// Wrong arguments, or a question that the arguments answer, such as `--help`.
+/// Prints the error for invalid arguments, or the answer to an argument such as `--help`.
 fn refuse_arguments(error: &clap::Error) -> ExitCode {
-    // Printing fails only where nobody reads.
+    // Printing fails only if nobody reads.
     let _ = error.print();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return ExitCode::SUCCESS;
     }
-    // The arguments did not parse, so they are searched by hand for whether a program reads us.
+    // The arguments could not be parsed, so `--json` is searched by hand.
     if std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json") {
         let rendered = error.render().to_string();
         let message = rendered.lines().next().unwrap_or_default().trim_start_matches("error: ");
@@ -85,8 +85,8 @@ fn refuse_arguments(error: &clap::Error) -> ExitCode {
     ExitCode::from(failure::USAGE)
 }
 
-/// The log goes to stderr, and says nothing there unless asked: `-v`, `-vv`, `-vvv`, or `RUST_LOG`. A node that stays logs to
-/// files in its data directory, too, from `info` on.
+/// Sets up logging to stderr, silent by default: `-v`, `-vv`, `-vvv`, or `RUST_LOG` set the level. `serve` also logs to
+/// files in its data directory, from `info` on.
 fn start_log(cli: &Cli) {
     use tracing_subscriber::{
         EnvFilter, Layer,
@@ -103,13 +103,13 @@ fn start_log(cli: &Cli) {
     };
     let filter = |verbose: u8| EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level(verbose)));
     let verbose = cli.global.verbose;
-    // What peers chose stands in some lines: none of it may begin a line of its own, or steer the terminal.
+    // Some lines contain text chosen by peers, which must neither begin a line nor control the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
     let file = matches!(cli.command, Command::Serve(_)).then(|| {
         let log = KeptLog::of_this_process();
         let limit = LineLimit::new(log.clone());
         let layer = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
-        // It says nothing of levels: what the other filter leaves out is not even made.
+        // Declares all levels, so that only the other filter decides about levels.
         let limit = dynamic_filter_fn(move |line, _| limit.allows(line)).with_max_level_hint(LevelFilter::TRACE);
         layer.with_filter(filter(verbose.max(1)).and(limit))
     });

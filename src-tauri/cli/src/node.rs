@@ -1,4 +1,4 @@
-//! The node that a command talks to: the one that runs already, or one of its own for as long as the command takes.
+//! The node that a command uses: the running one, or one of its own for the duration of the command.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,14 +22,14 @@ use crate::{
     passphrase::{FromPerson, relay_token_of_this_run},
 };
 
-/// How long is waited for a node that holds the data directory and does not answer yet, because it is starting or just
-/// ending; and for a place among its clients.
+/// Longest wait for a node that holds the data directory but does not answer, because it is starting or shutting down,
+/// and for a slot among its clients.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often it is looked for, and after how long the person is told.
+/// Polling interval, and the delay after which the user is told.
 const LOOK: Duration = Duration::from_millis(100);
 const SAY: Duration = Duration::from_secs(1);
 
-/// Waits for something in the data directory to change, and says so once.
+/// Waits for a change in the data directory, and tells the user once.
 pub struct Waiting<'a> {
     console: &'a Console,
     since: Option<Instant>,
@@ -37,12 +37,12 @@ pub struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    /// Has not waited yet.
+    /// Creates a wait that has not begun.
     pub fn new(console: &'a Console) -> Self {
         Self { console, since: None, told: false }
     }
 
-    /// Waits a moment; false once it has waited for too long.
+    /// Waits a moment. False after the time limit.
     pub async fn goes_on(&mut self, why: &str) -> bool {
         let waited = self.since.get_or_insert_with(Instant::now).elapsed();
         if waited >= SAY {
@@ -52,23 +52,23 @@ impl<'a> Waiting<'a> {
         waited < PATIENCE
     }
 
-    /// Tells the person, unless that was done.
+    /// Tells the user, at most once.
     pub fn say(&mut self, why: &str) {
         if !std::mem::replace(&mut self.told, true) {
             self.console.note(why);
         }
     }
 
-    /// What was waited for has changed: the time begins anew.
+    /// Restarts the time limit, after progress.
     pub fn again(&mut self) {
         self.since = None;
     }
 }
 
-/// Said while a node holds the data directory and does not answer.
+/// Message while a node holds the data directory but does not answer.
 pub const BETWEEN: &str = "Yonder is just starting or ending on this data directory; waiting for it…";
 
-/// A connection to the node that runs; waits for a place among its clients.
+/// Connects to the running node, and waits for a slot among its clients if necessary.
 pub async fn connect(data_dir: &Path, waiting: &mut Waiting<'_>) -> Result<Option<Client>, Failure> {
     loop {
         match Client::connect(data_dir).await {
@@ -77,7 +77,7 @@ pub async fn connect(data_dir: &Path, waiting: &mut Waiting<'_>) -> Result<Optio
                     return Err(ControlError::TurnedAway(why).into());
                 }
             }
-            // It is just ending.
+            // The node is shutting down.
             Err(ControlError::Lost) => {
                 if !waiting.goes_on(BETWEEN).await {
                     return Err(ControlError::Lost.into());
@@ -88,19 +88,19 @@ pub async fn connect(data_dir: &Path, waiting: &mut Waiting<'_>) -> Result<Optio
     }
 }
 
-/// The node that a command talks to.
+/// The node that a command uses.
 pub enum Running {
-    /// Runs in another process.
+    /// A node in another process.
     There(Client),
-    /// Runs in this one.
+    /// A node in this process.
     Here(Local),
 }
 
-/// A node in this process; its control socket is open like that of any other.
+/// A node in this process, with a control socket like any other.
 pub struct Local(NetworkingService);
 
 impl Running {
-    /// The node on this data directory; one of our own where none runs.
+    /// Connects to the node of this data directory, or starts one if none runs.
     pub async fn open(global: &Global, console: &Console) -> Result<Self, Failure> {
         let data_dir = data_dir(global)?;
         let mut waiting = Waiting::new(console);
@@ -112,7 +112,7 @@ impl Running {
                 }
                 return Ok(Self::There(client));
             }
-            // Looked at first: to start means to open the keystore, and that may mean to ask somebody.
+            // Checked first, because a start opens the keystore, which may prompt the user.
             if !storage::is_held(&data_dir) {
                 match Local::start(options(global)?, |_| {}).await {
                     Err(failure) if failure.error.code == "already_running" => {}
@@ -125,7 +125,7 @@ impl Running {
         }
     }
 
-    /// The node that runs already, or is just starting; an error where none does.
+    /// Connects to the node that runs or is starting; an error if there is none.
     pub async fn existing(global: &Global, console: &Console) -> Result<Self, Failure> {
         let data_dir = data_dir(global)?;
         let mut waiting = Waiting::new(console);
@@ -142,7 +142,7 @@ impl Running {
         }
     }
 
-    /// Asks it.
+    /// Sends a request to the node.
     pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
         match self {
             Self::There(client) => client.call(request).await,
@@ -150,7 +150,7 @@ impl Running {
         }
     }
 
-    /// Its events from now on.
+    /// Subscribes to all events from now on.
     pub async fn events(&self) -> Result<Events, ApiError> {
         match self {
             Self::There(client) => client.events().await,
@@ -158,7 +158,7 @@ impl Running {
         }
     }
 
-    /// All that it shows, and the number of the last event in it.
+    /// Returns the state of everything, and the number of the last event that it includes.
     pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
         match self.call(Request::Snapshot).await? {
             Response::Snapshot(snapshot) => Ok(*snapshot),
@@ -166,12 +166,12 @@ impl Running {
         }
     }
 
-    /// It was started just now, and ends with the command.
+    /// True if the node was started by this command, and ends with it.
     pub fn is_here(&self) -> bool {
         matches!(self, Self::Here(_))
     }
 
-    /// Ends it, if it is ours, after its last messages have gone out.
+    /// Shuts the node down if this command started it, after its last messages were sent.
     pub async fn close(self) {
         if let Self::Here(local) = self {
             local.close().await;
@@ -180,7 +180,7 @@ impl Running {
 }
 
 impl Local {
-    /// Starts a node. `watch` gets its events from the very first.
+    /// Starts a node. `watch` receives all of its events from the first one.
     pub async fn start(
         options: NodeOptions,
         watch: impl FnOnce(broadcast::Receiver<NumberedEvent>),
@@ -197,18 +197,18 @@ impl Local {
         }
     }
 
-    /// Waits until it has gone down by itself, which it does when a part of it is broken.
+    /// Waits until the node shuts down by itself, which it does if a part of it fails.
     pub async fn stopped(&self) {
         self.0.stopped().await;
     }
 
-    /// Ends it, after its last messages have gone out.
+    /// Shuts the node down, after its last messages were sent.
     pub async fn close(self) {
         self.0.shutdown().await;
     }
 }
 
-/// The data directory that the arguments, the environment or the system name.
+/// Returns the data directory from the arguments, the environment or the system.
 pub fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
     let dir = match &global.data_dir {
         Some(dir) => dir.clone(),
@@ -218,13 +218,13 @@ pub fn data_dir(global: &Global) -> Result<PathBuf, Failure> {
     absolute(&dir)
 }
 
-/// A path that means the same in every process.
+/// Makes a path absolute, so that it means the same in every process.
 pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|error| {
         if path.as_os_str().is_empty() {
             return Failure::usage("a path is empty", "Give a path that is not empty.");
         }
-        // Nothing else can fail: what is missing is the folder that a relative path begins at.
+        // The only possible failure is a missing working directory.
         let shown = path.display();
         Failure::usage(
             format!("{shown}: the folder that this command was started in cannot be used any more: {error}"),
@@ -233,7 +233,7 @@ pub fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     })
 }
 
-/// What a node of our own is started with.
+/// Returns the options for a node of this command.
 pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
     let mut options = NodeOptions::new(data_dir(global)?);
     options.port = global.port;
@@ -254,7 +254,7 @@ pub fn options(global: &Global) -> Result<NodeOptions, Failure> {
     Ok(options)
 }
 
-/// The same for `serve`, which may say what happens to offers.
+/// Returns the options for `serve`, which include the rule for offers.
 pub fn serve_options(global: &Global, serve: &args::Serve) -> Result<NodeOptions, Failure> {
     let mut options = options(global)?;
     options.download_dir = serve.download_dir.as_deref().map(absolute).transpose()?;
@@ -264,7 +264,7 @@ pub fn serve_options(global: &Global, serve: &args::Serve) -> Result<NodeOptions
     Ok(options)
 }
 
-/// Options that only a node's start heeds, named for a note.
+/// Lists the options that have no effect on a running node.
 fn ignored_options(global: &Global) -> Option<String> {
     let given = [
         ("--port", global.port.is_some()),

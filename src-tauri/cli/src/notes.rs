@@ -1,4 +1,4 @@
-//! What is known about a transfer beside its state, in English.
+//! Notes about transfers, in English.
 
 use yonder_core::{
     api::{Note, TransferView},
@@ -7,7 +7,7 @@ use yonder_core::{
 
 use crate::text::{count, shown};
 
-/// A note as a sentence.
+/// Formats a note as a sentence.
 pub fn sentence(note: &Note) -> String {
     match note {
         Note::Skipped { path, reason } => format!("{} is left out: {}", shown(path), shown(&explain(reason))),
@@ -29,7 +29,8 @@ pub fn sentence(note: &Note) -> String {
     }
 }
 
-/// What is missing of a transfer, one sentence for each reason, most first. Empty where nothing is.
+/// Describes what is missing of a transfer, one sentence a reason, the most frequent first. Empty if nothing is
+/// missing.
 pub fn missing(transfer: &TransferView) -> Vec<String> {
     let mut reasons: Vec<_> = transfer.reasons.iter().collect();
     reasons.sort_by_key(|(code, count)| (std::cmp::Reverse(**count), code.as_str()));

@@ -1,4 +1,4 @@
-//! Passphrases: from the environment, or from the person at the terminal. Never from the arguments, which every user of
+//! Passphrases, from the environment or from the user at the terminal. Never from the arguments, which every user of
 //! the machine can read.
 
 use std::sync::Mutex;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use crate::{environment::secret, failure::Failure};
 use yonder_core::clock::Locked as _;
 
-/// Asks `YONDER_PASSPHRASE`, then the terminal.
+/// Takes the passphrase from `YONDER_PASSPHRASE`, else from the terminal.
 pub struct FromPerson;
 
 impl AskPassphrase for FromPerson {
@@ -27,7 +27,7 @@ impl AskPassphrase for FromPerson {
     }
 }
 
-/// The same, and whoever was asked for the passphrase once is not asked again.
+/// Like [`FromPerson`], but asks only once.
 #[derive(Default)]
 pub struct Remembered(Mutex<Option<Zeroizing<String>>>);
 
@@ -41,15 +41,16 @@ impl AskPassphrase for Remembered {
     }
 }
 
-/// The new passphrase of the secret's file: `YONDER_NEW_PASSPHRASE`, or, where that cannot be meant for another one,
-/// `YONDER_PASSPHRASE`, or what the terminal says twice.
+/// Returns the new passphrase of the encrypted file: from `YONDER_NEW_PASSPHRASE`, from `YONDER_PASSPHRASE` if that is
+/// unambiguous (`one_will_do`), or from the terminal, entered twice.
 pub fn new_of_file(one_will_do: bool) -> Option<Zeroizing<String>> {
     secret("YONDER_NEW_PASSPHRASE")
         .or_else(|| secret("YONDER_PASSPHRASE").filter(|_| one_will_do))
         .or_else(|| ask_twice("New passphrase of this device's secret: "))
 }
 
-/// The passphrase of a backup: `YONDER_BACKUP_PASSPHRASE`, or what the terminal says; twice, and long enough, if `new`.
+/// Returns the passphrase of a backup: from `YONDER_BACKUP_PASSPHRASE` or the terminal. With `new` it is entered twice,
+/// and must be long enough.
 pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
     let given = secret("YONDER_BACKUP_PASSPHRASE").or_else(|| match new {
         true => {
@@ -71,7 +72,7 @@ pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
     })
 }
 
-/// A relay's token: a line of stdin, or what the terminal says; none if that is empty.
+/// Returns a relay's token from the terminal or a line of stdin; `None` if it is empty.
 pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
     let text = match can_ask() {
         true => ask("Token of the relays (empty forgets the one that is kept): ").unwrap_or_default(),
@@ -89,7 +90,7 @@ pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
     Ok(Some(text).filter(|text| !text.is_empty()))
 }
 
-/// The token that own relays are shown in this run: `YONDER_RELAY_TOKEN`.
+/// Returns the token for custom relays in this run, from `YONDER_RELAY_TOKEN`.
 pub fn relay_token_of_this_run() -> Option<Zeroizing<String>> {
     secret("YONDER_RELAY_TOKEN").filter(|token| !token.is_empty())
 }
@@ -117,7 +118,7 @@ fn ask_twice(prompt: &str) -> Option<Zeroizing<String>> {
     None
 }
 
-/// Lets the terminal show what is typed again, if we end while a passphrase is asked for.
+/// Restores the terminal's echo, if the program ends during a prompt.
 pub fn restore_terminal() {
     terminal::restore();
 }
@@ -137,7 +138,7 @@ mod terminal {
         if let Ok(file) = File::options().read(true).write(true).open("/dev/tty")
             && let Ok(state) = tcgetattr(&file)
         {
-            // Somebody else may have been faster, with the same.
+            // Another thread may have stored the same value first.
             let _ = BEFORE.set((file, state));
         }
     }

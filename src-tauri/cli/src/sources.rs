@@ -1,9 +1,9 @@
-//! What the arguments of `send` mean to this process: the node is another one, with another working directory and other
-//! descriptors, and maybe in another container.
+//! Resolves the arguments of `send` in this process: the node is another process, with another working directory and
+//! other file descriptors, and possibly in another container.
 //!
-//! A file or folder on a disk is handed over as a path without links, with its device and inode, by which the node knows it
-//! again. Everything else that can be read (standard input, pipes, deleted files, what the kernel makes up) is read here to
-//! its end, into a file of the data directory that has no name until the node is given it.
+//! A file or folder on a disk is passed as a path without symbolic links, with device and inode, by which the node
+//! recognizes it. Everything else that can be read (standard input, pipes, deleted files, kernel files) is read to its
+//! end here, into a file of the data directory that has no name until the node gets it.
 
 use std::{
     fs::{self, File},
@@ -36,19 +36,19 @@ use crate::{
     text::{shown, size},
 };
 
-/// What stands for standard input.
+/// Argument that means standard input.
 const STDIN: &str = "-";
 
-/// The name of what comes from there, unless it is given one.
+/// Default name of standard input in the offer.
 const STDIN_NAME: &str = "stdin";
 
-/// Bytes that are read at once.
+/// Bytes read at once.
 const STEP: usize = 1024 * 1024;
 
-/// How often it is shown how much was read.
+/// Interval of progress messages.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How long a descriptor that does not block is left alone when it has nothing.
+/// Pause before a non-blocking descriptor without data is read again.
 const NOTHING_YET: Duration = Duration::from_millis(20);
 
 /// Everything that one `send` names.
@@ -59,17 +59,17 @@ enum Source {
     Stream { spool: Spool, name: String },
 }
 
-/// What a path turned out to be.
+/// Kind of a path.
 enum Found {
     Path { path: PathBuf, given: Given },
     Stream { file: Opening, name: String },
 }
 
-/// Opens what is to be read: a named pipe waits for its writer.
+/// Opens the stream to be read: a named pipe blocks until it has a writer.
 type Opening = Box<dyn FnOnce() -> io::Result<File> + Send>;
 
 impl Sources {
-    /// Looks at all arguments, and reads those that are streams to their ends.
+    /// Examines all arguments, and reads streams to their ends.
     pub async fn of(
         args: &args::Send,
         data_dir: &Path,
@@ -88,7 +88,7 @@ impl Sources {
         }
         let private = Private::of(data_dir);
         let mut found = Vec::new();
-        // All of them before the first is read: a wrong path must not come up after an hour.
+        // All are examined before the first is read, so that a wrong path is not found after an hour.
         for path in &args.paths {
             let named = (stdin == 0 || path.as_os_str() == STDIN).then(|| args.name.clone()).flatten();
             found.push(match (path.as_os_str() == STDIN, named) {
@@ -109,8 +109,8 @@ impl Sources {
         Ok(Self(sources))
     }
 
-    /// What one node is given for one device. What was read from streams is removed again if `Handed` is dropped before
-    /// the node has taken it.
+    /// Returns the input for one transfer. Spooled streams are removed if `Handed` is dropped before the node has
+    /// accepted it.
     pub fn hand(&self) -> Result<Handed, Failure> {
         let mut handed = Handed { paths: Vec::new(), given: Vec::new(), links: Vec::new() };
         for source in &self.0 {
@@ -129,7 +129,7 @@ impl Sources {
     }
 }
 
-/// What a node is given.
+/// Input of a request to the node.
 pub struct Handed {
     pub paths: Vec<PathBuf>,
     pub given: Vec<Given>,
@@ -137,7 +137,7 @@ pub struct Handed {
 }
 
 impl Handed {
-    /// The node has it, and removes what was read from streams when it is sent.
+    /// Records that the node has accepted the input. It removes spooled streams after sending.
     pub fn taken(mut self) {
         self.links.clear();
     }
@@ -146,7 +146,7 @@ impl Handed {
 impl Drop for Handed {
     fn drop(&mut self) {
         for link in &self.links {
-            // The node may have done it.
+            // The node may have removed it already.
             let _ = fs::remove_file(link);
         }
     }
@@ -200,7 +200,7 @@ fn look(path: &Path, _private: &Private) -> Result<Found, Failure> {
     Ok(Found::Path { path: absolute(path)?, given: Given::default() })
 }
 
-/// What a path is to this process.
+/// Examines a path.
 #[cfg(unix)]
 fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
     use std::os::unix::fs::FileTypeExt;
@@ -217,11 +217,12 @@ fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
         return Err(failed(TransferError::Private(path)));
     }
     let is_it = |path: &Path| fs::metadata(path).is_ok_and(|found| id_of(&found) == id_of(&meta));
-    // A descriptor's file may be deleted, or of another file system tree: then its path leads elsewhere, or nowhere.
+    // A descriptor's file may be deleted, or on another file system tree. Its path then leads elsewhere, or nowhere.
     let real = fs::canonicalize(&path).ok().filter(|real| is_it(real) && is_on_disk(real));
     match real {
         Some(real) if meta.is_dir() || (meta.is_file() && (meta.len() > 0 || is_empty(&path))) => {
-            // Links on the way mean the same to everybody once they are resolved; the last part is the name.
+            // Symbolic links in the folders are resolved, after which the path means the same to all processes. The
+            // last component stays, because it is the name in the offer.
             let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
             let own = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
             let path = own.filter(|own| is_the_same_everywhere(own) && is_on_disk(own) && is_it(own)).unwrap_or(real);
@@ -235,23 +236,23 @@ fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
     }
 }
 
-/// Opens what was looked at, and nothing that somebody has put in its place since: it may be of the data directory.
+/// Opens the examined file, and fails if it was replaced meanwhile: the new one might be in the data directory.
 #[cfg(unix)]
 fn open_again(path: &Path, looked_at: &fs::Metadata) -> io::Result<File> {
     use yonder_core::transfer::private::{id_of, is_open_on_disk};
     let file = File::open(path)?;
-    // What the kernel makes up may have another number each time, and is of no data directory.
+    // Kernel files may have another inode each time, and cannot be in a data directory.
     let same = id_of(&file.metadata()?) == id_of(looked_at) || !is_open_on_disk(&file);
     if same { Ok(file) } else { Err(io::ErrorKind::NotFound.into()) }
 }
 
-/// Whether a file that says that it is empty is. One that cannot be opened is for the node to judge.
+/// True if a file of size 0 is really empty. If it cannot be opened, the node reports the error.
 #[cfg(unix)]
 fn is_empty(path: &Path) -> bool {
     !File::open(path).is_ok_and(|mut file| file.read(&mut [0]).is_ok_and(|count| count > 0))
 }
 
-/// What a stream is called: `/dev/fd/63` is only a number, and a deleted file still says what it was called.
+/// Returns a name for a stream. `/dev/fd/63` is only a number, while a deleted file still has its old name.
 #[cfg(unix)]
 fn stream_name(path: &Path) -> String {
     let text = |path: &Path| path.file_name().and_then(|name| name.to_str()).map(str::to_owned);
@@ -276,10 +277,10 @@ async fn read(
     let (done, mut ended) = oneshot::channel();
     let so_far = Arc::new(AtomicU64::new(0));
     let counted = so_far.clone();
-    // A thread of its own: nothing ends a read that waits, and the program's end must not wait for it.
+    // In a thread of its own: a blocked read cannot be cancelled, and must not delay the program's exit.
     let reading = move || {
         let outcome = file().map_err(ReadError::Stream).and_then(|file| spool.fill(file, &counted));
-        // Nobody waits any more after an interrupt.
+        // After an interrupt nobody waits any more.
         let _ = done.send(outcome.map(|()| spool));
     };
     std::thread::Builder::new().name("stream".into()).spawn(reading).map_err(|error| spooling(&error))?;
@@ -305,17 +306,17 @@ async fn read(
     }
 }
 
-/// The end of the copying that failed.
+/// Side of a failed copy.
 enum ReadError {
     Stream(io::Error),
     Keep(io::Error),
 }
 
-/// What was read of a stream.
+/// A spooled stream.
 struct Spool {
     folder: PathBuf,
     file: File,
-    /// Its name, where the system has no files without.
+    /// Temporary name, on systems without unnamed files.
     path: Option<tempfile::TempPath>,
 }
 
@@ -323,7 +324,7 @@ impl Spool {
     fn new(data_dir: &Path) -> io::Result<Self> {
         let folder = spool_of(&fs::canonicalize(data_dir)?);
         datadir::make_folder(&folder)?;
-        // Without a name nothing is left of it when this process is killed.
+        // An unnamed file disappears when this process is killed.
         #[cfg(target_os = "linux")]
         {
             use rustix::fs::{Mode, OFlags};
@@ -352,7 +353,7 @@ impl Spool {
         }
     }
 
-    /// The disk is not filled to its last byte: the node's own records lie on it, too.
+    /// Fails before the disk is full, because the node's own records are on it, too.
     #[cfg(unix)]
     fn check_space(&self, before: u64, read: usize) -> Result<(), ReadError> {
         use yonder_core::transfer::limits::SPACE_RESERVE;
@@ -369,7 +370,7 @@ impl Spool {
         Ok(())
     }
 
-    /// Gives it a name of its own for one transfer.
+    /// Gives the spooled file a separate name for one transfer.
     fn link(&self) -> io::Result<PathBuf> {
         let name = tempfile::Builder::new().prefix("stream-").make_in(&self.folder, |path| {
             if let Some(own) = &self.path {

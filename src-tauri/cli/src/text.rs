@@ -1,14 +1,14 @@
-//! Text for people: names made harmless, sizes, times, tables, pictures.
+//! Formatting for people: safe names, sizes, times, tables, QR codes.
 
 use std::fmt::Write;
 
-/// A character that could move the cursor, start a command of the terminal, turn the direction of writing, or hide.
+/// True for characters that could move the cursor, start a terminal command, change the text direction, or hide.
 fn is_treacherous(character: char) -> bool {
     character.is_control()
         || matches!(character, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// Text that somebody else chose, fit for a terminal: what could deceive is written as `\u{..}`.
+/// Escapes text of others for a terminal: deceptive characters become `\u{..}`.
 pub fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
@@ -21,14 +21,14 @@ pub fn shown(text: &str) -> String {
     out
 }
 
-/// The same for a text of several lines: line breaks and tabs stay. Further lines are set in, so that none of them can
-/// pass for a line of ours.
+/// Escapes text of several lines: line breaks and tabs stay. Further lines are indented, so that none can pose as a
+/// line of ours.
 pub fn shown_lines(text: &str) -> String {
     let lines: Vec<_> = text.lines().map(|line| line.split('\t').map(shown).collect::<Vec<_>>().join("\t")).collect();
     lines.join("\n    ")
 }
 
-/// JSON whose strings hold no treacherous characters; to a program it says the same.
+/// Escapes deceptive characters in JSON strings. The meaning for a program is unchanged.
 pub fn ascii_safe(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut units = [0; 2];
@@ -44,7 +44,7 @@ pub fn ascii_safe(json: &str) -> String {
     out
 }
 
-/// `1.5 MB`, in powers of ten as file managers count.
+/// Formats a size as `1.5 MB`, in powers of ten as file managers do.
 pub fn size(bytes: f64) -> String {
     let mut value = bytes.max(0.0);
     for unit in ["B", "kB", "MB", "GB", "TB"] {
@@ -60,7 +60,7 @@ pub fn size(bytes: f64) -> String {
     format!("{value:.1} PB")
 }
 
-/// Bytes a second as a person writes them: `800`, `500k`, `2M`, `1.5 GB/s`; powers of ten, as in [`size`].
+/// Parses a rate in bytes a second: `800`, `500k`, `2M`, `1.5 GB/s`; in powers of ten, as in [`size`].
 pub fn parse_rate(text: &str) -> Result<u64, String> {
     let form = || format!("{text:?} is not a rate: write 500k, 2M or 1.5G");
     let lower = text.trim().to_ascii_lowercase();
@@ -75,9 +75,9 @@ pub fn parse_rate(text: &str) -> Result<u64, String> {
     if rate.is_finite() && (1.0..1e15).contains(&rate) { Ok(rate as u64) } else { Err(form()) }
 }
 
-/// The same, or none: `off`, `none` or `0`, which is 0. Whatever takes a limit takes these.
+/// Parses a rate limit, or `off`, `none` or `0`, which all give 0.
 pub fn parse_limit(text: &str) -> Result<u64, String> {
-    /// Bytes a second, slowest and fastest.
+    /// Minimum and maximum in bytes a second.
     const LIMITS: (u64, u64) = (1024, 1 << 40);
     match text.trim().to_ascii_lowercase().as_str() {
         "off" | "none" | "0" => Ok(0),
@@ -89,7 +89,7 @@ pub fn parse_limit(text: &str) -> Result<u64, String> {
     }
 }
 
-/// `1:05`, `2:00:00`; unknown as `-`.
+/// Formats a duration as `1:05` or `2:00:00`; an unknown one as `-`.
 pub fn duration(seconds: Option<f64>) -> String {
     let Some(seconds) = seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0) else { return "-".into() };
     let whole = seconds.ceil().min(1e9) as u64;
@@ -97,14 +97,14 @@ pub fn duration(seconds: Option<f64>) -> String {
     if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
 }
 
-/// Beginnings of ids, each as short as a person likes to type and long enough to be that of no other.
+/// Returns a unique prefix of each id, at least 8 characters long.
 pub fn beginnings(ids: &[String]) -> Vec<String> {
     const SHORTEST: usize = 8;
     let differs = |one: &str, other: &str| one.bytes().zip(other.bytes()).position(|(a, b)| a != b);
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_unstable_by_key(|at| &ids[*at]);
     let mut lengths = vec![SHORTEST; ids.len()];
-    // The ids that begin most alike stand beside each other.
+    // In sorted order, ids with the longest common prefix are neighbours.
     for pair in order.windows(2) {
         let Some(alike) = differs(&ids[pair[0]], &ids[pair[1]]) else { continue };
         for at in pair {
@@ -114,12 +114,12 @@ pub fn beginnings(ids: &[String]) -> Vec<String> {
     ids.iter().zip(lengths).map(|(id, length)| id.chars().take(length).collect()).collect()
 }
 
-/// `1 file`, `2 files`.
+/// Formats a count: `1 file`, `2 files`.
 pub fn count(number: u64, one: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {one}s") }
 }
 
-/// Rows under a heading, in columns.
+/// Formats rows under a heading, in columns.
 pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(|title| title.chars().count());
     for row in rows {
@@ -140,9 +140,9 @@ pub fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String
     lines.join("\n")
 }
 
-/// A QR code of `#` and `.` in half blocks, two rows a line, dark on light whatever the terminal's colours are.
+/// Draws a QR code of `#` and `.` in half blocks, two rows a line, dark on light whatever the terminal's colours.
 pub fn qr(rows: &[String]) -> String {
-    /// Modules of light around the code, so that a camera finds it.
+    /// Width of the quiet zone in modules, so that a camera finds the code.
     const QUIET: usize = 2;
     let width = rows.iter().map(|row| row.len()).max().unwrap_or_default();
     let dark = |x: usize, y: usize| {

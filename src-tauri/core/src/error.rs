@@ -1,21 +1,21 @@
-//! What can go wrong, as the edge of the core tells it: a stable code, a sentence, and a hint that helps a person.
+//! Errors of the core's public interface: a stable code, a sentence, and a hint that helps a person.
 //!
-//! Each room has an error enum of its own and keeps the cause; all convert into [`NetworkError`].
+//! Each module has its own error enum, which keeps the cause. All convert into [`NetworkError`].
 
 use std::{io, path::PathBuf, sync::Arc};
 
 use crate::api::ApiError;
 
-/// What a call of the core can fail with.
+/// Errors of the core's calls.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NetworkError {
-    /// No connection to the device came about.
+    /// No connection to the device could be made.
     #[error("could not connect to {device}: {source}")]
     ConnectionFailed {
         /// Name or id of the device.
         device: String,
-        /// What the transport said.
+        /// Error of the transport.
         #[source]
         source: BoxError,
     },
@@ -24,13 +24,13 @@ pub enum NetworkError {
     ConnectionTimeout {
         /// Name or id of the device.
         device: String,
-        /// How long was waited.
+        /// Time waited, in seconds.
         seconds: u64,
     },
     /// The connection was lost while it was in use.
     #[error("the connection to the other device was lost")]
     ConnectionLost(#[source] BoxError),
-    /// The peer asked for, or does not speak, this protocol.
+    /// The peer requested an unknown protocol, or does not support this one.
     #[error("unknown protocol {0:?}")]
     UnknownProtocol(String),
     /// The peer broke the protocol; the connection is closed.
@@ -39,7 +39,7 @@ pub enum NetworkError {
     /// A signature does not match its key.
     #[error("a signature of the other device is not valid")]
     InvalidSignature,
-    /// A sealed message does not open: it was changed, or the keys differ.
+    /// An encrypted message does not decrypt: it was changed, or the keys differ.
     #[error("a message could not be decrypted")]
     DecryptionFailed,
     /// The peer is not paired with this device.
@@ -51,62 +51,62 @@ pub enum NetworkError {
     /// More than one device fits the name.
     #[error("{0:?} fits more than one device")]
     DeviceAmbiguous(String),
-    /// The device is known, and not there.
+    /// The device is known, but offline.
     #[error("{0} is not reachable now")]
     DeviceOffline(String),
-    /// What arrived is not what was sent.
+    /// The received contents differ from what was sent.
     #[error("the contents of {0:?} do not match what was sent")]
     ChecksumMismatch(String),
-    /// The other side said no.
+    /// The other side refused.
     #[error("{0}")]
     Refused(String),
-    /// The other side does not know us any more.
+    /// The other side is no longer paired with this device.
     #[error("the other device refused: it is not paired with this one")]
     RefusedNotPaired,
-    /// The request makes no sense in the present state.
+    /// The request is not possible in the present state.
     #[error("{0}")]
     InvalidState(String),
-    /// An argument is not of the form that is asked for.
+    /// An argument is malformed.
     #[error("{message}")]
     InvalidInput {
-        /// What is wrong.
+        /// Describes the fault.
         message: String,
-        /// What to do about it.
+        /// Describes the remedy.
         hint: String,
     },
-    /// The setting has no effect in this run, because an option decides.
+    /// The setting has no effect in this run, because an option overrides it.
     #[error("the setting {setting} cannot be changed now: this Yonder was started with {option}")]
     SettingOverridden {
-        /// Which setting.
+        /// Name of the setting.
         setting: String,
-        /// The option that decides.
+        /// Option that overrides it.
         option: String,
     },
     /// A file or folder cannot be read or written.
     #[error("{path}: {source}")]
     File {
-        /// Which one.
+        /// Path of the file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// The UDP port, or the address, that was asked for cannot be bound.
+    /// The requested UDP port or address cannot be bound.
     #[error("UDP port {port} cannot be bound: {source}")]
     PortUnavailable {
-        /// Which one.
+        /// Number of the port.
         port: u16,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: BoxError,
     },
     /// The node is shutting down.
     #[error("this device is shutting down")]
     ShuttingDown,
-    /// A fault of our own, never the user's.
+    /// A bug in Yonder, never the user's mistake.
     #[error("internal fault: {0}")]
     Internal(String),
-    /// A room's own error, which brings its code and hint along.
+    /// A module's own error, with its own code and hint.
     #[error("{0}")]
     Room(Box<dyn RoomError>),
 }
@@ -114,11 +114,11 @@ pub enum NetworkError {
 /// A cause of any type, kept for the log.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync + 'static>;
 
-/// What a room's own error enum gives, so that it can cross the edge with its own code.
+/// Trait of the modules' error enums, which gives each error its code.
 pub trait RoomError: std::error::Error + Send + Sync + 'static {
-    /// Stable, lower-case, with dots or underscores: `keystore_locked`. Part of the surface: never reused.
+    /// Returns the stable code: lower case with underscores, as `keystore_locked`. Part of the API; never reused.
     fn code(&self) -> &'static str;
-    /// What a person can do about it, in one sentence; empty if there is nothing.
+    /// Returns what a person can do about it, in one sentence; empty if there is nothing.
     fn hint(&self) -> String;
 }
 
@@ -129,7 +129,7 @@ impl<E: RoomError> From<E> for NetworkError {
 }
 
 impl NetworkError {
-    /// The stable code.
+    /// Returns the stable code.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ConnectionFailed { .. } => "connection_failed",
@@ -157,7 +157,7 @@ impl NetworkError {
         }
     }
 
-    /// What a person can do about it; empty if there is nothing.
+    /// Returns what a person can do about it; empty if there is nothing.
     pub fn hint(&self) -> String {
         let cause: &(dyn std::error::Error + 'static) = match self {
             Self::Room(inner) => &**inner,
@@ -206,8 +206,8 @@ impl NetworkError {
     }
 }
 
-/// What to do where a cause deep down is the same whatever was being done: that no more files may be opened. What would
-/// be said of the path or the port would not be true then.
+/// Returns the hint for a root cause that does not depend on the operation: too many open files. A hint about the path
+/// or the port would be wrong then.
 pub fn hint_of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'static str> {
     io_cause(error).is_some_and(is_out_of_files).then_some(
         "Yonder has as many files open as the system lets it. Raise the limit (`ulimit -n`) and start it anew, or close \
@@ -215,12 +215,12 @@ pub fn hint_of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
     )
 }
 
-/// What the system said, deep down.
+/// Finds the system's error in the chain of causes.
 fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
     let mut cause = Some(error);
     while let Some(error) = cause {
         let shared = || error.downcast_ref::<Arc<io::Error>>().map(Arc::as_ref);
-        // One that was made of another error has no number, and its own cause says more.
+        // An error that wraps another one has no number, and its cause says more.
         let found = error.downcast_ref::<io::Error>().or_else(shared);
         if let Some(found) = found.filter(|found| found.raw_os_error().is_some()) {
             return Some(found);
@@ -230,11 +230,11 @@ fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::
     None
 }
 
-/// True if the process, or the machine, has as many files open as it may.
+/// True if the process or the machine has reached its limit of open files.
 pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
     #[cfg(unix)]
     let numbers = [rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
-    // ERROR_TOO_MANY_OPEN_FILES, and what Winsock says of sockets.
+    // ERROR_TOO_MANY_OPEN_FILES, and WSAEMFILE for sockets.
     #[cfg(not(unix))]
     let numbers = [4, 10024];
     error.raw_os_error().is_some_and(|number| numbers.contains(&number))
@@ -252,7 +252,7 @@ impl From<NetworkError> for ApiError {
     }
 }
 
-/// A size for people.
+/// Formats a size for people.
 pub(crate) fn size(bytes: u64) -> String {
     let (mut value, mut unit) = (bytes as f64, "B");
     for next in ["kB", "MB", "GB", "TB"] {

@@ -1,4 +1,4 @@
-//! Numbered events, from the rooms to whoever listens: windows, command lines, tests.
+//! Numbered events, from the modules to all listeners: windows, command lines, tests.
 
 use std::sync::{Arc, Mutex};
 
@@ -9,10 +9,10 @@ use crate::{
     clock::Locked as _,
 };
 
-/// How many events a slow listener may lag behind before it loses some and has to ask for a snapshot.
+/// Number of events that a slow listener may lag behind before it loses some and must request a snapshot.
 const BACKLOG: usize = 1024;
 
-/// Where events are told. Cheap to clone.
+/// Broadcasts events to all listeners. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct EventBus {
     sender: broadcast::Sender<NumberedEvent>,
@@ -26,21 +26,21 @@ impl Default for EventBus {
 }
 
 impl EventBus {
-    /// Tells an event to all that listen now. Never waits.
+    /// Sends an event to all current listeners. Never waits.
     pub fn emit(&self, event: Event) {
-        // The number is given and the event sent under one lock, so that numbers arrive in order.
+        // The number is assigned and the event sent under one lock, so that numbers arrive in order.
         let mut last = self.last.locked();
         *last += 1;
-        // An error only says that nobody listens.
+        // An error only means that nobody listens.
         let _ = self.sender.send(NumberedEvent { seq: *last, event });
     }
 
-    /// Number of the last event.
+    /// Returns the number of the last event.
     pub fn last_seq(&self) -> u64 {
         *self.last.locked()
     }
 
-    /// All events from now on. `Lagged` means that some were lost.
+    /// Subscribes to all events from now on. `Lagged` means that some were lost.
     pub fn subscribe(&self) -> broadcast::Receiver<NumberedEvent> {
         self.sender.subscribe()
     }

@@ -1,4 +1,4 @@
-//! Names of things: devices and transfers, and what a device says about itself.
+//! Identifiers of devices and transfers, and the data with which a device describes itself.
 
 mod info;
 mod look;
@@ -16,13 +16,13 @@ pub use names::{is_whole_id, name_by_id, reads_as_id};
 /// Context of the BLAKE3 derivation that turns an endpoint id into a device id.
 const DEVICE_ID_CONTEXT: &str = "yonder 2026-11 device id v1";
 
-/// One installation. A UUIDv8 made from BLAKE3 of its endpoint id, so that nobody can claim another's.
+/// Id of one installation: a UUIDv8 from the BLAKE3 hash of its endpoint id, so that no device can claim another's.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]
 #[ts(type = "string")]
 pub struct DeviceId(Uuid);
 
 impl DeviceId {
-    /// The id of the device whose endpoint has this public key.
+    /// Derives the id of the device whose endpoint has this public key.
     pub fn of_endpoint(endpoint_id: &[u8; 32]) -> Self {
         let hash = blake3::derive_key(DEVICE_ID_CONTEXT, endpoint_id);
         let mut bytes = [0; 16];
@@ -30,29 +30,29 @@ impl DeviceId {
         Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
     }
 
-    /// The id that has these sixteen bytes, of one that was stored.
+    /// Restores a stored id from its sixteen bytes.
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(Uuid::from_bytes(bytes))
     }
 
-    /// The sixteen bytes of the UUID.
+    /// Returns the sixteen bytes of the UUID.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }
 }
 
-/// One transfer, chosen at random by its sender.
+/// Id of one transfer, chosen at random by its sender.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ts_rs::TS)]
 #[ts(type = "string")]
 pub struct TransferId(Uuid);
 
 impl TransferId {
-    /// An id from sixteen random bytes.
+    /// Creates an id from sixteen random bytes.
     pub fn from_random(bytes: [u8; 16]) -> Self {
         Self(uuid::Builder::from_random_bytes(bytes).into_uuid())
     }
 
-    /// The sixteen bytes of the UUID.
+    /// Returns the sixteen bytes of the UUID.
     pub fn as_bytes(&self) -> &[u8; 16] {
         self.0.as_bytes()
     }

@@ -1,7 +1,7 @@
-//! Yonder's networking stack: it joins a person's own devices directly, peer to peer, with no account and no cloud.
+//! Yonder's networking core: connects a person's devices directly, peer to peer, without an account or a cloud.
 //!
-//! Start at [`service::NetworkingService`]. The rooms, and which may know of which, are drawn in
-//! `docs/architecture.md`; every byte on the wire is in `docs/protocol.md`.
+//! Start at [`service::NetworkingService`]. The modules and their allowed dependencies are described in
+//! `docs/architecture.md`, the wire formats in `docs/protocol.md`.
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
@@ -28,7 +28,7 @@ pub mod transfer;
 #[cfg(test)]
 mod overheard;
 
-/// The examples of the page about extending the core, as tests.
+/// Compiles the examples of `docs/extending.md` as doc tests.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/extending.md")]
 pub struct Extending;

@@ -1,4 +1,4 @@
-//! For tests: everything that is logged, at every level, with every field; and a search for secrets in it.
+//! Log capture for tests: records every event at every level with every field, and searches it for secrets.
 
 use std::{
     fmt::{Debug, Write},
@@ -11,15 +11,15 @@ use tracing::{
     span::{Attributes, Id, Record},
 };
 
-/// Logs beyond this are not kept: other tests of the same process may be talkative, too.
+/// Maximum size of the captured log in bytes. Other tests of the same process may log much.
 const KEPT: usize = 256 << 20;
 
-/// A subscriber that keeps all it hears. Clones hear the same.
+/// Subscriber that records all events. Clones share the record.
 #[derive(Clone, Default)]
 pub(crate) struct Overheard(Arc<Mutex<String>>);
 
 impl Overheard {
-    /// All that was logged so far.
+    /// Returns the log captured so far.
     pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
@@ -66,8 +66,8 @@ impl Subscriber for Overheard {
     fn exit(&self, _: &Id) {}
 }
 
-/// Whether any 16 bytes of these, from a multiple of 16 on or the last, stand in `place`: as they are, as hex, base64 or base32 at any
-/// offset, or as a list of numbers.
+/// True if `place` contains a part of the secret: any 16-byte chunk (at multiples of 16, or the last 16 bytes), raw, as
+/// hex, as base64 or base32 at any offset, or as a list of numbers.
 pub(crate) fn holds(place: &[u8], secret: &[u8]) -> bool {
     let last = &secret[secret.len().saturating_sub(16)..];
     secret.chunks_exact(16).chain([last]).flat_map(forms).any(|form| contains(place, &form))

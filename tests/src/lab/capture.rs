@@ -1,4 +1,4 @@
-//! Listening on a host's cable.
+//! Packet capture on a host's cable.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -9,25 +9,25 @@ use std::{
 
 use super::{Host, lab_program, port};
 
-/// Everything that goes over a host's cable, in both directions, from the start on.
+/// A running capture of a host's cable, in both directions.
 pub struct Capture {
     child: Child,
     bytes: Option<JoinHandle<Vec<u8>>>,
     errors: Option<JoinHandle<String>>,
 }
 
-/// What was heard, as `tcpdump` writes it.
+/// A finished capture in `tcpdump`'s format.
 pub struct Pcap {
     bytes: Vec<u8>,
     packets: Vec<Range<usize>>,
 }
 
 impl Host {
-    /// Begins to listen.
+    /// Starts a capture.
     pub fn capture(&self) -> Capture {
         let port = port(&self.name);
         let mut command = if self.keeper.has_own_users() {
-            // tcpdump wants to become another user, and nobody can in a user namespace of one.
+            // tcpdump changes its user, which is impossible in a user namespace with a single user.
             let mut command = self.command(lab_program());
             command.arg("listen");
             command
@@ -59,7 +59,7 @@ impl Host {
 }
 
 impl Capture {
-    /// Ends it. Panics if a packet was missed.
+    /// Ends the capture. Panics if a packet was missed.
     #[track_caller]
     pub fn stop(mut self) -> Pcap {
         let pid = rustix::process::Pid::from_child(&self.child);
@@ -96,17 +96,17 @@ impl Pcap {
         Self { bytes, packets }
     }
 
-    /// All of it.
+    /// Returns the whole file.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Each frame, from its Ethernet header on.
+    /// Returns each frame, from its Ethernet header on.
     pub fn frames(&self) -> impl Iterator<Item = &[u8]> {
         self.packets.iter().map(|range| &self.bytes[range.clone()])
     }
 
-    /// Bytes of all frames together.
+    /// Returns the bytes of all frames together.
     pub fn carried(&self) -> usize {
         self.packets.iter().map(|range| range.len()).sum()
     }

@@ -1,28 +1,28 @@
-//! Plain flows between hosts, to hold ours against.
+//! Reference flows between hosts, to compare Yonder with.
 
 use std::time::Duration;
 
 use super::{Host, lab_program};
 use crate::program::{PATIENCE, Running};
 
-/// TCP from one host to another, as much as goes through.
+/// A TCP flow from one host to another, as fast as possible.
 pub struct Tcp {
     pouring: Running,
     taking: Running,
     lasts: Duration,
 }
 
-/// How much has come when: seconds since the first byte, and bytes.
+/// Progress of a flow: pairs of seconds since the first byte, and bytes received.
 pub struct Taken(Vec<(f64, f64)>);
 
-/// Whoever takes bare streams on a host.
+/// A receiver of bare streams on a host.
 pub struct BareFlow {
     running: Running,
     address: String,
 }
 
 impl Host {
-    /// Begins to send to another host by TCP, under this congestion control, for so long.
+    /// Starts a TCP flow to another host with this congestion control, for this time.
     #[track_caller]
     pub fn pour_to(&self, other: &Host, control: &str, lasts: Duration) -> Tcp {
         const PORT: &str = "9100";
@@ -38,7 +38,7 @@ impl Host {
         Tcp { pouring, taking, lasts }
     }
 
-    /// Begins to take bare streams: those of the transport that ours stands on.
+    /// Starts a receiver of bare streams of the transport that Yonder uses.
     #[track_caller]
     pub fn take_bare(&self) -> BareFlow {
         let mut command = self.command(lab_program());
@@ -48,7 +48,7 @@ impl Host {
         BareFlow { running, address: ready["address"].as_str().expect("an address").to_owned() }
     }
 
-    /// Sends so many bytes there over so many bare streams, on a new connection, and gives the bytes a second.
+    /// Sends this many bytes over this many bare streams, on a new connection, and returns the bytes per second.
     #[track_caller]
     pub fn push_bare(&self, to: &BareFlow, streams: u8, bytes: u64, within: Duration) -> f64 {
         let mut command = self.command(lab_program());
@@ -61,14 +61,14 @@ impl Host {
 }
 
 impl BareFlow {
-    /// Process id of the one that takes.
+    /// Returns the process id of the receiver.
     pub fn pid(&self) -> u32 {
         self.running.pid()
     }
 }
 
 impl Tcp {
-    /// Waits until all was sent and taken.
+    /// Waits until everything was sent and received.
     #[track_caller]
     pub fn finish(self) -> Taken {
         self.pouring.finish(self.lasts + PATIENCE).expect_status(0);
@@ -79,7 +79,7 @@ impl Tcp {
 }
 
 impl Taken {
-    /// Bytes a second between two moments, in seconds since the first byte.
+    /// Returns the bytes per second between two moments, given in seconds since the first byte.
     #[track_caller]
     pub fn rate(&self, from: f64, to: f64) -> f64 {
         let inside: Vec<_> = self.0.iter().filter(|(at, _)| (from..=to).contains(at)).collect();

@@ -14,21 +14,21 @@ use std::net::Ipv4Addr;
 
 use super::{Host, Lab};
 
-/// What stands between a home and the internet.
+/// Kind of the router between a home and the internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Router {
-    /// None that is in the way: addresses behind it are public, and everything is let in.
+    /// No translation and no filter: addresses behind it are public, and everything is let in.
     Open,
-    /// A home router: one public port for each inner socket, whomever it speaks to; only those answer that were spoken to.
+    /// A home router: one public port for each inner socket whatever the destination; only contacted hosts may answer.
     Easy,
-    /// The strict kind, of companies and mobile networks: another public port, at random, for each destination.
+    /// The strict kind, of companies and mobile networks: a different, random public port for each destination.
     Hard,
 }
 
 const PROVIDER: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 
 impl Lab {
-    /// The segment on which public hosts stand; nobody is there yet.
+    /// Builds the segment for public hosts; it has none yet.
     pub fn internet() -> Self {
         let lab = Self::empty();
         lab.switch("net");
@@ -37,12 +37,12 @@ impl Lab {
         lab
     }
 
-    /// A host in the open, with the public address 198.51.100.`last`.
+    /// Adds a public host with the address 198.51.100.`last`.
     pub fn public(&mut self, name: &str, last: u8) -> Host {
         self.host_on("net", name, Ipv4Addr::new(198, 51, 100, last), Some(PROVIDER))
     }
 
-    /// A home with so many hosts, `NAME1` to `NAMEn`, on one LAN behind one router, `r-NAME`.
+    /// Adds a home with this many hosts, `NAME1` to `NAMEn`, on one LAN behind one router, `r-NAME`.
     pub fn home(&mut self, name: &str, kind: Router, hosts: u8) -> Vec<Host> {
         self.homes += 1;
         let router = format!("r-{name}");
@@ -79,10 +79,11 @@ impl Lab {
         self.keeper.run_on(machine, "sh", &["-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"]);
     }
 
-    /// Linux keeps the inner port as the public one where it can, which is what home routers do; `how` may forbid it.
+    /// Makes the router translate addresses. Linux keeps the inner port as the public one where it can, as home routers
+    /// do; `how` may forbid it.
     fn translate(&self, router: &str, how: &str) {
-        // What comes unasked is dropped before connection tracking remembers it: a remembered packet that met nobody
-        // would take the public port from the host that is just about to use it, as no home router lets it.
+        // Unsolicited packets are dropped before connection tracking records them. A recorded packet without a receiver
+        // would take the public port from the host that is about to use it, which home routers do not allow.
         let rules = format!(
             "table ip nat {{ chain out {{ type nat hook postrouting priority 100;
                  oifname wan masquerade {how}; }}; }};

@@ -1,4 +1,4 @@
-//! The process that keeps a lab's namespaces, and the way into them.
+//! The process that keeps a lab's namespaces alive, and the way into them.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -9,20 +9,22 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-/// Keeps the namespaces while it lives. It reads from a pipe that only we can write to, and so ends when we do.
+/// Keeps the namespaces while it lives. It reads from a pipe that only this process can write to, so it ends when this
+/// process does.
 pub struct Keeper {
     child: Child,
     own_users: bool,
 }
 
-/// `/run` is the lab's own: `ip netns` keeps its names there, and the real one's sockets are out of reach.
+/// Shell script of the keeper. `/run` is the lab's own: `ip netns` keeps its names there, and the sockets of the real
+/// one are out of reach.
 const SCRIPT: &str = "mount -t tmpfs lab /run && mkdir /run/netns && ip link set lo up && echo ready && exec cat";
 
 impl Keeper {
-    /// Starts one. Panics with the reason where this machine does not allow it.
+    /// Starts a keeper. Panics with the reason where this machine does not allow it.
     pub fn start() -> Self {
         let root = rustix::process::geteuid().is_root();
-        // Root in a container may lack the right to make namespaces, and yet be allowed a user namespace.
+        // Root in a container may lack the right to create namespaces, and yet be allowed a user namespace.
         let ways: &[bool] = if root { &[false, true] } else { &[true] };
         let mut reasons = Vec::new();
         for &own_users in ways {
@@ -62,25 +64,26 @@ impl Keeper {
         self.child.id()
     }
 
-    /// The root folder as the keeper sees it.
+    /// Returns the root folder as the keeper sees it.
     pub fn root(&self) -> PathBuf {
         PathBuf::from(format!("/proc/{}/root", self.pid()))
     }
 
-    /// A program inside; on a host, or else in the keeper's own empty network. It ends with the thread that starts it.
+    /// Returns a command inside the lab: on a host, or in the keeper's own empty network. The program ends with the
+    /// thread that starts it.
     pub fn command(&self, host: Option<&str>, program: &OsStr) -> Command {
         let mut command = Command::new("nsenter");
         command.env("PATH", path());
         command.arg(format!("--target={}", self.pid())).arg("--mount");
         match host {
-            // Not `ip netns exec`: that would put each program into one more mount namespace.
+            // `ip netns exec` would put each program into another mount namespace.
             Some(host) => command.arg(format!("--net={}/run/netns/{host}", self.root().display())),
             None => command.arg("--net"),
         };
         if self.own_users {
             command.args(["--user", "--preserve-credentials"]);
         }
-        // Even a test that is killed leaves no program behind, and so no network.
+        // With this, even a killed test leaves no program behind, and so no network.
         command.args(["--", "setpriv", "--pdeathsig", "KILL", "--"]).arg(program);
         command
     }
@@ -97,7 +100,7 @@ impl Keeper {
         assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
 
-    /// The user namespace is its own: nobody in it may become another user.
+    /// Returns whether the lab has its own user namespace, in which nobody may become another user.
     pub fn has_own_users(&self) -> bool {
         self.own_users
     }
@@ -121,7 +124,7 @@ impl Keeper {
         self.run("ip", &arguments);
     }
 
-    /// Processes that are in our mount namespace, the keeper aside.
+    /// Returns the processes in the lab's mount namespace, except the keeper.
     fn inside(&self) -> Vec<i32> {
         let namespace =
             |pid: &str| fs::metadata(format!("/proc/{pid}/ns/mnt")).ok().map(|meta| (meta.dev(), meta.ino()));
@@ -139,7 +142,7 @@ impl Keeper {
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        // Whoever still runs inside would keep the namespaces alive.
+        // Programs that still run inside would keep the namespaces alive.
         for pid in self.inside() {
             if let Some(pid) = rustix::process::Pid::from_raw(pid) {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
@@ -150,7 +153,7 @@ impl Drop for Keeper {
     }
 }
 
-/// `ip` and `nft` live where only root looks.
+/// Returns PATH with the folders of `ip` and `nft`, which only root's PATH contains.
 fn path() -> OsString {
     let mut path = std::env::var_os("PATH").unwrap_or_default();
     path.push(":/usr/local/sbin:/usr/sbin:/sbin");

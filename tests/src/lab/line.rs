@@ -1,4 +1,4 @@
-//! A line between two hosts that is like one across a city or an ocean: a rate, a way to go, loss, a buffer that fills.
+//! A line between two hosts like one across a city or an ocean: with a rate, a delay, loss, and a buffer that fills.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,37 +9,37 @@ use std::{
 
 use super::{Host, Lab, lab_program};
 
-/// What a line is like, the same both ways.
+/// Properties of a line, the same in both directions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Millions of bits a second, Ethernet's headers counted, what is between frames not.
+    /// Rate in megabits per second, with Ethernet headers and without the gaps between frames.
     pub mbit: f64,
-    /// There and back, with nothing in the buffers.
+    /// Round-trip time with empty buffers.
     pub rtt: Duration,
-    /// So much more at most on each way, at random; the order is kept.
+    /// Largest extra random delay in each direction; the order of frames is kept.
     pub jitter: Duration,
-    /// The share of frames that are lost on each way, in percent.
+    /// Share of frames that are lost in each direction, in percent.
     pub loss: f64,
-    /// The share of frames that arrive twice, in percent.
+    /// Share of frames that arrive twice, in percent.
     pub duplicate: f64,
-    /// The share of frames that are overtaken by those of the next 20 ms, in percent.
+    /// Share of frames that are overtaken by those of the next 20 ms, in percent.
     pub reorder: f64,
-    /// The share of frames that arrive changed, in percent.
+    /// Share of frames that arrive changed, in percent.
     pub corrupt: f64,
-    /// Nothing comes through for so long, once in each period of the length that comes second.
+    /// Time in which everything is lost, once in each period of the second length.
     pub silence: Option<(Duration, Duration)>,
-    /// Bytes that may wait to be sent at each end; what comes when it is full is lost.
+    /// Bytes that may wait to be sent at each end; further frames are lost.
     pub buffer: u64,
-    /// For what is at random: the same for the same seed and the same frames.
+    /// Seed of the random numbers: the same seed and the same frames give the same result.
     pub seed: u64,
 }
 
-/// From this rate on, programs may hand over packets put together, as they do to a real network card; a frame that is
-/// lost is then all of them. Slower lines carry them one by one.
+/// Rate in Mbit/s from which programs may hand over merged packets, as they do to a real network card; a lost frame
+/// then loses all of them. Slower lines carry packets one by one.
 const TOGETHER: f64 = 400.0;
 
 impl Line {
-    /// Without loss or jitter, and with a buffer for as much as is under way at that rate, or 64 KiB where that is less.
+    /// Creates a line without loss or jitter, whose buffer holds the bandwidth-delay product, at least 64 KiB.
     pub fn new(mbit: f64, rtt: Duration) -> Self {
         let under_way = (mbit * 1e6 / 8.0 * rtt.as_secs_f64()) as u64;
         Self {
@@ -56,13 +56,13 @@ impl Line {
         }
     }
 
-    /// With so much loss, in percent.
+    /// Sets the loss, in percent.
     #[must_use]
     pub fn losing(self, percent: f64) -> Self {
         Self { loss: percent, ..self }
     }
 
-    /// With a buffer for what the rate sends in this time.
+    /// Sets the buffer to what the rate sends in this time.
     #[must_use]
     pub fn buffering(self, time: Duration) -> Self {
         Self { buffer: (self.mbit * 1e6 / 8.0 * time.as_secs_f64()) as u64, ..self }
@@ -88,7 +88,7 @@ impl Line {
     }
 }
 
-/// The program that is the line.
+/// The program that carries the line's frames.
 pub(super) struct Wire {
     child: Child,
     tell: ChildStdin,
@@ -96,7 +96,7 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Waits until it has done what it was told.
+    /// Waits until it has reported this event.
     #[track_caller]
     fn expect(&mut self, event: &str) {
         let mut line = String::new();
@@ -112,12 +112,12 @@ impl Drop for Wire {
     }
 }
 
-/// The two ends, on the switches that the hosts are on.
+/// Names of the two ends, on the switches of the hosts.
 const ENDS: [&str; 2] = ["line-a", "line-b"];
 
 impl Lab {
-    /// Hosts `h1` and `h2`, 10.78.0.1 and .2, each on a switch of its own, with a line between the two. It ends with the lab,
-    /// even where a host is kept.
+    /// Builds hosts `h1` and `h2`, 10.78.0.1 and .2, each on its own switch, with a line between the two. The line ends
+    /// with the lab, even where a host is kept.
     pub fn line(line: &Line) -> Self {
         let mut lab = Self::empty();
         lab.machine("wire");
@@ -135,7 +135,7 @@ impl Lab {
             lab.switch(&floor);
             let ip = |arguments: &[&str]| lab.keeper.ip(arguments);
             ip(&["-n", "wire", "link", "set", end, "netns", &floor]);
-            // A busy machine must not lose what the line has room for.
+            // A busy machine must not drop frames for which the line has room.
             ip(&["-n", &floor, "link", "set", end, "txqueuelen", "20000", "master", "br0", "up"]);
             lab.host_on(&floor, &format!("h{number}"), Ipv4Addr::new(10, 78, 0, number), None);
         }
@@ -143,7 +143,7 @@ impl Lab {
         lab
     }
 
-    /// Makes the line another one, while it is in use. Whether packets go together stays as it was at first.
+    /// Changes the line's properties while it is in use. Whether packets are merged stays as it was at first.
     #[track_caller]
     pub fn change_line(&mut self, line: &Line) {
         let wire = self.wire.as_mut().expect("a lab with a line");
@@ -151,7 +151,7 @@ impl Lab {
         wire.expect("changed");
     }
 
-    /// Process id of the line.
+    /// Returns the process id of the line.
     #[track_caller]
     pub fn line_pid(&self) -> u32 {
         self.wire.as_ref().expect("a lab with a line").child.id()
@@ -159,7 +159,7 @@ impl Lab {
 }
 
 impl Host {
-    /// Bytes that went over its cable so far, from the Ethernet header on: sent, and heard.
+    /// Returns the bytes that passed the host's cable so far, from the Ethernet header on: sent, and received.
     #[track_caller]
     pub fn carried(&self) -> (u64, u64) {
         let output = self.command("ip").args(["-s", "-j", "link", "show", "eth0"]).stdin(Stdio::null()).output();

@@ -1,12 +1,12 @@
 //! The laboratory: networks of several hosts on one machine, each host a network namespace.
 //!
-//! A [`Lab`] lives in a mount and a network namespace of its own, so that nothing in it has a name outside, two labs
-//! never meet, and when its keeper process ends the kernel takes everything away, even after a `kill -9` of the test.
-//! As root it needs nothing else; anybody else needs user namespaces.
+//! A [`Lab`] lives in its own mount and network namespace, so nothing in it has a name outside and two labs never meet.
+//! When its keeper process ends, the kernel removes everything, even after a `kill -9` of the test. As root it needs
+//! nothing else; other users need user namespaces.
 //!
-//! Networks are put together from three parts: a switch, a host, and the cable between them. [`Lab::lan`] is one switch;
-//! [`Lab::internet`] is one on which public hosts stand, and homes behind routers that translate addresses; [`Lab::line`]
-//! is two hosts with a long way between them. What goes wrong with a cable is in `cable`, and who listens on it in `capture`.
+//! Networks consist of three parts: switches, hosts, and the cables between them. [`Lab::lan`] is one switch;
+//! [`Lab::internet`] is one with public hosts, and homes behind routers that translate addresses; [`Lab::line`] is two
+//! hosts with a long line between them. Faults of a cable are in `cable`, packet captures in `capture`.
 
 mod cable;
 mod capture;
@@ -33,7 +33,8 @@ pub use line::Line;
 pub use programs::lab_program;
 pub use servers::Servers;
 
-/// A network on this machine. Hosts keep it alive; when the last is dropped, it is gone with all that runs in it.
+/// A network on this machine. Hosts keep it alive; when the last one is dropped, the network is gone with everything
+/// that runs in it.
 pub struct Lab {
     keeper: Arc<Keeper>,
     hosts: Vec<Host>,
@@ -47,19 +48,19 @@ pub struct Host {
     keeper: Arc<Keeper>,
     name: String,
     address: Ipv4Addr,
-    /// The machine that the other end of its cable is in.
+    /// The machine that holds the other end of its cable.
     switch: String,
-    /// Whom it gives what is for other networks.
+    /// Router for packets to other networks.
     gateway: Option<Ipv4Addr>,
 }
 
 impl Lab {
-    /// An empty one: no host yet. Folders can be mounted in it.
+    /// Creates a lab without hosts. Folders can be mounted in it.
     pub fn empty() -> Self {
         Self { keeper: Arc::new(Keeper::start()), hosts: Vec::new(), homes: 0, wire: None }
     }
 
-    /// Hosts `h1` to `hN` on one LAN, 10.77.0.0/24, with multicast.
+    /// Builds hosts `h1` to `hN` on one LAN, 10.77.0.0/24, with multicast.
     pub fn lan(hosts: u8) -> Self {
         let mut lab = Self::empty();
         lab.switch("lan");
@@ -69,8 +70,8 @@ impl Lab {
         lab
     }
 
-    /// Hosts `h1` to `hN` on one LAN on which nobody hands out addresses: each has the link-local IPv6 address that its
-    /// system has made up, and no other.
+    /// Builds hosts `h1` to `hN` on a LAN without DHCP: each has only the link-local IPv6 address that its system has
+    /// chosen.
     pub fn link_local(hosts: u8) -> Self {
         let lab = Self::lan(hosts);
         for host in &lab.hosts {
@@ -80,7 +81,7 @@ impl Lab {
         lab
     }
 
-    /// Hosts `h1` and `h2` on one LAN, each on a switch of its own; between the switches there is one cable.
+    /// Builds hosts `h1` and `h2` on one LAN, each on its own switch, with one cable between the switches.
     pub fn two_floors() -> Self {
         let mut lab = Self::empty();
         lab.switch("lan");
@@ -95,30 +96,30 @@ impl Lab {
         lab
     }
 
-    /// The hosts, in the order in which they were made.
+    /// Returns the hosts, in the order in which they were created.
     pub fn hosts(&self) -> &[Host] {
         &self.hosts
     }
 
-    /// A switch that forwards everything to everybody.
+    /// Adds a switch that forwards everything to everybody.
     fn switch(&self, name: &str) {
         self.machine(name);
         self.bridge(name);
     }
 
-    /// Something with a network of its own and no cable yet.
+    /// Adds a machine with its own network and no cable yet.
     fn machine(&self, name: &str) {
         self.keeper.ip(&["netns", "add", name]);
         self.keeper.ip(&["-n", name, "link", "set", "lo", "up"]);
     }
 
     fn bridge(&self, machine: &str) {
-        // Without snooping, multicast goes to every port, as on the cheap switch of a home.
+        // Without snooping, multicast goes to every port, as on a cheap home switch.
         self.keeper.ip(&["-n", machine, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0"]);
         self.keeper.ip(&["-n", machine, "link", "set", "br0", "up"]);
     }
 
-    /// A cable from a switch's next port to this interface of a machine, which gets this address in a /24.
+    /// Adds a cable from a switch's next port to this interface of a machine, which gets this address in a /24.
     fn cable(&self, switch: &str, machine: &str, interface: &str, address: Ipv4Addr) {
         let ip = |arguments: &[&str]| self.keeper.ip(arguments);
         let port = port(machine);
@@ -128,7 +129,7 @@ impl Lab {
         ip(&["-n", machine, "link", "set", interface, "up"]);
     }
 
-    /// A host with a cable to a switch.
+    /// Adds a host with a cable to a switch.
     fn host_on(&mut self, switch: &str, name: &str, address: Ipv4Addr, gateway: Option<Ipv4Addr>) -> Host {
         self.machine(name);
         self.cable(switch, name, "eth0", address);
@@ -138,12 +139,12 @@ impl Lab {
         host
     }
 
-    /// Another LAN, for cables of hosts that are on one already.
+    /// Adds another LAN, for second cables of existing hosts.
     pub fn another_lan(&self, name: &str) {
         self.switch(name);
     }
 
-    /// A cable from this switch to the interface `eth1` of a host.
+    /// Adds a cable from this switch to the interface `eth1` of a host.
     fn second_cable(&self, switch: &str, machine: &str, address: Ipv4Addr) {
         let port = format!("to2-{machine}");
         let ip = |arguments: &[&str]| self.keeper.ip(arguments);
@@ -153,7 +154,7 @@ impl Lab {
         ip(&["-n", machine, "link", "set", "eth1", "up"]);
     }
 
-    /// A disk of so many MiB on this folder, for those who run in the lab.
+    /// Mounts a disk of this many MiB on a folder, visible only inside the lab.
     pub fn small_disk(&self, folder: &Path, mebibytes: u32) {
         let size = format!("size={mebibytes}m");
         self.keeper.run(
@@ -162,36 +163,36 @@ impl Lab {
         );
     }
 
-    /// Makes this folder one that cannot be written to, not even by root, for those who run in the lab.
+    /// Makes a folder read-only inside the lab, even for root.
     pub fn read_only(&self, folder: &Path) {
         let folder = folder.as_os_str();
         self.keeper.run("mount", &["--bind".as_ref(), folder, folder]);
         self.keeper.run("mount", &["-o".as_ref(), "remount,bind,ro".as_ref(), folder]);
     }
 
-    /// A folder as those in the lab see it, for reading from outside.
+    /// Returns the path under which a folder of the lab can be read from outside.
     pub fn seen_inside(&self, path: &Path) -> PathBuf {
         self.keeper.root().join(path.strip_prefix("/").expect("an absolute path"))
     }
 
-    /// Process id of the keeper: while it lives, so does the lab.
+    /// Returns the process id of the keeper, with which the lab ends.
     pub fn keeper(&self) -> u32 {
         self.keeper.pid()
     }
 }
 
 impl Host {
-    /// Its name: `h1`.
+    /// Returns its name, such as `h1`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its address.
+    /// Returns its address.
     pub fn address(&self) -> Ipv4Addr {
         self.address
     }
 
-    /// A program that will run on this host. Its process id is the program's own.
+    /// Returns a command that runs on this host. Its process id is the program's own.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         self.keeper.command(Some(&self.name), program.as_ref())
     }
@@ -202,16 +203,16 @@ impl Host {
         if let Some(via) = &via {
             route.extend(["via", via]);
         }
-        // Multicast goes where the default route does, so that a LAN without a router needs one, too.
+        // Multicast follows the default route, so even a LAN without a router needs one.
         route.extend(["dev", "eth0"]);
         self.keeper.ip(&route);
     }
 }
 
-/// The port of the cable between two floors, on both of them.
+/// Port of the cable between two floors, on both switches.
 const UPLINK: &str = "uplink";
 
-/// A switch's port, named after the machine at the other end of its cable.
+/// Returns the name of a switch's port, after the machine at the other end of its cable.
 fn port(machine: &str) -> String {
     format!("to-{machine}")
 }

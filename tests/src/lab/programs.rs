@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-/// The lab's own program: `YONDER_LAB`, or the one that was built beside this test.
+/// Returns the path of the lab's program: `YONDER_LAB`, or the one built beside this test.
 pub fn lab_program() -> PathBuf {
     if let Some(path) = std::env::var_os("YONDER_LAB") {
         return path.into();

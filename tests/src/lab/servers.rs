@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use super::{Host, lab_program};
 use crate::program::Running;
 
-/// Servers that run; they end when dropped.
+/// Running servers; they end when dropped.
 pub struct Servers {
     ready: Value,
     running: Running,
@@ -20,7 +20,7 @@ pub struct Servers {
 impl Host {
     /// Starts servers here, by name: `relay`, `pkarr`, `dht`.
     pub fn serve(&self, which: &[&str]) -> Servers {
-        // What they write goes with them, however they end.
+        // Their files are removed with the folder, however they end.
         let home = tempfile::tempdir().expect("a temporary folder");
         let which: Vec<String> = which.iter().map(ToString::to_string).collect();
         let (running, ready) = self.start_servers(&which, home.path());
@@ -37,7 +37,7 @@ impl Host {
 }
 
 impl Servers {
-    /// The arguments of a device that uses these and no others.
+    /// Returns the arguments of a device that uses only these servers.
     pub fn ways(&self) -> Vec<String> {
         let options =
             [("--relay", "relay"), ("--relay-ca", "authority"), ("--pkarr", "pkarr"), ("--dht-bootstrap", "dht")];
@@ -50,24 +50,24 @@ impl Servers {
         ways
     }
 
-    /// Its relay: `https://IP:PORT`.
+    /// Returns the relay's URL: `https://IP:PORT`.
     pub fn relay(&self) -> &str {
         self.ready["relay"].as_str().expect("a relay")
     }
 
-    /// Where the certificate of the relay's authority is.
+    /// Returns the path of the certificate of the relay's authority.
     pub fn authority(&self) -> &Path {
         Path::new(self.ready["authority"].as_str().expect("a relay"))
     }
 
-    /// Ends a relay as a power cut does, and starts it anew: with the same certificate, and with these words instead of
-    /// those of before if there are any. Other servers come back without what they knew.
+    /// Ends the servers as a power cut does, and starts them anew: the relay with the same certificate, and with other
+    /// names and options if `which` is given. Other servers lose their data.
     pub fn restart(&mut self, which: Option<&[&str]>) {
         self.running.kill();
         self.start_again(which);
     }
 
-    /// Starts those that were killed anew.
+    /// Starts killed servers anew.
     pub fn start_again(&mut self, which: Option<&[&str]>) {
         if let Some(which) = which {
             self.which = which.iter().map(ToString::to_string).collect();
@@ -75,7 +75,7 @@ impl Servers {
         (self.running, self.ready) = self.host.start_servers(&self.which, self.home.path());
     }
 
-    /// Ends them as a power cut does.
+    /// Ends the servers as a power cut does.
     pub fn kill(&mut self) {
         self.running.kill();
     }

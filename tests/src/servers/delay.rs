@@ -1,4 +1,4 @@
-//! A way that takes its time: what comes in at one address goes on to another after a while, and back the same.
+//! A TCP forwarder that delays every byte in both directions.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,7 +9,7 @@ use tokio::{
     time::Instant,
 };
 
-/// Takes connections until the runtime ends. `each_way` is how long every byte is held, in either direction.
+/// Accepts connections until the runtime ends. `each_way` is the delay of every byte in either direction.
 pub(super) async fn forward(listener: TcpListener, to: SocketAddr, each_way: Duration) {
     while let Ok((inner, _)) = listener.accept().await {
         tokio::spawn(async move {
@@ -21,7 +21,7 @@ pub(super) async fn forward(listener: TcpListener, to: SocketAddr, each_way: Dur
     }
 }
 
-/// What is read is written after this while, in order and without slowing each other down.
+/// Writes what was read after this delay, in order; bytes do not slow each other down.
 async fn late(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, while_: Duration) {
     let (held, mut due) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
     let read = async move {

@@ -1,8 +1,8 @@
 //! The configuration of a relay as `iroh-relay` 1.4.1 reads it.
 //!
-//! The program's own types are in its `main.rs` and cannot be used from outside; these are the same, field by field, and
-//! stricter: where the program passes over a key that it does not know, an error is told here. [`fields_in`] reads the
-//! program's source, so that a test can tell when the two have parted.
+//! The program's own types are in its `main.rs` and cannot be imported. These are the same field by field, and
+//! stricter: an unknown key is an error here, while the program ignores it. [`fields_in`] reads the program's source,
+//! so that a test notices when the two differ.
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
@@ -27,7 +27,7 @@ pub struct Config {
     pub access: Option<Access>,
 }
 
-/// `enum AccessConfig`, as far as our files use it.
+/// `enum AccessConfig`, as far as the files in `docs/relay` use it.
 #[derive(Debug, Deserialize)]
 #[allow(missing_docs, reason = "as above")]
 pub enum Access {
@@ -53,7 +53,7 @@ pub struct Tls {
     pub contact: Option<String>,
 }
 
-/// One or several.
+/// One hostname or several.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 #[allow(missing_docs, reason = "as above")]
@@ -102,7 +102,7 @@ fn yes() -> bool {
     true
 }
 
-/// The fields of each of those types above.
+/// Fields of each of the types above.
 pub const FIELDS: [(&str, &[&str]); 5] = [
     (
         "Config",
@@ -130,7 +130,7 @@ pub const FIELDS: [(&str, &[&str]); 5] = [
             "manual_key_path",
             "prod_tls",
             "contact",
-            // For the program's own use; not for files.
+            // For the program's own use, not for files.
             "dangerous_http_only",
         ],
     ),
@@ -139,7 +139,7 @@ pub const FIELDS: [(&str, &[&str]); 5] = [
     ("RateLimitConfig", &["bytes_per_second", "max_burst_bytes"]),
 ];
 
-/// The fields of a struct in a source file of Rust, as `rustfmt` writes it.
+/// Returns the fields of a struct in a Rust source file formatted by `rustfmt`.
 pub fn fields_in(source: &str, name: &str) -> BTreeSet<String> {
     let head = format!("\nstruct {name} {{\n");
     let Some((_, body)) = source.split_once(&head) else { return BTreeSet::new() };

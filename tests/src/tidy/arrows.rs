@@ -1,10 +1,10 @@
-//! Which room of the core may name which. `docs/architecture.md` draws the same map.
+//! Rule about which room of the core may name which. `docs/architecture.md` draws the same map.
 
 use std::collections::BTreeSet;
 
 use super::sources::{code, files, none};
 
-/// Rows from the ground up. A room may name those of lower rows, and none of its own.
+/// Rows of rooms from the bottom up. A room may name those of lower rows, and none of its own row.
 const ROWS: &[&[&str]] = &[
     &["event", "error", "id", "clock", "config", "budget", "datadir", "api"],
     &["storage", "keys", "identity"],
@@ -14,11 +14,12 @@ const ROWS: &[&[&str]] = &[
     &["service"],
 ];
 
-/// Within a row: the plain types at the ground know each other, and in the row above, every derivation is in `keys`,
-/// and what `storage` seals is sealed under the root secret that `identity` keeps.
+/// Exceptions within a row. (The plain types of the lowest row may always name each other.) Every key derivation is in
+/// `keys`, and `storage` seals under the root secret that `identity` keeps.
 const WITHIN: &[(&str, &str)] = &[("identity", "keys"), ("storage", "keys"), ("storage", "identity")];
 
-/// Beside the rows: the control socket carries the surface to other processes and knows nothing of what is behind it.
+/// Rooms that `control` may name. It stands beside the rows: it carries the API to other processes and knows nothing of
+/// what is behind it.
 const CONTROL: &[&str] = &["api", "event", "error", "id", "clock", "datadir"];
 
 fn row(room: &str) -> Option<usize> {
@@ -40,11 +41,11 @@ fn allowed(from: &str, to: &str) -> Result<bool, String> {
     Ok(lower < upper || (lower == 0 && upper == 0) || WITHIN.contains(&(from, to)))
 }
 
-/// Rooms named by this code: behind `crate::`, in a group behind it, or behind enough `super::`.
+/// Returns the rooms that this code names: after `crate::`, in a group after it, or after enough `super::`.
 fn rooms_named(code: &str, depth: usize) -> BTreeSet<String> {
     let mut named = BTreeSet::new();
     for (at, _) in code.match_indices("crate::") {
-        // `$crate::` in a macro is the same; `some_crate::` is not.
+        // `$crate::` in a macro counts too; `some_crate::` does not.
         if !code[..at].ends_with(|char: char| char.is_alphanumeric() || char == '_') {
             heads(&code[at + 7..], &mut named);
         }
@@ -100,7 +101,7 @@ fn arrows_between_rooms_go_one_way() {
         let parts: Vec<&str> = inner.split('/').filter(|part| *part != "mod").collect();
         let room = parts[0];
         for to in rooms_named(&code(&source), parts.len()) {
-            // Types and macros at the crate's root, if any, begin with a capital or are no room.
+            // Types and macros at the crate's root begin with a capital or are no room.
             if to == "self" || to.starts_with(|char: char| char.is_uppercase()) {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! Form: sizes, names, leftovers, and nothing that ties the project to one machine.
+//! Rules of form: sizes, names, leftovers, and nothing that ties the project to one machine.
 
 use super::sources::{code, files, names, none};
 
@@ -20,7 +20,7 @@ fn a_long_file_says_why() {
 #[test]
 fn nothing_is_left_undone() {
     let mut wrong = Vec::new();
-    // Put together here, so that this file does not find itself.
+    // The words are put together here, so that this file does not find itself.
     let marks = ["TO".to_owned() + "DO", "FIX".to_owned() + "ME", "XX".to_owned() + "X", "HA".to_owned() + "CK"];
     for source in files(RUST, &[".rs"]) {
         let code = code(&source);

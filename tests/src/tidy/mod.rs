@@ -1,5 +1,5 @@
-//! Rules of the house, as tests. They read the sources as text; what they look for is written so that it does not find
-//! itself.
+//! The project's rules about its sources, as tests. They read the sources as text; their patterns are written so that
+//! they do not match themselves.
 
 mod arrows;
 mod house;

@@ -1,4 +1,4 @@
-//! The page: text nodes only, and one file that knows of the shell.
+//! Rules about the page: it creates text nodes only, and a single file imports the Tauri API.
 
 use super::sources::{files, none};
 

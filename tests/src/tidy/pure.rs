@@ -1,8 +1,8 @@
-//! State machines and formats are pure: no runtime, no network, no disk, no clock; time comes in as an argument.
+//! Rule that state machines and formats are pure: no runtime, no network, no disk, no clock; the time is an argument.
 
 use super::sources::{code, files, names, none};
 
-/// By name in every room; then what pairing, transfers and messages say of themselves.
+/// Names of pure files in every room, followed by those that the docs of pairing, transfers and messages declare pure.
 const PURE: &[&str] = &[
     "state",
     "hlc",
@@ -34,7 +34,7 @@ const PURE: &[&str] = &[
     "pace",
 ];
 
-/// Files of these names, and all files in folders of these names.
+/// Returns whether a path is a file with one of these names or lies in a folder with one.
 fn must_be_pure(path: &str) -> bool {
     let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
     parts.iter().skip(3).any(|part| PURE.contains(part) || part.starts_with("fram"))

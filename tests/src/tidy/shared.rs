@@ -1,11 +1,13 @@
-//! A task that all devices share waits for none of them: while it waited for one, it would do nothing for the others.
+//! Rule that a task shared by all devices waits for none of them: while it waited for one, it would do nothing for the
+//! others.
 //!
-//! The rule reads what such a task awaits, by name. What may be awaited tells of the node itself, of the clock or of the disk;
-//! what a device is to do (make room for a message, answer, open a stream) belongs into a task of that device.
+//! The rule reads the names of the calls that such a task awaits. Allowed calls concern the node itself, the clock or
+//! the disk. Work that depends on a device (making room for a message, answering, opening a stream) belongs in a task
+//! of that device.
 
 use super::sources::{Source, code, files, none};
 
-/// The tasks that the devices share: the file, and the function with the loop.
+/// Tasks that the devices share: the file, and the function with the loop.
 const SHARED: &[(&str, &str)] = &[
     ("net/accept.rs", "run"),
     ("net/change.rs", "watch_changes"),
@@ -24,9 +26,9 @@ const SHARED: &[(&str, &str)] = &[
     ("service/relays.rs", "watch_relays"),
 ];
 
-/// What they may await.
+/// Calls that they may await.
 const ALLOWED: &[&str] = &[
-    // Channels within the node, its clock, its own network, tasks that it has started.
+    // Channels within the node, its clock, its own network, and tasks that it has started.
     "recv",
     "changed",
     "updated",
@@ -39,7 +41,7 @@ const ALLOWED: &[&str] = &[
     "join_next",
     "shutdown",
     "accept",
-    // What is stored of texts and transfers.
+    // Stored texts and transfers.
     "keep_only",
     "drop_strangers",
     // iroh's own actor, its list of relays, and the DHT as a source.
@@ -48,8 +50,8 @@ const ALLOWED: &[&str] = &[
     "set",
 ];
 
-/// Tasks that live as long as the node (`own`), each of which was looked at: a new one belongs into `SHARED`, unless it serves
-/// one device or none.
+/// Number of tasks that live as long as the node (`own`), each of which was reviewed. A new one belongs in `SHARED`,
+/// unless it serves one device or none.
 const OWNED: usize = 14;
 
 #[test]
@@ -80,14 +82,14 @@ fn every_task_of_the_node_was_looked_at() {
     assert_eq!(found, OWNED, "a task of the node came or went: does it belong to those that all devices share?");
 }
 
-/// The body of a function, by its braces.
+/// Returns the body of a function, by its braces.
 fn body_of(code: &str, name: &str) -> Option<String> {
     let at = code.find(&format!("fn {name}("))?;
     let open = at + code[at..].find('{')?;
     Some(code[open..open + enclosed(&code[open..])?].to_owned())
 }
 
-/// How long the text is up to the bracket that closes its first one.
+/// Returns the length of the text up to the bracket that closes its first one.
 fn enclosed(text: &str) -> Option<usize> {
     let mut depth = 0usize;
     for (at, char) in text.char_indices() {
@@ -105,8 +107,8 @@ fn enclosed(text: &str) -> Option<usize> {
     None
 }
 
-/// The names of all calls that are awaited: with `.await`, or as a branch of `select!`. What stands in a task that is started
-/// here is that task's.
+/// Returns the names of all awaited calls: with `.await`, or as a branch of `select!`. Calls in a task that is spawned
+/// here belong to that task.
 fn awaited(body: &str) -> Vec<String> {
     let body = without_spawned(body);
     let mut found: Vec<String> = body.match_indices(".await").filter_map(|(at, _)| last_call(&body[..at])).collect();
@@ -118,7 +120,7 @@ fn awaited(body: &str) -> Vec<String> {
     found
 }
 
-/// The text without what is handed to `spawn`.
+/// Returns the text without the arguments of `spawn`.
 fn without_spawned(body: &str) -> String {
     let mut kept = String::new();
     let mut rest = body;
@@ -131,7 +133,7 @@ fn without_spawned(body: &str) -> String {
     kept + rest
 }
 
-/// What the branches of a `select!` wait for.
+/// Returns the calls that the branches of a `select!` wait for.
 fn branches(block: &str) -> Vec<String> {
     let (mut depth, mut begun, mut found) = (0usize, 0, Vec::new());
     for (at, char) in block.char_indices() {
@@ -139,7 +141,7 @@ fn branches(block: &str) -> Vec<String> {
             '{' | '(' | '[' => depth += 1,
             '}' | ')' | ']' => depth = depth.saturating_sub(1),
             '=' if depth == 0 && block[at..].starts_with("=>") => {
-                // `pattern = future, if condition`, after the branch before.
+                // A branch has the form `pattern = future, if condition`.
                 let branch = &block[begun..at];
                 let future = branch.rsplit_once(" = ").map_or(branch, |(_, future)| future);
                 let future = future.split(", if ").next().unwrap_or(future);
@@ -152,11 +154,11 @@ fn branches(block: &str) -> Vec<String> {
     found
 }
 
-/// The name of the call that this text ends with.
+/// Returns the name of the call that this text ends with.
 fn last_call(text: &str) -> Option<String> {
     let text = text.trim_end();
     if !text.ends_with(')') {
-        // A future that has a name: that name.
+        // A future in a variable: the variable's name.
         let start = text.rfind(|char: char| !(char.is_alphanumeric() || char == '_')).map_or(0, |at| at + 1);
         return (start < text.len()).then(|| text[start..].to_owned());
     }

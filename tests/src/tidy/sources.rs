@@ -1,4 +1,4 @@
-//! The project's own files, and Rust text without what a rule should not see.
+//! The project's own files, and Rust text without the parts that a rule should not see.
 
 use std::{
     fs,
@@ -11,12 +11,13 @@ pub struct Source {
     pub text: String,
 }
 
-/// The top of the project.
+/// Returns the top folder of the project.
 pub fn top() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }
 
-/// Files beneath these folders with one of these endings. At least one, or the rule looks at nothing.
+/// Returns the files under these folders with one of these endings. Panics without any, because the rule would check
+/// nothing.
 pub fn files(folders: &[&str], endings: &[&str]) -> Vec<Source> {
     let top = top();
     let mut found = Vec::new();
@@ -40,7 +41,8 @@ pub fn files(folders: &[&str], endings: &[&str]) -> Vec<Source> {
     found
 }
 
-/// Rust text with comments and the contents of literals blanked, and without its test modules. Lines keep their numbers.
+/// Returns Rust text with comments and the contents of literals blanked, and without its test modules. Lines keep their
+/// numbers.
 pub fn code(source: &Source) -> String {
     if source.path.ends_with("/tests.rs") || source.path.contains("/tests/") {
         return String::new();
@@ -51,11 +53,11 @@ pub fn code(source: &Source) -> String {
 fn without_tests(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
-    // Some are for some systems alone.
+    // Some test modules are for some systems alone.
     while let Some(at) = ["#[cfg(test)]", "#[cfg(all(test, "].iter().filter_map(|mark| rest.find(mark)).min() {
         kept.push_str(&rest[..at]);
         let after = &rest[at..];
-        // Up to the end of the item: a `;` or the closing brace of its block, whichever comes first.
+        // An item ends at a `;` or the closing brace of its block, whichever comes first.
         let mut depth = 0usize;
         let mut end = after.len();
         for (index, char) in after.char_indices() {
@@ -80,7 +82,7 @@ fn without_tests(text: &str) -> String {
     kept
 }
 
-/// Comments and literals blanked; good enough for the text that rustfmt leaves.
+/// Blanks comments and literals; good enough for text formatted by rustfmt.
 fn blank(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = bytes.to_vec();
@@ -130,14 +132,14 @@ fn find(text: &[u8], what: &[u8]) -> Option<usize> {
     text.windows(what.len()).position(|window| window == what)
 }
 
-/// Whether `word` stands in this text by itself, not as a part of a longer name.
+/// Returns whether `word` stands in this text by itself, not as a part of a longer name.
 pub fn names(text: &str, word: &str) -> bool {
     let part = |char: Option<char>| char.is_some_and(|char| char.is_alphanumeric() || char == '_');
     text.match_indices(word)
         .any(|(at, _)| !part(text[..at].chars().next_back()) && !part(text[at + word.len()..].chars().next()))
 }
 
-/// Fails with all that was found.
+/// Fails with everything found.
 #[track_caller]
 pub fn none(what: &str, found: Vec<String>) {
     assert!(found.is_empty(), "{what}:\n  {}", found.join("\n  "));

@@ -1,16 +1,16 @@
-//! Tables of the documentation that repeat what the code says.
+//! Rules about tables of the documentation that repeat what the code says.
 
 use super::sources::files;
 
 const PREFIX: &str = "\"yonder 2026-11 ";
 
-/// The short names of the context strings in a text, in their order.
+/// Returns the short names of the context strings in a text, in their order.
 fn contexts(text: &str) -> Vec<String> {
     let names = text.split(PREFIX).skip(1).filter_map(|rest| rest.split('"').next()?.strip_suffix(" v1"));
     names.map(str::to_owned).collect()
 }
 
-/// The part of a page beneath a heading, up to the next heading of the same rank.
+/// Returns the part of a page under a heading, up to the next heading of the same rank.
 fn beneath<'a>(page: &'a str, heading: &str) -> &'a str {
     let Some((_, rest)) = page.split_once(&format!("\n{heading}\n")) else { panic!("no heading {heading}") };
     let rank = heading.split(' ').next().unwrap_or_default();
@@ -69,7 +69,7 @@ fn every_code_of_the_doctor_is_described() {
     super::sources::none("codes that docs/doctor.md does not name", missing);
 }
 
-/// Codes of a table of the documentation: words in backticks of the form `a_b`.
+/// Returns the codes of a table of the documentation: words in backticks of the form `a_b`.
 fn codes_in(text: &str) -> Vec<&str> {
     let words = text.split('`').skip(1).step_by(2);
     words.filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')).collect()

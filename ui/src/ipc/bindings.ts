@@ -6,15 +6,15 @@ export type TransferId = string;
 
 export type ApiError = { 
 /**
- * Stable; the only part that a program may match on.
+ * Stable code; the only part that a program may match on.
  */
 code: string, 
 /**
- * One sentence in English.
+ * Description, one sentence in English.
  */
 message: string, 
 /**
- * What a person can do about it; may be empty.
+ * Hint what a person can do about it; may be empty.
  */
 hint: string, };
 
@@ -22,7 +22,7 @@ export type DeviceType = "desktop" | "laptop" | "server" | "phone";
 
 export type IdentityView = { 
 /**
- * UUIDv8 made from the endpoint id.
+ * UUIDv8 derived from the endpoint id.
  */
 device_id: DeviceId, 
 /**
@@ -30,19 +30,19 @@ device_id: DeviceId,
  */
 endpoint_id: string, 
 /**
- * What other people see.
+ * Name that other people see.
  */
 name: string, 
 /**
- * What kind of machine it is.
+ * Kind of machine.
  */
 type: DeviceType, 
 /**
- * UDP port that is bound; 0 while the network is not up yet.
+ * Bound UDP port; 0 while the network is not up.
  */
 port: number, 
 /**
- * `IP:PORT` under which it can be reached, as far as it knows.
+ * Addresses `IP:PORT` at which it can be reached, as far as known.
  */
 addresses: Array<string>, 
 /**
@@ -50,7 +50,7 @@ addresses: Array<string>,
  */
 ticket: string, 
 /**
- * Where the root secret is kept.
+ * Keystore of the root secret.
  */
 keystore: KeystoreView, };
 
@@ -62,19 +62,19 @@ export type ConnectionState = "connecting" | "connected" | "idle" | "closing";
 
 export type ConnectionView = { 
 /**
- * What is spoken over it: `message/1.0`.
+ * Protocol of the connection: `message/1.0`.
  */
 protocol: string, 
 /**
- * How it stands.
+ * State of the connection.
  */
 state: ConnectionState, 
 /**
- * How packets travel; none while it is being made.
+ * Path of its packets; `null` while it is being made.
  */
 path: PathKind | null, 
 /**
- * Where packets go: `IP:PORT` or a relay's URL.
+ * Destination of its packets: `IP:PORT` or a relay's URL.
  */
 address: string | null, 
 /**
@@ -82,27 +82,27 @@ address: string | null,
  */
 rtt_ms: number | null, 
 /**
- * Share of the packets sent from here that were lost, 0 to 1, since it stands.
+ * Share of packets sent from here that were lost since the connection was made, 0 to 1.
  */
 loss: number, 
 /**
- * Congestion window in bytes: how much may be on its way at once.
+ * Congestion window in bytes: how much may be in flight at once.
  */
 cwnd: number, 
 /**
- * Largest packet that is known to pass, in bytes.
+ * Path MTU in bytes, as far as known.
  */
 mtu: number, 
 /**
- * Bytes sent, everything counted.
+ * Bytes sent, including all overhead.
  */
 bytes_sent: number, 
 /**
- * Bytes received, everything counted.
+ * Bytes received, including all overhead.
  */
 bytes_received: number, 
 /**
- * Unix time in seconds since when it stands.
+ * Unix time in seconds at which the connection was made.
  */
 since: number | null, };
 
@@ -114,15 +114,15 @@ export type DeviceAccept = "default" | "ask" | "always";
 
 export type DeviceRule = { 
 /**
- * What happens to its offers.
+ * Rule for its offers.
  */
 accept: DeviceAccept, 
 /**
- * With `always`: at most so many bytes a day; more is asked about.
+ * With `always`: maximum number of bytes a day, beyond which the user is asked.
  */
 up_to: number | null, 
 /**
- * With `always`: where they go; none means the download folder.
+ * With `always`: target folder; `null` means the download folder.
  */
 into: string | null, };
 
@@ -134,11 +134,11 @@ export type MessageState = "queued" | "delivered" | "received";
 
 export type MessageView = { 
 /**
- * Its place among the texts with this device, from 1.
+ * Place among the texts with this device, from 1.
  */
 id: number, 
 /**
- * With which device.
+ * Device of the conversation.
  */
 device_id: DeviceId, 
 /**
@@ -146,41 +146,41 @@ device_id: DeviceId,
  */
 direction: Direction, 
 /**
- * Chosen by a person: text, never markup.
+ * The text, chosen by a person. Text, never markup.
  */
 text: string, 
 /**
- * Unix time in milliseconds by the sender's clock.
+ * Unix time in milliseconds, by the sender's clock.
  */
 sent_at: number, 
 /**
- * How it stands.
+ * State of the text.
  */
 state: MessageState, };
 
 export type Unread = { 
 /**
- * Whose.
+ * Id of the device.
  */
 device_id: DeviceId, 
 /**
- * How many.
+ * Number of unread texts.
  */
 count: number, };
 
 export type NameProposal = { 
 /**
- * Text, never markup.
+ * The proposed name. Text, never markup.
  */
 name: string, 
 /**
- * It can be taken. One that looks like the name of another paired device cannot.
+ * True if it can be accepted. A name that looks like that of another paired device cannot.
  */
 is_free: boolean, };
 
 export type DeviceView = { 
 /**
- * UUIDv8 made from the endpoint id.
+ * UUIDv8 derived from the endpoint id.
  */
 device_id: DeviceId, 
 /**
@@ -188,63 +188,64 @@ device_id: DeviceId,
  */
 endpoint_id: string, 
 /**
- * What it is called here: its owner chose it, and no two paired devices have names that look the same. Text, never markup.
+ * Name of the device here, chosen by its owner. No two paired devices have names that look the same. Text, never
+ * markup.
  */
 name: string, 
 /**
- * Another name that it announces since; it is called so when a person takes it.
+ * Another name that it announces. It takes effect only when the user accepts it.
  */
 announced: NameProposal | null, 
 /**
- * What kind of machine it says it is.
+ * Kind of machine that it claims to be.
  */
 type: DeviceType, 
 /**
- * How it stands to us.
+ * State of the device.
  */
 state: DeviceState, 
 /**
- * Both sides hold a record of the other.
+ * True if both sides hold a record of the other.
  */
 paired: boolean, 
 /**
- * It says on the LAN that a code of its own is open.
+ * True if it advertises an open pairing code on the LAN.
  */
 pairing: boolean, 
 /**
- * It was sighted on the LAN and has not left since.
+ * True if it was sighted on the LAN and has not left since.
  */
 nearby: boolean, 
 /**
- * How packets travel, if a session stands.
+ * Path of its packets, if there is a session.
  */
 path: PathKind | null, 
 /**
- * Round trip in milliseconds, if a session stands.
+ * Round trip in milliseconds, if there is a session.
  */
 rtt_ms: number | null, 
 /**
- * Where packets go, if a session stands: `IP:PORT` or a relay's URL.
+ * Destination of packets, if there is a session: `IP:PORT` or a relay's URL.
  */
 address: string | null, 
 /**
- * What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
+ * Key exchange group of TLS, such as `X25519MLKEM768`.
  */
 key_exchange: string | null, 
 /**
- * Every connection with it, the one for messages first; empty when it is not there.
+ * Every connection with it, the one for messages first; empty when it is offline.
  */
 connections: Array<ConnectionView>, 
 /**
- * What it is to us; meaningful when paired.
+ * Trust level; meaningful when paired.
  */
 trust: TrustLevel, 
 /**
- * What it may do by itself; of meaning for paired devices.
+ * Rule for its offers; meaningful when paired.
  */
 rule: DeviceRule, 
 /**
- * Unix time in seconds since when the present pairing secret holds.
+ * Unix time in seconds at which the present pairing secret became valid.
  */
 secret_since: number | null, 
 /**
@@ -258,11 +259,11 @@ last_seen: number | null, };
 
 export type Grant = { "code": "presence" } | { "code": "texts" } | { "code": "offers_asked" } | { "code": "offers_accepted", 
 /**
- * At most so many bytes a day; none means no limit.
+ * Maximum number of bytes a day; `null` means no limit.
  */
 up_to: number | null, 
 /**
- * Where they go; none means the download folder.
+ * Target folder; `null` means the download folder.
  */
 into: string | null, } | { "code": "offers_declined" };
 
@@ -270,52 +271,52 @@ export type PairingRole = "host" | "joiner";
 
 export type PairingView = { "step": "idle" } | { "step": "hosting", 
 /**
- * `brave-lion-sunset`.
+ * Words of the code: `brave-lion-sunset`.
  */
 words: string, 
 /**
- * `yonder:` link that carries address and a secret of its own; what the QR shows.
+ * `yonder:` link with the address and its own secret; shown as the QR code.
  */
 link: string, 
 /**
- * The link as a QR code: rows of `#` (dark) and `.` (light), without quiet zone.
+ * The link as a QR code: rows of `#` (dark) and `.` (light), without a quiet zone.
  */
 qr: Array<string>, 
 /**
- * Seconds until the code burns.
+ * Seconds until the code expires.
  */
 expires_in: number, 
 /**
- * How many wrong codes may still be tried, by anyone.
+ * Number of wrong codes that may still be tried, by all peers together.
  */
 attempts_left: number, 
 /**
- * What a person should know beside it, in a sentence: with five words, why they are not found on the internet yet.
+ * Note beside the code, in a sentence: with five words, why they are not found on the internet yet.
  */
 note?: string, } | { "step": "joining", 
 /**
- * Name of the host that is tried now, once known.
+ * Name of the host that is being tried, once known.
  */
 host: string | null, 
 /**
- * With five words: what is being done, in a sentence.
+ * With five words: the present activity, in a sentence.
  */
 note?: string, } | { "step": "confirm", 
 /**
- * Which side we are.
+ * Role of this device.
  */
 role: PairingRole, 
 /**
- * The other device's name, as it says.
+ * Name that the other device claims.
  */
 name: string, 
 /**
- * What it will be called here: as at an earlier pairing, or with a number if the name looks like that of another
- * paired device.
+ * Name that it will have here: that of an earlier pairing, or with a number if the name looks like that of
+ * another paired device.
  */
 called: string, 
 /**
- * What kind of machine it says it is.
+ * Kind of machine that it claims to be.
  */
 type: DeviceType, 
 /**
@@ -323,15 +324,15 @@ type: DeviceType,
  */
 check_words: string, 
 /**
- * What the other device will be allowed as one of the person's own.
+ * Permissions of the other device as one of the user's own.
  */
 grants: Array<Grant>, 
 /**
- * What it will be allowed as somebody else's.
+ * Permissions of the other device as somebody else's.
  */
 grants_other: Array<Grant>, 
 /**
- * This side has approved and waits for the other.
+ * True if this side has approved and waits for the other.
  */
 approved: boolean, } | { "step": "paired", 
 /**
@@ -339,7 +340,7 @@ approved: boolean, } | { "step": "paired",
  */
 device: DeviceView, } | { "step": "failed", 
 /**
- * Why.
+ * Reason of the failure.
  */
 error: ApiError, };
 
@@ -349,69 +350,70 @@ export type TransferState = "offered" | "queued" | "active" | "paused" | "waitin
 
 export type TransferOptions = { 
 /**
- * Compress chunks where a sample says that it pays.
+ * Compress chunks if a sample shows that it pays.
  */
 compress: boolean, 
 /**
- * Seal file data with keys of its own beneath TLS. Off leaves TLS alone.
+ * Encrypt file data with keys of its own beneath TLS. Off uses TLS only.
  */
 encrypt: boolean, 
 /**
- * At most this many bytes a second; none means no limit.
+ * Maximum rate in bytes a second; `null` means no limit.
  */
 limit: number | null, 
 /**
- * Wait for a device that is away, over restarts of this node too. Off, it fails when the device cannot be reached.
+ * Wait for an offline device, also across restarts of this node. Off, the transfer fails if the device cannot be
+ * reached.
  */
 wait: boolean, };
 
 export type Note = { "code": "skipped", "args": { 
 /**
- * Where it lies. Text, never markup.
+ * Path at the sender. Text, never markup.
  */
 path: string, 
 /**
- * Why.
+ * Code of the reason.
  */
 reason: string, } } | { "code": "failed", "args": { 
 /**
- * Its path in the offer. Text, never markup.
+ * Path in the offer. Text, never markup.
  */
 path: string, 
 /**
- * Why.
+ * Code of the reason.
  */
 reason: string, } } | { "code": "saved_as", "args": { 
 /**
- * Its path in the offer, escaped where it is no plain text. Text, never markup.
+ * Path in the offer, with escapes where it is not plain text. Text, never markup.
  */
 path: string, 
 /**
- * Its name on the receiver's disk. Text, never markup.
+ * Name on the receiver's disk. Text, never markup.
  */
 name: string, } } | { "code": "named_twice", "args": { 
 /**
- * Where it lies. Text, never markup.
+ * Path at the sender. Text, never markup.
  */
 path: string, } } | { "code": "already_there", "args": { 
 /**
- * How many.
+ * Number of files.
  */
 count: number, } } | { "code": "trashed", "args": { 
 /**
- * How many.
+ * Number of files.
  */
 count: number, } } | { "code": "not_trashed", "args": { 
 /**
- * Path in the offer of the new one. Text, never markup.
+ * Path of the new file in the offer. Text, never markup.
  */
 path: string, } } | { "code": "skipped_there", "args": { 
 /**
- * How many files and folders are missing.
+ * Number of missing files and folders.
  */
 count: number, } } | { "code": "not_executable", "args": { 
 /**
- * How many.
+ * Number of files.
  */
 count: number, } } | { "code": "text", "args": { 
 /**
@@ -421,71 +423,71 @@ text: string, } };
 
 export type Amount = { 
 /**
- * How many files.
+ * Number of files.
  */
 files: number, 
 /**
- * How many bytes in all.
+ * Size in bytes.
  */
 bytes: number, };
 
 export type Survey = { 
 /**
- * Files.
+ * Number of files.
  */
 files: number, 
 /**
- * Their bytes.
+ * Size of the files in bytes.
  */
 bytes: number, 
 /**
- * Files and folders that would be left out.
+ * Number of files and folders that would be left out.
  */
 skipped: number, 
 /**
- * How many of them for which reason, by codes of the table in `docs/cli.md`.
+ * Number of left-out entries by reason, with the codes of the table in `docs/cli.md`.
  */
 reasons: Record<string, number>, };
 
 export type TransferView = { 
 /**
- * Chosen by the sender.
+ * Id, chosen by the sender.
  */
 id: TransferId, 
 /**
- * Which way it goes.
+ * Direction of the transfer.
  */
 direction: Direction, 
 /**
- * The other device.
+ * Id of the other device.
  */
 device: DeviceId, 
 /**
- * The other device's name.
+ * Name of the other device.
  */
 device_name: string, 
 /**
- * Where it stands.
+ * State of the transfer.
  */
 state: TransferState, 
 /**
- * Why it failed, waits, was declined or cancelled, or is done without everything.
+ * Reason for which it failed, waits, was declined or cancelled, or is done but incomplete.
  */
 reason: ApiError | null, 
 /**
- * Names of the files and folders at the top of the offer, 20 at most. Text, never markup.
+ * Names of the top-level entries of the offer, at most 20. Text, never markup.
  */
 roots: Array<string>, 
 /**
- * How many files and folders are at the top of the offer.
+ * Number of top-level entries of the offer.
  */
 root_count: number, 
 /**
- * How many files (not folders); of those that the receiver took, once it has decided.
+ * Number of files (not folders); of the accepted ones, once the receiver has decided.
  */
 files: number, 
 /**
- * How many of them the receiver has verified and named.
+ * Number of files that the receiver has verified and stored under their names.
  */
 files_done: number, 
 /**
@@ -493,113 +495,112 @@ files_done: number,
  */
 bytes: number, 
 /**
- * Bytes in all of these files.
+ * Size of all of these files in bytes.
  */
 total: number, 
 /**
- * What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
- * were, or nobody has decided.
+ * The complete offer, if the receiver accepted only a part of it: `files` of `offered.files` were accepted. `null`
+ * if all were, or before the decision.
  */
 offered: Amount | null, 
 /**
- * How many files and folders are left out: they could not be listed, were not taken, or could not be transferred.
- * Complete, unlike the notes.
+ * Number of files and folders that are left out: they could not be listed, were not accepted, or could not be
+ * transferred. Complete, unlike the notes.
  */
 skipped: number, 
 /**
- * The same by the code of their reason. At most 33 codes; what is beyond counts as `other`.
+ * Number of left-out entries by the code of their reason. At most 33 codes; further ones count as `other`.
  */
 reasons: Record<string, number>, 
 /**
- * Bytes a second, smoothed; 0 when nothing moves.
+ * Smoothed rate in bytes a second; 0 while no data is transferred.
  */
 rate: number, 
 /**
- * Seconds that are left at this rate.
+ * Remaining seconds at this rate.
  */
 eta: number | null, 
 /**
- * Whole seconds for which nothing was heard of the other device, if that is so long that something is wrong; only while
- * bytes should move.
+ * Whole seconds of silence of the other device, if it is long enough to mean trouble. Only while data should be
+ * transferred.
  */
 silent: number | null, 
 /**
- * Unix time in seconds when it was offered.
+ * Unix time in seconds of the offer.
  */
 started: number, 
 /**
- * Seconds in which bytes moved so far, without pauses and times apart; the same on both sides but for the way of a
- * packet, and for up to five seconds where a side was killed.
+ * Seconds of actual transfer so far, without pauses and disconnected times. Equal on both sides, up to the delay
+ * of a packet, and up to five seconds if a side was killed.
  */
 seconds: number | null, 
 /**
- * Bytes a second over these seconds, of those bytes that moved; what was there already does not count.
+ * Mean rate over these seconds in bytes a second. Data that the receiver already had does not count.
  */
 mean_rate: number | null, 
 /**
- * The folder that it lands in, for people to read; only for `receive`.
+ * Target folder, for people to read; only for `receive`.
  */
 into: string | null, 
 /**
- * Names in that folder under which it is stored, 20 at most: what was offered may have got other names. Empty until
- * something is there.
+ * Names in that folder under which it is stored, at most 20; they may differ from the offered ones. Empty until
+ * something is stored.
  */
 landed: Array<string>, 
 /**
- * At most so many bytes a second, for this transfer alone.
+ * Maximum rate of this transfer in bytes a second.
  */
 limit: number | null, 
 /**
- * Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
+ * Position among the queued and active outgoing transfers, from 1; `null` for others.
  */
 place: number | null, 
 /**
- * What people should know: examples of what is left out and of names that were changed, 100 at most, and no more than
- * fit into 5 KiB.
+ * Notes for people: examples of left-out entries and changed names, at most 100, and at most 5 KiB.
  */
 notes: Array<Note>, };
 
 export type OfferEntry = { 
 /**
- * Its number in the offer.
+ * Number of the entry in the offer.
  */
 index: number, 
 /**
- * Its name at the sender, with what is no plain text escaped. Text, never markup.
+ * Name at the sender, with escapes where it is not plain text. Text, never markup.
  */
 name: string, 
 /**
- * It is a folder.
+ * True for a folder.
  */
 folder: boolean, 
 /**
- * Bytes of the file, or of all files in the folder.
+ * Size in bytes of the file, or of all files in the folder.
  */
 size: number, 
 /**
- * Files in the folder at any depth; 1 for a file.
+ * Number of files in the folder at any depth; 1 for a file.
  */
 files: number, 
 /**
- * Unix time in seconds of its last change.
+ * Modification time, Unix time in seconds.
  */
 mtime: number, 
 /**
- * Its name is hidden by the customs of Unix: it begins with a dot.
+ * True if the name begins with a dot, which hides it on Unix.
  */
 hidden?: boolean, 
 /**
- * It starts a program when somebody opens it, as a launcher or a shortcut does.
+ * True if opening it starts a program, as for a launcher or a shortcut.
  */
 runs?: boolean, };
 
 export type OfferPage = { 
 /**
- * In the order of the offer.
+ * Entries, in the order of the offer.
  */
 entries: Array<OfferEntry>, 
 /**
- * How many there are in all.
+ * Number of all entries of the folder.
  */
 total: number, };
 
@@ -609,19 +610,19 @@ export type PingView = {
  */
 rtt_ms: Array<number>, 
 /**
- * How packets travel.
+ * Path of the packets.
  */
 path: PathKind | null, 
 /**
- * Shortest.
+ * Minimum in milliseconds.
  */
 min: number, 
 /**
- * Middle.
+ * Median in milliseconds.
  */
 median: number, 
 /**
- * 99 of 100 were not longer.
+ * 99th percentile in milliseconds.
  */
 p99: number, };
 
@@ -633,85 +634,86 @@ export type RelayChoice = "nearest" | "own-first" | "fixed";
 
 export type RelayView = { 
 /**
- * Where it is.
+ * URL of the relay.
  */
 url: string, 
 /**
- * One of the person's own; a public one otherwise.
+ * True for a relay of the user, false for a public one.
  */
 own: boolean, 
 /**
- * By the choice that is made, it may be the home now.
+ * True if the rule allows it as the home relay now.
  */
 chosen: boolean, 
 /**
- * It is the home: others find this device there.
+ * True for the home relay, at which others find this device.
  */
 home: boolean, 
 /**
- * It is the home, and the connection to it stands.
+ * True for the home relay while its connection is up.
  */
 connected: boolean, 
 /**
- * Round trip in milliseconds, when it was last measured.
+ * Round trip in milliseconds, when last measured.
  */
 latency_ms: number | null, 
 /**
- * What is the matter with it: `relay_refused`, `relay_unreachable`.
+ * Fault of the relay: `relay_refused`, `relay_unreachable`.
  */
 error: ApiError | null, };
 
 export type Settings = { 
 /**
- * This device's name.
+ * Name of this device.
  */
 name: string, 
 /**
- * What kind of machine this is.
+ * Kind of machine.
  */
 type: DeviceType, 
 /**
- * Absolute path of the folder that received files land in.
+ * Absolute path of the download folder.
  */
 download_dir: string, 
 /**
- * What happens to offers.
+ * Global rule for offers.
  */
 accept: AcceptRule, 
 /**
- * Who may see this device on the LAN.
+ * Visibility of this device on the LAN.
  */
 discoverable: Discoverable, 
 /**
- * At most so many bytes a second for all transfers together, in each direction; 0 means no limit.
+ * Rate limit in bytes a second for all transfers together, in each direction; 0 means no limit.
  */
 limit: number, 
 /**
- * How many transfers from here send at the same time, 1 to 16; others wait for their turn.
+ * Number of outgoing transfers that send at the same time, 1 to 16; others are queued.
  */
 parallel: number, 
 /**
- * What is done where a name is taken, unless a person says otherwise for an offer.
+ * Default rule for names that exist already. The user may choose another one for an offer.
  */
 conflict: ConflictRule, 
 /**
- * Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
+ * Look for paired devices, and publish this one, in the mainline DHT.
  */
 dht: Switch, 
 /**
- * URLs of the person's own relays; as text, separated by spaces. Empty means the public ones alone.
+ * URLs of custom relays; as text, separated by spaces. Empty means only the public ones.
  */
 relays: Array<string>, 
 /**
- * Which relay may be this device's home.
+ * Rule that chooses this device's home relay.
  */
 relay_choice: RelayChoice, 
 /**
- * Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
+ * True if a token for custom relays is stored. The token itself is never shown; `set_relay_token` sets it.
  */
 relay_token: boolean, 
 /**
- * Settings that an option of this run overrides, by name, and that option. They cannot be changed while it holds.
+ * Settings that an option of this run overrides, by name, with that option. They cannot be changed during this
+ * run.
  */
 overridden?: { [key in string]: string }, };
 
@@ -721,33 +723,33 @@ export type KeychainState = "ready" | "locked" | "absent" | "broken";
 
 export type KeystoreStatus = { 
 /**
- * Where the secret is that counts.
+ * Keystore that holds the valid secret.
  */
 keystore: KeystoreView, 
 /**
- * Why it cannot be had there now; none if it can, or if only a passphrase would tell.
+ * Reason for which the secret cannot be read there now; `null` if it can, or if only a passphrase would tell.
  */
 problem: ApiError | null, 
 /**
- * How the keychain of this machine stands, whether it is used or not.
+ * State of this machine's keychain, whether it is used or not.
  */
 keychain: KeychainState, 
 /**
- * Where copies may still be that a move left over; they are removed as soon as that can be done.
+ * Keystores that may still hold copies after a move. They are removed as soon as possible.
  */
 leftovers: Array<KeystoreView>, };
 
 export type BackupView = { 
 /**
- * Where.
+ * Path of the file.
  */
 path: string, 
 /**
- * How many paired devices are in it.
+ * Number of paired devices in the backup.
  */
 devices: number, 
 /**
- * How long the file is.
+ * Length of the file in bytes.
  */
 bytes: number, };
 
@@ -755,57 +757,58 @@ export type CheckStatus = "ok" | "info" | "warning" | "failed";
 
 export type CheckView = { 
 /**
- * What was looked at; stable: `port`, `relay`, `device`. Several checks may have the same name, each with a subject.
+ * Stable name of the check: `port`, `relay`, `device`. Several checks may have one name, each with a subject.
  */
 name: string, 
 /**
- * Which one, where there are several: a relay's URL, a device's name, an address. Text, never markup.
+ * Subject, if there are several checks of the name: a relay's URL, a device's name, an address. Text, never
+ * markup.
  */
 subject?: string, 
 /**
- * How it came out.
+ * Result of the check.
  */
 status: CheckStatus, 
 /**
- * What is the matter; stable, and there for everything that is not `ok`: `port_taken`.
+ * Stable code of the result, present unless it is `ok`: `port_taken`.
  */
 code?: string, 
 /**
- * What was found, in a sentence.
+ * Description of the result, in a sentence.
  */
 detail: string, 
 /**
- * What a person can do about it; empty where there is nothing to do.
+ * Hint what a person can do about it; empty if there is nothing to do.
  */
 hint: string, 
 /**
- * Names and figures in `detail` and `hint`, for those who say both in another language. Text, never markup.
+ * Names and figures in `detail` and `hint`, for translations of both. Text, never markup.
  */
 args?: { [key in string]: string }, };
 
 export type DoctorConnection = { 
 /**
- * The device at the other end.
+ * Id of the device at the other end.
  */
 device_id: DeviceId, 
 /**
- * Its name. Chosen by its owner: text, never markup.
+ * Name of the device, chosen by its owner. Text, never markup.
  */
 device: string, 
 /**
- * What is spoken over it: `message/1.0`.
+ * Protocol of the connection: `message/1.0`.
  */
 protocol: string, 
 /**
- * How it stands.
+ * State of the connection.
  */
 state: ConnectionState, 
 /**
- * How packets travel; none while it is being made.
+ * Path of its packets; `null` while it is being made.
  */
 path: PathKind | null, 
 /**
- * Where packets go: `IP:PORT` or a relay's URL.
+ * Destination of its packets: `IP:PORT` or a relay's URL.
  */
 address: string | null, 
 /**
@@ -813,73 +816,75 @@ address: string | null,
  */
 rtt_ms: number | null, 
 /**
- * Share of the packets sent from here that were lost, 0 to 1, since it stands.
+ * Share of packets sent from here that were lost since the connection was made, 0 to 1.
  */
 loss: number, 
 /**
- * Congestion window in bytes: how much may be on its way at once.
+ * Congestion window in bytes: how much may be in flight at once.
  */
 cwnd: number, 
 /**
- * Largest packet that is known to pass, in bytes.
+ * Path MTU in bytes, as far as known.
  */
 mtu: number, 
 /**
- * Bytes sent, everything counted.
+ * Bytes sent, including all overhead.
  */
 bytes_sent: number, 
 /**
- * Bytes received, everything counted.
+ * Bytes received, including all overhead.
  */
 bytes_received: number, 
 /**
- * Unix time in seconds since when it stands.
+ * Unix time in seconds at which the connection was made.
  */
 since: number | null, };
 
 export type DoctorReport = { 
 /**
- * What was looked at, in an order that people can read.
+ * Checks, in a readable order.
  */
 checks: Array<CheckView>, 
 /**
- * The connections that stand.
+ * Open connections.
  */
 connections: Array<DoctorConnection>, 
 /**
- * The whole as text for a clipboard or a letter: without secrets, names of people, whole addresses or ids.
+ * Redacted report as text, to be copied or sent: without secrets, names of people, complete addresses or ids.
  */
 report: string, 
 /**
- * The folder that the logs are in.
+ * Folder of the logs.
  */
 logs: string, 
 /**
- * How long it took, in milliseconds.
+ * Duration in milliseconds.
  */
 took_ms: number, };
 
 export type FileId = { 
 /**
- * The file system's number.
+ * Number of the file system.
  */
 device: number, 
 /**
- * Its number there.
+ * Number of the file in it.
  */
 inode: number, };
 
 export type Given = { 
 /**
- * What it found there. The node refuses the path if it finds something else, as it does in another container.
+ * File that the caller found at the path. The node refuses the path if it finds another one, as it may in another
+ * container.
  */
 seen: FileId | null, 
 /**
- * The name under which it arrives; none means its own.
+ * Name in the offer; `null` means the file's own.
  */
 name: string | null, 
 /**
- * It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
+ * True if the file was read from a stream into the data directory's `spool`. It is removed when the transfer has
+ * ended.
  */
 spooled: boolean, };
 
@@ -889,11 +894,11 @@ export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "
  */
 approve: boolean, 
 /**
- * With `approve`: whose device it is; none means one of the person's own.
+ * With `approve`: trust level of the device; `null` means one of the user's own.
  */
 level: TrustLevel | null, 
 /**
- * Three words for a device on the same network; five for one that is anywhere.
+ * Number of words: three for a device on the same network, five for one anywhere.
  */
 words: number, } | { "cmd": "pair_join", 
 /**
@@ -901,7 +906,7 @@ words: number, } | { "cmd": "pair_join",
  */
 code: string, 
 /**
- * A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
+ * A nearby device, or `ENDPOINT_ID@IP:PORT`; `null` tries devices that advertise pairing, at most three.
  */
 device: string | null, 
 /**
@@ -909,67 +914,68 @@ device: string | null,
  */
 approve: boolean, 
 /**
- * With `approve`: whose device it is; none means one of the person's own.
+ * With `approve`: trust level of the device; `null` means one of the user's own.
  */
 level: TrustLevel | null, } | { "cmd": "pair_answer", 
 /**
- * The person's word. The page may only reject: it asks the shell to have the person approve.
+ * The user's answer. The page may only reject; for approval it asks the shell.
  */
 approve: boolean, 
 /**
- * With `approve`: whose device it is; none means one of the person's own.
+ * With `approve`: trust level of the device; `null` means one of the user's own.
  */
 level: TrustLevel | null, 
 /**
- * The check words that the person has seen: a pairing with others is not answered. None answers the one that waits.
+ * Check words that the user has seen: the answer applies only to a pairing with these. `null` applies to any.
  */
 check_words: string | null, } | { "cmd": "pair_cancel" } | { "cmd": "complete_word", 
 /**
- * What has been typed of one word.
+ * The letters typed so far.
  */
 prefix: string, } | { "cmd": "unpair", 
 /**
- * Which.
+ * Device to remove.
  */
 device: string, } | { "cmd": "block", 
 /**
- * Which.
+ * Device to block.
  */
 device: string, } | { "cmd": "unblock", 
 /**
- * Which.
+ * Device to unblock.
  */
 device: string, } | { "cmd": "trust", 
 /**
- * Which.
+ * Device to change.
  */
 device: string, 
 /**
- * One of the person's own, or somebody else's; none leaves it as it is.
+ * The user's own device, or somebody else's; `null` keeps the present level.
  */
 level: TrustLevel | null, 
 /**
- * Another rule for what it offers; none leaves it as it is.
+ * Rule for the device's offers; `null` keeps the present rule.
  */
 accept: DeviceAccept | null, 
 /**
- * With `always`: at most so many bytes a day, more is asked about; none means no limit.
+ * With `always`: maximum number of bytes a day, beyond which the user is asked; `null` means no limit.
  */
 up_to: number | null, 
 /**
- * With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
+ * With `always`: absolute path of an existing folder; `null` means the download folder. The page may not name
+ * one.
  */
 into: string | null, } | { "cmd": "take_name", 
 /**
- * Which.
+ * Device to rename.
  */
 device: string, 
 /**
- * The name that the person has seen: another one is not taken.
+ * Name that the user has seen. Another one is not accepted.
  */
 name: string, } | { "cmd": "rotate_secret", 
 /**
- * Which.
+ * Device of the pairing.
  */
 device: string, } | { "cmd": "rename", 
 /**
@@ -977,43 +983,43 @@ device: string, } | { "cmd": "rename",
  */
 name: string, } | { "cmd": "keystore" } | { "cmd": "keystore_move", 
 /**
- * Where to.
+ * Target keystore.
  */
 to: KeystoreView, 
 /**
- * Of the encrypted file, if the secret is there now.
+ * Passphrase of the encrypted file, if the secret is there now.
  */
 passphrase: SecretText | null, 
 /**
- * Of the encrypted file, if the secret goes there.
+ * Passphrase of the encrypted file, if the secret is moved there.
  */
 new_passphrase: SecretText | null, } | { "cmd": "keystore_rotate" } | { "cmd": "keystore_backup", 
 /**
- * Absolute path of a file that is not there yet.
+ * Absolute path of a file that does not exist yet.
  */
 path: string, 
 /**
- * What the file is to be opened with: 8 characters at least.
+ * Passphrase of the backup, at least 8 characters.
  */
 backup_passphrase: SecretText, 
 /**
- * Of the encrypted file, if the secret is there now.
+ * Passphrase of the encrypted file, if the secret is there now.
  */
 passphrase: SecretText | null, } | { "cmd": "settings" } | { "cmd": "set_setting", 
 /**
- * A field of [`Settings`].
+ * Name of the setting, a field of [`Settings`].
  */
 key: string, 
 /**
- * The new value, as text.
+ * New value, as text.
  */
 value: string, } | { "cmd": "set_relay_token", 
 /**
- * Of at most 512 characters that can stand in a line of HTTP; none forgets the one that is kept.
+ * Token of at most 512 characters that an HTTP header permits; `null` deletes the stored one.
  */
 token: SecretText | null, } | { "cmd": "relays", 
 /**
- * Those that may be used are asked first, which takes 3 s at most.
+ * Measure the permitted relays first, which takes at most 3 s.
  */
 probe: boolean, } | { "cmd": "survey", 
 /**
@@ -1021,7 +1027,7 @@ probe: boolean, } | { "cmd": "survey",
  */
 paths: Array<string>, } | { "cmd": "send", 
 /**
- * To whom.
+ * Receiving device.
  */
 device: string, 
 /**
@@ -1029,137 +1035,138 @@ device: string,
  */
 paths: Array<string>, 
 /**
- * What the caller knows of each of them, in the same order; empty where it knows nothing.
+ * Facts that the caller knows about each path, in the same order; empty if it knows none.
  */
 given: Array<Given>, 
 /**
- * How.
+ * Options of the transfer.
  */
 options: TransferOptions, } | { "cmd": "transfers", 
 /**
- * With those that have ended, too.
+ * Include transfers that have ended.
  */
 all: boolean, 
 /**
- * Only those in which every one of these words is found: in a name at the top, a device's name, or a state. At
- * most 200 characters count.
+ * Return only transfers that match all of these words, in the name of a top-level entry, a device's name, or a
+ * state. At most 200 characters are used.
  */
 find: string | null, 
 /**
- * How many of them the caller has already: those come after. None are left where the answer is empty.
+ * Number of transfers that the caller has already, to be skipped. An empty answer means that there are no
+ * more.
  */
 skip?: number, } | { "cmd": "transfer", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "accept", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, 
 /**
- * Absolute path of an existing folder; none means the download folder. The page may not name one.
+ * Absolute path of an existing folder; `null` means the download folder. The page may not name one.
  */
 into: string | null, 
 /**
- * What to do where a name is taken.
+ * Rule for names that exist already.
  */
 conflict: ConflictRule, 
 /**
- * Which entries, by their numbers in `offer_entries`; a folder stands for all that is in it. None means all.
- * At most 10,000.
+ * Entries to accept, by their numbers in `offer_entries`; a folder includes its contents. `null` means all. At
+ * most 10,000.
  */
 only: Array<number> | null, } | { "cmd": "offer_entries", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, 
 /**
- * Number of a folder; none means the top.
+ * Number of the folder; `null` means the top level.
  */
 parent: number | null, 
 /**
- * How many entries of it are passed over.
+ * Number of entries to skip.
  */
 skip: number, 
 /**
- * How many are wanted, 1 to 1000.
+ * Maximum number of entries to return, 1 to 1000.
  */
 limit: number, } | { "cmd": "decline", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "cancel", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "pause", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "resume", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "retry", 
 /**
- * Which.
+ * Id of the ended transfer.
  */
 id: TransferId, } | { "cmd": "reorder", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, 
 /**
- * The one before which it comes; none means the last place.
+ * Transfer before which it is inserted; `null` means the end of the queue.
  */
 before: TransferId | null, } | { "cmd": "limit", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, 
 /**
- * At least 1024; none means no limit of its own.
+ * Bytes a second, at least 1024; `null` means no limit for this transfer.
  */
 rate: number | null, } | { "cmd": "forget", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "send_text", 
 /**
- * To whom.
+ * Receiving device.
  */
 device: string, 
 /**
- * At most 30 KiB; no control characters but new lines and tabs.
+ * At most 30 KiB, without control characters except new lines and tabs.
  */
 text: string, } | { "cmd": "messages", 
 /**
- * With which.
+ * Device of the conversation.
  */
 device: string, 
 /**
- * Those before this place; none means the newest.
+ * Return texts before this place; `null` means the newest.
  */
 before: number | null, 
 /**
- * How many, 1 to 200.
+ * Maximum number of texts, 1 to 200.
  */
 limit: number, } | { "cmd": "messages_seen", 
 /**
- * Which.
+ * Device of the conversation.
  */
 device: string, } | { "cmd": "ping", 
 /**
- * Whom.
+ * Device to ping.
  */
 device: string, 
 /**
- * How many, 1 to 1000.
+ * Number of pings, 1 to 1000.
  */
 count: number, } | { "cmd": "doctor", 
 /**
- * A paired device; none looks at this one and at all.
+ * A paired device; `null` examines this node as a whole.
  */
 device: string | null, };
 
@@ -1167,7 +1174,7 @@ export type Response = { "kind": "done" } | { "kind": "snapshot", "value": Snaps
 
 export type Snapshot = { 
 /**
- * Number of the last event that is contained in this.
+ * Number of the last event that is included.
  */
 seq: number, 
 /**
@@ -1179,16 +1186,16 @@ identity: IdentityView,
  */
 devices: Array<DeviceView>, 
 /**
- * The pairing.
+ * The current pairing.
  */
 pairing: PairingView, 
 /**
- * Texts that the person has not seen.
+ * Numbers of unread texts.
  */
 unread: Array<Unread>, 
 /**
- * Transfers, newest first, those that ended too: as many as fit into 512 KiB, of each device alike. The request
- * `transfers` gives the others.
+ * Transfers, newest first, including ended ones: as many as fit into 512 KiB, shared fairly among the devices. The
+ * request `transfers` returns the others.
  */
 transfers: Array<TransferView>, 
 /**
@@ -1196,119 +1203,119 @@ transfers: Array<TransferView>,
  */
 settings: Settings, 
 /**
- * The relays, the home first.
+ * Status of the relays, the home relay first.
  */
 relays: Array<RelayView>, };
 
 export type Event = { "event": "ready" } & IdentityView | { "event": "identity" } & IdentityView | { "event": "device", 
 /**
- * As it is now.
+ * Its present state.
  */
 device: DeviceView, } | { "event": "device_gone", 
 /**
- * Which.
+ * Id of the device.
  */
 device_id: DeviceId, } | { "event": "pairing", 
 /**
- * As it is now.
+ * Its present state.
  */
 pairing: PairingView, } | { "event": "paired", 
 /**
- * Which.
+ * The new device.
  */
 device: DeviceView, } | { "event": "offer", 
 /**
- * What.
+ * The offered transfer.
  */
 transfer: TransferView, } | { "event": "transfer", 
 /**
- * As it is now.
+ * Its present state.
  */
 transfer: TransferView, } | { "event": "transfer_gone", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "event": "message", 
 /**
- * As it is now.
+ * The text.
  */
 message: MessageView, } | { "event": "settings", 
 /**
- * As they are now.
+ * The present settings.
  */
 settings: Settings, } | { "event": "doctor_check", 
 /**
- * The device that was asked about; none means all.
+ * Examined device; `null` for the node as a whole.
  */
 device: DeviceId | null, 
 /**
- * What was found.
+ * Result of the check.
  */
 check: CheckView, } | { "event": "relays", 
 /**
- * As they are now, the home first.
+ * Present status, the home relay first.
  */
 relays: Array<RelayView>, } | { "event": "notice", 
 /**
- * What.
+ * Code, message and hint.
  */
 error: ApiError, } | { "event": "stopping" };
 
 export type NumberedEvent = { 
 /**
- * 1 for the first event of a node's life.
+ * Number of the event, 1 for the first one of a node's run.
  */
 seq: number, } & ({ "event": "ready" } & IdentityView | { "event": "identity" } & IdentityView | { "event": "device", 
 /**
- * As it is now.
+ * Its present state.
  */
 device: DeviceView, } | { "event": "device_gone", 
 /**
- * Which.
+ * Id of the device.
  */
 device_id: DeviceId, } | { "event": "pairing", 
 /**
- * As it is now.
+ * Its present state.
  */
 pairing: PairingView, } | { "event": "paired", 
 /**
- * Which.
+ * The new device.
  */
 device: DeviceView, } | { "event": "offer", 
 /**
- * What.
+ * The offered transfer.
  */
 transfer: TransferView, } | { "event": "transfer", 
 /**
- * As it is now.
+ * Its present state.
  */
 transfer: TransferView, } | { "event": "transfer_gone", 
 /**
- * Which.
+ * Id of the transfer.
  */
 id: TransferId, } | { "event": "message", 
 /**
- * As it is now.
+ * The text.
  */
 message: MessageView, } | { "event": "settings", 
 /**
- * As they are now.
+ * The present settings.
  */
 settings: Settings, } | { "event": "doctor_check", 
 /**
- * The device that was asked about; none means all.
+ * Examined device; `null` for the node as a whole.
  */
 device: DeviceId | null, 
 /**
- * What was found.
+ * Result of the check.
  */
 check: CheckView, } | { "event": "relays", 
 /**
- * As they are now, the home first.
+ * Present status, the home relay first.
  */
 relays: Array<RelayView>, } | { "event": "notice", 
 /**
- * What.
+ * Code, message and hint.
  */
 error: ApiError, } | { "event": "stopping" });
 
@@ -1318,11 +1325,11 @@ export type QuitStep = "ask" | "shown" | "stay" | "leave";
 
 export type LinkView = { 
 /**
- * The link, in the one form that it has here.
+ * The link in its canonical form.
  */
 link: string, 
 /**
- * The device that it names. Anyone can make a link that names any device: only pairing proves it.
+ * Device that the link names. Anyone can create a link that names any device: only pairing proves it.
  */
 device_id: DeviceId, };
 
@@ -1330,15 +1337,15 @@ export type PageLanguage = "en" | "de";
 
 export type Picked = { 
 /**
- * Opaque; names them in `send_picked`.
+ * Opaque id for `send_picked`.
  */
 pick: string, 
 /**
- * Last parts of the paths, 20 at most. Text, never markup.
+ * Names without their folders, at most 20. Text, never markup.
  */
 names: Array<string>, 
 /**
- * How many in all.
+ * Number of files and folders.
  */
 count: number, };
 
@@ -1348,63 +1355,63 @@ export type Sent = {
  */
 transfers: Array<TransferView>, 
 /**
- * The devices that it could not be offered to. If there is no other, the request fails instead.
+ * Devices to which the offer failed. If there is no other device the request fails instead.
  */
 refused: Array<Unsent>, 
 /**
- * Names of what was picked or dropped and is not there any more, 20 at most; the rest was sent. Text, never markup.
+ * Names of picked entries that no longer exist, at most 20; the others were sent. Text, never markup.
  */
 missing: Array<string>, };
 
 export type Unsent = { 
 /**
- * Which, as it was named.
+ * The device as named in the request.
  */
 device: string, 
 /**
- * Why.
+ * Reason of the failure.
  */
 error: ApiError, };
 
 export type ShellRequest = { "cmd": "pick", 
 /**
- * Folders instead of files.
+ * Choose folders instead of files.
  */
 folders: boolean, } | { "cmd": "survey_picked", 
 /**
- * From `picked` or a drop.
+ * Id from `picked` or a drop.
  */
 pick: string, } | { "cmd": "send_picked", 
 /**
- * To whom, 1 to 64.
+ * Receiving devices, 1 to 64.
  */
 devices: Array<string>, 
 /**
- * From `picked` or a drop; good for one use.
+ * Id from `picked` or a drop; valid once.
  */
 pick: string, 
 /**
- * How.
+ * Options of the transfers.
  */
 options: TransferOptions, } | { "cmd": "accept_into", 
 /**
- * Which offer.
+ * Id of the transfer.
  */
 id: TransferId, 
 /**
- * What to do where a name is taken.
+ * Rule for names that exist already.
  */
 conflict: ConflictRule, 
 /**
- * Which entries, as in `accept`; none means all.
+ * Entries to accept, as in `accept`; `null` means all.
  */
 only: Array<number> | null, } | { "cmd": "choose_download_folder" } | { "cmd": "show_in_folder", 
 /**
- * Which transfer.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "open_stored", 
 /**
- * Which transfer.
+ * Id of the transfer.
  */
 id: TransferId, } | { "cmd": "copy", 
 /**
@@ -1416,55 +1423,55 @@ text: string, } | { "cmd": "open_link",
  */
 url: string, } | { "cmd": "page_ready" } | { "cmd": "speak", 
 /**
- * Which.
+ * Chosen language.
  */
 language: PageLanguage, } | { "cmd": "page_listens" } | { "cmd": "picture_file" } | { "cmd": "picture_dropped", 
 /**
- * From the drop; good for one use.
+ * Id from the drop; valid once.
  */
 pick: string, } | { "cmd": "clipboard_link" } | { "cmd": "pair_approve" } | { "cmd": "trust_rule", 
 /**
- * Which device, by its whole id.
+ * Complete id of the device.
  */
 device: string, 
 /**
- * What happens to its offers.
+ * Rule for its offers.
  */
 accept: DeviceAccept, 
 /**
- * With `always`: at most so many bytes a day; none means no limit.
+ * With `always`: maximum number of bytes a day; `null` means no limit.
  */
 up_to: number | null, 
 /**
- * With `always`: where they go.
+ * With `always`: target folder.
  */
 folder: FolderChoice, } | { "cmd": "start", 
 /**
- * Of the encrypted file.
+ * Passphrase of the encrypted file.
  */
 passphrase: SecretText | null, 
 /**
- * On a first start without a keychain: keep the secret in a file under this passphrase.
+ * On a first start without a keychain: store the secret in a file under this passphrase.
  */
 in_file: boolean, } | { "cmd": "restore", 
 /**
- * Of the backup.
+ * Passphrase of the backup.
  */
 backup_passphrase: SecretText, 
 /**
- * Keep the secret in a file under this passphrase; none: in the keychain.
+ * Store the secret in a file under this passphrase; `null` means the keychain.
  */
 passphrase: SecretText | null, } | { "cmd": "backup", 
 /**
- * Of the backup.
+ * Passphrase of the backup.
  */
 backup_passphrase: SecretText, 
 /**
- * Of the encrypted file, where the secret is kept in one.
+ * Passphrase of the encrypted file, if the secret is stored in one.
  */
 passphrase: SecretText | null, } | { "cmd": "quit", 
 /**
- * Which.
+ * Step to take.
  */
 step: QuitStep, };
 
@@ -1472,50 +1479,50 @@ export type ShellResponse = { "kind": "done" } | { "kind": "picked", "value": Pi
 
 export type ShellEvent = { "event": "drag_over", 
 /**
- * From the left.
+ * Distance from the left.
  */
 x: number, 
 /**
- * From the top.
+ * Distance from the top.
  */
 y: number, } | { "event": "drag_leave" } | { "event": "dropped", 
 /**
- * From the left.
+ * Distance from the left.
  */
 x: number, 
 /**
- * From the top.
+ * Distance from the top.
  */
 y: number, 
 /**
- * What.
+ * The dropped files.
  */
 picked: Picked, } | { "event": "link_opened", 
 /**
- * Which.
+ * The link.
  */
 link: LinkView, } | { "event": "files_opened", 
 /**
- * What.
+ * The files.
  */
 picked: Picked, } | { "event": "open_refused", 
 /**
- * Why.
+ * Reason of the refusal.
  */
 error: ApiError, } | { "event": "show_texts", 
 /**
- * Which device.
+ * Device of the conversation.
  */
 device: DeviceId, } | { "event": "start_failed", 
 /**
- * Why.
+ * Reason of the failure.
  */
 error: ApiError, 
 /**
- * Where the secret of this data directory is kept; none on a first start.
+ * Recorded keystore of this data directory; `null` on a first start.
  */
 recorded: KeystoreView | null, } | { "event": "quit_asked" } | { "event": "started" } | { "event": "show", 
 /**
- * Which.
+ * Name of the view.
  */
 view: string, };

@@ -1,4 +1,4 @@
-//! `id`, `devices`, `unpair`, `ping`.
+//! Commands `id`, `devices`, `unpair`, `ping`.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::{
     text::{beginnings, shown, table},
 };
 
-/// How long a node that was started for the question looks around before it answers.
+/// Time for which a node that was started for the request runs discovery before it answers.
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 
 pub async fn id(running: &Running, console: &Console) -> Result<(), Failure> {
@@ -25,7 +25,7 @@ pub async fn id(running: &Running, console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// This device, for people.
+/// Describes this device for people.
 pub fn identity_text(identity: &IdentityView) -> String {
     let keystore = match identity.keystore {
         KeystoreView::Keychain => "the system's keychain",

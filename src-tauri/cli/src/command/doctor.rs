@@ -1,4 +1,4 @@
-//! `doctor`.
+//! Command `doctor`.
 
 use serde_json::json;
 use yonder_core::{
@@ -16,7 +16,7 @@ use crate::{
     text::shown,
 };
 
-/// Examines the node that runs, or one of our own for as long as it takes; and where none can start, the machine.
+/// Examines the running node, or one started for the examination; if none can start, examines the machine.
 pub async fn run(global: &Global, args: &Doctor, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
     let running = tokio::select! {
         running = Running::open(global, console) => running,
@@ -31,7 +31,7 @@ pub async fn run(global: &Global, args: &Doctor, console: &Console, interrupt: &
             running.close().await;
             report?
         }
-        // What is wrong with the arguments is no illness.
+        // Invalid arguments are reported as such, not examined.
         Err(failure) if failure.status == crate::failure::USAGE => return Err(failure),
         Err(failure) => {
             let live = live(args, console);
@@ -50,7 +50,7 @@ pub async fn run(global: &Global, args: &Doctor, console: &Console, interrupt: &
     if report.worst() == CheckStatus::Failed { Err(Failure::told()) } else { Ok(()) }
 }
 
-/// Checks are shown while they come.
+/// True if checks are printed as they are done.
 fn live(args: &Doctor, console: &Console) -> bool {
     !console.json() && !args.report
 }
@@ -70,7 +70,7 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
     let mut told = Vec::new();
     let answer = loop {
         tokio::select! {
-            // Those that were told before the answer come first.
+            // Events before the response are processed first.
             biased;
             event = events.next() => match event {
                 Some(event) => if let (Event::DoctorCheck { check, .. }, true) = (event.event, live(args, console)) {
@@ -84,7 +84,7 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
     };
     match answer {
         Response::Doctor(report) => {
-            // The answer may overtake the events.
+            // The response may overtake events.
             let late = report.checks.iter().filter(|check| live(args, console) && !told.contains(check));
             late.for_each(|check| console.say(&check_text(check)));
             Ok(report)
@@ -95,7 +95,7 @@ async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<Doct
 
 fn show(report: &DoctorReport, args: &Doctor, console: &Console) {
     if args.report {
-        // Its lines are meant to be lines; names of peers are not in it, but what stands between may come from servers.
+        // The report's lines are kept. It contains no names of peers, but may contain text from servers.
         console.say(&report.report.lines().map(shown).collect::<Vec<_>>().join("\n"));
     } else if !console.json() {
         console.say(&connections_text(report));
@@ -109,7 +109,7 @@ fn show(report: &DoctorReport, args: &Doctor, console: &Console) {
     console.object(&object);
 }
 
-/// A check for people: a mark, what it is about, what was found, and what to do.
+/// Formats a check for people: a mark, the subject, the result, and the hint.
 fn check_text(check: &CheckView) -> String {
     let mark = match check.status {
         CheckStatus::Ok => "✓",

@@ -1,6 +1,6 @@
-//! `keystore`: where the secret is, moving it, backing it up, bringing it back.
+//! Command `keystore`: status, move, backup and restore of the secret.
 //!
-//! Where no node runs, none goes on the network either: what is asked is done on the data directory itself.
+//! If no node runs the commands work on the data directory itself, and do not start the network.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -22,11 +22,11 @@ use crate::{
     text::shown,
 };
 
-/// How often, and how long apart, a data directory is tried that somebody holds who does not answer: a node that starts
-/// or ends, or another such command.
+/// Number and interval of attempts at a data directory that is held by a process that does not answer: a node that is
+/// starting or shutting down, or another such command.
 const PATIENCE: (u32, Duration) = (50, Duration::from_millis(100));
 
-/// Who does it: the node that runs, or the data directory's own, which stays off the network.
+/// Executor of the command: the running node, or a service on the data directory without a network.
 enum Desk {
     There(Client),
     Here(NetworkingService),
@@ -60,7 +60,7 @@ impl Desk {
     }
 }
 
-/// Does one step.
+/// Executes one subcommand.
 pub async fn run(global: &Global, step: Option<&KeystoreStep>, console: &Console) -> Result<(), Failure> {
     match step {
         None => show(global, console).await,
@@ -71,7 +71,7 @@ pub async fn run(global: &Global, step: Option<&KeystoreStep>, console: &Console
     }
 }
 
-/// Needs no passphrase and no node: it also tells why none can start.
+/// Shows the status. Needs no passphrase and no node, so it can also explain why none starts.
 async fn show(global: &Global, console: &Console) -> Result<(), Failure> {
     let dir = data_dir(global)?;
     let status = off_runtime(move || Ok(identity::inspect(&dir)?)).await?;
@@ -80,18 +80,18 @@ async fn show(global: &Global, console: &Console) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Where the secret is now, on a data directory that has an identity.
+/// Returns the present keystore of a data directory with an identity.
 async fn recorded(global: &Global) -> Result<KeystoreView, Failure> {
     let dir = data_dir(global)?;
     let status = off_runtime(move || match identity::recorded(&dir)? {
         Some(keystore) => Ok(keystore),
-        // Says what is missing.
+        // Reports what is missing.
         None => Ok(identity::inspect(&dir)?.keystore),
     });
     status.await
 }
 
-/// A node that remembers the passphrase that it was opened with, because the request needs it again.
+/// Returns options with a passphrase source that remembers its answer, because the request needs it again.
 fn opening(global: &Global) -> Result<(NodeOptions, Arc<Remembered>), Failure> {
     let remembered = Arc::new(Remembered::default());
     let mut options = options(global)?;
@@ -99,7 +99,7 @@ fn opening(global: &Global) -> Result<(NodeOptions, Arc<Remembered>), Failure> {
     Ok((options, remembered))
 }
 
-/// The passphrase of the secret's file, if that is where it is.
+/// Returns the passphrase of the encrypted file, if the secret is stored there.
 async fn present(from: KeystoreView, remembered: Arc<Remembered>) -> Result<Option<SecretText>, Failure> {
     if from != KeystoreView::File {
         return Ok(None);
@@ -115,7 +115,7 @@ fn needed() -> NetworkError {
 async fn relocate(global: &Global, to: KeystoreView, console: &Console) -> Result<(), Failure> {
     let from = recorded(global).await?;
     let (options, remembered) = opening(global)?;
-    // Who mistypes the present one shall not have thought of a new one in vain.
+    // Opened first, so that a mistyped present passphrase is found before the user chooses a new one.
     let desk = Desk::open(&options).await?;
     let outcome = async {
         let passphrase = present(from, remembered).await?;
@@ -139,7 +139,8 @@ async fn relocate(global: &Global, to: KeystoreView, console: &Console) -> Resul
     Ok(())
 }
 
-/// Leaving the file, its passphrase is the one in `YONDER_PASSPHRASE`; going there, that may be meant as the new one.
+/// Returns the new passphrase. If the secret leaves an encrypted file, `YONDER_PASSPHRASE` is the present one;
+/// otherwise it may be meant as the new one.
 fn new_passphrase(from: KeystoreView) -> Result<SecretText, NetworkError> {
     let given = passphrase::new_of_file(from != KeystoreView::File);
     given.map(SecretText::new).ok_or_else(|| identity::IdentityError::NewPassphraseNeeded.into())
@@ -159,7 +160,7 @@ async fn rotate(global: &Global, console: &Console) -> Result<(), Failure> {
 async fn backup(global: &Global, file: &Path, console: &Console) -> Result<(), Failure> {
     let path = absolute(file)?;
     let from = recorded(global).await?;
-    // Looked at again when it is written; said before anybody thinks of a passphrase.
+    // Checked before the user chooses a passphrase, and again when the file is written.
     if path.symlink_metadata().is_ok() {
         return Err(NetworkError::from(identity::BackupError::Exists(path)).into());
     }
@@ -191,7 +192,7 @@ async fn restore(global: &Global, file: &Path, console: &Console) -> Result<(), 
     if Client::connect(&dir).await?.is_some() {
         return Err(NetworkError::from(identity::IdentityError::Exists(dir)).into());
     }
-    // What is wrong with places is said before anybody is asked for a passphrase.
+    // Errors of paths are reported before the user is asked for a passphrase.
     let (looked_at, missing) = (dir.clone(), file.clone());
     off_runtime(move || {
         Restoration::check(&looked_at)?;
@@ -226,7 +227,7 @@ async fn restore(global: &Global, file: &Path, console: &Console) -> Result<(), 
     Ok(())
 }
 
-/// Whom a restore asks, if the secret goes into an encrypted file.
+/// Asks for the new passphrase in a restore into an encrypted file.
 struct NewOfFile;
 
 impl AskPassphrase for NewOfFile {

@@ -25,27 +25,27 @@ use crate::{
     node::Running,
 };
 
-/// How often a question is asked again when the node that was to answer it is just ending.
+/// Maximum number of attempts at a request if the node shuts down before it answers.
 const ATTEMPTS: u32 = 10;
 
-/// Does what the arguments say.
+/// Executes the command.
 pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
     let Cli { global, command } = cli;
     match command {
         Command::Serve(args) => serve::run(&global, &args, console, interrupt).await,
-        // It must do its work where no node can start, and never be the reason for a first one.
+        // Must work where no node can start, and must never cause the first start of one.
         Command::Keystore { step } => tokio::select! {
             outcome = keystore::run(&global, step.as_ref(), console) => outcome,
             () = interrupt.wanted() => Err(Failure::interrupted()),
         },
-        // It has something to say where no node can start, too.
+        // Is useful where no node can start, too.
         Command::Doctor(args) => doctor::run(&global, &args, console, interrupt).await,
         Command::Bench(args) => bench::run(&args, global.verbose, console, interrupt).await,
         Command::Demo { keep } => demo::run(keep, global.verbose, console, interrupt).await,
         command => {
             for attempt in 1.. {
                 match once(&global, &command, console, interrupt).await {
-                    // Another command's own node, which ended with that command.
+                    // The node belonged to another command, and ended with it.
                     Err(failure)
                         if attempt < ATTEMPTS
                             && only_asks(&command)
@@ -58,7 +58,7 @@ pub async fn run(cli: Cli, console: &Console, interrupt: &Interrupt) -> Result<(
     }
 }
 
-/// It changes nothing, so that asking twice does no harm.
+/// True if the command changes nothing, so that it may be repeated.
 fn only_asks(command: &Command) -> bool {
     matches!(
         command,
@@ -70,7 +70,7 @@ fn only_asks(command: &Command) -> bool {
     )
 }
 
-/// It concerns something that only a running node knows of.
+/// True if the command concerns the state of a running node.
 fn needs_running_node(command: &Command) -> bool {
     matches!(
         command,
@@ -104,7 +104,7 @@ async fn once(global: &Global, command: &Command, console: &Console, interrupt: 
         () = interrupt.wanted() => return Err(Failure::interrupted()),
     };
     let outcome = match command {
-        // These have something to clean up when they are interrupted.
+        // These commands have something to clean up after an interrupt.
         Command::Pair(Pair::Host { words, approve, level }) => {
             let consent = pair::Consent { approve: *approve, level: level.map(Into::into) };
             pair::host(&running, *words, consent, console, interrupt).await
@@ -155,7 +155,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
         Command::Retry { id } => transfer::retry(running, id, console).await,
         Command::Order { id, before } => transfer::order(running, id, before.as_deref(), console).await,
         Command::Limit { rate, transfer } => transfer::limit(running, *rate, transfer.as_deref(), console).await,
-        // Done before a node is opened, or with the interrupt in hand.
+        // Handled before a node is opened, or together with the interrupt.
         Command::Serve(_)
         | Command::Doctor(_)
         | Command::Demo { .. }
@@ -166,7 +166,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
     }
 }
 
-/// A request that is answered by nothing but its being done.
+/// Sends a request whose response has no content.
 async fn done(running: &Running, request: Request) -> Result<(), Failure> {
     match running.call(request).await? {
         Response::Done => Ok(()),
@@ -174,7 +174,7 @@ async fn done(running: &Running, request: Request) -> Result<(), Failure> {
     }
 }
 
-/// A unit variant of the surface, as it stands in JSON.
+/// Returns the JSON name of a unit variant of the API.
 fn word(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(word)) => word,

@@ -1,4 +1,4 @@
-//! `pair host`, `pair join`, `approve`, `reject`.
+//! Commands `pair host`, `pair join`, `approve`, `reject`.
 
 use std::{io::BufRead, path::PathBuf};
 
@@ -21,12 +21,12 @@ use crate::{
     text::{count, qr, shown, size},
 };
 
-/// What the person has said beforehand.
+/// Consent given by arguments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Consent {
     /// Approve without a question.
     pub approve: bool,
-    /// Owner of the other device; none means that the person is asked, where there is a terminal.
+    /// Trust level of the other device. `None` means that the user is asked, if there is a terminal.
     pub level: Option<TrustLevel>,
 }
 
@@ -70,8 +70,8 @@ pub async fn join(
     begin(running, request, consent, typed, console, interrupt).await
 }
 
-/// `pair join --picture`: the link out of a screenshot or a photo. The picture is read here, where the person is; the node
-/// gets the link.
+/// Command `pair join --picture`: reads the link from a screenshot or a photo. The picture is read in this process; the
+/// node gets only the link.
 pub async fn join_by_picture(
     running: &Running,
     picture: PathBuf,
@@ -92,7 +92,7 @@ pub async fn join_by_picture(
     begin(running, request, consent, None, console, interrupt).await
 }
 
-/// `approve` and `reject`: the answer for a pairing that was begun elsewhere.
+/// Commands `approve` and `reject`: answer a pairing that was started elsewhere.
 pub async fn answer(running: &Running, level: Option<TrustLevel>, console: &Console) -> Result<(), Failure> {
     let approve = level.is_some();
     let request = Request::PairAnswer { approve, level, check_words: None };
@@ -111,8 +111,8 @@ pub async fn answer(running: &Running, level: Option<TrustLevel>, console: &Cons
     Ok(())
 }
 
-/// What is typed, line by line. It is read in a thread of its own, because a terminal may never give a line; the thread
-/// ends with the process at the latest. One reader for all questions: a second one would get the first one's answers.
+/// Reads lines from the terminal in a thread of its own, because a read may block for ever; the thread ends with the
+/// process at the latest. One reader serves all questions, because a second one would get the first one's answers.
 fn read_lines() -> mpsc::Receiver<String> {
     let (sender, lines) = mpsc::channel(1);
     std::thread::spawn(move || {
@@ -126,7 +126,7 @@ fn read_lines() -> mpsc::Receiver<String> {
     lines
 }
 
-/// Asks for a pairing, and stays with it until it has ended.
+/// Starts a pairing, and follows it until it has ended.
 async fn begin(
     running: &Running,
     request: Request,
@@ -140,7 +140,8 @@ async fn begin(
         Response::Pairing(pairing) => pairing,
         _ => return Err(Failure::strange_answer()),
     };
-    // The pairing has moved on since, perhaps: a snapshot says where it stands, and which events are older than that.
+    // The pairing may have changed since the response. The snapshot gives its present state, and the number of the last
+    // event that is older.
     let snapshot = running.snapshot().await?;
     let mut teller = Teller::new(console, consent);
     teller.tell(&begun);
@@ -165,30 +166,30 @@ async fn begin(
             () = interrupt.wanted() => break Err(Failure::interrupted()),
         }
     };
-    // A code that nobody stands behind any more must not stay open.
+    // A code that nobody follows any more must not stay open.
     if let Err(error) = running.call(Request::PairCancel).await {
         tracing::debug!(%error, "the pairing could not be cancelled");
     }
     outcome
 }
 
-/// A pairing as it goes on.
+/// State of following a pairing.
 struct Following<'a> {
     running: &'a Running,
     events: Events,
     seq: u64,
     view: PairingView,
-    /// What the person types, if somebody reads it already.
+    /// Lines from the terminal, if they are being read.
     typed: Option<mpsc::Receiver<String>>,
-    /// What is typed answers our question about the pairing with these check words.
+    /// Check words of the pairing about which the user is being asked.
     asking: Option<String>,
-    /// Owner of the other device, if that was said beforehand.
+    /// Trust level of the other device, if given by arguments.
     level: Option<TrustLevel>,
     console: &'a Console,
 }
 
 impl Following<'_> {
-    /// Waits until the pairing has changed. May be dropped at any time.
+    /// Waits until the pairing has changed. Cancel safe.
     async fn next(&mut self) -> Result<(), Failure> {
         loop {
             let event = tokio::select! {
@@ -215,7 +216,7 @@ impl Following<'_> {
         }
     }
 
-    /// Asks the person at this terminal, if there is one. An answer from elsewhere counts as well.
+    /// Asks the user at this terminal, if there is one. An answer from elsewhere is accepted, too.
     fn ask(&mut self, check_words: &str) {
         if !self.console.can_ask() {
             self.console.note("Approve or reject it: `yonder-cli approve`, `yonder-cli reject`.");
@@ -227,7 +228,7 @@ impl Following<'_> {
         self.asking = Some(check_words.to_owned());
     }
 
-    /// How the question is answered.
+    /// Describes the possible answers.
     fn choices(&self) -> &'static str {
         match self.level {
             None => "Type own if it is yours, other if it is somebody else's, or no.",
@@ -242,17 +243,17 @@ impl Following<'_> {
                 self.console.note(self.choices());
                 return Ok(());
             }
-            // The terminal is closed: an answer may still come from elsewhere.
+            // The terminal is closed. An answer may still come from elsewhere.
             None => {
                 self.asking = None;
                 return Ok(());
             }
         };
-        // The question was about this pairing and no other one.
+        // The answer applies only to the pairing of the question.
         let request = Request::PairAnswer { approve: level.is_some(), level, check_words: self.asking.take() };
         match self.running.call(request).await {
             Ok(_) => Ok(()),
-            // Somebody answered elsewhere in the meantime; what came of it is told by events.
+            // Answered elsewhere in the meantime; events report the result.
             Err(error) if error.code == "invalid_state" => Ok(()),
             Err(error) => Err(error.into()),
         }
@@ -266,8 +267,8 @@ async fn typed(lines: &mut Option<mpsc::Receiver<String>>) -> Option<String> {
     }
 }
 
-/// What a person says: as what the device is paired, or that it is not. None if it is not clear; a mere yes does not say
-/// whose device it is, unless that was said beforehand.
+/// Parses the user's answer: `Some(Some(level))` approves, `Some(None)` rejects, `None` is unclear. A mere yes is
+/// accepted only if the trust level was given by arguments.
 fn answer_of(text: &str, said: Option<TrustLevel>) -> Option<Option<TrustLevel>> {
     match text.trim().to_lowercase().as_str() {
         "own" => Some(Some(TrustLevel::Own)),
@@ -278,7 +279,7 @@ fn answer_of(text: &str, said: Option<TrustLevel>) -> Option<Option<TrustLevel>>
     }
 }
 
-/// What to do after a state has been told.
+/// Action after a state was printed.
 #[derive(Debug, PartialEq)]
 enum Step {
     Wait,
@@ -286,7 +287,7 @@ enum Step {
     Ended(Result<(), Failure>),
 }
 
-/// Tells each state of a pairing once.
+/// Prints each state of a pairing once.
 struct Teller<'a> {
     console: &'a Console,
     consent: Consent,
@@ -310,7 +311,7 @@ impl<'a> Teller<'a> {
         Self { console, consent, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
     }
 
-    /// What goes on beside, each once.
+    /// Prints each note once.
     fn note(&mut self, note: Option<&String>) {
         if let Some(text) = note
             && self.noted.as_ref() != Some(text)
@@ -347,7 +348,7 @@ impl<'a> Teller<'a> {
                 }
                 Step::Wait
             }
-            // The node approves by itself.
+            // The node approves without a question.
             PairingView::Confirm { .. } if self.consent.approve => Step::Wait,
             PairingView::Confirm { name, called, check_words, grants, grants_other, device_type, .. } => {
                 if std::mem::replace(&mut self.told_confirm, true) {
@@ -385,7 +386,7 @@ impl<'a> Teller<'a> {
     }
 }
 
-/// What the device will be allowed: once, where it is the same for both kinds of device or is known which it will be.
+/// Describes the permissions of the device: once, if they are the same for both trust levels or the level is known.
 fn grants_text(own: &[Grant], other: &[Grant], level: Option<TrustLevel>) -> String {
     let list = |title: &str, grants: &[Grant]| {
         let lines = grants.iter().map(|grant| format!("\n  - {}", grant_text(grant)));

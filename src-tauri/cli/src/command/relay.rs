@@ -1,4 +1,4 @@
-//! `relays`.
+//! Command `relays`.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     text::{shown, table},
 };
 
-/// How long a node that was started for the question has to find its home.
+/// Longest wait of a node that was started for the request for its home relay.
 const COMING_UP: Duration = Duration::from_secs(3);
 
 pub async fn list(running: &Running, probe: bool, console: &Console) -> Result<(), Failure> {

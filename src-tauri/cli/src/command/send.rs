@@ -1,4 +1,4 @@
-//! `send`.
+//! Command `send`.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ use crate::{
     text::{count, duration, shown, size},
 };
 
-/// Shortest time between two lines of progress.
+/// Minimum interval between two progress lines.
 const STEP: Duration = Duration::from_millis(100);
 
-/// How long the other side may take to hear of our cancelling.
+/// Time for the other side to receive our cancellation.
 const CANCEL: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
@@ -54,7 +54,7 @@ enum Line {
     },
 }
 
-/// `--background` without a node that would go on.
+/// Converts the failure of `--background` without a running node.
 pub fn needs_a_node(failure: Failure) -> Failure {
     if failure.error.code != "not_running" {
         return failure;
@@ -75,7 +75,7 @@ pub async fn run(
         compress: !args.no_compress,
         encrypt: !args.no_encrypt,
         limit: args.limit.filter(|rate| *rate > 0),
-        // Nobody stands by who could try again.
+        // In the foreground, nobody would wait for a retry.
         wait: args.background,
         strict: args.strict,
     };
@@ -89,7 +89,7 @@ pub async fn run(
                 handed.taken();
                 open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false })
             }
-            // To one device it is the end; among several the others get theirs.
+            // With one device the command ends; with several, the others are still served.
             Err(failure) if args.also.is_empty() => return Err(failure),
             Err(failure) => {
                 console.failure_of(device, &failure);
@@ -110,7 +110,7 @@ pub async fn run(
     }
 }
 
-/// One recipient's transfer.
+/// Transfer to one recipient.
 struct Row<'a> {
     transfer: TransferView,
     teller: Teller<'a>,
@@ -122,7 +122,7 @@ async fn offer(running: &Running, request: Request, interrupt: &Interrupt) -> Re
     tokio::pin!(call);
     let answer = tokio::select! {
         answer = &mut call => answer?,
-        // The offer may be on its way already: what comes of it is cancelled afterwards.
+        // The offer may have been sent already. The resulting transfer is cancelled afterwards.
         () = interrupt.wanted() => match tokio::time::timeout(CANCEL, &mut call).await {
             Ok(answer) => answer?,
             Err(_) => return Err(Failure::interrupted()),
@@ -134,7 +134,7 @@ async fn offer(running: &Running, request: Request, interrupt: &Interrupt) -> Re
     }
 }
 
-/// Until all have ended; fails as the first of them did that failed.
+/// Waits until all transfers have ended. Returns the first failure.
 async fn watch(
     running: &Running,
     events: &mut yonder_core::control::Events,
@@ -154,7 +154,7 @@ async fn watch(
                 row.ended = true;
                 row.teller.end();
                 let ended = ended(&row.transfer, cancelled_at.is_some(), begun.elapsed(), console);
-                // Among several, each is told with the name of its device.
+                // With several recipients, each failure is printed with the name of its device.
                 let ended = ended.map_err(|failure| match alone || failure.is_told() {
                     true => failure,
                     false => {
@@ -162,7 +162,7 @@ async fn watch(
                         Failure::told_as(failure.status)
                     }
                 });
-                // That something was left out is said by the status only where nothing worse happened.
+                // "Incomplete" is the exit status only if nothing worse happened.
                 outcome = match (outcome, ended) {
                     (Err(first), Err(next)) if first.status == INCOMPLETE => Err(next),
                     (first, next) => first.and(next),
@@ -195,7 +195,7 @@ async fn watch(
             row.transfer = now;
         }
         if missed {
-            // What they became may have been among the events that were missed, whatever this one tells.
+            // Their final states may have been among the lost events.
             for row in open.iter_mut().filter(|row| !row.ended) {
                 row.transfer = ask(running, row.transfer.id).await?;
             }
@@ -217,7 +217,7 @@ async fn ask(running: &Running, id: TransferId) -> Result<TransferView, Failure>
     }
 }
 
-/// How the command ends when the transfer has.
+/// Returns the result of the command for an ended transfer.
 fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console) -> Result<(), Failure> {
     for note in &transfer.notes {
         console.note(&format!("note: {}", notes::sentence(note)));
@@ -259,19 +259,19 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
         TransferState::Cancelled if by_us => {
             Err(Failure { status: FAILED, ..reason("cancelled_here", "the transfer was cancelled") })
         }
-        // The code says on which side.
+        // The code says on which side it was cancelled.
         TransferState::Cancelled => Err(reason("cancelled_here", "the transfer was cancelled")),
         _ => Err(reason("transfer_failed", "the transfer failed")),
     }
 }
 
-/// Tells how far it is: programs by lines, people by one line that is drawn anew.
+/// Prints progress: lines for programs, a redrawn line for people.
 struct Teller<'a> {
     console: &'a Console,
-    /// It alone draws; several would draw over each other.
+    /// Only one transfer is drawn; several would overwrite each other.
     draws: bool,
     last: Option<Instant>,
-    /// What was told last, and the code of the reason for it.
+    /// Last printed state, with the code of its reason.
     state: Option<(TransferState, Option<String>)>,
 }
 
@@ -305,7 +305,7 @@ impl<'a> Teller<'a> {
         match transfer.state {
             TransferState::Offered => self.console.note(&format!("Waiting for {name} to accept {}…", what(transfer))),
             TransferState::Active => self.console.note(&format!("Sending {} to {name}…", what(transfer))),
-            // Most are over before anybody could read it.
+            // Usually too short to be read.
             TransferState::Waiting if matches!(code, "listing" | "connecting") => {}
             TransferState::Waiting => {
                 let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
@@ -323,7 +323,7 @@ impl<'a> Teller<'a> {
         }
     }
 
-    /// The line that was drawn last is complete.
+    /// Completes the line that was drawn last.
     fn end(&mut self) {
         if self.last.take().is_some() && self.draws {
             self.console.redraw("");

@@ -1,4 +1,4 @@
-//! `serve`.
+//! Command `serve`.
 
 use std::{
     io::Read,
@@ -28,10 +28,10 @@ use crate::{
     text::{count, shown, shown_lines, size},
 };
 
-/// Ends when all events are printed.
+/// Completes when all events are printed.
 type Printed = Option<tokio::sync::oneshot::Receiver<()>>;
 
-/// How long whoever reads our output may take to read the last lines.
+/// Time for the reader of our output to read the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &Interrupt) -> Result<(), Failure> {
@@ -48,7 +48,7 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
     };
     local.close().await;
     if let Some(printed) = printed {
-        // Somebody who stopped reading must not keep us.
+        // A reader that has stopped must not block the exit.
         let _ = tokio::time::timeout(LAST_LINES, printed).await;
     }
     if lost.load(Ordering::Relaxed) {
@@ -61,8 +61,8 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
     outcome
 }
 
-/// Starts the node. Commands that run nodes of their own on the data directory are waited for, and a node that is just
-/// ending; another one that stays is an error.
+/// Starts the node. Waits for commands that run their own nodes on the data directory, and for a node that is shutting
+/// down; another one that stays is an error.
 async fn start(options: NodeOptions, console: &Console, lost: &Arc<AtomicBool>) -> Result<(Local, Printed), Failure> {
     let data_dir = options.data_dir.clone();
     let mut waiting = Waiting::new(console);
@@ -97,8 +97,8 @@ async fn start(options: NodeOptions, console: &Console, lost: &Arc<AtomicBool>) 
     }
 }
 
-/// Prints events in a thread of its own: a pipe that nobody reads must not hold up the node. The node outlives its
-/// reader; what a slow one misses shows as a gap in the numbers.
+/// Prints events in a thread of its own, because a blocked pipe must not block the node. The node outlives its reader;
+/// events that a slow reader misses show as a gap in the numbers.
 fn print_from(
     mut events: broadcast::Receiver<NumberedEvent>,
     json: bool,
@@ -107,7 +107,7 @@ fn print_from(
     let (sender, done) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let console = Console::new(json);
-        // `ready` is the first line; what was told before it is part of what it says.
+        // `ready` is the first line and includes all earlier events.
         let mut ready = false;
         loop {
             match events.blocking_recv() {
@@ -131,14 +131,14 @@ fn print_from(
                 Err(RecvError::Closed) => break,
             }
         }
-        // An error only says that nobody waits.
+        // An error only means that nobody waits.
         let _ = sender.send(());
     });
     done
 }
 
-/// An event as it is printed: what `serve` says is often kept in a journal that others may read, so the code of a pairing is
-/// not in it. Whoever asked for the code gets it as the answer.
+/// Removes the pairing code from a printed event: the output of `serve` is often stored in a journal that others can
+/// read. The caller that requested the code gets it in the response.
 fn without_secrets(event: &NumberedEvent) -> NumberedEvent {
     let mut event = event.clone();
     if let Event::Pairing { pairing: PairingView::Hosting { words, link, qr, .. } } = &mut event.event {
@@ -149,7 +149,7 @@ fn without_secrets(event: &NumberedEvent) -> NumberedEvent {
     event
 }
 
-/// Waits for the end of stdin, which comes when the process that started us is gone.
+/// Waits for the end of stdin, which means that the parent process has ended.
 async fn stdin_ended() {
     let (sender, ended) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -161,7 +161,7 @@ async fn stdin_ended() {
     let _ = ended.await;
 }
 
-/// An event for people; what only matters to programs is `None`.
+/// Formats an event for people; `None` for events that only programs need.
 fn event_text(event: &Event) -> Option<String> {
     Some(match event {
         Event::Ready(identity) => format!("{}\nReady. Ctrl-C ends it.", identity_text(identity)),

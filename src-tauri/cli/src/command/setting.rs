@@ -1,4 +1,4 @@
-//! `settings` and `rename`.
+//! Commands `settings` and `rename`.
 
 use serde_json::{Value, json};
 use yonder_core::api::{Request, Response, SecretText, Settings};
@@ -15,7 +15,7 @@ pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, cons
     let request = match (key, value) {
         (Some("relay_token"), Some(value)) => Request::SetRelayToken { token: token(value)? },
         (Some(key), Some(value)) => {
-            // The node may run in another folder than we do.
+            // The node may have another working directory.
             let value = match key {
                 "download_dir" => absolute(value.as_ref())?.to_string_lossy().into_owned(),
                 "limit" => {
@@ -31,7 +31,8 @@ pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, cons
     print(&settings, key, console)
 }
 
-/// A token is a secret: it comes from stdin or the terminal, never from the arguments. Nothing forgets the one that is kept.
+/// Reads a token, which is a secret, from stdin or the terminal, never from the arguments. An empty value deletes the
+/// stored token.
 fn token(value: &str) -> Result<Option<SecretText>, Failure> {
     match value {
         "-" => Ok(relay_token()?.map(SecretText::new)),
@@ -67,7 +68,7 @@ fn print(settings: &Settings, key: Option<&str>, console: &Console) -> Result<()
     Ok(())
 }
 
-/// All settings, or the one that is asked for.
+/// Returns all settings, or the requested one.
 fn chosen(settings: &Settings, key: Option<&str>) -> Result<Vec<(String, Value)>, Failure> {
     let settings = Settings { overridden: None, ..settings.clone() };
     let Ok(Value::Object(all)) = serde_json::to_value(settings) else { return Err(Failure::strange_answer()) };

@@ -1,4 +1,4 @@
-//! `text`, `messages`.
+//! Commands `text` and `messages`.
 
 use std::{io::Read, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     text::{shown, shown_lines},
 };
 
-/// How long the other device has to say that it has the text, before this command says that it waits.
+/// Time for the other device to confirm, before this command reports that the text is queued.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Ends well when the other device has the text, or when a node that goes on running keeps it.
+/// Succeeds when the other device has the text, or when a node that keeps running has queued it.
 pub async fn send(running: &Running, device: &str, words: &[String], console: &Console) -> Result<(), Failure> {
     let text = match words {
         [dash] if dash == "-" => stdin()?,
@@ -67,7 +67,7 @@ fn is_delivered(message: &MessageView, sent: &MessageView) -> bool {
 
 fn stdin() -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    // A little more than any text may have, for line breaks at its end: what is longer is not read to its end.
+    // Slightly more than the limit of a text, for trailing line breaks. Longer input is not read to its end.
     let most = MAX_TEXT + 1024;
     let read = std::io::stdin().take(most as u64).read_to_end(&mut bytes);
     read.map_err(|error| {
@@ -110,9 +110,9 @@ pub async fn list(running: &Running, device: Option<&str>, number: u32, console:
     Ok(())
 }
 
-/// When each text with one device was exchanged, as far as this device can tell. The order in which they were stored is
-/// certain, and so are the times of this side's own texts; between those lies what the other device says of its own, whose
-/// clock may show anything.
+/// Returns the local time of each text with one device, as well as it can be determined. The stored order is certain,
+/// and so are the times of this side's texts. The times of the other device's texts lie between those, because its
+/// clock may be wrong.
 fn own_times(messages: &[MessageView], now: u64) -> Vec<u64> {
     let mut latest = now;
     let mut times: Vec<u64> = messages

@@ -1,4 +1,4 @@
-//! `transfers`, `accept`, `decline`, `cancel`, `pause`, `resume`, `retry`, `order`, `limit`.
+//! Commands `transfers`, `accept`, `decline`, `cancel`, `pause`, `resume`, `retry`, `order`, `limit`.
 
 use std::path::Path;
 
@@ -31,7 +31,7 @@ pub async fn list(running: &Running, all: bool, find: Option<&str>, console: &Co
 
 async fn transfers(running: &Running, all: bool, find: Option<&str>) -> Result<Vec<TransferView>, Failure> {
     let mut transfers: Vec<TransferView> = Vec::new();
-    // Page by page. Some may begin or go meanwhile, so that one may come twice.
+    // Read page by page. Transfers may be added or removed meanwhile, so that one may be returned twice.
     loop {
         let skip = u32::try_from(transfers.len()).ok().filter(|skip| *skip > 0);
         let request = Request::Transfers { all, find: find.map(str::to_owned), skip };
@@ -72,7 +72,7 @@ fn transfer_table(transfers: &[TransferView]) -> String {
     table(["ID", "DEVICE", "STATE", "BYTES", "RATE", "LEFT", "WHAT", "REASON"], &rows)
 }
 
-/// What is in a transfer, in a few words.
+/// Describes the contents of a transfer in a few words.
 pub fn what(transfer: &TransferView) -> String {
     match (transfer.roots.first(), transfer.root_count) {
         (None, _) => String::new(),
@@ -120,7 +120,7 @@ pub async fn resume(running: &Running, id: &str, console: &Console) -> Result<()
     answered(running, Request::Resume { id }, console).await
 }
 
-/// The new transfer's id is the answer: the old one stays as it ended.
+/// Retries a transfer. Prints the id of the new one; the old one stays as it ended.
 pub async fn retry(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
     answered(running, Request::Retry { id }, console).await
@@ -164,7 +164,7 @@ async fn answered(running: &Running, request: Request, console: &Console) -> Res
     Ok(())
 }
 
-/// The transfer whose id this is, or whose id alone begins so.
+/// Finds a transfer by its id, or by a unique prefix of it.
 async fn find(running: &Running, text: &str) -> Result<TransferId, Failure> {
     if let Ok(id) = text.parse() {
         return Ok(id);

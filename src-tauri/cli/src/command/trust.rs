@@ -1,4 +1,4 @@
-//! `block`, `unblock`, `trust`, `renew-keys`.
+//! Commands `block`, `unblock`, `trust`, `take-name`, `renew-keys`.
 
 use serde_json::json;
 use yonder_core::api::{DeviceAccept, DeviceView, Request, Response, TrustLevel};
@@ -33,9 +33,9 @@ pub async fn renew_keys(running: &Running, device: &str, console: &Console) -> R
     Ok(())
 }
 
-/// Takes the name that the device announces, as this node knows it.
+/// Accepts the name that the device announces, as this node knows it.
 pub async fn take_name(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
-    // It changes nothing, and finds the device.
+    // A request without changes, which finds the device.
     let look = Request::Trust { device: device.into(), level: None, accept: None, up_to: None, into: None };
     let found = match running.call(look).await? {
         Response::Devices(devices) => devices.into_iter().next().ok_or_else(Failure::strange_answer)?,
@@ -57,7 +57,7 @@ pub async fn take_name(running: &Running, device: &str, console: &Console) -> Re
     Ok(())
 }
 
-/// Without options it only shows how things are.
+/// Changes the trust level and the rule. Without options it only shows them.
 pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(), Failure> {
     if args.accept != Some(Accepts::Always) && (args.up_to.is_some() || args.into.is_some()) {
         return Err(Failure::usage("--up-to and --into belong to --accept always", "Add --accept always."));

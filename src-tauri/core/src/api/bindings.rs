@@ -1,12 +1,12 @@
-//! TypeScript for the page, made from the types of this room. `ui/src/ipc/bindings.ts` holds the result; a test fails
-//! when it is out of date, and `YONDER_BLESS=1 cargo test -p yonder-core bindings` writes it anew.
+//! TypeScript types for the page, generated from the types of this module into `ui/src/ipc/bindings.ts`. A test fails
+//! if the file is out of date; `YONDER_BLESS=1 cargo test -p yonder-core bindings` rewrites it.
 
 use ts_rs::{Config, TS};
 
 use super::*;
 use crate::id::{DeviceId, TransferId};
 
-/// The whole of `bindings.ts`.
+/// Returns the contents of `bindings.ts`.
 pub fn typescript() -> String {
     let config = Config::default();
     let mut out = String::from(

@@ -1,6 +1,7 @@
-//! What the doctor finds: checks, each with what to do about it, and the connections that stand.
+//! Results of the doctor: checks with hints, and the open connections.
 //!
-//! `docs/doctor.md` lists every name and code. Programs match on `name`, `status` and `code`; the sentences are for people.
+//! `docs/doctor.md` lists every name and code. Programs match on `name`, `status` and `code`; the sentences are for
+//! people.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -10,46 +11,47 @@ use ts_rs::TS;
 use super::view::ConnectionView;
 use crate::id::DeviceId;
 
-/// How a check came out.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum CheckStatus {
-    /// As it should be.
+    /// The check passed.
     Ok,
-    /// Nothing is wrong; something is worth knowing, or could not be found out.
+    /// Nothing is wrong, but something is worth knowing or could not be determined.
     Info,
-    /// It works, and not as well as it could.
+    /// It works, but not as well as it could.
     Warning,
     /// It does not work. The command ends with status 1.
     Failed,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct CheckView {
-    /// What was looked at; stable: `port`, `relay`, `device`. Several checks may have the same name, each with a subject.
+    /// Stable name of the check: `port`, `relay`, `device`. Several checks may have one name, each with a subject.
     pub name: String,
-    /// Which one, where there are several: a relay's URL, a device's name, an address. Text, never markup.
+    /// Subject, if there are several checks of the name: a relay's URL, a device's name, an address. Text, never
+    /// markup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub subject: Option<String>,
-    /// How it came out.
+    /// Result of the check.
     pub status: CheckStatus,
-    /// What is the matter; stable, and there for everything that is not `ok`: `port_taken`.
+    /// Stable code of the result, present unless it is `ok`: `port_taken`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub code: Option<String>,
-    /// What was found, in a sentence.
+    /// Description of the result, in a sentence.
     pub detail: String,
-    /// What a person can do about it; empty where there is nothing to do.
+    /// Hint what a person can do about it; empty if there is nothing to do.
     pub hint: String,
-    /// Names and figures in `detail` and `hint`, for those who say both in another language. Text, never markup.
+    /// Names and figures in `detail` and `hint`, for translations of both. Text, never markup.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, String>,
 }
 
 impl CheckView {
-    /// Names something that `detail` or `hint` speaks of.
+    /// Adds an argument that `detail` or `hint` mentions.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Display) -> Self {
         self.args.insert(name.into(), value.to_string());
@@ -57,36 +59,36 @@ impl CheckView {
     }
 }
 
-/// A connection that stands, with the device at its other end.
+/// An open connection and its device.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct DoctorConnection {
-    /// The device at the other end.
+    /// Id of the device at the other end.
     pub device_id: DeviceId,
-    /// Its name. Chosen by its owner: text, never markup.
+    /// Name of the device, chosen by its owner. Text, never markup.
     pub device: String,
-    /// How it is doing.
+    /// State of the connection.
     #[serde(flatten)]
     #[ts(flatten)]
     pub connection: ConnectionView,
 }
 
-/// All that was found.
+/// Complete result of the doctor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct DoctorReport {
-    /// What was looked at, in an order that people can read.
+    /// Checks, in a readable order.
     pub checks: Vec<CheckView>,
-    /// The connections that stand.
+    /// Open connections.
     pub connections: Vec<DoctorConnection>,
-    /// The whole as text for a clipboard or a letter: without secrets, names of people, whole addresses or ids.
+    /// Redacted report as text, to be copied or sent: without secrets, names of people, complete addresses or ids.
     pub report: String,
-    /// The folder that the logs are in.
+    /// Folder of the logs.
     pub logs: String,
-    /// How long it took, in milliseconds.
+    /// Duration in milliseconds.
     pub took_ms: u32,
 }
 
 impl DoctorReport {
-    /// The worst of all checks.
+    /// Returns the worst status of all checks.
     pub fn worst(&self) -> CheckStatus {
         self.checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok)
     }

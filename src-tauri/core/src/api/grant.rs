@@ -1,9 +1,9 @@
-//! What a pairing allows, as people are told before they approve it.
+//! Permissions of a pairing, shown to users before they approve it.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-/// What a device is allowed once it is paired.
+/// Permission of a paired device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "code", rename_all = "snake_case")]
 pub enum Grant {
@@ -11,14 +11,14 @@ pub enum Grant {
     Presence,
     /// Send texts.
     Texts,
-    /// Offer files, about which the person is asked.
+    /// Offer files, which need the user's consent.
     OffersAsked,
     /// Send files that are accepted without a question.
     OffersAccepted {
-        /// At most so many bytes a day; none means no limit.
+        /// Maximum number of bytes a day; `null` means no limit.
         #[ts(type = "number | null")]
         up_to: Option<u64>,
-        /// Where they go; none means the download folder.
+        /// Target folder; `null` means the download folder.
         into: Option<String>,
     },
     /// Offer files, all of which are declined.

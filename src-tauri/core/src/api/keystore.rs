@@ -1,4 +1,4 @@
-//! Where the root secret is kept: what is shown of it, what can be asked about it, and how a passphrase crosses.
+//! Keystore of the root secret: its status, requests about it, and the type of passphrases.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use zeroize::Zeroizing;
 
 use super::view::{ApiError, KeystoreView};
 
-/// A passphrase on its way into the core: wiped when dropped, and never shown. It crosses as a plain string, over a socket
-/// that is the owner's alone or from the page to the shell, and never stands in arguments.
+/// A passphrase for the core. Zeroized when dropped, and never shown. It is sent as a plain string, over a socket that
+/// only the owner can use or from the page to the shell, and never in arguments of a program.
 #[derive(Clone, PartialEq, Eq, TS)]
 #[ts(type = "string")]
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
-    /// Takes a text over.
+    /// Wraps a text.
     pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
-    /// The text, for as long as it is needed.
+    /// Returns the text, for as long as it is needed.
     pub fn into_inner(self) -> Zeroizing<String> {
         self.0
     }
@@ -44,41 +44,41 @@ impl<'de> Deserialize<'de> for SecretText {
     }
 }
 
-/// How the system's keychain stands.
+/// State of the system's keychain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum KeychainState {
-    /// It is there and open.
+    /// The keychain exists and is unlocked.
     Ready,
-    /// It is there, and has to be unlocked.
+    /// The keychain exists, but must be unlocked.
     Locked,
-    /// There is none.
+    /// There is no keychain.
     Absent,
-    /// It answers, and its answers make no sense.
+    /// The keychain answers, but its answers are malformed.
     Broken,
 }
 
-/// Where the root secret is kept, and how that stands.
+/// Keystore of the root secret, and its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct KeystoreStatus {
-    /// Where the secret is that counts.
+    /// Keystore that holds the valid secret.
     pub keystore: KeystoreView,
-    /// Why it cannot be had there now; none if it can, or if only a passphrase would tell.
+    /// Reason for which the secret cannot be read there now; `null` if it can, or if only a passphrase would tell.
     pub problem: Option<ApiError>,
-    /// How the keychain of this machine stands, whether it is used or not.
+    /// State of this machine's keychain, whether it is used or not.
     pub keychain: KeychainState,
-    /// Where copies may still be that a move left over; they are removed as soon as that can be done.
+    /// Keystores that may still hold copies after a move. They are removed as soon as possible.
     pub leftovers: Vec<KeystoreView>,
 }
 
-/// A backup of the identity that was written.
+/// Result of writing a backup of the identity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct BackupView {
-    /// Where.
+    /// Path of the file.
     pub path: String,
-    /// How many paired devices are in it.
+    /// Number of paired devices in the backup.
     pub devices: u32,
-    /// How long the file is.
+    /// Length of the file in bytes.
     #[ts(type = "number")]
     pub bytes: u64,
 }

@@ -1,7 +1,7 @@
-//! The surface: one list of requests, responses and events, as plain data.
+//! The API of a node: requests, responses and events, as plain data.
 //!
-//! The window's commands, the control socket, the command line and the page's TypeScript all come from here.
-//! Errors cross as [`ApiError`]; nobody matches on their text. Events are numbered; a reader that sees a gap asks for
+//! The window's commands, the control socket, the command line and the page's TypeScript all use these types. Errors
+//! are sent as [`ApiError`], and nobody may match on their text. Events are numbered; a reader that sees a gap requests
 //! a [`Request::Snapshot`].
 
 pub mod bindings;

@@ -1,84 +1,84 @@
-//! What people should know about a transfer, as codes with arguments: the page and the command line put them into words.
+//! Notes about a transfer, as codes with arguments. The page and the command line turn them into sentences.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use ts_rs::TS;
 
-/// What sending some paths would offer.
+/// Preview of an offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Survey {
-    /// Files.
+    /// Number of files.
     #[ts(type = "number")]
     pub files: u64,
-    /// Their bytes.
+    /// Size of the files in bytes.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Files and folders that would be left out.
+    /// Number of files and folders that would be left out.
     #[ts(type = "number")]
     pub skipped: u64,
-    /// How many of them for which reason, by codes of the table in `docs/cli.md`.
+    /// Number of left-out entries by reason, with the codes of the table in `docs/cli.md`.
     #[ts(type = "Record<string, number>")]
     pub reasons: BTreeMap<String, u64>,
 }
 
-/// Something that people should know about a transfer. `reason` is a code of the table in `docs/cli.md`.
+/// A note about a transfer for people. `reason` is a code of the table in `docs/cli.md`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "code", content = "args", rename_all = "snake_case")]
 pub enum Note {
-    /// It was found when the files were listed, and was not offered.
+    /// The entry was found in the listing, but was not offered.
     Skipped {
-        /// Where it lies. Text, never markup.
+        /// Path at the sender. Text, never markup.
         path: String,
-        /// Why.
+        /// Code of the reason.
         reason: String,
     },
-    /// It was offered, and could not be transferred.
+    /// The entry was offered, but could not be transferred.
     Failed {
-        /// Its path in the offer. Text, never markup.
+        /// Path in the offer. Text, never markup.
         path: String,
-        /// Why.
+        /// Code of the reason.
         reason: String,
     },
-    /// The receiver could not give it the name that it was offered under, or another one that was named has that name. The
-    /// two differ as they are shown.
+    /// The receiver stored the entry under another name, because the offered one was impossible or taken by another
+    /// entry. The two names differ visibly.
     SavedAs {
-        /// Its path in the offer, escaped where it is no plain text. Text, never markup.
+        /// Path in the offer, with escapes where it is not plain text. Text, never markup.
         path: String,
-        /// Its name on the receiver's disk. Text, never markup.
+        /// Name on the receiver's disk. Text, never markup.
         name: String,
     },
-    /// It was named more than once by the same name, and is sent once.
+    /// The entry was named more than once, and is sent once.
     NamedTwice {
-        /// Where it lies. Text, never markup.
+        /// Path at the sender. Text, never markup.
         path: String,
     },
-    /// Files were not sent, because the receiver had them already.
+    /// Files were not sent, because the receiver already had them.
     AlreadyThere {
-        /// How many.
+        /// Number of files.
         #[ts(type = "number")]
         count: u64,
     },
-    /// Files that were replaced are in the receiver's trash.
+    /// Replaced files are in the receiver's trash.
     Trashed {
-        /// How many.
+        /// Number of files.
         #[ts(type = "number")]
         count: u64,
     },
-    /// The file that was to be replaced could not be put into the trash, and both are kept.
+    /// The file to be replaced could not be moved to the trash, so both are kept.
     NotTrashed {
-        /// Path in the offer of the new one. Text, never markup.
+        /// Path of the new file in the offer. Text, never markup.
         path: String,
     },
-    /// The sender could not offer everything that was named there.
+    /// The sender could not offer everything.
     SkippedThere {
-        /// How many files and folders are missing.
+        /// Number of missing files and folders.
         #[ts(type = "number")]
         count: u64,
     },
-    /// Files may not be run as programs, because a rule accepted them and nobody was asked.
+    /// Files were stored without the executable permission, because a rule accepted them without a question.
     NotExecutable {
-        /// How many.
+        /// Number of files.
         #[ts(type = "number")]
         count: u64,
     },
@@ -89,18 +89,18 @@ pub enum Note {
     },
 }
 
-/// Files, and the bytes in them.
+/// A number of files and their size.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Amount {
-    /// How many files.
+    /// Number of files.
     #[ts(type = "number")]
     pub files: u64,
-    /// How many bytes in all.
+    /// Size in bytes.
     #[ts(type = "number")]
     pub bytes: u64,
 }
 
-/// Reads notes; those of earlier versions were sentences.
+/// Reads notes. Earlier versions stored sentences.
 pub(super) fn read_notes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Note>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

@@ -1,38 +1,38 @@
-//! Relays: which may be used, and how each of them stands.
+//! Relays: the rule that chooses, and the status of each.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::view::ApiError;
 
-/// Which relay may be this device's home: the one at which others find it.
+/// Rule that chooses this device's home relay, at which others find it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelayChoice {
-    /// The nearest that answers, own or public.
+    /// The nearest relay that answers, custom or public.
     #[default]
     Nearest,
-    /// The nearest of the own ones; public ones only while none of them answers.
+    /// The nearest custom relay; public ones only while none of those answers.
     OwnFirst,
-    /// The first of the own ones alone, and no public server of any kind.
+    /// Only the first custom relay, and no public server of any kind.
     Fixed,
 }
 
-/// How a relay stands.
+/// Status of a relay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct RelayView {
-    /// Where it is.
+    /// URL of the relay.
     pub url: String,
-    /// One of the person's own; a public one otherwise.
+    /// True for a relay of the user, false for a public one.
     pub own: bool,
-    /// By the choice that is made, it may be the home now.
+    /// True if the rule allows it as the home relay now.
     pub chosen: bool,
-    /// It is the home: others find this device there.
+    /// True for the home relay, at which others find this device.
     pub home: bool,
-    /// It is the home, and the connection to it stands.
+    /// True for the home relay while its connection is up.
     pub connected: bool,
-    /// Round trip in milliseconds, when it was last measured.
+    /// Round trip in milliseconds, when last measured.
     pub latency_ms: Option<u32>,
-    /// What is the matter with it: `relay_refused`, `relay_unreachable`.
+    /// Fault of the relay: `relay_refused`, `relay_unreachable`.
     pub error: Option<ApiError>,
 }

@@ -1,4 +1,4 @@
-//! What can be asked of a node, what it answers, and what it tells unasked.
+//! Requests to a node, its responses, and its events.
 
 use std::path::PathBuf;
 
@@ -15,320 +15,324 @@ use super::view::{
 };
 use crate::id::{DeviceId, TransferId};
 
-/// Everything that can be asked of a node. `device` is a name, a device id, an endpoint id, or a unique prefix of one.
+/// A request to a node. `device` is a name, a device id, an endpoint id, or a unique prefix of one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "cmd", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// All that a window shows, and the number of the last event that it covers. Answered by `snapshot`.
+    /// Returns everything that a window shows, and the number of the last event that it includes. Answered by
+    /// `snapshot`.
     Snapshot,
-    /// This device. Answered by `identity`.
+    /// Returns this device. Answered by `identity`.
     Identity,
-    /// Paired and nearby devices. Answered by `devices`.
+    /// Returns paired and nearby devices. Answered by `devices`.
     Devices,
     /// Shows a pairing code for five minutes. Answered by `pairing`.
     PairHost {
         /// Approve without asking, once the code is proven. Not for the page.
         approve: bool,
-        /// With `approve`: whose device it is; none means one of the person's own.
+        /// With `approve`: trust level of the device; `null` means one of the user's own.
         #[serde(default)]
         level: Option<TrustLevel>,
-        /// Three words for a device on the same network; five for one that is anywhere.
+        /// Number of words: three for a device on the same network, five for one anywhere.
         words: u8,
     },
-    /// Joins a host by its code. Answered by `pairing`, at once; the rest comes as events.
+    /// Joins a host by its code. Answered by `pairing` at once; progress is reported by events.
     PairJoin {
         /// Three or five words, or a `yonder:` link.
         code: String,
-        /// A nearby device, or `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
+        /// A nearby device, or `ENDPOINT_ID@IP:PORT`; `null` tries devices that advertise pairing, at most three.
         device: Option<String>,
         /// Approve without asking, once the code is proven. Not for the page.
         approve: bool,
-        /// With `approve`: whose device it is; none means one of the person's own.
+        /// With `approve`: trust level of the device; `null` means one of the user's own.
         #[serde(default)]
         level: Option<TrustLevel>,
     },
-    /// Approves or rejects the pairing that waits. Answered by `pairing`.
+    /// Approves or rejects the pairing that waits for an answer. Answered by `pairing`.
     PairAnswer {
-        /// The person's word. The page may only reject: it asks the shell to have the person approve.
+        /// The user's answer. The page may only reject; for approval it asks the shell.
         approve: bool,
-        /// With `approve`: whose device it is; none means one of the person's own.
+        /// With `approve`: trust level of the device; `null` means one of the user's own.
         #[serde(default)]
         level: Option<TrustLevel>,
-        /// The check words that the person has seen: a pairing with others is not answered. None answers the one that waits.
+        /// Check words that the user has seen: the answer applies only to a pairing with these. `null` applies to any.
         #[serde(default)]
         check_words: Option<String>,
     },
-    /// Ends the pairing that is under way; also takes a finished one off the screen. Answered by `done`.
+    /// Cancels the current pairing, or clears a finished one from the screen. Answered by `done`.
     PairCancel,
-    /// Words of the list that begin so, eight at most. Answered by `words`.
+    /// Returns words of the list that begin with the prefix, at most eight. Answered by `words`.
     CompleteWord {
-        /// What has been typed of one word.
+        /// The letters typed so far.
         prefix: String,
     },
-    /// Forgets a paired device and tells it. Answered by `done`.
+    /// Removes a paired device and tells it. Answered by `done`.
     Unpair {
-        /// Which.
+        /// Device to remove.
         device: String,
     },
     /// Refuses a paired device from now on, without telling it. Answered by `done`.
     Block {
-        /// Which.
+        /// Device to block.
         device: String,
     },
-    /// Takes a block back: the device is paired as before, as somebody else's. Answered by `done`.
+    /// Unblocks a device, which is then paired as somebody else's. Answered by `done`.
     Unblock {
-        /// Which.
+        /// Device to unblock.
         device: String,
     },
-    /// Says what a paired device is to us and what it may do by itself. Answered by `devices`, with this one alone.
+    /// Sets the trust level of a paired device and the rule for its offers. Answered by `devices`, with this one only.
     Trust {
-        /// Which.
+        /// Device to change.
         device: String,
-        /// One of the person's own, or somebody else's; none leaves it as it is.
+        /// The user's own device, or somebody else's; `null` keeps the present level.
         level: Option<TrustLevel>,
-        /// Another rule for what it offers; none leaves it as it is.
+        /// Rule for the device's offers; `null` keeps the present rule.
         accept: Option<DeviceAccept>,
-        /// With `always`: at most so many bytes a day, more is asked about; none means no limit.
+        /// With `always`: maximum number of bytes a day, beyond which the user is asked; `null` means no limit.
         #[ts(type = "number | null")]
         up_to: Option<u64>,
-        /// With `always`: absolute path of an existing folder; none means the download folder. The page may not name one.
+        /// With `always`: absolute path of an existing folder; `null` means the download folder. The page may not name
+        /// one.
         into: Option<PathBuf>,
     },
-    /// Calls a paired device by the name that it announces. Answered by `devices`, with this one alone.
+    /// Accepts the name that a paired device announces. Answered by `devices`, with this one only.
     TakeName {
-        /// Which.
+        /// Device to rename.
         device: String,
-        /// The name that the person has seen: another one is not taken.
+        /// Name that the user has seen. Another one is not accepted.
         name: String,
     },
-    /// Agrees on a new pairing secret with a connected device. Answered by `done`, once both hold it.
+    /// Renews the pairing secret with a connected device. Answered by `done`, once both sides hold it.
     RotateSecret {
-        /// Which.
+        /// Device of the pairing.
         device: String,
     },
-    /// Gives this device another name. Answered by `settings`.
+    /// Changes the name of this device. Answered by `settings`.
     Rename {
         /// 1 to 64 characters, no control characters.
         name: String,
     },
-    /// Where the root secret is kept, and how that stands; asks nobody. Answered by `keystore`.
+    /// Returns the keystore of the root secret and its status, without a prompt. Answered by `keystore`.
     Keystore,
-    /// Moves the root secret; from file to file it changes the passphrase. The storage key is renewed along with it. A
-    /// keychain may ask to be unlocked. Answered by `keystore`.
+    /// Moves the root secret to another keystore; from file to file it changes the passphrase. Also rotates the storage
+    /// key. A keychain may prompt to be unlocked. Answered by `keystore`.
     KeystoreMove {
-        /// Where to.
+        /// Target keystore.
         to: KeystoreView,
-        /// Of the encrypted file, if the secret is there now.
+        /// Passphrase of the encrypted file, if the secret is there now.
         passphrase: Option<SecretText>,
-        /// Of the encrypted file, if the secret goes there.
+        /// Passphrase of the encrypted file, if the secret is moved there.
         new_passphrase: Option<SecretText>,
     },
-    /// Makes a new storage key, and seals everything that is remembered with it. Answered by `done`.
+    /// Rotates the storage key, and re-encrypts all records. Answered by `done`.
     KeystoreRotate,
-    /// Writes the identity and the pairings to a file under a passphrase; never over one that is there. Answered by
-    /// `backup`. Only for callers on this machine that may name paths: the page may not.
+    /// Writes the identity and the pairings to a new file under a passphrase. Answered by `backup`. Only for callers on
+    /// this machine that may name paths: the page may not.
     KeystoreBackup {
-        /// Absolute path of a file that is not there yet.
+        /// Absolute path of a file that does not exist yet.
         path: PathBuf,
-        /// What the file is to be opened with: 8 characters at least.
+        /// Passphrase of the backup, at least 8 characters.
         backup_passphrase: SecretText,
-        /// Of the encrypted file, if the secret is there now.
+        /// Passphrase of the encrypted file, if the secret is there now.
         passphrase: Option<SecretText>,
     },
-    /// The settings. Answered by `settings`.
+    /// Returns the settings. Answered by `settings`.
     Settings,
     /// Changes one setting. Answered by `settings`.
     SetSetting {
-        /// A field of [`Settings`].
+        /// Name of the setting, a field of [`Settings`].
         key: String,
-        /// The new value, as text.
+        /// New value, as text.
         value: String,
     },
-    /// Keeps a token that own relays are shown, or forgets it. Answered by `settings`.
+    /// Stores or deletes the token for custom relays. Answered by `settings`.
     SetRelayToken {
-        /// Of at most 512 characters that can stand in a line of HTTP; none forgets the one that is kept.
+        /// Token of at most 512 characters that an HTTP header permits; `null` deletes the stored one.
         token: Option<SecretText>,
     },
-    /// The relays, the home first. Answered by `relays`.
+    /// Returns the relays, the home relay first. Answered by `relays`.
     Relays {
-        /// Those that may be used are asked first, which takes 3 s at most.
+        /// Measure the permitted relays first, which takes at most 3 s.
         probe: bool,
     },
-    /// What sending these paths would offer. Answered by `survey`; nothing is offered.
-    /// Only for callers on this machine that may name paths: the page may not.
+    /// Returns a preview of an offer of these paths. Answered by `survey`; nothing is offered. Only for callers on this
+    /// machine that may name paths: the page may not.
     Survey {
         /// Absolute paths.
         #[serde(with = "raw_paths")]
         #[ts(type = "Array<string>")]
         paths: Vec<PathBuf>,
     },
-    /// Offers files and folders to a paired device. Answered by `transfer`, at once; the rest comes as events.
+    /// Offers files and folders to a paired device. Answered by `transfer` at once; progress is reported by events.
     /// Only for callers on this machine that may name paths: the page may not.
     Send {
-        /// To whom.
+        /// Receiving device.
         device: String,
         /// Absolute paths.
         #[serde(with = "raw_paths")]
         #[ts(type = "Array<string>")]
         paths: Vec<PathBuf>,
-        /// What the caller knows of each of them, in the same order; empty where it knows nothing.
+        /// Facts that the caller knows about each path, in the same order; empty if it knows none.
         #[serde(default)]
         given: Vec<Given>,
-        /// How.
+        /// Options of the transfer.
         options: TransferOptions,
     },
-    /// Transfers, newest first, as many as fit into 512 KiB. Answered by `transfers`.
+    /// Returns transfers, newest first, as many as fit into 512 KiB. Answered by `transfers`.
     Transfers {
-        /// With those that have ended, too.
+        /// Include transfers that have ended.
         all: bool,
-        /// Only those in which every one of these words is found: in a name at the top, a device's name, or a state. At
-        /// most 200 characters count.
+        /// Return only transfers that match all of these words, in the name of a top-level entry, a device's name, or a
+        /// state. At most 200 characters are used.
         #[serde(default)]
         find: Option<String>,
-        /// How many of them the caller has already: those come after. None are left where the answer is empty.
+        /// Number of transfers that the caller has already, to be skipped. An empty answer means that there are no
+        /// more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         skip: Option<u32>,
     },
-    /// One transfer. Answered by `transfer`.
+    /// Returns one transfer. Answered by `transfer`.
     Transfer {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
     /// Accepts an offer. Answered by `transfer`.
     Accept {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
-        /// Absolute path of an existing folder; none means the download folder. The page may not name one.
+        /// Absolute path of an existing folder; `null` means the download folder. The page may not name one.
         into: Option<PathBuf>,
-        /// What to do where a name is taken.
+        /// Rule for names that exist already.
         conflict: ConflictRule,
-        /// Which entries, by their numbers in `offer_entries`; a folder stands for all that is in it. None means all.
-        /// At most 10,000.
+        /// Entries to accept, by their numbers in `offer_entries`; a folder includes its contents. `null` means all. At
+        /// most 10,000.
         #[serde(default)]
         only: Option<Vec<u32>>,
     },
-    /// What is in an offer that waits for an answer, one folder at a time. Answered by `offer_entries`.
+    /// Returns the entries of an offer that waits for an answer, one folder at a time. Answered by `offer_entries`.
     OfferEntries {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
-        /// Number of a folder; none means the top.
+        /// Number of the folder; `null` means the top level.
         parent: Option<u32>,
-        /// How many entries of it are passed over.
+        /// Number of entries to skip.
         skip: u32,
-        /// How many are wanted, 1 to 1000.
+        /// Maximum number of entries to return, 1 to 1000.
         limit: u32,
     },
     /// Declines an offer. Answered by `transfer`.
     Decline {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Stops a transfer, on both sides. Answered by `transfer`.
+    /// Cancels a transfer on both sides. Answered by `transfer`.
     Cancel {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Holds a transfer until this side lets it go on, over restarts of this node too. Answered by `transfer`.
+    /// Pauses a transfer until this side resumes it, also across restarts of this node. Answered by `transfer`.
     Pause {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Lets a transfer go on that this side paused, or that waits for space, for its source or for another try. Answered by
+    /// Resumes a transfer that this side paused, or that waits for space, for its source or for a retry. Answered by
     /// `transfer`.
     Resume {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Sends what is missing of a transfer from here that has ended, to the same device, as a new transfer: what failed,
-    /// could not be offered or was not taken. If nothing is missing, or nothing arrived, all of it. Answered by `transfer`,
-    /// the new one.
+    /// Sends the missing part of an ended outgoing transfer to the same device as a new transfer: entries that failed,
+    /// could not be offered or were not accepted. If nothing is missing, or nothing arrived, it sends everything.
+    /// Answered by `transfer`, the new one.
     Retry {
-        /// Which.
+        /// Id of the ended transfer.
         id: TransferId,
     },
-    /// Gives a transfer from here that waits for its turn another place. Answered by `transfers`, those that have not ended.
+    /// Moves a queued outgoing transfer to another position. Answered by `transfers`, those that have not ended.
     Reorder {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
-        /// The one before which it comes; none means the last place.
+        /// Transfer before which it is inserted; `null` means the end of the queue.
         before: Option<TransferId>,
     },
-    /// At most so many bytes a second for one transfer, from now on. For all together there is the setting `limit`.
-    /// Answered by `transfer`.
+    /// Sets the rate limit of one transfer. The setting `limit` applies to all together. Answered by `transfer`.
     Limit {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
-        /// At least 1024; none means no limit of its own.
+        /// Bytes a second, at least 1024; `null` means no limit for this transfer.
         #[ts(type = "number | null")]
         rate: Option<u64>,
     },
-    /// Takes a transfer that has ended off the list. Answered by `done`.
+    /// Removes an ended transfer from the list. Answered by `done`.
     Forget {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Sends a text to a paired device; it waits for one that is away. Answered by `message`.
+    /// Sends a text to a paired device, or queues it while the device is offline. Answered by `message`.
     SendText {
-        /// To whom.
+        /// Receiving device.
         device: String,
-        /// At most 30 KiB; no control characters but new lines and tabs.
+        /// At most 30 KiB, without control characters except new lines and tabs.
         text: String,
     },
-    /// Texts with a device, newest last. Answered by `messages`.
+    /// Returns texts with a device, newest last. Answered by `messages`.
     Messages {
-        /// With which.
+        /// Device of the conversation.
         device: String,
-        /// Those before this place; none means the newest.
+        /// Return texts before this place; `null` means the newest.
         #[ts(type = "number | null")]
         before: Option<u64>,
-        /// How many, 1 to 200.
+        /// Maximum number of texts, 1 to 200.
         limit: u32,
     },
-    /// The person has seen the texts of a device. Answered by `done`.
+    /// Marks the texts of a device as seen. Answered by `done`.
     MessagesSeen {
-        /// Which.
+        /// Device of the conversation.
         device: String,
     },
-    /// Application round trips. Answered by `ping`.
+    /// Measures round trips of the application. Answered by `ping`.
     Ping {
-        /// Whom.
+        /// Device to ping.
         device: String,
-        /// How many, 1 to 1000.
+        /// Number of pings, 1 to 1000.
         count: u32,
     },
-    /// Looks at everything that may be in the way, or at every way to one device. Takes 10 s at most, and tells each check
-    /// as an event when it is done; one that runs already is joined. Answered by `doctor`.
+    /// Examines this node, or every path to one device. Takes at most 10 s, and reports each finished check as an
+    /// event. A running examination of the same subject is joined. Answered by `doctor`.
     Doctor {
-        /// A paired device; none looks at this one and at all.
+        /// A paired device; `null` examines this node as a whole.
         device: Option<String>,
     },
 }
 
-/// Identifies a file or folder on this machine, until it is started anew.
+/// Identifies a file or folder on this machine until a reboot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 pub struct FileId {
-    /// The file system's number.
+    /// Number of the file system.
     #[ts(type = "number")]
     pub device: u64,
-    /// Its number there.
+    /// Number of the file in it.
     #[ts(type = "number")]
     pub inode: u64,
 }
 
-/// What a caller knows of a path that it gives.
+/// Facts that a caller knows about a path that it passes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default, deny_unknown_fields)]
 pub struct Given {
-    /// What it found there. The node refuses the path if it finds something else, as it does in another container.
+    /// File that the caller found at the path. The node refuses the path if it finds another one, as it may in another
+    /// container.
     pub seen: Option<FileId>,
-    /// The name under which it arrives; none means its own.
+    /// Name in the offer; `null` means the file's own.
     pub name: Option<String>,
-    /// It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
+    /// True if the file was read from a stream into the data directory's `spool`. It is removed when the transfer has
+    /// ended.
     pub spooled: bool,
 }
 
-/// Paths need not be text: those that are not stand as an array of bytes.
+/// Serializes paths that need not be Unicode: those that are not are arrays of bytes.
 mod raw_paths {
     use std::path::PathBuf;
 
@@ -364,154 +368,154 @@ mod raw_paths {
     }
 }
 
-/// What a node answers.
+/// A response of a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 #[allow(clippy::large_enum_variant, reason = "few answers live at a time, and each is moved a few times at most")]
 pub enum Response {
-    /// It was done; there is nothing to show.
+    /// Success without a result.
     Done,
-    /// All that a window shows.
+    /// State of everything that a window shows.
     Snapshot(Box<Snapshot>),
     /// This device.
     Identity(IdentityView),
-    /// Devices.
+    /// Paired and nearby devices.
     Devices(Vec<DeviceView>),
-    /// The pairing.
+    /// The current pairing.
     Pairing(PairingView),
-    /// Words.
+    /// Words of the list.
     Words(Vec<String>),
-    /// The settings as they are now.
+    /// The present settings.
     Settings(Settings),
-    /// Relays.
+    /// Status of the relays.
     Relays(Vec<RelayView>),
     /// A transfer.
     Transfer(TransferView),
     /// Transfers.
     Transfers(Vec<TransferView>),
-    /// What sending would offer.
+    /// Preview of an offer.
     Survey(Survey),
-    /// What is in a folder of an offer.
+    /// Entries of a folder of an offer.
     OfferEntries(OfferPage),
     /// A text.
     Message(MessageView),
-    /// Texts.
+    /// Texts of a conversation.
     Messages(Vec<MessageView>),
     /// Round trips.
     Ping(PingView),
-    /// Where the root secret is kept.
+    /// Keystore of the root secret.
     Keystore(KeystoreStatus),
-    /// The backup that was written.
+    /// The written backup.
     Backup(BackupView),
-    /// What the doctor found.
+    /// Results of the doctor.
     Doctor(DoctorReport),
 }
 
-/// All that a window shows.
+/// State of everything that a window shows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct Snapshot {
-    /// Number of the last event that is contained in this.
+    /// Number of the last event that is included.
     #[ts(type = "number")]
     pub seq: u64,
     /// This device.
     pub identity: IdentityView,
     /// Paired and nearby devices.
     pub devices: Vec<DeviceView>,
-    /// The pairing.
+    /// The current pairing.
     pub pairing: PairingView,
-    /// Texts that the person has not seen.
+    /// Numbers of unread texts.
     pub unread: Vec<Unread>,
-    /// Transfers, newest first, those that ended too: as many as fit into 512 KiB, of each device alike. The request
-    /// `transfers` gives the others.
+    /// Transfers, newest first, including ended ones: as many as fit into 512 KiB, shared fairly among the devices. The
+    /// request `transfers` returns the others.
     pub transfers: Vec<TransferView>,
     /// The settings.
     pub settings: Settings,
-    /// The relays, the home first.
+    /// Status of the relays, the home relay first.
     #[serde(default)]
     pub relays: Vec<RelayView>,
 }
 
-/// What a node tells unasked.
+/// An event of a node.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The node is up; the first line of `serve`.
     Ready(IdentityView),
-    /// This device changed: its name, its port, its addresses.
+    /// The name, port or addresses of this device changed.
     Identity(IdentityView),
-    /// A device came, or changed.
+    /// A device appeared or changed.
     Device {
-        /// As it is now.
+        /// Its present state.
         device: DeviceView,
     },
     /// A device left, or was unpaired and is not nearby.
     DeviceGone {
-        /// Which.
+        /// Id of the device.
         device_id: DeviceId,
     },
     /// The pairing changed.
     Pairing {
-        /// As it is now.
+        /// Its present state.
         pairing: PairingView,
     },
-    /// Another device became paired.
+    /// Another device was paired.
     Paired {
-        /// Which.
+        /// The new device.
         device: DeviceView,
     },
-    /// Another device offers something, and a person has to decide.
+    /// Another device offers files, and the user has to decide.
     Offer {
-        /// What.
+        /// The offered transfer.
         transfer: TransferView,
     },
-    /// A transfer changed; ten times a second at most.
+    /// A transfer changed; at most ten times a second.
     Transfer {
-        /// As it is now.
+        /// Its present state.
         transfer: TransferView,
     },
-    /// A transfer was taken off the list.
+    /// A transfer was removed from the list.
     TransferGone {
-        /// Which.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// A text came, was sent, or was delivered.
+    /// A text was received, queued or delivered.
     Message {
-        /// As it is now.
+        /// The text.
         message: MessageView,
     },
     /// The settings changed.
     Settings {
-        /// As they are now.
+        /// The present settings.
         settings: Settings,
     },
-    /// A check of the doctor is done; all of them come again with the answer.
+    /// A check of the doctor is done. The response contains all checks again.
     DoctorCheck {
-        /// The device that was asked about; none means all.
+        /// Examined device; `null` for the node as a whole.
         device: Option<DeviceId>,
-        /// What was found.
+        /// Result of the check.
         check: CheckView,
     },
-    /// The relays, or how they stand, changed.
+    /// The relays or their status changed.
     Relays {
-        /// As they are now, the home first.
+        /// Present status, the home relay first.
         relays: Vec<RelayView>,
     },
-    /// Something that a person should know, and that belongs to no call.
+    /// A notice to the user that belongs to no request.
     Notice {
-        /// What.
+        /// Code, message and hint.
         error: ApiError,
     },
-    /// The node is going down; the last line.
+    /// The node is shutting down; the last line.
     Stopping,
 }
 
-/// An event with its number. Numbers rise by one; a gap means that events were missed.
+/// An event with its number. Numbers rise by one; a gap means that events were lost.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct NumberedEvent {
-    /// 1 for the first event of a node's life.
+    /// Number of the event, 1 for the first one of a node's run.
     #[ts(type = "number")]
     pub seq: u64,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }

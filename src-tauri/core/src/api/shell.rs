@@ -1,5 +1,5 @@
-//! What the page asks of the window around it: things that need paths, dialogs or the desktop, which the page itself
-//! must never name. It gets opaque ids instead.
+//! Requests of the page to the window around it, for paths, dialogs and the desktop. The page must never name a path,
+//! and gets opaque ids instead.
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -11,138 +11,141 @@ use super::{
 };
 use crate::id::{DeviceId, TransferId};
 
-/// What the page can ask of the shell.
+/// A request of the page to the shell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "cmd", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ShellRequest {
-    /// A dialog to choose files or folders. Answered by `picked`, or `done` if the person closed it.
+    /// Opens a dialog to choose files or folders. Answered by `picked`, or by `done` if it was cancelled.
     Pick {
-        /// Folders instead of files.
+        /// Choose folders instead of files.
         folders: bool,
     },
-    /// What sending a pick would offer: how much, and what cannot be sent. Answered by `survey`; the pick stays good.
+    /// Returns a preview of the offer of a pick: its size, and what cannot be sent. Answered by `survey`; the pick
+    /// stays valid.
     SurveyPicked {
-        /// From `picked` or a drop.
+        /// Id from `picked` or a drop.
         pick: String,
     },
-    /// Offers what was picked or dropped, to each device as a transfer of its own. Answered by `sent`.
+    /// Offers a pick to each device as a separate transfer. Answered by `sent`.
     SendPicked {
-        /// To whom, 1 to 64.
+        /// Receiving devices, 1 to 64.
         devices: Vec<String>,
-        /// From `picked` or a drop; good for one use.
+        /// Id from `picked` or a drop; valid once.
         pick: String,
-        /// How.
+        /// Options of the transfers.
         options: TransferOptions,
     },
-    /// A dialog to choose a folder, then accepts an offer into it. Answered by `transfer`, or `done` if it was closed.
+    /// Opens a dialog to choose a folder, then accepts an offer into it. Answered by `transfer`, or by `done` if it was
+    /// cancelled.
     AcceptInto {
-        /// Which offer.
+        /// Id of the transfer.
         id: TransferId,
-        /// What to do where a name is taken.
+        /// Rule for names that exist already.
         conflict: ConflictRule,
-        /// Which entries, as in `accept`; none means all.
+        /// Entries to accept, as in `accept`; `null` means all.
         #[serde(default)]
         only: Option<Vec<u32>>,
     },
-    /// A dialog to choose the download folder. Answered by `done`; the change comes as an event.
+    /// Opens a dialog to choose the download folder. Answered by `done`; the change is reported by an event.
     ChooseDownloadFolder,
-    /// Shows in the file manager what a transfer stored, selected. Answered by `done`.
+    /// Selects the stored files of a transfer in the file manager. Answered by `done`.
     ShowInFolder {
-        /// Which transfer.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Opens what a transfer stored: one document by its program, everything else in the file manager; never a program.
-    /// Answered by `done`.
+    /// Opens the stored files of a transfer: a single document with its application, anything else in the file manager,
+    /// and never a program. Answered by `done`.
     OpenStored {
-        /// Which transfer.
+        /// Id of the transfer.
         id: TransferId,
     },
-    /// Puts text on the clipboard. Answered by `done`.
+    /// Copies text to the clipboard. Answered by `done`.
     Copy {
         /// At most 256 KiB.
         text: String,
     },
-    /// Opens a web address out of a text in the system's browser. Answered by `done`; any but a plain `http` or `https`
-    /// address is refused.
+    /// Opens a web address from a text in the system's browser. Answered by `done`. Only plain `http` and `https`
+    /// addresses are accepted.
     OpenLink {
         /// At most 2048 bytes.
         url: String,
     },
-    /// The page has drawn its first frame; the window is shown now. Answered by `done`.
+    /// Reports that the page has drawn its first frame, after which the window is shown. Answered by `done`.
     PageReady,
-    /// The person chose this language: the tray, notifications and dialogs speak it from now on. Answered by `done`.
+    /// Sets the language of the tray, notifications and dialogs. Answered by `done`.
     Speak {
-        /// Which.
+        /// Chosen language.
         language: PageLanguage,
     },
-    /// The page hears events from here on; links and files that came before are told now. Answered by `done`.
+    /// Reports that the page receives events from now on. Links and files that arrived before are reported now.
+    /// Answered by `done`.
     PageListens,
-    /// A dialog to choose a picture of a pairing code. Answered by `link`, or `done` if it was closed.
+    /// Opens a dialog to choose a picture of a pairing code. Answered by `link`, or by `done` if it was cancelled.
     PictureFile,
-    /// A picture that was dropped. Answered by `link`.
+    /// Reads the pairing link in a dropped picture. Answered by `link`.
     PictureDropped {
-        /// From the drop; good for one use.
+        /// Id from the drop; valid once.
         pick: String,
     },
-    /// The pairing link on the clipboard, as text or in a picture. Answered by `link`.
+    /// Reads the pairing link on the clipboard, as text or in a picture. Answered by `link`.
     ClipboardLink,
-    /// Has the person approve the pairing that waits, in a dialog of the shell, and say whose device it is. Answered by
-    /// `done`, also if the dialog was closed.
+    /// Asks the user to approve the waiting pairing, in a dialog of the shell, and to say whose device it is. Answered
+    /// by `done`, even if it was cancelled.
     PairApprove,
-    /// What happens to offers of one device, with the folder that the page may not name. Answered by `device`, or `done`
-    /// if the dialog was closed.
+    /// Sets the rule for offers of one device, with the folder that the page may not name. Answered by `device`, or by
+    /// `done` if the dialog was cancelled.
     TrustRule {
-        /// Which device, by its whole id.
+        /// Complete id of the device.
         device: String,
-        /// What happens to its offers.
+        /// Rule for its offers.
         accept: DeviceAccept,
-        /// With `always`: at most so many bytes a day; none means no limit.
+        /// With `always`: maximum number of bytes a day; `null` means no limit.
         #[ts(type = "number | null")]
         up_to: Option<u64>,
-        /// With `always`: where they go.
+        /// With `always`: target folder.
         folder: FolderChoice,
     },
-    /// Starts the core that could not start, anew. Answered by `done`; the rest comes as an event.
+    /// Starts the core again after a failed start. Answered by `done`; the result is reported by an event.
     Start {
-        /// Of the encrypted file.
+        /// Passphrase of the encrypted file.
         passphrase: Option<SecretText>,
-        /// On a first start without a keychain: keep the secret in a file under this passphrase.
+        /// On a first start without a keychain: store the secret in a file under this passphrase.
         in_file: bool,
     },
-    /// A dialog to choose a backup, which brings the identity back into this data directory, then starts. Answered by
-    /// `done`, also if the dialog was closed.
+    /// Opens a dialog to choose a backup, restores the identity into this data directory, and starts. Answered by
+    /// `done`, even if it was cancelled.
     Restore {
-        /// Of the backup.
+        /// Passphrase of the backup.
         backup_passphrase: SecretText,
-        /// Keep the secret in a file under this passphrase; none: in the keychain.
+        /// Store the secret in a file under this passphrase; `null` means the keychain.
         passphrase: Option<SecretText>,
     },
-    /// A dialog to name a file, then writes a backup of the identity there. Answered by `backup`, or `done` if it was
-    /// closed.
+    /// Opens a dialog to name a file, and writes a backup of the identity to it. Answered by `backup`, or by `done` if
+    /// it was cancelled.
     Backup {
-        /// Of the backup.
+        /// Passphrase of the backup.
         backup_passphrase: SecretText,
-        /// Of the encrypted file, where the secret is kept in one.
+        /// Passphrase of the encrypted file, if the secret is stored in one.
         passphrase: Option<SecretText>,
     },
-    /// A step towards the end of the app. Answered by `done`.
+    /// Takes a step of quitting the app. Answered by `done`.
     Quit {
-        /// Which.
+        /// Step to take.
         step: QuitStep,
     },
 }
 
-/// A step towards the end of the app: where transfers are under way, the person is asked first.
+/// A step of quitting the app. The user is asked first if transfers are in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum QuitStep {
-    /// The person wants to quit. It is done at once, or `quit_asked` comes.
+    /// The user wants to quit. The app quits at once, or `quit_asked` is emitted.
     Ask,
     /// The question is on the screen.
     Shown,
-    /// The answer is no.
+    /// The user does not quit.
     Stay,
-    /// The answer is yes.
+    /// The user confirms.
     Leave,
 }
 
@@ -156,144 +159,144 @@ pub enum PageLanguage {
     De,
 }
 
-/// Which folder a rule names.
+/// Target folder of a rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum FolderChoice {
-    /// The one that it names already.
+    /// The present folder of the rule.
     Keep,
     /// The download folder.
     Download,
-    /// One that the person chooses in a dialog.
+    /// A folder that the user chooses in a dialog.
     Choose,
 }
 
-/// What the shell answers.
+/// A response of the shell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", content = "value", rename_all = "snake_case")]
 pub enum ShellResponse {
-    /// It was done, or the person closed the dialog.
+    /// Success, or the user cancelled the dialog.
     Done,
-    /// What was chosen.
+    /// The chosen files or folders.
     Picked(Picked),
-    /// What sending it would offer.
+    /// Preview of an offer.
     Survey(Survey),
-    /// The transfer that came of it.
+    /// The resulting transfer.
     Transfer(Box<TransferView>),
-    /// The transfers that came of it.
+    /// The resulting transfers.
     Sent(Sent),
     /// The pairing link that was found.
     Link(LinkView),
-    /// The device as it is now.
+    /// The present state of the device.
     Device(Box<DeviceView>),
-    /// The backup that was written.
+    /// The written backup.
     Backup(BackupView),
 }
 
-/// Files and folders that a person chose or dropped.
+/// Files and folders that the user chose or dropped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct Picked {
-    /// Opaque; names them in `send_picked`.
+    /// Opaque id for `send_picked`.
     pub pick: String,
-    /// Last parts of the paths, 20 at most. Text, never markup.
+    /// Names without their folders, at most 20. Text, never markup.
     pub names: Vec<String>,
-    /// How many in all.
+    /// Number of files and folders.
     pub count: u32,
 }
 
-/// What came of sending to several devices.
+/// Result of sending to several devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct Sent {
     /// The transfers, in the order of the devices.
     pub transfers: Vec<TransferView>,
-    /// The devices that it could not be offered to. If there is no other, the request fails instead.
+    /// Devices to which the offer failed. If there is no other device the request fails instead.
     pub refused: Vec<Unsent>,
-    /// Names of what was picked or dropped and is not there any more, 20 at most; the rest was sent. Text, never markup.
+    /// Names of picked entries that no longer exist, at most 20; the others were sent. Text, never markup.
     pub missing: Vec<String>,
 }
 
-/// A device that something could not be offered to.
+/// A device to which the offer failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Unsent {
-    /// Which, as it was named.
+    /// The device as named in the request.
     pub device: String,
-    /// Why.
+    /// Reason of the failure.
     pub error: ApiError,
 }
 
-/// A pairing link that came from outside of the page. It pairs with nobody before a person says so.
+/// A pairing link from outside the page. It pairs with nobody before the user agrees.
 #[derive(Clone, PartialEq, Serialize, Deserialize, TS)]
 pub struct LinkView {
-    /// The link, in the one form that it has here.
+    /// The link in its canonical form.
     pub link: String,
-    /// The device that it names. Anyone can make a link that names any device: only pairing proves it.
+    /// Device that the link names. Anyone can create a link that names any device: only pairing proves it.
     pub device_id: DeviceId,
 }
 
 impl std::fmt::Debug for LinkView {
-    /// Without the link: it holds a secret.
+    /// Omits the link, which contains a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LinkView").field("device_id", &self.device_id).finish_non_exhaustive()
     }
 }
 
-/// What the shell tells the page unasked.
+/// An event of the shell.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum ShellEvent {
-    /// Files are dragged over the page, at this place in CSS pixels.
+    /// Files are dragged over the page, at this position in CSS pixels.
     DragOver {
-        /// From the left.
+        /// Distance from the left.
         x: f64,
-        /// From the top.
+        /// Distance from the top.
         y: f64,
     },
     /// The drag left the window.
     DragLeave,
-    /// Files were dropped, at this place in CSS pixels.
+    /// Files were dropped at this position in CSS pixels.
     Dropped {
-        /// From the left.
+        /// Distance from the left.
         x: f64,
-        /// From the top.
+        /// Distance from the top.
         y: f64,
-        /// What.
+        /// The dropped files.
         picked: Picked,
     },
-    /// The app was opened with a pairing link: the page asks the person.
+    /// The app was opened with a pairing link: the page asks the user.
     LinkOpened {
-        /// Which.
+        /// The link.
         link: LinkView,
     },
-    /// The app was opened with files: the page asks to whom they go.
+    /// The app was opened with files: the page asks for the receivers.
     FilesOpened {
-        /// What.
+        /// The files.
         picked: Picked,
     },
-    /// What the app was opened with is of no use.
+    /// The app was opened with something unusable.
     OpenRefused {
-        /// Why.
+        /// Reason of the refusal.
         error: ApiError,
     },
-    /// The texts exchanged with a device are asked for, by a click on a notification.
+    /// The user clicked a notification, and wants to see the texts of a device.
     ShowTexts {
-        /// Which device.
+        /// Device of the conversation.
         device: DeviceId,
     },
-    /// The core could not start. The page shows it instead of everything else.
+    /// The core could not start. The page shows nothing else.
     StartFailed {
-        /// Why.
+        /// Reason of the failure.
         error: ApiError,
-        /// Where the secret of this data directory is kept; none on a first start.
+        /// Recorded keystore of this data directory; `null` on a first start.
         recorded: Option<KeystoreView>,
     },
-    /// The person wants to quit while transfers are under way: the page says what that means, and asks. It answers with
-    /// `shown` at once, or the app quits without it.
+    /// The user wants to quit while transfers are in progress: the page explains the consequences, and asks. It must
+    /// send `shown` at once, or the app quits without an answer.
     QuitAsked,
-    /// The core is up; ask for a snapshot.
+    /// The core is up; request a snapshot.
     Started,
-    /// A menu or notification asks for a view: `pair`, `transfers`, `settings`.
+    /// A menu or a notification requests a view: `pair`, `transfers`, `settings`.
     Show {
-        /// Which.
+        /// Name of the view.
         view: String,
     },
 }

@@ -1,4 +1,4 @@
-//! What the surface shows: identities, devices, pairings, transfers and settings.
+//! Views of the API: identities, devices, pairings, transfers and settings.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,14 @@ use super::{
 };
 use crate::id::{DeviceId, TransferId};
 
-/// An error as it crosses the edge.
+/// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ApiError {
-    /// Stable; the only part that a program may match on.
+    /// Stable code; the only part that a program may match on.
     pub code: String,
-    /// One sentence in English.
+    /// Description, one sentence in English.
     pub message: String,
-    /// What a person can do about it; may be empty.
+    /// Hint what a person can do about it; may be empty.
     pub hint: String,
 }
 
@@ -31,16 +31,16 @@ impl std::fmt::Display for ApiError {
 
 impl std::error::Error for ApiError {}
 
-/// What kind of machine a device is; only for its picture.
+/// Kind of machine; only for its icon.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceType {
-    /// A machine that stands.
+    /// A stationary machine.
     #[default]
     Desktop,
     /// A machine with a battery.
     Laptop,
-    /// A machine without a person: a NAS, a server.
+    /// A machine without a user: a NAS, a server.
     Server,
     /// A phone or tablet.
     Phone,
@@ -49,151 +49,151 @@ pub enum DeviceType {
 /// This device, as `yonder-cli id` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct IdentityView {
-    /// UUIDv8 made from the endpoint id.
+    /// UUIDv8 derived from the endpoint id.
     pub device_id: DeviceId,
     /// Public key, 64 hex digits.
     pub endpoint_id: String,
-    /// What other people see.
+    /// Name that other people see.
     pub name: String,
-    /// What kind of machine it is.
+    /// Kind of machine.
     #[serde(rename = "type")]
     pub device_type: DeviceType,
-    /// UDP port that is bound; 0 while the network is not up yet.
+    /// Bound UDP port; 0 while the network is not up.
     pub port: u16,
-    /// `IP:PORT` under which it can be reached, as far as it knows.
+    /// Addresses `IP:PORT` at which it can be reached, as far as known.
     pub addresses: Vec<String>,
     /// `yonder:` link with id and addresses; it does not pair.
     pub ticket: String,
-    /// Where the root secret is kept.
+    /// Keystore of the root secret.
     pub keystore: KeystoreView,
 }
 
-/// Where the root secret is kept.
+/// Keystore of the root secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum KeystoreView {
     /// The system's keychain.
     Keychain,
-    /// A file encrypted under a passphrase.
+    /// A file, encrypted under a passphrase.
     File,
-    /// A file without passphrase, mode 0600; only when asked for.
+    /// An unprotected file, mode 0600; only on request.
     Plain,
 }
 
-/// How a device stands to us.
+/// State of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceState {
     /// Seen on the LAN, not paired.
     Discovered,
-    /// A pairing with it is under way.
+    /// A pairing with it is in progress.
     Pairing,
     /// Paired; a connection is being made.
     Connecting,
-    /// Paired, and a session stands.
+    /// Paired, with a session.
     Connected,
-    /// Paired, not there now.
+    /// Paired, but not reachable now.
     Offline,
 }
 
-/// How the packets of a session travel.
+/// Path of a session's packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum PathKind {
-    /// Straight from one device to the other.
+    /// Directly from one device to the other.
     Direct,
     /// Through a relay, which sees only ciphertext.
     Relay,
 }
 
-/// How a connection stands.
+/// State of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum ConnectionState {
-    /// It is being made.
+    /// The connection is being made.
     Connecting,
-    /// It stands, and something was said over it within the last half minute.
+    /// The connection is open, and carried data within the last half minute.
     Connected,
-    /// It stands; nothing but signs of life came lately.
+    /// The connection is open, but carried only keep-alives lately.
     Idle,
-    /// Another one has taken its place; it ends within seconds.
+    /// Another connection has replaced it; it ends within seconds.
     Closing,
 }
 
-/// One connection to a paired device. One that is closed is not listed.
+/// One connection to a paired device. Closed ones are not listed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct ConnectionView {
-    /// What is spoken over it: `message/1.0`.
+    /// Protocol of the connection: `message/1.0`.
     pub protocol: String,
-    /// How it stands.
+    /// State of the connection.
     pub state: ConnectionState,
-    /// How packets travel; none while it is being made.
+    /// Path of its packets; `null` while it is being made.
     pub path: Option<PathKind>,
-    /// Where packets go: `IP:PORT` or a relay's URL.
+    /// Destination of its packets: `IP:PORT` or a relay's URL.
     pub address: Option<String>,
     /// Round trip in milliseconds, smoothed.
     pub rtt_ms: Option<f64>,
-    /// Share of the packets sent from here that were lost, 0 to 1, since it stands.
+    /// Share of packets sent from here that were lost since the connection was made, 0 to 1.
     pub loss: f64,
-    /// Congestion window in bytes: how much may be on its way at once.
+    /// Congestion window in bytes: how much may be in flight at once.
     #[ts(type = "number")]
     pub cwnd: u64,
-    /// Largest packet that is known to pass, in bytes.
+    /// Path MTU in bytes, as far as known.
     pub mtu: u16,
-    /// Bytes sent, everything counted.
+    /// Bytes sent, including all overhead.
     #[ts(type = "number")]
     pub bytes_sent: u64,
-    /// Bytes received, everything counted.
+    /// Bytes received, including all overhead.
     #[ts(type = "number")]
     pub bytes_received: u64,
-    /// Unix time in seconds since when it stands.
+    /// Unix time in seconds at which the connection was made.
     #[ts(type = "number | null")]
     pub since: Option<u64>,
 }
 
-/// What a paired device is to us.
+/// Trust level of a paired device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum TrustLevel {
-    /// One of the person's own devices.
+    /// One of the user's own devices.
     #[default]
     Own,
     /// Somebody else's device.
     Other,
-    /// Refused everywhere; kept so that it stays refused.
+    /// Refused everywhere; the record is kept so that it stays refused.
     Blocked,
 }
 
-/// What happens to an offer of one device.
+/// Rule for offers of one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceAccept {
-    /// As the setting `accept` says. By itself it accepts from the person's own devices only.
+    /// As the setting `accept` says. With it, only offers of the user's own devices are accepted without a question.
     #[default]
     Default,
-    /// The person is asked.
+    /// The user is asked.
     Ask,
-    /// It is accepted by itself.
+    /// Offers are accepted without a question.
     Always,
 }
 
-/// What one device may do by itself.
+/// Rule for offers of one device, with its limits.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct DeviceRule {
-    /// What happens to its offers.
+    /// Rule for its offers.
     pub accept: DeviceAccept,
-    /// With `always`: at most so many bytes a day; more is asked about.
+    /// With `always`: maximum number of bytes a day, beyond which the user is asked.
     #[ts(type = "number | null")]
     pub up_to: Option<u64>,
-    /// With `always`: where they go; none means the download folder.
+    /// With `always`: target folder; `null` means the download folder.
     pub into: Option<String>,
 }
 
-/// What happens to an offer when it comes in.
+/// Global rule for incoming offers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum AcceptRule {
-    /// The person is asked.
+    /// The user is asked.
     #[default]
     Ask,
     /// Offers of paired devices are accepted.
@@ -202,98 +202,99 @@ pub enum AcceptRule {
     None,
 }
 
-/// What happens when a name is taken already at the receiving end.
+/// Rule for names that exist already at the receiver.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConflictRule {
-    /// The new one gets another name.
+    /// The new entry gets another name.
     #[default]
     KeepBoth,
-    /// One that is identical is not written again; others as in `keep-both`.
+    /// An identical entry is not written again; others as in `keep-both`.
     Skip,
-    /// The old one goes to the trash.
+    /// The old entry is moved to the trash.
     Replace,
 }
 
-/// How a text stands.
+/// State of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageState {
-    /// Ours; the other device has not stored it yet.
+    /// Outgoing; the other device has not stored it yet.
     Queued,
-    /// Ours; the other device has stored it.
+    /// Outgoing; the other device has stored it.
     Delivered,
-    /// Theirs.
+    /// Incoming.
     Received,
 }
 
 /// A text between people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct MessageView {
-    /// Its place among the texts with this device, from 1.
+    /// Place among the texts with this device, from 1.
     #[ts(type = "number")]
     pub id: u64,
-    /// With which device.
+    /// Device of the conversation.
     pub device_id: DeviceId,
     /// Sent or received.
     pub direction: Direction,
-    /// Chosen by a person: text, never markup.
+    /// The text, chosen by a person. Text, never markup.
     pub text: String,
-    /// Unix time in milliseconds by the sender's clock.
+    /// Unix time in milliseconds, by the sender's clock.
     #[ts(type = "number")]
     pub sent_at: u64,
-    /// How it stands.
+    /// State of the text.
     pub state: MessageState,
 }
 
-/// Texts of a device that the person has not seen.
+/// Number of unread texts of a device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct Unread {
-    /// Whose.
+    /// Id of the device.
     pub device_id: DeviceId,
-    /// How many.
+    /// Number of unread texts.
     pub count: u32,
 }
 
 /// A device, paired or nearby.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct DeviceView {
-    /// UUIDv8 made from the endpoint id.
+    /// UUIDv8 derived from the endpoint id.
     pub device_id: DeviceId,
     /// Public key, 64 hex digits.
     pub endpoint_id: String,
-    /// What it is called here: its owner chose it, and no two paired devices have names that look the same. Text, never markup.
+    /// Name of the device here, chosen by its owner. No two paired devices have names that look the same. Text, never
+    /// markup.
     pub name: String,
-    /// Another name that it announces since; it is called so when a person takes it.
+    /// Another name that it announces. It takes effect only when the user accepts it.
     #[serde(default)]
     pub announced: Option<NameProposal>,
-    /// What kind of machine it says it is.
+    /// Kind of machine that it claims to be.
     #[serde(rename = "type")]
     pub device_type: DeviceType,
-    /// How it stands to us.
+    /// State of the device.
     pub state: DeviceState,
-    /// Both sides hold a record of the other.
+    /// True if both sides hold a record of the other.
     pub paired: bool,
-    /// It says on the LAN that a code of its own is open.
+    /// True if it advertises an open pairing code on the LAN.
     pub pairing: bool,
-    /// It was sighted on the LAN and has not left since.
+    /// True if it was sighted on the LAN and has not left since.
     pub nearby: bool,
-    /// How packets travel, if a session stands.
+    /// Path of its packets, if there is a session.
     pub path: Option<PathKind>,
-    /// Round trip in milliseconds, if a session stands.
+    /// Round trip in milliseconds, if there is a session.
     pub rtt_ms: Option<f64>,
-    /// Where packets go, if a session stands: `IP:PORT` or a relay's URL.
+    /// Destination of packets, if there is a session: `IP:PORT` or a relay's URL.
     pub address: Option<String>,
-    /// What TLS agreed on for the keys of the connection, such as `X25519MLKEM768`.
+    /// Key exchange group of TLS, such as `X25519MLKEM768`.
     pub key_exchange: Option<String>,
-    /// Every connection with it, the one for messages first; empty when it is not there.
+    /// Every connection with it, the one for messages first; empty when it is offline.
     #[serde(default)]
     pub connections: Vec<ConnectionView>,
-    /// What it is to us; meaningful when paired.
+    /// Trust level; meaningful when paired.
     pub trust: TrustLevel,
-    /// What it may do by itself; of meaning for paired devices.
+    /// Rule for its offers; meaningful when paired.
     pub rule: DeviceRule,
-    /// Unix time in seconds since when the present pairing secret holds.
+    /// Unix time in seconds at which the present pairing secret became valid.
     #[ts(type = "number | null")]
     pub secret_since: Option<u64>,
     /// Unix time in seconds of the pairing.
@@ -304,78 +305,78 @@ pub struct DeviceView {
     pub last_seen: Option<u64>,
 }
 
-/// A name that a paired device announces and is not called by.
+/// A name that a paired device announces, but that is not used here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct NameProposal {
-    /// Text, never markup.
+    /// The proposed name. Text, never markup.
     pub name: String,
-    /// It can be taken. One that looks like the name of another paired device cannot.
+    /// True if it can be accepted. A name that looks like that of another paired device cannot.
     pub is_free: bool,
 }
 
-/// Which side of a pairing this device is.
+/// Role of this device in a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum PairingRole {
-    /// It shows the code.
+    /// Shows the code.
     Host,
-    /// It enters the code.
+    /// Enters the code.
     Joiner,
 }
 
-/// The pairing that is under way; there is one at most.
+/// The current pairing; there is at most one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "step", rename_all = "lowercase")]
 pub enum PairingView {
-    /// None.
+    /// No pairing is in progress.
     Idle,
     /// A code is shown, and waits for a joiner.
     Hosting {
-        /// `brave-lion-sunset`.
+        /// Words of the code: `brave-lion-sunset`.
         words: String,
-        /// `yonder:` link that carries address and a secret of its own; what the QR shows.
+        /// `yonder:` link with the address and its own secret; shown as the QR code.
         link: String,
-        /// The link as a QR code: rows of `#` (dark) and `.` (light), without quiet zone.
+        /// The link as a QR code: rows of `#` (dark) and `.` (light), without a quiet zone.
         qr: Vec<String>,
-        /// Seconds until the code burns.
+        /// Seconds until the code expires.
         expires_in: u32,
-        /// How many wrong codes may still be tried, by anyone.
+        /// Number of wrong codes that may still be tried, by all peers together.
         attempts_left: u8,
-        /// What a person should know beside it, in a sentence: with five words, why they are not found on the internet yet.
+        /// Note beside the code, in a sentence: with five words, why they are not found on the internet yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         note: Option<String>,
     },
-    /// The host is looked for, or the code is being proven.
+    /// The host is being searched, or the code is being proven.
     Joining {
-        /// Name of the host that is tried now, once known.
+        /// Name of the host that is being tried, once known.
         host: Option<String>,
-        /// With five words: what is being done, in a sentence.
+        /// With five words: the present activity, in a sentence.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         note: Option<String>,
     },
-    /// The code is proven; people compare the check words and approve on both sides.
+    /// The code is proven. People compare the check words and approve on both sides.
     Confirm {
-        /// Which side we are.
+        /// Role of this device.
         role: PairingRole,
-        /// The other device's name, as it says.
+        /// Name that the other device claims.
         name: String,
-        /// What it will be called here: as at an earlier pairing, or with a number if the name looks like that of another
-        /// paired device.
+        /// Name that it will have here: that of an earlier pairing, or with a number if the name looks like that of
+        /// another paired device.
         #[serde(default)]
         called: String,
-        /// What kind of machine it says it is.
+        /// Kind of machine that it claims to be.
         #[serde(rename = "type")]
         device_type: DeviceType,
         /// Two words that both screens show: `amber-falcon`.
         check_words: String,
-        /// What the other device will be allowed as one of the person's own.
+        /// Permissions of the other device as one of the user's own.
         grants: Vec<Grant>,
-        /// What it will be allowed as somebody else's.
+        /// Permissions of the other device as somebody else's.
         #[serde(default)]
         grants_other: Vec<Grant>,
-        /// This side has approved and waits for the other.
+        /// True if this side has approved and waits for the other.
         approved: bool,
     },
     /// Both sides hold the record.
@@ -383,71 +384,72 @@ pub enum PairingView {
         /// The new device.
         device: Box<DeviceView>,
     },
-    /// It ended without a record.
+    /// The pairing ended without a record.
     Failed {
-        /// Why.
+        /// Reason of the failure.
         error: ApiError,
     },
 }
 
-/// Which way a transfer goes, seen from here.
+/// Direction of a transfer, seen from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// From here.
+    /// Outgoing.
     Send,
-    /// To here.
+    /// Incoming.
     Receive,
 }
 
-/// Where a transfer stands.
+/// State of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum TransferState {
     /// Waits for the receiver's decision.
     Offered,
-    /// Waits for its turn: others are sent first.
+    /// Waits in the queue: others are sent first.
     Queued,
-    /// Bytes move.
+    /// Data is being transferred.
     Active,
-    /// It stands still until somebody lets it go on: a person paused it, or a disk is full or gone. The reason's code says
-    /// which: `paused_here`, `paused_there`, `disk_full`, `source_gone`.
+    /// Stopped until somebody resumes it: a person paused it, or a disk is full or gone. The reason's code is
+    /// `paused_here`, `paused_there`, `disk_full` or `source_gone`.
     Paused,
-    /// Waits for something that comes by itself; the reason's code says what: `listing` the files, `connecting`, or an error
-    /// such as `device_offline` of a device that is away.
+    /// Waits for something that happens without a person. The reason's code is `listing` (the files), `connecting`, or
+    /// an error such as `device_offline`.
     Waiting,
-    /// The receiver has verified everything that was sent. Where `skipped` is not 0 something is missing, and the reason's
+    /// The receiver has verified everything that was sent. If `skipped` is not 0 something is missing, and the reason's
     /// code is `incomplete`.
     Done,
-    /// It ended with an error.
+    /// Ended with an error.
     Failed,
-    /// The receiver said no.
+    /// The receiver declined.
     Declined,
-    /// A person stopped it; the reason's code says on which side: `cancelled_here`, `cancelled_there`.
+    /// A person cancelled it. The reason's code is `cancelled_here` or `cancelled_there`.
     Cancelled,
 }
 
 impl TransferState {
-    /// Nothing will happen any more.
+    /// True if the state is final.
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Declined | Self::Cancelled)
     }
 }
 
-/// How the sender wants a transfer done.
+/// Options of the sender for a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
 pub struct TransferOptions {
-    /// Compress chunks where a sample says that it pays.
+    /// Compress chunks if a sample shows that it pays.
     pub compress: bool,
-    /// Seal file data with keys of its own beneath TLS. Off leaves TLS alone.
+    /// Encrypt file data with keys of its own beneath TLS. Off uses TLS only.
     pub encrypt: bool,
-    /// At most this many bytes a second; none means no limit.
+    /// Maximum rate in bytes a second; `null` means no limit.
     #[ts(type = "number | null")]
     pub limit: Option<u64>,
-    /// Wait for a device that is away, over restarts of this node too. Off, it fails when the device cannot be reached.
+    /// Wait for an offline device, also across restarts of this node. Off, the transfer fails if the device cannot be
+    /// reached.
     pub wait: bool,
-    /// Offer nothing where something that was named cannot be sent.
+    /// Offer nothing if any named entry cannot be sent.
     #[ts(skip)]
     pub strict: bool,
 }
@@ -461,85 +463,84 @@ impl Default for TransferOptions {
 /// A transfer, in either direction.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 pub struct TransferView {
-    /// Chosen by the sender.
+    /// Id, chosen by the sender.
     pub id: TransferId,
-    /// Which way it goes.
+    /// Direction of the transfer.
     pub direction: Direction,
-    /// The other device.
+    /// Id of the other device.
     pub device: DeviceId,
-    /// The other device's name.
+    /// Name of the other device.
     pub device_name: String,
-    /// Where it stands.
+    /// State of the transfer.
     pub state: TransferState,
-    /// Why it failed, waits, was declined or cancelled, or is done without everything.
+    /// Reason for which it failed, waits, was declined or cancelled, or is done but incomplete.
     pub reason: Option<ApiError>,
-    /// Names of the files and folders at the top of the offer, 20 at most. Text, never markup.
+    /// Names of the top-level entries of the offer, at most 20. Text, never markup.
     pub roots: Vec<String>,
-    /// How many files and folders are at the top of the offer.
+    /// Number of top-level entries of the offer.
     pub root_count: u32,
-    /// How many files (not folders); of those that the receiver took, once it has decided.
+    /// Number of files (not folders); of the accepted ones, once the receiver has decided.
     #[ts(type = "number")]
     pub files: u64,
-    /// How many of them the receiver has verified and named.
+    /// Number of files that the receiver has verified and stored under their names.
     #[ts(type = "number")]
     pub files_done: u64,
     /// Bytes that the receiver holds.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Bytes in all of these files.
+    /// Size of all of these files in bytes.
     #[ts(type = "number")]
     pub total: u64,
-    /// What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
-    /// were, or nobody has decided.
+    /// The complete offer, if the receiver accepted only a part of it: `files` of `offered.files` were accepted. `null`
+    /// if all were, or before the decision.
     #[serde(default)]
     pub offered: Option<Amount>,
-    /// How many files and folders are left out: they could not be listed, were not taken, or could not be transferred.
-    /// Complete, unlike the notes.
+    /// Number of files and folders that are left out: they could not be listed, were not accepted, or could not be
+    /// transferred. Complete, unlike the notes.
     #[serde(default)]
     #[ts(type = "number")]
     pub skipped: u64,
-    /// The same by the code of their reason. At most 33 codes; what is beyond counts as `other`.
+    /// Number of left-out entries by the code of their reason. At most 33 codes; further ones count as `other`.
     #[serde(default)]
     #[ts(type = "Record<string, number>")]
     pub reasons: BTreeMap<String, u64>,
-    /// Bytes a second, smoothed; 0 when nothing moves.
+    /// Smoothed rate in bytes a second; 0 while no data is transferred.
     pub rate: f64,
-    /// Seconds that are left at this rate.
+    /// Remaining seconds at this rate.
     pub eta: Option<f64>,
-    /// Whole seconds for which nothing was heard of the other device, if that is so long that something is wrong; only while
-    /// bytes should move.
+    /// Whole seconds of silence of the other device, if it is long enough to mean trouble. Only while data should be
+    /// transferred.
     #[serde(default)]
     pub silent: Option<u32>,
-    /// Unix time in seconds when it was offered.
+    /// Unix time in seconds of the offer.
     #[ts(type = "number")]
     pub started: u64,
-    /// Seconds in which bytes moved so far, without pauses and times apart; the same on both sides but for the way of a
-    /// packet, and for up to five seconds where a side was killed.
+    /// Seconds of actual transfer so far, without pauses and disconnected times. Equal on both sides, up to the delay
+    /// of a packet, and up to five seconds if a side was killed.
     pub seconds: Option<f64>,
-    /// Bytes a second over these seconds, of those bytes that moved; what was there already does not count.
+    /// Mean rate over these seconds in bytes a second. Data that the receiver already had does not count.
     #[serde(default)]
     pub mean_rate: Option<f64>,
-    /// The folder that it lands in, for people to read; only for `receive`.
+    /// Target folder, for people to read; only for `receive`.
     pub into: Option<String>,
-    /// Names in that folder under which it is stored, 20 at most: what was offered may have got other names. Empty until
-    /// something is there.
+    /// Names in that folder under which it is stored, at most 20; they may differ from the offered ones. Empty until
+    /// something is stored.
     #[serde(default)]
     pub landed: Vec<String>,
-    /// At most so many bytes a second, for this transfer alone.
+    /// Maximum rate of this transfer in bytes a second.
     #[serde(default)]
     #[ts(type = "number | null")]
     pub limit: Option<u64>,
-    /// Its place among those from here that wait for their turn or are under way, from 1; none when it is not one of them.
+    /// Position among the queued and active outgoing transfers, from 1; `null` for others.
     #[serde(default)]
     pub place: Option<u32>,
-    /// What people should know: examples of what is left out and of names that were changed, 100 at most, and no more than
-    /// fit into 5 KiB.
+    /// Notes for people: examples of left-out entries and changed names, at most 100, and at most 5 KiB.
     #[serde(deserialize_with = "read_notes")]
     pub notes: Vec<Note>,
 }
 
 impl TransferView {
-    /// Shows that nothing was heard of the other device for so many seconds; then nothing moves either.
+    /// Shows that nothing was heard of the other device for this time; the rate is then 0.
     pub(crate) fn heard_nothing_for(&mut self, seconds: Option<u32>) {
         self.silent = seconds;
         if seconds.is_some() {
@@ -551,36 +552,36 @@ impl TransferView {
 /// A file or a folder of an offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct OfferEntry {
-    /// Its number in the offer.
+    /// Number of the entry in the offer.
     pub index: u32,
-    /// Its name at the sender, with what is no plain text escaped. Text, never markup.
+    /// Name at the sender, with escapes where it is not plain text. Text, never markup.
     pub name: String,
-    /// It is a folder.
+    /// True for a folder.
     pub folder: bool,
-    /// Bytes of the file, or of all files in the folder.
+    /// Size in bytes of the file, or of all files in the folder.
     #[ts(type = "number")]
     pub size: u64,
-    /// Files in the folder at any depth; 1 for a file.
+    /// Number of files in the folder at any depth; 1 for a file.
     pub files: u32,
-    /// Unix time in seconds of its last change.
+    /// Modification time, Unix time in seconds.
     #[ts(type = "number")]
     pub mtime: i64,
-    /// Its name is hidden by the customs of Unix: it begins with a dot.
+    /// True if the name begins with a dot, which hides it on Unix.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub hidden: bool,
-    /// It starts a program when somebody opens it, as a launcher or a shortcut does.
+    /// True if opening it starts a program, as for a launcher or a shortcut.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[ts(optional, as = "Option<bool>")]
     pub runs: bool,
 }
 
-/// What is in a folder of an offer.
+/// A page of the entries of a folder in an offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct OfferPage {
-    /// In the order of the offer.
+    /// Entries, in the order of the offer.
     pub entries: Vec<OfferEntry>,
-    /// How many there are in all.
+    /// Number of all entries of the folder.
     pub total: u32,
 }
 
@@ -589,26 +590,26 @@ pub struct OfferPage {
 pub struct PingView {
     /// Each round trip in milliseconds, in order.
     pub rtt_ms: Vec<f64>,
-    /// How packets travel.
+    /// Path of the packets.
     pub path: Option<PathKind>,
-    /// Shortest.
+    /// Minimum in milliseconds.
     pub min: f64,
-    /// Middle.
+    /// Median in milliseconds.
     pub median: f64,
-    /// 99 of 100 were not longer.
+    /// 99th percentile in milliseconds.
     pub p99: f64,
 }
 
-/// Who may see this device on the LAN.
+/// Visibility of this device on the LAN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "lowercase")]
 pub enum Discoverable {
     /// Every Yonder device on the LAN sees name and type.
     #[default]
     Everyone,
-    /// Paired devices alone; others see random bytes, except while a pairing code is open.
+    /// Only paired devices; others see random bytes, except while a pairing code is open.
     Paired,
-    /// Nothing is advertised.
+    /// No advertisement.
     Nobody,
 }
 
@@ -623,49 +624,50 @@ pub enum Switch {
     Off,
 }
 
-/// Transfers that send at the same time, unless a person says otherwise.
+/// Returns the default number of transfers that send at the same time.
 pub const fn default_parallel() -> u8 {
     3
 }
 
-/// What a person can change. `yonder-cli settings KEY VALUE` sets one by its name here.
+/// Settings of the user. `yonder-cli settings KEY VALUE` sets one by its name here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// This device's name.
+    /// Name of this device.
     pub name: String,
-    /// What kind of machine this is.
+    /// Kind of machine.
     #[serde(rename = "type")]
     pub device_type: DeviceType,
-    /// Absolute path of the folder that received files land in.
+    /// Absolute path of the download folder.
     pub download_dir: String,
-    /// What happens to offers.
+    /// Global rule for offers.
     pub accept: AcceptRule,
-    /// Who may see this device on the LAN.
+    /// Visibility of this device on the LAN.
     pub discoverable: Discoverable,
-    /// At most so many bytes a second for all transfers together, in each direction; 0 means no limit.
+    /// Rate limit in bytes a second for all transfers together, in each direction; 0 means no limit.
     #[serde(default)]
     #[ts(type = "number")]
     pub limit: u64,
-    /// How many transfers from here send at the same time, 1 to 16; others wait for their turn.
+    /// Number of outgoing transfers that send at the same time, 1 to 16; others are queued.
     #[serde(default = "default_parallel")]
     pub parallel: u8,
-    /// What is done where a name is taken, unless a person says otherwise for an offer.
+    /// Default rule for names that exist already. The user may choose another one for an offer.
     #[serde(default)]
     pub conflict: ConflictRule,
-    /// Whether paired devices are looked for, and this one is left to be found, in the mainline DHT.
+    /// Look for paired devices, and publish this one, in the mainline DHT.
     #[serde(default)]
     pub dht: Switch,
-    /// URLs of the person's own relays; as text, separated by spaces. Empty means the public ones alone.
+    /// URLs of custom relays; as text, separated by spaces. Empty means only the public ones.
     #[serde(default)]
     pub relays: Vec<String>,
-    /// Which relay may be this device's home.
+    /// Rule that chooses this device's home relay.
     #[serde(default)]
     pub relay_choice: RelayChoice,
-    /// Whether a token is kept that own relays are shown. The token itself is never shown; `set_relay_token` sets it.
+    /// True if a token for custom relays is stored. The token itself is never shown; `set_relay_token` sets it.
     #[serde(default)]
     pub relay_token: bool,
-    /// Settings that an option of this run overrides, by name, and that option. They cannot be changed while it holds.
+    /// Settings that an option of this run overrides, by name, with that option. They cannot be changed during this
+    /// run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub overridden: Option<BTreeMap<String, String>>,

@@ -1,4 +1,4 @@
-//! File descriptors: what each transfer needs to go on at all, and what it may keep open to be faster.
+//! Budget of file descriptors: those that transfers need to proceed, and spare ones that make them faster.
 
 use std::{
     sync::{
@@ -16,29 +16,29 @@ use super::{
 };
 use crate::{clock::Locked as _, id::DeviceId};
 
-/// Descriptors that one piece of work opens and closes again, at most.
+/// Maximum number of descriptors that one job opens and closes again.
 const PER_JOB: u64 = 4;
-/// Descriptors of everything else at most: sockets, the store, mDNS, the control socket, the log.
+/// Maximum number of descriptors of everything else: sockets, the store, mDNS, the control socket, the log.
 const FOR_THE_REST: u64 = 256;
-/// Where the system tells no limit.
+/// Assumed limit if the system names none.
 const WITHOUT_LIMIT: u64 = 8192;
-/// Descriptors that one transfer keeps open to be faster, at most.
+/// Maximum number of spare descriptors of one transfer.
 const MOST_SPARE: usize = 320;
-/// Each device may have one part in so many.
+/// A device may have one part in this many.
 const DEVICES: usize = 4;
-/// Least room of a device, so that one transfer can go on under any limit.
+/// Minimum number of descriptors of a device, so that one transfer can proceed under any limit.
 const LEAST: usize = 16;
-/// A limit that somebody raises from outside is noticed within this time.
+/// Interval at which a limit that was raised from outside is noticed.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How the descriptors of a process are divided.
+/// Division of a process's descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Division {
-    /// What transfers need to go on.
+    /// Descriptors that transfers need to proceed.
     needed: Ceiling,
-    /// What they keep open to be faster.
+    /// Spare descriptors that transfers keep open to be faster.
     spare: Ceiling,
-    /// What one transfer may have of that.
+    /// Spare descriptors of one transfer.
     spare_of_one: usize,
 }
 
@@ -62,7 +62,7 @@ impl Division {
     }
 }
 
-/// Soft limit on open files, as it is now: it can be changed from outside.
+/// Returns the present soft limit on open files, which can be changed from outside.
 #[cfg(unix)]
 fn limit() -> u64 {
     use rustix::process::{Resource, getrlimit};
@@ -74,7 +74,7 @@ fn limit() -> u64 {
     WITHOUT_LIMIT
 }
 
-/// The descriptors of a process.
+/// The descriptor budget of a process.
 #[derive(Debug, Default)]
 pub struct Files {
     accounts: Mutex<Accounts>,
@@ -92,9 +92,9 @@ impl Files {
         self.accounts.locked()
     }
 
-    /// Waits until a transfer with a device may have so many descriptors. Cancel safe.
+    /// Waits until a transfer with a device may have this number of descriptors. Cancel safe.
     pub async fn share(self: &Arc<Self>, device: DeviceId, count: usize) -> FileShare {
-        // More than a device may ever have would be waited for without end.
+        // More than a device may ever have would wait for ever.
         let count = count.min(LEAST);
         loop {
             let freed = self.freed.notified();
@@ -107,19 +107,19 @@ impl Files {
         }
     }
 
-    /// A share of a transfer that needs none to go on, and may keep some open to be faster.
+    /// Returns the share of a transfer that needs no descriptors, but may have spare ones.
     pub fn sparing(self: &Arc<Self>, device: DeviceId) -> FileShare {
         FileShare::of(self.clone(), device, 0)
     }
 
-    /// How many descriptors are set aside: those that transfers need, and those they keep to be faster.
+    /// Returns the number of reserved descriptors: needed and spare.
     pub fn used(&self) -> (usize, usize) {
         let accounts = self.accounts();
         (accounts.needed.used(), accounts.spare.used())
     }
 }
 
-/// The descriptors of one transfer; given back when the last clone is dropped.
+/// Descriptors of one transfer; returned when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct FileShare(Arc<Share>);
 
@@ -139,17 +139,17 @@ impl Drop for Share {
 }
 
 impl FileShare {
-    /// A share of what was taken for it already.
+    /// Creates a share from descriptors that were taken already.
     fn of(files: Arc<Files>, device: DeviceId, count: usize) -> Self {
         Self(Arc::new(Share { files, device, count, spares: AtomicUsize::new(0) }))
     }
 
-    /// A share of a budget of its own, for what does not run beside others.
+    /// Returns a share of a separate budget, for work that does not run beside others.
     pub fn alone() -> Self {
         Self::of(Arc::default(), DeviceId::of_endpoint(&[0; 32]), 0)
     }
 
-    /// One descriptor more, to keep something open that could be opened again; none where others need it.
+    /// Takes a spare descriptor, to keep a file open that could be reopened. `None` if others need it.
     pub fn spare(&self) -> Option<Spare> {
         let division = Division::now();
         let mut accounts = self.0.files.accounts();
@@ -164,7 +164,7 @@ impl FileShare {
     }
 }
 
-/// The right to keep one descriptor open; given back when dropped.
+/// Permission to keep one descriptor open; returned when dropped.
 #[derive(Debug)]
 pub struct Spare(FileShare);
 
@@ -230,7 +230,7 @@ mod tests {
         let all: Vec<_> = std::iter::from_fn(|| one.spare()).collect();
         assert_eq!(all.len(), division.spare_of_one);
         assert!(two.spare().is_some());
-        // Transfers of one device have its part together.
+        // Transfers of one device share its part.
         let others: Vec<_> = (0..8).map(|_| files.sparing(device(1))).collect();
         let more: Vec<_> = others.iter().flat_map(|other| std::iter::from_fn(move || other.spare())).collect();
         assert_eq!(all.len() + more.len(), division.spare.per_owner.min(9 * division.spare_of_one));

@@ -1,17 +1,17 @@
-//! The account of something that all devices share. Pure.
+//! Ledger of a resource that all devices share. Pure.
 
 use std::{collections::HashMap, hash::Hash};
 
-/// How much there is.
+/// Size of the resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ceiling {
-    /// In all.
+    /// Total amount.
     pub total: usize,
-    /// For one owner.
+    /// Maximum amount of one owner.
     pub per_owner: usize,
 }
 
-/// Who has how much.
+/// Amounts taken by each owner.
 #[derive(Debug)]
 pub(super) struct Ledger<O> {
     used: usize,
@@ -25,7 +25,7 @@ impl<O> Default for Ledger<O> {
 }
 
 impl<O: Copy + Eq + Hash> Ledger<O> {
-    /// Takes so much if there is. The ceiling may have sunk since the last call.
+    /// Takes this amount if available. The ceiling may have become lower since the last call.
     pub fn take(&mut self, owner: O, count: usize, ceiling: Ceiling) -> bool {
         let has = self.by_owner.get(&owner).copied().unwrap_or(0);
         let fits = self.used.saturating_add(count) <= ceiling.total && has.saturating_add(count) <= ceiling.per_owner;
@@ -36,7 +36,7 @@ impl<O: Copy + Eq + Hash> Ledger<O> {
         fits
     }
 
-    /// Gives so much back.
+    /// Returns this amount.
     pub fn give_back(&mut self, owner: O, count: usize) {
         self.used = self.used.saturating_sub(count);
         if let Some(has) = self.by_owner.get_mut(&owner) {
@@ -47,7 +47,7 @@ impl<O: Copy + Eq + Hash> Ledger<O> {
         }
     }
 
-    /// How much is taken.
+    /// Returns the total amount taken.
     pub fn used(&self) -> usize {
         self.used
     }

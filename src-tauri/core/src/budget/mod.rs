@@ -1,8 +1,8 @@
-//! What the whole process may use at once: file descriptors and blocking threads, with a share for each device.
+//! Limits on the resources of the process: file descriptors and blocking threads, with a share for each device.
 //!
-//! Both are few, and every transfer, session and command needs some. A device that takes all of them would stop the others,
-//! so each has a share of its own ([`Threads`], [`Files`]), and whoever finds nothing left waits. A blocking thread is
-//! taken for a piece of work that ends by itself, and never while a peer is waited for.
+//! Both are scarce, and every transfer, session and command needs some. A device that took all would block the others,
+//! so each has its own share ([`Threads`], [`Files`]), and work waits if nothing is left. A blocking thread is used
+//! only for work that ends by itself, and never while waiting for a peer.
 
 mod files;
 mod ledger;
@@ -20,14 +20,15 @@ pub use threads::{JOBS, JOBS_PER_DEVICE, LOOKS_PER_DEVICE, SYNCS_PER_DEVICE, Thr
 
 use crate::{clock::Locked as _, error::is_out_of_files};
 
-/// Blocking threads of a runtime: the jobs of transfers, and room for the store, name resolution and short looks.
+/// Number of blocking threads of a runtime: the jobs of transfers, and some for the store, name resolution and short
+/// lookups.
 pub const BLOCKING_THREADS: usize = JOBS + 32;
 
-/// How long a step waits for a descriptor before the failure is told. Tests do not wait so long.
+/// Longest wait of a step for a descriptor before it fails. Shorter in tests.
 const DESCRIPTOR_WAIT: Duration = if cfg!(test) { Duration::from_secs(1) } else { Duration::from_secs(10) };
-/// First pause between two tries; it doubles.
+/// First pause between two attempts; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
-/// Longest such pause.
+/// Maximum pause.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// The budgets of a process. Cheap to clone.
@@ -40,25 +41,25 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// The one of this process.
+    /// Returns the budgets of this process.
     pub fn of_this_process() -> Self {
         static BUDGET: LazyLock<Budget> = LazyLock::new(Budget::default);
         BUDGET.clone()
     }
 }
 
-/// Time at which a step was last given up because there was no descriptor.
+/// Time at which a step last failed for lack of a descriptor.
 static GAVE_UP: Mutex<Option<Instant>> = Mutex::new(None);
 
 fn gave_up() -> MutexGuard<'static, Option<Instant>> {
     GAVE_UP.locked()
 }
 
-/// Repeats a step while the process or the system has no file descriptor left, for ten seconds at most. The long wait is paid
-/// once: steps that come soon after one that was given up wait for a moment only. Blocking.
+/// Repeats a step while the process or the system has no file descriptor left, for at most ten seconds. The long wait
+/// happens once: steps soon after a failed one wait only for a moment. Blocks.
 ///
 /// # Errors
-/// Errors of the step. That there is no descriptor is returned only after the wait.
+/// Errors of the step. The lack of a descriptor is returned only after the wait.
 pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     match step() {
         Err(error) if is_out_of_files(&error) => {}
@@ -72,7 +73,8 @@ pub fn with_descriptor<T>(mut step: impl FnMut() -> io::Result<T>) -> io::Result
     done
 }
 
-/// What a look found; none where it is not to be had. That there is no descriptor to look with says nothing of it.
+/// Converts the result of an examination: `None` if it failed, except for lack of a descriptor, which says nothing
+/// about the file.
 ///
 /// # Errors
 /// When there is no descriptor.
@@ -97,12 +99,12 @@ fn repeat_for<T>(most: Duration, mut step: impl FnMut() -> io::Result<T>) -> io:
     }
 }
 
-/// Raises the soft limit on open files towards the hard one, as programs of the desktop get a low one by default.
+/// Raises the soft limit on open files towards the hard one, because desktop programs get a low one by default.
 pub fn raise_file_limit() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        /// More than is ever needed; some systems refuse what they call unlimited.
+        /// More than is ever needed; some systems refuse unlimited values.
         const ENOUGH: u64 = 8192;
         let limit = getrlimit(Resource::Nofile);
         let wanted = limit.maximum.map_or(ENOUGH, |most| most.min(ENOUGH));
@@ -114,13 +116,13 @@ pub fn raise_file_limit() {
     }
 }
 
-/// Has blocks of memory of this size and more given back to the system as soon as they are freed. glibc learns from the
-/// first large block that is freed to keep blocks as large for later, and each of its threads' heaps keeps some: a burst of
-/// chunks over many streams then stays with the process. To be called before any thread is started.
+/// Makes glibc return memory blocks of this size and more to the system as soon as they are freed. glibc otherwise
+/// raises its threshold after the first large block is freed, and each thread's heap keeps some: after a burst of
+/// chunks over many streams the memory would stay with the process. Must be called before any thread is started.
 pub fn give_large_blocks_back() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        /// glibc's own value at the start.
+        /// glibc's initial value.
         const LARGE: libc::c_int = 128 * 1024;
         #[allow(unsafe_code)]
         // SAFETY: `mallopt` takes two numbers, and no other thread runs that could allocate meanwhile.

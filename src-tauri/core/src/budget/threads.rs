@@ -1,4 +1,4 @@
-//! Blocking threads: short pieces of work on disks and ciphers, so many at once.
+//! Budget of blocking threads: short jobs on disks and ciphers, with a limit on how many run at once.
 
 use std::{
     collections::HashMap,
@@ -13,19 +13,21 @@ use tokio::{
 
 use crate::{clock::Locked as _, id::DeviceId};
 
-/// Pieces of work that run at once.
+/// Maximum number of jobs that run at once.
 pub const JOBS: usize = 32;
-/// Pieces of work of one device that run at once: three devices that take all they get leave room for others.
+/// Maximum number of jobs of one device that run at once: three busy devices leave room for others.
 pub const JOBS_PER_DEVICE: usize = 8;
-/// Pieces of work of one device that wait for a disk to have all: one slow disk leaves threads for its other transfers.
+/// Maximum number of jobs of one device that wait for a flush: one slow disk leaves threads for its other transfers.
 pub const SYNCS_PER_DEVICE: usize = 4;
-/// Pieces of work of one transfer that run at once. A transfer to a disk that hangs leaves its device threads for others.
+/// Maximum number of jobs of one transfer that run at once. A transfer to a hanging disk leaves threads for the
+/// device's others.
 pub const JOBS_PER_TRANSFER: usize = 4;
-/// Pieces of work of one transfer that wait for a disk to have all.
+/// Maximum number of jobs of one transfer that wait for a flush.
 const SYNCS_PER_TRANSFER: usize = 1;
-/// Long looks of all devices.
+/// Maximum number of long file reads of all devices.
 const LOOKS: usize = JOBS / 2;
-/// Long looks at files among those of one device, such as hashing what is there already: its other transfers go on meanwhile.
+/// Maximum number of long file reads among the jobs of one device, such as hashing existing files, so that its other
+/// transfers proceed.
 pub const LOOKS_PER_DEVICE: usize = 4;
 
 /// The blocking threads of a process.
@@ -51,7 +53,7 @@ impl Default for Threads {
 }
 
 impl Threads {
-    /// The share of a device, which all of its transfers use.
+    /// Returns the share of a device, which all of its transfers use.
     pub fn of(&self, device: DeviceId) -> Worker {
         let mut devices = self.devices.locked();
         let known = devices.get(&device).and_then(Weak::upgrade);
@@ -69,10 +71,10 @@ impl Threads {
     }
 }
 
-/// Runs work of one device. Cheap to clone.
+/// Runs jobs of one device. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// Jobs and syncs of one transfer.
+    /// Jobs and flushes of one transfer.
     transfer: Option<(Arc<Semaphore>, Arc<Semaphore>)>,
     own: Arc<Device>,
     all: Arc<Semaphore>,
@@ -80,36 +82,36 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// The share of one transfer in it: of one that hangs on its disk, its device is left with some.
+    /// Returns the share of one transfer: if it hangs on its disk, its device still has threads.
     #[must_use]
     pub fn of_transfer(&self) -> Self {
         let of = |count| Arc::new(Semaphore::new(count));
         Self { transfer: Some((of(JOBS_PER_TRANSFER), of(SYNCS_PER_TRANSFER))), ..self.clone() }
     }
 
-    /// Waits for a thread and runs a piece of work on it. It must end by itself: it may wait for a disk, and neither for a
-    /// peer nor for other work. A panic in it becomes one of the caller.
+    /// Waits for a thread and runs a job on it. The job must end by itself: it may wait for a disk, but neither for a
+    /// peer nor for another job. A panic in it is resumed in the caller.
     pub async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         match self.guarded(work).await {
             Ok(done) => done,
             Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
-            // The runtime is being taken down, and this task with it.
+            // The runtime is shutting down, and this task with it.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Runs work for those who go on after a panic in it.
+    /// Runs a job for callers that continue after a panic in it.
     ///
     /// # Errors
-    /// When the work panicked, or the runtime is being taken down.
+    /// When the job panicked, or the runtime is shutting down.
     pub async fn guarded<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-        // The narrowest first: who waits for that takes nothing from others.
+        // The narrowest limit first: while waiting for it, nothing is taken from others.
         let of_transfer = match &self.transfer {
             Some((jobs, _)) => turn(jobs).await,
             None => None,
         };
         let turns = (of_transfer, turn(&self.own.jobs).await, turn(&self.all).await);
-        // They end with the work, and not with a caller that has stopped waiting for it.
+        // Released with the end of the job, and not when the caller stops waiting.
         let work = move || {
             let _turns = turns;
             work()
@@ -117,7 +119,7 @@ impl Worker {
         tokio::task::spawn_blocking(work).await
     }
 
-    /// Runs work that may have to wait until a disk has all.
+    /// Runs a job that may wait for a flush of the disk.
     pub async fn run_slow<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
         let of_transfer = match &self.transfer {
             Some((_, syncs)) => turn(syncs).await,
@@ -131,7 +133,7 @@ impl Worker {
         self.run(work).await
     }
 
-    /// Runs work that may take long, on a task of its own.
+    /// Runs a job that may take long, on its own task.
     pub fn look<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
         let this = self.clone();
         tokio::spawn(async move {
@@ -142,7 +144,7 @@ impl Worker {
 }
 
 async fn turn(of: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
-    // Never closed.
+    // The semaphore is never closed.
     of.clone().acquire_owned().await.ok()
 }
 
@@ -161,7 +163,7 @@ mod tests {
         DeviceId::of_endpoint(&[number; 32])
     }
 
-    /// Work that runs until it is let go.
+    /// Starts jobs that run until they are released.
     fn stuck(workers: &[Worker], of_each: usize) -> (JoinSet<()>, Arc<AtomicUsize>, std::sync::mpsc::Sender<()>) {
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let (wait, running) = (Arc::new(Mutex::new(wait)), Arc::new(AtomicUsize::new(0)));
@@ -172,7 +174,7 @@ mod tests {
                 worker
                     .run(move || {
                         running.fetch_add(1, Ordering::SeqCst);
-                        // Ends with its sender.
+                        // Ends when the sender is dropped.
                         let _ = wait.lock().map(|wait| wait.recv());
                     })
                     .await;

@@ -1,4 +1,4 @@
-//! The other end: asks a running node, and hears its events.
+//! Client of the control socket: sends requests to a running node, and receives its events.
 
 use std::{
     collections::HashMap,
@@ -28,13 +28,13 @@ use crate::{
     clock::Locked as _,
 };
 
-/// How long a node may take to say hello.
+/// Time limit for the node's hello.
 const HELLO: Duration = Duration::from_secs(5);
 
-/// How many events a slow listener may lag behind before it loses some.
+/// Number of events that a slow listener may lag behind before it loses some.
 const BACKLOG: usize = 1024;
 
-/// A connection to the node that runs on a data directory. Cheap to clone; it ends with the last clone.
+/// Connection to the node of a data directory. Cheap to clone; it ends with the last clone.
 #[derive(Clone)]
 pub struct Client(Arc<Inner>);
 
@@ -47,7 +47,7 @@ struct Inner {
     _writer: AbortOnDropHandle<()>,
 }
 
-/// Calls that wait, and those who listen. `None` once the connection has ended.
+/// Pending calls and event listeners. `None` once the connection has ended.
 struct Shared {
     state: Mutex<Option<State>>,
 }
@@ -65,7 +65,7 @@ impl Shared {
 }
 
 impl Client {
-    /// Connects to the node that runs on this data directory; `None` if none runs.
+    /// Connects to the node of this data directory; `None` if none runs.
     pub async fn connect(data_dir: &Path) -> Result<Option<Self>, ControlError> {
         let Some(Joined { reader, writer, same_user }) = system::connect(data_dir).await? else { return Ok(None) };
         if !same_user {
@@ -80,7 +80,7 @@ impl Client {
             Err(_) => return Err(ControlError::NoAnswer),
             Ok(Ok(None)) => return Err(ControlError::Lost),
             Ok(Err(error @ LineError::TooLong(_))) => return Err(ControlError::BadAnswer(error.to_string())),
-            // A node that is just ending closes what it has not greeted yet.
+            // A node that is shutting down closes connections that it has not greeted yet.
             Ok(Err(LineError::Io(error))) => {
                 tracing::debug!(%error, "the control connection failed before the hello");
                 return Err(ControlError::Lost);
@@ -92,7 +92,7 @@ impl Client {
             },
         };
         hello.check()?;
-        // Whoever is turned away is told so right behind the hello.
+        // A refusal follows the hello immediately.
         let said = lines.buffered().and_then(|line| serde_json::from_slice::<Heard>(&line).ok());
         if let Some(Heard { id: None, error: Some(error), .. }) = said {
             return Err(match error.code.as_str() {
@@ -115,25 +115,25 @@ impl Client {
         })))
     }
 
-    /// What the node said about itself.
+    /// Returns the node's hello.
     pub fn hello(&self) -> &Hello {
         &self.0.hello
     }
 
-    /// Asks the node, and waits for its answer. Several calls may wait at once.
+    /// Sends a request and waits for the response. Several calls may be pending at once.
     pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
         self.ask(|id| ToNode::Request { id, request: Box::new(request) }).await
     }
 
-    /// All events from now on. What a later call causes is never missed, unless it is read too late: then the numbers
-    /// have a gap.
+    /// Subscribes to all events from now on. Events caused by a later call are never missed, unless they are read too
+    /// late; the numbers then have a gap.
     pub async fn events(&self) -> Result<Events, ApiError> {
         let (receiver, first) = {
             let mut state = self.0.shared.state();
             let state = state.as_mut().ok_or(ControlError::Lost)?;
             (state.events.subscribe(), !std::mem::replace(&mut state.subscribed, true))
         };
-        // The second one needs no answer: the node reads what we say in order.
+        // Only the first subscription waits for its response, because the node reads our lines in order.
         if first {
             self.ask(|id| ToNode::Subscribe { id }).await?;
         }
@@ -146,25 +146,25 @@ impl Client {
         let (sender, answer) = oneshot::channel();
         self.0.shared.state().as_mut().ok_or(ControlError::Lost)?.calls.insert(id, sender);
         if self.0.lines.send(line).await.is_err() {
-            // The writer is gone; the reader may still tell why, as the node does at its door.
+            // The writer is gone. The reader may still receive the reason, as after a refusal.
             tracing::debug!("the control connection could not be written to");
         }
         answer.await.unwrap_or_else(|_| Err(ControlError::Lost.into()))
     }
 }
 
-/// Events of a node, in order. A gap in their numbers means that some were missed; ask for a snapshot then.
+/// Events of a node, in order. A gap in their numbers means that some were lost; request a snapshot then.
 pub struct Events {
     receiver: broadcast::Receiver<NumberedEvent>,
 }
 
 impl Events {
-    /// Events that come from a node in this same process.
+    /// Wraps the events of a node in this process.
     pub fn of(receiver: broadcast::Receiver<NumberedEvent>) -> Self {
         Self { receiver }
     }
 
-    /// The next one; `None` once the node, or the connection to it, has ended. May be dropped at any time.
+    /// Returns the next event; `None` once the node, or the connection to it, has ended. Cancel safe.
     pub async fn next(&mut self) -> Option<NumberedEvent> {
         loop {
             match self.receiver.recv().await {
@@ -178,7 +178,7 @@ impl Events {
 
 async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     while let Some(line) = outgoing.recv().await {
-        // It may hold a passphrase.
+        // The line may contain a passphrase.
         let line = Zeroizing::new(line);
         if let Err(error) = writer.write_all(&line).await {
             tracing::debug!(%error, "the control connection could not be written to");
@@ -188,7 +188,7 @@ async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
 }
 
 async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
-    // Why all that wait get no answer.
+    // Error that all pending calls get.
     let end: ApiError = loop {
         let line = match lines.next().await {
             Ok(Some(line)) => line,
@@ -207,11 +207,11 @@ async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
             Heard { event: Some(event), .. } => match serde_json::from_value(event) {
                 Ok(event) => {
                     if let Some(state) = shared.state().as_ref() {
-                        // An error only says that nobody listens.
+                        // An error only means that nobody listens.
                         let _ = state.events.send(event);
                     }
                 }
-                // A newer node may tell more than we know; the gap in the numbers shows it.
+                // A newer node may send unknown events. The gap in the numbers reveals it.
                 Err(error) => tracing::warn!(%error, "an event is of a kind that is not known"),
             },
             Heard { id: Some(id), ok, error, .. } => {
@@ -224,11 +224,11 @@ async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
                 };
                 let waiting = shared.state().as_mut().and_then(|state| state.calls.remove(&id));
                 if let Some(waiting) = waiting {
-                    // An error only says that the one who asked does not wait any more.
+                    // An error only means that the caller no longer waits.
                     let _ = waiting.send(answer);
                 }
             }
-            // At the door, or because a line was too long; the node closes after it.
+            // A refusal of the connection, or a line that was too long. The node closes the connection after it.
             Heard { id: None, error: Some(error), .. } => break error,
             _ => tracing::debug!("a line of the node says nothing"),
         }

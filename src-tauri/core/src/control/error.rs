@@ -1,4 +1,4 @@
-//! What can go wrong at the control socket.
+//! Errors of the control socket.
 
 use std::{io, path::PathBuf};
 
@@ -7,67 +7,67 @@ use crate::{
     error::{NetworkError, RoomError},
 };
 
-/// What the control socket can fail with.
+/// Errors of the control socket.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// Another node answers on this data directory.
+    /// Another node uses this data directory.
     #[error("Yonder already runs on {0}")]
     AlreadyRunning(PathBuf),
-    /// The socket, or the folder that it lies in, cannot be used.
+    /// The socket or its folder cannot be used.
     #[error("the control socket {path} cannot be used: {source}")]
     Socket {
-        /// Where.
+        /// Path of the socket.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// Something that is not a socket lies where the socket belongs.
+    /// The socket's path is occupied by something that is not a socket.
     #[error("{0} is not a socket of Yonder")]
     InTheWay(PathBuf),
-    /// The folder for the socket could be entered or changed by others.
+    /// Others could enter or change the folder of the socket.
     #[error("{0} is not a folder that only you can use")]
     NotPrivate(PathBuf),
     /// The process at the other end belongs to another user.
     #[error("the Yonder that runs on this data directory belongs to another user")]
     OtherUser,
-    /// The running node speaks another version of the control protocol.
+    /// The running node uses another version of the control protocol.
     #[error("the Yonder that runs here is version {app} (control protocol {theirs}), this one speaks protocol {ours}")]
     Version {
         /// Version of the running app.
         app: String,
-        /// Its control protocol.
+        /// Protocol version of the running node.
         theirs: u32,
-        /// Ours.
+        /// Protocol version of this program.
         ours: u32,
     },
-    /// The socket is open, and nothing comes out of it.
+    /// The socket accepts connections, but nothing answers.
     #[error("the Yonder that runs on this data directory does not answer")]
     NoAnswer,
-    /// The node said no at the door.
+    /// The node refused the connection.
     #[error("{0}")]
     TurnedAway(String),
     /// The connection to the node ended before the answer came.
     #[error("the connection to the running Yonder was lost")]
     Lost,
-    /// A request is longer than a line may be.
+    /// A request exceeds the maximum length of a line.
     #[error("the request is too large: {bytes} bytes, {limit} are allowed")]
     TooLarge {
-        /// How long it is.
+        /// Length of the request in bytes.
         bytes: usize,
-        /// How long it may be.
+        /// Maximum length in bytes.
         limit: usize,
-        /// It names files to send.
+        /// True if the request names files to send.
         names_paths: bool,
     },
-    /// A line is not a request.
+    /// A line is not a valid request.
     #[error("not a request that this version of Yonder knows: {0}")]
     BadRequest(String),
-    /// A request cannot be put into JSON: a path is not Unicode.
+    /// A request cannot be encoded as JSON, because a path is not Unicode.
     #[error("the request cannot be passed on: {0}")]
     NotText(String),
-    /// What the node answered makes no sense.
+    /// The node's answer is malformed.
     #[error("the running Yonder gave an answer that this version does not know: {0}")]
     BadAnswer(String),
 }

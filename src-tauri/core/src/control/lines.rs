@@ -1,15 +1,15 @@
-//! Lines out of a stream of bytes, none longer than a cap.
+//! Splits a stream of bytes into lines, with a maximum length.
 
 use tokio::io::{AsyncRead, AsyncReadExt};
 use zeroize::Zeroize;
 
-/// How much room is made for each read.
+/// Bytes reserved for each read.
 const STEP: usize = 8 * 1024;
 
-/// Why no line came.
+/// Errors of reading a line.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LineError {
-    /// It is longer than the cap.
+    /// The line exceeds the maximum length.
     #[error("a line is longer than {0} bytes")]
     TooLong(usize),
     /// The stream failed.
@@ -17,14 +17,14 @@ pub(super) enum LineError {
     Io(#[from] std::io::Error),
 }
 
-/// Reads lines. [`Lines::next`] may be dropped at any time without losing bytes.
+/// Reads lines. [`Lines::next`] is cancel safe.
 pub(super) struct Lines<R> {
     reader: R,
     cap: usize,
     buffer: Vec<u8>,
-    /// Where the next line begins.
+    /// Start of the next line.
     start: usize,
-    /// Up to where no line end was found.
+    /// Position up to which no line end was found.
     seen: usize,
 }
 
@@ -33,14 +33,14 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         Self { reader, cap, buffer: Vec::new(), start: 0, seen: 0 }
     }
 
-    /// The next line that is not empty, without its end; `None` at the end of the stream. A last line without an end
+    /// Returns the next non-empty line, without its end; `None` at the end of the stream. A last line without an end
     /// counts, so that `printf` without a newline works.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>, LineError> {
         loop {
             if let Some(line) = self.buffered() {
                 return if line.len() > self.cap { Err(LineError::TooLong(self.cap)) } else { Ok(Some(line)) };
             }
-            // Moved to the front once for each read, not for each line: many short lines stay cheap.
+            // Moved to the front once for each read, not for each line, so that many short lines stay cheap.
             self.buffer.drain(..self.start);
             self.start = 0;
             self.seen = self.buffer.len();
@@ -57,12 +57,12 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// The next line, if it was read already.
+    /// Returns the next line, if it was read already.
     pub(super) fn buffered(&mut self) -> Option<Vec<u8>> {
         while let Some(offset) = self.buffer[self.seen..].iter().position(|&byte| byte == b'\n') {
             let end = self.seen + offset;
             let line = trim(&self.buffer[self.start..end]).to_vec();
-            // It may hold a passphrase, and what follows in here may be nobody's secret.
+            // The line may contain a passphrase, and the buffer outlives it.
             self.buffer[self.start..end].zeroize();
             self.start = end + 1;
             self.seen = self.start;
@@ -122,7 +122,7 @@ mod tests {
         let (mut ours, theirs) = tokio::io::duplex(64);
         let mut lines = Lines::new(theirs, 100);
         ours.write_all(b"first ").await.unwrap();
-        // Polled once and dropped, as `select!` does.
+        // Polled once and dropped, as by `select!`.
         assert!(futures_util::FutureExt::now_or_never(lines.next()).is_none());
         ours.write_all(b"half\n").await.unwrap();
         assert_eq!(lines.next().await.unwrap().unwrap(), b"first half");

@@ -1,10 +1,9 @@
-//! The control socket: how a command line, a script or a second window talks to the node that already runs on a data
-//! directory.
+//! Control socket: connects a command line, a script or a second window to the running node of a data directory.
 //!
-//! On Unix it is a socket of mode 0600 in the data directory, on Windows a named pipe whose random name is kept there.
-//! Whoever may open it may do everything that this device's owner may do, so both sides also check that the other
-//! process belongs to the same user. One JSON object stands on each line; see `docs/protocol.md`. The room knows only
-//! the surface in [`crate::api`]: any [`Node`] can stand behind it.
+//! On Unix it is a socket of mode 0600 in the data directory, on Windows a named pipe whose random name is stored
+//! there. A process that can open it has all permissions of the device's owner, so both sides also check that the other
+//! process belongs to the same user. Each line is one JSON object; see `docs/protocol.md`. The module depends only on
+//! [`crate::api`]: it serves any [`Node`].
 
 mod client;
 mod error;
@@ -34,13 +33,13 @@ pub use place::default_data_dir;
 pub use server::ControlServer;
 pub use wire::{Hello, PROTOCOL};
 
-/// What stands behind a control socket: something that answers requests and tells events.
+/// Server behind a control socket: answers requests and emits events.
 pub trait Node: Send + Sync {
-    /// Answers one request. Once begun it runs to its end, even if the one who asked goes away.
+    /// Answers one request. Once begun it runs to its end, even if the client disconnects.
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>>;
-    /// All events from now on.
+    /// Subscribes to all events from now on.
     fn subscribe(&self) -> broadcast::Receiver<NumberedEvent>;
-    /// True if it ends with the command that it was started for.
+    /// True if the node stops when the command for which it was started is done.
     fn for_one_command(&self) -> bool {
         false
     }

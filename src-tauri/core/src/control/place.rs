@@ -1,4 +1,4 @@
-//! Where things lie: the data directory, and the control socket's address.
+//! Locations of the data directory and of the control socket.
 
 use std::{
     env,
@@ -11,14 +11,14 @@ use std::{
 use super::ControlError;
 use crate::datadir::{self, For};
 
-/// File in the data directory that says where the socket is, when it is not in the data directory itself.
+/// File in the data directory that contains the socket's path, if the socket is elsewhere.
 pub(super) const POINTER: &str = "control.path";
 
-/// Longest file of that name that is read, in bytes.
+/// Maximum length of that file in bytes.
 const LONGEST: u64 = 4096;
 
-/// The data directory of somebody who names none: `YONDER_DATA_DIR`, or `yonder` where the system keeps the data of
-/// programs. `None` if the system does not say.
+/// Returns the default data directory: `YONDER_DATA_DIR`, or `yonder` in the system's folder for application data.
+/// `None` if the system does not name one.
 pub fn default_data_dir() -> Option<PathBuf> {
     data_dir_from(|name| env::var_os(name).filter(|value| !value.is_empty()))
 }
@@ -32,7 +32,7 @@ fn data_dir_from(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     } else if cfg!(target_os = "macos") {
         PathBuf::from(var("HOME")?).join("Library/Application Support")
     } else {
-        // The XDG specification has a relative path there ignored.
+        // The XDG specification requires that a relative path is ignored.
         match var("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute()) {
             Some(path) => path,
             None => PathBuf::from(var("HOME")?).join(".local/share"),
@@ -41,7 +41,7 @@ fn data_dir_from(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     Some(base.join("yonder"))
 }
 
-/// The one path that node and client agree on, however either was told of the data directory. `None` if there is none.
+/// Returns the canonical path of the data directory, on which node and client agree. `None` if it does not exist.
 pub(super) fn canonical(data_dir: &Path) -> Result<Option<PathBuf>, ControlError> {
     match fs::canonicalize(data_dir) {
         Ok(path) => Ok(Some(path)),
@@ -50,8 +50,8 @@ pub(super) fn canonical(data_dir: &Path) -> Result<Option<PathBuf>, ControlError
     }
 }
 
-/// What the node that runs, or ran last, left as its address. Only a person's own data directory is believed, and who
-/// answers there is checked again.
+/// Reads the address that the present or last node has written. It is read only from the user's own data directory, and
+/// the process that answers is checked again.
 pub(super) fn read_pointer(data_dir: &Path) -> Option<String> {
     let file = datadir::open(&data_dir.join(POINTER), For::Reading).ok()?;
     // An address is short; a longer file is not ours.
@@ -63,7 +63,7 @@ pub(super) fn read_pointer(data_dir: &Path) -> Option<String> {
     read.ok().map(|_| text).map(|text| text.trim_end_matches('\n').to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Leaves an address, whole or not at all.
+/// Writes the address atomically.
 pub(super) fn write_pointer(data_dir: &Path, address: &str) -> io::Result<()> {
     let target = data_dir.join(POINTER);
     let fresh = data_dir.join("control.path.tmp");
@@ -75,7 +75,7 @@ pub(super) fn write_pointer(data_dir: &Path, address: &str) -> io::Result<()> {
     datadir::rename(&fresh, &target)
 }
 
-/// Takes the address away, if it is still this one.
+/// Removes the address, if it is still this one.
 pub(super) fn remove_pointer(data_dir: &Path, address: &str) {
     if read_pointer(data_dir).as_deref() == Some(address) {
         let _ = fs::remove_file(data_dir.join(POINTER));

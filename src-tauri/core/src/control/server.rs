@@ -1,4 +1,4 @@
-//! The node's end: takes connections, answers requests, tells events.
+//! Server of the control socket: accepts connections, answers requests, sends events.
 
 use std::{future::Future, panic::AssertUnwindSafe, path::Path, sync::Arc, time::Duration};
 
@@ -19,16 +19,16 @@ use super::{
 };
 use crate::api::{ApiError, NumberedEvent};
 
-/// How many clients there may be at once. Further ones are turned away, and wait.
+/// Maximum number of clients. Further ones are refused, and wait.
 pub(super) const CONNECTIONS: usize = 128;
 
-/// How many requests of one client may be under way; the next waits in the socket.
+/// Maximum number of pending requests of one client; the next one waits in the socket.
 const CALLS: usize = 64;
 
-/// How long clients may take to read the last lines when the node ends.
+/// Time for clients to read the last lines when the node shuts down.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// How long a call that is under way may go on when the node ends.
+/// Time for a pending call to finish when the node shuts down.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// An open control socket.
@@ -38,14 +38,14 @@ pub struct ControlServer {
 }
 
 impl ControlServer {
-    /// Opens the control socket of a data directory, which must exist. A socket that a dead node left is replaced;
-    /// one that somebody answers is not.
+    /// Opens the control socket of a data directory, which must exist. Replaces the socket of a dead node, but not one
+    /// that answers.
     pub async fn bind(data_dir: &Path, node: Arc<dyn Node>) -> Result<Self, ControlError> {
         Ok(Self { listener: Listener::bind(data_dir).await?, node })
     }
 
-    /// Answers until cancelled. Events told before the cancellation still go out, then every connection is closed, every
-    /// task ended, and the socket removed.
+    /// Serves clients until cancelled. Earlier events are still sent; then all connections are closed, all tasks end,
+    /// and the socket is removed.
     pub async fn serve(mut self, cancel: CancellationToken) {
         let mut connections = JoinSet::new();
         loop {
@@ -58,7 +58,7 @@ impl ControlServer {
                         connections.spawn(welcome(joined, busy, self.node.clone(), cancel.clone()));
                     }
                     Err(error) => {
-                        // Out of file descriptors, most likely: others may end soon.
+                        // Probably out of file descriptors: other connections may end soon.
                         tracing::warn!(%error, "the control socket could not take a connection");
                         tokio::time::sleep(Duration::from_millis(100)).await;
                     }
@@ -97,21 +97,21 @@ async fn welcome(joined: Joined, busy: bool, node: Arc<dyn Node>, cancel: Cancel
     };
     if let Some(refusal) = refusal {
         first.extend(FromNode::Error { id: None, error: &refusal.into() }.line());
-        // A fresh socket's buffer takes this at once; somebody who made it too small shall not hold us up.
+        // A new socket's buffer takes this at once. A client with a smaller buffer must not block the server.
         let _ = tokio::time::timeout(LAST_LINES, writer.write_all(&first)).await;
         return;
     }
     converse(reader, writer, first, node, cancel).await;
 }
 
-/// What waits to be written.
+/// Item to be written.
 enum Out {
     Line(Vec<u8>),
-    /// The answer to a subscription, and the events that follow it.
+    /// Response to a subscription, and the events that follow it.
     Subscribed(Vec<u8>, broadcast::Receiver<NumberedEvent>),
 }
 
-/// One client, from hello to end. Generic parts come boxed, so that tests can stand in for a socket.
+/// Serves one client from hello to end. Reader and writer are boxed, so that tests can replace the socket.
 pub(super) async fn converse(
     reader: Reader,
     writer: Writer,
@@ -125,18 +125,19 @@ pub(super) async fn converse(
     tokio::pin!(writing);
     let gone = tokio::select! {
         () = &mut writing => true,
-        // It ends when the client has said all that it wants to say; `out` ends with it.
+        // Ends when the client has closed its direction; `out` is dropped with it.
         () = read(reader, out, &node, &mut calls) => false,
         () = cancel.cancelled() => false,
     };
     if !gone {
-        // A client that only closed its own direction still gets the answers that are under way.
+        // A client that only closed its own direction still gets pending answers.
         tokio::select! {
             () = &mut writing => {}
             () = after(&cancel, LAST_LINES) => {}
         }
     }
-    // A call that was begun runs to its end: half of it would be worse than either. Only the node's own end cuts it.
+    // A call that has begun runs to its end, because a half-finished one would be worse. Only the node's shutdown cuts
+    // it.
     let finished = async {
         while let Some(ended) = calls.join_next().await {
             log_panic(ended);
@@ -174,11 +175,11 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
             line = lines.next() => line,
         };
         let line = match line {
-            // It may hold a passphrase.
+            // The line may contain a passphrase.
             Ok(Some(line)) => Zeroizing::new(line),
             Ok(None) => return,
             Err(LineError::TooLong(limit)) => {
-                // Where the next line begins is not known any more.
+                // The start of the next line is unknown.
                 refuse(None, ControlError::TooLarge { bytes: limit + 1, limit, names_paths: false }).await;
                 return;
             }
@@ -191,18 +192,18 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
             Ok(ToNode::Request { id, request }) => {
                 let (out, node) = (out.clone(), node.clone());
                 calls.spawn(async move {
-                    // The call is made inside, so that a panic before its first step is caught, too.
+                    // The call is made inside, so that a panic before its first await is caught, too.
                     let line = match answered(async { node.call(*request).await }).await {
                         Ok(ok) => FromNode::Ok { id, ok: &ok }.line(),
                         Err(error) => FromNode::Error { id: Some(id), error: &error }.line(),
                     };
-                    // An error only says that the client went away.
+                    // An error only means that the client has disconnected.
                     let _ = out.send(Out::Line(line)).await;
                 });
                 true
             }
             Ok(ToNode::Subscribe { id }) => {
-                // Taken here and not in the writer, so that what a later request causes is not missed.
+                // Subscribed here and not in the writer, so that events of a later request are not missed.
                 let events = node.subscribe();
                 let line = FromNode::Ok { id, ok: &crate::api::Response::Done }.line();
                 out.send(Out::Subscribed(line, events)).await.is_ok()
@@ -215,7 +216,7 @@ async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, call
     }
 }
 
-/// A call whose panic becomes an answer: the one who asked must not wait for ever.
+/// Converts a panic of a call into an error, so that the client does not wait for ever.
 async fn answered<T>(call: impl Future<Output = Result<T, ApiError>>) -> Result<T, ApiError> {
     AssertUnwindSafe(call).catch_unwind().await.unwrap_or_else(|_| {
         tracing::error!("a call panicked");
@@ -223,8 +224,8 @@ async fn answered<T>(call: impl Future<Output = Result<T, ApiError>>) -> Result<
     })
 }
 
-/// Writes answers and events until the client is gone, or everything is said. It alone waits for a slow reader, and
-/// events that are too old by then are dropped by the channel they come from: the reader sees a gap in the numbers.
+/// Writes responses and events until the client is gone, or everything is sent. Only this task waits for a slow reader.
+/// Events that become too old meanwhile are dropped by their channel, and the reader sees a gap in the numbers.
 async fn write(mut writer: Writer, first: Vec<u8>, mut outgoing: mpsc::Receiver<Out>, cancel: CancellationToken) {
     let mut events: Option<broadcast::Receiver<NumberedEvent>> = None;
     let mut line = first;
@@ -234,12 +235,12 @@ async fn write(mut writer: Writer, first: Vec<u8>, mut outgoing: mpsc::Receiver<
             return;
         }
         let event = tokio::select! {
-            // Answers first: somebody waits for them. Then what is left of events, even when the node ends.
+            // Responses first, because somebody waits for them. Remaining events follow, even when the node shuts down.
             biased;
             out = outgoing.recv() => match out {
                 Some(Out::Line(answer)) => { line = answer; continue }
                 Some(Out::Subscribed(answer, receiver)) => {
-                    // A second subscription changes nothing; each event is told once.
+                    // A second subscription has no effect; each event is sent once.
                     events.get_or_insert(receiver);
                     line = answer;
                     continue;

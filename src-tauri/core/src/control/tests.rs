@@ -1,4 +1,4 @@
-//! Clients and a server against each other, with a node that is none.
+//! Tests of clients and a server with a fake node.
 
 use std::{
     collections::HashMap,
@@ -20,7 +20,8 @@ use crate::{
     event::EventBus,
 };
 
-/// Answers `CompleteWord` with its own prefix, keeps `PairCancel` waiting until told, panics on `PairHost` and `Snapshot`.
+/// Fake node. Answers `CompleteWord` with its own prefix, blocks `PairCancel` until released, and panics on `PairHost`
+/// and `Snapshot`.
 #[derive(Default)]
 struct Fake {
     bus: EventBus,
@@ -143,7 +144,7 @@ async fn call_runs_to_its_end_when_the_client_goes() {
     running.node.begun.notified().await;
     waiting.abort();
     let _ = waiting.await;
-    // Another client's call shows that the server has seen the first one go, or not; either must do.
+    // Another client's call gives the server time to notice the disconnect. The test passes whether it did or not.
     running.client().await.call(words("x")).await.unwrap();
     running.node.gate.notify_one();
     for _ in 0..10_000 {
@@ -209,7 +210,7 @@ async fn line_over_the_cap_ends_the_connection_with_a_word() {
         while writer.write_all(&chunk).await.is_ok() {}
     });
     assert_eq!(line(&mut reader).await["error"]["code"], "control_too_large");
-    // The connection is closed; that there was more to read may show as a reset.
+    // The connection is closed. Unread data may show as a reset.
     assert!(matches!(reader.read_to_end(&mut Vec::new()).await, Ok(0) | Err(_)));
     flood.await.unwrap();
     assert!(running.client().await.call(words("x")).await.is_ok());
@@ -235,8 +236,8 @@ async fn reader_that_sleeps_gets_a_gap_and_holds_up_nobody() {
     let (mut reader, mut writer) = running.raw().await;
     writer.write_all(b"{\"id\":1,\"subscribe\":true}\n").await.unwrap();
     assert_eq!(line(&mut reader).await["id"], 1);
-    // Far more than socket and backlog hold; emitting never waits. The runtime has one thread, so the server gets its
-    // turn only where this yields.
+    // Far more than socket and backlog hold; emitting never waits. The runtime has one thread, so the server runs only
+    // when this yields.
     let total = 50_000;
     for _ in 0..total {
         running.node.bus.emit(Event::Notice {
@@ -286,7 +287,7 @@ async fn end_of_the_node_lets_the_last_event_out_and_ends_all_that_wait() {
         async move { client.call(Request::PairCancel).await }
     });
     running.node.begun.notified().await;
-    // Many, so that a writer that stops at the first sight of the end has no luck.
+    // Many, so that a writer that stops too early is detected.
     for _ in 0..100 {
         running.node.bus.emit(Event::Stopping);
     }
@@ -330,7 +331,7 @@ async fn node_of_another_protocol_is_named() {
 #[cfg(unix)]
 async fn node_that_says_nothing_is_given_up() {
     let dir = tempfile::tempdir().unwrap();
-    // Never accepted, never answered: a process that is stopped looks so.
+    // Never accepted and never answered, like a stopped process.
     let _listener = tokio::net::UnixListener::bind(socket(dir.path())).unwrap();
     let begun = tokio::time::Instant::now();
     assert!(matches!(Client::connect(dir.path()).await, Err(ControlError::NoAnswer)));

@@ -1,4 +1,4 @@
-//! The socket on Unix: where it lies, who may reach it, and what happens to one that a dead node left.
+//! Control socket on Unix: its path, its permissions, and the replacement of a dead node's socket.
 
 use std::{
     fs,
@@ -16,23 +16,23 @@ use tokio::{
 use super::{ControlError, place};
 use crate::datadir::{Folder, is_foreign};
 
-/// Its name in the data directory.
+/// File name in the data directory.
 const SOCKET: &str = "control.sock";
 
-/// Longest path that a socket's address holds, without the zero at its end.
+/// Maximum length of a socket's path, without the terminating zero.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// How long somebody may take to pick up before we say that he does not answer.
+/// Time limit for connecting, after which the node counts as not answering.
 const PICK_UP: Duration = Duration::from_secs(5);
 
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A connection that has just come about.
+/// A new connection.
 pub(super) struct Joined {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
-    /// The other process belongs to the same user.
+    /// True if the other process belongs to the same user.
     pub(super) same_user: bool,
 }
 
@@ -44,16 +44,16 @@ impl From<UnixStream> for Joined {
     }
 }
 
-/// An open socket. Its file goes when this does.
+/// An open socket. Dropping it removes its file.
 pub(super) struct Listener {
     inner: UnixListener,
     path: PathBuf,
-    /// Device and inode, so that a successor's socket is not removed for ours.
+    /// Device and inode, so that a successor's socket is not removed by mistake.
     file: (u64, u64),
     data_dir: PathBuf,
 }
 
-/// The parts of the environment that decide where a socket goes whose path in the data directory is too long.
+/// Parts of the environment that decide where the socket goes if its path in the data directory is too long.
 pub(super) struct Surroundings {
     pub(super) runtime: Option<PathBuf>,
     pub(super) temp: PathBuf,
@@ -79,7 +79,7 @@ impl Listener {
         };
         let beside = data_dir.join(SOCKET);
         Folder::open(&data_dir).map_err(|source| ControlError::Socket { path: data_dir.clone(), source })?;
-        // Wherever the last node's socket is, nobody may be answering there.
+        // No node may answer at the last node's socket, wherever it is.
         for candidate in [Some(beside.clone()), place::read_pointer(&data_dir).map(PathBuf::from)].into_iter().flatten()
         {
             if fits(&candidate) && probe(&candidate).await? {
@@ -93,7 +93,7 @@ impl Listener {
                 (inner, beside)
             }
             Err(error @ ControlError::InTheWay(_)) => return Err(error),
-            // The path is too long, or the file system holds no sockets.
+            // The path is too long, or the file system does not support sockets.
             Err(error) => {
                 tracing::debug!(%error, "the control socket goes elsewhere");
                 let path = elsewhere(&data_dir, &around)?;
@@ -132,10 +132,10 @@ impl Drop for Listener {
     }
 }
 
-/// A connection to the node on this data directory; `None` if nobody is there.
+/// Connects to the node of this data directory; `None` if none runs.
 pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlError> {
     let Some(data_dir) = place::canonical(data_dir)? else { return Ok(None) };
-    // Whoever answers in another user's folder is not asked. That none can be started there is said by the start.
+    // A node in another user's folder is not contacted. That none can be started there is reported by the start.
     if Folder::open(&data_dir).is_err_and(|error| is_foreign(&error)) {
         return Ok(None);
     }
@@ -146,7 +146,7 @@ pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlEr
         return Ok(Some(stream.into()));
     }
     let Some(path) = place::read_pointer(&data_dir).map(PathBuf::from) else { return Ok(None) };
-    // A folder under the temp directory may have been made by anybody since the address was written.
+    // Anybody may have created a folder under the temp directory since the address was written.
     match path.parent().map(check_private) {
         Some(Ok(())) => {}
         Some(Err(ControlError::Socket { source, .. })) if source.kind() == ErrorKind::NotFound => return Ok(None),
@@ -172,7 +172,7 @@ fn too_long(path: &Path) -> ControlError {
     ControlError::Socket { path: path.into(), source }
 }
 
-/// A stream, or `None` where nobody listens.
+/// Connects to a socket; `None` if nobody listens.
 async fn reach(path: &Path) -> Result<Option<UnixStream>, ControlError> {
     let outcome = match tokio::time::timeout(PICK_UP, UnixStream::connect(path)).await {
         Ok(outcome) => outcome,
@@ -182,16 +182,16 @@ async fn reach(path: &Path) -> Result<Option<UnixStream>, ControlError> {
         Ok(stream) => Ok(Some(stream)),
         Err(error) => match error.kind() {
             ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::NotADirectory => Ok(None),
-            // It was closed before anybody picked up: the node is just ending.
+            // Closed before it was accepted: the node is shutting down.
             ErrorKind::ConnectionReset => Ok(None),
-            // The queue of those who wait to be picked up is full.
+            // The queue of pending connections is full.
             ErrorKind::WouldBlock => Err(ControlError::NoAnswer),
             _ => Err(ControlError::Socket { path: path.into(), source: error }),
         },
     }
 }
 
-/// Whether somebody is there, even one who is too busy to pick up.
+/// True if a node listens, even one that is too busy to accept.
 async fn probe(path: &Path) -> Result<bool, ControlError> {
     match reach(path).await {
         Ok(stream) => Ok(stream.is_some()),
@@ -200,8 +200,8 @@ async fn probe(path: &Path) -> Result<bool, ControlError> {
     }
 }
 
-/// Opens the socket under a name that nobody looks for, closes it to others, then gives it its name: it is never
-/// there with the wrong mode, and a dead node's socket is replaced in one step.
+/// Creates the socket under a temporary name, restricts its permissions, then renames it: it never exists with the
+/// wrong mode, and a dead node's socket is replaced atomically.
 fn bind_at(path: &Path) -> Result<UnixListener, ControlError> {
     let failed = |source| ControlError::Socket { path: path.into(), source };
     match fs::symlink_metadata(path) {
@@ -223,7 +223,7 @@ fn bind_at(path: &Path) -> Result<UnixListener, ControlError> {
     Ok(listener)
 }
 
-/// A short path for the socket of a deep data directory, in a folder that only its owner can enter.
+/// Returns a short path for the socket of a deep data directory, in a folder that only its owner can enter.
 fn elsewhere(data_dir: &Path, around: &Surroundings) -> Result<PathBuf, ControlError> {
     use std::os::unix::ffi::OsStrExt;
     let hash = blake3::hash(data_dir.as_os_str().as_bytes()).to_hex();
@@ -256,7 +256,8 @@ fn elsewhere(data_dir: &Path, around: &Surroundings) -> Result<PathBuf, ControlE
     Err(last.unwrap_or_else(|| too_long(data_dir)))
 }
 
-/// A real folder, ours, closed to all others: anything else could be somebody's trap.
+/// Checks that a folder is a real one, belongs to this user, and is closed to all others. Anything else could be a
+/// trap.
 fn check_private(folder: &Path) -> Result<(), ControlError> {
     let data = fs::symlink_metadata(folder).map_err(|source| ControlError::Socket { path: folder.into(), source })?;
     if data.is_dir() && data.uid() == user() && data.mode() & 0o077 == 0 {
@@ -363,7 +364,7 @@ mod tests {
         assert!(matches!(check_private(&link), Err(ControlError::NotPrivate(_))));
         check_private(&private).unwrap();
 
-        // The address points into a folder that somebody else could have made: not followed.
+        // The address points into a folder that somebody else could have created, so it is not used.
         let data_dir = deep(root.path());
         let trap = folder.join("trap.sock");
         let _trap = std::os::unix::net::UnixListener::bind(&trap).unwrap();

@@ -1,8 +1,8 @@
-//! The named pipe on Windows.
+//! Control socket on Windows, a named pipe.
 //!
-//! Its name is random and made anew by each node, and kept in the data directory, which only its owner can read: so
-//! nobody can take the name beforehand. The system's default rights let only the same user (and administrators) write
-//! to a pipe, and a client that cannot write cannot ask.
+//! Each node creates a new random name and stores it in the data directory, which only its owner can read, so that
+//! nobody can occupy the name in advance. The system's default permissions let only the same user (and administrators)
+//! write to a pipe, and a client that cannot write cannot send requests.
 
 use std::{io, path::Path};
 
@@ -19,11 +19,11 @@ const PIPE_BUSY: i32 = 231;
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// A connection that has just come about.
+/// A new connection.
 pub(super) struct Joined {
     pub(super) reader: Reader,
     pub(super) writer: Writer,
-    /// The other process belongs to the same user.
+    /// True if the other process belongs to the same user.
     pub(super) same_user: bool,
 }
 
@@ -34,7 +34,7 @@ fn join(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Joined {
 
 /// An open pipe.
 pub(super) struct Listener {
-    /// The instance that waits for the next client.
+    /// Instance that waits for the next client.
     next: NamedPipeServer,
     name: String,
     data_dir: std::path::PathBuf,
@@ -69,7 +69,7 @@ impl Drop for Listener {
     }
 }
 
-/// A connection to the node on this data directory; `None` if nobody is there.
+/// Connects to the node of this data directory; `None` if none runs.
 pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlError> {
     let Some(data_dir) = place::canonical(data_dir)? else { return Ok(None) };
     let Some(name) = place::read_pointer(&data_dir).filter(|name| name.starts_with(r"\\.\pipe\yonder-")) else {
@@ -79,7 +79,7 @@ pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlEr
         match ClientOptions::new().open(&name) {
             Ok(stream) => return Ok(Some(join(stream))),
             Err(error) if error.raw_os_error() == Some(NOT_FOUND) => return Ok(None),
-            // Every instance is taken for a moment: the node is making the next one.
+            // Every instance is busy for a moment: the node is creating the next one.
             Err(error) if error.raw_os_error() == Some(PIPE_BUSY) => {
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             }

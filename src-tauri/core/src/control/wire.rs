@@ -1,4 +1,4 @@
-//! What stands on a line, in either direction.
+//! Encoding of the lines, in either direction.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -6,34 +6,34 @@ use serde_json::Value;
 use super::ControlError;
 use crate::api::{ApiError, NumberedEvent, Request, Response};
 
-/// Version of the control protocol. It rises when a line that was right becomes wrong.
+/// Version of the control protocol. It rises when a valid line becomes invalid.
 pub const PROTOCOL: u32 = 1;
 
-/// Longest line that a node reads; a list of some thousand paths fits.
+/// Maximum length of a line that a node reads, in bytes; enough for several thousand paths.
 pub(super) const REQUEST_CAP: usize = 1024 * 1024;
 
-/// Longest line that a client reads; every transfer of a long life fits.
+/// Maximum length of a line that a client reads, in bytes; enough for every transfer of a long history.
 pub(super) const ANSWER_CAP: usize = 64 * 1024 * 1024;
 
-/// The node's first line says who it is, so that a client of another version can say so instead of guessing.
+/// First line of the node, which identifies it, so that a client of another version can report that.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// [`PROTOCOL`] of the node.
+    /// [`PROTOCOL`] version of the node.
     pub protocol: u32,
     /// Version of the app.
     pub app: String,
-    /// The node ends with the command that it was started for.
+    /// True if the node stops when its command is done.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub for_one_command: bool,
 }
 
 impl Hello {
-    /// This program's.
+    /// Returns the hello of this program.
     pub(super) fn ours(for_one_command: bool) -> Self {
         Self { protocol: PROTOCOL, app: env!("CARGO_PKG_VERSION").into(), for_one_command }
     }
 
-    /// Whether we can talk to the one who said this.
+    /// Checks that this program supports the node's protocol version.
     pub(super) fn check(&self) -> Result<(), ControlError> {
         if self.protocol == PROTOCOL {
             return Ok(());
@@ -53,7 +53,7 @@ pub(super) enum FromNode<'a> {
         id: u64,
         ok: &'a Response,
     },
-    /// Without an id where the line was too broken to have one, or at the door.
+    /// The id is missing if the line was too malformed to have one, or if the connection is refused.
     Error {
         id: Option<u64>,
         error: &'a ApiError,
@@ -64,10 +64,10 @@ pub(super) enum FromNode<'a> {
 }
 
 impl FromNode<'_> {
-    /// The line with its end.
+    /// Returns the line with its end.
     pub(super) fn line(&self) -> Vec<u8> {
         let mut line = serde_json::to_vec(self).unwrap_or_else(|error| {
-            // Only a path that is not Unicode could do this, and answers hold paths as text.
+            // Possible only for a path that is not Unicode, and responses contain paths as text.
             tracing::error!(%error, "an answer cannot be put into JSON");
             br#"{"id":null,"error":{"code":"internal","message":"an answer cannot be put into JSON","hint":""}}"#
                 .to_vec()
@@ -77,7 +77,7 @@ impl FromNode<'_> {
     }
 }
 
-/// What a client may say.
+/// A line from a client.
 #[derive(Debug, PartialEq)]
 pub(super) enum ToNode {
     Request { id: u64, request: Box<Request> },
@@ -85,7 +85,7 @@ pub(super) enum ToNode {
 }
 
 impl ToNode {
-    /// The line with its end.
+    /// Returns the line with its end.
     pub(super) fn line(&self) -> Result<Vec<u8>, ControlError> {
         #[derive(Serialize)]
         #[serde(untagged)]
@@ -107,7 +107,7 @@ impl ToNode {
         Ok(line)
     }
 
-    /// Reads a client's line; on failure with the id to answer to, if there was one.
+    /// Parses a client's line. A failure includes the id to answer to, if there was one.
     pub(super) fn parse(line: &[u8]) -> Result<Self, (Option<u64>, ControlError)> {
         let bad = |id, text: String| Err((id, ControlError::BadRequest(text)));
         let mut value: Value = match serde_json::from_slice(line) {
@@ -133,8 +133,8 @@ impl ToNode {
     }
 }
 
-/// A node's line as a client reads it. Answers and events are kept as JSON first: one that is not understood must not
-/// take the whole line, and with it the waiting caller, along.
+/// A node's line as a client reads it. Responses and events are first kept as JSON: one that is not understood must not
+/// fail the whole line, and the waiting caller with it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Heard {
     #[serde(default)]

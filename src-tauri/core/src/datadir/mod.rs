@@ -1,8 +1,8 @@
-//! Files of the data directory, opened beneath the handle of their folder. Blocking.
+//! Files of the data directory, opened relative to the handle of their folder. Blocks.
 //!
-//! A data directory may be one that somebody else has prepared: a name in it may be a link to a file of its user, which
-//! would be emptied, written or moved in its place. So a folder of another user is refused, and no link that stands for a
-//! file or folder in it is followed.
+//! An attacker may have prepared the data directory: a name in it may be a symbolic link to another file of the user,
+//! which would be emptied, written or renamed. Folders of other users are therefore refused, and symbolic links in
+//! place of a file or folder are not followed.
 
 #[cfg(not(unix))]
 mod other;
@@ -15,37 +15,37 @@ use std::{
     path::Path,
 };
 
-/// What a file is opened for.
+/// Purpose for which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
-    /// To be read.
+    /// Reading.
     Reading,
-    /// To be written over where it is.
+    /// Overwriting in place.
     Writing,
-    /// To be read and written.
+    /// Reading and writing.
     Both,
-    /// A new one, for its owner alone; anything of that name is an error.
+    /// Creating a file for its owner only; an existing name is an error.
     New,
-    /// The same, to be read, too.
+    /// Creating a file as with `New`, for reading and writing.
     NewBoth,
-    /// To be added to; made where it is missing.
+    /// Appending; the file is created if missing.
     Adding,
-    /// To be locked; made where it is missing.
+    /// Locking; the file is created if missing.
     Locking,
 }
 
-/// Reason for which secrets are not kept in a folder.
+/// Reason for which a folder is refused for secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
-    /// It, or the link that leads to it, belongs to another user.
+    /// The folder, or the link to it, belongs to another user.
     #[error("it belongs to another user")]
     Foreign,
-    /// Every user may put files into it.
+    /// Every user may create files in it.
     #[error("every user may put files into it")]
     WritableByAll,
 }
 
-/// Whether an error says that the folder is another user's.
+/// True if an error means that the folder is refused.
 pub fn is_foreign(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|cause| cause.is::<Refused>())
 }
@@ -64,17 +64,17 @@ pub struct Folder {
     path: std::path::PathBuf,
 }
 
-/// Opens a file of the data directory, whose folder is checked first. A link of that name is an error, and so is anything
-/// but a regular file.
+/// Opens a file of the data directory, after checking its folder. A symbolic link is an error, and so is anything but a
+/// regular file.
 ///
 /// # Errors
-/// Errors of the file system; [`is_foreign`] holds where the folder is another user's.
+/// Errors of the file system; [`is_foreign`] holds if the folder is another user's.
 pub fn open(path: &Path, purpose: For) -> io::Result<File> {
     let (folder, name) = split(path)?;
     Folder::open(folder)?.open_file(name, purpose)
 }
 
-/// Gives a file of the data directory another name in its folder, over whatever has it, and makes that durable.
+/// Renames a file of the data directory within its folder, replacing the target, and makes that durable.
 ///
 /// # Errors
 /// As [`open`].
@@ -86,8 +86,8 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     Folder::open(folder)?.rename(from, to)
 }
 
-/// Makes a folder in the data directory for its owner alone, where it is not there, and opens it. One that is a link, or
-/// another user's, is an error.
+/// Creates a folder in the data directory for its owner only, if it is missing, and opens it. A symbolic link or
+/// another user's folder is an error.
 ///
 /// # Errors
 /// As [`open`].
@@ -96,7 +96,7 @@ pub fn make_folder(path: &Path) -> io::Result<Folder> {
     Folder::open(above)?.make_folder(name)
 }
 
-/// Whether a path is that of a folder of this user itself, and not of a link.
+/// True if the path is a folder of this user, and not a symbolic link.
 pub fn is_own_folder(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) && Folder::open(path).is_ok()
 }

@@ -1,4 +1,4 @@
-//! Elsewhere the rights of the folder that the data directory lies in keep others out.
+//! Implementation for other systems, on which the permissions of the parent folder keep others out.
 
 use super::*;
 
@@ -6,7 +6,7 @@ impl Folder {
     /// Opens a folder.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn open(path: &Path) -> io::Result<Self> {
         if fs::metadata(path)?.is_dir() {
             Ok(Self { path: path.into() })
@@ -15,7 +15,7 @@ impl Folder {
         }
     }
 
-    /// Nothing to check.
+    /// Checks nothing on these systems.
     ///
     /// # Errors
     /// None.
@@ -23,7 +23,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Opens a file in it.
+    /// Opens a file in the folder.
     ///
     /// # Errors
     /// As [`super::open`].
@@ -45,15 +45,15 @@ impl Folder {
         options.open(path)
     }
 
-    /// Renames what is in it, over whatever has the name.
+    /// Renames an entry, replacing the target.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(self.path.join(from), self.path.join(to))
     }
 
-    /// Makes and opens a folder in it.
+    /// Creates and opens a folder in the folder.
     ///
     /// # Errors
     /// As [`super::make_folder`].

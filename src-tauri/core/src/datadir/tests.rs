@@ -47,7 +47,7 @@ fn files_are_their_owners_alone_and_a_new_one_replaces_nothing() {
 
 #[test]
 fn a_folder_of_another_user_is_refused() {
-    // Of root, for everybody else; as root, one is made that is somebody's.
+    // A folder of root for other users; for root, one that belongs to somebody else.
     let root = tempfile::tempdir().unwrap();
     let theirs = if rustix::process::geteuid().is_root() {
         let theirs = root.path().join("theirs");

@@ -1,4 +1,4 @@
-//! Folders and files by their handles.
+//! Implementation for Unix, with file descriptors of folders.
 
 use std::os::unix::fs::MetadataExt;
 
@@ -12,10 +12,10 @@ use super::*;
 const ALL_MAY_WRITE: u32 = 0o002;
 
 impl Folder {
-    /// Opens a folder that must belong to the user of this process; a link to it, too.
+    /// Opens a folder that must belong to the user of this process, and so must a symbolic link to it.
     ///
     /// # Errors
-    /// Errors of the file system; [`is_foreign`] holds where the folder is another user's.
+    /// Errors of the file system; [`is_foreign`] holds if the folder is another user's.
     pub fn open(path: &Path) -> io::Result<Self> {
         let link = fs::symlink_metadata(path)?;
         if link.is_symlink() && link.uid() != geteuid().as_raw() && link.uid() != 0 {
@@ -32,7 +32,7 @@ impl Folder {
         Ok(Self { dir })
     }
 
-    /// Says so where every user may put files into it.
+    /// Fails if every user may create files in the folder.
     ///
     /// # Errors
     /// [`is_foreign`].
@@ -40,7 +40,7 @@ impl Folder {
         if self.dir.metadata()?.mode() & ALL_MAY_WRITE != 0 { Err(refused(Refused::WritableByAll)) } else { Ok(()) }
     }
 
-    /// Opens a file in it.
+    /// Opens a file in the folder.
     ///
     /// # Errors
     /// As [`super::open`].
@@ -54,7 +54,7 @@ impl Folder {
             For::Adding => OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND,
             For::Locking => OFlags::WRONLY | OFlags::CREATE,
         };
-        // A pipe that somebody put there is not waited for.
+        // A pipe that somebody placed there must not block.
         let flags = what | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let file = match openat(&self.dir, name, flags, Mode::RUSR | Mode::WUSR) {
             Err(rustix::io::Errno::LOOP) => return Err(not_a_file()),
@@ -63,16 +63,16 @@ impl Folder {
         if file.metadata()?.is_file() { Ok(file) } else { Err(not_a_file()) }
     }
 
-    /// Renames what is in it, over whatever has the name, and flushes it.
+    /// Renames an entry, replacing the target, and flushes the folder.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Errors of the file system.
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         renameat(&self.dir, from, &self.dir, to)?;
         self.dir.sync_all()
     }
 
-    /// Makes and opens a folder in it.
+    /// Creates and opens a folder in the folder.
     ///
     /// # Errors
     /// As [`super::make_folder`].

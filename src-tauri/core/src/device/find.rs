@@ -1,20 +1,20 @@
-//! Which device a person means by a name, an id, or the beginning of one. Pure.
+//! Resolves a name, an id, or the beginning of one to a device. Pure.
 //!
-//! Names are chosen by those who bear them, ids are bound to keys: a name never decides against an id.
+//! Names are chosen by their devices, while ids are bound to keys: a name never overrides an id.
 
 use super::DeviceError;
 use crate::{api::DeviceView, id::is_whole_id};
 
-/// Devices that an error lists.
+/// Maximum number of devices that an error lists.
 const LISTED: usize = 8;
 
-/// The device that `text` means.
+/// Returns the device that `text` means.
 ///
-/// 1. A whole device id or endpoint id means the device of that id and no other, whatever anybody is called.
-/// 2. Anything else means each device whose id it begins and each that is called so, or, where none is, whose name it
-///    begins. Upper and lower case are the same. It has to fit exactly one device.
+/// 1. A complete device id or endpoint id means the device with that id only, whatever the names are.
+/// 2. Any other text means each device whose id begins with it, and each whose name equals it or, if there is none,
+///    begins with it. Case is ignored. Exactly one device must match.
 ///
-/// Paired devices are looked at first, so that a stranger on the LAN cannot get in the way of one.
+/// Paired devices are searched first, so that an unpaired device on the LAN cannot make the name of one ambiguous.
 pub(super) fn find<'a>(views: &'a [DeviceView], text: &str) -> Result<&'a DeviceView, DeviceError> {
     let wanted = text.trim().to_lowercase();
     if wanted.is_empty() {

@@ -1,4 +1,4 @@
-//! What a device will be allowed once it is paired, as people are told before they approve.
+//! Permissions that a device will have once it is paired. Users see them before they approve.
 
 use super::DeviceRegistry;
 use crate::{
@@ -7,15 +7,15 @@ use crate::{
 };
 
 impl DeviceRegistry {
-    /// What the device will be allowed as one of this level, under the setting for all devices and the rule that it keeps
-    /// from an earlier pairing, if it had one.
+    /// Returns the permissions of the device at this trust level, under the global setting and the rule that is kept
+    /// from an earlier pairing, if there was one.
     pub fn grants(&self, id: DeviceId, level: TrustLevel, setting: AcceptRule) -> Vec<Grant> {
         let rule = self.known().paired.get(&id).map(|record| record.rule.clone()).unwrap_or_default();
         vec![Grant::Presence, Grant::Texts, offers(&rule, level, setting)]
     }
 }
 
-/// What happens to the offers of a device of this level and rule.
+/// Returns how offers of a device with this trust level and rule are handled.
 pub fn offers(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Grant {
     let by_itself = Grant::OffersAccepted { up_to: rule.up_to, into: rule.into.clone() };
     match (setting, rule.accept) {

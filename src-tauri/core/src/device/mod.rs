@@ -1,7 +1,8 @@
-//! The device registry: what is known of every device, paired or nearby, and the one place that says how each stands.
+//! The device registry: everything known about paired and nearby devices, and the one place that decides each device's
+//! state.
 //!
-//! This room keeps records and states. It opens no connection and hears no network: discovery and `net` tell it what
-//! they saw, and it tells the world by events. What discovery says is a hint; only a session proves who is there.
+//! This module holds records and states. It opens no connections: discovery and `net` report to it what they saw, and
+//! it emits events. Discovery gives only hints; only a session proves a device.
 
 mod find;
 mod grants;

@@ -1,9 +1,9 @@
-//! What paired devices are called here.
+//! Names of paired devices.
 //!
-//! The name agreed at pairing is this side's own. A name that the device announces later is a proposal, which a person
-//! sees and can take; nothing is called by it before. No two paired devices have names that look the same: one that would
-//! is numbered when it is paired, and a proposal that would cannot be taken. So a name stands for one device everywhere:
-//! on its card, in the dialog that asks to whom something goes, in notifications, and on the command line.
+//! The name agreed at pairing belongs to this side. A name that the device announces later is only a proposal, which
+//! the user may accept. No two paired devices have names that look the same: a clash at pairing is resolved by a
+//! number, and a clashing proposal cannot be accepted. A name therefore means one device everywhere: on its card, in
+//! the dialog that asks for a recipient, in notifications, and on the command line.
 
 use std::{
     borrow::Cow,
@@ -20,22 +20,22 @@ use crate::{
     id::{DeviceId, Look, MAX_NAME_CHARS, name_by_id, proper_name},
 };
 
-/// How often a device may announce another name or type within [`RENAMES_PER`]; what comes beyond that is not heard.
+/// Maximum number of name or type changes of a device within [`RENAMES_PER`]; further ones are ignored.
 const RENAMES: usize = 10;
 const RENAMES_PER: Duration = Duration::from_secs(3600);
-/// How many numbers are tried before a device is called by its id.
+/// Number of numbered names that are tried before a device is called by its id.
 const NUMBERS: u32 = 1000;
 
-/// What a device calls itself. It is kept in memory alone: the device says it again with each session.
+/// Name that a device announces. Kept in memory only, because the device announces it in each session.
 #[derive(Debug, Default)]
 pub(super) struct Announced {
-    /// The proposal and its look; none if it is what the device is called here.
+    /// Proposal and its visual form. `None` if it is the present name.
     name: Option<(String, Look)>,
     changes: VecDeque<Instant>,
 }
 
 impl Announced {
-    /// Counts a change, unless it is one too many.
+    /// Counts a change. False if the limit is reached.
     fn admit(&mut self, now: Instant) -> bool {
         self.changes.retain(|then| now.saturating_duration_since(*then) < RENAMES_PER);
         let admitted = self.changes.len() < RENAMES;
@@ -47,11 +47,11 @@ impl Announced {
 }
 
 impl Known {
-    /// The looks of the names of all other paired devices.
+    /// Returns the visual forms of the names of all other paired devices.
     fn other_looks(&self, id: DeviceId) -> impl Iterator<Item = Cow<'_, Look>> {
         self.paired.iter().filter(move |(other, _)| **other != id).map(|(other, record)| {
             let name = &record.device_info.name;
-            // Kept, because it takes far longer to make than to compare.
+            // Cached, because computing a visual form takes much longer than comparing it.
             match self.looks.get(other).filter(|(of, _)| of == name) {
                 Some((_, look)) => Cow::Borrowed(look),
                 None => Cow::Owned(Look::of(name)),
@@ -59,7 +59,7 @@ impl Known {
         })
     }
 
-    /// Keeps the look of the name that a device has now.
+    /// Caches the visual form of a device's present name.
     pub(super) fn keep_look(&mut self, id: DeviceId) {
         match self.paired.get(&id).map(|record| record.device_info.name.clone()) {
             Some(name) => {
@@ -72,7 +72,7 @@ impl Known {
         }
     }
 
-    /// The name under which a device can be told from all other paired ones: this one, or with a number behind it.
+    /// Returns a name that differs from those of all other paired devices: `name` itself, or with a number.
     pub(super) fn free_name(&self, id: DeviceId, name: &str) -> String {
         let others: Vec<Cow<'_, Look>> = self.other_looks(id).collect();
         let is_free = |name: &String| {
@@ -83,18 +83,18 @@ impl Known {
         std::iter::once(name.to_owned()).chain(numbers).find(is_free).unwrap_or_else(|| name_by_id(id))
     }
 
-    /// What the device proposes to be called, if that is something else than it is called here.
+    /// Returns the name that the device proposes, if it differs from the present one.
     pub(super) fn proposal(&self, id: DeviceId) -> Option<NameProposal> {
         let (name, look) = self.announced.get(&id)?.name.as_ref()?;
         let agreed = &self.paired.get(&id)?.device_info.name;
         let is_free = !self.other_looks(id).any(|other| other.is_like(look));
-        // One that was numbered because of another device goes on announcing its name without the number.
+        // A device that was numbered because of a clash keeps announcing its name without the number.
         let is_known = name == agreed || (!is_free && is_numbered(agreed, name));
         (!is_known).then(|| NameProposal { name: name.clone(), is_free })
     }
 
-    /// Gives devices other names that earlier versions took with names that look the same: the one that was paired first
-    /// keeps its own. Tells which were changed.
+    /// Renames devices that earlier versions accepted with names that look the same. The one paired first keeps its
+    /// name. Returns the renamed devices.
     pub(super) fn part_twins(&mut self) -> Vec<DeviceId> {
         let mut records: Vec<_> = std::mem::take(&mut self.paired).into_values().collect();
         records.sort_by_key(|record| (record.paired_at, record.device_id()));
@@ -113,22 +113,22 @@ impl Known {
     }
 }
 
-/// A name with a number behind it, no longer than names are.
+/// Appends a number to a name, within the maximum length.
 fn numbered(name: &str, number: u32) -> String {
     let number = format!(" ({number})");
     let kept: String = name.chars().take(MAX_NAME_CHARS.saturating_sub(number.len())).collect();
     kept + &number
 }
 
-/// Whether `called` is `name` with a number behind it.
+/// True if `called` is `name` with a number.
 fn is_numbered(called: &str, name: &str) -> bool {
     let number = called.strip_suffix(')').and_then(|rest| rest.rsplit_once(" (")?.1.parse().ok());
     number.is_some_and(|number| numbered(name, number) == called)
 }
 
 impl DeviceRegistry {
-    /// What a device that says that it is called so is or will be called here: as agreed earlier, or so that it can be told
-    /// from others.
+    /// Returns the name that a device with this announced name has or will have here: the agreed one, or one that
+    /// differs from all others.
     pub fn name_for(&self, id: DeviceId, announced: &str) -> String {
         let known = self.known();
         match known.paired.get(&id) {
@@ -137,15 +137,15 @@ impl DeviceRegistry {
         }
     }
 
-    /// Names a new record: as agreed at an earlier pairing, or so that it can be told from others. Gives what the device
-    /// called itself, if that is something else.
+    /// Names a new record: by an earlier pairing, or so that it differs from all others. Returns the announced name if
+    /// it is another one.
     pub(super) fn name_record(&self, record: &mut PersistedPairedDevice) -> Option<String> {
         let called = self.name_for(record.device_id(), &record.device_info.name);
         let announced = std::mem::replace(&mut record.device_info.name, called);
         (announced != record.device_info.name).then_some(announced)
     }
 
-    /// The device said at pairing that it is called so.
+    /// Records the name that the device announced at pairing.
     pub(super) fn announced_at_pairing(&self, id: DeviceId, name: Option<String>) {
         let name = name.map(with_look);
         let mut known = self.known();
@@ -153,8 +153,8 @@ impl DeviceRegistry {
         known.announced.entry(id).or_default().name = name;
     }
 
-    /// A session told how the device calls itself now, and what it is. True if that may be kept: it is what was known, or
-    /// was not changed too often.
+    /// Records the name and type that a device announced in a session. True if they may be stored: they are unchanged,
+    /// or do not change too often.
     pub(super) fn announced(&self, id: DeviceId, name: &str, device_type: DeviceType, now: Instant) -> bool {
         {
             let mut known = self.known();
@@ -182,10 +182,11 @@ impl DeviceRegistry {
         true
     }
 
-    /// Calls a device by the name that it proposes. `name` is the one that the person saw.
+    /// Accepts the name that a device proposes. `name` is the one that the user saw.
     ///
     /// # Errors
-    /// When it proposes another one by now, or the name looks like that of another paired device, or it cannot be stored.
+    /// When the device proposes another name by now, when the name looks like that of another paired device, or when it
+    /// cannot be stored.
     pub async fn take_name(&self, id: DeviceId, name: &str) -> Result<DeviceView, DeviceError> {
         {
             let _turn = self.turn.lock().await;
@@ -251,7 +252,7 @@ mod tests {
         assert!(devices.view(id(3)).unwrap().announced.is_none(), "the number is no proposal to be taken back");
         assert_eq!(devices.find("desk").unwrap().device_id, id(2));
         assert_eq!(devices.find("desk (2)").unwrap().device_id, id(3));
-        // Paired anew, it is called as before, and what it says is a proposal.
+        // After pairing again the device keeps its name here, and its announced name is a proposal.
         devices.commit(record(2, "Table", 9)).await.unwrap();
         let view = devices.view(id(2)).unwrap();
         assert_eq!((view.name.as_str(), view.announced.unwrap().name.as_str()), ("Desk", "Table"));

@@ -1,4 +1,4 @@
-//! The record of a paired device, as it is kept.
+//! The stored record of a paired device.
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
@@ -9,40 +9,41 @@ use crate::{
     keys::Key,
 };
 
-/// First byte of a stored record; a greater one means a newer Yonder wrote it. Form 1 had no rule and no renewal.
+/// Format version, the first byte of a stored record. A greater one was written by a newer Yonder. Version 1 had no
+/// rule and no renewal.
 const FORM: u8 = 2;
 
-/// A stored record could not be read.
+/// Errors of reading a stored record.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A newer version wrote it.
     #[error("the record of a paired device was written by a newer version (form {0})")]
     Newer(u8),
-    /// It is not whole.
+    /// The record is damaged.
     #[error("the record of a paired device is damaged")]
     Damaged,
 }
 
-/// What both sides of a pairing hold of the other.
+/// Record of a paired device.
 #[derive(Clone, Debug)]
 pub struct PersistedPairedDevice {
-    /// Who it is.
+    /// Id, key, name and type of the device.
     pub device_info: DeviceInfo,
-    /// The pairing secret, from which every session's keys come.
+    /// Pairing secret, from which the keys of every session are derived.
     pub session_keys: Key,
-    /// Unix time in seconds.
+    /// Time of the pairing, Unix time in seconds.
     pub paired_at: u64,
-    /// What it is to us.
+    /// Trust level of the device.
     pub trust_level: TrustLevel,
-    /// The relay at which it was last found.
+    /// Relay at which it was last reached.
     pub relay_url: Option<String>,
-    /// `IP:PORT` at which it was last found, newest first.
+    /// Addresses `IP:PORT` at which it was last reached, newest first.
     pub addresses: Vec<String>,
-    /// What it may do by itself.
+    /// Rule for offers of the device.
     pub rule: DeviceRule,
-    /// What it has done by itself today.
+    /// Bytes accepted by the rule today.
     pub spent: Spent,
-    /// How far the renewal of the pairing secret is.
+    /// State of the renewal of the pairing secret.
     pub renewal: Renewal,
 }
 
@@ -55,14 +56,14 @@ pub struct Spent {
     pub bytes: u64,
 }
 
-/// Besides the present pairing secret there may be another one while it is renewed.
+/// Second pairing secret while a renewal is not finished.
 #[derive(Clone, Debug, Default)]
 pub struct Renewal {
-    /// Unix time in seconds since when the present secret holds.
+    /// Unix time in seconds at which the present secret became valid.
     pub since: u64,
-    /// We answered an offer; whether the other side uses this already is not known.
+    /// Secret with which we answered an offer. It is not known whether the other side uses it already.
     pub proposed: Option<Key>,
-    /// The one before, until the other side is known to use the present one.
+    /// Previous secret, kept until the other side is known to use the present one.
     pub replaced: Option<Key>,
 }
 
@@ -85,7 +86,7 @@ impl Drop for Stored {
     }
 }
 
-/// Form 1, and the first part of later ones.
+/// Format 1, and the first part of later formats.
 #[derive(Serialize, Deserialize)]
 struct StoredFirst {
     endpoint_id: [u8; 32],
@@ -105,7 +106,8 @@ impl Drop for StoredFirst {
 }
 
 impl PersistedPairedDevice {
-    /// A new pairing with no rule of its own yet, of one of the person's own devices. The pairing says whose it is.
+    /// Creates the record of a new pairing with one of the user's own devices, without a rule. The pairing sets the
+    /// trust level afterwards.
     pub fn new(device_info: DeviceInfo, secret: Key, paired_at: u64) -> Self {
         Self {
             device_info,
@@ -120,18 +122,18 @@ impl PersistedPairedDevice {
         }
     }
 
-    /// Which device it is of.
+    /// Returns the id of the device.
     pub fn device_id(&self) -> DeviceId {
         self.device_info.device_id
     }
 
-    /// Every secret that the other side may hold: the present one first.
+    /// Returns every secret that the other side may hold, the present one first.
     pub fn secrets(&self) -> Vec<Key> {
         let other = [&self.renewal.proposed, &self.renewal.replaced];
         std::iter::once(&self.session_keys).chain(other.into_iter().flatten()).cloned().collect()
     }
 
-    /// The form in which it is sealed and stored.
+    /// Encodes the record for storage.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let bytes_of = |key: &Option<Key>| key.as_ref().map(|key| *key.as_bytes());
         let stored = Stored {
@@ -153,7 +155,7 @@ impl PersistedPairedDevice {
             proposed: bytes_of(&self.renewal.proposed),
             replaced: bytes_of(&self.renewal.replaced),
         };
-        // Room for all at once: a vector that grows would leave copies behind that nobody wipes. Writing plain data to
+        // Allocated at full size: a growing vector would leave copies of the secret behind. Encoding plain data into
         // memory cannot fail; an empty record would be refused when it is read.
         let size = postcard::experimental::serialized_size(&stored).unwrap_or_default();
         let mut bytes = Zeroizing::new(vec![0; 1 + size]);
@@ -164,10 +166,10 @@ impl PersistedPairedDevice {
         bytes
     }
 
-    /// Reads the stored form, or that of an older version.
+    /// Decodes a stored record of this or an older version.
     ///
     /// # Errors
-    /// When it is damaged or of a newer version.
+    /// When it is damaged, or of a newer version.
     pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
         let (&form, body) = bytes.split_first().ok_or(RecordError::Damaged)?;
         match form {
@@ -179,7 +181,7 @@ impl PersistedPairedDevice {
     }
 }
 
-/// All of the bytes as one value, and nothing after it.
+/// Decodes all bytes as one value. Trailing bytes are an error.
 pub(super) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RecordError> {
     match postcard::take_from_bytes::<T>(bytes) {
         Ok((value, [])) => Ok(value),
@@ -239,7 +241,7 @@ mod tests {
         let record = record();
         let bytes = record.encode();
         let back = PersistedPairedDevice::decode(&bytes).unwrap();
-        // Secrets are not shown by Debug, so they are compared by hand.
+        // Debug does not show secrets, so they are compared separately.
         assert_eq!(format!("{back:?}"), format!("{record:?}"));
         let secrets = |of: &PersistedPairedDevice| of.secrets().iter().map(|key| *key.as_bytes()).collect::<Vec<_>>();
         assert_eq!(secrets(&back), [[4; 32], [5; 32]]);

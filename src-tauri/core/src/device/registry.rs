@@ -1,4 +1,4 @@
-//! The one source of truth about devices.
+//! Registry of all known devices, the single source of truth.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,48 +20,48 @@ use crate::{
     storage::{Op, StorageError, Store, Table},
 };
 
-/// Devices nearby beyond this number are not listed: a LAN full of forged adverts costs this much and no more.
+/// Maximum number of nearby devices. Limits the cost of forged advertisements on the LAN.
 const MAX_NEARBY: usize = 256;
-/// Addresses kept of a paired device.
+/// Maximum number of stored addresses of a paired device.
 const MAX_ADDRESSES: usize = 8;
 
-/// Devices that were unpaired and may not know it; of more, the oldest is forgotten.
+/// Maximum number of tombstones. Beyond it, the oldest one is dropped.
 const MAX_TOMBSTONES: usize = 256;
 
-/// How the packets of a session travel now.
+/// Path of a session's packets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// Direct or by relay.
+    /// Kind of the path.
     pub path: PathKind,
     /// `IP:PORT` or a relay's URL.
     pub address: String,
     /// Round trip in milliseconds.
     pub rtt_ms: f64,
-    /// What TLS agreed on for the keys.
+    /// Key exchange group of TLS.
     pub key_exchange: Option<String>,
 }
 
-/// What can go wrong with records and names of devices.
+/// Errors of device records and names.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// Nothing fits the name.
+    /// No device matches.
     #[error("no device is called {0:?}")]
     Unknown(String),
-    /// More than one device fits.
+    /// More than one device matches.
     #[error("{text:?} fits more than one device: {devices}")]
     Ambiguous {
-        /// What was asked for.
+        /// Text that was searched.
         text: String,
-        /// Names and ids of those that fit.
+        /// Names and ids of the matching devices.
         devices: String,
     },
-    /// It is nearby, and not paired.
+    /// The device is nearby but not paired.
     #[error("{0} is not paired with this device")]
     NotPaired(String),
-    /// It is paired, and blocked.
+    /// The device is paired but blocked.
     #[error("{0} is blocked on this device")]
     Blocked(String),
-    /// It does not call itself so, or not any more.
+    /// The device does not, or no longer, propose this name.
     #[error("the device does not propose to be called {0:?}")]
     NotProposed(String),
     /// Another paired device has a name that looks the same.
@@ -105,7 +105,7 @@ impl RoomError for DeviceError {
     }
 }
 
-/// The connections with a device: as they are, and as they were when that was told last.
+/// Connections with a device: the present ones, and those of the last event.
 #[derive(Default)]
 struct Connections {
     now: Vec<ConnectionView>,
@@ -120,30 +120,30 @@ pub(super) struct Known {
     nearby: HashMap<DeviceId, Sighting>,
     sightings: HashMap<DeviceId, u64>,
     links: HashMap<DeviceId, Link>,
-    /// The links as they were told last.
+    /// Links as of the last event.
     links_told: HashMap<DeviceId, Link>,
     connections: HashMap<DeviceId, Connections>,
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
     pub last_seen: HashMap<DeviceId, u64>,
     pub announced: HashMap<DeviceId, Announced>,
-    /// Names of paired devices with their looks, see [`Known::keep_look`].
+    /// Cached visual forms of the names of paired devices; see [`Known::keep_look`].
     pub looks: HashMap<DeviceId, (String, Look)>,
 }
 
-/// Every device that is known. Cheap to clone; never blocks on anything but memory, except where it says that it stores.
+/// All known devices. Cheap to clone; never blocks, except in methods that store.
 #[derive(Clone)]
 pub struct DeviceRegistry {
     known: Arc<Mutex<Known>>,
     pub(super) store: Store,
     pub(super) events: EventBus,
     changes: watch::Sender<u64>,
-    /// Whose turn it is to change a record: what is stored last must be what was changed last.
+    /// Serializes changes of records, so that writes reach the store in order.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl DeviceRegistry {
-    /// Reads all records.
+    /// Loads all records.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -171,11 +171,11 @@ impl DeviceRegistry {
     }
 
     pub(super) fn known(&self) -> MutexGuard<'_, Known> {
-        // A panic elsewhere cannot leave the maps half changed: each change is one insert or remove.
+        // Poison is ignored: each change is a single insert or remove, so a panic cannot leave the maps half changed.
         self.known.locked()
     }
 
-    /// Changes whenever a device is paired, unpaired, sighted or loses its session: a reason to look who could be dialled.
+    /// Changes whenever a device is paired, unpaired, sighted or loses its session, after which dialling may be due.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -189,9 +189,9 @@ impl DeviceRegistry {
         self.events.emit(event);
     }
 
-    // ---- who may come in -------------------------------------------------------------------------------------------
+    // ---- admission -------------------------------------------------------------------------------------------------
 
-    /// Whether the device of this endpoint may open a session at all.
+    /// True if the device with this endpoint may open a session.
     pub fn is_admitted(&self, endpoint_id: &[u8; 32]) -> bool {
         let id = DeviceId::of_endpoint(endpoint_id);
         let known = self.known();
@@ -199,12 +199,12 @@ impl DeviceRegistry {
         record.is_some_and(|record| record.trust_level != TrustLevel::Blocked)
     }
 
-    /// Whether a record of it is held.
+    /// True if there is a record of the device.
     pub fn is_paired(&self, id: DeviceId) -> bool {
         self.known().paired.contains_key(&id)
     }
 
-    /// Ids of all paired devices and of those whose pairing is half finished.
+    /// Returns the ids of all paired devices, and of those with a pending pairing. Blocked ones are left out.
     pub fn dialable(&self) -> Vec<DeviceId> {
         let known = self.known();
         known
@@ -218,7 +218,7 @@ impl DeviceRegistry {
 
     // ---- records (these store) -------------------------------------------------------------------------------------
 
-    /// Stores the record of a pairing that the other side may not have committed yet.
+    /// Stores a pending pairing, which the other side may not have committed yet.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -231,8 +231,8 @@ impl DeviceRegistry {
         Ok(())
     }
 
-    /// Stores the record of a pairing that both sides hold. A pending one of the same device goes with it. Of an older
-    /// pairing with the device its name and rules stay, and its secret until the other side is known to use the new one.
+    /// Stores a completed pairing and drops a pending one of the device. Name and rules of an older pairing stay, and
+    /// so does its secret until the other side is known to use the new one.
     ///
     /// # Errors
     /// When it cannot be stored, or the device is blocked.
@@ -275,7 +275,7 @@ impl DeviceRegistry {
         }
     }
 
-    /// The other side has not committed and never will: forgets the half-finished pairing. True if there was one.
+    /// Drops a pending pairing that the other side has not committed and never will. True if there was one.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -288,7 +288,8 @@ impl DeviceRegistry {
         Ok(true)
     }
 
-    /// Forgets a paired device and its secrets. With `stone`, a one-way key stays, by which the device can be told.
+    /// Deletes a paired device and its secrets. With `stone`, keeps a tombstone with a one-way key, which proves the
+    /// notice to the device.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -326,8 +327,8 @@ impl DeviceRegistry {
         Ok(())
     }
 
-    /// A session told the device's present name and type, or where it was reached: kept if it is news. Another name is shown
-    /// as a proposal, and the device is called as before.
+    /// Stores the name and type that a session announced, and where the device was reached, if they are new. Another
+    /// name is shown as a proposal only.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -358,7 +359,7 @@ impl DeviceRegistry {
         self.change(id, now).await.map(drop)
     }
 
-    /// Changes the record of a paired device: stored first, then seen. True if there was something to change.
+    /// Changes the record of a paired device: stores it first, then shows it. True if something changed.
     pub(super) async fn change(
         &self,
         id: DeviceId,
@@ -375,9 +376,9 @@ impl DeviceRegistry {
         Ok(true)
     }
 
-    // ---- what others saw -------------------------------------------------------------------------------------------
+    // ---- reports of discovery and net ------------------------------------------------------------------------------
 
-    /// Discovery saw a device.
+    /// Records a sighting by discovery.
     pub fn sighted(&self, sighting: Sighting) {
         let id = DeviceId::of_endpoint(&sighting.endpoint_id);
         {
@@ -389,7 +390,7 @@ impl DeviceRegistry {
             let is_linked = known.links.contains_key(&id);
             let before = known.nearby.insert(id, sighting.clone());
             let moved = before.as_ref().is_none_or(|before| before.addresses != sighting.addresses);
-            // One that is paired and was given up, and is heard all the same, is worth a try as well.
+            // A paired device without a session that is sighted is worth a dial as well.
             if moved || (known.paired.contains_key(&id) && !is_linked) {
                 *known.sightings.entry(id).or_default() += 1;
                 self.changes.send_modify(|n| *n += 1);
@@ -402,17 +403,17 @@ impl DeviceRegistry {
         self.tell(id);
     }
 
-    /// How often the device was sighted in a way that makes it worth a try. Goes up only.
+    /// Returns how many sightings of the device were worth a dial. Only rises.
     pub fn sightings(&self, id: DeviceId) -> u64 {
         self.known().sightings.get(&id).copied().unwrap_or_default()
     }
 
-    /// Whether discovery sees the device of this endpoint now.
+    /// True if discovery sees the device with this endpoint now.
     pub fn is_nearby(&self, endpoint_id: &[u8; 32]) -> bool {
         self.known().nearby.contains_key(&DeviceId::of_endpoint(endpoint_id))
     }
 
-    /// Discovery says that a device left.
+    /// Records that a device has left, according to discovery.
     pub fn left(&self, endpoint_id: &[u8; 32]) {
         let id = DeviceId::of_endpoint(endpoint_id);
         let was_there = {
@@ -428,13 +429,13 @@ impl DeviceRegistry {
         }
     }
 
-    /// A session with the device came to stand, or moved to another path.
+    /// Records that a session with the device was established, or moved to another path.
     pub fn linked(&self, id: DeviceId, mut link: Link) {
         {
             let mut known = self.known();
             known.last_seen.insert(id, unix_now());
             known.connecting.remove(&id);
-            // On the same path the figure of [`Self::round_trip`] is the better one.
+            // On an unchanged path the figure of [`Self::round_trip`] is more accurate.
             if let Some(before) = known.links.get(&id).filter(|before| before.is_same_path(&link)) {
                 link.rtt_ms = before.rtt_ms;
             }
@@ -446,8 +447,8 @@ impl DeviceRegistry {
         self.tell(id);
     }
 
-    /// The last session with the device ended. The device is shown as connecting until the next dial has ended, see
-    /// [`Self::connecting`]; one that said `goodbye` is away at once.
+    /// Records the end of the last session. The device is shown as connecting until the next dial has ended, see
+    /// [`Self::connecting`]; after a `goodbye` it is shown as offline at once.
     pub fn lost(&self, id: DeviceId, goodbye: bool) {
         {
             let mut known = self.known();
@@ -467,12 +468,12 @@ impl DeviceRegistry {
         self.tell(id);
     }
 
-    /// Whether a session with the device stands.
+    /// True if there is a session with the device.
     pub fn is_linked(&self, id: DeviceId) -> bool {
         self.known().links.contains_key(&id)
     }
 
-    /// The round trip over the link that stands, as measured now.
+    /// Records the present round trip over the link.
     pub fn round_trip(&self, id: DeviceId, rtt_ms: f64) {
         {
             let mut known = self.known();
@@ -483,18 +484,18 @@ impl DeviceRegistry {
                 return;
             }
         }
-        // Not a reason to dial anyone, so no change is told to those who watch.
+        // No reason to dial, so the watchers are not notified.
         if let Some(device) = self.view(id) {
             self.events.emit(Event::Device { device });
         }
     }
 
-    /// Which connections there are with the device.
+    /// Records the present connections with the device.
     pub fn connections(&self, id: DeviceId, mut now: Vec<ConnectionView>) {
         let device = {
             let mut known = self.known();
             if !known.links.contains_key(&id) && !known.connecting.contains(&id) {
-                // A device that is away is dialled again and again: that is no news.
+                // An absent device is dialled again and again, which is no news.
                 now.retain(|connection| connection.state != ConnectionState::Connecting);
             }
             let kept = known.connections.entry(id).or_default();
@@ -508,13 +509,13 @@ impl DeviceRegistry {
             }
             if news { view_of(&known, id) } else { None }
         };
-        // Not a reason to dial anyone, so no change is told to those who watch.
+        // No reason to dial, so the watchers are not notified.
         if let Some(device) = device {
             self.events.emit(Event::Device { device });
         }
     }
 
-    /// The device is shown as connecting, or no longer. A device that is away stays away while it is dialled in the
+    /// Shows the device as connecting, or no longer. An absent device stays offline while it is dialled in the
     /// background: only the first dial after a start, and after a loss, is shown.
     pub fn connecting(&self, id: DeviceId, now: bool) {
         let changed = {
@@ -522,14 +523,14 @@ impl DeviceRegistry {
             if now { known.connecting.insert(id) } else { known.connecting.remove(&id) }
         };
         if changed {
-            // Not a reason to dial anyone, so no change is told to those who watch.
+            // No reason to dial, so the watchers are not notified.
             if let Some(device) = self.view(id) {
                 self.events.emit(Event::Device { device });
             }
         }
     }
 
-    /// A pairing with the device is under way, or none.
+    /// Records the device with which a pairing is in progress.
     pub fn pairing_with(&self, id: Option<DeviceId>) {
         let before = std::mem::replace(&mut self.known().pairing, id);
         for changed in [before, id].into_iter().flatten() {
@@ -537,14 +538,14 @@ impl DeviceRegistry {
         }
     }
 
-    // ---- what is shown ---------------------------------------------------------------------------------------------
+    // ---- views -----------------------------------------------------------------------------------------------------
 
-    /// One device as it is now.
+    /// Returns one device as it is now.
     pub fn view(&self, id: DeviceId) -> Option<DeviceView> {
         view_of(&self.known(), id)
     }
 
-    /// All devices, paired ones first, then by name.
+    /// Returns all devices, paired ones first, then by name.
     pub fn views(&self) -> Vec<DeviceView> {
         let known = self.known();
         let ids: HashSet<_> = known.paired.keys().chain(known.nearby.keys()).copied().collect();
@@ -553,19 +554,19 @@ impl DeviceRegistry {
         views
     }
 
-    /// The device's name, or the start of its id.
+    /// Returns the device's name, or the start of its id.
     pub fn name_of(&self, id: DeviceId) -> String {
         self.view(id).map(|view| view.name).unwrap_or_else(|| id.to_string()[..8].to_string())
     }
 
-    /// Its endpoint id, if it is known.
+    /// Returns its endpoint id, if known.
     pub fn endpoint_of(&self, id: DeviceId) -> Option<[u8; 32]> {
         let known = self.known();
         let record = known.paired.get(&id).or_else(|| known.pending.get(&id));
         record.map(|record| record.device_info.endpoint_id).or_else(|| known.nearby.get(&id).map(|s| s.endpoint_id))
     }
 
-    /// Where it may be: sighted addresses first, then those at which it was last found; and its relay.
+    /// Returns where the device may be: sighted addresses, then those at which it was last reached, and its relay.
     pub fn whereabouts(&self, id: DeviceId) -> (Vec<SocketAddr>, Option<String>) {
         let known = self.known();
         let mut addresses: Vec<SocketAddr> = known.nearby.get(&id).map(|s| s.addresses.clone()).unwrap_or_default();
@@ -580,29 +581,29 @@ impl DeviceRegistry {
         (addresses, record.and_then(|record| record.relay_url.clone()))
     }
 
-    /// Where discovery sees it now.
+    /// Returns the addresses at which discovery sees the device now.
     pub fn sighted_at(&self, id: DeviceId) -> Vec<SocketAddr> {
         self.known().nearby.get(&id).map(|sighting| sighting.addresses.clone()).unwrap_or_default()
     }
 
-    /// Devices nearby that say a code of theirs is open.
+    /// Returns nearby devices that advertise an open pairing code.
     pub fn hosts_nearby(&self) -> Vec<Sighting> {
         self.known().nearby.values().filter(|sighting| sighting.pairing).cloned().collect()
     }
 
-    /// The device that a person means: a name, a device id, an endpoint id, or a unique prefix of one. A whole id wins
-    /// over every name.
+    /// Finds a device by its name, device id, endpoint id, or a unique prefix of one. A complete id wins over every
+    /// name.
     ///
     /// # Errors
-    /// When none or several fit.
+    /// When none or several match.
     pub fn find(&self, text: &str) -> Result<DeviceView, DeviceError> {
         super::find::find(&self.views(), text).cloned()
     }
 
-    /// As [`Self::find`], and it has to be paired.
+    /// Finds a paired device; see [`Self::find`].
     ///
     /// # Errors
-    /// When none or several fit, or it is not paired, or blocked.
+    /// When none or several match, or it is not paired, or blocked.
     pub fn find_paired(&self, text: &str) -> Result<DeviceView, DeviceError> {
         let view = self.find(text)?;
         match view {
@@ -612,10 +613,10 @@ impl DeviceRegistry {
         }
     }
 
-    /// As [`Self::find`], and a record of it has to be held, be it blocked or not.
+    /// Finds a device of which there is a record, blocked or not; see [`Self::find`].
     ///
     /// # Errors
-    /// When none or several fit, or there is no record.
+    /// When none or several match, or there is no record.
     pub fn find_record(&self, text: &str) -> Result<DeviceView, DeviceError> {
         let view = self.find(text)?;
         if view.paired { Ok(view) } else { Err(DeviceError::NotPaired(view.name)) }
@@ -637,7 +638,7 @@ impl Link {
 }
 
 impl Known {
-    /// Whether the link differs from what was told last; small steps add up. From now on this one counts as told.
+    /// True if the link differs from the last event; small steps add up. Marks it as reported.
     fn link_is_news(&mut self, id: DeviceId) -> bool {
         let Some(link) = self.links.get(&id) else { return false };
         let news = worth_telling(self.links_told.get(&id), link);
@@ -648,18 +649,18 @@ impl Known {
     }
 }
 
-/// Round trips flicker; only another path or a clear change is news.
+/// Round trips fluctuate; only another path or a clear change is reported.
 fn worth_telling(before: Option<&Link>, b: &Link) -> bool {
     before.is_none_or(|a| {
         a.path != b.path || a.address != b.address || (a.rtt_ms - b.rtt_ms).abs() > 1.0_f64.max(a.rtt_ms / 4.0)
     })
 }
 
-/// Bytes that were moved since the last time are news when they are more than signs of life.
+/// Number of bytes since the last event from which on they are reported: more than keep-alives take.
 const WORTH: u64 = 16 << 10;
 
-/// Counters run all the time; only what a person would look up from is news. Small steps add up, as they are compared
-/// with what was told last.
+/// True if the connections changed noticeably. Counters change all the time; small steps add up, because they are
+/// compared with the last event.
 fn is_news(before: &[ConnectionView], after: &[ConnectionView]) -> bool {
     let same = |a: &ConnectionView, b: &ConnectionView| {
         (&a.protocol, a.state, a.path, &a.address, a.since) == (&b.protocol, b.state, b.path, &b.address, b.since)
@@ -677,7 +678,7 @@ fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
     let state = match (record, link) {
         _ if known.pairing == Some(id) => DeviceState::Pairing,
         (Some(_), Some(_)) => DeviceState::Connected,
-        // A blocked device is not dialled, so that no dial would end the state.
+        // A blocked device is not dialled, so no dial would end the state.
         (Some(record), None) if record.trust_level != TrustLevel::Blocked && known.connecting.contains(&id) => {
             DeviceState::Connecting
         }

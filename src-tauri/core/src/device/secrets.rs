@@ -1,7 +1,7 @@
-//! Which secrets are held of a device, and what the one that opened a session tells about the other side.
+//! Pairing secrets of a device, and the conclusions from which one opened a session.
 //!
-//! Usually there is one. A second one is there while a pairing or the renewal of a secret is half finished: each step is
-//! stored before the next is spoken, so that a crash at any point leaves one that both sides hold.
+//! Usually there is one secret. There is a second one while a pairing or a renewal is not finished: each step is stored
+//! before the next message is sent, so that a crash at any point leaves a secret that both sides hold.
 
 use super::{DeviceError, DeviceRegistry, PersistedPairedDevice};
 use crate::{
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl DeviceRegistry {
-    /// The secrets held of the device of this endpoint, the one to answer with first. None for strangers and blocked
-    /// devices.
+    /// Returns the secrets of the device with this endpoint, the one to answer with first. Empty for unpaired and
+    /// blocked devices.
     pub fn secrets_for(&self, endpoint_id: &[u8; 32]) -> Vec<Key> {
         let id = DeviceId::of_endpoint(endpoint_id);
         let known = self.known();
@@ -26,8 +26,8 @@ impl DeviceRegistry {
         paired.map(PersistedPairedDevice::secrets).unwrap_or_default().into_iter().chain(pending).collect()
     }
 
-    /// By endpoint id, the keys of the beacons between each paired device and this one; those that were seen last come
-    /// first. Blocked devices have none: they are not to learn where this one is.
+    /// Returns by endpoint id the beacon keys between each paired device and this one, the most recently seen device
+    /// first. Blocked devices are left out: they must not learn where this one is.
     pub fn beacon_keys(&self) -> Vec<([u8; 32], Vec<Key>)> {
         let mut ids: Vec<(u64, [u8; 32])> = {
             let known = self.known();
@@ -45,16 +45,16 @@ impl DeviceRegistry {
         all
     }
 
-    /// Whether the device of this endpoint is refused everywhere, on pairing too.
+    /// True if the device with this endpoint is blocked; it is refused everywhere, on pairing too.
     pub fn is_blocked(&self, endpoint_id: &[u8; 32]) -> bool {
         let known = self.known();
         let record = known.paired.get(&DeviceId::of_endpoint(endpoint_id));
         record.is_some_and(|record| record.trust_level == TrustLevel::Blocked)
     }
 
-    /// A session stands that this secret opened: finishes here what the other side has finished. What the secret is, is
-    /// looked up now: since the handshake it may have been replaced. Gives the present secret if the other side is the
-    /// one that has yet to finish, and has to be told.
+    /// Handles a new session: finishes a pairing or renewal that the other side has finished, as the secret `used`
+    /// shows. The records are read now, because they may have changed since the handshake. Returns the present secret
+    /// if the other side has yet to finish and must be told.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -82,20 +82,19 @@ impl DeviceRegistry {
         Ok(None)
     }
 
-    /// The present secret.
+    /// Returns the present secret.
     pub fn present_secret(&self, id: DeviceId) -> Option<Key> {
         self.known().paired.get(&id).map(|record| record.session_keys.clone())
     }
 
-    /// The present secret, if it is not known yet whether the other side uses it: it has to be told before anything else
-    /// is agreed on.
+    /// Returns the present secret if the other side may not use it yet. It must be told before another renewal begins.
     pub fn unconfirmed_secret(&self, id: DeviceId) -> Option<Key> {
         let known = self.known();
         let record = known.paired.get(&id).filter(|record| record.renewal.replaced.is_some())?;
         Some(record.session_keys.clone())
     }
 
-    /// How long the present secret has held, in seconds.
+    /// Returns the age of the present secret in seconds.
     pub fn secret_age(&self, id: DeviceId) -> Option<u64> {
         self.known().paired.get(&id).map(|record| unix_now().saturating_sub(record.renewal.since))
     }
@@ -110,16 +109,16 @@ impl DeviceRegistry {
     }
 
     async fn drop_replaced(&self, id: DeviceId) -> Result<(), DeviceError> {
-        // Asked with every session: the turn is not waited for where there is nothing to do.
+        // Called for every session, so the lock is not taken if there is nothing to do.
         if self.known().paired.get(&id).is_none_or(|record| record.renewal.replaced.is_none()) {
             return Ok(());
         }
         self.change(id, |record| record.renewal.replaced.take().is_some()).await.map(drop)
     }
 
-    // ---- renewal, each step stored before it is spoken of ------------------------------------------------------------
+    // ---- renewal: each step is stored before its message is sent ---------------------------------------------------
 
-    /// We answer an offer with this secret.
+    /// Stores the secret with which we answer an offer.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -131,7 +130,8 @@ impl DeviceRegistry {
         self.change(id, keep).await
     }
 
-    /// Our offer was answered: this secret is the present one, in place of `old`. False if that was not present any more.
+    /// Makes `new` the present secret in place of `old`, after our offer was answered. False if `old` is no longer the
+    /// present one.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -147,7 +147,8 @@ impl DeviceRegistry {
         self.change(id, replace).await
     }
 
-    /// The other side says that it uses a new secret, which `tag` proves. True if it is ours now, or was already.
+    /// Handles the message that the other side uses a new secret, which `tag` proves. True if it is, or was already,
+    /// ours.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -173,7 +174,7 @@ impl DeviceRegistry {
         Ok(present)
     }
 
-    /// The other side uses the present secret, too: the one before is dropped.
+    /// Drops the previous secret, after the other side confirmed the present one.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -183,12 +184,12 @@ impl DeviceRegistry {
 
     // ---- the end of a pairing --------------------------------------------------------------------------------------
 
-    /// What a device that was unpaired is told when it dials, by the device of the endpoint `own`.
+    /// Returns the notice that an unpaired device gets when it dials. `own` is the endpoint id of this device.
     pub fn notice_for(&self, endpoint_id: &[u8; 32], own: &[u8; 32]) -> Option<Vec<u8>> {
         self.known().tombstones.get(&DeviceId::of_endpoint(endpoint_id)).map(|stone| stone.notice(own))
     }
 
-    /// It knows: nothing is kept of it any more.
+    /// Drops a tombstone, after the device has learned of the end of the pairing.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -201,8 +202,8 @@ impl DeviceRegistry {
         Ok(())
     }
 
-    /// The device of this endpoint says that it has ended the pairing. If it proves that it held the secret, it is
-    /// forgotten here too, and the person is told. True if so.
+    /// Handles the notice of a device that it has ended the pairing. If the notice proves that it held the secret, the
+    /// device is deleted here too, and the user is told. True in that case.
     ///
     /// # Errors
     /// When it cannot be stored.

@@ -1,4 +1,4 @@
-//! What is kept of a device that was unpaired: who it was, and a one-way key with which it is told.
+//! Tombstone of an unpaired device: its identity, and a one-way key that authenticates the notice to it.
 
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
@@ -11,12 +11,12 @@ use crate::{
 
 const FORM: u8 = 1;
 
-/// What is kept of a device that was unpaired, until it knows.
+/// Kept after unpairing until the device has received the notice.
 pub(super) struct Tombstone {
     pub endpoint_id: [u8; 32],
-    /// One for each secret that it may hold.
+    /// One key for each secret that the device may hold.
     keys: Vec<Key>,
-    /// Unix time in seconds.
+    /// Time of unpairing, Unix time in seconds.
     pub at: u64,
 }
 
@@ -34,7 +34,7 @@ impl Drop for Stored {
 }
 
 impl Tombstone {
-    /// Of records that are being deleted: that of the pairing, and that of one that was half finished.
+    /// Creates the tombstone from the records that are being deleted: the pairing and a pending one.
     pub fn of<'a>(records: impl Iterator<Item = &'a PersistedPairedDevice>, at: u64) -> Option<Self> {
         let mut stone: Option<Self> = None;
         for record in records {
@@ -49,7 +49,7 @@ impl Tombstone {
         DeviceId::of_endpoint(&self.endpoint_id)
     }
 
-    /// The notice for the device, by this one.
+    /// Returns the notice from this device to the unpaired one.
     pub fn notice(&self, own: &[u8; 32]) -> Vec<u8> {
         unpair_notice(&self.keys, own, &self.endpoint_id)
     }

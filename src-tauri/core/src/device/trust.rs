@@ -1,4 +1,4 @@
-//! What a paired device is to us, and what it may do by itself.
+//! Trust levels of paired devices, and their rules for offers.
 
 use std::path::PathBuf;
 
@@ -11,22 +11,22 @@ use crate::{
 
 const DAY: u64 = 24 * 60 * 60;
 
-/// What happens to an offer.
+/// Decision about an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// It is declined.
+    /// Decline it.
     Refuse,
-    /// The person is asked.
+    /// Ask the user.
     Ask,
-    /// It is accepted by itself.
+    /// Accept it without a question.
     Accept {
-        /// Where it goes; none means the download folder.
+        /// Target folder. `None` means the download folder.
         into: Option<PathBuf>,
     },
 }
 
 impl DeviceRegistry {
-    /// Says what a device is to us. A blocked one is refused from now on; its sessions are closed by the caller.
+    /// Sets the trust level of a device. A blocked one is refused from now on; the caller closes its sessions.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -35,7 +35,7 @@ impl DeviceRegistry {
         self.change(id, set).await.map(drop)
     }
 
-    /// Says what a device may do by itself.
+    /// Sets the rule for offers of a device.
     ///
     /// # Errors
     /// When it cannot be stored.
@@ -48,9 +48,9 @@ impl DeviceRegistry {
         self.change(id, set).await.map(drop)
     }
 
-    /// Decides on an offer that costs so much (see `transfer::quota`), under the setting for all devices. What is accepted
-    /// by itself counts into the device's day from then on, and is never given back. A cost of 0 asks without counting, and
-    /// without writing to the disk.
+    /// Decides about an offer of this cost (see `transfer::quota`), under the global setting. An automatically accepted
+    /// cost is counted for the device's day, and never returned. A cost of 0 decides without counting, and without
+    /// writing to the disk.
     ///
     /// # Errors
     /// When the count cannot be stored.
@@ -92,7 +92,7 @@ fn welcome_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, t
             let fits = record.rule.up_to.is_none_or(|limit| after.is_some_and(|after| after <= limit));
             if fits { Welcome::Accept { into: record.rule.into.as_ref().map(PathBuf::from) } } else { Welcome::Ask }
         }
-        // Somebody else's device is always asked about, unless it has a rule of its own.
+        // Offers of somebody else's device always need a question, unless the device has a rule of its own.
         DeviceAccept::Default if setting == AcceptRule::Paired && record.trust_level == TrustLevel::Own => {
             Welcome::Accept { into: None }
         }
@@ -100,7 +100,7 @@ fn welcome_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, t
     }
 }
 
-/// What happens to an offer of a device that has sent nothing yet, for what is said of its rule.
+/// Returns the decision for a device that has sent nothing yet; used to test the description of its rule.
 #[cfg(test)]
 pub(super) fn welcome_of_rule(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Welcome {
     use crate::{api::DeviceType, id::DeviceInfo, keys::Key};

@@ -1,4 +1,4 @@
-//! What probes find out; plain data, so that every judgement can be tested without a network.
+//! Results of the probes, as plain data, so that every check can be tested without a network.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -6,53 +6,53 @@ use std::{
     time::Duration,
 };
 
-/// The UDP port.
+/// Facts about the UDP port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Port {
-    /// The one that was wanted.
+    /// Requested port.
     pub wanted: u16,
-    /// The one that the node has; none where there is no node.
+    /// Port that the node is bound to. `None` without a node.
     pub bound: Option<u16>,
-    /// A person asked for this one and no other.
+    /// True if the user requested exactly this port.
     pub asked_for: bool,
-    /// Mode `relay-only` opens none.
+    /// True in mode `relay-only`, which opens no port.
     pub unused: bool,
-    /// Without a node: why it could not be opened just now.
+    /// Without a node: error of trying to bind the port.
     pub refusal: Option<String>,
-    /// Who holds the wanted one, as far as could be found out.
+    /// Program that holds the requested port, if it could be found.
     pub holder: Option<Holder>,
 }
 
 /// A program that holds a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Holder {
-    /// Its name, if the system tells.
+    /// Name, if the system tells.
     pub program: Option<String>,
-    /// Its process id, if the system tells.
+    /// Process id, if the system tells.
     pub pid: Option<u32>,
-    /// The user that it runs as, if it is another one.
+    /// User that runs it, if it is another user.
     pub user: Option<u32>,
 }
 
 /// A network interface that is up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Interface {
-    /// The system's name for it: `eth0`.
+    /// System's name of the interface, such as `eth0`.
     pub name: String,
-    /// Addresses with the lengths of their prefixes.
+    /// Addresses with their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
-    /// It can speak to many at once.
+    /// True if it supports multicast.
     pub multicast: bool,
-    /// What kind of private network it leads into, if it is one: `WireGuard`.
+    /// Kind of VPN, if it is one, such as `WireGuard`.
     pub vpn: Option<&'static str>,
-    /// The system's way to everything else goes here.
+    /// True if the default route uses it.
     pub default: bool,
-    /// It is switched on and has no cable or no Wi-Fi: what is sent there is lost.
+    /// True if it is switched on but has no cable or no Wi-Fi: packets sent there are lost.
     pub unplugged: bool,
 }
 
 impl Interface {
-    /// Whether this address is in one of its networks.
+    /// True if the address is in one of its networks.
     pub fn reaches(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|(own, length)| same_network(*own, address, *length))
     }
@@ -72,177 +72,177 @@ fn same_network(one: IpAddr, other: IpAddr, length: u8) -> bool {
     }
 }
 
-/// The ways out of this machine.
+/// Default routes of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Routes {
-    /// The system has a way to the internet by IPv4. No packet was sent to find out.
+    /// True if there is a route to the internet by IPv4. No packet was sent to find out.
     pub v4: bool,
-    /// The same by IPv6.
+    /// True if there is a route to the internet by IPv6.
     pub v6: bool,
 }
 
-/// What became of packets to many.
+/// Result of the multicast probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Multicast {
-    /// By interface.
+    /// Results by interface.
     pub interfaces: Vec<Echo>,
     /// Other machines that were heard on mDNS meanwhile.
     pub others: Vec<IpAddr>,
-    /// Why no ear could be opened at all.
+    /// Error if no receiving socket could be opened.
     pub deaf: Option<String>,
 }
 
-/// What became of packets that were sent to many on one interface, and should come back to this machine too.
+/// Result of multicast packets sent on one interface, which should also return to this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Echo {
-    /// Which.
+    /// Name of the interface.
     pub interface: String,
-    /// Why nothing could be sent.
+    /// Error of sending.
     pub refusal: Option<String>,
-    /// The one to the port of mDNS was heard.
+    /// True if the packet to the mDNS port was received.
     pub mdns: bool,
-    /// The one to a port that nobody has ever made an exception for was heard; none if that was not tried.
+    /// True if the packet to a random port, without any firewall exception, was received. `None` if it was not sent.
     pub unasked: Option<bool>,
 }
 
-/// What stands between the network and the programs of this machine.
+/// Facts about the firewall of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Firewall {
-    /// Which kind is at work here, if that can be seen.
+    /// Kind of firewall, if it could be determined.
     pub kind: Option<FirewallKind>,
-    /// What its rules say about our port, if they can be read.
+    /// Result of its rules for our port, if they can be read.
     pub rules: Option<Verdict>,
     /// Table family, table and chain of the rules that close the port, for the command that opens it.
     pub chain: Option<String>,
 }
 
-/// Programs that put up firewalls.
+/// Firewall programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirewallKind {
-    /// Ubuntu's.
+    /// ufw, the default of Ubuntu.
     Ufw,
-    /// Fedora's.
+    /// firewalld, the default of Fedora.
     Firewalld,
-    /// Rules of the kernel's own form.
+    /// Plain nftables rules.
     Nftables,
 }
 
-/// What rules say about a packet that nobody asked for.
+/// Result of firewall rules for an unsolicited packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It comes in.
+    /// The packet is accepted.
     Open,
-    /// It does not.
+    /// The packet is dropped.
     Closed,
-    /// It depends on what we cannot see.
+    /// The result depends on facts that cannot be seen.
     Unclear,
 }
 
-/// A server of the internet that was asked.
+/// An internet server that was probed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Server {
-    /// What it is.
+    /// Purpose of the server.
     pub kind: ServerKind,
-    /// Without user, password, query.
+    /// URL without user, password and query.
     pub url: String,
-    /// How it answered over TCP.
+    /// Response time over TCP.
     pub answer: Result<Duration, ServerFault>,
-    /// How many seconds its clock is ahead of ours.
+    /// Seconds by which its clock is ahead of ours.
     pub clock: Option<i64>,
-    /// How it answered over UDP; none if it does not offer that or was not asked.
+    /// Response time over UDP. Outer `None` if it does not offer that or was not asked.
     pub udp: Option<Option<Duration>>,
-    /// What the node says of its own connection to it.
+    /// Status of the node's own connection to it.
     pub link: RelayLink,
 }
 
-/// What a server is for.
+/// Purpose of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServerKind {
-    /// Passes packets on.
+    /// Forwards packets.
     Relay,
-    /// Tells where devices are.
+    /// Publishes the relays of devices.
     Pkarr,
 }
 
-/// Why a server did not answer.
+/// Reason for which a server did not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServerFault {
-    /// Its name is not known.
+    /// Its name cannot be resolved.
     Name,
-    /// Nobody answers at its address.
+    /// Its address cannot be reached.
     Unreachable,
-    /// Its certificate holds at another time than ours.
+    /// Its certificate is not valid at our time.
     CertificateTime,
-    /// Its certificate is not one that we trust.
+    /// Its certificate is not trusted.
     Certificate(String),
-    /// It is something else than was expected.
+    /// Its answer is unexpected.
     Strange(String),
 }
 
-/// How the node's own connection to a relay stands.
+/// Status of the node's own connection to a relay.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RelayLink {
-    /// It has none, or there is no node.
+    /// No connection, or no node.
     #[default]
     None,
-    /// It stands.
+    /// The connection is up.
     Connected,
-    /// The relay refuses us, with these words.
+    /// The relay refuses us, with this message.
     Refused(String),
-    /// It failed otherwise.
+    /// The connection failed for another reason.
     Failed(String),
 }
 
-/// What the node's own reports say about the way to the internet.
+/// Facts about the router from the node's own network report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Outside {
-    /// Whether another public port is used for each destination, as strict routers do.
+    /// True if the NAT uses another public port for each destination (symmetric NAT).
     pub hard: Option<bool>,
-    /// A page that wants a log-in answers for everybody.
+    /// True if a captive portal answers all requests.
     pub captive: bool,
 }
 
-/// Where things are kept.
+/// Facts about a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folder {
-    /// Which.
+    /// Path of the folder.
     pub path: PathBuf,
-    /// Why nothing can be written there.
+    /// Error of writing to it.
     pub refusal: Option<String>,
-    /// Bytes that are free, if the system tells.
+    /// Free bytes, if the system tells.
     pub free: Option<u64>,
 }
 
-/// How an address of a device answered.
+/// Result of a QUIC probe of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Knock {
-    /// Something speaks QUIC there.
+    /// A QUIC endpoint answered.
     Answered(Duration),
-    /// The machine is there, and nothing listens on this port.
+    /// The machine exists, but nothing listens on this port.
     NothingListens,
-    /// There is no way to it, or nobody has that address.
+    /// There is no route to it, or no machine has the address.
     Nobody,
-    /// This machine's own system refuses to send there.
+    /// The local system refuses to send there.
     Rejected,
-    /// Nothing came back.
+    /// No answer.
     Silent,
 }
 
-/// An address of a device, and how it answered.
+/// An address of a device with its probe result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// Which.
+    /// Probed address.
     pub at: SocketAddr,
-    /// How it answered.
+    /// Result of the probe.
     pub knock: Knock,
 }
 
-/// What a look-up of a device found.
+/// Result of looking up a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookUp {
-    /// Who was asked: `pkarr`, `dns`, `dht`.
+    /// Lookup that was asked: `pkarr`, `dns`, `dht`.
     pub source: String,
-    /// Addresses and relays that it knows, or why it knows none.
+    /// Addresses and relays found, or the error.
     pub found: Result<Vec<String>, String>,
 }
 

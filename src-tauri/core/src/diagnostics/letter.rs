@@ -1,4 +1,5 @@
-//! A report that can be shown to others: what was found, without secrets, names of people, whole ids or public addresses.
+//! Redacted report that can be shown to others: results without secrets, names of people, complete ids or public
+//! addresses.
 
 use std::{
     fmt::Write,
@@ -7,29 +8,29 @@ use std::{
 
 use crate::api::{CheckStatus, CheckView, DoctorConnection};
 
-/// What goes into a report.
+/// Contents of a report.
 #[derive(Clone, Debug, Default)]
 pub struct Letter {
-    /// `Yonder 0.1.0`.
+    /// Product and version, such as `Yonder 0.1.0`.
     pub version: String,
     /// Operating system and kernel.
     pub system: String,
-    /// How this device may reach others.
+    /// Mode of the node.
     pub mode: String,
-    /// Settings that say nothing about people, by name.
+    /// Settings that reveal nothing about people, by name.
     pub settings: Vec<(String, String)>,
-    /// The folder that the logs are in.
+    /// Folder of the logs.
     pub logs: String,
-    /// What was found.
+    /// Results of the checks.
     pub checks: Vec<CheckView>,
-    /// What stands.
+    /// Open connections.
     pub connections: Vec<DoctorConnection>,
-    /// What is not to be in it, and what is put in its place: names of devices, the home folder.
+    /// Texts to redact and their replacements: names of devices, the home folder.
     pub hidden: Vec<(String, String)>,
 }
 
 impl Letter {
-    /// The whole as text.
+    /// Returns the redacted report.
     pub fn text(&self) -> String {
         masked(&self.whole(), &self.hidden)
     }
@@ -75,16 +76,17 @@ impl Letter {
     }
 }
 
-/// Longer runs of letters and digits are ids or secrets: their beginning is enough to know one again.
+/// Longest run of letters and digits that is shown in full. Longer ones are ids or secrets, of which the first
+/// [`SHOWN`] characters suffice to recognize them.
 const LONGEST_WORD: usize = 30;
 const SHOWN: usize = 8;
 
-/// The text with what is hidden replaced, public addresses cut, and long ids shortened.
+/// Redacts a text: replaces the hidden texts, cuts public addresses, and shortens long ids.
 pub fn masked(text: &str, hidden: &[(String, String)]) -> String {
     let mut text = text.to_owned();
     let mut hidden: Vec<&(String, String)> =
         hidden.iter().filter(|(what, _)| what.trim().chars().count() > 1).collect();
-    // A name may be a part of another one.
+    // Longest first, because a name may be part of another one.
     hidden.sort_by_key(|(what, _)| std::cmp::Reverse(what.len()));
     for (what, instead) in hidden {
         text = text.replace(what.as_str(), instead);
@@ -93,7 +95,7 @@ pub fn masked(text: &str, hidden: &[(String, String)]) -> String {
     runs(&text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '='), word)
 }
 
-/// Puts each longest run of such characters through a function.
+/// Applies a function to each maximal run of matching characters.
 fn runs(text: &str, of: impl Fn(char) -> bool, change: impl Fn(&str) -> String) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -120,7 +122,7 @@ fn address(run: &str) -> String {
     format!("{}{tail}", cut.unwrap_or_else(|| run.into()))
 }
 
-/// The beginning of a public address; none where it is nobody's but the network's own.
+/// Returns the beginning of a public address. `None` for an address of a local network.
 fn cut(ip: IpAddr) -> Option<String> {
     match ip {
         IpAddr::V4(v4) => {

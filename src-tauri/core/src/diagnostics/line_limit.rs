@@ -1,5 +1,5 @@
-//! A limit on how often one place of the program may write to the log, so that peers who are refused by the thousand do not
-//! push out of it what somebody needs to read.
+//! Rate limit of log lines for each call site, so that thousands of refused peers cannot displace useful lines from the
+//! log.
 
 use std::{
     collections::HashMap,
@@ -14,13 +14,12 @@ use super::log::KeptLog;
 
 use crate::clock::{Locked as _, TokenBucket};
 
-/// Lines that one place may write at once.
+/// Burst size in lines of one call site.
 const BURST: u32 = 100;
-/// Time after which it may write one more.
+/// Time after which one more line is allowed.
 const REFILL: Duration = Duration::from_secs(36);
 
-/// Counts the lines of each place in the program. What is logged for developers, from `debug` on, and errors pass. Cheap to
-/// clone.
+/// Counts the lines of each call site. Errors, and lines of level `debug` and below, are not limited. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct LineLimit(Arc<Inner>);
 
@@ -28,17 +27,17 @@ pub struct LineLimit(Arc<Inner>);
 struct Inner {
     begun: Instant,
     log: Mutex<KeptLog>,
-    /// As many as there are places that log.
+    /// State by call site; its size is limited by the program.
     places: Mutex<HashMap<Identifier, Place>>,
 }
 
 impl LineLimit {
-    /// For this log, which is told how many lines were left out.
+    /// Creates a limit for this log, to which the number of dropped lines is written.
     pub fn new(log: KeptLog) -> Self {
         Self(Arc::new(Inner { begun: Instant::now(), log: Mutex::new(log), places: Mutex::default() }))
     }
 
-    /// Whether a line from this place is to be written.
+    /// True if a line from this call site is to be written.
     pub fn allows(&self, line: &Metadata<'_>) -> bool {
         if !line.is_event() || *line.level() == Level::ERROR || *line.level() > Level::INFO {
             return true;
@@ -57,18 +56,18 @@ impl LineLimit {
     }
 }
 
-/// What becomes of a line.
+/// Decision about a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum May {
-    /// It is written.
+    /// Write it.
     Now,
-    /// It is written, after word of so many that were not.
+    /// Write it, after a line that reports how many were dropped.
     After(u64),
-    /// It is left out.
+    /// Drop it.
     Not,
 }
 
-/// One place in the program. Pure: the time comes in.
+/// State of one call site. Pure: time is an argument.
 #[derive(Debug)]
 struct Place {
     lines: TokenBucket,
@@ -106,7 +105,7 @@ mod tests {
         let later = REFILL * 1000;
         assert_eq!(place.line(later), May::After(1));
         assert_eq!((1..200).filter(|_| place.line(later) == May::Now).count(), BURST as usize - 1);
-        // Hammered for a day.
+        // Called ten times a second for a day.
         let day =
             (0..24 * 3600 * 10).filter(|tenth| place.line(later + Duration::from_millis(tenth * 100)) != May::Not);
         assert!(day.count() <= 2401);

@@ -1,4 +1,4 @@
-//! Logs that stay small, and lines that nobody can forge.
+//! Log files of limited size, with lines that nobody can forge.
 
 use std::{
     fs::{self, File},
@@ -7,11 +7,11 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard},
 };
 
-/// A file is closed when it has reached this size.
+/// Size in bytes at which a file is rotated.
 const FILE_SIZE: u64 = 2 << 20;
-/// So many are kept, the newest among them.
+/// Number of files that are kept, including the newest.
 const FILES: usize = 5;
-/// The newest. Older ones have a number: `yonder.log.1`.
+/// Name of the newest file. Older ones have a number: `yonder.log.1`.
 const NAME: &str = "yonder.log";
 
 pub use super::line_limit::LineLimit;
@@ -20,13 +20,13 @@ use crate::{
     datadir::{self, For},
 };
 
-/// The folder that a node on this data directory logs in.
+/// Returns the log folder of a node with this data directory.
 pub fn folder(data_dir: &Path) -> PathBuf {
     data_dir.join("logs")
 }
 
-/// A log file that is put aside when it is full. Several processes may write to the same one: whoever finds it full puts it
-/// aside, and the others follow.
+/// Log file that is rotated when it is full. Several processes may write to the same file: the first that finds it full
+/// rotates it, and the others follow.
 #[derive(Debug)]
 pub struct RotatingLog {
     folder: PathBuf,
@@ -36,10 +36,10 @@ pub struct RotatingLog {
 }
 
 impl RotatingLog {
-    /// The log of a node on this data directory. Both folders are made where they are missing, for the owner alone.
+    /// Opens the log of a node with this data directory. Creates missing folders with access for the owner only.
     ///
     /// # Errors
-    /// When they cannot be made, or nothing can be written there.
+    /// When they cannot be created, or nothing can be written there.
     pub fn open(data_dir: &Path) -> io::Result<Self> {
         Self::with_limit(folder(data_dir), FILE_SIZE)
     }
@@ -53,7 +53,7 @@ impl RotatingLog {
 
     fn put_aside(&mut self) -> io::Result<()> {
         let newest = self.folder.join(NAME);
-        // Another process may have done it already.
+        // Another process may have rotated it already.
         if fs::metadata(&newest).is_ok_and(|now| now.len() >= self.limit) {
             let older = |number: usize| self.folder.join(format!("{NAME}.{number}"));
             for number in (1..FILES - 1).rev() {
@@ -73,7 +73,8 @@ impl RotatingLog {
 impl Write for RotatingLog {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.written >= self.limit && self.put_aside().is_err() {
-            // It is written to where it was; a log is no reason to stop, and it is tried again after another file's worth.
+            // Logging goes on in the old file after a failed rotation, and the rotation is retried after another file's
+            // worth.
             self.written = 0;
         }
         let count = self.file.write(line)?;
@@ -86,11 +87,11 @@ impl Write for RotatingLog {
     }
 }
 
-/// What is logged before it is known where to is kept up to this size.
+/// Maximum size in bytes of the log that is buffered before its folder is known.
 const EARLY: usize = 64 << 10;
 
-/// The log of a node, from before it is known whether there will be one: a data directory that turns out to be another
-/// process's, or of a newer version, is left alone. Cheap to clone.
+/// Log of a node that is buffered until the data directory is known to be its own: the directory of another process, or
+/// of a newer version, stays untouched. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct KeptLog(Arc<Mutex<Kept>>);
 
@@ -101,13 +102,13 @@ enum Kept {
 }
 
 impl KeptLog {
-    /// The one of this process.
+    /// Returns the log of this process.
     pub fn of_this_process() -> Self {
         static LOG: LazyLock<KeptLog> = LazyLock::new(|| KeptLog(Arc::new(Mutex::new(Kept::Early(Vec::new())))));
         LOG.clone()
     }
 
-    /// A node has its data directory: from now on the log is kept there, with what was logged before.
+    /// Starts writing to the data directory, beginning with the buffered lines.
     ///
     /// # Errors
     /// When nothing can be written there.
@@ -155,12 +156,12 @@ fn make(folder: &Path) -> io::Result<()> {
     if let Some(above) = folder.parent() {
         builder.create(above)?;
     }
-    // A link of this name would have us write elsewhere.
+    // A symbolic link of this name would redirect the log.
     datadir::make_folder(folder).map(drop)
 }
 
-/// Writes each record as one line, whatever is in it: what a peer chose cannot begin a line of its own, nor steer the
-/// terminal that shows it. A record is what is handed over in one call.
+/// Writes each record as one line: text chosen by a peer can neither begin a line nor control the terminal. One call of
+/// `write` is one record.
 #[derive(Debug)]
 pub struct OneLine<W>(pub W);
 
@@ -186,7 +187,7 @@ impl<W: Write> Write for OneLine<W> {
     }
 }
 
-/// Control characters, other ends of lines, and what turns the direction of writing round.
+/// True for control characters, other line ends, and characters that change the text direction.
 fn is_unsafe(char: char) -> bool {
     (char.is_control() && char != '\t')
         || matches!(char, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,11 +1,11 @@
-//! What works and what is in the way.
+//! Diagnosis: what works, and what prevents connections.
 //!
-//! `probe` finds facts: it sends packets, reads tables of the system, asks servers. `judge` is pure: facts go in, checks
-//! come out, each with a stable name and code and a hint that says what to do. Nothing in `judge` waits, and nothing in
-//! `probe` decides. `letter` makes a report that can be shown to others, and `log` keeps the logs small.
+//! `probe` collects facts: it sends packets, reads system tables, asks servers. `judge` turns facts into checks, each
+//! with a stable name, a code, and a hint what to do. `judge` is pure and never waits; `probe` makes no decisions.
+//! `letter` creates a redacted report, and `log` limits the size of the logs.
 //!
-//! Every name and code stands in `docs/doctor.md`. What the mode forbids is not asked: in mode `lan` no packet is meant
-//! for anybody outside the LAN.
+//! `docs/doctor.md` lists every name and code. Probes respect the mode: in mode `lan` no packet is sent outside the
+//! LAN.
 
 pub mod facts;
 pub mod judge;

@@ -1,28 +1,28 @@
-//! What a device says about itself on the LAN, and only there: name, type, and whether a code of its own is open.
+//! Advertisement of a device on the LAN: name, type, and whether a pairing code is open.
 //!
-//! It rides in the user data of iroh's mDNS record, 245 bytes at most: `y1` `type` `p`|`-` `name`, for example
-//! `y1lp Desk`. Unauthenticated; parsed as hostile.
+//! It is carried in the user data of iroh's mDNS record, at most 245 bytes: `y1` `type` `p`|`-` `name`, for example
+//! `y1lp Desk`. Unauthenticated, and parsed as untrusted input.
 
 use crate::{api::DeviceType, id::clean_name};
 
-/// The mDNS service: `ENDPOINT._yonder1._udp.local`.
+/// Name of the mDNS service: `ENDPOINT._yonder1._udp.local`.
 pub const SERVICE_NAME: &str = "yonder1";
-/// iroh's limit is 245; some room is left.
+/// Maximum length in bytes, a little below iroh's limit of 245.
 const MAX_LEN: usize = 240;
 
-/// What a device says about itself on the LAN.
+/// Advertisement of a device on the LAN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advert {
-    /// Its name.
+    /// Name of the device.
     pub name: String,
-    /// What kind of machine it is.
+    /// Kind of machine.
     pub device_type: DeviceType,
-    /// A code of its own is open.
+    /// True while a pairing code is open.
     pub pairing: bool,
 }
 
 impl Advert {
-    /// The text form.
+    /// Encodes the text form.
     pub fn encode(&self) -> String {
         let kind = match self.device_type {
             DeviceType::Desktop => 'd',
@@ -37,7 +37,7 @@ impl Advert {
         text
     }
 
-    /// Reads the text form; none if it is not ours.
+    /// Parses the text form. `None` if it is not an advertisement of Yonder.
     pub fn decode(text: &str) -> Option<Self> {
         let rest = text.strip_prefix("y1")?;
         let mut chars = rest.chars();

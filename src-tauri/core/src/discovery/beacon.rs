@@ -1,31 +1,30 @@
-//! What a device says on the LAN that only paired devices may know: a random label, and among 24 tags one for each of
-//! them. Strangers see 32 + 192 random bytes that change every ten minutes, however many devices are paired.
+//! Beacons by which only paired devices recognize a device on the LAN: a random label, and 24 tags, among them one for
+//! each paired device. Others see 32 + 192 random bytes that change every ten minutes, however many devices are paired.
 //!
-//! A sighting that comes from a tag is a hint like every other. Who repeats a beacon within its time, with addresses of
-//! their own, makes a paired device dial in vain; the connection tells who is there.
+//! A sighting by a tag is only a hint. An attacker who replays a beacon within its epoch, with other addresses, makes a
+//! paired device dial in vain; the connection proves the device.
 
 use std::{collections::HashMap, time::Duration};
 
 use crate::keys::{BEACON_TAG, Key, beacon_tag};
 
-/// A label and its tags hold for so long.
+/// Length of an epoch in seconds, for which a label and its tags are valid.
 pub const EPOCH_SECONDS: u64 = 600;
-/// Tags of one beacon. Always so many: the rest is random.
+/// Number of tags in a beacon. Constant; unused ones are random.
 pub const TAGS: usize = 24;
-/// Of these, so many are for the first of the list; the others take turns in what is left.
+/// Number of tags reserved for the first devices of the list. The others take turns in the rest.
 const STEADY: usize = 12;
-/// Derivations for beacons of whoever it may be: so many a second, and so many at once. Each takes a third of a
-/// microsecond.
+/// Budget of key derivations for received beacons, a second and in a burst. Each takes a third of a microsecond.
 const BUDGET: f64 = 100_000.0;
-/// Labels that are remembered.
+/// Maximum number of remembered labels.
 const MAX_REMEMBERED: usize = 1024;
 
 /// A paired device.
 #[derive(Clone, Debug)]
 pub struct Friend {
-    /// Its public key.
+    /// Public key of the device.
     pub endpoint_id: [u8; 32],
-    /// By [`crate::keys::beacon_key`], of each secret held of it; tags are made with the first.
+    /// Keys by [`crate::keys::beacon_key`] of each secret shared with the device. Tags are made with the first.
     pub keys: Vec<Key>,
 }
 
@@ -38,12 +37,13 @@ impl PartialEq for Friend {
 
 impl Eq for Friend {}
 
-/// The epoch at this time, in seconds since 1970.
+/// Returns the epoch at a Unix time in seconds.
 pub fn epoch_at(unix: u64) -> u64 {
     unix / EPOCH_SECONDS
 }
 
-/// The tags for these friends by `own`, which goes by `label`. `turn` rises with every beacon; `random` fills up.
+/// Creates the tags for paired devices (`friends`), sent by `own` under `label`. `turn` rises with every beacon;
+/// `random` supplies the unused tags.
 pub fn tags(
     friends: &[Friend],
     own: &[u8; 32],
@@ -61,12 +61,12 @@ pub fn tags(
     while tags.len() < TAGS {
         tags.push(random());
     }
-    // In an order that says nothing about who is first.
+    // Sorted, so that the order does not reveal the list.
     tags.sort_unstable();
     tags.concat()
 }
 
-/// Knows friends by their beacons, with bounded work.
+/// Recognizes paired devices by their beacons, with a bounded amount of work.
 #[derive(Debug, Default)]
 pub struct Recognizer {
     remembered: HashMap<[u8; 32], Remembered>,
@@ -82,7 +82,8 @@ struct Remembered {
 }
 
 impl Recognizer {
-    /// Who goes by this label, if it is a friend. `epoch` is that of our own clock; one either way is taken, too.
+    /// Returns the paired device that uses this label. `epoch` is that of our own clock; the one before and the one
+    /// after are accepted, too.
     pub fn who(
         &mut self,
         now: Duration,
@@ -119,7 +120,7 @@ impl Recognizer {
         who
     }
 
-    /// The friends are others: what was made out before may be wrong.
+    /// Forgets all results, because the paired devices have changed.
     pub fn forget(&mut self) {
         self.remembered.clear();
     }

@@ -15,7 +15,7 @@ fn noise() -> impl FnMut() -> [u8; BEACON_TAG] {
     }
 }
 
-/// What device 1, paired with device 2 by secret 7, says.
+/// Returns the tags that device 1 sends, paired with device 2 by secret 7.
 fn said(epoch: u64, label: &[u8; 32]) -> Vec<u8> {
     tags(&[friend(2, 7)], &[1; 32], epoch, label, 0, noise())
 }
@@ -29,7 +29,7 @@ fn a_friend_is_known_and_a_stranger_learns_nothing() {
     assert_eq!(recognizer.who(SOON, 100, &label, &told, &[friend(3, 8), friend(1, 7)]), Some([1; 32]));
     assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[friend(3, 8), friend(1, 8)]), None);
     assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[]), None);
-    // Its own tag, sent back, is not the other's.
+    // Its own tag, reflected, is not the other device's.
     assert_eq!(Recognizer::default().who(SOON, 100, &label, &told, &[friend(2, 7)]), None);
 }
 
@@ -44,7 +44,7 @@ fn a_beacon_counts_for_its_label_and_its_time_alone() {
     }
     assert_eq!(Recognizer::default().who(SOON, 100, &[8; 32], &told, &friends), None, "under another label");
     assert_eq!(Recognizer::default().who(SOON, 100, &label, &told[8..], &friends), None, "cut");
-    // What is remembered does not outlive its time either.
+    // A remembered result does not outlive its epoch either.
     let mut recognizer = Recognizer::default();
     assert!(recognizer.who(SOON, 100, &label, &told, &friends).is_some());
     assert!(recognizer.who(SOON, 101, &label, &told, &friends).is_some());
@@ -88,7 +88,7 @@ fn a_flood_of_beacons_costs_a_bounded_amount_of_work() {
         assert!(recognizer.remembered.len() <= MAX_REMEMBERED);
     }
     assert!(recognizer.spent <= BUDGET + 600.0, "{} derivations at once", recognizer.spent);
-    // And it is over when the flood is.
+    // Recognition resumes when the flood is over.
     let label = [9; 32];
     let told = tags(&[friend(250, 7)], &[7; 32], 100, &label, 0, noise());
     assert_eq!(recognizer.who(SOON, 100, &label, &told, &friends), None);
@@ -97,7 +97,8 @@ fn a_flood_of_beacons_costs_a_bounded_amount_of_work() {
 
 const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/keys/vectors/beacon-1.0.json");
 
-/// Fixed runs for whoever writes another client. `YONDER_BLESS=1` writes them anew; a change is one of the protocol.
+/// Test vectors for other implementations. `YONDER_BLESS=1` rewrites them; a change of them is a change of the
+/// protocol.
 #[test]
 fn vectors_of_the_beacon() {
     use serde_json::json;
@@ -114,7 +115,7 @@ fn vectors_of_the_beacon() {
         let told = tags(&list, &by, epoch, &label, 0, noise());
         let as_json = |n: u8| {
             let friend = of(n);
-            // What the friend does: it knows the sender by the same key.
+            // The receiver recognizes the sender by the same key.
             let sender = Friend { endpoint_id: by, keys: friend.keys.clone() };
             assert_eq!(Recognizer::default().who(SOON, epoch, &label, &told, &[sender]), Some(by));
             json!({

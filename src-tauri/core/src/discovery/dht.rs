@@ -1,4 +1,4 @@
-//! The mainline DHT, where strangers keep small signed items for each other (BEP 44). We ask and never serve.
+//! Client of the mainline DHT, whose nodes store small signed items (BEP 44). It sends requests and never serves any.
 
 use std::{
     net::SocketAddrV4,
@@ -24,24 +24,24 @@ use super::way::{Looked, Way, WayError};
 
 use crate::clock::Locked as _;
 
-/// Items that one look-up takes, from whichever nodes; honest ones all have the same.
+/// Maximum number of items taken from one lookup. Honest nodes all return the same one.
 const MAX_ITEMS: usize = 8;
-/// How long after its first item a look-up still waits for others.
+/// Wait of a lookup for further items after the first one.
 const MORE_ITEMS: Duration = Duration::from_secs(2);
 
-/// At which nodes the DHT is entered.
+/// Bootstrap nodes of the DHT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DhtEntry {
-    /// The well-known public ones.
+    /// The well-known public nodes.
     Public,
-    /// These alone, `HOST:PORT`.
+    /// Only these nodes, `HOST:PORT`.
     Own(Vec<String>),
 }
 
 impl DhtEntry {
     fn builder(&self) -> DhtBuilder {
         let mut builder = Dht::builder();
-        // Any free port: the usual one would be taken by, or taken from, another program.
+        // Any free port: the default port may belong to another program.
         builder.port(0).server_settings(ServerSettings { filter: Box::new(Nobody), ..ServerSettings::default() });
         if let Self::Own(nodes) = self {
             builder.bootstrap(nodes);
@@ -50,7 +50,7 @@ impl DhtEntry {
     }
 }
 
-/// The DHT's crate would begin to serve strangers by itself when it finds that it can be reached.
+/// Refuses all requests. The DHT crate would otherwise begin to serve other nodes when it finds that it can be reached.
 #[derive(Clone, Debug)]
 struct Nobody;
 
@@ -60,7 +60,7 @@ impl RequestFilter for Nobody {
     }
 }
 
-/// The DHT. Entered when it is first used, left when the last clone is dropped.
+/// The DHT. Joined on first use, left when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct MainlineDht {
     entry: DhtEntry,
@@ -69,7 +69,7 @@ pub struct MainlineDht {
 }
 
 impl MainlineDht {
-    /// Not entered yet.
+    /// Creates a client that has not joined the DHT yet.
     pub fn new(entry: DhtEntry) -> Self {
         Self { entry, dht: Arc::default(), met: Arc::default() }
     }
@@ -77,12 +77,12 @@ impl MainlineDht {
     async fn entered(&self) -> Result<Dht, WayError> {
         let enter = || async {
             let builder = self.entry.builder();
-            // Names are resolved in there, by a call that blocks.
+            // Resolves host names by a call that blocks.
             let dht = tokio::task::spawn_blocking(move || builder.build()).await;
             dht.map_err(failed)?.map_err(failed)
         };
         let dht = self.dht.get_or_try_init(enter).await?;
-        // Without a node that answers, a look-up would end at once and say that nothing is there.
+        // Without a reachable node, a lookup would end at once and report that nothing exists.
         if !self.met.load(Ordering::Relaxed) {
             if !dht.bootstrapped().await.map_err(failed)? {
                 return Err(WayError("none of its nodes answers".into()));
@@ -121,7 +121,7 @@ impl MainlineDht {
     }
 }
 
-/// The packet that an item is, if it is one; its signature is checked here, whatever the crate has done.
+/// Converts an item into a packet. The signature is verified here, whatever the crate has verified.
 fn packet_of(item: &MutableItem) -> Option<SignedPacket> {
     let seq = u64::try_from(item.seq()).ok()?;
     let (key, signature) = (item.key(), item.signature());
@@ -145,7 +145,8 @@ impl Way for MainlineDht {
     }
 }
 
-/// The DHT as a source of paired devices' relays, and a place to leave our own. Can be switched on and off. Cheap to clone.
+/// The DHT as a lookup of paired devices' relays, and for publishing our own. Can be switched on and off. Cheap to
+/// clone.
 #[derive(Clone, Debug)]
 pub struct DhtSwitch(Arc<Switch>);
 
@@ -164,7 +165,7 @@ struct State {
 }
 
 impl DhtSwitch {
-    /// Off.
+    /// Creates a lookup that is switched off.
     pub fn new(entry: DhtEntry, secret: SecretKey) -> Self {
         Self(Arc::new(Switch { entry, secret, state: Mutex::default() }))
     }
@@ -173,7 +174,7 @@ impl DhtSwitch {
         self.0.state.locked()
     }
 
-    /// Switches it. Off takes effect at once; on, as soon as the nodes at which it is entered have been looked up.
+    /// Switches the lookup. Off takes effect at once; on, once the bootstrap nodes have been resolved.
     pub async fn set(&self, on: bool) {
         {
             let mut state = self.state();

@@ -1,4 +1,4 @@
-//! Against a DHT of real nodes on this machine.
+//! Tests with a DHT of real nodes on this machine.
 
 use n0_mainline::Testnet;
 

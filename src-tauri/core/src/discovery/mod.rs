@@ -1,5 +1,5 @@
-//! Finding devices. Every source feeds the one device registry through the trait [`Discovery`], so that another source
-//! is one file. What comes from here is a hint; identity comes from the connection alone.
+//! Discovery of devices. Every source implements the trait [`Discovery`] and feeds the device registry. Sightings are
+//! only hints; identity is proven by the connection.
 
 mod advert;
 mod beacon;
@@ -21,21 +21,21 @@ pub use way::{Looked, Way, WayError};
 
 use crate::id::Sighting;
 
-/// What a source saw.
+/// Report of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// A device is there, or says something else about itself than before.
+    /// A device is present, or its advertisement has changed.
     There(Sighting),
-    /// A device left.
+    /// A device has left.
     Left([u8; 32]),
 }
 
-/// A source of sightings. What sees devices in another way, by Bluetooth or in a list, is one of these; it is handed to
-/// [`NetworkingService::register_discovery`](crate::service::NetworkingService::register_discovery) before the node goes on the
-/// network, and a paired device that it sees is dialled at once.
+/// A source of sightings, for example Bluetooth or a list. It is passed to
+/// [`NetworkingService::register_discovery`](crate::service::NetworkingService::register_discovery) before the network
+/// starts. A paired device that it sees is dialled at once.
 ///
-/// What several sources see is put together: a device is there while one of them sees it, with the addresses of all. A source
-/// need not be right, and cannot do harm: who a device is, is proven by the connection.
+/// Sightings of several sources are merged: a device is present while one of them sees it, with the addresses of all. A
+/// wrong sighting does no harm, because the connection proves the device.
 ///
 /// A list of devices from a file, one `ENDPOINT_ID@IP:PORT` a line:
 ///
@@ -64,7 +64,7 @@ pub enum Seen {
 ///     fn sightings(&self) -> BoxStream<'static, Seen> {
 ///         let lines = std::fs::read_to_string(&self.0).unwrap_or_default();
 ///         let seen: Vec<Seen> = lines.lines().filter_map(read).map(Seen::There).collect();
-///         // A stream that ends says that the source is gone, and takes nothing back.
+///         // The end of the stream means that the source is gone. It revokes no sighting.
 ///         stream::iter(seen).boxed()
 ///     }
 /// }
@@ -81,13 +81,13 @@ pub enum Seen {
 /// # }
 /// ```
 pub trait Discovery: Send + Sync + 'static {
-    /// For logs and the doctor: `mdns`.
+    /// Returns the name for logs and the doctor, such as `mdns`.
     fn name(&self) -> &'static str;
-    /// What it sees from now on. The stream ends when the source is gone.
+    /// Returns all sightings from now on. The stream ends when the source is gone.
     fn sightings(&self) -> BoxStream<'static, Seen>;
 }
 
-/// Looking for devices could not be started.
+/// Discovery could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("devices on the local network cannot be looked for: {0}")]
 pub struct DiscoveryError(pub String);

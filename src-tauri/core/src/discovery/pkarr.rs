@@ -1,5 +1,5 @@
-//! A pkarr server, by HTTP: packets of other people's keys, and of our own to be found by. What it answers is bounded
-//! before it is read, and its signatures are checked.
+//! Client of a pkarr server, by HTTP: looks up packets of other keys, and publishes our own. The length of an answer is
+//! limited before it is read, and its signature is verified.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use url::Url;
 
 use super::way::{Looked, Way, WayError};
 
-/// The public server, run by number 0, that iroh uses.
+/// Public server of number 0, which iroh uses.
 pub const PUBLIC_PKARR: &str = iroh::address_lookup::N0_DNS_PKARR_RELAY_PROD;
 
 const CONNECT: Duration = Duration::from_secs(5);
 const WHOLE_REQUEST: Duration = Duration::from_secs(10);
-/// A packet without its key.
+/// Maximum length of an answer: a packet without its key.
 const MAX_ANSWER: usize = SignedPacket::MAX_BYTES - 32;
 
 /// A pkarr server. Cheap to clone.
@@ -31,16 +31,16 @@ pub struct PkarrServer {
 }
 
 impl PkarrServer {
-    /// The server at this URL; `tls` says which authorities are trusted.
+    /// Creates a client of the server at this URL; `tls` decides which authorities are trusted.
     ///
     /// # Errors
-    /// When the system does not allow for an HTTP client.
+    /// When the system does not allow an HTTP client.
     pub fn new(url: Url, tls: ClientConfig) -> Result<Self, WayError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT)
             .timeout(WHOLE_REQUEST)
-            // A server that sends us elsewhere could make us ask anything of anyone.
+            // A redirect could make this device send arbitrary requests.
             .redirect(Policy::none())
             .build()
             .map_err(failed)?;
@@ -93,7 +93,7 @@ impl Way for PkarrServer {
     }
 }
 
-/// For paired devices: where they are, as they say themselves under their own key.
+/// Looks up paired devices, which publish under their own key.
 impl AddressLookup for PkarrServer {
     fn resolve(&self, id: EndpointId) -> Option<BoxStream<Result<Item, Error>>> {
         let server = self.clone();
@@ -109,7 +109,7 @@ impl AddressLookup for PkarrServer {
     }
 }
 
-/// The body, if it is no longer than a packet can be. It is given up as soon as it is longer.
+/// Reads the body, and fails as soon as it is longer than a packet can be.
 async fn bounded(mut response: Response) -> Result<Vec<u8>, WayError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
@@ -122,7 +122,7 @@ async fn bounded(mut response: Response) -> Result<Vec<u8>, WayError> {
 }
 
 fn failed(error: reqwest::Error) -> WayError {
-    // Without the URL: its last part is a key that follows from the words.
+    // The URL is left out: its last part is a key derived from the words.
     WayError(error.without_url().to_string())
 }
 
@@ -130,7 +130,7 @@ fn refused(status: StatusCode) -> WayError {
     WayError(format!("it answered {status}"))
 }
 
-/// `Sun, 06 Nov 1994 08:49:37 GMT` as time since the beginning of 1970; the older forms are not read.
+/// Parses `Sun, 06 Nov 1994 08:49:37 GMT` into a Unix time. The obsolete formats are not supported.
 pub(crate) fn http_date(text: &str) -> Option<Duration> {
     const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let rest = text.strip_suffix(" GMT")?.split_once(", ")?.1;
@@ -143,7 +143,7 @@ pub(crate) fn http_date(text: &str) -> Option<Duration> {
     if !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    // Days since 1970, by the count from March on in which leap days come last.
+    // Days since 1970, in years that begin in March, so that leap days come last.
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
     let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1;
     let days = days.checked_sub(719_468)?;

@@ -1,4 +1,4 @@
-//! Servers that answer wrongly: on a socket of the loopback, with the bytes written by hand.
+//! Tests with misbehaving servers, which send hand-written bytes over loopback.
 
 use std::{
     io::{Read, Write},
@@ -19,7 +19,7 @@ fn tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-/// A server that reads one request, answers with this, and hangs up. Gives what it was asked.
+/// Starts a server that reads one request, sends this answer and closes. Returns the request.
 fn server(answer: Vec<u8>) -> (PkarrServer, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/pkarr", listener.local_addr().unwrap()).parse().unwrap();
@@ -30,7 +30,7 @@ fn server(answer: Vec<u8>) -> (PkarrServer, std::thread::JoinHandle<String>) {
         while !asked.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
             asked.push(byte[0]);
         }
-        // It may hang up on us first: that is what some of these tests are for.
+        // The client may close first: some of the tests expect that.
         let _ = stream.write_all(&answer);
         String::from_utf8_lossy(&asked).into_owned()
     });
@@ -95,7 +95,7 @@ async fn a_packet_of_another_key_or_none_at_all_is_refused() {
 #[tokio::test]
 async fn an_endless_answer_is_given_up_as_soon_as_it_is_too_long() {
     let (key, _) = packet();
-    // It promises 8 EiB, and sends without end.
+    // Announces 8 EiB, and sends endlessly.
     let mut answer = b"HTTP/1.1 200 OK\r\ncontent-length: 9223372036854775807\r\n\r\n".to_vec();
     answer.resize(8 << 20, b'x');
     let (server, _) = server(answer);

@@ -1,4 +1,4 @@
-//! A way to leave a signed packet on the internet, and to find it.
+//! Rendezvous backend: publishes and looks up signed packets on the internet.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -6,26 +6,26 @@ use iroh::PublicKey;
 use iroh_dns::pkarr::SignedPacket;
 use n0_future::boxed::BoxFuture;
 
-/// A way to leave a signed packet on the internet, and to find it.
+/// Rendezvous backend: publishes and looks up signed packets on the internet.
 pub trait Way: Debug + Send + Sync + 'static {
-    /// For logs: `pkarr`, `dht`.
+    /// Returns the name for logs: `pkarr`, `dht`.
     fn name(&self) -> &'static str;
-    /// Leaves a packet under its own key.
+    /// Publishes a packet under its own key.
     fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>>;
-    /// Gets what was left under a key, by anyone who knows its secret half.
+    /// Looks up the packets published under a key, by anyone who holds its private key.
     fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>>;
 }
 
-/// What a look-up gave.
+/// Result of a lookup.
 #[derive(Clone, Debug, Default)]
 pub struct Looked {
-    /// Packets with a right signature; none if there is none.
+    /// Packets with a valid signature. Empty if there are none.
     pub packets: Vec<SignedPacket>,
-    /// What time it is by the one that was asked, since the beginning of 1970, if it says.
+    /// Server's clock as a Unix time, if it sends one.
     pub clock: Option<Duration>,
 }
 
-/// A way could not be gone.
+/// Error of a rendezvous backend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct WayError(pub String);

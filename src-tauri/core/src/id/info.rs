@@ -1,4 +1,4 @@
-//! What a device says about itself.
+//! The data with which a device describes itself.
 
 use std::net::SocketAddr;
 
@@ -9,25 +9,25 @@ use super::{
 };
 use crate::api::DeviceType;
 
-/// A device's name has at most so many characters.
+/// Maximum length of a device's name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
-/// Who a device is: its id and key are bound to its connection, name and type are what its owner chose.
+/// Describes a device. Id and key are proven by its connection; name and type are chosen by its owner.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct DeviceInfo {
     /// Always `DeviceId::of_endpoint(endpoint_id)`.
     pub device_id: DeviceId,
     /// Ed25519 public key.
     pub endpoint_id: [u8; 32],
-    /// One that [`proper_name`] gave.
+    /// A name that [`proper_name`] accepted, or one made from the id.
     pub name: String,
-    /// For its picture.
+    /// Kind of machine; decides which icon is shown.
     pub device_type: DeviceType,
 }
 
 impl DeviceInfo {
-    /// The info of the device behind this endpoint. A name that reads as an id, or of which nothing is seen, is not taken: the
-    /// device is called by the beginning of its own id.
+    /// Creates the description of the device with this endpoint id. If the name reads as an id or shows nothing
+    /// visible, the device is called by the beginning of its own id.
     pub fn new(endpoint_id: [u8; 32], name: &str, device_type: DeviceType) -> Self {
         let device_id = DeviceId::of_endpoint(&endpoint_id);
         let name = proper_name(name).unwrap_or_else(|| name_by_id(device_id));
@@ -35,28 +35,29 @@ impl DeviceInfo {
     }
 }
 
-/// What discovery saw of a device. A hint: anyone can forge it.
+/// Describes a device that discovery saw. Only a hint: anyone can forge it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sighting {
-    /// Whose key it claims.
+    /// Public key that the device claims.
     pub endpoint_id: [u8; 32],
-    /// Where it says it is.
+    /// Addresses that the device claims.
     pub addresses: Vec<SocketAddr>,
-    /// Its name, if it tells.
+    /// Name, if the device advertises one.
     pub name: Option<String>,
-    /// What kind of machine it says it is.
+    /// Kind of machine that the device claims to be.
     pub device_type: DeviceType,
-    /// It says that a code of its own is open.
+    /// True if the device advertises an open pairing code.
     pub pairing: bool,
 }
 
-/// The name by which a device can be called: cleaned by [`clean_name`]. None if it reads as an id, or nothing is seen of it.
+/// Returns the name cleaned by [`clean_name`], or `None` if it reads as an id or shows nothing visible.
 pub fn proper_name(name: &str) -> Option<String> {
     Some(clean_name(name)).filter(|shown| !reads_as_id(shown) && !is_invisible(name))
 }
 
-/// Makes a name fit to be shown: characters that are not shown, and those that turn the writing around them, become
-/// `\u{fffd}`, space is trimmed, and it is cut after [`MAX_NAME_CHARS`]. One of which nothing is seen becomes `Unnamed device`.
+/// Makes a name fit to be shown: replaces invisible characters and those that change the text direction with
+/// `\u{fffd}`, trims space, and cuts after [`MAX_NAME_CHARS`] characters. A name that shows nothing visible becomes
+/// `Unnamed device`.
 pub fn clean_name(name: &str) -> String {
     if is_invisible(name) {
         return "Unnamed device".into();
@@ -64,8 +65,8 @@ pub fn clean_name(name: &str) -> String {
     name.trim().chars().map(visible).take(MAX_NAME_CHARS).collect()
 }
 
-/// Characters that are not shown or change how the text around them is shown are replaced, so that a person sees them. The
-/// joiners (U+200C, U+200D) and the selectors of a form (U+FE00 to FE0F) stay: emoji and several scripts need them.
+/// Replaces characters that are invisible or change how the surrounding text is shown, so that people notice them. The
+/// joiners (U+200C, U+200D) and the variation selectors (U+FE00 to FE0F) stay: emoji and several scripts need them.
 fn visible(c: char) -> char {
     let needed = matches!(c, '\u{200c}' | '\u{200d}' | '\u{fe00}'..='\u{fe0f}');
     let hidden = c.is_control()

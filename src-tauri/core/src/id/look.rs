@@ -1,13 +1,13 @@
-//! Whether two names look the same to a person, and which characters nobody sees.
+//! Tests whether two names look alike to a person, and which characters are invisible.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_security::skeleton;
 
-/// What a name looks like: two names whose looks meet are taken for one another.
+/// Visual form of a name. Names whose forms match are easily confused.
 ///
-/// Both parts come from the skeleton of Unicode's UTS 39, which puts one character in place of all that look like it and
-/// drops what is not shown. Letters of both cases are told apart by the shape in one part ("PayPaI" is "PayPal") and not at
-/// all in the other ("DESK" is "desk"). Space does not count.
+/// Both parts are skeletons of Unicode's UTS 39, which maps characters that look alike to one of them and drops
+/// invisible ones. `shape` compares the shapes of upper and lower case ("PayPaI" is "PayPal"), `folded` ignores case
+/// ("DESK" is "desk"). Space does not count.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Look {
     shape: String,
@@ -15,32 +15,32 @@ pub struct Look {
 }
 
 impl Look {
-    /// The look of a name.
+    /// Computes the visual form of a name.
     pub fn of(name: &str) -> Self {
         let whole: String = name.nfkc().collect();
         let bare = |name: &str| skeleton(name).filter(|c| !is_blank(*c)).collect::<String>();
         Self { shape: bare(&whole).to_lowercase(), folded: bare(&whole.to_lowercase()) }
     }
 
-    /// Whether a person may take one for the other.
+    /// True if a person may confuse the two names.
     pub fn is_like(&self, other: &Self) -> bool {
         self.shape == other.shape || self.folded == other.folded
     }
 }
 
-/// Whether nothing is seen of a text: it is empty, or holds only space and characters that are not shown.
+/// True if a text shows nothing visible: it is empty, or holds only space and invisible characters.
 pub fn is_invisible(text: &str) -> bool {
     text.chars().all(|c| is_blank(c) || is_ignorable(c))
 }
 
-/// Whether a character is one that Unicode calls default-ignorable: no font shows it, U+3164 and soft hyphens among them.
+/// True if Unicode calls the character default-ignorable: no font shows it. U+3164 and the soft hyphen are examples.
 pub(super) fn is_ignorable(c: char) -> bool {
     let mut one = [0; 4];
-    // The skeleton leaves them out.
+    // The skeleton leaves these characters out.
     !c.is_ascii() && skeleton(c.encode_utf8(&mut one)).next().is_none()
 }
 
-/// Space, and the braille cell without dots, which is no space to Unicode.
+/// True for space, and for the braille cell without dots, which Unicode does not count as space.
 fn is_blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{2800}'
 }
@@ -73,7 +73,7 @@ mod tests {
             ("Desk", "\u{ff24}esk"),
             ("Straße", "STRASSE\u{200d}"),
         ] {
-            // German's sharp s becomes "ss" in capitals only: those are two words to most people.
+            // German's sharp s becomes "ss" in capitals only, and most people see two different words.
             let expected = one != "Straße";
             assert_eq!(like(one, other), expected, "{one} {other:?}");
         }

@@ -1,24 +1,25 @@
-//! What reads as an id, and may therefore not be a name.
+//! Recognizes texts that read as an id, and may therefore not be names.
 
 use super::DeviceId;
 
-/// Hex digits from which on a text reads as the beginning of an id. Shorter ones are words, too: "ada", "cafe".
+/// Number of hex digits from which on a text reads as the beginning of an id. Shorter texts are also words: "ada",
+/// "cafe".
 const DIGITS: usize = 6;
 /// Length of an endpoint id in base32 or z-base-32.
 const BASE32: usize = 52;
 /// Length of an endpoint id in hex digits.
 const HEX: usize = 64;
-/// Length of a UUID with its hyphens, and where they stand.
+/// Length of a UUID with hyphens.
 const UUID: usize = 36;
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
 
-/// True for a text that could be an id or the beginning of one, in either case of letters:
+/// True for a text that could be an id or the beginning of one, in upper or lower case:
 ///
-/// - six hex digits or more and nothing else;
+/// - six or more hex digits and nothing else;
 /// - the beginning of a UUID: at least six hex digits, with hyphens where a UUID has them;
 /// - an endpoint id in base32 or z-base-32: 52 letters and digits.
 ///
-/// Nobody may be called so: others would act on that device when they mean the one that has the id.
+/// No device may have such a name: a command meant for the device with that id would reach the wrong one.
 pub fn reads_as_id(text: &str) -> bool {
     let text = text.trim();
     let hex = text.len() >= DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -31,13 +32,13 @@ fn begins_uuid(text: &str) -> bool {
     text.len() <= UUID && text.bytes().enumerate().all(fits)
 }
 
-/// True for a text of the form of a whole device id (a UUID with hyphens) or endpoint id (64 hex digits).
+/// True for a text of the form of a complete device id (a UUID with hyphens) or endpoint id (64 hex digits).
 pub fn is_whole_id(text: &str) -> bool {
     (text.len() == UUID && begins_uuid(text))
         || (text.len() == HEX && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
-/// What a device is called that has told no name that can be taken.
+/// Returns the name of a device that has sent no acceptable one.
 pub fn name_by_id(id: DeviceId) -> String {
     format!("Device {}", &id.to_string()[..8])
 }

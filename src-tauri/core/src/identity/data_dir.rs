@@ -1,4 +1,4 @@
-//! The folder that a device lives in.
+//! The data directory of a device.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -9,11 +9,11 @@ use std::{
 use super::{IdentityError, durable};
 use crate::datadir::{self, Folder, For};
 
-/// A data directory that is there, is ours, and can be written.
+/// A data directory that exists, belongs to this user, and is writable.
 pub(super) struct DataDir(PathBuf);
 
 impl DataDir {
-    /// Creates it where it is missing, and makes sure that it can be used.
+    /// Creates the directory if it is missing, and checks that it is usable.
     pub(super) fn prepare(path: &Path) -> Result<Self, IdentityError> {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => return Err(IdentityError::NotADirectory(path.into())),
@@ -24,12 +24,13 @@ impl DataDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
             Err(error) => return Err(IdentityError::io(path, error)),
         }
-        // Asking for rights would not do: only a write tells of read-only volumes and access lists.
+        // Tested by a write: permission bits do not tell of read-only volumes and access control lists.
         let probe = path.join(".writable");
-        // What a killed start left there, or somebody has put there: the name goes, and not what it may lead to.
+        // A file left by a killed start, or placed by somebody else. Only the name is removed, never the target of a
+        // link.
         remove_probe(path, &probe)?;
         match datadir::open(&probe, For::New) {
-            // Another process that starts at the same moment was quicker.
+            // Another process that starts at the same moment was faster.
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(not_creatable(path, error)),
             _ => {}
         }
@@ -37,17 +38,17 @@ impl DataDir {
         Ok(Self(path.into()))
     }
 
-    /// A file in it.
+    /// Returns the path of a file in the directory.
     pub(super) fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    /// Whether there is anything of that name. What cannot be looked at counts as there.
+    /// True if the name exists. A name that cannot be examined counts as existing.
     pub(super) fn holds(&self, name: &str) -> bool {
         !matches!(fs::symlink_metadata(self.file(name)), Err(error) if error.kind() == io::ErrorKind::NotFound)
     }
 
-    /// One that must be there already; nothing is made, and nothing is tried.
+    /// Opens a directory that must exist; nothing is created or tested.
     pub(super) fn existing(path: &Path) -> Result<Self, IdentityError> {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => Err(IdentityError::NotADirectory(path.into())),
@@ -60,13 +61,13 @@ impl DataDir {
         }
     }
 
-    /// Where it is.
+    /// Returns the path of the directory.
     pub(super) fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Held while the identity's files or its record are changed: two first starts at once do not make two identities,
-    /// and what one process is moving, another does not take for a leftover.
+    /// Takes the lock for changes of the identity's files and record: two simultaneous first starts must not create two
+    /// identities, and a file that one process is moving must not look like a leftover to another.
     pub(super) fn lock(&self) -> Result<ChangeLock, IdentityError> {
         let path = self.file("identity.lock");
         let file = datadir::open(&path, For::Locking).map_err(|error| IdentityError::io(&path, error))?;
@@ -78,12 +79,12 @@ impl DataDir {
     }
 }
 
-/// Given back when dropped.
+/// Lock for changes of the identity; released when dropped.
 pub(super) struct ChangeLock(File);
 
 impl Drop for ChangeLock {
     fn drop(&mut self) {
-        // Closing would do it too, but not while a child that is being started still has the file open.
+        // Closing the file is not enough while a child process that is being started still has it open.
         if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the identity's lock was not given back");
         }
@@ -100,7 +101,7 @@ fn remove_probe(dir: &Path, probe: &Path) -> Result<(), IdentityError> {
 #[cfg(unix)]
 fn create(path: &Path) -> Result<(), IdentityError> {
     use std::os::unix::fs::DirBuilderExt;
-    // Folders above it get the usual rights; this one is the owner's alone.
+    // Parent folders get default permissions; this one is accessible to the owner only.
     if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
         fs::create_dir_all(above).map_err(|error| IdentityError::io(above, error))?;
     }
@@ -126,8 +127,9 @@ fn not_creatable(path: &Path, error: io::Error) -> IdentityError {
     }
 }
 
-/// A folder that is empty, or already ours, is closed to others. One that holds other things keeps its rights: it may
-/// be a home directory that was given by mistake. It is refused where everybody may put links into it.
+/// Restricts permissions to the owner if the folder is empty or already Yonder's. A folder with other contents keeps
+/// its permissions, because it may be a home directory given by mistake; it is refused if every user may create links
+/// in it.
 #[cfg(unix)]
 fn keep_private(path: &Path, folder: &Folder) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
@@ -138,7 +140,7 @@ fn keep_private(path: &Path, folder: &Folder) -> Result<(), IdentityError> {
     }
     let ours = path.join(super::record::FILE_NAME).exists() || fs::read_dir(path).map_err(told)?.next().is_none();
     if ours {
-        // Someone else's folder cannot be changed; whether it can be used shows next.
+        // Another user's folder cannot be changed. Whether it is usable shows next.
         if let Err(error) = fs::set_permissions(path, fs::Permissions::from_mode(0o700)) {
             tracing::warn!(path = %path.display(), %error, "the data directory stays open to others");
         }

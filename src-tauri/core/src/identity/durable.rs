@@ -1,4 +1,4 @@
-//! Writing a small secret file so that it is there whole, or not at all.
+//! Atomic and durable writes of small secret files.
 
 use std::{
     fs::{self, File},
@@ -10,16 +10,16 @@ use zeroize::Zeroizing;
 
 use crate::datadir::{self, For};
 
-/// Our secret files are shorter by far; what is longer is none of them, and its beginning will do.
+/// Maximum number of bytes that are overwritten. Secret files are far shorter; in a longer file, overwriting the
+/// beginning suffices.
 const MAX_ERASED: usize = 64 * 1024;
 
-/// Writes the file under a temporary name, flushes it, gives it its name and flushes the folder.
-/// Readable by the owner alone.
+/// Writes the file under a temporary name, flushes it, renames it and flushes the folder. Readable by the owner only.
 pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
     #[cfg(test)]
     power::change();
     let temporary = temporary(path);
-    // A leftover of a run that was killed: nobody refers to it.
+    // A leftover of a killed process, to which nothing refers.
     if let Err(error) = fs::remove_file(&temporary)
         && error.kind() != io::ErrorKind::NotFound
     {
@@ -32,19 +32,19 @@ pub(super) fn write(path: &Path, contents: &[u8]) -> io::Result<()> {
         datadir::rename(&temporary, path)
     })();
     if written.is_err() {
-        // The first error is the one to tell; the leftover is harmless.
+        // The first error is the one to report; a leftover is harmless.
         let _ = fs::remove_file(&temporary);
     }
     written
 }
 
-/// Under which name a file is written first. A process that is killed leaves it there, secret and all.
+/// Returns the temporary name under which a file is written. A killed process leaves a file with a secret there.
 pub(super) fn temporary(path: &Path) -> PathBuf {
     path.with_added_extension("new")
 }
 
-/// Removes a secret file for good: its bytes are written over first, as far as the disk and its file system let that
-/// mean anything. That there is none is fine.
+/// Removes a secret file. Its bytes are overwritten first, which is effective only as far as the disk and its file
+/// system permit. A missing file is no error.
 pub(super) fn erase(path: &Path) -> io::Result<()> {
     #[cfg(test)]
     power::change();
@@ -55,14 +55,14 @@ pub(super) fn erase(path: &Path) -> io::Result<()> {
             file.sync_all()?;
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        // A link: what it leads to is not ours to write over.
+        // A symbolic link: its target is not ours to overwrite.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
         Err(error) => return Err(error),
     }
     remove(path)
 }
 
-/// Removes a file; that there is none is fine.
+/// Removes a file. A missing file is no error.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -74,9 +74,9 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes sure that a file is on the disk as it is read now, under the name that it has now.
+/// Flushes a file's contents and its name to the disk.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
-    // Windows flushes only what is open for writing.
+    // Windows flushes only files that are open for writing.
     datadir::open(path, For::Writing)?.sync_all()?;
     match path.parent() {
         Some(folder) => sync_folder(folder),
@@ -84,25 +84,25 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Gives a file another name, over whatever has it, and flushes the folder.
+/// Renames a file, replacing the target, and flushes the folder.
 pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(test)]
     power::change();
     datadir::rename(from, to)
 }
 
-/// Reads a file that may not be longer than `max` bytes; `None` if there is none.
+/// Reads a file of at most `max` bytes. `None` if it does not exist.
 pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
     let file = match datadir::open(path, For::Reading) {
         Ok(file) => file,
-        // A link is not the same as no file, wherever it leads.
+        // A symbolic link counts as existing, even if it is dangling.
         Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
             return Ok(None);
         }
         Err(error) => return Err(error),
     };
     keep_private(path, &file)?;
-    // All of the capacity at once: a vector that grows leaves copies of the secret behind.
+    // Allocated at full size: a growing vector leaves copies of the secret behind.
     let mut contents = Zeroizing::new(Vec::with_capacity(max + 1));
     file.take(max as u64 + 1).read_to_end(&mut contents)?;
     if contents.len() > max {
@@ -111,7 +111,7 @@ pub(super) fn read(path: &Path, max: usize) -> io::Result<Option<Zeroizing<Vec<u
     Ok(Some(contents))
 }
 
-/// Takes away rights that others have to a secret file: a restored backup often brings some.
+/// Removes other users' permissions on a secret file. A restored backup often brings some.
 #[cfg(unix)]
 fn keep_private(path: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -128,19 +128,19 @@ fn keep_private(_path: &Path, _file: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Flushes a folder, so that a rename in it survives a loss of power.
+/// Flushes a folder, so that a rename in it survives a power loss.
 #[cfg(unix)]
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Windows has no such call, and its file systems journal renames.
+/// Does nothing: Windows has no such call, and its file systems journal renames.
 #[cfg(not(unix))]
 pub(super) fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// For tests: the power goes before one of the changes that are made on this thread.
+/// Simulates a power cut before one of the changes made on this thread, for tests.
 #[cfg(test)]
 pub(super) mod power {
     use std::{
@@ -152,7 +152,7 @@ pub(super) mod power {
 
     struct Cut;
 
-    /// A change is about to be made.
+    /// Called before each change.
     pub fn change() {
         match LEFT.get() {
             Some(0) => {
@@ -163,7 +163,7 @@ pub(super) mod power {
         }
     }
 
-    /// Runs something and lets it make this many changes; nothing that would come after runs. True if it was cut.
+    /// Runs `run`, and cuts it after this number of changes. True if it was cut.
     pub fn cut_after<T>(changes: u32, run: impl FnOnce() -> T) -> bool {
         LEFT.set(Some(changes));
         let ended = catch_unwind(AssertUnwindSafe(run));

@@ -1,108 +1,108 @@
-//! What can keep a device from being itself.
+//! Errors of the identity.
 
 use std::{io, path::PathBuf};
 
 use crate::{api::KeystoreView, datadir::is_foreign, error::RoomError};
 
-/// Why the identity cannot be had. Whatever it is, nothing was lost or replaced.
+/// Errors of the identity. In every case nothing was lost or replaced.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum IdentityError {
-    /// The data directory's path leads to something else.
+    /// The data directory's path is not a folder.
     #[error("{0} is not a folder")]
     NotADirectory(PathBuf),
     /// The data directory cannot be created or written.
     #[error("the data directory {path} cannot be written: {source}")]
     NotWritable {
-        /// Which one.
+        /// Path of the directory.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// The data directory is another user's, or one that every user may put files into.
+    /// The data directory belongs to another user, or every user may create files in it.
     #[error("{path} is no folder to keep secrets in: {source}")]
     Foreign {
-        /// Which one.
+        /// Path of the directory.
         path: PathBuf,
-        /// Why.
+        /// Reason.
         #[source]
         source: io::Error,
     },
     /// The volume of the data directory is full.
     #[error("no space left for the data directory {0}")]
     Full(PathBuf),
-    /// A newer version of Yonder made the data directory.
+    /// A newer version of Yonder created the data directory.
     #[error("{path} was made by a newer version of Yonder (schema {found}, this one knows {known})")]
     Newer {
-        /// Which file says so.
+        /// Path of the file with the version.
         path: PathBuf,
-        /// The version that it has.
+        /// Version of the file.
         found: u64,
-        /// The newest that this version reads.
+        /// Newest version that this program supports.
         known: u64,
     },
     /// Another process is creating the identity in this data directory at this moment.
     #[error("another Yonder is starting in {0}")]
     AlreadyRunning(PathBuf),
-    /// `identity.json` does not say what it should.
+    /// `identity.json` is damaged.
     #[error("{path} is damaged: {reason}")]
     RecordBroken {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Kind of damage.
         reason: String,
     },
-    /// The data directory holds a device's secrets, and the file that says whose is gone.
+    /// The data directory contains a device's secrets, but the file that names the device is missing.
     #[error("{0} is missing, although the data directory was in use")]
     RecordMissing(PathBuf),
-    /// No keychain is there, and nothing else was chosen.
+    /// There is no keychain, and no other keystore was chosen.
     #[error("no keychain is available: {0}")]
     KeystoreUnavailable(String),
-    /// The keychain is there and locked, or access to it was declined.
+    /// The keychain is locked, or access to it was declined.
     #[error("the keychain is locked: {0}")]
     KeystoreLocked(String),
     /// The keychain, or the file, no longer holds the secret.
     #[error("the {} no longer holds this device's secret", place(*.0))]
     KeystoreEntryGone(KeystoreView),
-    /// What holds the secret answers, and its answer makes no sense.
+    /// The keystore answers, but its answer is malformed.
     #[error("the {} is damaged or fails: {reason}", place(*.keystore))]
     KeystoreBroken {
-        /// Where the secret is kept.
+        /// Keystore that holds the secret.
         keystore: KeystoreView,
-        /// What went wrong.
+        /// Description of the fault.
         reason: String,
     },
-    /// The secret that was read belongs to another identity than the recorded one.
+    /// The keystore holds the secret of another identity.
     #[error("the {} holds the secret of another device", place(*.0))]
     KeystoreChanged(KeystoreView),
-    /// Another keystore was asked for than the one that this device uses.
+    /// Another keystore was requested than the one that this device uses.
     #[error("this device keeps its secret in the {}, not in the {}", place(*.recorded), place(*.asked))]
     KeystoreMismatch {
-        /// Where the secret is.
+        /// Keystore that holds the secret.
         recorded: KeystoreView,
-        /// Where it was asked to be.
+        /// Requested keystore.
         asked: KeystoreView,
     },
     /// Another process, or another request, is moving the secret.
     #[error("the secret in {0} is being moved by another Yonder")]
     KeystoreBusy(PathBuf),
-    /// There has never been an identity in this data directory.
+    /// The data directory has never had an identity.
     #[error("there is no identity in {0} yet")]
     NoIdentity(PathBuf),
-    /// An identity is to be restored where one is already.
+    /// An identity exists where another one is to be restored.
     #[error("there is an identity in {0} already")]
     Exists(PathBuf),
-    /// A restore was cut short before it counted.
+    /// A restore was interrupted before it took effect.
     #[error("a restore into {0} was cut short")]
     RestoreUnfinished(PathBuf),
     /// The encrypted file needs a passphrase, and none was given.
     #[error("a passphrase is needed")]
     PassphraseNeeded,
-    /// The secret goes into an encrypted file, and no passphrase was given for it.
+    /// The secret is to be stored in an encrypted file, and no passphrase was given for it.
     #[error("a new passphrase is needed")]
     NewPassphraseNeeded,
-    /// A passphrase without a single character.
+    /// The passphrase is empty.
     #[error("the passphrase is empty")]
     PassphraseEmpty,
     /// The passphrase does not open the file.
@@ -111,18 +111,18 @@ pub enum IdentityError {
     /// A file of the identity cannot be read or written.
     #[error("{path}: {source}")]
     Io {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// The system has no random numbers to give.
+    /// The system provides no random numbers.
     #[error("the system gives no random numbers")]
     Random,
 }
 
-/// What people call the place where the secret is kept.
+/// Returns the keystore's name for people.
 fn place(keystore: KeystoreView) -> &'static str {
     match keystore {
         KeystoreView::Keychain => "keychain",
@@ -132,7 +132,7 @@ fn place(keystore: KeystoreView) -> &'static str {
 }
 
 impl IdentityError {
-    /// An error of the disk, told by what a person can do about it.
+    /// Converts a disk error, classified by what the user can do about it.
     pub(super) fn io(path: &std::path::Path, source: io::Error) -> Self {
         let path = path.to_path_buf();
         match source.kind() {

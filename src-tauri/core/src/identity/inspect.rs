@@ -1,4 +1,4 @@
-//! What can be said about a data directory's secret without asking anybody for anything.
+//! Status of a data directory's secret, found without asking the user for anything.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::{
     error::NetworkError,
 };
 
-/// Which keystore a data directory has on record; `None` before the first start. Reads one small file.
+/// Returns the recorded keystore of a data directory; `None` before the first start. Reads one small file.
 ///
 /// # Errors
 /// When the record cannot be read, is damaged, or is of a newer version.
@@ -25,8 +25,8 @@ pub fn recorded(data_dir: &Path) -> Result<Option<KeystoreView>, IdentityError> 
     Ok(IdentityRecord::load(&dir)?.map(|record| record.place().keystore()))
 }
 
-/// Where the secret is and how that stands. Asks nobody, shows no prompt, changes nothing; may wait for a keychain that
-/// does not answer.
+/// Returns where the secret is stored, and the status of that keystore. Shows no prompt and changes nothing; may wait
+/// for a keychain that does not answer.
 ///
 /// # Errors
 /// `identity_none` before the first start, and when the record cannot be read.
@@ -52,7 +52,7 @@ pub(super) fn inspect_on(ground: &Ground<'_>) -> Result<KeystoreStatus, Identity
     })
 }
 
-/// Why the secret cannot be had from where it is recorded.
+/// Returns why the secret cannot be read from its recorded keystore.
 pub(super) fn problem(ground: &Ground<'_>, record: &IdentityRecord) -> Option<IdentityError> {
     match ground.keystore(record.place(), &NoPassphrase).look() {
         Err(error) => Some(error),

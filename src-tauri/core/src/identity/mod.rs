@@ -1,17 +1,19 @@
-//! Who this device is: the root secret, where it is kept, and the network identity that comes from it.
+//! Identity of this device: the root secret, its keystore, and the network identity derived from it.
 //!
 //! Invariants:
-//! - An identity is made once, on the first start in a data directory. A secret that cannot be read (keychain locked,
-//!   absent or emptied, wrong passphrase, damaged file) is an error with a way out, never a reason for a new identity.
-//! - `identity.json` is written after the secret is safely stored and read back. A kill between the two leaves a fresh
-//!   start (keychain: the entry stays behind under an id that nothing refers to) or a whole one (file and plain: the
-//!   secret that was left is taken up).
-//! - The recorded keystore is never changed silently. Moving the secret, on request, goes by steps between any two of which
+//! - An identity is created once, on the first start in a data directory. A secret that cannot be read (keychain
+//!   locked, absent or emptied, wrong passphrase, damaged file) is an error that the user can resolve, and never a
+//!   reason for a new identity.
+//! - `identity.json` is written after the secret has been stored and read back. After a kill between the two, the next
+//!   start is a fresh one (keychain: the entry stays behind under an id to which nothing refers) or a complete one
+//!   (file and plain: the existing secret is used).
+//! - The recorded keystore never changes silently. A move of the secret on request is a sequence of steps between which
 //!   the process may die: the record always names a place that holds the secret, and every place that may hold a copy.
-//! - A backup is written whole or not at all, and over nothing; a restore counts with its last step.
+//! - A backup is written completely or not at all, and never over an existing file. A restore takes effect with its
+//!   last step.
 //!
-//! Everything here blocks: on the disk, on the keychain, and on the key derivation of a passphrase. Call it off the
-//! runtime's threads.
+//! All functions here block: on the disk, on the keychain, and on the key derivation of a passphrase. They must not be
+//! called on the runtime's threads.
 
 mod backup;
 mod data_dir;

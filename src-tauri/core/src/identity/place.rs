@@ -1,4 +1,4 @@
-//! Where a root secret can be, by name, and what stands behind each name on this machine.
+//! Places where a root secret can be stored, and their implementations on this machine.
 
 use std::path::PathBuf;
 
@@ -11,15 +11,15 @@ use super::{
 };
 use crate::{api::KeystoreView, clock};
 
-/// The secret under a passphrase.
+/// File with the secret under a passphrase.
 pub(super) const SEALED_FILE: &str = "root.sealed";
-/// The secret without one.
+/// File with the unprotected secret.
 pub(super) const PLAIN_FILE: &str = "root.plain";
 
-/// One place that may hold the root secret of a data directory.
+/// A place that may hold the root secret of a data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
-    /// The entry of this id in the system's keychain.
+    /// Entry with this id in the system's keychain.
     Keychain(Uuid),
     /// `root.sealed`.
     File,
@@ -28,8 +28,8 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// A place of this kind that nothing is in yet: an entry of the keychain gets a new name each time, so that two
-    /// data directories never share one and no other copy is ever written over.
+    /// Returns an unused place of this kind. A keychain entry gets a new random name each time, so that two data
+    /// directories never share one and no other copy is overwritten.
     pub(super) fn fresh(keystore: KeystoreView) -> Result<Self, IdentityError> {
         Ok(match keystore {
             KeystoreView::Keychain => {
@@ -41,7 +41,7 @@ impl Place {
         })
     }
 
-    /// What the user sees of it.
+    /// Returns the kind of keystore, for the user interface.
     pub(super) fn keystore(self) -> KeystoreView {
         match self {
             Self::Keychain(_) => KeystoreView::Keychain,
@@ -50,7 +50,7 @@ impl Place {
         }
     }
 
-    /// Its file in the data directory, if it is one.
+    /// Returns the name of its file in the data directory, if it is a file.
     pub(super) fn file_name(self) -> Option<&'static str> {
         match self {
             Self::Keychain(_) => None,
@@ -60,17 +60,17 @@ impl Place {
     }
 }
 
-/// The keychain of the machine. Tests put one of their own in its place.
+/// Keychain of the machine. Tests replace it.
 pub(super) trait Keychains: Send + Sync {
-    /// One entry of it.
+    /// Returns one entry of the keychain.
     fn entry(&self, id: Uuid) -> Box<dyn Keystore>;
-    /// Whether it is there and open, without asking anybody and without writing to it.
+    /// Checks that the keychain exists and is unlocked, without a prompt and without writing.
     fn state(&self) -> Result<(), IdentityError>;
-    /// Whether it can really be used; may ask the person to unlock it.
+    /// Checks that the keychain is usable; may ask the user to unlock it.
     fn probe(&self) -> Result<(), IdentityError>;
 }
 
-/// The real one.
+/// The system's keychain.
 pub(super) struct SystemKeychain;
 
 impl Keychains for SystemKeychain {
@@ -87,14 +87,14 @@ impl Keychains for SystemKeychain {
     }
 }
 
-/// A data directory on a machine.
+/// A data directory and the keychain of its machine.
 pub(super) struct Ground<'a> {
     pub(super) dir: DataDir,
     pub(super) keychain: &'a dyn Keychains,
 }
 
 impl Ground<'_> {
-    /// What keeps the secret at this place. `ask` is for the passphrase, if the place has one.
+    /// Returns the keystore at this place. `ask` supplies the passphrase, if the place needs one.
     pub(super) fn keystore<'a>(&self, place: Place, ask: &'a dyn AskPassphrase) -> Box<dyn Keystore + 'a> {
         match place {
             Place::Keychain(id) => self.keychain.entry(id),

@@ -1,5 +1,5 @@
-//! `identity.json`: which keystore holds the secret, which identity it has to give, and where copies may be that do not
-//! count.
+//! `identity.json`: the keystore that holds the secret, the identity that the secret must yield, and places of surplus
+//! copies.
 
 use std::path::PathBuf;
 
@@ -11,30 +11,30 @@ use crate::api::KeystoreView;
 
 /// Name of the file in the data directory.
 pub(super) const FILE_NAME: &str = "identity.json";
-/// The same record before a restored identity counts: renamed to [`FILE_NAME`] as the last step.
+/// Name of the record before a restored identity takes effect. Renamed to [`FILE_NAME`] as the last step.
 pub(super) const RESTORING_NAME: &str = "restoring.json";
-/// The newest form of the file that this version reads.
+/// Newest version of the file that this program supports.
 const SCHEMA: u64 = 2;
-/// The form without leftovers. It is written whenever there are none, so that an older version can read it, too.
+/// Version without leftovers. Written whenever there are none, so that an older Yonder can read it, too.
 const WITHOUT_LEFTOVERS: u64 = 1;
-/// The file has a few short lines.
+/// Maximum length in bytes. The file has a few short lines.
 const MAX_LEN: usize = 16 * 1024;
-/// More were never left behind; each is some 90 bytes.
+/// Maximum number of leftovers; each takes some 90 bytes.
 pub(super) const MAX_LEFTOVERS: usize = 32;
 
-/// What the file says. No secret is in it.
+/// Contents of the file. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IdentityRecord {
     schema: u64,
-    /// Where the root secret is kept.
+    /// Keystore that holds the root secret.
     keystore: KeystoreView,
-    /// Name of the keychain's entry, made at random, so that two data directories never share one.
+    /// Name of the keychain entry: random, so that two data directories never share one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keychain_entry: Option<Uuid>,
-    /// The endpoint id in hex: a secret that gives another one is not ours.
+    /// Endpoint id in hex. A secret that yields another one is not ours.
     endpoint_id: String,
-    /// Where copies may be that do not count: of a move that did not come to its end. They are to be removed.
+    /// Places of surplus copies from an unfinished move, to be removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     leftovers: Vec<StoredPlace>,
 }
@@ -68,7 +68,7 @@ impl From<Place> for StoredPlace {
     }
 }
 
-/// Read first and alone: a newer file may have any other fields.
+/// Read first and alone, because a newer file may have any other fields.
 #[derive(Deserialize)]
 struct SchemaOnly {
     schema: u64,
@@ -86,33 +86,33 @@ impl IdentityRecord {
         Self { schema, keystore, keychain_entry, endpoint_id, leftovers }
     }
 
-    /// The same identity with its secret at another place, or with other leftovers.
+    /// Returns the record of the same identity with its secret in another place, or with other leftovers.
     pub(super) fn with(&self, place: Place, leftovers: &[Place]) -> Self {
         Self::of(place, self.endpoint_id.clone(), leftovers)
     }
 
-    /// Where the secret is that counts.
+    /// Returns the place of the valid secret.
     pub(super) fn place(&self) -> Place {
-        // `load` refuses a record whose parts do not fit.
+        // `load` refuses a record whose parts do not match.
         StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry }.place().unwrap_or(Place::File)
     }
 
-    /// Where copies may be that do not count.
+    /// Returns the places of surplus copies.
     pub(super) fn leftovers(&self) -> Vec<Place> {
         self.leftovers.iter().filter_map(|stored| stored.place()).collect()
     }
 
-    /// Whether a secret that gives this endpoint id is the one.
+    /// True if a secret that yields this endpoint id is the right one.
     pub(super) fn is_of(&self, endpoint_id: &[u8; 32]) -> bool {
         self.endpoint_id == data_encoding::HEXLOWER.encode(endpoint_id)
     }
 
-    /// `None` if there is no such file: a first start.
+    /// Loads the record. `None` if there is no file, which means a first start.
     pub(super) fn load(dir: &DataDir) -> Result<Option<Self>, IdentityError> {
         Self::load_from(dir, FILE_NAME)
     }
 
-    /// The record of a restore that has not come to its end.
+    /// Loads the record of an unfinished restore.
     pub(super) fn load_restoring(dir: &DataDir) -> Result<Option<Self>, IdentityError> {
         Self::load_from(dir, RESTORING_NAME)
     }
@@ -145,7 +145,7 @@ impl IdentityRecord {
         }
     }
 
-    /// What is wrong with a record that has the right form.
+    /// Returns the fault of a record that is well formed.
     fn fault(&self) -> Option<&'static str> {
         let own = StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry };
         if own.place().is_none() || self.leftovers.iter().any(|stored| stored.place().is_none()) {
@@ -162,7 +162,7 @@ impl IdentityRecord {
         self.save_as(dir, FILE_NAME)
     }
 
-    /// Written, and does not count yet.
+    /// Writes the record of a restore, which does not take effect yet.
     pub(super) fn save_restoring(&self, dir: &DataDir) -> Result<(), IdentityError> {
         self.save_as(dir, RESTORING_NAME)
     }

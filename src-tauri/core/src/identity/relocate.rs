@@ -1,16 +1,16 @@
-//! Moving the root secret from one keystore to another.
+//! Moves the root secret from one keystore to another.
 //!
 //! ```text
-//! announce   the record names the new place as one that may hold a copy that does not count
+//! announce   the record names the new place as one that may hold a surplus copy
 //! copy       the secret is stored there
-//! compare    it is read back from there, and is the same
-//! switch     the record names the new place as the one that counts, and the old one as a leftover
+//! compare    it is read back from there and compared
+//! switch     the record names the new place as the valid one, and the old one as a leftover
 //! remove     the old copy is removed
 //! settle     the record names no leftover
 //! ```
-//! Each step is one durable change. At every moment the record names a place that holds the secret, and every place that
-//! may hold one, so that a process may be killed between any two: the next start reads the secret from where it counts,
-//! and removes the rest (`mend`). The identity's lock is held throughout.
+//! Each step is one durable change. At every moment the record names a place that holds the secret, and every place
+//! that may hold a copy. The process may therefore be killed between any two steps: the next start reads the secret
+//! from the valid place and removes the others (`mend`). The identity's lock is held throughout.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{api::KeystoreView, clock};
 
-/// The steps, in their order.
+/// Steps of a move, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Step {
     Announce,
@@ -36,28 +36,28 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// Every step, for the tests that end a move after each.
+    /// All steps, for the tests that stop a move after each of them.
     #[cfg(test)]
     pub(super) const ALL: [Step; 6] =
         [Step::Announce, Step::Copy, Step::Compare, Step::Switch, Step::Remove, Step::Settle];
 }
 
-/// A move that came to its end.
+/// Result of a move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Relocated {
-    /// Where the secret was.
+    /// Keystore that held the secret before.
     pub from: KeystoreView,
-    /// Where it is.
+    /// Keystore that holds the secret now.
     pub to: KeystoreView,
-    /// False where it was there already.
+    /// False if the secret was there already.
     pub moved: bool,
 }
 
 /// Moves the root secret of a data directory to another keystore; from file to file it changes the passphrase. Blocks,
-/// on a keychain's prompt up to two minutes. `present` is asked for the passphrase that there is, `next` for the new one.
+/// up to two minutes on a keychain's prompt. `present` supplies the current passphrase, `next` the new one.
 ///
 /// # Errors
-/// The secret stays where it was, whatever fails before the switch. Among others `keystore_locked`,
+/// The secret stays where it was if anything fails before the switch. Among others `keystore_locked`,
 /// `keystore_unavailable`, `passphrase_needed`, `new_passphrase_needed`, `keystore_busy`, `identity_none`.
 pub fn relocate(
     data_dir: &Path,
@@ -69,7 +69,7 @@ pub fn relocate(
     relocate_on(&ground, to, present, next, &mut |_| {})
 }
 
-/// `after` is told of each step that was done: the seam at which tests cut the power.
+/// Moves the secret, and calls `after` after each step, so that tests can cut the power there.
 pub(super) fn relocate_on(
     ground: &Ground<'_>,
     to: KeystoreView,
@@ -86,7 +86,7 @@ pub(super) fn relocate_on(
     }
     let root = read(ground, &record, present)?.root;
     if to == KeystoreView::Keychain {
-        // Locked or absent: said before anything is changed.
+        // A locked or missing keychain is reported before anything is changed.
         ground.keychain.probe()?;
     }
     let given = new_passphrase(to, next)?;
@@ -106,7 +106,8 @@ pub(super) fn lock(ground: &Ground<'_>) -> Result<ChangeLock, IdentityError> {
     })
 }
 
-/// Asked for before anything is changed, and once: it is needed to store the secret and to read it back.
+/// Asks for the new passphrase once and before anything is changed: it is needed to store the secret and to read it
+/// back.
 pub(super) fn new_passphrase(
     to: KeystoreView,
     next: &dyn AskPassphrase,
@@ -121,14 +122,14 @@ pub(super) fn new_passphrase(
     Ok(Box::new(GivenPassphrase::new(given)))
 }
 
-/// One file takes the other's place in one step: there is never none, and never two.
+/// Replaces the passphrase in one step: there is always exactly one file.
 fn replace_passphrase(ground: &Ground<'_>, root: &RootSecret, given: &dyn AskPassphrase) -> Result<(), IdentityError> {
     let file = ground.keystore(Place::File, given);
     file.store(root)?;
     check_same(root, &file.load()?, Place::File)
 }
 
-/// Puts the secret of this record at this place, and makes it the place that counts.
+/// Stores the secret of this record at a place, and makes it the valid place.
 pub(super) fn place_at(
     ground: &Ground<'_>,
     record: &IdentityRecord,
@@ -154,14 +155,14 @@ pub(super) fn place_at(
         undo(ground, record, to, &known);
         return Err(error);
     }
-    // If this fails, either record may be the one on the disk: both copies stay, and the next start removes one.
+    // If this fails, either record may be the one on the disk. Both copies stay, and the next start removes one.
     let others: Vec<_> = announced.iter().copied().filter(|place| *place != to).chain([old]).collect();
     let switched = record.with(to, &deduplicated(&others));
     switched.save(&ground.dir)?;
     after(Step::Switch);
     let kept = mend::remove_all(ground, &switched.leftovers());
     after(Step::Remove);
-    // From here on a failure only means that the next start looks at the leftovers again.
+    // From here on a failure only means that the next start checks the leftovers again.
     if let Err(error) = record.with(to, &kept).save(&ground.dir) {
         tracing::warn!(%error, "the record still names copies that are gone");
     }
@@ -192,7 +193,7 @@ pub(super) fn check_same(root: &RootSecret, read: &RootSecret, place: Place) -> 
     Err(IdentityError::KeystoreBroken { keystore: place.keystore(), reason })
 }
 
-/// The new place cannot be used. The old one was not touched; what may be at the new one goes.
+/// Undoes a failed copy. The old place was not touched; the copy at the new one is removed.
 fn undo(ground: &Ground<'_>, record: &IdentityRecord, to: Place, known: &[Place]) {
     let mut kept = known.to_vec();
     kept.extend(mend::remove_all(ground, &[to]));
@@ -211,8 +212,7 @@ fn deduplicated(places: &[Place]) -> Vec<Place> {
     out
 }
 
-/// A file at the new place that no move of ours left there may be another device's secret: it is kept under another
-/// name.
+/// Renames a file at the new place that none of our moves left there: it may be another device's secret.
 pub(super) fn make_room(
     ground: &Ground<'_>,
     to: Place,

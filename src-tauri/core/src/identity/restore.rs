@@ -1,8 +1,8 @@
-//! Bringing an identity back from a backup: into a data directory that has none, or into its own, whose secret was lost.
+//! Restores an identity from a backup: into a data directory without one, or into its own whose secret was lost.
 //!
-//! The record is written first, under another name (`restoring.json`), then the secret is stored, then another room puts
-//! back what it remembers, and at last the record gets its name. Until then the data directory has no identity: a start
-//! says so and makes none, and the next restore begins anew.
+//! The record is written first, under another name (`restoring.json`). Then the secret is stored, the caller restores
+//! the other records, and finally the record is renamed. Until then the data directory has no identity: a start reports
+//! that and creates none, and the next restore starts over.
 
 use std::path::Path;
 
@@ -17,13 +17,13 @@ use super::{
 };
 use crate::api::KeystoreView;
 
-/// An identity on its way back. Nothing counts before [`Restoration::commit`].
+/// A restore in progress. Nothing takes effect before [`Restoration::commit`].
 pub struct Restoration<'a> {
     ground: Ground<'a>,
     lock: ChangeLock,
     root: RootSecret,
     place: Place,
-    /// The record of the data directory that the secret comes back to, if it has one.
+    /// Existing record of the data directory whose secret is restored, if there is one.
     lost: Option<IdentityRecord>,
 }
 
@@ -34,12 +34,11 @@ impl std::fmt::Debug for Restoration<'_> {
 }
 
 impl Restoration<'static> {
-    /// Looks whether the identity of this root may come into this data directory, and puts its secret there. Blocks. Where
-    /// the data directory already is this identity's, and its secret was lost, only the secret comes back.
+    /// Checks that the identity of this root secret may be restored into this data directory, and stores the secret.
+    /// Blocks. If the data directory is this identity's own and its secret was lost, only the secret is restored.
     ///
     /// # Errors
-    /// `identity_exists` where there is an identity that can be read, or another one; and what keeps the keystore from
-    /// being used.
+    /// `identity_exists` if there is a readable identity or another one, and the errors of the keystore.
     pub fn begin(
         data_dir: &Path,
         root: RootSecret,
@@ -49,7 +48,7 @@ impl Restoration<'static> {
         Self::begin_on(Ground { dir: DataDir::prepare(data_dir)?, keychain: &SystemKeychain }, root, choice, ask)
     }
 
-    /// Only looks whether there is room for an identity: before anybody is asked for a passphrase.
+    /// Checks that the data directory has room for an identity, before the user is asked for a passphrase.
     ///
     /// # Errors
     /// `identity_exists`.
@@ -89,7 +88,7 @@ impl<'a> Restoration<'a> {
         let given = relocate::new_passphrase(keystore, ask)?;
         let place = Place::fresh(keystore)?;
         match &lost {
-            // The old place names the copy that was lost; it stays on record as a leftover until it can be removed.
+            // The old place names the lost copy, which stays recorded as a leftover until it can be removed.
             Some(record) if record.place() != place => {
                 relocate::place_at(&ground, record, &root, place, given.as_ref(), &lock, &mut |_| {})?;
             }
@@ -108,20 +107,20 @@ impl<'a> Restoration<'a> {
         Ok(Self { ground, lock, root, place, lost })
     }
 
-    /// What everything is derived from.
+    /// Returns the root secret.
     pub fn root(&self) -> &RootSecret {
         &self.root
     }
 
-    /// Whether what is remembered has to come back, too: not where it is there.
+    /// True if the other records must be restored, too, because they are missing.
     pub fn lacks_records(&self) -> bool {
         !self.ground.dir.holds(SECRETS_FILE)
     }
 
-    /// The last step: from here on the identity counts.
+    /// Makes the identity valid; the last step.
     ///
     /// # Errors
-    /// When the record cannot be written; the restore may be repeated then.
+    /// When the record cannot be written. The restore may be repeated then.
     pub fn commit(self) -> Result<Unlocked, IdentityError> {
         let Self { ground, lock, root, place, lost } = self;
         if lost.is_none() {
@@ -133,7 +132,7 @@ impl<'a> Restoration<'a> {
         Ok(Unlocked { root, identity, keystore: place.keystore() })
     }
 
-    /// Gives up: what was put there is removed again, as far as possible.
+    /// Aborts the restore and removes what it stored, as far as possible.
     pub fn abandon(self) {
         if self.lost.is_none() {
             abandon(&self.ground, self.place);
@@ -147,7 +146,7 @@ fn store(ground: &Ground<'_>, place: Place, root: &RootSecret, given: &dyn AskPa
     relocate::check_same(root, &keystore.load()?, place)
 }
 
-/// The secret is not where the record has it, and will not be: not merely locked away, or under a passphrase.
+/// True if the secret is permanently gone from its recorded place, and not merely locked or under a passphrase.
 fn is_lost(ground: &Ground<'_>, record: &IdentityRecord) -> bool {
     matches!(
         inspect::problem(ground, record),
@@ -160,7 +159,8 @@ fn is_lost(ground: &Ground<'_>, record: &IdentityRecord) -> bool {
     )
 }
 
-/// Without a record there may still be an identity: its secret, or what it remembers. Unless a restore put them there.
+/// Refuses a data directory without a record that still holds a secret or other records, unless an unfinished restore
+/// put them there.
 fn refuse_remains(dir: &DataDir) -> Result<(), IdentityError> {
     if !dir.holds(record::RESTORING_NAME) && (left_behind(dir).is_some() || dir.holds(SECRETS_FILE)) {
         return Err(IdentityError::Exists(dir.path().into()));
@@ -168,12 +168,12 @@ fn refuse_remains(dir: &DataDir) -> Result<(), IdentityError> {
     Ok(())
 }
 
-/// What an earlier restore left, which was killed: it counted for nothing, and the backup has it all.
+/// Removes the remains of a killed restore. It had not taken effect, and the backup contains everything.
 fn clear_unfinished(ground: &Ground<'_>) -> Result<(), IdentityError> {
     if !ground.dir.holds(record::RESTORING_NAME) {
         return Ok(());
     }
-    // One that cannot be read names no entry of a keychain that could be removed.
+    // A record that cannot be read names no keychain entry that could be removed.
     let place = IdentityRecord::load_restoring(&ground.dir).ok().flatten().map(|record| record.place());
     for place in [Some(Place::File), Some(Place::Plain), place].into_iter().flatten() {
         if !mend::remove_all(ground, &[place]).is_empty() && place.file_name().is_some() {
@@ -188,7 +188,7 @@ fn clear_unfinished(ground: &Ground<'_>) -> Result<(), IdentityError> {
 }
 
 fn abandon(ground: &Ground<'_>, place: Place) {
-    // The record that names them goes last.
+    // The record that names them is removed last.
     if mend::remove_all(ground, &[place]).is_empty() {
         for name in [SECRETS_FILE, record::RESTORING_NAME] {
             if let Err(error) = durable::remove(&ground.file(name)) {
@@ -199,7 +199,7 @@ fn abandon(ground: &Ground<'_>, place: Place) {
     }
 }
 
-/// As on a first start: the keychain where it can be used, the encrypted file where it cannot.
+/// Chooses the keystore as on a first start: the keychain if it is usable, else the encrypted file.
 fn choose(ground: &Ground<'_>, choice: KeystoreChoice) -> Result<KeystoreView, IdentityError> {
     Ok(match choice {
         KeystoreChoice::Keychain => {

@@ -1,4 +1,4 @@
-//! The one secret that everything else of a device is derived from.
+//! The root secret, from which all other keys of a device are derived.
 
 use std::fmt;
 
@@ -10,23 +10,23 @@ use crate::{
     keys::{Key, KeyHierarchy},
 };
 
-/// Thirty-two random bytes, made once for a device. Wiped when dropped, never shown.
+/// Root secret of a device: 32 random bytes, created once. Zeroized when dropped, never shown.
 pub struct RootSecret(Zeroizing<[u8; 32]>);
 
 impl RootSecret {
-    /// A new one from the system's random source.
+    /// Draws a new secret from the system's random source.
     pub(super) fn random() -> Result<Self, IdentityError> {
         let mut bytes = Zeroizing::new([0; 32]);
         clock::fill_random(bytes.as_mut()).map_err(|_| IdentityError::Random)?;
         Ok(Self(bytes))
     }
 
-    /// From bytes that are secret already: a keystore's, a backup's, or a test's.
+    /// Wraps secret bytes of a keystore, a backup or a test.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// What is derived from it.
+    /// Returns the keys derived from it.
     pub fn keys(&self) -> KeyHierarchy {
         KeyHierarchy::new(Key::from_bytes(*self.0))
     }

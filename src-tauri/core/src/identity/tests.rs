@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::{api::KeystoreView, error::RoomError};
 
-/// Gives one passphrase, and counts how often it was asked.
+/// Supplies one passphrase, and counts how often it was requested.
 struct Asked(&'static str, AtomicUsize);
 
 fn says(passphrase: &'static str) -> Asked {
@@ -45,9 +45,9 @@ fn code(result: Result<Unlocked, IdentityError>) -> &'static str {
     error.code()
 }
 
-/// Every file of a folder with its bytes: what may not change when something is refused.
+/// Returns every file of a folder with its contents, to test that a refusal changes nothing.
 fn contents(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    // What was never made has nothing in it.
+    // A missing folder counts as empty.
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let mut all: Vec<_> = entries
         .map(|entry| entry.unwrap().path())
@@ -65,7 +65,7 @@ fn a_root_secret_gives_one_identity_for_ever() {
     let hex = data_encoding::HEXLOWER.encode(&identity.endpoint_id());
     assert_eq!(hex, "b6e124eb48faf8072430a313fbff3c1c328460b9f0020bd652d6220821a20b8a");
     assert_eq!(identity.device_id().to_string(), "a49d983a-e398-8804-ad34-317f2dbc11dc");
-    // iroh comes to the same public key.
+    // iroh derives the same public key.
     assert_eq!(identity.secret_key().public().as_bytes(), &identity.endpoint_id());
 }
 
@@ -86,7 +86,7 @@ fn signatures_hold_for_their_message_and_key_alone() {
 
 #[test]
 fn keys_of_small_order_sign_nothing() {
-    // The neutral element as key, and as R with S = 0, passes the plain equation for every message.
+    // The neutral element as key, and as R with S = 0, satisfies the plain equation for every message.
     let mut neutral = [0; 32];
     neutral[0] = 1;
     let mut signature = [0; 64];
@@ -200,13 +200,13 @@ fn a_record_that_is_newer_damaged_or_gone_is_told() {
     fs::write(&file, vec![b' '; 20_000]).unwrap();
     assert_eq!(code(plain(&dir)), "identity_broken", "too long");
 
-    // Gone, with a store that only the old identity can open: no new one.
+    // The record is gone, but there is a store of the old identity: no new identity may be created.
     fs::remove_file(&file).unwrap();
     fs::rename(dir.join("root.plain"), dir.join("away")).unwrap();
     fs::write(dir.join("secrets.redb"), b"sealed").unwrap();
     assert_eq!(code(plain(&dir)), "identity_missing");
     assert!(!dir.join("root.plain").exists());
-    // Gone, with the secret still there: the old identity again.
+    // The record is gone, but the secret exists: the old identity is used.
     fs::rename(dir.join("away"), dir.join("root.plain")).unwrap();
     plain(&dir).unwrap();
     assert_eq!(fs::read(&file).unwrap(), good);
@@ -232,7 +232,7 @@ fn a_first_start_that_was_killed_halfway_goes_on() {
     let first = plain(&dir).unwrap();
     assert!(!dir.join("root.plain.new").exists() && !dir.join("identity.json.new").exists());
 
-    // Killed between the secret and the record: the same secret is taken up.
+    // Killed between the secret and the record: the existing secret is used.
     fs::remove_file(dir.join("identity.json")).unwrap();
     assert_eq!(code(unlock(&dir, KeystoreChoice::Keychain, &NoPassphrase)), "keystore_mismatch");
     let again = unlock(&dir, KeystoreChoice::Auto, &NoPassphrase).unwrap();
@@ -278,13 +278,13 @@ fn files_and_folder_are_the_owners_alone() {
         assert_eq!(mode(&dir.join(file)), 0o600, "{file}");
     }
 
-    // Rights that a restored backup brought along are taken away again.
+    // Permissions from a restored backup are removed.
     fs::set_permissions(&dir, fs::Permissions::from_mode(0o755)).unwrap();
     fs::set_permissions(dir.join("root.plain"), fs::Permissions::from_mode(0o644)).unwrap();
     plain(&dir).unwrap();
     assert_eq!((mode(&dir), mode(&dir.join("root.plain"))), (0o700, 0o600));
 
-    // An empty folder becomes ours; one with other things in it keeps its rights.
+    // An empty folder is restricted to the owner; one with other contents keeps its permissions.
     let empty = dir.join("empty");
     fs::create_dir(&empty).unwrap();
     fs::set_permissions(&empty, fs::Permissions::from_mode(0o755)).unwrap();
@@ -311,7 +311,7 @@ fn a_data_directory_that_cannot_be_used_is_told() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_data_directory_that_cannot_be_written_is_told() {
-    // Not even root may create anything here, so that the test holds for every user.
+    // Not even root may create a file here, so the test works for every user.
     let is_root = rustix::process::geteuid().is_root();
     let of_root = if is_root { "data_dir_not_writable" } else { "data_dir_foreign" };
     assert_eq!(code(plain(Path::new("/sys/kernel"))), of_root);

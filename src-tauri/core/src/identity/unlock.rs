@@ -1,4 +1,4 @@
-//! From a data directory to the identity in it: read where it was recorded, or made on the first start.
+//! Opens the identity of a data directory: reads it from the recorded keystore, or creates it on the first start.
 
 use std::path::Path;
 
@@ -11,28 +11,29 @@ use super::{
 };
 use crate::api::KeystoreView;
 
-/// The other room's file. It being there tells that the data directory was in use.
+/// File of the store. Its presence shows that the data directory was in use.
 pub(super) const SECRETS_FILE: &str = "secrets.redb";
-/// How often the record is read anew when the secret was moved between reading the one and the other.
+/// Most times that the record is read again because the secret was moved between reading the record and the secret.
 const MOVES_IN_BETWEEN: u32 = 3;
 
-/// A device that knows who it is.
+/// An opened identity.
 #[derive(Debug)]
 pub struct Unlocked {
-    /// What everything is derived from.
+    /// Root secret.
     pub root: RootSecret,
-    /// Who the device is on the network.
+    /// Network identity.
     pub identity: NetworkIdentity,
-    /// Where the root secret is kept; shown to the user.
+    /// Keystore that holds the root secret; shown to the user.
     pub keystore: KeystoreView,
 }
 
-/// Reads the identity of a data directory, or makes one on the first start. Blocks, on a keychain's prompt up to two
-/// minutes. What a killed move left over is removed.
+/// Reads the identity of a data directory, or creates one on the first start. Blocks, up to two minutes on a keychain's
+/// prompt. Removes the leftovers of a killed move.
 ///
 /// # Errors
-/// Whatever keeps the secret from being read is told by its own variant; a new identity is made only where there has
-/// never been one. Nothing is left behind then: it may be tried again at once, with another passphrase or keystore.
+/// Each reason for which the secret cannot be read has its own variant. A new identity is created only where there has
+/// never been one. After an error nothing is left behind, and the call may be repeated at once, with another passphrase
+/// or keystore.
 pub fn unlock(data_dir: &Path, choice: KeystoreChoice, ask: &dyn AskPassphrase) -> Result<Unlocked, IdentityError> {
     unlock_on(&Ground { dir: DataDir::prepare(data_dir)?, keychain: &SystemKeychain }, choice, ask)
 }
@@ -50,7 +51,7 @@ pub(super) fn unlock_on(
     if let Some(record) = IdentityRecord::load(&ground.dir)? {
         return open_recorded(ground, record, choice, ask);
     }
-    // Its files lie there already, and only some of them may be whole.
+    // Its files exist already, and some of them may be incomplete.
     if ground.dir.holds(record::RESTORING_NAME) {
         return Err(IdentityError::RestoreUnfinished(ground.dir.path().into()));
     }
@@ -78,7 +79,7 @@ pub(super) fn open_recorded(
             }
             Err(error) => error,
         };
-        // A running Yonder may have moved the secret between our reading the record and the place it named.
+        // A running Yonder may have moved the secret after this record was read.
         match IdentityRecord::load(&ground.dir)? {
             Some(now) if now.place() != record.place() => record = now,
             _ => return Err(error),
@@ -87,7 +88,7 @@ pub(super) fn open_recorded(
     read(ground, &record, ask)
 }
 
-/// The secret from where the record has it, checked against the identity that it has to give.
+/// Reads the secret from its recorded place, and checks that it yields the recorded identity.
 pub(super) fn read(
     ground: &Ground<'_>,
     record: &IdentityRecord,
@@ -102,7 +103,7 @@ pub(super) fn read(
     Ok(Unlocked { root, identity, keystore })
 }
 
-/// A keystore that was asked for by name has to be the recorded one.
+/// Checks that an explicitly requested keystore is the recorded one.
 fn check_choice(recorded: KeystoreView, choice: KeystoreChoice) -> Result<(), IdentityError> {
     let asked = match choice {
         KeystoreChoice::Auto => return Ok(()),
@@ -113,14 +114,15 @@ fn check_choice(recorded: KeystoreView, choice: KeystoreChoice) -> Result<(), Id
     if asked == recorded { Ok(()) } else { Err(IdentityError::KeystoreMismatch { recorded, asked }) }
 }
 
-/// A secret without a record: the first start was killed between the two, or `identity.json` was lost.
+/// Returns the place of a secret without a record: the first start was killed between the two, or `identity.json` was
+/// lost.
 pub(super) fn left_behind(dir: &DataDir) -> Option<Place> {
     [(SEALED_FILE, Place::File), (PLAIN_FILE, Place::Plain)]
         .into_iter()
         .find_map(|(name, place)| dir.holds(name).then_some(place))
 }
 
-/// In either case the secret is taken up as it is: replacing it might end an identity that others know.
+/// Uses an existing secret without a record: replacing it might destroy an identity that other devices know.
 fn take_up(
     ground: &Ground<'_>,
     place: Place,
@@ -139,7 +141,7 @@ fn create(ground: &Ground<'_>, choice: KeystoreChoice, ask: &dyn AskPassphrase) 
     finish(ground, root, place)
 }
 
-/// Keeps a secret where the choice has it, in a data directory that has none.
+/// Stores a secret as the choice says, in a data directory without one.
 pub(super) fn store_new(
     ground: &Ground<'_>,
     root: &RootSecret,
@@ -159,7 +161,7 @@ pub(super) fn store_new(
             Err(why) => {
                 tracing::info!(%why, "the keychain cannot be used; trying the encrypted file");
                 match store(KeystoreView::File) {
-                    // Nobody gave a passphrase: what is wrong with the keychain is the thing to tell.
+                    // No passphrase was given, so the keychain's error is the one to report.
                     Err(IdentityError::PassphraseNeeded) => Err(why),
                     other => other,
                 }
@@ -168,7 +170,7 @@ pub(super) fn store_new(
     }
 }
 
-/// The last step: from here on the identity counts.
+/// Writes the record, the last step, which makes the identity valid.
 fn finish(ground: &Ground<'_>, root: RootSecret, place: Place) -> Result<Unlocked, IdentityError> {
     let identity = NetworkIdentity::from_root(&root);
     IdentityRecord::new(place, &identity.endpoint_id()).save(&ground.dir)?;

@@ -1,21 +1,21 @@
-//! The marks by which paired devices know each other on a LAN where strangers are to learn nothing.
+//! Tags by which paired devices recognize each other on a LAN without being recognizable to others.
 //!
-//! A tag says "this is I" to one paired device and nothing to anybody else. It holds for ten minutes and under the one
-//! random label that its sender goes by meanwhile, so that neither two labels nor two networks can be told to be of one
-//! device. It is short because it proves nothing: what comes from discovery is a hint.
+//! A tag identifies its sender to one paired device only. It is valid for one epoch of ten minutes, under the random
+//! label that its sender uses meanwhile, so that neither two labels nor two networks can be linked to one device. It is
+//! short because it proves nothing: a sighting is only a hint.
 
 use super::{Context, Key, derive};
 
-/// Bytes of a tag.
+/// Length of a tag in bytes.
 pub const BEACON_TAG: usize = 8;
 
-/// The key of the tags between two paired devices, in both directions.
+/// Derives the key of the tags between two paired devices, for both directions.
 pub fn beacon_key(pairing_secret: &Key) -> Key {
     derive(Context::BeaconKey, &[pairing_secret.as_bytes()])
 }
 
-/// The tag of the device `by`, which goes by `label` in this epoch. The sender's id is in it, so that the tags of the two
-/// directions differ.
+/// Computes the tag of the device `by`, which uses `label` in this epoch. It includes the sender's id, so that the tags
+/// of the two directions differ.
 pub fn beacon_tag(key: &Key, epoch: u64, label: &[u8; 32], by: &[u8; 32]) -> [u8; BEACON_TAG] {
     let whole = derive(Context::BeaconTag, &[key.as_bytes(), &epoch.to_le_bytes(), label, by]);
     let mut tag = [0; BEACON_TAG];

@@ -1,17 +1,17 @@
-//! One row for each derivation. The strings are part of the protocol: `docs/protocol.md` mirrors them, and none is ever
-//! used for two things or changed; a new meaning gets a new string.
+//! Context strings, one for each derivation. They are part of the protocol: `docs/protocol.md` lists them. A string is
+//! never reused or changed; a new purpose gets a new string.
 
 macro_rules! contexts {
     ($($(#[doc = $doc:literal])+ $name:ident => $text:literal,)*) => {
-        /// What a derived key is for.
+        /// Purpose of a derived key.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Context { $($(#[doc = $doc])+ $name,)* }
 
         impl Context {
-            /// Every row.
+            /// All contexts.
             pub const ALL: &'static [Context] = &[$(Context::$name),*];
 
-            /// The context string that goes into BLAKE3.
+            /// Returns the context string for BLAKE3.
             pub fn as_str(self) -> &'static str {
                 match self { $(Context::$name => $text,)* }
             }
@@ -24,19 +24,19 @@ contexts! {
     NetworkIdentity => "yonder 2026-11 network identity v1",
     /// Root secret to the key that wraps storage keys.
     StorageWrap => "yonder 2026-11 storage wrap v1",
-    /// The running hash over all that both sides of a pairing have said.
+    /// The running hash over all messages of a pairing.
     PairingTranscript => "yonder 2026-11 pairing transcript v1",
-    /// CPace result and transcript to the PAKE key, from which the next three come.
+    /// CPace result and transcript to the PAKE key, from which the next three are derived.
     PairingPake => "yonder 2026-11 pairing pake v1",
     /// PAKE key to the keys of the confirmation tags.
     PairingConfirm => "yonder 2026-11 pairing confirm v1",
-    /// PAKE key and transcript to the keys that seal the rest of a pairing.
+    /// PAKE key and transcript to the keys that encrypt the rest of a pairing.
     PairingSeal => "yonder 2026-11 pairing seal v1",
     /// PAKE key, X25519 result and transcript to the pairing secret.
     PairingSecret => "yonder 2026-11 pairing secret v1",
     /// Pairing secret and transcript to the two check words.
     PairingCheckWords => "yonder 2026-11 pairing check words v1",
-    /// Pairing secret to the key of the notice that a device was unpaired.
+    /// Pairing secret to the key of the unpairing notice.
     UnpairNotice => "yonder 2026-11 unpair notice v1",
     /// Key of the notice and both endpoint ids to the notice's MAC.
     UnpairMac => "yonder 2026-11 unpair mac v1",
@@ -44,9 +44,9 @@ contexts! {
     PairingRotation => "yonder 2026-11 pairing rotation v1",
     /// Next pairing secret to the tags by which both sides prove that they hold it.
     RotationConfirm => "yonder 2026-11 rotation confirm v1",
-    /// Epoch number to the salt under which the two words that find a host are stretched; nothing secret.
+    /// Epoch number to the salt for the two words that locate a host; not secret.
     RendezvousSalt => "yonder 2026-11 rendezvous salt v1",
-    /// Those two words, stretched, to the seed of the Ed25519 key that signs the host's record.
+    /// The stretched words that locate a host to the seed of the Ed25519 key that signs its record.
     RendezvousKey => "yonder 2026-11 rendezvous key v1",
     /// Pairing secret, X25519 result, TLS exporter and transcript to the session root.
     SessionRoot => "yonder 2026-11 session root v1",
@@ -58,11 +58,11 @@ contexts! {
     TransferRoot => "yonder 2026-11 transfer root v1",
     /// Transfer root to the key of one segment of one file.
     TransferSegment => "yonder 2026-11 transfer segment v1",
-    /// Segment key to the commitment that stands in the segment's header.
+    /// Segment key to the commitment in the segment's header.
     TransferCommitment => "yonder 2026-11 transfer commitment v1",
-    /// Pairing secret to the key of the tags by which the two devices know each other on a LAN.
+    /// Pairing secret to the key of the tags by which the two devices recognize each other on a LAN.
     BeaconKey => "yonder 2026-11 beacon key v1",
-    /// That key, an epoch, a label and the sender's endpoint id to one tag.
+    /// Beacon key, epoch, label and the sender's endpoint id to one tag.
     BeaconTag => "yonder 2026-11 beacon tag v1",
 }
 

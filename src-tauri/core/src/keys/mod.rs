@@ -8,7 +8,7 @@
 //!            └── file root (transfer, attempt, direction) ── one key for each segment of a file (per transfer)
 //! ```
 //!
-//! This room knows no network, no disk and no clock. Each derivation has a row of its own in [`Context`]; no key ever
+//! This module knows no network, no disk and no clock. Each derivation has a row of its own in [`Context`]; no key ever
 //! seals two plaintexts, because every nonce is a counter under a key that is used for one stream or segment alone.
 
 mod beacon;
@@ -33,27 +33,27 @@ use zeroize::Zeroizing;
 
 use crate::clock::{NoRandomness, fill_random};
 
-/// Thirty-two secret bytes. Wiped when dropped, never shown.
+/// A secret of 32 bytes. Zeroized when dropped, never shown.
 #[derive(Clone)]
 pub struct Key(Zeroizing<[u8; 32]>);
 
 impl Key {
-    /// A key from the system's random source.
+    /// Draws a key from the system's random source.
     ///
     /// # Errors
-    /// When the system has no randomness to give.
+    /// When the system provides no randomness.
     pub fn random() -> Result<Self, NoRandomness> {
         let mut bytes = Zeroizing::new([0; 32]);
         fill_random(bytes.as_mut())?;
         Ok(Self(bytes))
     }
 
-    /// A key from bytes that are secret already.
+    /// Wraps secret bytes as a key.
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(Zeroizing::new(bytes))
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -65,8 +65,8 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Derives a key: BLAKE3 in key derivation mode over the parts, each with its length before it (u64, little endian),
-/// so that no two lists of parts give the same input.
+/// Derives a key: BLAKE3 in key derivation mode over the parts, each preceded by its length (u64, little endian), so
+/// that different lists of parts never give the same input.
 pub fn derive(context: Context, parts: &[&[u8]]) -> Key {
     let mut hasher = blake3::Hasher::new_derive_key(context.as_str());
     for part in parts {
@@ -78,24 +78,24 @@ pub fn derive(context: Context, parts: &[&[u8]]) -> Key {
     key
 }
 
-/// The derivations of a whole device, from the root secret down; the calls that the other rooms build on.
+/// Keys of a device that are derived directly from its root secret.
 #[derive(Debug)]
 pub struct KeyHierarchy {
     root: Key,
 }
 
 impl KeyHierarchy {
-    /// From the device's root secret.
+    /// Creates the hierarchy of this root secret.
     pub fn new(root: Key) -> Self {
         Self { root }
     }
 
-    /// Seed of the Ed25519 network identity.
+    /// Derives the seed of the Ed25519 network identity.
     pub fn network_identity(&self) -> Key {
         derive(Context::NetworkIdentity, &[self.root.as_bytes()])
     }
 
-    /// Wraps the random storage keys, so that they can be rotated and the identity stays.
+    /// Derives the key that wraps the random storage keys, which can thus be rotated without a change of the identity.
     pub fn storage_wrap(&self) -> Key {
         derive(Context::StorageWrap, &[self.root.as_bytes()])
     }

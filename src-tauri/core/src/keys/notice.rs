@@ -1,22 +1,22 @@
-//! The notice that a pairing was ended, for a device that was away when that happened.
+//! Unpairing notice, for a device that was offline when its pairing was ended.
 //!
-//! Whoever unpairs keeps neither the record nor the pairing secret: only a key that comes from the secret by a one-way
-//! derivation. With it the other device is told at its next contact; without it nobody can make the other device forget
-//! a pairing, not even a thief of the endpoint key.
+//! The device that unpairs deletes the record and the pairing secret, and keeps only a key derived from the secret by a
+//! one-way function. That key authenticates the notice at the next contact. Without it nobody can make the other device
+//! drop a pairing, not even an attacker with the endpoint key.
 
 use subtle::ConstantTimeEq;
 
 use super::{Context, Key, derive};
 
-/// First byte of a notice.
+/// Format version, the first byte of a notice.
 const FORM: u8 = 1;
 const MAC: usize = 32;
-/// A pairing has at most so many secrets at a time: the present one, and those of a renewal that is half finished.
+/// Maximum number of secrets of a pairing at one time: the present one, and those of an unfinished renewal.
 pub const MAX_SECRETS: usize = 4;
-/// A notice is never longer, in bytes.
+/// Maximum length of a notice in bytes.
 pub const MAX_NOTICE: usize = 1 + MAX_SECRETS * MAC;
 
-/// The one-way key that outlives a pairing secret.
+/// Derives the one-way key that outlives a pairing secret.
 pub fn notice_key(pairing_secret: &Key) -> Key {
     derive(Context::UnpairNotice, &[pairing_secret.as_bytes()])
 }
@@ -25,7 +25,7 @@ fn mac(key: &Key, by: &[u8; 32], to: &[u8; 32]) -> Key {
     derive(Context::UnpairMac, &[key.as_bytes(), by, to])
 }
 
-/// The notice by the device `by`, which has ended its pairing with `to`; one MAC for each key, four at most.
+/// Creates the notice of the device `by` that it has ended its pairing with `to`: one MAC for each key, at most four.
 pub fn unpair_notice<'a>(keys: impl IntoIterator<Item = &'a Key>, by: &[u8; 32], to: &[u8; 32]) -> Vec<u8> {
     let mut notice = vec![FORM];
     for key in keys.into_iter().take(MAX_SECRETS) {
@@ -34,7 +34,7 @@ pub fn unpair_notice<'a>(keys: impl IntoIterator<Item = &'a Key>, by: &[u8; 32],
     notice
 }
 
-/// Whether `notice` comes from a device `by` that held one of these pairing secrets with `to`.
+/// True if `notice` comes from a device `by` that held one of these pairing secrets with `to`.
 pub fn notice_holds(notice: &[u8], secrets: &[Key], by: &[u8; 32], to: &[u8; 32]) -> bool {
     let Some((&FORM, macs)) = notice.split_first() else { return false };
     if macs.is_empty() || macs.len() > MAX_SECRETS * MAC || !macs.len().is_multiple_of(MAC) {

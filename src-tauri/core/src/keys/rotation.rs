@@ -1,5 +1,5 @@
 //! Renewing the pairing secret of two devices that are connected, so that a secret stolen once does not open sessions
-//! for ever. Pure: randomness comes in, values go out; the order of storing is that of `device::rotation`.
+//! for ever. Pure: randomness comes in, values go out; `device::secrets` stores the steps in this order.
 //!
 //! ```text
 //! offerer  -> answerer  Offer  { X25519 public }
@@ -20,34 +20,34 @@ use zeroize::Zeroizing;
 
 use super::{Context, HandshakeError, Key, derive};
 
-/// What both know before a renewal.
+/// Facts that both sides know before a renewal.
 pub struct RotationInput<'a> {
-    /// The present secret.
+    /// Present secret.
     pub secret: &'a Key,
-    /// Endpoint id of the one that offers.
+    /// Endpoint id of the offering side.
     pub offerer: [u8; 32],
-    /// Endpoint id of the one that answers.
+    /// Endpoint id of the answering side.
     pub answerer: [u8; 32],
 }
 
-/// The end that has offered.
+/// State of the offering side.
 pub struct RotationOffer {
     secret: StaticSecret,
     public: [u8; 32],
 }
 
 impl RotationOffer {
-    /// Starts with a fresh random key; gives the state and the public key to send.
+    /// Starts with a fresh random key. Returns the state and the public key to send.
     pub fn start(ephemeral: &Key) -> (Self, [u8; 32]) {
         let secret = StaticSecret::from(*ephemeral.as_bytes());
         let public = PublicKey::from(&secret).to_bytes();
         (Self { secret, public }, public)
     }
 
-    /// Takes the answer; gives the new secret and the tag that proves it.
+    /// Processes the answer. Returns the new secret and the tag that proves it.
     ///
     /// # Errors
-    /// When the key is weak or the tag does not fit.
+    /// When the key is weak, or the tag does not match.
     pub fn finish(
         self,
         input: &RotationInput<'_>,
@@ -62,10 +62,10 @@ impl RotationOffer {
     }
 }
 
-/// Answers an offer with a fresh random key; gives the new secret, the public key and the tag to send.
+/// Answers an offer with a fresh random key. Returns the new secret, the public key and the tag to send.
 ///
 /// # Errors
-/// When the key that was offered is weak.
+/// When the offered key is weak.
 pub fn answer_rotation(
     input: &RotationInput<'_>,
     offered: &[u8; 32],
@@ -79,12 +79,12 @@ pub fn answer_rotation(
     Ok((new, public, tag))
 }
 
-/// The tag by which the offerer says that it holds `secret` as its present one.
+/// Computes the tag with which the offering side confirms `secret` as its present one.
 pub fn done_tag(secret: &Key) -> [u8; 32] {
     *tag_of(secret, OFFERER).as_bytes()
 }
 
-/// Whether `tag` is [`done_tag`] of this secret.
+/// True if `tag` is the [`done_tag`] of this secret.
 pub fn done_holds(secret: &Key, tag: &[u8; 32]) -> bool {
     check(&tag_of(secret, OFFERER), tag).is_ok()
 }

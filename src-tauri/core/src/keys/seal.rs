@@ -1,5 +1,5 @@
-//! Sealing a row of messages under one key: ChaCha20-Poly1305, the nonce is four zero bytes and the message's number
-//! (u64, little endian), from 0. Each key serves one direction of one stream.
+//! Authenticated encryption of a sequence of messages under one key: ChaCha20-Poly1305, with a nonce of four zero bytes
+//! and the message's number (u64, little endian) from 0. Each key serves one direction of one stream.
 
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit,
@@ -8,16 +8,16 @@ use chacha20poly1305::{
 
 use super::Key;
 
-/// How many bytes sealing adds.
+/// Length of the tag in bytes, by which encryption lengthens a message.
 pub const TAG_LEN: usize = 16;
 
-/// A message could not be sealed or opened.
+/// Errors of encryption and decryption.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SealError {
-    /// The tag does not fit: the message, its place, or the key is not the right one.
+    /// The tag does not match: the message, its position or the key is wrong.
     #[error("a sealed message does not open")]
     BadTag,
-    /// 2^64 messages under one key; no stream lives that long.
+    /// The counter is exhausted after 2^64 messages, more than any stream sends.
     #[error("a key has sealed all the messages that it may")]
     Exhausted,
 }
@@ -28,28 +28,28 @@ fn nonce(counter: u64) -> [u8; 12] {
     nonce
 }
 
-/// The sending end.
+/// Encrypts messages.
 pub struct Sealer {
     cipher: ChaCha20Poly1305,
     next: u64,
 }
 
-/// The receiving end. It takes messages in order and exactly once: after an error it opens nothing more.
+/// Decrypts messages, in order and exactly once each. After an error it decrypts nothing more.
 pub struct Opener {
     cipher: ChaCha20Poly1305,
     next: Option<u64>,
 }
 
 impl Sealer {
-    /// A sealer at message 0.
+    /// Creates a sealer at message 0.
     pub fn new(key: &Key) -> Self {
         Self { cipher: ChaCha20Poly1305::new(key.as_bytes().into()), next: 0 }
     }
 
-    /// Seals the next message; `aad` is authenticated along with it and not sent.
+    /// Encrypts the next message. `aad` is authenticated but not sent.
     ///
     /// # Errors
-    /// When the counter is used up.
+    /// When the counter is exhausted.
     pub fn seal(&mut self, aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
         let number = self.next;
         self.next = number.checked_add(1).ok_or(SealError::Exhausted)?;
@@ -58,15 +58,15 @@ impl Sealer {
 }
 
 impl Opener {
-    /// An opener at message 0.
+    /// Creates an opener at message 0.
     pub fn new(key: &Key) -> Self {
         Self { cipher: ChaCha20Poly1305::new(key.as_bytes().into()), next: Some(0) }
     }
 
-    /// Opens the next message.
+    /// Decrypts the next message.
     ///
     /// # Errors
-    /// When it is not the next message that the other end sealed under this key with this `aad`; from then on always.
+    /// When it is not the next message that was encrypted under this key with this `aad`, and always after that.
     pub fn open(&mut self, aad: &[u8], sealed: &[u8]) -> Result<Vec<u8>, SealError> {
         let number = self.next.take().ok_or(SealError::BadTag)?;
         let plain =

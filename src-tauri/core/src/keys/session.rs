@@ -21,50 +21,50 @@ use super::{Context, Key, derive};
 use crate::id::TransferId;
 
 const MAGIC: &[u8; 8] = b"yonder-s";
-/// The one version there is.
+/// Protocol version, the only one so far.
 const VERSION: u8 = 1;
-/// At most so many versions or suites may be offered.
+/// Maximum number of versions or suites in a hello.
 const MAX_OFFERED: usize = 8;
 const ACK_LEN: usize = 1 + 1 + 32 + 32 + 32;
 
-/// Cipher suites for what is sealed within a session.
+/// Cipher suites of encrypted frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Suite {
-    /// ChaCha20-Poly1305: always there.
+    /// ChaCha20-Poly1305, mandatory.
     ChaCha20Poly1305 = 1,
 }
 
 impl Suite {
-    /// What this device offers, best first.
+    /// Suites that this device offers, the best first.
     pub const OFFERED: &'static [Suite] = &[Suite::ChaCha20Poly1305];
 
-    /// The suite of this number.
+    /// Returns the suite with this number.
     pub fn from_number(number: u8) -> Option<Self> {
         (number == 1).then_some(Self::ChaCha20Poly1305)
     }
 }
 
-/// Who dialled.
+/// Role of a side in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// The one that dialled.
+    /// The dialling side.
     Initiator,
-    /// The one that answered.
+    /// The accepting side.
     Responder,
 }
 
-/// Which way something is sealed.
+/// Direction of encrypted data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum SealDirection {
-    /// From the one that dialled.
+    /// From the initiator to the responder.
     ToResponder = 1,
-    /// From the one that answered.
+    /// From the responder to the initiator.
     ToInitiator = 2,
 }
 
-/// Which kind of QUIC stream a key is for.
+/// Kind of the QUIC stream for which a key is derived.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum StreamKind {
@@ -78,35 +78,35 @@ pub enum StreamKind {
     UniOfResponder = 4,
 }
 
-/// Why a handshake failed.
+/// Reason for which a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HandshakeError {
-    /// A message is not of the form that the protocol gives it.
+    /// A message is malformed.
     #[error("a handshake message is malformed")]
     Malformed,
-    /// No version that both speak.
+    /// There is no common protocol version.
     #[error("the devices have no version of the session protocol in common")]
     Version,
-    /// No cipher suite that both have.
+    /// There is no common cipher suite.
     #[error("the devices have no cipher suite in common")]
     Suite,
     /// The peer's X25519 key is of low order.
     #[error("the other device sent a weak key")]
     WeakKey,
-    /// The peer does not hold the pairing secret, or somebody stands between.
+    /// The peer does not hold the pairing secret, or there is a man in the middle.
     #[error("the other device could not prove that it is paired")]
     NotProven,
 }
 
-/// What both ends know before the first message.
+/// Facts that both sides know before the first message.
 pub struct HandshakeInput<'a> {
-    /// The secret of this pairing.
+    /// Secret of this pairing.
     pub pairing_secret: &'a Key,
-    /// Endpoint id of the one that dialled.
+    /// Endpoint id of the dialling side.
     pub initiator: [u8; 32],
-    /// Endpoint id of the one that answered.
+    /// Endpoint id of the accepting side.
     pub responder: [u8; 32],
-    /// What the connection is for.
+    /// ALPN of the connection.
     pub alpn: &'a [u8],
     /// 32 bytes of the TLS exporter of this connection.
     pub exporter: [u8; 32],
@@ -142,15 +142,15 @@ struct Schedule {
     keys: SessionKeys,
 }
 
-/// The end that dialled, waiting for the answer.
+/// State of the dialling side while it waits for the answer.
 pub struct InitiatorHandshake {
     secret: StaticSecret,
     hello: Vec<u8>,
 }
 
 impl InitiatorHandshake {
-    /// Starts; gives the state and the first message. Two fresh random keys are used: `ephemeral` as X25519 secret,
-    /// `nonce` in the clear.
+    /// Starts a handshake. Returns the state and the first message. Needs two fresh random values: `ephemeral` becomes
+    /// the X25519 secret, `nonce` is sent unencrypted.
     pub fn start(ephemeral: &Key, nonce: [u8; 32]) -> (Self, Vec<u8>) {
         let secret = StaticSecret::from(*ephemeral.as_bytes());
         let mut hello = MAGIC.to_vec();
@@ -162,11 +162,12 @@ impl InitiatorHandshake {
         (Self { secret, hello: hello.clone() }, hello)
     }
 
-    /// Takes the answer; gives the last message and the keys. The peer is proven. While a pairing secret is being renewed
-    /// there may be two: one that does not fit is [`HandshakeError::NotProven`], and another one may be tried.
+    /// Processes the answer, which authenticates the peer. Returns the last message and the keys. During a renewal
+    /// there may be two pairing secrets: the wrong one gives [`HandshakeError::NotProven`], and the other one may be
+    /// tried.
     ///
     /// # Errors
-    /// When the answer is malformed, chooses what was not offered, or is not proven.
+    /// When the answer is malformed, selects what was not offered, or does not authenticate.
     pub fn finish(&self, input: &HandshakeInput<'_>, ack: &[u8]) -> Result<(Vec<u8>, SessionKeys), HandshakeError> {
         let ack: &[u8; ACK_LEN] = ack.try_into().map_err(|_| HandshakeError::Malformed)?;
         let (head, tag) = ack.split_at(ACK_LEN - 32);
@@ -181,16 +182,16 @@ impl InitiatorHandshake {
     }
 }
 
-/// The end that answered, waiting for the confirmation.
+/// State of the accepting side while it waits for the confirmation.
 pub struct ResponderHandshake {
     schedule: Schedule,
 }
 
 impl ResponderHandshake {
-    /// Takes the first message; gives the state and the answer.
+    /// Processes the first message. Returns the state and the answer.
     ///
     /// # Errors
-    /// When the message is malformed or offers nothing that we have.
+    /// When the message is malformed, or offers nothing that this side supports.
     pub fn answer(
         input: &HandshakeInput<'_>,
         hello: &[u8],
@@ -213,10 +214,10 @@ impl ResponderHandshake {
         Ok((Self { schedule }, ack))
     }
 
-    /// Takes the last message. The peer is proven.
+    /// Processes the last message, which authenticates the peer.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it does not authenticate.
     pub fn finish(self, confirm: &[u8]) -> Result<SessionKeys, HandshakeError> {
         check(&self.schedule.tag_of_initiator, confirm)?;
         Ok(self.schedule.keys)
@@ -263,7 +264,7 @@ fn check(expected: &Key, tag: &[u8]) -> Result<(), HandshakeError> {
     if bool::from(expected.as_bytes().as_slice().ct_eq(tag)) { Ok(()) } else { Err(HandshakeError::NotProven) }
 }
 
-/// The keys of one connection between paired devices.
+/// Keys of one connection between paired devices.
 #[derive(Clone, Debug)]
 pub struct SessionKeys {
     root: Key,
@@ -272,17 +273,17 @@ pub struct SessionKeys {
 }
 
 impl SessionKeys {
-    /// The cipher suite that was agreed on.
+    /// Returns the negotiated cipher suite.
     pub fn suite(&self) -> Suite {
         self.suite
     }
 
-    /// Which end this is.
+    /// Returns the role of this side.
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// The way that this end seals.
+    /// Returns the direction in which this side encrypts.
     pub fn outgoing(&self) -> SealDirection {
         match self.role {
             Role::Initiator => SealDirection::ToResponder,
@@ -290,7 +291,7 @@ impl SessionKeys {
         }
     }
 
-    /// The way that the other end seals.
+    /// Returns the direction in which the other side encrypts.
     pub fn incoming(&self) -> SealDirection {
         match self.role {
             Role::Initiator => SealDirection::ToInitiator,
@@ -298,12 +299,13 @@ impl SessionKeys {
         }
     }
 
-    /// Key of one stream (by its QUIC index among its kind) in one direction.
+    /// Derives the key of one stream, by its QUIC index among its kind, in one direction.
     pub fn stream_key(&self, kind: StreamKind, index: u64, direction: SealDirection) -> Key {
         derive(Context::SessionStream, &[self.root.as_bytes(), &[kind as u8], &index.to_le_bytes(), &[direction as u8]])
     }
 
-    /// Root of the file keys of one attempt (random, new at every reopening) at one transfer.
+    /// Derives the root of the file keys of one attempt at one transfer. `attempt` is random, and new at every
+    /// reopening.
     pub fn file_root(&self, transfer: &TransferId, attempt: &[u8; 16], direction: SealDirection) -> Key {
         derive(Context::TransferRoot, &[self.root.as_bytes(), transfer.as_bytes(), attempt, &[direction as u8]])
     }
@@ -378,7 +380,7 @@ mod tests {
         let secret = Key::from_bytes([5; 32]);
         let input = input(&secret, 3);
         let (initiator, hello) = InitiatorHandshake::start(&Key::from_bytes([11; 32]), [12; 32]);
-        // Somebody in between adds a suite that we do not know to the offer.
+        // An attacker in the middle adds an unsupported suite to the offer.
         let mut changed = MAGIC.to_vec();
         changed.extend([1, VERSION, 2, 1, 9]);
         changed.extend(&hello[hello.len() - 64..]);

@@ -1,20 +1,20 @@
-//! What can go wrong with texts.
+//! Errors of texts.
 
 use crate::{error::RoomError, storage::StorageError};
 
-/// What can go wrong with texts.
+/// Errors of texts.
 #[derive(Debug, thiserror::Error)]
 pub enum TextError {
-    /// Nothing to send.
+    /// The text is empty.
     #[error("the text is empty")]
     Empty,
-    /// More than a message holds.
+    /// The text exceeds the limit of a message.
     #[error("the text is longer than 30 KiB")]
     TooLong,
-    /// What no person types.
+    /// The text contains control characters other than new lines and tabs.
     #[error("the text has control characters")]
     Control,
-    /// The device has been away for long.
+    /// The outgoing queue for the device is full.
     #[error("200 texts wait for this device already")]
     TooManyWait,
     /// A record could not be read.

@@ -1,53 +1,53 @@
-//! What is remembered of the texts exchanged with one device, and what is to be sent next. Pure.
+//! State of the texts exchanged with one device, and the decision what to send next. Pure.
 //!
-//! Each side numbers its texts to the other one from 1, without gaps, under an origin that it draws when the mailbox is
-//! made. A receiver takes exactly the number after the last one that it has stored: what was said twice is known
-//! by its number, whatever happened in between, and one number is all that has to be remembered.
+//! Each side numbers its texts to the other one from 1, without gaps, under a random origin that it draws when the
+//! mailbox is created. A receiver accepts exactly the number after the last one that it has stored. A repeated text is
+//! recognized by its number, whatever happened in between, and only one number has to be remembered.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Texts that are under way at once, without the receiver's word.
+/// Texts that may be sent without an acknowledgement.
 const WINDOW: u64 = 32;
-/// Texts kept with each device, in both directions, and their bytes: a device that writes without end costs this much.
+/// Maximum number of stored texts with each device, in both directions, and of their bytes.
 const HISTORY: u64 = 10_000;
 const HISTORY_BYTES: u64 = 16 << 20;
-/// Without a word of the receiver, the texts under way are said again after this, then ever more slowly.
+/// First and last retransmission timeout. Each retransmission doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
 const LAST_RETRY: Duration = Duration::from_secs(300);
 
-/// What is remembered.
+/// Stored state of a mailbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Mailbox {
-    /// Ours, random: another one means another mailbox, and numbers begin at 1 again.
+    /// Our random origin. Another value means another mailbox, and numbers begin at 1 again.
     pub origin: u64,
-    /// The last number that we gave.
+    /// Last number that we assigned.
     pub given: u64,
-    /// The last number of ours that the other side has stored.
+    /// Last number of ours that the other side has stored.
     pub acked: u64,
-    /// Theirs; 0 before their first text.
+    /// Their origin; 0 before their first text.
     pub their_origin: u64,
-    /// The last number of theirs that is stored here.
+    /// Last number of theirs that is stored here.
     pub stored: u64,
-    /// The last place in the list of texts in both directions.
+    /// Last place in the list of texts in both directions.
     pub place: u64,
-    /// Texts of theirs that the person has not seen.
+    /// Number of their texts that the user has not seen.
     pub unread: u32,
-    /// The first place whose text is still kept.
+    /// First place whose text is still stored.
     pub oldest: u64,
-    /// Bytes of the texts that are kept.
+    /// Bytes of the stored texts.
     pub bytes: u64,
 }
 
-/// What a text that came in is.
+/// Classification of a received text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Incoming {
-    /// The next one: to be stored.
+    /// The next one: store it.
     New,
-    /// Stored already: to be acknowledged again.
+    /// Stored already: acknowledge it again.
     Known,
-    /// One before it is missing, and will be said again.
+    /// An earlier one is missing, and will be sent again.
     Early,
 }
 
@@ -56,31 +56,32 @@ impl Mailbox {
         Self { origin, given: 0, acked: 0, their_origin: 0, stored: 0, place: 0, unread: 0, oldest: 1, bytes: 0 }
     }
 
-    /// Takes up the next text, of so many bytes.
+    /// Adds the next text, of `bytes` bytes.
     pub fn add(&mut self, bytes: usize) {
         self.place += 1;
         self.bytes = self.bytes.saturating_add(bytes as u64);
     }
 
-    /// There is more than is kept: the oldest text goes, unless it is the newest too.
+    /// True if the limits are exceeded: the oldest text must be deleted, unless it is the only one.
     pub fn is_full(&self) -> bool {
         let kept = (self.place + 1).saturating_sub(self.oldest);
         kept > 1 && (kept > HISTORY || self.bytes > HISTORY_BYTES)
     }
 
-    /// The oldest text, of so many bytes, is gone.
+    /// Records that the oldest text, of `bytes` bytes, was deleted.
     pub fn drop_oldest(&mut self, bytes: usize) {
         self.oldest += 1;
         self.bytes = self.bytes.saturating_sub(bytes as u64);
     }
 
-    /// Texts of ours that the other side has not stored yet.
+    /// Returns the number of our texts that the other side has not stored yet.
     pub fn waiting(&self) -> u64 {
         self.given.saturating_sub(self.acked)
     }
 
-    /// What a text of the other side is, of which `base` is the first that we have not acknowledged, as they know it. What
-    /// is before that is theirs to skip: this side may have forgotten it, by unpairing or with an older copy of its store.
+    /// Classifies a text of the other side. `base` is the first number that we have not acknowledged, as they know it.
+    /// Texts before it may be skipped: this side may have lost its state, by unpairing or by an older copy of its
+    /// store.
     pub fn incoming(&self, origin: u64, number: u64, base: u64) -> Incoming {
         let stored = if origin == self.their_origin { self.stored } else { 0 };
         let stored = stored.max(base.saturating_sub(1));
@@ -92,18 +93,18 @@ impl Mailbox {
         }
     }
 
-    /// The other side has stored our texts up to this number; gives those that are news.
+    /// Records that the other side has stored our texts up to this number. Returns the newly acknowledged ones.
     pub fn acknowledged(&mut self, origin: u64, number: u64) -> std::ops::RangeInclusive<u64> {
         let first = self.acked + 1;
         if origin == self.origin {
-            // What was never said cannot have been stored.
+            // The other side cannot have stored what was never sent.
             self.acked = self.acked.max(number.min(self.given));
         }
         first..=self.acked
     }
 }
 
-/// What is under way over one session.
+/// Texts in flight over one session.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
     sent: u64,
@@ -112,7 +113,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// The number to send now.
+    /// Returns the number to send now.
     pub fn next(&mut self, mailbox: &Mailbox, now: Duration) -> Option<u64> {
         if self.sent < mailbox.acked {
             self.sent = mailbox.acked;
@@ -131,13 +132,13 @@ impl Flight {
         Some(next)
     }
 
-    /// The receiver said a word.
+    /// Records an acknowledgement.
     pub fn progress(&mut self, mailbox: &Mailbox, now: Duration) {
         self.tries = 0;
         self.again = (self.sent > mailbox.acked).then(|| now + self.patience());
     }
 
-    /// When to look again, if no word comes.
+    /// Returns when to look again if no acknowledgement arrives.
     pub fn due(&self) -> Option<Duration> {
         self.again
     }
@@ -211,7 +212,8 @@ mod tests {
     }
 
     proptest! {
-        /// Over a way that loses, doubles and cuts, and restarts on either side, each text is stored once, in order.
+        /// Checks that each text is stored once and in order, over a link that loses, duplicates and cuts, with
+        /// restarts on either side.
         #[test]
         fn each_text_is_stored_once(steps in prop::collection::vec(0u8..8, 1..400)) {
             let mut ours = Mailbox::new(7);
@@ -220,7 +222,7 @@ mod tests {
             let mut now = Duration::ZERO;
             let (mut way, mut back) = (Vec::new(), Vec::new());
             let mut got = Vec::new();
-            // In the end nothing is lost any more: what is said is heard, and silence is waited for.
+            // At the end nothing is lost any more: all messages arrive, and timeouts elapse.
             let calm = [6, 1].into_iter().chain([2; 500]).chain([3; 500]);
             let calm = std::iter::repeat_n(calm.collect::<Vec<_>>(), 10).flatten();
             for step in steps.into_iter().chain(calm) {
@@ -244,7 +246,7 @@ mod tests {
                         let _ = ours.acknowledged(7, back.remove(0));
                         flight.progress(&ours, now);
                     }
-                    // Lost, doubled, and a session that ends.
+                    // A lost text, a duplicate, and the end of a session.
                     4 => { way.pop(); }
                     5 => way.extend(way.first().copied()),
                     6 if flight.due().is_some_and(|due| due > now) => now = flight.due().unwrap(),

@@ -1,66 +1,66 @@
-//! What devices say to each other.
+//! Messages between devices.
 
 use serde::{Deserialize, Serialize};
 
 use crate::api::DeviceType;
 
-/// A message has at most so many bytes as JSON.
+/// Maximum length of a message as JSON, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 10;
 
-/// One message. A kind that is not known here is a violation of the protocol: versions are agreed on by ALPN.
+/// One message. An unknown kind violates the protocol: ALPN selects the version.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum NetworkMessage {
-    /// First on every session, from both sides: the sender's present name and type.
+    /// First message of both sides on every session: the sender's present name and type.
     Hello {
-        /// Cleaned by the receiver.
+        /// Name as sent; the receiver cleans it.
         name: String,
-        /// What kind of machine it is.
+        /// Kind of machine.
         device_type: DeviceType,
-        /// Random at each start of the node: a new one says that its older connections are gone.
+        /// Random number of this start of the node. A new one means that its older connections are dead.
         instance: u64,
     },
-    /// Answered at once by `pong`.
+    /// Liveness and round trip probe, answered at once by `pong`.
     Ping {
-        /// Chosen by the sender.
+        /// Number chosen by the sender.
         id: u64,
     },
-    /// The answer to `ping`.
+    /// Answer to `ping`.
     Pong {
-        /// As in the `ping`.
+        /// Number of the `ping`.
         id: u64,
     },
-    /// The sender has forgotten the receiver; the receiver does the same and closes the session.
+    /// The sender has unpaired the receiver. The receiver does the same and closes the session.
     Unpair {
-        /// The notice, as hex digits: it is proven by a key from the pairing secret.
+        /// Notice in hex, authenticated by a key from the pairing secret.
         notice: String,
     },
-    /// A text between people. Numbered by its sender from 1; said again until it is acknowledged.
+    /// A text between people. Numbered by its sender from 1, and sent again until it is acknowledged.
     Text {
-        /// Of the sender's mailbox for the receiver.
+        /// Origin of the sender's mailbox for the receiver.
         origin: u64,
-        /// Its number in there.
+        /// Number of the text in that mailbox.
         number: u64,
-        /// The first number that the receiver has not acknowledged, as the sender knows it.
+        /// First number that the receiver has not acknowledged, as the sender knows it.
         base: u64,
         /// Unix time in milliseconds.
         sent_at: u64,
-        /// At most 30 KiB; no control characters but new lines and tabs.
+        /// At most 30 KiB, without control characters except new lines and tabs.
         text: String,
     },
-    /// The sender has stored the receiver's texts up to this number.
+    /// Acknowledges the receiver's texts up to this number.
     Received {
-        /// As in the texts.
+        /// Origin of the texts.
         origin: u64,
-        /// The last one stored.
+        /// Number of the last stored text.
         number: u64,
     },
-    /// The sender offers to renew the pairing secret.
+    /// Offers to renew the pairing secret.
     RotateOffer {
         /// X25519 public key.
         public: Hex32,
     },
-    /// The answer to `rotate_offer`; the sender holds the new secret beside the present one.
+    /// Answer to `rotate_offer`. The sender has stored the new secret beside the present one.
     RotateAnswer {
         /// X25519 public key.
         public: Hex32,
@@ -72,7 +72,7 @@ pub enum NetworkMessage {
         /// Proves that the sender holds the new secret.
         tag: Hex32,
     },
-    /// The answer to `rotate_done`: so does the sender.
+    /// Answer to `rotate_done`: the sender of this uses the new secret, too.
     RotateKept {},
 }
 
@@ -97,13 +97,13 @@ impl TryFrom<String> for Hex32 {
 }
 
 impl NetworkMessage {
-    /// The form on the wire.
+    /// Encodes the message for the wire.
     pub fn encode(&self) -> Vec<u8> {
-        // These types always have a JSON form.
+        // These types can always be encoded as JSON.
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    /// Reads the form on the wire.
+    /// Decodes a message from the wire.
     ///
     /// # Errors
     /// When it is not a message.
@@ -121,7 +121,7 @@ mod tests {
         assert!(NetworkMessage::decode(br#"{"kind":"ping","id":1}"#).is_ok());
         assert!(NetworkMessage::decode(br#"{"kind":"ping","id":1,"more":2}"#).is_err());
         assert!(NetworkMessage::decode(br#"{"kind":"dance"}"#).is_err());
-        // A variant without fields takes any field, in serde's reading: it has braces for that reason.
+        // For a variant without braces serde would accept any field.
         assert!(NetworkMessage::decode(br#"{"kind":"rotate_kept"}"#).is_ok());
         assert!(NetworkMessage::decode(br#"{"kind":"rotate_kept","more":2}"#).is_err());
         assert!(NetworkMessage::decode(b"").is_err());

@@ -1,4 +1,4 @@
-//! Sends messages and takes them in.
+//! Sends and receives messages.
 
 use std::{
     collections::HashMap,
@@ -25,74 +25,74 @@ use crate::{
     net::{ALPN_MESSAGE, CloseCode, NetworkProtocol, Session, SessionLimits},
 };
 
-/// Messages a second that a peer may send, and in a burst.
+/// Rate limit of a peer: messages a second, and in a burst.
 const PER_SECOND: f64 = 20.0;
 const BURST: f64 = 100.0;
-/// Pings that we send, below what a peer takes without delay: one that waited there would be measured with its wait.
+/// Rate limit of our pings. Below the peer's limit, because a ping that waits there would measure the wait.
 const PINGS_PER_SECOND: f64 = 18.0;
 const PING_BURST: f64 = 60.0;
-/// A message that was begun has to be whole by then.
+/// Time limit for reading a message that has begun.
 const WHOLE: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(10);
-/// How long a peer may take to make room for a message. Whoever takes nothing for so long has its session closed.
+/// Time limit for writing a message. A session whose peer reads nothing for this long is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Messages of one device that wait to be acted upon. While there are as many, nothing more is read from that device.
+/// Capacity of a device's queue. While it is full, nothing more is read from that device.
 const INBOX: usize = 16;
 
-/// Something that another room has to act upon.
+/// Received message that another module has to handle.
 #[derive(Clone, Debug)]
 pub enum Heard {
-    /// The device at the other end of the session told its present name and type.
+    /// Present name and type of the device.
     Hello {
-        /// In which it was told.
+        /// Session of the message.
         session: Session,
-        /// Its name, not cleaned.
+        /// Name, not cleaned.
         name: String,
-        /// What kind of machine it is.
+        /// Kind of machine.
         device_type: DeviceType,
-        /// Which start of the node this is.
+        /// Number of this start of the node.
         instance: u64,
     },
-    /// The device says that it has forgotten us; the notice is not checked yet.
+    /// The device claims to have unpaired us; the notice is not verified yet.
     Unpaired {
-        /// In which it was told.
+        /// Session of the message.
         session: Session,
-        /// As it came, at most [`MAX_NOTICE`] bytes.
+        /// Notice as received, at most [`MAX_NOTICE`] bytes.
         notice: Vec<u8>,
     },
     /// A text.
     Text {
-        /// In which it was told.
+        /// Session of the message.
         session: Session,
-        /// Which it is.
+        /// Identifies the text.
         place: TextPlace,
-        /// By the sender's clock.
+        /// Unix time in milliseconds, by the sender's clock.
         sent_at: u64,
-        /// Not checked yet.
+        /// Text, not checked yet.
         text: String,
     },
     /// The device has stored texts of ours.
     Received {
-        /// Which.
+        /// Id of the device.
         device: DeviceId,
-        /// Origin, and the last number.
+        /// Origin and last stored number.
         number: (u64, u64),
     },
     /// A step of the renewal of the pairing secret.
     Rotation {
-        /// In which it was told.
+        /// Session of the message.
         session: Session,
         /// One of the `Rotate…` kinds.
         step: NetworkMessage,
     },
 }
 
-/// The queue of one device: what it said, in the order in which it came. Each device has a queue of its own, so that one
-/// whose messages take long to act upon holds up no other.
+/// Queue of one device: its messages in the order of arrival. Each device has a queue of its own, so that slow handling
+/// of one delays no other.
 pub struct Inbox {
-    /// Who speaks.
+    /// Id of the device.
     pub device: DeviceId,
-    /// Ends when no session with the device is served any more.
+    /// Received messages. Ends when the last session with the device has ended.
     pub heard: mpsc::Receiver<Heard>,
 }
 
@@ -103,19 +103,20 @@ pub struct Messages(Arc<Inner>);
 struct Inner {
     pings: Mutex<HashMap<u64, (DeviceId, oneshot::Sender<Instant>)>>,
     next_ping: AtomicU64,
-    /// Of devices that were paired since the start of this node.
+    /// Rate limits of devices that were connected since the start of this node.
     buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
-    /// Of our pings to them.
+    /// Rate limits of our pings to them.
     ping_buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
     started: Instant,
-    /// The queues that sessions hold now.
+    /// Queues of current sessions.
     inboxes: Mutex<HashMap<DeviceId, mpsc::WeakSender<Heard>>>,
     opened: mpsc::Sender<Inbox>,
     own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
 }
 
 impl Messages {
-    /// `opened` gets the queue of each device that begins to speak; `own` gives this device's hello.
+    /// Creates the service. `opened` receives the queue of each device that begins to send; `own` returns this device's
+    /// hello.
     pub fn new(opened: mpsc::Sender<Inbox>, own: impl Fn() -> NetworkMessage + Send + Sync + 'static) -> Self {
         Self(Arc::new(Inner {
             pings: Mutex::default(),
@@ -129,15 +130,15 @@ impl Messages {
         }))
     }
 
-    /// The protocol to register.
+    /// Returns the protocol to register.
     pub fn protocol(&self) -> Arc<dyn NetworkProtocol> {
         Arc::new(self.clone())
     }
 
-    /// Sends one message over a session; done when the peer's endpoint has it.
+    /// Sends one message over a session. Completes when the peer's endpoint has acknowledged it.
     ///
     /// # Errors
-    /// When the connection is gone, or the peer does not take the message within 30 s.
+    /// When the connection is closed, or the peer does not accept the message within 30 s.
     pub async fn send(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
         let work = async {
             let mut stream = session.open_sealed_uni().await?;
@@ -149,10 +150,10 @@ impl Messages {
         within_write_timeout(session, work).await
     }
 
-    /// One application round trip. It begins when the peer answers at once: many in a row are spaced.
+    /// Measures one application round trip. Pings in quick succession are spaced, to stay below the peer's rate limit.
     ///
     /// # Errors
-    /// When the connection is gone or no answer comes within ten seconds.
+    /// When the connection is closed, or no answer arrives within ten seconds.
     pub async fn ping(&self, session: &Session) -> Result<Duration, NetworkError> {
         let wait = {
             let mut buckets = self.0.ping_buckets.locked();
@@ -160,7 +161,7 @@ impl Messages {
             let full = || TokenBucket::new(PINGS_PER_SECOND, PING_BURST, now);
             buckets.entry(session.device_id()).or_insert_with(full).take(now, 1.0)
         };
-        // Even a sleep of no length lasts until the next tick of the timer.
+        // Even a sleep of zero lasts until the next timer tick.
         if !wait.is_zero() {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -178,7 +179,7 @@ impl Messages {
             session.was_sign_of_life();
             tokio::select! {
                 answer = answered => answer.map_err(|_| NetworkError::ShuttingDown),
-                // Nobody answers any more.
+                // No answer can arrive any more.
                 reason = session.connection().closed() => Err(NetworkError::ConnectionLost(Box::new(reason))),
             }
         };
@@ -195,14 +196,15 @@ impl Messages {
         self.0.pings.locked()
     }
 
-    /// How long a device has to wait for having said one thing. Counted for the device: another session is no way around.
+    /// Charges a device for one message. Returns how long to wait before reading on. Counted by device, so that another
+    /// session does not help.
     fn price(&self, device: DeviceId) -> Duration {
         let mut buckets = self.0.buckets.locked();
         let now = self.0.started.elapsed();
         buckets.entry(device).or_insert_with(|| TokenBucket::new(PER_SECOND, BURST, now)).take(now, 1.0)
     }
 
-    /// The queue of a device: the one that another session with it holds, or a new one.
+    /// Returns the queue of a device: that of another session with it, or a new one.
     async fn inbox(&self, device: DeviceId) -> Result<mpsc::Sender<Heard>, NetworkError> {
         let (queue, heard) = {
             let mut inboxes = self.0.inboxes.locked();
@@ -243,16 +245,16 @@ impl Messages {
                 continue;
             }
             let wait = self.price(session.device_id());
-            // Even a sleep of no length lasts until the next tick of the timer.
+            // Even a sleep of zero lasts until the next timer tick.
             if !wait.is_zero() {
-                // Streams that wait to be accepted hold the peer back: QUIC lets it open no more than we have read.
+                // Streams that wait to be accepted slow the peer down: QUIC lets it open no more until we have read.
                 tokio::time::sleep(wait).await;
             }
         }
     }
 
-    /// Acts upon a message, or puts it into the device's queue. True for the answer to a question of ours, which costs the
-    /// peer nothing.
+    /// Handles a message, or puts it into the device's queue. True for the answer to a ping of ours, which is not
+    /// charged to the peer.
     async fn take(
         &self,
         session: &Session,
@@ -289,7 +291,7 @@ impl Messages {
             NetworkMessage::Pong { id } => {
                 session.was_sign_of_life();
                 let mut pings = self.pings();
-                // Only the device that was asked may answer.
+                // Only the device that was pinged may answer.
                 if pings.get(&id).is_some_and(|(asked, _)| *asked == device)
                     && let Some((_, waiting)) = pings.remove(&id)
                 {
@@ -302,10 +304,10 @@ impl Messages {
         Ok(false)
     }
 
-    /// Sends one message over a session, and does not wait for the peer's acknowledgement.
+    /// Sends one message over a session without waiting for the peer's acknowledgement.
     ///
     /// # Errors
-    /// When the connection is gone, or the peer makes no room for the message within 30 s.
+    /// When the connection is closed, or the peer does not accept the message within 30 s.
     pub async fn post(&self, session: &Session, message: &NetworkMessage) -> Result<(), NetworkError> {
         let work = async {
             let mut stream = session.open_sealed_uni().await?;
@@ -316,7 +318,7 @@ impl Messages {
         within_write_timeout(session, work).await
     }
 
-    /// For messages of which nobody waits to hear whether they could be sent.
+    /// Sends a message, and only logs a failure.
     async fn send_quietly(&self, session: &Session, message: &NetworkMessage) {
         if let Err(error) = self.post(session, message).await {
             tracing::debug!(%error, "a message was not sent");
@@ -324,8 +326,8 @@ impl Messages {
     }
 }
 
-/// Bounds a write. A session over which nothing can be said is of no use to anybody: it is closed, and the device is dialled
-/// anew.
+/// Applies the time limit to a write. A session that accepts no message is useless: it is closed, and the device is
+/// dialled again.
 async fn within_write_timeout(
     session: &Session,
     work: impl Future<Output = Result<(), NetworkError>>,
@@ -346,8 +348,8 @@ impl NetworkProtocol for Messages {
     }
 
     fn limits(&self) -> SessionLimits {
-        // A text a stream, and as many as may be under way without the receiver's word. Nothing but the handshake is said on a
-        // bidirectional stream.
+        // One text a stream, and as many as may be unacknowledged. Bidirectional streams are used only by the
+        // handshake.
         SessionLimits { window: 512 << 10, uni_streams: 32, bi_streams: 1 }
     }
 

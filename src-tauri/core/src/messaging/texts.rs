@@ -1,7 +1,7 @@
-//! Texts between people: kept until the other side has stored them, and delivered once.
+//! Texts between people: stored until the other side has stored them, and delivered exactly once.
 //!
-//! Three tables: a mailbox for each device, the texts in both directions by their place, and the texts of ours that wait.
-//! Every change of the three is one durable write. A text is acknowledged after that write and not before.
+//! There are three tables: a mailbox for each device, the texts in both directions by their place, and our waiting
+//! texts. Each change of them is one durable write. A text is acknowledged only after that write.
 
 use std::{
     collections::HashMap,
@@ -27,11 +27,11 @@ use crate::{
     storage::{Op, Store, Table},
 };
 
-/// A text has at most so many bytes: with every character escaped it still fits into a message.
+/// Maximum length of a text in bytes: with every character escaped it still fits into a message.
 pub const MAX_TEXT: usize = 30 << 10;
-/// Texts to one device that may wait for it.
+/// Maximum number of texts that wait for one device.
 const MAX_WAITING: u64 = 200;
-/// Texts in one answer.
+/// Maximum number of texts in one answer.
 pub const MAX_PAGE: u32 = 200;
 const FORM: u8 = 1;
 
@@ -39,17 +39,17 @@ const FORM: u8 = 1;
 #[derive(Clone)]
 pub struct Texts(Arc<Inner>);
 
-/// Says whether a device is paired now.
+/// Returns true if a device is paired now.
 pub type IsPaired = Arc<dyn Fn(DeviceId) -> bool + Send + Sync>;
 
 struct Inner {
     store: Store,
     events: EventBus,
     messages: Messages,
-    /// Asked while the mailboxes are locked: texts of a device that was unpaired are removed under the same lock, and a text
-    /// that was still waiting for it must not come after that.
+    /// Called while the mailboxes are locked. The texts of an unpaired device are removed under the same lock, and no
+    /// text may be added after that.
     is_paired: IsPaired,
-    /// One change at a time: what is stored last must be what was changed last.
+    /// State of the mailboxes. Locked during each change, so that writes reach the store in order.
     boxes: Mutex<HashMap<DeviceId, Open>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
@@ -60,7 +60,7 @@ struct Open {
     mailbox: Mailbox,
     /// Changes when there may be something to send.
     changed: watch::Sender<Mailbox>,
-    /// Ends the sending over an older session.
+    /// Cancels sending over an older session.
     sending: CancellationToken,
 }
 
@@ -79,27 +79,27 @@ struct Stored {
     state: MessageState,
 }
 
-/// Which text of its sender a text is.
+/// Identifies a text of its sender.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextPlace {
-    /// Of the sender's mailbox for the receiver.
+    /// Origin of the sender's mailbox for the receiver.
     pub origin: u64,
-    /// Its number in there.
+    /// Number of the text in that mailbox.
     pub number: u64,
-    /// The first number that the receiver has not acknowledged, as the sender knows it.
+    /// First number that the receiver has not acknowledged, as the sender knows it.
     pub base: u64,
 }
 
-/// A text that is on its way.
+/// A queued text.
 pub struct Sent {
-    /// As people see it.
+    /// The text for the user interface.
     pub view: MessageView,
-    /// It is the first one with this device: nothing is being sent over a session that stands already.
+    /// True for the first text with this device: no sender task runs yet for an existing session.
     pub first: bool,
 }
 
 impl Texts {
-    /// Reads the mailboxes.
+    /// Loads the mailboxes.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -120,11 +120,11 @@ impl Texts {
         Ok(Self(Arc::new(Inner { store, events, messages, is_paired, boxes, tasks, cancel, start: Instant::now() })))
     }
 
-    /// Sends a text; it waits on the disk until the device has stored it.
+    /// Queues a text durably; it stays until the device has stored it.
     ///
     /// # Errors
-    /// When it is empty, too long, has control characters, too many wait already, the device is not paired any more, or it
-    /// cannot be stored.
+    /// When the text is empty, too long or has control characters, when the queue is full, when the device is no longer
+    /// paired, or when the text cannot be stored.
     pub async fn send(&self, device: DeviceId, text: &str) -> Result<Sent, NetworkError> {
         let text = checked(text)?;
         let mut boxes = self.0.boxes.lock().await;
@@ -159,7 +159,7 @@ impl Texts {
         Ok(Sent { view, first })
     }
 
-    /// Waits until another text of ours to the device finds room, for so long at most.
+    /// Waits until the queue for the device has room, at most for `within`.
     pub async fn room(&self, device: DeviceId, within: Duration) {
         let changed = self.0.boxes.lock().await.get(&device).map(|open| open.changed.subscribe());
         if let Some(mut changed) = changed {
@@ -168,7 +168,7 @@ impl Texts {
         }
     }
 
-    /// The newest text, and what has to go for it.
+    /// Returns the writes that store the newest text and delete the oldest ones beyond the limits.
     async fn kept(&self, device: DeviceId, mailbox: &mut Mailbox, stored: &Stored) -> Result<Vec<Op>, TextError> {
         let mut ops = vec![Op::put(Table::Messages, row(device, mailbox.place), encode(stored)?)];
         while mailbox.is_full() {
@@ -185,7 +185,7 @@ impl Texts {
         Ok(ops)
     }
 
-    /// A session with a device stands: what waits for it is sent over this one.
+    /// Sends the waiting texts over a new session.
     pub async fn session_stands(&self, session: &Session) {
         let mut boxes = self.0.boxes.lock().await;
         let Some(open) = boxes.get_mut(&session.device_id()) else { return };
@@ -235,12 +235,13 @@ impl Texts {
     async fn say(&self, session: &Session, mailbox: &Mailbox, number: u64) -> Result<(), NetworkError> {
         let device = session.device_id();
         let Some(place) = self.0.store.get(Table::Outbox, &row(device, number)).await.map_err(TextError::from)? else {
-            // Acknowledged in this very moment.
+            // The text was acknowledged just now.
             return Ok(());
         };
         let place = u64::from_be_bytes(place.as_slice().try_into().map_err(|_| TextError::Damaged)?);
         let Some(value) = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)? else {
-            // So old that it is not kept any more, though it waited: what comes after it must not wait for it.
+            // The text was deleted for its age although it was waiting. It is skipped, so that later ones are not
+            // blocked.
             return self.received(device, mailbox.origin, number).await;
         };
         let Stored { text, sent_at, .. } = decode(&value)?;
@@ -248,11 +249,11 @@ impl Texts {
         self.0.messages.post(session, &NetworkMessage::Text { origin, number, base, sent_at, text }).await
     }
 
-    /// A text of the other side: stores it, shows it, and acknowledges it. One of a device that is not paired any more is
-    /// dropped.
+    /// Handles a text of the other side: stores, shows and acknowledges it. A text of a device that is no longer paired
+    /// is dropped.
     ///
     /// # Errors
-    /// When it cannot be stored, or is none.
+    /// When it cannot be stored, or is not a valid text.
     pub async fn take(
         &self,
         session: &Session,
@@ -269,8 +270,8 @@ impl Texts {
         }
     }
 
-    /// Stores and shows a text that is the next one; gives the number to acknowledge, if there is one. `session` is where
-    /// this side's own texts go if it is the first text of all.
+    /// Stores and shows a text if it is the next one. Returns the number to acknowledge, if there is one. `session` is
+    /// used for our own texts if this creates the mailbox.
     async fn store_incoming(
         &self,
         device: DeviceId,
@@ -304,8 +305,8 @@ impl Texts {
                 if let (true, Some(session)) = (made, session) {
                     self.start_sending(open, session);
                 }
-                // Still under the lock, so that nothing is told of a device after its texts were removed. What was written
-                // while it was unpaired is removed by whoever waits for the lock.
+                // Emitted under the lock, so that nothing is shown after a device's texts were removed. Texts written
+                // while the device was being unpaired are removed by the task that waits for the lock.
                 if (self.0.is_paired)(device) {
                     self.0.events.emit(Event::Message { message: view(device, mailbox.place, stored) });
                 }
@@ -314,10 +315,10 @@ impl Texts {
         Ok(Some(mailbox.stored))
     }
 
-    /// The other side has stored texts of ours.
+    /// Handles the acknowledgement of our texts.
     ///
     /// # Errors
-    /// When that cannot be stored.
+    /// When it cannot be stored.
     pub async fn received(&self, device: DeviceId, origin: u64, number: u64) -> Result<(), NetworkError> {
         let mut boxes = self.0.boxes.lock().await;
         let Some(open) = boxes.get_mut(&device) else { return Ok(()) };
@@ -349,7 +350,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Texts exchanged with a device, newest last: at most `limit` of those before the place `before`.
+    /// Returns texts exchanged with a device, newest last: at most `limit` of those before the place `before`.
     ///
     /// # Errors
     /// When they cannot be read.
@@ -375,14 +376,14 @@ impl Texts {
         Ok(views)
     }
 
-    /// How many texts of each device the person has not seen.
+    /// Returns the number of unread texts of each device.
     pub async fn unread(&self) -> Vec<Unread> {
         let boxes = self.0.boxes.lock().await;
         let unread = boxes.iter().map(|(id, open)| Unread { device_id: *id, count: open.mailbox.unread });
         unread.filter(|unread| unread.count > 0).collect()
     }
 
-    /// The person has seen the texts of a device.
+    /// Marks the texts of a device as seen.
     ///
     /// # Errors
     /// When that cannot be stored.
@@ -396,7 +397,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Forgets all texts exchanged with a device.
+    /// Deletes all texts exchanged with a device.
     ///
     /// # Errors
     /// When they cannot be removed.
@@ -404,7 +405,8 @@ impl Texts {
         self.forget_unless(device, |_| false).await
     }
 
-    /// `stays` is asked under the lock: the device may have been paired anew meanwhile, and have texts again.
+    /// Deletes the texts of a device unless `stays` is true. It is called under the lock: the device may have been
+    /// paired again meanwhile, and have new texts.
     async fn forget_unless(
         &self,
         device: DeviceId,
@@ -426,7 +428,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Forgets the texts of all devices but these.
+    /// Deletes the texts of all devices for which `stays` is false.
     ///
     /// # Errors
     /// When they cannot be removed.
@@ -438,7 +440,7 @@ impl Texts {
         Ok(())
     }
 
-    /// Ends what is being sent.
+    /// Stops all senders.
     pub async fn shutdown(&self) {
         for open in self.0.boxes.lock().await.values() {
             open.sending.cancel();
@@ -462,7 +464,7 @@ async fn sleep_until(due: Option<Instant>) {
     }
 }
 
-/// A text as it may be sent and shown: not empty, not too long, no control characters but new lines and tabs.
+/// Checks that a text may be sent and shown: not empty, not too long, no control characters except new lines and tabs.
 fn checked(text: &str) -> Result<&str, TextError> {
     if text.trim().is_empty() {
         return Err(TextError::Empty);
@@ -481,7 +483,7 @@ fn view(device_id: DeviceId, id: u64, stored: Stored) -> MessageView {
     MessageView { id, device_id, direction, text: stored.text, sent_at: stored.sent_at, state: stored.state }
 }
 
-/// By device, then in order.
+/// Builds a key that sorts by device, then by number.
 fn row(device: DeviceId, number: u64) -> Vec<u8> {
     [device.as_bytes().as_slice(), &number.to_be_bytes()].concat()
 }
@@ -501,7 +503,7 @@ fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, TextError> {
 
 fn random() -> Result<u64, NetworkError> {
     let bytes = clock::random().map_err(|error| NetworkError::Internal(error.to_string()))?;
-    // 0 stands for "none yet" at the other end.
+    // 0 means "none yet" at the other end.
     Ok(u64::from_le_bytes(bytes).max(1))
 }
 
@@ -540,7 +542,7 @@ mod tests {
         assert_eq!(texts.store_incoming(device, None, place(1), 1, "before").await.unwrap(), Some(1));
         assert!(matches!(told.try_recv().unwrap().event, Event::Message { .. }));
 
-        // It is queued behind the lock while the pairing ends and the texts go.
+        // This text waits for the lock while the pairing ends and the texts are deleted.
         let held = texts.0.boxes.lock().await;
         let late = {
             let texts = texts.clone();
@@ -566,7 +568,7 @@ mod tests {
         let (texts, _events) = texts(dir.path(), &paired).await;
         let device = DeviceId::of_endpoint(&[3; 32]);
         texts.send(device, "hello").await.unwrap();
-        // Unpaired when the list was made, and paired again when it is acted upon.
+        // Unpaired when the list was made, and paired again when it is processed.
         let asked = AtomicBool::new(false);
         texts.keep_only(|_| asked.swap(true, Ordering::SeqCst)).await.unwrap();
         assert_eq!(texts.list(device, None, 10).await.unwrap().len(), 1);

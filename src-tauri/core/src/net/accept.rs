@@ -1,8 +1,8 @@
-//! Answers: takes in connections, and hands each to the protocol that it asked for.
+//! Accepts connections and hands each to the protocol that it requested.
 //!
-//! Three stages, each with places of its own, so that what is slow in one keeps nobody out of another: the TLS handshake
-//! ([`super::admission`]), the session handshake of a paired device ([`super::proving`]), and unpaired peers at `pairing/1.0`
-//! ([`Unpaired`]).
+//! A connection passes three stages: the TLS handshake ([`super::admission`]), then either the session handshake of a
+//! paired device ([`super::proving`]) or pairing ([`Unpaired`]). Each stage has its own slots, so that slow peers in
+//! one stage do not block another.
 
 use std::{
     net::SocketAddr,
@@ -24,28 +24,28 @@ use super::{
 
 use crate::clock::Locked as _;
 
-/// Unpaired peers on `pairing/1.0`, at once.
+/// Maximum number of unpaired peers on `pairing/1.0` at the same time.
 const MAX_UNPAIRED: usize = 10;
-/// One of them that has not proven the code after this may have to give its place to another one. A joiner with the right
+/// Age from which an unpaired peer that has not proven the code may be evicted for another one. A joiner with the right
 /// code needs three round trips.
 const UNPAIRED_AGE: Duration = Duration::from_secs(2);
-/// Deadline of the TLS handshake: one round trip and a lost packet, on ways on which a round trip takes a second.
+/// Deadline of the TLS handshake: one round trip and one lost packet, on paths with a round trip of one second.
 const TLS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves unpaired peers on `pairing/1.0`, while a code is open.
+/// Serves unpaired peers on `pairing/1.0` while a code is open.
 pub trait UnpairedHandler: Send + Sync + 'static {
-    /// Serves one connection until it ends. `place` is to be told when the peer has proven the code: until then another one
-    /// may take it.
+    /// Serves one connection until it ends. [`UnpairedPlace::proven`] must be called when the peer has proven the code;
+    /// until then the peer may be evicted for another one.
     fn handle(self: Arc<Self>, conn: Connection, place: UnpairedPlace) -> BoxFuture<()>;
 }
 
-/// The unpaired peers that are heard. Cheap to clone.
+/// The unpaired peers that are being served. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Unpaired(Arc<Mutex<Places>>);
 
 #[derive(Default)]
 struct Places {
-    /// Oldest first.
+    /// Peers in order of arrival, oldest first.
     heard: Vec<Heard>,
     next: u64,
 }
@@ -57,7 +57,7 @@ struct Heard {
     gives_way: CancellationToken,
 }
 
-/// The place of an unpaired peer, which is free again when this is dropped.
+/// Slot of an unpaired peer. Dropping it frees the slot.
 pub struct UnpairedPlace {
     all: Unpaired,
     number: u64,
@@ -69,7 +69,8 @@ impl Unpaired {
         self.0.locked()
     }
 
-    /// A place for one more, if there is one. The oldest one that has had its time and proven nothing makes room.
+    /// Assigns a slot. If none is free, the oldest peer past [`UNPAIRED_AGE`] that has not proven the code is evicted;
+    /// otherwise returns `None`.
     fn enter(&self, now: Instant) -> Option<UnpairedPlace> {
         let mut all = self.all();
         if all.heard.len() >= MAX_UNPAIRED {
@@ -87,7 +88,7 @@ impl Unpaired {
 }
 
 impl UnpairedPlace {
-    /// The peer has proven the code: it keeps its place.
+    /// Records that the peer has proven the code, so that it is no longer evicted.
     pub fn proven(&self) {
         if let Some(heard) = self.all.all().heard.iter_mut().find(|heard| heard.number == self.number) {
             heard.proven = true;
@@ -101,14 +102,14 @@ impl Drop for UnpairedPlace {
     }
 }
 
-/// The loop that answers.
+/// Accept loop of the node.
 pub struct NetworkingEventLoop {
     net: Net,
     pairing: Arc<dyn UnpairedHandler>,
     admission: Arc<Mutex<Admission<CancellationToken>>>,
 }
 
-/// The place of a TLS handshake, which is free again when this is dropped.
+/// Slot of a TLS handshake. Dropping it frees the slot.
 struct HandshakePlace {
     admission: Arc<Mutex<Admission<CancellationToken>>>,
     number: u64,
@@ -121,12 +122,12 @@ impl Drop for HandshakePlace {
 }
 
 impl NetworkingEventLoop {
-    /// A loop that is not running yet.
+    /// Creates the accept loop without running it.
     pub fn new(net: Net, pairing: Arc<dyn UnpairedHandler>) -> Self {
         Self { net, pairing, admission: Arc::default() }
     }
 
-    /// Shared loop. Answers until the node goes down.
+    /// Accepts connections until the node shuts down. Shared loop.
     pub async fn run(self) {
         loop {
             let incoming = tokio::select! {
@@ -149,7 +150,7 @@ impl NetworkingEventLoop {
         };
         let number = match asked {
             Verdict::Prove => {
-                // Fails only where the address is proven. Whoever gets no answer asks again by itself.
+                // `retry` fails only if the address is validated. A peer that gets no answer retransmits.
                 if let Err(error) = incoming.retry() {
                     error.into_incoming().ignore();
                 }
@@ -189,8 +190,8 @@ fn source_of(from: &IncomingAddr) -> Source {
     }
 }
 
-/// Whether a paired device is known to be there. By an address alone that is a guess: it decides about a place, and the
-/// connection about the device.
+/// True if the packet may come from a paired device. The address alone is no proof: it only decides about a slot, and
+/// the handshake proves the device.
 fn is_of_paired_device(net: &Net, from: &IncomingAddr) -> bool {
     let devices = &net.0.devices;
     match from {
@@ -222,7 +223,8 @@ async fn answer(net: &Net, incoming: Incoming, place: HandshakePlace, evicted: C
         () = evicted.cancelled() => return None,
     };
     drop(place);
-    // The gate has refused unpaired peers already; `secrets_for` below would find nothing to prove for them either.
+    // Unpaired peers on other protocols were refused by the gate; `secrets_for` below finds nothing to prove for them
+    // either.
     if is_pairing(conn.alpn()) {
         return Some(Answered::Unpaired(conn));
     }
@@ -269,7 +271,7 @@ mod tests {
         let later = start + UNPAIRED_AGE;
         let new = all.enter(later).expect("the oldest one that has proven nothing gives way");
         assert!(places[1].gives_way.is_cancelled() && !places[0].gives_way.is_cancelled());
-        // What has given way frees no second place when it is gone.
+        // Dropping an evicted slot must not free a second one.
         drop(places.remove(1));
         assert_eq!(all.all().heard.len(), MAX_UNPAIRED);
         places.iter().for_each(UnpairedPlace::proven);

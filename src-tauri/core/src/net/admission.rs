@@ -1,37 +1,38 @@
-//! Who may begin a TLS handshake. Pure: packets come in as sources, times and answers are the caller's.
+//! Decides which peers may begin a TLS handshake. Pure: the caller supplies sources and acts on the verdicts.
 //!
-//! A packet costs its sender nothing, and its address may be forged; a handshake costs this machine memory, a signature and
-//! some seconds of waiting. So:
+//! A packet costs its sender nothing, and its address may be forged. A handshake costs this machine memory, a signature
+//! and several seconds of waiting. Therefore:
 //!
-//! - As long as few handshakes are under way, anybody may begin one at once.
-//! - Beyond that, whoever has not shown that packets reach its address is asked to (QUIC's Retry, which keeps nothing here).
-//!   Forged addresses get no further.
-//! - Whoever has shown it gets a place. Each socket and each host has a share of them. Who goes beyond its share takes the
-//!   place of its own oldest handshake; when all places are taken, the host with the most of them loses its oldest one. So a
-//!   source that begins handshakes and ends none takes places from itself.
-//! - Paired devices have places that nobody else can take.
+//! - While few handshakes are in progress, any source may begin one at once.
+//! - Beyond that, a source must validate its address first (QUIC's Retry, which keeps no state here). Forged addresses
+//!   get no further.
+//! - A validated source gets a slot. Each socket and each host has a limit; a source over its limit evicts its own
+//!   oldest handshake. When all slots are taken, the host with the most slots loses its oldest one. A source that
+//!   begins handshakes and completes none therefore takes slots from itself.
+//! - Paired devices have slots that no other source can take.
 
 use std::net::IpAddr;
 
-/// Handshakes that may be under way before an address has to be proven, in all and of one host.
+/// Handshakes in progress without address validation: in total, and of one host.
 const FREE: usize = 16;
 const FREE_OF_HOST: usize = 6;
-/// Handshakes under way whose address is proven: of one socket, of one host, in all, and beyond that of paired devices.
+/// Handshakes in progress of validated sources: of one socket, of one host, in total, and additionally of paired
+/// devices.
 const OF_SOCKET: usize = 8;
 const OF_HOST: usize = 32;
 const PROVEN: usize = 96;
 const OF_PAIRED: usize = 32;
 
-/// Who shares a fate: what one person can easily have more of counts as one.
+/// Unit for limits: addresses of which one person can easily have many count as one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Host {
-    /// An IPv4 address.
+    /// One IPv4 address.
     V4([u8; 4]),
-    /// The first half of an IPv6 address: the rest is its owner's to choose.
+    /// First 64 bits of an IPv6 address; the owner of the network chooses the rest.
     V6([u8; 8]),
-    /// Everybody who comes through this relay.
+    /// All peers that come through this relay.
     Relay(String),
-    /// A way that is none of these.
+    /// Any other kind of path.
     Other,
 }
 
@@ -47,29 +48,30 @@ impl Host {
     }
 }
 
-/// Where a packet came from.
+/// Source of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Source {
     pub host: Host,
-    /// Within the host: a port, or the endpoint at the other end of a relay, which the relay has proven.
+    /// Identifies the socket within the host: a UDP port, or the endpoint id at the other end of a relay, which the
+    /// relay has authenticated.
     pub socket: Vec<u8>,
 }
 
-/// What is known of a source.
+/// Facts about a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Standing {
-    /// Packets reach its address.
+    /// True if the address is validated: packets sent to it arrive.
     pub proven: bool,
-    /// A paired device is known there.
+    /// True if a paired device is known at this address.
     pub paired: bool,
 }
 
-/// What to do with a packet that asks for a handshake.
+/// Decision about a packet that requests a handshake.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict<T> {
-    /// The handshake may begin, under this number; another one may have to go for it.
+    /// Begin the handshake under this number, and cancel `instead_of` if it is set.
     Begin { number: u64, instead_of: Option<T> },
-    /// It has to show first that packets reach its address.
+    /// Require address validation first (Retry).
     Prove,
 }
 
@@ -80,7 +82,7 @@ struct Place<T> {
     handle: T,
 }
 
-/// The handshakes that are under way, oldest first. `T` ends one.
+/// Handshakes in progress, oldest first. `T` is a handle that cancels one.
 pub(super) struct Admission<T> {
     places: Vec<Place<T>>,
     next: u64,
@@ -93,7 +95,7 @@ impl<T> Default for Admission<T> {
 }
 
 impl<T> Admission<T> {
-    /// A packet asks for a handshake.
+    /// Decides about a packet that requests a handshake.
     pub fn ask(&mut self, source: Source, standing: Standing, handle: T) -> Verdict<T> {
         if !standing.proven {
             let unproven = || self.places.iter().filter(|place| !place.standing.proven);
@@ -109,12 +111,12 @@ impl<T> Admission<T> {
         Verdict::Begin { number, instead_of }
     }
 
-    /// A handshake has ended, in whatever way.
+    /// Removes a handshake that has ended, successfully or not.
     pub fn ended(&mut self, number: u64) {
         self.places.retain(|place| place.number != number);
     }
 
-    /// Frees a place for a proven source, if it needs one.
+    /// Evicts a handshake if a validated source needs its slot.
     fn give_way(&mut self, source: &Source, standing: Standing) -> Option<T> {
         let proven = || self.places.iter().enumerate().filter(|(_, place)| place.standing.proven);
         let of_host = || proven().filter(|(_, place)| place.source.host == source.host);
@@ -135,12 +137,12 @@ impl<T> Admission<T> {
         goes.map(|at| self.places.remove(at).handle)
     }
 
-    /// Of these places, the oldest one of those who have the most of them.
+    /// Returns the oldest of these slots among those of the source that has the most.
     fn oldest_of_busiest(&self, places: Vec<usize>, same: impl Fn(&Source, &Source) -> bool) -> Option<usize> {
         let count = |at: usize| {
             places.iter().filter(|other| same(&self.places[at].source, &self.places[**other].source)).count()
         };
-        // The first of the greatest: places are in order of age.
+        // Slots are ordered by age, so the first one found is the oldest.
         let most = places.iter().map(|at| count(*at)).max()?;
         places.iter().copied().find(|at| count(*at) == most)
     }
@@ -175,7 +177,7 @@ mod tests {
             begun += usize::from(admission.ask(source, FORGED, n) != Verdict::Prove);
         }
         assert_eq!(begun, FREE);
-        // One who answers at its address gets in at once, and nobody has to go for it.
+        // A source with a validated address gets in at once and evicts nobody.
         assert_eq!(begins(admission.ask(at("192.0.2.1", 1), SHOWN, 0)).1, None);
     }
 
@@ -199,7 +201,7 @@ mod tests {
             let (_, gone) = begins(admission.ask(at("192.0.2.1", 7), SHOWN, n));
             assert_eq!(gone, (n >= OF_SOCKET as u32).then(|| n.saturating_sub(OF_SOCKET as u32)), "its oldest one");
         }
-        // From many sockets of one host; and from the very host of the honest one.
+        // Attack from many sockets of one host, and from the same host as the honest peer.
         for (ip, from) in [("192.0.2.1", 1000_u16), ("192.0.2.9", 5000)] {
             for n in 0..200_u16 {
                 let port = from + n % 4;
@@ -222,7 +224,7 @@ mod tests {
             }
         }
         assert_eq!(admission.places.len(), PROVEN + 1);
-        // And when all are taken, a paired device still needs nobody to go.
+        // When all slots are taken, a paired device still evicts nobody.
         assert_eq!(begins(admission.ask(at("192.0.2.8", 8), FRIEND, 0)).1, None);
     }
 

@@ -1,9 +1,8 @@
-//! The transport alone, to measure by what ours costs beside it: an endpoint with the transport and the cryptography of the
-//! node's own, and nothing of ours above them. No gate, no handshake, no sealing: for a measurement, never for what is
-//! anybody's.
+//! Raw transport for benchmarks: an endpoint with the node's transport and cryptography, but without the gate, the
+//! session handshake and the encryption of frames. Only for measuring the cost of those layers, never for user data.
 //!
-//! An errand is said on a bidirectional stream: how many streams will come and how many bytes in all, or none for an echo. What
-//! comes is counted and thrown away, and the count is the answer.
+//! Each job starts with a bidirectional stream that carries the number of data streams and the total number of bytes,
+//! both zero for an echo. The receiver discards the data, and answers with the number of bytes it counted.
 
 use std::{
     net::SocketAddr,
@@ -21,20 +20,20 @@ use super::{DialError, endpoint};
 use crate::error::NetworkError;
 
 const ALPN: &[u8] = b"bare-measure/1.0";
-/// Bytes that are handed to a stream at once: as many as a chunk of a file.
+/// Bytes written to a stream at once: the size of a file chunk.
 const AT_ONCE: usize = 256 * 1024;
-/// Streams of one errand, at most.
+/// Maximum number of streams of one job.
 const MAX_STREAMS: u8 = 64;
-/// How long a dial may take.
+/// Time limit of a dial.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An endpoint with nothing but the transport.
+/// Endpoint with the raw transport only.
 #[derive(Debug)]
 pub struct Bare {
     endpoint: Endpoint,
 }
 
-/// A connection between two of them.
+/// Connection between two raw endpoints.
 #[derive(Debug)]
 pub struct BareLine {
     connection: Connection,
@@ -45,7 +44,7 @@ fn lost(error: impl std::error::Error + Send + Sync + 'static) -> NetworkError {
 }
 
 impl Bare {
-    /// Binds one to this address of this machine; port 0 is a free one. It asks nobody outside anything.
+    /// Binds an endpoint to this local address; port 0 means any free port. It contacts no outside server.
     ///
     /// # Errors
     /// When the address cannot be bound.
@@ -56,13 +55,13 @@ impl Bare {
         Ok(Self { endpoint })
     }
 
-    /// Where it can be reached: `ENDPOINT_ID@IP:PORT`, with the address that it was bound to.
+    /// Returns the bound address as `ENDPOINT_ID@IP:PORT`.
     pub fn address(&self) -> String {
         let at = self.endpoint.bound_sockets().into_iter().next();
         at.map_or_else(|| self.endpoint.id().to_string(), |at| format!("{}@{at}", self.endpoint.id()))
     }
 
-    /// Takes what others send, one connection after the other, until it is dropped.
+    /// Receives and discards data, one connection after the other, until it is dropped.
     pub async fn serve(&self) {
         while let Some(incoming) = self.endpoint.accept().await {
             if let Ok(connection) = incoming.await {
@@ -71,10 +70,10 @@ impl Bare {
         }
     }
 
-    /// Dials one at `ENDPOINT_ID@IP:PORT`.
+    /// Dials the endpoint at `ENDPOINT_ID@IP:PORT`.
     ///
     /// # Errors
-    /// When that is no such address, or nobody answers.
+    /// When the address is malformed, or nobody answers.
     pub async fn dial(&self, address: &str) -> Result<BareLine, NetworkError> {
         let wrong = || NetworkError::InvalidInput {
             message: format!("{address:?} is not the address of an endpoint"),
@@ -91,18 +90,18 @@ impl Bare {
         Ok(BareLine { connection })
     }
 
-    /// Ends it.
+    /// Closes the endpoint.
     pub async fn close(&self) {
         self.endpoint.close().await;
     }
 }
 
 impl BareLine {
-    /// Sends so many bytes, in equal parts over so many streams at once, and gives how long it took until the other one had
+    /// Sends `bytes` bytes in equal parts over `streams` parallel streams. Returns the time until the receiver has
     /// counted them.
     ///
     /// # Errors
-    /// When the connection is lost, or not all of it arrived.
+    /// When the connection is lost, or not all bytes arrived.
     pub async fn push(&self, streams: u8, bytes: u64) -> Result<Duration, NetworkError> {
         let streams = streams.clamp(1, MAX_STREAMS);
         let begun = Instant::now();
@@ -126,7 +125,7 @@ impl BareLine {
         Ok(took)
     }
 
-    /// One round trip of a few bytes on a stream of its own.
+    /// Measures one round trip of a few bytes on a stream of its own.
     ///
     /// # Errors
     /// When the connection is lost.
@@ -139,7 +138,7 @@ impl BareLine {
         Ok(begun.elapsed())
     }
 
-    /// Bytes in UDP that this end has sent so far.
+    /// Returns the number of bytes sent in UDP datagrams so far.
     pub fn sent(&self) -> u64 {
         self.connection.stats().udp_tx.bytes
     }
@@ -162,7 +161,7 @@ async fn pour(mut stream: SendStream, mut left: u64) -> Result<(), NetworkError>
     stream.finish().map_err(lost)
 }
 
-/// Does what the next stream asks for.
+/// Serves the next job.
 async fn errand(connection: &Connection) -> Result<(), NetworkError> {
     let (mut said, mut heard) = connection.accept_bi().await.map_err(lost)?;
     let mut head = [0; 9];

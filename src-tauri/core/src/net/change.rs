@@ -1,9 +1,9 @@
-//! Notices that this machine may be on another network than before, or was asleep: a reason to look at every connection
-//! and to try absent devices. Each change is told, however many there were before it: container engines and VPNs make and
-//! remove interfaces all day, and the one that matters looks like all others.
+//! Detects that this machine may have moved to another network, or was asleep. All connections are then checked, and
+//! absent devices are dialled. Every change is reported, however frequent: container engines and VPNs add and remove
+//! interfaces all day, and the change that matters looks like all others.
 //!
-//! iroh watches addresses and routes by itself and moves its paths. What it does not tell: a cable that was out and is
-//! back with the same address, and a machine that was asleep.
+//! iroh watches addresses and routes itself and migrates its paths. It does not notice a cable that was unplugged and
+//! returns with the same address, or a machine that was asleep.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,16 +16,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::unplugged::OnlyInterface;
 
-/// Clocks are compared this often.
+/// Interval at which the wall clock and the timer are compared.
 const TICK: Duration = Duration::from_secs(1);
-/// A tick that comes so much too late means that the machine was asleep or stopped.
+/// Delay of a tick from which on the machine is assumed to have been asleep or stopped.
 const ASLEEP: Duration = Duration::from_secs(4);
-/// Changes come in swarms: the link, then its address, then its routes.
+/// Debounce time: changes come in bursts (the link, then its address, then its routes).
 const SWARM: Duration = Duration::from_millis(200);
-/// Where changes do not end, they are told this often.
+/// Minimum interval between two reports while changes continue.
 const APART: Duration = Duration::from_millis(500);
 
-/// Until the end: counts changes up.
+/// Counts changes up in `changes`, until the node shuts down.
 pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64>, cancel: CancellationToken) {
     let mut addresses = endpoint.watch_addr();
     let mut relays = endpoint.home_relay_status();
@@ -43,7 +43,7 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
                 Err(_) => return,
             },
             changed = relays.updated() => match changed {
-                // One that is lost is no reason to try anything.
+                // Losing a relay is no reason to try anything.
                 Ok(now) if now.iter().any(|relay| relay.is_connected()) => "relay",
                 Ok(_) => continue,
                 Err(_) => return,
@@ -53,7 +53,7 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
                 let before = std::mem::replace(&mut tick, SystemTime::now());
                 match tick.duration_since(before) {
                     Ok(gap) if gap > TICK + ASLEEP => "asleep",
-                    // Somebody has set the clock back: as it was set, time says nothing.
+                    // The clock was set back, so the difference says nothing.
                     _ => {
                         if only.is_set() {
                             only = send_through(&endpoint, only).await;
@@ -69,7 +69,7 @@ pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64
             () = cancel.cancelled() => return,
         }
         links.drain();
-        // What passed while it was held back was no sleep.
+        // The debounce pause must not be taken for sleep.
         tick = SystemTime::now();
         tracing::debug!(why, "the network may have changed");
         endpoint.network_change().await;
@@ -93,13 +93,13 @@ mod links {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, netlink, socket_with};
     use tokio::net::UnixDatagram;
 
-    /// Of `linux/rtnetlink.h`: links, IPv4 addresses and routes, IPv6 addresses.
+    /// Multicast groups of `linux/rtnetlink.h`: links, IPv4 addresses and routes, IPv6 addresses.
     const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100;
 
-    /// What the kernel tells of this machine's links. Only that something came is looked at.
+    /// Netlink notifications of changed links. Only their arrival matters; their contents are ignored.
     ///
-    /// The socket is one of netlink. It is read as if it were a Unix one, which for receiving datagrams is the same, since
-    /// tokio has no type for it.
+    /// tokio has no type for a netlink socket. It is wrapped as a Unix datagram socket, which behaves the same for
+    /// receiving.
     pub struct Links(Option<UnixDatagram>);
 
     impl Links {
@@ -115,7 +115,7 @@ mod links {
 
         fn socket() -> std::io::Result<UnixDatagram> {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-            // No protocol means number 0, which among netlink's is routing.
+            // No protocol means number 0, which is NETLINK_ROUTE.
             let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None)?;
             bind(&fd, &netlink::SocketAddrNetlink::new(0, GROUPS))?;
             UnixDatagram::from_std(fd.into())
@@ -129,11 +129,11 @@ mod links {
             }
         }
 
-        /// Forgets what has been told until now.
+        /// Discards all notifications that have arrived.
         pub fn drain(&mut self) {
             let Some(socket) = &self.0 else { return };
             let mut buffer = [0_u8; 8192];
-            // A kernel that had to leave messages out says so by an error, once: whatever it was, it was a change as well.
+            // If the kernel dropped messages it reports an error once. That counts as a change, too.
             for _ in 0..1000 {
                 if matches!(socket.try_recv(&mut buffer), Err(error) if error.kind() == ErrorKind::WouldBlock) {
                     break;
@@ -145,7 +145,7 @@ mod links {
 
 #[cfg(not(target_os = "linux"))]
 mod links {
-    /// Elsewhere iroh's own watch over addresses has to do.
+    /// Other systems rely on iroh's own watch of the addresses.
     pub struct Links;
 
     impl Links {

@@ -1,26 +1,27 @@
-//! How fast to send: Cubic that tells a lossy link from a full one.
+//! Congestion control: Cubic that tells a lossy link from a full one.
 //!
-//! Plain Cubic (RFC 9438) takes every lost packet for a sign of congestion. On a link that loses one packet in a hundred by
-//! itself (radio, a worn cable), it then uses a few per cent of what the link can carry. [`Steady`] is Cubic with four
+//! Plain Cubic (RFC 9438) takes every lost packet for a sign of congestion. On a link that by itself loses one packet
+//! in a hundred (radio, a worn cable), it uses only a few per cent of the capacity. [`Steady`] is Cubic with four
 //! changes:
 //!
-//! 1. **Loss is judged by delay.** A loss shrinks the window when there is a standing queue: even the fastest packet of about
-//!    the last round trip took a sixteenth longer than the empty path does. Where queues drop what does not fit, congestion
-//!    looks like this.
-//! 2. **Loss without a queue is judged by its rate.** What is lost while the window is well below where it was cut last is
-//!    not our doing: it is the link's floor. Loss shrinks the window when it exceeds the floor by more than chance explains
-//!    (four standard deviations of a Poisson count). The floor is at most 4 %; on a link that loses nothing, it sinks to
-//!    zero, and every loss counts, as with plain Cubic. Shallow buffers, policers and the flows beside us need this.
-//! 3. **Slow start ends at the first queue**, not at the first loss (after RFC 9406, HyStart++). And where there is no queue
-//!    at all and Cubic is back at where it was cut, the window grows by an eighth a round trip, not by a packet.
-//! 4. **A collapse is noticed by the rate.** When the path delivers less than a third of its best rate for three slices of
-//!    time and round trips are long, the window becomes what the path holds now. Loss would say so much later.
+//! 1. **Loss is judged by delay.** A loss shrinks the window if there is a standing queue: even the fastest packet of
+//!    about the last round trip was slower than the empty path by a sixteenth. Congestion looks like this where queues
+//!    drop what does not fit.
+//! 2. **Loss without a queue is judged by its rate.** Loss while the window is well below its last cut is not caused by
+//!    this sender: it is the link's floor. Loss shrinks the window if it exceeds the floor by more than chance explains
+//!    (four standard deviations of a Poisson count). The floor is at most 4 %; on a link that loses nothing it sinks to
+//!    zero, and every loss counts, as with plain Cubic. Shallow buffers, policers and competing flows need this.
+//! 3. **Slow start ends at the first queue**, not at the first loss (after RFC 9406, HyStart++). If there is no queue
+//!    at all and Cubic is back at its last cut, the window grows by an eighth a round trip rather than by a packet.
+//! 4. **A collapse is detected by the delivery rate.** If the path delivers less than a third of its best rate for
+//!    three time slices and round trips are long, the window is set to what the path holds now. Loss would show the
+//!    collapse much later.
 //!
-//! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. No rate is computed to send at: a late
-//! timer or a busy CPU costs nothing, as it does with BBR. noq paces by the window, at 1.25 windows a round trip.
+//! In a queue shared with others, this is Cubic with Cubic's numbers, and as fair. Unlike BBR it computes no sending
+//! rate, so a late timer or a busy CPU does no harm. noq paces by the window, at 1.25 windows a round trip.
 //!
-//! Units: bytes and packets; seconds where a time is an `f64`. The clock is never read: all time comes in arguments.
-//! [`super::pacing`] drives it.
+//! Units: bytes and packets; seconds where a time is an `f64`. The clock is never read: all times are arguments.
+//! [`super::pacing`] drives the controller.
 
 use std::{
     any::Any,
@@ -32,61 +33,63 @@ use noq_proto::{
     congestion::{Controller, ControllerMetrics},
 };
 
-/// What is left of the window after a cut (RFC 9438, section 4.6).
+/// Multiplicative decrease factor: share of the window that remains after a reduction (RFC 9438, section 4.6).
 const BETA: f64 = 0.7;
-/// How steep Cubic's curve is, in packets per cubic second (RFC 9438, section 5).
+/// Constant C of the cubic growth function, in packets per second cubed (RFC 9438, section 5).
 const C: f64 = 0.4;
 /// Packets a round by which a Reno flow with this `BETA` grows (RFC 9438, section 4.3).
 const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
-/// The least and the most delay above the base that counts as a queue; between them, it is a sixteenth of the base.
+/// Minimum and maximum delay above the base round trip that counts as a queue. Between them the limit is a sixteenth of
+/// the base.
 const QUEUE: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(6));
-/// In slow start, it takes so many times that (an eighth of the base, as in RFC 9406, section 4.3).
+/// Factor on that limit in slow start (an eighth of the base, as in RFC 9406, section 4.3).
 const QUEUE_AT_START: f64 = 2.0;
-/// So many round trips have to be measured before a round says anything (RFC 9406, section 4.3).
+/// Round-trip samples that a round needs before it counts (RFC 9406, section 4.3).
 const SAMPLES: u32 = 8;
-/// The base round trip is the least of the last one to two such spans, so that a longer route is accepted in the end.
+/// Length of a base interval. The base round trip is the minimum of this interval and the one before, so that a longer
+/// route is accepted after one to two of them.
 const BASE_SPAN: Duration = Duration::from_secs(60);
-/// What a link is thought to lose by itself before anything is known: this many packets of that many.
+/// Assumed loss of the link before anything is measured: this many packets of that many.
 const PRIOR: (f64, f64) = (3.0, 300.0);
-/// When so many packets were counted for the floor, the old ones count half.
+/// When the floor has counted this many packets, both of its counts are halved.
 const FLOOR_MEMORY: f64 = 20_000.0;
-/// More than this is never thought to be the link's own loss.
+/// Maximum share of packets that is attributed to the link itself.
 const FLOOR_MAX: f64 = 0.04;
-/// A window below this part of where it was cut last is not what fills the link.
+/// A window below this share of the last cut is assumed not to fill the link.
 const CALM: f64 = 0.9;
-/// Less than this part of the best rate for so many slices of time is a collapse, if round trips are longer than the base by
-/// the slice. A slice is two base round trips, and at least this long. A stall looks like one such slice, and no more.
+/// Collapse: less than this share of the best rate for this many slices in a row, while round trips exceed the base by
+/// a slice. A slice lasts two base round trips, at least [`SLICE`]. A stall looks like one such slice, but not more.
 const COLLAPSE: f64 = 1.0 / 3.0;
 const COLLAPSE_SLICES: u32 = 3;
 const SLICE: Duration = Duration::from_millis(100);
-/// What is left of the best rate after a slice that does not reach it.
+/// Share of the best rate that remains after a slice that does not reach it.
 const FADE: f64 = 0.98;
-/// The window before anything is known, in bytes (RFC 9002, section 7.2).
+/// Initial window in bytes (RFC 9002, section 7.2).
 const INITIAL_WINDOW: u64 = 14_720;
 
-/// What a cut changes, and what a cut that turns out to have been for nothing gives back.
+/// State that a cut changes, and that is restored if the cut proves to have been spurious.
 #[derive(Clone, Copy, Debug)]
 struct Course {
     window: f64,
-    /// Below this, the window grows by what was acknowledged (slow start).
+    /// Slow-start threshold: below it the window grows by the acknowledged bytes.
     ssthresh: f64,
-    /// The window at the last cut; infinite before the first.
+    /// Window at the last cut; infinite before the first.
     cut_at: f64,
-    /// Where Cubic's curve flattens, its start, and the seconds from there until it is flat.
+    /// Cubic's curve: its plateau, its start, and the seconds from the start to the plateau.
     w_max: f64,
     epoch: Option<Instant>,
     k: f64,
-    /// The window that a Reno flow would have.
+    /// Window that a Reno flow would have.
     reno: f64,
 }
 
-/// What is counted from one round trip to the next.
+/// Counts of one round trip.
 #[derive(Clone, Copy, Debug)]
 struct Round {
     start: Instant,
     rtt_min: Duration,
     samples: u32,
-    /// Packets sent since the last cut that arrived, and that did not.
+    /// Packets sent since the last cut that were acknowledged, and that were lost.
     arrived: f64,
     lost: f64,
 }
@@ -97,54 +100,55 @@ impl Round {
         Self { start, rtt_min: none, samples: 0, arrived: 0.0, lost: 0.0 }
     }
 
-    /// The least round trip, once there are enough to say so.
+    /// Returns the minimum round trip, once there are [`SAMPLES`] of them.
     fn fastest(&self) -> Option<Duration> {
         (self.samples >= SAMPLES).then_some(self.rtt_min)
     }
 }
 
-/// How fast things arrive now.
+/// Delivery rate of the current time slice.
 #[derive(Clone, Copy, Debug)]
 struct Slice {
     start: Instant,
-    /// Bytes delivered since then.
+    /// Bytes delivered since the start of the slice.
     delivered: f64,
-    /// Whether the window was what held the sender back.
+    /// True if the window limited the sender.
     limited: bool,
-    /// How many slices before this one were a collapse.
+    /// Number of preceding slices that were a collapse.
     low: u32,
-    /// The best rate, in bytes a second.
+    /// Best rate, in bytes a second.
     best: f64,
 }
 
-/// The controller of one path. See the module's text for what it does.
+/// Controller of one path. The module documentation describes its rules.
 #[derive(Clone, Debug)]
 pub struct Steady {
     mtu: f64,
     course: Course,
     before_cut: Option<Course>,
-    /// What was sent up to here belongs to a cut that has been made.
+    /// Packets sent up to this time belong to a cut that has been made.
     recovery: Option<Instant>,
-    /// The least round trip of this span and of the one before it.
+    /// Minimum round trip of the current base interval and of the one before.
     base: [Duration; 2],
     base_since: Instant,
     latest_rtt: Duration,
     round: Round,
     last: Round,
-    /// How many round trips were measured of the next few, the least of them, and the least of the few before.
+    /// Counts round trips in batches of a few: samples of the current batch, their minimum, and the minimum of the
+    /// previous batch.
     few: (u32, Duration, Option<Duration>),
-    /// Packets lost and packets sent while the window was too small to be the cause.
+    /// Packets lost, and packets sent, while the window was too small to be the cause.
     floor: (f64, f64),
     slice: Slice,
     newest_sent: Option<Instant>,
     last_ack: Instant,
-    /// Of the acknowledgements that are just coming in: bytes, and those of them that were sent since the last cut.
+    /// Acknowledgements that are being processed: bytes, and bytes of them that were sent since the last cut.
     batch: (f64, f64),
     batch_newest: Option<Instant>,
 }
 
 impl Steady {
-    /// A controller for a path of which nothing is known.
+    /// Creates a controller for a new path.
     pub fn new(now: Instant, mtu: u16) -> Self {
         let window = INITIAL_WINDOW as f64;
         Self {
@@ -175,14 +179,14 @@ impl Steady {
         }
     }
 
-    /// The part of its packets that the link may lose by itself, from 0 to 0.04: what was counted, and two standard
-    /// deviations, as long as it is not much.
+    /// Returns the share of packets that the link may lose by itself, from 0 to 0.04: the counted share, plus two
+    /// standard deviations while the count is small.
     pub fn loss_floor(&self) -> f64 {
         let (lost, sent) = self.floor;
         ((lost + 2.0 * lost.sqrt()) / sent).min(FLOOR_MAX)
     }
 
-    /// The round trip of the empty path, if it is known.
+    /// Returns the round trip of the empty path, once it is known.
     pub fn base_rtt(&self) -> Option<Duration> {
         let base = self.base[0].min(self.base[1]);
         (base < Duration::MAX).then_some(base)
@@ -192,14 +196,14 @@ impl Steady {
         2.0 * self.mtu
     }
 
-    /// By how much even the fastest packet of about the last round trip was slower than the base, in parts of what counts as
-    /// a queue: 1 and above is one.
+    /// Returns how much the fastest packet of about the last round trip was slower than the base, as a multiple of the
+    /// limit for a queue. 1 and above is a queue.
     fn queue(&self) -> f64 {
         let last = self.last.fastest().or(self.round.fastest());
         self.excess(last.map(|last| self.round.fastest().map_or(last, |round| round.min(last))))
     }
 
-    /// The same of the last few measurements alone: sooner, and with less to go by.
+    /// Returns the same ratio for the last few samples only: earlier, but less reliable.
     fn queue_now(&self) -> f64 {
         self.excess(self.few.2)
     }
@@ -210,13 +214,13 @@ impl Steady {
         fastest.saturating_sub(base).as_secs_f64() / limit.as_secs_f64()
     }
 
-    /// How many packets of so many the link's own loss explains.
+    /// Returns how many lost packets, of `packets`, the link's own loss explains.
     fn explained(&self, packets: f64) -> f64 {
         let expected = self.loss_floor() * packets;
         expected + 4.0 * expected.sqrt()
     }
 
-    /// Whether more was lost in this round and the last than the link's own loss explains.
+    /// True if this round and the last lost more than the link's own loss explains.
     fn loses_too_much(&self) -> bool {
         let lost = self.round.lost + self.last.lost;
         lost > self.explained(lost + self.round.arrived + self.last.arrived)
@@ -235,16 +239,16 @@ impl Steady {
         self.batch_newest = self.batch_newest.max(Some(sent));
     }
 
-    /// Takes in the acknowledgements that came together. They arrived between `now` and `seen`: noq reads the clock once and
-    /// then takes packets from the socket for as long as there are any, so that on a busy machine `now` may be milliseconds
-    /// too early.
+    /// Processes acknowledgements that arrived together, between `now` and `seen`. noq reads the clock once and then
+    /// drains the socket, so that on a busy machine `now` may be milliseconds too early.
     pub(super) fn acks_ended(&mut self, now: Instant, seen: Instant, in_flight: u64) {
         let (bytes, fresh) = std::mem::take(&mut self.batch);
         let newest = self.batch_newest.take();
         if bytes == 0.0 {
             return;
         }
-        // Half the window is enough in slow start, which doubles it; near the top, a burst of acknowledgements may be missing.
+        // Half the window is enough in slow start, which doubles it. Near the top, a burst of acknowledgements may
+        // still be missing.
         let flight = in_flight as f64 + bytes + 3.0 * self.mtu;
         let slow_start = self.course.window < self.course.ssthresh;
         let limited = flight >= self.course.window * if slow_start { 0.5 } else { 0.75 };
@@ -259,7 +263,7 @@ impl Steady {
         } else if let Some(epoch) = &mut self.course.epoch
             && !limited
         {
-            // The curve does not run on while there is nothing to send (RFC 9438, section 5.8).
+            // The curve must not advance while there is nothing to send (RFC 9438, section 5.8).
             *epoch = (*epoch + now.saturating_duration_since(self.last_ack)).min(now);
         }
         self.last_ack = now;
@@ -269,8 +273,8 @@ impl Steady {
         }
     }
 
-    /// A round trip that took from `rtt` to `at_most`. One that is thought shorter than the path allows would make every later
-    /// one look like a queue, so the base comes from the longer figure, and what is compared with it from the shorter.
+    /// Records a round trip that took between `rtt` and `at_most`. If the base were too short, every later round trip
+    /// would look like a queue; so the base uses the longer figure, and comparisons use the shorter one.
     fn measure(&mut self, now: Instant, rtt: Duration, at_most: Duration) {
         if now.saturating_duration_since(self.base_since) > BASE_SPAN {
             self.base = [Duration::MAX, self.base[0]];
@@ -319,13 +323,13 @@ impl Steady {
         self.round = Round::new(now);
     }
 
-    /// Whether what is lost now cannot be our doing.
+    /// True if the present loss cannot be caused by this sender.
     fn is_calm(&self) -> bool {
         self.queue() < 1.0 && self.course.window < self.course.cut_at * CALM
     }
 
-    /// Counts this round for the link's own loss. What comes in bursts is other flows' congestion: of what was not expected,
-    /// one packet counts.
+    /// Adds this round to the link's own loss. Bursts are congestion from other flows: of the loss beyond the expected,
+    /// only one packet counts.
     fn learn_floor(&mut self) {
         let packets = self.round.lost + self.round.arrived;
         self.floor.0 += self.round.lost.min(self.explained(packets) + 1.0);
@@ -335,7 +339,7 @@ impl Steady {
         }
     }
 
-    /// Notices that the path carries much less than it did.
+    /// Detects that the path carries much less than before.
     fn watch_rate(&mut self, now: Instant) {
         let Some(base) = self.base_rtt() else { return };
         let length = SLICE.max(2 * base);
@@ -362,13 +366,13 @@ impl Steady {
         }
     }
 
-    /// Goes down to this window and starts a new curve from there.
+    /// Reduces the window to `to` and starts a new curve from there.
     fn cut(&mut self, now: Instant, to: f64) {
         let minimum = self.minimum();
         let course = &mut self.course;
-        // After a collapse, the curve does not lead back to where it was before.
+        // After a collapse, the curve must not lead back to the old window.
         let from = course.window.min(to.max(minimum) / BETA);
-        // Who comes back to less than before makes room for new flows (fast convergence: RFC 9438, section 4.7).
+        // A flow that was cut at less than before makes room for new flows (fast convergence: RFC 9438, section 4.7).
         course.w_max = if from < course.w_max { from * (1.0 + BETA) / 2.0 } else { from };
         course.cut_at = from;
         course.window = to.max(minimum);
@@ -389,13 +393,13 @@ impl Steady {
         }
         self.round.lost += (bytes as f64 / self.mtu).ceil();
         if persistent {
-            // Nothing came through for several timeouts: start anew (RFC 9002, section 7.6.2).
+            // Nothing came through for several timeouts: start again (RFC 9002, section 7.6.2).
             self.cut(now, self.course.window * BETA);
             self.course.window = self.minimum();
             self.course.epoch = None;
             self.before_cut = None;
         } else if ecn || self.queue() >= 1.0 || self.loses_too_much() {
-            // What is too much although the window is small is the link's, too; it has to be learned.
+            // High loss in spite of a small window is the link's own, and has to be learned.
             if self.is_calm() && self.course.cut_at.is_finite() {
                 self.learn_floor();
             }

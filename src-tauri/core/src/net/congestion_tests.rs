@@ -1,4 +1,4 @@
-//! A simulated bottleneck: rate, delay, buffer, and losses by seed.
+//! Simulation of a bottleneck with rate, delay, buffer and seeded random loss.
 
 use std::{
     cmp::Reverse,
@@ -10,7 +10,7 @@ use super::*;
 const MTU: u16 = 1452;
 const SIZE: f64 = MTU as f64;
 
-/// A bottleneck: its rate and buffer, the round trip of the empty path, and what is lost before the queue.
+/// A bottleneck: rate, buffer, round trip of the empty path, and loss ahead of the queue.
 #[derive(Clone, Copy)]
 struct Link {
     mbit: f64,
@@ -23,7 +23,7 @@ const fn link(mbit: f64, base_ms: u64, buffer_kb: f64, loss: f64) -> Link {
     Link { mbit, base: Duration::from_millis(base_ms), buffer: buffer_kb * 1000.0, loss }
 }
 
-/// Who sends: the controller under test, or a plain Cubic that cuts at every loss, as TCP does.
+/// Sender: the controller under test, or plain Cubic, which cuts at every loss as TCP does.
 enum Sender {
     Steady(Box<Steady>),
     Cubic { window: f64, ssthresh: f64, w_max: f64, k: f64, epoch: Option<Instant> },
@@ -81,7 +81,7 @@ impl Sender {
 
 struct Flow {
     sender: Sender,
-    /// What the application writes, in bytes a second, if it is not more than enough.
+    /// Rate at which the application writes, in bytes a second. `None` means always enough data.
     writes: Option<f64>,
     sent: u64,
     out: BTreeMap<u64, Instant>,
@@ -89,11 +89,11 @@ struct Flow {
     rtt: Duration,
     /// Bytes delivered so far.
     done: f64,
-    /// Round trips of this part of the run.
+    /// Round trips in this part of the run.
     rtts: Vec<Duration>,
 }
 
-/// When, the how-manieth, of which flow; the packet that is acknowledged, if it is that.
+/// Event: time, sequence number, index of the flow, and the acknowledged packet if it is an acknowledgement.
 type Event = (Instant, u64, usize, Option<u64>);
 
 struct Net {
@@ -105,7 +105,7 @@ struct Net {
     count: u64,
     random: u64,
     dropped: u64,
-    /// By how much the time is too early that one acknowledgement in a hundred is told with: the machine is busy.
+    /// Error of the time of one acknowledgement in a hundred, which is reported too early, as on a busy machine.
     stale: Duration,
 }
 
@@ -201,7 +201,7 @@ impl Net {
         }
     }
 
-    /// Lets time pass, and says what each flow got, in MB/s, and the median of its round trips.
+    /// Runs the simulation. Returns each flow's rate in MB/s and the median of its round trips.
     fn run(&mut self, seconds: f64) -> Vec<(f64, Duration)> {
         let until = self.now + Duration::from_secs_f64(seconds);
         let before: Vec<f64> = self.flows.iter().map(|flow| flow.done).collect();
@@ -248,7 +248,7 @@ fn ms(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// What plain Cubic does with the same link, for the same time.
+/// Result of plain Cubic on the same link for the same time.
 fn plain(link: Link, seconds: f64) -> (f64, Duration) {
     Net::new(link, |_| vec![Sender::cubic()]).run(seconds)[0]
 }
@@ -377,7 +377,7 @@ fn who_writes_little_gets_no_large_window_and_can_write_more_at_once() {
     net.run(2.0);
     let rate = net.run(4.0)[0].0;
     assert!(rate > 4.5, "{rate} MB/s");
-    // A pause, and on again: the window is what it was, and what is measured does not suffer.
+    // After a pause the window is unchanged, and the measurements are not distorted.
     net.flows[0].writes = Some(1000.0);
     net.run(30.0);
     net.flows[0].writes = None;

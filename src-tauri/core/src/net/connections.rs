@@ -1,10 +1,10 @@
-//! Every connection that TLS has proven, whether a session came of it or not.
+//! Registry of every connection that TLS has authenticated, whether it became a session or not.
 //!
-//! iroh 1.4 selects one path for all connections with a device, and dials it by that path alone. The selection is made when
-//! a connection or a path comes, and forgotten with the last connection; that the connection which it was made for has ended
-//! is no reason to make it anew. So a connection whose other end is gone is more than useless: a device that was killed and
-//! is back at another port answers on a connection of its own, is shown as connected, and cannot be dialled. Nobody may
-//! therefore be left out of the account: a handshake that was half done when the device was killed counts as well.
+//! iroh 1.4 selects one path for all connections with a device, and dials the device by that path only. The selection
+//! is made when a connection or a path is added, and is dropped with the last connection. It is not renewed when the
+//! connection that it was made for ends. A dead connection is therefore harmful: a device that was killed and restarted
+//! on another port answers on its own new connection and is shown as connected, but cannot be dialled. The registry
+//! must be complete: a handshake that was in progress when the device was killed counts, too.
 
 use std::{
     collections::HashMap,
@@ -26,23 +26,24 @@ use super::{ALPN_PAIRING, CloseCode};
 
 use crate::clock::Locked as _;
 
-/// A connection that is asked is asked this often.
+/// Interval at which probes are sent to a connection.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long an answer may take, where nothing speaks against a connection. A program on a busy machine is given as much.
+/// Time to answer a probe if nothing speaks against the connection. Allows for a busy machine.
 pub(super) const ANSWER: Duration = Duration::from_millis(1500);
-/// And where it is likely that the other end is gone: the device says that it was started anew, or comes from elsewhere.
+/// Time to answer a probe if the other end has probably gone: the device reported a restart, or comes from another
+/// address.
 pub(super) const ANSWER_IN_DOUBT: Duration = Duration::from_millis(500);
-/// But never less than so many round trips.
+/// Minimum time to answer a probe, in round trips.
 const ROUND_TRIPS: u32 = 4;
-/// What is said to a connection that is to answer: a datagram, which has to be acknowledged and which nobody reads.
+/// Probe payload: a datagram, which must be acknowledged and which nobody reads.
 pub(super) const NUDGE: Bytes = Bytes::from_static(&[0]);
 
-/// Connections by the endpoint at their other end, oldest first. Cheap to clone.
+/// Connections by the endpoint id of the peer, oldest first. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connections(Arc<Mutex<HashMap<EndpointId, Vec<WeakConnectionHandle>>>>);
 
 impl Connections {
-    /// TLS has proven who is at its other end.
+    /// Adds a connection whose peer TLS has authenticated.
     pub fn add(&self, conn: &Connection) {
         let mut all = self.0.locked();
         all.retain(|_, same| {
@@ -52,7 +53,7 @@ impl Connections {
         all.entry(conn.remote_id()).or_default().push(conn.weak_handle());
     }
 
-    /// Those with this endpoint that are not closed, oldest first.
+    /// Returns the open connections with this endpoint, oldest first.
     pub fn with(&self, id: EndpointId) -> Vec<Connection> {
         let mut all = self.0.locked();
         let standing = |all: &Vec<WeakConnectionHandle>| -> Vec<Connection> {
@@ -65,23 +66,25 @@ impl Connections {
         found
     }
 
-    /// Those that came before this one.
+    /// Returns the open connections with the same peer that are older than this one.
     pub fn older(&self, than: &Connection) -> Vec<Connection> {
         let is_this = |other: &Connection| other.stable_id() == than.stable_id();
         self.with(than.remote_id()).into_iter().take_while(|other| !is_this(other)).collect()
     }
 
-    /// Whether there are some with this endpoint, and none of them uses a path: then nothing new reaches it.
+    /// True if there are connections with this endpoint but none uses a selected path. New packets then do not reach
+    /// it.
     pub fn are_astray(&self, id: EndpointId) -> bool {
         let all = self.with(id);
         all.iter().any(|conn| !conn.paths().is_empty()) && !all.iter().any(uses_a_path)
     }
 
-    /// Those that go from an address which this machine does not have any more.
+    /// Returns connections whose local address no longer exists on this machine.
     ///
-    /// The transport leaves such a path for a new one, unless it holds as many paths as it may, or does not know the path's
-    /// own address, which it forgets with each change of the network: then it goes on with the old path from the new address,
-    /// and neither end's iroh learns where the other one is now. Whoever answered the connection opens no paths at all.
+    /// The transport normally moves such a connection to a new path. It cannot if the limit of paths is reached, or if
+    /// it does not know the path's local address, which it forgets with each network change. It then keeps the old path
+    /// and sends from the new address, and neither side's iroh learns where the other one is now. The side that
+    /// accepted the connection never opens paths.
     pub fn left_behind(&self) -> Vec<Connection> {
         let ids: Vec<EndpointId> = self.0.locked().keys().copied().collect();
         let mut had: HashMap<IpAddr, bool> = HashMap::new();
@@ -100,21 +103,22 @@ impl Connections {
     }
 }
 
-/// Closes them all but those for pairing, over which nothing of ours goes.
+/// Closes all of these connections except those for pairing, which sessions do not use.
 pub(super) fn close_all(all: &[Connection]) {
     for conn in all.iter().filter(|conn| conn.alpn() != ALPN_PAIRING) {
         conn.close(CloseCode::Replaced.number(), b"");
     }
 }
 
-/// Asks these whether they live, and closes those that do not answer so soon. Says how many were closed.
+/// Probes these connections, and closes those that do not answer within `answer`. Returns how many were closed.
 pub(super) async fn close_the_dead(all: Vec<Connection>, answer: Duration) -> usize {
     let closed = join_all(all.into_iter().map(|conn| is_closed_for_silence(conn, answer))).await;
     closed.into_iter().filter(|closed| *closed).count()
 }
 
 async fn is_closed_for_silence(conn: Connection, answer: Duration) -> bool {
-    // To hear something is no answer: after a move a device may be heard, and what is said to it goes nowhere.
+    // Received data is no answer: after a move a device may still be heard while packets to it are lost. Only
+    // acknowledgements count.
     let answers = || {
         let frames = conn.stats().frame_rx;
         frames.acks + frames.path_acks
@@ -122,7 +126,7 @@ async fn is_closed_for_silence(conn: Connection, answer: Duration) -> bool {
     let rtt = conn.paths().iter().map(|path| path.rtt()).max().unwrap_or_default();
     let (before, end) = (answers(), Instant::now() + answer.max(rtt * ROUND_TRIPS));
     while Instant::now() < end {
-        // Fails only where the connection is gone.
+        // Fails only if the connection is closed.
         if conn.send_datagram(NUDGE).is_err() {
             return false;
         }
@@ -136,12 +140,12 @@ async fn is_closed_for_silence(conn: Connection, answer: Duration) -> bool {
     true
 }
 
-/// Whether new packets to the device go the way of this connection.
+/// True if the connection has a selected path, which new packets to the device use.
 pub(super) fn uses_a_path(conn: &Connection) -> bool {
     conn.paths().iter().any(|path| path.is_selected())
 }
 
-/// Whether this machine has the address. One that cannot be told from what the system says counts as had.
+/// True if this machine has the address. Assumes so if the system's error does not tell.
 fn is_had(ip: IpAddr) -> bool {
     !matches!(UdpSocket::bind((ip, 0)), Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
 }

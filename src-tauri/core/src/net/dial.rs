@@ -1,4 +1,4 @@
-//! Makes a new session with a paired device.
+//! Dials paired devices and opens sessions.
 
 use std::{
     future::pending,
@@ -21,23 +21,24 @@ use super::{
 };
 use crate::id::DeviceId;
 
-/// How long a dial may take in all.
+/// Time limit of a dial, over all its attempts.
 const DIAL: Duration = Duration::from_secs(10);
-/// How long each attempt of it may take. The last is for ways on which a round trip takes a second.
+/// Time limits of the attempts. The last one allows for paths with a round trip of one second.
 const ATTEMPTS: [Duration; 3] = [Duration::from_secs(2), Duration::from_secs(3), Duration::from_secs(5)];
-/// An attempt that got no answer within so many round trips of a connection that stands went elsewhere.
+/// An attempt without an answer for this many round trips of an existing connection is assumed to use a wrong path.
 const ROUND_TRIPS: u32 = 12;
-/// How often a dial begins anew because the network, or what is known of the device, has changed meanwhile.
+/// Most restarts of a dial because the network, or the known addresses of the device, have changed meanwhile.
 const RESTARTS: u32 = 3;
-/// How often a connection is tried anew because the other side asked for a proof of the address that a packet came from, and
-/// the proof went by another way: under load it does so, and iroh sends the first packets by every way that it knows.
+/// Most attempts at a connection whose Retry token the other side refuses. Under load it requests address validation;
+/// iroh sends the first packets over all known paths, and the token may come back over another path than the one it was
+/// issued for.
 const OTHER_WAYS: u32 = 3;
-/// The other side is done with closing by then.
+/// Time after which the other side has finished closing.
 const PAUSE: Duration = Duration::from_millis(100);
 
 impl Net {
-    /// A new session with a paired device. One that either side closes while it comes to stand, because all connections are
-    /// made anew, is no refusal.
+    /// Opens a new session with a paired device. A connection that either side replaces during the handshake is
+    /// retried.
     pub(super) async fn dial(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
         for _ in 0..RESTARTS {
             match self.dial_once(device, alpn).await {
@@ -72,23 +73,23 @@ impl Net {
         }
     }
 
-    /// Makes a connection for this protocol, whether there is one or not, and ends it again.
+    /// Opens a connection for this protocol, even if one exists, and closes it again.
     ///
     /// # Errors
-    /// When the device cannot be reached, refuses, or is not who it should be.
+    /// When the device cannot be reached, refuses, or fails authentication.
     pub async fn try_dial(&self, device: DeviceId, alpn: &'static [u8]) -> Result<(), DialError> {
         let session = self.dial(device, alpn).await?;
         session.close(CloseCode::Normal, "");
         Ok(())
     }
 
-    /// Connects, in several attempts: the transport repeats itself ever more slowly, and goes on with the addresses and
-    /// the network that there were when it began.
+    /// Connects in several attempts, because the transport retransmits at growing intervals and does not learn of
+    /// addresses and networks that appear after its start.
     ///
-    /// Where connections with the device stand, the transport dials by their path alone. So they are asked whether they
-    /// live, and those that do not answer are closed. Where all answer and the dial does not, they are closed as well: what
-    /// the transport takes for their path is not the way that their packets go. Connections over which a stream brought
-    /// something meanwhile are kept: they work, and a device that takes no dial may still be sending.
+    /// If there are connections with the device, the transport dials by their path only. They are therefore probed, and
+    /// closed if they do not answer. If they answer but the dial does not, they are closed as well: what the transport
+    /// takes for their path is not the one that their packets use. Connections on which stream data arrived meanwhile
+    /// are kept: they work, and a device that does not answer dials may still be sending.
     async fn try_to_connect(
         &self,
         device: DeviceId,
@@ -129,7 +130,7 @@ impl Net {
                             .flat_map(|(_, conn)| conn.paths().iter().map(|path| path.rtt()).max())
                             .max();
                         if rtt.is_some_and(|rtt| rtt * ROUND_TRIPS < *patience) {
-                            // The device has dialled meanwhile: that is what was wanted, and it works.
+                            // The device has dialled meanwhile, and that connection works.
                             let come = self.live(device, alpn).filter(|session| session.since() >= begun);
                             let come = come.map(|session| session.connection().stable_id());
                             let idle: Vec<_> = others
@@ -156,7 +157,8 @@ impl Net {
         Err(DialError::Timeout(DIAL.as_secs()))
     }
 
-    /// The device refuses because it has ended the pairing: so do we, if it proves that it was paired.
+    /// Handles a refusal because the device ended the pairing. The pairing ends here too, if the notice proves that it
+    /// was paired.
     async fn heed(&self, endpoint_id: &[u8; 32], notice: &[u8]) -> DialError {
         match self.0.devices.unpaired_by(endpoint_id, self.0.endpoint.id().as_bytes(), notice).await {
             Ok(true) => {
@@ -168,13 +170,13 @@ impl Net {
         }
     }
 
-    /// A bare connection, for a protocol that proves the peer by itself.
+    /// Opens a plain connection, for a protocol that authenticates the peer itself.
     pub(crate) async fn connect(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
         timeout(DIAL, self.connection(address, alpn)).await.unwrap_or(Err(DialError::Timeout(DIAL.as_secs())))
     }
 
     async fn connection(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, DialError> {
-        // Whatever said where the device is: a link, a record, what is stored.
+        // Applied here because the address may come from a link, a record or the store.
         let address = self.0.named.filter(address);
         let mut tries = 0;
         loop {
@@ -202,7 +204,7 @@ fn heard_of_streams(conn: &Connection) -> u64 {
     conn.stats().frame_rx.stream
 }
 
-/// What is known of where a device is, as an address to dial.
+/// Builds the address to dial from the known addresses and the relay of a device.
 fn address_of(
     endpoint_id: &[u8; 32],
     (addresses, relay): &(Vec<SocketAddr>, Option<String>),
@@ -216,7 +218,7 @@ fn address_of(
     })
 }
 
-/// Whether the other side refused the proof of an address because it came from another one.
+/// True if the other side refused the Retry token because it came from another address.
 fn proof_went_astray(error: &iroh::endpoint::ConnectError) -> bool {
     use iroh::endpoint::{ConnectError, ConnectingError};
     let source = match error {

@@ -1,4 +1,4 @@
-//! The one endpoint: port, mode, which servers may be asked, transport.
+//! Configuration of the node's one endpoint: port, mode, permitted servers, transport.
 
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
@@ -32,92 +32,93 @@ use crate::{
     error::NetworkError,
 };
 
-/// Yonder's UDP port, if it is free.
+/// Default UDP port.
 pub const DEFAULT_PORT: u16 = 11204;
 const SEND_WINDOW: u64 = 24 << 20;
-/// Silence after which a connection counts as lost. It is counted from the first packet that was sent after something was last
-/// heard (RFC 9000, section 10.1), and so begins up to [`KEEP_ALIVE`] late: a peer that was killed is lost after 19 s at most.
+/// Idle timeout. It starts with the first packet sent after the last one received (RFC 9000, section 10.1), and so up
+/// to [`KEEP_ALIVE`] late: a peer that was killed is lost after 19 s at most.
 const IDLE: Duration = Duration::from_secs(14);
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
-/// Who dialled says something a little earlier: whoever hears it has no need to. With one and the same time both sides would
-/// speak at once, each time, and twice as many packets were sent by connections that are idle.
+/// Keep-alive interval of the dialling side. It is a little shorter, so that the other side hears a packet and need not
+/// send its own. With equal intervals both sides would send at once, and idle connections would send twice as many
+/// packets.
 const KEEP_ALIVE_OF_DIALLER: Duration = Duration::from_millis(4500);
 
-/// Which ways to other devices may be used.
+/// Permitted kinds of paths to other devices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
-    /// All: LAN, internet, relays.
+    /// All paths: LAN, internet, relays.
     #[default]
     Normal,
-    /// The LAN alone: no relay, DNS, UPnP or public resolver is ever asked.
+    /// The LAN only: no relay, DNS, UPnP or public resolver is contacted.
     Lan,
-    /// Relays alone: hides one's address from the other device.
+    /// Relays only: hides this device's address from the other device.
     RelayOnly,
 }
 
-/// How the endpoint is bound.
+/// Options with which the endpoint is bound.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointOptions {
-    /// This UDP port and no other; none means [`DEFAULT_PORT`] or, where it is taken, a free one. 0 means a free one.
+    /// UDP port. `None` means [`DEFAULT_PORT`] or, if that is taken, any free port. 0 means any free port.
     pub port: Option<u16>,
-    /// This address alone; none means all.
+    /// Local address to bind. `None` means all.
     pub bind: Option<IpAddr>,
-    /// Which ways may be used.
+    /// Permitted kinds of paths.
     pub mode: Mode,
-    /// Own relays for this run. With these, or a pkarr server or DHT nodes of one's own, no public server of any kind is
-    /// asked.
+    /// Relays for this run. With custom relays, a custom pkarr server or custom DHT nodes, no public server of any kind
+    /// is asked.
     pub relays: Vec<String>,
-    /// Own relays that are remembered; heeded where none are given for this run. Public servers may be asked beside them,
-    /// unless the choice is `fixed`.
+    /// Relays of the settings; used if none are given for this run. Public servers may be asked beside them, unless the
+    /// choice is `fixed`.
     pub kept_relays: Vec<String>,
-    /// Which relay may be the home.
+    /// Rule that chooses the home relay.
     pub relay_choice: RelayChoice,
-    /// Another rule than `relay_choice`.
+    /// Custom rule, in place of `relay_choice`.
     pub relay_selector: Option<Arc<dyn RelaySelector>>,
-    /// What own relays are shown that ask for a token.
+    /// Token for custom relays.
     pub relay_token: Option<SecretText>,
-    /// A PEM file with the certificate authority of the own servers.
+    /// PEM file with the certificate authority of the custom servers.
     pub relay_ca: Option<PathBuf>,
-    /// An own pkarr server.
+    /// URL of a custom pkarr server.
     pub pkarr: Option<String>,
-    /// Own nodes at which the mainline DHT is entered, `HOST:PORT`.
+    /// Custom bootstrap nodes of the mainline DHT, as `HOST:PORT`.
     pub dht_bootstrap: Vec<String>,
 }
 
-/// Which servers of the internet may be asked.
+/// Internet servers that may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Infrastructure {
-    /// Relays; none means none.
+    /// Permitted relays.
     pub relays: Relays,
-    /// Where devices leave their relay for those that know their key.
+    /// pkarr server on which a device publishes its relay for those that know its key.
     pub pkarr: Option<Url>,
-    /// Where the mainline DHT is entered, if it may be.
+    /// Entry to the mainline DHT, if it may be asked.
     pub dht: Option<DhtEntry>,
-    /// Whether the public DNS that serves the public pkarr server's records may be asked, and public resolvers where the
-    /// system's fails.
+    /// True if the public DNS of the public pkarr server's records may be asked, and public resolvers where the
+    /// system's resolver fails.
     pub public_dns: bool,
 }
 
-/// Which relays may be used.
+/// Set of permitted relays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Relays {
-    /// None.
+    /// No relay.
     None,
-    /// The public ones.
+    /// The public relays.
     Public,
-    /// These alone.
+    /// Only these relays.
     Own(Vec<RelayUrl>),
-    /// These, and the public ones.
+    /// These relays and the public ones.
     OwnAndPublic(Vec<RelayUrl>),
 }
 
 impl EndpointOptions {
-    /// Which servers of the internet may be asked. All public ones when none of one's own is given; only one's own otherwise,
-    /// whatever their kind; none at all in mode `lan`. Relays of the settings go beside the public servers, unless the
-    /// choice is fixed to them.
+    /// Returns the permitted internet servers. Without custom servers these are the public ones; with custom servers of
+    /// any kind for this run, only those. Mode `lan` permits none. Relays of the settings are added to the public
+    /// servers, unless the choice is fixed to them.
     ///
     /// # Errors
-    /// When an address among them is not valid, or a mode cannot work with them.
+    /// When an address is invalid, or the mode cannot work with these servers.
     pub fn infrastructure(&self) -> Result<Infrastructure, NetworkError> {
         let given: Vec<RelayUrl> = self.relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
         let kept: Vec<RelayUrl> = self.kept_relays.iter().map(|url| relay_url(url)).collect::<Result<_, _>>()?;
@@ -149,7 +150,7 @@ impl EndpointOptions {
         Ok(Infrastructure { relays, pkarr, dht, ..nothing })
     }
 
-    /// Which of these relays may be the home, and who decides.
+    /// Returns the relays that may become the home relay, and the rule that chooses.
     pub(super) fn policy(&self, servers: &Infrastructure) -> Policy {
         let (own, public) = match &servers.relays {
             Relays::None => (Vec::new(), Vec::new()),
@@ -166,7 +167,7 @@ impl EndpointOptions {
     }
 }
 
-/// An endpoint, and who says which servers it asks.
+/// A bound endpoint with the controllers of its servers.
 pub(super) struct Bound {
     pub endpoint: Endpoint,
     pub relays: RelayDesk,
@@ -243,7 +244,7 @@ fn builder(
         .hooks(gate)
         .relay_mode(match options.mode {
             Mode::Lan => RelayMode::Disabled,
-            // Where there is none yet, there may be one later.
+            // An empty list enables relays as well, because one may be added later.
             Mode::Normal | Mode::RelayOnly => RelayMode::Custom(relay_map(listed)),
         });
     if options.mode == Mode::Lan {
@@ -253,7 +254,7 @@ fn builder(
             .dns_resolver(DnsResolver::builder().disable_fallback().build());
         return Ok(builder);
     }
-    // Where public servers may be asked, too, the usual authorities are trusted beside one's own.
+    // If public servers may be asked, the usual authorities are trusted beside the custom one.
     let public = matches!(servers.relays, Relays::Public | Relays::OwnAndPublic(_));
     let trusted = match &options.relay_ca {
         None => CaTlsConfig::default(),
@@ -262,7 +263,7 @@ fn builder(
     };
     let mut resolver = DnsResolver::builder().with_system_defaults();
     if !servers.public_dns || matches!(servers.relays, Relays::OwnAndPublic(_)) {
-        // Whoever has a relay of their own may turn to it alone at any time: then no public resolver is to be left.
+        // The user may switch to custom relays only at any time, and then no public resolver may be asked.
         resolver = resolver.disable_fallback();
     } else if let Ok(tls) = trusted.client_config(Arc::new(provider())) {
         resolver = resolver.tls_client_config(tls);
@@ -274,8 +275,8 @@ fn builder(
     Ok(builder)
 }
 
-/// Where it listens: on this port of every address, or of the one that is chosen, and on a port of its own of each of these
-/// link-local addresses, for its link alone.
+/// Adds the listening sockets: the port on every address or on the chosen one, and for each of the link-local addresses
+/// a port of its own that serves only its link.
 fn sockets(
     builder: Builder,
     options: &EndpointOptions,
@@ -290,7 +291,7 @@ fn sockets(
     };
     match options.bind {
         Some(ip) => builder.clear_ip_transports().bind_addr(SocketAddr::new(ip, port)).map_err(unusable),
-        // iroh takes no further address once there is one for all.
+        // iroh accepts no further address after the wildcard address.
         None => on_links
             .iter()
             .try_fold(builder, |builder, at| builder.bind_addr_with_opts(*at, of_one_link()))
@@ -299,15 +300,15 @@ fn sockets(
             .map_err(unusable)?
             .bind_addr_with_opts(
                 SocketAddrV6::new(Ipv6Addr::UNSPECIFIED, port, 0, 0),
-                // A machine without IPv6 is no reason to fail.
+                // A machine without IPv6 must not fail.
                 BindOpts::default().set_is_required(false),
             )
             .map_err(unusable),
     }
 }
 
-/// For all addresses of a link (their prefix is `fe80::/64`, RFC 4291): iroh gives back those of received packets without
-/// the number of the link, by which it would otherwise choose the socket to answer from.
+/// Options of a socket for all addresses of a link (`fe80::/64`, RFC 4291). iroh drops the scope id of received
+/// packets, by which it would otherwise choose the socket to answer from.
 fn of_one_link() -> BindOpts {
     BindOpts::default().set_prefix_len(64).set_is_required(false).set_is_default_route(false)
 }
@@ -341,7 +342,7 @@ fn dht_node(text: &str) -> Result<String, NetworkError> {
     if right {
         return Ok(text.into());
     }
-    // The DHT speaks IPv4 alone.
+    // The DHT supports only IPv4.
     Err(invalid(format!("{text:?} is not a node of the DHT"), "It is HOST:PORT, with a name or an IPv4 address."))
 }
 
@@ -359,15 +360,15 @@ fn authorities(path: &std::path::Path) -> Result<Vec<rustls_pki_types::Certifica
         .map_err(|error| unreadable(error.to_string()))
 }
 
-/// What TLS may agree on. The hybrid with ML-KEM comes first, so that what is recorded today is not opened by a quantum
-/// computer later; servers on the way (relays, DNS) may know the others only.
+/// TLS provider. The hybrid group with ML-KEM comes first, so that recorded traffic cannot be decrypted by a future
+/// quantum computer. Other servers (relays, DNS) may support only the classical groups.
 fn provider() -> CryptoProvider {
     let kx_groups =
         vec![aws_lc_rs::kx_group::X25519MLKEM768, aws_lc_rs::kx_group::X25519, aws_lc_rs::kx_group::SECP256R1];
     CryptoProvider { kx_groups, ..aws_lc_rs::default_provider() }
 }
 
-/// An endpoint with the transport and the cryptography of the node's, and nothing else of it. It asks nobody outside.
+/// Builds an endpoint with the node's transport and cryptography and nothing else. It contacts no outside server.
 pub(super) fn bare(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError> {
     Endpoint::builder(presets::Minimal)
         .crypto_provider(Arc::new(provider()))
@@ -382,13 +383,13 @@ pub(super) fn bare(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError>
         .map_err(|error| invalid(error.to_string(), "Check the address."))
 }
 
-/// The transport of the node's connections, without the limits of connections that have proven nothing: for whoever measures
-/// beside them, and for nothing that strangers can reach.
+/// Transport configuration of the node's connections, without the limits for unauthenticated peers. Only for
+/// benchmarks, never where unpaired peers can connect.
 pub fn transport() -> QuicTransportConfig {
     configured(KEEP_ALIVE, None)
 }
 
-/// How connections are configured that are dialled from here.
+/// Transport configuration of connections that this side dials.
 pub(super) fn dialled_transport() -> QuicTransportConfig {
     configured(KEEP_ALIVE_OF_DIALLER, Some(UNPROVEN))
 }
@@ -406,7 +407,7 @@ fn configured(keep_alive: Duration, limits: Option<SessionLimits>) -> QuicTransp
         .max_idle_timeout(IdleTimeout::try_from(IDLE).ok())
         .keep_alive_interval(keep_alive)
         .default_path_keep_alive_interval(keep_alive)
-        // Each side decides how fast it sends.
+        // Each side controls its own sending rate.
         .congestion_controller_factory(Arc::new(PacingConfig))
         .max_concurrent_bidi_streams(VarInt::from_u32(bi_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(uni_streams))

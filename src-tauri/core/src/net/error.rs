@@ -1,43 +1,43 @@
-//! Why a session with a device did not come about, in a form that several waiting callers can share.
+//! Errors of opening a session, in a form that several waiting callers can share.
 
 use iroh::endpoint::ConnectionError;
 
 use super::CloseCode;
 use crate::{error::NetworkError, keys::MAX_NOTICE};
 
-/// Why a session with a device did not come about.
+/// Reason for which no session with a device could be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
-    /// No record of the device is held.
+    /// There is no record of the device.
     #[error("the device is not paired with this one")]
     NotPaired,
-    /// The other side closed the connection and said why.
+    /// The other side closed the connection with this code.
     #[error("the other device refused the connection ({0:?})")]
     Refused(CloseCode),
-    /// The other side says, by this notice, that it has ended the pairing; not checked yet.
+    /// The other side claims that it has ended the pairing. Carries its notice, which is not verified yet.
     #[error("the other device says that it has unpaired this one")]
     Unpaired(Vec<u8>),
-    /// Nobody answered.
+    /// No answer; the time waited, in seconds.
     #[error("no answer within {0} s")]
     Timeout(u64),
-    /// The session handshake failed: it does not hold the pairing secret, or somebody stands between.
+    /// The session handshake failed: the peer does not hold the pairing secret, or there is a man in the middle.
     #[error("the other device could not prove that it is paired")]
     NotProven,
     /// The transport failed.
     #[error("{0}")]
     Transport(String),
-    /// This node is going down.
+    /// This node is shutting down.
     #[error("this device is shutting down")]
     ShuttingDown,
 }
 
 impl DialError {
-    /// What the transport said, as a reason that people understand.
+    /// Converts the transport's error into a reason that people understand.
     pub(crate) fn of_connection(error: &ConnectionError) -> Self {
         match error {
             ConnectionError::ApplicationClosed(close) => {
                 match CloseCode::from_number(close.error_code.into_inner()) {
-                    // Longer than any notice means that it is none.
+                    // A longer reason cannot be a notice.
                     CloseCode::NotPaired if (1..=MAX_NOTICE).contains(&close.reason.len()) => {
                         Self::Unpaired(close.reason.to_vec())
                     }
@@ -48,7 +48,7 @@ impl DialError {
         }
     }
 
-    /// The error of the surface, about the device of this name.
+    /// Converts the error into one of the public interface, about the device of this name.
     pub fn about(self, device: &str) -> NetworkError {
         match self {
             Self::NotPaired => NetworkError::DeviceNotPaired(device.into()),

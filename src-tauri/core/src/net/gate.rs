@@ -1,4 +1,5 @@
-//! The one place where a peer that is not paired is refused: after TLS has proven its endpoint id, before any handler.
+//! The one place where unpaired peers are refused: after TLS has authenticated their endpoint id, before any handler
+//! runs.
 
 use std::sync::{
     Arc,
@@ -10,7 +11,7 @@ use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks, Side};
 use super::{ALPN_PAIRING, CloseCode, connections::Connections};
 use crate::device::DeviceRegistry;
 
-/// Decides who may come in at all.
+/// Decides which peers may use which protocol.
 #[derive(Clone)]
 pub(super) struct Gate {
     own: [u8; 32],
@@ -30,7 +31,7 @@ impl Gate {
         Self { own, devices, code_open, connections }
     }
 
-    /// Why this peer may not speak this protocol; none if it may.
+    /// Returns the code with which the peer is refused, or `None` if it may use this protocol.
     pub fn refusal(&self, endpoint_id: &[u8; 32], alpn: &[u8]) -> Option<CloseCode> {
         if alpn == ALPN_PAIRING {
             let open = self.code_open.load(Ordering::Acquire) && !self.devices.is_blocked(endpoint_id);
@@ -53,7 +54,8 @@ impl EndpointHooks for Gate {
             }
             Some(code) => {
                 tracing::info!(peer = %conn.remote_id().fmt_short(), ?code, "refused");
-                // A device that was unpaired while it was away learns of it here, provably; a stranger learns nothing.
+                // A device that was unpaired while it was offline receives the notice here, which proves it. An
+                // unpaired peer learns nothing.
                 let notice = match code {
                     CloseCode::NotPaired => self.devices.notice_for(conn.remote_id().as_bytes(), &self.own),
                     _ => None,

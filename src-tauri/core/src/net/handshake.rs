@@ -1,4 +1,4 @@
-//! Drives the session handshake over the first stream of a connection.
+//! Runs the session handshake over the first stream of a connection.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::{
     keys::{HandshakeError, HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SessionKeys},
 };
 
-/// A hello is never longer.
+/// Maximum length of a hello, in bytes.
 const MAX_HELLO: usize = 8 << 10;
-/// The first bytes of a connection have to be here by then, and the whole handshake.
+/// Time limits for the first bytes of a connection, and for the whole handshake.
 const FIRST_BYTES: Duration = Duration::from_secs(5);
 const WHOLE: Duration = Duration::from_secs(10);
 const EXPORTER_LABEL: &[u8] = b"EXPORTER-yonder-session-v1";
 
-/// Proves the pairing secret to the device that was dialled, and has it prove it. While a secret is being renewed two may
-/// be held: the one that the other side answers with is found by trying.
+/// Proves the pairing secret to the dialled device, and verifies its proof. During a renewal two secrets may be held;
+/// the one that the peer uses is found by trying both.
 pub(super) async fn initiate(
     conn: &Connection,
     own: [u8; 32],
@@ -45,7 +45,7 @@ pub(super) async fn initiate(
         let ack = read(conn, &mut recv).await?;
         let (confirm, keys, used) = finish(&state, &held, input, &ack).map_err(refused)?;
         write(conn, &mut send, &confirm).await?;
-        // One empty frame says that the other side has checked our proof.
+        // An empty frame confirms that the other side has verified our proof.
         if !read(conn, &mut recv).await?.is_empty() {
             return Err(DialError::NotProven);
         }
@@ -71,7 +71,8 @@ fn finish<'a>(
     Err(HandshakeError::NotProven)
 }
 
-/// The other end of [`initiate`]: answers with the first secret held, which is one that a renewal has not replaced yet.
+/// Accepting side of [`initiate`]. Answers with the first secret held, which is the one that a renewal has not replaced
+/// yet.
 pub(super) async fn respond(
     conn: &Connection,
     own: [u8; 32],
@@ -134,7 +135,7 @@ async fn write(conn: &Connection, send: &mut SendStream, frame: &[u8]) -> Result
     write_frame(send, frame).await.map_err(|error| closed(conn, error))
 }
 
-/// A stream fails because its connection was closed: the reason that the peer gave says more.
+/// Converts a stream error. If the connection was closed, the peer's close reason is more specific.
 fn closed(conn: &Connection, error: FrameError) -> DialError {
     match conn.close_reason() {
         Some(reason) => DialError::of_connection(&reason),

@@ -1,12 +1,12 @@
-//! Frames on a stream: a length (u32, little endian), then so many bytes. The length is checked before anything is
-//! allocated.
+//! Length-prefixed frames on a stream: a length (u32, little endian), then as many bytes. The length is checked before
+//! memory is allocated.
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-/// A frame could not be read or written.
+/// Errors of reading and writing frames.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
-    /// The peer announced more than is allowed here.
+    /// The announced length exceeds the limit.
     #[error("a frame of {0} bytes was announced, {1} are allowed")]
     TooLong(usize, usize),
     /// The stream ended within a frame.
@@ -17,10 +17,10 @@ pub enum FrameError {
     Io(#[from] std::io::Error),
 }
 
-/// Reads a frame of at most `max` bytes; none at a clean end of the stream.
+/// Reads a frame of at most `max` bytes. Returns `None` at a clean end of the stream.
 ///
 /// # Errors
-/// When it is too long, cut, or the transport fails.
+/// When the frame is too long or truncated, or the transport fails.
 pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin), max: usize) -> Result<Option<Vec<u8>>, FrameError> {
     let mut head = [0; 4];
     let mut have = 0;

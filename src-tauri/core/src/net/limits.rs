@@ -1,13 +1,13 @@
-//! What a peer may have open on a connection, and how much it may send before that is read.
+//! Limits on the streams a peer may open and the bytes it may send ahead.
 //!
-//! The transport keeps in memory what nobody has read, up to the connection's window, and something for each stream. So a
-//! connection begins with [`UNPROVEN`]: a handful of streams and a window for a few hellos. What its protocol needs it gets
-//! when the session handshake is through ([`SessionLimits`]). Connections for pairing stay as they begin.
+//! The transport buffers unread data up to the connection's window, plus some memory for each stream. A connection
+//! therefore begins with [`UNPROVEN`]: a handful of streams, and a window for a few hellos. After the session handshake
+//! it gets the limits of its protocol ([`SessionLimits`]). Pairing connections keep the initial limits.
 //!
-//! The data of a transfer needs a window as large as the way is long and fast. A session gets that when its first transfer is
-//! to receive data ([`DataShares`]), which somebody has consented to by then. The transport cannot take a window back, so it
-//! lasts as long as the session, and each device has a share of such bytes for all its sessions. All devices together have a
-//! ceiling, beyond which a device gets no more than it needs to receive at all.
+//! Transfer data needs a window of the path's bandwidth-delay product. A session gets it when its first transfer begins
+//! to receive ([`DataShares`]), which somebody has accepted by then. The transport cannot shrink a window, so it lasts
+//! as long as the session. Each device has a share of such bytes for all its sessions. All devices together have a
+//! ceiling, beyond which a device gets only the minimum that it needs to receive.
 
 use std::{
     collections::HashMap,
@@ -18,42 +18,44 @@ use iroh::endpoint::{Connection, VarInt};
 
 use crate::{clock::Locked as _, id::DeviceId};
 
-/// The window of each stream. Above this, noq closes the connection under loss ("too many gaps in stream buffer"): it keeps
-/// 1024 gaps a stream, and a larger window can hold more. Measured in `docs/performance.md`.
+/// Window of each stream in bytes. Above this, noq closes the connection under loss ("too many gaps in stream buffer"):
+/// it tracks 1024 gaps a stream, and a larger window can hold more. Measured in `docs/performance.md`.
 pub(super) const STREAM_WINDOW: u32 = 2_400_000;
 
-/// A connection that has proven nothing yet, or is for pairing. The session handshake needs one stream of the dialler;
-/// each side may open a few more before it knows that the other one is done.
+/// Limits before authentication, and for pairing. The session handshake needs one stream of the dialler; each side may
+/// open a few more before it knows that the other one is done.
 pub(super) const UNPROVEN: SessionLimits = SessionLimits { window: 64 << 10, uni_streams: 4, bi_streams: 2 };
 
-/// Datagrams that wait for a reader, in bytes. They are signs of life and nobody reads them: each one that is kept would keep
-/// the packet that it came in.
+/// Buffer for received datagrams, in bytes. Datagrams are liveness probes that nobody reads, and each buffered one
+/// would keep its whole packet in memory.
 pub(super) const DATAGRAMS: usize = 512;
 
-/// Sessions that one device may have for one protocol: the one that is used, and those that are on their way out.
+/// Sessions that one device may have for one protocol: the current one, and those that are being closed.
 pub(super) const SESSIONS: usize = 3;
-/// Connections on which one device has not finished the session handshake.
+/// Maximum number of unfinished session handshakes of one device.
 pub(super) const PENDING_HANDSHAKES: usize = 12;
 
 /// Bytes by which the window of a session grows with its first transfer: as much as four streams can hold.
 const FIRST_TRANSFER: u64 = 4 * STREAM_WINDOW as u64;
-/// And with each further one that receives at the same time, so that one that is held back leaves room for the others.
+/// Bytes by which it grows with each further transfer that receives at the same time, so that a paused one leaves room
+/// for the others.
 const FURTHER_TRANSFER: u64 = 2 * STREAM_WINDOW as u64;
-/// The share of one device in such bytes: three transfers.
+/// Share of one device in bytes: three transfers.
 const DATA_SHARE: u64 = FIRST_TRANSFER + 2 * FURTHER_TRANSFER;
-/// Such bytes of all devices together where more than one has some, beside the least that each of them gets.
+/// Ceiling in bytes for all devices together if more than one has a share, not counting the minimum of each.
 const ALL_SHARES: u64 = FIRST_TRANSFER + FURTHER_TRANSFER;
-/// What a device gets in any case. With what a session has before, it is enough for 60 MB/s over 50 ms.
+/// Minimum share of a device in bytes. Together with the session's initial window it allows 60 MB/s at a round trip of
+/// 50 ms.
 const LEAST_SHARE: u64 = STREAM_WINDOW as u64;
 
-/// How much the other device may have open and unread on a session of a protocol.
+/// Limits on what the peer may have open and unread in a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionLimits {
-    /// Bytes on all streams together that have not been read.
+    /// Unread bytes on all streams together.
     pub window: u32,
-    /// One-way streams at once.
+    /// Unidirectional streams at the same time.
     pub uni_streams: u32,
-    /// Bidirectional streams at once.
+    /// Bidirectional streams at the same time.
     pub bi_streams: u32,
 }
 
@@ -71,12 +73,12 @@ impl SessionLimits {
     }
 }
 
-/// Window bytes for the data of transfers, with a share for each device. Cheap to clone.
+/// Window bytes for transfer data, with a share for each device. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct DataShares(Arc<Mutex<HashMap<DeviceId, u64>>>);
 
 impl DataShares {
-    /// Takes as much of the device's share as is left, up to `bytes` and to what all devices may have.
+    /// Takes up to `bytes` from the device's share, within the limit of all devices. Returns how many were granted.
     fn take(&self, device: DeviceId, bytes: u64) -> u64 {
         let mut taken = self.0.locked();
         let total: u64 = taken.values().sum();
@@ -100,7 +102,7 @@ impl DataShares {
     }
 }
 
-/// The window of one session; its share is given back when the session is dropped.
+/// Receive window of one session. Dropping it returns its share.
 #[derive(Debug)]
 pub(super) struct SessionWindow {
     shares: DataShares,
@@ -112,7 +114,7 @@ pub(super) struct SessionWindow {
 struct WindowState {
     window: u64,
     receiving: u32,
-    /// The most transfers that have received at the same time.
+    /// Maximum number of transfers that have received at the same time.
     most: u32,
     granted: u64,
 }
@@ -123,26 +125,26 @@ impl SessionWindow {
         Self { shares, device, state: Mutex::new(state) }
     }
 
-    /// The session handshake is through.
+    /// Sets the protocol's limits after the session handshake.
     pub fn raise(&self, conn: &Connection, limits: SessionLimits) {
         self.state.locked().window = limits.window.into();
         limits.raise(conn);
     }
 
-    /// One more transfer receives data.
+    /// Records that another transfer begins to receive, and enlarges the window if necessary.
     pub fn begin(&self, conn: &Connection) {
         if let Some(window) = self.grow().and_then(|window| VarInt::from_u64(window).ok()) {
             conn.set_receive_window(window);
         }
     }
 
-    /// One transfer fewer does.
+    /// Records that a transfer has stopped receiving.
     pub fn end(&self) {
         let mut state = self.state.locked();
         state.receiving = state.receiving.saturating_sub(1);
     }
 
-    /// Counts a transfer; gives the new window, if it is another one.
+    /// Counts a transfer. Returns the new window if it changes.
     fn grow(&self) -> Option<u64> {
         let mut state = self.state.locked();
         state.receiving += 1;
@@ -213,7 +215,7 @@ mod tests {
         let shares = DataShares::default();
         let one = session(&shares, 1);
         assert!(one.grow().is_some());
-        // The transport could not take back what it has allowed: opening and ending must not add up.
+        // The transport cannot shrink a window, so repeated start and stop must not add up.
         for _ in 0..100 {
             one.end();
             assert_eq!(one.grow(), None);
@@ -225,7 +227,7 @@ mod tests {
         let (shares, limits) = (DataShares::default(), 1 << 20);
         let one = session(&shares, 1);
         one.state.lock().unwrap().window = limits;
-        // Each transfer's four streams may hold so much unread.
+        // Unread bytes that the four streams of a transfer may hold.
         let held = FIRST_TRANSFER;
         one.grow();
         let two = one.grow().unwrap();

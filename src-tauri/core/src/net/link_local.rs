@@ -1,9 +1,9 @@
-//! Sockets for networks on which this machine has nothing but a link-local IPv6 address: two laptops with a cable between
-//! them, a switch without a router.
+//! Sockets for networks on which this machine has only a link-local IPv6 address: two laptops joined by a cable, a
+//! switch without a router.
 //!
-//! iroh 1.4 forgets on which link a packet came in, and could not answer one from a link-local address. A socket that is
-//! bound to the address and the link needs no such number. It is made when the endpoint is: a network of this kind that comes
-//! later is used from the next start on.
+//! iroh 1.4 drops the scope id of received packets, and could not answer a link-local address. A socket that is bound
+//! to the address and its link needs no scope id. It is bound with the endpoint: such a network that appears later is
+//! used after the next start.
 
 use std::{
     collections::BTreeMap,
@@ -13,14 +13,14 @@ use std::{
 
 use crate::discovery::is_port_of_bridge;
 
-/// More links of this kind are not used.
+/// Maximum number of such links.
 const MAX_LINKS: usize = 4;
-/// A new address can be used once the system has asked whether somebody else has it. That takes a second or two.
+/// Time to wait for a new address: the system first runs duplicate address detection, which takes a second or two.
 const TENTATIVE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The link-local addresses of links that have no others, each with port 0. Waits for new ones to become usable; not for the
-/// runtime's threads.
+/// Returns the link-local addresses of links that have no other address, each with port 0. Waits until new addresses
+/// are usable; blocks, so it must not run on the runtime's threads.
 pub(super) fn addresses() -> Vec<SocketAddrV6> {
     let found = look();
     let until = Instant::now() + TENTATIVE;
@@ -54,7 +54,7 @@ fn look() -> Vec<SocketAddrV6> {
         .collect()
 }
 
-/// The link-local IPv6 address among these, if there is none that leads further.
+/// Returns the link-local IPv6 address among these, unless there is a routable address.
 fn alone(addresses: &[IpAddr]) -> Option<Ipv6Addr> {
     let local = |address: &IpAddr| match address {
         IpAddr::V6(v6) if v6.is_unicast_link_local() => Some(*v6),

@@ -1,8 +1,8 @@
 //! The network: one endpoint, the protocols on it, and sessions with paired devices.
 //!
-//! Invariants: a peer that is not paired is refused in one place ([`gate`]), before any handler, on every protocol but
-//! `pairing/1.0`, and there too unless a code is open. A [`Session`] exists only after the session handshake has proven
-//! the pairing secret over that very TLS connection. 0-RTT is never used. Every task is owned by [`Net`] and ends with it.
+//! Invariants: an unpaired peer is refused in one place ([`gate`]), before any handler runs, on every protocol except
+//! `pairing/1.0`, and on that one too unless a code is open. A [`Session`] exists only after the session handshake has
+//! proven the pairing secret over the same TLS connection. 0-RTT is never used. [`Net`] owns every task and ends it.
 
 mod accept;
 mod admission;
@@ -45,9 +45,9 @@ pub use protocol::{NetworkProtocol, ProtocolRegistry};
 pub use relay::{Fixed, KnownRelay, Nearest, OwnFirst, RelayError, RelaySelector, RelayStatus};
 pub use session::{Receiving, SealedReceiver, SealedSender, SealedStream, Session};
 
-/// Pairing; the only protocol that strangers may speak, while a code is open.
+/// ALPN of pairing, the only protocol that unpaired peers may use, while a code is open.
 pub const ALPN_PAIRING: &[u8] = b"pairing/1.0";
-/// Messages between paired devices.
+/// ALPN of messages between paired devices.
 pub const ALPN_MESSAGE: &[u8] = b"message/1.0";
-/// Files between paired devices.
+/// ALPN of file transfers between paired devices.
 pub const ALPN_TRANSFER: &[u8] = b"transfer/1.0";

@@ -1,7 +1,7 @@
-//! Drives [`Steady`] for noq, and reads the clock for it.
+//! Connects [`Steady`] to noq, and supplies the time.
 //!
-//! The time that noq tells with an acknowledgement is when it began to take packets from the socket. On a busy machine that
-//! is milliseconds before the packet came; so the time at which it is seen here is told, too.
+//! The time that noq passes with an acknowledgement is when it began to drain the socket. On a busy machine that is
+//! milliseconds before the packet arrived, so the present time is passed on, too.
 
 use std::{any::Any, sync::Arc, time::Instant};
 
@@ -12,7 +12,7 @@ use noq_proto::{
 
 use super::congestion::Steady;
 
-/// Makes a controller for every path of a connection.
+/// Creates a controller for each path of a connection.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PacingConfig;
 
@@ -22,7 +22,7 @@ impl ControllerFactory for PacingConfig {
     }
 }
 
-/// The controller of one path.
+/// Controller of one path.
 #[derive(Clone, Debug)]
 struct Pacing(Steady);
 

@@ -1,4 +1,4 @@
-//! Sessions by device and protocol: one live connection each, reused; dialled when there is none.
+//! Session pool: one live session a device and protocol, reused by all callers, and dialled if there is none.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,21 +31,21 @@ use super::{
 };
 use crate::{clock::Locked as _, device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
-/// How long a connection that lost against another one may still be used by a peer that has not chosen yet.
+/// Time for which a peer may still use a connection that lost the tie-break, because it has not decided yet.
 const GRACE: Duration = Duration::from_secs(5);
-/// The transport takes less time to notice that a connection was closed here.
+/// Time within which the transport notices that a connection was closed locally.
 const SETTLED: Duration = Duration::from_millis(50);
-/// Sessions of one device and protocol that lost their place and may stay open until they end by themselves, beside the one
-/// that is used.
+/// Maximum number of replaced sessions of one device and protocol that stay open until they end, beside the current
+/// one.
 const RETIRED: usize = SESSIONS - 1;
-/// Two connections that came to stand within this time were dialled by both sides at once: one of them goes.
+/// Two connections established within this time were dialled by both sides at once; one of them is dropped.
 const SIMULTANEOUS: Duration = Duration::from_secs(2);
 
 pub(super) type DialResult = Result<Session, DialError>;
 
-/// Gives sessions to rooms that need one.
+/// Provides sessions to modules that need one.
 pub trait Connector: Send + Sync + 'static {
-    /// A session with the device for this protocol: the live one, or a new one.
+    /// Returns a session with the device for this protocol: the live session, or a new one.
     fn session(&self, device: DeviceId, alpn: &'static [u8]) -> BoxFuture<Result<Session, NetworkError>>;
 }
 
@@ -62,7 +62,7 @@ pub(super) struct Inner {
     pub endpoint: Endpoint,
     pub relays: RelayDesk,
     pub servers: Servers,
-    /// Which relays that others name may be asked.
+    /// Decides which relays named by others may be asked.
     pub named: NamedServers,
     pub devices: DeviceRegistry,
     pub protocols: ProtocolRegistry,
@@ -71,23 +71,23 @@ pub(super) struct Inner {
     pub cancel: CancellationToken,
     /// Unpaired peers on `pairing/1.0`.
     pub unpaired: Unpaired,
-    /// Window bytes for the data of transfers.
+    /// Window bytes for transfer data.
     pub data_shares: DataShares,
-    /// All that TLS has proven.
+    /// All authenticated connections.
     pub connections: Connections,
-    /// Connections that are to prove their pairing.
+    /// Connections with an unfinished session handshake.
     pub proving: Proving,
-    /// Counts reasons to look at all connections and to try absent devices at once.
+    /// Counts network changes, after which all connections are checked and absent devices dialled.
     pub changes: watch::Sender<u64>,
-    /// Those of whom to hear soon, or else another connection is tried.
+    /// Devices that must answer soon, or another connection is tried.
     asked: Mutex<HashSet<DeviceId>>,
     pub asking: Notify,
-    /// Connections that lost their place, and may still be used for a while.
+    /// Replaced sessions that may still be used for a while.
     closing: Mutex<Vec<Session>>,
     slots: Mutex<HashMap<(DeviceId, &'static [u8]), Slot>>,
 }
 
-/// What there is of connections now.
+/// Snapshot of all connections.
 #[derive(Default)]
 pub(super) struct Standing {
     pub live: Vec<Session>,
@@ -96,7 +96,7 @@ pub(super) struct Standing {
 }
 
 impl Net {
-    /// Binds the endpoint; nothing is dialled or answered yet.
+    /// Binds the endpoint. Nothing is dialled or accepted yet.
     ///
     /// # Errors
     /// When the port or address cannot be bound.
@@ -136,29 +136,31 @@ impl Net {
         })))
     }
 
-    /// Watches the network and the connections, until the end. To be run once.
+    /// Watches the network and the connections until the node shuts down. Must be run once.
     pub async fn watch(self) {
         let changes = watch_changes(self.0.endpoint.clone(), self.0.changes.clone(), self.0.cancel.clone());
         tokio::join!(changes, look_after(self.clone()));
     }
 
-    /// Changes when the network may have changed, or the machine was asleep: a reason to try absent devices at once.
+    /// Changes when the network may have changed, or the machine was asleep. Absent devices should then be dialled at
+    /// once.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
     }
 
-    /// Something was heard of a device, such as a new address: a connection with it that does not answer soon is replaced.
+    /// Requests a check of a device, after news such as a new address. Its connection is replaced if it does not answer
+    /// soon.
     pub fn ask(&self, device: DeviceId) {
         self.0.asked.locked().insert(device);
         self.0.asking.notify_one();
     }
 
-    /// Those who were to be asked since the last time.
+    /// Takes the devices whose check was requested since the last call.
     pub(super) fn take_asked(&self) -> HashSet<DeviceId> {
         std::mem::take(&mut *self.0.asked.locked())
     }
 
-    /// Every connection that stands, and the protocols that are being dialled.
+    /// Returns every open connection, and the protocols that are being dialled.
     pub(super) fn standing(&self) -> Standing {
         let slots = self.slots();
         let mut standing = Standing::default();
@@ -176,7 +178,7 @@ impl Net {
         standing
     }
 
-    /// A device does not answer any more: the connections with it that are left over are closed, and it is dialled.
+    /// Replaces the connections with a device that no longer answers: closes those that are left, and dials.
     pub(super) fn dial_anew(&self, device: DeviceId) {
         let is_left = |session: &&Session| session.device_id() == device && is_for_messages(session);
         for session in self.0.closing.locked().iter().filter(is_left) {
@@ -184,7 +186,7 @@ impl Net {
         }
         let net = self.clone();
         self.0.tasks.spawn(async move {
-            // The transport is to have noticed by then what was closed.
+            // By then the transport has noticed which connections were closed.
             tokio::time::sleep(SETTLED).await;
             if let Err(error) = net.session(device, super::ALPN_MESSAGE).await {
                 tracing::debug!(%device, %error, "no other connection came to stand");
@@ -192,14 +194,13 @@ impl Net {
         });
     }
 
-    /// What the transport knows of the way to a device leads nowhere: it is made to forget it, and the device is dialled.
+    /// Makes the transport forget a wrong path to a device: closes all connections with it, and dials.
     pub(super) fn begin_anew(&self, device: DeviceId) {
         close_all(&self.connections(device));
         self.dial_anew(device);
     }
 
-    /// Closes what goes from an address that this machine does not have any more, and begins anew with the devices that
-    /// nothing reaches then.
+    /// Closes connections whose local address no longer exists, and dials the devices that cannot be reached any more.
     pub(super) fn leave_those_left_behind(&self) {
         let left = self.0.connections.left_behind();
         close_all(&left);
@@ -212,7 +213,7 @@ impl Net {
         }
     }
 
-    /// Every connection with a device, whatever for and whether it has become a session or not, oldest first.
+    /// Returns every connection with a device, whether it has become a session or not, oldest first.
     fn connections(&self, device: DeviceId) -> Vec<Connection> {
         self.endpoint_id(device).map(|id| self.0.connections.with(id)).unwrap_or_default()
     }
@@ -221,17 +222,17 @@ impl Net {
         EndpointId::from_bytes(&self.0.devices.endpoint_of(device)?).ok()
     }
 
-    /// Whether connections with the device stand by which nothing new can reach it.
+    /// True if there are connections with the device but new packets cannot reach it.
     pub(super) fn is_astray(&self, device: DeviceId) -> bool {
         self.endpoint_id(device).is_some_and(|id| self.0.connections.are_astray(id))
     }
 
-    /// The endpoint, for address lookups and addresses.
+    /// Returns the endpoint, for address lookups and addresses.
     pub fn endpoint(&self) -> &Endpoint {
         &self.0.endpoint
     }
 
-    /// Lets strangers speak `pairing/1.0` while a code is open, and not otherwise.
+    /// Allows or refuses unpaired peers on `pairing/1.0`.
     pub fn open_to_strangers(&self, open: bool) {
         self.0.code_open.store(open, Ordering::Release);
     }
@@ -240,7 +241,7 @@ impl Net {
         self.0.slots.locked()
     }
 
-    /// The live session, if there is one; never dials.
+    /// Returns the live session, if there is one. Never dials.
     pub fn live(&self, device: DeviceId, alpn: &'static [u8]) -> Option<Session> {
         match self.slots().get(&(device, alpn)) {
             Some(Slot::Live(session)) if session.is_live() => Some(session.clone()),
@@ -248,10 +249,10 @@ impl Net {
         }
     }
 
-    /// The live session or a new one. Callers at the same time share one dial.
+    /// Returns the live session, or dials a new one. Concurrent callers share one dial.
     ///
     /// # Errors
-    /// When the device cannot be reached, refuses, or is not who it should be.
+    /// When the device cannot be reached, refuses, or fails authentication.
     pub async fn session(&self, device: DeviceId, alpn: &'static [u8]) -> DialResult {
         let mut dial = {
             let mut slots = self.slots();
@@ -293,7 +294,7 @@ impl Net {
         });
     }
 
-    /// Takes a new session into the pool and serves its protocol, whichever side dialled. Gives the session to use.
+    /// Adds a new session to the pool and serves its protocol, whichever side dialled. Returns the session to use.
     pub(super) fn adopt(&self, session: Session) -> Session {
         self.doubt_older(&session);
         let Some(protocol) = self.0.protocols.get(session.connection().alpn()).cloned() else {
@@ -304,8 +305,8 @@ impl Net {
         let key = (session.device_id(), protocol.alpn());
         let chosen = {
             let mut slots = self.slots();
-            // The device may have been blocked or unpaired while it proved its pairing; `close_device` has not seen this
-            // session. Trust is stored before that takes the same lock, so one of the two always notices.
+            // The device may have been blocked or unpaired during the handshake, when `close_device` could not see this
+            // session yet. Trust is stored before `close_device` takes this lock, so one of the two always notices.
             if !self.0.devices.is_admitted(session.connection().remote_id().as_bytes()) {
                 if matches!(slots.get(&key), Some(Slot::Dialling(_))) {
                     slots.remove(&key);
@@ -331,7 +332,8 @@ impl Net {
             }
         };
         if let Some(old) = chosen {
-            // The peer comes to the same choice, but may use this one until then: it is served, and closed after a while.
+            // The peer makes the same choice, but may use this session until then. It is served, and closed after a
+            // while.
             self.retire(session.clone());
             self.serve(session, protocol);
             return old;
@@ -340,7 +342,8 @@ impl Net {
         session
     }
 
-    /// Of two connections dialled at once by both sides, the one whose dialler has the smaller endpoint id stays.
+    /// Tie-break between two connections that both sides dialled at once: the one whose dialler has the smaller
+    /// endpoint id stays.
     fn keep_older(&self, old: &Session, new: &Session) -> bool {
         if old.side() == new.side() {
             return false;
@@ -349,8 +352,8 @@ impl Net {
         (old.side() == Side::Client) == own_is_smaller
     }
 
-    /// Closes a connection that lost, after a while. A file may be on its way on one for transfers: that one is left to
-    /// end by itself.
+    /// Closes a session that lost the tie-break after [`GRACE`]. One for transfers may be carrying a file, and is left
+    /// to end by itself.
     fn retire(&self, session: Session) {
         self.keep_closing(session.clone());
         if session.connection().alpn() != super::ALPN_MESSAGE {
@@ -362,7 +365,7 @@ impl Net {
                 () = tokio::time::sleep(GRACE) => {}
                 () = net.0.cancel.cancelled() => return,
             }
-            // Meanwhile it may have turned out to be the only one that lives.
+            // The session may have become the only live one meanwhile.
             let chosen = net.live(session.device_id(), super::ALPN_MESSAGE).is_some_and(|live| live.is(&session));
             net.0.closing.locked().retain(|closing| !closing.is(&session));
             if !chosen {
@@ -371,8 +374,8 @@ impl Net {
         });
     }
 
-    /// Remembers a session that lost its place and ends by itself. Of one device and protocol at most [`RETIRED`] are kept
-    /// open, so that a device cannot hold any number of them.
+    /// Remembers a replaced session that ends by itself. At most [`RETIRED`] of one device and protocol are kept open,
+    /// so that a device cannot accumulate them.
     fn keep_closing(&self, session: Session) {
         let mut closing = self.0.closing.locked();
         closing.retain(Session::is_live);
@@ -419,23 +422,25 @@ impl Net {
         }
     }
 
-    /// Others with the same device, which came earlier, may be of a life that is over: those that do not answer are closed.
-    /// The more so where the new one's path is not the one that is used with the device: it has come from elsewhere.
+    /// Checks older connections with the same device, which may belong to an earlier run of its node, and closes those
+    /// that do not answer. They get less time if the new connection does not use the selected path, because the device
+    /// has then come from another address.
     fn doubt_older(&self, session: &Session) {
         let conn = session.connection();
         let answer = if uses_a_path(conn) { ANSWER } else { ANSWER_IN_DOUBT };
         self.doubt(session.device_id(), self.0.connections.older(conn), answer);
     }
 
-    /// The device has come to another address by this session: others that do not follow are closed.
+    /// Handles a device that has moved to another address in this session: other connections that do not follow are
+    /// closed.
     pub(super) fn came_elsewhere(&self, session: &Session) {
         let others = self.connections(session.device_id());
         let is_this = |conn: &Connection| conn.stable_id() == session.connection().stable_id();
         self.doubt(session.device_id(), others.into_iter().filter(|conn| !is_this(conn)).collect(), ANSWER_IN_DOUBT);
     }
 
-    /// Closes those of these connections that do not answer so soon, and makes all anew if the way to the device is lost
-    /// with them.
+    /// Closes those of these connections that do not answer in time. Makes all connections anew if the path to the
+    /// device is lost with them.
     fn doubt(&self, device: DeviceId, connections: Vec<Connection>, answer: Duration) {
         if connections.is_empty() {
             return;
@@ -453,9 +458,9 @@ impl Net {
         });
     }
 
-    /// The device's node was started anew, as it said in this session: what is older is gone and would only be found out
-    /// by silence. A connection for something else may be of the new start already and only older than this session: it
-    /// is not used for anything new, and closed when it does not answer at once.
+    /// Handles the message that the device's node has restarted. Older message sessions are dead, which would otherwise
+    /// show only by silence, and are closed. Another connection may belong to the new run already and only be older
+    /// than this session: it gets no new work, and is closed if it does not answer soon.
     pub fn restarted(&self, session: &Session) {
         let device = session.device_id();
         let older = self.0.connections.older(session.connection());
@@ -478,7 +483,7 @@ impl Net {
             place.insert(Slot::Live(session.clone()));
         }
         drop(slots);
-        // Whoever closes everything with the device is still to find them.
+        // They must stay known to `close_device`.
         left.into_iter().for_each(|old| self.keep_closing(old));
         if others.is_empty() && self.is_astray(device) {
             self.begin_anew(device);
@@ -486,7 +491,7 @@ impl Net {
         self.doubt(device, others, ANSWER_IN_DOUBT);
     }
 
-    /// Closes the sessions with a device that are not for messages: a last message is to be said.
+    /// Closes the sessions with a device except those for messages, which still have to carry a last message.
     pub fn close_all_but_messages(&self, device: DeviceId, code: CloseCode) {
         self.close_retired(device, code, |session| !is_for_messages(session));
         self.slots().retain(|(id, alpn), slot| {
@@ -520,7 +525,7 @@ impl Net {
         });
     }
 
-    /// Ends everything: sessions are closed with a word to the peer, tasks end, sockets are freed.
+    /// Shuts the network down: closes sessions with a reason for the peer, ends tasks, frees sockets.
     pub async fn shutdown(&self) {
         self.0.cancel.cancel();
         for session in self.0.closing.locked().drain(..) {
@@ -552,7 +557,7 @@ fn is_for_messages(session: &Session) -> bool {
     session.connection().alpn() == super::ALPN_MESSAGE
 }
 
-/// Whether an ALPN is the one that strangers may speak.
+/// True for the ALPN that unpaired peers may use.
 pub(super) fn is_pairing(alpn: &[u8]) -> bool {
     alpn == ALPN_PAIRING
 }

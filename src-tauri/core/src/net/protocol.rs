@@ -1,4 +1,4 @@
-//! Protocols by ALPN.
+//! Registry of protocols by ALPN.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,8 +7,8 @@ use n0_future::boxed::BoxFuture;
 use super::{ALPN_PAIRING, Session, SessionLimits};
 use crate::error::NetworkError;
 
-/// A protocol between paired devices. Register one with `NetworkingService::register_protocol` before the event loop
-/// starts; it is handed every session of its ALPN, whichever side dialled.
+/// A protocol between paired devices. Register it with `NetworkingService::register_protocol` before the event loop
+/// starts. It then serves every session of its ALPN, whichever side dialled.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::error::NetworkError;
 ///     service::{NetworkingService, NodeOptions},
 /// };
 ///
-/// /// Sends back what it hears.
+/// /// Sends every frame back.
 /// struct Echo;
 ///
 /// impl NetworkProtocol for Echo {
@@ -54,10 +54,10 @@ use crate::error::NetworkError;
 /// # }
 /// ```
 pub trait NetworkProtocol: Send + Sync + 'static {
-    /// Its name on the wire, such as `b"message/1.0"`. Not `pairing/1.0`.
+    /// Returns the ALPN, such as `b"message/1.0"`. Must not be `pairing/1.0`.
     fn alpn(&self) -> &'static [u8];
-    /// How much the other device may have open and unread on a session. Until the session handshake is through it is far
-    /// less, and the same for all protocols.
+    /// Returns the limits on what the peer may have open and unread in a session. Before the session handshake is done,
+    /// much lower limits hold for all protocols.
     fn limits(&self) -> SessionLimits {
         SessionLimits::default()
     }
@@ -65,7 +65,7 @@ pub trait NetworkProtocol: Send + Sync + 'static {
     fn handle(self: Arc<Self>, session: Session) -> BoxFuture<Result<(), NetworkError>>;
 }
 
-/// The protocols that this node speaks.
+/// The protocols that this node supports.
 #[derive(Clone, Default)]
 pub struct ProtocolRegistry {
     by_alpn: BTreeMap<&'static [u8], Arc<dyn NetworkProtocol>>,
@@ -88,12 +88,12 @@ impl ProtocolRegistry {
         Ok(())
     }
 
-    /// The protocol of this ALPN.
+    /// Returns the protocol of this ALPN.
     pub fn get(&self, alpn: &[u8]) -> Option<&Arc<dyn NetworkProtocol>> {
         self.by_alpn.get(alpn)
     }
 
-    /// The ALPNs that the endpoint answers to, pairing among them.
+    /// Returns the ALPNs that the endpoint accepts, including pairing.
     pub(super) fn alpns(&self) -> Vec<Vec<u8>> {
         std::iter::once(ALPN_PAIRING).chain(self.by_alpn.keys().copied()).map(<[u8]>::to_vec).collect()
     }

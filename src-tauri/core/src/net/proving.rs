@@ -1,8 +1,8 @@
-//! Connections that have come in and have not proven yet that their device is paired.
+//! Incoming connections whose session handshake is not done.
 //!
-//! A device that is killed in the middle of that leaves one behind, which would be waited for to the end of the patience.
-//! Until then iroh counts it among the device's connections, and keeps the path of the device's earlier life for all of
-//! them: the device would be back and stay on the relay.
+//! A device that is killed during the handshake leaves such a connection behind until the handshake times out. Until
+//! then iroh counts it among the device's connections, and keeps the old path for all of them: a device that restarts
+//! would stay on the relay.
 
 use std::sync::{Mutex, MutexGuard};
 
@@ -12,11 +12,11 @@ use super::{CloseCode, limits::PENDING_HANDSHAKES};
 
 use crate::clock::Locked as _;
 
-/// In the order in which they came; of one device at most [`PENDING_HANDSHAKES`].
+/// Pending handshakes in order of arrival, at most [`PENDING_HANDSHAKES`] of one device.
 #[derive(Default)]
 pub(super) struct Proving(Mutex<Vec<Connection>>);
 
-/// One of them, until it is dropped.
+/// Registration of one pending handshake. Dropping it removes the registration.
 pub(super) struct Waiting<'a> {
     all: &'a Proving,
     conn: &'a Connection,
@@ -27,7 +27,7 @@ impl Proving {
         self.0.locked()
     }
 
-    /// A connection has come in. Where its device has begun too many already, the oldest of them goes.
+    /// Registers an incoming connection. If its device has too many pending handshakes, the oldest one is closed.
     pub(super) fn begin<'a>(&'a self, conn: &'a Connection) -> Waiting<'a> {
         let mut all = self.all();
         let same = |other: &&Connection| other.remote_id() == conn.remote_id() && other.close_reason().is_none();
@@ -43,8 +43,8 @@ impl Proving {
 }
 
 impl Waiting<'_> {
-    /// It has proven it. A device asks for one session at a time for a purpose: what it began earlier for the same one, and
-    /// did not go on with, it has given up, or it does not know of it any more. TLS has proven that it is the same device.
+    /// Records success. A device opens one session at a time for a protocol, so its earlier pending connections for the
+    /// same protocol were abandoned, and are closed. TLS has proven that they are of the same device.
     pub(super) fn done(self) {
         let is_this = |other: &Connection| other.stable_id() == self.conn.stable_id();
         let earlier: Vec<_> = self.all.all().iter().take_while(|other| !is_this(other)).cloned().collect();

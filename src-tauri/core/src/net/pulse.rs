@@ -1,57 +1,58 @@
-//! Whether a connection lives, told from what has been heard of it. Pure: counts and time come in, what to do goes out.
+//! Liveness of a connection, derived from the transport's counters. Pure: counters and time come in, an action goes
+//! out.
 //!
-//! Each side sends something every five seconds, so that longer silence means trouble: a cable that is out, a Wi-Fi that
-//! is left, a machine that is gone. The transport itself tries ever more rarely then and would find a mended path only
-//! seconds later, so a silent connection is nudged once a second. Where the network is known to have changed, or the
-//! device to have moved, one that does not answer soon is in doubt, and at last given up for another one: iroh would dial
-//! by the old path alone while a connection holds it.
+//! Each side sends something every five seconds, so longer silence means trouble: an unplugged cable, a Wi-Fi out of
+//! reach, a machine that is gone. The transport then probes at growing intervals and would find a repaired path only
+//! seconds later, so a silent connection is probed once a second. If the network is known to have changed, or the
+//! device to have moved, a connection that does not answer soon becomes suspect, and is finally replaced: iroh would
+//! dial by the old path only while a connection holds it.
 
 use std::time::Duration;
 
 use noq_proto::{PathId, PathStats};
 
-/// Longer than a keep-alive and its answer take.
+/// Silence after which a connection is probed: longer than a keep-alive and its answer take.
 const SILENCE: Duration = Duration::from_millis(6500);
-/// How soon a nudged connection has to answer. Generous for a round trip by a relay far away.
+/// Time in which a probed connection has to answer. Generous for a round trip by a distant relay.
 const ANSWER: Duration = Duration::from_secs(1);
-/// But never less than so many round trips.
+/// Minimum time to answer, in round trips.
 const ROUND_TRIPS: u32 = 4;
-/// In doubt for so long, it is given up, if there is a reason to think that it is the path. Less than a second, so that it is
-/// the second look after the question that gives it up, and not the third.
+/// Time from suspect to replaced. Less than a second, so that the second look after a probe decides, and not the third.
 const PATIENCE: Duration = Duration::from_millis(750);
-/// Nothing was said over a connection for so long: it is idle.
+/// Time without application data after which a connection is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// A sign of life takes at most so many frames: its length, its words and its end may go each by itself.
+/// Maximum number of frames of a keep-alive message: its length, its contents and its end may be sent separately.
 const FRAMES_OF_A_SIGN: u64 = 3;
-/// A connection counts as in use for so long after something was said over it.
+/// Time for which a connection counts as in use after application data.
 const IN_USE: Duration = Duration::from_secs(5);
-/// One in use that hears nothing for so long is nudged: who only receives has nothing under way that would show a dead path.
+/// Silence after which a connection in use is probed: a side that only receives has no packets in flight that would
+/// reveal a dead path.
 const QUIET: Duration = Duration::from_secs(1);
-/// One in use whose packets stay unanswered for so long is stalled. On a path that works a silence of this length is rare:
-/// the transport has repeated itself at least twice by then, and as a rule five times.
+/// Time without an answer after which a connection in use is stalled. On a working path such a silence is rare: the
+/// transport has retransmitted at least twice by then, usually five times.
 const STALL: Duration = Duration::from_secs(2);
 
-/// What the transport has counted.
+/// Counters of the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Counts {
     /// Datagrams received.
     pub heard: u64,
-    /// Frames of streams, both ways.
+    /// Stream frames, in both directions.
     pub said: u64,
-    /// Messages, both ways, that were signs of life and nothing more.
+    /// Messages, in both directions, that were keep-alives only.
     pub signs: u64,
-    /// Round trip of the path in use, as smoothed by the transport: another value with each acknowledgement of what was sent
-    /// on it, and with another path.
+    /// Smoothed round trip of the path in use. Changes with each acknowledgement on that path, and when the path
+    /// changes.
     pub rtt: Duration,
-    /// The path in use.
+    /// Counters of the path in use.
     pub path: PathCounts,
 }
 
-/// Datagrams of one path, as the transport has counted them.
+/// Datagram counters of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathCounts {
-    /// Which path.
+    /// Id of the path.
     pub id: PathId,
     /// Datagrams sent over it.
     pub sent: u64,
@@ -65,20 +66,20 @@ impl PathCounts {
     }
 }
 
-/// What is to be done now.
+/// Action to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// Nothing.
+    /// Do nothing.
     Rest,
-    /// Send something that has to be acknowledged.
+    /// Send a probe, which has to be acknowledged.
     Nudge,
-    /// The same; and it has not answered for a while after the network changed.
+    /// Send a probe. The connection is suspect: it has not answered for a while after a network change.
     Doubt,
-    /// Close it and dial anew.
+    /// Close the connection and dial again.
     GiveUp,
 }
 
-/// What is known of one connection's life.
+/// Liveness state of one connection.
 #[derive(Debug)]
 pub(super) struct Pulse {
     counts: Counts,
@@ -86,11 +87,11 @@ pub(super) struct Pulse {
     said_at: Duration,
     silent: Option<Duration>,
     asked: Option<Duration>,
-    /// When something was last said, if anything was.
+    /// Time of the last application data, if there was any.
     used_at: Option<Duration>,
-    /// When the path in use was last heard.
+    /// Time at which the path in use was last heard.
     path_heard_at: Duration,
-    /// Since when what is sent over it stays unanswered.
+    /// Time since which packets sent over the path are unanswered.
     unanswered: Option<Duration>,
 }
 
@@ -108,12 +109,12 @@ impl Pulse {
         }
     }
 
-    /// The network may have changed: whoever does not answer soon is in doubt.
+    /// Requires an answer soon, because the network may have changed.
     pub fn ask(&mut self, now: Duration) {
         self.asked.get_or_insert(now);
     }
 
-    /// Takes the counts of now.
+    /// Updates the state from the present counters.
     pub fn beat(&mut self, now: Duration, counts: Counts) -> Turn {
         let said = counts.said.saturating_sub(self.counts.said);
         let signs = counts.signs.saturating_sub(self.counts.signs);
@@ -131,8 +132,8 @@ impl Pulse {
             self.heard_at = now;
             self.silent = None;
         }
-        // To hear something is no answer: after a move a device may be heard, and what is said to it goes nowhere. And what
-        // was acknowledged just now may have been on its way before the question.
+        // Received data is no answer: after a move a device may still be heard while packets to it are lost. An
+        // acknowledgement in the same instant as the question may have been sent before it.
         if counts.rtt != self.counts.rtt {
             self.asked = self.asked.filter(|asked| *asked >= now);
         }
@@ -153,43 +154,43 @@ impl Pulse {
         }
     }
 
-    /// Whether an answer is waited for that has to come soon.
+    /// True if an answer is required soon.
     pub fn is_asked(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// Whether something was said a short while ago.
+    /// True if application data was sent or received a short while ago.
     pub fn is_in_use(&self, now: Duration) -> bool {
         self.used_at.is_some_and(|at| now.saturating_sub(at) < IN_USE)
     }
 
-    /// Whether it is in use, and has heard nothing for a moment.
+    /// True if the connection is in use, but has heard nothing for a moment.
     pub fn is_quiet(&self, now: Duration) -> bool {
         self.is_in_use(now) && now.saturating_sub(self.path_heard_at) >= QUIET
     }
 
-    /// Whether it is in use, and what is sent over its path has stayed unanswered for too long.
+    /// True if the connection is in use, but packets sent over its path have been unanswered for too long.
     pub fn is_stalled(&self, now: Duration) -> bool {
         let patience = STALL.max(self.counts.rtt * ROUND_TRIPS);
         self.is_in_use(now) && self.unanswered.is_some_and(|since| now.saturating_sub(since) >= patience)
     }
 
-    /// When the path in use was last heard.
+    /// Returns when the path in use was last heard.
     pub fn path_heard_at(&self) -> Duration {
         self.path_heard_at
     }
 
-    /// When something was last heard.
+    /// Returns when anything was last heard.
     pub fn heard_at(&self) -> Duration {
         self.heard_at
     }
 
-    /// For how long an answer has been waited for.
+    /// Returns how long an answer has been awaited.
     pub fn waiting(&self, now: Duration) -> Option<Duration> {
         self.asked.or(self.silent).map(|since| now.saturating_sub(since))
     }
 
-    /// Whether nothing was said for a while.
+    /// True if no application data has passed for a while.
     pub fn is_idle(&self, now: Duration) -> bool {
         now.saturating_sub(self.said_at) >= IDLE
     }
@@ -281,7 +282,7 @@ mod tests {
         assert!(pulse.is_stalled(at(2600)), "two seconds since the first packet without an answer");
         pulse.beat(at(2700), on_path(2, 4, 2));
         assert!(!pulse.is_stalled(at(2700)), "it was heard");
-        // Another path begins anew.
+        // A change of the path resets the counters.
         pulse.beat(at(2800), on_path(3, 5, 2));
         let other = PathCounts { id: PathId::MAX, sent: 9, heard: 9 };
         pulse.beat(at(4900), Counts { path: other, ..on_path(4, 0, 2) });

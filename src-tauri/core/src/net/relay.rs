@@ -1,7 +1,7 @@
-//! Relays: which are known, which is this device's home, and how each of them stands.
+//! Relays: which are known, which one is this device's home relay, and the status of each.
 //!
-//! iroh makes the nearest relay of its own list the home. What is chosen here is what stands in that list: a
-//! [`RelaySelector`] decides, [`book`] keeps what is known and is pure, [`driver`] measures and applies.
+//! iroh uses the nearest relay of its own list as the home relay. Yonder controls what is in that list: a
+//! [`RelaySelector`] decides, [`book`] keeps the state and is pure, [`driver`] measures and applies.
 
 mod book;
 mod driver;
@@ -26,43 +26,43 @@ pub(super) use named::{Checked, NamedServers, PublicResolver};
 pub use select::{Fixed, KnownRelay, Nearest, OwnFirst, RelaySelector};
 pub(super) use servers::Servers;
 
-/// How a relay stands.
+/// Status of a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RelayStatus {
-    /// Where it is.
+    /// URL of the relay.
     pub url: RelayUrl,
-    /// One of the person's own; a public one otherwise.
+    /// True for a relay of the user, false for a public one.
     pub own: bool,
-    /// It may be the home now, by the choice that is made.
+    /// True if the present rule allows it as the home relay.
     pub chosen: bool,
-    /// It is the home: others find this device there.
+    /// True for the home relay, at which others find this device.
     pub home: bool,
-    /// It is the home, and the connection to it stands.
+    /// True for the home relay while its connection is up.
     pub connected: bool,
-    /// Round trip, when it was last measured.
+    /// Round trip, when last measured.
     pub latency: Option<Duration>,
-    /// Whether it answered, when it was last asked; none while nobody has asked.
+    /// True if it answered the last probe. `None` before the first one.
     pub answers: Option<bool>,
-    /// What is the matter with it.
+    /// Fault of the relay, if there is one.
     pub error: Option<RelayError>,
 }
 
-/// Why a relay cannot be used.
+/// Reason for which a relay cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RelayError {
-    /// It does not let this device in.
+    /// The relay refuses this device.
     #[error("the relay {url} does not let this device in")]
     Refused {
-        /// Which one.
+        /// URL of the relay.
         url: RelayUrl,
-        /// A token was shown to it.
+        /// True if a token was sent.
         with_token: bool,
     },
-    /// No connection to it comes about.
+    /// No connection to the relay can be made.
     #[error("the relay {url} does not answer")]
     Unreachable {
-        /// Which one.
+        /// URL of the relay.
         url: RelayUrl,
     },
 }
@@ -93,18 +93,18 @@ impl RoomError for RelayError {
 }
 
 impl Net {
-    /// The relays that are known, the home first, as far as it is known now. Asks nobody. Empty in mode `lan`.
+    /// Returns the known relays, the home relay first. Contacts nobody. Empty in mode `lan`.
     pub fn relays(&self) -> Vec<RelayStatus> {
         self.0.relays.statuses()
     }
 
-    /// Changes when something about the relays does that a person would want to see.
+    /// Changes when the visible status of a relay changes.
     pub fn watch_relays(&self) -> watch::Receiver<Vec<RelayStatus>> {
         self.0.relays.watch()
     }
 
-    /// Doubts connections that go through a relay that keeps silent and was left: they would be found dead by silence
-    /// only, and iroh looks for a device anew when no connection with it is left.
+    /// Checks connections that go through a relay that is silent and no longer the home. They would otherwise be found
+    /// dead only by silence, and iroh looks for a device again only when no connection with it is left.
     pub fn leave_silent_relays(&self) {
         for session in self.standing().live {
             let paths = session.connection().paths();
@@ -112,17 +112,17 @@ impl Net {
                 |address: &TransportAddr| matches!(address, TransportAddr::Relay(url) if self.0.relays.is_left(url));
             if !paths.is_empty() && paths.iter().all(|path| left(path.remote_addr())) {
                 tracing::info!(device = %session.device_id(), "its connection went through a relay that is silent");
-                // One question that was missed is no proof: the connection itself has to answer now.
+                // One missed probe is no proof: now the connection itself has to answer.
                 self.ask(session.device_id());
             }
         }
     }
 
-    /// Uses other servers from now on, on the endpoint that runs. Nothing that needs another endpoint is heeded: port,
-    /// address, mode, authority. In mode `lan` nothing happens.
+    /// Applies other servers to the running endpoint. Options that need a new endpoint are ignored: port, address,
+    /// mode, authority. Does nothing in mode `lan`.
     ///
     /// # Errors
-    /// When an address among them is not valid.
+    /// When an address is invalid.
     pub fn use_servers(&self, options: &EndpointOptions) -> Result<(), NetworkError> {
         if options.mode == Mode::Lan {
             return Ok(());
@@ -134,20 +134,21 @@ impl Net {
         Ok(())
     }
 
-    /// Whether a relay that somebody else named may be asked: it has TLS and a public host, or the person configured it.
+    /// True if a relay that somebody else named may be asked: it uses TLS on a public host, or the user has configured
+    /// it.
     pub fn may_ask(&self, relay: &RelayUrl) -> bool {
         self.0.named.may_ask(relay)
     }
 
-    /// Adds a source of addresses. Relays in what it finds are held against the same rule.
+    /// Adds an address lookup. Relays in its answers are checked by the same rule.
     pub fn add_lookup(&self, lookup: impl AddressLookup + 'static) {
-        // Fails only where the endpoint is closed, and nothing is looked up any more.
+        // Fails only if the endpoint is closed, and nothing is looked up any more.
         if let Ok(lookups) = self.0.endpoint.address_lookup() {
             lookups.add(Checked(lookup, self.0.named.clone()));
         }
     }
 
-    /// The same, after each of them that may be used was asked just now. Takes 3 s at most.
+    /// Probes all relays that may be used, for at most 3 s, and returns their status.
     pub async fn probe_relays(&self) -> Vec<RelayStatus> {
         self.0.relays.probe().await;
         self.relays()

@@ -1,4 +1,4 @@
-//! A session: one QUIC connection between paired devices, with keys of its own.
+//! Session: an authenticated QUIC connection between paired devices, with its own keys.
 
 use std::{
     sync::{
@@ -22,8 +22,8 @@ use crate::{
     keys::{Key, Opener, Role, SealDirection, Sealer, SessionKeys, StreamKind, TAG_LEN},
 };
 
-/// An authenticated connection between paired devices: TLS has proven the peer's key, the handshake its pairing.
-/// Cheap to clone; the connection closes when the last clone is dropped.
+/// An authenticated connection between paired devices: TLS has proven the peer's key, the session handshake its
+/// pairing. Cheap to clone; the connection closes when the last clone is dropped.
 #[derive(Clone)]
 pub struct Session {
     device: DeviceId,
@@ -32,7 +32,7 @@ pub struct Session {
     secret: Key,
     since: Instant,
     window: Arc<SessionWindow>,
-    /// See [`Self::was_sign_of_life`].
+    /// Counter of [`Self::was_sign_of_life`].
     signs: Arc<AtomicU64>,
 }
 
@@ -59,92 +59,91 @@ impl Session {
         }
     }
 
-    /// Allows the peer what its protocol needs: the handshake is through.
+    /// Sets the limits of the protocol, after the session handshake.
     pub(super) fn raise_limits(&self, limits: SessionLimits) {
         self.window.raise(&self.conn, limits);
     }
 
-    /// Data is to be received that there was consent to: widens the window for it, as far as the device's share goes.
+    /// Widens the receive window for transfer data that the user has accepted, within the device's share.
     pub(crate) fn receiving(&self) -> Receiving {
         self.window.begin(&self.conn);
         Receiving(self.window.clone())
     }
 
-    /// A message that was said or heard was a sign of life and nothing more: a connection on which nothing else is said is
-    /// idle.
+    /// Counts a message that was a keep-alive only. A connection that carries nothing else is idle.
     pub(crate) fn was_sign_of_life(&self) {
         self.signs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many signs of life there were.
+    /// Returns the number of keep-alive messages.
     pub(super) fn signs_of_life(&self) -> u64 {
         self.signs.load(Ordering::Relaxed)
     }
 
-    /// The pairing secret that opened it.
+    /// Returns the pairing secret that authenticated this session.
     pub(crate) fn secret_used(&self) -> &Key {
         &self.secret
     }
 
-    /// When it came to stand.
+    /// Returns when the session was established.
     pub fn since(&self) -> Instant {
         self.since
     }
 
-    /// Whether both are clones of one session.
+    /// True if both are clones of one session.
     pub(super) fn is(&self, other: &Session) -> bool {
         Arc::ptr_eq(&self.keys, &other.keys)
     }
 
-    /// The device at the other end.
+    /// Returns the id of the peer device.
     pub fn device_id(&self) -> DeviceId {
         self.device
     }
 
-    /// The keys of this session.
+    /// Returns the keys of this session.
     pub fn keys(&self) -> &SessionKeys {
         &self.keys
     }
 
-    /// Whether this end dialled.
+    /// True if this end dialled.
     pub fn is_initiator(&self) -> bool {
         self.keys.role() == Role::Initiator
     }
 
-    /// The QUIC connection.
+    /// Returns the QUIC connection.
     pub fn connection(&self) -> &Connection {
         &self.conn
     }
 
-    /// How many datagrams were received, of whatever kind.
+    /// Returns the number of datagrams received, of any kind.
     pub(crate) fn datagrams_heard(&self) -> u64 {
         self.conn.stats().udp_rx.datagrams
     }
 
-    /// Sends something that has to be acknowledged, and that nobody reads.
+    /// Sends a probe: a datagram that has to be acknowledged and that nobody reads.
     pub(crate) fn ask_for_sign_of_life(&self) {
-        // Fails only where the connection is gone, which others find out.
+        // Fails only if the connection is closed, which is noticed elsewhere.
         let _ = self.conn.send_datagram(bytes::Bytes::from_static(&[0]));
     }
 
-    /// Whether the connection still stands, as far as this end knows.
+    /// True if the connection is open as far as this end knows.
     pub fn is_live(&self) -> bool {
         self.conn.close_reason().is_none()
     }
 
-    /// Opens a bidirectional stream whose frames are sealed. The peer sees it once something is sent.
+    /// Opens a bidirectional stream with encrypted frames. The peer sees it once something is sent.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is closed.
     pub async fn open_sealed(&self) -> Result<SealedStream, NetworkError> {
         let (send, recv) = self.conn.open_bi().await.map_err(lost)?;
         Ok(self.seal(send, recv, self.is_initiator()))
     }
 
-    /// Waits for a bidirectional stream of the peer.
+    /// Accepts a bidirectional stream of the peer.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is closed.
     pub async fn accept_sealed(&self) -> Result<SealedStream, NetworkError> {
         let (send, recv) = self.conn.accept_bi().await.map_err(lost)?;
         Ok(self.seal(send, recv, !self.is_initiator()))
@@ -156,10 +155,10 @@ impl Session {
         SealedStream { sender: self.sender(send, kind, index), receiver: self.receiver(recv, kind, index) }
     }
 
-    /// Opens a one-way stream whose frames are sealed.
+    /// Opens a unidirectional stream with encrypted frames.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is closed.
     pub async fn open_sealed_uni(&self) -> Result<SealedSender, NetworkError> {
         let send = self.conn.open_uni().await.map_err(lost)?;
         let kind = if self.is_initiator() { StreamKind::UniOfInitiator } else { StreamKind::UniOfResponder };
@@ -167,10 +166,10 @@ impl Session {
         Ok(self.sender(send, kind, index))
     }
 
-    /// Waits for a one-way stream of the peer.
+    /// Accepts a unidirectional stream of the peer.
     ///
     /// # Errors
-    /// When the connection is gone.
+    /// When the connection is closed.
     pub async fn accept_sealed_uni(&self) -> Result<SealedReceiver, NetworkError> {
         let recv = self.conn.accept_uni().await.map_err(lost)?;
         let kind = if self.is_initiator() { StreamKind::UniOfResponder } else { StreamKind::UniOfInitiator };
@@ -188,23 +187,24 @@ impl Session {
         SealedReceiver { stream, opener: Opener::new(&key), conn: self.conn.clone() }
     }
 
-    /// The way that this end seals.
+    /// Returns the direction in which this end encrypts.
     pub fn outgoing(&self) -> SealDirection {
         self.keys.outgoing()
     }
 
-    /// Ends the session; what the peer has not read is lost. The reason goes to the peer as it is: no secrets.
+    /// Closes the session; data that the peer has not read is lost. The reason is sent to the peer, so it must not
+    /// contain secrets.
     pub fn close(&self, code: CloseCode, reason: &str) {
         self.conn.close(code.number(), reason.as_bytes());
     }
 
-    /// Whether this end opened the connection at the QUIC level; the same as [`Self::is_initiator`].
+    /// Returns the side at the QUIC level, which matches [`Self::is_initiator`].
     pub(super) fn side(&self) -> Side {
         self.conn.side()
     }
 }
 
-/// Data is being received over a session, until this is dropped.
+/// Marks that transfer data is being received over a session, until it is dropped.
 pub struct Receiving(Arc<SessionWindow>);
 
 impl Drop for Receiving {
@@ -213,22 +213,23 @@ impl Drop for Receiving {
     }
 }
 
-/// Both ends of a sealed bidirectional stream.
+/// Both halves of an encrypted bidirectional stream.
 pub struct SealedStream {
-    /// To the peer.
+    /// Sending half.
     pub sender: SealedSender,
-    /// From the peer.
+    /// Receiving half.
     pub receiver: SealedReceiver,
 }
 
 impl SealedStream {
-    /// Both ends, apart.
+    /// Splits the stream into its halves.
     pub fn split(self) -> (SealedSender, SealedReceiver) {
         (self.sender, self.receiver)
     }
 }
 
-/// The sending end of a sealed stream. On the wire each frame is a length (u32, little endian) and the sealed bytes.
+/// Sending half of an encrypted stream. On the wire each frame is a length (u32, little endian) and the ciphertext with
+/// its tag.
 pub struct SealedSender {
     stream: SendStream,
     sealer: Sealer,
@@ -239,13 +240,13 @@ impl SealedSender {
     /// Sends a frame.
     ///
     /// # Errors
-    /// When the connection is gone or the peer has stopped the stream.
+    /// When the connection is closed, or the peer has stopped the stream.
     pub async fn send(&mut self, frame: &[u8]) -> Result<(), NetworkError> {
         let sealed = self.sealer.seal(&[], frame).map_err(|_| NetworkError::DecryptionFailed)?;
         write_frame(&mut self.stream, &sealed).await.map_err(|error| failed(&self.conn, error))
     }
 
-    /// Says that nothing more comes.
+    /// Marks the end of the stream.
     pub fn finish(&mut self) {
         let _ = self.stream.finish();
     }
@@ -256,7 +257,7 @@ impl SealedSender {
     }
 }
 
-/// The receiving end of a sealed stream.
+/// Receiving half of an encrypted stream.
 pub struct SealedReceiver {
     stream: RecvStream,
     opener: Opener,
@@ -264,10 +265,11 @@ pub struct SealedReceiver {
 }
 
 impl SealedReceiver {
-    /// The next frame, of at most `max` bytes; none at a clean end. A frame that does not open ends the session.
+    /// Receives the next frame, of at most `max` bytes. Returns `None` at a clean end. A frame that does not decrypt
+    /// closes the session.
     ///
     /// # Errors
-    /// When the connection is gone, the frame is too long, or it does not open.
+    /// When the connection is closed, or the frame is too long or does not decrypt.
     pub async fn recv(&mut self, max: usize) -> Result<Option<Vec<u8>>, NetworkError> {
         let read = read_frame(&mut self.stream, max.saturating_add(TAG_LEN)).await;
         let Some(sealed) = read.map_err(|error| failed(&self.conn, error))? else { return Ok(None) };
@@ -280,7 +282,8 @@ impl SealedReceiver {
         }
     }
 
-    /// Nothing more is wanted. Where the end has come already it is taken, so that the transport has nobody to tell to stop.
+    /// Stops reading. If the end of the stream has arrived already it is consumed, so that the transport sends no
+    /// STOP_SENDING.
     pub fn leave(mut self) {
         let _ = self.stream.read(&mut [0]).now_or_never();
     }

@@ -1,9 +1,9 @@
-//! Leaves a path on which a transfer has stalled, if there may be another way.
+//! Leaves a path on which a transfer has stalled, if another path may work.
 //!
-//! iroh 1.4 holds on to a direct path until that has been silent for 15 s, and dials a device by the selected path alone
-//! while any connection with it is left. Where UDP is blocked in the middle of a transfer, or a route rejects it, the relay
-//! would carry it at once. So all connections with the device are made anew, which makes iroh forget the path and try every
-//! way that is known.
+//! iroh 1.4 keeps a direct path until it has been silent for 15 s, and dials a device by the selected path only while
+//! any connection with it is open. If UDP is blocked during a transfer, or a route rejects it, the relay could carry
+//! the data at once. All connections with the device are therefore made anew, so that iroh forgets the path and tries
+//! all known ones.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,19 +15,18 @@ use iroh::TransportAddr;
 use super::{Net, Session, pool::Standing, pulse::Pulse};
 use crate::id::DeviceId;
 
-/// Minimum interval between two such changes with one device: on a line that is silent now and then, dialling anew brings
-/// nothing.
+/// Minimum interval between two such resets of one device: on a path with frequent gaps, dialling again gains nothing.
 const EVERY: Duration = Duration::from_secs(10);
 /// Silences that began within this time of each other have one cause.
 const TOGETHER: Duration = Duration::from_secs(1);
 
-/// When which device's sessions were made anew.
+/// Time of the last reset of each device.
 #[derive(Default)]
 pub(super) struct Stalls(HashMap<DeviceId, Duration>);
 
 impl Stalls {
-    /// Devices to which the path in use is silent while data waits, where another way may work: their connections are to be
-    /// made anew.
+    /// Returns devices whose path in use is silent while data waits, and for which another path may work. Their
+    /// connections must be made anew.
     pub fn find(
         &mut self,
         net: &Net,
@@ -48,7 +47,7 @@ impl Stalls {
             if left.contains(&device) || self.0.contains_key(&device) {
                 continue;
             }
-            // Another session that hears something by the same path shows that it is not the path.
+            // Another session that still hears something by the same path shows that the path works.
             let heard = |other: &Session| {
                 let heard = pulses.get(&other.connection().stable_id()).map(Pulse::path_heard_at);
                 heard > Some(pulse.path_heard_at() + TOGETHER)
@@ -67,14 +66,14 @@ impl Stalls {
     }
 }
 
-/// Where a session's data goes.
+/// Returns the path that a session's data takes.
 fn path_of(session: &Session) -> Option<TransportAddr> {
     let paths = session.connection().paths();
     let used = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next());
     used.map(|path| path.remote_addr().clone())
 }
 
-/// Whether the device may be reached otherwise than by the path in use.
+/// True if the device may be reached by another path than the one in use.
 fn has_another_way(net: &Net, session: &Session, used: &TransportAddr) -> bool {
     let device = session.device_id();
     match used {
@@ -86,7 +85,7 @@ fn has_another_way(net: &Net, session: &Session, used: &TransportAddr) -> bool {
             };
             net.0.devices.sighted_at(device).iter().any(|at| at != used) || relayed()
         }
-        // One that is alive makes no other relay better: it is left once it does not answer.
+        // If the relay is alive, no other relay is better. It is left once it does not answer.
         TransportAddr::Relay(url) => net.0.relays.is_left(url),
         _ => false,
     }

@@ -1,15 +1,15 @@
-//! The round trip as it is now, from the transport's smoothed one. Pure: counts come in, a figure goes out.
+//! Recovers the current round trip from the transport's smoothed one. Pure.
 //!
-//! The transport keeps a moving average that takes an eighth of each new measurement. An idle connection measures every few
-//! seconds, so that after one slow answer the average stays high for minutes while the network is fast again. What was
-//! measured since the last look can be told from two averages and the number of measurements between them.
+//! The transport keeps a moving average with a weight of an eighth for each new sample. An idle connection takes a
+//! sample every few seconds, so after one slow answer the average stays high for minutes although the network is fast
+//! again. The samples since the last look follow from two averages and the number of samples between them.
 
 use std::time::Duration;
 
-/// What an average keeps of itself with each measurement (RFC 9002, section 5.3).
+/// Weight of the old average with each sample (RFC 9002, section 5.3).
 const KEPT: f64 = 7.0 / 8.0;
 
-/// One connection's round trips.
+/// Round trips of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Trip {
     last: Option<(Duration, u64)>,
@@ -17,8 +17,8 @@ pub(super) struct Trip {
 }
 
 impl Trip {
-    /// The round trip since the last look, given the average, and how many acknowledgements have come so far. Not each of
-    /// these is a measurement; then the result lies between the true one and the average.
+    /// Returns the round trip since the last look, from the average and the number of acknowledgements so far. Not
+    /// every acknowledgement is a sample; the result then lies between the true value and the average.
     pub fn look(&mut self, smoothed: Duration, acks: u64) -> Duration {
         let (before, acks_before) = self.last.replace((smoothed, acks)).unwrap_or((smoothed, acks));
         let samples = i32::try_from(acks.saturating_sub(acks_before)).unwrap_or(i32::MAX);
@@ -35,7 +35,7 @@ impl Trip {
         self.now
     }
 
-    /// Another path: what was measured on the last one says nothing.
+    /// Discards the measurements, because the path has changed.
     pub fn forget(&mut self) {
         *self = Self::default();
     }
@@ -49,7 +49,7 @@ mod tests {
         Duration::from_micros(microseconds)
     }
 
-    /// The transport's average after one more measurement.
+    /// Returns the transport's average after one more sample.
     fn average(smoothed: Duration, measured: Duration) -> Duration {
         (smoothed * 7 + measured) / 8
     }

@@ -1,4 +1,4 @@
-//! Watches sessions: how their packets travel, whether they live, and what the registry is to show of them.
+//! Watches sessions: the path of their packets, their liveness, and what the device registry shows of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -25,26 +25,26 @@ use crate::{
     id::DeviceId,
 };
 
-/// Connections are looked at this often.
+/// Interval at which connections are checked.
 const BEAT: Duration = Duration::from_secs(1);
-/// And this often while one of them is in use, or is to answer soon.
+/// Interval of the checks while a connection is in use or must answer soon.
 const QUICK: Duration = Duration::from_millis(300);
-/// And what is shown of them, unless one has come or gone.
+/// Number of checks between two updates of the registry, unless a connection was added or removed.
 const SHOWN_EVERY: u64 = 3;
-/// A link is looked at this often where no path of it has changed: of two sessions with a device, the other one may have
-/// taken its place. Round trips change without that, and are told by those who look at all connections: two hundred idle
-/// devices shall not wake the machine for each of them.
+/// Interval at which a link is checked if its paths do not change: another session with the device may have taken its
+/// place. Round trips are updated by [`look_after`] for all connections at once, so that two hundred idle devices do
+/// not each wake the machine.
 const LINK_AGAIN: Duration = Duration::from_secs(30);
-/// A connection that does not answer for so long, while another one with the same device does, is dead.
+/// A connection that does not answer for this long, while another one with the same device does, is dead.
 const DEAD: Duration = Duration::from_secs(5);
-/// After a change of the network iroh has moved its paths within this time.
+/// Time within which iroh has migrated its paths after a network change.
 const MOVED: Duration = Duration::from_millis(250);
-/// Connections may be astray for so long; then nobody will set them right.
+/// Time for which a device may have no selected path before its connections are made anew.
 const ASTRAY: Duration = Duration::from_millis(500);
-/// And are made anew for that so often at most.
+/// Minimum interval between two such resets of one device.
 const ANEW_EVERY: Duration = Duration::from_secs(3);
 
-/// Until the session ends: keeps the device's link up to date, and stores where it was reached.
+/// Keeps the device's link in the registry up to date, and stores where it was reached. Runs until the session ends.
 pub(super) async fn watch_link(net: Net, session: Session) {
     let device = session.device_id();
     let (conn, used) = (session.connection().clone(), session.secret_used().clone());
@@ -71,7 +71,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
                     tracing::warn!(%device, %error, "its address could not be kept");
                 }
             }
-            // Of two that stand for a moment, the one that stays is shown.
+            // If two sessions exist for a moment, the one that stays is shown.
             if devices.is_paired(device) && is_chosen(&net) {
                 devices.linked(device, Link { key_exchange: key_exchange.clone(), ..link });
             }
@@ -83,8 +83,8 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             () = tokio::time::sleep(LINK_AGAIN) => {}
         }
     }
-    // Another session may have taken this one's place already. It had looked while this one was still the chosen one, and
-    // would not look again soon.
+    // Another session may have taken this one's place. When it last updated the link, this one was still the chosen
+    // one, and its next update is not soon.
     match net.live(device, ALPN_MESSAGE) {
         None => devices.lost(device, said_goodbye(&conn)),
         Some(heir) if devices.is_paired(device) => {
@@ -92,7 +92,8 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             if let Some((link, _)) = link_of(conn) {
                 devices.linked(device, Link { key_exchange: self::key_exchange(conn), ..link });
             }
-            // It may have ended meanwhile, and its own watcher may have told so before it was shown here.
+            // That session may have ended meanwhile, and its watcher may have reported the loss before it was shown
+            // here.
             if conn.close_reason().is_some() && net.live(device, ALPN_MESSAGE).is_none() {
                 devices.lost(device, said_goodbye(conn));
             }
@@ -101,7 +102,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
     }
 }
 
-/// Whether the other side ended the session because its node goes down.
+/// True if the other side ended the session because its node shuts down.
 fn said_goodbye(conn: &Connection) -> bool {
     match conn.close_reason() {
         Some(ConnectionError::ApplicationClosed(close)) => {
@@ -111,7 +112,8 @@ fn said_goodbye(conn: &Connection) -> bool {
     }
 }
 
-/// Until the end: nudges connections that are silent, has those replaced that do not answer, and tells the registry of all.
+/// Probes silent connections, replaces those that do not answer, and updates the registry. Runs until the node shuts
+/// down.
 pub(super) async fn look_after(net: Net) {
     let start = Instant::now();
     let mut changes = net.changes();
@@ -124,7 +126,7 @@ pub(super) async fn look_after(net: Net) {
     for beat in 0_u64.. {
         let changed = tokio::select! {
             () = tokio::time::sleep(pace) => false,
-            // The sender lives in the net that is held here.
+            // Cannot fail: the sender lives in `net`, which is held here.
             _ = changes.changed() => true,
             () = net.0.asking.notified() => false,
             () = net.0.cancel.cancelled() => return,
@@ -154,7 +156,7 @@ pub(super) async fn look_after(net: Net) {
             let turn = pulse.beat(now, counts);
             if turn != Turn::Rest {
                 tracing::debug!(device = %session.device_id(), ?turn, ?counts, "a connection is silent or was asked");
-                // Fails only where the connection is gone.
+                // Fails only if the connection is closed.
                 let _ = session.connection().send_datagram(NUDGE);
             }
             if turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session)) {
@@ -184,11 +186,12 @@ pub(super) async fn look_after(net: Net) {
     }
 }
 
-/// Devices whose connections are astray: there are paths, and none is selected.
+/// Devices without a selected path, although there are connections with them.
 ///
-/// A device that was killed, moved, and is back leaves connections behind that look alive for a while; their dead path can
-/// win over that of a new one, as is described in [`super::connections`], and stays selected when they are gone. What is
-/// dialled then goes nowhere, and messages go by the relay, if there is one. Made anew all at once, that is forgotten.
+/// A device that was killed, moved and restarted leaves connections behind that look alive for a while. Their dead path
+/// can win over the path of a new connection, as [`super::connections`] describes, and stays selected after they are
+/// gone. Dials then fail, and messages use the relay, if there is one. Making all connections anew clears the
+/// selection.
 #[derive(Default)]
 struct Lost {
     since: HashMap<DeviceId, Duration>,
@@ -196,9 +199,9 @@ struct Lost {
 }
 
 impl Lost {
-    /// Devices to begin anew with.
+    /// Returns the devices whose connections must be made anew.
     fn astray(&mut self, net: &Net, standing: &Standing, now: Duration) -> Vec<DeviceId> {
-        // Where one uses a path the device is not astray: for most devices nothing else has to be looked at.
+        // If a session uses a selected path the device is fine. For most devices nothing else has to be checked.
         let astray = |session: &&Session| !uses_a_path(session.connection()) && net.is_astray(session.device_id());
         let devices: HashSet<_> = standing.live.iter().filter(astray).map(Session::device_id).collect();
         self.since.retain(|id, _| devices.contains(id));
@@ -214,13 +217,13 @@ impl Lost {
         due
     }
 
-    /// Whether there are any now.
+    /// True if there are such devices now.
     fn any(&self) -> bool {
         !self.since.is_empty()
     }
 }
 
-/// Whether the device was sighted, and not where this session's packets go.
+/// True if the device was sighted, but not at the address to which this session sends.
 fn has_moved(net: &Net, session: &Session) -> bool {
     let sighted = net.0.devices.sighted_at(session.device_id());
     let paths = session.connection().paths();
@@ -231,8 +234,8 @@ fn has_moved(net: &Net, session: &Session) -> bool {
     }
 }
 
-/// Where messages pass and something else does not, the path of the latter is gone: whoever uses it is to learn of it now
-/// and not when the transport gives up.
+/// Closes sessions that do not answer while messages with the same device pass: their path is dead, and its user should
+/// learn of it now rather than at the transport's timeout.
 fn close_the_dead(standing: &Standing, pulses: &HashMap<usize, Pulse>, now: Duration) {
     let pulse = |session: &Session| pulses.get(&session.connection().stable_id());
     for session in standing.live.iter().filter(|session| session.connection().alpn() != ALPN_MESSAGE) {
@@ -256,12 +259,12 @@ impl Standing {
     }
 }
 
-/// The round trips of the connections that stand for their devices.
+/// Round trips of the message connections, one a device.
 #[derive(Default)]
 struct Trips(HashMap<usize, (TransportAddr, Trip)>);
 
 impl Trips {
-    /// Tells the registry the round trips of now.
+    /// Updates the round trips in the registry.
     fn look(&mut self, net: &Net, standing: &Standing) {
         self.0.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
         for session in standing.live.iter().filter(|session| session.connection().alpn() == ALPN_MESSAGE) {
@@ -281,7 +284,7 @@ impl Trips {
     }
 }
 
-/// Tells the registry what there is of each device.
+/// Updates the connections that the registry shows for each device.
 fn show(
     net: &Net,
     standing: Standing,
@@ -340,7 +343,7 @@ fn view_of(session: &Session, state: ConnectionState) -> ConnectionView {
     let paths = conn.paths();
     let path = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next());
     let on_path = path.as_ref().map(|path| path.stats());
-    // Packets that only acknowledge are not counted as sent, as they are never counted as lost.
+    // Packets with only acknowledgements are not counted as sent, because they are never counted as lost.
     let loss = stats.lost_packets as f64 / stats.sent_packets.max(1) as f64;
     let since = SystemTime::now().checked_sub(session.since().elapsed());
     ConnectionView {
@@ -391,7 +394,7 @@ fn shown_address(address: &TransportAddr) -> String {
     }
 }
 
-/// The name of the group that TLS agreed on: the hybrid with ML-KEM where both sides have it.
+/// Returns the name of the key exchange group of TLS: the hybrid with ML-KEM if both sides support it.
 fn key_exchange(conn: &Connection) -> Option<String> {
     let data = conn.handshake_data()?.downcast::<noq_proto::crypto::rustls::HandshakeData>().ok()?;
     data.negotiated_key_exchange_group.map(|group| format!("{group:?}"))

@@ -1,5 +1,5 @@
-//! How often a shown code may be tried. One [`HostCode`] stands for one shown code; every connection that tries it
-//! goes through the same one, under one lock, so that fifty at once have no more attempts than one.
+//! Limits the attempts at a shown code. All connections that try a code share one [`HostCode`] under one lock, so that
+//! fifty at once have no more attempts than one.
 
 use std::{fmt, time::Duration};
 
@@ -8,34 +8,34 @@ use super::{
     pake::{Method, Password},
 };
 
-/// A code lives so long.
+/// Lifetime of a code.
 pub const CODE_LIFETIME: Duration = Duration::from_secs(5 * 60);
 
-/// A code may be tried so often, by all peers and over all connections together.
+/// Maximum number of attempts at a code, over all peers and connections.
 pub const MAX_ATTEMPTS: u8 = 3;
 
-/// A joiner tries a code on so many hosts at most: each try gives whoever answers one guess at it.
+/// Maximum number of hosts on which a joiner tries a code, because each attempt gives the host one guess at it.
 pub const MAX_HOSTS_PER_CODE: usize = 3;
 
-/// How a shown code stands.
+/// Status of a shown code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CodeStatus {
-    /// It may be tried.
+    /// The code may be tried.
     Open {
-        /// Wrong codes that may still be tried.
+        /// Number of wrong codes that may still be tried.
         attempts_left: u8,
         /// Time until it expires.
         expires_in: Duration,
     },
-    /// A joiner has proven it.
+    /// A joiner has proven the code.
     Used,
-    /// It was tried wrongly three times.
+    /// Three wrong codes were tried.
     Burnt,
-    /// Its time is over.
+    /// The code's lifetime is over.
     Expired,
 }
 
-/// A shown code: its two secrets, when it ends, and what was tried. Pure; time is told to it.
+/// A shown code: its two secrets, its expiry, and the attempts. Pure: time is passed in.
 pub struct HostCode {
     code: PairingCode,
     link: LinkSecret,
@@ -44,13 +44,13 @@ pub struct HostCode {
     used: bool,
 }
 
-/// The hosts on which a joiner has tried a code: three different ones at most, however they were found and however often
-/// its person begins anew. One that was tried may be tried again.
+/// Hosts on which a joiner has tried a code: at most three different ones, however they were found and however often
+/// the user starts again. A host that was tried may be tried again.
 #[derive(Clone, Debug, Default)]
 pub struct HostsTried(Vec<[u8; 32]>);
 
 impl HostsTried {
-    /// Whether the code may be tried on the host with this endpoint id; if so, it counts as tried.
+    /// True if the code may be tried on the host with this endpoint id, which then counts as tried.
     pub fn admit(&mut self, host: &[u8; 32]) -> bool {
         if self.0.contains(host) {
             return true;
@@ -62,19 +62,19 @@ impl HostsTried {
         true
     }
 
-    /// No other host may be tried.
+    /// True if no further host may be tried.
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX_HOSTS_PER_CODE
     }
 }
 
-/// The right to check one confirmation. It is counted already; [`HostCode::settle`] says how it went.
+/// Permission to check one confirmation. The attempt is counted already; [`HostCode::settle`] records the result.
 #[derive(Debug)]
 #[must_use = "an attempt is settled once the confirmation has been checked"]
 pub struct Attempt(());
 
 impl HostCode {
-    /// A new code and link secret, shown from `now` on.
+    /// Generates a code of three words and a link secret, valid from `now`.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -82,7 +82,7 @@ impl HostCode {
         Ok(Self::new(now, PairingCode::generate(entropy)?, LinkSecret::generate(entropy)?))
     }
 
-    /// The same with a code of five words.
+    /// Generates a code of five words and a link secret, valid from `now`.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -90,23 +90,23 @@ impl HostCode {
         Ok(Self::new(now, PairingCode::generate_long(entropy)?, LinkSecret::generate(entropy)?))
     }
 
-    /// Shows these secrets from `now` on.
+    /// Creates a shown code from these secrets, valid from `now`.
     pub fn new(now: Duration, code: PairingCode, link: LinkSecret) -> Self {
         let expires = now.saturating_add(CODE_LIFETIME);
         Self { code, link, expires, attempts_left: MAX_ATTEMPTS, used: false }
     }
 
-    /// The words, to be shown.
+    /// Returns the words to show.
     pub fn code(&self) -> &PairingCode {
         &self.code
     }
 
-    /// What the link carries.
+    /// Returns the secret of the link.
     pub fn link_secret(&self) -> &LinkSecret {
         &self.link
     }
 
-    /// How it stands now.
+    /// Returns the present status.
     pub fn status(&self, now: Duration) -> CodeStatus {
         if self.used {
             CodeStatus::Used
@@ -119,7 +119,7 @@ impl HostCode {
         }
     }
 
-    /// Why it may not be tried now, if it may not.
+    /// Checks that the code may be tried now.
     ///
     /// # Errors
     /// [`PairingError::CodeUsed`], [`PairingError::CodeBurnt`] or [`PairingError::CodeExpired`].
@@ -135,14 +135,14 @@ impl HostCode {
     /// Counts an attempt, before anything is checked: a peer that cuts the connection has still used it up.
     ///
     /// # Errors
-    /// When the code is not open; nothing is counted then, and nothing may be checked.
+    /// When the code is not open. Nothing is counted then, and nothing may be checked.
     pub fn take_attempt(&mut self, now: Duration) -> Result<Attempt, PairingError> {
         self.check_open(now)?;
         self.attempts_left = self.attempts_left.saturating_sub(1);
         Ok(Attempt(()))
     }
 
-    /// Says how an attempt went. A right one uses the code up.
+    /// Records the result of an attempt. A right code is used up.
     ///
     /// # Errors
     /// [`PairingError::CodeWrong`], [`PairingError::CodeBurnt`] if that was the last attempt, and
@@ -159,7 +159,7 @@ impl HostCode {
         if self.attempts_left == 0 { Err(PairingError::CodeBurnt) } else { Err(PairingError::CodeWrong) }
     }
 
-    /// Wrong codes that may still be tried.
+    /// Returns the number of wrong codes that may still be tried.
     pub fn attempts_left(&self) -> u8 {
         self.attempts_left
     }

@@ -1,6 +1,6 @@
-//! The pairing code: three words that a person reads on one device and types on another, or five when the devices are not
-//! on one network. The last three are the secret. The first two of five only find the host: they are derived from and
-//! published, so nothing of the last three may ever come near them.
+//! The pairing code: three words that a person reads on one device and types on another, or five words if the devices
+//! are not on one network. The last three are the secret. The first two of five only locate the host: keys are derived
+//! from them and published, so nothing of the last three may ever be mixed in.
 
 use std::{fmt, str::FromStr};
 
@@ -9,27 +9,27 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Entropy, PairingError};
 
-/// How many words the secret has. Three carry 33 bits, enough because a guess costs one of three attempts.
+/// Number of secret words. Three carry 33 bits, which is enough because each guess costs one of three attempts.
 pub const CODE_WORDS: usize = 3;
 
-/// How many words go before the secret when the host has to be found across the internet.
+/// Number of additional words that locate the host across the internet.
 pub const FINDER_WORDS: usize = 2;
 
-/// How many words a code of the long form has.
+/// Number of words of the long form.
 pub const LONG_CODE_WORDS: usize = FINDER_WORDS + CODE_WORDS;
 
-/// How many completions of a word are given at most.
+/// Maximum number of completions of a word.
 pub const MAX_COMPLETIONS: usize = 8;
 
-/// So many letters of a word tell it from all others of the list.
+/// Number of letters that identify a word of the list.
 const TELLING_LETTERS: usize = 4;
 
-/// A typed code longer than this is no code.
+/// Maximum number of characters of a typed code.
 const MAX_TYPED: usize = 256;
 
-/// Three or five words of the English BIP39 list, `brave-lion-sunset`.
+/// Three or five words of the English BIP39 list, such as `brave-lion-sunset`.
 ///
-/// `Display` shows them, because the host has to; `Debug` does not. Wiped when dropped.
+/// `Display` shows them, because the host has to; `Debug` does not. Zeroized when dropped.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct PairingCode {
     finder: Option<[u16; FINDER_WORDS]>,
@@ -37,7 +37,7 @@ pub struct PairingCode {
 }
 
 impl PairingCode {
-    /// A new code of three words. Each word is one of 2048, all equally likely.
+    /// Generates a code of three words. Each is one of 2048, all equally likely.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -45,7 +45,7 @@ impl PairingCode {
         Ok(Self { finder: None, secret: draw(entropy)? })
     }
 
-    /// A new code of five words: two to be found by, and three that are drawn apart from them.
+    /// Generates a code of five words: two that locate the host, and three secret ones drawn independently.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -53,17 +53,19 @@ impl PairingCode {
         Ok(Self { secret: draw(entropy)?, finder: Some(draw(entropy)?) })
     }
 
-    /// All words, in lower case and in full.
+    /// Returns all words in full, in lower case.
     pub fn words(&self) -> Vec<&'static str> {
         self.finder.iter().flatten().chain(&self.secret).copied().map(word_at).collect()
     }
 
-    /// The two words that find the host, if the code has them: `amateur-fabric`. Not secret, and made of them alone.
+    /// Returns the two words that locate the host, if the code has them: `amateur-fabric`. They are not secret, and
+    /// independent of the secret words.
     pub fn finder(&self) -> Option<String> {
         self.finder.map(|words| words.map(word_at).join("-"))
     }
 
-    /// `brave-lion-sunset`, wiped when dropped: what the PAKE takes as password. The secret words alone, in either form.
+    /// Returns the secret words as `brave-lion-sunset`, the password of the PAKE. The same for both forms. Zeroized
+    /// when dropped.
     pub(super) fn canonical(&self) -> Zeroizing<String> {
         Zeroizing::new(self.secret.map(word_at).join("-"))
     }
@@ -87,14 +89,14 @@ impl fmt::Debug for PairingCode {
 impl FromStr for PairingCode {
     type Err = PairingError;
 
-    /// Takes `a-b-c` and `a b c` in any case; of each word the first four letters suffice.
+    /// Parses `a-b-c` and `a b c` in any case. The first four letters of each word suffice.
     fn from_str(typed: &str) -> Result<Self, PairingError> {
-        // Cut before it is looked at: whatever is pasted here, no more than this is worked on.
+        // Cut first, so that a long pasted text costs no work.
         let typed = Zeroizing::new(typed.chars().take(MAX_TYPED).collect::<String>().to_lowercase());
         let separates = |c: char| c.is_whitespace() || matches!(c, '-' | ',' | '.' | '_' | '\u{2010}'..='\u{2015}');
         let parts: Vec<&str> = typed.split(separates).filter(|part| !part.is_empty()).collect();
         let mut words = Zeroizing::new([0; LONG_CODE_WORDS]);
-        // An unknown word is told before a wrong count: it is the more useful thing to hear while typing.
+        // An unknown word is reported before a wrong count, because that is more useful while typing.
         for (index, part) in parts.iter().take(LONG_CODE_WORDS).enumerate() {
             words[index] = find(part).ok_or_else(|| unknown(part, index + 1))?;
         }
@@ -106,7 +108,7 @@ impl FromStr for PairingCode {
     }
 }
 
-/// So many words, each of 2048 equally likely.
+/// Draws random words, each of 2048 equally likely.
 fn draw<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u16; N], PairingError> {
     let mut bytes = Zeroizing::new(vec![0; 2 * N]);
     entropy.fill(&mut bytes)?;
@@ -118,7 +120,8 @@ fn draw<const N: usize>(entropy: &mut dyn Entropy) -> Result<[u16; N], PairingEr
     Ok(words)
 }
 
-/// Words of the list that begin so, in its order, at most [`MAX_COMPLETIONS`]; none for an empty prefix.
+/// Returns words of the list that begin with `prefix`, in the list's order, at most [`MAX_COMPLETIONS`]. None for an
+/// empty prefix.
 pub fn completions(prefix: &str) -> Vec<&'static str> {
     let prefix = prefix.trim();
     if prefix.is_empty() || prefix.len() > 16 {
@@ -128,7 +131,7 @@ pub fn completions(prefix: &str) -> Vec<&'static str> {
     Language::English.words_by_prefix_iter(&prefix).take(MAX_COMPLETIONS).collect()
 }
 
-/// The word with this number, modulo the length of the list.
+/// Returns the word with this index, modulo the length of the list.
 pub(super) fn word_at(index: u16) -> &'static str {
     Language::English.word_list()[usize::from(index) % 2048]
 }
@@ -140,7 +143,7 @@ fn find(typed: &str) -> Option<u16> {
         }
         let mut fitting = Language::English.words_by_prefix_iter(typed);
         let word = fitting.next()?;
-        // The list promises that four letters tell words apart; if it ever did not, nothing is guessed.
+        // BIP39 guarantees that four letters are unique. If they were not, nothing would be guessed.
         if fitting.next().is_some() { None } else { Language::English.find_word(word) }
     })
 }
@@ -180,7 +183,7 @@ mod tests {
             let short: String = word.chars().take(4).collect();
             assert_eq!(find(word), Some(index as u16), "{word}");
             if find(&short) != Some(index as u16) {
-                // Only where the four letters are themselves a shorter word.
+                // Only if the four letters are themselves a shorter word.
                 assert!(Language::English.find_word(&short).is_some(), "{word}");
             }
         }
@@ -218,7 +221,8 @@ mod tests {
 
     #[test]
     fn what_finds_says_nothing_of_the_secret() {
-        // Every secret word may go with every finder: they are drawn apart, and the finder is made of its own two alone.
+        // Any secret words may follow any locating words: they are drawn independently, and `finder` depends on its own
+        // two only.
         struct Counting(u8);
         impl Entropy for Counting {
             fn fill(&mut self, out: &mut [u8]) -> Result<(), PairingError> {

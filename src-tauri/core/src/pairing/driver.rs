@@ -1,4 +1,5 @@
-//! Runs a pairing's state machine over a connection: frames in and out, records to the registry, people's answers in.
+//! Runs the state machine of a pairing over a connection: transports frames, stores records, passes on the user's
+//! answers.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,58 +24,58 @@ use crate::{
     net::{CloseCode, read_frame, write_frame},
 };
 
-/// A stranger has to open a stream by then.
+/// Time limit for an unpaired peer to open its stream.
 const FIRST_BYTES: Duration = Duration::from_secs(5);
-/// How long the peer may take to make room for a frame. While one is written, neither the person nor the clock is heard.
+/// Time limit for writing a frame. Meanwhile neither the user's commands nor timeouts are handled.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The side that spoke last waits so long for the other one to have read it.
+/// Longest wait of the side that sent the last frame for the other one to read it.
 const LAST_WORDS: Duration = Duration::from_secs(3);
 
-/// What a person says to a pairing that runs.
+/// The user's command to a running pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The answer to `NeedApproval`: approved as a device of this level, or rejected.
+    /// Answer to `NeedApproval`: `Some` approves with this trust level, `None` rejects.
     Answer(Option<TrustLevel>),
-    /// Ends it.
+    /// Cancels the pairing.
     Abort,
 }
 
-/// A host's machine and the one code that all of them share.
+/// State machine of one of the host's connections, with the code that all of them share.
 pub struct Hosting {
     state: HostState,
     code: Arc<Mutex<HostCode>>,
 }
 
 impl Hosting {
-    /// Joins the two.
+    /// Combines a state machine with the shared code.
     pub fn new(state: HostState, code: Arc<Mutex<HostCode>>) -> Self {
         Self { state, code }
     }
 }
 
-/// What host and joiner have in common for the one that drives them.
+/// Interface of the host's and the joiner's state machines for the driver.
 pub trait Machine: Send {
-    /// The next thing to do.
+    /// Returns the next output.
     fn poll(&mut self) -> Option<Output>;
-    /// When to tick at the latest.
+    /// Returns the time by which `on_tick` must be called.
     fn deadline(&self) -> Option<Duration>;
-    /// Nothing more will come of it.
+    /// True if the machine has ended.
     fn is_finished(&self) -> bool;
-    /// A frame came.
+    /// Handles a received frame.
     fn on_message(&mut self, now: Duration, frame: &[u8]);
-    /// The person's answer.
+    /// Handles the user's answer.
     fn on_approve(&mut self, now: Duration, approve: bool);
-    /// `StorePending` is on disk.
+    /// Records that `StorePending` is on disk.
     fn on_stored(&mut self, now: Duration);
-    /// `Commit` is on disk.
+    /// Records that `Commit` is on disk.
     fn on_committed(&mut self, now: Duration);
-    /// It could not be stored.
+    /// Records that the record could not be stored.
     fn on_store_failed(&mut self, now: Duration);
-    /// Time has passed.
+    /// Handles timeouts.
     fn on_tick(&mut self, now: Duration);
-    /// The person ends it.
+    /// Cancels the pairing for the user.
     fn abort(&mut self, now: Duration);
-    /// The connection is gone.
+    /// Records that the connection is closed.
     fn on_closed(&mut self, now: Duration);
 }
 
@@ -149,10 +150,10 @@ impl Machine for JoinerState {
     }
 }
 
-/// What is known of the peer from its connection.
+/// Collects what the connection proves about the peer.
 ///
 /// # Errors
-/// When TLS gives no exporter.
+/// When TLS provides no exporter.
 pub fn peer_of(conn: &Connection) -> Result<PeerConnection, PairingError> {
     let mut exporter = [0; 32];
     conn.export_keying_material(&mut exporter, EXPORTER_LABEL, &[])
@@ -160,13 +161,13 @@ pub fn peer_of(conn: &Connection) -> Result<PeerConnection, PairingError> {
     Ok(PeerConnection { remote: *conn.remote_id().as_bytes(), exporter })
 }
 
-/// The stream over which a joiner that came in speaks; none if it does not speak in time.
+/// Accepts the stream of a joiner. `None` if the joiner does not open it in time.
 pub async fn accept_stream(conn: &Connection) -> Option<(SendStream, RecvStream)> {
     tokio::time::timeout(FIRST_BYTES, conn.accept_bi()).await.ok()?.ok()
 }
 
-/// Runs a machine to its end. `origin` is the moment from which its times count; `tell` hears every event that is not
-/// about storing. The connection is closed afterwards; gives why the peer had closed it before, if it had.
+/// Runs a machine to its end. `origin` is the zero point of the machine's clock; `tell` receives every event except
+/// those about storing. Closes the connection afterwards. Returns the peer's close reason if the peer closed it first.
 pub async fn run(
     mut machine: impl Machine,
     conn: Connection,
@@ -176,7 +177,7 @@ pub async fn run(
     mut commands: mpsc::Receiver<Command>,
     mut tell: impl FnMut(PairingEvent, &mut Vec<Command>) + Send,
 ) -> Option<ConnectionError> {
-    // The stream keeps what was read of a frame when another branch of the select is taken.
+    // The stream keeps a partly read frame when another branch of `select!` runs.
     let frames = stream::unfold(recv, |mut recv| async move {
         let frame = read_frame(&mut recv, MAX_FRAME).await.ok().flatten()?;
         Some((frame, recv))
@@ -184,7 +185,7 @@ pub async fn run(
     let mut frames = std::pin::pin!(frames.fuse());
     let mut spoke_last = false;
     let mut said = Vec::new();
-    // Nothing is stored before the person has answered.
+    // Nothing is stored before the user has answered.
     let mut level = TrustLevel::Other;
     loop {
         while let Some(output) = machine.poll() {
@@ -193,7 +194,7 @@ pub async fn run(
                     spoke_last = true;
                     match tokio::time::timeout(WRITE_TIMEOUT, write_frame(&mut send, &frame)).await {
                         Ok(Ok(())) => {}
-                        // If the peer is gone the reading end says so, after what the peer said last.
+                        // If the peer is gone, the reading side reports that after the peer's last frame.
                         Ok(Err(error)) => tracing::debug!(%error, "a frame of a pairing could not be sent"),
                         Err(_) => {
                             tracing::debug!("a peer in a pairing reads nothing");
@@ -228,10 +229,10 @@ pub async fn run(
     }
     let _ = send.finish();
     if spoke_last {
-        // Closing discards what the peer has not read: the one that heard the last word closes.
+        // Closing discards data that the peer has not read, so the side that received the last frame closes.
         let _ = tokio::time::timeout(LAST_WORDS, conn.closed()).await;
     }
-    // Closing a connection that the peer has closed already would put our reason in place of the peer's.
+    // Closing a connection that the peer has closed would replace the peer's reason with ours.
     let reason = conn.close_reason();
     if reason.is_none() {
         conn.close(CloseCode::Normal.number(), b"");

@@ -1,4 +1,4 @@
-//! Where random bytes come from: the system, or a test that wants a run to repeat itself.
+//! Source of random bytes: the system, or a deterministic one for tests.
 
 use x25519_dalek::rand_core::{Infallible, TryCryptoRng, TryRng};
 use zeroize::Zeroizing;
@@ -7,10 +7,10 @@ use super::PairingError;
 
 use crate::clock;
 
-/// A source of random bytes. All that a side of a pairing needs is drawn when its state is made, so that the state
-/// itself is a pure function of what comes in.
+/// A source of random bytes. A side of a pairing draws all it needs when its state is created, so that the state is a
+/// pure function of its inputs.
 pub trait Entropy {
-    /// Fills `out` with bytes that nobody can guess.
+    /// Fills `out` with unpredictable bytes.
     ///
     /// # Errors
     /// [`PairingError::NoRandomness`] when there are none.
@@ -27,11 +27,11 @@ impl Entropy for SystemEntropy {
     }
 }
 
-/// Hands bytes that were drawn before to the PAKE crate, which asks for an infallible generator. It would have to
-/// panic where the system fails; this way the failure came, and was reported, before.
+/// Passes bytes that were drawn in advance to the PAKE crate, which requires an infallible generator. With the system's
+/// generator it would have to panic on failure; this way the failure was reported before.
 ///
-/// It has exactly the 64 bytes of one scalar. Asking for more would repeat none of them: it gives zeros, which make
-/// the scalar zero, the share the identity, and the peer refuse.
+/// It holds exactly the 64 bytes of one scalar. Further requests do not repeat them but return zeros: the scalar
+/// becomes zero, the share the identity, and the peer refuses.
 pub(super) struct Drawn {
     bytes: Zeroizing<[u8; 64]>,
     used: usize,

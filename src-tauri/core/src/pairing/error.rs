@@ -1,115 +1,115 @@
-//! Why a pairing did not come about, in words that help.
+//! Errors of pairing, with hints.
 
 use crate::error::RoomError;
 
-/// What can go wrong while two devices pair, on either side.
+/// Errors of pairing, on either side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairingError {
-    /// A typed word is not on the list. The word itself cannot be part of a code, so it may be shown.
+    /// A typed word is not on the list. Such a word cannot be part of a code, so it may be shown.
     #[error("word {position}, \"{word}\", is not on the word list")]
     WordUnknown {
-        /// What was typed, cleaned and cut.
+        /// The typed word, cleaned and truncated.
         word: String,
-        /// 1 for the first.
+        /// Position of the word, from 1.
         position: usize,
-        /// Words of the list that begin alike.
+        /// Words of the list with a similar beginning.
         suggestions: Vec<String>,
     },
-    /// Not as many words as a code has.
+    /// Wrong number of words.
     #[error("a pairing code has three or five words, not {found}")]
     WordCount {
-        /// How many were typed.
+        /// Number of typed words.
         found: usize,
     },
-    /// The text is not a link that this version knows.
+    /// The text is not a link that this version supports.
     #[error("this is not a valid yonder: link: {reason}")]
     LinkInvalid {
-        /// What is wrong with it.
+        /// Describes the fault.
         reason: &'static str,
     },
     /// The text is not `ENDPOINT_ID@IP:PORT`.
     #[error("this is not an address of the form ENDPOINT_ID@IP:PORT: {reason}")]
     AddressInvalid {
-        /// What is wrong with it.
+        /// Describes the fault.
         reason: &'static str,
     },
-    /// Five minutes have passed since the code was shown.
+    /// The code's lifetime of five minutes is over.
     #[error("the pairing code has expired")]
     CodeExpired,
     /// The codes of the two sides differ.
     #[error("the pairing code is wrong")]
     CodeWrong,
-    /// Three wrong codes were tried, by anyone: the right one is refused too.
+    /// Three wrong codes were tried by any peers. The right one is refused, too.
     #[error("wrong codes were tried three times, so the pairing code was burnt")]
     CodeBurnt,
-    /// The code has done its work already.
+    /// The code has been used already.
     #[error("the pairing code has been used already")]
     CodeUsed,
     /// The other device shows no code.
     #[error("the other device is not showing a pairing code")]
     NotOpen,
-    /// The other device is in the middle of something.
+    /// The other device is in the middle of another pairing.
     #[error("the other device is busy with another pairing")]
     Busy,
-    /// This side said no.
+    /// The user of this device rejected.
     #[error("the pairing was rejected on this device")]
     RejectedHere,
-    /// The other side said no.
+    /// The user of the other device rejected.
     #[error("the pairing was rejected on the other device")]
     RejectedThere,
     /// A step took too long.
     #[error("the pairing took too long: {waited_for}")]
     Timeout {
-        /// What did not come.
+        /// Describes the missing step.
         waited_for: &'static str,
     },
-    /// The peer claims an id that is not that of its connection, or its signature does not fit.
+    /// The peer claims an id that differs from that of its connection, or its signature is invalid.
     #[error("the other device claims an identity that is not its own")]
     IdentityMismatch,
     /// A device cannot pair with itself.
     #[error("this is the same device")]
     SameDevice,
-    /// The peer speaks another version of the pairing protocol.
+    /// The peer uses another version of the pairing protocol.
     #[error("the other device speaks another version of the pairing protocol")]
     Version,
-    /// The peer sent something that the protocol does not allow there, or that was changed on the way.
+    /// The peer sent something that the protocol does not allow, or that was modified in transit.
     #[error("the other device broke the pairing protocol: {0}")]
     Violation(&'static str),
-    /// The connection went away before anything was stored.
+    /// The connection was lost before anything was stored.
     #[error("the connection was lost before the devices were paired")]
     ConnectionLost,
-    /// The connection went away in the last step: whether the other side holds the record is not known yet.
+    /// The connection was lost in the last step: it is not known whether the other side has stored the record.
     #[error("the connection was lost in the last step of the pairing")]
     Unfinished,
     /// The record could not be written on this device.
     #[error("the pairing could not be stored on this device")]
     NotStored,
-    /// No device that shows a code was found, or none that takes this one.
+    /// No device that shows a code was found, or none that accepts this one.
     #[error("no device was found that shows this pairing code")]
     NoHostFound,
-    /// The same for a code of five words, after its place on the internet was looked at.
+    /// No device was found for a code of five words, neither on the LAN nor on the internet.
     #[error("no device was found that shows this pairing code, neither on this network nor on the internet")]
     NoHostAnywhere {
-        /// How far this device's clock is off that of a server that was asked, in whole minutes, if that is far.
+        /// Clock error of this device against a server, in whole minutes, if it is large.
         clock_off: Option<u64>,
     },
-    /// Three devices answered to the code, and none was the one.
+    /// Three devices were tried with the code, and none of them shows it.
     #[error("three devices answered to this pairing code, and none of them was the right one")]
     TooManyHosts,
-    /// Neither the network's devices nor any server of the internet could be asked.
+    /// No rendezvous server could be reached.
     #[error("none of the servers could be reached at which a code of five words is looked up")]
     RendezvousUnreachable,
-    /// Five words were asked for where no server may be asked.
+    /// A code of five words was requested where no server may be asked.
     #[error("a code of five words is not possible here: {reason}")]
     NoRendezvous {
-        /// Why.
+        /// Describes the reason.
         reason: &'static str,
     },
-    /// The person ended it.
+    /// The user cancelled.
     #[error("the pairing was cancelled")]
     Cancelled,
-    /// The system gave no randomness.
+    /// The system's random source failed.
     #[error("the system's random source is not available")]
     NoRandomness,
 }

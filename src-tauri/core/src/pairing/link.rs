@@ -1,12 +1,12 @@
-//! `yonder:` links, the QR codes that carry them, and addresses given by hand.
+//! `yonder:` links, the QR codes that carry them, and addresses typed by hand.
 //!
 //! ```text
-//! yonder:pair?e=TICKET&s=SECRET     a host that shows a code: where it is, and 128 secret bits
-//! yonder:device?e=TICKET            a device: where it is, and nothing secret
-//! ENDPOINT_ID@IP:PORT               the same as `device`, typed by hand
+//! yonder:pair?e=TICKET&s=SECRET     a host that shows a code: its address, and a secret of 128 bits
+//! yonder:device?e=TICKET            a device: its address, nothing secret
+//! ENDPOINT_ID@IP:PORT               like `device`, typed by hand
 //! ```
 //!
-//! A link is text from anywhere: it is parsed strictly, and nothing happens because of one before a person says so.
+//! A link is untrusted text: it is parsed strictly, and nothing happens because of it before the user agrees.
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
@@ -17,20 +17,20 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::{Entropy, PairingError};
 
-/// A longer link is refused before it is looked at.
+/// Maximum length of a link in bytes. A longer text is refused unparsed.
 pub const MAX_LINK: usize = 4096;
 
-/// A link made here names so many addresses at most, so that its QR stays easy to scan.
+/// Maximum number of addresses in a link made here, so that its QR code stays easy to scan.
 pub const MAX_LINK_ADDRESSES: usize = 8;
 
 const SCHEME: &str = "yonder:";
 
-/// 128 secret bits that a link carries in place of the three words.
+/// Secret of 128 bits that a link carries in place of the three words.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct LinkSecret([u8; 16]);
 
 impl LinkSecret {
-    /// A new secret.
+    /// Generates a secret.
     ///
     /// # Errors
     /// When there is no randomness.
@@ -40,7 +40,7 @@ impl LinkSecret {
         Ok(secret)
     }
 
-    /// The secret bytes.
+    /// Returns the secret bytes.
     pub(super) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
@@ -52,41 +52,41 @@ impl fmt::Debug for LinkSecret {
     }
 }
 
-/// What a `yonder:` link says.
+/// A parsed `yonder:` link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    /// Pair with this host, proving this secret.
+    /// Request to pair with a host, with the secret that proves the link.
     Pair {
-        /// Where it is.
+        /// Address of the host.
         host: EndpointAddr,
-        /// What proves the link.
+        /// Secret that proves the link.
         secret: LinkSecret,
     },
-    /// This is where a device is.
+    /// Address of a device, without a secret.
     Device {
-        /// Where.
+        /// Address of the device.
         device: EndpointAddr,
     },
 }
 
 impl Link {
-    /// The link that a host shows, with the first [`MAX_LINK_ADDRESSES`] of its addresses.
+    /// Creates the link that a host shows, with the first [`MAX_LINK_ADDRESSES`] of its addresses.
     pub fn pair(host: EndpointAddr, secret: LinkSecret) -> Self {
         Self::Pair { host: shortened(host), secret }
     }
 
-    /// The link that tells where a device is.
+    /// Creates a link with the address of a device.
     pub fn device(device: EndpointAddr) -> Self {
         Self::Device { device: shortened(device) }
     }
 
-    /// Whether this text means to be a `yonder:` link, valid or not.
+    /// True if the text is meant as a `yonder:` link, valid or not.
     pub fn looks_like(text: &str) -> bool {
         let start = text.trim_start().as_bytes();
         start.get(..SCHEME.len()).is_some_and(|head| head.eq_ignore_ascii_case(SCHEME.as_bytes()))
     }
 
-    /// The text of the link. It holds the secret, so it is wiped when dropped.
+    /// Formats the link. The text contains the secret, so it is zeroized when dropped.
     pub fn to_uri(&self) -> Zeroizing<String> {
         Zeroizing::new(match self {
             Self::Pair { host, secret } => {
@@ -142,12 +142,12 @@ fn invalid(reason: &'static str) -> PairingError {
 
 fn parse_ticket(text: &str) -> Result<EndpointAddr, PairingError> {
     let ticket: EndpointTicket = text.parse().map_err(|_| invalid("its device is not readable"))?;
-    // The decoder passes over bytes after the end; one address has one text here, in either case of letters.
+    // The decoder ignores trailing bytes. Here an address has exactly one text, except for upper and lower case.
     if !ticket.encode_string().eq_ignore_ascii_case(text) {
         return Err(invalid("its device is not readable"));
     }
     let address: EndpointAddr = ticket.into();
-    // The key's curve point is checked on use by iroh, and here, so that a bad link is told at once.
+    // iroh checks the key's curve point on use. It is also checked here, to report a bad link at once.
     EndpointId::from_bytes(address.id.as_bytes()).map_err(|_| invalid("its device is not readable"))?;
     Ok(address)
 }
@@ -160,16 +160,16 @@ fn parse_secret(text: &str) -> Result<LinkSecret, PairingError> {
     Ok(LinkSecret(bytes))
 }
 
-/// Relays first: they work from anywhere.
+/// Shortens the list of addresses. Relays come first, because they work from anywhere.
 fn shortened(address: EndpointAddr) -> EndpointAddr {
     let (relays, direct): (Vec<TransportAddr>, Vec<_>) = address.addrs.into_iter().partition(|a| a.is_relay());
     EndpointAddr::from_parts(address.id, relays.into_iter().chain(direct).take(MAX_LINK_ADDRESSES))
 }
 
-/// Parses `ENDPOINT_ID@IP:PORT`, with the id as 64 hex digits or in base32, an IPv6 address in brackets.
+/// Parses `ENDPOINT_ID@IP:PORT`, with the id as 64 hex digits or in base32, and an IPv6 address in brackets.
 ///
 /// # Errors
-/// [`PairingError::AddressInvalid`], which says what is wrong.
+/// [`PairingError::AddressInvalid`], which describes the fault.
 pub fn parse_address(text: &str) -> Result<EndpointAddr, PairingError> {
     let invalid = |reason| PairingError::AddressInvalid { reason };
     if text.len() > 256 {

@@ -16,11 +16,11 @@
 //!   (stores)   Done ─────────────────────▶
 //! ```
 //!
-//! Invariants. Nothing here knows tokio, a socket, a disk or a clock: bytes, answers and times go in, frames and events
-//! come out ([`JoinerState`], [`HostState`]). Nothing made from the words leaves but CPace shares and tags. An attempt
-//! is counted before it is checked, in one place for all connections ([`HostCode`]). Who the peer is comes from its
-//! connection; what it claims must agree. No record is handed out before both people have approved. Every byte is in
-//! `docs/protocol-pairing.md`.
+//! Invariants. Nothing here knows tokio, a socket, a disk or a clock (except [`driver`]): bytes, answers and times go
+//! in, frames and events come out ([`JoinerState`], [`HostState`]). Of the data derived from the words, only CPace
+//! shares and tags are sent. An attempt is counted before it is checked, in one place for all connections
+//! ([`HostCode`]). The connection proves who the peer is, and the peer's claims must match it. No record is stored
+//! before both users have approved. Every byte is in `docs/protocol-pairing.md`.
 
 mod attempts;
 mod code;
@@ -49,11 +49,11 @@ pub use state::{
 };
 pub use wire::{MAX_FRAME, Refusal, Software};
 
-/// ALPN of the protocol, and its name in everything that is hashed.
+/// ALPN of the protocol, which is also part of everything that is hashed.
 pub const PROTOCOL: &[u8] = b"pairing/1.0";
 
-/// First byte of every frame.
+/// Protocol version, the first byte of every frame.
 pub const VERSION: u8 = 1;
 
-/// Label under which 32 bytes of the TLS exporter are taken, with an empty context.
+/// Label for 32 bytes of the TLS exporter, with an empty context.
 pub const EXPORTER_LABEL: &[u8] = b"EXPORTER-yonder-pairing-1.0";

@@ -1,10 +1,10 @@
 //! CPace over ristretto255 with SHA-512 (draft-irtf-cfrg-cpace-21), by the crates `pakery-*`, in its
 //! initiator-responder form: the joiner is the initiator.
 //!
-//! What is ours here is only what goes in. The password carries a byte for how it was transmitted, so that words and
-//! link secret never stand for each other. The session id is the TLS exporter, so that a share belongs to one
-//! connection. The channel identifier names both endpoint ids and the protocol, so that a share belongs to these two
-//! devices in these roles.
+//! This module only defines the inputs. The password includes a byte for how it was transmitted, so that words and a
+//! link secret cannot be confused. The session id is the TLS exporter, which binds a share to one connection. The
+//! channel identifier contains both endpoint ids and the protocol, which binds a share to these two devices in these
+//! roles.
 
 use pakery_core::{SharedSecret, crypto::Hash};
 use pakery_cpace::{CpaceCiphersuite, CpaceInitiator, CpaceMode, CpaceResponder, InitiatorState};
@@ -18,8 +18,8 @@ const JOINER: &[u8] = b"joiner";
 /// Associated data of the host's share.
 const HOST: &[u8] = b"host";
 
-/// The draft's suite CPACE-RISTR255-SHA512. Written here rather than taken from the crate's optional feature, so that
-/// its three constants stand beside the vectors that check them.
+/// The draft's suite CPACE-RISTR255-SHA512. Defined here rather than taken from the crate's optional feature, so that
+/// its constants are next to the vectors that check them.
 struct Suite;
 
 impl CpaceCiphersuite for Suite {
@@ -32,18 +32,18 @@ impl CpaceCiphersuite for Suite {
 
 const _: () = assert!(<Sha512Hash as Hash>::OUTPUT_SIZE == 64);
 
-/// How the secret came from the host to the joiner.
+/// Way in which the secret was transmitted from host to joiner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Method {
     /// A person typed the words.
     Words = 1,
-    /// A link or QR carried the link secret.
+    /// A link or QR code carried the link secret.
     Link = 2,
 }
 
 impl Method {
-    /// The method with this number on the wire.
+    /// Returns the method with this number on the wire.
     pub(super) fn from_number(number: u8) -> Option<Self> {
         match number {
             1 => Some(Self::Words),
@@ -53,8 +53,7 @@ impl Method {
     }
 }
 
-/// The password of a run: the method byte, then the words as `brave-lion-sunset` or the sixteen bytes of the link
-/// secret.
+/// Password of a run: the method byte, then the words as `brave-lion-sunset` or the sixteen bytes of the link secret.
 pub(super) struct Password(Zeroizing<Vec<u8>>);
 
 impl Password {
@@ -67,7 +66,7 @@ impl Password {
     }
 
     fn new(method: Method, secret: &[u8]) -> Self {
-        // Reserved at once: a vector that grows leaves copies behind.
+        // Allocated at full size: a growing vector leaves copies behind that are not zeroized.
         let mut bytes = Zeroizing::new(Vec::with_capacity(1 + secret.len()));
         bytes.push(method as u8);
         bytes.extend_from_slice(secret);
@@ -75,14 +74,14 @@ impl Password {
     }
 }
 
-/// The connection that a run belongs to.
+/// Connection to which a run is bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Channel {
     /// 32 bytes of the TLS exporter.
     pub(super) exporter: [u8; 32],
-    /// Endpoint id of the one that dialled.
+    /// Endpoint id of the dialling side.
     pub(super) joiner: [u8; 32],
-    /// Endpoint id of the one that shows the code.
+    /// Endpoint id of the side that shows the code.
     pub(super) host: [u8; 32],
 }
 
@@ -92,7 +91,7 @@ impl Channel {
     }
 }
 
-/// What both sides share if their passwords are equal: CPace's intermediate session key, 64 bytes.
+/// CPace's intermediate session key, 64 bytes. Equal on both sides if their passwords are equal.
 pub(super) struct Isk(SharedSecret);
 
 impl Isk {
@@ -101,13 +100,13 @@ impl Isk {
     }
 }
 
-/// The joiner between its share and the host's.
+/// State of the joiner between its share and the host's.
 pub(super) struct Joining {
     share: [u8; 32],
     state: InitiatorState<Suite>,
 }
 
-/// The joiner's share, and what it keeps until the host's comes.
+/// Creates the joiner's share, and the state to keep until the host's share arrives.
 pub(super) fn start(
     password: &Password,
     channel: &Channel,
@@ -127,7 +126,7 @@ pub(super) fn start(
 }
 
 impl Joining {
-    /// Takes the host's share. One that is no canonical group element, the identity, or our own is refused.
+    /// Processes the host's share. Refuses a non-canonical element, the identity, and our own share.
     pub(super) fn finish(self, host_share: &[u8; 32]) -> Result<Isk, PairingError> {
         if *host_share == self.share {
             return Err(PairingError::Violation("it sent our own share back"));
@@ -140,7 +139,7 @@ impl Joining {
     }
 }
 
-/// The host's share and result. A joiner's share that is no canonical group element or the identity is refused.
+/// Creates the host's share and key. Refuses a joiner's share that is not canonical or is the identity.
 pub(super) fn respond(
     joiner_share: &[u8; 32],
     password: &Password,
@@ -164,7 +163,7 @@ pub(super) fn respond(
 
 fn to_share(bytes: &[u8]) -> Result<[u8; 32], PairingError> {
     let share: [u8; 32] = bytes.try_into().map_err(|_| PairingError::NoRandomness)?;
-    // Only a generator that gave nothing but zeros makes the identity.
+    // The identity results only if the random generator returned nothing but zeros.
     if share == [0; 32] { Err(PairingError::NoRandomness) } else { Ok(share) }
 }
 
@@ -180,7 +179,7 @@ mod tests {
     }
 
     fn wide(scalar: &str) -> Zeroizing<[u8; 64]> {
-        // The draft's scalars are below the group's order, so that reducing 64 bytes leaves them as they are.
+        // The draft's scalars are below the group's order, so reducing 64 bytes leaves them unchanged.
         let mut wide = Zeroizing::new([0; 64]);
         wide[..32].copy_from_slice(&hex(scalar));
         wide
@@ -245,7 +244,7 @@ mod tests {
         Password::of_words(&words.parse().unwrap())
     }
 
-    /// Runs the joiner under one password and channel against the host under another; whether they agree.
+    /// Runs the joiner with one password and channel against the host with another. True if their keys agree.
     fn agree(joiner: (&Password, Channel, Method), host: (&Password, Channel, Method)) -> bool {
         let (share, joining) = start(joiner.0, &joiner.1, joiner.2, Zeroizing::new([5; 64])).unwrap();
         let (host_share, host_isk) = respond(&share, host.0, &host.1, host.2, Zeroizing::new([6; 64])).unwrap();
@@ -270,7 +269,7 @@ mod tests {
 
     #[test]
     fn shares_of_low_worth_are_refused() {
-        // From B.3.11: a string that is no element, and the identity. Then one that is not canonical.
+        // From B.3.11: a string that is not an element, and the identity. The last one is not canonical.
         let no_element = hex("2b3c6b8c4f3800e7aef6864025b4ed79bd599117e427c41bd47d93d654b4a51c");
         for bad in [no_element.try_into().unwrap(), [0; 32], [0xff; 32]] {
             let password = password("brave-lion-sunset");

@@ -1,8 +1,8 @@
-//! The pairing link in a picture: a screenshot, a photo of another screen, a file that somebody saved.
+//! Finds the pairing link in a picture: a screenshot, a photo of a screen, a saved file.
 //!
-//! A picture comes from anywhere, so nothing in it is believed. Its size is looked at before anything is made room for;
-//! the decoders and the search run under a budget of work and of memory, and what panics in them is caught. What comes
-//! out is a [`Link`], parsed as strictly as any other, and nothing happens because of it before a person says so.
+//! A picture is untrusted input. Its size is checked before memory is allocated, the decoders and the search run under
+//! a budget of work and of memory, and their panics are caught. The result is a [`Link`], parsed as strictly as any
+//! other, and nothing happens because of it before the user agrees.
 
 use std::{
     cell::Cell,
@@ -22,69 +22,68 @@ use zeroize::Zeroizing;
 use super::{Link, PairingError};
 use crate::error::RoomError;
 
-/// A larger file is not read.
+/// Largest file that is read, in bytes.
 pub const MAX_PICTURE: u64 = 32 << 20;
 
-/// Longest side of a picture, in pixels, before it is made smaller.
+/// Longest side of a picture in pixels, before it is scaled down.
 const MAX_SIDE: u32 = 16_384;
 
-/// Memory for one decoded picture. A photo of 64 million pixels fits.
+/// Memory for one decoded picture, in bytes. A photo of 64 megapixels fits.
 const MAX_DECODED: u64 = 256 << 20;
 
-/// A larger picture is made smaller before anything else.
+/// Longest side in pixels to which a larger picture is scaled down.
 const LONGEST: u32 = 2600;
 
-/// A smaller one is drawn three times as large, so that a module is more than a pixel or two.
+/// Longest side in pixels up to which a picture is enlarged three times, so that a module is more than a pixel or two.
 const SMALL: u32 = 400;
 
-/// The sizes at which codes are looked for, in percent and one after the other. The search is choosy: of a photo that is
-/// turned and blurred it finds a code at one size, and none at the next.
+/// Scales at which codes are searched, in percent and in order. The search is sensitive to scale: in a rotated and
+/// blurred photo it finds a code at one scale and not at the next.
 const SIZES: [u32; 6] = [100, 190, 135, 73, 53, 38];
 
-/// Light on dark is looked for at the first sizes alone: it comes from screens, and those are sharp.
+/// Number of scales at which inverted codes (light on dark) are searched. They come from screens, which are sharp.
 const INVERTED: usize = 2;
 
-/// How often the search may touch each pixel at one size. An honest picture takes 5 to 12.
+/// Budget of pixel accesses at one scale, per pixel. An honest picture takes 5 to 12.
 const TOUCHES: u64 = 32;
 
-/// How often it may touch pixels in all. An honest picture without a code takes half of it.
+/// Budget of pixel accesses in total. An honest picture without a code takes half of it.
 const ALL_TOUCHES: u64 = 500_000_000;
 
-/// Squares that look like the corner of a code. The search takes them three by three, so that a carpet of them would take
-/// days.
+/// Maximum number of finder patterns. The search tries all triples, so that a picture full of them would take days.
 const MAX_CORNERS: u32 = 256;
 
-/// What the searching library paints a corner with when it has found one.
+/// Value with which the search library paints a finder pattern.
 const CORNER: u8 = 2;
 
-/// Why a picture gives no link.
+/// Reasons for which a picture yields no link.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
     /// The file cannot be read.
     #[error("{name}: {reason}")]
     File {
-        /// What it is called, without its folders.
+        /// File name without its folders.
         name: String,
-        /// What the system said.
+        /// Error of the system.
         reason: String,
     },
-    /// No picture, of a kind that is not known, or damaged.
+    /// Not a picture, of an unsupported format, or damaged.
     #[error("the picture cannot be read")]
     Unreadable,
     /// Too many bytes or pixels.
     #[error("the picture is too large")]
     TooLarge,
-    /// Nothing in it looks like a code.
+    /// No readable code.
     #[error("there is no code in the picture that can be read")]
     NoCode,
-    /// A code is there, and it is not for pairing.
+    /// A code that is not for pairing.
     #[error("the code in the picture is not for pairing")]
     OtherCode,
-    /// More than one pairing code is there.
+    /// More than one pairing code.
     #[error("there is more than one pairing code in the picture")]
     SeveralCodes,
-    /// A pairing link of a form that this version does not know.
+    /// A pairing link that this version does not support.
     #[error("{0}")]
     Link(PairingError),
 }
@@ -114,17 +113,17 @@ impl RoomError for PictureError {
     }
 }
 
-/// The pairing link in the image file of this path.
+/// Returns the pairing link in the image file at this path.
 ///
 /// # Errors
-/// When it cannot be read, or as [`link_in_file`].
+/// When the file cannot be read, and the errors of [`link_in_file`].
 pub fn link_at(path: &Path) -> Result<Link, PictureError> {
     let failed = |cause: io::Error| PictureError::File {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         reason: cause.to_string(),
     };
     let kind = std::fs::metadata(path).map_err(failed)?;
-    // A pipe or a device is not waited for.
+    // Reading a pipe or a device could block.
     if !kind.is_file() {
         return Err(PictureError::Unreadable);
     }
@@ -136,10 +135,11 @@ pub fn link_at(path: &Path) -> Result<Link, PictureError> {
     link_in_file(&bytes)
 }
 
-/// The pairing link in the bytes of an image file: PNG, JPEG, GIF, WebP or BMP, whatever its name says. Takes up to some seconds.
+/// Returns the pairing link in the bytes of an image file: PNG, JPEG, GIF, WebP or BMP, whatever its name. May take
+/// several seconds.
 ///
 /// # Errors
-/// When there is no such link in it, or more than one.
+/// When there is no pairing link in it, or more than one.
 pub fn link_in_file(bytes: &[u8]) -> Result<Link, PictureError> {
     if bytes.len() as u64 > MAX_PICTURE {
         return Err(PictureError::TooLarge);
@@ -147,10 +147,10 @@ pub fn link_in_file(bytes: &[u8]) -> Result<Link, PictureError> {
     contained(|| search(grey(decode(bytes)?)))
 }
 
-/// The pairing link in pixels of four bytes each, as a clipboard gives them.
+/// Returns the pairing link in RGBA pixels, as a clipboard provides them.
 ///
 /// # Errors
-/// When there is no such link in it, or more than one.
+/// When there is no pairing link in it, or more than one.
 pub fn link_in_rgba(width: u32, height: u32, rgba: Vec<u8>) -> Result<Link, PictureError> {
     if width > MAX_SIDE || height > MAX_SIDE || rgba.len() as u64 > MAX_DECODED {
         return Err(PictureError::TooLarge);
@@ -159,8 +159,7 @@ pub fn link_in_rgba(width: u32, height: u32, rgba: Vec<u8>) -> Result<Link, Pict
     contained(|| search(grey(DynamicImage::ImageRgba8(picture))))
 }
 
-/// Decoders of pictures and the search for codes are other people's code on hostile bytes: a panic in there is an
-/// unreadable picture and not the end of the task.
+/// Runs third-party code (decoders and the search) on untrusted bytes. A panic counts as an unreadable picture.
 fn contained(work: impl FnOnce() -> Result<Link, PictureError>) -> Result<Link, PictureError> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(PictureError::Unreadable))
 }
@@ -175,7 +174,7 @@ fn decode(bytes: &[u8]) -> Result<DynamicImage, PictureError> {
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(refused)?;
     let (width, height) = decoder.dimensions();
-    // Not every decoder keeps the limits by itself.
+    // Not every decoder enforces the limits.
     if width > MAX_SIDE || height > MAX_SIDE || decoder.total_bytes() > MAX_DECODED {
         return Err(PictureError::TooLarge);
     }
@@ -189,7 +188,7 @@ fn refused(error: ImageError) -> PictureError {
     }
 }
 
-/// Brightness alone, over white where the picture lets something shine through.
+/// Converts to brightness, over white where the picture is transparent.
 fn grey(picture: DynamicImage) -> GrayImage {
     if !picture.color().has_alpha() {
         return picture.into_luma8();
@@ -202,7 +201,7 @@ fn grey(picture: DynamicImage) -> GrayImage {
     })
 }
 
-/// Looks at several sizes, dark on light and light on dark, until a pairing link shows.
+/// Searches at several scales, normal and inverted, until a pairing link is found.
 fn search(picture: GrayImage) -> Result<Link, PictureError> {
     if picture.width() == 0 || picture.height() == 0 {
         return Err(PictureError::Unreadable);
@@ -227,7 +226,7 @@ fn search(picture: GrayImage) -> Result<Link, PictureError> {
     Err(if other { PictureError::OtherCode } else { PictureError::NoCode })
 }
 
-/// The picture at the sizes that are worth a look, each made when it is its turn.
+/// Returns the picture at each scale, created on demand.
 fn sizes(picture: &GrayImage) -> impl Iterator<Item = GrayImage> + '_ {
     let (width, height) = picture.dimensions();
     let longest = width.max(height);
@@ -247,7 +246,7 @@ fn sizes(picture: &GrayImage) -> impl Iterator<Item = GrayImage> + '_ {
     })
 }
 
-/// The one pairing link among the texts of codes. The same link twice is one.
+/// Returns the one pairing link among the texts of codes. Copies of one link count once.
 fn one_link(texts: &[Zeroizing<String>]) -> Result<Option<Link>, PictureError> {
     let (mut found, mut broken) = (None, None);
     for text in texts.iter().filter(|text| Link::looks_like(text)) {
@@ -266,12 +265,12 @@ fn one_link(texts: &[Zeroizing<String>]) -> Result<Option<Link>, PictureError> {
     }
 }
 
-/// The texts of all codes in the picture that can be read.
+/// Returns the texts of all readable codes in the picture.
 fn codes(picture: &GrayImage, left: &mut u64) -> Vec<Zeroizing<String>> {
     let budget = (*left).min((u64::from(picture.width()) * u64::from(picture.height()) + 65_536) * TOUCHES);
     let canvas = Canvas::new(picture, budget);
     let work = canvas.pixels.work.clone();
-    // The library asserts here and there on what a hostile picture can bring about.
+    // The library contains assertions that a hostile picture can trigger.
     let texts = catch_unwind(AssertUnwindSafe(|| {
         let mut prepared = rqrr::PreparedImage::prepare(canvas);
         let grids = prepared.detect_grids();
@@ -281,8 +280,8 @@ fn codes(picture: &GrayImage, left: &mut u64) -> Vec<Zeroizing<String>> {
     texts.unwrap_or_default()
 }
 
-/// A picture that may be touched so often and no more: the search has no bound of its own that a hostile picture could
-/// not drive into hours.
+/// Picture with a budget of accesses. The search itself has no bound, and a hostile picture could make it run for
+/// hours.
 #[derive(Clone)]
 struct Canvas {
     width: u32,
@@ -290,14 +289,14 @@ struct Canvas {
     pixels: Pixels,
 }
 
-/// What all copies of a canvas share.
+/// State that all copies of a canvas share.
 struct Work {
     left: Cell<u64>,
     corners: Cell<u32>,
     painted: Cell<u8>,
 }
 
-/// Carried by the unwinding that ends a search over its budget. No hook hears of it.
+/// Payload of the unwinding that ends a search over its budget. It bypasses the panic hook.
 struct Spent;
 
 impl Work {
@@ -311,7 +310,7 @@ impl Work {
         }
     }
 
-    /// Counts corners: each is painted in one go.
+    /// Counts finder patterns: each is painted without interruption.
     fn paint(&self, value: u8) {
         if value == CORNER && self.painted.get() != CORNER {
             self.corners.set(self.corners.get() + 1);
@@ -323,7 +322,7 @@ impl Work {
     }
 }
 
-/// The pixels, whose copying counts as work too.
+/// Pixels whose copying counts as work, too.
 struct Pixels {
     bytes: Vec<u8>,
     work: Rc<Work>,
@@ -331,7 +330,7 @@ struct Pixels {
 
 impl Clone for Pixels {
     fn clone(&self) -> Self {
-        // A copy goes sixteen bytes at a time.
+        // A copy moves sixteen bytes at a time.
         self.work.spend(self.bytes.len() as u64 / 16);
         Self { bytes: self.bytes.clone(), work: self.work.clone() }
     }
@@ -364,7 +363,7 @@ impl GenericImageView for Canvas {
 
 impl GenericImage for Canvas {
     fn get_pixel_mut(&mut self, x: u32, y: u32) -> &mut Luma<u8> {
-        // Nobody calls it: a pixel here is a byte and no `Luma` that could be lent.
+        // Never called: a pixel here is a byte, and there is no `Luma` to borrow.
         let _ = (x, y);
         resume_unwind(Box::new(Spent))
     }

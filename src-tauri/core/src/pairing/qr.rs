@@ -1,13 +1,13 @@
-//! A link as a QR code: for a page, which draws it, and for a terminal.
+//! QR codes of links, for a page that draws them and for a terminal.
 
 use qrcode::{Color, EcLevel, QrCode};
 
 use super::PairingError;
 
-/// Light modules around a QR code in a terminal, so that scanners find it.
+/// Width of the quiet zone around a QR code in a terminal, in modules.
 const QUIET: usize = 2;
 
-/// Rows of `#` (dark) and `.` (light), without quiet zone; error correction M.
+/// Returns rows of `#` (dark) and `.` (light), without a quiet zone; error correction level M.
 ///
 /// # Errors
 /// When the text is too long for a QR code.
@@ -16,8 +16,9 @@ pub fn rows(text: &str) -> Result<Vec<String>, PairingError> {
     Ok(modules.iter().map(|row| row.iter().map(|&dark| if dark { '#' } else { '.' }).collect()).collect())
 }
 
-/// The same for a terminal: two modules in each character cell, black on white whatever the terminal's own colours,
-/// with a quiet zone. `colour` off leaves the escape sequences out and draws the light modules, for dark terminals.
+/// Draws the code for a terminal, two modules a character cell, with a quiet zone. With `colour` it is black on white
+/// whatever the terminal's colours. Without, there are no escape sequences and the light modules are drawn, for dark
+/// terminals.
 ///
 /// # Errors
 /// When the text is too long for a QR code.
@@ -34,7 +35,7 @@ pub fn half_blocks(text: &str, colour: bool) -> Result<String, PairingError> {
             out.push_str("\u{1b}[30;107m");
         }
         for x in 0..side {
-            // The side is odd, so the last row of cells has a lower half outside of the code.
+            // The side is odd, so the lower half of the last row of cells is outside the code.
             let (upper, lower) = (dark(x, y), if y + 1 < side { dark(x, y + 1) } else { !colour });
             out.push(match (upper == colour, lower == colour) {
                 (true, true) => '\u{2588}',

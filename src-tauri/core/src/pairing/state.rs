@@ -1,4 +1,4 @@
-//! The two sides of a pairing as state machines. Times are durations since any fixed moment of one monotonic clock.
+//! The two sides of a pairing as state machines. Times are durations since a fixed moment of one monotonic clock.
 
 mod core;
 mod host;
@@ -12,17 +12,17 @@ pub use joiner::JoinerState;
 use super::{LinkSecret, PairingCode, PairingError, Software};
 use crate::{id::DeviceInfo, keys::Key};
 
-/// Signs with the key behind this device's endpoint id.
+/// Signs with the private key of this device's endpoint id.
 pub type Signer = Arc<dyn Fn(&[u8]) -> [u8; 64] + Send + Sync>;
 
-/// This device, as it introduces itself.
+/// Describes this device to the peer.
 #[derive(Clone)]
 pub struct LocalDevice {
-    /// Who it is.
+    /// Id, key, name and type.
     pub info: DeviceInfo,
-    /// What it runs.
+    /// App version and protocols.
     pub software: Software,
-    /// Its key.
+    /// Signs with the device's key.
     pub sign: Signer,
 }
 
@@ -35,7 +35,7 @@ impl fmt::Debug for LocalDevice {
     }
 }
 
-/// What is known of the connection from the connection itself.
+/// Facts about the peer that the connection proves.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PeerConnection {
     /// Endpoint id that the peer proved in the TLS handshake.
@@ -50,27 +50,28 @@ impl fmt::Debug for PeerConnection {
     }
 }
 
-/// How the joiner came by the host's secret.
+/// Secret with which the joiner proves the code.
 #[derive(Clone, Debug)]
 pub enum JoinSecret {
-    /// A person typed the words.
+    /// Words that a person typed.
     Words(PairingCode),
-    /// A link or QR carried it.
+    /// Secret of a link or QR code.
     Link(LinkSecret),
 }
 
-/// How long each part may take.
+/// Time limits of the steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the connection to the joiner's first message, whole: a stranger takes up one of few places.
+    /// Time from the connection to the joiner's complete first message. Short, because an unpaired peer occupies one of
+    /// few slots.
     pub hello: Duration,
-    /// From that to the joiner's proof of the code, for which nobody is asked.
+    /// Time from the first message to the joiner's proof of the code, which needs no person.
     pub code: Duration,
-    /// From the connection to both signatures.
+    /// Time from the connection to both signatures.
     pub proof: Duration,
-    /// For the two people.
+    /// Time for the approval by both users.
     pub approval: Duration,
-    /// For each step of storing on the other side.
+    /// Time for each step of storing on the other side.
     pub finish: Duration,
 }
 
@@ -87,68 +88,68 @@ impl Default for Timeouts {
     }
 }
 
-/// What a side wants done, in this order.
+/// Output of a state machine, to be processed in order.
 #[derive(Debug)]
 pub enum Output {
     /// Send this frame.
     Frame(Vec<u8>),
-    /// Something happened.
+    /// Report this event.
     Event(PairingEvent),
 }
 
-/// What happened in a pairing.
+/// Event of a pairing.
 #[derive(Clone, Debug)]
 pub enum PairingEvent {
-    /// Host: a wrong code was tried. `Failed` follows, for this connection alone.
+    /// Host: a wrong code was tried. `Failed` follows, for this connection only.
     WrongCode {
-        /// How many may still be tried; none means that the code is burnt, and the person must be told.
+        /// Number of wrong codes that may still be tried. 0 means that the code is burnt, and the user must be told.
         attempts_left: u8,
     },
-    /// Host: the code is proven and used up. From here on what happens is the pairing that the person waits for;
-    /// a `Failed` before concerns a stranger's connection, and the code stays on the screen.
+    /// Host: the code is proven and used up. From here on the events belong to the pairing that the user waits for. A
+    /// `Failed` before this concerns only the connection of an unpaired peer, and the code stays on the screen.
     CodeProven,
     /// The peer has proven the code and its identity.
     Proven {
-        /// Who it is.
+        /// Id, key, name and type of the peer.
         info: DeviceInfo,
-        /// What it runs.
+        /// App version and protocols of the peer.
         software: Software,
-        /// Two words that both screens show.
+        /// Check words, two of them, that both screens show.
         check_words: String,
     },
-    /// The person has to answer by `on_approve`.
+    /// The user has to answer by `on_approve`.
     NeedApproval,
-    /// The other person has approved.
+    /// The user of the other device has approved.
     PeerApproved,
-    /// Joiner: store this durably as pending, then call `on_stored`. A pending record serves in the session
-    /// handshake, and becomes a full one, or goes, at the next contact.
+    /// Joiner: store this durably as pending, then call `on_stored`. A pending record is valid for the session
+    /// handshake, and is promoted or dropped at the next contact.
     StorePending(NewPairing),
-    /// Joiner: the pending record is not to be kept.
+    /// Joiner: drop the pending record.
     DropPending,
     /// Store this durably as paired (the joiner: in place of the pending one), then call `on_committed`.
     Commit(NewPairing),
-    /// Both sides hold the record, or this one does and the other will at the next contact.
+    /// The record is stored on both sides, or on this one and on the other at the next contact.
     Paired {
         /// The new device.
         info: DeviceInfo,
-        /// The other side said that it holds the record too.
+        /// True if the other side has confirmed that it stored the record.
         acknowledged: bool,
     },
-    /// It ended without a record.
+    /// The pairing ended without a record.
     Failed(PairingError),
 }
 
-/// What both sides come to hold. Wiped when dropped; `Debug` shows no secret.
+/// Result of a pairing on both sides. Zeroized when dropped; `Debug` shows no secret.
 #[derive(Clone, Debug)]
 pub struct NewPairing {
-    /// Who the peer is.
+    /// Id, key, name and type of the peer.
     pub info: DeviceInfo,
-    /// What it ran when it was paired.
+    /// App version and protocols of the peer when it was paired.
     pub software: Software,
     /// The pairing secret.
     pub secret: Key,
-    /// Equal on both sides and for no other pairing; not secret.
+    /// Id of this pairing: equal on both sides and unique; not secret.
     pub pairing_id: [u8; 32],
-    /// Two words that both screens showed.
+    /// Check words, two of them, that both screens showed.
     pub check_words: String,
 }

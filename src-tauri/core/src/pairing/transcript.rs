@@ -1,5 +1,5 @@
-//! The running hash over all that both sides have said, and the keys that come from it. The order of derivations is
-//! drawn in `docs/protocol-pairing.md`.
+//! The running hash over all messages of a pairing, and the keys derived from it. `docs/protocol-pairing.md` draws the
+//! order of derivations.
 
 use ed25519_dalek::{Signature, VerifyingKey};
 use subtle::ConstantTimeEq;
@@ -13,15 +13,15 @@ use super::{
 };
 use crate::keys::{Context, Key, derive};
 
-/// First part of what is signed; the key signs TLS handshakes too, and no such signature may stand for the other.
+/// Prefix of signed data. The key also signs TLS handshakes, and no signature may be valid as the other.
 const SIGNATURE_LABEL: &[u8] = b"yonder 2026-11 pairing signature v1";
 
-/// Which side of a pairing.
+/// Side of a pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// It dialled, and entered the code.
+    /// The side that dials and enters the code.
     Joiner,
-    /// It shows the code.
+    /// The side that shows the code.
     Host,
 }
 
@@ -41,7 +41,7 @@ impl Side {
     }
 }
 
-/// The parts, each with its length before it (u64, little endian).
+/// Concatenates the parts, each preceded by its length (u64, little endian).
 pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| 8 + part.len()).sum());
     for part in parts {
@@ -51,18 +51,18 @@ pub(super) fn length_prefixed(parts: &[&[u8]]) -> Vec<u8> {
     out
 }
 
-/// The running hash. It is no secret, though from the first sealed message on only the two sides know it.
+/// The running hash. It is not a secret, although from the first encrypted message on only the two sides know it.
 #[derive(Clone)]
 pub(super) struct Transcript([u8; 32]);
 
 impl Transcript {
-    /// Of the connection, before the first message.
+    /// Creates the hash of the connection, before the first message.
     pub(super) fn new(channel: &Channel) -> Self {
         let parts: [&[u8]; 5] = [PROTOCOL, &[VERSION], &channel.exporter, &channel.joiner, &channel.host];
         Self(*derive(Context::PairingTranscript, &parts).as_bytes())
     }
 
-    /// Takes in what `side` said.
+    /// Adds what `side` sent.
     pub(super) fn absorb(&mut self, side: Side, said: &[u8]) {
         self.0 = *derive(Context::PairingTranscript, &[&self.0, side.label(), said]).as_bytes();
     }
@@ -72,7 +72,7 @@ impl Transcript {
     }
 }
 
-/// What the code's knowledge gives: the CPace result, bound to everything that was said up to the host's share.
+/// Key that proves knowledge of the code: the CPace result, bound to all messages up to the host's share.
 pub(super) struct PakeKey(Key);
 
 impl PakeKey {
@@ -85,29 +85,29 @@ impl PakeKey {
         self.0.as_bytes()
     }
 
-    /// Proof that `side` has this key, over everything said so far.
+    /// Computes the proof that `side` has this key, over all messages so far.
     pub(super) fn tag(&self, side: Side, transcript: &Transcript) -> [u8; 32] {
         let key = derive(Context::PairingConfirm, &[self.0.as_bytes(), side.label()]);
         *blake3::keyed_hash(key.as_bytes(), transcript.hash()).as_bytes()
     }
 
-    /// Whether `tag` is that proof. Takes the same time whatever the answer.
+    /// Verifies a proof in constant time.
     pub(super) fn check(&self, side: Side, transcript: &Transcript, tag: &[u8; 32]) -> bool {
         self.tag(side, transcript).ct_eq(tag).into()
     }
 
-    /// Seals what `side` says after both have proven the code.
+    /// Derives the key for messages of `side` after both have proven the code.
     pub(super) fn seal_key(&self, side: Side, transcript: &Transcript) -> Key {
         derive(Context::PairingSeal, &[self.0.as_bytes(), side.label(), transcript.hash()])
     }
 
-    /// The secret that both keep: from the code, a fresh X25519 exchange, and all that was said.
+    /// Derives the pairing secret from the code, an ephemeral X25519 exchange, and all messages.
     pub(super) fn pairing_secret(&self, shared: &[u8; 32], transcript: &Transcript) -> Key {
         derive(Context::PairingSecret, &[self.0.as_bytes(), shared, transcript.hash()])
     }
 }
 
-/// X25519 with the peer's public key, which must not be one that makes the result known beforehand.
+/// Computes X25519 with the peer's public key. Refuses a low-order key, which would make the result predictable.
 pub(super) fn exchange(secret: &StaticSecret, public: &[u8; 32]) -> Result<Zeroizing<[u8; 32]>, PairingError> {
     let shared = secret.diffie_hellman(&PublicKey::from(*public));
     if !shared.was_contributory() {
@@ -116,19 +116,19 @@ pub(super) fn exchange(secret: &StaticSecret, public: &[u8; 32]) -> Result<Zeroi
     Ok(Zeroizing::new(shared.to_bytes()))
 }
 
-/// What `side` signs: who it is in this pairing, all that was said, and the other side's challenge.
+/// Returns the data that `side` signs: its role, all messages, and the other side's challenge.
 pub(super) fn signed_bytes(side: Side, transcript: &Transcript, challenge: &[u8; 32]) -> Vec<u8> {
     length_prefixed(&[SIGNATURE_LABEL, side.label(), transcript.hash(), challenge])
 }
 
-/// Checks a signature against an endpoint id, strictly: no malleable signature, no weak key.
+/// Verifies a signature against an endpoint id, strictly: no malleable signature, no weak key.
 pub(super) fn verify(endpoint_id: &[u8; 32], signed: &[u8], signature: &[u8; 64]) -> Result<(), PairingError> {
     VerifyingKey::from_bytes(endpoint_id)
         .and_then(|key| key.verify_strict(signed, &Signature::from_bytes(signature)))
         .map_err(|_| PairingError::IdentityMismatch)
 }
 
-/// Two words from 22 bits, for people to compare: `amber-falcon`.
+/// Derives two words from 22 bits, for people to compare: `amber-falcon`.
 pub(super) fn check_words(secret: &Key, transcript: &Transcript) -> String {
     let key = derive(Context::PairingCheckWords, &[secret.as_bytes(), transcript.hash()]);
     let [a, b, c, d, ..] = *key.as_bytes();

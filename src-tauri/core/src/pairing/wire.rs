@@ -1,8 +1,8 @@
-//! The messages of `pairing/1.0`, byte by byte as in `docs/protocol-pairing.md`.
+//! Encoding of the messages of `pairing/1.0`; `docs/protocol-pairing.md` describes every byte.
 //!
-//! A frame is the version byte and a postcard message, at most [`MAX_FRAME`] bytes. One message has one form: what
-//! decodes but would be written differently, or has bytes after its end, is refused. Nothing is allocated by a length
-//! that the peer claims: all lists are fixed arrays or slices of what has arrived.
+//! A frame is the version byte and a postcard message, at most [`MAX_FRAME`] bytes. Each message has exactly one
+//! encoding: another encoding, or bytes after its end, are refused. Lists are fixed arrays or slices of the received
+//! bytes, so that a length claimed by the peer allocates nothing.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,49 +12,49 @@ use crate::{
     id::{DeviceId, DeviceInfo, MAX_NAME_CHARS},
 };
 
-/// A frame has at most so many bytes.
+/// Maximum length of a frame in bytes.
 pub const MAX_FRAME: usize = 8 * 1024;
 
-/// Longest text of an app version.
+/// Maximum length of the app version in bytes.
 const MAX_APP_VERSION: usize = 32;
-/// Longest list of protocols, as text.
+/// Maximum length of the list of protocols in bytes.
 const MAX_PROTOCOLS: usize = 256;
 
-/// What travels in the clear (inside TLS), before both sides have proven the code.
+/// Message before both sides have proven the code. Protected only by TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Message<'a> {
-    /// First of the joiner: how it got its secret, and its CPace share.
+    /// First message of the joiner: how it got its secret, and its CPace share.
     JoinHello {
-        /// A [`super::Method`].
+        /// Number of a [`super::Method`].
         method: u8,
         /// CPace share.
         share: [u8; 32],
     },
-    /// Answer of the host.
+    /// First message of the host.
     HostShare {
         /// CPace share.
         share: [u8; 32],
     },
-    /// The joiner proves the code.
+    /// Proof of the code by the joiner.
     JoinConfirm {
         /// Tag of the joiner.
         tag: [u8; 32],
     },
-    /// The host proves the code.
+    /// Proof of the code by the host.
     HostConfirm {
         /// Tag of the host.
         tag: [u8; 32],
     },
-    /// The host ends it.
+    /// The host ends the pairing.
     Refused {
-        /// A [`Refusal`].
+        /// Number of a [`Refusal`].
         code: u8,
     },
-    /// A [`Sealed`] message.
+    /// An encrypted [`Sealed`] message.
     Sealed(&'a [u8]),
 }
 
-/// What travels sealed, once the code is proven.
+/// Message after the code is proven. Encrypted under the PAKE key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Sealed {
     /// The joiner introduces itself.
@@ -63,19 +63,19 @@ pub(super) enum Sealed {
     HostInfo(Introduction, SignatureBytes),
     /// The joiner signs.
     JoinProof(SignatureBytes),
-    /// The person of this side approves.
+    /// The user of this side approves.
     Approve,
-    /// This side ends it; nothing is kept.
+    /// This side ends the pairing; nothing is kept.
     Reject,
     /// The joiner has stored the pairing as pending.
     Prepared,
     /// The host has stored the pairing.
     Committed,
-    /// The joiner has stored the pairing as made.
+    /// The joiner has stored the pairing as complete.
     Done,
 }
 
-/// An Ed25519 signature, in two halves because serde knows arrays up to 32; the bytes are the same.
+/// An Ed25519 signature in two halves, because serde supports arrays up to 32 only. The encoding is the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct SignatureBytes([u8; 32], [u8; 32]);
 
@@ -97,7 +97,7 @@ impl SignatureBytes {
     }
 }
 
-/// Who a side is, and its fresh values.
+/// Describes a side, with its fresh random values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Introduction {
     pub(super) device_id: [u8; 16],
@@ -105,18 +105,18 @@ pub(super) struct Introduction {
     pub(super) name: String,
     pub(super) device_type: u8,
     pub(super) app_version: String,
-    /// Names as in ALPN, sorted, with one space between.
+    /// Names of protocols as in ALPN, sorted, separated by one space.
     pub(super) protocols: String,
     pub(super) challenge: [u8; 32],
     pub(super) x25519: [u8; 32],
 }
 
-/// What a device says of itself beside who it is.
+/// App version and protocols of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Software {
-    /// Version of the app, `0.1.0`.
+    /// Version of the app, such as `0.1.0`.
     pub app_version: String,
-    /// Protocols that it speaks, `message/1.0`.
+    /// Protocols that the device supports, such as `message/1.0`.
     pub protocols: Vec<String>,
 }
 
@@ -136,7 +136,7 @@ impl Introduction {
         }
     }
 
-    /// Checks what the peer claims against the connection that it came by.
+    /// Checks the peer's claims against its connection.
     pub(super) fn check(&self, remote: &[u8; 32]) -> Result<(DeviceInfo, Software), PairingError> {
         if self.endpoint_id != *remote || self.device_id != *DeviceId::of_endpoint(remote).as_bytes() {
             return Err(PairingError::IdentityMismatch);
@@ -164,7 +164,7 @@ impl Introduction {
     }
 }
 
-/// Numbers of their own: the order of an enum of the surface may change, the wire may not.
+/// Returns the type's number on the wire. Kept apart from the API enum, whose order may change.
 fn type_number(device_type: DeviceType) -> u8 {
     match device_type {
         DeviceType::Desktop => 1,
@@ -184,32 +184,32 @@ fn type_of(number: u8) -> Option<DeviceType> {
     })
 }
 
-/// Why a host ends a pairing before the code is proven.
+/// Reason for which a host ends a pairing before the code is proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Refusal {
-    /// The confirmation does not fit the code.
+    /// The confirmation does not match the code.
     CodeWrong = 1,
     /// Wrong codes were tried three times.
     CodeBurnt = 2,
     /// Another joiner has proven the code.
     CodeUsed = 3,
-    /// The code's time is over.
+    /// The code's lifetime is over.
     CodeExpired = 4,
     /// No code is shown.
     NotOpen = 5,
     /// Another pairing is under way.
     Busy = 6,
-    /// The version is not spoken here.
+    /// The protocol version is not supported.
     Version = 7,
-    /// A message was not as the protocol has it.
+    /// A message violated the protocol.
     Violation = 8,
     /// A message did not come in time.
     Timeout = 9,
 }
 
 impl Refusal {
-    /// What the joiner is told of an error of the host; none if it is none of its business.
+    /// Returns the reason that the joiner is told for an error of the host.
     pub(super) fn of(error: &PairingError) -> Self {
         match error {
             PairingError::CodeWrong => Self::CodeWrong,
@@ -224,7 +224,7 @@ impl Refusal {
         }
     }
 
-    /// The error that a refusal with this number is to the joiner.
+    /// Returns the joiner's error for a refusal with this number.
     pub(super) fn to_error(number: u8) -> PairingError {
         match number {
             1 => PairingError::CodeWrong,
@@ -240,13 +240,13 @@ impl Refusal {
         }
     }
 
-    /// The frame that says so; for a driver that has no [`super::HostCode`] to make a state with.
+    /// Encodes the refusal as a frame, for a driver without a [`super::HostCode`].
     pub fn frame(self) -> Vec<u8> {
         vec![VERSION, REFUSED_TAG, self as u8]
     }
 }
 
-/// Number of [`Message::Refused`] on the wire; a test holds the two together.
+/// Number of [`Message::Refused`] on the wire; a test compares the two.
 const REFUSED_TAG: u8 = 4;
 
 impl Message<'_> {
@@ -280,7 +280,7 @@ impl Sealed {
         from_bytes(plain)
     }
 
-    /// What it is to get this one where another was due. Each side may end it at any time.
+    /// Returns the error for receiving this message where another one was expected. Each side may reject at any time.
     pub(super) fn out_of_order(&self) -> PairingError {
         match self {
             Self::Reject => PairingError::RejectedThere,
@@ -296,7 +296,7 @@ pub(super) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, PairingError> 
 fn from_bytes<'a, T: Deserialize<'a> + Serialize>(bytes: &'a [u8]) -> Result<T, PairingError> {
     const UNREADABLE: PairingError = PairingError::Violation("a message is not readable");
     let (value, rest) = postcard::take_from_bytes::<T>(bytes).map_err(|_| UNREADABLE)?;
-    // Postcard takes some numbers in longer forms too; here every message has one form.
+    // Postcard accepts longer encodings of some numbers. Here each message has exactly one encoding.
     if !rest.is_empty() || to_bytes(&value)? != bytes {
         return Err(UNREADABLE);
     }
@@ -345,7 +345,7 @@ mod tests {
         assert!(Message::decode(&longer).is_err());
         assert_eq!(Message::decode(&[2, 0]).unwrap_err(), PairingError::Version);
         assert!(Message::decode(&[1, 9]).is_err(), "a message that is not known");
-        // The same message with its number, or a length, written in two bytes.
+        // One message with its number, or a length, encoded in two bytes.
         assert!(Message::decode(&[1, 0x84, 0x00, 2]).is_err());
         assert!(Message::decode(&[1, 5, 0x81, 0x00, b'a']).is_err());
         assert_eq!(Message::decode(&[1, 5, 1, b'a']).unwrap(), Message::Sealed(b"a"));
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn claimed_lengths_cost_nothing() {
-        // A sealed message and a name of 4 GiB, claimed in a few bytes.
+        // An encrypted message and a name of 4 GiB, claimed in a few bytes.
         assert!(Message::decode(&[1, 5, 0xff, 0xff, 0xff, 0xff, 0x0f, 1, 2, 3]).is_err());
         let mut info = vec![0];
         info.extend([0; 48]);

@@ -1,9 +1,9 @@
-//! Keeps the machine from falling asleep while bytes move.
+//! Prevents the machine from going to sleep while transfers move bytes.
 //!
-//! A machine that is left alone goes to sleep, and takes a transfer of an hour with it. The system is asked not to, from
-//! the first transfer that moves bytes until a little after the last one: between two of a queue, and while a connection
-//! comes back, nothing moves for a moment. Where the system cannot be asked (no session, a container), transfers go on all
-//! the same; what is broken off is taken up later.
+//! An idle machine suspends and interrupts a long transfer. A sleep inhibitor is therefore held from the first active
+//! transfer until [`LINGER`] after the last one: between two queued transfers, and during a reconnect, no bytes move
+//! for a moment. Where no inhibitor is available (no session, a container), transfers run anyway and are resumed after
+//! an interruption.
 
 use std::{
     collections::HashSet,
@@ -23,21 +23,21 @@ use crate::{
     id::TransferId,
 };
 
-/// So long after the last byte the machine may sleep again.
+/// Time for which the inhibitor is kept after the last active transfer.
 const LINGER: Duration = Duration::from_secs(30);
-/// Wishes that wait for a system that answers slowly.
+/// Capacity of the queue to the inhibitor thread, in case the system answers slowly.
 const WISHES: usize = 8;
 
-/// Transfers that move bytes, and until when the machine stays awake for them. Pure.
+/// Tracks which transfers move bytes, and how long the machine must stay awake for them. Pure.
 #[derive(Debug, Default)]
 struct Moving {
     active: HashSet<TransferId>,
-    /// Set when the last of them stood still.
+    /// Deadline for releasing the inhibitor; set when the last active transfer stopped.
     until: Option<Instant>,
 }
 
 impl Moving {
-    /// A transfer is in this state now.
+    /// Records the current state of a transfer.
     fn note(&mut self, id: TransferId, state: TransferState, now: Instant) {
         if state == TransferState::Active {
             self.active.insert(id);
@@ -47,7 +47,7 @@ impl Moving {
         }
     }
 
-    /// A transfer is not there any more.
+    /// Removes a transfer that no longer exists.
     fn gone(&mut self, id: TransferId, now: Instant) {
         if self.active.remove(&id) && self.active.is_empty() {
             self.until = Some(now + LINGER);
@@ -60,7 +60,7 @@ impl Moving {
 }
 
 impl NetworkingService {
-    /// Until the node stops.
+    /// Follows the events and holds the inhibitor while needed. Runs until the node stops.
     pub(super) async fn stay_awake(self) {
         let mut events = self.0.events.subscribe();
         let mut moving = Moving::default();
@@ -87,7 +87,7 @@ impl NetworkingService {
         }
     }
 
-    /// Some events were lost.
+    /// Rebuilds the set of active transfers after events were lost.
     fn look_again(&self, moving: &mut Moving) {
         let now = Instant::now();
         let views = self.0.transfers.list(false);
@@ -98,8 +98,8 @@ impl NetworkingService {
     }
 }
 
-/// Tells the thread that asks the system, and starts it the first time. It is no thread of the runtime: a system that does
-/// not answer must not keep the node from stopping.
+/// Sends a request to the inhibitor thread, which is started with the first one. A thread outside the runtime is used
+/// because a system that does not answer must not block the node's shutdown.
 fn wish(system: &mut Option<SyncSender<bool>>, awake: bool) {
     if system.is_none() {
         let (wishes, asked) = sync_channel(WISHES);
@@ -115,7 +115,7 @@ fn wish(system: &mut Option<SyncSender<bool>>, awake: bool) {
     }
 }
 
-/// Holds what was wished for last.
+/// Acquires or releases the inhibitor, as the last request says. Runs on its own thread.
 fn ask(wishes: &Receiver<bool>) {
     let mut held = Vec::new();
     while let Ok(awake) = wishes.recv() {
@@ -127,8 +127,8 @@ fn ask(wishes: &Receiver<bool>) {
     }
 }
 
-/// Against falling asleep by itself, which everybody may ask for, or against being sent to sleep by a program, which needs
-/// a session at this machine. A lid that is closed counts for more than either.
+/// Acquires one inhibitor: against idle sleep (`idle`), which any process may request, or against suspend by a program,
+/// which needs a session on this machine. Closing the lid overrides both.
 fn hold(idle: bool) -> Option<KeepAwake> {
     let mut lock = keepawake::Builder::default();
     lock.idle(idle).sleep(!idle).app_name("Yonder").app_reverse_domain("app.yonder").reason("Files are on their way");

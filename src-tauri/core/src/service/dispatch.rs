@@ -1,4 +1,4 @@
-//! Answers the requests of the surface.
+//! Answers the requests of the API.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -16,14 +16,14 @@ use crate::{
 };
 
 const MAX_PINGS: u32 = 1000;
-/// How long a device has to hear a new name.
+/// Time limit for telling one device the new name.
 const FAREWELL: Duration = Duration::from_secs(2);
 
 impl NetworkingService {
-    /// Answers one request of the surface.
+    /// Answers one request of the API.
     ///
     /// # Errors
-    /// With a stable code; see [`crate::error`].
+    /// Returns an [`ApiError`] with a stable code; see [`crate::error`].
     pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
         self.answer(request).await.map_err(ApiError::from)
     }
@@ -137,7 +137,7 @@ impl NetworkingService {
     }
 
     async fn snapshot(&self) -> Snapshot {
-        // The number is taken first: an event in between is then told twice rather than not at all.
+        // The number is read first: an event in between is then reported twice rather than not at all.
         let seq = self.0.events.last_seq();
         Snapshot {
             seq,
@@ -151,12 +151,12 @@ impl NetworkingService {
         }
     }
 
-    /// The device of this id, paired or nearby.
+    /// Returns the device of this id, paired or nearby.
     pub fn get_device(&self, id: DeviceId) -> Option<DeviceView> {
         self.0.devices.view(id)
     }
 
-    /// Sends a message to a paired device; done when its endpoint has it.
+    /// Sends a message to a paired device. Completes when the device's endpoint has acknowledged it.
     ///
     /// # Errors
     /// When the device is not paired or cannot be reached.
@@ -165,10 +165,11 @@ impl NetworkingService {
         self.0.messages.send(&session, message).await
     }
 
-    /// A session with a paired device for this protocol: the live one, or a new one. For protocols of one's own.
+    /// Returns a session with a paired device for a protocol: the live session if there is one, else a new one. Meant
+    /// for custom protocols.
     ///
     /// # Errors
-    /// When the device is not paired, cannot be reached, or does not speak the protocol.
+    /// When the device is not paired, cannot be reached, or does not support the protocol.
     pub async fn session(&self, id: DeviceId, alpn: &'static [u8]) -> Result<Session, NetworkError> {
         Connector::session(self.0.net.up()?, id, alpn).await
     }
@@ -200,14 +201,14 @@ impl NetworkingService {
         Ok(settings)
     }
 
-    /// What the settings say of how fast transfers go, and how many at a time.
+    /// Applies the settings for the rate limit and the number of parallel transfers.
     pub(super) fn apply_limits(&self, settings: &crate::api::Settings) {
         let rate = (settings.limit > 0).then_some(settings.limit);
         self.0.transfers.set_limits(rate, settings.parallel);
     }
 
-    /// Tells connected devices the new name, all at once: none of them makes the others wait. Others hear it with the next
-    /// session.
+    /// Sends the new name to all connected devices at once, so that none delays the others. Other devices learn it with
+    /// their next session.
     async fn tell_name(&self, settings: &crate::api::Settings) {
         let Some(net) = self.0.net.get() else { return };
         let hello = NetworkMessage::Hello {
@@ -241,7 +242,7 @@ impl NetworkingService {
         let mut rtt_ms = Vec::new();
         for _ in 0..count {
             let answered = match self.0.messages.ping(&session).await {
-                // It was given up for another one, or the device is gone: that is for a dial to find out.
+                // The session was replaced by another one, or the device is gone. A dial tells which.
                 Err(NetworkError::ConnectionLost(_)) => {
                     session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
                     self.0.messages.ping(&session).await

@@ -1,7 +1,8 @@
-//! The doctor: facts of the rooms and of probes are put together, judged, and told as they come.
+//! The diagnosis of a node: collects facts from the other modules and from probes, evaluates them, and reports each
+//! check as soon as it is done.
 //!
-//! One examination runs at a time; who asks for the same joins it. It ends within about ten seconds, because each probe
-//! has a limit of its own, and they run beside each other.
+//! One examination runs at a time; a request for the same subject joins it. It ends within about ten seconds, because
+//! the probes run in parallel and each has its own time limit.
 
 mod desk;
 mod one;
@@ -38,7 +39,7 @@ use crate::{
     net::Mode,
 };
 
-/// The order in which checks are shown; those that are not named come last.
+/// Order in which checks are shown. Checks that are not listed come last.
 const ORDER: [&str; 22] = [
     "start",
     "device",
@@ -63,13 +64,13 @@ const ORDER: [&str; 22] = [
     "downloads",
     "transfer",
 ];
-/// So long paired devices may take to be connected, counted from the beginning.
+/// Time that paired devices have to connect, counted from the start of the examination.
 const CONNECTING: Duration = Duration::from_secs(6);
 
-/// Where checks are told while they come.
+/// Callback that receives each check when it is done.
 pub(super) type Tell = Arc<dyn Fn(&CheckView) + Send + Sync>;
 
-/// What has been found so far.
+/// Collects the checks that are done so far.
 pub(super) struct Findings {
     tell: Tell,
     checks: Mutex<Vec<CheckView>>,
@@ -92,7 +93,7 @@ impl Findings {
     }
 }
 
-/// Looks at a machine on which no node can be started, and says why.
+/// Examines a machine on which the node could not be started, and reports the reason.
 pub async fn examine_without_node(
     options: &NodeOptions,
     error: &ApiError,
@@ -107,7 +108,7 @@ pub async fn examine_without_node(
 }
 
 impl NetworkingService {
-    /// Everything about this node, or each way to one device.
+    /// Examines this node as a whole, or every path to one device.
     async fn examine(&self, device: Option<DeviceId>, tell: Tell) -> DoctorReport {
         let begun = Instant::now();
         let found = Findings::new(tell);
@@ -140,7 +141,7 @@ impl NetworkingService {
         }
     }
 
-    /// Until no connection is being made, or the time is up.
+    /// Waits until no device is connecting any more, or until the deadline.
     async fn settled(&self, until: Instant) {
         let mut changes = self.0.devices.watch();
         let quiet = async {
@@ -150,7 +151,7 @@ impl NetworkingService {
                 }
             }
         };
-        // What is still being made by then is told as such.
+        // Connections that are still being made at the deadline are reported as such.
         let _ = timeout_at(until.into(), quiet).await;
     }
 }
@@ -161,7 +162,7 @@ fn standing(view: &DeviceView) -> Vec<DoctorConnection> {
     all.map(|connection| DoctorConnection { device_id, device: device.clone(), connection }).collect()
 }
 
-/// Everything but devices and transfers.
+/// Runs the checks of this machine and its network: all except those of devices and transfers.
 async fn here(patient: &Patient, found: &Findings, node: Option<&NetworkingService>) -> Surroundings {
     let (interfaces, routes) = blocking(|| (probe::interfaces(), probe::routes())).await;
     let lan_only = patient.options.mode == Mode::Lan;
@@ -177,7 +178,7 @@ async fn here(patient: &Patient, found: &Findings, node: Option<&NetworkingServi
     around
 }
 
-/// Port, folders, keystore.
+/// Checks the port, the folders and the keystore.
 async fn places(patient: &Patient, found: &Findings) {
     let port = patient.port();
     found.add(judge::port::check(&blocking(port).await));
@@ -191,7 +192,7 @@ async fn places(patient: &Patient, found: &Findings) {
     }
 }
 
-/// Multicast and firewall. In mode `relay-only` neither is used.
+/// Checks multicast and the firewall. Mode `relay-only` uses neither.
 async fn lan(patient: &Patient, found: &Findings, interfaces: &[Interface], node: Option<&NetworkingService>) {
     if patient.options.mode == Mode::RelayOnly {
         let unused = "In mode relay-only nothing is looked for on the network here.";
@@ -218,7 +219,7 @@ fn neighbours(devices: &[DeviceView], interfaces: &[Interface]) -> Neighbours {
     }
 }
 
-/// Servers, and what they tell about the way to them and about our clock.
+/// Checks the servers, the route to them, and our clock against theirs.
 async fn servers(
     patient: &Patient,
     found: &Findings,
@@ -266,7 +267,7 @@ async fn servers(
     around
 }
 
-/// What the node's own reports say about the router here.
+/// Reads from the endpoint's network report how the router treats us.
 fn outside(node: &NetworkingService) -> Outside {
     use iroh::Watcher;
     let report = node.0.net.get().and_then(|net| net.endpoint().net_report().get());
@@ -276,7 +277,7 @@ fn outside(node: &NetworkingService) -> Outside {
     })
 }
 
-/// Off the runtime's threads.
+/// Runs blocking work outside the async runtime's threads.
 async fn blocking<T: Send + Default + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done,

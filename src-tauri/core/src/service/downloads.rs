@@ -1,4 +1,4 @@
-//! The folder that received files land in where nobody chose one, and whether files can land there.
+//! The default download folder, and the check that files can be received into it.
 
 use std::{
     ffi::OsString,
@@ -12,12 +12,12 @@ use crate::{
     diagnostics::{facts::Folder, judge, probe},
 };
 
-/// Longest file of user directories that is read.
+/// Largest `user-dirs.dirs` that is read, in bytes.
 const USER_DIRS: u64 = 64 * 1024;
 
-/// The person's download folder, which need not be there: `XDG_DOWNLOAD_DIR` of the environment or of `user-dirs.dirs`,
-/// else `Downloads` in the home directory. None where the system names no home: a folder that all share, such as the one for
-/// temporary files, is no place for what somebody receives.
+/// Returns the user's download folder, which may not exist yet: `XDG_DOWNLOAD_DIR` from the environment or from
+/// `user-dirs.dirs`, else `Downloads` in the home directory. `None` if the system names no home directory: a shared
+/// folder, such as the one for temporary files, is no place for received files.
 pub(super) fn default_dir() -> Option<PathBuf> {
     let read = |path: &Path| {
         let small = fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.len() <= USER_DIRS);
@@ -37,8 +37,8 @@ fn default_from(var: impl Fn(&str) -> Option<OsString>, read: impl Fn(&Path) -> 
     folder("XDG_DOWNLOAD_DIR").or_else(listed).or_else(|| Some(home()?.join("Downloads")))
 }
 
-/// The last `XDG_DOWNLOAD_DIR="$HOME/NAME"` or `="/PATH"` of a `user-dirs.dirs`. The home directory itself stands for
-/// none, as the tool that writes the file has it.
+/// Returns the last `XDG_DOWNLOAD_DIR="$HOME/NAME"` or `="/PATH"` of a `user-dirs.dirs`. The home directory itself
+/// means "not set", as `xdg-user-dirs-update` defines it.
 fn from_user_dirs(text: &str, home: &Path) -> Option<PathBuf> {
     let value = |line: &str| {
         let rest = line.trim_start().strip_prefix("XDG_DOWNLOAD_DIR")?.trim_start();
@@ -56,14 +56,14 @@ fn from_user_dirs(text: &str, home: &Path) -> Option<PathBuf> {
             Some(_) => return None,
             None => PathBuf::from(value),
         };
-        // Compared part by part: `/home/me/` is `/home/me`.
+        // Compared by components, so that `/home/me/` equals `/home/me`.
         (path.is_absolute() && path.components().ne(home.components())).then_some(path)
     };
     text.lines().filter_map(value).next_back()
 }
 
 impl NetworkingService {
-    /// Looks at the download folder. One that is made when something is received need not be there.
+    /// Examines the download folder. A folder that is created on demand need not exist.
     pub(super) async fn downloads(&self) -> Folder {
         let settings = self.0.settings.clone();
         let looked = tokio::task::spawn_blocking(move || {
@@ -77,7 +77,7 @@ impl NetworkingService {
         })
     }
 
-    /// Tells people at the start if nothing can be received.
+    /// Emits a notice at startup if nothing can be received.
     pub(super) async fn warn_of_downloads(self) {
         let check = judge::place::downloads(&self.downloads().await);
         if let (CheckStatus::Failed, Some(code)) = (check.status, check.code) {

@@ -1,7 +1,8 @@
-//! Acts upon what devices say: a task for each device that speaks, over the queue that is its own.
+//! Handles the messages of paired devices, with one task and one queue a device.
 //!
-//! To act upon a message may mean to answer it, and an answer waits until the device makes room for it. So no task serves two
-//! devices: one that reads nothing holds up what it said itself, until its session is closed.
+//! Handling a message may include sending an answer, which waits until the device grants flow-control credit. Each
+//! device therefore has a task of its own: a device that stops reading delays only its own messages, until its session
+//! is closed.
 
 use tokio::sync::mpsc;
 
@@ -15,7 +16,7 @@ use crate::{
 };
 
 impl NetworkingService {
-    /// Shared loop. Gives each device that begins to speak a task of its own.
+    /// Starts a task for each device that begins to send. Shared loop.
     pub(super) async fn open_inboxes(self, mut inboxes: mpsc::Receiver<Inbox>) {
         loop {
             let next = tokio::select! {
@@ -27,7 +28,7 @@ impl NetworkingService {
         }
     }
 
-    /// Acts upon what one device says, in turn, until no session with it is served any more.
+    /// Handles the messages of one device in order, until its last session has ended.
     async fn serve_inbox(self, mut inbox: Inbox) {
         loop {
             let next = tokio::select! {
@@ -41,7 +42,7 @@ impl NetworkingService {
             };
             match acted {
                 Ok(()) => {}
-                // The session is gone, the device takes nothing, or it does not play by the rules: nothing that a person has
+                // The session is gone, the device does not read, or it broke the protocol: nothing that the user needs
                 // to know.
                 Err(
                     error @ (NetworkError::ConnectionLost(_)
@@ -65,7 +66,8 @@ impl NetworkingService {
                     self.0.transfers.device_restarted(id);
                 }
                 let told = self.0.devices.refresh(id, Some((&name, device_type)), None, None).await;
-                // Of two that stand for a moment one goes: what is said over that one would wait for a third.
+                // Two sessions may exist for a moment, and one is closed. Texts sent over that one would have to wait
+                // for the next session.
                 let stays = self.0.net.get().and_then(|net| net.live(id, ALPN_MESSAGE));
                 self.0.texts.session_stands(stays.as_ref().unwrap_or(&session)).await;
                 self.0.transfers.device_is_there(id);

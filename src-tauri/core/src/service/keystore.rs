@@ -1,5 +1,5 @@
-//! The secret of a node: shown, moved, backed up, brought back. What `identity` keeps and what `storage` remembers meet
-//! here.
+//! The root secret of a node: its status, move, backup and restore. Joins `identity`, which stores the secret, with
+//! `storage`, which holds the records.
 
 use std::{
     path::PathBuf,
@@ -21,11 +21,11 @@ use crate::{
     storage::{Op, Snapshot, Store, Table},
 };
 
-/// What a backup holds beside the root secret: all that keeps pairings alive, and nothing else. Settings, history and
-/// transfers belong to a machine, not to an identity.
+/// Tables in a backup, beside the root secret: those that keep pairings alive. Settings, history and transfers belong
+/// to a machine, not to an identity.
 const BACKED_UP: &[Table] = &[Table::Devices, Table::PendingPairings, Table::Tombstones];
 
-/// Where the secret of a running node is, and whose turn it is to move it.
+/// Tracks where the root secret of a running node is stored, and serializes changes of it.
 pub(super) struct KeystoreDesk {
     now: RwLock<KeystoreView>,
     turn: tokio::sync::Mutex<()>,
@@ -36,7 +36,7 @@ impl KeystoreDesk {
         Self { now: RwLock::new(now), turn: tokio::sync::Mutex::default() }
     }
 
-    /// Where the secret is now.
+    /// Returns where the secret is stored now.
     pub fn view(&self) -> KeystoreView {
         *self.now.read_locked()
     }
@@ -52,7 +52,8 @@ impl NetworkingService {
         off_runtime(move || Ok(identity::inspect(&dir)?)).await
     }
 
-    /// The root secret is not held by a running node: it is read again, which takes the passphrase of a file again.
+    /// Moves the root secret to another keystore. A running node does not hold the secret in memory, so it is read
+    /// again, which needs the passphrase of an encrypted file.
     pub(super) async fn keystore_move(
         &self,
         to: KeystoreView,
@@ -67,7 +68,7 @@ impl NetworkingService {
         desk.set(moved.to);
         if moved.moved {
             self.0.events.emit(Event::Identity(self.identity_view()));
-            // The secret has moved whatever comes of this: what is wrong with the disk is told beside it.
+            // The secret has moved already, so a failure here is a notice and no error of the request.
             if let Err(error) = self.0.store.rotate_key().await {
                 tracing::warn!(%error, "the storage key was not renewed");
                 self.0.events.emit(Event::Notice { error: NetworkError::from(error).into() });
@@ -99,7 +100,7 @@ impl NetworkingService {
         let present = asked(passphrase);
         off_runtime(move || {
             let backup_passphrase = backup_passphrase.into_inner();
-            // What costs nothing to find wrong is said first.
+            // The passphrase is checked first, because that is cheap.
             check_passphrase(&backup_passphrase)?;
             let root = identity::unlock(&dir, KeystoreChoice::Auto, present.as_ref())?.root;
             let backup = Backup { root, made: unix_now(), contents: snapshot.encode()? };
@@ -110,47 +111,47 @@ impl NetworkingService {
     }
 }
 
-/// What a restore needs to know.
+/// Options of [`restore`].
 pub struct RestoreOptions {
-    /// Where the identity goes: a data directory without one, or the one whose secret was lost.
+    /// Target data directory: one without an identity, or one whose root secret was lost.
     pub data_dir: PathBuf,
-    /// The backup.
+    /// Path of the backup file.
     pub file: PathBuf,
-    /// What it is opened with.
+    /// Passphrase of the backup.
     pub backup_passphrase: Zeroizing<String>,
-    /// Where the root secret is to be kept.
+    /// Keystore that receives the root secret.
     pub keystore: KeystoreChoice,
-    /// Who is asked for a new passphrase, if it is kept in an encrypted file.
+    /// Asks for a new passphrase if the keystore is an encrypted file.
     pub ask: Arc<dyn AskPassphrase>,
 }
 
-/// An identity that came back.
+/// Result of [`restore`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Restored {
-    /// Who it is.
+    /// Device id of the restored identity.
     pub device_id: DeviceId,
-    /// Its public key, 64 hex digits.
+    /// Public key, 64 hex digits.
     pub endpoint_id: String,
-    /// Where its secret is kept now.
+    /// Keystore that holds the secret now.
     pub keystore: KeystoreView,
-    /// How many pairings came back with it; none where the data directory had them still.
+    /// Number of restored pairings; 0 if the data directory still had its own.
     pub devices: u32,
-    /// Unix time in seconds when the backup was made.
+    /// Unix time in seconds at which the backup was made.
     pub made: u64,
 }
 
-/// Brings an identity back from a backup. No node may run on the data directory; nothing there is overwritten.
+/// Restores an identity from a backup. No node may run on the data directory; nothing in it is overwritten.
 ///
 /// # Errors
 /// `identity_exists`, `backup_missing`, `backup_not_one`, `backup_cut`, `backup_damaged`, `backup_newer`,
-/// `backup_passphrase_wrong`, and what keeps the keystore or the disk from being used. The data directory has no identity
-/// then, as before, and the restore may be repeated.
+/// `backup_passphrase_wrong`, and the errors of the keystore and the disk. After an error the data directory still has
+/// no identity, and the restore may be repeated.
 pub async fn restore(options: RestoreOptions) -> Result<Restored, NetworkError> {
     let RestoreOptions { data_dir, file, backup_passphrase, keystore, ask } = options;
     let (restoration, records, made) = off_runtime(move || {
         Restoration::check(&data_dir)?;
         let Backup { root, made, contents } = Backup::read(&file, &backup_passphrase)?;
-        // All that is in it is understood before anything is made.
+        // The whole backup is decoded before anything is created.
         let records = Records::of(Snapshot::decode(&contents)?)?;
         let restoration = Restoration::begin(&data_dir, root, keystore, ask.as_ref())?;
         if !restoration.lacks_records() {
@@ -189,7 +190,7 @@ pub async fn restore(options: RestoreOptions) -> Result<Restored, NetworkError> 
     })
 }
 
-/// What goes back into the store.
+/// Records that the restore writes into the store.
 struct Records {
     ops: Vec<Op>,
     devices: u32,
@@ -209,7 +210,7 @@ fn asked(passphrase: Option<SecretText>) -> Box<dyn AskPassphrase> {
     }
 }
 
-/// Disk, keychain and key derivation block.
+/// Runs work that blocks (disk, keychain, key derivation) outside the async runtime.
 async fn off_runtime<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, NetworkError> + Send + 'static,
 ) -> Result<T, NetworkError> {

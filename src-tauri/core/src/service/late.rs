@@ -1,4 +1,4 @@
-//! The network, for rooms that are made before it is up.
+//! Handle to the network for modules that are created before the network is up.
 
 use std::sync::{Arc, OnceLock};
 
@@ -10,22 +10,22 @@ use crate::{
     net::{Connector, Net, Session},
 };
 
-/// Gives sessions once the network is up.
+/// Provides sessions once the network is up.
 #[derive(Clone, Default)]
 pub(super) struct LateNet(Arc<OnceLock<Net>>);
 
 impl LateNet {
-    /// The network is up. A second call changes nothing.
+    /// Sets the network. Further calls have no effect.
     pub fn set(&self, net: Net) {
         let _ = self.0.set(net);
     }
 
-    /// The network, once it is up.
+    /// Returns the network, or `None` while it is not up.
     pub fn get(&self) -> Option<&Net> {
         self.0.get()
     }
 
-    /// The network.
+    /// Returns the network.
     ///
     /// # Errors
     /// When it is not up yet.

@@ -1,4 +1,4 @@
-//! Where paired devices are looked up beside the LAN, as far as a person can switch it.
+//! Address lookups of paired devices beyond the LAN, as far as a setting controls them.
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -9,8 +9,8 @@ use crate::{
     net::{EndpointOptions, Net},
 };
 
-/// Keeps the DHT as a source of paired devices' relays switched as the setting `dht` says. With nodes of one's own it is
-/// always on: naming them is asking for it. Where none may be asked, none is.
+/// Keeps the DHT lookup in line with the setting `dht`. With custom bootstrap nodes the lookup is always on, because
+/// naming them asks for it. It stays off where no server may be asked.
 pub(super) async fn follow_dht(
     net: Net,
     given: EndpointOptions,
@@ -19,7 +19,7 @@ pub(super) async fn follow_dht(
 ) {
     let mut dht: Option<DhtSwitch> = None;
     loop {
-        // Which one may be asked at all can change while we run: relays of the settings may be all that is to be used.
+        // Relays of the settings may rule out public servers, so the permitted entry can change at run time.
         let entry = settings.servers(given.clone()).infrastructure().ok().and_then(|servers| servers.dht);
         let own = matches!(entry, Some(DhtEntry::Own(_)));
         let on = own || (entry.is_some() && settings.get().dht == Switch::On);
@@ -34,7 +34,7 @@ pub(super) async fn follow_dht(
         loop {
             match events.recv().await {
                 Ok(event) if !matches!(event.event, Event::Settings { .. }) => {}
-                // After a gap, what was missed may have been this.
+                // After a gap, the lost events may have included a change of the settings.
                 Ok(_) | Err(RecvError::Lagged(_)) => break,
                 Err(RecvError::Closed) => return,
             }

@@ -1,10 +1,10 @@
-//! The node: every room put together behind one face.
+//! The node: joins all modules behind one type.
 //!
-//! [`NetworkingService::new`] opens a data directory, [`NetworkingService::spawn_event_loop`] goes on the network, and
-//! [`NetworkingService::call`] answers the requests of [`crate::api`]. What needs two rooms of one row goes through here;
-//! those rooms do not know each other.
+//! [`NetworkingService::new`] opens a data directory, [`NetworkingService::spawn_event_loop`] starts the network, and
+//! [`NetworkingService::call`] answers the requests of [`crate::api`]. Modules of one layer do not know each other;
+//! what needs two of them is done here.
 //!
-//! Two devices pair and say hello, over loopback and in one process:
+//! Two devices pair and send a ping, over loopback and in one process:
 //!
 //! ```
 //! use std::net::{IpAddr, Ipv4Addr};

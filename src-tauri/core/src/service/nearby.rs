@@ -1,4 +1,4 @@
-//! What the sources of discovery see, brought into the one registry; and what this device says of itself on the LAN.
+//! Brings the sightings of all discovery sources into the device registry, and advertises this device on the LAN.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -23,15 +23,16 @@ use crate::{
     net::{Mode, Net},
 };
 
-/// Devices of one source beyond this number are not looked at.
+/// Maximum number of devices of one source. Further ones are ignored.
 const MAX_SEEN: usize = 1024;
-/// Addresses of a device from all sources together.
+/// Maximum number of addresses of a device, over all sources.
 const MAX_ADDRESSES: usize = 16;
-/// Who is paired is looked at again so often at most.
+/// Minimum interval between two updates of the advertiser's list of paired devices.
 const FRIENDS_PAUSE: Duration = Duration::from_millis(200);
 
 impl NetworkingService {
-    /// Adds a source of sightings of one's own. Only before [`Self::spawn_event_loop`]. See [`Discovery`] for an example.
+    /// Adds a custom discovery source. Must be called before [`Self::spawn_event_loop`]. See [`Discovery`] for an
+    /// example.
     ///
     /// # Errors
     /// When the node is on the network already.
@@ -81,7 +82,7 @@ impl NetworkingService {
         Some(Arc::new(source))
     }
 
-    /// Tells the LAN what is true now: name, type, whether a code is open; and whom.
+    /// Updates the LAN advertisement: name, type, whether a pairing code is open, and who may see it.
     pub(super) fn advertise(&self) {
         let settings = self.0.settings.get();
         let advert =
@@ -92,7 +93,7 @@ impl NetworkingService {
         }
     }
 
-    /// Says farewell, so that nobody has to find out.
+    /// Sends the goodbye of the LAN advertisement, so that others need not wait for it to expire.
     pub(super) fn leave_lan(&self) {
         if let Some(advertiser) = &*self.0.advertiser.locked() {
             advertiser.leave();
@@ -126,7 +127,7 @@ impl NetworkingService {
                 changed = changes.changed() => if changed.is_err() { break },
             }
             self.tell_friends();
-            // The registry changes with every sighting, too.
+            // Every sighting changes the registry, so updates are rate limited.
             tokio::select! {
                 () = self.0.cancel.cancelled() => break,
                 () = tokio::time::sleep(FRIENDS_PAUSE) => {}
@@ -135,14 +136,14 @@ impl NetworkingService {
     }
 }
 
-/// What each source sees, as one.
+/// Merges the sightings of all sources by device.
 #[derive(Default)]
 struct Together {
     by_source: HashMap<usize, BTreeMap<[u8; 32], Sighting>>,
 }
 
 impl Together {
-    /// A source saw something: how the device stands now.
+    /// Records what a source saw. Returns the merged state of the device if it is to be reported.
     fn take(&mut self, source: usize, seen: Seen) -> Option<Seen> {
         let of = self.by_source.entry(source).or_default();
         let who = match seen {
@@ -164,7 +165,7 @@ impl Together {
 
     fn sighting(&self, who: &[u8; 32]) -> Option<Sighting> {
         let mut sources: Vec<_> = self.by_source.iter().filter_map(|(n, seen)| Some((*n, seen.get(who)?))).collect();
-        // The built-in one comes last among the sources, and first here: it hears the device itself.
+        // The built-in source is registered last, and takes precedence here because it hears the device itself.
         sources.sort_by_key(|(n, _)| std::cmp::Reverse(*n));
         let mut sightings = sources.into_iter().map(|(_, sighting)| sighting);
         let mut all = sightings.next()?.clone();

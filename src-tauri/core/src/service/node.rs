@@ -1,4 +1,4 @@
-//! Start, life and end of a node.
+//! Startup, operation and shutdown of a node.
 
 use std::{
     collections::HashMap,
@@ -35,10 +35,10 @@ use crate::{
     transfer::{Presence, TransferDeps, Transfers},
 };
 
-/// How long going on the network waits for the first address of this machine to be known.
+/// Longest wait of a start for the first address of this machine.
 const FIRST_ADDRESS: Duration = Duration::from_secs(1);
 
-/// One device on the network: the face of the whole core. Cheap to clone.
+/// A device on the network: the public entry point of the core. Cheap to clone.
 #[derive(Clone)]
 pub struct NetworkingService(pub(super) Arc<Inner>);
 
@@ -62,17 +62,18 @@ pub(super) struct Inner {
     pub sources: Mutex<Vec<Arc<dyn Discovery>>>,
     protocols: Mutex<ProtocolRegistry>,
     inboxes: Mutex<Option<mpsc::Receiver<Inbox>>>,
-    /// Which start of its node each paired device told last.
+    /// Start number (random) that each paired device's node sent last.
     pub starts: Mutex<HashMap<DeviceId, u64>>,
     pub cancel: CancellationToken,
     pub tasks: TaskTracker,
 }
 
 impl NetworkingService {
-    /// Opens a data directory, making it on the first start. Touches no network; may ask for a passphrase.
+    /// Opens a data directory, and creates it on the first start. Does not touch the network; may ask for a passphrase.
     ///
     /// # Errors
-    /// When the directory is in use, not writable or of a newer version, or the root secret cannot be read.
+    /// When the directory is in use, is not writable or belongs to a newer version, or when the root secret cannot be
+    /// read.
     pub async fn new(options: NodeOptions) -> Result<Self, NetworkError> {
         survive_file_size_limit();
         raise_file_limit();
@@ -153,7 +154,7 @@ impl NetworkingService {
         })))
     }
 
-    /// Adds a protocol of one's own between paired devices. Only before [`Self::spawn_event_loop`].
+    /// Registers a custom protocol between paired devices. Must be called before [`Self::spawn_event_loop`].
     ///
     /// # Errors
     /// When its ALPN is taken, or the node is on the network already.
@@ -164,11 +165,12 @@ impl NetworkingService {
         self.0.protocols.locked().register(protocol)
     }
 
-    /// Goes on the network: binds the port, answers, looks for devices, and keeps sessions with paired ones. Opens the
-    /// control socket too. [`Event::Ready`] is told before anything of that can be seen; waits for no other machine.
+    /// Starts the network: binds the port, accepts connections, runs discovery, keeps sessions with paired devices, and
+    /// opens the control socket. [`Event::Ready`] is emitted before any other event of the network. Does not wait for
+    /// other machines.
     ///
     /// # Errors
-    /// When the port cannot be bound or another node serves this data directory.
+    /// When the port cannot be bound, or another node uses this data directory.
     pub async fn spawn_event_loop(&self) -> Result<(), NetworkError> {
         let inner = &self.0;
         let Some(inboxes) = inner.inboxes.locked().take() else {
@@ -186,7 +188,7 @@ impl NetworkingService {
         )
         .await?;
         inner.net.set(net.clone());
-        // Before anything can be seen or heard, so that nothing is told before it.
+        // `Ready` must come before any event of the tasks below.
         let _ = tokio::time::timeout(FIRST_ADDRESS, first_address(&net)).await;
         inner.events.emit(Event::Ready(self.identity_view()));
         self.own(NetworkingEventLoop::new(net.clone(), inner.pairing.handler()).run());
@@ -232,7 +234,7 @@ impl NetworkingService {
         });
     }
 
-    /// With a device that is not paired any more, whichever side ended it, its texts go.
+    /// Deletes the texts of devices that are no longer paired, whichever side ended the pairing.
     async fn forget_texts(self) {
         let mut changes = self.0.devices.watch();
         loop {
@@ -258,7 +260,7 @@ impl NetworkingService {
         }
     }
 
-    /// This device as people see it.
+    /// Describes this device for the user interface.
     pub fn identity_view(&self) -> IdentityView {
         let inner = &self.0;
         let settings = inner.settings.get();
@@ -281,27 +283,27 @@ impl NetworkingService {
         }
     }
 
-    /// The data directory.
+    /// Returns the path of the data directory.
     pub fn data_dir(&self) -> &Path {
         &self.0.options.data_dir
     }
 
-    /// Where events are told.
+    /// Returns the bus on which events are emitted.
     pub fn event_bus(&self) -> &EventBus {
         &self.0.events
     }
 
-    /// All events from now on.
+    /// Subscribes to all events from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<NumberedEvent> {
         self.0.events.subscribe()
     }
 
-    /// Ends when the node goes down, whoever asked for it.
+    /// Completes when the node shuts down, whoever requested it.
     pub async fn stopped(&self) {
         self.0.cancel.cancelled().await;
     }
 
-    /// Goes down: tells listeners, lets the last words go out, closes connections and files.
+    /// Shuts the node down: notifies listeners, flushes last messages, closes connections and files.
     pub async fn shutdown(&self) {
         let inner = &self.0;
         inner.events.emit(Event::Stopping);
@@ -375,8 +377,7 @@ fn random_u64() -> Result<u64, NetworkError> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-/// Hands what a source sees to the registry. A device that says something new about itself by mDNS seems to leave for
-/// a moment: one that left is taken off only when it stays away.
+/// Waits until the endpoint knows the first address of this machine.
 async fn first_address(net: &Net) {
     let mut addresses = net.endpoint().watch_addr();
     while net.endpoint().addr().is_empty() {

@@ -1,4 +1,4 @@
-//! With what a node is started.
+//! Options with which a node is started.
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, sync::Arc};
 
@@ -8,46 +8,46 @@ use crate::{
     net::{EndpointOptions, Mode, RelaySelector},
 };
 
-/// With what a node is started.
+/// Options with which a node is started.
 #[derive(Clone)]
 pub struct NodeOptions {
-    /// Where identity, records and history are kept.
+    /// Directory of the identity, the records and the history.
     pub data_dir: PathBuf,
-    /// UDP port; none means 11204 or, where it is taken, a free one.
+    /// UDP port. `None` means 11204 or, if that is taken, any free port.
     pub port: Option<u16>,
-    /// Address to bind; none means all.
+    /// Address to bind. `None` means all.
     pub bind: Option<IpAddr>,
-    /// Which ways to other devices may be used.
+    /// Permitted kinds of paths to other devices.
     pub mode: Mode,
-    /// Own relays for this run, instead of those of the settings. With these, or a pkarr server or DHT nodes of one's own,
-    /// no public server of any kind is asked.
+    /// Relays for this run, in place of those of the settings. With custom relays, pkarr server or DHT nodes, no public
+    /// server of any kind is asked.
     pub relays: Vec<String>,
-    /// What own relays are shown that ask for a token, in this run; none means the one that is kept.
+    /// Token for custom relays in this run. `None` means the stored token.
     pub relay_token: Option<SecretText>,
-    /// Says which relay may be the home; none means as the setting `relay_choice` says.
+    /// Chooses the home relay. `None` means the choice of the setting `relay_choice`.
     pub relay_selector: Option<Arc<dyn RelaySelector>>,
-    /// Certificate authority of the own servers, a PEM file.
+    /// Certificate authority of the custom servers, as a PEM file.
     pub relay_ca: Option<PathBuf>,
-    /// An own pkarr server: its URL.
+    /// URL of a custom pkarr server.
     pub pkarr: Option<String>,
-    /// Own nodes at which the mainline DHT is entered, `HOST:PORT`.
+    /// Custom bootstrap nodes of the mainline DHT, as `HOST:PORT`.
     pub dht_bootstrap: Vec<String>,
-    /// Where the root secret is kept.
+    /// Keystore that holds the root secret.
     pub keystore: KeystoreChoice,
-    /// Who is asked for a passphrase.
+    /// Asks the user for a passphrase.
     pub ask: Arc<dyn AskPassphrase>,
-    /// For this run: the folder that received files land in.
+    /// Download folder for this run, in place of the setting.
     pub download_dir: Option<PathBuf>,
-    /// For this run: what happens to offers.
+    /// Rule for incoming offers in this run, in place of the setting.
     pub accept: Option<AcceptRule>,
-    /// It is there to receive, too: without a folder for that it does not start.
+    /// The node must be able to receive: it does not start without a download folder.
     pub receives: bool,
-    /// The node ends with the command that it was started for: settings that it changes are meant for later runs.
+    /// The node stops when its command is done. Settings that the command changes are then meant for later runs.
     pub for_one_command: bool,
 }
 
 impl NodeOptions {
-    /// The usual, in this data directory.
+    /// Creates the default options for this data directory.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
@@ -69,7 +69,7 @@ impl NodeOptions {
         }
     }
 
-    /// Settings that have no effect in this run, each with the option that decides instead.
+    /// Returns the settings that have no effect in this run, each with the option that overrides it.
     pub(super) fn overridden(&self) -> BTreeMap<String, String> {
         let mut overridden = BTreeMap::new();
         if self.for_one_command {
@@ -85,14 +85,14 @@ impl NodeOptions {
         by("--mode lan", self.mode == Mode::Lan, &["relays", "relay_choice", "relay_token", "dht"]);
         by("--mode relay-only", self.mode == Mode::RelayOnly, &["discoverable"]);
         by("YONDER_RELAY_TOKEN", self.relay_token.is_some(), &["relay_token"]);
-        // Nodes of one's own are asked whatever the setting says; beside other servers of one's own, none is.
+        // Custom DHT nodes are asked whatever the setting says; beside other custom servers, no DHT node is asked.
         by("--dht-bootstrap", !self.dht_bootstrap.is_empty(), &["dht"]);
         by("--relay", !self.relays.is_empty(), &["relays", "dht"]);
         by("--pkarr", self.pkarr.is_some(), &["dht"]);
         overridden
     }
 
-    /// As given here; [`super::settings::Kept::servers`] adds what is remembered.
+    /// Returns the network part of the options; [`super::settings::Kept::servers`] adds the stored settings.
     pub(super) fn endpoint(&self) -> EndpointOptions {
         EndpointOptions {
             port: self.port,

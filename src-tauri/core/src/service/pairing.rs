@@ -1,4 +1,4 @@
-//! The pairing that is under way, as people see it: one at most. Opens codes, serves strangers, joins hosts.
+//! The current pairing as users see it, at most one. Opens codes, serves unpaired peers, joins hosts.
 
 mod join;
 
@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// The pairing that is under way. Cheap to clone.
+/// Controller of the current pairing. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct PairingDesk(Arc<Inner>);
 
@@ -45,11 +45,11 @@ struct Inner {
     settings: Kept,
     events: EventBus,
     net: LateNet,
-    /// Which servers of the internet may be asked.
+    /// Options that decide which internet servers may be asked.
     options: EndpointOptions,
     origin: Instant,
     now: Mutex<Now>,
-    /// The code that was joined with last, and the hosts that it was tried on.
+    /// Code of the last join, and the hosts that were tried with it.
     tried: Mutex<Option<(PairingCode, HostsTried)>>,
     open: watch::Sender<bool>,
     rounds: watch::Sender<u64>,
@@ -58,14 +58,14 @@ struct Inner {
 
 #[derive(Default)]
 struct Now {
-    /// Rises with each pairing: what an older one still says is not heard.
+    /// Number of the current pairing. Events of an earlier round are ignored.
     round: u64,
     step: Step,
-    /// The code that is shown, or was and may still be tried in vain.
+    /// The code that is shown, or a closed one that peers may still try in vain.
     code: Option<Arc<Mutex<HostCode>>>,
-    /// To the machine that runs, once it is the one that matters.
+    /// Channel to the pairing state machine, once a peer has proven the code.
     commands: Option<mpsc::Sender<Command>>,
-    /// Approve without asking, as a device of this level.
+    /// Approve without asking, with this trust level.
     approve: Option<TrustLevel>,
 }
 
@@ -122,22 +122,22 @@ impl PairingDesk {
         self.0.now.locked()
     }
 
-    /// Serves strangers.
+    /// Returns the handler of connections from unpaired peers.
     pub fn handler(&self) -> Arc<dyn UnpairedHandler> {
         Arc::new(self.clone())
     }
 
-    /// Whether a code can be tried now, with hope.
+    /// True while a code is open that can still be proven.
     pub fn is_open(&self) -> bool {
         *self.0.open.borrow()
     }
 
-    /// Changes when a code opens or closes.
+    /// Watches whether a code is open.
     pub fn watch_open(&self) -> watch::Receiver<bool> {
         self.0.open.subscribe()
     }
 
-    /// As it is now.
+    /// Returns the current pairing for the user interface.
     pub fn view(&self) -> PairingView {
         let now = self.now();
         match &now.step {
@@ -183,7 +183,7 @@ impl PairingDesk {
         self.0.events.emit(Event::Pairing { pairing: self.view() });
     }
 
-    /// Changes what is shown, if this round is still the one that runs.
+    /// Sets the visible step, if `round` is still the current one.
     fn step(&self, round: u64, step: Step) {
         {
             let mut now = self.now();
@@ -197,7 +197,7 @@ impl PairingDesk {
         self.tell();
     }
 
-    /// A new round; the one before it ends. Refused while people are asked.
+    /// Begins a new round and ends the previous one. Refused while the user is asked to confirm.
     fn begin(&self, approve: Option<TrustLevel>) -> Result<u64, PairingError> {
         let mut now = self.now();
         if matches!(now.step, Step::Confirm { .. }) {
@@ -211,8 +211,8 @@ impl PairingDesk {
         Ok(now.round)
     }
 
-    /// The person's answer: approved as a device of this level, or rejected. With the check words that the person saw it
-    /// answers no other pairing.
+    /// Applies the user's answer: `Some` approves with this trust level, `None` rejects. `seen` holds the check words
+    /// that the user saw; with them the answer cannot apply to another pairing.
     pub fn answer(&self, answer: Option<TrustLevel>, seen: Option<&str>) -> Result<PairingView, NetworkError> {
         {
             let mut now = self.now();
@@ -231,7 +231,7 @@ impl PairingDesk {
         Ok(self.view())
     }
 
-    /// Ends what runs, and takes what has ended off the screen.
+    /// Cancels the current pairing, and clears a finished one from the screen.
     pub fn cancel(&self) {
         let round = {
             let mut now = self.now();
@@ -246,14 +246,14 @@ impl PairingDesk {
         self.step(round, Step::Idle);
     }
 
-    /// Ends what runs, and waits until its last words are out.
+    /// Ends the current pairing, and waits until its last frames are sent.
     pub async fn shutdown(&self) {
         let running = self.now().commands.clone();
-        // A pairing that is being completed is given time; one that waits for people is ended.
+        // A pairing that is being completed is given time; one that waits for users is ended.
         if matches!(self.now().step, Step::Confirm { .. } | Step::Joining { .. } | Step::Hosting { .. }) {
             end(running);
         }
-        // What only waits for its time to be over ends now.
+        // Tasks that only wait for a timer end now.
         self.0.rounds.send_replace(u64::MAX);
         self.0.tasks.close();
         let _ = tokio::time::timeout(Duration::from_secs(4), self.0.tasks.wait()).await;
@@ -280,7 +280,7 @@ impl PairingDesk {
 
     // ---- host ------------------------------------------------------------------------------------------------------
 
-    /// Shows a code of so many words, three or five.
+    /// Opens and shows a code of `words` words, three or five.
     pub fn host(&self, approve: Option<TrustLevel>, words: u8) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
         let ways = match usize::from(words) {
@@ -316,7 +316,7 @@ impl PairingDesk {
         Ok(self.view())
     }
 
-    /// The ways by which a code of five words is found.
+    /// Returns the rendezvous backends through which a code of five words is found.
     fn ways(&self, net: &Net) -> Result<Vec<Arc<dyn Way>>, NetworkError> {
         let servers = self.0.settings.servers(self.0.options.clone()).infrastructure()?;
         let not_here = |reason| NetworkError::from(PairingError::NoRendezvous { reason });
@@ -340,7 +340,7 @@ impl PairingDesk {
         Ok(ways)
     }
 
-    /// Leaves on the internet where this device is, for as long as the code is open.
+    /// Publishes this device's rendezvous record on the internet while the code is open.
     fn be_found(&self, round: u64, net: &Net, ways: Vec<Arc<dyn Way>>, words: FinderWords) {
         let relays = net.endpoint().watch_addr().stream();
         let relays = relays.map(|address| address.relay_urls().next().map(|url| whole_host(url).to_string()));
@@ -357,7 +357,7 @@ impl PairingDesk {
         });
     }
 
-    /// Says something beside the code that is shown.
+    /// Shows a note beside the code.
     fn note(&self, round: u64, text: &str) {
         {
             let mut now = self.now();
@@ -371,7 +371,7 @@ impl PairingDesk {
         self.tell();
     }
 
-    /// Takes the code off the screen when its time is over, and lets strangers in no more.
+    /// Removes the code from the screen when it expires, and stops accepting unpaired peers.
     async fn expire(self, round: u64) {
         tokio::time::sleep(CODE_LIFETIME).await;
         if self.now().round != round {
@@ -391,7 +391,7 @@ impl PairingDesk {
         let Some(code) = code else {
             return conn.close(CloseCode::NotPairing.number(), b"");
         };
-        // Its time runs from here, whatever it says first.
+        // The time limit starts here, before the peer has sent anything.
         let begun = self.0.origin.elapsed();
         let Some(streams) = driver::accept_stream(&conn).await else {
             return conn.close(CloseCode::Violation.number(), b"");
@@ -416,7 +416,7 @@ impl PairingDesk {
                     place.proven();
                     desk.take_over(round, commands.clone(), said);
                 }
-                // Before the code is proven it is a stranger's affair.
+                // Until the code is proven, the peer's events must not reach the user.
                 _ if !proven => return,
                 _ => {}
             }
@@ -438,11 +438,11 @@ impl PairingDesk {
         if attempts_left > 0 {
             return self.tell();
         }
-        // Strangers are still let in, to be told that the code is burnt rather than that there is none.
+        // Unpaired peers are still accepted, so that they learn that the code is burnt rather than that none is open.
         self.step(round, Step::Failed(NetworkError::from(PairingError::CodeBurnt).into()));
     }
 
-    /// The machine of this connection is the one that the person waits for.
+    /// Makes this connection's state machine the one that receives the user's commands.
     fn take_over(&self, round: u64, commands: mpsc::Sender<Command>, said: &mut Vec<Command>) {
         let mut now = self.now();
         if now.round == round {
@@ -475,7 +475,7 @@ impl PairingDesk {
                 }
             }
             PairingEvent::Commit(new) => {
-                // Sessions under an older secret of the same device end; new ones are made at once.
+                // Sessions under an older secret of this device are closed; new ones are made at once.
                 if let Some(net) = self.0.net.get() {
                     net.close_device(new.info.device_id, CloseCode::Replaced);
                 }
@@ -498,7 +498,7 @@ impl PairingDesk {
 impl UnpairedHandler for PairingDesk {
     fn handle(self: Arc<Self>, conn: Connection, place: UnpairedPlace) -> BoxFuture<()> {
         let desk = self.as_ref().clone();
-        // Owned here too, so that a shutdown waits for the last words.
+        // Tracked here too, so that a shutdown waits for the last frames.
         let work = desk.0.tasks.spawn(desk.clone().serve(conn, place));
         Box::pin(async move {
             if let Err(error) = work.await {
@@ -509,28 +509,29 @@ impl UnpairedHandler for PairingDesk {
 }
 
 impl NetworkingService {
-    /// Shows a pairing code of three words for five minutes: for a device on the same network. With `approve` it is paired
-    /// as one of the person's own without a question.
+    /// Shows a pairing code of three words for five minutes, for a device on the same network. With `approve`, the
+    /// device is paired as one of the user's own without a question.
     ///
     /// # Errors
-    /// When people are being asked about another pairing, or the node is not on the network.
+    /// When the user is being asked about another pairing, or the node is not on the network.
     pub async fn start_pairing_as_initiator(&self, approve: bool) -> Result<PairingView, NetworkError> {
         self.start_pairing_with_words(approve, 3).await
     }
 
-    /// The same with three words or five. Five can be joined from anywhere: the first two of them find this device.
+    /// Shows a pairing code of three or five words; see [`Self::start_pairing_as_initiator`]. A code of five words can
+    /// be joined from anywhere: its first two words locate this device.
     ///
     /// # Errors
-    /// The same; and with five words, when no server may be asked by which it could be found.
+    /// As for three words; with five words also when no rendezvous server may be asked.
     pub async fn start_pairing_with_words(&self, approve: bool, words: u8) -> Result<PairingView, NetworkError> {
         self.0.pairing.host(approve.then_some(TrustLevel::Own), words)
     }
 
     /// Joins a device that shows a code of three or five words, or a link. `device` is a nearby device or
-    /// `ENDPOINT_ID@IP:PORT`; none tries those that say they are pairing, three at most.
+    /// `ENDPOINT_ID@IP:PORT`; `None` tries nearby devices that advertise pairing, at most three.
     ///
     /// # Errors
-    /// When the code is malformed or the device is not known; what happens later is told by events.
+    /// When the code is malformed or the device is not known. Later failures are reported by events.
     pub async fn join_pairing(
         &self,
         code: &str,
@@ -541,14 +542,14 @@ impl NetworkingService {
     }
 }
 
-/// A relay without the path of its URL, which is no part of what it is asked for: there is no room for one in a record.
+/// Strips the path from a relay's URL. The record has no room for it, and requests to the relay do not use it.
 fn whole_host(url: &RelayUrl) -> RelayUrl {
     let mut url = url::Url::from(url.clone());
     url.set_path("/");
     url.into()
 }
 
-/// What a person should know beside the code of five words.
+/// Returns the note that is shown beside a code of five words.
 fn note_on(standing: Standing) -> &'static str {
     match standing {
         Standing::NoRelay => "Looking for a relay. Until there is one, the words work on this network alone.",
@@ -570,10 +571,10 @@ fn end(commands: Option<mpsc::Sender<Command>>) {
     }
 }
 
-/// As what a device is approved, if it is.
+/// Returns the trust level with which a device is approved, or `None` if it is rejected.
 ///
 /// # Errors
-/// When it is to be approved as a blocked one.
+/// When the level is [`TrustLevel::Blocked`].
 pub(super) fn approved_as(approve: bool, level: Option<TrustLevel>) -> Result<Option<TrustLevel>, NetworkError> {
     match level {
         _ if !approve => Ok(None),

@@ -1,10 +1,10 @@
 //! Keeps a session with every paired device that can be reached.
 //!
-//! When to dial whom is decided by [`Plan`], which is pure: a device that was just paired or sighted is dialled at
-//! once, and so are all when this machine's network has changed; one that did not answer after 1, 2, 4 … 60 s, with
-//! jitter, and one that was there a short while ago more often than that. Where networks come and go all the time, the
-//! absent are not tried at once each time. Of two devices that see each other at the same
-//! time the one with the greater endpoint id waits a moment, so that they do not both dial.
+//! [`Plan`] decides when to dial which device, and is pure. A device is dialled at once when it was just paired or
+//! sighted, and all are when this machine's network has changed. A device that did not answer is retried after 1, 2, 4
+//! … 60 s, with jitter, and more often if its connection was lost a short while ago. Where the network changes all the
+//! time, [`Allowance`] limits how often all devices are dialled at once. Of two devices that see each other at the same
+//! time, the one with the greater endpoint id waits for [`COURTESY`], so that they do not both dial.
 
 use std::{
     collections::HashMap,
@@ -24,26 +24,26 @@ use crate::{
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(60);
-/// A connection that was lost, and the longest wait for it: most come back within minutes, and by no sign that this machine
-/// could see, as when somebody else's router was started anew.
+/// Retry limits after a lost connection: age of the loss, and the longest interval until then. Most connections return
+/// within minutes, often without a sign that this machine could see, as when a remote router restarts.
 const LATELY: [(Duration, Duration); 2] =
     [(Duration::from_secs(180), Duration::from_secs(2)), (Duration::from_secs(600), Duration::from_secs(8))];
-/// A session that stood for so long was one.
+/// A session shorter than this counts as a failed dial.
 const STOOD: Duration = Duration::from_secs(5);
-/// Nothing was said for so long: the device is asked whether it is there, and not only its network.
+/// Silence after which the device is pinged. The transport proves only that the machine is there, not its program.
 const SILENT: Duration = Duration::from_secs(30);
-/// So many changes of the network are a reason to try all at once, and one more each [`REFILL`].
+/// Number of network changes that may trigger dialling all devices at once; one more is granted each [`REFILL`].
 const BURST: f64 = 6.0;
 const REFILL: Duration = Duration::from_secs(20);
-/// How long the device with the greater endpoint id waits for the other one to dial.
+/// Tie-break delay: how long the device with the greater endpoint id waits for the other one to dial.
 const COURTESY: Duration = Duration::from_millis(400);
 
-/// When to dial whom.
+/// Decides when to dial which device.
 struct Plan {
     devices: HashMap<DeviceId, Entry>,
-    /// How often all may be tried at once.
+    /// Limits how often all devices are dialled at once.
     hurries: TokenBucket,
-    /// The network has changed, and all are to be tried then.
+    /// Time at which all devices are dialled because the network has changed.
     hurry_at: Option<Duration>,
 }
 
@@ -57,30 +57,30 @@ impl Default for Plan {
 struct Entry {
     sightings: u64,
     dialling: bool,
-    /// It was never dialled.
+    /// True until the first dial.
     untried: bool,
-    /// A session stood when the registry was looked at last.
+    /// True if a session existed at the last look at the registry.
     linked: bool,
     lost: Option<Duration>,
     failures: u32,
     due: Duration,
 }
 
-/// What is known of a device that may be dialled.
+/// State of a device that may be dialled.
 #[derive(Clone, Copy)]
 struct Known {
     id: DeviceId,
     nearby: bool,
-    /// Goes up with each sighting that makes the device worth a try.
+    /// Rises with each sighting that makes a dial worthwhile.
     sightings: u64,
-    /// It should dial us.
+    /// True if the peer should dial us (tie-break by endpoint id).
     courteous: bool,
-    /// A session stands, whoever dialled.
+    /// True if a session exists, whichever side dialled.
     linked: bool,
 }
 
 impl Plan {
-    /// What the registry knows now. Gives those that are connected or being dialled, and were sighted anew.
+    /// Updates the plan from the registry. Returns devices that are connected or being dialled and were sighted again.
     fn update(&mut self, now: Duration, known: &[Known]) -> Vec<DeviceId> {
         self.devices.retain(|id, _| known.iter().any(|other| other.id == *id));
         let mut sighted = Vec::new();
@@ -99,7 +99,7 @@ impl Plan {
             }
             entry.sightings = sightings;
             if std::mem::replace(&mut entry.linked, linked) && !linked && !entry.dialling {
-                // It had dialled us, and nobody here was waiting for the end.
+                // The peer had dialled this session, so no task of ours saw it end.
                 entry.failures = 0;
                 entry.lost = Some(now);
                 entry.due = entry.due.min(now + FIRST_RETRY);
@@ -108,14 +108,14 @@ impl Plan {
         sighted
     }
 
-    /// The network is another one: all that are not there are tried at once, or soon, where that happens all the time.
+    /// Schedules a dial of all absent devices after a network change: at once, or later if changes are frequent.
     fn hurry(&mut self, now: Duration) {
         if self.hurry_at.is_none() {
             self.hurry_at = Some(now + self.hurries.take(now, 1.0));
         }
     }
 
-    /// Those to dial now.
+    /// Returns the devices to dial now.
     fn due(&mut self, now: Duration) -> Vec<DeviceId> {
         if self.hurry_at.is_some_and(|at| at <= now) {
             self.hurry_at = None;
@@ -134,12 +134,12 @@ impl Plan {
         due
     }
 
-    /// Whether the dial that begins now is the first one. True once for each device.
+    /// True if the dial that begins now is the first one of this device. True once a device.
     fn is_first(&mut self, id: DeviceId) -> bool {
         self.devices.get_mut(&id).is_some_and(|entry| std::mem::take(&mut entry.untried))
     }
 
-    /// A dial ended, or a session did. `jitter` is from 0 to 1.
+    /// Records the end of a dial or of a session. `jitter` is from 0 to 1.
     fn ended(&mut self, now: Duration, id: DeviceId, connected: bool, jitter: f64) {
         let Some(entry) = self.devices.get_mut(&id) else { return };
         entry.dialling = false;
@@ -154,13 +154,13 @@ impl Plan {
         entry.due = now + wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
     }
 
-    /// When to look again.
+    /// Returns the time of the next dial.
     fn next(&self) -> Option<Duration> {
         self.devices.values().filter(|entry| !entry.dialling).map(|entry| entry.due).chain(self.hurry_at).min()
     }
 }
 
-/// Runs until the node goes down.
+/// Keeps sessions with all paired devices. Runs until the node shuts down.
 pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: Messages, cancel: CancellationToken) {
     let start = Instant::now();
     let mut plan = Plan::default();
@@ -189,7 +189,7 @@ pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: 
                 match ended {
                     Ok((id, connected)) => {
                         if !connected {
-                            // It is away from here on, whatever is tried in the background.
+                            // The device is shown as offline from here on, even while it is dialled in the background.
                             devices.connecting(id, false);
                         }
                         plan.ended(start.elapsed(), id, connected, jitter());
@@ -218,16 +218,17 @@ fn known(net: &Net, devices: &DeviceRegistry) -> Vec<Known> {
     devices.dialable().into_iter().map(of).collect()
 }
 
-/// Dials a device and waits until the session ends. Says whether there was one.
+/// Dials a device and waits until the session ends. Returns true if the session lasted for [`STOOD`].
 async fn hold(net: Net, devices: DeviceRegistry, messages: Messages, id: DeviceId) -> bool {
     match net.session(id, ALPN_MESSAGE).await {
         Ok(session) => {
             until_closed(&messages, &session).await;
-            // One that ends at once is as good as none, or else it would be dialled every second for ever.
+            // A session that ends at once counts as a failure. Otherwise the device would be dialled every second for
+            // ever.
             session.since().elapsed() >= STOOD
         }
         Err(DialError::Refused(CloseCode::NotPaired)) => {
-            // Said by the device itself: TLS has proven it. A pairing that it never completed ends here, too.
+            // TLS has proven that the device itself said so. This also ends a pairing that it never completed.
             if let Err(error) = devices.drop_pending(id).await {
                 tracing::warn!(device = %id, %error, "a half-finished pairing could not be forgotten");
             }
@@ -240,8 +241,8 @@ async fn hold(net: Net, devices: DeviceRegistry, messages: Messages, id: DeviceI
     }
 }
 
-/// Waits for the end of a session. One in which nothing is said is asked now and then: the transport tells that the other
-/// machine is there, and only an answer that its program is.
+/// Waits for the end of a session. Pings the device after silence: the transport proves that the other machine is
+/// there, but only an answer proves that its program runs.
 async fn until_closed(messages: &Messages, session: &Session) {
     let said = || {
         let stats = session.connection().stats();
@@ -280,7 +281,7 @@ mod tests {
         Known { id: id(n), nearby: sightings > 0, sightings, courteous, linked: false }
     }
 
-    /// How long the plan waits each time when nobody answers, in seconds.
+    /// Returns the delays in seconds that the plan sets when nobody answers.
     fn waits(plan: &mut Plan, mut now: Duration, times: usize) -> Vec<u64> {
         let mut waits = Vec::new();
         for _ in 0..times {

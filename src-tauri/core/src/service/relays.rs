@@ -1,4 +1,4 @@
-//! Relays, as a person sets them and sees how they stand.
+//! Relays: the settings of the user, and their status.
 
 use tokio::sync::{broadcast, broadcast::error::RecvError};
 use zeroize::Zeroizing;
@@ -10,23 +10,25 @@ use crate::{
     net::{Net, RelayError, RelayStatus, RelayUrl},
 };
 
-/// More than anybody runs; each is measured now and then.
+/// Maximum number of custom relays. More than anybody runs; each is probed from time to time.
 const MOST_RELAYS: usize = 8;
 const LONGEST_URL: usize = 256;
 const LONGEST_TOKEN: usize = 512;
 
 impl NetworkingService {
-    /// How the relays stand, the home first. With `probe`, those that may be used are asked first, for 3 s at most.
+    /// Returns the status of the relays, the home relay first. With `probe`, permitted relays are measured first, for
+    /// at most 3 s.
     pub async fn relays(&self, probe: bool) -> Vec<RelayView> {
         let Some(net) = self.0.net.get() else { return Vec::new() };
         let relays = if probe { net.probe_relays().await } else { net.relays() };
         relays.iter().map(view).collect()
     }
 
-    /// Keeps a token that own relays are shown, or forgets it. A relay that refuses the old one is shown this one at once.
+    /// Stores or deletes the token for custom relays. A relay that refused the old token is tried with the new one at
+    /// once.
     ///
     /// # Errors
-    /// When it cannot be a token.
+    /// When the text cannot be a token.
     pub async fn set_relay_token(&self, token: Option<SecretText>) -> Result<Settings, NetworkError> {
         let settings = self.0.settings.clone().set_token(token).await?;
         self.use_servers()?;
@@ -34,7 +36,7 @@ impl NetworkingService {
         Ok(settings)
     }
 
-    /// What the settings say of servers holds from now on.
+    /// Applies the server settings to the running network.
     fn use_servers(&self) -> Result<(), NetworkError> {
         match self.0.net.get() {
             Some(net) => net.use_servers(&self.0.settings.servers(self.0.options.endpoint())),
@@ -42,12 +44,12 @@ impl NetworkingService {
         }
     }
 
-    /// Follows the settings, for as long as the node runs.
+    /// Applies changed server settings while the node runs.
     pub(super) async fn follow_servers(self, mut events: broadcast::Receiver<NumberedEvent>) {
         loop {
             match events.recv().await {
                 Ok(event) if !matches!(event.event, Event::Settings { .. }) => {}
-                // After a gap, what was missed may have been this.
+                // After a gap, the lost events may have included a change of the settings.
                 Ok(_) | Err(RecvError::Lagged(_)) => {
                     if let Err(error) = self.use_servers() {
                         self.0.events.emit(Event::Notice { error: error.into() });
@@ -58,7 +60,7 @@ impl NetworkingService {
         }
     }
 
-    /// Tells how the relays stand whenever that changes, and says aloud when one refuses this device.
+    /// Emits the relays' status when it changes, and a notice when a relay refuses this device.
     pub(super) async fn watch_relays(self, net: Net) {
         let mut changes = net.watch_relays();
         let mut refused: Vec<RelayUrl> = Vec::new();
@@ -94,7 +96,7 @@ fn bad(message: String, hint: &str) -> NetworkError {
     NetworkError::InvalidInput { message, hint: hint.into() }
 }
 
-/// Pure: the URLs of a text, in one form each and none twice.
+/// Parses a list of relay URLs into normal form, without duplicates. Pure.
 pub(super) fn checked_relays(text: &str) -> Result<Vec<String>, NetworkError> {
     let mut relays = Vec::new();
     for word in text.split([' ', ',', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
@@ -119,7 +121,7 @@ pub(super) fn checked_relays(text: &str) -> Result<Vec<String>, NetworkError> {
     Ok(relays)
 }
 
-/// Pure: a token that can stand in a line of HTTP.
+/// Checks that a token can be sent in an HTTP header. Pure.
 pub(super) fn checked_token(token: SecretText) -> Result<SecretText, NetworkError> {
     let text = token.into_inner();
     let trimmed = Zeroizing::new(text.trim().to_owned());

@@ -1,8 +1,8 @@
-//! Renews the pairing secret of two devices that are connected.
+//! Renews the pairing secret of two connected devices.
 //!
-//! The values come from [`crate::keys`], the order of storing from [`crate::device`]; here the steps go back and forth as
-//! messages. One renewal with a device runs at a time; where both sides offer at once, the one with the smaller endpoint
-//! id goes on and the other one answers.
+//! [`crate::keys`] computes the values and [`crate::device`] stores them in a safe order; here the steps are exchanged
+//! as messages. One renewal a device runs at a time. If both sides offer at once, the offer of the side with the
+//! smaller endpoint id wins, and the other side answers it.
 
 use std::{
     collections::HashMap,
@@ -22,15 +22,15 @@ use crate::{
     net::Session,
 };
 
-/// A secret is renewed by itself when it is older.
+/// Age in seconds at which a secret is renewed automatically.
 const RENEW_AFTER: u64 = 30 * 24 * 60 * 60;
-/// How long a person waits for a renewal.
+/// Longest wait of a user's request for a renewal.
 const WAIT: Duration = Duration::from_secs(10);
-/// A device may have us answer so often in so long: each answer is stored.
+/// Rate limit on answers to one device, because each answer writes to the disk: at most [`ANSWERS`] in [`ANSWERS_IN`].
 const ANSWERS: u32 = 3;
 const ANSWERS_IN: Duration = Duration::from_secs(10);
 
-/// The renewals under way. Cheap to clone.
+/// The renewals in progress. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Rotations(Arc<Inner>);
 
@@ -43,7 +43,7 @@ struct Inner {
 }
 
 struct Offer {
-    /// Taken when the answer comes.
+    /// Private half of the offer; taken when the answer arrives.
     state: Option<RotationOffer>,
     secret: Key,
     since: Instant,
@@ -60,7 +60,7 @@ impl Rotations {
         self.0.offers.locked()
     }
 
-    /// A session stands: finishes what was cut, and renews a secret that is old.
+    /// Handles a new session: finishes an interrupted renewal, and renews an old secret.
     pub async fn session_stands(&self, session: &Session) -> Result<(), NetworkError> {
         let device = session.device_id();
         if let Some(secret) = self.0.devices.session_stands(device, session.secret_used()).await? {
@@ -73,7 +73,7 @@ impl Rotations {
         Ok(())
     }
 
-    /// Renews the secret; done when both sides hold the new one alone.
+    /// Renews the secret. Completes when both sides hold only the new one.
     pub async fn renew(&self, session: &Session) -> Result<(), NetworkError> {
         let (told, done) = oneshot::channel();
         self.offer(session, Some(told)).await?;
@@ -96,7 +96,7 @@ impl Rotations {
         };
         let mut offer = Offer { state: None, secret, since: Instant::now(), done };
         if let Some(unconfirmed) = self.0.devices.unconfirmed_secret(device) {
-            // The last renewal was cut: it is finished instead.
+            // The last renewal was interrupted; it is finished instead of starting a new one.
             self.offers().insert(device, offer);
             return self.say_done(session, &unconfirmed).await;
         }
@@ -106,7 +106,7 @@ impl Rotations {
         self.say(session, NetworkMessage::RotateOffer { public: Hex32(public) }).await
     }
 
-    /// A step of the other side. What does not fit is not answered: the present secret stays.
+    /// Handles a step of the other side. A step that does not match is not answered, and the present secret stays.
     pub async fn take(&self, session: &Session, step: NetworkMessage) -> Result<(), NetworkError> {
         let device = session.device_id();
         match step {

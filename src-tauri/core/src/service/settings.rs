@@ -1,4 +1,4 @@
-//! What a person can change, kept sealed like everything else.
+//! The user's settings, stored encrypted like all records.
 
 use std::{
     collections::BTreeMap,
@@ -39,7 +39,7 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Reads them, or makes the first ones. What the options say holds for this run and is not stored.
+    /// Loads the settings, or creates the defaults. Values of the options hold for this run and are not stored.
     pub async fn load(store: Store, options: &NodeOptions) -> Result<Self, NetworkError> {
         let stored = store.get(Table::Settings, ROW).await?;
         let settings = match stored {
@@ -60,7 +60,7 @@ impl Kept {
         Ok(Self { now, token, store, download_dir, accept, overridden: Arc::new(options.overridden()) })
     }
 
-    /// Which servers may be asked, as far as that is remembered; what is given for this run stays.
+    /// Adds the stored server settings to the options of this run. The options take precedence.
     pub fn servers(&self, given: EndpointOptions) -> EndpointOptions {
         let settings = self.stored();
         let kept = || self.token.locked().clone();
@@ -72,7 +72,7 @@ impl Kept {
         }
     }
 
-    /// Keeps the token that relays are shown, or forgets it.
+    /// Stores or deletes the token for custom relays.
     pub async fn set_token(&mut self, token: Option<SecretText>) -> Result<Settings, NetworkError> {
         self.refuse_overridden("relay_token")?;
         let token = token.map(checked_token).transpose()?;
@@ -90,7 +90,7 @@ impl Kept {
         Ok(self.get())
     }
 
-    /// As they are now, for this run.
+    /// Returns the effective settings of this run.
     pub fn get(&self) -> Settings {
         let mut settings = self.stored();
         if let Some(dir) = &self.download_dir {
@@ -103,7 +103,7 @@ impl Kept {
         settings
     }
 
-    /// A change that would have no effect is not made in silence.
+    /// Refuses a change that an option of this run overrides, because it would silently have no effect.
     fn refuse_overridden(&self, setting: &str) -> Result<(), NetworkError> {
         match self.overridden.get(setting) {
             Some(option) => {
@@ -117,13 +117,14 @@ impl Kept {
         self.now.locked().clone()
     }
 
-    /// Whether this folder is made when something is received into it: the usual one, and the one that was given for this run.
-    /// One that a person chose earlier was there then; it may lie on a disk that was taken out. Waits for the disk.
+    /// True if this folder may be created when files are received: the default folder, and the folder given for this
+    /// run. A folder that the user chose earlier existed then; if it is missing, its disk may be unplugged. Blocks on
+    /// the disk.
     pub fn makes(&self, folder: &Path) -> bool {
         self.download_dir.as_deref() == Some(folder) || default_dir().as_deref() == Some(folder)
     }
 
-    /// The folder that received files land in; an empty path where there is none.
+    /// Returns the download folder, or an empty path if there is none.
     pub fn download_dir(&self) -> PathBuf {
         self.download_dir.clone().unwrap_or_else(|| PathBuf::from(self.stored().download_dir))
     }
@@ -143,7 +144,7 @@ fn row(settings: &Settings) -> Result<Op, NetworkError> {
     Ok(Op::Put { table: Table::Settings, key: ROW.to_vec(), value: Zeroizing::new(bytes) })
 }
 
-/// Pure: the settings with one of them changed.
+/// Returns the settings with one of them changed. Pure.
 fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, NetworkError> {
     let bad = |message: String, hint: &str| NetworkError::InvalidInput { message, hint: hint.into() };
     let mut form = serde_json::to_value(settings).map_err(|error| NetworkError::Internal(error.to_string()))?;
@@ -169,10 +170,10 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
         .map_err(|error| bad(format!("{value} is not a value of {key}"), &hint_from(&error.to_string())))
 }
 
-/// Bytes a second, slowest and fastest; beyond the fastest a limit is none.
+/// Slowest and fastest rate limit, in bytes a second.
 pub(super) const LIMITS: (u64, u64) = (1024, 1 << 40);
 
-/// A limit of less than a kilobyte a second would only look like a fault.
+/// Parses a number within its range. A rate limit below 1 kB/s is refused, because it would look like a fault.
 fn checked_number(key: &str, value: &str, least: u64, most: u64) -> Result<Value, NetworkError> {
     let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(number));
     let number = number.filter(|number| key != "limit" || *number == 0 || *number >= LIMITS.0);
@@ -186,7 +187,7 @@ fn checked_number(key: &str, value: &str, least: u64, most: u64) -> Result<Value
 }
 
 fn hint_from(error: &str) -> String {
-    // serde says: unknown variant `x`, expected one of `a`, `b`
+    // Format of serde's message: unknown variant `x`, expected one of `a`, `b`
     error.split_once("expected ").map(|(_, rest)| format!("Expected {rest}.")).unwrap_or_default()
 }
 
@@ -242,19 +243,20 @@ fn first() -> Settings {
     }
 }
 
-/// A container's host name is twelve hex digits, which no other device takes as a name.
+/// Replaces a name that reads as an id. The host name of a container is twelve hex digits, which other devices reject.
 fn not_an_id(name: String) -> String {
     if reads_as_id(&name) { clean_name(&format!("device-{name}")) } else { name }
 }
 
-/// A machine with a battery is a laptop. Where it cannot be told, a desktop.
+/// Returns `Laptop` if the machine has a battery, else `Desktop`.
 fn device_type() -> crate::api::DeviceType {
     let supplies = std::fs::read_dir("/sys/class/power_supply").into_iter().flatten().flatten();
     let has_battery = supplies.into_iter().any(|entry| entry.file_name().to_string_lossy().starts_with("BAT"));
     if has_battery { crate::api::DeviceType::Laptop } else { crate::api::DeviceType::Desktop }
 }
 
-/// The usual folder where none is kept. Earlier versions fell back to a folder that all users of the system share.
+/// Fills in the default download folder where none is stored. Earlier versions stored a folder that all users of the
+/// system share; it is replaced, too.
 fn with_downloads(settings: Settings) -> Settings {
     let kept = Path::new(&settings.download_dir);
     if !settings.download_dir.is_empty() && kept != std::env::temp_dir().join("Downloads") {

@@ -1,26 +1,24 @@
-//! Signals that end a process unless it says otherwise.
+//! Signals and limits of the process.
 
-/// Lets a write beyond the largest size of a file fail, as any other write does, instead of ending the process. Needs a
-/// runtime.
+/// Ignores SIGXFSZ, so that a write beyond the file size limit fails instead of ending the process. Needs a runtime.
 pub(super) fn survive_file_size_limit() {
     #[cfg(unix)]
     {
         let limit = tokio::signal::unix::SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw());
-        // What was listened to once stays so for the process's life.
+        // Once tokio listens to a signal, its default action stays disabled for the life of the process.
         if let Err(error) = tokio::signal::unix::signal(limit) {
             tracing::warn!(%error, "a file beyond the limit of its size will end this process");
         }
     }
 }
 
-/// Keeps the system from writing this process's memory to a file when it crashes: keys are in it. Programs that are started
-/// from here may raise the limit again.
+/// Disables core dumps, because they would contain keys. Child processes may raise the limit again.
 pub fn without_core_dumps() {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-        // Linux hands a dump to a program that collects them whatever the limit is, unless it is one byte. (Not "undumpable":
-        // the process would lose its own entries in `/proc`.)
+        // Linux pipes a dump to a collector program whatever the limit is, unless it is one byte. (`PR_SET_DUMPABLE` is
+        // not used: the process would lose access to its own entries in `/proc`.)
         let current = Some(u64::from(cfg!(target_os = "linux")));
         let limit = getrlimit(Resource::Core);
         if let Err(error) =
@@ -31,8 +29,8 @@ pub fn without_core_dumps() {
     }
 }
 
-/// Whether whoever started this process wants it to outlive its terminal, as `nohup` does. Asked before anybody listens for
-/// SIGHUP. False where the system does not say.
+/// True if this process was started with SIGHUP ignored, as `nohup` does. Must be called before anything listens for
+/// SIGHUP. False where the system does not tell.
 pub fn hangup_is_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status))
 }

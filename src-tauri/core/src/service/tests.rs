@@ -1,4 +1,4 @@
-//! Two whole nodes in one process, over loopback.
+//! Tests with two complete nodes in one process, over loopback.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -97,7 +97,7 @@ impl Node {
     async fn failure(&mut self) -> String {
         self.until("failure", |event| match event {
             Event::Pairing { pairing: PairingView::Failed { error } } => {
-                // Shown when a test fails.
+                // Printed when a test fails.
                 eprintln!("pairing failed: {error:?}");
                 Some(error.code.clone())
             }
@@ -122,7 +122,7 @@ impl Node {
         .await;
     }
 
-    /// Starts again on the same data directory.
+    /// Restarts the node on the same data directory.
     async fn again(self) -> Self {
         self.service.shutdown().await;
         drop(self.service);
@@ -218,8 +218,8 @@ async fn a_folder_arrives_whole_after_it_was_accepted() {
 async fn two_devices_pair_by_link_and_unpair() {
     let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
     let mut kept = 0;
-    // Two connections that both sides dialled at once become one in these moments, and the other side's word may go down
-    // with the one that goes. Then the stone stays, which does no harm; it must not be so each time.
+    // Two connections that both sides dialled at once are reduced to one here, and the notice may be lost with the
+    // other. The tombstone then stays, which is harmless, but it must not happen every time.
     for _ in 0..4 {
         pair(&mut a, &mut b, true).await;
         a.connected().await;
@@ -229,7 +229,7 @@ async fn two_devices_pair_by_link_and_unpair() {
         assert!(b.service.0.devices.dialable().is_empty());
         assert!(a.service.0.devices.dialable().is_empty());
         let error = a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap_err();
-        // The LAN may have told of it meanwhile.
+        // The node may know the device from the LAN meanwhile.
         assert!(matches!(&*error.code, "device_unknown" | "device_not_paired" | "device_ambiguous"), "{}", error.code);
         kept = a.service.0.store.list(Table::Tombstones).await.unwrap().len();
         if kept == 0 {
@@ -254,7 +254,7 @@ async fn a_rejected_pairing_leaves_no_record() {
     assert!(b.service.0.devices.dialable().is_empty());
 }
 
-/// Another code than this one.
+/// Returns a code that differs from this one.
 fn wrong(words: &str) -> String {
     let first = words.split('-').next().unwrap();
     let other = if first == "abandon" { "zoo" } else { "abandon" };
@@ -292,7 +292,7 @@ async fn stranger(secret: Option<SecretKey>) -> Endpoint {
     builder.bind().await.unwrap()
 }
 
-/// Dials as a stranger; gives the code with which the connection was closed, and asserts that not a byte came.
+/// Connects as an unpaired peer. Returns the close code, and asserts that no byte was received.
 async fn knock(endpoint: &Endpoint, target: &Node, alpn: &[u8], hello: &[u8]) -> u64 {
     let view = target.service.identity_view();
     let id: EndpointId = view.endpoint_id.parse().unwrap();
@@ -329,7 +329,7 @@ async fn a_hello_of_four_gigabytes_is_refused() {
     let a = node("Alpha").await;
     a.host().await;
     let endpoint = stranger(None).await;
-    // The host speaks only when it has heard a hello that makes sense.
+    // The host sends only after it has received a valid hello.
     knock(&endpoint, &a, ALPN_PAIRING, &[0xff; 8]).await;
 }
 
@@ -349,7 +349,7 @@ async fn a_stolen_endpoint_key_alone_is_refused() {
     let conn = thief.connect(address, ALPN_MESSAGE).await.unwrap();
     let (mut send, mut recv) = conn.open_bi().await.unwrap();
     send.write_all(&hello).await.unwrap();
-    // The answer holds no secret; without the pairing secret the thief cannot confirm.
+    // The answer contains no secret; without the pairing secret the attacker cannot confirm.
     let _ack = crate::net::read_frame(&mut recv, 8192).await.unwrap().unwrap();
     crate::net::write_frame(&mut send, &[0; 32]).await.unwrap();
     let closed = tokio::time::timeout(DEADLINE, conn.closed()).await.expect("the thief stays connected");
@@ -383,7 +383,7 @@ async fn a_device_that_was_away_learns_that_it_was_unpaired() {
         !stones[0].1.windows(32).any(|bytes| bytes == secret.as_bytes()),
         "the pairing secret is gone; only a key that comes from it is left"
     );
-    // The one that was away comes back, dials, is refused, and learns why.
+    // The device that was away comes back, dials, is refused, and learns the reason.
     let mut b = b.again().await;
     let address = a.address().split_once('@').unwrap().1.parse().unwrap();
     let id = a.service.identity_view().device_id;
@@ -391,7 +391,7 @@ async fn a_device_that_was_away_learns_that_it_was_unpaired() {
     b.service.spawn_event_loop().await.unwrap();
     b.unpaired().await;
     assert!(b.service.0.devices.find_record("Alpha").is_err());
-    // They pair anew, and the stone is gone.
+    // Both pair again, and the tombstone is deleted.
     pair(&mut a, &mut b, false).await;
     assert!(a.service.0.store.list(Table::Tombstones).await.unwrap().is_empty());
 }
@@ -406,7 +406,7 @@ async fn a_notice_without_the_key_is_ignored() {
     for notice in [String::new(), "01".repeat(33), "zz".into(), "01".repeat(500)] {
         a.service.send_message(id, &NetworkMessage::Unpair { notice }).await.unwrap();
     }
-    // An answer says that what came before it was read.
+    // The answer proves that everything before it was read.
     a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
     let (from, to) = (a.service.0.identity.endpoint_id(), b.service.0.identity.endpoint_id());
     assert!(!b.service.0.devices.unpaired_by(&from, &to, &[1; 33]).await.unwrap());
@@ -434,7 +434,7 @@ async fn new_keys_replace_the_old_ones_on_both_sides() {
         let endpoint = other.service.0.identity.endpoint_id();
         assert_eq!(node.service.0.devices.secrets_for(&endpoint).len(), 1, "the old one is gone");
     }
-    // The new one opens sessions, after a start too.
+    // The new secret opens sessions, also after a restart.
     let b = b.again().await;
     b.service.spawn_event_loop().await.unwrap();
     let at = b.address().split_once('@').unwrap().1.parse().unwrap();
@@ -448,8 +448,8 @@ async fn new_keys_replace_the_old_ones_on_both_sides() {
     .expect("the new keys open a session");
 }
 
-/// A renewal that is cut after each of its steps: whichever side dials next, a session comes to stand, and afterwards
-/// both hold one and the same secret.
+/// Interrupts a renewal after each of its steps: whichever side dials next, a session is established, and both sides
+/// end with the same secret.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_renewal_that_was_cut_mends_itself() {
     for cut in ["proposed", "used"] {
@@ -464,7 +464,7 @@ async fn a_renewal_that_was_cut_mends_itself() {
             if cut == "used" {
                 assert!(a.service.0.devices.use_secret(id_b, &old, new.clone()).await.unwrap());
             }
-            // The connections go, and one side dials.
+            // Both connections are closed, and one side dials.
             let close = |node: &Node, id| node.service.0.net.get().unwrap().close_device(id, CloseCode::Normal);
             close(&a, id_b);
             close(&b, id_a);
@@ -513,7 +513,7 @@ async fn a_blocked_device_is_refused_everywhere_and_can_come_back() {
     ] {
         assert_eq!(a.call(request).await.unwrap_err().code, "device_blocked");
     }
-    // Not even with the right code does it get in again.
+    // The right code does not help a blocked device either.
     let (words, _) = a.host().await;
     b.join(&words, &a).await;
     assert_eq!(b.failure().await, "pairing_not_open");
@@ -565,7 +565,7 @@ async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_
     let ended = tokio::time::timeout(DEADLINE, a.service.0.transfers.finished(sent.id)).await.unwrap().unwrap();
     assert_eq!(ended.state, TransferState::Done, "{:?}", ended.reason);
     assert_eq!(std::fs::read(target.path().join("twelve")).unwrap(), [7; 12]);
-    // A block for the file and one for what is kept beside it make 8 kB: twice that is more than 12.5 a day.
+    // Each file counts one disk block for its data and one for metadata, 8 kB in all: two files exceed 12.5 kB a day.
     a.call(send()).await.unwrap();
     b.until("a question", asked).await;
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
@@ -587,7 +587,7 @@ async fn the_connection_is_safe_from_a_recorder_with_a_quantum_computer_and_says
     a.connected().await;
     b.connected().await;
     for (node, other) in [(&a, "Beta"), (&b, "Alpha")] {
-        // One of two connections dialled at once gives way in these moments.
+        // Two connections dialled at once are reduced to one in these moments.
         let agreed = async {
             loop {
                 match node.view(other).key_exchange {
@@ -618,7 +618,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
     a.call(say("first")).await.unwrap();
     assert_eq!(b.until("a text", came).await, "first");
     assert_eq!(a.until("the other side's word", delivered).await, 1);
-    // Both ways, and with a device that comes back.
+    // Texts work in both directions, and with a device that comes back.
     b.call(Request::SendText { device: "Alpha".into(), text: "back".into() }).await.unwrap();
     assert_eq!(a.until("a text", came).await, "back");
     b.service.shutdown().await;
@@ -648,7 +648,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
         panic!("no texts")
     };
     assert_eq!(page.iter().map(|message| message.id).collect::<Vec<_>>(), [8, 9, 10]);
-    // 51 of them were not seen.
+    // 51 of them are unread.
     let Response::Snapshot(snapshot) = b.call(Request::Snapshot).await.unwrap() else { panic!("no snapshot") };
     assert_eq!(snapshot.unread.iter().map(|unread| unread.count).collect::<Vec<_>>(), [51]);
     b.call(Request::MessagesSeen { device: "Alpha".into() }).await.unwrap();
@@ -658,7 +658,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
     {
         assert_eq!(a.call(say(text)).await.unwrap_err().code, code);
     }
-    // Nothing is left of them once the two are not paired any more.
+    // Nothing is left of the texts once the two are not paired any more.
     a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
     b.unpaired().await;
     for node in [&a, &b] {
@@ -671,7 +671,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
             tokio::time::timeout(DEADLINE, gone).await.expect("the texts are gone");
         }
     }
-    // Anew, and the first one is the first.
+    // After pairing again, numbering starts anew.
     pair(&mut a, &mut b, false).await;
     a.call(say("again")).await.unwrap();
     assert_eq!(b.until("a text", came).await, "again");
@@ -687,7 +687,7 @@ async fn a_text_said_twice_or_out_of_turn_is_stored_once() {
     for number in [2, 1, 1, 3, 2, 1, 0, 2, 3] {
         let text = NetworkMessage::Text { origin: 7, number, base: 1, sent_at: 5, text: number.to_string() };
         a.service.send_message(id, &text).await.unwrap();
-        // An answer says that what came before it was read.
+        // The answer proves that everything before it was read.
         a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
     }
     let all = async {
@@ -704,7 +704,7 @@ async fn a_text_said_twice_or_out_of_turn_is_stored_once() {
     assert_eq!(all.iter().map(|message| message.text.as_str()).collect::<Vec<_>>(), ["1", "2", "3"]);
 }
 
-/// Sees what it was told, and nothing more.
+/// Discovery source that reports a fixed list.
 struct List(Vec<crate::id::Sighting>);
 
 impl crate::discovery::Discovery for List {
@@ -722,7 +722,7 @@ impl crate::discovery::Discovery for List {
 async fn what_a_source_of_ones_own_sees_is_dialled() {
     let (mut one, mut two) = (node("one").await, node("two").await);
     pair(&mut one, &mut two, false).await;
-    // Neither can know by itself where the other is: both have other ports after this, and say nothing on the LAN.
+    // Neither node can find the other by itself: both have new ports and do not advertise on the LAN.
     for node in [&one, &two] {
         let hide = Request::SetSetting { key: "discoverable".into(), value: "nobody".into() };
         node.call(hide).await.unwrap();

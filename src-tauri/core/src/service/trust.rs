@@ -1,4 +1,4 @@
-//! Ends pairings, blocks devices, and says what a device may do by itself.
+//! Unpairing, blocking, and the rules for what a device may do without a question.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,20 +17,20 @@ use crate::{
     transfer::rule_target::Places,
 };
 
-/// How often a renewal is begun at most, where the session goes meanwhile.
+/// Maximum number of attempts at a renewal when its session is replaced meanwhile.
 const RENEWALS: u32 = 3;
-/// How long unpairing waits for the other device to say that it knows.
+/// Longest wait of an unpairing for the other device's confirmation.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// How long a text waits for room behind others, while the device takes them.
+/// Longest wait of a text for room in the queue of a connected device.
 const TEXT_ROOM: Duration = Duration::from_secs(60);
 
 impl NetworkingService {
-    /// Forgets a paired device. It is told now if it is connected, and otherwise at its next contact.
+    /// Removes a paired device. If it is connected it is told now, else at its next contact.
     pub(super) async fn unpair(&self, device: &str) -> Result<(), NetworkError> {
         let device = self.0.devices.find_record(device)?;
         let id = device.device_id;
         let net = self.0.net.get();
-        // Held from before: without the record no new one comes to stand.
+        // Taken first: without the record no new session can be made.
         let live = net.and_then(|net| net.live(id, ALPN_MESSAGE));
         // Stored first: whatever happens now, the other side will learn of it.
         self.0.devices.unpair(id, true).await?;
@@ -45,12 +45,12 @@ impl NetworkingService {
         self.0.texts.forget(id).await
     }
 
-    /// Sends a text; the device need not be there.
+    /// Queues a text. The device need not be connected.
     pub(super) async fn send_text(&self, id: DeviceId, text: &str) -> Result<MessageView, NetworkError> {
         let begun = Instant::now();
         let made = loop {
             match self.0.texts.send(id, text).await {
-                // Who writes faster than the device takes it is slowed, and not refused.
+                // A user who writes faster than the device reads is slowed down, not refused.
                 Err(error)
                     if error.code() == "text_queue_full" && self.is_connected(id) && begun.elapsed() < TEXT_ROOM =>
                 {
@@ -71,8 +71,8 @@ impl NetworkingService {
         self.0.devices.view(id).is_some_and(|view| view.state == DeviceState::Connected)
     }
 
-    /// True when the other device has closed a session because of it: it knows. A session may be given up for another
-    /// one in this very moment; then it is told over that one.
+    /// Tells the other device that it was unpaired. True when it has closed a session because of this, which confirms
+    /// that it knows. If the session is replaced by another one meanwhile, the notice is repeated there.
     async fn tell_unpaired(&self, net: &Net, id: DeviceId, mut live: Option<Session>) -> bool {
         while let Some(session) = live {
             let peer = *session.connection().remote_id().as_bytes();
@@ -91,16 +91,16 @@ impl NetworkingService {
         false
     }
 
-    /// The device at the other end of the session says that it has ended the pairing.
+    /// Handles the notice that the device at the other end of the session has ended the pairing.
     pub(super) async fn unpaired_by(&self, session: &Session, notice: &[u8]) -> Result<(), NetworkError> {
         let peer = *session.connection().remote_id().as_bytes();
         if self.0.devices.unpaired_by(&peer, &self.0.identity.endpoint_id(), notice).await? {
-            // Tells the other side that it is done here, whichever session is the one that it listens on.
+            // The close code tells the other side that this side is done, on whichever session it listens.
             session.close(CloseCode::Unpaired, "");
             self.close(session.device_id(), CloseCode::Unpaired);
             self.0.texts.forget(session.device_id()).await?;
         } else if !self.0.devices.is_paired(session.device_id()) {
-            // It was heard over another connection already.
+            // The notice had already arrived over another connection.
             session.close(CloseCode::Unpaired, "");
         } else {
             tracing::warn!(device = %session.device_id(), "it says without proof that it has ended the pairing");
@@ -117,7 +117,7 @@ impl NetworkingService {
     pub(super) async fn block(&self, device: &str) -> Result<(), NetworkError> {
         let device = self.0.devices.find_record(device)?;
         self.0.devices.set_trust(device.device_id, TrustLevel::Blocked).await?;
-        // As if this device had gone away: one that is blocked is not told so.
+        // Closed as if this device had gone away: a blocked device is not told.
         self.close(device.device_id, CloseCode::ShuttingDown);
         Ok(())
     }
@@ -159,7 +159,7 @@ impl NetworkingService {
         for _ in 1..RENEWALS {
             let session = Connector::session(net, device.device_id, ALPN_MESSAGE).await?;
             match self.0.rotations.renew(&session).await {
-                // It gave way to another session with the same device: what was begun is finished over that one.
+                // The session was replaced by another one with the same device. The renewal is finished over that one.
                 Err(_) if !session.is_live() => {}
                 renewed => return renewed,
             }
@@ -169,7 +169,7 @@ impl NetworkingService {
     }
 }
 
-/// A rule as it is kept: a limit and a folder only where they mean something, and a folder that is there.
+/// Normalizes a rule before it is stored: limit and folder are kept only where they apply, and the folder must exist.
 async fn checked(rule: DeviceRule, data_dir: &Path) -> Result<DeviceRule, NetworkError> {
     if rule.accept != DeviceAccept::Always {
         return Ok(DeviceRule { accept: rule.accept, ..DeviceRule::default() });

@@ -1,4 +1,4 @@
-//! The file underneath: how it is opened, made, and kept to one process.
+//! The database file: opened, created, and locked for one process.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,33 +13,33 @@ use redb::{Builder, Database, DatabaseError, backends::FileBackend};
 use super::StorageError;
 use crate::datadir::{self, For};
 
-/// Makes a database of an open file. Tests put a failing disk in between.
+/// Creates a database on an open file. Tests insert a failing disk here.
 pub(super) trait OpenDatabase: Fn(File) -> Result<Database, DatabaseError> + Send + Sync + 'static {}
 impl<T: Fn(File) -> Result<Database, DatabaseError> + Send + Sync + 'static> OpenDatabase for T {}
 
-/// The settings that every database is opened with.
+/// Returns the settings with which every database is opened.
 pub(super) fn builder() -> Builder {
     let mut builder = Database::builder();
-    // The store is small; the default of 1 GiB is not for us.
+    // The store is small; the default of 1 GiB would be too much.
     builder.set_cache_size(8 * 1024 * 1024);
-    // A damaged file is an error, not a panic later on.
+    // Damage must be reported on opening, not by a panic later.
     builder.set_check_integrity_on_open(true);
     builder
 }
 
-/// On the real disk.
+/// Opens a database on the real disk.
 pub(super) fn open_database(file: File) -> Result<Database, DatabaseError> {
     builder().create_with_backend(FileBackend::new(file)?)
 }
 
-/// Calls into the database. It panics on some kinds of damage, which is an error to us like any other.
+/// Calls the database. It panics on some kinds of damage, which are turned into errors.
 pub(super) fn guarded<T>(path: &Path, call: impl FnOnce() -> Result<T, StorageError>) -> Result<T, StorageError> {
     catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|_| {
         Err(StorageError::Corrupt { path: path.into(), reason: "the database gave up on it".into() })
     })
 }
 
-/// Opens a file for the owner alone; `new`: there may be none yet.
+/// Opens a file with access for the owner only. With `new` it must not exist yet.
 pub(super) fn open_file(path: &Path, new: bool) -> Result<File, StorageError> {
     let purpose = if new { For::NewBoth } else { For::Both };
     let file = datadir::open(path, purpose).map_err(|error| StorageError::io(path, error))?;
@@ -55,12 +55,12 @@ pub(super) fn open_file(path: &Path, new: bool) -> Result<File, StorageError> {
     Ok(file)
 }
 
-/// Gives a finished file its name, and flushes the folder.
+/// Renames a complete file to its final name, and flushes the folder.
 pub(super) fn put_in_place(from: &Path, to: &Path) -> Result<(), StorageError> {
     datadir::rename(from, to).map_err(|error| StorageError::io(to, error))
 }
 
-/// Removes what a killed run left; that there is nothing is fine.
+/// Removes a file left behind by a killed process, if there is one.
 pub(super) fn remove_leftover(path: &Path) -> Result<(), StorageError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StorageError::io(path, error)),
@@ -68,11 +68,12 @@ pub(super) fn remove_leftover(path: &Path) -> Result<(), StorageError> {
     }
 }
 
-/// How often, and how long apart, a lock is tried that somebody holds.
+/// Number and interval of attempts to take a lock that is held.
 const LOOKS: u32 = 5;
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Held as long as the store is open. The database locks its file too, but not while it is being created or reopened.
+/// Lock that is held while the store is open. The database locks its file as well, but not while it is created or
+/// reopened.
 pub(super) struct DirLock(File);
 
 impl DirLock {
@@ -82,7 +83,7 @@ impl DirLock {
         for _ in 0..LOOKS {
             match file.try_lock() {
                 Ok(()) => return Ok(Self(file)),
-                // Somebody may only be looking whether it is held.
+                // Another process may only be testing whether it is held.
                 Err(TryLockError::WouldBlock) => std::thread::sleep(LOOK),
                 Err(TryLockError::Error(error)) => return Err(StorageError::io(&path, error)),
             }
@@ -90,7 +91,7 @@ impl DirLock {
         Err(StorageError::AlreadyRunning)
     }
 
-    /// True while a node holds this data directory, be it starting or ending. Holds nothing itself.
+    /// True while a node holds this data directory, including its startup and shutdown. Takes no lock that lasts.
     pub(super) fn is_held(data_dir: &Path) -> bool {
         let Ok(file) = datadir::open(&data_dir.join("secrets.lock"), For::Reading) else { return false };
         match file.try_lock_shared() {
@@ -105,7 +106,7 @@ impl DirLock {
 
 impl Drop for DirLock {
     fn drop(&mut self) {
-        // Closing would do it too, but not while a child that is being started still has the file open.
+        // Closing the file is not enough while a child process that is being started still has it open.
         if let Err(error) = self.0.unlock() {
             tracing::debug!(%error, "the lock of the data directory was not given back");
         }

@@ -1,42 +1,42 @@
-//! What can go wrong with the store.
+//! Errors of the store.
 
 use std::{io, path::PathBuf, sync::Arc};
 
 use crate::error::RoomError;
 
-/// Why something could not be remembered or recalled. Cloned to every caller whose write was in the same batch.
+/// Errors of the store. Cloned to every caller whose write was in the failed batch.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StorageError {
     /// Another process has the data directory open.
     #[error("Yonder is already running on this data directory")]
     AlreadyRunning,
-    /// A newer version of Yonder made the file.
+    /// A newer version of Yonder created the file.
     #[error("the store was made by a newer version of Yonder (schema {found}, this one knows {known})")]
     Newer {
-        /// The version that it has.
+        /// Schema version of the file.
         found: u32,
-        /// The newest that this version reads.
+        /// Newest version that this program supports.
         known: u32,
     },
-    /// The file is not what was written.
+    /// The file is damaged.
     #[error("the store {path} is damaged: {reason}")]
     Corrupt {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// Kind of damage.
         reason: String,
     },
     /// The file belongs to another identity.
     #[error("the store does not belong to this identity")]
     WrongKey,
-    /// A value does not open at its place: it was changed, or moved from another row.
+    /// A value does not decrypt in its place: it was changed, or moved from another row.
     #[error("a value in {table:?} was tampered with")]
     ValueBroken {
-        /// Where.
+        /// Table of the value.
         table: &'static str,
     },
-    /// Rows out of a backup are not what was put into it.
+    /// Rows of a backup differ from what was written.
     #[error("the records in the backup are damaged")]
     SnapshotBroken,
     /// No space left.
@@ -45,25 +45,25 @@ pub enum StorageError {
     /// The folder or the file cannot be written.
     #[error("the store {path} cannot be written: {source}")]
     NotWritable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: Arc<io::Error>,
     },
-    /// The disk fails in another way.
+    /// Another error of the disk.
     #[error("the store cannot be read or written: {0}")]
     Io(#[source] Arc<io::Error>),
-    /// A row key or value beyond the limits; a fault of our own.
+    /// A row key or value exceeds the limits: a bug in Yonder.
     #[error("a row is too large for the store, or has no key")]
     TooLarge,
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
-    /// The system has no random numbers to give.
+    /// The system provides no random numbers.
     #[error("the system gives no random numbers")]
     Random,
-    /// An earlier failure of the disk closed the database underneath; it has to be opened anew. Never leaves the room.
+    /// An earlier disk error closed the database; it must be reopened. Never leaves this module.
     #[error("the database has to be opened again")]
     #[doc(hidden)]
     Latched,
@@ -76,7 +76,7 @@ impl StorageError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 Self::NotWritable { path: path.into(), source: Arc::new(source) }
             }
-            // What redb says of a file that was never a database, and of one that was cut.
+            // redb's error for a file that is no database, or is truncated.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
                 Self::Corrupt { path: path.into(), reason: source.to_string() }
             }

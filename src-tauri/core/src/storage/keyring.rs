@@ -1,10 +1,10 @@
-//! The storage keys, and how a value is sealed with one.
+//! The storage keys, and the encryption of values with them.
 //!
 //! ```text
-//! sealed value: key id u32 | nonce 24 | sealed, with a tag of 16
-//! wrapped key:              nonce 24 | sealed 32 + 16
+//! sealed value: key id u32 | nonce 24 | ciphertext, with a tag of 16
+//! wrapped key:              nonce 24 | ciphertext 32 + tag 16
 //! ```
-//! Numbers are little endian. What is authenticated along is a list of parts, each behind its length as u64.
+//! Numbers are little endian. The additional data is a list of parts, each preceded by its length as u64.
 
 use std::fmt;
 
@@ -20,10 +20,10 @@ use crate::{clock, keys::Key};
 const NONCE_LEN: usize = 24;
 const KEY_ID_LEN: usize = 4;
 
-/// Number of a storage key; counts up as keys are rotated.
+/// Number of a storage key; rises with each rotation.
 pub(super) type KeyId = u32;
 
-/// The storage key in use, and the schema under which values are sealed.
+/// The storage key in use, and the schema under which values are encrypted.
 #[derive(Clone)]
 pub(super) struct Keyring {
     pub(super) schema: u32,
@@ -36,12 +36,12 @@ impl Keyring {
         Self { schema, id, key }
     }
 
-    /// The same key under another schema.
+    /// Returns the same key for another schema.
     pub(super) fn at_schema(&self, schema: u32) -> Self {
         Self { schema, ..self.clone() }
     }
 
-    /// A new random key that follows this one.
+    /// Creates a random key with the next number.
     pub(super) fn successor(&self) -> Result<Self, StorageError> {
         let key = Key::random().map_err(|_| StorageError::Random)?;
         Ok(Self { schema: self.schema, id: self.id.wrapping_add(1), key })
@@ -67,12 +67,12 @@ impl Keyring {
             .ok_or(StorageError::ValueBroken { table })
     }
 
-    /// The key as it stands in the file.
+    /// Encrypts the key for storing in the file.
     pub(super) fn wrap(&self, wrap: &Key) -> Result<Vec<u8>, StorageError> {
         seal(wrap, &wrap_place(self.id), self.key.as_bytes()).ok_or(StorageError::Random)
     }
 
-    /// The key back from the file; it opens under the root that wrapped it alone.
+    /// Decrypts a stored key. It decrypts only under the root secret that wrapped it.
     pub(super) fn unwrap_key(schema: u32, id: KeyId, wrapped: &[u8], wrap: &Key) -> Result<Self, StorageError> {
         let bytes = open(wrap, &wrap_place(id), wrapped).ok_or(StorageError::WrongKey)?;
         let bytes = bytes.as_slice().try_into().map_err(|_| StorageError::WrongKey)?;
@@ -94,7 +94,7 @@ fn wrap_place(id: KeyId) -> Vec<u8> {
     parts(&[b"storage key", &id.to_le_bytes()])
 }
 
-/// Lengths keep the parts apart: no row of one table reads like a row of another.
+/// Concatenates parts with their lengths, so that rows of different tables cannot be confused.
 fn parts(parts: &[&[u8]]) -> Vec<u8> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
     for part in parts {
@@ -140,7 +140,7 @@ mod tests {
         assert!(ring.open("devices", b"other", &sealed).is_err());
         assert!(ring.open("settings", b"row", &sealed).is_err());
         assert!(ring.at_schema(2).open("devices", b"row", &sealed).is_err());
-        // The same key under another number: the id is authenticated too, not only looked at.
+        // The same key under another number: the id is authenticated, too, not only compared.
         let renumbered = Keyring::new(1, 8, Key::from_bytes([3; 32]));
         let mut relabelled = sealed.clone();
         relabelled[..4].copy_from_slice(&8u32.to_le_bytes());

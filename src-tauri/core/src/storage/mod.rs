@@ -1,13 +1,13 @@
-//! What a device remembers, sealed: `secrets.redb` in the data directory.
+//! Encrypted store of a device: `secrets.redb` in the data directory.
 //!
 //! Invariants:
-//! - A write that returned is on the disk, whole; one that failed, or was cut short by a kill, left nothing behind.
-//! - A value opens at its own place only: its table and row, the schema version and the key id are authenticated.
-//! - Storage keys are random and stand in the file wrapped under a key from the root secret, so that they can be
-//!   rotated and the identity stays. Row keys (device ids, names of settings) are not secret.
-//! - One process at a time; a second opener is told so. A file of a newer version is left untouched.
+//! - A write that returned is completely on the disk. One that failed, or was interrupted by a kill, left no trace.
+//! - A value decrypts only in its own place: table, row, schema version and key id are authenticated.
+//! - Storage keys are random and stored in the file, wrapped under a key from the root secret. They can be rotated
+//!   without a change of the identity. Row keys (device ids, names of settings) are not secret.
+//! - One process at a time; a second one gets an error. A file of a newer version is not changed.
 //!
-//! An older copy of the whole file, put in its place, is taken for the present one: no device can tell by itself.
+//! An older copy of the whole file that is put in its place is accepted, because a device cannot detect that by itself.
 
 mod disk;
 mod error;
@@ -32,35 +32,35 @@ use crate::identity::RootSecret;
 use shared::Shared;
 use writer::{Changes, Command, Writer};
 
-/// The longest row key.
+/// Maximum length of a row key in bytes.
 pub const MAX_KEY_LEN: usize = 1024;
-/// The longest value.
+/// Maximum length of a value in bytes.
 pub const MAX_VALUE_LEN: usize = 16 * 1024 * 1024;
-/// The most that one [`Store::write`] may change.
+/// Maximum number of changes in one [`Store::write`].
 const MAX_OPS: usize = 65_536;
-/// How many writes wait before the next caller has to.
+/// Capacity of the queue of writes. Beyond it, callers wait.
 const QUEUE: usize = 64;
 
-/// One kind of thing that is remembered.
+/// Table of the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Table {
     /// Paired devices with their pairing secrets.
     Devices,
-    /// Pairings that are half done.
+    /// Pairings that are not completed.
     PendingPairings,
-    /// Devices that were unpaired, so that they can be told.
+    /// Devices that were unpaired and have not been told yet.
     Tombstones,
     /// Transfers that outlive a restart.
     Transfers,
-    /// The user's choices.
+    /// Settings of the user.
     Settings,
-    /// What is remembered of the texts with each device: numbers, not the texts.
+    /// State of the texts with each device: numbers, not the texts.
     Mailboxes,
     /// Texts in both directions.
     Messages,
     /// Texts that wait for a device.
     Outbox,
-    /// Everything small that belongs to no other table.
+    /// Small values that belong to no other table.
     Meta,
 }
 
@@ -78,7 +78,7 @@ impl Table {
         Table::Meta,
     ];
 
-    /// Its name in the file; authenticated with each value, so never changed.
+    /// Returns the name in the file. It is authenticated with each value, so it must never change.
     pub const fn name(self) -> &'static str {
         match self {
             Table::Devices => "devices",
@@ -94,34 +94,34 @@ impl Table {
     }
 }
 
-/// One change.
+/// One change of a row.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Sets a row, replacing what was there.
+    /// Sets a row and replaces its old value.
     Put {
-        /// Where.
+        /// Table of the row.
         table: Table,
-        /// Which row; not secret.
+        /// Key of the row; not secret.
         key: Vec<u8>,
-        /// What; sealed before it is written, wiped after.
+        /// Value; encrypted before it is written, and zeroized afterwards.
         value: Zeroizing<Vec<u8>>,
     },
-    /// Removes a row; nothing happens if there is none.
+    /// Removes a row, if it exists.
     Delete {
-        /// Where.
+        /// Table of the row.
         table: Table,
-        /// Which row.
+        /// Key of the row.
         key: Vec<u8>,
     },
 }
 
 impl Op {
-    /// Sets a row.
+    /// Creates a change that sets a row.
     pub fn put(table: Table, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
         Self::Put { table, key: key.into(), value: Zeroizing::new(value.into()) }
     }
 
-    /// Removes a row.
+    /// Creates a change that removes a row.
     pub fn delete(table: Table, key: impl Into<Vec<u8>>) -> Self {
         Self::Delete { table, key: key.into() }
     }
@@ -138,15 +138,15 @@ impl Op {
     }
 }
 
-/// True while a node holds this data directory. Nobody may answer at its control socket yet, or any more.
+/// True while a node holds this data directory, even if its control socket does not answer yet, or no longer.
 pub fn is_held(data_dir: &Path) -> bool {
     disk::DirLock::is_held(data_dir)
 }
 
-/// A row's key and its opened value.
+/// Key and decrypted value of a row.
 pub type Row = (Vec<u8>, Zeroizing<Vec<u8>>);
 
-/// The open store; cloning is cheap. The file is closed when [`Store::close`] is called or the last clone is dropped.
+/// The open store. Cheap to clone. The file is closed by [`Store::close`], or when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
     shared: Arc<Shared>,
@@ -158,7 +158,7 @@ impl Store {
     ///
     /// # Errors
     /// Among others `already_running`, `storage_newer`, `storage_corrupt`, `storage_wrong_key`, `storage_full`. The
-    /// file is not changed then.
+    /// file is not changed in these cases.
     pub fn open(data_dir: &Path, root: &RootSecret) -> Result<Self, StorageError> {
         Self::open_with(data_dir, root, schema::CURRENT, disk::open_database)
     }
@@ -175,38 +175,38 @@ impl Store {
         Ok(Self { shared, writer: Arc::new(writer) })
     }
 
-    /// The value of a row.
+    /// Returns the value of a row.
     ///
     /// # Errors
-    /// When the disk fails, or the value does not open at this place.
+    /// When the disk fails, or the value does not decrypt in this place.
     pub async fn get(&self, table: Table, key: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, StorageError> {
         let (shared, key) = (self.shared.clone(), key.to_vec());
         off_runtime(move || shared.with_vault(|vault| vault.get(table, &key))).await
     }
 
-    /// All rows of a table, in the order of their keys.
+    /// Returns all rows of a table, ordered by their keys.
     ///
     /// # Errors
-    /// When the disk fails, or a value does not open at its place.
+    /// When the disk fails, or a value does not decrypt in its place.
     pub async fn list(&self, table: Table) -> Result<Vec<Row>, StorageError> {
         let shared = self.shared.clone();
         off_runtime(move || shared.with_vault(|vault| vault.list(table))).await
     }
 
-    /// All rows of these tables, as they are at one moment.
+    /// Returns all rows of these tables as of one moment.
     ///
     /// # Errors
-    /// When the disk fails, or a value does not open at its place.
+    /// When the disk fails, or a value does not decrypt in its place.
     pub async fn snapshot(&self, tables: &'static [Table]) -> Result<Snapshot, StorageError> {
         let shared = self.shared.clone();
         off_runtime(move || shared.with_vault(|vault| vault.snapshot(tables))).await
     }
 
-    /// Makes all of the changes or none. They are on the disk when this returns `Ok`. A caller that stops waiting does
-    /// not stop the write.
+    /// Applies all of the changes or none. They are on the disk when this returns `Ok`. A caller that stops waiting
+    /// does not cancel the write.
     ///
     /// # Errors
-    /// When the disk fails or is full; what was stored before stays as it was.
+    /// When the disk fails or is full; the old contents stay.
     pub async fn write(&self, ops: Vec<Op>) -> Result<(), StorageError> {
         check(&ops)?;
         if ops.is_empty() {
@@ -215,8 +215,8 @@ impl Store {
         self.ask(|done| Command::Write { ops: Changes::Made(ops), done }).await
     }
 
-    /// The same with changes that `make` gives when their turn comes, on the thread that writes: of several who write what
-    /// they share, none puts back what was true before the others. It must not wait for anything.
+    /// Applies changes that `make` returns on the writer thread, when their turn comes: of several callers that write
+    /// shared state, none overwrites it with an older one. `make` must not wait.
     ///
     /// # Errors
     /// As [`Self::write`].
@@ -224,16 +224,16 @@ impl Store {
         self.ask(|done| Command::Write { ops: Changes::ToMake(Box::new(make)), done }).await
     }
 
-    /// Makes a new storage key and seals every value with it, in one durable step; the old key opens nothing any more.
-    /// Whoever holds the root secret and an older copy of the file can still read that copy.
+    /// Creates a new storage key and re-encrypts every value with it in one durable step; the old key then decrypts
+    /// nothing. A person with the root secret and an older copy of the file can still read that copy.
     ///
     /// # Errors
-    /// When the disk fails or is full; the old key stays in use then.
+    /// When the disk fails or is full; the old key stays in use.
     pub async fn rotate_key(&self) -> Result<(), StorageError> {
         self.ask(|done| Command::Rotate { done }).await
     }
 
-    /// Finishes the writes that wait and closes the file, for all clones.
+    /// Finishes the queued writes and closes the file, for all clones.
     pub async fn close(self) {
         // The writer may be gone already, if a clone was closed before.
         let _ = self.ask(|done| Command::Close { done }).await;
@@ -269,7 +269,7 @@ fn check(ops: &[Op]) -> Result<(), StorageError> {
 async fn off_runtime<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, StorageError> {
-    // A read that panicked, or a runtime that is going down.
+    // The read panicked, or the runtime is shutting down.
     task::spawn_blocking(read).await.map_err(|_| StorageError::Closed)?
 }
 

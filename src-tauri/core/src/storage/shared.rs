@@ -1,4 +1,4 @@
-//! The vault as readers and the writer share it, and its second life after the disk failed.
+//! The vault, shared by readers and the writer, and reopened after a disk error.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,23 +13,23 @@ use super::{
 };
 use crate::{clock::SharedLocked as _, keys::Key};
 
-/// A database that met an error of the disk refuses everything from then on, and has to be opened anew.
+/// State of the database. After a disk error it refuses everything, and must be reopened.
 enum State {
     Open(Vault),
     Failed,
     Closed,
 }
 
-/// What readers and the writer hold.
+/// State shared by readers and the writer.
 pub(super) struct Shared {
     path: PathBuf,
     wrap: Key,
     schema: Schema,
     opener: Box<dyn disk::OpenDatabase>,
-    /// Readers and the writer's commits go side by side: the database keeps them apart. Taken for writing only to
-    /// replace the vault. Never held across an await: only threads that may block come here.
+    /// Held shared by readers and by the writer's commits, which the database isolates from each other. Held
+    /// exclusively only to replace the vault. Never held across an await: only blocking threads use it.
     state: RwLock<State>,
-    /// After `state`, so that the file is closed before the next opener is let in.
+    /// Declared after `state`, so that the file is closed before the lock is released.
     lock: RwLock<Option<DirLock>>,
 }
 
@@ -46,7 +46,7 @@ impl Shared {
         Ok(Self { path, wrap, schema, opener, state: RwLock::new(State::Open(vault)), lock: RwLock::new(Some(lock)) })
     }
 
-    /// Runs a call on the vault. If the database has shut itself after an earlier failure, it is opened again first.
+    /// Calls the vault. If an earlier failure has closed the database, it is reopened first.
     pub(super) fn with_vault<T>(&self, call: impl Fn(&Vault) -> Result<T, StorageError>) -> Result<T, StorageError> {
         let attempt = || match &*self.state.read_locked() {
             State::Open(vault) => disk::guarded(&self.path, || call(vault)),
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// Seals everything with a new key. Readers wait.
+    /// Re-encrypts everything with a new key. Readers wait.
     pub(super) fn rotate(&self) -> Result<(), StorageError> {
         match &mut *self.state.write_locked() {
             State::Open(vault) => disk::guarded(&self.path, || vault.rotate(&self.wrap)).map_err(settled),
@@ -71,7 +71,7 @@ impl Shared {
         }
     }
 
-    /// Closes the database and opens it anew. What was committed is there again; what was not is gone.
+    /// Closes the database and opens it again. Committed data is kept; uncommitted data is lost.
     pub(super) fn reopen(&self) -> Result<(), StorageError> {
         let mut state = self.state.write_locked();
         match std::mem::replace(&mut *state, State::Failed) {
@@ -87,7 +87,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Closes the file for good and lets the next opener in.
+    /// Closes the file for good and releases the lock.
     pub(super) fn close(&self) {
         let mut state = self.state.write_locked();
         if let State::Open(vault) = std::mem::replace(&mut *state, State::Closed) {
@@ -97,7 +97,7 @@ impl Shared {
     }
 }
 
-/// To the outside, a database that shut itself is a disk that failed.
+/// Reports a database that closed itself as a disk error.
 fn settled(error: StorageError) -> StorageError {
     match error {
         StorageError::Latched => {

@@ -1,9 +1,9 @@
-//! Rows taken out of a store, in the clear, to be put into another: what a backup holds beside the root secret.
+//! Decrypted rows of a store, for import into another one: the contents of a backup beside the root secret.
 //!
 //! ```text
 //! schema u32 | rows u32 | each row: table u8 + name | key u16 + bytes | value u32 + bytes
 //! ```
-//! Numbers are little endian; each part stands behind its length.
+//! Numbers are little endian; each part is preceded by its length.
 
 use zeroize::Zeroizing;
 
@@ -12,22 +12,22 @@ use super::{
     schema::{self, MovedRow, Schema},
 };
 
-/// Rows of some tables, as they were at one moment, and the schema that they have.
+/// Rows of some tables as of one moment, with their schema version.
 pub struct Snapshot {
     pub(super) schema: u32,
     pub(super) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
 }
 
 impl Snapshot {
-    /// How many rows of this table are in it.
+    /// Returns the number of rows of this table.
     pub fn count(&self, table: Table) -> usize {
         self.rows.iter().filter(|(of, ..)| *of == table).count()
     }
 
-    /// As bytes. They hold secrets in the clear.
+    /// Encodes the snapshot. The bytes contain secrets in plaintext.
     ///
     /// # Errors
-    /// When there are more rows than one write could put back.
+    /// When there are more rows than one write could restore.
     pub fn encode(&self) -> Result<Zeroizing<Vec<u8>>, StorageError> {
         if self.rows.len() > MAX_OPS {
             return Err(StorageError::TooLarge);
@@ -35,7 +35,7 @@ impl Snapshot {
         let length = |(table, key, value): &(Table, Vec<u8>, Zeroizing<Vec<u8>>)| {
             1 + table.name().len() + 2 + key.len() + 4 + value.len()
         };
-        // All of the capacity at once: a vector that grows leaves copies of the secrets behind.
+        // Allocated at full size: a growing vector leaves copies of the secrets behind.
         let mut out = Zeroizing::new(Vec::with_capacity(8 + self.rows.iter().map(length).sum::<usize>()));
         out.extend_from_slice(&self.schema.to_le_bytes());
         out.extend_from_slice(&short::<u32>(self.rows.len())?.to_le_bytes());
@@ -50,10 +50,10 @@ impl Snapshot {
         Ok(out)
     }
 
-    /// From bytes.
+    /// Decodes a snapshot.
     ///
     /// # Errors
-    /// When a newer version wrote them, or they are not whole.
+    /// When a newer version wrote it, or it is damaged.
     pub fn decode(bytes: &[u8]) -> Result<Self, StorageError> {
         Self::decode_as(bytes, schema::CURRENT)
     }
@@ -68,12 +68,12 @@ impl Snapshot {
         if count > MAX_OPS {
             return Err(StorageError::SnapshotBroken);
         }
-        // Grows with what is really there, and not with what is said to be.
+        // Grows with the data that exists, not with the claimed count.
         let mut rows = Vec::new();
         for _ in 0..count {
             let [length] = chunk(rest)?;
             let name = take(rest, length.into())?;
-            // A table that this version does not have would be one of a newer schema.
+            // A table unknown to this version would belong to a newer schema.
             let table = Table::ALL.iter().copied().find(|table| table.name().as_bytes() == name);
             let table = table.ok_or(StorageError::SnapshotBroken)?;
             let length = usize::from(u16::from_le_bytes(chunk(rest)?));
@@ -88,11 +88,10 @@ impl Snapshot {
         if rest.is_empty() { Ok(Self { schema: found, rows }) } else { Err(StorageError::SnapshotBroken) }
     }
 
-    /// The changes that put it into a store of this version: rows of an older schema are brought forward, step by step,
-    /// as the store itself would be.
+    /// Returns the changes that restore the snapshot. Rows of an older schema are migrated as in the store itself.
     ///
     /// # Errors
-    /// When a step fails, or no version wrote this schema.
+    /// When a migration fails, or the schema version does not exist.
     pub fn into_ops(self) -> Result<Vec<Op>, StorageError> {
         self.into_ops_of(schema::CURRENT)
     }

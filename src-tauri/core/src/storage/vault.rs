@@ -1,4 +1,4 @@
-//! The open database with its keys: rows in, rows out, each value sealed.
+//! The open database with its keys: reads and writes rows, and encrypts each value.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::keys::Key;
 
-/// About the store itself; its values are not sealed, because they are needed to open any.
+/// Metadata of the store. Not encrypted, because it is needed to decrypt the rest.
 const STORE: TableDefinition<&str, &[u8]> = TableDefinition::new("store");
 const SCHEMA_ROW: &str = "schema";
 const KEY_ID_ROW: &str = "key_id";
@@ -24,7 +24,7 @@ const fn definition(table: Table) -> TableDefinition<'static, &'static [u8], &'s
     TableDefinition::new(table.name())
 }
 
-/// An open file and the key to what is in it.
+/// An open file and the key of its contents.
 pub(super) struct Vault {
     path: PathBuf,
     database: Database,
@@ -32,7 +32,7 @@ pub(super) struct Vault {
 }
 
 impl Vault {
-    /// Opens the file; makes it first where there is none.
+    /// Opens the file, and creates it if it does not exist.
     pub(super) fn open(
         path: &Path,
         wrap: &Key,
@@ -40,11 +40,11 @@ impl Vault {
         opener: &dyn disk::OpenDatabase,
     ) -> Result<Self, StorageError> {
         match std::fs::symlink_metadata(path) {
-            // A link that leads nowhere (a volume that is not mounted) is not the same as no file.
+            // A dangling symbolic link (a volume that is not mounted) is not the same as a missing file.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => create(path, wrap, schema, opener)?,
             _ => {}
         }
-        // Before the database opens it by its path: no link is followed.
+        // Checked before the database opens the file by its path: symbolic links are refused.
         drop(disk::open_file(path, false)?);
         refuse_newer(path, schema)?;
         let file = disk::open_file(path, false)?;
@@ -75,7 +75,7 @@ impl Vault {
         .collect()
     }
 
-    /// Rows of several tables, out of one transaction: what a write changes together is seen together.
+    /// Reads rows of several tables in one transaction, so that they are consistent.
     pub(super) fn snapshot(&self, tables: &[Table]) -> Result<Snapshot, StorageError> {
         let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
         let mut found = Vec::new();
@@ -90,7 +90,7 @@ impl Vault {
         Ok(Snapshot { schema: self.keyring.schema, rows: found })
     }
 
-    /// All of the changes in one durable transaction, in their order.
+    /// Applies all changes in order, in one durable transaction.
     pub(super) fn write<'a>(&self, ops: impl Iterator<Item = &'a Op>) -> Result<(), StorageError> {
         let transaction = self.begin_write()?;
         for op in ops {
@@ -109,7 +109,7 @@ impl Vault {
         self.commit(transaction)
     }
 
-    /// Everything under a new key, in one transaction.
+    /// Re-encrypts everything under a new key, in one transaction.
     pub(super) fn rotate(&mut self, wrap: &Key) -> Result<(), StorageError> {
         let next = self.keyring.successor()?;
         let transaction = self.begin_write()?;
@@ -120,14 +120,14 @@ impl Vault {
         Ok(())
     }
 
-    /// Closes the file, and tells the log if that failed: everything of worth was committed before.
+    /// Closes the file. A failure is only logged, because everything was committed before.
     pub(super) fn close(self) {
         if let Err(error) = self.database.close() {
             tracing::warn!(%error, "the store was not closed cleanly; it mends itself when it is next opened");
         }
     }
 
-    /// Forward, step by step, all in one transaction: a kill in between leaves the old form.
+    /// Runs the migrations in one transaction: a kill in between leaves the old version.
     fn migrate(&mut self, schema: Schema) -> Result<(), StorageError> {
         let found = self.keyring.schema;
         if found == schema.version {
@@ -152,7 +152,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Seals every value under another key, one at a time: only the names of a table's rows are held.
+    /// Re-encrypts every value under another key, one at a time: only the row keys of a table are held in memory.
     fn rekey(&self, transaction: &WriteTransaction, next: &Keyring) -> Result<(), StorageError> {
         for table in Table::ALL.iter().copied() {
             let mut rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
@@ -170,7 +170,7 @@ impl Vault {
         Ok(())
     }
 
-    /// Opens every value with one keyring and seals it with the other, as the step has it.
+    /// Decrypts every value with one keyring, applies the migration, and encrypts the result with the other keyring.
     fn reseal(
         &self,
         transaction: &WriteTransaction,
@@ -215,12 +215,13 @@ impl Vault {
 
 fn begin_write(path: &Path, database: &Database) -> Result<WriteTransaction, StorageError> {
     let mut transaction = database.begin_write().map_err(|error| StorageError::database(path, error))?;
-    // Peers choose parts of what is stored, so the commit must not rest on a checksum that they could aim at.
+    // Peers choose parts of the stored data, and must not be able to forge the checksum on which a one-phase commit
+    // relies.
     transaction.set_two_phase_commit(true);
     Ok(transaction)
 }
 
-/// Makes the file under another name, so that it is never seen half made.
+/// Creates the file under another name, so that it is never visible half finished.
 fn create(path: &Path, wrap: &Key, schema: Schema, opener: &dyn disk::OpenDatabase) -> Result<(), StorageError> {
     let new = path.with_added_extension("new");
     disk::remove_leftover(&new)?;
@@ -239,7 +240,7 @@ fn create(path: &Path, wrap: &Key, schema: Schema, opener: &dyn disk::OpenDataba
         database.close().map_err(|error| told(error.into()))
     });
     if let Err(error) = made {
-        // The first error is the one to tell.
+        // The first error is the one to report.
         let _ = disk::remove_leftover(&new);
         return Err(error);
     }
@@ -262,8 +263,8 @@ fn write_keyring(
     Ok(())
 }
 
-/// Looks at the version before the file is opened for writing, which changes it. A file that was not closed cleanly
-/// cannot be looked at in this way; its version is seen later, after the database has mended itself.
+/// Reads the version before the file is opened for writing, which would change it. A file that was not closed cleanly
+/// cannot be read this way; its version is checked later, after the database has repaired itself.
 fn refuse_newer(path: &Path, schema: Schema) -> Result<(), StorageError> {
     let found = disk::guarded(path, || {
         let told = |error: redb::Error| StorageError::database(path, error);

@@ -1,5 +1,5 @@
-//! The one thread that writes. Writes that wait while it commits go into its next transaction together: a flush of the
-//! disk is what costs, and it is paid once for all of them.
+//! The only thread that writes. Writes that arrive during a commit share the next transaction, because the flush of the
+//! disk is the expensive part.
 
 use std::{
     sync::{Arc, Mutex},
@@ -12,27 +12,27 @@ use super::{Op, StorageError, check, shared::Shared};
 
 use crate::clock::Locked as _;
 
-/// Most writes, and about the most bytes, that go into one transaction.
+/// Maximum number of writes, and approximately of bytes, in one transaction.
 const BATCH_WRITES: usize = 256;
 const BATCH_BYTES: usize = 8 * 1024 * 1024;
 
 type Done = oneshot::Sender<Result<(), StorageError>>;
 
-/// What callers ask of the thread.
+/// Command to the writer thread.
 pub(super) enum Command {
     /// Change rows.
     Write { ops: Changes, done: Done },
-    /// Change the storage key.
+    /// Rotate the storage key.
     Rotate { done: Done },
-    /// Stop, after what was asked before.
+    /// Stop after all earlier commands.
     Close { done: Done },
 }
 
 /// Changes of rows.
 pub(super) enum Changes {
-    /// They are known, and checked.
+    /// Known changes, checked already.
     Made(Vec<Op>),
-    /// They are made when it is their turn.
+    /// Changes that are computed when it is their turn.
     ToMake(Box<dyn FnOnce() -> Vec<Op> + Send>),
 }
 
@@ -48,7 +48,7 @@ impl Changes {
     }
 }
 
-/// The callers' end. Dropping it waits for the thread, which finishes what was asked of it.
+/// Handle of the callers. Dropping it waits for the thread, which finishes its commands first.
 pub(super) struct Writer {
     commands: Option<mpsc::Sender<Command>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -72,7 +72,7 @@ impl Writer {
         commands.send(command).await.map_err(|_| StorageError::Closed)
     }
 
-    /// Waits for the thread to end. It does after [`Command::Close`], or when no caller is left.
+    /// Waits for the thread to end, after [`Command::Close`] or when no caller is left.
     pub(super) fn join(&self) {
         let thread = self.thread.locked().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
@@ -83,13 +83,13 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // The thread ends when the last sender is gone.
+        // The thread ends when the last sender is dropped.
         self.commands = None;
         self.join();
     }
 }
 
-/// Closes the store however the thread ends, so that no caller waits for ever and the next opener gets in.
+/// Closes the store however the thread ends, so that no caller waits for ever and the lock is released.
 struct CloseAtEnd<'a>(&'a Shared);
 
 impl Drop for CloseAtEnd<'_> {
@@ -115,7 +115,7 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
             }
             Command::Close { done } => {
                 waiting.close();
-                // Those that came after are told by their channel that the store is closed.
+                // Later callers learn from their channel that the store is closed.
                 drop(waiting);
                 drop(at_end);
                 let _ = done.send(Ok(()));
@@ -125,7 +125,7 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
     }
 }
 
-/// The write at hand, and those that wait behind it, up to the next command of another kind.
+/// Collects this write and the ones queued behind it, up to the next command of another kind.
 fn gather(ops: Changes, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (Vec<(Vec<Op>, Done)>, Option<Command>) {
     let (mut bytes, mut batch) = (0, Vec::new());
     let mut next = (ops, done);
@@ -136,7 +136,7 @@ fn gather(ops: Changes, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (V
                 bytes += size(&ops);
                 batch.push((ops, done));
             }
-            // A caller may have stopped waiting.
+            // The caller may have stopped waiting.
             Err(error) => drop(done.send(Err(error))),
         }
         if batch.len() >= BATCH_WRITES || bytes >= BATCH_BYTES {
@@ -166,12 +166,12 @@ fn commit(shared: &Shared, batch: Vec<(Vec<Op>, Done)>) {
     let result = shared.with_vault(|vault| vault.write(batch.iter().flat_map(|(ops, _)| ops)));
     recover(shared, &result);
     for (_, done) in batch {
-        // A caller may have stopped waiting; its write was made all the same.
+        // The caller may have stopped waiting; its write was done all the same.
         let _ = done.send(result.clone());
     }
 }
 
-/// After a failure the database refuses all else; opened anew, at least the readers go on.
+/// Reopens the database after a failure, because it refuses everything else. Readers can then go on at least.
 fn recover(shared: &Shared, result: &Result<(), StorageError>) {
     let Err(error) = result else { return };
     tracing::error!(%error, "a write to the store failed");

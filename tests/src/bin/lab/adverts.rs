@@ -1,4 +1,4 @@
-//! Forged mDNS records in numbers.
+//! Sends many forged mDNS records.
 
 use std::{
     net::{Ipv4Addr, SocketAddrV4, UdpSocket},
@@ -11,12 +11,12 @@ use yonder_core::{api::DeviceType, discovery::Advert};
 
 use crate::{dns, say};
 
-/// So many packets go out at once; more would not fit into the receivers' buffers, and be lost there.
+/// Packets sent at once; more would overflow the receivers' buffers and be lost there.
 const BURST: usize = 20;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Sends records of `count` devices that do not exist, all called `name` and all showing a code; of one that does exist, if
-/// its id is given. Each round is told.
+/// Sends records of `count` devices that do not exist, all called `name` and all showing a code; or, with `id`, forged
+/// records of the device with that id. Each round is reported.
 pub fn send(name: &str, count: usize, at: SocketAddrV4, rounds: usize, id: Option<&str>) {
     let says = Advert { name: name.into(), device_type: DeviceType::Desktop, pairing: id.is_none() }.encode();
     let ids: Vec<EndpointId> = match id {

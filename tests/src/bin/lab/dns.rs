@@ -1,5 +1,5 @@
-//! As much of a DNS message as an mDNS record of a Yonder device needs, written by hand: whoever forges one has no
-//! library in the way.
+//! The part of a DNS message that an mDNS record of a Yonder device needs, written by hand, because a forger would not
+//! be limited by a library either.
 
 use std::net::SocketAddrV4;
 
@@ -11,7 +11,7 @@ const SRV: u16 = 33;
 const A: u16 = 1;
 const SECONDS: u32 = 120;
 
-/// The record of a device at this address that says this about itself.
+/// Encodes the record of a device at this address with this description.
 pub fn record(endpoint_id: &[u8; 32], at: SocketAddrV4, says: &str) -> Vec<u8> {
     let id = data_encoding::BASE32_NOPAD.encode(endpoint_id).to_ascii_lowercase();
     let service = [format!("_{SERVICE_NAME}"), "_udp".into(), "local".into()];
@@ -19,7 +19,7 @@ pub fn record(endpoint_id: &[u8; 32], at: SocketAddrV4, says: &str) -> Vec<u8> {
     own.extend(service.clone());
     let target = [format!("{id}-{}", at.port()), "local".into()];
 
-    // Header: an answer, authoritative; three answers and one that goes with them.
+    // Header: an authoritative response with three answers and one additional record.
     let mut message = vec![0, 0, 0x84, 0, 0, 0, 0, 3, 0, 0, 0, 1];
     answer(&mut message, &service, PTR, &name(&own));
     let mut place = vec![0, 0, 0, 0];

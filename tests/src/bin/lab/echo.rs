@@ -1,4 +1,5 @@
-//! Round trips of the transport alone, between two programs as devices are: the same transport, and nothing of ours over it.
+//! Round trips of the transport alone, between two programs: the transport that devices use, with nothing of Yonder on
+//! top.
 
 use std::{
     io::BufRead,
@@ -16,7 +17,7 @@ use yonder_core::net::transport;
 use crate::say;
 
 const ALPN: &[u8] = b"echo";
-/// As long as a ping is on the wire.
+/// Bytes of a ping on the wire.
 const SIZE: usize = 64;
 
 async fn endpoint() -> Endpoint {
@@ -31,7 +32,7 @@ async fn endpoint() -> Endpoint {
         .expect("bind")
 }
 
-/// Says back what is said, as soon as so many bytes are there, on every stream of every connection.
+/// Echoes data on every stream of every connection, as soon as a whole message of `SIZE` bytes has arrived.
 pub async fn serve() {
     let endpoint = endpoint().await;
     say(&json!({ "event": "ready", "id": endpoint.id(), "at": endpoint.bound_sockets()[0] }));
@@ -55,8 +56,8 @@ async fn answer(mut send: SendStream, mut recv: RecvStream) {
     let _ = send.finish();
 }
 
-/// Takes lines from stdin: `one COUNT` for round trips on a stream that stays open, `each COUNT` for a new stream for
-/// each of them. Says how long they took.
+/// Reads lines from stdin: `one COUNT` for round trips on a stream that stays open, `each COUNT` for a new stream per
+/// round trip. Prints how long they took.
 pub async fn ask(server: EndpointAddr) {
     let endpoint = endpoint().await;
     let connection = endpoint.connect(server, ALPN).await.expect("a connection");

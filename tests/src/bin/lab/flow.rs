@@ -1,4 +1,4 @@
-//! Plain flows to hold ours against: TCP, and bare streams of the transport.
+//! Reference flows to compare Yonder with: TCP, and bare streams of the transport.
 
 use std::{
     io::{Read, Write},
@@ -11,10 +11,10 @@ use yonder_core::net::Bare;
 
 use crate::say;
 
-/// How often is told what has come.
+/// Interval between reports of received bytes.
 const TELL: Duration = Duration::from_millis(100);
 
-/// Takes one connection of TCP, and tells how much has come, until it ends.
+/// Accepts one TCP connection, and reports how much was received until it ends.
 pub fn take_tcp(port: u16) {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).expect("a port");
     say(&json!({ "event": "ready" }));
@@ -31,13 +31,13 @@ pub fn take_tcp(port: u16) {
     say(&json!({ "event": "over", "bytes": bytes, "seconds": begun.elapsed().as_secs_f64() }));
 }
 
-/// Sends by TCP as much as goes through, for so long, under this congestion control.
+/// Sends as much as possible over TCP for this time, with this congestion control.
 pub fn pour_tcp(to: SocketAddrV4, control: &str, seconds: f64) {
     let mut stream = TcpStream::connect(to).expect("somebody takes it");
     rustix::net::sockopt::set_tcp_congestion(&stream, control)
         .unwrap_or_else(|error| panic!("no congestion control {control:?} in this kernel: {error}"));
     let (begun, buffer) = (Instant::now(), vec![0x5a; 64 << 10]);
-    // A reader that hangs must not keep us.
+    // A receiver that hangs must not block the sender forever.
     stream.set_write_timeout(Some(Duration::from_secs(10))).expect("not zero");
     while begun.elapsed().as_secs_f64() < seconds {
         stream.write_all(&buffer).expect("the other end reads");
@@ -45,14 +45,14 @@ pub fn pour_tcp(to: SocketAddrV4, control: &str, seconds: f64) {
     say(&json!({ "event": "poured" }));
 }
 
-/// Takes bare streams at this address until it is killed.
+/// Accepts bare streams at this address until it is killed.
 pub async fn take_bare(at: Ipv4Addr) {
     let bare = Bare::bind(SocketAddr::from((at, 0))).await.expect("an address of this host");
     say(&json!({ "event": "ready", "address": bare.address() }));
     bare.serve().await;
 }
 
-/// Sends so many bytes over so many bare streams, and tells how long it took.
+/// Sends this many bytes over this many bare streams, and reports how long it took.
 pub async fn push_bare(from: Ipv4Addr, to: &str, streams: u8, bytes: u64) {
     let bare = Bare::bind(SocketAddr::from((from, 0))).await.expect("an address of this host");
     let line = bare.dial(to).await.expect("it answers");

@@ -1,5 +1,5 @@
-//! False hosts: devices that say they show a code, and answer every joiner that its words are wrong. That is the answer
-//! after which a joiner goes on to the next host, and so the one that would let it hand out guesses without end.
+//! False hosts: devices that announce a code, and answer every joiner that its words are wrong. After that answer a
+//! joiner goes on to the next host, so without a limit it would give each of them a guess.
 
 use iroh::{Endpoint, endpoint::presets};
 use serde_json::json;
@@ -11,10 +11,10 @@ use yonder_core::{
 
 use crate::say;
 
-/// `Refused`, wrong code, as a frame with its length before it.
+/// `Refused`, wrong code, as a frame with its length prefix.
 const WRONG: [u8; 7] = [3, 0, 0, 0, 1, 4, 1];
 
-/// Runs so many, all called the same.
+/// Runs this many hosts, all with the same name.
 pub async fn run(name: &str, count: usize) {
     let mut tasks = tokio::task::JoinSet::new();
     for number in 1..=count {

@@ -1,4 +1,4 @@
-//! A listener for where tcpdump cannot run, in tcpdump's form.
+//! A packet capture in tcpdump's format, for places where tcpdump cannot run.
 
 use std::{
     io::Write,
@@ -9,7 +9,7 @@ use std::{
 
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SocketFlags, SocketType, recv, socket_with};
 
-/// All protocols, in the order of bytes of the network.
+/// `ETH_P_ALL` (all protocols), in network byte order.
 const ALL: u32 = 3u16.to_be() as u32;
 
 /// Writes frames until it is interrupted.
@@ -23,7 +23,7 @@ pub fn run() {
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a thread");
         let _ = runtime.block_on(tokio::signal::ctrl_c());
-        // Between two frames, so that the last one is whole.
+        // Exits between two frames, so that the last one is complete.
         let mut out = at_the_end.lock().unwrap();
         let _ = out.flush();
         std::process::exit(0);
@@ -34,7 +34,7 @@ pub fn run() {
     let mut frame = vec![0; 262_144];
     loop {
         let (count, _) = recv(&socket, frame.as_mut_slice(), RecvFlags::empty()).expect("frames");
-        // What a host says to itself goes over no cable; it has no addresses in it.
+        // Frames on the loopback interface, whose addresses are zero, do not pass a cable.
         if frame[..12] == [0; 12] {
             continue;
         }

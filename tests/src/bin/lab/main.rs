@@ -1,18 +1,18 @@
-//! What stands or lurks in a lab's network beside the devices: servers, attackers, a listener. Started by tests on a host
-//! of a lab; says what it does on stdout, one JSON object a line, and runs until it is killed.
+//! Programs for a lab's network beside the devices: servers, attackers, a packet capture. Tests start it on a host of a
+//! lab. It reports on stdout, one JSON object per line, and runs until it is killed.
 //!
 //! ```text
-//! yonder-lab servers IP [relay[=TOKEN] [slow=MS]] [pkarr] [dht]  what stands in the internet, at this address of this host
+//! yonder-lab servers IP [relay[=TOKEN] [slow=MS]] [pkarr] [dht]  Internet servers, at this address of this host
 //! yonder-lab adverts NAME COUNT IP:PORT ROUNDS [ENDPOINT_ID]   forged mDNS records
-//! yonder-lab hosts NAME COUNT                  devices that say they show a code, and refuse every word as wrong
-//! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings, in the name of the device there
+//! yonder-lab hosts NAME COUNT                  devices that announce a code and refuse all words as wrong
+//! yonder-lab middle NAME ENDPOINT_ID IP:PORT FILE   relays pairings under the name of that device
 //! yonder-lab link A B [mbit=N] [delay=US] [jitter=US] [loss=PERCENT] [buffer=BYTES] [seed=N] [together]   a line between two TAP devices
 //!                 [duplicate=PERCENT] [reorder=PERCENT] [corrupt=PERCENT] [silence=US every=US]
-//! yonder-lab tcp-take PORT, tcp-pour IP:PORT CONGESTION SECONDS   a flow of TCP
+//! yonder-lab tcp-take PORT, tcp-pour IP:PORT CONGESTION SECONDS   a TCP flow
 //! yonder-lab bare-take IP, bare-push IP ADDRESS STREAMS BYTES   bare streams of the transport
-//! yonder-lab echo                              says back what it hears, by the transport alone
-//! yonder-lab rounds ENDPOINT_ID IP:PORT        measures round trips with that, as stdin asks for them
-//! yonder-lab listen                            writes what this host hears and says, as tcpdump does
+//! yonder-lab echo                              echoes data over the transport alone
+//! yonder-lab rounds ENDPOINT_ID IP:PORT        measures round trips with that echo, on request through stdin
+//! yonder-lab listen                            captures this host's packets in tcpdump's format
 //! ```
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
@@ -68,10 +68,10 @@ fn number(text: &str) -> usize {
     text.parse().unwrap_or_else(|error| panic!("{text:?}: {error}"))
 }
 
-/// Tells the test.
+/// Reports to the test.
 fn say(line: &Value) {
     use std::io::Write;
     let mut stdout = std::io::stdout().lock();
-    // Nobody reads any more: the test is over.
+    // An error means that nobody reads any more, because the test is over.
     let _ = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
 }

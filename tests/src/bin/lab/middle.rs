@@ -1,5 +1,5 @@
-//! The machine in the middle: it takes pairings in as if it were the host, dials the real one, and passes every byte on,
-//! both ways, until somebody hangs up. It keeps all that it saw.
+//! The machine in the middle: it accepts pairings as if it were the host, dials the real host, and relays every byte
+//! both ways until one side closes. It records everything.
 
 use std::{
     fs::File,
@@ -23,7 +23,7 @@ use crate::say;
 
 type Record = Arc<Mutex<File>>;
 
-/// Runs in front of `host`, under its name, and writes into `record` what passes.
+/// Runs in front of `host` under its name, and writes what passes into `record`.
 pub async fn run(name: &str, host: EndpointAddr, record: &Path) {
     let record = Arc::new(Mutex::new(File::create(record).expect("a file for the record")));
     let endpoint = Endpoint::builder(presets::Minimal).alpns(vec![ALPN_PAIRING.to_vec()]).bind().await.expect("bind");
@@ -46,7 +46,7 @@ pub async fn run(name: &str, host: EndpointAddr, record: &Path) {
     }
 }
 
-/// Gives how many bytes went to each of them.
+/// Relays one pairing, and returns how many bytes went to the host and to the joiner.
 async fn relay(
     endpoint: &Endpoint,
     joiner: &Connection,
@@ -60,7 +60,7 @@ async fn relay(
     let back = pass(from_host, to_joiner, record);
     let both = async { tokio::join!(forth, back) };
     let hung_up = async {
-        // Whoever hangs up first, the other one hears the same.
+        // Whichever side closes first, the other one gets the same code.
         tokio::select! {
             reason = real.closed() => joiner.close(code(&reason), b""),
             reason = joiner.closed() => real.close(code(&reason), b""),

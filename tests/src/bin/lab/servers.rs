@@ -13,8 +13,8 @@ use crate::say;
 const DHT_PORT: u16 = 6881;
 const DHT_NODES: usize = 5;
 
-/// Runs those that are named until it is killed. The relay may have a token, `relay=TOKEN`, and a long way to go,
-/// `slow=MILLISECONDS` each way, and then no address discovery.
+/// Runs the named servers until it is killed. The relay may have a token, `relay=TOKEN`, or a delay of
+/// `slow=MILLISECONDS` each way, which excludes address discovery.
 pub fn run(at: Ipv4Addr, which: &[&str]) {
     let known = |word: &&str| {
         ["relay", "pkarr", "dht"].contains(word) || word.starts_with("relay=") || word.starts_with("slow=")
@@ -33,7 +33,7 @@ pub fn run(at: Ipv4Addr, which: &[&str]) {
             token,
             delay: Duration::from_millis(delay),
             rate: None,
-            // Started again in the same folder, it is the same one.
+            // Restarted in the same folder, the relay has the same certificate.
             home: Some(home),
         })
     });

@@ -1,4 +1,4 @@
-//! The other end of bare streams, in a process of its own.
+//! Far end of the raw transport, in a process of its own.
 
 use std::{net::Ipv4Addr, process::Stdio, time::Duration};
 
@@ -11,14 +11,14 @@ use yonder_core::net::Bare;
 
 use crate::{command::twins::failed, console::Console, failure::Failure};
 
-/// How long it may take to say that it is ready.
+/// Time limit for the process to report readiness.
 const START: Duration = Duration::from_secs(30);
 
-/// Such a process; it is killed when this is dropped.
+/// A far-end process; it is killed when this is dropped.
 pub struct FarEnd {
     address: String,
     _child: Child,
-    /// While it is open the process goes on; a command that is killed closes it.
+    /// The process runs while this is open. A killed command closes it.
     _stdin: ChildStdin,
 }
 
@@ -44,13 +44,13 @@ impl FarEnd {
         Ok(Self { address, _child: child, _stdin: stdin })
     }
 
-    /// `ENDPOINT_ID@IP:PORT`.
+    /// Returns the address `ENDPOINT_ID@IP:PORT`.
     pub fn address(&self) -> &str {
         &self.address
     }
 }
 
-/// Is that process: takes bare streams until stdin ends.
+/// Runs the far end: receives raw streams until stdin ends.
 pub async fn serve(console: &Console) -> Result<(), Failure> {
     let far = Bare::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     console.object(&json!({ "event": "ready", "address": far.address() }));

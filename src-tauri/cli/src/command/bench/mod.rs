@@ -1,5 +1,6 @@
-//! `bench`: this transport bare and our transfer side by side, on the loopback of this machine. Each measure is between two
-//! processes of this very program; they take turns, so that whatever else the machine does is the same for all.
+//! Command `bench`: compares the raw transport with Yonder's transfers, on the loopback of this machine. Each
+//! measurement is between two processes of this program. They alternate, so that other load on the machine affects all
+//! of them alike.
 
 mod far;
 mod source;
@@ -22,29 +23,29 @@ use crate::{
     text::{count, size, table},
 };
 
-/// Longer than this it must not take.
+/// Time limit of the command.
 const TIME_LIMIT: Duration = Duration::from_secs(30 * 60);
-/// Bare streams that are measured together.
+/// Numbers of parallel raw streams that are measured.
 const STREAMS: [u8; 3] = [1, 4, 8];
-/// Round trips of each kind in one round. Devices say a hundred things at once to each other, and twenty a second.
+/// Round trips of each kind in one round. Below the rate limit of messages: 100 in a burst, and 20 a second.
 const ROUND_TRIPS: u32 = 30;
-/// As long as it takes until so much may be said again.
+/// Time until the rate limit allows the next burst.
 const BREATH: Duration = Duration::from_millis(50 * ROUND_TRIPS as u64);
-/// What others are held against.
+/// Figures to which the others are compared.
 const BARE: &str = "bare_stream";
 const BARE_TRIP: &str = "bare_round_trip";
 
-/// One measure: median of the rounds.
+/// One figure: the median of the rounds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Figure {
     name: String,
     value: f64,
     unit: &'static str,
-    /// To the bare figure of this unit.
+    /// Ratio to the raw figure of this unit.
     ratio: f64,
 }
 
-/// What was measured so far, by name, in the order in which each was first measured.
+/// Measurements so far by name, in the order of the first ones.
 #[derive(Debug, Default)]
 struct Measured(Vec<(String, &'static str, Vec<f64>)>);
 
@@ -141,7 +142,7 @@ async fn ours(from: &TwinNode, to: &TwinNode, sources: &Sources, measured: &mut 
             let options = TransferOptions { encrypt, compress: false, ..TransferOptions::default() };
             let (view, seconds) = transfer(from, to, source, options, &|_: &str| {}).await?;
             measured.rate(&format!("{what}_{how}"), view.total, Duration::from_secs_f64(seconds));
-            // It was written to the disk; it need not fill it.
+            // The data was written to the disk, and is removed so as not to fill it.
             source::empty(to.download_dir()).await?;
         }
     }

@@ -1,4 +1,4 @@
-//! What is sent: bytes that no compression makes smaller, written just before, so that they are read from memory.
+//! Test data: incompressible bytes, written just before sending, so that they are read from the page cache.
 
 use std::{
     fs::{self, File},
@@ -8,10 +8,10 @@ use std::{
 
 use crate::{command::twins::failed, failure::Failure};
 
-/// Files of one folder.
+/// Number of files in one folder.
 const IN_ONE_FOLDER: u32 = 100;
 
-/// One large file, and a folder with the same bytes in many.
+/// One large file, and a folder with the same number of bytes in many files.
 pub struct Sources {
     pub file: PathBuf,
     pub files: PathBuf,
@@ -49,7 +49,7 @@ fn write(path: &Path, mut left: u64, noise: &mut blake3::OutputReader) -> io::Re
     Ok(())
 }
 
-/// Removes all that is in a folder.
+/// Removes the contents of a folder.
 pub async fn empty(folder: &Path) -> Result<(), Failure> {
     let folder = folder.to_owned();
     let emptied = tokio::task::spawn_blocking(move || {

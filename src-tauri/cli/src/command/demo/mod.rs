@@ -1,5 +1,5 @@
-//! `demo`: two nodes on this machine pair by three words, one sends the other a folder, and every byte is checked on
-//! disk.
+//! Command `demo`: two nodes on this machine pair by three words, one sends a folder to the other, and every byte is
+//! compared on disk.
 
 mod tree;
 
@@ -20,10 +20,10 @@ use crate::{
     text::{count, size},
 };
 
-/// Longer than this it must not take on any machine.
+/// Time limit of the command, enough for any machine.
 const TIME_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// What programs are told at the end.
+/// Result for programs.
 #[derive(Debug, Serialize)]
 struct Summary {
     event: &'static str,
@@ -31,7 +31,7 @@ struct Summary {
     files: u64,
     bytes: u64,
     seconds: f64,
-    /// Bytes a second.
+    /// Rate in bytes a second.
     rate: f64,
     hashes_equal: bool,
     mtimes_equal: bool,
@@ -48,7 +48,7 @@ pub async fn run(keep: bool, verbose: u8, console: &Console, interrupt: &Interru
         () = tokio::time::sleep(TIME_LIMIT) => Err(failed("the demo took longer than five minutes")),
         () = interrupt.wanted() => Err(Failure::interrupted()),
     };
-    // The nodes end with `play`, on every way out.
+    // The nodes are stopped in `play`, on every path.
     disk.end().await;
     if keep {
         console.note(&format!("Everything is left in {}", folder.keep().display()));
@@ -73,7 +73,7 @@ async fn play(folder: &Path, disk: &DiskWork, verbose: u8, console: &Console) ->
         let sent = disk.make(source.clone()).await?;
         step(&format!("It holds {} of 0 B to 64 MiB, {} in all.", count(sent.files, "file"), size(sent.bytes as f64)));
         let received = host.download_dir().join(tree::name_of(&source)?);
-        // The joiner sends, so that both have once been the one who dials.
+        // The joiner sends, so that each of the two dials once.
         let (transfer, seconds) = transfer(&joiner, &host, &source, TransferOptions::default(), &step).await?;
         console.say(&format!("folder sent: {}, {}", count(sent.files, "file"), size(sent.bytes as f64)));
 

@@ -1,4 +1,4 @@
-//! The folder that the demo sends: made the same every time, and read back from disk on both sides.
+//! Folder of the demo: created identically each time, and read back from disk on both sides.
 
 use std::{
     collections::BTreeMap,
@@ -20,24 +20,25 @@ use crate::failure::Failure;
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 
-/// How much there is.
+/// A number of files and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Amount {
     pub files: u64,
     pub bytes: u64,
 }
 
-/// A file or folder as it is on disk.
+/// A file or folder as found on disk.
 #[derive(Debug, PartialEq)]
 pub enum Found {
     Folder { modified: SystemTime },
     File { hash: blake3::Hash, size: u64, modified: SystemTime },
 }
 
-/// Everything in a folder, by path relative to it; the folder itself has the empty path.
+/// Contents of a folder by relative path; the folder itself has the empty path.
 pub type Tree = BTreeMap<PathBuf, Found>;
 
-/// Files by path and size. Sizes around the limits of chunks, names of every sort, deep and empty folders.
+/// Returns the files by path and size, and empty folders. Covers sizes around chunk limits, names of all kinds, deep
+/// and empty folders.
 fn plan() -> (Vec<(PathBuf, u64)>, Vec<PathBuf>) {
     let mut files: Vec<(PathBuf, u64)> = vec![
         ("exactly 64 MiB.bin".into(), 64 * MIB),
@@ -67,7 +68,7 @@ fn plan() -> (Vec<(PathBuf, u64)>, Vec<PathBuf>) {
         files.push((format!("large/part {index}").into(), 20 * MIB + index * 12_345));
     }
     for index in 0..200_u64 {
-        // From nothing to 256 KiB, most of them small.
+        // Sizes from 0 to 256 KiB, most of them small.
         let size = (index * index * index * 7919) % (1 << (index % 18 + 1));
         files.push((format!("many/{}/note {index}.txt", index % 7).into(), size));
     }
@@ -79,7 +80,7 @@ fn plan() -> (Vec<(PathBuf, u64)>, Vec<PathBuf>) {
     (files, vec!["an empty folder".into(), "deep/also empty/and this".into()])
 }
 
-/// Work on the disk, which goes on in threads of its own even when nobody waits for it any more.
+/// Disk work, which continues in threads of its own even when nobody waits for it any more.
 #[derive(Clone, Default)]
 pub struct DiskWork {
     stop: Arc<AtomicBool>,
@@ -87,14 +88,14 @@ pub struct DiskWork {
 }
 
 impl DiskWork {
-    /// Ends what is under way, and waits until it has ended: only then may the folders be removed.
+    /// Stops the work and waits for its end. Only then may the folders be removed.
     pub async fn end(&self) {
         self.stop.store(true, Ordering::Relaxed);
         self.tasks.close();
         self.tasks.wait().await;
     }
 
-    /// Makes the folder to send.
+    /// Creates the folder to send.
     pub async fn make(&self, root: PathBuf) -> Result<Amount, Failure> {
         let stop = self.stop.clone();
         self.run(move || make_now(&root, &stop), "the folder to send could not be made").await
@@ -142,7 +143,7 @@ fn make_now(root: &Path, stop: &AtomicBool) -> io::Result<Amount> {
         }
         let mut file = File::create_new(&target)?;
         write_contents(&mut file, path, *size)?;
-        // Each its own time, years back, with a fraction of a second.
+        // Each file has its own time, years ago, with a fraction of a second.
         let age = Duration::new(1_500_000_000 + 86_400 * index as u64, 123_456_700);
         file.set_modified(SystemTime::UNIX_EPOCH + age)?;
         amount.files += 1;
@@ -151,7 +152,7 @@ fn make_now(root: &Path, stop: &AtomicBool) -> io::Result<Amount> {
     Ok(amount)
 }
 
-/// Bytes that only depend on the path, and that do not compress.
+/// Writes incompressible bytes that depend only on the path.
 fn write_contents(file: &mut File, path: &Path, size: u64) -> io::Result<()> {
     let mut bytes = blake3::Hasher::new_derive_key("yonder 2026-11 demo contents v1")
         .update(path.as_os_str().as_encoded_bytes())
@@ -185,7 +186,7 @@ fn read_into(root: &Path, at: PathBuf, tree: &mut Tree, stop: &AtomicBool) -> io
     Ok(())
 }
 
-/// Says how much is equal, or what differs first.
+/// Compares two folders. Returns the equal amount, or the first difference.
 pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amount, Failure> {
     let differs = |path: &Path, how: &str| Err(failed(format!("{}: {how}", path.display())));
     let mut amount = Amount::default();
@@ -213,7 +214,7 @@ pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amou
     if let Some(path) = received.keys().find(|path| !sent.contains_key(*path)) {
         return differs(path, "nobody sent it");
     }
-    // Beside the folder nothing may be left, hidden or not.
+    // Nothing may be left beside the folder, hidden or not.
     let beside = fs::read_dir(download_dir).map(Iterator::count).unwrap_or_default();
     if beside != 1 {
         return differs(download_dir, "something is left beside the folder");
@@ -221,7 +222,7 @@ pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amou
     Ok(amount)
 }
 
-/// The last part of a path.
+/// Returns the last component of a path.
 pub fn name_of(path: &Path) -> Result<&std::ffi::OsStr, Failure> {
     path.file_name().ok_or_else(|| failed("the folder to send has no name"))
 }

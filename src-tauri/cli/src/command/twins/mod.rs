@@ -1,5 +1,5 @@
-//! Two nodes on this machine, for commands that try something out: processes of this very program, driven over their
-//! control sockets like anybody else's.
+//! Two local nodes for commands that try something out: processes of this program, controlled over their control
+//! sockets.
 
 mod node;
 
@@ -16,12 +16,12 @@ use yonder_core::{
 pub use self::node::{TwinNode, any_ends};
 use crate::{console::Console, failure::Failure, notes, text::shown};
 
-/// A fault of what is tried.
+/// Creates a failure of the trial.
 pub fn failed(message: impl Into<String>) -> Failure {
     Failure::failed("trial_failed", message, "The same command with -v shows what the two nodes log.")
 }
 
-/// Removes all that was made. A node that was just killed may leave a last file while we are at it.
+/// Removes a folder. A node that was just killed may still create a file meanwhile, so it is retried.
 pub async fn remove(folder: PathBuf, console: &Console) {
     for _ in 0..20 {
         let path = folder.clone();
@@ -34,7 +34,7 @@ pub async fn remove(folder: PathBuf, console: &Console) {
     console.note(&format!("note: {} could not be removed.", folder.display()));
 }
 
-/// Does this while both nodes run. Where it fails, what they said last is told, too.
+/// Runs `doing` while both nodes run. After a failure, also prints the nodes' last log lines.
 pub async fn while_both_run<T>(
     nodes: [&TwinNode; 2],
     doing: impl Future<Output = Result<T, Failure>>,
@@ -53,7 +53,7 @@ pub async fn while_both_run<T>(
     })
 }
 
-/// Pairs them by three words; both approve.
+/// Pairs the nodes by three words, approved on both sides.
 pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> Result<(), Failure> {
     let (mut at_host, mut at_joiner) = (host.client().events().await?, joiner.client().events().await?);
     let hosting = match host.client().call(Request::PairHost { approve: false, level: None, words: 3 }).await? {
@@ -104,7 +104,7 @@ async fn paired(events: &mut Events, who: &str) -> Result<(), Failure> {
     }
 }
 
-/// Sends, accepts, and waits for the receiver's word. Gives the transfer and how long it took.
+/// Sends, accepts, and waits for the receiver's confirmation. Returns the transfer and its duration.
 pub async fn transfer(
     from: &TwinNode,
     to: &TwinNode,

@@ -18,20 +18,20 @@ use yonder_core::{api::Event, api::NumberedEvent, control::Client};
 use super::failed;
 use crate::{failure::Failure, text::shown};
 
-/// How long a node may take to say that it is ready.
+/// Time limit for the node to report readiness.
 const START: Duration = Duration::from_secs(30);
 
-/// How long it may take to end when it is asked to.
+/// Time limit for the node to end on request.
 const END: Duration = Duration::from_secs(3);
 
 pub struct TwinNode {
     role: &'static str,
     child: Child,
-    /// While it is open the node goes on; a program that is killed closes it.
+    /// The node runs while this is open. A killed program closes it.
     stdin: ChildStdin,
     client: Client,
     device_id: String,
-    /// `ENDPOINT_ID@IP:PORT`.
+    /// Address `ENDPOINT_ID@IP:PORT`.
     address: String,
     download_dir: PathBuf,
     log: PathBuf,
@@ -62,7 +62,7 @@ impl TwinNode {
         } else {
             command.stderr(fs::File::create(&log).map_err(|error| said("a log", error))?);
         }
-        // Ctrl-C is for the command, which then ends its nodes itself.
+        // Ctrl-C goes to the command only, which then stops its nodes itself.
         #[cfg(unix)]
         command.process_group(0);
         let mut child = command.spawn().map_err(|error| said("a second process", error))?;
@@ -82,7 +82,7 @@ impl TwinNode {
         };
         let (sender, ended) = watch::channel(false);
         let reader = tokio::spawn(async move {
-            // Read to the end, so that the node never waits for us.
+            // Read to the end, so that the node never blocks on its output.
             while let Ok(Some(_)) = lines.next_line().await {}
             let _ = sender.send(true);
         });
@@ -123,12 +123,12 @@ impl TwinNode {
         &self.download_dir
     }
 
-    /// The last thing that it wrote to stderr.
+    /// Returns the last line that it wrote to stderr.
     pub fn said(&self) -> Option<String> {
         last_words(&self.log)
     }
 
-    /// Asks it to end, and ends it if it does not.
+    /// Asks the node to end, and kills it after a time limit.
     pub async fn end(self) {
         let Self { mut child, stdin, client, .. } = self;
         drop((client, stdin));
@@ -141,7 +141,7 @@ impl TwinNode {
     }
 }
 
-/// Waits until one of them has ended by itself, and says which.
+/// Waits until one of the nodes ends by itself, and returns its role.
 pub async fn any_ends(one: &TwinNode, other: &TwinNode) -> &'static str {
     let mut ends = (one.ended.clone(), other.ended.clone());
     tokio::select! {

@@ -1,4 +1,4 @@
-//! Paired devices: whether and how each is reached, and each way to one of them.
+//! Checks of paired devices: whether and how each is reached, and every path to one of them.
 
 use std::net::SocketAddr;
 
@@ -8,34 +8,34 @@ use crate::{
     diagnostics::facts::{Address, Interface, Knock, LookUp, Outside, Routes},
 };
 
-/// What else is known, that explains why a device is reached as it is.
+/// Other facts that explain how a device is reached.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
-    /// The mode lets nothing but relays be used.
+    /// True if the mode permits only relays.
     pub relay_only: bool,
-    /// The mode lets no server be asked.
+    /// True if the mode permits no servers.
     pub lan_only: bool,
-    /// No UDP passes to the internet.
+    /// True if UDP does not reach the internet.
     pub udp_blocked: bool,
-    /// The router here.
+    /// Facts about the router.
     pub outside: Outside,
     /// Unix time in seconds.
     pub now: u64,
 }
 
-/// What came out when a device that is shown as connected was tried. A connection that stands proves nothing: it is found
-/// dead by silence only.
+/// Result of testing a device that is shown as connected. An open connection proves nothing, because a dead one is
+/// noticed only by silence.
 #[derive(Clone, Debug, Default)]
 pub struct Proof {
-    /// Whether it answered; none if it was not asked. With an error's code and message.
+    /// Answer to a ping, or an error's code and message. `None` if it was not pinged.
     pub answers: Option<Result<(), (String, String)>>,
-    /// Whether a connection for a transfer came about.
+    /// Result of opening a connection for transfers.
     pub transfers: Option<Result<(), (String, String)>>,
-    /// An address of it to which this machine's own system refuses to send.
+    /// Address of the device to which the local system refuses to send.
     pub rejected: Option<SocketAddr>,
 }
 
-/// The check `device` of one paired device, among all others.
+/// Creates the check `device` of one paired device.
 pub fn check(device: &DeviceView, proof: &Proof, around: &Surroundings) -> CheckView {
     let check = match (device.state, device.path) {
         (DeviceState::Connected, _) if matches!(proof.answers, Some(Err(_))) => silent(proof),
@@ -126,27 +126,27 @@ fn why_relayed(around: &Surroundings) -> &'static str {
     }
 }
 
-/// Milliseconds and the path that packets took, or the code and message of the error.
+/// Round trip in milliseconds and path of the packets, or the code and message of the error.
 pub type Ping = Result<(f64, Option<PathKind>), (String, String)>;
 
-/// Everything that was tried to reach one device.
+/// Results of all attempts to reach one device.
 #[derive(Clone, Debug, Default)]
 pub struct Tried {
-    /// It was sighted on the LAN.
+    /// True if it was sighted on the LAN.
     pub sighted: bool,
-    /// Its known addresses.
+    /// Probe results of its known addresses.
     pub addresses: Vec<Address>,
-    /// The relay that it was last reached through, and whether that relay answers.
+    /// Relay through which it was last reached, and whether that relay answers.
     pub relay: Option<(String, bool)>,
-    /// Look-ups.
+    /// Results of lookups.
     pub look_ups: Vec<LookUp>,
-    /// The application's round trip.
+    /// Round trip of the application.
     pub ping: Option<Ping>,
-    /// Whether a connection for a transfer came about.
+    /// Result of opening a connection for transfers.
     pub transfers: Option<Result<(), (String, String)>>,
 }
 
-/// The checks of `doctor DEVICE`: each way, and in the end what follows from all of them.
+/// Creates the checks of `doctor DEVICE`: one for each path, and a conclusion.
 pub fn ways(
     device: &DeviceView,
     tried: &Tried,
@@ -277,7 +277,7 @@ fn ping(tried: &Tried) -> Option<CheckView> {
     })
 }
 
-/// What follows.
+/// Creates the conclusion.
 fn conclusion(
     device: &DeviceView,
     tried: &Tried,

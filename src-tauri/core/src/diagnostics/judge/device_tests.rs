@@ -6,7 +6,7 @@ use super::*;
 use crate::{api::CheckStatus, id::DeviceId};
 
 fn device(state: DeviceState, path: Option<PathKind>) -> DeviceView {
-    // By JSON, so that a field more makes no difference here.
+    // Built from JSON, so that a new field needs no change here.
     let view = json!({
         "device_id": DeviceId::of_endpoint(&[1; 32]), "endpoint_id": "", "name": "Laptop", "type": "laptop",
         "state": state, "paired": true, "pairing": false, "nearby": false, "path": path, "rtt_ms": 1.5,

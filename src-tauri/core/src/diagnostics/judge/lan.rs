@@ -1,4 +1,4 @@
-//! What is on this machine and around it: interfaces, routes, multicast, a firewall.
+//! Checks of this machine and its network: interfaces, routes, multicast, firewall.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,7 @@ use crate::{
     diagnostics::facts::{Firewall, FirewallKind, Interface, Multicast, Routes, Verdict},
 };
 
-/// The check `interfaces`.
+/// Creates the check `interfaces`.
 pub fn interfaces(all: &[Interface]) -> CheckView {
     let up: Vec<&Interface> = all.iter().filter(|interface| !interface.unplugged).collect();
     let shown: Vec<String> = up.iter().map(|interface| shown(interface)).collect();
@@ -38,8 +38,8 @@ pub fn interfaces(all: &[Interface]) -> CheckView {
     ok("interfaces", format!("Up: {}.", list(&shown))).with("names", shown.join(", "))
 }
 
-/// An interface without a cable that holds an address in the same network as one that works, with that address: the system
-/// goes on sending by the dead one.
+/// Finds an interface without a cable that has an address in the network of a working one, with that address and the
+/// working one: the system keeps sending through the dead interface.
 fn dead_cable(all: &[Interface]) -> Option<(&Interface, IpAddr, &Interface)> {
     let dead = all.iter().filter(|interface| interface.unplugged);
     let addresses = dead.flat_map(|dead| dead.addresses.iter().map(move |(address, _)| (dead, *address)));
@@ -50,7 +50,7 @@ fn dead_cable(all: &[Interface]) -> Option<(&Interface, IpAddr, &Interface)> {
 }
 
 fn shown(interface: &Interface) -> String {
-    // The one by which others know it; a link-local address says nothing.
+    // A link-local address says nothing, so another one is shown.
     let address = interface.addresses.iter().map(|(address, _)| address).find(|address| !is_link_local(address));
     match address {
         Some(address) => format!("{} ({address})", interface.name),
@@ -65,7 +65,7 @@ fn is_link_local(address: &IpAddr) -> bool {
     }
 }
 
-/// The check `vpn`.
+/// Creates the check `vpn`.
 pub fn vpn(all: &[Interface]) -> CheckView {
     let up: Vec<&Interface> = all.iter().filter(|interface| interface.vpn.is_some()).collect();
     let names: Vec<String> = up.iter().map(|vpn| format!("{} ({})", vpn.name, vpn.vpn.unwrap_or_default())).collect();
@@ -88,7 +88,7 @@ pub fn vpn(all: &[Interface]) -> CheckView {
     }
 }
 
-/// The check `route`. `lan_only`: nothing outside is wanted.
+/// Creates the check `route`. With `lan_only`, no route to the internet is needed.
 pub fn route(routes: &Routes, lan_only: bool) -> CheckView {
     match (routes.v4, routes.v6) {
         (true, true) => ok("route", "There is a way to the internet, by IPv4 and IPv6.").with("by", "IPv4, IPv6"),
@@ -107,16 +107,16 @@ pub fn route(routes: &Routes, lan_only: bool) -> CheckView {
     }
 }
 
-/// What a verdict on multicast needs to know besides.
+/// Further facts for the multicast check.
 #[derive(Clone, Debug, Default)]
 pub struct Neighbours {
-    /// Paired devices to which a direct connection on this LAN stands, and which were never sighted there.
+    /// Paired devices with a direct connection on this LAN that were never sighted there.
     pub unseen: Vec<String>,
-    /// Some device was sighted on the LAN.
+    /// True if any device was sighted on the LAN.
     pub sighted: bool,
 }
 
-/// The check `multicast`.
+/// Creates the check `multicast`.
 pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
     const NAME: &str = "multicast";
     const BY_HAND: &str = "Pair by the link or QR code, or with `--device ENDPOINT_ID@IP:PORT`: devices that are paired \
@@ -202,7 +202,7 @@ fn open_mdns() -> &'static str {
     }
 }
 
-/// The check `firewall`. `port` is ours; `heard` tells whether what nobody asked for comes in.
+/// Creates the check `firewall`. `port` is our port; `heard` tells whether unsolicited packets are received.
 pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView {
     const NAME: &str = "firewall";
     let tried: Vec<bool> = heard.interfaces.iter().filter_map(|echo| echo.unasked).collect();
@@ -247,7 +247,7 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
     }
 }
 
-/// The name of the program that sets the rules; empty where nobody knows.
+/// Returns the name of the firewall program; empty if unknown.
 fn name_of(kind: Option<FirewallKind>) -> &'static str {
     by(kind).trim_matches([' ', '(', ')'])
 }
@@ -261,7 +261,7 @@ fn by(kind: Option<FirewallKind>) -> &'static str {
     }
 }
 
-/// The command that opens the port.
+/// Returns the command that opens the port.
 fn command(firewall: &Firewall, port: u16) -> String {
     let ufw = format!("`sudo ufw allow {port}/udp`");
     let firewalld = format!("`sudo firewall-cmd --permanent --add-port={port}/udp && sudo firewall-cmd --reload`");

@@ -63,7 +63,7 @@ fn multicast_that_is_dropped_here_is_not_multicast_that_is_dropped_there() {
     let dropped = multicast(&heard(true, None, 0), &unseen);
     assert_eq!(code(&dropped), (CheckStatus::Warning, "multicast_dropped"));
     assert!(dropped.detail.contains("Laptop") && dropped.hint.contains("isolation"));
-    // One that hides, while another one is seen, is no sign.
+    // One hidden device is no sign while another one is sighted.
     assert_eq!(multicast(&heard(true, None, 1), &unseen).status, CheckStatus::Ok);
     assert_eq!(multicast(&heard(true, None, 0), &Neighbours { sighted: true, ..unseen }).status, CheckStatus::Ok);
     let deaf = Multicast { deaf: Some("in use".into()), ..Multicast::default() };

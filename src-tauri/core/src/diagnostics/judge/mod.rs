@@ -1,4 +1,4 @@
-//! Pure: from facts to checks.
+//! Turns facts into checks. Pure.
 
 pub mod device;
 pub mod lan;
@@ -13,7 +13,7 @@ pub(super) use crate::error::size;
 
 use crate::api::{CheckStatus, CheckView};
 
-/// A check that is as it should be.
+/// Creates a check that passed.
 pub fn ok(name: &str, detail: impl Into<String>) -> CheckView {
     CheckView {
         name: name.into(),
@@ -26,7 +26,7 @@ pub fn ok(name: &str, detail: impl Into<String>) -> CheckView {
     }
 }
 
-/// One that is not.
+/// Creates a check that did not pass.
 pub fn not_ok(
     status: CheckStatus,
     name: &str,
@@ -37,27 +37,27 @@ pub fn not_ok(
     CheckView { status, code: Some(code.into()), hint: hint.into(), ..ok(name, detail) }
 }
 
-/// Something worth knowing.
+/// Creates a check that only informs.
 pub fn info(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
     not_ok(CheckStatus::Info, name, code, detail, hint)
 }
 
-/// Something that could be better.
+/// Creates a check that warns.
 pub fn warning(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
     not_ok(CheckStatus::Warning, name, code, detail, hint)
 }
 
-/// Something that does not work.
+/// Creates a check that failed.
 pub fn failed(name: &str, code: &str, detail: impl Into<String>, hint: impl Into<String>) -> CheckView {
     not_ok(CheckStatus::Failed, name, code, detail, hint)
 }
 
-/// The same about one of several.
+/// Adds a subject to a check, for one of several devices or servers.
 pub fn about(subject: impl Into<String>, check: CheckView) -> CheckView {
     CheckView { subject: Some(subject.into()), ..check }
 }
 
-/// Names for people, with `and` before the last.
+/// Joins names for people, with `and` before the last.
 pub(super) fn list(names: &[String]) -> String {
     match names {
         [] => String::new(),
@@ -66,7 +66,7 @@ pub(super) fn list(names: &[String]) -> String {
     }
 }
 
-/// A span of time for people.
+/// Formats a time span for people.
 pub(super) fn span(seconds: u64) -> String {
     let (number, unit) = match seconds {
         0..120 => (seconds, "second"),

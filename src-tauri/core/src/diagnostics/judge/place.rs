@@ -1,4 +1,4 @@
-//! Folders, and the room in them.
+//! Checks of folders and free space.
 
 use super::{about, failed, ok, size, warning};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     diagnostics::facts::Folder,
 };
 
-/// Below this the data directory cannot be relied on.
+/// Free bytes below which the data directory is not reliable.
 const DATA_NEEDS: u64 = 32 << 20;
-/// Below this hardly any file fits.
+/// Free bytes below which hardly any file fits.
 const DOWNLOADS_NEED: u64 = 1 << 30;
 
-/// The check `data`: what is remembered can be written.
+/// Creates the check `data`: records can be written.
 pub fn data(folder: &Folder) -> CheckView {
     let path = folder.path.display();
     match (&folder.refusal, folder.free) {
@@ -35,7 +35,7 @@ pub fn data(folder: &Folder) -> CheckView {
     }
 }
 
-/// The check `downloads`: what is received finds room.
+/// Creates the check `downloads`: received files can be written.
 pub fn downloads(folder: &Folder) -> CheckView {
     let path = folder.path.display();
     match (&folder.refusal, folder.free) {
@@ -62,7 +62,7 @@ pub fn downloads(folder: &Folder) -> CheckView {
     }
 }
 
-/// The check `keystore`: where the root secret is. A node that runs has read it.
+/// Creates the check `keystore`: where the root secret is stored. A running node has read it.
 pub fn keystore(place: KeystoreView) -> CheckView {
     match place {
         KeystoreView::Keychain => ok("keystore", "The root secret is in the system's keychain.").with("keychain", ""),
@@ -76,7 +76,7 @@ pub fn keystore(place: KeystoreView) -> CheckView {
     }
 }
 
-/// The check `start`: why there is no node.
+/// Creates the check `start`: why the node does not run.
 pub fn start(code: &str, message: &str, hint: &str) -> CheckView {
     let hint = if hint.is_empty() { "See the log, and `yonder-cli doctor --report`." } else { hint };
     let check = failed("start", code, format!("Yonder cannot start here: {message}."), hint);

@@ -1,4 +1,4 @@
-//! The UDP port: is it there, and is it the usual one.
+//! Check of the UDP port: whether it is bound, and whether it is the usual one.
 
 use super::{failed, info, ok, warning};
 use crate::{
@@ -8,7 +8,7 @@ use crate::{
 
 const NAME: &str = "port";
 
-/// The check `port`.
+/// Creates the check `port`.
 pub fn check(port: &Port) -> CheckView {
     let wanted = port.wanted;
     if port.unused {
@@ -56,7 +56,7 @@ pub fn check(port: &Port) -> CheckView {
     }
 }
 
-/// The program that holds the port, by its name alone; `?` where nobody knows.
+/// Returns the name of the program that holds the port; `?` if unknown.
 fn named(port: &Port) -> String {
     port.holder.as_ref().and_then(|holder| holder.program.clone()).unwrap_or_else(|| "?".into())
 }

@@ -1,4 +1,4 @@
-//! Servers of the internet, the way to them, and what their clocks say about ours.
+//! Checks of internet servers, the path to them, and our clock against theirs.
 
 use super::{about, failed, info, list, ok, span, warning};
 use crate::{
@@ -6,12 +6,12 @@ use crate::{
     diagnostics::facts::{Outside, RelayLink, Routes, Server, ServerFault, ServerKind},
 };
 
-/// A clock may be off by this many seconds before it is worth a word: servers tell whole seconds, and answers take time.
+/// Tolerated clock error in seconds: servers send whole seconds, and answers take time.
 const CLOCK_TOLERANCE: i64 = 60;
-/// From here on certificates, codes of five words and look-ups fail.
+/// Clock error in seconds from which on certificates, codes of five words and lookups fail.
 const CLOCK_BROKEN: i64 = 600;
 
-/// A check for each server that was asked: `relay` and `pkarr`.
+/// Creates a check for each server that was asked: `relay` and `pkarr`.
 pub fn each(servers: &[Server], routes: &Routes) -> Vec<CheckView> {
     servers.iter().map(|server| about(&server.url, one(server, routes))).collect()
 }
@@ -49,7 +49,7 @@ fn one(server: &Server, routes: &Routes) -> CheckView {
                 if server.link == RelayLink::Connected { check.with("home", "") } else { check }
             }
         },
-        // What is wrong then is told by the check `route`.
+        // The check `route` explains this case.
         Err(ServerFault::Unreachable | ServerFault::Name) if !routes.v4 && !routes.v6 => failed(
             name,
             code(server.kind),
@@ -110,13 +110,13 @@ fn failed_server(name: &str, what: &str, kind: ServerKind, fault: &ServerFault) 
     }
 }
 
-/// What a server says is shown, as far as it is short and of one line.
+/// Shortens a server's message to one line of 160 characters.
 fn short(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(160).collect();
     clean.trim().trim_end_matches('.').into()
 }
 
-/// The check `relay` where there is none to ask.
+/// Creates the check `relay` if there is no relay to ask.
 pub fn none(lan_only: bool) -> CheckView {
     if lan_only {
         return info("relay", "lan_only", "Mode lan: no server is asked, and devices elsewhere are not reached.", "");
@@ -129,7 +129,7 @@ pub fn none(lan_only: bool) -> CheckView {
     )
 }
 
-/// The check `udp`: can packets go straight to the internet.
+/// Creates the check `udp`: whether UDP reaches the internet.
 pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
     const NAME: &str = "udp";
     let asked: Vec<&Server> = servers.iter().filter(|server| server.udp.is_some()).collect();
@@ -163,7 +163,7 @@ pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
     }
 }
 
-/// The check `nat`: what kind of router stands before this network. None where nobody knows.
+/// Creates the check `nat`: the kind of router. `None` if unknown.
 pub fn nat(outside: &Outside) -> Option<CheckView> {
     if outside.captive {
         return Some(failed(
@@ -185,7 +185,8 @@ pub fn nat(outside: &Outside) -> Option<CheckView> {
     })
 }
 
-/// The check `clock`. `peers`: by how many seconds the clocks of paired devices are ahead, by their names.
+/// Creates the check `clock`. `peers` are the names of paired devices, with the seconds by which their clocks are
+/// ahead.
 pub fn clock(servers: &[Server], peers: &[(String, i64)], lan_only: bool) -> CheckView {
     const NAME: &str = "clock";
     let mut offsets: Vec<i64> = servers.iter().filter_map(|server| server.clock).collect();
@@ -197,7 +198,7 @@ pub fn clock(servers: &[Server], peers: &[(String, i64)], lan_only: bool) -> Che
         names.truncate(3);
         list(&names)
     };
-    // Of several that disagree, the one in the middle.
+    // The median, if several disagree.
     let Some(offset) = offsets.get(offsets.len() / 2).copied() else {
         let expired = servers.iter().any(|server| server.answer == Err(ServerFault::CertificateTime));
         if expired {

@@ -1,16 +1,16 @@
-//! What holds a transfer back.
+//! Check of what limits a transfer.
 
 use super::{about, info, ok, size, warning};
 use crate::api::{CheckView, ConnectionView, PathKind, TransferState, TransferView};
 
-/// Of its window a connection uses so much when the network is what limits it.
+/// Share of the congestion window that is used if the network is the limit.
 const FULL: f64 = 0.6;
-/// From this share of lost packets on, loss is what limits.
+/// Loss rate from which on loss is the limit.
 const LOSSY: f64 = 0.01;
-/// So close to a limit that was set, the limit is what limits.
+/// Share of the configured rate from which on the setting is the limit.
 const AT_LIMIT: f64 = 0.85;
 
-/// The check `transfer` of one that moves, or would like to. `limit`: bytes a second that a person allows.
+/// Creates the check `transfer` of an active or waiting transfer. `limit` is the configured rate in bytes a second.
 pub fn check(transfer: &TransferView, connections: &[ConnectionView], limit: Option<u64>) -> Option<CheckView> {
     let check = match transfer.state {
         TransferState::Active => active(transfer, connections, limit),
@@ -91,7 +91,7 @@ mod tests {
     };
 
     fn transfer(state: TransferState, rate: f64) -> TransferView {
-        // By JSON, so that a field more makes no difference here.
+        // Built from JSON, so that a new field needs no change here.
         let view = json!({
             "id": TransferId::from_random([1; 16]), "direction": "send", "device": DeviceId::of_endpoint(&[1; 32]),
             "device_name": "Laptop", "state": state, "reason": null, "roots": [], "root_count": 0, "files": 0,

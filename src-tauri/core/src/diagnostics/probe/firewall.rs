@@ -1,5 +1,5 @@
-//! Which firewall is at work on this machine, and what its rules say, as far as they may be read. Nothing is asked of a
-//! service that might put a question to the person.
+//! Detects the firewall of this machine, and reads its rules as far as permitted. Never asks a service that might
+//! prompt the user.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use crate::diagnostics::facts::Firewall;
 #[cfg(target_os = "linux")]
 use crate::diagnostics::facts::FirewallKind;
 
-/// Looks. Reads files and may run `nft`: not for the runtime's threads.
+/// Inspects the firewall. Reads files and may run `nft`, so it must not run on the runtime's threads.
 #[cfg(target_os = "linux")]
 pub fn firewall(port: u16) -> Firewall {
     let kind = if is_set("/etc/ufw/ufw.conf", "ENABLED=yes") {
@@ -29,7 +29,7 @@ pub fn firewall(port: u16) -> Firewall {
     }
 }
 
-/// Other systems' firewalls are found by what comes in.
+/// Returns nothing: on other systems a firewall is only detected by whether packets arrive.
 #[cfg(not(target_os = "linux"))]
 pub fn firewall(_: u16) -> Firewall {
     Firewall::default()
@@ -40,7 +40,7 @@ fn is_set(file: &str, line: &str) -> bool {
     std::fs::read_to_string(file).is_ok_and(|text| text.lines().any(|found| found.trim().eq_ignore_ascii_case(line)))
 }
 
-/// The kernel's rules. Only an administrator may read them.
+/// Reads the kernel's rules, which only an administrator may do.
 #[cfg(target_os = "linux")]
 fn nftables() -> Option<String> {
     let program = ["/usr/sbin/nft", "/sbin/nft", "/usr/local/sbin/nft"].iter().find(|path| Path::new(path).exists())?;

@@ -1,10 +1,11 @@
-//! Whether a folder can be written to, and how much room it has.
+//! Tests whether a folder is writable, and how much space it has.
 
 use std::{io, path::Path};
 
 use crate::diagnostics::facts::Folder;
 
-/// Looks at a folder: a file is made in it and taken away. Waits for the disk: not for the runtime's threads.
+/// Examines a folder by creating and deleting a file in it. Waits for the disk, so it must not run on the runtime's
+/// threads.
 pub fn folder(path: &Path) -> Folder {
     let refusal = write(path).err().map(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such folder".into(),
@@ -14,7 +15,7 @@ pub fn folder(path: &Path) -> Folder {
     Folder { path: path.into(), refusal, free: free(path) }
 }
 
-/// Looks at a folder that is made when it is needed: where it is not there, at the one in which it would be made.
+/// Examines a folder that is created on demand: if it is missing, the parent in which it would be created.
 pub fn folder_to_be(path: &Path) -> Folder {
     match path.ancestors().find(|path| std::fs::symlink_metadata(path).is_ok()) {
         Some(there) => Folder { path: path.into(), ..folder(there) },
@@ -23,7 +24,7 @@ pub fn folder_to_be(path: &Path) -> Folder {
 }
 
 fn write(path: &Path) -> io::Result<()> {
-    // Of this process and moment alone; one that is left behind by a power cut is overwritten by nobody.
+    // Named after the process. A file left behind by a power cut is not overwritten.
     let probe = path.join(format!(".yonder-doctor-{}", std::process::id()));
     std::fs::OpenOptions::new().write(true).create_new(true).open(&probe)?;
     std::fs::remove_file(probe)

@@ -1,19 +1,19 @@
-//! Who holds a UDP port.
+//! Finds the program that holds a UDP port.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 
 use crate::diagnostics::facts::Holder;
 
-/// Opens the port for a moment, where no node holds it.
+/// Binds the port for a moment, if no node holds it.
 ///
 /// # Errors
-/// With what the system says.
+/// The error of the system.
 pub fn try_port(bind: Option<IpAddr>, port: u16) -> Result<(), std::io::Error> {
     UdpSocket::bind(SocketAddr::new(bind.unwrap_or(Ipv4Addr::UNSPECIFIED.into()), port)).map(drop)
 }
 
-/// The program that holds this UDP port on this machine, if it is another process and the system tells. Reads many small
-/// files: not for the runtime's threads.
+/// Returns the program that holds this UDP port, if it is another process and the system tells. Reads many small files,
+/// so it must not run on the runtime's threads.
 #[cfg(target_os = "linux")]
 pub fn holder(port: u16) -> Option<Holder> {
     let tables = ["/proc/net/udp", "/proc/net/udp6"];
@@ -24,7 +24,7 @@ pub fn holder(port: u16) -> Option<Holder> {
     let other = (user != own).then_some(user);
     for (_, inode) in &sockets {
         if let Some((pid, program)) = process_with(*inode) {
-            // Our own: of a node in this very process.
+            // The port belongs to a node in this process.
             if pid == std::process::id() {
                 return None;
             }
@@ -34,13 +34,13 @@ pub fn holder(port: u16) -> Option<Holder> {
     Some(Holder { program: None, pid: None, user: other })
 }
 
-/// The system is not asked here.
+/// Returns nothing: other systems are not asked.
 #[cfg(not(target_os = "linux"))]
 pub fn holder(_: u16) -> Option<Holder> {
     None
 }
 
-/// Users and inodes of the sockets on this port, from a table of the kernel.
+/// Parses users and inodes of the sockets on this port from a kernel table.
 #[cfg(target_os = "linux")]
 fn sockets_on(table: &str, port: u16) -> Vec<(u32, u64)> {
     let row = |line: &str| {
@@ -52,7 +52,7 @@ fn sockets_on(table: &str, port: u16) -> Vec<(u32, u64)> {
     table.lines().skip(1).filter_map(row).collect()
 }
 
-/// The process that has this socket open; only one's own can be seen, without the rights of an administrator.
+/// Finds the process that has this socket open. Without administrator rights only the user's own processes are visible.
 #[cfg(target_os = "linux")]
 fn process_with(inode: u64) -> Option<(u32, String)> {
     let wanted = format!("socket:[{inode}]");
@@ -62,7 +62,7 @@ fn process_with(inode: u64) -> Option<(u32, String)> {
         let mut links = open.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
         if links.any(|link| link.as_os_str() == wanted.as_str()) {
             let name = std::fs::read_to_string(entry.path().join("comm")).unwrap_or_default();
-            // A program names itself as it likes.
+            // A program chooses its own name.
             let name: String = name.trim().chars().filter(|c| !c.is_control()).take(64).collect();
             return Some((pid, name));
         }

@@ -1,10 +1,11 @@
-//! Interfaces and routes of this machine. No packet is sent.
+//! Lists interfaces and routes of this machine. Sends no packet.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use crate::diagnostics::facts::{Interface, Routes};
 
-/// Interfaces that are up and have an address, loopback aside. Reads tables of the system: not for the runtime's threads.
+/// Returns interfaces that are up and have an address, except loopback. Reads system tables, so it must not run on the
+/// runtime's threads.
 pub fn interfaces() -> Vec<Interface> {
     let mut all: Vec<Interface> = netdev::get_interfaces()
         .into_iter()
@@ -30,7 +31,7 @@ pub fn interfaces() -> Vec<Interface> {
     all
 }
 
-/// macOS keeps some of them for itself, with nothing but a link-local address.
+/// True for tunnels of macOS's own, which have only a link-local address.
 fn is_idle_tunnel(interface: &Interface) -> bool {
     interface.name.starts_with("utun")
         && interface
@@ -39,7 +40,7 @@ fn is_idle_tunnel(interface: &Interface) -> bool {
             .all(|(address, _)| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local()))
 }
 
-/// What kind of private network an interface leads into, by its names.
+/// Returns the kind of VPN of an interface, by its names.
 fn vpn(words: &[String], tunnel: bool) -> Option<&'static str> {
     const BY_BEGINNING: [(&str, &str); 9] = [
         ("tailscale", "Tailscale"),
@@ -65,12 +66,12 @@ fn vpn(words: &[String], tunnel: bool) -> Option<&'static str> {
     BY_BEGINNING.iter().find_map(begins).or_else(|| ANYWHERE.iter().find_map(holds)).or(tunnel.then_some("tunnel"))
 }
 
-/// Whether the system knows a way to the internet. A UDP socket is pointed there and says nothing.
+/// Tests whether the system has a route to the internet. A UDP socket is connected but sends nothing.
 pub fn routes() -> Routes {
     let way = |own: IpAddr, there: IpAddr| {
         UdpSocket::bind((own, 0)).and_then(|socket| socket.connect(SocketAddr::new(there, 443))).is_ok()
     };
-    // Addresses of public resolvers, which are on the internet for certain; nothing is sent to them.
+    // Addresses of public resolvers, which are certainly on the internet. Nothing is sent to them.
     let (v4, v6) = (Ipv4Addr::new(9, 9, 9, 9), Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe));
     Routes { v4: way(Ipv4Addr::UNSPECIFIED.into(), v4.into()), v6: way(Ipv6Addr::UNSPECIFIED.into(), v6.into()) }
 }

@@ -1,5 +1,5 @@
-//! Knocks at an address, as a stranger: whoever speaks QUIC there answers that it knows no such version. It proves that
-//! packets pass both ways; who it is that answers, it does not.
+//! QUIC probe of an address, without authentication: a QUIC endpoint answers an unknown version with Version
+//! Negotiation. That proves that packets pass in both directions, but not which device answers.
 
 use std::{
     io,
@@ -18,27 +18,27 @@ use crate::{
     diagnostics::facts::{Address, Knock},
 };
 
-/// How long an answer is waited for. A machine that is not there is noticed by the system within 3 s.
+/// Longest wait for an answer. The system notices an absent machine within 3 s.
 const PATIENCE: Duration = Duration::from_millis(3500);
-/// A packet may be lost: it is said again after these times.
+/// Times at which the packet is sent, because it may be lost.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
-/// Shorter ones may not begin a connection, and are not answered.
+/// Length of the packet in bytes. Shorter ones may not begin a connection, and get no answer (RFC 9000, section 14.1).
 const LENGTH: usize = 1200;
-/// Reserved so that nobody ever speaks it.
+/// Version number that is reserved and never supported (RFC 9000, section 15).
 const NO_VERSION: [u8; 4] = [0x1a, 0x2a, 0x3a, 0x4a];
 
-/// Knocks at several at once.
+/// Probes several addresses in parallel.
 pub async fn knock_all(addresses: Vec<SocketAddr>) -> Vec<Address> {
     join_all(addresses.into_iter().map(|at| async move { Address { at, knock: knock(at).await } })).await
 }
 
-/// Knocks at one address.
+/// Probes one address.
 pub async fn knock(at: SocketAddr) -> Knock {
     match ask(at).await {
         Ok(Knock::Silent) if has_no_owner(at.ip()) => Knock::Nobody,
         Ok(knock) => knock,
         Err(error) => match error.kind() {
-            // What a route says that prohibits or swallows, or a firewall's rule for what goes out.
+            // Errors of a prohibiting or blackhole route, or of a firewall rule for outgoing packets.
             io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => Knock::Rejected,
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Knock::NothingListens,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
@@ -49,20 +49,21 @@ pub async fn knock(at: SocketAddr) -> Knock {
     }
 }
 
-/// Whether the system has asked this network in vain who has that address. It does not tell this to a socket.
+/// True if address resolution (ARP) for this address has failed. The system does not report that to a socket.
 #[cfg(target_os = "linux")]
 fn has_no_owner(address: IpAddr) -> bool {
-    // Made by the kernel in memory: it waits for no disk.
+    // procfs is in memory, so this does not wait for a disk.
     std::fs::read_to_string("/proc/net/arp").is_ok_and(|table| asked_in_vain(&table, address))
 }
 
-/// The system's table is not read here.
+/// Returns false: other systems' tables are not read.
 #[cfg(not(target_os = "linux"))]
 fn has_no_owner(_: IpAddr) -> bool {
     false
 }
 
-/// Rows are: address, kind of network, flags, hardware address. Without the flag of a complete one nobody has answered.
+/// Parses the ARP table: address, hardware type, flags, hardware address. Without the flag for a complete entry nobody
+/// has answered.
 #[cfg(target_os = "linux")]
 fn asked_in_vain(table: &str, address: IpAddr) -> bool {
     let address = address.to_string();
@@ -75,8 +76,8 @@ fn asked_in_vain(table: &str, address: IpAddr) -> bool {
 async fn ask(at: SocketAddr) -> io::Result<Knock> {
     let own: IpAddr = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((own, 0)).await?;
-    // Connected, so that the system tells what routers and the machine itself say about our packets. Nobody on the network
-    // has been asked yet: who says that the host cannot be reached is a route of this machine.
+    // Connected, so that the system reports ICMP errors and its own. Nothing has been sent yet, so "host unreachable"
+    // comes from a route of this machine.
     if let Err(error) = socket.connect(at).await {
         return if error.kind() == io::ErrorKind::HostUnreachable { Ok(Knock::Rejected) } else { Err(error) };
     }
@@ -110,7 +111,7 @@ fn random<const N: usize>() -> io::Result<[u8; N]> {
     clock::random().map_err(io::Error::other)
 }
 
-/// A long header of a version that nobody speaks, with two connection ids of eight bytes.
+/// Builds a packet with a long header, an unsupported version, and two connection ids of eight bytes.
 fn packet(ids: &[u8; 16]) -> Vec<u8> {
     let mut packet = vec![0xc0];
     packet.extend(NO_VERSION);
@@ -122,7 +123,7 @@ fn packet(ids: &[u8; 16]) -> Vec<u8> {
     packet
 }
 
-/// Whether this is the list of versions that answers it: our ids, turned round.
+/// True if the answer is the Version Negotiation packet for these ids, in which they are swapped.
 fn answers(answer: &[u8], ids: &[u8; 16]) -> bool {
     let (theirs, ours) = ids.split_at(8);
     let Some((head, rest)) = answer.split_at_checked(5) else { return false };

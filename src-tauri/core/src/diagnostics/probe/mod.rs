@@ -1,4 +1,4 @@
-//! Finds facts. Each probe has a limit of its own, leaves nothing behind, and says nothing about what its findings mean.
+//! Collects facts. Each probe has its own time limit, leaves nothing behind, and does not evaluate its results.
 
 mod firewall;
 mod folder;

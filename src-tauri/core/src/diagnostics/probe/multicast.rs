@@ -1,9 +1,9 @@
-//! Speaks to many on every interface, and listens whether it comes back: the system hands what is sent to many to its own
-//! programs too, by the same gate through which other machines' packets come in.
+//! Sends multicast packets on every interface, and tests whether they return: the system also delivers them to its own
+//! programs, through the same firewall as packets of other machines.
 //!
-//! Two packets go out by each interface. One is a question of mDNS, as devices ask it all day. The other goes to a port
-//! that nobody has made an exception for, and with no hop to live, so that it never leaves this machine: where the first is
-//! heard and the second is not, a firewall drops what nobody asked for.
+//! Two packets are sent on each interface. One is an ordinary mDNS question. The other one goes to a random port, for
+//! which there is no firewall exception, with a TTL of 0, so that it never leaves this machine. If the first is
+//! received and the second is not, a firewall drops unsolicited packets.
 
 use std::{
     collections::BTreeSet,
@@ -26,15 +26,15 @@ use crate::{
 
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const MDNS: u16 = 5353;
-/// How long is listened. Machines answer a question of mDNS within a fraction of a second.
+/// Duration of listening. Machines answer an mDNS question within a fraction of a second.
 const LISTEN: Duration = Duration::from_millis(2500);
-/// A packet may be lost: all is said again after these times.
+/// Times at which everything is sent, because packets may be lost.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(400), Duration::from_millis(1000)];
-/// More interfaces than any honest machine has.
+/// Maximum number of interfaces.
 const MAX_INTERFACES: usize = 16;
 const MAX_OTHERS: usize = 64;
 
-/// One interface, and what is said on it.
+/// One interface, with the socket and the token of its packets.
 struct Voice {
     address: Ipv4Addr,
     token: String,
@@ -42,7 +42,7 @@ struct Voice {
     echo: Echo,
 }
 
-/// Speaks and listens on all of these.
+/// Runs the probe on all of these interfaces.
 pub async fn multicast(interfaces: &[Interface]) -> Multicast {
     let own: Vec<IpAddr> = interfaces.iter().flat_map(|one| one.addresses.iter().map(|(ip, _)| *ip)).collect();
     let mut voices: Vec<Voice> = interfaces.iter().filter_map(voice).take(MAX_INTERFACES).collect();
@@ -54,7 +54,7 @@ pub async fn multicast(interfaces: &[Interface]) -> Multicast {
         Ok(ear) => ear,
         Err(error) => return Multicast { deaf: Some(error.to_string()), ..Multicast::default() },
     };
-    // Without this one the other question is still worth asking.
+    // Without this socket the mDNS question is still useful.
     let strange = ear_anywhere(&addresses).ok();
     let others = listen(&mut voices, &ear, strange.as_ref(), &own).await;
     Multicast { interfaces: voices.into_iter().map(|voice| voice.echo).collect(), others, deaf: None }
@@ -88,7 +88,7 @@ fn ear(port: u16, addresses: &[Ipv4Addr]) -> io::Result<UdpSocket> {
     socket.set_reuse_port(true)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, port)).into())?;
     for address in addresses {
-        // One that cannot be joined is not heard, which is what is told.
+        // If the group cannot be joined nothing is received, which is then reported.
         let _ = socket.join_multicast_v4(&GROUP, address);
     }
     UdpSocket::from_std(socket.into())
@@ -173,7 +173,8 @@ fn note(voices: &mut [Voice], packet: &[u8], mark: impl Fn(&mut Echo)) {
     }
 }
 
-/// A question of mDNS: who is there at all, which Yonder devices, and a name that only we know, to know it again by.
+/// Encodes an mDNS question for all services, for Yonder devices, and for a random name by which our own packet is
+/// recognized.
 fn question(token: &str) -> Vec<u8> {
     const PTR: u16 = 12;
     const IN: u16 = 1;
@@ -183,7 +184,7 @@ fn question(token: &str) -> Vec<u8> {
     let mut packet = vec![0, 0, 0, 0, 0, names.len() as u8, 0, 0, 0, 0, 0, 0];
     for name in names {
         for label in name {
-            // Labels of ours: short, and known here.
+            // Our own labels, which are short.
             packet.push(label.len().min(63) as u8);
             packet.extend(&label.as_bytes()[..label.len().min(63)]);
         }

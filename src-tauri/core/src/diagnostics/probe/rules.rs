@@ -1,23 +1,23 @@
-//! What rules of nftables say about a UDP packet to our port that nobody asked for. Pure.
+//! Evaluates nftables rules for an unsolicited UDP packet to our port. Pure.
 //!
-//! Only what is plain is understood; a rule that depends on more than port, protocol and state makes the answer unclear
-//! where it would let the packet in, and is passed over where it would drop it.
+//! Only simple rules are understood. A rule that depends on more than port, protocol and state makes the result unclear
+//! if it would accept the packet, and is skipped if it would drop it.
 
 use serde_json::Value;
 
 use crate::diagnostics::facts::Verdict;
 
-/// Chains that jump in circles, or without end, are given up.
+/// Maximum depth of jumps between chains, which may be circular.
 const MAX_DEPTH: usize = 16;
 
-/// What was read from the rules.
+/// Result of the evaluation.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Judged {
-    /// There are rules about what comes in.
+    /// True if there are rules for incoming packets.
     pub has_rules: bool,
-    /// What they say.
+    /// Result of the rules.
     pub verdict: Verdict,
-    /// Family, table and chain of those that drop the packet.
+    /// Family, table and chain of the rules that drop the packet.
     pub chain: Option<String>,
 }
 
@@ -27,11 +27,11 @@ enum Outcome {
     Drop,
     /// The next rule decides.
     Next,
-    /// It may have been let in; we cannot see.
+    /// The packet may have been accepted, which cannot be determined.
     Maybe,
 }
 
-/// Judges a whole rule set, as `nft -j list ruleset` writes it. None if it is not one.
+/// Evaluates a complete rule set in the format of `nft -j list ruleset`. `None` if it is malformed.
 pub(super) fn judge(text: &str, port: u16) -> Option<Judged> {
     let whole: Value = serde_json::from_str(text).ok()?;
     let items = whole["nftables"].as_array()?;
@@ -104,7 +104,8 @@ fn verdict_of(items: &[Value], chain: &Value, parts: &[Value], port: u16, depth:
     Outcome::Next
 }
 
-/// Whether all conditions hold: none if one of them certainly does not, `false` if some cannot be told.
+/// Evaluates the conditions of a rule: `None` if one is certainly false, `Some(true)` if all hold, `Some(false)` if
+/// some cannot be determined.
 fn matches(parts: &[Value], port: u16) -> Option<bool> {
     let mut certain = true;
     for part in parts {
@@ -134,14 +135,14 @@ fn holds(condition: &Value, port: u16) -> Option<bool> {
     } else if left["ct"]["key"] == "state" {
         word_in(right, "new")
     } else if ["iifname", "iif"].contains(&left["meta"]["key"].as_str().unwrap_or_default()) {
-        // It comes from another machine; by which interface is open.
+        // The packet comes from another machine, by an unknown interface.
         match word_in(right, "lo") && !right["set"].is_array() {
             true => false,
             false => return None,
         }
     } else if left["payload"]["protocol"].is_string() {
         let protocol = left["payload"]["protocol"].as_str().unwrap_or_default();
-        // Headers that a UDP packet has not.
+        // Headers that a UDP packet does not have.
         return if ["tcp", "icmp", "icmpv6"].contains(&protocol) { Some(false) } else { None };
     } else {
         return None;

@@ -1,5 +1,5 @@
-//! Asks servers of the internet whether they are there, how fast, and what time it is. Only servers that the node itself
-//! may ask are handed in here.
+//! Asks internet servers whether they answer, how fast, and for their time. The caller passes only servers that the
+//! node itself may ask.
 
 use std::{
     net::SocketAddr,
@@ -23,28 +23,28 @@ use crate::{
 
 const CONNECT: Duration = Duration::from_secs(4);
 const WHOLE_REQUEST: Duration = Duration::from_secs(6);
-/// Where relays answer questions over UDP.
+/// UDP port on which relays answer QUIC address discovery.
 const ADDRESS_DISCOVERY: u16 = 7842;
-/// How long a name may take.
+/// Time limit of resolving a name.
 const NAME: Duration = Duration::from_secs(3);
 
 /// A server to ask.
 #[derive(Clone, Debug)]
 pub struct ServerToAsk {
-    /// What it is.
+    /// Purpose of the server.
     pub kind: ServerKind,
-    /// Where.
+    /// URL of the server.
     pub url: Url,
-    /// Whether it may be asked over UDP, too.
+    /// True if it may also be asked over UDP.
     pub udp: bool,
-    /// What the node says of its own connection to it.
+    /// Status of the node's own connection to it.
     pub link: RelayLink,
 }
 
-/// Which authorities are trusted where there is no node that would know.
+/// Builds the TLS configuration if there is no node.
 ///
 /// # Errors
-/// When the file with one's own cannot be read.
+/// When the file of the custom authority cannot be read.
 pub fn tls_for_servers(own: Option<&Path>) -> Result<ClientConfig, String> {
     let trusted = match own {
         None => CaTlsConfig::default(),
@@ -56,14 +56,14 @@ pub fn tls_for_servers(own: Option<&Path>) -> Result<ClientConfig, String> {
     trusted.client_config(Arc::new(aws_lc_rs::default_provider())).map_err(|error| error.to_string())
 }
 
-/// Asks one server, over TCP and, where it is a relay, over UDP.
+/// Asks one server over TCP and, if it is a relay, over UDP.
 pub async fn ask(server: ServerToAsk, tls: ClientConfig) -> Server {
     let (http, udp) = join(get(&server, tls), by_udp(&server)).await;
     let (answer, clock) = http;
     Server { kind: server.kind, url: shown(&server.url), answer, clock, udp, link: server.link }
 }
 
-/// Without what may be secret in it.
+/// Formats a URL without the parts that may be secret.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
@@ -95,7 +95,8 @@ async fn get(server: &ServerToAsk, tls: ClientConfig) -> (Result<Duration, Serve
     let took = begun.elapsed();
     let date = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(http_date);
     let offset = date.and_then(|theirs| offset(theirs, clock, took));
-    // A server that was found answers the wrong question with an error of its own; somebody in its place sends us away.
+    // A pkarr server answers the wrong question with an error of its own. A redirect comes from another server in its
+    // place.
     let fits = match server.kind {
         ServerKind::Relay => response.status().is_success(),
         ServerKind::Pkarr => !response.status().is_redirection() && !response.status().is_server_error(),
@@ -104,7 +105,7 @@ async fn get(server: &ServerToAsk, tls: ClientConfig) -> (Result<Duration, Serve
     (answer, offset)
 }
 
-/// By how many seconds their clock is ahead of ours. They tell whole seconds, of half of the way ago.
+/// Returns the seconds by which their clock is ahead of ours. They send whole seconds, as of half a round trip ago.
 fn offset(theirs: Duration, ours: SystemTime, took: Duration) -> Option<i64> {
     let ours = ours.duration_since(UNIX_EPOCH).ok()?.as_secs_f64() + took.as_secs_f64() / 2.0;
     Some((theirs.as_secs_f64() + 0.5 - ours).round() as i64)
@@ -141,7 +142,7 @@ fn tls_fault(error: &rustls::Error) -> ServerFault {
     }
 }
 
-/// Whether a relay is heard over UDP, by the fastest of its addresses.
+/// Measures a relay's response time over UDP, by the faster of its addresses.
 async fn by_udp(server: &ServerToAsk) -> Option<Option<Duration>> {
     if !server.udp || server.kind != ServerKind::Relay || server.url.scheme() != "https" {
         return None;
@@ -149,7 +150,7 @@ async fn by_udp(server: &ServerToAsk) -> Option<Option<Duration>> {
     let host = server.url.host_str()?.trim_matches(['[', ']']).to_owned();
     let found = timeout(NAME, tokio::net::lookup_host((host.as_str(), ADDRESS_DISCOVERY))).await;
     let found: Vec<SocketAddr> = found.ok()?.ok()?.collect();
-    // One of each kind; that one of them is not carried here is usual.
+    // One address of each family. Usually only one of them can be reached from here.
     let v4 = found.iter().find(|at| at.is_ipv4()).copied();
     let v6 = found.iter().find(|at| at.is_ipv6()).copied();
     let answers = super::knock_all(v4.into_iter().chain(v6).collect()).await;

@@ -1,4 +1,4 @@
-//! Sockets, plan and table put together: hears, answers, and says what is to be said.
+//! Combines sockets, plan and table: receives, answers, and announces.
 
 use std::{
     collections::BTreeSet,
@@ -27,26 +27,26 @@ use crate::{
     },
 };
 
-/// An advert of ours holds for so long, in seconds; it is said anew about twice in that time.
+/// Lifetime of our announcement in seconds. It is repeated about twice in that time.
 const TTL: u32 = 15;
-/// The largest packet that is looked at; ours are far smaller, a network's largest are of this size.
+/// Largest packet that is read, in bytes. Ours are far smaller; jumbo frames have this size.
 const LARGEST: usize = 9000;
-/// Those who listen are told of changes so often at most.
+/// Minimum interval between two updates of the listeners.
 const TELL: Duration = Duration::from_millis(50);
-/// A farewell is said again after this time: it may be lost.
+/// Time after which a goodbye packet is repeated, in case it was lost.
 const FAREWELL_AGAIN: Duration = Duration::from_millis(250);
-/// Those who heard a farewell come apart by so much when they ask whether it is so.
+/// Maximum random delay before a received goodbye is verified, so that its receivers do not all ask at once.
 const DOUBT: Duration = Duration::from_millis(150);
 const IDLE: Duration = Duration::from_secs(3600);
 
-/// As what we are seen.
+/// Form in which this device is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// As nothing.
+    /// Sends no advertisement.
     Hidden,
-    /// With id, name and type.
+    /// Advertises id, name and type.
     Open,
-    /// As random bytes, among them a mark for each paired device.
+    /// Advertises random bytes, with a tag for each paired device.
     Beacon { epoch: u64, label: Label },
 }
 
@@ -99,7 +99,7 @@ impl Actor {
         }
     }
 
-    /// Runs until nobody wants anything of it any more.
+    /// Runs until all handles are dropped.
     pub async fn run(mut self) {
         let mut buffers = [vec![0; LARGEST], vec![0; LARGEST]];
         self.wanted.mark_changed();
@@ -112,7 +112,7 @@ impl Actor {
                         let buffer = &buffers[family as usize];
                         self.hear(family, from, buffer.get(..length).unwrap_or(buffer));
                     }
-                    // Some systems tell on the next call that a packet before was refused somewhere.
+                    // Some systems report on this call that an earlier packet was refused.
                     Err(error) => {
                         tracing::debug!(%error, "nothing was heard");
                         tokio::time::sleep(TELL).await;
@@ -136,7 +136,7 @@ impl Actor {
         self.begun.elapsed()
     }
 
-    /// When something is to be done.
+    /// Returns when something is due.
     fn next(&self) -> Duration {
         let farewells = self.farewells.iter().map(|(at, _)| *at).min();
         let tell = self.changed.then(|| self.told.map_or(Duration::ZERO, |told| told + TELL));
@@ -184,19 +184,19 @@ impl Actor {
         }
     }
 
-    // ---- what is wanted, and where we are --------------------------------------------------------------------------
+    // ---- configuration and networks --------------------------------------------------------------------------------
 
     async fn follow_wishes(&mut self) {
         let wanted = self.wanted.borrow_and_update().clone();
         let before = std::mem::replace(&mut self.now, wanted);
-        // In which order they are matters for the next beacon alone.
+        // A change of order affects only the next beacon.
         let others = sorted(&before.friends) != sorted(&self.now.friends);
         if others {
             let paired: BTreeSet<_> = self.now.friends.iter().map(|friend| friend.endpoint_id).collect();
             self.recognizer.forget();
             self.table.pair(&paired);
             self.changed = true;
-            // Beacons of one that was a stranger until now were heard, and not understood.
+            // Beacons of a newly paired device were received before, but not recognized.
             if paired.iter().any(|who| !before.friends.iter().any(|friend| friend.endpoint_id == *who)) {
                 self.send_all(&wire::question(SERVICE_NAME, Question::Browse)).await;
             }
@@ -210,7 +210,7 @@ impl Actor {
         }
     }
 
-    /// Is seen as what is wanted. What was said before is taken back once the new is said.
+    /// Switches to the wanted form. The old form is revoked after the new one was announced.
     async fn take_form(&mut self) {
         let open = self.now.advert.is_some();
         let pairing = self.now.advert.as_ref().is_some_and(|advert| advert.pairing);
@@ -218,7 +218,7 @@ impl Actor {
         let form = match self.now.shown_to {
             _ if self.now.leaving => Form::Hidden,
             Discoverable::Everyone if open => Form::Open,
-            // A person shows a code: others have to find it.
+            // While a code is shown, others must be able to find this device.
             Discoverable::Paired if pairing => Form::Open,
             Discoverable::Paired => match self.form {
                 Form::Beacon { epoch: of, .. } if of == epoch => self.form,
@@ -265,21 +265,21 @@ impl Actor {
         }
     }
 
-    // ---- saying ----------------------------------------------------------------------------------------------------
+    // ---- sending ---------------------------------------------------------------------------------------------------
 
     async fn announce(&mut self, index: u32, to: Option<Family>) {
         let Some(instance) = self.instance(index) else { return };
         self.send(index, to, &wire::announcement(SERVICE_NAME, &instance)).await;
     }
 
-    /// What is true of us on this link, if anything is to be said there.
+    /// Returns the announcement for this link. `None` if nothing is to be announced there.
     fn instance(&mut self, index: u32) -> Option<Instance> {
         let label = self.label_of(self.form)?;
         let link = self.on.by_index.get(&index)?;
         let here = |address: &&SocketAddr| link.addresses.iter().any(|(own, _)| *own == address.ip());
         let mut addresses: Vec<SocketAddr> = self.now.addresses.iter().filter(here).copied().collect();
         if addresses.is_empty() {
-            // Nobody could reach us from there.
+            // No address of this link could be dialled.
             return None;
         }
         addresses.truncate(wire::MAX_TOLD / 2);
@@ -288,7 +288,7 @@ impl Actor {
             let own = self.endpoint_id.as_bytes();
             let Form::Beacon { epoch, .. } = self.form else { return None };
             let tags = beacon::tags(&self.now.friends, own, epoch, &label, self.turn, random_tag);
-            // Addresses of other networks would be marks of this device.
+            // Addresses of other networks would identify this device.
             return Some(Instance { label, ttl: TTL, addresses, user_data: None, beacon: Some(tags) });
         }
         let elsewhere = |address: &&SocketAddr| {
@@ -319,12 +319,12 @@ impl Actor {
         }
     }
 
-    /// The loopback is spoken on by one that can be reached there alone.
+    /// True if this link is used. Loopback is used only by a node that is bound to it.
     fn speaks_on(&self, link: &Link) -> bool {
         !link.is_loopback() || self.now.addresses.iter().any(|address| address.ip().is_loopback())
     }
 
-    // ---- hearing ---------------------------------------------------------------------------------------------------
+    // ---- receiving -------------------------------------------------------------------------------------------------
 
     fn hear(&mut self, family: Family, from: SocketAddr, bytes: &[u8]) {
         let Some(link) = self.on.of(from) else { return };
@@ -354,7 +354,7 @@ impl Actor {
             return;
         }
         let here = self.on.has(from);
-        // An advert must not make us knock at a machine somewhere else.
+        // An advertisement must not make this device send packets to a distant machine.
         let near =
             |address: &SocketAddr| is_private(address.ip()) || self.on.of(SocketAddr::new(address.ip(), 0)).is_some();
         let addresses: Vec<SocketAddr> =
@@ -372,7 +372,7 @@ impl Actor {
                 }
             }
             (said, _) => {
-                // Half of all labels are no public keys.
+                // Half of all labels are not public keys.
                 if EndpointId::from_bytes(&instance.label).is_err() {
                     return;
                 }
@@ -385,7 +385,7 @@ impl Actor {
     }
 }
 
-/// An address that can be dialled from here, if that can be: one of a link alone gets that link's number.
+/// Converts an advertised address into one that can be dialled. A link-local one gets the link's scope id.
 fn usable(address: SocketAddr, link: u32, here: bool) -> Option<SocketAddr> {
     let ip = address.ip();
     let broadcast = ip == IpAddr::V4(std::net::Ipv4Addr::BROADCAST);
@@ -399,7 +399,7 @@ fn usable(address: SocketAddr, link: u32, here: bool) -> Option<SocketAddr> {
     }
 }
 
-/// An address that no machine of the internet has.
+/// True for an address that no machine of the internet has.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(v4) => {
@@ -425,7 +425,7 @@ fn random_label() -> Option<Label> {
 }
 
 fn random_tag() -> [u8; 8] {
-    // Only fills up; a tag of zeros says that there are fewer friends, and no more.
+    // Only a filler: zeros would at most reveal that fewer devices are paired.
     clock::random().unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! The networks that this machine is on.
+//! The network interfaces of this machine.
 
 use std::{
     collections::BTreeMap,
@@ -8,31 +8,32 @@ use std::{
 
 use tokio::sync::watch;
 
-/// More networks than this are not looked at: a machine full of containers has one for each of them.
+/// Maximum number of links. A machine with many containers has one for each of them.
 const MAX_LINKS: usize = 16;
-/// A cable that is back is seen within this time. Looking takes some microseconds.
+/// Polling interval. Listing the interfaces takes a few microseconds.
 const LOOK: Duration = Duration::from_secs(2);
-/// The clock went on by so much more than we did: the machine slept, and what was known of others is stale.
+/// Difference between wall clock and timer from which on the machine is assumed to have slept, and what is known of
+/// others is stale.
 const SLEPT: Duration = Duration::from_secs(5);
 
-/// One interface that is up and has an address.
+/// A network interface that is up and has an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
-    /// Addresses, and how many bits of each are the network's.
+    /// Addresses and their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
 }
 
-/// All of them, by the system's number.
+/// All links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
-    /// By the system's number of the interface.
+    /// Links by the system's interface index.
     pub by_index: BTreeMap<u32, Link>,
-    /// Rises when everything has to be said and asked anew.
+    /// Rises when everything must be announced and asked again.
     pub awakened: u64,
 }
 
 impl Link {
-    /// An address to send IPv4 multicast from, if there is one.
+    /// Returns an address from which IPv4 multicast can be sent.
     pub fn v4(&self) -> Option<Ipv4Addr> {
         self.addresses.iter().find_map(|(address, _)| match address {
             IpAddr::V4(v4) => Some(*v4),
@@ -40,12 +41,12 @@ impl Link {
         })
     }
 
-    /// Whether IPv6 is spoken on it.
+    /// True if it has an IPv6 address.
     pub fn v6(&self) -> bool {
         self.addresses.iter().any(|(address, _)| address.is_ipv6())
     }
 
-    /// It leads to this machine alone.
+    /// True if it leads to this machine only.
     pub fn is_loopback(&self) -> bool {
         self.addresses.iter().all(|(address, _)| address.is_loopback())
     }
@@ -56,7 +57,7 @@ impl Link {
 }
 
 impl Links {
-    /// On which of them a packet from there came, if on any: what comes from further away is nobody on this LAN.
+    /// Returns the link on which a packet from this address came. `None` if the sender is not on a local network.
     pub fn of(&self, from: SocketAddr) -> Option<u32> {
         if let SocketAddr::V6(v6) = from
             && v6.scope_id() != 0
@@ -66,7 +67,7 @@ impl Links {
         self.by_index.iter().find(|(_, link)| link.reaches(from.ip())).map(|(index, _)| *index)
     }
 
-    /// Whether this is an address of this machine.
+    /// True for an address of this machine.
     pub fn has(&self, address: IpAddr) -> bool {
         self.by_index.values().any(|link| link.addresses.iter().any(|(own, _)| *own == address))
     }
@@ -86,7 +87,7 @@ fn in_network(own: IpAddr, bits: u8, other: IpAddr) -> bool {
     }
 }
 
-/// Whether an address holds on one link alone.
+/// True for an address that is valid on one link only.
 pub fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local(),
@@ -94,15 +95,15 @@ pub fn is_link_local(address: IpAddr) -> bool {
     }
 }
 
-/// The interfaces as the system lists them.
+/// Lists the interfaces.
 ///
 /// # Errors
-/// When it does not list them: too many files are open, say.
+/// When the system cannot list them, for example because too many files are open.
 fn look() -> std::io::Result<BTreeMap<u32, Link>> {
     let mut links: BTreeMap<u32, Link> = BTreeMap::new();
     let found = if_addrs::get_if_addrs()?;
     let mut found: Vec<_> = found.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
-    // What leads further comes first: the ends of containers' cables have nothing but a link-local address.
+    // Routable addresses first: the ends of containers' virtual links have only a link-local address.
     found.sort_by_key(|interface| is_link_local_v6(interface.ip()));
     for interface in found {
         let Some(index) = interface.index else { continue };
@@ -111,7 +112,7 @@ fn look() -> std::io::Result<BTreeMap<u32, Link>> {
             if_addrs::IfAddr::V6(v6) => (v6.ip.into(), v6.prefixlen),
         };
         if is_link_local_v6(address) {
-            // Where there is any other address, everybody has one, and the one family is enough.
+            // If there is another address everybody has one, and link-local IPv6 is not needed.
             let has_other = |link: &Link| link.addresses.iter().any(|(other, _)| !is_link_local(*other));
             if links.get(&index).is_some_and(has_other) || is_port_of_bridge(&interface.name) {
                 continue;
@@ -126,8 +127,8 @@ fn look() -> std::io::Result<BTreeMap<u32, Link>> {
 }
 
 impl Links {
-    /// Takes over what was seen. What could not be listed stays as it was: a network is not gone because a look failed.
-    /// Gives whether anything has changed.
+    /// Applies a listing. Returns true if anything changed. After a failed listing the links stay: the networks are not
+    /// gone because of it.
     fn update(&mut self, seen: std::io::Result<BTreeMap<u32, Link>>, slept: bool) -> bool {
         let changed = match seen {
             Ok(by_index) if by_index != self.by_index => {
@@ -149,13 +150,13 @@ fn is_link_local_v6(address: IpAddr) -> bool {
     address.is_ipv6() && is_link_local(address)
 }
 
-/// Whether an interface is one of a bridge of this machine, which speaks for it. Linux alone tells.
+/// True if the interface is a port of a bridge, which represents it. Known on Linux only.
 pub fn is_port_of_bridge(name: &str) -> bool {
-    // Made by the kernel in memory: it waits for no disk.
+    // sysfs is in memory, so this does not wait for a disk.
     std::path::Path::new("/sys/class/net").join(name).join("master").exists()
 }
 
-/// Keeps `links` true. `nudge` has it look at once.
+/// Keeps `links` up to date. `nudge` triggers a look at once.
 pub async fn follow(links: watch::Sender<Links>, mut nudge: watch::Receiver<u64>) {
     let mut last = (Instant::now(), SystemTime::now());
     loop {
@@ -163,7 +164,7 @@ pub async fn follow(links: watch::Sender<Links>, mut nudge: watch::Receiver<u64>
         let by_clock = now.1.duration_since(last.1).unwrap_or_default();
         let slept = by_clock > now.0.duration_since(last.0) + SLEPT;
         last = now;
-        // The system answers from memory.
+        // Answered from memory, so it does not block.
         let seen = look();
         links.send_if_modified(|links| links.update(seen, slept));
         tokio::select! {

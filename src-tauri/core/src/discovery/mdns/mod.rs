@@ -1,9 +1,9 @@
-//! mDNS on the LAN, with a service name of our own, so that only Yonder devices show.
+//! mDNS on the LAN with Yonder's own service name, so that only Yonder devices appear.
 //!
-//! It speaks the records that iroh's own lookup speaks, at a pace of its own: iroh's (`swarm-discovery`) lets two devices answer
-//! each question, so that ten need 4 to 8 s to know each other; it says no farewell, keeps its groups on the interfaces of its
-//! start, and remembers as many forged adverts as somebody sends. Nothing of it is registered with the endpoint as a resolver:
-//! sightings go to the registry, and dialling takes addresses from there.
+//! It uses the same records as iroh's own lookup, with another schedule. In iroh's (`swarm-discovery`) two devices
+//! answer each question, so that ten devices need 4 to 8 s to find each other. It sends no goodbye, never updates its
+//! multicast groups, and stores any number of forged advertisements. This source is not registered as a resolver of the
+//! endpoint: sightings go to the device registry, which supplies the addresses for dialling.
 
 mod actor;
 mod links;
@@ -31,22 +31,22 @@ pub use links::is_port_of_bridge;
 use super::{Advert, Discovery, DiscoveryError, Friend, Seen};
 use crate::{api::Discoverable, id::Sighting};
 
-/// Who is there, by endpoint id.
+/// Present devices by endpoint id.
 type Sightings = Arc<BTreeMap<[u8; 32], Sighting>>;
 
-/// The mDNS source.
+/// Discovery source for mDNS.
 pub struct MdnsDiscovery {
     seen: watch::Receiver<Sightings>,
 }
 
-/// Tells the LAN, and nobody else, who we are: give it to the endpoint as an address lookup.
+/// Advertises this device on the LAN only. To be registered with the endpoint as an address lookup.
 #[derive(Clone, Debug)]
 pub struct LanAdvertiser {
     wanted: watch::Sender<Wanted>,
     nudge: watch::Sender<u64>,
 }
 
-/// What is to be true.
+/// Desired state of the advertisement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Wanted {
     shown_to: Discoverable,
@@ -57,10 +57,10 @@ struct Wanted {
 }
 
 impl MdnsDiscovery {
-    /// Opens the sockets. What comes third has to run for anything to be heard or said.
+    /// Opens the sockets. The third value is the task that sends and receives; it has to be run.
     ///
     /// # Errors
-    /// When the port of mDNS cannot be used.
+    /// When the mDNS port cannot be used.
     pub fn start(
         endpoint_id: EndpointId,
         shown_to: Discoverable,
@@ -89,17 +89,17 @@ impl MdnsDiscovery {
 }
 
 impl LanAdvertiser {
-    /// Says something else about this device from now on.
+    /// Changes the advertisement of this device.
     pub fn say(&self, advert: &Advert) {
         self.want(|wanted| wanted.advert = Some(advert.clone()));
     }
 
-    /// Is seen by others from now on.
+    /// Sets who may see this device.
     pub fn show_to(&self, whom: Discoverable) {
         self.want(|wanted| wanted.shown_to = whom);
     }
 
-    /// These are paired: they are known by their beacons, and know ours. Those that were seen last come first.
+    /// Sets the paired devices, which recognize each other by beacons. The most recently seen come first.
     pub fn know(&self, friends: Vec<Friend>) {
         self.want(|wanted| {
             if *wanted.friends != friends {
@@ -108,7 +108,7 @@ impl LanAdvertiser {
         });
     }
 
-    /// Says farewell. Nothing is said after it.
+    /// Sends the goodbye. Nothing is sent after it.
     pub fn leave(&self) {
         self.want(|wanted| wanted.leaving = true);
     }
@@ -125,7 +125,7 @@ impl LanAdvertiser {
 impl AddressLookup for LanAdvertiser {
     fn publish(&self, data: &EndpointData) {
         self.want(|wanted| wanted.addresses = data.ip_addrs().copied().collect());
-        // Addresses change where interfaces do.
+        // New addresses usually mean new interfaces, so these are listed at once.
         self.nudge.send_modify(|count| *count += 1);
     }
 }
@@ -143,7 +143,7 @@ impl Discovery for MdnsDiscovery {
     }
 }
 
-/// One who listens: told of differences, so that being slow loses nothing and holds nobody up.
+/// A listener, which computes the differences itself: a slow one loses nothing and blocks nobody.
 struct Listener {
     seen: watch::Receiver<Sightings>,
     told: Sightings,

@@ -1,13 +1,13 @@
-//! When to say and to ask what, on each link. Pure: time and chance are arguments.
+//! Schedule of announcements and questions on each link. Pure: time and randomness are arguments.
 //!
-//! Whoever comes says so three times within two seconds, and asks who is there; everyone else answers within a tenth of a
-//! second, or as soon as a second has passed since it last spoke. From then on each says that it is still there every
-//! eight seconds, and nobody asks. So ten devices that come at once know each other within a second or two, and an idle one sends
-//! one packet in eight seconds, however many there are.
+//! A new device announces itself three times within two seconds, and asks who is present. Every other device answers
+//! within a tenth of a second, or one second after its last packet. From then on each announces itself every eight
+//! seconds, and nobody asks. Ten devices that start together find each other within a second or two, and an idle one
+//! sends one packet in eight seconds, however many there are.
 
 use std::{collections::BTreeMap, time::Duration};
 
-/// Which group a packet goes to.
+/// Multicast group of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Family {
     /// 224.0.0.251
@@ -16,30 +16,30 @@ pub enum Family {
     V6,
 }
 
-/// What is to be done on a link.
+/// Action on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deed {
-    /// Say what is true of us, to the one group or, without, to both.
+    /// Announce this device to one group, or to both if `None`.
     Announce(Option<Family>),
-    /// Ask who is there.
+    /// Ask who is present.
     Ask,
 }
 
-/// One still there says so this often; a tenth more or less.
+/// Interval of announcements, give or take a tenth.
 pub const STEADY: Duration = Duration::from_secs(8);
-/// Nobody is asked for, as a rule; now and then all are, in case something was missed.
+/// Interval of questions, in case a packet was lost. Usually nobody needs to ask.
 const ASK_STEADY: Duration = Duration::from_secs(300);
-/// After something new, it is said at these times.
+/// Delays of the announcements after a change.
 const NEWS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(2)];
-/// And who is there is asked at these, later by a part of [`SPREAD`].
+/// Delays of the first questions, each extended by a part of [`SPREAD`].
 const FIRST_ASKS: [Duration; 3] = [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(3)];
-/// Answers of many come apart by as much.
+/// Range of the random delay of answers.
 const SPREAD: Duration = Duration::from_millis(100);
-/// An answer to all is not given more often, RFC 6762.
+/// Minimum interval between multicast answers (RFC 6762).
 const GAP: Duration = Duration::from_secs(1);
-/// Nor more often than this for each device that is there: all answers together stay below fifty a second.
+/// Minimum interval for each device that is present: all answers together stay below fifty a second.
 const SHARE: Duration = Duration::from_millis(20);
-/// An answer to somebody who doubts that we are there, as a probe's.
+/// Minimum interval between answers to a device that checks whether we are present, as for a probe.
 const DOUBT_GAP: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -53,14 +53,14 @@ struct Link {
     answer: [Option<Duration>; 2],
 }
 
-/// What is to be done when, on every link.
+/// Schedule of all links.
 #[derive(Debug, Default)]
 pub struct Plan {
     links: BTreeMap<u32, Link>,
 }
 
 impl Plan {
-    /// A link came, or came back. `v4` if it can be spoken to by IPv4.
+    /// Adds a link that came up, or came back. `v4` if it has IPv4.
     pub fn came(&mut self, now: Duration, link: u32, v4: bool, chance: f64) {
         let at = |wait: &Duration| now + *wait + SPREAD.mul_f64(chance);
         let link = self.links.entry(link).or_insert_with(|| Link {
@@ -77,20 +77,21 @@ impl Plan {
         link.news = NEWS.iter().map(at).collect();
     }
 
-    /// A link is gone.
+    /// Removes a link.
     pub fn went(&mut self, link: u32) {
         self.links.remove(&link);
     }
 
-    /// We have something new to say, on all links.
+    /// Schedules the announcement of a change on all links.
     pub fn news(&mut self, now: Duration, chance: f64) {
         for link in self.links.values_mut() {
-            // The first at once: somebody waits for it.
+            // The first one is sent at once: somebody is waiting for it.
             link.news = NEWS.iter().map(|wait| now + wait.mul_f64(1.0 + chance / 10.0)).collect();
         }
     }
 
-    /// Somebody asks who is there, of `known` devices, or whether we are: `None`.
+    /// Schedules the answer to a question. `known` is the number of known devices for a question to all, and `None` for
+    /// a question about this device.
     pub fn asked(&mut self, now: Duration, link: u32, family: Family, known: Option<usize>, chance: f64) {
         let Some(link) = self.links.get_mut(&link) else { return };
         let at = family as usize;
@@ -106,7 +107,7 @@ impl Plan {
         link.answer[at] = Some(link.answer[at].map_or(due, |before| before.min(due)));
     }
 
-    /// What is to be done now. All of it counts as done.
+    /// Returns the actions due now, and marks them as done.
     pub fn due(&mut self, now: Duration, chance: f64) -> Vec<(u32, Deed)> {
         let mut deeds = Vec::new();
         for (index, link) in &mut self.links {
@@ -121,7 +122,7 @@ impl Plan {
         deeds
     }
 
-    /// When to look again.
+    /// Returns when to look again.
     pub fn next(&self) -> Option<Duration> {
         self.links.values().map(Link::next).min()
     }
@@ -179,7 +180,7 @@ mod tests {
         Duration::from_secs_f64(seconds)
     }
 
-    /// What happens until `end`.
+    /// Runs the schedule until `end`.
     fn run(plan: &mut Plan, end: f64) -> Vec<(f64, Deed)> {
         let mut done = Vec::new();
         while let Some(next) = plan.next().filter(|next| *next <= secs(end)) {
@@ -208,15 +209,15 @@ mod tests {
         plan.asked(secs(12.0), 1, Family::V6, Some(9), 1.0);
         let done = run(&mut plan, 12.11);
         assert_eq!(done, [(12.1, Deed::Announce(Some(Family::V6)))]);
-        // However many ask, one answer a second.
+        // However many ask, there is one answer a second.
         for step in 0..100 {
             plan.asked(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, Some(9), 0.0);
         }
         assert_eq!(run(&mut plan, 13.2).len(), 1);
-        // One that doubts that we are there is not kept waiting.
+        // A device that checks whether we are present gets its answer soon.
         plan.asked(secs(13.2), 1, Family::V6, None, 0.0);
         assert_eq!(run(&mut plan, 13.5).len(), 1);
-        // Among many, each answers more seldom.
+        // With many devices, each answers less often.
         plan.asked(secs(13.6), 1, Family::V6, Some(200), 0.0);
         let answers = run(&mut plan, 18.0);
         let to_all = answers.iter().find(|(_, deed)| *deed == Deed::Announce(Some(Family::V6))).unwrap();

@@ -1,4 +1,4 @@
-//! Port 5353, shared with whoever else speaks mDNS on this machine, and its two groups on every link.
+//! Sockets on port 5353, shared with other mDNS programs of this machine, and membership of both groups on every link.
 
 use std::{
     io,
@@ -13,12 +13,12 @@ use super::{links::Link, plan::Family};
 const PORT: u16 = 5353;
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
-/// RFC 6762: so that nobody takes a packet that was forwarded for one of a neighbour.
+/// TTL of packets (RFC 6762), so that a forwarded packet is not taken for one of a neighbour.
 const HOPS: u32 = 255;
-/// A burst of adverts waits here while we are busy.
+/// Receive buffer in bytes, for bursts of announcements.
 const BUFFER: usize = 512 * 1024;
 
-/// One socket for each family.
+/// One socket for each address family.
 #[derive(Debug)]
 pub struct Sockets {
     v4: Option<UdpSocket>,
@@ -26,10 +26,10 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Opens what can be opened.
+    /// Opens the sockets that can be opened.
     ///
     /// # Errors
-    /// When neither can.
+    /// When none can be opened.
     pub fn open() -> io::Result<Self> {
         match (open_v4(), open_v6()) {
             (Err(error), Err(_)) => Err(error),
@@ -37,8 +37,8 @@ impl Sockets {
         }
     }
 
-    /// Listens on a link from now on. Memberships do not outlive an interface, and a switch may have forgotten them: whatever
-    /// was before is left and joined anew.
+    /// Joins the groups on a link. A membership does not survive the removal of the interface, and a switch may have
+    /// forgotten it, so an existing one is left first.
     pub fn join(&self, index: u32, link: &Link) {
         self.leave(index);
         let interface = InterfaceIndexOrAddress::Index(index);
@@ -54,9 +54,9 @@ impl Sockets {
         }
     }
 
-    /// Listens there no longer.
+    /// Leaves the groups on a link.
     pub fn leave(&self, index: u32) {
-        // Nothing was joined, or the interface is gone, and the membership with it.
+        // Fails if nothing was joined, or if the interface and its membership are gone.
         if let Some(socket) = &self.v4 {
             let _ = SockRef::from(socket).leave_multicast_v4_n(&GROUP_V4, &InterfaceIndexOrAddress::Index(index));
         }
@@ -65,7 +65,7 @@ impl Sockets {
         }
     }
 
-    /// Sends to a group on a link. What cannot be sent is lost, as any packet may be.
+    /// Sends to a group on a link. Failures are ignored, because packets may be lost anyway.
     pub async fn send(&self, index: u32, link: &Link, family: Family, packet: &[u8]) {
         let sent = match family {
             Family::V4 => self.send_v4(link, packet).await,
@@ -88,7 +88,7 @@ impl Sockets {
         socket.send_to(packet, SocketAddrV6::new(GROUP_V6, PORT, 0, index)).await.map(drop)
     }
 
-    /// The next packet: how long, from where, and in which group.
+    /// Receives the next packet: its length, its sender and its group.
     pub async fn receive(&self, buffers: &mut [Vec<u8>; 2]) -> (Family, io::Result<(usize, SocketAddr)>) {
         let [buffer_v4, buffer_v6] = buffers;
         tokio::select! {
@@ -124,7 +124,7 @@ fn bound(socket: Socket, at: SocketAddr) -> io::Result<UdpSocket> {
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     socket.set_reuse_port(true)?;
-    // A wish: the system may grant less.
+    // A request only: the system may grant less.
     let _ = socket.set_recv_buffer_size(BUFFER);
     socket.set_nonblocking(true)?;
     socket.bind(&at.into())?;

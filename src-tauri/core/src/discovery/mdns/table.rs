@@ -1,8 +1,8 @@
-//! Who is there, as mDNS tells it. Pure: time is an argument.
+//! Table of the devices that mDNS has announced. Pure: time is an argument.
 //!
-//! Every advert holds for a time. Before that is over, or when one says that it leaves, it is asked for by name, and is gone
-//! when it does not answer: a word that was lost hides nobody, and neither does a forged farewell. All of it is bounded, and what
-//! strangers say takes no place from paired devices.
+//! Every announcement has a lifetime. Before it expires, or after a goodbye, the device is asked by name, and removed
+//! only if it does not answer: neither a lost packet nor a forged goodbye hides a device. All sizes are limited, and
+//! unpaired devices cannot displace paired ones.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -13,45 +13,45 @@ use std::{
 use super::{super::Advert, wire::Label};
 use crate::{api::DeviceType, id::Sighting};
 
-/// Devices that are not paired beyond this number are not looked at.
+/// Maximum number of unpaired devices.
 const MAX_STRANGERS: usize = 256;
-/// Of these, so many from one address: a flood from one place leaves room for the others.
+/// Maximum number of unpaired devices from one address, so that a flood from one place leaves room for others.
 const MAX_FROM_ONE: usize = 64;
-/// Labels under which one paired device is known: its id, and a few beacons.
+/// Maximum number of labels of one paired device: its id, and a few beacons.
 const MAX_LABELS: usize = 4;
-/// Places that one device was heard from: one for each network that both are on.
+/// Maximum number of places from which one device was heard: one for each shared network.
 const MAX_PLACES: usize = 4;
-/// Addresses taken of one advert.
+/// Maximum number of addresses of one announcement.
 const MAX_TOLD: usize = 8;
-/// Addresses of one sighting.
+/// Maximum number of addresses of one sighting.
 const MAX_ADDRESSES: usize = 16;
-/// An advert holds as long as it says, within these bounds.
+/// Bounds of an announcement's lifetime.
 const LIFETIME: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(120)];
-/// So long one that said farewell, or nothing at all, is asked for.
+/// Time for which a device that has said goodbye, or has not answered, is queried before it is removed.
 const LAST_CALL: Duration = Duration::from_secs(2);
-/// At these parts of its lifetime, in percent, one that was not heard is asked for.
+/// Points of its lifetime, in percent, at which a silent device is asked for.
 const ASK_AT: [u32; 3] = [72, 82, 92];
-/// What one stranger says of itself is not taken to be something else more often.
+/// Minimum interval between two changes of an unpaired device's data.
 const CHANGE_GAP: Duration = Duration::from_millis(500);
-/// One device is not asked for more often.
+/// Minimum interval between two questions about one device.
 const ASK_GAP: Duration = Duration::from_millis(900);
 
-/// An advert whose sender was made out.
+/// An announcement whose sender is known.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// Under which label.
+    /// Label under which it was sent.
     pub label: Label,
-    /// Whose key it claims.
+    /// Public key that the device claims.
     pub who: [u8; 32],
-    /// It is paired.
+    /// True if the device is paired.
     pub paired: bool,
-    /// What it says of itself, if it does.
+    /// Advertisement, if it contains one.
     pub advert: Option<Advert>,
-    /// From where the packet came.
+    /// Source address of the packet.
     pub from: IpAddr,
-    /// Where it says it is.
+    /// Addresses that the device claims.
     pub addresses: Vec<SocketAddr>,
-    /// For how many seconds that holds.
+    /// Lifetime in seconds.
     pub ttl: u32,
 }
 
@@ -60,7 +60,7 @@ struct Entry {
     who: [u8; 32],
     paired: bool,
     advert: Option<Advert>,
-    /// The newest last.
+    /// Places, the newest last.
     places: Vec<Place>,
     heard: Duration,
     changed: Duration,
@@ -76,19 +76,19 @@ struct Place {
     expires: Duration,
 }
 
-/// Who is there.
-/// Strangers that are asked for in a second, at most.
+/// Maximum number of questions about unpaired devices in one second.
 const STRANGERS_ASKED: u32 = 16;
 
+/// Table of the present devices, by label.
 #[derive(Debug, Default)]
 pub struct Table {
     entries: HashMap<Label, Entry>,
-    /// A second, and how many strangers were asked for in it.
+    /// Second, and the number of questions about unpaired devices in it.
     strangers_asked: (u64, u32),
 }
 
 impl Table {
-    /// An advert came. True if something is known now that was not.
+    /// Records an announcement. True if anything changed.
     pub fn told(&mut self, now: Duration, told: Told) -> bool {
         let lifetime = Duration::from_secs(told.ttl.into()).clamp(LIFETIME[0], LIFETIME[1]);
         let expires = now + lifetime;
@@ -118,7 +118,7 @@ impl Table {
             return false;
         }
         if !is_new && !told.paired && now < entry.changed + CHANGE_GAP {
-            // It is said again in a moment, if it is meant.
+            // A genuine change is announced again in a moment.
             return false;
         }
         (entry.changed, entry.paired, entry.advert) = (now, told.paired, told.advert);
@@ -131,7 +131,7 @@ impl Table {
             let mut labels: Vec<(Duration, Label)> =
                 self.entries.iter().filter(|(_, e)| e.who == told.who).map(|(label, e)| (e.heard, *label)).collect();
             labels.sort_unstable();
-            // The one that was silent for longest is of an epoch before.
+            // The label that has been silent longest is from an earlier epoch.
             if labels.len() >= MAX_LABELS {
                 self.entries.remove(&labels[0].1);
             }
@@ -142,7 +142,7 @@ impl Table {
         strangers().count() < MAX_STRANGERS && strangers().filter(is_from).count() < MAX_FROM_ONE
     }
 
-    /// It says that it leaves. After `wait`, different for each of those who heard it, it is asked whether that is so.
+    /// Records a goodbye. After `wait`, which is random at each receiver, the device is asked whether it is true.
     pub fn farewell(&mut self, now: Duration, label: &Label, wait: Duration) {
         let Some(entry) = self.entries.get_mut(label) else { return };
         if entry.expires > now + LAST_CALL {
@@ -152,10 +152,11 @@ impl Table {
         }
     }
 
-    /// Somebody else asked for this one: the answer comes to us, too.
+    /// Records that another device asked for this one: its answer reaches us, too.
     pub fn asked(&mut self, now: Duration, label: &Label) {
         if let Some(entry) = self.entries.get_mut(label) {
-            // At its last call each asks for itself: who asks us alone may want it gone.
+            // Before removal each device asks itself: the other one's question may have been sent to us only, by an
+            // attacker who wants the device removed.
             if entry.expires <= now + LAST_CALL {
                 return;
             }
@@ -164,7 +165,7 @@ impl Table {
         }
     }
 
-    /// Who is to be asked for now. Those whose time is over are gone; true if there were such.
+    /// Returns the labels to ask for now, and true if devices were removed because they expired.
     pub fn due(&mut self, now: Duration) -> (Vec<Label>, bool) {
         let mut changed = false;
         self.entries.retain(|_, entry| {
@@ -184,7 +185,8 @@ impl Table {
             let gap = entry.asked.is_none_or(|asked| now >= asked + ASK_GAP);
             if before != entry.ask.len() && gap {
                 if !entry.paired {
-                    // One forged packet of farewells must not become a storm of questions; who is not asked for is gone.
+                    // One forged packet of goodbyes must not cause a storm of questions. A device that is not asked for
+                    // is removed.
                     if self.strangers_asked.1 >= STRANGERS_ASKED {
                         continue;
                     }
@@ -197,7 +199,7 @@ impl Table {
         (ask, changed)
     }
 
-    /// When to look again.
+    /// Returns when to look again.
     pub fn next(&self) -> Option<Duration> {
         let times = |entry: &Entry| {
             let places = entry.places.iter().map(|place| place.expires).min();
@@ -206,21 +208,21 @@ impl Table {
         self.entries.values().filter_map(times).min()
     }
 
-    /// Others are paired now.
+    /// Updates which devices are paired.
     pub fn pair(&mut self, paired: &BTreeSet<[u8; 32]>) {
         for (label, entry) in &mut self.entries {
             entry.paired = paired.contains(&entry.who);
-            // Known by a beacon alone, which is not for us any more.
+            // Known only by a beacon, which is no longer meant for us.
             if !entry.paired && *label != entry.who {
                 entry.expires = Duration::ZERO;
             }
         }
     }
 
-    /// Whom these tell of: each device once, with the addresses of all places that it was heard from.
+    /// Returns each device once, with the addresses of all places from which it was heard.
     pub fn sightings(&self) -> BTreeMap<[u8; 32], Sighting> {
         let mut by_device: BTreeMap<[u8; 32], Vec<&Entry>> = BTreeMap::new();
-        // In one order each time: what is told twice is no news.
+        // Sorted, so that an unchanged table gives equal sightings.
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_unstable_by_key(|(label, _)| **label);
         for (_, entry) in entries {
@@ -229,7 +231,7 @@ impl Table {
         by_device.into_iter().map(|(who, entries)| (who, sighting(who, &entries))).collect()
     }
 
-    /// How many labels are known.
+    /// Returns the number of known labels.
     pub fn len(&self) -> usize {
         self.entries.len()
     }
@@ -253,7 +255,7 @@ fn sighting(who: [u8; 32], entries: &[&Entry]) -> Sighting {
     let mut places: Vec<&Place> = entries.iter().flat_map(|entry| entry.places.iter().rev()).collect();
     places.sort_by_key(|place| !place.addresses.iter().any(|address| address.ip() == place.from));
     let mut addresses = Vec::new();
-    // The first of each place before the second of any, so that no place crowds out another.
+    // First addresses of all places come before second ones, so that no place displaces another.
     for at in 0..MAX_TOLD {
         for address in places.iter().filter_map(|place| place.addresses.get(at)) {
             if addresses.len() < MAX_ADDRESSES && !addresses.contains(address) {

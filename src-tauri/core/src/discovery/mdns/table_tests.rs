@@ -16,7 +16,7 @@ fn told(n: u8, from: &str) -> Told {
     }
 }
 
-/// Runs the table until `end`; nobody answers. Gives the times at which somebody was asked for.
+/// Runs the table until `end` without answers. Returns the times and labels of questions.
 fn silence(table: &mut Table, end: f64) -> Vec<(f64, Label)> {
     let mut asked = Vec::new();
     while let Some(next) = table.next().filter(|next| *next <= secs(end)) {
@@ -51,7 +51,7 @@ fn one_that_leaves_is_gone_in_two_seconds_and_a_forged_farewell_hides_nobody() {
     table.told(secs(1.2), told(2, "10.0.0.2"));
     silence(&mut table, 3.1);
     assert_eq!(table.sightings().into_keys().collect::<Vec<_>>(), [[2; 32]]);
-    // However many of them there are, one question a second goes out.
+    // However many there are, one question a second is sent.
     let mut asked = 0;
     for step in 0..500 {
         let now = secs(3.2 + f64::from(step) / 100.0);
@@ -70,7 +70,7 @@ fn one_that_leaves_is_gone_in_two_seconds_and_a_forged_farewell_hides_nobody() {
 fn what_another_asked_is_not_asked_again() {
     let mut table = Table::default();
     table.told(secs(0.0), told(1, "10.0.0.1"));
-    // At 72 % of fifteen seconds it would be asked for.
+    // It would be asked for at 72 % of fifteen seconds.
     table.asked(secs(10.7), &[1; 32]);
     assert!(table.due(secs(10.9)).0.is_empty());
 }
@@ -103,7 +103,7 @@ fn a_device_heard_in_two_places_keeps_the_addresses_of_both_while_they_last() {
     assert!(table.told(secs(0.6), told(1, "192.168.7.1")));
     let all = |table: &Table| table.sightings()[&[1; 32]].addresses.clone();
     assert_eq!(all(&table).len(), 2);
-    // It moved: the new address is there at once, the old one for a while.
+    // The device moved: the new address is listed at once, the old one for a while.
     assert!(table.told(secs(8.0), told(1, "10.0.0.101")));
     assert!(!table.told(secs(14.0), told(1, "10.0.0.101")));
     assert_eq!(all(&table).len(), 3);
@@ -132,7 +132,7 @@ fn strangers_are_bounded_and_take_no_place_from_others() {
     assert_eq!(table.len(), MAX_STRANGERS);
     table.told(secs(0.0), Told { paired: true, ..told(201, "10.0.0.6") });
     assert!(table.sightings().contains_key(&[201; 32]), "a paired device is seen past a flood from everywhere");
-    // Nor do places and addresses grow.
+    // Places and addresses do not grow either.
     for n in 0..200u8 {
         let mut one = Told { paired: true, ..told(201, &format!("10.0.1.{n}")) };
         one.addresses = (0..100).map(|port| SocketAddr::new(one.from, 1000 + port)).collect();
@@ -149,11 +149,11 @@ fn a_beacon_and_an_advert_of_one_device_are_one_sighting() {
     let seen = table.sightings();
     assert_eq!(seen.len(), 1);
     assert_eq!(seen[&[1; 32]].name.as_deref(), Some("device 1"));
-    // The advert goes; the device stays.
+    // The advertisement is removed; the device stays.
     table.farewell(secs(2.0), &[1; 32], Duration::ZERO);
     silence(&mut table, 5.0);
     assert_eq!(table.sightings()[&[1; 32]].name, None);
-    // Not paired any more: the beacon was for others.
+    // No longer paired: the beacon is meant for others.
     table.pair(&BTreeSet::new());
     table.due(secs(5.1));
     assert!(table.sightings().is_empty());

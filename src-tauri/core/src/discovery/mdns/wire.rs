@@ -1,19 +1,19 @@
-//! DNS messages, as much as DNS-SD over mDNS needs of them (RFC 1035, 6762, 6763). What is read is hostile: every length is
-//! checked, a name is followed by pointers that only go back, and what is kept of one packet is bounded.
+//! DNS messages, as far as DNS-SD over mDNS needs them (RFC 1035, 6762, 6763). Input is untrusted: every length is
+//! checked, name compression pointers may only point back, and the data kept of one packet is limited.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// Instances read of one packet; what comes after them is not looked at.
+/// Maximum number of instances read from one packet. Further ones are ignored.
 const MAX_INSTANCES: usize = 16;
-/// Addresses read of one packet.
+/// Maximum number of addresses read from one packet.
 const MAX_ADDRESSES: usize = 64;
-/// Addresses told of one instance: they fit into one packet.
+/// Maximum number of announced addresses: they fit into one packet.
 pub const MAX_TOLD: usize = 16;
-/// Ports of one instance.
+/// Maximum number of ports of one instance.
 const MAX_PORTS: usize = 4;
-/// Questions and records that are looked at in one packet.
+/// Maximum number of questions and records read from one packet.
 const MAX_RECORDS: usize = 256;
-/// A name may have so many bytes, RFC 1035.
+/// Maximum length of a name in bytes (RFC 1035).
 const MAX_NAME: usize = 255;
 
 const A: u16 = 1;
@@ -23,30 +23,30 @@ const AAAA: u16 = 28;
 const SRV: u16 = 33;
 const ANY: u16 = 255;
 const IN: u16 = 1;
-/// In a question: answer me alone. In a record: forget what you had. Neither matters to us.
+/// In a question: unicast response wanted. In a record: cache flush. Both are ignored.
 const TOP_BIT: u16 = 0x8000;
 const RESPONSE: u16 = 0x8400;
 
-/// Who an instance is, to DNS: its endpoint id, or 32 random bytes.
+/// DNS label of an instance: its endpoint id, or 32 random bytes.
 pub type Label = [u8; 32];
 
 /// A question about our service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Question {
-    /// Who is there?
+    /// Question for all devices that are present.
     Browse,
-    /// Is this one there?
+    /// Question whether this device is present.
     Instance(Label),
 }
 
-/// What an instance says of itself.
+/// Announcement of an instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
-    /// Its label.
+    /// Label of the instance.
     pub label: Label,
-    /// For how many seconds that holds; 0 means that it leaves.
+    /// Lifetime in seconds; 0 is a goodbye.
     pub ttl: u32,
-    /// Where it is: by port, and of one port in the order in which they were told.
+    /// Addresses, grouped by port, and for each port in the received order.
     pub addresses: Vec<SocketAddr>,
     /// TXT `user-data`.
     pub user_data: Option<String>,
@@ -54,16 +54,16 @@ pub struct Instance {
     pub beacon: Option<Vec<u8>>,
 }
 
-/// What a packet says about our service.
+/// Contents of a packet about our service.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Packet {
-    /// Asked.
+    /// Questions.
     pub questions: Vec<Question>,
-    /// Told.
+    /// Announcements.
     pub instances: Vec<Instance>,
 }
 
-/// The text form of a label: 52 characters.
+/// Returns the text form of a label: 52 characters.
 pub fn label_text(label: &Label) -> String {
     data_encoding::BASE32_NOPAD.encode(label).to_ascii_lowercase()
 }
@@ -75,7 +75,7 @@ fn label_of(text: &[u8]) -> Option<Label> {
 
 // ---- writing -------------------------------------------------------------------------------------------------------
 
-/// A question.
+/// Encodes a question.
 pub fn question(service: &str, question: Question) -> Vec<u8> {
     let mut out = Writer::new(0, [1, 0, 0, 0]);
     match question {
@@ -87,7 +87,7 @@ pub fn question(service: &str, question: Question) -> Vec<u8> {
     out.bytes
 }
 
-/// What an instance says of itself. With `ttl` 0, that it leaves.
+/// Encodes an announcement. With `ttl` 0 it is a goodbye.
 pub fn announcement(service: &str, instance: &Instance) -> Vec<u8> {
     let texts: Vec<Vec<u8>> = [
         instance.user_data.as_ref().map(|text| [b"user-data=", text.as_bytes()].concat()),
@@ -102,7 +102,7 @@ pub fn announcement(service: &str, instance: &Instance) -> Vec<u8> {
     ports.sort_unstable();
     ports.dedup();
     if ports.is_empty() {
-        // A farewell goes without addresses.
+        // A goodbye contains no addresses.
         ports.push(0);
     }
     let answers = 1 + ports.len() as u16 + u16::from(!texts.is_empty());
@@ -146,7 +146,7 @@ fn instance_name(service: &str, label: &Label) -> Vec<String> {
 
 struct Writer {
     bytes: Vec<u8>,
-    /// Names that were written and where, for pointers back to them.
+    /// Names already written and their offsets, for compression pointers.
     names: Vec<(Vec<String>, u16)>,
 }
 
@@ -191,7 +191,8 @@ impl Writer {
 
 // ---- reading -------------------------------------------------------------------------------------------------------
 
-/// Reads a packet. Whatever is not about our service is skipped; what is cut counts as far as it goes.
+/// Decodes a packet. Records that do not concern our service are skipped; a truncated packet is read as far as
+/// possible.
 pub fn read(service: &str, bytes: &[u8]) -> Packet {
     let mut packet = Packet::default();
     let mut reading = Reading { instances: Vec::new(), addresses: Vec::new() };
@@ -209,7 +210,7 @@ pub fn read(service: &str, bytes: &[u8]) -> Packet {
 
 struct Found {
     instance: Instance,
-    /// Names of hosts, and the port there.
+    /// Host names and ports.
     targets: Vec<(Vec<u8>, u16)>,
 }
 
@@ -332,7 +333,7 @@ enum Whose {
     Instance(Label),
 }
 
-/// What a name, as [`name_at`] gives it, is the name of.
+/// Classifies a name as read by [`name_at`].
 fn whose(name: &[u8], service: &str) -> Option<Whose> {
     let mut own = Vec::with_capacity(32);
     for label in service_name(service) {
@@ -353,11 +354,11 @@ fn u16_at(bytes: &[u8], at: &mut usize) -> Option<u16> {
     Some(u16::from_be_bytes([two[0], two[1]]))
 }
 
-/// Reads a name: its labels in lower case, each with its length before it, without the root. A pointer only goes back, so
-/// that nothing goes round in circles.
-/// An honest name jumps once or twice.
+/// Maximum number of pointers in a name. An honest name has one or two.
 const MAX_JUMPS: u32 = 16;
 
+/// Reads a name: its labels in lower case, each preceded by its length, without the root. Pointers may only go back,
+/// so that there can be no loop.
 fn name_at(bytes: &[u8], at: &mut usize) -> Option<Vec<u8>> {
     let mut name = Vec::new();
     let (mut here, mut lowest, mut jumped) = (*at, *at, false);

@@ -50,7 +50,7 @@ fn nothing_that_is_cut_or_bent_panics_or_goes_round_in_circles() {
         bytes.extend([0, 12, 0, 1]);
         assert_eq!(read(SERVICE, &bytes), Packet::default(), "{name:?}");
     }
-    // A small packet that says it holds 65,535 records of each kind.
+    // A small packet that claims to hold 65,535 records of each kind.
     assert_eq!(read(SERVICE, &[0xff; 12]), Packet::default());
 }
 

@@ -1,4 +1,4 @@
-//! Does what the plans say: derives keys off the runtime, and sends every way on its errands side by side.
+//! Executes the plans: derives keys outside the runtime, and uses all rendezvous backends in parallel.
 
 use std::{
     collections::HashMap,
@@ -13,27 +13,27 @@ use tokio::{sync::mpsc, task::JoinSet};
 use super::{Epoch, Errand, FinderWords, HostRecord, Outcome, Publication, Search, Standing, rendezvous_key};
 use crate::discovery::way::{Looked, Way, WayError};
 
-/// A whole errand may take so long. A DHT is slow: it asks its way through the nodes of strangers.
+/// Time limit of one task. A DHT lookup is slow, because it proceeds from node to node.
 const ERRAND: Duration = Duration::from_secs(12);
-/// Of one look-up, so many packets are read at most.
+/// Maximum number of packets read from one lookup.
 const MAX_PACKETS: usize = 8;
 
-/// What a search tells.
+/// Result of a search.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// Somebody says that it is the host. The same one may be told again.
+    /// A device claims to be the host. The same one may be reported again.
     Host(HostRecord),
-    /// Everything was looked at once.
+    /// All lookups of one sweep are done.
     Swept {
-        /// At least one way answered.
+        /// True if at least one backend answered.
         reached: bool,
-        /// How far this device's clock is off that of a server, if one told its own.
+        /// Clock error of this device against a server, if one sent its time.
         clock_off: Option<Duration>,
     },
 }
 
-/// Publishes a host's record, until it is dropped. `relays` tells the relay of this device, now and whenever it changes;
-/// `tell` hears how it stands, whenever that changes.
+/// Publishes a host's record until it is dropped. `relays` yields this device's relay, now and when it changes; `tell`
+/// receives the status when it changes.
 pub async fn publish(
     ways: Vec<Arc<dyn Way>>,
     words: FinderWords,
@@ -83,7 +83,7 @@ pub async fn publish(
     }
 }
 
-/// Looks for the host that shows these words, until it is dropped or nobody listens.
+/// Searches for the host that shows these words, until it is dropped or nobody listens.
 pub async fn search(ways: Vec<Arc<dyn Way>>, words: FinderWords, found: mpsc::Sender<Found>) {
     let start = Instant::now();
     let mut plan = Search::new(ways.len());
@@ -104,7 +104,7 @@ pub async fn search(ways: Vec<Arc<dyn Way>>, words: FinderWords, found: mpsc::Se
                 }
                 (errand, looked)
             });
-            // What the likeliest epoch has found may be tried while the other keys are still being made.
+            // A host found under the likeliest epoch may be tried while the other keys are still being derived.
             while let Some(ended) = errands.try_join_next() {
                 if !take(ended, &mut plan, start.elapsed(), &mut clock_off, &found).await {
                     return;
@@ -125,7 +125,7 @@ pub async fn search(ways: Vec<Arc<dyn Way>>, words: FinderWords, found: mpsc::Se
 
 type Ended = Result<(Errand, Result<Looked, WayError>), tokio::task::JoinError>;
 
-/// Takes one look-up's result. Says whether anybody still listens.
+/// Processes the result of one lookup. False if nobody listens any more.
 async fn take(
     ended: Ended,
     plan: &mut Search,
@@ -164,7 +164,7 @@ async fn in_time<T>(errand: impl Future<Output = Result<T, WayError>>) -> Result
     tokio::time::timeout(ERRAND, errand).await.unwrap_or_else(|_| Err(WayError("it took too long".into())))
 }
 
-/// The keys of the last few epochs that were asked for: each is dear.
+/// Cache of the keys of recent epochs, because each is expensive.
 struct Keyring {
     words: FinderWords,
     made: HashMap<Epoch, SecretKey>,
@@ -188,7 +188,7 @@ impl Keyring {
     }
 }
 
-/// Time since the beginning of 1970, by the wall clock: epochs are the one thing here that two devices must agree on.
+/// Returns the Unix time of the wall clock. Two devices must agree only on the epoch.
 fn wall_clock() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }

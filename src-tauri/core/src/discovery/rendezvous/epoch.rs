@@ -1,52 +1,52 @@
-//! Ten-minute epochs of the wall clock. Two devices need not agree on the time to better than that.
+//! Epochs of ten minutes by the wall clock. The clocks of two devices may differ by as much.
 
 use std::time::Duration;
 
-/// How long an epoch is.
+/// Length of an epoch.
 pub const EPOCH: Duration = Duration::from_secs(600);
 
-/// The number of an epoch: how many have passed since the beginning of 1970.
+/// Number of an epoch, counted from 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(u64);
 
 impl Epoch {
-    /// The epoch at this time since the beginning of 1970.
+    /// Returns the epoch at this Unix time.
     pub fn at(unix: Duration) -> Self {
         Self(unix.as_secs() / EPOCH.as_secs())
     }
 
-    /// The epoch of this number.
+    /// Returns the epoch with this number.
     pub fn of_number(number: u64) -> Self {
         Self(number)
     }
 
-    /// Its number.
+    /// Returns the number.
     pub fn number(self) -> u64 {
         self.0
     }
 
-    /// The one after it.
+    /// Returns the next epoch.
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1))
     }
 
-    /// The one before it; the first one has none.
+    /// Returns the previous epoch, if there is one.
     pub fn previous(self) -> Option<Self> {
         self.0.checked_sub(1).map(Self)
     }
 
-    /// Those under which a host publishes in this one: this and the next, so that it is found at once when the epoch turns,
-    /// and by a clock that is ahead.
+    /// Returns the epochs under which a host publishes: this and the next one, so that it is found when the epoch
+    /// changes, and by a clock that is ahead.
     pub fn published(self) -> [Self; 2] {
         [self, self.next()]
     }
 
-    /// Those under which a joiner looks in this one, the likeliest first.
+    /// Returns the epochs under which a joiner searches, the likeliest first.
     pub fn sought(self) -> impl Iterator<Item = Self> {
         [Some(self), Some(self.next()), self.previous()].into_iter().flatten()
     }
 
-    /// How long it lasts from this time on; nothing if it is over or has not begun.
+    /// Returns the time left in the epoch; zero if it is over, and at most its length.
     pub fn remaining(self, unix: Duration) -> Duration {
         let end = EPOCH.saturating_mul(u32::try_from(self.0.saturating_add(1)).unwrap_or(u32::MAX));
         end.saturating_sub(unix).min(EPOCH)

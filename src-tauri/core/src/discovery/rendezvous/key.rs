@@ -1,5 +1,6 @@
-//! Two words and an epoch to a signing key. Two words are 22 bits: whoever wants can try them all, and finds out who shows
-//! a code now, and by which relay. Argon2id makes that dear, and the epoch makes it be done anew every ten minutes.
+//! Derives a signing key from two words and an epoch. Two words are only 22 bits: an attacker can try them all, and
+//! learn which devices show a code now, and their relays. Argon2id makes that expensive, and the epoch forces a
+//! repetition every ten minutes.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use iroh::SecretKey;
@@ -8,17 +9,17 @@ use zeroize::Zeroizing;
 use super::Epoch;
 use crate::keys::{Context, Key, derive};
 
-/// Memory of one derivation.
+/// Memory of one derivation in KiB.
 pub const ARGON2_KIB: u32 = 64 * 1024;
-/// How often it goes over its memory.
+/// Number of passes over the memory.
 pub const ARGON2_PASSES: u32 = 3;
 
-/// The two words of a code that find the host: `amateur-fabric`. Wiped when dropped, not shown.
+/// The two words of a code that locate the host: `amateur-fabric`. Zeroized when dropped, and never shown.
 #[derive(Clone)]
 pub struct FinderWords(Zeroizing<String>);
 
 impl FinderWords {
-    /// From the two words in full and in lower case, a dash between.
+    /// Wraps two words in full and in lower case, joined by a dash.
     pub fn new(words: String) -> Self {
         Self(Zeroizing::new(words))
     }
@@ -30,15 +31,15 @@ impl std::fmt::Debug for FinderWords {
     }
 }
 
-/// The key under which a host that shows these words is found in this epoch. Takes 64 MiB and a tenth of a second or more:
-/// not for the runtime's threads.
+/// Derives the key under which a host that shows these words publishes in this epoch. Takes 64 MiB and a tenth of a
+/// second or more, so it must not run on the runtime's threads.
 ///
 /// # Errors
-/// When the memory cannot be had.
+/// When the memory cannot be allocated.
 pub fn rendezvous_key(words: &FinderWords, epoch: Epoch) -> Result<SecretKey, argon2::Error> {
     let params = Params::new(ARGON2_KIB, ARGON2_PASSES, 1, Some(32))?;
     let mut memory = Zeroizing::new(Vec::new());
-    // Asked for, so that a machine without this much is told so instead of being ended.
+    // Fallible, so that a machine without enough memory reports an error instead of aborting.
     memory.try_reserve_exact(params.block_count()).map_err(|_| argon2::Error::OutOfMemory)?;
     memory.resize(params.block_count(), Block::new());
     let salt = derive(Context::RendezvousSalt, &[&epoch.number().to_le_bytes()]);

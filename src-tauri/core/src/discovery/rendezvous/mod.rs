@@ -1,4 +1,4 @@
-//! Finding a host across the internet by the first two words of a code of five, with no server of ours.
+//! Finds a host across the internet by the first two words of a code of five, without servers of ours.
 //!
 //! ```text
 //! two words + epoch ──Argon2id──▶ Ed25519 key ──signs──▶ record: endpoint id, relay
@@ -7,10 +7,10 @@
 //! joiner: looks under this epoch's key and those on either side     ◀── both side by side; either suffices
 //! ```
 //!
-//! Invariants. Only the first two words come into this room ([`FinderWords`]): nothing of the secret can leave by it. The
-//! record is a hint that anyone may have forged, because anyone can guess two words: who the host is comes from the
-//! pairing alone. It names no address but a relay's. [`Publication`] and [`Search`] say what to do when, and know no clock
-//! and no network; [`publish`] and [`search`] do it. Every byte is in `docs/protocol-pairing.md`.
+//! Invariants. Only the first two words reach this module ([`FinderWords`]), so it cannot leak the secret ones. The
+//! record is a hint that anyone may have forged, because anyone can guess two words: only the pairing proves the host.
+//! It names a relay, and no other address. [`Publication`] and [`Search`] decide what to do when, and know no clock and
+//! no network; [`publish`] and [`search`] do it. Every byte is in `docs/protocol-pairing.md`.
 
 mod driver;
 mod epoch;

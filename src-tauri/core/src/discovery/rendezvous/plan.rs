@@ -1,7 +1,7 @@
-//! What to publish and what to look up, when, and by which way. Pure: times and results come in, errands go out.
+//! Decides what to publish and to look up, when, and by which backend. Pure: times and results come in, tasks go out.
 //!
-//! Two times come in. `unix` is the wall clock, which the epochs follow and which may jump; `now` is a monotonic time since
-//! any beginning, by which pauses are kept.
+//! There are two times. `unix` is the wall clock, which determines the epoch and may jump; `now` is a monotonic time
+//! for pauses.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,54 +10,54 @@ use std::{
 
 use super::Epoch;
 
-/// After a failure a way is tried again after this long, and twice as long each time.
+/// First and last retry delay of a failed backend. Each failure doubles it.
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(15);
-/// The wall clock is looked at so often, because it may have been set.
+/// Interval at which the wall clock is read, because it may have been set.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
-/// A joiner looks again so long after it has looked everywhere.
+/// Pause of a joiner between two sweeps.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(2);
 
-/// One thing to do: publish, or look up, under an epoch's key by one of the ways.
+/// One task: to publish or look up under an epoch's key by one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Errand {
-    /// Which way, counted from 0.
+    /// Index of the backend.
     pub way: usize,
-    /// Under which epoch's key.
+    /// Epoch of the key.
     pub epoch: Epoch,
 }
 
-/// How a host's record stands, for its person.
+/// Status of a host's record, for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// It has no relay yet, so there is nothing to publish.
+    /// There is no relay yet, so nothing can be published.
     NoRelay,
-    /// Nothing is known yet.
+    /// No result yet.
     Trying,
-    /// By one way at least it can be found now.
+    /// The record is published by at least one backend.
     Findable,
-    /// Every way has failed; they are tried again.
+    /// Every backend has failed; they are retried.
     Failing,
 }
 
-/// A host's side: keeps its record where it can be found.
+/// Host's side: keeps its record published.
 #[derive(Debug)]
 pub struct Publication {
     ways: usize,
-    /// With which relay it stands there.
+    /// Published tasks, with the relay in their record.
     done: HashMap<Errand, String>,
     busy: HashSet<Errand>,
-    /// By way: failures in a row, and when it may be tried again.
+    /// Number of consecutive failures of a backend, and when it may be retried.
     failures: HashMap<usize, (u32, Duration)>,
 }
 
 impl Publication {
-    /// By so many ways.
+    /// Creates the plan for this number of backends.
     pub fn new(ways: usize) -> Self {
         Self { ways, done: HashMap::new(), busy: HashSet::new(), failures: HashMap::new() }
     }
 
-    /// What is to be published now. Each errand is given out once until it is [`Self::finished`].
+    /// Returns the tasks that are due. Each is returned once until it is [`Self::finished`].
     pub fn due(&mut self, unix: Duration, now: Duration, relay: Option<&str>) -> Vec<Errand> {
         let Some(relay) = relay else { return Vec::new() };
         let epochs = Epoch::at(unix).published();
@@ -76,7 +76,7 @@ impl Publication {
         due
     }
 
-    /// An errand has ended, with the relay that it was begun with.
+    /// Records the end of a task, with the relay that it published.
     pub fn finished(&mut self, now: Duration, errand: Errand, relay: &str, published: bool) {
         self.busy.remove(&errand);
         if published {
@@ -85,14 +85,14 @@ impl Publication {
             return;
         }
         let (count, until) = self.failures.entry(errand.way).or_insert((0, Duration::ZERO));
-        // Both errands of a way fail together: that is one failure.
+        // Both tasks of a backend usually fail together, which counts as one failure.
         if *until <= now {
             *until = now + LAST_RETRY.min(FIRST_RETRY * 2u32.saturating_pow((*count).min(8)));
             *count += 1;
         }
     }
 
-    /// How it stands.
+    /// Returns the present status.
     pub fn standing(&self, unix: Duration, relay: Option<&str>) -> Standing {
         let epoch = Epoch::at(unix);
         let Some(relay) = relay else { return Standing::NoRelay };
@@ -105,7 +105,7 @@ impl Publication {
         }
     }
 
-    /// When to look again, at the latest.
+    /// Returns how long to wait at most.
     pub fn wait(&self, unix: Duration, now: Duration) -> Duration {
         let turn = Epoch::at(unix).remaining(unix);
         let retry = self.failures.values().map(|(_, until)| until.saturating_sub(now)).filter(|wait| !wait.is_zero());
@@ -113,23 +113,23 @@ impl Publication {
     }
 }
 
-/// What came of a look-up.
+/// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The way answered, whether there was a record or not.
+    /// The backend answered, with or without a record.
     Answered,
-    /// It could not be asked.
+    /// The backend could not be asked.
     Failed,
 }
 
-/// A joiner has looked everywhere once.
+/// Result of a complete sweep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Swept {
-    /// At least one way answered.
+    /// True if at least one backend answered.
     pub reached: bool,
 }
 
-/// A joiner's side: sweeps over epochs and ways, again and again, until somebody ends it.
+/// Joiner's side: repeats sweeps over epochs and backends until it is dropped.
 #[derive(Debug)]
 pub struct Search {
     ways: usize,
@@ -139,12 +139,12 @@ pub struct Search {
 }
 
 impl Search {
-    /// By so many ways.
+    /// Creates the plan for this number of backends.
     pub fn new(ways: usize) -> Self {
         Self { ways, pending: HashSet::new(), reached: false, next: Duration::ZERO }
     }
 
-    /// What is to be looked up now: a whole sweep, or nothing while one is under way or a pause is kept.
+    /// Returns the tasks of a new sweep. Empty during a sweep, and in the pause after it.
     pub fn due(&mut self, unix: Duration, now: Duration) -> Vec<Errand> {
         if !self.pending.is_empty() || now < self.next {
             return Vec::new();
@@ -157,7 +157,7 @@ impl Search {
         due
     }
 
-    /// An errand has ended. With the last one of a sweep, says how the sweep went.
+    /// Records the end of a task. Returns the result of the sweep with its last task.
     pub fn finished(&mut self, now: Duration, errand: Errand, outcome: Outcome) -> Option<Swept> {
         if !self.pending.remove(&errand) {
             return None;
@@ -170,7 +170,7 @@ impl Search {
         Some(Swept { reached: self.reached })
     }
 
-    /// When to look again, unless an errand ends before.
+    /// Returns how long to wait, unless a task ends before.
     pub fn wait(&self, now: Duration) -> Duration {
         if self.pending.is_empty() { self.next.saturating_sub(now) } else { LOOK_AGAIN }
     }

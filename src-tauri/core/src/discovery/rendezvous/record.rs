@@ -1,41 +1,42 @@
-//! What a host leaves to be found by: its endpoint id and its relay, as a pkarr packet of two TXT strings. Read as hostile.
+//! Rendezvous record of a host: its endpoint id and relay, as two TXT strings in a pkarr packet. Read as untrusted
+//! input.
 
 use iroh::{EndpointId, SecretKey};
 use iroh_dns::pkarr::{SignedPacket, Timestamp};
 use url::Url;
 
-/// The name of both strings, within the key's own zone.
+/// Name of both strings within the key's zone.
 const NAME: &str = "_yonder";
-/// Resolvers may keep it so long, in seconds. Nobody asks a resolver for it.
+/// TTL for resolvers in seconds. No resolver is asked for it.
 const TTL: u32 = 300;
-/// A TXT string holds 255 bytes, its `relay=` among them.
+/// Maximum length of the relay's URL: a TXT string holds 255 bytes, including `relay=`.
 pub const MAX_RELAY_URL: usize = 240;
 
-/// Where a host says that it is.
+/// Address that a host publishes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostRecord {
-    /// Its public key. A claim: the connection proves it.
+    /// Public key. Only a claim: the connection proves it.
     pub endpoint_id: [u8; 32],
-    /// Its relay.
+    /// URL of its relay.
     pub relay: String,
 }
 
-/// A record is not one.
+/// The record is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the record is not as it should be: {0}")]
 pub struct RecordError(pub &'static str);
 
 impl HostRecord {
-    /// The signed packet, with this time since the beginning of 1970 in microseconds: of two packets the later one counts.
+    /// Signs the record with this Unix time in microseconds. Of two packets the later one is valid.
     ///
     /// # Errors
-    /// When the relay is none that a record can name.
+    /// When the record cannot name the relay.
     pub fn sign(&self, key: &SecretKey, micros: u64) -> Result<SignedPacket, RecordError> {
         let id = format!("id={}", data_encoding::HEXLOWER.encode(&self.endpoint_id));
         let relay = format!("relay={}", checked_relay(&self.relay)?);
         let unsigned = SignedPacket::from_txt_strings(key, NAME, [id, relay], TTL)
             .map_err(|_| RecordError("it does not fit into a packet"))?;
-        // Signed anew with the time that was given: what is published follows from the arguments alone.
+        // Signed again with the given time, so that the packet depends on the arguments only.
         let dns = unsigned.encoded_packet();
         let mut said = format!("3:seqi{micros}e1:v{}:", dns.len()).into_bytes();
         said.extend_from_slice(dns);
@@ -44,10 +45,10 @@ impl HostRecord {
             .map_err(|_| RecordError("it does not fit into a packet"))
     }
 
-    /// Reads a packet whose signature has been checked.
+    /// Parses a packet whose signature has been verified.
     ///
     /// # Errors
-    /// With anything but exactly one endpoint id and one relay.
+    /// Unless it contains exactly one endpoint id and one relay.
     pub fn read(packet: &SignedPacket) -> Result<Self, RecordError> {
         let (mut id, mut relay) = (None, None);
         for (name, text) in packet.all_txt_records() {
@@ -74,7 +75,7 @@ impl HostRecord {
     }
 }
 
-/// A relay is a host and perhaps a port, nothing more: a record must not make a stranger's device ask for a page.
+/// Accepts only a host and an optional port: a record must not make another device request an arbitrary page.
 fn checked_relay(text: &str) -> Result<&str, RecordError> {
     let wrong = RecordError("its relay is not a relay's address");
     if text.len() > MAX_RELAY_URL {

@@ -1,4 +1,4 @@
-//! Epochs, keys, records and plans, without a network and without a clock.
+//! Tests of epochs, keys, records and plans, without a network and without a clock.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -37,7 +37,7 @@ mod epochs {
         assert_eq!(Epoch::at(Duration::MAX).next().number(), u64::MAX / 600 + 1);
     }
 
-    /// The promise to people: clocks up to ten minutes apart, either way, at any moment of an epoch.
+    /// The guarantee to users: clocks may differ by up to ten minutes, either way, at any moment of an epoch.
     #[test]
     fn clocks_ten_minutes_apart_meet_and_much_further_apart_do_not() {
         let met = |host: u64, joiner: i64| {
@@ -47,7 +47,8 @@ mod epochs {
         };
         for second in 0..1200 {
             let host = UNIX.as_secs() + second;
-            // A joiner that is ahead has ten minutes more: it looks under the last epoch's key, too.
+            // A joiner whose clock is ahead has ten minutes more, because it searches under the previous epoch's key,
+            // too.
             for off in [-600, -599, -301, -1, 0, 1, 300, 599, 600, 601, 900, 1200] {
                 assert!(met(host, off), "the host's clock at {host}, the joiner's {off} s from it");
             }
@@ -82,12 +83,12 @@ mod keys {
         }
     }
 
-    /// The security argument of the whole room, from the code that a person sees to the bytes that strangers see.
+    /// The security property of the module, from the code that a person sees to the published bytes.
     #[test]
     fn nothing_of_the_secret_words_is_in_what_is_published() {
         let epoch = Epoch::of_number(2_991_666);
         let published = |code: &str| {
-            // As the service does it: the finder is all that is handed over.
+            // As in the service: only the two locating words are passed on.
             let mut parts = code.split('-');
             let finder = format!("{}-{}", parts.next().unwrap(), parts.next().unwrap());
             let key = rendezvous_key(&words(&finder), epoch).unwrap();
@@ -247,7 +248,7 @@ mod plans {
         assert_eq!(plan.due(turn - Duration::from_millis(1), NOW, Some(RELAY)), []);
         assert_eq!(of(&plan.due(turn, NOW, Some(RELAY))), [(0, 2)], "the new one stands there already");
         assert_eq!(plan.standing(turn, Some(RELAY)), Standing::Findable, "without a gap");
-        // A clock that is set by an hour begins anew.
+        // A clock that is set by an hour starts again.
         assert_eq!(of(&plan.due(UNIX + Duration::from_secs(3600), NOW, Some(RELAY))), [(0, 6), (0, 7)]);
     }
 
@@ -292,7 +293,7 @@ mod plans {
         assert_eq!((all.len(), due.len()), (6, 6), "three epochs by two ways");
         assert_eq!(plan.due(UNIX, NOW), [], "one sweep at a time");
         for (number, errand) in due.iter().enumerate() {
-            // One answer among five failures is an answer.
+            // One answer among five failures counts as an answer.
             let outcome = if number == 2 { Outcome::Answered } else { Outcome::Failed };
             let swept = plan.finished(NOW, *errand, outcome);
             assert_eq!(swept, (number == 5).then_some(Swept { reached: true }));
@@ -307,7 +308,8 @@ mod plans {
     }
 
     proptest::proptest! {
-        /// Whatever fails, jumps and turns: no errand twice at once, none for an epoch that nobody would look under.
+        /// Checks, under any failures and clock jumps, that no task runs twice at once, and none for an epoch that
+        /// nobody searches.
         #[test]
         fn a_publication_never_does_more_than_it_should(
             steps in proptest::collection::vec((0u64..4000, 0u64..20, proptest::bool::ANY, 0u8..3), 1..60)
@@ -332,7 +334,7 @@ mod plans {
     }
 }
 
-/// The drivers, with a way that only remembers what it was asked.
+/// Tests of the drivers, with a backend that records its calls.
 mod drivers {
     use std::sync::{Arc, Mutex};
 
@@ -418,7 +420,7 @@ mod drivers {
         let bad = SignedPacket::from_txt_strings(&key, "_yonder", ["noise"], 30).unwrap();
         let clock = Some(Duration::from_secs(3600));
         let mut answers = vec![bad, good];
-        // A flood: of one answer, no more than a few are read.
+        // A flood: only a few packets of one answer are read.
         answers.resize(1000, answers[1].clone());
         let way = Arc::new(Remembering { answers, clock, ..Remembering::default() });
         let (tell, mut found) = mpsc::channel(1);
@@ -438,7 +440,7 @@ mod drivers {
         assert!((3..=24).contains(&hosts), "{hosts}");
         let asked: BTreeSet<_> = way.asked.lock().unwrap().iter().map(|key| *key.as_bytes()).collect();
         assert!(asked == publics(before.sought()) || asked == publics(epoch_now().sought()));
-        // Nobody listens any more: it ends by itself.
+        // Nobody listens any more, so it ends by itself.
         drop(found);
         tokio::time::timeout(Duration::from_secs(30), searching).await.unwrap().unwrap();
     }
@@ -453,7 +455,7 @@ mod drivers {
     }
 }
 
-/// The bytes, for other engineers and for ourselves: `YONDER_BLESS=1` writes them anew.
+/// Test vectors, also for other implementations. `YONDER_BLESS=1` rewrites them.
 #[test]
 fn vectors_of_the_rendezvous() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pairing/vectors/rendezvous-1.0.json");

@@ -1,4 +1,4 @@
-//! What can go wrong with a backup.
+//! Errors of backups.
 
 use std::{
     io,
@@ -7,70 +7,70 @@ use std::{
 
 use crate::error::RoomError;
 
-/// Why a backup could not be written or read. Whatever it is, nothing was overwritten.
+/// Errors of writing and reading a backup. In every case nothing was overwritten.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BackupError {
-    /// There is something of that name.
+    /// The file exists already.
     #[error("{0} exists already")]
     Exists(PathBuf),
-    /// The folder that it is to be written to is not there.
+    /// The target folder does not exist.
     #[error("the folder of {0} is not there")]
     NoFolder(PathBuf),
-    /// A folder, a device, or no name at all.
+    /// The path is a folder or a device, or has no file name.
     #[error("{0} is not a file")]
     NotAFile(PathBuf),
-    /// It cannot be written there.
+    /// The file cannot be written.
     #[error("{path} cannot be written: {source}")]
     NotWritable {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
     /// No space left there.
     #[error("no space left for {0}")]
     Full(PathBuf),
-    /// There is no such file.
+    /// The file does not exist.
     #[error("{0} is not there")]
     Missing(PathBuf),
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("{path} cannot be read: {source}")]
     Unreadable {
-        /// Which one.
+        /// Path of the file.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// The file is something else.
+    /// The file is not a backup.
     #[error("this is no backup of an identity")]
     NotOne,
-    /// The end is missing.
+    /// The file is truncated.
     #[error("the backup is cut short")]
     Cut,
-    /// It was changed after it was written.
+    /// The file was modified after it was written.
     #[error("the backup is damaged: {0}")]
     Damaged(String),
-    /// A newer version of Yonder made it.
+    /// A newer version of Yonder wrote the file.
     #[error("the backup was made by a newer version of Yonder (version {found}, this one knows {known})")]
     Newer {
-        /// The version that it has.
+        /// Version of the file.
         found: u16,
-        /// The newest that this version reads.
+        /// Newest version that this program supports.
         known: u16,
     },
-    /// The passphrase does not open it.
+    /// The passphrase does not decrypt the backup.
     #[error("the passphrase does not open this backup")]
     PassphraseWrong,
-    /// The passphrase is too short for a file that may lie about for years.
+    /// The passphrase is too short for a file that attackers may work on for years.
     #[error("the passphrase of a backup needs at least 8 characters")]
     PassphraseWeak,
-    /// More than a backup can hold.
+    /// The contents exceed the limit of a backup.
     #[error("there is more to back up than a backup can hold")]
     TooLarge,
-    /// The system has no random numbers to give.
+    /// The system provides no random numbers.
     #[error("the system gives no random numbers")]
     Random,
 }

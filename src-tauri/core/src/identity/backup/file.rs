@@ -1,4 +1,4 @@
-//! The backup's file: made whole or not at all, never over another; read without believing it.
+//! Backup files: written completely or not at all, never over an existing file, and read as untrusted input.
 
 use std::{
     ffi::OsString,
@@ -11,7 +11,7 @@ use super::BackupError;
 
 use crate::clock;
 
-/// Something has this name already, be it a link that leads nowhere.
+/// Fails if the name exists, even as a dangling symbolic link.
 pub(super) fn refuse_existing(path: &Path) -> Result<(), BackupError> {
     match fs::symlink_metadata(path) {
         Ok(_) => Err(BackupError::Exists(path.into())),
@@ -20,8 +20,8 @@ pub(super) fn refuse_existing(path: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Writes a new file under a temporary name beside it, flushes it, gives it its name if nobody has it, and flushes the
-/// folder.
+/// Writes a new file under a temporary name in the same folder, flushes it, renames it if the name is free, and flushes
+/// the folder.
 pub(super) fn write_new(path: &Path, contents: &[u8]) -> Result<(), BackupError> {
     let told = |error| BackupError::write(path, error);
     let temporary = beside(path)?;
@@ -34,13 +34,13 @@ pub(super) fn write_new(path: &Path, contents: &[u8]) -> Result<(), BackupError>
         file.write_all(contents).and_then(|()| file.sync_all()).map_err(told)?;
         put_in_place(&temporary, path)
     })();
-    // Its other name is the one that stays; or there is none, and the first error is the one to tell.
+    // The file keeps its final name if it has one. Otherwise the first error is the one to report.
     let _ = fs::remove_file(&temporary);
     written?;
     sync_folder(path).map_err(told)
 }
 
-/// A name that nobody else takes, in the same folder.
+/// Returns a random name in the same folder.
 fn beside(path: &Path) -> Result<PathBuf, BackupError> {
     let name = path.file_name().ok_or_else(|| BackupError::NotAFile(path.into()))?;
     let random = clock::random::<8>().map_err(|_| BackupError::Random)?;
@@ -50,8 +50,9 @@ fn beside(path: &Path) -> Result<PathBuf, BackupError> {
     Ok(path.with_file_name(hidden))
 }
 
-/// A rename would replace what is there. A second name does not; where a file system has none (FAT), an empty file is
-/// made first, which fails if there is one, and the rename replaces that.
+/// Gives a file its final name without replacing an existing file, as a rename would. Uses a hard link; on file systems
+/// without hard links (FAT), an empty file is created first, which fails if the name exists, and is then replaced by
+/// the rename.
 fn put_in_place(temporary: &Path, path: &Path) -> Result<(), BackupError> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::AlreadyExists => BackupError::Exists(path.into()),
@@ -63,7 +64,7 @@ fn put_in_place(temporary: &Path, path: &Path) -> Result<(), BackupError> {
     }
     OpenOptions::new().write(true).create_new(true).open(path).map_err(told)?;
     fs::rename(temporary, path).map_err(|error| {
-        // The empty one is ours.
+        // The empty file is ours.
         let _ = fs::remove_file(path);
         told(error)
     })
@@ -73,7 +74,7 @@ fn put_in_place(temporary: &Path, path: &Path) -> Result<(), BackupError> {
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match File::open(folder)?.sync_all() {
-        // Some file systems of sticks and of networks cannot flush a folder.
+        // Some file systems of USB sticks and network shares cannot flush a folder.
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         other => other,
     }
@@ -84,10 +85,10 @@ fn sync_folder(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Reads a file that may not be longer than `max` bytes; no memory is taken for one that is.
+/// Reads a file of at most `max` bytes; a longer one allocates no memory.
 pub(super) fn read(path: &Path, max: usize) -> Result<Vec<u8>, BackupError> {
     let told = |error| BackupError::read(path, error);
-    // A pipe in its place would hold us for ever: looked at before it is opened.
+    // Checked before opening, because a pipe would block for ever.
     let found = fs::metadata(path).map_err(told)?;
     if !found.is_file() {
         return Err(BackupError::NotAFile(path.into()));

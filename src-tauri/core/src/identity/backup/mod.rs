@@ -1,14 +1,15 @@
-//! A backup of the identity: the root secret, and what another room adds to it, in a file under a passphrase.
+//! Backup of the identity: the root secret and the caller's records, in a file under a passphrase.
 //!
 //! ```text
 //! magic 8 | version u16 | memory KiB u32 | passes u32 | lanes u32 | salt 16 | nonce 24 | length u32
-//!   | sealed: length + 16 | check 16
-//! sealed: root 32 | made u64 | contents
+//!   | ciphertext: length + tag 16 | check 16
+//! plaintext: root 32 | made u64 | contents
 //! ```
-//! Numbers are little endian, `made` is Unix time in seconds, `length` is that of what is sealed. XChaCha20-Poly1305
-//! under a key that Argon2id makes from the passphrase; the tag covers everything before `sealed`. `check` is BLAKE3 over
-//! all before it, cut short: it tells a damaged file from a wrong passphrase, and protects nothing.
-//! In every version the file begins with magic and version, and ends with the check.
+//! Numbers are little endian, `made` is Unix time in seconds, `length` is that of the plaintext. The cipher is
+//! XChaCha20-Poly1305, with a key that Argon2id derives from the passphrase; its tag covers everything before the
+//! ciphertext. `check` is the truncated BLAKE3 hash of everything before it: it distinguishes a damaged file from a
+//! wrong passphrase, and has no security function. In every version the file begins with magic and version, and ends
+//! with the check.
 
 mod error;
 mod file;
@@ -38,22 +39,22 @@ const LENGTH: usize = NONCE + 24;
 const SEALED: usize = LENGTH + 4;
 const TAG: usize = 16;
 const CHECK: usize = 16;
-/// Root and time.
+/// Length of root and time.
 const FIXED: usize = 32 + 8;
-/// The most that is sealed. A paired device takes some hundred bytes.
+/// Maximum length of the plaintext. A paired device takes some hundred bytes.
 const MAX_SEALED: usize = 16 * 1024 * 1024;
-/// The longest file.
+/// Maximum length of the file.
 const MAX_LEN: usize = SEALED + MAX_SEALED + TAG + CHECK;
-/// The shortest passphrase of a backup, in characters: the file may be guessed at for years, on many machines.
+/// Minimum length of a backup's passphrase in characters. Attackers may guess for years, on many machines.
 pub const MIN_BACKUP_PASSPHRASE: usize = 8;
 
-/// What is in a backup.
+/// Contents of a backup.
 pub struct Backup {
-    /// What everything is derived from.
+    /// Root secret.
     pub root: RootSecret,
-    /// Unix time in seconds.
+    /// Time of the backup, Unix time in seconds.
     pub made: u64,
-    /// What another room keeps in it; this one does not look at it.
+    /// Records of the caller, which this module does not interpret.
     pub contents: Zeroizing<Vec<u8>>,
 }
 
@@ -64,25 +65,23 @@ impl std::fmt::Debug for Backup {
 }
 
 impl Backup {
-    /// Writes it to a file that is not there yet, whole or not at all; gives its length. Blocks.
+    /// Writes the backup to a new file, completely or not at all. Returns its length in bytes. Blocks.
     ///
     /// # Errors
-    /// When there is something of that name, the folder cannot be written, or the passphrase is too short. Nothing is
-    /// left behind then.
+    /// When the file exists, the folder is not writable, or the passphrase is too short. Nothing is left behind then.
     pub fn write(&self, path: &Path, passphrase: &str) -> Result<u64, BackupError> {
         check_passphrase(passphrase)?;
-        // Before the half second that a key takes; it is looked at again when the file gets its name.
+        // Checked before the key derivation, which takes half a second, and again when the file gets its name.
         file::refuse_existing(path)?;
         let sealed = self.seal(passphrase)?;
         file::write_new(path, &sealed)?;
         Ok(sealed.len() as u64)
     }
 
-    /// Reads one. Blocks.
+    /// Reads a backup. Blocks.
     ///
     /// # Errors
-    /// A file that is gone, none of ours, cut, damaged, or of a newer version, and a wrong passphrase, each have their
-    /// own.
+    /// A missing, foreign, truncated, damaged or newer file, and a wrong passphrase, each have their own variant.
     pub fn read(path: &Path, passphrase: &str) -> Result<Self, BackupError> {
         let bytes = file::read(path, MAX_LEN)?;
         Self::open(&bytes, passphrase)
@@ -117,7 +116,7 @@ impl Backup {
     }
 
     fn open(file: &[u8], passphrase: &str) -> Result<Self, BackupError> {
-        // All that can be wrong with the file is found before a key is made.
+        // All faults of the file are found before the key derivation.
         let (cost, end) = check(file)?;
         let key = derive_key(passphrase, &file[SALT..NONCE], cost).map_err(|error| damaged(&error.to_string()))?;
         let nonce = XNonce::try_from(&file[NONCE..LENGTH]).map_err(|_| damaged("nonce"))?;
@@ -135,7 +134,7 @@ impl Backup {
     }
 }
 
-/// A passphrase that a backup may be sealed under.
+/// Checks that a passphrase is long enough for a backup.
 ///
 /// # Errors
 /// `backup_passphrase_weak`.
@@ -147,7 +146,7 @@ fn damaged(reason: &str) -> BackupError {
     BackupError::Damaged(reason.into())
 }
 
-/// What the header asks for, and where what is sealed ends: if the file is ours, whole, known, and modest.
+/// Checks a file's header and integrity. Returns the cost of its key derivation and the end of the ciphertext.
 fn check(file: &[u8]) -> Result<(Cost, usize), BackupError> {
     if !file.starts_with(&MAGIC[..file.len().min(8)]) || file.is_empty() {
         return Err(BackupError::NotOne);
@@ -156,7 +155,7 @@ fn check(file: &[u8]) -> Result<(Cost, usize), BackupError> {
     let whole = blake3::hash(body).as_bytes()[..CHECK] == *check;
     let version = body.get(8..COST_AT).and_then(|bytes| bytes.try_into().ok()).map(u16::from_le_bytes);
     match version {
-        // Its form is not known, except that it ends with the check.
+        // A newer format is unknown, except that it ends with the check.
         Some(found) if found > VERSION && whole => return Err(BackupError::Newer { found, known: VERSION }),
         None => return Err(BackupError::Cut),
         _ => {}

@@ -29,7 +29,7 @@ fn reopen(file: &[u8], passphrase: &str) -> &'static str {
     }
 }
 
-/// With a header that was changed on purpose, check and all.
+/// Recomputes the check of a file whose header was modified.
 fn rechecked(mut file: Vec<u8>) -> Vec<u8> {
     let at = file.len() - CHECK;
     let check = blake3::hash(&file[..at]);
@@ -48,7 +48,7 @@ fn what_was_backed_up_comes_back() {
     assert_ne!(sealed()[SALT..LENGTH], sealed()[SALT..LENGTH], "no two are sealed alike");
 }
 
-/// A backup of the first version, made by another implementation (noble); later versions must still read it.
+/// A backup of the first version, created by another implementation (noble); later versions must still read it.
 #[test]
 fn a_backup_of_the_first_version_opens() {
     let hex = concat!(
@@ -83,7 +83,7 @@ fn each_fault_has_a_code_of_its_own() {
         let code = reopen(&damaged, PASSPHRASE);
         let wanted: &[&str] = match at {
             0..8 => &["backup_not_one"],
-            // A length that grew asks for more than is there.
+            // A larger length asks for more than exists.
             LENGTH..SEALED => &["backup_cut", "backup_damaged"],
             _ => &["backup_damaged"],
         };
@@ -105,7 +105,7 @@ fn the_header_is_authenticated_and_capped() {
         file[at..at + 4].copy_from_slice(&number.to_le_bytes());
         rechecked(file)
     };
-    // A cheaper derivation gives another key, and nothing else.
+    // A cheaper derivation yields another key, and nothing else.
     assert_eq!(reopen(&with(COST_AT, 32 * 1024), PASSPHRASE), "backup_passphrase_wrong");
     for at in [COST_AT, COST_AT + 4, COST_AT + 8, LENGTH] {
         for number in [0, u32::MAX] {
@@ -146,7 +146,7 @@ fn a_backup_is_written_whole_for_its_owner_and_over_nothing() {
     }
     fs::write(&path, b"precious").unwrap();
     assert_eq!(backup().write(&path, PASSPHRASE).unwrap_err().code(), "backup_exists");
-    // Somebody takes the name while the key is being made.
+    // Another file gets the name during the key derivation.
     assert_eq!(file::write_new(&path, b"late").unwrap_err().code(), "backup_exists");
     assert_eq!(fs::read(&path).unwrap(), b"precious");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file is left");

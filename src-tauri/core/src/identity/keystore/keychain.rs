@@ -1,8 +1,8 @@
 //! The system's keychain: Secret Service on Linux, Keychain on macOS, Credential Manager on Windows.
 //!
-//! Each operation runs on a thread of its own, and for two reasons: the D-Bus library blocks in ways that a runtime's
-//! thread may not, and a keychain that shows a prompt nobody answers would hold us for ever. A new connection is made
-//! for each: a keychain that was started, unlocked or restarted meanwhile is found.
+//! Each operation runs on its own thread, for two reasons: the D-Bus library blocks in ways that are not permitted on a
+//! runtime's thread, and a keychain with an unanswered prompt would block for ever. Each operation opens a new
+//! connection, so that a keychain that was started, unlocked or restarted meanwhile is found.
 
 use std::{sync::mpsc, thread, time::Duration};
 
@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{api::KeystoreView, clock};
 
-/// The name under which all entries of Yonder stand.
+/// Service name of all entries of Yonder.
 const SERVICE: &str = "Yonder";
-/// In front of the secret in hex. KWallet keeps text only, so no raw bytes.
+/// Prefix of the secret in hex. KWallet stores only text, so raw bytes are not possible.
 const PREFIX: &str = "yonder-root-1:";
-/// Long enough to type a keychain's password.
+/// Time limit of an operation; enough to type a keychain's password.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// One entry of the keychain.
@@ -32,7 +32,7 @@ impl Keychain {
         Self(id)
     }
 
-    /// Whether the keychain can really be used: an entry is written, read and deleted.
+    /// Checks that the keychain is usable, by writing, reading and deleting an entry.
     pub(in crate::identity) fn probe() -> Result<(), IdentityError> {
         let random = clock::random::<16>().map_err(|_| IdentityError::Random)?;
         let user = format!("probe-{}", uuid::Builder::from_random_bytes(random).into_uuid());
@@ -48,7 +48,7 @@ impl Keychain {
         })
     }
 
-    /// Whether the keychain is there and open. Nobody is asked, and nothing is written.
+    /// Checks that the keychain exists and is unlocked. Shows no prompt and writes nothing.
     pub(in crate::identity) fn state() -> Result<(), IdentityError> {
         on_own_thread(state)
     }
@@ -102,7 +102,8 @@ impl Keystore for Keychain {
     }
 }
 
-/// Runs one operation apart, and gives up after a while: the thread then ends by itself when the keychain answers.
+/// Runs one operation on its own thread, with a time limit. A thread that exceeds it ends by itself when the keychain
+/// answers.
 fn on_own_thread<T: Send + 'static>(
     operation: impl FnOnce() -> Result<T, IdentityError> + Send + 'static,
 ) -> Result<T, IdentityError> {
@@ -110,7 +111,7 @@ fn on_own_thread<T: Send + 'static>(
     thread::Builder::new()
         .name("keychain".into())
         .spawn(move || {
-            // Nobody waits any more if the time was up.
+            // Nobody waits any more if the time limit has passed.
             let _ = answer.send(operation());
         })
         .map_err(|error| broken(&error.to_string()))?;
@@ -119,13 +120,13 @@ fn on_own_thread<T: Send + 'static>(
         Err(mpsc::RecvTimeoutError::Timeout) => {
             Err(IdentityError::KeystoreLocked("it did not answer within two minutes".into()))
         }
-        // The thread panicked: the library gives up on some answers of a keychain.
+        // The thread panicked: the library panics on some answers of a keychain.
         Err(mpsc::RecvTimeoutError::Disconnected) => Err(broken("its library failed")),
     }
 }
 
-/// On Linux the entry stands on a store of our own making: `keyring`'s constructor remembers a failed start for the life
-/// of the process, so that "try again" could never succeed.
+/// Opens an entry of a store that is created here. `keyring`'s constructor caches a failed start for the life of the
+/// process, so that a retry could never succeed.
 #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 fn open_entry(user: &str) -> Result<Entry, IdentityError> {
     use std::collections::HashMap;
@@ -137,7 +138,7 @@ fn open_entry(user: &str) -> Result<Entry, IdentityError> {
         // No bus, no service on it, or a service that does not start.
         other => IdentityError::KeystoreUnavailable(chain(&other)),
     })?;
-    // What the keychain's own window shows for the entry.
+    // Label that the keychain's own window shows for the entry.
     let label = HashMap::from([("label", "Yonder: identity of this device")]);
     Ok(Entry { inner: store.build(SERVICE, user, Some(&label)).map_err(told)? })
 }
@@ -150,7 +151,7 @@ fn open_entry(user: &str) -> Result<Entry, IdentityError> {
     })
 }
 
-/// The default keyring is asked directly: every way through `keyring` would show the person a prompt.
+/// Checks the default keyring directly, because every function of `keyring` would show a prompt.
 #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 fn state() -> Result<(), IdentityError> {
     use secret_service::{EncryptionType, Error, blocking::SecretService};
@@ -168,7 +169,7 @@ fn state() -> Result<(), IdentityError> {
     }
 }
 
-/// Elsewhere the login unlocks it, and reading an entry that is not there tells whether it answers.
+/// Checks the keychain by reading a missing entry. On these systems the login unlocks it.
 #[cfg(not(all(unix, not(any(target_vendor = "apple", target_os = "android")))))]
 fn state() -> Result<(), IdentityError> {
     match open_entry("no such entry")?.get_password() {
@@ -181,7 +182,7 @@ fn broken(reason: &str) -> IdentityError {
     IdentityError::KeystoreBroken { keystore: KeystoreView::Keychain, reason: reason.into() }
 }
 
-/// Locked, absent, gone and broken are four different things to a person.
+/// Converts an error. Locked, absent, missing entry and broken need different actions of the user.
 fn told(error: KeyringError) -> IdentityError {
     match error {
         KeyringError::NoEntry => IdentityError::KeystoreEntryGone(KeystoreView::Keychain),
@@ -196,13 +197,13 @@ fn told(error: KeyringError) -> IdentityError {
             IdentityError::KeystoreLocked(chain(&error))
         }
         KeyringError::Ambiguous(_) => broken("it holds more than one entry of this name"),
-        // These carry the secret's bytes: nothing of them may come into a message.
+        // These errors contain bytes of the secret, which must not reach a message.
         KeyringError::BadEncoding(_) | KeyringError::BadDataFormat(..) => broken("its entry has another form"),
         other => broken(&chain(&other)),
     }
 }
 
-/// The Secret Service reports a missing default keyring the way it reports a locked one.
+/// True unless the default keyring is missing, which the Secret Service reports like a locked one.
 #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 fn has_keyring(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     !matches!(cause.downcast_ref(), Some(secret_service::Error::NoResult))
@@ -213,7 +214,7 @@ fn has_keyring(_cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool
     true
 }
 
-/// The keychain went away while it asked for its password.
+/// True if the keychain disconnected during its password prompt.
 #[cfg(all(unix, not(any(target_vendor = "apple", target_os = "android"))))]
 fn prompt_was_cut(cause: &(dyn std::error::Error + Send + Sync + 'static)) -> bool {
     matches!(cause.downcast_ref(), Some(secret_service::Error::PromptDisconnected))

@@ -1,4 +1,4 @@
-//! The places where a root secret can be kept.
+//! Keystores: places where a root secret can be stored.
 
 mod keychain;
 mod passphrase_file;
@@ -13,17 +13,17 @@ use zeroize::Zeroizing;
 
 use super::{IdentityError, RootSecret};
 
-/// Which keystore the user asks for.
+/// Keystore that the user requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KeystoreChoice {
-    /// The recorded one; on the first start the keychain, or, where there is none, the encrypted file.
+    /// The recorded keystore. On the first start the keychain or, if there is none, the encrypted file.
     #[default]
     Auto,
     /// The system's keychain.
     Keychain,
     /// A file, encrypted under a passphrase.
     File,
-    /// A file without passphrase, mode 0600. Never chosen by itself.
+    /// An unprotected file, mode 0600. Never chosen automatically.
     Plain,
 }
 
@@ -41,18 +41,19 @@ impl FromStr for KeystoreChoice {
     }
 }
 
-/// Asks whoever is there for the passphrase of the encrypted file; called only if one is needed, at most once for
-/// each call of [`unlock`](super::unlock()).
+/// Asks the user for the passphrase of the encrypted file. Called only if it is needed, at most once for each call of
+/// [`unlock`](super::unlock()).
 pub trait AskPassphrase: Send + Sync {
-    /// The passphrase; `None` if nobody can be asked. `new`: one is being chosen, so ask twice.
+    /// Returns the passphrase; `None` if nobody can be asked. With `new` a passphrase is being chosen, so it should be
+    /// entered twice.
     fn passphrase(&self, new: bool) -> Option<Zeroizing<String>>;
 }
 
-/// The passphrase is at hand already: typed into a window, or sent along with a request.
+/// A passphrase that is known already: typed into a window, or sent with a request.
 pub struct GivenPassphrase(Zeroizing<String>);
 
 impl GivenPassphrase {
-    /// This one, whatever is asked for.
+    /// Wraps a passphrase that answers every question.
     pub fn new(passphrase: Zeroizing<String>) -> Self {
         Self(passphrase)
     }
@@ -70,7 +71,7 @@ impl std::fmt::Debug for GivenPassphrase {
     }
 }
 
-/// Nobody is there to ask.
+/// Answers that nobody can be asked.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoPassphrase;
 
@@ -80,15 +81,15 @@ impl AskPassphrase for NoPassphrase {
     }
 }
 
-/// A place that keeps one secret.
+/// A store for one secret.
 pub(super) trait Keystore {
-    /// Keeps the secret. It is safe there when this returns `Ok`: flushed to the disk, or read back from the keychain.
+    /// Stores the secret. When this returns `Ok` the secret is flushed to the disk, or was read back from the keychain.
     fn store(&self, root: &RootSecret) -> Result<(), IdentityError>;
-    /// Gives the secret back.
+    /// Reads the secret.
     fn load(&self) -> Result<RootSecret, IdentityError>;
-    /// Removes the secret for good; that there is none is fine.
+    /// Removes the secret. A missing secret is no error.
     fn remove(&self) -> Result<(), IdentityError>;
-    /// What can be said of the secret without asking anybody: whether it is there, and has the form that it should.
-    /// `Some` where even the secret itself can be had in this way.
+    /// Checks without a prompt that the secret exists and is well formed. Returns the secret if even that is possible
+    /// without a prompt.
     fn look(&self) -> Result<Option<RootSecret>, IdentityError>;
 }

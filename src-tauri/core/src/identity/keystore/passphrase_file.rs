@@ -1,10 +1,10 @@
-//! The secret in a file, sealed with XChaCha20-Poly1305 under a key that Argon2id makes from a passphrase.
+//! Encrypted file: the secret under XChaCha20-Poly1305, with a key that Argon2id derives from a passphrase.
 //!
 //! ```text
-//! magic 8 | version u16 | memory KiB u32 | passes u32 | lanes u32 | salt 16 | nonce 24 | sealed 32 + 16 | check 16
+//! magic 8 | version u16 | memory KiB u32 | passes u32 | lanes u32 | salt 16 | nonce 24 | ciphertext 32 + 16 | check 16
 //! ```
-//! Numbers are little endian. The tag covers all before `sealed`. `check` is BLAKE3 over all before it, cut short: it
-//! tells a damaged file from a wrong passphrase, and protects nothing.
+//! Numbers are little endian. The tag covers everything before the ciphertext. `check` is the truncated BLAKE3 hash of
+//! everything before it: it distinguishes a damaged file from a wrong passphrase, and has no security function.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ const CHECK: usize = SEALED + 32 + 16;
 const LEN: usize = CHECK + 16;
 const MAX_LEN: usize = 4096;
 
-/// The sealed file and whom to ask for its passphrase.
+/// The encrypted file, and the source of its passphrase.
 pub(in crate::identity) struct PassphraseFile<'a> {
     path: PathBuf,
     ask: &'a dyn AskPassphrase,
@@ -71,7 +71,7 @@ impl Keystore for PassphraseFile<'_> {
 
     fn load(&self) -> Result<RootSecret, IdentityError> {
         let contents = self.contents()?;
-        // All that can be wrong with the file is found before anyone is asked.
+        // All faults of the file are found before anyone is asked.
         let cost = check_header(&contents, &self.path)?;
         open(&contents, cost, &self.passphrase(false)?)
     }
@@ -104,7 +104,7 @@ fn seal(root: &RootSecret, passphrase: &str) -> Result<Vec<u8>, IdentityError> {
     Ok(out)
 }
 
-/// The cost that the header asks for, if the file is whole, of a version that is known, and modest.
+/// Checks the file's integrity and version. Returns the cost of its key derivation.
 fn check_header(file: &[u8], path: &std::path::Path) -> Result<Cost, IdentityError> {
     if file.get(..8) != Some(MAGIC.as_slice()) {
         return Err(PassphraseFile::broken("it has another form"));

@@ -9,7 +9,7 @@ fn reopen(file: &[u8], passphrase: &str) -> Result<RootSecret, IdentityError> {
     open(file, check_header(file, std::path::Path::new("root.sealed"))?, passphrase)
 }
 
-/// With a header that was changed on purpose, check and all.
+/// Recomputes the check of a file whose header was modified.
 fn rechecked(mut file: Vec<u8>) -> Vec<u8> {
     let check = blake3::hash(&file[..CHECK]);
     file[CHECK..].copy_from_slice(&check.as_bytes()[..16]);
@@ -36,7 +36,7 @@ fn no_two_files_are_alike() {
 
 #[test]
 fn a_file_of_the_first_version_opens() {
-    // Made once, and opened by libargon2 and libsodium too; later versions must still read it.
+    // Created once, and also read by libargon2 and libsodium; later versions must still read it.
     let hex = concat!(
         "594e4452524f4f5401000000010003000000040000002414fc6b5761415751ba093eba73b8e29c8b03761a1a42d1a0f5",
         "eb0c0a5be0b6ab8b4af2a4a765a83de721560fc67d418fa030dae5904691099692b645cd444f09748e524772aaf68aa0",
@@ -65,7 +65,7 @@ fn the_header_is_authenticated_and_capped() {
         file[at..at + 4].copy_from_slice(&number.to_le_bytes());
         rechecked(file)
     };
-    // A cheaper derivation gives another key, and nothing else.
+    // A cheaper derivation yields another key, and nothing else.
     assert_eq!(reopen(&with(10, 32 * 1024), "passphrase").unwrap_err().code(), "passphrase_wrong");
     for greedy in [with(10, u32::MAX), with(14, u32::MAX), with(18, u32::MAX), with(10, 0), with(14, 0), with(18, 0)] {
         assert_eq!(reopen(&greedy, "passphrase").unwrap_err().code(), "keystore_broken");

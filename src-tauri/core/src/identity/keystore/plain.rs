@@ -1,4 +1,4 @@
-//! A file without passphrase, for a machine without a person. Only the file's rights protect it.
+//! Unprotected file, for a machine without a user who could enter a passphrase. Protected only by its permissions.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::api::KeystoreView;
 const MAGIC: &[u8] = b"yonder root 1\n";
 const MAX_LEN: usize = 4096;
 
-/// The secret in hex, behind a line that says what it is.
+/// File with the secret in hex, after a line that identifies the format.
 pub(in crate::identity) struct PlainFile(PathBuf);
 
 impl PlainFile {

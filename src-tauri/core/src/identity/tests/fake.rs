@@ -1,5 +1,5 @@
-//! A machine with a keychain of the tests' own: a folder, that can be locked, absent, or out of its mind. As a folder it
-//! outlives a process that is killed.
+//! A machine with a fake keychain: a folder that can be locked, absent, or misbehave. As a folder it survives a process
+//! that is killed.
 
 use std::{
     fs,
@@ -26,7 +26,7 @@ pub enum Mood {
     Open,
     Locked,
     Absent,
-    /// Gives back something else than was put in.
+    /// Returns something else than was stored.
     Forgetful,
 }
 
@@ -43,7 +43,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// A real one would ask the person for its password now.
+    /// A real keychain would show a prompt here.
     fn unlocked(&self) -> Result<(), IdentityError> {
         if self.mood == Mood::Locked {
             self.prompts.fetch_add(1, Ordering::SeqCst);
@@ -78,12 +78,12 @@ impl Folder {
         fs::read_dir(&self.at).unwrap().count()
     }
 
-    /// How often a person would have been asked for its password.
+    /// Returns how often a user would have been prompted.
     pub fn prompts(&self) -> usize {
         self.prompts.load(Ordering::SeqCst)
     }
 
-    /// Loses everything.
+    /// Loses all entries.
     pub fn clear(&self) {
         for entry in fs::read_dir(&self.at).unwrap() {
             fs::remove_file(entry.unwrap().path()).unwrap();
@@ -139,7 +139,7 @@ impl Keystore for Entry {
     }
 }
 
-/// A data directory and a keychain beside it.
+/// A data directory and its keychain.
 pub struct Machine {
     pub above: PathBuf,
     pub keychain: Folder,
@@ -159,7 +159,7 @@ impl Machine {
         Ground { dir: DataDir::prepare(&self.data()).unwrap(), keychain: &self.keychain }
     }
 
-    /// How many copies of the secret there are, anywhere.
+    /// Returns the number of copies of the secret, anywhere.
     pub fn copies(&self) -> usize {
         let files = [SEALED_FILE, PLAIN_FILE].iter().filter(|name| self.data().join(name).exists()).count();
         files + self.keychain.entries()

@@ -1,5 +1,5 @@
-//! A process that is killed while it moves the secret: by SIGKILL, after each step. The child is this test binary once
-//! more, told by its environment.
+//! Tests of a process that is killed by SIGKILL after each step of a move. The child is this test binary, controlled by
+//! its environment.
 
 use std::process::{Command, Stdio};
 
@@ -17,7 +17,7 @@ fn at<T: Copy>(all: &[T], name: &str) -> T {
     all[std::env::var(name).unwrap().parse::<usize>().unwrap()]
 }
 
-/// In the child: kills itself after one step.
+/// Child process: kills itself after one step.
 #[test]
 fn child_that_moves() {
     let Some(dir) = std::env::var_os(DIR) else { return };

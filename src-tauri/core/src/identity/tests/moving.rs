@@ -1,4 +1,4 @@
-//! The secret on its way from one keystore to another, and the power cut after each step.
+//! Tests of moving the secret between keystores, with a power cut after each step.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
@@ -38,7 +38,7 @@ pub fn relocate(machine: &Machine, to: KeystoreView, after: &mut dyn FnMut(Step)
     relocate_on(&machine.ground(), to, &says("passphrase"), &says("passphrase"), after)
 }
 
-/// What has to be true once a machine has started again: the same device, one copy, nothing left on record.
+/// Asserts the state after a restart: the same device, one copy, no leftovers on record.
 #[track_caller]
 pub fn check_whole(machine: &Machine, endpoint_id: [u8; 32], what: &str) -> KeystoreView {
     let now = start(machine, KeystoreChoice::Auto).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -71,7 +71,7 @@ fn every_move_keeps_the_device_and_leaves_one_copy() {
     assert!(!relocate(&machine, KeystoreView::Plain, &mut |_| {}).unwrap().moved, "it is there already");
 }
 
-/// Ends the move in the midst of its work, as a power cut does: nothing that would come after runs.
+/// Stops the move abruptly, as a power cut does: no later code runs.
 fn cut_after(machine: &Machine, to: KeystoreView, step: Step) {
     struct Cut;
     let moved = catch_unwind(AssertUnwindSafe(|| {
@@ -84,7 +84,7 @@ fn cut_after(machine: &Machine, to: KeystoreView, step: Step) {
     assert!(moved.is_err_and(|cause| cause.is::<Cut>()), "{to:?}: the move has no step {step:?}");
 }
 
-/// Before any change to a file, the record or the keychain, and so also between those of one step.
+/// Cuts before every change of a file, the record or the keychain, so also between those of one step.
 #[test]
 fn a_cut_before_any_change_of_any_move_loses_nothing() {
     for from in PLACES {
@@ -95,14 +95,14 @@ fn a_cut_before_any_change_of_any_move_loses_nothing() {
             while power::cut_after(changes, || relocate(&machine, to, &mut |_| {}).unwrap()) {
                 let what = format!("{from:?} to {to:?}, cut after {changes} changes");
                 assert!(machine.copies() >= 1, "{what}: nothing is left");
-                // A keychain that is locked now keeps its copy, and keeps nobody from starting who has no need of it.
+                // A keychain that is locked now keeps its copy, and does not prevent a start that does not need it.
                 if inspect_on(&machine.ground()).unwrap().keystore != KeystoreView::Keychain {
                     machine.keychain.set(Mood::Locked);
                     let now = start(&machine, KeystoreChoice::Auto).unwrap();
                     assert_eq!(now.identity.endpoint_id(), endpoint_id, "{what}: another device");
                     machine.keychain.set(Mood::Open);
                 }
-                // Back to where it was, for the next cut.
+                // Moved back for the next cut.
                 if check_whole(&machine, endpoint_id, &what) == to {
                     relocate(&machine, from, &mut |_| {}).unwrap();
                 }
@@ -115,7 +115,7 @@ fn a_cut_before_any_change_of_any_move_loses_nothing() {
     }
 }
 
-/// Clearing up may be cut short, too.
+/// Cuts during the cleanup.
 #[test]
 fn a_cut_while_clearing_up_loses_nothing() {
     for (from, to, step) in [
@@ -190,14 +190,14 @@ fn another_start_does_not_take_a_move_under_way_for_a_leftover() {
                 assert_eq!(second.unwrap_err().code(), "keystore_busy");
             })
             .unwrap();
-            // One that read the record before the move, and the place after it, finds the secret all the same.
+            // A process that read the record before the move, and the place after it, still finds the secret.
             let late = open_recorded(&machine.ground(), stale, KeystoreChoice::Auto, &says("passphrase")).unwrap();
             assert_eq!((late.identity.endpoint_id(), late.keystore), (endpoint_id, to));
         }
     }
 }
 
-/// The data directory and the keychain, byte for byte.
+/// Returns the data directory and the keychain, byte for byte.
 fn everything(machine: &Machine) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = contents(&machine.data());
     all.extend(contents(&machine.above.join("keychain")));
@@ -276,7 +276,7 @@ fn what_is_removed_was_written_over() {
     let (_above, machine) = machine();
     start(&machine, KeystoreChoice::Plain).unwrap();
     let file = machine.data().join("root.plain");
-    // A second name shows what became of the bytes.
+    // A second hard link shows what happened to the bytes.
     fs::hard_link(&file, machine.above.join("still there")).unwrap();
     relocate(&machine, KeystoreView::Keychain, &mut |_| {}).unwrap();
     assert!(fs::read(machine.above.join("still there")).unwrap().iter().all(|byte| *byte == 0));
@@ -302,7 +302,7 @@ fn a_record_that_names_its_own_place_as_a_leftover_is_damaged() {
     }
 }
 
-/// A data directory as the first version made it, kept so that every later version is seen to open it.
+/// A data directory as the first version created it, which every later version must open.
 #[test]
 fn a_data_directory_of_the_first_form_opens() {
     let (_above, dir) = home();

@@ -1,4 +1,4 @@
-//! An identity on its way back from a backup.
+//! Tests of restoring an identity from a backup.
 
 use super::{
     super::{inspect::inspect_on, restore::Restoration, unlock::unlock_on},
@@ -55,7 +55,7 @@ fn another_identity_is_never_overwritten() {
         let (_above, machine) = machine();
         start(&machine, choice(keystore)).unwrap();
         assert_eq!(refused(&machine, KeystoreChoice::Plain), "identity_exists");
-        // Nor is one whose secret is lost: it is not the backup's.
+        // Nor into a data directory whose secret is lost, because it is another identity's.
         machine.keychain.clear();
         for name in ["root.sealed", "root.plain"] {
             let _ = fs::remove_file(machine.data().join(name));
@@ -72,7 +72,7 @@ fn a_restore_that_was_cut_short_is_no_identity_and_may_be_repeated() {
     for keystore in PLACES {
         for next in PLACES {
             let (_above, machine) = machine();
-            // Killed before the last step: the secret lies there, and some of what is remembered.
+            // Killed before the last step: the secret and some of the records exist.
             drop(begin(&machine, choice(keystore)).unwrap());
             fs::write(machine.data().join("secrets.redb"), b"half").unwrap();
             let before = contents(&machine.data());
@@ -94,7 +94,7 @@ fn a_restore_that_is_given_up_leaves_nothing() {
         begin(&machine, choice(keystore)).unwrap().abandon();
         assert_eq!(machine.copies(), 0);
         assert!(contents(&machine.data()).is_empty());
-        // So it is a first start now.
+        // It is a first start now.
         assert_ne!(start(&machine, KeystoreChoice::Plain).unwrap().identity.endpoint_id(), endpoint_id());
     }
 }
@@ -127,7 +127,7 @@ fn a_keychain_that_is_locked_has_lost_nothing_and_one_that_is_gone_has() {
     begin(&machine, KeystoreChoice::Keychain).unwrap().commit().unwrap();
     machine.keychain.set(Mood::Locked);
     assert_eq!(refused(&machine, KeystoreChoice::File), "identity_exists");
-    // Another desktop, another keychain: the old entry is not lost, and out of reach.
+    // Another desktop with another keychain: the old entry still exists, but is out of reach.
     machine.keychain.set(Mood::Absent);
     begin(&machine, KeystoreChoice::File).unwrap().commit().unwrap();
     let opened = unlock_on(&machine.ground(), KeystoreChoice::Auto, &says("passphrase")).unwrap();

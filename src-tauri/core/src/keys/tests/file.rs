@@ -1,4 +1,4 @@
-//! What the files of vectors have in common.
+//! Common parts of the vector files.
 
 use serde_json::Value;
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -16,7 +16,7 @@ pub(super) fn unhex32(value: &Value) -> [u8; 32] {
     unhex(value).try_into().unwrap()
 }
 
-/// Holds what was made now against the file, or writes the file anew with `YONDER_BLESS=1`.
+/// Compares the vectors with their file, or rewrites the file with `YONDER_BLESS=1`.
 #[track_caller]
 pub(super) fn reproduced(file: &str, now: &Value) {
     let now = serde_json::to_string_pretty(now).unwrap() + "\n";
@@ -38,12 +38,12 @@ pub(super) fn shared(secret: &[u8; 32], public: &[u8; 32]) -> [u8; 32] {
     StaticSecret::from(*secret).diffie_hellman(&PublicKey::from(*public)).to_bytes()
 }
 
-/// Thirty-two bytes that follow from a name.
+/// Derives 32 bytes from a name.
 pub(super) fn bytes(name: &str) -> [u8; 32] {
     blake3::derive_key("yonder test vectors", name.as_bytes())
 }
 
-/// X25519 keys of low order (RFC 7748, and the list of its errata): each gives the shared secret zero.
+/// X25519 keys of low order (RFC 7748, and the list of its errata): each yields the shared secret zero.
 pub(super) const WEAK: [&str; 5] = [
     "0000000000000000000000000000000000000000000000000000000000000000",
     "0100000000000000000000000000000000000000000000000000000000000000",

@@ -1,5 +1,5 @@
-//! New pairing secrets, and the notice that a pairing was ended, with fixed randomness, as JSON for whoever writes another
-//! client. `YONDER_BLESS=1` writes the file anew; a change of it is a change of the protocol.
+//! Test vectors of renewals and unpairing notices with fixed randomness, as JSON, for other implementations.
+//! `YONDER_BLESS=1` rewrites the file; a change of it is a change of the protocol.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ impl Run {
     }
 }
 
-/// One renewal, and all that is derived in it, computed a second time from the description.
+/// Computes one renewal with all derived values, a second time from the description.
 fn vector(number: u8) -> Value {
     let run = Run::new(number);
     let (offer, offered) = RotationOffer::start(&Key::from_bytes(run.a));
@@ -82,7 +82,7 @@ fn vector(number: u8) -> Value {
     })
 }
 
-/// What one side of the first run must not take, on account of what it hears or of what it holds.
+/// Values that one side of the first run must refuse, because of what it receives or holds.
 fn rejected(first: &Value) -> Vec<Value> {
     let (answer_tag, done) = (unhex32(&first["answer_tag"]), unhex32(&first["done_tag"]));
     let (offered, answered) =

@@ -1,4 +1,4 @@
-//! What only the two ends of a session may know leaves no handshake: not in a message, not in a log, not by `Debug`.
+//! Secrets of a session never leave its ends: not in a handshake message, not in a log, not in `Debug` output.
 
 use super::file::{bytes, read, unhex, unhex32};
 use crate::{
@@ -44,7 +44,7 @@ fn no_key_of_a_session_is_in_a_message_a_log_or_a_debug_form() {
                 wire.extend(sealed);
             }
         }
-        // And a failure of each kind, for what is said of it.
+        // A failure of each kind, to check the error messages.
         let wrong = Key::from_bytes(bytes("wrong"));
         let error = initiator_error(&HandshakeInput { pairing_secret: &wrong, ..input });
         shown += &format!("{error:?} {error}");

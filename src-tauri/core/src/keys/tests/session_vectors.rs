@@ -1,5 +1,5 @@
-//! The session handshake, its keys and its frames, with fixed randomness, as JSON for whoever writes another client.
-//! `YONDER_BLESS=1` writes the file anew; a change of it is a change of the protocol.
+//! Test vectors of the session handshake, its keys and its frames with fixed randomness, as JSON, for other
+//! implementations. `YONDER_BLESS=1` rewrites the file; a change of it is a change of the protocol.
 
 use serde_json::{Value, json};
 
@@ -14,11 +14,11 @@ use crate::{
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/keys/vectors/session-1.0.json");
 
-/// All that goes into one handshake.
+/// Inputs of one handshake.
 struct Setting {
     name: &'static str,
     alpn: &'static str,
-    /// None: what this device offers. Else a hello with these versions and suites.
+    /// `None` uses the offer of this device, else a hello with these versions and suites.
     offers: Option<(&'static [u8], &'static [u8])>,
 }
 
@@ -28,7 +28,7 @@ const SETTINGS: [Setting; 3] = [
     Setting { name: "an initiator that offers more", alpn: "message/1.0", offers: Some((&[9, 1], &[7, 1, 2])) },
 ];
 
-/// What one side, or both, hold.
+/// Values that one side, or both, hold.
 #[derive(Clone)]
 struct Held {
     pairing_secret: Key,
@@ -59,7 +59,7 @@ impl Held {
         }
     }
 
-    /// With what a case to be refused holds in place of the right values.
+    /// Applies the wrong values with which a refused case is run.
     fn with(mut self, changes: &Value) -> Self {
         for (name, value) in changes.as_object().into_iter().flatten() {
             match name.as_str() {
@@ -94,7 +94,7 @@ fn hello_with(versions: &[u8], suites: &[u8], key: &[u8; 32], random: &[u8; 32])
     [b"yonder-s".as_slice(), &counted(versions), &counted(suites), key, random].concat()
 }
 
-/// One handshake, and all that comes of it, computed a second time from the description.
+/// Computes one handshake with all its results, a second time from the description.
 fn vector(setting: &Setting) -> Value {
     let held = Held::new(setting);
     let ((a, a_random), (b, b_random)) = (secrets("initiator"), secrets("responder"));
@@ -154,13 +154,13 @@ fn vector(setting: &Setting) -> Value {
 const KINDS: [StreamKind; 4] =
     [StreamKind::BiOfInitiator, StreamKind::BiOfResponder, StreamKind::UniOfInitiator, StreamKind::UniOfResponder];
 
-/// Streams of all kinds, and what is sealed on them.
+/// Streams of all kinds, with encrypted frames.
 fn streams(keys: &SessionKeys, root: &Key) -> Vec<Value> {
     let frames: [&[u8]; 3] = [br#"{"kind":"ping","id":1}"#, b"", &[0xa5; 40]];
     let mut streams = Vec::new();
     for (at, kind) in KINDS.into_iter().enumerate() {
         let index = [1_u64, 0, 7, 0x0102_0304_0506][at];
-        // One-way streams have the one direction of who opened them.
+        // Unidirectional streams have only the direction of their opener.
         let directions: &[SealDirection] = match kind {
             StreamKind::UniOfInitiator => &[SealDirection::ToResponder],
             StreamKind::UniOfResponder => &[SealDirection::ToInitiator],
@@ -202,7 +202,7 @@ fn transfer_roots(keys: &SessionKeys, root: &Key) -> Vec<Value> {
         .collect()
 }
 
-/// The error of a refusal, as the file names it.
+/// Returns the name of an error in the file.
 fn named(error: HandshakeError) -> &'static str {
     match error {
         HandshakeError::Malformed => "malformed",
@@ -213,7 +213,7 @@ fn named(error: HandshakeError) -> &'static str {
     }
 }
 
-/// Messages of the first handshake, changed; or right ones, heard by somebody who holds something else.
+/// Modified messages of the first handshake, and valid ones for a side that holds other values.
 fn rejected(first: &Value) -> Vec<Value> {
     let (hello, ack, confirm) = (unhex(&first["hello"]), unhex(&first["ack"]), unhex(&first["confirm"]));
     let case = |why: &str, side: &str, message: &str, frame: &[u8], with: Value, error: &str| json!({ "why": why, "side": side, "message": message, "frame": hex(frame), "with": with, "error": error });
@@ -224,7 +224,7 @@ fn rejected(first: &Value) -> Vec<Value> {
         bytes[at] = to;
         bytes
     };
-    // Hellos that no responder takes.
+    // Hellos that every responder refuses.
     let mut hellos: Vec<(&str, Vec<u8>, &str)> = vec![
         ("nothing", Vec::new(), "malformed"),
         ("another beginning", changed(&hello, 0, b'Y'), "malformed"),
@@ -243,7 +243,7 @@ fn rejected(first: &Value) -> Vec<Value> {
         hellos.push(("a key of low order", hello_with(&[1], &[1], &weak, &bytes("r")), "weak_key"));
     }
     cases.extend(hellos.iter().map(|(why, frame, error)| case(why, "responder", "hello", frame, none(), error)));
-    // Acks that the initiator does not take.
+    // Acks that the initiator refuses.
     let mut acks: Vec<(&str, Vec<u8>, &str)> = vec![
         ("nothing", Vec::new(), "malformed"),
         ("cut by one byte", ack[..ack.len() - 1].to_vec(), "malformed"),
@@ -276,7 +276,7 @@ fn rejected(first: &Value) -> Vec<Value> {
         acks.push((why, answer(&Held::read(first), &heard), "not_proven"));
     }
     cases.extend(acks.iter().map(|(why, frame, error)| case(why, "initiator", "ack", frame, none(), error)));
-    // Confirmations that the responder does not take.
+    // Confirmations that the responder refuses.
     for (why, frame) in [
         ("nothing", Vec::new()),
         ("cut by one byte", confirm[..31].to_vec()),
@@ -288,7 +288,7 @@ fn rejected(first: &Value) -> Vec<Value> {
     ] {
         cases.push(case(why, "responder", "confirm", &frame, none(), "not_proven"));
     }
-    // The right messages, and one side that holds something else.
+    // Valid messages, and one side that holds another value.
     let (a, b) = (first["initiator"]["endpoint_id"].clone(), first["responder"]["endpoint_id"].clone());
     for (why, with) in [
         ("another pairing secret", json!({ "pairing_secret": hex(&bytes("another")) })),
@@ -304,13 +304,13 @@ fn rejected(first: &Value) -> Vec<Value> {
     cases
 }
 
-/// What the responder of the vectors answers to this hello.
+/// Returns the answer of the vectors' responder to this hello.
 fn answer(held: &Held, hello: &[u8]) -> Vec<u8> {
     let (b, b_random) = secrets("responder");
     ResponderHandshake::answer(&held.input(), hello, &Key::from_bytes(b), b_random).unwrap().1
 }
 
-/// Sealed frames that do not open as frame `number` under `key`.
+/// Encrypted frames that do not decrypt as frame `number` under `key`.
 fn rejected_frames(first: &Value) -> Vec<Value> {
     let (stream, other) = (&first["streams"][0], &first["streams"][1]);
     let sealed = |at: usize| unhex(&stream["frames"][at]["sealed"]);
@@ -394,7 +394,7 @@ fn opens(keys: &SessionKeys, stream: &Value) {
     for frame in stream["frames"].as_array().unwrap() {
         assert_eq!(opener.open(b"", &unhex(&frame["sealed"])).unwrap(), unhex(&frame["plain"]));
     }
-    // Who seals this way is who the direction comes from.
+    // The encrypting side is the one from which the direction comes.
     let ours = keys.outgoing() == direction(stream);
     assert_eq!(ours, (keys.role() == Role::Initiator) == (stream["direction"] == 1));
 }
@@ -428,7 +428,7 @@ fn the_session_messages_to_be_refused_are_refused() {
     }
 }
 
-/// An opener that waits for frame `number`.
+/// Creates an opener that expects frame `number`.
 fn opener_at(key: &Key, number: u64) -> Opener {
     let (mut sealer, mut opener) = (Sealer::new(key), Opener::new(key));
     for _ in 0..number {
@@ -451,7 +451,7 @@ fn every_bit_of_every_session_message_is_covered() {
     let respond = |hello: &[u8]| ResponderHandshake::answer(&held.input(), hello, &Key::from_bytes(b), b_random);
     let (initiator, _) = InitiatorHandshake::start(&Key::from_bytes(a), a_random);
     for bit in 0..hello.len() * 8 {
-        // X25519 ignores the highest bit of a key: the transcript does not.
+        // X25519 ignores the highest bit of a key, but the transcript does not.
         if let Ok((_, ack)) = respond(&flipped(&hello, bit)) {
             assert_eq!(
                 initiator.finish(&held.input(), &ack).err(),

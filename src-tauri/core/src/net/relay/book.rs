@@ -1,4 +1,5 @@
-//! What is known of relays, and what follows from it. Pure: time comes in as an argument, and nothing is asked from here.
+//! State of the relays, and the decisions that follow from it. Pure: time is an argument, and nothing is sent from
+//! here.
 
 use std::{
     sync::Arc,
@@ -10,33 +11,33 @@ use iroh::RelayUrl;
 use super::{KnownRelay, RelayError, RelaySelector, RelayStatus};
 use crate::api::SecretText;
 
-/// A home that is not connected for so long is doubted, and others are asked.
+/// Time without a connection to the home relay after which it is suspect, and others are probed.
 const DOUBT: Duration = Duration::from_secs(2);
-/// How often relays are asked while there is no home that works.
+/// Probe interval while there is no working home relay.
 const IN_NEED: Duration = Duration::from_secs(3);
-/// How often one that did not answer is asked again.
+/// Probe interval of a relay that did not answer.
 const AGAIN: Duration = Duration::from_secs(15);
-/// How often own relays are measured when all is well.
+/// Probe interval of the user's relays while all is well.
 const NOW_AND_THEN: Duration = Duration::from_secs(300);
-/// A home that answers and is not connected is listed anew at most this often.
+/// Minimum interval between two renames of a home relay that answers but is not connected.
 const RENAMED: Duration = Duration::from_secs(10);
-/// A relay that refused is tried anew after this: whoever runs it may have changed their mind.
+/// Time after which a relay that refused is tried again: its operator may have changed the configuration.
 const FORGIVEN: Duration = Duration::from_secs(600);
 
-/// Which relays may be used, and by which rule.
+/// Relays that may be used, and the rule that chooses.
 #[derive(Clone, Debug)]
 pub(in crate::net) struct Policy {
-    /// The person's own.
+    /// Relays of the user.
     pub own: Vec<RelayUrl>,
-    /// Those of others.
+    /// Public relays.
     pub public: Vec<RelayUrl>,
-    /// Who chooses.
+    /// Rule that chooses.
     pub selector: Arc<dyn RelaySelector>,
-    /// What own relays are shown.
+    /// Token for the user's relays.
     pub token: Option<SecretText>,
 }
 
-/// How the connection to the home relay stands, as iroh tells.
+/// State of the connection to the home relay, as iroh reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) enum Line {
     Connected,
@@ -44,10 +45,10 @@ pub(in crate::net) enum Line {
     Failed { refused: bool },
 }
 
-/// A relay that is to stand in iroh's list.
+/// A relay that belongs in iroh's list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) struct Listed {
-    /// As iroh is to know it.
+    /// URL under which iroh knows it.
     pub url: RelayUrl,
     pub own: bool,
     pub token: Option<SecretText>,
@@ -59,12 +60,12 @@ struct Entry {
     latency: Option<Duration>,
     answers: Option<bool>,
     asked: Option<Instant>,
-    /// It is to be asked whether it still answers.
+    /// True if it must be probed.
     doubted: bool,
     refused: Option<Instant>,
-    /// The number of the token that the connection to it was begun with, once it may have begun.
+    /// Number of the token with which its connection was begun, once it may have begun.
     shown: Option<u32>,
-    /// Counts the names under which iroh was given it, see [`Entry::name`].
+    /// Number of renames; see [`Entry::name`].
     names: u32,
     renamed: Option<Instant>,
 }
@@ -75,9 +76,9 @@ impl Entry {
         Self { url, own, latency, answers, asked, doubted: false, refused, shown, names: 0, renamed: None }
     }
 
-    /// iroh reads a relay's token once, when it first connects, and goes on trying with that one for as long as the relay
-    /// is its home. With another path, which is not part of what a relay is asked for, it is another relay to iroh, and
-    /// the same one in truth.
+    /// Returns the URL under which iroh knows the relay. iroh reads a relay's token once, when it first connects, and
+    /// retries with that one while the relay is its home. A URL with another path is another relay to iroh but the same
+    /// server, because the path is not part of the requests.
     fn name(&self) -> RelayUrl {
         if self.names == 0 {
             return self.url.clone();
@@ -99,7 +100,7 @@ struct Home {
     down_since: Option<Instant>,
 }
 
-/// What is known of relays.
+/// State of all relays.
 pub(in crate::net) struct Book {
     entries: Vec<Entry>,
     selector: Arc<dyn RelaySelector>,
@@ -107,7 +108,7 @@ pub(in crate::net) struct Book {
     token_number: u32,
     home: Option<Home>,
     homeless_since: Instant,
-    /// What was chosen last.
+    /// The last choice of the selector.
     chosen: Vec<RelayUrl>,
 }
 
@@ -126,7 +127,7 @@ impl Book {
         book
     }
 
-    /// Other relays, another rule, or another token. What is known of relays that stay is kept.
+    /// Applies other relays, another rule or another token. Keeps the state of relays that stay.
     pub fn set(&mut self, policy: Policy) {
         let mut before = std::mem::take(&mut self.entries);
         let own = policy.own.into_iter().map(|url| (url, true));
@@ -147,7 +148,7 @@ impl Book {
         }
     }
 
-    /// How the home stands, by the name that iroh knows.
+    /// Records the state of the home relay, which is given by iroh's name for it.
     pub fn home(&mut self, now: Instant, home: Option<(&RelayUrl, Line)>) {
         let Some((name, line)) = home else {
             if self.home.take().is_some() {
@@ -157,7 +158,7 @@ impl Book {
         };
         let number = self.token_number;
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.name() == *name) else {
-            // One that was taken off the list and has not been replaced yet.
+            // This relay was removed from the list and has not been replaced yet.
             self.home = None;
             return;
         };
@@ -169,7 +170,7 @@ impl Book {
         match line {
             Line::Connected => (entry.answers, entry.refused) = (Some(true), None),
             Line::Connecting => {}
-            // With a token that is not the present one: it is shown the present one.
+            // The relay refused an outdated token, so it is renamed to be tried with the present one.
             Line::Failed { refused: true } if entry.own && entry.shown.is_some_and(|shown| shown != number) => {
                 entry.rename();
                 failed = false;
@@ -181,8 +182,8 @@ impl Book {
         self.home = Some(Home { url: entry.url.clone(), connected, failed, down_since });
     }
 
-    /// iroh has measured a relay, by the name that it knows: one round trip, or several that a connection took, which is
-    /// better than nothing.
+    /// Records iroh's measurement of a relay, which is given by iroh's name for it. `one` marks a single round trip;
+    /// otherwise the time is that of a connection, several round trips, which is used only if nothing better is known.
     pub fn measured(&mut self, name: &RelayUrl, latency: Duration, one: bool) {
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.name() == *name)
             && (one || entry.latency.is_none())
@@ -191,7 +192,7 @@ impl Book {
         }
     }
 
-    /// It is being asked. True if it is the home, and nothing passes through it.
+    /// Records that a relay is being probed. True if it is the home relay and data through it is unanswered.
     pub fn asked(&mut self, url: &RelayUrl, now: Instant) -> bool {
         let at_home = self.home.as_ref().is_some_and(|home| home.url == *url);
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) else { return false };
@@ -199,14 +200,14 @@ impl Book {
         std::mem::take(&mut entry.doubted) && at_home
     }
 
-    /// It answered, or not.
+    /// Records the result of a probe.
     pub fn answered(&mut self, url: &RelayUrl, latency: Option<Duration>) {
         let waiting = self.home.as_ref().filter(|home| home.url == *url).and_then(|home| home.down_since);
         if let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) {
             entry.answers = Some(latency.is_some());
             entry.latency = latency.or(entry.latency);
-            // iroh waits for up to 16 s before it tries a relay again that could not be reached for a while, and is not to
-            // be hurried. As another relay it is tried at once.
+            // iroh waits for up to 16 s before it retries a relay that could not be reached, and cannot be hurried.
+            // Under another name the relay is tried at once.
             let asked = entry.asked.filter(|asked| waiting.is_some_and(|since| *asked >= since + DOUBT));
             let again = |now: Instant| entry.renamed.is_none_or(|at| now.saturating_duration_since(at) >= RENAMED);
             if let Some(now) = asked.filter(|now| latency.is_some() && entry.refused.is_none() && again(*now)) {
@@ -216,7 +217,7 @@ impl Book {
         }
     }
 
-    /// The network is another one: a home that is not connected is asked at once.
+    /// Probes a disconnected home relay at once, because the network has changed.
     pub fn rouse(&mut self) {
         let home = self.home.as_ref().filter(|home| !home.connected).map(|home| home.url.clone());
         for entry in self.entries.iter_mut().filter(|entry| Some(&entry.url) == home.as_ref()) {
@@ -224,9 +225,9 @@ impl Book {
         }
     }
 
-    /// Data that goes through this one, by its own name or iroh's, stays unanswered: it is asked at once, and the others
-    /// with it, so that it is known who could take its place. True if that is due. The connection to a relay that is cut
-    /// off looks alive for 20 s.
+    /// Marks a relay, given by its own name or iroh's, through which data is unanswered. It is probed at once, and the
+    /// others with it, so that a replacement is known. Returns true if probes are due. The connection to a relay that
+    /// is cut off looks alive for 20 s.
     pub fn doubt(&mut self, url: &RelayUrl, now: Instant) -> bool {
         let lately = |entry: &Entry| entry.asked.is_some_and(|at| now.saturating_duration_since(at) < IN_NEED);
         let Some(this) = self.entries.iter().position(|entry| entry.url == *url || entry.name() == *url) else {
@@ -244,7 +245,8 @@ impl Book {
         true
     }
 
-    /// Who is to be asked now. Nobody where there is no choice; public ones only in need, and when they may be used.
+    /// Returns the relays to probe now: none if there is no choice, and public ones only in need and if they may be
+    /// used.
     pub fn due(&mut self, now: Instant) -> Vec<RelayUrl> {
         for entry in &mut self.entries {
             if entry.refused.is_some_and(|at| now.saturating_duration_since(at) >= FORGIVEN) {
@@ -270,13 +272,13 @@ impl Book {
         self.entries.iter().filter(due).map(|entry| entry.url.clone()).collect()
     }
 
-    /// All that may be asked for a person who wants to know.
+    /// Returns all relays that may be probed at a user's request.
     pub fn askable(&self) -> Vec<RelayUrl> {
         let may = |entry: &&Entry| entry.own || self.chosen.contains(&entry.url);
         self.entries.iter().filter(may).map(|entry| entry.url.clone()).collect()
     }
 
-    /// No home works, for longer than it takes to make a connection.
+    /// True if no home relay has worked for longer than it takes to connect.
     fn in_need(&self, now: Instant) -> bool {
         let since = match &self.home {
             Some(home) => home.down_since,
@@ -285,7 +287,7 @@ impl Book {
         since.is_some_and(|since| now.saturating_duration_since(since) >= DOUBT)
     }
 
-    /// How long nothing has to be looked at, if nothing happens.
+    /// Returns how long nothing has to be checked if nothing happens.
     pub fn pause(&self) -> Duration {
         let unsettled = self.home.as_ref().is_none_or(|home| !home.connected)
             || self.entries.iter().any(|entry| entry.answers == Some(false));
@@ -297,7 +299,7 @@ impl Book {
         }
     }
 
-    /// Asks the selector, and says what is to stand in iroh's list now.
+    /// Asks the selector, and returns the relays that belong in iroh's list now.
     pub fn list(&mut self) -> Vec<Listed> {
         let known: Vec<KnownRelay> = self.entries.iter().map(|entry| self.known(entry)).collect();
         let mut chosen = Vec::new();
@@ -310,7 +312,7 @@ impl Book {
         let (token, number, chosen) = (&self.token, self.token_number, &self.chosen);
         let listed = self.entries.iter_mut().filter(|entry| chosen.contains(&entry.url)).map(|entry| {
             entry.shown = entry.shown.or(Some(number));
-            // Nobody else's relay is shown it, and nobody on the way can read it.
+            // The token is sent only to the user's relays, and only over TLS.
             let token = token.clone().filter(|_| entry.own && entry.url.scheme() == "https");
             Listed { url: entry.name(), own: entry.own, token }
         });
@@ -326,14 +328,15 @@ impl Book {
         }
     }
 
-    /// Own relays that do not keep silent, by the names that iroh knows.
+    /// Returns the user's relays that are not silent, by iroh's names.
     pub fn own(&self) -> Vec<RelayUrl> {
         let usable = |entry: &&Entry| entry.own && entry.answers != Some(false) && entry.refused.is_none();
         self.entries.iter().filter(usable).map(Entry::name).collect()
     }
 
-    /// This one, by its own name or iroh's, keeps silent while another one does not, and is the home no more: what is sent
-    /// there is lost, and holds up what is sent to others, because iroh sends to all relays in turn and waits for each.
+    /// True if this relay, given by its own name or iroh's, is silent and no longer the home while another one works.
+    /// Packets sent to it are lost, and delay those for others, because iroh sends to all relays in turn and waits for
+    /// each.
     pub fn is_left(&self, url: &RelayUrl) -> bool {
         let silent = |entry: &Entry| entry.answers == Some(false);
         let at_home = |entry: &Entry| self.home.as_ref().is_some_and(|home| home.url == entry.url);
@@ -342,7 +345,7 @@ impl Book {
             && self.home.as_ref().is_some_and(|home| home.connected)
     }
 
-    /// How each of them stands, the home first.
+    /// Returns the status of all relays, the home relay first.
     pub fn statuses(&self) -> Vec<RelayStatus> {
         let mut all: Vec<RelayStatus> = self.entries.iter().map(|entry| self.status(entry)).collect();
         all.sort_by_key(|relay| (!relay.home, !relay.chosen, !relay.own));

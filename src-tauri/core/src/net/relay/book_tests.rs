@@ -16,7 +16,7 @@ fn policy(own: &[&str], public: &[&str], selector: impl RelaySelector) -> Policy
     Policy { own: urls(own), public: urls(public), selector: Arc::new(selector), token: None }
 }
 
-/// A book at a time that the test moves.
+/// A relay book with a clock that the test advances.
 struct Desk {
     book: Book,
     now: Instant,
@@ -37,7 +37,7 @@ impl Desk {
         self.book.home(self.now, Some((&url(name), line)));
     }
 
-    /// Asks whoever is due; those who are named do not answer.
+    /// Probes the due relays. Those named in `silent` do not answer.
     fn ask(&mut self, silent: &[&str]) -> Vec<String> {
         let due = self.book.due(self.now);
         for relay in &due {
@@ -191,7 +191,7 @@ fn a_connection_begun_with_the_old_token_tries_the_new_one_when_it_is_refused() 
     desk.home("own", Line::Connected);
     desk.book.set(Policy { token: token("new"), ..with_old });
     assert_eq!(desk.book.list()[0].url, url("own"), "what works is left alone");
-    // The relay was started anew, and takes the new one only.
+    // The relay was restarted and accepts only the new token.
     desk.home("own", Line::Failed { refused: true });
     let listed = desk.book.list();
     assert_eq!((listed[0].url.as_str(), &listed[0].token), ("https://own.example/again/1", &token("new")));
@@ -212,7 +212,7 @@ fn the_token_is_for_own_relays_with_tls() {
     assert!(!format!("{:?}", desk.book.list()).contains("secret"));
 }
 
-/// Names what is not there, nothing at all, and the same twice.
+/// Selector that returns unknown relays, none at all, or duplicates.
 #[derive(Debug)]
 struct Odd(Vec<RelayUrl>);
 
@@ -242,7 +242,7 @@ fn what_is_known_of_a_relay_outlives_a_change_of_the_rule() {
     desk.book.set(policy(&["own", "new"], &[], OwnFirst));
     assert_eq!(desk.error_of("own"), Some("relay_unreachable"));
     assert_eq!(desk.listed(), ["new"]);
-    // What was public and is one's own now is another matter: it is shown a token.
+    // A relay that changes from public to the user's own loses its state, because it is sent a token now.
     desk.book.set(policy(&["public"], &[], OwnFirst));
     assert_eq!(desk.book.statuses()[0].latency, None);
 }

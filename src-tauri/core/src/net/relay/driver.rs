@@ -1,4 +1,4 @@
-//! Measures relays, asks the selector, and puts what it chose into iroh's list.
+//! Measures relays, asks the selector, and applies its choice to iroh's list.
 
 use std::{
     collections::HashMap,
@@ -21,10 +21,10 @@ use super::{
 };
 use crate::{api::SecretText, clock::Locked as _};
 
-/// A change of latency below a fourth, or below this, is nothing new.
+/// Latency changes below this, or below a quarter, are not reported.
 const NOISE: Duration = Duration::from_millis(5);
 
-/// What is known of relays, and who keeps it true. Cheap to clone.
+/// Keeps the relay state up to date. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::net) struct RelayDesk(Arc<Inner>);
 
@@ -32,7 +32,7 @@ struct Inner {
     endpoint: Endpoint,
     prober: Option<Prober>,
     book: Mutex<Book>,
-    /// What was put into iroh's list at the start.
+    /// Relays in iroh's list at startup.
     listed: Vec<Listed>,
     wake: Notify,
     statuses: watch::Sender<Vec<RelayStatus>>,
@@ -45,7 +45,7 @@ impl fmt::Debug for RelayDesk {
 }
 
 impl RelayDesk {
-    /// For an endpoint that was bound with these.
+    /// Creates the controller of an endpoint that was bound with these relays.
     pub fn new(endpoint: Endpoint, book: Book, listed: Vec<Listed>) -> Self {
         let prober = Prober::new(endpoint.tls_config().clone());
         let statuses = watch::Sender::new(book.statuses());
@@ -68,31 +68,31 @@ impl RelayDesk {
         self.book().is_left(url)
     }
 
-    /// Changes when something about them does that a person would want to see.
+    /// Changes when the visible status of a relay changes.
     pub fn watch(&self) -> watch::Receiver<Vec<RelayStatus>> {
         self.0.statuses.subscribe()
     }
 
-    /// From now on by these rules.
+    /// Applies other relays or rules.
     pub fn set(&self, policy: Policy) {
         self.book().set(policy);
         self.0.wake.notify_one();
     }
 
-    /// The network is another one.
+    /// Reacts to a network change.
     pub fn rouse(&self) {
         self.book().rouse();
         self.0.wake.notify_one();
     }
 
-    /// Data that goes through this relay stays unanswered.
+    /// Marks a relay through which data is unanswered.
     pub fn doubt(&self, url: &RelayUrl) {
         if self.book().doubt(url, Instant::now()) {
             self.0.wake.notify_one();
         }
     }
 
-    /// Asks all that may be asked, at once.
+    /// Probes all relays that may be probed, in parallel.
     pub async fn probe(&self) {
         let Some(prober) = &self.0.prober else { return };
         let asked = self.book().askable().into_iter().map(|url| async {
@@ -105,7 +105,7 @@ impl RelayDesk {
         self.0.wake.notify_one();
     }
 
-    /// Keeps it true until the end.
+    /// Keeps the state up to date until the node shuts down.
     pub async fn run(self, cancel: CancellationToken) {
         let endpoint = self.0.endpoint.clone();
         let (mut homes, mut reports) = (endpoint.home_relay_status(), endpoint.net_report());
@@ -168,7 +168,8 @@ impl RelayDesk {
         }
     }
 
-    /// Puts what is chosen into iroh's list. What is new comes first, so that the list is never empty.
+    /// Applies the choice to iroh's list. New relays are added before old ones are removed, so that the list is never
+    /// empty.
     async fn list(&self, listed: &mut HashMap<RelayUrl, Option<SecretText>>) {
         let chosen = self.book().list();
         let endpoint = &self.0.endpoint;
@@ -208,7 +209,7 @@ fn differs(old: &RelayStatus, new: &RelayStatus) -> bool {
     moved || RelayStatus { latency: old.latency, ..new.clone() } != *old
 }
 
-/// iroh's list for the start.
+/// Builds iroh's list for startup.
 pub(in crate::net) fn relay_map(listed: &[Listed]) -> RelayMap {
     listed.iter().map(config).collect()
 }
@@ -222,7 +223,7 @@ fn config(relay: &Listed) -> RelayConfig {
     }
 }
 
-/// The public relays.
+/// Returns the public relays.
 pub(in crate::net) fn public() -> Vec<RelayUrl> {
     RelayMode::Default.relay_map().urls()
 }

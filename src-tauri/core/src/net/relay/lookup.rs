@@ -1,5 +1,5 @@
-//! Where a paired device may be found beside the places that it was last seen at: at one of the person's own relays.
-//! Devices that share a relay meet there without asking any other server, and follow each other from one to another.
+//! Looks for paired devices at the user's own relays, in addition to where they were last seen. Devices that share a
+//! relay find each other there without any other server, and follow each other when they switch relays.
 
 use iroh::{
     EndpointId,
@@ -9,10 +9,10 @@ use n0_future::boxed::BoxStream;
 
 use super::RelayDesk;
 
-/// Each of these is connected to for a minute when a device is dialled.
+/// Maximum number of relays. When a device is dialled, each of them is connected to for a minute.
 const AT_MOST: usize = 3;
 
-/// The person's own relays, as places to look at.
+/// The user's own relays as an address lookup.
 #[derive(Clone, Debug)]
 pub(in crate::net) struct OwnRelays(pub RelayDesk);
 

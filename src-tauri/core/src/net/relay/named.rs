@@ -1,12 +1,13 @@
-//! Relays that somebody else has named, and which of them are asked.
+//! Decides which relays named by others may be asked.
 //!
-//! Links, records, pkarr servers, the DHT and the stored records of devices all name relays, and whoever wrote them chose the
-//! address. One rule holds for all of them: TLS, and a public host. So nobody can make this device send requests to itself, to
-//! the router or to a server of the house. Relays that the person has configured are asked whatever they are, and so are
-//! others on the same hosts that have TLS.
+//! Links, records, pkarr servers, the DHT and the stored records of devices all name relays, and whoever wrote them
+//! chose the address. One rule holds for all of them: TLS, and a public host. This prevents others from making this
+//! device send requests to itself, to the router or to a server on the local network (SSRF). Relays that the user has
+//! configured are always allowed, and so are other TLS servers on the same hosts.
 //!
-//! The rule is applied where a connection is made ([`NamedServers::filter`]) and to what is looked up ([`Checked`]); the name
-//! of a relay that is nobody's of the person's own must not lead to a private address either ([`PublicResolver`]).
+//! The rule is applied where a connection is made ([`NamedServers::filter`]) and to looked-up addresses ([`Checked`]).
+//! In addition, the name of a relay that the user has not configured must not resolve to a private address
+//! ([`PublicResolver`]).
 
 use std::{
     collections::HashSet,
@@ -29,12 +30,12 @@ use crate::{
     net::{Infrastructure, Relays},
 };
 
-/// Names that lead into the local network, by the rules for them or by habit.
+/// Domains of local networks, by standard or by habit.
 const LOCAL_DOMAINS: &[&str] = &["localhost", "local", "internal", "intranet", "lan", "home", "home.arpa", "corp"];
-/// Deadline of one look-up of a name; whoever asks has a shorter one.
+/// Deadline of one DNS lookup. Callers have shorter ones.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Which servers the person has configured. Cheap to clone.
+/// Servers that the user has configured. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(in crate::net) struct NamedServers(Arc<RwLock<Configured>>);
 
@@ -46,7 +47,7 @@ struct Configured {
 }
 
 impl NamedServers {
-    /// From now on these are the person's own.
+    /// Replaces the set of the user's servers.
     pub fn set(&self, servers: &Infrastructure) {
         let relays = match &servers.relays {
             Relays::None | Relays::Public => Vec::new(),
@@ -57,16 +58,16 @@ impl NamedServers {
         *self.0.write_locked() = Configured { relays, hosts };
     }
 
-    /// Whether a relay that somebody else has named may be asked.
+    /// True if a relay that somebody else has named may be asked.
     pub fn may_ask(&self, relay: &RelayUrl) -> bool {
         let configured = self.0.read_locked();
         configured.relays.iter().any(|own| is_same_server(own, relay))
             || is_public_server(relay)
-            // Whoever configured a server on a host has said that this host may be asked.
+            // By configuring a server on a host, the user has allowed requests to this host.
             || (is_plain_https(relay) && relay.host_str().is_some_and(|host| configured.hosts.contains(&plain_host(host))))
     }
 
-    /// An address without the relays that may not be asked.
+    /// Removes the relays that may not be asked from an address.
     pub fn filter(&self, address: EndpointAddr) -> EndpointAddr {
         let may_stay = |at: &TransportAddr| match at {
             TransportAddr::Relay(relay) => {
@@ -90,7 +91,7 @@ fn plain_host(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// Whether two addresses are of one server: their paths may differ.
+/// True if two URLs name one server; their paths may differ.
 fn is_same_server(one: &Url, other: &Url) -> bool {
     one.scheme() == other.scheme()
         && one.host_str().map(plain_host) == other.host_str().map(plain_host)
@@ -114,11 +115,11 @@ fn is_public_server(url: &Url) -> bool {
 fn is_public_name(name: &str) -> bool {
     let name = plain_host(name);
     let is_local = |domain: &&str| name == **domain || name.ends_with(&format!(".{domain}"));
-    // A name of one part is looked up within the local domain.
+    // A name without a dot is resolved within the local domain.
     name.contains('.') && !LOCAL_DOMAINS.iter().any(is_local)
 }
 
-/// Whether an address is of the internet. Those for documentation are nobody's, and count as such.
+/// True for an address of the internet. Addresses for documentation belong to nobody, and count as public.
 fn is_public(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => is_public_v4(ip),
@@ -137,16 +138,16 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [a, b, c, d, e, f, g, h] = ip.segments();
     let embedded = |high: u16, low: u16| is_public_v4(Ipv4Addr::from((u32::from(high) << 16) | u32::from(low)));
     match (a, b) {
-        // The IPv4 internet behind a translator, and tunnels through it: what is inside counts.
+        // NAT64 (the IPv4 internet behind a translator) and 6to4: the embedded address decides.
         (0x64, 0xff9b) => (c, d, e, f) == (0, 0, 0, 0) && embedded(g, h),
         (0x2002, _) => embedded(b, c),
         (0x2001, 0) => false,
-        // Addresses with a global scope; all else is loopback, local, multicast or not assigned.
+        // Global unicast. All others are loopback, local, multicast or unassigned.
         _ => a & 0xe000 == 0x2000,
     }
 }
 
-/// A source of addresses, without the relays that may not be asked.
+/// Address lookup whose answers are stripped of relays that may not be asked.
 #[derive(Debug)]
 pub(in crate::net) struct Checked<L>(pub L, pub NamedServers);
 
@@ -167,8 +168,8 @@ impl<L: AddressLookup> AddressLookup for Checked<L> {
     }
 }
 
-/// Resolves names, and gives private addresses for the hosts of the person's own servers alone: the name of a public server
-/// may be made to lead anywhere by whoever owns it.
+/// Resolves names, and returns private addresses only for hosts of the user's own servers: the owner of a public name
+/// can point it anywhere.
 pub(in crate::net) struct PublicResolver {
     resolver: DnsResolver,
     named: NamedServers,
@@ -186,7 +187,7 @@ impl fmt::Debug for PublicResolver {
     }
 }
 
-/// What is left of the addresses of a host.
+/// Filters the resolved addresses of a host.
 fn allowed(named: &NamedServers, host: &str, found: impl Iterator<Item = IpAddr>) -> Vec<IpAddr> {
     let own = named.is_own_host(host);
     found.filter(|ip| own || is_public(*ip)).collect()
@@ -307,7 +308,7 @@ mod tests {
         for url in ["http://127.0.0.1:3341", "https://127.0.0.2:3340", "http://nas.local", "http://10.0.0.9:8080"] {
             assert!(!named.may_ask(&relay(url)), "{url}");
         }
-        // They may be taken away while the node runs.
+        // The user's servers may be removed while the node runs.
         named.set(&Infrastructure { relays: Relays::None, pkarr: None, dht: None, public_dns: false });
         assert!(!named.may_ask(&relay("http://127.0.0.1:3340")));
     }
@@ -334,7 +335,7 @@ mod tests {
         assert_eq!(allowed(&named, "Relay.example.net.", found.iter().copied()), found, "the person's own");
     }
 
-    /// A source that names these relays.
+    /// Lookup that returns these relays.
     #[derive(Debug)]
     struct Source(Vec<RelayUrl>);
 

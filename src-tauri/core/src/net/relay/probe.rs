@@ -1,5 +1,5 @@
-//! Asks a relay whether it answers, and how fast, without going through it: the question that iroh asks, too. It needs no
-//! token and says nothing of who asks.
+//! Probes relays directly: whether one answers, and how fast. Uses the same request as iroh. It needs no token and
+//! reveals nothing about the sender.
 
 use std::time::{Duration, Instant};
 
@@ -8,24 +8,25 @@ use reqwest::{Client, redirect::Policy};
 use rustls::ClientConfig;
 use url::Url;
 
-/// How long a relay has to answer. As iroh gives it.
+/// Time limit of a probe, as in iroh.
 pub(super) const PROBE: Duration = Duration::from_secs(3);
-/// The same for one through which nothing has passed for a while: the silence counts as well.
+/// Time limit of a probe of a suspect relay. Shorter, because it has been silent for a while already.
 pub(super) const PROBE_OF_DOUBTED: Duration = Duration::from_millis(1500);
 
-/// Asks relays. Cheap to clone.
+/// Sends probes to relays. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(super) struct Prober(Client);
 
 impl Prober {
-    /// `tls` says which authorities are trusted. None where the system does not allow for an HTTP client.
+    /// Creates a prober. `tls` decides which authorities are trusted. `None` if the system does not allow an HTTP
+    /// client.
     pub fn new(tls: ClientConfig) -> Option<Self> {
         let built = Client::builder()
             .tls_backend_preconfigured(tls)
             .timeout(PROBE)
-            // A server that sends us elsewhere could make us ask anything of anyone.
+            // A redirect could make this device send arbitrary requests.
             .redirect(Policy::none())
-            // The connection to the relay goes past any proxy, too.
+            // The connection to the relay bypasses proxies, too.
             .no_proxy()
             .pool_idle_timeout(PROBE)
             .build();
@@ -38,12 +39,13 @@ impl Prober {
         }
     }
 
-    /// The round trip; none if it does not answer as a relay does within this time, or within [`PROBE`].
+    /// Measures the round trip. `None` if the relay does not answer properly within `within`, at most [`PROBE`].
     pub async fn ask(&self, relay: &RelayUrl, within: Duration) -> Option<Duration> {
         let url = relay.join("/ping").ok()?;
         tokio::time::timeout(within.min(PROBE), async {
             let first = self.time(&url).await?;
-            // The first one pays for the connection as well; the second, on the same one, for the way alone.
+            // The first request includes the connection setup; the second one, on the same connection, only the round
+            // trip.
             Some(self.time(&url).await.map_or(first, |second| second.min(first)))
         })
         .await
@@ -58,7 +60,7 @@ impl Prober {
         if !answer.status().is_success() {
             return None;
         }
-        // Read to its end, so that the connection can be used again; a relay says a word or two here.
+        // The body is read completely, so that the connection can be reused. A relay sends a word or two.
         let mut left: usize = 8 << 10;
         while let Some(chunk) = answer.chunk().await.ok().flatten() {
             left = left.checked_sub(chunk.len())?;

@@ -1,50 +1,50 @@
-//! Which relay may be this device's home: the one at which others find it. Pure.
+//! Rules that choose this device's home relay, at which others find it. Pure.
 
 use std::{fmt, time::Duration};
 
 use iroh::RelayUrl;
 
-/// What is known of a relay when a choice is made.
+/// Facts about a relay on which a choice is based.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KnownRelay {
-    /// Where it is.
+    /// URL of the relay.
     pub url: RelayUrl,
-    /// One of the person's own; a public one otherwise.
+    /// True for a relay of the user, false for a public one.
     pub own: bool,
-    /// Round trip, when it was last measured.
+    /// Round trip, when last measured.
     pub latency: Option<Duration>,
-    /// Whether it answered, when it was last asked, and let this device in; none while nobody has asked.
+    /// True if it answered the last probe and accepted this device. `None` before the first one.
     pub answers: Option<bool>,
-    /// It is the home relay now.
+    /// True for the present home relay.
     pub home: bool,
 }
 
 impl KnownRelay {
-    /// A relay of which nothing but its place is known.
+    /// Creates a relay about which nothing but its URL is known.
     pub fn new(url: RelayUrl, own: bool) -> Self {
         Self { url, own, latency: None, answers: None, home: false }
     }
 
-    /// Nothing speaks against it.
+    /// True unless the last probe failed.
     pub fn may_answer(&self) -> bool {
         self.answers != Some(false)
     }
 }
 
-/// Says which relays may be this device's home. Another rule than the built-in ones ([`Nearest`], [`OwnFirst`],
-/// [`Fixed`]) is one type that implements this, given in [`NodeOptions::relay_selector`].
+/// Chooses which relays may become this device's home relay. The built-in rules are [`Nearest`], [`OwnFirst`] and
+/// [`Fixed`]; implement this trait for another one, and set it in [`NodeOptions::relay_selector`].
 ///
-/// It is asked anew whenever something becomes known: a measurement, a relay that does not answer any more, one that
-/// does again. Of the relays that it names, the nearest one that answers becomes the home; naming a single one leaves
-/// no choice. No other relay is asked anything; none named means that there is no home, or that the one there is stays it.
+/// The rule is applied again whenever a fact about a relay changes: a measurement, a relay that stops or resumes
+/// answering. Of the relays it returns, the nearest one that answers becomes the home relay; a single one leaves no
+/// choice. Other relays are not contacted. If it returns none there is no home relay, or the present one is kept.
 ///
-/// Relays that are not in the list cannot be named. A selector decides and does nothing else: it must not block.
+/// Relays that are not in the list cannot be returned. A selector must not block or have side effects.
 ///
 /// ```
 /// use yonder_core::net::{KnownRelay, RelaySelector, RelayUrl};
 ///
-/// /// One's own relay while it is no further than a tenth of a second; else whatever is near.
+/// /// Prefers a custom relay with a round trip of at most 100 ms, else takes the nearest one.
 /// #[derive(Debug)]
 /// struct OwnIfNear;
 ///
@@ -69,11 +69,11 @@ impl KnownRelay {
 ///
 /// [`NodeOptions::relay_selector`]: crate::service::NodeOptions::relay_selector
 pub trait RelaySelector: fmt::Debug + Send + Sync + 'static {
-    /// The relays that may be the home now, the best first.
+    /// Returns the relays that may become the home relay, the best first.
     fn choose(&self, known: &[KnownRelay]) -> Vec<RelayUrl>;
 }
 
-/// Every relay that answers: the nearest becomes the home.
+/// Allows every relay that answers; the nearest becomes the home relay.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Nearest;
 
@@ -83,7 +83,7 @@ impl RelaySelector for Nearest {
     }
 }
 
-/// The person's own relays; public ones only while none of the own ones answers.
+/// Allows the user's relays; public ones only while none of those answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnFirst;
 
@@ -98,7 +98,7 @@ impl RelaySelector for OwnFirst {
     }
 }
 
-/// The first of the person's own relays and no other, whether it answers or not. Without an own one, like [`Nearest`].
+/// Allows only the first of the user's relays, whether it answers or not. Without one it behaves like [`Nearest`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fixed;
 
@@ -111,8 +111,8 @@ impl RelaySelector for Fixed {
     }
 }
 
-/// Those that answer, nearest first and unmeasured ones last; all of them where none does, because then it is more
-/// likely that this device has no network.
+/// Returns the relays that answer, nearest first and unmeasured ones last. If none answers all are returned, because
+/// then it is more likely that this device has no network.
 fn those_that_answer<'a>(relays: impl Iterator<Item = &'a KnownRelay>) -> Vec<RelayUrl> {
     let mut all: Vec<&KnownRelay> = relays.collect();
     if all.iter().any(|relay| relay.may_answer()) {

@@ -1,5 +1,5 @@
-//! Where this device leaves its relay for those that know its key, and looks for theirs: a pkarr server, and the public
-//! DNS that shows what the public one holds. They can be exchanged while the endpoint runs.
+//! Publication and lookup of relays: a pkarr server, and the public DNS that serves the records of the public pkarr
+//! server. They can be replaced while the endpoint runs.
 
 use std::{
     fmt,
@@ -27,7 +27,7 @@ pub(in crate::net) struct Servers(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     asked: RwLock<Vec<Box<dyn AddressLookup>>>,
-    /// Which they are, so that nothing happens when nothing changes.
+    /// Current configuration, to skip an update without a change.
     which: Mutex<Option<(Option<Url>, bool)>>,
     published: Mutex<Option<EndpointData>>,
 }
@@ -39,7 +39,7 @@ impl fmt::Debug for Servers {
 }
 
 impl Servers {
-    /// From now on these are asked and no others.
+    /// Replaces the servers that are asked.
     pub fn set(&self, endpoint: &Endpoint, pkarr: Option<Url>, public_dns: bool) {
         let mut which = self.0.which.locked();
         let wanted = Some((pkarr.clone(), public_dns));
@@ -48,7 +48,7 @@ impl Servers {
         }
         let mut asked: Vec<Box<dyn AddressLookup>> = Vec::new();
         if let Some(url) = pkarr {
-            // It publishes the relay alone: addresses are nobody's business but the paired devices', who hear them directly.
+            // Only the relay is published: addresses concern only the paired devices, which learn them directly.
             match PkarrPublisher::builder(url.clone()).into_address_lookup(endpoint) {
                 Ok(publisher) => asked.push(Box::new(publisher)),
                 Err(error) => tracing::warn!(%error, "nothing is left with the pkarr server"),
@@ -67,7 +67,7 @@ impl Servers {
         if let Some(data) = &*self.0.published.locked() {
             asked.iter().for_each(|server| server.publish(data));
         }
-        // Those of before stop publishing as they are dropped.
+        // The previous ones stop publishing when they are dropped.
         *self.0.asked.write_locked() = asked;
         *which = wanted;
     }

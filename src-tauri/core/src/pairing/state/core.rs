@@ -1,4 +1,4 @@
-//! What joiner and host have in common: transcript, sealing, introductions, approvals, deadlines, outputs.
+//! Common parts of joiner and host: transcript, encryption, introductions, approvals, deadlines, outputs.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Additional data of everything that `side` seals.
+/// Returns the additional data of all messages that `side` encrypts.
 fn aad(side: Side) -> &'static [u8] {
     match side {
         Side::Joiner => b"pairing/1.0 joiner",
@@ -24,7 +24,7 @@ fn aad(side: Side) -> &'static [u8] {
     }
 }
 
-/// Where the approvals stand after one more.
+/// State of the approvals.
 pub(super) enum Approval {
     /// One side has not answered yet.
     Waiting,
@@ -39,7 +39,7 @@ pub(super) struct Core {
     local: LocalDevice,
     pub(super) timeouts: Timeouts,
     pub(super) transcript: Transcript,
-    /// The scalar of the CPace share; taken when the share is made.
+    /// Scalar of the CPace share; taken when the share is created.
     pake_random: Option<Zeroizing<[u8; 64]>>,
     challenge: [u8; 32],
     x25519: Option<StaticSecret>,
@@ -51,7 +51,7 @@ pub(super) struct Core {
     deadline: Option<(Duration, &'static str)>,
     out: VecDeque<Output>,
     pub(super) finished: bool,
-    /// The connection is gone; what is still stored is stored for the next contact.
+    /// True once the connection is closed. Records stored after that are used at the next contact.
     pub(super) closed: bool,
 }
 
@@ -67,7 +67,7 @@ impl Core {
         if local.info.endpoint_id == connection.remote {
             return Err(PairingError::SameDevice);
         }
-        // In this order; the vectors rely on it.
+        // The test vectors depend on this order.
         let mut pake_random = Zeroizing::new([0; 64]);
         entropy.fill(pake_random.as_mut())?;
         let mut challenge = [0; 32];
@@ -123,7 +123,7 @@ impl Core {
         self.deadline = Some((time, what));
     }
 
-    /// Only this device is waited for.
+    /// Stops the deadline while only this device has work to do.
     pub(super) fn wait_for_nothing(&mut self) {
         self.deadline = None;
     }
@@ -132,14 +132,14 @@ impl Core {
         self.deadline.map(|(time, _)| time)
     }
 
-    /// What was waited for in vain, if its time is over.
+    /// Returns the timeout error if the deadline has passed.
     pub(super) fn overdue(&self, now: Duration) -> Option<PairingError> {
         self.deadline.filter(|(time, _)| now >= *time).map(|(_, waited_for)| PairingError::Timeout { waited_for })
     }
 
-    // ---- in the clear
+    // ---- unencrypted messages
 
-    /// Sends a message in the clear, and takes it into the transcript.
+    /// Sends an unencrypted message and adds it to the transcript.
     pub(super) fn send(&mut self, message: &Message<'_>) -> Result<(), PairingError> {
         let frame = message.encode()?;
         self.transcript.absorb(self.side, &frame);
@@ -147,19 +147,19 @@ impl Core {
         Ok(())
     }
 
-    /// Takes the peer's message in the clear into the transcript.
+    /// Adds the peer's unencrypted message to the transcript.
     pub(super) fn heard(&mut self, frame: &[u8]) {
         self.transcript.absorb(self.side.other(), frame);
     }
 
-    /// Sends a frame that belongs to no transcript, because it ends everything.
+    /// Sends a frame outside the transcript, because it ends the pairing.
     pub(super) fn send_last(&mut self, frame: Vec<u8>) {
         self.out.push_back(Output::Frame(frame));
     }
 
-    // ---- sealed
+    // ---- encrypted messages
 
-    /// Both have proven the code: what is said from now on is sealed.
+    /// Starts encryption, after both sides have proven the code.
     pub(super) fn begin_sealing(&mut self) -> Result<(), PairingError> {
         let pake = self.pake()?;
         let sealer = Sealer::new(&pake.seal_key(self.side, &self.transcript));
@@ -193,9 +193,9 @@ impl Core {
         Sealed::decode(&plain)
     }
 
-    // ---- who is there
+    // ---- identities
 
-    /// Our introduction, taken into the transcript.
+    /// Creates our introduction and adds it to the transcript.
     pub(super) fn introduce(&mut self) -> Result<Introduction, PairingError> {
         let secret = self.x25519.as_ref().ok_or(PairingError::Violation("a message came twice"))?;
         let public = PublicKey::from(secret).to_bytes();
@@ -204,7 +204,7 @@ impl Core {
         Ok(introduction)
     }
 
-    /// Checks the peer's introduction against its connection, and takes it into the transcript.
+    /// Checks the peer's introduction against its connection, and adds it to the transcript.
     pub(super) fn meet(&mut self, theirs: &Introduction) -> Result<(), PairingError> {
         theirs.check(&self.remote)?;
         if theirs.challenge == self.challenge {
@@ -214,14 +214,14 @@ impl Core {
         Ok(())
     }
 
-    /// Signs all that was said and the peer's challenge; the signature is said too.
+    /// Signs the transcript and the peer's challenge, and adds the signature to the transcript.
     pub(super) fn sign(&mut self, theirs: &Introduction) -> SignatureBytes {
         let signature = (self.local.sign)(&signed_bytes(self.side, &self.transcript, &theirs.challenge));
         self.transcript.absorb(self.side, &signature);
         signature.into()
     }
 
-    /// Checks the peer's signature over all that was said and our challenge.
+    /// Verifies the peer's signature over the transcript and our challenge.
     pub(super) fn check_signature(&mut self, signature: SignatureBytes) -> Result<(), PairingError> {
         let signature = signature.to_bytes();
         let signed = signed_bytes(self.side.other(), &self.transcript, &self.challenge);
@@ -230,7 +230,7 @@ impl Core {
         Ok(())
     }
 
-    /// Everything is proven: makes the pairing secret and asks the person.
+    /// Derives the pairing secret and asks the user, after everything is proven.
     pub(super) fn proven(&mut self, now: Duration, theirs: &Introduction) -> Result<(), PairingError> {
         let (info, software) = theirs.check(&self.remote)?;
         let secret = self.x25519.take().ok_or(PairingError::Violation("a message came twice"))?;
@@ -256,7 +256,7 @@ impl Core {
 
     // ---- approvals
 
-    /// Our person approves. Saying so twice changes nothing.
+    /// Approves for our user. Repeated calls have no effect.
     pub(super) fn approve_here(&mut self) -> Result<Approval, PairingError> {
         if !self.approved_here {
             self.approved_here = true;
@@ -268,7 +268,7 @@ impl Core {
         Ok(Approval::Waiting)
     }
 
-    /// The peer's message while approvals are waited for.
+    /// Handles the peer's message while approvals are awaited.
     pub(super) fn hear_approval(&mut self, message: &Sealed) -> Result<Approval, PairingError> {
         match message {
             Sealed::Approve if !self.approved_there => {
@@ -280,12 +280,12 @@ impl Core {
         }
     }
 
-    // ---- ends
+    // ---- end
 
-    /// Tells the peer, if it can be told, that nothing is to be kept.
+    /// Tells the peer to keep nothing, if a connection and keys exist.
     pub(super) fn say_reject(&mut self) {
         if self.seals() && !self.closed {
-            // A frame that cannot be made is not sent; the peer sees the connection close.
+            // If the frame cannot be encoded, the peer sees the connection close.
             let _ = self.seal(&Sealed::Reject);
         }
     }
@@ -306,7 +306,7 @@ impl Core {
     fn end(&mut self) {
         self.finished = true;
         self.deadline = None;
-        // Wiped now, however long the state itself is kept.
+        // Zeroized now, however long the state itself is kept.
         self.pake_random = None;
         self.x25519 = None;
         self.pake = None;

@@ -16,7 +16,7 @@ use crate::pairing::{
 const NOT_PROVEN: &str = "the other device did not prove the code in time";
 
 enum Phase {
-    /// Nothing has come yet.
+    /// Nothing has been received.
     AwaitHello,
     /// HostShare is sent.
     AwaitConfirm,
@@ -24,31 +24,31 @@ enum Phase {
     AwaitJoinInfo,
     /// HostInfo is sent.
     AwaitProof(Box<Introduction>),
-    /// The people are asked.
+    /// The users are asked.
     Approving,
-    /// Both have approved.
+    /// Both users have approved.
     AwaitPrepared,
     /// The joiner holds a pending record; ours is being stored.
     Committing,
     /// Committed is sent.
     AwaitDone,
-    /// Over.
+    /// The pairing has ended.
     Finished,
 }
 
-/// The host's half of one connection that may become a pairing.
+/// The host's side of one connection that may become a pairing.
 ///
-/// Each connection that comes in while a code is shown gets one of these; all share the one [`HostCode`], which goes
-/// into [`HostState::on_message`] under the lock that guards it. After every call take all of [`HostState::poll`].
+/// Each incoming connection gets one while a code is shown. All share one [`HostCode`], which is passed to
+/// [`HostState::on_message`] under its lock. After every call, all outputs of [`HostState::poll`] must be processed.
 pub struct HostState {
     core: Core,
     phase: Phase,
-    /// When the joiner has to have proven all that it must.
+    /// Deadline for the joiner's complete proof.
     proof_by: Duration,
 }
 
 impl HostState {
-    /// Starts over a fresh connection; the joiner speaks first.
+    /// Starts on a new connection; the joiner sends first.
     ///
     /// # Errors
     /// When the peer is this device itself, or there is no randomness.
@@ -64,23 +64,23 @@ impl HostState {
         Ok(Self { core, phase: Phase::AwaitHello, proof_by: now.saturating_add(timeouts.proof) })
     }
 
-    /// The next thing to do, if any.
+    /// Returns the next output, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.core.poll()
     }
 
-    /// When [`HostState::on_tick`] has to be called at the latest, if ever.
+    /// Returns when [`HostState::on_tick`] has to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         self.core.deadline()
     }
 
-    /// Nothing more will come of it: close the connection once the last frame is out.
+    /// True if the pairing has ended: close the connection once the last frame is sent.
     pub fn is_finished(&self) -> bool {
         self.core.finished
     }
 
-    /// A frame of the joiner. `code` is the one that is shown, for all connections the same; hold its lock for the
-    /// length of this call and no longer.
+    /// Handles a frame of the joiner. `code` is the shown code, shared by all connections; hold its lock only for this
+    /// call.
     pub fn on_message(&mut self, now: Duration, frame: &[u8], code: &mut HostCode) {
         self.on_tick(now);
         if self.core.finished {
@@ -91,7 +91,7 @@ impl HostState {
         }
     }
 
-    /// The person's answer; to be given after `NeedApproval`, ignored at any other time.
+    /// Handles the user's answer. Expected after `NeedApproval`, ignored at any other time.
     pub fn on_approve(&mut self, now: Duration, approve: bool) {
         self.on_tick(now);
         if !matches!(self.phase, Phase::Approving) {
@@ -108,7 +108,7 @@ impl HostState {
         }
     }
 
-    /// The record of `Commit` is on disk: this side is paired.
+    /// Records that the record of `Commit` is on disk: this side is paired.
     pub fn on_committed(&mut self, now: Duration) {
         if !matches!(self.phase, Phase::Committing) {
             return;
@@ -120,7 +120,7 @@ impl HostState {
         self.core.wait_until(now.saturating_add(self.core.timeouts.finish), "");
     }
 
-    /// The record of `Commit` could not be written, and is not there.
+    /// Records that the record of `Commit` could not be written.
     pub fn on_store_failed(&mut self, _now: Duration) {
         if matches!(self.phase, Phase::Committing) {
             self.core.say_reject();
@@ -128,13 +128,13 @@ impl HostState {
         }
     }
 
-    /// Time has passed.
+    /// Handles timeouts.
     pub fn on_tick(&mut self, now: Duration) {
         if let Some(error) = self.core.overdue(now) {
             match self.phase {
-                // Our record stands; the joiner promotes its own at the next contact.
+                // Our record is stored; the joiner promotes its own at the next contact.
                 Phase::AwaitDone => self.paired(false),
-                // It has said nothing, so nothing is said to it: its place is free at once.
+                // The peer has sent nothing, so it gets no answer, and its slot is free at once.
                 Phase::AwaitHello => {
                     self.phase = Phase::Finished;
                     self.core.fail(error);
@@ -147,10 +147,10 @@ impl HostState {
         }
     }
 
-    /// The person ends it, or the node shuts down.
+    /// Cancels the pairing, for the user or because the node shuts down.
     pub fn abort(&mut self, _now: Duration) {
         match self.phase {
-            // What is being written is decided.
+            // A write in progress decides the result.
             Phase::Finished | Phase::Committing => {}
             Phase::AwaitDone => self.paired(false),
             _ => {
@@ -160,7 +160,7 @@ impl HostState {
         }
     }
 
-    /// The connection is gone.
+    /// Records that the connection is closed.
     pub fn on_closed(&mut self, _now: Duration) {
         self.core.closed = true;
         match self.phase {
@@ -191,7 +191,7 @@ impl HostState {
                 let Message::JoinConfirm { tag } = Message::decode(frame)? else {
                     return Err(PairingError::Violation("a message came out of order"));
                 };
-                // Counted before it is checked: nothing that happens from here on gives the attempt back.
+                // Counted before it is checked: nothing that happens later returns the attempt.
                 let attempt = code.take_attempt(now)?;
                 let right = self.core.pake()?.check(Side::Joiner, &self.core.transcript, &tag);
                 if let Err(error) = code.settle(attempt, right) {
@@ -245,11 +245,11 @@ impl HostState {
                 other => return Err(other.out_of_order()),
             },
             Phase::AwaitDone => {
-                // Our record stands whatever comes; only the right word says that the other's does too.
+                // Our record is stored in any case; only `Done` confirms that the other side's is, too.
                 let acknowledged = matches!(self.core.open(frame), Ok(Sealed::Done));
                 self.paired(acknowledged);
             }
-            // The joiner waits for our word now; what comes before it is not read.
+            // The joiner waits for our message now; what it sends before that is ignored.
             phase @ (Phase::Committing | Phase::Finished) => self.phase = phase,
         }
         Ok(())

@@ -20,28 +20,29 @@ enum Phase {
     AwaitConfirm,
     /// JoinInfo is sent.
     AwaitHostInfo,
-    /// JoinProof is sent; the people are asked.
+    /// JoinProof is sent; the users are asked.
     Approving,
     /// The record is being stored as pending.
     Storing,
-    /// Prepared is sent: from here on the host may hold the record, and only it knows.
+    /// Prepared is sent: from here on the host may have stored the record, and only it knows.
     AwaitCommitted,
-    /// The host holds the record; ours is being promoted.
+    /// The host has stored the record; ours is being promoted.
     Promoting,
-    /// Over.
+    /// The pairing has ended.
     Finished,
 }
 
-/// The joiner's half of one pairing over one connection.
+/// The joiner's side of one pairing over one connection.
 ///
-/// After every call take all of [`JoinerState::poll`]: frames to send and events to act upon, in order.
+/// After every call, all outputs of [`JoinerState::poll`] must be processed in order: frames to send and events to
+/// handle.
 pub struct JoinerState {
     core: Core,
     phase: Phase,
 }
 
 impl JoinerState {
-    /// Starts over a fresh connection; the first frame is there at once.
+    /// Starts on a new connection; the first frame is available at once.
     ///
     /// # Errors
     /// When the peer is this device itself, or there is no randomness.
@@ -64,22 +65,22 @@ impl JoinerState {
         Ok(Self { core, phase: Phase::AwaitShare(joining) })
     }
 
-    /// The next thing to do, if any.
+    /// Returns the next output, if there is one.
     pub fn poll(&mut self) -> Option<Output> {
         self.core.poll()
     }
 
-    /// When [`JoinerState::on_tick`] has to be called at the latest, if ever.
+    /// Returns when [`JoinerState::on_tick`] has to be called at the latest.
     pub fn deadline(&self) -> Option<Duration> {
         self.core.deadline()
     }
 
-    /// Nothing more will come of it: close the connection once the last frame is out.
+    /// True if the pairing has ended: close the connection once the last frame is sent.
     pub fn is_finished(&self) -> bool {
         self.core.finished
     }
 
-    /// A frame of the host.
+    /// Handles a frame of the host.
     pub fn on_message(&mut self, now: Duration, frame: &[u8]) {
         self.on_tick(now);
         if self.core.finished {
@@ -90,7 +91,7 @@ impl JoinerState {
         }
     }
 
-    /// The person's answer; to be given after `NeedApproval`, ignored at any other time.
+    /// Handles the user's answer. Expected after `NeedApproval`, ignored at any other time.
     pub fn on_approve(&mut self, now: Duration, approve: bool) {
         self.on_tick(now);
         if !matches!(self.phase, Phase::Approving) {
@@ -107,7 +108,7 @@ impl JoinerState {
         }
     }
 
-    /// The record of `StorePending` is on disk.
+    /// Records that the record of `StorePending` is on disk.
     pub fn on_stored(&mut self, now: Duration) {
         if !matches!(self.phase, Phase::Storing) {
             return;
@@ -124,36 +125,36 @@ impl JoinerState {
         }
     }
 
-    /// The record of `Commit` is on disk.
+    /// Records that the record of `Commit` is on disk.
     pub fn on_committed(&mut self, _now: Duration) {
         if !matches!(self.phase, Phase::Promoting) {
             return;
         }
         if !self.core.closed {
-            // If it cannot be sent the host learns of it at the next contact.
+            // If it cannot be sent, the host learns of it at the next contact.
             let _ = self.core.seal(&Sealed::Done);
         }
         self.phase = Phase::Finished;
         self.core.paired(true);
     }
 
-    /// The record of `StorePending` or `Commit` could not be written.
+    /// Records that the record of `StorePending` or `Commit` could not be written.
     pub fn on_store_failed(&mut self, _now: Duration) {
         match self.phase {
             Phase::Storing => {
                 self.core.say_reject();
                 self.fail(PairingError::NotStored);
             }
-            // The pending record is there, and becomes a full one at the next contact.
+            // The pending record exists, and is promoted at the next contact.
             Phase::Promoting => self.fail(PairingError::Unfinished),
             _ => {}
         }
     }
 
-    /// Time has passed.
+    /// Handles timeouts.
     pub fn on_tick(&mut self, now: Duration) {
         if let Some(error) = self.core.overdue(now) {
-            // Once Prepared is sent it is no longer ours to say.
+            // Once Prepared is sent the joiner cannot reject any more.
             if !matches!(self.phase, Phase::AwaitCommitted) {
                 self.core.say_reject();
             }
@@ -161,7 +162,7 @@ impl JoinerState {
         }
     }
 
-    /// The person ends it, or the node shuts down.
+    /// Cancels the pairing, for the user or because the node shuts down.
     pub fn abort(&mut self, _now: Duration) {
         match self.phase {
             Phase::Finished | Phase::Promoting => {}
@@ -173,7 +174,7 @@ impl JoinerState {
         }
     }
 
-    /// The connection is gone.
+    /// Records that the connection is closed.
     pub fn on_closed(&mut self, _now: Duration) {
         self.core.closed = true;
         match self.phase {
@@ -227,7 +228,7 @@ impl JoinerState {
                     self.store();
                 }
             }
-            // Until Committed comes the host can still say that it keeps nothing.
+            // Until Committed arrives, the host can still reject.
             phase @ (Phase::Storing | Phase::AwaitCommitted) => {
                 let waits = matches!(phase, Phase::AwaitCommitted);
                 self.phase = phase;
@@ -246,7 +247,7 @@ impl JoinerState {
                     other => return Err(other.out_of_order()),
                 }
             }
-            // Nothing is to come any more; what comes is not read.
+            // Nothing more is expected, and further frames are ignored.
             phase @ (Phase::Promoting | Phase::Finished) => self.phase = phase,
         }
         Ok(())
@@ -263,10 +264,11 @@ impl JoinerState {
         }
     }
 
-    /// Ends it. What becomes of a pending record hangs on whether the host can hold its own by now.
+    /// Ends the pairing with an error. The fate of a pending record depends on whether the host may have stored its
+    /// own.
     fn fail(&mut self, error: PairingError) {
         match std::mem::replace(&mut self.phase, Phase::Finished) {
-            // The host has not heard Prepared, so it holds nothing.
+            // Prepared was not sent, so the host has stored nothing.
             Phase::Storing => {
                 self.core.event(PairingEvent::DropPending);
                 self.core.fail(error);

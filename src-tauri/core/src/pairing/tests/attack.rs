@@ -1,12 +1,12 @@
-//! The threat table of `reference` turned into runs: machine in the middle, replay, reflection, swapped tags, guessing
-//! over many connections at once.
+//! Tests of threats listed in `docs/reliability.md`: machine in the middle, replay, reflection, swapped tags, parallel
+//! guessing.
 
 use std::sync::Mutex;
 
 use super::*;
 use crate::pairing::{CodeStatus, MAX_ATTEMPTS, wire::Message};
 
-/// How many seeded runs the machine in the middle gets, in parts that run side by side.
+/// Number of seeded runs of the machine in the middle, split into parts that run in parallel.
 const MITM_RUNS: u64 = 10_000;
 const MITM_PARTS: u64 = 5;
 
@@ -22,7 +22,7 @@ struct Caught {
 }
 
 impl Caught {
-    /// `seen_as` is whom joiner and host see at the other end of their connections.
+    /// `seen_as` are the peers that joiner and host see at the other end of their connections.
     fn new(seed: u64, seen_as: (u8, u8)) -> Self {
         let mut entropy = Seeded::new(seed, "code");
         let code = HostCode::generate(START, &mut entropy).unwrap();
@@ -54,7 +54,7 @@ impl Caught {
         self.host.on_message(START, frame, &mut self.code);
     }
 
-    /// Passes everything on, changed by `change`, until nothing moves.
+    /// Forwards all frames, modified by `change`, until nothing moves.
     fn relay(&mut self, mut change: impl FnMut(Side, Vec<u8>) -> Vec<u8>) {
         for _ in 0..50 {
             if let Some(frame) = self.of_joiner() {
@@ -81,7 +81,7 @@ impl Caught {
     }
 }
 
-/// A side of the attacker's own, as joiner or as host, that tries a guess.
+/// Draws a random code for the attacker to try.
 fn guess(entropy: &mut Seeded) -> PairingCode {
     PairingCode::generate(entropy).unwrap()
 }
@@ -107,28 +107,28 @@ parts! {
     a_machine_in_the_middle_fails_every_time_part_5: 4,
 }
 
-/// Ways in which the attacker goes about it.
+/// Number of different attacks.
 const ATTACKS: u64 = 6;
 
-/// One part of the runs: none may have a side believe that it speaks to the other.
+/// Runs one part: in none may a side believe that it talks to the other.
 fn machine_in_the_middle(part: u64) {
     let runs = MITM_RUNS / MITM_PARTS;
     for seed in part * runs..(part + 1) * runs {
         let mut entropy = Seeded::new(seed, "attacker");
         match seed % ATTACKS {
-            // Relays all, as itself.
+            // Forwards everything under its own identity.
             0 => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 caught.relay(|_, frame| frame);
                 caught.assert_failed(seed);
             }
-            // Relays all, and even holds both devices' endpoint keys: only the two TLS connections differ.
+            // Forwards everything, and even holds both devices' endpoint keys: only the two TLS connections differ.
             1 => {
                 let mut caught = Caught::new(seed, (HOST, JOINER));
                 caught.relay(|_, frame| frame);
                 caught.assert_failed(seed);
             }
-            // Plays host to the joiner and joiner to the host, with guesses.
+            // Plays host to the joiner and joiner to the host, with guessed codes.
             2 => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 let mut own_code =
@@ -156,7 +156,7 @@ fn machine_in_the_middle(part: u64) {
                 assert!(!h.proven() && !j.proven(), "seed {seed}");
                 caught.assert_failed(seed);
             }
-            // Relays shares and changes every tag.
+            // Forwards shares and changes every tag.
             3 => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 caught.relay(|_, frame| match Message::decode(&frame) {
@@ -166,7 +166,7 @@ fn machine_in_the_middle(part: u64) {
                 });
                 caught.assert_failed(seed);
             }
-            // Sends each side its own words back, each kind as the kind that is due.
+            // Reflects each side's own messages, with the expected type.
             4 => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 let Some(hello) = caught.of_joiner() else { panic!("a hello") };
@@ -178,7 +178,7 @@ fn machine_in_the_middle(part: u64) {
                 caught.tell_host(&Message::JoinConfirm { tag: share }.encode().unwrap());
                 caught.assert_failed(seed);
             }
-            // Swaps shares for its own, keeps the rest.
+            // Replaces the shares with its own and forwards the rest.
             _ => {
                 let mut caught = Caught::new(seed, (ATTACKER, ATTACKER));
                 let mut other = Caught::new(seed + 1_000_000, (ATTACKER, ATTACKER));
@@ -200,7 +200,7 @@ fn machine_in_the_middle(part: u64) {
 #[test]
 fn a_recorded_pairing_played_into_another_connection_is_refused() {
     let recorded = honest(1, &JoinSecret::Words(words()));
-    // To a host with the very same code and even the same randomness: only the TLS connection differs.
+    // Replay to a host with the same code and even the same randomness: only the TLS connection differs.
     let (mut host, mut code) = (host(1, endpoint_id(JOINER), 9), shown_code());
     for (_, frame) in recorded.sent.iter().filter(|(side, _)| *side == Side::Joiner) {
         host.on_message(START, frame, &mut code);
@@ -209,7 +209,7 @@ fn a_recorded_pairing_played_into_another_connection_is_refused() {
     drive(&mut host, &mut driven, START, Some(true));
     assert_eq!(driven.failed(), Some(&PairingError::CodeWrong));
     assert!(!driven.proven());
-    // And to a joiner.
+    // Replay to a joiner.
     let mut joiner = joiner(1, endpoint_id(HOST), 9, &JoinSecret::Words(words()));
     for (_, frame) in recorded.sent.iter().filter(|(side, _)| *side == Side::Host) {
         joiner.on_message(START, frame);
@@ -221,7 +221,7 @@ fn a_recorded_pairing_played_into_another_connection_is_refused() {
 
 #[test]
 fn a_recorded_pairing_played_to_fresh_randomness_is_refused() {
-    // The same connection even: a host that draws anew has another share, so that no old tag fits.
+    // Even on the same connection: a host that draws again has another share, so no old tag matches.
     let recorded = honest(1, &JoinSecret::Words(words()));
     let (mut host, mut code) = (host(2, endpoint_id(JOINER), 1), shown_code());
     for (_, frame) in recorded.sent.iter().filter(|(side, _)| *side == Side::Joiner) {
@@ -234,7 +234,7 @@ fn a_recorded_pairing_played_to_fresh_randomness_is_refused() {
 
 #[test]
 fn what_a_side_said_is_not_taken_back_from_its_peer() {
-    // Every frame that a side has sent is played back to it, once right away and once in place of the answer.
+    // Every frame that a side has sent is reflected to it, once in addition and once in place of the answer.
     for reflected in 0..12 {
         for replace in [false, true] {
             let mut last_of: [Option<Vec<u8>>; 2] = [None, None];
@@ -244,7 +244,7 @@ fn what_a_side_said_is_not_taken_back_from_its_peer() {
                 if number != reflected {
                     return vec![frame.to_vec()];
                 }
-                // What goes to the receiver now is what it said last.
+                // The receiver now gets what it sent last.
                 let Some(echo) = last_of[others].clone() else { return vec![frame.to_vec()] };
                 if replace { vec![echo] } else { vec![echo, frame.to_vec()] }
             });
@@ -277,7 +277,7 @@ fn tags_do_not_stand_for_each_other() {
     });
     assert!(matches!(outcome.joiner.failed(), Some(PairingError::Violation(_))));
     assert!(!outcome.joiner.proven() && !outcome.host.proven());
-    // And as a message of the other kind.
+    // The joiner's tag arrives as a message of the other kind.
     let outcome = with_between(1, |_, _, frame| {
         vec![match Message::decode(frame) {
             Ok(Message::JoinConfirm { tag }) => Message::HostConfirm { tag }.encode().unwrap(),
@@ -289,7 +289,7 @@ fn tags_do_not_stand_for_each_other() {
 
 #[test]
 fn a_host_that_skips_the_proof_is_refused() {
-    // It answers any confirmation with noise, or goes on as if sealed.
+    // Any confirmation is answered with noise, or with a message as if encryption had begun.
     for frame in [Message::HostConfirm { tag: [7; 32] }.encode().unwrap(), Message::Sealed(&[7; 100]).encode().unwrap()]
     {
         let mut joiner = joiner(1, endpoint_id(ATTACKER), 1, &JoinSecret::Words(words()));
@@ -305,7 +305,7 @@ fn a_host_that_skips_the_proof_is_refused() {
         joiner.on_message(START, &frame);
         drive(&mut joiner, &mut driven, START, None);
         assert!(matches!(driven.failed(), Some(PairingError::Violation(_))));
-        // It said its hello and its tag, and nothing about itself.
+        // The joiner has sent its hello and its tag, and nothing about itself.
         assert_eq!(driven.frames.len(), 1);
         assert!(matches!(Message::decode(&driven.frames[0]), Ok(Message::JoinConfirm { .. })));
     }
@@ -321,7 +321,7 @@ fn a_host_that_opens_early_is_refused() {
     assert!(matches!(driven.failed(), Some(PairingError::Violation(_))));
 }
 
-/// Fifty at once, all through the one code. `right` of them know it.
+/// Runs fifty joiners at once against one code. `right` of them know it.
 fn fifty(right: usize) -> (usize, usize, usize, HostCode) {
     let code = Mutex::new(shown_code());
     let barrier = std::sync::Barrier::new(50);
@@ -338,7 +338,7 @@ fn fifty(right: usize) -> (usize, usize, usize, HostCode) {
                 let mut joiner = joiner(number as u64, endpoint_id(HOST), number as u8, &secret);
                 let mut host = host(number as u64, endpoint_id(JOINER), number as u8);
                 let (mut j, mut h) = (Driven::default(), Driven::default());
-                // Hello and share for all before any confirms, as a guesser would have it.
+                // All exchange hello and share before any confirms, as an attacker would do it.
                 drive(&mut joiner, &mut j, START, Some(true));
                 host.on_message(START, &j.frames.pop_front().unwrap(), &mut code.lock().unwrap());
                 drive(&mut host, &mut h, START, Some(true));

@@ -1,15 +1,15 @@
-//! The connection, or one of the two nodes, goes away at every moment. Afterwards both hold the record, or neither
-//! does, or the joiner holds a pending one that the next contact settles.
+//! The connection, or one of the nodes, fails at every moment. Afterwards both hold the record, or neither does, or the
+//! joiner holds a pending one that the next contact resolves.
 
 use super::*;
 
-/// What the two stores say together.
+/// Asserts that the two stores are consistent.
 fn settled(joiner: &Stored, host: &Stored, at: &str) {
     match (joiner, host) {
         (Stored::Nothing, Stored::Nothing) | (Stored::Paired(_), Stored::Paired(_)) => {}
-        // The host does not know it: the session handshake is refused and the pending record goes.
+        // The host has no record: it refuses the session handshake, and the pending record is dropped.
         (Stored::Pending(_), Stored::Nothing) => {}
-        // The host knows it: the pending record proves it and is promoted.
+        // The host has the record: the pending one authenticates and is promoted.
         (Stored::Pending(j), Stored::Paired(h)) => assert_eq!(j.secret.as_bytes(), h.secret.as_bytes()),
         (joiner, host) => panic!("{at}: joiner {joiner:?}, host {host:?}"),
     }
@@ -32,7 +32,7 @@ fn a_connection_that_ends_at_any_frame_leaves_nothing_undecided() {
         drive(&mut host, &mut outcome.host, START, None);
         assert!(joiner.is_finished() && host.is_finished(), "{cut}");
         settled(&outcome.joiner.stored, &outcome.host.stored, &format!("cut at {cut}"));
-        // What the person is told agrees with what is stored.
+        // The reported result matches what is stored.
         match outcome.joiner.stored {
             Stored::Paired(_) => assert_eq!(outcome.joiner.paired(), Some(true), "{cut}"),
             Stored::Pending(_) => assert_eq!(outcome.joiner.failed(), Some(&PairingError::Unfinished), "{cut}"),
@@ -52,7 +52,7 @@ fn time_that_runs_out_at_any_frame_leaves_nothing_undecided() {
         let mut outcome = run(&mut joiner, &mut host, &mut code, (Some(true), Some(true)), |number, _, frame| {
             if number < cut { vec![frame.to_vec()] } else { Vec::new() }
         });
-        // The network swallows frames and comes back: what either says as its last word arrives.
+        // The network loses frames and recovers: each side's last frame arrives.
         for _ in 0..3 {
             let late = START + Duration::from_secs(3600);
             joiner.on_tick(late);
@@ -73,7 +73,7 @@ fn time_that_runs_out_at_any_frame_leaves_nothing_undecided() {
 
 #[test]
 fn a_node_that_is_killed_before_or_after_each_write_leaves_nothing_undecided() {
-    // Which of the three writes (joiner pending, host, joiner promoted) is the last that reached its disk.
+    // Number of the last of the three writes (joiner pending, host, joiner promoted) that reached the disk.
     for last in 0..=3 {
         let (mut joiner, mut host) =
             (joiner(1, endpoint_id(HOST), 1, &JoinSecret::Words(words())), host(1, endpoint_id(JOINER), 1));
@@ -138,7 +138,7 @@ fn a_node_that_is_killed_before_or_after_each_write_leaves_nothing_undecided() {
 
 #[test]
 fn a_disk_that_refuses_leaves_nothing_undecided() {
-    // The joiner cannot store: the host hears it and keeps nothing.
+    // The joiner cannot store: the host is told and keeps nothing.
     let secret = JoinSecret::Words(words());
     let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
     let mut code = shown_code();
@@ -155,7 +155,7 @@ fn a_disk_that_refuses_leaves_nothing_undecided() {
     assert_eq!(h.failed(), Some(&PairingError::RejectedThere));
     assert!(matches!(h.stored, Stored::Nothing));
 
-    // The host cannot store: the joiner hears it and drops what is pending.
+    // The host cannot store: the joiner is told and drops the pending record.
     let (mut joiner, mut host) =
         (super::joiner(1, endpoint_id(HOST), 1, &secret), super::host(1, endpoint_id(JOINER), 1));
     let mut code = shown_code();
@@ -191,7 +191,7 @@ fn a_pending_record_that_nobody_heard_of_is_dropped() {
         joiner.on_approve(START, true);
         drive_without_storing(&mut joiner, &mut j);
         assert!(matches!(j.events.last(), Some(PairingEvent::StorePending(_))));
-        // The disk is slow, and it ends before Prepared is said.
+        // The disk is slow, and the pairing ends before Prepared is sent.
         end(&mut joiner);
         joiner.on_stored(START);
         drive_without_storing(&mut joiner, &mut j);
@@ -230,7 +230,7 @@ fn cancelling_at_any_moment_leaves_nothing_undecided() {
                 Side::Joiner => joiner.abort(START),
                 Side::Host => host.abort(START),
             }
-            // What was on its way arrives after all, and then the last words.
+            // Frames in transit arrive after all, and then the last frames.
             for (side, frame) in held {
                 match side {
                     Side::Joiner => host.on_message(START, &frame, &mut code),

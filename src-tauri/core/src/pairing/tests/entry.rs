@@ -1,4 +1,5 @@
-//! Codes and links as people type, paste and scan them. The file is written by hand; `tests/interop` reads it too.
+//! Codes and links as people type, paste and scan them. The vector file is written by hand; `tests/interop` reads it
+//! too.
 
 use iroh::{EndpointAddr, TransportAddr};
 use serde_json::Value;
@@ -51,7 +52,7 @@ fn links_are_read_as_the_file_says() {
         assert_eq!(kind, text(&case, "kind"), "{case}");
         assert_eq!(address.id.to_string(), text(&case, "endpoint_id"), "{case}");
         assert_eq!(serde_json::json!(addresses(address)), case["addresses"], "{case}");
-        // The secret is in here, and nowhere else where it could be seen.
+        // The secret is part of the URI, and visible nowhere else.
         assert_eq!(link.to_uri().as_str(), text(&case, "uri"), "{case}");
     }
     for case in cases("links", "reject") {

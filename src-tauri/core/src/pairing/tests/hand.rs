@@ -1,4 +1,4 @@
-//! A joiner written a second time, by the document rather than by the state machine, that can be told to cheat.
+//! An independent joiner, written from the specification instead of the state machine, that can cheat.
 
 use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::Zeroizing;
@@ -15,10 +15,10 @@ use crate::{
 
 const CHALLENGE: [u8; 32] = [0x77; 32];
 
-/// Makes a signature, of whatever worth.
+/// Creates a signature, valid or not.
 type Sign = fn(&[u8]) -> [u8; 64];
 
-/// What the cheat does with its introduction and its signature.
+/// Manipulation of the joiner's introduction and signature.
 pub(super) struct Cheat {
     pub(super) introduce: fn(&mut Introduction),
     pub(super) sign: Sign,
@@ -30,7 +30,7 @@ impl Default for Cheat {
     }
 }
 
-/// Joins with the right words up to the proof; gives what became of the host, and whether it introduced itself.
+/// Joins with the right words up to the proof. Returns the host's outcome, and whether the host introduced itself.
 pub(super) fn join(cheat: &Cheat) -> (Driven, bool) {
     let (mut host, mut code) = (host(1, endpoint_id(JOINER), 1), shown_code());
     let mut driven = Driven::default();
@@ -97,7 +97,7 @@ fn claims_and_keys_of_others_are_refused() {
             i.endpoint_id = endpoint_id(99);
             i.device_id = *crate::id::DeviceId::of_endpoint(&endpoint_id(99)).as_bytes();
         },
-        // The host's own.
+        // The host's own identity.
         |i| {
             i.endpoint_id = endpoint_id(HOST);
             i.device_id = *crate::id::DeviceId::of_endpoint(&endpoint_id(HOST)).as_bytes();

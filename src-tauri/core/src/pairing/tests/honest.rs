@@ -1,4 +1,4 @@
-//! What happens when nobody cheats: both methods, wrong words, answers of the people, times.
+//! Pairings without an attacker: both methods, wrong words, the users' answers, timeouts.
 
 use std::time::Duration;
 
@@ -170,7 +170,7 @@ fn nothing_is_stored_before_both_approve() {
         assert!(outcome.joiner.proven() && outcome.host.proven());
         assert!(matches!(outcome.joiner.stored, Stored::Nothing) && matches!(outcome.host.stored, Stored::Nothing));
         assert!(outcome.joiner.failed().is_none() && outcome.host.failed().is_none());
-        // And the people's time is limited, too.
+        // The users' time is limited, too.
         let late = START + Timeouts::default().approval;
         assert_eq!(joiner.deadline(), Some(late));
         let (mut j, mut h) = (outcome.joiner, outcome.host);
@@ -199,7 +199,7 @@ fn a_silent_peer_is_not_waited_for() {
     assert!(matches!(j.failed(), Some(PairingError::Timeout { .. })));
     assert!(joiner.is_finished() && joiner.deadline().is_none());
 
-    // A stranger takes up one of few places: it has less time for each of its first two messages.
+    // An unpaired peer occupies one of few slots, so it has less time for each of its first two messages.
     let hello = j.frames.pop_front().unwrap();
     let mut code = shown_code();
     for heard in [0, 1] {
@@ -213,12 +213,12 @@ fn a_silent_peer_is_not_waited_for() {
         assert_eq!(host.deadline(), Some(end));
         host.on_tick(end - Duration::from_nanos(1));
         assert!(!host.is_finished());
-        // A message that comes too late is not read, whether or not anybody ticked.
+        // A late message is ignored, even without a tick.
         host.on_message(end, &hello, &mut code);
         drive(&mut host, &mut h, end, None);
         assert!(matches!(h.failed(), Some(PairingError::Timeout { .. })));
         assert!(host.is_finished());
-        // Who has said nothing is told nothing.
+        // A peer that has sent nothing gets no answer.
         assert_eq!(h.frames.len(), 2 * heard, "a share and the refusal, or nothing");
     }
     assert_eq!(code.attempts_left(), crate::pairing::MAX_ATTEMPTS);

@@ -1,10 +1,10 @@
-//! Bytes that are cut, longer, flipped, doubled, reordered or random: refused, and never a panic.
+//! Frames that are truncated, extended, flipped, duplicated, reordered or random are refused without a panic.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// One frame of a run is changed on its way.
+/// Runs a pairing in which one frame is modified in transit.
 fn changed(number: usize, change: impl Fn(&mut Vec<u8>)) -> Outcome {
     with_between(1, |at, _, frame| {
         let mut frame = frame.to_vec();
@@ -15,21 +15,21 @@ fn changed(number: usize, change: impl Fn(&mut Vec<u8>)) -> Outcome {
     })
 }
 
-/// The change was seen: the receiver of frame `number` went no further than it would have without that frame.
+/// Asserts that the modification was detected: the receiver of frame `number` got no further than without it.
 fn assert_seen(number: usize, outcome: &Outcome) {
     let both = outcome.joiner.paired() == Some(true) && outcome.host.paired() == Some(true);
     assert!(!both, "a change of frame {number} was not seen");
-    // Frames 0 to 6 prove; before all of them are right, nobody may be asked to approve on both sides.
+    // Frames 0 to 6 are the proof: until all are right, both users may not be asked to approve.
     if number <= 6 {
         assert!(!(outcome.joiner.proven() && outcome.host.proven()), "{number}");
         assert!(matches!(outcome.host.stored, Stored::Nothing), "{number}");
         assert!(matches!(outcome.joiner.stored, Stored::Nothing), "{number}");
     }
-    // 7 and 8 are the approvals, 9 is Prepared: without it the host stores nothing.
+    // Frames 7 and 8 are the approvals, 9 is Prepared: without it the host stores nothing.
     if number <= 9 {
         assert!(!matches!(outcome.host.stored, Stored::Paired(_)), "{number}");
     }
-    // 10 is Committed: without it the joiner promotes nothing.
+    // Frame 10 is Committed: without it the joiner promotes nothing.
     if number <= 10 {
         assert!(!matches!(outcome.joiner.stored, Stored::Paired(_)), "{number}");
     }
@@ -67,8 +67,8 @@ fn every_frame_lost_or_doubled_is_refused() {
             &with_between(1, |at, _, frame| if at == number { Vec::new() } else { vec![frame.to_vec()] }),
         );
         let doubled = with_between(1, |at, _, frame| vec![frame.to_vec(); if at == number { 2 } else { 1 }]);
-        // The first of the two is right, so its receiver goes on by one step, and ends at the second. From Prepared on
-        // the receiver is writing, or has ended well, and reads nothing more.
+        // The first copy is valid, so its receiver proceeds by one step, and ends at the second. From Prepared on, the
+        // receiver is writing or has ended well, and ignores further frames.
         if number < 9 {
             let both = doubled.joiner.paired().is_some() && doubled.host.paired().is_some();
             assert!(!both && (doubled.joiner.failed().is_some() || doubled.host.failed().is_some()), "{number}");
@@ -102,7 +102,7 @@ fn another_version_is_told_apart_from_nonsense() {
     assert_eq!(driven.failed(), Some(&PairingError::Version));
 }
 
-/// Anything that can be done to a side.
+/// Any action on a side.
 #[derive(Clone, Debug)]
 enum Step {
     Honest,
@@ -189,7 +189,7 @@ proptest! {
                 }
             }
         }
-        // Each side ends once, and says so.
+        // Each side ends once, and reports it.
         prop_assert_eq!(ends, [u32::from(joiner.is_finished()), u32::from(host.is_finished())]);
     }
 

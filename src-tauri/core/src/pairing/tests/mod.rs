@@ -1,4 +1,4 @@
-//! Two whole sides against each other in one thread, with nothing between them but a vector of frames.
+//! Tests of two complete sides in one thread, connected by a vector of frames.
 
 mod attack;
 mod crash;
@@ -20,7 +20,7 @@ use crate::{api::DeviceType, id::DeviceInfo};
 pub(super) const START: Duration = Duration::from_secs(1_000_000);
 pub(super) const WORDS: &str = "brave-lion-sunset";
 
-/// Bytes that follow from a seed.
+/// Deterministic bytes from a seed.
 pub(super) struct Seeded(blake3::OutputReader);
 
 impl Seeded {
@@ -62,7 +62,7 @@ pub(super) fn device(number: u8, name: &str) -> LocalDevice {
     }
 }
 
-/// The numbers of the honest devices.
+/// Seeds of the honest devices.
 pub(super) const JOINER: u8 = 11;
 pub(super) const HOST: u8 = 22;
 
@@ -90,7 +90,7 @@ pub(super) fn host(seed: u64, remote: [u8; 32], exporter: u8) -> HostState {
     HostState::new(START, device(HOST, "Host"), connection, Timeouts::default(), &mut entropy).unwrap()
 }
 
-/// What a side's store holds of the peer.
+/// State that a side has stored about the peer.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Stored {
     #[default]
@@ -99,7 +99,7 @@ pub(super) enum Stored {
     Paired(NewPairing),
 }
 
-/// One side with a driver that does at once what it is told.
+/// One side with a driver that executes all outputs at once.
 #[derive(Default)]
 pub(super) struct Driven {
     pub(super) frames: VecDeque<Vec<u8>>,
@@ -134,7 +134,7 @@ impl Driven {
     }
 }
 
-/// The two calls that differ between the sides' drivers.
+/// Calls that differ between the two sides.
 pub(super) trait Machine {
     fn next(&mut self) -> Option<Output>;
     fn approve(&mut self, now: Duration, yes: bool);
@@ -163,7 +163,7 @@ macro_rules! machine {
 machine!(JoinerState, |state: &mut JoinerState, now| state.on_stored(now));
 machine!(HostState, |_: &mut HostState, _| unreachable!("a host stores nothing pending"));
 
-/// Does all that a side wants done.
+/// Executes all outputs of a side.
 pub(super) fn drive(machine: &mut dyn Machine, driven: &mut Driven, now: Duration, approve: Option<bool>) {
     while let Some(output) = machine.next() {
         let event = match output {
@@ -195,15 +195,16 @@ pub(super) fn drive(machine: &mut dyn Machine, driven: &mut Driven, now: Duratio
     }
 }
 
-/// What has happened when nothing moves any more.
+/// Result of a run.
 pub(super) struct Outcome {
     pub(super) joiner: Driven,
     pub(super) host: Driven,
-    /// All frames as they were sent, in order.
+    /// All sent frames, in order.
     pub(super) sent: Vec<(Side, Vec<u8>)>,
 }
 
-/// Runs both sides until nothing moves. `between` gets each frame's number, sender and bytes, and says what arrives.
+/// Runs both sides until nothing moves. `between` receives each frame's number, sender and bytes, and returns the
+/// frames that arrive.
 pub(super) fn run(
     joiner: &mut JoinerState,
     host: &mut HostState,
@@ -237,13 +238,13 @@ pub(super) fn untouched(_: usize, _: Side, frame: &[u8]) -> Vec<Vec<u8>> {
     vec![frame.to_vec()]
 }
 
-/// An honest run with everything right.
+/// Runs an honest pairing with the right secret.
 pub(super) fn honest(seed: u64, secret: &JoinSecret) -> Outcome {
     let (mut joiner, mut host) = (joiner(seed, endpoint_id(HOST), 1, secret), host(seed, endpoint_id(JOINER), 1));
     run(&mut joiner, &mut host, &mut shown_code(), (Some(true), Some(true)), untouched)
 }
 
-/// A run with the words and somebody in between.
+/// Runs a pairing by words with an attacker in between.
 pub(super) fn with_between(seed: u64, between: impl FnMut(usize, Side, &[u8]) -> Vec<Vec<u8>>) -> Outcome {
     let secret = JoinSecret::Words(words());
     let (mut joiner, mut host) = (joiner(seed, endpoint_id(HOST), 1, &secret), host(seed, endpoint_id(JOINER), 1));

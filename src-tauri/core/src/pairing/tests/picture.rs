@@ -1,4 +1,4 @@
-//! Codes in pictures: as people make them, and as nobody would by accident.
+//! Codes in pictures: realistic ones, and hostile ones.
 
 use std::{
     f32::consts::PI,
@@ -10,8 +10,8 @@ use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgba, RgbaImage, imageop
 use super::*;
 use crate::pairing::{LinkSecret, qr, tests::Seeded};
 
-/// Nothing may take longer, whatever is in the picture. The search is bounded in work and not in time, and this machine may be
-/// busy: the figure is generous.
+/// Time limit for any picture. The search is bounded in work and not in time, and the test machine may be busy, so the
+/// limit is generous.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn link(seed: u64) -> Link {
@@ -23,7 +23,7 @@ fn link(seed: u64) -> Link {
     Link::pair(host, LinkSecret::generate(&mut Seeded::new(seed, "picture")).unwrap())
 }
 
-/// A text as a code, each module so many pixels wide.
+/// Draws a text as a QR code, each module `module` pixels wide.
 fn drawn(text: &str, module: u32) -> GrayImage {
     let rows = qr::rows(text).unwrap();
     let side = (rows.len() as u32 + 8) * module;
@@ -35,14 +35,14 @@ fn drawn(text: &str, module: u32) -> GrayImage {
     })
 }
 
-/// Put on a larger picture of another brightness.
+/// Places the code on a larger picture of another brightness.
 fn placed(code: &GrayImage, width: u32, height: u32, around: u8) -> GrayImage {
     let mut out = GrayImage::from_pixel(width, height, Luma([around]));
     imageops::overlay(&mut out, code, i64::from((width - code.width()) / 2), i64::from((height - code.height()) / 2));
     out
 }
 
-/// Turned around its middle and leaning away, as from a camera that is held aslant.
+/// Rotates the code and tilts it in perspective, as by a camera held at an angle.
 fn aslant(code: &GrayImage, degrees: f32, lean: f32) -> GrayImage {
     let (side, (sin, cos)) = (code.width() as f32, (degrees * PI / 180.0).sin_cos());
     let out = (side * 1.6) as u32;
@@ -59,7 +59,7 @@ fn aslant(code: &GrayImage, degrees: f32, lean: f32) -> GrayImage {
     })
 }
 
-/// Noise, and light that falls off to one side.
+/// Adds blur, noise, and light that falls off to one side.
 fn photographed(code: &GrayImage, blur: f32, seed: u64) -> GrayImage {
     let mut out = imageops::blur(code, blur);
     let mut noise = Seeded::new(seed, "noise");
@@ -82,7 +82,7 @@ fn png(picture: GrayImage) -> Vec<u8> {
     encoded(picture.into(), ImageFormat::Png)
 }
 
-/// The answer, and that it came in time.
+/// Reads a picture, and asserts that it took no longer than the limit.
 fn read(bytes: &[u8]) -> Result<Link, PictureError> {
     let began = Instant::now();
     let found = link_in_file(bytes);
@@ -119,7 +119,7 @@ fn light_on_dark_and_transparent_codes_give_the_link() {
     imageops::invert(&mut inverted);
     assert_eq!(read(&png(placed(&inverted, 900, 700, 0))), Ok(link.clone()), "inverted");
 
-    // Black modules on nothing, whose colour is black as well.
+    // Black modules on a transparent ground whose colour is black as well.
     let code = drawn(&link.to_uri(), 5);
     let clear =
         RgbaImage::from_fn(code.width(), code.height(), |x, y| Rgba([0, 0, 0, 255 - code.get_pixel(x, y).0[0]]));
@@ -244,7 +244,7 @@ fn a_picture_that_was_cut_or_changed_neither_panics_nor_hangs() {
     }
 }
 
-/// A checksum as PNG wants it.
+/// Computes the CRC-32 of a PNG chunk.
 fn crc(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 })
@@ -281,7 +281,7 @@ fn a_header_that_claims_to_be_huge_makes_no_room() {
     assert_eq!(read(&jpeg), Err(PictureError::TooLarge), "JPEG");
 }
 
-/// Corners of codes without end: the search would try each three of them.
+/// Draws a picture full of finder patterns, of which the search would try all triples.
 fn carpet(side: u32, module: u32) -> GrayImage {
     GrayImage::from_fn(side, side, |x, y| {
         let (x, y) = (x / module % 9, y / module % 9);
@@ -295,7 +295,7 @@ fn carpet(side: u32, module: u32) -> GrayImage {
 
 #[test]
 fn pictures_made_to_keep_the_search_busy_come_to_an_end() {
-    // Full size: a smaller one would not show that something grows with the square.
+    // At full size, because a smaller picture would not reveal quadratic growth.
     let side = LONGEST;
     let comb = GrayImage::from_fn(side, side, |x, y| Luma([if y == 0 || x % 2 == 0 { 0 } else { 255 }]));
     let board = GrayImage::from_fn(side, side, |x, y| Luma([if (x + y) % 2 == 0 { 0 } else { 255 }]));

@@ -1,4 +1,4 @@
-//! What only the two sides may know leaves no machine: not in a frame, not in a log at any level, not by `Debug`.
+//! Secrets of a pairing never leave the device: not in a frame, not in a log at any level, not in `Debug` output.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn unhex(value: &Value) -> Vec<u8> {
 #[test]
 fn no_key_of_a_pairing_is_in_a_frame_a_log_or_a_debug_form() {
     for secret in [JoinSecret::Words(words()), JoinSecret::Link(link_secret())] {
-        // The same run, of which every value is known.
+        // The same run as a vector, with every value known.
         let known = vector("known", &secret);
         let overheard = Overheard::default();
         let mut shown = String::new();
@@ -38,7 +38,7 @@ fn no_key_of_a_pairing_is_in_a_frame_a_log_or_a_debug_form() {
                 .map(|name| ((*name).to_owned(), unhex(&known[*name])))
                 .collect();
         for side in ["joiner", "host"] {
-            // The scalar of CPace and the X25519 secret; the challenge between them is said.
+            // The scalar of CPace and the X25519 secret. The challenge between them is public.
             let random = unhex(&known[side]["random"]);
             keys.push((format!("{side}'s scalar"), random[..64].to_vec()));
             keys.push((format!("{side}'s X25519 secret"), random[96..].to_vec()));
@@ -58,7 +58,7 @@ fn no_key_of_a_pairing_is_in_a_frame_a_log_or_a_debug_form() {
             let everything = [wire.as_slice(), log.as_bytes(), shown.as_bytes()].concat();
             assert!(!holds(&everything, bytes) && !everything.windows(bytes.len()).any(|part| part == bytes), "{text}");
         }
-        // The plain texts of what is sealed are not on the wire, either.
+        // The plaintexts of encrypted messages are not on the wire, either.
         let said = known["frames"].as_array().unwrap().iter().filter_map(|frame| frame["plain"].as_str());
         for plain in said.filter(|plain| plain.len() >= 64) {
             let plain = data_encoding::HEXLOWER.decode(plain.as_bytes()).unwrap();

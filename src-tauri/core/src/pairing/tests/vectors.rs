@@ -1,5 +1,5 @@
-//! Whole runs with fixed randomness, as JSON, for whoever writes another client. `YONDER_BLESS=1` writes the file anew;
-//! a change of it is a change of the protocol.
+//! Test vectors: complete runs with fixed randomness, as JSON, for other implementations. `YONDER_BLESS=1` rewrites the
+//! file; a change of it is a change of the protocol.
 
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -25,7 +25,7 @@ fn unhex(value: &Value) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
 
-/// One run, and all that is derived in it, computed a second time from the frames alone.
+/// Computes one run with all derived values, a second time from the frames alone.
 pub(super) fn vector(name: &str, secret: &JoinSecret) -> Value {
     let outcome = honest(1, secret);
     let Stored::Paired(pairing) = &outcome.joiner.stored else { panic!("paired") };
@@ -96,7 +96,7 @@ pub(super) fn vector(name: &str, secret: &JoinSecret) -> Value {
     })
 }
 
-/// Frames that no client may accept.
+/// Frames that every implementation must refuse.
 fn rejected() -> Vec<Value> {
     let hello = Message::JoinHello { method: 1, share: [0xab; 32] }.encode().unwrap();
     let with = |change: fn(&mut Vec<u8>)| {
@@ -180,7 +180,7 @@ fn the_frames_of_the_file_drive_both_sides() {
         let Stored::Paired(pairing) = &h.stored else { panic!("paired") };
         assert_eq!(hex(pairing.secret.as_bytes()), case["pairing_secret"]);
         assert_eq!(pairing.check_words, case["check_words"]);
-        // What each says of itself is in the plain texts.
+        // Each side's description of itself is in the plaintexts.
         let info = case["frames"].as_array().unwrap().iter().find(|f| f["from"] == "joiner" && !f["plain"].is_null());
         let plain = unhex(&info.unwrap()["plain"]);
         let Ok(Sealed::JoinInfo(Introduction { name, .. })) = Sealed::decode(&plain) else { panic!("an introduction") };

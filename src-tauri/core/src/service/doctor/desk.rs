@@ -1,4 +1,4 @@
-//! One examination at a time, whoever asks.
+//! Runs one examination at a time, whoever asks.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,10 +12,10 @@ use crate::{
     id::DeviceId,
 };
 
-/// Why the doctor does not come.
+/// Reasons for which an examination is refused.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::service) enum DoctorError {
-    /// Something else is being examined.
+    /// A different subject is being examined.
     #[error("another examination is under way")]
     Busy,
 }
@@ -30,7 +30,7 @@ impl RoomError for DoctorError {
     }
 }
 
-/// The examination that is under way, if there is one.
+/// The current examination, if there is one.
 #[derive(Default)]
 pub(in crate::service) struct DoctorDesk(Mutex<Option<UnderWay>>);
 
@@ -40,7 +40,8 @@ struct UnderWay {
 }
 
 impl DoctorDesk {
-    /// The one that is under way on this subject, or a new one, of which the other half is given.
+    /// Joins the current examination of this subject, or registers a new one. For a new one the sender half is returned
+    /// too, and the caller must run it.
     #[allow(clippy::type_complexity, reason = "a pair of channel ends")]
     fn join(
         &self,
@@ -50,7 +51,7 @@ impl DoctorDesk {
         DoctorError,
     > {
         let mut under_way = self.0.locked();
-        // One whose other half is gone has ended, however it did.
+        // If the sender is dropped, the examination has ended.
         if let Some(running) = under_way.as_ref().filter(|running| running.report.has_changed().is_ok()) {
             return if running.subject == subject {
                 Ok((running.report.clone(), None))
@@ -65,7 +66,7 @@ impl DoctorDesk {
 }
 
 impl NetworkingService {
-    /// Looks at everything, or at every way to one device.
+    /// Examines the node as a whole, or every path to one device.
     ///
     /// # Errors
     /// When there is no such device, or something else is being examined.
@@ -77,7 +78,7 @@ impl NetworkingService {
             let events = self.0.events.clone();
             let tell: Tell =
                 Arc::new(move |check| events.emit(Event::DoctorCheck { device: subject, check: check.clone() }));
-            // Ends with the node, and goes on when whoever asked has gone away: others may have joined.
+            // The task ends with the node, and continues if its first caller is gone: others may have joined.
             tokio::spawn(async move {
                 let done = tokio::select! {
                     done = node.examine(subject, tell) => Some(Arc::new(done)),

@@ -1,4 +1,4 @@
-//! Every way to one device, each by itself; then the application's round trip.
+//! Examines every path to one device separately, then the application's round trip.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -21,14 +21,14 @@ use crate::{
     net::{ALPN_MESSAGE, Connector, Mode, Net},
 };
 
-/// More addresses of a device than these are not tried.
+/// Maximum number of addresses of the device that are tried.
 const MAX_ADDRESSES: usize = 12;
 const LOOK_UP: Duration = Duration::from_secs(5);
 const PING: Duration = Duration::from_secs(9);
-/// What a look-up may answer with, at most.
+/// Maximum number of answers of one lookup.
 const MAX_FOUND: usize = 8;
 
-/// Tries every way.
+/// Tries every path to the device.
 pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Patient, found: &Findings) {
     let Some(device) = node.0.devices.view(id) else { return };
     let (interfaces, routes) = blocking(|| (probe::interfaces(), probe::routes())).await;
@@ -60,7 +60,7 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
     }
 }
 
-/// Each once, and none that the mode forbids: in mode `lan` those of our own networks alone.
+/// Removes duplicates and the addresses that the mode forbids: mode `lan` permits only addresses of our own networks.
 pub(super) fn may_be_tried(mut known: Vec<SocketAddr>, mode: Mode, interfaces: &[Interface]) -> Vec<SocketAddr> {
     known.sort_unstable();
     known.dedup();
@@ -90,7 +90,7 @@ async fn ping(node: &NetworkingService, id: DeviceId) -> Ping {
     }
 }
 
-/// Asks every source that the node itself would ask.
+/// Asks every address lookup that the node itself uses.
 async fn look_up(node: &NetworkingService, id: DeviceId, mode: Mode) -> Vec<LookUp> {
     let endpoint_id = node.0.devices.endpoint_of(id).and_then(|bytes| EndpointId::from_bytes(&bytes).ok());
     let (Some(net), Some(endpoint_id)) = (node.0.net.get(), endpoint_id) else { return Vec::new() };
@@ -112,7 +112,7 @@ async fn look_up(node: &NetworkingService, id: DeviceId, mode: Mode) -> Vec<Look
             }
         }
     };
-    // A source that takes longer is as good as none.
+    // A lookup that takes longer counts as failed.
     let _ = timeout(LOOK_UP, collect).await;
     if all.is_empty() {
         all.push(LookUp { source: "look-up".into(), found: Err("no source that may be asked knows of it".into()) });

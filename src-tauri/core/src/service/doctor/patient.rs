@@ -1,4 +1,4 @@
-//! What is to be examined: a node that runs, or what one would have been started with.
+//! Target of an examination: a running node, or the options with which one would have been started.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,12 +15,12 @@ use crate::{
     net::{DEFAULT_PORT, EndpointOptions, Mode, RelayError, RelayStatus, Relays},
 };
 
-/// More servers than this are not asked.
+/// Maximum number of servers that are asked.
 const MAX_SERVERS: usize = 12;
-/// How long the node's own connection to a relay is waited for, where it has just begun.
+/// Longest wait for the node's own relay connection if it is still being made.
 const RELAY_SETTLES: Duration = Duration::from_secs(4);
 
-/// What is to be examined.
+/// Target of an examination.
 pub(super) struct Patient {
     pub options: EndpointOptions,
     pub data_dir: PathBuf,
@@ -33,7 +33,7 @@ pub(super) struct Patient {
 }
 
 impl Patient {
-    /// A node that runs.
+    /// Collects the facts of a running node.
     pub async fn of(node: &NetworkingService) -> Self {
         let inner = &node.0;
         let net = inner.net.get();
@@ -53,7 +53,7 @@ impl Patient {
         }
     }
 
-    /// What a node would have been started with.
+    /// Collects the facts of a node that could not be started.
     pub async fn without_node(options: &NodeOptions) -> Self {
         let given = options.download_dir.clone();
         let looked = tokio::task::spawn_blocking(move || given.map(|path| probe::folder(&path))).await;
@@ -72,12 +72,12 @@ impl Patient {
         }
     }
 
-    /// The port that others use to reach this device.
+    /// Returns the port at which others reach this device.
     pub fn port_used(&self) -> u16 {
         self.bound.or(self.options.port).unwrap_or(DEFAULT_PORT)
     }
 
-    /// Finds out about the port; waits for the system.
+    /// Returns a function that probes the port. It blocks.
     pub fn port(&self) -> impl FnOnce() -> Port + Send + 'static {
         let wanted = self.options.port.unwrap_or(DEFAULT_PORT);
         let asked_for = self.options.port.is_some();
@@ -93,7 +93,7 @@ impl Patient {
         }
     }
 
-    /// The servers to ask. What the mode forbids is not among them.
+    /// Returns the servers to ask. Servers that the mode forbids are left out.
     pub async fn servers(&self, node: Option<&NetworkingService>) -> Vec<ServerToAsk> {
         let Ok(servers) = self.options.infrastructure() else { return Vec::new() };
         let udp = self.options.mode == Mode::Normal;

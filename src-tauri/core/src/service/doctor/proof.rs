@@ -1,5 +1,5 @@
-//! Tries devices that are shown as connected: a connection that stands proves neither that the device answers nor that
-//! files could be sent to it.
+//! Tests the devices that are shown as connected: an open connection proves neither that the device answers nor that
+//! files can be sent to it.
 
 use std::{
     collections::HashMap,
@@ -18,14 +18,14 @@ use crate::{
     net::{ALPN_MESSAGE, ALPN_TRANSFER, Connector, Mode},
 };
 
-/// How long each of them has.
+/// Time limit for each device.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(4);
-/// More devices than these are not tried.
+/// Maximum number of devices that are tested.
 const MAX_DEVICES: usize = 16;
 
 type Tried = Result<(), (String, String)>;
 
-/// Tries every connected device at once, as soon as no connection is being made.
+/// Tests all connected devices in parallel, as soon as no device is connecting any more.
 pub(super) async fn of_all(node: &NetworkingService, mode: Mode, begun: Instant) -> HashMap<DeviceId, Proof> {
     node.settled(begun + CONNECTING).await;
     let views = node.0.devices.views();
@@ -50,7 +50,7 @@ async fn answers(node: &NetworkingService, id: DeviceId) -> Tried {
     told(timeout(PROOF_TIMEOUT, ping).await.ok(), PROOF_TIMEOUT)
 }
 
-/// Makes a connection of its own for transfers, and ends it again.
+/// Opens a separate connection for transfers, and closes it again.
 pub(super) async fn dial_for_transfer(node: &NetworkingService, id: DeviceId, within: Duration) -> Tried {
     let dial = async {
         let name = node.0.devices.name_of(id);
@@ -70,7 +70,7 @@ fn told(result: Option<Result<(), NetworkError>>, within: Duration) -> Tried {
     }
 }
 
-/// An address of a device to which this machine's own system refuses to send.
+/// Finds an address of the device to which the local system refuses to send.
 async fn rejected(node: &NetworkingService, id: DeviceId, mode: Mode) -> Option<std::net::SocketAddr> {
     let interfaces = blocking(probe::interfaces).await;
     let addresses = may_be_tried(node.0.devices.whereabouts(id).0, mode, &interfaces);

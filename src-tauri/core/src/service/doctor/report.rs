@@ -1,4 +1,4 @@
-//! Puts what was found into the answer, with a text beside it that can be shown to others.
+//! Assembles the report, with a redacted text that can be shown to others.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use crate::{
     net::Mode,
 };
 
-/// Settings that say something about people or their machines.
+/// Settings that reveal something about people or their machines.
 const PRIVATE: [&str; 3] = ["name", "download_dir", "relays"];
 
-/// The answer.
+/// Assembles the report.
 pub(super) fn write(
     patient: &Patient,
     checks: Vec<CheckView>,
@@ -67,7 +67,7 @@ fn hidden(patient: &Patient, devices: &[DeviceView]) -> Vec<(String, String)> {
         }
     }
     for variable in ["USER", "LOGNAME", "USERNAME"] {
-        // A short one, or one that is a word of ours, would turn the rest into nonsense.
+        // A short name, or a common word, would corrupt the rest of the text when it is replaced.
         if let Some(user) = std::env::var(variable).ok().filter(|user| user.len() > 3 && user != "root") {
             hidden.push((user, "USER".into()));
         }
@@ -75,7 +75,7 @@ fn hidden(patient: &Patient, devices: &[DeviceView]) -> Vec<(String, String)> {
     hidden
 }
 
-/// Operating system and kernel, as far as they are written down.
+/// Returns the operating system and kernel, as far as files describe them.
 fn system() -> String {
     let line = |path: &str| std::fs::read_to_string(path).ok();
     let release = line("/etc/os-release").and_then(|text| {

@@ -1,4 +1,4 @@
-//! The joiner's side: reads the code, finds hosts nearby and on the internet, tries three of them at most.
+//! The joiner's side: parses the code, finds hosts nearby and on the internet, and tries at most three of them.
 
 use std::{
     collections::VecDeque,
@@ -26,14 +26,14 @@ use crate::{
     },
 };
 
-/// How long a joiner without an address looks for hosts on the LAN.
+/// Time for which a joiner without an address searches the LAN for hosts.
 const LOOK_NEARBY: Duration = Duration::from_secs(10);
-/// The same with five words, because the host may only be about to publish.
+/// Search time with five words: longer, because the host may not have published its record yet.
 const LOOK_FAR: Duration = Duration::from_secs(60);
-/// The same where there is little hope: no server answers, or the clock is too far off.
+/// Search time with five words if success is unlikely: no server answers, or the clock is too far off.
 const LOOK_IN_VAIN: Duration = Duration::from_secs(15);
 
-/// How long a host may take to allow the one stream of a pairing.
+/// Time limit for the host to allow the pairing stream.
 const FIRST_STREAM: Duration = Duration::from_secs(5);
 
 const LOOKING: &str = "Looking on this network and on the internet…";
@@ -52,13 +52,13 @@ impl Target {
     }
 }
 
-/// The search across the internet, as long as a code of five words is tried.
+/// The search across the internet while a code of five words is tried.
 struct Far {
     found: mpsc::Receiver<Found>,
     _search: AbortOnDropHandle<()>,
     reached: bool,
     swept: bool,
-    /// A host was tried, and everything has been looked at once more since.
+    /// True if the search has gone through all servers since the last host was tried.
     swept_since: bool,
     clock_off: Option<Duration>,
 }
@@ -77,7 +77,7 @@ impl Far {
 }
 
 impl PairingDesk {
-    /// Joins a host; what comes of it is told by events.
+    /// Joins a host. The result is reported by events.
     pub fn join(
         &self,
         code: &str,
@@ -149,7 +149,7 @@ impl PairingDesk {
         Some(Target::new(address, Some(self.0.devices.name_of(id))))
     }
 
-    /// Begins to look across the internet, where that is possible. Where it is not, five words work on the LAN.
+    /// Starts the internet search if it is permitted. Otherwise `None`, and a code of five words works on the LAN only.
     fn look_far(&self, net: &Net, words: String) -> Option<Far> {
         let ways = self.ways(net).inspect_err(|error| tracing::info!(%error, "looking nearby only")).ok()?;
         let (tell, found) = mpsc::channel(8);
@@ -158,7 +158,7 @@ impl PairingDesk {
         Some(Far { found, _search: search, reached: false, swept: false, swept_since: false, clock_off: None })
     }
 
-    /// Where a record says that its host is; nowhere, if it is us or names a relay that we would not ask.
+    /// Returns the host that a record names. `None` if it is this device, or if it names a relay that may not be asked.
     fn target_in(&self, net: &Net, record: &HostRecord) -> Option<(DeviceId, Target)> {
         if record.endpoint_id == self.0.identity.endpoint_id() {
             return None;
@@ -175,7 +175,7 @@ impl PairingDesk {
         Some((id, Target { address, name: None, note: Some(FOUND) }))
     }
 
-    /// Counts a host for this code, unless it would be one too many.
+    /// Counts a host against this code's limit. False if the limit is reached.
     fn admit(&self, secret: &JoinSecret, target: &Target) -> bool {
         let JoinSecret::Words(code) = secret else { return true };
         let mut tried = self.0.tried.locked();
@@ -201,7 +201,7 @@ impl PairingDesk {
         let mut too_many = false;
         while tried.len() < MAX_HOSTS_PER_CODE {
             if let Some((id, target)) = waiting.pop_front().or_else(|| self.nearby(&tried)) {
-                // The same one may have been found by several ways, and tried meanwhile.
+                // Several rendezvous backends may find the same host, and it may have been tried meanwhile.
                 if tried.contains(&id) {
                     continue;
                 }
@@ -221,7 +221,7 @@ impl PairingDesk {
                 }
                 continue;
             }
-            // Somebody was found and it was not the one: there is no use in waiting for more, once all is looked at.
+            // A host was found and had another code. Waiting for more is useless once all servers have been searched.
             if !tried.is_empty() && far.as_ref().is_none_or(|far| far.swept_since) {
                 break;
             }
@@ -234,7 +234,7 @@ impl PairingDesk {
                 changed = changes.changed() => if changed.is_err() { break },
                 found = Far::next(&mut far) => self.take_found(round, found, &mut far, &mut waiting),
                 () = tokio::time::sleep_until((start + patience).into()) => break,
-                // Nobody can answer yet, so anything but a cancel waits for the next step.
+                // Nothing can be confirmed yet, so an approval is ignored and anything else cancels.
                 command = commands.recv() => if !matches!(command, Some(Command::Answer(Some(_)))) {
                     return Err(PairingError::Cancelled.into());
                 },
@@ -252,7 +252,7 @@ impl PairingDesk {
         })
     }
 
-    /// A device on the LAN that says that it is pairing.
+    /// Returns a device on the LAN that advertises pairing.
     fn nearby(&self, tried: &[DeviceId]) -> Option<(DeviceId, Target)> {
         let hosts = self.0.devices.hosts_nearby().into_iter();
         let mut ids = hosts.map(|sighting| DeviceId::of_endpoint(&sighting.endpoint_id));
@@ -269,7 +269,7 @@ impl PairingDesk {
         let net = self.0.net.get();
         match (found, far.as_mut()) {
             (Some(Found::Host(record)), _) => {
-                // A forger may publish as many as it likes; more than this many will not be tried.
+                // A forger may publish any number of records; no more than this many will be tried.
                 if let Some(target) =
                     net.and_then(|net| self.target_in(net, &record)).filter(|_| waiting.len() <= MAX_HOSTS_PER_CODE)
                 {
@@ -288,7 +288,7 @@ impl PairingDesk {
                     self.step(round, step);
                 }
             }
-            // The search has ended badly; what is nearby may still be found.
+            // The search task has failed; a nearby host may still be found.
             _ => *far = None,
         }
     }
@@ -336,7 +336,7 @@ impl PairingDesk {
             }
         };
         match (failed, reason) {
-            // The gate says why before any frame is read.
+            // The peer's gate gives its reason before any frame is read.
             (Some(PairingError::ConnectionLost), Some(reason)) => {
                 Err(dial_failed(DialError::of_connection(&reason), &name))
             }
@@ -346,18 +346,18 @@ impl PairingDesk {
     }
 }
 
-/// Whether a link names relays, none of them may be asked, and there is no other way in it.
+/// True if a link names only relays of which none may be asked.
 fn names_nothing_to_ask(net: &Net, host: &EndpointAddr) -> bool {
     let mut relays = host.relay_urls().peekable();
     relays.peek().is_some() && host.ip_addrs().next().is_none() && !relays.any(|relay| net.may_ask(relay))
 }
 
-/// A clock that is so far off that the code cannot be found, in whole minutes.
+/// Returns the clock error in whole minutes, if it is so large that the code cannot be found.
 fn minutes_off(clock_off: Option<Duration>) -> Option<u64> {
     clock_off.filter(|off| *off >= EPOCH).map(|off| off.as_secs() / 60)
 }
 
-/// With several hosts, an answer that says no more than "not this one".
+/// True if the error may only mean that this host shows another code.
 fn may_be_another_host(error: &NetworkError) -> bool {
     !matches!(
         error.code(),

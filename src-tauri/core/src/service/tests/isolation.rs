@@ -1,4 +1,4 @@
-//! Unpaired peers take no more than their share of a node, and keep nobody else out.
+//! Unpaired peers use no more than their share of a node, and lock nobody out.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -7,10 +7,10 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::*;
 
-/// Connections whose first packets a flood is made of.
+/// Number of captured connections from whose first packets the flood is made.
 const CAPTURED: usize = 100;
 
-/// First packets to a node, of different connections, which never came to it.
+/// Captures the first packets of connections to the node, which never reach it.
 async fn first_packets(target: &Node) -> Vec<Vec<Vec<u8>>> {
     let nowhere = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let endpoint = stranger(None).await;
@@ -24,10 +24,11 @@ async fn first_packets(target: &Node) -> Vec<Vec<Vec<u8>>> {
     let mut captured: HashMap<Vec<u8>, Vec<Vec<u8>>> = HashMap::new();
     let mut buffer = [0; 2048];
     let read = async {
-        // The last one may be cut off here, and is sent as far as it came.
+        // The last connection may be cut off here; the part that arrived is sent.
         while captured.len() < CAPTURED {
             let length = nowhere.recv(&mut buffer).await.unwrap();
-            // A long header: a byte, the version, and the connection's id behind its length.
+            // QUIC long header (RFC 9000, 17.2): one byte of flags, four of version, then the connection id behind its
+            // length.
             let id = buffer[6..6 + usize::from(buffer[5])].to_vec();
             captured.entry(id).or_default().push(buffer[..length].to_vec());
         }
@@ -36,7 +37,7 @@ async fn first_packets(target: &Node) -> Vec<Vec<Vec<u8>>> {
     captured.into_values().collect()
 }
 
-/// Sends these packets to the node, from several addresses and nobody behind them, until it is dropped.
+/// Sends these packets to the node from several addresses that do not answer, until it is dropped.
 async fn flood(target: &Node, packets: Vec<Vec<Vec<u8>>>) -> AbortOnDropHandle<()> {
     let to = SocketAddr::from(([127, 0, 0, 1], target.service.identity_view().port));
     let mut from = Vec::new();
@@ -68,7 +69,7 @@ async fn a_hundred_first_packets_a_second_keep_nobody_out() {
     let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
     let packets = first_packets(&a).await;
     let _flood = flood(&a, packets).await;
-    // Pairing, which goes on to sessions for messages; and both ways of being refused, each of which takes a handshake.
+    // Pairing, which leads to message sessions, and both kinds of refusal, each of which needs a handshake.
     pair(&mut a, &mut b, false).await;
     let id = b.service.identity_view().device_id;
     let Response::Ping(_) = a.call(Request::Ping { device: id.to_string(), count: 1 }).await.unwrap() else { panic!() };

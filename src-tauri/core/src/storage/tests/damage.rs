@@ -1,4 +1,4 @@
-//! Files that are not what was written.
+//! Tests with damaged files.
 
 use super::*;
 
@@ -33,7 +33,7 @@ async fn a_changed_byte_is_found_or_does_no_harm() {
     let (dir, good) = filled().await;
     let file = dir.path().join("secrets.redb");
     let mut found = 0;
-    // The whole of the header, and samples of the rest.
+    // The whole header, and samples of the rest.
     let header = (0..512).step_by(3);
     let rest = (512..good.len()).step_by((good.len() / 100).max(1));
     for at in header.chain(rest) {

@@ -1,4 +1,4 @@
-//! A disk that is full, from any write on.
+//! Tests of a disk that is full from any write on.
 
 use std::{
     fs::File,
@@ -14,7 +14,7 @@ use redb::{BackendError, Database, DatabaseError, StorageBackend, backends::File
 
 use super::*;
 
-/// Lets a number of writes through, then refuses; and counts.
+/// Allows a number of writes, then fails; counts the flushes.
 #[derive(Debug)]
 struct Faults {
     left: AtomicI64,
@@ -72,7 +72,7 @@ fn open_on(dir: &TempDir, faults: &Arc<Faults>) -> Result<Store, StorageError> {
     Store::open_with(dir.path(), &root(), schema::CURRENT, opener)
 }
 
-/// More than the file has room for, so that it has to grow.
+/// Returns more data than the file has room for, so that it has to grow.
 fn large() -> Vec<Op> {
     (0..12u8).map(|n| Op::put(Table::Transfers, [n], vec![n; 20_000])).collect()
 }
@@ -113,7 +113,7 @@ async fn a_full_disk_loses_nothing_at_whichever_write_it_shows() {
     let after = fs::metadata(dir.path().join("secrets.redb")).unwrap().len();
     assert!(after > before, "the file never had to grow");
     assert!(failures > 5, "only {failures} writes were ever refused");
-    // With room again, the same store goes on without having been opened by hand.
+    // With free space again, the same store works without being reopened by the caller.
     store.write(vec![Op::put(Table::Devices, *b"two", *b"more")]).await.unwrap();
     store.close().await;
     assert_eq!(open(&dir).list(Table::Transfers).await.unwrap().len(), 12);

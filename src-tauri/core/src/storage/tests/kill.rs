@@ -1,4 +1,4 @@
-//! A process that is killed while it writes. The child is this test binary once more, told by its environment.
+//! Tests of a process that is killed while it writes. The child is this test binary, controlled by its environment.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -24,7 +24,7 @@ pub fn random(below: u32) -> u32 {
     getrandom::u32().unwrap() % below
 }
 
-/// In the child: several writers, each of which changes two rows at a time and says so when they are safe.
+/// Child process: several writers, each of which changes two rows at a time and reports when they are durable.
 #[tokio::test]
 async fn child_that_writes() {
     let Some(dir) = std::env::var_os(DIR) else { return };
@@ -60,7 +60,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
     for round in 0..24 {
         let mut child = child("storage::tests::kill::child_that_writes", &dir);
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        // Every fourth is killed at its start, while it opens or mends the file; the others in the midst of writing.
+        // Every fourth is killed at startup, while it opens or repairs the file; the others while writing.
         let wanted = if round % 4 == 0 { 0 } else { 1 + random(60) };
         let mut heard = 0;
         while heard < wanted {
@@ -72,7 +72,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
-        // What it had still said counts too.
+        // Lines still in the pipe count, too.
         for line in lines.map_while(Result::ok) {
             note(&line, &mut stored);
         }
@@ -93,7 +93,7 @@ async fn kill_9_loses_nothing_that_was_acknowledged() {
 }
 
 fn note(line: &str, stored: &mut [u64]) -> bool {
-    // The harness prints its own lines, and may put the first of ours behind one of them.
+    // The test harness prints its own lines, and may put our first one behind one of them.
     let Some((_, said)) = line.split_once("stored ") else { return false };
     let Some((writer, n)) = said.split_once(' ') else { return false };
     let (Ok(writer), Ok(n)) = (writer.parse::<usize>(), n.parse()) else { return false };
@@ -101,7 +101,7 @@ fn note(line: &str, stored: &mut [u64]) -> bool {
     true
 }
 
-/// In the child: the store is open elsewhere.
+/// Child process: the store is open in its parent.
 #[test]
 fn child_that_comes_second() {
     let Some(dir) = std::env::var_os(DIR) else { return };

@@ -34,7 +34,7 @@ async fn value(store: &Store, table: Table, key: &[u8]) -> Option<Vec<u8>> {
     store.get(table, key).await.unwrap().map(|value| value.to_vec())
 }
 
-/// Goes to the file past the store.
+/// Accesses the file without the store.
 fn raw<T>(dir: &Path, change: impl FnOnce(&redb::WriteTransaction) -> T) -> T {
     let database = Database::open(dir.join("secrets.redb")).unwrap();
     let transaction = database.begin_write().unwrap();
@@ -117,7 +117,7 @@ async fn a_write_is_made_though_its_caller_went_away() {
     let store = open(&dir);
     {
         let mut write = std::pin::pin!(store.write(vec![Op::put(Table::Meta, *b"key", *b"value")]));
-        // Handed over, not awaited.
+        // Sent to the writer, but not awaited.
         let _ = futures_util::poll!(&mut write);
     }
     store.close().await;
@@ -253,7 +253,7 @@ async fn a_new_key_seals_everything_anew() {
     );
 }
 
-/// Two made-up versions that follow the present one.
+/// Two fictitious versions that follow the present one.
 const LATER: Schema = Schema {
     version: 4,
     steps: &[
@@ -265,7 +265,7 @@ const LATER: Schema = Schema {
                 _ => row,
             }))
         },
-        // Version 4 has no use for tombstones, and puts a letter before each value.
+        // Version 4 drops tombstones, and adds a letter before each value.
         |row| {
             let value = Zeroizing::new([b"v", row.value.as_slice()].concat());
             Ok((row.table != Table::Tombstones).then_some(MovedRow { value, ..row }))
@@ -289,7 +289,7 @@ async fn an_older_store_is_brought_forward() {
     store.write(ops).await.unwrap();
     store.close().await;
 
-    // A step that fails leaves the old form.
+    // A step that fails leaves the old version.
     const FAILING: Schema = Schema { version: 3, steps: &[|row| Ok(Some(row)), |_| Err(StorageError::Full)] };
     assert_eq!(open_later(&dir, FAILING).unwrap_err().code(), "storage_full");
     assert_eq!(value(&open(&dir), Table::Settings, b"name").await, Some(b"NAS".to_vec()));
@@ -303,7 +303,7 @@ async fn an_older_store_is_brought_forward() {
     }
 }
 
-/// A store as version 1 wrote it, kept so that every later version is seen to read it.
+/// A store written by version 1, which every later version must read.
 const FIRST_SCHEMA: &[u8] = include_bytes!("schema-1.redb");
 
 #[tokio::test]
@@ -311,7 +311,7 @@ async fn a_store_of_the_first_schema_opens() {
     let dir = tempdir().unwrap();
     fs::write(dir.path().join("secrets.redb"), FIRST_SCHEMA).unwrap();
     let store = open(&dir);
-    // Those that came later are made on the way, and empty.
+    // Tables added later are created by the migration, and are empty.
     let first = ["devices", "pending_pairings", "tombstones", "transfers", "settings", "meta"];
     for table in Table::ALL {
         let kept = first.contains(&table.name()).then(|| format!("kept in {}", table.name()).into_bytes());
@@ -319,7 +319,7 @@ async fn a_store_of_the_first_schema_opens() {
         store.write(vec![Op::put(*table, *b"another", *b"row")]).await.unwrap();
     }
     store.close().await;
-    // Brought forward once, and for good.
+    // Migrated once and permanently.
     let store = open(&dir);
     assert_eq!(value(&store, Table::Devices, b"row").await, Some(b"kept in devices".to_vec()));
     for table in Table::ALL {
@@ -354,7 +354,7 @@ async fn the_file_is_the_owners_alone() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_folder_that_cannot_be_written_is_told() {
-    // Not even root may create anything here, so that the test holds for every user.
+    // Not even root may create a file here, so the test works for every user.
     assert_eq!(refused(Path::new("/sys/kernel"), &root()), "storage_not_writable");
 }
 
@@ -373,7 +373,7 @@ async fn what_is_made_late_is_what_is_true_then() {
     let row = || Op::put(Table::Transfers, b"many", vec![0]);
     let too_many = store.write_latest(move || (0..=MAX_OPS).map(|_| row()).collect());
     let changing = async {
-        // After the others were asked for, and before the thread comes to them.
+        // Changed after the other writes were queued, and before the thread processes them.
         *shared.lock().unwrap() = 2;
         go.send(()).unwrap();
     };

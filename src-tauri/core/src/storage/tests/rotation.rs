@@ -1,4 +1,4 @@
-//! The storage key is changed while others write, and while the power goes.
+//! Tests of rotating the storage key while others write, and while the process is killed.
 
 use std::io::{BufRead, BufReader, Write};
 
@@ -7,7 +7,7 @@ use super::{
     *,
 };
 
-/// What the rows hold; written once, sealed again and again.
+/// Number of rows; written once, re-encrypted again and again.
 const ROWS: u8 = 40;
 
 fn row(n: u8) -> Vec<u8> {
@@ -26,7 +26,7 @@ async fn check_rows(store: &Store, what: &str) {
     }
 }
 
-/// In the child: changes the key for ever, and says so each time.
+/// Child process: rotates the key for ever, and reports each rotation.
 #[tokio::test]
 async fn child_that_rotates() {
     let Some(dir) = std::env::var_os(DIR) else { return };
@@ -61,7 +61,7 @@ async fn kill_9_in_the_midst_of_a_rotation_loses_nothing() {
         while heard < wanted {
             heard += u32::from(rotated(&lines.next().expect("the child ended by itself")));
         }
-        // One rotation takes some milliseconds: the kill falls anywhere within it.
+        // One rotation takes some milliseconds, so the kill may fall anywhere within it.
         let end = std::time::Instant::now() + std::time::Duration::from_micros(random(12_000).into());
         while std::time::Instant::now() < end {
             std::hint::spin_loop();

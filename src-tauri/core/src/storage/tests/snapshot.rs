@@ -1,4 +1,4 @@
-//! Rows on their way out of one store and into another.
+//! Tests of moving rows from one store into another.
 
 use super::*;
 
@@ -23,7 +23,7 @@ async fn what_was_taken_out_comes_into_another_store() {
     assert_eq!((snapshot.count(Table::Devices), snapshot.count(Table::Settings)), (2, 0));
     let bytes = snapshot.encode().unwrap();
     assert_eq!(format!("{snapshot:?}"), format!("Snapshot(schema {}, 3 rows)", schema::CURRENT.version));
-    // Another identity's: the rows are sealed anew.
+    // The other identity's store encrypts the rows with its own key.
     let store = Store::open(two.path(), &RootSecret::from_bytes([6; 32])).unwrap();
     store.write(Snapshot::decode(&bytes).unwrap().into_ops().unwrap()).await.unwrap();
     assert_eq!(value(&store, Table::Devices, b"one").await, Some(b"first".to_vec()));
@@ -32,7 +32,7 @@ async fn what_was_taken_out_comes_into_another_store() {
     assert_eq!(value(&store, Table::Settings, b"name").await, None, "it was not asked for");
 }
 
-/// As version 1 encodes them; every later version must read it.
+/// Snapshot as version 1 encodes it; every later version must read it.
 const FIRST: &[u8] = b"\x01\0\0\0\x02\0\0\0\x07devices\x03\0one\x05\0\0\0first\x08settings\x04\0name\x03\0\0\0NAS";
 
 #[test]
@@ -73,7 +73,7 @@ fn bytes_that_are_no_snapshot_are_told() {
         bytes
     };
     assert_eq!(code(&with(0, schema::CURRENT.version as u8 + 1)), "storage_newer");
-    // More rows than there are, a table of no name, a key of no length, a value longer than the rest.
+    // More rows than exist, an unknown table, an empty key, a value longer than the rest.
     for (at, byte) in [(4, 3), (4, 1), (7, 0xff), (9, b'D'), (16, 0), (23, 0xff)] {
         assert_eq!(code(&with(at, byte)), "backup_damaged", "{byte} at {at}");
     }

@@ -1,10 +1,9 @@
-//! A line between two networks, with a rate, a way to go, loss, and a bounded buffer, in user space: not every kernel has
-//! a queue that delays or loses.
+//! A line between two networks in user space, with a rate, a delay, loss, and a limited buffer. Not every kernel has a
+//! queue that can delay or drop packets.
 //!
-//! Two TAP devices are made here; whoever started us puts them where they belong. What is sent into the one comes out of
-//! the other, and back, each way with a rate and a buffer of its own. Each way has a thread that reads, waits and writes,
-//! so that a frame needs two calls of the kernel, and a fast line takes frames that were put together (see `tap`), of
-//! which there are ten times fewer.
+//! The program creates two TAP devices, which its starter moves to their places. A frame sent into one comes out of the
+//! other, and each direction has its own rate, buffer and thread. The thread reads, waits and writes, so a frame needs
+//! two system calls. Fast lines carry frames that were merged (see `tap`), which are ten times fewer.
 
 mod tap;
 mod way;
@@ -19,12 +18,12 @@ use serde_json::json;
 use self::way::{Traits, Way};
 use crate::say;
 
-/// Joins two devices of these names, by words such as `mbit=100`, and heeds further lines of such words on stdin until that
-/// ends.
+/// Joins two devices with these names. The line is described by words such as `mbit=100`; further lines of such words
+/// on stdin change it until stdin ends.
 pub fn run(names: [&str; 2], words: &[&str]) {
-    // The line must not wait for what it carries.
+    // The line must not wait for the programs whose frames it carries.
     let _ = rustix::process::nice(-15);
-    // Nor may the kernel wake it later than it asked, by the fifty microseconds that it grants itself.
+    // The kernel may delay a timer by fifty microseconds by default, which would delay the line.
     let _ = std::fs::write("/proc/self/timerslack_ns", "1");
     let mut traits = Traits::default();
     words.iter().for_each(|word| traits.set(word));

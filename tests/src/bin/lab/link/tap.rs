@@ -1,4 +1,4 @@
-//! TAP devices: what is sent into one can be read here, and what is written here arrives there.
+//! TAP devices: frames sent into one can be read here, and frames written here arrive there.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,24 +10,24 @@ use rustix::{
     ioctl::{Opcode, Setter, ioctl},
 };
 
-/// The kernel's number for "make this descriptor a device".
+/// `TUNSETIFF`: makes this descriptor a device.
 const TUNSETIFF: Opcode = 0x4004_54ca;
-/// The kernel's number for "this is what a reader can do without".
+/// `TUNSETOFFLOAD`: says which work the reader takes over from the kernel.
 const TUNSETOFFLOAD: Opcode = 0x4004_54d0;
-/// Frames of Ethernet.
+/// `IFF_TAP`: Ethernet frames.
 const TAP: u16 = 0x0002;
-/// Without the old header before each frame.
+/// `IFF_NO_PI`: no packet information header before each frame.
 const NO_PI: u16 = 0x1000;
-/// With the header that says what was left to the device: `struct virtio_net_hdr`.
+/// `IFF_VNET_HDR`: each frame is preceded by `struct virtio_net_hdr`, which describes the work left to the device.
 const VNET_HDR: u16 = 0x4000;
-/// Checksums, and segments of TCP over IPv4 and IPv6, and of UDP.
+/// `TUN_F_*` flags: checksums, TCP segmentation over IPv4 and IPv6, and UDP segmentation.
 const CHECKSUMS: usize = 0x01;
 const TCP: usize = 0x02 | 0x04;
 const UDP: usize = 0x20 | 0x40;
-/// Length of the header before each frame.
+/// Length of `struct virtio_net_hdr`, in bytes.
 pub const HEADER: usize = 10;
 
-/// `struct ifreq`, as far as it is used: a name, and flags.
+/// The used part of `struct ifreq`: a name and flags.
 #[repr(C)]
 struct Request {
     name: [u8; 16],
@@ -35,8 +35,8 @@ struct Request {
     rest: [u8; 22],
 }
 
-/// A new device of this name, from which nothing is waited for. With `together`, frames that one program sent at once come
-/// as one, as between a network card and its driver, and are counted by their parts.
+/// Creates a non-blocking device with this name. With `together`, frames that one program sent at once arrive as one,
+/// as between a driver and a network card, and are counted by their segments.
 pub fn open(name: &str, together: bool) -> File {
     let device = OpenOptions::new()
         .read(true)
@@ -66,7 +66,7 @@ fn leave_to_reader(device: &File, what: usize) -> rustix::io::Result<()> {
     unsafe { ioctl(device, rustix::ioctl::IntegerSetter::<TUNSETOFFLOAD>::new_usize(what)) }
 }
 
-/// How many bytes of frames a read is, its parts counted with their headers.
+/// Returns the bytes on the wire of a read, counting each segment with its headers.
 pub fn on_the_wire(read: &[u8]) -> u64 {
     let number = |at: usize| u64::from(u16::from_ne_bytes([read[at], read[at + 1]]));
     let whole = (read.len() - HEADER) as u64;
@@ -75,7 +75,8 @@ pub fn on_the_wire(read: &[u8]) -> u64 {
     if read[1] == 0 || part == 0 {
         return whole;
     }
-    // The checksum of UDP stands at 6 of 8 bytes; that of TCP at 16, with the length of its header before it.
+    // The UDP checksum is at offset 6 of the 8-byte header; the TCP checksum is at offset 16, and the header length
+    // precedes it.
     let header = transport
         + match checksum {
             6 => 8,
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn parts_are_counted_with_their_headers() {
         assert_eq!(on_the_wire(&frame(0, 0, 34, 6, 60)), 60);
-        // Ten packets of 1,200 bytes, and one of 5, each with 42 bytes of headers.
+        // Ten packets of 1,200 bytes and one of 5, each with 42 bytes of headers.
         assert_eq!(on_the_wire(&frame(5, 1200, 34, 6, 42 + 12_005)), 11 * 42 + 12_005);
-        // Three of TCP, whose header has 20 bytes.
+        // Three TCP segments, with headers of 20 bytes.
         assert_eq!(on_the_wire(&frame(1, 1448, 34, 16, 54 + 3 * 1448)), 3 * (54 + 1448));
     }
 }

@@ -1,4 +1,4 @@
-//! One way of a line.
+//! One direction of a line.
 
 use std::{
     collections::VecDeque,
@@ -12,44 +12,45 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::tap::{HEADER, on_the_wire};
 
-/// Frames that are read before those that are due are looked at again.
+/// Frames read in a row before the due ones are checked again.
 const BURST: usize = 32;
-/// The largest frame that comes, put together and with its header.
+/// Largest frame, merged and with its header, in bytes.
 const LARGEST: usize = 1 << 17;
-/// Buffers that are kept for the next frames.
+/// Buffers kept for the next frames.
 const SPARE: usize = 4096;
-/// What is due so soon is handed over now: waking up, and the way through the switches, take as long.
+/// Time by which frames are handed over early, to make up for the wake-up and the way through the switches.
 const EARLY: Duration = Duration::from_micros(60);
-/// So much later comes a frame that is overtaken.
+/// Extra delay of a frame that is overtaken.
 const OVERTAKEN: Duration = Duration::from_millis(20);
-/// Ethernet's, IP's and UDP's headers: a bit that changes there would be seen by the system, and the frame be lost.
+/// Bytes of the Ethernet, IP and UDP headers. A bit changed there would be noticed by the system, which would drop the
+/// frame.
 const HEADERS: usize = 62;
-/// How long nothing may happen before it is asked whether the line has changed.
+/// Longest wait before changes of the line are checked.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// What a line is like, each way.
+/// Properties of a line, per direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Traits {
-    /// Millions of bits a second.
+    /// Rate in megabits per second.
     mbit: f64,
-    /// From the end of the buffer to the other end.
+    /// Delay from the end of the buffer to the other end.
     delay: Duration,
-    /// So much more, at random; the order is kept.
+    /// Largest extra random delay; the order of frames is kept.
     jitter: Duration,
-    /// The share of frames that are lost, 0 to 1.
+    /// Share of frames that are lost, 0 to 1.
     loss: f64,
-    /// The share of frames that arrive twice.
+    /// Share of frames that arrive twice, 0 to 1.
     duplicate: f64,
-    /// The share of frames that are overtaken by those after them.
+    /// Share of frames that are overtaken by later ones, 0 to 1.
     reorder: f64,
-    /// The share of frames of which one bit arrives as another one.
+    /// Share of frames that arrive with one bit changed, 0 to 1.
     corrupt: f64,
-    /// Everything is lost for so long at the end of each `every`.
+    /// Time at the end of each period `every` in which everything is lost.
     silence: Duration,
     every: Duration,
-    /// Bytes that may wait to be sent; what is more is lost.
+    /// Bytes that may wait to be sent; further frames are lost.
     buffer: f64,
-    /// For what is at random.
+    /// Seed of the random numbers.
     seed: u64,
 }
 
@@ -73,7 +74,7 @@ impl Default for Traits {
 }
 
 impl Traits {
-    /// Takes one `NAME=NUMBER`; times are in microseconds, shares in percent.
+    /// Sets one property from `NAME=NUMBER`; times are in microseconds, shares in percent.
     pub fn set(&mut self, word: &str) {
         let Some((name, value)) = word.split_once('=') else { return };
         let value: f64 = value.parse().unwrap_or_else(|error| panic!("{word}: {error}"));
@@ -93,27 +94,27 @@ impl Traits {
         }
     }
 
-    /// Whether nothing comes through now.
+    /// Returns whether everything is lost at this time.
     fn is_silent(&self, now: Duration) -> bool {
         let (every, silence) = (self.every.as_micros(), self.silence.as_micros());
         every > 0 && now.as_micros() % every + silence >= every
     }
 }
 
-/// What becomes of a frame that is not lost.
+/// Arrival of a frame that is not lost.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Arrival {
     at: Duration,
     twice: bool,
-    /// Where in it a bit changes, from 0 to 1, if one does.
+    /// Position of the changed bit in the frame, from 0 to 1, if there is one.
     corrupt: Option<f64>,
 }
 
-/// When frames leave and arrive, and which do not. Pure: it is told the time.
+/// Decides when frames leave and arrive, and which are lost. Pure: the time is an argument.
 struct Fate {
     /// When the last frame has left.
     free: Duration,
-    /// When it arrives.
+    /// When the last frame arrives.
     arrives: Duration,
     noise: u64,
 }
@@ -123,7 +124,7 @@ impl Fate {
         Self { free: Duration::ZERO, arrives: Duration::ZERO, noise: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1 }
     }
 
-    /// A number from 0 to 1.
+    /// Returns a random number from 0 to 1.
     fn chance(&mut self) -> f64 {
         self.noise ^= self.noise << 13;
         self.noise ^= self.noise >> 7;
@@ -131,8 +132,8 @@ impl Fate {
         (self.noise >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// When a frame of so many bytes that comes now arrives; none if it is lost. A full buffer loses it before it takes any
-    /// of the rate, and bad luck after.
+    /// Returns when a frame of this size that comes now arrives; none if it is lost. A full buffer drops it before it
+    /// uses any of the rate, random loss after.
     fn of(&mut self, now: Duration, bytes: u64, traits: &Traits) -> Option<Arrival> {
         let a_second = traits.mbit * 1e6 / 8.0;
         let begins = self.free.max(now);
@@ -161,7 +162,7 @@ impl Fate {
     }
 }
 
-/// Everything that goes one way.
+/// State of one direction.
 pub struct Way {
     from: Arc<File>,
     to: Arc<File>,
@@ -191,13 +192,13 @@ impl Way {
         }
     }
 
-    /// Hands over what is due.
+    /// Hands over the due frames.
     fn deliver(&mut self) {
         while let Some((due, _)) = self.under_way.front()
             && *due <= self.begun.elapsed() + EARLY
             && let Some((_, frame)) = self.under_way.pop_front()
         {
-            // A device that is down, or full, loses it.
+            // A device that is down or full drops the frame.
             let _ = (&*self.to).write(&frame);
             if self.spare.len() < SPARE {
                 self.spare.push(frame);
@@ -205,7 +206,7 @@ impl Way {
         }
     }
 
-    /// Reads what has come, and gives how many frames that were.
+    /// Reads waiting frames, and returns how many there were.
     fn take(&mut self, frame: &mut [u8], traits: &Traits) -> usize {
         for count in 0..BURST {
             match (&*self.from).read(frame) {
@@ -230,7 +231,7 @@ impl Way {
         BURST
     }
 
-    /// Has a frame under way, before those that are due later.
+    /// Stores a frame under way, before those that are due later.
     fn keep(&mut self, read: &[u8], arrival: &Arrival) {
         let mut kept = self.spare.pop().unwrap_or_default();
         kept.clear();
@@ -245,7 +246,7 @@ impl Way {
         self.under_way.insert(self.under_way.len() - later, (arrival.at, kept));
     }
 
-    /// Waits until something comes or is due.
+    /// Waits until a frame arrives or is due.
     fn wait(&self) {
         let due = self.under_way.front().map_or(LOOK, |(due, _)| due.saturating_sub(self.begun.elapsed()));
         let due = due.min(LOOK);
