@@ -37,6 +37,13 @@ export const germanChecks: Record<string, SpokenCheck> = {
     ],
     hint: 'Steck das Kabel wieder ein, oder schalte die Netzwerkkarte ab: unter Linux mit `ip link set NAME down`.',
   },
+  dead_cable_avoided: {
+    says: [
+      '{name} hat keine Verbindung und hält noch die Adresse {address}. Yonder sendet stattdessen über {other}; andere Programme erreichen dieses Netz vielleicht nicht.',
+      'Eine Netzwerkkarte ohne Verbindung hält noch eine Adresse. Yonder sendet über eine andere; andere Programme vielleicht nicht.',
+    ],
+    hint: 'Steck das Kabel wieder ein, oder schalte die Netzwerkkarte ab: unter Linux mit `ip link set NAME down`.',
+  },
   ok_vpn: { says: 'Es ist kein VPN an.' },
   vpn_takes_all: {
     says: ['Alles geht durch das VPN {name}: Geräte außerhalb sehen dessen Adresse.', 'Alles geht durch ein VPN: Geräte außerhalb sehen dessen Adresse.'],

@@ -11,8 +11,13 @@
 
 use std::{
     collections::BTreeSet,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
 };
+
+use crate::clock;
+
+/// Number of announcements of an address that has moved to another interface.
+const ANNOUNCED: usize = 3;
 
 /// An address of an interface, as the system lists it.
 #[derive(Clone, Debug)]
@@ -52,6 +57,11 @@ impl OnlyInterface {
         if wanted.is_set() || self.is_set() {
             sockets::send_through(bound, wanted);
         }
+        if let Some(interface) = wanted.v4.filter(|_| wanted.v4 != self.v4) {
+            for (own, mask) in moved(&addresses, interface) {
+                sockets::announce(own, &strangers(own, mask), interface);
+            }
+        }
         wanted
     }
 
@@ -83,6 +93,28 @@ fn only(addresses: &[Address], v6: bool) -> Option<u32> {
     }
 }
 
+/// Returns the IPv4 addresses that are now reached through this interface alone, each with the mask of their network: its own,
+/// which may have been announced elsewhere when its cable was out, and those of interfaces without a signal.
+fn moved(addresses: &[Address], interface: u32) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let live: Vec<&Address> = addresses.iter().filter(|address| address.interface == interface).collect();
+    let moved = |address: &Address| {
+        let live = live.iter().find(|live| live.ip.is_ipv4() && live.network() == address.network_by(live.mask))?;
+        match (address.ip, live.mask) {
+            (IpAddr::V4(own), IpAddr::V4(mask)) => Some((own, mask)),
+            _ => None,
+        }
+    };
+    addresses.iter().filter_map(moved).collect()
+}
+
+/// Returns some random addresses in the network of `own`.
+fn strangers(own: Ipv4Addr, mask: Ipv4Addr) -> Vec<Ipv4Addr> {
+    let hosts = !u32::from(mask);
+    let random = |_| clock::random().map(u32::from_be_bytes).unwrap_or_default() & hosts;
+    let usable = |host: &u32| *host != 0 && *host != hosts && *host != u32::from(own) & hosts;
+    (0..ANNOUNCED).map(random).filter(usable).map(|host| (u32::from(own & mask) | host).into()).collect()
+}
+
 impl Address {
     fn network(&self) -> u128 {
         self.network_by(self.mask)
@@ -112,7 +144,7 @@ mod sockets {
     use std::{
         fs,
         io::{Error, Result},
-        net::{SocketAddr, UdpSocket},
+        net::{Ipv4Addr, SocketAddr, UdpSocket},
         os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd},
     };
 
@@ -139,6 +171,21 @@ mod sockets {
             if let Err(error) = set(&socket, address.is_ipv6(), only) {
                 tracing::warn!(%address, %error, "the interface to send through cannot be chosen");
             }
+        }
+    }
+
+    /// Has the system announce that `own` is now reached through this interface. Others on the network go on sending to the
+    /// dead one until they hear an ARP request from `own`, which the system makes five seconds late for those that it knows
+    /// (`delay_first_probe_time`, arp(7)), and at once for an address that it does not know. A byte for the discard port of
+    /// RFC 863 makes it ask.
+    pub(super) fn announce(own: Ipv4Addr, unknown: &[Ipv4Addr], interface: u32) {
+        const DISCARD: u16 = 9;
+        let announced = UdpSocket::bind((own, 0)).and_then(|socket| {
+            set(&socket, false, OnlyInterface { v4: Some(interface), v6: None })?;
+            unknown.iter().try_for_each(|to| socket.send_to(&[0], (*to, DISCARD)).map(drop))
+        });
+        if let Err(error) = announced {
+            tracing::debug!(%own, %error, "the address is not announced");
         }
     }
 
@@ -177,6 +224,9 @@ mod sockets {
 mod sockets {
     /// Other systems leave an interface without a signal out by themselves.
     pub(super) fn send_through(_: &[std::net::SocketAddr], _: super::OnlyInterface) {}
+
+    /// There is nothing to announce: no interface is ever chosen.
+    pub(super) fn announce(_: std::net::Ipv4Addr, _: &[std::net::Ipv4Addr], _: u32) {}
 }
 
 #[cfg(test)]
@@ -217,6 +267,26 @@ mod tests {
         assert_eq!((only(&all, false), only(&all, true)), (None, Some(2)));
         let local = table(&[(1, "fe80::2", MASK, false), (2, "fe80::3", MASK, true)]);
         assert_eq!(only(&local, true), None);
+    }
+
+    #[test]
+    fn addresses_that_moved_are_announced_to_addresses_of_their_network() {
+        const MASK: &str = "255.255.255.0";
+        let all = [
+            (1, "10.0.0.2", MASK, false),
+            (2, "10.0.0.3", MASK, true),
+            (4, "10.0.9.2", MASK, false),
+            (2, "fd00::3", "ffff::", true),
+            (1, "fd00::2", "ffff::", false),
+        ];
+        let (own, mask) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(255, 255, 255, 0));
+        assert_eq!(moved(&table(&all), 2), [(own, mask), (Ipv4Addr::new(10, 0, 0, 3), mask)]);
+        for _ in 0..100 {
+            for to in strangers(own, mask) {
+                assert!(to.octets()[..3] == [10, 0, 0] && ![0, 2, 255].contains(&to.octets()[3]), "{to}");
+            }
+        }
+        assert_eq!(strangers(own, Ipv4Addr::BROADCAST), []);
     }
 
     #[cfg(target_os = "linux")]

@@ -13,6 +13,26 @@ pub fn interfaces(all: &[Interface]) -> CheckView {
     let up: Vec<&Interface> = all.iter().filter(|interface| !interface.unplugged).collect();
     let shown: Vec<String> = up.iter().map(|interface| shown(interface)).collect();
     if let Some((dead, address, other)) = dead_cable(all) {
+        // With one interface left, Yonder sends through it; with several, the choice is the system's.
+        let rival = |other: &&&Interface| {
+            let usable = |at: &IpAddr| at.is_ipv6() == address.is_ipv6() && !is_link_local(at);
+            other.addresses.iter().any(|(at, _)| usable(at))
+        };
+        if up.iter().filter(rival).count() == 1 {
+            return warning(
+                "interfaces",
+                "dead_cable_avoided",
+                format!(
+                    "{} has no connection and still holds the address {address}. Yonder sends through {} instead; other \
+                     programs may not reach that network.",
+                    dead.name, other.name
+                ),
+                "Plug it back in, or switch it off: on Linux `ip link set NAME down` with its name.",
+            )
+            .with("name", &dead.name)
+            .with("address", address.to_string())
+            .with("other", &other.name);
+        }
         return failed(
             "interfaces",
             "dead_cable",

@@ -27,8 +27,14 @@ fn no_network_and_no_route_are_told_apart() {
 fn a_dead_cable_that_keeps_its_address_is_named_where_another_interface_is_on_its_network() {
     let dead = Interface { unplugged: true, ..interface("eth0") };
     let check = interfaces(&[dead.clone(), interface("wlan0")]);
-    assert_eq!(code(&check), (CheckStatus::Failed, "dead_cable"));
+    assert_eq!(code(&check), (CheckStatus::Warning, "dead_cable_avoided"));
     assert_eq!((check.args["name"].as_str(), check.args["other"].as_str()), ("eth0", "wlan0"));
+    let vpn = Interface { addresses: vec![("10.8.0.2".parse().unwrap(), 24)], ..interface("tun0") };
+    let check = interfaces(&[dead.clone(), interface("wlan0"), vpn]);
+    assert_eq!(code(&check), (CheckStatus::Failed, "dead_cable"));
+    let local = Interface { addresses: vec![("fe80::2".parse().unwrap(), 64)], ..interface("veth0") };
+    let check = interfaces(&[dead.clone(), interface("wlan0"), local]);
+    assert_eq!(code(&check), (CheckStatus::Warning, "dead_cable_avoided"));
     let elsewhere = Interface { addresses: vec![("172.17.0.1".parse().unwrap(), 16)], ..interface("wlan0") };
     let check = interfaces(&[dead.clone(), elsewhere]);
     assert!(check.status == CheckStatus::Ok && !check.detail.contains("eth0"), "{check:?}");
