@@ -5,14 +5,14 @@ use std::{ffi::OsString, net::IpAddr, path::PathBuf};
 use clap::{Parser, ValueEnum};
 use yonder_core::{control::default_data_dir, identity::KeystoreChoice};
 
-/// Which ways to other devices are used.
+/// Permitted kinds of connections to other devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// Direct, with relays where that fails.
+    /// Direct connections on the LAN and the internet, and relays.
     Normal,
-    /// The local network alone.
+    /// The LAN only; no server is ever asked.
     Lan,
-    /// Relays alone.
+    /// Relays only, which hides this machine's address from the other device.
     RelayOnly,
 }
 
@@ -20,31 +20,31 @@ pub enum Mode {
 #[derive(Clone, Debug, Parser)]
 #[command(name = "yonder", version)]
 pub struct Arguments {
-    /// Where identity, settings and records are kept; otherwise `YONDER_DATA_DIR`, or the system's place.
+    /// Folder with this device's identity and state [default: $YONDER_DATA_DIR, or the system's folder for app data]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// Where the root secret is kept, recorded at the first start: auto, keychain, file or plain.
+    /// Where this device's secret is kept, chosen at the first start: auto, keychain, file or plain.
     #[arg(long, value_name = "KEYSTORE", default_value = "auto")]
     pub keystore: KeystoreChoice,
-    /// Which ways to other devices are used.
+    /// Kinds of connections to other devices that may be used.
     #[arg(long, value_enum, default_value = "normal")]
     pub mode: Mode,
-    /// UDP port; 11204, or a free one where it is taken.
+    /// UDP port to listen on; 0 means any free port [default: 11204, or a free port if it is taken]
     #[arg(long, value_name = "N")]
     pub port: Option<u16>,
-    /// Address to bind.
+    /// Listen only on this address of this machine [default: all addresses]
     #[arg(long, value_name = "IP")]
     pub bind: Option<IpAddr>,
-    /// Relay to use instead of the public ones; repeatable.
+    /// Use this relay instead of the public ones and those in the settings; may be repeated.
     #[arg(long, value_name = "URL")]
     pub relay: Vec<String>,
-    /// Certificate authority of the relays, for one's own.
+    /// File with the CA certificate of your own relays and pkarr server.
     #[arg(long, value_name = "PEM")]
     pub relay_ca: Option<PathBuf>,
-    /// Pkarr relay for codes of five words, instead of the public one.
+    /// Publish and look up device addresses at this pkarr server instead of the public one.
     #[arg(long, value_name = "URL")]
     pub pkarr: Option<String>,
-    /// Node of the mainline DHT to begin with, instead of the public ones; repeatable.
+    /// Join the mainline DHT through this node instead of the public ones; may be repeated.
     #[arg(long, value_name = "HOST:PORT")]
     pub dht_bootstrap: Vec<String>,
     /// Files and `yonder:` links, as the desktop hands them over. The window asks what to do with them.

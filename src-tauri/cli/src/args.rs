@@ -10,7 +10,10 @@ use crate::text;
 /// Join your own devices directly: pair with three words, send files, no account, no cloud.
 #[derive(Debug, Parser)]
 #[command(name = "yonder-cli", version, max_term_width = 110)]
-#[command(after_help = "DEVICE is a name, a device id, or a unique beginning of one.\n\
+#[command(after_help = "DEVICE is the name or id of a device, or a unique prefix of one.\n\
+    ID is the id of a transfer, or a unique prefix of one.\n\
+    The options from --port to --keystore have an effect only if the command starts a node, because none\n\
+    runs on the data directory.\n\
     Exit status: 0 done, 1 failed, 2 wrong usage, 3 refused by the other side, 4 not reachable,\n\
     5 done, but something was left out.")]
 pub struct Cli {
@@ -24,64 +27,69 @@ pub struct Cli {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Where this device's identity and state are kept [default: YONDER_DATA_DIR, or the system's place for it]
+    /// Folder with this device's identity and state [default: $YONDER_DATA_DIR, or the system's folder for app data]
     #[arg(long, global = true, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Print one JSON object a line on stdout; what is meant for people goes to stderr
+    /// Print one JSON object a line on stdout; messages for people go to stderr
     #[arg(long, global = true)]
     pub json: bool,
-    /// UDP port; 0 takes any free one [default: 11204, or a free one where that is taken]
+    /// UDP port to listen on; 0 means any free port [default: 11204, or a free port if it is taken]
     #[arg(long, global = true, value_name = "N")]
     pub port: Option<u16>,
-    /// Address of this machine to listen on [default: all]
+    /// Listen only on this address of this machine [default: all addresses]
     #[arg(long, global = true, value_name = "IP")]
     pub bind: Option<IpAddr>,
-    /// Which ways to other devices may be used
+    /// Kinds of connections to other devices that may be used [default: normal]
     #[arg(long, global = true, value_enum)]
     pub mode: Option<Mode>,
-    /// A relay to use instead of the public ones and those of the settings (may be repeated); YONDER_RELAY_TOKEN is the
-    /// token that it may ask for. With this or --pkarr or --dht-bootstrap, no public
-    /// server of any kind is asked
+    /// Use this relay instead of the public ones and those in the settings; may be repeated
+    ///
+    /// If the relay requires a token, it is taken from YONDER_RELAY_TOKEN. With --relay, --pkarr or --dht-bootstrap, no
+    /// public server of any kind is asked.
     #[arg(long, global = true, value_name = "URL")]
     pub relay: Vec<String>,
-    /// Certificate authority that servers of one's own are checked against
+    /// File with the CA certificate of your own relays and pkarr server
     #[arg(long, global = true, value_name = "PEM")]
     pub relay_ca: Option<PathBuf>,
-    /// A pkarr server to use instead of the public one
+    /// Publish and look up device addresses at this pkarr server instead of the public one
     #[arg(long, global = true, value_name = "URL")]
     pub pkarr: Option<String>,
-    /// A node at which to enter the mainline DHT, HOST:PORT (may be repeated)
+    /// Join the mainline DHT through this node, HOST:PORT, instead of the public ones; may be repeated
     #[arg(long, global = true, value_name = "ADDR")]
     pub dht_bootstrap: Vec<String>,
-    /// Where the secret is kept; the passphrase of `file` comes from YONDER_PASSPHRASE or a prompt
+    /// Where this device's secret is kept; chosen at the first start [default: auto]
+    ///
+    /// The passphrase of `file` comes from YONDER_PASSPHRASE, or a prompt. `keystore move` moves the secret later.
     #[arg(long, global = true, value_enum)]
     pub keystore: Option<Keystore>,
-    /// Log what happens to stderr (more with -vv, -vvv)
+    /// Log to stderr; -vv and -vvv log more
+    ///
+    /// The environment variable RUST_LOG overrides this option.
     #[arg(short, global = true, action = ArgAction::Count)]
     pub verbose: u8,
 }
 
-/// Which ways to other devices may be used.
+/// Permitted kinds of connections to other devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
-    /// The LAN, the internet, and relays
+    /// Direct connections on the LAN and the internet, and relays
     Normal,
-    /// The LAN alone: no server is ever asked
+    /// The LAN only; no server is ever asked
     Lan,
-    /// Relays alone: the address stays hidden
+    /// Relays only, which hides this machine's address from the other device
     RelayOnly,
 }
 
-/// Where the secret is kept.
+/// Keystore of this device's secret, as the user requests it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Keystore {
-    /// As recorded; at first the keychain, or an encrypted file where there is none
+    /// The present one; at the first start the keychain or, if there is none, an encrypted file
     Auto,
     /// The system's keychain
     Keychain,
-    /// A file under a passphrase
+    /// A file that is encrypted under a passphrase
     File,
-    /// A file without passphrase, for a machine without a person
+    /// A file without a passphrase, protected only by its permissions; for machines that start without a person
     Plain,
 }
 
@@ -96,12 +104,12 @@ impl From<Keystore> for KeystoreChoice {
     }
 }
 
-/// What happens to offers.
+/// Rule for incoming offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Accept {
-    /// `accept` and `decline` decide
+    /// You are asked, and answer by `accept` or `decline`
     Ask,
-    /// Offers of paired devices are accepted
+    /// Offers of your own devices are accepted; you are asked about those of other people's devices
     Paired,
     /// Every offer is declined
     None,
@@ -117,14 +125,14 @@ impl From<Accept> for api::AcceptRule {
     }
 }
 
-/// What to do where a name is taken.
+/// Rule for names that exist already at the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Conflict {
-    /// The new one gets another name
+    /// Keep both: the new file gets a number, as in `photo (2).jpg`
     KeepBoth,
-    /// What is identical is not sent; others as in keep-both
+    /// Do not receive identical files again; keep both if they differ
     Skip,
-    /// The old one goes to the trash, unless it is identical
+    /// Move the old file to the trash if it differs; do not receive identical files again
     Replace,
 }
 
@@ -138,257 +146,307 @@ impl From<Conflict> for api::ConflictRule {
     }
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, PartialEq, Subcommand)]
 pub enum Command {
-    /// Show this device
+    /// Show this device: its name, ids, port and addresses
     Id,
-    /// Run until interrupted, and tell what happens
+    /// Run a node until Ctrl-C, and print what happens
     Serve(Serve),
     /// Pair with another device
     #[command(subcommand)]
     Pair(Pair),
-    /// Approve the pairing that waits
+    /// Approve the pairing that waits for an answer
     Approve {
         /// Owner of the device: you, or somebody else
         #[arg(long = "as", value_enum, value_name = "WHOSE", default_value = "own")]
         level: Whose,
     },
-    /// Reject the pairing that waits
+    /// Reject the pairing that waits for an answer
     Reject,
     /// List paired and nearby devices
     Devices,
-    /// Forget a paired device, and tell it
+    /// End the pairing with a device, and tell it
+    ///
+    /// A device that is away learns of it at its next contact.
     Unpair {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
     },
-    /// Refuse a paired device from now on, without telling it
+    /// Block a paired device: refuse it everywhere, without telling it why
     Block {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
     },
-    /// Take a block back; the device counts as somebody else's then
+    /// Unblock a device, which then counts as somebody else's
     Unblock {
+        /// Name or id of a blocked device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
     },
-    /// Say what a paired device is to you, and what it may do by itself
+    /// Show or change the owner of a paired device, and the rule for its offers
+    ///
+    /// Without options, both are shown.
     Trust(Trust),
-    /// Call a paired device by the name that it announces now
+    /// Use the new name that a paired device announces
+    ///
+    /// A device keeps the name that it had when it was paired. If it announces another one, `devices` shows it.
     TakeName {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
     },
-    /// Agree on new keys with a paired device; this happens by itself every 30 days
+    /// Renew the pairing secret that is shared with a connected device
+    ///
+    /// This also happens automatically every 30 days.
     RenewKeys {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
     },
-    /// Give this device another name
+    /// Change the name of this device
     Rename {
-        /// 1 to 64 characters
+        /// New name, 1 to 64 characters
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Show the settings, or one, or change one. `relay_token -` asks for the token, or reads it from stdin
+    /// Show all settings, show one, or change one
+    ///
+    /// The relay token is a secret, and not given as an argument: `settings relay_token -` asks for it, or reads it
+    /// from stdin.
     Settings {
+        /// Setting to show or change, such as `download_dir`; without it, all settings are shown
         #[arg(value_name = "KEY")]
         key: Option<String>,
+        /// New value; without it, the present one is shown
         #[arg(value_name = "VALUE")]
         value: Option<String>,
     },
-    /// Show the relays and how they stand
+    /// List the known relays with their state, the home relay first
     Relays {
-        /// Measure them first
+        /// Measure the round trip to each relay first, which takes up to 3 seconds
         #[arg(long)]
         probe: bool,
     },
-    /// Show where this device's secret is kept; move it, back it up, bring it back
+    /// Show where this device's secret is kept, move it, back it up or restore it
+    ///
+    /// Without a subcommand, shows where the secret is kept and whether it can be read there.
     Keystore {
         #[command(subcommand)]
         step: Option<KeystoreStep>,
     },
     /// Send files and folders to a paired device
+    ///
+    /// Waits until the receiver has verified every byte. The exit status is 5 if something was left out.
     Send(Send),
-    /// List transfers
+    /// List the transfers that have not ended, or all of them
     Transfers {
-        /// Also those that have ended
+        /// Include transfers that have ended
         #[arg(long)]
         all: bool,
-        /// Only those in which every one of these words is found: in a name, a device's name or a state
+        /// List only transfers with all of these words in a top-level name, a device's name or a state
         #[arg(long, value_name = "WORDS")]
         find: Option<String>,
     },
     /// Accept an offer
     Accept {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
-        /// Folder to put it into [default: the download folder]
+        /// Existing folder that receives the files [default: the download folder]
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
-        /// What to do where a name is taken [default: the setting `conflict`]
+        /// What to do if a name exists already in the folder [default: the setting `conflict`]
         #[arg(long, value_enum, value_name = "RULE")]
         conflict: Option<Conflict>,
     },
     /// Decline an offer
     Decline {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Stop a transfer, on both sides
+    /// Cancel a transfer on both sides
     Cancel {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Hold a transfer until `resume`, over restarts too
+    /// Pause a transfer until `resume`, also across restarts
     Pause {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Let a transfer go on that was paused here or that a full disk holds, or try at once what waits
+    /// Resume a transfer that was paused on this side, or retry a waiting one at once
+    ///
+    /// Transfers that wait, or that a full disk paused, also continue automatically as soon as they can.
     Resume {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Send what is missing of a transfer that has ended: what failed, was left out or not taken; if nothing is, all of it
+    /// Send what is missing of an ended outgoing transfer, as a new transfer
+    ///
+    /// Missing is what failed, was left out or was not accepted. If nothing is missing, or nothing arrived, everything
+    /// is sent again.
     Retry {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
     },
-    /// Give a transfer from here another place in the queue
+    /// Move an outgoing transfer to another place in the queue
     Order {
-        /// The transfer's id, or a unique beginning of it
+        /// Id of the transfer, or a unique prefix of it
         #[arg(value_name = "ID")]
         id: String,
-        /// The transfer before which it comes, or `last` [default: before all others]
+        /// Transfer before which it is sent, or `last` for the end of the queue [default: before all others]
         #[arg(long, value_name = "ID")]
         before: Option<String>,
     },
-    /// Limit all transfers together, or one; also those that are under way
+    /// Limit the rate of all transfers together, or of one
+    ///
+    /// The limit of all transfers applies to each direction. Running transfers follow within a second.
     Limit {
-        /// Bytes a second: 500k, 2M, 1.5GB/s; `off` for no limit
+        /// Bytes a second, at least 1024, such as 500k, 2M or 1.5GB/s; `off` removes the limit
         #[arg(value_name = "RATE", value_parser = text::parse_limit)]
         rate: u64,
-        /// This transfer alone: its id, or a unique beginning of it
+        /// Limit only the transfer with this id, or unique prefix of an id [default: all transfers together]
         #[arg(long, value_name = "ID")]
         transfer: Option<String>,
     },
-    /// Send a text to a paired device; it waits for one that is away
+    /// Send a text to a paired device; one that is away gets it later
+    ///
+    /// If the device is away and no node stays running here, the text waits for the next start, and the exit status
+    /// is 4.
     Text {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
-        /// What to say; `-` reads it from stdin
+        /// Text to send, at most 30 KiB; `-` reads it from stdin
         #[arg(value_name = "MESSAGE", required = true, num_args = 1..)]
         message: Vec<String>,
     },
-    /// Show the texts exchanged with a device, or with all
+    /// Show the texts exchanged with one device, or with all
     Messages {
+        /// Name or id of a paired device, or a unique prefix of one [default: all paired devices]
         #[arg(value_name = "DEVICE")]
         device: Option<String>,
-        /// Only so many of the newest with each device
+        /// Number of newest texts to show for each device, at most 200
         #[arg(short, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
         number: u32,
     },
     /// Measure round trips to a paired device
     Ping {
+        /// Name or id of a paired device, or a unique prefix of one
         #[arg(value_name = "DEVICE")]
         device: String,
-        /// How many
+        /// Number of round trips, at most 1000
         #[arg(short, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
         count: u32,
     },
-    /// Look at what works and what is in the way, or try every way to one device
+    /// Check this machine, the network and the connections, with a hint for each problem
+    ///
+    /// The exit status is 1 if a check failed.
     Doctor(Doctor),
-    /// Let two devices on this machine pair and send a folder, and check every byte
+    /// Pair two nodes on this machine, send a folder of 300 MB between them, and compare every byte
     Demo {
-        /// Leave the folders there, and say where
+        /// Keep the folders afterwards, and print where they are
         #[arg(long)]
         keep: bool,
     },
-    /// Measure the transport alone and what comes on top of it, side by side, on this machine
+    /// Compare the speed of transfers with that of the bare transport, on this machine
+    ///
+    /// Needs three times SIZE in the temporary folder, and frees it afterwards.
     Bench(Bench),
 }
 
-/// Measure the transport alone and what comes on top of it.
+/// Arguments of `bench`.
 #[derive(Clone, Debug, PartialEq, Args)]
 pub struct Bench {
-    /// How much is sent each time: 500M, 2G
+    /// Bytes that each measurement sends, such as 500M or 2G
     #[arg(long, value_name = "SIZE", default_value = "500M", value_parser = text::parse_rate)]
     pub size: u64,
-    /// Into how many files the same bytes are cut
+    /// Number of files into which these bytes are split for the measurement of many files
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub files: u32,
-    /// How often each is measured; the median counts
+    /// Number of times that each figure is measured, at most 100; the median is printed
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub rounds: u8,
-    /// Be the other end of bare streams, until stdin ends.
+    /// Serve as the other end of bare streams until stdin ends.
     #[arg(long, hide = true)]
     pub far_end: bool,
 }
 
-/// Look at what works and what is in the way.
+/// Arguments of `doctor`.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub struct Doctor {
-    /// A paired device, to which every way is tried
+    /// Paired device to which every path is tried [default: check this machine as a whole]
     #[arg(value_name = "DEVICE")]
     pub device: Option<String>,
-    /// Print a text to pass on, without secrets, names, whole addresses and ids
+    /// Print a report that can be passed on: without secrets, names, full addresses and full ids
     #[arg(long)]
     pub report: bool,
 }
 
-/// Run until interrupted.
+/// Arguments of `serve`.
 #[derive(Clone, Debug, Default, PartialEq, Args)]
 pub struct Serve {
-    /// Folder that received files land in, while this runs
+    /// Folder that receives files during this run [default: the setting `download_dir`]
     #[arg(long, value_name = "DIR")]
     pub download_dir: Option<PathBuf>,
-    /// What happens to offers, while this runs [default: as in the settings, at first `ask`]
+    /// What happens to offers during this run [default: the setting `accept`, which is `ask` at first]
     #[arg(long, value_enum)]
     pub accept: Option<Accept>,
-    /// End when stdin does: a program that starts us and is killed leaves nothing behind.
+    /// End when stdin ends, so that a killed parent process leaves no node behind.
     #[arg(long, hide = true)]
     pub until_stdin_ends: bool,
 }
 
-/// What to do with the secret.
+/// Subcommands of `keystore`.
 #[derive(Debug, PartialEq, Subcommand)]
 pub enum KeystoreStep {
-    /// Move it to another place; from file to file gives the file a new passphrase
+    /// Move the secret to another place, or give its file a new passphrase
+    ///
+    /// If the secret is in the file already, `keystore move file` changes the passphrase.
     Move {
-        /// A new passphrase comes from YONDER_NEW_PASSPHRASE or a prompt
+        /// Where the secret is kept from now on
+        ///
+        /// The new passphrase of `file` comes from YONDER_NEW_PASSPHRASE, or a prompt.
         #[arg(value_name = "KEYSTORE", value_enum)]
         to: KeystorePlace,
     },
-    /// Seal everything that is remembered under a new key; the identity stays
+    /// Encrypt all stored data under a new key; the identity stays the same
     Rotate,
-    /// Write identity and pairings to a new file, under a passphrase from YONDER_BACKUP_PASSPHRASE or a prompt
+    /// Write the identity and the pairings to a new file, encrypted under a passphrase
+    ///
+    /// The passphrase comes from YONDER_BACKUP_PASSPHRASE, or a prompt, and has at least 8 characters.
     Backup {
+        /// File to write, which must not exist yet
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
-    /// Bring them back, into a data directory without an identity; --keystore says where the secret goes
+    /// Restore the identity and the pairings from a backup
+    ///
+    /// The data directory must have no identity, unless it is this device's own and its secret is lost. --keystore
+    /// chooses where the secret is kept. The passphrase of the backup comes from YONDER_BACKUP_PASSPHRASE, or a prompt.
     Restore {
+        /// Backup to read
         #[arg(value_name = "FILE")]
         file: PathBuf,
     },
 }
 
-/// A place that the secret can be moved to.
+/// Keystore to which the secret can be moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum KeystorePlace {
     /// The system's keychain
     Keychain,
-    /// A file under a passphrase
+    /// A file that is encrypted under a passphrase
     File,
-    /// A file without passphrase, for a machine without a person
+    /// A file without a passphrase, protected only by its permissions; for machines that start without a person
     Plain,
 }
 
@@ -405,15 +463,15 @@ impl From<KeystorePlace> for api::KeystoreView {
 /// Pair with another device.
 #[derive(Debug, PartialEq, Subcommand)]
 pub enum Pair {
-    /// Show a code and wait for the other device
+    /// Show a pairing code for five minutes, and wait for the other device
     Host {
-        /// How many words the code has: 3 on one network, 5 for a device that is anywhere
+        /// Number of words: 3 for devices on the same network, 5 for devices anywhere
         #[arg(long, value_name = "N", default_value = "3", value_parser = word_count)]
         words: u8,
-        /// Approve without asking, once the code is proven
+        /// Approve the other device without asking, once it has proven the code
         #[arg(long)]
         approve: bool,
-        /// Owner of the device: you, or somebody else [default: asked on a terminal, own elsewhere]
+        /// Owner of the device: you, or somebody else [default: asked on a terminal, otherwise own]
         #[arg(long = "as", value_enum, value_name = "WHOSE")]
         level: Option<Whose>,
     },
@@ -422,46 +480,50 @@ pub enum Pair {
         /// Three or five words, or a `yonder:` link; `-` reads it from stdin
         #[arg(value_name = "CODE", required_unless_present = "picture", num_args = 1..)]
         code: Vec<String>,
-        /// A picture of the QR code, instead: PNG, JPEG, GIF, WebP or BMP
+        /// Read the link from an image of the QR code: PNG, JPEG, GIF, WebP or BMP, at most 32 MiB
         #[arg(long, value_name = "FILE", conflicts_with_all = ["code", "device"])]
         picture: Option<PathBuf>,
-        /// Where the code is shown: a nearby device, or ENDPOINT_ID@IP:PORT
+        /// Device that shows the code, as a nearby device or ENDPOINT_ID@IP:PORT [default: searched for on the network]
         #[arg(long, value_name = "DEVICE")]
         device: Option<String>,
-        /// Approve without asking, once the code is proven
+        /// Approve the other device without asking, once it has proven the code
         #[arg(long)]
         approve: bool,
-        /// Owner of the device: you, or somebody else [default: asked on a terminal, own elsewhere]
+        /// Owner of the device: you, or somebody else [default: asked on a terminal, otherwise own]
         #[arg(long = "as", value_enum, value_name = "WHOSE")]
         level: Option<Whose>,
     },
 }
 
-/// Say what a paired device is.
+/// Arguments of `trust`.
 #[derive(Debug, PartialEq, Args)]
 pub struct Trust {
+    /// Name or id of a paired device, or a unique prefix of one
     #[arg(value_name = "DEVICE")]
     pub device: String,
-    /// One of your own devices, or somebody else's, which is always asked about unless it has a rule of its own
+    /// Owner of the device: you, or somebody else
+    ///
+    /// The setting `accept` with the value `paired` accepts offers of your own devices only. You are asked about offers
+    /// of somebody else's device, unless --accept always is set for it.
     #[arg(long = "as", value_enum, value_name = "WHOSE")]
     pub level: Option<Whose>,
-    /// What happens to its offers
+    /// Rule for its offers
     #[arg(long, value_enum)]
     pub accept: Option<Accepts>,
-    /// With `--accept always`: at most so much a day, more is asked about: 500M, 2G
+    /// With --accept always: bytes a day, such as 500M or 2G, beyond which you are asked [default: no limit]
     #[arg(long, value_name = "SIZE", value_parser = text::parse_rate)]
     pub up_to: Option<u64>,
-    /// With `--accept always`: folder to put it into [default: the download folder]
+    /// With --accept always: existing folder that receives its files [default: the download folder]
     #[arg(long, value_name = "DIR")]
     pub into: Option<PathBuf>,
 }
 
-/// Owner of a device that is paired.
+/// Owner of a paired device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Whose {
-    /// One of your own
+    /// Your own device
     Own,
-    /// Somebody else's
+    /// Somebody else's device
     Other,
 }
 
@@ -474,14 +536,14 @@ impl From<Whose> for api::TrustLevel {
     }
 }
 
-/// What happens to the offers of one device.
+/// Rule for the offers of one device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Accepts {
-    /// As the setting `accept` says
+    /// Offers are handled by the setting `accept`
     Default,
-    /// You are asked
+    /// You are asked about each offer
     Ask,
-    /// They are accepted by themselves
+    /// Offers are accepted without asking you
     Always,
 }
 
@@ -495,10 +557,10 @@ impl From<Accepts> for api::DeviceAccept {
     }
 }
 
-/// Send files and folders.
+/// Arguments of `send`.
 #[derive(Debug, PartialEq, Args)]
 pub struct Send {
-    /// Whom to
+    /// Name or id of the paired device to send to, or a unique prefix of one
     #[arg(value_name = "DEVICE")]
     pub device: String,
     /// Files and folders; `-` is standard input
@@ -507,22 +569,24 @@ pub struct Send {
     /// The name under which standard input, or the only PATH, arrives
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// Send it to this device, too; may be repeated
+    /// Send to this device as well; may be repeated
     #[arg(long, value_name = "DEVICE")]
     pub also: Vec<String>,
-    /// Offer nothing if something that is named cannot be sent
+    /// Send nothing if anything would have to be left out, such as an unreadable file
     #[arg(long)]
     pub strict: bool,
-    /// Send everything as it is; else what is worth it is compressed where the network is slow
+    /// Do not compress; by default, data that compresses well is compressed on slow connections
     #[arg(long)]
     pub no_compress: bool,
-    /// Leave the protection of the contents to TLS alone, without keys of their own beneath it
+    /// Protect the contents by TLS only; by default, they are also encrypted with separate keys beneath TLS
     #[arg(long)]
     pub no_encrypt: bool,
-    /// At most this many bytes a second: 500k, 2M, 1.5GB/s; `off` for no limit of its own
+    /// Limit of this transfer in bytes a second, at least 1024, such as 500k, 2M or 1.5GB/s [default: off]
     #[arg(long, value_name = "RATE", value_parser = text::parse_limit)]
     pub limit: Option<u64>,
-    /// Only queue it: the running node sends, now or when the device is there, and `transfers` shows how far it is
+    /// Leave the transfer to the running node, which also waits for a device that is away
+    ///
+    /// The command does not wait for the end of the transfer; `transfers` shows its progress.
     #[arg(long)]
     pub background: bool,
 }

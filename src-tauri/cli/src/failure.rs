@@ -42,7 +42,7 @@ impl Failure {
 
     /// Creates a failure for a system call that every program needs.
     pub fn system(what: &str, error: &std::io::Error) -> Self {
-        let hint = hint_of_cause(error).unwrap_or("Start it again; the system refuses what every program needs.");
+        let hint = hint_of_cause(error).unwrap_or("The system refused something that every program needs. Try again.");
         Self::failed("internal", format!("{what}: {error}"), hint)
     }
 

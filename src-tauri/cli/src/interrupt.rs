@@ -14,7 +14,7 @@ impl Interrupt {
     /// Starts to listen for signals. Needs a runtime.
     pub fn install() -> Result<Self, Failure> {
         let token = CancellationToken::new();
-        let mut signals = Signals::listen().map_err(|error| Failure::system("signals cannot be heard", &error))?;
+        let mut signals = Signals::listen().map_err(|error| Failure::system("signals cannot be received", &error))?;
         let told = token.clone();
         tokio::spawn(async move {
             signals.next().await;

@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().max_blocking_threads(BLOCKING_THREADS).enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return end(&console, Err(Failure::system("no threads", &error))),
+            Err(error) => return end(&console, Err(Failure::system("threads cannot be started", &error))),
         };
     let outcome = runtime.block_on(async {
         let interrupt = Interrupt::install()?;

@@ -66,14 +66,15 @@ impl<'a> Waiting<'a> {
 }
 
 /// Message while a node holds the data directory but does not answer.
-pub const BETWEEN: &str = "Yonder is just starting or ending on this data directory; waiting for it…";
+pub const BETWEEN: &str = "Yonder is starting or stopping on this data directory; waiting for it…";
 
 /// Connects to the running node, and waits for a slot among its clients if necessary.
 pub async fn connect(data_dir: &Path, waiting: &mut Waiting<'_>) -> Result<Option<Client>, Failure> {
     loop {
         match Client::connect(data_dir).await {
             Err(ControlError::TurnedAway(why)) => {
-                if !waiting.goes_on("Many commands talk to the running Yonder; waiting for one to end…").await {
+                if !waiting.goes_on("Too many commands use the running Yonder; waiting for one of them to end…").await
+                {
                     return Err(ControlError::TurnedAway(why).into());
                 }
             }
@@ -107,8 +108,9 @@ impl Running {
         loop {
             if let Some(client) = connect(&data_dir, &mut waiting).await? {
                 if let Some(ignored) = ignored_options(global) {
-                    console
-                        .note(&format!("note: Yonder runs on this data directory already; without effect: {ignored}."));
+                    console.note(&format!(
+                        "note: Yonder runs on this data directory already, so these options have no effect: {ignored}."
+                    ));
                 }
                 return Ok(Self::There(client));
             }

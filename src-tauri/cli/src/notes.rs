@@ -23,8 +23,12 @@ pub fn sentence(note: &Note) -> String {
         }
         Note::SkippedThere { count: 1 } => "1 thing is left out by the sender".into(),
         Note::SkippedThere { count } => format!("{count} things are left out by the sender"),
-        Note::NotExecutable { count: 1 } => "1 file may not be run as a program: a rule accepted it".into(),
-        Note::NotExecutable { count } => format!("{count} files may not be run as programs: a rule accepted them"),
+        Note::NotExecutable { count: 1 } => {
+            "1 file may not be run as a program, because a rule accepted it and nobody was asked".into()
+        }
+        Note::NotExecutable { count } => {
+            format!("{count} files may not be run as programs, because a rule accepted them and nobody was asked")
+        }
         Note::Text { text } => shown(text),
     }
 }

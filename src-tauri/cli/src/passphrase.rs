@@ -21,7 +21,9 @@ impl AskPassphrase for FromPerson {
             return ask("Passphrase of this device's secret: ");
         }
         if can_ask() {
-            eprintln!("There is no keychain here, so this device's secret will be kept in a file under a passphrase.");
+            eprintln!(
+                "This device's secret will be kept in a file, encrypted under a passphrase, and not in a keychain."
+            );
         }
         ask_twice("New passphrase: ")
     }
@@ -56,7 +58,7 @@ pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
         true => {
             if can_ask() {
                 eprintln!(
-                    "The backup will be sealed under a passphrase of {MIN_BACKUP_PASSPHRASE} characters at least."
+                    "The backup will be encrypted under a passphrase of at least {MIN_BACKUP_PASSPHRASE} characters."
                 );
             }
             ask_twice("Passphrase of the backup: ")
@@ -75,7 +77,7 @@ pub fn of_backup(new: bool) -> Result<Zeroizing<String>, Failure> {
 /// Returns a relay's token from the terminal or a line of stdin; `None` if it is empty.
 pub fn relay_token() -> Result<Option<Zeroizing<String>>, Failure> {
     let text = match can_ask() {
-        true => ask("Token of the relays (empty forgets the one that is kept): ").unwrap_or_default(),
+        true => ask("Token for your relays (leave empty to delete the stored one): ").unwrap_or_default(),
         false => {
             let mut line = Zeroizing::new(String::with_capacity(1 << 10));
             let read =
@@ -110,10 +112,10 @@ fn ask(prompt: &str) -> Option<Zeroizing<String>> {
 fn ask_twice(prompt: &str) -> Option<Zeroizing<String>> {
     for _ in 0..3 {
         let first = ask(prompt)?;
-        if *first == *ask("The same again: ")? {
+        if *first == *ask("Repeat the passphrase: ")? {
             return Some(first);
         }
-        eprintln!("They differ.");
+        eprintln!("The passphrases differ.");
     }
     None
 }

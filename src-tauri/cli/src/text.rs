@@ -62,7 +62,7 @@ pub fn size(bytes: f64) -> String {
 
 /// Parses a rate in bytes a second: `800`, `500k`, `2M`, `1.5 GB/s`; in powers of ten, as in [`size`].
 pub fn parse_rate(text: &str) -> Result<u64, String> {
-    let form = || format!("{text:?} is not a rate: write 500k, 2M or 1.5G");
+    let form = || format!("{text:?} is not a number of bytes: write 500k, 2M or 1.5G");
     let lower = text.trim().to_ascii_lowercase();
     let plain = lower.trim_end_matches("/s").trim_end_matches('b').trim_end();
     let (number, factor) = match plain.strip_suffix(['k', 'm', 'g']) {

@@ -47,7 +47,7 @@ pub fn identity_text(identity: &IdentityView) -> String {
 
 pub async fn list(running: &Running, console: &Console) -> Result<(), Failure> {
     if running.is_here() {
-        console.note("Looking around…");
+        console.note("Looking for nearby devices…");
         tokio::time::sleep(LOOK_AROUND).await;
     }
     let Response::Devices(devices) = running.call(Request::Devices).await? else {
@@ -64,7 +64,7 @@ pub async fn list(running: &Running, console: &Console) -> Result<(), Failure> {
             if let Some(proposal) = &device.announced {
                 let name = shown(&device.name);
                 let taken = if proposal.is_free {
-                    format!("`yonder-cli take-name {}` calls it so here, too.", device.device_id)
+                    format!("`yonder-cli take-name {}` uses that name here, too.", device.device_id)
                 } else {
                     "Another device has a name that looks the same.".into()
                 };

@@ -140,7 +140,7 @@ fn connections_text(report: &DoctorReport) -> String {
             connection.cwnd / 1000
         ));
     }
-    if lines.is_empty() { "No connection stands.".into() } else { format!("Connections:\n{}", lines.join("\n")) }
+    if lines.is_empty() { "There is no connection.".into() } else { format!("Connections:\n{}", lines.join("\n")) }
 }
 
 fn summary(report: &DoctorReport) -> String {

@@ -153,7 +153,7 @@ async fn rotate(global: &Global, console: &Console) -> Result<(), Failure> {
     desk.close().await;
     outcome?;
     console.object(&json!({ "event": "rotated" }));
-    console.say("Everything that this device remembers is sealed under a new key. The identity stays.");
+    console.say("All stored data is encrypted under a new key. The identity is the same as before.");
     Ok(())
 }
 
@@ -179,8 +179,8 @@ async fn backup(global: &Global, file: &Path, console: &Console) -> Result<(), F
     let BackupView { path, devices, bytes } = outcome?;
     console.object(&json!({ "event": "backup", "file": path, "devices": devices, "bytes": bytes }));
     console.say(&format!(
-        "{} holds this device's identity and {}. Whoever has it and its passphrase is this device; without the \
-         passphrase it is of no use to anybody.",
+        "{} contains this device's identity and {}. Whoever has the file and its passphrase can act as this device; \
+         without the passphrase the file is useless.",
         shown(&path),
         pairings(devices)
     ));
@@ -212,16 +212,16 @@ async fn restore(global: &Global, file: &Path, console: &Console) -> Result<(), 
         "keystore": restored.keystore, "devices": restored.devices, "made": restored.made,
     }));
     console.say(&format!(
-        "This is device {} again, with {}; its secret is in {}. Do not start it anywhere else: one identity on two \
-         machines at a time is reached by chance, now here, now there.",
+        "Restored device {} with {}. Its secret is in {}. Do not use this identity on another machine as well: other \
+         devices would reach sometimes the one and sometimes the other.",
         restored.device_id,
         pairings(restored.devices),
         place(restored.keystore)
     ));
     if restored.devices > 0 {
         console.note(
-            "Pairings that were ended after the backup was made are in force again: look at `yonder-cli devices`, and end \
-             them anew with `yonder-cli unpair`.",
+            "Devices that were unpaired after the backup was made are paired again. Check `yonder-cli devices`, and \
+             end such pairings with `yonder-cli unpair`.",
         );
     }
     Ok(())
@@ -266,7 +266,7 @@ fn status_text(status: &KeystoreStatus) -> String {
             lines.push(format!("way out      {}", shown(&problem.hint)));
         }
         None if status.keystore == KeystoreView::File => {
-            lines.push("problem      none, with the right passphrase".into())
+            lines.push("problem      none, if the passphrase is right".into())
         }
         None => lines.push("problem      none".into()),
     }
@@ -283,10 +283,10 @@ fn moved_text(from: KeystoreView, moved: bool, status: &KeystoreStatus) -> Strin
     let mut text = match (moved, from == status.keystore) {
         (false, _) => format!("The secret is in {} already.", place(status.keystore)),
         (true, true) => "The file has a new passphrase.".to_owned(),
-        (true, false) => format!("The secret was in {}, and is in {} now.", place(from), place(status.keystore)),
+        (true, false) => format!("The secret was moved from {} to {}.", place(from), place(status.keystore)),
     };
     if status.keystore == KeystoreView::Plain {
-        text.push_str(" Only the rights of the file protect it.");
+        text.push_str(" Only the permissions of the file protect it.");
     }
     if let Some(left) = leftovers_text(status) {
         text.push('\n');

@@ -52,7 +52,7 @@ pub async fn join(
     let (code, typed) = match code {
         [dash] if dash == "-" => {
             if console.can_ask() {
-                console.note("The code that the other device shows:");
+                console.note("Enter the code that the other device shows:");
             }
             let mut typed = read_lines();
             let line = tokio::select! {
@@ -84,9 +84,9 @@ pub async fn join_by_picture(
         found = search => found,
         () = interrupt.wanted() => return Err(Failure::interrupted()),
     };
-    let link = found.map_err(|_| Failure::failed("internal", "looking at the picture was interrupted", ""))?;
+    let link = found.map_err(|_| Failure::failed("internal", "reading the picture was interrupted", ""))?;
     let link = link.map_err(NetworkError::from)?;
-    console.note("The picture holds a pairing link.");
+    console.note("Found a pairing link in the picture.");
     let code = link.to_uri().to_string();
     let request = Request::PairJoin { code, device: None, approve: consent.approve, level: consent.level };
     begin(running, request, consent, None, console, interrupt).await

@@ -100,7 +100,7 @@ pub async fn run(
     if args.background {
         for Row { transfer: TransferView { id, .. }, .. } in &open {
             console.object(&Line::Queued { transfer: *id });
-            console.say(&format!("Offered as {id}. `yonder-cli transfers` shows how far it is."));
+            console.say(&format!("Queued as {id}. `yonder-cli transfers` shows its progress."));
         }
         return failed.map_or(Ok(()), Err);
     }
@@ -312,7 +312,7 @@ impl<'a> Teller<'a> {
                 self.console.note(&format!("Waiting{}…", why.unwrap_or_default()));
             }
             TransferState::Queued if before == Some(TransferState::Offered) => {
-                self.console.note("Waiting for others to be sent first…");
+                self.console.note("Waiting for other transfers to be sent first…");
             }
             TransferState::Paused => {
                 let why =

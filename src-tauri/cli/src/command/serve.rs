@@ -44,7 +44,7 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
     let outcome = tokio::select! {
         () = interrupt.wanted() => Ok(()),
         () = stdin_ended(), if args.until_stdin_ends => Ok(()),
-        () = local.stopped() => Err(Failure::failed("internal", "the node went down by itself", "The log (-v) says why.")),
+        () = local.stopped() => Err(Failure::failed("internal", "the node stopped unexpectedly", "The log (-v) says why.")),
     };
     local.close().await;
     if let Some(printed) = printed {
@@ -55,7 +55,7 @@ pub async fn run(global: &Global, args: &Serve, console: &Console, interrupt: &I
         return Err(Failure::failed(
             "output",
             "some events could not be written to stdout",
-            "Is the disk full that it goes to?",
+            "Check that the disk that they are written to has space.",
         ));
     }
     outcome
@@ -172,11 +172,11 @@ fn event_text(event: &Event) -> Option<String> {
             let paired = if device.paired { "" } else { " (not paired)" };
             format!("{}{paired}: {}.", shown(&device.name), word(&device.state))
         }
-        Event::DeviceGone { device_id } => format!("{device_id} is gone."),
+        Event::DeviceGone { device_id } => format!("{device_id} is not nearby any more."),
         Event::Pairing { pairing } => match pairing {
-            PairingView::Hosting { .. } => "Pairing: a code is shown to whoever asked for it.".into(),
+            PairingView::Hosting { .. } => "Pairing: a code is shown where it was asked for.".into(),
             PairingView::Confirm { name, check_words, approved: false, .. } => format!(
-                "Pairing: {} shows “{}”. `yonder-cli approve` or `yonder-cli reject`.",
+                "Pairing: {} shows the check words “{}”. Answer with `yonder-cli approve` or `yonder-cli reject`.",
                 shown(name),
                 shown(check_words)
             ),
@@ -184,7 +184,7 @@ fn event_text(event: &Event) -> Option<String> {
             _ => return None,
         },
         Event::Message { message } => match message.state {
-            MessageState::Received => format!("A text came: {}", shown_lines(&message.text)),
+            MessageState::Received => format!("Text received: {}", shown_lines(&message.text)),
             MessageState::Delivered => "A text was delivered.".into(),
             MessageState::Queued => return None,
         },

@@ -38,8 +38,8 @@ fn token(value: &str) -> Result<Option<SecretText>, Failure> {
         "-" => Ok(relay_token()?.map(SecretText::new)),
         "" => Ok(None),
         _ => Err(Failure::usage(
-            "a relay's token does not belong into the arguments, which others on this machine can read",
-            "`settings relay_token -` asks for it, or reads it from stdin; nothing there forgets the one that is kept.",
+            "a relay's token must not be an argument, which others on this machine can read",
+            "`settings relay_token -` asks for it, or reads it from stdin; an empty line deletes the stored one.",
         )),
     }
 }
@@ -56,7 +56,7 @@ fn print(settings: &Settings, key: Option<&str>, console: &Console) -> Result<()
         let text = value.as_str().map(shown).unwrap_or_else(|| value.to_string());
         match settings.overridden.as_ref().and_then(|overridden| overridden.get(&name)) {
             Some(option) => {
-                console.say(&format!("{name} = {text} ({} decides in this run)", shown(option)));
+                console.say(&format!("{name} = {text} (set by {} in this run)", shown(option)));
                 console.object(&json!({ "key": name, "value": value, "overridden_by": option }));
             }
             None => {

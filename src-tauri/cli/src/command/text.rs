@@ -42,7 +42,7 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
     match tokio::time::timeout(PATIENCE, delivered).await {
         Ok(message) => {
             console.object(&message?);
-            console.say(&format!("{} has it.", shown(device)));
+            console.say(&format!("Delivered to {}.", shown(device)));
             Ok(())
         }
         Err(_) if running.is_here() => Err(Failure {
@@ -55,7 +55,10 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
         }),
         Err(_) => {
             console.object(&sent);
-            console.say(&format!("{} has not taken it yet; it gets the text as soon as it can.", shown(device)));
+            console.say(&format!(
+                "Queued: {} has not received the text yet, and gets it as soon as it is reachable.",
+                shown(device)
+            ));
             Ok(())
         }
     }
@@ -145,7 +148,7 @@ fn line(message: &MessageView, devices: &[DeviceView]) -> String {
         Direction::Send => format!("to {name}"),
         Direction::Receive => format!("from {name}"),
     };
-    let state = if message.state == MessageState::Queued { " (waits)" } else { "" };
+    let state = if message.state == MessageState::Queued { " (queued)" } else { "" };
     format!("{way}{state}: {}", shown_lines(&message.text))
 }
 

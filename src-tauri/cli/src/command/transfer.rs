@@ -21,7 +21,7 @@ pub async fn list(running: &Running, all: bool, find: Option<&str>, console: &Co
         console.object(transfer);
     }
     match (transfers.is_empty(), all || find.is_some()) {
-        (true, _) if find.is_some() => console.say("No transfer fits."),
+        (true, _) if find.is_some() => console.say("No transfer matches."),
         (true, true) => console.say("There are no transfers."),
         (true, false) => console.say("No transfer is under way. `yonder-cli transfers --all` shows those that ended."),
         _ => console.say(&transfer_table(&transfers)),

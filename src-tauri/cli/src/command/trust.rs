@@ -15,7 +15,7 @@ use crate::{
 pub async fn block(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
     done(running, Request::Block { device: device.into() }).await?;
     console.object(&json!({ "event": "blocked", "device": device }));
-    console.say(&format!("{} is refused from now on. `yonder-cli unblock` takes it back.", shown(device)));
+    console.say(&format!("{} is blocked. `yonder-cli unblock` unblocks it.", shown(device)));
     Ok(())
 }
 
@@ -91,7 +91,7 @@ fn rule_text(device: &DeviceView) -> String {
             let limit =
                 device.rule.up_to.map(|bytes| format!(", up to {} a day", size(bytes as f64))).unwrap_or_default();
             let into = device.rule.into.as_deref().map(|into| format!(", into {}", shown(into))).unwrap_or_default();
-            format!("accepted by themselves{limit}{into}")
+            format!("accepted without asking you{limit}{into}")
         }
     };
     format!("{} is {whose}; its offers: {offers}", shown(&device.name))

@@ -102,7 +102,7 @@ pub async fn run(args: &args::Bench, verbose: u8, console: &Console, interrupt: 
 
 async fn play(args: &args::Bench, folder: &Path, verbose: u8, console: &Console) -> Result<Measured, Failure> {
     console.note(&format!(
-        "Making {} in one file, and in {}…",
+        "Creating {} of test data in one file, and the same in {}…",
         size(args.size as f64),
         count(args.files.into(), "file")
     ));
@@ -178,7 +178,7 @@ fn shown_to_people(figures: &[Figure]) -> String {
         [what(&figure.name).to_owned(), format!("{value} {}", figure.unit), format!("{:.2}", figure.ratio)]
     };
     let rows: Vec<_> = figures.iter().map(row).collect();
-    table(["WHAT", "MEDIAN", "TO BARE"], &rows)
+    table(["WHAT", "MEDIAN", "RATIO TO BARE"], &rows)
 }
 
 #[cfg(test)]

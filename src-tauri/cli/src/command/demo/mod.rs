@@ -51,7 +51,7 @@ pub async fn run(keep: bool, verbose: u8, console: &Console, interrupt: &Interru
     // The nodes are stopped in `play`, on every path.
     disk.end().await;
     if keep {
-        console.note(&format!("Everything is left in {}", folder.keep().display()));
+        console.note(&format!("The folders are kept in {}", folder.keep().display()));
     } else {
         remove(folder.keep(), console).await;
     }
@@ -69,7 +69,7 @@ async fn play(folder: &Path, disk: &DiskWork, verbose: u8, console: &Console) ->
         console.say("paired");
 
         let source = folder.join("files to send ✉");
-        step("Making a folder…");
+        step("Creating a folder to send…");
         let sent = disk.make(source.clone()).await?;
         step(&format!("It holds {} of 0 B to 64 MiB, {} in all.", count(sent.files, "file"), size(sent.bytes as f64)));
         let received = host.download_dir().join(tree::name_of(&source)?);

@@ -194,21 +194,23 @@ pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amou
         match (left, received.get(path)) {
             (_, None) => return differs(path, "it did not arrive"),
             (Found::Folder { modified: left }, Some(Found::Folder { modified: right })) if left == right => {}
-            (Found::Folder { .. }, Some(Found::Folder { .. })) => return differs(path, "its time is another"),
+            (Found::Folder { .. }, Some(Found::Folder { .. })) => {
+                return differs(path, "its modification time differs");
+            }
             (
                 Found::File { hash: left, size, modified: left_time },
                 Some(Found::File { hash: right, modified: right_time, .. }),
             ) => {
                 if left != right {
-                    return differs(path, "its BLAKE3 is another");
+                    return differs(path, "its BLAKE3 hash differs");
                 }
                 if left_time != right_time {
-                    return differs(path, "its time is another");
+                    return differs(path, "its modification time differs");
                 }
                 amount.files += 1;
                 amount.bytes += size;
             }
-            _ => return differs(path, "it became another kind"),
+            _ => return differs(path, "it arrived as another kind of entry"),
         }
     }
     if let Some(path) = received.keys().find(|path| !sent.contains_key(*path)) {

@@ -135,7 +135,7 @@ pub async fn transfer(
         accepted = accepting => accepted?,
     }
     let begun = Instant::now();
-    step("The offer is accepted, the bytes move.");
+    step("The offer was accepted. Sending…");
     let view = done.await?;
     let seconds = view.seconds.unwrap_or_else(|| begun.elapsed().as_secs_f64());
     Ok((view, seconds))
@@ -176,7 +176,7 @@ async fn finished(client: &Client, events: &mut Events, offered: &TransferView) 
         (TransferState::Done, None) if view.notes.is_empty() => Ok(view),
         (TransferState::Done, _) => {
             let notes: Vec<_> = view.notes.iter().map(notes::sentence).collect();
-            Err(failed(format!("not all went well: {}", notes.join("; "))))
+            Err(failed(format!("the transfer was not complete: {}", notes.join("; "))))
         }
         (_, Some(reason)) => Err(failed(format!("the transfer ended as {:?}: {reason}", view.state))),
         (state, None) => Err(failed(format!("the transfer ended as {state:?}"))),
