@@ -318,13 +318,14 @@ fn what_is_sent_by_a_cable_that_is_pulled_goes_on_by_the_other_one() {
     a_cable_is_pulled_and_keeps_its_address(1);
 }
 
-/// With a VPN up beside the second cable, a node leaves the choice to the kernel: what goes through the VPN would be lost.
+/// With a third interface up, such as that of a VPN, a node leaves the choice to the kernel: what is meant for the third one
+/// would be lost.
 #[test]
 fn the_doctor_names_a_dead_cable_that_keeps_its_address() {
     let two = Two::docked();
     let found = || code(&two.doctor(1), "interfaces");
     assert_eq!(found(), "ok");
-    two.hosts[1].tunnel_comes();
+    two.hosts[1].virtual_interface_comes(1);
     two.hosts[1].cut();
     assert_eq!(found(), "dead_cable");
     two.hosts[1].mend();
