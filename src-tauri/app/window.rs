@@ -14,7 +14,7 @@ use crate::{MAIN, attention, context_menu, drop, quit, tray, web_data::WebData};
 
 /// Time after which a page that has not reported readiness is shown as it is: something is wrong, and the user should
 /// see that rather than nothing.
-const PATIENCE: Duration = Duration::from_millis(1500);
+const READY_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// Background of the page in its two themes, so that nothing flashes before it has drawn.
 const LIGHT: Color = Color(0xed, 0xf1, 0xf3, 0xff);
@@ -71,7 +71,7 @@ pub fn open(app: &mut App) -> tauri::Result<()> {
     window.on_window_event(move |event| on_event(&handle, event));
     let app = app.handle().clone();
     thread::spawn(move || {
-        thread::sleep(PATIENCE);
+        thread::sleep(READY_TIMEOUT);
         reveal(&app);
     });
     Ok(())

@@ -24,7 +24,7 @@ use crate::{
 
 /// Longest wait for a node that holds the data directory but does not answer, because it is starting or shutting down,
 /// and for a slot among its clients.
-const PATIENCE: Duration = Duration::from_secs(30);
+const NODE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Polling interval, and the delay after which the user is told.
 const LOOK: Duration = Duration::from_millis(100);
 const SAY: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ impl<'a> Waiting<'a> {
             self.say(why);
         }
         tokio::time::sleep(LOOK).await;
-        waited < PATIENCE
+        waited < NODE_TIMEOUT
     }
 
     /// Tells the user, at most once.

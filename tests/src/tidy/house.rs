@@ -103,6 +103,7 @@ fn nothing_ties_the_project_to_one_machine() {
         "tauri.conf.json",
         "README.md",
         "CHANGELOG.md",
+        "CONTRIBUTING.md",
     ];
     let there: Vec<&str> = all.into_iter().filter(|path| super::sources::top().join(path).exists()).collect();
     for source in files(&there, &[""]) {

@@ -2,6 +2,7 @@
 //! they do not match themselves.
 
 mod arrows;
+mod form;
 mod house;
 mod page;
 mod pure;

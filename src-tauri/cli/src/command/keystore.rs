@@ -22,9 +22,11 @@ use crate::{
     text::shown,
 };
 
-/// Number and interval of attempts at a data directory that is held by a process that does not answer: a node that is
-/// starting or shutting down, or another such command.
-const PATIENCE: (u32, Duration) = (50, Duration::from_millis(100));
+/// Number of attempts at a data directory that is held by a process that does not answer: a node that is starting or
+/// shutting down, or another such command.
+const OPEN_ATTEMPTS: u32 = 50;
+/// Interval between these attempts.
+const OPEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Executor of the command: the running node, or a service on the data directory without a network.
 enum Desk {
@@ -34,12 +36,12 @@ enum Desk {
 
 impl Desk {
     async fn open(options: &NodeOptions) -> Result<Self, Failure> {
-        for _ in 0..PATIENCE.0 {
+        for _ in 0..OPEN_ATTEMPTS {
             if let Some(client) = Client::connect(&options.data_dir).await? {
                 return Ok(Self::There(client));
             }
             match NetworkingService::new(options.clone()).await {
-                Err(error) if error.code() == "already_running" => tokio::time::sleep(PATIENCE.1).await,
+                Err(error) if error.code() == "already_running" => tokio::time::sleep(OPEN_INTERVAL).await,
                 opened => return Ok(Self::Here(opened?)),
             }
         }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Time for the other device to confirm, before this command reports that the text is queued.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Succeeds when the other device has the text, or when a node that keeps running has queued it.
 pub async fn send(running: &Running, device: &str, words: &[String], console: &Console) -> Result<(), Failure> {
@@ -39,7 +39,7 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
             }
         }
     };
-    match tokio::time::timeout(PATIENCE, delivered).await {
+    match tokio::time::timeout(DELIVERY_TIMEOUT, delivered).await {
         Ok(message) => {
             console.object(&message?);
             console.say(&format!("Delivered to {}.", shown(device)));

@@ -4,7 +4,7 @@ use n0_mainline::Testnet;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn net() -> (Testnet, DhtEntry) {
     let net = Testnet::new(4).await.unwrap();
@@ -21,10 +21,10 @@ async fn what_one_leaves_another_finds_and_nothing_is_an_answer() {
     let (_net, entry) = net().await;
     let (one, two) = (MainlineDht::new(entry.clone()), MainlineDht::new(entry));
     let key = SecretKey::from_bytes(&[5; 32]);
-    let nothing = tokio::time::timeout(PATIENCE, two.look_up(key.public())).await.unwrap().unwrap();
+    let nothing = tokio::time::timeout(TEST_TIMEOUT, two.look_up(key.public())).await.unwrap().unwrap();
     assert!(nothing.packets.is_empty());
     one.publish(packet(&key, "y")).await.unwrap();
-    let found = tokio::time::timeout(PATIENCE, two.look_up(key.public())).await.unwrap().unwrap();
+    let found = tokio::time::timeout(TEST_TIMEOUT, two.look_up(key.public())).await.unwrap().unwrap();
     assert_eq!(found.packets.len(), 1);
     assert_eq!(found.packets[0].all_txt_records()[0].1, "y");
 }
@@ -66,7 +66,7 @@ async fn as_a_lookup_it_speaks_only_while_it_is_on_and_names_the_relay_alone() {
     switch.publish(&data);
     assert!(switch.resolve(key.public()).is_none(), "it is off");
     switch.set(true).await;
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = std::time::Instant::now() + TEST_TIMEOUT;
     let found = loop {
         let mut items = reader.resolve(key.public()).expect("it is on");
         if let Some(Ok(item)) = items.next().await {

@@ -25,7 +25,7 @@ const AT_ONCE: usize = 256 * 1024;
 /// Maximum number of streams of one job.
 const MAX_STREAMS: u8 = 64;
 /// Time limit of a dial.
-const PATIENCE: Duration = Duration::from_secs(10);
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Endpoint with the raw transport only.
 #[derive(Debug)]
@@ -83,9 +83,9 @@ impl Bare {
         let id: EndpointId = id.parse().map_err(|_| wrong())?;
         let at: SocketAddr = at.parse().map_err(|_| wrong())?;
         let whom = EndpointAddr::from_parts(id, [TransportAddr::Ip(at)]);
-        let dialled = tokio::time::timeout(PATIENCE, self.endpoint.connect(whom, ALPN)).await;
+        let dialled = tokio::time::timeout(DIAL_TIMEOUT, self.endpoint.connect(whom, ALPN)).await;
         let connection = dialled
-            .map_err(|_| DialError::Timeout(PATIENCE.as_secs()).about(address))?
+            .map_err(|_| DialError::Timeout(DIAL_TIMEOUT.as_secs()).about(address))?
             .map_err(|error| DialError::Transport(error.to_string()).about(address))?;
         Ok(BareLine { connection })
     }

@@ -18,7 +18,7 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Minimum time to answer, in round trips.
 const ROUND_TRIPS: u32 = 4;
 /// Time from suspect to replaced. Less than a second, so that the second look after a probe decides, and not the third.
-const PATIENCE: Duration = Duration::from_millis(750);
+const SUSPECT_TIMEOUT: Duration = Duration::from_millis(750);
 /// Time without application data after which a connection is idle.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -144,7 +144,7 @@ impl Pulse {
         let answer = ANSWER.max(counts.rtt * ROUND_TRIPS);
         match (self.asked, self.silent) {
             (Some(asked), _) => match now.saturating_sub(asked) {
-                waited if waited >= answer + PATIENCE => Turn::GiveUp,
+                waited if waited >= answer + SUSPECT_TIMEOUT => Turn::GiveUp,
                 waited if waited >= answer => Turn::Doubt,
                 _ => Turn::Nudge,
             },

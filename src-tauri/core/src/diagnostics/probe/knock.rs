@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Longest wait for an answer. The system notices an absent machine within 3 s.
-const PATIENCE: Duration = Duration::from_millis(3500);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(3500);
 /// Times at which the packet is sent, because it may be lost.
 const AGAIN: [Duration; 3] = [Duration::ZERO, Duration::from_millis(500), Duration::from_millis(1500)];
 /// Length of the packet in bytes. Shorter ones may not begin a connection, and get no answer (RFC 9000, section 14.1).
@@ -84,13 +84,13 @@ async fn ask(at: SocketAddr) -> io::Result<Knock> {
     let ids: [u8; 16] = random()?;
     let packet = packet(&ids);
     let begun = Instant::now();
-    let end = begun + PATIENCE;
+    let end = begun + PROBE_TIMEOUT;
     let mut heard = [0; 1500];
     let mut next = AGAIN.into_iter();
     let mut due = next.next();
     loop {
         tokio::select! {
-            () = sleep_until(begun + due.unwrap_or(PATIENCE)), if due.is_some() => {
+            () = sleep_until(begun + due.unwrap_or(PROBE_TIMEOUT)), if due.is_some() => {
                 socket.send(&packet).await?;
                 due = next.next();
             }

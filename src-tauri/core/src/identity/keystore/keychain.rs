@@ -21,7 +21,7 @@ const SERVICE: &str = "Yonder";
 /// Prefix of the secret in hex. KWallet stores only text, so raw bytes are not possible.
 const PREFIX: &str = "yonder-root-1:";
 /// Time limit of an operation; enough to type a keychain's password.
-const PATIENCE: Duration = Duration::from_secs(120);
+const KEYCHAIN_TIMEOUT: Duration = Duration::from_secs(120);
 
 /// One entry of the keychain.
 #[derive(Clone, Copy)]
@@ -115,7 +115,7 @@ fn on_own_thread<T: Send + 'static>(
             let _ = answer.send(operation());
         })
         .map_err(|error| broken(&error.to_string()))?;
-    match waiting.recv_timeout(PATIENCE) {
+    match waiting.recv_timeout(KEYCHAIN_TIMEOUT) {
         Ok(result) => result,
         Err(mpsc::RecvTimeoutError::Timeout) => {
             Err(IdentityError::KeystoreLocked("it did not answer within two minutes".into()))

@@ -12,7 +12,7 @@ use crate::pairing::{LinkSecret, qr, tests::Seeded};
 
 /// Time limit for any picture. The search is bounded in work and not in time, and the test machine may be busy, so the
 /// limit is generous.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn link(seed: u64) -> Link {
     let id = iroh::SecretKey::from_bytes(&[seed as u8 + 1; 32]).public();
@@ -86,7 +86,7 @@ fn png(picture: GrayImage) -> Vec<u8> {
 fn read(bytes: &[u8]) -> Result<Link, PictureError> {
     let began = Instant::now();
     let found = link_in_file(bytes);
-    assert!(began.elapsed() < PATIENCE, "took {:?}", began.elapsed());
+    assert!(began.elapsed() < TEST_TIMEOUT, "took {:?}", began.elapsed());
     found
 }
 

@@ -1,0 +1,144 @@
+//! Rules about how the code reads: files in a folder, names, the first words of doc comments. Where the code does not keep a
+//! rule yet, a list says how far it is; a list may only shrink.
+
+use std::collections::BTreeMap;
+
+use super::sources::{Source, code, files, none};
+
+const RUST: &[&str] = &["src-tauri", "tests/src", "tests/field", "tests/hostile", "tests/integration", "tests/lab"];
+
+/// Compares what was counted with what is still allowed. A place that became better is to be taken off its list, so that it
+/// does not become worse again.
+fn only_shrinks(what: &str, counted: &BTreeMap<String, usize>, allowed: &[(&str, usize)]) {
+    let mut wrong = Vec::new();
+    for (place, count) in counted {
+        match allowed.iter().find(|(listed, _)| listed == place) {
+            None => wrong.push(format!("{place}: {count}")),
+            Some((_, most)) if count > most => wrong.push(format!("{place}: {count}, and {most} are allowed")),
+            Some((_, most)) if count < most => {
+                wrong.push(format!("{place}: only {count}: lower the {most} in the list"))
+            }
+            Some(_) => {}
+        }
+    }
+    for (listed, _) in allowed.iter().filter(|(listed, _)| !counted.contains_key(*listed)) {
+        wrong.push(format!("{listed}: none any more: take it off the list"));
+    }
+    none(what, wrong);
+}
+
+/// Folders with more than 20 files, and how many they have.
+const LARGE_FOLDERS: &[(&str, usize)] = &[("src-tauri/app", 0)];
+
+#[test]
+fn a_folder_has_at_most_20_files() {
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for source in
+        files(&["src-tauri", "ui/src", "tests", "docs"], &[".rs", ".ts", ".svelte", ".css", ".md", ".py", ".js"])
+    {
+        let folder = source.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        *folders.entry(folder.to_owned()).or_default() += 1;
+    }
+    folders.retain(|_, files| *files > 20);
+    only_shrinks("folders with more than 20 files", &folders, LARGE_FOLDERS);
+}
+
+/// Type names that stand for several things in one crate, and how often each is defined.
+const NAMES_TAKEN_TWICE: &[(&str, usize)] = &[("core Accepted", 0)];
+
+#[test]
+fn a_type_name_stands_for_one_thing_in_a_crate() {
+    let mut named: BTreeMap<String, usize> = BTreeMap::new();
+    for (name, folder) in [("core", "src-tauri/core/src"), ("cli", "src-tauri/cli/src"), ("app", "src-tauri/app")] {
+        for source in files(&[folder], &[".rs"]) {
+            // A system's own variant of a type has the same name in another file.
+            if source.path.ends_with("_tests.rs") || source.path.ends_with("/windows.rs") {
+                continue;
+            }
+            for type_name in types(&code(&source)) {
+                *named.entry(format!("{name} {type_name}")).or_default() += 1;
+            }
+        }
+    }
+    named.retain(|name, count| *count > 1 && ![" Error", " State", " Inner"].iter().any(|free| name.ends_with(free)));
+    only_shrinks("type names defined more than once", &named, NAMES_TAKEN_TWICE);
+}
+
+/// Names of the types that this code defines: associated types, and variants for other systems beside them, aside.
+fn types(code: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    for line in code.lines() {
+        let line = line
+            .strip_prefix("pub ")
+            .or_else(|| Some(line.split_once(") ").filter(|(vis, _)| vis.starts_with("pub("))?.1))
+            .unwrap_or(line);
+        for keyword in ["struct ", "enum ", "trait ", "type ", "union "] {
+            if let Some(rest) = line.strip_prefix(keyword) {
+                found
+                    .push(rest.split(|char: char| !(char.is_alphanumeric() || char == '_')).next().unwrap_or_default());
+            }
+        }
+    }
+    found
+}
+
+/// Words with which a sentence does not say what a thing is.
+const OPENINGS: &[&str] =
+    &["And", "Of", "Those", "Which", "Why", "What", "Whether", "How", "That", "So", "Also", "But"];
+/// Doc comments that open with one of these words and are allowed to, by folder.
+const RIDDLES: &[(&str, usize)] = &[("src-tauri/app", 0)];
+
+#[test]
+fn a_doc_comment_opens_with_a_verb_or_a_noun() {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for source in files(RUST, &[".rs"]) {
+        let riddles = openings(&source).filter(|word| OPENINGS.contains(word)).count();
+        if riddles > 0 {
+            let folder = source.path.split('/').take(4).collect::<Vec<_>>();
+            let folder = if folder.last().is_some_and(|last| last.ends_with(".rs")) {
+                &folder[..folder.len() - 1]
+            } else {
+                &folder
+            };
+            *counted.entry(folder.join("/")).or_default() += riddles;
+        }
+    }
+    only_shrinks("doc comments that open with neither a verb nor a noun", &counted, RIDDLES);
+}
+
+/// The first word of each doc comment.
+fn openings(source: &Source) -> impl Iterator<Item = &str> {
+    let mut before = "";
+    source.text.lines().filter_map(move |line| {
+        let line = line.trim_start();
+        let opens = line.starts_with("/// ") && !before.starts_with("///");
+        before = line;
+        let first = line.get(4..).filter(|_| opens)?;
+        first.split(|char: char| !char.is_alphanumeric()).next()
+    })
+}
+
+/// What is read or taken in one place only: the pattern, and the folder that may have it.
+const ONE_PLACE: &[(&str, &str)] = &[
+    ("getrandom::", "src-tauri/core/src/clock/"),
+    ("UNIX_EPOCH", "src-tauri/core/src/clock/"),
+    ("PoisonError", "src-tauri/core/src/clock/"),
+    ("const PATIENCE", ""),
+];
+/// Where they stand besides, and how often.
+const ELSEWHERE: &[(&str, usize)] = &[("getrandom::", 0)];
+
+#[test]
+fn time_randomness_and_locks_have_one_place() {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for source in files(&["src-tauri"], &[".rs"]) {
+        let code = code(&source);
+        for (pattern, place) in ONE_PLACE {
+            let times = code.matches(pattern).count();
+            if times > 0 && (place.is_empty() || !source.path.starts_with(place)) {
+                *counted.entry(format!("{} {pattern}", source.path)).or_default() += times;
+            }
+        }
+    }
+    only_shrinks("what stands outside its place", &counted, ELSEWHERE);
+}
