@@ -493,9 +493,13 @@ files_done: number,
  */
 bytes: number, 
 /**
- * Bytes in all of these files.
+ * Bytes in all of these files; while `growing`, as many as are known so far.
  */
 total: number, 
+/**
+ * Whether it is one file that is still being written, whose length is not known yet.
+ */
+growing: boolean, 
 /**
  * What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
  * were, or nobody has decided.
@@ -881,7 +885,12 @@ name: string | null,
 /**
  * It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
  */
-spooled: boolean, };
+spooled: boolean, 
+/**
+ * Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+ * write from it once it is complete. Nothing else is sent with it.
+ */
+growing: boolean, };
 
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**

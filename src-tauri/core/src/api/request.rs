@@ -326,6 +326,9 @@ pub struct Given {
     pub name: Option<String>,
     /// It was read from a stream into the data directory's `spool`, and is removed when the transfer has ended.
     pub spooled: bool,
+    /// Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+    /// write from it once it is complete. Nothing else is sent with it.
+    pub growing: bool,
 }
 
 /// Paths need not be text: those that are not stand as an array of bytes.

@@ -486,9 +486,12 @@ pub struct TransferView {
     /// Bytes that the receiver holds.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Bytes in all of these files.
+    /// Bytes in all of these files; while `growing`, as many as are known so far.
     #[ts(type = "number")]
     pub total: u64,
+    /// Whether it is one file that is still being written, whose length is not known yet.
+    #[serde(default)]
+    pub growing: bool,
     /// What was offered, where the receiver took only a part of it: `files` of `offered.files` were taken. None where all
     /// were, or nobody has decided.
     #[serde(default)]
