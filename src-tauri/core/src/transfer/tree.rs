@@ -160,7 +160,7 @@ impl FileTree {
                 return None;
             }
             let end = (place + 1) << height;
-            if place % 2 == 0 && self.segments.is_some_and(|segments| end >= segments) {
+            if place.is_multiple_of(2) && self.segments.is_some_and(|segments| end >= segments) {
                 // The right edge: nothing stands beside it at this height.
                 (height, place) = (height + 1, place / 2);
                 continue;
@@ -174,7 +174,7 @@ impl FileTree {
                 self.open.insert((height, place), value);
                 return None;
             };
-            let (left, right) = if place % 2 == 0 { (value, other) } else { (other, value) };
+            let (left, right) = if place.is_multiple_of(2) { (value, other) } else { (other, value) };
             if self.segments.is_some_and(|segments| 1u64 << (height + 1) >= segments) {
                 return Some(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes());
             }
