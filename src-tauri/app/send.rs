@@ -101,6 +101,7 @@ mod tests {
             files_done: 0,
             bytes: 0,
             total: 1,
+            growing: false,
             offered: None,
             skipped: 0,
             reasons: Default::default(),

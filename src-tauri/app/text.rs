@@ -171,7 +171,11 @@ impl Language {
                 (Self::German, _) => format!("{count} Objekte"),
             },
         };
-        let size = self.size(transfer.total);
+        let size = match (transfer.growing, self) {
+            (true, Self::English) => "size unknown".into(),
+            (true, Self::German) => "Größe unbekannt".into(),
+            (false, _) => self.size(transfer.total),
+        };
         let text = match self {
             Self::English => format!("{what} ({size}) – {}", shorten(&transfer.device_name)),
             Self::German => format!("{what} ({size}) – {}", shorten(&transfer.device_name)),

@@ -16,3 +16,4 @@ mod reach;
 mod receiving;
 mod sending;
 mod skipped;
+mod stdin;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Protocol version that every offer names.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// Longest page that is written, in bytes; a frame may have 64 KiB.
 const PAGE: usize = 60_000;
 /// Plain bytes of a segment, and the largest chunk.

@@ -6,8 +6,10 @@ import { counted as bytes, Reader, varint } from './postcard.js';
 
 const BATCH = 1024;
 const NAMES = 240;
-const FRAMES = { sender: 12, receiver: 12 };
-const [PAGE, ANEW, AGAIN, CHANGED, HAVE, RENAMED] = [1, 3, 10, 11, 3, 11];
+const FRAMES = { sender: 13, receiver: 13 };
+const [PAGE, ANEW, AGAIN, CHANGED, HAVE, RENAMED, GROWN, ROOM] = [1, 3, 10, 11, 3, 11, 12, 12];
+// A file whose length is not known yet.
+const GROWING = 'growing';
 
 const zigzag = (value) => (value < 0 ? -2n * BigInt(value) - 1n : 2n * BigInt(value));
 const unzigzag = (value) => Number(value & 1n ? -(value >> 1n) - 1n : value >> 1n);
@@ -44,13 +46,16 @@ function again(reader) {
 function entry(reader) {
   const [parent, name, secs, nanos] = [u32(reader), hex(reader.counted()), unzigzag(reader.varint(64)), u32(reader)];
   const mode = bool(reader) ? Number(reader.varint(16)) : null;
-  const size = reader.variant(2) === 1 ? Number(reader.varint(64)) : null;
+  const kind = reader.variant(3);
+  const size = kind === 1 ? Number(reader.varint(64)) : kind === 2 ? GROWING : null;
   return { parent, name, secs, nanos, mode, size };
 }
 
 // A page ends with its frame; how many entries fit is a matter of their names.
 const page = (reader) => ({ index: u32(reader), entries: list(reader, entry, Infinity) });
 const rename = (reader) => ({ entry: u32(reader), name: hex(reader.counted()) });
+
+const length = (reader) => ({ size: Number(reader.varint(64)), ended: bool(reader) });
 
 /** What a frame means. */
 export function read(from, bytes) {
@@ -59,6 +64,8 @@ export function read(from, bytes) {
   let frame;
   if (from === 'receiver' && number === HAVE) frame = { have: list(reader, claim) };
   else if (from === 'receiver' && number === RENAMED) frame = { renamed: list(reader, rename, NAMES) };
+  else if (from === 'receiver' && number === ROOM) frame = { room: length(reader) };
+  else if (from === 'sender' && number === GROWN) frame = { grown: length(reader) };
   else if (from === 'sender' && number === PAGE) frame = { page: page(reader) };
   else if (from === 'sender' && number === ANEW) frame = { anew: list(reader, u32) };
   else if (from === 'sender' && number === AGAIN) frame = { again: again(reader) };
@@ -74,11 +81,13 @@ const counted = (items, item) => concat(varint(items.length), ...items.map(item)
 export function write(frame) {
   if (frame.renamed) return concat(varint(RENAMED), counted(frame.renamed, ({ entry, name }) => concat(varint(entry), bytes(unhex(name)))));
   if (frame.page) {
-    const kind = (size) => (size === null ? varint(0) : concat(varint(1), varint(size)));
+    const kind = (size) => (size === null ? varint(0) : size === GROWING ? varint(2) : concat(varint(1), varint(size)));
     const mode = (mode) => (mode === null ? varint(0) : concat(varint(1), varint(mode)));
     const entry = (item) => concat(varint(item.parent), bytes(unhex(item.name)), varint(zigzag(item.secs)), varint(item.nanos), mode(item.mode), kind(item.size));
     return concat(varint(PAGE), varint(frame.page.index), counted(frame.page.entries, entry));
   }
+  if (frame.grown) return concat(varint(GROWN), varint(frame.grown.size), varint(frame.grown.ended ? 1 : 0));
+  if (frame.room) return concat(varint(ROOM), varint(frame.room.size), varint(frame.room.ended ? 1 : 0));
   if (frame.anew) return concat(varint(ANEW), counted(frame.anew, varint));
   if (frame.again) {
     const { version, transfer, attempt, manifest, changed } = frame.again;

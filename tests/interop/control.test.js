@@ -20,6 +20,8 @@ const REASONS = {
   'cut by one byte': 'cut',
   'a byte behind it': 'trailing',
   'an unknown frame': 'unknown',
+  'an end that is neither there nor not': 'bool',
+  'an entry of an unknown kind': 'unknown',
   'more changes than a frame may hold': 'long',
   'a mode that is neither there nor not': 'bool',
   'more names than a frame may hold': 'long',

@@ -393,6 +393,7 @@ pub fn sample(state: TransferState, direction: Direction) -> TransferView {
         files_done: 0,
         bytes: 0,
         total: 1500,
+        growing: false,
         offered: None,
         skipped: 0,
         reasons: Default::default(),

@@ -2,8 +2,9 @@
 //! other file descriptors, and possibly in another container.
 //!
 //! A file or folder on a disk is passed as a path without symbolic links, with device and inode, by which the node
-//! recognizes it. Everything else that can be read (standard input, pipes, deleted files, kernel files) is read to its
-//! end here, into a file of the data directory that has no name until the node gets it.
+//! recognizes it. Everything else that can be read (standard input, pipes, deleted files, kernel files) is read here, into
+//! a file of the data directory that has no name until the node gets it. A stream that is sent alone is passed while it is
+//! still being read: an exclusive lock says that somebody writes the file, and once it is complete it becomes read-only.
 
 use std::{
     fs::{self, File},
@@ -45,6 +46,9 @@ const STDIN_NAME: &str = "stdin";
 /// Bytes read at once.
 const STEP: usize = 1024 * 1024;
 
+/// Time for which the end of a stream is waited for, before it is sent without its length.
+const QUICK: Duration = Duration::from_millis(300);
+
 /// Interval of progress messages.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -52,11 +56,15 @@ const TICK: Duration = Duration::from_millis(200);
 const NOTHING_YET: Duration = Duration::from_millis(20);
 
 /// Everything that one `send` names.
-pub struct Sources(Vec<Source>);
+pub struct Sources {
+    all: Vec<Source>,
+    /// The stream that is still being read.
+    reading: Option<Reading>,
+}
 
 enum Source {
     Path { path: PathBuf, given: Given },
-    Stream { spool: Spool, name: String },
+    Stream { spool: Arc<Spool>, name: String },
 }
 
 /// Kind of a path.
@@ -69,7 +77,7 @@ enum Found {
 type Opening = Box<dyn FnOnce() -> io::Result<File> + Send>;
 
 impl Sources {
-    /// Examines all arguments, and reads streams to their ends.
+    /// Examines all arguments, and reads streams to their ends; one that is alone and takes longer is passed while it is read.
     pub async fn of(
         args: &args::Send,
         data_dir: &Path,
@@ -96,30 +104,42 @@ impl Sources {
                 (false, name) => named_as(look(path, &private)?, name),
             });
         }
-        let mut sources = Vec::new();
+        let mut sources = Self { all: Vec::new(), reading: None };
+        let alone = found.len() == 1;
         for found in found {
-            sources.push(match found {
+            sources.all.push(match found {
                 Found::Path { path, given } => Source::Path { path, given },
                 Found::Stream { file, name } => {
-                    let spool = read(file, &name, data_dir, console, interrupt).await?;
+                    let mut reading = Reading::begin(file, &name, data_dir)?;
+                    let quick = (alone && reading.spool.lock()).then_some(QUICK);
+                    let spool = reading.spool.clone();
+                    if !reading.is_through(quick, console, interrupt).await? {
+                        sources.reading = Some(reading);
+                    }
                     Source::Stream { spool, name }
                 }
             });
         }
-        Ok(Self(sources))
+        Ok(sources)
+    }
+
+    /// The stream that is still being read. Whoever sends it waits for its end.
+    pub fn reading(&mut self) -> Option<Reading> {
+        self.reading.take()
     }
 
     /// Returns the input for one transfer. Spooled streams are removed if `Handed` is dropped before the node has
     /// accepted it.
     pub fn hand(&self) -> Result<Handed, Failure> {
         let mut handed = Handed { paths: Vec::new(), given: Vec::new(), links: Vec::new() };
-        for source in &self.0 {
+        let growing = self.reading.is_some();
+        for source in &self.all {
             let (path, given) = match source {
                 Source::Path { path, given } => (path.clone(), given.clone()),
                 Source::Stream { spool, name } => {
                     let path = spool.link().map_err(|error| spooling(&error))?;
                     handed.links.push(path.clone());
-                    (path, Given { name: Some(name.clone()), spooled: true, seen: None })
+                    (path, Given { name: Some(name.clone()), spooled: true, growing, seen: None })
                 }
             };
             handed.paths.push(path);
@@ -265,44 +285,82 @@ fn stream_name(path: &Path) -> String {
     deleted.map_or_else(|| format!("fd-{own}"), |name| name.trim_start_matches("memfd:").to_owned())
 }
 
-/// Reads a stream to its end. An interrupt leaves nothing behind.
-async fn read(
-    file: Opening,
-    name: &str,
-    data_dir: &Path,
-    console: &Console,
-    interrupt: &Interrupt,
-) -> Result<Spool, Failure> {
-    let mut spool = Spool::new(data_dir).map_err(|error| spooling(&error))?;
-    let (done, mut ended) = oneshot::channel();
-    let so_far = Arc::new(AtomicU64::new(0));
-    let counted = so_far.clone();
-    // In a thread of its own: a blocked read cannot be cancelled, and must not delay the program's exit.
-    let reading = move || {
-        let outcome = file().map_err(ReadError::Stream).and_then(|file| spool.fill(file, &counted));
-        // After an interrupt nobody waits any more.
-        let _ = done.send(outcome.map(|()| spool));
-    };
-    std::thread::Builder::new().name("stream".into()).spawn(reading).map_err(|error| spooling(&error))?;
-    console.note(&format!("Reading {}…", shown(name)));
-    let mut tick = tokio::time::interval(TICK);
-    let outcome = loop {
-        tokio::select! {
-            outcome = &mut ended => break outcome,
-            () = interrupt.wanted() => return Err(Failure::interrupted()),
-            _ = tick.tick(), if console.can_redraw() => {
-                console.redraw(&format!("{} read", size(so_far.load(Ordering::Relaxed) as f64)));
-            }
-        }
-    };
-    if console.can_redraw() {
-        console.redraw("");
+/// A stream that is being read.
+pub struct Reading {
+    spool: Arc<Spool>,
+    name: String,
+    ended: oneshot::Receiver<Result<(), ReadError>>,
+    so_far: Arc<AtomicU64>,
+}
+
+impl Reading {
+    fn begin(file: Opening, name: &str, data_dir: &Path) -> Result<Self, Failure> {
+        let spool = Arc::new(Spool::new(data_dir).map_err(|error| spooling(&error))?);
+        let (done, ended) = oneshot::channel();
+        let so_far = Arc::new(AtomicU64::new(0));
+        let (filled, counted) = (spool.clone(), so_far.clone());
+        // A thread of its own: nothing ends a read that waits, and the program's end must not wait for it.
+        let reading = move || {
+            let outcome = file().map_err(ReadError::Stream).and_then(|file| filled.fill(file, &counted));
+            // Nobody waits any more after an interrupt.
+            let _ = done.send(outcome);
+        };
+        std::thread::Builder::new().name("stream".into()).spawn(reading).map_err(|error| spooling(&error))?;
+        Ok(Self { spool, name: name.to_owned(), ended, so_far })
     }
-    match outcome {
-        Ok(Ok(spool)) => Ok(spool),
-        Ok(Err(ReadError::Stream(source))) => Err(failed(TransferError::Source { path: name.into(), source })),
-        Ok(Err(ReadError::Keep(error))) => Err(spooling(&error)),
-        Err(_) => Err(Failure::failed("internal", "reading a stream failed", "")),
+
+    /// Waits for its end, or for so long. An interrupt leaves nothing behind.
+    async fn is_through(
+        &mut self,
+        most: Option<Duration>,
+        console: &Console,
+        interrupt: &Interrupt,
+    ) -> Result<bool, Failure> {
+        console.note(&format!("Reading {}…", shown(&self.name)));
+        let mut tick = tokio::time::interval(TICK);
+        let over = async {
+            match most {
+                Some(most) => tokio::time::sleep(most).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(over);
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut self.ended => break Some(outcome),
+                () = &mut over => break None,
+                () = interrupt.wanted() => return Err(Failure::interrupted()),
+                _ = tick.tick(), if console.can_redraw() => {
+                    console.redraw(&format!("{} read", size(self.so_far.load(Ordering::Relaxed) as f64)));
+                }
+            }
+        };
+        if console.can_redraw() {
+            console.redraw("");
+        }
+        match outcome {
+            Some(outcome) => self.judge(outcome).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits for its end, and tells the node, by the file, whether it is complete. Not asked again afterwards.
+    pub async fn ended(&mut self) -> Result<(), Failure> {
+        let outcome = (&mut self.ended).await;
+        let judged = self.judge(outcome);
+        let marked = self.spool.leave(judged.is_ok());
+        judged.and_then(|()| marked.map_err(|error| spooling(&error)))
+    }
+
+    fn judge(&self, outcome: Result<Result<(), ReadError>, oneshot::error::RecvError>) -> Result<(), Failure> {
+        match outcome {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(ReadError::Stream(source))) => {
+                Err(failed(TransferError::Source { path: self.name.clone().into(), source }))
+            }
+            Ok(Err(ReadError::Keep(error))) => Err(spooling(&error)),
+            Err(_) => Err(Failure::failed("internal", "reading a stream failed", "")),
+        }
     }
 }
 
@@ -337,13 +395,13 @@ impl Spool {
         Ok(Self { folder, file, path: Some(path) })
     }
 
-    fn fill(&mut self, mut from: File, count: &AtomicU64) -> Result<(), ReadError> {
+    fn fill(&self, mut from: File, count: &AtomicU64) -> Result<(), ReadError> {
         let mut buffer = vec![0; STEP];
         loop {
             match from.read(&mut buffer) {
                 Ok(0) => return self.file.sync_data().map_err(ReadError::Keep),
                 Ok(read) => {
-                    self.file.write_all(&buffer[..read]).map_err(ReadError::Keep)?;
+                    (&self.file).write_all(&buffer[..read]).map_err(ReadError::Keep)?;
                     self.check_space(count.fetch_add(read as u64, Ordering::Relaxed), read)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -368,6 +426,31 @@ impl Spool {
     #[cfg(not(unix))]
     fn check_space(&self, _before: u64, _read: usize) -> Result<(), ReadError> {
         Ok(())
+    }
+
+    /// Takes the lock that says that somebody writes the file, until this process ends or gives it up. False where that cannot
+    /// be said: on Windows such a lock would keep the node from reading it.
+    fn lock(&self) -> bool {
+        cfg!(unix) && self.has_links() && self.file.try_lock().is_ok()
+    }
+
+    /// True if the file can be given a second name: a copy would not grow with it.
+    fn has_links(&self) -> bool {
+        let Some(own) = &self.path else { return true };
+        let probe = own.with_extension("probe");
+        let linked = fs::hard_link(own, &probe).is_ok();
+        let _ = fs::remove_file(probe);
+        linked
+    }
+
+    /// Ends the writing. A file that is complete becomes read-only, by which the node knows it.
+    fn leave(&self, complete: bool) -> io::Result<()> {
+        if complete {
+            let mut mode = self.file.metadata()?.permissions();
+            mode.set_readonly(true);
+            self.file.set_permissions(mode)?;
+        }
+        self.file.unlock()
     }
 
     /// Gives the spooled file a separate name for one transfer.
@@ -436,15 +519,15 @@ mod tests {
     #[test]
     fn a_stream_is_kept_under_a_name_for_each_device_and_leaves_nothing() {
         let data = tempfile::tempdir().unwrap();
-        let mut spool = Spool::new(data.path()).unwrap();
+        let spool = Arc::new(Spool::new(data.path()).unwrap());
         let source = data.path().join("source");
         fs::write(&source, vec![7; 3_000_000]).unwrap();
         assert!(spool.fill(File::open(&source).unwrap(), &AtomicU64::new(0)).is_ok());
-        let sources = Sources(vec![Source::Stream { spool, name: "n".into() }]);
+        let sources = Sources { all: vec![Source::Stream { spool, name: "n".into() }], reading: None };
         let (first, second) = (sources.hand().unwrap(), sources.hand().unwrap());
         assert_ne!(first.paths, second.paths);
         assert_eq!(fs::read(&first.paths[0]).unwrap(), vec![7; 3_000_000]);
-        assert_eq!(first.given, [Given { seen: None, name: Some("n".into()), spooled: true }]);
+        assert_eq!(first.given, [Given { name: Some("n".into()), spooled: true, ..Given::default() }]);
         let kept = first.paths[0].clone();
         first.taken();
         drop((second, sources));

@@ -168,6 +168,7 @@ export const de: Catalogue = {
     title: 'Angebote',
     wants: 'möchte dir senden',
     files: (n) => many(n, 'Datei', 'Dateien'),
+    sizeUnknown: 'Größe unbekannt',
     more: (n) => `und ${format(n)} weitere`,
     accept: 'Annehmen',
     acceptInto: 'Annehmen nach …',

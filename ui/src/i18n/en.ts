@@ -166,6 +166,7 @@ export const en = {
     title: 'Offers',
     wants: 'wants to send you',
     files: (n: number) => many(n, 'file', 'files'),
+    sizeUnknown: 'size unknown',
     more: (n: number) => `and ${format(n)} more`,
     accept: 'Accept',
     acceptInto: 'Accept into…',

@@ -72,6 +72,7 @@ export const germanErrors: Record<string, SpokenError> = {
     hint: 'Es läuft in einem anderen Container. Lege die Datei dorthin, wo beide sie sehen.',
     detail: true,
   },
+  input_ended_early: { message: 'Der Befehl, der es sendete, wurde beendet, bevor er seine Eingabe ganz gelesen hatte.', hint: 'Führe den Befehl, dessen Ausgabe es war, noch einmal aus, und sende sie.' },
   stream_gone: { message: 'Was aus einem Datenstrom gelesen wurde, ist nicht mehr da.', hint: 'Führe den Befehl noch einmal aus.' },
   source_deleted: { message: 'Es wurde gelöscht oder verschoben, bevor es gesendet war.', hint: 'Lege es zurück und sende es noch einmal.', detail: true },
   size_wrong: { message: 'Es ist nicht so lang, wie sein Dateisystem sagt.', hint: 'Sende es allein, mit `yonder-cli send GERÄT -`.', detail: true },

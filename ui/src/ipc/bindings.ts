@@ -495,9 +495,13 @@ files_done: number,
  */
 bytes: number, 
 /**
- * Size of all of these files in bytes.
+ * Size of all of these files in bytes; while `growing`, as much as is known so far.
  */
 total: number, 
+/**
+ * True while this is one file that is still being written, whose length is not known yet.
+ */
+growing: boolean, 
 /**
  * The complete offer, if the receiver accepted only a part of it: `files` of `offered.files` were accepted. `null`
  * if all were, or before the decision.
@@ -886,7 +890,12 @@ name: string | null,
  * True if the file was read from a stream into the data directory's `spool`. It is removed when the transfer has
  * ended.
  */
-spooled: boolean, };
+spooled: boolean, 
+/**
+ * Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+ * write from it once it is complete. Nothing else is sent with it.
+ */
+growing: boolean, };
 
 export type Request = { "cmd": "snapshot" } | { "cmd": "identity" } | { "cmd": "devices" } | { "cmd": "pair_host", 
 /**

@@ -91,6 +91,7 @@ export function someTransfer(over: Partial<TransferView> = {}): TransferView {
     files_done: 60,
     bytes: 400_000_000,
     total: 1_600_000_000,
+    growing: false,
     offered: null,
     skipped: 0,
     reasons: {},

@@ -44,6 +44,18 @@ describe('the page of transfers', () => {
     expect(screen.getByTestId('rate-down').textContent).toBe('84.0\u00a0MB/s');
   });
 
+  it('shows no share of a file whose size is not known', async () => {
+    await open([
+      someTransfer({ roots: ['stream'], growing: true, files: 1, files_done: 0, bytes: 4_000_000, total: 5_000_000, eta: null }),
+      someTransfer({ roots: ['offered stream'], growing: true, direction: 'receive', state: 'offered', files: 1, bytes: 0, total: 0, ...still }),
+    ]);
+    const text = row('stream').textContent ?? '';
+    expect(text).toContain('4.00\u00a0MB · size unknown');
+    expect(text).not.toMatch(/\d\s?%|5\.00/);
+    expect(within(row('stream')).queryByRole('progressbar')).toBeNull();
+    expect(screen.getByTestId('offer-card').textContent).toContain('1 file · size unknown');
+  });
+
   it('is left by Escape, but not out of a search', async () => {
     const { user } = await open([someTransfer({ state: 'done', ...still })]);
     await user.type(screen.getByTestId('history-search'), 'x');

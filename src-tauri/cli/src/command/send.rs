@@ -19,7 +19,7 @@ use crate::{
     interrupt::Interrupt,
     node::{Running, data_dir},
     notes,
-    sources::Sources,
+    sources::{Reading, Sources},
     text::{count, duration, shown, size},
 };
 
@@ -38,7 +38,8 @@ enum Line {
     Progress {
         transfer: TransferId,
         bytes: u64,
-        total: u64,
+        /// None while it is not known.
+        total: Option<u64>,
         rate: f64,
         eta: Option<f64>,
     },
@@ -69,7 +70,7 @@ pub async fn run(
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let sources = Sources::of(args, &data_dir(global)?, console, interrupt).await?;
+    let mut sources = Sources::of(args, &data_dir(global)?, console, interrupt).await?;
     let mut events = running.events().await?;
     let options = TransferOptions {
         compress: !args.no_compress,
@@ -97,16 +98,36 @@ pub async fn run(
             }
         }
     }
+    let feeding = Feeding { reading: sources.reading(), background: args.background };
     if args.background {
         for Row { transfer: TransferView { id, .. }, .. } in &open {
             console.object(&Line::Queued { transfer: *id });
             console.say(&format!("Queued as {id}. `yonder-cli transfers` shows its progress."));
         }
-        return failed.map_or(Ok(()), Err);
+        if feeding.reading.is_none() || open.is_empty() {
+            return failed.map_or(Ok(()), Err);
+        }
     }
-    match watch(running, &mut events, open, args.also.is_empty(), console, interrupt).await {
+    match watch(running, &mut events, open, args.also.is_empty(), feeding, (console, interrupt)).await {
         Ok(()) => failed.map_or(Ok(()), Err),
         Err(failure) => Err(failed.unwrap_or(failure)),
+    }
+}
+
+/// The stream that is read while it is sent, if one is.
+struct Feeding {
+    reading: Option<Reading>,
+    /// Once all of it was read, the node does the rest alone.
+    background: bool,
+}
+
+impl Feeding {
+    /// Waits for its end.
+    async fn ended(&mut self) -> Result<(), Failure> {
+        let Some(reading) = &mut self.reading else { return std::future::pending().await };
+        let ended = reading.ended().await;
+        self.reading = None;
+        ended
     }
 }
 
@@ -140,16 +161,19 @@ async fn watch(
     events: &mut yonder_core::control::Events,
     mut open: Vec<Row<'_>>,
     alone: bool,
-    console: &Console,
-    interrupt: &Interrupt,
+    mut feeding: Feeding,
+    (console, interrupt): (&Console, &Interrupt),
 ) -> Result<(), Failure> {
+    let mut broken = None;
     let begun = Instant::now();
     let mut cancelled_at: Option<tokio::time::Instant> = None;
     let mut seq = None;
     let mut outcome: Result<(), Failure> = Ok(());
     loop {
         for row in open.iter_mut().filter(|row| !row.ended) {
-            row.teller.tell(&row.transfer);
+            if !feeding.background {
+                row.teller.tell(&row.transfer);
+            }
             if row.transfer.state.is_final() {
                 row.ended = true;
                 row.teller.end();
@@ -170,10 +194,18 @@ async fn watch(
             }
         }
         if open.iter().all(|row| row.ended) {
-            return outcome;
+            return broken.map_or(outcome, Err);
         }
         let event = tokio::select! {
             event = events.next() => event,
+            ended = feeding.ended() => {
+                // What became of the transfers is told by the node.
+                broken = ended.err();
+                if feeding.background {
+                    return broken.map_or(outcome, Err);
+                }
+                continue;
+            }
             () = interrupt.wanted(), if cancelled_at.is_none() => {
                 cancelled_at = Some(tokio::time::Instant::now());
                 open.iter_mut().for_each(|row| row.teller.end());
@@ -292,7 +324,8 @@ impl<'a> Teller<'a> {
             return;
         }
         self.last = Some(now);
-        let TransferView { id, bytes, total, rate, eta, .. } = *transfer;
+        let TransferView { id, bytes, total, rate, eta, growing, .. } = *transfer;
+        let total = (!growing).then_some(total);
         self.console.object(&Line::Progress { transfer: id, bytes, total, rate, eta });
         if self.draws {
             self.console.redraw(&progress_text(bytes, total, rate, eta));
@@ -331,7 +364,10 @@ impl<'a> Teller<'a> {
     }
 }
 
-fn progress_text(bytes: u64, total: u64, rate: f64, eta: Option<f64>) -> String {
+fn progress_text(bytes: u64, total: Option<u64>, rate: f64, eta: Option<f64>) -> String {
+    let Some(total) = total else {
+        return format!("{}, size unknown  {}/s", size(bytes as f64), size(rate));
+    };
     let percent = if total == 0 { 100.0 } else { 100.0 * bytes as f64 / total as f64 };
     format!(
         "{percent:3.0} %  {} of {}  {}/s  {} left",
@@ -388,7 +424,7 @@ mod tests {
         let transfer = view(TransferState::Done, None).id;
         let line = |line: &Line| serde_json::to_value(line).unwrap();
         assert_eq!(
-            line(&Line::Progress { transfer, bytes: 1, total: 2, rate: 3.0, eta: None }),
+            line(&Line::Progress { transfer, bytes: 1, total: Some(2), rate: 3.0, eta: None }),
             json!({"event": "progress", "transfer": transfer, "bytes": 1, "total": 2, "rate": 3.0, "eta": null})
         );
         assert_eq!(
@@ -409,10 +445,10 @@ mod tests {
     #[test]
     fn progress_line_reads_well() {
         assert_eq!(
-            progress_text(5_000_000, 10_000_000, 2.5e6, Some(2.0)),
+            progress_text(5_000_000, Some(10_000_000), 2.5e6, Some(2.0)),
             " 50 %  5.0 MB of 10.0 MB  2.5 MB/s  0:02 left"
         );
-        assert_eq!(progress_text(0, 0, 0.0, None), "100 %  0 B of 0 B  0 B/s  - left");
+        assert_eq!(progress_text(0, Some(0), 0.0, None), "100 %  0 B of 0 B  0 B/s  - left");
     }
 
     #[test]

@@ -196,7 +196,7 @@ fn event_text(event: &Event) -> Option<String> {
                 shown(&transfer.device_name),
                 what(transfer),
                 count(transfer.files, "file"),
-                size(transfer.total as f64)
+                if transfer.growing { "size unknown".into() } else { size(transfer.total as f64) }
             )
         }
         Event::Transfer { transfer } if transfer.state.is_final() => {

@@ -61,7 +61,10 @@ fn transfer_table(transfers: &[TransferView]) -> String {
                 id,
                 format!("{way} {}", shown(&transfer.device_name)),
                 word(&transfer.state),
-                format!("{} of {}", size(transfer.bytes as f64), size(transfer.total as f64)),
+                match transfer.growing {
+                    true => format!("{}, size unknown", size(transfer.bytes as f64)),
+                    false => format!("{} of {}", size(transfer.bytes as f64), size(transfer.total as f64)),
+                },
                 if moving { format!("{}/s", size(transfer.rate)) } else { String::new() },
                 if moving { duration(transfer.eta) } else { String::new() },
                 what(transfer),

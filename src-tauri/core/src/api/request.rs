@@ -330,6 +330,9 @@ pub struct Given {
     /// True if the file was read from a stream into the data directory's `spool`. It is removed when the transfer has
     /// ended.
     pub spooled: bool,
+    /// Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+    /// write from it once it is complete. Nothing else is sent with it.
+    pub growing: bool,
 }
 
 /// Serializes paths that need not be Unicode: those that are not are arrays of bytes.

@@ -488,9 +488,12 @@ pub struct TransferView {
     /// Bytes that the receiver holds.
     #[ts(type = "number")]
     pub bytes: u64,
-    /// Size of all of these files in bytes.
+    /// Size of all of these files in bytes; while `growing`, as much as is known so far.
     #[ts(type = "number")]
     pub total: u64,
+    /// True while this is one file that is still being written, whose length is not known yet.
+    #[serde(default)]
+    pub growing: bool,
     /// The complete offer, if the receiver accepted only a part of it: `files` of `offered.files` were accepted. `null`
     /// if all were, or before the decision.
     #[serde(default)]

@@ -362,6 +362,15 @@ async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> 
     stream.read(&mut buffer[..most]).await
 }
 
+fn write_zeros(temp: &Temp, target: &File, offset: u64, len: u32) -> Result<(), DiskError> {
+    static ZERO_BYTES: [u8; 64 * 1024] = [0; 64 * 1024];
+    let step = ZERO_BYTES.len() as u32;
+    (0..len).step_by(ZERO_BYTES.len()).try_for_each(|at| {
+        let bytes = ZERO_BYTES.get(..(len - at).min(step) as usize).unwrap_or_default();
+        temp.write(target, bytes, offset + u64::from(at))
+    })
+}
+
 struct Writer {
     arrival: Arc<Arrival>,
     open: Option<Open>,
@@ -372,7 +381,7 @@ struct Writer {
 
 struct Open {
     header: SegmentHeader,
-    /// Length of the file.
+    /// Length of the file, as far as it is known.
     size: u64,
     /// A part of it was zeros that nobody writes.
     holes: bool,
@@ -448,6 +457,16 @@ impl Writer {
                 {
                     open.target = None;
                 }
+            } else if arrival.manifest.is_growing() {
+                // It has no length that could be given to it before what comes behind them is there.
+                let (file, target) = (open.header.file, target.clone());
+                open.hasher.zeros(chunk.plain_len);
+                let written = write_zeros(&arrival.temp, &target, offset, chunk.plain_len);
+                if !self.fits(file, written)?
+                    && let Some(open) = &mut self.open
+                {
+                    open.target = None;
+                }
             } else {
                 open.hasher.zeros(chunk.plain_len);
                 open.holes = true;
@@ -475,8 +494,11 @@ impl Writer {
         drop(target);
         let hash = hasher.finish();
         let segment = (header.start / SEGMENT) as u32;
-        let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
-        arrival.temp.journal().note(&note, u64::from(header.len))?;
+        // The end of a growing file is not known when it is taken up, and its last part comes anew.
+        if !arrival.manifest.is_growing() || u64::from(header.len) == SEGMENT && !header.whole {
+            let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
+            arrival.temp.journal().note(&note, u64::from(header.len))?;
+        }
         let verdict = arrival.intake().written(header.file, header.start, hash);
         self.judged.extend(verdict);
         Ok(())

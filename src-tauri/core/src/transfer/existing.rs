@@ -223,11 +223,14 @@ impl<'a> Look<'a> {
         if standing.place().is_some_and(|place| ours.contains(&place)) {
             return Ok(());
         }
-        if standing.size == size && size == 0 {
+        // Of a file whose length is not known nothing can be the same.
+        let grows = self.manifest.is_growing();
+        if standing.size == size && size == 0 && !grows {
             self.found.empty.push(file);
             return Ok(());
         }
         if standing.size == size
+            && !grows
             && let Some(open) = there(self.ops.open_read(&folder, &name))?
             && let Some(held) = self.hashes(&open, &standing)?
         {

@@ -17,7 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 pub use super::pool::Pool;
 use super::{
@@ -57,6 +57,17 @@ pub struct Feed {
     gauge: Mutex<Gauge>,
     /// How much may be kept open between two buffers.
     files: FileShare,
+    /// How much of a growing file may be sent.
+    room: Option<watch::Receiver<Room>>,
+}
+
+/// How much of a growing file the receiver takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// Length up to which it is taken.
+    pub size: u64,
+    /// Whether that is all of it.
+    pub ended: bool,
 }
 
 #[derive(Debug, Default)]
@@ -84,6 +95,8 @@ struct ReadingState {
 
 struct Job {
     reading: Arc<Reading>,
+    /// Length of the file; of a growing one, which has not ended, the longest there may be.
+    size: u64,
     segment: u64,
     start: u64,
     len: u32,
@@ -102,6 +115,8 @@ enum Stage {
     Full,
     /// So many files have ended that they are told before it goes on.
     ToTell,
+    /// More of a growing file has to come first.
+    ToCome,
     /// Nothing is left, or nothing can be opened.
     End,
 }
@@ -114,6 +129,7 @@ fn is_short(end: &FileEnd) -> bool {
 enum Next {
     Job(Job),
     NoRoom,
+    ToCome,
     End,
 }
 
@@ -122,7 +138,14 @@ impl Feed {
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
         let gauge = Mutex::new(Gauge::new(1, 1, false));
         let (cursor, files) = (Mutex::default(), FileShare::alone());
-        Self { source, plan, root, cursor, since: Instant::now(), gauge, files }
+        Self { source, plan, root, cursor, since: Instant::now(), gauge, files, room: None }
+    }
+
+    /// Limits a growing file to what this says.
+    #[must_use]
+    pub fn within(mut self, room: Option<watch::Receiver<Room>>) -> Self {
+        self.room = room;
+        self
     }
 
     /// Keeps no more files open than this share allows.
@@ -143,20 +166,26 @@ impl Feed {
         let mut cursor = lock(&self.cursor);
         loop {
             if let Some((reading, segment)) = cursor.current.take() {
-                let place = segment_at(reading.size, segment);
-                // An empty file is one piece of work without a segment.
-                let empty = reading.size == 0 && segment == 0;
-                if reading.failed.load(Ordering::Relaxed) || (place.is_none() && !empty) {
+                let grows = room_of(self.room.as_ref());
+                let size = grows.filter(|room| room.ended).map_or(reading.size, |room| room.size);
+                let place = segment_at(size, segment);
+                // An empty file is one piece of work without a segment, and so is the end of a growing one.
+                let last = if grows.is_some() { segment == segments(size) } else { size == 0 && segment == 0 };
+                if reading.failed.load(Ordering::Relaxed) || (place.is_none() && !last) {
                     continue;
                 }
                 let (start, len) = place.unwrap_or((0, 0));
+                if grows.is_some_and(|room| start + u64::from(len) > room.size) {
+                    cursor.current = Some((reading, segment));
+                    return Next::ToCome;
+                }
                 let held = self.plan.held.get(&reading.index).and_then(|held| held.get(segment as u32));
                 if held.is_none() && len > 0 && wire_most(len) > room {
                     cursor.current = Some((reading, segment));
                     return Next::NoRoom;
                 }
                 cursor.current = Some((reading.clone(), segment + 1));
-                return Next::Job(Job { reading, segment, start, len, held });
+                return Next::Job(Job { reading, size, segment, start, len, held });
             }
             let manifest = &self.source.manifest;
             let index = cursor.next_entry;
@@ -165,7 +194,8 @@ impl Feed {
             }
             cursor.next_entry += 1;
             if let Some(size) = manifest.size(index).filter(|_| self.plan.wants(manifest, index)) {
-                let state = ReadingState { file: None, tree: FileTree::new(size) };
+                let tree = if self.room.is_some() { FileTree::growing() } else { FileTree::new(size) };
+                let state = ReadingState { file: None, tree };
                 let reading = Reading { index, size, failed: AtomicBool::new(false), state: Mutex::new(state) };
                 cursor.current = Some((Arc::new(reading), 0));
             }
@@ -183,6 +213,7 @@ impl Feed {
         ends: mpsc::Sender<Vec<FileEnd>>,
     ) {
         let mut hand = Hand::default();
+        let mut room = self.room.clone();
         loop {
             let mut clock = Instant::now();
             let Some(mut parcel) = pool.take().await else { return };
@@ -190,6 +221,8 @@ impl Feed {
             // Before it is filled: how long it was waited for is the newest there is to know.
             hand.advice = lock(&self.gauge).note(self.since.elapsed(), pool.delivered(), &hand.done());
             let ended = loop {
+                // What changes from here on is not missed.
+                room.iter_mut().for_each(|room| drop(room.borrow_and_update()));
                 let feed = self.clone();
                 let fill = move || {
                     let filled = feed.fill(&mut parcel, &mut hand);
@@ -204,6 +237,13 @@ impl Feed {
                     Stage::Full => break false,
                     Stage::End => break true,
                     Stage::ToTell => {}
+                    // No thread waits for it. Nobody is there any more who could change it when the transfer stops.
+                    Stage::ToCome => {
+                        let Some(room) = &mut room else { return };
+                        if room.changed().await.is_err() || pool.is_closed() {
+                            return;
+                        }
+                    }
                 }
             };
             let mut clock = Instant::now();
@@ -224,6 +264,7 @@ impl Feed {
         let stage = loop {
             match self.next(parcel.room()) {
                 Next::NoRoom => break Stage::Full,
+                Next::ToCome => break if parcel.filled > 0 { Stage::Full } else { Stage::ToCome },
                 Next::End => break Stage::End,
                 Next::Job(job) => {
                     let end = match self.work(&job, parcel, hand) {
@@ -258,26 +299,33 @@ impl Feed {
         let (file, sparse) = self.open(&job.reading)?;
         let before = parcel.filled;
         let hash = self.read(job, &file, sparse, parcel, hand).inspect_err(|_| parcel.filled = before)?;
-        let root = if job.reading.size == 0 {
+        let grows = self.room.is_some();
+        let root = if job.size == 0 {
             match hash {
                 SegmentHash::Whole(root) => Some(root),
                 SegmentHash::Part(_) => None,
             }
+        } else if grows && job.len == 0 {
+            lock(&job.reading.state).tree.end(job.size)
         } else {
             lock(&job.reading.state).tree.insert(job.segment, hash)
         };
         let Some(root) = root else { return Ok(None) };
         // What was read is only what the file was if nothing has touched it since it was listed. One that grew may have been
         // touched elsewhere, too: it must read the same once more.
-        let size = job.reading.size;
-        if self.unchanged(&job.reading, &file)?.len() > size && read_again(&file, size) != Some(root) {
+        let size = room_of(self.room.as_ref()).map_or(job.size, |room| room.size);
+        let len = self.unchanged(&job.reading, &file)?.len();
+        if grows && len != size {
+            return Err(Code::new("source_changed"));
+        }
+        if !grows && len > size && read_again(&file, size) != Some(root) {
             return Err(Code::new("source_changed"));
         }
         lock(&job.reading.state).file = None;
         if job.reading.failed.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        Ok(Some(FileEnd { file: job.reading.index, outcome: SourceOutcome::Sent { root, size: job.reading.size } }))
+        Ok(Some(FileEnd { file: job.reading.index, outcome: SourceOutcome::Sent { root, size } }))
     }
 
     fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Code> {
@@ -294,7 +342,9 @@ impl Feed {
             })
         };
         let file = Arc::new(with_descriptor(|| self.source.open(reading.index)).map_err(unreadable)?);
-        let sparse = holes::may_have(&self.unchanged(reading, &file)?);
+        let meta = self.unchanged(reading, &file)?;
+        // What was read from a stream has none.
+        let sparse = self.room.is_none() && holes::may_have(&meta);
         state.file = self.files.spare().map(|spare| (file.clone(), sparse, spare));
         Ok((file, sparse))
     }
@@ -302,6 +352,9 @@ impl Feed {
     fn unchanged(&self, reading: &Reading, file: &File) -> Result<Metadata, Code> {
         let changed = || Code::new("source_changed");
         let meta = file.metadata().map_err(|_| Code::new("source_unreadable"))?;
+        if self.room.is_some() {
+            return if meta.is_file() { Ok(meta) } else { Err(changed()) };
+        }
         let listed = self.source.manifest.get(reading.index).ok_or_else(changed)?;
         let mtime = meta.modified().map(wire_time).map_err(|_| changed())?;
         let same = meta.is_file() && meta.len() == reading.size && mtime == listed.mtime;
@@ -316,12 +369,16 @@ impl Feed {
         parcel: &mut Parcel,
         hand: &mut Hand,
     ) -> Result<SegmentHash, Code> {
-        let mut hasher = SegmentHasher::new(job.reading.size, job.start);
+        let mut hasher = SegmentHasher::new(job.size, job.start);
         if job.len == 0 {
-            return if has_more(file) { Err(Code::new("size_wrong")) } else { Ok(hasher.finish()) };
+            return if self.room.is_none() && has_more(file) {
+                Err(Code::new("size_wrong"))
+            } else {
+                Ok(hasher.finish())
+            };
         }
         if let Some(hash) = job.held {
-            return Ok(SegmentHash::of(job.reading.size, hash));
+            return Ok(SegmentHash::of(job.size, hash));
         }
         let index = job.reading.index;
         let cipher = self.root.as_ref().map(|root| SegmentCipher::new(root, index, job.start));
@@ -330,7 +387,7 @@ impl Feed {
             file: index,
             start: job.start,
             len: job.len,
-            whole: segments(job.reading.size) == 1,
+            whole: segments(job.size) == 1,
             commitment: cipher.as_ref().map(SegmentCipher::commitment),
         };
         let mut encoded = Vec::with_capacity(SEGMENT_HEADER + COMMITMENT);
@@ -381,6 +438,10 @@ impl Hand {
         self.turn.squeezed += squeezer.taken - before;
         pays.and_then(|len| squeezer.squeezed(len))
     }
+}
+
+fn room_of(room: Option<&watch::Receiver<Room>>) -> Option<Room> {
+    room.map(|room| *room.borrow())
 }
 
 /// The time since the last call.

@@ -87,7 +87,7 @@ pub fn take_up(
     let dir = ops.open_dir(&dest, temp_name(id).as_bytes()).map_err(gone)?;
     let file = ops.open_read(&dir, journal::NAME).map_err(gone)?;
     let mut account = journal::read(BufReader::new(file), accepted).map_err(gone)?;
-    if account.end > longest_account(accepted, now) {
+    if !now.is_growing() && account.end > longest_account(now, accepted.total().saturating_add(now.total())) {
         return Err(Lost::Unsteady);
     }
     let listing = |error| DiskError::new("listing unfinished files", error);
@@ -98,10 +98,17 @@ pub fn take_up(
         whole.insert(file);
     }
     unveiled(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
-    let sizes = whole.iter().filter_map(|file| account.version(accepted, file)).map(|(size, _)| size);
+    let sizes = whole.iter().filter_map(|file| account.landed(accepted, file));
     let landed = sizes.fold(0, u64::saturating_add);
     let folders = folders(ops.as_ref(), &dest, accepted, &account.folders).map_err(listing)?;
     let temp = Temp::going_on(ops.clone(), dest, dir, id, staged, account.end)?;
+    if now.is_growing() {
+        let there = unless_short(temp.open_read(0)).map_err(away)?;
+        let bytes = there.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+        if account.end > longest_account(now, bytes) {
+            return Err(Lost::Unsteady);
+        }
+    }
     let mut held = HashMap::new();
     for file in there {
         let segments = account.segments.remove(&file).unwrap_or_default();
@@ -132,14 +139,14 @@ pub fn take_up(
     Ok(Holding { temp, folders, whole, landed, held })
 }
 
-/// Bytes of the longest account that an honest transfer comes to: a few notes for each entry and each segment. Each attempt
-/// may add one for every file that changed, and a peer may make attempts without end.
-fn longest_account(accepted: &Manifest, now: &Manifest) -> u64 {
+/// Bytes of the longest account that an honest transfer of so many bytes comes to: a few notes for each entry and each segment.
+/// Each attempt may add one for every file that changed, and a peer may make attempts without end.
+fn longest_account(list: &Manifest, bytes: u64) -> u64 {
     const BASE: u64 = 256 * 1024;
     const OF_ENTRY: u64 = 1024;
     const OF_SEGMENT: u64 = 256;
-    let segments = (accepted.total().saturating_add(now.total())) / SEGMENT;
-    BASE.saturating_add(u64::from(accepted.len()) * OF_ENTRY).saturating_add(segments.saturating_mul(OF_SEGMENT))
+    let segments = bytes / SEGMENT;
+    BASE.saturating_add(u64::from(list.len()) * OF_ENTRY).saturating_add(segments.saturating_mul(OF_SEGMENT))
 }
 
 /// Gone is what is not there, or is nothing that was written here. Everything else may pass, and what was received stays.

@@ -9,7 +9,7 @@ use super::{
     bits::Bits,
     framing::SegmentHeader,
     limits::SEGMENT,
-    manifest::Manifest,
+    manifest::{MAX_FILE, Manifest},
     state::Plan,
     tree::{FileTree, Held, SegmentHash, SegmentHasher, SegmentSet, segment_at, segments},
     wire::{Code, FileEnd, SourceOutcome, Violation, violation},
@@ -43,8 +43,9 @@ struct Progressing {
 
 impl Progressing {
     /// What is held counts as if it had come now: a segment of it that comes all the same comes twice.
-    fn new(size: u64, held: Option<Held>) -> Self {
-        let mut new = Self { claimed: SegmentSet::default(), tree: FileTree::new(size), root: None, said: None };
+    fn new(size: u64, grows: bool, held: Option<Held>) -> Self {
+        let tree = if grows { FileTree::growing() } else { FileTree::new(size) };
+        let mut new = Self { claimed: SegmentSet::default(), tree, root: None, said: None };
         for (segment, hash) in held.iter().flat_map(Held::iter) {
             new.claimed.insert(segment);
             new.root = new.tree.insert(segment.into(), SegmentHash::of(size, hash)).or(new.root);
@@ -62,6 +63,8 @@ pub struct Intake {
     good: Bits,
     bad: Bits,
     left: u32,
+    /// How far a growing file may come by now, and whether that is its end.
+    grown: (u64, bool),
 }
 
 impl Intake {
@@ -69,7 +72,25 @@ impl Intake {
     pub fn new(manifest: Arc<Manifest>, plan: Plan) -> Self {
         let (left, _) = plan.measure(&manifest);
         let len = manifest.len();
-        Self { manifest, plan, files: HashMap::new(), good: Bits::none(len), bad: Bits::none(len), left }
+        let (good, bad) = (Bits::none(len), Bits::none(len));
+        Self { manifest, plan, files: HashMap::new(), good, bad, left, grown: (0, false) }
+    }
+
+    /// Lets the growing file come up to this length, which is all of it if it has ended. Nothing is kept for what has not come.
+    ///
+    /// # Errors
+    /// When more of it is there already.
+    pub fn grow(&mut self, size: u64, ended: bool) -> Result<(), Violation> {
+        if ended && !self.bad.contains(0) && !self.good.contains(0) {
+            let (progressing, _) = self.file(0)?;
+            let last = progressing.claimed.spans().last().map(|span| span.end);
+            if last.is_some_and(|last| size <= SEGMENT || u64::from(last) > segments(size)) {
+                return violation("a file ends before what is there of it");
+            }
+            progressing.root = progressing.tree.end(size).or(progressing.root);
+        }
+        self.grown = (size, ended);
+        Ok(())
     }
 
     /// How many files have no verdict yet.
@@ -79,9 +100,13 @@ impl Intake {
 
     fn file(&mut self, file: u32) -> Result<(&mut Progressing, u64), Violation> {
         let wanted = self.manifest.size(file).filter(|_| self.plan.wants(&self.manifest, file));
-        let Some(size) = wanted else { return violation("data of a file that was not accepted") };
+        let Some(mut size) = wanted else { return violation("data of a file that was not accepted") };
+        let grows = self.manifest.is_growing() && !self.grown.1;
+        if self.manifest.is_growing() {
+            size = if grows { MAX_FILE } else { self.grown.0 };
+        }
         let held = &mut self.plan.held;
-        let progressing = self.files.entry(file).or_insert_with(|| Progressing::new(size, held.remove(&file)));
+        let progressing = self.files.entry(file).or_insert_with(|| Progressing::new(size, grows, held.remove(&file)));
         Ok((progressing, size))
     }
 
@@ -101,6 +126,9 @@ impl Intake {
         }
         if !progressing.claimed.insert(index as u32) {
             return violation("a segment came twice");
+        }
+        if self.manifest.is_growing() && header.start + u64::from(header.len) > self.grown.0 {
+            return violation("more of a growing file than was agreed on");
         }
         Ok(Claim { size, discard })
     }
@@ -247,6 +275,58 @@ mod tests {
         intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap();
         assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice");
         intake.claim(&header(2, 2 * SEGMENT, 10, false)).unwrap();
+    }
+
+    fn growing() -> Intake {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "stdin", EntryKind::Growing)).unwrap();
+        let manifest = Arc::new(builder.finish());
+        let plan = Plan::all(&manifest);
+        Intake::new(manifest, plan)
+    }
+
+    #[test]
+    fn a_growing_file_comes_as_far_as_was_agreed_on_and_is_judged_at_its_end() {
+        const S: u32 = SEGMENT as u32;
+        let data: Vec<u8> = (0..2 * SEGMENT).map(|i| (i % 251) as u8).collect();
+        let hash = |index: u64| {
+            let mut hasher = SegmentHasher::new(MAX_FILE, index * SEGMENT);
+            hasher.update(&data[(index * SEGMENT) as usize..((index + 1) * SEGMENT) as usize]);
+            hasher.finish()
+        };
+        let mut intake = growing();
+        assert!(growing().claim(&header(0, 0, S, false)).is_err(), "nothing was agreed on");
+        assert_eq!(intake.grow(SEGMENT + 1, false), Ok(()));
+        assert!(intake.claim(&header(0, 0, 7, true)).is_err(), "a part, and the end is not known");
+        intake.claim(&header(0, 0, S, false)).unwrap();
+        assert_eq!(intake.written(0, 0, hash(0)), None);
+        assert!(intake.claim(&header(0, SEGMENT, S, false)).is_err(), "further than was agreed on");
+        let mut short = growing();
+        short.grow(2 * SEGMENT, false).unwrap();
+        short.claim(&header(0, 0, S, false)).unwrap();
+        assert!(short.grow(SEGMENT, true).is_err(), "shorter than what is there");
+
+        let mut intake = growing();
+        intake.grow(2 * SEGMENT, false).unwrap();
+        for index in [1, 0] {
+            intake.claim(&header(0, index * SEGMENT, S, false)).unwrap();
+            assert_eq!(intake.written(0, index * SEGMENT, hash(index)), None);
+        }
+        assert_eq!(intake.grow(2 * SEGMENT, true), Ok(()));
+        let root = *blake3::hash(&data).as_bytes();
+        assert_eq!(intake.ended(&sent(0, 2 * SEGMENT, root)), Some(Verdict::Good(0)));
+
+        for (len, good) in [(0, true), (5, true), (SEGMENT, true), (5, false)] {
+            let mut small = growing();
+            assert_eq!(small.grow(len, true), Ok(()));
+            if len > 0 {
+                small.claim(&header(0, 0, len as u32, true)).unwrap();
+                small.written(0, 0, SegmentHash::Whole(*blake3::hash(&data[..len as usize]).as_bytes()));
+            }
+            let said = if good { *blake3::hash(&data[..len as usize]).as_bytes() } else { [1; 32] };
+            let verdict = small.ended(&sent(0, len, said));
+            assert_eq!(matches!(verdict, Some(Verdict::Good(0))), good, "{len}");
+        }
     }
 
     #[test]

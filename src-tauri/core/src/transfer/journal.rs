@@ -74,6 +74,13 @@ pub enum Note {
     Made(u32),
     /// These folders are filled in hiding, and get their names with all that is in them.
     Staged(Vec<u32>),
+    /// The growing file has ended, and is so long.
+    Length {
+        /// Which file.
+        file: u32,
+        /// Its length.
+        size: u64,
+    },
 }
 
 /// The journal of one transfer; shared by all who write.
@@ -167,6 +174,8 @@ pub struct Account {
     pub segments: HashMap<u32, BTreeMap<u32, [u8; 32]>>,
     /// Files that are not as the manifest has them.
     pub versions: HashMap<u32, (u64, Mtime)>,
+    /// Lengths of growing files that have ended.
+    pub lengths: HashMap<u32, u64>,
     /// Files that were about to get their names.
     pub naming: Bits,
     /// Folders with their names, and whether it is known that they were created.
@@ -185,6 +194,7 @@ pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
     let mut account = Account {
         segments: HashMap::new(),
         versions: HashMap::new(),
+        lengths: HashMap::new(),
         naming: Bits::none(manifest.len()),
         folders: HashMap::new(),
         staged: Bits::none(manifest.len()),
@@ -232,6 +242,14 @@ impl Account {
         self.versions.get(&file).copied().or_else(listed)
     }
 
+    /// The length of a file that has its name.
+    pub fn landed(&self, manifest: &Manifest, file: u32) -> Option<u64> {
+        match manifest.is_growing() {
+            true => self.lengths.get(&file).copied(),
+            false => self.version(manifest, file).map(|(size, _)| size),
+        }
+    }
+
     fn take(&mut self, note: Note, manifest: &Manifest) {
         let is_folder = |index| manifest.get(index).is_some_and(|entry| entry.size().is_none());
         match note {
@@ -246,6 +264,11 @@ impl Account {
                     self.versions.insert(file, (size, mtime));
                     self.segments.remove(&file);
                     self.naming.remove(file);
+                }
+            }
+            Note::Length { file, size } => {
+                if manifest.size(file).is_some() {
+                    self.lengths.insert(file, size);
                 }
             }
             Note::Naming(files) => files.into_iter().filter(|file| manifest.size(*file).is_some()).for_each(|file| {

@@ -1,7 +1,7 @@
 //! Every number that bounds a transfer. What a peer announces is held against these before anything is allocated.
 
 /// Version of the protocol that an offer names. Another one is declined, never guessed at.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// Largest plain control frame.
 pub const MAX_FRAME: usize = 64 * 1024;
 /// Files and folders of one offer.

@@ -14,13 +14,13 @@ use super::{
 use crate::id::TransferId;
 
 /// A file's length may not need more segment numbers than there are.
-const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
+pub const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
 
 #[derive(Clone, Debug)]
 struct Item {
     parent: u32,
     name: u32,
-    /// Nanoseconds, which leave two bits free, one of them for [`FILE`].
+    /// Nanoseconds, which leave two bits free, for [`FILE`] and [`GROWING`].
     nanos: u32,
     /// The length, which leaves ten bits free: those of [`HAS_MODE`] and the mode.
     size_and_mode: u64,
@@ -33,6 +33,8 @@ struct Item {
 /// The numbers of an entry, at their longest.
 const ENTRY_NUMBERS: usize = 40;
 const FILE: u32 = 1 << 31;
+/// Beside [`FILE`]: its length is not known yet.
+const GROWING: u32 = 1 << 30;
 /// Bits of a mode: what the owner, the group and others may do. No setuid, no setgid, no sticky bit.
 pub const MODE_BITS: u16 = 0o777;
 const MODE_SHIFT: u32 = 54;
@@ -47,8 +49,20 @@ impl Item {
         self.nanos & FILE != 0
     }
 
+    fn is_growing(&self) -> bool {
+        self.nanos & GROWING != 0
+    }
+
+    fn kind(&self) -> EntryKind {
+        match (self.is_file(), self.is_growing()) {
+            (_, true) => EntryKind::Growing,
+            (true, false) => EntryKind::File { size: self.size() },
+            (false, false) => EntryKind::Folder,
+        }
+    }
+
     fn mtime(&self) -> Mtime {
-        Mtime { secs: self.secs, nanos: self.nanos & !FILE }
+        Mtime { secs: self.secs, nanos: self.nanos & !(FILE | GROWING) }
     }
 
     fn size(&self) -> u64 {
@@ -76,12 +90,18 @@ pub struct EntryRef<'a> {
 }
 
 impl EntryRef<'_> {
-    /// Length, if it is a file.
+    /// Length, if it is a file; of a growing one the longest that a file may have.
     pub fn size(&self) -> Option<u64> {
         match self.kind {
             EntryKind::File { size } => Some(size),
+            EntryKind::Growing => Some(MAX_FILE),
             EntryKind::Folder => None,
         }
+    }
+
+    /// Bytes that are agreed on, if it is a file; of a growing one none.
+    pub fn bytes(&self) -> Option<u64> {
+        self.size().map(|size| if self.kind == EntryKind::Growing { 0 } else { size })
     }
 }
 
@@ -140,19 +160,29 @@ impl Manifest {
     pub fn get(&self, index: u32) -> Option<EntryRef<'_>> {
         let item = self.items.get(index as usize)?;
         let start = item.name as usize;
-        let kind = if item.is_file() { EntryKind::File { size: item.size() } } else { EntryKind::Folder };
         Some(EntryRef {
             parent: item.parent.checked_sub(1),
             name: self.names.get(start..start + item.name_len as usize)?,
             mtime: item.mtime(),
             mode: item.mode(),
-            kind,
+            kind: item.kind(),
         })
     }
 
-    /// Length of a file; none for folders and unknown indices.
+    /// Length of a file; none for folders and unknown indices. A growing file counts as long as a file may be: its segments
+    /// are whole ones until its end is known.
     pub fn size(&self, index: u32) -> Option<u64> {
         self.get(index)?.size()
+    }
+
+    /// Length of a file as far as it is agreed on, which is nothing of a growing one.
+    pub fn bytes(&self, index: u32) -> Option<u64> {
+        self.get(index)?.bytes()
+    }
+
+    /// Whether it is one file whose length is not known yet.
+    pub fn is_growing(&self) -> bool {
+        self.items.first().is_some_and(Item::is_growing)
     }
 
     /// The entry's components from the top, itself last.
@@ -220,8 +250,9 @@ impl Manifest {
         let mut changed = self.clone();
         let mut floor = 0;
         for change in changes {
-            let Some(item) = changed.items.get_mut(change.file as usize).filter(|item| item.is_file()) else {
-                return violation("a change of what is not a file");
+            let is_fixed = |item: &&mut Item| item.is_file() && !item.is_growing();
+            let Some(item) = changed.items.get_mut(change.file as usize).filter(is_fixed) else {
+                return violation("a change of what is not a file, or grows");
             };
             if change.file < floor || change.size > MAX_FILE || change.mtime.nanos >= 1_000_000_000 {
                 return violation("changes out of order, or beyond what can be");
@@ -326,9 +357,13 @@ impl ManifestBuilder {
         if depth > MAX_DEPTH || path_len > MAX_PATH {
             return violation("a path is too deep or too long");
         }
+        if self.manifest.is_growing() || (entry.kind == EntryKind::Growing && !self.manifest.is_empty()) {
+            return violation("a growing file is not alone");
+        }
         let (mark, size) = match entry.kind {
             EntryKind::Folder => (0, 0),
             EntryKind::File { size } => (FILE, size),
+            EntryKind::Growing => (FILE | GROWING, 0),
         };
         if size > MAX_FILE {
             return violation("a file is too large");
@@ -512,6 +547,26 @@ pub(crate) mod tests {
             let error = builder.push(&bad).unwrap_err();
             assert!(error.0.contains(text), "{error}");
         }
+    }
+
+    #[test]
+    fn a_growing_file_is_alone_and_has_no_length_to_agree_on() {
+        let mut builder = ManifestBuilder::default();
+        builder.push(&entry(0, "stdin", EntryKind::Growing)).unwrap();
+        assert!(builder.push(&entry(0, "b", file(1))).is_err());
+        let manifest = builder.finish();
+        assert_eq!((manifest.files(), manifest.total(), manifest.is_growing()), (1, 0, true));
+        assert_eq!((manifest.size(0), manifest.bytes(0)), (Some(MAX_FILE), Some(0)));
+        assert_eq!(
+            manifest.get(0).map(|entry| (entry.mtime, entry.kind)),
+            Some((Mtime { secs: 0, nanos: 0 }, EntryKind::Growing))
+        );
+        assert_eq!(check_offer(&offer_of(&manifest)), Ok(()));
+        let change = ChangedFile { file: 0, size: 7, mtime: Mtime { secs: 0, nanos: 0 } };
+        assert!(manifest.with_changes(&[change]).is_err(), "its length is told in another way");
+        let mut second = ManifestBuilder::default();
+        second.push(&entry(0, "a", EntryKind::Folder)).unwrap();
+        assert!(second.push(&entry(1, "stdin", EntryKind::Growing)).is_err());
     }
 
     #[test]

@@ -32,6 +32,7 @@ pub mod framing;
 mod history;
 pub mod holding;
 pub mod holes;
+mod input;
 pub mod intake;
 pub mod journal;
 pub mod landing;
@@ -415,6 +416,7 @@ impl Transfers {
             files_done: 0,
             bytes: 0,
             total: 0,
+            growing: false,
             offered: None,
             skipped: 0,
             reasons: BTreeMap::new(),

@@ -55,7 +55,7 @@ impl Sums {
         // Children come after their parents, so that backwards each is complete before it is added to its parent.
         for index in (0..manifest.len()).rev() {
             let Some(entry) = manifest.get(index) else { continue };
-            let (files, bytes) = match entry.size() {
+            let (files, bytes) = match entry.bytes() {
                 Some(size) => (1, size),
                 None => folders.get(&index).copied().unwrap_or_default(),
             };
@@ -83,7 +83,7 @@ impl Preview {
             let Some(entry) = manifest.get(index).filter(|entry| entry.parent == parent) else { continue };
             if (from..to).contains(&page.total) {
                 let beneath = || sums.0.get(&index).copied().unwrap_or_default();
-                let (files, size) = entry.size().map_or_else(beneath, |size| (1, size));
+                let (files, size) = entry.bytes().map_or_else(beneath, |size| (1, size));
                 let mut name = names::escaped(entry.name);
                 // A thousand of the longest names fit into one answer.
                 view_size::shorten(&mut name);

@@ -21,11 +21,11 @@ pub fn beside(list: u64) -> u64 {
 }
 
 /// Bytes that the selected files will take together: those that have their names already as they landed, the others as
-/// the manifest has them now. `landed` is the sum of the former.
+/// the manifest has them now, and nothing of a growing one, which is charged as it grows. `landed` is the sum of the former.
 ///
 /// What landed counts as it landed. A source that says afterwards that such a file is empty gets no room for another one.
 pub fn bytes_in_all(now: &Manifest, selected: &Bits, whole: &Bits, landed: u64) -> u64 {
-    let to_come = selected.iter().filter(|index| !whole.contains(*index)).filter_map(|index| now.size(index));
+    let to_come = selected.iter().filter(|index| !whole.contains(*index)).filter_map(|index| now.bytes(index));
     to_come.fold(landed, u64::saturating_add)
 }
 

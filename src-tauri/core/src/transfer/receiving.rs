@@ -3,6 +3,7 @@
 mod choosing;
 mod claims;
 mod ending;
+mod growing;
 mod held;
 mod progress;
 mod room;
@@ -170,6 +171,7 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         files_done: 0,
         bytes: 0,
         total: offer.total,
+        growing: false,
         offered: None,
         skipped: left_out.total(),
         reasons: left_out.counts().clone(),
@@ -279,6 +281,8 @@ struct Live {
     completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
+    /// Tells the sender that a growing file has room.
+    answering: Option<JoinHandle<()>>,
     expected: u32,
 }
 
@@ -353,8 +357,10 @@ impl Receiving {
             tokio::select! {
                 frame = timeout(PATIENCE, next(&mut self.frames, &mut self.machine)) => match frame {
                     Ok(frame) => match frame? {
-                        FromSender::Manifest(_) => {
+                        FromSender::Manifest(manifest) => {
                             tracing::debug!(id = %self.id, "the list is there");
+                            let growing = manifest.is_growing();
+                            self.inner.book.show(self.id, |view| view.growing = growing);
                             return if self.share.hold(self.machine.memory()) { Ok(None) } else { self.no_room().await };
                         }
                         FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
@@ -455,14 +461,17 @@ impl Receiving {
 
     /// Sets up everything that receives, then tells the sender what is there and what is to come.
     pub(super) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
-        let Ready { temp, plan, folders, old, same, entered, rule, landed: _ } = ready;
+        let Ready { temp, plan, folders, old, same, entered, rule, landed } = ready;
         let manifest = self.machine.manifest();
         if !self.machine.accept(plan.clone()) {
             temp.remove();
             return Err(TransferError::NotOffered.into());
         }
         let (expected, _) = plan.measure(&manifest);
-        let (whole, whole_bytes, held_bytes) = plan.held(&manifest);
+        let (whole, mut whole_bytes, held_bytes) = plan.held(&manifest);
+        if manifest.is_growing() {
+            whole_bytes = landed;
+        }
         let (claims, chosen) = (claims::claims(&plan), selection::frames(&plan.selected));
         let claimed = plan.held.keys().copied().collect();
         let keys = self.session.keys();
@@ -510,6 +519,7 @@ impl Receiving {
             completed: false,
             settled,
             backlog: VecDeque::new(),
+            answering: None,
             expected,
         });
         self.holds = true;
@@ -568,12 +578,17 @@ impl Receiving {
             // Data that comes before `Begin` waits in the transport.
             let streams_may_come = begun && live.opened < MAX_STREAMS;
             tokio::select! {
-                frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() => match frame? {
+                frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() && live.answering.is_none() => match frame? {
                     FromSender::Begin => {
                         self.without_disproved(live).await?;
                         tracing::debug!(id = %self.id, "bytes may come");
                         begun = true;
                         self.settle(live, begun);
+                    }
+                    FromSender::Grown { size, ended } => {
+                        if let Some(end) = self.grow(live, size, ended).await? {
+                            return Ok(end);
+                        }
                     }
                     FromSender::FilesDone(ends) => {
                         let mut intake = live.arrival.intake();
@@ -584,16 +599,13 @@ impl Receiving {
                         self.all_there(live)?;
                     }
                     FromSender::Cancelled(code) => return Ok(End::by_code(code.as_str())),
-                    FromSender::Pause => {
-                        self.held_there = true;
-                        self.settle(live, begun);
-                    }
-                    FromSender::Resume => {
-                        self.held_there = false;
+                    meant @ (FromSender::Pause | FromSender::Resume) => {
+                        self.held_there = matches!(meant, FromSender::Pause);
                         self.settle(live, begun);
                     }
                     _ => {}
                 },
+                () = growing::answered(&mut live.answering) => {}
                 room = verdicts.reserve(), if !live.backlog.is_empty() => match room {
                     Ok(room) => {
                         let mut next = Some(room);

@@ -167,6 +167,11 @@ impl Outgoing {
         paths.zip(given).map(|(path, given)| Named { path, given }).collect()
     }
 
+    /// The stream that is still being read for it, if that is what is sent.
+    pub(super) fn growing(&self) -> Option<PathBuf> {
+        self.named().into_iter().find(|named| named.given.growing).map(|named| named.path)
+    }
+
     /// Streams that were read for it.
     pub(super) fn spooled(&self) -> impl Iterator<Item = PathBuf> {
         self.named().into_iter().filter(|named| named.given.spooled).map(|named| named.path)

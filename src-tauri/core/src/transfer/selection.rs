@@ -31,7 +31,7 @@ pub fn select(manifest: &Manifest, only: Option<&[u32]>) -> Result<Bits, Transfe
 /// How many files are among them, and their bytes.
 pub fn measure(manifest: &Manifest, selected: &Bits) -> (u32, u64) {
     // The sum of all sizes is known to fit.
-    selected.iter().filter_map(|index| manifest.size(index)).fold((0, 0), |(n, sum), size| (n + 1, sum + size))
+    selected.iter().filter_map(|index| manifest.bytes(index)).fold((0, 0), |(n, sum), size| (n + 1, sum + size))
 }
 
 /// As ranges, in as many frames as it takes; none where all are wanted.

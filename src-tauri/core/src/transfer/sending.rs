@@ -2,6 +2,7 @@
 //!
 //! Over 800 lines because every step of an attempt works on the state of the one transfer, which is not split yet.
 
+mod growing;
 mod held;
 mod missing;
 mod stopped;
@@ -30,6 +31,7 @@ use super::{
     error::{RECEIVER_OUT_OF_FILES, SENDER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
     flow::Limits,
     framing::StreamHeader,
+    input::{self, Input},
     left_out::{NOT_TAKEN, NOTES, Reasons, add_notes},
     limits::{BATCH, VERSION},
     names::escaped,
@@ -86,8 +88,10 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     let shown = inner.book.view(id);
     let watch = shown.as_ref().map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
     let not_taken = shown.as_ref().and_then(|view| view.reasons.get(NOT_TAKEN).copied()).unwrap_or(0);
+    let input = growing::input(&inner, &order.terms).await;
     let mut sending = Sending {
         inner: inner.clone(),
+        input,
         restored: order.restored,
         asked,
         there,
@@ -122,6 +126,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     let end = sending.run().await;
     sending.turn = None;
     let Some(end) = end else { return };
+    sending.show_length();
     inner.turns.change(|order| order.leave(id));
     sending.watch.end(inner.since.elapsed());
     let reasons = sending.reasons();
@@ -181,6 +186,8 @@ struct Sending {
     /// Of the attempt that is under way.
     stop: CancellationToken,
     begun: Option<Instant>,
+    /// How the file stands that is still being written, if that is what is sent.
+    input: Option<watch::Receiver<Input>>,
     /// How long bytes moved, over all attempts.
     watch: Stopwatch,
     /// What could not be offered.
@@ -295,8 +302,8 @@ impl Sending {
             let error = match outcome {
                 Ok(end) => {
                     // What the receiver did not say itself it may not have heard: the connection can be dead already.
-                    let ours = end.is_cancelled_here();
-                    return Some(Ended { end, untold: ours && self.may_be_known() });
+                    let cancelled = end.is_cancelled_here() && self.may_be_known();
+                    return Some(Ended { end, untold: cancelled || self.is_to_be_told() });
                 }
                 Err(error) => error,
             };
@@ -384,6 +391,9 @@ impl Sending {
                     Presence::There | Presence::Stranger => return Waited::Again,
                 },
                 () = sleep(LOOK_FOR_DISK), if self.held => self.look_for_source().await,
+                () = input::broken_off(&mut self.input) => {
+                    return Waited::Over(Ended { end: growing::early(), untold: self.is_to_be_told() });
+                }
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
@@ -412,6 +422,10 @@ impl Sending {
         if (self.inner.deps.presence)(self.order.device) == Presence::Stranger {
             return Err(NetworkError::DeviceNotPaired((self.inner.deps.names)(self.order.device)));
         }
+        if self.is_broken_off() {
+            return Ok(growing::early());
+        }
+        self.show_length();
         self.restore().await?;
         let Some(accepted) = self.source.clone() else { return self.first().await };
         let Some(session) = self.connect().await? else { return self.stopped() };
@@ -443,7 +457,7 @@ impl Sending {
         };
         let mut frames = vec![SenderFrame::Again(again)];
         frames.extend(changes.chunks(BATCH).map(|changes| SenderFrame::Changed(changes.to_vec())));
-        let machine = SenderMachine::again(source.manifest.clone());
+        let machine = self.with_length(SenderMachine::again(source.manifest.clone()));
         self.converse(&session, source, machine, attempt, frames).await
     }
 
@@ -477,6 +491,7 @@ impl Sending {
             view.notes.clone_from(&source.left_out.notes);
             source.left_out.reasons.show(view);
         });
+        self.show_length();
         self.skipped = source.left_out.reasons.clone();
         self.order.terms.skipped.clone_from(self.skipped.counts());
         self.show_wait(match (self.inner.deps.presence)(self.order.device) {
@@ -502,13 +517,17 @@ impl Sending {
         self.inner.book.show(self.order.id, |view| (view.state, view.reason) = (TransferState::Offered, None));
         let before = std::mem::replace(&mut self.offering, true);
         self.offered |= before;
-        let machine = SenderMachine::new(manifest);
+        let machine = self.with_length(SenderMachine::new(manifest));
         self.converse(&session, source, machine, attempt, vec![SenderFrame::Offer(offer)]).await
     }
 
     /// A person, or the node, ended it before anything was said.
     fn stopped(&self) -> Result<End, NetworkError> {
-        if self.inner.cancel.is_cancelled() { Err(NetworkError::ShuttingDown) } else { Ok(End::cancelled_here()) }
+        match self.inner.cancel.is_cancelled() {
+            true => Err(NetworkError::ShuttingDown),
+            false if self.is_broken_off() => Ok(growing::early()),
+            false => Ok(End::cancelled_here()),
+        }
     }
 
     /// Lists what is to be sent. None if it was cancelled meanwhile.
@@ -551,6 +570,7 @@ impl Sending {
                     Some(Command::Held) => self.held = self.inner.book.held(self.order.id).is_some(),
                     Some(Command::Decline | Command::Cancel) | None => return,
                 },
+                () = input::broken_off(&mut self.input) => return,
                 () = self.inner.cancel.cancelled() => return,
             }
         }
@@ -576,6 +596,7 @@ impl Sending {
         let header = StreamHeader { suite, transfer: *self.order.id.as_bytes(), attempt };
         let mut talk = Talk::new(source, header, machine, frames, out.clone());
         talk.compress = self.order.terms.options.compress;
+        talk.input.clone_from(&self.input);
         talk.jobs.spawn(until(&self.stop, async move {
             for frame in first {
                 if !out.send(&frame).await {
@@ -664,7 +685,12 @@ impl Sending {
                         return Ok(End::cancelled_here());
                     }
                 },
+                () = input::broken_off(&mut self.input) => {
+                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new(growing::EARLY) }).await;
+                    return Ok(growing::early());
+                }
                 _ = tick.tick() => {
+                    self.rest_without_input(talk);
                     let Some(begun) = self.begun.filter(|_| sends) else { continue };
                     self.keep_pace(&mut pacer, since.elapsed(), talk, silence.is_silent(since.elapsed()))?;
                     let (bytes, files, moves) = (self.tally.bytes, self.tally.files, self.turn.is_some());
@@ -678,11 +704,12 @@ impl Sending {
                         self.inner.book.record_soon(self.order.id, &self.inner.tasks);
                     }
                     let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
+                    self.show_length();
                     self.inner.book.show(self.order.id, |view| {
                         (view.seconds, view.mean_rate) = (seconds, mean_rate);
                         (view.bytes, view.files_done) = (bytes, files.into());
                         view.rate = if moves { meter.rate() } else { 0.0 };
-                        view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
+                        view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves && !view.growing);
                         view.heard_nothing_for(noticed.seconds.filter(|_| moves));
                     });
                 }
@@ -722,12 +749,14 @@ impl Sending {
                     (view.bytes, view.files_done) = (bytes, files.into());
                     reasons.show(view);
                 });
+                self.show_length();
                 match plan.held.is_empty() {
                     true => talk.ready(plan),
                     false => talk.prove(&self.inner.budget.threads.of(self.order.device), plan),
                 }
                 self.settle(talk);
             }
+            FromReceiver::Room { size, ended } => talk.grant(size, ended),
             FromReceiver::Progress { bytes, files } => {
                 (self.tally.bytes, self.tally.files) = (bytes, files);
                 self.words = self.words.saturating_add(1);
@@ -743,6 +772,11 @@ impl Sending {
                     if self.tally.notes.len() < NOTES {
                         let path = talk.source.manifest.shown(item.file);
                         self.tally.notes.push(Note::Failed { path, reason: code.as_str().to_owned() });
+                    }
+                    // The rest of what may never end would be sent for nothing.
+                    if talk.source.manifest.is_growing() {
+                        talk.out.farewell(&SenderFrame::Cancel { code: code.clone() }).await;
+                        return Ok(Some(End::by_code(code.as_str())));
                     }
                     self.tally.first_failure.get_or_insert(code);
                 }

@@ -36,6 +36,8 @@ use crate::{api::Note, budget::Worker, error::NetworkError};
 pub(super) struct Settled {
     pub files: AtomicU32,
     pub bytes: AtomicU64,
+    /// Length of the growing file, once it has ended.
+    pub length: AtomicU64,
     pub failed: AtomicU32,
     /// Files and folders that are not kept, by the code of their reason.
     reasons: Mutex<Reasons>,
@@ -224,7 +226,10 @@ impl Settling {
             match &item.failure {
                 None => {
                     self.told.files.fetch_add(1, Ordering::Relaxed);
-                    let size = self.manifest.size(item.file).unwrap_or(0);
+                    let size = match self.manifest.is_growing() {
+                        true => self.told.length.load(Ordering::Relaxed),
+                        false => self.manifest.size(item.file).unwrap_or(0),
+                    };
                     self.told.bytes.fetch_add(size, Ordering::Relaxed);
                 }
                 Some(code) => {

@@ -169,7 +169,8 @@ impl Source {
         let mut changes = Vec::new();
         for file in 0..self.manifest.len() {
             let Some(entry) = self.manifest.get(file) else { continue };
-            let Some(listed) = entry.size() else { continue };
+            // Of a growing file it is told how long it is by now.
+            let Some(listed) = entry.size().filter(|_| !self.manifest.is_growing()) else { continue };
             let meta = |path: &Path| match look_at(path) {
                 Ok(meta) if meta.is_symlink() => self.target(path).map(|there| there.map(|(_, meta)| meta)),
                 other => unless_short(other),
@@ -307,6 +308,11 @@ fn target<'a>(link: &Path, mut roots: impl Iterator<Item = &'a Path>) -> io::Res
 pub fn look(named: &[Named], private: &Private, part: Option<&[PathBuf]>) -> Result<Vec<String>, TransferError> {
     if named.is_empty() {
         return Err(TransferError::NothingToSend);
+    }
+    if let Some(grows) = named.iter().find(|named| named.given.growing)
+        && (named.len() > 1 || !grows.given.spooled)
+    {
+        return Err(TransferError::Special(grows.path.clone()));
     }
     let name = |(name, ..): (Vec<u8>, PathBuf, Metadata)| names::escaped(name);
     let Some(part) = part else { return named.iter().map(|named| root(named, private).map(name)).collect() };
@@ -476,6 +482,7 @@ pub fn scan(
         }
     }
     walk.folders = tops.iter().filter(|(.., meta)| meta.is_dir()).map(|(_, real, _)| real.clone()).collect();
+    let growing = named.iter().any(|named| named.given.growing);
     for (name, real, meta) in tops {
         if !only.is_none_or(|only| leads_to(only, &real) || is_in(only, &real)) {
             continue;
@@ -492,9 +499,12 @@ pub fn scan(
         if name_there != name {
             walk.note(Note::SavedAs { path: shown(), name: names::escaped(&name_there) });
         }
+        walk.growing = growing;
         if let Some(index) = walk.add(0, name_there, &meta, &real)? {
             walk.roots.insert(index, Root::listed(&real, &meta));
-            walk.sample(index, &real, &meta)?;
+            if !growing {
+                walk.sample(index, &real, &meta)?;
+            }
             if meta.is_dir() {
                 walk.folder((real, index, volume_of(&meta)), only, stop)?;
             }
@@ -530,6 +540,8 @@ struct Walk {
     left_out: LeftOut,
     bytes: usize,
     samples: HashMap<u32, [u8; 32]>,
+    /// What is named is still being written.
+    growing: bool,
 }
 
 impl Walk {
@@ -551,7 +563,11 @@ impl Walk {
     }
 
     fn add(&mut self, parent: u32, name: Vec<u8>, meta: &Metadata, path: &Path) -> Result<Option<u32>, TransferError> {
-        let kind = if meta.is_dir() { EntryKind::Folder } else { EntryKind::File { size: meta.len() } };
+        let kind = match (meta.is_dir(), self.growing) {
+            (true, _) => EntryKind::Folder,
+            (false, true) => EntryKind::Growing,
+            (false, false) => EntryKind::File { size: meta.len() },
+        };
         let mtime =
             meta.modified().map(wire_time).map_err(|source| TransferError::Source { path: path.into(), source })?;
         let len = name.len();

@@ -7,8 +7,8 @@
 //! Page* ManifestEnd             ->
 //!                               <-          Decision; if accepted: Select* Have* Start
 //! Anew* Begin, data streams     ->
-//! FilesDone* Finished           ->
-//!                               <-          Progress* Renamed* FilesReceived* Complete
+//! Grown* FilesDone* Finished    ->
+//!                               <-          Room* Progress* Renamed* FilesReceived* Complete
 //! ```
 //! An accepted transfer is taken up again with `Again` and `Changed*` in place of `Offer` and the manifest; the receiver has
 //! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted,
@@ -19,8 +19,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     bits::Bits,
-    limits::{MAX_ENTRIES, MAX_PAGES, MAX_PAUSES, MAX_STREAMS},
-    manifest::{Manifest, ManifestBuilder, check_offer},
+    limits::{MAX_ENTRIES, MAX_PAGES, MAX_PAUSES, MAX_STREAMS, SEGMENT},
+    manifest::{MAX_FILE, Manifest, ManifestBuilder, check_offer},
     names,
     tree::{Held, segments},
     wire::{
@@ -53,7 +53,7 @@ impl Plan {
 
     /// Files and bytes that are held already: whole files, and the bytes of whole files and of segments.
     pub fn held(&self, manifest: &Manifest) -> (u32, u64, u64) {
-        let whole: Vec<u64> = self.whole.iter().filter_map(|file| manifest.size(file)).collect();
+        let whole: Vec<u64> = self.whole.iter().filter_map(|file| manifest.bytes(file)).collect();
         let parts: u64 = self.held.iter().map(|(file, held)| held.bytes(manifest.size(*file).unwrap_or(0))).sum();
         let bytes = whole.iter().sum();
         (whole.len() as u32, bytes, parts)
@@ -62,7 +62,7 @@ impl Plan {
     /// How many files are to be reported, and how many bytes are in all accepted files.
     pub fn measure(&self, manifest: &Manifest) -> (u32, u64) {
         let wanted = (0..manifest.len()).filter(|index| self.wants(manifest, *index)).count() as u32;
-        (wanted, self.selected.iter().filter_map(|index| manifest.size(index)).sum())
+        (wanted, self.selected.iter().filter_map(|index| manifest.bytes(index)).sum())
     }
 }
 
@@ -96,6 +96,13 @@ pub enum FromSender {
     Manifest(Arc<Manifest>),
     /// Data may come.
     Begin,
+    /// Length of the growing file by now.
+    Grown {
+        /// The length.
+        size: u64,
+        /// Whether that is all of it.
+        ended: bool,
+    },
     /// Files that are through at the sender.
     FilesDone(Vec<FileEnd>),
     /// All are through, over so many streams.
@@ -132,6 +139,8 @@ pub struct ReceiverMachine {
     plan: Plan,
     ended: Bits,
     left: u32,
+    /// The length of the growing file as it was told last, and whether it has ended.
+    grown: (u64, bool),
     pauses: Pauses,
 }
 
@@ -145,6 +154,7 @@ impl Default for ReceiverMachine {
             plan: Plan::default(),
             ended: Bits::default(),
             left: 0,
+            grown: (0, false),
             pauses: Pauses::default(),
         }
     }
@@ -217,16 +227,21 @@ impl ReceiverMachine {
                 self.stage = ReceiverStage::Receiving;
                 Ok(FromSender::Begin)
             }
+            (ReceiverStage::Receiving, SenderFrame::Grown { size, ended }) => self.grow(size, ended),
             (ReceiverStage::Receiving, SenderFrame::FilesDone(ends)) => {
                 for end in &ends {
                     if !self.plan.wants(&self.manifest, end.file) || !self.ended.insert(end.file) {
                         return violation("word on a file that was not asked for, or twice");
                     }
                     self.left = self.left.saturating_sub(1);
+                    let length = match self.manifest.is_growing() {
+                        true => self.grown.1.then_some(self.grown.0),
+                        false => self.manifest.size(end.file),
+                    };
                     if let SourceOutcome::Sent { size, .. } = end.outcome
-                        && self.manifest.size(end.file) != Some(size)
+                        && length != Some(size)
                     {
-                        return violation("a file's length is not that of the manifest");
+                        return violation("a file's length is not what was told before");
                     }
                 }
                 Ok(FromSender::FilesDone(ends))
@@ -246,6 +261,19 @@ impl ReceiverMachine {
             }
             _ => violation("a control frame out of order"),
         }
+    }
+
+    /// Takes a new length of the growing file. Each time but the last a segment more is complete, so that a file has no more
+    /// lengths than segments.
+    fn grow(&mut self, size: u64, ended: bool) -> Result<FromSender, Violation> {
+        let (before, over) = self.grown;
+        let wanted = self.manifest.is_growing() && self.plan.wants(&self.manifest, 0) && !self.ended.contains(0);
+        let longer = size > SEGMENT && size / SEGMENT > before / SEGMENT;
+        if !wanted || over || size < before || size > MAX_FILE || !(ended || longer) {
+            return violation("a file grows that does not, or in another way than it may");
+        }
+        self.grown = (size, ended);
+        Ok(FromSender::Grown { size, ended })
     }
 
     /// It was accepted, now or earlier, and has not ended.
@@ -353,6 +381,13 @@ pub enum FromReceiver {
     Noted,
     /// Send this.
     Start(Plan),
+    /// Length up to which the growing file is taken.
+    Room {
+        /// The length.
+        size: u64,
+        /// Whether that is all of it.
+        ended: bool,
+    },
     /// How far the receiver is.
     Progress {
         /// Bytes that it holds.
@@ -408,6 +443,18 @@ pub struct SenderMachine {
     good_files: u32,
     good_bytes: u64,
     pauses: Pauses,
+    growth: Growth,
+}
+
+/// What is known of a growing file at its sender.
+#[derive(Debug, Default)]
+struct Growth {
+    /// Complete segments when the attempt began: more cannot be claimed.
+    segments: u64,
+    /// Length of all of it, once it has ended.
+    end: Option<u64>,
+    /// The length that the receiver was told last, and whether it is that of all.
+    told: (u64, bool),
 }
 
 impl SenderMachine {
@@ -435,6 +482,29 @@ impl SenderMachine {
             good_files: 0,
             good_bytes: 0,
             pauses: Pauses::default(),
+            growth: Growth::default(),
+        }
+    }
+
+    /// Notes the length of a growing file when the attempt begins, which is all of it if it has ended.
+    #[must_use]
+    pub fn growing(mut self, size: u64, ended: bool) -> Self {
+        self.growth = Growth { segments: size / SEGMENT, end: ended.then_some(size), told: (0, false) };
+        self
+    }
+
+    /// Notes that `Grown` is about to be sent.
+    pub fn telling_length(&mut self, size: u64, ended: bool) {
+        self.growth.told = (size, ended);
+        self.growth.end = ended.then_some(size);
+        self.total = self.total.max(size);
+    }
+
+    /// Length of a file that the receiver has whole.
+    fn length(&self, file: u32) -> u64 {
+        match self.manifest.is_growing() {
+            true => self.growth.end.unwrap_or(0),
+            false => self.manifest.size(file).unwrap_or(0),
         }
     }
 
@@ -486,9 +556,20 @@ impl SenderMachine {
                 (self.left, self.total) = self.plan.measure(&self.manifest);
                 for file in self.plan.whole.iter() {
                     self.good_files += 1;
-                    self.good_bytes += self.manifest.size(file).unwrap_or(0);
+                    self.good_bytes += self.length(file);
+                }
+                if self.manifest.is_growing() {
+                    let (_, _, held) = self.plan.held(&self.manifest);
+                    self.total = held.max(self.good_bytes);
                 }
                 Ok(FromReceiver::Start(self.plan.clone()))
+            }
+            (Sending | Finished, ReceiverFrame::Room { size, ended }) => {
+                let (told, all) = self.growth.told;
+                if size > told || (ended && (size, ended) != (told, all)) {
+                    return violation("room for more than there is");
+                }
+                Ok(FromReceiver::Room { size, ended })
             }
             (Sending | Finished, ReceiverFrame::Progress { bytes, files }) => {
                 if bytes < self.bytes || bytes > self.total || files < self.files || files > self.manifest.files() {
@@ -529,14 +610,19 @@ impl SenderMachine {
             return violation("claims out of order");
         }
         self.have_floor = have.file + 1;
+        let grows = self.manifest.is_growing();
         if have.whole {
             if !have.segments.is_empty() || !have.hashes.is_empty() {
                 return violation("segments of a file that is held whole");
             }
+            if grows && self.growth.end.is_none() {
+                return violation("all of a file that is still growing");
+            }
             self.plan.whole.insert(have.file);
         } else {
+            let most = if grows { self.growth.segments } else { segments(size) };
             let held = self.plan.held.entry(have.file).or_default();
-            held.claim(&have.segments, &have.hashes, segments(size))?;
+            held.claim(&have.segments, &have.hashes, most)?;
         }
         Ok(())
     }
@@ -557,7 +643,7 @@ impl SenderMachine {
                 return violation("a file cannot have been verified yet");
             }
             self.good_files += 1;
-            self.good_bytes += self.manifest.size(item.file).unwrap_or(0);
+            self.good_bytes += self.length(item.file);
         }
         self.left = self.left.saturating_sub(1);
         Ok(())

@@ -477,3 +477,84 @@ fn changes_come_behind_again_and_only_as_announced() {
     let frame = Again { version: 1, transfer: [1; 16], attempt: [2; 16], manifest: [3; 32], changed: u32::MAX };
     assert!(huge.frame(&feed(&SenderFrame::Again(frame))).is_err());
 }
+
+fn growing() -> Arc<Manifest> {
+    let mut builder = ManifestBuilder::default();
+    builder.push(&entry(0, "stdin", EntryKind::Growing)).unwrap();
+    Arc::new(builder.finish())
+}
+
+fn receiver_of_a_growing_file() -> ReceiverMachine {
+    let manifest = growing();
+    let mut machine = ReceiverMachine::default();
+    machine.frame(&feed(&SenderFrame::Offer(offer_of(&manifest)))).unwrap();
+    assert!(machine.ask_manifest());
+    manifest.pages().for_each(|page| drop(machine.frame(&page.unwrap()).unwrap()));
+    machine.frame(&feed(&SenderFrame::ManifestEnd { hash: pages_hash(&manifest) })).unwrap();
+    assert!(machine.accept(Plan::all(&manifest)));
+    machine.frame(&feed(&SenderFrame::Begin)).unwrap();
+    machine
+}
+
+#[test]
+fn a_growing_file_grows_by_segments_and_ends_once() {
+    let grown = |size, ended| feed(&SenderFrame::Grown { size, ended });
+    let sent = |size| feed(&SenderFrame::FilesDone(vec![done(0, size)]));
+    let mut machine = receiver_of_a_growing_file();
+    for (size, ended) in [(SEGMENT + 1, false), (5 * SEGMENT, false), (5 * SEGMENT, true)] {
+        let heard = machine.frame(&grown(size, ended));
+        assert!(matches!(heard, Ok(FromSender::Grown { size: s, ended: e }) if (s, e) == (size, ended)));
+    }
+    assert!(matches!(machine.frame(&sent(5 * SEGMENT)), Ok(FromSender::FilesDone(_))));
+    for bad in [
+        vec![grown(SEGMENT, false)],
+        vec![grown(MAX_FILE + 1, true)],
+        vec![grown(2 * SEGMENT, false), grown(2 * SEGMENT + 5, false)],
+        vec![grown(2 * SEGMENT, false), grown(SEGMENT, true)],
+        vec![grown(7, true), grown(8, true)],
+        vec![sent(0)],
+        vec![grown(7, true), sent(8)],
+        vec![grown(7, true), sent(7), grown(7, true)],
+    ] {
+        let mut machine = receiver_of_a_growing_file();
+        let (last, before) = bad.split_last().unwrap();
+        before.iter().for_each(|frame| drop(machine.frame(frame).unwrap()));
+        assert!(machine.frame(last).is_err(), "{bad:?}");
+    }
+    assert!(receiver_that_receives().frame(&grown(7, true)).is_err(), "an ordinary file grew");
+}
+
+#[test]
+fn of_a_growing_file_only_what_there_is_can_be_claimed_and_taken() {
+    let begun = |ended: bool| {
+        let mut machine = SenderMachine::again(growing()).growing(3 * SEGMENT + 7, ended);
+        let yes = Decision::Accepted { all: true, conflict: Conflict::KeepBoth };
+        machine.frame(&feed(&ReceiverFrame::Decision(yes))).unwrap();
+        machine
+    };
+    let have = |first, end, whole| {
+        let count = (end - first) as usize;
+        let segments = if whole { vec![] } else { vec![Span { first, end }] };
+        feed(&ReceiverFrame::Have(vec![HaveFile { file: 0, whole, segments, hashes: vec![[1; 32]; count] }]))
+    };
+    assert!(begun(false).frame(&have(0, 3, false)).is_ok());
+    assert!(begun(false).frame(&have(0, 4, false)).is_err(), "more than there is");
+    assert!(begun(false).frame(&have(0, 0, true)).is_err(), "all, and nobody knows what that is");
+    let mut machine = begun(true);
+    machine.frame(&have(0, 0, true)).unwrap();
+    machine.frame(&feed(&ReceiverFrame::Start)).unwrap();
+    machine.finishing();
+    let complete = |bytes| feed(&ReceiverFrame::Complete { files: 1, bytes });
+    assert!(machine.frame(&complete(3 * SEGMENT + 7)).is_ok());
+
+    let mut machine = begun(false);
+    machine.frame(&feed(&ReceiverFrame::Start)).unwrap();
+    let room = |size, ended| feed(&ReceiverFrame::Room { size, ended });
+    assert!(machine.frame(&room(1, false)).is_err(), "nothing was told");
+    machine.telling_length(3 * SEGMENT, false);
+    assert!(machine.frame(&room(3 * SEGMENT, true)).is_err(), "it has not ended");
+    assert!(matches!(machine.frame(&room(3 * SEGMENT, false)), Ok(FromReceiver::Room { .. })));
+    let progress = |bytes| feed(&ReceiverFrame::Progress { bytes, files: 0 });
+    assert!(machine.frame(&progress(3 * SEGMENT)).is_ok());
+    assert!(machine.frame(&progress(3 * SEGMENT + 1)).is_err());
+}

@@ -164,21 +164,27 @@ impl Receiving {
         if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
             return Ok(Some(end));
         }
-        self.inner.book.show(self.id, |view| (view.files, view.total) = (files.into(), total));
+        // Of a growing file it stays what was told of it last.
+        let total = if looks.is_growing() { None } else { Some(total) };
+        self.inner.book.show(self.id, |view| {
+            (view.files, view.total) = (files.into(), total.unwrap_or(view.total));
+        });
         self.start(ready).await?;
         Ok(None)
     }
 
     /// Holds an accepted transfer that may have grown against what was agreed on, as an offer is held against it.
     async fn growth(&mut self, incoming: &Incoming, bytes: u64, entries: u64) -> Result<Option<End>, NetworkError> {
-        if bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
+        let growing = self.machine.manifest().is_growing();
+        if !growing && bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
             // Nobody has agreed to that.
             return Ok(Some(self.give_up("source_changed").await));
         }
         if !self.may_take(bytes, entries, incoming.list).await? {
             return Ok(Some(self.give_up("rule_ended").await));
         }
-        if bytes > incoming.total
+        if !growing
+            && bytes > incoming.total
             && let Some(folder) = self.landing.clone()
         {
             let held = self.inner.book.view(self.id).map_or(0, |view| view.bytes);

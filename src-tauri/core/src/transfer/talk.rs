@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use iroh::endpoint::{SendStream, VarInt};
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     task::{JoinHandle, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -21,9 +21,10 @@ use super::{
     TransferError,
     control::Outgoing,
     error::SENDER_OUT_OF_FILES,
-    feed::{Feed, Pool},
+    feed::{Feed, Pool, Room},
     flow::{Gate, Limits},
     framing::StreamHeader,
+    input::{Input, Told},
     limits::{BATCH, MAX_STREAMS, STREAMS},
     pace::Written,
     proof::disproved,
@@ -80,6 +81,10 @@ pub(super) struct Talk {
     /// What is to be sent, until that has begun.
     plan: Option<Plan>,
     pool: Option<Arc<Pool>>,
+    /// How a growing file stands.
+    pub input: Option<watch::Receiver<Input>>,
+    /// How much of it the receiver takes.
+    room: Option<watch::Sender<Room>>,
 }
 
 /// The look at what the receiver claims, on a blocking thread.
@@ -118,9 +123,9 @@ impl Talk {
     ) -> Self {
         let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
         let gate = Arc::new(Gate::new(false));
-        let (proving, plan, pool) = (None, None, None);
-        let written = Arc::default();
-        Self { source, compress: false, header, machine, frames, out, jobs, proving, gate, written, plan, pool }
+        let (proving, plan, pool, input, room) = (None, None, None, None, None);
+        let (compress, written) = (false, Arc::default());
+        Self { source, compress, header, machine, frames, out, jobs, proving, gate, written, plan, pool, input, room }
     }
 
     pub(super) fn machine(&self) -> MutexGuard<'_, SenderMachine> {
@@ -164,6 +169,20 @@ impl Talk {
         self.plan = Some(plan);
     }
 
+    /// Lets so much of a growing file be sent.
+    pub(super) fn grant(&self, size: u64, ended: bool) {
+        if let Some(room) = &self.room {
+            room.send_replace(Room { size, ended });
+        }
+    }
+
+    /// Whether nothing can be sent before more of a growing file has come: the receiver has all the rest.
+    pub(super) fn waits_for_input(&self, there: u64) -> bool {
+        let input = self.input.as_ref().map(|input| *input.borrow());
+        let more = |input: Input| matches!(input, Input::Ended(_)) || input.sendable() > there;
+        self.pool.is_some() && input.is_some_and(|input| !more(input))
+    }
+
     /// It is known what is to be sent.
     pub(super) fn may_send(&self) -> bool {
         self.plan.is_some() || self.pool.is_some()
@@ -173,19 +192,27 @@ impl Talk {
     pub(super) fn go(&mut self, session: &Session, limits: Arc<Limits>, budget: &Budget, stop: &CancellationToken) {
         let Some(plan) = self.plan.take() else { return };
         let manifest = &self.source.manifest;
-        let (files, bytes) = plan.measure(manifest);
+        let (files, mut bytes) = plan.measure(manifest);
+        let mut room = None;
+        if manifest.is_growing() {
+            // It may become long.
+            bytes = u64::MAX;
+            let (grants, taken) = watch::channel(Room::default());
+            (self.room, room) = (Some(grants), Some(taken));
+        }
         let (streams, device) = (stream_count(session, files, bytes), session.device_id());
         let keys = session.keys();
         let sealed = self.header.suite != 0;
         let transfer = TransferId::from_random(self.header.transfer);
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
         let feed = Feed::new(self.source.clone(), plan, root).over(streams, self.compress);
-        let feed = Arc::new(feed.sharing(budget.files.sparing(device)));
+        let feed = Arc::new(feed.sharing(budget.files.sparing(device)).within(room));
         let most = usize::from(streams) * BUFFERS;
         let pool = Pool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
         let way = Way { gate: self.gate.clone(), limits, written: self.written.clone() };
-        self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, files, streams)));
+        let told = Told::new(self.input.clone());
+        self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, told, (files, streams))));
         let workers = budget.threads.of(device).of_transfer();
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
@@ -210,6 +237,7 @@ impl Talk {
         if let Some(pool) = &self.pool {
             pool.close();
         }
+        self.room = None;
         // The feeding tasks see the closed pool, or that nobody takes what they fill; the others see the stop.
         while self.jobs.join_next().await.is_some() {}
     }
@@ -236,13 +264,13 @@ fn failed_by(end: &FileEnd, reason: &str) -> bool {
     matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == reason)
 }
 
-/// Tells the receiver of files that are through, and at last that all are.
+/// Tells the receiver how long a growing file is, of files that are through, and at last that all are.
 async fn tell(
     out: Outgoing,
     machine: Arc<Mutex<SenderMachine>>,
     mut ended: mpsc::Receiver<Vec<FileEnd>>,
-    files: u32,
-    streams: u8,
+    mut told: Told,
+    (files, streams): (u32, u8),
 ) -> Result<(), Broken> {
     if !out.send(&SenderFrame::Begin).await {
         return Err(Broken::Stream);
@@ -250,7 +278,17 @@ async fn tell(
     let mut left = files;
     while left > 0 {
         // Stopped in the middle: whoever stopped it says so.
-        let Some(mut batch) = ended.recv().await else { return Ok(()) };
+        let batch = tokio::select! {
+            batch = ended.recv() => batch,
+            (size, all) = told.news() => {
+                lock(&machine).telling_length(size, all);
+                match out.send(&SenderFrame::Grown { size, ended: all }).await {
+                    true => continue,
+                    false => return Err(Broken::Stream),
+                }
+            }
+        };
+        let Some(mut batch) = batch else { return Ok(()) };
         while batch.len() < BATCH
             && let Ok(more) = ended.try_recv()
         {

@@ -96,10 +96,16 @@ impl SegmentHasher {
     }
 }
 
+/// Height above that of the top of any file: a file has fewer than 2^32 segments.
+const MAX_HEIGHT: u32 = 33;
+
 /// Merges the hashes of a file's segments into its BLAKE3.
 #[derive(Debug)]
 pub struct FileTree {
-    segments: u64,
+    /// How many segments the file has; none while that is not known.
+    segments: Option<u64>,
+    /// One more than the last segment that is there, while it is not known how many come.
+    seen: u64,
     /// Subtrees whose other half is not there yet, by height and place.
     open: BTreeMap<(u32, u64), ChainingValue>,
 }
@@ -107,28 +113,69 @@ pub struct FileTree {
 impl FileTree {
     /// For a file of this length.
     pub fn new(size: u64) -> Self {
-        Self { segments: segments(size), open: BTreeMap::new() }
+        Self { segments: Some(segments(size)), seen: 0, open: BTreeMap::new() }
+    }
+
+    /// For a file whose length is told later, by [`Self::end`].
+    pub fn growing() -> Self {
+        Self { segments: None, seen: 0, open: BTreeMap::new() }
+    }
+
+    /// Sets the length of a growing file. Gives its BLAKE3 if every segment is there.
+    pub fn end(&mut self, size: u64) -> Option<[u8; 32]> {
+        self.segments = Some(segments(size));
+        let open = std::mem::take(&mut self.open);
+        open.into_iter().fold(None, |root, ((height, place), value)| self.put(height, place, value).or(root))
     }
 
     /// Takes segment `index`; each must be given once. Gives the file's BLAKE3 when it was the last.
     pub fn insert(&mut self, index: u64, hash: SegmentHash) -> Option<[u8; 32]> {
-        let mut value = match hash {
+        let value = match hash {
             SegmentHash::Whole(root) => return Some(root),
             SegmentHash::Part(value) => value,
         };
-        let (mut height, mut place) = (0u32, index);
+        self.seen = self.seen.max(index.saturating_add(1));
+        let root = self.put(0, index, value);
+        self.merge_left_edge();
+        root
+    }
+
+    /// Merges the two halves of what may have been the whole file, and is not.
+    fn merge_left_edge(&mut self) {
+        let mut height = 0;
+        while self.segments.is_none() && height < MAX_HEIGHT && self.seen > 2 << height {
+            if self.open.contains_key(&(height, 1))
+                && let Some(left) = self.open.remove(&(height, 0))
+            {
+                self.put(height, 0, left);
+            }
+            height += 1;
+        }
+    }
+
+    /// Takes a subtree, and merges it with what stands beside it. Gives the file's BLAKE3 when it was the last.
+    fn put(&mut self, mut height: u32, mut place: u64, mut value: ChainingValue) -> Option<[u8; 32]> {
         loop {
-            if place % 2 == 0 && (place + 1) << height >= self.segments {
+            if height >= MAX_HEIGHT {
+                return None;
+            }
+            let end = (place + 1) << height;
+            if place.is_multiple_of(2) && self.segments.is_some_and(|segments| end >= segments) {
                 // The right edge: nothing stands beside it at this height.
                 (height, place) = (height + 1, place / 2);
                 continue;
+            }
+            if self.segments.is_none() && place < 2 && self.seen <= 2 << height {
+                // These two may be the whole file, and are merged in another way then.
+                self.open.insert((height, place), value);
+                return None;
             }
             let Some(other) = self.open.remove(&(height, place ^ 1)) else {
                 self.open.insert((height, place), value);
                 return None;
             };
-            let (left, right) = if place % 2 == 0 { (value, other) } else { (other, value) };
-            if 1u64 << (height + 1) >= self.segments {
+            let (left, right) = if place.is_multiple_of(2) { (value, other) } else { (other, value) };
+            if self.segments.is_some_and(|segments| 1u64 << (height + 1) >= segments) {
                 return Some(*merge_subtrees_root(&left, &right, Mode::Hash).as_bytes());
             }
             value = merge_subtrees_non_root(&left, &right, Mode::Hash);
@@ -312,6 +359,41 @@ mod tests {
             }
         }
         assert_eq!(SegmentHasher::new(0, 0).finish(), SegmentHash::Whole(*blake3::hash(b"").as_bytes()));
+    }
+
+    #[test]
+    fn a_growing_file_has_its_ordinary_hash_whenever_its_end_is_told() {
+        const S: usize = SEGMENT as usize;
+        let data: Vec<u8> = (0..9 * S + 5).map(|i| (i % 251) as u8).collect();
+        for size in [S + 1, 2 * S, 2 * S + 1, 3 * S, 4 * S, 5 * S, 7 * S + 9, 8 * S, 9 * S + 5] {
+            let (count, length) = (segments(size as u64), size as u64);
+            let expected = Some(*blake3::hash(&data[..size]).as_bytes());
+            let forward: Vec<u64> = (0..count).collect();
+            let backward: Vec<u64> = (0..count).rev().collect();
+            for (order, told) in [(&forward, count), (&forward, 0), (&forward, count / 2), (&backward, count)] {
+                let (mut tree, mut root) = (FileTree::growing(), None);
+                for (number, index) in (0..).zip(order) {
+                    if number == told {
+                        root = tree.end(length).or(root);
+                    }
+                    let (start, len) = segment_at(length, *index).unwrap();
+                    let mut hasher = SegmentHasher::new(length, start);
+                    hasher.update(&data[start as usize..start as usize + len as usize]);
+                    root = tree.insert(*index, hasher.finish()).or(root);
+                }
+                if told == count {
+                    assert_eq!(root, None, "the root came before the end");
+                    root = tree.end(length);
+                }
+                assert_eq!((root, tree.waiting()), (expected, 0), "{size} bytes, end told after {told}");
+            }
+        }
+        let mut tree = FileTree::growing();
+        for index in 0..100_000 {
+            tree.insert(index, SegmentHash::Part([1; 32]));
+            assert!(tree.waiting() <= 20);
+        }
+        assert_eq!(tree.end(1), None, "nothing hangs where nothing fits");
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub struct Entry {
     pub kind: EntryKind,
 }
 
-/// File or folder.
+/// File or folder, or a file that is still being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A folder.
@@ -113,6 +113,8 @@ pub enum EntryKind {
         /// Its length.
         size: u64,
     },
+    /// A regular file whose length is not known yet. It is the only entry of its offer.
+    Growing,
 }
 
 /// One page of the manifest. Pages are numbered from 0 and come in order.
@@ -212,6 +214,13 @@ pub enum SenderFrame {
     Again(Again),
     /// Files that have changed since the offer, rising over all such frames; only behind `Again`.
     Changed(Vec<ChangedFile>),
+    /// Length of the growing file by now. Nothing of what is new is sent before the receiver has answered `Room`.
+    Grown {
+        /// Length so far.
+        size: u64,
+        /// Whether that is all of it.
+        ended: bool,
+    },
 }
 
 /// What to do where a name is taken.
@@ -325,6 +334,13 @@ pub enum ReceiverFrame {
     },
     /// Files and folders that got other names.
     Renamed(Vec<Renamed>),
+    /// Length up to which the growing file is taken: the answer to each `Grown`, with what that said.
+    Room {
+        /// The length.
+        size: u64,
+        /// Whether that is all of it.
+        ended: bool,
+    },
 }
 
 /// A frame of either direction.

@@ -81,7 +81,7 @@ impl Receiving {
         let incoming = Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule, list, charged };
         self.inner.book.accepted(self.id, &folder, incoming).await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
-        let (much, makes) = (total > RESERVE_FROM, self.inner.deps.makes.clone());
+        let (much, makes) = (total > RESERVE_FROM || manifest.is_growing(), self.inner.deps.makes.clone());
         let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         let made = move || {
             if makes(&at) {

@@ -51,7 +51,7 @@ impl Receiving {
             (view.bytes, view.files_done) = (bytes, files.into());
             let moves = view.state == TransferState::Active;
             view.rate = if moves { meter.rate() } else { 0.0 };
-            view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves);
+            view.eta = meter.eta(view.total.saturating_sub(bytes)).filter(|_| moves && !view.growing);
             view.heard_nothing_for(noticed.seconds.filter(|_| moves));
         });
     }

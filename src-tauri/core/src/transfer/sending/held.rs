@@ -37,7 +37,8 @@ impl Sending {
 
     /// Waits for its turn while there is something to send and nobody holds it.
     pub(super) fn wait_for_turn(&mut self, talk: &Talk) {
-        let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send();
+        let idle = talk.waits_for_input(self.tally.bytes);
+        let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send() && !idle;
         if !wants {
             self.waiting = None;
         } else if self.waiting.is_none() {
@@ -58,6 +59,7 @@ impl Sending {
         }
         talk.gate.set(self.turn.is_some());
         let (moves, starts) = (self.turn.is_some(), talk.may_send());
+        let idle = talk.waits_for_input(self.tally.bytes);
         if moves {
             self.watch.start(self.inner.since.elapsed());
         } else {
@@ -68,7 +70,7 @@ impl Sending {
                 (view.state, view.reason, view.rate, view.eta) =
                     (TransferState::Paused, Some(reason(&code)), 0.0, None);
             }
-            None if moves => (view.state, view.reason) = (TransferState::Active, None),
+            None if moves || idle => (view.state, view.reason) = (TransferState::Active, None),
             None if starts => (view.state, view.reason) = (TransferState::Queued, None),
             // What is claimed is looked at, or the receiver has not decided yet.
             None if view.state == TransferState::Paused => {

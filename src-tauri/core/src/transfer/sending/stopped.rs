@@ -13,6 +13,7 @@ use super::{
         wire::{Again, Code, Decision, ReceiverFrame, SenderFrame, decode},
     },
     FAREWELL, apart, attempt_id,
+    growing::EARLY,
 };
 use crate::{
     error::NetworkError,
@@ -63,7 +64,11 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
     let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
     out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
     // A person who waits there wants to know if nobody stopped it, but nothing is left of it.
-    let why = inner.book.view(id).and_then(|view| view.reason).filter(|why| why.code == "source_deleted");
+    let why = inner
+        .book
+        .view(id)
+        .and_then(|view| view.reason)
+        .filter(|why| matches!(why.code.as_str(), "source_deleted" | EARLY));
     let code = why.map_or_else(|| Code::new("cancelled"), |why| Code::new(&why.code));
     out.send(&SenderFrame::Cancel { code }).await;
     // The receiver ends the stream, with or without a word, once it has taken it.

@@ -58,8 +58,32 @@ fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
         .map(|(file, size, secs, nanos)| ChangedFile { file, size, mtime: Mtime { secs, nanos } })
         .collect();
     let (page, entries) = page();
+    let growing = Entry {
+        parent: 0,
+        name: b"stdin".to_vec(),
+        mtime: Mtime { secs: 1, nanos: 2 },
+        mode: Some(0o600),
+        kind: EntryKind::Growing,
+    };
+    let shown_growing =
+        json!({"parent": 0, "name": hex(b"stdin"), "secs": 1, "nanos": 2, "mode": 0o600, "size": "growing"});
     vec![
         ("a page of the manifest", page, entries),
+        (
+            "a page of a file that is still being written",
+            SenderFrame::Page(Page { index: 0, entries: vec![growing] }),
+            json!({"page": {"index": 0, "entries": [shown_growing]}}),
+        ),
+        (
+            "it is longer",
+            SenderFrame::Grown { size: 2_097_153, ended: false },
+            json!({"grown": {"size": 2_097_153, "ended": false}}),
+        ),
+        (
+            "it has ended",
+            SenderFrame::Grown { size: 5 << 40, ended: true },
+            json!({"grown": {"size": 5_u64 << 40, "ended": true}}),
+        ),
         ("taken up as it was", SenderFrame::Again(again(0)), named(0)),
         ("taken up, with changes", SenderFrame::Again(again(300)), named(300)),
         ("what has changed", SenderFrame::Changed(changed), json!({"changed": shown})),
@@ -82,6 +106,16 @@ fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
     vec![
         ("what is held", ReceiverFrame::Have(vec![whole, parts]), json!({"have": shown})),
         ("other names", ReceiverFrame::Renamed(renamed), json!({"renamed": names})),
+        (
+            "room for what has been written",
+            ReceiverFrame::Room { size: 2_097_153, ended: false },
+            json!({"room": {"size": 2_097_153, "ended": false}}),
+        ),
+        (
+            "room for all of it",
+            ReceiverFrame::Room { size: 0, ended: true },
+            json!({"room": {"size": 0, "ended": true}}),
+        ),
     ]
 }
 
@@ -98,14 +132,22 @@ fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let mut mode = encode(&SenderFrame::Page(Page { index: 0, entries: vec![entry] })).unwrap();
     let at = mode.len() - 2;
     mode[at] = 2;
+    let entry = Entry { parent: 0, name: b"x".to_vec(), mtime, mode: None, kind: EntryKind::Growing };
+    let mut kind = encode(&SenderFrame::Page(Page { index: 0, entries: vec![entry] })).unwrap();
+    if let Some(last) = kind.last_mut() {
+        *last = 3;
+    }
     vec![
         ("sender", "cut by one byte", right[..right.len() - 1].to_vec()),
         ("sender", "a byte behind it", [right.as_slice(), &[0]].concat()),
-        ("sender", "an unknown frame", vec![12]),
+        ("sender", "an unknown frame", vec![13]),
+        ("sender", "an end that is neither there nor not", vec![12, 1, 2]),
+        ("sender", "an entry of an unknown kind", kind),
         ("sender", "more changes than a frame may hold", postcard::to_stdvec(&SenderFrame::Changed(many)).unwrap()),
         ("sender", "a mode that is neither there nor not", mode),
         ("receiver", "more names than a frame may hold", postcard::to_stdvec(&ReceiverFrame::Renamed(names)).unwrap()),
         ("receiver", "a claim that is neither whole nor not", flag),
+        ("receiver", "an unknown frame", vec![13]),
         ("receiver", "a byte behind it", [have.as_slice(), &[0]].concat()),
         ("receiver", "a list that is longer than the frame", vec![3, 5]),
     ]

@@ -7,6 +7,7 @@ mod data;
 #[cfg(unix)]
 mod descriptors;
 mod ends;
+mod growing;
 mod hostile;
 mod naughty;
 mod queue;
