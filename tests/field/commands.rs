@@ -13,7 +13,7 @@ use serde_json::Value;
 use yonder_core::api::{Request, Response, TransferOptions};
 use yonder_tests::{
     device::{Device, Node, pair, text},
-    program::{Finished, PATIENCE, Running, cli},
+    program::{Finished, Running, TEST_TIMEOUT, cli},
     talk::Talk,
 };
 
@@ -183,7 +183,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
         accept_all();
         landed() == 33 && open().is_empty()
     });
-    waiting.finish(PATIENCE).expect_status(0);
+    waiting.finish(TEST_TIMEOUT).expect_status(0);
 
     // Offers that lead to nothing count towards a limit: after more than a hundred in a row, further ones have to wait.
     for _ in 0..130 {
@@ -244,7 +244,7 @@ fn a_command_that_finds_no_place_at_the_control_socket_waits_for_one() {
     let late = alpha.start(["devices"]);
     wait_for("word that it waits", || late.stderr().contains("waiting for one to end"));
     drop(held);
-    late.finish(PATIENCE).expect_status(0);
+    late.finish(TEST_TIMEOUT).expect_status(0);
 }
 
 // ---- commands that meet --------------------------------------------------------------------------------------------
@@ -257,11 +257,11 @@ fn serve_waits_for_a_command_with_a_node_of_its_own() {
     let mut serving = alpha.start_serve(&[]);
     wait_for("word that it waits", || serving.stderr().contains("waiting until it has ended"));
     hosting.interrupt();
-    hosting.finish(PATIENCE).expect_error_or_interrupt();
+    hosting.finish(TEST_TIMEOUT).expect_error_or_interrupt();
     serving.expect_event("ready");
     // A node that keeps running is no reason to wait.
     let begun = Instant::now();
-    alpha.start_serve(&[]).finish(PATIENCE).expect_error(1, &["already_running"]);
+    alpha.start_serve(&[]).finish(TEST_TIMEOUT).expect_error(1, &["already_running"]);
     assert!(begun.elapsed() < Duration::from_secs(20));
 }
 
@@ -286,10 +286,10 @@ fn commands_and_a_serve_that_start_together_all_come_to_their_end() {
         commands.extend((0..4).map(|_| alpha.start(["settings"])));
         serving.expect_event("ready");
         for command in commands {
-            command.finish(PATIENCE).expect_status(0);
+            command.finish(TEST_TIMEOUT).expect_status(0);
         }
         serving.interrupt();
-        serving.finish(PATIENCE).expect_status(0);
+        serving.finish(TEST_TIMEOUT).expect_status(0);
     }
 }
 
@@ -396,7 +396,7 @@ fn a_working_directory_that_is_gone_is_what_is_wrong() {
             };
         }
         command.current_dir(&folder);
-        Running::start(command, &format!("in a folder that is gone: {arguments:?}")).finish(PATIENCE)
+        Running::start(command, &format!("in a folder that is gone: {arguments:?}")).finish(TEST_TIMEOUT)
     };
     for arguments in [
         &["send", "beta", "file.txt"][..],
@@ -424,7 +424,7 @@ fn too_many_open_files_are_what_is_wrong() {
                 None => command.env_remove(name),
             };
         }
-        Running::start(command, &format!("{files} open files: {arguments:?}")).finish(PATIENCE)
+        Running::start(command, &format!("{files} open files: {arguments:?}")).finish(TEST_TIMEOUT)
     };
     // A command with its own node: each higher limit lets it get further before it runs out of file descriptors.
     let mut told = 0;

@@ -82,7 +82,7 @@ fn a_peer_that_pairs_under_an_id_is_called_by_its_own() {
         let mut pairing = peer.join(peer.dial(&alpha_node, PAIRING).await, local, &words).await;
         pairing.until(usize::MAX).await;
         assert!(pairing.paired, "{:?}", pairing.failed);
-        hosting.finish(yonder_tests::program::PATIENCE).expect_status(0);
+        hosting.finish(yonder_tests::program::TEST_TIMEOUT).expect_status(0);
         let listed = view(&alpha, &hex(&peer.id()));
         assert_eq!(listed["name"], format!("Device {}", &text(&listed, "device_id")[..8]));
     });

@@ -11,7 +11,7 @@ use yonder_tests::{
     device::{Device, Node, pair_by, text},
     lab::{Host, Lab, Line, Router, Servers},
     measure::until,
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -58,12 +58,12 @@ impl Two {
         let nodes = [devices[0].serve(), devices[1].serve()];
         let two = Self { _lab: lab, hosts, devices, nodes, relays };
         for n in [0, 1] {
-            until("a home relay", PATIENCE, || two.home(n));
+            until("a home relay", TEST_TIMEOUT, || two.home(n));
         }
         let mut hosting = two.devices[0].start(["pair", "host", "--approve"]);
         let link = text(&hosting.expect_event("code"), "link");
         two.devices[1].run(["pair", "join", &link, "--approve"]).expect_status(0);
-        hosting.finish(PATIENCE).expect_status(0);
+        hosting.finish(TEST_TIMEOUT).expect_status(0);
         two
     }
 
@@ -123,16 +123,16 @@ impl Two {
         let more =
             |least: u64| move |line: &Value| line["event"] == "progress" && line["bytes"].as_u64() >= Some(least);
         let bytes = |line: &Value| line["bytes"].as_u64().expect("a count");
-        let mut before = bytes(&sending.expect("bytes on their way", PATIENCE, more(STEP)));
+        let mut before = bytes(&sending.expect("bytes on their way", TEST_TIMEOUT, more(STEP)));
         trouble(self);
         let (end, mut last, mut still) = (before + STEP, Instant::now(), Duration::ZERO);
         while before < end {
-            before = bytes(&sending.expect("more bytes", 3 * PATIENCE, more(before + 1)));
+            before = bytes(&sending.expect("more bytes", 3 * TEST_TIMEOUT, more(before + 1)));
             still = still.max(last.elapsed());
             last = Instant::now();
         }
         then(self);
-        sending.finish(3 * PATIENCE).expect_status(0);
+        sending.finish(3 * TEST_TIMEOUT).expect_status(0);
         let arrived = self.devices[1 - from].downloads().join("large");
         assert!(std::fs::read(&file).unwrap() == std::fs::read(&arrived).unwrap(), "what arrived is not what was sent");
         for path in [file, arrived] {
@@ -174,16 +174,16 @@ fn within(what: &str, took: Duration, promised: Duration) {
 /// Sends in one direction, `from` being the sender, while UDP is blocked at the second device's cable.
 fn udp_is_blocked(from: usize) {
     let mut two = Two::behind([Router::Easy, Router::Easy], &[&["relay"]]);
-    two.expect_path("direct", PATIENCE);
+    two.expect_path("direct", TEST_TIMEOUT);
     let (mut direct, mut said) = (Duration::ZERO, [Vec::new(), Vec::new()]);
     let still = two.send_through(
         from,
         |two| two.hosts[1].block_udp(),
         |two| {
-            two.expect_path("relay", PATIENCE);
+            two.expect_path("relay", TEST_TIMEOUT);
             said = [two.doctor(0), two.doctor(1)];
             two.hosts[1].unblock_udp();
-            direct = two.expect_path("direct", 3 * PATIENCE);
+            direct = two.expect_path("direct", 3 * TEST_TIMEOUT);
         },
     );
     within("UDP is blocked in a transfer: it stands still for", still, OTHER_WAY);
@@ -206,7 +206,7 @@ fn a_transfer_goes_on_by_the_relay_when_udp_is_blocked_at_its_sender() {
 #[test]
 fn a_transfer_goes_on_by_the_relay_when_its_route_is_rejected() {
     let mut two = Two::behind([Router::Easy, Router::Easy], &[&["relay"]]);
-    two.expect_path("direct", PATIENCE);
+    two.expect_path("direct", TEST_TIMEOUT);
     let address = text(&two.seen_by(0), "address");
     let ip = address.rsplit_once(':').expect("IP:PORT").0.parse().expect("an IPv4 address");
     let mut said = Vec::new();
@@ -238,7 +238,7 @@ fn a_transfer_gets_through_where_packets_are_doubled_overtaken_changed_and_swall
     let (mut bytes, mut last, mut pauses) = (0, Instant::now(), Vec::new());
     while bytes < 30_000_000 {
         let more = |line: &Value| line["event"] == "done" || line["bytes"].as_u64() > Some(bytes);
-        let line = sending.expect("more bytes", 3 * PATIENCE, more);
+        let line = sending.expect("more bytes", 3 * TEST_TIMEOUT, more);
         if line["event"] == "done" {
             break;
         }
@@ -248,7 +248,7 @@ fn a_transfer_gets_through_where_packets_are_doubled_overtaken_changed_and_swall
         }
         last = Instant::now();
     }
-    sending.finish(3 * PATIENCE).expect_status(0);
+    sending.finish(3 * TEST_TIMEOUT).expect_status(0);
     println!("FIGURE pauses of more than 1 s: {pauses:.1?}");
     within("30 MB through duplicates, disorder, changed bits and silences of 3 s", begun.elapsed(), ROUGH);
     let received = std::fs::read(devices[1].downloads().join("large")).unwrap();
@@ -261,7 +261,7 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
     let devices = [Device::on(&lab.hosts()[0], "one"), Device::on(&lab.hosts()[1], "two")];
     let nodes = [devices[0].serve(), devices[1].serve()];
     let begun = Instant::now();
-    let seen = until("a device nearby", PATIENCE, || devices[1].devices().into_iter().next());
+    let seen = until("a device nearby", TEST_TIMEOUT, || devices[1].devices().into_iter().next());
     println!("FIGURE link-local IPv6 alone: found after {:.2?}", begun.elapsed());
     assert_eq!(text(&seen, "device_id"), nodes[0].device_id());
     pair_by(&devices[0], &devices[1], &[]);
@@ -274,7 +274,7 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
         assert!(std::fs::read(&file).unwrap() == received, "what arrived is not what was sent");
         // The two devices dial at once, and one of the two connections replaces the other.
         let address =
-            until("its address", PATIENCE, || devices[from].devices()[0]["address"].as_str().map(str::to_owned));
+            until("its address", TEST_TIMEOUT, || devices[from].devices()[0]["address"].as_str().map(str::to_owned));
         assert!(address.starts_with("[fe80:"), "{address}");
     }
     let report = devices[0].run(["doctor"]).lines.remove(0);
@@ -286,7 +286,7 @@ fn devices_on_a_network_with_link_local_ipv6_only_find_each_other_pair_and_send(
     let [one, two] = nodes;
     two.stop().expect_status(0);
     let two = devices[1].serve();
-    until("connected", PATIENCE, || (devices[0].devices()[0]["state"] == "connected").then_some(()));
+    until("connected", TEST_TIMEOUT, || (devices[0].devices()[0]["state"] == "connected").then_some(()));
     let ping = devices[0].run(["ping", &two.device_id(), "-c", "2"]).expect_status(0);
     assert_eq!(ping.lines[0]["path"], "direct", "{ping:#?}");
     one.stop().expect_status(0);
@@ -330,13 +330,13 @@ fn the_doctor_names_a_dead_cable_that_keeps_its_address() {
     assert_eq!(found(), "dead_cable");
     two.hosts[1].mend();
     assert_eq!(found(), "ok");
-    until("connected", PATIENCE, || (two.seen_by(1)["state"] == "connected").then_some(()));
+    until("connected", TEST_TIMEOUT, || (two.seen_by(1)["state"] == "connected").then_some(()));
 }
 
 #[test]
 fn a_transfer_goes_on_by_another_relay_when_its_own_is_cut_off() {
     let mut two = Two::behind([Router::Hard, Router::Hard], &[&["relay"], &["relay"]]);
-    two.expect_path("relay", PATIENCE);
+    two.expect_path("relay", TEST_TIMEOUT);
     let used = text(&two.seen_by(0), "address").trim_end_matches('/').to_owned();
     let at = two.relays.iter().position(|(_, relay)| used == plain(relay)).expect("one of the relays");
     let mut said = Vec::new();
@@ -354,7 +354,7 @@ fn the_doctor_does_not_believe_that_a_frozen_device_is_connected() {
     let devices = [Device::on(&lab.hosts()[0], "one"), Device::on(&lab.hosts()[1], "two")];
     let nodes = [devices[0].serve(), devices[1].serve()];
     pair_by(&devices[0], &devices[1], &[]);
-    until("connected", PATIENCE, || (devices[0].devices()[0]["state"] == "connected").then_some(()));
+    until("connected", TEST_TIMEOUT, || (devices[0].devices()[0]["state"] == "connected").then_some(()));
     let doctor = || {
         let done = devices[0].run(["doctor"]);
         let checks = done.lines[0]["checks"].as_array().expect("checks").clone();
@@ -367,8 +367,8 @@ fn the_doctor_does_not_believe_that_a_frozen_device_is_connected() {
     nodes[1].running.thaw();
     assert!(["device_silent", "device_offline", "device_connecting"].contains(&found.as_str()), "{found}");
     assert_eq!(status == Some(1), found == "device_silent", "{status:?} {found}");
-    until("an answer", PATIENCE, || {
+    until("an answer", TEST_TIMEOUT, || {
         (devices[0].run(["ping", &nodes[1].device_id(), "-c", "1"]).status == Some(0)).then_some(())
     });
-    until("the doctor believes it again", PATIENCE, || (doctor() == (Some(0), "ok".into())).then_some(()));
+    until("the doctor believes it again", TEST_TIMEOUT, || (doctor() == (Some(0), "ok".into())).then_some(()));
 }

@@ -13,7 +13,7 @@ use std::{
 use yonder_tests::{
     lab::{Lab, Router},
     measure::{Figure, GRACE, soak, together, until},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -130,7 +130,7 @@ fn flows(pair: &mut Pair) {
     // Discards the lines that were printed before this call.
     while running.find(Duration::ZERO, |_| true).is_some() {}
     let mut arrived = |than: u64| {
-        let line = running.expect("bytes that arrive", PATIENCE, |line| {
+        let line = running.expect("bytes that arrive", TEST_TIMEOUT, |line| {
             let transfer = &line["transfer"];
             line["event"] == "transfer" && transfer["state"] == "active" && transfer["bytes"].as_u64() > Some(than)
         });
@@ -170,7 +170,7 @@ fn run(mut pair: Pair, sending: Sending, trouble: &dyn Fn(&mut Pair) -> Instant)
         Sending::Nothing => send_both_ways(&pair),
         Sending::Long => {
             let before = received(&pair);
-            until("bytes at the second", PATIENCE, || (received(&pair) >= before + FLOWING).then_some(()));
+            until("bytes at the second", TEST_TIMEOUT, || (received(&pair) >= before + FLOWING).then_some(()));
         }
     }
     let took = right.elapsed();

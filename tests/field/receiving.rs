@@ -11,7 +11,7 @@ use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair},
     measure::until,
-    program::{Finished, PATIENCE, Running},
+    program::{Finished, Running, TEST_TIMEOUT},
     tree,
 };
 
@@ -44,7 +44,7 @@ impl Pair {
     }
 
     fn send(&self, path: &Path) -> Finished {
-        self.start(&[], path).finish(PATIENCE)
+        self.start(&[], path).finish(TEST_TIMEOUT)
     }
 
     fn source(&self, name: &str) -> PathBuf {
@@ -126,7 +126,7 @@ fn permissions_are_kept_and_never_become_wider() {
         let sending = pair.start(&[], &source);
         let id = pair.receiver_node.running.expect_event("offer")["transfer"]["id"].as_str().unwrap().to_owned();
         pair.receiver.run(["accept", &id]).expect_status(0);
-        sending.finish(PATIENCE).expect_status(0);
+        sending.finish(TEST_TIMEOUT).expect_status(0);
         tree::assert_same(&source, &pair.landed("tree"));
         assert_modes(&source, &pair.landed("tree"), u32::from_str_radix(umask, 8).unwrap());
     }
@@ -166,11 +166,11 @@ fn what_is_private_is_private_from_the_first_byte_and_after_a_kill() {
     }
     let sending = pair.start(&["--limit", "3M"], &source);
     let downloads = pair.receiver.downloads();
-    until("a part of it", PATIENCE, || (bytes_for_nobody_else(&downloads) > 4 << 20).then_some(()));
+    until("a part of it", TEST_TIMEOUT, || (bytes_for_nobody_else(&downloads) > 4 << 20).then_some(()));
     pair.receiver_node.running.kill();
     bytes_for_nobody_else(&downloads);
     pair.receiver_node = pair.receiver.serve();
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     tree::assert_same(&source, &pair.landed("tree"));
     assert_modes(&source, &pair.landed("tree"), 0);
 }
@@ -189,7 +189,7 @@ fn what_replaces_another_has_its_own_mode_and_what_is_entered_keeps_its() {
     let sending = pair.start(&[], &source);
     let id = pair.receiver_node.running.expect_event("offer")["transfer"]["id"].as_str().unwrap().to_owned();
     pair.receiver.run(["accept", &id, "--conflict", "replace"]).expect_status(0);
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     let modes = ["tree/secret", "tree/inner/program", "tree/inner"].map(|path| mode(&pair.landed(path)));
     assert_eq!(modes, [0o600, 0o700, 0o755]);
     let trashed = pair.receiver.home().join(".local/share/Trash/files/secret");
@@ -272,7 +272,7 @@ fn without_a_home_nothing_is_received_into_a_folder_that_all_share() {
     fs::create_dir_all(shared.join("Downloads")).unwrap();
     let tmp = format!("TMPDIR={}", shared.display());
     for words in [&["-u", "HOME", &tmp][..], &["HOME=", &tmp], &["HOME=relative", &tmp]] {
-        let refused = serve_by_environment(&mut device, words).finish(PATIENCE).expect_error(2, &["invalid_input"]);
+        let refused = serve_by_environment(&mut device, words).finish(TEST_TIMEOUT).expect_error(2, &["invalid_input"]);
         assert!(refused.stderr.contains("--download-dir"), "{}", refused.stderr);
     }
     // Commands that need no folder work without one.
@@ -355,7 +355,7 @@ fn a_terminal_that_is_closed_ends_the_node_in_order_and_nohup_keeps_it() {
     let mut device = Device::loopback("terminal");
     let node = device.serve();
     node.running.hang_up();
-    let ended = node.running.finish(PATIENCE).expect_status(0);
+    let ended = node.running.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!(ended.lines.last().unwrap()["event"], "stopping", "{ended:#?}");
     device.wrap(&["nohup"]);
     let node = device.serve();

@@ -11,7 +11,7 @@ use std::{
 
 use yonder_tests::{
     device::{Device, Node, pair},
-    program::{Finished, PATIENCE, Running},
+    program::{Finished, Running, TEST_TIMEOUT},
     tree,
 };
 
@@ -102,7 +102,7 @@ impl Pair {
 /// Waits until something holds.
 #[track_caller]
 pub fn until_true(holds: impl Fn() -> bool) {
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + TEST_TIMEOUT;
     while !holds() {
         assert!(Instant::now() < until, "it never holds");
         std::thread::yield_now();
@@ -231,7 +231,7 @@ fn a_source_that_was_deleted_ends_the_transfer_and_is_not_called_changed() {
     // More than the sender reads ahead.
     tree::folder(&folder, 400, 400_000, 1);
     let mut sending = pair.start(&[text(&folder), "--limit", "4M"]);
-    sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
+    sending.expect("progress", TEST_TIMEOUT, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     fs::remove_dir_all(&folder).unwrap();
     // Files that had arrived before the removal stay.
     let ended = sending.finish(LONG).expect_status(5);
@@ -249,7 +249,7 @@ fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
     tree::file(&log, 6_000_000, 3);
     let before = fs::read(&log).unwrap();
     let mut sending = pair.start(&[text(&log), "--limit", "2M"]);
-    sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
+    sending.expect("progress", TEST_TIMEOUT, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     let mut open = File::options().append(true).open(&log).unwrap();
     open.write_all(b"one more line\n").unwrap();
     sending.finish(LONG).expect_status(0);
@@ -257,7 +257,7 @@ fn a_log_that_grows_is_sent_as_it_was_when_it_was_listed() {
 
     // A log that is rewritten during the send is not delivered as a mixture of both contents.
     let mut sending = pair.start(&[text(&log), "--limit", "2M"]);
-    sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
+    sending.expect("progress", TEST_TIMEOUT, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     fs::write(&log, vec![7; 6_500_000]).unwrap();
     sending.finish(LONG).expect_error(1, &["source_changed"]);
     assert_eq!(pair.arrived(), [""; 0]);
@@ -298,7 +298,7 @@ fn a_command_that_dies_while_it_reads_has_sent_nothing() {
             reading.kill();
         } else {
             reading.interrupt();
-            reading.finish(PATIENCE).expect_status(1);
+            reading.finish(TEST_TIMEOUT).expect_status(1);
         }
         // Where it took a while until then, it was offered without its length, and has ended.
         until_true(|| pair.spooled() == 0);

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use yonder_core::api::{ConflictRule, OfferEntry, Request, Response};
 use yonder_tests::{
     device::{Device, Node, pair, text},
-    program::{Finished, PATIENCE, Running},
+    program::{Finished, Running, TEST_TIMEOUT},
     talk::Talk,
     tree,
 };
@@ -51,7 +51,7 @@ impl Pair {
     }
 
     fn sent(&self, path: &Path) -> Finished {
-        self.send(&[path], &[]).finish(PATIENCE)
+        self.send(&[path], &[]).finish(TEST_TIMEOUT)
     }
 
     /// Returns the newest transfer as a device shows it.
@@ -150,7 +150,7 @@ fn strict_offers_nothing_when_something_cannot_be_sent() {
         fs::write(folder.join(name), "closed").unwrap();
         close(&folder.join(name));
     }
-    let refused = pair.send(&[&folder], &["--strict"]).finish(PATIENCE).expect_error(1, &["left_out"]);
+    let refused = pair.send(&[&folder], &["--strict"]).finish(TEST_TIMEOUT).expect_error(1, &["left_out"]);
     let message = text(refused.event("error").unwrap(), "message");
     assert!(message.contains("folder/a: it may not be read") && message.contains("and 1 more"), "{message}");
     for name in ["a", "b", "c", "d"] {
@@ -160,7 +160,7 @@ fn strict_offers_nothing_when_something_cannot_be_sent() {
     let offer = pair.receiver_node.running.expect_event("offer")["transfer"].clone();
     assert_eq!(offer["files"], 6, "the first offer is the one with everything: {offer}");
     pair.receiver.run(["accept", &text(&offer, "id")]).expect_status(0);
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_file_that_fails_at_the_receiver_counts_at_the_sender_and_the_rest_arrives()
     let offer = pair.receiver_node.running.expect_event("offer")["transfer"].clone();
     fs::write(folder.join("changes"), "as it is now").unwrap();
     pair.receiver.run(["accept", &text(&offer, "id")]).expect_status(0);
-    let finished = sending.finish(PATIENCE).expect_status(5);
+    let finished = sending.finish(TEST_TIMEOUT).expect_status(5);
     let done = finished.event("done").unwrap();
     assert_eq!((&done["files"], &done["skipped"]), (&json!(2), &json!(1)));
     assert_eq!(done["reasons"], json!({"source_changed": 1}));
@@ -222,7 +222,7 @@ fn one_of_six(pair: &mut Pair) -> (String, Finished) {
     let file = entries(&talk, &id, Some(top[0].index)).into_iter().find(|entry| entry.name == "3").unwrap();
     let (conflict, only) = (ConflictRule::KeepBoth, Some(vec![file.index]));
     talk.ask(Request::Accept { id: id.parse().unwrap(), into: None, conflict, only }).unwrap();
-    (id, sending.finish(PATIENCE))
+    (id, sending.finish(TEST_TIMEOUT))
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn a_retry_sends_what_was_not_taken_and_in_its_folders() {
     assert_eq!((&again["files"], &again["roots"]), (&json!(5), &json!(["folder"])));
     pair.receiver.run(["accept", &text(&again, "id"), "--conflict", "skip"]).expect_status(0);
     let over = |line: &Value| line["transfer"]["id"] == again["id"] && line["transfer"]["state"] == "done";
-    let ended = pair.sender_node.running.expect("the end", PATIENCE, over)["transfer"].clone();
+    let ended = pair.sender_node.running.expect("the end", TEST_TIMEOUT, over)["transfer"].clone();
     assert_eq!((&ended["skipped"], &ended["files_done"]), (&json!(0), &json!(5)));
     tree::assert_same(&pair.sender.home().join("folder"), &pair.landed());
 }
@@ -276,7 +276,7 @@ fn a_retry_sends_what_was_left_out_once_that_can_be_sent() {
     let again = pair.sender.run(["retry", &id]).expect_status(0).lines.remove(0);
     let mut node = pair.sender_node;
     let over = |line: &Value| line["transfer"]["id"] == again["id"] && line["transfer"]["state"] == "done";
-    let ended = node.running.expect("the end", PATIENCE, over)["transfer"].clone();
+    let ended = node.running.expect("the end", TEST_TIMEOUT, over)["transfer"].clone();
     assert_eq!((&ended["files_done"], &ended["bytes"], &ended["skipped"]), (&json!(2), &json!(8), &json!(0)));
     let second = pair.receiver.downloads().join("folder (2)");
     assert_eq!(fs::read(second.join("inner/closed")).unwrap(), b"closed");
@@ -299,16 +299,16 @@ fn a_cancel_says_on_which_side() {
         pair.receiver.run(["accept", &id]).expect_status(0);
         let moves =
             |line: &Value| line["transfer"]["id"] == id.as_str() && line["transfer"]["bytes"].as_u64() > Some(0);
-        pair.receiver_node.running.expect("bytes", PATIENCE, moves);
+        pair.receiver_node.running.expect("bytes", TEST_TIMEOUT, moves);
         let (here, there) =
             if by == "sender" { (&pair.sender, &pair.receiver) } else { (&pair.receiver, &pair.sender) };
         here.run(["cancel", &id]).expect_status(0);
         let code = if status == 1 { "cancelled_here" } else { "cancelled_there" };
-        let finished = sending.finish(PATIENCE).expect_status(status);
+        let finished = sending.finish(TEST_TIMEOUT).expect_status(status);
         assert_eq!(finished.event("error").unwrap()["code"], code);
         let node = if by == "sender" { &mut pair.receiver_node } else { &mut pair.sender_node };
         let over = |line: &Value| line["transfer"]["id"] == id.as_str() && line["transfer"]["state"] == "cancelled";
-        node.running.expect("the cancel", PATIENCE, over);
+        node.running.expect("the cancel", TEST_TIMEOUT, over);
         assert_eq!(Pair::newest(here)["reason"]["code"], "cancelled_here", "{by}");
         assert_eq!(Pair::newest(there)["reason"]["code"], "cancelled_there", "{by}");
     }
@@ -321,7 +321,7 @@ fn one_for_a_device_that_is_away_waits_for_it_and_not_for_its_turn() {
     let id = pair.receiver_node.device_id();
     pair.receiver_node.stop();
     let away = |line: &Value| line["event"] == "device" && line["device"]["state"] == "offline";
-    pair.sender_node.running.expect("that it is away", PATIENCE, away);
+    pair.sender_node.running.expect("that it is away", TEST_TIMEOUT, away);
     let queued = pair.sender.run([OsStr::new("send"), id.as_ref(), folder.as_ref(), "--background".as_ref()]);
     let transfer = text(queued.expect_status(0).event("queued").unwrap(), "transfer");
     let mut seen = Vec::new();
@@ -332,7 +332,7 @@ fn one_for_a_device_that_is_away_waits_for_it_and_not_for_its_turn() {
         }
         ours && line["transfer"]["reason"]["code"] == "device_offline"
     };
-    pair.sender_node.running.expect("why it waits", PATIENCE, found);
+    pair.sender_node.running.expect("why it waits", TEST_TIMEOUT, found);
     assert!(seen.iter().all(|(state, code)| state == "waiting" && !code.is_null()), "{seen:?}");
 }
 
@@ -344,10 +344,10 @@ fn a_receiver_that_was_killed_and_its_sender_report_about_the_same_seconds() {
     let sending = pair.send(&[&file], &["--limit", "1500k"]);
     // At nine seconds at least one of the records written every five seconds exists.
     let moves = |line: &Value| line["transfer"]["seconds"].as_f64() > Some(9.0);
-    pair.receiver_node.running.expect("nine seconds", PATIENCE, moves);
+    pair.receiver_node.running.expect("nine seconds", TEST_TIMEOUT, moves);
     pair.receiver_node.running.kill();
     pair.receiver_node = pair.receiver.serve();
-    sending.finish(PATIENCE * 2).expect_status(0);
+    sending.finish(TEST_TIMEOUT * 2).expect_status(0);
     let of = |device| Pair::newest(device)["seconds"].as_f64().unwrap();
     let (ours, theirs) = (of(&pair.sender), of(&pair.receiver));
     println!("FIGURE 20 MiB with a kill of the receiver: {ours:.1} s at the sender, {theirs:.1} s at the receiver");
@@ -361,14 +361,14 @@ fn both_sides_report_the_same_seconds_and_a_rate_that_fits_them() {
     tree::file(&file, 8 << 20, 1);
     let sending = pair.send(&[&file], &["--limit", "4M"]);
     let moves = |line: &Value| line["transfer"]["bytes"].as_u64() > Some(2 << 20);
-    let id = text(&pair.receiver_node.running.expect("bytes", PATIENCE, moves)["transfer"], "id");
+    let id = text(&pair.receiver_node.running.expect("bytes", TEST_TIMEOUT, moves)["transfer"], "id");
     pair.sender.run(["pause", &id]).expect_status(0);
     let held = |line: &Value| line["transfer"]["state"] == "paused";
-    pair.receiver_node.running.expect("the pause", PATIENCE, held);
+    pair.receiver_node.running.expect("the pause", TEST_TIMEOUT, held);
     // A pause long enough to show in the duration if it were counted.
     std::thread::sleep(std::time::Duration::from_secs(4));
     pair.sender.run(["resume", &id]).expect_status(0);
-    let seconds = sending.finish(PATIENCE).expect_status(0).event("done").unwrap()["seconds"].as_f64().unwrap();
+    let seconds = sending.finish(TEST_TIMEOUT).expect_status(0).event("done").unwrap()["seconds"].as_f64().unwrap();
     let (ours, theirs) = (Pair::newest(&pair.sender), Pair::newest(&pair.receiver));
     let of = |view: &Value, field: &str| view[field].as_f64().unwrap_or_else(|| panic!("{field}: {view}"));
     assert_eq!(of(&ours, "seconds"), seconds);

@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 use yonder_tests::{
-    program::{PATIENCE, Running},
+    program::{Running, TEST_TIMEOUT},
     tree,
 };
 
@@ -72,9 +72,9 @@ fn the_first_bytes_arrive_while_the_pipe_is_still_open() {
     let bytes = noise(&pair, 9 * MEGABYTE);
     let mut sending = Sending::new(&pair, &["--name", "stream"]);
     sending.pipe.write_all(&bytes[..5 * MEGABYTE]).unwrap();
-    let there = pair.beta_node.running.expect("the first bytes", PATIENCE, has(4 * MEGABYTE));
+    let there = pair.beta_node.running.expect("the first bytes", TEST_TIMEOUT, has(4 * MEGABYTE));
     assert_eq!(there["transfer"]["eta"], Value::Null);
-    let told = sending.command.expect("progress", PATIENCE, |line| line["event"] == "progress");
+    let told = sending.command.expect("progress", TEST_TIMEOUT, |line| line["event"] == "progress");
     assert_eq!(told["total"], Value::Null);
     assert!(pair.arrived().iter().all(|name| name.starts_with(".yonder-")), "{:?}", pair.arrived());
     sending.pipe.write_all(&bytes[5 * MEGABYTE..]).unwrap();
@@ -106,7 +106,7 @@ fn a_receiver_that_is_killed_in_the_middle_gets_the_rest_when_it_is_back() {
     let bytes = noise(&pair, 20 * MEGABYTE);
     let mut sending = Sending::new(&pair, &[]);
     sending.pipe.write_all(&bytes[..9 * MEGABYTE]).unwrap();
-    pair.beta_node.running.expect("the first bytes", PATIENCE, has(8 * MEGABYTE));
+    pair.beta_node.running.expect("the first bytes", TEST_TIMEOUT, has(8 * MEGABYTE));
     pair.beta_node.running.kill();
     sending.pipe.write_all(&bytes[9 * MEGABYTE..]).unwrap();
     pair.beta_node = pair.beta.serve();
@@ -123,10 +123,10 @@ fn nothing_has_a_name_when_the_command_is_killed_before_its_input_ended() {
     let bytes = noise(&pair, 5 * MEGABYTE);
     let mut sending = Sending::new(&pair, &[]);
     sending.pipe.write_all(&bytes).unwrap();
-    pair.beta_node.running.expect("the first bytes", PATIENCE, has(4 * MEGABYTE));
+    pair.beta_node.running.expect("the first bytes", TEST_TIMEOUT, has(4 * MEGABYTE));
     sending.command.kill();
     for node in [&mut pair.alpha_node, &mut pair.beta_node] {
-        let failed = node.running.expect("the end", PATIENCE, has_ended("failed"));
+        let failed = node.running.expect("the end", TEST_TIMEOUT, has_ended("failed"));
         assert_eq!(failed["transfer"]["reason"]["code"], "input_ended_early");
     }
     nothing_is_left(&pair, "input_ended_early");
@@ -138,9 +138,9 @@ fn it_ends_on_both_sides_when_the_node_is_killed_that_it_was_fed_to() {
     let bytes = noise(&pair, 5 * MEGABYTE);
     let mut sending = Sending::new(&pair, &[]);
     sending.pipe.write_all(&bytes).unwrap();
-    pair.beta_node.running.expect("the first bytes", PATIENCE, has(4 * MEGABYTE));
+    pair.beta_node.running.expect("the first bytes", TEST_TIMEOUT, has(4 * MEGABYTE));
     pair.alpha_node.running.kill();
-    let ended = sending.command.finish(PATIENCE);
+    let ended = sending.command.finish(TEST_TIMEOUT);
     assert!(ended.event("error").is_some(), "{ended:#?}");
     pair.alpha_node = pair.alpha.serve();
     pair.beta_node.running.expect("the end", LONG, has_ended("failed"));
@@ -156,7 +156,7 @@ fn a_rule_with_a_limit_of_a_megabyte_takes_no_more_than_that() {
     let mut sending = Sending::new(&pair, &[]);
     // The command goes on reading for as long as nobody has told it that it is over.
     let _ = sending.pipe.write_all(&bytes);
-    sending.command.finish(PATIENCE).expect_error(1, &["rule_ended"]);
+    sending.command.finish(TEST_TIMEOUT).expect_error(1, &["rule_ended"]);
     // Nobody writes to the pipe any more when it is opened again.
     drop(sending.pipe);
     nothing_is_left(&pair, "rule_ended");
@@ -166,9 +166,9 @@ fn a_rule_with_a_limit_of_a_megabyte_takes_no_more_than_that() {
     // What fits arrives.
     let mut sending = Sending::new(&pair, &[]);
     sending.pipe.write_all(&bytes[..MEGABYTE / 2]).unwrap();
-    sending.command.expect("the offer", PATIENCE, |line| line["event"] == "progress");
+    sending.command.expect("the offer", TEST_TIMEOUT, |line| line["event"] == "progress");
     drop(sending.pipe);
-    sending.command.finish(PATIENCE).expect_status(0);
+    sending.command.finish(TEST_TIMEOUT).expect_status(0);
     assert!(pair.take("stdin") == bytes[..MEGABYTE / 2]);
 }
 
@@ -179,10 +179,10 @@ fn in_the_background_the_command_ends_with_its_input() {
     pair.beta_node.running.kill();
     let mut sending = Sending::new(&pair, &["--background"]);
     sending.pipe.write_all(&bytes[..MEGABYTE]).unwrap();
-    sending.command.expect("the offer", PATIENCE, |line| line["event"] == "queued");
+    sending.command.expect("the offer", TEST_TIMEOUT, |line| line["event"] == "queued");
     sending.pipe.write_all(&bytes[MEGABYTE..]).unwrap();
     drop(sending.pipe);
-    sending.command.finish(PATIENCE).expect_status(0);
+    sending.command.finish(TEST_TIMEOUT).expect_status(0);
     pair.beta_node = pair.beta.serve();
     pair.alpha_node.running.expect("the end", LONG, has_ended("done"));
     assert!(pair.take("stdin") == bytes);

@@ -72,6 +72,44 @@ fn receivers_that_accept_and_never_read_hold_no_turn() {
 }
 
 #[test]
+fn inputs_that_never_end_and_only_say_that_they_grow_take_nothing() {
+    const TRANSFERS: usize = 12;
+    const WORDS: u64 = 2000;
+    async fn attack(hostile: &Hostile, transfers: usize) -> Step<()> {
+        let session = hostile.session(TRANSFER).await?;
+        let manifest = Manifest::of(&[Entry::growing("input")]);
+        let mut held = Vec::new();
+        let mut said = 0;
+        for _ in 0..transfers {
+            let accepted = tokio::time::timeout(Duration::from_secs(1), Offering::accepted(&session, &manifest)).await;
+            let Ok(Ok(mut offering)) = accepted else { break };
+            for segment in 1..=WORDS {
+                // Nobody reads the answers: the node stops listening at some point.
+                let word = offering.grown(segment * SEGMENT as u64 + 1);
+                match tokio::time::timeout(Duration::from_millis(200), word).await {
+                    Ok(Ok(())) => said += 1,
+                    _ => break,
+                }
+            }
+            held.push(offering);
+        }
+        hostile.in_place(format!("{} inputs grew {said} times, and nothing of them comes", held.len()));
+        session.connection.closed().await;
+        Ok(())
+    }
+    let mut scene = Scene::new();
+    for count in HOSTILES {
+        let hostiles = scene.paired(count, open_handed);
+        for (peer, _) in &hostiles {
+            scene.trust(peer, None, None);
+        }
+        let each = TRANSFERS / count;
+        scene.during(hostiles, move |hostile| async move { hostile.again_and_again(|| attack(&hostile, each)).await });
+    }
+    scene.finish();
+}
+
+#[test]
 fn a_sender_that_stops_one_byte_short_of_a_chunk_holds_nothing() {
     const FILES: u32 = 8;
     const TRANSFERS: usize = 12;

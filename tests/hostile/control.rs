@@ -12,7 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use yonder_tests::{device::Device, measure::until, program::PATIENCE};
+use yonder_tests::{device::Device, measure::until, program::TEST_TIMEOUT};
 
 /// A connection to a node that keeps all events from the beginning.
 pub struct Client {
@@ -40,7 +40,7 @@ impl Client {
     /// Connects to a device's node and subscribes to its events.
     #[track_caller]
     pub fn to(device: &Device) -> Self {
-        let stream = until("the control socket", PATIENCE, || connect(device).ok());
+        let stream = until("the control socket", TEST_TIMEOUT, || connect(device).ok());
         let reader = BufReader::new(stream.try_clone().expect("a socket"));
         let shared = Arc::new(Shared::default());
         let heard = shared.clone();
@@ -66,7 +66,7 @@ impl Client {
     pub fn ask(&self, request: Value) -> Result<Value, String> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         self.write(&json!({"id": id, "request": request}));
-        let answer = self.shared.wait(PATIENCE, |state| match state.answers.remove(&id) {
+        let answer = self.shared.wait(TEST_TIMEOUT, |state| match state.answers.remove(&id) {
             Some(answer) => Some(Ok(answer)),
             None => state.closed.then(|| Err("the node closed the socket".to_owned())),
         });

@@ -22,19 +22,26 @@ pub struct Entry {
     pub parent: u32,
     pub name: Vec<u8>,
     pub mode: Option<u16>,
-    /// Size in bytes; none for a folder.
+    /// Size in bytes; none for a folder, and for a file that grows.
     pub size: Option<u64>,
+    /// True for a file whose size is not known yet.
+    pub grows: bool,
 }
 
 impl Entry {
     /// Returns a folder.
     pub fn folder(parent: u32, name: &str) -> Self {
-        Self { parent, name: name.into(), mode: Some(0o755), size: None }
+        Self { parent, name: name.into(), mode: Some(0o755), size: None, grows: false }
     }
 
     /// Returns a file.
     pub fn file(parent: u32, name: &str, size: u64) -> Self {
-        Self { parent, name: name.into(), mode: Some(0o644), size: Some(size) }
+        Self { parent, name: name.into(), mode: Some(0o644), size: Some(size), grows: false }
+    }
+
+    /// Returns a file that is offered while it is still being written.
+    pub fn growing(name: &str) -> Self {
+        Self { parent: 0, name: name.into(), mode: Some(0o644), size: None, grows: true }
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -55,6 +62,7 @@ impl Entry {
                 out.push(1);
                 varint(out, size);
             }
+            None if self.grows => out.push(2),
             None => out.push(0),
         }
     }
@@ -103,7 +111,7 @@ impl Manifest {
         Self {
             hash: *hasher.finalize().as_bytes(),
             entries: entries.len() as u32,
-            files: entries.iter().filter(|entry| entry.size.is_some()).count() as u32,
+            files: entries.iter().filter(|entry| entry.size.is_some() || entry.grows).count() as u32,
             total: entries.iter().filter_map(|entry| entry.size).sum(),
             roots: top.iter().take(20).map(|entry| entry.name.clone()).collect(),
             root_count: top.len() as u32,
@@ -230,6 +238,14 @@ impl Offering {
         let header = [&[1, 0], self.transfer.as_slice(), &self.attempt].concat();
         send.write_all(&header).await.map_err(text("write"))?;
         send.write_all(bytes).await.map_err(text("write"))
+    }
+
+    /// Says that the growing file has this size by now.
+    pub async fn grown(&mut self, size: u64) -> Step<()> {
+        let mut frame = vec![12];
+        varint(&mut frame, size);
+        frame.push(0);
+        self.control.send(&frame).await
     }
 
     /// Sends these whole files over one data stream, reports the end, and waits until the receiver confirms it.

@@ -16,7 +16,7 @@ use yonder_core::{
 };
 use yonder_tests::device::{Device, Node};
 
-use crate::peer::{MESSAGE, NOT_PAIRED, PAIRING, PATIENCE, Peer, Stored, code_of, runtime, show_code, wait_for};
+use crate::peer::{MESSAGE, NOT_PAIRED, PAIRING, Peer, Stored, TEST_TIMEOUT, code_of, runtime, show_code, wait_for};
 
 /// Moment of death: after this many messages have been received by either side, at once or after the node has sent one
 /// more, which is lost. This covers a death after each message received and after each message sent.
@@ -164,7 +164,7 @@ async fn refuse(peer: &Arc<Peer>, node: &Node) -> bool {
             }
         })
     };
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     while peer.refusal(node, MESSAGE).await.0 != Some(NOT_PAIRED) {
         assert!(Instant::now() < end, "it lets in whom the host does not know");
     }

@@ -9,7 +9,7 @@ use std::{
 
 use yonder_tests::{
     device::{Device, pair},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -60,7 +60,7 @@ fn sixteen_transfers_of_many_folders_arrive_under_the_usual_limit_of_open_files(
             }
             peaks
         });
-        let finished: Vec<_> = sending.into_iter().map(|sending| sending.finish(PATIENCE * 4)).collect();
+        let finished: Vec<_> = sending.into_iter().map(|sending| sending.finish(TEST_TIMEOUT * 4)).collect();
         over.store(true, Ordering::Relaxed);
         let done = finished.iter().filter(|finished| finished.status == Some(0)).count();
         assert_eq!(done, TRANSFERS, "all arrive: {finished:#?}");

@@ -22,7 +22,7 @@ use yonder_core::{
 };
 use yonder_tests::device::{Device, Node};
 
-use crate::peer::{MESSAGE, PAIRING, PATIENCE, Peer, code_of, fresh_key, pair_with, runtime, show_code};
+use crate::peer::{MESSAGE, PAIRING, Peer, TEST_TIMEOUT, code_of, fresh_key, pair_with, runtime, show_code};
 
 /// The only path between a client on the IPv6 loopback and the node on the IPv4 loopback. It can be closed to all but
 /// early packets: then the client's end of the TLS handshake never arrives, as with a replayed recording.
@@ -128,7 +128,7 @@ fn hello() -> Vec<u8> {
 }
 
 async fn ack(recv: &mut RecvStream) -> usize {
-    let frame = tokio::time::timeout(PATIENCE, read_frame(recv, 8192)).await.expect("no answer");
+    let frame = tokio::time::timeout(TEST_TIMEOUT, read_frame(recv, 8192)).await.expect("no answer");
     frame.unwrap().expect("an answer").len()
 }
 
@@ -182,7 +182,7 @@ fn nothing_that_was_said_early_is_acted_upon_before_the_handshake_is_through() {
 
         // Only the handshake was missing: when the client's end of it arrives, the same hello is answered.
         wire.early_alone(false);
-        let status = tokio::time::timeout(PATIENCE, early.handshake_completed()).await.unwrap().unwrap();
+        let status = tokio::time::timeout(TEST_TIMEOUT, early.handshake_completed()).await.unwrap().unwrap();
         let (status, length) = match status {
             ZeroRttStatus::Accepted(_) => ("kept until then", ack(&mut recv).await),
             ZeroRttStatus::Rejected(connection) => {
@@ -235,12 +235,12 @@ fn all_that_can_be_said_early_opens_no_session_and_proves_no_code() {
                 let _ = write_frame(&mut send, &[&[1, 0, 1], &[0x42; 32][..]].concat()).await;
                 let _ = write_frame(&mut send, &[&[1, 2], &[0x17; 32][..]].concat()).await;
             }
-            let status = tokio::time::timeout(PATIENCE, early.handshake_completed()).await.unwrap().unwrap();
+            let status = tokio::time::timeout(TEST_TIMEOUT, early.handshake_completed()).await.unwrap().unwrap();
             let (connection, fate) = match status {
                 ZeroRttStatus::Accepted(connection) => (connection, "heard after the handshake"),
                 ZeroRttStatus::Rejected(connection) => (connection, "thrown away"),
             };
-            let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it stays open");
+            let end = tokio::time::timeout(TEST_TIMEOUT, connection.closed()).await.expect("it stays open");
             println!("FIGURE said early on {}: {fate}, closed with {}", String::from_utf8_lossy(alpn), code_of(&end));
         }
         // The valid messages succeed when they are not early.

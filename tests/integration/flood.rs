@@ -20,11 +20,11 @@ use yonder_core::{
 };
 use yonder_tests::{
     device::{Device, Node},
-    program::{PATIENCE as LONG, Running},
+    program::{Running, TEST_TIMEOUT as LONG},
 };
 
 use crate::peer::{
-    BUSY, HANDSHAKE_FAILED, MESSAGE, NOT_PAIRING, PAIRING, PATIENCE, Peer, REPLACED, SYNC, TRANSFER, VIOLATION,
+    BUSY, HANDSHAKE_FAILED, MESSAGE, NOT_PAIRING, PAIRING, Peer, REPLACED, SYNC, TEST_TIMEOUT, TRANSFER, VIOLATION,
     address, code_of, paired_peer, runtime, say, show_code,
 };
 
@@ -120,7 +120,7 @@ fn fifty_connections_that_guess_at_once_have_three_attempts_in_all() {
             let first = (number < PLACES).then(|| together.clone());
             guessers.spawn(async move { guesser(&peer, &node, &words, first, &told).await });
             if number + 1 == PLACES {
-                tokio::time::timeout(PATIENCE, together.wait()).await.expect("ten are heard at once");
+                tokio::time::timeout(TEST_TIMEOUT, together.wait()).await.expect("ten are heard at once");
             }
         }
         while let Some(ended) = tokio::time::timeout(LONG, guessers.join_next()).await.expect("guessers hang") {
@@ -172,7 +172,7 @@ async fn claim(connection: Connection, some: &[u8]) -> (Duration, u64) {
     let (mut send, _recv) = connection.open_bi().await.unwrap();
     let _ = send.write_all(&u32::MAX.to_le_bytes()).await;
     let _ = send.write_all(some).await;
-    let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("a claim of 4 GiB is waited for");
+    let end = tokio::time::timeout(TEST_TIMEOUT, connection.closed()).await.expect("a claim of 4 GiB is waited for");
     (begun.elapsed(), code_of(&end))
 }
 
@@ -222,7 +222,7 @@ async fn claim_within(peer: &Peer, node: &Node, secret: &Key) -> Duration {
         if alpn == MESSAGE {
             let mut stream = connection.open_uni().await.unwrap();
             let _ = stream.write_all(&u32::MAX.to_le_bytes()).await;
-            let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is waited for");
+            let end = tokio::time::timeout(TEST_TIMEOUT, connection.closed()).await.expect("it is waited for");
             assert_eq!(code_of(&end), VIOLATION);
         } else {
             let (_, code) = claim(connection, &[]).await;

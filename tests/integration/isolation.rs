@@ -18,7 +18,7 @@ use iroh::{
 use yonder_tests::device::{Device, Node, pair};
 
 use crate::peer::{
-    MESSAGE, PAIRING, PATIENCE, Peer, TRANSFER, address, paired_peer, runtime, say, show_code, wait_for,
+    MESSAGE, PAIRING, Peer, TEST_TIMEOUT, TRANSFER, address, paired_peer, runtime, say, show_code, wait_for,
 };
 
 /// Longest duration of actions that otherwise take a moment.
@@ -191,7 +191,7 @@ async fn first_packets(node: &Node, count: usize) -> Vec<Vec<Vec<u8>>> {
             captured.entry(id).or_default().push(buffer[..length].to_vec());
         }
     };
-    tokio::time::timeout(PATIENCE, read).await.expect("connections that begin");
+    tokio::time::timeout(TEST_TIMEOUT, read).await.expect("connections that begin");
     captured.into_values().collect()
 }
 
@@ -217,7 +217,7 @@ fn a_hundred_packets_a_second_keep_nobody_out_while_they_come() {
         let begun = Instant::now();
         newcomer.run(["pair", "join", &words, "--approve", "--device", &node.at()]).expect_status(0);
         let paired = begun.elapsed();
-        hosting.finish(PATIENCE).expect_status(0);
+        hosting.finish(TEST_TIMEOUT).expect_status(0);
         // A session that existed before the flood.
         friend.run(["text", &node.device_id(), "Still here."]).expect_status(0);
         println!(

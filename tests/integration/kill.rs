@@ -11,7 +11,7 @@ use std::{
 use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair, text},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree::{self, Noise},
 };
 
@@ -41,7 +41,7 @@ fn send(sender: &Device, to: &Node, path: &Path) -> yonder_tests::program::Runni
 fn meet(sender: &Device, receiver: &Node) {
     let greeting = sender.home().join("greeting");
     fs::write(&greeting, "hello").unwrap();
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     loop {
         let sent = send(sender, receiver, &greeting).finish(LONG);
         match sent.status {
@@ -337,7 +337,7 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
         let state = || (host.paired_with().len(), joiner.paired_with().len());
         if state().0 != state().1 {
             mended += 1;
-            let end = Instant::now() + PATIENCE;
+            let end = Instant::now() + TEST_TIMEOUT;
             while state().0 != state().1 {
                 assert!(Instant::now() < end, "killed after {after:?}, round {round}: {:?} stays", state());
                 // A contact from either side.
@@ -349,7 +349,7 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
             (1, 1) => {
                 both += 1;
                 // A session with the killed node counts as alive until it times out.
-                let end = Instant::now() + PATIENCE;
+                let end = Instant::now() + TEST_TIMEOUT;
                 loop {
                     let pinged = joiner.run(["ping", &host_node.device_id(), "-c", "1"]);
                     if pinged.status == Some(0) {
@@ -362,22 +362,22 @@ fn either_node_may_die_at_any_moment_of_a_pairing() {
                 neither += 1;
                 // A person tries again with a new code. A side that was killed in the middle of a pairing keeps the
                 // other one busy until the connection times out.
-                let end = Instant::now() + PATIENCE;
+                let end = Instant::now() + TEST_TIMEOUT;
                 loop {
                     let mut hosting = host.start(["pair", "host", "--approve"]);
-                    let code = hosting.find(PATIENCE, |line| line["event"] == "code" || line["event"] == "error");
+                    let code = hosting.find(TEST_TIMEOUT, |line| line["event"] == "code" || line["event"] == "error");
                     let Some(words) = code.as_ref().and_then(|code| code["words"].as_str()) else {
-                        assert!(Instant::now() < end, "the host stays busy: {:#?}", hosting.finish(PATIENCE));
+                        assert!(Instant::now() < end, "the host stays busy: {:#?}", hosting.finish(TEST_TIMEOUT));
                         continue;
                     };
                     let joined = joiner.run(["pair", "join", words, "--approve", "--device", &host_node.at()]);
                     if joined.status == Some(0) {
-                        hosting.finish(PATIENCE).expect_status(0);
+                        hosting.finish(TEST_TIMEOUT).expect_status(0);
                         break;
                     }
                     assert!(Instant::now() < end, "they cannot pair any more: {joined:#?}");
                     hosting.interrupt();
-                    hosting.finish(PATIENCE);
+                    hosting.finish(TEST_TIMEOUT);
                 }
             }
             other => panic!("{other:?}"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair, text},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
 };
 
 /// Returns a valid code other than this one.
@@ -59,7 +59,8 @@ fn both_screens_show_the_same_check_words_and_both_people_approve() {
     knows_nobody(&joiner);
     host.run(["approve"]).expect_status(0);
 
-    let (hosted, joined) = (hosting.finish(PATIENCE).expect_status(0), joining.finish(PATIENCE).expect_status(0));
+    let (hosted, joined) =
+        (hosting.finish(TEST_TIMEOUT).expect_status(0), joining.finish(TEST_TIMEOUT).expect_status(0));
     let device =
         |lines: &yonder_tests::program::Finished| lines.event("paired").expect("a line `paired`")["device"].clone();
     assert_eq!(text(&device(&hosted), "device_id"), joiner_node.device_id());
@@ -84,8 +85,8 @@ fn a_link_carries_the_address_and_still_asks_both() {
     knows_nobody(&host);
     host.run(["approve"]).expect_status(0);
     joiner.run(["approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
-    joining.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
+    joining.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!((host.paired_with().len(), joiner.paired_with().len()), (1, 1));
 }
 
@@ -101,7 +102,7 @@ fn a_rejected_pairing_leaves_nothing_on_either_side() {
         let (yes, no) = if host_says_no { (&joiner, &host) } else { (&host, &joiner) };
         yes.run(["approve"]).expect_status(0);
         no.run(["reject"]).expect_status(0);
-        let (hosted, joined) = (hosting.finish(PATIENCE), joining.finish(PATIENCE));
+        let (hosted, joined) = (hosting.finish(TEST_TIMEOUT), joining.finish(TEST_TIMEOUT));
         for finished in [&hosted, &joined] {
             let code = &finished.event("error").unwrap_or(&Value::Null)["code"];
             assert_eq!((code, finished.status), (&Value::from("pairing_rejected"), Some(3)), "{finished:#?}");
@@ -125,7 +126,7 @@ fn a_wrong_word_is_refused_and_after_three_the_right_one_too() {
     try_with(&words).expect_error(3, &["pairing_not_open", "code_burnt"]);
 
     // The host is told, and may begin anew.
-    hosting.finish(PATIENCE).expect_error(3, &["code_burnt"]);
+    hosting.finish(TEST_TIMEOUT).expect_error(3, &["code_burnt"]);
     knows_nobody(&host);
     knows_nobody(&joiner);
     pair(&host, &host_node, &joiner);
@@ -144,7 +145,7 @@ fn attempts_are_counted_over_all_joiners() {
     try_with(&other, &wrong(&words)).expect_status(3);
     try_with(&joiner, &wrong(&words)).expect_status(3);
     try_with(&other, &words).expect_status(3);
-    hosting.finish(PATIENCE).expect_error(3, &["code_burnt"]);
+    hosting.finish(TEST_TIMEOUT).expect_error(3, &["code_burnt"]);
     knows_nobody(&other);
 }
 
@@ -156,7 +157,7 @@ fn one_wrong_word_burns_nothing() {
     let at = host_node.at();
     joiner.run(["pair", "join", &wrong(&words), "--device", &at, "--approve"]).expect_error(3, &["code_wrong"]);
     joiner.run(["pair", "join", &words, "--device", &at, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
     // A used code is of no use again.
     joiner
         .run(["pair", "join", &words, "--device", &at, "--approve"])
@@ -189,7 +190,7 @@ fn an_interrupted_host_leaves_no_open_code() {
     let mut hosting = host.start(["pair", "host", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     hosting.interrupt();
-    assert_eq!(hosting.finish(PATIENCE).status, Some(1));
+    assert_eq!(hosting.finish(TEST_TIMEOUT).status, Some(1));
     joiner
         .run(["pair", "join", &words, "--device", &host_node.at(), "--approve"])
         .expect_error(3, &["pairing_not_open"]);

@@ -43,7 +43,7 @@ pub const HANDSHAKE_FAILED: u64 = 6;
 pub const REPLACED: u64 = 8;
 
 /// Limit for actions that should take no time.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
@@ -72,7 +72,7 @@ impl Peer {
     /// Creates a peer at this address that answers like a device. A previous owner of the address may still be
     /// releasing it, so it tries again.
     pub async fn at(key: SecretKey, address: SocketAddr) -> Self {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + TEST_TIMEOUT;
         loop {
             let builder = Endpoint::builder(presets::Minimal)
                 .secret_key(key.clone())
@@ -121,7 +121,7 @@ impl Peer {
     }
 
     pub async fn reach(&self, address: EndpointAddr, alpn: &[u8]) -> Result<Connection, ConnectError> {
-        tokio::time::timeout(PATIENCE, self.endpoint.connect(address, alpn)).await.expect("a dial hangs")
+        tokio::time::timeout(TEST_TIMEOUT, self.endpoint.connect(address, alpn)).await.expect("a dial hangs")
     }
 
     /// Dials, and must get as far as a connection; the connection may be closed already.
@@ -161,7 +161,7 @@ impl Peer {
     }
 
     pub async fn accept(&self) -> Connection {
-        let incoming = tokio::time::timeout(PATIENCE, self.endpoint.accept()).await.expect("nobody dials").unwrap();
+        let incoming = tokio::time::timeout(TEST_TIMEOUT, self.endpoint.accept()).await.expect("nobody dials").unwrap();
         incoming.await.unwrap()
     }
 
@@ -194,7 +194,7 @@ impl Peer {
 
     /// Creates a host on an incoming connection.
     pub async fn host(&self, connection: Connection, name: &str, code: Arc<Mutex<HostCode>>) -> Pairing<Hosting> {
-        let streams = tokio::time::timeout(PATIENCE, connection.accept_bi()).await.expect("no stream").ok();
+        let streams = tokio::time::timeout(TEST_TIMEOUT, connection.accept_bi()).await.expect("no stream").ok();
         let peer = peer_of(&connection).unwrap();
         let state =
             HostState::new(Duration::ZERO, self.local(name), peer, Timeouts::default(), &mut SystemEntropy).unwrap();
@@ -216,10 +216,10 @@ impl Peer {
             assert_eq!(word.as_deref(), Some(&[][..]), "the last word of the handshake");
             Ok(keys)
         };
-        match tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs") {
+        match tokio::time::timeout(TEST_TIMEOUT, work).await.expect("the handshake hangs") {
             Ok(keys) => Ok(keys),
             Err(Some(reason)) => Err(reason),
-            Err(None) => Err(tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it stays open")),
+            Err(None) => Err(tokio::time::timeout(TEST_TIMEOUT, connection.closed()).await.expect("it stays open")),
         }
     }
 
@@ -242,7 +242,7 @@ impl Peer {
             write_frame(&mut send, &[]).await.ok()?;
             Some(keys)
         };
-        tokio::time::timeout(PATIENCE, work).await.expect("the handshake hangs")
+        tokio::time::timeout(TEST_TIMEOUT, work).await.expect("the handshake hangs")
     }
 
     fn input<'a>(&self, connection: &'a Connection, secret: &'a Key, initiator: bool) -> HandshakeInput<'a> {
@@ -284,7 +284,7 @@ pub async fn refused(connection: &Connection) -> ConnectionError {
         assert_eq!(heard, b"", "somebody who is refused was told something");
         connection.closed().await
     };
-    tokio::time::timeout(PATIENCE, talk).await.expect("the connection is still open")
+    tokio::time::timeout(TEST_TIMEOUT, talk).await.expect("the connection is still open")
 }
 
 /// Returns the code with which the other side closed.
@@ -420,7 +420,7 @@ impl<M: Machine> Pairing<M> {
 
     async fn read(&mut self) -> Option<Vec<u8>> {
         let (_, recv) = self.streams.as_mut()?;
-        let read = tokio::time::timeout(PATIENCE, read_frame(recv, MAX_FRAME)).await.expect("no frame comes");
+        let read = tokio::time::timeout(TEST_TIMEOUT, read_frame(recv, MAX_FRAME)).await.expect("no frame comes");
         read.ok().flatten()
     }
 
@@ -470,14 +470,14 @@ pub async fn pair_with(peer: &Peer, device: &Device, node: &Node, name: &str) ->
     let (hosting, words) = show_code(device);
     let pairing = peer.pair(node, name, &words).await;
     assert!(pairing.paired, "{:?}", pairing.failed);
-    hosting.finish(yonder_tests::program::PATIENCE).expect_status(0);
+    hosting.finish(yonder_tests::program::TEST_TIMEOUT).expect_status(0);
     pairing.stored.secret().unwrap().clone()
 }
 
 /// Waits until a condition holds, checking it again and again.
 #[track_caller]
 pub fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     while !holds() {
         assert!(Instant::now() < end, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -5,7 +5,7 @@ use std::path::Path;
 use yonder_core::pairing::qr;
 use yonder_tests::{
     device::{Device, text},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
 };
 
 /// Draws the code as a bitmap of 24 bits a pixel, five pixels a module, with the quiet zone of four modules that the
@@ -60,7 +60,7 @@ fn a_picture_of_the_code_pairs_as_the_link_does_and_asks_both() {
         assert_eq!(device.paired_with(), Vec::<String>::new(), "{} is paired before anybody approved", device.name());
         device.run(["approve"]).expect_status(0);
     }
-    hosting.finish(PATIENCE).expect_status(0);
-    joining.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
+    joining.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!((host.paired_with().len(), joiner.paired_with().len()), (1, 1));
 }

@@ -10,7 +10,7 @@ use std::{
 use yonder_tests::{
     device::{Device, text},
     measure::until,
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -41,11 +41,11 @@ fn with_link(device: &Device, name: &str, target: &Path) {
 fn run_for_a_moment(device: &Device) {
     let mut node = device.start_serve(&["--accept", "none"]);
     // The node may refuse the folder or replace the link; the link's target stays as it is in either case.
-    if node.find(PATIENCE, |line| line["event"] == "ready" || line["event"] == "error").is_some() {
+    if node.find(TEST_TIMEOUT, |line| line["event"] == "ready" || line["event"] == "error").is_some() {
         device.run(["devices"]);
         node.interrupt();
     }
-    node.finish(PATIENCE);
+    node.finish(TEST_TIMEOUT);
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_data_directory_of_another_user_is_refused() {
     let before = fs::read_dir(&theirs).unwrap().count();
     device.set_data_dir(&theirs);
     device.run(["id"]).expect_error(1, &["data_dir_foreign"]);
-    device.start_serve(&[]).finish(PATIENCE).expect_error(1, &["data_dir_foreign"]);
+    device.start_serve(&[]).finish(TEST_TIMEOUT).expect_error(1, &["data_dir_foreign"]);
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), before, "nothing is put there");
 }
 
@@ -148,16 +148,16 @@ fn what_serve_prints_holds_no_code() {
             }
         }
         let mut node = yonder_tests::program::Running::start(command, "serve");
-        node.expect("a node", PATIENCE, |line| {
+        node.expect("a node", TEST_TIMEOUT, |line| {
             line["event"] == "ready" || line.as_str().is_some_and(|text| text.contains("Ready."))
         });
         let mut hosting = host.start(["pair", "host", "--approve"]);
         let code = hosting.expect_event("code");
         let (words, link) = (text(&code, "words"), text(&code, "link"));
         hosting.interrupt();
-        hosting.finish(PATIENCE);
+        hosting.finish(TEST_TIMEOUT);
         node.interrupt();
-        let said = node.finish(PATIENCE);
+        let said = node.finish(TEST_TIMEOUT);
         let printed = format!("{:?}{}", said.lines, said.stderr);
         let secret = link.rsplit_once("&s=").unwrap().1;
         assert!(!printed.contains(&words) && !printed.contains(secret), "{printed}");
@@ -186,7 +186,7 @@ fn a_passphrase_of_the_environment_is_not_handed_on_and_no_core_is_dumped() {
     }
     command.args(["--json", "demo"]);
     let demo = yonder_tests::program::Running::start(command, "demo");
-    let (environment, limits) = until("a child of the demo", PATIENCE, || {
+    let (environment, limits) = until("a child of the demo", TEST_TIMEOUT, || {
         children(demo.pid()).into_iter().find_map(|child| {
             let environment = fs::read(child.join("environ")).ok().filter(|found| !found.is_empty())?;
             // Between fork and exec, the child still shows the parent's image.
@@ -199,5 +199,5 @@ fn a_passphrase_of_the_environment_is_not_handed_on_and_no_core_is_dumped() {
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
     let soft = core.trim_start_matches("Max core file size").split_whitespace().next();
     assert!(matches!(soft, Some("0" | "1")), "{core:?}");
-    demo.finish(PATIENCE * 2).expect_status(0);
+    demo.finish(TEST_TIMEOUT * 2).expect_status(0);
 }

@@ -23,7 +23,7 @@ use yonder_core::{
 use yonder_tests::{
     device::{Device, Node, pair, text},
     measure::{resident, until},
-    program::{Finished, PATIENCE, Running},
+    program::{Finished, Running, TEST_TIMEOUT},
     talk::Talk,
     tree,
 };
@@ -64,7 +64,7 @@ impl Pair {
         let offer = self.receiver_node.running.expect_event("offer")["transfer"].clone();
         let id = text(&offer, "id");
         self.receiver.run(["accept", &id, "--conflict", rule]).expect_status(0);
-        let finished = sending.finish(PATIENCE);
+        let finished = sending.finish(TEST_TIMEOUT);
         let listed = self.receiver.run(["transfers", "--all"]).expect_status(0).lines;
         let ours = listed.into_iter().find(|line| line["id"] == id.as_str()).expect("it is listed");
         (finished, ours)
@@ -186,7 +186,7 @@ fn thousands_of_folders_need_only_hundreds_of_open_files() {
         let few = rustix::process::Rlimit { current: Some(512), maximum: Some(512) };
         rustix::process::prlimit(pid, rustix::process::Resource::Nofile, few).unwrap();
     }
-    pair.send(&folder).finish(PATIENCE * 3).expect_status(0);
+    pair.send(&folder).finish(TEST_TIMEOUT * 3).expect_status(0);
     tree::assert_same(&folder, &pair.receiver.downloads().join("branches"));
 }
 
@@ -276,12 +276,12 @@ impl Hostile {
     }
 
     async fn hear(&mut self) -> Option<ReceiverFrame> {
-        let frame = tokio::time::timeout(PATIENCE, read_frame(&mut self.from, 70_000)).await.expect("no answer");
+        let frame = tokio::time::timeout(TEST_TIMEOUT, read_frame(&mut self.from, 70_000)).await.expect("no answer");
         Some(decode(&self.opener.open(&[], &frame.ok()??).unwrap()).unwrap())
     }
 
     async fn thrown_out(&self) {
-        let closed = tokio::time::timeout(PATIENCE, self.connection.closed()).await.expect("it stays open");
+        let closed = tokio::time::timeout(TEST_TIMEOUT, self.connection.closed()).await.expect("it stays open");
         assert_eq!(code_of(&closed), VIOLATION);
     }
 }
@@ -382,7 +382,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
         hostile.say(&SenderFrame::ManifestEnd { hash: *all.finalize().as_bytes() }).await;
         let id = TransferId::from_random([7; 16]);
         tokio::task::block_in_place(|| {
-            let page = until("the offer", PATIENCE, || match talk_of(&talk, id, None) {
+            let page = until("the offer", TEST_TIMEOUT, || match talk_of(&talk, id, None) {
                 Ok(page) => Some(page),
                 Err(code) => {
                     assert_eq!(code, "transfer_not_offered");

@@ -11,7 +11,7 @@ use std::{
 use iroh::{Endpoint, RelayConfig, RelayMap, RelayMode, Watcher, endpoint::presets, tls::CaTlsConfig};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use yonder_tests::{
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     servers::{
         Relay, RelaySetup,
         shipped::{Access, CertMode, Config, FIELDS, Tls, fields_in},
@@ -96,7 +96,7 @@ async fn knock(relay: &Relay, qad: u16, token: Option<&str>) -> Option<String> {
                 return refused;
             }
         }
-        tokio::time::timeout(PATIENCE, status.updated()).await.expect("the relay answers").unwrap();
+        tokio::time::timeout(TEST_TIMEOUT, status.updated()).await.expect("the relay answers").unwrap();
     }
 }
 

@@ -15,7 +15,7 @@ use yonder_core::discovery::{
 };
 use yonder_tests::{
     device::{Device, Node, text},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     servers::{DhtNet, Pkarr, Relay},
 };
 
@@ -49,7 +49,7 @@ fn five_words_join(what: &str, ways: &[&str]) {
     let typed: Vec<String> = words.split('-').map(|word| word.chars().take(4).collect::<String>()).collect();
     let typed = if typed.iter().all(|word| word.len() == 4) { typed.join(" ").to_uppercase() } else { words.clone() };
     let joined = joiner.run(["pair", "join", &typed, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
     println!(
         "FIGURE five words by {what} on the loopback: both paired {:.2?} after the code was asked for",
         begun.elapsed()
@@ -98,8 +98,8 @@ fn five_words_pair_in_one_process_that_ends_with_the_command() {
     assert_eq!(check, text(&joining.expect_event("confirm"), "check_words"), "both people are asked, as ever");
     host.run(["approve"]).expect_status(0);
     joiner.run(["approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
-    joining.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
+    joining.finish(TEST_TIMEOUT).expect_status(0);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn wrong_secret_words_cost_attempts_and_right_ones_work_until_they_are_used_up()
     try_with(&wrong).expect_error(3, &["code_wrong"]);
     try_with(&wrong).expect_error(3, &["code_wrong", "code_burnt"]);
     try_with(&words).expect_error(3, &["pairing_not_open", "code_burnt"]);
-    hosting.finish(PATIENCE).expect_error(3, &["code_burnt"]);
+    hosting.finish(TEST_TIMEOUT).expect_error(3, &["code_burnt"]);
     assert!(host.paired_with().is_empty() && joiner.paired_with().is_empty());
 }
 
@@ -190,7 +190,7 @@ fn a_host_whose_clock_is_ten_minutes_off_is_found() {
         let mut hosting = host.start(["pair", "host", "--approve"]);
         let words = text(&hosting.expect_event("code"), "words");
         joiner.run(["pair", "join", &format!("{finder}-{words}"), "--approve"]).expect_status(0);
-        hosting.finish(PATIENCE).expect_status(0);
+        hosting.finish(TEST_TIMEOUT).expect_status(0);
     }
 }
 
@@ -240,7 +240,7 @@ fn where_no_server_answers_it_is_said_and_the_link_still_works() {
     let joined = joined.expect_error(4, &["rendezvous_unreachable"]);
     assert!(joined.took < Duration::from_secs(40), "a person waits {:?}", joined.took);
     joiner.run(["pair", "join", &text(&code, "link"), "--approve"]).expect_status(0);
-    let hosted = hosting.finish(PATIENCE).expect_status(0);
+    let hosted = hosting.finish(TEST_TIMEOUT).expect_status(0);
     assert!(hosted.stderr.contains("No server answers"), "the host's person is told\n{hosted:#?}");
 }
 
@@ -264,13 +264,13 @@ fn who_is_not_there_is_looked_for_until_the_person_has_enough() {
     let joiner = Device::loopback("joiner").by_ways(by(&relay, &["--pkarr", &pkarr.url]));
     let mut node = joiner.serve();
     let looking = joiner.start(["pair", "join", "amateur-fabric-brave-lion-sunset"]);
-    node.running.expect("look on the internet", PATIENCE, |line| {
+    node.running.expect("look on the internet", TEST_TIMEOUT, |line| {
         line["pairing"]["note"].as_str().is_some_and(|note| note.contains("on the internet"))
     });
     looking.interrupt();
-    let ended = looking.finish(PATIENCE).expect_status(1);
+    let ended = looking.finish(TEST_TIMEOUT).expect_status(1);
     assert_eq!(ended.event("error").map(|error| error["code"].clone()), Some("interrupted".into()), "{ended:#?}");
-    node.running.expect("end of it", PATIENCE, |line| line["pairing"]["step"] == "idle");
+    node.running.expect("end of it", TEST_TIMEOUT, |line| line["pairing"]["step"] == "idle");
     assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
 }
 
@@ -335,7 +335,7 @@ fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
     let mut hosting = host.start(["pair", "host", "--words", "5", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     joiner.run(["pair", "join", &words, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
 
     host_node.stop();
     joiner_node.stop();
@@ -343,7 +343,7 @@ fn paired_devices_find_each_other_anew(servers: &[&str]) -> (String, String) {
     // With the old relay still there, both would wait at it and meet.
     drop(relays.remove(0));
     let (_host_node, _joiner_node) = (host.serve(), joiner.serve());
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     while joiner.run(["ping", &ids.0, "-c", "1"]).status != Some(0) {
         assert!(Instant::now() < end, "they do not find each other");
     }
@@ -374,7 +374,7 @@ fn a_devices_own_record_names_no_address_and_no_name() {
     assert!(node.ready["addresses"].as_array().is_some_and(|addresses| !addresses.is_empty()), "{}", node.ready);
     let threads = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let key = iroh::PublicKey::from_bytes(&hex(&node.endpoint_id())).unwrap();
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     let packet = loop {
         let looked = threads.block_on(server(&pkarr.url).look_up(key)).unwrap();
         // The first record is empty, because the relay is not known yet.
@@ -404,7 +404,7 @@ fn a_relay_without_tls_that_is_not_ones_own_is_never_asked() {
     let mut hosting = host.start(["pair", "host", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     joiner.run(["pair", "join", &format!("amateur-fabric-{words}"), "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!(trap.accept().map(|_| ()).unwrap_err().kind(), std::io::ErrorKind::WouldBlock, "it was asked");
 }
 

@@ -8,11 +8,11 @@ use yonder_core::{
 };
 use yonder_tests::{
     device::Device,
-    program::{PATIENCE as LONG, Running},
+    program::{Running, TEST_TIMEOUT as LONG},
 };
 
 use crate::{
-    peer::{MESSAGE, NOT_PAIRING, PAIRING, PATIENCE, Peer, runtime, show_code, wait_for},
+    peer::{MESSAGE, NOT_PAIRING, PAIRING, Peer, TEST_TIMEOUT, runtime, show_code, wait_for},
     strangers::stolen_key,
 };
 
@@ -34,7 +34,7 @@ async fn rest(recv: &mut iroh::endpoint::RecvStream) -> Vec<Vec<u8>> {
             heard.push(frame);
         }
     };
-    tokio::time::timeout(PATIENCE, all).await.expect("the other side goes on");
+    tokio::time::timeout(TEST_TIMEOUT, all).await.expect("the other side goes on");
     heard
 }
 

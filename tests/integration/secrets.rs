@@ -15,7 +15,7 @@ use yonder_core::{
 };
 use yonder_tests::{
     device::{Device, text},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -141,7 +141,7 @@ fn no_secret_is_in_logs_at_trace_level_or_in_data_directories() {
     let code = hosting.expect_event("code");
     let (words, link) = (text(&code, "words"), text(&code, "link"));
     joiner.run(["pair", "join", &words, "--approve", "--device", &host_node.at()]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
 
     // Sessions, a file and a text; then new keys; then an unpairing, once while the other device is online and once
     // while it is offline.

@@ -12,7 +12,7 @@ use yonder_tests::{
 };
 
 use crate::peer::{
-    HANDSHAKE_FAILED, MESSAGE, NOT_PAIRED, NOT_PAIRING, PAIRING, PATIENCE, Peer, SYNC, TRANSFER, code_of, refused,
+    HANDSHAKE_FAILED, MESSAGE, NOT_PAIRED, NOT_PAIRING, PAIRING, Peer, SYNC, TEST_TIMEOUT, TRANSFER, code_of, refused,
     runtime,
 };
 
@@ -134,7 +134,10 @@ fn a_stolen_endpoint_key_alone_opens_nothing() {
             let hello = [b"yonder-s\x01\x01\x01\x01".as_slice(), &[0x42; 64]].concat();
             out.write_all(&frame(&hello)).await.unwrap();
             let mut ack = [0; 4 + ACK];
-            tokio::time::timeout(PATIENCE, back.read_exact(&mut ack)).await.unwrap().expect("an answer to the hello");
+            tokio::time::timeout(TEST_TIMEOUT, back.read_exact(&mut ack))
+                .await
+                .unwrap()
+                .expect("an answer to the hello");
             assert_eq!(ack[..4], u32::try_from(ACK).unwrap().to_le_bytes());
             // Only the friend could send a valid proof.
             let _ = out.write_all(&frame(&[0x17; 32])).await;

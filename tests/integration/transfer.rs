@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair, text},
-    program::{Finished, PATIENCE, Running},
+    program::{Finished, Running, TEST_TIMEOUT},
     tree::{self, Noise},
 };
 
@@ -148,7 +148,7 @@ fn where_nobody_is_asked_nothing_hidden_arrives_and_nothing_that_runs() {
     assert_eq!((text(&offer, "id"), offer["files"].as_u64()), (again.clone(), Some(4)), "{offer}");
     pair.receiver.run(["accept", &again]).expect_status(0);
     let arrived = pair.receiver.downloads().join("folder (2)/.ssh/rc");
-    yonder_tests::measure::until("what was left out", PATIENCE, || arrived.exists().then_some(()));
+    yonder_tests::measure::until("what was left out", TEST_TIMEOUT, || arrived.exists().then_some(()));
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_person_is_asked_and_may_decline() {
     assert_eq!((offer["state"].as_str(), offer["files"].as_u64()), (Some("offered"), Some(1)), "{offer}");
     assert!(tree::list(&pair.receiver.downloads()).is_empty(), "something is on the disk before consent");
     pair.receiver.run(["decline", &text(&offer, "id")]).expect_status(0);
-    let declined = sending.finish(PATIENCE);
+    let declined = sending.finish(TEST_TIMEOUT);
     assert_eq!(declined.status, Some(3), "{declined:#?}");
     assert!(tree::list(&pair.receiver.downloads()).is_empty());
 }
@@ -205,7 +205,7 @@ fn a_person_is_asked_and_may_choose_the_folder() {
     let sending = pair.send(&[&file]);
     let id = text(&pair.offer(), "id");
     pair.receiver.run(["accept".as_ref(), id.as_ref(), "--into".as_ref(), into.as_os_str()]).expect_status(0);
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!(fs::read(&file).unwrap(), fs::read(into.join("file")).unwrap());
     assert!(tree::list(&pair.receiver.downloads()).is_empty());
     let listed = pair.receiver.run(["transfers", "--all"]).expect_status(0).lines;
@@ -238,16 +238,16 @@ fn cancelled_by(cancel: impl FnOnce(&mut Pair, &str)) {
     tree::file(&file, 64 << 20, 1);
     // The transfer takes half a minute if nobody cancels it.
     let mut sending = pair.send_with(&["--limit", "2M"], &[&file]);
-    let progress =
-        sending.expect("progress", PATIENCE, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
+    let progress = sending
+        .expect("progress", TEST_TIMEOUT, |line| line["event"] == "progress" && line["bytes"].as_u64() > Some(0));
     let id = text(&progress, "transfer");
     cancel(&mut pair, &id);
-    let finished = sending.finish(PATIENCE);
+    let finished = sending.finish(TEST_TIMEOUT);
     assert!(matches!(finished.status, Some(1 | 3)), "{finished:#?}");
     assert!(finished.event("done").is_none(), "it was faster than the cancel: {finished:#?}");
 
     // Both sides reach this state; one of them learns of it over the network.
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     for device in [&pair.sender, &pair.receiver] {
         loop {
             let lines = device.run(["transfers", "--all"]).expect_status(0).lines;

@@ -15,13 +15,13 @@ use yonder_core::{
 };
 use yonder_tests::{
     device::{Device, pair, text},
-    program::PATIENCE as LONG,
+    program::TEST_TIMEOUT as LONG,
     tree,
 };
 
 use crate::peer::{
-    MESSAGE, NOT_PAIRED, NOT_PAIRING, PAIRING, PATIENCE, Peer, SYNC, TRANSFER, VIOLATION, address, code_of, fresh_key,
-    pair_with, paired_peer, runtime, say, show_code, wait_for,
+    MESSAGE, NOT_PAIRED, NOT_PAIRING, PAIRING, Peer, SYNC, TEST_TIMEOUT, TRANSFER, VIOLATION, address, code_of,
+    fresh_key, pair_with, paired_peer, runtime, say, show_code, wait_for,
 };
 
 #[test]
@@ -90,7 +90,7 @@ fn a_blocked_device_is_refused_everywhere_and_not_told() {
         let live = peer.dial(&node, MESSAGE).await;
         peer.session(&live, &secret).await.expect("a session");
         host.run(["block", "Blocked"]).expect_status(0);
-        let end = tokio::time::timeout(PATIENCE, live.closed()).await.expect("its session stays");
+        let end = tokio::time::timeout(TEST_TIMEOUT, live.closed()).await.expect("its session stays");
         assert_ne!(code_of(&end), NOT_PAIRED, "it looks as if the device went away");
         let (mut hosting, words) = show_code(&host);
         for alpn in [MESSAGE, TRANSFER] {
@@ -190,7 +190,7 @@ fn whatever_is_claimed_in_messages_no_other_record_changes() {
             let connection = attacker.dial(&node, MESSAGE).await;
             let keys = attacker.session(&connection, &secret).await.expect("a session");
             say(&connection, &keys, &claim).await;
-            let end = tokio::time::timeout(PATIENCE, connection.closed()).await.expect("it is heeded");
+            let end = tokio::time::timeout(TEST_TIMEOUT, connection.closed()).await.expect("it is heeded");
             assert_eq!(code_of(&end), VIOLATION, "{claim}");
             assert_eq!(record(&host, &id), before, "{claim}");
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use yonder_tests::{
     device::free_port,
-    program::{Finished, PATIENCE, Running, cli},
+    program::{Finished, Running, TEST_TIMEOUT, cli},
     tree::Noise,
 };
 
@@ -59,7 +59,7 @@ impl Home {
 
     #[track_caller]
     fn run(&self, data: &str, environment: &[(&str, &str)], arguments: &[&str]) -> Finished {
-        self.start(data, environment, arguments).finish(PATIENCE)
+        self.start(data, environment, arguments).finish(TEST_TIMEOUT)
     }
 
     /// Creates a device whose secret is in a plain file.
@@ -75,7 +75,7 @@ impl Home {
 
     fn serve(&self, data: &str, environment: &[(&str, &str)]) -> Running {
         let mut node = self.start(data, environment, &["-vvv", "serve"]);
-        node.expect("ready", PATIENCE, |line| line["event"] == "ready");
+        node.expect("ready", TEST_TIMEOUT, |line| line["event"] == "ready");
         node
     }
 }
@@ -144,7 +144,7 @@ fn a_move_that_is_killed_at_each_change_on_the_disk_loses_nothing() {
                 ["identity.json", "root.plain", "root.sealed", "root.plain.new", "root.sealed.new"].map(metadata).into()
             };
             let (mut before, mut seen) = (look(), 0);
-            let end = std::time::Instant::now() + PATIENCE;
+            let end = std::time::Instant::now() + TEST_TIMEOUT;
             while seen < change && std::time::Instant::now() < end && !gone(moving.pid()) {
                 let now = look();
                 if now != before {
@@ -179,13 +179,13 @@ fn a_restored_device_is_the_same_and_paired_still() {
     let words = hosting.expect_event("code")["words"].as_str().unwrap().to_owned();
     let at = format!("{}@127.0.0.1:{}", device["endpoint_id"].as_str().unwrap(), home.port);
     other.run("data", &[], &["pair", "join", &words, "--device", &at, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
 
     let written = home.run("data", &[BACKUP], &["keystore", "backup", backup]).expect_status(0).lines.remove(0);
     assert_eq!((&written["event"], &written["devices"]), (&"backup".into(), &1.into()));
     assert_eq!(fs::metadata(backup).unwrap().permissions().mode() & 0o777, 0o600);
     node.interrupt();
-    node.finish(PATIENCE).expect_status(0);
+    node.finish(TEST_TIMEOUT).expect_status(0);
     // A second backup, without a node; it never replaces the first one.
     home.run("data", &[BACKUP], &["keystore", "backup", backup]).expect_error(1, &["backup_exists"]);
     let second = home.path("second");
@@ -204,7 +204,7 @@ fn a_restored_device_is_the_same_and_paired_still() {
     let id = device["device_id"].as_str().unwrap();
     other.run("data", &[], &["ping", id, "-c", "1"]).expect_status(0);
     node.interrupt();
-    node.finish(PATIENCE);
+    node.finish(TEST_TIMEOUT);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn passphrases_are_in_no_log() {
     let right = [("YONDER_PASSPHRASE", NEW.1), BACKUP];
     let written = home.run("data", &right, &arguments).expect_status(0);
     node.interrupt();
-    let served = node.finish(PATIENCE);
+    let served = node.finish(TEST_TIMEOUT);
     assert!(served.stderr.len() > 1000, "the log is empty");
     for log in [served, moved, wrong, written] {
         for secret in [NEW.1, BACKUP.1, "a wrong passphrase"] {
@@ -242,7 +242,7 @@ fn a_node_whose_secret_is_in_a_file_asks_for_its_passphrase_again() {
     home.run("data", &[FILE, NEW], &["keystore", "move", "file"]).expect_status(0);
     home.run("data", &[], &["keystore", "rotate"]).expect_status(0);
     node.interrupt();
-    node.finish(PATIENCE).expect_status(0);
+    node.finish(TEST_TIMEOUT).expect_status(0);
     home.run("data", &[FILE], &["id"]).expect_error(1, &["passphrase_wrong"]);
     assert_eq!(home.id("data", &[("YONDER_PASSPHRASE", NEW.1)])["device_id"], device["device_id"]);
 }

@@ -6,7 +6,7 @@ use std::{fs, time::Duration};
 use yonder_tests::{
     device::{Device, Node, pair_by, text},
     lab::{Host, Lab, lab_program},
-    program::{PATIENCE, Running},
+    program::{Running, TEST_TIMEOUT},
     tree,
 };
 
@@ -70,7 +70,7 @@ fn a_thousand_forged_adverts_cost_little_and_hide_no_paired_device() {
     let mut one_node = one.serve();
     let id = two_node.device_id();
     let begun = std::time::Instant::now();
-    one_node.running.expect("the paired device among the forged ones", PATIENCE, |line| {
+    one_node.running.expect("the paired device among the forged ones", TEST_TIMEOUT, |line| {
         line["event"] == "device"
             && line["device"]["device_id"] == id.as_str()
             && line["device"]["state"] == "connected"
@@ -108,7 +108,7 @@ fn a_joiner_tries_three_hosts_at_most_however_many_call() {
     command.args(["hosts", "host", "8"]);
     let mut false_hosts = Running::start(command, "false hosts");
     false_hosts.expect_event("ready");
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = std::time::Instant::now() + TEST_TIMEOUT;
     while joiner.devices().iter().filter(|device| device["pairing"] == true).count() < 8 {
         assert!(std::time::Instant::now() < end, "eight false hosts are not seen: {:#?}", joiner.devices());
         std::thread::sleep(Duration::from_millis(50));

@@ -6,7 +6,7 @@ use yonder_tests::{
     device::{Device, pair_by, text},
     lab::{Host, Lab},
     measure::until,
-    program::{PATIENCE, Running},
+    program::{Running, TEST_TIMEOUT},
     tree,
 };
 
@@ -39,10 +39,12 @@ impl Logind {
         let mut bus = host.command("sh");
         bus.args(["-c", script]).arg(config);
         let bus = Running::start(bus, "dbus-daemon");
-        until("the bus is there", PATIENCE, || call(host, "org.freedesktop.DBus", "/", "Peer", "Ping").then_some(()));
+        until("the bus is there", TEST_TIMEOUT, || {
+            call(host, "org.freedesktop.DBus", "/", "Peer", "Ping").then_some(())
+        });
         let logind = Running::start(host.command(LOGIND), "systemd-logind");
         let this = Self { host: host.clone(), _bus: bus, _logind: logind };
-        until("logind is there", PATIENCE, || this.try_locks());
+        until("logind is there", TEST_TIMEOUT, || this.try_locks());
         this
     }
 
@@ -87,10 +89,10 @@ fn a_machine_stays_awake_while_bytes_move_and_no_longer() {
 
     receiver.run(["accept", &id]).expect_status(0);
     let moves = |line: &serde_json::Value| line["event"] == "transfer" && line["transfer"]["state"] == "active";
-    sender_node.running.expect("that it moves", PATIENCE, moves);
+    sender_node.running.expect("that it moves", TEST_TIMEOUT, moves);
     let both = ["idle Yonder", "idle Yonder", "sleep Yonder", "sleep Yonder"];
-    until("both keep the machine awake", PATIENCE, || (logind.locks() == both).then_some(()));
-    sending.finish(PATIENCE).expect_status(0);
+    until("both keep the machine awake", TEST_TIMEOUT, || (logind.locks() == both).then_some(()));
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!(logind.locks(), both, "another one may come");
     until("the machine may sleep again", LINGER * 3, || logind.locks().is_empty().then_some(()));
 }

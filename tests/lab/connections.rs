@@ -17,7 +17,7 @@ use yonder_core::api::Request;
 use yonder_tests::{
     lab::{Lab, Router},
     measure::{Figure, soak, together, until},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     talk::Talk,
 };
 
@@ -88,7 +88,7 @@ impl Beat {
     #[track_caller]
     fn back_after(&self, moment: Instant) -> Duration {
         let answered = |_: &()| self.answered.lock().unwrap().iter().any(|asked| *asked > moment);
-        until("the answer to a ping", PATIENCE, || Some(()).filter(answered));
+        until("the answer to a ping", TEST_TIMEOUT, || Some(()).filter(answered));
         moment.elapsed()
     }
 }
@@ -126,7 +126,7 @@ fn through(mut pair: Pair, doing: Doing, promised: Duration, trouble: impl FnOnc
     figures.extend(back.map(|back| Figure::new("pings are answered again on both sides", back, promised)));
     let expected: Vec<String> = pair_of_texts().into();
     for n in [0, 1] {
-        until("the texts", PATIENCE, || {
+        until("the texts", TEST_TIMEOUT, || {
             let texts = talks[1 - n].texts(&pair.other(1 - n)).ok()?;
             let received: Vec<String> =
                 texts.into_iter().filter(|text| text.state == RECEIVED).map(|text| text.text).collect();

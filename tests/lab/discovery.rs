@@ -9,7 +9,7 @@ use serde_json::Value;
 use yonder_tests::{
     device::{Device, Node, pair_by},
     lab::{Host, Lab, Pcap},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
 };
 
 /// Longest time until ten devices that start at once have all seen each other.
@@ -28,7 +28,7 @@ const CHATTER: f64 = 0.3;
 /// Waits for a matching event about this device.
 #[track_caller]
 fn hears(node: &mut Node, of: &str, what: &str, fits: impl Fn(&Value) -> bool) {
-    node.running.expect(what, PATIENCE, |line| {
+    node.running.expect(what, TEST_TIMEOUT, |line| {
         line["event"] == "device" && line["device"]["device_id"] == of && fits(&line["device"])
     });
 }
@@ -40,7 +40,7 @@ fn sees(node: &mut Node, of: &str) {
 
 #[track_caller]
 fn loses(node: &mut Node, of: &str) {
-    node.running.expect("the other's leave", PATIENCE, |line| {
+    node.running.expect("the other's leave", TEST_TIMEOUT, |line| {
         (line["event"] == "device_gone" && line["device_id"] == of)
             || (line["event"] == "device" && line["device"]["device_id"] == of && line["device"]["nearby"] == false)
     });
@@ -78,7 +78,7 @@ fn each_of_ten_devices_on_a_lan_sees_the_nine_others_and_who_leaves_is_gone() {
     let ids: Vec<String> = nodes.iter().map(Node::device_id).collect();
     for (number, node) in nodes.iter_mut().enumerate() {
         let mut missing: Vec<&String> = ids.iter().filter(|id| **id != ids[number]).collect();
-        node.running.expect("nine others", PATIENCE, |line| {
+        node.running.expect("nine others", TEST_TIMEOUT, |line| {
             missing.retain(|id| line["device"]["device_id"] != id.as_str());
             missing.is_empty()
         });
@@ -243,11 +243,11 @@ fn one_that_shows_itself_to_paired_devices_alone_is_nobody_to_others() {
     // While a code is open, the device is visible.
     let mut hosting = one.start(["pair", "host", "--approve"]);
     hosting.expect_event("code");
-    stranger_node.running.expect("the host", PATIENCE, |line| {
+    stranger_node.running.expect("the host", TEST_TIMEOUT, |line| {
         line["device"]["device_id"] == one_id.as_str() && line["device"]["pairing"] == true
     });
     hosting.interrupt();
-    let _ = hosting.finish(PATIENCE);
+    let _ = hosting.finish(TEST_TIMEOUT);
     loses(&mut stranger_node, &one_id);
     assert!(is_nearby(two, &one_id));
 }

@@ -11,7 +11,7 @@ use yonder_tests::{
     device::{Device, pair_by, text},
     lab::{Host, Lab, Router, Servers},
     measure::until,
-    program::{Finished, PATIENCE, Running, cli},
+    program::{Finished, Running, TEST_TIMEOUT, cli},
 };
 
 /// Longest duration of a whole examination.
@@ -78,7 +78,7 @@ fn doctor(device: &Device) -> Said {
 
 #[track_caller]
 fn run(command: Command, what: &str) -> Finished {
-    Running::start(command, what).finish(PATIENCE)
+    Running::start(command, what).finish(TEST_TIMEOUT)
 }
 
 /// Starts a program that holds the default port on this host.
@@ -89,7 +89,7 @@ fn hold_port(host: &Host) -> Running {
         "import socket, time; s = socket.socket(2, 2); s.bind(('', 11204)); print('{}', flush=True); time.sleep(600)",
     ]);
     let mut running = Running::start(python, "whoever holds the port");
-    running.find(PATIENCE, |_| true).expect("it holds the port");
+    running.find(TEST_TIMEOUT, |_| true).expect("it holds the port");
     running
 }
 
@@ -163,7 +163,7 @@ fn multicast_that_the_network_drops_is_named() {
     let (one_node, _two_node) = (one.serve(), two.serve());
     let at = format!("{}@{}:11204", one_node.endpoint_id(), h1.address());
     pair_by(&one, &two, &["--device", &at]);
-    until("connected", PATIENCE, || (two.devices()[0]["state"] == "connected").then_some(()));
+    until("connected", TEST_TIMEOUT, || (two.devices()[0]["state"] == "connected").then_some(()));
     let said = doctor(&two);
     let check = said.expect("multicast", "warning", "multicast_dropped");
     assert!(check["hint"].as_str().unwrap().contains("isolation"), "{check}");
@@ -293,7 +293,7 @@ fn the_other_side_not_running_is_told_apart_from_its_machine_being_away() {
     pair_by(&one, &two, &[]);
     let other = two_node.device_id();
     let stands = || one.devices()[0]["connections"].as_array().is_some_and(|all| !all.is_empty());
-    until("a connection", PATIENCE, || stands().then_some(()));
+    until("a connection", TEST_TIMEOUT, || stands().then_some(()));
     let there = Said::of(one.run(["doctor", &other]));
     there.expect_ok("device");
     there.expect_ok("ping");
@@ -325,8 +325,8 @@ fn a_network_without_udp_is_named_and_why_a_device_is_relayed() {
     let mut hosting = one.start(["pair", "host", "--words", "5", "--approve"]);
     let words = text(&hosting.expect_event("code"), "words");
     two.run(["pair", "join", &words, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
-    until("connected", PATIENCE, || (one.devices()[0]["state"] == "connected").then_some(()));
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
+    until("connected", TEST_TIMEOUT, || (one.devices()[0]["state"] == "connected").then_some(()));
     let said = doctor(&one);
     said.expect("udp", "failed", "udp_blocked");
     said.expect_ok("relay");
@@ -416,17 +416,17 @@ fn two_that_ask_the_same_are_answered_by_one_and_ctrl_c_ends_the_command_alone()
     let device = Device::on(&lab.hosts()[0], "device");
     let mut node = device.serve();
     let (one, two) = (device.start(["doctor"]), device.start(["doctor"]));
-    let (one, two) = (one.finish(PATIENCE), two.finish(PATIENCE));
+    let (one, two) = (one.finish(TEST_TIMEOUT), two.finish(TEST_TIMEOUT));
     assert_eq!(Said::of(one).report["checks"], Said::of(two).report["checks"]);
     // Each check was reported once while it ran.
-    node.running.expect("the last check", PATIENCE, |line| line["check"]["name"] == "multicast");
+    node.running.expect("the last check", TEST_TIMEOUT, |line| line["check"]["name"] == "multicast");
     let ports = node.running.seen().iter().filter(|line| line["check"]["name"] == "port").count();
     assert_eq!(ports, 1, "{:#?}", node.running.seen());
 
     let stopped = device.start(["doctor"]);
-    node.running.expect("its beginning", PATIENCE, |line| line["check"]["name"] == "port");
+    node.running.expect("its beginning", TEST_TIMEOUT, |line| line["check"]["name"] == "port");
     stopped.interrupt();
-    let stopped = stopped.finish(PATIENCE);
+    let stopped = stopped.finish(TEST_TIMEOUT);
     assert_eq!(
         (stopped.status, stopped.event("error").map(|error| error["code"] == "interrupted")),
         (Some(1), Some(true))

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use yonder_tests::{
     device::{Device, text},
     lab::{Lab, Router, Servers},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -33,7 +33,7 @@ fn five_words_join(one: Router, two: Router, finder: &str) {
     let words = text(&hosting.expect_event("code"), "words");
     assert_eq!(words.split('-').count(), 5, "{words}");
     joiner.run(["pair", "join", &words, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
     let joined = begun.elapsed();
     println!("FIGURE five words, {one:?} against {two:?}, by {finder} alone: paired after {joined:.2?}");
     assert!(joined < JOINED, "{joined:?}");
@@ -43,7 +43,7 @@ fn five_words_join(one: Router, two: Router, finder: &str) {
     let folder = joiner.home().join("folder");
     tree::folder(&folder, 60, 400_000, 9);
     let id = host_node.device_id();
-    joiner.run_within(2 * PATIENCE, ["send".as_ref(), id.as_ref(), folder.as_os_str()]).expect_status(0);
+    joiner.run_within(2 * TEST_TIMEOUT, ["send".as_ref(), id.as_ref(), folder.as_os_str()]).expect_status(0);
     tree::assert_same_by_diff(&folder, &host.downloads().join("folder"));
 }
 

@@ -9,7 +9,7 @@ use std::{
 use yonder_tests::{
     device::{Device, pair_by},
     lab::Lab,
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -29,7 +29,7 @@ fn devices_find_each_other_by_multicast_alone_within_two_seconds() {
         let begun = Instant::now();
         let ids = (one_node.device_id(), two_node.device_id());
         for (node, other) in [(&mut one_node, &ids.1), (&mut two_node, &ids.0)] {
-            let seen = node.running.expect(&format!("sight of the other in round {round}"), PATIENCE, |line| {
+            let seen = node.running.expect(&format!("sight of the other in round {round}"), TEST_TIMEOUT, |line| {
                 line["event"] == "device" && line["device"]["device_id"] == other.as_str()
             });
             assert_eq!((&seen["device"]["paired"], &seen["device"]["nearby"]), (&false.into(), &true.into()), "{seen}");
@@ -95,7 +95,7 @@ fn a_device_that_was_unpaired_while_it_was_away_is_refused_and_learns_of_it() {
     assert!(host.paired_with().is_empty());
 
     let mut back = joiner.serve();
-    let told = back.running.expect("word of it", PATIENCE, |line| line["error"]["code"] == "unpaired_by_peer");
+    let told = back.running.expect("word of it", TEST_TIMEOUT, |line| line["error"]["code"] == "unpaired_by_peer");
     assert_eq!(told["event"], "notice", "{told}");
     assert!(joiner.paired_with().is_empty() && host.paired_with().is_empty());
     joiner.run(["ping", &host_id, "-c", "1"]).expect_error(1, &["device_not_paired", "device_unknown"]);
@@ -138,7 +138,7 @@ fn a_full_disk_is_told_to_both_and_loses_nothing() {
         "{error}"
     );
     assert!(!error["hint"].as_str().unwrap().is_empty(), "{error}");
-    receiver_node.running.expect("word of it at the receiver", PATIENCE, |line| {
+    receiver_node.running.expect("word of it at the receiver", TEST_TIMEOUT, |line| {
         let reason = if line["event"] == "notice" { &line["error"] } else { &line["transfer"]["reason"] };
         let code = reason["code"].as_str().unwrap_or_default();
         code.contains("full") || code.contains("space")

@@ -5,7 +5,7 @@ use std::{fs, time::Duration};
 use yonder_tests::{
     device::{Device, pair_by, text},
     lab::{Lab, lab_program},
-    program::{PATIENCE, Running},
+    program::{Running, TEST_TIMEOUT},
 };
 
 const RUNS: usize = 50;
@@ -45,7 +45,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
         let words = codes.last().unwrap();
         let joined = joiner.run(["pair", "join", words, "--device", &false_id, "--approve"]);
         tried += 1;
-        let relayed = middle.expect("the end of a relayed run", PATIENCE, |line| {
+        let relayed = middle.expect("the end of a relayed run", TEST_TIMEOUT, |line| {
             assert_ne!(line["event"], "broken", "the attacker itself failed: {line}");
             line["event"] == "relayed"
         });
@@ -55,7 +55,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
         assert_eq!((host.paired_with().len(), joiner.paired_with().len()), (0, 0), "run {run} paired somebody");
         if tried == ATTEMPTS {
             // The attacker's runs counted like any other: the code is burnt, and the host reports why.
-            hosting.take().unwrap().finish(PATIENCE).expect_error(3, &["code_burnt"]);
+            hosting.take().unwrap().finish(TEST_TIMEOUT).expect_error(3, &["code_burnt"]);
             let burnt = ["pair", "join", words, "--device", &host_node.endpoint_id(), "--approve"];
             joiner.run(burnt).expect_error(3, &["code_burnt", "pairing_not_open"]);
         } else {
@@ -84,7 +84,7 @@ fn a_relaying_machine_in_the_middle_pairs_in_none_of_fifty_runs() {
 
 #[track_caller]
 fn wait_for(what: &str, mut holds: impl FnMut() -> bool) {
-    let end = std::time::Instant::now() + PATIENCE;
+    let end = std::time::Instant::now() + TEST_TIMEOUT;
     while !holds() {
         assert!(std::time::Instant::now() < end, "waited in vain for: {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -7,7 +7,7 @@ use yonder_tests::{
     device::{Device, Node, pair_by, text},
     lab::{Host, Lab, Router, Servers},
     measure::until,
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
 };
 
 /// Two paired devices of one person.
@@ -43,7 +43,7 @@ impl Pair {
         let mut hosting = devices[0].start(["pair", "host", "--words", "5", "--approve"]);
         let words = text(&hosting.expect_event("code"), "words");
         devices[1].run(["pair", "join", &words, "--approve"]).expect_status(0);
-        hosting.finish(PATIENCE).expect_status(0);
+        hosting.finish(TEST_TIMEOUT).expect_status(0);
         Self { lab, hosts, devices, nodes, servers: Some(servers), routers: kinds.into() }
     }
 
@@ -63,7 +63,7 @@ impl Pair {
     #[track_caller]
     pub fn expect_connected(&self) {
         for n in [0, 1] {
-            until("connected", PATIENCE, || (self.seen_by(n)["state"] == "connected").then_some(()));
+            until("connected", TEST_TIMEOUT, || (self.seen_by(n)["state"] == "connected").then_some(()));
         }
     }
 

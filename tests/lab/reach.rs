@@ -11,7 +11,7 @@ use yonder_tests::{
     device::{Device, pair_by},
     lab::{Lab, Router},
     measure::{GRACE, soak},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -35,7 +35,7 @@ impl Pair {
         let begun = Instant::now();
         let connected = |line: &Value| is_connected(line, &other);
         let running = &mut self.nodes[1].running;
-        let first = running.expect("the other device", PATIENCE, connected);
+        let first = running.expect("the other device", TEST_TIMEOUT, connected);
         let after = begun.elapsed();
         if first["device"]["path"] == "direct" {
             return (after, Some(after));
@@ -108,9 +108,9 @@ fn a_direct_transfer_goes_on_when_the_relay_stops() {
     let id = pair.other(1);
     let mut sending =
         pair.devices[1].start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "4M".as_ref()]);
-    sending.expect("bytes on their way", PATIENCE, |line| line["bytes"].as_u64() > Some(1_000_000));
+    sending.expect("bytes on their way", TEST_TIMEOUT, |line| line["bytes"].as_u64() > Some(1_000_000));
     pair.servers.as_mut().unwrap().kill();
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     assert_eq!(std::fs::read(pair.devices[0].downloads().join("large.bin")).unwrap(), std::fs::read(&file).unwrap());
 }
 

@@ -12,7 +12,7 @@ use yonder_tests::{
     device::{Device, Node, text},
     lab::{Host, Lab, Router, Servers},
     measure::{GRACE, until},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
 };
 
 /// Longest time until both devices are back after a relay is; a test allows three times as much.
@@ -71,7 +71,7 @@ fn pair(one: &Device, two: &Device) {
     let mut hosting = one.start(["pair", "host", "--approve"]);
     let link = text(&hosting.expect_event("code"), "link");
     two.run(["pair", "join", &link, "--approve"]).expect_status(0);
-    hosting.finish(PATIENCE).expect_status(0);
+    hosting.finish(TEST_TIMEOUT).expect_status(0);
 }
 
 /// Sets the token through stdin.
@@ -93,7 +93,7 @@ fn connected(line: &Value) -> bool {
 /// Waits until a ping is answered.
 #[track_caller]
 fn expect_ping(device: &Device, other: &Node) {
-    until("an answer", PATIENCE, || {
+    until("an answer", TEST_TIMEOUT, || {
         (device.run(["ping", &other.device_id(), "-c", "2"]).status == Some(0)).then_some(())
     });
 }
@@ -106,9 +106,9 @@ fn when_the_only_relay_is_started_anew_both_are_back_without_a_click() {
     let one = given(&hosts[0], "one", &[&servers], &[]);
     let two = given(&hosts[1], "two", &[&servers], &["--mode", "relay-only"]);
     let (one_node, mut two_node) = (one.serve(), two.serve());
-    expect_home(&one, servers.relay(), PATIENCE);
+    expect_home(&one, servers.relay(), TEST_TIMEOUT);
     pair(&one, &two);
-    two_node.running.expect("a connection", PATIENCE, connected);
+    two_node.running.expect("a connection", TEST_TIMEOUT, connected);
 
     // With no gap, the connection survives. After 25 s the connection has died, and it is made again.
     for gone in [Duration::ZERO, Duration::from_secs(25)] {
@@ -116,7 +116,7 @@ fn when_the_only_relay_is_started_anew_both_are_back_without_a_click() {
         servers.kill();
         if gone > Duration::ZERO {
             let offline = |line: &Value| line["event"] == "device" && line["device"]["state"] != "connected";
-            two_node.running.expect("the other one offline", PATIENCE, offline);
+            two_node.running.expect("the other one offline", TEST_TIMEOUT, offline);
             std::thread::sleep(gone.saturating_sub(begun.elapsed()));
         }
         servers.start_again(None);
@@ -144,10 +144,10 @@ fn when_the_home_goes_both_move_to_the_other_relay() {
     let [one, two] = [0, 1].map(|n| given(&hosts[n], ["one", "two"][n], &[&near, &far], &[]));
     let (_one_node, mut two_node) = (one.serve(), two.serve());
     for device in [&one, &two] {
-        expect_home(device, near.relay(), PATIENCE);
+        expect_home(device, near.relay(), TEST_TIMEOUT);
     }
     pair(&one, &two);
-    two_node.running.expect("a connection", PATIENCE, connected);
+    two_node.running.expect("a connection", TEST_TIMEOUT, connected);
 
     let begun = Instant::now();
     near.kill();
@@ -212,7 +212,7 @@ fn relays_of_the_settings_are_used_at_once_and_a_silent_one_is_passed_over() {
     assert!(relays(&device).is_empty());
     device.run(["settings", "relays", &format!("{} {}", one.relay(), two.relay())]).expect_status(0);
     let begun = Instant::now();
-    let first = until("a home", PATIENCE, || home(&device));
+    let first = until("a home", TEST_TIMEOUT, || home(&device));
     println!("FIGURE relays of the settings: home after {:.1?}", begun.elapsed());
 
     device.run(["settings", "relay_choice", "own-first"]).expect_status(0);
@@ -225,14 +225,14 @@ fn relays_of_the_settings_are_used_at_once_and_a_silent_one_is_passed_over() {
         let relays = line["relays"].as_array().map(Vec::as_slice).unwrap_or_default();
         relays.iter().any(|relay| relay["error"]["code"] == "relay_unreachable")
     };
-    node.running.expect("word of the silent relay", PATIENCE, |line| line["event"] == "relays" && silent(line));
+    node.running.expect("word of the silent relay", TEST_TIMEOUT, |line| line["event"] == "relays" && silent(line));
 
     // The setting is kept over a restart; in a single run, arguments take precedence.
     node.stop().expect_status(0);
     node = device.serve();
     expect_home(&device, two.relay(), TURNS * GRACE);
     device.run(["settings", "relays", ""]).expect_status(0);
-    until("no relay", PATIENCE, || relays(&device).is_empty().then_some(()));
+    until("no relay", TEST_TIMEOUT, || relays(&device).is_empty().then_some(()));
     node.stop().expect_status(0);
 }
 
@@ -247,12 +247,12 @@ fn a_relay_asks_for_its_token_and_the_right_one_opens_it_at_once() {
     device.log_all_to(&log);
     let mut node = device.serve();
     let refused = |line: &Value| line["event"] == "notice" && line["error"]["code"] == "relay_refused";
-    let notice = node.running.expect("a refusal", PATIENCE, refused);
+    let notice = node.running.expect("a refusal", TEST_TIMEOUT, refused);
     assert!(text(&notice["error"], "hint").contains("relay_token"), "{notice}");
     assert_eq!(relays(&device)[0]["error"]["code"], "relay_refused");
 
     set_token(&device, "another-word-0815");
-    node.running.expect("another refusal", PATIENCE, refused);
+    node.running.expect("another refusal", TEST_TIMEOUT, refused);
     let begun = Instant::now();
     assert_eq!(set_token(&device, TOKEN), [serde_json::json!({ "key": "relay_token", "value": true })]);
     expect_home(&device, servers.relay(), TURNS * GRACE);
@@ -264,7 +264,7 @@ fn a_relay_asks_for_its_token_and_the_right_one_opens_it_at_once() {
     node = device.serve();
     expect_home(&device, servers.relay(), TURNS * GRACE);
     servers.restart(Some(&["relay=tomorrow-1234"]));
-    node.running.expect("a refusal", PATIENCE, refused);
+    node.running.expect("a refusal", TEST_TIMEOUT, refused);
     set_token(&device, "tomorrow-1234");
     expect_home(&device, servers.relay(), TURNS * GRACE);
 

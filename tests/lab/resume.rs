@@ -9,7 +9,7 @@ use std::{
 use yonder_tests::{
     lab::Lab,
     measure::{Figure, soak, together},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -41,15 +41,15 @@ fn goes_on(mut pair: Pair, promised: Duration, trouble: impl FnOnce(&mut Pair)) 
     let id = pair.other(0);
     let sending =
         pair.devices[0].start(["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "8M".as_ref()]);
-    let mut before = received(&mut pair, BEGUN, PATIENCE).expect("it does not begin");
+    let mut before = received(&mut pair, BEGUN, TEST_TIMEOUT).expect("it does not begin");
     trouble(&mut pair);
     let right = Instant::now();
     while let Some(bytes) = received(&mut pair, before, Duration::from_millis(20)) {
         before = bytes;
     }
-    received(&mut pair, before + MORE, PATIENCE).expect("it does not go on");
+    received(&mut pair, before + MORE, TEST_TIMEOUT).expect("it does not go on");
     let took = right.elapsed();
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     let received = pair.devices[1].downloads().join("large");
     assert_eq!(std::fs::read(&file).unwrap(), std::fs::read(received).unwrap());
     vec![Figure::new(format!("4 MiB more than the {before} bytes before are received"), took, promised)]

@@ -11,7 +11,7 @@ use yonder_core::{
 use yonder_tests::{
     device::{Device, Node, text},
     lab::{Host, Lab, Pcap},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -121,11 +121,11 @@ impl Watched {
                 break (hosting, words, text(&code, "link"));
             }
             hosting.interrupt();
-            hosting.finish(PATIENCE);
+            hosting.finish(TEST_TIMEOUT);
         };
         self.joiner.run(["pair", "join", &words, "--approve"]).expect_status(0);
         hosting.expect_event("paired");
-        hosting.finish(PATIENCE).expect_status(0);
+        hosting.finish(TEST_TIMEOUT).expect_status(0);
         for (from, to) in [(&self.host, &self.joiner_node), (&self.joiner, &self.host_node)] {
             let file = from.home().join(format!("from {}.bin", from.name()));
             tree::file(&file, 300_000, 77);

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use yonder_tests::{
     lab::Host,
     measure::until,
-    program::{PATIENCE, Running},
+    program::{Running, TEST_TIMEOUT},
 };
 
 const PORT: &str = "2222";
@@ -51,7 +51,7 @@ impl Sshd {
         command.args(["-c", script]).arg(at("config"));
         let running = Running::start(command, "sshd");
         let this = Self { home, host: host.clone(), _running: running };
-        until("sshd answers", PATIENCE, || {
+        until("sshd answers", TEST_TIMEOUT, || {
             let (program, options) = this.ssh();
             let mut command = host.command(program);
             command.args(options).arg(host.address().to_string()).arg("true");

@@ -11,7 +11,7 @@ use serde_json::Value;
 use yonder_tests::{
     lab::{Lab, Line},
     measure::{GRACE, peak, soak},
-    program::PATIENCE,
+    program::TEST_TIMEOUT,
     tree,
 };
 
@@ -144,11 +144,11 @@ fn a_limit_is_kept() {
     let (id, before) = (pair.other(0), sent());
     let arguments = ["send".as_ref(), id.as_ref(), file.as_os_str(), "--limit".as_ref(), "5MB/s".as_ref()];
     let mut sending = pair.devices[0].start(arguments);
-    sending.find(PATIENCE, |line| line["bytes"].as_f64() >= Some(LIMIT)).expect("it begins");
+    sending.find(TEST_TIMEOUT, |line| line["bytes"].as_f64() >= Some(LIMIT)).expect("it begins");
     let (begun, first) = (Instant::now(), sent());
     std::thread::sleep(SPAN);
     let (span, last) = (begun.elapsed().as_secs_f64(), sent());
-    sending.finish(PATIENCE).expect_status(0);
+    sending.finish(TEST_TIMEOUT).expect_status(0);
     // Bytes on the wire per byte of the file, headers included.
     let on_the_wire = (sent() - before) as f64 / size as f64;
     assert!((1.0..1.2).contains(&on_the_wire), "{on_the_wire} bytes on the wire for each of the file");
@@ -231,11 +231,11 @@ fn only_the_rest_is_sent_after_a_break() {
     // The transfer was also `waiting` while its files were listed; only the loss of the connection shows bytes in that
     // state.
     let lost = move |line: &Value| state("waiting")(line) && line["transfer"]["bytes"].as_f64() >= Some(part);
-    pair.nodes[0].running.find(PATIENCE, lost).expect("it waits");
+    pair.nodes[0].running.find(TEST_TIMEOUT, lost).expect("it waits");
     let before = sent(&pair);
     pair.hosts[1].mend();
     // The first report after the break is what the receiver says it holds.
-    let line = pair.nodes[0].running.find(PATIENCE, state("active")).expect("it goes on");
+    let line = pair.nodes[0].running.find(TEST_TIMEOUT, state("active")).expect("it goes on");
     let held = line["transfer"]["bytes"].as_f64().unwrap();
     assert!(held >= part - 16.0 * 1024.0 * 1024.0, "{held} of {part} bytes are left");
     sending.finish(LONG).expect_status(0);

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::{
     lab::Host,
-    program::{Finished, PATIENCE, Running, cli},
+    program::{Finished, Running, TEST_TIMEOUT, cli},
 };
 
 /// Location of a device.
@@ -165,7 +165,7 @@ impl Device {
     /// Runs a command to its end.
     #[track_caller]
     pub fn run<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Finished {
-        self.run_within(PATIENCE, arguments)
+        self.run_within(TEST_TIMEOUT, arguments)
     }
 
     /// Runs a command to its end, with this time limit.
@@ -184,7 +184,7 @@ impl Device {
     #[track_caller]
     pub fn serve_with(&self, extra: &[&str]) -> Node {
         let mut running = self.start_serve(extra);
-        let ready = running.expect("ready", PATIENCE, |line| line["event"] == "ready");
+        let ready = running.expect("ready", TEST_TIMEOUT, |line| line["event"] == "ready");
         assert_eq!(running.seen().len(), 1, "`ready` is the first line: {:#?}", running.seen());
         Node { running, ready }
     }
@@ -237,7 +237,7 @@ impl Node {
     #[track_caller]
     pub fn stop(self) -> Finished {
         self.running.interrupt();
-        self.running.finish(PATIENCE)
+        self.running.finish(TEST_TIMEOUT)
     }
 }
 
@@ -262,7 +262,7 @@ pub fn pair_by(host: &Device, joiner: &Device, extra: &[&str]) -> (Finished, Fin
     let mut arguments = vec!["pair", "join", &words, "--approve"];
     arguments.extend(extra);
     let joined = joiner.run(arguments).expect_status(0);
-    let hosted = hosting.finish(PATIENCE).expect_status(0);
+    let hosted = hosting.finish(TEST_TIMEOUT).expect_status(0);
     (hosted, joined)
 }
 

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 /// Time limit for actions that should take no time at all. It is generous, because it only bounds a test that has
 /// failed.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Bytes of a program's standard error that are kept for the report.
 const STDERR_KEPT: usize = 64 * 1024;
@@ -170,7 +170,7 @@ impl Running {
     /// Waits for the next line with this `event`.
     #[track_caller]
     pub fn expect_event(&mut self, name: &str) -> Value {
-        self.expect(name, PATIENCE, |line| line["event"] == name)
+        self.expect(name, TEST_TIMEOUT, |line| line["event"] == name)
     }
 
     /// Waits for the next matching line; returns none if the time is up or the program has ended.

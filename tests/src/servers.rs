@@ -22,7 +22,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::program::PATIENCE;
+use crate::program::TEST_TIMEOUT;
 
 mod delay;
 pub mod shipped;
@@ -264,7 +264,7 @@ impl DhtNet {
             }
             for node in nodes.iter().filter(|_| count > 1) {
                 // The nodes give each other half a second for an answer, which a busy machine does not always meet.
-                let end = Instant::now() + PATIENCE;
+                let end = Instant::now() + TEST_TIMEOUT;
                 while !node.bootstrapped().await.expect("it runs") {
                     assert!(Instant::now() < end, "the DHT's nodes do not meet");
                 }

@@ -12,7 +12,7 @@ use yonder_core::{
     control::Client,
 };
 
-use crate::{device::Device, program::PATIENCE};
+use crate::{device::Device, program::TEST_TIMEOUT};
 
 /// A connection to a node, which can be reopened after the node was restarted.
 pub struct Talk {
@@ -97,7 +97,7 @@ impl Talk {
 }
 
 async fn connect(data_dir: &std::path::Path) -> Client {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + TEST_TIMEOUT;
     loop {
         match Client::connect(data_dir).await {
             Ok(Some(client)) => return client,

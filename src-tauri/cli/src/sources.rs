@@ -445,12 +445,16 @@ impl Spool {
 
     /// Ends the writing. A file that is complete becomes read-only, by which the node knows it.
     fn leave(&self, complete: bool) -> io::Result<()> {
-        if complete {
-            let mut mode = self.file.metadata()?.permissions();
-            mode.set_readonly(true);
-            self.file.set_permissions(mode)?;
-        }
-        self.file.unlock()
+        let marked = if complete { self.mark_complete() } else { Ok(()) };
+        // A file that stays locked would be waited for.
+        self.file.unlock()?;
+        marked
+    }
+
+    fn mark_complete(&self) -> io::Result<()> {
+        let mut mode = self.file.metadata()?.permissions();
+        mode.set_readonly(true);
+        self.file.set_permissions(mode)
     }
 
     /// Gives the spooled file a separate name for one transfer.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Host, lab_program};
-use crate::program::{PATIENCE, Running};
+use crate::program::{Running, TEST_TIMEOUT};
 
 /// A TCP flow from one host to another, as fast as possible.
 pub struct Tcp {
@@ -71,8 +71,8 @@ impl Tcp {
     /// Waits until everything was sent and received.
     #[track_caller]
     pub fn finish(self) -> Taken {
-        self.pouring.finish(self.lasts + PATIENCE).expect_status(0);
-        let taken = self.taking.finish(PATIENCE).expect_status(0);
+        self.pouring.finish(self.lasts + TEST_TIMEOUT).expect_status(0);
+        let taken = self.taking.finish(TEST_TIMEOUT).expect_status(0);
         let point = |line: &serde_json::Value| Some((line["seconds"].as_f64()?, line["bytes"].as_f64()?));
         Taken(taken.lines.iter().filter_map(point).collect())
     }

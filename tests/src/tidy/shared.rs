@@ -44,6 +44,8 @@ const ALLOWED: &[&str] = &[
     // Stored texts and transfers.
     "keep_only",
     "drop_strangers",
+    // This machine's interfaces.
+    "send_through",
     // iroh's own actor, its list of relays, and the DHT as a source.
     "network_change",
     "list",

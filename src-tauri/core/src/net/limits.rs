@@ -11,7 +11,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use iroh::endpoint::{Connection, VarInt};
@@ -162,7 +162,7 @@ impl SessionWindow {
 
 impl Drop for SessionWindow {
     fn drop(&mut self) {
-        let granted = self.state.get_mut().unwrap_or_else(PoisonError::into_inner).granted;
+        let granted = self.state.locked().granted;
         self.shares.give_back(self.device, granted);
     }
 }

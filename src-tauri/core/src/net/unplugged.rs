@@ -7,7 +7,8 @@
 //! chooses a route.
 //!
 //! The option holds for every packet of the socket. So it is only set while one interface is left that works: with two,
-//! such as a VPN beside the Wi-Fi, packets for the other one would go astray.
+//! such as a VPN beside the Wi-Fi, packets for the other one would go astray. While it is set, packets to 127.0.0.1 are lost
+//! as well: two nodes on this machine do not reach each other that way.
 
 use std::{
     collections::BTreeSet,
@@ -81,12 +82,14 @@ fn address(found: &if_addrs::Interface) -> Option<Address> {
 }
 
 /// Returns the interface to send through: the only one with a signal, where one without a signal has an address in the same
-/// network. Link-local addresses do not count, every link has its own of them.
+/// network. Two links that have link-local addresses are not one network. Packets to a link-local IPv6 address name their
+/// link, so an interface that has no other address is not in the way; with IPv4 it is.
 fn only(addresses: &[Address], v6: bool) -> Option<u32> {
-    let here = |address: &&Address| address.ip.is_ipv6() == v6 && !is_link_local(address.ip);
+    let here = |address: &&Address| address.ip.is_ipv6() == v6 && !(v6 && is_link_local(address.ip));
     let (live, dead): (Vec<&Address>, Vec<&Address>) = addresses.iter().filter(here).partition(|one| one.carrier);
     let interfaces: BTreeSet<u32> = live.iter().map(|address| address.interface).collect();
-    let shared = || dead.iter().any(|dead| live.iter().any(|live| live.network() == dead.network_by(live.mask)));
+    let mut dead = dead.iter().filter(|dead| !is_link_local(dead.ip));
+    let mut shared = || dead.any(|dead| live.iter().any(|live| live.network() == dead.network_by(live.mask)));
     match interfaces.first() {
         Some(interface) if interfaces.len() == 1 && shared() => Some(*interface),
         _ => None,
@@ -257,6 +260,9 @@ mod tests {
         assert_eq!(chosen(&[(1, "10.0.0.2", MASK, true), live]), None, "both have a signal");
         assert_eq!(chosen(&[(1, "10.0.1.2", MASK, false), live]), None, "another network");
         assert_eq!(chosen(&[dead, live, (3, "10.8.0.1", MASK, true)]), None, "a VPN has to be reached, too");
+        let local = |number, signal| (number, "169.254.7.1", "255.255.0.0", signal);
+        assert_eq!(chosen(&[dead, live, local(3, true)]), None, "a cable to another machine, without DHCP");
+        assert_eq!(chosen(&[local(1, false), local(2, true)]), None, "two links");
         assert_eq!(chosen(&[dead, live, (2, "192.168.0.3", MASK, true)]), Some(2), "a second address of the same one");
     }
 
@@ -286,7 +292,7 @@ mod tests {
                 assert!(to.octets()[..3] == [10, 0, 0] && ![0, 2, 255].contains(&to.octets()[3]), "{to}");
             }
         }
-        assert_eq!(strangers(own, Ipv4Addr::BROADCAST), []);
+        assert!(strangers(own, Ipv4Addr::BROADCAST).is_empty());
     }
 
     #[cfg(target_os = "linux")]

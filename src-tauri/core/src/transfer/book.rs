@@ -6,8 +6,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{SystemTime, UNIX_EPOCH},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -27,6 +26,8 @@ use super::{
 };
 use crate::{
     api::{ApiError, ConflictRule, Direction, Event, TransferState, TransferView},
+    clock::Locked as _,
+    clock::unix_now,
     error::NetworkError,
     event::EventBus,
     id::{DeviceId, TransferId},
@@ -755,7 +756,7 @@ impl Book {
 }
 
 fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<TransferId, Row>> {
-    rows.lock().unwrap_or_else(PoisonError::into_inner)
+    rows.locked()
 }
 
 /// How many files and folders of a transfer to here were offered and could not be kept.
@@ -782,9 +783,4 @@ async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, landing: Path
     if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
         tracing::warn!("cleaning up after a transfer failed");
     }
-}
-
-/// Seconds since 1970, for people: never used to decide anything.
-pub(super) fn unix_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |span| span.as_secs())
 }

@@ -18,6 +18,7 @@ use super::{
     wire::{Frame, encode},
 };
 use crate::{
+    clock::Locked as _,
     error::NetworkError,
     net::{CloseCode, SealedReceiver, SealedSender, Session},
 };
@@ -120,7 +121,7 @@ struct Last {
 
 impl Last {
     fn take(&self) -> Option<Vec<u8>> {
-        self.frame.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.frame.locked().take()
     }
 }
 
@@ -171,7 +172,7 @@ impl Outgoing {
     /// one that was not written yet, so it is never left out, however slowly the peer reads.
     pub(super) fn tell(&self, frame: &impl Frame) {
         let Some(bytes) = Self::encoded(frame) else { return };
-        *self.last.frame.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(bytes);
+        *self.last.frame.locked() = Some(bytes);
         self.last.told.notify_one();
     }
 

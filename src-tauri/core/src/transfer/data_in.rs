@@ -10,7 +10,7 @@ use std::{
     fs::File,
     io,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -39,7 +39,7 @@ use super::{
     tree::SegmentHasher,
     wire::{Code, Violation},
 };
-use crate::{budget::Worker, keys::Key, net::Session};
+use crate::{budget::Worker, clock::Locked as _, keys::Key, net::Session};
 
 /// Bytes of a buffer between transport and disk, once much comes; and of the first one.
 const BUFFER: usize = 512 * 1024;
@@ -83,7 +83,7 @@ pub(super) struct Arrival {
 
 impl Arrival {
     pub(super) fn intake(&self) -> std::sync::MutexGuard<'_, Intake> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+        self.intake.locked()
     }
 }
 

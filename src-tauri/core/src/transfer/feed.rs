@@ -10,7 +10,7 @@ use std::{
     fs::{File, Metadata},
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -38,12 +38,13 @@ use super::{
 };
 use crate::{
     budget::{FileShare, Spare, Worker, with_descriptor},
+    clock::Locked as _,
     error::is_out_of_files,
     keys::Key,
 };
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.locked()
 }
 
 /// What all threads of a transfer take their work from.

@@ -1,7 +1,7 @@
 //! What lets the bytes of transfers move, and how fast: gates that people close, and limits that are shared.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::rate::TokenBucket;
+use crate::clock::{Locked as _, TokenBucket};
 
 /// Bytes that go at once under a limit, at most.
 const SLICE: usize = 32 * 1024;
@@ -40,6 +40,17 @@ impl Gate {
     }
 }
 
+/// Returns bytes a second, and bytes that may go at once after a silence: a tenth of a second's worth.
+fn shape(rate: u64) -> (f64, f64) {
+    let rate = (rate as f64).max(1.0);
+    (rate, rate / 10.0)
+}
+
+fn bucket(rate: u64, now: Duration) -> TokenBucket {
+    let (rate, burst) = shape(rate);
+    TokenBucket::new(rate, burst, now)
+}
+
 /// A limit that may change while it is waited for.
 pub(super) struct Throttle {
     since: Instant,
@@ -50,12 +61,12 @@ pub(super) struct Throttle {
 impl Throttle {
     /// At most so many bytes a second; none lets everything pass.
     pub(super) fn new(rate: Option<u64>) -> Self {
-        let bucket = rate.map(|rate| TokenBucket::new(rate, Duration::ZERO));
+        let bucket = rate.map(|rate| bucket(rate, Duration::ZERO));
         Self { since: Instant::now(), bucket: Mutex::new(bucket), changed: watch::Sender::new(()) }
     }
 
     fn bucket(&self) -> MutexGuard<'_, Option<TokenBucket>> {
-        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bucket.locked()
     }
 
     /// Another limit, also for those who wait now.
@@ -64,8 +75,11 @@ impl Throttle {
             let now = self.since.elapsed();
             let mut bucket = self.bucket();
             match (bucket.as_mut(), rate) {
-                (Some(bucket), Some(rate)) => bucket.set_rate(rate, now),
-                (_, rate) => *bucket = rate.map(|rate| TokenBucket::new(rate, now)),
+                (Some(known), Some(rate)) => {
+                    let (rate, burst) = shape(rate);
+                    known.set_rate(rate, burst, now);
+                }
+                (_, rate) => *bucket = rate.map(|rate| self::bucket(rate, now)),
             }
         }
         self.changed.send_replace(());
@@ -80,7 +94,7 @@ impl Throttle {
     async fn take(&self, bytes: usize) {
         let mut changed = self.changed.subscribe();
         let mut wait = match self.bucket().as_mut() {
-            Some(bucket) => bucket.take(self.since.elapsed(), bytes),
+            Some(bucket) => bucket.take(self.since.elapsed(), bytes as f64),
             None => return,
         };
         while !wait.is_zero() {

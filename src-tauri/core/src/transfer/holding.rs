@@ -104,7 +104,11 @@ pub fn take_up(
     let temp = Temp::going_on(ops.clone(), dest, dir, id, staged, account.end)?;
     if now.is_growing() {
         let there = unless_short(temp.open_read(0)).map_err(away)?;
-        let bytes = there.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+        let there = there.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
+        // It may have its name already, or have come back shorter after a power cut.
+        let noted = account.segments.get(&0).and_then(|noted| noted.last_key_value());
+        let noted = noted.map_or(0, |(last, _)| (u64::from(*last) + 1).saturating_mul(SEGMENT));
+        let bytes = there.max(noted).max(account.landed(accepted, 0).unwrap_or(0));
         if account.end > longest_account(now, bytes) {
             return Err(Lost::Unsteady);
         }

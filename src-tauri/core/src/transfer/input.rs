@@ -18,9 +18,13 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{limits::SEGMENT, private::open_regular};
+use crate::budget::with_descriptor;
 
 /// Interval between looks at the file.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Number of looks that may fail, one after the other, for want of locks or memory.
+const FAILED_LOOKS: u32 = 200;
 
 /// How a file stands that was being written when it was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +80,7 @@ impl Input {
 /// Watches a file until it is complete, or who writes it is gone; or nobody wants to know.
 pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: CancellationToken) -> Receiver<Input> {
     let open = move || {
-        let file = open_regular(&path)?;
+        let file = with_descriptor(|| open_regular(&path))?;
         let input = Input::of(&file)?;
         Ok::<_, io::Error>((file, input))
     };
@@ -84,13 +88,15 @@ pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: Cancellation
     let (mut file, input) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => {
+            // Whoever reads it says why it cannot be sent.
             tracing::info!(%error, "a stream that is to be sent cannot be looked at");
-            return watch::channel(Input::BrokenOff).1;
+            return watch::channel(Input::Ended(0)).1;
         }
-        Err(_) => return watch::channel(Input::BrokenOff).1,
+        Err(_) => return watch::channel(Input::Ended(0)).1,
     };
     let (told, input) = watch::channel(input);
     tasks.spawn(async move {
+        let mut failed = 0;
         while matches!(*told.borrow(), Input::Growing(_)) {
             tokio::select! {
                 () = sleep(LOOK) => {}
@@ -103,10 +109,18 @@ pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: Cancellation
             });
             let Ok((back, input)) = looked.await else { return };
             file = back;
-            let now = input.unwrap_or_else(|error| {
-                tracing::info!(%error, "a stream that is being sent cannot be looked at");
-                Input::BrokenOff
-            });
+            let now = match input {
+                Ok(now) => now,
+                Err(error) if failed >= FAILED_LOOKS => {
+                    tracing::info!(%error, "a stream that is being sent cannot be looked at");
+                    Input::BrokenOff
+                }
+                Err(_) => {
+                    failed += 1;
+                    continue;
+                }
+            };
+            failed = 0;
             told.send_if_modified(|known| std::mem::replace(known, now) != now);
         }
     });
@@ -185,6 +199,6 @@ mod tests {
             }
         }
         let none = watch(&tasks, folder.path().join("none"), CancellationToken::new()).await;
-        assert_eq!(*none.borrow(), Input::BrokenOff);
+        assert_eq!(*none.borrow(), Input::Ended(0), "whoever reads it finds that it is gone");
     }
 }

@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::File,
     io::{self, Read},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ use super::{
     tree::segments,
     wire::Mtime,
 };
+use crate::clock::Locked as _;
 
 /// Its name in the hidden folder, beside files whose names are numbers.
 pub const NAME: &[u8] = b"journal";
@@ -110,7 +111,7 @@ impl Journal {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 
     /// Notes something. It is written at once, or soon where it speaks of few bytes.

@@ -19,7 +19,7 @@ use std::{
     fs::File,
     io,
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use cap_std::fs::Dir;
@@ -44,6 +44,7 @@ use super::{
 use crate::{
     api::Note as ForPeople,
     budget::{FileShare, Spare, with_descriptor},
+    clock::Locked as _,
     error::is_out_of_files,
     id::TransferId,
 };
@@ -255,11 +256,11 @@ impl Temp {
 
     /// These files are there already, if the sender agrees.
     pub(super) fn found_same(&self, files: HashMap<u32, Standing>) {
-        *self.same.lock().unwrap_or_else(PoisonError::into_inner) = files;
+        *self.same.locked() = files;
     }
 
     fn same(&self, file: u32) -> Option<Standing> {
-        self.same.lock().unwrap_or_else(PoisonError::into_inner).get(&file).copied()
+        self.same.locked().get(&file).copied()
     }
 
     /// Keeps some room on the disk, which is given up when the disk is full, so that what has arrived can be noted then.
@@ -302,7 +303,7 @@ impl Temp {
         // Noted first: what is noted of the old one must not speak for the new one.
         self.journal.note(&Note::Fresh { file, size, mtime: entry.mtime }, 0)?;
         self.journal.flush()?;
-        self.same.lock().unwrap_or_else(PoisonError::into_inner).remove(&file);
+        self.same.locked().remove(&file);
         self.forget(file);
         self.discard(file)
     }
@@ -327,7 +328,7 @@ impl Temp {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<u32, (Arc<File>, Spare)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.locked()
     }
 
     /// A file that comes in one piece, for writing.

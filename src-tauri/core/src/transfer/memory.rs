@@ -6,11 +6,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::watch;
 
+use crate::clock::Locked as _;
 use crate::id::DeviceId;
 
 /// Some ten thousand entries.
@@ -102,7 +103,7 @@ impl Default for Lists {
 
 impl ListMemory {
     fn account(&self) -> MutexGuard<'_, Account> {
-        self.0.account.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.account.locked()
     }
 
     /// A share of a device's, which holds nothing yet.

@@ -78,7 +78,7 @@ pub mod wire;
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -89,13 +89,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use error::{TransferError, explain};
 
 use self::{
-    book::{Book, Command, End, unix_now},
+    book::{Book, Command, End},
     files::{FileOps, RealFiles},
     flow::{Limits, Throttle},
     limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
     memory::ListMemory,
     private::Private,
-    rate::Allowance,
     record::{Outgoing, Terms},
     source::Named,
     stream_memory::StreamMemory,
@@ -105,6 +104,7 @@ use self::{
 use crate::{
     api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView, default_parallel},
     budget::Budget,
+    clock::{self, Locked as _, TokenBucket, unix_now},
     device::Welcome,
     error::NetworkError,
     event::EventBus,
@@ -181,7 +181,7 @@ pub(crate) struct Inner {
     lists: ListMemory,
     /// Memory for what arrives over data streams.
     streams: StreamMemory,
-    offers: Mutex<HashMap<DeviceId, Allowance>>,
+    offers: Mutex<HashMap<DeviceId, TokenBucket>>,
     /// Offers that people may look into.
     previews: preview::Previews,
     /// Counts how often each device was heard, for those who wait for it.
@@ -205,25 +205,25 @@ pub(crate) struct Inner {
 impl Inner {
     /// Changes when the device is heard.
     fn there(&self, device: DeviceId) -> watch::Receiver<u64> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
+        self.heard.locked().entry(device).or_default().subscribe()
     }
 
     /// Changes when the device was started anew.
     fn gone(&self, device: DeviceId) -> watch::Receiver<u64> {
-        self.gone.lock().unwrap_or_else(PoisonError::into_inner).entry(device).or_default().subscribe()
+        self.gone.locked().entry(device).or_default().subscribe()
     }
 
     fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, receiving::SpaceWait>> {
-        self.full.lock().unwrap_or_else(PoisonError::into_inner)
+        self.full.locked()
     }
 
     fn written(&self) -> std::sync::MutexGuard<'_, HashSet<TransferId>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+        self.written.locked()
     }
 
     /// The limits of a transfer that is under way.
     fn limits_of(&self, id: TransferId, direction: Direction) -> Arc<Limits> {
-        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limits = self.limits.locked();
         let shared = match direction {
             Direction::Send => &self.up,
             Direction::Receive => &self.down,
@@ -234,7 +234,7 @@ impl Inner {
 
     /// It is not under way any more.
     fn without_limits(&self, id: TransferId) {
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.limits.locked().remove(&id);
     }
 
     /// Shows those from here their places.
@@ -247,16 +247,16 @@ impl Inner {
     /// Counts an offer of a device, and says whether it may make it: each is kept for people to see.
     fn may_offer(&self, device: DeviceId) -> bool {
         let now = self.since.elapsed();
-        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        offers.entry(device).or_insert_with(|| Allowance::new(OFFER_BURST, now)).take(now, OFFER_RATE, OFFER_BURST)
+        let mut offers = self.offers.locked();
+        offers.entry(device).or_insert_with(|| TokenBucket::new(OFFER_RATE, OFFER_BURST, now)).try_take(now, 1.0)
     }
 
     /// An offer of the device was accepted: it does not count against those that it may make. However many files its owner
     /// sends one after the other, nothing of that is left open.
     fn offer_was_welcome(&self, device: DeviceId) {
-        let mut offers = self.offers.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(allowance) = offers.get_mut(&device) {
-            allowance.give_back(OFFER_BURST);
+        let mut offers = self.offers.locked();
+        if let Some(offers) = offers.get_mut(&device) {
+            offers.give_back(1.0);
         }
     }
 }
@@ -322,7 +322,7 @@ impl Transfers {
 
     /// The device was heard: what waits for it goes on now.
     pub fn device_is_there(&self, device: DeviceId) {
-        let heard = self.0.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.0.heard.locked();
         if let Some(heard) = heard.get(&device) {
             heard.send_modify(|count| *count += 1);
         }
@@ -331,7 +331,7 @@ impl Transfers {
     /// The device's node was started anew: what is under way with the old one will never be answered, and begins again
     /// at once instead of waiting for silence.
     pub fn device_restarted(&self, device: DeviceId) {
-        let gone = self.0.gone.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.0.gone.locked();
         if let Some(gone) = gone.get(&device) {
             gone.send_modify(|count| *count += 1);
         }
@@ -400,8 +400,7 @@ impl Transfers {
         .await
         .map_err(|_| TransferError::Internal("looking at paths failed"))?;
         let roots = roots?;
-        let mut random = [0; 16];
-        getrandom::fill(&mut random).map_err(|_| TransferError::Internal("no randomness"))?;
+        let random = clock::random().map_err(|_| TransferError::Internal("no randomness"))?;
         let id = TransferId::from_random(random);
         let view = TransferView {
             id,

@@ -1,6 +1,6 @@
 //! Wire buffers of one transfer, which go round between those who fill them and the transport.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 
@@ -8,6 +8,7 @@ use super::{
     framing::{CHUNK_HEADER, COMMITMENT, SEGMENT_HEADER},
     limits::{MIN_CHUNK, SEGMENT, TAG},
 };
+use crate::clock::Locked as _;
 
 /// Bytes of a segment on the wire at most: with every header and tag, in the smallest chunks.
 pub(super) const fn wire_most(len: u32) -> usize {
@@ -47,7 +48,7 @@ impl Pool {
     }
 
     fn state(&self) -> MutexGuard<'_, PoolState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.locked()
     }
 
     /// Waits for a buffer; none once the pool is closed.

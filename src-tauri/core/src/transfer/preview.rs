@@ -5,12 +5,13 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use super::{Inner, TransferError, Transfers, manifest::Manifest, names, unattended, view_size};
 use crate::{
     api::{OfferEntry, OfferPage},
+    clock::Locked as _,
     error::NetworkError,
     id::TransferId,
 };
@@ -30,14 +31,14 @@ pub(super) struct Shown {
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        self.inner.previews.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.inner.previews.0.locked().remove(&self.id);
     }
 }
 
 /// Lets people look into an offer until what is given is dropped.
 pub(super) fn show(inner: &Arc<Inner>, id: TransferId, manifest: Arc<Manifest>) -> Shown {
     let preview = Arc::new(Preview { manifest, sums: OnceLock::new() });
-    inner.previews.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id, preview);
+    inner.previews.0.locked().insert(id, preview);
     Shown { inner: inner.clone(), id }
 }
 
@@ -111,7 +112,7 @@ impl Transfers {
         limit: u32,
     ) -> Result<OfferPage, NetworkError> {
         self.incoming_offer(id)?;
-        let preview = self.0.previews.0.lock().unwrap_or_else(PoisonError::into_inner).get(&id).cloned();
+        let preview = self.0.previews.0.locked().get(&id).cloned();
         let preview = preview.ok_or(TransferError::NotOffered)?;
         let page = tokio::task::spawn_blocking(move || preview.page(parent, skip, limit));
         Ok(page.await.map_err(|_| TransferError::Internal("looking into an offer failed"))??)

@@ -138,77 +138,6 @@ impl Stopwatch {
     }
 }
 
-/// Lets so many bytes a second pass.
-#[derive(Clone, Debug)]
-pub struct TokenBucket {
-    rate: f64,
-    tokens: f64,
-    last: Duration,
-}
-
-impl TokenBucket {
-    /// `rate` bytes a second from `now` on; a tenth of a second's worth may go at once.
-    pub fn new(rate: u64, now: Duration) -> Self {
-        let rate = (rate as f64).max(1.0);
-        Self { rate, tokens: rate / 10.0, last: now }
-    }
-
-    /// Takes `bytes`, and says how long to wait before they may go.
-    pub fn take(&mut self, now: Duration, bytes: usize) -> Duration {
-        let span = now.saturating_sub(self.last).as_secs_f64();
-        self.last = now.max(self.last);
-        self.tokens = (self.tokens + span * self.rate).min(self.rate / 10.0) - bytes as f64;
-        self.debt()
-    }
-
-    /// How long until all that was taken is paid for.
-    pub fn debt(&self) -> Duration {
-        if self.tokens >= 0.0 { Duration::ZERO } else { Duration::from_secs_f64(-self.tokens / self.rate) }
-    }
-
-    /// Bytes a second.
-    pub fn rate(&self) -> f64 {
-        self.rate
-    }
-
-    /// Another rate from now on. What was taken and is not paid for yet is paid at the new one.
-    pub fn set_rate(&mut self, rate: u64, now: Duration) {
-        self.take(now, 0);
-        self.rate = (rate as f64).max(1.0);
-        self.tokens = self.tokens.min(self.rate / 10.0);
-    }
-}
-
-/// Lets so many things a second happen, and some more at once after a while of silence.
-#[derive(Clone, Debug)]
-pub struct Allowance {
-    left: f64,
-    last: Duration,
-}
-
-impl Allowance {
-    /// A full one.
-    pub fn new(burst: f64, now: Duration) -> Self {
-        Self { left: burst, last: now }
-    }
-
-    /// Takes one, if there is one.
-    pub fn take(&mut self, now: Duration, rate: f64, burst: f64) -> bool {
-        self.left = (self.left + now.saturating_sub(self.last).as_secs_f64() * rate).min(burst);
-        self.last = now.max(self.last);
-        let may = self.left >= 1.0;
-        if may {
-            self.left -= 1.0;
-        }
-        may
-    }
-
-    /// Gives one back that was taken for something that turned out to be welcome.
-    pub fn give_back(&mut self, burst: f64) {
-        self.left = (self.left + 1.0).min(burst);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,42 +217,10 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_holds_over_ten_seconds() {
-        let mut bucket = TokenBucket::new(5_000_000, Duration::ZERO);
-        let (mut now, mut sent) = (Duration::ZERO, 0u64);
-        while now < Duration::from_secs(10) {
-            now += bucket.take(now, 65_536);
-            sent += 65_536;
-        }
-        let rate = sent as f64 / 10.0;
-        assert!((rate / 5_000_000.0 - 1.0).abs() < 0.05, "{rate}");
-    }
-
-    #[test]
-    fn silence_saves_up_a_tenth_of_a_second_and_no_more() {
-        let mut bucket = TokenBucket::new(1000, Duration::ZERO);
-        assert_eq!(bucket.take(Duration::from_secs(60), 100), Duration::ZERO);
-        assert_eq!(bucket.take(Duration::from_secs(60), 500), Duration::from_millis(500));
-    }
-
-    #[test]
-    fn an_allowance_is_used_up_and_comes_back() {
-        let mut allowance = Allowance::new(3.0, Duration::ZERO);
-        let mut take = |at: u64| allowance.take(Duration::from_secs(at), 0.5, 3.0);
-        assert_eq!([take(0), take(0), take(0), take(0)], [true, true, true, false]);
-        assert_eq!([take(1), take(2), take(2)], [false, true, false]);
-        assert_eq!([take(100), take(100), take(100), take(100)], [true, true, true, false]);
-        allowance.give_back(3.0);
-        assert_eq!([100, 100].map(|at| allowance.take(Duration::from_secs(at), 0.5, 3.0)), [true, false]);
-    }
-
-    #[test]
     fn time_that_stands_still_or_goes_back_is_borne() {
         let mut meter = RateMeter::default();
-        let mut bucket = TokenBucket::new(0, Duration::from_secs(9));
         for at in [9, 9, 3, 0] {
             meter.sample(Duration::from_secs(at), 7);
-            assert!(bucket.take(Duration::from_secs(at), 1) > Duration::ZERO || at == 9);
             assert!(meter.rate().is_finite());
         }
     }

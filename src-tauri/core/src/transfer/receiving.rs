@@ -29,7 +29,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner, Taking, TransferError,
-    book::{Command, End, unix_now},
+    book::{Command, End},
     control::{self, Outgoing},
     data_in::{self, Arrival, StreamEnd},
     error::reason,
@@ -55,6 +55,7 @@ use super::{
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
     budget::{FileShare, Worker},
+    clock::unix_now,
     device::Welcome,
     error::NetworkError,
     id::TransferId,
@@ -62,7 +63,7 @@ use crate::{
 };
 
 /// The offer, and each page of its manifest, has to come within this time.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an earlier attempt at the same transfer may take to end.
 pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 /// How long an offer with a large list waits for a person while the lists of other devices have no room.
@@ -91,7 +92,7 @@ pub(super) async fn serve(
     let out = control::write(&inner.tasks, sender, stop.clone());
     let mut machine = ReceiverMachine::default();
     let mut frames = frames;
-    let offer = match timeout(PATIENCE, next(&mut frames, &mut machine)).await {
+    let offer = match timeout(FRAME_TIMEOUT, next(&mut frames, &mut machine)).await {
         Ok(Ok(FromSender::Offered(offer))) => offer,
         Ok(Ok(FromSender::Again(again))) => {
             let stream = Stream { session, routes, machine, frames, out, stop };
@@ -355,7 +356,7 @@ impl Receiving {
         }
         loop {
             tokio::select! {
-                frame = timeout(PATIENCE, next(&mut self.frames, &mut self.machine)) => match frame {
+                frame = timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)) => match frame {
                     Ok(frame) => match frame? {
                         FromSender::Manifest(manifest) => {
                             tracing::debug!(id = %self.id, "the list is there");

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -14,9 +14,10 @@ use super::{
     limits::MAX_STREAMS,
     wire::Violation,
 };
+use crate::clock::Locked as _;
 
 /// How long a stream may take to say what it is.
-const PATIENCE: Duration = Duration::from_secs(10);
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// With which a stream is stopped that nobody waits for: most often it crossed a cancel on the way.
 const NOT_WANTED: VarInt = VarInt::from_u32(1);
 
@@ -30,7 +31,7 @@ pub(super) struct Routes {
 
 impl Routes {
     fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.locked()
     }
 
     /// From now on streams with this header go to the receiver, until the route is dropped.
@@ -44,7 +45,7 @@ impl Routes {
     /// Reads a stream's header and hands it on.
     pub(super) async fn arrive(&self, mut stream: RecvStream) -> Result<(), Violation> {
         let mut bytes = [0; STREAM_HEADER];
-        if !matches!(timeout(PATIENCE, stream.read_exact(&mut bytes)).await, Ok(Ok(()))) {
+        if !matches!(timeout(HEADER_TIMEOUT, stream.read_exact(&mut bytes)).await, Ok(Ok(()))) {
             let _ = stream.stop(NOT_WANTED);
             return Ok(());
         }

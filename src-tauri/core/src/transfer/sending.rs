@@ -53,6 +53,7 @@ pub(super) use stopped::tell_stopped;
 
 use crate::{
     api::{Amount, ApiError, Direction, Note, TransferState, TransferView},
+    clock::{jitter, random},
     error::NetworkError,
     id::{DeviceId, TransferId},
     net::{ALPN_TRANSFER, Session},
@@ -370,9 +371,7 @@ impl Sending {
     /// Until the device is there again: as soon as it is heard, and otherwise now and then while it seems to be there.
     async fn wait(&mut self) -> Waited {
         self.held = self.inner.book.held(self.order.id).is_some();
-        let mut jitter = [0];
-        let _ = getrandom::fill(&mut jitter);
-        let mut pause = self.backoff.failed(f64::from(jitter[0]) / 255.0);
+        let mut pause = self.backoff.failed(jitter());
         if std::mem::take(&mut self.busy_there) {
             pause = pause.min(BUSY_PAUSE);
         }
@@ -914,9 +913,7 @@ async fn out_of_files(talk: &Talk) -> NetworkError {
 }
 
 fn attempt_id() -> Result<[u8; 16], NetworkError> {
-    let mut attempt = [0; 16];
-    getrandom::fill(&mut attempt).map_err(|_| TransferError::Internal("no randomness"))?;
-    Ok(attempt)
+    Ok(random().map_err(|_| TransferError::Internal("no randomness"))?)
 }
 
 /// The hash of the list as it was offered.

@@ -4,7 +4,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
@@ -29,7 +29,7 @@ use super::{
     state::Plan,
     wire::{Code, ReceiverFrame},
 };
-use crate::{api::Note, budget::Worker, error::NetworkError};
+use crate::{api::Note, budget::Worker, clock::Locked as _, error::NetworkError};
 
 /// What the naming task has done.
 #[derive(Default)]
@@ -52,23 +52,23 @@ pub(super) struct Settled {
 impl Settled {
     /// The failures: how many, and the first.
     pub(super) fn failures(&self) -> (u32, Option<Code>) {
-        let first = self.first_failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let first = self.first_failure.locked().clone();
         (self.failed.load(Ordering::Relaxed), first)
     }
 
     /// The names at the top under which it is stored, once.
     pub(super) fn take_landed(&self) -> Vec<String> {
-        std::mem::take(&mut *self.landed.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.landed.locked())
     }
 
     /// Files and folders that are not kept, by the code of their reason.
     pub(super) fn left_out(&self) -> Reasons {
-        self.reasons.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.reasons.locked().clone()
     }
 
     /// What people should know, once.
     pub(super) fn take_notes(&self) -> Vec<Note> {
-        std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notes.locked())
     }
 }
 
@@ -156,7 +156,7 @@ impl Settling {
         self.note(&placing);
         self.tell_names(&mut placing).await;
         {
-            let mut reasons = self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut reasons = self.told.reasons.locked();
             *reasons = reasons.and(placing.left_out());
         }
         self.told.finished.store(finished.is_ok(), Ordering::Relaxed);
@@ -234,8 +234,8 @@ impl Settling {
                 }
                 Some(code) => {
                     self.told.failed.fetch_add(1, Ordering::Relaxed);
-                    self.told.reasons.lock().unwrap_or_else(PoisonError::into_inner).add(code.as_str(), 1);
-                    let mut first = self.told.first_failure.lock().unwrap_or_else(PoisonError::into_inner);
+                    self.told.reasons.locked().add(code.as_str(), 1);
+                    let mut first = self.told.first_failure.locked();
                     first.get_or_insert_with(|| code.clone());
                 }
             }
@@ -252,7 +252,7 @@ impl Settling {
     }
 
     fn note(&self, placing: &Placing) {
-        *self.told.notes.lock().unwrap_or_else(PoisonError::into_inner) = placing.notes();
-        *self.told.landed.lock().unwrap_or_else(PoisonError::into_inner) = placing.stored_as().to_vec();
+        *self.told.notes.locked() = placing.notes();
+        *self.told.landed.locked() = placing.stored_as().to_vec();
     }
 }

@@ -571,7 +571,9 @@ impl Walk {
         let mtime =
             meta.modified().map(wire_time).map_err(|source| TransferError::Source { path: path.into(), source })?;
         let len = name.len();
-        match self.builder.push(&Entry { parent, name, mtime, mode: mode(meta), kind }) {
+        // A complete copy of a stream is read-only in the spool, which says nothing about the stream.
+        let mode = mode(meta).map(|mode| if self.growing { mode | 0o200 } else { mode });
+        match self.builder.push(&Entry { parent, name, mtime, mode, kind }) {
             Ok(index) => {
                 self.bytes += len + 40;
                 Ok(Some(index))

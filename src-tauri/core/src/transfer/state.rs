@@ -455,6 +455,8 @@ struct Growth {
     end: Option<u64>,
     /// The length that the receiver was told last, and whether it is that of all.
     told: (u64, bool),
+    /// The length that the receiver has room for, and whether it is that of all.
+    room: (u64, bool),
 }
 
 impl SenderMachine {
@@ -489,7 +491,8 @@ impl SenderMachine {
     /// Notes the length of a growing file when the attempt begins, which is all of it if it has ended.
     #[must_use]
     pub fn growing(mut self, size: u64, ended: bool) -> Self {
-        self.growth = Growth { segments: size / SEGMENT, end: ended.then_some(size), told: (0, false) };
+        self.growth =
+            Growth { segments: size / SEGMENT, end: ended.then_some(size), told: (0, false), room: (0, false) };
         self
     }
 
@@ -566,9 +569,14 @@ impl SenderMachine {
             }
             (Sending | Finished, ReceiverFrame::Room { size, ended }) => {
                 let (told, all) = self.growth.told;
+                let (before, over) = self.growth.room;
                 if size > told || (ended && (size, ended) != (told, all)) {
                     return violation("room for more than there is");
                 }
+                if over || size < before || (size == before && !ended) {
+                    return violation("room that does not grow");
+                }
+                self.growth.room = (size, ended);
                 Ok(FromReceiver::Room { size, ended })
             }
             (Sending | Finished, ReceiverFrame::Progress { bytes, files }) => {

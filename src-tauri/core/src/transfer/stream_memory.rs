@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::memory::{Account, Division};
+use crate::clock::Locked as _;
 use crate::id::DeviceId;
 
 /// Bytes that the streams of one device hold together, beyond which one of them is given up. Two dozen streams of chunks as
@@ -39,7 +40,7 @@ impl Default for StreamMemory {
 
 impl StreamMemory {
     fn devices(&self) -> MutexGuard<'_, Devices> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.locked()
     }
 
     /// What one stream of a device holds: nothing yet.

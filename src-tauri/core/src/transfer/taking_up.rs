@@ -22,7 +22,9 @@ use super::{
     manifest::Manifest,
     memory::ALONE,
     quota,
-    receiving::{PATIENCE, Receiving, SUPERSEDED, Stream, Terms, blocking, declined, lost, next, recorded, room_for},
+    receiving::{
+        FRAME_TIMEOUT, Receiving, SUPERSEDED, Stream, Terms, blocking, declined, lost, next, recorded, room_for,
+    },
     record::Incoming,
     selection,
     state::FromSender,
@@ -164,10 +166,15 @@ impl Receiving {
         if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
             return Ok(Some(end));
         }
-        // Of a growing file it stays what was told of it last.
-        let total = if looks.is_growing() { None } else { Some(total) };
+        // Of a growing file it stays what was told of it last, unless it is there.
+        let landed = looks.is_growing() && ready.plan.whole.contains(0);
+        let total = match looks.is_growing() {
+            true => landed.then_some(ready.landed),
+            false => Some(total),
+        };
         self.inner.book.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total.unwrap_or(view.total));
+            view.growing &= !landed;
         });
         self.start(ready).await?;
         Ok(None)
@@ -251,7 +258,7 @@ impl Receiving {
             return Ok(None);
         }
         loop {
-            match timeout(PATIENCE, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
+            match timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
                 FromSender::Changes => return Ok(None),
                 FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
                 _ => {}

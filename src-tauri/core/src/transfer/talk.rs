@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -34,6 +34,7 @@ use super::{
 };
 use crate::{
     budget::{Budget, Worker},
+    clock::Locked as _,
     error::NetworkError,
     id::TransferId,
     net::Session,
@@ -95,7 +96,7 @@ pub(super) struct Proving {
 }
 
 fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
-    machine.lock().unwrap_or_else(PoisonError::into_inner)
+    machine.locked()
 }
 
 /// Waits until the claims were looked at, if that is being done. Gives what is to be sent, and the files whose claims do not
@@ -172,7 +173,8 @@ impl Talk {
     /// Lets so much of a growing file be sent.
     pub(super) fn grant(&self, size: u64, ended: bool) {
         if let Some(room) = &self.room {
-            room.send_replace(Room { size, ended });
+            let now = Room { size, ended };
+            room.send_if_modified(|known| std::mem::replace(known, now) != now);
         }
     }
 

@@ -52,10 +52,12 @@ mod linux {
 
     use cap_std::fs::Dir;
 
-    use crate::transfer::{
-        book::unix_now,
-        files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, RealFiles, os},
-        names,
+    use crate::{
+        clock::unix_now,
+        transfer::{
+            files::{FileOps, PRIVATE_DIR, PRIVATE_FILE, RealFiles, os},
+            names,
+        },
     };
 
     /// How many numbers are tried where a name is taken.

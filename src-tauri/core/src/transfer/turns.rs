@@ -6,11 +6,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::watch;
 
+use crate::clock::Locked as _;
 use crate::id::{DeviceId, TransferId};
 
 /// The order of those that have not ended, and who of them sends now. Pure.
@@ -136,7 +137,7 @@ impl Turns {
     }
 
     fn order(&self) -> MutexGuard<'_, (Order, usize)> {
-        self.order.lock().unwrap_or_else(PoisonError::into_inner)
+        self.order.locked()
     }
 
     /// Changes the order.

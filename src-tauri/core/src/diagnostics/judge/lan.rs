@@ -15,7 +15,7 @@ pub fn interfaces(all: &[Interface]) -> CheckView {
     if let Some((dead, address, other)) = dead_cable(all) {
         // With one interface left, Yonder sends through it; with several, the choice is the system's.
         let rival = |other: &&&Interface| {
-            let usable = |at: &IpAddr| at.is_ipv6() == address.is_ipv6() && !is_link_local(at);
+            let usable = |at: &IpAddr| at.is_ipv6() == address.is_ipv6() && (at.is_ipv4() || !is_link_local(at));
             other.addresses.iter().any(|(at, _)| usable(at))
         };
         if up.iter().filter(rival).count() == 1 {

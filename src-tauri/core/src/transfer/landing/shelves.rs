@@ -8,7 +8,7 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
 };
 
 use cap_std::fs::{Dir, DirEntry, FileType};
@@ -16,6 +16,7 @@ use cap_std::fs::{Dir, DirEntry, FileType};
 use super::staged::Staged;
 use crate::{
     budget::{FileShare, Spare, with_descriptor},
+    clock::Locked as _,
     transfer::files::{FileOps, PRIVATE_DIR},
 };
 
@@ -88,7 +89,7 @@ impl Shelves {
     }
 
     fn open(&self) -> MutexGuard<'_, HashMap<Shelf, (Arc<Dir>, Spare)>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.locked()
     }
 
     fn shelf(&self, shelf: Shelf, make: bool) -> io::Result<Arc<Dir>> {

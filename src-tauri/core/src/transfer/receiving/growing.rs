@@ -34,19 +34,29 @@ impl Receiving {
     /// has agreed to it.
     pub(super) async fn grow(&mut self, live: &mut Live, size: u64, ended: bool) -> Result<Option<End>, NetworkError> {
         let list = self.machine.manifest().memory() as u64;
+        let there = live.arrival.bytes.load(Ordering::Relaxed);
+        self.inner.book.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
+        // Before anything is charged for what does not fit.
+        self.room_to_grow(size.saturating_sub(there)).await?;
         if !self.may_take(size, 1, list).await? {
             self.told = true;
             self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("rule_ended") }).await;
             return Ok(Some(End::by_code("rule_ended")));
         }
-        let there = live.arrival.bytes.load(Ordering::Relaxed);
-        self.inner.book.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
-        self.room_to_grow(size.saturating_sub(there)).await?;
         live.arrival.intake().grow(size, ended).map_err(TransferError::Violation)?;
         if ended {
             live.settled.length.store(size, Ordering::Relaxed);
-            let (temp, note) = (live.arrival.temp.clone(), Note::Length { file: 0, size });
-            let noted = self.worker().guarded(move || temp.journal().note(&note, 0)).await;
+            let (temp, manifest) = (live.arrival.temp.clone(), self.machine.manifest());
+            let end = move || {
+                // An earlier attempt may have left bytes behind the end that this one tells.
+                let file = temp.shared(&manifest, 0)?;
+                let there = file.metadata().map_err(|error| DiskError::new("looking at a file", error))?;
+                if there.len() > size {
+                    temp.set_len(&file, size)?;
+                }
+                temp.journal().note(&Note::Length { file: 0, size }, 0)
+            };
+            let noted = self.worker().guarded(end).await;
             noted.map_err(|_| TransferError::Internal("noting a length failed"))?.map_err(TransferError::Disk)?;
         }
         // Beside what else there is to do: a sender that does not read must not keep people from ending it. Its next word is
