@@ -1,22 +1,23 @@
 //! Transfers (`transfer/1.0`): files and folders from one device to another, offered, accepted, streamed, verified.
 //!
-//! The life of a transfer, room by room:
+//! The stages of a transfer:
 //!
-//! 1. [`source`] lists what a person named; nothing is hashed yet. `sending` offers it: a summary first, the pages of
-//!    the [`manifest`] when the receiver asks for them.
-//! 2. `receiving` holds both against [`limits`], asks a person or a rule, and checks that it fits. No byte is on the
-//!    receiver's disk until the offer is accepted and on record.
-//! 3. [`feed`] reads, hashes and seals segments on blocking threads, `sending` carries them over up to eight streams.
-//!    `data_in` opens, hashes and writes them on blocking threads. Both sides hash along the way.
-//! 4. [`intake`] brings data and the sender's word together; a file whose hashes agree gets its name by [`landing`],
-//!    durably, and never in place of another. Then the sender is told.
+//! 1. [`source`] lists the named paths; nothing is hashed yet. `sending` offers them: first a summary, then the pages
+//!    of the [`manifest`] when the receiver asks for them.
+//! 2. `receiving` checks both against [`limits`], asks a person or applies a rule, and checks the free space. No
+//!    byte is written to the receiver's disk until the offer is accepted and the acceptance is on record.
+//! 3. [`feed`] reads, hashes and seals segments on blocking threads; `sending` carries them over up to eight streams.
+//!    `data_in` opens, hashes and writes them on blocking threads. Both sides hash as they go.
+//! 4. [`intake`] matches the received data with the sender's file ends. A file whose hashes agree is committed under
+//!    its final name by [`landing`], durably, and never over another file. Then the sender is told.
 //!
-//! Pure, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`], [`tree`],
-//! [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`], [`quota`], [`unattended`], [`view_size`], `history`, `pace`.
+//! Pure modules, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`],
+//! [`tree`], [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`], [`quota`], [`unattended`],
+//! [`view_size`], `history`, `pace`.
 //!
-//! Invariants: no byte on disk before consent; a final name only after the root agrees; no key seals two plaintexts;
-//! every number that a peer chooses is capped before anything is allocated; memory does not grow with the size of files;
-//! every task of a transfer has ended when its record says that it has.
+//! Invariants: no byte on disk before consent; a final name only after the root hash agrees; no key seals two
+//! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with
+//! file sizes; every task of a transfer has ended when its record says so.
 
 pub mod bits;
 mod book;
@@ -113,59 +114,60 @@ use crate::{
     storage::Store,
 };
 
-/// Says what happens to an offer of so many bytes of a device.
+/// Decides on an offer from a device. The second argument is what the offer costs, in bytes; 0 only asks for the
+/// rule.
 pub type Welcoming = dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync;
 
-/// How a device stands, as far as transfers care.
+/// Presence of a device, as far as transfers need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It seems to be there.
+    /// The device seems to be reachable.
     There,
-    /// It is away.
+    /// The device is offline.
     Away,
-    /// It is not paired.
+    /// The device is not paired.
     Stranger,
 }
 
-/// What transfers need of the rest of the node.
+/// Dependencies of transfers on the rest of the node.
 #[derive(Clone)]
 pub struct TransferDeps {
-    /// Where the history is kept.
+    /// Store of the transfer history.
     pub store: Store,
-    /// Where changes are told.
+    /// Bus on which changes are published.
     pub events: EventBus,
-    /// Gives sessions to send over.
+    /// Provides the sessions to send over.
     pub connector: Arc<dyn Connector>,
-    /// A device's name, for people.
+    /// Returns a device's display name.
     pub names: Arc<dyn Fn(DeviceId) -> String + Send + Sync>,
-    /// Nothing in here is ever sent.
+    /// The node's data directory; no file in it is ever sent.
     pub data_dir: PathBuf,
-    /// Where files land unless a person says otherwise.
+    /// Returns the folder for received files when nobody chose another one.
     pub download_dir: Arc<dyn Fn() -> PathBuf + Send + Sync>,
-    /// Whether this folder is made when something is received into it. Waits for the disk.
+    /// Returns true if this folder is created on demand when something is received into it. Does blocking disk I/O.
     pub makes: Arc<dyn Fn(&Path) -> bool + Send + Sync>,
-    /// What is done where a name is taken, unless a person says otherwise.
+    /// Returns the rule for name conflicts when nobody chose another one.
     pub conflict: Arc<dyn Fn() -> ConflictRule + Send + Sync>,
-    /// What happens to an offer of so many bytes of a device.
+    /// Decides on an offer from a device; see [`Welcoming`].
     pub welcome: Arc<Welcoming>,
-    /// How a device stands, so that nobody tries in vain to reach it.
+    /// Returns a device's presence, so that unreachable devices are not dialled.
     pub presence: Arc<dyn Fn(DeviceId) -> Presence + Send + Sync>,
-    /// The node goes down.
+    /// Cancelled when the node shuts down.
     pub cancel: CancellationToken,
 }
 
-/// How an offer is accepted.
+/// Options for accepting an offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Taking {
-    /// Into which folder; none means the download folder.
+    /// Destination folder; `None` means the download folder.
     pub into: Option<PathBuf>,
-    /// What to do where a name is taken.
+    /// Rule for names that are taken.
     pub conflict: ConflictRule,
-    /// Which entries; a folder stands for all that is in it. None means all.
+    /// Indices of the chosen entries; a folder includes its whole content. `None` means all.
     pub only: Option<Vec<u32>>,
 }
 
-/// The transfers of a node. Cheap to clone.
+/// All transfers of a node. Cheap to clone.
 #[derive(Clone)]
 pub struct Transfers(Arc<Inner>);
 
@@ -173,42 +175,42 @@ pub(crate) struct Inner {
     deps: TransferDeps,
     book: Book,
     ops: Arc<dyn FileOps>,
-    /// Descriptors and threads, which all transfers of the process share.
+    /// Budget of file descriptors and threads, shared by all transfers of the process.
     budget: Budget,
     tasks: TaskTracker,
     cancel: CancellationToken,
-    /// Memory for the lists of what comes here.
+    /// Memory budget for the manifests of incoming transfers.
     lists: ListMemory,
-    /// Memory for what arrives over data streams.
+    /// Memory budget for incoming data streams.
     streams: StreamMemory,
     offers: Mutex<HashMap<DeviceId, TokenBucket>>,
     /// Offers that people may look into.
     previews: preview::Previews,
-    /// Counts how often each device was heard, for those who wait for it.
+    /// Counts per device how often it was heard; tasks that wait for the device watch it.
     heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
-    /// Counts how often each device was started anew.
+    /// Counts per device how often its node was restarted.
     gone: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
-    /// Transfers to here of which this run of the node has written everything that lies on the disk.
+    /// Incoming transfers whose staged data was all written by this run of the node.
     written: Mutex<HashSet<TransferId>>,
-    /// Transfers to here that went on by themselves after the disk was full.
+    /// Incoming transfers that resumed on their own after a full disk.
     full: Mutex<HashMap<TransferId, receiving::SpaceWait>>,
-    /// Whose turn it is to send.
+    /// Scheduler that decides which outgoing transfers may send.
     turns: Arc<Turns>,
-    /// What all transfers from here share, and all to here.
+    /// Rate limits shared by all outgoing (`up`) and all incoming (`down`) transfers.
     up: Arc<Throttle>,
     down: Arc<Throttle>,
-    /// Of those that are under way.
+    /// Rate limits of the active transfers.
     limits: Mutex<HashMap<TransferId, Arc<Limits>>>,
     since: Instant,
 }
 
 impl Inner {
-    /// Changes when the device is heard.
+    /// Returns a receiver that changes whenever the device is heard.
     fn there(&self, device: DeviceId) -> watch::Receiver<u64> {
         self.heard.locked().entry(device).or_default().subscribe()
     }
 
-    /// Changes when the device was started anew.
+    /// Returns a receiver that changes whenever the device's node is restarted.
     fn gone(&self, device: DeviceId) -> watch::Receiver<u64> {
         self.gone.locked().entry(device).or_default().subscribe()
     }
@@ -221,7 +223,7 @@ impl Inner {
         self.written.locked()
     }
 
-    /// The limits of a transfer that is under way.
+    /// Returns the rate limits of an active transfer, and creates them on first use.
     fn limits_of(&self, id: TransferId, direction: Direction) -> Arc<Limits> {
         let mut limits = self.limits.locked();
         let shared = match direction {
@@ -232,27 +234,28 @@ impl Inner {
         limits.entry(id).or_insert_with(|| Arc::new(Limits::new(own(), shared.clone()))).clone()
     }
 
-    /// It is not under way any more.
+    /// Drops the rate limits of a transfer that is no longer active.
     fn without_limits(&self, id: TransferId) {
         self.limits.locked().remove(&id);
     }
 
-    /// Shows those from here their places.
+    /// Publishes the queue position of each outgoing transfer.
     fn show_places(&self) {
         for (place, id) in (1..).zip(self.turns.all()) {
             self.book.show(id, |view| view.place = Some(place));
         }
     }
 
-    /// Counts an offer of a device, and says whether it may make it: each is kept for people to see.
+    /// Charges an offer to the device's allowance. Returns false if the device offers too often: people see every
+    /// offer.
     fn may_offer(&self, device: DeviceId) -> bool {
         let now = self.since.elapsed();
         let mut offers = self.offers.locked();
         offers.entry(device).or_insert_with(|| TokenBucket::new(OFFER_RATE, OFFER_BURST, now)).try_take(now, 1.0)
     }
 
-    /// An offer of the device was accepted: it does not count against those that it may make. However many files its owner
-    /// sends one after the other, nothing of that is left open.
+    /// Refunds an accepted offer to the device's allowance: only other offers count. So a person can send any number of
+    /// files one after the other.
     fn offer_was_welcome(&self, device: DeviceId) {
         let mut offers = self.offers.locked();
         if let Some(offers) = offers.get_mut(&device) {
@@ -262,19 +265,19 @@ impl Inner {
 }
 
 impl Transfers {
-    /// Reads the history. Transfers that were under way when the node last stopped go on when the other device is heard
-    /// ([`Self::device_is_there`]).
+    /// Opens the registry and reads the history. Transfers that were active when the node stopped resume when the
+    /// peer is heard ([`Self::device_is_there`]).
     ///
     /// # Errors
-    /// When the history cannot be read.
+    /// Returns an error if the history cannot be read.
     pub async fn start(deps: TransferDeps) -> Result<Self, NetworkError> {
         Self::start_on(deps, Arc::new(RealFiles)).await
     }
 
-    /// As [`Self::start`], on another file system.
+    /// Starts like [`Self::start`], with file operations from `ops`.
     ///
     /// # Errors
-    /// When the history cannot be read.
+    /// Returns an error if the history cannot be read.
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let ops: Arc<dyn FileOps> = Arc::new(WaitingFiles(ops));
         let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
@@ -283,7 +286,7 @@ impl Transfers {
             deps,
             book,
             ops,
-            // Nodes of a test stand for a process each.
+            // Each node of a test stands for a process of its own.
             budget: if cfg!(test) { Budget::default() } else { Budget::of_this_process() },
             tasks: TaskTracker::new(),
             cancel,
@@ -311,7 +314,7 @@ impl Transfers {
             go_on(&inner, view, terms)
         });
         let data_dir = inner.deps.data_dir.clone();
-        // Before anybody can put a new one there.
+        // Runs before `start_on` returns: after that a new transfer may add a file to the spool.
         if tokio::task::spawn_blocking(move || private::clear_spool(&data_dir, &spooled)).await.is_err() {
             tracing::error!("looking for streams that are not sent any more failed");
         }
@@ -320,7 +323,7 @@ impl Transfers {
         Ok(Self(inner))
     }
 
-    /// The device was heard: what waits for it goes on now.
+    /// Notifies transfers that wait for this device: they resume now.
     pub fn device_is_there(&self, device: DeviceId) {
         let heard = self.0.heard.locked();
         if let Some(heard) = heard.get(&device) {
@@ -328,8 +331,8 @@ impl Transfers {
         }
     }
 
-    /// The device's node was started anew: what is under way with the old one will never be answered, and begins again
-    /// at once instead of waiting for silence.
+    /// Notifies transfers that the device's node was restarted. Attempts with the old node will never be answered;
+    /// they reconnect at once instead of waiting for a timeout.
     pub fn device_restarted(&self, device: DeviceId) {
         let gone = self.0.gone.locked();
         if let Some(gone) = gone.get(&device) {
@@ -337,27 +340,27 @@ impl Transfers {
         }
     }
 
-    /// Ends what waits for devices that are not paired any more, and removes what came of it.
+    /// Ends the waiting transfers of devices that are no longer paired, and removes their staged files.
     pub async fn drop_strangers(&self) {
         for (id, device) in self.0.book.unfinished() {
             if (self.0.deps.presence)(device) == Presence::Stranger {
                 self.0.book.stop_waiting(id, End::by_code("device_not_paired")).await;
-                // Those to the device look at it themselves.
+                // Outgoing transfers check the presence themselves when woken.
                 self.device_is_there(device);
             }
         }
     }
 
-    /// What is registered with the network.
+    /// Returns the protocol handler to register with the network.
     pub fn protocol(&self) -> Arc<dyn NetworkProtocol> {
         Arc::new(protocol::Protocol(self.0.clone()))
     }
 
-    /// Offers files and folders. Answers as soon as the paths were seen; listing them, dialling and the rest go on
-    /// behind, and show in the view and as events.
+    /// Offers files and folders. Returns as soon as the paths were checked. Listing, dialling and sending run in the
+    /// background and are reported in the view and as events.
     ///
     /// # Errors
-    /// When a path is not there, cannot be read or has no name that can be sent.
+    /// Returns an error if a path does not exist, cannot be read or has no name that can be sent.
     pub async fn send(
         &self,
         device: DeviceId,
@@ -367,10 +370,10 @@ impl Transfers {
         self.send_named(device, paths.into_iter().map(Named::from).collect(), options).await
     }
 
-    /// As [`Self::send`], with what is known of the paths.
+    /// Sends like [`Self::send`], with what the caller already knows of each path.
     ///
     /// # Errors
-    /// As there; and when a path is not what it was where it was named.
+    /// Returns an error like [`Self::send`], or if a path has changed since it was named.
     pub async fn send_named(
         &self,
         device: DeviceId,
@@ -380,7 +383,7 @@ impl Transfers {
         self.send_part(device, named, options, None).await
     }
 
-    /// The same for a part of the paths; none means all.
+    /// Sends only `part` of the named paths; `None` means all.
     async fn send_part(
         &self,
         device: DeviceId,
@@ -447,11 +450,11 @@ impl Transfers {
         Ok(view)
     }
 
-    /// Accepts an offer, into a folder or the download folder.
+    /// Accepts an offer, into the given folder or the download folder.
     ///
     /// # Errors
-    /// When it is not waiting for an answer, does not fit (`no_space`), or the folder cannot be used; it goes on waiting
-    /// then.
+    /// Returns an error if the offer does not wait for an answer, does not fit (`no_space`), or the folder cannot be
+    /// used. The offer stays open in the last two cases.
     pub async fn accept(&self, id: TransferId, taking: Taking) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
         let Taking { into, conflict, only } = taking;
@@ -466,25 +469,25 @@ impl Transfers {
         self.get(id)
     }
 
-    /// Declines an offer, and tells its sender.
+    /// Declines an offer and tells the sender.
     ///
     /// # Errors
-    /// When it is not waiting for an answer.
+    /// Returns an error if the offer does not wait for an answer.
     pub async fn decline(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
         self.stop(id, || Command::Decline).await
     }
 
-    /// Stops a transfer and tells the other side. Files that are complete stay, what is unfinished is removed.
+    /// Cancels a transfer and tells the peer. Complete files stay, unfinished ones are removed.
     ///
     /// # Errors
-    /// When it has ended already.
+    /// Returns an error if the transfer has ended already.
     pub async fn cancel(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         self.stop(id, || Command::Cancel).await
     }
 
     async fn stop(&self, id: TransferId, command: impl Fn() -> Command) -> Result<TransferView, NetworkError> {
-        // One to here that waits has nobody who takes care of it. Its sender hears of it when it comes back.
+        // An incoming transfer that waits for its sender has no task. Its sender hears of the end when it comes back.
         match self.0.book.stop(id, command).await? {
             Some(ended) => Ok(ended),
             None => self.finished(id).await,
@@ -500,46 +503,46 @@ impl Transfers {
         }
     }
 
-    /// Takes a transfer that has ended off the list.
+    /// Removes a transfer that has ended from the list.
     ///
     /// # Errors
-    /// When it has not ended.
+    /// Returns an error if the transfer has not ended.
     pub async fn forget(&self, id: TransferId) -> Result<(), NetworkError> {
         self.0.book.forget(id).await
     }
 
-    /// Newest first; those that ended only when `all`.
+    /// Returns the transfers, newest first. Ended ones are included only if `all` is true.
     pub fn list(&self, all: bool) -> Vec<TransferView> {
         self.0.book.list(all)
     }
 
-    /// One transfer.
+    /// Returns one transfer.
     ///
     /// # Errors
-    /// When there is none of that id.
+    /// Returns an error if no transfer has this id.
     pub fn get(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         Ok(self.0.book.view(id).ok_or(TransferError::Unknown(id))?)
     }
 
-    /// The transfer as it changes, ten times a second at most.
+    /// Returns a receiver for the changes of a transfer, at most ten a second.
     ///
     /// # Errors
-    /// When there is none of that id.
+    /// Returns an error if no transfer has this id.
     pub fn progress(&self, id: TransferId) -> Result<watch::Receiver<TransferView>, NetworkError> {
         Ok(self.0.book.watch(id).ok_or(TransferError::Unknown(id))?)
     }
 
-    /// Waits until the transfer has ended.
+    /// Waits until the transfer has ended, and returns its last view.
     ///
     /// # Errors
-    /// When there is none of that id, or it is taken off the list meanwhile.
+    /// Returns an error if no transfer has this id, or if it is removed from the list meanwhile.
     pub async fn finished(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let mut watch = self.progress(id)?;
         let ended = watch.wait_for(|view| view.state.is_final()).await;
         Ok(ended.map_err(|_| TransferError::Unknown(id))?.clone())
     }
 
-    /// Stops everything, tells the other sides, and waits until it has ended.
+    /// Stops all transfers, tells the peers, and waits until every task has ended.
     pub async fn shutdown(&self) {
         self.0.cancel.cancel();
         self.0.tasks.close();
@@ -547,10 +550,10 @@ impl Transfers {
     }
 }
 
-/// Interval between looks for transfers that have waited too long.
+/// Interval between checks for transfers that have waited too long for their sender.
 const EXPIRY_CHECK: Duration = Duration::from_secs(60 * 60);
 
-/// Ends transfers whose sender did not come back, now and from time to time.
+/// Ends transfers whose sender did not come back: at start, and then once per [`EXPIRY_CHECK`].
 async fn expire(inner: Arc<Inner>) {
     loop {
         inner.book.expire().await;
@@ -561,7 +564,7 @@ async fn expire(inner: Arc<Inner>) {
     }
 }
 
-/// Takes care of a transfer from here that was begun in an earlier run of the node.
+/// Restarts an outgoing transfer of an earlier run of the node. Returns the channel for its commands.
 fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc::Sender<Command>> {
     let Terms::Outgoing(terms) = terms else { return None };
     let (id, device) = (view.id, view.device);

@@ -1,4 +1,4 @@
-//! `transfer/1.0` as the network sees it.
+//! The network handler of `transfer/1.0`.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ impl NetworkProtocol for Protocol {
     }
 
     fn limits(&self) -> SessionLimits {
-        // Manifests and claims pass through this window; it grows when somebody has consented to data. A control stream for
-        // each transfer that may be open, and some for those that are just ending; data streams for all that a sender sends
-        // at the same time.
+        // `window` carries manifests and claims; it grows once somebody has consented to data. `bi_streams` allows
+        // one control stream for each transfer that may be open, and 8 for those that are just ending. `uni_streams`
+        // covers the data streams of all transfers that a sender runs in parallel.
         SessionLimits {
             window: 1 << 20,
             uni_streams: u32::from(MAX_PARALLEL) * u32::from(STREAMS) + 8,
@@ -39,8 +39,8 @@ impl NetworkProtocol for Protocol {
     }
 }
 
-/// Takes the streams that the peer opens on a session: bidirectional ones are offers, one-way ones carry their data.
-/// The transport bounds how many there are at once.
+/// Accepts the streams that the peer opens on a session: bidirectional ones are control streams, unidirectional ones
+/// carry their data. The transport limits how many are open at once.
 async fn serve(inner: Arc<Inner>, session: Session) -> Result<(), NetworkError> {
     let routes = Arc::new(Routes::default());
     let mut arriving = JoinSet::new();
@@ -48,12 +48,12 @@ async fn serve(inner: Arc<Inner>, session: Session) -> Result<(), NetworkError> 
     loop {
         tokio::select! {
             stream = session.accept_sealed() => {
-                // The connection is gone: each transfer on it finds out by itself.
+                // The connection is gone. Each of its transfers notices that itself.
                 let Ok(stream) = stream else { return Ok(()) };
                 let serving = receiving::serve(inner.clone(), session.clone(), routes.clone(), stream);
                 let broken = broken.clone();
-                // Owned by the room and not by the session, so that it is wound up even when the session is not served
-                // any more.
+                // Spawned on the node's task tracker and not on this session: the transfer is wound up even if the
+                // session is no longer served.
                 inner.tasks.spawn(async move {
                     if let Err(error) = serving.await {
                         let _ = broken.try_send(error);

@@ -1,4 +1,4 @@
-//! Receives one transfer: from the offer to the last name.
+//! Receives one transfer: from the offer to the last committed file.
 
 mod choosing;
 mod claims;
@@ -66,18 +66,18 @@ use crate::{
 pub(super) const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long an earlier attempt at the same transfer may take to end.
 pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
-/// How long an offer with a large list waits for a person while the lists of other devices have no room.
+/// Wait of an offer with a large manifest for a person, while manifests of other devices have no room.
 const UNDECIDED: Duration = Duration::from_secs(600);
-/// How long the sender's reason is waited for after a data stream broke.
+/// Wait for the sender's reason after a data stream broke.
 const GRACE: Duration = Duration::from_secs(5);
-/// Longest pause before what failed for want of descriptors is tried again.
+/// Longest pause before a retry after running out of descriptors.
 const BACKS_OFF: Duration = Duration::from_secs(5);
-/// Ten times a second.
+/// Interval of progress updates: ten times a second.
 const TICK: Duration = Duration::from_millis(100);
 
 pub(super) type Frames = mpsc::Receiver<Result<Vec<u8>, NetworkError>>;
 
-/// Serves one bidirectional stream of a peer. Its errors end the session.
+/// Serves one control stream of a peer. An error ends the session.
 pub(super) async fn serve(
     inner: Arc<Inner>,
     session: Session,
@@ -85,7 +85,7 @@ pub(super) async fn serve(
     stream: SealedStream,
 ) -> Result<(), NetworkError> {
     let (sender, receiver) = stream.split();
-    // Of its own: when the node goes down, the other side is told before the streams stop.
+    // A token of its own: at shutdown the peer is told before the streams stop.
     let stop = CancellationToken::new();
     let _stop = stop.clone().drop_guard();
     let frames = control::read(&inner.tasks, receiver, stop.clone());
@@ -124,7 +124,7 @@ pub(super) async fn serve(
     }
     let (commands, asked) = mpsc::channel(4);
     if !inner.book.add(view(&inner, &session, id, &offer), commands, None, Vec::new()).await? {
-        // State is kept by id: a second transfer of the same one is not taken.
+        // State is kept by id, so a second transfer with the same id is refused.
         out.farewell(&declined("duplicate_id")).await;
         return Ok(());
     }
@@ -142,7 +142,7 @@ pub(super) async fn serve(
     receiving.over(outcome).await
 }
 
-/// A violation ends the session; everything else is the matter of this transfer alone.
+/// Passes on only errors that end the session (violations). Other errors concern this transfer alone.
 pub(super) fn violations_only(error: NetworkError) -> Result<(), NetworkError> {
     match error.code() {
         "protocol_violation" => Err(NetworkError::ProtocolViolation(error.to_string())),
@@ -201,7 +201,7 @@ pub(super) fn lost() -> NetworkError {
     NetworkError::ConnectionLost("the other side closed the stream".into())
 }
 
-/// A control stream of a peer, of which the first frame was taken.
+/// Control stream of a peer whose first frame was read.
 pub(super) struct Stream {
     pub session: Session,
     pub routes: Arc<Routes>,
@@ -211,7 +211,7 @@ pub(super) struct Stream {
     pub stop: CancellationToken,
 }
 
-/// What was offered, as far as receiving it needs that.
+/// Terms of the offer that receiving needs.
 pub(super) struct Terms {
     pub transfer: [u8; 16],
     pub attempt: [u8; 16],
@@ -241,31 +241,31 @@ pub(super) struct Receiving {
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
-    /// What was accepted, while it is looked at what of it is there.
+    /// The accepted offer, while existing files are compared with it.
     accepted: Option<choosing::Accepted>,
-    /// Blocking threads for it.
+    /// Blocking threads for this transfer.
     worker: Worker,
-    /// Pause before a file is opened once more that could not be opened for want of descriptors.
+    /// Pause before the next retry after running out of descriptors.
     backs_off: Duration,
-    /// What lies on the disk is kept when the two are apart.
+    /// True once staged data is kept across a disconnect.
     pub(super) holds: bool,
-    /// Where that is, if it is from an earlier attempt.
+    /// Destination folder whose staging directory holds data of this transfer.
     pub(super) landing: Option<PathBuf>,
-    /// The sender knows already how it ends.
+    /// True if the sender already knows how the transfer ends.
     pub(super) told: bool,
-    /// The right to have files open, from before the first is.
+    /// Share of the descriptors, taken before the first file is opened.
     pub(super) files: Option<FileShare>,
-    /// Memory for the list.
+    /// Memory permit for the manifest.
     pub(super) share: Share,
     meter: RateMeter,
     silence: Silence,
-    /// How long bytes moved, over all attempts.
+    /// Time during which bytes moved, over all attempts.
     pub(super) watch: Stopwatch,
-    /// The sender holds it.
+    /// True while paused at the sender.
     held_there: bool,
 }
 
-/// What exists from the decision on.
+/// State from the decision to the end.
 struct Live {
     /// Files of which segments were claimed.
     claimed: Vec<u32>,
@@ -275,14 +275,14 @@ struct Live {
     streams: JoinSet<Result<StreamEnd, TransferError>>,
     opened: u8,
     closed: u8,
-    /// How many the sender said that there are.
+    /// Number of data streams that the sender announced in `Finished`.
     announced: Option<u8>,
     settling: Option<JoinHandle<Result<(), DiskError>>>,
-    /// The naming task came to its end: nothing is unfinished.
+    /// True once the commit task has ended: nothing is left to finish.
     completed: bool,
     settled: Arc<Settled>,
     backlog: VecDeque<Verdict>,
-    /// Tells the sender that a growing file has room.
+    /// Pending `Room` answer for a growing file.
     answering: Option<JoinHandle<()>>,
     expected: u32,
 }
@@ -322,7 +322,7 @@ impl Receiving {
         }
     }
 
-    /// The attempt is over. Gives what ends the session, where anything does.
+    /// Winds up after an attempt. Returns an error only if it ends the session.
     pub(super) async fn over(&mut self, outcome: Result<End, NetworkError>) -> Result<(), NetworkError> {
         let (result, end) = match outcome {
             Ok(end) => (Ok(()), end),
@@ -371,7 +371,7 @@ impl Receiving {
                     Err(_) => return Err(lost()),
                 },
                 command = self.asked.recv() => match command {
-                    // Nobody accepts what is not listed yet; the answer comes once it is.
+                    // Entries cannot be chosen before the manifest is complete, so accepting fails until then.
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Decline) => return Ok(Some(self.decline("declined").await)),
                     Some(Command::Cancel) | None => return Ok(Some(self.decline("declined").await)),
@@ -383,8 +383,8 @@ impl Receiving {
         }
     }
 
-    /// There is no room for its list now. Its sender offers it again, as if the connection had been lost, unless there never
-    /// will be any.
+    /// Ends the attempt because there is no memory for the manifest. The sender offers it again later; a manifest
+    /// that can never fit is declined.
     async fn no_room(&mut self) -> Result<Option<End>, NetworkError> {
         if self.machine.memory() > ALONE {
             return Ok(Some(self.decline("too_many_entries").await));
@@ -401,7 +401,7 @@ impl Receiving {
         End { state: TransferState::Declined, reason: why }
     }
 
-    /// Waits for a person, or follows a rule.
+    /// Waits for a person's decision, or applies a rule.
     async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
         let folder = (self.inner.deps.download_dir)();
         let space = self.fits_whole(folder.clone()).await;
@@ -420,7 +420,7 @@ impl Receiving {
         let undecided = tokio::time::Instant::now() + UNDECIDED;
         loop {
             tokio::select! {
-                // Whoever lets others wait for its list has had the time to be answered; it offers again.
+                // Others wait for memory, and this offer had its time for an answer. Its sender offers it again.
                 () = async {
                     sleep_until(undecided).await;
                     self.share.is_missed().await;
@@ -446,7 +446,7 @@ impl Receiving {
                         if ok {
                             return Ok(None);
                         }
-                        // Others may have files open while a person thinks again.
+                        // Others may use the descriptors while the person decides again.
                         self.files = None;
                     }
                     Some(Command::Superseded) => return Err(lost()),
@@ -460,7 +460,7 @@ impl Receiving {
         }
     }
 
-    /// Sets up everything that receives, then tells the sender what is there and what is to come.
+    /// Sets up everything that receives data, then sends the decision, the selection and the claims.
     pub(super) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
         let Ready { temp, plan, folders, old, same, entered, rule, landed } = ready;
         let manifest = self.machine.manifest();
@@ -533,8 +533,8 @@ impl Receiving {
         });
         tracing::debug!(id = %self.id, "accepted");
         let accepted = Decision::Accepted { all: chosen.is_empty(), conflict: rule.into() };
-        // Beside what else there is to do: a sender that does not read must not keep people from ending it. Nothing else is
-        // said before the sender has begun, which it does by this.
+        // Runs in a task of its own: a sender that does not read must not keep people from cancelling. Nothing else
+        // is sent before the sender has begun, which it does in answer to this.
         let (out, stop) = (self.out.clone(), self.stop.clone());
         self.inner.tasks.spawn(async move {
             let telling = async {
@@ -557,7 +557,7 @@ impl Receiving {
 
     pub(super) async fn receive(&mut self) -> Result<End, NetworkError> {
         let Some(mut live) = self.live.take() else { return Err(TransferError::NotOffered.into()) };
-        // There was consent: the session's window is made as wide as the data needs.
+        // After consent the session's flow control window is widened for data.
         let receiving = self.session.receiving();
         let end = self.receive_into(&mut live).await;
         drop(receiving);
@@ -572,11 +572,11 @@ impl Receiving {
         let mut begun = false;
         let mut said = Said::default();
         if self.inner.book.held(self.id).is_some() {
-            // Since it was looked at last.
+            // The pause may have changed since the last check.
             self.held_changed(live, begun);
         }
         loop {
-            // Data that comes before `Begin` waits in the transport.
+            // Data streams that open before `Begin` wait in the transport.
             let streams_may_come = begun && live.opened < MAX_STREAMS;
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() && live.answering.is_none() => match frame? {
@@ -617,7 +617,7 @@ impl Receiving {
                             next = verdicts.try_reserve().ok();
                         }
                     }
-                    // The naming task is gone; its own branch says why.
+                    // The commit task is gone; its own branch reports the reason.
                     Err(_) => live.backlog.clear(),
                 },
                 stream = live.arrivals.recv(), if streams_may_come => {
@@ -653,7 +653,7 @@ impl Receiving {
                         return Ok(End::cancelled_here());
                     }
                 },
-                // Before that a claim may turn out not to hold, and progress never falls.
+                // Not before `Begin`: until then a claim may be invalidated, and progress must never fall.
                 _ = tick.tick(), if begun => self.progress(live, &mut said),
                 () = self.inner.cancel.cancelled() => {
                     self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("shutting_down") }).await;
@@ -663,15 +663,15 @@ impl Receiving {
         }
     }
 
-    /// Lets bytes come, or not, as things stand now, and shows it.
+    /// Opens or closes the gate for data according to the present state, and shows that state.
     fn settle(&mut self, live: &Live, begun: bool) {
         let held = self.inner.book.held(self.id);
-        // A sender that goes on sending waits at the gate of its streams.
+        // Data of a sender that does not stop waits at this gate.
         live.arrival.gate.set(held.is_none());
         let paused = held.is_some() || self.held_there;
         live.arrival.paused.store(paused, Ordering::Relaxed);
         if paused {
-            // Cleared by what comes afterwards: who goes on may have to wait for its turn there.
+            // The next data clears it: a sender that resumes may have to wait for its own slot first.
             live.arrival.quiet.store(true, Ordering::Relaxed);
         }
         let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
@@ -686,12 +686,12 @@ impl Receiving {
                     (TransferState::Paused, Some(reason(&code)), 0.0, None);
             }
             None if begun => (view.state, view.reason) = (TransferState::Active, None),
-            // Others of the sender's go first.
+            // Other transfers of the sender go first.
             None => (view.state, view.reason) = (TransferState::Queued, None),
         });
     }
 
-    /// A person holds it here, or lets it go on; the sender is told.
+    /// Applies a pause or resume on this side, and tells the sender.
     fn held_changed(&mut self, live: &Live, begun: bool) {
         self.out.tell(&match self.inner.book.held(self.id) {
             Some(_) => ReceiverFrame::Pause { code: Code::new("paused") },
@@ -700,7 +700,7 @@ impl Receiving {
         self.settle(live, begun);
     }
 
-    /// Claims that the sender has found not to hold are forgotten, and what lies on the disk of these files goes.
+    /// Drops the claims that the sender has invalidated, and the staged data of these files.
     async fn without_disproved(&mut self, live: &mut Live) -> Result<(), NetworkError> {
         let (manifest, plan) = (self.machine.manifest(), self.machine.plan().clone());
         let anew: Vec<u32> = live.claimed.iter().copied().filter(|file| !plan.held.contains_key(file)).collect();
@@ -717,7 +717,7 @@ impl Receiving {
         Ok(removed.map_err(TransferError::Disk)?)
     }
 
-    /// Once every stream has ended and there was word on every file, no file may lack anything.
+    /// Checks that no file lacks data once every stream has ended and the sender has reported every file.
     fn all_there(&self, live: &Live) -> Result<(), NetworkError> {
         let over = live.announced.is_some_and(|announced| live.closed >= announced);
         if over {
@@ -730,7 +730,8 @@ impl Receiving {
         Ok(())
     }
 
-    /// A data stream broke: the control stream says why, or the connection is gone.
+    /// Waits for the sender's reason after a data stream broke. Returns a lost connection if none comes within
+    /// [`GRACE`].
     async fn why_lost(&mut self) -> Result<End, NetworkError> {
         let waited = timeout(GRACE, async {
             loop {
@@ -742,7 +743,7 @@ impl Receiving {
         waited.await.unwrap_or_else(|_| Err(lost()))
     }
 
-    /// Every file has its name or its failure, and the folders are done.
+    /// Sends `Complete` after every file has a result and the folders are done.
     async fn complete(&mut self, live: &mut Live) -> Result<End, NetworkError> {
         while live.announced.is_none() {
             tokio::select! {
@@ -754,7 +755,7 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => return Err(lost()),
-                    // Nothing is left to be held.
+                    // Nothing is left that could be paused.
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
@@ -765,20 +766,20 @@ impl Receiving {
             }
         }
         let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
-        // A sender that does not hear it asks again, and is told then.
+        // A sender that misses this frame resumes, and is told then.
         self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
         self.watch.sample(self.inner.since.elapsed(), live.arrival.bytes.load(Ordering::Relaxed));
         Ok(self.ran(&live.settled, live.expected))
     }
 
-    /// Every file has its name or its failure.
+    /// Returns the end of a transfer in which every file has a result.
     fn ran(&self, settled: &Settled, expected: u32) -> End {
         let (failed, first) = settled.failures();
         let left_out = self.left_out(settled).incomplete(0, None);
         End::ran(failed, expected, first.as_ref(), settled.files.load(Ordering::Relaxed), left_out)
     }
 
-    /// What is missing of that which a person named at the sender, but for what was not wanted here.
+    /// Returns what is missing of the entries that the sender named, without what was not selected here.
     fn left_out(&self, settled: &Settled) -> Reasons {
         let counts = self.inner.book.view(self.id).map(|view| view.reasons).unwrap_or_default();
         let mut left_out = settled.left_out();

@@ -1,4 +1,4 @@
-//! Sends one transfer: from the scan to the receiver's last word, over as many connections as it takes.
+//! Sends one transfer: from the scan to the receiver's final frame, over as many connections as needed.
 //!
 //! Over 800 lines because every step of an attempt works on the state of the one transfer, which is not split yet.
 
@@ -59,29 +59,31 @@ use crate::{
     net::{ALPN_TRANSFER, Session},
 };
 
-/// How long the receiver's reason is waited for after a stream broke.
+/// Wait for the receiver's reason after a stream broke.
 const GRACE: Duration = Duration::from_secs(5);
-/// Ten times a second.
+/// Interval of progress updates: ten times a second.
 const TICK: Duration = Duration::from_millis(100);
-/// A transfer that is through before this is not kept for a restart: that would cost more than it saves.
+/// Delay before an accepted transfer is recorded for a restart. For a transfer that is over sooner the record would
+/// cost more than it saves.
 const KEEP_AFTER: Duration = Duration::from_millis(500);
-/// How often a disk that was taken out is looked for.
+/// Interval between checks for a source disk that was taken out.
 const LOOK_FOR_DISK: Duration = Duration::from_secs(2);
-/// Longest pause before a receiver is asked again that is there and had no time: a place may be free at any moment.
+/// Upper limit of the pause before a reachable receiver that was busy is asked again: a slot may be free at any
+/// moment.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
-/// How long the receiver may take to hear that a transfer was stopped.
+/// Timeout for telling the receiver that a transfer was stopped.
 const FAREWELL: Duration = Duration::from_secs(10);
 
-/// What is to be sent.
+/// Job of the sender: what to send, and to whom.
 pub(super) struct Order {
     pub id: TransferId,
     pub device: DeviceId,
     pub terms: Outgoing,
-    /// It was begun in an earlier run of the node.
+    /// True if the transfer was begun in an earlier run of the node.
     pub restored: bool,
 }
 
-/// Runs a transfer to its end, or until the node goes down.
+/// Runs a transfer to its end, or until the node shuts down.
 pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<Command>) {
     let there = inner.there(order.device);
     let (id, device) = (order.id, order.device);
@@ -131,7 +133,7 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     inner.turns.change(|order| order.leave(id));
     sending.watch.end(inner.since.elapsed());
     let reasons = sending.reasons();
-    // Kept for who wants to send it again.
+    // Recorded so that a person can send the missing rest again.
     let (paths, rows) = sending.missing().await;
     let part = rows > 0;
     let terms = Outgoing { untold: end.untold, accepted: None, rows, part, ..sending.order.terms.clone() };
@@ -152,16 +154,17 @@ pub(super) async fn run(inner: Arc<Inner>, order: Order, asked: mpsc::Receiver<C
     }
 }
 
-/// So often an offer that got no answer, because its connection was dead already, is made again at once.
+/// Limit of immediate retries of an offer that got no answer because its connection was already dead.
 const OFFERED_AGAIN: u32 = 3;
 
-/// What is never sent, as it is now.
+/// Returns the paths that are never sent, as they are now.
 async fn private(data_dir: PathBuf) -> Result<Arc<Private>, NetworkError> {
     let looked = tokio::task::spawn_blocking(move || Arc::new(Private::of(&data_dir)));
     Ok(looked.await.map_err(|_| TransferError::Internal("looking at the data directory failed"))?)
 }
 
-/// Removes the streams that were read for a transfer. Nothing outside the spool is removed, whatever a request said of it.
+/// Removes the spooled input streams of a transfer. Paths outside the spool are never removed, whatever the request
+/// named.
 async fn remove_spooled(data_dir: &Path, terms: &Outgoing) {
     let Ok(dir) = tokio::fs::canonicalize(data_dir).await else { return };
     let spool = super::private::spool_of(&dir);
@@ -175,7 +178,7 @@ async fn remove_spooled(data_dir: &Path, terms: &Outgoing) {
     }
 }
 
-/// A session that is younger than this may be of a device's new start.
+/// Age below which a session may already belong to a restarted peer.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
 struct Sending {
@@ -184,77 +187,79 @@ struct Sending {
     asked: mpsc::Receiver<Command>,
     /// Changes when the device is heard.
     there: watch::Receiver<u64>,
-    /// Of the attempt that is under way.
+    /// Cancels the tasks of the current attempt.
     stop: CancellationToken,
     begun: Option<Instant>,
-    /// How the file stands that is still being written, if that is what is sent.
+    /// State of the input that is still being written; `None` if the transfer has no growing file.
     input: Option<watch::Receiver<Input>>,
-    /// How long bytes moved, over all attempts.
+    /// Time during which bytes moved, over all attempts.
     watch: Stopwatch,
-    /// What could not be offered.
+    /// Entries that could not be offered, by reason.
     skipped: Reasons,
-    /// How many files the receiver did not want, and how much was offered then.
+    /// Number of files that the receiver did not select, and (`offered_in_all`) the amount that was offered then.
     not_taken: u64,
     offered_in_all: Option<Amount>,
     tally: Tally,
-    /// Of the attempt before.
+    /// Tally of the previous attempt.
     last: Tally,
-    /// What alone is to be sent of that which was named, if not all.
+    /// Paths to send when only a part of the named ones is sent; `None` means all.
     only: Option<Arc<Only>>,
-    /// Files that the receiver has, of those in `source`.
+    /// Files of `source` that the receiver has.
     delivered: Bits,
-    /// The receiver has heard of it, or a person wants it to wait: it does not fail because the device is away.
+    /// True once the receiver has answered, or if a person wants the transfer to wait. It then does not fail while the
+    /// device is offline.
     met: bool,
     restored: bool,
-    /// It is offered, and was offered before.
+    /// `offering`: an offer was sent in this run. `offered`: an earlier attempt of this run sent one, too.
     offering: bool,
     offered: bool,
-    /// What the receiver has accepted.
+    /// The source as the receiver accepted it.
     source: Option<Arc<Source>>,
-    /// Whether it has is only supposed.
+    /// True if `source` is only assumed to be accepted.
     guessed: bool,
-    /// That is on record.
+    /// True once the acceptance is on record.
     kept: Arc<AtomicBool>,
     backoff: Backoff,
-    /// The receiver had no time for the last attempt.
+    /// True if the receiver was busy at the last attempt.
     busy_there: bool,
-    /// So many attempts in a row were given up because the receiver took nothing, and what it had by then.
+    /// Number of attempts in a row that were given up because the receiver took nothing, and the bytes it had by
+    /// then.
     stalls: (u32, u64),
-    /// How often the receiver has said how far it is.
+    /// Number of progress frames from the receiver.
     words: u64,
-    /// The last attempt ended with one more of these.
+    /// True if the last attempt ended because the receiver took nothing.
     gave_up: bool,
-    /// Held here: nothing is sent until somebody lets it go on.
+    /// True while paused on this side: nothing is sent.
     held: bool,
-    /// Why it is held at the receiver, if it is.
+    /// Reason code while paused at the receiver.
     held_there: Option<Code>,
-    /// The right to send, while it lasts.
+    /// Slot of the scheduler; the transfer may send while it has one.
     turn: Option<Turn>,
-    /// Waits for that; kept, because who begins to wait anew stands behind others for a moment.
+    /// Pending request for a slot. It is kept because a new request starts behind the others.
     waiting: Option<BoxFuture<Turn>>,
-    /// Its own limit and the shared one.
+    /// Rate limits: the transfer's own and the shared one.
     limits: Arc<Limits>,
 }
 
-/// The receiver's word on how far it is.
+/// Progress and results as reported by the receiver.
 #[derive(Default)]
 struct Tally {
     bytes: u64,
     files: u32,
     failed: u32,
-    /// The same by the code of their reason.
+    /// Failed files by reason code.
     reasons: Reasons,
     first_failure: Option<Code>,
     notes: Vec<Note>,
 }
 
-/// How it ended, and whether the receiver has yet to hear of it.
+/// End of a transfer. `untold` is true if the receiver has yet to hear of it.
 struct Ended {
     end: End,
     untold: bool,
 }
 
-/// Why a wait is over.
+/// Result of a wait between attempts.
 enum Waited {
     Again,
     Over(Ended),
@@ -265,7 +270,7 @@ fn lost() -> NetworkError {
     NetworkError::ConnectionLost("the other side closed the stream".into())
 }
 
-/// The two are apart, for a reason that the other side gave.
+/// Error for a disconnect for which the peer gave this reason code.
 fn apart(code: &str) -> NetworkError {
     match code {
         "busy" => TransferError::Stopped("busy").into(),
@@ -282,7 +287,8 @@ fn apart(code: &str) -> NetworkError {
 }
 
 impl Sending {
-    /// Attempt after attempt. None if the node goes down meanwhile, and the transfer goes on at its next start.
+    /// Runs attempt after attempt. Returns `None` if the node shuts down meanwhile; the transfer then resumes at the
+    /// next start.
     async fn run(&mut self) -> Option<Ended> {
         let mut first = !self.restored;
         let mut again = 0;
@@ -302,7 +308,7 @@ impl Sending {
             (self.turn, self.waiting, self.held_there) = (None, None, None);
             let error = match outcome {
                 Ok(end) => {
-                    // What the receiver did not say itself it may not have heard: the connection can be dead already.
+                    // If this side ended it, the receiver may not know: the connection may have been dead already.
                     let cancelled = end.is_cancelled_here() && self.may_be_known();
                     return Some(Ended { end, untold: cancelled || self.is_to_be_told() });
                 }
@@ -311,7 +317,8 @@ impl Sending {
             self.there.mark_unchanged();
             self.busy_there = matches!(error.code(), "busy" | "rate_limited");
             let down = self.inner.cancel.is_cancelled();
-            // The device was started anew or has moved, and it took a moment until that was known.
+            // The device may just have restarted or moved, and this side did not know yet. An offer is retried at
+            // once.
             if !self.met && !down && error.code() == "connection_lost" && again < OFFERED_AGAIN {
                 again += 1;
                 first = true;
@@ -335,7 +342,7 @@ impl Sending {
             let Tally { bytes, files, notes, .. } = &self.tally;
             let (bytes, files, notes) = (*bytes, *files, notes.clone());
             let shown = |view: &mut TransferView| {
-                // An attempt that came to nothing says nothing of what is there.
+                // The counts never fall: an attempt that failed early knows nothing of what the receiver has.
                 (view.bytes, view.files_done) = (view.bytes.max(bytes), view.files_done.max(files.into()));
                 (view.seconds, view.mean_rate) = (seconds, mean_rate);
                 add_notes(&mut view.notes, notes);
@@ -364,18 +371,19 @@ impl Sending {
             code,
             "receiver_stalled" | "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state"
         );
-        // Files are closed again: not even a transfer that nobody has heard of fails for it.
+        // Descriptors become free again, so no transfer fails for want of them, not even a new one.
         is_out_of_descriptors(code) || self.met && !lasting && (is_apart(code) || stands_still(code) || later)
     }
 
-    /// Until the device is there again: as soon as it is heard, and otherwise now and then while it seems to be there.
+    /// Waits for the next attempt: until the device is heard, or until the backoff ends while the device seems to be
+    /// reachable.
     async fn wait(&mut self) -> Waited {
         self.held = self.inner.book.held(self.order.id).is_some();
         let mut pause = self.backoff.failed(jitter());
         if std::mem::take(&mut self.busy_there) {
             pause = pause.min(BUSY_PAUSE);
         }
-        // A receiver that takes nothing is not asked again as soon as it is heard.
+        // A receiver that took nothing is not asked again just because it was heard.
         let stalled = std::mem::take(&mut self.gave_up) && self.stalls.0 > 0;
         if stalled {
             pause = pause.max(stalled_pause(self.stalls.0));
@@ -411,12 +419,12 @@ impl Sending {
         }
     }
 
-    /// The receiver may hold something of it.
+    /// Returns true if the receiver may have staged data of this transfer.
     fn may_be_known(&self) -> bool {
         self.source.is_some() || self.order.terms.accepted.is_some()
     }
 
-    /// One attempt, over one connection.
+    /// Runs one attempt over one connection.
     async fn attempt(&mut self) -> Result<End, NetworkError> {
         if (self.inner.deps.presence)(self.order.device) == Presence::Stranger {
             return Err(NetworkError::DeviceNotPaired((self.inner.deps.names)(self.order.device)));
@@ -441,7 +449,7 @@ impl Sending {
         })?;
         match there {
             Whereabouts::There => {}
-            // Nothing that the receiver claims could be proven, and it would be thrown away there.
+            // No claim of the receiver could be verified, and it would discard its data.
             Whereabouts::Away => return Err(apart("source_gone")),
             Whereabouts::Deleted => return Err(TransferError::Stopped("source_deleted").into()),
         }
@@ -460,7 +468,7 @@ impl Sending {
         self.converse(&session, source, machine, attempt, frames).await
     }
 
-    /// What was accepted in an earlier run of the node.
+    /// Restores from the record what was accepted in an earlier run of the node.
     async fn restore(&mut self) -> Result<(), NetworkError> {
         if let (None, Some(accepted)) = (&self.source, &self.order.terms.accepted)
             && let Some(manifest) = self.inner.book.manifest(self.order.id, accepted.pages).await?
@@ -474,7 +482,7 @@ impl Sending {
         Ok(())
     }
 
-    /// The receiver has not accepted it yet, as far as is known.
+    /// Scans and offers a transfer that the receiver has not accepted yet, as far as is known.
     async fn first(&mut self) -> Result<End, NetworkError> {
         self.show_wait(reason("listing"));
         let Some(source) = self.scan().await? else { return self.stopped() };
@@ -520,7 +528,8 @@ impl Sending {
         self.converse(&session, source, machine, attempt, vec![SenderFrame::Offer(offer)]).await
     }
 
-    /// A person, or the node, ended it before anything was said.
+    /// Returns the result of an attempt that was stopped before anything was sent: by a person, by broken-off input
+    /// or by a shutdown.
     fn stopped(&self) -> Result<End, NetworkError> {
         match self.inner.cancel.is_cancelled() {
             true => Err(NetworkError::ShuttingDown),
@@ -529,7 +538,7 @@ impl Sending {
         }
     }
 
-    /// Lists what is to be sent. None if it was cancelled meanwhile.
+    /// Lists what is to be sent. Returns `None` if it was cancelled meanwhile.
     async fn scan(&mut self) -> Result<Option<Source>, NetworkError> {
         self.know_part().await?;
         let (named, only) = (self.order.terms.named(), self.only.clone());
@@ -558,14 +567,14 @@ impl Sending {
         }
     }
 
-    /// Waits until a person cancels, or the node goes down.
+    /// Waits until a person cancels, the input breaks off, or the node shuts down.
     async fn told_to_stop(&mut self) {
         loop {
             tokio::select! {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
-                    // It is looked at before anything is sent.
+                    // The pause is checked again before anything is sent.
                     Some(Command::Held) => self.held = self.inner.book.held(self.order.id).is_some(),
                     Some(Command::Decline | Command::Cancel) | None => return,
                 },
@@ -575,7 +584,7 @@ impl Sending {
         }
     }
 
-    /// Opens a control stream, says these frames, and sees the attempt through.
+    /// Opens a control stream, sends the `first` frames, and runs the attempt to its end.
     async fn converse(
         &mut self,
         session: &Session,
@@ -646,7 +655,7 @@ impl Sending {
                         Err(error) if is_out_of_descriptors(error.code()) => return Err(out_of_files(talk).await),
                         other => other?,
                     };
-                    // A receiver that does not read must not keep people from ending it.
+                    // A receiver that does not read must not keep people from cancelling.
                     tokio::select! {
                         () = talk.send_anew(&anew) => {}
                         () = self.told_to_stop() => return self.stopped(),
@@ -660,7 +669,8 @@ impl Sending {
                     self.settle(talk);
                 }
                 Ok(()) = gone.changed() => {
-                    // One that came to stand just now may be of the new start already: its hello came over another one.
+                    // A session that was opened just now may already be with the restarted node, whose hello came
+                    // over another session.
                     if session.since().elapsed() >= JUST_NOW {
                         return Err(lost());
                     }
@@ -772,7 +782,7 @@ impl Sending {
                         let path = talk.source.manifest.shown(item.file);
                         self.tally.notes.push(Note::Failed { path, reason: code.as_str().to_owned() });
                     }
-                    // The rest of what may never end would be sent for nothing.
+                    // The input may never end, so the rest would be sent for nothing.
                     if talk.source.manifest.is_growing() {
                         talk.out.farewell(&SenderFrame::Cancel { code: code.clone() }).await;
                         return Ok(Some(End::by_code(code.as_str())));
@@ -792,7 +802,7 @@ impl Sending {
                 return Ok(Some(self.ran()));
             }
             FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
-            // What is there stays there, and it goes on once there is space.
+            // The staged data stays at the receiver; the transfer resumes once there is space.
             FromReceiver::Cancelled(code) if code.as_str() == RECEIVER_OUT_OF_FILES && self.may_be_known() => {
                 return Err(apart(RECEIVER_OUT_OF_FILES));
             }
@@ -813,15 +823,15 @@ impl Sending {
         Ok(None)
     }
 
-    /// Files and bytes of what was chosen, as people see them.
+    /// Returns the number of files and bytes of the selection, as shown to people.
     fn shown(&self) -> (u32, u64) {
         let view = self.inner.book.view(self.order.id);
         view.map_or((0, 0), |view| (u32::try_from(view.files).unwrap_or(u32::MAX), view.total))
     }
 
-    /// From here on it is taken up and not offered again.
+    /// Marks the transfer as accepted: later attempts resume it instead of offering it again.
     fn accepted(&mut self, talk: &mut Talk) {
-        // After a guess it is the list as it was offered, whatever has changed since.
+        // After a wrong guess this still is the manifest as first offered, whatever has changed since.
         let source = self.source.clone().unwrap_or_else(|| talk.source.clone());
         self.source = Some(source.clone());
         let (inner, id, terms, kept) = (self.inner.clone(), self.order.id, self.order.terms.clone(), self.kept.clone());
@@ -832,22 +842,22 @@ impl Sending {
         }));
     }
 
-    /// The receiver says no, to an offer or to taking it up.
+    /// Handles a declined offer or a declined resume.
     fn declined(&mut self, talk: &Talk, code: &Code) -> Result<End, NetworkError> {
         let waits = self.may_be_known() || self.order.terms.options.wait;
         match code.as_str() {
             "destination_unusable" if waits => Err(apart(code.as_str())),
-            // Neither is an answer to what is offered: the receiver has no time for it now.
+            // The receiver has no time now; this is no answer to the offer.
             "busy" | "rate_limited" | "shutting_down" | RECEIVER_OUT_OF_FILES => Err(apart(code.as_str())),
-            // The answer got lost with the connection, or a kill took the record of it; or that side has not noticed yet that
-            // the first offer is over. To take it up finds out.
+            // The receiver knows this id. The acceptance was lost with the connection or by a kill of this node, or
+            // the receiver has not noticed yet that the first attempt is over. A resume finds out which.
             "duplicate_id" if (self.restored || self.offered) && self.source.is_none() => {
                 (self.source, self.guessed) = (Some(talk.source.clone()), true);
                 Err(lost())
             }
-            // A person there stopped it before anything was said of accepting it.
+            // A person stopped it there before an acceptance was sent.
             "cancelled" => Ok(End::by_code("cancelled")),
-            // It was never answered there: it is offered anew.
+            // The receiver never decided on it: it is offered anew.
             "forgotten" if self.guessed => {
                 (self.source, self.guessed, self.order.terms.accepted) = (None, false, None);
                 Err(apart("busy"))
@@ -857,7 +867,8 @@ impl Sending {
                 self.all_delivered();
                 Ok(self.ran())
             }
-            // It is over there, and its last words on single files may have got lost with the connection.
+            // The transfer is over at the receiver. Its results of single files may have been lost with the
+            // connection.
             "files_failed" if self.may_be_known() => {
                 self.tally = std::mem::take(&mut self.last);
                 let (files, _) = self.shown();
@@ -868,7 +879,7 @@ impl Sending {
                 self.tally.files = files.saturating_sub(self.tally.failed);
                 Ok(self.ran())
             }
-            // It was accepted once: this is how it ended there.
+            // The transfer was accepted once: this is how it ended at the receiver.
             code if self.may_be_known() => Ok(End::by_code(code)),
             code => {
                 let why = (code != "declined").then(|| reason(code));
@@ -877,7 +888,8 @@ impl Sending {
         }
     }
 
-    /// A stream broke: the receiver has said why on the control stream, or the connection is gone.
+    /// Waits for the receiver's reason after a stream broke. Returns a lost connection if none comes within
+    /// [`GRACE`].
     async fn why_broken(&mut self, talk: &mut Talk) -> Result<End, NetworkError> {
         let waited = timeout(GRACE, async {
             loop {
@@ -892,11 +904,11 @@ impl Sending {
     }
 }
 
-/// Keeps what was accepted, so that it is taken up after a restart.
+/// Records the acceptance, so that the transfer can be resumed after a restart.
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
     let written = inner.book.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
         (terms.accepted, terms.rows) = (Some(Accepted::new(source.roots(), pages)), rows);
-        // The rows hold what could not be offered from now on.
+        // From now on the rows hold the paths that could not be offered.
         terms.was_part |= std::mem::take(&mut terms.part);
         Terms::Outgoing(terms)
     });
@@ -906,7 +918,7 @@ async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut term
     }
 }
 
-/// Tells the receiver that no file can be opened here for now: what it has stays, and it goes on later.
+/// Tells the receiver that this side is out of descriptors: staged data stays, and the transfer resumes later.
 async fn out_of_files(talk: &Talk) -> NetworkError {
     talk.out.farewell(&SenderFrame::Cancel { code: Code::new(SENDER_OUT_OF_FILES) }).await;
     apart(SENDER_OUT_OF_FILES)
@@ -916,7 +928,7 @@ fn attempt_id() -> Result<[u8; 16], NetworkError> {
     Ok(random().map_err(|_| TransferError::Internal("no randomness"))?)
 }
 
-/// The hash of the list as it was offered.
+/// Returns the hash of the manifest as it was offered.
 async fn hash_of(source: &Arc<Source>) -> Result<[u8; 32], NetworkError> {
     let manifest = source.manifest.clone();
     let hashed = tokio::task::spawn_blocking(move || manifest.hash());

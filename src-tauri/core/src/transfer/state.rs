@@ -1,4 +1,4 @@
-//! The order in which frames may come, on both sides. Pure: no tokio, no iroh, no disk, no clock.
+//! The order of control frames, on both sides. Pure: no tokio, no iroh, no disk, no clock.
 //!
 //! ```text
 //! sender                                    receiver
@@ -10,10 +10,10 @@
 //! Grown* FilesDone* Finished    ->
 //!                               <-          Room* Progress* Renamed* FilesReceived* Complete
 //! ```
-//! An accepted transfer is taken up again with `Again` and `Changed*` in place of `Offer` and the manifest; the receiver has
-//! the manifest and goes straight to its decision. `Cancel` ends it from either side at any time, `Pause` and `Resume` may come from either once it is accepted,
-//! also before the decision on one that is taken up again. Every
-//! accepted file gets exactly one `FilesDone` and one `FilesReceived`, except those that the receiver holds whole.
+//! `Again` and `Changed*` replace `Offer` and the manifest when an accepted transfer is resumed. The receiver has the
+//! manifest already and sends its decision at once. `Cancel` from either side ends the transfer at any time. `Pause`
+//! and `Resume` may come from either side once it is accepted; in a resumed transfer also before the decision. Every
+//! accepted file gets exactly one `FilesDone` and one `FilesReceived`, except files that the receiver holds whole.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -29,29 +29,29 @@ use super::{
     },
 };
 
-/// What is sent: which entries, and which parts of them are held already.
+/// The agreed plan: which entries are sent, and which parts of them the receiver already holds.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// Accepted entries.
     pub selected: Bits,
-    /// Files that are held whole.
+    /// Files that the receiver holds whole.
     pub whole: Bits,
-    /// Segments that are held of others.
+    /// Segments that the receiver holds of other files.
     pub held: HashMap<u32, Held>,
 }
 
 impl Plan {
-    /// All of a manifest, nothing held.
+    /// Returns a plan for the whole manifest, with nothing held.
     pub fn all(manifest: &Manifest) -> Self {
         Self { selected: Bits::all(manifest.len()), whole: Bits::none(manifest.len()), held: HashMap::new() }
     }
 
-    /// Whether data of this entry is to be sent.
+    /// Returns true if data of this entry is to be sent.
     pub fn wants(&self, manifest: &Manifest, index: u32) -> bool {
         self.selected.contains(index) && !self.whole.contains(index) && manifest.size(index).is_some()
     }
 
-    /// Files and bytes that are held already: whole files, and the bytes of whole files and of segments.
+    /// Returns the number of whole files held, their bytes, and the bytes of segments held of other files.
     pub fn held(&self, manifest: &Manifest) -> (u32, u64, u64) {
         let whole: Vec<u64> = self.whole.iter().filter_map(|file| manifest.bytes(file)).collect();
         let parts: u64 = self.held.iter().map(|(file, held)| held.bytes(manifest.size(*file).unwrap_or(0))).sum();
@@ -59,14 +59,14 @@ impl Plan {
         (whole.len() as u32, bytes, parts)
     }
 
-    /// How many files are to be reported, and how many bytes are in all accepted files.
+    /// Returns how many files are to be reported, and how many bytes all accepted files have.
     pub fn measure(&self, manifest: &Manifest) -> (u32, u64) {
         let wanted = (0..manifest.len()).filter(|index| self.wants(manifest, *index)).count() as u32;
         (wanted, self.selected.iter().filter_map(|index| manifest.bytes(index)).sum())
     }
 }
 
-/// How often the peer has paused and resumed: each time is shown to people.
+/// Counts how often the peer paused and resumed. It is limited because people see each time.
 #[derive(Debug, Default)]
 struct Pauses(u16);
 
@@ -79,46 +79,46 @@ impl Pauses {
 
 // ---------------------------------------------------------------------------------------------------- receiver
 
-/// What a frame of the sender means to the receiver.
+/// Meaning of a sender's frame for the receiver.
 #[derive(Debug)]
 pub enum FromSender {
-    /// Something is offered, within the limits.
+    /// An offer within the limits.
     Offered(Offer),
-    /// Something is offered that is to be declined.
+    /// An offer that must be declined with this code.
     Unacceptable(Offer, Code),
-    /// An accepted transfer is to be taken up again. What has changed follows, where anything has.
+    /// An accepted transfer is to be resumed. `Changes` follows if files have changed.
     Again(Again),
-    /// Everything that has changed since the offer is known.
+    /// All announced changes have arrived.
     Changes,
     /// Nothing to do yet.
     Noted,
     /// The manifest is complete.
     Manifest(Arc<Manifest>),
-    /// Data may come.
+    /// The sender begins; data may come.
     Begin,
-    /// Length of the growing file by now.
+    /// Current length of the growing file.
     Grown {
-        /// The length.
+        /// Length in bytes.
         size: u64,
-        /// Whether that is all of it.
+        /// True if the file is complete at this length.
         ended: bool,
     },
-    /// Files that are through at the sender.
+    /// Files that the sender has finished reading.
     FilesDone(Vec<FileEnd>),
-    /// All are through, over so many streams.
+    /// All files are finished, over this number of data streams.
     Finished(u8),
-    /// A person paused it.
+    /// A person paused the transfer at the sender.
     Pause,
-    /// A person lets it go on.
+    /// A person resumed it at the sender.
     Resume,
-    /// The sender ended it.
+    /// The sender cancelled the transfer.
     Cancelled(Code),
 }
 
 #[derive(Debug)]
 enum ReceiverStage {
     Silent,
-    /// A transfer was named that is to be taken up; so many changes are still to come.
+    /// A transfer to be resumed was named. Holds how many changes are still to come, and those that came.
     Named(u32, Vec<ChangedFile>),
     Offered,
     Listing(Box<ManifestBuilder>, Box<blake3::Hasher>, u32),
@@ -129,7 +129,7 @@ enum ReceiverStage {
     Ended,
 }
 
-/// The receiver's side.
+/// State machine of the receiver.
 #[derive(Debug)]
 pub struct ReceiverMachine {
     stage: ReceiverStage,
@@ -139,7 +139,7 @@ pub struct ReceiverMachine {
     plan: Plan,
     ended: Bits,
     left: u32,
-    /// The length of the growing file as it was told last, and whether it has ended.
+    /// Last announced length of the growing file, and whether it is complete.
     grown: (u64, bool),
     pauses: Pauses,
 }
@@ -161,10 +161,10 @@ impl Default for ReceiverMachine {
 }
 
 impl ReceiverMachine {
-    /// Takes one frame as it came.
+    /// Handles one encoded frame.
     ///
     /// # Errors
-    /// When it is malformed, or comes out of order.
+    /// Returns a violation if the frame is malformed or out of order.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<FromSender, Violation> {
         let frame: SenderFrame = decode(bytes)?;
         let accepted = self.is_accepted();
@@ -263,8 +263,8 @@ impl ReceiverMachine {
         }
     }
 
-    /// Takes a new length of the growing file. Each time but the last a segment more is complete, so that a file has no more
-    /// lengths than segments.
+    /// Takes a new length of the growing file. Each `Grown` but the last must complete at least one more segment, so
+    /// a file has no more `Grown` frames than segments.
     fn grow(&mut self, size: u64, ended: bool) -> Result<FromSender, Violation> {
         let (before, over) = self.grown;
         let wanted = self.manifest.is_growing() && self.plan.wants(&self.manifest, 0) && !self.ended.contains(0);
@@ -276,18 +276,18 @@ impl ReceiverMachine {
         Ok(FromSender::Grown { size, ended })
     }
 
-    /// It was accepted, now or earlier, and has not ended.
+    /// Returns true if the transfer was accepted, now or in an earlier attempt, and has not ended.
     fn is_accepted(&self) -> bool {
         match self.stage {
             ReceiverStage::Named(..) | ReceiverStage::Starting => true,
             ReceiverStage::Receiving | ReceiverStage::Finished => true,
-            // Of one that is taken up there is no offer.
+            // A resumed transfer has no offer.
             ReceiverStage::Deciding => self.offer.is_none(),
             _ => false,
         }
     }
 
-    /// Asks for the pages. False where that makes no sense now.
+    /// Notes that the manifest is requested. Returns false if no offer is pending.
     #[must_use]
     pub fn ask_manifest(&mut self) -> bool {
         let offered = matches!(self.stage, ReceiverStage::Offered);
@@ -297,11 +297,11 @@ impl ReceiverMachine {
         offered
     }
 
-    /// What was accepted then, where an accepted transfer is taken up and all its changes are known. Gives the list as
-    /// it is now.
+    /// Restores the accepted manifest of a resumed transfer and applies the announced changes. Returns the manifest
+    /// as it is now.
     ///
     /// # Errors
-    /// When the changes are not changes of this list.
+    /// Returns a violation if changes are still missing or do not fit the manifest.
     pub fn take_up(&mut self, manifest: &Arc<Manifest>, hash: [u8; 32]) -> Result<Arc<Manifest>, Violation> {
         let ReceiverStage::Named(0, changes) = &self.stage else { return violation("not all changes are known") };
         self.manifest = match changes.as_slice() {
@@ -313,7 +313,7 @@ impl ReceiverMachine {
         Ok(self.manifest.clone())
     }
 
-    /// The person, or a rule, accepts. False where that makes no sense now.
+    /// Accepts the offer by a person or a rule. Returns false if no decision is pending.
     #[must_use]
     pub fn accept(&mut self, plan: Plan) -> bool {
         let deciding = matches!(self.stage, ReceiverStage::Deciding);
@@ -326,27 +326,27 @@ impl ReceiverMachine {
         deciding
     }
 
-    /// Nothing more is taken.
+    /// Ends the machine: every further frame is a violation.
     pub fn end(&mut self) {
         self.stage = ReceiverStage::Ended;
     }
 
-    /// A manifest is there and nobody has decided.
+    /// Returns true if the manifest is complete and nobody has decided yet.
     pub fn is_deciding(&self) -> bool {
         matches!(self.stage, ReceiverStage::Deciding)
     }
 
-    /// What is received; what was claimed and is sent anew is taken out of it by the time of `Begin`.
+    /// Returns the plan. Invalidated claims (`Anew`) are removed from it by the time of `Begin`.
     pub fn plan(&self) -> &Plan {
         &self.plan
     }
 
-    /// Takes the permission to be run from every file of the list: nobody was asked.
+    /// Clears the execute permission of every file in the manifest, for offers that no person has seen.
     pub fn make_plain(&mut self) {
         Arc::make_mut(&mut self.manifest).make_plain();
     }
 
-    /// Bytes that the list, or the changes to one, take in memory so far.
+    /// Returns the bytes of memory that the manifest, or the list of changes, takes so far.
     pub fn memory(&self) -> usize {
         match &self.stage {
             ReceiverStage::Listing(builder, ..) => builder.memory(),
@@ -355,12 +355,12 @@ impl ReceiverMachine {
         }
     }
 
-    /// The list of what is offered; empty until it is complete.
+    /// Returns the manifest; empty until it is complete.
     pub fn manifest(&self) -> Arc<Manifest> {
         self.manifest.clone()
     }
 
-    /// Hash of the pages.
+    /// Returns the BLAKE3 hash of all manifest pages.
     pub fn manifest_hash(&self) -> [u8; 32] {
         self.manifest_hash
     }
@@ -368,49 +368,49 @@ impl ReceiverMachine {
 
 // ---------------------------------------------------------------------------------------------------- sender
 
-/// What a frame of the receiver means to the sender.
+/// Meaning of a receiver's frame for the sender.
 #[derive(Debug)]
 pub enum FromReceiver {
-    /// Send the pages.
+    /// The receiver asks for the pages of the manifest.
     SendManifest,
-    /// No.
+    /// The offer is declined with this code.
     Declined(Code),
-    /// Yes; what exactly follows.
+    /// The offer is accepted; the selection follows.
     Accepted(Conflict),
     /// Nothing to do yet.
     Noted,
-    /// Send this.
+    /// Selection and claims are complete: send what the plan wants.
     Start(Plan),
-    /// Length up to which the growing file is taken.
+    /// Length up to which the receiver has room for the growing file.
     Room {
-        /// The length.
+        /// Length in bytes.
         size: u64,
-        /// Whether that is all of it.
+        /// True if the file is complete at this length.
         ended: bool,
     },
-    /// How far the receiver is.
+    /// Progress of the receiver.
     Progress {
         /// Bytes that it holds.
         bytes: u64,
-        /// Files under their names.
+        /// Files under their final names.
         files: u32,
     },
     /// Files that ended at the receiver.
     Received(Vec<FileReceived>),
-    /// Files and folders that got other names there.
+    /// Files and folders that were saved under other names.
     Renamed(Vec<Renamed>),
-    /// It is over, and all of it there except what was reported.
+    /// The transfer is over; everything arrived except the reported failures.
     Complete {
-        /// Files under their names.
+        /// Files under their final names.
         files: u32,
-        /// Their bytes.
+        /// Bytes of these files.
         bytes: u64,
     },
-    /// It is held at the receiver, for this reason.
+    /// Paused at the receiver, for this reason.
     Pause(Code),
-    /// It is not held there any more.
+    /// No longer paused at the receiver.
     Resume,
-    /// The receiver ended it.
+    /// The receiver cancelled the transfer.
     Cancelled(Code),
 }
 
@@ -424,7 +424,7 @@ enum SenderStage {
     Ended,
 }
 
-/// The sender's side.
+/// State machine of the sender.
 #[derive(Debug)]
 pub struct SenderMachine {
     stage: SenderStage,
@@ -432,7 +432,7 @@ pub struct SenderMachine {
     plan: Plan,
     select_floor: Option<u32>,
     have_floor: u32,
-    /// Files of which the receiver was told that they are through.
+    /// Files that the sender has reported as sent whole.
     told: Bits,
     reported: Bits,
     renamed: Bits,
@@ -446,26 +446,26 @@ pub struct SenderMachine {
     growth: Growth,
 }
 
-/// What is known of a growing file at its sender.
+/// State of a growing file at its sender.
 #[derive(Debug, Default)]
 struct Growth {
-    /// Complete segments when the attempt began: more cannot be claimed.
+    /// Complete segments when the attempt began; the receiver cannot claim more.
     segments: u64,
-    /// Length of all of it, once it has ended.
+    /// Full length, once the file is complete.
     end: Option<u64>,
-    /// The length that the receiver was told last, and whether it is that of all.
+    /// Last length announced to the receiver, and whether it is the full length.
     told: (u64, bool),
     /// The length that the receiver has room for, and whether it is that of all.
     room: (u64, bool),
 }
 
 impl SenderMachine {
-    /// After an accepted transfer was named again: nothing is to be listed any more.
+    /// Creates the machine for a resumed transfer, after `Again` was sent: no manifest is sent.
     pub fn again(manifest: Arc<Manifest>) -> Self {
         Self { stage: SenderStage::Listed, ..Self::new(manifest) }
     }
 
-    /// After the offer has been sent.
+    /// Creates the machine for a new offer, after `Offer` was sent.
     pub fn new(manifest: Arc<Manifest>) -> Self {
         let len = manifest.len();
         Self {
@@ -488,7 +488,7 @@ impl SenderMachine {
         }
     }
 
-    /// Notes the length of a growing file when the attempt begins, which is all of it if it has ended.
+    /// Sets the length of a growing file at the start of an attempt. If `ended`, it is the full length.
     #[must_use]
     pub fn growing(mut self, size: u64, ended: bool) -> Self {
         self.growth =
@@ -496,14 +496,14 @@ impl SenderMachine {
         self
     }
 
-    /// Notes that `Grown` is about to be sent.
+    /// Records that `Grown` is about to be sent.
     pub fn telling_length(&mut self, size: u64, ended: bool) {
         self.growth.told = (size, ended);
         self.growth.end = ended.then_some(size);
         self.total = self.total.max(size);
     }
 
-    /// Length of a file that the receiver has whole.
+    /// Returns the length of a file that the receiver has whole.
     fn length(&self, file: u32) -> u64 {
         match self.manifest.is_growing() {
             true => self.growth.end.unwrap_or(0),
@@ -511,10 +511,10 @@ impl SenderMachine {
         }
     }
 
-    /// Takes one frame as it came.
+    /// Handles one encoded frame.
     ///
     /// # Errors
-    /// When it is malformed, or comes out of order.
+    /// Returns a violation if the frame is malformed or out of order.
     pub fn frame(&mut self, bytes: &[u8]) -> Result<FromReceiver, Violation> {
         let frame: ReceiverFrame = decode(bytes)?;
         use SenderStage::{Ended, Finished, Listed, Offered, Selecting, Sending};
@@ -547,7 +547,7 @@ impl SenderMachine {
                 Ok(FromReceiver::Noted)
             }
             (Selecting, ReceiverFrame::Have(files)) => {
-                // A selection may not change under the claims that were checked against it.
+                // The claims were checked against the selection, so it may not change any more.
                 self.select_floor = self.select_floor.map(|_| u32::MAX);
                 for file in files {
                     self.have(&file)?;
@@ -657,19 +657,19 @@ impl SenderMachine {
         Ok(())
     }
 
-    /// The receiver is about to be told that this file was sent whole.
+    /// Records that the receiver is about to be told that this file was sent whole.
     pub fn telling(&mut self, file: u32) {
         self.told.insert(file);
     }
 
-    /// `Finished` is about to be sent.
+    /// Records that `Finished` is about to be sent.
     pub fn finishing(&mut self) {
         if self.stage == SenderStage::Sending {
             self.stage = SenderStage::Finished;
         }
     }
 
-    /// Nothing more is taken.
+    /// Ends the machine: every further frame is a violation.
     pub fn end(&mut self) {
         self.stage = SenderStage::Ended;
     }

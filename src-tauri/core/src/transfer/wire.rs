@@ -1,35 +1,36 @@
 //! The frames of the control stream. Pure: bytes in, values out.
 //!
-//! Each frame is one postcard value, at most [`MAX_FRAME`] long, inside one sealed frame of the session. A frame that
-//! does not decode, or that has bytes left over, is a violation; there are no optional fields, a later protocol has a
+//! Each frame is one postcard value of at most [`MAX_FRAME`] bytes, inside one sealed frame of the session. A frame
+//! that does not decode, or has bytes left over, is a violation. There are no optional fields: a later protocol has a
 //! later version number.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::limits::{BATCH, MAX_CODE, MAX_FRAME, RENAMED_BATCH};
 
-/// The peer did what the protocol forbids. The text is for the log and for developers.
+/// Violation of the protocol by the peer. The text is for the log and for developers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Violation(pub String);
 
-/// A violation with this text.
+/// Returns a [`Violation`] with this text.
 pub(crate) fn violation<T>(text: impl Into<String>) -> Result<T, Violation> {
     Err(Violation(text.into()))
 }
 
-/// Why something ended: a short word of small letters, digits and underscores, so that a later version may add some.
+/// Reason code: a short word of lower-case letters, digits and underscores. It is text so that later versions can add
+/// codes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Code(String);
 
 impl Code {
-    /// A code of our own; the text must be of the form, or `other` stands in.
+    /// Creates a code from our own text. Text that is not a valid code becomes `other`.
     pub fn new(text: &str) -> Self {
         Self::try_from(text.to_owned()).unwrap_or_else(|_| Self("other".into()))
     }
 
-    /// The word.
+    /// Returns the code as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,302 +51,304 @@ impl From<Code> for String {
     }
 }
 
-/// A point in time as file systems keep it.
+/// Modification time, in the resolution that file systems keep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mtime {
-    /// Seconds since 1970, negative before.
+    /// Seconds since 1970-01-01 UTC, negative before.
     pub secs: i64,
-    /// Nanoseconds, under 10^9.
+    /// Nanoseconds, below 10^9.
     pub nanos: u32,
 }
 
-/// What the sender proposes, in one frame; the manifest follows when the receiver asks for it.
+/// Summary of what the sender proposes, in one frame. The manifest follows when the receiver asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
-    /// The protocol's version.
+    /// Version of the protocol.
     pub version: u16,
-    /// Chosen by the sender, kept over all attempts.
+    /// Id of the transfer, chosen by the sender and kept over all attempts.
     pub transfer: [u8; 16],
-    /// Fresh for each attempt: no key of an earlier one is ever used again.
+    /// Random id of this attempt. Keys are derived from it, so no key of an earlier attempt is used again.
     pub attempt: [u8; 16],
-    /// Files and folders.
+    /// Number of files and folders.
     pub entries: u32,
-    /// Files alone.
+    /// Number of files.
     pub files: u32,
-    /// Sum of the files' sizes.
+    /// Sum of the file sizes, in bytes.
     pub total: u64,
-    /// Names at the top, 20 at most.
+    /// Names of the top-level entries, at most 20.
     pub roots: Vec<Vec<u8>>,
-    /// How many entries are at the top.
+    /// Number of top-level entries.
     pub root_count: u32,
-    /// How many things the sender leaves out: links, special files, what it may not read.
+    /// Number of entries that the sender leaves out: links, special files and unreadable files.
     pub skipped: u32,
-    /// Pages of the manifest.
+    /// Number of manifest pages.
     pub pages: u32,
-    /// Chunks may be compressed.
+    /// True if chunks may be compressed.
     pub compress: bool,
-    /// Chunks are sealed.
+    /// True if chunks are sealed (encrypted).
     pub encrypt: bool,
 }
 
-/// A file or a folder of the manifest.
+/// File or folder of the manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// 0 for the top, else one more than the index of a folder that came before.
+    /// 0 for a top-level entry, else 1 + the index of an earlier folder.
     pub parent: u32,
-    /// One component: bytes, which need not be UTF-8.
+    /// Name of one path component: bytes, not necessarily UTF-8.
     pub name: Vec<u8>,
-    /// When it was changed last.
+    /// Time of the last modification.
     pub mtime: Mtime,
-    /// What its owner, its group and others may do, as the nine bits of Unix; none where the sender's system has no such.
+    /// The nine permission bits of Unix; `None` if the sender's system has no such bits.
     pub mode: Option<u16>,
-    /// File or folder.
+    /// Kind of the entry.
     pub kind: EntryKind,
 }
 
-/// File or folder, or a file that is still being written.
+/// Kind of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EntryKind {
     /// A folder.
     Folder,
     /// A regular file.
     File {
-        /// Its length.
+        /// Length in bytes.
         size: u64,
     },
-    /// A regular file whose length is not known yet. It is the only entry of its offer.
+    /// A regular file that is still being written: its length is unknown. It is the only entry of its offer.
     Growing,
 }
 
-/// One page of the manifest. Pages are numbered from 0 and come in order.
+/// Page of the manifest. Pages are numbered from 0 and come in order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Page {
-    /// Which.
+    /// Number of this page.
     pub index: u32,
     /// The next entries.
     pub entries: Vec<Entry>,
 }
 
-/// The sender's last word on a file.
+/// Final result of a file at the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEnd {
     /// Index of its entry.
     pub file: u32,
-    /// How it went.
+    /// Result of reading it.
     pub outcome: SourceOutcome,
 }
 
-/// How reading a file went.
+/// Result of reading a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SourceOutcome {
-    /// All of it has been sent, or was held by the receiver already.
+    /// The whole file has been sent; the receiver may have held parts of it already.
     Sent {
-        /// BLAKE3 of the whole file.
+        /// BLAKE3 hash of the whole file.
         root: [u8; 32],
-        /// Its length; must be that of the manifest.
+        /// Length in bytes; must equal that of the manifest.
         size: u64,
     },
-    /// It is not delivered.
+    /// The file is not delivered.
     Failed {
-        /// Why.
+        /// Reason code.
         code: Code,
     },
 }
 
-/// A transfer that was accepted is taken up again: the first frame of a later attempt at it.
+/// Request to resume an accepted transfer: the first frame of a later attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Again {
-    /// The protocol's version.
+    /// Version of the protocol.
     pub version: u16,
-    /// That of the offer.
+    /// Id of the transfer, as in its offer.
     pub transfer: [u8; 16],
-    /// Fresh, as for an offer.
+    /// Random id of this attempt, as in an offer.
     pub attempt: [u8; 16],
-    /// Hash of the manifest that was accepted, as its `ManifestEnd` gave it.
+    /// Hash of the accepted manifest, as sent in its `ManifestEnd`.
     pub manifest: [u8; 32],
-    /// How many files are not any more what that manifest says; `Changed` frames name them.
+    /// Number of files that no longer match that manifest. `Changed` frames name them.
     pub changed: u32,
 }
 
-/// A file of the source that is not any more what the accepted manifest says.
+/// File of the source that no longer matches the accepted manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedFile {
     /// Index of its entry.
     pub file: u32,
-    /// Its length now.
+    /// Length now, in bytes.
     pub size: u64,
-    /// When it was changed.
+    /// Modification time now.
     pub mtime: Mtime,
 }
 
-/// From sender to receiver.
+/// Frame from sender to receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SenderFrame {
-    /// The first frame.
+    /// The first frame of a new transfer.
     Offer(Offer),
     /// A page of the manifest.
     Page(Page),
     /// All pages were sent.
     ManifestEnd {
-        /// BLAKE3 of all page frames, one after the other: the manifest's identity when a transfer is taken up again.
+        /// BLAKE3 hash of all page frames in order. It identifies the manifest when the transfer is resumed.
         hash: [u8; 32],
     },
-    /// Files of which the sender does not honour the receiver's claims, because the source has changed.
+    /// Files whose claims the sender rejects because the source has changed; they are sent from the start.
     Anew(Vec<u32>),
-    /// Data comes now.
+    /// Data streams follow.
     Begin,
-    /// Files that are through.
+    /// Files that the sender has finished.
     FilesDone(Vec<FileEnd>),
-    /// Every file is through.
+    /// Every file is finished.
     Finished {
-        /// How many data streams were opened in this attempt.
+        /// Number of data streams that were opened in this attempt.
         streams: u8,
     },
-    /// A person paused it.
+    /// A person paused the transfer at the sender.
     Pause,
-    /// A person lets it go on, and asks the receiver to, where a full disk holds it there.
+    /// A person resumed it. Also asks the receiver to try again if it is paused there by a full disk.
     Resume,
-    /// It ends here.
+    /// The sender cancels the transfer.
     Cancel {
-        /// Why.
+        /// Reason code.
         code: Code,
     },
-    /// In place of an offer: an accepted transfer is taken up again.
+    /// Replaces the offer: an accepted transfer is resumed.
     Again(Again),
-    /// Files that have changed since the offer, rising over all such frames; only behind `Again`.
+    /// Files that have changed since the offer, in rising order over all such frames. Only after `Again`.
     Changed(Vec<ChangedFile>),
-    /// Length of the growing file by now. Nothing of what is new is sent before the receiver has answered `Room`.
+    /// Current length of the growing file. No new data is sent before the receiver has answered with `Room`.
     Grown {
-        /// Length so far.
+        /// Length in bytes.
         size: u64,
-        /// Whether that is all of it.
+        /// True if the file is complete.
         ended: bool,
     },
 }
 
-/// What to do where a name is taken.
+/// Rule for a name that is taken at the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Conflict {
-    /// The new one gets another name.
+    /// The new file gets another name.
     KeepBoth,
-    /// One that is identical is not sent.
+    /// An identical file is not sent.
     Skip,
-    /// The old one goes to the trash.
+    /// The old file goes to the trash.
     Replace,
 }
 
-/// The receiver's decision on an offer.
+/// Decision of the receiver on an offer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Decision {
-    /// Yes.
+    /// The offer is accepted.
     Accepted {
-        /// All of it; otherwise `Select` frames say which entries.
+        /// True if every entry is accepted; otherwise `Select` frames list the accepted entries.
         all: bool,
-        /// What happens where a name is taken; the sender only shows it.
+        /// Rule for taken names. The sender only displays it.
         conflict: Conflict,
     },
-    /// No.
+    /// The offer is declined.
     Declined {
-        /// Why.
+        /// Reason code.
         code: Code,
     },
 }
 
-/// Indices from `first` up to but not including `end`.
+/// Range of indices: from `first` up to but not including `end`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
     /// First index.
     pub first: u32,
-    /// One past the last.
+    /// One past the last index.
     pub end: u32,
 }
 
-/// What the receiver holds of a file from an earlier attempt.
+/// Claim of the receiver: what it holds of a file from an earlier attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HaveFile {
     /// Index of its entry.
     pub file: u32,
-    /// All of it, verified and named: the sender leaves it out and sends no word on it.
+    /// True if the file is complete, verified and named. The sender skips it and sends no `FileEnd` for it.
     pub whole: bool,
-    /// Segments, by their number in the file, rising, not touching. A file of many is named several times.
+    /// Segment numbers in the file, rising, with gaps between the spans. A file of many segments is claimed in
+    /// several frames.
     pub segments: Vec<Span>,
-    /// The hash of each of these segments, in their order, as it was read from the receiver's disk.
+    /// Hash of each of these segments in order, as read from the receiver's disk.
     pub hashes: Vec<[u8; 32]>,
 }
 
-/// How a file ended at the receiver.
+/// Final result of a file at the receiver.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileReceived {
     /// Index of its entry.
     pub file: u32,
-    /// None: verified, durable, under its final name. Else why not.
+    /// `None` if the file is verified, durable and under its final name; else the reason code.
     pub failure: Option<Code>,
 }
 
-/// A file or folder that got another name at the receiver than it has at the sender.
+/// Entry that was saved under another name than it has at the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renamed {
     /// Index of its entry.
     pub entry: u32,
-    /// The name that it has there.
+    /// Name at the receiver.
     pub name: Vec<u8>,
 }
 
-/// From receiver to sender.
+/// Frame from receiver to sender.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReceiverFrame {
-    /// Send the pages.
+    /// Requests the pages of the manifest.
     NeedManifest,
-    /// Yes or no.
+    /// Accepts or declines the offer.
     Decision(Decision),
-    /// Accepted entries, rising over all such frames; only after a decision that is not for all.
+    /// Accepted entries, rising over all such frames. Only after a decision with `all: false`.
     Select(Vec<Span>),
-    /// What is held already, rising by file over all such frames.
+    /// Claims, rising by file over all such frames.
     Have(Vec<HaveFile>),
     /// Selection and claims are complete.
     Start,
-    /// How far it is.
+    /// Progress of the receiver.
     Progress {
         /// Bytes that are verified and written.
         bytes: u64,
-        /// Files that are under their final names.
+        /// Files under their final names.
         files: u32,
     },
-    /// Files that ended.
+    /// Final results of files.
     FilesReceived(Vec<FileReceived>),
-    /// Every accepted file ended; the last frame.
+    /// Every accepted file has a result. This is the last frame.
     Complete {
         /// Files under their final names.
         files: u32,
-        /// Their bytes.
+        /// Bytes of these files.
         bytes: u64,
     },
-    /// It is held at the receiver, from now on or until the decision.
+    /// The transfer is paused at the receiver, also before its decision on a resumed one.
     Pause {
-        /// Why: `paused`, `disk_full`.
+        /// Reason code: `paused` or `disk_full`.
         code: Code,
     },
-    /// It is not held any more.
+    /// The transfer is no longer paused at the receiver.
     Resume,
-    /// It ends here.
+    /// The receiver cancels the transfer.
     Cancel {
-        /// Why.
+        /// Reason code.
         code: Code,
     },
-    /// Files and folders that got other names.
+    /// Files and folders that were saved under other names.
     Renamed(Vec<Renamed>),
-    /// Length up to which the growing file is taken: the answer to each `Grown`, with what that said.
+    /// Length up to which the growing file fits. Answers each `Grown` with the values of that frame.
     Room {
-        /// The length.
+        /// Length in bytes.
         size: u64,
-        /// Whether that is all of it.
+        /// True if the file is complete at this length.
         ended: bool,
     },
 }
 
-/// A frame of either direction.
+/// Control frame of either direction.
 pub trait Frame: Serialize + DeserializeOwned {
-    /// Lists that are longer than a batch are refused, so that no handler loops for long over one frame.
+    /// Returns false if a list exceeds its batch limit. The limit keeps handlers from looping for long over one
+    /// frame.
     fn within_limits(&self) -> bool;
 }
 
@@ -376,10 +379,10 @@ impl Frame for ReceiverFrame {
     }
 }
 
-/// Encodes a frame of our own making.
+/// Encodes a frame of this side.
 ///
 /// # Errors
-/// When it is longer than a frame may be, which is a fault of the caller.
+/// Returns an error if the frame exceeds [`MAX_FRAME`], which is a bug of the caller.
 pub fn encode<F: Frame>(frame: &F) -> Result<Vec<u8>, Violation> {
     let bytes = postcard::to_stdvec(frame).map_err(|error| Violation(format!("a frame does not encode: {error}")))?;
     if bytes.len() > MAX_FRAME {
@@ -388,10 +391,11 @@ pub fn encode<F: Frame>(frame: &F) -> Result<Vec<u8>, Violation> {
     Ok(bytes)
 }
 
-/// Decodes what a peer sent.
+/// Decodes a frame of the peer.
 ///
 /// # Errors
-/// When it is too long, does not decode, has bytes left over, or holds an overlong list.
+/// Returns a violation if the frame is too long, does not decode, has bytes left over, or holds a list that is too
+/// long.
 pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, Violation> {
     if bytes.len() > MAX_FRAME {
         return violation("control frame too long");

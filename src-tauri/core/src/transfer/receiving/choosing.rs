@@ -1,5 +1,4 @@
-//! From a person's word, or a rule's, to the first byte: what is wanted of an offer, whether it fits, and what of it is there
-//! already.
+//! From the acceptance to the first byte: what is selected, whether it fits, and which of it exists already.
 
 use std::{
     collections::HashMap,
@@ -33,10 +32,10 @@ use crate::{
     error::NetworkError,
 };
 
-/// For less than this nothing is kept in reserve on the disk.
+/// Transfers up to this size keep no reserve on the disk.
 const RESERVE_FROM: u64 = 16 * 1024 * 1024;
 
-/// What was accepted, before it is known what of it is there.
+/// An accepted offer, before existing files were compared with it.
 pub(super) struct Accepted {
     temp: Temp,
     plan: Plan,
@@ -45,9 +44,10 @@ pub(super) struct Accepted {
 }
 
 impl Receiving {
-    /// The offer is accepted. Nothing is told to the sender yet where what is there is to be looked at first.
+    /// Accepts the offer: records it and creates the staging directory. If existing files are to be compared first,
+    /// the sender is told later.
     ///
-    /// `ruled` says what is taken, and what it was charged, where nobody was asked.
+    /// `ruled` holds the selection and the charged cost if a rule decided.
     pub(super) async fn begin(
         &mut self,
         folder: PathBuf,
@@ -69,7 +69,7 @@ impl Receiving {
         if rule == ConflictRule::KeepBoth {
             self.fits(folder.clone(), total, &selected).await?;
         }
-        // On record before the first byte on disk: after a crash the next start knows what lies where.
+        // Recorded before the first byte on disk, so that the next start after a crash knows where staged data is.
         let shown = folder.display().to_string();
         let offered = Amount { files: manifest.files().into(), bytes: manifest.total() };
         self.inner.book.show(self.id, |view| {
@@ -103,7 +103,7 @@ impl Receiving {
                 _ => TransferError::Destination { path: folder.clone(), source: error.source },
             })?;
         self.inner.written().insert(self.id);
-        // What lies on the disk from here on is kept when the two are apart, and else removed.
+        // From here on staged data is kept on a disconnect, and removed otherwise.
         (self.holds, self.landing) = (true, Some(folder.clone()));
         self.inner.book.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total);
@@ -122,8 +122,8 @@ impl Receiving {
         Ok(())
     }
 
-    /// Waits until this transfer may have files open. People and the sender are heard meanwhile, and people see what it waits
-    /// for.
+    /// Waits until this transfer may open files. Commands and frames are handled meanwhile, and the reason of the
+    /// wait is shown.
     pub(in super::super) async fn may_open_files(&mut self) -> Result<Option<End>, NetworkError> {
         if self.files.is_some() {
             return Ok(None);
@@ -132,11 +132,11 @@ impl Receiving {
         let (files, waits) = (all.share(device, DESCRIPTORS), sleep(TICK));
         let begun = Instant::now();
         tokio::pin!(files, waits);
-        // What was shown before it had to wait for this.
+        // The reason shown before this wait.
         let (mut shows, mut before) = (false, None);
         loop {
             tokio::select! {
-                // It may be waited for again and again: whoever has something to say is heard first.
+                // This wait may repeat: commands and frames are handled first.
                 biased;
                 () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
                 command = self.asked.recv() => match command {
@@ -156,7 +156,7 @@ impl Receiving {
                         return Ok(Some(End::by_code(code.as_str())));
                     }
                 }
-                // As of an offer that nobody answers: whoever lets others wait for its list offers again.
+                // As for an undecided offer: if others wait for memory, the sender has to offer again.
                 () = async {
                     sleep_until(begun + UNDECIDED).await;
                     self.share.is_missed().await;
@@ -181,7 +181,7 @@ impl Receiving {
         }
     }
 
-    /// Gives the right to have files open to others for a moment, and waits for it again.
+    /// Gives the descriptors to others for a moment, and waits for them again.
     pub(super) async fn open_files_later(&mut self) -> Result<Option<End>, NetworkError> {
         self.files = None;
         sleep(self.backs_off).await;
@@ -189,13 +189,13 @@ impl Receiving {
         self.may_open_files().await
     }
 
-    /// Blocking threads for this transfer.
+    /// Returns the blocking threads of this transfer.
     pub(in super::super) fn worker(&self) -> Worker {
         self.worker.clone()
     }
 
-    /// Looks at what is there, where the rule asks for it, and starts with what is missing. People and the sender are heard
-    /// meanwhile.
+    /// Compares existing files with the offer if the conflict rule asks for it, and starts with what is missing.
+    /// Commands and frames are handled meanwhile.
     pub(super) async fn compare(&mut self) -> Result<Option<End>, NetworkError> {
         let Some(Accepted { temp, plan, folder, rule }) = self.accepted.take() else { return Ok(None) };
         let (manifest, ops) = (self.machine.manifest(), self.inner.ops.clone());
@@ -216,21 +216,21 @@ impl Receiving {
         Ok(None)
     }
 
-    /// Whether all of the offer fits.
+    /// Checks that the whole offer fits on the volume of `folder`.
     pub(super) async fn fits_whole(&self, folder: PathBuf) -> Result<(), NetworkError> {
         self.fits(folder, self.terms.total, &Bits::none(0)).await
     }
 
-    /// Whether so many bytes fit. Without a selection every entry of the offer counts.
+    /// Checks that `total` bytes fit. With an empty selection every entry of the offer counts.
     pub(super) async fn fits(&self, folder: PathBuf, total: u64, selected: &Bits) -> Result<(), NetworkError> {
         let entries = if selected.is_empty() { u64::from(self.terms.entries) } else { selected.iter().count() as u64 };
-        // Half a block is lost at the end of each file, on average.
+        // On average half a block of 4 KiB is lost at the end of each file.
         let needed = total.saturating_add(entries * 2048).saturating_add(SPACE_RESERVE);
         room_to_begin(&self.inner, &self.worker(), folder, needed).await
     }
 }
 
-/// The plan that a record stands for.
+/// Restores the plan from the record of an accepted transfer.
 pub(in super::super) fn recorded(manifest: &Manifest, incoming: &Incoming) -> Result<Plan, TransferError> {
     let selected = match incoming.is_unattended() {
         true => unattended::select(manifest, 0).selected,

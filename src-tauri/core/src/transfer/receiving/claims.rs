@@ -1,4 +1,4 @@
-//! What the receiver tells of an earlier attempt.
+//! Claims: what the receiver tells the sender of the data that it holds already.
 
 use super::super::{
     limits::BATCH,
@@ -7,7 +7,7 @@ use super::super::{
     wire::HaveFile,
 };
 
-/// What a plan says that is held, in frames.
+/// Splits the held files and segments of a plan into batches, one per `Have` frame.
 pub(super) fn claims(plan: &Plan) -> Vec<Vec<HaveFile>> {
     let mut files: Vec<u32> = plan.whole.iter().chain(plan.held.keys().copied()).collect();
     files.sort_unstable();

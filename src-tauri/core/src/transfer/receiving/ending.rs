@@ -1,4 +1,4 @@
-//! The end of an attempt: of the transfer, or until the sender comes back.
+//! The end of an attempt: either of the whole transfer, or until the sender comes back.
 
 use std::sync::atomic::Ordering;
 
@@ -18,7 +18,8 @@ use super::{
 use crate::api::{TransferState, TransferView};
 
 impl Receiving {
-    /// Ends everything in its order: no task of this transfer is left when the record says that it is over, or waits.
+    /// Ends everything in order: no task of this transfer runs any more when the record says that it is over or
+    /// waits.
     pub(super) async fn wind_up(&mut self, mut end: End) {
         self.machine.end();
         let apart =
@@ -39,14 +40,14 @@ impl Receiving {
             while streams.join_next().await.is_some() {}
             let bytes = arrival.bytes.load(Ordering::Relaxed);
             let temp = arrival.temp.clone();
-            // The last handle of the verdicts goes with it, and so the naming task ends.
+            // The last sender of the verdict channel is dropped with it, which ends the commit task.
             drop(arrival);
             if let Some(settling) = settling
                 && settling.await.is_err()
             {
                 tracing::error!("the naming task failed");
             }
-            // It may have come to its end while the connection was lost; then nothing is there that could go on.
+            // The commit task may have finished while the connection was lost; then nothing is left to resume.
             completed |= settled.finished.load(Ordering::Relaxed);
             waits &= !completed;
             let worker = self.worker();
@@ -69,7 +70,7 @@ impl Receiving {
                 Err(_) => tracing::error!("removing unfinished files failed"),
             }
             if completed && apart {
-                // Every file is there under its name; the sender learns of it when it comes back.
+                // Every file is under its final name; the sender learns of it when it comes back.
                 end = self.ran(&settled, expected);
             }
             done = Some((bytes, settled));
@@ -119,7 +120,8 @@ impl Receiving {
         self.inner.book.end(self.id, end, None, Vec::new(), change).await;
     }
 
-    /// Somebody may have stopped it after this attempt had last listened: what was said is not lost with the channel.
+    /// Handles commands that arrived after the attempt had stopped listening, so that a cancellation is not lost with
+    /// the channel.
     async fn hear_late_commands(&mut self) {
         self.asked.close();
         let mut stopped = false;
@@ -135,7 +137,7 @@ impl Receiving {
         (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
     }
 
-    /// Tells the sender why it ends here, where the sender does not know.
+    /// Tells the sender why the transfer ends, if the sender does not know.
     async fn last_word(&self, end: &End, waits: bool, completed: bool) {
         let code = end.reason.as_ref().map(|reason| reason.code.as_str());
         if let Some(code) = code

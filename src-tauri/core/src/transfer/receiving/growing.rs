@@ -1,7 +1,7 @@
-//! A file that comes here while it is still being written at its sender.
+//! Receiving of a file that is still being written at its sender.
 //!
-//! Its sender says how long it is by now, and sends no more before it was told that there is room for that: what it takes is
-//! charged, and looked for on the disk, before it comes.
+//! The sender announces each new length, and sends data only up to the length that was granted. New bytes are charged
+//! to the rule's quota, and free space is checked, before they come.
 
 use std::{io, sync::atomic::Ordering};
 
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::error::NetworkError;
 
-/// Waits until the answer that is being sent is sent, if there is any.
+/// Waits until the pending answer is sent; forever if there is none.
 pub(super) async fn answered(answering: &mut Option<JoinHandle<()>>) {
     match answering {
         Some(sending) => drop(sending.await),
@@ -30,8 +30,8 @@ pub(super) async fn answered(answering: &mut Option<JoinHandle<()>>) {
 }
 
 impl Receiving {
-    /// Takes word of the growing file's length, and answers it once there is room for that. Gives the end of the transfer where nobody
-    /// has agreed to it.
+    /// Handles a new length of the growing file, and grants it once there is room. Returns the end of the transfer if
+    /// the rule does not allow the new length.
     pub(super) async fn grow(&mut self, live: &mut Live, size: u64, ended: bool) -> Result<Option<End>, NetworkError> {
         let list = self.machine.manifest().memory() as u64;
         let there = live.arrival.bytes.load(Ordering::Relaxed);
@@ -59,8 +59,8 @@ impl Receiving {
             let noted = self.worker().guarded(end).await;
             noted.map_err(|_| TransferError::Internal("noting a length failed"))?.map_err(TransferError::Disk)?;
         }
-        // Beside what else there is to do: a sender that does not read must not keep people from ending it. Its next word is
-        // not read before.
+        // Runs in a task of its own: a sender that does not read must not keep people from cancelling. The sender's
+        // next frame is read after the answer was sent.
         let (out, stop) = (self.out.clone(), self.stop.clone());
         live.answering = Some(self.inner.tasks.spawn(async move {
             let room = ReceiverFrame::Room { size, ended };
@@ -72,7 +72,7 @@ impl Receiving {
         Ok(None)
     }
 
-    /// Whether so many bytes more fit on the disk. Where they do not the disk counts as full: what has come is kept.
+    /// Checks that `more` bytes fit on the disk. If not, the disk counts as full: received data is kept.
     async fn room_to_grow(&self, more: u64) -> Result<(), NetworkError> {
         let Some(folder) = self.landing.clone() else { return Ok(()) };
         let room = room_for(&self.inner.ops, &self.worker(), folder, more.saturating_add(SPACE_RESERVE)).await;

@@ -1,5 +1,5 @@
-//! A transfer that is held here when its sender comes back: the decision waits until somebody lets it go on, or until there
-//! is space on a disk that was full.
+//! A paused transfer whose sender comes back: the decision waits until it is resumed, or until a full disk has space
+//! again.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use super::{
 };
 use crate::error::NetworkError;
 
-/// Interval between looks for space on a disk that was full.
+/// Interval between checks for space on a full disk.
 const SPACE_CHECK: Duration = Duration::from_secs(5);
-/// Longest such interval. It doubles after each attempt that found no room all the same: a quota may be full while the disk is
-/// not.
+/// Longest such interval. It doubles after each attempt that still found no room: a quota may be exhausted while the
+/// disk has space.
 const LONGEST_SPACE_CHECK: Duration = Duration::from_secs(600);
-/// What an attempt has to receive to count as one that found room.
+/// Bytes that an attempt must receive to count as one that found room.
 const SOME_ROOM: u64 = 1024 * 1024;
 
-/// When space is looked for again, by what had arrived when it was last found.
+/// State of the wait for space: the bytes received when space was last found, and the next interval.
 #[derive(Clone, Copy)]
 pub(in super::super) struct SpaceWait {
     bytes: u64,
@@ -32,14 +32,14 @@ pub(in super::super) struct SpaceWait {
 }
 
 impl Receiving {
-    /// Waits while it is held, and tells the sender so. None once it goes on.
+    /// Waits while the transfer is paused, and tells the sender so. Returns `None` once it resumes.
     pub(in super::super) async fn while_held(&mut self) -> Result<Option<End>, NetworkError> {
         let mut told = None;
         let every = self.space_check();
         let mut space = interval_at(Instant::now() + every, every);
         space.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while let Some(code) = self.inner.book.held(self.id) {
-            // The list is read again afterwards; it takes no memory from others until then.
+            // The manifest is read again afterwards, so its memory is free for others until then.
             let _ = self.share.hold(self.machine.memory());
             if told.as_ref() != Some(&code) {
                 let says = if code == "paused_here" { "paused" } else { &code };
@@ -49,7 +49,7 @@ impl Receiving {
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine) => match frame? {
                     FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
-                    // A person there thinks that there is space now.
+                    // A person at the sender expects that there is space now.
                     FromSender::Resume if told.as_deref() == Some("disk_full") => self.go_on_if_there_is_room().await,
                     _ => {}
                 },

@@ -1,4 +1,4 @@
-//! How far a transfer to here is: told to its sender, and shown to people.
+//! Progress of an incoming transfer: reported to the sender and shown to people.
 
 use std::{
     sync::atomic::Ordering,
@@ -8,10 +8,10 @@ use std::{
 use super::{super::wire::ReceiverFrame, Live, Receiving};
 use crate::api::TransferState;
 
-/// Progress is told again after so long as long as bytes come.
+/// Interval after which unchanged progress is reported again while bytes arrive.
 const SAY_AGAIN: Duration = Duration::from_secs(60);
 
-/// How far the sender knows this side to be.
+/// Last progress that was reported to the sender.
 pub(super) struct Said {
     /// Bytes and files.
     counts: (u64, u32),
@@ -25,11 +25,11 @@ impl Default for Said {
 }
 
 impl Receiving {
-    /// Tells and shows how far it is.
+    /// Reports and shows the progress.
     pub(super) fn progress(&mut self, live: &Live, said: &mut Said) {
         let bytes = live.arrival.bytes.load(Ordering::Relaxed);
         let files = live.settled.files.load(Ordering::Relaxed);
-        // The same once more says that bytes come, where it takes long until something is complete.
+        // Repeating the same values tells the sender that bytes arrive, when a segment takes long to complete.
         let comes = said.at.elapsed() >= SAY_AGAIN && live.arrival.read.swap(false, Ordering::Relaxed);
         if (bytes, files) != said.counts || comes {
             *said = Said { counts: (bytes, files), at: Instant::now() };

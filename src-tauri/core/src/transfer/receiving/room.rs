@@ -1,4 +1,4 @@
-//! Room on the volume where something is to land.
+//! Free space on the destination volume.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use crate::{
     error::{NetworkError, is_out_of_files},
 };
 
-/// Whether a folder's volume has room for so many bytes.
+/// Checks that the volume of `folder` has `needed` bytes free. Returns `NoSpace` if not.
 pub(in super::super) async fn room_for(
     ops: &Arc<dyn FileOps>,
     worker: &Worker,
@@ -30,7 +30,8 @@ pub(in super::super) async fn room_for(
     Ok(asked.await.map_err(|_| TransferError::Internal("asking for free space failed"))??)
 }
 
-/// The same for the folder of an offer, which may still have to be made: then for the one in which it would be made.
+/// Checks the room for an offer like [`room_for`]. If its folder is yet to be created, the nearest existing parent is
+/// checked.
 pub(super) async fn room_to_begin(
     inner: &Inner,
     worker: &Worker,

@@ -1,4 +1,4 @@
-//! An offer that a rule or a setting may accept, without a person.
+//! Offers that a rule or a setting may accept without a person.
 
 use std::path::{Path, PathBuf};
 
@@ -23,23 +23,23 @@ use crate::{
     error::NetworkError,
 };
 
-/// Examples of what is left out that people are shown.
+/// Number of examples of left-out entries that are shown.
 const EXAMPLES: usize = NOTES / 2;
 
-/// What came of the rule.
+/// Result of applying the rule.
 pub(super) enum Ruled {
-    /// A person is asked.
+    /// A person must be asked.
     Ask,
-    /// It is accepted.
+    /// The offer is accepted.
     Begun,
-    /// It is declined, or could not be accepted.
+    /// The offer is declined, or could not be accepted.
     Ended(End),
 }
 
 impl Receiving {
-    /// Follows the rule for this device. `folder` is where files land unless the rule names another one.
+    /// Applies the rule for this device. `folder` is the destination unless the rule names another one.
     ///
-    /// What the offer costs is charged last, when it is known to fit: an offer that is declined costs nothing.
+    /// The offer's cost is charged last, when it is known to fit: a declined offer costs nothing.
     pub(super) async fn by_rule(&mut self, folder: &Path) -> Result<Ruled, NetworkError> {
         let device = self.session.device_id();
         let into = match (self.inner.deps.welcome)(device, 0).await? {
@@ -64,7 +64,7 @@ impl Receiving {
             return Ok(Ruled::Ask);
         }
         let conflict = (self.inner.deps.conflict)();
-        // Otherwise it is known later how much is there already.
+        // With the other conflict rules it is known only later how much exists already.
         while conflict == ConflictRule::KeepBoth
             && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
         {
@@ -75,7 +75,7 @@ impl Receiving {
                 return Ok(Ruled::Ended(end));
             }
         }
-        // It may have waited for long, and the rule or the folder may be another one by now.
+        // The wait may have been long: the rule or the folder may have changed.
         if let Some(other) = self.ruled_otherwise(folder, &into).await? {
             return Ok(other);
         }
@@ -90,7 +90,7 @@ impl Receiving {
         }
         let taking = Taking { conflict, ..Taking::default() };
         drop(manifest);
-        // Nobody is there who could try again, so it waits for what is missing. What it costs is charged once.
+        // Nobody is there to try again, so this waits for descriptors. The cost is charged once.
         loop {
             match self.begin(into.clone(), taking.clone(), Some((unattended.clone(), cost))).await {
                 Ok(()) => return Ok(Ruled::Begun),
@@ -111,7 +111,7 @@ impl Receiving {
         }
     }
 
-    /// What follows where the rule does not put files into this folder any more.
+    /// Returns what to do instead if the rule no longer accepts files into this folder.
     async fn ruled_otherwise(&mut self, folder: &Path, into: &Path) -> Result<Option<Ruled>, NetworkError> {
         let same = match (self.inner.deps.welcome)(self.session.device_id(), 0).await? {
             Welcome::Refuse => return Ok(Some(Ruled::Ended(self.decline("declined_by_rule").await))),
@@ -125,8 +125,8 @@ impl Receiving {
         Ok(Some(Ruled::Ask))
     }
 
-    /// Whether files may be put into this folder without a person. It was looked at when the rule was made, and may be a link
-    /// to another one by now.
+    /// Returns true if files may be put into this folder without a person. It was checked when the rule was made, but
+    /// may have become a link to another folder since.
     async fn may_take_by_itself(&self, folder: PathBuf) -> Result<bool, NetworkError> {
         let data_dir = self.inner.deps.data_dir.clone();
         let check = move || Ok(Places::here(&data_dir).check(&folder));
@@ -137,7 +137,7 @@ impl Receiving {
         Ok(checked.is_ok())
     }
 
-    /// Shows what is left out because nobody was asked.
+    /// Shows what was left out because no person was asked.
     pub(super) fn show_unattended(&self, manifest: &Manifest, unattended: &Unattended) {
         let examples = unattended.examples.iter().map(|(index, code)| {
             let (path, reason) = (manifest.shown(*index), (*code).to_owned());
@@ -151,10 +151,9 @@ impl Receiving {
         });
     }
 
-    /// The transfer will take so many bytes on the disk; it may have grown since it was accepted. False where nobody agreed to
-    /// that: the rule has to accept what is more, and whoever declines everything declines this too. What was accepted stays
-    /// accepted when the rule becomes a question.
-    /// `list` is what its list takes, as on record.
+    /// Checks the rule for a transfer whose size on disk may have grown since it was accepted. Returns false if the
+    /// rule does not accept the additional cost, or now declines everything. A rule that has become a question does
+    /// not revoke what it accepted. `list` is the recorded size of the manifest in memory, in bytes.
     pub(in super::super) async fn may_take(
         &mut self,
         bytes: u64,

@@ -1,4 +1,4 @@
-//! A file that is sent while it is still being written.
+//! Sending of a file that is still being written.
 
 use tokio::sync::watch::Receiver;
 
@@ -14,16 +14,16 @@ use super::{
     Sending,
 };
 
-/// Code of a transfer whose input broke off.
+/// Reason code of a transfer whose input broke off.
 pub(super) const EARLY: &str = "input_ended_early";
 
-/// Watches what is still being written of that which is to be sent, if that is what it is.
+/// Watches the growing input of a transfer. Returns `None` if it has none.
 pub(super) async fn input(inner: &Inner, terms: &Outgoing) -> Option<Receiver<Input>> {
     let path = terms.growing()?;
     Some(input::watch(&inner.tasks, path, inner.cancel.clone()).await)
 }
 
-/// End of a transfer whose input broke off.
+/// Returns the end of a transfer whose input broke off.
 pub(super) fn early() -> End {
     End::by_code(EARLY)
 }
@@ -33,25 +33,25 @@ impl Sending {
         self.input.as_ref().map(|input| *input.borrow())
     }
 
-    /// Whether who writes the file is gone, and it is not complete.
+    /// Returns true if the writer is gone and the file is incomplete.
     pub(super) fn is_broken_off(&self) -> bool {
         self.input() == Some(Input::BrokenOff)
     }
 
-    /// Whether the receiver is to be told that the input broke off. Right before a kill it may have accepted what is not on
-    /// record as accepted here.
+    /// Returns true if the receiver must be told that the input broke off. It may have accepted the transfer right
+    /// before this node was killed, without a record of that here.
     pub(super) fn is_to_be_told(&self) -> bool {
         self.is_broken_off() && (self.met || self.may_be_known())
     }
 
-    /// Shows how long the file is by now.
+    /// Shows the current length of the file.
     pub(super) fn show_length(&self) {
         if let Some((size, ended)) = self.input().and_then(Input::length) {
             self.inner.book.show(self.order.id, |view| (view.total, view.growing) = (size, !ended));
         }
     }
 
-    /// Tells the order of frames how long the file is when the attempt begins.
+    /// Gives the state machine the length of the file at the start of the attempt.
     pub(super) fn with_length(&self, machine: SenderMachine) -> SenderMachine {
         match self.input().and_then(Input::length) {
             Some((size, ended)) => machine.growing(size, ended),
@@ -59,7 +59,7 @@ impl Sending {
         }
     }
 
-    /// Gives its turn to others while the receiver has all that can be sent.
+    /// Releases the scheduler slot while the receiver has everything that was written so far.
     pub(super) fn rest_without_input(&mut self, talk: &Talk) {
         if self.turn.is_some() && talk.waits_for_input(self.tally.bytes) {
             self.turn = None;

@@ -1,4 +1,4 @@
-//! What holds a transfer from here back: people on either side, others whose turn it is, a disk that is gone.
+//! Reasons that hold an outgoing transfer back: a pause on either side, the queue, or a source disk that is gone.
 
 use std::time::Duration;
 
@@ -20,13 +20,14 @@ use crate::{
     error::NetworkError,
 };
 
-/// How long a receiver that took nothing is left alone: longer each time, up to ten minutes.
+/// Returns the pause after `stalls` attempts in a row at which the receiver took nothing: 30 s after the first,
+/// doubled each time, at most 10 minutes.
 pub(super) fn stalled_pause(stalls: u32) -> Duration {
     Duration::from_secs(600).min(Duration::from_secs(15) * 2_u32.saturating_pow(stalls.min(10)))
 }
 
 impl Sending {
-    /// Shows what is waited for before the receiver has heard of it.
+    /// Shows the reason of a wait, as long as the receiver has not heard of the transfer.
     pub(super) fn show_wait(&self, why: ApiError) {
         self.inner.book.show(self.order.id, |view| {
             if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
@@ -35,7 +36,7 @@ impl Sending {
         });
     }
 
-    /// Waits for its turn while there is something to send and nobody holds it.
+    /// Requests a scheduler slot while there is data to send and nobody has paused the transfer.
     pub(super) fn wait_for_turn(&mut self, talk: &Talk) {
         let idle = talk.waits_for_input(self.tally.bytes);
         let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send() && !idle;
@@ -46,7 +47,7 @@ impl Sending {
         }
     }
 
-    /// Lets bytes move, or not, as things stand now, and shows it.
+    /// Opens or closes the gate for data according to the present state, and shows that state.
     pub(super) fn settle(&mut self, talk: &Talk) {
         let why = match &self.held_there {
             _ if self.held => self.inner.book.held(self.order.id),
@@ -72,7 +73,7 @@ impl Sending {
             }
             None if moves || idle => (view.state, view.reason) = (TransferState::Active, None),
             None if starts => (view.state, view.reason) = (TransferState::Queued, None),
-            // What is claimed is looked at, or the receiver has not decided yet.
+            // Claims are being verified, or the receiver has not decided yet.
             None if view.state == TransferState::Paused => {
                 (view.state, view.reason) = (TransferState::Waiting, None);
             }
@@ -80,11 +81,11 @@ impl Sending {
         });
     }
 
-    /// A person holds it here, or lets it go on; the receiver is told.
+    /// Applies a pause or resume on this side, and tells the receiver.
     pub(super) fn held_changed(&mut self, talk: &Talk) {
         let held = self.inner.book.held(self.order.id).is_some();
         let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
-        // A person that lets it go on may know that there is space now.
+        // A person who resumes may know that the receiver has space again.
         if (held != self.held || (full && !held)) && self.source.is_some() {
             talk.out.tell(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
         }
@@ -92,10 +93,10 @@ impl Sending {
         self.settle(talk);
     }
 
-    /// Lends its place to others while the receiver takes nothing.
+    /// Lets the scheduler lend the slot to others while the receiver takes nothing.
     ///
     /// # Errors
-    /// When the receiver is to be given up for now.
+    /// Returns `receiver_stalled` when the attempt is to be given up for now.
     pub(super) fn keep_pace(
         &mut self,
         pacer: &mut Pacer,
@@ -125,7 +126,7 @@ impl Sending {
         Ok(())
     }
 
-    /// Holds it here, for a reason that is no person's.
+    /// Pauses the transfer for a reason of the node, not of a person.
     pub(super) async fn hold(&mut self, code: &str) {
         match self.inner.book.hold(self.order.id, Some(code)).await {
             Ok(()) => self.held = true,
@@ -133,16 +134,16 @@ impl Sending {
         }
     }
 
-    /// A disk that was taken out may be there again.
+    /// Resumes a transfer whose source disk was taken out, once the disk is back.
     pub(super) async fn look_for_source(&mut self) {
         let Some(source) = self.source.clone() else { return };
         if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
             return;
         }
         let there = tokio::task::spawn_blocking(move || source.whereabouts()).await;
-        // One that was deleted is not waited for, either: the next attempt says so.
+        // A deleted source does not come back: the next attempt reports it.
         if there.is_ok_and(|there| there != Whereabouts::Away) {
-            // Its word comes back as a command.
+            // The registry sends `Command::Held` for this.
             if let Err(error) = self.inner.book.hold(self.order.id, None).await {
                 tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
             }
@@ -150,7 +151,7 @@ impl Sending {
     }
 }
 
-/// The turn that is waited for, if any is.
+/// Waits for the requested scheduler slot; forever if none is requested.
 pub(super) async fn come(waiting: &mut Option<BoxFuture<Turn>>) -> Turn {
     match waiting {
         Some(turn) => turn.await,

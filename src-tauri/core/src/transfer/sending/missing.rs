@@ -1,4 +1,4 @@
-//! What is missing at the receiver when a transfer from here has ended, for who sends it again.
+//! What the receiver lacks when an outgoing transfer has ended, recorded for sending it again.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,14 +17,14 @@ use super::{
 use crate::{error::NetworkError, storage::Op};
 
 impl Sending {
-    /// What is missing at the receiver.
+    /// Returns the reasons for which entries are missing at the receiver.
     pub(super) fn reasons(&self) -> Reasons {
         let mut reasons = self.skipped.and(&self.tally.reasons);
         reasons.add(NOT_TAKEN, self.not_taken);
         reasons
     }
 
-    /// It ran to its end.
+    /// Returns the end of a transfer that ran to its end.
     pub(super) fn ran(&self) -> End {
         let Tally { files, failed, first_failure, .. } = &self.tally;
         let of = self.shown().0;
@@ -32,32 +32,32 @@ impl Sending {
         End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
     }
 
-    /// Finds out which part of the named paths is to be sent, if not all of them.
+    /// Reads from the record which part of the named paths is to be sent, if not all of them.
     pub(super) async fn know_part(&mut self) -> Result<(), NetworkError> {
         let terms = &self.order.terms;
         if terms.part && self.only.is_none() {
             let paths = self.inner.book.paths(self.order.id, terms.rows).await?;
-            // All of it instead would be more than a person asked for.
+            // Sending everything instead would be more than the person asked for.
             let paths = paths.ok_or(TransferError::Internal("what was to be sent again is not on record"))?;
             self.only = Some(Arc::new(paths.into_iter().collect()));
         }
         Ok(())
     }
 
-    /// The receiver has all that it took.
+    /// Marks every file as delivered, unless the receiver selected only some.
     pub(super) fn all_delivered(&mut self) {
         if let Some(source) = self.source.as_ref().filter(|_| self.not_taken == 0) {
             self.delivered = Bits::all(source.manifest.len());
         }
     }
 
-    /// The rows of the paths that are missing, and how many rows that are. None where nothing arrived, or nothing is missing:
-    /// then all of it is sent again.
+    /// Returns the rows that record the missing paths, and their number. There are none if nothing arrived or nothing
+    /// is missing: then a new transfer sends everything that this one named.
     pub(super) async fn missing(&mut self) -> (Vec<Op>, u32) {
         if let Err(error) = self.know_part().await {
             tracing::warn!(%error, "what was to be sent is not known any more");
         }
-        // Which part it was is known by its list alone once that was accepted and the node has been restarted.
+        // Once accepted, a partial transfer is only known by its manifest after a restart.
         let was_part = self.order.terms.was_part && self.only.is_none();
         if was_part && let Err(error) = self.restore().await {
             tracing::warn!(%error, "which part was to be sent is not known any more");

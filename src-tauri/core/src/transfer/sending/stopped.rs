@@ -1,4 +1,4 @@
-//! Tells a receiver that was away of a transfer that was stopped meanwhile.
+//! Notification of a receiver that was offline when a transfer was stopped.
 
 use std::sync::Arc;
 
@@ -21,7 +21,8 @@ use crate::{
     net::ALPN_TRANSFER,
 };
 
-/// Tells the receiver that a transfer was stopped while the two were apart. Ends when it knows, or the node goes down.
+/// Tells the receiver that a transfer was stopped while the two were disconnected. Returns once the receiver knows,
+/// or the node shuts down.
 pub(in super::super) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
     let mut there = inner.there(device);
     let mut backoff = Backoff::default();
@@ -38,7 +39,7 @@ pub(in super::super) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, de
             };
             match told {
                 Ok(Ok(())) => return inner.book.told(id).await,
-                // It does not know us any more: nothing is to be told.
+                // The device has unpaired this one: there is nobody to tell.
                 Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
                     return inner.book.told(id).await;
                 }
@@ -60,10 +61,10 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
     let (sender, receiver) = session.open_sealed().await?.split();
     let mut frames = control::read(&inner.tasks, receiver, stop.clone());
     let out = control::write(&inner.tasks, sender, stop);
-    // Of what was agreed on nothing is needed for this: the receiver knows the transfer by its id and by who asks.
+    // The receiver identifies the transfer by its id and this device, so the other fields may be blank.
     let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
     out.send(&SenderFrame::Again(Again { version: VERSION, transfer, attempt, manifest: [0; 32], changed: 1 })).await;
-    // A person who waits there wants to know if nobody stopped it, but nothing is left of it.
+    // For these codes nobody stopped the transfer: the receiver's user learns why there is nothing left of it.
     let why = inner
         .book
         .view(id)
@@ -71,7 +72,7 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
         .filter(|why| matches!(why.code.as_str(), "source_deleted" | EARLY));
     let code = why.map_or_else(|| Code::new("cancelled"), |why| Code::new(&why.code));
     out.send(&SenderFrame::Cancel { code }).await;
-    // The receiver ends the stream, with or without a word, once it has taken it.
+    // The receiver closes the stream, with or without a frame, once it has handled this.
     while let Some(frame) = frames.recv().await {
         if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
             && matches!(code.as_str(), "busy" | "rate_limited" | "shutting_down")
