@@ -1,10 +1,10 @@
-//! One incoming data stream: the transport is read on the runtime, everything else is done on a thread that is borrowed for
-//! as long as there is something to do.
+//! Incoming data stream: the transport is read on the runtime, everything else runs on a borrowed thread while there
+//! is work.
 //!
-//! Two buffers go round. While the thread works on one the reader fills the other, so that small files are handed over by the
-//! hundred and a slow disk holds the sender back through the transport's windows. A stream over which nothing comes holds
-//! no thread, and no memory but the part of a chunk that has arrived, which counts into its device's share. One that stops
-//! in the middle of a chunk, although its sender is heard, is given up.
+//! There are two buffers. While the thread works on one, the reader fills the other: small files are handed over by
+//! the hundred, and a slow disk holds the sender back through the transport's flow control. An idle stream holds no
+//! thread, and no memory but the incomplete chunk, which counts into its device's share. A stream that stops in the
+//! middle of a chunk although its sender is alive is given up.
 
 use std::{
     fs::File,
@@ -41,43 +41,43 @@ use super::{
 };
 use crate::{budget::Worker, clock::Locked as _, keys::Key, net::Session};
 
-/// Bytes of a buffer between transport and disk, once much comes; and of the first one.
+/// Bytes of a buffer between transport and disk: once much data comes, and at first.
 const BUFFER: usize = 512 * 1024;
 const SMALL_BUFFER: usize = 8 * 1024;
-/// Interval between looks whether anything has come. A stream over which nothing came for so long gives its buffers back.
+/// Interval between checks for new data. A stream that got none in that time returns its buffers.
 const LOOK: Duration = Duration::from_secs(1);
-/// A stream that stands still for so many looks in the middle of a chunk is given up. Under the lowest limit of a sender with
-/// many streams, half a minute may pass between two pieces.
+/// Checks in a row without progress in the middle of a chunk after which a stream is given up: one minute. At the
+/// lowest rate limit and with many streams, half a minute may pass between two pieces.
 const MOST_LOOKS: u32 = if cfg!(test) { 5 } else { 60 };
-/// Bytes in chunks of one device that do not go on, beyond which a stream is given up at once.
+/// Bytes in stalled chunks of one device above which a stream is given up at once.
 const IDLE: usize = 8 * 1024 * 1024;
-/// Code with which a stream is stopped that is given up.
+/// Error code with which a stream is stopped when it is given up.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
 
-/// What all data streams of a transfer share.
+/// State that all data streams of a transfer share.
 pub(super) struct Arrival {
     pub worker: Worker,
     pub manifest: Arc<Manifest>,
     pub intake: Mutex<Intake>,
     pub temp: Arc<Temp>,
-    /// None where the offer said that nothing is sealed.
+    /// Key that the segment keys are derived from; `None` if the offer said that nothing is sealed.
     pub root: Option<Key>,
-    /// The offer said that chunks may be compressed.
+    /// True if the offer said that chunks may be compressed.
     pub compress: bool,
     /// Bytes that are verified and written.
     pub bytes: AtomicU64,
     pub verdicts: mpsc::Sender<Verdict>,
-    /// Closed while it is held here.
+    /// Closed while the transfer is paused on this side.
     pub gate: Gate,
-    /// Its own limit and the shared one.
+    /// Rate limits: the transfer's own and the shared one.
     pub limits: Arc<Limits>,
-    /// A person holds it, here or there.
+    /// True while a person has paused it on either side.
     pub paused: AtomicBool,
-    /// Bytes have come since the sender was told how far this side is. On a slow line minutes pass between two chunks.
+    /// True if bytes came since the last progress report. On a slow link minutes pass between two chunks.
     pub read: AtomicBool,
-    /// It was held, and nothing has come since: its sender may have others before it.
+    /// True if it was paused and nothing has come since: the sender may have other transfers queued before it.
     pub quiet: AtomicBool,
-    /// What the streams of the device may hold.
+    /// Memory budget of the device's streams.
     pub memory: StreamMemory,
 }
 
@@ -87,13 +87,13 @@ impl Arrival {
     }
 }
 
-/// How a stream ended.
+/// End of a stream.
 pub(super) enum StreamEnd {
-    /// At a segment's end, as it should.
+    /// The sender finished it at a segment's end.
     Clean,
-    /// The transport failed, or the sender reset it: the control stream knows why, or will.
+    /// The transport failed, or the sender reset it. The reason comes on the control stream, if at all.
     Lost,
-    /// We stopped it.
+    /// This side stopped it.
     Stopped,
 }
 
@@ -103,7 +103,7 @@ impl From<Violation> for TransferError {
     }
 }
 
-/// Serves a stream behind its header until it ends.
+/// Serves a data stream, whose header was read, until it ends.
 pub(super) async fn serve(
     arrival: Arc<Arrival>,
     session: Session,
@@ -133,7 +133,7 @@ pub(super) async fn serve(
         heard,
     };
     let ended = incoming.run().await;
-    // Whatever has come by then is worked on, and no thread is left behind.
+    // Received data is still processed, and no thread is left behind.
     let rest = match &ended {
         Ok(StreamEnd::Stopped) | Err(_) => incoming.settle().await,
         Ok(_) => incoming.work_off().await,
@@ -146,7 +146,7 @@ pub(super) async fn serve(
     Ok(ended)
 }
 
-/// What goes to the thread and comes back.
+/// State that goes to the thread and comes back.
 struct Work {
     decoder: DataDecoder,
     writer: Writer,
@@ -162,17 +162,17 @@ struct Incoming {
     buffer: Vec<u8>,
     filled: usize,
     spare: Option<Vec<u8>>,
-    /// None while the thread has it.
+    /// `None` while the thread has it.
     work: Option<Work>,
     worker: Option<JoinHandle<Worked>>,
-    /// Bytes of a chunk that is not complete.
+    /// Bytes of an incomplete chunk.
     pending: usize,
     held: Held,
-    /// Something came since the last look.
+    /// True if data came since the last check.
     came: bool,
-    /// How often nothing had come in the middle of a chunk, although the sender was heard.
+    /// Checks in a row without data in the middle of a chunk, although the sender was alive.
     looks: u32,
-    /// Datagrams that were heard of the sender by the last look.
+    /// Datagrams of the sender at the last check.
     heard: u64,
 }
 
@@ -184,7 +184,7 @@ impl Incoming {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return Ok(StreamEnd::Stopped),
-                // As long as more is there it is taken; the thread gets what has come when it has nothing else to do.
+                // Data is read as long as there is any; the thread gets it when it is free.
                 read = read(&self.arrival, &mut self.stream, &mut self.buffer[self.filled..]),
                     if self.filled < self.buffer.len() => match read {
                     Ok(Some(n)) => {
@@ -194,11 +194,11 @@ impl Incoming {
                         if !self.arrival.paused.load(Ordering::Relaxed) {
                             self.arrival.quiet.store(false, Ordering::Relaxed);
                         }
-                        // Under a limit a buffer takes long to fill, and what is complete counts at once.
+                        // With a rate limit a buffer fills slowly, and complete data should count at once.
                         if self.arrival.limits.slice().is_some() && self.work.is_some() {
                             self.hand_over();
                         }
-                        // Paid for afterwards: what is not asked for any more has cost nothing.
+                        // Charged afterwards: data that was not read has cost nothing.
                         tokio::select! {
                             () = self.stop.cancelled() => return Ok(StreamEnd::Stopped),
                             () = self.arrival.limits.take(n) => {}
@@ -225,7 +225,7 @@ impl Incoming {
         }
     }
 
-    /// Gives the thread what has come, and goes on with another buffer: a larger one where this one was full.
+    /// Hands the received data to the thread and continues with another buffer, a larger one if this one was full.
     fn hand_over(&mut self) {
         let Some(mut work) = self.work.take() else { return };
         let (full, filled) = (self.filled == self.buffer.len(), std::mem::take(&mut self.filled));
@@ -244,7 +244,7 @@ impl Incoming {
         next.resize(wanted, 0);
         let mut buffer = std::mem::replace(&mut self.buffer, next);
         let (worker, verdicts) = (self.arrival.worker.clone(), self.arrival.verdicts.clone());
-        // A task, and not a future of this loop: a turn that is granted while the loop waits for its limit would lie idle.
+        // A task of its own: a thread granted while the loop waits for the rate limit would otherwise lie idle.
         self.worker = Some(tokio::spawn(async move {
             let job = move || {
                 let done = work.decoder.push(&mut buffer[..filled], &mut |unit| work.writer.unit(unit));
@@ -253,9 +253,10 @@ impl Incoming {
                 (work, buffer, done)
             };
             let (mut work, buffer, done) = worker.run(job).await;
-            // Not on the thread: they may have to wait for those before them. Also where the rest broke.
+            // Sent from the task and not from the thread, because the channel may be full. Sent also if the rest
+            // failed.
             for verdict in work.writer.judged.drain(..) {
-                // Gone only when the whole transfer is.
+                // Fails only when the whole transfer is over.
                 let _ = verdicts.send(verdict).await;
             }
             done.map(|()| (work, buffer))
@@ -270,14 +271,14 @@ impl Incoming {
         Ok(())
     }
 
-    /// Bytes that it holds while the thread has nothing of it.
+    /// Returns the bytes of memory held while the thread is idle.
     fn memory(&self) -> usize {
         let buffers = self.buffer.capacity() + self.spare.as_ref().map_or(0, Vec::capacity);
         let work = self.work.as_ref();
         buffers + work.map_or(self.pending, |work| work.decoder.memory() + work.writer.inflater.memory())
     }
 
-    /// Counts what is held. False where it is too much, also without what only makes it faster.
+    /// Updates the memory account. Returns false if it is too much even without the buffers that only improve speed.
     fn account(&mut self) -> bool {
         if self.held.hold(self.memory(), MOST) {
             return true;
@@ -292,7 +293,7 @@ impl Incoming {
         self.held.hold(self.memory(), MOST)
     }
 
-    /// Looks whether anything has come. False where the stream is to be given up.
+    /// Checks for new data. Returns false if the stream is to be given up.
     fn look(&mut self) -> bool {
         let heard = std::mem::replace(&mut self.heard, self.session.datagrams_heard()) != self.heard;
         if std::mem::take(&mut self.came) || self.filled > 0 {
@@ -311,11 +312,11 @@ impl Incoming {
             self.held.idle(0);
             return self.account();
         }
-        // A sender that is away, or that a person holds, is not to blame.
+        // A sender that is disconnected or paused is not to blame.
         let paused = !self.arrival.gate.is_open() || self.arrival.quiet.load(Ordering::Relaxed);
         let blamed = heard && !paused;
         self.looks += u32::from(blamed);
-        // Less than before, so that it fits; it is the device that may hold too much.
+        // The stream holds less than before, so this succeeds; the device as a whole may hold too much.
         let idle = self.held.idle(if blamed { self.pending } else { 0 });
         self.account() && self.looks < MOST_LOOKS && idle <= IDLE
     }
@@ -337,7 +338,7 @@ impl Incoming {
         }
     }
 
-    /// Works on all that has come.
+    /// Processes all received data.
     async fn work_off(&mut self) -> Result<(), TransferError> {
         self.settle().await?;
         if self.filled > 0 {
@@ -355,7 +356,7 @@ async fn worked(worker: &mut Option<JoinHandle<Worked>>) -> Result<Worked, JoinE
     }
 }
 
-/// Reads what may be read now. Cut off while it waits, it has taken nothing from the stream.
+/// Reads what the gate and the rate limit allow now. Cancel-safe: a cancelled call has taken nothing from the stream.
 async fn read(arrival: &Arrival, stream: &mut RecvStream, buffer: &mut [u8]) -> Result<Option<usize>, ReadError> {
     arrival.gate.pass().await;
     let most = arrival.limits.slice().map_or(buffer.len(), |slice| slice.min(buffer.len()));
@@ -375,7 +376,7 @@ struct Writer {
     arrival: Arc<Arrival>,
     open: Option<Open>,
     inflater: Inflater,
-    /// Verdicts of the buffer that is being worked on.
+    /// Verdicts of the buffer that is being processed.
     judged: Vec<Verdict>,
 }
 
@@ -383,17 +384,17 @@ struct Open {
     header: SegmentHeader,
     /// Length of the file, as far as it is known.
     size: u64,
-    /// A part of it was zeros that nobody writes.
+    /// True if a range of zeros was skipped and not written.
     holes: bool,
     cipher: Option<SegmentCipher>,
     hasher: SegmentHasher,
-    /// None where the file has failed and its bytes are dropped.
+    /// `None` if the file has failed and its bytes are dropped.
     target: Option<Arc<File>>,
 }
 
 impl Writer {
-    /// Whether a write went well. A file that is larger than the file system, or a limit of this process, allows is given
-    /// up, and others go on.
+    /// Returns false if the file exceeds the limit of the file system or of this process. The file is given up then,
+    /// and others go on.
     fn fits(&mut self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
         match written {
             Ok(()) => Ok(true),
@@ -442,7 +443,7 @@ impl Writer {
             Some(cipher) => cipher.open(number, offset, chunk, bytes)?,
             None => bytes,
         };
-        // Of a file that has failed, too: what breaks the rules there breaks them.
+        // Also for failed files, so that protocol violations in them are detected.
         let plain = match chunk.flags & COMPRESSED {
             0 => bytes,
             _ => self.inflater.inflate(bytes, chunk.plain_len)?,
@@ -458,7 +459,7 @@ impl Writer {
                     open.target = None;
                 }
             } else if arrival.manifest.is_growing() {
-                // It has no length that could be given to it before what comes behind them is there.
+                // Zeros are written: a growing file has no known length that it could be extended to.
                 let (file, target) = (open.header.file, target.clone());
                 open.hasher.zeros(chunk.plain_len);
                 let written = write_zeros(&arrival.temp, &target, offset, chunk.plain_len);
@@ -471,7 +472,7 @@ impl Writer {
                 open.hasher.zeros(chunk.plain_len);
                 open.holes = true;
                 if !open.header.whole {
-                    // An earlier attempt may have written there and not have noted it.
+                    // An earlier attempt may have written there without noting it.
                     arrival.temp.clear(target, offset, chunk.plain_len)?;
                 }
             }
@@ -483,7 +484,7 @@ impl Writer {
         let Some(Open { header, size, holes, hasher, target, .. }) = self.open.take() else { return Ok(()) };
         let Some(target) = target else { return Ok(()) };
         if holes {
-            // Before the segment is noted: what is noted can be read.
+            // Done before the segment is noted: noted segments must be readable.
             if !self.fits(header.file, arrival.temp.set_len(&target, size))? {
                 return Ok(());
             }
@@ -494,7 +495,7 @@ impl Writer {
         drop(target);
         let hash = hasher.finish();
         let segment = (header.start / SEGMENT) as u32;
-        // The end of a growing file is not known when it is taken up, and its last part comes anew.
+        // On resume the length of a growing file is unknown, so its last partial segment is sent again and not noted.
         if !arrival.manifest.is_growing() || u64::from(header.len) == SEGMENT && !header.whole {
             let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
             arrival.temp.journal().note(&note, u64::from(header.len))?;

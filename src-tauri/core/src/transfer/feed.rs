@@ -1,10 +1,10 @@
-//! Reads, hashes and seals what is sent, on blocking threads: one at a time for each data stream, all from one row of work.
+//! Reads, hashes and seals the data to send on blocking threads: one at a time for each data stream, all from one
+//! queue.
 //!
-//! A thread takes the next segment, reads it straight to its place in a wire buffer, hashes and seals it there. Small
-//! files lie back to back in a buffer. A segment goes out only after it was read as a whole, so that a file that shrinks
-//! or vanishes never leaves a gap on the wire; it is told as failed instead. Buffers come from a pool and return to it
-//! when the transport has let go of them, which bounds what is in memory. Holes are not read; chunks are compressed where
-//! that pays (`squeeze`).
+//! A thread takes the next segment, reads it straight into a wire buffer, and hashes and seals it there. Small files
+//! lie back to back in a buffer. A segment is sent only after it was read as a whole: a file that shrinks or vanishes
+//! leaves no gap on the wire and is reported as failed. Buffers come from a pool and return to it when the transport
+//! releases them, which limits memory. Holes are not read; chunks are compressed where that pays (`squeeze`).
 
 use std::{
     fs::{File, Metadata},
@@ -47,7 +47,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.locked()
 }
 
-/// What all threads of a transfer take their work from.
+/// Work queue that all threads of a transfer share.
 #[derive(Debug)]
 pub struct Feed {
     source: Arc<Source>,
@@ -56,18 +56,18 @@ pub struct Feed {
     cursor: Mutex<Cursor>,
     since: Instant,
     gauge: Mutex<Gauge>,
-    /// How much may be kept open between two buffers.
+    /// Share of the descriptors for files that stay open between two buffers.
     files: FileShare,
-    /// How much of a growing file may be sent.
+    /// Grants of the receiver for a growing file; `None` for other files.
     room: Option<watch::Receiver<Room>>,
 }
 
-/// How much of a growing file the receiver takes.
+/// Grant of the receiver for a growing file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Room {
-    /// Length up to which it is taken.
+    /// Length up to which data may be sent.
     pub size: u64,
-    /// Whether that is all of it.
+    /// True if the file is complete at this length.
     pub ended: bool,
 }
 
@@ -77,7 +77,7 @@ struct Cursor {
     current: Option<(Arc<Reading>, u64)>,
 }
 
-/// A file that is being sent, maybe by several threads.
+/// File that is being sent, possibly by several threads.
 #[derive(Debug)]
 struct Reading {
     index: u32,
@@ -88,41 +88,41 @@ struct Reading {
 
 #[derive(Debug)]
 struct ReadingState {
-    /// And whether it may have holes. Kept where there is room for it, and else opened for each segment: what a buffer needs
-    /// while it is filled is set aside for its thread.
+    /// The open file, and whether it may have holes. It is kept while the descriptor share has room, and else opened
+    /// for each segment with a descriptor that is set aside for the thread.
     file: Option<(Arc<File>, bool, Spare)>,
     tree: FileTree,
 }
 
 struct Job {
     reading: Arc<Reading>,
-    /// Length of the file; of a growing one, which has not ended, the longest there may be.
+    /// Length of the file; the longest possible for a growing file that is not complete.
     size: u64,
     segment: u64,
     start: u64,
     len: u32,
-    /// The receiver has it, with this hash, which was found to be that of the source: it is not sent.
+    /// Verified hash of a segment that the receiver holds already: it is not sent.
     held: Option<[u8; 32]>,
 }
 
-/// What came of filling a buffer.
+/// Result of filling a buffer.
 struct Filled {
-    /// Files that have ended.
+    /// Files that are finished.
     through: Vec<FileEnd>,
     stage: Stage,
 }
 
 enum Stage {
     Full,
-    /// So many files have ended that they are told before it goes on.
+    /// Pauses to report finished files, because there are many.
     ToTell,
-    /// More of a growing file has to come first.
+    /// Waits for more of a growing file.
     ToCome,
     /// Nothing is left, or nothing can be opened.
     End,
 }
 
-/// Whether a file could not be opened because too many are open.
+/// Returns true if a file could not be opened for want of descriptors.
 fn is_short(end: &FileEnd) -> bool {
     matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == SENDER_OUT_OF_FILES)
 }
@@ -135,28 +135,29 @@ enum Next {
 }
 
 impl Feed {
-    /// For everything that `plan` wants; sealed under `root`, or not at all.
+    /// Creates the queue for everything that `plan` wants. Segments are sealed with keys derived from `root`; `None`
+    /// sends them unsealed.
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
         let gauge = Mutex::new(Gauge::new(1, 1, false));
         let (cursor, files) = (Mutex::default(), FileShare::alone());
         Self { source, plan, root, cursor, since: Instant::now(), gauge, files, room: None }
     }
 
-    /// Limits a growing file to what this says.
+    /// Limits a growing file to the receiver's grants.
     #[must_use]
     pub fn within(mut self, room: Option<watch::Receiver<Room>>) -> Self {
         self.room = room;
         self
     }
 
-    /// Keeps no more files open than this share allows.
+    /// Limits the files kept open to this share.
     #[must_use]
     pub fn sharing(mut self, files: FileShare) -> Self {
         self.files = files;
         self
     }
 
-    /// For so many threads, and with compression where it was agreed upon and pays.
+    /// Sets the number of streams, and whether compression was agreed upon.
     pub fn over(mut self, streams: u8, compress: bool) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         self.gauge = Mutex::new(Gauge::new(streams, processors, compress));
@@ -170,7 +171,7 @@ impl Feed {
                 let grows = room_of(self.room.as_ref());
                 let size = grows.filter(|room| room.ended).map_or(reading.size, |room| room.size);
                 let place = segment_at(size, segment);
-                // An empty file is one piece of work without a segment, and so is the end of a growing one.
+                // An empty file is one job without a segment, and so is the end of a growing file.
                 let last = if grows.is_some() { segment == segments(size) } else { size == 0 && segment == 0 };
                 if reading.failed.load(Ordering::Relaxed) || (place.is_none() && !last) {
                     continue;
@@ -203,9 +204,9 @@ impl Feed {
         }
     }
 
-    /// Fills buffers until nothing is left, or the pool is closed, or nobody takes them. Files that have ended are told at
-    /// once for each buffer: to wake somebody for each of them would cost more than small files do. A thread is taken for
-    /// each buffer, and given back while the transport is waited for.
+    /// Fills buffers until nothing is left, the pool is closed, or the receiving task is gone. Finished files are
+    /// reported once per buffer, because waking a task for each would cost more than a small file does. A thread is
+    /// borrowed for each buffer and returned while the transport is waited for.
     pub async fn run(
         self: Arc<Self>,
         worker: Worker,
@@ -219,10 +220,10 @@ impl Feed {
             let mut clock = Instant::now();
             let Some(mut parcel) = pool.take().await else { return };
             hand.turn.waited += lap(&mut clock);
-            // Before it is filled: how long it was waited for is the newest there is to know.
+            // Before the buffer is filled: the time waited for it is the newest measurement.
             hand.advice = lock(&self.gauge).note(self.since.elapsed(), pool.delivered(), &hand.done());
             let ended = loop {
-                // What changes from here on is not missed.
+                // Changes from here on are seen by `changed` below.
                 room.iter_mut().for_each(|room| drop(room.borrow_and_update()));
                 let feed = self.clone();
                 let fill = move || {
@@ -238,7 +239,8 @@ impl Feed {
                     Stage::Full => break false,
                     Stage::End => break true,
                     Stage::ToTell => {}
-                    // No thread waits for it. Nobody is there any more who could change it when the transfer stops.
+                    // No thread is blocked here. An error means that the transfer stopped and no grant can come any
+                    // more.
                     Stage::ToCome => {
                         let Some(room) = &mut room else { return };
                         if room.changed().await.is_err() || pool.is_closed() {
@@ -258,7 +260,7 @@ impl Feed {
         }
     }
 
-    /// Fills a buffer with what comes next, or goes on with it. Blocks.
+    /// Fills a buffer with the next segments, or continues to fill it. Blocks.
     fn fill(&self, parcel: &mut Parcel, hand: &mut Hand) -> Filled {
         let mut clock = Instant::now();
         let mut through = Vec::new();
@@ -271,7 +273,7 @@ impl Feed {
                     let end = match self.work(&job, parcel, hand) {
                         Ok(None) => continue,
                         Ok(Some(end)) => end,
-                        // Told once, whichever thread finds out first.
+                        // Reported once, by the first thread that notices.
                         Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
                         Err(code) => {
                             let gone = code.as_str() != "internal" && self.source.is_away(job.reading.index);
@@ -282,7 +284,7 @@ impl Feed {
                     let short = is_short(&end);
                     through.push(end);
                     if short {
-                        // Told at once, it ends the attempt: the next file would have to wait as long.
+                        // The report ends the attempt: the next file would only have to wait as long.
                         break Stage::End;
                     }
                     if through.len() >= BATCH {
@@ -295,7 +297,7 @@ impl Feed {
         Filled { through, stage }
     }
 
-    /// One segment: read, hashed, sealed. Gives the file's end where it was the last.
+    /// Reads, hashes and seals one segment. Returns the file's end if it was the last one.
     fn work(&self, job: &Job, parcel: &mut Parcel, hand: &mut Hand) -> Result<Option<FileEnd>, Code> {
         let (file, sparse) = self.open(&job.reading)?;
         let before = parcel.filled;
@@ -312,8 +314,8 @@ impl Feed {
             lock(&job.reading.state).tree.insert(job.segment, hash)
         };
         let Some(root) = root else { return Ok(None) };
-        // What was read is only what the file was if nothing has touched it since it was listed. One that grew may have been
-        // touched elsewhere, too: it must read the same once more.
+        // The data read is the listed file only if it was not modified since. A file that grew may also have been
+        // changed elsewhere, so it is read once more.
         let size = room_of(self.room.as_ref()).map_or(job.size, |room| room.size);
         let len = self.unchanged(&job.reading, &file)?.len();
         if grows && len != size {
@@ -344,7 +346,7 @@ impl Feed {
         };
         let file = Arc::new(with_descriptor(|| self.source.open(reading.index)).map_err(unreadable)?);
         let meta = self.unchanged(reading, &file)?;
-        // What was read from a stream has none.
+        // A stream has no holes.
         let sparse = self.room.is_none() && holes::may_have(&meta);
         state.file = self.files.spare().map(|spare| (file.clone(), sparse, spare));
         Ok((file, sparse))
@@ -413,7 +415,7 @@ impl Feed {
     }
 }
 
-/// What one thread has with it.
+/// State of one stream's filling task.
 #[derive(Default)]
 struct Hand {
     advice: Advice,
@@ -422,7 +424,7 @@ struct Hand {
 }
 
 impl Hand {
-    /// A turn is over.
+    /// Takes the measurements of the finished buffer.
     fn done(&mut self) -> Turn {
         std::mem::take(&mut self.turn)
     }
@@ -445,7 +447,7 @@ fn room_of(room: Option<&watch::Receiver<Room>>) -> Option<Room> {
     room.map(|room| *room.borrow())
 }
 
-/// The time since the last call.
+/// Returns the time since the last call.
 fn lap(clock: &mut Instant) -> Duration {
     let before = std::mem::replace(clock, Instant::now());
     clock.saturating_duration_since(before)
@@ -455,8 +457,8 @@ fn full() -> Code {
     Code::new("internal")
 }
 
-/// Puts a piece to where its chunk's bytes lie, behind a header that is not there yet. Gives how many bytes that are, and
-/// in which form.
+/// Reads a piece to the place of its chunk's data, leaving room for the chunk header. Returns the number of bytes and
+/// the chunk's form flag.
 fn fill(
     parcel: &mut Parcel,
     file: &File,
@@ -472,7 +474,7 @@ fn fill(
     let from = parcel.filled + CHUNK_HEADER;
     let plain = parcel.bytes.get_mut(from..from + piece.len as usize).ok_or_else(full)?;
     if let Err(code) = read_exact_at(file, plain, offset) {
-        // Its end came before the file system says that it is there, and it is not just being written.
+        // The file ended before the length that the file system reports, and is not just being written.
         let end = offset + u64::from(piece.len);
         let short = file.metadata().is_ok_and(|meta| meta.len() >= end) && read_exact_at(file, plain, offset).is_err();
         return Err(if short && code.as_str() == "source_changed" { Code::new("size_wrong") } else { code });
@@ -483,7 +485,7 @@ fn fill(
     Ok((small.len() as u32, COMPRESSED))
 }
 
-/// Whether an empty file, as its file system calls it, has bytes all the same.
+/// Returns true if a file has data although its file system reports it as empty.
 fn has_more(file: &File) -> bool {
     #[cfg(unix)]
     let read = std::os::unix::fs::FileExt::read_at(file, &mut [0], 0);
@@ -492,7 +494,7 @@ fn has_more(file: &File) -> bool {
     read.is_ok_and(|count| count > 0) && file.metadata().is_ok_and(|meta| meta.len() == 0)
 }
 
-/// The hash of a file's first bytes as they are now.
+/// Returns the hash of a file's first `size` bytes as they are now.
 fn read_again(file: &File, size: u64) -> Option<[u8; 32]> {
     let (mut tree, mut buffer, mut root) = (FileTree::new(size), vec![0; CHUNK as usize], None);
     for segment in 0..segments(size) {

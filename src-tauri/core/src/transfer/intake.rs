@@ -1,7 +1,7 @@
-//! What the receiver has of each file, and when a file is whole. Pure.
+//! Assembly: what the receiver has of each file, and when a file is complete. Pure.
 //!
-//! Data comes over several streams and the sender's word over the control stream, in any order. Here they meet: a file
-//! is good when every segment is there and the hash of all of them is the one that the sender gave.
+//! Data comes over several streams and the sender's `FileEnd` over the control stream, in any order. A file is good
+//! when every segment is there and the resulting root hash equals the one that the sender gave.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,21 +15,21 @@ use super::{
     wire::{Code, FileEnd, SourceOutcome, Violation, violation},
 };
 
-/// How a file ended here, told once for each.
+/// Result of a file at the receiver, given once for each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Every byte is written, and the hashes agree: it may have its name.
+    /// Every byte is written and the hashes agree: it may be named.
     Good(u32),
-    /// It is thrown away.
+    /// The file is discarded for this reason.
     Bad(u32, Code),
 }
 
-/// What a segment is to its file.
+/// Answer to an announced segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// Length of the file.
+    /// Length of the file in bytes.
     pub size: u64,
-    /// The file has failed already: the bytes are to be read and dropped.
+    /// True if the file has failed already: the segment is read and dropped.
     pub discard: bool,
 }
 
@@ -42,7 +42,7 @@ struct Progressing {
 }
 
 impl Progressing {
-    /// What is held counts as if it had come now: a segment of it that comes all the same comes twice.
+    /// Counts held segments as received in this attempt, so that sending one of them is a violation.
     fn new(size: u64, grows: bool, held: Option<Held>) -> Self {
         let tree = if grows { FileTree::growing() } else { FileTree::new(size) };
         let mut new = Self { claimed: SegmentSet::default(), tree, root: None, said: None };
@@ -54,7 +54,7 @@ impl Progressing {
     }
 }
 
-/// The account of all files of one attempt.
+/// Assembly state of all files of one attempt.
 #[derive(Debug)]
 pub struct Intake {
     manifest: Arc<Manifest>,
@@ -63,12 +63,12 @@ pub struct Intake {
     good: Bits,
     bad: Bits,
     left: u32,
-    /// How far a growing file may come by now, and whether that is its end.
+    /// Length up to which the growing file may come, and whether it is complete then.
     grown: (u64, bool),
 }
 
 impl Intake {
-    /// Nothing is there yet but what the plan says that is held.
+    /// Starts with nothing but the held segments of the plan.
     pub fn new(manifest: Arc<Manifest>, plan: Plan) -> Self {
         let (left, _) = plan.measure(&manifest);
         let len = manifest.len();
@@ -76,10 +76,11 @@ impl Intake {
         Self { manifest, plan, files: HashMap::new(), good, bad, left, grown: (0, false) }
     }
 
-    /// Lets the growing file come up to this length, which is all of it if it has ended. Nothing is kept for what has not come.
+    /// Lets the growing file come up to `size`. If `ended`, that is its full length. Allocates nothing for data that
+    /// has not come.
     ///
     /// # Errors
-    /// When more of it is there already.
+    /// Returns a violation if more of it has come already.
     pub fn grow(&mut self, size: u64, ended: bool) -> Result<(), Violation> {
         if ended && !self.bad.contains(0) && !self.good.contains(0) {
             let (progressing, _) = self.file(0)?;
@@ -93,7 +94,7 @@ impl Intake {
         Ok(())
     }
 
-    /// How many files have no verdict yet.
+    /// Returns the number of files without a verdict.
     pub fn left(&self) -> u32 {
         self.left
     }
@@ -110,10 +111,10 @@ impl Intake {
         Ok((progressing, size))
     }
 
-    /// A segment begins on some stream. Each may come once in an attempt.
+    /// Registers a segment that begins on a stream. Each may come once in an attempt.
     ///
     /// # Errors
-    /// When the file was not accepted, the place is not in it, or it came before.
+    /// Returns a violation if the file was not accepted, the range is not a segment of it, or it came before.
     pub fn claim(&mut self, header: &SegmentHeader) -> Result<Claim, Violation> {
         if self.good.contains(header.file) {
             return violation("data of a file that is complete");
@@ -133,7 +134,7 @@ impl Intake {
         Ok(Claim { size, discard })
     }
 
-    /// A segment that was claimed is written.
+    /// Records that a registered segment is written. Returns the verdict if that completes the file.
     pub fn written(&mut self, file: u32, start: u64, hash: SegmentHash) -> Option<Verdict> {
         if self.bad.contains(file) {
             return None;
@@ -145,8 +146,7 @@ impl Intake {
         self.judge(file)
     }
 
-    /// The sender's word on a file. That each comes once, and only for files that were accepted, the state machine has
-    /// seen to.
+    /// Handles the sender's `FileEnd`. The state machine has checked that it comes once, and only for accepted files.
     pub fn ended(&mut self, end: &FileEnd) -> Option<Verdict> {
         if self.bad.contains(end.file) {
             return None;
@@ -166,12 +166,12 @@ impl Intake {
         }
     }
 
-    /// The file cannot be kept here. None if it has its verdict.
+    /// Fails a file that cannot be kept. Returns `None` if it has its verdict already.
     pub fn fail(&mut self, file: u32, code: Code) -> Option<Verdict> {
         if self.good.contains(file) || !self.plan.wants(&self.manifest, file) || !self.bad.insert(file) {
             return None;
         }
-        // What came of it stays known, so that a segment that comes twice is still one.
+        // The segment set stays, so that a duplicate segment is still detected.
         self.left = self.left.saturating_sub(1);
         Some(Verdict::Bad(file, code))
     }

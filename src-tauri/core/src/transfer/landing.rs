@@ -1,9 +1,9 @@
-//! Where received files come to lie. Blocking; called on threads of its own.
+//! Staging and naming of received files. Blocking: runs on threads of its own.
 //!
-//! Unfinished files lie in a hidden folder beside their destination, on the same volume, named by their numbers, or under
-//! plain names in folders that get theirs as a whole (`staged`). A file is where people look for it only after its verdict,
-//! its data is durable by then, and a name that is taken is never replaced. Folders are created exclusively, each beneath the handle of its
-//! parent, no link is ever followed or created.
+//! Unfinished files lie in the staging directory, a hidden folder beside their destination on the same volume. They
+//! are named by their numbers; folders that are renamed as a whole (`staged`) hold their files under plain names. A
+//! file gets its final name only after its verdict, when its data is durable, and a taken name is never replaced.
+//! Folders are created exclusively, each beneath the handle of its parent; links are never followed or created.
 
 mod durable;
 mod finishing;
@@ -49,39 +49,39 @@ use crate::{
     id::TransferId,
 };
 
-/// Name of what is given up when the disk is full.
+/// Name of the reserve file, which is removed when the disk is full.
 const RESERVE: &[u8] = b"reserve";
-/// Its length: notes of five thousand segments.
+/// Length of the reserve in bytes: enough for the journal notes of five thousand segments.
 const RESERVE_BYTES: usize = 256 * 1024;
-/// Descriptors that a transfer to here cannot do without: its two folders, its journal, and a file for each stream.
+/// Descriptors that an incoming transfer needs at least: its two folders, its journal, and a file for each stream.
 pub const DESCRIPTORS: usize = 3 + MAX_STREAMS as usize;
-/// Files that are kept open between their segments.
+/// Most files kept open between their segments.
 const OPEN_FILES: usize = 64;
-/// Folders that are kept open.
+/// Most folders kept open.
 const OPEN_FOLDERS: usize = 128;
-/// Numbers of files or folders in one note of the journal.
+/// Most numbers of files or folders in one journal note.
 const AT_ONCE: usize = 4096;
-/// How many numbers are tried where a name is taken.
+/// Most numbered names tried when a name is taken.
 const TRIES: u32 = 1000;
 
-/// The whole transfer cannot go on, because the file system does not let it.
+/// File system error that stops the whole transfer.
 #[derive(Debug, thiserror::Error)]
 #[error("{doing}: {source}")]
 pub struct DiskError {
-    /// What was being done.
+    /// Step that failed.
     pub doing: &'static str,
-    /// What the system said.
+    /// Error of the system.
     #[source]
     pub source: io::Error,
 }
 
 impl DiskError {
-    /// For a failed step.
+    /// Creates an error for a failed step.
     pub fn new(doing: &'static str, source: io::Error) -> Self {
         Self { doing, source }
     }
 
-    /// The code that both people get to see.
+    /// Returns the reason code that the people on both sides see.
     pub fn code(&self) -> &'static str {
         match self.source.kind() {
             io::ErrorKind::FileTooLarge => "file_too_large",
@@ -96,23 +96,23 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Why one file has to be given up while others may go on; none where nothing can go on.
+/// Returns the reason code if the error concerns one file only; `None` if the whole transfer cannot go on.
 fn of_this_file(error: &io::Error) -> Option<Code> {
     let code = match error.kind() {
         io::ErrorKind::FileTooLarge => "file_too_large",
         _ if is_no_name(error) => "name_refused",
-        // Somebody put a link or something else in the place of a folder.
+        // Somebody has replaced a folder by a link or another file.
         io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "folder_changed",
         _ if error.raw_os_error().is_some_and(is_link) => "folder_changed",
         io::ErrorKind::AlreadyExists => "name_taken",
-        // A folder of somebody else's that was entered.
+        // An existing folder of another owner.
         io::ErrorKind::PermissionDenied => "folder_closed",
         _ => return None,
     };
     Some(Code::new(code))
 }
 
-/// Whether the file system cannot hold a name.
+/// Returns true if the file system cannot store the name.
 fn is_no_name(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput) || is_bad_text(error)
 }
@@ -137,32 +137,32 @@ fn is_link(_number: i32) -> bool {
     false
 }
 
-/// Name of the hidden folder of a transfer.
+/// Returns the name of a transfer's staging directory.
 pub fn temp_name(id: &TransferId) -> String {
     format!("{TEMP_PREFIX}{id}")
 }
 
-/// The hidden folder of one transfer; shared by all who write.
+/// Staging directory of one transfer, shared by all threads that write to it.
 pub struct Temp {
     ops: Arc<dyn FileOps>,
     dest: Arc<Dir>,
     dir: Arc<Dir>,
     shelves: Shelves,
     name: String,
-    /// How much may be kept open.
+    /// Share of the descriptors.
     files: FileShare,
     open: Mutex<HashMap<u32, (Arc<File>, Spare)>>,
     journal: Journal,
-    /// Files that stand where they would land, and whose hashes were claimed.
+    /// Existing files at the destination that are identical if the sender confirms their hashes.
     same: Mutex<HashMap<u32, Standing>>,
 }
 
 impl Temp {
-    /// Creates it in the folder that a person chose. The transfer must be on record by then, so that a later start can
-    /// clean up.
+    /// Creates the staging directory in the destination folder. The transfer must be on record by then, so that a
+    /// later start can clean up.
     ///
     /// # Errors
-    /// When the folder is not there, or cannot be written to.
+    /// Returns an error if the folder does not exist or cannot be written to.
     pub fn create(ops: Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result<Self, DiskError> {
         let dest = ops.open_root(dest).map_err(|error| DiskError::new("opening the folder", error))?;
         let name = temp_name(id);
@@ -171,7 +171,7 @@ impl Temp {
         let dir = match ops.open_dir(&dest, name.as_bytes()) {
             Ok(dir) => dir,
             Err(error) => {
-                // It may be tried again, and must not find this one in the way.
+                // A retry must not find this directory in the way.
                 let _ = ops.remove_dir(&dest, name.as_bytes());
                 return Err(DiskError::new("opening a folder", error));
             }
@@ -191,12 +191,12 @@ impl Temp {
         }
     }
 
-    /// Chooses folders that are filled in hiding, before the first file comes.
+    /// Chooses the folders that are renamed as a whole, before the first file comes.
     ///
     /// # Errors
-    /// When that cannot be noted.
+    /// Returns an error if the choice cannot be noted in the journal.
     pub fn stage(&self, manifest: &Arc<Manifest>) -> Result<(), DiskError> {
-        // Only what many files have in common comes of it.
+        // Renaming whole folders pays only with volume-wide syncs.
         if !SYNCS_VOLUMES {
             return Ok(());
         }
@@ -212,10 +212,10 @@ impl Temp {
         Ok(())
     }
 
-    /// That of an earlier attempt, whose journal goes on at `at`.
+    /// Reopens the staging directory of an earlier attempt. Its journal continues at byte `at`.
     ///
     /// # Errors
-    /// When the journal cannot be written to.
+    /// Returns an error if the journal cannot be written to.
     pub(super) fn going_on(
         ops: Arc<dyn FileOps>,
         dest: Dir,
@@ -226,7 +226,7 @@ impl Temp {
     ) -> Result<Self, DiskError> {
         let opening = |error| DiskError::new("opening a file", error);
         let file = ops.open_file(&dir, journal::NAME).map_err(opening)?;
-        // What lies behind a record that a kill cut off must not follow what is written now.
+        // Remains of a record that a kill cut off must not follow new records.
         file.set_len(at).map_err(opening)?;
         let journal = Journal::going_on(ops.clone(), file, at);
         let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
@@ -236,7 +236,7 @@ impl Temp {
         Ok(Self { ops, dest, dir, shelves, name, files, open, journal, same })
     }
 
-    /// Keeps no more open than this share allows, which has room for [`DESCRIPTORS`].
+    /// Limits the open files and folders to this share, which must have room for [`DESCRIPTORS`].
     #[must_use]
     pub fn sharing(mut self, files: FileShare) -> Self {
         self.shelves = self.shelves.sharing(files.clone());
@@ -244,17 +244,17 @@ impl Temp {
         self
     }
 
-    /// The folder that a person chose.
+    /// Returns the destination folder.
     pub(super) fn dest(&self) -> &Arc<Dir> {
         &self.dest
     }
 
-    /// How much may be kept open.
+    /// Returns the share of the descriptors.
     pub(super) fn files(&self) -> &FileShare {
         &self.files
     }
 
-    /// These files are there already, if the sender agrees.
+    /// Sets the existing files that are identical if the sender confirms it.
     pub(super) fn found_same(&self, files: HashMap<u32, Standing>) {
         *self.same.locked() = files;
     }
@@ -263,15 +263,16 @@ impl Temp {
         self.same.locked().get(&file).copied()
     }
 
-    /// Keeps some room on the disk, which is given up when the disk is full, so that what has arrived can be noted then.
+    /// Allocates a reserve on the disk. It is given up when the disk is full, so that received data can still be
+    /// noted.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn keep_reserve(&self) -> Result<(), DiskError> {
         let failed = |error| DiskError::new("keeping a reserve", error);
         match self.ops.create_file(&self.dir, RESERVE, Some(PRIVATE_FILE)) {
             Ok(file) => match self.ops.write_at(&file, &[1; RESERVE_BYTES], 0) {
-                // So small is what a limit of this process allows.
+                // A process limit allows only such small files.
                 Err(error) if error.kind() == io::ErrorKind::FileTooLarge => Ok(()),
                 other => other.map_err(failed),
             },
@@ -280,27 +281,27 @@ impl Temp {
         }
     }
 
-    /// Gives that room up.
+    /// Frees the reserve.
     pub fn give_up_reserve(&self) {
         if let Err(error) = self.ops.remove_file(&self.dir, RESERVE) {
             tracing::debug!(%error, "there was no reserve on the disk");
         }
     }
 
-    /// What is noted of it.
+    /// Returns the journal.
     pub fn journal(&self) -> &Journal {
         &self.journal
     }
 
-    /// The file is received anew: what is there of it goes.
+    /// Discards the staged data of a file that is received from the start.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn start_anew(&self, manifest: &Manifest, file: u32) -> Result<(), DiskError> {
         let Some((entry, size)) = manifest.get(file).and_then(|entry| Some((entry, entry.size()?))) else {
             return Ok(());
         };
-        // Noted first: what is noted of the old one must not speak for the new one.
+        // Noted first: earlier notes must not count for the new data.
         self.journal.note(&Note::Fresh { file, size, mtime: entry.mtime }, 0)?;
         self.journal.flush()?;
         self.same.locked().remove(&file);
@@ -308,7 +309,7 @@ impl Temp {
         self.discard(file)
     }
 
-    /// Removes what is there of a file.
+    /// Removes the staged data of a file.
     pub(super) fn discard(&self, file: u32) -> Result<(), DiskError> {
         match self.remove_unfinished(file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("removing a file", error)),
@@ -321,7 +322,7 @@ impl Temp {
         self.ops.remove_file(&shelf, &name)
     }
 
-    /// An unfinished file, for reading.
+    /// Opens a staged file for reading.
     pub(super) fn open_read(&self, file: u32) -> io::Result<File> {
         let (shelf, name) = self.shelves.of(file, false)?;
         self.ops.open_read(&shelf, &name)
@@ -331,16 +332,16 @@ impl Temp {
         self.open.locked()
     }
 
-    /// A file that comes in one piece, for writing.
+    /// Creates a staged file of one segment for writing.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn create_file(&self, manifest: &Manifest, file: u32) -> Result<File, DiskError> {
         let place = self.shelves.of(file, true);
         let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
         let mode = mode_of(manifest, file);
         let made = match self.ops.create_file(&shelf, &name, mode) {
-            // Cut off in an earlier attempt, and nothing that counts.
+            // Left by an earlier attempt that was cut off; it was never noted as complete.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(file)?;
                 self.ops.create_file(&shelf, &name, mode)
@@ -350,10 +351,10 @@ impl Temp {
         made.map_err(|error| DiskError::new("creating a file", error))
     }
 
-    /// A file that comes in pieces, for writing; kept open between them.
+    /// Opens a staged file of several segments for writing. It is kept open between them.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn shared(&self, manifest: &Manifest, file: u32) -> Result<Arc<File>, DiskError> {
         let mut open = self.open();
         if let Some((file, _)) = open.get(&file) {
@@ -367,7 +368,7 @@ impl Temp {
         };
         let made = Arc::new(made.map_err(|error| DiskError::new("creating a file", error))?);
         if open.len() >= OPEN_FILES {
-            // Those who are writing hold on to theirs; a file is opened again when its next piece comes.
+            // Writers keep their own handle; the file is opened again for its next segment.
             open.clear();
         }
         let spare = self.files.spare().or_else(|| {
@@ -380,34 +381,34 @@ impl Temp {
         Ok(made)
     }
 
-    /// Writes a piece of a file.
+    /// Writes bytes at an offset of a file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn write(&self, target: &File, bytes: &[u8], offset: u64) -> Result<(), DiskError> {
         self.ops.write_at(target, bytes, offset).map_err(|error| DiskError::new("writing", error))
     }
 
-    /// Makes sure that a part of a file reads as zeros, whatever an earlier attempt has left there.
+    /// Zeroes a range of a file: an earlier attempt may have left data there.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn clear(&self, target: &File, offset: u64, len: u32) -> Result<(), DiskError> {
         self.ops.clear(target, offset, len.into()).map_err(|error| DiskError::new("writing", error))
     }
 
-    /// Gives a file its length, of which nothing may be written at the end.
+    /// Sets the length of a file whose end is a hole.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn set_len(&self, target: &File, len: u64) -> Result<(), DiskError> {
         self.ops.set_len(target, len).map_err(|error| DiskError::new("writing", error))
     }
 
-    /// Gives a file that is written its time and mode.
+    /// Sets the modification time and mode of a complete file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn dress(&self, manifest: &Manifest, file: u32, target: &File) -> Result<(), DiskError> {
         let Some(entry) = manifest.get(file) else { return Ok(()) };
         let set = self.ops.set_meta(target, entry.mtime, entry.mode);
@@ -418,7 +419,7 @@ impl Temp {
         self.open().remove(&file).map(|(file, _)| file)
     }
 
-    /// Removes everything that is unfinished.
+    /// Removes the staging directory and everything unfinished.
     pub fn remove(&self) {
         self.open().clear();
         clear(self.ops.as_ref(), (&self.dest, &self.dir), &self.name, self.shelves.staged());
@@ -429,8 +430,8 @@ fn mode_of(manifest: &Manifest, index: u32) -> Option<u16> {
     manifest.get(index).and_then(|entry| entry.mode)
 }
 
-/// Empties and removes a hidden folder; whatever else somebody put there stays, and the folder too. Where it is not known
-/// what is in folders that were filled in hiding, all files in them are taken for ours.
+/// Empties and removes a staging directory. Files of others stay, and so does the directory then. If `staged` is
+/// `None`, every file in a `folder <n>` directory counts as ours.
 fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Option<&Staged>) {
     if let Err(error) = shelves::clear(ops, dir, staged) {
         tracing::debug!(%error, "unfinished files stay");
@@ -443,7 +444,7 @@ fn clear(ops: &dyn FileOps, (dest, dir): (&Dir, &Dir), name: &str, staged: Optio
         }
     };
     for entry in entries.flatten() {
-        // Our own names are numbers; anything else is not ours to remove.
+        // Our names are numbers and a few known ones; other files are not ours to remove.
         if let Some(name) = entry.file_name().to_str().filter(|name| is_ours(name))
             && let Err(error) = ops.remove_file(dir, name.as_bytes())
         {
@@ -460,7 +461,7 @@ fn is_ours(name: &str) -> bool {
     known.contains(&name.as_bytes()) || name.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Removes what an earlier run of this node left of a transfer in a folder.
+/// Removes the staging directory that an earlier run of this node left in a folder.
 pub fn clean_up(ops: &dyn FileOps, dest: &Path, id: &TransferId) {
     let name = temp_name(id);
     let Ok(dest) = ops.open_root(dest) else { return };
@@ -471,47 +472,47 @@ pub fn clean_up(ops: &dyn FileOps, dest: &Path, id: &TransferId) {
     }
 }
 
-/// Gives files their names. One thread owns it.
+/// Commits files under their final names. Owned by one thread.
 pub struct Placing {
     temp: Arc<Temp>,
     manifest: Arc<Manifest>,
     plan: Plan,
     platform: Platform,
     made: Bits,
-    /// Names of folders that did not get their own.
+    /// Actual names of folders whose wanted name was taken.
     renamed: HashMap<u32, Vec<u8>>,
-    /// Folders that were there before, and keep their modes.
+    /// Folders that existed before and keep their modes.
     entered: HashSet<u32>,
     open: HashMap<u32, (Arc<Dir>, Spare)>,
-    /// Where the next number is to be tried, so that a thousand equal names do not cost a million tries.
+    /// Next number to try for a taken name. Without it a thousand equal names would cost a million tries.
     next_number: HashMap<(Option<u32>, Vec<u8>), u32>,
     touched: Touched,
     dest: Arc<Dir>,
     notes: Vec<ForPeople>,
-    /// Folders that could not be made.
+    /// Folders that could not be created.
     left_out: Reasons,
-    /// What got another name than the sender gave it, since that was last asked for.
+    /// Entries that got other names, since the last report to the sender.
     renames: Vec<Renamed>,
-    /// Names under which the first things at the top were stored.
+    /// Names of the first top-level entries as stored.
     landed: Vec<String>,
-    /// Files that may be replaced.
+    /// Existing files that may be replaced.
     old: HashMap<u32, Standing>,
-    /// How many files were there already.
+    /// Number of identical files that existed already.
     same: u32,
-    /// How many old files are in the trash.
+    /// Number of replaced files that went to the trash.
     replaced: u32,
-    /// Files that are durable and have no names yet.
+    /// Files that are durable but not named yet.
     ready: Vec<u32>,
-    /// Those of them that get theirs with their folder.
+    /// Those among them that are named with their folder.
     together: Together,
-    /// Files with their names, of which it is not sure that a power cut would leave them these.
+    /// Named files whose name may not be durable yet.
     named: Vec<FileReceived>,
-    /// Files that are settled for good.
+    /// Files whose name is durable, or that have failed.
     settled: Vec<FileReceived>,
 }
 
 impl Placing {
-    /// For the files of `plan`.
+    /// Creates the committer for the files of `plan`.
     pub fn new(temp: Arc<Temp>, manifest: Arc<Manifest>, plan: Plan, platform: Platform) -> Self {
         let dest = temp.dest.clone();
         let len = manifest.len();
@@ -542,7 +543,7 @@ impl Placing {
         }
     }
 
-    /// Goes on with folders that were created in an earlier attempt, under these names.
+    /// Takes over the folders of an earlier attempt, with their names.
     pub fn with_folders(mut self, folders: HashMap<u32, Vec<u8>>) -> Self {
         for (index, name) in folders {
             let Some(entry) = self.manifest.get(index) else { continue };
@@ -552,7 +553,7 @@ impl Placing {
                 self.landed(&name);
             }
             if is_renamed {
-                // The sender may not have heard of it: the attempt in which it was made was cut off.
+                // The attempt that created it was cut off, so the sender may not know of the name.
                 self.renames.push(Renamed { entry: index, name: name.clone() });
                 self.renamed.insert(index, name);
             }
@@ -560,18 +561,18 @@ impl Placing {
         self
     }
 
-    /// Folders that could not be made, by the code of their reason.
+    /// Returns the folders that could not be created, by reason code.
     pub fn left_out(&self) -> &Reasons {
         &self.left_out
     }
 
-    /// Names at the top under which it is stored so far, [`SHOWN_ROOTS`] at most: what a file manager is to select. Those
-    /// that are not text are missing.
+    /// Returns the stored names of top-level entries, at most [`SHOWN_ROOTS`], for a file manager to select. Names
+    /// that are not UTF-8 are omitted.
     pub fn stored_as(&self) -> &[String] {
         &self.landed
     }
 
-    /// Keeps a name at the top.
+    /// Remembers a top-level name.
     fn landed(&mut self, name: &[u8]) {
         let Ok(name) = std::str::from_utf8(name) else { return };
         if self.landed.len() < SHOWN_ROOTS && !self.landed.iter().any(|known| known == name) {
@@ -596,8 +597,9 @@ impl Placing {
         let is_new = parent.is_some_and(|parent| !self.made.contains(parent));
         let folder = self.folder(parent)?;
         if is_new {
-            // Others are made before what goes into them is made durable. This one was to come as a whole: a power cut must
-            // not keep what is in it and lose whose it is.
+            // Normal folders are created before the data of their files is made durable. This folder was meant to be
+            // renamed as a whole, so its note is made durable first: after a power cut a folder must not exist
+            // without the note that it is ours.
             self.temp.journal.sync()?;
         }
         self.make_room(file, &folder, &name);
@@ -608,7 +610,8 @@ impl Placing {
         self.touch(parent, folder)
     }
 
-    /// The right to keep one folder more open; where there is none, the folders that may be opened again are closed.
+    /// Returns the permit to keep one more folder open. If there is none, the folders that can be reopened are closed
+    /// first.
     fn spare(&mut self) -> Option<Spare> {
         self.temp.files.spare().or_else(|| {
             self.open.clear();
@@ -636,13 +639,13 @@ impl Placing {
         }
     }
 
-    /// What got another name than the sender gave it, since the last call.
+    /// Returns the entries that got other names since the last call.
     pub fn take_renames(&mut self) -> Vec<Renamed> {
         std::mem::take(&mut self.renames)
     }
 
-    /// Tries the name that is wanted, then numbered ones, until `make` finds one free. A name that the file system cannot hold
-    /// is changed as for Windows, whose rules those systems have.
+    /// Tries the wanted name and then numbered ones until `make` succeeds. If the file system cannot store the name,
+    /// it is adapted by the rules for Windows, which such file systems share.
     fn place(
         &mut self,
         parent: Option<u32>,
@@ -689,7 +692,7 @@ impl Placing {
         Err(DiskError::new("naming", io::ErrorKind::AlreadyExists.into()))
     }
 
-    /// The open folder of an entry, made where it is not there yet.
+    /// Returns the open folder of an entry, and creates it if necessary.
     fn folder(&mut self, index: Option<u32>) -> Result<Arc<Dir>, DiskError> {
         let Some(index) = index else { return Ok(self.dest.clone()) };
         if let Some((dir, _)) = self.open.get(&index) {
@@ -699,7 +702,7 @@ impl Placing {
             return Err(DiskError::new("naming", io::ErrorKind::NotFound.into()));
         };
         let (parent_index, name, mode) = (entry.parent, entry.name.to_owned(), entry.mode);
-        // Depth is bounded by the manifest's rules.
+        // The manifest limits the depth.
         let parent = self.folder(parent_index)?;
         let ops = self.temp.ops.clone();
         let placed = if self.made.contains(index) {
@@ -720,7 +723,7 @@ impl Placing {
         Ok(dir)
     }
 
-    /// Has a folder made under a name that is free, and notes it. Gives the name.
+    /// Creates a folder under a free name with `make`, and notes it in the journal. Returns the name.
     fn make_folder(
         &mut self,
         index: u32,
@@ -733,7 +736,7 @@ impl Placing {
         let (parent_index, name) = (entry.parent, entry.name.to_owned());
         let temp = self.temp.clone();
         let placed = self.place(parent_index, &name, true, |name| {
-            // Said before and after: a kill in between leaves an empty folder of this name, which is taken for ours.
+            // Noted before and after. A kill in between leaves an empty folder of this name, which counts as ours.
             let noted = temp.journal.note(&Note::Folder { index, name: name.to_owned() }, 0);
             noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
             make(name)

@@ -1,4 +1,4 @@
-//! Wire buffers of one transfer, which go round between those who fill them and the transport.
+//! Pool of wire buffers of one transfer, which circulate between the filling tasks and the transport.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -15,7 +15,7 @@ pub(super) const fn wire_most(len: u32) -> usize {
     SEGMENT_HEADER + COMMITMENT + len as usize + len.div_ceil(MIN_CHUNK) as usize * (CHUNK_HEADER + TAG as usize)
 }
 
-/// Buffers of at most a given number, made when they are needed.
+/// Pool of a limited number of buffers, allocated on demand.
 #[derive(Debug)]
 pub struct Pool {
     state: Mutex<PoolState>,
@@ -26,21 +26,21 @@ pub struct Pool {
 struct PoolState {
     free: Vec<Vec<u8>>,
     unmade: usize,
-    /// How many more may be made, one for each that comes back.
+    /// Number of buffers that may be added, one for each that comes back.
     later: usize,
-    /// Bytes that the transport has let go of.
+    /// Bytes that the transport has released.
     delivered: u64,
     closed: bool,
 }
 
 impl Pool {
-    /// A pool of at most `count` buffers.
+    /// Creates a pool of at most `count` buffers.
     pub fn new(count: usize) -> Arc<Self> {
         Self::growing(count, count)
     }
 
-    /// A pool that begins with `first` buffers and has one more for each that comes back, up to `count`. So a slow link
-    /// shows before much is on its way, and a fast one has them all within a few round trips.
+    /// Creates a pool of `first` buffers that gains one for each that comes back, up to `count`. So a slow link is
+    /// noticed before much data is queued, and a fast link has all buffers within a few round trips.
     pub fn growing(first: usize, count: usize) -> Arc<Self> {
         let later = count.saturating_sub(first);
         let state = PoolState { free: Vec::new(), unmade: first.min(count), later, delivered: 0, closed: false };
@@ -51,12 +51,12 @@ impl Pool {
         self.state.locked()
     }
 
-    /// Waits for a buffer; none once the pool is closed.
+    /// Waits for a buffer. Returns `None` once the pool is closed.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Parcel> {
         loop {
             let returned = self.returned.notified();
             tokio::pin!(returned);
-            // Before it is looked: one that comes back in between is heard of.
+            // Enabled before the check, so that a buffer that comes back in between is noticed.
             returned.as_mut().enable();
             {
                 let mut state = self.state();
@@ -75,7 +75,7 @@ impl Pool {
         }
     }
 
-    /// Lets everybody who waits, or will wait, go away.
+    /// Closes the pool: present and later callers of `take` get `None`.
     pub fn close(&self) {
         self.state().closed = true;
         self.returned.notify_waiters();
@@ -85,13 +85,13 @@ impl Pool {
         self.state().closed
     }
 
-    /// How many bytes the transport has let go of: they have arrived.
+    /// Returns the bytes that the transport has released because the peer acknowledged them.
     pub(super) fn delivered(&self) -> u64 {
         self.state().delivered
     }
 }
 
-/// A wire buffer; returns to its pool when it is dropped.
+/// Wire buffer; returns to its pool when dropped.
 #[derive(Debug)]
 pub(super) struct Parcel {
     pub bytes: Vec<u8>,

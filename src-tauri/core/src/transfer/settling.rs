@@ -1,5 +1,5 @@
-//! Names what has arrived: a task that gathers verdicts and has each batch settled by a blocking thread. No thread waits for
-//! the peer.
+//! Commit worker: a task that batches verdicts and has a blocking thread commit each batch. No thread waits for the
+//! peer.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -31,48 +31,48 @@ use super::{
 };
 use crate::{api::Note, budget::Worker, clock::Locked as _, error::NetworkError};
 
-/// What the naming task has done.
+/// Results of the commit task, shared with the transfer.
 #[derive(Default)]
 pub(super) struct Settled {
     pub files: AtomicU32,
     pub bytes: AtomicU64,
-    /// Length of the growing file, once it has ended.
+    /// Length of the growing file, once it is complete.
     pub length: AtomicU64,
     pub failed: AtomicU32,
-    /// Files and folders that are not kept, by the code of their reason.
+    /// Files and folders that are not kept, by reason code.
     reasons: Mutex<Reasons>,
     pub notes: Mutex<Vec<Note>>,
-    /// Names at the top under which it is stored.
+    /// Names of the top-level entries as stored.
     pub landed: Mutex<Vec<String>>,
     pub first_failure: Mutex<Option<Code>>,
-    /// It came to its end, and nothing is unfinished.
+    /// True once the task has ended and nothing is left unfinished.
     pub finished: AtomicBool,
 }
 
 impl Settled {
-    /// The failures: how many, and the first.
+    /// Returns the number of failed files, and the first reason.
     pub(super) fn failures(&self) -> (u32, Option<Code>) {
         let first = self.first_failure.locked().clone();
         (self.failed.load(Ordering::Relaxed), first)
     }
 
-    /// The names at the top under which it is stored, once.
+    /// Takes the stored names of top-level entries.
     pub(super) fn take_landed(&self) -> Vec<String> {
         std::mem::take(&mut *self.landed.locked())
     }
 
-    /// Files and folders that are not kept, by the code of their reason.
+    /// Returns the files and folders that are not kept, by reason code.
     pub(super) fn left_out(&self) -> Reasons {
         self.reasons.locked().clone()
     }
 
-    /// What people should know, once.
+    /// Takes the notes for people.
     pub(super) fn take_notes(&self) -> Vec<Note> {
         std::mem::take(&mut *self.notes.locked())
     }
 }
 
-/// Waits for the naming task, if it still runs.
+/// Waits for the commit task; forever if it has ended.
 pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>>) -> Result<(), NetworkError> {
     match settling {
         Some(handle) => match handle.await {
@@ -83,18 +83,19 @@ pub(super) async fn wait(settling: &mut Option<JoinHandle<Result<(), DiskError>>
     }
 }
 
-/// Verdicts that are settled together, at most.
+/// Most verdicts in one batch.
 pub(super) const AT_ONCE: usize = 32 * 1024;
-/// How long verdicts gather after the disk was waited for, while more are to come: to wait for it costs much the same for
-/// one file and for thousands.
+/// Time to collect verdicts after a sync while more are to come: a sync takes about as long for one file as for
+/// thousands.
 const PAUSE: Duration = Duration::from_secs(1);
-/// How long it is not looked whether all have come: twice as long each time.
+/// First and longest interval between checks of the verdict queue; it doubles each time.
 const FIRST_NAP: Duration = Duration::from_millis(1);
 const LONGEST_NAP: Duration = Duration::from_millis(16);
 
-/// What comes until then, up to so many; what is there already comes in any case. None when nothing comes any more.
+/// Collects up to `most` verdicts until `until`. Verdicts that are queued already are always returned. `None` once
+/// the channel is closed and empty.
 ///
-/// It looks now and then instead of being woken by each: that would cost more than to give a file its name.
+/// Polls the queue instead of being woken for each verdict: that would cost more than naming a file.
 async fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instant) -> Option<Vec<Verdict>> {
     let mut nap = FIRST_NAP;
     while judged.len() < most && !judged.is_closed() {
@@ -116,7 +117,7 @@ async fn gather(judged: &mut mpsc::Receiver<Verdict>, most: usize, until: Instan
     Some(batch)
 }
 
-/// The naming task.
+/// State of the commit task.
 pub(super) struct Settling {
     pub worker: Worker,
     pub temp: Arc<Temp>,
@@ -124,20 +125,20 @@ pub(super) struct Settling {
     pub plan: Plan,
     /// Folders that an earlier attempt has created, with their names.
     pub folders: HashMap<u32, Vec<u8>>,
-    /// Folders that were there before this transfer.
+    /// Folders that existed before this transfer.
     pub entered: HashSet<u32>,
     pub out: Outgoing,
     pub told: Arc<Settled>,
     pub expected: u32,
-    /// Files that may be replaced.
+    /// Existing files that may be replaced.
     pub old: HashMap<u32, Standing>,
-    /// Empty files that were there already.
+    /// Number of identical empty files that existed already.
     pub same: u32,
 }
 
 impl Settling {
-    /// Takes verdicts as they come, in as large batches as gather within [`PAUSE`] and while the last one is made durable.
-    /// Returns once every file is settled, or the transfer is given up.
+    /// Commits verdicts in batches, as large as they get within [`PAUSE`] and while the previous batch is synced.
+    /// Returns once every file has its result, or the transfer is given up.
     pub(super) async fn run(mut self, mut judged: mpsc::Receiver<Verdict>) -> Result<(), DiskError> {
         let (temp, manifest, plan) = (self.temp.clone(), self.manifest.clone(), self.plan.clone());
         let (old, entered, same) = (std::mem::take(&mut self.old), std::mem::take(&mut self.entered), self.same);
@@ -163,7 +164,7 @@ impl Settling {
         finished
     }
 
-    /// Lends the files to a blocking thread for one step, which may wait for the disk.
+    /// Runs one step of the committer on a blocking thread, which may wait for the disk.
     async fn at_work<T: Send + 'static>(
         &self,
         mut placing: Placing,
@@ -176,7 +177,7 @@ impl Settling {
         self.worker.run_slow(work).await
     }
 
-    /// The same, and tells what came of it, whether it went well or not.
+    /// Runs a step like [`Self::at_work`], and reports the results, even after an error.
     async fn step(
         &self,
         placing: Placing,
@@ -185,7 +186,7 @@ impl Settling {
         let (mut placing, done) = self
             .at_work(placing, |placing| {
                 step(placing).inspect_err(|_| {
-                    // Whatever has its name by then is worth to be told, if it can be made durable.
+                    // Files that are named by then are worth reporting, if they can be made durable.
                     let _ = placing.flush();
                 })
             })
@@ -194,7 +195,7 @@ impl Settling {
         done.map(|()| placing)
     }
 
-    /// Gives the files back, and false when the transfer is given up.
+    /// Commits all files. Returns the committer, and false if the transfer was given up.
     async fn place_all(
         &self,
         mut placing: Placing,
@@ -204,7 +205,7 @@ impl Settling {
         while left > 0 {
             let Some(mut batch) = gather(judged, left.min(AT_ONCE), until).await else { return Ok((placing, false)) };
             if batch.is_empty() {
-                // Nothing to do the last ones along with.
+                // No new batch is there to do the last files along with.
                 placing = self.step(placing, Placing::flush).await?;
                 let Some(next) = judged.recv().await else { return Ok((placing, false)) };
                 batch.push(next);
@@ -217,7 +218,7 @@ impl Settling {
         Ok((placing, true))
     }
 
-    /// Counts what is settled, and tells the sender.
+    /// Counts the results, and reports them to the sender.
     async fn tell(&self, placing: &mut Placing) {
         self.note(placing);
         self.tell_names(placing).await;

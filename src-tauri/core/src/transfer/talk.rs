@@ -1,4 +1,4 @@
-//! The conversation about one attempt, and everything that carries its data.
+//! One attempt of the sender: its control stream, and the tasks that carry its data.
 
 use std::{
     io,
@@ -40,34 +40,34 @@ use crate::{
     net::Session,
 };
 
-/// Wire buffers for each data stream: one is filled, one is waiting, the others are with the transport.
+/// Wire buffers for each data stream: one is filled, one waits, the others are with the transport.
 const BUFFERS: usize = 4;
-/// Wire buffers of all streams together, until the first come back: where it may pay to compress, it shows by then.
+/// Wire buffers of all streams until the first come back. By then it is known whether compression may pay.
 const FIRST_BUFFERS: usize = 2;
-/// Beyond this round trip one stream's window does not fill the link, and all streams are opened.
+/// Round trip above which one stream's window does not fill the link, so that all streams are opened.
 const LONG_WAY: Duration = Duration::from_millis(10);
-/// Bytes that go at once where nothing limits them: a closed gate is felt after so many.
+/// Bytes written at once without a rate limit. A closed gate takes effect after that many.
 const SLICE: usize = 256 * 1024;
-/// With which a data stream is reset: the control stream says why.
+/// Error code for a reset data stream; the control stream carries the reason.
 const GIVEN_UP: VarInt = VarInt::from_u32(1);
-/// Ends of files that wait to be told.
+/// Batches of file ends that may wait to be reported.
 const ENDS: usize = 16;
 
-/// Why nothing more can be sent.
+/// Reason why an attempt cannot send any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Broken {
-    /// A stream of ours is gone.
+    /// A stream of this side broke.
     Stream,
-    /// What is sent is gone, with the disk that it lay on.
+    /// The source is gone, with the disk that it was on.
     Source,
-    /// For some time no file could be opened, because too many are open.
+    /// No file could be opened for some time, for want of descriptors.
     Descriptors,
 }
 
-/// The conversation about one attempt.
+/// State of one attempt.
 pub(super) struct Talk {
     pub source: Arc<Source>,
-    /// Chunks may be compressed.
+    /// True if chunks may be compressed.
     pub compress: bool,
     header: StreamHeader,
     machine: Arc<Mutex<SenderMachine>>,
@@ -75,20 +75,20 @@ pub(super) struct Talk {
     pub out: Outgoing,
     pub jobs: JoinSet<Result<(), Broken>>,
     pub proving: Option<Proving>,
-    /// Closed while it is paused, or others have to go first.
+    /// Closed while the transfer is paused or waits for a scheduler slot.
     pub gate: Arc<Gate>,
-    /// What the streams have written.
+    /// Bytes that the streams have written.
     pub written: Arc<Written>,
-    /// What is to be sent, until that has begun.
+    /// Plan, until sending has begun.
     plan: Option<Plan>,
     pool: Option<Arc<Pool>>,
-    /// How a growing file stands.
+    /// State of a growing input.
     pub input: Option<watch::Receiver<Input>>,
-    /// How much of it the receiver takes.
+    /// Grants of the receiver for the growing file.
     room: Option<watch::Sender<Room>>,
 }
 
-/// The look at what the receiver claims, on a blocking thread.
+/// Verification of the receiver's claims, running on a blocking thread.
 pub(super) struct Proving {
     plan: Plan,
     stopped: Arc<AtomicBool>,
@@ -99,8 +99,8 @@ fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
     machine.locked()
 }
 
-/// Waits until the claims were looked at, if that is being done. Gives what is to be sent, and the files whose claims do not
-/// hold.
+/// Waits for the verification of claims; forever if none is running. Returns the plan, and the files whose claims are
+/// invalid.
 pub(super) async fn proven(running: &mut Option<Proving>) -> Result<(Plan, Vec<u32>), NetworkError> {
     let Some(proving) = running else { return std::future::pending().await };
     let looked = (&mut proving.looking).await;
@@ -133,7 +133,7 @@ impl Talk {
         lock(&self.machine)
     }
 
-    /// Looks at what the receiver claims, before anything is sent.
+    /// Starts to verify the receiver's claims, before anything is sent.
     pub(super) fn prove(&mut self, worker: &Worker, plan: Plan) {
         let stopped = Arc::new(AtomicBool::new(false));
         let (source, claimed, seen) = (self.source.clone(), plan.clone(), stopped.clone());
@@ -141,14 +141,14 @@ impl Talk {
         self.proving = Some(Proving { plan, stopped, looking });
     }
 
-    /// Tells the receiver which of its claims do not hold.
+    /// Tells the receiver which of its claims are invalid.
     pub(super) async fn send_anew(&self, files: &[u32]) {
         for files in files.chunks(BATCH) {
             self.out.send(&SenderFrame::Anew(files.to_vec())).await;
         }
     }
 
-    /// Sends the pages, on a task of its own so that a cancel is heard meanwhile.
+    /// Sends the manifest in a task of its own, so that a cancel is handled meanwhile.
     pub(super) fn send_manifest(&mut self, stop: &CancellationToken) {
         let (source, out) = (self.source.clone(), self.out.clone());
         self.jobs.spawn(until(stop, async move {
@@ -165,12 +165,12 @@ impl Talk {
         }));
     }
 
-    /// This is to be sent, once it is its turn.
+    /// Sets the plan. Sending begins with the scheduler slot.
     pub(super) fn ready(&mut self, plan: Plan) {
         self.plan = Some(plan);
     }
 
-    /// Lets so much of a growing file be sent.
+    /// Grants a growing file up to `size`.
     pub(super) fn grant(&self, size: u64, ended: bool) {
         if let Some(room) = &self.room {
             let now = Room { size, ended };
@@ -178,26 +178,26 @@ impl Talk {
         }
     }
 
-    /// Whether nothing can be sent before more of a growing file has come: the receiver has all the rest.
+    /// Returns true if the receiver has all `there` bytes of a growing file that can be sent before more is written.
     pub(super) fn waits_for_input(&self, there: u64) -> bool {
         let input = self.input.as_ref().map(|input| *input.borrow());
         let more = |input: Input| matches!(input, Input::Ended(_)) || input.sendable() > there;
         self.pool.is_some() && input.is_some_and(|input| !more(input))
     }
 
-    /// It is known what is to be sent.
+    /// Returns true once the plan is known.
     pub(super) fn may_send(&self) -> bool {
         self.plan.is_some() || self.pool.is_some()
     }
 
-    /// Starts everything that sends data, if that has not begun.
+    /// Starts the tasks that send data, if they are not running.
     pub(super) fn go(&mut self, session: &Session, limits: Arc<Limits>, budget: &Budget, stop: &CancellationToken) {
         let Some(plan) = self.plan.take() else { return };
         let manifest = &self.source.manifest;
         let (files, mut bytes) = plan.measure(manifest);
         let mut room = None;
         if manifest.is_growing() {
-            // It may become long.
+            // The final length is unknown and may be large.
             bytes = u64::MAX;
             let (grants, taken) = watch::channel(Room::default());
             (self.room, room) = (Some(grants), Some(taken));
@@ -240,12 +240,12 @@ impl Talk {
             pool.close();
         }
         self.room = None;
-        // The feeding tasks see the closed pool, or that nobody takes what they fill; the others see the stop.
+        // The feeding tasks notice the closed pool or channel; the others notice `stop`.
         while self.jobs.join_next().await.is_some() {}
     }
 }
 
-/// One stream for little, all for a long way, some otherwise.
+/// Returns the number of data streams: one for little data, all for a long round trip, some otherwise.
 fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
     if files == 0 {
         return 0;
@@ -266,7 +266,7 @@ fn failed_by(end: &FileEnd, reason: &str) -> bool {
     matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == reason)
 }
 
-/// Tells the receiver how long a growing file is, of files that are through, and at last that all are.
+/// Reports the length of a growing file, finished files, and at last that all are finished.
 async fn tell(
     out: Outgoing,
     machine: Arc<Mutex<SenderMachine>>,
@@ -279,7 +279,7 @@ async fn tell(
     }
     let mut left = files;
     while left > 0 {
-        // Stopped in the middle: whoever stopped it says so.
+        // If the loop is cut off, whoever stopped it tells the receiver.
         let batch = tokio::select! {
             batch = ended.recv() => batch,
             (size, all) = told.news() => {
@@ -318,7 +318,7 @@ async fn tell(
     if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken::Stream) }
 }
 
-/// Carries what one thread has filled.
+/// Writes the filled buffers of one feeding task to a data stream.
 async fn carry(
     session: Session,
     header: StreamHeader,
@@ -326,7 +326,7 @@ async fn carry(
     way: Way,
 ) -> Result<(), Broken> {
     let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken::Stream)?, false);
-    // The control stream goes first.
+    // The control stream has priority.
     let _ = stream.0.set_priority(-1);
     stream.0.write_all(&header.encode()).await.map_err(|_| Broken::Stream)?;
     while let Some(bytes) = taken.recv().await {
@@ -336,8 +336,8 @@ async fn carry(
     stream.0.finish().map_err(|_| Broken::Stream)
 }
 
-/// A stream, and whether all of it was written. One that is dropped before is reset: left to itself it would end as if
-/// it were whole.
+/// Data stream, and whether all of it was written. If not, dropping it resets the stream; otherwise it would end as
+/// if it were complete.
 struct Whole(SendStream, bool);
 
 impl Drop for Whole {
@@ -348,7 +348,7 @@ impl Drop for Whole {
     }
 }
 
-/// Runs a job that may have to wait for the peer, until the transfer stops.
+/// Runs a job that may wait for the peer, until `stop` is cancelled.
 pub(super) fn until(
     stop: &CancellationToken,
     job: impl Future<Output = Result<(), Broken>> + Send + 'static,
@@ -362,7 +362,7 @@ pub(super) fn until(
     }
 }
 
-/// What each stream's bytes have to pass.
+/// Gate, rate limits and counter that every write passes.
 #[derive(Clone)]
 struct Way {
     gate: Arc<Gate>,

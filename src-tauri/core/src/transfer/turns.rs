@@ -1,8 +1,8 @@
-//! Whose turn it is: transfers from here send some at a time, in the order that people see and may change.
+//! Scheduler of outgoing transfers: a limited number sends at a time, in the order that people see and may change.
 //!
-//! A receiver that takes nothing does not keep the others waiting. To each device one transfer may always be sent, beside
-//! those that the limit allows; and a transfer that makes no progress lends its place to one to another device, until it
-//! moves again. A device to which a transfer stands still is lent nothing.
+//! A receiver that takes nothing does not block the others. One transfer to each device may always send, beside those
+//! that the limit allows. A transfer without progress lends its slot to a transfer to another device until it moves
+//! again. A device with a stalled transfer is lent no slot.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -14,20 +14,20 @@ use tokio::sync::watch;
 use crate::clock::Locked as _;
 use crate::id::{DeviceId, TransferId};
 
-/// The order of those that have not ended, and who of them sends now. Pure.
+/// Order of the transfers that have not ended, and which of them send now. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Order {
-    /// Each with its rank; the lowest is the first. Ranks are kept over restarts.
+    /// Rank of each transfer; the lowest is first. Ranks are kept over restarts.
     ranks: HashMap<TransferId, u32>,
-    /// To which device each goes.
+    /// Destination device of each transfer.
     devices: HashMap<TransferId, DeviceId>,
     asking: BTreeSet<TransferId>,
-    /// Those that send, and whether they stand still.
+    /// Transfers that send, and whether they are stalled.
     sending: BTreeMap<TransferId, bool>,
 }
 
 impl Order {
-    /// Takes it in, at this rank or behind all others. Gives its rank.
+    /// Adds a transfer at this rank, or behind all others. Returns its rank.
     pub(super) fn enter(&mut self, id: TransferId, device: DeviceId, rank: Option<u32>) -> u32 {
         self.devices.insert(id, device);
         let rank = rank.unwrap_or_else(|| self.ranks.values().max().map_or(1, |last| last.saturating_add(1)));
@@ -35,7 +35,7 @@ impl Order {
         rank
     }
 
-    /// It is over.
+    /// Removes a transfer that has ended.
     pub(super) fn leave(&mut self, id: TransferId) {
         self.ranks.remove(&id);
         self.devices.remove(&id);
@@ -43,14 +43,15 @@ impl Order {
         self.sending.remove(&id);
     }
 
-    /// All, the first first.
+    /// Returns all transfers in order.
     pub(super) fn all(&self) -> Vec<TransferId> {
         let mut all: Vec<_> = self.ranks.iter().map(|(id, rank)| (*rank, *id)).collect();
         all.sort_unstable();
         all.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Puts one before another, or behind all. Gives the ranks that have changed; none where one of the two is not here.
+    /// Moves one transfer before another, or behind all. Returns the changed ranks; `None` if one of the two is
+    /// unknown.
     pub(super) fn move_before(&mut self, id: TransferId, before: Option<TransferId>) -> Option<Vec<(TransferId, u32)>> {
         let mut all = self.all();
         let from = all.iter().position(|other| *other == id)?;
@@ -70,7 +71,7 @@ impl Order {
         Some(changed)
     }
 
-    /// It wants to send. Whether it may, with so many at a time.
+    /// Requests a slot. Returns true if the transfer may send now, with `at_a_time` slots.
     fn ask(&mut self, id: TransferId, at_a_time: usize) -> bool {
         if self.sending.contains_key(&id) {
             return true;
@@ -98,7 +99,8 @@ impl Order {
         may
     }
 
-    /// Whether nothing is sent to its device, and no other to it comes first.
+    /// Returns true if nothing is being sent to the transfer's device, and it is the first waiting one to that
+    /// device.
     fn is_first_of_its_device(&self, id: TransferId) -> bool {
         let Some(device) = self.devices.get(&id) else { return false };
         let is_to_it = |other: &&TransferId| self.devices.get(*other) == Some(device);
@@ -107,14 +109,14 @@ impl Order {
         !self.sending.keys().any(|other| is_to_it(&other)) && first == Some(rank(&id))
     }
 
-    /// Whether another transfer to the same device stands still.
+    /// Returns true if another transfer to the same device is stalled.
     fn is_behind(&self, id: TransferId) -> bool {
         let device = |id| self.devices.get(id);
         let mut stalled = self.sending.iter().filter(|(_, stalled)| **stalled);
         stalled.any(|(other, _)| device(other).is_some() && device(other) == device(&id))
     }
 
-    /// One that sends makes no progress, or does again. True if that is news.
+    /// Sets whether a sending transfer is stalled. Returns true if that has changed.
     fn stalls(&mut self, id: TransferId, stalled: bool) -> bool {
         self.sending.get_mut(&id).is_some_and(|known| std::mem::replace(known, stalled) != stalled)
     }
@@ -125,7 +127,7 @@ impl Order {
     }
 }
 
-/// Who may send now.
+/// Scheduler shared by all outgoing transfers.
 pub(super) struct Turns {
     order: Mutex<(Order, usize)>,
     changed: watch::Sender<()>,
@@ -140,19 +142,19 @@ impl Turns {
         self.order.locked()
     }
 
-    /// Changes the order.
+    /// Changes the order and wakes the waiting transfers.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Order) -> T) -> T {
         let changed = change(&mut self.order().0);
         self.changed.send_replace(());
         changed
     }
 
-    /// All that have not ended, the first first.
+    /// Returns all transfers that have not ended, in order.
     pub(super) fn all(&self) -> Vec<TransferId> {
         self.order().0.all()
     }
 
-    /// So many send at a time from now on; those that do already go on.
+    /// Sets the number of slots. Transfers that are sending keep theirs.
     pub(super) fn set(&self, at_a_time: usize) {
         self.order().1 = at_a_time.max(1);
         self.changed.send_replace(());
@@ -165,10 +167,10 @@ impl Turns {
         }
     }
 
-    /// Waits for its turn, which lasts until what is given is dropped.
+    /// Waits for a slot, which is held until the returned value is dropped.
     pub(super) async fn turn(self: Arc<Self>, id: TransferId) -> Turn {
         let mut changed = self.changed.subscribe();
-        // Whoever stops waiting does not stand before others any more.
+        // Created first: if the caller stops waiting, dropping it withdraws the request.
         let turn = Turn { turns: self, id };
         loop {
             {
@@ -178,21 +180,21 @@ impl Turns {
                     break;
                 }
             }
-            // The sender is held by `turn`, so that it cannot be gone.
+            // `turn` keeps the channel's sender alive, so this cannot fail.
             let _ = changed.changed().await;
         }
         turn
     }
 }
 
-/// The right to send; given back when dropped.
+/// Slot of the scheduler; released when dropped.
 pub(super) struct Turn {
     turns: Arc<Turns>,
     id: TransferId,
 }
 
 impl Turn {
-    /// Lends its place while it makes no progress, and takes it back when it does.
+    /// Lends the slot while the transfer is stalled, and takes it back when it moves.
     pub(super) fn stalls(&self, stalled: bool) {
         self.turns.stalls(self.id, stalled);
     }

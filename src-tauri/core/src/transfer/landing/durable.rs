@@ -1,8 +1,8 @@
-//! The order in which files become durable and get their names.
+//! Order in which files become durable and get their names.
 //!
-//! Of many files the data of one batch is made durable while the batch before it gets its names: the disk is what is waited
-//! for, and who waits does something else meanwhile. What made the data durable then made names durable, too, of the batch
-//! before that one. Only files of which both is true are told as received.
+//! With many files, one batch is synced while the batch before it is named: syncing is what takes time. The next sync
+//! also makes the names of that earlier batch durable. A file is reported as received only when both its data and its
+//! name are durable.
 
 use std::{io, mem, sync::Arc, thread};
 
@@ -17,26 +17,26 @@ use crate::transfer::{
     wire::{Code, FileReceived},
 };
 
-/// From so many files or folders on, the whole volume is made durable at once instead of each.
+/// Number of files or folders above which the whole volume is synced instead of each one.
 pub(super) const SYNC_ALL: usize = 8;
 
 impl Placing {
-    /// Files that have their verdict: the good ones get their names, durably; the bad ones are removed. What is to be told
-    /// to the sender is in [`Self::report`], of many files only after the next calls or [`Self::flush`].
+    /// Handles files with a verdict: good ones are committed durably, bad ones are removed. The results are returned
+    /// by [`Self::report`]; with many files only after the next calls, or after [`Self::flush`].
     ///
     /// # Errors
-    /// When the file system does not let anything go on. Files that are named by then stay.
+    /// Returns an error if the file system lets nothing go on. Files that are named by then stay.
     pub fn settle(&mut self, verdicts: Vec<Verdict>) -> Result<(), DiskError> {
         let good = self.without_bad(verdicts)?;
-        // Before the journal is made durable, so that it knows of every folder that something is put into.
+        // Done before the journal is synced, so that it knows every folder that files are put into.
         for file in &good {
             match self.folder(self.made_before(*file)) {
                 Err(error) if of_this_file(&error.source).is_none() => return Err(error),
-                // A folder that cannot be is told with the first of its files.
+                // A folder that cannot be created is reported with the first of its files.
                 _ => {}
             }
         }
-        // What was there already is no business of ours.
+        // Existing files are neither dressed nor synced.
         let fresh: Vec<u32> = good.iter().copied().filter(|file| self.temp.same(*file).is_none()).collect();
         self.prepare(&good, &fresh)?;
         if fresh.len() > SYNC_ALL && SYNCS_VOLUMES {
@@ -48,10 +48,10 @@ impl Placing {
         self.flush()
     }
 
-    /// Gives all files that are ready their names, and makes these durable.
+    /// Names all files that are ready, and makes the names durable.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn flush(&mut self) -> Result<(), DiskError> {
         let ready = mem::take(&mut self.ready);
         self.give_names(ready)?;
@@ -63,12 +63,12 @@ impl Placing {
         Ok(())
     }
 
-    /// What is settled for good since the last call.
+    /// Returns the final results since the last call.
     pub fn report(&mut self) -> Vec<FileReceived> {
         mem::take(&mut self.settled)
     }
 
-    /// Removes the bad ones.
+    /// Removes the files with a bad verdict. Returns the good ones.
     fn without_bad(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<u32>, DiskError> {
         let mut good = Vec::with_capacity(verdicts.len());
         for verdict in verdicts {
@@ -76,7 +76,8 @@ impl Placing {
                 Verdict::Good(file) => good.push(file),
                 Verdict::Bad(file, code) => {
                     self.temp.forget(file);
-                    // It may have been about to get its name in an earlier attempt: to be gone must not mean named.
+                    // An earlier attempt may have noted `Naming` for it: a missing staged file must not count as
+                    // named.
                     self.give_up(file, &code)?;
                     self.set_apart(file);
                     self.settled.push(FileReceived { file, failure: Some(code) });
@@ -86,17 +87,17 @@ impl Placing {
         Ok(good)
     }
 
-    /// Nothing comes of this file.
+    /// Gives up a file: notes it, removes its staged data, and tells people.
     fn give_up(&mut self, file: u32, code: &Code) -> Result<(), DiskError> {
         self.temp.journal.note(&Note::Unnamed(file), 0)?;
         self.temp.journal.flush()?;
-        // Nothing may have come of it yet.
+        // There may be no staged data yet.
         let _ = self.temp.remove_unfinished(file);
         self.failed(file, code);
         Ok(())
     }
 
-    /// Does what is left to do to files, and notes that they are about to get their names.
+    /// Completes the files, and notes that they are about to be named.
     fn prepare(&self, good: &[u32], fresh: &[u32]) -> Result<(), DiskError> {
         let temp = &self.temp;
         for file in fresh {
@@ -108,15 +109,15 @@ impl Placing {
                 temp.forget(*file);
             }
         }
-        // Before the first of them has its name, and as durable as they are: whoever takes the transfer up knows by it
-        // that a file that is gone from here is not missing.
+        // Written before the first file is named, and as durable as the files: on resume a staged file that is
+        // missing then counts as named and not as lost.
         for files in good.chunks(AT_ONCE) {
             temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
         }
         temp.journal.flush()
     }
 
-    /// Makes all on the volume durable, and gives those their names that were durable before.
+    /// Syncs the volume for `files`, and meanwhile names the files that were durable before.
     fn make_all_durable(&mut self, files: Vec<u32>) -> Result<(), DiskError> {
         let (ready, named, touched) =
             (mem::take(&mut self.ready), mem::take(&mut self.named), mem::take(&mut self.touched));
@@ -128,7 +129,7 @@ impl Placing {
                     let given = self.give_names(ready);
                     (syncing.join().unwrap_or_else(|_| Err(io::Error::other("it panicked"))), given)
                 }
-                // No thread is left: the one after the other.
+                // No thread is available: one step after the other.
                 Err(error) => {
                     tracing::debug!(%error, "no thread to make files durable with");
                     (sync(), self.give_names(ready))
@@ -162,7 +163,7 @@ impl Placing {
                 let opened = temp.ops.open_read(&shelf, &name).map_err(opening)?;
                 temp.ops.sync_file(&opened).map_err(syncing)?;
             } else if SYNCS_VOLUMES {
-                // It cannot be opened any more.
+                // A file without read permission cannot be opened for a sync.
                 temp.ops.sync_volume(&temp.dir).map_err(syncing)?;
             } else {
                 let opened = temp.ops.open_file(&shelf, &name).map_err(opening)?;
@@ -172,7 +173,7 @@ impl Placing {
                 temp.ops.sync_dir(&full).map_err(syncing)?;
             }
         }
-        // Not every file system keeps a file's first name along with the file.
+        // Some file systems do not sync a new file's name along with the file.
         if let Some(last) = last {
             temp.ops.sync_dir(&last).map_err(syncing)?;
         }
@@ -196,7 +197,7 @@ impl Placing {
 
 #[cfg(test)]
 impl Placing {
-    /// The same with nothing to come.
+    /// Settles and flushes, for tests in which no more verdicts come.
     pub(in crate::transfer) fn settle_now(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
         self.settle(verdicts)?;
         self.flush()?;

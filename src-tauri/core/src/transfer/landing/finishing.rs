@@ -1,4 +1,4 @@
-//! The end of a transfer that has arrived: folders without files, and the times and modes of all.
+//! End of a complete transfer: empty folders, and the times and modes of all folders.
 
 use std::{io, sync::Arc};
 
@@ -8,11 +8,11 @@ use super::{DiskError, Placing, mode_of, of_this_file};
 use crate::transfer::files::PRIVATE_DIR;
 
 impl Placing {
-    /// Every file has its verdict: makes the folders that hold no file, sets the folders' times, and removes the hidden
-    /// folder.
+    /// Finishes the transfer after every file has its result: creates folders that hold no file, sets the folders'
+    /// times, and removes the staging directory.
     ///
     /// # Errors
-    /// When the file system does not let it.
+    /// Returns an error if the file system refuses a step.
     pub fn finish(&mut self) -> Result<(), DiskError> {
         let manifest = self.manifest.clone();
         let is_folder = |index: u32| manifest.get(index).is_some_and(|entry| entry.size().is_none());
@@ -21,14 +21,15 @@ impl Placing {
                 self.folder_or_note(index)?;
             }
         }
-        // Children come after their parents, so that backwards a folder's time is set after all that is in it.
+        // Children have higher numbers than their parents, so in reverse order a folder's time is set after its
+        // content.
         for index in (0..manifest.len()).rev() {
             if self.made.contains(index)
                 && let Some(entry) = manifest.get(index)
                 && let Some(dir) = self.folder_or_note(index)?
             {
                 match self.temp.ops.set_dir_time(&dir, entry.mtime) {
-                    // A folder of somebody else's that was entered keeps its own.
+                    // An existing folder of another owner keeps its time.
                     Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
                     other => other.map_err(|error| DiskError::new("setting a folder's time", error))?,
                 }
@@ -42,10 +43,10 @@ impl Placing {
         Ok(())
     }
 
-    /// Gives those folders their modes in which the owner may not do everything: nothing is put into them any more.
+    /// Sets modes that restrict the owner, last, because nothing is put into these folders any more.
     fn close_folders(&mut self) -> Result<(), DiskError> {
         let manifest = self.manifest.clone();
-        // Children before their parents, which one may not enter afterwards.
+        // Children before their parents, which may be inaccessible afterwards.
         for index in (0..manifest.len()).rev().filter(|index| manifest.size(*index).is_none()) {
             if self.made.contains(index)
                 && !self.entered.contains(&index)

@@ -1,7 +1,7 @@
-//! The list of an accepted transfer, kept beside its unfinished files until the transfer ends.
+//! The manifest of an accepted transfer, stored in the staging directory until the transfer ends.
 //!
-//! It lies on the volume that the transfer lands on, and not in the sealed store: it may be large, it is read only when the
-//! transfer is taken up again, and it goes with the hidden folder. It is believed only if its hash is the one on record.
+//! It lies on the destination volume and not in the sealed store because it may be large and is read only on resume.
+//! It is removed with the staging directory, and trusted only if its hash is the recorded one.
 //!
 //! ```text
 //! list = page*          page = length u32, the frame of a manifest's page
@@ -23,14 +23,14 @@ use super::{
 };
 use crate::id::TransferId;
 
-/// Its name in the hidden folder.
+/// File name in the staging directory.
 pub const NAME: &[u8] = b"list";
 
 impl Temp {
-    /// Keeps the list; durable when it returns.
+    /// Writes the manifest. It is durable when this returns.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn keep_list(&self, manifest: &Manifest) -> Result<(), DiskError> {
         let failed = |error| DiskError::new("keeping the list of files", error);
         let file = self.ops.create_file(&self.dir, NAME, Some(PRIVATE_FILE)).map_err(failed)?;
@@ -46,11 +46,11 @@ impl Temp {
     }
 }
 
-/// Reads the list of a transfer whose hash is this. None if the folder is there and the list is not, or is not that one.
-/// Blocking.
+/// Reads the manifest of a transfer and checks its hash. Returns `None` if the destination folder exists but the
+/// manifest is missing or has another hash. Blocking.
 ///
 /// # Errors
-/// When the folder that the person chose, or the list, cannot be opened for another reason.
+/// Returns an error if the destination folder, or the manifest for another reason, cannot be opened.
 pub fn read(ops: &dyn FileOps, dest: &Path, id: &TransferId, hash: &[u8; 32]) -> io::Result<Option<Manifest>> {
     let dest = ops.open_root(dest)?;
     let opened = ops.open_dir(&dest, temp_name(id).as_bytes()).and_then(|dir| ops.open_read(&dir, NAME));

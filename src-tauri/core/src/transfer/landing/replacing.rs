@@ -1,4 +1,4 @@
-//! Files that stand where one of the offer would land: those that are the same, and those that it replaces.
+//! Existing files at the destination: identical ones, and those that are replaced.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,13 +11,13 @@ use crate::{
 };
 
 impl Placing {
-    /// Replaces these, has found so many that are the same, and enters these folders, which were there.
+    /// Sets the files to replace, the number of identical empty files, and the existing folders to use.
     pub fn over(mut self, old: HashMap<u32, Standing>, same: u32, entered: HashSet<u32>) -> Self {
         (self.old, self.same, self.entered) = (old, same, entered);
         self
     }
 
-    /// What people should know, so far.
+    /// Returns the notes for people so far.
     pub fn notes(&self) -> Vec<ForPeople> {
         let mut notes = Vec::new();
         if self.same > 0 {
@@ -30,7 +30,8 @@ impl Placing {
         notes
     }
 
-    /// Gives a file its name, or finds that what is there is the same. The code says why it is not kept, where it is not.
+    /// Commits a file, or confirms that the existing one is identical. Returns the reason code if the file is not
+    /// kept.
     pub(super) fn keep(&mut self, file: u32) -> Result<Option<Code>, DiskError> {
         let kept = match self.temp.same(file) {
             Some(seen) => self.still_there(file, &seen),
@@ -39,7 +40,7 @@ impl Placing {
         kept.or_else(|error| of_this_file(&error.source).map(Some).ok_or(error))
     }
 
-    /// What was found to be the same, and what the sender agreed to: whether it still is what was looked at.
+    /// Checks that an existing file that the sender confirmed as identical has not changed since it was read.
     fn still_there(&mut self, file: u32, seen: &Standing) -> Result<Option<Code>, DiskError> {
         let Some(entry) = self.manifest.get(file) else { return Ok(None) };
         let (parent, name) = (entry.parent, entry.name.to_owned());
@@ -55,8 +56,8 @@ impl Placing {
         Ok(None)
     }
 
-    /// Puts what a file replaces into the trash, if it is what was seen there before anything was written. If that cannot be,
-    /// both are kept.
+    /// Moves the file to be replaced to the trash, if it is unchanged since it was first seen. If that fails, both
+    /// files are kept.
     pub(super) fn make_room(&mut self, file: u32, folder: &Dir, name: &[u8]) {
         let Some(old) = self.old.remove(&file) else { return };
         let Ok(name) = names::on_disk(name, self.platform) else { return };

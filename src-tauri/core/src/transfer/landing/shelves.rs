@@ -1,9 +1,10 @@
-//! Shelves of the hidden folder: unfinished files lie 128 to a folder.
+//! Shards of the staging directory: unfinished files lie 128 to a folder.
 //!
-//! In one folder of a hundred thousand, those who create files wait for those who take them out, and the file system
-//! looks at many names for each that it adds or removes: with 128 to a folder the receiver was an eighth less time in the
-//! kernel than with 1,024, and with 64 as long. The first ones lie in the hidden folder itself, which is all there is of most
-//! transfers. Those of a folder that is filled in hiding (`staged`) lie in a folder of their own.
+//! In a folder of a hundred thousand files, threads that create files wait for those that remove them, and each
+//! change makes the file system look at many names. Measured kernel time of the receiver was an eighth lower with 128
+//! files a folder than with 1,024, and the same with 64. The first 128 files lie in the staging directory itself,
+//! which is enough for most transfers. The files of a folder that is renamed as a whole (`staged`) have a folder of
+//! their own.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,14 +21,14 @@ use crate::{
     transfer::files::{FileOps, PRIVATE_DIR},
 };
 
-/// Files of one shelf.
+/// Files per shard.
 const SHELF: u32 = 128;
-/// Shelves that are kept open.
+/// Most shards kept open.
 const OPEN_SHELVES: usize = 64;
 const NAME: &str = "from ";
 const STAGED: &str = "folder ";
 
-/// The folders in which the unfinished files of one transfer lie.
+/// Folders that hold the unfinished files of one transfer.
 pub(super) struct Shelves {
     ops: Arc<dyn FileOps>,
     top: Arc<Dir>,
@@ -36,7 +37,7 @@ pub(super) struct Shelves {
     open: Mutex<HashMap<Shelf, (Arc<Dir>, Spare)>>,
 }
 
-/// Which folder in the hidden one.
+/// Identifies a folder in the staging directory.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 enum Shelf {
     /// Files from this number on.
@@ -59,23 +60,24 @@ impl Shelves {
         Self { ops, top, staged: OnceLock::new(), files: FileShare::alone(), open: Mutex::default() }
     }
 
-    /// Keeps no more open than this share allows.
+    /// Limits the open shards to this share.
     pub fn sharing(self, files: FileShare) -> Self {
-        // What was open was counted elsewhere.
+        // Shards that were open are counted in another share.
         Self { files, open: Mutex::default(), ..self }
     }
 
-    /// These folders are filled in hiding. Said before the first file is put anywhere; only once.
+    /// Sets the folders that are renamed as a whole. Must be called before the first file is created; only the first
+    /// call counts.
     pub fn stage(&self, staged: Staged) {
         let _ = self.staged.set(staged);
     }
 
-    /// The folders that are filled in hiding.
+    /// Returns the folders that are renamed as a whole.
     pub fn staged(&self) -> Option<&Staged> {
         self.staged.get()
     }
 
-    /// Where this file lies, if it is there, and its name there; `make` where it is about to be put there.
+    /// Returns the folder and the name of a staged file. With `make` the folder is created if it is missing.
     pub fn of(&self, file: u32, make: bool) -> io::Result<(Arc<Dir>, Vec<u8>)> {
         let staged = self.staged().and_then(|staged| Some((staged.of(file)?, staged.name(file)?)));
         if let Some((folder, name)) = staged {
@@ -93,7 +95,7 @@ impl Shelves {
     }
 
     fn shelf(&self, shelf: Shelf, make: bool) -> io::Result<Arc<Dir>> {
-        // Held while the shelf is made: the next one needs it too.
+        // Locked while the folder is created: concurrent callers need it too.
         let mut open = self.open();
         if let Some((dir, _)) = open.get(&shelf) {
             return Ok(dir.clone());
@@ -101,7 +103,7 @@ impl Shelves {
         let name = shelf.name();
         let dir = match self.ops.open_dir(&self.top, name.as_bytes()) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
-                // One that is to be seen later is as open to others as the sender's folder and any new folder.
+                // A folder that people see later gets the mode of the sender's folder.
                 let mode = match shelf {
                     Shelf::From(_) => Some(PRIVATE_DIR),
                     Shelf::Folder(folder) => self.staged().and_then(|staged| staged.mode(folder)),
@@ -125,16 +127,16 @@ impl Shelves {
         Ok(dir)
     }
 
-    /// How many things lie in a folder that is filled in hiding.
+    /// Counts the entries of a folder that is renamed as a whole.
     pub fn count(&self, folder: u32) -> io::Result<usize> {
         let dir = self.shelf(Shelf::Folder(folder), false)?;
         with_descriptor(|| dir.entries())?.try_fold(0, |count, entry| entry.map(|_| count + 1))
     }
 
-    /// Gives such a folder its name, with all that is in it. A name that is taken is never replaced.
+    /// Renames such a folder to its final name, with all its files. A taken name is never replaced.
     pub fn unveil(&self, folder: u32, to: &Dir, name: &[u8]) -> io::Result<()> {
         let shelf = Shelf::Folder(folder);
-        // Held meanwhile: whatever may still come is not put where people see it.
+        // Locked meanwhile, so that no late file is put into the folder after people see it.
         let mut open = self.open();
         self.ops.rename_folder(&self.top, shelf.name().as_bytes(), to, name)?;
         open.remove(&shelf);
@@ -146,17 +148,17 @@ fn is_shelf(name: &str) -> bool {
     name.strip_prefix(NAME).is_some_and(is_number)
 }
 
-/// The folder of the offer that is filled here.
+/// Returns the folder of the offer that a shard name stands for.
 fn staged_in(name: &str) -> Option<u32> {
     name.strip_prefix(STAGED).filter(|number| is_number(number))?.parse().ok()
 }
 
-/// Whether this is a file's name as it is written here.
+/// Returns true if this is a number as it is written here, without leading zeros.
 fn is_number(name: &str) -> bool {
     name.parse::<u32>().is_ok_and(|number| number.to_string() == name)
 }
 
-/// What an entry is; a link is a link. Not every file system says so in its list.
+/// Returns the type of an entry without following links. Some file systems do not list it, so it is looked up then.
 fn kind(entry: &DirEntry) -> io::Result<FileType> {
     match entry.file_type()? {
         known if known.is_file() || known.is_dir() || known.is_symlink() => Ok(known),
@@ -164,7 +166,7 @@ fn kind(entry: &DirEntry) -> io::Result<FileType> {
     }
 }
 
-/// Names of the shelves that there are, of either kind. A link or a file of such a name is none.
+/// Returns the names of the existing shards of both kinds. Links and files of such a name are ignored.
 fn all(top: &Dir) -> io::Result<Vec<String>> {
     let mut found = Vec::new();
     for entry in with_descriptor(|| top.entries())? {
@@ -178,10 +180,10 @@ fn all(top: &Dir) -> io::Result<Vec<String>> {
     Ok(found)
 }
 
-/// Numbers of the unfinished files. Nothing but regular files: opening anything else might wait for ever.
+/// Returns the numbers of the unfinished files. Only regular files count: opening anything else might block forever.
 ///
 /// # Errors
-/// Whatever keeps one shelf from being listed: a file that was about to get its name and is not found is taken for named.
+/// Returns an error if any shard cannot be listed: a file noted as `Naming` that is not found would count as named.
 pub fn files_in(ops: &dyn FileOps, top: &Dir, staged: &Staged) -> io::Result<HashSet<u32>> {
     let numbered = |name: &str| name.parse().ok().filter(|file| is_number(name) && staged.of(*file).is_none());
     let mut found = HashSet::new();
@@ -211,10 +213,10 @@ fn gather(dir: &Dir, found: &mut HashSet<u32>, number: impl Fn(&str) -> Option<u
     Ok(())
 }
 
-/// Whether a folder that was filled in hiding is not there any more.
+/// Returns true if a folder that is renamed as a whole has left the staging directory.
 ///
 /// # Errors
-/// When that cannot be seen.
+/// Returns an error if that cannot be determined.
 pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool> {
     match ops.stat(top, Shelf::Folder(folder).name().as_bytes()) {
         Ok(_) => Ok(false),
@@ -223,7 +225,7 @@ pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool
     }
 }
 
-/// Removes the shelves with all that is ours in them; whatever else somebody put there stays, and its shelf too.
+/// Removes the shards and our files in them. Files of others stay, and their shard too.
 pub(super) fn clear(ops: &dyn FileOps, top: &Dir, staged: Option<&Staged>) -> io::Result<()> {
     for name in all(top)? {
         let Ok(shelf) = ops.open_dir(top, name.as_bytes()) else { continue };

@@ -1,12 +1,12 @@
-//! Which folders of an offer are filled in hiding and get their names with all that is in them.
+//! Folders of an offer that are filled in the staging directory and renamed as a whole.
 //!
-//! Of many small files the names cost as much as the contents: one rename for a folder takes the place of one for each of
-//! its files, which the system does one after the other on a whole volume. Such a folder lies in the hidden folder under its
-//! number, with its files under the names that they will have. So only names qualify that every file system
-//! takes for what they are, and for different ones.
+//! For many small files, naming costs as much as writing: one rename of a folder replaces one rename per file, and a
+//! volume performs renames one after the other. Such a folder lies in the staging directory as `folder <n>`, with its
+//! files under their final names. So it qualifies only if every file system stores its names unchanged and as
+//! different names.
 //!
-//! The folders are chosen once, when the transfer begins, and noted in the journal: where a file lies must not depend on
-//! what has changed since.
+//! The folders are chosen once, when the transfer begins, and noted in the journal: where a staged file lies must not
+//! depend on later changes of the manifest.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,14 +21,14 @@ use crate::transfer::{
     names::{Platform, on_disk},
 };
 
-/// Below that it is not worth it.
+/// Fewest files for which this pays.
 const FEWEST: u32 = 16;
-/// Of larger folders people want to see something before all is there.
+/// Most files: of larger folders people want to see something before all of it is there.
 const MOST: u32 = 4096;
-/// And of those with more bytes than that.
+/// Most bytes, for the same reason.
 const MOST_BYTES: u64 = 16 * 1024 * 1024;
 
-/// The folders of one transfer that are filled in hiding.
+/// Folders of one transfer that are renamed as a whole.
 #[derive(Debug)]
 pub struct Staged {
     manifest: Arc<Manifest>,
@@ -36,7 +36,7 @@ pub struct Staged {
 }
 
 impl Staged {
-    /// Those of an offer for which it is worth it.
+    /// Chooses the folders of an offer for which this pays.
     pub fn choose(manifest: &Arc<Manifest>) -> Self {
         let mut folders = sound(manifest);
         folders.retain(|_, files| {
@@ -46,7 +46,8 @@ impl Staged {
         Self { manifest: manifest.clone(), folders }
     }
 
-    /// Those that were chosen earlier. None where one of them never can have been: where its files are is not known then.
+    /// Restores an earlier choice. Returns `None` if one of the folders cannot have been chosen: then it is unknown
+    /// where its files lie.
     pub fn noted(manifest: &Arc<Manifest>, chosen: &Bits) -> Option<Self> {
         let count = chosen.iter().count();
         let mut folders = if count > 0 { sound(manifest) } else { HashMap::new() };
@@ -54,47 +55,49 @@ impl Staged {
         (folders.len() == count).then(|| Self { manifest: manifest.clone(), folders })
     }
 
-    /// Their numbers, in order.
+    /// Returns the numbers of the folders, in order.
     pub fn folders(&self) -> Vec<u32> {
         let mut folders: Vec<u32> = self.folders.keys().copied().collect();
         folders.sort_unstable();
         folders
     }
 
-    /// The files of one of them.
+    /// Returns the files of a chosen folder.
     pub fn files(&self, folder: u32) -> Option<Range<u32>> {
         self.folders.get(&folder).cloned()
     }
 
-    /// The name that a folder gets, if that is free.
+    /// Returns the final name of a folder, if it is not taken.
     pub fn wanted(&self, folder: u32) -> Option<Vec<u8>> {
         on_disk(self.manifest.get(folder)?.name, Platform::HERE).ok()
     }
 
-    /// What others may do in a folder.
+    /// Returns the mode of a folder.
     pub fn mode(&self, folder: u32) -> Option<u16> {
         self.manifest.get(folder)?.mode
     }
 
-    /// The one that a file is in.
+    /// Returns the chosen folder that contains a file.
     pub fn of(&self, file: u32) -> Option<u32> {
         let parent = self.manifest.get(file)?.parent?;
         self.folders.get(&parent)?.contains(&file).then_some(parent)
     }
 
-    /// The name of a file in one of them.
+    /// Returns the name of a file in its folder.
     pub fn name(&self, file: u32) -> Option<&[u8]> {
         Some(self.manifest.get(file)?.name)
     }
 
-    /// The files of one of them, by their names in lower case: not every file system gives them back as they were given.
+    /// Returns the files of a folder by their names in lower case, because some file systems return names in another
+    /// case.
     pub fn by_name(&self, folder: u32) -> HashMap<Vec<u8>, u32> {
         let files = self.files(folder).unwrap_or_default();
         files.filter_map(|file| Some((self.name(file)?.to_ascii_lowercase(), file))).collect()
     }
 }
 
-/// Folders of which all entries are files that are listed in one row, not few and not many, and have plain names.
+/// Returns the folders that contain only files, consecutive in the manifest, between [`FEWEST`] and [`MOST`] of them,
+/// with plain names.
 fn sound(manifest: &Manifest) -> HashMap<u32, Range<u32>> {
     let parent = |index| manifest.get(index).and_then(|entry| entry.parent);
     let (mut found, mut seen) = (HashMap::new(), Bits::none(manifest.len()));
@@ -122,7 +125,8 @@ fn all_plain(manifest: &Manifest, mut entries: Range<u32>) -> bool {
     })
 }
 
-/// Whether this is its own name everywhere. A tilde may make it the short name of another file.
+/// Returns true if every file system stores the name unchanged. Tildes are excluded: the name may be another file's
+/// short name.
 fn is_plain(name: &[u8]) -> bool {
     name.iter().all(|byte| matches!(byte, b' '..=b'}'))
         && [Platform::Unix, Platform::Windows]

@@ -1,7 +1,7 @@
-//! Files that get their names with their folder, once every one of them is good.
+//! Files that are named with their folder, once all of them are good.
 //!
-//! Where that is not to be, each gets its own: when one of them has failed, when nothing more comes for a while, so that
-//! people see what is there, and where the file system does not let it.
+//! They are named one by one instead if one of them has failed, if no more verdicts come for a while so that people
+//! should see what is there, or if the file system does not allow the rename.
 
 use std::{
     cell::Cell,
@@ -15,16 +15,16 @@ use crate::transfer::{manifest::Manifest, state::Plan, wire::FileReceived};
 /// Files that wait for their folders.
 #[derive(Debug)]
 pub(super) struct Together {
-    /// By folder.
+    /// Waiting files by folder.
     waiting: HashMap<u32, Vec<u32>>,
-    /// Folders whose files get their names each by itself.
+    /// Folders whose files are named one by one.
     apart: HashSet<u32>,
-    /// The file system does not let any folder get its name as a whole.
+    /// True if the file system cannot rename folders without replacing.
     never: bool,
 }
 
 impl Together {
-    /// Folders of which not every file is to come never get their names as a whole.
+    /// Creates the set. Folders of which not every file is to come are named file by file.
     pub fn of(temp: &Temp, manifest: &Manifest, plan: &Plan) -> Self {
         let staged = temp.shelves.staged();
         let all_come = |folder| {
@@ -37,20 +37,20 @@ impl Together {
 }
 
 impl Placing {
-    /// The folder with which a file gets its name, if that may still be.
+    /// Returns the folder that a file is to be named with, if that is still possible.
     fn folder_of(&self, file: u32) -> Option<u32> {
         let folder = self.temp.shelves.staged()?.of(file)?;
         let apart = self.together.never || self.together.apart.contains(&folder) || self.made.contains(folder);
         (!apart).then_some(folder)
     }
 
-    /// The folder that must be there before a file can get its name, alone or with its folder.
+    /// Returns the folder that must exist before a file can be named, alone or with its folder.
     pub(super) fn made_before(&self, file: u32) -> Option<u32> {
         let parent = |index| self.manifest.get(index).and_then(|entry| entry.parent);
         self.folder_of(file).map_or_else(|| parent(file), parent)
     }
 
-    /// The folder of this file does not get its name as a whole; what waits for it is named next.
+    /// Names the folder of this file file by file. Its waiting files are named next.
     pub(super) fn set_apart(&mut self, file: u32) {
         if let Some(folder) = self.folder_of(file) {
             self.together.apart.insert(folder);
@@ -58,7 +58,7 @@ impl Placing {
         }
     }
 
-    /// Gives all that wait for their folders their names without them.
+    /// Names all waiting files one by one.
     pub(super) fn give_names_apart(&mut self) -> Result<(), DiskError> {
         let waiting = mem::take(&mut self.together.waiting);
         self.together.apart.extend(waiting.keys());
@@ -67,7 +67,7 @@ impl Placing {
         self.give_names(files)
     }
 
-    /// Whether a file that is durable is named with its folder, now or later.
+    /// Returns true if a durable file is named with its folder, now or later.
     pub(super) fn waits_for_its_folder(&mut self, file: u32) -> Result<bool, DiskError> {
         let Some(folder) = self.folder_of(file) else { return Ok(false) };
         let waiting = self.together.waiting.entry(folder).or_default();
@@ -87,10 +87,10 @@ impl Placing {
         Ok(true)
     }
 
-    /// Gives a folder its name, with all that is in it. False where its files have to get theirs one by one.
+    /// Renames a folder to its final name with all its files. Returns false if the files must be named one by one.
     fn unveil(&mut self, folder: u32, good: usize) -> Result<bool, DiskError> {
         let temp = self.temp.clone();
-        // Nothing but what was verified: neither somebody's own, nor what could not be removed.
+        // The folder may hold verified files only: neither files of others nor bad ones that could not be removed.
         if !temp.shelves.count(folder).is_ok_and(|count| count == good) {
             return Ok(false);
         }
@@ -99,7 +99,8 @@ impl Placing {
         let unveiled = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
             let unveil = |name: &[u8]| {
                 if wanted.as_deref() != Some(name) {
-                    // Where a power cut takes back what was noted, it is looked for under the name that was wanted.
+                    // If a power cut undoes the notes, the folder is searched under its wanted name only. For another
+                    // name the note must be durable.
                     temp.journal.sync().map_err(|error| error.source)?;
                 }
                 temp.shelves.unveil(folder, &parent, name).inspect(|()| moved.set(true))

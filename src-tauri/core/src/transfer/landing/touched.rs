@@ -1,4 +1,4 @@
-//! Folders in which names were given that a power cut might still take back.
+//! Folders with new names that a power cut might still undo.
 
 use std::{collections::HashMap, io, sync::Arc};
 
@@ -10,10 +10,10 @@ use crate::{
     transfer::files::{FileOps, SYNCS_VOLUMES},
 };
 
-/// Folders that are held open for it; a system lets a program have a thousand.
+/// Most folders kept open for this; a process may have about a thousand descriptors.
 const HELD: usize = 64;
 
-/// Some folders, or so many that their whole volume is made durable.
+/// Set of dirty folders, or a flag for so many that the whole volume is synced.
 #[derive(Default)]
 pub(super) struct Touched {
     some: HashMap<Option<u32>, (Arc<Dir>, Spare)>,
@@ -21,15 +21,15 @@ pub(super) struct Touched {
 }
 
 impl Touched {
-    /// Whether this folder is among them already.
+    /// Returns true if the folder is in the set already.
     pub fn has(&self, index: Option<u32>) -> bool {
         self.many || self.some.contains_key(&index)
     }
 
-    /// Something in this folder has a new name. Where no more folders may be kept open it counts as many.
+    /// Adds a folder with a new name in it. If no more folders may be kept open, the whole volume counts as dirty.
     ///
     /// # Errors
-    /// Those of the file system, where there were too many folders and it cannot make a volume durable at once.
+    /// Returns the errors of the file system when there are too many folders and it cannot sync a volume at once.
     pub fn add(
         &mut self,
         ops: &dyn FileOps,
@@ -49,19 +49,19 @@ impl Touched {
         if self.some.len() < HELD { Ok(()) } else { self.each(ops) }
     }
 
-    /// Adds what another batch has touched.
+    /// Adds the folders of another batch.
     ///
     /// # Errors
-    /// As [`Self::add`].
+    /// Returns errors like [`Self::add`].
     pub fn append(&mut self, ops: &dyn FileOps, others: Self) -> io::Result<()> {
         self.many |= others.many;
         others.some.into_iter().try_for_each(|(index, (dir, spare))| self.add(ops, index, dir, Some(spare)))
     }
 
-    /// Makes them durable.
+    /// Makes the new names durable.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn sync(&mut self, ops: &dyn FileOps, volume: &Dir) -> io::Result<()> {
         if self.many || self.some.len() > SYNC_ALL && SYNCS_VOLUMES {
             ops.sync_volume(volume)?;
