@@ -1,7 +1,8 @@
-//! The list of transfers: what the surface shows, what is on disk for the next start, and who is waiting.
+//! Registry of transfers: what the interface shows, what is recorded for the next start, and the channels to running
+//! transfers.
 //!
-//! Every change goes through here, so that a listener sees the states in their order and the record on disk is never
-//! behind a state that people have seen for long.
+//! Every change goes through the registry: listeners see the states in order, and the record on disk soon follows
+//! what people have seen.
 
 use std::{
     collections::HashMap,
@@ -34,36 +35,36 @@ use crate::{
     storage::{Op, Store, Table},
 };
 
-/// Seconds that an accepted transfer waits for its sender before what has come of it is removed.
+/// Seconds that an accepted transfer waits for its sender before its staged data is removed: 30 days.
 const EXPIRES_AFTER: u64 = 30 * DAY;
 const DAY: u64 = 24 * 60 * 60;
-/// A person stopped it on this side.
+/// Reason code of a transfer that was cancelled on this side.
 const CANCELLED_HERE: &str = "cancelled_here";
 
-/// What a person asks of a transfer that is under way.
+/// Command to the task of a transfer.
 pub(super) enum Command {
-    /// Take it, into this folder.
+    /// Accept the offer.
     Accept {
-        /// Where.
+        /// Destination folder.
         into: PathBuf,
-        /// What to do where a name is taken.
+        /// Rule for names that are taken.
         conflict: ConflictRule,
-        /// Which entries, where not all.
+        /// Chosen entries; `None` means all.
         only: Option<Vec<u32>>,
-        /// How that went.
+        /// Channel for the result.
         reply: oneshot::Sender<Result<(), NetworkError>>,
     },
-    /// Do not take it.
+    /// Decline the offer.
     Decline,
-    /// Stop it.
+    /// Cancel the transfer.
     Cancel,
-    /// The sender began another attempt: this one is over.
+    /// End this attempt: the sender has begun another one.
     Superseded,
-    /// It is held from now on, or is not any more: the book knows which.
+    /// Check the registry: the transfer was paused or resumed.
     Held,
 }
 
-/// How a transfer ended.
+/// End of a transfer.
 pub(super) struct End {
     pub state: TransferState,
     pub reason: Option<ApiError>,
@@ -74,7 +75,7 @@ impl End {
         Self { state: TransferState::Failed, reason: Some(error.into()) }
     }
 
-    /// By a code that travelled.
+    /// Returns the end for a reason code of the peer.
     pub(super) fn by_code(code: &str) -> Self {
         if code == "cancelled" {
             return Self { state: TransferState::Cancelled, reason: Some(reason("cancelled_there")) };
@@ -82,18 +83,18 @@ impl End {
         Self { state: TransferState::Failed, reason: Some(reason(code)) }
     }
 
-    /// A person stopped it on this side.
+    /// Returns the end of a transfer that was cancelled on this side.
     pub(super) fn cancelled_here() -> Self {
         Self { state: TransferState::Cancelled, reason: Some(reason(CANCELLED_HERE)) }
     }
 
-    /// A person stopped it on this side.
+    /// Returns true if the transfer was cancelled on this side.
     pub(super) fn is_cancelled_here(&self) -> bool {
         self.reason.as_ref().is_some_and(|reason| reason.code == CANCELLED_HERE)
     }
 
-    /// It ran to its end: `failed` of `of` files could not be transferred, the first for this reason, and `done` could.
-    /// `left_out` counts all that is missing, also what was never sent.
+    /// Returns the end of a transfer that ran to its end. `failed` of `of` files failed, the first for reason
+    /// `first`, and `done` succeeded. `left_out` is the reason if anything is missing, including what was never sent.
     pub(super) fn ran(failed: u32, of: u32, first: Option<&Code>, done: u32, left_out: Option<ApiError>) -> Self {
         if let Some(first) = first.filter(|_| failed > 0 && done == 0) {
             let mut why = reason(first.as_str());
@@ -105,17 +106,17 @@ impl End {
 }
 
 struct Row {
-    /// Rises with each transfer that begins: several may begin within the second that people see.
+    /// Order of the transfers: several may begin within the same second.
     number: u64,
     view: watch::Sender<TransferView>,
     commands: Option<mpsc::Sender<Command>>,
-    /// Where unfinished files may lie.
+    /// Destination folder with the staging directory.
     landing: Option<PathBuf>,
-    /// What is needed to take it up.
+    /// Terms needed to resume the transfer.
     terms: Option<Terms>,
-    /// The code that says why it is held here, if it is: it does nothing until somebody lets it go on.
+    /// Reason code while paused on this side.
     held: Option<String>,
-    /// Unix time in seconds since when it waits for its sender, if it does.
+    /// Unix time in seconds since which the transfer waits for its sender.
     waits_since: Option<u64>,
 }
 
@@ -133,13 +134,13 @@ impl Row {
     }
 }
 
-/// What the sender of an accepted transfer finds when it comes back.
+/// Result of looking up an accepted transfer whose sender is back.
 pub(super) enum Found {
-    /// It is taken up: what was agreed on, where it lies, and where commands for it come from.
+    /// The transfer is resumed: its terms, its destination folder, and its command channel.
     Claimed(Incoming, PathBuf, mpsc::Receiver<Command>),
-    /// An earlier attempt at it has not ended yet.
+    /// An earlier attempt has not ended yet.
     Busy,
-    /// It is over, or not known: the code that says so.
+    /// The transfer is over or unknown, with this reason code.
     Over(String),
 }
 
@@ -151,8 +152,8 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Reads the history. What was under way when the node stopped waits for the other device. Offers that nobody had
-    /// answered have failed: their sender makes them again.
+    /// Reads the history. Transfers that were active when the node stopped wait for their peer. Unanswered offers
+    /// have failed; their sender makes them again.
     pub(super) async fn open(store: Store, events: EventBus, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
@@ -186,7 +187,7 @@ impl Book {
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
-                // Time in which this node was off does not count: a sender gets a day to come back in any case.
+                // Time in which this node was off does not count: a sender always gets at least one day.
                 let floor = unix_now().saturating_sub(EXPIRES_AFTER - DAY);
                 waits_since = waits_since.map(|since| since.max(floor)).or_else(|| terms.is_some().then(unix_now));
             }
@@ -195,7 +196,7 @@ impl Book {
             }
             found.push((view, landing, terms, held, waits_since));
         }
-        // A kill just after an end leaves the manifest behind.
+        // A kill right after an end leaves the manifest behind.
         let known: HashMap<_, _> = found.iter().map(|(view, _, terms, ..)| (view.id, (view, terms))).collect();
         let is_kept = |key: &[u8]| match record::page_of(key).and_then(|id| known.get(&id)) {
             Some((view, terms)) => {
@@ -222,8 +223,8 @@ impl Book {
         lock(&self.rows)
     }
 
-    /// Records rows as they stand when the store comes to them: several tasks change a row, and what is written last must
-    /// not be what one of them saw first. `more` gets to know whether there is still something to be taken up.
+    /// Records rows as they are when the store writes them: several tasks change a row, and an older state must not
+    /// overwrite a newer one. `more` is called with true if any of the transfers can still be resumed.
     async fn keep(
         &self,
         ids: Vec<TransferId>,
@@ -245,8 +246,8 @@ impl Book {
         Ok(self.store.write_latest(make).await?)
     }
 
-    /// Adds a transfer that begins. False if the id is taken, except by an offer of the same device that was lost before
-    /// anybody answered it.
+    /// Adds a new transfer. Returns false if the id is taken, unless by the same offer that was lost before anybody
+    /// answered it.
     pub(super) async fn add(
         &self,
         mut view: TransferView,
@@ -269,7 +270,7 @@ impl Book {
             self.events.emit(Event::Transfer { transfer: view });
         }
         if let Err(error) = self.store.write(more).await {
-            // What cannot be recorded does not begin.
+            // A transfer that cannot be recorded does not begin.
             if self.rows().remove(&id).is_some() {
                 self.events.emit(Event::TransferGone { id });
             }
@@ -278,7 +279,7 @@ impl Book {
         Ok(true)
     }
 
-    /// Changes what is shown. Nothing happens once it has ended.
+    /// Changes the view of a transfer that has not ended.
     pub(super) fn show(&self, id: TransferId, change: impl FnOnce(&mut TransferView)) {
         let rows = self.rows();
         let Some(row) = rows.get(&id) else { return };
@@ -301,7 +302,7 @@ impl Book {
         }
     }
 
-    /// Records it as it stands. The disk may take its time, and nobody waits for it.
+    /// Records a transfer in the background.
     pub(super) fn record_soon(&self, id: TransferId, tasks: &TaskTracker) {
         let (rows, store) = (self.rows.clone(), self.store.clone());
         tasks.spawn(async move {
@@ -312,7 +313,7 @@ impl Book {
         });
     }
 
-    /// Changes what is shown, and what is on record, before it returns.
+    /// Changes the view and records it before returning.
     pub(super) async fn change(
         &self,
         id: TransferId,
@@ -336,8 +337,8 @@ impl Book {
         self.keep(vec![id], |_| more).await
     }
 
-    /// Both sides agreed: keeps what is needed to take it up, and the paths that could not be offered. `terms` gets the
-    /// number of the manifest's pages, and that of the rows of paths.
+    /// Records an agreed transfer: its manifest and the paths that could not be offered. `terms` is called with the
+    /// number of manifest pages and of path rows.
     pub(super) async fn agreed(
         &self,
         id: TransferId,
@@ -363,7 +364,7 @@ impl Book {
             }
             let rank = row.rank();
             ops.extend(drop_pages(id, row.terms.as_ref()));
-            // Those that are dropped come first: some of the new ones have their places.
+            // Deletions come first: some of the new rows reuse the keys.
             ops.rotate_left(pages as usize);
             ops.extend(paths);
             row.terms = Some(terms(pages, count));
@@ -371,11 +372,11 @@ impl Book {
                 terms.rank = rank;
             }
         }
-        // One that has ended meanwhile needs no list.
+        // A transfer that has ended meanwhile needs no manifest.
         self.keep(vec![id], |open| if open { ops } else { Vec::new() }).await
     }
 
-    /// A transfer to here is accepted: keeps where it lands and what was agreed on.
+    /// Records an accepted incoming transfer with its destination and terms.
     pub(super) async fn accepted(&self, id: TransferId, landing: &Path, terms: Incoming) -> Result<(), NetworkError> {
         let old: Vec<_> = {
             let mut rows = self.rows();
@@ -388,7 +389,7 @@ impl Book {
         self.keep(vec![id], |_| old).await
     }
 
-    /// What an accepted transfer was charged, where nobody was asked.
+    /// Returns what an accepted transfer was charged, if a rule accepted it.
     pub(super) fn charged(&self, id: TransferId) -> Option<u64> {
         match &self.rows().get(&id)?.terms {
             Some(Terms::Incoming(terms)) => terms.charged,
@@ -396,7 +397,7 @@ impl Book {
         }
     }
 
-    /// It was charged so much in all.
+    /// Records the total charge of a transfer.
     pub(super) async fn charge(&self, id: TransferId, charged: u64) -> Result<(), NetworkError> {
         if let Some(Terms::Incoming(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
             terms.charged = Some(charged);
@@ -404,7 +405,7 @@ impl Book {
         self.keep(vec![id], |_| Vec::new()).await
     }
 
-    /// Bytes of the lists of a device's accepted transfers that have not ended.
+    /// Returns the bytes of memory for the manifests of a device's accepted transfers that have not ended.
     pub(super) fn lists_from(&self, device: DeviceId) -> u64 {
         let of = |row: &Row| match &row.terms {
             Some(Terms::Incoming(terms)) if row.view.borrow().device == device => terms.memory(),
@@ -413,12 +414,12 @@ impl Book {
         self.rows().values().map(of).fold(0, u64::saturating_add)
     }
 
-    /// Ends what has waited for its sender for too long.
+    /// Ends the transfers that have waited for their sender for longer than [`EXPIRES_AFTER`].
     pub(super) async fn expire(&self) {
         let now = unix_now();
         let is_due = |row: &Row| {
             let waits = row.waits_since.is_some_and(|since| now.saturating_sub(since) > EXPIRES_AFTER);
-            // A person who holds it may take their time.
+            // A transfer that a person paused does not expire.
             let held_here = row.held.as_deref() == Some("paused_here");
             waits && !held_here && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
         };
@@ -428,18 +429,17 @@ impl Book {
         }
     }
 
-    /// The paths that are kept beside a transfer, in so many rows.
+    /// Reads the paths that are recorded for a transfer.
     pub(super) async fn paths(&self, id: TransferId, rows: u32) -> Result<Option<Vec<PathBuf>>, NetworkError> {
         record::paths(&self.store, id, rows).await
     }
 
-    /// The manifest of a transfer that is to be taken up.
+    /// Reads the manifest of a transfer to be resumed.
     pub(super) async fn manifest(&self, id: TransferId, pages: u32) -> Result<Option<Manifest>, NetworkError> {
         record::manifest(&self.store, id, pages).await
     }
 
-    /// It goes on by itself when the other device is there again, or when it is not held any more. Of a transfer to here
-    /// nobody takes care until then.
+    /// Marks a transfer as waiting for its peer or for a resume. An incoming transfer has no task while it waits.
     pub(super) async fn wait(&self, id: TransferId, why: ApiError, change: impl FnOnce(&mut TransferView)) {
         let held = {
             let mut rows = self.rows();
@@ -463,7 +463,7 @@ impl Book {
         }
     }
 
-    /// The sender of an accepted transfer is back. It must be the device that offered it.
+    /// Claims an accepted transfer for its sender. `device` must be the device that offered it.
     pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> Found {
         let mut rows = self.rows();
         let unknown = || Found::Over("forgotten".into());
@@ -492,7 +492,7 @@ impl Book {
         Found::Claimed(terms.clone(), landing.clone(), asked)
     }
 
-    /// Ends an attempt of this device at this transfer, and waits for that: its sender has begun another one.
+    /// Ends this device's running attempt at a transfer, whose sender has begun another one, and waits for the end.
     pub(super) async fn ended_by_another(&self, id: TransferId, device: DeviceId) {
         let Some(mut watch) = self.watch(id) else { return };
         loop {
@@ -513,8 +513,8 @@ impl Book {
         }
     }
 
-    /// Transfers from here that are to go on after a start, and those of which the receiver is to hear that they were
-    /// stopped. Commands for them go to the channels that `attend` makes.
+    /// Restarts outgoing transfers after a start, and notifications of stopped ones. `attend` returns the command
+    /// channel of each.
     pub(super) fn resume(&self, mut attend: impl FnMut(&TransferView, &Terms) -> Option<mpsc::Sender<Command>>) {
         let mut rows = self.rows();
         let goes_on = |row: &Row| match &row.terms {
@@ -530,7 +530,7 @@ impl Book {
         }
     }
 
-    /// The receiver knows that it was stopped here.
+    /// Records that the receiver knows of the stop.
     pub(super) async fn told(&self, id: TransferId) {
         if let Some(Terms::Outgoing(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
             terms.untold = false;
@@ -540,7 +540,7 @@ impl Book {
         }
     }
 
-    /// Ends one that waits and that nobody takes care of. None if there is no such.
+    /// Ends a waiting transfer that has no task. Returns `None` if it has one, or has ended.
     pub(super) async fn stop_waiting(&self, id: TransferId, end: End) -> Option<TransferView> {
         let landing = {
             let mut rows = self.rows();
@@ -557,8 +557,8 @@ impl Book {
         self.view(id)
     }
 
-    /// Ends one to which people said no: by itself where nobody takes care of it, otherwise whoever does is told, and ends
-    /// it (None). An attempt may be over between the two looks; the next one, or nobody, has it then.
+    /// Cancels a transfer. One without a task is ended here and returned; otherwise its task gets `command` and ends
+    /// it (`None`). The attempt may end in between, so both are tried in turn.
     pub(super) async fn stop(
         &self,
         id: TransferId,
@@ -574,13 +574,12 @@ impl Book {
         }
     }
 
-    /// Why it is held here, if it is.
+    /// Returns the reason code while paused on this side.
     pub(super) fn held(&self, id: TransferId) -> Option<String> {
         self.rows().get(&id)?.held.clone()
     }
 
-    /// Holds it, with a code that says why, or does not any more; on record before it returns. Whoever takes care of it is
-    /// told.
+    /// Pauses a transfer for a reason, or resumes it. Recorded before this returns; the transfer's task is notified.
     pub(super) async fn hold(&self, id: TransferId, code: Option<&str>) -> Result<(), NetworkError> {
         let commands = {
             let mut rows = self.rows();
@@ -603,13 +602,13 @@ impl Book {
             None => {}
         });
         if let Some(commands) = commands {
-            // One that has much to hear, or ends just now, looks at it by itself.
+            // If the channel is full or closing, the task checks the pause itself.
             let _ = commands.try_send(Command::Held);
         }
         Ok(())
     }
 
-    /// What was said when it was sent, of one from here.
+    /// Returns the view and terms of an outgoing transfer.
     pub(super) fn order_of(&self, id: TransferId) -> Option<(TransferView, Outgoing)> {
         let rows = self.rows();
         let row = rows.get(&id)?;
@@ -617,7 +616,7 @@ impl Book {
         Some((row.view.borrow().clone(), terms.clone()))
     }
 
-    /// Keeps the ranks of transfers from here.
+    /// Records the ranks of outgoing transfers.
     pub(super) async fn ranked(&self, ranks: &[(TransferId, u32)]) -> Result<(), NetworkError> {
         let mut changed = Vec::new();
         for (id, rank) in ranks {
@@ -629,27 +628,26 @@ impl Book {
         self.keep(changed, |_| Vec::new()).await
     }
 
-    /// Where unfinished files of one to here lie, once it is accepted.
+    /// Returns the destination folder of an accepted incoming transfer.
     pub(super) fn landing(&self, id: TransferId) -> Option<PathBuf> {
         self.rows().get(&id)?.landing.clone()
     }
 
-    /// Those that have not ended.
+    /// Returns the transfers that have not ended.
     pub(super) fn unfinished(&self) -> Vec<(TransferId, DeviceId)> {
         let rows = self.rows();
         let views = rows.values().map(|row| row.view.borrow());
         views.filter(|view| !view.state.is_final()).map(|view| (view.id, view.device)).collect()
     }
 
-    /// Tells people that an offer waits for them.
+    /// Announces an offer that waits for a person.
     pub(super) fn announce(&self, id: TransferId) {
         if let Some(transfer) = self.view(id) {
             self.events.emit(Event::Offer { transfer });
         }
     }
 
-    /// It is over; what is unfinished has been removed by now. `terms` are kept beyond the end, and so are the paths that
-    /// belong to them.
+    /// Ends a transfer whose staged data has been removed. `terms` and `paths` are kept beyond the end.
     pub(super) async fn end(
         &self,
         id: TransferId,
@@ -658,7 +656,7 @@ impl Book {
         paths: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) {
-        // Whoever sees the end may send what is missing again at once, and would send all of it where that is not known.
+        // Recorded first: whoever sees the end may retry at once, and without the paths everything would be sent.
         if !paths.is_empty()
             && let Err(error) = self.store.write(paths.clone()).await
         {
@@ -684,7 +682,7 @@ impl Book {
         self.prune().await;
     }
 
-    /// Drops the oldest that ended, when more are kept than anybody looks at.
+    /// Removes the oldest ended transfers beyond the limits of the history.
     async fn prune(&self) {
         let mut ops = Vec::new();
         {
@@ -716,7 +714,7 @@ impl Book {
         self.rows().get(&id).map(|row| row.view.subscribe())
     }
 
-    /// Newest first; those that ended only when asked for.
+    /// Returns the transfers, newest first; ended ones only if `all` is true.
     pub(super) fn list(&self, all: bool) -> Vec<TransferView> {
         let mut views: Vec<_> = self.rows().values().map(|row| (row.number, row.view.borrow().clone())).collect();
         views.retain(|(_, view)| all || !view.state.is_final());
@@ -724,7 +722,7 @@ impl Book {
         views.into_iter().map(|(_, view)| view).collect()
     }
 
-    /// How many incoming transfers of a device are open.
+    /// Returns the number of a device's incoming transfers that have not ended.
     pub(super) fn open_from(&self, device: DeviceId) -> usize {
         let open = |view: &TransferView| {
             view.device == device && view.direction == Direction::Receive && !view.state.is_final()
@@ -738,7 +736,7 @@ impl Book {
         row.commands.clone().filter(|commands| !commands.is_closed()).ok_or(TransferError::Ended)
     }
 
-    /// Takes one that has ended off the list.
+    /// Removes a transfer that has ended from the list.
     pub(super) async fn forget(&self, id: TransferId) -> Result<(), NetworkError> {
         let mut ops: Vec<_> = {
             let mut rows = self.rows();
@@ -759,14 +757,14 @@ fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<Transf
     rows.locked()
 }
 
-/// How many files and folders of a transfer to here were offered and could not be kept.
+/// Counts the offered files and folders of an incoming transfer that could not be kept.
 fn failures(view: &TransferView) -> u64 {
     let not_wanted = UNATTENDED.into_iter().chain([SKIPPED_THERE]).filter_map(|code| view.reasons.get(code));
     view.skipped.saturating_sub(not_wanted.sum())
 }
 
-/// Whether this is the same offer, which got lost before anybody answered. It must show the same: a person may be about to
-/// answer what stood there.
+/// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because
+/// a person may be about to answer it.
 fn was_lost(row: &Row, offer: &TransferView) -> bool {
     let view = row.view.borrow();
     let shown = |view: &TransferView| (view.device, view.direction, view.files, view.total, view.root_count);

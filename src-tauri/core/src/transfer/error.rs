@@ -149,7 +149,7 @@ impl RoomError for TransferError {
     }
 }
 
-/// Names the first few things that cannot be sent.
+/// Describes the first few things that cannot be sent.
 fn left_out(left: &LeftOut) -> String {
     let shown = left.notes.iter().take(SHOWN_REASONS).filter_map(|note| match note {
         Note::Skipped { path, reason } => Some(format!("{path}: {}", explain(reason))),
@@ -161,13 +161,13 @@ fn left_out(left: &LeftOut) -> String {
     format!("{} of what was named cannot be sent: {}{more}", left.reasons.total(), shown.join("; "))
 }
 
-/// Nothing can be there: no right to read would help.
+/// Returns true if the path does not exist, so that permissions would not help.
 fn is_no_path(error: &io::Error) -> bool {
     use io::ErrorKind::{InvalidFilename, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | InvalidFilename)
 }
 
-/// One sentence for a code that travels. A code of a later version gets a general one.
+/// Returns a clause that explains a reason code. Codes of later versions get a general one.
 pub fn explain(code: &str) -> String {
     let text = match code {
         "cancelled" => "it was cancelled",
@@ -301,7 +301,7 @@ fn hint(code: &str) -> &'static str {
     }
 }
 
-/// Whether a code says that the two are apart, and that what they agreed on holds.
+/// Returns true if a code means that the two are disconnected, so that the agreed transfer can be resumed.
 pub fn is_apart(code: &str) -> bool {
     matches!(
         code,
@@ -314,22 +314,23 @@ pub fn is_apart(code: &str) -> bool {
     )
 }
 
-/// The sender could not open a file because too many are open.
+/// Reason code if the sender ran out of descriptors.
 pub const SENDER_OUT_OF_FILES: &str = "sender_out_of_files";
-/// The same of the receiver.
+/// Reason code if the receiver ran out of descriptors.
 pub const RECEIVER_OUT_OF_FILES: &str = "receiver_out_of_files";
 
-/// Whether a code says that one side has no descriptor left: it is tried again after a while, and what is there stays.
+/// Returns true if a code means that one side has no free descriptor: the transfer is retried later, and staged data
+/// stays.
 pub fn is_out_of_descriptors(code: &str) -> bool {
     matches!(code, SENDER_OUT_OF_FILES | RECEIVER_OUT_OF_FILES)
 }
 
-/// Whether a code says that a transfer stands still until somebody does something.
+/// Returns true if a code means that a transfer is blocked until somebody acts.
 pub fn stands_still(code: &str) -> bool {
     matches!(code, "paused_here" | "paused_there" | "disk_full" | "source_gone")
 }
 
-/// The error of the surface for a code that travelled.
+/// Returns the API error for a reason code.
 pub fn reason(code: &str) -> ApiError {
     let text = explain(code);
     let mut chars = text.chars();
@@ -337,7 +338,7 @@ pub fn reason(code: &str) -> ApiError {
     ApiError { code: code.into(), message, hint: hint(code).into() }
 }
 
-/// The code with which the other side is told of an error.
+/// Returns the reason code that tells the peer of an error.
 pub fn told_as(error: &NetworkError) -> &'static str {
     match error {
         NetworkError::Room(room) => match room.code() {

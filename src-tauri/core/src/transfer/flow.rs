@@ -1,4 +1,4 @@
-//! What lets the bytes of transfers move, and how fast: gates that people close, and limits that are shared.
+//! Flow of the data: gates that pause it, and rate limits.
 
 use std::{
     sync::{Mutex, MutexGuard},
@@ -12,12 +12,12 @@ use tokio::{
 
 use crate::clock::{Locked as _, TokenBucket};
 
-/// Bytes that go at once under a limit, at most.
+/// Most bytes that go at once under a limit.
 const SLICE: usize = 32 * 1024;
-/// Bytes that go at once under a limit, at least.
+/// Fewest bytes that go at once under a limit.
 const SMALL_SLICE: usize = 1024;
 
-/// Open, or closed while a transfer is paused or waits for its turn.
+/// Gate for data: closed while a transfer is paused or waits for a scheduler slot.
 pub(super) struct Gate(watch::Sender<bool>);
 
 impl Gate {
@@ -33,9 +33,9 @@ impl Gate {
         *self.0.borrow()
     }
 
-    /// Waits until it is open.
+    /// Waits until the gate is open.
     pub(super) async fn pass(&self) {
-        // The sender is `self`, so that it cannot be gone.
+        // `self` keeps the channel's sender alive, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|open| *open).await;
     }
 }
@@ -59,7 +59,7 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// At most so many bytes a second; none lets everything pass.
+    /// Creates a limit in bytes a second; `None` lets everything pass.
     pub(super) fn new(rate: Option<u64>) -> Self {
         let bucket = rate.map(|rate| bucket(rate, Duration::ZERO));
         Self { since: Instant::now(), bucket: Mutex::new(bucket), changed: watch::Sender::new(()) }
@@ -69,7 +69,7 @@ impl Throttle {
         self.bucket.locked()
     }
 
-    /// Another limit, also for those who wait now.
+    /// Changes the limit, also for callers that wait now.
     pub(super) fn set(&self, rate: Option<u64>) {
         {
             let now = self.since.elapsed();
@@ -85,9 +85,9 @@ impl Throttle {
         self.changed.send_replace(());
     }
 
-    /// Bytes that may be asked for at once, so that a change is felt soon; none where there is no limit.
+    /// Returns how many bytes may be requested at once, so that a change takes effect soon; `None` without a limit.
     fn slice(&self) -> Option<usize> {
-        // A twentieth of a second's worth.
+        // Data of a twentieth of a second.
         self.bucket().as_ref().map(|bucket| ((bucket.rate() / 20.0) as usize).clamp(SMALL_SLICE, SLICE))
     }
 
@@ -101,7 +101,7 @@ impl Throttle {
             tokio::select! {
                 () = sleep(wait) => return,
                 _ = changed.changed() => {
-                    // What was taken stays taken; how long that lasts is another matter now.
+                    // What was taken stays taken; only the wait changes.
                     wait = self.bucket().as_ref().map_or(Duration::ZERO, TokenBucket::debt);
                 }
             }
@@ -109,12 +109,12 @@ impl Throttle {
     }
 }
 
-/// The limits of one transfer: its own, and the one that it shares with all others that go the same way.
+/// Rate limits of one transfer: its own, and the one shared by all transfers in the same direction.
 pub(super) struct Limits {
     own: Throttle,
     shared: std::sync::Arc<Throttle>,
-    /// One stream of a transfer at a time waits for the shared limit, so that transfers share it alike, however many
-    /// streams they have.
+    /// Lets only one stream of a transfer at a time wait for the shared limit, so that transfers share it equally
+    /// whatever the number of their streams.
     turnstile: Turnstile<()>,
 }
 
@@ -123,12 +123,12 @@ impl Limits {
         Self { own: Throttle::new(own), shared, turnstile: Turnstile::new(()) }
     }
 
-    /// Another limit of its own.
+    /// Changes the transfer's own limit.
     pub(super) fn set(&self, rate: Option<u64>) {
         self.own.set(rate);
     }
 
-    /// Bytes that may be asked for at once; none where nothing limits them.
+    /// Returns how many bytes may be requested at once; `None` without a limit.
     pub(super) fn slice(&self) -> Option<usize> {
         match (self.own.slice(), self.shared.slice()) {
             (Some(own), Some(shared)) => Some(own.min(shared)),
@@ -136,7 +136,7 @@ impl Limits {
         }
     }
 
-    /// Waits until so many bytes may go.
+    /// Waits until this many bytes may go.
     pub(super) async fn take(&self, bytes: usize) {
         self.own.take(bytes).await;
         if self.shared.slice().is_some() {
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    /// Bytes that pass within so long, in slices as they are asked for, over so many streams.
+    /// Returns the bytes that pass within `span`, in slices, over so many streams per transfer.
     async fn passed(limits: Vec<Arc<Limits>>, streams: usize, span: Duration) -> Vec<u64> {
         let mut tasks = tokio::task::JoinSet::new();
         let counts: Vec<_> = limits.iter().map(|_| Arc::new(AtomicU64::new(0))).collect();
@@ -222,7 +222,7 @@ mod tests {
         let before = count.load(Ordering::Relaxed);
         sleep(Duration::from_secs(2)).await;
         assert!(count.load(Ordering::Relaxed) - before < 400_000);
-        // Without a limit nobody is held back any more, not even those who wait.
+        // Without a limit nobody waits any more, not even present waiters.
         shared.set(None);
         tokio::time::timeout(Duration::from_millis(1), limits.take(1 << 30)).await.unwrap();
         task.abort();

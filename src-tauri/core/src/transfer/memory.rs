@@ -1,8 +1,8 @@
-//! Memory for the lists of what is offered here: shared by all devices, with a share for each. Pure but for the lock.
+//! Memory budget for the manifests of incoming offers, divided between devices. Pure but for the lock.
 //!
-//! What counts is what has arrived, never what a peer announces. Each device may always hold a little, so that no device,
-//! nor several of them, can keep the others from offering. What is more comes from a part that all share; one device alone
-//! may hold as much as the largest list takes.
+//! Only what has arrived counts, not what a peer announces. Each device may always hold [`OWN`] bytes, so that other
+//! devices cannot keep it from offering. More comes from a shared part; one device alone may hold as much as the
+//! largest manifest takes.
 
 use std::{
     collections::HashMap,
@@ -14,30 +14,30 @@ use tokio::sync::watch;
 use crate::clock::Locked as _;
 use crate::id::DeviceId;
 
-/// Some ten thousand entries.
+/// Bytes that each device may always hold: about ten thousand entries.
 const OWN: usize = 1024 * 1024;
 const SHARED: usize = 32 * 1024 * 1024;
-/// Bytes that one device may hold while no other holds more than [`OWN`]: a list of a million entries. A larger one is
-/// declined.
+/// Bytes that one device may hold while no other holds more than [`OWN`]: a manifest of a million entries. A larger
+/// one is declined.
 pub const ALONE: usize = 56 * 1024 * 1024;
 const ALL: usize = 64 * 1024 * 1024;
 
-/// How a kind of memory is divided, in bytes.
+/// Division of a kind of memory, in bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Division {
-    /// What each device may hold in any case, as long as `all` has room.
+    /// Limit that each device may always reach, as long as `all` has room.
     pub own: usize,
-    /// What all devices hold together, when more than one holds more than `own`.
+    /// Limit of all devices together while more than one holds more than `own`.
     pub shared: usize,
-    /// What one device may hold while no other holds more than `own`.
+    /// Limit of one device while no other holds more than `own`.
     pub alone: usize,
-    /// What all devices hold together at the very most.
+    /// Limit of all devices together in any case.
     pub all: usize,
 }
 
 const LISTS: Division = Division { own: OWN, shared: SHARED, alone: ALONE, all: ALL };
 
-/// Who holds how much of memory that all devices share.
+/// Account of memory that all devices share.
 #[derive(Debug)]
 pub(super) struct Account {
     division: Division,
@@ -57,12 +57,12 @@ impl Account {
         self.held.get(&device).copied().unwrap_or(0)
     }
 
-    /// Whether no other device holds more than it may in any case.
+    /// Returns true if no other device holds more than `own`.
     fn is_alone(&self, device: DeviceId) -> bool {
         self.held.iter().all(|(other, held)| *other == device || *held <= self.division.own)
     }
 
-    /// Lets a device hold more. False where it may not; then nothing changes.
+    /// Charges a device with more bytes. Returns false and changes nothing if that exceeds a limit.
     pub(super) fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
         let Division { own, shared, alone, all } = self.division;
         let (of_device, total) = (self.of(device).saturating_add(bytes), self.total().saturating_add(bytes));
@@ -84,14 +84,14 @@ impl Account {
     }
 }
 
-/// The memory for lists. Cheap to clone.
+/// Memory budget for manifests. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct ListMemory(Arc<Lists>);
 
 #[derive(Debug)]
 struct Lists {
     account: Mutex<Account>,
-    /// Who was refused last.
+    /// Device that was refused last.
     refused: watch::Sender<Option<DeviceId>>,
 }
 
@@ -106,13 +106,13 @@ impl ListMemory {
         self.0.account.locked()
     }
 
-    /// A share of a device's, which holds nothing yet.
+    /// Returns an empty permit of a device.
     pub fn share(&self, device: DeviceId) -> Share {
         Share { memory: self.clone(), device, bytes: 0 }
     }
 }
 
-/// What one transfer holds of it; given back when dropped.
+/// Memory permit of one transfer; released when dropped.
 #[derive(Debug)]
 pub struct Share {
     memory: ListMemory,
@@ -121,7 +121,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// Holds so much in all from now on. False where there is no room for what is more; then nothing changes.
+    /// Sets the bytes that the permit holds. Returns false and changes nothing if there is no room.
     #[must_use]
     pub fn hold(&mut self, bytes: usize) -> bool {
         let mut account = self.memory.account();
@@ -141,7 +141,7 @@ impl Share {
         fits
     }
 
-    /// Waits until another device is refused room while this one holds more than each may have in any case.
+    /// Waits until another device is refused while this permit holds more than [`OWN`].
     pub async fn is_missed(&self) {
         let mut refused = self.memory.0.refused.subscribe();
         while refused.changed().await.is_ok() {

@@ -1,5 +1,4 @@
-//! What people do with transfers that are under way, or over: hold them, let them go on, put them in another order, send
-//! them once more.
+//! Queue commands: pause, resume, reorder, limit, search and retry.
 
 use super::{TransferError, Transfers, limits::SPACE_RESERVE, receiving::room_for, view_size};
 use crate::{
@@ -8,20 +7,21 @@ use crate::{
     id::TransferId,
 };
 
-/// What is missing of a transfer that is to be sent again cannot be read.
+/// Text of the error when the missing paths of a transfer cannot be read.
 const UNKNOWN_PART: &str = "what was to be sent again is not on record";
-/// Characters of a search that count.
+/// Characters of a search text that are used.
 const LONGEST_SEARCH: usize = 200;
 
 impl Transfers {
-    /// Limits for all transfers together, and how many from here send at the same time.
+    /// Sets the rate limit in bytes a second for each direction, and the number of outgoing transfers that send in
+    /// parallel.
     pub fn set_limits(&self, rate: Option<u64>, parallel: u8) {
         self.0.up.set(rate);
         self.0.down.set(rate);
         self.0.turns.set(usize::from(parallel));
     }
 
-    /// Those in which every one of these words is found, newest first; those that ended only when `all`.
+    /// Returns the transfers that contain every one of these words, newest first; ended ones only if `all` is true.
     pub fn find(&self, all: bool, words: Option<&str>) -> Vec<TransferView> {
         let words: String = words.unwrap_or_default().chars().take(LONGEST_SEARCH).collect();
         let words: Vec<_> = words.split_whitespace().map(str::to_lowercase).collect();
@@ -30,22 +30,23 @@ impl Transfers {
         found
     }
 
-    /// A part of [`Self::find`]: those behind the first `skip`, as many as fit into one answer.
+    /// Returns a page of [`Self::find`]: the results after the first `skip`, as many as fit into one answer.
     pub fn page(&self, all: bool, words: Option<&str>, skip: u32) -> Vec<TransferView> {
         let mut found = self.find(all, words);
         found.drain(..found.len().min(skip as usize));
         view_size::page(found)
     }
 
-    /// Those that a list begins with: as many as fit into one answer, of each device alike.
+    /// Returns the first transfers of the list: as many as fit into one answer, shared fairly between devices.
     pub fn snapshot(&self) -> Vec<TransferView> {
         view_size::fair(self.list(true))
     }
 
-    /// Holds a transfer until [`Self::resume`], over restarts too. Connections stay, what is on its way arrives.
+    /// Pauses a transfer until [`Self::resume`], also over restarts. Connections stay open, and data on its way
+    /// arrives.
     ///
     /// # Errors
-    /// When it has ended, or is an offer that waits for an answer.
+    /// Returns an error if the transfer has ended, or is an offer that waits for an answer.
     pub async fn pause(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
         if view.direction == Direction::Receive && view.state == TransferState::Offered {
@@ -55,10 +56,10 @@ impl Transfers {
         self.get(id)
     }
 
-    /// Lets a transfer go on that is held here, or tries at once what waits.
+    /// Resumes a paused transfer, or retries a waiting one at once.
     ///
     /// # Errors
-    /// When it has ended, or a full disk still has no room for what is missing.
+    /// Returns an error if the transfer has ended, or a full disk still has no room for the rest.
     pub async fn resume(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
         if self.0.book.held(id).as_deref() == Some("disk_full") {
@@ -84,11 +85,11 @@ impl Transfers {
         }
     }
 
-    /// Sends what is missing of a transfer from here that has ended, with the same options, as a new transfer: what failed,
-    /// could not be offered or was not taken. If nothing is missing, or nothing arrived, all of it.
+    /// Sends the missing rest of an ended outgoing transfer as a new transfer with the same options: what failed,
+    /// could not be offered or was not selected. If nothing is missing, or nothing arrived, everything is sent.
     ///
     /// # Errors
-    /// When it has not ended, came from elsewhere, or nothing of it can be sent any more.
+    /// Returns an error if the transfer has not ended, is an incoming one, or nothing of it can be sent any more.
     pub async fn retry(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.0.book.view(id).ok_or(TransferError::Unknown(id))?;
         if view.direction != Direction::Send {
@@ -97,20 +98,20 @@ impl Transfers {
         if !view.state.is_final() {
             return Err(TransferError::StillActive.into());
         }
-        // The record of an earlier version may have forgotten it.
+        // An earlier version may not have recorded the terms.
         let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
         let part = match terms.part {
-            // All of it instead would be more than a person asked for.
+            // Sending everything instead would be more than the person asked for.
             true => Some(self.0.book.paths(id, terms.rows).await?.ok_or(TransferError::Internal(UNKNOWN_PART))?),
             false => None,
         };
         self.send_part(view.device, terms.named(), terms.options, part).await
     }
 
-    /// Puts one from here before another, or behind all. Gives those that have not ended.
+    /// Moves an outgoing transfer before another, or behind all. Returns transfers that have not ended.
     ///
     /// # Errors
-    /// When one of the two has no place.
+    /// Returns an error if one of the two is not queued.
     pub async fn reorder(&self, id: TransferId, before: Option<TransferId>) -> Result<Vec<TransferView>, NetworkError> {
         let moved = self.0.turns.change(|order| order.move_before(id, before));
         let ranks = moved.ok_or(TransferError::NotQueued)?;
@@ -119,10 +120,10 @@ impl Transfers {
         Ok(view_size::fair(self.list(false)))
     }
 
-    /// Gives a transfer another limit of its own, from now on.
+    /// Sets the transfer's own rate limit, in bytes a second; `None` removes it.
     ///
     /// # Errors
-    /// When it has ended, or the limit is no limit.
+    /// Returns an error if the transfer has ended, or the limit is below [`SLOWEST`].
     pub async fn limit(&self, id: TransferId, rate: Option<u64>) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
         checked_limit(rate)?;
@@ -132,10 +133,10 @@ impl Transfers {
     }
 }
 
-/// Bytes a second, at least: less would only look like a fault.
+/// Lowest limit in bytes a second: less would look like a fault.
 const SLOWEST: u64 = 1024;
 
-/// A limit of one transfer; none is none.
+/// Checks the rate limit of one transfer. `None` means no limit.
 pub(super) fn checked_limit(rate: Option<u64>) -> Result<(), TransferError> {
     if rate.is_some_and(|rate| rate < SLOWEST) { Err(TransferError::Limit) } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
-//! What is on record of a transfer, so that it goes on after the node was stopped or killed.
+//! Record of a transfer on disk, from which it is resumed after a stop or a kill.
 //!
-//! One row holds what people see and what both sides agreed on; the manifest, which may be long, lies in rows of its
-//! own beside it, in pages as they travel.
+//! One row holds the view and the agreed terms. The manifest, which may be large, has rows of its own beside it: its
+//! pages as on the wire.
 
 use std::{
     collections::BTreeMap,
@@ -24,119 +24,119 @@ use crate::{
     storage::{Op, Store, Table},
 };
 
-/// Version of the record on disk.
+/// Version of the record format.
 const RECORD: u8 = 1;
-/// Numbers of rows beside that of a transfer which hold paths; those without it hold its manifest.
+/// Flag in the number of a side row that holds paths. Rows without it hold the manifest.
 const PATHS: u32 = 1 << 31;
 
-/// The row of one transfer.
+/// Row of one transfer.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Record {
     version: u8,
     pub view: TransferView,
-    /// Bytes of the path in which unfinished files may lie: it need not be UTF-8.
+    /// Path of the destination folder as bytes, because it need not be UTF-8.
     landing: Option<Vec<u8>>,
     #[serde(default)]
     pub terms: Option<Terms>,
-    /// The code that says why it is held here, if it is.
+    /// Reason code while paused on this side.
     #[serde(default)]
     pub held: Option<String>,
-    /// Unix time in seconds since when it waits for the other device, if it does.
+    /// Unix time in seconds since which the transfer waits for its peer.
     #[serde(default)]
     pub waits_since: Option<u64>,
 }
 
-/// What is needed to go on, besides what people see.
+/// Terms needed to resume a transfer, besides its view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Terms {
-    /// It goes from here.
+    /// Outgoing transfer.
     Outgoing(Outgoing),
-    /// It comes here, and was accepted.
+    /// Accepted incoming transfer.
     Incoming(Incoming),
 }
 
-/// A transfer from here.
+/// Terms of an outgoing transfer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Outgoing {
-    /// What the person named.
+    /// Paths that the person named, as bytes.
     pub(super) paths: Vec<Vec<u8>>,
-    /// What is known of each of them, in the same order. An earlier version knew nothing.
+    /// What is known of each path, in the same order. Missing in records of earlier versions.
     #[serde(default)]
     pub(super) given: Vec<Given>,
     pub options: TransferOptions,
-    /// What the receiver accepted; before that, the paths are listed anew each time.
+    /// Source as accepted by the receiver. Before that, the paths are listed again at each attempt.
     pub accepted: Option<Accepted>,
-    /// It was stopped here, and the receiver has not heard of it.
+    /// True if the transfer was stopped on this side and the receiver does not know yet.
     pub untold: bool,
-    /// Its place among those from here: the lowest comes first.
+    /// Rank among the outgoing transfers; the lowest is first.
     #[serde(default)]
     pub rank: u32,
-    /// What could not be offered, by the code of its reason.
+    /// Number of entries that could not be offered, by reason code.
     #[serde(default)]
     pub skipped: BTreeMap<String, u64>,
-    /// In how many rows beside this one paths are kept: see [`put_paths`].
+    /// Number of side rows that hold paths: see [`put_paths`].
     #[serde(default)]
     pub rows: u32,
-    /// These paths are all that is to be sent of what the person named; once it has ended, all that is missing of it.
-    /// Otherwise they are what could not be offered.
+    /// True if the path rows hold what is to be sent of the named paths, or what is missing of them once the transfer
+    /// has ended. Otherwise they hold what could not be offered.
     #[serde(default)]
     pub part: bool,
-    /// The accepted list is a part of what the person named, although `part` does not say so any more. Where nothing of it
-    /// arrives, sending it again sends that part and not the whole.
+    /// True if the accepted manifest is a part of the named paths, although `part` has been cleared. If nothing of it
+    /// arrives, a retry sends that part and not everything.
     #[serde(default)]
     pub was_part: bool,
 }
 
-/// Where the entries of an accepted manifest lie.
+/// Locations of the entries of an accepted manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Accepted {
     roots: Vec<(u32, Vec<u8>)>,
-    /// The folders that these lay in.
+    /// Parent folders of the top-level entries.
     #[serde(default)]
     parents: Vec<(u32, Parent)>,
     pub pages: u32,
 }
 
-/// A transfer that was accepted here.
+/// Terms of an accepted incoming transfer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Incoming {
-    /// Its data is sealed.
+    /// True if the data is sealed.
     pub encrypt: bool,
-    /// Its chunks may be compressed.
+    /// True if chunks may be compressed.
     #[serde(default)]
     pub compress: bool,
-    /// Bytes that were agreed to.
+    /// Bytes that were agreed on.
     pub total: u64,
-    /// Entries of its manifest.
+    /// Entries of the manifest.
     pub entries: u32,
-    /// Pages in which it is kept in rows beside this one, where `list` is 0.
+    /// Number of side rows that hold the manifest, if `list` is 0.
     pub pages: u32,
-    /// Its hash as the sender gave it.
+    /// Hash of the manifest as the sender gave it.
     pub hash: [u8; 32],
-    /// What a person chose of it; none means all.
+    /// Entries that a person chose; `None` means all.
     #[serde(default)]
     pub only: Option<Vec<u32>>,
-    /// What is done where a name is taken.
+    /// Rule for names that are taken.
     #[serde(default)]
     pub conflict: ConflictRule,
-    /// Bytes that its list takes in memory. The list lies with the unfinished files; 0 where it is kept in rows beside this
-    /// one, as by earlier versions.
+    /// Bytes that the manifest takes in memory. It lies in the staging directory then; 0 if it lies in side rows, as
+    /// in earlier versions.
     #[serde(default)]
     pub list: u64,
-    /// What it was charged so far, where a rule or a setting accepted it and nobody was asked. See [`super::quota`].
+    /// Bytes charged so far, if a rule or setting accepted the transfer. See [`super::quota`].
     #[serde(default)]
     pub charged: Option<u64>,
 }
 
 impl Incoming {
-    /// Bytes that its list takes in memory.
+    /// Returns the bytes that the manifest takes in memory.
     pub(super) fn memory(&self) -> u64 {
-        // Of one that is kept in rows it is not known, and names are seldom longer than that.
+        // Estimated for manifests in side rows: names are seldom longer.
         if self.list > 0 { self.list } else { u64::from(self.entries) * 56 }
     }
 
-    /// Nobody was asked.
+    /// Returns true if a rule or setting accepted the transfer.
     pub(super) fn is_unattended(&self) -> bool {
         self.charged.is_some()
     }
@@ -145,7 +145,7 @@ impl Incoming {
 impl Outgoing {
     pub(super) fn new(named: &[Named], options: TransferOptions) -> Self {
         let paths = named.iter().map(|named| path_bytes(&named.path)).collect();
-        // A file system may have another number after a restart.
+        // The device number of a volume may change at a restart.
         let given = named.iter().map(|named| Given { seen: None, ..named.given.clone() }).collect();
         Self {
             paths,
@@ -167,12 +167,12 @@ impl Outgoing {
         paths.zip(given).map(|(path, given)| Named { path, given }).collect()
     }
 
-    /// The stream that is still being read for it, if that is what is sent.
+    /// Returns the spooled stream that is still being read, if the transfer sends one.
     pub(super) fn growing(&self) -> Option<PathBuf> {
         self.named().into_iter().find(|named| named.given.growing).map(|named| named.path)
     }
 
-    /// Streams that were read for it.
+    /// Returns the spooled streams of the transfer.
     pub(super) fn spooled(&self) -> impl Iterator<Item = PathBuf> {
         self.named().into_iter().filter(|named| named.given.spooled).map(|named| named.path)
     }
@@ -204,7 +204,7 @@ impl Terms {
         }
     }
 
-    /// In how many rows paths are kept.
+    /// Returns the number of path rows.
     pub(super) fn rows(&self) -> u32 {
         match self {
             Self::Outgoing(terms) => terms.rows,
@@ -214,7 +214,7 @@ impl Terms {
 }
 
 impl Record {
-    /// As it was written; none where this version cannot read it.
+    /// Decodes a record; `None` if this version cannot read it.
     pub(super) fn read(value: &[u8]) -> Option<Self> {
         serde_json::from_slice::<Self>(value).ok().filter(|record| record.version == RECORD)
     }
@@ -224,7 +224,7 @@ impl Record {
     }
 }
 
-/// The row as it is now.
+/// Encodes the row of a transfer.
 pub(super) fn put(
     view: &TransferView,
     landing: Option<&Path>,
@@ -244,12 +244,12 @@ pub(super) fn put(
     Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))
 }
 
-/// Whether this row is one of a manifest, which has a longer key than a transfer.
+/// Returns true if the key is that of a side row, which is longer than a transfer's key.
 pub(super) fn is_page(key: &[u8]) -> bool {
     key.len() > 16
 }
 
-/// The transfer whose manifest this row is of.
+/// Returns the transfer that a side row belongs to.
 pub(super) fn page_of(key: &[u8]) -> Option<TransferId> {
     Some(TransferId::from_random(key.get(..16)?.try_into().ok()?))
 }
@@ -258,10 +258,10 @@ fn page_key(id: TransferId, index: u32) -> Vec<u8> {
     [id.as_bytes().as_slice(), &index.to_be_bytes()].concat()
 }
 
-/// The first byte of a page's row. The earliest ones began with the frame itself, and had no modes.
+/// First byte of a manifest page's row. Rows of the first version began with the frame itself, and had no modes.
 const PAGE_FORM: u8 = 2;
 
-/// The rows of a manifest, and how many they are.
+/// Encodes the rows of a manifest. Returns them and their number.
 pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>, u32), NetworkError> {
     let mut ops = Vec::new();
     for (index, page) in (0..).zip(manifest.pages()) {
@@ -272,21 +272,21 @@ pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>,
     Ok((ops, pages))
 }
 
-/// Removes the rows of the manifest of a transfer, and those of its paths.
+/// Returns the operations that delete the manifest and path rows of a transfer.
 pub(super) fn drop_pages(id: TransferId, terms: Option<&Terms>) -> impl Iterator<Item = Op> {
     let (pages, rows) = (terms.map_or(0, Terms::pages), terms.map_or(0, Terms::rows));
     let keys = (0..pages).chain((0..rows).map(|row| row | PATHS));
     keys.map(move |index| Op::delete(Table::Transfers, page_key(id, index)))
 }
 
-/// Whether this row beside a transfer holds paths, and belongs to what is on record of it.
+/// Returns true if this side row holds paths that the record refers to.
 pub(super) fn is_row_of(key: &[u8], terms: &Terms) -> bool {
     let index = key.get(16..).and_then(|index| index.try_into().ok()).map(u32::from_be_bytes);
     index.is_some_and(|index| index & PATHS != 0 && index & !PATHS < terms.rows())
 }
 
-/// The rows of paths that belong to a transfer. There may be a million of them, so that they are not in its own row, which is
-/// written often.
+/// Encodes the path rows of a transfer. There may be a million paths, so they are kept out of the transfer's own row,
+/// which is written often.
 pub(super) fn put_paths(id: TransferId, paths: &[PathBuf]) -> Result<Vec<Op>, NetworkError> {
     let (mut ops, mut row, mut bytes) = (Vec::new(), Vec::new(), 0);
     let mut put = |row: &mut Vec<Vec<u8>>| -> Result<(), NetworkError> {
@@ -310,7 +310,7 @@ pub(super) fn put_paths(id: TransferId, paths: &[PathBuf]) -> Result<Vec<Op>, Ne
     Ok(ops)
 }
 
-/// The paths from their rows; none where they are not all there.
+/// Reads the paths from their rows; `None` if a row is missing.
 pub(super) async fn paths(store: &Store, id: TransferId, rows: u32) -> Result<Option<Vec<PathBuf>>, NetworkError> {
     let mut paths = Vec::new();
     for row in 0..rows {
@@ -321,7 +321,7 @@ pub(super) async fn paths(store: &Store, id: TransferId, rows: u32) -> Result<Op
     Ok(Some(paths))
 }
 
-/// The manifest from its rows; none where they are not all there.
+/// Reads the manifest from its rows; `None` if a row is missing.
 pub(super) async fn manifest(store: &Store, id: TransferId, pages: u32) -> Result<Option<Manifest>, NetworkError> {
     let mut builder = ManifestBuilder::default();
     for index in 0..pages {
@@ -344,7 +344,7 @@ fn entries(row: &[u8]) -> Option<Vec<Entry>> {
     }
 }
 
-/// Pages as they were kept before entries had modes.
+/// Page format before entries had modes.
 mod early {
     use serde::Deserialize;
 
@@ -364,7 +364,7 @@ mod early {
         File { size: u64, executable: bool },
     }
 
-    /// The number of the frame, the page's number, its entries.
+    /// Frame number, page number, entries.
     type Row = (u8, u32, Vec<Early>);
 
     pub fn entries(row: &[u8]) -> Option<Vec<Entry>> {
@@ -377,7 +377,7 @@ mod early {
             let Early { parent, name, mtime, kind } = early;
             let (kind, mode) = match kind {
                 Kind::Folder => (EntryKind::Folder, None),
-                // Who might read it might execute it.
+                // Files that could be executed get the usual mode, readable and executable for all.
                 Kind::File { size, executable } => (EntryKind::File { size }, executable.then_some(0o755)),
             };
             Self { parent, name: name.into(), mtime, mode, kind }

@@ -1,6 +1,6 @@
-//! What is sent: the paths that a person named, walked and listed. Blocking.
+//! Source of a transfer: the named paths, walked and listed. Blocking.
 //!
-//! Nothing is hashed here: a list of a hundred thousand files takes a second or two, their contents would take minutes.
+//! Nothing is hashed here: listing a hundred thousand files takes a second or two, hashing them would take minutes.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -35,12 +35,12 @@ use crate::{
     error::is_out_of_files,
 };
 
-/// A path that a person named, and what is known of it.
+/// Path that a person named, with what is known of it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Named {
-    /// Where.
+    /// The path.
     pub path: PathBuf,
-    /// What the one who named it knows.
+    /// What the caller knows of it.
     pub given: Given,
 }
 
@@ -50,62 +50,62 @@ impl From<PathBuf> for Named {
     }
 }
 
-/// What is offered, and where it lies.
+/// Manifest of an offer, and where its entries lie on this disk.
 #[derive(Debug)]
 pub struct Source {
-    /// The list.
+    /// Manifest of the offer.
     pub manifest: Arc<Manifest>,
-    /// Where the entries at the top lie.
+    /// Locations of the top-level entries.
     roots: HashMap<u32, Root>,
-    /// What is left out of that which was named.
+    /// Named files and folders that are left out.
     pub left_out: Arc<LeftOut>,
-    /// How many pages the list takes.
+    /// Number of manifest pages.
     pub pages: u32,
     private: Arc<Private>,
-    /// Of files that may grow: see [`sample`].
+    /// Hashes of files that may grow: see [`sample`].
     samples: Arc<HashMap<u32, [u8; 32]>>,
 }
 
-/// Where an entry at the top lies.
+/// Location of a top-level entry.
 #[derive(Clone, Debug)]
 pub struct Root {
-    /// Its path without links.
+    /// Path without links.
     pub path: PathBuf,
-    /// The volume that it lay on when it was listed. The same disk may have another number after a restart.
+    /// Device number of the volume when it was listed. It is not recorded, as it may change at a restart.
     volume: Option<u64>,
-    /// The folder that it lay in, by which a file that was deleted is told from a disk that was taken out.
+    /// Parent folder when it was listed. It distinguishes a deleted file from a disk that was taken out.
     pub parent: Option<Parent>,
 }
 
-/// A folder, known again after a restart.
+/// Identity of a folder that survives a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parent {
-    /// Of its file system.
+    /// Id of its file system.
     volume: u64,
-    /// Its number there.
+    /// Inode number.
     inode: u64,
 }
 
-/// How much of a source is where it was.
+/// State of a source on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whereabouts {
-    /// Something is there.
+    /// At least one top-level entry exists.
     There,
-    /// It was deleted, or moved.
+    /// All of it was deleted or moved.
     Deleted,
-    /// The disk that it lay on is not there, as far as can be told.
+    /// The disk seems to be disconnected.
     Away,
 }
 
 impl Root {
-    /// As it was kept by an earlier run of the node.
+    /// Restores a location from the record of an earlier run.
     pub fn kept(path: PathBuf, parent: Option<Parent>) -> Self {
         Self { path, volume: None, parent }
     }
 
     fn listed(path: &Path, meta: &Metadata) -> Self {
         let volume = volume_of(meta);
-        // One that is a volume's own top was mounted into its folder, which says nothing about its disk.
+        // The parent of a mount point says nothing about the mounted disk.
         let parent = path.parent().filter(|folder| fs::metadata(folder).is_ok_and(|meta| volume_of(&meta) == volume));
         Self { path: path.to_owned(), volume: Some(volume), parent: parent.and_then(Parent::of) }
     }
@@ -138,7 +138,7 @@ impl Parent {
 }
 
 impl Source {
-    /// The list that was accepted in an earlier run of the node, and where its entries at the top lie.
+    /// Restores a source that was accepted in an earlier run of the node.
     pub fn restored(
         manifest: Manifest,
         roots: impl Iterator<Item = (u32, Root)>,
@@ -149,27 +149,27 @@ impl Source {
         Self { manifest, roots, left_out: Arc::default(), pages, private, samples: Arc::default() }
     }
 
-    /// The same, without what could not be offered then.
+    /// Sets the paths that could not be offered then.
     pub fn without(mut self, paths: Vec<PathBuf>) -> Self {
         self.left_out = Arc::new(LeftOut { paths, ..LeftOut::default() });
         self
     }
 
-    /// Where the entries at the top lie.
+    /// Returns the locations of the top-level entries.
     pub fn roots(&self) -> impl Iterator<Item = (u32, &Root)> {
         self.roots.iter().map(|(index, root)| (*index, root))
     }
 
-    /// Files whose length or time is not any more what the list says; those that are gone are not among them, and are
-    /// found out when they are read. Blocking.
+    /// Returns the files whose length or modification time has changed. Deleted files are not included; they fail
+    /// when they are read. Blocking.
     ///
     /// # Errors
-    /// When too many files are open to look at them.
+    /// Returns an error if no descriptor is free.
     pub fn changes(&self) -> io::Result<Vec<ChangedFile>> {
         let mut changes = Vec::new();
         for file in 0..self.manifest.len() {
             let Some(entry) = self.manifest.get(file) else { continue };
-            // Of a growing file it is told how long it is by now.
+            // The length of a growing file is reported in `Grown` frames.
             let Some(listed) = entry.size().filter(|_| !self.manifest.is_growing()) else { continue };
             let meta = |path: &Path| match look_at(path) {
                 Ok(meta) if meta.is_symlink() => self.target(path).map(|there| there.map(|(_, meta)| meta)),
@@ -192,10 +192,10 @@ impl Source {
         Ok(changes)
     }
 
-    /// The same, with what has changed.
+    /// Returns the source with these changes applied to the manifest.
     ///
     /// # Errors
-    /// When that is more than a list may hold.
+    /// Returns a violation if the changed manifest exceeds its limits.
     pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
         let manifest = Arc::new(self.manifest.with_changes(changes)?);
         let (roots, left_out, private) = (self.roots.clone(), self.left_out.clone(), self.private.clone());
@@ -203,8 +203,8 @@ impl Source {
         Ok(Self { manifest, roots, left_out, pages: self.pages, private, samples })
     }
 
-    /// Whether everything at the top is where it was: a disk that was taken out takes it along. `Deleted` only if nothing
-    /// is there. Blocking.
+    /// Returns `Away` if the disk of any top-level entry is disconnected, `Deleted` if all top-level entries were
+    /// deleted. Blocking.
     pub fn whereabouts(&self) -> Whereabouts {
         let mut deleted = 0;
         for root in self.roots.values() {
@@ -217,7 +217,7 @@ impl Source {
         if deleted == self.roots.len() { Whereabouts::Deleted } else { Whereabouts::There }
     }
 
-    /// Whether an entry is gone with the disk that it lay on. Blocking.
+    /// Returns true if an entry is gone with its disk. Blocking.
     pub fn is_away(&self, index: u32) -> bool {
         let mut at = index;
         while let Some(parent) = self.manifest.get(at).and_then(|entry| entry.parent) {
@@ -226,11 +226,11 @@ impl Source {
         self.roots.get(&at).is_none_or(|root| root.whereabouts() == Whereabouts::Away)
     }
 
-    /// Opens a file. One that stands in the list for a link is what the link points to now, if that is one of those that are
-    /// offered. No other link is followed, neither at its end nor on the way.
+    /// Opens a file. A file that is listed for a link is the link's present target, if that lies in the offered
+    /// folders. No other link is followed, neither at the end of the path nor within it.
     ///
     /// # Errors
-    /// Those of the file system; `PermissionDenied` for what is never sent.
+    /// Returns the errors of the file system, or `PermissionDenied` for files that are never sent.
     pub fn open(&self, index: u32) -> io::Result<File> {
         let path = self.path(index).ok_or(io::ErrorKind::NotFound)?;
         let file = match open_regular(&path) {
@@ -243,7 +243,7 @@ impl Source {
                 _ => return Err(error),
             },
         };
-        // The list may be from before a restart, or somebody has put another file in its place.
+        // The manifest may be from before a restart, or the file may have been replaced.
         let meta = file.metadata()?;
         let known = self.roots.values().any(|root| root.volume == Some(volume_of(&meta)));
         if (self.private.has(&meta) && !self.private.is_spooled(&path)) || !(known || is_open_on_disk(&file)) {
@@ -253,8 +253,8 @@ impl Source {
         Ok(file)
     }
 
-    /// Whether a file is longer than it was when it was listed and, as far as its ends tell, begins as it did: a log is
-    /// sent as it was. Blocking.
+    /// Returns true if a file has grown since it was listed and, as far as a sample tells, still has the same
+    /// beginning: a log is sent as listed. Blocking.
     pub fn only_grew(&self, index: u32, file: &File) -> bool {
         let Some(size) = self.manifest.size(index) else { return false };
         let longer = file.metadata().is_ok_and(|meta| meta.is_file() && meta.len() > size);
@@ -265,7 +265,7 @@ impl Source {
         target(link, self.roots.values().map(|root| root.path.as_path()))
     }
 
-    /// Where an entry lies.
+    /// Returns the path of an entry.
     pub fn path(&self, index: u32) -> Option<PathBuf> {
         let mut at = index;
         let mut below = Vec::new();
@@ -290,21 +290,21 @@ fn volume_of(_meta: &Metadata) -> u64 {
     0
 }
 
-/// The regular file that a link points to, if it lies in one of these folders.
+/// Returns the regular file that a link points to, if it lies in one of these folders.
 ///
 /// # Errors
-/// When too many files are open to look at it.
+/// Returns an error if no descriptor is free.
 fn target<'a>(link: &Path, mut roots: impl Iterator<Item = &'a Path>) -> io::Result<Option<(PathBuf, Metadata)>> {
     let Ok(real) = fs::canonicalize(link) else { return Ok(None) };
     let Some(meta) = unless_short(look_at(&real))?.filter(Metadata::is_file) else { return Ok(None) };
     Ok(roots.any(|root| real.starts_with(root) && real != root).then_some((real, meta)))
 }
 
-/// Looks at the named paths alone: that they are there, are files or folders, may be sent, and have names that can be sent.
-/// Of a part of them, something has to be there that can be sent. Gives the names at the top.
+/// Checks the named paths: they must exist, be files or folders, and have names that may be sent. With `part`, at
+/// least one of its paths must be sendable. Returns the names of the top-level entries.
 ///
 /// # Errors
-/// Names the first path for which that does not hold.
+/// Returns an error for the first path that fails a check.
 pub fn look(named: &[Named], private: &Private, part: Option<&[PathBuf]>) -> Result<Vec<String>, TransferError> {
     if named.is_empty() {
         return Err(TransferError::NothingToSend);
@@ -322,7 +322,7 @@ pub fn look(named: &[Named], private: &Private, part: Option<&[PathBuf]>) -> Res
     let mut left_out = LeftOut::default();
     for path in part {
         match fs::metadata(path) {
-            // As it is found when it is listed: a link may have to be left out.
+            // Whether a link is left out is decided when it is listed.
             Ok(meta) if fs::symlink_metadata(path).is_ok_and(|itself| itself.is_symlink()) || readable(path, &meta) => {
                 return Ok(named.iter().filter_map(|named| root(named, private).ok()).map(name).collect());
             }
@@ -333,7 +333,8 @@ pub fn look(named: &[Named], private: &Private, part: Option<&[PathBuf]>) -> Res
     Err(TransferError::NothingLeft(left_out.into()))
 }
 
-/// A named path: its name, where it really lies, and what it is. A link that a person names is followed; they chose it.
+/// Checks a named path. Returns its name, real path and metadata. Named links are followed, because a person chose
+/// them.
 fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata), TransferError> {
     let Named { path, given } = named;
     let failed = |source| TransferError::Source { path: path.to_owned(), source };
@@ -371,32 +372,32 @@ fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata)
     Ok((name, real, meta))
 }
 
-/// A name as it goes over the wire; none where the system's form of it has no such.
+/// Returns a name as bytes for the wire; `None` if the system's form cannot be converted.
 #[cfg(unix)]
 fn bytes(name: &OsStr) -> Option<Vec<u8>> {
     Some(std::os::unix::ffi::OsStrExt::as_bytes(name).to_owned())
 }
 
-/// A name as it goes over the wire; none where the system's form of it has no such.
+/// Returns a name as bytes for the wire; `None` if the system's form cannot be converted.
 #[cfg(not(unix))]
 fn bytes(name: &OsStr) -> Option<Vec<u8>> {
     Some(name.to_str()?.as_bytes().to_owned())
 }
 
-/// A file that somebody wrote to so lately may be a log.
+/// Age below which a modified file may be a log that still grows.
 const FRESH: Duration = Duration::from_secs(300);
-/// How many files of folders are sampled; named ones always are.
+/// Limit of sampled files in folders; named files are always sampled.
 const MOST_SAMPLES: usize = 1000;
-/// Bytes of each end of a file that tell whether it only grew.
+/// Bytes sampled at each end of a file.
 const SAMPLED: usize = 4096;
 
 fn is_fresh(meta: &Metadata) -> bool {
-    // A time in the future has not passed, either.
+    // Modification times in the future count as fresh.
     meta.modified().is_ok_and(|time| time.elapsed().is_ok_and(|age| age < FRESH) || time > SystemTime::now())
 }
 
-/// The hash of the first and the last bytes of a file's first `size`. One that is only appended to keeps it; one that is
-/// written anew does not, as good as always.
+/// Returns the hash of the first and last bytes of a file's first `size` bytes. Appending keeps it; rewriting almost
+/// always changes it.
 fn sample(file: &File, size: u64) -> Option<[u8; 32]> {
     let mut buffer = [0; SAMPLED];
     let bytes = buffer.get_mut(..usize::try_from(size).unwrap_or(SAMPLED).min(SAMPLED))?;
@@ -412,10 +413,10 @@ fn sample(file: &File, size: u64) -> Option<[u8; 32]> {
 fn readable(path: &Path, meta: &Metadata) -> bool {
     use rustix::fs::Access;
     use std::os::unix::fs::MetadataExt;
-    // What is in a folder is found only where one may enter it.
+    // The content of a folder is accessible only with the execute permission.
     let (by_owner, needed) =
         if meta.is_dir() { (0o500, Access::READ_OK | Access::EXEC_OK) } else { (0o400, Access::READ_OK) };
-    // Most are our own, and of those the system need not be asked.
+    // Most files are our own, for which the system need not be asked.
     let ours = meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & by_owner == by_owner;
     ours || rustix::fs::access(path, needed).is_ok()
 }
@@ -425,15 +426,15 @@ fn readable(_path: &Path, _meta: &Metadata) -> bool {
     true
 }
 
-/// Why something whose name was listed cannot be looked at.
+/// Returns the reason code for a listed path that cannot be inspected.
 fn why(error: &io::Error) -> &'static str {
     if error.kind() == io::ErrorKind::NotFound { "path_not_found" } else { "file_unreadable" }
 }
 
-/// Why a link is not sent as the file that it points to.
+/// Returns the reason code for a link that is not sent as its target.
 fn no_target(link: &Path, roots: &[PathBuf]) -> &'static str {
     match fs::canonicalize(link) {
-        // Also one that leads round in a circle.
+        // Includes circular links.
         Err(error) if error.kind() != io::ErrorKind::PermissionDenied => "link_broken",
         Err(_) => "file_unreadable",
         Ok(real) if !roots.iter().any(|root| real.starts_with(root)) => "link_outside",
@@ -442,26 +443,26 @@ fn no_target(link: &Path, roots: &[PathBuf]) -> &'static str {
     }
 }
 
-/// A part of the named paths: these paths, and all that is in those that are folders.
+/// Part of the named paths: these paths, and the content of those that are folders.
 pub type Only = BTreeSet<PathBuf>;
 
-/// Whether a path is in a part, or a folder on the way to something in it.
+/// Returns true if a path is in the part, or is a folder above one of its paths.
 fn leads_to(only: &Only, path: &Path) -> bool {
     let from = (Bound::Included(path), Bound::Unbounded);
     only.range::<Path, _>(from).next().is_some_and(|wanted| wanted.starts_with(path))
 }
 
-/// Whether a path is in a part: it, or a folder above it, was named.
+/// Returns true if a path, or a folder above it, is in the part.
 fn is_in(only: &Only, path: &Path) -> bool {
     path.ancestors().any(|above| only.contains(above))
 }
 
-/// Walks the named paths, or a part of them. A link to a file that lies in them too is listed as that file. What cannot be
-/// sent is left out and counted: other links, special files, names that no receiver takes, folders and files that may not
-/// be read, and the data directory.
+/// Walks the named paths, or a part of them, and builds the manifest. A link to a file within the named folders is
+/// listed as that file. Other links, special files, invalid names, unreadable files and folders, and the data
+/// directory are left out and counted.
 ///
 /// # Errors
-/// When a named path is gone, nothing is left, or there is more than one offer holds.
+/// Returns an error if a named path is missing, nothing is left, or the offer would exceed its limits.
 pub fn scan(
     named: &[Named],
     private: Arc<Private>,
@@ -475,7 +476,7 @@ pub fn scan(
         match root(named, &private) {
             Ok(found) => tops.push(found),
             Err(TransferError::Source { source, .. }) if is_out_of_files(&source) => return Err(short(&source)),
-            // Of a part, what is there goes without what is gone.
+            // With a part, existing paths are sent without the missing ones.
             Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, why(&source)),
             Err(TransferError::Stopped(code)) if only.is_some() => walk.left_out.add(named.path.clone(), code),
             Err(error) => return Err(error),
@@ -492,7 +493,7 @@ pub fn scan(
             walk.note(Note::NamedTwice { path: shown() });
             continue;
         }
-        // Two that have the same name come from different folders, and the receiver may not take one for the other.
+        // Entries of the same name from different folders are numbered, so that the receiver cannot confuse them.
         let numbers = (2..).map(|number| names::numbered(&name, number, meta.is_dir()));
         let mut free = std::iter::once(name.clone()).chain(numbers);
         let Some(name_there) = free.find(|name| taken.insert(name.clone())) else { continue };
@@ -524,7 +525,7 @@ pub fn scan(
     Ok(Source { manifest, roots, left_out: Arc::new(left_out), pages, private, samples: Arc::new(samples) })
 }
 
-/// Failure of a list because too many files are open: all of it is listed later, and nothing is left out for that.
+/// Returns the error for a listing that ran out of descriptors: it is retried later, and nothing is left out.
 fn short(error: &io::Error) -> TransferError {
     tracing::info!(%error, "what is to be sent cannot be listed now");
     TransferError::Stopped(SENDER_OUT_OF_FILES)
@@ -532,7 +533,7 @@ fn short(error: &io::Error) -> TransferError {
 
 #[derive(Default)]
 struct Walk {
-    /// All that are named and are folders.
+    /// Named folders.
     folders: Vec<PathBuf>,
     builder: ManifestBuilder,
     roots: HashMap<u32, Root>,
@@ -540,7 +541,7 @@ struct Walk {
     left_out: LeftOut,
     bytes: usize,
     samples: HashMap<u32, [u8; 32]>,
-    /// What is named is still being written.
+    /// True if the named path is still being written.
     growing: bool,
 }
 
@@ -578,7 +579,8 @@ impl Walk {
                 self.bytes += len + 40;
                 Ok(Some(index))
             }
-            // Too much in all is the end; too deep or too long is a matter of this entry.
+            // Exceeding the total limits ends the scan; a path that is too deep or too long only leaves out this
+            // entry.
             Err(error) if self.builder.len() >= MAX_ENTRIES || self.bytes + len + 40 > MAX_MANIFEST_BYTES => {
                 Err(TransferError::TooMuch(error))
             }
@@ -611,19 +613,19 @@ impl Walk {
                 if is_out_of_files(&error) {
                     return Err(short(&error));
                 }
-                // What was read of it by then is sent.
+                // Entries that were read before the error are sent.
                 self.left_out.add(folder.clone(), "folder_unreadable");
             }
-            // The same list for the same tree, so that a transfer that is taken up again finds its place.
+            // Sorted so that the same tree gives the same manifest.
             items.sort_by_key(fs::DirEntry::file_name);
             let mut below = Vec::new();
             for item in items {
-                // Not the item's own path: that leads by the open folder.
+                // Joined here because the item's own path may lead through `/proc/self/fd`.
                 let path = folder.join(item.file_name());
                 if only.is_some_and(|only| !leads_to(only, &path) && !is_in(only, &path)) {
                     continue;
                 }
-                // Of the entry itself: a link shows as a link.
+                // Metadata of the entry itself: links are not followed.
                 let meta = match item.metadata() {
                     Ok(meta) if meta.is_symlink() => {
                         let found = with_descriptor(|| target(&path, self.folders.iter().map(PathBuf::as_path)));
@@ -645,9 +647,9 @@ impl Walk {
                     None | Some(Err(_)) => Some("name_unsendable"),
                     Some(Ok(())) if self.private.has(&meta) => Some("data_directory"),
                     Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("special_file"),
-                    // What the kernel tells about itself is mounted there.
+                    // A pseudo file system of the kernel is mounted there.
                     Some(Ok(())) if volume_of(&meta) != volume && !is_on_disk(&path) => Some("special_file"),
-                    // One that cannot be listed would arrive empty.
+                    // A folder that cannot be listed would arrive empty.
                     Some(Ok(())) if meta.is_dir() && !readable(&path, &meta) => Some("folder_unreadable"),
                     Some(Ok(())) if !readable(&path, &meta) => Some("file_unreadable"),
                     Some(Ok(())) => None,
@@ -670,7 +672,7 @@ impl Walk {
     }
 }
 
-/// What the owner, the group and others may do, where the system knows that.
+/// Returns the permission bits, where the system has them.
 #[cfg(unix)]
 fn mode(meta: &Metadata) -> Option<u16> {
     use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! Memory for what arrives over data streams: a share for each device, of which the largest part is for chunks that are not
-//! complete. Pure but for the lock.
+//! Memory budget for incoming data streams, divided between devices. Most of it is for incomplete chunks. Pure but
+//! for the lock.
 
 use std::{
     collections::HashMap,
@@ -10,25 +10,26 @@ use super::memory::{Account, Division};
 use crate::clock::Locked as _;
 use crate::id::DeviceId;
 
-/// Bytes that the streams of one device hold together, beyond which one of them is given up. Two dozen streams of chunks as
-/// they are usually made take half of it.
+/// Bytes that the streams of one device may hold together; above it one of them is given up. Two dozen streams with
+/// chunks of the usual size take half of it.
 pub const MOST: usize = 16 * 1024 * 1024;
-/// Bytes up to which buffers grow; beyond, a stream makes do with a small one.
+/// Bytes of one device up to which buffers grow; above it a stream uses a small buffer.
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
-/// A device can always receive over eight streams of usual chunks, or over one of the largest, whatever others hold.
+/// Division of the memory. A device can always receive over eight streams with usual chunks, or over one with the
+/// largest.
 const DIVISION: Division =
     Division { own: 3 * 1024 * 1024, shared: 22 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
-/// Bytes that all devices hold together up to which buffers are large where several receive at once.
+/// Bytes of all devices together up to which buffers are large while several devices receive.
 const FOR_SPEED: usize = 10 * 1024 * 1024;
 
-/// Who holds how much. Cheap to clone.
+/// Memory budget for data streams. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StreamMemory(Arc<Mutex<Devices>>);
 
 #[derive(Debug)]
 struct Devices {
     account: Account,
-    /// Bytes of it in chunks that do not go on.
+    /// Bytes in stalled chunks, by device.
     idle: HashMap<DeviceId, usize>,
 }
 
@@ -43,13 +44,13 @@ impl StreamMemory {
         self.0.locked()
     }
 
-    /// What one stream of a device holds: nothing yet.
+    /// Returns the empty permit of a new stream.
     pub fn stream(&self, device: DeviceId) -> Held {
         Held { memory: self.clone(), device, bytes: 0, idle: 0 }
     }
 }
 
-/// What one stream holds; given back when dropped.
+/// Memory permit of one stream; released when dropped.
 #[derive(Debug)]
 pub struct Held {
     memory: StreamMemory,
@@ -59,8 +60,8 @@ pub struct Held {
 }
 
 impl Held {
-    /// Holds so much from now on, if all streams of the device then hold no more than `most`, and those of all devices no
-    /// more than there is. Less is always taken. False where it is too much; then nothing changes.
+    /// Sets the bytes that the stream holds. More is allowed if all streams of the device then hold at most `most`,
+    /// and the budget has room; less always. Returns false and changes nothing otherwise.
     #[must_use]
     pub fn hold(&mut self, bytes: usize, most: usize) -> bool {
         let account = &mut self.memory.devices().account;
@@ -78,14 +79,15 @@ impl Held {
         fits
     }
 
-    /// Holds so much for speed alone, where no other device needs it.
+    /// Sets the bytes like [`Self::hold`], for memory that only improves speed: returns false if other devices need
+    /// it.
     #[must_use]
     pub fn hold_for_speed(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         !self.is_crowded_with(more) && self.hold(bytes, COMFORTABLE)
     }
 
-    /// Whether others need what it holds for speed alone.
+    /// Returns true if others need the memory that only improves speed.
     pub fn is_crowded(&self) -> bool {
         self.is_crowded_with(0)
     }
@@ -95,18 +97,18 @@ impl Held {
         account.total() > account.of(self.device) && account.total() + more > FOR_SPEED
     }
 
-    /// What it holds.
+    /// Returns the bytes that the stream holds.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What all streams of the device hold.
+    /// Returns the bytes that all streams of the device hold.
     #[cfg(test)]
     pub fn of_device(&self) -> usize {
         self.memory.devices().account.of(self.device)
     }
 
-    /// Says how much of it is of a chunk that does not go on, and gives what that is for all streams of the device.
+    /// Sets how many of the bytes are in a stalled chunk. Returns that sum over all streams of the device.
     pub fn idle(&mut self, bytes: usize) -> usize {
         if bytes == self.idle && bytes == 0 {
             return 0;
@@ -164,13 +166,13 @@ mod tests {
     #[test]
     fn what_is_for_speed_alone_takes_nothing_that_others_need() {
         let memory = StreamMemory::default();
-        // Three honest devices send three transfers each over eight streams. A stream needs a chunk and two small buffers.
+        // Three devices send three transfers each over eight streams. A stream needs a chunk and two small buffers.
         let needed = 272 * 1024;
         let mut streams: Vec<_> = (0..72).map(|n| memory.stream(DeviceId::from_bytes([n % 3; 16]))).collect();
         for stream in &mut streams {
             let _ = stream.hold_for_speed(needed + 1024 * 1024);
         }
-        // Each looks at it whenever it hands a buffer over.
+        // Each stream checks this whenever it hands a buffer over.
         for come in 0..streams.len() {
             for (n, stream) in streams.iter_mut().enumerate().take(come + 1) {
                 let bytes = if stream.is_crowded() { needed } else { needed.max(stream.bytes()) };
