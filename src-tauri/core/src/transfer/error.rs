@@ -1,4 +1,4 @@
-//! What can go wrong with a transfer, and the words for the codes that travel.
+//! Errors of transfers, and the texts for reason codes.
 
 use std::{io, path::PathBuf};
 
@@ -9,107 +9,107 @@ use crate::{
     id::TransferId,
 };
 
-/// Reasons that an error names.
+/// Number of reasons that an error text lists.
 const SHOWN_REASONS: usize = 3;
 
-/// A size for people.
+/// Formats a size for people.
 fn shown(bytes: &u64) -> String {
     size(*bytes)
 }
 
-/// What a call on transfers can fail with.
+/// Error of a call on transfers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransferError {
-    /// No such transfer is on the list.
+    /// No transfer has this id.
     #[error("there is no transfer {0}")]
     Unknown(TransferId),
-    /// It is not waiting for a decision.
+    /// The transfer does not wait for a decision.
     #[error("the transfer is not waiting for an answer")]
     NotOffered,
-    /// It has ended already.
+    /// The transfer has ended already.
     #[error("the transfer has ended already")]
     Ended,
-    /// It has not ended yet.
+    /// The transfer has not ended yet.
     #[error("the transfer is still under way")]
     StillActive,
     /// The offer does not fit on the disk.
     #[error("there is not enough space in {folder}: {} are needed, {} are free", shown(.needed), shown(.free))]
     NoSpace {
-        /// Where it should go.
+        /// Destination folder.
         folder: PathBuf,
-        /// What it needs.
+        /// Bytes needed.
         needed: u64,
-        /// What there is.
+        /// Bytes free.
         free: u64,
     },
-    /// The chosen folder is not there, or is not a folder.
+    /// The destination folder is missing, not a folder, or not writable.
     #[error("{path} cannot be written to: {source}")]
     Destination {
-        /// Which.
+        /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
     /// Writing failed.
     #[error(transparent)]
     Disk(#[from] DiskError),
-    /// What was chosen of an offer cannot be chosen.
+    /// The selection is invalid.
     #[error("this cannot be chosen: {0}")]
     Selection(&'static str),
-    /// Only what was sent from here can be sent again from here.
+    /// Only outgoing transfers can be sent again.
     #[error("only the device that sent it can send it again")]
     NotOurs,
-    /// An offer that nobody has answered.
+    /// The offer has not been answered.
     #[error("the offer waits for an answer")]
     Undecided,
-    /// A limit that would only look like a fault.
+    /// The rate limit is too low.
     #[error("a limit is at least 1024 bytes a second")]
     Limit,
-    /// It does not wait for its turn.
+    /// The transfer is not in the queue.
     #[error("the transfer has no place in the queue")]
     NotQueued,
-    /// Nothing that could be sent was named.
+    /// Nothing that can be sent was named.
     #[error("there is nothing to send")]
     NothingToSend,
-    /// A path to send is not there or cannot be read.
+    /// A path to send does not exist or cannot be read.
     #[error("{path}: {source}")]
     Source {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },
-    /// Something that was named cannot be sent, and everything was asked for.
+    /// Some of the named files cannot be sent, and the sender asked for all or nothing.
     #[error("{}", left_out(.0))]
     LeftOut(Box<LeftOut>),
     /// Nothing that was named can be sent.
     #[error("{}", left_out(.0))]
     NothingLeft(Box<LeftOut>),
-    /// A path is neither a file nor a folder on a real file system, or names something else in every process.
+    /// The path is neither a file nor a folder on a real file system, or means another file in other processes.
     #[error("{0} is neither a file nor a folder on a disk")]
     Special(PathBuf),
-    /// A path leads into the data directory.
+    /// The path leads into the data directory.
     #[error("{0} belongs to Yonder itself, and is never sent")]
     Private(PathBuf),
-    /// A path leads to another file here than where it was named.
+    /// The path is another file here than where it was named.
     #[error("{0} is not the same file for the Yonder that runs")]
     Elsewhere(PathBuf),
-    /// A path has no name of its own, or not one that can be sent.
+    /// The path has no name, or one that cannot be sent.
     #[error("{0} cannot be sent under its name")]
     Name(PathBuf),
-    /// More than one offer may hold.
+    /// The offer would exceed its limits.
     #[error("that is more than one transfer can hold: {0}")]
     TooMuch(#[source] Violation),
-    /// The other side broke the protocol.
+    /// The peer violated the protocol.
     #[error("the other device broke the protocol: {0}")]
     Violation(#[source] Violation),
-    /// The transfer ended for a reason that has a code of its own.
+    /// The transfer ended with this reason code.
     #[error("{}", explain(.0))]
     Stopped(&'static str),
-    /// A part of the machinery ended when it should not have.
+    /// An internal task failed.
     #[error("internal fault: {0}")]
     Internal(&'static str),
 }

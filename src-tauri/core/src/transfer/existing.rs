@@ -1,10 +1,9 @@
-//! What is there already where an accepted offer is to land, under the rules that skip what is identical or replace
-//! what is old. Blocking.
+//! Comparison with existing files at the destination, for the rules that skip identical files or replace old ones.
+//! Blocking.
 //!
-//! Folders of the offer that exist are entered. A file is looked at where it would land, if a regular file of its length
-//! stands there: read whole, segment by segment, so that its hashes can be claimed as those of an earlier attempt are. Only
-//! what stood there when it was looked at may be replaced, so that nothing of this transfer is: the names of an offer need
-//! not differ, and a file system may take two for one.
+//! Existing folders of the offer are reused. If a regular file of the same length has an entry's place, it is read
+//! and hashed by segments; the hashes are claimed like those of an earlier attempt. Only files that existed before
+//! this transfer may be replaced: two names of an offer may be equal, or equal on this file system.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -35,53 +34,53 @@ use crate::{
     budget::{FileShare, Spare, unless_short},
 };
 
-/// Folders that are kept open.
+/// Most folders kept open.
 const OPEN_FOLDERS: usize = 128;
 
-/// What was found.
+/// Result of the comparison.
 #[derive(Debug, Default)]
 pub struct Existing {
-    /// Folders that are entered, with their names.
+    /// Existing folders to use, with their names.
     pub folders: HashMap<u32, Vec<u8>>,
-    /// Files whose place is taken by one of the same length, with its hashes.
+    /// Existing files of the same length, with their hashes.
     pub same: HashMap<u32, (Standing, Held)>,
-    /// Empty files that are there, empty.
+    /// Empty files that exist and are empty.
     pub empty: Vec<u32>,
-    /// What may be replaced.
+    /// Existing files that may be replaced.
     pub old: HashMap<u32, Standing>,
 }
 
 /// Everything that receiving starts with.
 pub struct Ready {
-    /// The hidden folder.
+    /// The staging directory.
     pub temp: Arc<Temp>,
-    /// What is received, and what is there.
+    /// What is received, and what is held already.
     pub plan: Plan,
-    /// Folders that are there, with their names.
+    /// Existing folders, with their names.
     pub folders: HashMap<u32, Vec<u8>>,
-    /// Files that may be replaced.
+    /// Existing files that may be replaced.
     pub old: HashMap<u32, Standing>,
-    /// Empty files that were there already.
+    /// Number of identical empty files.
     pub same: u32,
-    /// Folders that were there before this transfer.
+    /// Folders that existed before this transfer.
     pub entered: HashSet<u32>,
-    /// What is done where a name is taken.
+    /// Rule for names that are taken.
     pub rule: ConflictRule,
-    /// Bytes of the files that have their names already, as they landed.
+    /// Bytes of the files that have been named.
     pub landed: u64,
 }
 
 impl Ready {
-    /// Without a look at what is there.
+    /// Creates it without a comparison.
     pub fn new(temp: Arc<Temp>, plan: Plan, folders: HashMap<u32, Vec<u8>>) -> Self {
         let (old, entered) = (HashMap::new(), HashSet::new());
         Self { temp, plan, folders, old, same: 0, entered, rule: ConflictRule::KeepBoth, landed: 0 }
     }
 
-    /// With what is there, where the rule asks for it.
+    /// Compares existing files, if the rule asks for it.
     ///
     /// # Errors
-    /// When it was stopped, or what was found cannot be noted.
+    /// Returns an error if it was cancelled, or the result cannot be noted.
     pub fn looked(
         mut self,
         ops: &dyn FileOps,
@@ -97,7 +96,7 @@ impl Ready {
         self.entered = found.folders.keys().copied().collect();
         self.folders.extend(found.folders);
         for files in found.empty.chunks(BATCH) {
-            // As good as named: nothing is sent of it, now or in a later attempt.
+            // Noted like named files: no data of them is sent, now or in a later attempt.
             self.temp.journal().note(&Note::Naming(files.to_vec()), 0)?;
         }
         self.temp.journal().flush()?;
@@ -116,10 +115,10 @@ impl Ready {
     }
 }
 
-/// A folder, a name in it, and what has this name.
+/// Folder, name, and the file's identity.
 type Place = (Arc<Dir>, Vec<u8>, Standing);
 
-/// What is there; none where it is not to be had. Where too many files are open it is not known.
+/// Returns `None` if something does not exist or is not accessible, and an error if no descriptor is free.
 fn there<T>(looked: io::Result<T>) -> Result<Option<T>, Lost> {
     unless_short(looked).map_err(|error| Lost::Disk(DiskError::new("looking at what is there", error)))
 }
@@ -129,7 +128,7 @@ struct Look<'a> {
     manifest: &'a Manifest,
     plan: &'a Plan,
     stop: &'a AtomicBool,
-    /// Folders that exist, with their names.
+    /// Existing folders, with their names.
     names: HashMap<u32, Vec<u8>>,
     open: HashMap<u32, (Arc<Dir>, Spare)>,
     files: FileShare,
@@ -167,7 +166,8 @@ impl<'a> Look<'a> {
         if self.stop.load(Ordering::Relaxed) { Err(Lost::Stopped) } else { Ok(()) }
     }
 
-    /// Which folders of the offer exist. Each is entered for one entry: of two that would be the same folder, one is new.
+    /// Finds the folders of the offer that exist. Each is used for one entry only: if two entries would be the same
+    /// folder, the second is created under another name.
     fn folders(&mut self) -> Result<(), Lost> {
         let mut taken = HashSet::new();
         let made: Vec<u32> = self.names.keys().copied().collect();
@@ -194,7 +194,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// What was chosen, and the folders above it.
+    /// Returns the selected entries and the folders above them.
     fn needed(&self) -> Bits {
         let mut needed = self.plan.selected.clone();
         for index in (0..self.manifest.len()).rev().filter(|index| self.plan.selected.contains(*index)) {
@@ -206,8 +206,8 @@ impl<'a> Look<'a> {
         needed
     }
 
-    /// What stands where files of this transfer have been named already. It may be something else that was there before, and
-    /// is then not replaced either.
+    /// Returns the identities of files at the places of named files of this transfer. A file that was there before
+    /// may be among them, and is then not replaced either.
     fn ours(&mut self) -> Result<HashSet<(u64, u64)>, Lost> {
         let mut ours = HashSet::new();
         for file in self.plan.whole.iter() {
@@ -223,7 +223,7 @@ impl<'a> Look<'a> {
         if standing.place().is_some_and(|place| ours.contains(&place)) {
             return Ok(());
         }
-        // Of a file whose length is not known nothing can be the same.
+        // The length of a growing file is unknown, so no file is identical to it.
         let grows = self.manifest.is_growing();
         if standing.size == size && size == 0 && !grows {
             self.found.empty.push(file);
@@ -242,7 +242,7 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// The hashes of a file that does not change meanwhile; none where it does, or cannot be read.
+    /// Hashes a file. Returns `None` if it changes meanwhile or cannot be read.
     fn hashes(&self, file: &File, standing: &Standing) -> Result<Option<Held>, Lost> {
         let unchanged = || Standing::of_file(file).is_ok_and(|now| now == *standing);
         if !unchanged() {
@@ -259,7 +259,7 @@ impl<'a> Look<'a> {
         Ok(unchanged().then_some(held))
     }
 
-    /// What stands where a file would land.
+    /// Returns the existing file at a file's destination.
     fn standing(&mut self, file: u32) -> Result<Option<Place>, Lost> {
         let Some(entry) = self.manifest.get(file) else { return Ok(None) };
         let Some(folder) = self.folder(entry.parent)? else { return Ok(None) };
@@ -268,7 +268,7 @@ impl<'a> Look<'a> {
         Ok(standing.map(|standing| (folder, name, standing)))
     }
 
-    /// An existing folder.
+    /// Opens an existing folder.
     fn folder(&mut self, index: Option<u32>) -> Result<Option<Arc<Dir>>, Lost> {
         let Some(index) = index else { return Ok(Some(self.top.clone())) };
         if let Some((dir, _)) = self.open.get(&index) {
@@ -276,7 +276,7 @@ impl<'a> Look<'a> {
         }
         let Some(name) = self.names.get(&index).cloned() else { return Ok(None) };
         let Some(entry) = self.manifest.get(index) else { return Ok(None) };
-        // Depth is bounded by the manifest's rules.
+        // The manifest limits the depth.
         let Some(parent) = self.folder(entry.parent)? else { return Ok(None) };
         let Some(dir) = there(self.ops.open_dir(&parent, &name))? else { return Ok(None) };
         let dir = Arc::new(dir);
@@ -304,5 +304,5 @@ impl From<ConflictRule> for super::wire::Conflict {
     }
 }
 
-/// What a file is that cannot be kept although it was there: it was changed between the look and the verdict.
+/// Reason code of a file that was identical and has changed since.
 pub const CHANGED: &str = "existing_changed";

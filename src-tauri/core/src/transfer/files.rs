@@ -1,5 +1,5 @@
-//! The seam between receiving and the file system. Everything that is written goes through [`FileOps`], so that tests
-//! can make any step fail; nothing here follows a link, and every name is one component beneath an open folder.
+//! File system interface of receiving. All writes go through [`FileOps`], so that tests can make any step fail. Links
+//! are never followed, and each name is one component beneath an open folder.
 
 use std::{
     ffi::OsStr,
@@ -17,61 +17,62 @@ use cap_std::{
 
 use super::wire::Mtime;
 
-/// Whether the system can make a whole volume durable at once.
+/// True if the system can sync a whole volume at once.
 pub const SYNCS_VOLUMES: bool = cfg!(target_os = "linux");
 
-/// The mode of a file for its owner alone.
+/// Mode of a file that only its owner may access.
 pub const PRIVATE_FILE: u16 = 0o600;
-/// The mode of a folder for its owner alone.
+/// Mode of a folder that only its owner may access.
 pub const PRIVATE_DIR: u16 = 0o700;
 
-/// What receiving asks of the file system. Names are single components that the name rules have passed. A mode is what the
-/// owner, the group and others may do; the process's umask and a folder's access list take away from it what they say, as
-/// from any new file.
+/// File operations that receiving needs. Names are single components that passed the name rules. A mode holds
+/// permission bits; umask and access lists restrict it as for any new file.
 pub trait FileOps: Send + Sync + 'static {
-    /// Opens the folder that a person chose.
+    /// Opens the destination folder by its path.
     fn open_root(&self, path: &Path) -> io::Result<Dir>;
-    /// Makes that folder, and those above it, where they are not there; durable.
+    /// Creates the folder and its missing parents, durably.
     fn make_root(&self, path: &Path) -> io::Result<()>;
-    /// Bytes that this user may still write to the folder's volume.
+    /// Returns the bytes that this user may still write to the folder's volume.
     fn free_space(&self, dir: &Dir) -> io::Result<u64>;
-    /// Creates a folder, which must not exist. Its owner may do everything in it; the mode says what others may at most.
+    /// Creates a folder exclusively. Its owner gets all permissions; `mode` limits those of others.
     fn create_dir(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<()>;
-    /// Opens a folder; a link is an error.
+    /// Opens a folder. A link is an error.
     fn open_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<Dir>;
-    /// Creates a file for writing, which must not exist. Its owner may read and write it; the mode says what others may at
-    /// most.
+    /// Creates a file for writing, exclusively. Its owner may read and write it; `mode` limits the permissions of
+    /// others.
     fn create_file(&self, dir: &Dir, name: &[u8], mode: Option<u16>) -> io::Result<File>;
-    /// Opens a file of our own for writing, which is made writable where it is not; a link is an error.
+    /// Opens one of our own files for writing, and makes it writable if necessary. A link is an error.
     fn open_file(&self, dir: &Dir, name: &[u8]) -> io::Result<File>;
-    /// Opens a file for reading; a link is an error.
+    /// Opens a file for reading. A link is an error.
     fn open_read(&self, dir: &Dir, name: &[u8]) -> io::Result<File>;
-    /// Writes all bytes at a place.
+    /// Writes all bytes at an offset.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Gives a file its length: zeros behind what was written, which take up no room where the file system can do that.
+    /// Sets the length of a file. A new range reads as zeros, without disk space if the file system supports that.
     fn set_len(&self, file: &File, len: u64) -> io::Result<()>;
-    /// Makes sure that a part of a file reads as zeros, and takes up no room where the file system can do that. What lies
-    /// behind the end of the file stays behind it.
+    /// Makes a range of a file read as zeros, without disk space if the file system supports that. The file's length
+    /// does not change.
     fn clear(&self, file: &File, offset: u64, len: u64) -> io::Result<()>;
-    /// Sets a file's time, its owner's permissions, and takes from others what the mode does not give them.
+    /// Sets the modification time, the owner's permissions, and removes permissions of others that `mode` does not
+    /// include.
     fn set_meta(&self, file: &File, mtime: Mtime, mode: Option<u16>) -> io::Result<()>;
-    /// Sets a folder's time.
+    /// Sets the modification time of a folder.
     fn set_dir_time(&self, dir: &Dir, mtime: Mtime) -> io::Result<()>;
-    /// Sets what a folder's owner may do, durably, and takes from others what the mode does not give them.
+    /// Sets the owner's permissions of a folder, durably, and removes permissions of others that `mode` does not
+    /// include.
     fn set_dir_mode(&self, dir: &Dir, mode: u16) -> io::Result<()>;
-    /// Makes a file's data durable.
+    /// Makes the data of a file durable.
     fn sync_file(&self, file: &File) -> io::Result<()>;
-    /// Makes everything on the folder's volume durable, where [`SYNCS_VOLUMES`].
+    /// Makes everything on the folder's volume durable; only if [`SYNCS_VOLUMES`].
     fn sync_volume(&self, dir: &Dir) -> io::Result<()>;
     /// Makes the names in a folder durable.
     fn sync_dir(&self, dir: &Dir) -> io::Result<()>;
-    /// Gives a file its name in another folder of the volume; fails with `AlreadyExists` and never replaces.
+    /// Moves a file to another folder of the volume. Never replaces: a taken name is `AlreadyExists`.
     fn rename_new(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()>;
-    /// The same for a folder with all that is in it; `Unsupported` where the system cannot promise not to replace.
+    /// Moves a folder in the same way. Returns `Unsupported` if the system cannot guarantee not to replace.
     fn rename_folder(&self, from: &Dir, name: &[u8], to: &Dir, new: &[u8]) -> io::Result<()>;
-    /// What stands under a name; a link is not followed.
+    /// Returns the identity of what has a name. Links are not followed.
     fn stat(&self, dir: &Dir, name: &[u8]) -> io::Result<Standing>;
-    /// Moves a file to the person's trash; where that cannot be, it stays where it is.
+    /// Moves a file to the user's trash. On failure it stays where it is.
     fn trash(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
@@ -79,15 +80,15 @@ pub trait FileOps: Send + Sync + 'static {
     fn remove_dir(&self, dir: &Dir, name: &[u8]) -> io::Result<()>;
 }
 
-/// What stands under a name, and by what it is known again.
+/// Identity and state of a file, to detect changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// A regular file, and not a link to one.
+    /// True for a regular file, false for a link to one.
     pub regular: bool,
-    /// Its length.
+    /// Length in bytes.
     pub size: u64,
     mtime: Option<Mtime>,
-    /// Volume and number, where the system has them.
+    /// Device and inode, where the system has them.
     place: Option<(u64, u64)>,
     /// Time of the last change of any kind, where the system has it.
     ctime: Option<(i64, i64)>,
@@ -105,29 +106,29 @@ impl Standing {
         Self { regular: meta.is_file(), size: meta.len(), mtime, place, ctime }
     }
 
-    /// Of an open file.
+    /// Returns the state of an open file.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn of_file(file: &File) -> io::Result<Self> {
         Ok(Self::of(&Metadata::from_file(file)?))
     }
 
-    /// Of an open folder.
+    /// Returns the state of an open folder.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn of_dir(dir: &Dir) -> io::Result<Self> {
         Ok(Self::of(&dir.dir_metadata()?))
     }
 
-    /// What names a file or folder whatever happens to it, where the system has that.
+    /// Returns device and inode, which stay the same when the file changes or moves; `None` if the system has none.
     pub fn place(&self) -> Option<(u64, u64)> {
         self.place
     }
 }
 
-/// The real file system.
+/// File operations on the real file system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RealFiles;
 
@@ -142,7 +143,7 @@ impl FileOps for RealFiles {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.make_root(path.parent().ok_or(error)?)?;
                 match std::fs::create_dir(path) {
-                    // Another transfer has made it meanwhile.
+                    // Another transfer has created it meanwhile.
                     Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                     other => other?,
                 }
@@ -160,7 +161,7 @@ impl FileOps for RealFiles {
 
     #[cfg(not(unix))]
     fn free_space(&self, _dir: &Dir) -> io::Result<u64> {
-        // Not asked yet on this system: a full disk is then found while writing.
+        // Not implemented on this system: a full disk is noticed on writing.
         Ok(u64::MAX)
     }
 
@@ -208,7 +209,7 @@ impl FileOps for RealFiles {
     fn open_read(&self, dir: &Dir, name: &[u8]) -> io::Result<File> {
         let mut options = OpenOptions::new();
         options.read(true).follow(FollowSymlinks::No);
-        // A pipe that somebody put in its place is not waited for.
+        // A pipe in its place must not block.
         #[cfg(unix)]
         cap_std::fs::OpenOptionsExt::custom_flags(&mut options, rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
         Ok(dir.open_with(os(name)?, &options)?.into_std())
@@ -232,7 +233,7 @@ impl FileOps for RealFiles {
     }
 
     fn set_len(&self, file: &File, len: u64) -> io::Result<()> {
-        // Asked for with each segment that has a hole; to look is cheaper than to set it anew.
+        // Called for each segment with a hole; checking is cheaper than setting.
         if file.metadata()?.len() == len { Ok(()) } else { file.set_len(len) }
     }
 
@@ -264,13 +265,13 @@ impl FileOps for RealFiles {
 
     #[cfg(unix)]
     fn set_dir_mode(&self, dir: &Dir, mode: u16) -> io::Result<()> {
-        // Opened before: afterwards its owner may perhaps not list it.
+        // Opened first: afterwards the owner may not be able to list it.
         let dir = match readable(dir) {
-            // Closed already, by an attempt that was cut off.
+            // Its mode was set already, by an attempt that was cut off.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(()),
             other => other?,
         };
-        // A folder whose files belong to the folder's group passes that on to the folders in it.
+        // Keeps the special bits: a folder may have inherited setgid from its parent.
         set_mode(&dir, mode, 0o7000)?;
         synced_dir(&dir)
     }
@@ -297,7 +298,7 @@ impl FileOps for RealFiles {
     #[cfg(unix)]
     fn sync_dir(&self, dir: &Dir) -> io::Result<()> {
         match readable(dir) {
-            // A folder that may be entered and not listed cannot be synced.
+            // A folder that cannot be listed cannot be synced.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             other => synced_dir(&other?),
         }
@@ -314,16 +315,17 @@ impl FileOps for RealFiles {
         {
             use rustix::{fs::RenameFlags, io::Errno};
             match rustix::fs::renameat_with(from, name, to, new_name, RenameFlags::NOREPLACE) {
-                // Old kernels and some file systems (FAT by FUSE, NFS) do not know the flag.
+                // Old kernels and some file systems (FAT by FUSE, NFS) do not support the flag.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {}
                 other => return Ok(other?),
             }
         }
-        // A second name is exclusive by nature.
+        // Creating a hard link never replaces a file.
         match from.hard_link(name, to, new_name) {
             Ok(()) => from.remove_file(name),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
-            // No links either (FAT). An empty file claims the name exclusively, and the rename replaces only that.
+            // No hard links either (FAT). An empty file claims the name exclusively, and the rename replaces only
+            // that.
             Err(_) => {
                 drop(self.create_file(to, new, Some(PRIVATE_FILE))?);
                 from.rename(name, to, new_name)
@@ -362,7 +364,7 @@ impl FileOps for RealFiles {
     }
 }
 
-/// A name as the system takes it.
+/// Converts a name to the system's form.
 #[cfg(unix)]
 pub(super) fn os(name: &[u8]) -> io::Result<&OsStr> {
     Ok(std::os::unix::ffi::OsStrExt::from_bytes(name))
@@ -373,7 +375,7 @@ pub(super) fn os(name: &[u8]) -> io::Result<&OsStr> {
     std::str::from_utf8(name).map(OsStr::new).map_err(|_| io::ErrorKind::InvalidFilename.into())
 }
 
-/// The owner's permissions of the mode; of the others' those that are there and in the mode. `special` bits stay.
+/// Sets the owner's permissions of `mode`, and limits the others' to it. Keeps the `special` bits.
 #[cfg(unix)]
 fn set_mode(file: &File, mode: u16, special: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -383,13 +385,13 @@ fn set_mode(file: &File, mode: u16, special: u32) -> io::Result<()> {
         return Ok(());
     }
     match file.set_permissions(std::fs::Permissions::from_mode(wanted)) {
-        // A file system that knows no modes, as FAT, does not let even the owner set one.
+        // File systems without modes, such as FAT, do not let even the owner set one.
         Err(error) if matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported) => Ok(()),
         other => other,
     }
 }
 
-/// Lets the owner write to a file that had its mode already when an attempt was cut off.
+/// Makes a file writable that got its final mode before an attempt was cut off.
 #[cfg(unix)]
 fn make_writable(dir: &Dir, name: &[u8]) -> io::Result<()> {
     use cap_std::fs::PermissionsExt;
@@ -405,14 +407,14 @@ fn make_writable(dir: &Dir, name: &[u8]) -> io::Result<()> {
 /// Makes the names in an open folder durable.
 #[cfg(unix)]
 fn synced_dir(dir: &File) -> io::Result<()> {
-    // Some file systems cannot: they then keep names in order by themselves, or not at all.
+    // Some file systems do not support it; they order names themselves, or not at all.
     match dir.sync_all() {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
         other => other,
     }
 }
 
-/// Whether nothing was ever written to this part of a file. False where the system cannot tell.
+/// Returns true if a range of a file is a hole. False if the system cannot tell.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn is_hole(file: &File, offset: u64, end: u64) -> bool {
     use rustix::{
@@ -430,7 +432,7 @@ fn is_hole(_file: &File, _offset: u64, _end: u64) -> bool {
     false
 }
 
-/// Gives the room of this part of a file back; it reads as zeros then. False where the file system cannot do that.
+/// Frees the disk space of a range, which then reads as zeros. Returns false if the file system does not support it.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn punch(file: &File, offset: u64, end: u64) -> bool {
     use rustix::fs::{FallocateFlags, fallocate};
@@ -442,7 +444,7 @@ fn punch(_file: &File, _offset: u64, _end: u64) -> bool {
     false
 }
 
-/// The folder as a file that can be synced and dated: a [`Dir`] of Linux is only a place in a path.
+/// Opens the folder as a file that can be synced and dated: on Linux a [`Dir`] is only a path handle.
 #[cfg(unix)]
 fn readable(dir: &Dir) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
@@ -455,7 +457,7 @@ fn readable(dir: &Dir) -> io::Result<File> {
     Ok(dir.try_clone()?.into_std_file())
 }
 
-/// A time of the wire as the system has it; none where the system cannot hold it.
+/// Converts a time from the wire; `None` if the system cannot represent it.
 fn system_time(mtime: Mtime) -> Option<SystemTime> {
     let whole = Duration::from_secs(mtime.secs.unsigned_abs());
     let base = if mtime.secs < 0 {
@@ -466,7 +468,7 @@ fn system_time(mtime: Mtime) -> Option<SystemTime> {
     base.checked_add(Duration::from_nanos(mtime.nanos.into()))
 }
 
-/// A system's time as it goes over the wire.
+/// Converts a system time for the wire.
 pub fn wire_time(time: SystemTime) -> Mtime {
     match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => Mtime { secs: i64::try_from(after.as_secs()).unwrap_or(i64::MAX), nanos: after.subsec_nanos() },
@@ -484,13 +486,13 @@ pub fn wire_time(time: SystemTime) -> Mtime {
 fn set_time(file: &File, mtime: Mtime) -> io::Result<()> {
     let Some(time) = system_time(mtime) else { return Ok(()) };
     match file.set_times(FileTimes::new().set_modified(time)) {
-        // A year that the file system cannot hold is no reason to refuse a file.
+        // A time that the file system cannot store is no reason to refuse a file.
         Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         other => other,
     }
 }
 
-/// A file system on which chosen steps fail.
+/// File system for tests on which chosen steps fail.
 #[cfg(test)]
 pub(crate) mod faulty {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -499,7 +501,7 @@ pub(crate) mod faulty {
 
     type Rule = Box<dyn Fn(&str, u64) -> Option<io::Error> + Send + Sync>;
 
-    /// Asks `rule` before each step, with its name and number; otherwise the real file system.
+    /// Asks `rule` before each step, with its name and number. Otherwise uses the real file system.
     pub(crate) struct Faulty {
         rule: Rule,
         steps: AtomicU64,
@@ -512,7 +514,7 @@ pub(crate) mod faulty {
             Self { rule: Box::new(rule), steps: AtomicU64::new(0), free: None, trash: None }
         }
 
-        /// Steps of this name fail with this error from the `nth` on, counted over those steps alone.
+        /// Lets steps of this name fail from the `nth` on, counted over these steps only.
         pub(crate) fn from_nth(step: &'static str, nth: u64, kind: io::ErrorKind) -> Self {
             let count = AtomicU64::new(0);
             Self::new(move |name, _| {
@@ -520,12 +522,12 @@ pub(crate) mod faulty {
             })
         }
 
-        /// Nothing fails; so many bytes are said to be free.
+        /// Lets nothing fail, but reports this many free bytes.
         pub(crate) fn with_free(bytes: u64) -> Self {
             Self { free: Some(bytes), ..Self::new(|_, _| None) }
         }
 
-        /// What goes to the trash goes there; without, there is none.
+        /// Uses this folder as trash. Without it there is no trash.
         pub(crate) fn with_trash(self, trash: &Path) -> Self {
             Self { trash: Some(trash.to_owned()), ..self }
         }

@@ -1,53 +1,53 @@
-//! The data streams: how segments and chunks lie on them. Pure.
+//! Format of the data streams: segments and chunks. Pure.
 //!
 //! ```text
 //! stream   = header segment*                       header  = version u8, suite u8, transfer [16], attempt [16]
 //! segment  = file u32, start u64, len u32, flags u8, commitment [32] (sealed streams only), chunk+
 //! chunk    = plain_len u32, wire_len u32, flags u8, wire_len bytes
 //! ```
-//! All numbers are little endian. Segment flags: 1 = the segment is the whole file. Chunk flags: 1 = compressed,
-//! 2 = last of its segment, 4 = zeros; others are violations. A segment ends exactly where its chunks have `len` plain
-//! bytes, and there alone stands the last flag. `wire_len` is the plain length; less where it is compressed; nothing where
-//! it is zeros; and the tag where it is sealed.
+//! All numbers are little endian. Segment flags: 1 = the segment is the whole file. Chunk flags: 1 = compressed, 2 =
+//! last of its segment, 4 = zeros; other flags are violations. A segment ends where its chunks add up to `len` plain
+//! bytes, and only that chunk has the last flag. `wire_len` is the plain length, less if the chunk is compressed and
+//! 0 if it is zeros; sealed chunks add the length of the tag.
 
 use super::{
     limits::{CHUNK, MAX_CHUNK, MIN_CHUNK, SEGMENT, TAG},
     wire::{Violation, violation},
 };
 
-/// Version of the data streams' form.
+/// Version of the data stream format.
 pub const STREAM_VERSION: u8 = 1;
-/// Bytes of a stream's header.
+/// Bytes of a stream header.
 pub const STREAM_HEADER: usize = 34;
-/// Bytes of a segment's header without commitment.
+/// Bytes of a segment header without commitment.
 pub const SEGMENT_HEADER: usize = 17;
-/// Bytes of a commitment to a key.
+/// Bytes of a key commitment.
 pub const COMMITMENT: usize = 32;
-/// Bytes of a chunk's header.
+/// Bytes of a chunk header.
 pub const CHUNK_HEADER: usize = 9;
 
-/// The segment is all of its file.
+/// Segment flag: the segment is the whole file.
 pub const WHOLE_FILE: u8 = 1;
-/// The chunk is compressed.
+/// Chunk flag: the chunk is compressed.
 pub const COMPRESSED: u8 = 1;
-/// The chunk is the last of its segment.
+/// Chunk flag: the chunk is the last of its segment.
 pub const LAST: u8 = 2;
-/// The chunk is zeros, and has no bytes on the wire but its tag.
+/// Chunk flag: the chunk is zeros, and has no bytes on the wire but its tag.
 pub const ZEROS: u8 = 4;
 
-/// What opens a data stream.
+/// Header of a data stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StreamHeader {
-    /// 0: not sealed; else a number of [`crate::keys::Suite`].
+    /// 0 if not sealed, else the number of a [`crate::keys::Suite`].
     pub suite: u8,
-    /// Which transfer.
+    /// Id of the transfer.
     pub transfer: [u8; 16],
-    /// Which attempt at it.
+    /// Id of the attempt.
     pub attempt: [u8; 16],
 }
 
 impl StreamHeader {
-    /// On the wire.
+    /// Encodes the header.
     pub fn encode(&self) -> [u8; STREAM_HEADER] {
         let mut out = [0; STREAM_HEADER];
         out[0] = STREAM_VERSION;
@@ -57,10 +57,10 @@ impl StreamHeader {
         out
     }
 
-    /// From the wire.
+    /// Decodes a header.
     ///
     /// # Errors
-    /// When the version is another one.
+    /// Returns a violation if the version is unknown.
     pub fn decode(bytes: &[u8; STREAM_HEADER]) -> Result<Self, Violation> {
         if bytes[0] != STREAM_VERSION {
             return violation("data stream of an unknown version");
@@ -69,23 +69,23 @@ impl StreamHeader {
     }
 }
 
-/// What opens a segment.
+/// Header of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentHeader {
     /// Index of the file's entry.
     pub file: u32,
-    /// Where in the file it begins.
+    /// Offset in the file.
     pub start: u64,
-    /// Its plain length.
+    /// Plain length in bytes.
     pub len: u32,
-    /// It is all of the file.
+    /// True if the segment is the whole file.
     pub whole: bool,
-    /// Commitment to the key, on sealed streams.
+    /// Key commitment, on sealed streams.
     pub commitment: Option<[u8; COMMITMENT]>,
 }
 
 impl SegmentHeader {
-    /// Appends it.
+    /// Appends the encoded header to `out`.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend(self.file.to_le_bytes());
         out.extend(self.start.to_le_bytes());
@@ -97,19 +97,19 @@ impl SegmentHeader {
     }
 }
 
-/// What opens a chunk.
+/// Header of a chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkHeader {
-    /// Its length in the file.
+    /// Plain length in bytes.
     pub plain_len: u32,
-    /// Its length on the wire.
+    /// Length on the wire in bytes.
     pub wire_len: u32,
-    /// [`COMPRESSED`], [`LAST`], [`ZEROS`].
+    /// Flags: [`COMPRESSED`], [`LAST`], [`ZEROS`].
     pub flags: u8,
 }
 
 impl ChunkHeader {
-    /// On the wire.
+    /// Encodes the header.
     pub fn encode(&self) -> [u8; CHUNK_HEADER] {
         let mut out = [0; CHUNK_HEADER];
         out[..4].copy_from_slice(&self.plain_len.to_le_bytes());
@@ -119,17 +119,17 @@ impl ChunkHeader {
     }
 }
 
-/// What the decoder finds.
+/// Decoded unit of a data stream.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unit<'a> {
     /// A segment begins.
     Segment(SegmentHeader),
-    /// A chunk of that segment: its header, its number in the segment, where in the file it begins, its bytes as they
-    /// were on the wire (the receiver may change them in place).
+    /// Chunk of that segment: its header, its number in the segment, its offset in the file, and its bytes from the
+    /// wire, which the receiver may change in place.
     Chunk(ChunkHeader, u64, u64, &'a mut [u8]),
 }
 
-/// Decodes one data stream behind its header, however its bytes are cut. It holds one unfinished unit at most.
+/// Decodes a data stream after its header, however its bytes are split. Buffers at most one incomplete unit.
 #[derive(Debug)]
 pub struct DataDecoder {
     form: Form,
@@ -137,7 +137,7 @@ pub struct DataDecoder {
     at: At,
 }
 
-/// What was agreed on for a stream.
+/// Options that were agreed on for a stream.
 #[derive(Clone, Copy, Debug)]
 struct Form {
     sealed: bool,
@@ -159,12 +159,12 @@ struct Open {
 }
 
 impl DataDecoder {
-    /// For a stream whose chunks are sealed, or not, and may be compressed, or not.
+    /// Creates a decoder for chunks that are sealed or not, and may be compressed or not.
     pub fn new(sealed: bool, compressed: bool) -> Self {
         Self { form: Form { sealed, compressed }, pending: Vec::new(), at: At::Segment }
     }
 
-    /// How many bytes the next unit has.
+    /// Returns the length of the next unit in bytes.
     fn wanted(&self) -> usize {
         match self.at {
             At::Segment => SEGMENT_HEADER + if self.form.sealed { COMMITMENT } else { 0 },
@@ -173,11 +173,11 @@ impl DataDecoder {
         }
     }
 
-    /// Takes the next bytes and gives every unit that they complete to `sink`. Bytes of chunks that lie in `bytes` as a
-    /// whole are not copied.
+    /// Decodes the next bytes and passes each complete unit to `sink`. Chunks that lie in `bytes` as a whole are not
+    /// copied.
     ///
     /// # Errors
-    /// What the form forbids, and what `sink` refuses.
+    /// Returns violations of the format, and errors of `sink`.
     pub fn push<E: From<Violation>>(
         &mut self,
         mut bytes: &mut [u8],
@@ -191,10 +191,10 @@ impl DataDecoder {
                 self.at = step(self.at, self.form, unit, sink)?;
                 continue;
             }
-            // `wanted` was checked when the header came, so that what is kept here is bounded by a chunk.
+            // The header was checked, so at most one chunk is buffered here.
             let now = (wanted - self.pending.len()).min(bytes.len());
             let (now, rest) = std::mem::take(&mut bytes).split_at_mut(now);
-            // In steps of a usual chunk: neither at once what was announced, nor twice what has come.
+            // Grows by a usual chunk, which neither trusts the announced length nor doubles the buffer.
             if self.pending.capacity() < self.pending.len() + now.len() {
                 let left = wanted - self.pending.len();
                 self.pending.reserve_exact(left.min(now.len().max(CHUNK as usize)));
@@ -209,32 +209,32 @@ impl DataDecoder {
         }
     }
 
-    /// Bytes of a unit that is not complete.
+    /// Returns the bytes of the incomplete unit.
     pub fn pending(&self) -> usize {
         self.pending.len()
     }
 
-    /// Bytes of memory that it holds.
+    /// Returns the bytes of memory that the decoder holds.
     pub fn memory(&self) -> usize {
         self.pending.capacity()
     }
 
-    /// Gives back what a chunk larger than usual took.
+    /// Releases the memory of a chunk larger than usual.
     pub fn trim(&mut self) {
         if self.pending.capacity() > 2 * CHUNK as usize {
             self.pending.shrink_to(CHUNK as usize);
         }
     }
 
-    /// Gives back memory that it does not need now.
+    /// Releases memory that is not needed now.
     pub fn shrink(&mut self) {
         self.pending.shrink_to_fit();
     }
 
-    /// The stream has ended.
+    /// Checks that the stream ended at the end of a segment.
     ///
     /// # Errors
-    /// When it ended inside a segment.
+    /// Returns a violation if it ended inside a segment.
     pub fn finish(&self) -> Result<(), Violation> {
         match self.at {
             At::Segment if self.pending.is_empty() => Ok(()),
@@ -243,7 +243,7 @@ impl DataDecoder {
     }
 }
 
-/// Takes one unit, and says what comes next.
+/// Handles one unit, and returns what comes next.
 fn step<E: From<Violation>>(
     at: At,
     form: Form,
@@ -320,7 +320,7 @@ fn chunk_header(unit: &[u8], form: Form, left: u32) -> Result<ChunkHeader, Viola
     Ok(chunk)
 }
 
-/// A slice whose length is known, as an array; zeros in place of what is missing.
+/// Converts a slice to an array, padded with zeros.
 fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut out = [0; N];
     let n = bytes.len().min(N);

@@ -1,8 +1,7 @@
-//! What an earlier attempt left in the hidden folder of a transfer, looked at again before it counts. Blocking.
+//! Recovery: checks what an earlier attempt left in the staging directory before it counts. Blocking.
 //!
-//! After a restart every byte that is claimed is read from the disk and hashed, whatever the journal says of it: a power
-//! cut may have kept the journal and lost the data. Within one run of the node what was written is known to be what was
-//! hashed, as it is within one attempt.
+//! After a restart every claimed byte is read from the disk and hashed, whatever the journal says: a power cut may
+//! have kept the journal and lost data. Within one run of the node, written data is known to be what was hashed.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -34,18 +33,18 @@ use crate::{
     id::TransferId,
 };
 
-/// Why a transfer cannot be taken up.
+/// Reason why a transfer cannot be resumed.
 #[derive(Debug)]
 pub enum Lost {
-    /// The folder that the person chose is not there now; it may come back.
+    /// The destination folder is not available now; it may come back.
     Destination(io::Error),
-    /// The hidden folder or its journal is gone.
+    /// The staging directory or its journal is missing.
     Gone(io::Error),
-    /// The file system does not let it.
+    /// The file system refuses it.
     Disk(DiskError),
-    /// Its source has changed so often that the account of it has grown beyond measure.
+    /// The source changed so often that the journal has grown too large.
     Unsteady,
-    /// Nobody waits for the answer any more.
+    /// The caller cancelled the check.
     Stopped,
 }
 
@@ -55,23 +54,22 @@ impl From<DiskError> for Lost {
     }
 }
 
-/// What is there.
+/// Verified content of the staging directory.
 pub struct Holding {
-    /// The hidden folder.
+    /// The staging directory.
     pub temp: Temp,
-    /// Folders that were created, with their names.
+    /// Created folders with their names.
     pub folders: HashMap<u32, Vec<u8>>,
-    /// Files that have their names.
+    /// Files that have been named.
     pub whole: Bits,
-    /// Bytes of these, as they landed.
+    /// Bytes of these files.
     pub landed: u64,
-    /// Segments of others.
+    /// Verified segments of the other files.
     pub held: HashMap<u32, Held>,
 }
 
-/// Opens the hidden folder of a transfer again and finds out what it holds. `accepted` is the manifest that was
-/// accepted, `now` the same with what has changed since. `read_again` is false where this run of the node has written
-/// everything itself.
+/// Reopens the staging directory of a transfer and verifies its content. `accepted` is the accepted manifest, `now`
+/// the manifest with the later changes. `read_again` is false if this run of the node has written all of the data.
 ///
 /// # Errors
 /// See [`Lost`].
@@ -133,7 +131,7 @@ pub fn take_up(
             }
         }
     }
-    // A file that changed before anything came of it: the journal's version is the one of what comes now.
+    // Files that changed before any data came: the journal must note the version that comes now.
     for file in (0..now.len()).filter(|file| !whole.contains(*file) && !held.contains_key(file)) {
         if now.size(file).is_some() && !is_same(&account, accepted, now, file) {
             temp.start_anew(now, file)?;
@@ -143,8 +141,9 @@ pub fn take_up(
     Ok(Holding { temp, folders, whole, landed, held })
 }
 
-/// Bytes of the longest account that an honest transfer of so many bytes comes to: a few notes for each entry and each segment.
-/// Each attempt may add one for every file that changed, and a peer may make attempts without end.
+/// Returns the longest journal that an honest transfer of `bytes` bytes needs: a few notes for each entry and each
+/// segment. The limit exists because each attempt may add notes for changed files, and a peer may make any number of
+/// attempts.
 fn longest_account(list: &Manifest, bytes: u64) -> u64 {
     const BASE: u64 = 256 * 1024;
     const OF_ENTRY: u64 = 1024;
@@ -153,7 +152,7 @@ fn longest_account(list: &Manifest, bytes: u64) -> u64 {
     BASE.saturating_add(u64::from(list.len()) * OF_ENTRY).saturating_add(segments.saturating_mul(OF_SEGMENT))
 }
 
-/// Gone is what is not there, or is nothing that was written here. Everything else may pass, and what was received stays.
+/// Classifies an error: missing or foreign files are `Gone`. Other errors may be temporary, so received data stays.
 fn gone(error: io::Error) -> Lost {
     match error.kind() {
         io::ErrorKind::NotFound
@@ -164,7 +163,7 @@ fn gone(error: io::Error) -> Lost {
     }
 }
 
-/// What cannot be reached now. Where too many files are open, that is said.
+/// Classifies an error of something that cannot be reached now.
 fn away(error: io::Error) -> Lost {
     match is_out_of_files(&error) {
         true => Lost::Disk(DiskError::new("opening unfinished files", error)),
@@ -172,7 +171,7 @@ fn away(error: io::Error) -> Lost {
     }
 }
 
-/// Makes the hidden folder where it is not there.
+/// Creates the staging directory if it is missing.
 ///
 /// # Errors
 /// See [`Lost`].
@@ -187,13 +186,13 @@ pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result
     }
 }
 
-/// Whether what was received of a file is of the file as it is now. Of a file that has its name already nothing is asked.
+/// Returns true if the staged data belongs to the file's present version. Not used for files that have been named.
 fn is_same(account: &Account, accepted: &Manifest, now: &Manifest, file: u32) -> bool {
     let wanted = now.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
     wanted.is_some() && account.version(accepted, file) == wanted
 }
 
-/// Those segments whose bytes have the hash that was noted.
+/// Returns the segments whose data has the noted hash.
 fn check(
     file: &File,
     size: u64,
@@ -214,11 +213,11 @@ fn check(
     Ok(held)
 }
 
-/// The hash of a segment as it lies on the disk; none where it cannot be read.
+/// Computes the hash of a segment from the disk. Returns `None` if it cannot be read.
 pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Option<[u8; 32]> {
     let (start, len) = segment_at(size, u64::from(segment))?;
     let mut hasher = SegmentHasher::new(size, start);
-    // What is no part of the file has no hash, though a hole may seem to be there.
+    // A range past the end of the file has no hash, though it may look like a hole.
     if file.metadata().ok()?.len() < start + u64::from(len) {
         return None;
     }
@@ -234,8 +233,8 @@ pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Optio
     Some(hasher.finish().bytes())
 }
 
-/// Takes those folders for made that got their names with all that is in them, though a kill, or a power cut, came before
-/// that was noted: they are not any more where they were filled.
+/// Marks folders that were renamed as a whole as created, even if a kill or power cut came before that was noted:
+/// their folder has left the staging directory.
 fn unveiled(ops: &dyn FileOps, dir: &Dir, staged: &Staged, whole: &Bits, account: &mut Account) -> io::Result<()> {
     for folder in staged.folders() {
         let noted = account.folders.get(&folder);
@@ -248,8 +247,8 @@ fn unveiled(ops: &dyn FileOps, dir: &Dir, staged: &Staged, whole: &Bits, account
     Ok(())
 }
 
-/// Names of the folders that exist because of this transfer. One whose creation was begun, and not noted as done, is ours if
-/// it is there and empty.
+/// Returns the names of the folders that this transfer created. A folder whose creation was begun but not noted as
+/// done is ours if it exists and is empty.
 fn folders(
     ops: &dyn FileOps,
     dest: &Dir,
@@ -257,7 +256,7 @@ fn folders(
     noted: &HashMap<u32, (Vec<u8>, bool)>,
 ) -> io::Result<HashMap<u32, Vec<u8>>> {
     let mut named: HashMap<u32, Vec<u8>> = HashMap::new();
-    // Parents come before what is in them.
+    // Parents come before their children.
     let mut rising: Vec<_> = noted.iter().collect();
     rising.sort_unstable_by_key(|(index, _)| **index);
     for (index, (name, made)) in rising {

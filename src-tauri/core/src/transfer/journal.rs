@@ -1,9 +1,9 @@
-//! What lies in the hidden folder of a transfer, written down as it comes, so that the transfer can be taken up after a
+//! Journal of a transfer's staging directory, written as data comes, so that the transfer can be resumed after a
 //! kill. Blocking.
 //!
-//! Records are only added. Each has its length and a check sum, and what follows the first that does not fit is what a
-//! kill cut off. Nothing in here is believed without a look: the file may have been written by whoever can write to the
-//! folder, so that each number is held against the manifest, and each hash against the bytes it speaks of.
+//! Records are only appended. Each has its length and a checksum; the first one that does not match, and all after
+//! it, were cut off by a kill. The journal is not trusted: anybody who can write to the folder may have written it.
+//! Each number is checked against the manifest, and each hash against the data.
 //!
 //! ```text
 //! journal = magic record*          record = length u16, check [8], postcard of a Note
@@ -33,58 +33,57 @@ use crate::clock::Locked as _;
 pub const NAME: &[u8] = b"journal";
 const MAGIC: &[u8; 16] = b"yonder journal 1";
 const HEAD: usize = 10;
-/// Bytes of files of which a kill may take away that they were noted.
+/// Bytes of file data whose notes a kill may lose.
 const WEIGHT: u64 = 1024 * 1024;
-/// Bytes of notes that wait at most.
+/// Most bytes of buffered notes.
 const BUFFER: usize = 16 * 1024;
 
-/// What is noted.
+/// Record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Note {
-    /// A segment of a file is written, and has this hash.
+    /// A segment of a file is written, with this hash.
     Segment {
-        /// Which file.
+        /// Index of the file's entry.
         file: u32,
-        /// Which segment of it.
+        /// Number of the segment in the file.
         segment: u32,
-        /// Its hash.
+        /// Hash of the segment.
         hash: [u8; 32],
     },
-    /// From here on the file has this length and time, and nothing of it is there.
+    /// The file has this length and time from here on, and no data of it is staged.
     Fresh {
-        /// Which file.
+        /// Index of the file's entry.
         file: u32,
-        /// Its length.
+        /// Length in bytes.
         size: u64,
-        /// Its time.
+        /// Modification time.
         mtime: Mtime,
     },
-    /// These files are whole and durable, and get their names now: one that does not lie in the hidden folder any more
-    /// has its name.
+    /// These files are complete and durable, and are about to be named. One that is no longer staged has its name.
     Naming(Vec<u32>),
-    /// A file could not be named, and is thrown away.
+    /// A file could not be named, and is discarded.
     Unnamed(u32),
     /// A folder is about to be created under this name.
     Folder {
-        /// Which.
+        /// Index of the folder's entry.
         index: u32,
-        /// Its name.
+        /// Name of the folder.
         name: Vec<u8>,
     },
-    /// It was created.
+    /// The folder was created.
     Made(u32),
-    /// These folders are filled in hiding, and get their names with all that is in them.
+    /// These folders are filled in the staging directory and renamed as a whole.
     Staged(Vec<u32>),
-    /// The growing file has ended, and is so long.
+    /// The growing file is complete, with this length.
     Length {
-        /// Which file.
+        /// Index of the file's entry.
         file: u32,
-        /// Its length.
+        /// Length in bytes.
         size: u64,
     },
 }
 
-/// The journal of one transfer; shared by all who write.
+/// Journal of one transfer, shared by all threads that write.
 pub struct Journal {
     ops: Arc<dyn FileOps>,
     file: File,
@@ -98,13 +97,13 @@ struct State {
 }
 
 impl Journal {
-    /// A new one, in a file that is empty.
+    /// Creates a journal in an empty file.
     pub fn new(ops: Arc<dyn FileOps>, file: File) -> Self {
         let state = State { waiting: MAGIC.to_vec(), weight: 0, at: 0 };
         Self { ops, file, state: Mutex::new(state) }
     }
 
-    /// One that goes on at this place.
+    /// Continues a journal at byte `at`.
     pub fn going_on(ops: Arc<dyn FileOps>, file: File, at: u64) -> Self {
         let waiting = if at == 0 { MAGIC.to_vec() } else { Vec::new() };
         Self { ops, file, state: Mutex::new(State { waiting, weight: 0, at }) }
@@ -114,10 +113,10 @@ impl Journal {
         self.state.locked()
     }
 
-    /// Notes something. It is written at once, or soon where it speaks of few bytes.
+    /// Adds a note that stands for `bytes` bytes of data. It is buffered until the notes stand for [`WEIGHT`] bytes.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn note(&self, note: &Note, bytes: u64) -> Result<(), DiskError> {
         let mut state = self.state();
         put(&mut state.waiting, note);
@@ -125,10 +124,10 @@ impl Journal {
         if state.weight >= WEIGHT || state.waiting.len() >= BUFFER { self.write(&mut state) } else { Ok(()) }
     }
 
-    /// Writes what waits.
+    /// Writes the buffered notes.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn flush(&self) -> Result<(), DiskError> {
         self.write(&mut self.state())
     }
@@ -144,17 +143,17 @@ impl Journal {
         Ok(())
     }
 
-    /// Makes everything that was written durable.
+    /// Makes the written notes durable.
     ///
     /// # Errors
-    /// Those of the file system.
+    /// Returns the errors of the file system.
     pub fn sync(&self) -> Result<(), DiskError> {
         self.ops.sync_file(&self.file).map_err(|error| DiskError::new("keeping account of what has arrived", error))
     }
 }
 
 fn put(out: &mut Vec<u8>, note: &Note) {
-    // Notes of our own are short, and always encode.
+    // Our own notes are short and always encode.
     let Ok(bytes) = postcard::to_stdvec(note) else { return };
     let Ok(len) = u16::try_from(bytes.len()) else { return };
     out.extend(len.to_le_bytes());
@@ -168,29 +167,29 @@ fn check(bytes: &[u8]) -> [u8; 8] {
     check
 }
 
-/// What a journal says, as far as the manifest allows it to be.
+/// Content of a journal, as far as the manifest permits it.
 #[derive(Debug)]
 pub struct Account {
-    /// Segments that were written.
+    /// Segments that were written, with their hashes, by file.
     pub segments: HashMap<u32, BTreeMap<u32, [u8; 32]>>,
-    /// Files that are not as the manifest has them.
+    /// Length and time of files that differ from the manifest.
     pub versions: HashMap<u32, (u64, Mtime)>,
-    /// Lengths of growing files that have ended.
+    /// Lengths of growing files that are complete.
     pub lengths: HashMap<u32, u64>,
-    /// Files that were about to get their names.
+    /// Files that were about to be named.
     pub naming: Bits,
-    /// Folders with their names, and whether it is known that they were created.
+    /// Names of folders, and whether their creation is noted as done.
     pub folders: HashMap<u32, (Vec<u8>, bool)>,
-    /// Folders that are filled in hiding.
+    /// Folders that are renamed as a whole.
     pub staged: Bits,
-    /// Where the next record goes.
+    /// Offset of the next record.
     pub end: u64,
 }
 
-/// Reads a journal up to where it was cut off. `manifest` is what was accepted.
+/// Reads a journal up to where it was cut off. `manifest` is the accepted one.
 ///
 /// # Errors
-/// When the file cannot be read, or is not a journal.
+/// Returns an error if the file cannot be read or is not a journal.
 pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
     let mut account = Account {
         segments: HashMap::new(),
@@ -204,7 +203,7 @@ pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
     let mut magic = Vec::new();
     from.by_ref().take(MAGIC.len() as u64).read_to_end(&mut magic)?;
     if magic.len() < MAGIC.len() && MAGIC.starts_with(&magic) {
-        // Killed before anything was noted.
+        // Killed before the first note was written.
         return Ok(account);
     }
     if magic != MAGIC {
@@ -227,7 +226,7 @@ pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
     }
 }
 
-/// Whether all of it could be read.
+/// Fills the buffer. Returns false at the end of the file.
 fn filled(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     match from.read_exact(bytes) {
         Ok(()) => Ok(true),
@@ -237,13 +236,13 @@ fn filled(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
 }
 
 impl Account {
-    /// The length and time that a file had last.
+    /// Returns the last known length and time of a file.
     pub fn version(&self, manifest: &Manifest, file: u32) -> Option<(u64, Mtime)> {
         let listed = || manifest.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
         self.versions.get(&file).copied().or_else(listed)
     }
 
-    /// The length of a file that has its name.
+    /// Returns the length of a file that has been named.
     pub fn landed(&self, manifest: &Manifest, file: u32) -> Option<u64> {
         match manifest.is_growing() {
             true => self.lengths.get(&file).copied(),

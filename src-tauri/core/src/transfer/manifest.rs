@@ -1,7 +1,7 @@
-//! The list of what is sent, in a compact form, with every rule that it must keep. Pure.
+//! Manifest: the list of what is sent, in a compact form, with all its rules. Pure.
 //!
-//! Sender and receiver build it through the same [`ManifestBuilder`], so that a sender cannot make one that a receiver
-//! refuses. A million entries take 32 MB, and their names.
+//! Sender and receiver use the same [`ManifestBuilder`], so that a sender cannot create a manifest that a receiver
+//! refuses. A million entries take 32 MB and their names.
 
 use super::{
     limits::{
@@ -13,16 +13,16 @@ use super::{
 };
 use crate::id::TransferId;
 
-/// A file's length may not need more segment numbers than there are.
+/// Largest file in bytes: its segment numbers must fit into a `u32`.
 pub const MAX_FILE: u64 = (u32::MAX as u64 - 1) * SEGMENT;
 
 #[derive(Clone, Debug)]
 struct Item {
     parent: u32,
     name: u32,
-    /// Nanoseconds, which leave two bits free, for [`FILE`] and [`GROWING`].
+    /// Nanoseconds; the two free bits hold [`FILE`] and [`GROWING`].
     nanos: u32,
-    /// The length, which leaves ten bits free: those of [`HAS_MODE`] and the mode.
+    /// Length; the ten free bits hold [`HAS_MODE`] and the mode.
     size_and_mode: u64,
     secs: i64,
     path_len: u16,
@@ -30,18 +30,19 @@ struct Item {
     name_len: u8,
 }
 
-/// The numbers of an entry, at their longest.
+/// Longest encoding of an entry without its name, in bytes.
 const ENTRY_NUMBERS: usize = 40;
 const FILE: u32 = 1 << 31;
-/// Beside [`FILE`]: its length is not known yet.
+/// Set beside [`FILE`] if the length is not known yet.
 const GROWING: u32 = 1 << 30;
-/// Bits of a mode: what the owner, the group and others may do. No setuid, no setgid, no sticky bit.
+/// Mode bits that are transferred: read, write and execute for owner, group and others. Never setuid, setgid or
+/// sticky.
 pub const MODE_BITS: u16 = 0o777;
 const MODE_SHIFT: u32 = 54;
 const HAS_MODE: u64 = 1 << 63;
 const SIZE: u64 = (1 << MODE_SHIFT) - 1;
 const _: () = assert!(MAX_FILE <= SIZE && (MODE_BITS as u64) << MODE_SHIFT < HAS_MODE);
-/// Of a million entries each byte is a megabyte.
+/// Each byte costs a megabyte for a million entries.
 const _: () = assert!(size_of::<Item>() == 32);
 
 impl Item {
@@ -74,23 +75,23 @@ impl Item {
     }
 }
 
-/// An entry, borrowed.
+/// Borrowed entry of a manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EntryRef<'a> {
-    /// The folder it is in; none at the top.
+    /// Index of its folder; `None` at the top.
     pub parent: Option<u32>,
-    /// Its name as the sender has it.
+    /// Name at the sender.
     pub name: &'a [u8],
-    /// When it was changed.
+    /// Time of the last modification.
     pub mtime: Mtime,
-    /// What its owner, its group and others may do, where that is known.
+    /// Permission bits, if known.
     pub mode: Option<u16>,
-    /// File or folder.
+    /// Kind of the entry.
     pub kind: EntryKind,
 }
 
 impl EntryRef<'_> {
-    /// Length, if it is a file; of a growing one the longest that a file may have.
+    /// Returns the length of a file, and the longest possible length of a growing file.
     pub fn size(&self) -> Option<u64> {
         match self.kind {
             EntryKind::File { size } => Some(size),
@@ -99,13 +100,13 @@ impl EntryRef<'_> {
         }
     }
 
-    /// Bytes that are agreed on, if it is a file; of a growing one none.
+    /// Returns the agreed bytes of a file; 0 for a growing file.
     pub fn bytes(&self) -> Option<u64> {
         self.size().map(|size| if self.kind == EntryKind::Growing { 0 } else { size })
     }
 }
 
-/// A complete, checked manifest.
+/// Complete and checked manifest.
 #[derive(Clone, Debug, Default)]
 pub struct Manifest {
     items: Vec<Item>,
@@ -116,32 +117,32 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// How many entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> u32 {
         self.items.len() as u32
     }
 
-    /// No entry at all.
+    /// Returns true if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
 
-    /// How many files.
+    /// Returns the number of files.
     pub fn files(&self) -> u32 {
         self.files
     }
 
-    /// Sum of the files' sizes.
+    /// Returns the sum of the file sizes in bytes.
     pub fn total(&self) -> u64 {
         self.total
     }
 
-    /// How many entries are at the top.
+    /// Returns the number of top-level entries.
     pub fn root_count(&self) -> u32 {
         self.root_count
     }
 
-    /// Names at the top, as many as are shown.
+    /// Returns the names of the first top-level entries, at most [`SHOWN_ROOTS`].
     pub fn roots(&self) -> Vec<Vec<u8>> {
         (0..self.len())
             .filter_map(|i| self.get(i))
@@ -151,12 +152,12 @@ impl Manifest {
             .collect()
     }
 
-    /// The same as text for people.
+    /// Returns these names as text for people.
     pub fn shown_roots(&self) -> Vec<String> {
         self.roots().into_iter().map(names::escaped).collect()
     }
 
-    /// An entry.
+    /// Returns an entry.
     pub fn get(&self, index: u32) -> Option<EntryRef<'_>> {
         let item = self.items.get(index as usize)?;
         let start = item.name as usize;
@@ -169,27 +170,27 @@ impl Manifest {
         })
     }
 
-    /// Length of a file; none for folders and unknown indices. A growing file counts as long as a file may be: its segments
-    /// are whole ones until its end is known.
+    /// Returns the length of a file; `None` for folders and unknown indices. A growing file counts as long as
+    /// possible: its segments are full ones until its end is known.
     pub fn size(&self, index: u32) -> Option<u64> {
         self.get(index)?.size()
     }
 
-    /// Length of a file as far as it is agreed on, which is nothing of a growing one.
+    /// Returns the agreed bytes of a file; 0 for a growing file.
     pub fn bytes(&self, index: u32) -> Option<u64> {
         self.get(index)?.bytes()
     }
 
-    /// Whether it is one file whose length is not known yet.
+    /// Returns true if the manifest is one file of unknown length.
     pub fn is_growing(&self) -> bool {
         self.items.first().is_some_and(Item::is_growing)
     }
 
-    /// The entry's components from the top, itself last.
+    /// Returns the components of an entry's path, from the top.
     pub fn path(&self, index: u32) -> Vec<&[u8]> {
         let mut path = Vec::new();
         let mut at = Some(index);
-        // Parents come before their children, so that this ends.
+        // Parents come before their children, so this ends.
         while let Some(entry) = at.and_then(|index| self.get(index)) {
             path.push(entry.name);
             at = entry.parent;
@@ -198,17 +199,17 @@ impl Manifest {
         path
     }
 
-    /// The path for people: the sender's names, [escaped](names::escaped).
+    /// Returns the path for people: the sender's names, [escaped](names::escaped).
     pub fn shown(&self, index: u32) -> String {
         names::escaped(self.path(index).join(&b'/'))
     }
 
-    /// The pages as they go over the wire, one at a time.
+    /// Returns the encoded pages, one at a time.
     pub fn pages(&self) -> Pages<'_> {
         Pages { manifest: self, next: 0, index: 0 }
     }
 
-    /// How many those are.
+    /// Returns the number of pages.
     pub fn page_count(&self) -> u32 {
         let (mut pages, mut next) = (0, 0);
         while next < self.len() {
@@ -218,7 +219,7 @@ impl Manifest {
         pages
     }
 
-    /// Where the page that begins at an entry ends.
+    /// Returns the end of the page that begins at an entry.
     fn page_from(&self, first: u32) -> u32 {
         let mut bytes = 0;
         let rest = self.items.get(first as usize..).unwrap_or_default();
@@ -226,14 +227,14 @@ impl Manifest {
             bytes += usize::from(item.name_len) + ENTRY_NUMBERS;
             bytes <= PAGE_BYTES
         });
-        // One at least, however long its name is.
+        // At least one, however long its name is.
         first + (fits.count() as u32).max(1)
     }
 
-    /// BLAKE3 of the pages, as `ManifestEnd` gives it.
+    /// Returns the BLAKE3 hash of the pages, as in `ManifestEnd`.
     ///
     /// # Errors
-    /// When a page does not encode, which is a fault of our own.
+    /// Returns an error if a page does not encode, which is a bug.
     pub fn hash(&self) -> Result<[u8; 32], Violation> {
         let mut hasher = blake3::Hasher::new();
         for page in self.pages() {
@@ -242,10 +243,10 @@ impl Manifest {
         Ok(*hasher.finalize().as_bytes())
     }
 
-    /// The same list, where these files have another length and time.
+    /// Returns the manifest with the new lengths and times of changed files.
     ///
     /// # Errors
-    /// When they are not files of it in rising order, or a number is beyond what a manifest may hold.
+    /// Returns a violation if they are not files of the manifest in rising order, or exceed its limits.
     pub fn with_changes(&self, changes: &[ChangedFile]) -> Result<Self, Violation> {
         let mut changed = self.clone();
         let mut floor = 0;
@@ -268,7 +269,7 @@ impl Manifest {
         Ok(changed)
     }
 
-    /// Takes the permission to be run from every file.
+    /// Clears the execute permission of every file.
     pub fn make_plain(&mut self) {
         for item in self.items.iter_mut().filter(|item| item.is_file()) {
             if let Some(mode) = item.mode() {
@@ -278,7 +279,7 @@ impl Manifest {
         }
     }
 
-    /// Bytes that it takes in memory.
+    /// Returns the bytes that the manifest takes in memory.
     pub fn memory(&self) -> usize {
         self.items.capacity() * size_of::<Item>() + self.names.capacity()
     }
@@ -317,7 +318,7 @@ impl Iterator for Pages<'_> {
     }
 }
 
-/// Takes entries one by one and refuses what breaks a rule.
+/// Builds a manifest entry by entry and refuses invalid entries.
 #[derive(Debug, Default)]
 pub struct ManifestBuilder {
     manifest: Manifest,
@@ -325,10 +326,10 @@ pub struct ManifestBuilder {
 }
 
 impl ManifestBuilder {
-    /// Adds the next entry.
+    /// Adds the next entry. Returns its index.
     ///
     /// # Errors
-    /// When it breaks a rule; the text says which.
+    /// Returns a violation that names the broken rule.
     pub fn push(&mut self, entry: &Entry) -> Result<u32, Violation> {
         if self.manifest.len() >= MAX_ENTRIES {
             return violation("more entries than an offer may have");
@@ -391,37 +392,37 @@ impl ManifestBuilder {
         Ok(index)
     }
 
-    /// How many entries so far.
+    /// Returns the number of entries so far.
     pub fn len(&self) -> u32 {
         self.manifest.len()
     }
 
-    /// Bytes that it takes in memory so far.
+    /// Returns the bytes of memory so far.
     pub fn memory(&self) -> usize {
         self.manifest.memory()
     }
 
-    /// How many of them are files.
+    /// Returns the number of files so far.
     pub fn files(&self) -> u32 {
         self.manifest.files()
     }
 
-    /// None yet.
+    /// Returns true if there are no entries yet.
     pub fn is_empty(&self) -> bool {
         self.manifest.is_empty()
     }
 
-    /// The manifest, without any promise of an offer to hold it against.
+    /// Returns the manifest without comparing it with an offer.
     pub fn finish(mut self) -> Manifest {
         self.manifest.items.shrink_to_fit();
         self.manifest.names.shrink_to_fit();
         self.manifest
     }
 
-    /// The manifest, which must be what the offer said.
+    /// Returns the manifest, which must match the offer.
     ///
     /// # Errors
-    /// When it is not.
+    /// Returns a violation if it does not match.
     pub fn finish_as(self, offer: &Offer) -> Result<Manifest, Violation> {
         let manifest = self.finish();
         let same = manifest.len() == offer.entries

@@ -1,7 +1,8 @@
-//! What is never sent: the data directory, by whatever name, and what is no file or folder on a real file system. Blocking.
+//! Files that are never sent: the data directory under any name, and files that are not on a real file system.
+//! Blocking.
 //!
-//! A path alone does not tell: hard links, bind mounts and links in `/proc` lead to the same bytes. What was opened is
-//! compared by device and inode where the system has them.
+//! Checking paths is not enough: hard links, bind mounts and links in `/proc` lead to the same files. Open files are
+//! compared by device and inode, where the system has them.
 
 use std::{
     collections::HashSet,
@@ -12,37 +13,37 @@ use std::{
 
 use crate::{api::FileId, datadir::is_own_folder};
 
-/// The folder in the data directory that holds what was read from a stream until it is sent.
+/// Folder in the data directory for input streams that were read and are yet to be sent.
 const SPOOL: &str = "spool";
 
-/// Which file or folder this is. `None` where the system has no such numbers.
+/// Returns the identity of a file or folder; `None` if the system has no such numbers.
 #[cfg(unix)]
 pub fn id_of(meta: &Metadata) -> Option<FileId> {
     use std::os::unix::fs::MetadataExt;
     Some(FileId { device: meta.dev(), inode: meta.ino() })
 }
 
-/// Which file or folder this is. `None` where the system has no such numbers.
+/// Returns the identity of a file or folder; `None` if the system has no such numbers.
 #[cfg(not(unix))]
 pub fn id_of(_meta: &Metadata) -> Option<FileId> {
     None
 }
 
-/// Where a data directory keeps what was read from a stream until it is sent.
+/// Returns the folder of a data directory for spooled input streams.
 pub fn spool_of(data_dir: &Path) -> PathBuf {
     data_dir.join(SPOOL)
 }
 
-/// The files and folders of a data directory, as they are now.
+/// Files and folders of a data directory when it was scanned.
 #[derive(Clone, Debug, Default)]
 pub struct Private {
-    /// The data directory without links.
+    /// Path of the data directory without links.
     dir: Option<PathBuf>,
     ids: HashSet<FileId>,
 }
 
 impl Private {
-    /// Looks through a data directory. One that is not there holds nothing.
+    /// Scans a data directory. A missing one is empty.
     pub fn of(data_dir: &Path) -> Self {
         let Ok(dir) = fs::canonicalize(data_dir) else { return Self::default() };
         let mut ids = HashSet::new();
@@ -51,7 +52,7 @@ impl Private {
         while let Some(folder) = open.pop() {
             for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 let Ok(meta) = item.metadata() else { continue };
-                // A link's target is somebody else's.
+                // The target of a link is not part of the data directory.
                 if meta.is_symlink() {
                     continue;
                 }
@@ -64,34 +65,34 @@ impl Private {
         Self { dir: Some(dir), ids }
     }
 
-    /// Whether this is a file or folder of the data directory.
+    /// Returns true if this is a file or folder of the data directory.
     pub fn has(&self, meta: &Metadata) -> bool {
         id_of(meta).is_some_and(|id| self.ids.contains(&id))
     }
 
-    /// Whether a path without links leads into the data directory, or what lies there belongs to it.
+    /// Returns true if a path without links leads into the data directory, or its file belongs to it.
     pub fn holds(&self, real: &Path, meta: &Metadata) -> bool {
         let Some(dir) = &self.dir else { return false };
         let above = || real.ancestors().skip(1).filter_map(|folder| fs::metadata(folder).ok());
         real.starts_with(dir) || self.has(meta) || above().any(|folder| self.has(&folder))
     }
 
-    /// Whether a path without links is that of a spooled stream.
+    /// Returns true if a path without links is that of a spooled stream.
     pub fn is_spooled(&self, real: &Path) -> bool {
         self.dir.as_ref().is_some_and(|dir| real.parent() == Some(&spool_of(dir)))
     }
 }
 
-/// Removes streams that no transfer will send any more.
+/// Removes spooled streams that no transfer needs any more.
 pub fn clear_spool(data_dir: &Path, wanted: &HashSet<PathBuf>) {
     let Ok(dir) = fs::canonicalize(data_dir) else { return };
-    // What a link of this name leads to is somebody's own.
+    // A link of this name may lead to files of somebody else.
     if !is_own_folder(&spool_of(&dir)) {
         return;
     }
     for item in fs::read_dir(spool_of(&dir)).into_iter().flatten().flatten() {
         let path = item.path();
-        // Names are random, so they suffice: the data directory may have been moved.
+        // Compared by name only, because the data directory may have been moved; the names are random.
         let is_wanted = wanted.iter().any(|kept| kept.file_name() == path.file_name());
         if !is_wanted && let Err(error) = fs::remove_file(&path) {
             tracing::warn!(%error, "a stream that is not sent any more cannot be removed");
@@ -99,7 +100,7 @@ pub fn clear_spool(data_dir: &Path, wanted: &HashSet<PathBuf>) {
     }
 }
 
-/// Whether a path names the same in every process: on Linux, `/proc/self/fd/3` and links to it do not.
+/// Returns true if a path means the same file in every process. On Linux, `/proc/self/fd/3` and links to it do not.
 #[cfg(target_os = "linux")]
 pub fn is_the_same_everywhere(path: &Path) -> bool {
     use rustix::{
@@ -107,41 +108,41 @@ pub fn is_the_same_everywhere(path: &Path) -> bool {
         io::Errno,
     };
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    // Kernels before 5.6 cannot tell; whoever sends by a command has resolved the path already.
+    // Kernels before 5.6 cannot tell; the CLI has resolved the path already.
     !matches!(openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_MAGICLINKS), Err(Errno::LOOP))
 }
 
-/// Whether a path names the same in every process.
+/// Returns true if a path means the same file in every process.
 #[cfg(not(target_os = "linux"))]
 pub fn is_the_same_everywhere(_path: &Path) -> bool {
     true
 }
 
-/// Whether a path lies on a file system that keeps files, and not on one by which the kernel tells about itself.
+/// Returns true if a path is on a file system that stores files, and not on a pseudo file system of the kernel.
 #[cfg(target_os = "linux")]
 pub fn is_on_disk(path: &Path) -> bool {
     rustix::fs::statfs(path).is_ok_and(|stat| keeps_files(stat.f_type as u64))
 }
 
-/// Whether a path lies on a file system that keeps files.
+/// Returns true if a path is on a file system that stores files.
 #[cfg(not(target_os = "linux"))]
 pub fn is_on_disk(_path: &Path) -> bool {
     true
 }
 
-/// The same for an open file.
+/// Checks an open file like [`is_on_disk`].
 #[cfg(target_os = "linux")]
 pub fn is_open_on_disk(file: &File) -> bool {
     rustix::fs::fstatfs(file).is_ok_and(|stat| keeps_files(stat.f_type as u64))
 }
 
-/// The same for an open file.
+/// Checks an open file like [`is_on_disk`].
 #[cfg(not(target_os = "linux"))]
 pub fn is_open_on_disk(_file: &File) -> bool {
     true
 }
 
-/// By the numbers of `linux/magic.h`.
+/// Returns true if a file system stores files, by the magic numbers of `linux/magic.h`.
 #[cfg(target_os = "linux")]
 fn keeps_files(kind: u64) -> bool {
     const PROC: u64 = 0x9fa0;
@@ -162,7 +163,7 @@ fn keeps_files(kind: u64) -> bool {
     const NSFS: u64 = 0x6e73_6673;
     const MQUEUE: u64 = 0x1980_0202;
     const FUSE_CONTROL: u64 = 0x6573_5543;
-    // The kernel's field is a signed word of 32 bits on some processors.
+    // The kernel's field is a signed 32-bit word on some processors.
     !matches!(
         kind & 0xffff_ffff,
         PROC | SYSFS
@@ -185,27 +186,27 @@ fn keeps_files(kind: u64) -> bool {
     )
 }
 
-/// Opens a regular file by a path without links, and follows none: nobody can put one in its way meanwhile. A pipe that
-/// somebody put there is not waited for.
+/// Opens a regular file by a path without links. Links are not followed, so nobody can insert one meanwhile. A pipe
+/// at the path does not block.
 #[cfg(unix)]
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     use rustix::fs::OFlags;
     open_without_links(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY)
 }
 
-/// Lists a folder by a path without links, and follows none: what somebody linked in its place meanwhile is not listed.
+/// Lists a folder by a path without links. Links are not followed, so a link inserted meanwhile is not listed.
 #[cfg(target_os = "linux")]
 pub(super) fn read_folder(path: &Path) -> io::Result<fs::ReadDir> {
     use rustix::fs::OFlags;
     use std::os::fd::AsRawFd;
     let folder = open_without_links(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
     let open = Path::new("/proc/self/fd");
-    // This name leads to the folder that is open, whatever has the path now. Without `/proc` the path has to do.
+    // This path leads to the open folder, whatever is at `path` now. Without `/proc`, `path` has to do.
     if open.is_dir() { fs::read_dir(open.join(folder.as_raw_fd().to_string())) } else { fs::read_dir(path) }
 }
 
-/// Lists a folder. Between the look at the path and the list somebody may put a link there; a file beneath it is not opened
-/// by that way, see [`open_regular`].
+/// Lists a folder. A link may be inserted between the check and the listing; files beneath it are still not opened,
+/// see [`open_regular`].
 #[cfg(not(target_os = "linux"))]
 pub(super) fn read_folder(path: &Path) -> io::Result<fs::ReadDir> {
     if fs::canonicalize(path)? != path {
@@ -214,14 +215,14 @@ pub(super) fn read_folder(path: &Path) -> io::Result<fs::ReadDir> {
     fs::read_dir(path)
 }
 
-/// Looks at what lies at a path without links, and follows none; of a link at its end, at the link itself.
+/// Returns the metadata of a path without links. A link at its end is not followed.
 #[cfg(target_os = "linux")]
 pub(super) fn look_at(path: &Path) -> io::Result<Metadata> {
     use rustix::fs::OFlags;
     open_without_links(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC)?.metadata()
 }
 
-/// Looks at what lies at a path; of a link at its end, at the link itself.
+/// Returns the metadata of a path. A link at its end is not followed.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn look_at(path: &Path) -> io::Result<Metadata> {
     fs::symlink_metadata(path)
@@ -236,7 +237,7 @@ fn open_without_links(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File
             io::Errno,
         };
         match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-            // Kernels before 5.6, and sandboxes that do not know the call.
+            // Kernels before 5.6 and some sandboxes do not support the call.
             Err(Errno::NOSYS | Errno::PERM) => {}
             other => return Ok(other?.into()),
         }
@@ -244,12 +245,12 @@ fn open_without_links(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File
     open_by_parts(path, flags)
 }
 
-/// The same where the system cannot be told to follow no link: one part of the path after the other.
+/// Opens a path without following links component by component, for systems without a flag for it.
 #[cfg(unix)]
 fn open_by_parts(path: &Path, flags: rustix::fs::OFlags) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags};
     let (folder, name) = path.parent().zip(path.file_name()).ok_or(io::ErrorKind::InvalidInput)?;
-    // One may enter folders that one may not list.
+    // Folders may be traversable without being readable.
     #[cfg(target_os = "linux")]
     const WAY: OFlags = OFlags::PATH;
     #[cfg(not(target_os = "linux"))]

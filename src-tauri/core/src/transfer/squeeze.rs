@@ -1,45 +1,46 @@
-//! When it pays to make chunks smaller, and how long they are. Pure: what is measured comes in, advice goes out.
+//! Compression policy: when it pays to compress chunks, and how long chunks are. Pure: measurements come in,
+//! decisions go out.
 //!
-//! Two things have to hold before a chunk is compressed, apart from its own sample (`deflate`). The transport is what
-//! everything waits for: the threads that fill buffers wait more than they work. And they compress faster than the link
-//! carries, with room to spare: twice as fast, reckoned with half of the processors, since the other half has the
-//! transport to do. So on the loopback and on fast networks everything is sent as it is.
+//! Two conditions must hold before chunks are compressed, apart from each chunk's own sample (`deflate`). First, the
+//! transport is the bottleneck: the filling threads wait more than they work. Second, compression is at least twice
+//! as fast as the link, reckoned with half of the processors because the transport needs the others. So on loopback
+//! and fast networks nothing is compressed.
 
 use std::time::Duration;
 
 use super::limits::{CHUNK, MAX_GOOD_CHUNK, MIN_CHUNK};
 
-/// Over how long is measured before anything follows from it.
+/// Length of one measurement.
 const WINDOW: Duration = Duration::from_millis(200);
-/// How long a measurement is believed. A link that has not been full since may have become faster: what is sent then goes
-/// as it is for a moment, until it is full again.
+/// Time for which a measurement is valid. A link that was not the bottleneck since may have become faster: data is
+/// then sent uncompressed until the link is full again.
 const FRESH: Duration = Duration::from_secs(10);
-/// From this part of the time on that threads wait, the transport is what holds them up.
+/// Fraction of the time that threads wait from which on the transport counts as the bottleneck.
 const IDLE: f64 = 0.5;
-/// How much faster than the link compression has to be.
+/// Factor by which compression must be faster than the link.
 const HEADROOM: f64 = 2.0;
-/// Bytes a second that one thread compresses, before that was measured.
+/// Assumed bytes a second of compression per thread, before it is measured.
 const GUESS: f64 = 150e6;
-/// How long one chunk may keep its stream.
+/// Longest time that one chunk may take on its stream, in seconds.
 const CHUNK_SECONDS: f64 = 0.05;
 
-/// What one thread did between two buffers.
+/// Measurements of one thread between two buffers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Turn {
-    /// It waited for the transport.
+    /// Time spent waiting for the transport.
     pub waited: Duration,
-    /// It read, hashed, compressed and sealed.
+    /// Time spent reading, hashing, compressing and sealing.
     pub worked: Duration,
-    /// Of that, compressing, and how many bytes.
+    /// Time spent compressing, a part of `worked`.
     pub squeezing: Duration,
-    /// Bytes that were compressed, or tried.
+    /// Bytes that were compressed, or sampled.
     pub squeezed: u64,
 }
 
-/// What a thread does until it hears otherwise.
+/// Present decision for a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Advice {
-    /// Compress what is worth it.
+    /// True if chunks are to be compressed where that pays.
     pub squeeze: bool,
     /// Plain bytes of a chunk.
     pub chunk: u32,
@@ -51,7 +52,7 @@ impl Default for Advice {
     }
 }
 
-/// The measurements of all threads of one attempt.
+/// Estimator with the measurements of all threads of one attempt.
 #[derive(Debug)]
 pub struct Gauge {
     agreed: bool,
@@ -71,7 +72,7 @@ fn smooth(old: Option<f64>, new: f64) -> f64 {
 }
 
 impl Gauge {
-    /// For so many streams on a machine of so many processors; nothing is compressed unless that was `agreed`.
+    /// Creates the estimator for a number of streams and processors. Nothing is compressed unless that was `agreed`.
     pub fn new(streams: u8, processors: usize, agreed: bool) -> Self {
         let streams = f64::from(streams.max(1));
         Self {
@@ -88,8 +89,8 @@ impl Gauge {
         }
     }
 
-    /// A thread has made a turn. `now` is since the beginning, `delivered` how many bytes the transport has let go of by
-    /// then; neither falls.
+    /// Adds a thread's measurements. `now` is the time since the start, and `delivered` the bytes that the transport
+    /// has released; neither falls. Returns the present decision.
     pub fn note(&mut self, now: Duration, delivered: u64, turn: &Turn) -> Advice {
         self.sum.waited += turn.waited;
         self.sum.worked += turn.worked;
@@ -128,8 +129,8 @@ impl Gauge {
     }
 }
 
-/// How many plain bytes a chunk has on a stream that carries so many bytes a second: what it carries in a twentieth of a
-/// second, as a power of two.
+/// Returns the plain bytes of a chunk for a stream of `rate` bytes a second: the data of a twentieth of a second,
+/// rounded down to a power of two.
 pub fn chunk_for(rate: f64) -> u32 {
     let wanted = (rate.max(0.0) * CHUNK_SECONDS).min(f64::from(MAX_GOOD_CHUNK)) as u32;
     let power = if wanted == 0 { 0 } else { 1 << wanted.ilog2() };

@@ -1,4 +1,4 @@
-//! Receives a transfer further that was accepted earlier: nobody is asked again, and what is there is not sent again.
+//! Resumes an accepted incoming transfer: nobody is asked again, and data that is here is not sent again.
 
 use std::{
     path::{Path, PathBuf},
@@ -35,10 +35,10 @@ use crate::{
     id::TransferId,
 };
 
-/// A source that changed may have grown by this much in all beyond what was accepted, or by a tenth of it.
+/// Bytes by which a changed source may exceed what was accepted, or a tenth of that if it is more.
 const GROWTH: u64 = 16 * 1024 * 1024;
 
-/// Serves a control stream that begins with `Again`. Its errors end the session.
+/// Serves a control stream that begins with `Again`. An error ends the session.
 pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Result<(), NetworkError> {
     let (id, device) = (TransferId::from_random(again.transfer), stream.session.device_id());
     let refused = if again.version != VERSION {
@@ -54,7 +54,7 @@ pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Re
         stream.out.farewell(&declined(code)).await;
         return Ok(());
     }
-    // An attempt that this side has not given up yet ends first.
+    // An attempt that this side has not given up yet is ended first.
     let ended = timeout(SUPERSEDED, inner.book.ended_by_another(id, device)).await;
     let found = if ended.is_ok() { inner.book.claim(id, device) } else { Found::Busy };
     let (incoming, landing, asked) = match found {
@@ -71,7 +71,7 @@ pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Re
     let Incoming { encrypt, compress, total, entries, .. } = incoming;
     let terms = Terms { transfer: again.transfer, attempt: again.attempt, encrypt, compress, total, entries };
     let mut receiving = Receiving::new(inner, stream, asked, terms);
-    // What lies on the disk stays until this transfer ends.
+    // Staged data stays until this transfer ends.
     receiving.holds = true;
     receiving.landing = Some(landing.clone());
     let outcome = receiving.take_up(&again, &incoming, landing).await;
@@ -84,7 +84,7 @@ pub(super) async fn serve(inner: Arc<Inner>, stream: Stream, again: Again) -> Re
 }
 
 impl Receiving {
-    /// Finds out what is there, and tells the sender.
+    /// Finds out what is staged, and tells the sender.
     async fn take_up(
         &mut self,
         again: &Again,
@@ -104,7 +104,7 @@ impl Receiving {
             return Ok(Some(end));
         }
         let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
-        // Once as it was accepted, and once as it is now. The changes are dropped by then.
+        // Memory for the accepted manifest, and for a changed copy. The list of changes is dropped by then.
         let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
         let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
         if !self.share.hold(list) {
@@ -114,7 +114,7 @@ impl Receiving {
         let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
             return Ok(Some(self.list_is_gone().await));
         };
-        // Of a list that was accepted before lists had modes, the hash is another one now.
+        // Manifests accepted before entries had modes have another hash now.
         if again.manifest != incoming.hash {
             let hashed = move || Ok((accepted.hash().map_err(TransferError::Violation)?, accepted));
             let (hash, list) = blocking(&self.worker(), "hashing a list failed", hashed).await?;
@@ -139,12 +139,12 @@ impl Receiving {
         let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
         let looking = self.worker().look(move || {
             if nothing_yet {
-                // Killed between the record and the folder, maybe.
+                // The node may have been killed after the record and before the folder was created.
                 holding::make_sure(&ops, &landing, &id)?;
             }
             let holding = holding::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
             let Holding { temp, folders, whole, landed, held } = holding;
-            // A later version may leave out more where nobody is asked. What is not selected any more is not claimed.
+            // A later version may select less when nobody is asked. Data that is no longer selected is not claimed.
             let mut kept = Bits::none(now.len());
             whole.iter().filter(|file| plan.selected.contains(*file)).for_each(|file| {
                 kept.insert(file);
@@ -156,17 +156,18 @@ impl Receiving {
             Ok(Ready { landed, ..ready })
         });
         let ready = match self.look(looking, &stopped).await? {
-            // The run that takes it up after a restart reads all again each time: what the disk had lost stays in the journal.
+            // After a restart, each attempt of this run hashes everything again, because the journal may note data
+            // that a power cut lost.
             Looked::There(ready) => *ready,
             Looked::Ended(end) => return Ok(Some(end)),
         };
-        // The list as it was accepted is dropped by now.
+        // The manifest as it was accepted is dropped by now.
         let _ = self.share.hold(self.machine.memory());
         let bytes = quota::bytes_in_all(&looks, &wanted, &ready.plan.whole, ready.landed);
         if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
             return Ok(Some(end));
         }
-        // Of a growing file it stays what was told of it last, unless it is there.
+        // A growing file keeps the total that was last announced, unless all of it is there.
         let landed = looks.is_growing() && ready.plan.whole.contains(0);
         let total = match looks.is_growing() {
             true => landed.then_some(ready.landed),
@@ -180,11 +181,11 @@ impl Receiving {
         Ok(None)
     }
 
-    /// Holds an accepted transfer that may have grown against what was agreed on, as an offer is held against it.
+    /// Checks an accepted transfer that may have grown: the limit of growth, the rule's quota, and the free space.
     async fn growth(&mut self, incoming: &Incoming, bytes: u64, entries: u64) -> Result<Option<End>, NetworkError> {
         let growing = self.machine.manifest().is_growing();
         if !growing && bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
-            // Nobody has agreed to that.
+            // The person has not agreed to that much.
             return Ok(Some(self.give_up("source_changed").await));
         }
         if !self.may_take(bytes, entries, incoming.list).await? {
@@ -201,7 +202,7 @@ impl Receiving {
                 if is_out_of_descriptors(error.code()) {
                     return Err(error);
                 }
-                // What has arrived is kept. The next attempt finds it held, and waits for space.
+                // Received data is kept. The next attempt finds the transfer paused, and waits for space.
                 self.inner.book.show(self.id, |view| view.total = bytes);
                 self.inner.book.hold(self.id, Some("disk_full")).await?;
                 self.out.farewell(&declined("busy")).await;
@@ -211,7 +212,7 @@ impl Receiving {
         Ok(None)
     }
 
-    /// The list that was accepted, from where it is kept. None where it is not there any more.
+    /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing.
     async fn accepted_list(&self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
         if incoming.list == 0 {
             return self.inner.book.manifest(self.id, incoming.pages).await;
@@ -232,8 +233,8 @@ impl Receiving {
         }
     }
 
-    /// The list is not with the unfinished files, or these are gone. Where nothing had arrived, a kill came before the sender
-    /// was told of anything: it offers it anew.
+    /// Ends a transfer whose manifest or staging directory is missing. If nothing had arrived, the node was killed
+    /// before the sender was told: the sender offers it anew.
     async fn list_is_gone(&mut self) -> End {
         let nothing_yet = self.inner.book.view(self.id).is_some_and(|view| view.bytes == 0);
         if !nothing_yet {
@@ -244,7 +245,7 @@ impl Receiving {
         End::by_code("interrupted")
     }
 
-    /// Declines for good.
+    /// Declines the resume for good.
     pub(super) async fn give_up(&mut self, code: &str) -> End {
         self.machine.end();
         self.told = true;
@@ -252,7 +253,7 @@ impl Receiving {
         End { state: crate::api::TransferState::Failed, reason: Some(reason(code)) }
     }
 
-    /// Waits until all that has changed since the offer is known.
+    /// Waits until all announced changes have arrived.
     async fn changes(&mut self, announced: u32) -> Result<Option<End>, NetworkError> {
         if announced == 0 {
             return Ok(None);
@@ -270,7 +271,7 @@ impl Receiving {
         }
     }
 
-    /// Waits for a look at what is on the disk, which may take a while: the sender and people are heard meanwhile.
+    /// Waits until the staged data is checked. Commands and frames are handled meanwhile.
     pub(super) async fn look(
         &mut self,
         mut looking: JoinHandle<Result<Ready, Lost>>,
@@ -290,7 +291,7 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => break Err(lost()),
-                    // The sender is told as soon as there is something to hold.
+                    // The sender is told as soon as data could be paused.
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
                         self.give_up("cancelled").await;
@@ -329,7 +330,7 @@ impl Receiving {
     }
 }
 
-/// What came of a look.
+/// Result of checking the staged data.
 pub(super) enum Looked {
     There(Box<Ready>),
     Ended(End),

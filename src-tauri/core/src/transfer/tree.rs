@@ -1,8 +1,8 @@
-//! BLAKE3 of a file whose segments are hashed apart and out of order. Pure.
+//! BLAKE3 hash of a file whose segments are hashed separately and out of order. Pure.
 //!
-//! A segment begins at a multiple of [`SEGMENT`], which is a power of two of BLAKE3's own chunks, so that each is a
-//! subtree of the file's tree. Subtrees are merged as soon as both halves are there, so that what is kept is in the order
-//! of the gaps and not of the file.
+//! A segment starts at a multiple of [`SEGMENT`], which is a power of two of BLAKE3 chunks, so each segment is a
+//! subtree of the file's tree. Subtrees are merged as soon as both halves are known: memory is proportional to the
+//! gaps, not to the file.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ use super::{
     wire::{Span, Violation, violation},
 };
 
-/// How many segments a file of this length has.
+/// Returns the number of segments of a file of this length.
 pub fn segments(size: u64) -> u64 {
     size.div_ceil(SEGMENT)
 }
 
-/// Where segment `index` of a file of this length begins, and how long it is.
+/// Returns the offset and length of segment `index` in a file of this length.
 pub fn segment_at(size: u64, index: u64) -> Option<(u64, u32)> {
     let start = index.checked_mul(SEGMENT)?;
     let len = size.checked_sub(start)?.min(SEGMENT);
     (len > 0).then_some((start, len as u32))
 }
 
-/// The hash of a segment: of the whole file where it is the only one, else the value of its subtree.
+/// Hash of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SegmentHash {
-    /// The file has no other segment: this is its BLAKE3.
+    /// BLAKE3 hash of the whole file, if it has only one segment.
     Whole([u8; 32]),
-    /// A subtree's value, to be merged.
+    /// Chaining value of a subtree, to be merged.
     Part(ChainingValue),
 }
 
 impl SegmentHash {
-    /// As it is kept and as it travels.
+    /// Returns the hash as it is stored and sent.
     pub fn bytes(&self) -> [u8; 32] {
         match self {
             Self::Whole(bytes) => *bytes,
@@ -46,13 +46,13 @@ impl SegmentHash {
         }
     }
 
-    /// The hash of a segment of a file of this length.
+    /// Creates the hash of a segment of a file of this length.
     pub fn of(size: u64, bytes: [u8; 32]) -> Self {
         if size <= SEGMENT { Self::Whole(bytes) } else { Self::Part(bytes) }
     }
 }
 
-/// Hashes one segment, piece by piece.
+/// Hashes one segment incrementally.
 #[derive(Debug)]
 pub struct SegmentHasher {
     hasher: Hasher,
@@ -60,7 +60,8 @@ pub struct SegmentHasher {
 }
 
 impl SegmentHasher {
-    /// For the segment at `start` of a file of `size` bytes; `start` must be a multiple of [`SEGMENT`] inside the file.
+    /// Creates a hasher for the segment at `start` of a file of `size` bytes. `start` must be a multiple of
+    /// [`SEGMENT`] inside the file.
     pub fn new(size: u64, start: u64) -> Self {
         let whole = size <= SEGMENT;
         let mut hasher = Hasher::new();
@@ -70,12 +71,12 @@ impl SegmentHasher {
         Self { hasher, whole }
     }
 
-    /// The next bytes.
+    /// Adds bytes.
     pub fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
     }
 
-    /// The next bytes, which are zeros.
+    /// Adds zeros.
     pub fn zeros(&mut self, len: u32) {
         static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
         let mut left = len as usize;
@@ -86,7 +87,7 @@ impl SegmentHasher {
         }
     }
 
-    /// The hash, once every byte of the segment is in.
+    /// Returns the hash, after every byte of the segment was added.
     pub fn finish(self) -> SegmentHash {
         if self.whole || self.hasher.count() == 0 {
             SegmentHash::Whole(*self.hasher.finalize().as_bytes())
@@ -96,39 +97,39 @@ impl SegmentHasher {
     }
 }
 
-/// Height above that of the top of any file: a file has fewer than 2^32 segments.
+/// Height above the top of any file: a file has fewer than 2^32 segments.
 const MAX_HEIGHT: u32 = 33;
 
-/// Merges the hashes of a file's segments into its BLAKE3.
+/// Merges segment hashes into the BLAKE3 hash of a file.
 #[derive(Debug)]
 pub struct FileTree {
-    /// How many segments the file has; none while that is not known.
+    /// Number of segments; `None` while it is unknown.
     segments: Option<u64>,
-    /// One more than the last segment that is there, while it is not known how many come.
+    /// One more than the highest segment seen, used while the number is unknown.
     seen: u64,
-    /// Subtrees whose other half is not there yet, by height and place.
+    /// Subtrees whose other half is missing, by height and place.
     open: BTreeMap<(u32, u64), ChainingValue>,
 }
 
 impl FileTree {
-    /// For a file of this length.
+    /// Creates the tree of a file of this length.
     pub fn new(size: u64) -> Self {
         Self { segments: Some(segments(size)), seen: 0, open: BTreeMap::new() }
     }
 
-    /// For a file whose length is told later, by [`Self::end`].
+    /// Creates the tree of a file whose length is set later by [`Self::end`].
     pub fn growing() -> Self {
         Self { segments: None, seen: 0, open: BTreeMap::new() }
     }
 
-    /// Sets the length of a growing file. Gives its BLAKE3 if every segment is there.
+    /// Sets the length of a growing file. Returns its hash if every segment is known.
     pub fn end(&mut self, size: u64) -> Option<[u8; 32]> {
         self.segments = Some(segments(size));
         let open = std::mem::take(&mut self.open);
         open.into_iter().fold(None, |root, ((height, place), value)| self.put(height, place, value).or(root))
     }
 
-    /// Takes segment `index`; each must be given once. Gives the file's BLAKE3 when it was the last.
+    /// Adds segment `index`; each may be added once. Returns the file's hash after the last one.
     pub fn insert(&mut self, index: u64, hash: SegmentHash) -> Option<[u8; 32]> {
         let value = match hash {
             SegmentHash::Whole(root) => return Some(root),
@@ -140,7 +141,7 @@ impl FileTree {
         root
     }
 
-    /// Merges the two halves of what may have been the whole file, and is not.
+    /// Merges subtrees at the left edge that could have been the whole file, once more segments are seen.
     fn merge_left_edge(&mut self) {
         let mut height = 0;
         while self.segments.is_none() && height < MAX_HEIGHT && self.seen > 2 << height {
@@ -153,7 +154,7 @@ impl FileTree {
         }
     }
 
-    /// Takes a subtree, and merges it with what stands beside it. Gives the file's BLAKE3 when it was the last.
+    /// Adds a subtree and merges it with its neighbours. Returns the file's hash after the last one.
     fn put(&mut self, mut height: u32, mut place: u64, mut value: ChainingValue) -> Option<[u8; 32]> {
         loop {
             if height >= MAX_HEIGHT {
@@ -161,12 +162,12 @@ impl FileTree {
             }
             let end = (place + 1) << height;
             if place.is_multiple_of(2) && self.segments.is_some_and(|segments| end >= segments) {
-                // The right edge: nothing stands beside it at this height.
+                // At the right edge the subtree has no neighbour at this height.
                 (height, place) = (height + 1, place / 2);
                 continue;
             }
             if self.segments.is_none() && place < 2 && self.seen <= 2 << height {
-                // These two may be the whole file, and are merged in another way then.
+                // These two may be the whole file; the root is merged differently.
                 self.open.insert((height, place), value);
                 return None;
             }
@@ -183,7 +184,7 @@ impl FileTree {
         }
     }
 
-    /// How many subtrees wait for their other half.
+    /// Returns the number of subtrees that wait for their other half.
     #[cfg(test)]
     pub fn waiting(&self) -> usize {
         self.open.len()
