@@ -1,8 +1,8 @@
-//! A set of entry indices. Pure.
+//! Set of entry indices. Pure.
 
 use super::wire::{Span, Violation, violation};
 
-/// One bit for each entry of a manifest.
+/// Bit set with one bit for each entry of a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bits {
     words: Vec<u64>,
@@ -10,12 +10,12 @@ pub struct Bits {
 }
 
 impl Bits {
-    /// None of `len`.
+    /// Creates an empty set for `len` indices.
     pub fn none(len: u32) -> Self {
         Self { words: vec![0; len.div_ceil(64) as usize], len }
     }
 
-    /// All of `len`.
+    /// Creates a full set for `len` indices.
     pub fn all(len: u32) -> Self {
         let mut bits = Self::none(len);
         for index in 0..len {
@@ -24,22 +24,22 @@ impl Bits {
         bits
     }
 
-    /// How many indices there are at all.
+    /// Returns the number of possible indices.
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// There is no index at all.
+    /// Returns true if there are no possible indices.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Whether `index` is in it.
+    /// Returns true if the set contains `index`.
     pub fn contains(&self, index: u32) -> bool {
         index < self.len && self.words.get((index / 64) as usize).is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
 
-    /// Adds `index`; false if it was in it, or is past the end.
+    /// Adds `index`. Returns false if it was in the set or is out of range.
     pub fn insert(&mut self, index: u32) -> bool {
         if index >= self.len || self.contains(index) {
             return false;
@@ -50,7 +50,7 @@ impl Bits {
         true
     }
 
-    /// Takes `index` out.
+    /// Removes `index`.
     pub fn remove(&mut self, index: u32) {
         if index < self.len
             && let Some(word) = self.words.get_mut((index / 64) as usize)
@@ -59,10 +59,10 @@ impl Bits {
         }
     }
 
-    /// Adds ranges that a peer sent: not empty, rising, above `floor`. Gives the new floor.
+    /// Adds ranges of a peer: rising, not empty, not below `floor`. Returns the new floor.
     ///
     /// # Errors
-    /// When they are anything else.
+    /// Returns a violation otherwise.
     pub fn insert_spans(&mut self, spans: &[Span], mut floor: u32) -> Result<u32, Violation> {
         for span in spans {
             if span.first >= span.end || span.first < floor || span.end > self.len {
@@ -76,7 +76,7 @@ impl Bits {
         Ok(floor)
     }
 
-    /// Every index in it, rising.
+    /// Returns the indices of the set in rising order.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..self.len).filter(|index| self.contains(*index))
     }

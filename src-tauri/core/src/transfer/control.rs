@@ -1,5 +1,5 @@
-//! The control stream's two ends as tasks: one reads and one writes, and neither waits for the other, so that no two
-//! full pipes can block each other.
+//! Reader and writer tasks of a control stream. Neither waits for the other, so that full buffers in both directions
+//! cannot deadlock.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,12 +23,12 @@ use crate::{
     net::{CloseCode, SealedReceiver, SealedSender, Session},
 };
 
-/// Frames that wait to be read or written.
+/// Capacity of the frame queues.
 const QUEUE: usize = 16;
-/// How long a last word may take.
+/// Timeout of the last frame.
 const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Frames as they come; the channel ends after an error, or with the stream.
+/// Spawns a task that reads frames. The channel closes after an error, or with the stream.
 pub(super) fn read(
     tasks: &TaskTracker,
     mut stream: SealedReceiver,
@@ -40,7 +40,7 @@ pub(super) fn read(
             let frame = tokio::select! {
                 frame = stream.recv(MAX_FRAME) => frame,
                 () = stop.cancelled() => return,
-                // Whoever read this has gone.
+                // The receiving side of the channel is gone.
                 () = frames.closed() => return,
             };
             let frame = match frame {
@@ -57,15 +57,15 @@ pub(super) fn read(
     out
 }
 
-/// Writes frames. When all senders are gone the stream is finished, and its last bytes get some time to arrive. After
-/// `stop` a peer that does not read is waited for a little and no longer.
+/// Spawns a task that writes frames. When all senders are dropped, the stream is finished and gets [`FAREWELL`] to
+/// deliver its last bytes. After `stop`, a peer that does not read is given up soon.
 pub(super) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: CancellationToken) -> Outgoing {
     let (out, mut queue) = queue();
     tasks.spawn(async move {
         let written = async {
             while let Some(bytes) = queue.next().await {
                 if stream.send(&bytes).await.is_err() {
-                    // The reading end learns of the loss, and why.
+                    // The reader reports the loss and its reason.
                     return;
                 }
             }
@@ -101,7 +101,7 @@ impl Queue {
     async fn next(&mut self) -> Option<Vec<u8>> {
         loop {
             tokio::select! {
-                // Frames that were sent before a state are written before it.
+                // Frames sent before a state frame are written before it.
                 biased;
                 frame = self.frames.recv() => return frame.or_else(|| self.last.take()),
                 () = self.last.told.notified() => if let Some(frame) = self.last.take() {
@@ -112,7 +112,7 @@ impl Queue {
     }
 }
 
-/// The newest frame that tells a state, until it is written.
+/// Newest state frame that is not written yet.
 #[derive(Debug, Default)]
 struct Last {
     frame: Mutex<Option<Vec<u8>>>,
@@ -125,8 +125,8 @@ impl Last {
     }
 }
 
-/// Whether the peer has closed the connection because it says that the protocol was broken. Another attempt would end
-/// in the same way.
+/// Returns true if the peer closed the connection because of a protocol violation. Another attempt would end the same
+/// way.
 pub(super) fn thrown_out(session: &Session) -> bool {
     match session.connection().close_reason() {
         Some(ConnectionError::ApplicationClosed(close)) => {
@@ -136,7 +136,7 @@ pub(super) fn thrown_out(session: &Session) -> bool {
     }
 }
 
-/// Where frames to the peer go.
+/// Handle for sending frames to the peer.
 #[derive(Clone)]
 pub(super) struct Outgoing {
     frames: mpsc::Sender<Vec<u8>>,
@@ -148,7 +148,7 @@ impl Outgoing {
         encode(frame).inspect_err(|error| tracing::error!(%error, "a control frame was not sent")).ok()
     }
 
-    /// Sends a frame, waiting while the peer does not read. False if the stream is gone.
+    /// Sends a frame, and waits while the peer does not read. Returns false if the stream is gone.
     pub(super) async fn send(&self, frame: &impl Frame) -> bool {
         match Self::encoded(frame) {
             Some(bytes) => self.send_encoded(bytes).await,
@@ -156,27 +156,27 @@ impl Outgoing {
         }
     }
 
-    /// The same with a frame that is encoded already.
+    /// Sends an encoded frame like [`Self::send`].
     pub(super) async fn send_encoded(&self, bytes: Vec<u8>) -> bool {
         self.frames.send(bytes).await.is_ok()
     }
 
-    /// Sends a frame that may be left out when the peer does not read.
+    /// Sends a frame unless the queue is full.
     pub(super) fn offer(&self, frame: &impl Frame) {
         if let Some(bytes) = Self::encoded(frame) {
             let _ = self.frames.try_send(bytes);
         }
     }
 
-    /// Sends a frame that tells a state, such as `Pause`, behind the frames that wait already. It takes the place of the last
-    /// one that was not written yet, so it is never left out, however slowly the peer reads.
+    /// Sends a state frame, such as `Pause`, after the queued frames. It replaces an earlier one that was not written
+    /// yet, so the newest state is always sent, however slowly the peer reads.
     pub(super) fn tell(&self, frame: &impl Frame) {
         let Some(bytes) = Self::encoded(frame) else { return };
         *self.last.frame.locked() = Some(bytes);
         self.last.told.notify_one();
     }
 
-    /// A last word: it is tried for a while and then given up.
+    /// Sends the last frame, and gives up after [`FAREWELL`].
     pub(super) async fn farewell(&self, frame: &impl Frame) {
         let _ = timeout(FAREWELL, self.send(frame)).await;
     }

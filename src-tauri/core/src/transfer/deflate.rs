@@ -1,5 +1,5 @@
-//! Chunks made smaller, each on its own, by DEFLATE (RFC 1951): gzip without its header and its checksum, which would say
-//! nothing here, since every chunk is authenticated and every file hashed. Pure.
+//! Compression of single chunks by DEFLATE (RFC 1951). The header and checksum of gzip are not needed, since every
+//! chunk is authenticated and every file hashed. Pure.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -8,14 +8,14 @@ use super::{
     wire::{Violation, violation},
 };
 
-/// Of the levels of crate `flate2` the best that still makes 180 MB of text a second smaller: docs/performance.md.
+/// Compression level of `flate2`: the best that still compresses 180 MB of text a second, see docs/performance.md.
 const LEVEL: u32 = 3;
-/// Bytes from the middle of a chunk by which is judged whether the rest is worth the time.
+/// Bytes from the middle of a chunk that are compressed as a sample.
 const SAMPLE: usize = 8 * 1024;
-/// Shorter chunks are sent as they are: what they would save is less than their headers.
+/// Shorter chunks are sent uncompressed: they would save less than their headers take.
 const SHORT: usize = 256;
 
-/// What is left of `len` bytes has to be less than this, nine tenths, or it does not pay.
+/// Returns the most compressed bytes of a chunk of `len` bytes for which compression pays: nine tenths.
 const fn worth(len: usize) -> usize {
     len - len.div_ceil(10)
 }
@@ -24,12 +24,12 @@ fn compressor() -> Compress {
     Compress::new(Compression::new(LEVEL), false)
 }
 
-/// Makes chunks smaller.
+/// Compresses chunks.
 #[derive(Debug)]
 pub struct Squeezer {
     inner: Compress,
     out: Vec<u8>,
-    /// Bytes that went in, for whoever measures.
+    /// Bytes that were compressed so far, for measurements.
     pub taken: u64,
 }
 
@@ -40,8 +40,8 @@ impl Default for Squeezer {
 }
 
 impl Squeezer {
-    /// The chunk made smaller. None where that does not pay, which a sample of it tells, so that what is compressed
-    /// already costs next to nothing.
+    /// Compresses a chunk. Returns `None` if that does not pay. A sample is tried first, so that compressed data
+    /// costs next to nothing.
     pub fn squeeze(&mut self, plain: &[u8]) -> Option<&[u8]> {
         if plain.len() < SHORT {
             return None;
@@ -54,13 +54,13 @@ impl Squeezer {
         self.out.get(..len)
     }
 
-    /// So many bytes of what was made last.
+    /// Returns the first `len` bytes of the last result.
     pub fn squeezed(&self, len: usize) -> Option<&[u8]> {
         self.out.get(..len)
     }
 
     fn run(&mut self, plain: &[u8]) -> Option<usize> {
-        // Room for whatever comes of it, so that each run comes to its end.
+        // Room for any result, so that each run completes.
         let most = plain.len() + plain.len() / 8 + 64;
         if self.out.len() < most {
             self.out.resize(most, 0);
@@ -71,7 +71,7 @@ impl Squeezer {
         if matches!(done, Ok(Status::StreamEnd)) {
             self.inner.reset();
         } else {
-            // `zlib-rs` 0.6.8 does not quite forget a run that was cut off, and panics some runs later.
+            // `zlib-rs` 0.6.8 does not fully reset a run that was cut off, and panics some runs later.
             self.inner = compressor();
         }
         let pays = matches!(done, Ok(Status::StreamEnd)) && given <= worth(plain.len());
@@ -79,7 +79,7 @@ impl Squeezer {
     }
 }
 
-/// Opens what [`Squeezer`] made, or whoever else says to have made it.
+/// Decompresses chunks of a peer, which may be malicious.
 #[derive(Debug)]
 pub struct Inflater {
     inner: Decompress,
@@ -93,12 +93,12 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Bytes of memory that it holds for what it makes.
+    /// Returns the bytes of memory held for results.
     pub fn memory(&self) -> usize {
         self.out.capacity()
     }
 
-    /// Gives back what a chunk larger than usual took.
+    /// Releases the memory of a chunk larger than usual.
     pub fn trim(&mut self) {
         if self.out.len() > CHUNK as usize + 1 {
             self.out.truncate(CHUNK as usize + 1);
@@ -106,17 +106,16 @@ impl Inflater {
         }
     }
 
-    /// The plain bytes of a chunk, which must be exactly as many as were announced. Whatever the bytes say, not more than
-    /// that is written anywhere.
+    /// Decompresses a chunk. Never writes more than the announced length.
     ///
     /// # Errors
-    /// When they are fewer or more, when anything follows them, or when it is not DEFLATE.
+    /// Returns a violation if the length differs from `plain_len`, bytes follow, or the data is not DEFLATE.
     pub fn inflate(&mut self, bytes: &[u8], plain_len: u32) -> Result<&[u8], Violation> {
         if plain_len > MAX_CHUNK {
             return violation("a chunk of forbidden length");
         }
         let plain_len = plain_len as usize;
-        // One more than announced, so that what is longer shows.
+        // One byte more than announced, to detect longer data.
         if self.out.len() <= plain_len {
             self.out.resize(plain_len + 1, 0);
         }

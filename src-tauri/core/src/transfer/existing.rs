@@ -54,7 +54,7 @@ pub struct Existing {
 pub struct Ready {
     /// The staging directory.
     pub temp: Arc<Temp>,
-    /// What is received, and what is held already.
+    /// Plan: what is received, and what is held already.
     pub plan: Plan,
     /// Existing folders, with their names.
     pub folders: HashMap<u32, Vec<u8>>,

@@ -1,28 +1,29 @@
-//! Which transfers that have ended are kept for people to look at. Pure.
+//! Limits of the history of ended transfers. Pure.
 
 use std::collections::HashMap;
 
 use crate::id::{DeviceId, TransferId};
 
-/// Ended transfers that are kept for people to look at. Beyond it, those go of the device that has the most.
+/// Most ended transfers kept. Above it, the device with the most loses its oldest.
 const HISTORY: usize = 500;
-/// Ended transfers of one device to here that are kept: what it offers leaves room for the others, and for what was sent.
+/// Most ended incoming transfers kept per device, so that its offers leave room for other devices and for outgoing
+/// transfers.
 const HISTORY_FROM_ONE: usize = 100;
-/// A transfer that has ended.
+/// Transfer that has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Past {
     /// Rises with each transfer that began.
     pub number: u64,
-    /// Which.
+    /// Id of the transfer.
     pub id: TransferId,
     /// The other device.
     pub device: DeviceId,
-    /// It came from that device.
+    /// True if it was an incoming transfer.
     pub came: bool,
 }
 
-/// Which of those that have ended are dropped: of each device only so many that came are kept, and of all of them only so
-/// many together, where each device has a share. The oldest of a device go first.
+/// Returns the transfers to drop: incoming ones above [`HISTORY_FROM_ONE`] per device, and then the oldest of the
+/// device with the most until [`HISTORY`] are left.
 pub(super) fn too_many(mut ended: Vec<Past>) -> Vec<TransferId> {
     ended.sort_unstable_by_key(|past| std::cmp::Reverse(past.number));
     let (mut came, mut dropped) = (HashMap::<DeviceId, usize>::new(), Vec::new());
@@ -58,7 +59,7 @@ mod tests {
         Past { number: number.into(), id, device, came }
     }
 
-    /// How many of a device are kept, and the oldest of them.
+    /// Returns how many transfers of a device are kept, and the oldest of them.
     fn kept(all: &[Past], device: u8) -> (usize, u64) {
         let dropped = too_many(all.to_vec());
         let of = |past: &&Past| past.device == DeviceId::from_bytes([device; 16]) && !dropped.contains(&past.id);

@@ -1,7 +1,7 @@
-//! Holes of sparse files: where they are, and how a segment is cut along them.
+//! Holes of sparse files: finding them, and cutting a segment along them.
 //!
-//! A hole is told by the file system, which alone knows that nothing was ever written there. It is not read, and travels
-//! as a chunk without bytes; both sides hash its zeros from memory. What is cut is in units of the smallest chunk.
+//! The file system tells where holes are. A hole is not read, and is sent as a chunk without data; both sides hash
+//! its zeros from memory. Segments are cut in units of the smallest chunk.
 
 use std::fs::File;
 
@@ -11,19 +11,19 @@ use super::limits::{MIN_CHUNK, SEGMENT};
 const UNITS: u32 = SEGMENT as u32 / MIN_CHUNK;
 const _: () = assert!(UNITS == u32::BITS);
 
-/// A part of a segment.
+/// Part of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
-    /// Where in the segment it begins.
+    /// Offset in the segment.
     pub at: u32,
-    /// How long it is.
+    /// Length in bytes.
     pub len: u32,
-    /// It is zeros, and nothing of it is on the disk.
+    /// True if the part is a hole.
     pub hole: bool,
 }
 
-/// Cuts a segment of this length: each row of holes is one piece, everything else is in pieces of `chunk` at most. All
-/// but the last have as many bytes as a chunk needs.
+/// Cuts a segment: each run of holes is one piece, and data is cut into pieces of at most `chunk` bytes. Each piece
+/// but the last is at least as long as the smallest chunk.
 pub fn pieces(len: u32, holes: u32, chunk: u32) -> impl Iterator<Item = Piece> {
     let chunk = (chunk / MIN_CHUNK).max(1);
     let mut unit = 0;
@@ -40,28 +40,28 @@ pub fn pieces(len: u32, holes: u32, chunk: u32) -> impl Iterator<Item = Piece> {
     })
 }
 
-/// Adds the units that lie in `from..to` as a whole, of a segment of this length.
+/// Adds the units that lie completely in `from..to`, in a segment of length `len`.
 fn mark(holes: u32, len: u32, from: u32, to: u32) -> u32 {
     (from.div_ceil(MIN_CHUNK)..len.min(to).div_ceil(MIN_CHUNK))
         .filter(|unit| (unit + 1) * MIN_CHUNK <= to || to >= len)
         .fold(holes, |holes, unit| holes | 1 << unit)
 }
 
-/// Whether a file takes up less room than it is long, so that it is worth to look for holes.
+/// Returns true if a file occupies less space than its length, so that holes are worth looking for.
 #[cfg(unix)]
 pub fn may_have(meta: &std::fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     meta.blocks().saturating_mul(512) < meta.len()
 }
 
-/// Not asked on this system: every file is read from its first byte to its last.
+/// Returns false: holes are not detected on this system, and every file is read as a whole.
 #[cfg(not(unix))]
 pub fn may_have(_meta: &std::fs::Metadata) -> bool {
     false
 }
 
-/// The holes of a segment, a bit for each unit. None where the system cannot tell. Moves the file's own position, which
-/// nobody here uses. Blocking.
+/// Returns the holes of a segment, one bit for each unit; 0 if the system cannot tell. Moves the file's cursor, which
+/// is not used elsewhere. Blocking.
 #[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 pub fn of(file: &File, start: u64, len: u32) -> u32 {
     use rustix::{
@@ -73,7 +73,7 @@ pub fn of(file: &File, start: u64, len: u32) -> u32 {
     while at < len {
         let data = match seek(file, SeekFrom::Data(start + u64::from(at))) {
             Ok(data) => within(data),
-            // Nothing but a hole to the end of the file.
+            // The rest of the file is a hole.
             Err(Errno::NXIO) => len,
             Err(_) => return 0,
         };
@@ -89,7 +89,7 @@ pub fn of(file: &File, start: u64, len: u32) -> u32 {
     holes
 }
 
-/// Not asked on this system.
+/// Returns 0: holes are not detected on this system.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 pub fn of(_file: &File, _start: u64, _len: u32) -> u32 {
     0

@@ -1,8 +1,8 @@
-//! A file of the spool that is still being written, by a process that reads a stream into it.
+//! Spooled input that is still being written: another process copies a stream into the file.
 //!
-//! That process holds an exclusive lock on the file. Once the stream has ended, and all of it is in the file, it takes the right to
-//! write from the file. So the system itself tells when it was killed, and what is there after a restart of the node says whether
-//! it is complete.
+//! The writing process holds an exclusive lock on the file. When the stream has ended and the file is complete, it
+//! makes the file read-only. So the lock tells whether the writer lives, and after a restart of the node the mode
+//! tells whether the file is complete.
 
 use std::{
     fs::{File, TryLockError},
@@ -20,27 +20,27 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{limits::SEGMENT, private::open_regular};
 use crate::budget::with_descriptor;
 
-/// Interval between looks at the file.
+/// Interval between checks of the file.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Number of looks that may fail, one after the other, for want of locks or memory.
 const FAILED_LOOKS: u32 = 200;
 
-/// How a file stands that was being written when it was named.
+/// State of a file that was being written when it was named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Input {
-    /// It has this length so far.
+    /// Incomplete, with this length so far.
     Growing(u64),
-    /// It is complete, and has this length.
+    /// Complete, with this length.
     Ended(u64),
-    /// Who wrote it is gone, and it is not complete.
+    /// The writer is gone and the file is incomplete.
     BrokenOff,
 }
 
 impl Input {
-    /// Looks at the file. Blocking.
+    /// Checks the file. Blocking.
     fn of(file: &File) -> io::Result<Self> {
-        // Before the file itself: when nobody holds the lock any more, what is seen afterwards is the end.
+        // The lock is checked before the mode: if nobody holds it, the mode seen afterwards is final.
         let written = match file.try_lock_shared() {
             Ok(()) => {
                 file.unlock()?;
@@ -57,7 +57,7 @@ impl Input {
         })
     }
 
-    /// Its length so far, and whether that is all of it. None where it broke off.
+    /// Returns the length so far, and whether the file is complete. `None` if it broke off.
     pub(super) fn length(self) -> Option<(u64, bool)> {
         match self {
             Self::Growing(size) => Some((size, false)),
@@ -66,8 +66,8 @@ impl Input {
         }
     }
 
-    /// How much of it can be sent: whole segments, and all of it once it has ended. That the first segment is not the whole
-    /// file is known by what follows it.
+    /// Returns how many bytes can be sent: full segments, or everything once the file is complete. A first segment is
+    /// sent only when more follows, because a file of one segment is hashed differently.
     pub(super) fn sendable(self) -> u64 {
         match self {
             Self::Growing(size) if size > SEGMENT => size / SEGMENT * SEGMENT,
@@ -77,7 +77,7 @@ impl Input {
     }
 }
 
-/// Watches a file until it is complete, or who writes it is gone; or nobody wants to know.
+/// Watches a file until it is complete, its writer is gone, or nobody listens.
 pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: CancellationToken) -> Receiver<Input> {
     let open = move || {
         let file = with_descriptor(|| open_regular(&path))?;
@@ -127,7 +127,7 @@ pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: Cancellation
     input
 }
 
-/// Waits until the file has broken off, if one is watched.
+/// Waits until the watched file has broken off; forever if none is watched.
 pub(super) async fn broken_off(input: &mut Option<Receiver<Input>>) {
     if let Some(input) = input
         && input.wait_for(|input| *input == Input::BrokenOff).await.is_ok()
@@ -137,19 +137,19 @@ pub(super) async fn broken_off(input: &mut Option<Receiver<Input>>) {
     std::future::pending().await
 }
 
-/// What the receiver was told of a growing file.
+/// Length of a growing file that was last reported to the receiver.
 pub(super) struct Told {
     input: Option<Receiver<Input>>,
     told: (u64, bool),
 }
 
 impl Told {
-    /// Nothing was told yet; none where nothing grows.
+    /// Creates it before anything was told. `None` means that no file is growing.
     pub(super) fn new(input: Option<Receiver<Input>>) -> Self {
         Self { input, told: (0, false) }
     }
 
-    /// Waits until there is something new to be told: that it has ended, or has at least one segment more.
+    /// Waits for news: the file is complete, or at least one segment longer.
     pub(super) async fn news(&mut self) -> (u64, bool) {
         let before = self.told;
         if let Some(input) = &mut self.input

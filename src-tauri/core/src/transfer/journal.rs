@@ -59,7 +59,7 @@ pub enum Note {
         /// Modification time.
         mtime: Mtime,
     },
-    /// These files are complete and durable, and are about to be named. One that is no longer staged has its name.
+    /// Files that are complete and durable, and are about to be named. One that is no longer staged has its name.
     Naming(Vec<u32>),
     /// A file could not be named, and is discarded.
     Unnamed(u32),
@@ -72,7 +72,7 @@ pub enum Note {
     },
     /// The folder was created.
     Made(u32),
-    /// These folders are filled in the staging directory and renamed as a whole.
+    /// Folders that are filled in the staging directory and renamed as a whole.
     Staged(Vec<u32>),
     /// The growing file is complete, with this length.
     Length {

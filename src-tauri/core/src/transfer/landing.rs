@@ -503,7 +503,7 @@ pub struct Placing {
     replaced: u32,
     /// Files that are durable but not named yet.
     ready: Vec<u32>,
-    /// Those among them that are named with their folder.
+    /// Durable files that are named with their folder.
     together: Together,
     /// Named files whose name may not be durable yet.
     named: Vec<FileReceived>,

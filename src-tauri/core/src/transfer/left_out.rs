@@ -1,38 +1,38 @@
-//! What a transfer leaves out, counted by the code of its reason. Pure.
+//! Entries that a transfer leaves out, counted by reason code. Pure.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
 use super::error::{explain, reason};
 use crate::api::{Amount, ApiError, Note, TransferView};
 
-/// Notes that a transfer keeps: examples, while the counts are complete.
+/// Most notes of a transfer. They are examples; the counts are complete.
 pub const NOTES: usize = 100;
-/// Codes that are counted apart: some come from the peer.
+/// Most codes that are counted separately, because some come from the peer.
 const CODES: usize = 32;
-/// What further codes count as.
+/// Code that further codes are counted under.
 const OTHER: &str = "other";
-/// The receiver did not want it.
+/// Code of entries that the receiver did not select.
 pub const NOT_TAKEN: &str = "not_taken";
-/// The sender could not offer it.
+/// Code of entries that the sender could not offer.
 pub const SKIPPED_THERE: &str = "skipped_there";
-/// What the receiver left out because nobody was asked: see [`super::unattended`].
+/// Codes of entries that the receiver left out because nobody was asked: see [`super::unattended`].
 pub const UNATTENDED: [&str; 2] = [super::unattended::HIDDEN, super::unattended::RUNS];
-/// The transfer is done, and something is left out.
+/// Code of a transfer that is done but left something out.
 pub const INCOMPLETE: &str = "incomplete";
 
-/// How many things are left out for which reason.
+/// Number of left-out entries by reason code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reasons(BTreeMap<String, u64>);
 
 impl Reasons {
-    /// Counts as they are on record.
+    /// Restores counts from a record.
     pub fn of(counts: &BTreeMap<String, u64>) -> Self {
         let mut reasons = Self::default();
         counts.iter().for_each(|(code, count)| reasons.add(code, *count));
         reasons
     }
 
-    /// `count` more things are left out for this reason.
+    /// Adds `count` entries for a reason.
     pub fn add(&mut self, code: &str, count: u64) {
         if count == 0 {
             return;
@@ -42,31 +42,31 @@ impl Reasons {
         *counted = counted.saturating_add(count);
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     pub fn and(&self, others: &Self) -> Self {
         let mut all = self.clone();
         others.0.iter().for_each(|(code, count)| all.add(code, *count));
         all
     }
 
-    /// How many things are left out.
+    /// Returns the number of left-out entries.
     pub fn total(&self) -> u64 {
         self.0.values().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    /// The counts by code.
+    /// Returns the counts by code.
     pub fn counts(&self) -> &BTreeMap<String, u64> {
         &self.0
     }
 
-    /// Shows them in the view of a transfer.
+    /// Writes the counts into the view of a transfer.
     pub fn show(&self, view: &mut TransferView) {
         view.skipped = self.total();
         view.reasons.clone_from(&self.0);
     }
 
-    /// Why a transfer that is done is not complete; none where it is. `offered` says how much was offered, and `taken` how
-    /// many files of it were taken, where these differ.
+    /// Returns the reason why a finished transfer is incomplete; `None` if it is complete. If only a part was
+    /// selected, `offered` is the offered amount and `taken` the number of selected files.
     pub fn incomplete(&self, taken: u64, offered: Option<Amount>) -> Option<ApiError> {
         if self.0.is_empty() {
             return None;
@@ -81,19 +81,19 @@ impl Reasons {
     }
 }
 
-/// What cannot be offered of that which a person named.
+/// Named files and folders that cannot be offered.
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
-    /// How many, and why.
+    /// Counts by reason.
     pub reasons: Reasons,
     /// Examples.
     pub notes: Vec<Note>,
-    /// Where each of them lies.
+    /// Paths of all of them.
     pub paths: Vec<PathBuf>,
 }
 
 impl LeftOut {
-    /// Leaves out what lies at `path`.
+    /// Leaves out `path` for a reason.
     pub fn add(&mut self, path: PathBuf, code: &str) {
         self.reasons.add(code, 1);
         if self.notes.len() < NOTES {
@@ -104,7 +104,7 @@ impl LeftOut {
     }
 }
 
-/// Adds what people should know and do not know yet.
+/// Adds notes that are not in the list yet, up to [`NOTES`].
 pub fn add_notes(notes: &mut Vec<Note>, more: impl IntoIterator<Item = Note>) {
     for note in more {
         if notes.len() < NOTES && !notes.contains(&note) {

@@ -434,10 +434,10 @@ impl ManifestBuilder {
     }
 }
 
-/// Holds the summary of an offer against the limits, before anything else is asked of the sender.
+/// Checks the summary of an offer against the limits, before anything else is requested from the sender.
 ///
 /// # Errors
-/// The code with which such an offer is declined.
+/// Returns the reason code for declining the offer.
 pub fn check_offer(offer: &Offer) -> Result<(), Code> {
     if offer.version != VERSION {
         return Err(Code::new("version_unsupported"));
@@ -464,17 +464,17 @@ pub(crate) mod tests {
 
     use super::*;
 
-    /// An entry at the epoch.
+    /// Returns an entry with the time of the epoch and no mode.
     pub(crate) fn entry(parent: u32, name: &str, kind: EntryKind) -> Entry {
         Entry { parent, name: name.into(), mtime: Mtime { secs: 0, nanos: 0 }, mode: None, kind }
     }
 
-    /// A file's kind.
+    /// Returns the kind of a file.
     pub(crate) fn file(size: u64) -> EntryKind {
         EntryKind::File { size }
     }
 
-    /// The offer that an honest sender makes of a manifest.
+    /// Returns the offer that an honest sender makes for a manifest.
     pub(crate) fn offer_of(manifest: &Manifest) -> Offer {
         Offer {
             version: VERSION,

@@ -1,56 +1,56 @@
-//! Names that a peer sends: what is refused, what is replaced, and which name is tried when one is taken. Pure, and the
-//! only such place: receiving, cleaning up and sending all ask here.
+//! Rules for names that a peer sends: which are refused, which are changed, and which is tried if a name is taken.
+//! Pure. All name rules are in this module.
 //!
-//! A name is a row of bytes, as it is for most file systems. Three questions are kept apart. [`check`] refuses what no honest
-//! sender sends, because it could leave the folder. [`on_disk`] gives the name that this machine can hold: control and bidi
-//! characters are replaced visibly everywhere, Windows' forbidden forms only on Windows, because a source tree may well hold
-//! `aux.c`. [`escaped`] gives the text that stands for a name wherever people and programs read it.
+//! A name is a sequence of bytes, as for most file systems. [`check`] refuses names that no honest sender sends,
+//! because they could escape the folder. [`on_disk`] returns a name that this machine can store: control and bidi
+//! characters are replaced visibly everywhere, names that Windows forbids only on Windows, because a source tree may
+//! contain `aux.c`. [`escaped`] returns the text that represents a name to people and programs.
 
 use std::{fmt::Write, path::Path};
 
 use super::limits::MAX_NAME;
 
-/// How the hidden folder begins in which unfinished files lie.
+/// Prefix of the names of staging directories.
 pub const TEMP_PREFIX: &str = ".yonder-";
 
-/// Why a name is refused.
+/// Reason why a name is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Empty.
+    /// Empty name.
     #[error("a name is empty")]
     Empty,
     /// `.` or `..`.
     #[error("a name is `.` or `..`")]
     Dots,
-    /// `/` or NUL.
+    /// Contains `/` or NUL.
     #[error("a name holds a separator or a zero byte")]
     Separator,
-    /// More than 255 bytes.
+    /// Longer than 255 bytes.
     #[error("a name is longer than 255 bytes")]
     TooLong,
-    /// It is named like the folder in which unfinished files lie.
+    /// Named like a staging directory.
     #[error("a name begins with .yonder-")]
     Reserved,
 }
 
-/// Whose rules the receiving file system follows.
+/// Name rules of the receiving file system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Platform {
-    /// Linux and other Unix systems, macOS too.
+    /// Linux, macOS and other Unix systems.
     Unix,
-    /// Windows, and file systems of its kind on other systems.
+    /// Windows, and file systems with its rules on other systems.
     Windows,
 }
 
 impl Platform {
-    /// The one that this was built for.
+    /// Platform of this build.
     pub const HERE: Self = if cfg!(windows) { Self::Windows } else { Self::Unix };
 }
 
-/// Refuses what may not be a component of a path, whoever receives it.
+/// Refuses names that may not be a path component on any receiver.
 ///
 /// # Errors
-/// When it may not.
+/// Returns the rule that the name breaks.
 pub fn check(name: impl AsRef<[u8]>) -> Result<(), NameError> {
     let name = name.as_ref();
     if name.is_empty() {
@@ -65,18 +65,17 @@ pub fn check(name: impl AsRef<[u8]>) -> Result<(), NameError> {
     if name.iter().any(|b| matches!(b, b'/' | 0)) {
         return Err(NameError::Separator);
     }
-    // Compared as a folding file system would: there, `.YONDER-x` is the same folder.
+    // Ignores case: on some file systems `.YONDER-x` is the same folder.
     if name.get(..TEMP_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(TEMP_PREFIX.as_bytes())) {
         return Err(NameError::Reserved);
     }
     Ok(())
 }
 
-/// The name that `platform` can hold and that shows what it is; the same one in most cases. For [`Platform::Windows`] it is
-/// UTF-8.
+/// Returns the name as `platform` can store it; usually unchanged. For [`Platform::Windows`] it is UTF-8.
 ///
 /// # Errors
-/// When the name may not be one at all.
+/// Returns an error if [`check`] refuses the name.
 pub fn on_disk(name: impl AsRef<[u8]>, platform: Platform) -> Result<Vec<u8>, NameError> {
     let name = name.as_ref();
     check(name)?;
@@ -97,7 +96,7 @@ pub fn on_disk(name: impl AsRef<[u8]>, platform: Platform) -> Result<Vec<u8>, Na
     Ok(out)
 }
 
-/// Replaces characters that hide or reorder text, or that drive a terminal, as they are replaced in names on the disk.
+/// Replaces characters that hide or reorder text or control a terminal, in the same way as in stored names.
 pub fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
@@ -109,15 +108,15 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// The text that stands for a name, or a path, in views and notes: the name itself where it is plain text. A backslash is
-/// doubled, and what is no text, hides, reorders text or drives a terminal is written as a number behind a backslash, so that
-/// two names are never shown alike.
+/// Returns the text that represents a name or path in views and notes; plain text is unchanged. Backslashes are
+/// doubled, and invalid UTF-8 and characters that hide or reorder text or control a terminal become escapes, so that
+/// different names never look alike.
 pub fn escaped(name: impl AsRef<[u8]>) -> String {
     let name = name.as_ref();
     let mut out = String::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
         for c in chunk.valid().chars() {
-            // Writing into a string does not fail.
+            // Writing to a string does not fail.
             let _ = match c {
                 '\\' => out.write_str("\\\\"),
                 '\n' => out.write_str("\\n"),
@@ -137,11 +136,11 @@ pub fn escaped(name: impl AsRef<[u8]>) -> String {
     out
 }
 
-/// The text that stands for a path of this system.
+/// Returns the text that represents a path of this system.
 pub fn escaped_path(path: &Path) -> String {
     #[cfg(unix)]
     let text = escaped(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
-    // A backslash is a separator there.
+    // On Windows a backslash is a separator.
     #[cfg(not(unix))]
     let text = visible(&path.to_string_lossy());
     text
@@ -169,7 +168,7 @@ fn for_windows(name: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Windows drops dots and spaces at the end, so that two names would become one.
+/// Replaces a dot or space at the end: Windows drops it, so that two names could become one.
 fn no_tail(mut name: Vec<u8>) -> Vec<u8> {
     if let Some(last) = name.last_mut().filter(|last| matches!(last, b'.' | b' ')) {
         *last = b'_';
@@ -177,7 +176,7 @@ fn no_tail(mut name: Vec<u8>) -> Vec<u8> {
     name
 }
 
-/// The name to try as number `n` (2 and up) when the wanted one is taken: `photo (2).jpg`, `archive (2).tar.gz`.
+/// Returns the name to try as number `n` (from 2) if the wanted one is taken: `photo (2).jpg`, `archive (2).tar.gz`.
 pub fn numbered(name: impl AsRef<[u8]>, n: u32, folder: bool) -> Vec<u8> {
     let name = name.as_ref();
     let (stem, extension) = if folder { (name, &b""[..]) } else { split(name) };
@@ -185,7 +184,7 @@ pub fn numbered(name: impl AsRef<[u8]>, n: u32, folder: bool) -> Vec<u8> {
     [cut(stem, MAX_NAME - tail.len().min(MAX_NAME)), &tail].concat()
 }
 
-/// Stem and extension, the dot belonging to the extension. A long "extension" is a part of the name.
+/// Splits a name before the dot of its extension. Long "extensions" are part of the name.
 fn split(name: &[u8]) -> (&[u8], &[u8]) {
     let short = |at: usize| name.len() - at <= 17;
     let last_dot = |name: &[u8]| name.iter().rposition(|byte| *byte == b'.').filter(|at| *at > 0);
@@ -198,7 +197,7 @@ fn split(name: &[u8]) -> (&[u8], &[u8]) {
     }
 }
 
-/// Shortens to at most `max` bytes, keeping the extension.
+/// Shortens a name to at most `max` bytes and keeps its extension.
 pub(super) fn shorten(name: &[u8], max: usize) -> Vec<u8> {
     if name.len() <= max {
         return name.to_owned();
@@ -207,7 +206,7 @@ pub(super) fn shorten(name: &[u8], max: usize) -> Vec<u8> {
     [cut(stem, max.saturating_sub(extension.len())), extension].concat()
 }
 
-/// The longest prefix of at most `max` bytes that ends between characters. What is no text may be cut anywhere.
+/// Returns the longest prefix of at most `max` bytes that ends between characters. Invalid UTF-8 may be cut anywhere.
 fn cut(name: &[u8], max: usize) -> &[u8] {
     let Some(next) = name.get(max) else { return name };
     let is_inside = |byte: &u8| matches!(byte, 0x80..=0xbf);

@@ -1,33 +1,33 @@
-//! Whether a transfer from here makes progress: what its streams could write, and the receiver's word.
+//! Progress of an outgoing transfer: what its streams could write, and what the receiver reports.
 
 use std::{
     sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
-/// A stream that cannot write for so long makes its transfer lend its place to others.
+/// Time after which a transfer lends its slot if a stream cannot write.
 const LENDS_AFTER: Duration = Duration::from_secs(2);
-/// Time without news after which a transfer lends its place where nothing is left to be written: a receiver may need a while
-/// to make much durable.
+/// Time without news after which a transfer lends its slot if nothing is left to write. It is longer because a
+/// receiver may need a while to sync many files.
 const LENDS_AFTER_ALL: Duration = Duration::from_secs(10);
-/// Time after which a transfer lends its place whose streams could write and do not: for so long the word of the receiver
-/// that it gets on counts alone.
+/// Time after which a transfer lends its slot if its streams could write but do not. For so long, the receiver's
+/// reports alone count as progress.
 const LENDS_AFTER_WORDS: Duration = Duration::from_secs(300);
-/// Bytes that have to be written within [`LENDS_AFTER`] to keep a place. Few bytes now and then would hold it for ever.
+/// Bytes that must be written within [`LENDS_AFTER`] to keep a slot. Otherwise a trickle would keep it forever.
 const ENOUGH: u64 = 64 * 1024;
-/// A receiver that takes nothing for so long, although its connection stands, is given up for now. On a line of 50 KB/s
-/// with two dozen streams the counts move once in two minutes, and others have the place by then.
+/// Time after which a receiver that takes nothing is given up for now, although its connection stands. On a link of
+/// 50 KB/s with two dozen streams the counts change every two minutes, and others have the slot by then.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(15 * 60);
 
-/// What the streams of one attempt have written. Shared by their tasks.
+/// Bytes written by the streams of one attempt, shared by their tasks.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     bytes: AtomicU64,
-    /// How many streams wait for the receiver to take something.
+    /// Number of streams that wait for the receiver.
     blocked: AtomicUsize,
 }
 
-/// Counts a stream as waiting until it is dropped.
+/// Counts a stream as waiting until dropped.
 pub(super) struct Blocked<'a>(&'a Written);
 
 impl Drop for Blocked<'_> {
@@ -37,50 +37,50 @@ impl Drop for Blocked<'_> {
 }
 
 impl Written {
-    /// A stream begins to write.
+    /// Marks a stream as waiting while it writes.
     pub(super) fn begin(&self) -> Blocked<'_> {
         self.blocked.fetch_add(1, Ordering::Relaxed);
         Blocked(self)
     }
 
-    /// A stream has written so much.
+    /// Adds written bytes.
     pub(super) fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Bytes that were written, and whether a stream waits.
+    /// Returns the written bytes, and whether a stream waits.
     pub(super) fn now(&self) -> (u64, bool) {
         (self.bytes.load(Ordering::Relaxed), self.blocked.load(Ordering::Relaxed) > 0)
     }
 }
 
-/// How a transfer that may send gets on.
+/// Progress of a transfer that may send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// It moves.
+    /// The transfer makes progress.
     Moves,
-    /// It stands still, and others may have its place.
+    /// The transfer is stalled, and others may have its slot.
     Stalls,
-    /// It has stood still for so long that it is to be given up for now.
+    /// The transfer was stalled for so long that the attempt is to be given up.
     GivenUp,
 }
 
-/// Watches the counts of one attempt. Pure: time comes in as the span since some fixed start.
+/// Watches the counts of one attempt. Pure: time comes in as the span since a fixed start.
 #[derive(Debug, Default)]
 pub(super) struct Pacer {
     last: Option<(Duration, [u64; 4])>,
-    /// When enough had been written last, and how much that was in all.
+    /// Time at which [`ENOUGH`] had last been written, and the total at that time.
     mark: Option<(Duration, u64)>,
 }
 
 impl Pacer {
-    /// Nothing is expected to move: it waits for its turn, or is paused.
+    /// Forgets the samples while nothing is expected to move, because the transfer waits or is paused.
     pub(super) fn rest(&mut self) {
         (self.last, self.mark) = (None, None);
     }
 
-    /// These are the counts now: bytes written, bytes and files that the receiver has, how often it has said so. `blocked` says that a stream waits for
-    /// the receiver, and `alive` that the receiver is heard.
+    /// Adds a sample. `counts` are the bytes written, the bytes and files that the receiver has, and the number of
+    /// its reports. `blocked` is true if a stream waits for the receiver, `alive` if the receiver is heard.
     pub(super) fn sample(&mut self, now: Duration, counts: [u64; 4], blocked: bool, alive: bool) -> Pace {
         let since = match self.last {
             Some((since, before)) if before == counts => since,

@@ -1,7 +1,7 @@
-//! What is in an offer that waits for an answer, for the person who answers it.
+//! Preview of an offer's entries, for the person who answers it.
 //!
-//! The list is the one that is held for the offer anyway. Sums of folders are made when somebody first looks, and a page
-//! is found by going through the list: a million entries take a few thousandths of a second.
+//! Uses the manifest that is in memory for the offer. Folder sums are computed on first use, and a page is found by
+//! scanning the manifest: a few milliseconds for a million entries.
 
 use std::{
     collections::HashMap,
@@ -16,14 +16,14 @@ use crate::{
     id::TransferId,
 };
 
-/// Entries of one answer.
+/// Most entries in one answer.
 const PAGE: u32 = 1000;
 
 /// Offers that wait for an answer.
 #[derive(Default)]
 pub(super) struct Previews(Mutex<HashMap<TransferId, Arc<Preview>>>);
 
-/// One of them, as long as it waits.
+/// Guard of a preview, which is removed when this is dropped.
 pub(super) struct Shown {
     inner: Arc<Inner>,
     id: TransferId,
@@ -35,7 +35,7 @@ impl Drop for Shown {
     }
 }
 
-/// Lets people look into an offer until what is given is dropped.
+/// Makes an offer browsable until the returned guard is dropped.
 pub(super) fn show(inner: &Arc<Inner>, id: TransferId, manifest: Arc<Manifest>) -> Shown {
     let preview = Arc::new(Preview { manifest, sums: OnceLock::new() });
     inner.previews.0.locked().insert(id, preview);
@@ -47,13 +47,14 @@ struct Preview {
     sums: OnceLock<Sums>,
 }
 
-/// Files and bytes beneath each folder.
+/// Number of files and bytes beneath each folder.
 struct Sums(HashMap<u32, (u32, u64)>);
 
 impl Sums {
     fn new(manifest: &Manifest) -> Self {
         let mut folders = HashMap::new();
-        // Children come after their parents, so that backwards each is complete before it is added to its parent.
+        // Children come after their parents, so in reverse order each folder is complete before it is added to its
+        // parent.
         for index in (0..manifest.len()).rev() {
             let Some(entry) = manifest.get(index) else { continue };
             let (files, bytes) = match entry.bytes() {
@@ -62,7 +63,7 @@ impl Sums {
             };
             if let Some(parent) = entry.parent {
                 let above: &mut (u32, u64) = folders.entry(parent).or_default();
-                // The sum of all sizes is known to fit.
+                // The sum of all sizes was checked to fit.
                 *above = (above.0 + files, above.1 + bytes);
             }
         }
@@ -100,10 +101,10 @@ impl Preview {
 }
 
 impl Transfers {
-    /// What is in a folder of an offer that waits for an answer, 1000 entries at most.
+    /// Returns entries of a folder of an open offer, at most 1000.
     ///
     /// # Errors
-    /// When there is no such offer, or no such folder in it.
+    /// Returns an error if there is no such offer, or no such folder in it.
     pub async fn offer_entries(
         &self,
         id: TransferId,

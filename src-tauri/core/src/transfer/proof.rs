@@ -1,15 +1,15 @@
-//! The sender's look at what the receiver says it holds. Blocking.
+//! Verification of the receiver's claims by the sender. Blocking.
 
 use std::io;
 
 use super::{holding::hash_of, limits::CHUNK, source::Source, state::Plan, tree::Held};
 use crate::budget::{unless_short, with_descriptor};
 
-/// Reads the source of every segment that is claimed, and gives the files of which a claim does not fit: they are sent
-/// anew. `stop` ends it early; the answer means nothing then.
+/// Hashes the source of every claimed segment, and returns the files with an invalid claim, which are sent from the
+/// start. `stop` ends it early; the result is meaningless then.
 ///
 /// # Errors
-/// When too many files are open to read one of them: that disproves nothing.
+/// Returns an error if no descriptor is free to read a file: this invalidates no claim.
 pub fn disproved(source: &Source, plan: &Plan, stop: &dyn Fn() -> bool) -> io::Result<Vec<u32>> {
     let mut buffer = vec![0; CHUNK as usize];
     let mut files: Vec<_> = plan.held.iter().collect();

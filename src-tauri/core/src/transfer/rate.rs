@@ -1,31 +1,32 @@
-//! How fast, how long still, and how much may go now. Pure: time comes in as the span since some fixed start.
+//! Rates, remaining time and rate limits. Pure: time comes in as the span since a fixed start.
 
 use std::time::Duration;
 
-/// Over how long the rate is smoothed.
+/// Seconds over which the rate is smoothed.
 const SMOOTHING: f64 = 3.0;
-/// A count that stood still for so long is no rate any more.
+/// Seconds without an increase after which the rate is zero.
 const STALLED: f64 = 1.5;
-/// It may stand still for so many times the usual pause between two steps: over a slow link a step takes seconds.
+/// Multiple of the usual time between increases that is waited before the rate is zero: on a slow link an increase
+/// takes seconds.
 const PAUSES: f64 = 3.0;
-/// No time left is given before the rate has settled this long.
+/// Seconds of measurement before a remaining time is shown.
 const SETTLE: f64 = 1.0;
-/// How often it is recorded for how long bytes moved.
+/// Interval at which the measured time is recorded.
 const RECORD_EVERY: Duration = Duration::from_secs(5);
 
-/// Smooths a count of bytes into a rate.
+/// Computes a smoothed rate from a count of bytes.
 #[derive(Clone, Debug, Default)]
 pub struct RateMeter {
     last: Option<(f64, u64)>,
     begun: f64,
     rate: f64,
-    /// When it last rose, and the usual pause before it rises again.
+    /// Time of the last increase, and (`pause`) the usual time between increases.
     rose: f64,
     pause: f64,
 }
 
 impl RateMeter {
-    /// The count stands at `bytes` now. Counts never fall.
+    /// Adds a sample: the count is `bytes` at `now`. Counts never fall.
     pub fn sample(&mut self, now: Duration, bytes: u64) {
         let now = now.as_secs_f64();
         let Some((then, before)) = self.last else {
@@ -41,62 +42,62 @@ impl RateMeter {
             self.pause = (self.pause + (now - self.rose)) / 2.0;
             self.rose = now;
         } else if now - self.rose >= STALLED.max(self.pause * PAUSES) {
-            // What comes after it is measured anew: the pause is no part of the speed.
+            // The measurement starts again afterwards: a pause is not part of the rate.
             (self.rate, self.begun) = (0.0, now);
             self.last = Some((now, bytes));
             return;
         }
         let current = bytes.saturating_sub(before) as f64 / span;
-        // At first the plain mean since the beginning, so that it does not creep up from zero for seconds.
+        // Starts with the plain mean, so that the rate does not rise slowly from zero.
         let window = SMOOTHING.min(now - self.begun).max(span);
         self.rate += (current - self.rate) * (1.0 - (-span / window).exp()).max(span / window);
         self.last = Some((now, bytes));
     }
 
-    /// Bytes a second.
+    /// Returns the rate in bytes a second.
     pub fn rate(&self) -> f64 {
         if self.rate < 0.5 { 0.0 } else { self.rate }
     }
 
-    /// Seconds that are left for `left` bytes, once that can be told.
+    /// Returns the seconds needed for `left` more bytes, once they can be estimated.
     pub fn eta(&self, left: u64) -> Option<f64> {
         let (now, _) = self.last?;
         (self.rate() > 0.0 && now - self.begun >= SETTLE).then(|| left as f64 / self.rate())
     }
 }
 
-/// Measures for how long bytes moved and how many did, without pauses and times apart.
+/// Measures for how long bytes moved and how many, without pauses and disconnects.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stopwatch {
     seconds: f64,
     moved: u64,
     since: Option<Duration>,
-    /// When the count rose last, and where it stands.
+    /// Time of the last increase, and (`bytes`) the present count.
     last: Duration,
     bytes: u64,
     recorded: Duration,
 }
 
 impl Stopwatch {
-    /// Goes on from what was measured in an earlier run of the node.
+    /// Continues the measurement of an earlier run of the node.
     pub fn of(seconds: Option<f64>, mean_rate: Option<f64>) -> Self {
         let seconds = seconds.filter(|seconds| seconds.is_finite() && *seconds > 0.0).unwrap_or(0.0);
         Self { seconds, moved: (seconds * mean_rate.unwrap_or(0.0)) as u64, ..Self::default() }
     }
 
-    /// So many bytes are there already when an attempt begins.
+    /// Sets the bytes that exist when an attempt begins.
     pub fn begin_at(&mut self, bytes: u64) {
         self.bytes = bytes;
     }
 
-    /// Bytes may move from now on.
+    /// Starts the time: bytes may move from now on.
     pub fn start(&mut self, now: Duration) {
         if self.since.is_none() {
             (self.since, self.last, self.recorded) = (Some(now), now, now);
         }
     }
 
-    /// The count stands at `bytes` now.
+    /// Adds a sample: the count is `bytes` at `now`.
     pub fn sample(&mut self, now: Duration, bytes: u64) {
         if bytes > self.bytes {
             self.moved = self.moved.saturating_add(bytes - self.bytes);
@@ -104,26 +105,27 @@ impl Stopwatch {
         }
     }
 
-    /// Nothing moves any more. The silence before it does not count: the two sides notice a loss at different times.
+    /// Stops the time at the last increase. The silence after it does not count, because the two sides notice a loss
+    /// at different times.
     pub fn stop(&mut self) {
         self.end(self.last);
     }
 
-    /// It is over, and all that came until now belongs to it.
+    /// Ends the measurement at `now`.
     pub fn end(&mut self, now: Duration) {
         if let Some(since) = self.since.take() {
             self.seconds += now.saturating_sub(since).as_secs_f64();
         }
     }
 
-    /// For how long bytes moved, up to the last one; none where they never did.
+    /// Returns the seconds during which bytes moved, up to the last increase; `None` if none moved.
     pub fn seconds(&self) -> Option<f64> {
         let running = self.since.map_or(0.0, |since| self.last.saturating_sub(since).as_secs_f64());
         let seconds = self.seconds + running;
         (seconds > 0.0).then_some(seconds)
     }
 
-    /// Whether what was measured is to be recorded again: a kill must not take more than some seconds of it.
+    /// Returns true if the measurement is due to be recorded: a kill may lose only [`RECORD_EVERY`] of it.
     pub fn is_due(&mut self, now: Duration) -> bool {
         let due = now.saturating_sub(self.recorded) >= RECORD_EVERY;
         if due {
@@ -132,7 +134,7 @@ impl Stopwatch {
         due
     }
 
-    /// Bytes a second in that time.
+    /// Returns the mean rate over that time in bytes a second.
     pub fn mean_rate(&self) -> Option<f64> {
         self.seconds().map(|seconds| self.moved as f64 / seconds)
     }

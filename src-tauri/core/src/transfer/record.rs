@@ -61,7 +61,7 @@ pub(super) enum Terms {
 pub(super) struct Outgoing {
     /// Paths that the person named, as bytes.
     pub(super) paths: Vec<Vec<u8>>,
-    /// What is known of each path, in the same order. Missing in records of earlier versions.
+    /// Details that are known of each path, in the same order. Missing in records of earlier versions.
     #[serde(default)]
     pub(super) given: Vec<Given>,
     pub options: TransferOptions,

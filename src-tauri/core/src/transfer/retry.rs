@@ -1,25 +1,26 @@
-//! When a transfer that lost its device tries again by itself. Pure: no clock, no randomness of its own.
+//! Backoff of reconnects. Pure: no clock, no randomness of its own.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_secs(60);
 
-/// Waits that grow while nothing succeeds.
+/// Exponential backoff: 1 s, doubled after each failure, at most 60 s.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
     failures: u32,
 }
 
 impl Backoff {
-    /// An attempt failed: how long to wait for the next. `jitter` is from 0 to 1, so that many do not come at once.
+    /// Counts a failure, and returns the wait before the next attempt. `jitter` is between 0 and 1 and changes the
+    /// wait by at most a quarter.
     pub fn failed(&mut self, jitter: f64) -> Duration {
         let wait = LAST.min(FIRST * 2u32.saturating_pow(self.failures.min(10)));
         self.failures = self.failures.saturating_add(1);
         wait.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0)
     }
 
-    /// The two understood each other.
+    /// Resets the backoff after a success.
     pub fn succeeded(&mut self) {
         self.failures = 0;
     }

@@ -1,4 +1,4 @@
-//! Which transfer a data stream of a session belongs to.
+//! Routing of a session's data streams to their transfers.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ const NOT_WANTED: VarInt = VarInt::from_u32(1);
 
 type Table = HashMap<([u8; 16], [u8; 16]), (u8, mpsc::Sender<RecvStream>)>;
 
-/// The transfers of one session that take data now.
+/// Transfers of one session that receive data now.
 #[derive(Default)]
 pub(super) struct Routes {
     table: Mutex<Table>,
@@ -34,7 +34,7 @@ impl Routes {
         self.table.locked()
     }
 
-    /// From now on streams with this header go to the receiver, until the route is dropped.
+    /// Routes streams with this header to the returned receiver, until the route is dropped.
     pub(super) fn register(self: &Arc<Self>, header: StreamHeader) -> (Route, mpsc::Receiver<RecvStream>) {
         let (sender, receiver) = mpsc::channel(usize::from(MAX_STREAMS));
         let key = (header.transfer, header.attempt);
@@ -42,7 +42,7 @@ impl Routes {
         (Route { routes: self.clone(), key }, receiver)
     }
 
-    /// Reads a stream's header and hands it on.
+    /// Reads the header of a stream and passes the stream on.
     pub(super) async fn arrive(&self, mut stream: RecvStream) -> Result<(), Violation> {
         let mut bytes = [0; STREAM_HEADER];
         if !matches!(timeout(HEADER_TIMEOUT, stream.read_exact(&mut bytes)).await, Ok(Ok(()))) {
@@ -65,7 +65,7 @@ impl Routes {
     }
 }
 
-/// Takes the transfer off the table when it is dropped.
+/// Removes the transfer from the table when dropped.
 pub(super) struct Route {
     routes: Arc<Routes>,
     key: ([u8; 16], [u8; 16]),

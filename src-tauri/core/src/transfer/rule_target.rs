@@ -1,7 +1,8 @@
-//! Into which folders a rule may not put files by itself.
+//! Folders into which a rule may not put files without a person.
 //!
-//! Refused are those where a file can change what this machine does: the home folder as such, configuration, start-up
-//! entries, keys, programs, the system, and Yonder's own data. A person may still accept an offer into them.
+//! Refused are folders in which a file can change what this machine does: the home folder itself, configuration,
+//! autostart entries, keys, programs, the system, and Yonder's own data. A person may still accept an offer into
+//! them.
 
 use std::{
     env,
@@ -9,7 +10,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-/// Folders of the system that hold no documents, of Linux and macOS.
+/// System folders of Linux and macOS that hold no documents.
 const SYSTEM: [&str; 15] = [
     "/Applications",
     "/Library",
@@ -27,34 +28,35 @@ const SYSTEM: [&str; 15] = [
     "/usr",
     "/var/spool",
 ];
-/// Variables of Windows that name such folders.
+/// Environment variables of Windows that name such folders.
 const SYSTEM_OF_WINDOWS: [&str; 4] = ["SystemRoot", "ProgramFiles", "ProgramFiles(x86)", "ProgramData"];
-/// Folders whose contents act by themselves wherever they lie: in the home of another user, on a disk of another system.
+/// Folder names that are refused anywhere, because their content takes effect: in the home of another user, or on a
+/// disk of another system.
 const ANYWHERE: [&str; 7] = [".config", ".gnupg", ".local", ".ssh", "autostart", "launchagents", "launchdaemons"];
-/// Folders in a home, without a dot, from which macOS or Windows start programs or read settings.
+/// Visible folders in a home from which macOS or Windows start programs or read settings.
 const HOME_SETTINGS: [&str; 3] = ["AppData", "Library", "bin"];
 
-/// Why a folder is refused.
+/// Reason why a folder is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The home folder, or one above it.
+    /// The home folder, or a folder above it.
     #[error("it holds the whole home folder")]
     Home,
-    /// A hidden folder of the home, or one that settings and start-up entries are read from.
+    /// A hidden folder in the home, or one with settings or autostart entries.
     #[error("programs read their settings or start-up entries from it")]
     Settings,
     /// A folder that programs are started from.
     #[error("programs are started from it")]
     Programs,
-    /// A folder of the system.
+    /// A system folder.
     #[error("it belongs to the system")]
     System,
-    /// Yonder's data directory, one in it or one above it.
+    /// Yonder's data directory, or a folder in it or above it.
     #[error("it holds Yonder's own data, or lies in it")]
     OwnData,
 }
 
-/// The places of this user on this machine, without links.
+/// Sensitive places of this user on this machine, without links.
 #[derive(Clone, Debug, Default)]
 pub struct Places {
     homes: Vec<PathBuf>,
@@ -65,9 +67,10 @@ pub struct Places {
 }
 
 impl Places {
-    /// Those of the environment. Waits for the disk.
+    /// Reads the places from the environment. Does blocking disk I/O.
     pub fn here(own_data: &Path) -> Self {
-        // Where no variable names the home, as in a service of the system, the system's list of users does.
+        // In a system service no variable names the home folder; `env::home_dir` then looks it up in the user
+        // database.
         Self::of(own_data, env::home_dir(), |name| env::var_os(name))
     }
 
@@ -95,10 +98,10 @@ impl Places {
         }
     }
 
-    /// Whether a rule may put files into this folder. Links in its path are followed. Waits for the disk.
+    /// Checks that a rule may put files into this folder. Links in its path are followed. Does blocking disk I/O.
     ///
     /// # Errors
-    /// Why it may not.
+    /// Returns the reason if it may not.
     pub fn check(&self, folder: &Path) -> Result<(), Refused> {
         self.judge(&real(folder.to_owned()))
     }
@@ -117,7 +120,7 @@ impl Places {
             }
         }
         let acts = |part: Component<'_>| ANYWHERE.iter().any(|name| part.as_os_str().eq_ignore_ascii_case(name));
-        // Above them is as bad: a folder that is sent may have their names.
+        // Folders above are refused, too: a received folder may have one of these names.
         let touches = |place: &PathBuf| folder.starts_with(place) || place.starts_with(folder);
         if folder.components().any(acts) || self.settings.iter().any(touches) {
             return Err(Refused::Settings);
@@ -132,7 +135,7 @@ impl Places {
     }
 }
 
-/// The path without links, as far as it is there.
+/// Resolves the links of a path, as far as it exists.
 fn real(path: PathBuf) -> PathBuf {
     let mut missing = Vec::new();
     let mut at = path.as_path();

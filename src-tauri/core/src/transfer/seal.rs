@@ -1,13 +1,14 @@
-//! Sealing the data: a key for each segment, a nonce for each chunk. Pure.
+//! Encryption of the data: a key for each segment, a nonce for each chunk. Pure.
 //!
-//! The design speaks of a key for each file. A file is cut over several streams here, so that there is no one order in
-//! which its chunks could be counted; a key for each *segment* keeps "no key seals two plaintexts" by construction: a
-//! segment of a file is sent once in an attempt, the attempt id is fresh, and inside the segment the chunks are counted.
-//! The segment's place goes into the key, the chunk's place into what is authenticated.
+//! A key per file would need one order in which its chunks are counted, but a file is split over several streams. A
+//! key per *segment* guarantees by construction that no key seals two plaintexts: a segment is sent once in an
+//! attempt, the attempt id is fresh, and chunks are counted within the segment. The segment's place is an input of
+//! its key; the chunk's place is authenticated.
 //!
-//! The cipher is that of the rest, ChaCha20-Poly1305 of RFC 8439, here in `aws-lc-rs`'s form, which the transport brings along:
-//! three fifths of the time in a release build, and not two hundred times slower in a debug build, where generic code is
-//! compiled into this crate. `aws-lc-rs` does not wipe its copy of a key; each is of one segment of one attempt.
+//! The cipher is ChaCha20-Poly1305 (RFC 8439), as elsewhere, but in the implementation of `aws-lc-rs`, which the
+//! transport depends on anyway. It takes three fifths of the time in a release build, and is two hundred times faster
+//! in a debug build, where generic code is compiled into this crate. `aws-lc-rs` does not wipe its copy of a key;
+//! each key is for one segment of one attempt.
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, Nonce, UnboundKey};
 use subtle::ConstantTimeEq;
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::keys::{Context, Key, derive};
 
-/// Opens or seals the chunks of one segment.
+/// Seals or opens the chunks of one segment.
 pub struct SegmentCipher {
     cipher: LessSafeKey,
     commitment: [u8; COMMITMENT],
@@ -27,28 +28,30 @@ pub struct SegmentCipher {
 }
 
 impl SegmentCipher {
-    /// For the segment of `file` that begins at `start`, under the root of this attempt and direction.
+    /// Creates the cipher of the segment of `file` that begins at `start`. `root` is the key of this attempt and
+    /// direction.
     ///
     /// # Errors
-    /// Never in practice: the key has the cipher's length.
+    /// Returns an error if the key has the wrong length, which does not happen.
     pub fn new(root: &Key, file: u32, start: u64) -> Result<Self, Violation> {
         let key = derive(Context::TransferSegment, &[root.as_bytes(), &file.to_le_bytes(), &start.to_le_bytes()]);
-        // ChaCha20-Poly1305 does not commit to its key: one ciphertext could open under two. The header names the key.
+        // ChaCha20-Poly1305 does not commit to its key: a ciphertext could open under two keys. The header identifies
+        // the key.
         let commitment = *derive(Context::TransferCommitment, &[key.as_bytes()]).as_bytes();
         let cipher = UnboundKey::new(&CHACHA20_POLY1305, key.as_bytes())
             .map_err(|_| Violation("a key of the wrong length".into()))?;
         Ok(Self { cipher: LessSafeKey::new(cipher), commitment, file })
     }
 
-    /// What stands in the segment's header.
+    /// Returns the key commitment for the segment header.
     pub fn commitment(&self) -> [u8; COMMITMENT] {
         self.commitment
     }
 
-    /// Whether the header names this key.
+    /// Checks that a header commits to this key.
     ///
     /// # Errors
-    /// When it names another one.
+    /// Returns a violation if it commits to another one.
     pub fn check(&self, commitment: &[u8; COMMITMENT]) -> Result<(), Violation> {
         if bool::from(self.commitment.ct_eq(commitment)) {
             Ok(())
@@ -73,11 +76,11 @@ impl SegmentCipher {
         Aad::from(aad)
     }
 
-    /// Seals chunk `number`, which begins at `offset` of the file: the last 16 of `bytes` become the tag. Each number is
-    /// sealed once.
+    /// Seals chunk `number`, which begins at `offset` of the file, in place. The last 16 of `bytes` become the tag.
+    /// Each number may be sealed only once.
     ///
     /// # Errors
-    /// When there is no room for the tag, which is a fault of the caller.
+    /// Returns an error if there is no room for the tag, which is a bug of the caller.
     pub fn seal(&self, number: u64, offset: u64, chunk: &ChunkHeader, bytes: &mut [u8]) -> Result<(), Violation> {
         let Some(plain) = bytes.len().checked_sub(TAG as usize) else { return violation("no room for a tag") };
         let (plain, tag) = bytes.split_at_mut(plain);
@@ -89,10 +92,10 @@ impl SegmentCipher {
         Ok(())
     }
 
-    /// Opens a chunk in place and gives its plain bytes.
+    /// Opens a chunk in place, and returns its plain bytes.
     ///
     /// # Errors
-    /// When it is not what was sealed at this place.
+    /// Returns a violation if it is not what was sealed at this place.
     pub fn open<'a>(
         &self,
         number: u64,

@@ -1,12 +1,12 @@
-//! Which entries of an offer a person wants. Pure.
+//! Selection of an offer's entries by a person. Pure.
 
 use super::{TransferError, bits::Bits, limits::BATCH, manifest::Manifest, wire::Span};
 
-/// The entries that stand behind those that were chosen: each itself, and all that is beneath a folder. None means all.
-/// Folders above them are not among them; they are made where something lies in them.
+/// Returns the selected entries: the chosen ones, and everything beneath chosen folders; `None` selects all. Folders
+/// above them are not included; they are created when something is put into them.
 ///
 /// # Errors
-/// When an entry was chosen that is not there.
+/// Returns an error if a chosen entry does not exist, or nothing was chosen.
 pub fn select(manifest: &Manifest, only: Option<&[u32]>) -> Result<Bits, TransferError> {
     let Some(only) = only else { return Ok(Bits::all(manifest.len())) };
     let mut selected = Bits::none(manifest.len());
@@ -16,7 +16,7 @@ pub fn select(manifest: &Manifest, only: Option<&[u32]>) -> Result<Bits, Transfe
         }
         selected.insert(*index);
     }
-    // Parents come before what is in them.
+    // Parents come before their children.
     for index in 0..manifest.len() {
         if manifest.get(index).and_then(|entry| entry.parent).is_some_and(|parent| selected.contains(parent)) {
             selected.insert(index);
@@ -28,13 +28,13 @@ pub fn select(manifest: &Manifest, only: Option<&[u32]>) -> Result<Bits, Transfe
     Ok(selected)
 }
 
-/// How many files are among them, and their bytes.
+/// Returns the number of selected files, and their bytes.
 pub fn measure(manifest: &Manifest, selected: &Bits) -> (u32, u64) {
-    // The sum of all sizes is known to fit.
+    // The sum of all sizes was checked to fit.
     selected.iter().filter_map(|index| manifest.bytes(index)).fold((0, 0), |(n, sum), size| (n + 1, sum + size))
 }
 
-/// As ranges, in as many frames as it takes; none where all are wanted.
+/// Returns the selection as ranges, split into frames; no frames if everything is selected.
 pub fn frames(selected: &Bits) -> Vec<Vec<Span>> {
     let mut spans: Vec<Span> = Vec::new();
     for index in selected.iter() {

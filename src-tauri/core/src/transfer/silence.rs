@@ -1,16 +1,16 @@
-//! Notices that nothing is heard of the other device while bytes should move. Pure: counts and time come in.
+//! Detects that the peer is silent while bytes should move. Pure: counts and times come in.
 //!
-//! The transport gives up after fifteen seconds; a person should learn at once that nothing moves. A device that lives but
-//! has nothing to say is asked for an acknowledgement, so that its silence is not taken for trouble.
+//! The transport gives up after fifteen seconds, but a person should learn at once that nothing moves. A peer that
+//! has nothing to send is asked for an acknowledgement, so that its silence is not mistaken for trouble.
 
 use std::time::Duration;
 
-/// Silence after which the other device is asked for a sign of life, and how often.
+/// Interval at which a silent peer is asked for a sign of life.
 const ASK_EVERY: Duration = Duration::from_secs(1);
-/// Silence that is shown. It leaves a second for the answer.
+/// Silence that is shown to people. It leaves one second for the answer.
 const SHOWN: Duration = Duration::from_secs(2);
 
-/// Listens to one connection.
+/// Silence detector of one connection.
 #[derive(Debug)]
 pub(super) struct Silence {
     heard: u64,
@@ -18,27 +18,27 @@ pub(super) struct Silence {
     asked: Duration,
 }
 
-/// What follows from the silence so far.
+/// Result of a check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Noticed {
-    /// The other device is to be asked for a sign of life now.
+    /// True if the peer must be asked for a sign of life now.
     pub ask: bool,
     /// Whole seconds of silence, if they are to be shown.
     pub seconds: Option<u32>,
 }
 
 impl Silence {
-    /// Begins to listen at `now`, when `heard` datagrams have come.
+    /// Creates the detector at `now`, when `heard` datagrams have arrived.
     pub fn new(now: Duration, heard: u64) -> Self {
         Self { heard, since: now, asked: now }
     }
 
-    /// Nothing was heard at `now` for so long that something is wrong.
+    /// Returns true if the peer has been silent for at least [`SHOWN`].
     pub fn is_silent(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= SHOWN
     }
 
-    /// Takes the count of now.
+    /// Adds a sample of the datagram count.
     pub fn listen(&mut self, now: Duration, heard: u64) -> Noticed {
         if heard != self.heard {
             *self = Self::new(now, heard);

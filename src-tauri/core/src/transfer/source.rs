@@ -40,7 +40,7 @@ use crate::{
 pub struct Named {
     /// The path.
     pub path: PathBuf,
-    /// What the caller knows of it.
+    /// Details that the caller knows of it.
     pub given: Given,
 }
 

@@ -1,4 +1,4 @@
-//! What sending some paths would offer, for the person who is about to send them.
+//! Survey of paths: what sending them would offer, for the person who is about to send them.
 
 use std::{
     path::PathBuf,
@@ -13,14 +13,14 @@ use super::{
 };
 use crate::{api::Survey, error::NetworkError};
 
-/// Longest time that the listing may take: a person who has to wait longer sends without knowing.
+/// Time limit of the listing: a person who would wait longer sends without a survey.
 const LONGEST: Duration = Duration::from_secs(5);
 
 impl Transfers {
-    /// Lists paths as sending them would, and offers nothing.
+    /// Lists paths as for sending, without offering them.
     ///
     /// # Errors
-    /// When a path is gone or cannot be sent, or the listing takes longer than five seconds.
+    /// Returns an error if a path is missing or cannot be sent, or the listing takes longer than [`LONGEST`].
     pub async fn survey(&self, paths: Vec<PathBuf>) -> Result<Survey, NetworkError> {
         let (data_dir, cancel) = (self.0.deps.data_dir.clone(), self.0.cancel.clone());
         let listed = tokio::task::spawn_blocking(move || {

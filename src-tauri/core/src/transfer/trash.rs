@@ -1,16 +1,16 @@
-//! Puts a file that is replaced where its owner finds it again. Blocking.
+//! Moves replaced files to the user's trash. Blocking.
 //!
-//! By handles, as everything else that is written: a file is moved out of an open folder, and no path is walked in which
-//! somebody could put a link meanwhile. A file is moved, never copied; where it cannot be moved into a trash of its own
-//! volume, it stays. At no moment is it in neither place.
+//! Works on open handles: a file is moved out of an open folder, and no path is walked in which a link could be
+//! inserted. A file is moved, never copied; if it cannot be moved to a trash on its volume, it stays. At no moment is
+//! it in neither place.
 
 #[cfg(target_os = "linux")]
 pub use linux::{into, put};
 
-/// Moves a file into the person's trash.
+/// Moves a file into the user's trash.
 ///
 /// # Errors
-/// When there is no trash that it could be moved to.
+/// Returns an error if there is no trash that it could be moved to.
 #[cfg(target_vendor = "apple")]
 pub fn put(dir: &cap_std::fs::Dir, name: &[u8]) -> std::io::Result<()> {
     use super::files::{FileOps, RealFiles};
@@ -26,16 +26,16 @@ pub fn put(dir: &cap_std::fs::Dir, name: &[u8]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::AlreadyExists.into())
 }
 
-/// No trash is known on this system: what would be replaced stays.
+/// Always fails: no trash is known on this system, so a file to be replaced stays.
 ///
 /// # Errors
-/// Always.
+/// Always returns `Unsupported`.
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
 pub fn put(_dir: &cap_std::fs::Dir, _name: &[u8]) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 
-/// The trash of freedesktop.org, version 1.0.
+/// Trash of the freedesktop.org Trash specification, version 1.0.
 #[cfg(target_os = "linux")]
 mod linux {
     use std::{
@@ -60,15 +60,15 @@ mod linux {
         },
     };
 
-    /// How many numbers are tried where a name is taken.
+    /// Most numbered names tried when a name is taken.
     const TRIES: u32 = 1000;
-    /// Bytes of a name that leave room for a number and for `.trashinfo`.
+    /// Bytes of a name that leave room for a number and `.trashinfo`.
     const NAME: usize = 235;
 
-    /// Moves a file into the person's trash: that of their home, else that of the volume.
+    /// Moves a file into the user's trash: that of the home folder, or that of the volume.
     ///
     /// # Errors
-    /// When there is none that it could be moved to.
+    /// Returns an error if there is no trash that it could be moved to.
     pub fn put(dir: &Dir, name: &[u8]) -> io::Result<()> {
         let home = data_home().ok_or(io::ErrorKind::NotFound)?.join("Trash");
         match into(&home, dir, name) {
@@ -81,10 +81,10 @@ mod linux {
         move_into(&top.join(format!(".Trash-{user}")), Some(&top), &from, dir, name)
     }
 
-    /// Moves a file into this trash, which is made where it is not there.
+    /// Moves a file into this trash, which is created if it is missing.
     ///
     /// # Errors
-    /// When it cannot be moved there.
+    /// Returns an error if it cannot be moved there.
     pub fn into(trash: &Path, dir: &Dir, name: &[u8]) -> io::Result<()> {
         let above = trash.parent().ok_or(io::ErrorKind::NotFound)?;
         fs::DirBuilder::new().recursive(true).mode(0o700).create(above)?;
@@ -97,7 +97,7 @@ mod linux {
         let trash = private(&above, own_name.as_bytes())?;
         let (files, info) = (private(&trash, b"files")?, private(&trash, b"info")?);
         let was = from.join(os(name)?);
-        // In a volume's own trash the path is that from its top: it may be mounted elsewhere next time.
+        // The trash of a volume stores paths relative to its top, because it may be mounted elsewhere next time.
         let was = top.and_then(|top| was.strip_prefix(top).ok()).unwrap_or(&was);
         let note = format!("[Trash Info]\nPath={}\nDeletionDate={}\n", escaped(was), date(unix_now()));
         let wanted = names::shorten(name, NAME);
@@ -124,7 +124,7 @@ mod linux {
         Err(io::ErrorKind::AlreadyExists.into())
     }
 
-    /// Somebody may have put something else there at the last moment; that goes back.
+    /// Undoes the move if the file was exchanged for something else at the last moment.
     fn only_a_file(dir: &Dir, name: &[u8], files: &Dir, moved: &[u8], info: &Dir, about: &[u8]) -> io::Result<()> {
         if RealFiles.stat(files, moved)?.regular {
             return Ok(());
@@ -134,7 +134,7 @@ mod linux {
         Err(io::ErrorKind::InvalidInput.into())
     }
 
-    /// A folder of this user alone, made where it is not there. A link is none, and neither is somebody else's.
+    /// Opens a folder of this user, and creates it if it is missing. Links and folders of other users are refused.
     fn private(above: &Dir, name: &[u8]) -> io::Result<Dir> {
         match RealFiles.create_dir(above, name, Some(PRIVATE_DIR)) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -150,12 +150,12 @@ mod linux {
         given.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share")))
     }
 
-    /// Where an open folder lies now.
+    /// Returns the present path of an open folder.
     fn path_of(dir: &Dir) -> io::Result<PathBuf> {
         fs::read_link(format!("/proc/self/fd/{}", dir.as_raw_fd()))
     }
 
-    /// The topmost folder of the volume on which this one lies.
+    /// Returns the top folder of a folder's volume.
     fn top_of(folder: &Path) -> io::Result<PathBuf> {
         let volume = fs::metadata(folder)?.dev();
         let inside = |path: &&Path| fs::metadata(path).is_ok_and(|meta| meta.dev() == volume);
@@ -176,7 +176,7 @@ mod linux {
         out
     }
 
-    /// A time in the form of the standard. In UTC: nothing safe tells the local time.
+    /// Formats a time as the standard requires, but in UTC, because no safe function tells the local time.
     pub(super) fn date(unix: u64) -> String {
         let (day, second) = (unix / 86_400, unix % 86_400);
         let (year, month, day) = civil(day);
@@ -184,7 +184,7 @@ mod linux {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
     }
 
-    /// The date of a day since 1970.
+    /// Returns the date of a day number since 1970-01-01.
     fn civil(mut left: u64) -> (u64, u64, u64) {
         let leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let mut year = 1970;

@@ -191,19 +191,19 @@ impl FileTree {
     }
 }
 
-/// A set of segment numbers, kept as ranges.
+/// Set of segment numbers, stored as ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SegmentSet {
-    /// First number to one past the last.
+    /// First number of each range, and one past its last.
     ranges: BTreeMap<u32, u32>,
     count: u64,
 }
 
 impl SegmentSet {
-    /// From ranges that a peer sent: rising, not empty, not touching, under `segments`.
+    /// Creates a set from ranges of a peer: rising, not empty, not touching, below `segments`.
     ///
     /// # Errors
-    /// When they are anything else.
+    /// Returns a violation for any other ranges.
     pub fn from_spans(spans: &[Span], segments: u64) -> Result<Self, Violation> {
         let mut set = Self::default();
         let mut floor = 0;
@@ -218,12 +218,12 @@ impl SegmentSet {
         Ok(set)
     }
 
-    /// Whether it holds `index`.
+    /// Returns true if the set contains `index`.
     pub fn contains(&self, index: u32) -> bool {
         self.ranges.range(..=index).next_back().is_some_and(|(_, end)| index < *end)
     }
 
-    /// Adds `index`; false if it was there.
+    /// Adds `index`. Returns false if it was in the set.
     pub fn insert(&mut self, index: u32) -> bool {
         if self.contains(index) || index == u32::MAX {
             return false;
@@ -240,23 +240,24 @@ impl SegmentSet {
         true
     }
 
-    /// How many it holds.
+    /// Returns the number of segments in the set.
     pub fn count(&self) -> u64 {
         self.count
     }
 
-    /// As ranges.
+    /// Returns the set as ranges.
     pub fn spans(&self) -> Vec<Span> {
         self.ranges.iter().map(|(first, end)| Span { first: *first, end: *end }).collect()
     }
 }
 
-/// Segments of one file that the receiver holds, each with its hash, rising. There may be one for each of a million files.
+/// Segments of one file that the receiver holds, with their hashes, in rising order. Kept compact, because there may
+/// be one for each of a million files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held(Vec<(u32, [u8; 32])>);
 
 impl Held {
-    /// Adds a segment, or gives it another hash.
+    /// Adds a segment, or replaces its hash.
     pub fn insert(&mut self, segment: u32, hash: [u8; 32]) {
         if self.0.is_empty() {
             // Most files have one segment.
@@ -272,11 +273,11 @@ impl Held {
         }
     }
 
-    /// Adds what a peer claims of a file with so many segments: rising, not touching, behind all that is there already,
-    /// and a hash for each.
+    /// Adds a peer's claims on a file of `segments` segments: rising ranges that do not touch, after all earlier claims,
+    /// and a hash for each segment.
     ///
     /// # Errors
-    /// When it is anything else.
+    /// Returns a violation for any other claims.
     pub fn claim(&mut self, spans: &[Span], hashes: &[[u8; 32]], segments: u64) -> Result<(), Violation> {
         let claimed = SegmentSet::from_spans(spans, segments)?;
         let floor = self.0.last().map(|(last, _)| *last);
@@ -292,28 +293,28 @@ impl Held {
         Ok(())
     }
 
-    /// The hash of a segment, if it is held.
+    /// Returns the hash of a segment, if it is held.
     pub fn get(&self, segment: u32) -> Option<[u8; 32]> {
         let at = self.0.binary_search_by_key(&segment, |(segment, _)| *segment).ok()?;
         self.0.get(at).map(|(_, hash)| *hash)
     }
 
-    /// How many are held.
+    /// Returns the number of held segments.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// Every segment with its hash, rising.
+    /// Returns the segments with their hashes, in rising order.
     pub fn iter(&self) -> impl Iterator<Item = (u32, [u8; 32])> + '_ {
         self.0.iter().copied()
     }
 
-    /// Keeps only those.
+    /// Keeps the segments for which `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(u32, &[u8; 32]) -> bool) {
         self.0.retain(|(segment, hash)| keep(*segment, hash));
     }
 
-    /// How many bytes of a file of this length that is.
+    /// Returns the bytes of the held segments, in a file of this length.
     pub fn bytes(&self, size: u64) -> u64 {
         let lengths = self.0.iter().filter_map(|(segment, _)| segment_at(size, u64::from(*segment)));
         lengths.map(|(_, len)| u64::from(len)).sum()

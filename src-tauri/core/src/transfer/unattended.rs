@@ -1,26 +1,27 @@
-//! What may land where nobody was asked, because a rule or a setting accepts by itself. Pure.
+//! Selection of entries when a rule or setting accepts and nobody was asked. Pure.
 //!
-//! Left out are hidden names at any level, with all that is beneath them, and files that start programs when somebody
-//! opens them. The other files lose the permission to be run. So a peer cannot place what acts by itself or out of sight: a
-//! start-up entry, an `authorized_keys`, a shortcut among the photos.
+//! Hidden names at any level, with everything beneath them, and files that start programs when opened are left out.
+//! The other files lose their execute permission. So a peer cannot place files that act by themselves or out of
+//! sight: an autostart entry, an `authorized_keys`, a shortcut among photos.
 //!
-//! Why left out, and not asked about as a whole: folders of ordinary people hold a `.DS_Store` or a `.directory`, and a rule
-//! that asks each time is of no use on a machine without a person. The sender sees how many did not arrive, ends with
-//! status 5, and `retry` offers exactly those. An offer of which nothing would be left is asked about, so that a person can
-//! take them.
+//! They are left out and the offer is not turned into a question, because many folders contain a `.DS_Store` or a
+//! `.directory`, and a rule that asks each time is of no use on a machine without a person. The sender sees how many
+//! entries did not arrive, its CLI exits with status 5, and `retry` offers exactly those. If nothing would be left of
+//! an offer, a person is asked.
 
 use super::{bits::Bits, left_out::Reasons, manifest::Manifest, names};
 
-/// Code of an entry that is hidden, or lies in a hidden folder.
+/// Reason code of an entry that is hidden or in a hidden folder.
 pub const HIDDEN: &str = "hidden_name";
-/// Code of an entry that starts programs when it is opened.
+/// Reason code of an entry that starts a program when opened.
 pub const RUNS: &str = "runs_programs";
 
-/// Endings of files that start something when they are opened, on any system: the folder may be shared with another one.
+/// File extensions that start something when opened, on any system, because the folder may be shared with another
+/// one. Sorted alphabetically.
 ///
-/// Chosen from the list by which Firefox decides what is never opened without a question (`sExecutableExts` in Mozilla's
-/// `xpcom/io/nsLocalFileCommon.cpp`), without its documents, databases and certificates, which open in a program that the
-/// person has. Added are the launchers of Linux desktops. In the order of the alphabet.
+/// Taken from Firefox's list of files that are never opened without a question (`sExecutableExts` in Mozilla's
+/// `xpcom/io/nsLocalFileCommon.cpp`), without its documents, databases and certificates, which open in a program of
+/// the user. The launchers of Linux desktops are added.
 const RUNNING: [&str; 104] = [
     "action",
     "afploc",
@@ -127,11 +128,11 @@ const RUNNING: [&str; 104] = [
     "xll",
     "xnk",
 ];
-/// Endings that Windows runs and that are source code elsewhere.
+/// Extensions that Windows runs and that are source code elsewhere.
 const RUNNING_ON_WINDOWS: [&str; 6] = ["js", "py", "pyc", "pyw", "pyz", "pyzw"];
-/// The same of macOS.
+/// Extensions that macOS runs and that are source code elsewhere.
 const RUNNING_ON_MACOS: [&str; 1] = ["scpt"];
-/// Endings of folders that macOS opens as programs.
+/// Extensions of folders that macOS opens as programs.
 const RUNNING_FOLDERS: [&str; 12] = [
     "action",
     "app",
@@ -146,31 +147,31 @@ const RUNNING_FOLDERS: [&str; 12] = [
     "wdgt",
     "workflow",
 ];
-/// Names by which a folder tells a file manager what to load, or a desktop what to start when the disk comes: the
-/// Desktop Application Autostart Specification of freedesktop.org.
+/// Names that tell a file manager what to load, or a desktop what to start when a disk is mounted (Desktop
+/// Application Autostart Specification of freedesktop.org).
 const SPECIAL: [&str; 4] = ["autorun", "autorun.inf", "autorun.sh", "desktop.ini"];
-/// Bits of a mode that let a file be run.
+/// Execute permissions of a mode.
 const RUN_BITS: u16 = 0o111;
 
-/// What is taken of an offer.
+/// Selection of an offer's entries.
 #[derive(Clone, Debug)]
 pub struct Unattended {
-    /// Entries that are taken.
+    /// Selected entries.
     pub selected: Bits,
-    /// How many are not, by code.
+    /// Number of other entries by reason code.
     pub reasons: Reasons,
-    /// The first of those, with their codes, as examples.
+    /// First of the other entries with their codes, as examples.
     pub examples: Vec<(u32, &'static str)>,
-    /// Files of those taken that lose the permission to be run.
+    /// Number of selected files that lose their execute permission.
     pub made_plain: u32,
 }
 
-/// Whether a name is hidden by the customs of Unix.
+/// Returns true if a name is hidden by the convention of Unix.
 pub fn is_hidden(name: &[u8]) -> bool {
     name.first() == Some(&b'.')
 }
 
-/// Whether a file or folder of this name starts a program when somebody opens it.
+/// Returns true if a file or folder of this name starts a program when opened.
 pub fn runs(name: &[u8], folder: bool) -> bool {
     // Windows drops dots and spaces at the end.
     let name = String::from_utf8_lossy(name).to_lowercase();
@@ -181,7 +182,7 @@ pub fn runs(name: &[u8], folder: bool) -> bool {
     let Some((stem, ending)) = name.rsplit_once('.') else { return false };
     let has = |list: &[&str]| list.contains(&ending);
     if folder {
-        // Windows shows a folder whose ending is a class as an object of that class.
+        // Windows shows a folder whose extension is a class id as an object of that class.
         let is_class = ending.starts_with('{') && ending.ends_with('}');
         return !stem.is_empty() && (has(&RUNNING_FOLDERS) || is_class);
     }
@@ -191,7 +192,7 @@ pub fn runs(name: &[u8], folder: bool) -> bool {
 }
 
 fn objection(name: &[u8], folder: bool) -> Option<&'static str> {
-    // As it was sent, and as it will stand on the disk.
+    // Checked as sent and as stored.
     let on_disk = names::on_disk(name, names::Platform::HERE).unwrap_or_default();
     if is_hidden(name) || is_hidden(&on_disk) {
         Some(HIDDEN)
@@ -202,7 +203,7 @@ fn objection(name: &[u8], folder: bool) -> Option<&'static str> {
     }
 }
 
-/// Chooses what is taken where nobody is asked, and names at most `examples` of what is not.
+/// Selects the entries that are accepted without a person, with at most `examples` of the others.
 pub fn select(manifest: &Manifest, examples: usize) -> Unattended {
     let mut chosen = Unattended {
         selected: Bits::none(manifest.len()),
@@ -214,7 +215,7 @@ pub fn select(manifest: &Manifest, examples: usize) -> Unattended {
     for index in 0..manifest.len() {
         let Some(entry) = manifest.get(index) else { continue };
         let folder = entry.size().is_none();
-        // Parents come before what is in them.
+        // Parents come before their children.
         let above = entry.parent.filter(|parent| !chosen.selected.contains(*parent));
         let above = above.map(|parent| if programs.contains(parent) { RUNS } else { HIDDEN });
         match above.or_else(|| objection(entry.name, folder)) {
@@ -237,7 +238,7 @@ pub fn select(manifest: &Manifest, examples: usize) -> Unattended {
     chosen
 }
 
-/// The mode that a file gets where nobody was asked.
+/// Returns the mode of a file that nobody was asked about: without execute permissions.
 pub fn plain_mode(mode: u16) -> u16 {
     mode & !RUN_BITS
 }

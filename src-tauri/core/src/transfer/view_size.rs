@@ -1,7 +1,6 @@
-//! Keeps what is shown of a transfer small, whatever names a peer sends. Pure.
+//! Bounds the size of views, whatever names a peer sends. Pure.
 //!
-//! A view is a part of every event and of every list, and is on record. Counts in it are complete; names are examples, and
-//! so many are kept as fit.
+//! A view is part of every event, list and record. Its counts are complete; its names are examples, as many as fit.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 
@@ -10,19 +9,19 @@ use crate::{
     id::DeviceId,
 };
 
-/// Bytes of the longest view, as JSON.
+/// Most bytes of a view as JSON.
 pub const MAX_VIEW: usize = 16 * 1024;
-/// Bytes of the names at the top of an offer, and the same for those under which they landed.
+/// Most bytes of the top-level names of an offer, and of the names under which they were stored.
 const NAMES: usize = 2560;
-/// Bytes of the notes.
+/// Most bytes of the notes.
 const NOTES: usize = 5 * 1024;
-/// Bytes of one name or path of which only the beginning and the end are shown where it is longer.
+/// Longest name or path in bytes; of longer ones the middle is left out.
 const ONE: usize = 600;
-/// Bytes that a string takes in JSON besides its characters, and a note besides its texts.
+/// JSON overhead of a string in bytes (`NOTE`: of a note).
 const STRING: usize = 3;
 const NOTE: usize = 64;
 
-/// Keeps as many names and notes as a view has room for. What can be opened by its name is kept as it is, or left out.
+/// Keeps as many names and notes as fit. Stored names, which people open files by, are never shortened but left out.
 pub fn bound(view: &mut TransferView) {
     view.roots.iter_mut().for_each(shorten);
     keep(&mut view.roots, NAMES, |name| STRING + in_json(name));
@@ -43,7 +42,7 @@ fn keep<T>(list: &mut Vec<T>, most: usize, size: impl Fn(&T) -> usize) {
     list.truncate(count);
 }
 
-/// Bytes of a text in JSON.
+/// Returns the bytes of a text in JSON.
 fn in_json(text: impl AsRef<str>) -> usize {
     let of = |c: char| match c {
         '"' | '\\' | '\n' | '\r' | '\t' => 2,
@@ -53,7 +52,7 @@ fn in_json(text: impl AsRef<str>) -> usize {
     text.as_ref().chars().map(of).sum()
 }
 
-/// Leaves a text of some length its beginning and its end, which shows what kind of file it is.
+/// Shortens a long text to its beginning and its end, which shows the kind of file.
 pub fn shorten(text: &mut String) {
     if text.len() <= ONE {
         return;
@@ -64,7 +63,7 @@ pub fn shorten(text: &mut String) {
     *text = format!("{}\u{2026}{}", &text[..head], &text[tail..]);
 }
 
-/// Gives the texts of a note that a peer may have chosen, read or to be changed alike.
+/// Returns the texts of a note that a peer may have chosen, by shared or mutable reference.
 macro_rules! texts_of {
     ($note:expr) => {
         match $note {
@@ -90,7 +89,7 @@ fn texts_mut(note: &mut Note) -> impl Iterator<Item = &mut String> {
     one.into_iter().chain(two)
 }
 
-/// Bytes of a view as JSON, or a little more.
+/// Returns an upper estimate of a view's bytes as JSON.
 pub fn size(view: &TransferView) -> usize {
     const NUMBERS: usize = 1024;
     let texts_of = |list: &[String]| list.iter().map(|text| STRING + in_json(text)).sum::<usize>();
@@ -101,10 +100,10 @@ pub fn size(view: &TransferView) -> usize {
     NUMBERS + texts_of(&view.roots) + texts_of(&view.landed) + notes + reason + reasons + own
 }
 
-/// Bytes of the views in one answer, or in a snapshot.
+/// Most bytes of the views in one answer or snapshot.
 pub const MAX_LIST: usize = 512 * 1024;
 
-/// The first of these that fit into one answer; one at least.
+/// Returns the first views that fit into one answer; at least one.
 pub fn page(mut views: Vec<TransferView>) -> Vec<TransferView> {
     let mut left = MAX_LIST;
     let fits = views.iter().take_while(|view| {
@@ -118,7 +117,7 @@ pub fn page(mut views: Vec<TransferView>) -> Vec<TransferView> {
     views
 }
 
-/// As many of these as fit into one answer: of each device alike, those that have not ended first. Their order stays.
+/// Returns as many views as fit into one answer, in their order: equally many of each device, active ones first.
 pub fn fair(views: Vec<TransferView>) -> Vec<TransferView> {
     let sizes: Vec<usize> = views.iter().map(size).collect();
     let mut left = MAX_LIST;

@@ -1,4 +1,4 @@
-//! A file system that waits for a file descriptor where the process or the system has none left.
+//! File operations that wait for a free descriptor.
 
 use std::{fs::File, io, path::Path, sync::Arc};
 
@@ -10,7 +10,7 @@ use super::{
 };
 use crate::budget::with_descriptor;
 
-/// Repeats each step that finds no descriptor, for some seconds. Blocking.
+/// Repeats each operation for some seconds while no descriptor is free. Blocking.
 pub struct WaitingFiles(pub Arc<dyn FileOps>);
 
 macro_rules! steps {

@@ -1,4 +1,4 @@
-//! From the acceptance to the first byte: what is selected, whether it fits, and which of it exists already.
+//! Steps from the acceptance to the first byte: what is selected, whether it fits, and which of it exists already.
 
 use std::{
     collections::HashMap,

@@ -1,4 +1,4 @@
-//! What the receiver lacks when an outgoing transfer has ended, recorded for sending it again.
+//! Record of what the receiver lacks when an outgoing transfer has ended, for sending it again.
 
 use std::{path::PathBuf, sync::Arc};
 
