@@ -2,9 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// DEFLATE by hand, for vectors that stay the same whatever crate makes chunks smaller, and for what no honest sender
-/// makes: one block of fixed codes, which says the first bytes one by one and the rest as repeats of what came `period`
-/// bytes before.
+/// Encodes DEFLATE by hand, for vectors that do not depend on a crate, and for streams that no honest sender makes:
+/// one block of fixed codes with the bytes of `first` as literals and the rest as repeats.
 pub(in super::super) fn repeats(first: &[u8], length: usize) -> Vec<u8> {
     let (mut out, mut room) = (vec![0_u8], 8);
     let mut put = |bits: u32, count: u32| {
@@ -21,7 +20,7 @@ pub(in super::super) fn repeats(first: &[u8], length: usize) -> Vec<u8> {
             room -= 1;
         }
     };
-    // Codes begin with their highest bit, everything else with its lowest.
+    // Codes are stored from their highest bit, everything else from its lowest.
     let code = |bits: u32, count: u32| (bits.reverse_bits() >> (32 - count), count);
     let literal = |byte: u8| match byte {
         0..=143 => code(0x30 + u32::from(byte), 8),
@@ -88,7 +87,7 @@ fn what_does_not_pay_is_left_and_costs_a_sample() {
     let mut squeezer = Squeezer::default();
     assert_eq!(squeezer.squeeze(&noise(256 << 10)), None);
     assert!(squeezer.taken <= SAMPLE as u64, "{} bytes were looked at", squeezer.taken);
-    // However often: what is left of one run must not get in the way of the next.
+    // A run must not affect the next one, however many there are.
     for len in (1000..300_000).step_by(4999) {
         assert_eq!(squeezer.squeeze(&noise(len)), None);
         assert!(squeezer.squeeze(&text(len)).is_some());
@@ -97,7 +96,7 @@ fn what_does_not_pay_is_left_and_costs_a_sample() {
     let mut squeezer = Squeezer::default();
     let compressed = squeezer.squeeze(&text(2 << 20)).unwrap().to_vec();
     assert_eq!(Squeezer::default().squeeze(&compressed), None, "what is compressed already");
-    // Its middle says that it pays, and the rest that it does not.
+    // The sample in the middle compresses well, but the rest does not.
     let mut mixed = noise(256 << 10);
     mixed[100 << 10..156 << 10].fill(0);
     mixed.truncate(256 << 10);
@@ -137,7 +136,7 @@ proptest! {
         if let Ok(plain) = inflater.inflate(&bytes, len) {
             prop_assert_eq!(plain.len(), len as usize);
         }
-        // Whatever it met, it goes on.
+        // The inflater still works after any input.
         let small = Squeezer::default().squeeze(&[7; 1000]).unwrap().to_vec();
         prop_assert_eq!(inflater.inflate(&small, 1000).unwrap(), &[7; 1000]);
     }

@@ -21,7 +21,7 @@ fn worker() -> Worker {
     crate::budget::Budget::default().threads.of(crate::id::DeviceId::of_endpoint(&[1; 32]))
 }
 
-/// Runs a feed over `streams` streams; gives what each carried, and the ends of the files.
+/// Runs a feed over `streams` streams. Returns what each carried, and the ends of the files.
 fn run(feed: Feed, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
     let (feed, pool, worker) = (Arc::new(feed), Pool::new(streams * 2), worker());
     let (ends, mut ended) = mpsc::channel(1000);
@@ -52,7 +52,7 @@ fn run(feed: Feed, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
     })
 }
 
-/// Opens what streams carried, file by file and offset by offset.
+/// Decodes what streams carried, by file and offset.
 fn unpack(streams: &mut [Vec<u8>], sealed: bool) -> BTreeMap<(u32, u64), Vec<u8>> {
     let root = Key::from_bytes(KEY);
     let mut found = BTreeMap::new();
@@ -150,7 +150,7 @@ fn a_file_that_is_not_what_was_listed_is_told_once_and_the_rest_goes() {
     {
         let path = root.path().join("top/small 30");
         fs::remove_file(&path).unwrap();
-        // A file elsewhere that looks just the same: it was not offered.
+        // An identical file elsewhere, which was not offered.
         let secret = root.path().join("secret");
         fs::write(&secret, vec![9; 30_001]).unwrap();
         let listed = (0..source.manifest.len()).find(|n| source.manifest.shown(*n).ends_with("small 30")).unwrap();
@@ -190,7 +190,7 @@ fn a_stalled_connection_holds_no_thread_and_a_closed_pool_ends_the_feed() {
     let (ends, _ended) = mpsc::channel(1000);
     runtime().block_on(async {
         let feeding = tokio::spawn(feed.run(worker.clone(), pool.clone(), out, ends));
-        // The only buffer is held, as a stalled connection would: the feed waits for it until the pool is closed.
+        // The only buffer is kept, as by a stalled connection: the feed waits for it until the pool is closed.
         let held = taken.recv().await.unwrap();
         let all = (0..crate::budget::JOBS_PER_DEVICE).map(|_| worker.run(|| ()));
         futures_util::future::join_all(all).await;
@@ -222,7 +222,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
                 "grows" => fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"more").unwrap(),
                 "shrinks" => open().set_len(SEGMENT + 1).unwrap(),
                 "is rewritten" => open().write_all(b"other").unwrap(),
-                // What is open can be read to its end: it is the file that was offered.
+                // An open file can be read to its end: it is the file that was offered.
                 _ => fs::remove_file(&path).unwrap(),
             }
             drop(first);
@@ -239,7 +239,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
         };
         match (change, end.outcome) {
             ("goes", SourceOutcome::Sent { .. }) => {}
-            // A log that is written to is sent as it was.
+            // A log that grows is sent as listed.
             ("grows", SourceOutcome::Sent { root, .. }) => {
                 assert_eq!(root, *blake3::hash(&vec![7; 4 * SEGMENT as usize]).as_bytes());
             }

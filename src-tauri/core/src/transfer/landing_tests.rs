@@ -16,7 +16,7 @@ use super::{
 };
 
 pub(super) struct Ground {
-    /// Everything lies in here; the destination is a folder of it, beside things that must not change.
+    /// Folder of the test; the destination lies in it, beside files that must not change.
     root: tempfile::TempDir,
     pub(super) dest: PathBuf,
     pub(super) id: TransferId,
@@ -47,7 +47,7 @@ impl Ground {
     }
 }
 
-/// Every file beneath a folder with its contents; links are shown and not followed.
+/// Returns every file beneath a folder with its content. Links are listed and not followed.
 pub(super) fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
     fn walk(root: &Path, at: &Path, out: &mut BTreeMap<String, Vec<u8>>) {
         for item in fs::read_dir(at).unwrap() {
@@ -97,7 +97,7 @@ pub(super) fn files_of(manifest: &Manifest) -> Vec<u32> {
     (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect()
 }
 
-/// What a stream does with a file of one piece.
+/// Writes a file of one segment as a stream does.
 pub(super) fn write_whole(
     temp: &Temp,
     manifest: &Manifest,
@@ -111,7 +111,7 @@ pub(super) fn write_whole(
     temp.dress(manifest, file, &target)
 }
 
-/// Lands every file with the contents `hello`.
+/// Receives and names every file with the content `hello`.
 fn land(temp: &Arc<Temp>, manifest: &Arc<Manifest>) -> Result<(Placing, Vec<FileReceived>), DiskError> {
     let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
     let mut verdicts = Vec::new();
@@ -183,7 +183,7 @@ fn equal_names_and_hidden_characters_land_beside_each_other() {
     let (placing, _) = land(&ground.temp(RealFiles), &manifest).unwrap();
     assert_eq!(names(&ground), ["d (2)/y", "d/x\u{fffd}", "d/x\u{fffd} (2)", "d/x\u{fffd} (3)"]);
     assert_eq!(placing.notes().len(), 4, "{:?}", placing.notes());
-    // Both forms are told apart where they would look the same.
+    // The note shows the sent name and the stored name so that they look different.
     let path = "d/x\\u{202e}".to_owned();
     assert!(placing.notes().contains(&ForPeople::SavedAs { path, name: "x\u{fffd}".into() }), "{:?}", placing.notes());
 }
@@ -226,7 +226,7 @@ fn more_folders_than_may_be_open_at_once() {
     let mut entries = vec![entry(0, "d", EntryKind::Folder)];
     let count = OPEN_FOLDERS as u32 + 40;
     entries.extend((0..count).map(|n| entry(1, &format!("d{n}"), EntryKind::Folder)));
-    // Twice through all folders, so that each is left and opened again.
+    // Each folder is used twice, so that it is closed and opened again.
     for round in 0..2 {
         entries.extend((0..count).map(|n| entry(n + 2, &format!("f{round}"), file(5))));
     }
@@ -244,7 +244,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"hello")]).unwrap();
     placing.settle_now(vec![Verdict::Good(3)]).unwrap();
-    // Somebody swaps the folder for a link out of the tree while files are still coming.
+    // The folder is replaced by a link out of the tree while files are still coming.
     placing.open.clear();
     fs::rename(ground.dest.join("album/day 1"), ground.dest.join("album/was day 1")).unwrap();
     std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), ground.dest.join("album/day 1")).unwrap();
@@ -283,7 +283,7 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
             }
         });
         for file in files_of(&manifest) {
-            // Walked anew for each file, so that every step may meet the link.
+            // Opened again for each file, so that every step may meet the link.
             placing.open.clear();
             write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
             match placing.settle_now(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
@@ -309,7 +309,7 @@ fn a_full_disk_at_any_write_leaves_no_half_file() {
         let mut failures = 0;
         for nth in 0..12 {
             let ground = ground();
-            // The first folder is the hidden one, the first file its journal; both must come to be for this test.
+            // Skips the staging directory and its journal, which must exist in this test.
             let nth = if matches!(step, "create_dir" | "create_file") { nth + 1 } else { nth };
             let temp = ground.temp(Faulty::from_nth(step, nth, io::ErrorKind::StorageFull));
             let manifest = small_tree();
@@ -429,7 +429,7 @@ fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
         (2 * many, many, 3),
         "told, once names and data are durable"
     );
-    // With few to come they are made durable by themselves, and all that wait along with them.
+    // With few files to come, they are synced one by one, and all waiting ones are flushed with them.
     placing.settle(files.by_ref().take(1).collect()).unwrap();
     assert_eq!((named(), placing.report().len()), (3 * many + 1, 2 * many + 1));
     let before = synced();

@@ -1,4 +1,4 @@
-//! A model of a rule with a limit: whatever a sender does, no more lies on the disk than the rule allows.
+//! Model of a rule with a limit: whatever a sender does, the disk never holds more than the rule allows.
 
 use std::collections::HashMap;
 
@@ -15,25 +15,25 @@ use super::{
     *,
 };
 
-/// Blocks that a file system takes for one entry.
+/// Returns the bytes of the blocks that one entry takes.
 fn blocks(bytes: u64) -> u64 {
     bytes.div_ceil(ENTRY).max(1) * ENTRY
 }
 
-/// What one transfer has come to at the receiver.
+/// State of one transfer at the receiver.
 struct Transfer {
     accepted: Manifest,
     now: Manifest,
     charged: u64,
     whole: Bits,
-    /// Lengths of files as they landed.
+    /// Lengths of named files as stored.
     landed: HashMap<u32, u64>,
-    /// Unfinished files.
+    /// Bytes of unfinished files.
     partial: HashMap<u32, u64>,
     open: bool,
 }
 
-/// The receiver, as `ruled.rs` and `taking_up.rs` do it.
+/// Model of the receiver in `ruled.rs` and `taking_up.rs`.
 struct Receiver {
     limit: u64,
     spent: u64,
@@ -65,7 +65,7 @@ impl Receiver {
         }
     }
 
-    /// The sender comes back, and some of its files have other lengths.
+    /// Resumes a transfer, some of whose files have new lengths.
     fn resume(&mut self, which: usize, changes: &[(u32, u64)]) {
         let Some(transfer) = self.transfers.get(which).filter(|transfer| transfer.open) else { return };
         let mut changes: Vec<_> = changes
@@ -85,7 +85,7 @@ impl Receiver {
         transfer.open = takes;
         if takes {
             transfer.charged += more;
-            // What changed begins anew; what has landed stays as it is.
+            // Changed files start from the beginning; named files stay.
             let before = std::mem::replace(&mut transfer.now, now);
             transfer.partial.retain(|file, _| before.size(*file) == transfer.now.size(*file));
         } else {
@@ -93,7 +93,7 @@ impl Receiver {
         }
     }
 
-    /// Bytes of a file arrive; a whole file lands.
+    /// Receives bytes of a file; a complete file is named.
     fn arrive(&mut self, which: usize, file: u32, bytes: u64) {
         let Some(transfer) = self.transfers.get_mut(which).filter(|transfer| transfer.open) else { return };
         let Some(size) = transfer.now.size(file).filter(|_| !transfer.whole.contains(file)) else { return };
@@ -130,7 +130,7 @@ enum Step {
     Resume(usize, Vec<(u32, u64)>),
     Arrive(usize, u32, u64),
     Cancel(usize),
-    /// A person there sends it once more: a new offer of the same files.
+    /// A person at the sender retries the transfer: a new offer of the same files.
     Retry(usize),
 }
 

@@ -102,7 +102,7 @@ fn a_link_is_read_as_the_file_it_points_to_and_as_nothing_outside() {
     fs::write(root.path().join("secret"), "secret").unwrap();
     symlink("file", top.join("link")).unwrap();
     let source = list(std::slice::from_ref(&top)).unwrap();
-    // As it is taken up after a restart.
+    // As resumed after a restart.
     let roots: Vec<_> = source.roots().map(|(index, root)| (index, root.clone())).collect();
     let source = Source::restored(source.manifest.as_ref().clone(), roots.into_iter(), 1, Arc::default());
     let index = (0..3).find(|index| source.manifest.shown(*index) == "top/link").unwrap();
@@ -130,7 +130,7 @@ fn a_folder_that_becomes_a_link_while_the_tree_is_walked_is_not_followed() {
     for (swapped, left) in [("top/inner", vec!["top", "top/inner"]), ("top", vec!["top"])] {
         let calls = Cell::new(0);
         let aside = root.join("aside");
-        // Each folder is asked about before it is opened: the one below is swapped after it was listed.
+        // `stop` is called before each folder is opened, so the folder below is swapped after it was listed.
         let stop = || {
             calls.set(calls.get() + 1);
             if calls.get() == if swapped == "top" { 1 } else { 2 } {
@@ -151,7 +151,7 @@ fn a_folder_that_becomes_a_link_while_the_tree_is_walked_is_not_followed() {
         fs::remove_file(root.join(swapped)).unwrap();
         fs::rename(&aside, root.join(swapped)).unwrap();
     }
-    // And one that is swapped after the list was made: neither looked at nor read.
+    // A folder that is swapped after the scan: neither inspected nor read.
     let source = list(&[root.join("top")]).unwrap();
     let file = (0..source.manifest.len()).find(|index| source.manifest.shown(*index).ends_with("mine")).unwrap();
     fs::rename(root.join("secrets/deep/secret"), root.join("secrets/deep/mine")).unwrap();

@@ -145,8 +145,8 @@ mod tests {
 
     const MB: f64 = 1e6;
 
-    /// A sender of four threads on two processors, in steps of 50 ms: `link` bytes a second arrive, the threads work for
-    /// this part of their time, and compress so many bytes a second each when they do.
+    /// Simulated sender of four threads on two processors, in steps of 50 ms. `link` bytes a second arrive; the threads
+    /// work for a part of their time, and each compresses a number of bytes a second.
     struct Sender {
         gauge: Gauge,
         now: Duration,

@@ -324,7 +324,7 @@ proptest! {
         for (frame, local) in frames {
             match machine.frame(&feed(&frame)) {
                 Ok(FromSender::FilesDone(list)) => ends += list.len(),
-                // Two files: finished means that there was word on both.
+                // Both files must be reported before `Finished`.
                 Ok(FromSender::Finished(_)) => prop_assert_eq!(ends, 2),
                 Ok(_) => {}
                 Err(_) => break,
@@ -360,16 +360,17 @@ proptest! {
     }
 }
 
-/// What outlives an attempt.
+/// State that outlives an attempt.
 struct Between {
     manifest: Arc<Manifest>,
     accepted: bool,
-    /// Under their names, at the receiver.
+    /// Files that are named at the receiver.
     whole: Bits,
     sent: Vec<u32>,
 }
 
-/// One attempt, in which the connection is lost after so many frames. None if it is; every frame that passes must fit.
+/// Runs an attempt whose connection is lost after `cut` frames. Returns `None` if it is lost. Every frame before must
+/// be valid.
 fn attempt(between: &mut Between, cut: usize) -> Option<()> {
     let mut left = cut;
     let mut passes = move || {
@@ -419,7 +420,7 @@ fn attempt(between: &mut Between, cut: usize) -> Option<()> {
         between.sent.push(file);
         passes()?;
         receiver.frame(&feed(&SenderFrame::FilesDone(vec![done(file, manifest.size(file).unwrap())]))).unwrap();
-        // Named, and then told: the word may be what gets lost.
+        // The file is named before it is reported: the report may be lost.
         between.whole.insert(file);
         passes()?;
         sender.frame(&feed(&ReceiverFrame::FilesReceived(vec![FileReceived { file, failure: None }]))).unwrap();
@@ -442,7 +443,7 @@ fn cuts_at_any_two_frames_are_mended_and_nothing_that_has_its_name_is_sent_again
             let ended = [first, second, usize::MAX].into_iter().any(|cut| attempt(&mut between, cut).is_some());
             assert!(ended, "cut after {first} and {second} frames");
             assert_eq!(between.whole.iter().collect::<Vec<_>>(), [1, 2]);
-            // Once for each attempt in which it had no name yet.
+            // A file is sent at most once per attempt in which it had no name yet.
             assert!(between.sent.len() <= 4, "{:?}", between.sent);
         }
     }

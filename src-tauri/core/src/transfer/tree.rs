@@ -273,8 +273,8 @@ impl Held {
         }
     }
 
-    /// Adds a peer's claims on a file of `segments` segments: rising ranges that do not touch, after all earlier claims,
-    /// and a hash for each segment.
+    /// Adds a peer's claims on a file of `segments` segments: rising ranges that do not touch, after all earlier
+    /// claims, and a hash for each segment.
     ///
     /// # Errors
     /// Returns a violation for any other claims.

@@ -215,7 +215,7 @@ mod tests {
 
     use super::*;
 
-    /// All to one device.
+    /// Adds transfer `n`, to the one device that most tests use.
     fn enter(order: &mut Order, n: u8) {
         enter_to(order, n, 1);
     }
@@ -286,7 +286,7 @@ mod tests {
         assert!(order.stalls(id(2), true));
         assert!(order.ask(id(8), 3), "another one is");
         assert!(!order.ask(id(9), 3), "there is one place to lend");
-        // Those that move again are counted again.
+        // Transfers that move again count again.
         assert!(order.stalls(id(1), false) && order.stalls(id(2), false));
         order.rest(id(8));
         assert!(!order.ask(id(8), 3));

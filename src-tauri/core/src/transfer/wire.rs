@@ -143,7 +143,7 @@ pub enum SourceOutcome {
     Sent {
         /// BLAKE3 hash of the whole file.
         root: [u8; 32],
-        /// Length in bytes; must equal that of the manifest.
+        /// Length in bytes; must equal that of the manifest, or the last one in `Grown` for a growing file.
         size: u64,
     },
     /// The file is not delivered.

@@ -50,7 +50,7 @@ impl Temp {
 /// manifest is missing or has another hash. Blocking.
 ///
 /// # Errors
-/// Returns an error if the destination folder, or the manifest for another reason, cannot be opened.
+/// Returns an error if the destination folder cannot be opened, or the manifest cannot be read for another reason.
 pub fn read(ops: &dyn FileOps, dest: &Path, id: &TransferId, hash: &[u8; 32]) -> io::Result<Option<Manifest>> {
     let dest = ops.open_root(dest)?;
     let opened = ops.open_dir(&dest, temp_name(id).as_bytes()).and_then(|dir| ops.open_read(&dir, NAME));

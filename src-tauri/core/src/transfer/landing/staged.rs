@@ -67,7 +67,7 @@ impl Staged {
         self.folders.get(&folder).cloned()
     }
 
-    /// Returns the final name of a folder, if it is not taken.
+    /// Returns the name that a folder gets unless it is taken.
     pub fn wanted(&self, folder: u32) -> Option<Vec<u8>> {
         on_disk(self.manifest.get(folder)?.name, Platform::HERE).ok()
     }
@@ -145,7 +145,7 @@ mod tests {
         wire::EntryKind,
     };
 
-    /// Folder 0 with these files, then folder `last` with what follows.
+    /// Returns true if a folder with these files is chosen.
     fn chosen(files: &[(String, u64)]) -> bool {
         let mut builder = ManifestBuilder::default();
         builder.push(&entry(0, "folder", EntryKind::Folder)).unwrap();

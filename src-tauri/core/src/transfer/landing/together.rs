@@ -19,7 +19,7 @@ pub(super) struct Together {
     waiting: HashMap<u32, Vec<u32>>,
     /// Folders whose files are named one by one.
     apart: HashSet<u32>,
-    /// True if the file system cannot rename folders without replacing.
+    /// True if the file system cannot rename folders exclusively.
     never: bool,
 }
 

@@ -20,7 +20,7 @@ use super::super::{
 
 const FILES: u32 = 40;
 
-/// A folder that is filled in hiding, in one that is not.
+/// Returns a folder that is renamed as a whole, inside one that is not.
 fn album() -> Arc<Manifest> {
     let mut entries = vec![entry(0, "album", EntryKind::Folder), entry(1, "day", EntryKind::Folder)];
     entries.extend((0..FILES).map(|n| entry(2, &format!("{n:02}.jpg"), file(if n == 3 { 0 } else { 5 }))));
@@ -47,7 +47,7 @@ fn good(files: impl IntoIterator<Item = u32>) -> Vec<Verdict> {
     files.into_iter().map(Verdict::Good).collect()
 }
 
-/// What people see.
+/// Returns the visible names in the destination.
 fn seen(ground: &Ground) -> Vec<String> {
     names(ground).into_iter().filter(|name| !name.starts_with(TEMP_PREFIX)).collect()
 }
@@ -96,7 +96,7 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
         .chain((0..FILES).map(|n| entry(1, &format!("{n:02}.jpg"), file(5))))
         .collect();
     let manifest = manifest(&flat);
-    // An empty folder, too, which a plain rename would replace.
+    // Includes an empty folder, which a plain rename would replace.
     fs::create_dir_all(ground.dest.join("day")).unwrap();
     fs::create_dir_all(ground.dest.join("day (2)")).unwrap();
     fs::write(ground.dest.join("day (2)/mine"), "mine").unwrap();
@@ -114,7 +114,7 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
 #[test]
 fn what_is_not_good_is_never_seen_and_keeps_nobody_from_being_seen() {
     let (ground, manifest) = (ground(), album());
-    // What failed cannot even be removed.
+    // The failed file cannot even be removed.
     let stuck = Faulty::from_nth("remove_file", 0, std::io::ErrorKind::PermissionDenied);
     let (_temp, mut placing) = begin(&ground, stuck, &manifest);
     let files = files_of(&manifest);
@@ -228,7 +228,7 @@ fn a_file_system_that_changes_the_case_of_names_loses_none() {
     let (temp, mut placing) = begin(&ground, RealFiles, &manifest);
     note_all(&temp, &manifest).unwrap();
     placing.settle(good(files_of(&manifest)[..20].iter().copied())).unwrap();
-    // As FAT does that shows short names in another case than they were given.
+    // FAT may return short names in another case than they were created.
     let hidden = ground.dest.join(&temp.name).join("folder 1");
     fs::rename(hidden.join("07.jpg"), hidden.join("07.JPG")).unwrap();
     let real: Arc<dyn FileOps> = Arc::new(RealFiles);
@@ -237,7 +237,8 @@ fn a_file_system_that_changes_the_case_of_names_loses_none() {
     assert_eq!(found.whole.iter().count(), 0, "none of them has its name");
 }
 
-/// Writes, names and finishes what is missing after a kill, or a power cut, and gives what had its name already.
+/// Resumes after a kill or power cut: writes, names and finishes the rest. Returns how many files were named already,
+/// or `None` if nothing can be resumed.
 fn taken_up(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
     let real: Arc<dyn FileOps> = Arc::new(RealFiles);
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -269,7 +270,7 @@ fn any_cut_leaves_each_file_once_in_one_folder() {
     let mut ways = std::collections::HashSet::new();
     for stop_at in 0.. {
         let ground = ground();
-        // Somebody's own, which is to stay what it is.
+        // A folder of somebody else, which must not change.
         fs::create_dir_all(ground.dest.join("album/day")).unwrap();
         fs::write(ground.dest.join("album/day/mine"), "mine").unwrap();
         let steps = std::sync::atomic::AtomicU64::new(0);

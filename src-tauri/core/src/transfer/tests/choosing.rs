@@ -1,10 +1,10 @@
-//! A person takes only a part of an offer.
+//! Offers of which a person accepts only a part.
 
 use super::*;
 
 const MIB: usize = 1 << 20;
 
-/// Two folders, of which one is large, and a file at the top.
+/// Creates two folders, one of them large, and a top-level file.
 fn album(node: &Node) -> PathBuf {
     let folder = node.outbox("album");
     fs::create_dir_all(folder.join("day 1/empty")).unwrap();
@@ -17,7 +17,7 @@ fn album(node: &Node) -> PathBuf {
     folder
 }
 
-/// The number of an entry, found as a person finds it: folder by folder.
+/// Returns the index of an entry, found by browsing the offer folder by folder.
 async fn number(node: &Node, id: TransferId, path: &[&str]) -> u32 {
     let mut parent = None;
     for name in path {
@@ -121,7 +121,7 @@ async fn a_choice_outlives_a_restart_of_either_side() {
         }
         let mut was = tree(&one.home.path().join("outbox"));
         was.retain(|path, _| !path.starts_with("album/day 2") && !path.ends_with("notes"));
-        // The folder above what was chosen is made, with its time.
+        // The folder above the chosen entry is created, with its time.
         assert_eq!(tree(&two.downloads()), was);
     }
 }

@@ -1,10 +1,10 @@
-//! Names that are taken: skipped where they are identical, replaced, or kept beside each other.
+//! Name conflicts: identical files are skipped, old ones replaced, or both kept.
 
 use super::{files::faulty::Faulty, *};
 
 const MIB: usize = 1 << 20;
 
-/// A folder that arrives a second time: most of it as it was.
+/// Creates a folder that is sent twice.
 fn folder(node: &Node) -> PathBuf {
     let folder = node.outbox("folder");
     fs::create_dir_all(folder.join("inner/empty")).unwrap();
@@ -18,13 +18,14 @@ fn folder(node: &Node) -> PathBuf {
     folder
 }
 
-/// What a person did to it meanwhile: one file has another content of the same length, one is new.
+/// Changes the folder as a person would: one file has another content of the same length, one is new.
 fn work_on(folder: &Path) {
     fs::write(folder.join("changes"), "as it is!").unwrap();
     fs::write(folder.join("inner/new"), "new").unwrap();
 }
 
-/// Nodes of which the second one holds the folder already, and takes offers by this rule from now on. The trash is in its home.
+/// Returns nodes of which the second already has the folder, and accepts offers by this rule from now on. Its trash
+/// lies in its home.
 async fn twice(rule: ConflictRule, ops: Faulty) -> (Node, Node, PathBuf) {
     let (one, two) = (Node::new(1, Arc::new(RealFiles)).await, Node::new(2, Arc::new(ops)).await);
     one.pair(&two).await;
@@ -50,7 +51,7 @@ fn sent_bytes(one: &Node, two: &Node) -> u64 {
     one.net.live(two.id(), crate::net::ALPN_TRANSFER).expect("a session").connection().stats().udp_tx.bytes
 }
 
-/// Inode and time of each file: nothing touched it.
+/// Returns inode and times of each file, to prove that nothing touched it.
 fn marks(root: &Path) -> BTreeMap<PathBuf, (u64, i64, i64)> {
     use std::os::unix::fs::MetadataExt;
     let paths = tree(root).into_iter().filter(|(_, (item, _))| *item != Item::Folder).map(|(path, _)| path);
@@ -99,7 +100,7 @@ async fn what_is_replaced_lies_in_the_trash_and_what_is_identical_is_not() {
     let (one, two, folder) = twice(ConflictRule::Replace, no_trash().with_trash(&at)).await;
     let before = marks(&two.downloads());
     work_on(&folder);
-    // A folder and a link that stand where files should be are never replaced.
+    // A folder and a link at the places of files are never replaced.
     fs::write(folder.join("b"), "file").unwrap();
     fs::write(folder.join("c"), "file").unwrap();
     fs::create_dir(two.downloads().join("folder/b")).unwrap();
@@ -139,7 +140,7 @@ async fn where_the_trash_takes_nothing_both_are_kept() {
 async fn a_kill_between_trash_and_name_loses_nothing() {
     let trash = tempfile::tempdir().unwrap();
     let at = trash.path().join("Trash");
-    // Once something is in the trash nothing gets a name any more, as if the node had been killed there.
+    // After a file went to the trash no file can be named, as if the node had been killed there.
     let seen = at.clone();
     let ops = Faulty::new(move |step, _| {
         (step == "rename_new" && seen.join("files/changes").exists()).then(|| std::io::ErrorKind::Other.into())
@@ -168,7 +169,7 @@ async fn the_rule_holds_after_a_restart_in_the_middle() {
     let id = one.send(&two, vec![folder], options).await;
     shows(&one, id, |view| view.state == TransferState::Active && view.bytes > 12 * MIB as u64).await;
     let two = two.restarted().await;
-    // Nobody changes the rule of what was agreed on.
+    // The rule of an accepted transfer does not change.
     *two.conflict.lock().unwrap() = ConflictRule::KeepBoth;
     one.pair(&two).await;
     two.pair(&one).await;
@@ -185,7 +186,7 @@ async fn the_rule_holds_after_a_restart_in_the_middle() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_identical_file_that_is_changed_meanwhile_is_not_said_to_be_there() {
-    // Each of 53 files is looked at once before anything is sent; the next look is at the first verdict.
+    // Each of 53 files is checked once before anything is sent; the next check is at the first verdict.
     let victim: Arc<Mutex<Option<PathBuf>>> = Arc::default();
     let (at, looks) = (victim.clone(), std::sync::atomic::AtomicU32::new(0));
     let ops = Faulty::new(move |step, _| {
@@ -211,7 +212,7 @@ async fn an_identical_file_that_is_changed_meanwhile_is_not_said_to_be_there() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_may_stop_it_while_what_is_there_is_read() {
-    // The look stands still at the large file until the person has spoken.
+    // The comparison blocks at the large file until the person has decided.
     let (looks, looked) = std::sync::mpsc::channel();
     let (go, going) = std::sync::mpsc::channel::<()>();
     let (looks, going) = (Mutex::new(looks), Mutex::new(Some(going)));
@@ -250,7 +251,7 @@ async fn names_of_one_offer_never_replace_each_other() {
     two.pair(&one).await;
     two.set_rule(AcceptRule::Paired);
     *two.conflict.lock().unwrap() = ConflictRule::Replace;
-    // Two folders and two files of one name each, of which one was there.
+    // Two folders and two files of the same name, one of which existed before.
     let mut paths = Vec::new();
     for n in 0..2 {
         let above = one.outbox(&format!("{n}"));
@@ -304,7 +305,8 @@ async fn two_senders_of_one_name_are_both_kept() {
         found.sort();
         let mut wanted = vec![noise(3 * MIB, 1), noise(3 * MIB, 2)];
         wanted.sort();
-        // Where they were not at once, one may have been seen by the other and would be in the trash; here there is none.
+        // If the two were not concurrent, one would have replaced the other and moved it to the trash; this node has
+        // no trash.
         assert_eq!(found, wanted, "{rule:?}");
     }
 }

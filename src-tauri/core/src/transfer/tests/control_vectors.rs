@@ -1,5 +1,5 @@
-//! The control frames that name files, and those with which a transfer is taken up, as JSON for whoever writes another client. `YONDER_BLESS=1` writes
-//! the file anew; a change of it is a change of the protocol.
+//! Test vectors: the control frames that name files and that resume transfers, as JSON for authors of other clients.
+//! `YONDER_BLESS=1` writes the file anew; a change of it is a change of the protocol.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn again(changed: u32) -> Again {
     Again { version: VERSION, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
 }
 
-/// A page of a folder and two files: names need not be UTF-8, and permissions need not be known.
+/// Returns a page of a folder and two files. Names need not be UTF-8, and modes may be unknown.
 fn page() -> (SenderFrame, Value) {
     let entries = [
         (0, &b"day 1"[..], (1_700_000_000, 5), Some(0o700), None),
@@ -119,7 +119,7 @@ fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
     ]
 }
 
-/// Frames that no side takes, made from right ones.
+/// Returns frames that must be refused, made from valid ones.
 fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     let right = encode(&SenderFrame::Again(again(0))).unwrap();
     let have = encode(&ReceiverFrame::Have(vec![])).unwrap();

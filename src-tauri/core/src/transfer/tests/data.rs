@@ -1,4 +1,4 @@
-//! What travels of the bytes of files: compressed where that pays, and nothing at all of holes.
+//! Amount of data on the wire: compressed where that pays, and nothing for holes.
 
 use std::os::unix::fs::{FileExt, MetadataExt};
 
@@ -6,7 +6,7 @@ use super::*;
 
 const MIB: usize = 1 << 20;
 
-/// Lines as a log has them: a third of it is left when it is compressed.
+/// Returns lines like those of a log, which compress to about a third.
 pub(super) fn prose(len: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(len + 200);
     let mut number = 1u64;
@@ -19,7 +19,7 @@ pub(super) fn prose(len: usize) -> Vec<u8> {
     out
 }
 
-/// A file that is as long as this, and in which nothing is written but that.
+/// Creates a sparse file of length `len` with only these ranges written.
 pub(super) fn sparse(path: &Path, len: u64, written: &[(u64, Vec<u8>)]) {
     let file = fs::File::create_new(path).unwrap();
     file.set_len(len).unwrap();
@@ -28,13 +28,13 @@ pub(super) fn sparse(path: &Path, len: u64, written: &[(u64, Vec<u8>)]) {
     }
 }
 
-/// Data that left a node towards another since its last connection came to stand.
+/// Returns the bytes that a node has sent to another since they connected last.
 fn sent(one: &Node, two: &Node) -> u64 {
     let session = one.net.live(two.id(), crate::net::ALPN_TRANSFER).expect("a session");
     session.connection().stats().udp_tx.bytes
 }
 
-/// Sends one file to a device of its own, and says how many bytes that took on the wire.
+/// Sends a file between two new nodes. Returns the bytes on the wire.
 async fn on_the_wire(contents: &[u8], options: TransferOptions) -> u64 {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);
@@ -52,7 +52,7 @@ async fn on_the_wire(contents: &[u8], options: TransferOptions) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_slow_link_text_is_compressed_and_what_is_compressed_goes_as_it_is() {
-    // The limit is the slow link. What goes before that is known goes as it is.
+    // The rate limit acts as the slow link. Data sent before it is measured is not compressed.
     let slow = TransferOptions { limit: Some(4_000_000), ..Default::default() };
     let text = prose(24 * MIB);
     for encrypt in [true, false] {
@@ -102,7 +102,7 @@ async fn holes_are_not_sent_and_are_holes_at_the_other_end() {
             let item = item.unwrap();
             let (was, is) =
                 (fs::metadata(one.outbox("holes").join(item.file_name())).unwrap(), item.metadata().unwrap());
-            // A unit of 64 KiB is written where anything of it was.
+            // A unit of 64 KiB is written as a whole if any part of it is data.
             let most = was.blocks() * 512 + 4 * UNIT;
             assert!(is.blocks() * 512 <= most, "{:?}: {} of {} blocks", item.file_name(), is.blocks(), was.blocks());
         }

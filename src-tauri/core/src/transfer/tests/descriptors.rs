@@ -1,10 +1,10 @@
-//! A node that cannot open a file for a while, because too many are open.
+//! Node that cannot open files for a while, because too many are open.
 
 use std::sync::atomic::AtomicU32;
 
 use super::{super::files::faulty::Faulty, *};
 
-/// The step finds no descriptor so many times, and then does.
+/// Returns file operations in which a step finds no descriptor `times` times.
 fn without_descriptors(step: &'static str, times: u32) -> (Faulty, Arc<AtomicU32>) {
     let left = Arc::new(AtomicU32::new(times));
     let count = left.clone();
@@ -16,7 +16,7 @@ fn without_descriptors(step: &'static str, times: u32) -> (Faulty, Arc<AtomicU32
     (ops, left)
 }
 
-/// Sends a folder to a node that finds no descriptor for a step so many times, and holds what arrived against it.
+/// Sends a folder to such a node, and compares what arrived.
 async fn arrives_without_descriptors_at(step: &'static str, times: u32) {
     let (ops, left) = without_descriptors(step, times);
     let (one, two) = pair_on(Arc::new(ops)).await;
@@ -40,6 +40,6 @@ async fn a_receiver_without_a_descriptor_waits_for_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_has_none_for_long_keeps_what_is_there_and_goes_on_later() {
-    // More tries than one wait makes, so that the attempt ends in between.
+    // More failures than one wait retries, so that the attempt ends in between.
     arrives_without_descriptors_at("create_file", 60).await;
 }

@@ -1,10 +1,10 @@
-//! Transfers that end otherwise: declined, cancelled, broken off, refused by the disk, or by a file that changed.
+//! Transfers that fail: declined, cancelled, broken off, or ended by the disk or by a changed file.
 
 use std::io;
 
 use super::{super::files::faulty::Faulty, *};
 
-/// A file that takes long enough to be interrupted, and how to send it.
+/// Returns a file that takes long enough to be interrupted, and options to send it slowly.
 fn slow(node: &Node) -> (Vec<PathBuf>, TransferOptions) {
     let file = node.outbox("slow");
     fs::write(&file, noise(8_000_000, 1)).unwrap();
@@ -66,7 +66,7 @@ async fn either_side_cancels_at_any_time_and_both_know() {
             } else {
                 assert_eq!(names(&two.downloads()), ["a small one"], "what was complete stays: {what}");
             }
-            // The session is still good.
+            // The session can still be used.
             two.set_rule(AcceptRule::Paired);
             let file = one.outbox("another");
             fs::write(&file, "x").unwrap();
@@ -102,7 +102,7 @@ async fn a_device_that_is_not_there_is_a_reason() {
     assert!(!reason.hint.is_empty());
 }
 
-/// Takes an offer, asks for the manifest, and then never reads another byte.
+/// Peer that takes an offer, requests the manifest, and then never reads again.
 struct Deaf;
 impl NetworkProtocol for Deaf {
     fn alpn(&self) -> &'static [u8] {
@@ -126,7 +126,7 @@ async fn a_peer_that_does_not_read_cannot_keep_a_transfer_from_ending() {
     let two = Node::speaking(2, Arc::new(RealFiles), Some(Arc::new(Deaf))).await;
     one.pair(&two).await;
     two.pair(&one).await;
-    // More pages than the transport takes without a reader.
+    // More pages than the transport buffers.
     let folder = one.outbox("folder");
     fs::create_dir(&folder).unwrap();
     for n in 0..14_000 {
@@ -150,7 +150,7 @@ async fn paths_that_cannot_be_sent_are_said_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fills_up_holds_it_on_both_sides_until_it_is_given_up() {
-    // Early, once the list is kept, in the middle, and while names are given.
+    // Fails early, after the manifest is stored, in the middle, and while files are named.
     for (step, nth) in [("write_at", 2), ("write_at", 7), ("create_file", 3), ("sync_file", 1), ("rename_new", 0)] {
         let (one, two) = pair_on(Arc::new(Faulty::from_nth(step, nth, io::ErrorKind::StorageFull))).await;
         two.set_rule(AcceptRule::Paired);

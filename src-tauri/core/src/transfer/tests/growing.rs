@@ -8,7 +8,7 @@ use super::{
 };
 use crate::api::{DeviceAccept, DeviceRule, Given};
 
-/// Writes a stream into the spool, as a command does.
+/// Writes an input stream into the spool, as the CLI does.
 struct Input {
     file: fs::File,
     path: PathBuf,
@@ -40,7 +40,7 @@ impl Input {
     }
 }
 
-/// Waits until a transfer is known here, and shows as this.
+/// Waits until a transfer is known to the node and its view satisfies `fits`.
 async fn shows(node: &Node, id: TransferId, fits: impl FnMut(&TransferView) -> bool) -> TransferView {
     within(async {
         while node.transfers.get(id).is_err() {
@@ -56,7 +56,7 @@ async fn send(one: &Node, two: &Node, input: &Input) -> TransferId {
     one.transfers.send_named(two.id(), vec![input.named()], options).await.unwrap().id
 }
 
-/// Both are done, with these bytes.
+/// Asserts that both sides are done, with these bytes.
 async fn done(one: &Node, two: &Node, id: TransferId, bytes: &[u8]) {
     for view in [one.end(id).await, two.end(id).await] {
         assert_eq!((view.state, view.growing), (TransferState::Done, false), "{view:?}");
@@ -66,7 +66,7 @@ async fn done(one: &Node, two: &Node, id: TransferId, bytes: &[u8]) {
     assert_eq!(names(&two.downloads()), ["stdin"]);
 }
 
-/// Both have failed for want of the rest, and nothing is left.
+/// Asserts that both sides failed because the input broke off, and that nothing is left.
 async fn broke_off(one: &Node, two: &Node, id: TransferId) {
     for (node, view) in [(one, one.end(id).await), (two, two.end(id).await)] {
         let code = view.reason.as_ref().map(|why| why.code.as_str());
@@ -127,7 +127,7 @@ async fn any_length_arrives_whole_and_only_the_end_says_which() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_that_breaks_off_ends_it_on_both_sides_wherever_it_is() {
-    // Before anybody has answered.
+    // Broken off before anybody has answered.
     let (one, two) = pair_of_nodes().await;
     let mut events = two.events.subscribe();
     let input = Input::new(&one, "asked");
@@ -135,7 +135,7 @@ async fn an_input_that_breaks_off_ends_it_on_both_sides_wherever_it_is() {
     assert!(offered(&mut events).await.total == 0);
     drop(input);
     broke_off(&one, &two, id).await;
-    // In the middle.
+    // Broken off in the middle.
     two.set_rule(AcceptRule::Paired);
     let mut input = Input::new(&one, "middle");
     let id = send(&one, &two, &input).await;
@@ -143,7 +143,7 @@ async fn an_input_that_breaks_off_ends_it_on_both_sides_wherever_it_is() {
     shows(&two, id, |view| view.bytes == 2 * SEGMENT).await;
     drop(input);
     broke_off(&one, &two, id).await;
-    // While the two are apart: the receiver learns of it when they meet.
+    // Broken off while disconnected: the receiver learns of it when they meet.
     let mut input = Input::new(&one, "apart");
     let id = send(&one, &two, &input).await;
     input.write(&noise(5_000_000, 4));
@@ -218,7 +218,7 @@ async fn a_rule_with_a_limit_takes_no_more_than_that() {
         assert!(view.bytes <= 9_000_000);
     }
     two.nothing_landed();
-    // What was charged is gone, and what is left of the limit still serves.
+    // The charge is not refunded; the rest of the limit can still be used.
     let (bytes, mut input) = (noise(3_500_000, 8), Input::new(&one, "b"));
     let id = send(&one, &two, &input).await;
     input.write(&bytes);

@@ -1,4 +1,4 @@
-//! A paired device that breaks every rule on purpose.
+//! Paired device that breaks every rule on purpose.
 
 use super::{
     super::{
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::net::{ALPN_TRANSFER, SealedReceiver, SealedSender, Session};
 
-/// A sender that speaks by hand.
+/// Sender whose frames are written by the test.
 pub(super) struct Hand {
     pub(super) session: Session,
     to: SealedSender,
@@ -53,7 +53,7 @@ impl Hand {
     }
 
     pub(super) async fn say(&mut self, frame: SenderFrame) {
-        // The other side may be gone already.
+        // The peer may be gone already.
         let _ = self.to.send(&encode(&frame).unwrap()).await;
     }
 
@@ -62,7 +62,7 @@ impl Hand {
         Some(decode(&frame).unwrap())
     }
 
-    /// Offers one file and is accepted.
+    /// Offers a small and a large file, and is accepted.
     async fn accepted(one: &Node, two: &Node) -> Self {
         let entries = [entry("file", FILE.len() as u64), entry("large", SEGMENT + 5)];
         Self::accepted_with(one, two, false, &entries).await
@@ -105,12 +105,12 @@ impl Hand {
         StreamHeader { suite: 1, transfer: self.offer.transfer, attempt: self.offer.attempt }
     }
 
-    /// The file as one sealed segment.
+    /// Returns a file as one sealed segment.
     pub(super) fn segment(&self, file: u32, plain: &[u8]) -> Vec<u8> {
         self.segment_as(file, plain.len() as u32, 0, plain)
     }
 
-    /// A sealed segment of one chunk that says to have so many bytes, in this form.
+    /// Returns a sealed segment of one chunk that claims this length and form.
     fn segment_as(&self, file: u32, len: u32, form: u8, body: &[u8]) -> Vec<u8> {
         let keys = self.session.keys();
         let id = TransferId::from_random(self.offer.transfer);
@@ -137,7 +137,7 @@ impl Hand {
         SenderFrame::FilesDone(vec![FileEnd { file, outcome: SourceOutcome::Sent { root, size } }])
     }
 
-    /// The other side ends the session as a violation.
+    /// Asserts that the peer ends the session because of a violation.
     pub(super) async fn is_thrown_out(&self, two: &Node, what: &str) {
         let closed = within(self.session.connection().closed()).await;
         let text = format!("{closed:?}");
@@ -146,14 +146,15 @@ impl Hand {
         if two.transfers.get(id).is_ok() {
             let over = shows(two, id, |view| view.state.is_final() || view.state == TransferState::Waiting).await;
             if over.state == TransferState::Waiting {
-                // It was not known which transfer was meant: all on the connection have lost it, and go on with another.
+                // The peer could not know which transfer was meant, so all on the connection lost it, and resume on
+                // another.
                 assert_eq!(over.reason.unwrap().code, "connection_lost", "{what}");
                 within(two.transfers.cancel(id)).await.unwrap();
                 return two.nothing_landed();
             }
             let end = two.end(id).await;
             assert_eq!(end.state, TransferState::Failed, "{what}");
-            // Where no transfer was meant yet, the session ends and the transfer loses it.
+            // If no transfer was meant yet, the session ends and the transfer loses its connection.
             let code = end.reason.unwrap().code;
             assert!(["protocol_violation", "connection_lost"].contains(&code.as_str()), "{what}: {code}");
         }
@@ -163,7 +164,7 @@ impl Hand {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_honest_hand_is_served() {
-    // Else the tests below could pass for the wrong reason.
+    // Checks the helper: otherwise the tests below could pass for the wrong reason.
     let (one, two) = pair_of_nodes().await;
     let mut hand = Hand::accepted(&one, &two).await;
     let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
@@ -232,7 +233,7 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
             other => panic!("{other:?}"),
         }
     }
-    // What is announced takes no room from others, however much it is: only what has come does.
+    // Announced bytes take no memory from others, only received bytes do.
     let mut hands = Vec::new();
     for n in 0..4u8 {
         let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
@@ -318,7 +319,7 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
         for bytes in bad(&hand) {
             let mut stream = hand.session.connection().open_uni().await.unwrap();
             let _ = stream.write_all(&bytes).await;
-            // Streams that are too many have to stay open to be too many.
+            // Streams that are too many must stay open to count.
             if bytes.len() > framing::STREAM_HEADER {
                 let _ = stream.finish();
             }
@@ -348,7 +349,7 @@ async fn bombs_and_holes_that_lie_end_the_session() {
         hand.stream(&[hand.header().encode().to_vec(), hand.segment_as(0, LEN, form, &body)].concat()).await;
         hand.is_thrown_out(&two, what).await;
     }
-    // Else they could be thrown out for something else.
+    // Checks the valid form first: otherwise it could be refused for another reason.
     for (form, body, expected) in [(COMPRESSED, bomb(LEN as usize), 7), (ZEROS, vec![], 0)] {
         let (one, two) = pair_of_nodes().await;
         let mut hand = Hand::of_two_mib(&one, &two, true).await;

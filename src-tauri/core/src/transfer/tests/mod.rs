@@ -42,7 +42,7 @@ use crate::{
     net::{EndpointOptions, Mode, Net, NetworkingEventLoop, ProtocolRegistry, UnpairedHandler, UnpairedPlace},
 };
 
-/// Nobody pairs here.
+/// Handler that refuses all unpaired devices.
 struct NoPairing;
 impl UnpairedHandler for NoPairing {
     fn handle(self: Arc<Self>, _: iroh::endpoint::Connection, _: UnpairedPlace) -> n0_future::boxed::BoxFuture<()> {
@@ -50,7 +50,7 @@ impl UnpairedHandler for NoPairing {
     }
 }
 
-/// The network comes after the transfers that use it.
+/// Connector for a network that is created after the transfers that use it.
 #[derive(Clone, Default)]
 struct Late(Arc<std::sync::OnceLock<Net>>);
 impl Connector for Late {
@@ -74,13 +74,13 @@ struct Node {
     store: Store,
     cancel: CancellationToken,
     rule: Arc<Mutex<AcceptRule>>,
-    /// What an offer that is accepted by the rule does where a name is taken.
+    /// Conflict rule of offers that the rule accepts.
     conflict: Arc<Mutex<ConflictRule>>,
-    /// Other devices seem to be away.
+    /// True while other devices count as offline.
     away: Arc<AtomicBool>,
     number: u8,
     info: DeviceInfo,
-    /// Data directory, downloads, things to send, and canaries, all apart.
+    /// Folder with the data directory, downloads, files to send, and a canary file.
     home: TempDir,
 }
 
@@ -89,7 +89,7 @@ impl Node {
         Self::speaking(number, ops, None).await
     }
 
-    /// A node that speaks something of its own in place of transfers.
+    /// Creates a node that serves another protocol in place of transfers.
     async fn speaking(number: u8, ops: Arc<dyn FileOps>, other: Option<Arc<dyn NetworkProtocol>>) -> Self {
         let home = tempfile::tempdir().unwrap();
         for folder in ["data", "downloads", "outbox"] {
@@ -99,7 +99,7 @@ impl Node {
         Self::in_home(home, number, ops, other).await
     }
 
-    /// Stops it, and starts it anew with what is on its disk.
+    /// Stops the node, and restarts it with what is on its disk.
     async fn restarted(self) -> Self {
         let Self { transfers, net, store, rule, away, home, number, .. } = self;
         within(transfers.shutdown()).await;
@@ -199,7 +199,7 @@ impl Node {
         self.home.path().join("outbox").join(name)
     }
 
-    /// Nothing is in the downloads, not even hidden, and nothing beside them has changed.
+    /// Asserts that the downloads are empty, hidden files included, and that nothing beside them has changed.
     fn nothing_landed(&self) {
         assert_eq!(names(&self.downloads()), [""; 0]);
         assert_eq!(fs::read(self.home.path().join("canary")).unwrap(), b"alive");
@@ -215,12 +215,12 @@ impl Node {
     }
 }
 
-/// Two nodes that are paired with each other.
+/// Creates two nodes that are paired with each other.
 async fn pair_of_nodes() -> (Node, Node) {
     pair_on(Arc::new(RealFiles)).await
 }
 
-/// The same, where the second one's file system is given.
+/// Creates two paired nodes, the second with the given file operations.
 async fn pair_on(ops: Arc<dyn FileOps>) -> (Node, Node) {
     let (one, two) = (Node::new(1, Arc::new(RealFiles)).await, Node::new(2, ops).await);
     one.pair(&two).await;
@@ -228,12 +228,12 @@ async fn pair_on(ops: Arc<dyn FileOps>) -> (Node, Node) {
     (one, two)
 }
 
-/// Nothing in these tests takes long; what hangs is a failure.
+/// Fails if the future takes longer than a minute: nothing in these tests does.
 async fn within<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), future).await.expect("it hangs")
 }
 
-/// Waits for an event that fits.
+/// Waits for an event for which `fits` returns a value.
 async fn event<T>(
     events: &mut tokio::sync::broadcast::Receiver<NumberedEvent>,
     mut fits: impl FnMut(Event) -> Option<T>,
@@ -257,7 +257,7 @@ async fn offered(events: &mut tokio::sync::broadcast::Receiver<NumberedEvent>) -
     .await
 }
 
-/// Waits until a transfer shows as this.
+/// Waits until the view of a transfer satisfies `fits`.
 async fn shows(node: &Node, id: TransferId, fits: impl FnMut(&TransferView) -> bool) -> TransferView {
     let mut watch = node.transfers.progress(id).unwrap();
     within(watch.wait_for(fits)).await.unwrap().clone()
@@ -269,7 +269,7 @@ enum Item {
     File([u8; 32], bool),
 }
 
-/// Everything beneath a folder, with hashes, times and the executable bit.
+/// Returns everything beneath a folder, with hashes, times and the execute bit.
 fn tree(root: &Path) -> BTreeMap<PathBuf, (Item, wire::Mtime)> {
     fn walk(root: &Path, at: &Path, out: &mut BTreeMap<PathBuf, (Item, wire::Mtime)>) {
         for item in fs::read_dir(at).unwrap() {
@@ -296,14 +296,14 @@ fn names(root: &Path) -> Vec<String> {
     tree(root).into_keys().map(|path| path.to_str().unwrap().to_owned()).collect()
 }
 
-/// Bytes that do not repeat.
+/// Returns pseudo-random bytes, which do not compress.
 fn noise(len: usize, seed: u8) -> Vec<u8> {
     let mut out = vec![0; len];
     blake3::Hasher::new_keyed(&[seed; 32]).finalize_xof().fill(&mut out);
     out
 }
 
-/// A folder of all that is awkward, with old times.
+/// Creates a folder of awkward files with old times.
 fn mixed_folder(at: &Path) {
     fs::create_dir_all(at.join("deep/er/still")).unwrap();
     fs::create_dir(at.join("empty folder")).unwrap();
@@ -321,7 +321,7 @@ fn mixed_folder(at: &Path) {
     date(at);
 }
 
-/// Gives everything beneath a folder, and itself, a time of its own, folders last.
+/// Sets a distinct time on everything beneath a folder and on the folder, folders last.
 fn date(at: &Path) {
     let mut paths: Vec<PathBuf> = tree(at).into_keys().map(|path| at.join(path)).collect();
     paths.push(at.to_owned());

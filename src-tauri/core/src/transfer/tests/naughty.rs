@@ -1,4 +1,4 @@
-//! A row of bad names: refused by name, or landed under a name that is safe and can be seen.
+//! Corpus of bad names: they are refused, or stored under a safe and visible name.
 
 use super::{
     hostile::{Hand, entry},
@@ -11,7 +11,7 @@ use super::{
     *,
 };
 
-/// Those that are refused, and those that land.
+/// Returns the names that are refused, and those that are stored.
 fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
     let all: serde_json::Value = serde_json::from_str(include_str!("../vectors/names.json")).unwrap();
     let list = |key: &str| -> Vec<String> { serde_json::from_value(all[key].clone()).unwrap() };
@@ -25,7 +25,7 @@ fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
     ]);
     delivered.extend([format!("{}.", "n".repeat(254)), format!("{}.jpg", "\u{9b}".repeat(125))]);
     let mut delivered: Vec<Vec<u8>> = delivered.into_iter().map(String::into_bytes).collect();
-    // No text: as old archives and other encodings leave them behind.
+    // Invalid UTF-8, as left by old archives and other encodings.
     let bytes: [&[u8]; 8] = [
         b"caf\xe9.txt",
         b"\xff",
@@ -41,7 +41,7 @@ fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
     (refused, delivered)
 }
 
-/// Beside and above the folder into which things land.
+/// Returns everything beside and above the downloads.
 fn around(home: &Path) -> BTreeMap<PathBuf, (Item, wire::Mtime)> {
     let mut around = tree(home);
     around.retain(|path, _| !path.starts_with("downloads"));
@@ -60,7 +60,7 @@ fn ground() -> (TempDir, PathBuf) {
     (home, dest)
 }
 
-/// Every name as a file, and as a folder with a file of that name in it.
+/// Returns a manifest with every name as a file, and as a folder with a file of that name in it.
 fn everything(names: &[Vec<u8>]) -> Arc<Manifest> {
     let file = EntryKind::File { size: 5 };
     let mtime = Mtime { secs: 1, nanos: 2 };

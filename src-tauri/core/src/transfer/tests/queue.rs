@@ -1,4 +1,4 @@
-//! Transfers that people hold, order, limit and repeat, and those that a full or missing disk holds.
+//! Transfers that people pause, reorder, limit and retry, and transfers that a full or missing disk pauses.
 
 use std::sync::atomic::AtomicBool;
 
@@ -6,7 +6,7 @@ use super::{super::files::faulty::Faulty, *};
 
 const MIB: u64 = 1 << 20;
 
-/// A file of so many MiB to send.
+/// Creates a file of `mib` MiB to send.
 fn file(node: &Node, name: &str, mib: u64) -> PathBuf {
     let path = node.outbox(name);
     fs::write(&path, noise((mib * MIB) as usize, name.len() as u8)).unwrap();
@@ -17,14 +17,14 @@ fn limited(bytes: u64) -> TransferOptions {
     TransferOptions { limit: Some(bytes), ..Default::default() }
 }
 
-/// Waits until bytes of a transfer have come to the second node.
+/// Waits until bytes of a transfer have reached the second node.
 async fn moves(one: &Node, two: &Node, id: TransferId, from: u64) {
-    // The receiver knows of it once the sender has offered it.
+    // The receiver knows the transfer once it was offered.
     shows(one, id, |view| view.state == TransferState::Active && view.bytes > from).await;
     shows(two, id, |view| view.state == TransferState::Active && view.bytes > from).await;
 }
 
-/// Two nodes, the second of which accepts by itself, and a transfer between them that is under way.
+/// Returns two nodes, the second of which accepts on its own, and an active transfer between them.
 async fn under_way(mib: u64, rate: u64) -> (Node, Node, TransferId) {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);
@@ -63,7 +63,7 @@ async fn either_side_holds_a_transfer_and_lets_it_go_on() {
         assert_eq!(view.state, TransferState::Paused);
         paused(here, id, "paused_here").await;
         paused(there, id, "paused_there").await;
-        // What was on its way has arrived by the time that others are through; then nothing comes any more.
+        // Data on its way has arrived by the time others are done; after that nothing comes.
         let mut held = two.transfers.get(id).unwrap().bytes;
         for n in 0.. {
             let other = one.send(&two, vec![file(&one, "other", 1)], Default::default()).await;
@@ -122,7 +122,7 @@ async fn what_is_held_stays_held_over_restarts_and_lost_connections() {
             paused(&one, id, "paused_here").await;
             two.transfers.get(id).unwrap().bytes
         } else {
-            // The sender comes, hears that it is held, and stays.
+            // The sender connects, learns of the pause, and stays.
             paused(&one, id, "paused_there").await;
             paused(&two, id, "paused_here").await.bytes
         };
@@ -152,7 +152,7 @@ async fn what_is_held_can_be_cancelled_and_an_offer_cannot_be_held() {
     let id = one.send(&two, vec![file(&one, "large", 1)], Default::default()).await;
     offered(&mut events).await;
     assert_eq!(two.transfers.pause(id).await.unwrap_err().code(), "transfer_undecided");
-    // The sender may hold what is not answered yet.
+    // The sender may pause an offer that is not answered yet.
     one.transfers.pause(id).await.unwrap();
     two.transfers.accept(id, Taking::default()).await.unwrap();
     paused(&one, id, "paused_here").await;
@@ -169,19 +169,19 @@ async fn one_at_a_time_in_the_order_that_people_want() {
     for (name, rate) in [("a", 400_000), ("bb", 0), ("ccc", 0), ("dddd", 0)] {
         let options = if rate > 0 { limited(rate) } else { Default::default() };
         ids.push(one.send(&two, vec![file(&one, name, 4)], options).await);
-        // Whoever is accepted first is the first to send.
+        // The first accepted transfer is the first to send.
         shows(&one, ids[0], |view| view.state == TransferState::Active).await;
     }
     for (place, id) in (1..).zip(&ids) {
         let view = shows(&one, *id, |view| view.place == Some(place)).await;
         assert_eq!(view.place, Some(place));
         if place > 1 {
-            // Accepted, so that the other side knows of it.
+            // Accepted, so the receiver knows of it.
             shows(&one, *id, |view| view.state == TransferState::Queued && view.files > 0).await;
             shows(&two, *id, |view| view.state == TransferState::Queued).await;
         }
     }
-    // The last before the second; the second behind all.
+    // Moves the last before the second, and then the second behind all.
     let open = one.transfers.reorder(ids[3], Some(ids[1])).await.unwrap();
     assert_eq!(open.len(), 4);
     one.transfers.reorder(ids[1], None).await.unwrap();
@@ -189,7 +189,7 @@ async fn one_at_a_time_in_the_order_that_people_want() {
     assert_eq!(one.transfers.reorder(strange, None).await.unwrap_err().code(), "transfer_not_queued");
     let mut ended = Vec::new();
     let mut events = one.events.subscribe();
-    // One that is held lets others pass, and keeps its place.
+    // A paused transfer lets others pass and keeps its place.
     one.transfers.pause(ids[0]).await.unwrap();
     while ended.len() < 3 {
         ended.push(
@@ -237,7 +237,7 @@ async fn a_limit_holds_for_sender_and_receiver_and_changes_under_way() {
     one.transfers.set_limits(Some(8_000_000), 3);
     shows(&two, id, |view| view.bytes > 12 * MIB).await;
     assert!(begun.elapsed() < Duration::from_secs(20), "40 MiB at 200 kB/s would take minutes");
-    // The receiver holds back what comes, too.
+    // The receiver's limit applies, too.
     two.transfers.set_limits(Some(1_000_000), 3);
     let (from, at) = (two.transfers.get(id).unwrap().bytes, Instant::now());
     shows(&two, id, |view| view.bytes > from + 3 * MIB).await;
@@ -300,7 +300,7 @@ async fn a_full_disk_holds_a_transfer_and_loses_nothing() {
     let held = two.transfers.get(id).unwrap().bytes;
     assert_eq!(names(&two.downloads()).iter().filter(|name| *name == "large").count(), 0);
     full.store(false, Ordering::SeqCst);
-    // Nobody lets it go on.
+    // It resumes without a person.
     done(&one, &two, id).await;
     equal(&one, &two);
     let session = one.net.live(two.id(), crate::net::ALPN_TRANSFER).expect("a session");
@@ -319,7 +319,7 @@ async fn a_source_whose_disk_is_gone_waits_for_it() {
     for n in 0..40u8 {
         fs::write(folder.join(format!("{n}")), noise(MIB as usize, n)).unwrap();
     }
-    // So slow that few come within a second: these are told at once, while most are not read yet.
+    // So slow that few files arrive in a second: these are reported at once, while most are not read yet.
     let id = one.send(&two, vec![folder], limited(5_000_000)).await;
     shows(&one, id, |view| view.files_done > 4).await;
     fs::rename(one.outbox("stick"), one.home.path().join("taken out")).unwrap();
@@ -328,7 +328,7 @@ async fn a_source_whose_disk_is_gone_waits_for_it() {
     }
     let held = two.transfers.get(id).unwrap().files_done;
     assert!(held > 4 && held < 40, "{held}");
-    // While it is away nothing is given up by a try.
+    // A retry while the disk is missing gives up nothing.
     one.transfers.resume(id).await.unwrap();
     paused(&one, id, "source_gone").await;
     fs::rename(one.home.path().join("taken out"), one.outbox("stick")).unwrap();

@@ -1,4 +1,4 @@
-//! Transfers that lose their connection, or one of the two nodes, and go on.
+//! Transfers that lose their connection, or one of the two nodes, and resume.
 
 use std::collections::HashSet;
 
@@ -12,14 +12,14 @@ use super::{
 
 const MIB: usize = 1 << 20;
 
-/// The two do not find each other any more: what stands between them is gone, and neither tries again.
+/// Disconnects two nodes, and makes them count as offline so that neither reconnects.
 fn cut(one: &Node, two: &Node) {
     one.away.store(true, Ordering::SeqCst);
     one.net.close_device(two.id(), crate::net::CloseCode::Normal);
     two.net.close_device(one.id(), crate::net::CloseCode::Normal);
 }
 
-/// They meet again.
+/// Lets two disconnected nodes meet again.
 fn mend(one: &Node, two: &Node) {
     one.away.store(false, Ordering::SeqCst);
     one.transfers.device_is_there(two.id());
@@ -29,7 +29,7 @@ async fn waits(node: &Node, id: TransferId) -> TransferView {
     shows(node, id, |view| view.state == TransferState::Waiting).await
 }
 
-/// A folder of one large file and many small ones.
+/// Creates a folder of one large file and many small ones.
 fn folder(node: &Node, large: usize) -> PathBuf {
     let folder = node.outbox("folder");
     fs::create_dir_all(folder.join("below/empty")).unwrap();
@@ -46,13 +46,13 @@ fn limited(bytes: u64) -> TransferOptions {
     TransferOptions { limit: Some(bytes), ..Default::default() }
 }
 
-/// Data that left a node towards another since its last connection came to stand.
+/// Returns the bytes that a node has sent to another since they connected last.
 fn sent(one: &Node, two: &Node) -> u64 {
     let session = one.net.live(two.id(), crate::net::ALPN_TRANSFER).expect("a session");
     session.connection().stats().udp_tx.bytes
 }
 
-/// Both are done, and what is there is what was sent.
+/// Asserts that both sides are done, and that the received files equal the sent ones.
 async fn both_done(one: &Node, two: &Node, id: TransferId) {
     let (there, here) = (one.end(id).await, two.end(id).await);
     for view in [&there, &here] {
@@ -61,7 +61,7 @@ async fn both_done(one: &Node, two: &Node, id: TransferId) {
     }
     assert_eq!(tree(&two.downloads()), tree(&one.home.path().join("outbox")));
     for node in [one, two] {
-        // Only the history stays on record.
+        // Nothing but the history stays on record.
         within(async {
             while node.store.list(crate::storage::Table::Transfers).await.unwrap().len() > 1 {
                 tokio::task::yield_now().await;
@@ -122,7 +122,7 @@ async fn either_node_may_be_started_anew() {
             assert_eq!(view.reason.unwrap().code, "interrupted");
             view.bytes
         };
-        // Its port is another one now.
+        // Its port has changed.
         one.pair(&two).await;
         two.pair(&one).await;
         one.transfers.device_is_there(two.id());
@@ -143,7 +143,7 @@ async fn a_source_that_changed_meanwhile_is_sent_anew_and_never_mixed() {
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
-    // Another time and length; and one that was not begun.
+    // A file with another time and length, and one that was not begun.
     fs::write(folder.join("large"), noise(13 * MIB, 77)).unwrap();
     fs::write(folder.join("segment"), noise(2 * MIB + 5, 78)).unwrap();
     date(&folder);
@@ -163,7 +163,7 @@ async fn a_source_that_hides_its_change_is_found_out() {
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
-    // Of the same length, and dated back: only its bytes tell.
+    // The same length and an old time: only the content differs.
     fs::write(&file, noise(12 * MIB, 2)).unwrap();
     fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
     mend(&one, &two);
@@ -181,7 +181,7 @@ async fn a_source_that_grew_beyond_what_was_agreed_to_ends_it() {
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
-    // Not only longer: a log that grew would be sent as it was.
+    // The content differs, too, because a log that only grew would be sent as listed.
     fs::write(&file, noise(1000, 2)).unwrap();
     fs::File::options().write(true).open(&file).unwrap().set_len(1 << 40).unwrap();
     mend(&one, &two);
@@ -202,7 +202,7 @@ async fn what_the_disk_lost_is_sent_again_after_a_restart() {
     shows(&one, id, |view| view.bytes > 7 * MIB as u64).await;
     let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
     let two = two.restarted().await;
-    // As a power cut may leave it: noted as written, and never on the disk.
+    // As after a power cut: noted as written but lost on the disk.
     let half = fs::File::options().write(true).open(&hidden).unwrap();
     half.set_len(3 * MIB as u64).unwrap();
     half.set_len(12 * MIB as u64).unwrap();
@@ -220,12 +220,12 @@ async fn what_an_earlier_attempt_left_where_a_hole_is_goes() {
     let written = [(0, noise(16 * MIB, 1)), (20 * MIB as u64, noise(MIB, 2))];
     super::data::sparse(&file, 24 * MIB as u64 + 99, &written);
     let id = one.send(&two, vec![file], limited(5_000_000)).await;
-    // More than four streams can be in the middle of: something is held, and the file does not begin anew.
+    // More than four streams can have in progress, so some segments are held, and the file is not restarted.
     shows(&one, id, |view| view.bytes > 9 * MIB as u64).await;
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
-    // As a source that has changed under its old time, and a kill before anything was noted, would leave it.
+    // As left by a source that changed under its old time, and a kill before that was noted.
     let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
     let half = fs::File::options().write(true).open(&hidden).unwrap();
     for at in [16 * MIB, 17 * MIB + 5, 21 * MIB, 23 * MIB + 99] {
@@ -378,7 +378,7 @@ async fn an_offer_that_got_lost_is_made_again() {
     both_done(&one, &two, id).await;
 }
 
-/// What a device answers to frames on a control stream of their own.
+/// Returns a node's answer to frames on a new control stream.
 async fn answer(from: &Node, to: &Node, frames: &[SenderFrame]) -> Option<ReceiverFrame> {
     let session = Connector::session(&from.net, to.id(), crate::net::ALPN_TRANSFER).await.unwrap();
     let (mut out, mut back) = session.open_sealed().await.unwrap().split();
@@ -422,21 +422,21 @@ async fn only_the_device_that_offered_it_takes_a_transfer_up_and_only_as_it_was_
     waits(&two, id).await;
     let hash = one.transfers.0.book.manifest(id, 1).await.unwrap().unwrap().hash().unwrap();
 
-    // Another paired device, and an id that nobody knows.
+    // Another paired device, and an unknown id.
     assert_eq!(declined_with(answer(&three, &two, &[again(id, hash, 0)]).await), "forgotten");
     assert_eq!(
         declined_with(answer(&one, &two, &[again(TransferId::from_random([1; 16]), hash, 0)]).await),
         "forgotten"
     );
     assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Waiting);
-    // A transfer of its own, which two sent: it is nobody's to take up there.
+    // A transfer in the other direction, which cannot be resumed from this side.
     let back = two.outbox("back");
     fs::write(&back, "x").unwrap();
     let other_way = two.send(&one, vec![back], TransferOptions::default()).await;
     shows(&two, other_way, |view| view.state == TransferState::Offered).await;
     assert_eq!(declined_with(answer(&one, &two, &[again(other_way, hash, 0)]).await), "forgotten");
 
-    // Changes that are none: they break the protocol, and the transfer with it.
+    // Invalid changes violate the protocol and end the transfer.
     let mtime = wire::Mtime { secs: 0, nanos: 0 };
     let changed = |file, size| SenderFrame::Changed(vec![ChangedFile { file, size, mtime }]);
     let bad = answer(&one, &two, &[again(id, hash, 1), changed(9, 1)]).await;
@@ -463,7 +463,7 @@ async fn a_manifest_that_was_never_agreed_to_is_not_taken_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn any_cut_of_naming_leaves_each_file_once() {
-    // The naming thread stops after each of its steps, as a kill would stop it; what is found again is looked at.
+    // The commit thread stops after each of its steps, as a kill would stop it. What a resume finds is checked.
     let mut seen = HashSet::new();
     for stop_at in 0..60 {
         let home = tempfile::tempdir().unwrap();
@@ -490,7 +490,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         );
         let dest = home.path().join("downloads");
         fs::create_dir(&dest).unwrap();
-        // Somebody's own folder of that name, which is to stay what it is.
+        // A folder of somebody else with that name, which must not change.
         fs::create_dir(dest.join("source")).unwrap();
         fs::write(dest.join("source/mine"), "mine").unwrap();
         let steps = std::sync::atomic::AtomicU64::new(0);

@@ -1,4 +1,4 @@
-//! Offers that a rule accepts, without a person.
+//! Offers that a rule accepts without a person.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -12,13 +12,13 @@ use crate::{
     net::ALPN_TRANSFER,
 };
 
-/// Lets a device do this much a day by itself.
+/// Lets a node accept `up_to` bytes a day from a device on its own.
 async fn rule(node: &Node, device: &Node, up_to: u64) {
     let rule = DeviceRule { accept: DeviceAccept::Always, up_to: Some(up_to), into: None };
     node.devices.set_rule(device.id(), rule).await.unwrap();
 }
 
-/// A folder of so many empty files.
+/// Creates a folder of `count` empty files.
 fn empties(node: &Node, name: &str, count: usize) -> PathBuf {
     let folder = node.outbox(name);
     fs::create_dir_all(&folder).unwrap();
@@ -48,7 +48,7 @@ async fn hidden_names_and_programs_are_left_out_and_offered_again_to_a_person() 
     assert!(received.notes.contains(&Note::NotExecutable { count: 2 }), "{:?}", received.notes);
     let hidden = Note::Failed { path: "folder/.config".into(), reason: "hidden_name".into() };
     assert!(received.notes.contains(&hidden), "{:?}", received.notes);
-    // What is missing is offered alone: nothing of it would be left, so that a person is asked.
+    // The missing files are offered alone. The rule would accept none of them, so a person is asked.
     let mut events = two.events.subscribe();
     let again = one.transfers.retry(id).await.unwrap().id;
     let offer = offered(&mut events).await;
@@ -91,7 +91,7 @@ async fn empty_files_use_up_a_rule_and_nothing_is_given_back() {
     let (one, two) = pair_of_nodes().await;
     rule(&two, &one, 1_000_000).await;
     let mut events = two.events.subscribe();
-    // A megabyte is 244 blocks, of which the folder takes one and the list a few.
+    // A megabyte is 244 blocks; the folder takes one and the manifest a few.
     let id = one.send(&two, vec![empties(&one, "many", 244)], TransferOptions::default()).await;
     offered(&mut events).await;
     two.transfers.decline(id).await.unwrap();
@@ -104,7 +104,7 @@ async fn empty_files_use_up_a_rule_and_nothing_is_given_back() {
     assert_eq!(one.end(id).await.state, TransferState::Done);
 }
 
-/// Takes up a transfer by hand, with a file that changed. Gives the code with which it is declined.
+/// Resumes a transfer by hand with a changed file. Returns the code with which it is declined.
 async fn again_with(one: &Node, two: &Node, hand: &Hand, manifest: [u8; 32], change: ChangedFile) -> String {
     let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
     let (mut to, mut from) = session.open_sealed().await.unwrap().split();
@@ -164,7 +164,7 @@ async fn a_part_that_is_sent_again_stays_a_part_over_a_restart() {
     let part = one.transfers.retry(id).await.unwrap().id;
     assert_eq!(offered(&mut events).await.files, 1);
     two.transfers.accept(part, Taking::default()).await.unwrap();
-    // By now what was accepted is on record.
+    // By now the acceptance is on record.
     shows(&one, part, |view| view.bytes > 4 << 20).await;
     let one = one.restarted().await;
     one.transfers.cancel(part).await.unwrap();

@@ -1,4 +1,4 @@
-//! What a whole node logs while sessions stand and files move holds no key of them.
+//! The log of a node with sessions and transfers contains no key.
 
 use super::*;
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_session_or_stream_key_is_in_the_log_of_a_whole_node() {
-    // For all threads of the process: some of the work is done on threads of their own. In a process that is shared with
-    // other tests it hears these, too, which changes nothing.
+    // Global, because some of the work runs on threads of its own. If other tests share the process, their log is
+    // captured, too, which does no harm.
     let overheard = Overheard::default();
     tracing::subscriber::set_global_default(overheard.clone()).expect("no other test listens to everything");
     let (one, two) = pair_of_nodes().await;

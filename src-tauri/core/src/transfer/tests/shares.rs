@@ -1,4 +1,4 @@
-//! Devices that take nothing, or stop in the middle: what they hold comes back, and the others go on.
+//! Devices that take nothing, or stop in the middle: their resources are released, and other devices are served.
 
 use std::sync::atomic::AtomicBool;
 
@@ -56,7 +56,7 @@ async fn a_receiver_that_takes_nothing_keeps_no_other_waiting() {
     one.transfers.cancel(held).await.unwrap();
 }
 
-/// A view of the longest names that a peer can send.
+/// Returns a view with the longest names that a peer can send.
 fn longest(of: u8, number: u32) -> TransferView {
     let mut id = [of; 16];
     id[..4].copy_from_slice(&number.to_le_bytes());

@@ -1,8 +1,8 @@
-//! Sealed segments with fixed keys, as JSON for whoever writes another client. `YONDER_BLESS=1` writes the file anew; a
-//! change of it is a change of the protocol.
+//! Test vectors: sealed segments with fixed keys, as JSON for authors of other clients. `YONDER_BLESS=1` writes the
+//! file anew; a change of it is a change of the protocol.
 //!
-//! Long segments stand in the file by their length and hash: their plain bytes follow from a rule, and what must be refused
-//! is described as edits of what is right, or as what is sealed rightly and says what must not be.
+//! Long segments are stored by length and hash, because their plain bytes follow a rule. Invalid segments are
+//! described as edits of valid ones, or as segments that are sealed correctly but have an invalid content.
 
 use serde_json::{Value, json};
 
@@ -20,7 +20,7 @@ use crate::{
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/transfer/vectors/segment-1.0.json");
 
-/// Longer ones are told by length and hash.
+/// Most bytes stored literally; longer ones are stored by length and hash.
 const SHOWN: usize = 256;
 
 struct Case {
@@ -30,7 +30,7 @@ struct Case {
     whole: bool,
     chunk: u32,
     length: usize,
-    /// Of its chunks, [`COMPRESSED`] or [`ZEROS`]; those that are not named are as they are.
+    /// Forms of the first chunks, [`COMPRESSED`] or [`ZEROS`]; further chunks are plain.
     forms: &'static [u8],
 }
 
@@ -112,12 +112,12 @@ fn fixed<const N: usize>(name: &str) -> [u8; N] {
     bytes
 }
 
-/// Byte `i` is `31 * i`, and what that has above eight bits is lost.
+/// Returns bytes where byte `i` is `31 * i` modulo 256.
 fn plain(length: usize) -> Vec<u8> {
     (0..length).map(|at| (at as u8).wrapping_mul(31)).collect()
 }
 
-/// So many bytes of that from a multiple of 256 on, compressed.
+/// Returns the first `length` bytes of that pattern, compressed.
 fn deflated(length: usize) -> Vec<u8> {
     repeats(&plain(256), length)
 }
@@ -134,7 +134,7 @@ impl Case {
     }
 }
 
-/// Bytes as the file has them: whole if they are few.
+/// Returns bytes as JSON: literally if they are few.
 fn told(bytes: &[u8]) -> Value {
     if bytes.len() <= SHOWN {
         return json!({ "bytes": hex(bytes) });
@@ -151,7 +151,7 @@ fn root() -> Key {
     derive(Context::TransferRoot, &[&session, &transfer(), &attempt, &[1]])
 }
 
-/// One segment as it travels; and its chunks, sealed a second time as the description has it.
+/// Returns a segment as it travels, and its chunks, sealed a second time according to the specification.
 fn segment(case: &Case) -> (Vec<u8>, Vec<Value>) {
     use chacha20poly1305::{
         ChaCha20Poly1305, KeyInit,
@@ -219,7 +219,7 @@ fn vector(case: &Case) -> Value {
     })
 }
 
-/// Segments that are not those of the file any more: each names the one that is edited, and the edits in their order.
+/// Returns edits that make segments invalid: each names the edited segment and its edits in order.
 fn rejected() -> Vec<Value> {
     const HEAD: usize = 17;
     const FIRST: usize = HEAD + 32;
@@ -303,14 +303,14 @@ fn all() -> Value {
     })
 }
 
-/// Of each chunk its plain length, flags, and bytes.
+/// Plain length, flags and bytes of each chunk.
 type Chunks = Vec<(u32, u8, Vec<u8>)>;
 
-/// A segment that is sealed as it must be, and is refused for what it says. Its chunks: plain length, flags, what is
-/// sealed.
+/// Segment that is sealed correctly and must be refused for its content. Its chunks have the plain length, the flags,
+/// and the sealed bytes.
 struct Mistake {
     why: &'static str,
-    /// What the offer said.
+    /// True if the offer allowed compression.
     compress: bool,
     chunks: fn() -> Chunks,
 }
@@ -328,7 +328,7 @@ impl Mistake {
         json!({ "why": self.why, "compress": self.compress, "chunks": chunks.collect::<Vec<_>>() })
     }
 
-    /// The segment as it travels: that of file 3, all of it.
+    /// Returns the segment as it travels: the whole file 3.
     fn wire(row: &Value) -> Vec<u8> {
         let chunks = row["chunks"].as_array().unwrap();
         let cipher = SegmentCipher::new(&root(), 3, 0).unwrap();
@@ -377,7 +377,7 @@ const MISTAKES: [Mistake; 14] = [
     Mistake::one("a last hole that does not say so", || vec![(1000, 4, vec![])]),
 ];
 
-/// Opens one segment and nothing behind it, as a receiver does.
+/// Opens one segment, with nothing after it, as a receiver does.
 fn open(root: &Key, mut wire: Vec<u8>, compress: bool) -> Result<(SegmentHeader, Vec<u8>), Violation> {
     let mut decoder = DataDecoder::new(true, compress);
     let (mut found, mut plain, mut inflater) = (None, Vec::new(), Inflater::default());
@@ -471,7 +471,7 @@ fn the_segments_to_be_refused_are_refused() {
         let compress = row["compress"].as_bool().unwrap();
         assert!(open(&root_of(&file), Mistake::wire(row), compress).is_err(), "{}", row["why"]);
     }
-    // Else they could be refused for their seals alone.
+    // Checks a valid segment: the others must not be refused for their seals.
     let right = json!({ "chunks": [{ "plain_length": 1000, "flags": 3, "body": hex(&deflated(1000)) }] });
     assert!(open(&root_of(&file), Mistake::wire(&right), true).unwrap().1 == plain(1000));
     for row in file["reject_stream_headers"].as_array().unwrap() {

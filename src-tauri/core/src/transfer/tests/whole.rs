@@ -1,4 +1,4 @@
-//! Transfers that go well.
+//! Transfers that succeed.
 
 use std::time::Instant;
 
@@ -110,7 +110,7 @@ async fn progress_is_told_ten_times_a_second_at_most_and_a_limit_holds() {
     let end = one.end(id).await;
     let took = begun.elapsed().as_secs_f64();
     assert_eq!(end.state, TransferState::Done);
-    // A busy machine may be slower than the limit; nothing may be faster.
+    // A busy machine may be slower than the limit, but never faster.
     assert!(took > 1.8, "6 MB at 3 MB/s took {took} s");
     let mut views = Vec::new();
     while let Ok(told) = events.try_recv() {
@@ -133,7 +133,7 @@ async fn the_newest_comes_first_and_old_ones_are_dropped() {
     two.set_rule(AcceptRule::None);
     let file = one.outbox("file");
     fs::write(&file, "x").unwrap();
-    // A history as long as it may be, and one more.
+    // A full history, and one more.
     let template = one.end(one.send(&two, vec![file.clone()], TransferOptions::default()).await).await;
     let mut ops = Vec::new();
     for n in 0..500u32 {
@@ -183,8 +183,8 @@ async fn history_is_kept_and_can_be_forgotten() {
     assert!(one.store.list(crate::storage::Table::Transfers).await.unwrap().is_empty());
 }
 
-/// Large and many, sealed and not. Prints how fast it was; for figures that mean something:
-/// `YONDER_MEASURE_MIB=1024 cargo nextest run --release -p yonder-core large_and_many --nocapture`
+/// Sends large and many files, sealed and unsealed, and prints the rates. For meaningful figures run
+/// `YONDER_MEASURE_MIB=1024 cargo nextest run --release -p yonder-core large_and_many --nocapture`.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_and_many_files_arrive_sealed_and_not() {
     let (one, two) = pair_of_nodes().await;
