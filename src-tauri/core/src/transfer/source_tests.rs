@@ -21,6 +21,22 @@ fn a_part_is_what_was_named_and_the_folders_above_it() {
     assert_eq!(look(&named, &private, Some(&[top.join("gone"), top.join("ab")])).unwrap(), ["top"]);
 }
 
+#[cfg(unix)]
+#[test]
+fn that_a_copy_of_a_stream_is_complete_is_not_seen_in_its_mode() {
+    use std::os::unix::fs::PermissionsExt;
+    let root = tempfile::tempdir().unwrap();
+    let path = fs::canonicalize(root.path()).unwrap().join("copy");
+    fs::write(&path, "all of it").unwrap();
+    let given = crate::api::Given { spooled: true, growing: true, ..Default::default() };
+    for mode in [0o600, 0o400] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let listed =
+            scan(&[Named { path: path.clone(), given: given.clone() }], Arc::default(), None, &|| false).unwrap();
+        assert_eq!(listed.manifest.get(0).and_then(|entry| entry.mode), Some(0o600));
+    }
+}
+
 #[test]
 fn nothing_but_what_cannot_be_sent_is_an_error() {
     let root = tempfile::tempdir().unwrap();

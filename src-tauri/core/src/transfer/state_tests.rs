@@ -558,4 +558,14 @@ fn of_a_growing_file_only_what_there_is_can_be_claimed_and_taken() {
     let progress = |bytes| feed(&ReceiverFrame::Progress { bytes, files: 0 });
     assert!(machine.frame(&progress(3 * SEGMENT)).is_ok());
     assert!(machine.frame(&progress(3 * SEGMENT + 1)).is_err());
+    let fed = |frames: &[(u64, bool)]| {
+        let mut machine = begun(false);
+        machine.frame(&feed(&ReceiverFrame::Start)).unwrap();
+        machine.telling_length(3 * SEGMENT, true);
+        frames.iter().all(|(size, ended)| machine.frame(&room(*size, *ended)).is_ok())
+    };
+    assert!(fed(&[(2 * SEGMENT, false), (3 * SEGMENT, false), (3 * SEGMENT, true)]));
+    assert!(!fed(&[(2 * SEGMENT, false), (2 * SEGMENT, false)]), "room that stays as it is");
+    assert!(!fed(&[(2 * SEGMENT, false), (SEGMENT, false)]), "room that shrinks");
+    assert!(!fed(&[(3 * SEGMENT, true), (3 * SEGMENT, true)]), "room behind the end");
 }
