@@ -40,7 +40,7 @@ impl Gate {
     }
 }
 
-/// Returns bytes a second, and bytes that may go at once after a silence: a tenth of a second's worth.
+/// Returns the rate of a token bucket in bytes a second, and its burst in bytes: the data of a tenth of a second.
 fn shape(rate: u64) -> (f64, f64) {
     let rate = (rate as f64).max(1.0);
     (rate, rate / 10.0)
@@ -51,7 +51,7 @@ fn bucket(rate: u64, now: Duration) -> TokenBucket {
     TokenBucket::new(rate, burst, now)
 }
 
-/// A limit that may change while it is waited for.
+/// Rate limit that may change while it is waited for.
 pub(super) struct Throttle {
     since: Instant,
     bucket: Mutex<Option<TokenBucket>>,

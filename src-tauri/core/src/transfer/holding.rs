@@ -103,7 +103,7 @@ pub fn take_up(
     if now.is_growing() {
         let there = unless_short(temp.open_read(0)).map_err(away)?;
         let there = there.and_then(|file| file.metadata().ok()).map_or(0, |meta| meta.len());
-        // It may have its name already, or have come back shorter after a power cut.
+        // The file may have been named already, or be shorter after a power cut.
         let noted = account.segments.get(&0).and_then(|noted| noted.last_key_value());
         let noted = noted.map_or(0, |(last, _)| (u64::from(*last) + 1).saturating_mul(SEGMENT));
         let bytes = there.max(noted).max(account.landed(accepted, 0).unwrap_or(0));

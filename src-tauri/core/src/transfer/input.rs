@@ -88,7 +88,7 @@ pub(super) async fn watch(tasks: &TaskTracker, path: PathBuf, stop: Cancellation
     let (mut file, input) = match opened {
         Ok(Ok(opened)) => opened,
         Ok(Err(error)) => {
-            // Whoever reads it says why it cannot be sent.
+            // The attempt fails when it reads the file, and reports the reason.
             tracing::info!(%error, "a stream that is to be sent cannot be looked at");
             return watch::channel(Input::Ended(0)).1;
         }

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::clock::Locked as _;
 
-/// Its name in the hidden folder, beside files whose names are numbers.
+/// File name in the staging directory, beside files whose names are numbers.
 pub const NAME: &[u8] = b"journal";
 const MAGIC: &[u8; 16] = b"yonder journal 1";
 const HEAD: usize = 10;

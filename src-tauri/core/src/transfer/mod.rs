@@ -184,7 +184,7 @@ pub(crate) struct Inner {
     /// Memory budget for incoming data streams.
     streams: StreamMemory,
     offers: Mutex<HashMap<DeviceId, TokenBucket>>,
-    /// Offers that people may look into.
+    /// Offers whose file list people may browse.
     previews: preview::Previews,
     /// Counts per device how often it was heard; tasks that wait for the device watch it.
     heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::clock::Locked as _;
 
-/// Bytes of a segment on the wire at most: with every header and tag, in the smallest chunks.
+/// Returns the most bytes of a segment on the wire: with every header and tag, in the smallest chunks.
 pub(super) const fn wire_most(len: u32) -> usize {
     SEGMENT_HEADER + COMMITMENT + len as usize + len.div_ceil(MIN_CHUNK) as usize * (CHUNK_HEADER + TAG as usize)
 }

@@ -62,9 +62,9 @@ use crate::{
     net::{SealedStream, Session},
 };
 
-/// The offer, and each page of its manifest, has to come within this time.
+/// Timeout for the offer, and for each page of its manifest.
 pub(super) const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long an earlier attempt at the same transfer may take to end.
+/// Wait for an earlier attempt at the same transfer to end.
 pub(super) const SUPERSEDED: Duration = Duration::from_secs(10);
 /// Wait of an offer with a large manifest for a person, while manifests of other devices have no room.
 const UNDECIDED: Duration = Duration::from_secs(600);

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::clock::Locked as _;
 
-/// How long a stream may take to say what it is.
+/// Timeout for the header of a stream.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// With which a stream is stopped that nobody waits for: most often it crossed a cancel on the way.
+/// Error code for stopping a stream without a transfer; most often it crossed a cancel.
 const NOT_WANTED: VarInt = VarInt::from_u32(1);
 
 type Table = HashMap<([u8; 16], [u8; 16]), (u8, mpsc::Sender<RecvStream>)>;

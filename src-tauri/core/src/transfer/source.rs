@@ -572,7 +572,7 @@ impl Walk {
         let mtime =
             meta.modified().map(wire_time).map_err(|source| TransferError::Source { path: path.into(), source })?;
         let len = name.len();
-        // A complete copy of a stream is read-only in the spool, which says nothing about the stream.
+        // A complete copy in the spool is read-only; that mode must not be sent.
         let mode = mode(meta).map(|mode| if self.growing { mode | 0o200 } else { mode });
         match self.builder.push(&Entry { parent, name, mtime, mode, kind }) {
             Ok(index) => {

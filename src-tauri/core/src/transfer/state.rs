@@ -455,7 +455,7 @@ struct Growth {
     end: Option<u64>,
     /// Last length announced to the receiver, and whether it is the full length.
     told: (u64, bool),
-    /// The length that the receiver has room for, and whether it is that of all.
+    /// Last length granted by the receiver, and whether it is the full length.
     room: (u64, bool),
 }
 

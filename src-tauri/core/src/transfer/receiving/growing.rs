@@ -36,7 +36,7 @@ impl Receiving {
         let list = self.machine.manifest().memory() as u64;
         let there = live.arrival.bytes.load(Ordering::Relaxed);
         self.inner.book.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
-        // Before anything is charged for what does not fit.
+        // Checked first: bytes that do not fit must not be charged.
         self.room_to_grow(size.saturating_sub(there)).await?;
         if !self.may_take(size, 1, list).await? {
             self.told = true;
@@ -48,7 +48,7 @@ impl Receiving {
             live.settled.length.store(size, Ordering::Relaxed);
             let (temp, manifest) = (live.arrival.temp.clone(), self.machine.manifest());
             let end = move || {
-                // An earlier attempt may have left bytes behind the end that this one tells.
+                // An earlier attempt may have left bytes after the end that is known now.
                 let file = temp.shared(&manifest, 0)?;
                 let there = file.metadata().map_err(|error| DiskError::new("looking at a file", error))?;
                 if there.len() > size {

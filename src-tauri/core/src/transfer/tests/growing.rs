@@ -98,7 +98,7 @@ async fn bytes_arrive_while_the_rest_is_still_to_be_written() {
     shows(&two, id, |view| view.bytes == 4 * SEGMENT).await;
     input.complete();
     done(&one, &two, id, &bytes).await;
-    // The copy goes after the end is shown.
+    // The spooled copy is removed after the end is shown.
     within(async {
         while fs::read_dir(one.home.path().join("data/spool")).unwrap().next().is_some() {
             tokio::task::yield_now().await;
