@@ -93,7 +93,7 @@ pub(super) enum StreamEnd {
     Clean,
     /// The transport failed, or the sender reset it. The reason comes on the control stream, if at all.
     Lost,
-    /// This side stopped it.
+    /// Stopped by this side.
     Stopped,
 }
 

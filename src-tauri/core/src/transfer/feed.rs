@@ -118,7 +118,7 @@ enum Stage {
     ToTell,
     /// Waits for more of a growing file.
     ToCome,
-    /// Nothing is left, or nothing can be opened.
+    /// Ends the stream: nothing is left, or nothing can be opened.
     End,
 }
 

@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn what_devices_offer_takes_a_share_and_no_more() {
-        // An honest one long ago, and three that offer without end.
+        // An honest device long ago, and three that offer endlessly.
         let mut all: Vec<_> = (0..40).map(|n| past(n, 1, n % 2 == 0)).collect();
         all.extend((40..3040).map(|n| past(n, 2 + (n % 3) as u8, true)));
         assert_eq!(kept(&all, 1), (40, 0));

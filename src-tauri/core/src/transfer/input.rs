@@ -23,7 +23,7 @@ use crate::budget::with_descriptor;
 /// Interval between checks of the file.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Number of looks that may fail, one after the other, for want of locks or memory.
+/// Limit of failed checks in a row, for want of locks or memory.
 const FAILED_LOOKS: u32 = 200;
 
 /// State of a file that was being written when it was named.

@@ -364,7 +364,7 @@ mod tests {
                             prop_assert_eq!(check(numbered(&landed, n, folder)), Ok(()));
                         }
                     }
-                    // Nothing is left to do on a second look.
+                    // Applying the rules again changes nothing.
                     prop_assert_eq!(on_disk(&landed, platform), Ok(landed.clone()));
                 }
             }

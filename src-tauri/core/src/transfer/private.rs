@@ -295,7 +295,7 @@ mod tests {
             assert!(holds(path), "{path}");
         }
         assert!(!holds("other") && !holds("."));
-        // What came later is known by its folder.
+        // A file that was created later is recognized by its folder.
         fs::write(data.join("log/newer"), "x").unwrap();
         assert!(holds("data/log/newer"));
         let real = fs::canonicalize(data.join("spool/1")).unwrap();

@@ -424,7 +424,7 @@ mod tests {
         let page = crate::transfer::wire::Page { index: 0, entries: kept.to_vec() };
         let now = [vec![PAGE_FORM], encode(&SenderFrame::Page(page)).unwrap()].concat();
         assert_eq!(entries(&now).unwrap(), kept);
-        // As it was written by the version before: parent, name, time, and kind with the length and executable.
+        // Format of the previous version: parent, name, time, and kind with length and execute flag.
         let folder = [&[0, 1, b'a', 0, 0, 0][..]].concat();
         let files = [&[1, 1, b'b', 0, 0, 1, 0xac, 2, 1][..], &[1, 1, b'c', 0, 0, 1, 0, 0][..]].concat();
         let early = [&[1, 0, 3][..], &folder, &files].concat();

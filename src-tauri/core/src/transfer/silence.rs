@@ -76,7 +76,7 @@ mod tests {
     fn one_that_is_heard_now_and_then_is_never_silent() {
         let mut silence = Silence::new(ms(0), 0);
         for tick in 0..1000 {
-            // Each answer comes half a second after the question.
+            // An answer comes half a second after each question.
             assert_eq!(silence.listen(ms(tick * 100), tick / 15).seconds, None, "tick {tick}");
         }
     }

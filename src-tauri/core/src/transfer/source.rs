@@ -359,7 +359,7 @@ fn root(named: &Named, private: &Private) -> Result<(Vec<u8>, PathBuf, Metadata)
     if !spooled && private.holds(&real, &meta) {
         return Err(TransferError::Private(path.to_owned()));
     }
-    // `folder/.` has no name of its own; what it really is has one.
+    // `folder/.` has no file name, but its real path has one.
     let own = || path.file_name().or_else(|| real.file_name()).and_then(bytes);
     let name = given.name.as_ref().map(|name| name.clone().into_bytes()).or_else(own);
     let name = name.filter(|name| names::check(name).is_ok());

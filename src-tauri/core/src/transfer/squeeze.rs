@@ -183,7 +183,7 @@ mod tests {
         let mut sender = Sender::new(true);
         assert!(!sender.goes(0.15, 12.5 * MB, 0.03, 150.0 * MB).squeeze, "nothing was measured yet");
         assert!(sender.goes(0.1, 12.5 * MB, 0.03, 150.0 * MB).squeeze);
-        // It goes on, however long, while the link is full.
+        // Compression continues as long as the link is full.
         assert!(sender.goes(60.0, 12.5 * MB, 0.4, 150.0 * MB).squeeze);
         assert!(!Sender::new(false).goes(5.0, 12.5 * MB, 0.03, 150.0 * MB).squeeze, "it was not agreed upon");
     }
@@ -195,7 +195,7 @@ mod tests {
                 assert!(!Sender::new(true).goes(5.0, link * MB, work, 150.0 * MB).squeeze, "{link} MB/s, {work}");
             }
         }
-        // Where reading is what takes the time, however slowly it goes.
+        // Reading is the bottleneck, however slow it is.
         assert!(!Sender::new(true).goes(5.0, 5.0 * MB, 0.9, 150.0 * MB).squeeze);
     }
 
@@ -210,7 +210,7 @@ mod tests {
         let mut sender = Sender::new(true);
         assert!(sender.goes(0.25, 12.5 * MB, 0.03, 20.0 * MB).squeeze);
         assert!(!sender.goes(0.5, 12.5 * MB, 0.4, 20.0 * MB).squeeze, "20 MB/s for a link of 12.5");
-        // It may have been busy with something else: after a while it is tried again.
+        // The machine may have been busy: compression is tried again after a while.
         assert!((0..120).any(|_| sender.goes(0.1, 12.5 * MB, 0.03, 20.0 * MB).squeeze));
     }
 
@@ -218,10 +218,10 @@ mod tests {
     fn a_link_that_became_faster_is_noticed() {
         let mut sender = Sender::new(true);
         assert!(sender.goes(1.0, 60.0 * MB, 0.2, 150.0 * MB).squeeze);
-        // From now on compressing is what takes the time, and how fast the link is does not show.
+        // From now on compression is the bottleneck, and the rate of the link cannot be measured.
         assert!(sender.goes(5.0, 40.0 * MB, 0.95, 150.0 * MB).squeeze);
         assert!(!sender.goes(6.0, 40.0 * MB, 0.95, 150.0 * MB).squeeze, "old news");
-        // As it is, it fills the link.
+        // Uncompressed data fills the link.
         assert!(!sender.goes(2.0, 500.0 * MB, 0.3, 150.0 * MB).squeeze);
         assert!(sender.goes(2.0, 30.0 * MB, 0.1, 150.0 * MB).squeeze, "slow again");
     }

@@ -60,7 +60,7 @@ pub(super) enum Broken {
     Stream,
     /// The source is gone, with the disk that it was on.
     Source,
-    /// No file could be opened for some time, for want of descriptors.
+    /// Descriptors ran out: no file could be opened for some time.
     Descriptors,
 }
 

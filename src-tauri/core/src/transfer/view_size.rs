@@ -208,7 +208,7 @@ mod tests {
         assert_eq!(count(3), 1);
         assert!(count(1).abs_diff(count(2)) <= 1 && count(1) > 20);
         assert_eq!(kept.last(), views.last(), "what is under way comes first");
-        // Page after page gives all of them.
+        // All pages together contain every view.
         let (mut all, mut left) = (Vec::new(), views.clone());
         while !left.is_empty() {
             let some = page(left.clone());

@@ -317,7 +317,7 @@ mod tests {
             ops.create_file(&shelf, &name, None).map(drop)
         };
         (1..=20).for_each(|file| put(file).unwrap());
-        // A number is no name of a file that lies with its folder.
+        // A numbered file is not counted if the file belongs to a folder that is renamed as a whole.
         ops.create_file(&top, b"3", None).unwrap();
         let staged = shelves.staged().unwrap();
         assert_eq!(files_in(ops.as_ref(), &top, staged).unwrap(), (1..=20).collect());

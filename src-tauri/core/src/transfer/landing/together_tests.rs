@@ -67,7 +67,7 @@ fn a_folder_of_small_files_is_seen_whole_or_not_at_all() {
     }
     assert!(ground.dest.join("album").is_dir() && seen(&ground).is_empty(), "{:?}", seen(&ground));
     assert!(placing.report().is_empty(), "nobody is told of what is not to be found");
-    // What may never be seen is not there when the folder gets its name.
+    // The folder becomes visible at once with all its files.
     let looked = placing.settle_now(good([*last])).unwrap();
     assert_eq!(seen(&ground), album_in("day"));
     assert_eq!(looked.len(), files.len());
