@@ -113,7 +113,7 @@ impl Journal {
         self.state.locked()
     }
 
-    /// Adds a note that stands for `bytes` bytes of data. It is buffered until the notes stand for [`WEIGHT`] bytes.
+    /// Adds a note that stands for `bytes` bytes of data. It is buffered until the notes stand for `WEIGHT` bytes.
     ///
     /// # Errors
     /// Returns the errors of the file system.

@@ -1,6 +1,6 @@
 //! Memory budget for the manifests of incoming offers, divided between devices. Pure but for the lock.
 //!
-//! Only what has arrived counts, not what a peer announces. Each device may always hold [`OWN`] bytes, so that other
+//! Only what has arrived counts, not what a peer announces. Each device may always hold `OWN` bytes, so that other
 //! devices cannot keep it from offering. More comes from a shared part; one device alone may hold as much as the
 //! largest manifest takes.
 
@@ -141,7 +141,7 @@ impl Share {
         fits
     }
 
-    /// Waits until another device is refused while this permit holds more than [`OWN`].
+    /// Waits until another device is refused while this permit holds more than `OWN`.
     pub async fn is_missed(&self) {
         let mut refused = self.memory.0.refused.subscribe();
         while refused.changed().await.is_ok() {

@@ -123,7 +123,7 @@ impl Transfers {
     /// Sets the transfer's own rate limit, in bytes a second; `None` removes it.
     ///
     /// # Errors
-    /// Returns an error if the transfer has ended, or the limit is below [`SLOWEST`].
+    /// Returns an error if the transfer has ended, or the limit is below `SLOWEST`.
     pub async fn limit(&self, id: TransferId, rate: Option<u64>) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
         checked_limit(rate)?;

@@ -125,7 +125,7 @@ impl Stopwatch {
         (seconds > 0.0).then_some(seconds)
     }
 
-    /// Returns true if the measurement is due to be recorded: a kill may lose only [`RECORD_EVERY`] of it.
+    /// Returns true if the measurement is due to be recorded: a kill may lose only `RECORD_EVERY` of it.
     pub fn is_due(&mut self, now: Duration) -> bool {
         let due = now.saturating_sub(self.recorded) >= RECORD_EVERY;
         if due {

@@ -20,7 +20,7 @@ impl Transfers {
     /// Lists paths as for sending, without offering them.
     ///
     /// # Errors
-    /// Returns an error if a path is missing or cannot be sent, or the listing takes longer than [`LONGEST`].
+    /// Returns an error if a path is missing or cannot be sent, or the listing takes longer than `LONGEST`.
     pub async fn survey(&self, paths: Vec<PathBuf>) -> Result<Survey, NetworkError> {
         let (data_dir, cancel) = (self.0.deps.data_dir.clone(), self.0.cancel.clone());
         let listed = tokio::task::spawn_blocking(move || {
