@@ -242,7 +242,7 @@ fn a_command_that_finds_no_place_at_the_control_socket_waits_for_one() {
     let socket = alpha.data_dir().join("control.sock");
     let held: Vec<_> = (0..128).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     let late = alpha.start(["devices"]);
-    wait_for("word that it waits", || late.stderr().contains("waiting for one to end"));
+    wait_for("word that it waits", || late.stderr().contains("waiting for one of them to end"));
     drop(held);
     late.finish(TEST_TIMEOUT).expect_status(0);
 }

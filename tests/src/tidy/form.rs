@@ -170,7 +170,6 @@ const RIDDLES: &[(&str, usize)] = &[
     ("src-tauri/cli/src", 2),
     ("src-tauri/core/src/api", 1),
     ("src-tauri/core/src/clock", 2),
-    ("src-tauri/core/src/transfer", 364),
     ("tests/field", 1),
     ("tests/hostile", 2),
     ("tests/lab", 1),
