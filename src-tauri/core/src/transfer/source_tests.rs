@@ -26,13 +26,16 @@ fn a_part_is_what_was_named_and_the_folders_above_it() {
 fn that_a_copy_of_a_stream_is_complete_is_not_seen_in_its_mode() {
     use std::os::unix::fs::PermissionsExt;
     let root = tempfile::tempdir().unwrap();
-    let path = fs::canonicalize(root.path()).unwrap().join("copy");
+    let data = fs::canonicalize(root.path()).unwrap();
+    let spool = crate::transfer::private::spool_of(&data);
+    fs::create_dir_all(&spool).unwrap();
+    let (path, private) = (spool.join("copy"), Arc::new(Private::of(&data)));
     fs::write(&path, "all of it").unwrap();
-    let given = crate::api::Given { spooled: true, growing: true, ..Default::default() };
+    let given = crate::api::Given { name: Some("stdin".into()), spooled: true, growing: true, seen: None };
     for mode in [0o600, 0o400] {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-        let listed =
-            scan(&[Named { path: path.clone(), given: given.clone() }], Arc::default(), None, &|| false).unwrap();
+        let named = [Named { path: path.clone(), given: given.clone() }];
+        let listed = scan(&named, private.clone(), None, &|| false).unwrap();
         assert_eq!(listed.manifest.get(0).and_then(|entry| entry.mode), Some(0o600));
     }
 }
