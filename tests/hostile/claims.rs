@@ -81,8 +81,7 @@ fn inputs_that_never_end_and_only_say_that_they_grow_take_nothing() {
         let mut held = Vec::new();
         let mut said = 0;
         for _ in 0..transfers {
-            let accepted = tokio::time::timeout(Duration::from_secs(1), Offering::accepted(&session, &manifest)).await;
-            let Ok(Ok(mut offering)) = accepted else { break };
+            let Some(mut offering) = Offering::soon_accepted(&session, &manifest).await else { break };
             for segment in 1..=WORDS {
                 // Nobody reads the answers: the node stops listening at some point.
                 let word = offering.grown(segment * SEGMENT as u64 + 1);
@@ -99,10 +98,7 @@ fn inputs_that_never_end_and_only_say_that_they_grow_take_nothing() {
     }
     let mut scene = Scene::new();
     for count in HOSTILES {
-        let hostiles = scene.paired(count, open_handed);
-        for (peer, _) in &hostiles {
-            scene.trust(peer, None, None);
-        }
+        let hostiles = scene.trusted(count);
         let each = TRANSFERS / count;
         scene.during(hostiles, move |hostile| async move { hostile.again_and_again(|| attack(&hostile, each)).await });
     }
@@ -120,8 +116,7 @@ fn a_sender_that_stops_one_byte_short_of_a_chunk_holds_nothing() {
         let mut held = Vec::new();
         let mut streams = 0;
         for _ in 0..transfers {
-            let accepted = tokio::time::timeout(Duration::from_secs(1), Offering::accepted(&session, &manifest)).await;
-            let Ok(Ok(mut offering)) = accepted else { break };
+            let Some(mut offering) = Offering::soon_accepted(&session, &manifest).await else { break };
             for file in 0..FILES {
                 let mut bytes = segment_header(file, 0, SEGMENT as u32, 1);
                 bytes.resize(bytes.len() + SEGMENT - 1, 0x33);
@@ -137,10 +132,7 @@ fn a_sender_that_stops_one_byte_short_of_a_chunk_holds_nothing() {
     }
     let mut scene = Scene::new();
     for count in HOSTILES {
-        let hostiles = scene.paired(count, open_handed);
-        for (peer, _) in &hostiles {
-            scene.trust(peer, None, None);
-        }
+        let hostiles = scene.trusted(count);
         let each = TRANSFERS / count;
         scene.during(hostiles, move |hostile| async move { hostile.again_and_again(|| attack(&hostile, each)).await });
     }

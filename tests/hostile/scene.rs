@@ -209,6 +209,15 @@ impl Scene {
         }));
     }
 
+    /// Creates paired hostile devices whose offers are always accepted.
+    pub fn trusted(&self, count: usize) -> Vec<(Peer, [u8; 32])> {
+        let hostiles = self.paired(count, crate::peer::open_handed);
+        for (peer, _) in &hostiles {
+            self.trust(peer, None, None);
+        }
+        hostiles
+    }
+
     /// Creates paired hostile devices, each with a folder into which a rule accepts up to this many bytes a day.
     pub fn ruled(&self, count: usize, up_to: Option<u64>) -> (Vec<(Peer, [u8; 32])>, Vec<std::path::PathBuf>) {
         let hostiles = self.paired(count, crate::peer::open_handed);

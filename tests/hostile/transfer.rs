@@ -189,6 +189,12 @@ impl Offering {
         Ok(offering)
     }
 
+    /// Offers a manifest. None where it was not accepted within a second: the node takes no more from this device.
+    pub async fn soon_accepted(session: &Session, manifest: &Manifest) -> Option<Self> {
+        let accepted = Self::accepted(session, manifest);
+        tokio::time::timeout(std::time::Duration::from_secs(1), accepted).await.ok()?.ok()
+    }
+
     /// Resumes a transfer with other file lengths than were offered, and waits until it may go on.
     pub async fn again(session: &Session, transfer: [u8; 16], hash: &[u8; 32], changed: &[(u32, u64)]) -> Step<Self> {
         let mut offering = Self::begin(session, transfer).await?;

@@ -32,7 +32,7 @@ use yonder_tests::device::{Device, Node, text};
 pub const PAIRING: &[u8] = b"pairing/1.0";
 pub const MESSAGE: &[u8] = b"message/1.0";
 pub const TRANSFER: &[u8] = b"transfer/1.0";
-/// Protocol that is reserved and not implemented yet.
+/// Protocol whose name is reserved: a node refuses it.
 pub const SYNC: &[u8] = b"sync/1.0";
 
 pub const NOT_PAIRED: u64 = 1;

@@ -38,7 +38,7 @@ enum Line {
     Progress {
         transfer: TransferId,
         bytes: u64,
-        /// None while it is not known.
+        /// Size in bytes; none while the input has not ended.
         total: Option<u64>,
         rate: f64,
         eta: Option<f64>,
