@@ -127,7 +127,7 @@ def requests(other):
 
 def covered(other):
     """A request that is new has to be thought about here, too."""
-    bindings = (ROOT / "ui/src/ipc/bindings.ts").read_text()
+    bindings = (ROOT / "ui/src/backend/bindings.ts").read_text()
     for command, kind in (("call", "Request"), ("shell", "ShellRequest")):
         text = bindings.split(f"\nexport type {kind} = ", 1)[1].split("\nexport type ", 1)[0]
         known = set(re.findall(r'"cmd": "(\w+)"', text))

@@ -1,11 +1,11 @@
 // Draws the page at once, then joins the node: whatever the network or the disk does, there is something to see.
 
 import { mount } from 'svelte';
-import App from './App.svelte';
+import App from './app/App.svelte';
 import { i18n } from './i18n/index.svelte';
-import type { Backend } from './ipc/backend';
-import { tauri } from './ipc/tauri';
-import { theme } from './state/theme.svelte';
+import type { Backend } from './backend/backend';
+import { tauri } from './backend/tauri';
+import { theme } from './shared/state/theme.svelte';
 import './styles/tokens.css';
 import './styles/base.css';
 
@@ -18,7 +18,7 @@ function draw(backend: Backend): void {
 
 // Vite replaces the condition, so that the fake is not even part of a build for the window.
 if ((import.meta.env.DEV || import.meta.env.MODE === 'demo') && !('__TAURI_INTERNALS__' in window)) {
-  void import('./ipc/demo').then(({ demo }) => draw(demo()));
+  void import('./app/demo').then(({ demo }) => draw(demo()));
 } else {
   draw(tauri);
 }

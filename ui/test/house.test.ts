@@ -20,12 +20,12 @@ it('finds the sources', () => {
 });
 
 it('one file alone imports Tauri', () => {
-  expect(sources.filter((path) => /from '@tauri-apps/.test(text(path))).map((path) => path.slice(ROOT.length + 1))).toEqual(['src/ipc/tauri.ts']);
+  expect(sources.filter((path) => /from '@tauri-apps/.test(text(path))).map((path) => path.slice(ROOT.length + 1))).toEqual(['src/backend/tauri.ts']);
 });
 
 it('the fake is reached from the demo alone, and the demo from one place', () => {
   const importing = (name: string) => sources.filter((path) => new RegExp(`['"/]${name}['"]`).test(text(path))).map((path) => path.slice(ROOT.length + 1));
-  expect(importing('fake')).toEqual(['src/ipc/demo.ts']);
+  expect(importing('fake')).toEqual(['src/app/demo.ts']);
   expect(importing('demo')).toEqual(['src/main.ts']);
 });
 

@@ -2,9 +2,9 @@
 
 import { render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import App from '../src/App.svelte';
-import { FakeNode, type FakeState } from '../src/ipc/fake';
-import type { Request, ShellRequest } from '../src/ipc/bindings';
+import App from '../src/app/App.svelte';
+import { FakeNode, type FakeState } from '../src/backend/fake';
+import type { Request, ShellRequest } from '../src/backend/bindings';
 
 export async function page(state: Partial<FakeState> = {}, prepare: (node: FakeNode) => void = () => {}) {
   const node = new FakeNode(state);

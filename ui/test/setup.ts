@@ -1,7 +1,7 @@
 import { cleanup } from '@testing-library/svelte';
 import { afterEach, beforeEach } from 'vitest';
 import { i18n } from '../src/i18n/index.svelte';
-import { theme } from '../src/state/theme.svelte';
+import { theme } from '../src/shared/state/theme.svelte';
 
 // A page without layout has no widths; what measures itself gets one.
 Object.defineProperty(HTMLElement.prototype, 'clientWidth', { configurable: true, get: () => 400 });

@@ -35,8 +35,6 @@ const LARGE_FOLDERS: &[(&str, usize)] = &[
     ("tests/integration", 25),
     ("tests/interop", 23),
     ("tests/lab", 21),
-    ("ui/src/parts", 21),
-    ("ui/src/views", 50),
 ];
 
 #[test]

@@ -1,8 +1,8 @@
 // Which language the page speaks. All visible text comes through `i18n.t`.
 
-import type { ApiError, CheckView, Grant } from '../ipc/bindings';
+import type { ApiError, CheckView, Grant } from '../backend/bindings';
 import { de } from './de';
-import { bytes, duration, limit, rate, share100 } from '../text/format';
+import { bytes, duration, limit, rate, share100 } from './format';
 import { germanChecks, type SpokenCheck } from './doctor.de';
 import { germanErrors, germanNotes, type SpokenError } from './errors.de';
 import { en, type Catalogue } from './en';

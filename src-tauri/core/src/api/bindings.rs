@@ -1,4 +1,4 @@
-//! TypeScript types for the page, generated from the types of this module into `ui/src/ipc/bindings.ts`. A test fails
+//! TypeScript types for the page, generated from the types of this module into `ui/src/backend/bindings.ts`. A test fails
 //! if the file is out of date; `YONDER_BLESS=1 cargo test -p yonder-core bindings` rewrites it.
 
 use ts_rs::{Config, TS};
@@ -90,7 +90,7 @@ pub fn typescript() -> String {
 mod tests {
     #[test]
     fn page_bindings_are_up_to_date() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/src/ipc/bindings.ts");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../ui/src/backend/bindings.ts");
         let now = super::typescript();
         if std::env::var_os("YONDER_BLESS").is_some() {
             std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();

@@ -1,0 +1,47 @@
+// In which order the cards of paired devices stand: as the person put them, and new ones at the end. How a device stands
+// and what it is called move no card. Kept beside the window, since it says nothing about the devices.
+
+import type { DeviceView } from '../../backend/bindings';
+
+const KEY = 'yonder.order';
+/** Ids that are remembered: of devices that are paired, or were once. */
+const MOST = 1000;
+
+function remembered(): string[] {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
+    if (Array.isArray(kept)) return kept.filter((id) => typeof id === 'string').slice(0, MOST);
+  } catch {
+    // No storage, or nothing of ours in it.
+  }
+  return [];
+}
+
+/** Two devices without a place are equal, though infinity less infinity is no number. */
+const compare = (a: number, b: number) => (a === b ? 0 : a - b);
+
+export class CardOrder {
+  #ids = $state.raw<readonly string[]>(remembered());
+
+  /** The devices in their order. Those that nobody moved stand in the order in which they were paired. */
+  arrange(devices: readonly DeviceView[]): DeviceView[] {
+    const places = new Map(this.#ids.map((id, at) => [id, at]));
+    const place = (device: DeviceView) => places.get(device.device_id) ?? Infinity;
+    return devices.toSorted(
+      (a, b) => compare(place(a), place(b)) || (a.paired_at ?? 0) - (b.paired_at ?? 0) || (a.device_id < b.device_id ? -1 : 1),
+    );
+  }
+
+  /** Puts the device with this id at the place `to`, from 0, among those that are shown. */
+  move(shown: readonly string[], id: string, to: number): void {
+    const others = shown.filter((each) => each !== id);
+    const order = others.toSpliced(to, 0, id);
+    const gone = this.#ids.filter((each) => !order.includes(each));
+    this.#ids = [...order, ...gone].slice(0, MOST);
+    try {
+      localStorage.setItem(KEY, JSON.stringify(this.#ids));
+    } catch {
+      // It holds until the window closes.
+    }
+  }
+}
