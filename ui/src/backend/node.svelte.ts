@@ -16,7 +16,6 @@ import type {
   Snapshot,
   TransferView,
 } from './bindings';
-import { CardOrder } from '../features/devices/order.svelte';
 
 export type Phase = 'starting' | 'ready' | 'failed' | 'stopped';
 
@@ -33,6 +32,9 @@ export interface NodeEars {
   /** Everything was asked anew: what is held beside this may lack something. */
   refreshed(): void;
 }
+
+/** Puts paired devices into the order in which the page shows them. */
+export type Arrange = (devices: DeviceView[]) => DeviceView[];
 
 const FINAL: ReadonlySet<TransferView['state']> = new Set(['done', 'failed', 'declined', 'cancelled']);
 
@@ -85,8 +87,6 @@ export class NodeStore {
   pairingAt = $state(0);
   readonly devices = new SvelteMap<string, DeviceView>();
   readonly transfers = new SvelteMap<string, TransferView>();
-  /** In which order the cards of paired devices stand. */
-  readonly order = new CardOrder();
   /** Transfers that were taken off the list, which can still be taken back. */
   readonly hidden = new SvelteSet<string>();
   /** How many texts of a device the person has not seen. */
@@ -94,6 +94,7 @@ export class NodeStore {
 
   readonly #backend: Backend;
   readonly #ears: NodeEars;
+  readonly #arrange: Arrange;
   /** Number of the last event applied; null while a snapshot is awaited. */
   #last: number | null = null;
   #buffer: NumberedEvent[] = [];
@@ -102,13 +103,14 @@ export class NodeStore {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  constructor(backend: Backend, ears: NodeEars) {
+  constructor(backend: Backend, ears: NodeEars, arrange: Arrange = (devices) => devices) {
     this.#backend = backend;
     this.#ears = ears;
+    this.#arrange = arrange;
   }
 
   /** In the order of their cards. */
-  readonly paired = $derived(this.order.arrange([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
+  readonly paired = $derived.by(() => this.#arrange([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
   readonly blocked = $derived([...this.devices.values()].filter((d) => d.paired && d.trust === 'blocked').toSorted(byName));
   readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
   readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));

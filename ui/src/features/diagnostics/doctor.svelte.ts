@@ -1,13 +1,17 @@
 // The doctor's visit: checks as they are done, then the whole report.
 
+import { createContext } from 'svelte';
 import { ask, toApiError, type Backend } from '../../backend/backend';
 import type { ApiError, CheckStatus, CheckView, DoctorReport } from '../../backend/bindings';
+import type { Page } from '../../shared/context';
 
 const WORST: readonly CheckStatus[] = ['ok', 'info', 'warning', 'failed'];
 
 export class Doctor {
   /** The device that is asked about; null looks at this one and at all. */
   device = $state<string | null>(null);
+  /** The page that the person came from, and goes back to. */
+  cameFrom = $state<Page>('home');
   checks = $state.raw<CheckView[]>([]);
   report = $state.raw<DoctorReport | null>(null);
   error = $state.raw<ApiError | null>(null);
@@ -61,3 +65,5 @@ export class Doctor {
     this.checks = [...others, check];
   }
 }
+
+export const [getDoctor, setDoctor] = createContext<Doctor>();

@@ -1,7 +1,7 @@
 // Files dragged over the window. The window tells places in CSS pixels; the page says which card lies there. While a drag
 // lasts no card moves (`steady` in the app's state), so that what lies there is what the person saw there.
 
-import type { Picked, ShellEvent } from '../../../backend/bindings';
+import type { Picked, ShellEvent } from '../../backend/bindings';
 
 /** The device whose card lies at this place, if any. */
 export function deviceAt(x: number, y: number): string | null {

@@ -1,5 +1,6 @@
 // The pair dialog: which side it shows, and its calls in order. Where the pairing stands is the node's to say.
 
+import { createContext } from 'svelte';
 import { ask, toApiError, type Backend } from '../../backend/backend';
 import type { ApiError, LinkView, ShellResponse } from '../../backend/bindings';
 import type { NodeStore } from '../../backend/node.svelte';
@@ -14,7 +15,7 @@ export interface Offered extends LinkView {
   from: 'link' | 'picture';
 }
 
-export class PairDesk {
+export class Pairing {
   open = $state(false);
   tab = $state<PairTab>('host');
   /** The nearby device that the person came from. */
@@ -81,6 +82,11 @@ export class PairDesk {
   get free(): boolean {
     const { step } = this.#node.pairing;
     return step === 'idle' || step === 'paired' || step === 'failed';
+  }
+
+  /** A single dropped file is read as a picture of a code. */
+  get takesPicture(): boolean {
+    return this.open && this.tab === 'join' && this.free && !this.offered;
   }
 
   /** Asks the person about a link from outside. */
@@ -178,3 +184,5 @@ export class PairDesk {
     });
   }
 }
+
+export const [getPairing, setPairing] = createContext<Pairing>();

@@ -1,0 +1,51 @@
+// The conversation that is shown, and drafts of the others.
+
+import { createContext } from 'svelte';
+import { ask } from '../../backend/backend';
+import type { MessageView } from '../../backend/bindings';
+import { i18n } from '../../i18n/index.svelte';
+import type { AppContext } from '../../shared/context';
+import { visible } from '../../shared/text/visible';
+import { Talk } from './talk.svelte';
+
+export class MessagesState {
+  /** The conversation that is shown, or was last. */
+  talk = $state.raw<Talk | null>(null);
+
+  readonly #app: AppContext;
+  /** What was written to other devices and not sent. */
+  readonly #drafts = new Map<string, string>();
+
+  constructor(app: AppContext) {
+    this.#app = app;
+  }
+
+  /** Opens the conversation with a device. */
+  open(device: string): void {
+    if (this.talk?.device === device) return;
+    if (this.talk) this.#drafts.set(this.talk.device, this.talk.draft);
+    this.talk = new Talk(this.#app.backend, device, this.#drafts.get(device));
+    if (this.#app.node.phase === 'ready') void this.talk.load();
+  }
+
+  /** Marks the texts of a device as seen. */
+  seen(device: string): void {
+    const { backend, node } = this.#app;
+    if (!node.unread.get(device)) return;
+    node.unread.delete(device);
+    // If this fails, the texts only count as unseen again after the next start.
+    ask(backend, { cmd: 'messages_seen', device }).catch(() => {});
+  }
+
+  /** Takes in a text, and announces one that has arrived. */
+  hear(message: MessageView): void {
+    const here = this.talk?.device === message.device_id;
+    if (here) this.talk?.hear(message);
+    if (message.state !== 'received') return;
+    const name = visible(this.#app.node.devices.get(message.device_id)?.name ?? '');
+    const shown = here && this.#app.page === 'conversation';
+    this.#app.announce(shown ? i18n.t.talk.says(name, visible(message.text.slice(0, 500))) : i18n.t.talk.arrived(name));
+  }
+}
+
+export const [getMessages, setMessages] = createContext<MessagesState>();
