@@ -83,9 +83,15 @@ describe('the layers of the page', () => {
   });
 });
 
+it('no state has the name of a component, which file systems that ignore case would import in its place', () => {
+  const taken = new Map(files.filter((path) => path.endsWith('.svelte')).map((path) => [path.toLowerCase(), path]));
+  const states = files.filter((path) => path.endsWith('.svelte.ts'));
+  expect(states.filter((path) => taken.has(path.slice(0, -'.ts'.length).toLowerCase()))).toEqual([]);
+});
+
 describe('an import that breaks the layers is found', () => {
   const broken: [string, Import][] = [
-    ['of the app by a feature', { from: 'features/devices/Devices.svelte', to: 'app/app.svelte.ts', typeOnly: true }],
+    ['of the app by a feature', { from: 'features/devices/Devices.svelte', to: 'app/app-state.svelte.ts', typeOnly: true }],
     ['of another feature', { from: 'features/devices/Devices.svelte', to: 'features/pairing/code.ts', typeOnly: false }],
     ['of a feature by shared', { from: 'shared/context.ts', to: 'features/pairing/code.ts', typeOnly: true }],
     ['of a value of the backend by shared', { from: 'shared/context.ts', to: 'backend/backend.ts', typeOnly: false }],

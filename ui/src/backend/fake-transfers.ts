@@ -3,8 +3,8 @@
 import type { ApiError, OfferEntry, OfferPage, Request, TransferView } from './bindings';
 
 const FINAL = new Set(['done', 'failed', 'declined', 'cancelled']);
-const SLOWEST = 1024;
-const MOST_CHOSEN = 10_000;
+const MIN_LIMIT = 1024;
+const MAX_CHOSEN = 10_000;
 
 function apiError(code: string, message: string, hint = ''): ApiError {
   return { code, message, hint };
@@ -50,7 +50,7 @@ export class Manifest {
 
   /** Files and bytes of what was chosen. */
   sum(only: readonly number[]): { files: number; total: number } {
-    if (only.length === 0 || only.length > MOST_CHOSEN) throw apiError('selection_invalid', 'this cannot be chosen: 1 to 10,000 entries can be chosen');
+    if (only.length === 0 || only.length > MAX_CHOSEN) throw apiError('selection_invalid', 'this cannot be chosen: 1 to 10,000 entries can be chosen');
     const chosen = new Set(only);
     const within = (node: Node | undefined): boolean => node !== undefined && (chosen.has(node.index) || (node.parent !== null && within(this.#nodes[node.parent])));
     const files = this.#nodes.filter((node) => !node.folder && within(node));
@@ -110,7 +110,7 @@ export function asked(transfer: TransferView, request: Extract<Request, { cmd: '
       return { ...transfer, state, reason: null, rate: state === 'active' ? 40_000_000 : 0 };
     }
     case 'limit':
-      if (request.rate !== null && request.rate < SLOWEST) throw apiError('invalid_input', `a limit is at least ${SLOWEST} bytes a second`);
+      if (request.rate !== null && request.rate < MIN_LIMIT) throw apiError('invalid_input', `a limit is at least ${MIN_LIMIT} bytes a second`);
       return { ...transfer, limit: request.rate, rate: request.rate === null ? transfer.rate : Math.min(transfer.rate, request.rate) };
   }
 }

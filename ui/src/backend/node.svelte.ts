@@ -20,7 +20,7 @@ import type {
 export type Phase = 'starting' | 'ready' | 'failed' | 'stopped';
 
 /** What the page tells people beyond the state itself. */
-export interface NodeEars {
+export interface NodeListener {
   notice(error: ApiError): void;
   offer(transfer: TransferView): void;
   ended(transfer: TransferView): void;
@@ -72,7 +72,7 @@ export function canResume(transfer: TransferView): boolean {
 const RETRY_MS = 1000;
 
 /** A node's worth of events may arrive while a snapshot is on its way; past this it is asked for anew. */
-const BUFFER = 4096;
+const MAX_BUFFERED = 4096;
 
 export class NodeStore {
   phase = $state<Phase>('starting');
@@ -93,7 +93,7 @@ export class NodeStore {
   readonly unread = new SvelteMap<string, number>();
 
   readonly #backend: Backend;
-  readonly #ears: NodeEars;
+  readonly #listener: NodeListener;
   readonly #arrange: Arrange;
   /** Number of the last event applied; null while a snapshot is awaited. */
   #last: number | null = null;
@@ -103,9 +103,9 @@ export class NodeStore {
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
-  constructor(backend: Backend, ears: NodeEars, arrange: Arrange = (devices) => devices) {
+  constructor(backend: Backend, listener: NodeListener, arrange: Arrange = (devices) => devices) {
     this.#backend = backend;
-    this.#ears = ears;
+    this.#listener = listener;
     this.#arrange = arrange;
   }
 
@@ -119,13 +119,13 @@ export class NodeStore {
   /** What is under way in the order in which it goes; then what waits for its turn, and for the other side. */
   readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)).toSorted(byTurn));
   /** Those that bytes move of, that something holds, or that are being made ready. */
-  readonly under = $derived(this.running.filter((t) => t.state !== 'offered' && !isQueued(t)));
+  readonly inProgress = $derived(this.running.filter((t) => t.state !== 'offered' && !isQueued(t)));
   /** Those that wait for their turn, the next one first. */
   readonly queue = $derived(this.running.filter(isQueued));
   /** Offers from here that wait for an answer. */
-  readonly proposed = $derived(this.running.filter((t) => t.state === 'offered'));
+  readonly sentOffers = $derived(this.running.filter((t) => t.state === 'offered'));
   /** Texts of paired devices that nobody has seen. */
-  readonly news = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
+  readonly unseen = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
   readonly ended = $derived(this.#newestFirst.filter((t) => isFinal(t) && !this.hidden.has(t.id)));
 
   /** Subscribes first and asks then, so that nothing falls between the two. */
@@ -174,7 +174,7 @@ export class NodeStore {
 
   hear(event: NumberedEvent): void {
     if (this.#last === null) {
-      if (this.#buffer.length < BUFFER) this.#buffer.push(event);
+      if (this.#buffer.length < MAX_BUFFERED) this.#buffer.push(event);
       return;
     }
     if (event.seq <= this.#last) return;
@@ -210,7 +210,7 @@ export class NodeStore {
     const waiting = this.#buffer;
     this.#buffer = [];
     for (const event of waiting) this.hear(event);
-    this.#ears.refreshed();
+    this.#listener.refreshed();
   }
 
   #setPairing(pairing: PairingView): void {
@@ -237,13 +237,13 @@ export class NodeStore {
         break;
       case 'offer':
         this.transfers.set(event.transfer.id, event.transfer);
-        this.#ears.offer(event.transfer);
+        this.#listener.offer(event.transfer);
         break;
       case 'transfer': {
         const before = this.transfers.get(event.transfer.id);
         this.transfers.set(event.transfer.id, event.transfer);
-        if (before && !isFinal(before) && isFinal(event.transfer)) this.#ears.ended(event.transfer);
-        if (before && before.state !== 'paused' && isStuck(event.transfer)) this.#ears.stuck(event.transfer);
+        if (before && !isFinal(before) && isFinal(event.transfer)) this.#listener.ended(event.transfer);
+        if (before && before.state !== 'paused' && isStuck(event.transfer)) this.#listener.stuck(event.transfer);
         break;
       }
       case 'transfer_gone':
@@ -251,13 +251,13 @@ export class NodeStore {
         break;
       case 'message':
         if (event.message.state === 'received') this.unread.set(event.message.device_id, (this.unread.get(event.message.device_id) ?? 0) + 1);
-        this.#ears.text(event.message);
+        this.#listener.text(event.message);
         break;
       case 'relays':
         this.relays = event.relays;
         break;
       case 'doctor_check':
-        this.#ears.check(event.device, event.check);
+        this.#listener.check(event.device, event.check);
         break;
       case 'settings':
         this.settings = event.settings;
@@ -266,7 +266,7 @@ export class NodeStore {
         }
         break;
       case 'notice':
-        this.#ears.notice(event.error);
+        this.#listener.notice(event.error);
         break;
       case 'stopping':
         this.phase = 'stopped';

@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeNode, apiError, someDevice, someTransfer } from './fake';
 import type { Response } from './bindings';
-import { NodeStore, type NodeEars } from './node.svelte';
+import { NodeStore, type NodeListener } from './node.svelte';
 
-const ears = (): NodeEars => ({ notice: vi.fn(), offer: vi.fn(), ended: vi.fn(), text: vi.fn(), stuck: vi.fn(), check: vi.fn(), refreshed: vi.fn() });
+const listener = (): NodeListener => ({ notice: vi.fn(), offer: vi.fn(), ended: vi.fn(), text: vi.fn(), stuck: vi.fn(), check: vi.fn(), refreshed: vi.fn() });
 const snapshots = (fake: FakeNode) => fake.calls.filter((call) => call.cmd === 'snapshot').length;
 
 async function opened(fake = new FakeNode()) {
-  const heard = ears();
+  const heard = listener();
   const store = new NodeStore(fake, heard);
   const close = await store.open();
   return { fake, store, heard, close };
@@ -55,7 +55,7 @@ describe('events', () => {
   it('wait while a snapshot is on its way', async () => {
     const fake = new FakeNode();
     const gates = holding(fake);
-    const store = new NodeStore(fake, ears());
+    const store = new NodeStore(fake, listener());
     const open = store.open();
     await settle();
     const device = someDevice();
@@ -96,7 +96,7 @@ describe('events', () => {
   it('an older snapshot that comes late is dropped', async () => {
     const fake = new FakeNode();
     const gates = holding(fake);
-    const store = new NodeStore(fake, ears());
+    const store = new NodeStore(fake, listener());
     void store.open();
     await settle();
     const device = someDevice();

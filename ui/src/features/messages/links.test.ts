@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { pieces } from './links';
+import { splitLinks } from './links';
 
-const links = (text: string) => pieces(text).filter((piece) => piece.href !== undefined);
-const whole = (text: string) => pieces(text).map((piece) => piece.text).join('');
+const links = (text: string) => splitLinks(text).filter((piece) => piece.href !== undefined);
+const whole = (text: string) => splitLinks(text).map((piece) => piece.text).join('');
 
 describe('addresses in a text', () => {
   it('become links, without the sentence around them', () => {

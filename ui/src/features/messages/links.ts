@@ -1,36 +1,36 @@
-// Web addresses within a text that somebody wrote. Only what is plainly one becomes a link, and where it leads is said.
+// Finds web addresses in a text. Only what is plainly an address becomes a link, and a misleading one names its real host.
 
 import { visibleLines } from '../../shared/text/visible';
 
-/** A piece of a text: plain, or an address with where it leads. */
+/** A piece of a text: plain, or an address and its target. */
 export interface Piece {
   text: string;
-  /** The address as the browser will get it, in ASCII. */
+  /** The address in the form that the browser gets, in ASCII. */
   href?: string;
-  /** The host that it really leads to, where the text does not say so by itself. */
+  /** The real host, if the text shows another one. */
   host?: string;
 }
 
-/** An address longer than this stays text. */
-const LONGEST = 2048;
+/** A longer address stays text. */
+const MAX_ADDRESS_LENGTH = 2048;
 
-/** More links than this in one text help nobody. */
-const MOST = 50;
+/** Links in one text. The rest stays text. */
+const MAX_LINKS = 50;
 
-// A replacement sign stands for something hidden: an address ends there.
+// An address ends at a replacement sign, which stands for an invisible character.
 const CANDIDATE = /https?:\/\/[^\s<>"`\\\ufffd]+/giu;
 const CLOSING: Record<string, string> = { ')': '(', ']': '[', '}': '{' };
 
-/** The text in pieces, with what hides made visible. */
-export function pieces(text: string): Piece[] {
+/** Splits a text into plain pieces and addresses. Invisible characters become replacement signs. */
+export function splitLinks(text: string): Piece[] {
   const shown = visibleLines(text);
   const found: Piece[] = [];
   let at = 0;
   let links = 0;
   for (const match of shown.matchAll(CANDIDATE)) {
-    if (links >= MOST) break;
-    // So long a one would take its time, and no browser wants it. Within a word it is none.
-    if (match[0].length > LONGEST) continue;
+    if (links >= MAX_LINKS) break;
+    // Skips addresses that no browser takes, and those in the middle of a word.
+    if (match[0].length > MAX_ADDRESS_LENGTH) continue;
     if (match.index > 0 && /[\p{L}\p{N}]/u.test(shown.charAt(match.index - 1))) continue;
     const raw = trimmed(match[0]);
     const link = address(raw);
@@ -44,7 +44,7 @@ export function pieces(text: string): Piece[] {
   return found;
 }
 
-/** Without the punctuation of the sentence around it. */
+/** Removes the punctuation of the sentence around an address. */
 function trimmed(raw: string): string {
   let end = raw.length;
   for (;;) {
@@ -61,7 +61,7 @@ function count(text: string, one: string): number {
   return text.split(one).length - 1;
 }
 
-/** An address of the web and nothing more: with a name before the host it could pose as another. */
+/** Parses a web address. Refuses one with a user name, because that could pose as the host. */
 function address(raw: string): Piece | null {
   let url: URL;
   try {
@@ -72,7 +72,7 @@ function address(raw: string): Piece | null {
   if ((url.protocol !== 'http:' && url.protocol !== 'https:') || url.hostname === '') return null;
   if (url.username !== '' || url.password !== '' || /^[^/]*\/\/[^/?#]*@/.test(raw)) return null;
   const href = url.href.replace(/['|^{}]/g, (each) => `%${each.charCodeAt(0).toString(16).toUpperCase()}`);
-  if (href.length > LONGEST || !/^[\u0021-\u007e]+$/.test(href)) return null;
+  if (href.length > MAX_ADDRESS_LENGTH || !/^[\u0021-\u007e]+$/.test(href)) return null;
   const written = (/^https?:\/\/([^/?#]*)/i.exec(raw)?.[1] ?? '').toLowerCase();
   const same = written === url.host || written === `${url.host}:${url.protocol === 'https:' ? '443' : '80'}`;
   return same ? { text: raw, href } : { text: raw, href, host: url.host };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { judge, readCode, replaceWord } from './code';
+import { classifyWord, readCode, replaceWord } from './code';
 
 const words = (text: string) => {
   const code = readCode(text);
@@ -27,11 +27,11 @@ describe('readCode', () => {
   it('keeps a word that cannot be right, so that it can be said', () => expect(words('brave löwe')).toEqual(['brave', expect.stringMatching(/^lo.?we$/)]));
 });
 
-describe('judge', () => {
-  it('takes a word of the list, even where others begin with it', () => expect(judge('sun', ['sun', 'sunny', 'sunset'])).toMatchObject({ state: 'whole', word: 'sun' }));
-  it('completes the only one that begins so', () => expect(judge('brav', ['brave'])).toMatchObject({ state: 'completed', word: 'brave' }));
-  it('waits while there are several', () => expect(judge('su', ['such', 'sun'])).toMatchObject({ state: 'begun', word: null }));
-  it('says at once what is not on the list', () => expect(judge('lixn', [])).toMatchObject({ state: 'unknown', word: null }));
+describe('classifyWord', () => {
+  it('takes a word of the list, even where others begin with it', () => expect(classifyWord('sun', ['sun', 'sunny', 'sunset'])).toMatchObject({ state: 'whole', word: 'sun' }));
+  it('completes the only one that begins so', () => expect(classifyWord('brav', ['brave'])).toMatchObject({ state: 'completed', word: 'brave' }));
+  it('waits while there are several', () => expect(classifyWord('su', ['such', 'sun'])).toMatchObject({ state: 'begun', word: null }));
+  it('says at once what is not on the list', () => expect(classifyWord('lixn', [])).toMatchObject({ state: 'unknown', word: null }));
 });
 
 describe('replaceWord', () => {

@@ -4,7 +4,7 @@ import type { Catalogue } from '../../i18n/en';
 import type { Note } from '../../backend/bindings';
 
 /** Why something is left out; a code that the catalogue does not know gets a general word. */
-export function why(t: Catalogue, code: string): string {
+export function skipReason(t: Catalogue, code: string): string {
   return t.notes.why[code] ?? t.notes.why['other'] ?? code;
 }
 
@@ -12,9 +12,9 @@ export function why(t: Catalogue, code: string): string {
 export function noteText(t: Catalogue, note: Note): string {
   switch (note.code) {
     case 'skipped':
-      return t.notes.skipped(note.args.path, why(t, note.args.reason));
+      return t.notes.skipped(note.args.path, skipReason(t, note.args.reason));
     case 'failed':
-      return t.notes.failed(note.args.path, why(t, note.args.reason));
+      return t.notes.failed(note.args.path, skipReason(t, note.args.reason));
     case 'saved_as':
       return t.notes.savedAs(note.args.path, note.args.name);
     case 'named_twice':

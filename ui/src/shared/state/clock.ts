@@ -2,7 +2,7 @@
 
 import { createSubscriber } from 'svelte/reactivity';
 
-const EVERY_MS = 20_000;
+const TICK_MS = 20_000;
 
 class Clock {
   readonly #subscribe = createSubscriber((update) => {
@@ -10,7 +10,7 @@ class Clock {
     const tick = () => {
       if (!document.hidden) update();
     };
-    const timer = setInterval(tick, EVERY_MS);
+    const timer = setInterval(tick, TICK_MS);
     document.addEventListener('visibilitychange', tick);
     return () => {
       clearInterval(timer);

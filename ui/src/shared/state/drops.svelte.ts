@@ -15,10 +15,10 @@ export class Drops {
   /** The device under it. */
   over = $state<string | null>(null);
 
-  readonly #landed: (device: string | null, picked: Picked) => void;
+  readonly #dropped: (device: string | null, picked: Picked) => void;
 
-  constructor(landed: (device: string | null, picked: Picked) => void) {
-    this.#landed = landed;
+  constructor(dropped: (device: string | null, picked: Picked) => void) {
+    this.#dropped = dropped;
   }
 
   hear(event: ShellEvent): void {
@@ -34,7 +34,7 @@ export class Drops {
         // Hit-tested anew: the last `drag_over` may be from another place.
         const device = deviceAt(event.x, event.y);
         this.#end();
-        this.#landed(device, event.picked);
+        this.#dropped(device, event.picked);
         break;
       }
       default:

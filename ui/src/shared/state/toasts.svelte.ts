@@ -1,4 +1,4 @@
-// Short messages at the edge of the window. Errors stay until they are dismissed; good news leaves by itself.
+// Short messages at the edge of the window. Errors stay until they are dismissed. Other messages leave by themselves.
 
 import type { ApiError } from '../../backend/bindings';
 
@@ -7,17 +7,17 @@ export type Toast = { id: number; times: number } & (
   | { kind: 'info' | 'refused'; message: string; hint: string; undo: Undo | null }
 );
 
-/** What can be taken back as long as the message is there. */
+/** An action that can be undone as long as its toast is shown. */
 export interface Undo {
-  back: () => void;
-  /** The message has left, and nobody took it back. */
-  settle: () => void;
+  undo: () => void;
+  /** Called when the toast has left and the action was not undone. */
+  commit: () => void;
 }
 
 const INFO_MS = 6000;
-/** Time enough to read, and to think better of it. */
+/** Longer, because the person may want to undo the action. */
 const UNDO_MS = 10_000;
-const MOST = 4;
+const MAX_TOASTS = 4;
 
 export class Toasts {
   list = $state.raw<readonly Toast[]>([]);
@@ -26,31 +26,31 @@ export class Toasts {
 
   info(message: string, hint = ''): void {
     const id = this.#add({ kind: 'info', message, hint, undo: null, id: this.#next++, times: 1 });
-    this.rest(id);
+    this.unpin(id);
   }
 
-  /** Says that nothing was done, and why: no error, and no success either. */
+  /** Says that nothing was done, and why. It is neither an error nor a success. */
   refuse(message: string, hint = ''): void {
     const id = this.#add({ kind: 'refused', message, hint, undo: null, id: this.#next++, times: 1 });
-    this.rest(id);
+    this.unpin(id);
   }
 
-  /** Says what was done, and lets it be taken back. */
+  /** Says what was done, and offers to undo it. */
   undoable(message: string, undo: Undo): void {
     const id = this.#add({ kind: 'info', message, hint: '', undo, id: this.#next++, times: 1 });
-    this.rest(id);
+    this.unpin(id);
   }
 
-  /** Takes back what a message tells of. */
+  /** Undoes the action of a toast. */
   undo(id: number): void {
     const toast = this.list.find((each) => each.id === id);
     this.#drop(id);
-    if (toast && toast.kind !== 'error') toast.undo?.back();
+    if (toast && toast.kind !== 'error') toast.undo?.undo();
   }
 
-  /** A hint of the page's own, where it knows more than the error's code says. */
+  /** Shows an error. A `hint` replaces that of the error, where the page knows more. */
   error(error: ApiError, hint = ''): void {
-    // The same trouble again and again is one toast, not a wall of them.
+    // A repeated error is counted in one toast.
     const same = this.list.find((t) => t.kind === 'error' && t.error.code === error.code && t.error.message === error.message);
     if (same) {
       this.list = this.list.map((t) => (t === same ? { ...t, times: t.times + 1 } : t));
@@ -62,35 +62,35 @@ export class Toasts {
   dismiss(id: number): void {
     const toast = this.list.find((each) => each.id === id);
     this.#drop(id);
-    if (toast && toast.kind !== 'error') toast.undo?.settle();
+    if (toast && toast.kind !== 'error') toast.undo?.commit();
   }
 
-  /** Someone reads it: it stays. */
-  hold(id: number): void {
+  /** Keeps a toast while it is being read. */
+  pin(id: number): void {
     clearTimeout(this.#timers.get(id));
     this.#timers.delete(id);
   }
 
-  /** Nobody reads it any more: it may leave. */
-  rest(id: number): void {
+  /** Starts the time after which a toast leaves. */
+  unpin(id: number): void {
     const toast = this.list.find((each) => each.id === id);
     if (!toast || toast.kind === 'error') return;
-    this.hold(id);
+    this.pin(id);
     this.#timers.set(id, setTimeout(() => this.dismiss(id), toast.undo ? UNDO_MS : INFO_MS));
   }
 
   #drop(id: number): void {
-    this.hold(id);
+    this.pin(id);
     this.list = this.list.filter((each) => each.id !== id);
   }
 
   #add(toast: Toast): number {
     const kept = [...this.list, toast];
-    while (kept.length > MOST) {
+    while (kept.length > MAX_TOASTS) {
       const gone = kept.findIndex((t) => t.kind !== 'error');
       const [out] = kept.splice(Math.max(gone, 0), 1);
-      if (out) this.hold(out.id);
-      if (out && out.kind !== 'error') out.undo?.settle();
+      if (out) this.pin(out.id);
+      if (out && out.kind !== 'error') out.undo?.commit();
     }
     this.list = kept;
     return toast.id;

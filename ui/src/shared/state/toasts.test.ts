@@ -19,10 +19,10 @@ it('stays while it is read', () => {
   const toasts = new Toasts();
   toasts.info('copied');
   const id = toasts.list[0]?.id ?? 0;
-  toasts.hold(id);
+  toasts.pin(id);
   vi.advanceTimersByTime(60_000);
   expect(toasts.list).toHaveLength(1);
-  toasts.rest(id);
+  toasts.unpin(id);
   vi.advanceTimersByTime(6001);
   expect(toasts.list).toHaveLength(0);
 });

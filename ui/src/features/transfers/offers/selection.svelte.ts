@@ -6,11 +6,11 @@ import { ask, toApiError, type Backend } from '../../../backend/backend';
 import type { ApiError, ConflictRule, OfferEntry, TransferView } from '../../../backend/bindings';
 
 /** Entries asked for at once while a person looks. */
-const PAGE = 200;
+const PAGE_SIZE = 200;
 /** And while all of a folder is needed. */
-const MOST_AT_ONCE = 1000;
+const BULK_PAGE_SIZE = 1000;
 /** So many may be named in an answer. */
-export const MOST_CHOSEN = 10_000;
+export const MAX_CHOSEN = 10_000;
 
 /** Number of a folder; null is the top. */
 type Folder = number | null;
@@ -72,7 +72,7 @@ export class Selection {
   }
 
   /** The next page of a folder. False if it cannot be had; the listing says why. */
-  more(folder: Folder, limit = PAGE): Promise<boolean> {
+  more(folder: Folder, limit = PAGE_SIZE): Promise<boolean> {
     const { entries, total } = this.listing(folder);
     if (entries.length === total) return Promise.resolve(true);
     const asked = this.#asked.get(folder) ?? this.#ask(folder, limit).finally(() => this.#asked.delete(folder));
@@ -145,7 +145,7 @@ export class Selection {
       const choice = this.choice(entry.index);
       if (choice === 'all') chosen.push(entry.index);
       else if (choice === 'some') await this.#collect(entry.index, chosen);
-      if (chosen.length > MOST_CHOSEN) throw TOO_MANY;
+      if (chosen.length > MAX_CHOSEN) throw TOO_MANY;
     }
   }
 
@@ -154,8 +154,8 @@ export class Selection {
     for (;;) {
       const { entries, total } = this.listing(folder);
       if (entries.length === total) return;
-      if (total !== null && total > MOST_CHOSEN) throw TOO_MANY;
-      if (!(await this.more(folder, MOST_AT_ONCE))) throw this.listing(folder).error ?? TOO_MANY;
+      if (total !== null && total > MAX_CHOSEN) throw TOO_MANY;
+      if (!(await this.more(folder, BULK_PAGE_SIZE))) throw this.listing(folder).error ?? TOO_MANY;
     }
   }
 

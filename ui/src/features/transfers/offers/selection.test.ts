@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { FakeNode, apiError, someTransfer } from '../../../backend/fake';
 import { Manifest } from '../../../backend/fake-transfers';
-import { MOST_CHOSEN, Selection } from './selection.svelte';
+import { MAX_CHOSEN, Selection } from './selection.svelte';
 
 // Numbers: 0 Trip, 1 Day, 2 a.jpg, 3 b.jpg, 4 map, 5 notes.
 const TRIP = { 'Trip/Day/a.jpg': 10, 'Trip/Day/b.jpg': 20, 'Trip/map': 30, notes: 40 };
@@ -84,7 +84,7 @@ describe('what is chosen of an offer', () => {
   });
 
   it('more single files than an answer can name are refused before they are asked for', async () => {
-    const { selection, asked } = made(Object.fromEntries(Array.from({ length: MOST_CHOSEN + 2 }, (_, n) => [`All/${n}`, 1])));
+    const { selection, asked } = made(Object.fromEntries(Array.from({ length: MAX_CHOSEN + 2 }, (_, n) => [`All/${n}`, 1])));
     await selection.more(null);
     await selection.more(0);
     selection.mark(1, false);

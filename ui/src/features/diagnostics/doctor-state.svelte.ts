@@ -7,7 +7,7 @@ import type { Page } from '../../shared/context';
 
 const WORST: readonly CheckStatus[] = ['ok', 'info', 'warning', 'failed'];
 
-export class Doctor {
+export class DoctorState {
   /** The device that is asked about; null looks at this one and at all. */
   device = $state<string | null>(null);
   /** The page that the person came from, and goes back to. */
@@ -58,7 +58,7 @@ export class Doctor {
     this.stopped = true;
   }
 
-  hear(device: string | null, check: CheckView): void {
+  addCheck(device: string | null, check: CheckView): void {
     if (!this.running || device !== this.device) return;
     // One check may come anew while another of the same name stays.
     const others = this.checks.filter((each) => each.name !== check.name || each.subject !== check.subject);
@@ -66,4 +66,4 @@ export class Doctor {
   }
 }
 
-export const [getDoctor, setDoctor] = createContext<Doctor>();
+export const [getDoctor, setDoctor] = createContext<DoctorState>();

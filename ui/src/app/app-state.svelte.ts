@@ -3,14 +3,14 @@
 import { toApiError, type Backend } from '../backend/backend';
 import type { LinkView, Picked, QuitStep, ShellEvent, TransferView } from '../backend/bindings';
 import { NodeStore } from '../backend/node.svelte';
-import { DevicesState, setDevices } from '../features/devices/devices.svelte';
-import { Doctor, setDoctor } from '../features/diagnostics/doctor.svelte';
-import { MessagesState, setMessages } from '../features/messages/messages.svelte';
-import { Pairing, setPairing } from '../features/pairing/pairing.svelte';
-import { KeystoreState, setKeystore } from '../features/settings/keystore.svelte';
+import { DevicesState, setDevices } from '../features/devices/devices-state.svelte';
+import { DoctorState, setDoctor } from '../features/diagnostics/doctor-state.svelte';
+import { MessagesState, setMessages } from '../features/messages/messages-state.svelte';
+import { PairingState, setPairing } from '../features/pairing/pairing-state.svelte';
+import { KeystoreState, setKeystore } from '../features/settings/keystore-state.svelte';
 import { pauseReason, transferTitle } from '../features/transfers/describe';
-import { SendingState, setSending } from '../features/transfers/sending/sending.svelte';
-import { TransfersState, setTransfers } from '../features/transfers/transfers.svelte';
+import { SendingState, setSending } from '../features/transfers/sending/sending-state.svelte';
+import { TransfersState, setTransfers } from '../features/transfers/transfers-state.svelte';
 import { i18n, type Language } from '../i18n/index.svelte';
 import { setApp, type AppContext, type Page } from '../shared/context';
 import { Drops } from '../shared/state/drops.svelte';
@@ -27,8 +27,8 @@ export class AppState implements AppContext {
   readonly sending = new SendingState(this);
   readonly messages = new MessagesState(this);
   readonly keystore = new KeystoreState();
-  readonly pairing: Pairing;
-  readonly doctor: Doctor;
+  readonly pairing: PairingState;
+  readonly doctor: DoctorState;
 
   page = $state<Page>('home');
   /** The quit dialog is open: the person wants to quit while transfers are under way. */
@@ -48,14 +48,14 @@ export class AppState implements AppContext {
         offer: (transfer) => this.announce(i18n.t.offers.arrived(visible(transfer.device_name))),
         ended: (transfer) => this.#ended(transfer),
         stuck: (transfer) => this.announce(i18n.t.transfers.stuck(transferTitle(transfer), pauseReason(transfer).message)),
-        text: (message) => this.messages.hear(message),
-        check: (device, check) => this.doctor.hear(device, check),
-        refreshed: () => void this.messages.talk?.load(),
+        text: (message) => this.messages.take(message),
+        check: (device, check) => this.doctor.addCheck(device, check),
+        refreshed: () => void this.messages.conversation?.load(),
       },
       (devices) => this.devices.order.arrange(devices),
     );
-    this.pairing = new Pairing(backend, this.node);
-    this.doctor = new Doctor(backend);
+    this.pairing = new PairingState(backend, this.node);
+    this.doctor = new DoctorState(backend);
   }
 
   /** Hands the state to the components: what every feature needs, and to each feature its own. */
@@ -204,7 +204,7 @@ export class AppState implements AppContext {
   }
 
   #linked(link: LinkView): void {
-    if (!this.pairing.free) {
+    if (!this.pairing.interruptible) {
       // Anybody can make a link, so that one does not end a pairing that is under way.
       this.toasts.refuse(i18n.t.pair.linkBusy, i18n.t.pair.linkBusyHint);
       this.pairing.open = true;
@@ -225,7 +225,7 @@ export class AppState implements AppContext {
   /** Reads a picture that is dropped on the dialog for entering a code. Sends everything else. */
   #dropped(device: string | null, picked: Picked): void {
     if (this.pairing.takesPicture && picked.count === 1) {
-      this.pairing.look(() => this.backend.shell({ cmd: 'picture_dropped', pick: picked.pick }));
+      this.pairing.readPicture(() => this.backend.shell({ cmd: 'picture_dropped', pick: picked.pick }));
     } else {
       this.sending.take(device, picked);
     }

@@ -7,7 +7,7 @@ import { roundTrip } from '../../i18n/format';
 import { i18n } from '../../i18n/index.svelte';
 import type { AppContext } from '../../shared/context';
 import { visible } from '../../shared/text/visible';
-import { CardOrder } from './order.svelte';
+import { CardOrder } from './card-order.svelte';
 
 export class DevicesState {
   /** The order of the cards of paired devices. */

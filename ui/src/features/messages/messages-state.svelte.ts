@@ -6,11 +6,11 @@ import type { MessageView } from '../../backend/bindings';
 import { i18n } from '../../i18n/index.svelte';
 import type { AppContext } from '../../shared/context';
 import { visible } from '../../shared/text/visible';
-import { Talk } from './talk.svelte';
+import { ConversationState } from './conversation-state.svelte';
 
 export class MessagesState {
   /** The conversation that is shown, or was last. */
-  talk = $state.raw<Talk | null>(null);
+  conversation = $state.raw<ConversationState | null>(null);
 
   readonly #app: AppContext;
   /** What was written to other devices and not sent. */
@@ -22,10 +22,10 @@ export class MessagesState {
 
   /** Opens the conversation with a device. */
   open(device: string): void {
-    if (this.talk?.device === device) return;
-    if (this.talk) this.#drafts.set(this.talk.device, this.talk.draft);
-    this.talk = new Talk(this.#app.backend, device, this.#drafts.get(device));
-    if (this.#app.node.phase === 'ready') void this.talk.load();
+    if (this.conversation?.device === device) return;
+    if (this.conversation) this.#drafts.set(this.conversation.device, this.conversation.draft);
+    this.conversation = new ConversationState(this.#app.backend, device, this.#drafts.get(device));
+    if (this.#app.node.phase === 'ready') void this.conversation.load();
   }
 
   /** Marks the texts of a device as seen. */
@@ -38,9 +38,9 @@ export class MessagesState {
   }
 
   /** Takes in a text, and announces one that has arrived. */
-  hear(message: MessageView): void {
-    const here = this.talk?.device === message.device_id;
-    if (here) this.talk?.hear(message);
+  take(message: MessageView): void {
+    const here = this.conversation?.device === message.device_id;
+    if (here) this.conversation?.add(message);
     if (message.state !== 'received') return;
     const name = visible(this.#app.node.devices.get(message.device_id)?.name ?? '');
     const shown = here && this.#app.page === 'conversation';

@@ -7,7 +7,7 @@ import type { AppContext } from '../../../shared/context';
 import { visible } from '../../../shared/text/visible';
 
 /** How something is sent if the person chooses nothing else. What is meant for an absent device waits for it. */
-export const OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };
+export const DEFAULT_OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };
 
 export class SendingState {
   /** What was dropped or picked while no device is chosen yet. The send dialog asks for one. */
@@ -25,11 +25,11 @@ export class SendingState {
       const answer = await this.#app.backend.shell({ cmd: 'pick', folders });
       if (answer.kind !== 'picked') return;
       if (device === null) this.take(null, answer.value);
-      else await this.#send([device], answer.value.pick, OPTIONS);
+      else await this.#send([device], answer.value.pick, DEFAULT_OPTIONS);
     });
   }
 
-  send(devices: readonly string[], picked: Picked, options: TransferOptions = OPTIONS): Promise<boolean> {
+  send(devices: readonly string[], picked: Picked, options: TransferOptions = DEFAULT_OPTIONS): Promise<boolean> {
     return this.#app.attempt(() => this.#send(devices, picked.pick, options));
   }
 

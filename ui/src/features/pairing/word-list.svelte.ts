@@ -1,13 +1,13 @@
-// What the core's word list says about words as they are typed. Each word is asked for once.
+// Looks up typed words in the core's word list. Each word is asked for once.
 
 import { SvelteMap } from 'svelte/reactivity';
 import { ask, type Backend } from '../../backend/backend';
-import { judge, type WordState } from './code';
+import { classifyWord, type WordState } from './code';
 
-/** The longest word of the list has eight letters; more than that need not be asked. */
-const LONGEST = 8;
+/** Letters of the longest word on the list. A longer word is not asked for. */
+const MAX_WORD_LENGTH = 8;
 
-export class WordJudge {
+export class WordList {
   readonly #backend: Backend;
   readonly #known = new SvelteMap<string, readonly string[]>();
   readonly #asked = new Map<string, Promise<readonly string[]>>();
@@ -16,33 +16,34 @@ export class WordJudge {
     this.#backend = backend;
   }
 
-  /** Words that begin so, as far as they are known already. */
+  /** Returns the words that begin with `typed`, if they have been looked up already. */
   completions(typed: string): readonly string[] {
     return this.#known.get(typed) ?? [];
   }
 
-  /** The judgement, or that it is still being typed as long as nothing is known. */
-  look(typed: string): WordState {
+  /** Classifies a word. One that has not been looked up counts as still being typed. */
+  classify(typed: string): WordState {
     const fits = this.#known.get(typed);
-    return fits ? judge(typed, fits) : { typed, word: null, state: 'begun' };
+    return fits ? classifyWord(typed, fits) : { typed, word: null, state: 'begun' };
   }
 
-  async learn(typed: string): Promise<WordState> {
+  /** Looks a word up and classifies it. */
+  async lookUp(typed: string): Promise<WordState> {
     let answer = this.#asked.get(typed);
     if (!answer) {
       answer = this.#fetch(typed);
       this.#asked.set(typed, answer);
     }
-    return judge(typed, await answer);
+    return classifyWord(typed, await answer);
   }
 
   async #fetch(typed: string): Promise<readonly string[]> {
     let fits: readonly string[] = [];
-    if (typed.length <= LONGEST) {
+    if (typed.length <= MAX_WORD_LENGTH) {
       try {
         fits = await ask(this.#backend, { cmd: 'complete_word', prefix: typed });
       } catch {
-        // Without the list every word may stand: the host knows better anyway. It is asked again next time.
+        // Lets every word pass if the list cannot be had, because the host checks the code anyway. The next look-up asks again.
         this.#asked.delete(typed);
         return [typed];
       }

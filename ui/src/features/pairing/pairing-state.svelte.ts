@@ -8,18 +8,18 @@ import type { NodeStore } from '../../backend/node.svelte';
 export type PairTab = 'host' | 'join';
 
 /** Words of a code: three on one network, five across the internet. */
-export type Length = 3 | 5;
+export type CodeLength = 3 | 5;
 
 /** A pairing link that came from outside, and how. Nothing happens with it before the person says so. */
-export interface Offered extends LinkView {
+export interface OfferedLink extends LinkView {
   from: 'link' | 'picture';
 }
 
-export class Pairing {
+export class PairingState {
   open = $state(false);
   tab = $state<PairTab>('host');
   /** The nearby device that the person came from. */
-  prefer = $state<string | null>(null);
+  preferredDevice = $state<string | null>(null);
   /** A call that was refused; a pairing that failed is in the node's own state. */
   error = $state.raw<ApiError | null>(null);
   /** A call is under way. */
@@ -27,11 +27,11 @@ export class Pairing {
   /** What stands in the field; kept over a failed try, so that one letter can be mended. */
   typed = $state('');
   /** How many words the shown code has. */
-  length = $state<Length>(3);
+  length = $state<CodeLength>(3);
   /** A link from outside that the person is asked about. */
-  offered = $state.raw<Offered | null>(null);
+  offered = $state.raw<OfferedLink | null>(null);
   /** A picture is being looked at. */
-  looking = $state(false);
+  readingPicture = $state(false);
 
   readonly #backend: Backend;
   readonly #node: NodeStore;
@@ -46,7 +46,7 @@ export class Pairing {
   show(tab: PairTab, device: string | null = null): void {
     if (this.open) return;
     this.open = true;
-    this.prefer = device;
+    this.preferredDevice = device;
     this.typed = '';
     this.offered = null;
     this.length = 3;
@@ -58,7 +58,7 @@ export class Pairing {
   }
 
   /** The node waits for a person's word, whoever started it. */
-  summon(): void {
+  bringToFront(): void {
     if (this.open) return;
     this.error = null;
     this.open = true;
@@ -72,28 +72,28 @@ export class Pairing {
   }
 
   /** Another kind of code. The one that was shown is burnt. */
-  lengthen(length: Length): void {
+  setLength(length: CodeLength): void {
     if (length === this.length) return;
     this.length = length;
     this.#begin('host');
   }
 
   /** Whether a link from outside may be shown now. A code that is shown, and a pairing that waits, are not given up for one. */
-  get free(): boolean {
+  get interruptible(): boolean {
     const { step } = this.#node.pairing;
     return step === 'idle' || step === 'paired' || step === 'failed';
   }
 
   /** A single dropped file is read as a picture of a code. */
   get takesPicture(): boolean {
-    return this.open && this.tab === 'join' && this.free && !this.offered;
+    return this.open && this.tab === 'join' && this.interruptible && !this.offered;
   }
 
   /** Asks the person about a link from outside. */
-  offer(link: LinkView, from: Offered['from']): void {
+  offer(link: LinkView, from: OfferedLink['from']): void {
     this.offered = { ...link, from };
     this.tab = 'join';
-    this.prefer = null;
+    this.preferredDevice = null;
     this.typed = '';
     this.error = null;
     this.open = true;
@@ -101,26 +101,26 @@ export class Pairing {
   }
 
   /** Looks for a link in a picture. The answer is shown and not acted on. */
-  look(picture: () => Promise<ShellResponse>): void {
-    if (this.looking) return;
-    this.looking = true;
+  readPicture(picture: () => Promise<ShellResponse>): void {
+    if (this.readingPicture) return;
+    this.readingPicture = true;
     this.error = null;
     picture()
       .then((answer) => {
         // The person may have gone on meanwhile.
-        if (answer.kind === 'link' && this.open && this.tab === 'join' && this.free) this.offered = { ...answer.value, from: 'picture' };
+        if (answer.kind === 'link' && this.open && this.tab === 'join' && this.interruptible) this.offered = { ...answer.value, from: 'picture' };
         return undefined;
       })
       .catch((thrown: unknown) => {
         this.error = toApiError(thrown);
       })
       .finally(() => {
-        this.looking = false;
+        this.readingPicture = false;
       });
   }
 
   /** Starts the shown side anew, after a failure or an expired code. */
-  again(): void {
+  restart(): void {
     this.#begin(this.tab);
   }
 
@@ -185,4 +185,4 @@ export class Pairing {
   }
 }
 
-export const [getPairing, setPairing] = createContext<Pairing>();
+export const [getPairing, setPairing] = createContext<PairingState>();

@@ -1,18 +1,18 @@
-// Dialogs and menus that lie over the page. Only the topmost hears the keyboard.
+// A stack of the dialogs and menus that lie over the page. Only the topmost gets the keys.
 
-const layers: symbol[] = [];
+const stack: symbol[] = [];
 
-/** Lays one on top; the answer takes it away again. */
-export function layer(id: symbol): () => void {
-  layers.push(id);
+/** Pushes a dialog or a menu. The returned function removes it. */
+export function pushFocus(id: symbol): () => void {
+  stack.push(id);
   return () => {
-    const at = layers.lastIndexOf(id);
-    if (at >= 0) layers.splice(at, 1);
+    const at = stack.lastIndexOf(id);
+    if (at >= 0) stack.splice(at, 1);
   };
 }
 
-export function isTop(id: symbol): boolean {
-  return layers.at(-1) === id;
+export function isTopmost(id: symbol): boolean {
+  return stack.at(-1) === id;
 }
 
 const FOCUSABLE = [
@@ -25,8 +25,8 @@ const FOCUSABLE = [
   '[tabindex]:not([tabindex="-1"])',
 ].join(',');
 
-/** What the tabulator key stops at within an element, in order. Of a radio group, the chosen one alone. */
-export function stops(root: HTMLElement): HTMLElement[] {
+/** Returns the elements at which the Tab key stops within an element, in order. A radio group counts as its chosen button. */
+export function tabStops(root: HTMLElement): HTMLElement[] {
   return [...root.querySelectorAll<HTMLElement>(FOCUSABLE)].filter((element) => {
     if (element.tabIndex < 0 || element.closest('[hidden],[inert]')) return false;
     const details = element.closest('details:not([open])');

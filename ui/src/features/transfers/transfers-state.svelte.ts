@@ -38,7 +38,7 @@ export class TransfersState {
     const ids = transfers.filter(isFinal).map(({ id }) => id);
     for (const id of ids) hidden.add(id);
     const show = (id: string) => hidden.delete(id);
-    this.#app.toasts.undoable(i18n.t.transfers.cleared(ids.length), { back: () => ids.forEach(show), settle: () => void this.#forget(ids) });
+    this.#app.toasts.undoable(i18n.t.transfers.cleared(ids.length), { undo: () => ids.forEach(show), commit: () => void this.#forget(ids) });
   }
 
   /** Forgets one after the other. One that fails is shown again, and the rest is still forgotten. */

@@ -5,12 +5,12 @@ import type { DeviceView } from '../../backend/bindings';
 
 const KEY = 'yonder.order';
 /** Ids that are remembered: of devices that are paired, or were once. */
-const MOST = 1000;
+const MAX_IDS = 1000;
 
 function remembered(): string[] {
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
-    if (Array.isArray(kept)) return kept.filter((id) => typeof id === 'string').slice(0, MOST);
+    if (Array.isArray(kept)) return kept.filter((id) => typeof id === 'string').slice(0, MAX_IDS);
   } catch {
     // No storage, or nothing of ours in it.
   }
@@ -37,7 +37,7 @@ export class CardOrder {
     const others = shown.filter((each) => each !== id);
     const order = others.toSpliced(to, 0, id);
     const gone = this.#ids.filter((each) => !order.includes(each));
-    this.#ids = [...order, ...gone].slice(0, MOST);
+    this.#ids = [...order, ...gone].slice(0, MAX_IDS);
     try {
       localStorage.setItem(KEY, JSON.stringify(this.#ids));
     } catch {
