@@ -102,12 +102,12 @@ describe('an import that breaks the layers is found', () => {
   it.each(broken)('%s', (_, each) => expect(fault(each)).not.toBeNull());
 
   it('over several lines, by name only, and when it is run', () => {
-    const text = "import {\n  a,\n  type B,\n} from './format';\nimport type { C } from './en';\nimport './de';\nconst d = import('./format');\nexport { e } from './en';";
+    const text = "import {\n  a,\n  type B,\n} from './format';\nimport type { C } from './language';\nimport './en/index';\nconst d = import('./format');\nexport { e } from './language';";
     expect(importsOf('i18n/index.svelte.ts', text)).toEqual([
       { from: 'i18n/index.svelte.ts', to: 'i18n/format.ts', typeOnly: false },
-      { from: 'i18n/index.svelte.ts', to: 'i18n/en.ts', typeOnly: true },
-      { from: 'i18n/index.svelte.ts', to: 'i18n/de.ts', typeOnly: false },
-      { from: 'i18n/index.svelte.ts', to: 'i18n/en.ts', typeOnly: false },
+      { from: 'i18n/index.svelte.ts', to: 'i18n/language.ts', typeOnly: true },
+      { from: 'i18n/index.svelte.ts', to: 'i18n/en/index.ts', typeOnly: false },
+      { from: 'i18n/index.svelte.ts', to: 'i18n/language.ts', typeOnly: false },
       { from: 'i18n/index.svelte.ts', to: 'i18n/format.ts', typeOnly: false },
     ]);
   });

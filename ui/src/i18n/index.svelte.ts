@@ -1,34 +1,31 @@
 // Which language the page speaks. All visible text comes through `i18n.t`.
 
 import type { ApiError, CheckView, Grant } from '../backend/bindings';
-import { de } from './de';
+import { de } from './de/index';
+import type { Catalogue } from './en/catalogue';
+import { en } from './en/index';
 import { bytes, duration, limit, rate, share100 } from './format';
-import { germanChecks, type SpokenCheck } from './doctor.de';
-import { germanErrors, germanNotes, type SpokenError } from './errors.de';
-import { en, type Catalogue } from './en';
+import type { Language, LanguagePack } from './language';
 
-export type Language = 'en' | 'de';
+export type { Language } from './language';
 
-/** Each language under its own name, so that a person finds it back. */
-export const languages: Record<Language, string> = { en: 'English', de: 'Deutsch' };
-
-export const catalogues: Record<Language, Catalogue> = { en, de };
-
-/** The core speaks English; other languages say its errors anew, by code. */
-const spoken: Record<Language, Record<string, SpokenError>> = { en: {}, de: germanErrors };
-const checks: Record<Language, Record<string, SpokenCheck>> = { en: {}, de: germanChecks };
-const notes: Record<Language, Record<string, string>> = { en: {}, de: germanNotes };
+export const languages: Record<Language, LanguagePack> = { en, de };
 
 const KEY = 'yonder.language';
+
+function isLanguage(code: string): code is Language {
+  return Object.hasOwn(languages, code);
+}
 
 function remembered(): Language {
   try {
     const kept = localStorage.getItem(KEY);
-    if (kept === 'en' || kept === 'de') return kept;
+    if (kept !== null && isLanguage(kept)) return kept;
   } catch {
-    // No storage, then: the system's language will do.
+    // Without storage the system's language is used.
   }
-  return navigator.language.toLowerCase().startsWith('de') ? 'de' : 'en';
+  const [system = ''] = navigator.language.toLowerCase().split('-');
+  return isLanguage(system) ? system : 'en';
 }
 
 /** The core's messages begin small, since they also stand within longer lines of a log. */
@@ -64,7 +61,7 @@ class I18n {
   }
 
   get t(): Catalogue {
-    return catalogues[this.#language];
+    return languages[this.#language].catalogue;
   }
 
   /** Tells assistive technology which language the page speaks. */
@@ -74,7 +71,7 @@ class I18n {
 
   /** An error in the page's language; in the core's own words where the catalogue does not know its code. */
   error(error: ApiError): { message: string; hint: string } {
-    const known = spoken[this.#language][error.code] ?? this.t.errors[error.code];
+    const known = languages[this.#language].errors[error.code];
     if (!known) return { message: sentence(error.message), hint: error.hint };
     if (!('detail' in known)) return known;
     return { message: `${known.message} (${error.message})`, hint: known.hint };
@@ -82,15 +79,15 @@ class I18n {
 
   /** What the doctor found, by its code; in the core's own sentence where the catalogue has none, or beneath it. */
   check(check: CheckView): { message: string; detail: string; hint: string } {
-    const known = checks[this.#language][check.code ?? `ok_${check.name}`];
+    const known = languages[this.#language].checks[check.code ?? `ok_${check.name}`];
     const args = check.args ?? {};
-    const says = [known?.says ?? []].flat();
-    const fits = says.findIndex((each) => this.#fill(each, args) !== null);
-    const message = this.#fill(says[fits] ?? '', args);
+    const messages = [known?.message ?? []].flat();
+    const fits = messages.findIndex((each) => this.#fill(each, args) !== null);
+    const message = this.#fill(messages[fits] ?? '', args);
     if (!known || !message) return { message: check.detail, detail: '', hint: check.hint };
     const hint = check.hint === '' ? '' : (this.#fill(known.hint ?? '', args) ?? check.hint);
     // What names no figures although it could is beneath in the core's words.
-    const poorer = check.code !== undefined && fits > 0 && !says[fits]?.includes('{');
+    const poorer = check.code !== undefined && fits > 0 && !messages[fits]?.includes('{');
     return { message, detail: known.detail || poorer ? check.detail : '', hint };
   }
 
@@ -129,7 +126,7 @@ class I18n {
 
   /** What the core says beside a pairing, in the page's language if the catalogue knows the sentence. */
   note(sentenceOfCore: string): string {
-    return notes[this.#language][sentenceOfCore] ?? sentenceOfCore;
+    return languages[this.#language].pairingNotes[sentenceOfCore] ?? sentenceOfCore;
   }
 
   /** A day, as people write it. */

@@ -44,7 +44,7 @@ export class MessagesState {
     if (message.state !== 'received') return;
     const name = visible(this.#app.node.devices.get(message.device_id)?.name ?? '');
     const shown = here && this.#app.page === 'conversation';
-    this.#app.announce(shown ? i18n.t.talk.says(name, visible(message.text.slice(0, 500))) : i18n.t.talk.arrived(name));
+    this.#app.announce(shown ? i18n.t.messages.says(name, visible(message.text.slice(0, 500))) : i18n.t.messages.arrived(name));
   }
 }
 

@@ -1,6 +1,6 @@
 // What people should know about a transfer, in words.
 
-import type { Catalogue } from '../../i18n/en';
+import type { Catalogue } from '../../i18n/en/catalogue';
 import type { Note } from '../../backend/bindings';
 
 /** Why something is left out; a code that the catalogue does not know gets a general word. */

@@ -1,19 +1,15 @@
-// The core's errors in German, by code. Where its English sentence names a path or a cause, that sentence follows in
-// brackets, so that nothing gets lost on the way.
+// The core's errors in German, by code.
 
-export interface SpokenError {
-  message: string;
-  hint: string;
-  /** The core's own sentence says more. */
-  detail?: true;
-}
+import type { ErrorText } from '../language';
 
 const REACH = 'Läuft Yonder auf dem anderen Gerät, und sind beide im selben Netzwerk? Eine Firewall könnte UDP sperren.';
 const TAMPER = 'Jemand könnte die Verbindung stören. Geschieht es wieder, entkopple beide Geräte und kopple sie neu.';
 const UPDATE = 'Aktualisiere Yonder auf beiden Geräten.';
 const BACKUP = 'Spiele die Datei aus einer Sicherung zurück. Um als neues Gerät anzufangen, räume das ganze Datenverzeichnis beiseite.';
 
-export const germanErrors: Record<string, SpokenError> = {
+export const errors: Record<string, ErrorText> = {
+  starting: { message: 'Yonder startet noch.', hint: 'Versuche es gleich noch einmal.' },
+
   // The network.
   port_unavailable: { message: 'Der UDP-Port lässt sich nicht öffnen.', hint: 'Beende das Programm, das ihn belegt, oder gib mit „--port“ einen anderen an.', detail: true },
   invalid_input: { message: 'Das geht so nicht.', hint: '', detail: true },
@@ -276,16 +272,4 @@ export const germanErrors: Record<string, SpokenError> = {
   name_not_proposed: { message: 'So nennt sich das Gerät nicht mehr.', hint: 'Sieh nach, wie es sich jetzt nennt.', detail: true },
   device_name_taken: { message: 'Der Name sieht aus wie der eines anderen gekoppelten Geräts.', hint: 'Gib dem Gerät einen anderen Namen, auf dem Gerät selbst.', detail: true },
   passphrase_wrong: { message: 'Die Passphrase ist falsch.', hint: 'Versuche es noch einmal. Ohne die Passphrase lässt sich die Identität nicht öffnen.' },
-};
-
-/** How it stands with codes of five words; the core knows no other language than English. */
-export const germanNotes: Record<string, string> = {
-  'Looking for a relay. Until there is one, the words work on this network alone.': 'Ein Relay wird gesucht. Bis es eines gibt, gelten die Wörter nur in diesem Netzwerk.',
-  'Making this device findable on the internet…': 'Dieses Gerät wird im Internet auffindbar gemacht …',
-  'The words work on this network and across the internet.': 'Die Wörter gelten in diesem Netzwerk und über das Internet.',
-  'No server answers at which this device could be found. The words work on this network; still trying the rest.':
-    'Kein Server antwortet, bei dem dieses Gerät zu finden wäre. Die Wörter gelten in diesem Netzwerk; alles Weitere wird noch versucht.',
-  'Looking on this network and on the internet…': 'Es wird in diesem Netzwerk und im Internet gesucht …',
-  'No server answers at which the code could be looked up. Still trying…': 'Kein Server antwortet, bei dem der Code nachzuschlagen wäre. Es wird weiter versucht …',
-  'Found a device on the internet. Connecting through its relay…': 'Ein Gerät ist im Internet gefunden. Verbindung über sein Relay …',
 };

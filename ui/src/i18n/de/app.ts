@@ -1,0 +1,68 @@
+// German texts of the frame of the page: the header, the first steps, the start and the end.
+
+import type { app as english } from '../en/app';
+
+export const app: typeof english = {
+  app: {
+    name: 'Yonder',
+    thisDevice: 'Dieses Gerät',
+    starting: 'Startet …',
+    stopped: 'Yonder wird beendet.',
+    startFailed: 'Yonder konnte nicht starten',
+    retry: 'Erneut versuchen',
+    close: 'Schließen',
+    cancel: 'Abbrechen',
+    back: 'Zurück',
+    copy: 'Kopieren',
+    copied: 'Kopiert',
+    menu: (name) => `Mehr zu ${name}`,
+    dismiss: 'Ausblenden',
+    undo: 'Rückgängig',
+    details: 'Fehlercode',
+    technical: 'Technische Einzelheiten',
+    notices: 'Hinweise',
+  },
+  empty: {
+    title: 'Hol dein erstes Gerät in Sicht',
+    lead: 'Yonder sendet Dateien geradewegs von einem deiner Geräte zum anderen. Ohne Konto, ohne Cloud.',
+    steps: [
+      'Öffne Yonder auf dem anderen Gerät, im selben Netzwerk.',
+      'Zeige auf einem einen Code und gib ihn auf dem anderen ein.',
+      'Zieh Dateien auf seine Karte. Das ist alles.',
+    ],
+    show: 'Code zeigen',
+    enter: 'Code eingeben',
+    nobody: 'In diesem Netzwerk ist noch kein anderes Gerät mit Yonder in Sicht. Sobald sich eines zeigt, erscheint es hier von selbst.',
+  },
+  start: {
+    lockedTitle: 'Yonder ist verschlossen',
+    lockedLead: 'Das Geheimnis dieses Geräts liegt in einer Datei, die deine Passphrase schützt.',
+    newTitle: 'Wähle eine Passphrase',
+    newLead: 'Das Geheimnis dieses Geräts kommt in eine Datei, die deine Passphrase schützt. Yonder fragt bei jedem Start danach.',
+    unlock: 'Öffnen',
+    begin: 'Starten',
+    working: 'Startet …',
+    chooseLead:
+      'Yonder bewahrt das Geheimnis dieses Geräts in einer Datei auf, die deine Passphrase schützt, weil dieser Rechner keinen Schlüsselbund dafür hat. Yonder fragt bei jedem Start nach der Passphrase.',
+    keychainInstead: 'Lieber ein Schlüsselbund? Starte oder entsperre einen (GNOME Keyring, KWallet) und versuche es dann noch einmal.',
+    tryKeychain: 'Schlüsselbund noch einmal versuchen',
+    keychainLocked: 'Der Schlüsselbund ist gesperrt',
+    inFile: 'Das Geheimnis in einer Datei mit Passphrase aufbewahren',
+    restore: 'Aus einer Sicherung zurückholen …',
+    chooseBackup: 'Sicherung wählen und starten',
+    same: 'Dieses Gerät bleibt, wer es ist: Yonder legt nie eine neue Identität an, wo es eine nicht öffnen kann.',
+  },
+  quit: {
+    title: 'Beenden, obwohl Übertragungen laufen?',
+    underWay: 'Unterwegs',
+    to: (name) => `An ${name}`,
+    from: (name) => `Von ${name}`,
+    offer: (name) => `${name} bietet es an, und bietet es wieder an`,
+    queued: 'wartet, bis es an der Reihe ist',
+    proposed: 'wartet auf eine Antwort',
+    continues: 'Alles geht von selbst dort weiter, wo es aufgehört hat, sobald Yonder auf beiden Geräten wieder läuft. Bis dahin bewegt sich nichts.',
+    done: 'Inzwischen ist alles fertig. Es geht nichts verloren, wenn du beendest.',
+    stay: 'Bleiben',
+    leave: 'Beenden',
+  },
+};

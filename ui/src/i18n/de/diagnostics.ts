@@ -1,0 +1,57 @@
+// German texts of the doctor.
+
+import type { diagnostics as english } from '../en/diagnostics';
+import { format } from './count';
+
+export const diagnostics: typeof english = {
+  doctor: {
+    title: 'Verbindung prüfen',
+    open: 'Verbindung prüfen …',
+    lead: 'Sieht nach, was hier und auf dem Weg zu jedem Gerät im Weg ist, und sagt, was zu tun ist.',
+    button: 'Verbindung prüfen',
+    buttonFor: (name) => `Verbindung zu ${name} prüfen`,
+    running: 'Es wird nachgesehen, was im Weg sein könnte. Das dauert einige Sekunden …',
+    stopped: 'Angehalten. Was bisher gefunden wurde, steht unten.',
+    stop: 'Anhalten',
+    again: 'Erneut prüfen',
+    copy: 'Bericht kopieren',
+    copied: 'Der Bericht liegt in der Zwischenablage, ohne Geheimnisse und Namen von Personen',
+    copyCommand: 'Befehl kopieren',
+    private: 'Der Bericht enthält keine Geheimnisse, keine ganzen Adressen und keine Namen von Personen.',
+    logs: 'Die Protokolle liegen in',
+    well: (n) => `Wie es sein soll: ${format(n)}`,
+    status: { ok: 'In Ordnung', info: 'Gut zu wissen', warning: 'Könnte besser sein', failed: 'Im Weg' },
+    verdict: {
+      ok: 'Alles ist, wie es sein soll.',
+      info: 'Nichts ist falsch. Einiges ist gut zu wissen.',
+      warning: 'Es geht, und könnte besser gehen.',
+      failed: 'Etwas ist im Weg. Was zu tun ist, steht dabei.',
+    },
+    names: {
+      start: 'Start',
+      port: 'UDP-Port',
+      interfaces: 'Netzwerke',
+      vpn: 'VPN',
+      route: 'Internet',
+      multicast: 'Meldungen im Netzwerk',
+      firewall: 'Firewall',
+      relay: 'Relay',
+      pkarr: 'Nachschlageserver',
+      dns: 'Nachschlageserver',
+      look_up: 'Nachschlageserver',
+      udp: 'UDP ins Internet',
+      nat: 'Router',
+      clock: 'Uhr',
+      data: 'Datenverzeichnis',
+      downloads: 'Ordner für Empfangenes',
+      keystore: 'Geheimnis dieses Geräts',
+      device: 'Gerät',
+      transfer: 'Übertragung',
+      ping: 'Antwort',
+      way_lan: 'In diesem Netzwerk',
+      way_address: 'Über die Adresse',
+      way_relay: 'Über ein Relay',
+      way_look_up: 'Über Nachschlagen',
+    },
+  },
+};

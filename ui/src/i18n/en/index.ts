@@ -1,0 +1,6 @@
+import type { LanguagePack } from '../language';
+import { catalogue } from './catalogue';
+import { errors } from './errors';
+
+/** English, which the core speaks as well. */
+export const en: LanguagePack = { name: 'English', catalogue, errors, checks: {}, pairingNotes: {} };
