@@ -3,11 +3,11 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   plugins: [svelte({ configFile: false })],
-  // Old enough for the web views of the systems that Yonder runs on, new enough to leave modern code alone.
+  // Matches the web views of the systems that Yonder runs on.
   build: { target: ['safari16', 'chrome110'], assetsInlineLimit: 0, reportCompressedSize: true },
   server: { host: '127.0.0.1', port: 5173, strictPort: true },
   preview: { host: '127.0.0.1', port: 4173, strictPort: true },
-  // Vitest would take Svelte's server build without this.
+  // Without this, Vitest takes the server build of Svelte.
   resolve: process.env['VITEST'] ? { conditions: ['browser'] } : {},
   test: {
     environment: 'happy-dom',

@@ -1,4 +1,4 @@
-// Draws the page at once, then joins the node: whatever the network or the disk does, there is something to see.
+// Draws the page before the node is up, so that a slow network or disk never leaves the window empty.
 
 import { mount } from 'svelte';
 import App from './app/App.svelte';
@@ -16,7 +16,7 @@ function draw(backend: Backend): void {
   if (target) mount(App, { target, props: { backend } });
 }
 
-// Vite replaces the condition, so that the fake is not even part of a build for the window.
+// Vite replaces the condition, so that a build for the window does not contain the fake.
 if ((import.meta.env.DEV || import.meta.env.MODE === 'demo') && !('__TAURI_INTERNALS__' in window)) {
   void import('./app/demo').then(({ demo }) => draw(demo()));
 } else {

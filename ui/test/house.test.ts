@@ -1,4 +1,4 @@
-// Rules of the page that no single test of a part can keep.
+// Rules of the page that no test of a single component can check.
 
 import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

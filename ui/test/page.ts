@@ -1,4 +1,4 @@
-// The whole page over a fake node, and the words to speak about it.
+// Draws the whole page over a fake node, for tests.
 
 import { render, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
@@ -16,7 +16,7 @@ export async function page(state: Partial<FakeState> = {}, prepare: (node: FakeN
   return { node, view, user: userEvent.setup() };
 }
 
-/** What was asked of this command, in order. */
+/** Returns the requests with this command, in order. */
 export function asked<C extends (Request | ShellRequest)['cmd']>(node: FakeNode, cmd: C) {
   return node.calls.filter((call): call is Extract<Request | ShellRequest, { cmd: C }> => call.cmd === cmd);
 }

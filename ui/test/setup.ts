@@ -3,7 +3,7 @@ import { afterEach, beforeEach } from 'vitest';
 import { i18n } from '../src/i18n/index.svelte';
 import { theme } from '../src/shared/state/theme.svelte';
 
-// A page without layout has no widths; what measures itself gets one.
+// The test environment has no layout, so that every width would be 0.
 Object.defineProperty(HTMLElement.prototype, 'clientWidth', { configurable: true, get: () => 400 });
 
 beforeEach(() => {

@@ -1,6 +1,7 @@
-// The fake node in motion, for a plain browser: `?scene=empty|busy|starting|failed|plain|file|CODE` (CODE: a start
-// that failed with it, `&first` for a first one), `&still` stops it,
-// `&lang=` and `&theme=` as they say, `&click=a,b` presses the parts with these test ids, or selectors in brackets, in turn. Files dragged onto the page are taken as drops.
+// Runs the page in a plain browser, over a fake node that changes by itself. Parameters of the address:
+// `?scene=empty|busy|starting|failed|plain|file|CODE` (CODE: a failed start with this code, with `&first` a first start),
+// `&still` (nothing changes), `&lang=`, `&theme=`, and `&click=a,b` (presses parts, by test id or by a selector in brackets).
+// Files that are dragged onto the page count as drops.
 
 import { i18n } from '../i18n/index.svelte';
 import { theme } from '../shared/state/theme.svelte';
@@ -11,7 +12,7 @@ import { FakeNode, apiError, someCheck, someConnection, someDevice, someId, some
 const now = () => Math.floor(Date.now() / 1000);
 
 const OFFER = someId();
-/** An offer with folders in it, and names that mean no good. */
+/** An offer with folders and with hostile names. */
 const OFFERED = new Manifest({
   'Summer on the coast/Day 1/harbour.jpg': 6_200_000,
   'Summer on the coast/Day 1/the long take.mp4': 1_840_000_000,
@@ -27,7 +28,7 @@ const OFFERED = new Manifest({
 
 const whole = (files: number, total: number, seconds: number) => ({ files, files_done: files, bytes: total, total, seconds });
 
-/** What happened on the days before. */
+/** Transfers of the days before. */
 function history(names: readonly { id: string; name: string }[]): TransferView[] {
   const of = (at: number) => ({ device: names[at % names.length]?.id ?? someId(), device_name: names[at % names.length]?.name ?? '' });
   const ended = (at: number, ago: number, over: Partial<TransferView>) => someTransfer({ ...of(at), state: 'done', rate: 0, eta: null, started: now() - ago, ...over });
@@ -130,7 +131,7 @@ function busy(): Partial<FakeState> {
   };
 }
 
-/** A conversation as people have them, and a text that means no good. */
+/** A conversation, with hostile texts in it. */
 function texts(node: FakeNode): void {
   const [laptop, nas] = node.state.devices;
   if (!laptop || !nas) return;
@@ -160,7 +161,7 @@ function texts(node: FakeNode): void {
   ];
 }
 
-/** Lets time pass: bytes move, and the other side answers. */
+/** Lets time pass: transfers progress, and the other side answers. */
 function live(node: FakeNode): void {
   const STEP = 0.1;
   let waited = 0;
@@ -205,7 +206,7 @@ function drag(node: FakeNode): void {
   });
 }
 
-/** Presses parts of the page one after the other, each once it is there. */
+/** Presses parts of the page one after the other, each as soon as it is there. */
 function press(ids: string[]): void {
   const [id, ...rest] = ids;
   if (id === undefined) return;
@@ -214,7 +215,7 @@ function press(ids: string[]): void {
   setTimeout(() => press(part ? rest : ids), 60);
 }
 
-/** The node of the scene that the address asks for. */
+/** Returns the node of the scene in the address. */
 export function demo(): FakeNode {
   const query = new URLSearchParams(location.search);
   const scene = query.get('scene') ?? 'busy';

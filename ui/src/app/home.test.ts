@@ -42,7 +42,7 @@ describe('start', () => {
     expect(failed.textContent).toContain('already_running');
     expect(document.querySelector('img')).toBeNull();
     expect(screen.queryByTestId('pair-open')).toBeNull();
-    // Mended: the page comes back.
+    // The core is repaired, and the page comes back.
     node.start();
     expect(await screen.findByTestId('pair-open')).toBeTruthy();
   });

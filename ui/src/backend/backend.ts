@@ -1,28 +1,28 @@
-// What the page needs of the world. The window gives it through Tauri, tests and a plain browser through a fake.
+// The interface between the page and the node. `tauri.ts` implements it in the window, `fake.ts` in tests and a plain browser.
 
 import type { ApiError, NumberedEvent, Request, Response, ShellEvent, ShellRequest, ShellResponse } from './bindings';
 
 /** Ends a subscription. */
 export type Unlisten = () => void;
 
-/** The node and the window around the page. All calls reject with an `ApiError`. */
+/** The node, and the shell around the page. All calls reject with an `ApiError`. */
 export interface Backend {
   call(request: Request): Promise<Response>;
   shell(request: ShellRequest): Promise<ShellResponse>;
-  /** The pairing link in a picture that was pasted: the bytes of its file. */
+  /** Reads the pairing link in a pasted picture. `bytes` are those of its file. */
   picture(bytes: Uint8Array): Promise<ShellResponse>;
-  /** Resolves once no later event can be missed. */
+  /** Resolves once every later event will be heard. */
   onEvent(listener: (event: NumberedEvent) => void): Promise<Unlisten>;
-  /** Resolves once no later event can be missed. */
+  /** Resolves once every later event will be heard. */
   onShellEvent(listener: (event: ShellEvent) => void): Promise<Unlisten>;
 }
 
-/** What each request is answered by. */
+/** The kind of answer to each request. */
 type Answers = typeof expected;
 
 type Value<K extends Response['kind']> = Extract<Response, { kind: K }> extends { value: infer V } ? V : null;
 
-/** Asks and unwraps: the answer has the type that belongs to the command, and any other answer is a fault. */
+/** Asks the node and unwraps the answer, typed by the command. Any other answer is an error. */
 export async function ask<R extends Request>(backend: Backend, request: R): Promise<Value<Answers[R['cmd']]>> {
   const response = await backend.call(request);
   if (response.kind !== expected[request.cmd]) {
@@ -80,7 +80,7 @@ function fault(message: string): ApiError {
   return { code: 'internal', message, hint: '' };
 }
 
-/** Whatever was thrown, as an `ApiError`: Tauri itself rejects with strings when it refuses a call. */
+/** Converts whatever was thrown into an `ApiError`. Tauri itself rejects with strings when it refuses a call. */
 export function toApiError(thrown: unknown): ApiError {
   if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
     const { code, message, hint } = thrown as Partial<ApiError>;

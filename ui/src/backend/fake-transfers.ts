@@ -1,4 +1,4 @@
-// What the fake node knows about transfers: what is in an offer, whose turn it is, what may be done in which state.
+// The rules of the fake node for transfers: contents of offers, the queue, and which request is allowed in which state.
 
 import type { ApiError, OfferEntry, OfferPage, Request, TransferView } from './bindings';
 
@@ -14,7 +14,7 @@ interface Node extends OfferEntry {
   parent: number | null;
 }
 
-/** What an offer holds, made from paths and sizes: folders come before what is in them. */
+/** The contents of an offer, made from paths and sizes. Folders come before their contents. */
 export class Manifest {
   readonly #nodes: Node[] = [];
 
@@ -48,7 +48,7 @@ export class Manifest {
     return { entries: all.slice(skip, skip + limit).map(({ index, name, folder, size, files, mtime, hidden, runs }) => ({ index, name, folder, size, files, mtime, hidden, runs })), total: all.length };
   }
 
-  /** Files and bytes of what was chosen. */
+  /** Counts the files and bytes of a selection. */
   sum(only: readonly number[]): { files: number; total: number } {
     if (only.length === 0 || only.length > MAX_CHOSEN) throw apiError('selection_invalid', 'this cannot be chosen: 1 to 10,000 entries can be chosen');
     const chosen = new Set(only);
@@ -57,7 +57,7 @@ export class Manifest {
     return { files: files.length, total: files.reduce((sum, node) => sum + node.size, 0) };
   }
 
-  /** Of the whole. */
+  /** The figures of the whole offer, as fields of a transfer. */
   get view(): Pick<TransferView, 'roots' | 'root_count' | 'files' | 'total'> {
     const roots = this.#nodes.filter((node) => node.parent === null);
     const files = this.#nodes.filter((node) => !node.folder);
@@ -68,12 +68,12 @@ export class Manifest {
 const waits = (transfer: TransferView) => transfer.direction === 'send' && transfer.state === 'queued';
 const hasPlace = (transfer: TransferView) => transfer.direction === 'send' && (transfer.state === 'queued' || transfer.state === 'active');
 
-/** Those from here with a place, in their order. */
+/** Returns the queued and active transfers of this device, in the order of their places. */
 function inOrder(all: readonly TransferView[]): TransferView[] {
   return all.filter(hasPlace).toSorted((a, b) => (a.place ?? Infinity) - (b.place ?? Infinity) || a.started - b.started || 0);
 }
 
-/** Those whose place or state is another one now that something changed: whose turn it is, goes. */
+/** Returns the transfers whose place or state changes now, with the new values. The next one in the queue starts. */
 export function turns(all: readonly TransferView[], parallel: number): TransferView[] {
   const queue = inOrder(all);
   let free = parallel - queue.filter((each) => each.state === 'active').length;
@@ -88,7 +88,7 @@ export function turns(all: readonly TransferView[], parallel: number): TransferV
   return changed;
 }
 
-/** The places after one of them was put before another. */
+/** Returns the places after one transfer was put before another. */
 export function reordered(all: readonly TransferView[], transfer: TransferView, before: string | null): TransferView[] {
   if (!waits(transfer)) throw apiError('transfer_not_queued', 'the transfer has no place in the queue');
   const rest = inOrder(all).filter((each) => each.id !== transfer.id);
@@ -98,7 +98,7 @@ export function reordered(all: readonly TransferView[], transfer: TransferView, 
   return rest.map((each, place) => Object.assign({}, each, { place: place + 1 }));
 }
 
-/** What a transfer is after it was asked for this. */
+/** Returns a transfer after a request, or throws if its state does not allow it. */
 export function asked(transfer: TransferView, request: Extract<Request, { cmd: 'pause' | 'resume' | 'limit' }>): TransferView {
   if (FINAL.has(transfer.state)) throw apiError('transfer_ended', 'the transfer has ended');
   switch (request.cmd) {
@@ -115,7 +115,7 @@ export function asked(transfer: TransferView, request: Extract<Request, { cmd: '
   }
 }
 
-/** Those in which every word is found. */
+/** Returns the transfers in which every word is found. */
 export function found(all: readonly TransferView[], ended: boolean, find: string | null): TransferView[] {
   const words = (find ?? '').slice(0, 200).toLowerCase().split(/\s+/).filter(Boolean);
   return all.filter((transfer) => {

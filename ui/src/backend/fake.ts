@@ -1,5 +1,5 @@
-// A node without a core: keeps the rules of the surface, so that the page can be tested and looked at without a window.
-// Nothing here moves by itself; `demo.ts` and the tests move it.
+// A node without a core. It keeps the rules of the API, so that the page can be tested and shown without a window.
+// Nothing changes by itself. `demo.ts` and the tests change it.
 
 import { wordlist } from '@scure/bip39/wordlists/english.js';
 import qrcode from 'qrcode-generator';
@@ -45,7 +45,7 @@ export function apiError(code: string, message: string, hint = ''): ApiError {
 
 let serial = 0;
 
-/** A UUIDv8 that is nobody's. */
+/** Returns a fresh UUIDv8. */
 export function someId(): string {
   serial += 1;
   return `0a1b2c3d-4e5f-8a6b-9c7d-${String(serial).padStart(12, '0')}`;
@@ -145,7 +145,7 @@ export function someText(over: Partial<MessageView> = {}): MessageView {
   return { id: place, device_id: someId(), direction, text: 'Hello', sent_at: 1_790_000_000_000, state: direction === 'send' ? 'delivered' : 'received', ...over };
 }
 
-/** What the core takes as a text, in bytes. */
+/** Bytes of the longest text that the core takes. */
 const MAX_TEXT = 30 * 1024;
 
 export interface FakeState {
@@ -187,7 +187,7 @@ function start(over: Partial<FakeState>): FakeState {
   };
 }
 
-/** Rows as the core makes them. */
+/** Rows of a QR code, in the form in which the core sends them. */
 export function qrRows(text: string): string[] {
   const code = qrcode(0, 'M');
   code.addData(text);
@@ -199,33 +199,34 @@ export function qrRows(text: string): string[] {
 export class FakeNode implements Backend {
   state: FakeState;
   seq = 0;
-  /** What has been asked, in order. */
+  /** The requests so far, in order. */
   readonly calls: (Request | ShellRequest)[] = [];
-  /** Pictures that were pasted. */
+  /** The pasted pictures so far. */
   readonly pictures: Uint8Array[] = [];
   clipboard = '';
-  /** Set, and the next request of this command is refused by it. */
+  /** Errors by command. The next request with this command is refused with it. */
   readonly refuse = new Map<string, ApiError>();
-  /** Names of what will turn out to be gone when it is sent. */
+  /** Names that will be missing when they are sent. */
   missing: string[] = [];
-  /** The core is not up before `start()`. */
+  /** False until `start()` brings the core up. */
   up: boolean;
-  /** What the person will choose in the next dialog; null closes it. */
-  /** What a look at a pick finds; none means that all can be sent. */
+  /** The answer to a survey. Null means that everything can be sent. */
   survey: Survey | null = null;
+  /** The files that the person will choose in the next dialog. Null closes it. */
   willPick: Picked | null = { pick: 'pick-1', names: ['report.pdf'], count: 1 };
+  /** The folder that the person will choose in the next dialog. Null closes it. */
   willChoose: string | null = '/media/usb/Inbox';
-  /** Whose device the person will say it is, in the dialog that the page cannot answer; null cancels it. */
+  /** The person's answer in the dialog of the shell that confirms a pairing. Null cancels it. */
   willConfirm: TrustLevel | null = 'own';
-  /** The link in the next picture; null says that there is none. */
+  /** The link in the next picture. Null means that there is none. */
   willFind: LinkView | null = { link: PAIR_LINK, device_id: '0a1b2c3d-0000-8000-8000-000000000000' };
-  /** Of the encrypted file: the core starts with it alone. */
+  /** Passphrase of the encrypted file. If it is set, the core starts with it only. */
   passphrase: string | null = null;
-  /** What the doctor will find; the answer waits for `finish` where that is set. */
+  /** The checks that the doctor will report. If `finish` is set, the report waits for it. */
   checks: CheckView[] = [someCheck()];
   finish: Promise<void> | null = null;
   relayToken: string | null = null;
-  /** What is in the offers, by the transfer's id. */
+  /** Contents of the offers, by transfer. */
   readonly manifests = new Map<string, Manifest>();
   keystore: KeystoreStatus = { keystore: 'keychain', problem: null, keychain: 'ready', leftovers: [] };
 
@@ -238,7 +239,7 @@ export class FakeNode implements Backend {
     this.up = up;
   }
 
-  // What the page sees.
+  // The interface that the page uses.
 
   async call(request: Request): Promise<Response> {
     this.calls.push(request);
@@ -346,7 +347,7 @@ export class FakeNode implements Backend {
     return Promise.resolve(() => this.#shell.delete(listener));
   }
 
-  // What happens to the node.
+  // What tests and the demo do to the node.
 
   start(): void {
     this.up = true;
@@ -354,7 +355,7 @@ export class FakeNode implements Backend {
     this.emit({ event: 'ready', ...this.state.identity });
   }
 
-  /** The secret is in a file, and the start waits for its passphrase. */
+  /** Fails the start. By default the secret is in a file, and its passphrase is missing. */
   lock(code = 'passphrase_needed', recorded: KeystoreView | null = 'file'): void {
     const said: Record<string, [string, string]> = {
       passphrase_needed: ['a passphrase is needed', 'Set YONDER_PASSPHRASE, or start in a terminal to be asked.'],
@@ -374,7 +375,7 @@ export class FakeNode implements Backend {
     for (const listener of this.#events) listener(numbered);
   }
 
-  /** Counts an event and loses it, as a slow listener does. */
+  /** Numbers an event without sending it, as if the listener had been too slow. */
   lose(): void {
     this.seq += 1;
   }
@@ -403,7 +404,7 @@ export class FakeNode implements Backend {
     this.emit(isOffer ? { event: 'offer', transfer } : { event: 'transfer', transfer });
   }
 
-  /** A text that has come, or is in another state. */
+  /** Adds a text, or changes its state. */
   putText(message: MessageView): void {
     const known = this.state.texts.some((each) => each.id === message.id && each.device_id === message.device_id);
     this.state.texts = known ? this.state.texts.map((each) => (each.id === message.id && each.device_id === message.device_id ? message : each)) : [...this.state.texts, message];
@@ -419,7 +420,7 @@ export class FakeNode implements Backend {
     this.emit({ event: 'pairing', pairing });
   }
 
-  /** The other side proved the code. */
+  /** Reports that the other side proved the code. */
   proven(role: 'host' | 'joiner', name = 'Someone’s laptop'): void {
     this.setPairing({
       step: 'confirm',
@@ -434,7 +435,7 @@ export class FakeNode implements Backend {
     });
   }
 
-  /** A wrong code was tried at this side. */
+  /** Reports that a wrong code was tried at this side. */
   wrongCode(): void {
     const { pairing } = this.state;
     if (pairing.step !== 'hosting') return;
@@ -448,7 +449,7 @@ export class FakeNode implements Backend {
     }
   }
 
-  /** Both people approved. */
+  /** Reports that both people approved. */
   bothApproved(): void {
     const { pairing } = this.state;
     if (pairing.step !== 'confirm') return;
@@ -499,7 +500,7 @@ export class FakeNode implements Backend {
     return this.manifests.get(offer.id) ?? new Manifest(Object.fromEntries(offer.roots.map((name) => [name, Math.floor(offer.total / offer.roots.length)])));
   }
 
-  /** Offers something to one device; one that is away gets it later, if that was asked for. */
+  /** Offers something to one device. An absent one gets it later, if that was asked for. */
   #offer(id: string, picked: Picked, options: TransferOptions): TransferView | Unsent {
     try {
       const device = this.#paired(id);
@@ -529,7 +530,7 @@ export class FakeNode implements Backend {
     }
   }
 
-  /** Lets those go whose turn it is now. */
+  /** Starts the transfers that are next in the queue. */
   turn(): void {
     for (const transfer of turns(this.state.transfers, this.state.settings.parallel)) this.putTransfer(transfer);
   }

@@ -1,4 +1,4 @@
-// The node as the page knows it: a snapshot, kept current by numbered events.
+// The node as the page knows it: a snapshot that numbered events keep current.
 
 import { SvelteMap, SvelteSet } from 'svelte/reactivity';
 import { ask, toApiError, type Backend, type Unlisten } from './backend';
@@ -19,17 +19,17 @@ import type {
 
 export type Phase = 'starting' | 'ready' | 'failed' | 'stopped';
 
-/** What the page tells people beyond the state itself. */
+/** Is told what the page announces beyond the state itself. */
 export interface NodeListener {
   notice(error: ApiError): void;
   offer(transfer: TransferView): void;
   ended(transfer: TransferView): void;
-  /** It stopped, and a person has to do something. */
+  /** A transfer stopped, and a person has to do something about it. */
   stuck(transfer: TransferView): void;
   text(message: MessageView): void;
-  /** The doctor has looked at something. */
+  /** The doctor has finished a check. */
   check(device: string | null, check: CheckView): void;
-  /** Everything was asked anew: what is held beside this may lack something. */
+  /** A new snapshot was taken. Whoever keeps more than the snapshot holds has to fetch that anew. */
   refreshed(): void;
 }
 
@@ -38,67 +38,67 @@ export type Arrange = (devices: DeviceView[]) => DeviceView[];
 
 const FINAL: ReadonlySet<TransferView['state']> = new Set(['done', 'failed', 'declined', 'cancelled']);
 
-/** Nothing will happen to it any more. */
+/** True if the transfer has ended. */
 export function isFinal(transfer: TransferView): boolean {
   return FINAL.has(transfer.state);
 }
 
-/** An offer that waits for this person's decision. */
+/** True if the transfer is an offer that waits for this person's decision. */
 export function isOffer(transfer: TransferView): boolean {
   return transfer.direction === 'receive' && transfer.state === 'offered';
 }
 
-/** It stands still for a reason that is no person's will. */
+/** True if the transfer is paused for a reason that no person chose. */
 export function isStuck(transfer: TransferView): boolean {
   return transfer.state === 'paused' && ['disk_full', 'source_gone'].includes(transfer.reason?.code ?? '');
 }
 
-/** It has a place in the line. One that comes in has none, and neither has one whose folders are being walked. */
+/** True if the transfer has a place in the queue. Incoming ones have none, nor has one whose folders are still being listed. */
 export function isQueued(transfer: TransferView): boolean {
   return transfer.state === 'queued' && transfer.place !== null;
 }
 
-/** Can be held. */
+/** True if the transfer can be paused. */
 export function canPause(transfer: TransferView): boolean {
   return ['active', 'waiting', 'queued'].includes(transfer.state);
 }
 
-/** Can be let go on from here: what the other side paused goes on from there. */
+/** True if the transfer can be resumed here. One that the other side paused can be resumed only there. */
 export function canResume(transfer: TransferView): boolean {
   return transfer.state === 'waiting' || (transfer.state === 'paused' && transfer.reason?.code !== 'paused_there');
 }
 
-/** How long to wait before a snapshot that failed is asked for again. */
+/** Interval between attempts to get a snapshot. */
 const RETRY_MS = 1000;
 
-/** A node's worth of events may arrive while a snapshot is on its way; past this it is asked for anew. */
+/** Events that are kept while a snapshot is on its way. If there are more, the gap causes a new snapshot. */
 const MAX_BUFFERED = 4096;
 
 export class NodeStore {
   phase = $state<Phase>('starting');
   startError = $state.raw<ApiError | null>(null);
-  /** Where the secret is kept, if the start failed and this is not the first one. */
+  /** Where the secret is kept. Set if a start failed that is not the first one. */
   recorded = $state.raw<KeystoreView | null>(null);
   identity = $state.raw<IdentityView | null>(null);
   settings = $state.raw<Settings | null>(null);
   pairing = $state.raw<PairingView>({ step: 'idle' });
   relays = $state.raw<RelayView[]>([]);
-  /** When `pairing` arrived, by the page's monotonic clock: countdowns start there. */
+  /** Time of the page's monotonic clock at which `pairing` arrived. Countdowns start from it. */
   pairingAt = $state(0);
   readonly devices = new SvelteMap<string, DeviceView>();
   readonly transfers = new SvelteMap<string, TransferView>();
-  /** Transfers that were taken off the list, which can still be taken back. */
+  /** Transfers that were taken off the list and can still be restored. */
   readonly hidden = new SvelteSet<string>();
-  /** How many texts of a device the person has not seen. */
+  /** Unseen texts by device. */
   readonly unread = new SvelteMap<string, number>();
 
   readonly #backend: Backend;
   readonly #listener: NodeListener;
   readonly #arrange: Arrange;
-  /** Number of the last event applied; null while a snapshot is awaited. */
+  /** Number of the last applied event. Null while a snapshot is awaited. */
   #last: number | null = null;
   #buffer: NumberedEvent[] = [];
-  /** Rises with every snapshot asked for, so that the answer to an older question is dropped. */
+  /** Counts the snapshots asked for, so that a late answer to an older question is dropped. */
   #question = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -109,26 +109,26 @@ export class NodeStore {
     this.#arrange = arrange;
   }
 
-  /** In the order of their cards. */
+  /** Paired devices, in the order of their cards. */
   readonly paired = $derived.by(() => this.#arrange([...this.devices.values()].filter((d) => d.paired && d.trust !== 'blocked')));
   readonly blocked = $derived([...this.devices.values()].filter((d) => d.paired && d.trust === 'blocked').toSorted(byName));
   readonly connected = $derived(this.paired.filter((d) => d.state === 'connected'));
   readonly nearby = $derived([...this.devices.values()].filter((d) => !d.paired).toSorted(byName));
   readonly #newestFirst = $derived([...this.transfers.values()].toSorted((a, b) => b.started - a.started || compare(a.id, b.id)));
   readonly offers = $derived(this.#newestFirst.filter(isOffer));
-  /** What is under way in the order in which it goes; then what waits for its turn, and for the other side. */
+  /** Transfers that have not ended: first those in progress, then the queue, then offers that wait for the other side. */
   readonly running = $derived(this.#newestFirst.filter((t) => !isOffer(t) && !isFinal(t)).toSorted(byTurn));
-  /** Those that bytes move of, that something holds, or that are being made ready. */
+  /** Transfers that are active, paused, waiting, or being prepared. */
   readonly inProgress = $derived(this.running.filter((t) => t.state !== 'offered' && !isQueued(t)));
-  /** Those that wait for their turn, the next one first. */
+  /** The queue, the next transfer first. */
   readonly queue = $derived(this.running.filter(isQueued));
   /** Offers from here that wait for an answer. */
   readonly sentOffers = $derived(this.running.filter((t) => t.state === 'offered'));
-  /** Texts of paired devices that nobody has seen. */
+  /** Number of unseen texts of paired devices. */
   readonly unseen = $derived(this.paired.reduce((sum, device) => sum + (this.unread.get(device.device_id) ?? 0), 0));
   readonly ended = $derived(this.#newestFirst.filter((t) => isFinal(t) && !this.hidden.has(t.id)));
 
-  /** Subscribes first and asks then, so that nothing falls between the two. */
+  /** Subscribes first and asks then, so that no event is missed in between. */
   async open(): Promise<Unlisten> {
     const unlisten = await this.#backend.onEvent((event) => this.hear(event));
     if (!this.#closed) await this.refresh();
@@ -139,7 +139,7 @@ export class NodeStore {
     };
   }
 
-  /** The core is up, for the first time or anew: its numbers begin again. */
+  /** Called when the core has come up, for the first time or again. Its event numbers start anew. */
   started(): void {
     this.#buffer = [];
     this.startError = null;
@@ -147,14 +147,14 @@ export class NodeStore {
     void this.refresh();
   }
 
-  /** The core will not come up. */
+  /** Called when the core cannot start. */
   failed(error: ApiError, recorded: KeystoreView | null = this.recorded): void {
     this.startError = error;
     this.recorded = recorded;
     this.phase = 'failed';
   }
 
-  /** Asks for everything anew. Events wait until it is there. */
+  /** Asks for a snapshot. Events wait until it is here. */
   async refresh(): Promise<void> {
     clearTimeout(this.#retry);
     this.#question += 1;
@@ -166,7 +166,7 @@ export class NodeStore {
     } catch (thrown) {
       if (question !== this.#question || this.#closed) return;
       const error = toApiError(thrown);
-      // Before the core is up there is nothing to say: `started` or the next try brings it.
+      // An error before the core is up says nothing: `started` or the next attempt brings the snapshot.
       if (error.code !== 'starting' && this.phase === 'starting') this.failed(error);
       this.#retry = setTimeout(() => void this.refresh(), RETRY_MS);
     }
@@ -187,7 +187,7 @@ export class NodeStore {
     this.#apply(event);
   }
 
-  /** The order that the core has just answered with, at once: its events bring one place after the other. */
+  /** Applies an order that the core has just answered with. Its events arrive one place at a time. */
   reordered(transfers: readonly TransferView[]): void {
     for (const { id, place } of transfers) {
       const known = this.transfers.get(id);

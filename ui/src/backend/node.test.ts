@@ -13,12 +13,12 @@ async function opened(fake = new FakeNode()) {
   return { fake, store, heard, close };
 }
 
-/** Lets the next snapshots wait until they are let go. */
+/** Holds back the answers to snapshots until the gate opens. */
 function holding(fake: FakeNode) {
   const gates: (() => void)[] = [];
   const call = fake.call.bind(fake);
   fake.call = async (request) => {
-    // The node answers now; the answer travels until the gate opens.
+    // The node answers now, and the answer is on its way until the gate opens.
     const answer: Promise<Response> = call(request);
     if (request.cmd === 'snapshot') await new Promise<void>((open) => gates.push(open));
     return answer;
@@ -76,7 +76,7 @@ describe('events', () => {
     fake.putDevice(seen);
     await vi.waitFor(() => expect(store.devices.size).toBe(2));
     expect(snapshots(fake)).toBe(2);
-    // And it goes on from there.
+    // Later events are applied again.
     fake.dropDevice(seen.device_id);
     expect(store.devices.size).toBe(1);
     expect(snapshots(fake)).toBe(2);

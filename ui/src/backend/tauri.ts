@@ -1,11 +1,11 @@
-// The only file that knows Tauri: three commands and two events.
+// The only file that imports Tauri: three commands and two events.
 
 import { invoke } from '@tauri-apps/api/core';
 import { listen } from '@tauri-apps/api/event';
 import type { Backend } from './backend';
 import type { NumberedEvent, Response, ShellEvent, ShellResponse } from './bindings';
 
-/** The window's backend. */
+/** The backend of a window. */
 export const tauri: Backend = {
   call: (request) => invoke<Response>('call', { request }),
   shell: (request) => invoke<ShellResponse>('shell', { request }),

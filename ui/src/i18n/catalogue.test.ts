@@ -3,7 +3,7 @@ import { i18n, languages } from './index.svelte';
 
 const catalogues = { en: languages.en.catalogue, de: languages.de.catalogue };
 
-/** Paths of all entries, with the kind of each and the arguments that it takes. */
+/** Returns the paths of all entries, with the kind of each and the number of its arguments. */
 function shape(value: unknown, path = ''): string[] {
   if (typeof value === 'function') return [`${path}(${value.length})`];
   if (typeof value === 'object' && value !== null) {

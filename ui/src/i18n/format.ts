@@ -1,13 +1,13 @@
-// Numbers as people read them. Decimal units, as the desktop's file manager shows them.
+// Formats numbers for people. Units are decimal, as in the file managers of desktops.
 
 const UNITS = ['B', 'kB', 'MB', 'GB', 'TB', 'PB'] as const;
 
-/** `1.5 MB`: three digits at most, so that a moving figure keeps its width. */
+/** `1.5 MB`. At most three digits, so that a changing value keeps its width. */
 export function bytes(count: number, locale: string): string {
   if (!Number.isFinite(count) || count < 0) return `0 ${UNITS[0]}`;
   let value = count;
   let unit = 0;
-  // 999.5 would be shown as 1000.
+  // 999.5 would be rounded to 1000.
   while (value >= 999.5 && unit < UNITS.length - 1) {
     value /= 1000;
     unit += 1;
@@ -17,7 +17,7 @@ export function bytes(count: number, locale: string): string {
   return `${text}\u00a0${UNITS[unit] ?? UNITS[0]}`;
 }
 
-/** `1.5 GB`, `10 GB`: a figure that a person chose, without zeros behind it. */
+/** `1.5 GB`, `10 GB`. For values that a person chose: without trailing zeros. */
 export function limit(count: number, locale: string): string {
   const unit = Math.min(UNITS.length - 1, Math.max(0, Math.floor(Math.log10(Math.max(1, count)) / 3)));
   const text = new Intl.NumberFormat(locale, { maximumFractionDigits: 2 }).format(count / 1000 ** unit);
@@ -31,7 +31,7 @@ export function rate(perSecond: number, locale: string): string {
 
 const two = (n: number) => String(n).padStart(2, '0');
 
-/** `0:42`, `12:05`, `3:04:05`: for countdowns. */
+/** `0:42`, `12:05`, `3:04:05`. For countdowns. */
 export function clock(seconds: number): string {
   const whole = Math.max(0, Math.ceil(seconds));
   const h = Math.floor(whole / 3600);
@@ -40,7 +40,7 @@ export function clock(seconds: number): string {
   return h > 0 ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
 }
 
-/** `40 s`, `3 min`, `2 h 5 min`, `4 d`: coarse, because an estimate that dances is no help. */
+/** `40 s`, `3 min`, `2 h 5 min`, `4 d`. Coarse, because an estimate that changes all the time is no help. */
 export function duration(seconds: number, units: { s: string; min: string; h: string; d: string }): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '';
   const whole = Math.ceil(seconds);
@@ -49,7 +49,7 @@ export function duration(seconds: number, units: { s: string; min: string; h: st
   if (whole < 3600) {
     const m = Math.floor(whole / 60);
     const s = whole % 60;
-    // Under ten minutes the tens of seconds still matter.
+    // Below ten minutes the tens of seconds are shown.
     const tens = Math.floor(s / 10) * 10;
     return m < 10 && tens > 0 ? `${m}${space}${units.min} ${tens}${space}${units.s}` : `${m}${space}${units.min}`;
   }
@@ -61,7 +61,7 @@ export function duration(seconds: number, units: { s: string; min: string; h: st
   return `${Math.floor(whole / 86_400)}${space}${units.d}`;
 }
 
-/** `2.0 s`, `40 s`, `3 min`: how long something took, as exact as a speed beside it. */
+/** `2.0 s`, `40 s`, `3 min`. For the time that something took, as exact as a speed next to it. */
 export function took(seconds: number, units: { s: string; min: string; h: string; d: string }, locale: string): string {
   if (!(seconds < 9.95)) return duration(Math.round(seconds), units);
   const text = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(Math.max(seconds, 0.1));
@@ -76,20 +76,20 @@ export function roundTrip(ms: number, locale: string): string {
   return `${number(ms, ms < 10 ? 1 : 0)}\u00a0ms`;
 }
 
-/** Share that is done, 0 to 1. Files stand in where there are no bytes. */
+/** Returns the completed share of a transfer, 0 to 1. If there are no bytes, files are counted. */
 export function share(view: { bytes: number; total: number; files: number; files_done: number; state: string }): number {
   if (view.state === 'done') return 1;
   if (view.total > 0) return Math.min(1, Math.max(0, view.bytes / view.total));
   return view.files > 0 ? Math.min(1, view.files_done / view.files) : 0;
 }
 
-/** `42 %`; 100 only when all is there. */
+/** `42 %`. Shows 100 only if everything is done. */
 export function percent(part: number, locale: string): string {
   const floor = part >= 1 ? 1 : Math.min(0.99, Math.floor(part * 100) / 100);
   return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 }).format(floor);
 }
 
-/** `0 %`, `0.4 %`, `12 %`: a share that is small as a rule. */
+/** `0 %`, `0.4 %`, `12 %`. For shares that are usually small. */
 export function share100(part: number, locale: string): string {
   const whole = Number.isFinite(part) ? Math.min(1, Math.max(0, part)) : 0;
   return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: whole < 0.1 ? 1 : 0 }).format(whole);

@@ -1,4 +1,4 @@
-// Which language the page speaks. All visible text comes through `i18n.t`.
+// The language of the page. All visible text comes through `i18n.t`.
 
 import type { ApiError, CheckView, Grant } from '../backend/bindings';
 import { de } from './de/index';
@@ -28,17 +28,17 @@ function remembered(): Language {
   return isLanguage(system) ? system : 'en';
 }
 
-/** The core's messages begin small, since they also stand within longer lines of a log. */
+/** Begins a message with a capital. The core's messages begin in lower case, because they also occur within lines of a log. */
 function sentence(message: string): string {
   return message.charAt(0).toUpperCase() + message.slice(1);
 }
 
-/** Other devices' clocks may say anything. */
+/** True if the time can be formatted. The clock of another device may send any number. */
 function isDay(unixMs: number): boolean {
   return !Number.isNaN(new Date(unixMs).getTime());
 }
 
-/** When the day of this moment began. */
+/** Returns the beginning of the day. */
 function midnight(unixMs: number): number {
   return new Date(unixMs).setHours(0, 0, 0, 0);
 }
@@ -56,7 +56,7 @@ class I18n {
     try {
       localStorage.setItem(KEY, language);
     } catch {
-      // It holds until the window closes.
+      // Without storage the choice lasts until the window closes.
     }
   }
 
@@ -64,12 +64,12 @@ class I18n {
     return languages[this.#language].catalogue;
   }
 
-  /** Tells assistive technology which language the page speaks. */
+  /** Tells assistive technology the language of the page. */
   apply(): void {
     document.documentElement.lang = this.#language;
   }
 
-  /** An error in the page's language; in the core's own words where the catalogue does not know its code. */
+  /** Returns an error in the page's language, or in the core's own words if the code is unknown. */
   error(error: ApiError): { message: string; hint: string } {
     const known = languages[this.#language].errors[error.code];
     if (!known) return { message: sentence(error.message), hint: error.hint };
@@ -77,7 +77,7 @@ class I18n {
     return { message: `${known.message} (${error.message})`, hint: known.hint };
   }
 
-  /** What the doctor found, by its code; in the core's own sentence where the catalogue has none, or beneath it. */
+  /** Returns a finding of the doctor by its code. The core's own sentence replaces it if the code is unknown. */
   check(check: CheckView): { message: string; detail: string; hint: string } {
     const known = languages[this.#language].checks[check.code ?? `ok_${check.name}`];
     const args = check.args ?? {};
@@ -86,12 +86,12 @@ class I18n {
     const message = this.#fill(messages[fits] ?? '', args);
     if (!known || !message) return { message: check.detail, detail: '', hint: check.hint };
     const hint = check.hint === '' ? '' : (this.#fill(known.hint ?? '', args) ?? check.hint);
-    // What names no figures although it could is beneath in the core's words.
+    // If an argument was missing, the core's sentence is shown beneath, because it may name the value.
     const poorer = check.code !== undefined && fits > 0 && !messages[fits]?.includes('{');
     return { message, detail: known.detail || poorer ? check.detail : '', hint };
   }
 
-  /** Puts arguments into a sentence; none where one of them is missing. */
+  /** Fills arguments into a sentence. Null if one of them is missing. */
   #fill(sentenceWith: string, args: Partial<Record<string, string>>): string | null {
     let whole = true;
     const filled = sentenceWith.replaceAll(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, kind: string | undefined) => {
@@ -117,24 +117,24 @@ class I18n {
     }
   }
 
-  /** What a paired device may do. */
+  /** Says what a paired device may do. */
   grant(grant: Grant): string {
     const said = this.t.pair.grant;
     if (grant.code !== 'offers_accepted') return said[grant.code];
     return said.offers_accepted(grant.up_to === null ? '' : limit(grant.up_to, this.#language), grant.into ?? '');
   }
 
-  /** What the core says beside a pairing, in the page's language if the catalogue knows the sentence. */
+  /** Translates a sentence that the core shows beside a pairing. Unknown sentences stay English. */
   note(sentenceOfCore: string): string {
     return languages[this.#language].pairingNotes[sentenceOfCore] ?? sentenceOfCore;
   }
 
-  /** A day, as people write it. */
+  /** `14 Mar 2026`, in the form of the language. */
   date(unixSeconds: number): string {
     return new Intl.DateTimeFormat(this.#language, { dateStyle: 'medium' }).format(unixSeconds * 1000);
   }
 
-  /** Time of the day. Empty where a clock is so wrong that there is no such day. */
+  /** The time of the day. Empty if there is no such time. */
   time(unixMs: number): string {
     return isDay(unixMs) ? new Intl.DateTimeFormat(this.#language, { timeStyle: 'short' }).format(unixMs) : '';
   }

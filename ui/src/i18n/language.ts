@@ -1,10 +1,10 @@
-// What a language consists of. `en` and `de` are one folder each.
+// The contents of a language. Each language has a folder.
 
 import type { Catalogue } from './en/catalogue';
 
 export type Language = 'en' | 'de';
 
-/** The text of an error. */
+/** An error in words. */
 export interface ErrorText {
   message: string;
   hint: string;
@@ -13,8 +13,8 @@ export interface ErrorText {
 }
 
 /**
- * The text of a check of the doctor. `{name}` stands for an argument of the check, `{free:bytes}` for one that is formatted as a
- * size. Of several messages the first one counts whose arguments are all there.
+ * A check of the doctor in words. `{name}` stands for an argument of the check, `{free:bytes}` for one that is formatted as a
+ * size. If there are several messages, the first one is used whose arguments are all present.
  */
 export interface CheckText {
   message: string | readonly string[];

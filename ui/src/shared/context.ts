@@ -28,7 +28,7 @@ export interface AppContext {
   /** Copies a text to the clipboard and confirms it with a toast. */
   copy(text: string, confirmation?: string): Promise<void>;
 
-  // The entrances of the features.
+  // What a feature asks of another one.
 
   /** Opens the pair dialog: `host` shows a code, `join` takes one. */
   startPairing(side: 'host' | 'join', device?: string | null): void;

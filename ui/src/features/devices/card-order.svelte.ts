@@ -1,10 +1,10 @@
-// In which order the cards of paired devices stand: as the person put them, and new ones at the end. How a device stands
-// and what it is called move no card. Kept beside the window, since it says nothing about the devices.
+// The order of the cards of paired devices: the person's own, with new devices at the end. Neither the state nor the name of a
+// device moves its card. Kept in the window's storage, because it is a choice about the page and not about the devices.
 
 import type { DeviceView } from '../../backend/bindings';
 
 const KEY = 'yonder.order';
-/** Ids that are remembered: of devices that are paired, or were once. */
+/** Ids that are remembered, of devices that are paired or were once. */
 const MAX_IDS = 1000;
 
 function remembered(): string[] {
@@ -12,18 +12,18 @@ function remembered(): string[] {
     const kept: unknown = JSON.parse(localStorage.getItem(KEY) ?? '[]');
     if (Array.isArray(kept)) return kept.filter((id) => typeof id === 'string').slice(0, MAX_IDS);
   } catch {
-    // No storage, or nothing of ours in it.
+    // Without storage, or with foreign data in it, the order begins anew.
   }
   return [];
 }
 
-/** Two devices without a place are equal, though infinity less infinity is no number. */
+/** Compares two places. Two devices without a place are equal, although `Infinity - Infinity` is not a number. */
 const compare = (a: number, b: number) => (a === b ? 0 : a - b);
 
 export class CardOrder {
   #ids = $state.raw<readonly string[]>(remembered());
 
-  /** The devices in their order. Those that nobody moved stand in the order in which they were paired. */
+  /** Sorts devices. Those that were never moved are in the order in which they were paired. */
   arrange(devices: readonly DeviceView[]): DeviceView[] {
     const places = new Map(this.#ids.map((id, at) => [id, at]));
     const place = (device: DeviceView) => places.get(device.device_id) ?? Infinity;
@@ -32,7 +32,7 @@ export class CardOrder {
     );
   }
 
-  /** Puts the device with this id at the place `to`, from 0, among those that are shown. */
+  /** Moves a device to the place `to`, counted from 0, among those that are shown. */
   move(shown: readonly string[], id: string, to: number): void {
     const others = shown.filter((each) => each !== id);
     const order = others.toSpliced(to, 0, id);
@@ -41,7 +41,7 @@ export class CardOrder {
     try {
       localStorage.setItem(KEY, JSON.stringify(this.#ids));
     } catch {
-      // It holds until the window closes.
+      // Without storage the order lasts until the window closes.
     }
   }
 }

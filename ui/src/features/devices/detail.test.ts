@@ -165,7 +165,7 @@ describe('the connection of a device', () => {
     try {
       const { node, detail, user } = await open({ connections: two });
       await waitFor(() => expect(asked(node, 'devices')).toHaveLength(1));
-      // What changes by itself is no event.
+      // Figures that change by themselves come without an event.
       const [device] = node.state.devices;
       if (device) node.state.devices = [{ ...device, rtt_ms: 7 }];
       await vi.advanceTimersByTimeAsync(1000);

@@ -1,4 +1,4 @@
-// Which device is looked at, moved or unpaired, and what can be done with one.
+// The devices feature: which device is shown, moved or unpaired, and the actions on one.
 
 import { createContext } from 'svelte';
 import { ask } from '../../backend/backend';
@@ -25,12 +25,12 @@ export class DevicesState {
     this.#app = app;
   }
 
-  /** One of its dialogs lies over the page. */
+  /** True if one of the dialogs of this feature is open. */
   get covers(): boolean {
     return this.unpairing !== null || (this.detail !== null && Boolean(this.#app.node.devices.get(this.detail)?.paired));
   }
 
-  /** Closes its dialogs. */
+  /** Closes the dialogs of this feature. */
   close(): void {
     this.unpairing = null;
     this.detail = null;

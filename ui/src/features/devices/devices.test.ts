@@ -4,7 +4,7 @@ import { card, page, screen, waitFor, within } from '../../../test/page';
 import { someDevice } from '../../backend/fake';
 import type { DeviceView } from '../../backend/bindings';
 
-/** Three, for tests that change one of them. */
+/** Three devices, for tests that change one of them. */
 function three(): readonly [DeviceView, DeviceView, DeviceView] {
   const of = (name: string, at: number) => someDevice({ device_id: `id-${name}`, name, paired_at: 1_790_000_000 + at });
   return [of('Study', 0), of('Attic', 1), of('Kitchen', 2)];
@@ -13,7 +13,7 @@ function three(): readonly [DeviceView, DeviceView, DeviceView] {
 const names = () => [...document.querySelectorAll('[data-testid="device-card"][data-paired="true"]')].map((each) => each.getAttribute('aria-label'));
 const grip = (name: string) => within(card(name)).getByTestId('device-grip');
 
-/** Paired one after the other, and not in the order of their names. */
+/** Devices whose order of pairing is not that of their names. */
 function some(...of: string[]): DeviceView[] {
   return of.map((name, at) => someDevice({ device_id: `id-${name}`, name, paired_at: 1_790_000_000 + at }));
 }
@@ -77,7 +77,7 @@ describe('the cards', () => {
   it('are dragged by the handle; nothing moves before it is let go, and Escape lets go of it', async () => {
     const devices = three();
     const { node } = await page({ devices: [...devices] });
-    // Without layout every card lies nowhere: two in the first row, one in the second.
+    // The test environment has no layout: two cards are put in the first row, one in the second.
     const items = [...document.querySelectorAll('li:has(> [data-testid="device-card"])')];
     for (const [at, each] of items.entries()) each.getBoundingClientRect = () => new DOMRect((at % 2) * 250, Math.floor(at / 2) * 140, 240, 130);
     const handle = grip('Study');

@@ -1,4 +1,4 @@
-// The doctor's visit: checks as they are done, then the whole report.
+// The doctor: checks as they finish, then the whole report.
 
 import { createContext } from 'svelte';
 import { ask, toApiError, type Backend } from '../../backend/backend';
@@ -8,7 +8,7 @@ import type { Page } from '../../shared/context';
 const WORST: readonly CheckStatus[] = ['ok', 'info', 'warning', 'failed'];
 
 export class DoctorState {
-  /** The device that is asked about; null looks at this one and at all. */
+  /** The device that is checked. Null checks this device and all others. */
   device = $state<string | null>(null);
   /** The page that the person came from, and goes back to. */
   cameFrom = $state<Page>('home');
@@ -16,18 +16,18 @@ export class DoctorState {
   report = $state.raw<DoctorReport | null>(null);
   error = $state.raw<ApiError | null>(null);
   running = $state(false);
-  /** The person did not want to wait for the rest. */
+  /** The person stopped waiting for the rest. */
   stopped = $state(false);
 
   readonly #backend: Backend;
-  /** Rises with every visit, so that the end of an older one is dropped. */
+  /** Counts the runs, so that the end of an older one is dropped. */
   #visit = 0;
 
   constructor(backend: Backend) {
     this.#backend = backend;
   }
 
-  /** The worst that was found; null before anything was. */
+  /** The worst status so far. Null before the first check. */
   readonly worst = $derived(this.checks.length === 0 ? null : (WORST.findLast((status) => this.checks.some((check) => check.status === status)) ?? null));
 
   async run(device: string | null): Promise<void> {
@@ -51,7 +51,7 @@ export class DoctorState {
     }
   }
 
-  /** Waits for no more. What is under way in the core ends by itself within seconds. */
+  /** Stops waiting. The core ends its checks by itself within seconds. */
   stop(): void {
     this.#visit += 1;
     this.running = false;
@@ -60,7 +60,7 @@ export class DoctorState {
 
   addCheck(device: string | null, check: CheckView): void {
     if (!this.running || device !== this.device) return;
-    // One check may come anew while another of the same name stays.
+    // A check can be repeated. One of the same name about another subject stays.
     const others = this.checks.filter((each) => each.name !== check.name || each.subject !== check.subject);
     this.checks = [...others, check];
   }

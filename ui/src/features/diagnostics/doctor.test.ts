@@ -54,7 +54,7 @@ describe('the doctor', () => {
     await user.click(await screen.findByTestId('doctor-stop'));
     expect(screen.getByTestId('doctor-verdict').textContent).toContain('Stopped.');
     expect(names()).toEqual(['port']);
-    // What comes late is not mixed in.
+    // A late answer of the earlier run is dropped.
     node.emit({ event: 'doctor_check', device: null, check: BLOCKED });
     await new Promise((resolve) => setTimeout(resolve));
     expect(names()).toEqual(['port']);

@@ -1,4 +1,4 @@
-// The conversation that is shown, and drafts of the others.
+// The messages feature: the conversation that is shown, and the drafts of the others.
 
 import { createContext } from 'svelte';
 import { ask } from '../../backend/backend';

@@ -35,7 +35,7 @@ describe('the texts of a device', () => {
     expect(await screen.findByRole('button', { name: 'Texts with Attic, 3 new' })).toBeTruthy();
     await waitFor(() => expect(document.title).toBe('(3) Yonder'));
     expect(screen.getByText('A text of Attic has arrived.')).toBeTruthy();
-    // One that is delivered is none that came.
+    // A delivery receipt is not a new text.
     node.putText(said({ direction: 'send', state: 'delivered' }));
     await Promise.resolve();
     expect(screen.getByTestId('device-texts').dataset['unread']).toBe('3');
@@ -76,7 +76,7 @@ describe('the texts of a device', () => {
       const watch = (event: Event) => (left = !event.defaultPrevented);
       window.addEventListener('click', watch, { once: true });
       await user.click(link);
-      // The page itself goes nowhere.
+      // The page itself does not navigate.
       expect(left).toBe(false);
     }
     expect(asked(node, 'open_link').map((call) => call.url)).toEqual(['https://example.org/a', 'https://xn--bcher-kva.example/']);
@@ -110,7 +110,7 @@ describe('the texts of a device', () => {
     window.dispatchEvent(new Event('focus'));
     await waitFor(() => expect(asked(node, 'messages_seen')).toEqual([{ cmd: 'messages_seen', device: 'dev-a' }]));
     expect(document.title).toBe('Yonder');
-    // The next one that comes under the person's eyes is seen as well, and read out.
+    // The next text arrives in view. It counts as seen as well, and is announced.
     node.putText(said({ text: 'and this' }));
     await waitFor(() => expect(asked(node, 'messages_seen')).toHaveLength(2));
     expect(screen.getByText('Attic: and this')).toBeTruthy();

@@ -6,7 +6,7 @@ import type { ShellEvent } from '../../backend/bindings';
 const DEVICE = '0a1b2c3d-0000-8000-8000-000000000000';
 const opened: ShellEvent = { event: 'link_opened', link: { link: PAIR_LINK, device_id: DEVICE } };
 
-/** Nothing that pairs was asked for. */
+/** Checks that no request for a pairing was made. */
 const untouched = (node: Awaited<ReturnType<typeof page>>['node']) => {
   for (const cmd of ['pair_join', 'pair_answer', 'pair_host'] as const) expect(asked(node, cmd)).toEqual([]);
 };
@@ -18,7 +18,7 @@ describe('a link from another program', () => {
     const dialog = await screen.findByRole('dialog', { name: 'Pair with this device?' });
     expect(screen.getByTestId('pair-offered').dataset['deviceId']).toBe(DEVICE);
     expect(dialog.textContent).toContain('Go on only if you have just opened this link yourself');
-    // Its text is not shown: it is long, and holds a secret.
+    // The link is not shown, because it is long and contains a secret.
     expect(dialog.textContent).not.toContain('yonder:');
     await user.keyboard('{Enter}');
     untouched(node);

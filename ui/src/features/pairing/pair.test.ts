@@ -116,7 +116,7 @@ describe('showing a code', () => {
     const { node, user } = await open({}, (fake) => {
       const call = fake.call.bind(fake);
       fake.call = async (request) => {
-        // The first code takes its time; all that is asked meanwhile would overtake it.
+        // The first request for a code is slow. Later requests must not overtake it.
         if (request.cmd === 'pair_host' && !slow) await new Promise<void>((go) => (slow = go));
         return call(request);
       };
@@ -270,7 +270,7 @@ describe('approval', () => {
     await user.click(screen.getByTestId('pair-approve'));
     expect(await screen.findByText('Approved here. Waiting for the other side…')).toBeTruthy();
     expect(screen.queryByTestId('pair-approve')).toBeNull();
-    // The button that had the focus is gone.
+    // The focused button has been removed.
     await waitFor(() => expect(dialog.contains(document.activeElement)).toBe(true));
     expect(asked(node, 'pair_approve')).toHaveLength(1);
     expect(asked(node, 'pair_answer')).toHaveLength(0);

@@ -1,4 +1,4 @@
-// The pair dialog: which side it shows, and its calls in order. Where the pairing stands is the node's to say.
+// The pair dialog: the chosen side, and its requests in order. The state of the pairing itself is in the node.
 
 import { createContext } from 'svelte';
 import { ask, toApiError, type Backend } from '../../backend/backend';
@@ -10,7 +10,7 @@ export type PairTab = 'host' | 'join';
 /** Words of a code: three on one network, five across the internet. */
 export type CodeLength = 3 | 5;
 
-/** A pairing link that came from outside, and how. Nothing happens with it before the person says so. */
+/** A pairing link that came from outside, and its origin. Nothing happens with it before the person agrees. */
 export interface OfferedLink extends LinkView {
   from: 'link' | 'picture';
 }
@@ -18,24 +18,24 @@ export interface OfferedLink extends LinkView {
 export class PairingState {
   open = $state(false);
   tab = $state<PairTab>('host');
-  /** The nearby device that the person came from. */
+  /** The nearby device whose button opened the dialog. */
   preferredDevice = $state<string | null>(null);
-  /** A call that was refused; a pairing that failed is in the node's own state. */
+  /** The error of a refused request. A failed pairing is in the state of the node. */
   error = $state.raw<ApiError | null>(null);
-  /** A call is under way. */
+  /** A request is under way. */
   busy = $state(false);
-  /** What stands in the field; kept over a failed try, so that one letter can be mended. */
+  /** Contents of the field. They stay after a failed attempt, so that a single letter can be corrected. */
   typed = $state('');
-  /** How many words the shown code has. */
+  /** Number of words of the shown code. */
   length = $state<CodeLength>(3);
   /** A link from outside that the person is asked about. */
   offered = $state.raw<OfferedLink | null>(null);
-  /** A picture is being looked at. */
+  /** A picture is being read. */
   readingPicture = $state(false);
 
   readonly #backend: Backend;
   readonly #node: NodeStore;
-  /** Calls go one after the other: a cancel must not overtake the host call that it ends. */
+  /** Makes requests one after the other: a cancel must not overtake the request for a code that it cancels. */
   #queue: Promise<void> = Promise.resolve();
 
   constructor(backend: Backend, node: NodeStore) {
@@ -51,13 +51,13 @@ export class PairingState {
     this.offered = null;
     this.length = 3;
     this.error = null;
-    // A person has to answer the one that waits; any other that is left over goes.
+    // Keeps a pairing that waits for the person's approval. Any other is cancelled.
     if (this.#node.pairing.step === 'confirm') return;
     this.tab = tab;
     this.#begin(tab);
   }
 
-  /** The node waits for a person's word, whoever started it. */
+  /** Opens the dialog because a pairing waits for the person's approval. */
   bringToFront(): void {
     if (this.open) return;
     this.error = null;
@@ -71,14 +71,14 @@ export class PairingState {
     this.#begin(tab);
   }
 
-  /** Another kind of code. The one that was shown is burnt. */
+  /** Shows a code of another length. The one that was shown becomes void. */
   setLength(length: CodeLength): void {
     if (length === this.length) return;
     this.length = length;
     this.#begin('host');
   }
 
-  /** Whether a link from outside may be shown now. A code that is shown, and a pairing that waits, are not given up for one. */
+  /** True if no pairing is under way that a link from outside would end. */
   get interruptible(): boolean {
     const { step } = this.#node.pairing;
     return step === 'idle' || step === 'paired' || step === 'failed';
@@ -100,14 +100,14 @@ export class PairingState {
     this.#begin('join');
   }
 
-  /** Looks for a link in a picture. The answer is shown and not acted on. */
+  /** Looks for a link in a picture. The link is shown and not acted on. */
   readPicture(picture: () => Promise<ShellResponse>): void {
     if (this.readingPicture) return;
     this.readingPicture = true;
     this.error = null;
     picture()
       .then((answer) => {
-        // The person may have gone on meanwhile.
+        // The person may have changed the tab or closed the dialog meanwhile.
         if (answer.kind === 'link' && this.open && this.tab === 'join' && this.interruptible) this.offered = { ...answer.value, from: 'picture' };
         return undefined;
       })
@@ -119,7 +119,7 @@ export class PairingState {
       });
   }
 
-  /** Starts the shown side anew, after a failure or an expired code. */
+  /** Starts the chosen side again, after a failure or an expired code. */
   restart(): void {
     this.#begin(this.tab);
   }
@@ -131,7 +131,7 @@ export class PairingState {
     });
   }
 
-  /** The page cannot approve: the window asks the person, and whose device it is. */
+  /** Has the shell ask for the approval, and whose device it is. The page itself cannot approve. */
   approve(): void {
     this.#run(async () => {
       await this.#backend.shell({ cmd: 'pair_approve' });
@@ -155,14 +155,14 @@ export class PairingState {
   #begin(tab: PairTab): void {
     this.#run(async () => {
       await this.#clear();
-      // The person may have gone on while earlier calls ran.
+      // The person may have changed the tab or closed the dialog while earlier requests ran.
       if (tab === 'host' && this.open && this.tab === 'host') {
         await ask(this.#backend, { cmd: 'pair_host', approve: false, level: null, words: this.length });
       }
     });
   }
 
-  /** Ends whatever is there. That there was nothing to end is no trouble. */
+  /** Cancels a pairing, if there is one. */
   async #clear(): Promise<void> {
     try {
       await ask(this.#backend, { cmd: 'pair_cancel' });

@@ -1,9 +1,9 @@
-// A QR code as one SVG path. Adjacent dark modules of a row are one rectangle, so that no seam shows between them.
+// Draws a QR code as one SVG path. Adjacent dark modules of a row are one rectangle, so that no gap shows between them.
 
-/** Light modules that the standard wants around the code. */
+/** Light modules around the code that the standard asks for. */
 export const QUIET = 4;
 
-/** The path, in modules, with the quiet zone counted in. */
+/** Returns the path in modules, with the quiet zone included. */
 export function qrPath(rows: readonly string[]): string {
   let path = '';
   rows.forEach((row, y) => {
@@ -14,12 +14,12 @@ export function qrPath(rows: readonly string[]): string {
   return path;
 }
 
-/** Side of the square in modules. */
+/** Returns the side of the square in modules. */
 export function qrSide(rows: readonly string[]): number {
   return rows.length + 2 * QUIET;
 }
 
-/** Whole CSS pixels for a module: five if there is room, six at most, and never so few that nothing can read it. */
+/** Returns whole CSS pixels per module: five or six if there is room, and at least two, so that a camera can read it. */
 export function modulePixels(side: number, room: number): number {
   return Math.max(2, Math.min(6, Math.floor(room / side)));
 }

@@ -1,4 +1,4 @@
-// Where the secret of this device is kept, and what the person wants done with it.
+// The settings feature's state of the keystore.
 
 import { createContext } from 'svelte';
 import type { KeystoreStatus } from '../../backend/bindings';

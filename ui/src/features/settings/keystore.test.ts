@@ -8,7 +8,7 @@ import type { KeystoreView } from '../../backend/bindings';
 
 const SECRET = 'correct horse battery';
 
-/** Nowhere in the page stands what was typed, but in a field that still has to be sent. */
+/** Checks that the passphrase is neither in a field nor anywhere else in the page. */
 function nothingIsKept(): void {
   const fields = [...document.querySelectorAll('input')].map((field) => field.value);
   expect(fields.filter((value) => value.includes(SECRET))).toEqual([]);

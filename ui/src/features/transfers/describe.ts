@@ -1,4 +1,4 @@
-// A transfer in words.
+// Describes a transfer in words.
 
 import type { TransferView } from '../../backend/bindings';
 import { i18n } from '../../i18n/index.svelte';

@@ -1,14 +1,14 @@
-// What people should know about a transfer, in words.
+// Turns notes about a transfer into sentences.
 
 import type { Catalogue } from '../../i18n/en/catalogue';
 import type { Note } from '../../backend/bindings';
 
-/** Why something is left out; a code that the catalogue does not know gets a general word. */
+/** Says why something was left out. An unknown code gets a general wording. */
 export function skipReason(t: Catalogue, code: string): string {
   return t.notes.why[code] ?? t.notes.why['other'] ?? code;
 }
 
-/** A note as a sentence. Paths and names in it are text of other people: show it through `visible`. */
+/** Turns a note into a sentence. Paths and names in it are chosen by other people: show it through `visible`. */
 export function noteText(t: Catalogue, note: Note): string {
   switch (note.code) {
     case 'skipped':

@@ -1,4 +1,4 @@
-// What is chosen of the offers, and what can be done with transfers that ended.
+// The transfers feature: selections of offers, and actions on transfers that ended.
 
 import { createContext } from 'svelte';
 import { ask, toApiError } from '../../backend/backend';

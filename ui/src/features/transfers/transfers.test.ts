@@ -150,7 +150,7 @@ describe('a transfer', () => {
     } finally {
       vi.useRealTimers();
     }
-    // Let go of, it holds at once.
+    // Releasing the slider applies the limit at once.
     await slide('transfer-speed', UNLIMITED);
     await waitFor(() => expect(asked(node, 'limit')[1]?.rate).toBeNull());
     await waitFor(() => expect(row('a').textContent).not.toContain('at most'));
@@ -213,7 +213,7 @@ describe('those that wait for their turn', () => {
 
   it('are dragged by the handle; Escape lets go of it', async () => {
     const { node } = await open(three());
-    // Without layout every row lies nowhere: each gets a place.
+    // The test environment has no layout: each row is given a position.
     const rows = () => [...screen.getByTestId('transfers-queue').querySelectorAll('li')];
     for (const [at, each] of rows().entries()) each.getBoundingClientRect = () => new DOMRect(0, at * 100, 500, 90);
     const grip = within(row('c')).getByTestId('transfer-grip');
@@ -280,7 +280,7 @@ describe('the history', () => {
   it('tells result, size, speed and when', async () => {
     const { node, user } = await open(past());
     for (const said of ['48 files · 96.0\u00a0MB in 3.2\u00a0s', '30.0\u00a0MB/s', 'Received and checked']) expect(row('Scans').textContent).toContain(said);
-    // Shortly after midnight two hours ago is another day.
+    // Shortly after midnight, two hours ago is another day.
     expect(row('Scans').textContent).toMatch(/2 hours ago|Yesterday/);
     await user.click(within(row('Scans')).getByTestId('transfer-show'));
     expect(asked(node, 'show_in_folder')).toHaveLength(1);

@@ -1,4 +1,4 @@
-// What the doctor finds, in German, by code.
+// The doctor's checks in German, by code.
 
 import type { CheckText } from '../language';
 
@@ -102,7 +102,7 @@ export const checks: Record<string, CheckText> = {
     hint: CLOCK,
   },
   clock_unknown: { message: 'Die Uhr dieses Geräts ließ sich nicht prüfen.' },
-  // Places.
+  // Directories and the keystore.
   ok_data: { message: ['In das Datenverzeichnis {path} lässt sich schreiben.', 'In das Datenverzeichnis lässt sich schreiben.'] },
   data_not_writable: { message: ['Das Datenverzeichnis {path} lässt sich nicht beschreiben ({reason}).', 'Das Datenverzeichnis lässt sich nicht beschreiben.'], hint: 'Gib dir das Recht, dort zu schreiben, oder nimm mit `--data-dir` einen anderen Ordner.' },
   data_disk_full: { message: ['Nur {free:bytes} sind frei, wo Yonder seine Daten hat ({path}).', 'Im Datenverzeichnis ist kaum noch Platz.'], hint: 'Schaffe Platz auf dieser Platte: Sonst lassen sich Kopplungen und Texte nicht aufheben.' },

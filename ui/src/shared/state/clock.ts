@@ -1,4 +1,4 @@
-// The time for what is said in words, such as "3 minutes ago": it goes on while something that says so is on the page.
+// The time for texts such as "3 minutes ago". It ticks while such a text is on the page.
 
 import { createSubscriber } from 'svelte/reactivity';
 
@@ -6,7 +6,7 @@ const TICK_MS = 20_000;
 
 class Clock {
   readonly #subscribe = createSubscriber((update) => {
-    // A page that nobody sees has nothing to say, and catches up when it is looked at again.
+    // A hidden page does not update, and catches up when it becomes visible.
     const tick = () => {
       if (!document.hidden) update();
     };
@@ -18,7 +18,7 @@ class Clock {
     };
   });
 
-  /** Milliseconds since 1970. Whatever reads it in an effect or a derived value is run again now and then. */
+  /** Milliseconds since 1970. An effect or a derived value that reads it runs again at each tick. */
   get now(): number {
     this.#subscribe();
     return Date.now();

@@ -1,18 +1,18 @@
-// Files dragged over the window. The window tells places in CSS pixels; the page says which card lies there. While a drag
-// lasts no card moves (`steady` in the app's state), so that what lies there is what the person saw there.
+// Files that are dragged over the window. The shell reports positions in CSS pixels, and the page finds the card there. No card
+// moves during a drag (`steady` in `AppContext`), so that a drop hits what the person saw.
 
 import type { Picked, ShellEvent } from '../../backend/bindings';
 
-/** The device whose card lies at this place, if any. */
+/** Returns the device whose card is at this point. */
 export function deviceAt(x: number, y: number): string | null {
   const card = document.elementFromPoint(x, y)?.closest<HTMLElement>('[data-device-id]');
   return card?.dataset['deviceId'] ?? null;
 }
 
 export class Drops {
-  /** Something is being dragged over the window. */
+  /** A drag is over the window. */
   active = $state(false);
-  /** The device under it. */
+  /** The device under the pointer. */
   over = $state<string | null>(null);
 
   readonly #dropped: (device: string | null, picked: Picked) => void;
@@ -31,7 +31,7 @@ export class Drops {
         this.#end();
         break;
       case 'dropped': {
-        // Hit-tested anew: the last `drag_over` may be from another place.
+        // Finds the card anew, because the last `drag_over` may be from another point.
         const device = deviceAt(event.x, event.y);
         this.#end();
         this.#dropped(device, event.picked);
@@ -42,7 +42,7 @@ export class Drops {
     }
   }
 
-  /** No drag of another program lasts while a button of the mouse is pressed here: the word of its end was lost. */
+  /** Ends a drag whose end was not reported: a mouse button that is pressed here belongs to no drag of another program. */
   pressed(): void {
     if (this.active) this.#end();
   }

@@ -1,4 +1,4 @@
-// Light, dark, or as the system has it. Kept beside the window, since it says nothing about the device.
+// The theme: light, dark, or that of the system. Kept in the window's storage, because it is no setting of the device.
 
 export type Theme = 'system' | 'light' | 'dark';
 
@@ -9,7 +9,7 @@ function remembered(): Theme {
     const kept = localStorage.getItem(KEY);
     if (kept === 'light' || kept === 'dark') return kept;
   } catch {
-    // No storage, then: the system decides.
+    // Without storage the system's theme is used.
   }
   return 'system';
 }
@@ -27,7 +27,7 @@ class ThemeChoice {
     try {
       localStorage.setItem(KEY, kind);
     } catch {
-      // It holds until the window closes.
+      // Without storage the choice lasts until the window closes.
     }
   }
 

@@ -4,7 +4,7 @@ import { apiError, someTransfer } from '../../../backend/fake';
 import { Manifest } from '../../../backend/fake-transfers';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
-// Numbers: 0 Trip, 1 Day, 2 a.jpg, 3 b.jpg, 4 map, 5 the one with markup.
+// Indices: 0 Trip, 1 Day, 2 a.jpg, 3 b.jpg, 4 map, 5 the one with markup.
 const TRIP = { 'Trip/Day/a.jpg': 10_000_000, 'Trip/Day/b.jpg': 20_000_000, 'Trip/map': 30_000, [MARKUP]: 40 };
 
 async function offered(files: Record<string, number> = TRIP, look = true) {

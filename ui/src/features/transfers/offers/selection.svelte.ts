@@ -1,24 +1,24 @@
-// What a person chooses of an offer. The folders of an offer are asked for as they are opened; what is said of a folder
-// holds for all in it, seen or not, until something else is said of a part of it.
+// The part of an offer that a person selects. Folders are fetched as they are opened. A choice for a folder applies to all of
+// its contents, fetched or not, until a part of it gets a choice of its own.
 
 import { SvelteMap } from 'svelte/reactivity';
 import { ask, toApiError, type Backend } from '../../../backend/backend';
 import type { ApiError, ConflictRule, OfferEntry, TransferView } from '../../../backend/bindings';
 
-/** Entries asked for at once while a person looks. */
+/** Entries that are fetched at a time while a person looks at a folder. */
 const PAGE_SIZE = 200;
-/** And while all of a folder is needed. */
+/** Entries that are fetched at a time while the whole folder is needed. */
 const BULK_PAGE_SIZE = 1000;
-/** So many may be named in an answer. */
+/** Entries that an answer may name. */
 export const MAX_CHOSEN = 10_000;
 
-/** Number of a folder; null is the top. */
+/** Index of a folder. Null is the top of the offer. */
 type Folder = number | null;
 export type Choice = 'all' | 'none' | 'some';
 
 interface Listing {
   entries: readonly OfferEntry[];
-  /** How many there are; null until the first page came. */
+  /** Number of entries of the folder. Null before the first page is here. */
   total: number | null;
   loading: boolean;
   error: ApiError | null;
@@ -32,9 +32,9 @@ export interface Sum {
 const NOTHING: Listing = { entries: [], total: null, loading: false, error: null };
 
 export class Selection {
-  /** What is done where a name is taken; none means as in the settings. */
+  /** What to do if a name is taken. Null means as in the settings. */
   conflict = $state<ConflictRule | null>(null);
-  /** The list of what is in it is shown. */
+  /** The list of contents is shown. */
   open = $state(false);
   readonly unfolded = new SvelteMap<number, boolean>();
 
@@ -42,12 +42,12 @@ export class Selection {
   readonly #id: string;
   readonly #whole: Sum;
   readonly #folders = new SvelteMap<Folder, Listing>();
-  /** Pages that are on their way. */
+  /** Pages that are being fetched. */
   readonly #asked = new Map<Folder, Promise<boolean>>();
   readonly #parent = new Map<number, Folder>();
-  /** What holds where nothing was said. */
+  /** The choice for entries without one of their own or of a folder around them. */
   #top = $state(true);
-  /** What was said of an entry; what nothing was said of is as its folder. */
+  /** Choices for single entries. An entry without one follows its folder. */
   readonly #marks = new SvelteMap<number, boolean>();
 
   constructor(backend: Backend, offer: TransferView) {
@@ -71,7 +71,7 @@ export class Selection {
     if (open && this.listing(folder).total === null) void this.more(folder);
   }
 
-  /** The next page of a folder. False if it cannot be had; the listing says why. */
+  /** Fetches the next page of a folder. Resolves to false on failure; the error is in the listing. */
   more(folder: Folder, limit = PAGE_SIZE): Promise<boolean> {
     const { entries, total } = this.listing(folder);
     if (entries.length === total) return Promise.resolve(true);
@@ -86,7 +86,7 @@ export class Selection {
     try {
       const page = await ask(this.#backend, { cmd: 'offer_entries', id: this.#id, parent: folder, skip: before.entries.length, limit });
       for (const entry of page.entries) this.#parent.set(entry.index, folder);
-      // A page of nothing is the end, whatever the total says: or this would go on for ever.
+      // An empty page ends the folder even if its total says otherwise, so that a wrong total causes no endless loop.
       const entries = [...before.entries, ...page.entries];
       this.#folders.set(folder, { entries, total: page.entries.length === 0 ? entries.length : page.total, loading: false, error: null });
       return true;
@@ -96,7 +96,7 @@ export class Selection {
     }
   }
 
-  /** Everything, or nothing, in one click. */
+  /** Chooses an entry with all of its contents, or everything if `folder` is null. */
   mark(folder: Folder, wanted: boolean): void {
     if (folder === null) {
       this.#marks.clear();
@@ -104,11 +104,11 @@ export class Selection {
       return;
     }
     this.#unmark(folder);
-    // Said of a part what holds for the whole anyway, nothing is said.
+    // Stores no choice that the folder around it implies.
     if (this.#inherited(this.#parent.get(folder) ?? null) !== wanted) this.#marks.set(folder, wanted);
   }
 
-  /** How it stands with an entry, or with all. */
+  /** Returns whether all, none, or a part of an entry is chosen. Null means the whole offer. */
   choice(folder: Folder): Choice {
     const own = this.#inherited(folder);
     const { entries, total } = this.listing(folder);
@@ -122,15 +122,15 @@ export class Selection {
     return all ? 'all' : 'none';
   }
 
-  /** How much is chosen. */
+  /** Files and bytes that are chosen. */
   get sum(): Sum {
     return this.#sum(null, this.#whole);
   }
 
   /**
-   * The numbers to accept; null means all. Asks first for what is needed to name them.
+   * Returns the indices to accept, or null for all. First fetches the folders that are needed to name them.
    *
-   * Rejects with an `ApiError` when there are too many to name, or they cannot be had.
+   * Rejects with an `ApiError` if there are too many to name, or if a folder cannot be fetched.
    */
   async only(): Promise<number[] | null> {
     if (this.choice(null) === 'all') return null;
@@ -149,7 +149,7 @@ export class Selection {
     }
   }
 
-  /** All of a folder of which only parts were seen. */
+  /** Fetches the rest of a folder. */
   async #rest(folder: Folder): Promise<void> {
     for (;;) {
       const { entries, total } = this.listing(folder);
@@ -159,7 +159,7 @@ export class Selection {
     }
   }
 
-  /** What holds for what is in a folder, and of which nothing was said. */
+  /** Returns the choice that applies to the contents of a folder. */
   #inherited(folder: Folder): boolean {
     let at = folder;
     while (at !== null) {
@@ -177,7 +177,7 @@ export class Selection {
 
   #sum(folder: Folder, whole: Sum): Sum {
     const own = this.#inherited(folder);
-    // What was not seen is as the folder.
+    // Entries that were not fetched follow the folder.
     const sum = own ? { ...whole } : { files: 0, size: 0 };
     for (const entry of this.listing(folder).entries) {
       const part = this.#sum(entry.index, entry);

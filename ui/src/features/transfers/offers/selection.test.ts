@@ -3,7 +3,7 @@ import { FakeNode, apiError, someTransfer } from '../../../backend/fake';
 import { Manifest } from '../../../backend/fake-transfers';
 import { MAX_CHOSEN, Selection } from './selection.svelte';
 
-// Numbers: 0 Trip, 1 Day, 2 a.jpg, 3 b.jpg, 4 map, 5 notes.
+// Indices: 0 Trip, 1 Day, 2 a.jpg, 3 b.jpg, 4 map, 5 notes.
 const TRIP = { 'Trip/Day/a.jpg': 10, 'Trip/Day/b.jpg': 20, 'Trip/map': 30, notes: 40 };
 
 function made(files: Record<string, number>) {
@@ -79,7 +79,7 @@ describe('what is chosen of an offer', () => {
     const only = await selection.only();
     expect(only).toHaveLength(2499);
     expect(only).not.toContain(1);
-    // The top, a page to look at, and three of a thousand each.
+    // One request for the top, one for a page of 200, and three for a thousand each.
     expect(asked()).toHaveLength(5);
   });
 

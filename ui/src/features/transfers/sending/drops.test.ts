@@ -5,7 +5,7 @@ import { deviceAt } from '../../../shared/state/drops.svelte';
 
 const picked = { pick: 'drop-1', names: ['<img src=x>.png', 'b'], count: 9 };
 
-/** Without layout nothing lies anywhere: this says what lies where. */
+/** Says which element is at a point, because the test environment has no layout. */
 let under: Element | null = null;
 
 beforeEach(() => {

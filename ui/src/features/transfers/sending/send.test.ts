@@ -65,7 +65,7 @@ describe('sending to several', () => {
     const { node, user } = await asking();
     await user.click(tick('A'));
     await user.click(tick('B'));
-    // Unpaired at this moment, by the other side.
+    // The other side unpairs at this moment.
     const b = node.state.devices.find((device) => device.device_id === 'dev-b');
     if (b) b.paired = false;
     await user.click(screen.getByTestId('send-confirm'));
