@@ -11,13 +11,13 @@ use std::{
 use serde_json::Value;
 use yonder_core::{
     api::{Request, Response},
+    fs::names::{Platform, numbered, on_disk},
     id::TransferId,
     keys::{Opener, SealDirection, Sealer, StreamKind},
     net::{read_frame, write_frame},
-    transfer::{
+    transfer::protocol::{
+        frames::{Entry, EntryKind, Mtime, Offer, Page, ReceiverFrame, SenderFrame, decode, encode},
         limits::VERSION,
-        names::{Platform, numbered, on_disk},
-        wire::{Entry, EntryKind, Mtime, Offer, Page, ReceiverFrame, SenderFrame, decode, encode},
     },
 };
 use yonder_tests::{

@@ -22,10 +22,8 @@ use yonder_core::{
     api::Given,
     datadir,
     error::NetworkError,
-    transfer::{
-        TransferError,
-        private::{Private, spool_of},
-    },
+    fs::private::{DataDirGuard, spool_of},
+    transfer::TransferError,
 };
 
 use crate::{
@@ -94,7 +92,7 @@ impl Sources {
                 "Give one PATH with it, or `-`, which it names among others.",
             ));
         }
-        let private = Private::of(data_dir);
+        let private = DataDirGuard::of(data_dir);
         let mut found = Vec::new();
         // All are examined before the first is read, so that a wrong path is not found after an hour.
         for path in &args.paths {
@@ -195,13 +193,13 @@ fn spooling(error: &io::Error) -> Failure {
 }
 
 #[cfg(unix)]
-fn stdin_file(private: &Private) -> Result<Opening, Failure> {
+fn stdin_file(private: &DataDirGuard) -> Result<Opening, Failure> {
     use std::os::fd::AsFd;
     let failed_with = |source| failed(TransferError::Source { path: STDIN.into(), source });
     let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed_with)?);
     let meta = file.metadata().map_err(failed_with)?;
     if private.has(&meta) {
-        return Err(failed(TransferError::Private(STDIN.into())));
+        return Err(failed(TransferError::DataDirGuard(STDIN.into())));
     }
     if meta.is_dir() {
         return Err(failed(TransferError::Special(STDIN.into())));
@@ -210,21 +208,21 @@ fn stdin_file(private: &Private) -> Result<Opening, Failure> {
 }
 
 #[cfg(windows)]
-fn stdin_file(_private: &Private) -> Result<Opening, Failure> {
+fn stdin_file(_private: &DataDirGuard) -> Result<Opening, Failure> {
     use std::os::windows::io::AsHandle;
     Ok(Box::new(|| Ok(File::from(io::stdin().as_handle().try_clone_to_owned()?))))
 }
 
 #[cfg(not(unix))]
-fn look(path: &Path, _private: &Private) -> Result<Found, Failure> {
+fn look(path: &Path, _private: &DataDirGuard) -> Result<Found, Failure> {
     Ok(Found::Path { path: absolute(path)?, given: Given::default() })
 }
 
 /// Examines a path.
 #[cfg(unix)]
-fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
+fn look(path: &Path, private: &DataDirGuard) -> Result<Found, Failure> {
     use std::os::unix::fs::FileTypeExt;
-    use yonder_core::transfer::private::{id_of, is_on_disk, is_the_same_everywhere};
+    use yonder_core::fs::private::{id_of, is_on_disk, is_the_same_everywhere};
 
     let path = absolute(path)?;
     let failed_with = |source| failed(TransferError::Source { path: path.clone(), source });
@@ -234,7 +232,7 @@ fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
         return Err(special());
     }
     if private.has(&meta) {
-        return Err(failed(TransferError::Private(path)));
+        return Err(failed(TransferError::DataDirGuard(path)));
     }
     let is_it = |path: &Path| fs::metadata(path).is_ok_and(|found| id_of(&found) == id_of(&meta));
     // A descriptor's file may be deleted, or on another file system tree. Its path then leads elsewhere, or nowhere.
@@ -259,7 +257,7 @@ fn look(path: &Path, private: &Private) -> Result<Found, Failure> {
 /// Opens the examined file, and fails if it was replaced meanwhile: the new one might be in the data directory.
 #[cfg(unix)]
 fn open_again(path: &Path, looked_at: &fs::Metadata) -> io::Result<File> {
-    use yonder_core::transfer::private::{id_of, is_open_on_disk};
+    use yonder_core::fs::private::{id_of, is_open_on_disk};
     let file = File::open(path)?;
     // Kernel files may have another inode each time, and cannot be in a data directory.
     let same = id_of(&file.metadata()?) == id_of(looked_at) || !is_open_on_disk(&file);
@@ -414,7 +412,7 @@ impl Spool {
     /// Fails before the disk is full, because the node's own records are on it, too.
     #[cfg(unix)]
     fn check_space(&self, before: u64, read: usize) -> Result<(), ReadError> {
-        use yonder_core::transfer::limits::SPACE_RESERVE;
+        use yonder_core::transfer::protocol::limits::SPACE_RESERVE;
         if before / SPACE_RESERVE == (before + read as u64) / SPACE_RESERVE {
             return Ok(());
         }
@@ -496,7 +494,7 @@ mod tests {
         fs::write(root.join("folder/my.txt"), "mine").unwrap();
         symlink("folder/my.txt", root.join("link")).unwrap();
         symlink("folder", root.join("way")).unwrap();
-        let find = |path: &Path| match look(path, &Private::default()) {
+        let find = |path: &Path| match look(path, &DataDirGuard::default()) {
             Ok(Found::Path { path, given }) => {
                 assert!(given.seen.is_some());
                 path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()

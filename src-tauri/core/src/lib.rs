@@ -15,12 +15,14 @@ pub mod diagnostics;
 pub mod discovery;
 pub mod error;
 pub mod event;
+pub mod fs;
 pub mod id;
 pub mod identity;
 pub mod keys;
 pub mod messaging;
 pub mod net;
 pub mod pairing;
+pub mod queue;
 pub mod service;
 pub mod storage;
 pub mod transfer;
@@ -30,5 +32,5 @@ mod overheard;
 
 /// Compiles the examples of `docs/extending.md` as doc tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../../docs/extending.md")]
+#[doc = include_str!("../../docs/extending.md")]
 pub struct Extending;

@@ -222,7 +222,7 @@ const ELSEWHERE: &[(&str, usize)] = &[
     ("src-tauri/core/src/messaging/texts.rs UNIX_EPOCH", 2),
     ("src-tauri/core/src/net/watch.rs UNIX_EPOCH", 2),
     ("src-tauri/core/src/pairing/driver.rs UNIX_EPOCH", 2),
-    ("src-tauri/core/src/transfer/files.rs UNIX_EPOCH", 3),
+    ("src-tauri/core/src/fs/ops.rs UNIX_EPOCH", 3),
 ];
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
     pairing::completions,
-    transfer::{Taking, source::Named},
+    transfer::{AcceptOptions, send::source::Named},
 };
 
 const MAX_PINGS: u32 = 1000;
@@ -102,7 +102,7 @@ impl NetworkingService {
             }
             Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
             Request::Accept { id, into, conflict, only } => {
-                Response::Transfer(transfers.accept(id, Taking { into, conflict, only }).await?)
+                Response::Transfer(transfers.accept(id, AcceptOptions { into, conflict, only }).await?)
             }
             Request::OfferEntries { id, parent, skip, limit } => {
                 Response::OfferEntries(transfers.offer_entries(id, parent, skip, limit).await?)

@@ -21,7 +21,7 @@ use crate::{
     id::{MAX_NAME_CHARS, clean_name, is_invisible, reads_as_id},
     net::EndpointOptions,
     storage::{Op, Store, Table},
-    transfer::limits::MAX_PARALLEL,
+    transfer::protocol::limits::MAX_PARALLEL,
 };
 
 const ROW: &[u8] = b"settings";

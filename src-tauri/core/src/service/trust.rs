@@ -14,7 +14,7 @@ use crate::{
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
-    transfer::rule_target::Places,
+    transfer::receive::rule_target::Places,
 };
 
 /// Maximum number of attempts at a renewal when its session is replaced meanwhile.

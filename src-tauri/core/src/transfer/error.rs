@@ -2,11 +2,12 @@
 
 use std::{io, path::PathBuf};
 
-use super::{landing::DiskError, left_out::LeftOut, wire::Violation};
+use super::left_out::LeftOut;
 use crate::{
     api::{ApiError, Note},
     error::{NetworkError, RoomError, size},
     id::TransferId,
+    transfer::{protocol::frames::Violation, receive::staging::DiskError},
 };
 
 /// Number of reasons that an error text lists.
@@ -93,7 +94,7 @@ pub enum TransferError {
     Special(PathBuf),
     /// The path leads into the data directory.
     #[error("{0} belongs to Yonder itself, and is never sent")]
-    Private(PathBuf),
+    DataDirGuard(PathBuf),
     /// The path is another file here than where it was named.
     #[error("{0} is not the same file for the Yonder that runs")]
     Elsewhere(PathBuf),
@@ -134,7 +135,7 @@ impl RoomError for TransferError {
             Self::Source { source, .. } if is_no_path(source) => "path_not_found",
             Self::Source { .. } => "path_unreadable",
             Self::Special(_) => "path_special",
-            Self::Private(_) => "path_private",
+            Self::DataDirGuard(_) => "path_private",
             Self::Elsewhere(_) => "path_elsewhere",
             Self::Name(_) => "name_unsendable",
             Self::TooMuch(_) => "too_many_entries",

@@ -15,16 +15,17 @@ const OTHER: &str = "other";
 pub const NOT_TAKEN: &str = "not_taken";
 /// Code of entries that the sender could not offer.
 pub const SKIPPED_THERE: &str = "skipped_there";
-/// Codes of entries that the receiver left out because nobody was asked: see [`super::unattended`].
-pub const UNATTENDED: [&str; 2] = [super::unattended::HIDDEN, super::unattended::RUNS];
+/// Codes of entries that the receiver left out because nobody was asked: see [`crate::transfer::receive::unattended`].
+pub const UNATTENDED: [&str; 2] =
+    [crate::transfer::receive::unattended::HIDDEN, crate::transfer::receive::unattended::RUNS];
 /// Code of a transfer that is done but left something out.
 pub const INCOMPLETE: &str = "incomplete";
 
 /// Number of left-out entries by reason code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reasons(BTreeMap<String, u64>);
+pub struct ReasonCounts(BTreeMap<String, u64>);
 
-impl Reasons {
+impl ReasonCounts {
     /// Restores counts from a record.
     pub fn of(counts: &BTreeMap<String, u64>) -> Self {
         let mut reasons = Self::default();
@@ -85,7 +86,7 @@ impl Reasons {
 #[derive(Clone, Debug, Default)]
 pub struct LeftOut {
     /// Counts by reason.
-    pub reasons: Reasons,
+    pub reasons: ReasonCounts,
     /// Examples.
     pub notes: Vec<Note>,
     /// Paths of all of them.
@@ -97,7 +98,7 @@ impl LeftOut {
     pub fn add(&mut self, path: PathBuf, code: &str) {
         self.reasons.add(code, 1);
         if self.notes.len() < NOTES {
-            let path = super::names::escaped_path(&path);
+            let path = crate::fs::names::escaped_path(&path);
             self.notes.push(Note::Skipped { path, reason: code.to_owned() });
         }
         self.paths.push(path);
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn codes_of_a_peer_do_not_grow_without_end() {
-        let mut reasons = Reasons::default();
+        let mut reasons = ReasonCounts::default();
         (0..10_000).for_each(|n| reasons.add(&format!("code_{n}"), 1));
         assert_eq!((reasons.counts().len(), reasons.total()), (CODES + 1, 10_000));
         assert_eq!(reasons.and(&reasons).total(), 20_000);
@@ -137,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_part_is_told_as_one() {
-        let mut reasons = Reasons::default();
+        let mut reasons = ReasonCounts::default();
         assert_eq!(reasons.incomplete(6, None), None);
         reasons.add(NOT_TAKEN, 5);
         let why = reasons.incomplete(1, Some(Amount { files: 6, bytes: 60 })).unwrap();

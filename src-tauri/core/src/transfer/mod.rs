@@ -19,62 +19,18 @@
 //! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with
 //! file sizes; every task of a transfer has ended when its record says so.
 
-pub mod bits;
-mod book;
-mod control;
-mod data_in;
-pub mod deflate;
+mod commands;
 mod error;
-pub mod existing;
-pub mod feed;
-pub mod files;
-mod flow;
-pub mod framing;
-mod history;
-pub mod holding;
-pub mod holes;
-mod input;
-pub mod intake;
-pub mod journal;
-pub mod landing;
+mod handler;
 pub mod left_out;
-pub mod limits;
-pub mod manifest;
-pub mod memory;
-pub mod names;
-mod pace;
-pub mod pool;
-mod preview;
-pub mod private;
-mod proof;
-mod protocol;
-mod queue;
-pub mod quota;
-pub mod rate;
-mod receiving;
+mod offer_listing;
+pub mod protocol;
+pub(crate) mod receive;
 mod record;
-pub mod retry;
-mod routes;
-pub mod rule_target;
-pub mod seal;
-pub mod selection;
-mod sending;
-mod settling;
-mod silence;
-pub mod source;
-pub mod squeeze;
-pub mod state;
-pub mod stream_memory;
-mod survey;
-mod taking_up;
-mod talk;
-pub mod trash;
-pub mod tree;
-mod turns;
-pub mod unattended;
+mod registry;
+mod segments;
+pub(crate) mod send;
 pub mod view_size;
-mod waiting;
-pub mod wire;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -89,19 +45,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use error::{TransferError, explain};
 
-use self::{
-    book::{Book, Command, End},
-    files::{FileOps, RealFiles},
-    flow::{Limits, Throttle},
-    limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
-    memory::ListMemory,
-    private::Private,
-    record::{Outgoing, Terms},
-    source::Named,
-    stream_memory::StreamMemory,
-    turns::Turns,
-    waiting::WaitingFiles,
-};
+use self::record::{Outgoing, Terms};
 use crate::{
     api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView, default_parallel},
     budget::Budget,
@@ -109,9 +53,25 @@ use crate::{
     device::Welcome,
     error::NetworkError,
     event::EventBus,
+    fs::{
+        ops::{FileOps, RealFiles},
+        private::DataDirGuard,
+        waiting::WaitingFiles,
+    },
     id::{DeviceId, TransferId},
     net::{Connector, NetworkProtocol},
+    queue::{
+        memory::ListMemory,
+        rate_limit::{RateLimiter, RateLimits},
+        scheduler::Scheduler,
+        stream_memory::StreamMemory,
+    },
     storage::Store,
+    transfer::{
+        protocol::limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+        registry::{Command, End, TransferRegistry},
+        send::source::Named,
+    },
 };
 
 /// Decides on an offer from a device. The second argument is what the offer costs, in bytes; 0 only asks for the
@@ -158,7 +118,7 @@ pub struct TransferDeps {
 
 /// Options for accepting an offer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Taking {
+pub struct AcceptOptions {
     /// Destination folder; `None` means the download folder.
     pub into: Option<PathBuf>,
     /// Rule for names that are taken.
@@ -173,7 +133,7 @@ pub struct Transfers(Arc<Inner>);
 
 pub(crate) struct Inner {
     deps: TransferDeps,
-    book: Book,
+    book: TransferRegistry,
     ops: Arc<dyn FileOps>,
     /// Budget of file descriptors and threads, shared by all transfers of the process.
     budget: Budget,
@@ -185,7 +145,7 @@ pub(crate) struct Inner {
     streams: StreamMemory,
     offers: Mutex<HashMap<DeviceId, TokenBucket>>,
     /// Offers whose file list people may browse.
-    previews: preview::Previews,
+    previews: crate::transfer::offer_listing::Previews,
     /// Counts per device how often it was heard; tasks that wait for the device watch it.
     heard: Mutex<HashMap<DeviceId, watch::Sender<u64>>>,
     /// Counts per device how often its node was restarted.
@@ -193,14 +153,14 @@ pub(crate) struct Inner {
     /// Incoming transfers whose staged data was all written by this run of the node.
     written: Mutex<HashSet<TransferId>>,
     /// Incoming transfers that resumed on their own after a full disk.
-    full: Mutex<HashMap<TransferId, receiving::SpaceWait>>,
+    full: Mutex<HashMap<TransferId, crate::transfer::receive::receiver::SpaceWait>>,
     /// Scheduler that decides which outgoing transfers may send.
-    turns: Arc<Turns>,
+    turns: Arc<Scheduler>,
     /// Rate limits shared by all outgoing (`up`) and all incoming (`down`) transfers.
-    up: Arc<Throttle>,
-    down: Arc<Throttle>,
+    up: Arc<RateLimiter>,
+    down: Arc<RateLimiter>,
     /// Rate limits of the active transfers.
-    limits: Mutex<HashMap<TransferId, Arc<Limits>>>,
+    limits: Mutex<HashMap<TransferId, Arc<RateLimits>>>,
     since: Instant,
 }
 
@@ -215,7 +175,7 @@ impl Inner {
         self.gone.locked().entry(device).or_default().subscribe()
     }
 
-    fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, receiving::SpaceWait>> {
+    fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, crate::transfer::receive::receiver::SpaceWait>> {
         self.full.locked()
     }
 
@@ -224,14 +184,14 @@ impl Inner {
     }
 
     /// Returns the rate limits of an active transfer, and creates them on first use.
-    fn limits_of(&self, id: TransferId, direction: Direction) -> Arc<Limits> {
+    fn limits_of(&self, id: TransferId, direction: Direction) -> Arc<RateLimits> {
         let mut limits = self.limits.locked();
         let shared = match direction {
             Direction::Send => &self.up,
             Direction::Receive => &self.down,
         };
         let own = || self.book.view(id).and_then(|view| view.limit);
-        limits.entry(id).or_insert_with(|| Arc::new(Limits::new(own(), shared.clone()))).clone()
+        limits.entry(id).or_insert_with(|| Arc::new(RateLimits::new(own(), shared.clone()))).clone()
     }
 
     /// Drops the rate limits of a transfer that is no longer active.
@@ -280,7 +240,7 @@ impl Transfers {
     /// Returns an error if the history cannot be read.
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let ops: Arc<dyn FileOps> = Arc::new(WaitingFiles(ops));
-        let book = Book::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
+        let book = TransferRegistry::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
         let cancel = deps.cancel.child_token();
         let inner = Arc::new(Inner {
             deps,
@@ -293,14 +253,14 @@ impl Transfers {
             lists: ListMemory::default(),
             streams: StreamMemory::default(),
             offers: Mutex::default(),
-            previews: preview::Previews::default(),
+            previews: crate::transfer::offer_listing::Previews::default(),
             heard: Mutex::default(),
             gone: Mutex::default(),
             written: Mutex::default(),
             full: Mutex::default(),
-            turns: Arc::new(Turns::new(usize::from(default_parallel()))),
-            up: Arc::new(Throttle::new(None)),
-            down: Arc::new(Throttle::new(None)),
+            turns: Arc::new(Scheduler::new(usize::from(default_parallel()))),
+            up: Arc::new(RateLimiter::new(None)),
+            down: Arc::new(RateLimiter::new(None)),
             limits: Mutex::default(),
             since: Instant::now(),
         });
@@ -315,7 +275,7 @@ impl Transfers {
         });
         let data_dir = inner.deps.data_dir.clone();
         // Runs before `start_on` returns: after that a new transfer may add a file to the spool.
-        if tokio::task::spawn_blocking(move || private::clear_spool(&data_dir, &spooled)).await.is_err() {
+        if tokio::task::spawn_blocking(move || crate::fs::private::clear_spool(&data_dir, &spooled)).await.is_err() {
             tracing::error!("looking for streams that are not sent any more failed");
         }
         inner.show_places();
@@ -353,7 +313,7 @@ impl Transfers {
 
     /// Returns the protocol handler to register with the network.
     pub fn protocol(&self) -> Arc<dyn NetworkProtocol> {
-        Arc::new(protocol::Protocol(self.0.clone()))
+        Arc::new(crate::transfer::handler::Protocol(self.0.clone()))
     }
 
     /// Offers files and folders. Returns as soon as the paths were checked. Listing, dialling and sending run in the
@@ -394,10 +354,10 @@ impl Transfers {
         if self.0.cancel.is_cancelled() {
             return Err(NetworkError::ShuttingDown);
         }
-        queue::checked_limit(options.limit)?;
+        crate::transfer::commands::checked_limit(options.limit)?;
         let data_dir = self.0.deps.data_dir.clone();
         let (named, part, roots) = tokio::task::spawn_blocking(move || {
-            let looked = source::look(&named, &Private::of(&data_dir), part.as_deref());
+            let looked = crate::transfer::send::source::look(&named, &DataDirGuard::of(&data_dir), part.as_deref());
             (named, part, looked)
         })
         .await
@@ -445,8 +405,8 @@ impl Transfers {
         }
         self.0.show_places();
         let view = self.get(id)?;
-        let order = sending::Order { id, device, terms, restored: false };
-        self.0.tasks.spawn(sending::run(self.0.clone(), order, asked));
+        let order = crate::transfer::send::sender::Order { id, device, terms, restored: false };
+        self.0.tasks.spawn(crate::transfer::send::sender::run(self.0.clone(), order, asked));
         Ok(view)
     }
 
@@ -455,9 +415,9 @@ impl Transfers {
     /// # Errors
     /// Returns an error if the offer does not wait for an answer, does not fit (`no_space`), or the folder cannot be
     /// used. The offer stays open in the last two cases.
-    pub async fn accept(&self, id: TransferId, taking: Taking) -> Result<TransferView, NetworkError> {
+    pub async fn accept(&self, id: TransferId, taking: AcceptOptions) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
-        let Taking { into, conflict, only } = taking;
+        let AcceptOptions { into, conflict, only } = taking;
         if only.as_ref().is_some_and(|only| only.is_empty() || only.len() > MAX_CHOSEN) {
             return Err(TransferError::Selection("1 to 10,000 entries can be chosen").into());
         }
@@ -569,13 +529,13 @@ fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc:
     let Terms::Outgoing(terms) = terms else { return None };
     let (id, device) = (view.id, view.device);
     if terms.untold {
-        inner.tasks.spawn(sending::tell_stopped(inner.clone(), id, device));
+        inner.tasks.spawn(crate::transfer::send::sender::tell_stopped(inner.clone(), id, device));
         return None;
     }
     inner.turns.change(|order| order.enter(id, device, Some(terms.rank)));
     let (commands, asked) = mpsc::channel(4);
-    let order = sending::Order { id, device, terms: terms.clone(), restored: true };
-    inner.tasks.spawn(sending::run(inner.clone(), order, asked));
+    let order = crate::transfer::send::sender::Order { id, device, terms: terms.clone(), restored: true };
+    inner.tasks.spawn(crate::transfer::send::sender::run(inner.clone(), order, asked));
     Some(commands)
 }
 

@@ -10,18 +10,20 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    TransferError,
-    limits::PAGE_BYTES,
-    manifest::{Manifest, ManifestBuilder},
-    source::{Named, Parent, Root},
-    wire::{Entry, SenderFrame, decode},
-};
+use super::TransferError;
 use crate::{
     api::{ConflictRule, Given, TransferOptions, TransferView},
     error::NetworkError,
     id::TransferId,
     storage::{Op, Store, Table},
+    transfer::{
+        protocol::{
+            frames::{Entry, SenderFrame, decode},
+            limits::PAGE_BYTES,
+            manifest::{Manifest, ManifestBuilder},
+        },
+        send::source::{Named, Parent, Root},
+    },
 };
 
 /// Version of the record format.
@@ -124,7 +126,7 @@ pub(super) struct Incoming {
     /// in earlier versions.
     #[serde(default)]
     pub list: u64,
-    /// Bytes charged so far, if a rule or setting accepted the transfer. See [`super::quota`].
+    /// Bytes charged so far, if a rule or setting accepted the transfer. See [`crate::transfer::receive::quota`].
     #[serde(default)]
     pub charged: Option<u64>,
 }
@@ -348,7 +350,10 @@ fn entries(row: &[u8]) -> Option<Vec<Entry>> {
 mod early {
     use serde::Deserialize;
 
-    use crate::transfer::wire::{Entry, EntryKind, Mtime};
+    use crate::{
+        fs::ops::Mtime,
+        transfer::protocol::frames::{Entry, EntryKind},
+    };
 
     #[derive(Deserialize)]
     struct Early {
@@ -409,9 +414,9 @@ fn path_from(bytes: Vec<u8>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::{
+    use crate::transfer::protocol::{
+        frames::{EntryKind, encode},
         manifest::tests::{entry, file},
-        wire::{EntryKind, encode},
     };
 
     #[test]
@@ -421,7 +426,7 @@ mod tests {
             Entry { mode: Some(0o755), ..entry(1, "b", file(300)) },
             entry(1, "c", file(0)),
         ];
-        let page = crate::transfer::wire::Page { index: 0, entries: kept.to_vec() };
+        let page = crate::transfer::protocol::frames::Page { index: 0, entries: kept.to_vec() };
         let now = [vec![PAGE_FORM], encode(&SenderFrame::Page(page)).unwrap()].concat();
         assert_eq!(entries(&now).unwrap(), kept);
         // Format of the previous version: parent, name, time, and kind with length and execute flag.

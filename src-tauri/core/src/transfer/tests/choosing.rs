@@ -27,8 +27,8 @@ async fn number(node: &Node, id: TransferId, path: &[&str]) -> u32 {
     parent.unwrap()
 }
 
-fn part(only: Vec<u32>) -> Taking {
-    Taking { only: Some(only), ..Taking::default() }
+fn part(only: Vec<u32>) -> AcceptOptions {
+    AcceptOptions { only: Some(only), ..AcceptOptions::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,7 +40,7 @@ async fn only_what_was_chosen_arrives_and_both_sides_count_by_it() {
     let top = two.transfers.offer_entries(id, None, 0, 1000).await.unwrap();
     assert_eq!((top.total, top.entries[0].files, top.entries[0].size), (1, 4, 9 * MIB as u64 + 1010));
     let (day, notes) = (number(&two, id, &["album", "day 1"]).await, number(&two, id, &["album", "notes"]).await);
-    for bad in [vec![], vec![day, 99], vec![u32::MAX], vec![0; limits::MAX_CHOSEN + 1]] {
+    for bad in [vec![], vec![day, 99], vec![u32::MAX], vec![0; crate::transfer::protocol::limits::MAX_CHOSEN + 1]] {
         let refused = two.transfers.accept(id, part(bad)).await.unwrap_err();
         assert_eq!(refused.code(), "selection_invalid");
         assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Offered, "it goes on waiting");
@@ -81,7 +81,9 @@ async fn an_empty_folder_or_a_deep_file_alone_gets_the_folders_above_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_was_chosen_has_to_fit() {
-    let ops = Arc::new(files::faulty::Faulty::with_free(limits::SPACE_RESERVE + 2 * MIB as u64));
+    let ops = Arc::new(crate::fs::ops::faulty::Faulty::with_free(
+        crate::transfer::protocol::limits::SPACE_RESERVE + 2 * MIB as u64,
+    ));
     let (one, two) = pair_on(ops).await;
     let mut events = two.events.subscribe();
     let id = one.send(&two, vec![album(&one)], TransferOptions::default()).await;

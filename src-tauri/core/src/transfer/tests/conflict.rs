@@ -1,6 +1,7 @@
 //! Name conflicts: identical files are skipped, old ones replaced, or both kept.
 
-use super::{files::faulty::Faulty, *};
+use super::*;
+use crate::fs::ops::faulty::Faulty;
 
 const MIB: usize = 1 << 20;
 

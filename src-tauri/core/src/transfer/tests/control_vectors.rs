@@ -3,11 +3,14 @@
 
 use serde_json::{Value, json};
 
-use crate::transfer::{
-    limits::VERSION,
-    wire::{
-        Again, ChangedFile, Entry, EntryKind, HaveFile, Mtime, Page, ReceiverFrame, Renamed, SenderFrame, Span, decode,
-        encode,
+use crate::{
+    fs::ops::Mtime,
+    transfer::protocol::{
+        frames::{
+            ChangedFile, Entry, EntryKind, HaveFile, Page, ReceiverFrame, Renamed, ResumeOffer, SenderFrame, Span,
+            decode, encode,
+        },
+        limits::VERSION,
     },
 };
 
@@ -17,8 +20,8 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-fn again(changed: u32) -> Again {
-    Again { version: VERSION, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
+fn again(changed: u32) -> ResumeOffer {
+    ResumeOffer { version: VERSION, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
 }
 
 /// Returns a page of a folder and two files. Names need not be UTF-8, and modes may be unknown.
@@ -44,7 +47,7 @@ fn page() -> (SenderFrame, Value) {
 
 fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
     let named = |changed| {
-        let Again { version, transfer, attempt, manifest, changed } = again(changed);
+        let ResumeOffer { version, transfer, attempt, manifest, changed } = again(changed);
         let (transfer, attempt, manifest) = (hex(&transfer), hex(&attempt), hex(&manifest));
         json!({"again": {"version": version, "transfer": transfer, "attempt": attempt, "manifest": manifest, "changed": changed}})
     };
@@ -84,8 +87,8 @@ fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
             SenderFrame::Grown { size: 5 << 40, ended: true },
             json!({"grown": {"size": 5_u64 << 40, "ended": true}}),
         ),
-        ("taken up as it was", SenderFrame::Again(again(0)), named(0)),
-        ("taken up, with changes", SenderFrame::Again(again(300)), named(300)),
+        ("taken up as it was", SenderFrame::ResumeOffer(again(0)), named(0)),
+        ("taken up, with changes", SenderFrame::ResumeOffer(again(300)), named(300)),
         ("what has changed", SenderFrame::Changed(changed), json!({"changed": shown})),
         ("sent anew", SenderFrame::Anew(vec![1, 128, 999_999]), json!({"anew": [1, 128, 999_999]})),
     ]
@@ -121,7 +124,7 @@ fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
 
 /// Returns frames that must be refused, made from valid ones.
 fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let right = encode(&SenderFrame::Again(again(0))).unwrap();
+    let right = encode(&SenderFrame::ResumeOffer(again(0))).unwrap();
     let have = encode(&ReceiverFrame::Have(vec![])).unwrap();
     let mut flag = encode(&of_receiver()[0].1).unwrap();
     flag[3] = 2;

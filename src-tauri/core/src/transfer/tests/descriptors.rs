@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicU32;
 
-use super::{super::files::faulty::Faulty, *};
+use super::*;
+use crate::fs::ops::faulty::Faulty;
 
 /// Returns file operations in which a step finds no descriptor `times` times.
 fn without_descriptors(step: &'static str, times: u32) -> (Faulty, Arc<AtomicU32>) {

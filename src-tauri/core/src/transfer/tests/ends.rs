@@ -2,7 +2,8 @@
 
 use std::io;
 
-use super::{super::files::faulty::Faulty, *};
+use super::*;
+use crate::fs::ops::faulty::Faulty;
 
 /// Returns a file that takes long enough to be interrupted, and options to send it slowly.
 fn slow(node: &Node) -> (Vec<PathBuf>, TransferOptions) {
@@ -43,7 +44,7 @@ async fn either_side_cancels_at_any_time_and_both_know() {
             let id = one.send(&two, paths, options).await;
             offered(&mut events).await;
             if !while_offered {
-                two.transfers.accept(id, Taking::default()).await.unwrap();
+                two.transfers.accept(id, AcceptOptions::default()).await.unwrap();
                 shows(&one, id, |view| view.bytes > 500_000).await;
                 assert!(names(&two.downloads()).iter().any(|name| name.starts_with(".yonder-")));
             }
@@ -111,8 +112,16 @@ impl NetworkProtocol for Deaf {
     fn handle(self: Arc<Self>, session: crate::net::Session) -> n0_future::boxed::BoxFuture<Result<(), NetworkError>> {
         Box::pin(async move {
             let mut stream = session.accept_sealed().await?;
-            stream.receiver.recv(limits::MAX_FRAME).await?;
-            stream.sender.send(&wire::encode(&wire::ReceiverFrame::NeedManifest).unwrap()).await?;
+            stream.receiver.recv(crate::transfer::protocol::limits::MAX_FRAME).await?;
+            stream
+                .sender
+                .send(
+                    &crate::transfer::protocol::frames::encode(
+                        &crate::transfer::protocol::frames::ReceiverFrame::NeedManifest,
+                    )
+                    .unwrap(),
+                )
+                .await?;
             session.connection().closed().await;
             drop(stream);
             Ok(())
@@ -183,13 +192,14 @@ async fn a_disk_that_fills_up_holds_it_on_both_sides_until_it_is_given_up() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_offer_that_does_not_fit_is_said_before_it_is_accepted() {
-    let (one, two) = pair_on(Arc::new(Faulty::with_free(limits::SPACE_RESERVE + 1_000_000))).await;
+    let (one, two) =
+        pair_on(Arc::new(Faulty::with_free(crate::transfer::protocol::limits::SPACE_RESERVE + 1_000_000))).await;
     let (paths, options) = slow(&one);
     let mut events = two.events.subscribe();
     let id = one.send(&two, paths.clone(), options).await;
     let offer = offered(&mut events).await;
     assert_eq!(offer.reason.unwrap().code, "no_space");
-    let refused = two.transfers.accept(id, Taking::default()).await.unwrap_err();
+    let refused = two.transfers.accept(id, AcceptOptions::default()).await.unwrap_err();
     assert_eq!(refused.code(), "no_space");
     assert_eq!(two.transfers.get(id).unwrap().state, TransferState::Offered, "it may be tried again");
     two.transfers.decline(id).await.unwrap();
@@ -218,7 +228,7 @@ async fn a_source_that_changes_is_never_delivered_wrong() {
     fs::write(folder.join("shrinks"), noise(4_999_999, 7)).unwrap();
     fs::write(folder.join("is replaced"), noise(5_000_000, 8)).unwrap();
     fs::remove_file(folder.join("goes")).unwrap();
-    two.transfers.accept(id, Taking::default()).await.unwrap();
+    two.transfers.accept(id, AcceptOptions::default()).await.unwrap();
     for end in [one.end(id).await, two.end(id).await] {
         assert_eq!((end.state, end.files_done), (TransferState::Done, 1));
         let reason = end.reason.unwrap();

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use super::{
-    super::{limits::SEGMENT, source::Named},
-    *,
+use super::*;
+use crate::{
+    api::{DeviceAccept, DeviceRule, Given},
+    transfer::{protocol::limits::SEGMENT, send::source::Named},
 };
-use crate::api::{DeviceAccept, DeviceRule, Given};
 
 /// Writes an input stream into the spool, as the CLI does.
 struct Input {
@@ -16,7 +16,7 @@ struct Input {
 
 impl Input {
     fn new(node: &Node, name: &str) -> Self {
-        let spool = private::spool_of(&fs::canonicalize(node.home.path().join("data")).unwrap());
+        let spool = crate::fs::private::spool_of(&fs::canonicalize(node.home.path().join("data")).unwrap());
         fs::create_dir_all(&spool).unwrap();
         let path = spool.join(name);
         let file = fs::File::create(&path).unwrap();

@@ -1,19 +1,19 @@
 //! Paired device that breaks every rule on purpose.
 
-use super::{
-    super::{
+use super::*;
+use crate::{
+    fs::ops::Mtime,
+    net::{ALPN_TRANSFER, SealedReceiver, SealedSender, Session},
+    transfer::protocol::{
+        cipher::SegmentCipher,
+        frames::{
+            Decision, Entry, EntryKind, FileEnd, Offer, ReceiverFrame, SenderFrame, SourceOutcome, decode, encode,
+        },
         framing::{CHUNK_HEADER, COMPRESSED, ChunkHeader, LAST, SegmentHeader, StreamHeader, ZEROS},
         limits::{SEGMENT, VERSION},
         manifest::ManifestBuilder,
-        seal::SegmentCipher,
-        wire::{
-            Decision, Entry, EntryKind, FileEnd, Mtime, Offer, ReceiverFrame, SenderFrame, SourceOutcome, decode,
-            encode,
-        },
     },
-    *,
 };
-use crate::net::{ALPN_TRANSFER, SealedReceiver, SealedSender, Session};
 
 /// Sender whose frames are written by the test.
 pub(super) struct Hand {
@@ -58,7 +58,7 @@ impl Hand {
     }
 
     pub(super) async fn hear(&mut self) -> Option<ReceiverFrame> {
-        let frame = within(self.from.recv(limits::MAX_FRAME)).await.ok()??;
+        let frame = within(self.from.recv(crate::transfer::protocol::limits::MAX_FRAME)).await.ok()??;
         Some(decode(&frame).unwrap())
     }
 
@@ -191,7 +191,7 @@ async fn offers_that_lie_or_reach_out_are_thrown_out() {
         ("nothing", vec![]),
         ("a frame with a tail", [encode(&SenderFrame::Pause).unwrap(), vec![0]].concat()),
         ("an unknown kind", vec![99]),
-        ("the longest frame", noise(limits::MAX_FRAME, 1)),
+        ("the longest frame", noise(crate::transfer::protocol::limits::MAX_FRAME, 1)),
     ];
     for (what, bytes) in cases {
         let (one, two) = pair_of_nodes().await;
@@ -211,7 +211,7 @@ async fn offers_that_lie_or_reach_out_are_thrown_out() {
         let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
-        hand.say(SenderFrame::Page(wire::Page { index: 0, entries: vec![bad] })).await;
+        hand.say(SenderFrame::Page(crate::transfer::protocol::frames::Page { index: 0, entries: vec![bad] })).await;
         hand.is_thrown_out(&two, what).await;
     }
 }
@@ -250,14 +250,14 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
 async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
     let (one, two) = pair_of_nodes().await;
     let mut kept = Vec::new();
-    for n in 0..limits::MAX_OPEN_PER_DEVICE as u8 + 2 {
+    for n in 0..crate::transfer::protocol::limits::MAX_OPEN_PER_DEVICE as u8 + 2 {
         let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
         hand.offer.transfer = *TransferId::from_random([n.max(1); 16]).as_bytes();
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         let answer = hand.hear().await.unwrap();
         match n {
-            1 => assert_eq!(answer, super::super::receiving::declined("duplicate_id")),
-            33.. => assert_eq!(answer, super::super::receiving::declined("busy")),
+            1 => assert_eq!(answer, crate::transfer::receive::receiver::declined("duplicate_id")),
+            33.. => assert_eq!(answer, crate::transfer::receive::receiver::declined("busy")),
             _ => assert_eq!(answer, ReceiverFrame::NeedManifest, "{n}"),
         }
         kept.push(hand);
@@ -320,7 +320,7 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
             let mut stream = hand.session.connection().open_uni().await.unwrap();
             let _ = stream.write_all(&bytes).await;
             // Streams that are too many must stay open to count.
-            if bytes.len() > framing::STREAM_HEADER {
+            if bytes.len() > crate::transfer::protocol::framing::STREAM_HEADER {
                 let _ = stream.finish();
             }
             open.push(stream);
@@ -332,7 +332,7 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bombs_and_holes_that_lie_end_the_session() {
     const LEN: u32 = 2 << 20;
-    let bomb = |length| super::super::deflate::tests::repeats(&[7; 256], length);
+    let bomb = |length| crate::transfer::protocol::compression::tests::repeats(&[7; 256], length);
     let cases = [
         ("a bomb", true, COMPRESSED, bomb(64 << 20)),
         ("a byte more", true, COMPRESSED, bomb(LEN as usize + 1)),
@@ -395,7 +395,7 @@ async fn contents_that_are_not_what_was_sent_never_get_a_name() {
     hand.say(Hand::done(0, [0; 32], FILE.len() as u64)).await;
     hand.say(SenderFrame::FilesDone(vec![FileEnd {
         file: 1,
-        outcome: SourceOutcome::Failed { code: wire::Code::new("source_unreadable") },
+        outcome: SourceOutcome::Failed { code: crate::transfer::protocol::frames::Code::new("source_unreadable") },
     }]))
     .await;
     hand.say(SenderFrame::Finished { streams: 1 }).await;

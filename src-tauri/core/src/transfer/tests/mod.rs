@@ -32,10 +32,11 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{files::wire_time, *};
+use super::*;
 use crate::{
     api::{AcceptRule, DeviceType, Event, Note, NumberedEvent},
     device::{DeviceRegistry, PersistedPairedDevice},
+    fs::ops::wire_time,
     id::DeviceInfo,
     identity::RootSecret,
     keys::Key,
@@ -270,8 +271,8 @@ enum Item {
 }
 
 /// Returns everything beneath a folder, with hashes, times and the execute bit.
-fn tree(root: &Path) -> BTreeMap<PathBuf, (Item, wire::Mtime)> {
-    fn walk(root: &Path, at: &Path, out: &mut BTreeMap<PathBuf, (Item, wire::Mtime)>) {
+fn tree(root: &Path) -> BTreeMap<PathBuf, (Item, crate::transfer::protocol::frames::Mtime)> {
+    fn walk(root: &Path, at: &Path, out: &mut BTreeMap<PathBuf, (Item, crate::transfer::protocol::frames::Mtime)>) {
         for item in fs::read_dir(at).unwrap() {
             let path = item.unwrap().path();
             let meta = fs::symlink_metadata(&path).unwrap();

@@ -2,13 +2,21 @@
 
 use super::{
     hostile::{Hand, entry},
-    intake::Verdict,
-    landing::{Placing, Temp},
-    manifest::{Manifest, ManifestBuilder},
-    names::{Platform, check, on_disk, visible},
-    state::Plan,
-    wire::{Entry, EntryKind, Mtime, Page, ReceiverFrame, SenderFrame},
     *,
+};
+use crate::{
+    fs::{
+        names::{Platform, check, on_disk, visible},
+        ops::Mtime,
+    },
+    transfer::{
+        protocol::{
+            frames::{Entry, EntryKind, Page, ReceiverFrame, SenderFrame},
+            manifest::{Manifest, ManifestBuilder},
+            state::Plan,
+        },
+        receive::{assembly::Verdict, commit::Committer, staging::StagingDir},
+    },
 };
 
 /// Returns the names that are refused, and those that are stored.
@@ -42,7 +50,7 @@ fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
 }
 
 /// Returns everything beside and above the downloads.
-fn around(home: &Path) -> BTreeMap<PathBuf, (Item, wire::Mtime)> {
+fn around(home: &Path) -> BTreeMap<PathBuf, (Item, crate::transfer::protocol::frames::Mtime)> {
     let mut around = tree(home);
     around.retain(|path, _| !path.starts_with("downloads"));
     around
@@ -83,8 +91,8 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         let (home, dest) = ground();
         let before = around(home.path());
         let id = TransferId::from_random([7; 16]);
-        let temp = Arc::new(Temp::create(Arc::new(RealFiles), &dest, &id).unwrap());
-        let mut placing = Placing::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform);
+        let temp = Arc::new(StagingDir::create(Arc::new(RealFiles), &dest, &id).unwrap());
+        let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform);
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
         for file in &files {
             temp.write(&temp.create_file(&manifest, *file).unwrap(), b"hello", 0).unwrap();

@@ -2,7 +2,8 @@
 
 use std::sync::atomic::AtomicBool;
 
-use super::{super::files::faulty::Faulty, *};
+use super::*;
+use crate::fs::ops::faulty::Faulty;
 
 const MIB: u64 = 1 << 20;
 
@@ -154,7 +155,7 @@ async fn what_is_held_can_be_cancelled_and_an_offer_cannot_be_held() {
     assert_eq!(two.transfers.pause(id).await.unwrap_err().code(), "transfer_undecided");
     // The sender may pause an offer that is not answered yet.
     one.transfers.pause(id).await.unwrap();
-    two.transfers.accept(id, Taking::default()).await.unwrap();
+    two.transfers.accept(id, AcceptOptions::default()).await.unwrap();
     paused(&one, id, "paused_here").await;
     one.transfers.resume(id).await.unwrap();
     done(&one, &two, id).await;
@@ -272,7 +273,7 @@ async fn what_was_sent_is_sent_again_and_found_again() {
     let again = one.transfers.retry(id).await.unwrap().id;
     assert_ne!(again, id);
     offered(&mut events).await;
-    two.transfers.accept(again, Taking::default()).await.unwrap();
+    two.transfers.accept(again, AcceptOptions::default()).await.unwrap();
     done(&one, &two, again).await;
     equal(&one, &two);
     fs::remove_file(one.outbox("holidays")).unwrap();

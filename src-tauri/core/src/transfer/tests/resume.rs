@@ -2,12 +2,10 @@
 
 use std::collections::HashSet;
 
-use super::{
-    super::{
-        holding,
-        wire::{Again, ChangedFile, Decision, ReceiverFrame, SenderFrame, decode, encode},
-    },
-    *,
+use super::*;
+use crate::transfer::{
+    protocol::frames::{ChangedFile, Decision, ReceiverFrame, ResumeOffer, SenderFrame, decode, encode},
+    receive::staging::recovery,
 };
 
 const MIB: usize = 1 << 20;
@@ -78,7 +76,7 @@ async fn a_connection_that_is_lost_again_and_again_costs_nothing_but_time() {
     let mut offers = two.events.subscribe();
     let id = one.send(&two, vec![folder], limited(8_000_000)).await;
     offered(&mut offers).await;
-    two.transfers.accept(id, Taking::default()).await.unwrap();
+    two.transfers.accept(id, AcceptOptions::default()).await.unwrap();
     let mut again = 0;
     for at in [1, 3, 6, 10] {
         shows(&one, id, |view| view.state == TransferState::Active && view.bytes >= (at * MIB) as u64).await;
@@ -200,7 +198,7 @@ async fn what_the_disk_lost_is_sent_again_after_a_restart() {
     fs::write(&file, noise(12 * MIB, 1)).unwrap();
     let id = one.send(&two, vec![file], limited(6_000_000)).await;
     shows(&one, id, |view| view.bytes > 7 * MIB as u64).await;
-    let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
+    let hidden = two.downloads().join(crate::transfer::receive::staging::temp_name(&id)).join("0");
     let two = two.restarted().await;
     // As after a power cut: noted as written but lost on the disk.
     let half = fs::File::options().write(true).open(&hidden).unwrap();
@@ -226,7 +224,7 @@ async fn what_an_earlier_attempt_left_where_a_hole_is_goes() {
     waits(&one, id).await;
     waits(&two, id).await;
     // As left by a source that changed under its old time, and a kill before that was noted.
-    let hidden = two.downloads().join(landing::temp_name(&id)).join("0");
+    let hidden = two.downloads().join(crate::transfer::receive::staging::temp_name(&id)).join("0");
     let half = fs::File::options().write(true).open(&hidden).unwrap();
     for at in [16 * MIB, 17 * MIB + 5, 21 * MIB, 23 * MIB + 99] {
         std::os::unix::fs::FileExt::write_all_at(&half, &noise(MIB, 9), at as u64).unwrap();
@@ -374,7 +372,7 @@ async fn an_offer_that_got_lost_is_made_again() {
     assert_eq!(two.end(id).await.reason.unwrap().code, "connection_lost");
     mend(&one, &two);
     assert_eq!(offered(&mut offers).await.id, id);
-    two.transfers.accept(id, Taking::default()).await.unwrap();
+    two.transfers.accept(id, AcceptOptions::default()).await.unwrap();
     both_done(&one, &two, id).await;
 }
 
@@ -385,13 +383,13 @@ async fn answer(from: &Node, to: &Node, frames: &[SenderFrame]) -> Option<Receiv
     for frame in frames {
         let _ = out.send(&encode(frame).unwrap()).await;
     }
-    let heard = within(back.recv(limits::MAX_FRAME)).await.ok()??;
+    let heard = within(back.recv(crate::transfer::protocol::limits::MAX_FRAME)).await.ok()??;
     Some(decode(&heard).unwrap())
 }
 
 fn again(id: TransferId, manifest: [u8; 32], changed: u32) -> SenderFrame {
-    SenderFrame::Again(Again {
-        version: limits::VERSION,
+    SenderFrame::ResumeOffer(ResumeOffer {
+        version: crate::transfer::protocol::limits::VERSION,
         transfer: *id.as_bytes(),
         attempt: [5; 16],
         manifest,
@@ -437,7 +435,7 @@ async fn only_the_device_that_offered_it_takes_a_transfer_up_and_only_as_it_was_
     assert_eq!(declined_with(answer(&one, &two, &[again(other_way, hash, 0)]).await), "forgotten");
 
     // Invalid changes violate the protocol and end the transfer.
-    let mtime = wire::Mtime { secs: 0, nanos: 0 };
+    let mtime = crate::transfer::protocol::frames::Mtime { secs: 0, nanos: 0 };
     let changed = |file, size| SenderFrame::Changed(vec![ChangedFile { file, size, mtime }]);
     let bad = answer(&one, &two, &[again(id, hash, 1), changed(9, 1)]).await;
     assert!(!matches!(bad, Some(ReceiverFrame::Decision(Decision::Accepted { .. }))), "{bad:?}");
@@ -469,7 +467,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         let home = tempfile::tempdir().unwrap();
         let id = TransferId::from_random([stop_at as u8; 16]);
         let manifest = Arc::new(
-            source::scan(
+            crate::transfer::send::source::scan(
                 &[{
                     let folder = home.path().join("source");
                     fs::create_dir_all(folder.join("inner")).unwrap();
@@ -494,47 +492,59 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         fs::create_dir(dest.join("source")).unwrap();
         fs::write(dest.join("source/mine"), "mine").unwrap();
         let steps = std::sync::atomic::AtomicU64::new(0);
-        let ops: Arc<dyn FileOps> = Arc::new(files::faulty::Faulty::new(move |_, _| {
+        let ops: Arc<dyn FileOps> = Arc::new(crate::fs::ops::faulty::Faulty::new(move |_, _| {
             (steps.fetch_add(1, Ordering::SeqCst) >= stop_at).then(|| std::io::ErrorKind::Other.into())
         }));
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
-        let all = || -> Result<(), landing::DiskError> {
-            let temp = Arc::new(landing::Temp::create(ops.clone(), &dest, &id)?);
-            let mut placing = landing::Placing::new(
+        let all = || -> Result<(), crate::transfer::receive::staging::DiskError> {
+            let temp = Arc::new(crate::transfer::receive::staging::StagingDir::create(ops.clone(), &dest, &id)?);
+            let mut placing = crate::transfer::receive::commit::Committer::new(
                 temp.clone(),
                 manifest.clone(),
-                state::Plan::all(&manifest),
-                names::Platform::Unix,
+                crate::transfer::protocol::state::Plan::all(&manifest),
+                crate::fs::names::Platform::Unix,
             );
             for file in &files {
                 let bytes = noise(100, *file as u8);
                 temp.write(&temp.create_file(&manifest, *file)?, &bytes, 0)?;
-                let note = journal::Note::Segment { file: *file, segment: 0, hash: *blake3::hash(&bytes).as_bytes() };
+                let note = crate::transfer::receive::staging::journal::Note::Segment {
+                    file: *file,
+                    segment: 0,
+                    hash: *blake3::hash(&bytes).as_bytes(),
+                };
                 temp.journal().note(&note, 1 << 20)?;
             }
             for file in &files {
-                placing.settle_now(vec![intake::Verdict::Good(*file)])?;
+                placing.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)])?;
             }
             Ok(())
         };
         let whole_way = all().is_ok();
         let real: Arc<dyn FileOps> = Arc::new(RealFiles);
         let stop = AtomicBool::new(false);
-        let Ok(found) = holding::take_up(&real, &dest, &id, (&manifest, &manifest), true, &stop) else {
+        let Ok(found) = recovery::take_up(&real, &dest, &id, (&manifest, &manifest), true, &stop) else {
             assert!(stop_at < 6, "the journal is there from the beginning on");
             continue;
         };
         let (held, whole) = (found.held.clone(), found.whole.clone());
         seen.insert((held.len(), whole.iter().count()));
         let temp = Arc::new(found.temp);
-        let plan = state::Plan { whole: whole.clone(), ..state::Plan::all(&manifest) };
-        let mut placing = landing::Placing::new(temp.clone(), manifest.clone(), plan, names::Platform::Unix)
-            .with_folders(found.folders);
+        let plan = crate::transfer::protocol::state::Plan {
+            whole: whole.clone(),
+            ..crate::transfer::protocol::state::Plan::all(&manifest)
+        };
+        let mut placing = crate::transfer::receive::commit::Committer::new(
+            temp.clone(),
+            manifest.clone(),
+            plan,
+            crate::fs::names::Platform::Unix,
+        )
+        .with_folders(found.folders);
         for file in files.iter().filter(|file| !whole.contains(**file)) {
             if !held.contains_key(file) {
                 temp.write(&temp.create_file(&manifest, *file).unwrap(), &noise(100, *file as u8), 0).unwrap();
             }
-            placing.settle_now(vec![intake::Verdict::Good(*file)]).unwrap();
+            placing.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)]).unwrap();
         }
         placing.finish().unwrap();
         let mut there = names(&dest);

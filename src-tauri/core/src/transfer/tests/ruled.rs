@@ -3,13 +3,14 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{
-    super::wire::{Again, ChangedFile, Decision, Mtime, ReceiverFrame, SenderFrame, decode, encode},
     hostile::{Hand, entry},
     *,
 };
 use crate::{
     api::{DeviceAccept, DeviceRule},
+    fs::ops::Mtime,
     net::ALPN_TRANSFER,
+    transfer::protocol::frames::{ChangedFile, Decision, ReceiverFrame, ResumeOffer, SenderFrame, decode, encode},
 };
 
 /// Lets a node accept `up_to` bytes a day from a device on its own.
@@ -56,7 +57,7 @@ async fn hidden_names_and_programs_are_left_out_and_offered_again_to_a_person() 
     let top = two.transfers.offer_entries(again, Some(0), 0, 9).await.unwrap().entries;
     let marks: Vec<_> = top.iter().map(|entry| (entry.name.as_str(), entry.hidden, entry.runs)).collect();
     assert_eq!(marks, [(".config", true, false), ("x.desktop", false, true)]);
-    two.transfers.accept(again, Taking::default()).await.unwrap();
+    two.transfers.accept(again, AcceptOptions::default()).await.unwrap();
     assert_eq!(two.end(again).await.state, TransferState::Done);
     let program = two.downloads().join("folder (2)/x.desktop");
     assert_eq!(fs::metadata(program).unwrap().permissions().mode() & 0o100, 0o100, "a person accepted it");
@@ -109,12 +110,18 @@ async fn again_with(one: &Node, two: &Node, hand: &Hand, manifest: [u8; 32], cha
     let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
     let (mut to, mut from) = session.open_sealed().await.unwrap().split();
     let transfer = hand.offer.transfer;
-    let again = Again { version: limits::VERSION, transfer, attempt: [9; 16], manifest, changed: 1 };
-    for frame in [SenderFrame::Again(again), SenderFrame::Changed(vec![change])] {
+    let again = ResumeOffer {
+        version: crate::transfer::protocol::limits::VERSION,
+        transfer,
+        attempt: [9; 16],
+        manifest,
+        changed: 1,
+    };
+    for frame in [SenderFrame::ResumeOffer(again), SenderFrame::Changed(vec![change])] {
         to.send(&encode(&frame).unwrap()).await.unwrap();
     }
     loop {
-        let frame = within(from.recv(limits::MAX_FRAME)).await.unwrap().expect("an answer");
+        let frame = within(from.recv(crate::transfer::protocol::limits::MAX_FRAME)).await.unwrap().expect("an answer");
         match decode(&frame).unwrap() {
             ReceiverFrame::Decision(Decision::Declined { code }) => return code.as_str().to_owned(),
             ReceiverFrame::Decision(Decision::Accepted { .. }) => return "accepted".into(),
@@ -128,13 +135,20 @@ async fn a_source_that_grows_beyond_the_rule_is_not_taken_up() {
     for (left, wanted) in [(6000, "accepted"), (4000, "rule_ended")] {
         let (one, two) = pair_of_nodes().await;
         let entries = [entry("a", 11), entry("b", 10)];
-        let mut builder = manifest::ManifestBuilder::default();
+        let mut builder = crate::transfer::protocol::manifest::ManifestBuilder::default();
         for entry in &entries {
             builder.push(entry).unwrap();
         }
         let list = builder.finish();
         let hash = list.hash().unwrap();
-        rule(&two, &one, quota::cost(21, 2) + quota::beside(list.memory() as u64) + left).await;
+        rule(
+            &two,
+            &one,
+            crate::transfer::receive::quota::cost(21, 2)
+                + crate::transfer::receive::quota::beside(list.memory() as u64)
+                + left,
+        )
+        .await;
         let hand = Hand::accepted_with(&one, &two, false, &entries).await;
         let change = ChangedFile { file: 1, size: 5000, mtime: Mtime { secs: 9, nanos: 9 } };
         assert_eq!(again_with(&one, &two, &hand, hash, change).await, wanted);
@@ -159,11 +173,11 @@ async fn a_part_that_is_sent_again_stays_a_part_over_a_restart() {
     offered(&mut events).await;
     let page = two.transfers.offer_entries(id, Some(0), 0, 9).await.unwrap();
     let small = page.entries.iter().find(|entry| entry.name == "small").unwrap().index;
-    two.transfers.accept(id, Taking { only: Some(vec![small]), ..Taking::default() }).await.unwrap();
+    two.transfers.accept(id, AcceptOptions { only: Some(vec![small]), ..AcceptOptions::default() }).await.unwrap();
     one.end(id).await;
     let part = one.transfers.retry(id).await.unwrap().id;
     assert_eq!(offered(&mut events).await.files, 1);
-    two.transfers.accept(part, Taking::default()).await.unwrap();
+    two.transfers.accept(part, AcceptOptions::default()).await.unwrap();
     // By now the acceptance is on record.
     shows(&one, part, |view| view.bytes > 4 << 20).await;
     let one = one.restarted().await;

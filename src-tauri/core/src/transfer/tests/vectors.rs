@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use crate::{
     id::TransferId,
     keys::{Context, Key, derive},
-    transfer::{
-        deflate::{Inflater, tests::repeats},
+    transfer::protocol::{
+        cipher::SegmentCipher,
+        compression::{Decompressor, tests::repeats},
+        frames::{Violation, violation},
         framing::{COMPRESSED, ChunkHeader, DataDecoder, LAST, SegmentHeader, StreamHeader, Unit, ZEROS},
         limits::TAG,
-        seal::SegmentCipher,
-        wire::{Violation, violation},
     },
 };
 
@@ -380,7 +380,7 @@ const MISTAKES: [Mistake; 14] = [
 /// Opens one segment, with nothing after it, as a receiver does.
 fn open(root: &Key, mut wire: Vec<u8>, compress: bool) -> Result<(SegmentHeader, Vec<u8>), Violation> {
     let mut decoder = DataDecoder::new(true, compress);
-    let (mut found, mut plain, mut inflater) = (None, Vec::new(), Inflater::default());
+    let (mut found, mut plain, mut inflater) = (None, Vec::new(), Decompressor::default());
     decoder.push::<Violation>(&mut wire, &mut |unit| {
         match unit {
             Unit::Segment(header) => {

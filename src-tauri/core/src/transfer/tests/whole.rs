@@ -65,19 +65,22 @@ async fn a_person_is_asked_and_chooses_the_folder() {
     assert_eq!(offer.reason, None);
     shows(&one, id, |view| view.state == TransferState::Offered).await;
 
-    let gone =
-        two.transfers.accept(id, Taking { into: Some(other.join("gone")), ..Taking::default() }).await.unwrap_err();
+    let gone = two
+        .transfers
+        .accept(id, AcceptOptions { into: Some(other.join("gone")), ..AcceptOptions::default() })
+        .await
+        .unwrap_err();
     assert_eq!(gone.code(), "destination_unusable");
-    assert_eq!(one.transfers.accept(id, Taking::default()).await.unwrap_err().code(), "transfer_not_offered");
+    assert_eq!(one.transfers.accept(id, AcceptOptions::default()).await.unwrap_err().code(), "transfer_not_offered");
 
-    two.transfers.accept(id, Taking { into: Some(other.clone()), ..Taking::default() }).await.unwrap();
+    two.transfers.accept(id, AcceptOptions { into: Some(other.clone()), ..AcceptOptions::default() }).await.unwrap();
     assert_eq!(one.end(id).await.state, TransferState::Done);
     let received = two.end(id).await;
     assert_eq!(received.state, TransferState::Done);
     assert_eq!(received.notes, [Note::SavedAs { path: "a.txt".into(), name: "a (2).txt".into() }]);
     assert_eq!(fs::read(other.join("a (2).txt")).unwrap(), b"hello");
     assert_eq!(fs::read(other.join("a.txt")).unwrap(), b"mine");
-    assert_eq!(two.transfers.accept(id, Taking::default()).await.unwrap_err().code(), "transfer_ended");
+    assert_eq!(two.transfers.accept(id, AcceptOptions::default()).await.unwrap_err().code(), "transfer_ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,159 @@
+//! The end of an attempt: either of the whole transfer, or until the sender comes back.
+
+use std::sync::atomic::Ordering;
+
+use super::{Live, Receiving, declined};
+use crate::{
+    api::{TransferState, TransferView},
+    transfer::{
+        Presence,
+        error::{RECEIVER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
+        left_out::add_notes,
+        protocol::{
+            control_stream,
+            frames::{Code, ReceiverFrame},
+            limits::SHOWN_ROOTS,
+        },
+        receive::staging::clean_up,
+        registry::{Command, End},
+    },
+};
+
+impl Receiving {
+    /// Ends everything in order: no task of this transfer runs any more when the record says that it is over or
+    /// waits.
+    pub(super) async fn wind_up(&mut self, mut end: End) {
+        self.machine.end();
+        let apart =
+            end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
+        let mut completed = self.live.as_ref().is_some_and(|live| live.completed);
+        let code = end.reason.as_ref().map(|reason| reason.code.as_str()).unwrap_or_default();
+        let stands_still = end.state == TransferState::Failed && stands_still(code);
+        let kept = self.holds && !completed && self.is_paired() && !control_stream::thrown_out(&self.session);
+        let short = end.state == TransferState::Failed && is_out_of_descriptors(code);
+        let (mut waits, full) = (kept && (apart || stands_still || short), kept && code == "disk_full");
+        let unknown_there = full || code == RECEIVER_OUT_OF_FILES;
+        self.last_word(&end, waits && !unknown_there, completed).await;
+        self.stop.cancel();
+        let mut done = None;
+        if let Some(live) = self.live.take() {
+            let Live { arrival, mut streams, settling, settled, expected, _route: route, .. } = live;
+            drop(route);
+            while streams.join_next().await.is_some() {}
+            let bytes = arrival.bytes.load(Ordering::Relaxed);
+            let temp = arrival.temp.clone();
+            // The last sender of the verdict channel is dropped with it, which ends the commit task.
+            drop(arrival);
+            if let Some(settling) = settling
+                && settling.await.is_err()
+            {
+                tracing::error!("the naming task failed");
+            }
+            // The commit task may have finished while the connection was lost; then nothing is left to resume.
+            completed |= settled.finished.load(Ordering::Relaxed);
+            waits &= !completed;
+            let worker = self.worker();
+            let cleared = worker.guarded(move || match (completed, waits) {
+                (true, _) => Ok(()),
+                (false, true) => {
+                    if full {
+                        temp.give_up_reserve();
+                    }
+                    temp.journal().flush()
+                }
+                (false, false) => {
+                    temp.remove();
+                    Ok(())
+                }
+            });
+            match cleared.await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
+                Err(_) => tracing::error!("removing unfinished files failed"),
+            }
+            if completed && apart {
+                // Every file is under its final name; the sender learns of it when it comes back.
+                end = self.ran(&settled, expected);
+            }
+            done = Some((bytes, settled));
+        } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
+            let (ops, id) = (self.inner.ops.clone(), self.id);
+            if self.worker().guarded(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+                tracing::error!("removing unfinished files failed");
+            }
+        }
+        if waits {
+            self.watch.stop();
+        } else {
+            self.watch.end(self.inner.since.elapsed());
+        }
+        let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
+        let left_out = done.as_ref().filter(|_| !waits).map(|(_, settled)| self.left_out(settled));
+        let change = |view: &mut TransferView| {
+            (view.seconds, view.mean_rate) = (seconds, mean_rate);
+            if let Some((bytes, settled)) = done {
+                (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
+                add_notes(&mut view.notes, settled.take_notes());
+                for name in settled.take_landed() {
+                    if view.landed.len() < SHOWN_ROOTS && !view.landed.contains(&name) {
+                        view.landed.push(name);
+                    }
+                }
+            }
+            if let Some(left_out) = left_out {
+                left_out.show(view);
+            }
+        };
+        if waits {
+            let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
+            let name = (self.inner.deps.names)(self.session.device_id());
+            if apart {
+                why.hint = format!("It goes on by itself when {name} is there again.");
+            }
+            if full && let Err(error) = self.inner.book.hold(self.id, Some("disk_full")).await {
+                tracing::warn!(%error, "that a transfer is held could not be recorded");
+            }
+            self.inner.book.wait(self.id, why, change).await;
+            return self.hear_late_commands().await;
+        }
+        self.inner.full().remove(&self.id);
+        self.inner.written().remove(&self.id);
+        self.inner.without_limits(self.id);
+        self.inner.book.end(self.id, end, None, Vec::new(), change).await;
+    }
+
+    /// Handles commands that arrived after the attempt had stopped listening, so that a cancellation is not lost with
+    /// the channel.
+    async fn hear_late_commands(&mut self) {
+        self.asked.close();
+        let mut stopped = false;
+        while let Some(command) = self.asked.recv().await {
+            stopped |= matches!(command, Command::Decline | Command::Cancel);
+        }
+        if stopped && let Err(error) = self.inner.book.stop(self.id, || Command::Cancel).await {
+            tracing::debug!(%error, "it ended meanwhile");
+        }
+    }
+
+    fn is_paired(&self) -> bool {
+        (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
+    }
+
+    /// Tells the sender why the transfer ends, if the sender does not know.
+    async fn last_word(&self, end: &End, waits: bool, completed: bool) {
+        let code = end.reason.as_ref().map(|reason| reason.code.as_str());
+        if let Some(code) = code
+            && end.state == TransferState::Failed
+            && !completed
+            && !waits
+            && !self.told
+            && code != "connection_lost"
+        {
+            let frame = match self.live {
+                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
+                None => declined(code),
+            };
+            self.out.farewell(&frame).await;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Notification of a receiver that was offline when a transfer was stopped.
+
+use std::sync::Arc;
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::{FAREWELL, apart, attempt_id, growing::EARLY};
+use crate::{
+    error::NetworkError,
+    id::{DeviceId, TransferId},
+    net::ALPN_TRANSFER,
+    queue::backoff::Backoff,
+    transfer::{
+        Inner, Presence,
+        protocol::{
+            control_stream,
+            frames::{Code, Decision, ReceiverFrame, ResumeOffer, SenderFrame, decode},
+            limits::VERSION,
+        },
+    },
+};
+
+/// Tells the receiver that a transfer was stopped while the two were disconnected. Returns once the receiver knows,
+/// or the node shuts down.
+pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
+    let mut there = inner.there(device);
+    let mut backoff = Backoff::default();
+    loop {
+        let presence = (inner.deps.presence)(device);
+        if presence == Presence::Stranger {
+            return inner.book.told(id).await;
+        }
+        if presence == Presence::There {
+            let told = timeout(FAREWELL, say_stopped(&inner, id, device));
+            let told = tokio::select! {
+                told = told => told,
+                () = inner.cancel.cancelled() => return,
+            };
+            match told {
+                Ok(Ok(())) => return inner.book.told(id).await,
+                // The device has unpaired this one: there is nobody to tell.
+                Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
+                    return inner.book.told(id).await;
+                }
+                _ => {}
+            }
+        }
+        tokio::select! {
+            changed = there.changed() => if changed.is_err() { return },
+            () = sleep(backoff.failed(0.5)) => {}
+            () = inner.cancel.cancelled() => return,
+        }
+    }
+}
+
+async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Result<(), NetworkError> {
+    let stop = CancellationToken::new();
+    let _stop = stop.clone().drop_guard();
+    let session = inner.deps.connector.session(device, ALPN_TRANSFER).await?;
+    let (sender, receiver) = session.open_sealed().await?.split();
+    let mut frames = control_stream::read(&inner.tasks, receiver, stop.clone());
+    let out = control_stream::write(&inner.tasks, sender, stop);
+    // The receiver identifies the transfer by its id and this device, so the other fields may be blank.
+    let (transfer, attempt) = (*id.as_bytes(), attempt_id()?);
+    out.send(&SenderFrame::ResumeOffer(ResumeOffer {
+        version: VERSION,
+        transfer,
+        attempt,
+        manifest: [0; 32],
+        changed: 1,
+    }))
+    .await;
+    // For these codes nobody stopped the transfer: the receiver's user learns why there is nothing left of it.
+    let why = inner
+        .book
+        .view(id)
+        .and_then(|view| view.reason)
+        .filter(|why| matches!(why.code.as_str(), "source_deleted" | EARLY));
+    let code = why.map_or_else(|| Code::new("cancelled"), |why| Code::new(&why.code));
+    out.send(&SenderFrame::Cancel { code }).await;
+    // The receiver closes the stream, with or without a frame, once it has handled this.
+    while let Some(frame) = frames.recv().await {
+        if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
+            && matches!(code.as_str(), "busy" | "rate_limited" | "shutting_down")
+        {
+            return Err(apart(code.as_str()));
+        }
+    }
+    Ok(())
+}
