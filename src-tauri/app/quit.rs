@@ -9,7 +9,10 @@ use std::{
 };
 
 use tauri::{AppHandle, Manager};
-use yonder_core::api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView};
+use yonder_core::{
+    api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView},
+    transfer::Reason,
+};
 
 use crate::{node::Core, tell, window};
 use yonder_core::clock::Locked as _;
@@ -103,7 +106,7 @@ async fn is_something_under_way(app: &AppHandle) -> bool {
 /// True if quitting would interrupt the transfer. A paused one, or one that waits for an offline device, is stopped
 /// anyway.
 fn is_under_way(transfer: &TransferView) -> bool {
-    let begins = || transfer.reason.as_ref().is_some_and(|why| matches!(why.code.as_str(), "listing" | "connecting"));
+    let begins = || transfer.reason.as_ref().is_some_and(|why| Reason::from(why).is_beginning());
     matches!(transfer.state, TransferState::Active | TransferState::Queued | TransferState::Offered)
         || (transfer.state == TransferState::Waiting && begins())
 }

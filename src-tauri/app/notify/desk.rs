@@ -11,6 +11,7 @@ use yonder_core::{
         TrustLevel,
     },
     id::{DeviceId, TransferId},
+    transfer::Reason,
 };
 
 use crate::text::{Language, escape, excerpt, shorten};
@@ -92,7 +93,7 @@ pub enum End {
 impl End {
     /// Returns how a transfer ended. `None` if it goes on, or if the user ended it.
     fn of(transfer: &TransferView) -> Option<Self> {
-        let reason = transfer.reason.as_ref().map(|reason| reason.code.as_str());
+        let reason = transfer.reason.as_ref().map(Reason::from);
         match (transfer.state, transfer.direction) {
             (TransferState::Done, Direction::Receive) if lacks(transfer) > 0 => Some(Self::ReceivedPart),
             (TransferState::Done, Direction::Receive) => Some(Self::Received),
@@ -100,9 +101,9 @@ impl End {
             (TransferState::Done, Direction::Send) => Some(Self::Sent),
             (TransferState::Failed, _) => Some(Self::Failed),
             (TransferState::Declined, Direction::Send) => Some(Self::Declined),
-            (TransferState::Paused, Direction::Receive) if reason == Some("disk_full") => Some(Self::FullHere),
-            (TransferState::Paused, Direction::Send) if reason == Some("disk_full") => Some(Self::FullThere),
-            (TransferState::Paused, Direction::Send) if reason == Some("source_gone") => Some(Self::SourceGone),
+            (TransferState::Paused, Direction::Receive) if reason == Some(Reason::DiskFull) => Some(Self::FullHere),
+            (TransferState::Paused, Direction::Send) if reason == Some(Reason::DiskFull) => Some(Self::FullThere),
+            (TransferState::Paused, Direction::Send) if reason == Some(Reason::SourceGone) => Some(Self::SourceGone),
             _ => None,
         }
     }
@@ -134,7 +135,7 @@ impl End {
 
 /// Returns the number of missing entries among the accepted ones.
 fn lacks(transfer: &TransferView) -> u64 {
-    transfer.skipped.saturating_sub(transfer.reasons.get("not_taken").copied().unwrap_or_default())
+    transfer.skipped.saturating_sub(transfer.reasons.get(Reason::NotTaken.code()).copied().unwrap_or_default())
 }
 
 impl About {

@@ -2,7 +2,7 @@
 
 use yonder_core::{
     api::{Note, TransferView},
-    transfer::explain,
+    transfer::{Reason, explain},
 };
 
 use crate::text::{count, shown};
@@ -38,8 +38,8 @@ pub fn sentence(note: &Note) -> String {
 pub fn missing(transfer: &TransferView) -> Vec<String> {
     let mut reasons: Vec<_> = transfer.reasons.iter().collect();
     reasons.sort_by_key(|(code, count)| (std::cmp::Reverse(**count), code.as_str()));
-    let sentence = |(code, number): (&String, &u64)| match (code.as_str(), transfer.offered) {
-        ("not_taken", Some(offered)) => {
+    let sentence = |(code, number): (&String, &u64)| match (Reason::from_code(code), transfer.offered) {
+        (Reason::NotTaken, Some(offered)) => {
             format!("{} of {} taken", transfer.files, count(offered.files, "file"))
         }
         _ => format!("{number} left out: {} [{}]", shown(&explain(code)), shown(code)),

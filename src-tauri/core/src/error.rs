@@ -157,6 +157,13 @@ impl NetworkError {
         }
     }
 
+    /// Returns the module's own error if it is of this type.
+    pub fn room<E: RoomError>(&self) -> Option<&E> {
+        let Self::Room(room) = self else { return None };
+        let room: &(dyn std::error::Error + 'static) = &**room;
+        room.downcast_ref()
+    }
+
     /// Returns what a person can do about it; empty if there is nothing.
     pub fn hint(&self) -> String {
         let cause: &(dyn std::error::Error + 'static) = match self {

@@ -31,7 +31,7 @@ fn only_shrinks(what: &str, counted: &BTreeMap<String, usize>, allowed: &[(&str,
 const LARGE_FOLDERS: &[(&str, usize)] = &[
     ("src-tauri/app", 27),
     ("src-tauri/core/src/net", 28),
-    ("src-tauri/core/src/transfer", 63),
+    ("src-tauri/core/src/transfer", 64),
     ("tests/integration", 25),
     ("tests/interop", 23),
     ("tests/lab", 21),

@@ -18,6 +18,7 @@ const PURE: &[&str] = &[
     "manifest",
     "names",
     "rate",
+    "reason",
     "squeeze",
     "deflate",
     "seal",

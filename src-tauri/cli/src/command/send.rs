@@ -9,6 +9,7 @@ use serde::Serialize;
 use yonder_core::{
     api::{Amount, ApiError, Event, Request, Response, TransferOptions, TransferState, TransferView},
     id::TransferId,
+    transfer::Reason,
 };
 
 use super::transfer::what;
@@ -334,12 +335,12 @@ impl<'a> Teller<'a> {
 
     fn tell_state(&mut self, transfer: &TransferView, before: Option<TransferState>) {
         let name = shown(&transfer.device_name);
-        let code = transfer.reason.as_ref().map_or("", |reason| reason.code.as_str());
+        let begins = transfer.reason.as_ref().is_some_and(|why| Reason::from(why).is_beginning());
         match transfer.state {
             TransferState::Offered => self.console.note(&format!("Waiting for {name} to accept {}…", what(transfer))),
             TransferState::Active => self.console.note(&format!("Sending {} to {name}…", what(transfer))),
             // Usually too short to be read.
-            TransferState::Waiting if matches!(code, "listing" | "connecting") => {}
+            TransferState::Waiting if begins => {}
             TransferState::Waiting => {
                 let why = transfer.reason.as_ref().map(|reason| format!(": {}", shown(&reason.message)));
                 self.console.note(&format!("Waiting{}…", why.unwrap_or_default()));

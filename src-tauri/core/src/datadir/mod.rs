@@ -3,7 +3,10 @@
 //! An attacker may have prepared the data directory: a name in it may be a symbolic link to another file of the user,
 //! which would be emptied, written or renamed. Folders of other users are therefore refused, and symbolic links in
 //! place of a file or folder are not followed.
+//!
+//! `form` helps other rooms to give what they store a form of its own.
 
+mod form;
 #[cfg(not(unix))]
 mod other;
 #[cfg(unix)]
@@ -14,6 +17,8 @@ use std::{
     io,
     path::Path,
 };
+
+pub(crate) use form::{ListStoredAs, StoredAs, stored_enum};
 
 /// Purpose for which a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{
     api::{DeviceAccept, DeviceRule, DeviceType, TrustLevel},
+    datadir::{StoredAs, stored_enum},
     id::{DeviceId, DeviceInfo},
     keys::Key,
 };
@@ -67,9 +68,25 @@ pub struct Renewal {
     pub replaced: Option<Key>,
 }
 
+stored_enum! {
+    /// Stored form of [`DeviceType`].
+    StoredType of DeviceType { Desktop = "desktop", Laptop = "laptop", Server = "server", Phone = "phone" }
+}
+
+stored_enum! {
+    /// Stored form of [`TrustLevel`].
+    StoredTrust of TrustLevel { Own = "own", Other = "other", Blocked = "blocked" }
+}
+
+stored_enum! {
+    /// Stored form of [`DeviceAccept`].
+    StoredAccept of DeviceAccept { Default = "default", Ask = "ask", Always = "always" }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Stored {
     first: StoredFirst,
+    #[serde(with = "StoredAs::<StoredAccept>")]
     accept: DeviceAccept,
     up_to: Option<u64>,
     into: Option<String>,
@@ -91,9 +108,11 @@ impl Drop for Stored {
 struct StoredFirst {
     endpoint_id: [u8; 32],
     name: String,
+    #[serde(with = "StoredAs::<StoredType>")]
     device_type: DeviceType,
     secret: [u8; 32],
     paired_at: u64,
+    #[serde(with = "StoredAs::<StoredTrust>")]
     trust_level: TrustLevel,
     relay_url: Option<String>,
     addresses: Vec<String>,
@@ -270,5 +289,33 @@ mod tests {
         assert_eq!((record.device_info.name.as_str(), record.session_keys.as_bytes()), ("Desk", &[4; 32]));
         assert_eq!((record.renewal.since, record.rule), (5, DeviceRule::default()));
         assert_eq!(record.relay_url.as_deref(), Some("https://relay.example"));
+    }
+
+    /// Record as this version writes it, in hex.
+    const TODAY: &str = "020303030303030303030303030303030303030303030303030303030303030303044465736b010404040404040404040404040404040404040404040404040404040404040404050100010e31302e302e302e313a313132303402010701042f73727608090601050505050505050505050505050505050505050505050505050505050505050500";
+
+    #[test]
+    fn a_record_of_this_version_opens_and_is_written_as_it_was() {
+        let bytes = data_encoding::HEXLOWER.decode(TODAY.as_bytes()).unwrap();
+        let back = PersistedPairedDevice::decode(&bytes).unwrap();
+        assert_eq!(format!("{back:?}"), format!("{:?}", record()));
+        assert_eq!(*back.encode(), bytes);
+        // Type, trust and rule are stored as numbers.
+        let types = [DeviceType::Desktop, DeviceType::Laptop, DeviceType::Server, DeviceType::Phone];
+        for (number, device_type) in (0..).zip(types) {
+            let bytes = [&bytes[..38], &[number], &bytes[39..]].concat();
+            let back = PersistedPairedDevice::decode(&bytes).unwrap();
+            assert_eq!((back.device_info.device_type, &*back.encode()), (device_type, &bytes));
+        }
+        for (number, trust) in (0..).zip([TrustLevel::Own, TrustLevel::Other, TrustLevel::Blocked]) {
+            let bytes = [&bytes[..72], &[number], &bytes[73..]].concat();
+            let back = PersistedPairedDevice::decode(&bytes).unwrap();
+            assert_eq!((back.trust_level, &*back.encode()), (trust, &bytes));
+        }
+        for (number, accept) in (0..).zip([DeviceAccept::Default, DeviceAccept::Ask, DeviceAccept::Always]) {
+            let bytes = [&bytes[..90], &[number], &bytes[91..]].concat();
+            let back = PersistedPairedDevice::decode(&bytes).unwrap();
+            assert_eq!((back.rule.accept, &*back.encode()), (accept, &bytes));
+        }
     }
 }

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{IdentityError, data_dir::DataDir, durable, place::Place};
-use crate::api::KeystoreView;
+use crate::{
+    api::KeystoreView,
+    datadir::{StoredAs, stored_enum},
+};
 
 /// Name of the file in the data directory.
 pub(super) const FILE_NAME: &str = "identity.json";
@@ -22,12 +25,18 @@ const MAX_LEN: usize = 16 * 1024;
 /// Maximum number of leftovers; each takes some 90 bytes.
 pub(super) const MAX_LEFTOVERS: usize = 32;
 
+stored_enum! {
+    /// Stored form of [`KeystoreView`].
+    StoredKeystore of KeystoreView { Keychain = "keychain", File = "file", Plain = "plain" }
+}
+
 /// Contents of the file. It holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct IdentityRecord {
     schema: u64,
     /// Keystore that holds the root secret.
+    #[serde(with = "StoredAs::<StoredKeystore>")]
     keystore: KeystoreView,
     /// Name of the keychain entry: random, so that two data directories never share one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +51,7 @@ pub(super) struct IdentityRecord {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StoredPlace {
+    #[serde(with = "StoredAs::<StoredKeystore>")]
     keystore: KeystoreView,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     keychain_entry: Option<Uuid>,

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     api::{Direction, Event, MessageState, MessageView, Unread},
     clock,
+    datadir::{StoredAs, stored_enum},
     error::NetworkError,
     event::EventBus,
     id::DeviceId,
@@ -76,7 +77,13 @@ struct Stored {
     number: u64,
     text: String,
     sent_at: u64,
+    #[serde(with = "StoredAs::<StoredState>")]
     state: MessageState,
+}
+
+stored_enum! {
+    /// Stored form of [`MessageState`].
+    StoredState of MessageState { Queued = "queued", Delivered = "delivered", Received = "received" }
 }
 
 /// Identifies a text of its sender.
@@ -572,5 +579,17 @@ mod tests {
         let asked = AtomicBool::new(false);
         texts.keep_only(|_| asked.swap(true, Ordering::SeqCst)).await.unwrap();
         assert_eq!(texts.list(device, None, 10).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_text_of_this_version_opens_and_is_written_as_it_was() {
+        let states = [MessageState::Queued, MessageState::Delivered, MessageState::Received];
+        for (number, state) in (0..).zip(states) {
+            let row = [&[1, 1, 0xac, 2, 3, b'h', 0xc3, 0xa9, 0x80, 0xe2, 0xcf, 0xaa, 6][..], &[number]].concat();
+            let stored = decode::<Stored>(&row).unwrap();
+            assert_eq!((stored.number, stored.text.as_str(), stored.sent_at), (300, "h\u{e9}", 1_700_000_000));
+            assert_eq!(encode(&stored).unwrap(), row);
+            assert_eq!(view(DeviceId::of_endpoint(&[3; 32]), 1, stored).state, state);
+        }
     }
 }

@@ -255,9 +255,8 @@ async fn servers(
     }
     let mut around = Surroundings { now, ..Surroundings::default() };
     if patient.options.mode == Mode::Normal {
-        let udp = judge::servers::udp(&asked, routes);
-        around.udp_blocked = udp.code.as_deref() == Some("udp_blocked");
-        found.add(udp);
+        around.udp_blocked = judge::servers::blocks_udp(&asked);
+        found.add(judge::servers::udp(&asked, routes));
         around.outside = node.map(outside).unwrap_or_default();
         if let Some(nat) = judge::servers::nat(&around.outside) {
             found.add(nat);

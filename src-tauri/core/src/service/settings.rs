@@ -1,5 +1,7 @@
 //! The user's settings, stored encrypted like all records.
 
+mod stored;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -8,6 +10,8 @@ use std::{
 
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use stored::StoredSettings;
 
 use super::{
     downloads::default_dir,
@@ -43,10 +47,7 @@ impl Kept {
     pub async fn load(store: Store, options: &NodeOptions) -> Result<Self, NetworkError> {
         let stored = store.get(Table::Settings, ROW).await?;
         let settings = match stored {
-            Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| NetworkError::InvalidInput {
-                message: format!("the settings cannot be read: {error}"),
-                hint: "A newer version of Yonder may have written them. Update Yonder.".into(),
-            })?,
+            Some(bytes) => of_row(&bytes)?,
             None => first(),
         };
         let settings = with_downloads(settings);
@@ -139,8 +140,16 @@ impl Kept {
     }
 }
 
+fn of_row(row: &[u8]) -> Result<Settings, NetworkError> {
+    StoredSettings::read(row).map_err(|error| NetworkError::InvalidInput {
+        message: format!("the settings cannot be read: {error}"),
+        hint: "A newer version of Yonder may have written them. Update Yonder.".into(),
+    })
+}
+
 fn row(settings: &Settings) -> Result<Op, NetworkError> {
-    let bytes = serde_json::to_vec(settings).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    let bytes = serde_json::to_vec(&StoredSettings::from(settings))
+        .map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(Op::Put { table: Table::Settings, key: ROW.to_vec(), value: Zeroizing::new(bytes) })
 }
 
@@ -289,6 +298,56 @@ mod tests {
             let error = changed(&settings, key, value).unwrap_err();
             assert_eq!(error.code(), "invalid_input", "{key}={value}");
             assert!(!error.hint().is_empty(), "{key}={value}");
+        }
+    }
+
+    /// Row as this version writes it.
+    const TODAY: &str = r#"{"name":"Desk","type":"laptop","download_dir":"/home/a/Downloads","accept":"paired","discoverable":"nobody","limit":4096,"parallel":5,"conflict":"keep-both","dht":"on","relays":["https://relay.example/"],"relay_choice":"own-first","relay_token":true}"#;
+    /// Row of an early version.
+    const EARLY: &str =
+        r#"{"name":"Desk","type":"desktop","download_dir":"/tmp/x","accept":"ask","discoverable":"everyone"}"#;
+
+    fn written(settings: &Settings) -> String {
+        let Op::Put { value, .. } = row(settings).unwrap() else { panic!("a row is put") };
+        String::from_utf8(value.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_row_of_this_version_opens_and_is_written_as_it_was() {
+        let settings = of_row(TODAY.as_bytes()).unwrap();
+        assert_eq!((settings.name.as_str(), settings.limit, settings.relay_token), ("Desk", 4096, true));
+        assert_eq!(written(&settings), TODAY);
+        for (was, texts) in [
+            ("laptop", &["desktop", "server", "phone"][..]),
+            ("\"paired", &["\"ask", "\"none"]),
+            ("nobody", &["everyone", "paired"]),
+            ("keep-both", &["skip", "replace"]),
+            ("\"on", &["\"off"]),
+            ("own-first", &["nearest", "fixed"]),
+        ] {
+            for text in texts {
+                let row = TODAY.replace(was, text);
+                assert_eq!(written(&of_row(row.as_bytes()).unwrap()), row);
+            }
+        }
+        let overridden = Settings { overridden: Some([("name".to_owned(), "--name".to_owned())].into()), ..settings };
+        assert_eq!(written(&overridden), TODAY, "what holds for one run is not stored");
+    }
+
+    #[test]
+    fn an_early_row_is_read_and_a_newer_one_is_refused() {
+        let settings = of_row(EARLY.as_bytes()).unwrap();
+        assert_eq!((settings.limit, settings.parallel, settings.relays.len()), (0, 3, 0));
+        assert_eq!(settings.conflict, crate::api::ConflictRule::KeepBoth);
+        assert_eq!(settings.relay_choice, crate::api::RelayChoice::Nearest);
+        for newer in [
+            EARLY.replace('}', r#","more":1}"#),
+            EARLY.replace('}', r#","version":1}"#),
+            EARLY.replace("everyone", "friends"),
+            "{".into(),
+        ] {
+            let error = of_row(newer.as_bytes()).unwrap_err();
+            assert!(error.code() == "invalid_input" && error.hint().contains("Update"), "{newer}: {error}");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     api::{DeviceAccept, DeviceRule, DeviceState, DeviceView, MessageView, TrustLevel},
     error::NetworkError,
     id::DeviceId,
-    messaging::NetworkMessage,
+    messaging::{NetworkMessage, TextError},
     net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
     transfer::receive::rule_target::Places,
 };
@@ -52,7 +52,9 @@ impl NetworkingService {
             match self.0.texts.send(id, text).await {
                 // A user who writes faster than the device reads is slowed down, not refused.
                 Err(error)
-                    if error.code() == "text_queue_full" && self.is_connected(id) && begun.elapsed() < TEXT_ROOM =>
+                    if matches!(error.room::<TextError>(), Some(TextError::TooManyWait))
+                        && self.is_connected(id)
+                        && begun.elapsed() < TEXT_ROOM =>
                 {
                     self.0.texts.room(id, TEXT_ROOM.saturating_sub(begun.elapsed())).await;
                 }

@@ -5,7 +5,10 @@ use crate::{
     api::{Direction, TransferState, TransferView},
     error::NetworkError,
     id::TransferId,
-    transfer::{protocol::limits::SPACE_RESERVE, receive::receiver::room_for},
+    transfer::{
+        protocol::{limits::SPACE_RESERVE, reason::Reason},
+        receive::receiver::room_for,
+    },
 };
 
 /// Text of the error when the missing paths of a transfer cannot be read.
@@ -53,7 +56,7 @@ impl Transfers {
         if view.direction == Direction::Receive && view.state == TransferState::Offered {
             return Err(TransferError::Undecided.into());
         }
-        self.0.book.hold(id, Some("paused_here")).await?;
+        self.0.book.hold(id, Some(Reason::PausedHere)).await?;
         self.get(id)
     }
 
@@ -63,7 +66,7 @@ impl Transfers {
     /// Returns an error if the transfer has ended, or a full disk still has no room for the rest.
     pub async fn resume(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
-        if self.0.book.held(id).as_deref() == Some("disk_full") {
+        if self.0.book.held(id) == Some(Reason::DiskFull) {
             self.room_for_rest(&view).await?;
         }
         self.0.book.hold(id, None).await?;

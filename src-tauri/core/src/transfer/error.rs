@@ -1,13 +1,19 @@
-//! Errors of transfers, and the texts for reason codes.
+//! Errors of transfers, and the reasons that they stand for.
 
 use std::{io, path::PathBuf};
 
 use super::left_out::LeftOut;
 use crate::{
-    api::{ApiError, Note},
+    api::Note,
     error::{NetworkError, RoomError, size},
     id::TransferId,
-    transfer::{protocol::frames::Violation, receive::staging::DiskError},
+    transfer::{
+        protocol::{
+            frames::Violation,
+            reason::{Cause, Reason},
+        },
+        receive::staging::DiskError,
+    },
 };
 
 /// Number of reasons that an error text lists.
@@ -107,12 +113,45 @@ pub enum TransferError {
     /// The peer violated the protocol.
     #[error("the other device broke the protocol: {0}")]
     Violation(#[source] Violation),
-    /// The transfer ended with this reason code.
-    #[error("{}", explain(.0))]
-    Stopped(&'static str),
+    /// The transfer ended for this reason, which this version knows.
+    #[error("{}", .0.explain())]
+    Stopped(Reason),
     /// An internal task failed.
     #[error("internal fault: {0}")]
     Internal(&'static str),
+}
+
+impl TransferError {
+    /// Returns the reason that people see if a transfer ends with this error.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NoSpace { .. } => Reason::NoSpace,
+            Self::Destination { .. } => Reason::DestinationUnusable,
+            Self::Disk(error) => error.reason(),
+            Self::LeftOut(_) => Reason::LeftOut,
+            Self::Source { source, .. } if is_no_path(source) => Reason::PathNotFound,
+            Self::Name(_) => Reason::NameUnsendable,
+            Self::TooMuch(_) => Reason::TooManyEntries,
+            Self::Violation(_) => Reason::ProtocolViolation,
+            Self::Stopped(reason) => reason.clone(),
+            Self::Internal(_) => Reason::Internal,
+            Self::Unknown(_)
+            | Self::NotOffered
+            | Self::Ended
+            | Self::StillActive
+            | Self::Selection(_)
+            | Self::NotOurs
+            | Self::NotQueued
+            | Self::Undecided
+            | Self::Limit
+            | Self::NothingToSend
+            | Self::NothingLeft(_)
+            | Self::Source { .. }
+            | Self::Special(_)
+            | Self::DataDirGuard(_)
+            | Self::Elsewhere(_) => Reason::from_code(self.code()),
+        }
+    }
 }
 
 impl RoomError for TransferError {
@@ -122,31 +161,53 @@ impl RoomError for TransferError {
             Self::NotOffered => "transfer_not_offered",
             Self::Ended => "transfer_ended",
             Self::StillActive => "transfer_active",
-            Self::NoSpace { .. } => "no_space",
-            Self::Destination { .. } => "destination_unusable",
-            Self::Disk(error) => error.code(),
             Self::Selection(_) => "selection_invalid",
             Self::NotOurs => "transfer_not_ours",
             Self::NotQueued => "transfer_not_queued",
             Self::Undecided => "transfer_undecided",
             Self::Limit => "invalid_input",
             Self::NothingToSend | Self::NothingLeft(_) => "nothing_to_send",
-            Self::LeftOut(_) => "left_out",
-            Self::Source { source, .. } if is_no_path(source) => "path_not_found",
-            Self::Source { .. } => "path_unreadable",
+            Self::Source { source, .. } if !is_no_path(source) => "path_unreadable",
             Self::Special(_) => "path_special",
             Self::DataDirGuard(_) => "path_private",
             Self::Elsewhere(_) => "path_elsewhere",
-            Self::Name(_) => "name_unsendable",
-            Self::TooMuch(_) => "too_many_entries",
-            Self::Violation(_) => "protocol_violation",
-            Self::Stopped(code) => code,
-            Self::Internal(_) => "internal",
+            Self::NoSpace { .. }
+            | Self::Destination { .. }
+            | Self::Disk(_)
+            | Self::LeftOut(_)
+            | Self::Source { .. }
+            | Self::Name(_)
+            | Self::TooMuch(_)
+            | Self::Violation(_)
+            | Self::Stopped(_)
+            | Self::Internal(_) => self.reason().known_code(),
         }
     }
 
     fn hint(&self) -> String {
-        hint(self.code()).into()
+        let hint = match self {
+            Self::Unknown(_) => "`yonder-cli transfers --all` lists them.",
+            Self::StillActive => "Cancel it first.",
+            Self::Ended => "What was sent from here can be sent again: `yonder-cli retry`.",
+            Self::NotQueued => "`yonder-cli transfers` shows those that have one.",
+            Self::NotOffered => "`yonder-cli transfers` shows how it stands.",
+            Self::Undecided => "Accept or decline it.",
+            Self::NotOurs => "Ask for it at the device that sent it.",
+            Self::NothingToSend | Self::NothingLeft(_) => "Check that it is there, and that you may read it.",
+            Self::Source { source, .. } if !is_no_path(source) => "Check that you may read it.",
+            Self::Special(_) => {
+                "A pipe, or a file that the system makes up, is sent by `yonder-cli send DEVICE - --name NAME < PATH`."
+            }
+            Self::DataDirGuard(_) => "The data directory holds this device's keys; they must not leave it.",
+            Self::Elsewhere(_) => {
+                "Yonder runs in another container or namespace: put it where both see it, or pipe it into \
+                 `yonder-cli send DEVICE -`."
+            }
+            Self::Limit => "A limit is 1024 bytes a second or more; leave it out for none.",
+            Self::Selection(_) => "Look at what is in the offer again.",
+            _ => self.reason().hint(),
+        };
+        hint.into()
     }
 }
 
@@ -170,191 +231,57 @@ fn is_no_path(error: &io::Error) -> bool {
 
 /// Returns a clause that explains a reason code. Codes of later versions get a general one.
 pub fn explain(code: &str) -> String {
-    let text = match code {
-        "cancelled" => "it was cancelled",
-        "cancelled_here" => "it was cancelled here",
-        "cancelled_there" => "it was cancelled at the other device",
-        "listing" => "its files are being listed",
-        "connecting" => "the connection is being made",
-        "incomplete" => "not everything was transferred",
-        "left_out" => "not everything that was named can be sent",
-        "file_unreadable" => "it may not be read",
-        "folder_unreadable" => "its contents may not be listed",
-        "link_outside" => "it is a link to something that is not sent along",
-        "link_to_folder" => "it is a link to a folder",
-        "link_broken" => "it is a link to nothing",
-        "name_unsendable" => "its name cannot be sent",
-        "special_file" => "it is neither a file nor a folder",
-        "data_directory" => "it is a part of Yonder's own data",
-        "over_limit" => "its path is too deep or too long",
-        "not_taken" => "the other device did not take it",
-        "skipped_there" => "the sender could not offer it",
-        "hidden_name" => "it is hidden, and nobody was asked",
-        "runs_programs" => "it can start a program, and nobody was asked",
-        "rule_ended" => "the receiver's rule does not accept it any more",
-        "receiver_stalled" => "the other device takes nothing for now",
-        "expired" => "its sender did not come back for 30 days",
-        "other" => "for another reason",
-        "declined" => "it was declined",
-        "declined_by_rule" => "the other device declines all offers",
-        "interrupted" => "Yonder was stopped in the middle",
-        "connection_lost" => "the connection was lost",
-        "shutting_down" => "the other device is shutting down",
-        "no_space" => "there is not enough space on the receiving disk",
-        "disk_full" => "the receiving disk is full",
-        "write_failed" => "the receiving disk could not be written to",
-        "receiver_out_of_files" => "the receiving device has as many files open as its system lets it",
-        "sender_out_of_files" => "the sending device has as many files open as its system lets it",
-        "waiting_for_files" => "others of its device have as many files open as they may",
-        "destination_unusable" => "the receiving folder cannot be written to",
-        "path_not_found" => "it is not there any more",
-        "source_gone" => "the folder or disk with the files is not there any more",
-        "source_deleted" => "it was deleted or moved before it was sent",
-        "size_wrong" => "it has another length than its file system says",
-        "stream_gone" => "what was read from a stream is not kept any more",
-        "input_ended_early" => "the command that sent it was stopped before it had read all of its input",
-        "paused_here" => "it was paused here",
-        "paused_there" => "it was paused at the other device",
-        "source_changed" => "it changed while it was being sent",
-        "source_unreadable" => "it could not be read",
-        "checksum_mismatch" => "what arrived is not what was sent",
-        "name_refused" => "the receiving disk cannot hold this name",
-        "name_taken" => "the name is taken too often",
-        "folder_changed" => "its folder was changed or removed while files were being received",
-        "folder_closed" => "its folder may not be written to",
-        "existing_changed" => "the same file was there already, and was changed while others were being received",
-        "file_too_large" => "the receiving disk cannot hold a file of this size",
-        "too_many_entries" => "the offer has more files than one transfer can hold",
-        "busy" => "the other device has as many offers open as it takes",
-        "rate_limited" => "the other device was offered much in a short time",
-        "version_unsupported" => "the other device speaks another version of the protocol",
-        "offer_malformed" => "the offer makes no sense",
-        "protocol_violation" => "the protocol was broken",
-        "device_not_paired" => "the devices are not paired any more",
-        "forgotten" => "the other device does not know this transfer any more",
-        "files_failed" => "some files could not be transferred",
-        other => return format!("it ended with the code {other}"),
-    };
-    text.into()
+    code.parse::<Reason>().map_or_else(|_| format!("it ended with the code {code}"), |reason| reason.explain())
 }
 
-fn hint(code: &str) -> &'static str {
-    match code {
-        "transfer_unknown" => "`yonder-cli transfers --all` lists them.",
-        "transfer_active" => "Cancel it first.",
-        "no_space" => "Free some space or choose another folder.",
-        "disk_full" => "Free some space at the receiving device; it goes on by itself then. What has arrived is kept.",
-        "source_gone" => "Connect the disk again, or put the files back; it goes on by itself then.",
-        "paused_here" => "Resume it.",
-        "paused_there" => "It goes on when it is resumed there.",
-        "transfer_not_queued" => "`yonder-cli transfers` shows those that have one.",
-        "destination_unusable" | "write_failed" => "Check that the folder exists and that you may write to it.",
-        "receiver_out_of_files" | "sender_out_of_files" => {
-            "Raise the limit there (`ulimit -n`) and start Yonder anew, or close other programs."
+impl From<&NetworkError> for Reason {
+    fn from(error: &NetworkError) -> Self {
+        match error {
+            NetworkError::ConnectionFailed { .. } => Self::ConnectionFailed,
+            NetworkError::ConnectionTimeout { .. } => Self::ConnectionTimeout,
+            NetworkError::ConnectionLost(_) => Self::ConnectionLost,
+            NetworkError::DeviceOffline(_) => Self::DeviceOffline,
+            NetworkError::ShuttingDown => Self::ShuttingDown,
+            NetworkError::DeviceNotPaired(_) => Self::DeviceNotPaired,
+            NetworkError::RefusedNotPaired => Self::RefusedNotPaired,
+            NetworkError::ProtocolViolation(_) => Self::ProtocolViolation,
+            NetworkError::DecryptionFailed => Self::DecryptionFailed,
+            NetworkError::ChecksumMismatch(_) => Self::ChecksumMismatch,
+            NetworkError::Refused(_) => Self::Refused,
+            NetworkError::InvalidState(_) => Self::InvalidState,
+            NetworkError::Internal(_) => Self::Internal,
+            NetworkError::UnknownProtocol(_)
+            | NetworkError::InvalidSignature
+            | NetworkError::DeviceUnknown(_)
+            | NetworkError::DeviceAmbiguous(_)
+            | NetworkError::InvalidInput { .. }
+            | NetworkError::SettingOverridden { .. }
+            | NetworkError::File { .. }
+            | NetworkError::PortUnavailable { .. } => Self::from_code(error.code()),
+            NetworkError::Room(_) => error.room().map_or_else(|| Self::from_code(error.code()), TransferError::reason),
         }
-        "transfer_ended" => "What was sent from here can be sent again: `yonder-cli retry`.",
-        "transfer_not_offered" => "`yonder-cli transfers` shows how it stands.",
-        "transfer_undecided" => "Accept or decline it.",
-        "transfer_not_ours" => "Ask for it at the device that sent it.",
-        "path_not_found" => "Check the path.",
-        "nothing_to_send" => "Check that it is there, and that you may read it.",
-        "path_unreadable" | "source_unreadable" => "Check that you may read it.",
-        "path_special" => {
-            "A pipe, or a file that the system makes up, is sent by `yonder-cli send DEVICE - --name NAME < PATH`."
-        }
-        "path_private" => "The data directory holds this device's keys; they must not leave it.",
-        "path_elsewhere" => {
-            "Yonder runs in another container or namespace: put it where both see it, or pipe it into \
-             `yonder-cli send DEVICE -`."
-        }
-        "hidden_name" | "runs_programs" => {
-            "`yonder-cli retry` at the sender offers these alone, and a person is asked."
-        }
-        "waiting_for_files" => {
-            "It goes on by itself when one of them has ended. Cancel one that is paused to have it sooner."
-        }
-        "receiver_stalled" => "It goes on by itself in a while.",
-        "rule_ended" | "expired" => "Send it again.",
-        "source_deleted" => "Put it back and send it again.",
-        "size_wrong" => "Send it alone: `yonder-cli send DEVICE - --name NAME < PATH`.",
-        "stream_gone" | "input_ended_early" => "Run the command whose output it was again, and send that.",
-        "name_unsendable" => "Rename it, or send the folder that it is in.",
-        "invalid_input" => "A limit is 1024 bytes a second or more; leave it out for none.",
-        "too_many_entries" => "Send it in several parts, or as an archive.",
-        "file_too_large" => {
-            "The disk's format (FAT holds 4 GB), or a limit of the receiving program (`ulimit -f`), allows no file of this size. \
-             Choose a folder on another disk."
-        }
-        "folder_closed" => "Check that you may write to it, or choose another folder.",
-        "existing_changed" => "Send it again.",
-        "selection_invalid" => "Look at what is in the offer again.",
-        "source_changed" | "checksum_mismatch" => "Send it again when nothing writes to it.",
-        "interrupted" | "connection_lost" | "shutting_down" => "It goes on by itself when the devices meet again.",
-        "forgotten" => "Send it again.",
-        "version_unsupported" | "protocol_violation" | "offer_malformed" => "Update Yonder on both devices.",
-        "busy" => "It is offered again by itself. Accept or decline some of those that wait there.",
-        "rate_limited" => "It is offered again by itself, in a moment.",
-        "declined_by_rule" => "It can be changed in the other device's settings.",
-        "files_failed" => "The notes name them.",
-        "incomplete" => "The notes name examples. `yonder-cli retry` at the sender sends what is missing.",
-        "left_out" => "Name what can be sent, or send without --strict.",
-        _ => "",
     }
 }
 
-/// Returns true if a code means that the two are disconnected, so that the agreed transfer can be resumed.
-pub fn is_apart(code: &str) -> bool {
-    matches!(
-        code,
-        "connection_lost"
-            | "connection_failed"
-            | "connection_timeout"
-            | "device_offline"
-            | "shutting_down"
-            | "interrupted"
-    )
+impl From<&NetworkError> for Cause {
+    fn from(error: &NetworkError) -> Self {
+        Self { reason: error.into(), message: error.to_string(), hint: error.hint() }
+    }
 }
 
-/// Reason code if the sender ran out of descriptors.
-pub const SENDER_OUT_OF_FILES: &str = "sender_out_of_files";
-/// Reason code if the receiver ran out of descriptors.
-pub const RECEIVER_OUT_OF_FILES: &str = "receiver_out_of_files";
-
-/// Returns true if a code means that one side has no free descriptor: the transfer is retried later, and staged data
-/// stays.
-pub fn is_out_of_descriptors(code: &str) -> bool {
-    matches!(code, SENDER_OUT_OF_FILES | RECEIVER_OUT_OF_FILES)
-}
-
-/// Returns true if a code means that a transfer is blocked until somebody acts.
-pub fn stands_still(code: &str) -> bool {
-    matches!(code, "paused_here" | "paused_there" | "disk_full" | "source_gone")
-}
-
-/// Returns the API error for a reason code.
-pub fn reason(code: &str) -> ApiError {
-    let text = explain(code);
-    let mut chars = text.chars();
-    let message = chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default();
-    ApiError { code: code.into(), message, hint: hint(code).into() }
-}
-
-/// Returns the reason code that tells the peer of an error.
-pub fn told_as(error: &NetworkError) -> &'static str {
-    match error {
-        NetworkError::Room(room) => match room.code() {
-            "protocol_violation" => "protocol_violation",
-            "disk_full" => "disk_full",
-            "no_space" => "no_space",
-            "destination_unusable" => "destination_unusable",
-            "write_failed" => "write_failed",
-            "file_too_large" => "file_too_large",
-            "receiver_out_of_files" => "receiver_out_of_files",
-            _ => "internal",
-        },
-        NetworkError::ProtocolViolation(_) | NetworkError::DecryptionFailed => "protocol_violation",
-        NetworkError::ShuttingDown => "shutting_down",
-        _ => "internal",
+/// Returns the reason that tells the peer of an error. What concerns this device alone stays here.
+pub fn told_as(error: &NetworkError) -> Reason {
+    match Reason::from(error) {
+        Reason::DecryptionFailed => Reason::ProtocolViolation,
+        told @ (Reason::ProtocolViolation
+        | Reason::DiskFull
+        | Reason::NoSpace
+        | Reason::DestinationUnusable
+        | Reason::WriteFailed
+        | Reason::FileTooLarge
+        | Reason::ReceiverOutOfFiles
+        | Reason::ShuttingDown) => told,
+        _ => Reason::Internal,
     }
 }
 
@@ -363,17 +290,56 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_of_a_later_version_is_still_a_sentence() {
-        assert_eq!(reason("disk_full").message, "The receiving disk is full");
-        assert_eq!(reason("new_thing").message, "It ended with the code new_thing");
-        assert_eq!(reason("new_thing").hint, "");
-    }
-
-    #[test]
     fn codes_cross_the_edge() {
         let error =
             NetworkError::from(TransferError::Disk(DiskError::new("writing", io::ErrorKind::StorageFull.into())));
-        assert_eq!((error.code(), told_as(&error)), ("disk_full", "disk_full"));
+        assert_eq!((error.code(), told_as(&error)), ("disk_full", Reason::DiskFull));
         assert!(!error.hint().is_empty());
+    }
+
+    #[test]
+    fn an_error_and_its_reason_have_one_code() {
+        let (text, path, disk) = (String::new, PathBuf::new, || io::Error::from(io::ErrorKind::NotFound));
+        let id = TransferId::from_random([1; 16]);
+        let violation = || Violation(text());
+        let of_transfers = [
+            TransferError::Unknown(id),
+            TransferError::NotOffered,
+            TransferError::Ended,
+            TransferError::NoSpace { folder: path(), needed: 1, free: 0 },
+            TransferError::Destination { path: path(), source: disk() },
+            TransferError::Disk(DiskError::new("writing", disk())),
+            TransferError::LeftOut(Box::default()),
+            TransferError::NothingLeft(Box::default()),
+            TransferError::Source { path: path(), source: disk() },
+            TransferError::Source { path: path(), source: io::ErrorKind::PermissionDenied.into() },
+            TransferError::Special(path()),
+            TransferError::Name(path()),
+            TransferError::TooMuch(violation()),
+            TransferError::Violation(violation()),
+            TransferError::Stopped(Reason::SourceGone),
+            TransferError::Internal("x"),
+        ];
+        let others = [
+            NetworkError::ConnectionFailed { device: text(), source: "x".into() },
+            NetworkError::ConnectionTimeout { device: text(), seconds: 1 },
+            NetworkError::ConnectionLost("x".into()),
+            NetworkError::DeviceOffline(text()),
+            NetworkError::ShuttingDown,
+            NetworkError::DeviceNotPaired(text()),
+            NetworkError::RefusedNotPaired,
+            NetworkError::ProtocolViolation(text()),
+            NetworkError::DecryptionFailed,
+            NetworkError::ChecksumMismatch(text()),
+            NetworkError::Refused(text()),
+            NetworkError::InvalidState(text()),
+            NetworkError::Internal(text()),
+            NetworkError::UnknownProtocol(text()),
+            crate::storage::StorageError::TooLarge.into(),
+        ];
+        for error in of_transfers.into_iter().map(NetworkError::from).chain(others) {
+            assert_eq!(Reason::from(&error), Reason::from_code(error.code()), "{error:?}");
+            assert_eq!(Reason::from(&error).code(), error.code(), "{error:?}");
+        }
     }
 }

@@ -12,8 +12,8 @@
 //!    its final name by [`landing`], durably, and never over another file. Then the sender is told.
 //!
 //! Pure modules, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`],
-//! [`tree`], [`bits`], [`state`], [`intake`], [`rate`], [`deflate`], [`squeeze`], [`quota`], [`unattended`],
-//! [`view_size`], `history`, `pace`.
+//! [`tree`], [`bits`], [`state`], [`intake`], [`rate`], [`reason`], [`deflate`], [`squeeze`], [`quota`],
+//! [`unattended`], [`view_size`], `history`, `pace`.
 //!
 //! Invariants: no byte on disk before consent; a final name only after the root hash agrees; no key seals two
 //! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with
@@ -43,6 +43,7 @@ use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use crate::transfer::protocol::reason::Reason;
 pub use error::{TransferError, explain};
 
 use self::record::{Outgoing, Terms};
@@ -304,7 +305,7 @@ impl Transfers {
     pub async fn drop_strangers(&self) {
         for (id, device) in self.0.book.unfinished() {
             if (self.0.deps.presence)(device) == Presence::Stranger {
-                self.0.book.stop_waiting(id, End::by_code("device_not_paired")).await;
+                self.0.book.stop_waiting(id, End::by(Reason::DeviceNotPaired)).await;
                 // Outgoing transfers check the presence themselves when woken.
                 self.device_is_there(device);
             }
@@ -371,7 +372,7 @@ impl Transfers {
             device,
             device_name: (self.0.deps.names)(device),
             state: TransferState::Waiting,
-            reason: Some(error::reason("listing")),
+            reason: Some(Reason::Listing.into()),
             root_count: u32::try_from(roots.len()).unwrap_or(u32::MAX),
             roots: roots.into_iter().take(SHOWN_ROOTS).collect(),
             files: 0,

@@ -15,8 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     TransferError,
-    error::{explain, is_apart, reason, stands_still},
-    left_out::{LeftOut, SKIPPED_THERE, UNATTENDED},
+    left_out::{LeftOut, NOT_WANTED, ReasonCounts},
     record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
     view_size,
 };
@@ -30,7 +29,10 @@ use crate::{
     queue::history::{Past, too_many},
     storage::{Op, Store, Table},
     transfer::{
-        protocol::{frames::Code, manifest::Manifest},
+        protocol::{
+            manifest::Manifest,
+            reason::{Cause, Reason},
+        },
         receive::staging::clean_up,
     },
 };
@@ -38,8 +40,6 @@ use crate::{
 /// Seconds that an accepted transfer waits for its sender before its staged data is removed: 30 days.
 const EXPIRES_AFTER: u64 = 30 * DAY;
 const DAY: u64 = 24 * 60 * 60;
-/// Reason code of a transfer that was cancelled on this side.
-const CANCELLED_HERE: &str = "cancelled_here";
 
 /// Command to the task of a transfer.
 pub(super) enum Command {
@@ -67,41 +67,50 @@ pub(super) enum Command {
 /// End of a transfer.
 pub(super) struct End {
     pub state: TransferState,
-    pub reason: Option<ApiError>,
+    pub cause: Option<Cause>,
 }
 
 impl End {
     pub(super) fn failed(error: &NetworkError) -> Self {
-        Self { state: TransferState::Failed, reason: Some(error.into()) }
+        Self { state: TransferState::Failed, cause: Some(error.into()) }
     }
 
-    /// Returns the end for a reason code of the peer.
-    pub(super) fn by_code(code: &str) -> Self {
-        if code == "cancelled" {
-            return Self { state: TransferState::Cancelled, reason: Some(reason("cancelled_there")) };
+    /// Returns the end for a reason of the peer or of this node.
+    pub(super) fn by(reason: Reason) -> Self {
+        if reason == Reason::Cancelled {
+            return Self { state: TransferState::Cancelled, cause: Some(Reason::CancelledThere.into()) };
         }
-        Self { state: TransferState::Failed, reason: Some(reason(code)) }
+        Self { state: TransferState::Failed, cause: Some(reason.into()) }
     }
 
     /// Returns the end of a transfer that was cancelled on this side.
     pub(super) fn cancelled_here() -> Self {
-        Self { state: TransferState::Cancelled, reason: Some(reason(CANCELLED_HERE)) }
+        Self { state: TransferState::Cancelled, cause: Some(Reason::CancelledHere.into()) }
     }
 
     /// Returns true if the transfer was cancelled on this side.
     pub(super) fn is_cancelled_here(&self) -> bool {
-        self.reason.as_ref().is_some_and(|reason| reason.code == CANCELLED_HERE)
+        self.reason() == Some(&Reason::CancelledHere)
+    }
+
+    /// Returns the reason of the end; `None` if there is nothing to say.
+    pub(super) fn reason(&self) -> Option<&Reason> {
+        self.cause.as_ref().map(|cause| &cause.reason)
+    }
+
+    /// Returns the reason if the transfer failed.
+    pub(super) fn failure(&self) -> Option<&Reason> {
+        self.reason().filter(|_| self.state == TransferState::Failed)
     }
 
     /// Returns the end of a transfer that ran to its end. `failed` of `of` files failed, the first for reason
     /// `first`, and `done` succeeded. `left_out` is the reason if anything is missing, including what was never sent.
-    pub(super) fn ran(failed: u32, of: u32, first: Option<&Code>, done: u32, left_out: Option<ApiError>) -> Self {
+    pub(super) fn ran(failed: u32, of: u32, first: Option<&Reason>, done: u32, left_out: Option<Cause>) -> Self {
         if let Some(first) = first.filter(|_| failed > 0 && done == 0) {
-            let mut why = reason(first.as_str());
-            why.message = format!("{failed} of {of} files could not be transferred: {}", explain(first.as_str()));
-            return Self { state: TransferState::Failed, reason: Some(why) };
+            let message = format!("{failed} of {of} files could not be transferred: {}", first.explain());
+            return Self { state: TransferState::Failed, cause: Some(Cause { message, ..first.clone().into() }) };
         }
-        Self { state: TransferState::Done, reason: left_out }
+        Self { state: TransferState::Done, cause: left_out }
     }
 }
 
@@ -114,8 +123,8 @@ struct Row {
     landing: Option<PathBuf>,
     /// Terms needed to resume the transfer.
     terms: Option<Terms>,
-    /// Reason code while paused on this side.
-    held: Option<String>,
+    /// Reason while paused on this side.
+    held: Option<Reason>,
     /// Unix time in seconds since which the transfer waits for its sender.
     waits_since: Option<u64>,
 }
@@ -129,7 +138,7 @@ impl Row {
     }
 
     fn op(&self) -> Result<Op, NetworkError> {
-        let held = self.held.as_deref();
+        let held = self.held.as_ref();
         put(&self.view.borrow(), self.landing.as_deref(), self.terms.as_ref(), held, self.waits_since)
     }
 }
@@ -140,8 +149,8 @@ pub(super) enum Found {
     Claimed(Incoming, PathBuf, mpsc::Receiver<Command>),
     /// An earlier attempt has not ended yet.
     Busy,
-    /// The transfer is over or unknown, with this reason code.
-    Over(String),
+    /// The transfer is over or unknown, for this reason.
+    Over(Reason),
 }
 
 pub(super) struct TransferRegistry {
@@ -168,18 +177,17 @@ impl TransferRegistry {
                 tracing::warn!("a transfer on record cannot be read and is left alone");
                 continue;
             };
-            let mut landing = record.landing();
-            let Record { mut view, mut terms, held, mut waits_since, .. } = record;
+            let Record { mut view, mut landing, mut terms, held, mut waits_since } = record;
             let as_kept = (view.roots.len(), view.landed.len(), view.notes.len());
             view_size::bound(&mut view);
             let was_long = as_kept != (view.roots.len(), view.landed.len(), view.notes.len());
             let was_final = view.state.is_final();
             if !was_final {
-                let end = End::by_code("interrupted");
-                (view.reason, view.rate, view.eta, view.silent) = (end.reason, 0.0, None, None);
+                let end = End::by(Reason::Interrupted);
+                (view.reason, view.rate, view.eta, view.silent) = (end.cause.map(ApiError::from), 0.0, None, None);
                 view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
-                if let Some(code) = held.as_ref().filter(|_| terms.is_some()) {
-                    (view.state, view.reason) = (TransferState::Paused, Some(reason(code)));
+                if let Some(held) = held.clone().filter(|_| terms.is_some()) {
+                    (view.state, view.reason) = (TransferState::Paused, Some(held.into()));
                 }
                 if terms.is_none() {
                     if let Some(landing) = landing.take() {
@@ -192,7 +200,7 @@ impl TransferRegistry {
                 waits_since = waits_since.map(|since| since.max(floor)).or_else(|| terms.is_some().then(unix_now));
             }
             if was_long || !was_final {
-                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_deref(), waits_since)?);
+                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_ref(), waits_since)?);
             }
             found.push((view, landing, terms, held, waits_since));
         }
@@ -420,12 +428,12 @@ impl TransferRegistry {
         let is_due = |row: &Row| {
             let waits = row.waits_since.is_some_and(|since| now.saturating_sub(since) > EXPIRES_AFTER);
             // A transfer that a person paused does not expire.
-            let held_here = row.held.as_deref() == Some("paused_here");
+            let held_here = row.held == Some(Reason::PausedHere);
             waits && !held_here && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
         };
         let due: Vec<_> = self.rows().iter().filter(|(_, row)| is_due(row)).map(|(id, _)| *id).collect();
         for id in due {
-            self.stop_waiting(id, End::by_code("expired")).await;
+            self.stop_waiting(id, End::by(Reason::Expired)).await;
         }
     }
 
@@ -440,7 +448,7 @@ impl TransferRegistry {
     }
 
     /// Marks a transfer as waiting for its peer or for a resume. An incoming transfer has no task while it waits.
-    pub(super) async fn wait(&self, id: TransferId, why: ApiError, change: impl FnOnce(&mut TransferView)) {
+    pub(super) async fn wait(&self, id: TransferId, cause: Cause, change: impl FnOnce(&mut TransferView)) {
         let held = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
@@ -450,12 +458,13 @@ impl TransferRegistry {
             }
             row.held.clone()
         };
-        let why = held.as_deref().map_or(why, reason);
-        let state = if stands_still(&why.code) { TransferState::Paused } else { TransferState::Waiting };
+        let cause = held.map_or(cause, Cause::from);
+        let state = if cause.reason.is_blocked() { TransferState::Paused } else { TransferState::Waiting };
+        let why = Some(cause.into());
         let changed = self
             .change(id, None, |view| {
                 change(view);
-                (view.state, view.reason, view.rate, view.eta) = (state, Some(why), 0.0, None);
+                (view.state, view.reason, view.rate, view.eta) = (state, why, 0.0, None);
             })
             .await;
         if let Err(error) = changed {
@@ -466,20 +475,20 @@ impl TransferRegistry {
     /// Claims an accepted transfer for its sender. `device` must be the device that offered it.
     pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> Found {
         let mut rows = self.rows();
-        let unknown = || Found::Over("forgotten".into());
+        let unknown = || Found::Over(Reason::Forgotten);
         let Some(row) = rows.get_mut(&id) else { return unknown() };
         let view = row.view.borrow().clone();
         if view.device != device || view.direction != Direction::Receive {
             return unknown();
         }
         if view.state.is_final() {
-            let code = || view.reason.as_ref().map_or("internal", |reason| reason.code.as_str()).to_owned();
+            let reason = view.reason.as_ref().map_or(Reason::Internal, Reason::from);
             return Found::Over(match view.state {
-                TransferState::Done if failures(&view) > 0 => "files_failed".into(),
-                TransferState::Done => "complete".into(),
-                TransferState::Failed if !is_apart(&code()) => code(),
-                TransferState::Failed => "forgotten".into(),
-                _ => "cancelled".into(),
+                TransferState::Done if failures(&view) > 0 => Reason::FilesFailed,
+                TransferState::Done => Reason::Complete,
+                TransferState::Failed if reason.is_disconnected() => Reason::Forgotten,
+                TransferState::Failed => reason,
+                _ => Reason::Cancelled,
             });
         }
         if row.commands.is_some() {
@@ -574,27 +583,27 @@ impl TransferRegistry {
         }
     }
 
-    /// Returns the reason code while paused on this side.
-    pub(super) fn held(&self, id: TransferId) -> Option<String> {
+    /// Returns the reason while paused on this side.
+    pub(super) fn held(&self, id: TransferId) -> Option<Reason> {
         self.rows().get(&id)?.held.clone()
     }
 
     /// Pauses a transfer for a reason, or resumes it. Recorded before this returns; the transfer's task is notified.
-    pub(super) async fn hold(&self, id: TransferId, code: Option<&str>) -> Result<(), NetworkError> {
+    pub(super) async fn hold(&self, id: TransferId, reason: Option<Reason>) -> Result<(), NetworkError> {
         let commands = {
             let mut rows = self.rows();
             let row = rows.get_mut(&id).ok_or(TransferError::Unknown(id))?;
             if row.view.borrow().state.is_final() {
                 return Err(TransferError::Ended.into());
             }
-            row.held = code.map(str::to_owned);
+            row.held.clone_from(&reason);
             row.commands.clone()
         };
         self.keep(vec![id], |_| Vec::new()).await?;
-        let why = code.map(reason);
-        self.show(id, |view| match why {
-            Some(why) => {
-                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, Some(why), 0.0, None);
+        self.show(id, |view| match reason {
+            Some(reason) => {
+                let why = Some(reason.into());
+                (view.state, view.reason, view.rate, view.eta) = (TransferState::Paused, why, 0.0, None);
             }
             None if view.state == TransferState::Paused => {
                 (view.state, view.reason) = (TransferState::Waiting, None);
@@ -672,7 +681,8 @@ impl TransferRegistry {
         let changed = self
             .change_and(id, None, pages, |view| {
                 change(view);
-                (view.state, view.reason, view.rate, view.eta) = (end.state, end.reason, 0.0, None);
+                let why = end.cause.map(ApiError::from);
+                (view.state, view.reason, view.rate, view.eta) = (end.state, why, 0.0, None);
                 view.place = None;
             })
             .await;
@@ -759,8 +769,8 @@ fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<Transf
 
 /// Counts the offered files and folders of an incoming transfer that could not be kept.
 fn failures(view: &TransferView) -> u64 {
-    let not_wanted = UNATTENDED.into_iter().chain([SKIPPED_THERE]).filter_map(|code| view.reasons.get(code));
-    view.skipped.saturating_sub(not_wanted.sum())
+    let reasons = ReasonCounts::of(&view.reasons);
+    view.skipped.saturating_sub(NOT_WANTED.iter().map(|reason| reasons.of_reason(reason)).sum())
 }
 
 /// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because
@@ -770,7 +780,7 @@ fn was_lost(row: &Row, offer: &TransferView) -> bool {
     let shown = |view: &TransferView| (view.device, view.direction, view.files, view.total, view.root_count);
     view.direction == Direction::Receive
         && view.state == TransferState::Failed
-        && view.reason.as_ref().is_some_and(|reason| is_apart(&reason.code))
+        && view.reason.as_ref().is_some_and(|why| Reason::from(why).is_disconnected())
         && row.commands.is_none()
         && shown(&view) == shown(offer)
         && view.roots == offer.roots

@@ -129,12 +129,19 @@ pub fn none(lan_only: bool) -> CheckView {
     )
 }
 
+/// True if the network lets no UDP through: relays answer over TCP, and none over UDP.
+pub fn blocks_udp(servers: &[Server]) -> bool {
+    let mut asked = servers.iter().filter(|server| server.udp.is_some()).peekable();
+    asked.peek().is_some()
+        && servers.iter().all(|server| server.udp.flatten().is_none())
+        && asked.any(|server| server.answer.is_ok())
+}
+
 /// Creates the check `udp`: whether UDP reaches the internet.
 pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
     const NAME: &str = "udp";
     let asked: Vec<&Server> = servers.iter().filter(|server| server.udp.is_some()).collect();
     let fastest = asked.iter().filter_map(|server| server.udp.flatten()).min();
-    let over_tcp = asked.iter().any(|server| server.answer.is_ok());
     match fastest {
         Some(took) => ok(NAME, format!("UDP passes to the internet and back, in {} ms.", took.as_millis()))
             .with("ms", took.as_millis()),
@@ -144,7 +151,7 @@ pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
             "Whether UDP passes to the internet was not tried: no relay answers such questions.",
             "",
         ),
-        None if over_tcp => failed(
+        None if blocks_udp(servers) => failed(
             NAME,
             "udp_blocked",
             "This network lets no UDP through to the internet: the relay answers over TCP, and not over UDP. Devices \

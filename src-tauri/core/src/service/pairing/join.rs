@@ -360,8 +360,15 @@ fn minutes_off(clock_off: Option<Duration>) -> Option<u64> {
 /// True if the error may only mean that this host shows another code.
 fn may_be_another_host(error: &NetworkError) -> bool {
     !matches!(
-        error.code(),
-        "pairing_rejected" | "pairing_timeout" | "pairing_unfinished" | "pairing_not_stored" | "pairing_cancelled"
+        error.room::<PairingError>(),
+        Some(
+            PairingError::RejectedHere
+                | PairingError::RejectedThere
+                | PairingError::Timeout { .. }
+                | PairingError::Unfinished
+                | PairingError::NotStored
+                | PairingError::Cancelled
+        )
     )
 }
 

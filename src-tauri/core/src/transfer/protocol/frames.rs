@@ -7,7 +7,10 @@
 pub use crate::fs::ops::Mtime;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::limits::{BATCH, MAX_CODE, MAX_FRAME, RENAMED_BATCH};
+use super::{
+    limits::{BATCH, MAX_FRAME, RENAMED_BATCH},
+    reason::Reason,
+};
 
 /// Violation of the protocol by the peer. The text is for the log and for developers.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,39 +20,6 @@ pub struct Violation(pub String);
 /// Returns a [`Violation`] with this text.
 pub(crate) fn violation<T>(text: impl Into<String>) -> Result<T, Violation> {
     Err(Violation(text.into()))
-}
-
-/// Reason code: a short word of lower-case letters, digits and underscores. It is text so that later versions can add
-/// codes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Code(String);
-
-impl Code {
-    /// Creates a code from our own text. Text that is not a valid code becomes `other`.
-    pub fn new(text: &str) -> Self {
-        Self::try_from(text.to_owned()).unwrap_or_else(|_| Self("other".into()))
-    }
-
-    /// Returns the code as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl TryFrom<String> for Code {
-    type Error = &'static str;
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let fits = (1..=MAX_CODE).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-        if fits { Ok(Self(text)) } else { Err("a code is 1 to 32 of a-z, 0-9 and _") }
-    }
-}
-
-impl From<Code> for String {
-    fn from(code: Code) -> String {
-        code.0
-    }
 }
 
 /// Summary of what the sender proposes, in one frame. The manifest follows when the receiver asks for it.
@@ -141,7 +111,7 @@ pub enum SourceOutcome {
     /// The file is not delivered.
     Failed {
         /// Reason code.
-        code: Code,
+        code: Reason,
     },
 }
 
@@ -201,7 +171,7 @@ pub enum SenderFrame {
     /// The sender cancels the transfer.
     Cancel {
         /// Reason code.
-        code: Code,
+        code: Reason,
     },
     /// Replaces the offer: an accepted transfer is resumed.
     ResumeOffer(ResumeOffer),
@@ -240,7 +210,7 @@ pub enum Decision {
     /// The offer is declined.
     Declined {
         /// Reason code.
-        code: Code,
+        code: Reason,
     },
 }
 
@@ -273,7 +243,7 @@ pub struct FileReceived {
     /// Index of its entry.
     pub file: u32,
     /// `None` if the file is verified, durable and under its final name; else the reason code.
-    pub failure: Option<Code>,
+    pub failure: Option<Reason>,
 }
 
 /// Entry that was saved under another name than it has at the sender.
@@ -317,14 +287,14 @@ pub enum ReceiverFrame {
     /// The transfer is paused at the receiver, also before its decision on a resumed one.
     Pause {
         /// Reason code: `paused` or `disk_full`.
-        code: Code,
+        code: Reason,
     },
     /// The transfer is no longer paused at the receiver.
     Resume,
     /// The receiver cancels the transfer.
     Cancel {
         /// Reason code.
-        code: Code,
+        code: Reason,
     },
     /// Files and folders that were saved under other names.
     Renamed(Vec<Renamed>),
@@ -407,7 +377,7 @@ pub fn decode<F: Frame>(bytes: &[u8]) -> Result<F, Violation> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
+    use super::{super::limits::MAX_CODE, *};
     use crate::fs::names::MAX_NAME;
 
     #[test]
@@ -425,7 +395,7 @@ mod tests {
 
     #[test]
     fn full_batches_fit_into_a_frame() {
-        let code = Code::new(&"x".repeat(MAX_CODE));
+        let code = Reason::from_code(&"x".repeat(MAX_CODE));
         let received = vec![FileReceived { file: u32::MAX, failure: Some(code) }; BATCH];
         assert!(encode(&ReceiverFrame::FilesReceived(received)).is_ok());
         let done = FileEnd { file: u32::MAX, outcome: SourceOutcome::Sent { root: [255; 32], size: u64::MAX } };
@@ -439,16 +409,6 @@ mod tests {
         assert!(encode(&ReceiverFrame::Have(vec![have; BATCH])).is_ok());
         let renamed = Renamed { entry: u32::MAX, name: vec![255; MAX_NAME] };
         assert!(encode(&ReceiverFrame::Renamed(vec![renamed; RENAMED_BATCH])).is_ok());
-    }
-
-    #[test]
-    fn a_code_is_a_plain_word() {
-        assert_eq!(Code::new("disk_full").as_str(), "disk_full");
-        for bad in ["", "Disk", "a b", "\u{1b}[2J", &"a".repeat(33)] {
-            assert_eq!(Code::new(bad).as_str(), "other");
-            let bytes = postcard::to_stdvec(&(3u8, bad)).unwrap();
-            assert!(postcard::from_bytes::<(u8, Code)>(&bytes).is_err(), "{bad:?}");
-        }
     }
 
     proptest! {

@@ -3,14 +3,17 @@
 //! Sender and receiver use the same [`ManifestBuilder`], so that a sender cannot create a manifest that a receiver
 //! refuses. A million entries take 32 MB and their names.
 
-use super::limits::{
-    MAX_DEPTH, MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PAGES, MAX_PATH, PAGE_BYTES, SEGMENT, SHOWN_ROOTS, VERSION,
+use super::{
+    limits::{
+        MAX_DEPTH, MAX_ENTRIES, MAX_MANIFEST_BYTES, MAX_PAGES, MAX_PATH, PAGE_BYTES, SEGMENT, SHOWN_ROOTS, VERSION,
+    },
+    reason::Reason,
 };
 use crate::{
     fs::{names, ops::Mtime},
     id::TransferId,
     transfer::protocol::frames::{
-        ChangedFile, Code, Entry, EntryKind, Offer, Page, SenderFrame, Violation, encode, violation,
+        ChangedFile, Entry, EntryKind, Offer, Page, SenderFrame, Violation, encode, violation,
     },
 };
 
@@ -445,13 +448,13 @@ impl ManifestBuilder {
 /// Checks the summary of an offer against the limits, before anything else is requested from the sender.
 ///
 /// # Errors
-/// Returns the reason code for declining the offer.
-pub fn check_offer(offer: &Offer) -> Result<(), Code> {
+/// Returns the reason for declining the offer.
+pub fn check_offer(offer: &Offer) -> Result<(), Reason> {
     if offer.version != VERSION {
-        return Err(Code::new("version_unsupported"));
+        return Err(Reason::VersionUnsupported);
     }
     if offer.entries > MAX_ENTRIES || offer.pages > MAX_PAGES {
-        return Err(Code::new("too_many_entries"));
+        return Err(Reason::TooManyEntries);
     }
     let honest = offer.entries > 0
         && offer.pages > 0
@@ -463,7 +466,7 @@ pub fn check_offer(offer: &Offer) -> Result<(), Code> {
         && offer.roots.iter().all(|name| names::check(name).is_ok())
         && (offer.files > 0 || offer.total == 0)
         && TransferId::from_random(offer.transfer).as_bytes() == &offer.transfer;
-    if honest { Ok(()) } else { Err(Code::new("offer_malformed")) }
+    if honest { Ok(()) } else { Err(Reason::OfferMalformed) }
 }
 
 /// Returns the mode of a file that nobody was asked about: without execute permissions.
@@ -627,7 +630,7 @@ pub(crate) mod tests {
             (Offer { roots: vec!["../x".into()], ..offer.clone() }, "offer_malformed"),
             (Offer { roots: vec!["a".into(); 21], root_count: 21, entries: 30, ..offer.clone() }, "offer_malformed"),
         ] {
-            assert_eq!(check_offer(&bad), Err(Code::new(code)));
+            assert_eq!(check_offer(&bad), Err(Reason::from_code(code)));
         }
     }
 

@@ -9,6 +9,7 @@ pub(in crate::transfer) mod hash_tree;
 pub(in crate::transfer) mod index_set;
 pub mod limits;
 pub(in crate::transfer) mod manifest;
+pub(in crate::transfer) mod reason;
 pub(in crate::transfer) mod selection;
 pub(in crate::transfer) mod silence;
 pub(in crate::transfer) mod state;

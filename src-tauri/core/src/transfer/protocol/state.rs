@@ -20,12 +20,13 @@ use std::{collections::HashMap, sync::Arc};
 use super::{
     limits::{MAX_ENTRIES, MAX_PAGES, MAX_PAUSES, MAX_STREAMS, SEGMENT},
     manifest::{MAX_FILE, Manifest, ManifestBuilder, check_offer},
+    reason::Reason,
 };
 use crate::{
     fs::names,
     transfer::protocol::{
         frames::{
-            ChangedFile, Code, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame, Renamed, ResumeOffer,
+            ChangedFile, Decision, FileEnd, FileReceived, HaveFile, Offer, ReceiverFrame, Renamed, ResumeOffer,
             SenderFrame, SourceOutcome, Violation, decode, violation,
         },
         hash_tree::{Held, segments},
@@ -88,8 +89,8 @@ impl Pauses {
 pub enum FromSender {
     /// An offer within the limits.
     Offered(Offer),
-    /// An offer that must be declined with this code.
-    Unacceptable(Code),
+    /// An offer that must be declined for this reason.
+    Unacceptable(Reason),
     /// An accepted transfer is to be resumed. `Changes` follows if files have changed.
     ResumeOffer(ResumeOffer),
     /// All announced changes have arrived.
@@ -116,7 +117,7 @@ pub enum FromSender {
     /// A person resumed it at the sender.
     Resume,
     /// The sender cancelled the transfer.
-    Cancelled(Code),
+    Cancelled(Reason),
 }
 
 #[derive(Debug)]
@@ -179,7 +180,7 @@ impl ReceiverMachine {
                 self.offer = Some(offer.clone());
                 Ok(match check_offer(&offer) {
                     Ok(()) => FromSender::Offered(offer),
-                    Err(code) => FromSender::Unacceptable(code),
+                    Err(reason) => FromSender::Unacceptable(reason),
                 })
             }
             (ReceiverStage::Silent, SenderFrame::ResumeOffer(again)) => {
@@ -377,8 +378,8 @@ impl ReceiverMachine {
 pub enum FromReceiver {
     /// The receiver asks for the pages of the manifest.
     SendManifest,
-    /// The offer is declined with this code.
-    Declined(Code),
+    /// The offer is declined for this reason.
+    Declined(Reason),
     /// The offer is accepted; the selection follows.
     Accepted,
     /// Nothing to do yet.
@@ -411,11 +412,11 @@ pub enum FromReceiver {
         bytes: u64,
     },
     /// Paused at the receiver, for this reason.
-    Pause(Code),
+    Pause(Reason),
     /// No longer paused at the receiver.
     Resume,
     /// The receiver cancelled the transfer.
-    Cancelled(Code),
+    Cancelled(Reason),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -158,12 +158,12 @@ fn the_sender_refuses_what_is_out_of_order() {
     for frame in [
         ReceiverFrame::NeedManifest,
         ReceiverFrame::Start,
-        ReceiverFrame::Decision(Decision::Declined { code: Code::new("x") }),
+        ReceiverFrame::Decision(Decision::Declined { code: Reason::from_code("x") }),
         ReceiverFrame::Progress { bytes: 31, files: 0 },
         ReceiverFrame::Progress { bytes: 0, files: 3 },
         report(0, None),
         report(1, None),
-        report(3, Some(Code::new("x"))),
+        report(3, Some(Reason::from_code("x"))),
         complete.clone(),
     ] {
         assert!(sender_that_sends().frame(&feed(&frame)).is_err(), "{frame:?}");
@@ -174,7 +174,7 @@ fn the_sender_refuses_what_is_out_of_order() {
     counted.finishing();
     counted.frame(&feed(&report(1, None))).unwrap();
     assert!(counted.frame(&feed(&report(1, None))).is_err(), "twice");
-    counted.frame(&feed(&report(2, Some(Code::new("checksum_mismatch"))))).unwrap();
+    counted.frame(&feed(&report(2, Some(Reason::ChecksumMismatch)))).unwrap();
     assert!(counted.frame(&feed(&ReceiverFrame::Complete { files: 2, bytes: 30 })).is_err(), "not our count");
     counted.frame(&feed(&ReceiverFrame::Complete { files: 1, bytes: 10 })).unwrap();
 }
@@ -248,20 +248,20 @@ fn what_is_sent_anew_must_have_been_claimed() {
 
 #[test]
 fn cancel_is_heard_at_any_time_but_the_first_frame() {
-    let cancel = feed(&SenderFrame::Cancel { code: Code::new("cancelled") });
+    let cancel = feed(&SenderFrame::Cancel { code: Reason::Cancelled });
     assert!(ReceiverMachine::default().frame(&cancel).is_err());
     for mut machine in [receiver_with_manifest(), receiver_that_receives()] {
         assert!(matches!(machine.frame(&cancel), Ok(FromSender::Cancelled(_))));
         assert!(machine.frame(&cancel).is_err());
     }
-    let cancel = feed(&ReceiverFrame::Cancel { code: Code::new("cancelled") });
+    let cancel = feed(&ReceiverFrame::Cancel { code: Reason::Cancelled });
     for mut machine in [SenderMachine::new(manifest()), sender_that_sends()] {
         assert!(matches!(machine.frame(&cancel), Ok(FromReceiver::Cancelled(_))));
     }
 }
 
-fn code() -> impl Strategy<Value = Code> {
-    Just(Code::new("cancelled"))
+fn code() -> impl Strategy<Value = Reason> {
+    Just(Reason::Cancelled)
 }
 
 fn any_sender_frame() -> impl Strategy<Value = SenderFrame> {
@@ -270,7 +270,7 @@ fn any_sender_frame() -> impl Strategy<Value = SenderFrame> {
         outcome: if ok {
             SourceOutcome::Sent { root: [0; 32], size }
         } else {
-            SourceOutcome::Failed { code: Code::new("x") }
+            SourceOutcome::Failed { code: Reason::from_code("x") }
         },
     });
     prop_oneof![

@@ -6,12 +6,13 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::transfer::protocol::{
-    frames::{Code, FileEnd, SourceOutcome, Violation, violation},
+    frames::{FileEnd, SourceOutcome, Violation, violation},
     framing::SegmentHeader,
     hash_tree::{FileTree, Held, SegmentHash, SegmentHasher, SegmentSet, segment_at, segments},
     index_set::IndexSet,
     limits::SEGMENT,
     manifest::{MAX_FILE, Manifest},
+    reason::Reason,
     state::Plan,
 };
 
@@ -21,7 +22,7 @@ pub enum Verdict {
     /// Every byte is written and the hashes agree: it may be named.
     Good(u32),
     /// The file is discarded for this reason.
-    Bad(u32, Code),
+    Bad(u32, Reason),
 }
 
 /// Answer to an announced segment.
@@ -167,20 +168,20 @@ impl Assembly {
     }
 
     /// Fails a file that cannot be kept. Returns `None` if it has its verdict already.
-    pub fn fail(&mut self, file: u32, code: Code) -> Option<Verdict> {
+    pub fn fail(&mut self, file: u32, reason: Reason) -> Option<Verdict> {
         if self.good.contains(file) || !self.plan.wants(&self.manifest, file) || !self.bad.insert(file) {
             return None;
         }
         // The segment set stays, so that a duplicate segment is still detected.
         self.left = self.left.saturating_sub(1);
-        Some(Verdict::Bad(file, code))
+        Some(Verdict::Bad(file, reason))
     }
 
     fn judge(&mut self, file: u32) -> Option<Verdict> {
         let progressing = self.files.get(&file)?;
         let (root, said) = (progressing.root?, progressing.said?);
         if root != said {
-            return self.fail(file, Code::new("checksum_mismatch"));
+            return self.fail(file, Reason::ChecksumMismatch);
         }
         self.files.remove(&file);
         self.good.insert(file);
@@ -247,8 +248,8 @@ mod tests {
         let mut intake = intake();
         intake.claim(&header(1, 0, 5, true)).unwrap();
         assert_eq!(intake.written(1, 0, SegmentHash::Whole([1; 32])), None);
-        assert_eq!(intake.ended(&sent(1, 5, [2; 32])), Some(Verdict::Bad(1, Code::new("checksum_mismatch"))));
-        assert_eq!(intake.fail(1, Code::new("x")), None);
+        assert_eq!(intake.ended(&sent(1, 5, [2; 32])), Some(Verdict::Bad(1, Reason::ChecksumMismatch)));
+        assert_eq!(intake.fail(1, Reason::from_code("x")), None);
         assert_eq!(intake.left(), 2);
     }
 
@@ -335,8 +336,8 @@ mod tests {
     #[test]
     fn a_failed_file_is_read_and_dropped() {
         let mut intake = intake();
-        let failed = FileEnd { file: 2, outcome: SourceOutcome::Failed { code: Code::new("source_changed") } };
-        assert_eq!(intake.ended(&failed), Some(Verdict::Bad(2, Code::new("source_changed"))));
+        let failed = FileEnd { file: 2, outcome: SourceOutcome::Failed { code: Reason::SourceChanged } };
+        assert_eq!(intake.ended(&failed), Some(Verdict::Bad(2, Reason::SourceChanged)));
         assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap().discard);
         assert_eq!(intake.written(2, 0, SegmentHash::Part([0; 32])), None);
         assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice is a violation all the same");

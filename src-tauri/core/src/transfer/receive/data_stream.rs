@@ -38,11 +38,12 @@ use crate::{
         protocol::{
             cipher::SegmentCipher,
             compression::Decompressor,
-            frames::{Code, Violation},
+            frames::Violation,
             framing::{COMPRESSED, ChunkHeader, DataDecoder, LAST, SegmentHeader, Unit, ZEROS},
             hash_tree::SegmentHasher,
             limits::{CHUNK, SEGMENT},
             manifest::Manifest,
+            reason::Reason,
         },
         receive::{
             assembly::{Assembly, Verdict},
@@ -410,7 +411,7 @@ impl Writer {
             Ok(()) => Ok(true),
             Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
                 tracing::info!(%error, "a file is too large");
-                let verdict = self.arrival.intake().fail(file, Code::new("file_too_large"));
+                let verdict = self.arrival.intake().fail(file, Reason::FileTooLarge);
                 self.judged.extend(verdict);
                 Ok(false)
             }

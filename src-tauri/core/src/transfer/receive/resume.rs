@@ -17,12 +17,12 @@ use crate::{
     queue::memory::ALONE,
     transfer::{
         Inner, TransferError,
-        error::{is_out_of_descriptors, reason},
         protocol::{
             frames::ResumeOffer,
             index_set::IndexSet,
             limits::{SPACE_RESERVE, VERSION},
             manifest::Manifest,
+            reason::Reason,
             selection,
             state::FromSender,
         },
@@ -53,16 +53,16 @@ pub(in crate::transfer) async fn serve(
 ) -> Result<(), NetworkError> {
     let (id, device) = (TransferId::from_random(again.transfer), stream.session.device_id());
     let refused = if again.version != VERSION {
-        Some("version_unsupported")
+        Some(Reason::VersionUnsupported)
     } else if inner.cancel.is_cancelled() {
-        Some("shutting_down")
+        Some(Reason::ShuttingDown)
     } else if !inner.may_offer(device) {
-        Some("rate_limited")
+        Some(Reason::RateLimited)
     } else {
         None
     };
-    if let Some(code) = refused {
-        stream.out.farewell(&declined(code)).await;
+    if let Some(reason) = refused {
+        stream.out.farewell(&declined(reason)).await;
         return Ok(());
     }
     // An attempt that this side has not given up yet is ended first.
@@ -71,11 +71,11 @@ pub(in crate::transfer) async fn serve(
     let (incoming, landing, asked) = match found {
         Found::Claimed(incoming, landing, asked) => (incoming, landing, asked),
         Found::Busy => {
-            stream.out.farewell(&declined("busy")).await;
+            stream.out.farewell(&declined(Reason::Busy)).await;
             return Ok(());
         }
-        Found::Over(code) => {
-            stream.out.farewell(&declined(&code)).await;
+        Found::Over(reason) => {
+            stream.out.farewell(&declined(reason)).await;
             return Ok(());
         }
     };
@@ -103,7 +103,7 @@ impl Receiving {
         landing: PathBuf,
     ) -> Result<Option<End>, NetworkError> {
         if again.changed > incoming.entries {
-            return Ok(Some(self.give_up("offer_malformed").await));
+            return Ok(Some(self.give_up(Reason::OfferMalformed).await));
         }
         if let Some(end) = self.changes(again.changed).await? {
             return Ok(Some(end));
@@ -119,7 +119,7 @@ impl Receiving {
         let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
         let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
         if !self.share.hold(list) {
-            self.out.farewell(&declined("busy")).await;
+            self.out.farewell(&declined(Reason::Busy)).await;
             return Err(lost());
         }
         let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
@@ -131,7 +131,7 @@ impl Receiving {
             let (hash, list) = blocking(&self.worker(), "hashing a list failed", hashed).await?;
             accepted = list;
             if again.manifest != hash {
-                return Ok(Some(self.give_up("source_changed").await));
+                return Ok(Some(self.give_up(Reason::SourceChanged).await));
             }
         }
         if incoming.is_unattended() {
@@ -197,10 +197,10 @@ impl Receiving {
         let growing = self.machine.manifest().is_growing();
         if !growing && bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
             // The person has not agreed to that much.
-            return Ok(Some(self.give_up("source_changed").await));
+            return Ok(Some(self.give_up(Reason::SourceChanged).await));
         }
         if !self.may_take(bytes, entries, incoming.list).await? {
-            return Ok(Some(self.give_up("rule_ended").await));
+            return Ok(Some(self.give_up(Reason::RuleEnded).await));
         }
         if !growing
             && bytes > incoming.total
@@ -210,13 +210,13 @@ impl Receiving {
             let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
             let room = room_for(&self.inner.ops, &self.worker(), folder, needed).await;
             if let Err(error) = room {
-                if is_out_of_descriptors(error.code()) {
+                if Reason::from(&error).is_out_of_descriptors() {
                     return Err(error);
                 }
                 // Received data is kept. The next attempt finds the transfer paused, and waits for space.
                 self.inner.book.show(self.id, |view| view.total = bytes);
-                self.inner.book.hold(self.id, Some("disk_full")).await?;
-                self.out.farewell(&declined("busy")).await;
+                self.inner.book.hold(self.id, Some(Reason::DiskFull)).await?;
+                self.out.farewell(&declined(Reason::Busy)).await;
                 return Err(lost());
             }
         }
@@ -238,7 +238,7 @@ impl Receiving {
             }
             Err(error) => {
                 tracing::info!(%error, "the folder of a transfer is not there");
-                self.out.farewell(&declined("destination_unusable")).await;
+                self.out.farewell(&declined(Reason::DestinationUnusable)).await;
                 Err(lost())
             }
         }
@@ -249,19 +249,19 @@ impl Receiving {
     async fn list_is_gone(&mut self) -> End {
         let nothing_yet = self.inner.book.view(self.id).is_some_and(|view| view.bytes == 0);
         if !nothing_yet {
-            return self.give_up("folder_changed").await;
+            return self.give_up(Reason::FolderChanged).await;
         }
         self.holds = false;
-        self.give_up("forgotten").await;
-        End::by_code("interrupted")
+        self.give_up(Reason::Forgotten).await;
+        End::by(Reason::Interrupted)
     }
 
     /// Declines the resume for good.
-    pub(in crate::transfer) async fn give_up(&mut self, code: &str) -> End {
+    pub(in crate::transfer) async fn give_up(&mut self, reason: Reason) -> End {
         self.machine.end();
         self.told = true;
-        self.out.farewell(&declined(code)).await;
-        End { state: crate::api::TransferState::Failed, reason: Some(reason(code)) }
+        self.out.farewell(&declined(reason.clone())).await;
+        End { state: crate::api::TransferState::Failed, cause: Some(reason.into()) }
     }
 
     /// Waits until all announced changes have arrived.
@@ -272,11 +272,11 @@ impl Receiving {
         loop {
             match timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
                 FromSender::Changes => return Ok(None),
-                FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
+                FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
                 _ => {}
             }
             if !self.share.hold(self.machine.memory()) {
-                self.out.farewell(&declined("busy")).await;
+                self.out.farewell(&declined(Reason::Busy)).await;
                 return Err(lost());
             }
         }
@@ -295,7 +295,7 @@ impl Receiving {
                     return self.looked(looked).await;
                 }
                 frame = next(&mut self.frames, &mut self.machine) => match frame {
-                    Ok(FromSender::Cancelled(code)) => break Ok(Looked::Ended(End::by_code(code.as_str()))),
+                    Ok(FromSender::Cancelled(reason)) => break Ok(Looked::Ended(End::by(reason))),
                     Ok(_) => {}
                     Err(error) => break Err(error),
                 },
@@ -305,14 +305,14 @@ impl Receiving {
                     // The sender is told as soon as data could be paused.
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
-                        self.give_up("cancelled").await;
+                        self.give_up(Reason::Cancelled).await;
                         break Ok(Looked::Ended(End::cancelled_here()));
                     }
                 },
                 () = self.inner.cancel.cancelled() => {
                     self.told = true;
-                    self.out.farewell(&declined("shutting_down")).await;
-                    break Ok(Looked::Ended(End::by_code("interrupted")));
+                    self.out.farewell(&declined(Reason::ShuttingDown)).await;
+                    break Ok(Looked::Ended(End::by(Reason::Interrupted)));
                 }
             }
         };
@@ -325,17 +325,17 @@ impl Receiving {
         match looked {
             Ok(ready) => Ok(Looked::There(Box::new(ready))),
             Err(Unrecoverable::Stopped) => Err(lost()),
-            Err(Unrecoverable::Unsteady) => Ok(Looked::Ended(self.give_up("source_changed").await)),
+            Err(Unrecoverable::Unsteady) => Ok(Looked::Ended(self.give_up(Reason::SourceChanged).await)),
             Err(Unrecoverable::Disk(error)) => Err(TransferError::Disk(error).into()),
             Err(Unrecoverable::Destination(error)) => {
                 // A disk that was taken out may come back.
                 tracing::info!(%error, "the folder of a transfer is not there");
-                self.out.farewell(&declined("destination_unusable")).await;
+                self.out.farewell(&declined(Reason::DestinationUnusable)).await;
                 Err(lost())
             }
             Err(Unrecoverable::Gone(error)) => {
                 tracing::info!(%error, "unfinished files are gone");
-                Ok(Looked::Ended(self.give_up("folder_changed").await))
+                Ok(Looked::Ended(self.give_up(Reason::FolderChanged).await))
             }
         }
     }

@@ -16,14 +16,10 @@ use crate::{
         protocol::{
             index_set::IndexSet,
             manifest::{Manifest, RUN_BITS},
+            reason::Reason,
         },
     },
 };
-
-/// Reason code of an entry that is hidden or in a hidden folder.
-pub const HIDDEN: &str = "hidden_name";
-/// Reason code of an entry that starts a program when opened.
-pub const RUNS: &str = "runs_programs";
 
 /// File extensions that start something when opened, on any system, because the folder may be shared with another
 /// one. Sorted alphabetically.
@@ -165,10 +161,10 @@ const SPECIAL: [&str; 4] = ["autorun", "autorun.inf", "autorun.sh", "desktop.ini
 pub struct Unattended {
     /// Selected entries.
     pub selected: IndexSet,
-    /// Number of other entries by reason code.
+    /// Number of other entries by reason.
     pub reasons: ReasonCounts,
-    /// First of the other entries with their codes, as examples.
-    pub examples: Vec<(u32, &'static str)>,
+    /// First of the other entries with their reasons, as examples.
+    pub examples: Vec<(u32, Reason)>,
     /// Number of selected files that lose their execute permission.
     pub made_plain: u32,
 }
@@ -198,13 +194,13 @@ pub fn runs(name: &[u8], folder: bool) -> bool {
         || (cfg!(target_os = "macos") && has(&RUNNING_ON_MACOS))
 }
 
-fn objection(name: &[u8], folder: bool) -> Option<&'static str> {
+fn objection(name: &[u8], folder: bool) -> Option<Reason> {
     // Checked as sent and as stored.
     let on_disk = names::on_disk(name, names::Platform::HERE).unwrap_or_default();
     if is_hidden(name) || is_hidden(&on_disk) {
-        Some(HIDDEN)
+        Some(Reason::HiddenName)
     } else if runs(name, folder) || runs(&on_disk, folder) {
-        Some(RUNS)
+        Some(Reason::RunsPrograms)
     } else {
         None
     }
@@ -224,20 +220,21 @@ pub fn select(manifest: &Manifest, examples: usize) -> Unattended {
         let folder = entry.size().is_none();
         // Parents come before their children.
         let above = entry.parent.filter(|parent| !chosen.selected.contains(*parent));
-        let above = above.map(|parent| if programs.contains(parent) { RUNS } else { HIDDEN });
+        let above =
+            above.map(|parent| if programs.contains(parent) { Reason::RunsPrograms } else { Reason::HiddenName });
         match above.or_else(|| objection(entry.name, folder)) {
             None => {
                 chosen.selected.insert(index);
                 let runs = !folder && entry.mode.is_some_and(|mode| mode & RUN_BITS != 0);
                 chosen.made_plain += u32::from(runs);
             }
-            Some(code) => {
-                if code == RUNS {
+            Some(reason) => {
+                if reason == Reason::RunsPrograms {
                     programs.insert(index);
                 }
-                chosen.reasons.add(code, 1);
+                chosen.reasons.add(&reason, 1);
                 if chosen.examples.len() < examples {
-                    chosen.examples.push((index, code));
+                    chosen.examples.push((index, reason));
                 }
             }
         }
@@ -300,8 +297,9 @@ mod tests {
         let chosen = select(&manifest, 2);
         assert_eq!(chosen.selected.iter().collect::<Vec<_>>(), [0, 5, 6]);
         assert_eq!(chosen.made_plain, 1);
-        assert_eq!((chosen.reasons.counts()[HIDDEN], chosen.reasons.counts()[RUNS]), (4, 1));
-        assert_eq!(chosen.examples, [(1, HIDDEN), (2, HIDDEN)]);
+        let left_out = |reason| chosen.reasons.of_reason(&reason);
+        assert_eq!((left_out(Reason::HiddenName), left_out(Reason::RunsPrograms)), (4, 1));
+        assert_eq!(chosen.examples, [(1, Reason::HiddenName), (2, Reason::HiddenName)]);
         assert_eq!(
             (
                 crate::transfer::protocol::manifest::plain_mode(0o755),

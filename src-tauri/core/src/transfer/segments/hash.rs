@@ -4,9 +4,9 @@ use std::{fs::File, io};
 
 use super::sparse::{self, pieces};
 use crate::transfer::protocol::{
-    frames::Code,
     hash_tree::{SegmentHasher, segment_at},
     limits::CHUNK,
+    reason::Reason,
 };
 
 /// Computes the hash of a segment from the disk. Returns `None` if it cannot be read.
@@ -32,8 +32,8 @@ pub fn hash_of(file: &File, size: u64, segment: u32, buffer: &mut [u8]) -> Optio
 /// Fills `bytes` from this offset of a file, without moving its cursor.
 ///
 /// # Errors
-/// The code for the peer: `source_changed` if the file is too short, `source_unreadable` otherwise.
-pub(in crate::transfer) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Code> {
+/// The reason for the peer: `SourceChanged` if the file is too short, `SourceUnreadable` otherwise.
+pub(in crate::transfer) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> Result<(), Reason> {
     #[cfg(unix)]
     let read = std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset);
     #[cfg(windows)]
@@ -52,6 +52,6 @@ pub(in crate::transfer) fn read_exact_at(file: &File, bytes: &mut [u8], offset: 
     };
     read.map_err(|error| {
         tracing::info!(%error, "a file to send cannot be read");
-        Code::new(if error.kind() == io::ErrorKind::UnexpectedEof { "source_changed" } else { "source_unreadable" })
+        if error.kind() == io::ErrorKind::UnexpectedEof { Reason::SourceChanged } else { Reason::SourceUnreadable }
     })
 }

@@ -31,12 +31,12 @@ use crate::{
     queue::rate_limit::{PauseGate, RateLimits},
     transfer::{
         TransferError,
-        error::SENDER_OUT_OF_FILES,
         protocol::{
             control_stream::Outgoing,
             frames::{FileEnd, SenderFrame, SourceOutcome},
             framing::StreamHeader,
             limits::{BATCH, MAX_STREAMS, STREAMS},
+            reason::Reason,
             state::{Plan, SenderMachine},
         },
         send::{
@@ -114,7 +114,7 @@ pub(in crate::transfer) async fn proven(running: &mut Option<Proving>) -> Result
     let looked = looked.map_err(|_| TransferError::Internal("looking at claims failed"))?;
     let anew = looked.map_err(|error| {
         tracing::info!(%error, "what is claimed cannot be looked at now");
-        TransferError::Stopped(SENDER_OUT_OF_FILES)
+        TransferError::Stopped(Reason::SenderOutOfFiles)
     })?;
     plan.held.retain(|file, _| anew.binary_search(file).is_err());
     Ok((plan, anew))
@@ -274,8 +274,8 @@ fn stream_count(session: &Session, files: u32, bytes: u64) -> u8 {
     u8::try_from(worth).unwrap_or(u8::MAX).min(most)
 }
 
-fn failed_by(end: &FileEnd, reason: &str) -> bool {
-    matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == reason)
+fn failed_by(end: &FileEnd, reason: &Reason) -> bool {
+    matches!(&end.outcome, SourceOutcome::Failed { code } if code == reason)
 }
 
 /// Reports the length of a growing file, finished files, and at last that all are finished.
@@ -309,10 +309,10 @@ async fn tell(
             batch.extend(more);
         }
         left = left.saturating_sub(batch.len() as u32);
-        if batch.iter().any(|end| failed_by(end, "source_gone")) {
+        if batch.iter().any(|end| failed_by(end, &Reason::SourceGone)) {
             return Err(Broken::Source);
         }
-        if batch.iter().any(|end| failed_by(end, SENDER_OUT_OF_FILES)) {
+        if batch.iter().any(|end| failed_by(end, &Reason::SenderOutOfFiles)) {
             return Err(Broken::Descriptors);
         }
         for end in &batch {

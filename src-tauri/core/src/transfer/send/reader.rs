@@ -29,14 +29,14 @@ use crate::{
     fs::ops::wire_time,
     keys::Key,
     transfer::{
-        error::SENDER_OUT_OF_FILES,
         protocol::{
             cipher::SegmentCipher,
             compression::Compressor,
-            frames::{Code, FileEnd, SourceOutcome},
+            frames::{FileEnd, SourceOutcome},
             framing::{CHUNK_HEADER, COMMITMENT, COMPRESSED, ChunkHeader, LAST, SEGMENT_HEADER, SegmentHeader, ZEROS},
             hash_tree::{FileTree, SegmentHash, SegmentHasher, segment_at, segments},
             limits::{BATCH, CHUNK, TAG},
+            reason::Reason,
             state::Plan,
         },
         segments::{
@@ -131,7 +131,7 @@ enum Stage {
 
 /// Returns true if a file could not be opened for want of descriptors.
 fn is_short(end: &FileEnd) -> bool {
-    matches!(&end.outcome, SourceOutcome::Failed { code } if code.as_str() == SENDER_OUT_OF_FILES)
+    matches!(end.outcome, SourceOutcome::Failed { code: Reason::SenderOutOfFiles })
 }
 
 enum Next {
@@ -283,8 +283,8 @@ impl SegmentReader {
                         // Reported once, by the first thread that notices.
                         Err(_) if job.reading.failed.swap(true, Ordering::Relaxed) => continue,
                         Err(code) => {
-                            let gone = code.as_str() != "internal" && self.source.is_away(job.reading.index);
-                            let code = if gone { Code::new("source_gone") } else { code };
+                            let gone = code != Reason::Internal && self.source.is_away(job.reading.index);
+                            let code = if gone { Reason::SourceGone } else { code };
                             FileEnd { file: job.reading.index, outcome: SourceOutcome::Failed { code } }
                         }
                     };
@@ -305,7 +305,7 @@ impl SegmentReader {
     }
 
     /// Reads, hashes and seals one segment. Returns the file's end if it was the last one.
-    fn work(&self, job: &Job, parcel: &mut PooledBuffer, hand: &mut Hand) -> Result<Option<FileEnd>, Code> {
+    fn work(&self, job: &Job, parcel: &mut PooledBuffer, hand: &mut Hand) -> Result<Option<FileEnd>, Reason> {
         let (file, sparse) = self.open(&job.reading)?;
         let before = parcel.filled;
         let hash = self.read(job, &file, sparse, parcel, hand).inspect_err(|_| parcel.filled = before)?;
@@ -326,10 +326,10 @@ impl SegmentReader {
         let size = room_of(self.room.as_ref()).map_or(job.size, |room| room.size);
         let len = self.unchanged(&job.reading, &file)?.len();
         if grows && len != size {
-            return Err(Code::new("source_changed"));
+            return Err(Reason::SourceChanged);
         }
         if !grows && len > size && read_again(&file, size) != Some(root) {
-            return Err(Code::new("source_changed"));
+            return Err(Reason::SourceChanged);
         }
         lock(&job.reading.state).file = None;
         if job.reading.failed.load(Ordering::Relaxed) {
@@ -338,18 +338,18 @@ impl SegmentReader {
         Ok(Some(FileEnd { file: job.reading.index, outcome: SourceOutcome::Sent { root, size } }))
     }
 
-    fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Code> {
+    fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Reason> {
         let mut state = lock(&reading.state);
         if let Some((file, sparse, _)) = &state.file {
             return Ok((file.clone(), *sparse));
         }
         let unreadable = |error: io::Error| {
             tracing::info!(%error, "a file to send cannot be opened");
-            Code::new(match error.kind() {
-                io::ErrorKind::NotFound => "source_deleted",
-                _ if is_out_of_files(&error) => SENDER_OUT_OF_FILES,
-                _ => "source_unreadable",
-            })
+            match error.kind() {
+                io::ErrorKind::NotFound => Reason::SourceDeleted,
+                _ if is_out_of_files(&error) => Reason::SenderOutOfFiles,
+                _ => Reason::SourceUnreadable,
+            }
         };
         let file = Arc::new(with_descriptor(|| self.source.open(reading.index)).map_err(unreadable)?);
         let meta = self.unchanged(reading, &file)?;
@@ -359,16 +359,15 @@ impl SegmentReader {
         Ok((file, sparse))
     }
 
-    fn unchanged(&self, reading: &Reading, file: &File) -> Result<Metadata, Code> {
-        let changed = || Code::new("source_changed");
-        let meta = file.metadata().map_err(|_| Code::new("source_unreadable"))?;
+    fn unchanged(&self, reading: &Reading, file: &File) -> Result<Metadata, Reason> {
+        let meta = file.metadata().map_err(|_| Reason::SourceUnreadable)?;
         if self.room.is_some() {
-            return if meta.is_file() { Ok(meta) } else { Err(changed()) };
+            return if meta.is_file() { Ok(meta) } else { Err(Reason::SourceChanged) };
         }
-        let listed = self.source.manifest.get(reading.index).ok_or_else(changed)?;
-        let mtime = meta.modified().map(wire_time).map_err(|_| changed())?;
+        let listed = self.source.manifest.get(reading.index).ok_or(Reason::SourceChanged)?;
+        let mtime = meta.modified().map(wire_time).map_err(|_| Reason::SourceChanged)?;
         let same = meta.is_file() && meta.len() == reading.size && mtime == listed.mtime;
-        if same || self.source.only_grew(reading.index, file) { Ok(meta) } else { Err(changed()) }
+        if same || self.source.only_grew(reading.index, file) { Ok(meta) } else { Err(Reason::SourceChanged) }
     }
 
     fn read(
@@ -378,21 +377,17 @@ impl SegmentReader {
         sparse: bool,
         parcel: &mut PooledBuffer,
         hand: &mut Hand,
-    ) -> Result<SegmentHash, Code> {
+    ) -> Result<SegmentHash, Reason> {
         let mut hasher = SegmentHasher::new(job.size, job.start);
         if job.len == 0 {
-            return if self.room.is_none() && has_more(file) {
-                Err(Code::new("size_wrong"))
-            } else {
-                Ok(hasher.finish())
-            };
+            return if self.room.is_none() && has_more(file) { Err(Reason::SizeWrong) } else { Ok(hasher.finish()) };
         }
         if let Some(hash) = job.held {
             return Ok(SegmentHash::of(job.size, hash));
         }
         let index = job.reading.index;
         let cipher = self.root.as_ref().map(|root| SegmentCipher::new(root, index, job.start));
-        let cipher = cipher.transpose().map_err(|_| Code::new("internal"))?;
+        let cipher = cipher.transpose().map_err(|_| Reason::Internal)?;
         let header = SegmentHeader {
             file: index,
             start: job.start,
@@ -414,7 +409,7 @@ impl SegmentReader {
             let (from, to) = (parcel.filled, parcel.filled + chunk.wire_len as usize);
             let place = parcel.bytes.get_mut(from..to).ok_or_else(full)?;
             if let Some(cipher) = &cipher {
-                cipher.seal(number, offset, &chunk, place).map_err(|_| Code::new("internal"))?;
+                cipher.seal(number, offset, &chunk, place).map_err(|_| Reason::Internal)?;
             }
             parcel.filled = to;
         }
@@ -460,8 +455,8 @@ fn lap(clock: &mut Instant) -> Duration {
     clock.saturating_duration_since(before)
 }
 
-fn full() -> Code {
-    Code::new("internal")
+fn full() -> Reason {
+    Reason::Internal
 }
 
 /// Reads a piece to the place of its chunk's data, leaving room for the chunk header. Returns the number of bytes and
@@ -473,7 +468,7 @@ fn fill(
     piece: Piece,
     hand: &mut Hand,
     hasher: &mut SegmentHasher,
-) -> Result<(u32, u8), Code> {
+) -> Result<(u32, u8), Reason> {
     if piece.hole {
         hasher.zeros(piece.len);
         return Ok((0, ZEROS));
@@ -484,7 +479,7 @@ fn fill(
         // The file ended before the length that the file system reports, and is not just being written.
         let end = offset + u64::from(piece.len);
         let short = file.metadata().is_ok_and(|meta| meta.len() >= end) && read_exact_at(file, plain, offset).is_err();
-        return Err(if short && code.as_str() == "source_changed" { Code::new("size_wrong") } else { code });
+        return Err(if short && code == Reason::SourceChanged { Reason::SizeWrong } else { code });
     }
     hasher.update(plain);
     let Some(small) = hand.squeeze(plain) else { return Ok((piece.len, 0)) };
@@ -511,7 +506,7 @@ fn read_again(file: &File, size: u64) -> Option<[u8; 32]> {
     root
 }
 
-fn put(parcel: &mut PooledBuffer, bytes: &[u8]) -> Result<(), Code> {
+fn put(parcel: &mut PooledBuffer, bytes: &[u8]) -> Result<(), Reason> {
     let to = parcel.filled + bytes.len();
     parcel.bytes.get_mut(parcel.filled..to).ok_or_else(full)?.copy_from_slice(bytes);
     parcel.filled = to;

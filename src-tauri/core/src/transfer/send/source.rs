@@ -29,12 +29,12 @@ use crate::{
     },
     transfer::{
         TransferError,
-        error::SENDER_OUT_OF_FILES,
         left_out::{LeftOut, NOTES},
         protocol::{
             frames::{ChangedFile, Entry, EntryKind, Violation},
             limits::{MAX_ENTRIES, MAX_MANIFEST_BYTES},
             manifest::{MODE_BITS, Manifest, ManifestBuilder},
+            reason::Reason,
         },
         segments::hash::read_exact_at,
     },
@@ -322,7 +322,7 @@ pub fn look(named: &[Named], private: &DataDirGuard, part: Option<&[PathBuf]>) -
     let name = |(name, ..): (Vec<u8>, PathBuf, Metadata)| names::escaped(name);
     let Some(part) = part else { return named.iter().map(|named| root(named, private).map(name)).collect() };
     if named.iter().any(|named| named.given.spooled && part.contains(&named.path) && !named.path.exists()) {
-        return Err(TransferError::Stopped("stream_gone"));
+        return Err(TransferError::Stopped(Reason::StreamGone));
     }
     let mut left_out = LeftOut::default();
     for path in part {
@@ -331,8 +331,8 @@ pub fn look(named: &[Named], private: &DataDirGuard, part: Option<&[PathBuf]>) -
             Ok(meta) if fs::symlink_metadata(path).is_ok_and(|itself| itself.is_symlink()) || readable(path, &meta) => {
                 return Ok(named.iter().filter_map(|named| root(named, private).ok()).map(name).collect());
             }
-            Ok(meta) => left_out.add(path.clone(), if meta.is_dir() { "folder_unreadable" } else { "file_unreadable" }),
-            Err(error) => left_out.add(path.clone(), why(&error)),
+            Ok(meta) => left_out.add(path.clone(), &unreadable(&meta)),
+            Err(error) => left_out.add(path.clone(), &why(&error)),
         }
     }
     Err(TransferError::NothingLeft(left_out.into()))
@@ -347,7 +347,7 @@ fn root(named: &Named, private: &DataDirGuard) -> Result<(Vec<u8>, PathBuf, Meta
         return Err(TransferError::Special(path.to_owned()));
     }
     let real = fs::canonicalize(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound if given.spooled => TransferError::Stopped("stream_gone"),
+        io::ErrorKind::NotFound if given.spooled => TransferError::Stopped(Reason::StreamGone),
         _ => failed(error),
     })?;
     let meta = fs::metadata(&real).map_err(failed)?;
@@ -359,7 +359,7 @@ fn root(named: &Named, private: &DataDirGuard) -> Result<(Vec<u8>, PathBuf, Meta
     }
     let spooled = given.spooled && meta.is_file() && private.is_spooled(&real);
     if given.spooled && !spooled {
-        return Err(TransferError::Stopped("stream_gone"));
+        return Err(TransferError::Stopped(Reason::StreamGone));
     }
     if !spooled && private.holds(&real, &meta) {
         return Err(TransferError::DataDirGuard(path.to_owned()));
@@ -431,20 +431,25 @@ fn readable(_path: &Path, _meta: &Metadata) -> bool {
     true
 }
 
-/// Returns the reason code for a listed path that cannot be inspected.
-fn why(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::NotFound { "path_not_found" } else { "file_unreadable" }
+/// Returns the reason for a listed path that cannot be inspected.
+fn why(error: &io::Error) -> Reason {
+    if error.kind() == io::ErrorKind::NotFound { Reason::PathNotFound } else { Reason::FileUnreadable }
 }
 
-/// Returns the reason code for a link that is not sent as its target.
-fn no_target(link: &Path, roots: &[PathBuf]) -> &'static str {
+/// Returns the reason for a file or folder that may not be read.
+fn unreadable(meta: &Metadata) -> Reason {
+    if meta.is_dir() { Reason::FolderUnreadable } else { Reason::FileUnreadable }
+}
+
+/// Returns the reason for a link that is not sent as its target.
+fn no_target(link: &Path, roots: &[PathBuf]) -> Reason {
     match fs::canonicalize(link) {
         // Includes circular links.
-        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => "link_broken",
-        Err(_) => "file_unreadable",
-        Ok(real) if !roots.iter().any(|root| real.starts_with(root)) => "link_outside",
-        Ok(real) if real.is_dir() => "link_to_folder",
-        Ok(_) => "special_file",
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => Reason::LinkBroken,
+        Err(_) => Reason::FileUnreadable,
+        Ok(real) if !roots.iter().any(|root| real.starts_with(root)) => Reason::LinkOutside,
+        Ok(real) if real.is_dir() => Reason::LinkToFolder,
+        Ok(_) => Reason::SpecialFile,
     }
 }
 
@@ -482,8 +487,8 @@ pub fn scan(
             Ok(found) => tops.push(found),
             Err(TransferError::Source { source, .. }) if is_out_of_files(&source) => return Err(short(&source)),
             // With a part, existing paths are sent without the missing ones.
-            Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, why(&source)),
-            Err(TransferError::Stopped(code)) if only.is_some() => walk.left_out.add(named.path.clone(), code),
+            Err(TransferError::Source { path, source }) if only.is_some() => walk.left_out.add(path, &why(&source)),
+            Err(TransferError::Stopped(reason)) if only.is_some() => walk.left_out.add(named.path.clone(), &reason),
             Err(error) => return Err(error),
         }
     }
@@ -533,7 +538,7 @@ pub fn scan(
 /// Returns the error for a listing that ran out of descriptors: it is retried later, and nothing is left out.
 fn short(error: &io::Error) -> TransferError {
     tracing::info!(%error, "what is to be sent cannot be listed now");
-    TransferError::Stopped(SENDER_OUT_OF_FILES)
+    TransferError::Stopped(Reason::SenderOutOfFiles)
 }
 
 #[derive(Default)]
@@ -590,7 +595,7 @@ impl Walk {
                 Err(TransferError::TooMuch(error))
             }
             Err(_) => {
-                self.left_out.add(path.to_owned(), "over_limit");
+                self.left_out.add(path.to_owned(), &Reason::OverLimit);
                 Ok(None)
             }
         }
@@ -605,7 +610,7 @@ impl Walk {
         let mut open = vec![top];
         while let Some((folder, parent, volume)) = open.pop() {
             if stop() {
-                return Err(TransferError::Stopped("cancelled"));
+                return Err(TransferError::Stopped(Reason::Cancelled));
             }
             let mut items = Vec::new();
             let listed = with_descriptor(|| read_folder(&folder)).and_then(|listed| {
@@ -619,7 +624,7 @@ impl Walk {
                     return Err(short(&error));
                 }
                 // Entries that were read before the error are sent.
-                self.left_out.add(folder.clone(), "folder_unreadable");
+                self.left_out.add(folder.clone(), &Reason::FolderUnreadable);
             }
             // Sorted so that the same tree gives the same manifest.
             items.sort_by_key(fs::DirEntry::file_name);
@@ -635,32 +640,31 @@ impl Walk {
                     Ok(meta) if meta.is_symlink() => {
                         let found = with_descriptor(|| target(&path, self.folders.iter().map(PathBuf::as_path)));
                         let Some((_, meta)) = found.map_err(|error| short(&error))? else {
-                            let code = no_target(&path, &self.folders);
-                            self.left_out.add(path, code);
+                            let reason = no_target(&path, &self.folders);
+                            self.left_out.add(path, &reason);
                             continue;
                         };
                         meta
                     }
                     Ok(meta) => meta,
                     Err(error) => {
-                        self.left_out.add(path, why(&error));
+                        self.left_out.add(path, &why(&error));
                         continue;
                     }
                 };
                 let name = bytes(&item.file_name());
-                let code = match name.as_ref().map(names::check) {
-                    None | Some(Err(_)) => Some("name_unsendable"),
-                    Some(Ok(())) if self.private.has(&meta) => Some("data_directory"),
-                    Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some("special_file"),
+                let reason = match name.as_ref().map(names::check) {
+                    None | Some(Err(_)) => Some(Reason::NameUnsendable),
+                    Some(Ok(())) if self.private.has(&meta) => Some(Reason::DataDirectory),
+                    Some(Ok(())) if !meta.is_dir() && !meta.is_file() => Some(Reason::SpecialFile),
                     // A pseudo file system of the kernel is mounted there.
-                    Some(Ok(())) if volume_of(&meta) != volume && !is_on_disk(&path) => Some("special_file"),
+                    Some(Ok(())) if volume_of(&meta) != volume && !is_on_disk(&path) => Some(Reason::SpecialFile),
                     // A folder that cannot be listed would arrive empty.
-                    Some(Ok(())) if meta.is_dir() && !readable(&path, &meta) => Some("folder_unreadable"),
-                    Some(Ok(())) if !readable(&path, &meta) => Some("file_unreadable"),
+                    Some(Ok(())) if !readable(&path, &meta) => Some(unreadable(&meta)),
                     Some(Ok(())) => None,
                 };
-                if let Some(code) = code {
-                    self.left_out.add(path, code);
+                if let Some(reason) = reason {
+                    self.left_out.add(path, &reason);
                     continue;
                 }
                 let name = name.unwrap_or_default();

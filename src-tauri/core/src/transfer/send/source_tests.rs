@@ -200,6 +200,6 @@ fn a_walk_can_be_stopped() {
     let root = tempfile::tempdir().unwrap();
     assert!(matches!(
         scan(&[root.path().to_owned().into()], Arc::default(), None, &|| true),
-        Err(TransferError::Stopped("cancelled"))
+        Err(TransferError::Stopped(Reason::Cancelled))
     ));
 }

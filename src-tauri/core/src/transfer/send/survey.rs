@@ -35,13 +35,11 @@ impl Transfers {
                 files: source.manifest.files().into(),
                 bytes: source.manifest.total(),
                 skipped: source.left_out.reasons.total(),
-                reasons: source.left_out.reasons.counts().clone(),
+                reasons: source.left_out.reasons.counts(),
             }),
-            Err(TransferError::NothingLeft(left)) => Ok(Survey {
-                skipped: left.reasons.total(),
-                reasons: left.reasons.counts().clone(),
-                ..Survey::default()
-            }),
+            Err(TransferError::NothingLeft(left)) => {
+                Ok(Survey { skipped: left.reasons.total(), reasons: left.reasons.counts(), ..Survey::default() })
+            }
             Err(error) => Err(error.into()),
         }
     }

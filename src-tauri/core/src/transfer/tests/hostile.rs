@@ -229,7 +229,7 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
         change(&mut hand.offer);
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         match hand.hear().await {
-            Some(ReceiverFrame::Decision(Decision::Declined { code: told })) => assert_eq!(told.as_str(), code),
+            Some(ReceiverFrame::Decision(Decision::Declined { code: told })) => assert_eq!(told.code(), code),
             other => panic!("{other:?}"),
         }
     }
@@ -256,8 +256,8 @@ async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         let answer = hand.hear().await.unwrap();
         match n {
-            1 => assert_eq!(answer, crate::transfer::receive::receiver::declined("duplicate_id")),
-            33.. => assert_eq!(answer, crate::transfer::receive::receiver::declined("busy")),
+            1 => assert_eq!(answer, crate::transfer::receive::receiver::declined(Reason::DuplicateId)),
+            33.. => assert_eq!(answer, crate::transfer::receive::receiver::declined(Reason::Busy)),
             _ => assert_eq!(answer, ReceiverFrame::NeedManifest, "{n}"),
         }
         kept.push(hand);
@@ -395,7 +395,7 @@ async fn contents_that_are_not_what_was_sent_never_get_a_name() {
     hand.say(Hand::done(0, [0; 32], FILE.len() as u64)).await;
     hand.say(SenderFrame::FilesDone(vec![FileEnd {
         file: 1,
-        outcome: SourceOutcome::Failed { code: crate::transfer::protocol::frames::Code::new("source_unreadable") },
+        outcome: SourceOutcome::Failed { code: Reason::SourceUnreadable },
     }]))
     .await;
     hand.say(SenderFrame::Finished { streams: 1 }).await;

@@ -399,7 +399,7 @@ fn again(id: TransferId, manifest: [u8; 32], changed: u32) -> SenderFrame {
 
 fn declined_with(answer: Option<ReceiverFrame>) -> String {
     match answer {
-        Some(ReceiverFrame::Decision(Decision::Declined { code })) => code.as_str().to_owned(),
+        Some(ReceiverFrame::Decision(Decision::Declined { code })) => code.code().to_owned(),
         other => format!("{other:?}"),
     }
 }

@@ -123,7 +123,7 @@ async fn again_with(one: &Node, two: &Node, hand: &Hand, manifest: [u8; 32], cha
     loop {
         let frame = within(from.recv(crate::transfer::protocol::limits::MAX_FRAME)).await.unwrap().expect("an answer");
         match decode(&frame).unwrap() {
-            ReceiverFrame::Decision(Decision::Declined { code }) => return code.as_str().to_owned(),
+            ReceiverFrame::Decision(Decision::Declined { code }) => return code.code().to_owned(),
             ReceiverFrame::Decision(Decision::Accepted { .. }) => return "accepted".into(),
             _ => {}
         }

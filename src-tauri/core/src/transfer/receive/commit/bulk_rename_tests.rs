@@ -11,11 +11,12 @@ use crate::{
     },
     transfer::{
         protocol::{
-            frames::{Code, Entry, EntryKind},
+            frames::{Entry, EntryKind},
             manifest::{
                 Manifest,
                 tests::{entry, file},
             },
+            reason::Reason,
             state::Plan,
         },
         receive::{
@@ -130,7 +131,7 @@ fn what_is_not_good_is_never_seen_and_keeps_nobody_from_being_seen() {
     }
     assert!(seen(&ground).is_empty());
     let mut more = good(files[20..30].iter().copied());
-    more.push(Verdict::Bad(files[35], Code::new("checksum_mismatch")));
+    more.push(Verdict::Bad(files[35], Reason::ChecksumMismatch));
     placing.settle(more).unwrap();
     assert_eq!(seen(&ground), &album_in("day")[..20], "nobody waits any more for what does not come");
     let rest = [&files[30..35], &files[36..]].concat();

@@ -12,10 +12,7 @@ use super::{Committer, DiskError, MAX_NUMBERS, of_this_file};
 use crate::{
     fs::ops::SYNCS_VOLUMES,
     transfer::{
-        protocol::{
-            frames::{Code, FileReceived},
-            limits::SEGMENT,
-        },
+        protocol::{frames::FileReceived, limits::SEGMENT, reason::Reason},
         receive::{assembly::Verdict, staging::journal::Note},
     },
 };
@@ -91,7 +88,7 @@ impl Committer {
     }
 
     /// Gives up a file: notes it, removes its staged data, and tells people.
-    fn give_up(&mut self, file: u32, code: &Code) -> Result<(), DiskError> {
+    fn give_up(&mut self, file: u32, code: &Reason) -> Result<(), DiskError> {
         self.temp.journal.note(&Note::Unnamed(file), 0)?;
         self.temp.journal.flush()?;
         // There may be no staged data yet.

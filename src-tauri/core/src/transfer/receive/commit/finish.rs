@@ -64,9 +64,9 @@ impl Committer {
         match self.folder(Some(index)) {
             Ok(dir) => Ok(Some(dir)),
             Err(error) => match of_this_file(&error.source) {
-                Some(code) => {
-                    self.left_out.add(code.as_str(), 1);
-                    self.failed(index, &code);
+                Some(reason) => {
+                    self.left_out.add(&reason, 1);
+                    self.failed(index, &reason);
                     Ok(None)
                 }
                 None => Err(error),

@@ -28,10 +28,11 @@ use crate::{
     transfer::{
         left_out::{NOTES, ReasonCounts},
         protocol::{
-            frames::{Code, FileReceived, Renamed},
+            frames::{FileReceived, Renamed},
             index_set::IndexSet,
             limits::SHOWN_ROOTS,
             manifest::Manifest,
+            reason::Reason,
             state::Plan,
         },
         receive::{
@@ -49,20 +50,19 @@ const OPEN_FOLDERS: usize = 128;
 /// Most numbered names tried when a name is taken.
 const TRIES: u32 = 1000;
 
-/// Returns the reason code if the error concerns one file only; `None` if the whole transfer cannot go on.
-fn of_this_file(error: &io::Error) -> Option<Code> {
-    let code = match error.kind() {
-        io::ErrorKind::FileTooLarge => "file_too_large",
-        _ if is_no_name(error) => "name_refused",
+/// Returns the reason if the error concerns one file only; `None` if the whole transfer cannot go on.
+fn of_this_file(error: &io::Error) -> Option<Reason> {
+    match error.kind() {
+        io::ErrorKind::FileTooLarge => Some(Reason::FileTooLarge),
+        _ if is_no_name(error) => Some(Reason::NameRefused),
         // Somebody has replaced a folder by a link or another file.
-        io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => "folder_changed",
-        _ if error.raw_os_error().is_some_and(is_link) => "folder_changed",
-        io::ErrorKind::AlreadyExists => "name_taken",
+        io::ErrorKind::NotADirectory | io::ErrorKind::NotFound => Some(Reason::FolderChanged),
+        _ if error.raw_os_error().is_some_and(is_link) => Some(Reason::FolderChanged),
+        io::ErrorKind::AlreadyExists => Some(Reason::NameTaken),
         // An existing folder of another owner.
-        io::ErrorKind::PermissionDenied => "folder_closed",
-        _ => return None,
-    };
-    Some(Code::new(code))
+        io::ErrorKind::PermissionDenied => Some(Reason::FolderClosed),
+        _ => None,
+    }
 }
 
 /// Returns true if the file system cannot store the name.
@@ -179,7 +179,7 @@ impl Committer {
         self
     }
 
-    /// Returns the folders that could not be created, by reason code.
+    /// Returns the folders that could not be created, by reason.
     pub fn left_out(&self) -> &ReasonCounts {
         &self.left_out
     }
@@ -204,8 +204,8 @@ impl Committer {
         }
     }
 
-    fn failed(&mut self, index: u32, code: &Code) {
-        let (path, reason) = (self.manifest.shown(index), code.as_str().to_owned());
+    fn failed(&mut self, index: u32, reason: &Reason) {
+        let (path, reason) = (self.manifest.shown(index), reason.code().to_owned());
         self.note(ForPeople::Failed { path, reason });
     }
 

@@ -8,7 +8,7 @@ use super::{Committer, DiskError, of_this_file};
 use crate::{
     api::Note as ForPeople,
     fs::{names, ops::FileStat},
-    transfer::{protocol::frames::Code, receive::staging::conflicts::CHANGED},
+    transfer::protocol::reason::Reason,
 };
 
 impl Committer {
@@ -31,9 +31,9 @@ impl Committer {
         notes
     }
 
-    /// Commits a file, or confirms that the existing one is identical. Returns the reason code if the file is not
+    /// Commits a file, or confirms that the existing one is identical. Returns the reason if the file is not
     /// kept.
-    pub(super) fn keep(&mut self, file: u32) -> Result<Option<Code>, DiskError> {
+    pub(super) fn keep(&mut self, file: u32) -> Result<Option<Reason>, DiskError> {
         let kept = match self.temp.same(file) {
             Some(seen) => self.still_there(file, &seen),
             None => self.name_file(file).map(|()| None),
@@ -42,13 +42,13 @@ impl Committer {
     }
 
     /// Checks that an existing file that the sender confirmed as identical has not changed since it was read.
-    fn still_there(&mut self, file: u32, seen: &FileStat) -> Result<Option<Code>, DiskError> {
+    fn still_there(&mut self, file: u32, seen: &FileStat) -> Result<Option<Reason>, DiskError> {
         let Some(entry) = self.manifest.get(file) else { return Ok(None) };
         let (parent, name) = (entry.parent, entry.name.to_owned());
         let folder = self.folder(parent)?;
         let name = names::on_disk(&name, self.platform).unwrap_or(name);
         if !self.temp.ops.stat(&folder, &name).is_ok_and(|now| now == *seen) {
-            return Ok(Some(Code::new(CHANGED)));
+            return Ok(Some(Reason::ExistingChanged));
         }
         self.same = self.same.saturating_add(1);
         if parent.is_none() {

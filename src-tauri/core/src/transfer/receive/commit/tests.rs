@@ -209,7 +209,7 @@ fn a_file_with_a_bad_verdict_never_shows() {
     let temp = ground.temp(RealFiles);
     let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"wrong")]).unwrap();
-    let bad = |file| Verdict::Bad(file, Code::new("checksum_mismatch"));
+    let bad = |file| Verdict::Bad(file, Reason::ChecksumMismatch);
     let report = placing.settle_now(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
     assert!(report.iter().all(|item| item.failure.is_some()) && report.len() == 4);
     assert_eq!(names(&ground), [format!("{}/journal", temp_name(&ground.id))]);
@@ -264,7 +264,7 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), ground.dest.join("album/day 1")).unwrap();
     write_whole(&temp, &manifest, 4, &[(0, b"hello")]).unwrap();
     let report = placing.settle_now(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
-    assert_eq!(report[0].failure, Some(Code::new("folder_changed")));
+    assert_eq!(report[0].failure, Some(Reason::FolderChanged));
     assert_eq!(report[1].failure, None, "the others go on");
     placing.finish().unwrap();
     ground.canaries_live();
@@ -303,7 +303,7 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
             match placing.settle_now(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
                 None => named += 1,
                 Some(code) => {
-                    assert_eq!(code.as_str(), "folder_changed");
+                    assert_eq!(code.code(), "folder_changed");
                     failed += 1;
                 }
             }
@@ -329,7 +329,7 @@ fn a_full_disk_at_any_write_leaves_no_half_file() {
             let manifest = small_tree();
             match land(&temp, &manifest) {
                 Ok(_) => continue,
-                Err(error) => assert_eq!(error.code(), "disk_full", "{step} {nth}"),
+                Err(error) => assert_eq!(error.reason(), Reason::DiskFull, "{step} {nth}"),
             }
             failures += 1;
             temp.remove();
@@ -350,7 +350,7 @@ fn a_broken_disk_is_not_a_full_one() {
     let ground = ground();
     let temp = ground.temp(Faulty::from_nth("write_at", 0, io::ErrorKind::Other));
     let error = land(&temp, &small_tree()).err().unwrap();
-    assert_eq!(error.code(), "write_failed");
+    assert_eq!(error.reason(), Reason::WriteFailed);
 }
 
 #[test]

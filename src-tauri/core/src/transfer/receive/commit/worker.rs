@@ -27,9 +27,10 @@ use crate::{
         left_out::ReasonCounts,
         protocol::{
             control_stream::Outgoing,
-            frames::{Code, ReceiverFrame},
+            frames::ReceiverFrame,
             limits::{BATCH, RENAMED_BATCH},
             manifest::Manifest,
+            reason::Reason,
             state::Plan,
         },
         receive::{
@@ -48,19 +49,19 @@ pub(in crate::transfer) struct Committed {
     /// Length of the growing file, once it is complete.
     pub length: AtomicU64,
     pub failed: AtomicU32,
-    /// Files and folders that are not kept, by reason code.
+    /// Files and folders that are not kept, by reason.
     reasons: Mutex<ReasonCounts>,
     pub notes: Mutex<Vec<Note>>,
     /// Names of the top-level entries as stored.
     pub landed: Mutex<Vec<String>>,
-    pub first_failure: Mutex<Option<Code>>,
+    pub first_failure: Mutex<Option<Reason>>,
     /// True once the task has ended and nothing is left unfinished.
     pub finished: AtomicBool,
 }
 
 impl Committed {
     /// Returns the number of failed files, and the first reason.
-    pub(in crate::transfer) fn failures(&self) -> (u32, Option<Code>) {
+    pub(in crate::transfer) fn failures(&self) -> (u32, Option<Reason>) {
         let first = self.first_failure.locked().clone();
         (self.failed.load(Ordering::Relaxed), first)
     }
@@ -70,7 +71,7 @@ impl Committed {
         std::mem::take(&mut *self.landed.locked())
     }
 
-    /// Returns the files and folders that are not kept, by reason code.
+    /// Returns the files and folders that are not kept, by reason.
     pub(in crate::transfer) fn left_out(&self) -> ReasonCounts {
         self.reasons.locked().clone()
     }
@@ -244,11 +245,11 @@ impl CommitWorker {
                     };
                     self.told.bytes.fetch_add(size, Ordering::Relaxed);
                 }
-                Some(code) => {
+                Some(reason) => {
                     self.told.failed.fetch_add(1, Ordering::Relaxed);
-                    self.told.reasons.locked().add(code.as_str(), 1);
+                    self.told.reasons.locked().add(reason, 1);
                     let mut first = self.told.first_failure.locked();
-                    first.get_or_insert_with(|| code.clone());
+                    first.get_or_insert_with(|| reason.clone());
                 }
             }
         }

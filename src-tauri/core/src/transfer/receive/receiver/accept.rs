@@ -18,11 +18,11 @@ use crate::{
     error::NetworkError,
     transfer::{
         AcceptOptions, TransferError,
-        error::{RECEIVER_OUT_OF_FILES, reason},
         protocol::{
             index_set::IndexSet,
             limits::SPACE_RESERVE,
             manifest::Manifest,
+            reason::Reason,
             selection,
             state::{FromSender, Plan},
         },
@@ -101,8 +101,8 @@ impl Receiving {
             .guarded(made)
             .await
             .map_err(|_| TransferError::Internal("creating a folder failed"))?
-            .map_err(|error: DiskError| match error.code() {
-                "disk_full" | RECEIVER_OUT_OF_FILES => TransferError::Disk(error),
+            .map_err(|error: DiskError| match error.reason() {
+                Reason::DiskFull | Reason::ReceiverOutOfFiles => TransferError::Disk(error),
                 _ => TransferError::Destination { path: folder.clone(), source: error.source },
             })?;
         self.inner.written().insert(self.id);
@@ -147,16 +147,16 @@ impl Receiving {
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None if self.holds => {
-                        self.give_up("cancelled").await;
+                        self.give_up(Reason::Cancelled).await;
                         return Ok(Some(End::cancelled_here()));
                     }
                     Some(Command::Decline | Command::Cancel) | None => {
-                        return Ok(Some(self.decline("declined").await));
+                        return Ok(Some(self.decline(Reason::Declined).await));
                     }
                 },
                 frame = next(&mut self.frames, &mut self.machine) => {
-                    if let FromSender::Cancelled(code) = frame? {
-                        return Ok(Some(End::by_code(code.as_str())));
+                    if let FromSender::Cancelled(reason) = frame? {
+                        return Ok(Some(End::by(reason)));
                     }
                 }
                 // As for an undecided offer: if others wait for memory, the sender has to offer again.
@@ -165,7 +165,7 @@ impl Receiving {
                     self.share.is_missed().await;
                 }, if !self.holds => {
                     self.machine.end();
-                    self.out.farewell(&declined("busy")).await;
+                    self.out.farewell(&declined(Reason::Busy)).await;
                     return Err(lost());
                 }
                 files = &mut files => {
@@ -177,7 +177,7 @@ impl Receiving {
                 }
                 () = &mut waits, if !shows => {
                     shows = true;
-                    let why = reason("waiting_for_files");
+                    let why = Reason::WaitingForFiles.into();
                     self.inner.book.show(self.id, |view| before = view.reason.replace(why));
                 }
             }

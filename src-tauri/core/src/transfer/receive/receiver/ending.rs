@@ -4,16 +4,11 @@ use std::sync::atomic::Ordering;
 
 use super::{Live, Receiving, declined};
 use crate::{
-    api::{TransferState, TransferView},
+    api::TransferView,
     transfer::{
         Presence,
-        error::{RECEIVER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
         left_out::add_notes,
-        protocol::{
-            control_stream,
-            frames::{Code, ReceiverFrame},
-            limits::SHOWN_ROOTS,
-        },
+        protocol::{control_stream, frames::ReceiverFrame, limits::SHOWN_ROOTS, reason::Reason},
         receive::staging::clean_up,
         registry::{Command, End},
     },
@@ -24,15 +19,14 @@ impl Receiving {
     /// waits.
     pub(super) async fn wind_up(&mut self, mut end: End) {
         self.machine.end();
-        let apart =
-            end.state == TransferState::Failed && end.reason.as_ref().is_some_and(|reason| is_apart(&reason.code));
         let mut completed = self.live.as_ref().is_some_and(|live| live.completed);
-        let code = end.reason.as_ref().map(|reason| reason.code.as_str()).unwrap_or_default();
-        let stands_still = end.state == TransferState::Failed && stands_still(code);
+        let disconnected = end.failure().is_some_and(Reason::is_disconnected);
+        let blocked = end.failure().is_some_and(Reason::is_blocked);
+        let short = end.failure().is_some_and(Reason::is_out_of_descriptors);
         let kept = self.holds && !completed && self.is_paired() && !control_stream::thrown_out(&self.session);
-        let short = end.state == TransferState::Failed && is_out_of_descriptors(code);
-        let (mut waits, full) = (kept && (apart || stands_still || short), kept && code == "disk_full");
-        let unknown_there = full || code == RECEIVER_OUT_OF_FILES;
+        let (mut waits, full) =
+            (kept && (disconnected || blocked || short), kept && end.reason() == Some(&Reason::DiskFull));
+        let unknown_there = full || end.reason() == Some(&Reason::ReceiverOutOfFiles);
         self.last_word(&end, waits && !unknown_there, completed).await;
         self.stop.cancel();
         let mut done = None;
@@ -71,7 +65,7 @@ impl Receiving {
                 Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
                 Err(_) => tracing::error!("removing unfinished files failed"),
             }
-            if completed && apart {
+            if completed && disconnected {
                 // Every file is under its final name; the sender learns of it when it comes back.
                 end = self.ran(&settled, expected);
             }
@@ -105,15 +99,15 @@ impl Receiving {
             }
         };
         if waits {
-            let mut why = end.reason.unwrap_or_else(|| reason("connection_lost"));
+            let mut cause = end.cause.unwrap_or_else(|| Reason::ConnectionLost.into());
             let name = (self.inner.deps.names)(self.session.device_id());
-            if apart {
-                why.hint = format!("It goes on by itself when {name} is there again.");
+            if disconnected {
+                cause.hint = format!("It goes on by itself when {name} is there again.");
             }
-            if full && let Err(error) = self.inner.book.hold(self.id, Some("disk_full")).await {
+            if full && let Err(error) = self.inner.book.hold(self.id, Some(Reason::DiskFull)).await {
                 tracing::warn!(%error, "that a transfer is held could not be recorded");
             }
-            self.inner.book.wait(self.id, why, change).await;
+            self.inner.book.wait(self.id, cause, change).await;
             return self.hear_late_commands().await;
         }
         self.inner.full().remove(&self.id);
@@ -141,17 +135,15 @@ impl Receiving {
 
     /// Tells the sender why the transfer ends, if the sender does not know.
     async fn last_word(&self, end: &End, waits: bool, completed: bool) {
-        let code = end.reason.as_ref().map(|reason| reason.code.as_str());
-        if let Some(code) = code
-            && end.state == TransferState::Failed
+        if let Some(reason) = end.failure()
             && !completed
             && !waits
             && !self.told
-            && code != "connection_lost"
+            && *reason != Reason::ConnectionLost
         {
             let frame = match self.live {
-                Some(_) => ReceiverFrame::Cancel { code: Code::new(code) },
-                None => declined(code),
+                Some(_) => ReceiverFrame::Cancel { code: reason.clone() },
+                None => declined(reason.clone()),
             };
             self.out.farewell(&frame).await;
         }

@@ -12,10 +12,7 @@ use crate::{
     error::NetworkError,
     transfer::{
         TransferError,
-        protocol::{
-            frames::{Code, ReceiverFrame},
-            limits::SPACE_RESERVE,
-        },
+        protocol::{frames::ReceiverFrame, limits::SPACE_RESERVE, reason::Reason},
         receive::staging::{DiskError, journal::Note},
         registry::End,
     },
@@ -41,8 +38,8 @@ impl Receiving {
         self.room_to_grow(size.saturating_sub(there)).await?;
         if !self.may_take(size, 1, list).await? {
             self.told = true;
-            self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("rule_ended") }).await;
-            return Ok(Some(End::by_code("rule_ended")));
+            self.out.farewell(&ReceiverFrame::Cancel { code: Reason::RuleEnded }).await;
+            return Ok(Some(End::by(Reason::RuleEnded)));
         }
         live.arrival.intake().grow(size, ended).map_err(TransferError::Violation)?;
         if ended {
@@ -78,7 +75,7 @@ impl Receiving {
         let Some(folder) = self.landing.clone() else { return Ok(()) };
         let room = room_for(&self.inner.ops, &self.worker(), folder, more.saturating_add(SPACE_RESERVE)).await;
         match room {
-            Err(error) if error.code() == "no_space" => {
+            Err(error) if Reason::from(&error) == Reason::NoSpace => {
                 let full = DiskError::new("making room", io::ErrorKind::StorageFull.into());
                 Err(TransferError::Disk(full).into())
             }

@@ -43,14 +43,14 @@ use crate::{
     },
     transfer::{
         AcceptOptions, Inner, TransferError,
-        error::reason,
-        left_out::{ReasonCounts, SKIPPED_THERE, UNATTENDED},
+        left_out::{NOT_WANTED, ReasonCounts},
         offer_listing,
         protocol::{
             control_stream::{self, Outgoing},
-            frames::{Code, Decision, Offer, ReceiverFrame},
+            frames::{Decision, Offer, ReceiverFrame},
             framing::StreamHeader,
             limits::{MAX_LISTS, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
+            reason::{Cause, Reason},
             selection,
             silence::Silence,
             state::{FromSender, ReceiverMachine},
@@ -104,8 +104,8 @@ pub(in crate::transfer) async fn serve(
             let stream = Stream { session, routes, machine, frames, out, stop };
             return resume::serve(inner, stream, again).await;
         }
-        Ok(Ok(FromSender::Unacceptable(code))) => {
-            out.farewell(&declined(code.as_str())).await;
+        Ok(Ok(FromSender::Unacceptable(reason))) => {
+            out.farewell(&declined(reason)).await;
             return Ok(());
         }
         Ok(Ok(_)) | Err(_) => return Ok(()),
@@ -114,24 +114,24 @@ pub(in crate::transfer) async fn serve(
     let id = TransferId::from_random(offer.transfer);
     let device = session.device_id();
     let refused = if inner.cancel.is_cancelled() {
-        Some("shutting_down")
+        Some(Reason::ShuttingDown)
     } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
-        Some("declined_by_rule")
+        Some(Reason::DeclinedByRule)
     } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || inner.book.lists_from(device) >= MAX_LISTS {
-        Some("busy")
+        Some(Reason::Busy)
     } else if !inner.may_offer(device) {
-        Some("rate_limited")
+        Some(Reason::RateLimited)
     } else {
         None
     };
-    if let Some(code) = refused {
-        out.farewell(&declined(code)).await;
+    if let Some(reason) = refused {
+        out.farewell(&declined(reason)).await;
         return Ok(());
     }
     let (commands, asked) = mpsc::channel(4);
     if !inner.book.add(view(&inner, &session, id, &offer), commands, None, Vec::new()).await? {
         // State is kept by id, so a second transfer with the same id is refused.
-        out.farewell(&declined("duplicate_id")).await;
+        out.farewell(&declined(Reason::DuplicateId)).await;
         return Ok(());
     }
     let terms = Terms {
@@ -150,20 +150,20 @@ pub(in crate::transfer) async fn serve(
 
 /// Passes on only errors that end the session (violations). Other errors concern this transfer alone.
 pub(in crate::transfer) fn violations_only(error: NetworkError) -> Result<(), NetworkError> {
-    match error.code() {
-        "protocol_violation" => Err(NetworkError::ProtocolViolation(error.to_string())),
-        "decryption_failed" => Err(error),
+    match Reason::from(&error) {
+        Reason::ProtocolViolation => Err(NetworkError::ProtocolViolation(error.to_string())),
+        Reason::DecryptionFailed => Err(error),
         _ => Ok(()),
     }
 }
 
-pub(in crate::transfer) fn declined(code: &str) -> ReceiverFrame {
-    ReceiverFrame::Decision(Decision::Declined { code: Code::new(code) })
+pub(in crate::transfer) fn declined(code: Reason) -> ReceiverFrame {
+    ReceiverFrame::Decision(Decision::Declined { code })
 }
 
 fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> TransferView {
     let mut left_out = ReasonCounts::default();
-    left_out.add(SKIPPED_THERE, offer.skipped.into());
+    left_out.add(&Reason::SkippedThere, offer.skipped.into());
     let notes = if offer.skipped > 0 { vec![Note::SkippedThere { count: offer.skipped.into() }] } else { Vec::new() };
     TransferView {
         id,
@@ -181,7 +181,7 @@ fn view(inner: &Inner, session: &Session, id: TransferId, offer: &Offer) -> Tran
         growing: false,
         offered: None,
         skipped: left_out.total(),
-        reasons: left_out.counts().clone(),
+        reasons: left_out.counts(),
         rate: 0.0,
         eta: None,
         silent: None,
@@ -376,7 +376,7 @@ impl Receiving {
                             self.inner.book.show(self.id, |view| view.growing = growing);
                             return if self.share.hold(self.machine.memory()) { Ok(None) } else { self.no_room().await };
                         }
-                        FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
+                        FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
                         _ if self.share.hold(self.machine.memory()) => {}
                         _ => return self.no_room().await,
                     },
@@ -385,8 +385,8 @@ impl Receiving {
                 command = self.asked.recv() => match command {
                     // Entries cannot be chosen before the manifest is complete, so accepting fails until then.
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Decline) => return Ok(Some(self.decline("declined").await)),
-                    Some(Command::Cancel) | None => return Ok(Some(self.decline("declined").await)),
+                    Some(Command::Decline) => return Ok(Some(self.decline(Reason::Declined).await)),
+                    Some(Command::Cancel) | None => return Ok(Some(self.decline(Reason::Declined).await)),
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
                 },
@@ -399,18 +399,19 @@ impl Receiving {
     /// that can never fit is declined.
     async fn no_room(&mut self) -> Result<Option<End>, NetworkError> {
         if self.machine.memory() > ALONE {
-            return Ok(Some(self.decline("too_many_entries").await));
+            return Ok(Some(self.decline(Reason::TooManyEntries).await));
         }
         self.machine.end();
-        self.out.farewell(&declined("busy")).await;
+        self.out.farewell(&declined(Reason::Busy)).await;
         Err(lost())
     }
 
-    async fn decline(&mut self, code: &str) -> End {
+    async fn decline(&mut self, reason: Reason) -> End {
         self.machine.end();
-        self.out.farewell(&declined(code)).await;
-        let why = (code != "declined").then(|| reason(code));
-        End { state: TransferState::Declined, reason: why }
+        self.out.farewell(&declined(reason.clone())).await;
+        // Nothing is to be said where a person declined.
+        let cause = Some(reason).filter(|reason| *reason != Reason::Declined).map(Cause::from);
+        End { state: TransferState::Declined, cause }
     }
 
     /// Waits for a person's decision, or applies a rule.
@@ -438,12 +439,12 @@ impl Receiving {
                     self.share.is_missed().await;
                 } => {
                     self.machine.end();
-                    self.out.farewell(&declined("busy")).await;
+                    self.out.farewell(&declined(Reason::Busy)).await;
                     return Err(lost());
                 }
                 frame = next(&mut self.frames, &mut self.machine) => {
-                    if let FromSender::Cancelled(code) = frame? {
-                        return Ok(Some(End::by_code(code.as_str())));
+                    if let FromSender::Cancelled(reason) = frame? {
+                        return Ok(Some(End::by(reason)));
                     }
                 }
                 command = self.asked.recv() => match command {
@@ -464,7 +465,7 @@ impl Receiving {
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
-                        return Ok(Some(self.decline("declined").await));
+                        return Ok(Some(self.decline(Reason::Declined).await));
                     }
                 },
                 () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
@@ -611,7 +612,7 @@ impl Receiving {
                         live.announced = Some(streams);
                         self.all_there(live)?;
                     }
-                    FromSender::Cancelled(code) => return Ok(End::by_code(code.as_str())),
+                    FromSender::Cancelled(reason) => return Ok(End::by(reason)),
                     meant @ (FromSender::Pause | FromSender::Resume) => {
                         self.held_there = matches!(meant, FromSender::Pause);
                         self.settle(live, begun);
@@ -661,15 +662,15 @@ impl Receiving {
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => self.held_changed(live, begun),
                     Some(Command::Decline | Command::Cancel) | None => {
-                        self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
+                        self.out.farewell(&ReceiverFrame::Cancel { code: Reason::Cancelled }).await;
                         return Ok(End::cancelled_here());
                     }
                 },
                 // Not before `Begin`: until then a claim may be invalidated, and progress must never fall.
                 _ = tick.tick(), if begun => self.progress(live, &mut said),
                 () = self.inner.cancel.cancelled() => {
-                    self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("shutting_down") }).await;
-                    return Ok(End::by_code("interrupted"));
+                    self.out.farewell(&ReceiverFrame::Cancel { code: Reason::ShuttingDown }).await;
+                    return Ok(End::by(Reason::Interrupted));
                 }
             }
         }
@@ -686,16 +687,16 @@ impl Receiving {
             // The next data clears it: a sender that resumes may have to wait for its own slot first.
             live.arrival.quiet.store(true, Ordering::Relaxed);
         }
-        let why = held.or_else(|| self.held_there.then(|| "paused_there".to_owned()));
+        let why = held.or_else(|| self.held_there.then_some(Reason::PausedThere));
         if begun && why.is_none() {
             self.watch.start(self.inner.since.elapsed());
         } else {
             self.watch.stop();
         }
         self.inner.book.show(self.id, |view| match why {
-            Some(code) => {
+            Some(reason) => {
                 (view.state, view.reason, view.rate, view.eta) =
-                    (TransferState::Paused, Some(reason(&code)), 0.0, None);
+                    (TransferState::Paused, Some(reason.into()), 0.0, None);
             }
             None if begun => (view.state, view.reason) = (TransferState::Active, None),
             // Other transfers of the sender go first.
@@ -706,7 +707,7 @@ impl Receiving {
     /// Applies a pause or resume on this side, and tells the sender.
     fn held_changed(&mut self, live: &Live, begun: bool) {
         self.out.tell(&match self.inner.book.held(self.id) {
-            Some(_) => ReceiverFrame::Pause { code: Code::new("paused") },
+            Some(_) => ReceiverFrame::Pause { code: Reason::Paused },
             None => ReceiverFrame::Resume,
         });
         self.settle(live, begun);
@@ -748,8 +749,8 @@ impl Receiving {
     async fn why_lost(&mut self) -> Result<End, NetworkError> {
         let waited = timeout(GRACE, async {
             loop {
-                if let FromSender::Cancelled(code) = next(&mut self.frames, &mut self.machine).await? {
-                    return Ok(End::by_code(code.as_str()));
+                if let FromSender::Cancelled(reason) = next(&mut self.frames, &mut self.machine).await? {
+                    return Ok(End::by(reason));
                 }
             }
         });
@@ -762,7 +763,7 @@ impl Receiving {
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine) => match frame? {
                     FromSender::Finished(streams) => live.announced = Some(streams),
-                    FromSender::Cancelled(code) => return Ok(End::by_code(code.as_str())),
+                    FromSender::Cancelled(reason) => return Ok(End::by(reason)),
                     _ => {}
                 },
                 command = self.asked.recv() => match command {
@@ -771,11 +772,11 @@ impl Receiving {
                     // Nothing is left that could be paused.
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
-                        self.out.farewell(&ReceiverFrame::Cancel { code: Code::new("cancelled") }).await;
+                        self.out.farewell(&ReceiverFrame::Cancel { code: Reason::Cancelled }).await;
                         return Ok(End::cancelled_here());
                     }
                 },
-                () = self.inner.cancel.cancelled() => return Ok(End::by_code("interrupted")),
+                () = self.inner.cancel.cancelled() => return Ok(End::by(Reason::Interrupted)),
             }
         }
         let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
@@ -794,10 +795,10 @@ impl Receiving {
 
     /// Returns what is missing of the entries that the sender named, without what was not selected here.
     fn left_out(&self, settled: &Committed) -> ReasonCounts {
-        let counts = self.inner.book.view(self.id).map(|view| view.reasons).unwrap_or_default();
+        let shown = self.inner.book.view(self.id).map(|view| ReasonCounts::of(&view.reasons)).unwrap_or_default();
         let mut left_out = settled.left_out();
-        for code in UNATTENDED.into_iter().chain([SKIPPED_THERE]) {
-            left_out.add(code, counts.get(code).copied().unwrap_or(0));
+        for reason in &NOT_WANTED {
+            left_out.add(reason, shown.of_reason(reason));
         }
         left_out
     }

@@ -9,11 +9,7 @@ use super::{Receiving, TransferError, lost, next, room_for};
 use crate::{
     error::NetworkError,
     transfer::{
-        protocol::{
-            frames::{Code, ReceiverFrame},
-            limits::SPACE_RESERVE,
-            state::FromSender,
-        },
+        protocol::{frames::ReceiverFrame, limits::SPACE_RESERVE, reason::Reason, state::FromSender},
         registry::{Command, End},
     },
 };
@@ -40,22 +36,22 @@ impl Receiving {
         let every = self.space_check();
         let mut space = interval_at(Instant::now() + every, every);
         space.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while let Some(code) = self.inner.book.held(self.id) {
+        while let Some(reason) = self.inner.book.held(self.id) {
             // The manifest is read again afterwards, so its memory is free for others until then.
             let _ = self.share.hold(self.machine.memory());
-            if told.as_ref() != Some(&code) {
-                let says = if code == "paused_here" { "paused" } else { &code };
-                self.out.tell(&ReceiverFrame::Pause { code: Code::new(says) });
-                told = Some(code);
+            if told.as_ref() != Some(&reason) {
+                let code = if reason == Reason::PausedHere { Reason::Paused } else { reason.clone() };
+                self.out.tell(&ReceiverFrame::Pause { code });
+                told = Some(reason);
             }
             tokio::select! {
                 frame = next(&mut self.frames, &mut self.machine) => match frame? {
-                    FromSender::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
+                    FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
                     // A person at the sender expects that there is space now.
-                    FromSender::Resume if told.as_deref() == Some("disk_full") => self.go_on_if_there_is_room().await,
+                    FromSender::Resume if told == Some(Reason::DiskFull) => self.go_on_if_there_is_room().await,
                     _ => {}
                 },
-                _ = space.tick(), if told.as_deref() == Some("disk_full") => {
+                _ = space.tick(), if told == Some(Reason::DiskFull) => {
                     let bytes = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
                     let next = (every * 2).min(LONGEST_SPACE_CHECK);
                     self.inner.full().insert(self.id, SpaceWait { bytes, next });
@@ -66,7 +62,7 @@ impl Receiving {
                     Some(Command::Superseded) => return Err(lost()),
                     Some(Command::Held) => {}
                     Some(Command::Decline | Command::Cancel) | None => {
-                        self.give_up("cancelled").await;
+                        self.give_up(Reason::Cancelled).await;
                         return Ok(Some(End::cancelled_here()));
                     }
                 },

@@ -16,9 +16,9 @@ use crate::{
     error::NetworkError,
     transfer::{
         AcceptOptions,
-        error::{is_out_of_descriptors, told_as},
+        error::told_as,
         left_out::{NOTES, ReasonCounts, add_notes},
-        protocol::{manifest::Manifest, selection},
+        protocol::{manifest::Manifest, reason::Reason, selection},
         receive::receiver::accept::blocking,
         registry::End,
     },
@@ -44,7 +44,7 @@ impl Receiving {
     pub(super) async fn by_rule(&mut self, folder: &Path) -> Result<Ruled, NetworkError> {
         let device = self.session.device_id();
         let into = match (self.inner.deps.welcome)(device, 0).await? {
-            Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
+            Welcome::Refuse => return Ok(Ruled::Ended(self.decline(Reason::DeclinedByRule).await)),
             Welcome::Ask => return Ok(Ruled::Ask),
             Welcome::Accept { into } => into.unwrap_or_else(|| folder.to_owned()),
         };
@@ -69,7 +69,7 @@ impl Receiving {
         while conflict == ConflictRule::KeepBoth
             && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
         {
-            if !is_out_of_descriptors(error.code()) {
+            if !Reason::from(&error).is_out_of_descriptors() {
                 return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
             }
             if let Some(end) = self.open_files_later().await? {
@@ -87,7 +87,7 @@ impl Receiving {
                 self.files = None;
                 return Ok(Ruled::Ask);
             }
-            Welcome::Refuse => return Ok(Ruled::Ended(self.decline("declined_by_rule").await)),
+            Welcome::Refuse => return Ok(Ruled::Ended(self.decline(Reason::DeclinedByRule).await)),
         }
         let taking = AcceptOptions { conflict, ..AcceptOptions::default() };
         drop(manifest);
@@ -95,7 +95,7 @@ impl Receiving {
         loop {
             match self.begin(into.clone(), taking.clone(), Some((unattended.clone(), cost))).await {
                 Ok(()) => return Ok(Ruled::Begun),
-                Err(error) if is_out_of_descriptors(error.code()) => {
+                Err(error) if Reason::from(&error).is_out_of_descriptors() => {
                     tracing::info!(%error, "an offer waits until a file can be opened");
                     if let Some(end) = self.open_files_later().await? {
                         return Ok(Ruled::Ended(end));
@@ -115,7 +115,7 @@ impl Receiving {
     /// Returns what to do instead if the rule no longer accepts files into this folder.
     async fn ruled_otherwise(&mut self, folder: &Path, into: &Path) -> Result<Option<Ruled>, NetworkError> {
         let same = match (self.inner.deps.welcome)(self.session.device_id(), 0).await? {
-            Welcome::Refuse => return Ok(Some(Ruled::Ended(self.decline("declined_by_rule").await))),
+            Welcome::Refuse => return Ok(Some(Ruled::Ended(self.decline(Reason::DeclinedByRule).await))),
             Welcome::Accept { into: to } => to.as_deref().unwrap_or(folder) == into,
             Welcome::Ask => false,
         };
@@ -140,8 +140,8 @@ impl Receiving {
 
     /// Shows what was left out because no person was asked.
     pub(super) fn show_unattended(&self, manifest: &Manifest, unattended: &Unattended) {
-        let examples = unattended.examples.iter().map(|(index, code)| {
-            let (path, reason) = (manifest.shown(*index), (*code).to_owned());
+        let examples = unattended.examples.iter().map(|(index, reason)| {
+            let (path, reason) = (manifest.shown(*index), reason.code().to_owned());
             Note::Failed { path, reason }
         });
         let plain = (unattended.made_plain > 0).then_some(Note::NotExecutable { count: unattended.made_plain.into() });

@@ -307,6 +307,3 @@ impl From<ConflictRule> for crate::transfer::protocol::frames::Conflict {
         }
     }
 }
-
-/// Reason code of a file that was identical and has changed since.
-pub const CHANGED: &str = "existing_changed";

@@ -33,7 +33,7 @@ use crate::{
     },
     id::TransferId,
     transfer::{
-        protocol::{limits::MAX_STREAMS, manifest::Manifest},
+        protocol::{limits::MAX_STREAMS, manifest::Manifest, reason::Reason},
         receive::staging::{
             journal::{Journal, MAX_NUMBERS, Note},
             shards::Shards,
@@ -67,13 +67,13 @@ impl DiskError {
         Self { doing, source }
     }
 
-    /// Returns the reason code that the people on both sides see.
-    pub fn code(&self) -> &'static str {
+    /// Returns the reason that the people on both sides see.
+    pub fn reason(&self) -> Reason {
         match self.source.kind() {
-            io::ErrorKind::FileTooLarge => "file_too_large",
-            _ if is_full(&self.source) => "disk_full",
-            _ if is_out_of_files(&self.source) => "receiver_out_of_files",
-            _ => "write_failed",
+            io::ErrorKind::FileTooLarge => Reason::FileTooLarge,
+            _ if is_full(&self.source) => Reason::DiskFull,
+            _ if is_out_of_files(&self.source) => Reason::ReceiverOutOfFiles,
+            _ => Reason::WriteFailed,
         }
     }
 }

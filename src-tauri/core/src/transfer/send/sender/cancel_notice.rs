@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{FAREWELL, apart, attempt_id, growing::EARLY};
+use super::{FAREWELL, attempt_id, disconnected};
 use crate::{
     error::NetworkError,
     id::{DeviceId, TransferId},
@@ -15,8 +15,9 @@ use crate::{
         Inner, Presence,
         protocol::{
             control_stream,
-            frames::{Code, Decision, ReceiverFrame, ResumeOffer, SenderFrame, decode},
+            frames::{Decision, ReceiverFrame, ResumeOffer, SenderFrame, decode},
             limits::VERSION,
+            reason::Reason,
         },
     },
 };
@@ -40,7 +41,9 @@ pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId,
             match told {
                 Ok(Ok(())) => return inner.book.told(id).await,
                 // The device has unpaired this one: there is nobody to tell.
-                Ok(Err(error)) if matches!(error.code(), "device_not_paired" | "refused_not_paired") => {
+                Ok(Err(error))
+                    if matches!(Reason::from(&error), Reason::DeviceNotPaired | Reason::RefusedNotPaired) =>
+                {
                     return inner.book.told(id).await;
                 }
                 _ => {}
@@ -71,20 +74,19 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
         changed: 1,
     }))
     .await;
-    // For these codes nobody stopped the transfer: the receiver's user learns why there is nothing left of it.
-    let why = inner
-        .book
-        .view(id)
-        .and_then(|view| view.reason)
-        .filter(|why| matches!(why.code.as_str(), "source_deleted" | EARLY));
-    let code = why.map_or_else(|| Code::new("cancelled"), |why| Code::new(&why.code));
+    let why = inner.book.view(id).and_then(|view| view.reason);
+    let code = match why.as_ref().map(Reason::from) {
+        // Nobody stopped it: the receiver's user learns why there is nothing left of it.
+        Some(reason @ (Reason::SourceDeleted | Reason::InputEndedEarly)) => reason,
+        _ => Reason::Cancelled,
+    };
     out.send(&SenderFrame::Cancel { code }).await;
     // The receiver closes the stream, with or without a frame, once it has handled this.
     while let Some(frame) = frames.recv().await {
         if let Ok(ReceiverFrame::Decision(Decision::Declined { code })) = decode(&frame?)
-            && matches!(code.as_str(), "busy" | "rate_limited" | "shutting_down")
+            && (code.is_busy() || code == Reason::ShuttingDown)
         {
-            return Err(apart(code.as_str()));
+            return Err(disconnected(code));
         }
     }
     Ok(())

@@ -6,10 +6,13 @@ use super::{
     super::input::{self, Input},
     Sending,
 };
-use crate::transfer::{Inner, protocol::state::SenderMachine, record::Outgoing, registry::End, send::attempt::Attempt};
-
-/// Reason code of a transfer whose input broke off.
-pub(super) const EARLY: &str = "input_ended_early";
+use crate::transfer::{
+    Inner,
+    protocol::{reason::Reason, state::SenderMachine},
+    record::Outgoing,
+    registry::End,
+    send::attempt::Attempt,
+};
 
 /// Watches the growing input of a transfer. Returns `None` if it has none.
 pub(super) async fn input(inner: &Inner, terms: &Outgoing) -> Option<Receiver<Input>> {
@@ -19,7 +22,7 @@ pub(super) async fn input(inner: &Inner, terms: &Outgoing) -> Option<Receiver<In
 
 /// Returns the end of a transfer whose input broke off.
 pub(super) fn early() -> End {
-    End::by_code(EARLY)
+    End::by(Reason::InputEndedEarly)
 }
 
 impl Sending {

@@ -8,8 +8,8 @@ use crate::{
     storage::Op,
     transfer::{
         TransferError,
-        left_out::{NOT_TAKEN, ReasonCounts},
-        protocol::{index_set::IndexSet, limits::MAX_ENTRIES},
+        left_out::ReasonCounts,
+        protocol::{index_set::IndexSet, limits::MAX_ENTRIES, reason::Reason},
         record::put_paths,
         registry::End,
     },
@@ -19,7 +19,7 @@ impl Sending {
     /// Returns the reasons for which entries are missing at the receiver.
     pub(super) fn reasons(&self) -> ReasonCounts {
         let mut reasons = self.skipped.and(&self.tally.reasons);
-        reasons.add(NOT_TAKEN, self.not_taken);
+        reasons.add(&Reason::NotTaken, self.not_taken);
         reasons
     }
 

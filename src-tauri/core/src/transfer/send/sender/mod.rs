@@ -30,7 +30,7 @@ use super::{
 };
 pub(in crate::transfer) use crate::transfer::send::sender::cancel_notice::tell_stopped;
 use crate::{
-    api::{Amount, ApiError, Direction, Note, TransferState, TransferView},
+    api::{Amount, Direction, Note, TransferState, TransferView},
     clock::{jitter, random},
     error::NetworkError,
     fs::{names::escaped, private::DataDirGuard},
@@ -44,14 +44,14 @@ use crate::{
     },
     transfer::{
         Inner, Presence, TransferError,
-        error::{RECEIVER_OUT_OF_FILES, SENDER_OUT_OF_FILES, is_apart, is_out_of_descriptors, reason, stands_still},
-        left_out::{NOT_TAKEN, NOTES, ReasonCounts, add_notes},
+        left_out::{NOTES, ReasonCounts, add_notes},
         protocol::{
             control_stream,
-            frames::{Code, Offer, ResumeOffer, SenderFrame, Violation},
+            frames::{Offer, ResumeOffer, SenderFrame, Violation},
             framing::StreamHeader,
             index_set::IndexSet,
             limits::{BATCH, VERSION},
+            reason::{Cause, Reason},
             selection,
             silence::Silence,
             state::{FromReceiver, SenderMachine},
@@ -96,7 +96,7 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, asked: mps
     let met = order.restored || order.terms.options.wait;
     let shown = inner.book.view(id);
     let watch = shown.as_ref().map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
-    let not_taken = shown.as_ref().and_then(|view| view.reasons.get(NOT_TAKEN).copied()).unwrap_or(0);
+    let not_taken = shown.as_ref().map_or(0, |view| ReasonCounts::of(&view.reasons).of_reason(&Reason::NotTaken));
     let input = growing::input(&inner, &order.terms).await;
     let mut sending = Sending {
         inner: inner.clone(),
@@ -237,8 +237,8 @@ struct Sending {
     gave_up: bool,
     /// True while paused on this side: nothing is sent.
     held: bool,
-    /// Reason code while paused at the receiver.
-    held_there: Option<Code>,
+    /// Reason while paused at the receiver.
+    held_there: Option<Reason>,
     /// Slot of the scheduler; the transfer may send while it has one.
     turn: Option<Turn>,
     /// Pending request for a slot. It is kept because a new request starts behind the others.
@@ -253,9 +253,9 @@ struct Tally {
     bytes: u64,
     files: u32,
     failed: u32,
-    /// Failed files by reason code.
+    /// Failed files by reason.
     reasons: ReasonCounts,
-    first_failure: Option<Code>,
+    first_failure: Option<Reason>,
     notes: Vec<Note>,
 }
 
@@ -276,19 +276,16 @@ fn lost() -> NetworkError {
     NetworkError::ConnectionLost("the other side closed the stream".into())
 }
 
-/// Error for a disconnect for which the peer gave this reason code.
-fn apart(code: &str) -> NetworkError {
-    match code {
-        "busy" => TransferError::Stopped("busy").into(),
-        "rate_limited" => TransferError::Stopped("rate_limited").into(),
-        "destination_unusable" => TransferError::Stopped("destination_unusable").into(),
-        "shutting_down" => TransferError::Stopped("shutting_down").into(),
-        "disk_full" => TransferError::Stopped("disk_full").into(),
-        "source_gone" => TransferError::Stopped("source_gone").into(),
-        "receiver_stalled" => TransferError::Stopped("receiver_stalled").into(),
-        SENDER_OUT_OF_FILES => TransferError::Stopped(SENDER_OUT_OF_FILES).into(),
-        RECEIVER_OUT_OF_FILES => TransferError::Stopped(RECEIVER_OUT_OF_FILES).into(),
-        _ => lost(),
+/// Returns the error that ends an attempt for this reason, so that the transfer can be resumed.
+fn disconnected(reason: Reason) -> NetworkError {
+    match reason {
+        // The peer says that it lost the connection or was stopped. This side sees no more than a lost connection.
+        Reason::ConnectionLost
+        | Reason::ConnectionFailed
+        | Reason::ConnectionTimeout
+        | Reason::DeviceOffline
+        | Reason::Interrupted => lost(),
+        reason => TransferError::Stopped(reason).into(),
     }
 }
 
@@ -321,28 +318,29 @@ impl Sending {
                 Err(error) => error,
             };
             self.there.mark_unchanged();
-            self.busy_there = matches!(error.code(), "busy" | "rate_limited");
+            let reason = Reason::from(&error);
+            self.busy_there = reason.is_busy();
             let down = self.inner.cancel.is_cancelled();
             // The device may just have restarted or moved, and this side did not know yet. An offer is retried at
             // once.
-            if !self.met && !down && error.code() == "connection_lost" && again < OFFERED_AGAIN {
+            if !self.met && !down && reason == Reason::ConnectionLost && again < OFFERED_AGAIN {
                 again += 1;
                 first = true;
                 continue;
             }
-            if !self.may_wait(&error) {
-                let end = if down { End::by_code("interrupted") } else { End::failed(&error) };
-                let untold = self.may_be_known() && error.code() != "device_not_paired";
+            if !self.may_wait(&reason) {
+                let end = if down { End::by(Reason::Interrupted) } else { End::failed(&error) };
+                let untold = self.may_be_known() && reason != Reason::DeviceNotPaired;
                 return Some(Ended { end, untold });
             }
             let certain = |_: &Arc<Source>| !self.guessed && !self.kept.load(Ordering::Relaxed);
             if let Some(source) = self.source.clone().filter(certain) {
                 keep(&self.inner, self.order.id, &source, self.order.terms.clone(), &self.kept).await;
             }
-            if error.code() == "source_gone" {
-                self.hold("source_gone").await;
+            if reason == Reason::SourceGone {
+                self.hold(reason).await;
             }
-            let why = if down { reason("interrupted") } else { self.why(&error) };
+            let cause = if down { Reason::Interrupted.into() } else { self.cause(&error) };
             self.watch.stop();
             let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
             let Tally { bytes, files, notes, .. } = &self.tally;
@@ -353,32 +351,26 @@ impl Sending {
                 (view.seconds, view.mean_rate) = (seconds, mean_rate);
                 add_notes(&mut view.notes, notes);
             };
-            self.inner.book.wait(self.order.id, why, shown).await;
+            self.inner.book.wait(self.order.id, cause, shown).await;
             if down {
                 return None;
             }
         }
     }
 
-    fn why(&self, error: &NetworkError) -> ApiError {
-        let mut why = ApiError::from(error);
-        if is_apart(&why.code) {
+    fn cause(&self, error: &NetworkError) -> Cause {
+        let mut cause = Cause::from(error);
+        if cause.reason.is_disconnected() {
             let name = (self.inner.deps.names)(self.order.device);
-            why.hint = format!("It goes on by itself when {name} is there again.");
+            cause.hint = format!("It goes on by itself when {name} is there again.");
         }
-        why
+        cause
     }
 
-    fn may_wait(&self, error: &NetworkError) -> bool {
-        let code = error.code();
-        let lasting =
-            matches!(code, "device_not_paired" | "refused_not_paired" | "protocol_violation" | "decryption_failed");
-        let later = matches!(
-            code,
-            "receiver_stalled" | "busy" | "rate_limited" | "destination_unusable" | "refused" | "invalid_state"
-        );
+    /// Returns true if there is another attempt after one that ended for this reason.
+    fn may_wait(&self, reason: &Reason) -> bool {
         // Descriptors become free again, so no transfer fails for want of them, not even a new one.
-        is_out_of_descriptors(code) || self.met && !lasting && (is_apart(code) || stands_still(code) || later)
+        reason.is_out_of_descriptors() || (self.met && reason.is_retryable())
     }
 
     /// Waits for the next attempt: until the device is heard, or until the backoff ends while the device seems to be
@@ -451,13 +443,13 @@ impl Sending {
         let changed = changed.await.map_err(|_| TransferError::Internal("looking at files failed"))?;
         let (there, accepted, changes, source) = changed.map_err(|error| {
             tracing::info!(%error, "what is to be sent cannot be looked at now");
-            apart(SENDER_OUT_OF_FILES)
+            disconnected(Reason::SenderOutOfFiles)
         })?;
         match there {
             Whereabouts::There => {}
             // No claim of the receiver could be verified, and it would discard its data.
-            Whereabouts::Away => return Err(apart("source_gone")),
-            Whereabouts::Deleted => return Err(TransferError::Stopped("source_deleted").into()),
+            Whereabouts::Away => return Err(disconnected(Reason::SourceGone)),
+            Whereabouts::Deleted => return Err(TransferError::Stopped(Reason::SourceDeleted).into()),
         }
         let source = Arc::new(source.map_err(TransferError::Violation)?);
         let attempt = attempt_id()?;
@@ -490,7 +482,7 @@ impl Sending {
 
     /// Scans and offers a transfer that the receiver has not accepted yet, as far as is known.
     async fn first(&mut self) -> Result<End, NetworkError> {
-        self.show_wait(reason("listing"));
+        self.show_wait(Reason::Listing.into());
         let Some(source) = self.scan().await? else { return self.stopped() };
         if self.order.terms.options.strict && source.left_out.reasons.total() > 0 {
             return Err(TransferError::LeftOut(Box::new(source.left_out.as_ref().clone())).into());
@@ -506,10 +498,10 @@ impl Sending {
         });
         self.show_length();
         self.skipped = source.left_out.reasons.clone();
-        self.order.terms.skipped.clone_from(self.skipped.counts());
+        self.order.terms.skipped = self.skipped.counts();
         self.show_wait(match (self.inner.deps.presence)(self.order.device) {
-            Presence::Away => self.why(&NetworkError::DeviceOffline((self.inner.deps.names)(self.order.device))),
-            _ => reason("connecting"),
+            Presence::Away => self.cause(&NetworkError::DeviceOffline((self.inner.deps.names)(self.order.device))),
+            _ => Reason::Connecting.into(),
         });
         let Some(session) = self.connect().await? else { return self.stopped() };
         let attempt = attempt_id()?;
@@ -620,14 +612,15 @@ impl Sending {
             Ok(())
         }));
         let mut end = self.talk(session, &mut talk).await;
-        if end.as_ref().is_err_and(|error| is_apart(error.code())) && control_stream::thrown_out(session) {
+        if end.as_ref().is_err_and(|error| Reason::from(error).is_disconnected()) && control_stream::thrown_out(session)
+        {
             let text = "the other device says that this one did".into();
             end = Err(TransferError::Violation(Violation(text)).into());
         }
         if let Err(error) = &end
-            && error.code() == "protocol_violation"
+            && Reason::from(error) == Reason::ProtocolViolation
         {
-            talk.out.farewell(&SenderFrame::Cancel { code: Code::new("protocol_violation") }).await;
+            talk.out.farewell(&SenderFrame::Cancel { code: Reason::ProtocolViolation }).await;
             session.close(crate::net::CloseCode::Violation, "");
         }
         self.stop.cancel();
@@ -658,7 +651,7 @@ impl Sending {
                 }
                 proven = proven(&mut talk.proving) => {
                     let (plan, anew) = match proven {
-                        Err(error) if is_out_of_descriptors(error.code()) => return Err(out_of_files(talk).await),
+                        Err(error) if Reason::from(&error).is_out_of_descriptors() => return Err(out_of_files(talk).await),
                         other => other?,
                     };
                     // A receiver that does not read must not keep people from cancelling.
@@ -686,8 +679,8 @@ impl Sending {
                     Some(Ok(Err(Broken::Stream))) => return self.why_broken(talk).await,
                     Some(Ok(Err(Broken::Descriptors))) => return Err(out_of_files(talk).await),
                     Some(Ok(Err(Broken::Source))) => {
-                        talk.out.farewell(&SenderFrame::Cancel { code: Code::new("source_gone") }).await;
-                        return Err(apart("source_gone"));
+                        talk.out.farewell(&SenderFrame::Cancel { code: Reason::SourceGone }).await;
+                        return Err(disconnected(Reason::SourceGone));
                     }
                     Some(Err(_)) | None => return Err(TransferError::Internal("a sending task failed").into()),
                 },
@@ -696,12 +689,12 @@ impl Sending {
                     Some(Command::Superseded) => {}
                     Some(Command::Held) => self.held_changed(talk),
                     Some(Command::Decline | Command::Cancel) | None => {
-                        talk.out.farewell(&SenderFrame::Cancel { code: Code::new("cancelled") }).await;
+                        talk.out.farewell(&SenderFrame::Cancel { code: Reason::Cancelled }).await;
                         return Ok(End::cancelled_here());
                     }
                 },
                 () = input::broken_off(&mut self.input) => {
-                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new(growing::EARLY) }).await;
+                    talk.out.farewell(&SenderFrame::Cancel { code: Reason::InputEndedEarly }).await;
                     return Ok(growing::early());
                 }
                 _ = tick.tick() => {
@@ -729,7 +722,7 @@ impl Sending {
                     });
                 }
                 () = self.inner.cancel.cancelled() => {
-                    talk.out.farewell(&SenderFrame::Cancel { code: Code::new("shutting_down") }).await;
+                    talk.out.farewell(&SenderFrame::Cancel { code: Reason::ShuttingDown }).await;
                     return Err(NetworkError::ShuttingDown);
                 }
             }
@@ -739,7 +732,7 @@ impl Sending {
     async fn heard(&mut self, talk: &mut Attempt, meant: FromReceiver) -> Result<Option<End>, NetworkError> {
         match meant {
             FromReceiver::SendManifest => talk.send_manifest(&self.stop),
-            FromReceiver::Declined(code) => return self.declined(talk, &code).map(Some),
+            FromReceiver::Declined(reason) => return self.declined(talk, reason).map(Some),
             FromReceiver::Accepted => {
                 self.begun.get_or_insert_with(Instant::now);
                 self.backoff.succeeded();
@@ -778,22 +771,22 @@ impl Sending {
             }
             FromReceiver::Received(list) => {
                 for item in list {
-                    let Some(code) = item.failure else {
+                    let Some(reason) = item.failure else {
                         self.delivered.insert(item.file);
                         continue;
                     };
                     self.tally.failed += 1;
-                    self.tally.reasons.add(code.as_str(), 1);
+                    self.tally.reasons.add(&reason, 1);
                     if self.tally.notes.len() < NOTES {
                         let path = talk.source.manifest.shown(item.file);
-                        self.tally.notes.push(Note::Failed { path, reason: code.as_str().to_owned() });
+                        self.tally.notes.push(Note::Failed { path, reason: reason.code().to_owned() });
                     }
                     // The input may never end, so the rest would be sent for nothing.
                     if talk.source.manifest.is_growing() {
-                        talk.out.farewell(&SenderFrame::Cancel { code: code.clone() }).await;
-                        return Ok(Some(End::by_code(code.as_str())));
+                        talk.out.farewell(&SenderFrame::Cancel { code: reason.clone() }).await;
+                        return Ok(Some(End::by(reason)));
                     }
-                    self.tally.first_failure.get_or_insert(code);
+                    self.tally.first_failure.get_or_insert(reason);
                 }
             }
             FromReceiver::Renamed(list) => {
@@ -807,17 +800,16 @@ impl Sending {
                 self.watch.sample(self.inner.since.elapsed(), bytes);
                 return Ok(Some(self.ran()));
             }
-            FromReceiver::Cancelled(code) if is_apart(code.as_str()) => return Err(apart(code.as_str())),
-            // The staged data stays at the receiver; the transfer resumes once there is space.
-            FromReceiver::Cancelled(code) if code.as_str() == RECEIVER_OUT_OF_FILES && self.may_be_known() => {
-                return Err(apart(RECEIVER_OUT_OF_FILES));
+            FromReceiver::Cancelled(reason) if reason.is_disconnected() => return Err(disconnected(reason)),
+            // The staged data stays at the receiver; the transfer resumes once there is space or a descriptor.
+            FromReceiver::Cancelled(reason @ (Reason::DiskFull | Reason::ReceiverOutOfFiles))
+                if self.may_be_known() =>
+            {
+                return Err(disconnected(reason));
             }
-            FromReceiver::Cancelled(code) if code.as_str() == "disk_full" && self.may_be_known() => {
-                return Err(apart("disk_full"));
-            }
-            FromReceiver::Cancelled(code) => return Ok(Some(End::by_code(code.as_str()))),
-            FromReceiver::Pause(code) => {
-                self.held_there = Some(code);
+            FromReceiver::Cancelled(reason) => return Ok(Some(End::by(reason))),
+            FromReceiver::Pause(reason) => {
+                self.held_there = Some(reason);
                 self.settle(talk);
             }
             FromReceiver::Resume => {
@@ -849,48 +841,49 @@ impl Sending {
     }
 
     /// Handles a declined offer or a declined resume.
-    fn declined(&mut self, talk: &Attempt, code: &Code) -> Result<End, NetworkError> {
+    fn declined(&mut self, talk: &Attempt, reason: Reason) -> Result<End, NetworkError> {
         let waits = self.may_be_known() || self.order.terms.options.wait;
-        match code.as_str() {
-            "destination_unusable" if waits => Err(apart(code.as_str())),
+        match reason {
+            Reason::DestinationUnusable if waits => Err(disconnected(reason)),
             // The receiver has no time now; this is no answer to the offer.
-            "busy" | "rate_limited" | "shutting_down" | RECEIVER_OUT_OF_FILES => Err(apart(code.as_str())),
+            Reason::Busy | Reason::RateLimited | Reason::ShuttingDown | Reason::ReceiverOutOfFiles => {
+                Err(disconnected(reason))
+            }
             // The receiver knows this id. The acceptance was lost with the connection or by a kill of this node, or
             // the receiver has not noticed yet that the first attempt is over. A resume finds out which.
-            "duplicate_id" if (self.restored || self.offered) && self.source.is_none() => {
+            Reason::DuplicateId if (self.restored || self.offered) && self.source.is_none() => {
                 (self.source, self.guessed) = (Some(talk.source.clone()), true);
                 Err(lost())
             }
             // A person stopped it there before an acceptance was sent.
-            "cancelled" => Ok(End::by_code("cancelled")),
+            Reason::Cancelled => Ok(End::by(reason)),
             // The receiver never decided on it: it is offered anew.
-            "forgotten" if self.guessed => {
+            Reason::Forgotten if self.guessed => {
                 (self.source, self.guessed, self.order.terms.accepted) = (None, false, None);
-                Err(apart("busy"))
+                Err(disconnected(Reason::Busy))
             }
-            "complete" if self.may_be_known() => {
+            Reason::Complete if self.may_be_known() => {
                 (self.tally.files, self.tally.bytes) = self.shown();
                 self.all_delivered();
                 Ok(self.ran())
             }
             // The transfer is over at the receiver. Its results of single files may have been lost with the
             // connection.
-            "files_failed" if self.may_be_known() => {
+            Reason::FilesFailed if self.may_be_known() => {
                 self.tally = std::mem::take(&mut self.last);
                 let (files, _) = self.shown();
                 if self.tally.failed == 0 {
-                    (self.tally.failed, self.tally.first_failure) = (1, Some(code.clone()));
-                    self.tally.reasons.add(code.as_str(), 1);
+                    self.tally.reasons.add(&reason, 1);
+                    (self.tally.failed, self.tally.first_failure) = (1, Some(reason));
                 }
                 self.tally.files = files.saturating_sub(self.tally.failed);
                 Ok(self.ran())
             }
             // The transfer was accepted once: this is how it ended at the receiver.
-            code if self.may_be_known() => Ok(End::by_code(code)),
-            code => {
-                let why = (code != "declined").then(|| reason(code));
-                Ok(End { state: TransferState::Declined, reason: why })
-            }
+            reason if self.may_be_known() => Ok(End::by(reason)),
+            // Nothing is to be said where a person declined.
+            Reason::Declined => Ok(End { state: TransferState::Declined, cause: None }),
+            reason => Ok(End { state: TransferState::Declined, cause: Some(reason.into()) }),
         }
     }
 
@@ -926,8 +919,8 @@ async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut term
 
 /// Tells the receiver that this side is out of descriptors: staged data stays, and the transfer resumes later.
 async fn out_of_files(talk: &Attempt) -> NetworkError {
-    talk.out.farewell(&SenderFrame::Cancel { code: Code::new(SENDER_OUT_OF_FILES) }).await;
-    apart(SENDER_OUT_OF_FILES)
+    talk.out.farewell(&SenderFrame::Cancel { code: Reason::SenderOutOfFiles }).await;
+    disconnected(Reason::SenderOutOfFiles)
 }
 
 fn attempt_id() -> Result<[u8; 16], NetworkError> {

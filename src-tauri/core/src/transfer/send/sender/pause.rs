@@ -9,13 +9,19 @@ use super::{
         pace::{Pace, Pacer},
         source::Whereabouts,
     },
-    Sending, apart,
+    Sending, disconnected,
 };
 use crate::{
-    api::{ApiError, TransferState},
+    api::TransferState,
     error::NetworkError,
     queue::scheduler::Turn,
-    transfer::{error::reason, protocol::frames::SenderFrame, send::attempt::Attempt},
+    transfer::{
+        protocol::{
+            frames::SenderFrame,
+            reason::{Cause, Reason},
+        },
+        send::attempt::Attempt,
+    },
 };
 
 /// Returns the pause after `stalls` attempts in a row at which the receiver took nothing: 30 s after the first,
@@ -26,7 +32,8 @@ pub(super) fn stalled_pause(stalls: u32) -> Duration {
 
 impl Sending {
     /// Shows the reason of a wait, as long as the receiver has not heard of the transfer.
-    pub(super) fn show_wait(&self, why: ApiError) {
+    pub(super) fn show_wait(&self, cause: Cause) {
+        let why = cause.into();
         self.inner.book.show(self.order.id, |view| {
             if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
                 (view.state, view.reason) = (TransferState::Waiting, Some(why));
@@ -49,9 +56,8 @@ impl Sending {
     pub(super) fn settle(&mut self, talk: &Attempt) {
         let why = match &self.held_there {
             _ if self.held => self.inner.book.held(self.order.id),
-            Some(code) if code.as_str() == "paused" => Some("paused_there".into()),
-            Some(code) => Some(code.as_str().to_owned()),
-            None => None,
+            Some(Reason::Paused) => Some(Reason::PausedThere),
+            reason => reason.clone(),
         };
         if why.is_some() {
             self.turn = None;
@@ -65,9 +71,9 @@ impl Sending {
             self.watch.stop();
         }
         self.inner.book.show(self.order.id, |view| match why {
-            Some(code) => {
+            Some(reason) => {
                 (view.state, view.reason, view.rate, view.eta) =
-                    (TransferState::Paused, Some(reason(&code)), 0.0, None);
+                    (TransferState::Paused, Some(reason.into()), 0.0, None);
             }
             None if moves || idle => (view.state, view.reason) = (TransferState::Active, None),
             None if starts => (view.state, view.reason) = (TransferState::Queued, None),
@@ -82,7 +88,7 @@ impl Sending {
     /// Applies a pause or resume on this side, and tells the receiver.
     pub(super) fn held_changed(&mut self, talk: &Attempt) {
         let held = self.inner.book.held(self.order.id).is_some();
-        let full = self.held_there.as_ref().is_some_and(|code| code.as_str() == "disk_full");
+        let full = self.held_there == Some(Reason::DiskFull);
         // A person who resumes may know that the receiver has space again.
         if (held != self.held || (full && !held)) && self.source.is_some() {
             talk.out.tell(&if held { SenderFrame::Pause } else { SenderFrame::Resume });
@@ -115,7 +121,7 @@ impl Sending {
                 let again = if self.tally.bytes > before { 1 } else { stalls.saturating_add(1) };
                 self.stalls = (again, self.tally.bytes);
                 self.gave_up = true;
-                return Err(apart("receiver_stalled"));
+                return Err(disconnected(Reason::ReceiverStalled));
             }
         }
         if self.tally.bytes > self.stalls.1 {
@@ -125,8 +131,8 @@ impl Sending {
     }
 
     /// Pauses the transfer for a reason of the node, not of a person.
-    pub(super) async fn hold(&mut self, code: &str) {
-        match self.inner.book.hold(self.order.id, Some(code)).await {
+    pub(super) async fn hold(&mut self, reason: Reason) {
+        match self.inner.book.hold(self.order.id, Some(reason)).await {
             Ok(()) => self.held = true,
             Err(error) => tracing::warn!(%error, "that a transfer is held could not be recorded"),
         }
@@ -135,7 +141,7 @@ impl Sending {
     /// Resumes a transfer whose source disk was taken out, once the disk is back.
     pub(super) async fn look_for_source(&mut self) {
         let Some(source) = self.source.clone() else { return };
-        if self.inner.book.held(self.order.id).as_deref() != Some("source_gone") {
+        if self.inner.book.held(self.order.id) != Some(Reason::SourceGone) {
             return;
         }
         let there = tokio::task::spawn_blocking(move || source.whereabouts()).await;

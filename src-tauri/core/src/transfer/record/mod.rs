@@ -3,6 +3,8 @@
 //! One row holds the view and the agreed terms. The manifest, which may be large, has rows of its own beside it: its
 //! pages as on the wire.
 
+mod stored;
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -10,9 +12,12 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use stored::{StoredConflict, StoredGiven, StoredOptions, StoredTransfer, VERSION};
+
 use super::TransferError;
 use crate::{
     api::{ConflictRule, Given, TransferOptions, TransferView},
+    datadir::{ListStoredAs, StoredAs},
     error::NetworkError,
     id::TransferId,
     storage::{Op, Store, Table},
@@ -21,30 +26,24 @@ use crate::{
             frames::{Entry, SenderFrame, decode},
             limits::PAGE_BYTES,
             manifest::{Manifest, ManifestBuilder},
+            reason::Reason,
         },
         send::source::{Named, Parent, Root},
     },
 };
 
-/// Version of the record format.
-const RECORD: u8 = 1;
 /// Flag in the number of a side row that holds paths. Rows without it hold the manifest.
 const PATHS: u32 = 1 << 31;
 
-/// Row of one transfer.
-#[derive(Serialize, Deserialize)]
+/// Record of one transfer. See [`StoredTransfer`] for its form on the disk.
 pub(super) struct Record {
-    version: u8,
     pub view: TransferView,
-    /// Path of the destination folder as bytes, because it need not be UTF-8.
-    landing: Option<Vec<u8>>,
-    #[serde(default)]
+    /// Destination folder.
+    pub landing: Option<PathBuf>,
     pub terms: Option<Terms>,
-    /// Reason code while paused on this side.
-    #[serde(default)]
-    pub held: Option<String>,
+    /// Reason while paused on this side.
+    pub held: Option<Reason>,
     /// Unix time in seconds since which the transfer waits for its peer.
-    #[serde(default)]
     pub waits_since: Option<u64>,
 }
 
@@ -64,8 +63,9 @@ pub(super) struct Outgoing {
     /// Paths that the person named, as bytes.
     pub(super) paths: Vec<Vec<u8>>,
     /// Details that are known of each path, in the same order. Missing in records of earlier versions.
-    #[serde(default)]
+    #[serde(default, with = "ListStoredAs::<StoredGiven>")]
     pub(super) given: Vec<Given>,
+    #[serde(with = "StoredAs::<StoredOptions>")]
     pub options: TransferOptions,
     /// Source as accepted by the receiver. Before that, the paths are listed again at each attempt.
     pub accepted: Option<Accepted>,
@@ -120,7 +120,7 @@ pub(super) struct Incoming {
     #[serde(default)]
     pub only: Option<Vec<u32>>,
     /// Rule for names that are taken.
-    #[serde(default)]
+    #[serde(default, with = "StoredAs::<StoredConflict>")]
     pub conflict: ConflictRule,
     /// Bytes that the manifest takes in memory. It lies in the staging directory then; 0 if it lies in side rows, as
     /// in earlier versions.
@@ -218,11 +218,14 @@ impl Terms {
 impl Record {
     /// Decodes a record; `None` if this version cannot read it.
     pub(super) fn read(value: &[u8]) -> Option<Self> {
-        serde_json::from_slice::<Self>(value).ok().filter(|record| record.version == RECORD)
-    }
-
-    pub(super) fn landing(&self) -> Option<PathBuf> {
-        self.landing.clone().map(path_from)
+        let stored = serde_json::from_slice::<StoredTransfer>(value).ok().filter(|stored| stored.version == VERSION)?;
+        Some(Self {
+            view: stored.view.into(),
+            landing: stored.landing.map(path_from),
+            terms: stored.terms,
+            held: stored.held.map(|code| Reason::from_code(&code)),
+            waits_since: stored.waits_since,
+        })
     }
 }
 
@@ -231,18 +234,18 @@ pub(super) fn put(
     view: &TransferView,
     landing: Option<&Path>,
     terms: Option<&Terms>,
-    held: Option<&str>,
+    held: Option<&Reason>,
     waits_since: Option<u64>,
 ) -> Result<Op, NetworkError> {
-    let record = Record {
-        version: RECORD,
-        view: view.clone(),
+    let stored = StoredTransfer {
+        version: VERSION,
+        view: view.clone().into(),
         landing: landing.map(path_bytes),
         terms: terms.cloned(),
-        held: held.map(str::to_owned),
+        held: held.map(|held| held.code().to_owned()),
         waits_since,
     };
-    let value = serde_json::to_vec(&record).map_err(|error| NetworkError::Internal(error.to_string()))?;
+    let value = serde_json::to_vec(&stored).map_err(|error| NetworkError::Internal(error.to_string()))?;
     Ok(Op::put(Table::Transfers, view.id.as_bytes().as_slice(), value))
 }
 
@@ -414,9 +417,12 @@ fn path_from(bytes: Vec<u8>) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transfer::protocol::{
-        frames::{EntryKind, encode},
-        manifest::tests::{entry, file},
+    use crate::{
+        api::{Direction, Note, TransferState},
+        transfer::protocol::{
+            frames::{EntryKind, encode},
+            manifest::tests::{entry, file},
+        },
     };
 
     #[test]
@@ -435,5 +441,81 @@ mod tests {
         let early = [&[1, 0, 3][..], &folder, &files].concat();
         assert_eq!(entries(&early).unwrap(), kept);
         assert_eq!(entries(b"x"), None);
+    }
+
+    /// Outgoing transfer as this version writes it, with every field.
+    const OUTGOING: &str = r#"{"version":1,"view":{"id":"01234567-89ab-4def-8123-456789abcdef","direction":"send","device":"11234567-89ab-8def-8123-456789abcdef","device_name":"Living Room","state":"paused","reason":{"code":"paused_here","message":"It was paused here","hint":"Resume it."},"roots":["Urlaub","notes.txt"],"root_count":2,"files":3,"files_done":1,"bytes":1099511627776,"total":2199023255552,"growing":false,"offered":{"files":9,"bytes":4398046511104},"skipped":3,"reasons":{"link_outside":2,"not_taken":1},"rate":2500000.0,"eta":1.5,"silent":4,"started":1700000000,"seconds":12.5,"mean_rate":1000000.0,"into":null,"landed":[],"limit":4096,"place":2,"notes":[{"code":"skipped","args":{"path":"a","reason":"link_outside"}},{"code":"failed","args":{"path":"b","reason":"source_changed"}},{"code":"saved_as","args":{"path":"c","name":"c (2)"}},{"code":"named_twice","args":{"path":"d"}},{"code":"already_there","args":{"count":1}},{"code":"trashed","args":{"count":2}},{"code":"not_trashed","args":{"path":"e"}},{"code":"skipped_there","args":{"count":3}},{"code":"not_executable","args":{"count":4}},{"code":"text","args":{"text":"A sentence."}}]},"landing":null,"terms":{"outgoing":{"paths":[[47,97],[47,98]],"given":[{"seen":null,"name":null,"spooled":false,"growing":false},{"seen":null,"name":"x.tar","spooled":true,"growing":true}],"options":{"compress":false,"encrypt":true,"limit":4096,"wait":true,"strict":true},"accepted":{"roots":[[0,[47,97]]],"parents":[[0,{"volume":5,"inode":6}]],"pages":1},"untold":true,"rank":7,"skipped":{"link_outside":2},"rows":1,"part":true,"was_part":true}},"held":"paused_here","waits_since":null}"#;
+    /// Accepted incoming transfer that waits for its sender.
+    const INCOMING: &str = r#"{"version":1,"view":{"id":"01234567-89ab-4def-8123-456789abcdef","direction":"receive","device":"11234567-89ab-8def-8123-456789abcdef","device_name":"Living Room","state":"waiting","reason":{"code":"connection_lost","message":"The connection was lost","hint":"It goes on by itself when the devices meet again."},"roots":["Urlaub"],"root_count":1,"files":3,"files_done":1,"bytes":10,"total":20,"growing":true,"offered":null,"skipped":0,"reasons":{},"rate":0.0,"eta":null,"silent":null,"started":1700000000,"seconds":12.5,"mean_rate":null,"into":"/home/b/Downloads","landed":["Urlaub (2)"],"limit":null,"place":null,"notes":[]},"landing":[47,98],"terms":{"incoming":{"encrypt":true,"compress":true,"total":20,"entries":4,"pages":0,"hash":[2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2],"only":[1,3],"conflict":"keep-both","list":224,"charged":77}},"held":null,"waits_since":1700000100}"#;
+    /// Record of an early version, with the fields that it had.
+    const EARLY: &str = r#"{"version":1,"view":{"id":"01234567-89ab-4def-8123-456789abcdef","direction":"receive","device":"11234567-89ab-8def-8123-456789abcdef","device_name":"B","state":"done","reason":null,"roots":["a"],"root_count":1,"files":3,"files_done":3,"bytes":10,"total":10,"rate":0.0,"eta":null,"started":0,"seconds":2.0,"into":null,"notes":["2 links were left out."]},"landing":null}"#;
+
+    fn written_again(record: &Record) -> String {
+        let (landing, terms) = (record.landing.as_deref(), record.terms.as_ref());
+        let op = put(&record.view, landing, terms, record.held.as_ref(), record.waits_since).unwrap();
+        let Op::Put { value, .. } = op else { panic!("a row is put") };
+        String::from_utf8(value.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn records_of_this_version_open_and_are_written_as_they_were() {
+        for text in [OUTGOING, INCOMING] {
+            let record = Record::read(text.as_bytes()).unwrap();
+            assert_eq!(written_again(&record), text);
+        }
+        for (state, text) in [
+            (TransferState::Offered, "offered"),
+            (TransferState::Queued, "queued"),
+            (TransferState::Active, "active"),
+            (TransferState::Paused, "paused"),
+            (TransferState::Waiting, "waiting"),
+            (TransferState::Done, "done"),
+            (TransferState::Failed, "failed"),
+            (TransferState::Declined, "declined"),
+            (TransferState::Cancelled, "cancelled"),
+        ] {
+            let text = INCOMING.replace(r#""state":"waiting""#, &format!(r#""state":"{text}""#));
+            let record = Record::read(text.as_bytes()).unwrap();
+            assert_eq!((record.view.state, written_again(&record)), (state, text));
+        }
+        for (rule, text) in [(ConflictRule::Skip, "skip"), (ConflictRule::Replace, "replace")] {
+            let text = INCOMING.replace("keep-both", text);
+            let record = Record::read(text.as_bytes()).unwrap();
+            assert!(matches!(&record.terms, Some(Terms::Incoming(terms)) if terms.conflict == rule));
+            assert_eq!(written_again(&record), text);
+        }
+    }
+
+    #[test]
+    fn a_record_says_what_it_said() {
+        let record = Record::read(OUTGOING.as_bytes()).unwrap();
+        let view = &record.view;
+        assert_eq!((view.direction, view.state, view.notes.len()), (Direction::Send, TransferState::Paused, 10));
+        assert_eq!(view.offered.map(|offered| (offered.files, offered.bytes)), Some((9, 1 << 42)));
+        assert_eq!((view.started, view.seconds, view.limit), (1_700_000_000, Some(12.5), Some(4096)));
+        assert_eq!(view.reason.as_ref().map(Reason::from), Some(Reason::PausedHere));
+        let Some(Terms::Outgoing(terms)) = &record.terms else { panic!("it is sent from here") };
+        assert!(!terms.options.compress && terms.options.wait && terms.options.strict && terms.was_part);
+        assert_eq!(terms.growing(), Some("/b".into()));
+        let record = Record::read(INCOMING.as_bytes()).unwrap();
+        assert_eq!((record.landing, record.view.growing), (Some("/b".into()), true));
+    }
+
+    #[test]
+    fn an_early_record_is_read_and_another_version_is_not() {
+        let record = Record::read(EARLY.as_bytes()).unwrap();
+        assert_eq!(record.view.notes, [Note::Text { text: "2 links were left out.".into() }]);
+        assert_eq!((record.view.skipped, record.view.limit, record.terms), (0, None, None));
+        let early = EARLY.replace(
+            r#""landing":null"#,
+            r#""landing":null,"terms":{"outgoing":{"paths":[[47]],"options":{},"accepted":null,"untold":false}}"#,
+        );
+        let Some(Terms::Outgoing(terms)) = Record::read(early.as_bytes()).unwrap().terms else { panic!("{early}") };
+        assert_eq!((terms.options, terms.given.len()), (TransferOptions::default(), 0));
+        let later = EARLY.replace(r#""started":0"#, r#""started":0,"of_a_later_version":1"#);
+        assert!(Record::read(later.as_bytes()).is_some(), "a later version may add fields");
+        for other in [EARLY.replace(r#""version":1"#, r#""version":2"#), EARLY.replace("done", "dancing")] {
+            assert!(Record::read(other.as_bytes()).is_none());
+        }
     }
 }
