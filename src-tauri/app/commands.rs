@@ -9,8 +9,9 @@ use tauri::{AppHandle, Manager, State};
 use tauri_plugin_clipboard_manager::ClipboardExt;
 use yonder_core::{
     api::{
-        ApiError, DeviceAccept, DeviceRule, DeviceView, FolderChoice, Grant, PairingView, Request, Response,
-        SecretText, Sent, Settings, ShellRequest, ShellResponse, TransferView, TrustLevel,
+        ApiError, DeviceAccept, DeviceRequest, DeviceRule, DeviceView, FolderChoice, Grant, KeystoreRequest,
+        MessageRequest, NodeRequest, PairingRequest, PairingView, Request, Response, SecretText, Sent, Settings,
+        SettingsRequest, ShellRequest, ShellResponse, TransferRequest, TransferView, TrustLevel,
     },
     identity::KeystoreChoice,
 };
@@ -47,7 +48,7 @@ pub async fn call(request: Value, core: State<'_, Core>, app: AppHandle) -> Resu
     let request: Request = parse(request)?;
     allowed(&app, &core, &request).await?;
     let seen = match &request {
-        Request::MessagesSeen { device } => device.parse().ok(),
+        Request::Message(MessageRequest::MessagesSeen { device }) => device.parse().ok(),
         _ => None,
     };
     let answer = core.call(request).await?;
@@ -70,7 +71,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             let paths = app.state::<Picks>().look(&pick, Instant::now()).ok_or_else(pick_gone)?;
             // Missing files are reported when the others are sent.
             let (paths, _) = send::present(paths).await;
-            match core.call(Request::Survey { paths }).await? {
+            match core.call(TransferRequest::Survey { paths }).await? {
                 Response::Survey(survey) => Ok(ShellResponse::Survey(survey)),
                 _ => Err(error("internal", "the core answered something else than a survey", "")),
             }
@@ -84,21 +85,23 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             Ok(ShellResponse::Sent(Sent { missing, ..sent }))
         }
         ShellRequest::AcceptInto { id, conflict, only } => match dialogs::folder(&app, None).await {
-            Some(folder) => transfer(core.call(Request::Accept { id, into: Some(folder), conflict, only }).await?),
+            Some(folder) => {
+                transfer(core.call(TransferRequest::Accept { id, into: Some(folder), conflict, only }).await?)
+            }
             None => Ok(ShellResponse::Done),
         },
         ShellRequest::ChooseDownloadFolder => {
             let Some(folder) = dialogs::folder(&app, None).await else { return Ok(ShellResponse::Done) };
             let value = folder.into_os_string().into_string().map_err(|_| not_text())?;
-            core.call(Request::SetSetting { key: "download_dir".into(), value }).await?;
+            core.call(SettingsRequest::SetSetting { key: "download_dir".into(), value }).await?;
             Ok(ShellResponse::Done)
         }
         ShellRequest::ShowInFolder { id } => {
-            reveal::show(view(core.call(Request::Transfer { id }).await?)?).await?;
+            reveal::show(view(core.call(TransferRequest::Transfer { id }).await?)?).await?;
             Ok(ShellResponse::Done)
         }
         ShellRequest::OpenStored { id } => {
-            reveal::open(view(core.call(Request::Transfer { id }).await?)?).await?;
+            reveal::open(view(core.call(TransferRequest::Transfer { id }).await?)?).await?;
             Ok(ShellResponse::Done)
         }
         ShellRequest::Copy { text } => {
@@ -169,7 +172,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             let Some(path) = dialogs::new_file(&app, texts.save_backup(), BACKUP_NAME).await else {
                 return Ok(ShellResponse::Done);
             };
-            match core.call(Request::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
+            match core.call(KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
                 Response::Backup(view) => Ok(ShellResponse::Backup(view)),
                 _ => Err(error("internal", "the core answered something else than a backup", "")),
             }
@@ -180,7 +183,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
 /// Approves the waiting pairing if the user confirms it in a dialog of the shell, which also asks whose device it is.
 async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     let core = app.state::<Core>();
-    let Response::Snapshot(snapshot) = core.call(Request::Snapshot).await? else { return Err(strange_answer()) };
+    let Response::Snapshot(snapshot) = core.call(NodeRequest::Snapshot).await? else { return Err(strange_answer()) };
     let PairingView::Confirm { name, called, check_words, grants, grants_other, approved: false, .. } =
         snapshot.pairing
     else {
@@ -196,7 +199,7 @@ async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
         None => return Ok(ShellResponse::Done),
     };
     // The user has seen these words. The page may have begun another pairing meanwhile.
-    let answer = Request::PairAnswer { approve: true, level: Some(level), check_words: Some(check_words) };
+    let answer = PairingRequest::PairAnswer { approve: true, level: Some(level), check_words: Some(check_words) };
     core.call(answer).await?;
     Ok(ShellResponse::Done)
 }
@@ -233,7 +236,7 @@ async fn rule(
         confirm(app, &question).await?;
     }
     let into = rule.into.map(Into::into);
-    let request = Request::Trust { device, level: None, accept: Some(accept), up_to, into };
+    let request = DeviceRequest::Trust { device, level: None, accept: Some(accept), up_to, into };
     match core.call(request).await? {
         Response::Devices(mut devices) => {
             let device: Option<DeviceView> = devices.pop();
@@ -244,14 +247,14 @@ async fn rule(
 }
 
 async fn devices(core: &Core) -> Result<Vec<DeviceView>, ApiError> {
-    match core.call(Request::Devices).await? {
+    match core.call(NodeRequest::Devices).await? {
         Response::Devices(devices) => Ok(devices),
         _ => Err(strange_answer()),
     }
 }
 
 async fn settings(core: &Core) -> Result<Settings, ApiError> {
-    match core.call(Request::Settings).await? {
+    match core.call(SettingsRequest::Settings).await? {
         Response::Settings(settings) => Ok(settings),
         _ => Err(strange_answer()),
     }
@@ -320,6 +323,6 @@ mod tests {
     #[test]
     fn a_request_of_another_form_is_an_error_with_a_code() {
         assert_eq!(parse::<Request>(serde_json::json!({"cmd": "rm"})).unwrap_err().code, "invalid_input");
-        assert_eq!(parse::<Request>(serde_json::json!({"cmd": "snapshot"})), Ok(Request::Snapshot));
+        assert_eq!(parse::<Request>(serde_json::json!({"cmd": "snapshot"})), Ok(NodeRequest::Snapshot.into()));
     }
 }

@@ -67,7 +67,7 @@ impl Starter {
 impl Core {
     /// Sends a request to the node. The error is `starting` while it starts, and the reason after a failed start, for a
     /// page that loaded later.
-    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
+    pub async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         match self.phase() {
             Phase::Up(node) => node.call(request).await,
             Phase::Waiting | Phase::Starting => Err(error("starting", "Yonder is still starting", "")),
@@ -209,15 +209,17 @@ pub fn stop(app: &AppHandle) {
 
 #[cfg(test)]
 mod tests {
+    use yonder_core::api::NodeRequest;
+
     use super::*;
 
     #[tokio::test]
     async fn before_the_node_is_up_the_answer_says_so_and_a_failed_start_is_remembered() {
         let core = Core::default();
-        assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "starting");
+        assert_eq!(core.call(NodeRequest::Snapshot).await.unwrap_err().code, "starting");
         core.set(failed());
         for _ in 0..2 {
-            assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "keystore_locked");
+            assert_eq!(core.call(NodeRequest::Snapshot).await.unwrap_err().code, "keystore_locked");
         }
     }
 
@@ -226,7 +228,7 @@ mod tests {
         let core = Core::default();
         assert!(core.claim().is_some());
         assert!(core.claim().is_none());
-        assert_eq!(core.call(Request::Snapshot).await.unwrap_err().code, "starting");
+        assert_eq!(core.call(NodeRequest::Snapshot).await.unwrap_err().code, "starting");
         core.set(failed());
         assert!(core.claim().is_some());
         assert!(core.claim().is_none());

@@ -10,7 +10,9 @@ use std::time::Instant;
 use tauri::{AppHandle, Manager};
 use tokio::sync::{mpsc, oneshot};
 use yonder_core::{
-    api::{ApiError, ConflictRule, Event, Request, Response, ShellEvent},
+    api::{
+        ApiError, ConflictRule, Event, NodeRequest, Request, Response, SettingsRequest, ShellEvent, TransferRequest,
+    },
     id::DeviceId,
 };
 
@@ -75,7 +77,7 @@ impl Notifier {
                 match step {
                     Step::Show(note) => screen.put(note, desk.texts),
                     Step::Text { device, text } => {
-                        let Response::Snapshot(now) = ask(&app, Request::Snapshot).await else { continue };
+                        let Response::Snapshot(now) = ask(&app, NodeRequest::Snapshot).await else { continue };
                         if let Some(note) = desk.text(device, &text, &now) {
                             screen.put(note, desk.texts);
                         }
@@ -103,7 +105,7 @@ impl Notifier {
 }
 
 /// Returns the core's response, or `Done` after an error.
-async fn ask(app: &AppHandle, request: Request) -> Response {
+async fn ask(app: &AppHandle, request: impl Into<Request>) -> Response {
     app.state::<Core>().call(request).await.unwrap_or(Response::Done)
 }
 
@@ -150,15 +152,15 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
     let core = app.state::<Core>();
     let asked = match (answer.as_deref(), note.about) {
         (Some(ACCEPT), About::Offer(id)) => {
-            let conflict = match ask(app, Request::Settings).await {
+            let conflict = match ask(app, SettingsRequest::Settings).await {
                 Response::Settings(settings) => settings.conflict,
                 _ => ConflictRule::default(),
             };
-            core.call(Request::Accept { id, into: None, conflict, only: None }).await
+            core.call(TransferRequest::Accept { id, into: None, conflict, only: None }).await
         }
-        (Some(DECLINE), About::Offer(id)) => core.call(Request::Decline { id }).await,
+        (Some(DECLINE), About::Offer(id)) => core.call(TransferRequest::Decline { id }).await,
         (Some(what @ (OPEN | FOLDER)), About::End(Ended { last: id, .. })) => {
-            if let Err(error) = shown(core.call(Request::Transfer { id }).await, what == OPEN).await {
+            if let Err(error) = shown(core.call(TransferRequest::Transfer { id }).await, what == OPEN).await {
                 window::show(app);
                 tell(app, ShellEvent::OpenRefused { error });
             }

@@ -10,7 +10,7 @@ use std::{
 
 use tauri::{AppHandle, Manager};
 use yonder_core::{
-    api::{QuitStep, Request, Response, ShellEvent, TransferState, TransferView},
+    api::{QuitStep, Response, ShellEvent, TransferRequest, TransferState, TransferView},
     transfer::Reason,
 };
 
@@ -96,7 +96,7 @@ pub fn step(app: &AppHandle, step: QuitStep) {
 
 async fn is_something_under_way(app: &AppHandle) -> bool {
     let core = app.state::<Core>();
-    let request = Request::Transfers { all: false, find: None, skip: None };
+    let request = TransferRequest::Transfers { all: false, find: None, skip: None };
     match tokio::time::timeout(NODE_TIMEOUT, core.call(request)).await {
         Ok(Ok(Response::Transfers(transfers))) => transfers.iter().any(is_under_way),
         _ => false,

@@ -2,7 +2,7 @@
 
 use std::{io::ErrorKind, path::PathBuf};
 
-use yonder_core::api::{ApiError, Request, Response, Sent, TransferOptions, Unsent};
+use yonder_core::api::{ApiError, Request, Response, Sent, TransferOptions, TransferRequest, Unsent};
 
 use crate::{
     commands::{error, view},
@@ -60,8 +60,9 @@ where
     let mut sent = Sent { transfers: Vec::new(), refused: Vec::new(), missing: Vec::new() };
     // One after the other, because each offer reads the same folders.
     for device in devices {
-        let request = Request::Send { device: device.clone(), paths: paths.to_vec(), given: Vec::new(), options };
-        match ask(request).await.and_then(view) {
+        let request =
+            TransferRequest::Send { device: device.clone(), paths: paths.to_vec(), given: Vec::new(), options };
+        match ask(request.into()).await.and_then(view) {
             Ok(transfer) => sent.transfers.push(transfer),
             Err(error) => sent.refused.push(Unsent { device, error }),
         }
@@ -127,8 +128,10 @@ mod tests {
         let answer = each(names(devices), &paths, options, |request| {
             asked.lock().unwrap().push(request.clone());
             std::future::ready(match request {
-                Request::Send { device, .. } if device.starts_with("no") => Err(error("device_unknown", &device, "")),
-                Request::Send { device, .. } => Ok(Response::Transfer(transfer(&device))),
+                Request::Transfer(TransferRequest::Send { device, .. }) if device.starts_with("no") => {
+                    Err(error("device_unknown", &device, ""))
+                }
+                Request::Transfer(TransferRequest::Send { device, .. }) => Ok(Response::Transfer(transfer(&device))),
                 _ => Ok(Response::Done),
             })
         });
@@ -142,11 +145,9 @@ mod tests {
         let transfers = answer.unwrap().transfers;
         assert_eq!(transfers.iter().map(|each| each.device_name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
         let paths = vec![PathBuf::from("/home/someone/a.txt")];
-        let wanted = ["one", "two"].map(|device| Request::Send {
-            device: device.into(),
-            paths: paths.clone(),
-            given: Vec::new(),
-            options,
+        let wanted = ["one", "two"].map(|device| {
+            let (device, paths) = (device.into(), paths.clone());
+            Request::from(TransferRequest::Send { device, paths, given: Vec::new(), options })
         });
         assert_eq!(asked, wanted);
         assert!(!serde_json::to_string(&transfers).unwrap().contains("someone"), "the page hears no path");

@@ -6,8 +6,9 @@
 
 use yonder_core::{
     api::{
-        AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRule, DeviceView, Grant, KeystoreView, Request,
-        Settings, TrustLevel,
+        AcceptRule, ApiError, ConflictRule, DeviceAccept, DeviceRequest, DeviceRule, DeviceView, DiagnosticsRequest,
+        Grant, KeystoreRequest, KeystoreView, MessageRequest, NodeRequest, PairingRequest, Request, Settings,
+        SettingsRequest, TransferRequest, TrustLevel,
     },
     device::offers,
 };
@@ -81,62 +82,91 @@ pub enum Question {
 /// Classifies a request. Every request is listed, so that a new one cannot be forgotten.
 pub fn class(request: &Request) -> Class {
     match request {
-        // They name a path, which may only come from a dialog or a drop.
-        Request::Send { .. }
-        | Request::Survey { .. }
-        | Request::KeystoreBackup { .. }
-        | Request::Accept { into: Some(_), .. }
-        | Request::Trust { into: Some(_), .. }
-        // The rule's folder would be lost, and the page cannot restore it. The shell sets such rules.
-        | Request::Trust { accept: Some(DeviceAccept::Always), .. }
-        // The user approves in a dialog of the shell.
-        | Request::PairHost { approve: true, .. }
-        | Request::PairJoin { approve: true, .. }
-        | Request::PairAnswer { approve: true, .. } => Class::Refused,
+        Request::Node(NodeRequest::Snapshot | NodeRequest::Identity | NodeRequest::Devices) => Class::Free,
+        Request::Pairing(request) => pairing(request),
+        Request::Device(request) => one_device(request),
+        Request::Keystore(request) => keystore(request),
+        Request::Settings(request) => setting(request),
+        Request::Transfer(request) => transfer(request),
+        Request::Message(
+            MessageRequest::SendText { .. } | MessageRequest::Messages { .. } | MessageRequest::MessagesSeen { .. },
+        )
+        | Request::Diagnostics(DiagnosticsRequest::Ping { .. } | DiagnosticsRequest::Doctor { .. }) => Class::Free,
+    }
+}
 
-        Request::Trust { .. } | Request::Unblock { .. } | Request::KeystoreMove { .. } => Class::MayWiden,
-        Request::SetSetting { key, .. } => match key.as_str() {
+fn pairing(request: &PairingRequest) -> Class {
+    match request {
+        // The user approves in a dialog of the shell.
+        PairingRequest::PairHost { approve: true, .. }
+        | PairingRequest::PairJoin { approve: true, .. }
+        | PairingRequest::PairAnswer { approve: true, .. } => Class::Refused,
+        PairingRequest::PairHost { approve: false, .. }
+        | PairingRequest::PairJoin { approve: false, .. }
+        | PairingRequest::PairAnswer { approve: false, .. }
+        | PairingRequest::PairCancel
+        | PairingRequest::CompleteWord { .. } => Class::Free,
+    }
+}
+
+fn one_device(request: &DeviceRequest) -> Class {
+    match request {
+        // It names a path, which may only come from a dialog or a drop.
+        DeviceRequest::Trust { into: Some(_), .. }
+        // The rule's folder would be lost, and the page cannot restore it. The shell sets such rules.
+        | DeviceRequest::Trust { accept: Some(DeviceAccept::Always), .. } => Class::Refused,
+        DeviceRequest::Trust { .. } | DeviceRequest::Unblock { .. } => Class::MayWiden,
+        DeviceRequest::Unpair { .. }
+        | DeviceRequest::Block { .. }
+        | DeviceRequest::TakeName { .. }
+        | DeviceRequest::RotateSecret { .. }
+        | DeviceRequest::Rename { .. } => Class::Free,
+    }
+}
+
+fn keystore(request: &KeystoreRequest) -> Class {
+    match request {
+        // It names a path.
+        KeystoreRequest::KeystoreBackup { .. } => Class::Refused,
+        KeystoreRequest::KeystoreMove { .. } => Class::MayWiden,
+        KeystoreRequest::Keystore | KeystoreRequest::KeystoreRotate => Class::Free,
+    }
+}
+
+fn setting(request: &SettingsRequest) -> Class {
+    match request {
+        SettingsRequest::SetSetting { key, .. } => match key.as_str() {
             "accept" | "conflict" | "relays" => Class::MayWiden,
-            "name" | "type" | "discoverable" | "limit" | "parallel" | "dht" | "relay_choice" | "relay_token" => Class::Free,
+            "name" | "type" | "discoverable" | "limit" | "parallel" | "dht" | "relay_choice" | "relay_token" => {
+                Class::Free
+            }
             // The folder is chosen in a dialog. An unknown setting is refused until somebody has classified it.
             _ => Class::Refused,
         },
+        SettingsRequest::Settings | SettingsRequest::SetRelayToken { .. } | SettingsRequest::Relays { .. } => {
+            Class::Free
+        }
+    }
+}
 
-        Request::Snapshot
-        | Request::Identity
-        | Request::Devices
-        | Request::PairHost { approve: false, .. }
-        | Request::PairJoin { approve: false, .. }
-        | Request::PairAnswer { approve: false, .. }
-        | Request::PairCancel
-        | Request::CompleteWord { .. }
-        | Request::Unpair { .. }
-        | Request::Block { .. }
-        | Request::TakeName { .. }
-        | Request::RotateSecret { .. }
-        | Request::Rename { .. }
-        | Request::Keystore
-        | Request::KeystoreRotate
-        | Request::Settings
-        | Request::SetRelayToken { .. }
-        | Request::Relays { .. }
-        | Request::Transfers { .. }
-        | Request::Transfer { .. }
-        | Request::Accept { into: None, .. }
-        | Request::OfferEntries { .. }
-        | Request::Decline { .. }
-        | Request::Cancel { .. }
-        | Request::Pause { .. }
-        | Request::Resume { .. }
-        | Request::Retry { .. }
-        | Request::Reorder { .. }
-        | Request::Limit { .. }
-        | Request::Forget { .. }
-        | Request::SendText { .. }
-        | Request::Messages { .. }
-        | Request::MessagesSeen { .. }
-        | Request::Ping { .. }
-        | Request::Doctor { .. } => Class::Free,
+fn transfer(request: &TransferRequest) -> Class {
+    match request {
+        // They name a path.
+        TransferRequest::Send { .. }
+        | TransferRequest::Survey { .. }
+        | TransferRequest::Accept { into: Some(_), .. } => Class::Refused,
+        TransferRequest::Transfers { .. }
+        | TransferRequest::Transfer { .. }
+        | TransferRequest::Accept { into: None, .. }
+        | TransferRequest::OfferEntries { .. }
+        | TransferRequest::Decline { .. }
+        | TransferRequest::Cancel { .. }
+        | TransferRequest::Pause { .. }
+        | TransferRequest::Resume { .. }
+        | TransferRequest::Retry { .. }
+        | TransferRequest::Reorder { .. }
+        | TransferRequest::Limit { .. }
+        | TransferRequest::Forget { .. } => Class::Free,
     }
 }
 
@@ -146,7 +176,7 @@ pub fn class(request: &Request) -> Class {
 /// When it names its device by anything but the complete id: the user and the core must mean the same device.
 pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) -> Result<Option<Question>, ApiError> {
     Ok(match request {
-        Request::Trust { device, level, accept, .. } => {
+        Request::Device(DeviceRequest::Trust { device, level, accept, .. }) => {
             let device = by_id(devices, device)?;
             let to_own = *level == Some(TrustLevel::Own) && device.trust != TrustLevel::Own;
             let level = level.unwrap_or(device.trust);
@@ -162,12 +192,12 @@ pub fn question(request: &Request, settings: &Settings, devices: &[DeviceView]) 
                 _ => None,
             }
         }
-        Request::Unblock { device } => {
+        Request::Device(DeviceRequest::Unblock { device }) => {
             let device = by_id(devices, device)?;
             (device.trust == TrustLevel::Blocked).then(|| Question::Unblock { name: device.name.clone() })
         }
-        Request::KeystoreMove { to, .. } => Some(Question::Keystore { to: *to }),
-        Request::SetSetting { key, value } => {
+        Request::Keystore(KeystoreRequest::KeystoreMove { to, .. }) => Some(Question::Keystore { to: *to }),
+        Request::Settings(SettingsRequest::SetSetting { key, value }) => {
             // Normalized as in the core.
             let word = value.trim().to_lowercase();
             match (key.as_str(), word.as_str()) {
@@ -250,11 +280,11 @@ mod tests {
     }
 
     fn trust(level: Option<TrustLevel>, accept: Option<DeviceAccept>) -> Request {
-        Request::Trust { device: ID.into(), level, accept, up_to: None, into: None }
+        DeviceRequest::Trust { device: ID.into(), level, accept, up_to: None, into: None }.into()
     }
 
     fn set(key: &str, value: &str) -> Request {
-        Request::SetSetting { key: key.into(), value: value.into() }
+        SettingsRequest::SetSetting { key: key.into(), value: value.into() }.into()
     }
 
     #[test]
@@ -263,33 +293,44 @@ mod tests {
         let conflict = ConflictRule::default();
         let secret = || SecretText::new(Zeroizing::new("x".into()));
         let options = TransferOptions::default();
-        let send = Request::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], given: Vec::new(), options };
-        for request in [
-            send,
-            Request::Survey { paths: vec!["/etc".into()] },
-            Request::Accept { id, into: Some("/etc".into()), conflict, only: None },
-            Request::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) },
-            Request::Trust { device: ID.into(), level: None, accept: None, up_to: None, into: Some("/etc".into()) },
+        let send =
+            TransferRequest::Send { device: "x".into(), paths: vec!["/etc/passwd".into()], given: Vec::new(), options };
+        let refused: [Request; 12] = [
+            send.into(),
+            TransferRequest::Survey { paths: vec!["/etc".into()] }.into(),
+            TransferRequest::Accept { id, into: Some("/etc".into()), conflict, only: None }.into(),
+            TransferRequest::Accept { id, into: Some("/etc".into()), conflict, only: Some(vec![1]) }.into(),
+            DeviceRequest::Trust {
+                device: ID.into(),
+                level: None,
+                accept: None,
+                up_to: None,
+                into: Some("/etc".into()),
+            }
+            .into(),
             trust(None, Some(DeviceAccept::Always)),
-            Request::KeystoreBackup { path: "/etc/x".into(), backup_passphrase: secret(), passphrase: None },
-            Request::PairHost { approve: true, level: None, words: 3 },
-            Request::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None },
-            Request::PairAnswer { approve: true, level: None, check_words: None },
+            KeystoreRequest::KeystoreBackup { path: "/etc/x".into(), backup_passphrase: secret(), passphrase: None }
+                .into(),
+            PairingRequest::PairHost { approve: true, level: None, words: 3 }.into(),
+            PairingRequest::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None }.into(),
+            PairingRequest::PairAnswer { approve: true, level: None, check_words: None }.into(),
             set("download_dir", "/etc"),
             set("a setting of the future", "x"),
-        ] {
+        ];
+        for request in refused {
             assert_eq!(class(&request), Class::Refused, "{request:?}");
         }
-        for request in [
-            Request::Accept { id, into: None, conflict, only: Some(vec![1, 2]) },
-            Request::Retry { id },
-            Request::PairHost { approve: false, level: None, words: 3 },
-            Request::PairAnswer { approve: false, level: None, check_words: None },
-            Request::Block { device: ID.into() },
-            Request::Unpair { device: ID.into() },
+        let free: [Request; 8] = [
+            TransferRequest::Accept { id, into: None, conflict, only: Some(vec![1, 2]) }.into(),
+            TransferRequest::Retry { id }.into(),
+            PairingRequest::PairHost { approve: false, level: None, words: 3 }.into(),
+            PairingRequest::PairAnswer { approve: false, level: None, check_words: None }.into(),
+            DeviceRequest::Block { device: ID.into() }.into(),
+            DeviceRequest::Unpair { device: ID.into() }.into(),
             set("limit", "0"),
-            Request::Snapshot,
-        ] {
+            NodeRequest::Snapshot.into(),
+        ];
+        for request in free {
             assert_eq!(class(&request), Class::Free, "{request:?}");
         }
     }
@@ -310,10 +351,10 @@ mod tests {
             assert!(matches!(rule, Some(Question::Rule { then: Grant::OffersAccepted { up_to: None, .. }, .. })));
         }
         let blocked = device("blocked", "default", None);
-        assert!(asked(Request::Unblock { device: ID.into() }, "ask", blocked).is_some());
+        assert!(asked(DeviceRequest::Unblock { device: ID.into() }.into(), "ask", blocked).is_some());
         let to = KeystoreView::Plain;
-        let moving = Request::KeystoreMove { to, passphrase: None, new_passphrase: None };
-        assert_eq!(asked(moving, "ask", device("own", "ask", None)), Some(Question::Keystore { to }));
+        let moving = KeystoreRequest::KeystoreMove { to, passphrase: None, new_passphrase: None };
+        assert_eq!(asked(moving.into(), "ask", device("own", "ask", None)), Some(Question::Keystore { to }));
         let any = || device("own", "default", None);
         assert_eq!(asked(set("accept", " Paired "), "ask", any()), Some(Question::AcceptOwn));
         assert_eq!(asked(set("accept", "ask"), "none", any()), Some(Question::AcceptAsk));
@@ -333,13 +374,13 @@ mod tests {
             (set("conflict", "skip"), "ask"),
             (set("relays", ""), "ask"),
             (set("relays", "https://mine.example/"), "ask"),
-            (Request::Unblock { device: ID.into() }, "ask"),
+            (DeviceRequest::Unblock { device: ID.into() }.into(), "ask"),
         ] {
             assert_eq!(asked(request.clone(), accept, any()), None, "{request:?}");
         }
         assert_eq!(settings("paired").accept, Paired);
-        let by_name = Request::Trust { device: "Desk".into(), level: own, accept: None, up_to: None, into: None };
-        assert_eq!(question(&by_name, &settings("ask"), &[any()]).unwrap_err().code, "device_unknown");
+        let by_name = DeviceRequest::Trust { device: "Desk".into(), level: own, accept: None, up_to: None, into: None };
+        assert_eq!(question(&by_name.into(), &settings("ask"), &[any()]).unwrap_err().code, "device_unknown");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde_json::Value;
-use yonder_core::api::{Request, Response, TransferOptions};
+use yonder_core::api::{MessageRequest, Response, TransferOptions, TransferRequest};
 use yonder_tests::{
     device::{Device, Node, pair, text},
     program::{Finished, Running, TEST_TIMEOUT, cli},
@@ -117,9 +117,10 @@ fn sends_in_a_loop_arrive_however_many_they_are() {
     let device = beta_node.device_id();
     for turn in 1..=SENDS {
         let options = TransferOptions::default();
-        let request = Request::Send { device: device.clone(), paths: vec![file.clone()], given: Vec::new(), options };
+        let request =
+            TransferRequest::Send { device: device.clone(), paths: vec![file.clone()], given: Vec::new(), options };
         let Ok(Response::Transfer(sent)) = talk.ask(request) else { panic!("send {turn} was not taken") };
-        wait_for(&format!("the end of send {turn}"), || match talk.ask(Request::Transfer { id: sent.id }) {
+        wait_for(&format!("the end of send {turn}"), || match talk.ask(TransferRequest::Transfer { id: sent.id }) {
             Ok(Response::Transfer(view)) => {
                 assert!(!view.state.is_final() || view.reason.is_none(), "send {turn}: {view:?}");
                 view.state.is_final()
@@ -138,7 +139,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     let (ours, theirs) = (Talk::to(&alpha), Talk::to(&beta));
     let to = beta_node.device_id();
     let offer = || {
-        let request = Request::Send {
+        let request = TransferRequest::Send {
             device: to.clone(),
             paths: vec![file.clone()],
             given: Vec::new(),
@@ -149,11 +150,11 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
             other => panic!("{other:?}"),
         }
     };
-    let open = || match theirs.ask(Request::Transfers { all: false, find: None, skip: None }) {
+    let open = || match theirs.ask(TransferRequest::Transfers { all: false, find: None, skip: None }) {
         Ok(Response::Transfers(views)) => views,
         other => panic!("{other:?}"),
     };
-    let state = |id| match ours.ask(Request::Transfer { id }) {
+    let state = |id| match ours.ask(TransferRequest::Transfer { id }) {
         Ok(Response::Transfer(view)) => view,
         other => panic!("{other:?}"),
     };
@@ -166,14 +167,14 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     wait_for("the reason", || state(late).reason.is_some_and(|reason| reason.code == "busy"));
     assert_eq!(serde_json::to_value(state(late).state).unwrap(), "waiting");
     let declined = open()[0].id;
-    theirs.ask(Request::Decline { id: declined }).unwrap();
+    theirs.ask(TransferRequest::Decline { id: declined }).unwrap();
     wait_for("the late one", || open().iter().any(|view| view.id == late));
     // A command that waits for a place ends well once the offer is accepted.
     let waiting = alpha.start(["send", "beta", file.to_str().unwrap()]);
     wait_for("word that it waits", || waiting.stderr().contains("Waiting: "));
     let accept_all = || {
         for view in open() {
-            let request = Request::Accept { id: view.id, into: None, conflict: Default::default(), only: None };
+            let request = TransferRequest::Accept { id: view.id, into: None, conflict: Default::default(), only: None };
             // Some offers are already under way, so an error of a single `accept` is no failure.
             let _ = theirs.ask(request);
         }
@@ -198,7 +199,7 @@ fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
             wait_for("the offer", || open().iter().any(|open| open.id == id));
             return;
         }
-        ours.ask(Request::Cancel { id }).unwrap();
+        ours.ask(TransferRequest::Cancel { id }).unwrap();
     }
     panic!("130 offers that were cancelled at once were not slowed");
 }
@@ -223,7 +224,7 @@ fn texts_faster_than_they_are_taken_all_arrive() {
     let to = beta_node.device_id();
     let said: Vec<_> = (0..TEXTS)
         .map(|number| {
-            let request = Request::SendText { device: to.clone(), text: format!("text {number}") };
+            let request = MessageRequest::SendText { device: to.clone(), text: format!("text {number}") };
             let client = client.clone();
             runtime.spawn(async move { client.call(request).await })
         })

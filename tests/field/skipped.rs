@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use yonder_core::api::{ConflictRule, OfferEntry, Request, Response};
+use yonder_core::api::{ConflictRule, OfferEntry, Response, TransferRequest};
 use yonder_tests::{
     device::{Device, Node, pair, text},
     program::{Finished, Running, TEST_TIMEOUT},
@@ -202,7 +202,7 @@ fn a_file_that_fails_at_the_receiver_counts_at_the_sender_and_the_rest_arrives()
 
 /// Returns the entries of an offer directly under this parent.
 fn entries(talk: &Talk, id: &str, parent: Option<u32>) -> Vec<OfferEntry> {
-    match talk.ask(Request::OfferEntries { id: id.parse().unwrap(), parent, skip: 0, limit: 1000 }) {
+    match talk.ask(TransferRequest::OfferEntries { id: id.parse().unwrap(), parent, skip: 0, limit: 1000 }) {
         Ok(Response::OfferEntries(page)) => page.entries,
         other => panic!("{other:?}"),
     }
@@ -221,7 +221,7 @@ fn one_of_six(pair: &mut Pair) -> (String, Finished) {
     let top = entries(&talk, &id, None);
     let file = entries(&talk, &id, Some(top[0].index)).into_iter().find(|entry| entry.name == "3").unwrap();
     let (conflict, only) = (ConflictRule::KeepBoth, Some(vec![file.index]));
-    talk.ask(Request::Accept { id: id.parse().unwrap(), into: None, conflict, only }).unwrap();
+    talk.ask(TransferRequest::Accept { id: id.parse().unwrap(), into: None, conflict, only }).unwrap();
     (id, sending.finish(TEST_TIMEOUT))
 }
 

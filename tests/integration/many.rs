@@ -14,7 +14,7 @@ use std::{
 use iroh::endpoint::Connection;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use yonder_core::{
-    api::{DeviceState, DeviceType, PairingView, Request, Response},
+    api::{DeviceState, DeviceType, NodeRequest, PairingRequest, PairingView, Response},
     keys::{Key, Opener, SealDirection, Sealer, SessionKeys, StreamKind},
     messaging::{MAX_MESSAGE, NetworkMessage},
     net::{read_frame, write_frame},
@@ -50,7 +50,7 @@ fn allow_many_files() {
 fn paired(talk: &Talk, runtime: &tokio::runtime::Runtime, node: &Node, number: usize) -> (Peer, Key) {
     let shown = until("a code", Duration::from_secs(20), || {
         // The previous pairing may still be shown.
-        match talk.ask(Request::PairHost { approve: true, level: None, words: 3 }) {
+        match talk.ask(PairingRequest::PairHost { approve: true, level: None, words: 3 }) {
             Ok(Response::Pairing(PairingView::Hosting { words, .. })) => Some(words),
             Ok(other) => panic!("no code: {other:?}"),
             Err(_) => None,
@@ -101,7 +101,7 @@ async fn say(connection: &Connection, keys: &SessionKeys, message: &NetworkMessa
 }
 
 fn connected(talk: &Talk) -> usize {
-    match talk.ask(Request::Devices) {
+    match talk.ask(NodeRequest::Devices) {
         Ok(Response::Devices(devices)) => {
             devices.iter().filter(|device| device.state == DeviceState::Connected).count()
         }

@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::Value;
 use yonder_core::{
-    api::{Request, Response},
+    api::{Response, TransferRequest},
     fs::names::{Platform, numbered, on_disk},
     id::TransferId,
     keys::{Opener, SealDirection, Sealer, StreamKind},
@@ -393,11 +393,12 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
             let inner = talk_of(&talk, id, Some(0)).unwrap();
             assert_eq!((inner.total, inner.entries.len()), (999_999, 1000));
             grown("a million entries of 2^63 bytes");
-            let refused = talk.ask(Request::Accept { id, into: None, conflict: Default::default(), only: None });
+            let refused =
+                talk.ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: None });
             assert_eq!(refused.unwrap_err().code, "no_space");
             // A small file of the offer may be accepted.
             let chosen = Some(vec![999_999]);
-            talk.ask(Request::Accept { id, into: None, conflict: Default::default(), only: chosen }).unwrap();
+            talk.ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: chosen }).unwrap();
         });
         assert!(matches!(hostile.hear().await, Some(ReceiverFrame::Decision(_))));
         match hostile.hear().await {
@@ -409,7 +410,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
 }
 
 fn talk_of(talk: &Talk, id: TransferId, parent: Option<u32>) -> Result<yonder_core::api::OfferPage, String> {
-    match talk.ask(Request::OfferEntries { id, parent, skip: 0, limit: 1000 }) {
+    match talk.ask(TransferRequest::OfferEntries { id, parent, skip: 0, limit: 1000 }) {
         Ok(Response::OfferEntries(page)) => Ok(page),
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.code),

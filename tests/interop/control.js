@@ -1,4 +1,4 @@
-// The control frames that name files, and those with which a transfer is taken up: docs/protocol-transfer.md, "Control
+// The control frames that offer, that name files, and with which a transfer is taken up: docs/protocol-transfer.md, "Control
 // frames", "Manifest" and "Taking up".
 
 import { concat, hex, Refused, unhex } from './bytes.js';
@@ -6,8 +6,9 @@ import { counted as bytes, Reader, varint } from './postcard.js';
 
 const BATCH = 1024;
 const NAMES = 240;
-const FRAMES = { sender: 13, receiver: 13 };
+const FRAMES = { sender: 14, receiver: 13 };
 const [PAGE, ANEW, AGAIN, CHANGED, HAVE, RENAMED, GROWN, ROOM] = [1, 3, 10, 11, 3, 11, 12, 12];
+const [OFFER, REQUESTED] = [0, 13];
 // A file whose length is not known yet.
 const GROWING = 'growing';
 
@@ -43,6 +44,15 @@ function again(reader) {
   return { version, transfer, attempt, manifest, changed: u32(reader) };
 }
 
+function offer(reader) {
+  const version = Number(reader.varint(16));
+  const [transfer, attempt] = [16, 16].map((count) => hex(reader.take(count)));
+  const [entries, files, total] = [u32(reader), u32(reader), Number(reader.varint(64))];
+  const roots = list(reader, (reader) => hex(reader.counted()), Infinity);
+  const [root_count, skipped, pages, compress, encrypt] = [u32(reader), u32(reader), u32(reader), bool(reader), bool(reader)];
+  return { version, transfer, attempt, entries, files, total, roots, root_count, skipped, pages, compress, encrypt };
+}
+
 function entry(reader) {
   const [parent, name, secs, nanos] = [u32(reader), hex(reader.counted()), unzigzag(reader.varint(64)), u32(reader)];
   const mode = bool(reader) ? Number(reader.varint(16)) : null;
@@ -65,6 +75,8 @@ export function read(from, bytes) {
   if (from === 'receiver' && number === HAVE) frame = { have: list(reader, claim) };
   else if (from === 'receiver' && number === RENAMED) frame = { renamed: list(reader, rename, NAMES) };
   else if (from === 'receiver' && number === ROOM) frame = { room: length(reader) };
+  else if (from === 'sender' && number === OFFER) frame = { offer: offer(reader) };
+  else if (from === 'sender' && number === REQUESTED) frame = { requested: { request: hex(reader.take(16)), offer: offer(reader) } };
   else if (from === 'sender' && number === GROWN) frame = { grown: length(reader) };
   else if (from === 'sender' && number === PAGE) frame = { page: page(reader) };
   else if (from === 'sender' && number === ANEW) frame = { anew: list(reader, u32) };
@@ -77,8 +89,18 @@ export function read(from, bytes) {
 
 const counted = (items, item) => concat(varint(items.length), ...items.map(item));
 
+const flag = (value) => varint(value ? 1 : 0);
+
+function offered({ version, transfer, attempt, entries, files, total, roots, root_count, skipped, pages, compress, encrypt }) {
+  const names = counted(roots, (name) => bytes(unhex(name)));
+  return concat(varint(version), unhex(transfer), unhex(attempt), ...[entries, files, total].map(varint), names,
+    ...[root_count, skipped, pages].map(varint), flag(compress), flag(encrypt));
+}
+
 /** A frame as it travels. */
 export function write(frame) {
+  if (frame.offer) return concat(varint(OFFER), offered(frame.offer));
+  if (frame.requested) return concat(varint(REQUESTED), unhex(frame.requested.request), offered(frame.requested.offer));
   if (frame.renamed) return concat(varint(RENAMED), counted(frame.renamed, ({ entry, name }) => concat(varint(entry), bytes(unhex(name)))));
   if (frame.page) {
     const kind = (size) => (size === null ? varint(0) : size === GROWING ? varint(2) : concat(varint(1), varint(size)));

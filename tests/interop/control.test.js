@@ -20,6 +20,7 @@ const REASONS = {
   'cut by one byte': 'cut',
   'a byte behind it': 'trailing',
   'an unknown frame': 'unknown',
+  'a request without an offer': 'cut',
   'an end that is neither there nor not': 'bool',
   'an entry of an unknown kind': 'unknown',
   'more changes than a frame may hold': 'long',

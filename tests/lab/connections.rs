@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use yonder_core::api::Request;
+use yonder_core::api::DiagnosticsRequest;
 use yonder_tests::{
     lab::{Lab, Router},
     measure::{Figure, soak, together, until},
@@ -69,7 +69,7 @@ impl Beat {
                 if waiting.load(Ordering::SeqCst) < WAITING {
                     waiting.fetch_add(1, Ordering::SeqCst);
                     let (client, told, waiting) = (client.clone(), told.clone(), waiting.clone());
-                    let ping = Request::Ping { device: device.clone(), count: 1 };
+                    let ping = DiagnosticsRequest::Ping { device: device.clone(), count: 1 };
                     tokio::spawn(async move {
                         let asked = Instant::now();
                         if client.call(ping).await.is_ok() {

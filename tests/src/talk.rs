@@ -8,7 +8,7 @@ use std::{
 
 use tokio::runtime::Runtime;
 use yonder_core::{
-    api::{ApiError, MessageView, PingView, Request, Response},
+    api::{ApiError, DiagnosticsRequest, MessageRequest, MessageView, PingView, Request, Response},
     control::Client,
 };
 
@@ -47,7 +47,7 @@ impl Talk {
     ///
     /// # Errors
     /// The node's error, or that the node is gone.
-    pub fn ask(&self, request: Request) -> Result<Response, ApiError> {
+    pub fn ask(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         self.runtime.block_on(self.client.call(request))
     }
 
@@ -56,7 +56,7 @@ impl Talk {
     /// # Errors
     /// As [`Self::ask`].
     pub fn say(&self, device: &str, text: &str) -> Result<(), ApiError> {
-        self.ask(Request::SendText { device: device.into(), text: text.into() }).map(drop)
+        self.ask(MessageRequest::SendText { device: device.into(), text: text.into() }).map(drop)
     }
 
     /// Measures round trips to a device.
@@ -64,7 +64,7 @@ impl Talk {
     /// # Errors
     /// As [`Self::ask`].
     pub fn ping(&self, device: &str, count: u32) -> Result<PingView, ApiError> {
-        match self.ask(Request::Ping { device: device.into(), count })? {
+        match self.ask(DiagnosticsRequest::Ping { device: device.into(), count })? {
             Response::Ping(view) => Ok(view),
             other => panic!("not round trips: {other:?}"),
         }
@@ -75,7 +75,7 @@ impl Talk {
     /// # Errors
     /// As [`Self::ask`].
     pub fn page(&self, device: &str, before: Option<u64>) -> Result<Vec<MessageView>, ApiError> {
-        match self.ask(Request::Messages { device: device.into(), before, limit: 200 })? {
+        match self.ask(MessageRequest::Messages { device: device.into(), before, limit: 200 })? {
             Response::Messages(texts) => Ok(texts),
             other => panic!("not texts: {other:?}"),
         }

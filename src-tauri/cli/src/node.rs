@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::broadcast;
 use yonder_core::{
-    api::{AcceptRule, ApiError, NumberedEvent, Request, Response, SecretText, Snapshot},
+    api::{AcceptRule, ApiError, NodeRequest, NumberedEvent, Request, Response, SecretText, Snapshot},
     control::{Client, ControlError, Events, default_data_dir},
     net::Mode,
     service::{NetworkingService, NodeOptions},
@@ -145,7 +145,7 @@ impl Running {
     }
 
     /// Sends a request to the node.
-    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
+    pub async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         match self {
             Self::There(client) => client.call(request).await,
             Self::Here(local) => local.0.call(request).await,
@@ -162,7 +162,7 @@ impl Running {
 
     /// Returns the state of everything, and the number of the last event that it includes.
     pub async fn snapshot(&self) -> Result<Snapshot, Failure> {
-        match self.call(Request::Snapshot).await? {
+        match self.call(NodeRequest::Snapshot).await? {
             Response::Snapshot(snapshot) => Ok(*snapshot),
             _ => Err(Failure::strange_answer()),
         }

@@ -1016,7 +1016,7 @@ backup_passphrase: SecretText,
  */
 passphrase: SecretText | null, } | { "cmd": "settings" } | { "cmd": "set_setting", 
 /**
- * Name of the setting, a field of [`Settings`].
+ * Name of the setting, a field of `Settings`.
  */
 key: string, 
 /**

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use yonder_core::api::{DeviceView, IdentityView, KeystoreView, PathKind, PingView, Request, Response};
+use yonder_core::api::{
+    DeviceRequest, DeviceView, DiagnosticsRequest, IdentityView, KeystoreView, NodeRequest, PathKind, PingView,
+    Response,
+};
 
 use super::{done, word};
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
 const LOOK_AROUND: Duration = Duration::from_secs(2);
 
 pub async fn id(running: &Running, console: &Console) -> Result<(), Failure> {
-    let Response::Identity(identity) = running.call(Request::Identity).await? else {
+    let Response::Identity(identity) = running.call(NodeRequest::Identity).await? else {
         return Err(Failure::strange_answer());
     };
     console.object(&identity);
@@ -50,7 +53,7 @@ pub async fn list(running: &Running, console: &Console) -> Result<(), Failure> {
         console.note("Looking for nearby devices…");
         tokio::time::sleep(LOOK_AROUND).await;
     }
-    let Response::Devices(devices) = running.call(Request::Devices).await? else {
+    let Response::Devices(devices) = running.call(NodeRequest::Devices).await? else {
         return Err(Failure::strange_answer());
     };
     for device in &devices {
@@ -101,14 +104,14 @@ fn path_word(path: PathKind) -> String {
 }
 
 pub async fn unpair(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
-    done(running, Request::Unpair { device: device.into() }).await?;
+    done(running, DeviceRequest::Unpair { device: device.into() }).await?;
     console.object(&json!({ "event": "unpaired", "device": device }));
     console.say(&format!("{} is not paired with this device any more.", shown(device)));
     Ok(())
 }
 
 pub async fn ping(running: &Running, device: &str, count: u32, console: &Console) -> Result<(), Failure> {
-    let Response::Ping(ping) = running.call(Request::Ping { device: device.into(), count }).await? else {
+    let Response::Ping(ping) = running.call(DiagnosticsRequest::Ping { device: device.into(), count }).await? else {
         return Err(Failure::strange_answer());
     };
     console.object(&ping);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use yonder_core::{
-    api::{ApiError, CheckStatus, CheckView, DoctorReport, Event, Request, Response},
+    api::{ApiError, CheckStatus, CheckView, DiagnosticsRequest, DoctorReport, Event, Response},
     service::examine_without_node,
 };
 
@@ -65,7 +65,7 @@ async fn alone(
 
 async fn ask(running: &Running, args: &Doctor, console: &Console) -> Result<DoctorReport, Failure> {
     let mut events = running.events().await?;
-    let asked = running.call(Request::Doctor { device: args.device.clone() });
+    let asked = running.call(DiagnosticsRequest::Doctor { device: args.device.clone() });
     tokio::pin!(asked);
     let mut told = Vec::new();
     let answer = loop {

@@ -6,7 +6,10 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 use yonder_core::{
-    api::{ApiError, BackupView, KeychainState, KeystoreStatus, KeystoreView, Request, Response, SecretText},
+    api::{
+        ApiError, BackupView, KeychainState, KeystoreRequest, KeystoreStatus, KeystoreView, Request, Response,
+        SecretText,
+    },
     control::{Client, ControlError},
     error::NetworkError,
     identity::{self, AskPassphrase, Restoration},
@@ -48,7 +51,7 @@ impl Desk {
         Err(ControlError::NoAnswer.into())
     }
 
-    async fn call(&self, request: Request) -> Result<Response, ApiError> {
+    async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         match self {
             Self::There(client) => client.call(request).await,
             Self::Here(service) => service.call(request).await,
@@ -125,7 +128,7 @@ async fn relocate(global: &Global, to: KeystoreView, console: &Console) -> Resul
             KeystoreView::File => Some(off_runtime(move || new_passphrase(from)).await?),
             KeystoreView::Keychain | KeystoreView::Plain => None,
         };
-        match desk.call(Request::KeystoreMove { to, passphrase, new_passphrase }).await? {
+        match desk.call(KeystoreRequest::KeystoreMove { to, passphrase, new_passphrase }).await? {
             Response::Keystore(status) => Ok(status),
             _ => Err(Failure::strange_answer()),
         }
@@ -151,7 +154,7 @@ fn new_passphrase(from: KeystoreView) -> Result<SecretText, NetworkError> {
 async fn rotate(global: &Global, console: &Console) -> Result<(), Failure> {
     recorded(global).await?;
     let desk = Desk::open(&opening(global)?.0).await?;
-    let outcome = desk.call(Request::KeystoreRotate).await;
+    let outcome = desk.call(KeystoreRequest::KeystoreRotate).await;
     desk.close().await;
     outcome?;
     console.object(&json!({ "event": "rotated" }));
@@ -171,7 +174,7 @@ async fn backup(global: &Global, file: &Path, console: &Console) -> Result<(), F
     let outcome = async {
         let passphrase = present(from, remembered).await?;
         let backup_passphrase = SecretText::new(off_runtime(|| Ok(passphrase::of_backup(true))).await??);
-        match desk.call(Request::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
+        match desk.call(KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
             Response::Backup(view) => Ok(view),
             _ => Err(Failure::strange_answer()),
         }

@@ -167,7 +167,7 @@ async fn simple(running: &Running, command: &Command, console: &Console) -> Resu
 }
 
 /// Sends a request whose response has no content.
-async fn done(running: &Running, request: Request) -> Result<(), Failure> {
+async fn done(running: &Running, request: impl Into<Request>) -> Result<(), Failure> {
     match running.call(request).await? {
         Response::Done => Ok(()),
         _ => Err(Failure::strange_answer()),

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 use yonder_core::{
-    api::{ApiError, DeviceView, Event, Grant, PairingView, Request, Response, TrustLevel},
+    api::{ApiError, DeviceView, Event, Grant, PairingRequest, PairingView, Request, Response, TrustLevel},
     control::Events,
     error::NetworkError,
     pairing::picture::link_at,
@@ -37,7 +37,7 @@ pub async fn host(
     console: &Console,
     interrupt: &Interrupt,
 ) -> Result<(), Failure> {
-    let request = Request::PairHost { approve: consent.approve, level: consent.level, words };
+    let request = PairingRequest::PairHost { approve: consent.approve, level: consent.level, words };
     begin(running, request, consent, None, console, interrupt).await
 }
 
@@ -66,7 +66,7 @@ pub async fn join(
         }
         words => (words.join(" "), None),
     };
-    let request = Request::PairJoin { code, device, approve: consent.approve, level: consent.level };
+    let request = PairingRequest::PairJoin { code, device, approve: consent.approve, level: consent.level };
     begin(running, request, consent, typed, console, interrupt).await
 }
 
@@ -88,14 +88,14 @@ pub async fn join_by_picture(
     let link = link.map_err(NetworkError::from)?;
     console.note("Found a pairing link in the picture.");
     let code = link.to_uri().to_string();
-    let request = Request::PairJoin { code, device: None, approve: consent.approve, level: consent.level };
+    let request = PairingRequest::PairJoin { code, device: None, approve: consent.approve, level: consent.level };
     begin(running, request, consent, None, console, interrupt).await
 }
 
 /// Commands `approve` and `reject`: answer a pairing that was started elsewhere.
 pub async fn answer(running: &Running, level: Option<TrustLevel>, console: &Console) -> Result<(), Failure> {
     let approve = level.is_some();
-    let request = Request::PairAnswer { approve, level, check_words: None };
+    let request = PairingRequest::PairAnswer { approve, level, check_words: None };
     let Response::Pairing(pairing) = running.call(request).await? else {
         return Err(Failure::strange_answer());
     };
@@ -129,7 +129,7 @@ fn read_lines() -> mpsc::Receiver<String> {
 /// Starts a pairing, and follows it until it has ended.
 async fn begin(
     running: &Running,
-    request: Request,
+    request: impl Into<Request>,
     consent: Consent,
     typed: Option<mpsc::Receiver<String>>,
     console: &Console,
@@ -167,7 +167,7 @@ async fn begin(
         }
     };
     // A code that nobody follows any more must not stay open.
-    if let Err(error) = running.call(Request::PairCancel).await {
+    if let Err(error) = running.call(PairingRequest::PairCancel).await {
         tracing::debug!(%error, "the pairing could not be cancelled");
     }
     outcome
@@ -250,7 +250,7 @@ impl Following<'_> {
             }
         };
         // The answer applies only to the pairing of the question.
-        let request = Request::PairAnswer { approve: level.is_some(), level, check_words: self.asking.take() };
+        let request = PairingRequest::PairAnswer { approve: level.is_some(), level, check_words: self.asking.take() };
         match self.running.call(request).await {
             Ok(_) => Ok(()),
             // Answered elsewhere in the meantime; events report the result.

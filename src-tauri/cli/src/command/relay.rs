@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use yonder_core::api::{RelayView, Request, Response};
+use yonder_core::api::{RelayView, Response, SettingsRequest};
 
 use crate::{
     console::Console,
@@ -18,7 +18,7 @@ pub async fn list(running: &Running, probe: bool, console: &Console) -> Result<(
     if running.is_here() {
         tokio::time::sleep(COMING_UP).await;
     }
-    let Response::Relays(relays) = running.call(Request::Relays { probe }).await? else {
+    let Response::Relays(relays) = running.call(SettingsRequest::Relays { probe }).await? else {
         return Err(Failure::strange_answer());
     };
     for relay in &relays {

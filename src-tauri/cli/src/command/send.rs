@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 use yonder_core::{
-    api::{Amount, ApiError, Event, Request, Response, TransferOptions, TransferState, TransferView},
+    api::{Amount, ApiError, Event, Request, Response, TransferOptions, TransferRequest, TransferState, TransferView},
     id::TransferId,
     transfer::Reason,
 };
@@ -86,7 +86,7 @@ pub async fn run(
     for device in std::iter::once(&args.device).chain(&args.also) {
         let handed = sources.hand()?;
         let (paths, given) = (handed.paths.clone(), handed.given.clone());
-        match offer(running, Request::Send { device: device.clone(), paths, given, options }, interrupt).await {
+        match offer(running, TransferRequest::Send { device: device.clone(), paths, given, options }, interrupt).await {
             Ok(transfer) => {
                 handed.taken();
                 open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false })
@@ -139,7 +139,7 @@ struct Row<'a> {
     ended: bool,
 }
 
-async fn offer(running: &Running, request: Request, interrupt: &Interrupt) -> Result<TransferView, Failure> {
+async fn offer(running: &Running, request: impl Into<Request>, interrupt: &Interrupt) -> Result<TransferView, Failure> {
     let call = running.call(request);
     tokio::pin!(call);
     let answer = tokio::select! {
@@ -212,7 +212,7 @@ async fn watch(
                 open.iter_mut().for_each(|row| row.teller.end());
                 console.note("Cancelling…");
                 for row in open.iter_mut().filter(|row| !row.ended) {
-                    if let Response::Transfer(now) = running.call(Request::Cancel { id: row.transfer.id }).await? {
+                    if let Response::Transfer(now) = running.call(TransferRequest::Cancel { id: row.transfer.id }).await? {
                         row.transfer = now;
                     }
                 }
@@ -244,7 +244,7 @@ async fn give_up(cancelled_at: Option<tokio::time::Instant>) {
 }
 
 async fn ask(running: &Running, id: TransferId) -> Result<TransferView, Failure> {
-    match running.call(Request::Transfer { id }).await? {
+    match running.call(TransferRequest::Transfer { id }).await? {
         Response::Transfer(transfer) => Ok(transfer),
         _ => Err(Failure::strange_answer()),
     }

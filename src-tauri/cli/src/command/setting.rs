@@ -1,7 +1,7 @@
 //! Commands `settings` and `rename`.
 
 use serde_json::{Value, json};
-use yonder_core::api::{Request, Response, SecretText, Settings};
+use yonder_core::api::{DeviceRequest, Response, SecretText, Settings, SettingsRequest};
 
 use crate::{
     console::Console,
@@ -13,7 +13,7 @@ use crate::{
 
 pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, console: &Console) -> Result<(), Failure> {
     let request = match (key, value) {
-        (Some("relay_token"), Some(value)) => Request::SetRelayToken { token: token(value)? },
+        (Some("relay_token"), Some(value)) => SettingsRequest::SetRelayToken { token: token(value)? },
         (Some(key), Some(value)) => {
             // The node may have another working directory.
             let value = match key {
@@ -23,9 +23,9 @@ pub async fn run(running: &Running, key: Option<&str>, value: Option<&str>, cons
                 }
                 _ => value.into(),
             };
-            Request::SetSetting { key: key.into(), value }
+            SettingsRequest::SetSetting { key: key.into(), value }
         }
-        _ => Request::Settings,
+        _ => SettingsRequest::Settings,
     };
     let Response::Settings(settings) = running.call(request).await? else { return Err(Failure::strange_answer()) };
     print(&settings, key, console)
@@ -45,7 +45,7 @@ fn token(value: &str) -> Result<Option<SecretText>, Failure> {
 }
 
 pub async fn rename(running: &Running, name: &str, console: &Console) -> Result<(), Failure> {
-    let Response::Settings(settings) = running.call(Request::Rename { name: name.into() }).await? else {
+    let Response::Settings(settings) = running.call(DeviceRequest::Rename { name: name.into() }).await? else {
         return Err(Failure::strange_answer());
     };
     print(&settings, Some("name"), console)

@@ -3,7 +3,7 @@
 use std::{io::Read, time::Duration};
 
 use yonder_core::{
-    api::{DeviceView, Direction, Event, MessageState, MessageView, Request, Response},
+    api::{DeviceView, Direction, Event, MessageRequest, MessageState, MessageView, NodeRequest, Response},
     error::NetworkError,
     messaging::{MAX_TEXT, TextError},
 };
@@ -28,7 +28,7 @@ pub async fn send(running: &Running, device: &str, words: &[String], console: &C
         return Err(NetworkError::from(TextError::TooLong).into());
     }
     let mut events = running.events().await?;
-    let Response::Message(sent) = running.call(Request::SendText { device: device.into(), text }).await? else {
+    let Response::Message(sent) = running.call(MessageRequest::SendText { device: device.into(), text }).await? else {
         return Err(Failure::strange_answer());
     };
     let delivered = async {
@@ -86,7 +86,7 @@ fn stdin() -> Result<String, Failure> {
 }
 
 pub async fn list(running: &Running, device: Option<&str>, number: u32, console: &Console) -> Result<(), Failure> {
-    let Response::Devices(devices) = running.call(Request::Devices).await? else {
+    let Response::Devices(devices) = running.call(NodeRequest::Devices).await? else {
         return Err(Failure::strange_answer());
     };
     let chosen: Vec<String> = match device {
@@ -95,7 +95,7 @@ pub async fn list(running: &Running, device: Option<&str>, number: u32, console:
     };
     let mut all = Vec::new();
     for device in chosen {
-        let request = Request::Messages { device, before: None, limit: number };
+        let request = MessageRequest::Messages { device, before: None, limit: number };
         let Response::Messages(messages) = running.call(request).await? else {
             return Err(Failure::strange_answer());
         };

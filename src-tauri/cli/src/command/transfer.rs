@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use yonder_core::{
-    api::{ConflictRule, Direction, Request, Response, TransferView},
+    api::{ConflictRule, Direction, Request, Response, SettingsRequest, TransferRequest, TransferView},
     id::TransferId,
 };
 
@@ -34,7 +34,7 @@ async fn transfers(running: &Running, all: bool, find: Option<&str>) -> Result<V
     // Read page by page. Transfers may be added or removed meanwhile, so that one may be returned twice.
     loop {
         let skip = u32::try_from(transfers.len()).ok().filter(|skip| *skip > 0);
-        let request = Request::Transfers { all, find: find.map(str::to_owned), skip };
+        let request = TransferRequest::Transfers { all, find: find.map(str::to_owned), skip };
         let Response::Transfers(mut page) = running.call(request).await? else {
             return Err(Failure::strange_answer());
         };
@@ -95,38 +95,38 @@ pub async fn accept(
     let id = find(running, id).await?;
     let conflict = match conflict {
         Some(conflict) => conflict,
-        None => match running.call(Request::Settings).await? {
+        None => match running.call(SettingsRequest::Settings).await? {
             Response::Settings(settings) => settings.conflict,
             _ => return Err(Failure::strange_answer()),
         },
     };
-    answered(running, Request::Accept { id, into, conflict, only: None }, console).await
+    answered(running, TransferRequest::Accept { id, into, conflict, only: None }, console).await
 }
 
 pub async fn decline(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
-    answered(running, Request::Decline { id }, console).await
+    answered(running, TransferRequest::Decline { id }, console).await
 }
 
 pub async fn cancel(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
-    answered(running, Request::Cancel { id }, console).await
+    answered(running, TransferRequest::Cancel { id }, console).await
 }
 
 pub async fn pause(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
-    answered(running, Request::Pause { id }, console).await
+    answered(running, TransferRequest::Pause { id }, console).await
 }
 
 pub async fn resume(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
-    answered(running, Request::Resume { id }, console).await
+    answered(running, TransferRequest::Resume { id }, console).await
 }
 
 /// Retries a transfer. Prints the id of the new one; the old one stays as it ended.
 pub async fn retry(running: &Running, id: &str, console: &Console) -> Result<(), Failure> {
     let id = find(running, id).await?;
-    answered(running, Request::Retry { id }, console).await
+    answered(running, TransferRequest::Retry { id }, console).await
 }
 
 pub async fn order(running: &Running, id: &str, before: Option<&str>, console: &Console) -> Result<(), Failure> {
@@ -142,7 +142,7 @@ pub async fn order(running: &Running, id: &str, before: Option<&str>, console: &
                 .map(|first| first.id)
         }
     };
-    let Response::Transfers(open) = running.call(Request::Reorder { id, before }).await? else {
+    let Response::Transfers(open) = running.call(TransferRequest::Reorder { id, before }).await? else {
         return Err(Failure::strange_answer());
     };
     let mut queue: Vec<_> = open.into_iter().filter(|transfer| transfer.place.is_some()).collect();
@@ -157,10 +157,10 @@ pub async fn limit(running: &Running, rate: u64, id: Option<&str>, console: &Con
         return super::setting::run(running, Some("limit"), Some(&rate.to_string()), console).await;
     };
     let id = find(running, id).await?;
-    answered(running, Request::Limit { id, rate: (rate > 0).then_some(rate) }, console).await
+    answered(running, TransferRequest::Limit { id, rate: (rate > 0).then_some(rate) }, console).await
 }
 
-async fn answered(running: &Running, request: Request, console: &Console) -> Result<(), Failure> {
+async fn answered(running: &Running, request: impl Into<Request>, console: &Console) -> Result<(), Failure> {
     let Response::Transfer(transfer) = running.call(request).await? else { return Err(Failure::strange_answer()) };
     console.object(&transfer);
     console.say(&format!("{} is {}.", what(&transfer), word(&transfer.state)));

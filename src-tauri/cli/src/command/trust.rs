@@ -1,7 +1,7 @@
 //! Commands `block`, `unblock`, `trust`, `take-name`, `renew-keys`.
 
 use serde_json::json;
-use yonder_core::api::{DeviceAccept, DeviceView, Request, Response, TrustLevel};
+use yonder_core::api::{DeviceAccept, DeviceRequest, DeviceView, Response, TrustLevel};
 
 use super::done;
 use crate::{
@@ -13,21 +13,21 @@ use crate::{
 };
 
 pub async fn block(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
-    done(running, Request::Block { device: device.into() }).await?;
+    done(running, DeviceRequest::Block { device: device.into() }).await?;
     console.object(&json!({ "event": "blocked", "device": device }));
     console.say(&format!("{} is blocked. `yonder-cli unblock` unblocks it.", shown(device)));
     Ok(())
 }
 
 pub async fn unblock(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
-    done(running, Request::Unblock { device: device.into() }).await?;
+    done(running, DeviceRequest::Unblock { device: device.into() }).await?;
     console.object(&json!({ "event": "unblocked", "device": device }));
     console.say(&format!("{} may connect again, as somebody else's device.", shown(device)));
     Ok(())
 }
 
 pub async fn renew_keys(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
-    done(running, Request::RotateSecret { device: device.into() }).await?;
+    done(running, DeviceRequest::RotateSecret { device: device.into() }).await?;
     console.object(&json!({ "event": "keys_renewed", "device": device }));
     console.say(&format!("This device and {} have new keys; the old ones are gone.", shown(device)));
     Ok(())
@@ -36,7 +36,7 @@ pub async fn renew_keys(running: &Running, device: &str, console: &Console) -> R
 /// Accepts the name that the device announces, as this node knows it.
 pub async fn take_name(running: &Running, device: &str, console: &Console) -> Result<(), Failure> {
     // A request without changes, which finds the device.
-    let look = Request::Trust { device: device.into(), level: None, accept: None, up_to: None, into: None };
+    let look = DeviceRequest::Trust { device: device.into(), level: None, accept: None, up_to: None, into: None };
     let found = match running.call(look).await? {
         Response::Devices(devices) => devices.into_iter().next().ok_or_else(Failure::strange_answer)?,
         _ => return Err(Failure::strange_answer()),
@@ -48,7 +48,7 @@ pub async fn take_name(running: &Running, device: &str, console: &Console) -> Re
             "`yonder-cli devices` shows what devices call themselves.",
         ));
     };
-    let request = Request::TakeName { device: found.device_id.to_string(), name: proposal.name };
+    let request = DeviceRequest::TakeName { device: found.device_id.to_string(), name: proposal.name };
     let Response::Devices(devices) = running.call(request).await? else { return Err(Failure::strange_answer()) };
     for device in &devices {
         console.object(device);
@@ -63,7 +63,7 @@ pub async fn run(running: &Running, args: &Trust, console: &Console) -> Result<(
         return Err(Failure::usage("--up-to and --into belong to --accept always", "Add --accept always."));
     }
     let into = args.into.as_deref().map(absolute).transpose()?;
-    let request = Request::Trust {
+    let request = DeviceRequest::Trust {
         device: args.device.clone(),
         level: args.level.map(TrustLevel::from),
         accept: args.accept.map(DeviceAccept::from),

@@ -67,7 +67,9 @@ pub fn typescript() -> String {
         DoctorReport,
         FileId,
         Given,
-        Request,
+    );
+    add(Request::typescript(&config));
+    declare!(
         Response,
         Snapshot,
         Event,

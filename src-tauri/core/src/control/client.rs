@@ -121,8 +121,9 @@ impl Client {
     }
 
     /// Sends a request and waits for the response. Several calls may be pending at once.
-    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
-        self.ask(|id| ToNode::Request { id, request: Box::new(request) }).await
+    pub async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
+        let request = Box::new(request.into());
+        self.ask(|id| ToNode::Request { id, request }).await
     }
 
     /// Subscribes to all events from now on. Events caused by a later call are never missed, unless they are read too

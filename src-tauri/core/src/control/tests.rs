@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::{
-    api::{Event, NumberedEvent},
+    api::{Event, NodeRequest, NumberedEvent, PairingRequest, SettingsRequest},
     event::EventBus,
 };
 
@@ -32,20 +32,20 @@ struct Fake {
 
 impl Node for Fake {
     fn call(&self, request: Request) -> BoxFuture<'static, Result<Response, ApiError>> {
-        assert_ne!(request, Request::Snapshot, "on purpose, before there is a future");
+        assert_ne!(request, NodeRequest::Snapshot.into(), "on purpose, before there is a future");
         let (gate, begun, ended) = (self.gate.clone(), self.begun.clone(), self.ended.clone());
         let bus = self.bus.clone();
         Box::pin(async move {
             match request {
-                Request::CompleteWord { prefix } => Ok(Response::Words(vec![prefix])),
-                Request::PairCancel => {
+                Request::Pairing(PairingRequest::CompleteWord { prefix }) => Ok(Response::Words(vec![prefix])),
+                Request::Pairing(PairingRequest::PairCancel) => {
                     begun.notify_one();
                     gate.notified().await;
                     *ended.lock().unwrap() += 1;
                     Ok(Response::Done)
                 }
-                Request::PairHost { .. } => panic!("on purpose"),
-                Request::Devices => {
+                Request::Pairing(PairingRequest::PairHost { .. }) => panic!("on purpose"),
+                Request::Node(NodeRequest::Devices) => {
                     bus.emit(Event::Stopping);
                     Ok(Response::Devices(Vec::new()))
                 }
@@ -103,8 +103,8 @@ async fn line(reader: &mut (impl tokio::io::AsyncBufRead + Unpin)) -> serde_json
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text:?}"))
 }
 
-fn words(word: &str) -> Request {
-    Request::CompleteWord { prefix: word.into() }
+fn words(word: &str) -> PairingRequest {
+    PairingRequest::CompleteWord { prefix: word.into() }
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn two_clients_get_their_own_answers() {
         assert_eq!(first.unwrap(), Response::Words(vec![a]));
         assert_eq!(second.unwrap(), Response::Words(vec![b]));
     }
-    let error = one.call(Request::Settings).await.unwrap_err();
+    let error = one.call(SettingsRequest::Settings).await.unwrap_err();
     assert_eq!((error.code.as_str(), error.hint.as_str()), ("nothing", "maybe"));
 }
 
@@ -127,7 +127,7 @@ async fn slow_call_does_not_hold_up_the_next() {
     let client = running.client().await;
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.call(Request::PairCancel).await }
+        async move { client.call(PairingRequest::PairCancel).await }
     });
     running.node.begun.notified().await;
     assert!(client.call(words("x")).await.is_ok());
@@ -140,7 +140,7 @@ async fn slow_call_does_not_hold_up_the_next() {
 async fn call_runs_to_its_end_when_the_client_goes() {
     let running = Running::new().await;
     let client = running.client().await;
-    let waiting = tokio::spawn(async move { client.call(Request::PairCancel).await });
+    let waiting = tokio::spawn(async move { client.call(PairingRequest::PairCancel).await });
     running.node.begun.notified().await;
     waiting.abort();
     let _ = waiting.await;
@@ -164,7 +164,7 @@ async fn events_come_in_order_and_after_the_call_that_caused_them_was_made() {
     let mut events = client.events().await.unwrap();
     let mut again = client.events().await.unwrap();
     for _ in 0..5 {
-        client.call(Request::Devices).await.unwrap();
+        client.call(NodeRequest::Devices).await.unwrap();
     }
     for seq in 1..=5 {
         assert_eq!(events.next().await.unwrap(), NumberedEvent { seq, event: Event::Stopping });
@@ -176,7 +176,8 @@ async fn events_come_in_order_and_after_the_call_that_caused_them_was_made() {
 async fn panic_of_a_call_becomes_an_answer() {
     let running = Running::new().await;
     let client = running.client().await;
-    for request in [Request::PairHost { approve: false, level: None, words: 3 }, Request::Snapshot] {
+    let host = PairingRequest::PairHost { approve: false, level: None, words: 3 };
+    for request in [Request::from(host), NodeRequest::Snapshot.into()] {
         let error = client.call(request).await.unwrap_err();
         assert_eq!(error.code, "internal");
     }
@@ -284,7 +285,7 @@ async fn end_of_the_node_lets_the_last_event_out_and_ends_all_that_wait() {
     let mut events = client.events().await.unwrap();
     let waiting = tokio::spawn({
         let client = client.clone();
-        async move { client.call(Request::PairCancel).await }
+        async move { client.call(PairingRequest::PairCancel).await }
     });
     running.node.begun.notified().await;
     // Many, so that a writer that stops too early is detected.

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::ControlError;
-use crate::api::{ApiError, NumberedEvent, Request, Response};
+use crate::api::{ApiError, NumberedEvent, Request, Response, TransferRequest};
 
 /// Version of the control protocol. It rises when a valid line becomes invalid.
 pub const PROTOCOL: u32 = 1;
@@ -99,8 +99,7 @@ impl ToNode {
         };
         let mut line = serde_json::to_vec(&line).map_err(|error| ControlError::NotText(error.to_string()))?;
         if line.len() > REQUEST_CAP {
-            let names_paths =
-                matches!(self, Self::Request { request, .. } if matches!(**request, Request::Send { .. }));
+            let names_paths = matches!(self, Self::Request { request, .. } if matches!(**request, Request::Transfer(TransferRequest::Send { .. })));
             return Err(ControlError::TooLarge { bytes: line.len(), limit: REQUEST_CAP, names_paths });
         }
         line.push(b'\n');
@@ -154,10 +153,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::{DeviceRequest, DiagnosticsRequest, NodeRequest, PairingRequest};
 
     #[test]
     fn lines_have_the_documented_form() {
-        let line = ToNode::Request { id: 7, request: Box::new(Request::Rename { name: "a".into() }) }.line().unwrap();
+        let line = ToNode::Request { id: 7, request: Box::new(DeviceRequest::Rename { name: "a".into() }.into()) }
+            .line()
+            .unwrap();
         assert_eq!(String::from_utf8(line).unwrap(), "{\"id\":7,\"request\":{\"cmd\":\"rename\",\"name\":\"a\"}}\n");
         let line = ToNode::Subscribe { id: 8 }.line().unwrap();
         assert_eq!(String::from_utf8(line).unwrap(), "{\"id\":8,\"subscribe\":true}\n");
@@ -170,17 +172,19 @@ mod tests {
 
     #[test]
     fn every_request_survives_the_way() {
-        for request in [
-            Request::Snapshot,
-            Request::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None },
-            Request::Send {
+        let requests: [Request; 4] = [
+            NodeRequest::Snapshot.into(),
+            PairingRequest::PairJoin { code: "a-b-c".into(), device: None, approve: true, level: None }.into(),
+            TransferRequest::Send {
                 device: "x".into(),
                 paths: vec!["/tmp/é 😀".into()],
                 given: Vec::new(),
                 options: Default::default(),
-            },
-            Request::Ping { device: "x".into(), count: 3 },
-        ] {
+            }
+            .into(),
+            DiagnosticsRequest::Ping { device: "x".into(), count: 3 }.into(),
+        ];
+        for request in requests {
             let sent = ToNode::Request { id: u64::MAX, request: Box::new(request) };
             assert_eq!(ToNode::parse(sent.line().unwrap().trim_ascii_end()).unwrap(), sent);
         }
@@ -202,8 +206,9 @@ mod tests {
     #[test]
     fn request_over_the_cap_is_refused_before_it_is_sent() {
         let paths = vec![std::path::PathBuf::from("x".repeat(1000)); 1100];
-        let request = Request::Send { device: "x".into(), paths, given: Vec::new(), options: Default::default() };
-        let error = ToNode::Request { id: 1, request: Box::new(request) }.line().unwrap_err();
+        let request =
+            TransferRequest::Send { device: "x".into(), paths, given: Vec::new(), options: Default::default() };
+        let error = ToNode::Request { id: 1, request: Box::new(request.into()) }.line().unwrap_err();
         assert!(matches!(error, ControlError::TooLarge { .. }), "{error}");
     }
 

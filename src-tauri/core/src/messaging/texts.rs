@@ -25,7 +25,7 @@ use crate::{
     event::EventBus,
     id::DeviceId,
     net::Session,
-    storage::{Op, Store, Table},
+    storage::{KeyOrder, KeyRange, MAX_PAGE_BYTES, Op, Store, Table},
 };
 
 /// Maximum length of a text in bytes: with every character escaped it still fits into a message.
@@ -34,6 +34,10 @@ pub const MAX_TEXT: usize = 30 << 10;
 const MAX_WAITING: u64 = 200;
 /// Maximum number of texts in one answer.
 pub const MAX_PAGE: u32 = 200;
+/// Bound of the other fields of a stored text in bytes, and of its encryption.
+const TEXT_OVERHEAD: usize = 256;
+// One read of the store holds the texts of an answer.
+const _: () = assert!(MAX_PAGE as usize * (MAX_TEXT + TEXT_OVERHEAD) <= MAX_PAGE_BYTES);
 const FORM: u8 = 1;
 
 /// The texts of one node. Cheap to clone.
@@ -373,12 +377,11 @@ impl Texts {
         };
         let end = before.unwrap_or(u64::MAX).min(place.saturating_add(1));
         let start = end.saturating_sub(u64::from(limit.min(MAX_PAGE))).max(oldest);
+        let keys = KeyRange::new(row(device, start)..row(device, end));
+        let page = self.0.store.range(Table::Messages, keys, KeyOrder::Ascending, MAX_PAGE as usize).await;
         let mut views = Vec::new();
-        for place in start..end {
-            let value = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)?;
-            if let Some(value) = value {
-                views.push(view(device, place, decode(&value)?));
-            }
+        for (key, value) in page.map_err(TextError::from)?.rows {
+            views.push(view(device, place_of(&key)?, decode(&value)?));
         }
         Ok(views)
     }
@@ -493,6 +496,12 @@ fn view(device_id: DeviceId, id: u64, stored: Stored) -> MessageView {
 /// Builds a key that sorts by device, then by number.
 fn row(device: DeviceId, number: u64) -> Vec<u8> {
     [device.as_bytes().as_slice(), &number.to_be_bytes()].concat()
+}
+
+/// Returns the number in a row key.
+fn place_of(key: &[u8]) -> Result<u64, TextError> {
+    let place = key.last_chunk().ok_or(TextError::Damaged)?;
+    Ok(u64::from_be_bytes(*place))
 }
 
 fn encode(value: &impl Serialize) -> Result<Vec<u8>, TextError> {

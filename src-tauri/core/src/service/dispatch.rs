@@ -1,17 +1,18 @@
-//! Answers the requests of the API.
+//! Answers the requests of the API: one function for each group. Those of the pairing and of the keystore are in the files
+//! of these.
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{NetworkingService, pairing::approved_as};
+use super::NetworkingService;
 use crate::{
     api::{
-        ApiError, DeviceRule, DeviceView, Given, PingView, Request, Response, Snapshot, TransferOptions, TransferView,
+        ApiError, DeviceRequest, DeviceRule, DeviceView, DiagnosticsRequest, Given, MessageRequest, NodeRequest,
+        PingView, Request, Response, SettingsRequest, Snapshot, TransferOptions, TransferRequest, TransferView,
     },
     error::NetworkError,
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
-    pairing::completions,
     transfer::{AcceptOptions, send::source::Named},
 };
 
@@ -24,115 +25,116 @@ impl NetworkingService {
     ///
     /// # Errors
     /// Returns an [`ApiError`] with a stable code; see [`crate::error`].
-    pub async fn call(&self, request: Request) -> Result<Response, ApiError> {
-        self.answer(request).await.map_err(ApiError::from)
+    pub async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
+        self.answer(request.into()).await.map_err(ApiError::from)
     }
 
     async fn answer(&self, request: Request) -> Result<Response, NetworkError> {
-        let transfers = &self.0.transfers;
-        Ok(match request {
-            Request::Snapshot => Response::Snapshot(Box::new(self.snapshot().await)),
-            Request::Identity => Response::Identity(self.identity_view()),
-            Request::Devices => Response::Devices(self.0.devices.views()),
-            Request::PairHost { approve, level, words } => {
-                Response::Pairing(self.0.pairing.host(approved_as(approve, level)?, words)?)
-            }
-            Request::PairJoin { code, device, approve, level } => {
-                let approve = approved_as(approve, level)?;
-                Response::Pairing(self.0.pairing.join(&code, device.as_deref(), approve)?)
-            }
-            Request::PairAnswer { approve, level, check_words } => {
-                let answer = approved_as(approve, level)?;
-                Response::Pairing(self.0.pairing.answer(answer, check_words.as_deref())?)
-            }
-            Request::PairCancel => {
-                self.0.pairing.cancel();
-                Response::Done
-            }
-            Request::CompleteWord { prefix } => {
-                Response::Words(completions(&prefix).into_iter().map(str::to_owned).collect())
-            }
-            Request::Unpair { device } => {
-                self.unpair(&device).await?;
-                Response::Done
-            }
-            Request::Block { device } => {
-                self.block(&device).await?;
-                Response::Done
-            }
-            Request::Unblock { device } => {
-                self.unblock(&device).await?;
-                Response::Done
-            }
-            Request::Trust { device, level, accept, up_to, into } => {
+        match request {
+            Request::Node(request) => Ok(self.answer_node(request).await),
+            Request::Pairing(request) => self.0.pairing.answer_request(request),
+            Request::Device(request) => self.answer_device(request).await,
+            Request::Keystore(request) => self.answer_keystore(request).await,
+            Request::Settings(request) => self.answer_settings(request).await,
+            Request::Transfer(request) => self.answer_transfer(request).await,
+            Request::Message(request) => self.answer_message(request).await,
+            Request::Diagnostics(request) => self.answer_diagnostics(request).await,
+        }
+    }
+
+    async fn answer_node(&self, request: NodeRequest) -> Response {
+        match request {
+            NodeRequest::Snapshot => Response::Snapshot(Box::new(self.snapshot().await)),
+            NodeRequest::Identity => Response::Identity(self.identity_view()),
+            NodeRequest::Devices => Response::Devices(self.0.devices.views()),
+        }
+    }
+
+    async fn answer_device(&self, request: DeviceRequest) -> Result<Response, NetworkError> {
+        match request {
+            DeviceRequest::Unpair { device } => self.unpair(&device).await?,
+            DeviceRequest::Block { device } => self.block(&device).await?,
+            DeviceRequest::Unblock { device } => self.unblock(&device).await?,
+            DeviceRequest::Trust { device, level, accept, up_to, into } => {
                 let into = into.map(|path| path.display().to_string());
                 let rule = accept.map(|accept| DeviceRule { accept, up_to, into });
-                Response::Devices(vec![self.trust(&device, level, rule).await?])
+                return Ok(Response::Devices(vec![self.trust(&device, level, rule).await?]));
             }
-            Request::TakeName { device, name } => {
+            DeviceRequest::TakeName { device, name } => {
                 let device = self.0.devices.find_paired(&device)?;
-                Response::Devices(vec![self.0.devices.take_name(device.device_id, &name).await?])
+                return Ok(Response::Devices(vec![self.0.devices.take_name(device.device_id, &name).await?]));
             }
-            Request::RotateSecret { device } => {
-                self.rotate_secret(&device).await?;
-                Response::Done
+            DeviceRequest::RotateSecret { device } => self.rotate_secret(&device).await?,
+            DeviceRequest::Rename { name } => return Ok(Response::Settings(self.set("name", &name).await?)),
+        }
+        Ok(Response::Done)
+    }
+
+    async fn answer_settings(&self, request: SettingsRequest) -> Result<Response, NetworkError> {
+        Ok(match request {
+            SettingsRequest::Settings => Response::Settings(self.0.settings.get()),
+            SettingsRequest::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
+            SettingsRequest::SetRelayToken { token } => Response::Settings(self.set_relay_token(token).await?),
+            SettingsRequest::Relays { probe } => Response::Relays(self.relays(probe).await),
+        })
+    }
+
+    async fn answer_transfer(&self, request: TransferRequest) -> Result<Response, NetworkError> {
+        let transfers = &self.0.transfers;
+        let transfer = match request {
+            TransferRequest::Survey { paths } => return Ok(Response::Survey(transfers.survey(paths).await?)),
+            TransferRequest::Send { device, paths, given, options } => {
+                self.send(&device, paths, given, options).await?
             }
-            Request::Rename { name } => Response::Settings(self.set("name", &name).await?),
-            Request::Keystore => Response::Keystore(self.keystore().await?),
-            Request::KeystoreMove { to, passphrase, new_passphrase } => {
-                Response::Keystore(self.keystore_move(to, passphrase, new_passphrase).await?)
+            TransferRequest::Transfers { all, find, skip } => {
+                return Ok(Response::Transfers(transfers.page(all, find.as_deref(), skip.unwrap_or(0))));
             }
-            Request::KeystoreRotate => {
-                self.keystore_rotate().await?;
-                Response::Done
+            TransferRequest::Transfer { id } => transfers.get(id)?,
+            TransferRequest::Accept { id, into, conflict, only } => {
+                transfers.accept(id, AcceptOptions { into, conflict, only }).await?
             }
-            Request::KeystoreBackup { path, backup_passphrase, passphrase } => {
-                Response::Backup(self.keystore_backup(path, backup_passphrase, passphrase).await?)
+            TransferRequest::OfferEntries { id, parent, skip, limit } => {
+                return Ok(Response::OfferEntries(transfers.offer_entries(id, parent, skip, limit).await?));
             }
-            Request::Settings => Response::Settings(self.0.settings.get()),
-            Request::SetSetting { key, value } => Response::Settings(self.set(&key, &value).await?),
-            Request::SetRelayToken { token } => Response::Settings(self.set_relay_token(token).await?),
-            Request::Relays { probe } => Response::Relays(self.relays(probe).await),
-            Request::Send { device, paths, given, options } => {
-                Response::Transfer(self.send(&device, paths, given, options).await?)
+            TransferRequest::Decline { id } => transfers.decline(id).await?,
+            TransferRequest::Cancel { id } => transfers.cancel(id).await?,
+            TransferRequest::Pause { id } => transfers.pause(id).await?,
+            TransferRequest::Resume { id } => transfers.resume(id).await?,
+            TransferRequest::Retry { id } => transfers.retry(id).await?,
+            TransferRequest::Reorder { id, before } => {
+                return Ok(Response::Transfers(transfers.reorder(id, before).await?));
             }
-            Request::Survey { paths } => Response::Survey(transfers.survey(paths).await?),
-            Request::Transfers { all, find, skip } => {
-                Response::Transfers(transfers.page(all, find.as_deref(), skip.unwrap_or(0)))
-            }
-            Request::Transfer { id } => Response::Transfer(transfers.get(id)?),
-            Request::Accept { id, into, conflict, only } => {
-                Response::Transfer(transfers.accept(id, AcceptOptions { into, conflict, only }).await?)
-            }
-            Request::OfferEntries { id, parent, skip, limit } => {
-                Response::OfferEntries(transfers.offer_entries(id, parent, skip, limit).await?)
-            }
-            Request::Pause { id } => Response::Transfer(transfers.pause(id).await?),
-            Request::Resume { id } => Response::Transfer(transfers.resume(id).await?),
-            Request::Retry { id } => Response::Transfer(transfers.retry(id).await?),
-            Request::Reorder { id, before } => Response::Transfers(transfers.reorder(id, before).await?),
-            Request::Limit { id, rate } => Response::Transfer(transfers.limit(id, rate).await?),
-            Request::Decline { id } => Response::Transfer(transfers.decline(id).await?),
-            Request::Cancel { id } => Response::Transfer(transfers.cancel(id).await?),
-            Request::Forget { id } => {
+            TransferRequest::Limit { id, rate } => transfers.limit(id, rate).await?,
+            TransferRequest::Forget { id } => {
                 transfers.forget(id).await?;
-                Response::Done
+                return Ok(Response::Done);
             }
-            Request::SendText { device, text } => {
+        };
+        Ok(Response::Transfer(transfer))
+    }
+
+    async fn answer_message(&self, request: MessageRequest) -> Result<Response, NetworkError> {
+        Ok(match request {
+            MessageRequest::SendText { device, text } => {
                 let device = self.0.devices.find_paired(&device)?;
                 Response::Message(self.send_text(device.device_id, &text).await?)
             }
-            Request::Messages { device, before, limit } => {
+            MessageRequest::Messages { device, before, limit } => {
                 let device = self.0.devices.find_record(&device)?;
                 Response::Messages(self.0.texts.list(device.device_id, before, limit).await?)
             }
-            Request::MessagesSeen { device } => {
+            MessageRequest::MessagesSeen { device } => {
                 let device = self.0.devices.find_record(&device)?;
                 self.0.texts.seen(device.device_id).await?;
                 Response::Done
             }
-            Request::Ping { device, count } => Response::Ping(self.ping(&device, count).await?),
-            Request::Doctor { device } => Response::Doctor(self.doctor(device.as_deref()).await?),
+        })
+    }
+
+    async fn answer_diagnostics(&self, request: DiagnosticsRequest) -> Result<Response, NetworkError> {
+        Ok(match request {
+            DiagnosticsRequest::Ping { device, count } => Response::Ping(self.ping(&device, count).await?),
+            DiagnosticsRequest::Doctor { device } => Response::Doctor(self.doctor(device.as_deref()).await?),
         })
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::NetworkingService;
 use crate::{
-    api::{BackupView, Event, KeystoreStatus, KeystoreView, SecretText},
+    api::{BackupView, Event, KeystoreRequest, KeystoreStatus, KeystoreView, Response, SecretText},
     clock::SharedLocked as _,
     clock::unix_now,
     error::NetworkError,
@@ -47,6 +47,23 @@ impl KeystoreDesk {
 }
 
 impl NetworkingService {
+    /// Answers a request about the keystore.
+    pub(super) async fn answer_keystore(&self, request: KeystoreRequest) -> Result<Response, NetworkError> {
+        Ok(match request {
+            KeystoreRequest::Keystore => Response::Keystore(self.keystore().await?),
+            KeystoreRequest::KeystoreMove { to, passphrase, new_passphrase } => {
+                Response::Keystore(self.keystore_move(to, passphrase, new_passphrase).await?)
+            }
+            KeystoreRequest::KeystoreRotate => {
+                self.keystore_rotate().await?;
+                Response::Done
+            }
+            KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase } => {
+                Response::Backup(self.keystore_backup(path, backup_passphrase, passphrase).await?)
+            }
+        })
+    }
+
     pub(super) async fn keystore(&self) -> Result<KeystoreStatus, NetworkError> {
         let dir = self.data_dir().to_path_buf();
         off_runtime(move || Ok(identity::inspect(&dir)?)).await

@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{NetworkingService, late::LateNet, settings::Kept};
 use crate::{
-    api::{ApiError, Event, Grant, PairingRole, PairingView, TrustLevel},
+    api::{ApiError, Event, Grant, PairingRequest, PairingRole, PairingView, Response, TrustLevel},
     clock::Locked as _,
     device::DeviceRegistry,
     discovery::{
@@ -29,7 +29,7 @@ use crate::{
     net::{CloseCode, EndpointOptions, Mode, Net, RelayUrl, Relays, UnpairedHandler, UnpairedPlace},
     pairing::{
         CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
-        PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts,
+        PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts, completions,
         driver::{self, Command, Hosting},
         qr,
     },
@@ -135,6 +135,28 @@ impl PairingDesk {
     /// Watches whether a code is open.
     pub fn watch_open(&self) -> watch::Receiver<bool> {
         self.0.open.subscribe()
+    }
+
+    /// Answers a request about the pairing.
+    pub fn answer_request(&self, request: PairingRequest) -> Result<Response, NetworkError> {
+        Ok(match request {
+            PairingRequest::PairHost { approve, level, words } => {
+                Response::Pairing(self.host(approved_as(approve, level)?, words)?)
+            }
+            PairingRequest::PairJoin { code, device, approve, level } => {
+                Response::Pairing(self.join(&code, device.as_deref(), approved_as(approve, level)?)?)
+            }
+            PairingRequest::PairAnswer { approve, level, check_words } => {
+                Response::Pairing(self.answer(approved_as(approve, level)?, check_words.as_deref())?)
+            }
+            PairingRequest::PairCancel => {
+                self.cancel();
+                Response::Done
+            }
+            PairingRequest::CompleteWord { prefix } => {
+                Response::Words(completions(&prefix).into_iter().map(str::to_owned).collect())
+            }
+        })
     }
 
     /// Returns the current pairing for the user interface.
@@ -575,7 +597,7 @@ fn end(commands: Option<mpsc::Sender<Command>>) {
 ///
 /// # Errors
 /// When the level is [`TrustLevel::Blocked`].
-pub(super) fn approved_as(approve: bool, level: Option<TrustLevel>) -> Result<Option<TrustLevel>, NetworkError> {
+fn approved_as(approve: bool, level: Option<TrustLevel>) -> Result<Option<TrustLevel>, NetworkError> {
     match level {
         _ if !approve => Ok(None),
         Some(TrustLevel::Blocked) => Err(NetworkError::InvalidInput {

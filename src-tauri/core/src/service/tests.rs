@@ -11,8 +11,9 @@ use tempfile::TempDir;
 use super::{NetworkingService, NodeOptions};
 use crate::{
     api::{
-        ApiError, DeviceAccept, DeviceState, DeviceView, Event, MessageState, NumberedEvent, PairingView, Request,
-        Response, TransferState, TrustLevel,
+        ApiError, DeviceAccept, DeviceRequest, DeviceState, DeviceView, DiagnosticsRequest, Event, MessageRequest,
+        MessageState, NodeRequest, NumberedEvent, PairingRequest, PairingView, Request, Response, SettingsRequest,
+        TransferRequest, TransferState, TrustLevel,
     },
     identity::KeystoreChoice,
     keys::Key,
@@ -46,7 +47,7 @@ async fn node(name: &str) -> Node {
     let service = NetworkingService::new(options(&dir)).await.unwrap();
     let events = service.subscribe();
     service.spawn_event_loop().await.unwrap();
-    service.call(Request::Rename { name: name.into() }).await.unwrap();
+    service.call(DeviceRequest::Rename { name: name.into() }).await.unwrap();
     Node { service, events, _dir: dir }
 }
 
@@ -68,13 +69,13 @@ impl Node {
         tokio::time::timeout(DEADLINE, wait).await.unwrap_or_else(|_| panic!("no {what} within {DEADLINE:?}"))
     }
 
-    async fn call(&self, request: Request) -> Result<Response, ApiError> {
+    async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         self.service.call(request).await
     }
 
     async fn host(&self) -> (String, String) {
         let Response::Pairing(PairingView::Hosting { words, link, attempts_left: 3, .. }) =
-            self.call(Request::PairHost { approve: false, level: None, words: 3 }).await.unwrap()
+            self.call(PairingRequest::PairHost { approve: false, level: None, words: 3 }).await.unwrap()
         else {
             panic!("no code")
         };
@@ -83,7 +84,7 @@ impl Node {
 
     async fn join(&self, code: &str, host: &Node) {
         let device = (!code.starts_with("yonder:")).then(|| host.address());
-        self.call(Request::PairJoin { code: code.into(), device, approve: false, level: None }).await.unwrap();
+        self.call(PairingRequest::PairJoin { code: code.into(), device, approve: false, level: None }).await.unwrap();
     }
 
     async fn confirm(&mut self) -> String {
@@ -151,8 +152,8 @@ async fn pair(a: &mut Node, b: &mut Node, by_link: bool) {
     let (words, link) = a.host().await;
     b.join(if by_link { &link } else { &words }, a).await;
     assert_eq!(a.confirm().await, b.confirm().await, "both screens show the same check words");
-    a.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
-    b.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
+    a.call(PairingRequest::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
+    b.call(PairingRequest::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
     a.paired().await;
     b.paired().await;
 }
@@ -163,7 +164,8 @@ async fn two_devices_pair_by_words_and_ping() {
     pair(&mut a, &mut b, false).await;
     a.connected().await;
     b.connected().await;
-    let Response::Ping(ping) = a.call(Request::Ping { device: "beta".into(), count: 3 }).await.unwrap() else {
+    let Response::Ping(ping) = a.call(DiagnosticsRequest::Ping { device: "beta".into(), count: 3 }).await.unwrap()
+    else {
         panic!("no ping")
     };
     assert_eq!(ping.rtt_ms.len(), 3);
@@ -182,7 +184,7 @@ async fn a_folder_arrives_whole_after_it_was_accepted() {
     std::fs::write(folder.join("a.txt"), b"hello").unwrap();
     std::fs::write(folder.join("big.bin"), vec![7_u8; 5 << 20]).unwrap();
     std::fs::write(folder.join("nothing"), b"").unwrap();
-    let sent = Request::Send {
+    let sent = TransferRequest::Send {
         device: "Beta".into(),
         paths: vec![folder.clone()],
         given: Vec::new(),
@@ -198,7 +200,7 @@ async fn a_folder_arrives_whole_after_it_was_accepted() {
     assert_eq!(id, offer.id);
     let target = tempfile::tempdir().unwrap();
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 0, "no byte before consent");
-    b.call(Request::Accept { id, into: Some(target.path().into()), conflict: Default::default(), only: None })
+    b.call(TransferRequest::Accept { id, into: Some(target.path().into()), conflict: Default::default(), only: None })
         .await
         .unwrap();
     for node in [&a, &b] {
@@ -224,11 +226,11 @@ async fn two_devices_pair_by_link_and_unpair() {
         pair(&mut a, &mut b, true).await;
         a.connected().await;
         b.connected().await;
-        a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
+        a.call(DeviceRequest::Unpair { device: "Beta".into() }).await.unwrap();
         b.unpaired().await;
         assert!(b.service.0.devices.dialable().is_empty());
         assert!(a.service.0.devices.dialable().is_empty());
-        let error = a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap_err();
+        let error = a.call(DiagnosticsRequest::Ping { device: "Beta".into(), count: 1 }).await.unwrap_err();
         // The node may know the device from the LAN meanwhile.
         assert!(matches!(&*error.code, "device_unknown" | "device_not_paired" | "device_ambiguous"), "{}", error.code);
         kept = a.service.0.store.list(Table::Tombstones).await.unwrap().len();
@@ -246,8 +248,8 @@ async fn a_rejected_pairing_leaves_no_record() {
     b.join(&words, &a).await;
     a.confirm().await;
     b.confirm().await;
-    b.call(Request::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
-    a.call(Request::PairAnswer { approve: false, level: None, check_words: None }).await.unwrap();
+    b.call(PairingRequest::PairAnswer { approve: true, level: None, check_words: None }).await.unwrap();
+    a.call(PairingRequest::PairAnswer { approve: false, level: None, check_words: None }).await.unwrap();
     assert_eq!(a.failure().await, "pairing_rejected");
     assert_eq!(b.failure().await, "pairing_rejected");
     assert!(a.service.0.devices.dialable().is_empty());
@@ -376,7 +378,7 @@ async fn a_device_that_was_away_learns_that_it_was_unpaired() {
     b.connected().await;
     let secret = b.service.0.devices.present_secret(a.service.identity_view().device_id).unwrap();
     b.service.shutdown().await;
-    a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
+    a.call(DeviceRequest::Unpair { device: "Beta".into() }).await.unwrap();
     let stones = a.service.0.store.list(Table::Tombstones).await.unwrap();
     assert_eq!(stones.len(), 1);
     assert!(
@@ -407,7 +409,7 @@ async fn a_notice_without_the_key_is_ignored() {
         a.service.send_message(id, &NetworkMessage::Unpair { notice }).await.unwrap();
     }
     // The answer proves that everything before it was read.
-    a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
+    a.call(DiagnosticsRequest::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
     let (from, to) = (a.service.0.identity.endpoint_id(), b.service.0.identity.endpoint_id());
     assert!(!b.service.0.devices.unpaired_by(&from, &to, &[1; 33]).await.unwrap());
     assert!(b.view("Alpha").paired);
@@ -426,7 +428,7 @@ async fn new_keys_replace_the_old_ones_on_both_sides() {
     };
     let before = secrets(&a, &b);
     assert_eq!(before.0, before.1);
-    a.call(Request::RotateSecret { device: "Beta".into() }).await.unwrap();
+    a.call(DeviceRequest::RotateSecret { device: "Beta".into() }).await.unwrap();
     let after = secrets(&a, &b);
     assert_eq!(after.0, after.1);
     assert_ne!(before.0, after.0);
@@ -440,7 +442,7 @@ async fn new_keys_replace_the_old_ones_on_both_sides() {
     let at = b.address().split_once('@').unwrap().1.parse().unwrap();
     a.service.0.devices.refresh(id_b, None, Some(at), None).await.unwrap();
     tokio::time::timeout(DEADLINE, async {
-        while a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.is_err() {
+        while a.call(DiagnosticsRequest::Ping { device: "Beta".into(), count: 1 }).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
@@ -493,11 +495,11 @@ async fn a_blocked_device_is_refused_everywhere_and_can_come_back() {
     pair(&mut a, &mut b, false).await;
     a.connected().await;
     b.connected().await;
-    a.call(Request::Block { device: "Beta".into() }).await.unwrap();
+    a.call(DeviceRequest::Block { device: "Beta".into() }).await.unwrap();
     assert_eq!(a.view("Beta").trust, TrustLevel::Blocked);
     let refused = tokio::time::timeout(DEADLINE, async {
         loop {
-            let ping = b.call(Request::Ping { device: "Alpha".into(), count: 1 }).await;
+            let ping = b.call(DiagnosticsRequest::Ping { device: "Alpha".into(), count: 1 }).await;
             match ping {
                 Err(error) if error.code == "refused_not_paired" => break,
                 _ => tokio::task::yield_now().await,
@@ -506,22 +508,23 @@ async fn a_blocked_device_is_refused_everywhere_and_can_come_back() {
     });
     refused.await.expect("it is refused");
     assert!(b.view("Alpha").paired, "it is not told why, and keeps its record");
-    for request in [
-        Request::Ping { device: "Beta".into(), count: 1 },
-        Request::Trust { device: "Beta".into(), level: None, accept: None, up_to: None, into: None },
-        Request::RotateSecret { device: "Beta".into() },
-    ] {
+    let requests: [Request; 3] = [
+        DiagnosticsRequest::Ping { device: "Beta".into(), count: 1 }.into(),
+        DeviceRequest::Trust { device: "Beta".into(), level: None, accept: None, up_to: None, into: None }.into(),
+        DeviceRequest::RotateSecret { device: "Beta".into() }.into(),
+    ];
+    for request in requests {
         assert_eq!(a.call(request).await.unwrap_err().code, "device_blocked");
     }
     // The right code does not help a blocked device either.
     let (words, _) = a.host().await;
     b.join(&words, &a).await;
     assert_eq!(b.failure().await, "pairing_not_open");
-    a.call(Request::PairCancel).await.unwrap();
-    a.call(Request::Unblock { device: "Beta".into() }).await.unwrap();
+    a.call(PairingRequest::PairCancel).await.unwrap();
+    a.call(DeviceRequest::Unblock { device: "Beta".into() }).await.unwrap();
     assert_eq!(a.view("Beta").trust, TrustLevel::Other);
     tokio::time::timeout(DEADLINE, async {
-        while b.call(Request::Ping { device: "Alpha".into(), count: 1 }).await.is_err() {
+        while b.call(DiagnosticsRequest::Ping { device: "Alpha".into(), count: 1 }).await.is_err() {
             tokio::task::yield_now().await;
         }
     })
@@ -533,18 +536,18 @@ async fn a_blocked_device_is_refused_everywhere_and_can_come_back() {
 async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_limit() {
     let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
     pair(&mut a, &mut b, false).await;
-    b.call(Request::SetSetting { key: "accept".into(), value: "paired".into() }).await.unwrap();
+    b.call(SettingsRequest::SetSetting { key: "accept".into(), value: "paired".into() }).await.unwrap();
     let (source, target) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = source.path().join("twelve");
     std::fs::write(&file, [7; 12]).unwrap();
-    let trust = |level, accept, up_to| Request::Trust {
+    let trust = |level, accept, up_to| DeviceRequest::Trust {
         device: "Alpha".into(),
         level,
         accept,
         up_to,
         into: (accept == Some(DeviceAccept::Always)).then(|| target.path().to_path_buf()),
     };
-    let send = || Request::Send {
+    let send = || TransferRequest::Send {
         device: "Beta".into(),
         paths: vec![file.clone()],
         given: Vec::new(),
@@ -558,7 +561,7 @@ async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_
         _ => None,
     };
     let id = b.until("a question", asked).await;
-    b.call(Request::Decline { id }).await.unwrap();
+    b.call(TransferRequest::Decline { id }).await.unwrap();
 
     b.call(trust(None, Some(DeviceAccept::Always), Some(12_500))).await.unwrap();
     let Response::Transfer(sent) = a.call(send()).await.unwrap() else { panic!("no transfer") };
@@ -570,7 +573,7 @@ async fn somebody_elses_device_is_asked_about_and_a_rule_has_its_own_folder_and_
     b.until("a question", asked).await;
     assert_eq!(std::fs::read_dir(target.path()).unwrap().count(), 1);
 
-    let nowhere = Request::Trust {
+    let nowhere = DeviceRequest::Trust {
         device: "Alpha".into(),
         level: None,
         accept: Some(DeviceAccept::Always),
@@ -606,7 +609,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
     pair(&mut a, &mut b, false).await;
     a.connected().await;
     b.connected().await;
-    let say = |text: &str| Request::SendText { device: "Beta".into(), text: text.into() };
+    let say = |text: &str| MessageRequest::SendText { device: "Beta".into(), text: text.into() };
     let came = |event: &Event| match event {
         Event::Message { message } if message.state == MessageState::Received => Some(message.text.clone()),
         _ => None,
@@ -619,7 +622,7 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
     assert_eq!(b.until("a text", came).await, "first");
     assert_eq!(a.until("the other side's word", delivered).await, 1);
     // Texts work in both directions, and with a device that comes back.
-    b.call(Request::SendText { device: "Alpha".into(), text: "back".into() }).await.unwrap();
+    b.call(MessageRequest::SendText { device: "Alpha".into(), text: "back".into() }).await.unwrap();
     assert_eq!(a.until("a text", came).await, "back");
     b.service.shutdown().await;
     for n in 0..50 {
@@ -636,30 +639,30 @@ async fn a_text_waits_for_a_device_that_is_away_and_is_delivered_once() {
     }
     while a.until("the other side's word", delivered).await < 52 {}
     for (node, with) in [(&a, "Beta"), (&b, "Alpha")] {
-        let request = Request::Messages { device: with.into(), before: None, limit: 200 };
+        let request = MessageRequest::Messages { device: with.into(), before: None, limit: 200 };
         let Response::Messages(all) = node.call(request).await.unwrap() else { panic!("no texts") };
         assert_eq!(all.len(), 52);
         assert!(all.iter().all(|message| message.state != MessageState::Queued));
         assert!(all.windows(2).all(|two| two[0].id + 1 == two[1].id));
     }
     let Response::Messages(page) =
-        a.call(Request::Messages { device: "Beta".into(), before: Some(11), limit: 3 }).await.unwrap()
+        a.call(MessageRequest::Messages { device: "Beta".into(), before: Some(11), limit: 3 }).await.unwrap()
     else {
         panic!("no texts")
     };
     assert_eq!(page.iter().map(|message| message.id).collect::<Vec<_>>(), [8, 9, 10]);
     // 51 of them are unread.
-    let Response::Snapshot(snapshot) = b.call(Request::Snapshot).await.unwrap() else { panic!("no snapshot") };
+    let Response::Snapshot(snapshot) = b.call(NodeRequest::Snapshot).await.unwrap() else { panic!("no snapshot") };
     assert_eq!(snapshot.unread.iter().map(|unread| unread.count).collect::<Vec<_>>(), [51]);
-    b.call(Request::MessagesSeen { device: "Alpha".into() }).await.unwrap();
-    let Response::Snapshot(snapshot) = b.call(Request::Snapshot).await.unwrap() else { panic!("no snapshot") };
+    b.call(MessageRequest::MessagesSeen { device: "Alpha".into() }).await.unwrap();
+    let Response::Snapshot(snapshot) = b.call(NodeRequest::Snapshot).await.unwrap() else { panic!("no snapshot") };
     assert!(snapshot.unread.is_empty());
     for (text, code) in [(" \n", "text_empty"), ("a\u{1b}[2J", "text_control"), (&*"x".repeat(40_000), "text_too_long")]
     {
         assert_eq!(a.call(say(text)).await.unwrap_err().code, code);
     }
     // Nothing is left of the texts once the two are not paired any more.
-    a.call(Request::Unpair { device: "Beta".into() }).await.unwrap();
+    a.call(DeviceRequest::Unpair { device: "Beta".into() }).await.unwrap();
     b.unpaired().await;
     for node in [&a, &b] {
         for table in [Table::Mailboxes, Table::Messages, Table::Outbox] {
@@ -688,11 +691,11 @@ async fn a_text_said_twice_or_out_of_turn_is_stored_once() {
         let text = NetworkMessage::Text { origin: 7, number, base: 1, sent_at: 5, text: number.to_string() };
         a.service.send_message(id, &text).await.unwrap();
         // The answer proves that everything before it was read.
-        a.call(Request::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
+        a.call(DiagnosticsRequest::Ping { device: "Beta".into(), count: 1 }).await.unwrap();
     }
     let all = async {
         loop {
-            let request = Request::Messages { device: "Alpha".into(), before: None, limit: 200 };
+            let request = MessageRequest::Messages { device: "Alpha".into(), before: None, limit: 200 };
             let Response::Messages(all) = b.call(request).await.unwrap() else { panic!("no texts") };
             if all.len() >= 3 {
                 break all;
@@ -724,7 +727,7 @@ async fn what_a_source_of_ones_own_sees_is_dialled() {
     pair(&mut one, &mut two, false).await;
     // Neither node can find the other by itself: both have new ports and do not advertise on the LAN.
     for node in [&one, &two] {
-        let hide = Request::SetSetting { key: "discoverable".into(), value: "nobody".into() };
+        let hide = SettingsRequest::SetSetting { key: "discoverable".into(), value: "nobody".into() };
         node.call(hide).await.unwrap();
     }
     let (mut one, two) = (one.again().await, two.again().await);

@@ -4,7 +4,8 @@
 //! - A write that returned is completely on the disk. One that failed, or was interrupted by a kill, left no trace.
 //! - A value decrypts only in its own place: table, row, schema version and key id are authenticated.
 //! - Storage keys are random and stored in the file, wrapped under a key from the root secret. They can be rotated
-//!   without a change of the identity. Row keys (device ids, names of settings) are not secret.
+//!   without a change of the identity. Row keys (device ids, names of settings) are not secret: they are stored as they
+//!   are, in their order, so that a part of a table can be read without the rest ([`Store::range`]).
 //! - One process at a time; a second one gets an error. A file of a newer version is not changed.
 //!
 //! An older copy of the whole file that is put in its place is accepted, because a device cannot detect that by itself.
@@ -12,6 +13,7 @@
 mod disk;
 mod error;
 mod keyring;
+mod range;
 mod schema;
 mod shared;
 mod snapshot;
@@ -21,6 +23,7 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 pub use error::StorageError;
+pub use range::{KeyOrder, KeyRange, MAX_PAGE_BYTES, RowPage};
 pub use snapshot::Snapshot;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -184,13 +187,39 @@ impl Store {
         off_runtime(move || shared.with_vault(|vault| vault.get(table, &key))).await
     }
 
-    /// Returns all rows of a table, ordered by their keys.
+    /// Returns all rows of a table, ordered by their keys. Meant for tables that are small: [`Self::range`] reads a part.
     ///
     /// # Errors
     /// When the disk fails, or a value does not decrypt in its place.
     pub async fn list(&self, table: Table) -> Result<Vec<Row>, StorageError> {
         let shared = self.shared.clone();
         off_runtime(move || shared.with_vault(|vault| vault.list(table))).await
+    }
+
+    /// Returns the first rows of a range in this order: at most `limit` of them, which counts as one if it is zero, and
+    /// at most [`MAX_PAGE_BYTES`] of values. Decrypts only what it returns. The next call with the `rest` of the page
+    /// continues behind it, and sees what was written in between.
+    ///
+    /// # Errors
+    /// When the disk fails, or one of these values does not decrypt in its place.
+    pub async fn range(
+        &self,
+        table: Table,
+        keys: KeyRange,
+        order: KeyOrder,
+        limit: usize,
+    ) -> Result<RowPage, StorageError> {
+        let shared = self.shared.clone();
+        off_runtime(move || shared.with_vault(|vault| vault.range(table, &keys, order, limit))).await
+    }
+
+    /// Returns the keys of all rows of a table in their order, and decrypts nothing.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub async fn keys(&self, table: Table) -> Result<Vec<Vec<u8>>, StorageError> {
+        let shared = self.shared.clone();
+        off_runtime(move || shared.with_vault(|vault| vault.keys(table))).await
     }
 
     /// Returns all rows of these tables as of one moment.

@@ -8,8 +8,9 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    Op, Row, Snapshot, StorageError, Table, disk,
+    KeyOrder, KeyRange, Op, Row, RowPage, Snapshot, StorageError, Table, disk,
     keyring::{KeyId, Keyring},
+    range::PageBuilder,
     schema::{MovedRow, Schema, Step},
 };
 use crate::keys::Key;
@@ -73,6 +74,41 @@ impl Vault {
             Ok((key.value().to_vec(), value))
         })
         .collect()
+    }
+
+    /// Returns the first rows of a range. Values of other rows are not decrypted.
+    pub(super) fn range(
+        &self,
+        table: Table,
+        keys: &KeyRange,
+        order: KeyOrder,
+        limit: usize,
+    ) -> Result<RowPage, StorageError> {
+        let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
+        let rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+        let mut rows = rows.range::<&[u8]>(keys.bounds()).map_err(|error| self.told(error))?;
+        let mut page = PageBuilder::new(keys, order, limit);
+        let mut next = || match order {
+            KeyOrder::Ascending => rows.next(),
+            KeyOrder::Descending => rows.next_back(),
+        };
+        while let Some(row) = next() {
+            let (key, sealed) = row.map_err(|error| self.told(error))?;
+            let (key, sealed) = (key.value(), sealed.value());
+            if page.is_full_for(sealed.len()) {
+                return Ok(page.finish(true));
+            }
+            page.push((key.to_vec(), self.keyring.open(table.name(), key, sealed)?), sealed.len());
+        }
+        Ok(page.finish(false))
+    }
+
+    pub(super) fn keys(&self, table: Table) -> Result<Vec<Vec<u8>>, StorageError> {
+        let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
+        let rows = transaction.open_table(definition(table)).map_err(|error| self.told(error))?;
+        let rows = rows.iter().map_err(|error| self.told(error))?;
+        let keys = rows.map(|row| row.map(|(key, _)| key.value().to_vec()));
+        keys.collect::<Result<_, _>>().map_err(|error| self.told(error))
     }
 
     /// Reads rows of several tables in one transaction, so that they are consistent.

@@ -167,12 +167,10 @@ impl TransferRegistry {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
         let mut found = Vec::new();
-        let mut pages = Vec::new();
-        for (key, value) in store.list(Table::Transfers).await? {
-            if is_page(&key) {
-                pages.push(key);
-                continue;
-            }
+        let keys = store.keys(Table::Transfers).await?;
+        let (pages, records): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| is_page(key));
+        for key in records {
+            let Some(value) = store.get(Table::Transfers, &key).await? else { continue };
             let Some(record) = Record::read(&value) else {
                 tracing::warn!("a transfer on record cannot be read and is left alone");
                 continue;

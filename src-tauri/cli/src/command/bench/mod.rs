@@ -9,7 +9,7 @@ use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use serde::Serialize;
 use yonder_core::{
-    api::{Request, Response, TransferOptions},
+    api::{DiagnosticsRequest, Response, TransferOptions},
     net::{Bare, BareLine},
 };
 
@@ -153,7 +153,7 @@ async fn round_trips(line: &BareLine, from: &TwinNode, to: &TwinNode, measured: 
     for _ in 0..ROUND_TRIPS {
         measured.add(BARE_TRIP, "ms", [line.round_trip().await?.as_secs_f64() * 1e3]);
     }
-    let ping = Request::Ping { device: to.device_id().to_owned(), count: ROUND_TRIPS };
+    let ping = DiagnosticsRequest::Ping { device: to.device_id().to_owned(), count: ROUND_TRIPS };
     let Response::Ping(ping) = from.client().call(ping).await? else { return Err(Failure::strange_answer()) };
     measured.add("ping", "ms", ping.rtt_ms);
     tokio::time::sleep(BREATH).await;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use yonder_core::{
-    api::{ConflictRule, Event, PairingView, Request, Response, TransferOptions, TransferState, TransferView},
+    api::{
+        ConflictRule, Event, PairingRequest, PairingView, Response, TransferOptions, TransferRequest, TransferState,
+        TransferView,
+    },
     control::{Client, Events},
 };
 
@@ -56,13 +59,17 @@ pub async fn while_both_run<T>(
 /// Pairs the nodes by three words, approved on both sides.
 pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> Result<(), Failure> {
     let (mut at_host, mut at_joiner) = (host.client().events().await?, joiner.client().events().await?);
-    let hosting = match host.client().call(Request::PairHost { approve: false, level: None, words: 3 }).await? {
+    let hosting = match host.client().call(PairingRequest::PairHost { approve: false, level: None, words: 3 }).await? {
         Response::Pairing(PairingView::Hosting { words, .. }) => words,
         _ => return Err(failed("the host shows no code")),
     };
     step(&format!("The host shows the code {}.", shown(&hosting)));
-    let request =
-        Request::PairJoin { code: hosting, device: Some(host.address().to_owned()), approve: false, level: None };
+    let request = PairingRequest::PairJoin {
+        code: hosting,
+        device: Some(host.address().to_owned()),
+        approve: false,
+        level: None,
+    };
     joiner.client().call(request).await?;
     let (host_words, joiner_words) =
         tokio::try_join!(check_words(&mut at_host, "host"), check_words(&mut at_joiner, "joiner"))?;
@@ -71,7 +78,7 @@ pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> R
     }
     step(&format!("Both show the check words {}; both approve.", shown(&host_words)));
     for node in [host, joiner] {
-        node.client().call(Request::PairAnswer { approve: true, level: None, check_words: None }).await?;
+        node.client().call(PairingRequest::PairAnswer { approve: true, level: None, check_words: None }).await?;
     }
     tokio::try_join!(paired(&mut at_host, "host"), paired(&mut at_joiner, "joiner"))?;
     Ok(())
@@ -113,7 +120,7 @@ pub async fn transfer(
     step: &impl Fn(&str),
 ) -> Result<(TransferView, f64), Failure> {
     let (mut at_sender, mut at_receiver) = (from.client().events().await?, to.client().events().await?);
-    let request = Request::Send {
+    let request = TransferRequest::Send {
         device: to.device_id().to_owned(),
         paths: vec![PathBuf::from(source)],
         given: Vec::new(),
@@ -145,7 +152,8 @@ async fn accept(client: &Client, events: &mut Events) -> Result<(), Failure> {
     loop {
         let event = events.next().await.ok_or_else(|| failed("the receiver went away"))?;
         if let Event::Offer { transfer } = event.event {
-            let request = Request::Accept { id: transfer.id, into: None, conflict: ConflictRule::KeepBoth, only: None };
+            let request =
+                TransferRequest::Accept { id: transfer.id, into: None, conflict: ConflictRule::KeepBoth, only: None };
             client.call(request).await?;
             return Ok(());
         }
@@ -164,7 +172,7 @@ async fn finished(client: &Client, events: &mut Events, offered: &TransferView) 
         match event.event {
             Event::Transfer { transfer } if transfer.id == offered.id => view = transfer,
             _ if missed => {
-                let Response::Transfer(now) = client.call(Request::Transfer { id: offered.id }).await? else {
+                let Response::Transfer(now) = client.call(TransferRequest::Transfer { id: offered.id }).await? else {
                     return Err(Failure::strange_answer());
                 };
                 view = now;

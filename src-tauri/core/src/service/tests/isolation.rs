@@ -72,7 +72,9 @@ async fn a_hundred_first_packets_a_second_keep_nobody_out() {
     // Pairing, which leads to message sessions, and both kinds of refusal, each of which needs a handshake.
     pair(&mut a, &mut b, false).await;
     let id = b.service.identity_view().device_id;
-    let Response::Ping(_) = a.call(Request::Ping { device: id.to_string(), count: 1 }).await.unwrap() else { panic!() };
+    let Response::Ping(_) = a.call(DiagnosticsRequest::Ping { device: id.to_string(), count: 1 }).await.unwrap() else {
+        panic!()
+    };
     for _ in 0..5 {
         let endpoint = stranger(None).await;
         assert_eq!(knock(&endpoint, &a, ALPN_MESSAGE, &[1; 100]).await, 1, "not paired");

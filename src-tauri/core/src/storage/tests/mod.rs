@@ -1,6 +1,7 @@
 mod damage;
 mod disk_full;
 mod kill;
+mod range;
 mod rotation;
 mod snapshot;
 

@@ -184,6 +184,14 @@ pub enum SenderFrame {
         /// True if the file is complete.
         ended: bool,
     },
+    /// Replaces the offer: it answers a request of the receiver for files. Sent only to a device that made the request
+    /// and therefore knows this frame.
+    Requested {
+        /// Id of the request, chosen at random by the receiver.
+        request: [u8; 16],
+        /// Summary of what the sender proposes, as in `Offer`.
+        offer: Offer,
+    },
 }
 
 /// Rule for a name that is taken at the receiver.

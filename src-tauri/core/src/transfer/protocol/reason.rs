@@ -143,6 +143,7 @@ reasons! {
     WriteFailed, "write_failed", Final, "the receiving disk could not be written to";
     InputEndedEarly, "input_ended_early", Final, "the command that sent it was stopped before it had read all of its input";
     StreamGone, "stream_gone", Final, "what was read from a stream is not kept any more";
+    Unsolicited, "unsolicited", Final, "the other device did not ask for it";
     VersionUnsupported, "version_unsupported", Final, "the other device speaks another version of the protocol";
     OfferMalformed, "offer_malformed", Final, "the offer makes no sense";
     ProtocolViolation, "protocol_violation", Final, "the protocol was broken";

@@ -10,6 +10,7 @@
 //! Grown* FilesDone* Finished    ->
 //!                               <-          Room* Progress* Renamed* FilesReceived* Complete
 //! ```
+//! `Requested` replaces `Offer` where the offer answers a request of the receiver.
 //! `ResumeOffer` and `Changed*` replace `Offer` and the manifest when an accepted transfer is resumed. The receiver has the
 //! manifest already and sends its decision at once. `Cancel` from either side ends the transfer at any time. `Pause`
 //! and `Resume` may come from either side once it is accepted; in a resumed transfer also before the decision. Every
@@ -83,6 +84,15 @@ impl Pauses {
 }
 
 // ---------------------------------------------------------------------------------------------------- receiver
+
+/// Checks that this device made the request which an offer claims to answer. This version makes no requests, so that
+/// every claim is refused.
+fn check_request(request: Option<[u8; 16]>) -> Result<(), Reason> {
+    match request {
+        None => Ok(()),
+        Some(_) => Err(Reason::Unsolicited),
+    }
+}
 
 /// Meaning of a sender's frame for the receiver.
 #[derive(Debug)]
@@ -166,6 +176,16 @@ impl Default for ReceiverMachine {
 }
 
 impl ReceiverMachine {
+    /// Takes an offer, and the id of the request that it claims to answer.
+    fn offered(&mut self, offer: Offer, request: Option<[u8; 16]>) -> FromSender {
+        self.stage = ReceiverStage::Offered;
+        self.offer = Some(offer.clone());
+        match check_offer(&offer).and_then(|()| check_request(request)) {
+            Ok(()) => FromSender::Offered(offer),
+            Err(reason) => FromSender::Unacceptable(reason),
+        }
+    }
+
     /// Handles one encoded frame.
     ///
     /// # Errors
@@ -175,13 +195,9 @@ impl ReceiverMachine {
         let accepted = self.is_accepted();
         match (&mut self.stage, frame) {
             (ReceiverStage::Ended, _) => violation("a frame after the end"),
-            (ReceiverStage::Silent, SenderFrame::Offer(offer)) => {
-                self.stage = ReceiverStage::Offered;
-                self.offer = Some(offer.clone());
-                Ok(match check_offer(&offer) {
-                    Ok(()) => FromSender::Offered(offer),
-                    Err(reason) => FromSender::Unacceptable(reason),
-                })
+            (ReceiverStage::Silent, SenderFrame::Offer(offer)) => Ok(self.offered(offer, None)),
+            (ReceiverStage::Silent, SenderFrame::Requested { request, offer }) => {
+                Ok(self.offered(offer, Some(request)))
             }
             (ReceiverStage::Silent, SenderFrame::ResumeOffer(again)) => {
                 if again.changed > MAX_ENTRIES {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::{
     super::{
-        limits::BATCH,
+        limits::{BATCH, VERSION},
         manifest::tests::{entry, file, offer_of},
     },
     *,
@@ -117,6 +117,24 @@ fn the_receiver_refuses_what_is_out_of_order() {
     let mut all = receiver_that_receives();
     all.frame(&feed(&SenderFrame::FilesDone(vec![done(1, 10), done(2, 20)]))).unwrap();
     assert!(all.frame(&feed(&SenderFrame::Finished { streams: 9 })).is_err(), "too many streams");
+}
+
+#[test]
+fn an_answer_to_a_request_that_nobody_made_is_declined() {
+    let answer = |offer| feed(&SenderFrame::Requested { request: [7; 16], offer });
+    let right = offer_of(&manifest());
+    let declined = |frame: &[u8]| match ReceiverMachine::default().frame(frame) {
+        Ok(FromSender::Unacceptable(reason)) => reason.code().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(declined(&answer(right.clone())), "unsolicited");
+    assert_eq!(declined(&answer(Offer { version: VERSION + 1, ..right.clone() })), "version_unsupported");
+    assert_eq!(declined(&answer(Offer { entries: 0, ..right.clone() })), "offer_malformed");
+    let mut machine = ReceiverMachine::default();
+    machine.frame(&feed(&SenderFrame::Offer(right.clone()))).unwrap();
+    assert!(machine.frame(&answer(right.clone())).is_err(), "one stream has one offer");
+    assert!(receiver_with_manifest().frame(&answer(right.clone())).is_err());
+    assert!(receiver_that_receives().frame(&answer(right)).is_err());
 }
 
 #[test]
@@ -279,6 +297,7 @@ fn any_sender_frame() -> impl Strategy<Value = SenderFrame> {
             if odd { offer.entries = u32::MAX; }
             SenderFrame::Offer(offer)
         }),
+        1 => any::<[u8; 16]>().prop_map(|request| SenderFrame::Requested { request, offer: offer_of(&manifest()) }),
         4 => Just(decode(&manifest().pages().next().unwrap().unwrap()).unwrap()),
         1 => (0u32..3, "[a-c.]{0,2}").prop_map(|(index, name)| {
             SenderFrame::Page(Page { index, entries: vec![entry(index, &name, file(3))] })

@@ -7,8 +7,8 @@ use crate::{
     fs::ops::Mtime,
     transfer::protocol::{
         frames::{
-            ChangedFile, Entry, EntryKind, HaveFile, Page, ReceiverFrame, Renamed, ResumeOffer, SenderFrame, Span,
-            decode, encode,
+            ChangedFile, Entry, EntryKind, HaveFile, Offer, Page, ReceiverFrame, Renamed, ResumeOffer, SenderFrame,
+            Span, decode, encode,
         },
         limits::VERSION,
     },
@@ -45,6 +45,31 @@ fn page() -> (SenderFrame, Value) {
     (SenderFrame::Page(page), json!({"page": {"index": 300, "entries": shown}}))
 }
 
+fn offer() -> Offer {
+    Offer {
+        version: VERSION,
+        transfer: [0x11; 16],
+        attempt: [0x22; 16],
+        entries: 300,
+        files: 298,
+        total: 5 << 40,
+        roots: vec![b"day 1".to_vec(), b"caf\xe9".to_vec()],
+        root_count: 2,
+        skipped: 1,
+        pages: 2,
+        compress: true,
+        encrypt: false,
+    }
+}
+
+fn shown_offer() -> Value {
+    json!({
+        "version": VERSION, "transfer": hex(&[0x11; 16]), "attempt": hex(&[0x22; 16]), "entries": 300, "files": 298,
+        "total": 5_u64 << 40, "roots": [hex(b"day 1"), hex(b"caf\xe9")], "root_count": 2, "skipped": 1, "pages": 2,
+        "compress": true, "encrypt": false,
+    })
+}
+
 fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
     let named = |changed| {
         let ResumeOffer { version, transfer, attempt, manifest, changed } = again(changed);
@@ -71,6 +96,12 @@ fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
     let shown_growing =
         json!({"parent": 0, "name": hex(b"stdin"), "secs": 1, "nanos": 2, "mode": 0o600, "size": "growing"});
     vec![
+        ("an offer", SenderFrame::Offer(offer()), json!({"offer": shown_offer()})),
+        (
+            "an offer that answers a request",
+            SenderFrame::Requested { request: [0x44; 16], offer: offer() },
+            json!({"requested": {"request": hex(&[0x44; 16]), "offer": shown_offer()}}),
+        ),
         ("a page of the manifest", page, entries),
         (
             "a page of a file that is still being written",
@@ -143,7 +174,8 @@ fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
     vec![
         ("sender", "cut by one byte", right[..right.len() - 1].to_vec()),
         ("sender", "a byte behind it", [right.as_slice(), &[0]].concat()),
-        ("sender", "an unknown frame", vec![13]),
+        ("sender", "a request without an offer", [vec![13], vec![0x44; 16]].concat()),
+        ("sender", "an unknown frame", vec![14]),
         ("sender", "an end that is neither there nor not", vec![12, 1, 2]),
         ("sender", "an entry of an unknown kind", kind),
         ("sender", "more changes than a frame may hold", postcard::to_stdvec(&SenderFrame::Changed(many)).unwrap()),

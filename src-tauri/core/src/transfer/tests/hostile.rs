@@ -247,6 +247,20 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_offer_that_nobody_requested_is_declined_and_not_listed() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+    hand.say(SenderFrame::Requested { request: [7; 16], offer: hand.offer.clone() }).await;
+    assert_eq!(hand.hear().await, Some(crate::transfer::receive::receiver::declined(Reason::Unsolicited)));
+    assert_eq!(two.transfers.list(true), []);
+    // The session goes on.
+    let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+    hand.say(SenderFrame::Offer(hand.offer.clone())).await;
+    assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
     let (one, two) = pair_of_nodes().await;
     let mut kept = Vec::new();
