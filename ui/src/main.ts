@@ -5,7 +5,7 @@ import App from './app/App.svelte';
 import { i18n } from './i18n/index.svelte';
 import type { Backend } from './backend/backend';
 import { tauri } from './backend/tauri';
-import { theme } from './shared/state/theme.svelte';
+import { theme } from './common/state/theme.svelte';
 import './styles/tokens.css';
 import './styles/base.css';
 

@@ -9,10 +9,10 @@ const SRC = join(import.meta.dirname, '../src');
 
 /** What a layer may import of the others. `types` means `import type` only. Imports within a layer are free. */
 const LAYERS: Record<string, Record<string, 'all' | 'types'>> = {
-  main: { app: 'all', shared: 'all', backend: 'all', i18n: 'all', styles: 'all' },
-  app: { features: 'all', shared: 'all', backend: 'all', i18n: 'all' },
-  features: { shared: 'all', backend: 'all', i18n: 'all' },
-  shared: { backend: 'types', i18n: 'all' },
+  main: { app: 'all', common: 'all', backend: 'all', i18n: 'all', styles: 'all' },
+  app: { features: 'all', common: 'all', backend: 'all', i18n: 'all' },
+  features: { common: 'all', backend: 'all', i18n: 'all' },
+  common: { backend: 'types', i18n: 'all' },
   backend: {},
   i18n: { backend: 'types' },
 };
@@ -56,7 +56,7 @@ function fault({ from, to, typeOnly }: Import): string | null {
     const [ours, theirs] = [from.split('/')[1], to.split('/')[1]];
     if (upper !== 'features' || ours === theirs) return null;
     const listed = BETWEEN_FEATURES.some((each) => each.from === ours && each.to === theirs);
-    return listed ? null : `${from} imports ${to}: a feature imports no other one. Go through shared/context.ts, or list it in BETWEEN_FEATURES with the reason`;
+    return listed ? null : `${from} imports ${to}: a feature imports no other one. Go through common/context.ts, or list it in BETWEEN_FEATURES with the reason`;
   }
   const may = LAYERS[upper]?.[lower];
   if (may === 'all' || (may === 'types' && typeOnly)) return null;
@@ -93,11 +93,11 @@ describe('an import that breaks the layers is found', () => {
   const broken: [string, Import][] = [
     ['of the app by a feature', { from: 'features/devices/Devices.svelte', to: 'app/app-state.svelte.ts', typeOnly: true }],
     ['of another feature', { from: 'features/devices/Devices.svelte', to: 'features/pairing/code.ts', typeOnly: false }],
-    ['of a feature by shared', { from: 'shared/context.ts', to: 'features/pairing/code.ts', typeOnly: true }],
-    ['of a value of the backend by shared', { from: 'shared/context.ts', to: 'backend/backend.ts', typeOnly: false }],
-    ['of the page by the backend', { from: 'backend/node.svelte.ts', to: 'shared/state/clock.ts', typeOnly: true }],
+    ['of a feature by common', { from: 'common/context.ts', to: 'features/pairing/code.ts', typeOnly: true }],
+    ['of a value of the backend by common', { from: 'common/context.ts', to: 'backend/backend.ts', typeOnly: false }],
+    ['of the page by the backend', { from: 'backend/node.svelte.ts', to: 'common/state/clock.ts', typeOnly: true }],
     ['of a value by i18n', { from: 'i18n/format.ts', to: 'backend/backend.ts', typeOnly: false }],
-    ['of shared by i18n', { from: 'i18n/format.ts', to: 'shared/state/clock.ts', typeOnly: true }],
+    ['of common by i18n', { from: 'i18n/format.ts', to: 'common/state/clock.ts', typeOnly: true }],
   ];
   it.each(broken)('%s', (_, each) => expect(fault(each)).not.toBeNull());
 

@@ -12,10 +12,10 @@ import { pauseReason, transferTitle } from '../features/transfers/describe';
 import { SendingState, setSending } from '../features/transfers/sending/sending-state.svelte';
 import { TransfersState, setTransfers } from '../features/transfers/transfers-state.svelte';
 import { i18n, type Language } from '../i18n/index.svelte';
-import { setApp, type AppContext, type Page } from '../shared/context';
-import { Drops } from '../shared/state/drops.svelte';
-import { Toasts } from '../shared/state/toasts.svelte';
-import { visible } from '../shared/text/visible';
+import { setApp, type AppContext, type Page } from '../common/context';
+import { Drops } from '../common/state/drops.svelte';
+import { Toasts } from '../common/state/toasts.svelte';
+import { visible } from '../common/text/visible';
 
 export class AppState implements AppContext {
   readonly backend: Backend;

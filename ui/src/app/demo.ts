@@ -4,7 +4,7 @@
 // Files that are dragged onto the page count as drops.
 
 import { i18n } from '../i18n/index.svelte';
-import { theme } from '../shared/state/theme.svelte';
+import { theme } from '../common/state/theme.svelte';
 import type { TransferView } from '../backend/bindings';
 import { Manifest } from '../backend/fake-transfers';
 import { FakeNode, apiError, someCheck, someConnection, someDevice, someId, someRelay, someText, someTransfer, type FakeState } from '../backend/fake';

@@ -5,8 +5,8 @@ import { ask } from '../../backend/backend';
 import type { DeviceView } from '../../backend/bindings';
 import { roundTrip } from '../../i18n/format';
 import { i18n } from '../../i18n/index.svelte';
-import type { AppContext } from '../../shared/context';
-import { visible } from '../../shared/text/visible';
+import type { AppContext } from '../../common/context';
+import { visible } from '../../common/text/visible';
 import { CardOrder } from './card-order.svelte';
 
 export class DevicesState {

@@ -3,7 +3,7 @@
 import { createContext } from 'svelte';
 import { ask, toApiError, type Backend } from '../../backend/backend';
 import type { ApiError, CheckStatus, CheckView, DoctorReport } from '../../backend/bindings';
-import type { Page } from '../../shared/context';
+import type { Page } from '../../common/context';
 
 const WORST: readonly CheckStatus[] = ['ok', 'info', 'warning', 'failed'];
 

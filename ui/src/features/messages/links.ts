@@ -1,6 +1,6 @@
 // Finds web addresses in a text. Only what is plainly an address becomes a link, and a misleading one names its real host.
 
-import { visibleLines } from '../../shared/text/visible';
+import { visibleLines } from '../../common/text/visible';
 
 /** A piece of a text: plain, or an address and its target. */
 export interface Piece {

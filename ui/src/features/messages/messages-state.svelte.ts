@@ -4,8 +4,8 @@ import { createContext } from 'svelte';
 import { ask } from '../../backend/backend';
 import type { MessageView } from '../../backend/bindings';
 import { i18n } from '../../i18n/index.svelte';
-import type { AppContext } from '../../shared/context';
-import { visible } from '../../shared/text/visible';
+import type { AppContext } from '../../common/context';
+import { visible } from '../../common/text/visible';
 import { ConversationState } from './conversation-state.svelte';
 
 export class MessagesState {

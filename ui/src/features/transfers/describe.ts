@@ -2,7 +2,7 @@
 
 import type { TransferView } from '../../backend/bindings';
 import { i18n } from '../../i18n/index.svelte';
-import { visible } from '../../shared/text/visible';
+import { visible } from '../../common/text/visible';
 
 /** Names what a transfer carries, in one line. */
 export function transferTitle(transfer: TransferView): string {

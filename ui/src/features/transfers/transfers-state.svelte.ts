@@ -5,8 +5,8 @@ import { ask, toApiError } from '../../backend/backend';
 import type { TransferView } from '../../backend/bindings';
 import { isFinal, isOffer } from '../../backend/node.svelte';
 import { i18n } from '../../i18n/index.svelte';
-import type { AppContext } from '../../shared/context';
-import { visible } from '../../shared/text/visible';
+import type { AppContext } from '../../common/context';
+import { visible } from '../../common/text/visible';
 import { Selection } from './offers/selection.svelte';
 
 export class TransfersState {

@@ -3,7 +3,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { asked, page, screen, waitFor, within } from '../../../test/page';
 import { apiError, someDevice, someTransfer } from '../../backend/fake';
 import type { TransferView } from '../../backend/bindings';
-import { UNLIMITED, placeOf } from '../../shared/text/speed';
+import { UNLIMITED, placeOf } from '../../common/text/speed';
 
 const MARKUP = '<img src=x onerror=alert(1)>';
 const still = { rate: 0, eta: null } as const;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { asked, card, page, screen, waitFor, within } from '../../../../test/page';
 import { apiError, someDevice, someTransfer } from '../../../backend/fake';
-import { deviceAt } from '../../../shared/state/drops.svelte';
+import { deviceAt } from '../../../common/state/drops.svelte';
 
 const picked = { pick: 'drop-1', names: ['<img src=x>.png', 'b'], count: 9 };
 

@@ -2,7 +2,7 @@ import { fireEvent } from '@testing-library/svelte';
 import { describe, expect, it } from 'vitest';
 import { asked, page, screen, waitFor } from '../../../../test/page';
 import { apiError, someDevice } from '../../../backend/fake';
-import { placeOf } from '../../../shared/text/speed';
+import { placeOf } from '../../../common/text/speed';
 
 const away = { state: 'offline', path: null, rtt_ms: null, address: null, key_exchange: null } as const;
 const devices = () => [someDevice({ device_id: 'dev-a', name: 'A' }), someDevice({ device_id: 'dev-b', name: 'B' }), someDevice({ device_id: 'dev-c', name: 'C', ...away })];

@@ -3,8 +3,8 @@
 import { createContext } from 'svelte';
 import type { Picked, Survey, TransferOptions } from '../../../backend/bindings';
 import { i18n } from '../../../i18n/index.svelte';
-import type { AppContext } from '../../../shared/context';
-import { visible } from '../../../shared/text/visible';
+import type { AppContext } from '../../../common/context';
+import { visible } from '../../../common/text/visible';
 
 /** How something is sent if the person chooses nothing else. What is meant for an absent device waits for it. */
 export const DEFAULT_OPTIONS: TransferOptions = { compress: true, encrypt: true, limit: null, wait: true };

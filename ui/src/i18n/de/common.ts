@@ -1,6 +1,6 @@
 // German texts of components and formats that several features use.
 
-import type { shared as english } from '../en/shared';
+import type { shared as english } from '../en/common';
 import { format } from './count';
 
 export const shared: typeof english = {
