@@ -56,7 +56,7 @@ impl Transfers {
         if view.direction == Direction::Receive && view.state == TransferState::Offered {
             return Err(TransferError::Undecided.into());
         }
-        self.0.book.hold(id, Some(Reason::PausedHere)).await?;
+        self.0.registry.hold(id, Some(Reason::PausedHere)).await?;
         self.get(id)
     }
 
@@ -66,10 +66,10 @@ impl Transfers {
     /// Returns an error if the transfer has ended, or a full disk still has no room for the rest.
     pub async fn resume(&self, id: TransferId) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
-        if self.0.book.held(id) == Some(Reason::DiskFull) {
+        if self.0.registry.held(id) == Some(Reason::DiskFull) {
             self.room_for_rest(&view).await?;
         }
-        self.0.book.hold(id, None).await?;
+        self.0.registry.hold(id, None).await?;
         if view.direction == Direction::Send {
             self.device_is_there(view.device);
         }
@@ -77,13 +77,13 @@ impl Transfers {
     }
 
     async fn room_for_rest(&self, view: &TransferView) -> Result<(), NetworkError> {
-        let Some(folder) = self.0.book.landing(view.id) else { return Ok(()) };
+        let Some(folder) = self.0.registry.landing(view.id) else { return Ok(()) };
         let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
         room_for(&self.0.ops, &self.0.budget.threads.of(view.device), folder, needed).await
     }
 
     fn under_way(&self, id: TransferId) -> Result<TransferView, TransferError> {
-        match self.0.book.view(id).ok_or(TransferError::Unknown(id))? {
+        match self.0.registry.view(id).ok_or(TransferError::Unknown(id))? {
             view if view.state.is_final() => Err(TransferError::Ended),
             view => Ok(view),
         }
@@ -95,7 +95,7 @@ impl Transfers {
     /// # Errors
     /// Returns an error if the transfer has not ended, is an incoming one, or nothing of it can be sent any more.
     pub async fn retry(&self, id: TransferId) -> Result<TransferView, NetworkError> {
-        let view = self.0.book.view(id).ok_or(TransferError::Unknown(id))?;
+        let view = self.0.registry.view(id).ok_or(TransferError::Unknown(id))?;
         if view.direction != Direction::Send {
             return Err(TransferError::NotOurs.into());
         }
@@ -103,10 +103,10 @@ impl Transfers {
             return Err(TransferError::StillActive.into());
         }
         // An earlier version may not have recorded the terms.
-        let (_, terms) = self.0.book.order_of(id).ok_or(TransferError::NotOurs)?;
+        let (_, terms) = self.0.registry.order_of(id).ok_or(TransferError::NotOurs)?;
         let part = match terms.part {
             // Sending everything instead would be more than the person asked for.
-            true => Some(self.0.book.paths(id, terms.rows).await?.ok_or(TransferError::Internal(UNKNOWN_PART))?),
+            true => Some(self.0.registry.paths(id, terms.rows).await?.ok_or(TransferError::Internal(UNKNOWN_PART))?),
             false => None,
         };
         self.send_part(view.device, terms.named(), terms.options, part).await
@@ -119,7 +119,7 @@ impl Transfers {
     pub async fn reorder(&self, id: TransferId, before: Option<TransferId>) -> Result<Vec<TransferView>, NetworkError> {
         let moved = self.0.turns.change(|order| order.move_before(id, before));
         let ranks = moved.ok_or(TransferError::NotQueued)?;
-        self.0.book.ranked(&ranks).await?;
+        self.0.registry.ranked(&ranks).await?;
         self.0.show_places();
         Ok(view_size::fair(self.list(false)))
     }
@@ -131,7 +131,7 @@ impl Transfers {
     pub async fn limit(&self, id: TransferId, rate: Option<u64>) -> Result<TransferView, NetworkError> {
         let view = self.under_way(id)?;
         checked_limit(rate)?;
-        self.0.book.change(id, None, |view| view.limit = rate).await?;
+        self.0.registry.change(id, None, |view| view.limit = rate).await?;
         self.0.limits_of(id, view.direction).set(rate);
         self.get(id)
     }

@@ -134,7 +134,7 @@ pub struct Transfers(Arc<Inner>);
 
 pub(crate) struct Inner {
     deps: TransferDeps,
-    book: TransferRegistry,
+    registry: TransferRegistry,
     ops: Arc<dyn FileOps>,
     /// Budget of file descriptors and threads, shared by all transfers of the process.
     budget: Budget,
@@ -191,7 +191,7 @@ impl Inner {
             Direction::Send => &self.up,
             Direction::Receive => &self.down,
         };
-        let own = || self.book.view(id).and_then(|view| view.limit);
+        let own = || self.registry.view(id).and_then(|view| view.limit);
         limits.entry(id).or_insert_with(|| Arc::new(RateLimits::new(own(), shared.clone()))).clone()
     }
 
@@ -203,7 +203,7 @@ impl Inner {
     /// Publishes the queue position of each outgoing transfer.
     fn show_places(&self) {
         for (place, id) in (1..).zip(self.turns.all()) {
-            self.book.show(id, |view| view.place = Some(place));
+            self.registry.show(id, |view| view.place = Some(place));
         }
     }
 
@@ -241,11 +241,11 @@ impl Transfers {
     /// Returns an error if the history cannot be read.
     pub async fn start_on(deps: TransferDeps, ops: Arc<dyn FileOps>) -> Result<Self, NetworkError> {
         let ops: Arc<dyn FileOps> = Arc::new(WaitingFiles(ops));
-        let book = TransferRegistry::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
+        let registry = TransferRegistry::open(deps.store.clone(), deps.events.clone(), ops.clone()).await?;
         let cancel = deps.cancel.child_token();
         let inner = Arc::new(Inner {
             deps,
-            book,
+            registry,
             ops,
             // Each node of a test stands for a process of its own.
             budget: if cfg!(test) { Budget::default() } else { Budget::of_this_process() },
@@ -266,7 +266,7 @@ impl Transfers {
             since: Instant::now(),
         });
         let mut spooled = HashSet::new();
-        inner.book.resume(|view, terms| {
+        inner.registry.resume(|view, terms| {
             if let Terms::Outgoing(terms) = terms
                 && !view.state.is_final()
             {
@@ -303,9 +303,9 @@ impl Transfers {
 
     /// Ends the waiting transfers of devices that are no longer paired, and removes their staged files.
     pub async fn drop_strangers(&self) {
-        for (id, device) in self.0.book.unfinished() {
+        for (id, device) in self.0.registry.unfinished() {
             if (self.0.deps.presence)(device) == Presence::Stranger {
-                self.0.book.stop_waiting(id, End::by(Reason::DeviceNotPaired)).await;
+                self.0.registry.stop_waiting(id, End::by(Reason::DeviceNotPaired)).await;
                 // Outgoing transfers check the presence themselves when woken.
                 self.device_is_there(device);
             }
@@ -400,7 +400,7 @@ impl Transfers {
         let rows = record::put_paths(id, part.as_deref().unwrap_or_default())?;
         let (part, count) = (part.is_some(), u32::try_from(rows.len()).unwrap_or(u32::MAX));
         let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&named, options) };
-        if let Err(error) = self.0.book.add(view, commands, Some(Terms::Outgoing(terms.clone())), rows).await {
+        if let Err(error) = self.0.registry.add(view, commands, Some(Terms::Outgoing(terms.clone())), rows).await {
             self.0.turns.change(|order| order.leave(id));
             return Err(error);
         }
@@ -424,7 +424,7 @@ impl Transfers {
         }
         let into = into.unwrap_or_else(|| (self.0.deps.download_dir)());
         let (reply, answer) = oneshot::channel();
-        let commands = self.0.book.commands(id)?;
+        let commands = self.0.registry.commands(id)?;
         commands.send(Command::Accept { into, conflict, only, reply }).await.map_err(|_| TransferError::Ended)?;
         answer.await.map_err(|_| TransferError::Ended)??;
         self.get(id)
@@ -449,14 +449,14 @@ impl Transfers {
 
     async fn stop(&self, id: TransferId, command: impl Fn() -> Command) -> Result<TransferView, NetworkError> {
         // An incoming transfer that waits for its sender has no task. Its sender hears of the end when it comes back.
-        match self.0.book.stop(id, command).await? {
+        match self.0.registry.stop(id, command).await? {
             Some(ended) => Ok(ended),
             None => self.finished(id).await,
         }
     }
 
     fn incoming_offer(&self, id: TransferId) -> Result<(), TransferError> {
-        match self.0.book.view(id).ok_or(TransferError::Unknown(id))? {
+        match self.0.registry.view(id).ok_or(TransferError::Unknown(id))? {
             view if view.direction != Direction::Receive => Err(TransferError::NotOffered),
             view if view.state == TransferState::Offered => Ok(()),
             view if view.state.is_final() => Err(TransferError::Ended),
@@ -469,12 +469,12 @@ impl Transfers {
     /// # Errors
     /// Returns an error if the transfer has not ended.
     pub async fn forget(&self, id: TransferId) -> Result<(), NetworkError> {
-        self.0.book.forget(id).await
+        self.0.registry.forget(id).await
     }
 
     /// Returns the transfers, newest first. Ended ones are included only if `all` is true.
     pub fn list(&self, all: bool) -> Vec<TransferView> {
-        self.0.book.list(all)
+        self.0.registry.list(all)
     }
 
     /// Returns one transfer.
@@ -482,7 +482,7 @@ impl Transfers {
     /// # Errors
     /// Returns an error if no transfer has this id.
     pub fn get(&self, id: TransferId) -> Result<TransferView, NetworkError> {
-        Ok(self.0.book.view(id).ok_or(TransferError::Unknown(id))?)
+        Ok(self.0.registry.view(id).ok_or(TransferError::Unknown(id))?)
     }
 
     /// Returns a receiver for the changes of a transfer, at most ten a second.
@@ -490,7 +490,7 @@ impl Transfers {
     /// # Errors
     /// Returns an error if no transfer has this id.
     pub fn progress(&self, id: TransferId) -> Result<watch::Receiver<TransferView>, NetworkError> {
-        Ok(self.0.book.watch(id).ok_or(TransferError::Unknown(id))?)
+        Ok(self.0.registry.watch(id).ok_or(TransferError::Unknown(id))?)
     }
 
     /// Waits until the transfer has ended, and returns its last view.
@@ -517,7 +517,7 @@ const EXPIRY_CHECK: Duration = Duration::from_secs(60 * 60);
 /// Ends transfers whose sender did not come back: at start, and then once per [`EXPIRY_CHECK`].
 async fn expire(inner: Arc<Inner>) {
     loop {
-        inner.book.expire().await;
+        inner.registry.expire().await;
         tokio::select! {
             () = tokio::time::sleep(EXPIRY_CHECK) => {}
             () = inner.cancel.cancelled() => return,

@@ -220,9 +220,9 @@ impl TransferRegistry {
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
         }
-        let book = Self { rows: Arc::new(Mutex::new(rows)), store, events, ops };
-        book.prune().await;
-        Ok(book)
+        let registry = Self { rows: Arc::new(Mutex::new(rows)), store, events, ops };
+        registry.prune().await;
+        Ok(registry)
     }
 
     fn rows(&self) -> MutexGuard<'_, HashMap<TransferId, Row>> {

@@ -203,7 +203,7 @@ mod tests {
 
     const BIG: u64 = 2 * SEGMENT + 10;
 
-    fn intake() -> Assembly {
+    fn assembly() -> Assembly {
         let mut builder = ManifestBuilder::default();
         builder.push(&entry(0, "d", EntryKind::Folder)).unwrap();
         builder.push(&entry(1, "small", file(5))).unwrap();
@@ -230,12 +230,12 @@ mod tests {
     #[test]
     fn data_and_word_meet_in_any_order() {
         let hash = *blake3::hash(b"hello").as_bytes();
-        let mut one = intake();
+        let mut one = assembly();
         assert_eq!(one.left(), 3);
         assert_eq!(one.claim(&header(1, 0, 5, true)), Ok(Claim { size: 5, discard: false }));
         assert_eq!(one.written(1, 0, SegmentHash::Whole(hash)), None);
         assert_eq!(one.ended(&sent(1, 5, hash)), Some(Verdict::Good(1)));
-        let mut two = intake();
+        let mut two = assembly();
         assert_eq!(two.ended(&sent(1, 5, hash)), None);
         two.claim(&header(1, 0, 5, true)).unwrap();
         assert_eq!(two.written(1, 0, SegmentHash::Whole(hash)), Some(Verdict::Good(1)));
@@ -245,20 +245,20 @@ mod tests {
 
     #[test]
     fn a_wrong_hash_is_bad_once() {
-        let mut intake = intake();
-        intake.claim(&header(1, 0, 5, true)).unwrap();
-        assert_eq!(intake.written(1, 0, SegmentHash::Whole([1; 32])), None);
-        assert_eq!(intake.ended(&sent(1, 5, [2; 32])), Some(Verdict::Bad(1, Reason::ChecksumMismatch)));
-        assert_eq!(intake.fail(1, Reason::from_code("x")), None);
-        assert_eq!(intake.left(), 2);
+        let mut assembly = assembly();
+        assembly.claim(&header(1, 0, 5, true)).unwrap();
+        assert_eq!(assembly.written(1, 0, SegmentHash::Whole([1; 32])), None);
+        assert_eq!(assembly.ended(&sent(1, 5, [2; 32])), Some(Verdict::Bad(1, Reason::ChecksumMismatch)));
+        assert_eq!(assembly.fail(1, Reason::from_code("x")), None);
+        assert_eq!(assembly.left(), 2);
     }
 
     #[test]
     fn an_empty_file_needs_the_hash_of_nothing() {
         let empty = *blake3::hash(b"").as_bytes();
-        assert_eq!(intake().ended(&sent(3, 0, empty)), Some(Verdict::Good(3)));
-        assert!(matches!(intake().ended(&sent(3, 0, [0; 32])), Some(Verdict::Bad(3, _))));
-        assert!(intake().claim(&header(3, 0, 1, true)).is_err());
+        assert_eq!(assembly().ended(&sent(3, 0, empty)), Some(Verdict::Good(3)));
+        assert!(matches!(assembly().ended(&sent(3, 0, [0; 32])), Some(Verdict::Bad(3, _))));
+        assert!(assembly().claim(&header(3, 0, 1, true)).is_err());
     }
 
     #[test]
@@ -273,12 +273,12 @@ mod tests {
             header(2, 2 * SEGMENT, 11, false),       // past the end
             header(2, 0, SEGMENT as u32 - 1, false), // too short
         ] {
-            assert!(intake().claim(&bad).is_err(), "{bad:?}");
+            assert!(assembly().claim(&bad).is_err(), "{bad:?}");
         }
-        let mut intake = intake();
-        intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap();
-        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice");
-        intake.claim(&header(2, 2 * SEGMENT, 10, false)).unwrap();
+        let mut assembly = assembly();
+        assembly.claim(&header(2, 0, SEGMENT as u32, false)).unwrap();
+        assert!(assembly.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice");
+        assembly.claim(&header(2, 2 * SEGMENT, 10, false)).unwrap();
     }
 
     fn growing() -> Assembly {
@@ -298,27 +298,27 @@ mod tests {
             hasher.update(&data[(index * SEGMENT) as usize..((index + 1) * SEGMENT) as usize]);
             hasher.finish()
         };
-        let mut intake = growing();
+        let mut assembly = growing();
         assert!(growing().claim(&header(0, 0, S, false)).is_err(), "nothing was agreed on");
-        assert_eq!(intake.grow(SEGMENT + 1, false), Ok(()));
-        assert!(intake.claim(&header(0, 0, 7, true)).is_err(), "a part, and the end is not known");
-        intake.claim(&header(0, 0, S, false)).unwrap();
-        assert_eq!(intake.written(0, 0, hash(0)), None);
-        assert!(intake.claim(&header(0, SEGMENT, S, false)).is_err(), "further than was agreed on");
+        assert_eq!(assembly.grow(SEGMENT + 1, false), Ok(()));
+        assert!(assembly.claim(&header(0, 0, 7, true)).is_err(), "a part, and the end is not known");
+        assembly.claim(&header(0, 0, S, false)).unwrap();
+        assert_eq!(assembly.written(0, 0, hash(0)), None);
+        assert!(assembly.claim(&header(0, SEGMENT, S, false)).is_err(), "further than was agreed on");
         let mut short = growing();
         short.grow(2 * SEGMENT, false).unwrap();
         short.claim(&header(0, 0, S, false)).unwrap();
         assert!(short.grow(SEGMENT, true).is_err(), "shorter than what is there");
 
-        let mut intake = growing();
-        intake.grow(2 * SEGMENT, false).unwrap();
+        let mut assembly = growing();
+        assembly.grow(2 * SEGMENT, false).unwrap();
         for index in [1, 0] {
-            intake.claim(&header(0, index * SEGMENT, S, false)).unwrap();
-            assert_eq!(intake.written(0, index * SEGMENT, hash(index)), None);
+            assembly.claim(&header(0, index * SEGMENT, S, false)).unwrap();
+            assert_eq!(assembly.written(0, index * SEGMENT, hash(index)), None);
         }
-        assert_eq!(intake.grow(2 * SEGMENT, true), Ok(()));
+        assert_eq!(assembly.grow(2 * SEGMENT, true), Ok(()));
         let root = *blake3::hash(&data).as_bytes();
-        assert_eq!(intake.ended(&sent(0, 2 * SEGMENT, root)), Some(Verdict::Good(0)));
+        assert_eq!(assembly.ended(&sent(0, 2 * SEGMENT, root)), Some(Verdict::Good(0)));
 
         for (len, good) in [(0, true), (5, true), (SEGMENT, true), (5, false)] {
             let mut small = growing();
@@ -335,11 +335,11 @@ mod tests {
 
     #[test]
     fn a_failed_file_is_read_and_dropped() {
-        let mut intake = intake();
+        let mut assembly = assembly();
         let failed = FileEnd { file: 2, outcome: SourceOutcome::Failed { code: Reason::SourceChanged } };
-        assert_eq!(intake.ended(&failed), Some(Verdict::Bad(2, Reason::SourceChanged)));
-        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).unwrap().discard);
-        assert_eq!(intake.written(2, 0, SegmentHash::Part([0; 32])), None);
-        assert!(intake.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice is a violation all the same");
+        assert_eq!(assembly.ended(&failed), Some(Verdict::Bad(2, Reason::SourceChanged)));
+        assert!(assembly.claim(&header(2, 0, SEGMENT as u32, false)).unwrap().discard);
+        assert_eq!(assembly.written(2, 0, SegmentHash::Part([0; 32])), None);
+        assert!(assembly.claim(&header(2, 0, SEGMENT as u32, false)).is_err(), "twice is a violation all the same");
     }
 }

@@ -69,7 +69,7 @@ const GIVEN_UP: VarInt = VarInt::from_u32(1);
 pub(in crate::transfer) struct Arrival {
     pub worker: Worker,
     pub manifest: Arc<Manifest>,
-    pub intake: Mutex<Assembly>,
+    pub assembly: Mutex<Assembly>,
     pub temp: Arc<StagingDir>,
     /// Key that the segment keys are derived from; `None` if the offer said that nothing is sealed.
     pub root: Option<Key>,
@@ -93,8 +93,8 @@ pub(in crate::transfer) struct Arrival {
 }
 
 impl Arrival {
-    pub(in crate::transfer) fn intake(&self) -> std::sync::MutexGuard<'_, Assembly> {
-        self.intake.locked()
+    pub(in crate::transfer) fn assembly(&self) -> std::sync::MutexGuard<'_, Assembly> {
+        self.assembly.locked()
     }
 }
 
@@ -411,7 +411,7 @@ impl Writer {
             Ok(()) => Ok(true),
             Err(error) if error.source.kind() == io::ErrorKind::FileTooLarge => {
                 tracing::info!(%error, "a file is too large");
-                let verdict = self.arrival.intake().fail(file, Reason::FileTooLarge);
+                let verdict = self.arrival.assembly().fail(file, Reason::FileTooLarge);
                 self.judged.extend(verdict);
                 Ok(false)
             }
@@ -436,7 +436,7 @@ impl Writer {
             }
             _ => None,
         };
-        let claim = arrival.intake().claim(&header)?;
+        let claim = arrival.assembly().claim(&header)?;
         let target = match (claim.discard, header.whole) {
             (true, _) => None,
             (false, true) => Some(Arc::new(arrival.temp.create_file(&arrival.manifest, header.file)?)),
@@ -511,7 +511,7 @@ impl Writer {
             let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
             arrival.temp.journal().note(&note, u64::from(header.len))?;
         }
-        let verdict = arrival.intake().written(header.file, header.start, hash);
+        let verdict = arrival.assembly().written(header.file, header.start, hash);
         self.judged.extend(verdict);
         Ok(())
     }

@@ -66,8 +66,8 @@ pub(in crate::transfer) async fn serve(
         return Ok(());
     }
     // An attempt that this side has not given up yet is ended first.
-    let ended = timeout(SUPERSEDED, inner.book.ended_by_another(id, device)).await;
-    let found = if ended.is_ok() { inner.book.claim(id, device) } else { Found::Busy };
+    let ended = timeout(SUPERSEDED, inner.registry.ended_by_another(id, device)).await;
+    let found = if ended.is_ok() { inner.registry.claim(id, device) } else { Found::Busy };
     let (incoming, landing, asked) = match found {
         Found::Claimed(incoming, landing, asked) => (incoming, landing, asked),
         Found::Busy => {
@@ -147,7 +147,7 @@ impl Receiving {
         let stopped = Arc::new(AtomicBool::new(false));
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
         let read_again = !self.inner.written().contains(&id);
-        let nothing_yet = self.inner.book.view(id).is_some_and(|view| view.bytes == 0);
+        let nothing_yet = self.inner.registry.view(id).is_some_and(|view| view.bytes == 0);
         let looking = self.worker().look(move || {
             if nothing_yet {
                 // The node may have been killed after the record and before the folder was created.
@@ -184,7 +184,7 @@ impl Receiving {
             true => landed.then_some(ready.landed),
             false => Some(total),
         };
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total.unwrap_or(view.total));
             view.growing &= !landed;
         });
@@ -206,7 +206,7 @@ impl Receiving {
             && bytes > incoming.total
             && let Some(folder) = self.landing.clone()
         {
-            let held = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+            let held = self.inner.registry.view(self.id).map_or(0, |view| view.bytes);
             let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
             let room = room_for(&self.inner.ops, &self.worker(), folder, needed).await;
             if let Err(error) = room {
@@ -214,8 +214,8 @@ impl Receiving {
                     return Err(error);
                 }
                 // Received data is kept. The next attempt finds the transfer paused, and waits for space.
-                self.inner.book.show(self.id, |view| view.total = bytes);
-                self.inner.book.hold(self.id, Some(Reason::DiskFull)).await?;
+                self.inner.registry.show(self.id, |view| view.total = bytes);
+                self.inner.registry.hold(self.id, Some(Reason::DiskFull)).await?;
                 self.out.farewell(&declined(Reason::Busy)).await;
                 return Err(lost());
             }
@@ -226,7 +226,7 @@ impl Receiving {
     /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing.
     async fn accepted_list(&self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
         if incoming.list == 0 {
-            return self.inner.book.manifest(self.id, incoming.pages).await;
+            return self.inner.registry.manifest(self.id, incoming.pages).await;
         }
         let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
         let worker = self.worker();
@@ -247,7 +247,7 @@ impl Receiving {
     /// Ends a transfer whose manifest or staging directory is missing. If nothing had arrived, the node was killed
     /// before the sender was told: the sender offers it anew.
     async fn list_is_gone(&mut self) -> End {
-        let nothing_yet = self.inner.book.view(self.id).is_some_and(|view| view.bytes == 0);
+        let nothing_yet = self.inner.registry.view(self.id).is_some_and(|view| view.bytes == 0);
         if !nothing_yet {
             return self.give_up(Reason::FolderChanged).await;
         }

@@ -71,7 +71,7 @@ pub(in crate::transfer) enum Broken {
 }
 
 /// State of one attempt.
-pub(in crate::transfer) struct Attempt {
+pub(in crate::transfer) struct SendAttempt {
     pub source: Arc<Source>,
     /// True if chunks may be compressed.
     pub compress: bool,
@@ -120,7 +120,7 @@ pub(in crate::transfer) async fn proven(running: &mut Option<Proving>) -> Result
     Ok((plan, anew))
 }
 
-impl Attempt {
+impl SendAttempt {
     pub(in crate::transfer) fn new(
         source: Arc<Source>,
         header: StreamHeader,

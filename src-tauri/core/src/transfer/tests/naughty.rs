@@ -92,15 +92,15 @@ fn what_lands_is_safe_and_nothing_around_it_changes() {
         let before = around(home.path());
         let id = TransferId::from_random([7; 16]);
         let temp = Arc::new(StagingDir::create(Arc::new(RealFiles), &dest, &id).unwrap());
-        let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform);
+        let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), platform);
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
         for file in &files {
             temp.write(&temp.create_file(&manifest, *file).unwrap(), b"hello", 0).unwrap();
         }
-        let report = placing.settle_now(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
+        let report = committer.settle_now(files.iter().map(|file| Verdict::Good(*file)).collect()).unwrap();
         let failed: Vec<_> = report.iter().filter(|item| item.failure.is_some()).collect();
         assert!(failed.is_empty(), "{failed:?}");
-        placing.finish().unwrap();
+        committer.finish().unwrap();
         let landed = tree(&dest);
         assert_eq!(landed.len(), 3 * names.len() + 1, "each of them, and nothing else");
         for (path, (item, _)) in &landed {

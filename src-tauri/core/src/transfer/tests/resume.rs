@@ -418,7 +418,7 @@ async fn only_the_device_that_offered_it_takes_a_transfer_up_and_only_as_it_was_
     cut(&one, &two);
     waits(&one, id).await;
     waits(&two, id).await;
-    let hash = one.transfers.0.book.manifest(id, 1).await.unwrap().unwrap().hash().unwrap();
+    let hash = one.transfers.0.registry.manifest(id, 1).await.unwrap().unwrap().hash().unwrap();
 
     // Another paired device, and an unknown id.
     assert_eq!(declined_with(answer(&three, &two, &[again(id, hash, 0)]).await), "forgotten");
@@ -498,7 +498,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         let files: Vec<u32> = (0..manifest.len()).filter(|index| manifest.size(*index).is_some()).collect();
         let all = || -> Result<(), crate::transfer::receive::staging::DiskError> {
             let temp = Arc::new(crate::transfer::receive::staging::StagingDir::create(ops.clone(), &dest, &id)?);
-            let mut placing = crate::transfer::receive::commit::Committer::new(
+            let mut committer = crate::transfer::receive::commit::Committer::new(
                 temp.clone(),
                 manifest.clone(),
                 crate::transfer::protocol::state::Plan::all(&manifest),
@@ -515,7 +515,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
                 temp.journal().note(&note, 1 << 20)?;
             }
             for file in &files {
-                placing.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)])?;
+                committer.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)])?;
             }
             Ok(())
         };
@@ -533,7 +533,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
             whole: whole.clone(),
             ..crate::transfer::protocol::state::Plan::all(&manifest)
         };
-        let mut placing = crate::transfer::receive::commit::Committer::new(
+        let mut committer = crate::transfer::receive::commit::Committer::new(
             temp.clone(),
             manifest.clone(),
             plan,
@@ -544,9 +544,9 @@ async fn any_cut_of_naming_leaves_each_file_once() {
             if !held.contains_key(file) {
                 temp.write(&temp.create_file(&manifest, *file).unwrap(), &noise(100, *file as u8), 0).unwrap();
             }
-            placing.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)]).unwrap();
+            committer.settle_now(vec![crate::transfer::receive::assembly::Verdict::Good(*file)]).unwrap();
         }
-        placing.finish().unwrap();
+        committer.finish().unwrap();
         let mut there = names(&dest);
         there.retain(|name| !name.starts_with("source/") && name != "source");
         let wanted =

@@ -82,10 +82,10 @@ async fn what_three_hostile_devices_leave_on_record_is_bounded_also_after_a_rest
         for of in 11..=13 {
             let view = longest(of, number);
             let (id, (commands, _)) = (view.id, mpsc::channel(1));
-            assert!(node.transfers.0.book.add(view, commands, None, Vec::new()).await.unwrap());
+            assert!(node.transfers.0.registry.add(view, commands, None, Vec::new()).await.unwrap());
             let shown = node.transfers.get(id).unwrap();
             assert!(serde_json::to_vec(&shown).unwrap().len() <= view_size::MAX_VIEW);
-            node.transfers.0.book.end(id, End::by(Reason::Declined), None, Vec::new(), |_| {}).await;
+            node.transfers.0.registry.end(id, End::by(Reason::Declined), None, Vec::new(), |_| {}).await;
         }
     }
     assert_eq!(node.transfers.list(true).len(), 300);

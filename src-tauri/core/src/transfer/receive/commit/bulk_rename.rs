@@ -26,7 +26,7 @@ pub(super) struct BulkRename {
 impl BulkRename {
     /// Creates the set. Folders of which not every file is to come are named file by file.
     pub fn of(temp: &StagingDir, manifest: &Manifest, plan: &Plan) -> Self {
-        let staged = temp.shelves.staged();
+        let staged = temp.shards.staged();
         let all_come = |folder| {
             let files = staged.and_then(|staged| staged.files(folder));
             files.is_some_and(|mut files| files.all(|file| plan.wants(manifest, file)))
@@ -39,7 +39,7 @@ impl BulkRename {
 impl Committer {
     /// Returns the folder that a file is to be named with, if that is still possible.
     fn folder_of(&self, file: u32) -> Option<u32> {
-        let folder = self.temp.shelves.staged()?.of(file)?;
+        let folder = self.temp.shards.staged()?.of(file)?;
         let apart = self.together.never || self.together.apart.contains(&folder) || self.made.contains(folder);
         (!apart).then_some(folder)
     }
@@ -72,7 +72,7 @@ impl Committer {
         let Some(folder) = self.folder_of(file) else { return Ok(false) };
         let waiting = self.together.waiting.entry(folder).or_default();
         waiting.push(file);
-        let all = self.temp.shelves.staged().and_then(|staged| staged.files(folder));
+        let all = self.temp.shards.staged().and_then(|staged| staged.files(folder));
         if all.is_some_and(|all| all.len() == waiting.len()) {
             let mut files = self.together.waiting.remove(&folder).unwrap_or_default();
             files.sort_unstable();
@@ -91,10 +91,10 @@ impl Committer {
     fn unveil(&mut self, folder: u32, good: usize) -> Result<bool, DiskError> {
         let temp = self.temp.clone();
         // The folder may hold verified files only: neither files of others nor bad ones that could not be removed.
-        if !temp.shelves.count(folder).is_ok_and(|count| count == good) {
+        if !temp.shards.count(folder).is_ok_and(|count| count == good) {
             return Ok(false);
         }
-        let wanted = temp.shelves.staged().and_then(|staged| staged.wanted(folder));
+        let wanted = temp.shards.staged().and_then(|staged| staged.wanted(folder));
         let moved = Cell::new(false);
         let unveiled = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
             let unveil = |name: &[u8]| {
@@ -103,7 +103,7 @@ impl Committer {
                     // name the note must be durable.
                     temp.journal.sync().map_err(|error| error.source)?;
                 }
-                temp.shelves.unveil(folder, &parent, name).inspect(|()| moved.set(true))
+                temp.shards.unveil(folder, &parent, name).inspect(|()| moved.set(true))
             };
             self.make_folder(folder, &parent, unveil).map(drop)
         });

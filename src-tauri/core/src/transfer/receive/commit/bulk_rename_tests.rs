@@ -41,8 +41,8 @@ fn begin(ground: &Ground, ops: impl FileOps, manifest: &Arc<Manifest>) -> (Arc<S
     let temp = ground.temp(ops);
     temp.stage(manifest).unwrap();
     write_all(&temp, manifest);
-    let placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
-    (temp, placing)
+    let committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
+    (temp, committer)
 }
 
 fn write_all(temp: &StagingDir, manifest: &Manifest) {
@@ -67,21 +67,21 @@ fn album_in(day: &str) -> Vec<String> {
 #[test]
 fn a_folder_of_small_files_is_seen_whole_or_not_at_all() {
     let (ground, manifest) = (ground(), album());
-    let (temp, mut placing) = begin(&ground, RealFiles, &manifest);
+    let (temp, mut committer) = begin(&ground, RealFiles, &manifest);
     let files = files_of(&manifest);
     let (last, most) = files.split_last().unwrap();
     for file in most.chunks(10) {
-        placing.settle(good(file.iter().copied())).unwrap();
+        committer.settle(good(file.iter().copied())).unwrap();
     }
     assert!(ground.dest.join("album").is_dir() && seen(&ground).is_empty(), "{:?}", seen(&ground));
-    assert!(placing.report().is_empty(), "nobody is told of what is not to be found");
+    assert!(committer.report().is_empty(), "nobody is told of what is not to be found");
     // The folder becomes visible at once with all its files.
-    let looked = placing.settle_now(good([*last])).unwrap();
+    let looked = committer.settle_now(good([*last])).unwrap();
     assert_eq!(seen(&ground), album_in("day"));
     assert_eq!(looked.len(), files.len());
     assert!(looked.iter().all(|item| item.failure.is_none()));
     assert!(!ground.dest.join(&temp.name).join("folder 1").exists());
-    placing.finish().unwrap();
+    committer.finish().unwrap();
     assert_eq!(names(&ground), album_in("day"), "nothing else is left");
     for index in 0..manifest.len() {
         let path = ground.dest.join(manifest.shown(index));
@@ -108,15 +108,15 @@ fn a_name_that_is_taken_stays_with_whoever_has_it() {
     fs::create_dir_all(ground.dest.join("day")).unwrap();
     fs::create_dir_all(ground.dest.join("day (2)")).unwrap();
     fs::write(ground.dest.join("day (2)/mine"), "mine").unwrap();
-    let (_temp, mut placing) = begin(&ground, RealFiles, &manifest);
-    placing.settle_now(good(files_of(&manifest))).unwrap();
-    placing.finish().unwrap();
+    let (_temp, mut committer) = begin(&ground, RealFiles, &manifest);
+    committer.settle_now(good(files_of(&manifest))).unwrap();
+    committer.finish().unwrap();
     let landed = tree(&ground.dest);
     assert_eq!(landed["day (2)/mine"], b"mine");
     assert_eq!(landed.keys().filter(|name| name.starts_with("day (3)/")).count(), FILES as usize);
     assert_eq!(landed.len(), FILES as usize + 1);
-    assert_eq!(placing.stored_as(), ["day (3)"]);
-    assert_eq!(placing.notes(), [ForPeople::SavedAs { path: "day".into(), name: "day (3)".into() }]);
+    assert_eq!(committer.stored_as(), ["day (3)"]);
+    assert_eq!(committer.notes(), [ForPeople::SavedAs { path: "day".into(), name: "day (3)".into() }]);
 }
 
 #[test]
@@ -124,18 +124,18 @@ fn what_is_not_good_is_never_seen_and_keeps_nobody_from_being_seen() {
     let (ground, manifest) = (ground(), album());
     // The failed file cannot even be removed.
     let stuck = Faulty::from_nth("remove_file", 0, std::io::ErrorKind::PermissionDenied);
-    let (_temp, mut placing) = begin(&ground, stuck, &manifest);
+    let (_temp, mut committer) = begin(&ground, stuck, &manifest);
     let files = files_of(&manifest);
     for some in [0..10, 10..20] {
-        placing.settle(good(files[some].iter().copied())).unwrap();
+        committer.settle(good(files[some].iter().copied())).unwrap();
     }
     assert!(seen(&ground).is_empty());
     let mut more = good(files[20..30].iter().copied());
     more.push(Verdict::Bad(files[35], Reason::ChecksumMismatch));
-    placing.settle(more).unwrap();
+    committer.settle(more).unwrap();
     assert_eq!(seen(&ground), &album_in("day")[..20], "nobody waits any more for what does not come");
     let rest = [&files[30..35], &files[36..]].concat();
-    let report = placing.settle_now(good(rest)).unwrap();
+    let report = committer.settle_now(good(rest)).unwrap();
     assert_eq!(report.iter().filter(|item| item.failure.is_none()).count(), files.len() - 1);
     let mut wanted = album_in("day");
     wanted.remove(35);
@@ -145,14 +145,14 @@ fn what_is_not_good_is_never_seen_and_keeps_nobody_from_being_seen() {
 #[test]
 fn whoever_waits_sees_what_is_there() {
     let (ground, manifest) = (ground(), album());
-    let (_temp, mut placing) = begin(&ground, RealFiles, &manifest);
+    let (_temp, mut committer) = begin(&ground, RealFiles, &manifest);
     let files = files_of(&manifest);
-    placing.settle(good(files[..12].iter().copied())).unwrap();
-    placing.flush().unwrap();
+    committer.settle(good(files[..12].iter().copied())).unwrap();
+    committer.flush().unwrap();
     assert_eq!(seen(&ground), &album_in("day")[..12]);
-    assert_eq!(placing.report().len(), 12);
-    placing.settle_now(good(files[12..].iter().copied())).unwrap();
-    placing.finish().unwrap();
+    assert_eq!(committer.report().len(), 12);
+    committer.settle_now(good(files[12..].iter().copied())).unwrap();
+    committer.finish().unwrap();
     assert_eq!(names(&ground), album_in("day"));
 }
 
@@ -163,9 +163,9 @@ fn nobody_waits_for_what_was_not_accepted() {
     let files = files_of(&manifest);
     let mut plan = Plan::all(&manifest);
     plan.selected.remove(files[39]);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), plan, Platform::Unix);
-    placing.settle(good(files[..10].iter().copied())).unwrap();
-    placing.settle(good(files[10..20].iter().copied())).unwrap();
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), plan, Platform::Unix);
+    committer.settle(good(files[..10].iter().copied())).unwrap();
+    committer.settle(good(files[10..20].iter().copied())).unwrap();
     assert_eq!(seen(&ground), &album_in("day")[..10]);
 }
 
@@ -179,13 +179,13 @@ fn where_a_folder_cannot_get_its_name_whole_its_files_get_theirs() {
         let ground = ground();
         let kind = if case == 0 { std::io::ErrorKind::Unsupported } else { std::io::ErrorKind::CrossesDevices };
         let ops = if case < 2 { Faulty::from_nth("rename_folder", 0, kind) } else { Faulty::new(|_, _| None) };
-        let (temp, mut placing) = begin(&ground, ops, &manifest);
+        let (temp, mut committer) = begin(&ground, ops, &manifest);
         if case == 2 {
             planted(&ground, &temp);
         }
-        let report = placing.settle_now(good(files_of(&manifest))).unwrap();
+        let report = committer.settle_now(good(files_of(&manifest))).unwrap();
         assert!(report.len() == FILES as usize && report.iter().all(|item| item.failure.is_none()), "{report:?}");
-        placing.finish().unwrap();
+        committer.finish().unwrap();
         assert_eq!(seen(&ground), album_in("day"), "{case}");
         let stays = ground.dest.join(&temp.name).join("folder 1/somebody's");
         assert_eq!(stays.exists(), case == 2, "what is somebody's stays theirs");
@@ -214,18 +214,18 @@ fn a_power_cut_after_names_were_given_apart_makes_no_second_folder() {
         seen_by.lock().unwrap().push(step.to_owned());
         None
     });
-    let (temp, mut placing) = begin(&ground, ops, &manifest);
+    let (temp, mut committer) = begin(&ground, ops, &manifest);
     let files = files_of(&manifest);
-    placing.settle(good(files[..30].iter().copied())).unwrap();
+    committer.settle(good(files[..30].iter().copied())).unwrap();
     steps.lock().unwrap().clear();
-    placing.flush().unwrap();
+    committer.flush().unwrap();
     let steps = steps.lock().unwrap().clone();
     let made = steps.iter().position(|step| step == "create_dir").unwrap();
     let noted = steps[made..].iter().position(|step| step == "write_at").unwrap();
     let synced = steps[made..].iter().position(|step| step == "sync_file").unwrap();
     let named = steps[made..].iter().position(|step| step == "rename_new").unwrap();
     assert!(noted < synced && synced < named, "whose folder it is is durable before anything is in it: {steps:?}");
-    drop((placing, temp));
+    drop((committer, temp));
     assert_eq!(taken_up(&ground, &manifest), Some(30));
     assert_eq!(names(&ground), album_in("day"));
 }
@@ -233,9 +233,9 @@ fn a_power_cut_after_names_were_given_apart_makes_no_second_folder() {
 #[test]
 fn a_file_system_that_changes_the_case_of_names_loses_none() {
     let (ground, manifest) = (ground(), album());
-    let (temp, mut placing) = begin(&ground, RealFiles, &manifest);
+    let (temp, mut committer) = begin(&ground, RealFiles, &manifest);
     note_all(&temp, &manifest).unwrap();
-    placing.settle(good(files_of(&manifest)[..20].iter().copied())).unwrap();
+    committer.settle(good(files_of(&manifest)[..20].iter().copied())).unwrap();
     // FAT may return short names in another case than they were created.
     let hidden = ground.dest.join(&temp.name).join("folder 1");
     fs::rename(hidden.join("07.jpg"), hidden.join("07.JPG")).unwrap();
@@ -254,13 +254,14 @@ fn taken_up(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
     let named = found.whole.iter().count();
     let plan = Plan { whole: found.whole.clone(), ..Plan::all(manifest) };
     let temp = Arc::new(found.temp);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), plan, Platform::Unix).with_folders(found.folders);
+    let mut committer =
+        Committer::new(temp.clone(), manifest.clone(), plan, Platform::Unix).with_folders(found.folders);
     let missing: Vec<u32> = files_of(manifest).into_iter().filter(|file| !found.whole.contains(*file)).collect();
     for file in missing.iter().filter(|file| !found.held.contains_key(file) && manifest.size(**file) != Some(0)) {
         write_whole(&temp, manifest, *file, &[(0, b"hello")]).unwrap();
     }
-    placing.settle_now(good(missing)).unwrap();
-    placing.finish().unwrap();
+    committer.settle_now(good(missing)).unwrap();
+    committer.finish().unwrap();
     Some(named)
 }
 
@@ -284,7 +285,7 @@ fn any_cut_leaves_each_file_once_in_one_folder() {
         let steps = std::sync::atomic::AtomicU64::new(0);
         let writing = Arc::new(std::sync::atomic::AtomicBool::new(true));
         let ready = writing.clone();
-        let (temp, mut placing) = begin(
+        let (temp, mut committer) = begin(
             &ground,
             Faulty::new(move |_, _| {
                 let counted = !ready.load(std::sync::atomic::Ordering::SeqCst);
@@ -296,8 +297,8 @@ fn any_cut_leaves_each_file_once_in_one_folder() {
         note_all(&temp, &manifest).unwrap();
         writing.store(false, std::sync::atomic::Ordering::SeqCst);
         let files = files_of(&manifest);
-        let half = placing.settle(good(files[..10].iter().copied()));
-        let done = half.and_then(|()| placing.settle_now(good(files[10..].iter().copied()))).is_ok();
+        let half = committer.settle(good(files[..10].iter().copied()));
+        let done = half.and_then(|()| committer.settle_now(good(files[10..].iter().copied()))).is_ok();
         ways.insert(taken_up(&ground, &manifest).expect("the journal is there"));
         let mut landed = tree(&ground.dest);
         assert_eq!(landed.remove("album/day/mine").as_deref(), Some(&b"mine"[..]));
@@ -316,9 +317,9 @@ fn any_cut_leaves_each_file_once_in_one_folder() {
 fn a_power_cut_that_keeps_the_folder_and_loses_what_was_noted_last_makes_no_second_one() {
     let manifest = album();
     let ground = ground();
-    let (temp, mut placing) = begin(&ground, RealFiles, &manifest);
+    let (temp, mut committer) = begin(&ground, RealFiles, &manifest);
     note_all(&temp, &manifest).unwrap();
-    placing.settle_now(good(files_of(&manifest))).unwrap();
+    committer.settle_now(good(files_of(&manifest))).unwrap();
     assert_eq!(seen(&ground), album_in("day"));
     let path = ground.dest.join(&temp.name).join("journal");
     let bytes = fs::read(&path).unwrap();

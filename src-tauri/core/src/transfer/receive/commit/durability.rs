@@ -157,19 +157,19 @@ impl Committer {
         let syncing = |error| DiskError::new("making a file durable", error);
         let mut last: Option<Arc<Dir>> = None;
         for file in files {
-            let (shelf, name) = temp.shelves.of(*file, false).map_err(opening)?;
+            let (shard, name) = temp.shards.of(*file, false).map_err(opening)?;
             let readable = self.manifest.mode(*file).is_none_or(|mode| mode & 0o400 != 0);
             if readable && cfg!(unix) {
-                let opened = temp.ops.open_read(&shelf, &name).map_err(opening)?;
+                let opened = temp.ops.open_read(&shard, &name).map_err(opening)?;
                 temp.ops.sync_file(&opened).map_err(syncing)?;
             } else if SYNCS_VOLUMES {
                 // A file without read permission cannot be opened for a sync.
                 temp.ops.sync_volume(&temp.dir).map_err(syncing)?;
             } else {
-                let opened = temp.ops.open_file(&shelf, &name).map_err(opening)?;
+                let opened = temp.ops.open_file(&shard, &name).map_err(opening)?;
                 temp.ops.sync_file(&opened).map_err(syncing)?;
             }
-            if let Some(full) = last.replace(shelf.clone()).filter(|last| !Arc::ptr_eq(last, &shelf)) {
+            if let Some(full) = last.replace(shard.clone()).filter(|last| !Arc::ptr_eq(last, &shard)) {
                 temp.ops.sync_dir(&full).map_err(syncing)?;
             }
         }

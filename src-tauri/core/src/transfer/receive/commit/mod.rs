@@ -222,8 +222,8 @@ impl Committer {
         }
         self.make_room(file, &folder, &name);
         let temp = self.temp.clone();
-        let (shelf, from) = temp.shelves.of(file, false).map_err(|error| DiskError::new("naming", error))?;
-        let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&shelf, &from, &folder, name))?;
+        let (shard, from) = temp.shards.of(file, false).map_err(|error| DiskError::new("naming", error))?;
+        let placed = self.place(parent, &name, false, |name| temp.ops.rename_new(&shard, &from, &folder, name))?;
         self.placed(file, parent, &name, &placed);
         self.touch(parent, folder)
     }

@@ -127,7 +127,7 @@ pub(super) fn write_whole(
 
 /// Receives and names every file with the content `hello`.
 fn land(temp: &Arc<StagingDir>, manifest: &Arc<Manifest>) -> Result<(Committer, Vec<FileReceived>), DiskError> {
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(manifest), Platform::Unix);
     let mut verdicts = Vec::new();
     for index in files_of(manifest) {
         if manifest.size(index) != Some(0) {
@@ -135,9 +135,9 @@ fn land(temp: &Arc<StagingDir>, manifest: &Arc<Manifest>) -> Result<(Committer, 
         }
         verdicts.push(Verdict::Good(index));
     }
-    let report = placing.settle_now(verdicts)?;
-    placing.finish()?;
-    Ok((placing, report))
+    let report = committer.settle_now(verdicts)?;
+    committer.finish()?;
+    Ok((committer, report))
 }
 
 #[test]
@@ -145,10 +145,10 @@ fn a_tree_lands_with_its_times_and_nothing_else() {
     let ground = ground();
     let manifest = small_tree();
     let temp = ground.temp(RealFiles);
-    let (placing, report) = land(&temp, &manifest).unwrap();
+    let (committer, report) = land(&temp, &manifest).unwrap();
     assert!(report.iter().all(|item| item.failure.is_none()) && report.len() == 4);
-    assert_eq!(placing.stored_as(), ["album", "top.txt"]);
-    assert_eq!(placing.notes(), []);
+    assert_eq!(committer.stored_as(), ["album", "top.txt"]);
+    assert_eq!(committer.notes(), []);
     assert_eq!(names(&ground), ["album/day 1/a.txt", "album/day 1/run.sh", "album/nothing", "top.txt"]);
     assert_eq!(tree(&ground.dest)["album/day 1/a.txt"], b"hello");
     for index in 0..manifest.len() {
@@ -171,7 +171,7 @@ fn what_is_there_is_never_replaced() {
     fs::write(ground.dest.join("album/mine"), "mine").unwrap();
     fs::write(ground.dest.join("top.txt"), "mine").unwrap();
     fs::write(ground.dest.join("top (2).txt"), "mine").unwrap();
-    let (placing, _) = land(&ground.temp(RealFiles), &small_tree()).unwrap();
+    let (committer, _) = land(&ground.temp(RealFiles), &small_tree()).unwrap();
     let found = tree(&ground.dest);
     assert_eq!(found["album/mine"], b"mine");
     assert_eq!(found["top.txt"], b"mine");
@@ -180,7 +180,7 @@ fn what_is_there_is_never_replaced() {
     assert_eq!(found["album (2)/day 1/a.txt"], b"hello");
     assert!(!found.contains_key("album/nothing"), "nothing goes into a folder that was there");
     let saved_as = |path: &str, name: &str| ForPeople::SavedAs { path: path.into(), name: name.into() };
-    assert_eq!(placing.notes(), [saved_as("album", "album (2)"), saved_as("top.txt", "top (3).txt")]);
+    assert_eq!(committer.notes(), [saved_as("album", "album (2)"), saved_as("top.txt", "top (3).txt")]);
 }
 
 #[test]
@@ -194,12 +194,16 @@ fn equal_names_and_hidden_characters_land_beside_each_other() {
         entry(0, "d", EntryKind::Folder),
         entry(5, "y", file(5)),
     ]);
-    let (placing, _) = land(&ground.temp(RealFiles), &manifest).unwrap();
+    let (committer, _) = land(&ground.temp(RealFiles), &manifest).unwrap();
     assert_eq!(names(&ground), ["d (2)/y", "d/x\u{fffd}", "d/x\u{fffd} (2)", "d/x\u{fffd} (3)"]);
-    assert_eq!(placing.notes().len(), 4, "{:?}", placing.notes());
+    assert_eq!(committer.notes().len(), 4, "{:?}", committer.notes());
     // The note shows the sent name and the stored name so that they look different.
     let path = "d/x\\u{202e}".to_owned();
-    assert!(placing.notes().contains(&ForPeople::SavedAs { path, name: "x\u{fffd}".into() }), "{:?}", placing.notes());
+    assert!(
+        committer.notes().contains(&ForPeople::SavedAs { path, name: "x\u{fffd}".into() }),
+        "{:?}",
+        committer.notes()
+    );
 }
 
 #[test]
@@ -207,13 +211,13 @@ fn a_file_with_a_bad_verdict_never_shows() {
     let ground = ground();
     let manifest = small_tree();
     let temp = ground.temp(RealFiles);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"wrong")]).unwrap();
     let bad = |file| Verdict::Bad(file, Reason::ChecksumMismatch);
-    let report = placing.settle_now(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
+    let report = committer.settle_now(vec![bad(3), bad(4), bad(5), bad(6)]).unwrap();
     assert!(report.iter().all(|item| item.failure.is_some()) && report.len() == 4);
     assert_eq!(names(&ground), [format!("{}/journal", temp_name(&ground.id))]);
-    placing.finish().unwrap();
+    committer.finish().unwrap();
     assert_eq!(names(&ground), [""; 0]);
     assert!(ground.dest.join("album/empty folder").is_dir());
 }
@@ -224,12 +228,12 @@ fn a_large_file_comes_in_pieces() {
     let size = SEGMENT + 5;
     let manifest = manifest(&[entry(0, "big", file(size))]);
     let temp = ground.temp(RealFiles);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     temp.write(&temp.shared(&manifest, 0).unwrap(), b"world", SEGMENT).unwrap();
     temp.open().clear();
     temp.write(&temp.shared(&manifest, 0).unwrap(), b"hello", 0).unwrap();
-    placing.settle_now(vec![Verdict::Good(0)]).unwrap();
-    placing.finish().unwrap();
+    committer.settle_now(vec![Verdict::Good(0)]).unwrap();
+    committer.finish().unwrap();
     let bytes = &tree(&ground.dest)["big"];
     assert_eq!((bytes.len() as u64, &bytes[..5], &bytes[SEGMENT as usize..]), (size, &b"hello"[..], &b"world"[..]));
 }
@@ -255,18 +259,18 @@ fn a_folder_that_becomes_a_link_is_not_followed() {
     let ground = ground();
     let manifest = small_tree();
     let temp = ground.temp(RealFiles);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     write_whole(&temp, &manifest, 3, &[(0, b"hello")]).unwrap();
-    placing.settle_now(vec![Verdict::Good(3)]).unwrap();
+    committer.settle_now(vec![Verdict::Good(3)]).unwrap();
     // The folder is replaced by a link out of the tree while files are still coming.
-    placing.open.clear();
+    committer.open.clear();
     fs::rename(ground.dest.join("album/day 1"), ground.dest.join("album/was day 1")).unwrap();
     std::os::unix::fs::symlink(ground.root.path().join("elsewhere"), ground.dest.join("album/day 1")).unwrap();
     write_whole(&temp, &manifest, 4, &[(0, b"hello")]).unwrap();
-    let report = placing.settle_now(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
+    let report = committer.settle_now(vec![Verdict::Good(4), Verdict::Good(5)]).unwrap();
     assert_eq!(report[0].failure, Some(Reason::FolderChanged));
     assert_eq!(report[1].failure, None, "the others go on");
-    placing.finish().unwrap();
+    committer.finish().unwrap();
     ground.canaries_live();
     assert!(!ground.dest.join(temp_name(&ground.id)).exists());
 }
@@ -280,8 +284,8 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
     entries.extend((0..2000).map(|n| entry(2, &format!("{n}"), file(5))));
     let manifest = manifest(&entries);
     let temp = ground.temp(RealFiles);
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
-    placing.folder(Some(1)).unwrap();
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
+    committer.folder(Some(1)).unwrap();
     let (folder, away) = (ground.dest.join("album/day 1"), ground.dest.join("album/away"));
     let (over, swaps) = (AtomicBool::new(false), std::sync::atomic::AtomicU32::new(0));
     let (mut failed, mut named) = (0, 0);
@@ -298,9 +302,9 @@ fn a_folder_that_is_swapped_with_a_link_again_and_again_leads_nowhere() {
         });
         for file in files_of(&manifest) {
             // Opened again for each file, so that every step may meet the link.
-            placing.open.clear();
+            committer.open.clear();
             write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
-            match placing.settle_now(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
+            match committer.settle_now(vec![Verdict::Good(file)]).unwrap().remove(0).failure {
                 None => named += 1,
                 Some(code) => {
                     assert_eq!(code.code(), "folder_changed");
@@ -392,13 +396,13 @@ fn a_kill_at_any_step_of_replacing_loses_neither() {
         let Ok(temp) = StagingDir::create(Arc::new(ops.with_trash(&trash)), &ground.dest, &ground.id) else { continue };
         let (temp, manifest) = (Arc::new(temp), manifest(&[entry(0, "f", file(5))]));
         let seen = RealFiles.stat(&RealFiles.open_root(&ground.dest).unwrap(), b"f").unwrap();
-        let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).over(
+        let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix).over(
             [(0, seen)].into(),
             0,
             HashSet::new(),
         );
         let written = write_whole(&temp, &manifest, 0, &[(0, b"hello")]).is_ok();
-        let done = written && placing.settle_now(vec![Verdict::Good(0)]).is_ok();
+        let done = written && committer.settle_now(vec![Verdict::Good(0)]).is_ok();
         let in_trash = if trash.exists() { tree(&trash.join("files")) } else { BTreeMap::new() };
         let mut everywhere = tree(&ground.dest);
         everywhere.extend(in_trash.into_iter().map(|(name, bytes)| (format!("trash/{name}"), bytes)));
@@ -425,7 +429,7 @@ fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
         seen.lock().unwrap().push(step.to_owned());
         None
     }));
-    let mut placing = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
+    let mut committer = Committer::new(temp.clone(), manifest.clone(), Plan::all(&manifest), Platform::Unix);
     for file in files_of(&manifest) {
         write_whole(&temp, &manifest, file, &[(0, b"hello")]).unwrap();
     }
@@ -433,27 +437,27 @@ fn many_are_told_only_when_a_power_cut_cannot_take_their_names() {
     let synced = || steps.lock().unwrap().iter().filter(|step| step.starts_with("sync_")).count();
     let mut files = files_of(&manifest).into_iter().map(Verdict::Good);
     let many = 2 * SYNC_ALL;
-    placing.settle(files.by_ref().take(many).collect()).unwrap();
-    assert_eq!((named(), placing.report().len(), synced()), (0, 0, 1), "durable, and not named");
-    placing.settle(files.by_ref().take(many).collect()).unwrap();
-    assert_eq!((named(), placing.report().len(), synced()), (many, 0, 2), "named, and not told");
-    placing.settle(files.by_ref().take(many).collect()).unwrap();
+    committer.settle(files.by_ref().take(many).collect()).unwrap();
+    assert_eq!((named(), committer.report().len(), synced()), (0, 0, 1), "durable, and not named");
+    committer.settle(files.by_ref().take(many).collect()).unwrap();
+    assert_eq!((named(), committer.report().len(), synced()), (many, 0, 2), "named, and not told");
+    committer.settle(files.by_ref().take(many).collect()).unwrap();
     assert_eq!(
-        (named(), placing.report().len(), synced()),
+        (named(), committer.report().len(), synced()),
         (2 * many, many, 3),
         "told, once names and data are durable"
     );
     // With few files to come, they are synced one by one, and all waiting ones are flushed with them.
-    placing.settle(files.by_ref().take(1).collect()).unwrap();
-    assert_eq!((named(), placing.report().len()), (3 * many + 1, 2 * many + 1));
+    committer.settle(files.by_ref().take(1).collect()).unwrap();
+    assert_eq!((named(), committer.report().len()), (3 * many + 1, 2 * many + 1));
     let before = synced();
-    placing.settle(files.collect()).unwrap();
+    committer.settle(files.collect()).unwrap();
     assert!(synced() > before);
-    placing.flush().unwrap();
-    assert_eq!(placing.report().len(), many - 1);
+    committer.flush().unwrap();
+    assert_eq!(committer.report().len(), many - 1);
     let last =
         steps.lock().unwrap().iter().rev().find(|step| step.starts_with("sync_") || *step == "rename_new").cloned();
     assert!(last.is_some_and(|step| step.starts_with("sync_")), "the last name is durable");
-    placing.finish().unwrap();
+    committer.finish().unwrap();
     assert_eq!(named(), 4 * many);
 }

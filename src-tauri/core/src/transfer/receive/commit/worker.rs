@@ -157,20 +157,20 @@ impl CommitWorker {
         let folders = std::mem::take(&mut self.folders);
         let begin =
             move || Committer::new(temp, manifest, plan, Platform::HERE).with_folders(folders).over(old, same, entered);
-        let placing = self.worker.run(begin).await;
-        let (mut placing, all) = self.place_all(placing, &mut judged).await?;
+        let committer = self.worker.run(begin).await;
+        let (mut committer, all) = self.place_all(committer, &mut judged).await?;
         if !all {
             return Ok(());
         }
         tracing::debug!("every file has its name");
-        let (back, finished) = self.at_work(placing, Committer::finish).await;
-        placing = back;
+        let (back, finished) = self.at_work(committer, Committer::finish).await;
+        committer = back;
         tracing::debug!("every folder is done");
-        self.note(&placing);
-        self.tell_names(&mut placing).await;
+        self.note(&committer);
+        self.tell_names(&mut committer).await;
         {
             let mut reasons = self.told.reasons.locked();
-            *reasons = reasons.and(placing.left_out());
+            *reasons = reasons.and(committer.left_out());
         }
         self.told.finished.store(finished.is_ok(), Ordering::Relaxed);
         finished
@@ -179,12 +179,12 @@ impl CommitWorker {
     /// Runs one step of the committer on a blocking thread, which may wait for the disk.
     async fn at_work<T: Send + 'static>(
         &self,
-        mut placing: Committer,
+        mut committer: Committer,
         step: impl FnOnce(&mut Committer) -> T + Send + 'static,
     ) -> (Committer, T) {
         let work = move || {
-            let done = step(&mut placing);
-            (placing, done)
+            let done = step(&mut committer);
+            (committer, done)
         };
         self.worker.run_slow(work).await
     }
@@ -192,49 +192,49 @@ impl CommitWorker {
     /// Runs a step like [`Self::at_work`], and reports the results, even after an error.
     async fn step(
         &self,
-        placing: Committer,
+        committer: Committer,
         step: impl FnOnce(&mut Committer) -> Result<(), DiskError> + Send + 'static,
     ) -> Result<Committer, DiskError> {
-        let (mut placing, done) = self
-            .at_work(placing, |placing| {
-                step(placing).inspect_err(|_| {
+        let (mut committer, done) = self
+            .at_work(committer, |committer| {
+                step(committer).inspect_err(|_| {
                     // Files that are named by then are worth reporting, if they can be made durable.
-                    let _ = placing.flush();
+                    let _ = committer.flush();
                 })
             })
             .await;
-        self.tell(&mut placing).await;
-        done.map(|()| placing)
+        self.tell(&mut committer).await;
+        done.map(|()| committer)
     }
 
     /// Commits all files. Returns the committer, and false if the transfer was given up.
     async fn place_all(
         &self,
-        mut placing: Committer,
+        mut committer: Committer,
         judged: &mut mpsc::Receiver<Verdict>,
     ) -> Result<(Committer, bool), DiskError> {
         let (mut left, mut until) = (self.expected as usize, Instant::now());
         while left > 0 {
-            let Some(mut batch) = gather(judged, left.min(AT_ONCE), until).await else { return Ok((placing, false)) };
+            let Some(mut batch) = gather(judged, left.min(AT_ONCE), until).await else { return Ok((committer, false)) };
             if batch.is_empty() {
                 // No new batch is there to do the last files along with.
-                placing = self.step(placing, Committer::flush).await?;
-                let Some(next) = judged.recv().await else { return Ok((placing, false)) };
+                committer = self.step(committer, Committer::flush).await?;
+                let Some(next) = judged.recv().await else { return Ok((committer, false)) };
                 batch.push(next);
             }
             left = left.saturating_sub(batch.len());
-            placing = self.step(placing, move |placing| placing.settle(batch)).await?;
+            committer = self.step(committer, move |committer| committer.settle(batch)).await?;
             until = Instant::now() + PAUSE;
         }
-        placing = self.step(placing, Committer::flush).await?;
-        Ok((placing, true))
+        committer = self.step(committer, Committer::flush).await?;
+        Ok((committer, true))
     }
 
     /// Counts the results, and reports them to the sender.
-    async fn tell(&self, placing: &mut Committer) {
-        self.note(placing);
-        self.tell_names(placing).await;
-        let report = placing.report();
+    async fn tell(&self, committer: &mut Committer) {
+        self.note(committer);
+        self.tell_names(committer).await;
+        let report = committer.report();
         for item in &report {
             match &item.failure {
                 None => {
@@ -258,14 +258,14 @@ impl CommitWorker {
         }
     }
 
-    async fn tell_names(&self, placing: &mut Committer) {
-        for part in placing.take_renames().chunks(RENAMED_BATCH) {
+    async fn tell_names(&self, committer: &mut Committer) {
+        for part in committer.take_renames().chunks(RENAMED_BATCH) {
             self.out.send(&ReceiverFrame::Renamed(part.to_vec())).await;
         }
     }
 
-    fn note(&self, placing: &Committer) {
-        *self.told.notes.locked() = placing.notes();
-        *self.told.landed.locked() = placing.stored_as().to_vec();
+    fn note(&self, committer: &Committer) {
+        *self.told.notes.locked() = committer.notes();
+        *self.told.landed.locked() = committer.stored_as().to_vec();
     }
 }

@@ -75,14 +75,14 @@ impl Receiving {
         // Recorded before the first byte on disk, so that the next start after a crash knows where staged data is.
         let shown = folder.display().to_string();
         let offered = Amount { files: manifest.files().into(), bytes: manifest.total() };
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             view.into = Some(shown);
             view.offered = (u64::from(files) < offered.files).then_some(offered);
         });
         let Terms { encrypt, compress, entries, .. } = self.terms;
         let (pages, list, charged) = (0, manifest.memory() as u64, ruled.as_ref().map(|(_, charged)| *charged));
         let incoming = Incoming { encrypt, compress, total, entries, pages, hash, only, conflict: rule, list, charged };
-        self.inner.book.accepted(self.id, &folder, incoming).await?;
+        self.inner.registry.accepted(self.id, &folder, incoming).await?;
         let (ops, id, at, list) = (self.inner.ops.clone(), self.id, folder.clone(), manifest.clone());
         let (much, makes) = (total > RESERVE_FROM || manifest.is_growing(), self.inner.deps.makes.clone());
         let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
@@ -108,7 +108,7 @@ impl Receiving {
         self.inner.written().insert(self.id);
         // From here on staged data is kept on a disconnect, and removed otherwise.
         (self.holds, self.landing) = (true, Some(folder.clone()));
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total);
             (view.state, view.reason) = (TransferState::Active, None);
         });
@@ -170,7 +170,7 @@ impl Receiving {
                 }
                 files = &mut files => {
                     if shows {
-                        self.inner.book.show(self.id, |view| view.reason = before);
+                        self.inner.registry.show(self.id, |view| view.reason = before);
                     }
                     self.files = Some(files);
                     return Ok(None);
@@ -178,7 +178,7 @@ impl Receiving {
                 () = &mut waits, if !shows => {
                     shows = true;
                     let why = Reason::WaitingForFiles.into();
-                    self.inner.book.show(self.id, |view| before = view.reason.replace(why));
+                    self.inner.registry.show(self.id, |view| before = view.reason.replace(why));
                 }
             }
         }

@@ -7,9 +7,9 @@ use crate::{
     api::TransferView,
     transfer::{
         Presence,
-        left_out::add_notes,
+        left_out::{NOT_WANTED, ReasonCounts, add_notes},
         protocol::{control_stream, frames::ReceiverFrame, limits::SHOWN_ROOTS, reason::Reason},
-        receive::staging::clean_up,
+        receive::{commit::worker::Committed, staging::clean_up},
         registry::{Command, End},
     },
 };
@@ -104,16 +104,16 @@ impl Receiving {
             if disconnected {
                 cause.hint = format!("It goes on by itself when {name} is there again.");
             }
-            if full && let Err(error) = self.inner.book.hold(self.id, Some(Reason::DiskFull)).await {
+            if full && let Err(error) = self.inner.registry.hold(self.id, Some(Reason::DiskFull)).await {
                 tracing::warn!(%error, "that a transfer is held could not be recorded");
             }
-            self.inner.book.wait(self.id, cause, change).await;
+            self.inner.registry.wait(self.id, cause, change).await;
             return self.hear_late_commands().await;
         }
         self.inner.full().remove(&self.id);
         self.inner.written().remove(&self.id);
         self.inner.without_limits(self.id);
-        self.inner.book.end(self.id, end, None, Vec::new(), change).await;
+        self.inner.registry.end(self.id, end, None, Vec::new(), change).await;
     }
 
     /// Handles commands that arrived after the attempt had stopped listening, so that a cancellation is not lost with
@@ -124,7 +124,7 @@ impl Receiving {
         while let Some(command) = self.asked.recv().await {
             stopped |= matches!(command, Command::Decline | Command::Cancel);
         }
-        if stopped && let Err(error) = self.inner.book.stop(self.id, || Command::Cancel).await {
+        if stopped && let Err(error) = self.inner.registry.stop(self.id, || Command::Cancel).await {
             tracing::debug!(%error, "it ended meanwhile");
         }
     }
@@ -147,5 +147,24 @@ impl Receiving {
             };
             self.out.farewell(&frame).await;
         }
+    }
+}
+
+impl Receiving {
+    /// Returns the end of a transfer in which every file has a result.
+    pub(super) fn ran(&self, settled: &Committed, expected: u32) -> End {
+        let (failed, first) = settled.failures();
+        let left_out = self.left_out(settled).incomplete(0, None);
+        End::ran(failed, expected, first.as_ref(), settled.files.load(Ordering::Relaxed), left_out)
+    }
+
+    /// Returns what is missing of the entries that the sender named, without what was not selected here.
+    pub(super) fn left_out(&self, settled: &Committed) -> ReasonCounts {
+        let shown = self.inner.registry.view(self.id).map(|view| ReasonCounts::of(&view.reasons)).unwrap_or_default();
+        let mut left_out = settled.left_out();
+        for reason in &NOT_WANTED {
+            left_out.add(reason, shown.of_reason(reason));
+        }
+        left_out
     }
 }

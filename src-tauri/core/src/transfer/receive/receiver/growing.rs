@@ -33,7 +33,7 @@ impl Receiving {
     pub(super) async fn grow(&mut self, live: &mut Live, size: u64, ended: bool) -> Result<Option<End>, NetworkError> {
         let list = self.machine.manifest().memory() as u64;
         let there = live.arrival.bytes.load(Ordering::Relaxed);
-        self.inner.book.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
+        self.inner.registry.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
         // Checked first: bytes that do not fit must not be charged.
         self.room_to_grow(size.saturating_sub(there)).await?;
         if !self.may_take(size, 1, list).await? {
@@ -41,7 +41,7 @@ impl Receiving {
             self.out.farewell(&ReceiverFrame::Cancel { code: Reason::RuleEnded }).await;
             return Ok(Some(End::by(Reason::RuleEnded)));
         }
-        live.arrival.intake().grow(size, ended).map_err(TransferError::Violation)?;
+        live.arrival.assembly().grow(size, ended).map_err(TransferError::Violation)?;
         if ended {
             live.settled.length.store(size, Ordering::Relaxed);
             let (temp, manifest) = (live.arrival.temp.clone(), self.machine.manifest());

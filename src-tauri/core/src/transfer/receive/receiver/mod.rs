@@ -43,7 +43,7 @@ use crate::{
     },
     transfer::{
         AcceptOptions, Inner, TransferError,
-        left_out::{NOT_WANTED, ReasonCounts},
+        left_out::ReasonCounts,
         offer_listing,
         protocol::{
             control_stream::{self, Outgoing},
@@ -117,7 +117,8 @@ pub(in crate::transfer) async fn serve(
         Some(Reason::ShuttingDown)
     } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
         Some(Reason::DeclinedByRule)
-    } else if inner.book.open_from(device) >= MAX_OPEN_PER_DEVICE || inner.book.lists_from(device) >= MAX_LISTS {
+    } else if inner.registry.open_from(device) >= MAX_OPEN_PER_DEVICE || inner.registry.lists_from(device) >= MAX_LISTS
+    {
         Some(Reason::Busy)
     } else if !inner.may_offer(device) {
         Some(Reason::RateLimited)
@@ -129,7 +130,7 @@ pub(in crate::transfer) async fn serve(
         return Ok(());
     }
     let (commands, asked) = mpsc::channel(4);
-    if !inner.book.add(view(&inner, &session, id, &offer), commands, None, Vec::new()).await? {
+    if !inner.registry.add(view(&inner, &session, id, &offer), commands, None, Vec::new()).await? {
         // State is kept by id, so a second transfer with the same id is refused.
         out.farewell(&declined(Reason::DuplicateId)).await;
         return Ok(());
@@ -305,7 +306,7 @@ impl Receiving {
         let id = TransferId::from_random(terms.transfer);
         let share = inner.lists.share(session.device_id());
         let worker = inner.budget.threads.of(session.device_id()).of_transfer();
-        let watch = inner.book.view(id).map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
+        let watch = inner.registry.view(id).map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
         Self {
             inner,
             session,
@@ -373,7 +374,7 @@ impl Receiving {
                         FromSender::Manifest(manifest) => {
                             tracing::debug!(id = %self.id, "the list is there");
                             let growing = manifest.is_growing();
-                            self.inner.book.show(self.id, |view| view.growing = growing);
+                            self.inner.registry.show(self.id, |view| view.growing = growing);
                             return if self.share.hold(self.machine.memory()) { Ok(None) } else { self.no_room().await };
                         }
                         FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
@@ -424,12 +425,12 @@ impl Receiving {
             Ruled::Ask => {}
         }
         let why = space.err().map(|error| (&error).into());
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             view.reason = why;
             view.into = Some(folder.display().to_string());
         });
         let _shown = offer_listing::show(&self.inner, self.id, self.machine.manifest());
-        self.inner.book.announce(self.id);
+        self.inner.registry.announce(self.id);
         let undecided = tokio::time::Instant::now() + UNDECIDED;
         loop {
             tokio::select! {
@@ -502,7 +503,7 @@ impl Receiving {
         settled.bytes.store(whole_bytes, Ordering::Relaxed);
         let arrival = Arc::new(Arrival {
             manifest: manifest.clone(),
-            intake: Mutex::new(Assembly::new(manifest.clone(), plan.clone())),
+            assembly: Mutex::new(Assembly::new(manifest.clone(), plan.clone())),
             worker: self.worker(),
             temp: temp.clone(),
             root,
@@ -518,8 +519,8 @@ impl Receiving {
         });
         let out = self.out.clone();
         let (told, worker) = (settled.clone(), self.worker());
-        let placing = CommitWorker { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
-        let settling = tokio::spawn(placing.run(judged));
+        let committer = CommitWorker { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
+        let settling = tokio::spawn(committer.run(judged));
         self.live = Some(Live {
             claimed,
             arrival,
@@ -540,7 +541,7 @@ impl Receiving {
         self.begun = Some(Instant::now());
         self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
         self.watch.begin_at(whole_bytes + held_bytes);
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             (view.state, view.reason) = (TransferState::Queued, None);
             (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
         });
@@ -584,7 +585,7 @@ impl Receiving {
         let verdicts = live.arrival.verdicts.clone();
         let mut begun = false;
         let mut said = Said::default();
-        if self.inner.book.held(self.id).is_some() {
+        if self.inner.registry.held(self.id).is_some() {
             // The pause may have changed since the last check.
             self.held_changed(live, begun);
         }
@@ -605,8 +606,8 @@ impl Receiving {
                         }
                     }
                     FromSender::FilesDone(ends) => {
-                        let mut intake = live.arrival.intake();
-                        live.backlog.extend(ends.iter().filter_map(|end| intake.ended(end)));
+                        let mut assembly = live.arrival.assembly();
+                        live.backlog.extend(ends.iter().filter_map(|end| assembly.ended(end)));
                     }
                     FromSender::Finished(streams) => {
                         live.announced = Some(streams);
@@ -678,7 +679,7 @@ impl Receiving {
 
     /// Opens or closes the gate for data according to the present state, and shows that state.
     fn settle(&mut self, live: &Live, begun: bool) {
-        let held = self.inner.book.held(self.id);
+        let held = self.inner.registry.held(self.id);
         // Data of a sender that does not stop waits at this gate.
         live.arrival.gate.set(held.is_none());
         let paused = held.is_some() || self.held_there;
@@ -693,7 +694,7 @@ impl Receiving {
         } else {
             self.watch.stop();
         }
-        self.inner.book.show(self.id, |view| match why {
+        self.inner.registry.show(self.id, |view| match why {
             Some(reason) => {
                 (view.state, view.reason, view.rate, view.eta) =
                     (TransferState::Paused, Some(reason.into()), 0.0, None);
@@ -706,7 +707,7 @@ impl Receiving {
 
     /// Applies a pause or resume on this side, and tells the sender.
     fn held_changed(&mut self, live: &Live, begun: bool) {
-        self.out.tell(&match self.inner.book.held(self.id) {
+        self.out.tell(&match self.inner.registry.held(self.id) {
             Some(_) => ReceiverFrame::Pause { code: Reason::Paused },
             None => ReceiverFrame::Resume,
         });
@@ -722,7 +723,7 @@ impl Receiving {
         }
         let (_, whole, parts) = plan.held(&manifest);
         live.arrival.bytes.store(whole + parts, Ordering::Relaxed);
-        *live.arrival.intake() = Assembly::new(manifest.clone(), plan);
+        *live.arrival.assembly() = Assembly::new(manifest.clone(), plan);
         let temp = live.arrival.temp.clone();
         let worker = self.worker();
         let removed = worker.guarded(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
@@ -736,7 +737,7 @@ impl Receiving {
         if over {
             tracing::debug!(id = %self.id, "every stream has ended");
         }
-        if over && live.backlog.is_empty() && live.arrival.intake().left() > 0 {
+        if over && live.backlog.is_empty() && live.arrival.assembly().left() > 0 {
             let text =
                 crate::transfer::protocol::frames::Violation("the streams ended before every byte was there".into());
             return Err(TransferError::Violation(text).into());
@@ -784,22 +785,5 @@ impl Receiving {
         self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
         self.watch.sample(self.inner.since.elapsed(), live.arrival.bytes.load(Ordering::Relaxed));
         Ok(self.ran(&live.settled, live.expected))
-    }
-
-    /// Returns the end of a transfer in which every file has a result.
-    fn ran(&self, settled: &Committed, expected: u32) -> End {
-        let (failed, first) = settled.failures();
-        let left_out = self.left_out(settled).incomplete(0, None);
-        End::ran(failed, expected, first.as_ref(), settled.files.load(Ordering::Relaxed), left_out)
-    }
-
-    /// Returns what is missing of the entries that the sender named, without what was not selected here.
-    fn left_out(&self, settled: &Committed) -> ReasonCounts {
-        let shown = self.inner.book.view(self.id).map(|view| ReasonCounts::of(&view.reasons)).unwrap_or_default();
-        let mut left_out = settled.left_out();
-        for reason in &NOT_WANTED {
-            left_out.add(reason, shown.of_reason(reason));
-        }
-        left_out
     }
 }

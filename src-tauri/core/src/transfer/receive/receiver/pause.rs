@@ -36,7 +36,7 @@ impl Receiving {
         let every = self.space_check();
         let mut space = interval_at(Instant::now() + every, every);
         space.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while let Some(reason) = self.inner.book.held(self.id) {
+        while let Some(reason) = self.inner.registry.held(self.id) {
             // The manifest is read again afterwards, so its memory is free for others until then.
             let _ = self.share.hold(self.machine.memory());
             if told.as_ref() != Some(&reason) {
@@ -52,7 +52,7 @@ impl Receiving {
                     _ => {}
                 },
                 _ = space.tick(), if told == Some(Reason::DiskFull) => {
-                    let bytes = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+                    let bytes = self.inner.registry.view(self.id).map_or(0, |view| view.bytes);
                     let next = (every * 2).min(LONGEST_SPACE_CHECK);
                     self.inner.full().insert(self.id, SpaceWait { bytes, next });
                     self.go_on_if_there_is_room().await;
@@ -76,7 +76,7 @@ impl Receiving {
     }
 
     fn space_check(&self) -> Duration {
-        let bytes = self.inner.book.view(self.id).map_or(0, |view| view.bytes);
+        let bytes = self.inner.registry.view(self.id).map_or(0, |view| view.bytes);
         match self.inner.full().get(&self.id) {
             Some(wait) if bytes < wait.bytes.saturating_add(SOME_ROOM) => wait.next,
             _ => SPACE_CHECK,
@@ -84,12 +84,13 @@ impl Receiving {
     }
 
     async fn go_on_if_there_is_room(&self) {
-        let (Some(view), Some(folder)) = (self.inner.book.view(self.id), self.inner.book.landing(self.id)) else {
+        let (Some(view), Some(folder)) = (self.inner.registry.view(self.id), self.inner.registry.landing(self.id))
+        else {
             return;
         };
         let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
         if room_for(&self.inner.ops, &self.worker(), folder, needed).await.is_ok()
-            && let Err(error) = self.inner.book.hold(self.id, None).await
+            && let Err(error) = self.inner.registry.hold(self.id, None).await
         {
             tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
         }

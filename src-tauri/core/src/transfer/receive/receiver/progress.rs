@@ -38,7 +38,7 @@ impl Receiving {
         self.meter.sample(self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()), bytes);
         self.watch.sample(self.inner.since.elapsed(), bytes);
         if self.watch.is_due(self.inner.since.elapsed()) {
-            self.inner.book.record_soon(self.id, &self.inner.tasks);
+            self.inner.registry.record_soon(self.id, &self.inner.tasks);
         }
         let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
         let meter = &self.meter;
@@ -46,7 +46,7 @@ impl Receiving {
         if noticed.ask {
             self.session.ask_for_sign_of_life();
         }
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             (view.seconds, view.mean_rate) = (seconds, mean_rate);
             (view.bytes, view.files_done) = (bytes, files.into());
             let moves = view.state == TransferState::Active;

@@ -146,7 +146,7 @@ impl Receiving {
         });
         let plain = (unattended.made_plain > 0).then_some(Note::NotExecutable { count: unattended.made_plain.into() });
         let notes: Vec<_> = plain.into_iter().chain(examples).collect();
-        self.inner.book.show(self.id, |view| {
+        self.inner.registry.show(self.id, |view| {
             ReasonCounts::of(&view.reasons).and(&unattended.reasons).show(view);
             add_notes(&mut view.notes, notes);
         });
@@ -161,7 +161,7 @@ impl Receiving {
         entries: u64,
         list: u64,
     ) -> Result<bool, NetworkError> {
-        let Some(charged) = self.inner.book.charged(self.id) else { return Ok(true) };
+        let Some(charged) = self.inner.registry.charged(self.id) else { return Ok(true) };
         let device = self.session.device_id();
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(list));
         let more = cost.saturating_sub(charged);
@@ -171,7 +171,7 @@ impl Receiving {
             Welcome::Ask | Welcome::Refuse => return Ok(false),
         }
         if more > 0 {
-            self.inner.book.charge(self.id, charged.saturating_add(more)).await?;
+            self.inner.registry.charge(self.id, charged.saturating_add(more)).await?;
         }
         Ok(true)
     }

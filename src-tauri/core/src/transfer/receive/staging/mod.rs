@@ -92,7 +92,7 @@ pub struct StagingDir {
     pub(in crate::transfer) ops: Arc<dyn FileOps>,
     pub(in crate::transfer) dest: Arc<Dir>,
     pub(in crate::transfer) dir: Arc<Dir>,
-    pub(in crate::transfer) shelves: Shards,
+    pub(in crate::transfer) shards: Shards,
     pub(in crate::transfer) name: String,
     /// Share of the descriptors.
     pub(in crate::transfer) files: FileShare,
@@ -125,9 +125,9 @@ impl StagingDir {
             Ok(file) => {
                 let journal = Journal::new(ops.clone(), file);
                 let (dest, dir) = (Arc::new(dest), Arc::new(dir));
-                let (shelves, files) = (Shards::new(ops.clone(), dir.clone()), FileShare::alone());
+                let (shards, files) = (Shards::new(ops.clone(), dir.clone()), FileShare::alone());
                 let (open, same) = (Mutex::default(), Mutex::default());
-                Ok(Self { ops, dest, dir, shelves, name, files, open, journal, same })
+                Ok(Self { ops, dest, dir, shards, name, files, open, journal, same })
             }
             Err(error) => {
                 clear(ops.as_ref(), (&dest, &dir), &name, None);
@@ -153,7 +153,7 @@ impl StagingDir {
             self.journal.note(&Note::FolderGroups(folders.to_vec()), 0)?;
         }
         self.journal.flush()?;
-        self.shelves.stage(staged);
+        self.shards.stage(staged);
         Ok(())
     }
 
@@ -176,15 +176,15 @@ impl StagingDir {
         let journal = Journal::going_on(ops.clone(), file, at);
         let (name, open, same) = (temp_name(id), Mutex::default(), Mutex::default());
         let (dest, dir) = (Arc::new(dest), Arc::new(dir));
-        let (shelves, files) = (Shards::new(ops.clone(), dir.clone()), FileShare::alone());
-        shelves.stage(staged);
-        Ok(Self { ops, dest, dir, shelves, name, files, open, journal, same })
+        let (shards, files) = (Shards::new(ops.clone(), dir.clone()), FileShare::alone());
+        shards.stage(staged);
+        Ok(Self { ops, dest, dir, shards, name, files, open, journal, same })
     }
 
     /// Limits the open files and folders to this share, which must have room for [`DESCRIPTORS`].
     #[must_use]
     pub fn sharing(mut self, files: FileShare) -> Self {
-        self.shelves = self.shelves.sharing(files.clone());
+        self.shards = self.shards.sharing(files.clone());
         self.files = files;
         self
     }
@@ -263,14 +263,14 @@ impl StagingDir {
     }
 
     pub(in crate::transfer) fn remove_unfinished(&self, file: u32) -> io::Result<()> {
-        let (shelf, name) = self.shelves.of(file, false)?;
-        self.ops.remove_file(&shelf, &name)
+        let (shard, name) = self.shards.of(file, false)?;
+        self.ops.remove_file(&shard, &name)
     }
 
     /// Opens a staged file for reading.
     pub(in crate::transfer) fn open_read(&self, file: u32) -> io::Result<File> {
-        let (shelf, name) = self.shelves.of(file, false)?;
-        self.ops.open_read(&shelf, &name)
+        let (shard, name) = self.shards.of(file, false)?;
+        self.ops.open_read(&shard, &name)
     }
 
     pub(in crate::transfer) fn open(&self) -> MutexGuard<'_, HashMap<u32, (Arc<File>, Spare)>> {
@@ -282,14 +282,14 @@ impl StagingDir {
     /// # Errors
     /// Returns the errors of the file system.
     pub fn create_file(&self, manifest: &Manifest, file: u32) -> Result<File, DiskError> {
-        let place = self.shelves.of(file, true);
-        let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
+        let place = self.shards.of(file, true);
+        let (shard, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
         let mode = manifest.mode(file);
-        let made = match self.ops.create_file(&shelf, &name, mode) {
+        let made = match self.ops.create_file(&shard, &name, mode) {
             // Left by an earlier attempt that was cut off; it was never noted as complete.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.discard(file)?;
-                self.ops.create_file(&shelf, &name, mode)
+                self.ops.create_file(&shard, &name, mode)
             }
             other => other,
         };
@@ -305,10 +305,10 @@ impl StagingDir {
         if let Some((file, _)) = open.get(&file) {
             return Ok(file.clone());
         }
-        let place = self.shelves.of(file, true);
-        let (shelf, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
-        let made = match self.ops.create_file(&shelf, &name, manifest.mode(file)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&shelf, &name),
+        let place = self.shards.of(file, true);
+        let (shard, name) = place.map_err(|error| DiskError::new("creating a folder", error))?;
+        let made = match self.ops.create_file(&shard, &name, manifest.mode(file)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.ops.open_file(&shard, &name),
             other => other,
         };
         let made = Arc::new(made.map_err(|error| DiskError::new("creating a file", error))?);
@@ -367,7 +367,7 @@ impl StagingDir {
     /// Removes the staging directory and everything unfinished.
     pub fn remove(&self) {
         self.open().clear();
-        clear(self.ops.as_ref(), (&self.dest, &self.dir), &self.name, self.shelves.staged());
+        clear(self.ops.as_ref(), (&self.dest, &self.dir), &self.name, self.shards.staged());
     }
 }
 

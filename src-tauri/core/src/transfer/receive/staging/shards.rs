@@ -81,11 +81,11 @@ impl Shards {
     pub fn of(&self, file: u32, make: bool) -> io::Result<(Arc<Dir>, Vec<u8>)> {
         let staged = self.staged().and_then(|staged| Some((staged.of(file)?, staged.name(file)?)));
         if let Some((folder, name)) = staged {
-            return Ok((self.shelf(Shard::Folder(folder), make)?, name.to_owned()));
+            return Ok((self.shard(Shard::Folder(folder), make)?, name.to_owned()));
         }
         let dir = match file - file % SHELF {
             0 => self.top.clone(),
-            first => self.shelf(Shard::From(first), make)?,
+            first => self.shard(Shard::From(first), make)?,
         };
         Ok((dir, file.to_string().into_bytes()))
     }
@@ -94,17 +94,17 @@ impl Shards {
         self.open.locked()
     }
 
-    fn shelf(&self, shelf: Shard, make: bool) -> io::Result<Arc<Dir>> {
+    fn shard(&self, shard: Shard, make: bool) -> io::Result<Arc<Dir>> {
         // Locked while the folder is created: concurrent callers need it too.
         let mut open = self.open();
-        if let Some((dir, _)) = open.get(&shelf) {
+        if let Some((dir, _)) = open.get(&shard) {
             return Ok(dir.clone());
         }
-        let name = shelf.name();
+        let name = shard.name();
         let dir = match self.ops.open_dir(&self.top, name.as_bytes()) {
             Err(error) if make && error.kind() == io::ErrorKind::NotFound => {
                 // A folder that people see later gets the mode of the sender's folder.
-                let mode = match shelf {
+                let mode = match shard {
                     Shard::From(_) => Some(PRIVATE_DIR),
                     Shard::Folder(folder) => self.staged().and_then(|staged| staged.mode(folder)),
                 };
@@ -122,24 +122,24 @@ impl Shards {
             self.files.spare()
         });
         if let Some(spare) = spare {
-            open.insert(shelf, (dir.clone(), spare));
+            open.insert(shard, (dir.clone(), spare));
         }
         Ok(dir)
     }
 
     /// Counts the entries of a folder that is renamed as a whole.
     pub fn count(&self, folder: u32) -> io::Result<usize> {
-        let dir = self.shelf(Shard::Folder(folder), false)?;
+        let dir = self.shard(Shard::Folder(folder), false)?;
         with_descriptor(|| dir.entries())?.try_fold(0, |count, entry| entry.map(|_| count + 1))
     }
 
     /// Renames such a folder to its final name, with all its files. A taken name is never replaced.
     pub fn unveil(&self, folder: u32, to: &Dir, name: &[u8]) -> io::Result<()> {
-        let shelf = Shard::Folder(folder);
+        let shard = Shard::Folder(folder);
         // Locked meanwhile, so that no late file is put into the folder after people see it.
         let mut open = self.open();
-        self.ops.rename_folder(&self.top, shelf.name().as_bytes(), to, name)?;
-        open.remove(&shelf);
+        self.ops.rename_folder(&self.top, shard.name().as_bytes(), to, name)?;
+        open.remove(&shard);
         Ok(())
     }
 }
@@ -187,13 +187,13 @@ fn all(top: &Dir) -> io::Result<Vec<String>> {
 pub fn files_in(ops: &dyn FileOps, top: &Dir, staged: &FolderGroups) -> io::Result<HashSet<u32>> {
     let numbered = |name: &str| name.parse().ok().filter(|file| is_number(name) && staged.of(*file).is_none());
     let mut found = HashSet::new();
-    for shelf in all(top)? {
-        match staged_in(&shelf) {
-            None => gather(&ops.open_dir(top, shelf.as_bytes())?, &mut found, numbered)?,
+    for shard in all(top)? {
+        match staged_in(&shard) {
+            None => gather(&ops.open_dir(top, shard.as_bytes())?, &mut found, numbered)?,
             Some(folder) => {
                 let files = staged.by_name(folder);
                 let named = |name: &str| files.get(name.to_ascii_lowercase().as_bytes()).copied();
-                gather(&ops.open_dir(top, shelf.as_bytes())?, &mut found, named)?;
+                gather(&ops.open_dir(top, shard.as_bytes())?, &mut found, named)?;
             }
         }
     }
@@ -228,15 +228,15 @@ pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool
 /// Removes the shards and our files in them. Files of others stay, and their shard too.
 pub(super) fn clear(ops: &dyn FileOps, top: &Dir, staged: Option<&FolderGroups>) -> io::Result<()> {
     for name in all(top)? {
-        let Ok(shelf) = ops.open_dir(top, name.as_bytes()) else { continue };
+        let Ok(shard) = ops.open_dir(top, name.as_bytes()) else { continue };
         let named = staged_in(&name).zip(staged).map(|(folder, staged)| staged.by_name(folder));
         let ours = |file: &str| match &named {
             Some(named) => named.contains_key(file.to_ascii_lowercase().as_bytes()),
             None => staged_in(&name).is_some() || is_number(file),
         };
-        for entry in with_descriptor(|| shelf.entries())?.flatten() {
+        for entry in with_descriptor(|| shard.entries())?.flatten() {
             if let Some(file) = entry.file_name().to_str().filter(|file| ours(file))
-                && let Err(error) = ops.remove_file(&shelf, file.as_bytes())
+                && let Err(error) = ops.remove_file(&shard, file.as_bytes())
             {
                 tracing::debug!(%error, "an unfinished file stays");
             }
@@ -273,15 +273,15 @@ mod tests {
         fs::write(folder.path().join("outside/256"), "not ours").unwrap();
         let ops: Arc<dyn FileOps> = Arc::new(RealFiles);
         let top = Arc::new(ops.open_root(&hidden).unwrap());
-        let shelves = Shards::new(ops.clone(), top.clone());
+        let shards = Shards::new(ops.clone(), top.clone());
         for file in [0, 127, 128, 255, 5000] {
-            let (shelf, name) = shelves.of(file, true).unwrap();
-            ops.create_file(&shelf, &name, None).unwrap();
+            let (shard, name) = shards.of(file, true).unwrap();
+            ops.create_file(&shard, &name, None).unwrap();
         }
         for place in ["0", "127", "from 128/128", "from 128/255", "from 4992/5000"] {
             assert!(hidden.join(place).is_file(), "{place}");
         }
-        assert_eq!(shelves.of(9000, false).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(shards.of(9000, false).unwrap_err().kind(), io::ErrorKind::NotFound);
         assert!(!hidden.join("from 8960").exists());
 
         fs::write(hidden.join("from 128/somebody's"), "").unwrap();
@@ -312,19 +312,19 @@ mod tests {
             builder.push(&entry(1, &format!("{n:02}"), file(5))).unwrap();
         }
         let manifest = Arc::new(builder.finish());
-        let shelves = Shards::new(ops.clone(), top.clone());
-        shelves.stage(FolderGroups::choose(&manifest));
+        let shards = Shards::new(ops.clone(), top.clone());
+        shards.stage(FolderGroups::choose(&manifest));
         let put = |file| {
-            let (shelf, name) = shelves.of(file, true).unwrap();
-            ops.create_file(&shelf, &name, None).map(drop)
+            let (shard, name) = shards.of(file, true).unwrap();
+            ops.create_file(&shard, &name, None).map(drop)
         };
         (1..=20).for_each(|file| put(file).unwrap());
         // A numbered file is not counted if the file belongs to a folder that is renamed as a whole.
         ops.create_file(&top, b"3", None).unwrap();
-        let staged = shelves.staged().unwrap();
+        let staged = shards.staged().unwrap();
         assert_eq!(files_in(ops.as_ref(), &top, staged).unwrap(), (1..=20).collect());
         assert!(!is_unveiled(ops.as_ref(), &top, 0).unwrap());
-        shelves.unveil(0, &root, b"day").unwrap();
+        shards.unveil(0, &root, b"day").unwrap();
         assert_eq!(fs::read_dir(folder.path().join("day")).unwrap().count(), 20);
         assert!(is_unveiled(ops.as_ref(), &top, 0).unwrap());
         assert!(files_in(ops.as_ref(), &top, staged).unwrap().is_empty());

@@ -30,7 +30,7 @@ pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId,
     loop {
         let presence = (inner.deps.presence)(device);
         if presence == Presence::Stranger {
-            return inner.book.told(id).await;
+            return inner.registry.told(id).await;
         }
         if presence == Presence::There {
             let told = timeout(FAREWELL, say_stopped(&inner, id, device));
@@ -39,12 +39,12 @@ pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId,
                 () = inner.cancel.cancelled() => return,
             };
             match told {
-                Ok(Ok(())) => return inner.book.told(id).await,
+                Ok(Ok(())) => return inner.registry.told(id).await,
                 // The device has unpaired this one: there is nobody to tell.
                 Ok(Err(error))
                     if matches!(Reason::from(&error), Reason::DeviceNotPaired | Reason::RefusedNotPaired) =>
                 {
-                    return inner.book.told(id).await;
+                    return inner.registry.told(id).await;
                 }
                 _ => {}
             }
@@ -74,7 +74,7 @@ async fn say_stopped(inner: &Arc<Inner>, id: TransferId, device: DeviceId) -> Re
         changed: 1,
     }))
     .await;
-    let why = inner.book.view(id).and_then(|view| view.reason);
+    let why = inner.registry.view(id).and_then(|view| view.reason);
     let code = match why.as_ref().map(Reason::from) {
         // Nobody stopped it: the receiver's user learns why there is nothing left of it.
         Some(reason @ (Reason::SourceDeleted | Reason::InputEndedEarly)) => reason,

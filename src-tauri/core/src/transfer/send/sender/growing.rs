@@ -11,7 +11,7 @@ use crate::transfer::{
     protocol::{reason::Reason, state::SenderMachine},
     record::Outgoing,
     registry::End,
-    send::attempt::Attempt,
+    send::attempt::SendAttempt,
 };
 
 /// Watches the growing input of a transfer. Returns `None` if it has none.
@@ -44,7 +44,7 @@ impl Sending {
     /// Shows the current length of the file.
     pub(super) fn show_length(&self) {
         if let Some((size, ended)) = self.input().and_then(Input::length) {
-            self.inner.book.show(self.order.id, |view| (view.total, view.growing) = (size, !ended));
+            self.inner.registry.show(self.order.id, |view| (view.total, view.growing) = (size, !ended));
         }
     }
 
@@ -57,7 +57,7 @@ impl Sending {
     }
 
     /// Releases the scheduler slot while the receiver has everything that was written so far.
-    pub(super) fn rest_without_input(&mut self, talk: &Attempt) {
+    pub(super) fn rest_without_input(&mut self, talk: &SendAttempt) {
         if self.turn.is_some() && talk.waits_for_input(self.tally.bytes) {
             self.turn = None;
             self.settle(talk);

@@ -35,7 +35,7 @@ impl Sending {
     pub(super) async fn know_part(&mut self) -> Result<(), NetworkError> {
         let terms = &self.order.terms;
         if terms.part && self.only.is_none() {
-            let paths = self.inner.book.paths(self.order.id, terms.rows).await?;
+            let paths = self.inner.registry.paths(self.order.id, terms.rows).await?;
             // Sending everything instead would be more than the person asked for.
             let paths = paths.ok_or(TransferError::Internal("what was to be sent again is not on record"))?;
             self.only = Some(Arc::new(paths.into_iter().collect()));

@@ -59,7 +59,7 @@ use crate::{
         record::{Accepted, Outgoing, Terms},
         registry::{Command, End},
         send::{
-            attempt::{Attempt, Broken, proven, until},
+            attempt::{Broken, SendAttempt, proven, until},
             sender::pause::{come, stalled_pause},
         },
     },
@@ -94,7 +94,7 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, asked: mps
     let there = inner.there(order.device);
     let (id, device) = (order.id, order.device);
     let met = order.restored || order.terms.options.wait;
-    let shown = inner.book.view(id);
+    let shown = inner.registry.view(id);
     let watch = shown.as_ref().map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
     let not_taken = shown.as_ref().map_or(0, |view| ReasonCounts::of(&view.reasons).of_reason(&Reason::NotTaken));
     let input = growing::input(&inner, &order.terms).await;
@@ -125,7 +125,7 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, asked: mps
         stalls: (0, 0),
         words: 0,
         gave_up: false,
-        held: inner.book.held(id).is_some(),
+        held: inner.registry.held(id).is_some(),
         held_there: None,
         turn: None,
         waiting: None,
@@ -145,7 +145,7 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, asked: mps
     let terms = Outgoing { untold: end.untold, accepted: None, rows, part, ..sending.order.terms.clone() };
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
-        .book
+        .registry
         .end(id, end.end, Some(Terms::Outgoing(terms)), paths, |view| {
             (view.seconds, view.mean_rate) = (sending.watch.seconds(), sending.watch.mean_rate());
             (view.bytes, view.files_done) = (bytes, files.into());
@@ -351,7 +351,7 @@ impl Sending {
                 (view.seconds, view.mean_rate) = (seconds, mean_rate);
                 add_notes(&mut view.notes, notes);
             };
-            self.inner.book.wait(self.order.id, cause, shown).await;
+            self.inner.registry.wait(self.order.id, cause, shown).await;
             if down {
                 return None;
             }
@@ -376,7 +376,7 @@ impl Sending {
     /// Waits for the next attempt: until the device is heard, or until the backoff ends while the device seems to be
     /// reachable.
     async fn wait(&mut self) -> Waited {
-        self.held = self.inner.book.held(self.order.id).is_some();
+        self.held = self.inner.registry.held(self.order.id).is_some();
         let mut pause = self.backoff.failed(jitter());
         if std::mem::take(&mut self.busy_there) {
             pause = pause.min(BUSY_PAUSE);
@@ -403,7 +403,7 @@ impl Sending {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
                     Some(Command::Held) => {
-                        self.held = self.inner.book.held(self.order.id).is_some();
+                        self.held = self.inner.registry.held(self.order.id).is_some();
                         if !self.held {
                             return Waited::ResumeOffer;
                         }
@@ -469,9 +469,9 @@ impl Sending {
     /// Restores from the record what was accepted in an earlier run of the node.
     async fn restore(&mut self) -> Result<(), NetworkError> {
         if let (None, Some(accepted)) = (&self.source, &self.order.terms.accepted)
-            && let Some(manifest) = self.inner.book.manifest(self.order.id, accepted.pages).await?
+            && let Some(manifest) = self.inner.registry.manifest(self.order.id, accepted.pages).await?
         {
-            let left_out = self.inner.book.paths(self.order.id, self.order.terms.rows).await?.unwrap_or_default();
+            let left_out = self.inner.registry.paths(self.order.id, self.order.terms.rows).await?.unwrap_or_default();
             let private = private(self.inner.deps.data_dir.clone()).await?;
             let source = Source::restored(manifest, accepted.roots(), accepted.pages, private);
             self.source = Some(Arc::new(source.without(left_out)));
@@ -490,7 +490,7 @@ impl Sending {
         tracing::debug!(id = %self.order.id, entries = source.manifest.len(), "listed what is to be sent");
         let source = Arc::new(source);
         let manifest = source.manifest.clone();
-        self.inner.book.show(self.order.id, |view| {
+        self.inner.registry.show(self.order.id, |view| {
             (view.files, view.total) = (manifest.files().into(), manifest.total());
             (view.roots, view.root_count) = (manifest.shown_roots(), manifest.root_count());
             view.notes.clone_from(&source.left_out.notes);
@@ -519,7 +519,7 @@ impl Sending {
             compress: self.order.terms.options.compress,
             encrypt: self.order.terms.options.encrypt,
         };
-        self.inner.book.show(self.order.id, |view| (view.state, view.reason) = (TransferState::Offered, None));
+        self.inner.registry.show(self.order.id, |view| (view.state, view.reason) = (TransferState::Offered, None));
         let before = std::mem::replace(&mut self.offering, true);
         self.offered |= before;
         let machine = self.with_length(SenderMachine::new(manifest));
@@ -573,7 +573,7 @@ impl Sending {
                     Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
                     Some(Command::Superseded) => {}
                     // The pause is checked again before anything is sent.
-                    Some(Command::Held) => self.held = self.inner.book.held(self.order.id).is_some(),
+                    Some(Command::Held) => self.held = self.inner.registry.held(self.order.id).is_some(),
                     Some(Command::Decline | Command::Cancel) | None => return,
                 },
                 () = input::broken_off(&mut self.input) => return,
@@ -600,7 +600,7 @@ impl Sending {
         let out = control_stream::write(&self.inner.tasks, sender, self.stop.clone());
         let suite = if self.order.terms.options.encrypt { session.keys().suite() as u8 } else { 0 };
         let header = StreamHeader { suite, transfer: *self.order.id.as_bytes(), attempt };
-        let mut talk = Attempt::new(source, header, machine, frames, out.clone());
+        let mut talk = SendAttempt::new(source, header, machine, frames, out.clone());
         talk.compress = self.order.terms.options.compress;
         talk.input.clone_from(&self.input);
         talk.jobs.spawn(until(&self.stop, async move {
@@ -628,7 +628,7 @@ impl Sending {
         end
     }
 
-    async fn talk(&mut self, session: &Session, talk: &mut Attempt) -> Result<End, NetworkError> {
+    async fn talk(&mut self, session: &Session, talk: &mut SendAttempt) -> Result<End, NetworkError> {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut meter = RateMeter::default();
@@ -709,11 +709,11 @@ impl Sending {
                     }
                     self.watch.sample(self.inner.since.elapsed(), bytes);
                     if self.watch.is_due(self.inner.since.elapsed()) {
-                        self.inner.book.record_soon(self.order.id, &self.inner.tasks);
+                        self.inner.registry.record_soon(self.order.id, &self.inner.tasks);
                     }
                     let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
                     self.show_length();
-                    self.inner.book.show(self.order.id, |view| {
+                    self.inner.registry.show(self.order.id, |view| {
                         (view.seconds, view.mean_rate) = (seconds, mean_rate);
                         (view.bytes, view.files_done) = (bytes, files.into());
                         view.rate = if moves { meter.rate() } else { 0.0 };
@@ -729,7 +729,7 @@ impl Sending {
         }
     }
 
-    async fn heard(&mut self, talk: &mut Attempt, meant: FromReceiver) -> Result<Option<End>, NetworkError> {
+    async fn heard(&mut self, talk: &mut SendAttempt, meant: FromReceiver) -> Result<Option<End>, NetworkError> {
         match meant {
             FromReceiver::SendManifest => talk.send_manifest(&self.stop),
             FromReceiver::Declined(reason) => return self.declined(talk, reason).map(Some),
@@ -752,7 +752,7 @@ impl Sending {
                 let all = Amount { files: manifest.files().into(), bytes: manifest.total() };
                 self.offered_in_all = (self.not_taken > 0).then_some(all);
                 let (reasons, offered) = (self.reasons(), self.offered_in_all);
-                self.inner.book.show(self.order.id, |view| {
+                self.inner.registry.show(self.order.id, |view| {
                     (view.files, view.total, view.offered) = (wanted.into(), total, offered);
                     (view.bytes, view.files_done) = (bytes, files.into());
                     reasons.show(view);
@@ -823,12 +823,12 @@ impl Sending {
 
     /// Returns the number of files and bytes of the selection, as shown to people.
     fn shown(&self) -> (u32, u64) {
-        let view = self.inner.book.view(self.order.id);
+        let view = self.inner.registry.view(self.order.id);
         view.map_or((0, 0), |view| (u32::try_from(view.files).unwrap_or(u32::MAX), view.total))
     }
 
     /// Marks the transfer as accepted: later attempts resume it instead of offering it again.
-    fn accepted(&mut self, talk: &mut Attempt) {
+    fn accepted(&mut self, talk: &mut SendAttempt) {
         // After a wrong guess this still is the manifest as first offered, whatever has changed since.
         let source = self.source.clone().unwrap_or_else(|| talk.source.clone());
         self.source = Some(source.clone());
@@ -841,7 +841,7 @@ impl Sending {
     }
 
     /// Handles a declined offer or a declined resume.
-    fn declined(&mut self, talk: &Attempt, reason: Reason) -> Result<End, NetworkError> {
+    fn declined(&mut self, talk: &SendAttempt, reason: Reason) -> Result<End, NetworkError> {
         let waits = self.may_be_known() || self.order.terms.options.wait;
         match reason {
             Reason::DestinationUnusable if waits => Err(disconnected(reason)),
@@ -889,7 +889,7 @@ impl Sending {
 
     /// Waits for the receiver's reason after a stream broke. Returns a lost connection if none comes within
     /// [`GRACE`].
-    async fn why_broken(&mut self, talk: &mut Attempt) -> Result<End, NetworkError> {
+    async fn why_broken(&mut self, talk: &mut SendAttempt) -> Result<End, NetworkError> {
         let waited = timeout(GRACE, async {
             loop {
                 let frame = talk.frames.recv().await.ok_or_else(lost)??;
@@ -905,7 +905,7 @@ impl Sending {
 
 /// Records the acceptance, so that the transfer can be resumed after a restart.
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
-    let written = inner.book.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
+    let written = inner.registry.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
         (terms.accepted, terms.rows) = (Some(Accepted::new(source.roots(), pages)), rows);
         // From now on the rows hold the paths that could not be offered.
         terms.was_part |= std::mem::take(&mut terms.part);
@@ -918,7 +918,7 @@ async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut term
 }
 
 /// Tells the receiver that this side is out of descriptors: staged data stays, and the transfer resumes later.
-async fn out_of_files(talk: &Attempt) -> NetworkError {
+async fn out_of_files(talk: &SendAttempt) -> NetworkError {
     talk.out.farewell(&SenderFrame::Cancel { code: Reason::SenderOutOfFiles }).await;
     disconnected(Reason::SenderOutOfFiles)
 }

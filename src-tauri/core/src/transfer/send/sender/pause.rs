@@ -20,7 +20,7 @@ use crate::{
             frames::SenderFrame,
             reason::{Cause, Reason},
         },
-        send::attempt::Attempt,
+        send::attempt::SendAttempt,
     },
 };
 
@@ -34,7 +34,7 @@ impl Sending {
     /// Shows the reason of a wait, as long as the receiver has not heard of the transfer.
     pub(super) fn show_wait(&self, cause: Cause) {
         let why = cause.into();
-        self.inner.book.show(self.order.id, |view| {
+        self.inner.registry.show(self.order.id, |view| {
             if matches!(view.state, TransferState::Queued | TransferState::Waiting) {
                 (view.state, view.reason) = (TransferState::Waiting, Some(why));
             }
@@ -42,7 +42,7 @@ impl Sending {
     }
 
     /// Requests a scheduler slot while there is data to send and nobody has paused the transfer.
-    pub(super) fn wait_for_turn(&mut self, talk: &Attempt) {
+    pub(super) fn wait_for_turn(&mut self, talk: &SendAttempt) {
         let idle = talk.waits_for_input(self.tally.bytes);
         let wants = self.turn.is_none() && !self.held && self.held_there.is_none() && talk.may_send() && !idle;
         if !wants {
@@ -53,9 +53,9 @@ impl Sending {
     }
 
     /// Opens or closes the gate for data according to the present state, and shows that state.
-    pub(super) fn settle(&mut self, talk: &Attempt) {
+    pub(super) fn settle(&mut self, talk: &SendAttempt) {
         let why = match &self.held_there {
-            _ if self.held => self.inner.book.held(self.order.id),
+            _ if self.held => self.inner.registry.held(self.order.id),
             Some(Reason::Paused) => Some(Reason::PausedThere),
             reason => reason.clone(),
         };
@@ -70,7 +70,7 @@ impl Sending {
         } else {
             self.watch.stop();
         }
-        self.inner.book.show(self.order.id, |view| match why {
+        self.inner.registry.show(self.order.id, |view| match why {
             Some(reason) => {
                 (view.state, view.reason, view.rate, view.eta) =
                     (TransferState::Paused, Some(reason.into()), 0.0, None);
@@ -86,8 +86,8 @@ impl Sending {
     }
 
     /// Applies a pause or resume on this side, and tells the receiver.
-    pub(super) fn held_changed(&mut self, talk: &Attempt) {
-        let held = self.inner.book.held(self.order.id).is_some();
+    pub(super) fn held_changed(&mut self, talk: &SendAttempt) {
+        let held = self.inner.registry.held(self.order.id).is_some();
         let full = self.held_there == Some(Reason::DiskFull);
         // A person who resumes may know that the receiver has space again.
         if (held != self.held || (full && !held)) && self.source.is_some() {
@@ -105,7 +105,7 @@ impl Sending {
         &mut self,
         pacer: &mut Pacer,
         now: Duration,
-        talk: &Attempt,
+        talk: &SendAttempt,
         silent: bool,
     ) -> Result<(), NetworkError> {
         let Some(turn) = &self.turn else {
@@ -132,7 +132,7 @@ impl Sending {
 
     /// Pauses the transfer for a reason of the node, not of a person.
     pub(super) async fn hold(&mut self, reason: Reason) {
-        match self.inner.book.hold(self.order.id, Some(reason)).await {
+        match self.inner.registry.hold(self.order.id, Some(reason)).await {
             Ok(()) => self.held = true,
             Err(error) => tracing::warn!(%error, "that a transfer is held could not be recorded"),
         }
@@ -141,14 +141,14 @@ impl Sending {
     /// Resumes a transfer whose source disk was taken out, once the disk is back.
     pub(super) async fn look_for_source(&mut self) {
         let Some(source) = self.source.clone() else { return };
-        if self.inner.book.held(self.order.id) != Some(Reason::SourceGone) {
+        if self.inner.registry.held(self.order.id) != Some(Reason::SourceGone) {
             return;
         }
         let there = tokio::task::spawn_blocking(move || source.whereabouts()).await;
         // A deleted source does not come back: the next attempt reports it.
         if there.is_ok_and(|there| there != Whereabouts::Away) {
             // The registry sends `Command::Held` for this.
-            if let Err(error) = self.inner.book.hold(self.order.id, None).await {
+            if let Err(error) = self.inner.registry.hold(self.order.id, None).await {
                 tracing::warn!(%error, "that a transfer is not held any more could not be recorded");
             }
         }
