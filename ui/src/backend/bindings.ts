@@ -267,6 +267,8 @@ up_to: number | null,
  */
 into: string | null, } | { "code": "offers_declined" };
 
+export type PairingNote = "no_relay_yet" | "publishing" | "findable" | "publish_failing" | "looking" | "no_look_up_server" | "found_connecting";
+
 export type PairingRole = "host" | "joiner";
 
 export type PairingView = { "step": "idle" } | { "step": "hosting", 
@@ -291,17 +293,17 @@ expires_in: number,
  */
 attempts_left: number, 
 /**
- * Note beside the code, in a sentence: with five words, why they are not found on the internet yet.
+ * With five words: whether they can be found on the internet yet.
  */
-note?: string, } | { "step": "joining", 
+note?: PairingNote, } | { "step": "joining", 
 /**
  * Name of the host that is being tried, once known.
  */
 host: string | null, 
 /**
- * With five words: the present activity, in a sentence.
+ * With five words: the present activity.
  */
-note?: string, } | { "step": "confirm", 
+note?: PairingNote, } | { "step": "confirm", 
 /**
  * Role of this device.
  */

@@ -1,6 +1,6 @@
 // The language of the page. All visible text comes through `i18n.t`.
 
-import type { ApiError, CheckView, Grant } from '../backend/bindings';
+import type { ApiError, CheckView, Grant, PairingNote } from '../backend/bindings';
 import { de } from './de/index';
 import type { Catalogue } from './en/catalogue';
 import { en } from './en/index';
@@ -124,9 +124,9 @@ class I18n {
     return said.offers_accepted(grant.up_to === null ? '' : limit(grant.up_to, this.#language), grant.into ?? '');
   }
 
-  /** Translates a sentence that the core shows beside a pairing. Unknown sentences stay English. */
-  note(sentenceOfCore: string): string {
-    return languages[this.#language].pairingNotes[sentenceOfCore] ?? sentenceOfCore;
+  /** What is said beside a pairing. */
+  note(note: PairingNote): string {
+    return languages[this.#language].pairingNotes[note];
   }
 
   /** `14 Mar 2026`, in the form of the language. */

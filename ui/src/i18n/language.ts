@@ -1,5 +1,6 @@
 // The contents of a language. Each language has a folder.
 
+import type { PairingNote } from '../backend/bindings';
 import type { Catalogue } from './en/catalogue';
 
 export type Language = 'en' | 'de';
@@ -31,6 +32,6 @@ export interface LanguagePack {
   errors: Record<string, ErrorText>;
   /** Checks of the doctor by code. A check that is in order has the code `ok_` and its name. */
   checks: Record<string, CheckText>;
-  /** Sentences that the core shows beside a pairing, by the English sentence. */
-  pairingNotes: Record<string, string>;
+  /** What is said beside a pairing, by code. */
+  pairingNotes: Record<PairingNote, string>;
 }

@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
 use yonder_core::{
-    api::{ApiError, DeviceView, Event, Grant, PairingRequest, PairingView, Request, Response, TrustLevel},
+    api::{
+        ApiError, DeviceView, Event, Grant, PairingNote, PairingRequest, PairingView, Request, Response, TrustLevel,
+    },
     control::Events,
     error::NetworkError,
     pairing::picture::link_at,
@@ -295,7 +297,7 @@ struct Teller<'a> {
     told_confirm: bool,
     attempts: Option<u8>,
     waits: bool,
-    noted: Option<String>,
+    noted: Option<PairingNote>,
 }
 
 #[derive(Serialize)]
@@ -306,18 +308,32 @@ enum Line<'a> {
     Paired { device: &'a DeviceView },
 }
 
+/// Returns what a note says to people.
+fn note_text(note: PairingNote) -> &'static str {
+    match note {
+        PairingNote::NoRelayYet => "Looking for a relay. Until there is one, the words work on this network alone.",
+        PairingNote::Publishing => "Making this device findable on the internet…",
+        PairingNote::Findable => "The words work on this network and across the internet.",
+        PairingNote::PublishFailing => {
+            "No server answers at which this device could be found. The words work on this network; still trying the rest."
+        }
+        PairingNote::Looking => "Looking on this network and on the internet…",
+        PairingNote::NoLookUpServer => "No server answers at which the code could be looked up. Still trying…",
+        PairingNote::FoundConnecting => "Found a device on the internet. Connecting through its relay…",
+    }
+}
+
 impl<'a> Teller<'a> {
     fn new(console: &'a Console, consent: Consent) -> Self {
         Self { console, consent, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
     }
 
     /// Prints each note once.
-    fn note(&mut self, note: Option<&String>) {
-        if let Some(text) = note
-            && self.noted.as_ref() != Some(text)
+    fn note(&mut self, note: Option<PairingNote>) {
+        if let Some(note) = note
+            && self.noted.replace(note) != Some(note)
         {
-            self.console.note(&shown(text));
-            self.noted = Some(text.clone());
+            self.console.note(note_text(note));
         }
     }
 
@@ -332,14 +348,14 @@ impl<'a> Teller<'a> {
                 if self.attempts.replace(*attempts_left).is_some_and(|before| before > *attempts_left) {
                     console.note(&format!("A wrong code was tried. Attempts left: {attempts_left}."));
                 }
-                self.note(note.as_ref());
+                self.note(*note);
                 Step::Wait
             }
             PairingView::Joining { host, note } => {
                 if let Some(host) = host {
                     console.note(&format!("Trying {}…", shown(host)));
                 }
-                self.note(note.as_ref());
+                self.note(*note);
                 Step::Wait
             }
             PairingView::Confirm { approved: true, name, .. } => {

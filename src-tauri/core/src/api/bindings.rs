@@ -40,6 +40,7 @@ pub fn typescript() -> String {
         NameProposal,
         DeviceView,
         Grant,
+        PairingNote,
         PairingRole,
         PairingView,
         Direction,

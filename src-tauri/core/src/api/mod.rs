@@ -33,6 +33,6 @@ pub use shell::{
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
     DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
-    NameProposal, OfferEntry, OfferPage, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
+    NameProposal, OfferEntry, OfferPage, PairingNote, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
     TransferOptions, TransferState, TransferView, TrustLevel, Unread, default_parallel,
 };

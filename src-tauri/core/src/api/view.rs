@@ -324,6 +324,26 @@ pub enum PairingRole {
     Joiner,
 }
 
+/// What a pairing with a code of five words is doing, or what it still lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+pub enum PairingNote {
+    /// Host: it has no relay yet, so the words work on this network alone.
+    NoRelayYet,
+    /// Host: its record is being published.
+    Publishing,
+    /// Host: its record is published, so the words work everywhere.
+    Findable,
+    /// Host: no server takes its record. Publishing is retried.
+    PublishFailing,
+    /// Joiner: hosts are looked up on this network and on the internet.
+    Looking,
+    /// Joiner: no server answers. Looking up is retried.
+    NoLookUpServer,
+    /// Joiner: a host was found on the internet, and is dialled through its relay.
+    FoundConnecting,
+}
+
 /// The current pairing; there is at most one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "step", rename_all = "lowercase")]
@@ -342,19 +362,19 @@ pub enum PairingView {
         expires_in: u32,
         /// Number of wrong codes that may still be tried, by all peers together.
         attempts_left: u8,
-        /// Note beside the code, in a sentence: with five words, why they are not found on the internet yet.
+        /// With five words: whether they can be found on the internet yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
-        note: Option<String>,
+        note: Option<PairingNote>,
     },
     /// The host is being searched, or the code is being proven.
     Joining {
         /// Name of the host that is being tried, once known.
         host: Option<String>,
-        /// With five words: the present activity, in a sentence.
+        /// With five words: the present activity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
-        note: Option<String>,
+        note: Option<PairingNote>,
     },
     /// The code is proven. People compare the check words and approve on both sides.
     Confirm {

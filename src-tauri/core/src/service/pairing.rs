@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{NetworkingService, late::LateNet, settings::Kept};
 use crate::{
-    api::{ApiError, Event, Grant, PairingRequest, PairingRole, PairingView, Response, TrustLevel},
+    api::{ApiError, Event, Grant, PairingNote, PairingRequest, PairingRole, PairingView, Response, TrustLevel},
     clock::Locked as _,
     device::DeviceRegistry,
     discovery::{
@@ -77,11 +77,11 @@ enum Step {
         words: String,
         link: String,
         qr: Vec<String>,
-        note: Option<String>,
+        note: Option<PairingNote>,
     },
     Joining {
         host: Option<String>,
-        note: Option<String>,
+        note: Option<PairingNote>,
     },
     Confirm {
         role: PairingRole,
@@ -175,10 +175,10 @@ impl PairingDesk {
                     qr: qr.clone(),
                     expires_in: u32::try_from(expires_in.as_secs()).unwrap_or(u32::MAX),
                     attempts_left,
-                    note: note.clone(),
+                    note: *note,
                 }
             }
-            Step::Joining { host, note } => PairingView::Joining { host: host.clone(), note: note.clone() },
+            Step::Joining { host, note } => PairingView::Joining { host: host.clone(), note: *note },
             Step::Confirm { role, info, check_words, approved } => PairingView::Confirm {
                 role: *role,
                 name: info.name.clone(),
@@ -380,15 +380,15 @@ impl PairingDesk {
     }
 
     /// Shows a note beside the code.
-    fn note(&self, round: u64, text: &str) {
+    fn note(&self, round: u64, next: PairingNote) {
         {
             let mut now = self.now();
             let current = now.round == round;
             let Step::Hosting { note, .. } = &mut now.step else { return };
-            if !current || note.as_deref() == Some(text) {
+            if !current || *note == Some(next) {
                 return;
             }
-            *note = Some(text.to_owned());
+            *note = Some(next);
         }
         self.tell();
     }
@@ -572,14 +572,12 @@ fn whole_host(url: &RelayUrl) -> RelayUrl {
 }
 
 /// Returns the note that is shown beside a code of five words.
-fn note_on(standing: Standing) -> &'static str {
+fn note_on(standing: Standing) -> PairingNote {
     match standing {
-        Standing::NoRelay => "Looking for a relay. Until there is one, the words work on this network alone.",
-        Standing::Trying => "Making this device findable on the internet…",
-        Standing::Findable => "The words work on this network and across the internet.",
-        Standing::Failing => {
-            "No server answers at which this device could be found. The words work on this network; still trying the rest."
-        }
+        Standing::NoRelay => PairingNote::NoRelayYet,
+        Standing::Trying => PairingNote::Publishing,
+        Standing::Findable => PairingNote::Findable,
+        Standing::Failing => PairingNote::PublishFailing,
     }
 }
 

@@ -61,7 +61,7 @@ describe('showing a code', () => {
     const { pairing } = node.state;
     if (pairing.step !== 'hosting') throw new Error('not hosting');
     expect(screen.queryByTestId('pair-note')).toBeNull();
-    node.setPairing({ ...pairing, note: 'The words work on this network and across the internet.' });
+    node.setPairing({ ...pairing, note: 'findable' });
     expect((await screen.findByTestId('pair-note')).textContent).toContain('across the internet');
     i18n.language = 'de';
     await waitFor(() => expect(screen.getByTestId('pair-note').textContent).toContain('über das Internet'));

@@ -1,13 +1,12 @@
-// German for the sentences that the core shows while a code of five words is shown or entered. The key is the core's English
-// sentence, because the core sends no code for them.
+import type { PairingNote } from '../../backend/bindings';
 
-export const pairingNotes: Record<string, string> = {
-  'Looking for a relay. Until there is one, the words work on this network alone.': 'Ein Relay wird gesucht. Bis es eines gibt, gelten die Wörter nur in diesem Netzwerk.',
-  'Making this device findable on the internet…': 'Dieses Gerät wird im Internet auffindbar gemacht …',
-  'The words work on this network and across the internet.': 'Die Wörter gelten in diesem Netzwerk und über das Internet.',
-  'No server answers at which this device could be found. The words work on this network; still trying the rest.':
-    'Kein Server antwortet, bei dem dieses Gerät zu finden wäre. Die Wörter gelten in diesem Netzwerk; alles Weitere wird noch versucht.',
-  'Looking on this network and on the internet…': 'Es wird in diesem Netzwerk und im Internet gesucht …',
-  'No server answers at which the code could be looked up. Still trying…': 'Kein Server antwortet, bei dem der Code nachzuschlagen wäre. Es wird weiter versucht …',
-  'Found a device on the internet. Connecting through its relay…': 'Ein Gerät ist im Internet gefunden. Verbindung über sein Relay …',
+/** What is said beside a pairing with a code of five words, in German. */
+export const pairingNotes: Record<PairingNote, string> = {
+  no_relay_yet: 'Ein Relay wird gesucht. Bis es eines gibt, gelten die Wörter nur in diesem Netzwerk.',
+  publishing: 'Dieses Gerät wird im Internet auffindbar gemacht …',
+  findable: 'Die Wörter gelten in diesem Netzwerk und über das Internet.',
+  publish_failing: 'Kein Server antwortet, bei dem dieses Gerät zu finden wäre. Die Wörter gelten in diesem Netzwerk; alles Weitere wird noch versucht.',
+  looking: 'Es wird in diesem Netzwerk und im Internet gesucht …',
+  no_look_up_server: 'Kein Server antwortet, bei dem der Code nachzuschlagen wäre. Es wird weiter versucht …',
+  found_connecting: 'Ein Gerät ist im Internet gefunden. Verbindung über sein Relay …',
 };

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{PairingDesk, Step};
 use crate::{
-    api::{PairingRole, PairingView, TrustLevel},
+    api::{PairingNote, PairingRole, PairingView, TrustLevel},
     clock::Locked as _,
     discovery::rendezvous::{self, EPOCH, FinderWords, Found, HostRecord},
     error::NetworkError,
@@ -36,14 +36,10 @@ const LOOK_IN_VAIN: Duration = Duration::from_secs(15);
 /// Time limit for the host to allow the pairing stream.
 const FIRST_STREAM: Duration = Duration::from_secs(5);
 
-const LOOKING: &str = "Looking on this network and on the internet…";
-const NO_ANSWER: &str = "No server answers at which the code could be looked up. Still trying…";
-const FOUND: &str = "Found a device on the internet. Connecting through its relay…";
-
 struct Target {
     address: EndpointAddr,
     name: Option<String>,
-    note: Option<&'static str>,
+    note: Option<PairingNote>,
 }
 
 impl Target {
@@ -94,7 +90,7 @@ impl PairingDesk {
         net.open_to_strangers(false);
         let (commands, mut received) = mpsc::channel(4);
         self.now().commands = Some(commands);
-        self.step(round, Step::Joining { host: None, note: far.as_ref().map(|_| LOOKING.into()) });
+        self.step(round, Step::Joining { host: None, note: far.as_ref().map(|_| PairingNote::Looking) });
         let desk = self.clone();
         self.0.tasks.spawn(async move {
             let result = match target {
@@ -172,7 +168,7 @@ impl PairingDesk {
         let (addresses, _) = self.0.devices.whereabouts(id);
         let address = EndpointAddr::new(EndpointId::from_bytes(&record.endpoint_id).ok()?).with_relay_url(relay);
         let address = addresses.into_iter().fold(address, EndpointAddr::with_ip_addr);
-        Some((id, Target { address, name: None, note: Some(FOUND) }))
+        Some((id, Target { address, name: None, note: Some(PairingNote::FoundConnecting) }))
     }
 
     /// Counts a host against this code's limit. False if the limit is reached.
@@ -217,7 +213,7 @@ impl PairingDesk {
                 }
                 if let Some(far) = &mut far {
                     far.swept_since = false;
-                    self.step(round, Step::Joining { host: None, note: Some(LOOKING.into()) });
+                    self.step(round, Step::Joining { host: None, note: Some(PairingNote::Looking) });
                 }
                 continue;
             }
@@ -280,10 +276,9 @@ impl PairingDesk {
                 far.reached |= reached;
                 (far.swept, far.swept_since) = (true, true);
                 far.clock_off = clock_off.or(far.clock_off);
-                let note = if reached { LOOKING } else { NO_ANSWER };
-                let step = Step::Joining { host: None, note: Some(note.into()) };
-                let changed =
-                    matches!(&self.now().step, Step::Joining { note: now, .. } if now.as_deref() != Some(note));
+                let note = if reached { PairingNote::Looking } else { PairingNote::NoLookUpServer };
+                let step = Step::Joining { host: None, note: Some(note) };
+                let changed = matches!(&self.now().step, Step::Joining { note: now, .. } if *now != Some(note));
                 if changed {
                     self.step(round, step);
                 }
@@ -301,7 +296,7 @@ impl PairingDesk {
         commands: &mut mpsc::Receiver<Command>,
     ) -> Result<(), NetworkError> {
         let name = target.name.clone().unwrap_or_else(|| "the other device".into());
-        self.step(round, Step::Joining { host: target.name, note: target.note.map(Into::into) });
+        self.step(round, Step::Joining { host: target.name, note: target.note });
         let net = self.0.net.up()?;
         let dial = async {
             let conn = net.connect(target.address, ALPN_PAIRING).await?;
