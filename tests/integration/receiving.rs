@@ -328,7 +328,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
             let mut hostile = Hostile::new(&peer, &node, &secret).await;
             hostile.say(&SenderFrame::Offer(offer(number, entries, entries, 1 << 63, 2048))).await;
             let answer = format!("{:?}", hostile.hear().await);
-            assert!(answer.contains("too_many_entries"), "{answer}");
+            assert!(answer.contains("TooManyEntries"), "{answer}");
         }
         grown("ten million entries");
 
