@@ -154,7 +154,7 @@ test('what is compressed by this program opens, whatever it compresses', () => {
   }
 });
 
-test('accept: one chunk and its commitment are the bytes that transfer/seal.rs holds fast', () => {
+test('accept: one chunk and its commitment are the bytes that transfer/protocol/cipher.rs pins', () => {
   const segment = transfer.sealSegment({ root: new Uint8Array(32).fill(8), file: 3, start: 0, plain: utf8('hello') });
   const [commitment, sealed] = [segment.slice(HEAD, HEAD + COMMITMENT), segment.slice(HEAD + COMMITMENT + CHUNK_HEAD)];
   assert.equal(hex(blake3(concat(sealed, commitment))), '8778c9ff5b11816157ae70eb36860b516b4aa12c1edefff0c3dffe523058b28d');

@@ -8,8 +8,8 @@ use super::sources::{code, files, none};
 const ROWS: &[&[&str]] = &[
     &["event", "error", "id", "clock", "config", "budget", "datadir", "api"],
     &["storage", "keys", "identity"],
-    &["device", "discovery"],
-    &["net"],
+    &["device", "discovery", "fs"],
+    &["net", "queue"],
     &["pairing", "messaging", "transfer", "library", "sync", "diagnostics"],
     &["service"],
 ];
@@ -127,6 +127,8 @@ fn the_map_is_read_right() {
     assert_eq!(allowed("transfer", "pairing"), Ok(false));
     assert_eq!(allowed("net", "device"), Ok(true));
     assert_eq!(allowed("discovery", "net"), Ok(false));
+    assert_eq!(allowed("transfer", "queue"), Ok(true));
+    assert_eq!(allowed("queue", "net"), Ok(false));
     assert_eq!(allowed("control", "service"), Ok(false));
     assert!(allowed("cellar", "api").is_err());
 }

@@ -4,6 +4,7 @@
 mod arrows;
 mod form;
 mod house;
+mod layers;
 mod page;
 mod pure;
 mod shared;

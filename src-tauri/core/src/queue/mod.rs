@@ -1,4 +1,13 @@
-//! Parts of a queue of transfers that know no protocol: turns, rate limits, memory, progress, retries, history.
+//! Parts of a queue of transfers: which may send, how fast, with how much memory, and when a failed one is tried again.
+//!
+//! - `scheduler`: which outgoing transfers may send now, in the order that people see.
+//! - `rate_limit`: limits for one transfer and for all, and the gate that pauses data.
+//! - `memory`, `stream_memory`: memory for manifests and for data streams, divided between devices.
+//! - `progress`: rates, remaining time, and the time during which bytes moved. Pure.
+//! - `backoff`: waits between attempts. Pure.
+//! - `history`: how much of the history is kept. Pure.
+//!
+//! Must not know the protocol, files, sessions or the store. It knows transfers and devices by their ids only.
 
 pub(crate) mod backoff;
 pub(crate) mod history;

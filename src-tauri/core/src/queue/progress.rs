@@ -1,4 +1,4 @@
-//! Rates, remaining time and rate limits. Pure: time comes in as the span since a fixed start.
+//! Rates, remaining time, and the time during which bytes moved. Pure: time comes in as the span since a fixed start.
 
 use std::time::Duration;
 

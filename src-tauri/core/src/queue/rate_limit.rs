@@ -1,4 +1,4 @@
-//! Flow of the data: gates that pause it, and rate limits.
+//! Rate limits of data, and the gate that pauses it.
 
 use std::{
     sync::{Mutex, MutexGuard},

@@ -2,18 +2,30 @@
 //!
 //! The stages of a transfer:
 //!
-//! 1. [`source`] lists the named paths; nothing is hashed yet. `sending` offers them: first a summary, then the pages
-//!    of the [`manifest`] when the receiver asks for them.
-//! 2. `receiving` checks both against [`limits`], asks a person or applies a rule, and checks the free space. No
-//!    byte is written to the receiver's disk until the offer is accepted and the acceptance is on record.
-//! 3. [`feed`] reads, hashes and seals segments on blocking threads; `sending` carries them over up to eight streams.
-//!    `data_in` opens, hashes and writes them on blocking threads. Both sides hash as they go.
-//! 4. [`intake`] matches the received data with the sender's file ends. A file whose hashes agree is committed under
-//!    its final name by [`landing`], durably, and never over another file. Then the sender is told.
+//! 1. `send::source` lists the named paths; nothing is hashed yet. `send::sender` offers them: first a summary, then
+//!    the pages of the manifest (`protocol::manifest`) when the receiver asks for them.
+//! 2. `receive::receiver` checks both against [`protocol::limits`], asks a person or applies a rule, and checks the
+//!    free space. No byte is written to the receiver's disk until the offer is accepted and the acceptance is on
+//!    record.
+//! 3. `send::reader` reads, hashes and seals segments on blocking threads; `send::attempt` carries them over up to
+//!    eight streams. `receive::data_stream` opens and hashes them on blocking threads, and writes them into the staging
+//!    directory (`receive::staging`). Both sides hash as they go.
+//! 4. `receive::assembly` matches the received data with the sender's file ends. A file whose hashes agree is committed
+//!    under its final name by `receive::commit`, durably, and never over another file. Then the sender is told.
 //!
-//! Pure modules, without runtime, network, disk or clock: [`wire`], [`manifest`], [`names`], [`framing`], [`seal`],
-//! [`tree`], [`bits`], [`state`], [`intake`], [`rate`], [`reason`], [`deflate`], [`squeeze`], [`quota`],
-//! [`unattended`], [`view_size`], `history`, `pace`.
+//! Layers, from the bottom up. Each names lower ones only; `tests/src/tidy/layers.rs` checks this, and lists where it is
+//! not so yet:
+//!
+//! - [`protocol`]: frames, formats, state machines, hash trees. Pure, except for the control stream.
+//! - `segments`, [`left_out`], [`view_size`]: segments on the disk, counts of entries left out, the size of views.
+//! - `error`, `record`, `registry`: errors, what is stored of a transfer, and all transfers of the node.
+//! - `send` and `receive`: the two sides. Neither names the other.
+//! - `offer_listing`, `commands`, `handler`: browsing an offer, commands of people, the network's entry.
+//! - this module: the face, [`Transfers`], and what both sides share (`Inner`).
+//!
+//! Pure modules, without runtime, network, disk or clock: all of [`protocol`] but `control_stream`;
+//! `receive::assembly`, `receive::quota`, `receive::unattended`, `send::compression_policy`, `send::pace`,
+//! [`left_out`] and [`view_size`].
 //!
 //! Invariants: no byte on disk before consent; a final name only after the root hash agrees; no key seals two
 //! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with

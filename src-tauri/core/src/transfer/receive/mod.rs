@@ -1,4 +1,13 @@
-//! Receiving side: decides on offers, assembles what arrives, and commits it to the disk.
+//! Receiving side of a transfer.
+//!
+//! - `receiver`: the life of one incoming transfer: the offer, consent, data, the end.
+//! - `resume`: a later attempt at a transfer that was accepted before.
+//! - `unattended`, `rule_target`, `quota`: what a rule may accept without a person. `unattended` and `quota` are pure.
+//! - `stream_router`, `data_stream`: brings data streams to their transfers, and their data into the staging directory.
+//! - `assembly`: what has arrived of each file, and whether it is good. Pure.
+//! - `staging`: unfinished files on the disk. `commit`: their final names.
+//!
+//! Must not know `send`. Nothing is written before the offer was accepted and the acceptance is on record.
 
 pub(in crate::transfer) mod assembly;
 pub(in crate::transfer) mod commit;

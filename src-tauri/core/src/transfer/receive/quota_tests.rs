@@ -34,7 +34,7 @@ struct Transfer {
     open: bool,
 }
 
-/// Model of the receiver in `ruled.rs` and `taking_up.rs`.
+/// Model of the receiver in `receiver/rule.rs` and `resume.rs`.
 struct Receiver {
     limit: u64,
     spent: u64,

@@ -252,7 +252,7 @@ impl SendAttempt {
             pool.close();
         }
         self.room = None;
-        // The feeding tasks notice the closed pool or channel; the others notice `stop`.
+        // The reader tasks notice the closed pool or channel; the others notice `stop`.
         while self.jobs.join_next().await.is_some() {}
     }
 }
@@ -330,7 +330,7 @@ async fn tell(
     if out.send(&SenderFrame::Finished { streams }).await { Ok(()) } else { Err(Broken::Stream) }
 }
 
-/// Writes the filled buffers of one feeding task to a data stream.
+/// Writes the filled buffers of one reader task to a data stream.
 async fn carry(
     session: Session,
     header: StreamHeader,

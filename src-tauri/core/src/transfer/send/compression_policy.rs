@@ -1,10 +1,10 @@
 //! Compression policy: when it pays to compress chunks, and how long chunks are. Pure: measurements come in,
 //! decisions go out.
 //!
-//! Two conditions must hold before chunks are compressed, apart from each chunk's own sample (`deflate`). First, the
-//! transport is the bottleneck: the filling threads wait more than they work. Second, compression is at least twice
-//! as fast as the link, reckoned with half of the processors because the transport needs the others. So on loopback
-//! and fast networks nothing is compressed.
+//! Two conditions must hold before chunks are compressed, apart from each chunk's own sample
+//! (`protocol::compression`). First, the transport is the bottleneck: the reader threads wait more than they work.
+//! Second, compression is at least twice as fast as the link, reckoned with half of the processors because the
+//! transport needs the others. So on loopback and fast networks nothing is compressed.
 
 use std::time::Duration;
 

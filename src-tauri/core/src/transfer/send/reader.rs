@@ -4,7 +4,8 @@
 //! A thread takes the next segment, reads it straight into a wire buffer, and hashes and seals it there. Small files
 //! lie back to back in a buffer. A segment is sent only after it was read as a whole: a file that shrinks or vanishes
 //! leaves no gap on the wire and is reported as failed. Buffers come from a pool and return to it when the transport
-//! releases them, which limits memory. Holes are not read; chunks are compressed where that pays (`squeeze`).
+//! releases them, which limits memory. Holes are not read; chunks are compressed where that pays
+//! (`compression_policy`).
 
 use crate::transfer::segments::hash::read_exact_at;
 use std::{

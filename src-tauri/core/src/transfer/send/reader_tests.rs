@@ -18,7 +18,7 @@ fn worker() -> Worker {
     crate::budget::Budget::default().threads.of(crate::id::DeviceId::of_endpoint(&[1; 32]))
 }
 
-/// Runs a feed over `streams` streams. Returns what each carried, and the ends of the files.
+/// Runs a reader over `streams` streams. Returns what each carried, and the ends of the files.
 fn run(feed: SegmentReader, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
     let (feed, pool, worker) = (Arc::new(feed), BufferPool::new(streams * 2), worker());
     let (ends, mut ended) = mpsc::channel(1000);
@@ -187,7 +187,7 @@ fn a_stalled_connection_holds_no_thread_and_a_closed_pool_ends_the_feed() {
     let (ends, _ended) = mpsc::channel(1000);
     runtime().block_on(async {
         let feeding = tokio::spawn(feed.run(worker.clone(), pool.clone(), out, ends));
-        // The only buffer is kept, as by a stalled connection: the feed waits for it until the pool is closed.
+        // The only buffer is kept, as by a stalled connection: the reader waits for it until the pool is closed.
         let held = taken.recv().await.unwrap();
         let all = (0..crate::budget::JOBS_PER_DEVICE).map(|_| worker.run(|| ()));
         futures_util::future::join_all(all).await;
@@ -212,7 +212,7 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
         let runtime = runtime();
         let end = {
             runtime.spawn(feed.run(worker(), pool.clone(), out, ends));
-            // The first segment is on its way; the feed waits for its only buffer.
+            // The first segment is on its way; the reader waits for its only buffer.
             let first = taken.blocking_recv().unwrap();
             let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();
             match change {

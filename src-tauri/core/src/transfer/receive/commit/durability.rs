@@ -36,7 +36,7 @@ impl Committer {
                 _ => {}
             }
         }
-        // Existing files are neither dressed nor synced.
+        // Existing files keep their metadata and are not synced.
         let fresh: Vec<u32> = good.iter().copied().filter(|file| self.temp.same(*file).is_none()).collect();
         self.prepare(&good, &fresh)?;
         if fresh.len() > SYNC_ALL && SYNCS_VOLUMES {
@@ -197,7 +197,7 @@ impl Committer {
 
 #[cfg(test)]
 impl Committer {
-    /// Settles and flushes, for tests in which no more verdicts come.
+    /// Commits the verdicts and flushes, for tests in which no more verdicts come.
     pub(in crate::transfer) fn settle_now(&mut self, verdicts: Vec<Verdict>) -> Result<Vec<FileReceived>, DiskError> {
         self.settle(verdicts)?;
         self.flush()?;

@@ -1,7 +1,13 @@
-//! Naming of received files. Blocking: runs on threads of its own.
+//! Commits received files: makes them durable and gives them their final names. Blocking: runs on threads of its own.
+//!
+//! - `worker`: the commit worker, a task that collects verdicts and has a blocking thread commit each batch.
+//! - `durability`: the order in which files become durable and get their names.
+//! - `bulk_rename`, `replace`, `finish`: folders that are renamed as a whole, existing files, the end of a transfer.
+//! - `dirty_dirs`: folders whose new names a power cut might still undo.
 //!
 //! A file gets its final name only after its verdict, when its data is durable, and a taken name is never replaced.
-//! Folders are created exclusively, each beneath the handle of its parent; links are never followed or created.
+//! Folders are created exclusively, each beneath the handle of its parent; links are never followed or created. Must
+//! not know the network, nor how a verdict came about.
 
 pub(in crate::transfer) mod bulk_rename;
 pub(in crate::transfer) mod dirty_dirs;

@@ -35,7 +35,7 @@ use crate::{
     },
 };
 
-/// Transfers up to this size keep no reserve on the disk.
+/// Transfers up to this size have no disk reserve.
 const RESERVE_FROM: u64 = 16 * 1024 * 1024;
 
 /// An accepted offer, before existing files were compared with it.

@@ -1,4 +1,10 @@
 //! Receives one transfer: from the offer to the last committed file.
+//!
+//! - `accept`, `rule`, `space`: from the answer of a person or a rule to the first byte; the free space.
+//! - `claims`, `progress`, `growing`: what the sender is told: data that is here, counts, room for a growing file.
+//! - `pause`, `ending`: a paused transfer, and the end of an attempt.
+//!
+//! Must not know where a file lies or how it gets its name: `receive::staging` and `receive::commit` do.
 
 pub(in crate::transfer) mod accept;
 mod claims;

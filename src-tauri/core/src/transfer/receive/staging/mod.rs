@@ -1,8 +1,12 @@
 //! Staging of received files. Blocking: runs on threads of its own.
 //!
 //! Unfinished files lie in the staging directory, a hidden folder beside their destination on the same volume. They
-//! are named by their numbers; folders that are renamed as a whole (`staged`) hold their files under plain names. Every step
-//! goes through [`FileOps`]. [`crate::transfer::receive::commit`] gives the files their final names.
+//! are named by their numbers (`shards`); folders that are renamed as a whole (`folder_groups`) hold their files under
+//! their final names. The `journal` notes what is there, and the manifest lies beside it (`listing`). `recovery` checks
+//! all of it before a transfer is resumed. `conflicts` compares the offer with files that exist at the destination.
+//!
+//! Every step goes through [`FileOps`]. Must not know the network or the order of frames. It gives no file its final
+//! name: `receive::commit` does.
 
 pub(in crate::transfer) mod conflicts;
 pub(in crate::transfer) mod folder_groups;
@@ -41,9 +45,9 @@ use crate::{
     },
 };
 
-/// Name of the reserve file, which is removed when the disk is full.
+/// File name of the disk reserve, which is removed when the disk is full.
 const RESERVE: &[u8] = b"reserve";
-/// Length of the reserve in bytes: enough for the journal notes of five thousand segments.
+/// Length of the disk reserve in bytes: enough for the journal notes of five thousand segments.
 const RESERVE_BYTES: usize = 256 * 1024;
 /// Descriptors that an incoming transfer needs at least: its two folders, its journal, and a file for each stream.
 pub const DESCRIPTORS: usize = 3 + MAX_STREAMS as usize;
@@ -208,7 +212,7 @@ impl StagingDir {
         self.same.locked().get(&file).copied()
     }
 
-    /// Allocates a reserve on the disk. It is given up when the disk is full, so that received data can still be
+    /// Allocates the disk reserve. It is given up when the disk is full, so that received data can still be
     /// noted.
     ///
     /// # Errors
@@ -226,7 +230,7 @@ impl StagingDir {
         }
     }
 
-    /// Frees the reserve.
+    /// Frees the disk reserve.
     pub fn give_up_reserve(&self) {
         if let Err(error) = self.ops.remove_file(&self.dir, RESERVE) {
             tracing::debug!(%error, "there was no reserve on the disk");

@@ -1,6 +1,13 @@
 //! Sends one transfer: from the scan to the receiver's final frame, over as many connections as needed.
 //!
 //! Over 800 lines because every step of an attempt works on the state of the one transfer, which is not split yet.
+//!
+//! - `pause`: what holds a transfer back: a pause on either side, the queue, a source disk that is gone.
+//! - `growing`: a file that is still being written.
+//! - `missing`: the record of what the receiver lacks, for sending it again.
+//! - `cancel_notice`: tells a receiver that was offline that the transfer was stopped.
+//!
+//! Must not know how data is read and sealed (`send::reader`), nor how sessions are dialled: it is given a connector.
 
 pub(in crate::transfer) mod cancel_notice;
 mod growing;
