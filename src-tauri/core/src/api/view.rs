@@ -324,7 +324,7 @@ pub enum PairingRole {
     Joiner,
 }
 
-/// What a pairing with a code of five words is doing, or what it still lacks.
+/// Activity of a pairing with a code of five words, or what it still lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
 pub enum PairingNote {
