@@ -58,6 +58,34 @@ fn a_module_with_a_folder_is_the_mod_rs_in_it() {
     none("modules beside their folder: move them into it, as `mod.rs`", wrong);
 }
 
+/// Words of before, whose things have the usual names of the field now. None may come back as a name in the code.
+const RETIRED_WORDS: &[&str] = &[
+    "PATIENCE", "Advice", "Bits", "Deed", "Ears", "Errand", "Feed", "Friend", "Gauge", "Hand", "Holding", "Intake",
+    "Parcel", "Placing", "Pulse", "Segments", "Shelves", "Sky", "Squeezer", "Taking", "Talk", "Throttle", "courtesy",
+    "disproved", "dress", "intake", "knock", "landing", "naughty", "overheard", "parcel", "placing", "settling", "shelf",
+    "shelves", "squeeze", "taking_up", "unveil", "unveiled",
+];
+
+/// Retired words that are still names somewhere, and in how many files.
+const STILL_NAMES: &[(&str, usize)] = &[];
+
+#[test]
+fn retired_words_do_not_come_back() {
+    let mut counted: BTreeMap<String, usize> = BTreeMap::new();
+    for source in files(&["src-tauri", "ui/src", "tests"], &[".rs", ".ts", ".svelte"]) {
+        // The list itself has them all.
+        if source.path.ends_with("tidy/form.rs") {
+            continue;
+        }
+        let text = code(&source);
+        let names: HashSet<&str> = text.split(|char: char| !char.is_alphanumeric() && char != '_').collect();
+        for word in RETIRED_WORDS.iter().filter(|word| names.contains(*word)) {
+            *counted.entry((*word).to_owned()).or_default() += 1;
+        }
+    }
+    only_shrinks("names that the field calls otherwise", &counted, STILL_NAMES);
+}
+
 /// Type names that stand for several things in one crate, and how often each is defined.
 const NAMES_TAKEN_TWICE: &[(&str, usize)] = &[
     ("app Question", 2),

@@ -2,9 +2,9 @@
 //! Pure. All name rules are in this module.
 //!
 //! A name is a sequence of bytes, as for most file systems. [`check`] refuses names that no honest sender sends,
-//! because they could escape the folder. [`on_disk`] returns a name that this machine can store: control and bidi
-//! characters are replaced visibly everywhere, names that Windows forbids only on Windows, because a source tree may
-//! contain `aux.c`. [`escaped`] returns the text that represents a name to people and programs.
+//! because they could escape the folder. [`on_disk`] returns a name that this machine can store. Control characters
+//! and characters that reorder text are replaced visibly on every system. Names that Windows forbids are changed on
+//! Windows only; elsewhere they are ordinary names, such as `aux.c` in a source tree. [`escaped`] returns the text that represents a name to people and programs.
 
 use std::{fmt::Write, path::Path};
 

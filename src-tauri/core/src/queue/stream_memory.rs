@@ -60,8 +60,9 @@ pub struct Held {
 }
 
 impl Held {
-    /// Sets the bytes that the stream holds. More is allowed if all streams of the device then hold at most `most`,
-    /// and the budget has room; less always. Returns false and changes nothing otherwise.
+    /// Sets the bytes that the stream holds. Lowering the number always succeeds. Raising it succeeds if all streams of
+    /// the device then hold at most `most` bytes together and the budget has room. Returns false and changes nothing
+    /// if it fails.
     #[must_use]
     pub fn hold(&mut self, bytes: usize, most: usize) -> bool {
         let account = &mut self.memory.devices().account;

@@ -196,8 +196,8 @@ impl Store {
         off_runtime(move || shared.with_vault(|vault| vault.list(table))).await
     }
 
-    /// Returns the first rows of a range in this order: at most `limit` of them, which counts as one if it is zero, and
-    /// at most [`MAX_PAGE_BYTES`] of values. Decrypts only what it returns. The next call with the `rest` of the page
+    /// Returns the first rows of a range, in the given order. The page has at most `limit` rows; a `limit` of 0 means 1.
+    /// Its values have at most [`MAX_PAGE_BYTES`], unless the first row alone is larger. Decrypts only what it returns. The next call with the `rest` of the page
     /// continues behind it, and sees what was written in between.
     ///
     /// # Errors
@@ -244,8 +244,9 @@ impl Store {
         self.ask(|done| Command::Write { ops: Changes::Made(ops), done }).await
     }
 
-    /// Applies changes that `make` returns on the writer thread, when their turn comes: of several callers that write
-    /// shared state, none overwrites it with an older one. `make` must not wait.
+    /// Calls `make` on the writer thread when the turn of this write comes, and applies the changes that it returns. As
+    /// `make` reads the shared state at that moment, no caller overwrites newer state with an older copy. `make` must not
+    /// wait.
     ///
     /// # Errors
     /// As [`Self::write`].

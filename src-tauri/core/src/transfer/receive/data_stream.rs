@@ -52,8 +52,9 @@ use crate::{
     },
 };
 
-/// Bytes of a buffer between transport and disk: once much data comes, and at first.
+/// Bytes of a buffer between transport and disk, once much data comes.
 const BUFFER: usize = 512 * 1024;
+/// Bytes of such a buffer at first.
 const SMALL_BUFFER: usize = 8 * 1024;
 /// Interval between checks for new data. A stream that got none in that time returns its buffers.
 const LOOK: Duration = Duration::from_secs(1);

@@ -42,7 +42,8 @@ use crate::{
     },
 };
 
-/// Bytes by which a changed source may exceed what was accepted, or a tenth of that if it is more.
+/// Smallest allowance for growth, in bytes. A changed source may exceed the accepted size by this, or by a tenth of that
+/// size if a tenth is larger.
 const GROWTH: u64 = 16 * 1024 * 1024;
 
 /// Serves a control stream that begins with `ResumeOffer`. An error ends the session.

@@ -80,8 +80,8 @@ pub(super) struct Outgoing {
     /// Number of side rows that hold paths: see [`put_paths`].
     #[serde(default)]
     pub rows: u32,
-    /// True if the path rows hold what is to be sent of the named paths, or what is missing of them once the transfer
-    /// has ended. Otherwise they hold what could not be offered.
+    /// Meaning of the path rows. If true, they list the part of the named paths to send; once the transfer has ended,
+    /// they list what is missing. If false, they list the paths that could not be offered.
     #[serde(default)]
     pub part: bool,
     /// True if the accepted manifest is a part of the named paths, although `part` has been cleared. If nothing of it

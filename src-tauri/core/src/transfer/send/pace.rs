@@ -10,8 +10,8 @@ const LENDS_AFTER: Duration = Duration::from_secs(2);
 /// Time without news after which a transfer lends its slot if nothing is left to write. It is longer because a
 /// receiver may need a while to sync many files.
 const LENDS_AFTER_ALL: Duration = Duration::from_secs(10);
-/// Time after which a transfer lends its slot if its streams could write but do not. For so long, the receiver's
-/// reports alone count as progress.
+/// Time after which a transfer lends its slot although its streams could write, because too little was written. Until
+/// then, reports of the receiver count as progress.
 const LENDS_AFTER_WORDS: Duration = Duration::from_secs(300);
 /// Bytes that must be written within [`LENDS_AFTER`] to keep a slot. Otherwise a trickle would keep it forever.
 const ENOUGH: u64 = 64 * 1024;
