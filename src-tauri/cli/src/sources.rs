@@ -199,7 +199,7 @@ fn stdin_file(private: &DataDirGuard) -> Result<Opening, Failure> {
     let file = File::from(io::stdin().as_fd().try_clone_to_owned().map_err(failed_with)?);
     let meta = file.metadata().map_err(failed_with)?;
     if private.has(&meta) {
-        return Err(failed(TransferError::DataDirGuard(STDIN.into())));
+        return Err(failed(TransferError::OwnData(STDIN.into())));
     }
     if meta.is_dir() {
         return Err(failed(TransferError::Special(STDIN.into())));
@@ -232,7 +232,7 @@ fn look(path: &Path, private: &DataDirGuard) -> Result<Found, Failure> {
         return Err(special());
     }
     if private.has(&meta) {
-        return Err(failed(TransferError::DataDirGuard(path)));
+        return Err(failed(TransferError::OwnData(path)));
     }
     let is_it = |path: &Path| fs::metadata(path).is_ok_and(|found| id_of(&found) == id_of(&meta));
     // A descriptor's file may be deleted, or on another file system tree. Its path then leads elsewhere, or nowhere.

@@ -344,6 +344,12 @@ pub enum PairingNote {
     FoundConnecting,
 }
 
+/// Reads a note. One that this version does not know is none: the node that runs may be of another version.
+fn known_note<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<PairingNote>, D::Error> {
+    let note = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(note).ok())
+}
+
 /// The current pairing; there is at most one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "step", rename_all = "lowercase")]
@@ -363,7 +369,7 @@ pub enum PairingView {
         /// Number of wrong codes that may still be tried, by all peers together.
         attempts_left: u8,
         /// With five words: whether they can be found on the internet yet.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "known_note", skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         note: Option<PairingNote>,
     },
@@ -372,7 +378,7 @@ pub enum PairingView {
         /// Name of the host that is being tried, once known.
         host: Option<String>,
         /// With five words: the present activity.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(default, deserialize_with = "known_note", skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         note: Option<PairingNote>,
     },
@@ -694,4 +700,24 @@ pub struct Settings {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub overridden: Option<BTreeMap<String, String>>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_note_of_another_version_hides_no_pairing() {
+        let joining = |note: &str| {
+            let line = format!(r#"{{"step":"joining","host":"Study","note":{note}}}"#);
+            match serde_json::from_str(&line).unwrap() {
+                PairingView::Joining { host, note } => (host.unwrap(), note),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(joining(r#""looking""#), ("Study".into(), Some(PairingNote::Looking)));
+        for note in [r#""Looking on this network and on the internet…""#, r#""teleporting""#, "null", "7"] {
+            assert_eq!(joining(note), ("Study".into(), None), "{note}");
+        }
+    }
 }

@@ -100,7 +100,7 @@ pub enum TransferError {
     Special(PathBuf),
     /// The path leads into the data directory.
     #[error("{0} belongs to Yonder itself, and is never sent")]
-    DataDirGuard(PathBuf),
+    OwnData(PathBuf),
     /// The path is another file here than where it was named.
     #[error("{0} is not the same file for the Yonder that runs")]
     Elsewhere(PathBuf),
@@ -148,7 +148,7 @@ impl TransferError {
             | Self::NothingLeft(_)
             | Self::Source { .. }
             | Self::Special(_)
-            | Self::DataDirGuard(_)
+            | Self::OwnData(_)
             | Self::Elsewhere(_) => Reason::from_code(self.code()),
         }
     }
@@ -169,7 +169,7 @@ impl RoomError for TransferError {
             Self::NothingToSend | Self::NothingLeft(_) => "nothing_to_send",
             Self::Source { source, .. } if !is_no_path(source) => "path_unreadable",
             Self::Special(_) => "path_special",
-            Self::DataDirGuard(_) => "path_private",
+            Self::OwnData(_) => "path_private",
             Self::Elsewhere(_) => "path_elsewhere",
             Self::NoSpace { .. }
             | Self::Destination { .. }
@@ -198,7 +198,7 @@ impl RoomError for TransferError {
             Self::Special(_) => {
                 "A pipe, or a file that the system makes up, is sent by `yonder-cli send DEVICE - --name NAME < PATH`."
             }
-            Self::DataDirGuard(_) => "The data directory holds this device's keys; they must not leave it.",
+            Self::OwnData(_) => "The data directory holds this device's keys; they must not leave it.",
             Self::Elsewhere(_) => {
                 "Yonder runs in another container or namespace: put it where both see it, or pipe it into \
                  `yonder-cli send DEVICE -`."

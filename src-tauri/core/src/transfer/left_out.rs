@@ -15,6 +15,11 @@ const SEPARATE: usize = 32;
 /// [`crate::transfer::receive::unattended`]).
 pub const NOT_WANTED: [Reason; 3] = [Reason::HiddenName, Reason::RunsPrograms, Reason::SkippedThere];
 
+/// Returns the number of entries that a view shows as left out for this reason.
+pub fn shown_count(view: &TransferView, reason: &Reason) -> u64 {
+    view.reasons.get(reason.code()).copied().unwrap_or(0)
+}
+
 /// Number of left-out entries by reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReasonCounts(BTreeMap<Reason, u64>);

@@ -15,8 +15,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     TransferError,
-    left_out::{LeftOut, NOT_WANTED, ReasonCounts},
-    record::{self, Incoming, Outgoing, Record, Terms, drop_pages, is_page, put, put_pages},
+    left_out::{LeftOut, NOT_WANTED, shown_count},
+    record::{self, Incoming, Outgoing, Record, Terms, drop_pages, put, put_pages},
     view_size,
 };
 use crate::{
@@ -167,10 +167,8 @@ impl TransferRegistry {
         let mut rows = HashMap::new();
         let mut ops_on_disk = Vec::new();
         let mut found = Vec::new();
-        let keys = store.keys(Table::Transfers).await?;
-        let (pages, records): (Vec<_>, Vec<_>) = keys.into_iter().partition(|key| is_page(key));
-        for key in records {
-            let Some(value) = store.get(Table::Transfers, &key).await? else { continue };
+        let (pages, records) = record::read_all(&store).await?;
+        for value in records {
             let Some(record) = Record::read(&value) else {
                 tracing::warn!("a transfer on record cannot be read and is left alone");
                 continue;
@@ -767,8 +765,8 @@ fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<Transf
 
 /// Counts the offered files and folders of an incoming transfer that could not be kept.
 fn failures(view: &TransferView) -> u64 {
-    let reasons = ReasonCounts::of(&view.reasons);
-    view.skipped.saturating_sub(NOT_WANTED.iter().map(|reason| reasons.of_reason(reason)).sum())
+    let not_wanted = NOT_WANTED.iter().map(|reason| shown_count(view, reason)).sum();
+    view.skipped.saturating_sub(not_wanted)
 }
 
 /// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because

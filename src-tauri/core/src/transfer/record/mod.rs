@@ -12,6 +12,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+use zeroize::Zeroizing;
+
 use stored::{StoredConflict, StoredGiven, StoredOptions, StoredTransfer, VERSION};
 
 use super::TransferError;
@@ -20,7 +22,7 @@ use crate::{
     datadir::{ListStoredAs, StoredAs},
     error::NetworkError,
     id::TransferId,
-    storage::{Op, Store, Table},
+    storage::{KeyOrder, KeyRange, Op, Store, Table},
     transfer::{
         protocol::{
             frames::{Entry, SenderFrame, decode},
@@ -34,6 +36,8 @@ use crate::{
 
 /// Flag in the number of a side row that holds paths. Rows without it hold the manifest.
 const PATHS: u32 = 1 << 31;
+/// Most rows that are read at once.
+const ROWS_AT_ONCE: usize = 1000;
 
 /// Record of one transfer. See [`StoredTransfer`] for its form on the disk.
 pub(super) struct Record {
@@ -412,6 +416,29 @@ fn path_bytes(path: &Path) -> Vec<u8> {
 #[cfg(not(unix))]
 fn path_from(bytes: Vec<u8>) -> PathBuf {
     String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+/// Reads the table of transfers: the keys of its side rows, and the records.
+///
+/// Every row is decrypted, a page at a time. A damaged side row is noticed at the start, where a backup helps, and not when
+/// its transfer goes on: that transfer would fail, and the other side would drop what it has received.
+pub(in crate::transfer) async fn read_all(
+    store: &Store,
+) -> Result<(Vec<Vec<u8>>, Vec<Zeroizing<Vec<u8>>>), NetworkError> {
+    let (mut pages, mut records) = (Vec::new(), Vec::new());
+    let mut rest = Some(KeyRange::new(..));
+    while let Some(range) = rest {
+        let page = store.range(Table::Transfers, range, KeyOrder::Ascending, ROWS_AT_ONCE).await?;
+        rest = page.rest;
+        for (key, value) in page.rows {
+            if is_page(&key) {
+                pages.push(key);
+            } else {
+                records.push(value);
+            }
+        }
+    }
+    Ok((pages, records))
 }
 
 #[cfg(test)]

@@ -362,7 +362,7 @@ fn root(named: &Named, private: &DataDirGuard) -> Result<(Vec<u8>, PathBuf, Meta
         return Err(TransferError::Stopped(Reason::StreamGone));
     }
     if !spooled && private.holds(&real, &meta) {
-        return Err(TransferError::DataDirGuard(path.to_owned()));
+        return Err(TransferError::OwnData(path.to_owned()));
     }
     // `folder/.` has no file name, but its real path has one.
     let own = || path.file_name().or_else(|| real.file_name()).and_then(bytes);

@@ -261,6 +261,21 @@ async fn an_offer_that_nobody_requested_is_declined_and_not_listed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn offers_that_are_refused_at_sight_count_like_others() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let mut answers = Vec::new();
+    for _ in 0..crate::transfer::protocol::limits::OFFER_BURST as u32 + 5 {
+        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        hand.say(SenderFrame::Requested { request: [7; 16], offer: hand.offer.clone() }).await;
+        answers.push(hand.hear().await);
+    }
+    let declined = |reason| Some(crate::transfer::receive::receiver::declined(reason));
+    assert_eq!(answers[0], declined(Reason::Unsolicited));
+    assert!(answers.contains(&declined(Reason::RateLimited)), "no limit for refused offers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
     let (one, two) = pair_of_nodes().await;
     let mut kept = Vec::new();

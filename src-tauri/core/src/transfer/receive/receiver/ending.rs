@@ -7,7 +7,7 @@ use crate::{
     api::TransferView,
     transfer::{
         Presence,
-        left_out::{NOT_WANTED, ReasonCounts, add_notes},
+        left_out::{NOT_WANTED, ReasonCounts, add_notes, shown_count},
         protocol::{control_stream, frames::ReceiverFrame, limits::SHOWN_ROOTS, reason::Reason},
         receive::{commit::worker::Committed, staging::clean_up},
         registry::{Command, End},
@@ -160,10 +160,10 @@ impl Receiving {
 
     /// Returns what is missing of the entries that the sender named, without what was not selected here.
     pub(super) fn left_out(&self, settled: &Committed) -> ReasonCounts {
-        let shown = self.inner.registry.view(self.id).map(|view| ReasonCounts::of(&view.reasons)).unwrap_or_default();
+        let shown = self.inner.registry.view(self.id);
         let mut left_out = settled.left_out();
         for reason in &NOT_WANTED {
-            left_out.add(reason, shown.of_reason(reason));
+            left_out.add(reason, shown.as_ref().map_or(0, |view| shown_count(view, reason)));
         }
         left_out
     }

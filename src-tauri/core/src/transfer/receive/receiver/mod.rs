@@ -111,6 +111,8 @@ pub(in crate::transfer) async fn serve(
             return resume::serve(inner, stream, again).await;
         }
         Ok(Ok(FromSender::Unacceptable(reason))) => {
+            // What is refused counts like an offer, so that nobody tries ids of requests, or anything else, without limit.
+            let reason = if inner.may_offer(session.device_id()) { reason } else { Reason::RateLimited };
             out.farewell(&declined(reason)).await;
             return Ok(());
         }

@@ -51,7 +51,7 @@ use crate::{
     },
     transfer::{
         Inner, Presence, TransferError,
-        left_out::{NOTES, ReasonCounts, add_notes},
+        left_out::{NOTES, ReasonCounts, add_notes, shown_count},
         protocol::{
             control_stream,
             frames::{Offer, ResumeOffer, SenderFrame, Violation},
@@ -103,7 +103,7 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, asked: mps
     let met = order.restored || order.terms.options.wait;
     let shown = inner.registry.view(id);
     let watch = shown.as_ref().map(|view| Stopwatch::of(view.seconds, view.mean_rate)).unwrap_or_default();
-    let not_taken = shown.as_ref().map_or(0, |view| ReasonCounts::of(&view.reasons).of_reason(&Reason::NotTaken));
+    let not_taken = shown.as_ref().map_or(0, |view| shown_count(view, &Reason::NotTaken));
     let input = growing::input(&inner, &order.terms).await;
     let mut sending = Sending {
         inner: inner.clone(),
@@ -274,7 +274,7 @@ struct Ended {
 
 /// Result of a wait between attempts.
 enum Waited {
-    ResumeOffer,
+    Retry,
     Over(Ended),
     Down,
 }
@@ -305,7 +305,7 @@ impl Sending {
         loop {
             if !first {
                 match self.wait().await {
-                    Waited::ResumeOffer => {}
+                    Waited::Retry => {}
                     Waited::Over(ended) => return Some(ended),
                     Waited::Down => return None,
                 }
@@ -396,11 +396,11 @@ impl Sending {
         loop {
             tokio::select! {
                 changed = self.there.changed(), if !self.held && !stalled => {
-                    return if changed.is_ok() { Waited::ResumeOffer } else { Waited::Down };
+                    return if changed.is_ok() { Waited::Retry } else { Waited::Down };
                 }
                 () = sleep(pause), if !self.held => match (self.inner.deps.presence)(self.order.device) {
                     Presence::Away => {}
-                    Presence::There | Presence::Stranger => return Waited::ResumeOffer,
+                    Presence::There | Presence::Stranger => return Waited::Retry,
                 },
                 () = sleep(LOOK_FOR_DISK), if self.held => self.look_for_source().await,
                 () = input::broken_off(&mut self.input) => {
@@ -412,7 +412,7 @@ impl Sending {
                     Some(Command::Held) => {
                         self.held = self.inner.registry.held(self.order.id).is_some();
                         if !self.held {
-                            return Waited::ResumeOffer;
+                            return Waited::Retry;
                         }
                     }
                     Some(Command::Decline | Command::Cancel) | None => {
