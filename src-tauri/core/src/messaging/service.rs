@@ -36,6 +36,8 @@ const WHOLE: Duration = Duration::from_secs(10);
 const PONG: Duration = Duration::from_secs(10);
 /// Time limit for writing a message. A session whose peer reads nothing for this long is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most pings of one session that wait to be answered. Further ones get no answer.
+const PONGS: usize = 64;
 /// Capacity of a device's queue. While it is full, nothing more is read from that device.
 const INBOX: usize = 16;
 
@@ -225,6 +227,30 @@ impl Messages {
     async fn serve(self, session: Session) -> Result<(), NetworkError> {
         let inbox = self.inbox(session.device_id()).await?;
         self.send_quietly(&session, &(self.0.own)()).await;
+        let (pongs, asked) = mpsc::channel(PONGS);
+        // Reading never waits for an answer to be written: the peer grants streams for it by reading, and may itself be
+        // about to answer. Two devices that pinged each other often would wait for each other.
+        tokio::select! {
+            ended = self.read_messages(&session, &inbox, &pongs) => ended,
+            () = self.answer_pings(&session, asked) => Ok(()),
+        }
+    }
+
+    /// Answers pings in order, until `asked` is closed.
+    async fn answer_pings(&self, session: &Session, mut asked: mpsc::Receiver<u64>) {
+        while let Some(id) = asked.recv().await {
+            self.send_quietly(session, &NetworkMessage::Pong { id }).await;
+            session.was_sign_of_life();
+        }
+    }
+
+    /// Reads the messages of a session until it ends.
+    async fn read_messages(
+        &self,
+        session: &Session,
+        inbox: &mpsc::Sender<Heard>,
+        pongs: &mpsc::Sender<u64>,
+    ) -> Result<(), NetworkError> {
         loop {
             let mut stream = match session.accept_sealed_uni().await {
                 Ok(stream) => stream,
@@ -240,7 +266,7 @@ impl Messages {
             stream.leave();
             let message = NetworkMessage::decode(&frame)
                 .map_err(|error| NetworkError::ProtocolViolation(format!("not a message: {error}")))?;
-            let asked_for = self.take(&session, &inbox, message, arrived).await?;
+            let asked_for = self.take((session, inbox, pongs), message, arrived).await?;
             if asked_for {
                 continue;
             }
@@ -257,8 +283,7 @@ impl Messages {
     /// charged to the peer.
     async fn take(
         &self,
-        session: &Session,
-        inbox: &mpsc::Sender<Heard>,
+        (session, inbox, pongs): (&Session, &mpsc::Sender<Heard>, &mpsc::Sender<u64>),
         message: NetworkMessage,
         arrived: Instant,
     ) -> Result<bool, NetworkError> {
@@ -283,9 +308,10 @@ impl Messages {
             | NetworkMessage::RotateDone { .. }
             | NetworkMessage::RotateKept {}) => Heard::Rotation { session: session.clone(), step },
             NetworkMessage::Ping { id } => {
-                self.send_quietly(session, &NetworkMessage::Pong { id }).await;
                 session.was_sign_of_life();
-                session.was_sign_of_life();
+                if pongs.try_send(id).is_err() {
+                    tracing::debug!(%device, "more pings than can be answered");
+                }
                 return Ok(false);
             }
             NetworkMessage::Pong { id } => {

@@ -175,6 +175,22 @@ async fn two_devices_pair_by_words_and_ping() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn devices_that_ping_each_other_many_times_at_once_are_both_answered() {
+    let (mut a, mut b) = (node("Study").await, node("Attic").await);
+    pair(&mut a, &mut b, false).await;
+    a.connected().await;
+    b.connected().await;
+    // More than the streams that either side may have open at once.
+    let ping = |device: &str| DiagnosticsRequest::Ping { device: device.into(), count: 1 };
+    let from_a = futures_util::future::join_all((0..50).map(|_| a.call(ping("Attic"))));
+    let from_b = futures_util::future::join_all((0..50).map(|_| b.call(ping("Study"))));
+    let (from_a, from_b) = tokio::join!(from_a, from_b);
+    for answer in from_a.into_iter().chain(from_b) {
+        answer.expect("an answer to each ping");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_arrives_whole_after_it_was_accepted() {
     let (mut a, mut b) = (node("Alpha").await, node("Beta").await);
     pair(&mut a, &mut b, false).await;
