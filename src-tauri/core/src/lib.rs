@@ -32,5 +32,5 @@ mod overheard;
 
 /// Compiles the examples of `docs/extending.md` as doc tests.
 #[cfg(doctest)]
-#[doc = include_str!("../../docs/extending.md")]
+#[doc = include_str!("../../../docs/extending.md")]
 pub struct Extending;
