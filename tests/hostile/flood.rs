@@ -55,8 +55,8 @@ impl Dialler {
             let (stop, seen) = (stop.clone(), seen.clone());
             let (peer, target, secret) = (self.peer.clone(), self.target.clone(), self.secret);
             async move {
-                // The flood takes a second to fill any queue.
-                tokio::time::sleep(Duration::from_secs(1)).await;
+                // The flood takes a moment to begin. On a fast machine the whole phase takes little more than a second.
+                tokio::time::sleep(Duration::from_millis(500)).await;
                 while !stop.load(Ordering::Relaxed) {
                     let one =
                         tokio::time::timeout(limit + Duration::from_secs(1), session(&peer, &target, &secret)).await;
