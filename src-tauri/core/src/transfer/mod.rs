@@ -81,7 +81,10 @@ use crate::{
     },
     storage::Store,
     transfer::{
-        protocol::limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+        protocol::{
+            lifecycle::receiver::SpaceWait,
+            limits::{MAX_CHOSEN, OFFER_BURST, OFFER_RATE, SHOWN_ROOTS},
+        },
         registry::{Command, End, TransferRegistry},
         send::source::Named,
     },
@@ -166,7 +169,7 @@ pub(crate) struct Inner {
     /// Incoming transfers whose staged data was all written by this run of the node.
     written: Mutex<HashSet<TransferId>>,
     /// Incoming transfers that resumed on their own after a full disk.
-    full: Mutex<HashMap<TransferId, crate::transfer::receive::receiver::SpaceWait>>,
+    full: Mutex<HashMap<TransferId, SpaceWait>>,
     /// Scheduler that decides which outgoing transfers may send.
     turns: Arc<Scheduler>,
     /// Rate limits shared by all outgoing (`up`) and all incoming (`down`) transfers.
@@ -188,7 +191,7 @@ impl Inner {
         self.gone.locked().entry(device).or_default().subscribe()
     }
 
-    fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, crate::transfer::receive::receiver::SpaceWait>> {
+    fn full(&self) -> std::sync::MutexGuard<'_, HashMap<TransferId, SpaceWait>> {
         self.full.locked()
     }
 

@@ -30,6 +30,7 @@ use crate::{
     storage::{Op, Store, Table},
     transfer::{
         protocol::{
+            lifecycle::receiver::{Answer, OnRecord, answer_to_resume, takes_offer},
             manifest::Manifest,
             reason::{Cause, Reason},
         },
@@ -88,21 +89,6 @@ impl End {
         Self { state: TransferState::Cancelled, cause: Some(Reason::CancelledHere.into()) }
     }
 
-    /// Returns true if the transfer was cancelled on this side.
-    pub(super) fn is_cancelled_here(&self) -> bool {
-        self.reason() == Some(&Reason::CancelledHere)
-    }
-
-    /// Returns the reason of the end; `None` if there is nothing to say.
-    pub(super) fn reason(&self) -> Option<&Reason> {
-        self.cause.as_ref().map(|cause| &cause.reason)
-    }
-
-    /// Returns the reason if the transfer failed.
-    pub(super) fn failure(&self) -> Option<&Reason> {
-        self.reason().filter(|_| self.state == TransferState::Failed)
-    }
-
     /// Returns the end of a transfer that ran to its end. `failed` of `of` files failed, the first for reason
     /// `first`, and `done` succeeded. `left_out` is the reason if anything is missing, including what was never sent.
     pub(super) fn ran(failed: u32, of: u32, first: Option<&Reason>, done: u32, left_out: Option<Cause>) -> Self {
@@ -123,7 +109,7 @@ struct Row {
     landing: Option<PathBuf>,
     /// Terms needed to resume the transfer.
     terms: Option<Terms>,
-    /// Reason while paused on this side.
+    /// Reason while paused on this side, or for which the transfer is about to end.
     held: Option<Reason>,
     /// Unix time in seconds since which the transfer waits for its sender.
     waits_since: Option<u64>,
@@ -134,6 +120,23 @@ impl Row {
         match &self.terms {
             Some(Terms::Outgoing(terms)) => Some(terms.rank),
             _ => None,
+        }
+    }
+
+    /// Returns the state of an incoming transfer of this device.
+    fn on_record(&self, device: DeviceId) -> OnRecord {
+        let view = self.view.borrow();
+        if view.device != device || view.direction != Direction::Receive {
+            return OnRecord::Nothing;
+        }
+        match view.state {
+            TransferState::Done if failures(&view) > 0 => OnRecord::FilesFailed,
+            TransferState::Done => OnRecord::Done,
+            TransferState::Failed => OnRecord::Failed(view.reason.as_ref().map_or(Reason::Internal, Reason::from)),
+            state if state.is_final() => OnRecord::Stopped,
+            _ if self.commands.is_some() => OnRecord::UnderWay,
+            _ if matches!(self.terms, Some(Terms::Incoming(_))) => OnRecord::Waiting,
+            _ => OnRecord::Nothing,
         }
     }
 
@@ -173,7 +176,7 @@ impl TransferRegistry {
                 tracing::warn!("a transfer on record cannot be read and is left alone");
                 continue;
             };
-            let Record { mut view, mut landing, mut terms, held, mut waits_since } = record;
+            let Record { mut view, mut landing, mut terms, mut held, mut waits_since } = record;
             let as_kept = (view.roots.len(), view.landed.len(), view.notes.len());
             view_size::bound(&mut view);
             let was_long = as_kept != (view.roots.len(), view.landed.len(), view.notes.len());
@@ -182,8 +185,15 @@ impl TransferRegistry {
                 let end = End::by(Reason::Interrupted);
                 (view.reason, view.rate, view.eta, view.silent) = (end.cause.map(ApiError::from), 0.0, None, None);
                 view.state = if terms.is_some() { TransferState::Waiting } else { end.state };
-                if let Some(held) = held.clone().filter(|_| terms.is_some()) {
-                    (view.state, view.reason) = (TransferState::Paused, Some(held.into()));
+                if let Some(reason) = held.clone().filter(|_| terms.is_some()) {
+                    if is_ending(&reason, terms.as_ref()) {
+                        let cancelled = reason == Reason::CancelledHere;
+                        let end = if cancelled { End::cancelled_here() } else { End::by(reason) };
+                        (view.state, view.reason) = (end.state, end.cause.map(ApiError::from));
+                        (terms, held) = (None, None);
+                    } else {
+                        (view.state, view.reason) = (TransferState::Paused, Some(reason.into()));
+                    }
                 }
                 if terms.is_none() {
                     if let Some(landing) = landing.take() {
@@ -471,26 +481,14 @@ impl TransferRegistry {
     /// Claims an accepted transfer for its sender. `device` must be the device that offered it.
     pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> Found {
         let mut rows = self.rows();
-        let unknown = || Found::Over(Reason::Forgotten);
-        let Some(row) = rows.get_mut(&id) else { return unknown() };
-        let view = row.view.borrow().clone();
-        if view.device != device || view.direction != Direction::Receive {
-            return unknown();
+        let unknown = Found::Over(Reason::Forgotten);
+        let Some(row) = rows.get_mut(&id) else { return unknown };
+        match answer_to_resume(&row.on_record(device)) {
+            Answer::Busy => return Found::Busy,
+            Answer::Over(reason) => return Found::Over(reason),
+            Answer::Resume => {}
         }
-        if view.state.is_final() {
-            let reason = view.reason.as_ref().map_or(Reason::Internal, Reason::from);
-            return Found::Over(match view.state {
-                TransferState::Done if failures(&view) > 0 => Reason::FilesFailed,
-                TransferState::Done => Reason::Complete,
-                TransferState::Failed if reason.is_disconnected() => Reason::Forgotten,
-                TransferState::Failed => reason,
-                _ => Reason::Cancelled,
-            });
-        }
-        if row.commands.is_some() {
-            return Found::Busy;
-        }
-        let (Some(Terms::Incoming(terms)), Some(landing)) = (&row.terms, &row.landing) else { return unknown() };
+        let (Some(Terms::Incoming(terms)), Some(landing)) = (&row.terms, &row.landing) else { return unknown };
         let (commands, asked) = mpsc::channel(4);
         row.commands = Some(commands);
         row.waits_since = None;
@@ -611,6 +609,17 @@ impl TransferRegistry {
             let _ = commands.try_send(Command::Held);
         }
         Ok(())
+    }
+
+    /// Records that an incoming transfer is about to end for this reason. If the node is killed before the end is on
+    /// record, the next start ends it.
+    pub(super) async fn will_end(&self, id: TransferId, reason: Reason) {
+        if let Some(row) = self.rows().get_mut(&id) {
+            row.held = Some(reason);
+        }
+        if let Err(error) = self.keep(vec![id], |_| Vec::new()).await {
+            tracing::warn!(%error, "that a transfer is about to end could not be recorded");
+        }
     }
 
     /// Returns the view and terms of an outgoing transfer.
@@ -769,17 +778,20 @@ fn failures(view: &TransferView) -> u64 {
     view.skipped.saturating_sub(not_wanted)
 }
 
+/// Returns true if an accepted transfer that was held for this reason was about to end when the node was killed
+/// ([`TransferRegistry::will_end`]). What pauses a transfer is another kind of reason.
+fn is_ending(held: &Reason, terms: Option<&Terms>) -> bool {
+    matches!(terms, Some(Terms::Incoming(_))) && !held.is_blocked()
+}
+
 /// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because
 /// a person may be about to answer it.
 fn was_lost(row: &Row, offer: &TransferView) -> bool {
     let view = row.view.borrow();
     let shown = |view: &TransferView| (view.device, view.direction, view.files, view.total, view.root_count);
-    view.direction == Direction::Receive
-        && view.state == TransferState::Failed
-        && view.reason.as_ref().is_some_and(|why| Reason::from(why).is_disconnected())
-        && row.commands.is_none()
-        && shown(&view) == shown(offer)
-        && view.roots == offer.roots
+    let lost =
+        row.commands.is_none() && view.direction == Direction::Receive && takes_offer(&row.on_record(view.device));
+    lost && shown(&view) == shown(offer) && view.roots == offer.roots
 }
 
 async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, landing: PathBuf) {

@@ -11,12 +11,14 @@
 //! runtime and a session's streams.
 
 pub(in crate::transfer) mod cipher;
+pub(in crate::transfer) mod claims;
 pub(in crate::transfer) mod compression;
 pub(in crate::transfer) mod control_stream;
 pub mod frames;
 pub(in crate::transfer) mod framing;
 pub(in crate::transfer) mod hash_tree;
 pub(in crate::transfer) mod index_set;
+pub(in crate::transfer) mod lifecycle;
 pub mod limits;
 pub(in crate::transfer) mod manifest;
 pub(in crate::transfer) mod reason;

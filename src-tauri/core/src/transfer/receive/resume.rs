@@ -20,6 +20,7 @@ use crate::{
         protocol::{
             frames::ResumeOffer,
             index_set::IndexSet,
+            lifecycle::receiver::{Input, ReceiveLifecycle, SpaceWait},
             limits::{SPACE_RESERVE, VERSION},
             manifest::Manifest,
             reason::Reason,
@@ -28,7 +29,8 @@ use crate::{
         },
         receive::{
             receiver::{
-                FRAME_TIMEOUT, Receiving, SUPERSEDED, Stream, Terms, blocking, declined, lost, next, recorded, room_for,
+                FRAME_TIMEOUT, Receiving, SUPERSEDED, Stream, Terms, blocking, declined, interruption, lost, next,
+                recorded, room_for,
             },
             staging::{
                 DiskError,
@@ -38,7 +40,7 @@ use crate::{
             },
         },
         record::Incoming,
-        registry::{Command, End, Found},
+        registry::Found,
     },
 };
 
@@ -50,10 +52,10 @@ const GROWTH: u64 = 16 * 1024 * 1024;
 pub(in crate::transfer) async fn serve(
     inner: Arc<Inner>,
     stream: Stream,
-    again: ResumeOffer,
+    offer: ResumeOffer,
 ) -> Result<(), NetworkError> {
-    let (id, device) = (TransferId::from_random(again.transfer), stream.session.device_id());
-    let refused = if again.version != VERSION {
+    let (id, device) = (TransferId::from_random(offer.transfer), stream.session.device_id());
+    let refused = if offer.version != VERSION {
         Some(Reason::VersionUnsupported)
     } else if inner.cancel.is_cancelled() {
         Some(Reason::ShuttingDown)
@@ -69,8 +71,8 @@ pub(in crate::transfer) async fn serve(
     // An attempt that this side has not given up yet is ended first.
     let ended = timeout(SUPERSEDED, inner.registry.ended_by_another(id, device)).await;
     let found = if ended.is_ok() { inner.registry.claim(id, device) } else { Found::Busy };
-    let (incoming, landing, asked) = match found {
-        Found::Claimed(incoming, landing, asked) => (incoming, landing, asked),
+    let (incoming, landing, commands) = match found {
+        Found::Claimed(incoming, landing, commands) => (incoming, landing, commands),
         Found::Busy => {
             stream.out.farewell(&declined(Reason::Busy)).await;
             return Ok(());
@@ -81,65 +83,59 @@ pub(in crate::transfer) async fn serve(
         }
     };
     let Incoming { encrypt, compress, total, entries, .. } = incoming;
-    let terms = Terms { transfer: again.transfer, attempt: again.attempt, encrypt, compress, total, entries };
-    let mut receiving = Receiving::new(inner, stream, asked, terms);
-    // Staged data stays until this transfer ends.
-    receiving.holds = true;
+    let terms = Terms { transfer: offer.transfer, attempt: offer.attempt, encrypt, compress, total, entries };
+    let bytes = inner.registry.view(id).map_or(0, |view| view.bytes);
+    let interval = SpaceWait::interval(inner.full().get(&id).copied(), bytes);
+    let life = ReceiveLifecycle::resumed(inner.registry.held(id), interval);
+    let mut receiving = Receiving::new(inner, stream, commands, terms, life);
     receiving.landing = Some(landing.clone());
-    let outcome = receiving.take_up(&again, &incoming, landing).await;
-    let outcome = match outcome {
-        Ok(None) => receiving.receive().await,
-        Ok(Some(end)) => Ok(end),
-        Err(error) => Err(error),
-    };
-    receiving.over(outcome).await
+    if let Err(error) = receiving.resume(&offer, &incoming, landing).await {
+        receiving.fail(error);
+    }
+    receiving.end().await
 }
 
 impl Receiving {
-    /// Finds out what is staged, and tells the sender.
-    async fn take_up(
-        &mut self,
-        again: &ResumeOffer,
-        incoming: &Incoming,
-        landing: PathBuf,
-    ) -> Result<Option<End>, NetworkError> {
-        if again.changed > incoming.entries {
-            return Ok(Some(self.give_up(Reason::OfferMalformed).await));
+    /// Finds out what is staged, tells the sender, and receives the rest.
+    async fn resume(&mut self, offer: &ResumeOffer, incoming: &Incoming, landing: PathBuf) -> Result<(), NetworkError> {
+        if offer.changed > incoming.entries {
+            self.advance(Input::GivenUp(Reason::OfferMalformed));
+            return Ok(());
         }
-        if let Some(end) = self.changes(again.changed).await? {
-            return Ok(Some(end));
+        self.changes(offer.changed).await?;
+        if self.life.is_over() {
+            return Ok(());
         }
-        if let Some(end) = self.while_held().await? {
-            return Ok(Some(end));
-        }
-        if let Some(end) = self.may_open_files().await? {
-            return Ok(Some(end));
+        self.while_held().await?;
+        if self.life.is_over() || !self.may_open_files().await? {
+            return Ok(());
         }
         let descriptors = self.files.clone().ok_or(TransferError::Internal("no descriptors were set aside"))?;
         // Memory for the accepted manifest, and for a changed copy. The list of changes is dropped by then.
         let list = usize::try_from(incoming.memory()).unwrap_or(usize::MAX);
-        let list = list.saturating_mul(1 + usize::from(again.changed > 0)).min(ALONE);
+        let list = list.saturating_mul(1 + usize::from(offer.changed > 0)).min(ALONE);
         if !self.share.hold(list) {
-            self.out.farewell(&declined(Reason::Busy)).await;
-            return Err(lost());
+            self.advance(Input::NotNow(Reason::Busy));
+            return Ok(());
         }
         let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
-            return Ok(Some(self.list_is_gone().await));
+            return Ok(());
         };
         // Manifests accepted before entries had modes have another hash now.
-        if again.manifest != incoming.hash {
+        if offer.manifest != incoming.hash {
             let hashed = move || Ok((accepted.hash().map_err(TransferError::Violation)?, accepted));
             let (hash, list) = blocking(&self.worker(), "hashing a list failed", hashed).await?;
             accepted = list;
-            if again.manifest != hash {
-                return Ok(Some(self.give_up(Reason::SourceChanged).await));
+            if offer.manifest != hash {
+                self.advance(Input::GivenUp(Reason::SourceChanged));
+                return Ok(());
             }
         }
         if incoming.is_unattended() {
             accepted.make_plain();
         }
         let accepted = Arc::new(accepted);
-        let now = self.machine.take_up(&accepted, again.manifest).map_err(TransferError::Violation)?;
+        let now = self.machine.take_up(&accepted, offer.manifest).map_err(TransferError::Violation)?;
         let (list, terms) = (now.clone(), incoming.clone());
         let choose = move || recorded(&list, &terms);
         let mut plan = blocking(&self.worker(), "choosing entries failed", choose).await?;
@@ -147,14 +143,14 @@ impl Receiving {
         let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
-        let read_again = !self.inner.written().contains(&id);
+        let read_offer = !self.inner.written().contains(&id);
         let nothing_yet = self.inner.registry.view(id).is_some_and(|view| view.bytes == 0);
         let looking = self.worker().look(move || {
             if nothing_yet {
                 // The node may have been killed after the record and before the folder was created.
                 recovery::make_sure(&ops, &landing, &id)?;
             }
-            let holding = recovery::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
+            let holding = recovery::take_up(&ops, &landing, &id, (&accepted, &now), read_offer, &seen)?;
             let Recovery { temp, folders, whole, landed, held } = holding;
             // A later version may select less when nobody is asked. Data that is no longer selected is not claimed.
             let mut kept = IndexSet::none(now.len());
@@ -167,17 +163,15 @@ impl Receiving {
             let ready = ready.looked(ops.as_ref(), &now, rule, &seen)?;
             Ok(Ready { landed, ..ready })
         });
-        let ready = match self.look(looking, &stopped).await? {
-            // After a restart, each attempt of this run hashes everything again, because the journal may note data
-            // that a power cut lost.
-            Looked::There(ready) => *ready,
-            Looked::Ended(end) => return Ok(Some(end)),
-        };
+        // After a restart, each attempt of this run hashes everything offer, because the journal may note data that a
+        // power cut lost.
+        let Some(ready) = self.look(looking, &stopped).await? else { return Ok(()) };
         // The manifest as it was accepted is dropped by now.
         let _ = self.share.hold(self.machine.memory());
         let bytes = quota::bytes_in_all(&looks, &wanted, &ready.plan.whole, ready.landed);
-        if let Some(end) = self.growth(incoming, bytes, wanted.iter().count() as u64).await? {
-            return Ok(Some(end));
+        self.growth(incoming, bytes, wanted.iter().count() as u64).await?;
+        if self.life.is_over() {
+            return Ok(());
         }
         // A growing file keeps the total that was last announced, unless all of it is there.
         let landed = looks.is_growing() && ready.plan.whole.contains(0);
@@ -190,18 +184,20 @@ impl Receiving {
             view.growing &= !landed;
         });
         self.start(ready).await?;
-        Ok(None)
+        self.receive().await
     }
 
     /// Checks an accepted transfer that may have grown: the limit of growth, the rule's quota, and the free space.
-    async fn growth(&mut self, incoming: &Incoming, bytes: u64, entries: u64) -> Result<Option<End>, NetworkError> {
+    async fn growth(&mut self, incoming: &Incoming, bytes: u64, entries: u64) -> Result<(), NetworkError> {
         let growing = self.machine.manifest().is_growing();
         if !growing && bytes > incoming.total.saturating_add(GROWTH.max(incoming.total / 10)) {
             // The person has not agreed to that much.
-            return Ok(Some(self.give_up(Reason::SourceChanged).await));
+            self.advance(Input::GivenUp(Reason::SourceChanged));
+            return Ok(());
         }
         if !self.may_take(bytes, entries, incoming.list).await? {
-            return Ok(Some(self.give_up(Reason::RuleEnded).await));
+            self.advance(Input::GivenUp(Reason::RuleEnded));
+            return Ok(());
         }
         if !growing
             && bytes > incoming.total
@@ -217,133 +213,106 @@ impl Receiving {
                 // Received data is kept. The next attempt finds the transfer paused, and waits for space.
                 self.inner.registry.show(self.id, |view| view.total = bytes);
                 self.inner.registry.hold(self.id, Some(Reason::DiskFull)).await?;
-                self.out.farewell(&declined(Reason::Busy)).await;
-                return Err(lost());
+                self.advance(Input::NotNow(Reason::Busy));
             }
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing.
-    async fn accepted_list(&self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
+    /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing; the attempt is over then.
+    async fn accepted_list(&mut self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
         if incoming.list == 0 {
-            return self.inner.registry.manifest(self.id, incoming.pages).await;
+            let list = self.inner.registry.manifest(self.id, incoming.pages).await?;
+            if list.is_none() {
+                self.list_is_gone();
+            }
+            return Ok(list);
         }
         let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
         let worker = self.worker();
         let read = worker.guarded(move || listing::read(ops.as_ref(), &dest, &id, &hash));
         match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {
+            Ok(None) => {
+                self.list_is_gone();
+                Ok(None)
+            }
             Ok(list) => Ok(list),
             Err(error) if is_out_of_files(&error) => {
                 Err(TransferError::Disk(DiskError::new("reading the list of files", error)).into())
             }
             Err(error) => {
                 tracing::info!(%error, "the folder of a transfer is not there");
-                self.out.farewell(&declined(Reason::DestinationUnusable)).await;
-                Err(lost())
+                self.advance(Input::NotNow(Reason::DestinationUnusable));
+                Ok(None)
             }
         }
     }
 
     /// Ends a transfer whose manifest or staging directory is missing. If nothing had arrived, the node was killed
     /// before the sender was told: the sender offers it anew.
-    async fn list_is_gone(&mut self) -> End {
-        let nothing_yet = self.inner.registry.view(self.id).is_some_and(|view| view.bytes == 0);
-        if !nothing_yet {
-            return self.give_up(Reason::FolderChanged).await;
-        }
-        self.holds = false;
-        self.give_up(Reason::Forgotten).await;
-        End::by(Reason::Interrupted)
+    fn list_is_gone(&mut self) {
+        let nothing_yet = self.bytes_so_far() == 0;
+        self.advance(if nothing_yet { Input::Forgotten } else { Input::GivenUp(Reason::FolderChanged) });
     }
 
-    /// Declines the resume for good.
-    pub(in crate::transfer) async fn give_up(&mut self, reason: Reason) -> End {
-        self.machine.end();
-        self.told = true;
-        self.out.farewell(&declined(reason.clone())).await;
-        End { state: crate::api::TransferState::Failed, cause: Some(reason.into()) }
-    }
-
-    /// Waits until all announced changes have arrived.
-    async fn changes(&mut self, announced: u32) -> Result<Option<End>, NetworkError> {
-        if announced == 0 {
-            return Ok(None);
-        }
-        loop {
-            match timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())?? {
-                FromSender::Changes => return Ok(None),
-                FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
-                _ => {}
-            }
-            if !self.share.hold(self.machine.memory()) {
-                self.out.farewell(&declined(Reason::Busy)).await;
-                return Err(lost());
+    /// Waits until all announced changes have arrived, or the life cycle leaves the attempt.
+    async fn changes(&mut self, announced: u32) -> Result<(), NetworkError> {
+        let mut known = announced == 0;
+        while !known && !self.life.is_over() {
+            let meant =
+                timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())??;
+            known = matches!(meant, FromSender::Changes);
+            self.heard(&meant);
+            if !known && !self.life.is_over() && !self.share.hold(self.machine.memory()) {
+                self.advance(Input::NotNow(Reason::Busy));
             }
         }
+        Ok(())
     }
 
-    /// Waits until the staged data is checked. Commands and frames are handled meanwhile.
+    /// Waits until the staged data is checked. Commands and frames are handled meanwhile. Returns `None` if the attempt
+    /// is over.
     pub(in crate::transfer) async fn look(
         &mut self,
         mut looking: JoinHandle<Result<Ready, Unrecoverable>>,
         stopped: &AtomicBool,
-    ) -> Result<Looked, NetworkError> {
-        let outcome = loop {
+    ) -> Result<Option<Ready>, NetworkError> {
+        let mut failed = None;
+        while failed.is_none() && !self.carry_out(None).await {
+            let deadline = self.deadline();
             tokio::select! {
                 looked = &mut looking => {
                     let looked = looked.map_err(|_| TransferError::Internal("looking at files failed"))?;
-                    return self.looked(looked).await;
+                    return self.looked(looked);
                 }
                 frame = next(&mut self.frames, &mut self.machine) => match frame {
-                    Ok(FromSender::Cancelled(reason)) => break Ok(Looked::Ended(End::by(reason))),
-                    Ok(_) => {}
-                    Err(error) => break Err(error),
+                    Ok(meant) => self.heard(&meant),
+                    Err(error) => failed = Some(error),
                 },
-                command = self.asked.recv() => match command {
-                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Superseded) => break Err(lost()),
-                    // The sender is told as soon as data could be paused.
-                    Some(Command::Held) => {}
-                    Some(Command::Decline | Command::Cancel) | None => {
-                        self.give_up(Reason::Cancelled).await;
-                        break Ok(Looked::Ended(End::cancelled_here()));
-                    }
-                },
-                () = self.inner.cancel.cancelled() => {
-                    self.told = true;
-                    self.out.farewell(&declined(Reason::ShuttingDown)).await;
-                    break Ok(Looked::Ended(End::by(Reason::Interrupted)));
-                }
+                it = interruption(&mut self.commands, &self.inner.cancel, deadline) => self.interrupted(it),
             }
-        };
+        }
         stopped.store(true, Ordering::Relaxed);
         let _ = looking.await;
-        outcome
+        failed.map_or(Ok(None), Err)
     }
 
-    async fn looked(&mut self, looked: Result<Ready, Unrecoverable>) -> Result<Looked, NetworkError> {
+    fn looked(&mut self, looked: Result<Ready, Unrecoverable>) -> Result<Option<Ready>, NetworkError> {
         match looked {
-            Ok(ready) => Ok(Looked::There(Box::new(ready))),
-            Err(Unrecoverable::Stopped) => Err(lost()),
-            Err(Unrecoverable::Unsteady) => Ok(Looked::Ended(self.give_up(Reason::SourceChanged).await)),
-            Err(Unrecoverable::Disk(error)) => Err(TransferError::Disk(error).into()),
+            Ok(ready) => return Ok(Some(ready)),
+            Err(Unrecoverable::Stopped) => return Err(lost()),
+            Err(Unrecoverable::Disk(error)) => return Err(TransferError::Disk(error).into()),
+            Err(Unrecoverable::Unsteady) => self.advance(Input::GivenUp(Reason::SourceChanged)),
             Err(Unrecoverable::Destination(error)) => {
                 // A disk that was taken out may come back.
                 tracing::info!(%error, "the folder of a transfer is not there");
-                self.out.farewell(&declined(Reason::DestinationUnusable)).await;
-                Err(lost())
+                self.advance(Input::NotNow(Reason::DestinationUnusable));
             }
             Err(Unrecoverable::Gone(error)) => {
                 tracing::info!(%error, "unfinished files are gone");
-                Ok(Looked::Ended(self.give_up(Reason::FolderChanged).await))
+                self.advance(Input::GivenUp(Reason::FolderChanged));
             }
         }
+        Ok(None)
     }
-}
-
-/// Result of checking the staged data.
-pub(in crate::transfer) enum Looked {
-    There(Box<Ready>),
-    Ended(End),
 }

@@ -139,8 +139,9 @@ impl SendAttempt {
         lock(&self.machine)
     }
 
-    /// Starts to verify the receiver's claims, before anything is sent.
-    pub(in crate::transfer) fn prove(&mut self, worker: &Worker, plan: Plan) {
+    /// Starts to verify the claims of the plan, before anything is sent.
+    pub(in crate::transfer) fn prove(&mut self, worker: &Worker) {
+        let plan = self.plan.take().unwrap_or_default();
         let stopped = Arc::new(AtomicBool::new(false));
         let (source, claimed, seen) = (self.source.clone(), plan.clone(), stopped.clone());
         let looking = worker.look(move || disproved(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
@@ -189,11 +190,6 @@ impl SendAttempt {
         let input = self.input.as_ref().map(|input| *input.borrow());
         let more = |input: Input| matches!(input, Input::Ended(_)) || input.sendable() > there;
         self.pool.is_some() && input.is_some_and(|input| !more(input))
-    }
-
-    /// Returns true once the plan is known.
-    pub(in crate::transfer) fn may_send(&self) -> bool {
-        self.plan.is_some() || self.pool.is_some()
     }
 
     /// Starts the tasks that send data, if they are not running.

@@ -132,6 +132,29 @@ async fn either_node_may_be_started_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_a_kill_cut_short_is_made_up_for_at_the_next_start() {
+    let (one, two) = pair_of_nodes().await;
+    two.set_rule(AcceptRule::Paired);
+    let folder = folder(&one, 10 * MIB);
+    let id = one.send(&two, vec![folder], limited(6_000_000)).await;
+    shows(&one, id, |view| view.bytes > MIB as u64).await;
+    cut(&one, &two);
+    waits(&two, id).await;
+    // As far as the receiver gets before it tells the sender: the kill comes right afterwards.
+    two.transfers.0.registry.will_end(id, Reason::CancelledHere).await;
+    let two = two.restarted().await;
+    let view = two.transfers.get(id).unwrap();
+    assert_eq!((view.state, view.reason.unwrap().code.as_str()), (TransferState::Cancelled, "cancelled_here"));
+    let staged = tree(&two.downloads()).into_keys().filter(|path| path.to_string_lossy().contains(".yonder-")).count();
+    assert_eq!(staged, 0, "what is not complete is removed");
+    one.pair(&two).await;
+    two.pair(&one).await;
+    mend(&one, &two);
+    let view = one.end(id).await;
+    assert_eq!((view.state, view.reason.unwrap().code.as_str()), (TransferState::Cancelled, "cancelled_there"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_changed_meanwhile_is_sent_anew_and_never_mixed() {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{
     super::unattended::{self, Unattended},
-    BACKS_OFF, Receiving, TICK, Terms, UNDECIDED, declined, lost, next, room_to_begin,
+    BACKS_OFF, Receiving, TICK, Terms, UNDECIDED, interruption, next, room_to_begin,
 };
 use crate::{
     api::{Amount, ConflictRule, TransferState},
@@ -19,19 +19,11 @@ use crate::{
     transfer::{
         AcceptOptions, TransferError,
         protocol::{
-            index_set::IndexSet,
-            limits::SPACE_RESERVE,
-            manifest::Manifest,
-            reason::Reason,
-            selection,
-            state::{FromSender, Plan},
+            index_set::IndexSet, lifecycle::receiver::Input, limits::SPACE_RESERVE, manifest::Manifest, reason::Reason,
+            selection, state::Plan,
         },
-        receive::{
-            resume::Looked,
-            staging::{DESCRIPTORS, DiskError, StagingDir, conflicts::Ready},
-        },
+        receive::staging::{DESCRIPTORS, DiskError, StagingDir, conflicts::Ready},
         record::Incoming,
-        registry::{Command, End},
     },
 };
 
@@ -107,7 +99,8 @@ impl Receiving {
             })?;
         self.inner.written().insert(self.id);
         // From here on staged data is kept on a disconnect, and removed otherwise.
-        (self.holds, self.landing) = (true, Some(folder.clone()));
+        self.landing = Some(folder.clone());
+        self.advance(Input::Recorded);
         self.inner.registry.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total);
             (view.state, view.reason) = (TransferState::Active, None);
@@ -126,10 +119,10 @@ impl Receiving {
     }
 
     /// Waits until this transfer may open files. Commands and frames are handled meanwhile, and the reason of the
-    /// wait is shown.
-    pub(in crate::transfer) async fn may_open_files(&mut self) -> Result<Option<End>, NetworkError> {
+    /// wait is shown. Returns false if the life cycle leaves the attempt.
+    pub(in crate::transfer) async fn may_open_files(&mut self) -> Result<bool, NetworkError> {
         if self.files.is_some() {
-            return Ok(None);
+            return Ok(true);
         }
         let (all, device) = (self.inner.budget.files.clone(), self.session.device_id());
         let (files, waits) = (all.share(device, DESCRIPTORS), sleep(TICK));
@@ -137,43 +130,24 @@ impl Receiving {
         tokio::pin!(files, waits);
         // The reason shown before this wait.
         let (mut shows, mut before) = (false, None);
-        loop {
+        while !self.carry_out(None).await {
+            let (deadline, undecided) = (self.deadline(), !self.life.holds());
             tokio::select! {
                 // This wait may repeat: commands and frames are handled first.
                 biased;
-                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
-                command = self.asked.recv() => match command {
-                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Superseded) => return Err(lost()),
-                    Some(Command::Held) => {}
-                    Some(Command::Decline | Command::Cancel) | None if self.holds => {
-                        self.give_up(Reason::Cancelled).await;
-                        return Ok(Some(End::cancelled_here()));
-                    }
-                    Some(Command::Decline | Command::Cancel) | None => {
-                        return Ok(Some(self.decline(Reason::Declined).await));
-                    }
-                },
-                frame = next(&mut self.frames, &mut self.machine) => {
-                    if let FromSender::Cancelled(reason) = frame? {
-                        return Ok(Some(End::by(reason)));
-                    }
-                }
+                it = interruption(&mut self.commands, &self.inner.cancel, deadline) => self.interrupted(it),
+                frame = next(&mut self.frames, &mut self.machine) => self.heard(&frame?),
                 // As for an undecided offer: if others wait for memory, the sender has to offer again.
                 () = async {
                     sleep_until(begun + UNDECIDED).await;
                     self.share.is_missed().await;
-                }, if !self.holds => {
-                    self.machine.end();
-                    self.out.farewell(&declined(Reason::Busy)).await;
-                    return Err(lost());
-                }
+                }, if undecided => self.advance(Input::Overdue),
                 files = &mut files => {
                     if shows {
                         self.inner.registry.show(self.id, |view| view.reason = before);
                     }
                     self.files = Some(files);
-                    return Ok(None);
+                    return Ok(true);
                 }
                 () = &mut waits, if !shows => {
                     shows = true;
@@ -182,10 +156,12 @@ impl Receiving {
                 }
             }
         }
+        Ok(false)
     }
 
-    /// Gives the descriptors to others for a moment, and waits for them again.
-    pub(super) async fn open_files_later(&mut self) -> Result<Option<End>, NetworkError> {
+    /// Gives the descriptors to others for a moment, and waits for them again. Returns false if the life cycle leaves
+    /// the attempt.
+    pub(super) async fn open_files_later(&mut self) -> Result<bool, NetworkError> {
         self.files = None;
         sleep(self.backs_off).await;
         self.backs_off = (self.backs_off * 2).min(BACKS_OFF);
@@ -199,24 +175,20 @@ impl Receiving {
 
     /// Compares existing files with the offer if the conflict rule asks for it, and starts with what is missing.
     /// Commands and frames are handled meanwhile.
-    pub(super) async fn compare(&mut self) -> Result<Option<End>, NetworkError> {
-        let Some(Accepted { temp, plan, folder, rule }) = self.accepted.take() else { return Ok(None) };
+    pub(super) async fn compare(&mut self) -> Result<(), NetworkError> {
+        let Some(Accepted { temp, plan, folder, rule }) = self.accepted.take() else { return Ok(()) };
         let (manifest, ops) = (self.machine.manifest(), self.inner.ops.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let seen = stopped.clone();
         let looking = self.worker().look(move || {
             Ready::new(Arc::new(temp), plan, HashMap::new()).looked(ops.as_ref(), &manifest, rule, &seen)
         });
-        let ready = match self.look(looking, &stopped).await? {
-            Looked::There(ready) => *ready,
-            Looked::Ended(end) => return Ok(Some(end)),
-        };
+        let Some(ready) = self.look(looking, &stopped).await? else { return Ok(()) };
         let manifest = self.machine.manifest();
         let (_, _, held) = ready.plan.held(&manifest);
         let (_, total) = ready.plan.measure(&manifest);
         self.fits(folder, total - held.min(total), &ready.plan.selected).await?;
-        self.start(ready).await?;
-        Ok(None)
+        self.start(ready).await
     }
 
     /// Checks that the whole offer fits on the volume of `folder`.

@@ -1,94 +1,213 @@
 //! The end of an attempt: either of the whole transfer, or until the sender comes back.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use super::{Live, Receiving, declined};
+use tokio::{task::JoinHandle, time::timeout};
+
+use super::{Receiving, data::Live, declined, lost, violations_only};
 use crate::{
-    api::TransferView,
+    api::{TransferState, TransferView},
+    error::NetworkError,
     transfer::{
-        Presence,
+        Presence, TransferError,
         left_out::{NOT_WANTED, ReasonCounts, add_notes, shown_count},
-        protocol::{control_stream, frames::ReceiverFrame, limits::SHOWN_ROOTS, reason::Reason},
-        receive::{commit::worker::Committed, staging::clean_up},
+        protocol::{
+            control_stream,
+            frames::ReceiverFrame,
+            lifecycle::receiver::{Action, Input, Outcome},
+            limits::SHOWN_ROOTS,
+            reason::{Cause, Reason},
+        },
+        receive::{
+            commit::worker::Committed,
+            staging::{DiskError, StagingDir, clean_up},
+        },
         registry::{Command, End},
     },
 };
 
+/// Time that the tasks of an attempt get to end before their frames to the sender are given up.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What an attempt has received, once its tasks have ended.
+pub(super) struct Finished {
+    bytes: u64,
+    expected: u32,
+    committed: Arc<Committed>,
+    staging: Arc<StagingDir>,
+}
+
 impl Receiving {
-    /// Ends everything in order: no task of this transfer runs any more when the record says that it is over or
-    /// waits.
-    pub(super) async fn wind_up(&mut self, mut end: End) {
+    /// Ends everything in order: no task of this transfer runs any more when the record says that it is over or waits.
+    ///
+    /// # Errors
+    /// Returns an error only if it ends the session.
+    pub(in crate::transfer) async fn end(&mut self) -> Result<(), NetworkError> {
+        if !self.life.is_over() {
+            self.fail(TransferError::Internal("an attempt was left before its end").into());
+        }
+        self.carry_out(None).await;
+        self.actions.clear();
         self.machine.end();
-        let mut completed = self.live.as_ref().is_some_and(|live| live.completed);
-        let disconnected = end.failure().is_some_and(Reason::is_disconnected);
-        let blocked = end.failure().is_some_and(Reason::is_blocked);
-        let short = end.failure().is_some_and(Reason::is_out_of_descriptors);
-        let kept = self.holds && !completed && self.is_paired() && !control_stream::thrown_out(&self.session);
-        let (mut waits, full) =
-            (kept && (disconnected || blocked || short), kept && end.reason() == Some(&Reason::DiskFull));
-        let unknown_there = full || end.reason() == Some(&Reason::ReceiverOutOfFiles);
-        self.last_word(&end, waits && !unknown_there, completed).await;
+        let paired = (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger;
+        self.advance(Input::Closing { trusted: paired && !control_stream::thrown_out(&self.session) });
+        while let Some(action) = self.actions.pop_front() {
+            self.conclude(action).await;
+        }
         self.stop.cancel();
-        let mut done = None;
-        if let Some(live) = self.live.take() {
-            let Live { arrival, mut streams, settling, settled, expected, _route: route, .. } = live;
-            drop(route);
-            while streams.join_next().await.is_some() {}
-            let bytes = arrival.bytes.load(Ordering::Relaxed);
-            let temp = arrival.temp.clone();
-            // The last sender of the verdict channel is dropped with it, which ends the commit task.
-            drop(arrival);
-            if let Some(settling) = settling
-                && settling.await.is_err()
-            {
-                tracing::error!("the naming task failed");
+        self.error.take().map_or(Ok(()), violations_only)
+    }
+
+    /// Carries out an action that follows the end of an attempt.
+    async fn conclude(&mut self, action: Action) {
+        match action {
+            Action::Decline(reason) => self.out.farewell(&declined(reason)).await,
+            Action::Cancel(code) => self.out.farewell(&ReceiverFrame::Cancel { code }).await,
+            Action::SendComplete => {
+                let Some(Finished { committed, .. }) = &self.finished else { return };
+                let (files, bytes) = (committed.files.load(Ordering::Relaxed), committed.bytes.load(Ordering::Relaxed));
+                self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
             }
-            // The commit task may have finished while the connection was lost; then nothing is left to resume.
-            completed |= settled.finished.load(Ordering::Relaxed);
-            waits &= !completed;
-            let worker = self.worker();
-            let cleared = worker.guarded(move || match (completed, waits) {
-                (true, _) => Ok(()),
-                (false, true) => {
-                    if full {
-                        temp.give_up_reserve();
-                    }
-                    temp.journal().flush()
+            Action::StopTasks => {
+                let completed = self.stop_tasks().await;
+                self.advance(Input::Stopped { completed });
+            }
+            Action::KeepStaged { full } => self.keep_staged(full).await,
+            Action::RemoveStaged => self.remove_staged().await,
+            Action::Hold(reason) => {
+                if let Err(error) = self.inner.registry.hold(self.id, Some(reason)).await {
+                    tracing::warn!(%error, "that a transfer is held could not be recorded");
                 }
-                (false, false) => {
-                    temp.remove();
-                    Ok(())
-                }
-            });
-            match cleared.await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
-                Err(_) => tracing::error!("removing unfinished files failed"),
             }
-            if completed && disconnected {
-                // Every file is under its final name; the sender learns of it when it comes back.
-                end = self.ran(&settled, expected);
-            }
-            done = Some((bytes, settled));
-        } else if let Some(landing) = self.landing.take().filter(|_| !waits) {
-            let (ops, id) = (self.inner.ops.clone(), self.id);
-            if self.worker().guarded(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
-                tracing::error!("removing unfinished files failed");
-            }
+            Action::Wait(reason) => self.record_wait(reason).await,
+            Action::End(outcome) => self.record_end(outcome).await,
+            // These belong into an attempt.
+            Action::RecordEnding(_)
+            | Action::TellPaused(_)
+            | Action::TellResumed
+            | Action::CheckSpace
+            | Action::Gate(_)
+            | Action::Show(_)
+            | Action::CloseAttempt => {}
         }
-        if waits {
-            self.watch.stop();
-        } else {
-            self.watch.end(self.inner.since.elapsed());
+    }
+
+    /// Ends the tasks of the attempt. Returns true if every file had its result by then: the commit worker may have
+    /// finished while the connection was lost.
+    async fn stop_tasks(&mut self) -> bool {
+        let Some(live) = self.live.take() else { return false };
+        let Live { arrival, mut streams, commit_worker, committed, expected, route, stop, .. } = live;
+        stop.cancel();
+        drop(route);
+        while streams.join_next().await.is_some() {}
+        let (bytes, staging) = (arrival.bytes.load(Ordering::Relaxed), arrival.temp.clone());
+        // The last sender of the verdict channel is dropped with it, which ends the commit worker.
+        drop(arrival);
+        if let Some(worker) = commit_worker {
+            self.join(worker).await;
         }
+        let completed = committed.finished.load(Ordering::Relaxed);
+        self.finished = Some(Finished { bytes, expected, committed, staging });
+        completed
+    }
+
+    /// Waits for the commit worker. It may wait for a sender that does not read, who is then told nothing more.
+    async fn join(&self, mut worker: JoinHandle<Result<(), DiskError>>) {
+        let ended = match timeout(STOP_TIMEOUT, &mut worker).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.stop.cancel();
+                worker.await
+            }
+        };
+        if ended.is_err() {
+            tracing::error!("the naming task failed");
+        }
+    }
+
+    async fn keep_staged(&self, full: bool) {
+        let Some(staging) = self.finished.as_ref().map(|finished| finished.staging.clone()) else { return };
+        let worker = self.worker();
+        let kept = worker.guarded(move || {
+            if full {
+                staging.give_up_reserve();
+            }
+            staging.journal().flush()
+        });
+        match kept.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "not all that has arrived is accounted for"),
+            Err(_) => tracing::error!("keeping unfinished files failed"),
+        }
+    }
+
+    async fn remove_staged(&mut self) {
+        let worker = self.worker();
+        let removed = match (&self.finished, self.landing.take()) {
+            (Some(Finished { staging, .. }), _) => {
+                let staging = staging.clone();
+                worker.guarded(move || staging.remove()).await
+            }
+            (None, Some(landing)) => {
+                let (ops, id) = (self.inner.ops.clone(), self.id);
+                worker.guarded(move || clean_up(ops.as_ref(), &landing, &id)).await
+            }
+            (None, None) => return,
+        };
+        if removed.is_err() {
+            tracing::error!("removing unfinished files failed");
+        }
+    }
+
+    /// Records that the transfer waits for its sender.
+    async fn record_wait(&mut self, reason: Reason) {
+        self.watch.stop();
+        let error = self.error.as_ref().filter(|error| Reason::from(*error) == reason);
+        let mut cause = error.map_or_else(|| Cause::from(reason.clone()), Cause::from);
+        if reason.is_disconnected() {
+            let name = (self.inner.deps.names)(self.session.device_id());
+            cause.hint = format!("It goes on by itself when {name} is there again.");
+        }
+        let counted = self.counted(None);
+        self.inner.registry.wait(self.id, cause, counted).await;
+        self.hear_late_commands().await;
+    }
+
+    /// Records the end of the transfer.
+    async fn record_end(&mut self, outcome: Outcome) {
+        self.watch.end(self.inner.since.elapsed());
+        let end = match outcome {
+            Outcome::Ran => self.ran(),
+            Outcome::Declined(reason) => End { state: TransferState::Declined, cause: reason.map(Cause::from) },
+            Outcome::CancelledHere => End::cancelled_here(),
+            Outcome::By(reason) => End::by(reason),
+            Outcome::Failed(reason) => match self.error.as_ref().filter(|error| Reason::from(*error) == reason) {
+                Some(error) => End::failed(error),
+                None if reason == Reason::ConnectionLost => End::failed(&lost()),
+                None => End { state: TransferState::Failed, cause: Some(reason.into()) },
+            },
+        };
+        let left_out = self.finished.as_ref().map(|finished| self.left_out(&finished.committed));
+        let counted = self.counted(left_out);
+        self.inner.full().remove(&self.id);
+        self.inner.written().remove(&self.id);
+        self.inner.without_limits(self.id);
+        self.inner.registry.end(self.id, end, None, Vec::new(), counted).await;
+    }
+
+    /// Returns the change that shows what has arrived, and what is missing at the end.
+    fn counted(&self, left_out: Option<ReasonCounts>) -> impl FnOnce(&mut TransferView) + use<> {
         let (seconds, mean_rate) = (self.watch.seconds(), self.watch.mean_rate());
-        let left_out = done.as_ref().filter(|_| !waits).map(|(_, settled)| self.left_out(settled));
-        let change = |view: &mut TransferView| {
+        let done = self.finished.as_ref().map(|finished| (finished.bytes, finished.committed.clone()));
+        move |view| {
             (view.seconds, view.mean_rate) = (seconds, mean_rate);
-            if let Some((bytes, settled)) = done {
-                (view.bytes, view.files_done) = (bytes, settled.files.load(Ordering::Relaxed).into());
-                add_notes(&mut view.notes, settled.take_notes());
-                for name in settled.take_landed() {
+            if let Some((bytes, committed)) = done {
+                (view.bytes, view.files_done) = (bytes, committed.files.load(Ordering::Relaxed).into());
+                add_notes(&mut view.notes, committed.take_notes());
+                for name in committed.take_landed() {
                     if view.landed.len() < SHOWN_ROOTS && !view.landed.contains(&name) {
                         view.landed.push(name);
                     }
@@ -97,31 +216,15 @@ impl Receiving {
             if let Some(left_out) = left_out {
                 left_out.show(view);
             }
-        };
-        if waits {
-            let mut cause = end.cause.unwrap_or_else(|| Reason::ConnectionLost.into());
-            let name = (self.inner.deps.names)(self.session.device_id());
-            if disconnected {
-                cause.hint = format!("It goes on by itself when {name} is there again.");
-            }
-            if full && let Err(error) = self.inner.registry.hold(self.id, Some(Reason::DiskFull)).await {
-                tracing::warn!(%error, "that a transfer is held could not be recorded");
-            }
-            self.inner.registry.wait(self.id, cause, change).await;
-            return self.hear_late_commands().await;
         }
-        self.inner.full().remove(&self.id);
-        self.inner.written().remove(&self.id);
-        self.inner.without_limits(self.id);
-        self.inner.registry.end(self.id, end, None, Vec::new(), change).await;
     }
 
     /// Handles commands that arrived after the attempt had stopped listening, so that a cancellation is not lost with
     /// the channel.
     async fn hear_late_commands(&mut self) {
-        self.asked.close();
+        self.commands.close();
         let mut stopped = false;
-        while let Some(command) = self.asked.recv().await {
+        while let Some(command) = self.commands.recv().await {
             stopped |= matches!(command, Command::Decline | Command::Cancel);
         }
         if stopped && let Err(error) = self.inner.registry.stop(self.id, || Command::Cancel).await {
@@ -129,39 +232,21 @@ impl Receiving {
         }
     }
 
-    fn is_paired(&self) -> bool {
-        (self.inner.deps.presence)(self.session.device_id()) != Presence::Stranger
-    }
-
-    /// Tells the sender why the transfer ends, if the sender does not know.
-    async fn last_word(&self, end: &End, waits: bool, completed: bool) {
-        if let Some(reason) = end.failure()
-            && !completed
-            && !waits
-            && !self.told
-            && *reason != Reason::ConnectionLost
-        {
-            let frame = match self.live {
-                Some(_) => ReceiverFrame::Cancel { code: reason.clone() },
-                None => declined(reason.clone()),
-            };
-            self.out.farewell(&frame).await;
-        }
-    }
-}
-
-impl Receiving {
     /// Returns the end of a transfer in which every file has a result.
-    pub(super) fn ran(&self, settled: &Committed, expected: u32) -> End {
-        let (failed, first) = settled.failures();
-        let left_out = self.left_out(settled).incomplete(0, None);
-        End::ran(failed, expected, first.as_ref(), settled.files.load(Ordering::Relaxed), left_out)
+    fn ran(&mut self) -> End {
+        let Some(Finished { bytes, expected, committed, .. }) = &self.finished else {
+            return End::by(Reason::Internal);
+        };
+        let (failed, first) = committed.failures();
+        let left_out = self.left_out(committed).incomplete(0, None);
+        self.watch.sample(self.inner.since.elapsed(), *bytes);
+        End::ran(failed, *expected, first.as_ref(), committed.files.load(Ordering::Relaxed), left_out)
     }
 
     /// Returns what is missing of the entries that the sender named, without what was not selected here.
-    pub(super) fn left_out(&self, settled: &Committed) -> ReasonCounts {
+    fn left_out(&self, committed: &Committed) -> ReasonCounts {
         let shown = self.inner.registry.view(self.id);
-        let mut left_out = settled.left_out();
+        let mut left_out = committed.left_out();
         for reason in &NOT_WANTED {
             left_out.add(reason, shown.as_ref().map_or(0, |view| shown_count(view, reason)));
         }

@@ -7,14 +7,13 @@ use std::{io, sync::atomic::Ordering};
 
 use tokio::task::JoinHandle;
 
-use super::{Live, Receiving, room_for};
+use super::{Receiving, data::Live, room_for};
 use crate::{
     error::NetworkError,
     transfer::{
         TransferError,
-        protocol::{frames::ReceiverFrame, limits::SPACE_RESERVE, reason::Reason},
+        protocol::{frames::ReceiverFrame, lifecycle::receiver::Input, limits::SPACE_RESERVE, reason::Reason},
         receive::staging::{DiskError, journal::Note},
-        registry::End,
     },
 };
 
@@ -28,22 +27,20 @@ pub(super) async fn answered(answering: &mut Option<JoinHandle<()>>) {
 }
 
 impl Receiving {
-    /// Handles a new length of the growing file, and grants it once there is room. Returns the end of the transfer if
-    /// the rule does not allow the new length.
-    pub(super) async fn grow(&mut self, live: &mut Live, size: u64, ended: bool) -> Result<Option<End>, NetworkError> {
+    /// Handles a new length of the growing file, and grants it once there is room.
+    pub(super) async fn grow(&mut self, live: &mut Live, size: u64, ended: bool) -> Result<(), NetworkError> {
         let list = self.machine.manifest().memory() as u64;
         let there = live.arrival.bytes.load(Ordering::Relaxed);
         self.inner.registry.show(self.id, |view| (view.total, view.growing) = (size.max(there), !ended));
         // Checked first: bytes that do not fit must not be charged.
         self.room_to_grow(size.saturating_sub(there)).await?;
         if !self.may_take(size, 1, list).await? {
-            self.told = true;
-            self.out.farewell(&ReceiverFrame::Cancel { code: Reason::RuleEnded }).await;
-            return Ok(Some(End::by(Reason::RuleEnded)));
+            self.advance(Input::RuleEnded);
+            return Ok(());
         }
         live.arrival.assembly().grow(size, ended).map_err(TransferError::Violation)?;
         if ended {
-            live.settled.length.store(size, Ordering::Relaxed);
+            live.committed.length.store(size, Ordering::Relaxed);
             let (temp, manifest) = (live.arrival.temp.clone(), self.machine.manifest());
             let end = move || {
                 // An earlier attempt may have left bytes after the end that is known now.
@@ -67,7 +64,7 @@ impl Receiving {
                 () = stop.cancelled() => {}
             }
         }));
-        Ok(None)
+        Ok(())
     }
 
     /// Checks that `more` bytes fit on the disk. If not, the disk counts as full: received data is kept.

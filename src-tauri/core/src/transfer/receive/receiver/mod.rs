@@ -1,16 +1,20 @@
 //! Receives one transfer: from the offer to the last committed file.
 //!
+//! [`ReceiveLifecycle`] decides what happens; this room carries it out. Every event becomes one of its inputs
+//! ([`Receiving::advance`]), and its actions are carried out in order.
+//!
 //! - `accept`, `rule`, `space`: from the answer of a person or a rule to the first byte; the free space.
-//! - `claims`, `progress`, `growing`: what the sender is told: data that is here, counts, room for a growing file.
-//! - `pause`, `ending`: a paused transfer, and the end of an attempt.
+//! - `data`: from the decision to the last committed file.
+//! - `progress`, `growing`: what the sender is told: counts, room for a growing file.
+//! - `held`, `ending`: a paused transfer whose sender comes back, and the end of an attempt.
 //!
 //! Must not know where a file lies or how it gets its name: `receive::staging` and `receive::commit` do.
 
 pub(in crate::transfer) mod accept;
-mod claims;
+mod data;
 mod ending;
 mod growing;
-pub(in crate::transfer) mod pause;
+mod held;
 mod progress;
 pub(in crate::transfer) mod rule;
 pub(in crate::transfer) mod space;
@@ -18,21 +22,17 @@ pub(in crate::transfer) mod space;
 use std::{
     collections::VecDeque,
     path::PathBuf,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use iroh::endpoint::RecvStream;
 use tokio::{
     sync::mpsc,
-    task::{JoinHandle, JoinSet},
-    time::{MissedTickBehavior, interval, sleep_until, timeout},
+    time::{sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
+use self::{data::Live, ending::Finished, rule::Ruled};
 use crate::{
     api::{Direction, Note, TransferState, TransferView},
     budget::{FileShare, Worker},
@@ -45,7 +45,6 @@ use crate::{
     queue::{
         memory::{ALONE, Share},
         progress::{RateMeter, Stopwatch},
-        rate_limit::PauseGate,
     },
     transfer::{
         AcceptOptions, Inner, TransferError,
@@ -54,23 +53,17 @@ use crate::{
         protocol::{
             control_stream::{self, Outgoing},
             frames::{Decision, Offer, ReceiverFrame},
-            framing::StreamHeader,
-            limits::{MAX_LISTS, MAX_OPEN_PER_DEVICE, MAX_STREAMS},
-            reason::{Cause, Reason},
-            selection,
+            lifecycle::{
+                Moment,
+                receiver::{Action, Input, Phase, ReceiveLifecycle, SpaceWait},
+            },
+            limits::{MAX_LISTS, MAX_OPEN_PER_DEVICE},
+            reason::Reason,
             silence::Silence,
             state::{FromSender, ReceiverMachine},
         },
-        receive::{
-            assembly::{Assembly, Verdict},
-            commit::worker::{self, CommitWorker, Committed},
-            data_stream::{self, Arrival, StreamEnd},
-            receiver::{rule::Ruled, space::room_to_begin},
-            resume,
-            staging::{DiskError, conflicts::Ready},
-            stream_router::{Route, Routes},
-        },
-        registry::{Command, End},
+        receive::{receiver::space::room_to_begin, resume, stream_router::Routes},
+        registry::Command,
     },
 };
 
@@ -80,8 +73,6 @@ pub(in crate::transfer) const FRAME_TIMEOUT: Duration = Duration::from_secs(30);
 pub(in crate::transfer) const SUPERSEDED: Duration = Duration::from_secs(10);
 /// Wait of an offer with a large manifest for a person, while manifests of other devices have no room.
 const UNDECIDED: Duration = Duration::from_secs(600);
-/// Wait for the sender's reason after a data stream broke.
-const GRACE: Duration = Duration::from_secs(5);
 /// Longest pause before a retry after running out of descriptors.
 const BACKS_OFF: Duration = Duration::from_secs(5);
 /// Interval of progress updates: ten times a second.
@@ -152,9 +143,11 @@ pub(in crate::transfer) async fn serve(
         entries: offer.entries,
     };
     let stream = Stream { session, routes, machine, frames, out, stop };
-    let mut receiving = Receiving::new(inner, stream, asked, terms);
-    let outcome = receiving.run().await;
-    receiving.over(outcome).await
+    let mut receiving = Receiving::new(inner, stream, asked, terms, ReceiveLifecycle::offered());
+    if let Err(error) = receiving.run().await {
+        receiving.fail(error);
+    }
+    receiving.end().await
 }
 
 /// Passes on only errors that end the session (violations). Other errors concern this transfer alone.
@@ -240,9 +233,7 @@ pub(in crate::transfer) struct Terms {
 }
 
 pub(in crate::transfer) use crate::transfer::receive::receiver::accept::{blocking, recorded};
-pub(in crate::transfer) use crate::transfer::receive::receiver::pause::SpaceWait;
 pub(in crate::transfer) use crate::transfer::receive::receiver::space::room_for;
-use progress::Said;
 
 pub(in crate::transfer) struct Receiving {
     pub(in crate::transfer) inner: Arc<Inner>,
@@ -250,25 +241,30 @@ pub(in crate::transfer) struct Receiving {
     routes: Arc<Routes>,
     pub(in crate::transfer) id: TransferId,
     terms: Terms,
+    pub(in crate::transfer) life: ReceiveLifecycle,
+    /// Start of the life cycle's time.
+    epoch: tokio::time::Instant,
+    /// Actions that are still to be carried out.
+    actions: VecDeque<Action>,
+    /// Error of the attempt; the life cycle knows its reason only.
+    error: Option<NetworkError>,
     pub(in crate::transfer) machine: ReceiverMachine,
     pub(in crate::transfer) frames: Frames,
-    pub(in crate::transfer) asked: mpsc::Receiver<Command>,
+    pub(in crate::transfer) commands: mpsc::Receiver<Command>,
     pub(in crate::transfer) out: Outgoing,
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
+    /// What is left of `live` once its tasks have ended.
+    finished: Option<Finished>,
     /// The accepted offer, while existing files are compared with it.
-    accepted: Option<crate::transfer::receive::receiver::accept::Accepted>,
+    accepted: Option<accept::Accepted>,
     /// Blocking threads for this transfer.
     worker: Worker,
     /// Pause before the next retry after running out of descriptors.
     backs_off: Duration,
-    /// True once staged data is kept across a disconnect.
-    pub(in crate::transfer) holds: bool,
     /// Destination folder whose staging directory holds data of this transfer.
     pub(in crate::transfer) landing: Option<PathBuf>,
-    /// True if the sender already knows how the transfer ends.
-    pub(in crate::transfer) told: bool,
     /// Share of the descriptors, taken before the first file is opened.
     pub(in crate::transfer) files: Option<FileShare>,
     /// Memory permit for the manifest.
@@ -277,38 +273,46 @@ pub(in crate::transfer) struct Receiving {
     silence: Silence,
     /// Time during which bytes moved, over all attempts.
     pub(in crate::transfer) watch: Stopwatch,
-    /// True while paused at the sender.
-    held_there: bool,
 }
 
-/// State from the decision to the end.
-struct Live {
-    /// Files of which segments were claimed.
-    claimed: Vec<u32>,
-    arrival: Arc<Arrival>,
-    _route: Route,
-    arrivals: mpsc::Receiver<RecvStream>,
-    streams: JoinSet<Result<StreamEnd, TransferError>>,
-    opened: u8,
-    closed: u8,
-    /// Number of data streams that the sender announced in `Finished`.
-    announced: Option<u8>,
-    settling: Option<JoinHandle<Result<(), DiskError>>>,
-    /// True once the commit task has ended: nothing is left to finish.
-    completed: bool,
-    settled: Arc<Committed>,
-    backlog: VecDeque<Verdict>,
-    /// Pending `Room` answer for a growing file.
-    answering: Option<JoinHandle<()>>,
-    expected: u32,
+/// Event that may happen at any time beside frames of the sender.
+pub(in crate::transfer) enum Interruption {
+    /// Command of a person; `None` if the registry has dropped the transfer.
+    Command(Option<Command>),
+    /// The node shuts down.
+    Shutdown,
+    /// The life cycle's deadline has come.
+    Timer,
+}
+
+/// Waits for the next interruption. Cancel-safe.
+pub(in crate::transfer) async fn interruption(
+    commands: &mut mpsc::Receiver<Command>,
+    shutdown: &CancellationToken,
+    deadline: Option<tokio::time::Instant>,
+) -> Interruption {
+    let timer = async {
+        match deadline {
+            Some(deadline) => sleep_until(deadline).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        // A command that is there already counts before a shutdown.
+        biased;
+        command = commands.recv() => Interruption::Command(command),
+        () = shutdown.cancelled() => Interruption::Shutdown,
+        () = timer => Interruption::Timer,
+    }
 }
 
 impl Receiving {
     pub(in crate::transfer) fn new(
         inner: Arc<Inner>,
         stream: Stream,
-        asked: mpsc::Receiver<Command>,
+        commands: mpsc::Receiver<Command>,
         terms: Terms,
+        life: ReceiveLifecycle,
     ) -> Self {
         let Stream { session, routes, machine, frames, out, stop } = stream;
         let id = TransferId::from_random(terms.transfer);
@@ -321,17 +325,20 @@ impl Receiving {
             routes,
             id,
             terms,
+            life,
+            epoch: tokio::time::Instant::now(),
+            actions: VecDeque::new(),
+            error: None,
             machine,
             frames,
-            asked,
+            commands,
             out,
             stop,
             begun: None,
             live: None,
+            finished: None,
             accepted: None,
-            holds: false,
             landing: None,
-            told: false,
             files: None,
             worker,
             backs_off: TICK,
@@ -339,98 +346,167 @@ impl Receiving {
             meter: RateMeter::default(),
             silence: Silence::new(Duration::ZERO, 0),
             watch,
-            held_there: false,
         }
     }
 
-    /// Winds up after an attempt. Returns an error only if it ends the session.
-    pub(in crate::transfer) async fn over(&mut self, outcome: Result<End, NetworkError>) -> Result<(), NetworkError> {
-        let (result, end) = match outcome {
-            Ok(end) => (Ok(()), end),
-            Err(error) => {
-                let end = End::failed(&error);
-                (violations_only(error), end)
+    /// Returns the present time of the life cycle.
+    fn now(&self) -> Moment {
+        self.epoch.elapsed()
+    }
+
+    /// Hands an input to the life cycle. Its actions are carried out afterwards, by the caller.
+    pub(in crate::transfer) fn advance(&mut self, input: Input) {
+        let before = self.life.phase();
+        tracing::trace!(id = %self.id, phase = ?before, ?input, "a transfer goes on");
+        self.actions.extend(self.life.handle(self.now(), input));
+    }
+
+    /// Ends the attempt with an error.
+    pub(in crate::transfer) fn fail(&mut self, error: NetworkError) {
+        if self.life.is_over() {
+            tracing::debug!(%error, "an attempt that was over failed");
+            return;
+        }
+        let reason = Reason::from(&error);
+        self.error = Some(error);
+        self.advance(Input::Failed(reason));
+    }
+
+    /// Hands the meaning of a frame to the life cycle, if it concerns the life of the transfer.
+    pub(in crate::transfer) fn heard(&mut self, meant: &FromSender) {
+        match meant {
+            FromSender::Pause => self.advance(Input::PausedThere),
+            FromSender::Resume => self.advance(Input::ResumedThere),
+            FromSender::Cancelled(reason) => self.advance(Input::CancelledThere(reason.clone())),
+            FromSender::Offered(_)
+            | FromSender::Unacceptable(_)
+            | FromSender::ResumeOffer(_)
+            | FromSender::Changes
+            | FromSender::Noted
+            | FromSender::Manifest(_)
+            | FromSender::Begin
+            | FromSender::Grown { .. }
+            | FromSender::FilesDone(_)
+            | FromSender::Finished(_) => {}
+        }
+    }
+
+    /// Hands an interruption to the life cycle. An offer cannot be accepted here: only [`Self::choose`] does that.
+    pub(in crate::transfer) fn interrupted(&mut self, interruption: Interruption) {
+        match interruption {
+            Interruption::Command(Some(Command::Accept { reply, .. })) => {
+                drop(reply.send(Err(TransferError::NotOffered.into())));
             }
-        };
-        self.wind_up(end).await;
-        result
+            Interruption::Command(Some(Command::Superseded)) => self.advance(Input::Superseded),
+            Interruption::Command(Some(Command::Held)) => {
+                self.advance(Input::Held(self.inner.registry.held(self.id)));
+            }
+            Interruption::Command(Some(Command::Decline | Command::Cancel) | None) => self.advance(Input::Cancel),
+            Interruption::Shutdown => self.advance(Input::Shutdown),
+            Interruption::Timer => {
+                if self.life.phase() == Phase::Held {
+                    let checked = SpaceWait::checked(self.life.space_check(), self.bytes_so_far());
+                    self.inner.full().insert(self.id, checked);
+                }
+                self.advance(Input::Timer);
+            }
+        }
     }
 
-    async fn run(&mut self) -> Result<End, NetworkError> {
-        if let Some(end) = self.list().await? {
-            return Ok(end);
+    /// Returns the time at which the life cycle wants to be woken.
+    pub(in crate::transfer) fn deadline(&self) -> Option<tokio::time::Instant> {
+        self.life.deadline().map(|deadline| self.epoch + deadline)
+    }
+
+    /// Returns the bytes that had arrived when the last attempt ended.
+    pub(in crate::transfer) fn bytes_so_far(&self) -> u64 {
+        self.inner.registry.view(self.id).map_or(0, |view| view.bytes)
+    }
+
+    /// Carries out the queued actions. Returns true once the attempt is to be left.
+    pub(in crate::transfer) async fn carry_out(&mut self, live: Option<&Live>) -> bool {
+        while let Some(action) = self.actions.pop_front() {
+            match action {
+                Action::RecordEnding(reason) => self.inner.registry.will_end(self.id, reason).await,
+                Action::Decline(reason) => self.out.farewell(&declined(reason)).await,
+                Action::Cancel(code) => self.out.farewell(&ReceiverFrame::Cancel { code }).await,
+                Action::TellPaused(code) => self.out.tell(&ReceiverFrame::Pause { code }),
+                Action::TellResumed => self.out.tell(&ReceiverFrame::Resume),
+                Action::CheckSpace => self.go_on_if_there_is_room().await,
+                Action::Gate(open) => self.set_gate(live, open),
+                Action::Show(shown) => self.show(shown),
+                Action::CloseAttempt => return true,
+                // These follow the end of the attempt.
+                Action::SendComplete
+                | Action::StopTasks
+                | Action::KeepStaged { .. }
+                | Action::RemoveStaged
+                | Action::Hold(_)
+                | Action::Wait(_)
+                | Action::End(_) => {}
+            }
         }
-        if let Some(end) = self.decide().await? {
-            return Ok(end);
+        self.life.is_over()
+    }
+
+    async fn run(&mut self) -> Result<(), NetworkError> {
+        self.list().await?;
+        if self.life.phase() == Phase::Offered {
+            self.choose().await?;
+        }
+        if self.life.is_over() {
+            return Ok(());
         }
         self.inner.offer_was_welcome(self.session.device_id());
-        if let Some(end) = self.compare().await? {
-            return Ok(end);
-        }
+        self.compare().await?;
         self.receive().await
     }
 
     /// Fetches the manifest.
-    async fn list(&mut self) -> Result<Option<End>, NetworkError> {
+    async fn list(&mut self) -> Result<(), NetworkError> {
         if !self.machine.ask_manifest() || !self.out.send(&ReceiverFrame::NeedManifest).await {
             return Err(lost());
         }
-        loop {
+        while self.life.phase() == Phase::Listing {
+            let deadline = self.deadline();
             tokio::select! {
-                frame = timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)) => match frame {
-                    Ok(frame) => match frame? {
-                        FromSender::Manifest(manifest) => {
-                            tracing::debug!(id = %self.id, "the list is there");
-                            let growing = manifest.is_growing();
-                            self.inner.registry.show(self.id, |view| view.growing = growing);
-                            return if self.share.hold(self.machine.memory()) { Ok(None) } else { self.no_room().await };
-                        }
-                        FromSender::Cancelled(reason) => return Ok(Some(End::by(reason))),
-                        _ if self.share.hold(self.machine.memory()) => {}
-                        _ => return self.no_room().await,
-                    },
-                    Err(_) => return Err(lost()),
-                },
-                command = self.asked.recv() => match command {
-                    // Entries cannot be chosen before the manifest is complete, so accepting fails until then.
-                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Decline) => return Ok(Some(self.decline(Reason::Declined).await)),
-                    Some(Command::Cancel) | None => return Ok(Some(self.decline(Reason::Declined).await)),
-                    Some(Command::Superseded) => return Err(lost()),
-                    Some(Command::Held) => {}
-                },
-                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
+                frame = timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)) => {
+                    let meant = frame.map_err(|_| lost())??;
+                    self.heard(&meant);
+                    if !self.life.is_over() {
+                        self.listed(&meant);
+                    }
+                }
+                // Entries cannot be chosen before the manifest is complete, so accepting fails until then.
+                it = interruption(&mut self.commands, &self.inner.cancel, deadline) => self.interrupted(it),
             }
+            self.carry_out(None).await;
         }
+        Ok(())
     }
 
-    /// Ends the attempt because there is no memory for the manifest. The sender offers it again later; a manifest
-    /// that can never fit is declined.
-    async fn no_room(&mut self) -> Result<Option<End>, NetworkError> {
-        if self.machine.memory() > ALONE {
-            return Ok(Some(self.decline(Reason::TooManyEntries).await));
+    /// Takes memory for what has come of the manifest.
+    fn listed(&mut self, meant: &FromSender) {
+        if !self.share.hold(self.machine.memory()) {
+            // A manifest that can never fit is declined for good.
+            let ever = self.machine.memory() > ALONE;
+            return self.advance(Input::OutOfMemory { ever });
         }
-        self.machine.end();
-        self.out.farewell(&declined(Reason::Busy)).await;
-        Err(lost())
-    }
-
-    async fn decline(&mut self, reason: Reason) -> End {
-        self.machine.end();
-        self.out.farewell(&declined(reason.clone())).await;
-        // Nothing is to be said where a person declined.
-        let cause = Some(reason).filter(|reason| *reason != Reason::Declined).map(Cause::from);
-        End { state: TransferState::Declined, cause }
+        if let FromSender::Manifest(manifest) = meant {
+            tracing::debug!(id = %self.id, "the list is there");
+            let growing = manifest.is_growing();
+            self.inner.registry.show(self.id, |view| view.growing = growing);
+            self.advance(Input::Listed);
+        }
     }
 
     /// Waits for a person's decision, or applies a rule.
-    async fn decide(&mut self) -> Result<Option<End>, NetworkError> {
+    async fn choose(&mut self) -> Result<(), NetworkError> {
         let folder = (self.inner.deps.download_dir)();
         let space = self.fits_whole(folder.clone()).await;
         match self.by_rule(&folder).await? {
-            Ruled::Ended(end) => return Ok(Some(end)),
-            Ruled::Begun => return Ok(None),
             Ruled::Ask => {}
+            Ruled::Over | Ruled::Begun => return Ok(()),
         }
         let why = space.err().map(|error| (&error).into());
         self.inner.registry.show(self.id, |view| {
@@ -440,358 +516,33 @@ impl Receiving {
         let _shown = offer_listing::show(&self.inner, self.id, self.machine.manifest());
         self.inner.registry.announce(self.id);
         let undecided = tokio::time::Instant::now() + UNDECIDED;
-        loop {
+        while self.life.phase() == Phase::Offered {
+            let deadline = self.deadline();
             tokio::select! {
                 // Others wait for memory, and this offer had its time for an answer. Its sender offers it again.
                 () = async {
                     sleep_until(undecided).await;
                     self.share.is_missed().await;
-                } => {
-                    self.machine.end();
-                    self.out.farewell(&declined(Reason::Busy)).await;
-                    return Err(lost());
-                }
-                frame = next(&mut self.frames, &mut self.machine) => {
-                    if let FromSender::Cancelled(reason) = frame? {
-                        return Ok(Some(End::by(reason)));
-                    }
-                }
-                command = self.asked.recv() => match command {
-                    Some(Command::Accept { into, conflict, only, reply }) => {
-                        if let Some(end) = self.may_open_files().await? {
-                            let _ = reply.send(Err(TransferError::NotOffered.into()));
-                            return Ok(Some(end));
+                } => self.advance(Input::Overdue),
+                frame = next(&mut self.frames, &mut self.machine) => self.heard(&frame?),
+                it = interruption(&mut self.commands, &self.inner.cancel, deadline) => match it {
+                    Interruption::Command(Some(Command::Accept { into, conflict, only, reply })) => {
+                        let may = self.may_open_files().await?;
+                        let begun = match may {
+                            true => self.begin(into, AcceptOptions { conflict, only, into: None }, None).await,
+                            false => Err(TransferError::NotOffered.into()),
+                        };
+                        if begun.is_err() {
+                            // Others may use the descriptors while the person decides again.
+                            self.files = None;
                         }
-                        let begun = self.begin(into, AcceptOptions { conflict, only, into: None }, None).await;
-                        let ok = begun.is_ok();
                         let _ = reply.send(begun);
-                        if ok {
-                            return Ok(None);
-                        }
-                        // Others may use the descriptors while the person decides again.
-                        self.files = None;
                     }
-                    Some(Command::Superseded) => return Err(lost()),
-                    Some(Command::Held) => {}
-                    Some(Command::Decline | Command::Cancel) | None => {
-                        return Ok(Some(self.decline(Reason::Declined).await));
-                    }
+                    other => self.interrupted(other),
                 },
-                () = self.inner.cancel.cancelled() => return Err(NetworkError::ShuttingDown),
             }
-        }
-    }
-
-    /// Sets up everything that receives data, then sends the decision, the selection and the claims.
-    pub(in crate::transfer) async fn start(&mut self, ready: Ready) -> Result<(), NetworkError> {
-        let Ready { temp, plan, folders, old, same, entered, rule, landed } = ready;
-        let manifest = self.machine.manifest();
-        if !self.machine.accept(plan.clone()) {
-            temp.remove();
-            return Err(TransferError::NotOffered.into());
-        }
-        let (expected, _) = plan.measure(&manifest);
-        let (whole, mut whole_bytes, held_bytes) = plan.held(&manifest);
-        if manifest.is_growing() {
-            whole_bytes = landed;
-        }
-        let (claims, chosen) = (claims::claims(&plan), selection::frames(&plan.selected));
-        let claimed = plan.held.keys().copied().collect();
-        let keys = self.session.keys();
-        let root = self.terms.encrypt.then(|| keys.file_root(&self.id, &self.terms.attempt, keys.incoming()));
-        let header = StreamHeader {
-            suite: if self.terms.encrypt { keys.suite() as u8 } else { 0 },
-            transfer: self.terms.transfer,
-            attempt: self.terms.attempt,
-        };
-        let (route, arrivals) = self.routes.register(header);
-        let (verdicts, judged) = mpsc::channel(worker::AT_ONCE);
-        let settled = Arc::new(Committed::default());
-        settled.files.store(whole, Ordering::Relaxed);
-        settled.bytes.store(whole_bytes, Ordering::Relaxed);
-        let arrival = Arc::new(Arrival {
-            manifest: manifest.clone(),
-            assembly: Mutex::new(Assembly::new(manifest.clone(), plan.clone())),
-            worker: self.worker(),
-            temp: temp.clone(),
-            root,
-            compress: self.terms.compress,
-            bytes: AtomicU64::new(whole_bytes + held_bytes),
-            verdicts,
-            gate: PauseGate::new(true),
-            limits: self.inner.limits_of(self.id, Direction::Receive),
-            paused: AtomicBool::new(false),
-            read: AtomicBool::new(false),
-            quiet: AtomicBool::new(false),
-            memory: self.inner.streams.clone(),
-        });
-        let out = self.out.clone();
-        let (told, worker) = (settled.clone(), self.worker());
-        let committer = CommitWorker { worker, temp, manifest, plan, folders, entered, out, told, expected, old, same };
-        let settling = tokio::spawn(committer.run(judged));
-        self.live = Some(Live {
-            claimed,
-            arrival,
-            _route: route,
-            arrivals,
-            streams: JoinSet::new(),
-            opened: 0,
-            closed: 0,
-            announced: None,
-            settling: Some(settling),
-            completed: false,
-            settled,
-            backlog: VecDeque::new(),
-            answering: None,
-            expected,
-        });
-        self.holds = true;
-        self.begun = Some(Instant::now());
-        self.meter.sample(Duration::ZERO, whole_bytes + held_bytes);
-        self.watch.begin_at(whole_bytes + held_bytes);
-        self.inner.registry.show(self.id, |view| {
-            (view.state, view.reason) = (TransferState::Queued, None);
-            (view.bytes, view.files_done) = (whole_bytes + held_bytes, whole.into());
-        });
-        tracing::debug!(id = %self.id, "accepted");
-        let accepted = Decision::Accepted { all: chosen.is_empty(), conflict: rule.into() };
-        // Runs in a task of its own: a sender that does not read must not keep people from cancelling. Nothing else
-        // is sent before the sender has begun, which it does in answer to this.
-        let (out, stop) = (self.out.clone(), self.stop.clone());
-        self.inner.tasks.spawn(async move {
-            let telling = async {
-                let mut told = out.send(&ReceiverFrame::Decision(accepted)).await;
-                for spans in chosen {
-                    told = told && out.send(&ReceiverFrame::Select(spans)).await;
-                }
-                for claims in claims {
-                    told = told && out.send(&ReceiverFrame::Have(claims)).await;
-                }
-                let _ = told && out.send(&ReceiverFrame::Start).await;
-            };
-            tokio::select! {
-                () = telling => {}
-                () = stop.cancelled() => {}
-            }
-        });
-        Ok(())
-    }
-
-    pub(in crate::transfer) async fn receive(&mut self) -> Result<End, NetworkError> {
-        let Some(mut live) = self.live.take() else { return Err(TransferError::NotOffered.into()) };
-        // After consent the session's flow control window is widened for data.
-        let receiving = self.session.receiving();
-        let end = self.receive_into(&mut live).await;
-        drop(receiving);
-        self.live = Some(live);
-        end
-    }
-
-    async fn receive_into(&mut self, live: &mut Live) -> Result<End, NetworkError> {
-        let mut tick = interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let verdicts = live.arrival.verdicts.clone();
-        let mut begun = false;
-        let mut said = Said::default();
-        if self.inner.registry.held(self.id).is_some() {
-            // The pause may have changed since the last check.
-            self.held_changed(live, begun);
-        }
-        loop {
-            // Data streams that open before `Begin` wait in the transport.
-            let streams_may_come = begun && live.opened < MAX_STREAMS;
-            tokio::select! {
-                frame = next(&mut self.frames, &mut self.machine), if live.backlog.is_empty() && live.answering.is_none() => match frame? {
-                    FromSender::Begin => {
-                        self.without_disproved(live).await?;
-                        tracing::debug!(id = %self.id, "bytes may come");
-                        begun = true;
-                        self.settle(live, begun);
-                    }
-                    FromSender::Grown { size, ended } => {
-                        if let Some(end) = self.grow(live, size, ended).await? {
-                            return Ok(end);
-                        }
-                    }
-                    FromSender::FilesDone(ends) => {
-                        let mut assembly = live.arrival.assembly();
-                        live.backlog.extend(ends.iter().filter_map(|end| assembly.ended(end)));
-                    }
-                    FromSender::Finished(streams) => {
-                        live.announced = Some(streams);
-                        self.all_there(live)?;
-                    }
-                    FromSender::Cancelled(reason) => return Ok(End::by(reason)),
-                    meant @ (FromSender::Pause | FromSender::Resume) => {
-                        self.held_there = matches!(meant, FromSender::Pause);
-                        self.settle(live, begun);
-                    }
-                    _ => {}
-                },
-                () = growing::answered(&mut live.answering) => {}
-                room = verdicts.reserve(), if !live.backlog.is_empty() => match room {
-                    Ok(room) => {
-                        let mut next = Some(room);
-                        while let Some(room) = next.take()
-                            && let Some(verdict) = live.backlog.pop_front()
-                        {
-                            room.send(verdict);
-                            next = verdicts.try_reserve().ok();
-                        }
-                    }
-                    // The commit task is gone; its own branch reports the reason.
-                    Err(_) => live.backlog.clear(),
-                },
-                stream = live.arrivals.recv(), if streams_may_come => {
-                    if let Some(stream) = stream {
-                        live.opened += 1;
-                        let stop = self.stop.child_token();
-                        live.streams.spawn(data_stream::serve(live.arrival.clone(), self.session.clone(), stream, stop));
-                    }
-                }
-                ended = live.streams.join_next(), if !live.streams.is_empty() => {
-                    match ended {
-                        Some(Ok(Ok(StreamEnd::Clean))) => {
-                            live.closed += 1;
-                            self.all_there(live)?;
-                        }
-                        Some(Ok(Ok(StreamEnd::Lost | StreamEnd::Stopped))) => return self.why_lost().await,
-                        Some(Ok(Err(error))) => return Err(error.into()),
-                        Some(Err(_)) | None => return Err(TransferError::Internal("a data stream's task failed").into()),
-                    }
-                }
-                settled = worker::wait(&mut live.settling) => {
-                    live.settling = None;
-                    settled?;
-                    live.completed = true;
-                    return self.complete(live).await;
-                }
-                command = self.asked.recv() => match command {
-                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Superseded) => return Err(lost()),
-                    Some(Command::Held) => self.held_changed(live, begun),
-                    Some(Command::Decline | Command::Cancel) | None => {
-                        self.out.farewell(&ReceiverFrame::Cancel { code: Reason::Cancelled }).await;
-                        return Ok(End::cancelled_here());
-                    }
-                },
-                // Not before `Begin`: until then a claim may be invalidated, and progress must never fall.
-                _ = tick.tick(), if begun => self.progress(live, &mut said),
-                () = self.inner.cancel.cancelled() => {
-                    self.out.farewell(&ReceiverFrame::Cancel { code: Reason::ShuttingDown }).await;
-                    return Ok(End::by(Reason::Interrupted));
-                }
-            }
-        }
-    }
-
-    /// Opens or closes the gate for data according to the present state, and shows that state.
-    fn settle(&mut self, live: &Live, begun: bool) {
-        let held = self.inner.registry.held(self.id);
-        // Data of a sender that does not stop waits at this gate.
-        live.arrival.gate.set(held.is_none());
-        let paused = held.is_some() || self.held_there;
-        live.arrival.paused.store(paused, Ordering::Relaxed);
-        if paused {
-            // The next data clears it: a sender that resumes may have to wait for its own slot first.
-            live.arrival.quiet.store(true, Ordering::Relaxed);
-        }
-        let why = held.or_else(|| self.held_there.then_some(Reason::PausedThere));
-        if begun && why.is_none() {
-            self.watch.start(self.inner.since.elapsed());
-        } else {
-            self.watch.stop();
-        }
-        self.inner.registry.show(self.id, |view| match why {
-            Some(reason) => {
-                (view.state, view.reason, view.rate, view.eta) =
-                    (TransferState::Paused, Some(reason.into()), 0.0, None);
-            }
-            None if begun => (view.state, view.reason) = (TransferState::Active, None),
-            // Other transfers of the sender go first.
-            None => (view.state, view.reason) = (TransferState::Queued, None),
-        });
-    }
-
-    /// Applies a pause or resume on this side, and tells the sender.
-    fn held_changed(&mut self, live: &Live, begun: bool) {
-        self.out.tell(&match self.inner.registry.held(self.id) {
-            Some(_) => ReceiverFrame::Pause { code: Reason::Paused },
-            None => ReceiverFrame::Resume,
-        });
-        self.settle(live, begun);
-    }
-
-    /// Drops the claims that the sender has invalidated, and the staged data of these files.
-    async fn without_disproved(&mut self, live: &mut Live) -> Result<(), NetworkError> {
-        let (manifest, plan) = (self.machine.manifest(), self.machine.plan().clone());
-        let anew: Vec<u32> = live.claimed.iter().copied().filter(|file| !plan.held.contains_key(file)).collect();
-        if anew.is_empty() {
-            return Ok(());
-        }
-        let (_, whole, parts) = plan.held(&manifest);
-        live.arrival.bytes.store(whole + parts, Ordering::Relaxed);
-        *live.arrival.assembly() = Assembly::new(manifest.clone(), plan);
-        let temp = live.arrival.temp.clone();
-        let worker = self.worker();
-        let removed = worker.guarded(move || anew.into_iter().try_for_each(|file| temp.start_anew(&manifest, file)));
-        let removed = removed.await.map_err(|_| TransferError::Internal("removing files failed"))?;
-        Ok(removed.map_err(TransferError::Disk)?)
-    }
-
-    /// Checks that no file lacks data once every stream has ended and the sender has reported every file.
-    fn all_there(&self, live: &Live) -> Result<(), NetworkError> {
-        let over = live.announced.is_some_and(|announced| live.closed >= announced);
-        if over {
-            tracing::debug!(id = %self.id, "every stream has ended");
-        }
-        if over && live.backlog.is_empty() && live.arrival.assembly().left() > 0 {
-            let text =
-                crate::transfer::protocol::frames::Violation("the streams ended before every byte was there".into());
-            return Err(TransferError::Violation(text).into());
+            self.carry_out(None).await;
         }
         Ok(())
-    }
-
-    /// Waits for the sender's reason after a data stream broke. Returns a lost connection if none comes within
-    /// [`GRACE`].
-    async fn why_lost(&mut self) -> Result<End, NetworkError> {
-        let waited = timeout(GRACE, async {
-            loop {
-                if let FromSender::Cancelled(reason) = next(&mut self.frames, &mut self.machine).await? {
-                    return Ok(End::by(reason));
-                }
-            }
-        });
-        waited.await.unwrap_or_else(|_| Err(lost()))
-    }
-
-    /// Sends `Complete` after every file has a result and the folders are done.
-    async fn complete(&mut self, live: &mut Live) -> Result<End, NetworkError> {
-        while live.announced.is_none() {
-            tokio::select! {
-                frame = next(&mut self.frames, &mut self.machine) => match frame? {
-                    FromSender::Finished(streams) => live.announced = Some(streams),
-                    FromSender::Cancelled(reason) => return Ok(End::by(reason)),
-                    _ => {}
-                },
-                command = self.asked.recv() => match command {
-                    Some(Command::Accept { reply, .. }) => drop(reply.send(Err(TransferError::NotOffered.into()))),
-                    Some(Command::Superseded) => return Err(lost()),
-                    // Nothing is left that could be paused.
-                    Some(Command::Held) => {}
-                    Some(Command::Decline | Command::Cancel) | None => {
-                        self.out.farewell(&ReceiverFrame::Cancel { code: Reason::Cancelled }).await;
-                        return Ok(End::cancelled_here());
-                    }
-                },
-                () = self.inner.cancel.cancelled() => return Ok(End::by(Reason::Interrupted)),
-            }
-        }
-        let (files, bytes) = (live.settled.files.load(Ordering::Relaxed), live.settled.bytes.load(Ordering::Relaxed));
-        // A sender that misses this frame resumes, and is told then.
-        self.out.farewell(&ReceiverFrame::Complete { files, bytes }).await;
-        self.watch.sample(self.inner.since.elapsed(), live.arrival.bytes.load(Ordering::Relaxed));
-        Ok(self.ran(&live.settled, live.expected))
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Live, Receiving};
+use super::{Receiving, data::Live};
 use crate::{api::TransferState, transfer::protocol::frames::ReceiverFrame};
 
 /// Interval after which unchanged progress is reported again while bytes arrive.
@@ -28,7 +28,7 @@ impl Receiving {
     /// Reports and shows the progress.
     pub(super) fn progress(&mut self, live: &Live, said: &mut Said) {
         let bytes = live.arrival.bytes.load(Ordering::Relaxed);
-        let files = live.settled.files.load(Ordering::Relaxed);
+        let files = live.committed.files.load(Ordering::Relaxed);
         // Repeating the same values tells the sender that bytes arrive, when a segment takes long to complete.
         let comes = said.at.elapsed() >= SAY_AGAIN && live.arrival.read.swap(false, Ordering::Relaxed);
         if (bytes, files) != said.counts || comes {

@@ -18,9 +18,8 @@ use crate::{
         AcceptOptions,
         error::told_as,
         left_out::{NOTES, ReasonCounts, add_notes},
-        protocol::{manifest::Manifest, reason::Reason, selection},
+        protocol::{lifecycle::receiver::Input, manifest::Manifest, reason::Reason, selection},
         receive::receiver::accept::blocking,
-        registry::End,
     },
 };
 
@@ -34,7 +33,7 @@ pub(super) enum Ruled {
     /// The offer is accepted.
     Begun,
     /// The offer is declined, or could not be accepted.
-    Ended(End),
+    Over,
 }
 
 impl Receiving {
@@ -44,15 +43,15 @@ impl Receiving {
     pub(super) async fn by_rule(&mut self, folder: &Path) -> Result<Ruled, NetworkError> {
         let device = self.session.device_id();
         let into = match (self.inner.deps.welcome)(device, 0).await? {
-            Welcome::Refuse => return Ok(Ruled::Ended(self.decline(Reason::DeclinedByRule).await)),
+            Welcome::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
             Welcome::Ask => return Ok(Ruled::Ask),
             Welcome::Accept { into } => into.unwrap_or_else(|| folder.to_owned()),
         };
         if !self.may_take_by_itself(into.clone()).await? {
             return Ok(Ruled::Ask);
         }
-        if let Some(end) = self.may_open_files().await? {
-            return Ok(Ruled::Ended(end));
+        if !self.may_open_files().await? {
+            return Ok(Ruled::Over);
         }
         let manifest = self.machine.manifest();
         let list = manifest.clone();
@@ -70,10 +69,10 @@ impl Receiving {
             && let Err(error) = self.fits(into.clone(), bytes, &unattended.selected).await
         {
             if !Reason::from(&error).is_out_of_descriptors() {
-                return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+                return Ok(self.refuse(told_as(&error)));
             }
-            if let Some(end) = self.open_files_later().await? {
-                return Ok(Ruled::Ended(end));
+            if !self.open_files_later().await? {
+                return Ok(Ruled::Over);
             }
         }
         // The wait may have been long: the rule or the folder may have changed.
@@ -87,7 +86,7 @@ impl Receiving {
                 self.files = None;
                 return Ok(Ruled::Ask);
             }
-            Welcome::Refuse => return Ok(Ruled::Ended(self.decline(Reason::DeclinedByRule).await)),
+            Welcome::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
         }
         let taking = AcceptOptions { conflict, ..AcceptOptions::default() };
         drop(manifest);
@@ -97,8 +96,8 @@ impl Receiving {
                 Ok(()) => return Ok(Ruled::Begun),
                 Err(error) if Reason::from(&error).is_out_of_descriptors() => {
                     tracing::info!(%error, "an offer waits until a file can be opened");
-                    if let Some(end) = self.open_files_later().await? {
-                        return Ok(Ruled::Ended(end));
+                    if !self.open_files_later().await? {
+                        return Ok(Ruled::Over);
                     }
                     if let Some(other) = self.ruled_otherwise(folder, &into).await? {
                         return Ok(other);
@@ -106,16 +105,22 @@ impl Receiving {
                 }
                 Err(error) => {
                     tracing::info!(%error, "an offer could not be accepted");
-                    return Ok(Ruled::Ended(self.decline(told_as(&error)).await));
+                    return Ok(self.refuse(told_as(&error)));
                 }
             }
         }
     }
 
+    /// Declines the offer.
+    fn refuse(&mut self, reason: Reason) -> Ruled {
+        self.advance(Input::Refused(reason));
+        Ruled::Over
+    }
+
     /// Returns what to do instead if the rule no longer accepts files into this folder.
     async fn ruled_otherwise(&mut self, folder: &Path, into: &Path) -> Result<Option<Ruled>, NetworkError> {
         let same = match (self.inner.deps.welcome)(self.session.device_id(), 0).await? {
-            Welcome::Refuse => return Ok(Some(Ruled::Ended(self.decline(Reason::DeclinedByRule).await))),
+            Welcome::Refuse => return Ok(Some(self.refuse(Reason::DeclinedByRule))),
             Welcome::Accept { into: to } => to.as_deref().unwrap_or(folder) == into,
             Welcome::Ask => false,
         };

@@ -1,11 +1,11 @@
 //! Notification of a receiver that was offline when a transfer was stopped.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{FAREWELL, attempt_id, disconnected};
+use super::{attempt_id, disconnected};
 use crate::{
     error::NetworkError,
     id::{DeviceId, TransferId},
@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// Timeout of one attempt to tell the receiver.
+const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Tells the receiver that a transfer was stopped while the two were disconnected. Returns once the receiver knows,
 /// or the node shuts down.
 pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId, device: DeviceId) {
@@ -33,7 +36,7 @@ pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId,
             return inner.registry.told(id).await;
         }
         if presence == Presence::There {
-            let told = timeout(FAREWELL, say_stopped(&inner, id, device));
+            let told = timeout(NOTICE_TIMEOUT, say_stopped(&inner, id, device));
             let told = tokio::select! {
                 told = told => told,
                 () = inner.cancel.cancelled() => return,

@@ -1,6 +1,6 @@
 //! Claims: what the receiver tells the sender of the data that it holds already.
 
-use crate::transfer::protocol::{
+use super::{
     frames::HaveFile,
     hash_tree::{Held, SegmentSet},
     limits::BATCH,
@@ -8,7 +8,7 @@ use crate::transfer::protocol::{
 };
 
 /// Splits the held files and segments of a plan into batches, one per `Have` frame.
-pub(super) fn claims(plan: &Plan) -> Vec<Vec<HaveFile>> {
+pub fn claims(plan: &Plan) -> Vec<Vec<HaveFile>> {
     let mut files: Vec<u32> = plan.whole.iter().chain(plan.held.keys().copied()).collect();
     files.sort_unstable();
     let (mut frames, mut room) = (vec![Vec::new()], BATCH);

@@ -1,0 +1,797 @@
+//! Life of an incoming transfer. Pure.
+//!
+//! ```text
+//! Listing -> Offered -> Comparing -\
+//!            Resuming <-> Held      +-> Accepted -> Active -> Completing
+//!                  \---------------/
+//!      each of them -> Closing -> Waiting (the sender may come back) or Ended
+//! ```
+//! A machine lives for one attempt. While the transfer waits for its sender, only the record exists, and
+//! [`answer_to_resume`] decides what a sender hears that comes back.
+
+use std::time::Duration;
+
+use super::{Moment, REASON_TIMEOUT};
+use crate::transfer::protocol::reason::Reason;
+
+/// Interval between checks for space on a full disk.
+const SPACE_CHECK: Duration = Duration::from_secs(5);
+/// Longest such interval. It doubles after each attempt that still found no room: a quota may be exhausted while the
+/// disk has space.
+const LONGEST_SPACE_CHECK: Duration = Duration::from_secs(600);
+/// Bytes that an attempt must receive to count as one that found room.
+const SOME_ROOM: u64 = 1024 * 1024;
+
+/// Point of an incoming transfer's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// The manifest of an offer is being fetched.
+    Listing,
+    /// A person or a rule decides.
+    Offered,
+    /// Accepted and on record; existing files are compared with the offer.
+    Comparing,
+    /// The sender has come back: the staged data is checked.
+    Resuming,
+    /// The sender has come back to a transfer that is paused on this side.
+    Held,
+    /// The decision is on its way; the sender has not begun.
+    Accepted,
+    /// Data may come.
+    Active,
+    /// A data stream broke; the sender's reason may follow.
+    Broken,
+    /// Every file has a result; the sender's last frame is awaited.
+    Completing,
+    /// The attempt is over; its tasks are being ended.
+    Closing,
+    /// The transfer waits for its sender. Staged data is kept.
+    Waiting,
+    /// The transfer is over.
+    Ended,
+}
+
+/// Event in the life of an incoming transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The manifest is complete.
+    Listed,
+    /// There is no memory for the manifest: now, or ever.
+    OutOfMemory {
+        /// True if it can never fit.
+        ever: bool,
+    },
+    /// Nobody has decided for a long time, and others need the memory of the manifest.
+    Overdue,
+    /// The offer is declined for this reason, by a rule or because it could not be accepted.
+    Refused(Reason),
+    /// The offer is accepted and on record, and its staging directory exists.
+    Recorded,
+    /// All changes of a resumed transfer are known.
+    ChangesKnown,
+    /// A resumed transfer cannot go on, now or ever.
+    GivenUp(Reason),
+    /// A resumed transfer cannot go on now, and may later.
+    NotNow(Reason),
+    /// Nothing is left of a resumed transfer, of which nothing had arrived: the sender offers it anew.
+    Forgotten,
+    /// The decision is being sent; everything that receives data stands.
+    Started,
+    /// The sender has begun.
+    Begun,
+    /// The sender has sent everything.
+    Finished,
+    /// Every file has a result.
+    Committed,
+    /// The receiver's rule does not allow a growing file to grow further.
+    RuleEnded,
+    /// A data stream broke.
+    StreamBroken,
+    /// The sender paused the transfer.
+    PausedThere,
+    /// The sender resumed it.
+    ResumedThere,
+    /// The sender has cancelled it.
+    CancelledThere(Reason),
+    /// The attempt failed on this side, or with the connection.
+    Failed(Reason),
+    /// State of the pause on this side, as recorded.
+    Held(Option<Reason>),
+    /// A person declines or cancels.
+    Cancel,
+    /// The sender has begun another attempt.
+    Superseded,
+    /// The time of [`ReceiveLifecycle::deadline`] has come.
+    Timer,
+    /// The node shuts down.
+    Shutdown,
+    /// Answer to [`Action::CloseAttempt`].
+    Closing {
+        /// True if the device is still paired, and has not thrown this one out.
+        trusted: bool,
+    },
+    /// Answer to [`Action::StopTasks`]: no task of the attempt runs any more.
+    Stopped {
+        /// True if every file had its result by then.
+        completed: bool,
+    },
+}
+
+/// What people see of a transfer that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing moves, for this reason.
+    Paused(Reason),
+    /// Data moves.
+    Active,
+    /// Other transfers of the sender go first.
+    Queued,
+}
+
+/// End of an attempt. The driver adds the counts of what arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every file has a result.
+    Ran,
+    /// It was declined; `None` if a person did.
+    Declined(Option<Reason>),
+    /// A person has cancelled it on this side.
+    CancelledHere,
+    /// The sender has ended it, or this node has.
+    By(Reason),
+    /// It failed.
+    Failed(Reason),
+}
+
+impl Outcome {
+    /// Returns the reason if it failed.
+    fn failure(&self) -> Option<&Reason> {
+        match self {
+            Self::By(Reason::Cancelled) | Self::Ran | Self::Declined(_) | Self::CancelledHere => None,
+            Self::By(reason) | Self::Failed(reason) => Some(reason),
+        }
+    }
+}
+
+/// Action that the driver carries out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Decline, as the last frame.
+    Decline(Reason),
+    /// Cancel, as the last frame.
+    Cancel(Reason),
+    /// Tell the sender that every file has a result, as the last frame. Follows [`Self::End`].
+    SendComplete,
+    /// Tell the sender that the transfer is paused here, for this reason.
+    TellPaused(Reason),
+    /// Tell the sender that the pause is over.
+    TellResumed,
+    /// See whether the full disk has space again.
+    CheckSpace,
+    /// Open the gate for data, or close it.
+    Gate(bool),
+    /// Show this.
+    Show(Shown),
+    /// Leave the attempt. [`Input::Closing`] follows.
+    CloseAttempt,
+    /// End every task of the attempt. [`Input::Stopped`] follows.
+    StopTasks,
+    /// Keep what is staged, for a resume. If `full`, the disk reserve is given up.
+    KeepStaged {
+        /// True if the disk is full.
+        full: bool,
+    },
+    /// Remove what is staged.
+    RemoveStaged,
+    /// Record that the transfer is about to end for this reason, before its sender is told.
+    RecordEnding(Reason),
+    /// Pause the transfer for a reason of the node.
+    Hold(Reason),
+    /// Record and show that the transfer waits for its sender.
+    Wait(Reason),
+    /// End the transfer.
+    End(Outcome),
+}
+
+/// State of the wait for space on a full disk, over the attempts of a transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SpaceWait {
+    bytes: u64,
+    next: Duration,
+}
+
+impl SpaceWait {
+    /// Returns the interval between checks: longer if the last check that found space was wrong. `bytes` is what has
+    /// arrived by now.
+    pub fn interval(last: Option<Self>, bytes: u64) -> Duration {
+        match last {
+            Some(wait) if bytes < wait.bytes.saturating_add(SOME_ROOM) => wait.next,
+            _ => SPACE_CHECK,
+        }
+    }
+
+    /// Notes a check after `interval`, with `bytes` arrived.
+    pub fn checked(interval: Duration, bytes: u64) -> Self {
+        Self { bytes, next: (interval * 2).min(LONGEST_SPACE_CHECK) }
+    }
+}
+
+/// State of a transfer as the receiver has it on record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnRecord {
+    /// Nothing, or a transfer of another device.
+    Nothing,
+    /// An offer or an attempt is under way.
+    UnderWay,
+    /// Accepted; waits for its sender.
+    Waiting,
+    /// Over, and every file arrived.
+    Done,
+    /// Over, and some files failed.
+    FilesFailed,
+    /// Failed for this reason.
+    Failed(Reason),
+    /// Declined or cancelled.
+    Stopped,
+}
+
+/// Answer to a sender that wants to resume a transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The transfer is resumed.
+    Resume,
+    /// An earlier attempt has not ended.
+    Busy,
+    /// It is over, or unknown, for this reason.
+    Over(Reason),
+}
+
+/// Decides about a sender that wants to resume a transfer.
+pub fn answer_to_resume(record: &OnRecord) -> Answer {
+    match record {
+        OnRecord::Waiting => Answer::Resume,
+        OnRecord::UnderWay => Answer::Busy,
+        OnRecord::Done => Answer::Over(Reason::Complete),
+        OnRecord::FilesFailed => Answer::Over(Reason::FilesFailed),
+        // It was lost before anybody decided on it.
+        OnRecord::Failed(reason) if reason.is_disconnected() => Answer::Over(Reason::Forgotten),
+        OnRecord::Failed(reason) => Answer::Over(reason.clone()),
+        OnRecord::Stopped => Answer::Over(Reason::Cancelled),
+        OnRecord::Nothing => Answer::Over(Reason::Forgotten),
+    }
+}
+
+/// Returns true if an offer with the id of this transfer is taken: there is none, or it was lost before anybody answered
+/// it.
+pub fn takes_offer(record: &OnRecord) -> bool {
+    match record {
+        OnRecord::Nothing => true,
+        OnRecord::Failed(reason) => reason.is_disconnected(),
+        _ => false,
+    }
+}
+
+/// State machine of one attempt at a receiver.
+#[derive(Clone, Debug)]
+pub struct ReceiveLifecycle {
+    phase: Phase,
+    /// True once staged data is kept across a disconnect.
+    holds: bool,
+    /// True once there may be staged data.
+    staged: bool,
+    /// True once the decision was sent in this attempt.
+    started: bool,
+    completed: bool,
+    finished: bool,
+    /// True if the sender knows how the attempt ends.
+    told: bool,
+    /// Frame that tells the sender of the end, once that is on record.
+    word: Option<Action>,
+    paused_here: Option<Reason>,
+    /// Pause that the sender was told of.
+    told_pause: Option<Reason>,
+    paused_there: bool,
+    /// Time of the next timer.
+    until: Option<Moment>,
+    space_check: Duration,
+    outcome: Option<Outcome>,
+    waits: bool,
+}
+
+type Actions = Vec<Action>;
+
+impl ReceiveLifecycle {
+    fn new(phase: Phase, holds: bool, paused_here: Option<Reason>, space_check: Duration) -> Self {
+        Self {
+            phase,
+            holds,
+            staged: holds,
+            started: false,
+            completed: false,
+            finished: false,
+            told: false,
+            word: None,
+            paused_here,
+            told_pause: None,
+            paused_there: false,
+            until: None,
+            space_check,
+            outcome: None,
+            waits: false,
+        }
+    }
+
+    /// Creates the machine of a new offer, whose manifest is being fetched.
+    pub fn offered() -> Self {
+        Self::new(Phase::Listing, false, None, SPACE_CHECK)
+    }
+
+    /// Creates the machine of an attempt to resume an accepted transfer. `paused` is the reason if it is paused on this
+    /// side, `space_check` the interval of [`SpaceWait::interval`].
+    pub fn resumed(paused: Option<Reason>, space_check: Duration) -> Self {
+        Self::new(Phase::Resuming, true, paused, space_check)
+    }
+
+    /// Returns the point of its life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns true once staged data is kept across a disconnect.
+    pub fn holds(&self) -> bool {
+        self.holds
+    }
+
+    /// Returns true if the transfer is paused by either side.
+    pub fn is_paused(&self) -> bool {
+        self.paused_here.is_some() || self.paused_there
+    }
+
+    /// Returns the reason while it is paused on this side, as far as the machine was told.
+    pub fn paused_here(&self) -> Option<&Reason> {
+        self.paused_here.as_ref()
+    }
+
+    /// Returns true once the attempt has left its work: only [`Input::Closing`] and [`Input::Stopped`] may follow.
+    pub fn is_over(&self) -> bool {
+        matches!(self.phase, Phase::Closing | Phase::Waiting | Phase::Ended)
+    }
+
+    /// Returns the interval between checks for space.
+    pub fn space_check(&self) -> Duration {
+        self.space_check
+    }
+
+    /// Returns the time at which [`Input::Timer`] is due; `None` if only another input can change anything.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.until
+    }
+
+    /// Handles an input. Inputs that mean nothing in the present phase are ignored.
+    pub fn handle(&mut self, now: Moment, input: Input) -> Actions {
+        let mut actions = Actions::new();
+        match (self.phase, input) {
+            (Phase::Waiting | Phase::Ended, _) => {}
+            (Phase::Closing, Input::Closing { trusted }) => self.closing(trusted, &mut actions),
+            (Phase::Closing, Input::Stopped { completed }) => self.stopped(completed, &mut actions),
+            (Phase::Closing, _) => {}
+            (_, Input::CancelledThere(reason)) => self.over(Outcome::By(reason), &mut actions),
+            (_, Input::Failed(reason)) => self.over(Outcome::Failed(reason), &mut actions),
+            (_, Input::Superseded) => self.over(Outcome::Failed(Reason::ConnectionLost), &mut actions),
+            (_, Input::Cancel) => self.cancel(&mut actions),
+            (_, Input::Shutdown) => self.shut_down(&mut actions),
+            (_, Input::Held(reason)) => self.held(now, reason, &mut actions),
+            (Phase::Listing | Phase::Offered, input) => self.before_consent(input, &mut actions),
+            (Phase::Comparing | Phase::Resuming | Phase::Held, input) => self.before_data(now, input, &mut actions),
+            (_, input) => self.with_data(now, input, &mut actions),
+        }
+        actions
+    }
+
+    fn before_consent(&mut self, input: Input, actions: &mut Actions) {
+        match input {
+            Input::Listed => self.phase = Phase::Offered,
+            Input::OutOfMemory { ever: true } => self.decline(Reason::TooManyEntries, actions),
+            // The sender offers it again later.
+            Input::OutOfMemory { ever: false } | Input::Overdue => self.not_now(Reason::Busy, actions),
+            Input::Refused(reason) => self.decline(reason, actions),
+            Input::Recorded => {
+                (self.holds, self.staged) = (true, true);
+                self.phase = Phase::Comparing;
+            }
+            _ => {}
+        }
+    }
+
+    fn before_data(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+        match input {
+            Input::ChangesKnown if self.phase == Phase::Resuming && self.paused_here.is_some() => {
+                self.phase = Phase::Held;
+                self.tell_pause(now, actions);
+            }
+            Input::ResumedThere if self.phase == Phase::Held && self.paused_here == Some(Reason::DiskFull) => {
+                // A person at the sender expects that there is space now.
+                actions.push(Action::CheckSpace);
+            }
+            Input::Timer if self.phase == Phase::Held && self.until.is_some_and(|until| now >= until) => {
+                self.until = Some(now + self.space_check);
+                actions.push(Action::CheckSpace);
+            }
+            Input::PausedThere => self.paused_there = true,
+            Input::ResumedThere => self.paused_there = false,
+            Input::GivenUp(reason) => {
+                let outcome = Outcome::Failed(reason.clone());
+                self.tell_end(Action::Decline(reason.clone()), outcome, Some(reason), actions);
+            }
+            Input::Refused(reason) => self.decline(reason, actions),
+            Input::NotNow(reason) => self.not_now(reason, actions),
+            Input::Forgotten => {
+                let interrupted = Reason::Interrupted;
+                let outcome = Outcome::By(interrupted.clone());
+                self.tell_end(Action::Decline(Reason::Forgotten), outcome, Some(interrupted), actions);
+                self.holds = false;
+            }
+            Input::Started => {
+                self.started = true;
+                self.phase = Phase::Accepted;
+                self.until = None;
+                self.tell_pause(now, actions);
+                self.settle(actions);
+            }
+            _ => {}
+        }
+    }
+
+    fn with_data(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+        match input {
+            Input::Begun if self.phase == Phase::Accepted => {
+                self.phase = Phase::Active;
+                self.settle(actions);
+            }
+            Input::PausedThere | Input::ResumedThere => {
+                self.paused_there = input == Input::PausedThere;
+                self.settle(actions);
+            }
+            Input::Finished => {
+                self.finished = true;
+                self.complete(actions);
+            }
+            Input::Committed => {
+                self.completed = true;
+                if self.phase != Phase::Broken {
+                    self.phase = Phase::Completing;
+                }
+                self.complete(actions);
+            }
+            Input::RuleEnded => {
+                let ended = Reason::RuleEnded;
+                self.tell_end(Action::Cancel(ended.clone()), Outcome::By(ended.clone()), Some(ended), actions);
+            }
+            Input::StreamBroken if matches!(self.phase, Phase::Accepted | Phase::Active) => {
+                self.phase = Phase::Broken;
+                self.until = Some(now + REASON_TIMEOUT);
+            }
+            Input::Timer if self.phase == Phase::Broken && self.until.is_some_and(|until| now >= until) => {
+                self.over(Outcome::Failed(Reason::ConnectionLost), actions);
+            }
+            _ => {}
+        }
+    }
+
+    /// Ends the attempt well, once every file has a result and the sender has sent everything.
+    fn complete(&mut self, actions: &mut Actions) {
+        if self.completed && self.finished {
+            self.word = Some(Action::SendComplete);
+            self.over(Outcome::Ran, actions);
+        }
+    }
+
+    /// Leaves the attempt with a frame that tells the sender how it ends. If that is for good, the record goes first: a
+    /// sender that knows of the end never comes back, and after a kill this side would wait for it in vain.
+    fn tell_end(&mut self, frame: Action, outcome: Outcome, for_good: Option<Reason>, actions: &mut Actions) {
+        if let Some(reason) = for_good.filter(|_| self.holds) {
+            actions.push(Action::RecordEnding(reason));
+        }
+        self.told = true;
+        actions.push(frame);
+        self.over(outcome, actions);
+    }
+
+    /// Declines an offer.
+    fn decline(&mut self, reason: Reason, actions: &mut Actions) {
+        // Nothing is to be said where a person declined.
+        let outcome = Outcome::Declined(Some(reason.clone()).filter(|reason| *reason != Reason::Declined));
+        self.tell_end(Action::Decline(reason.clone()), outcome, Some(reason), actions);
+    }
+
+    /// Declines for now: the sender tries again.
+    fn not_now(&mut self, reason: Reason, actions: &mut Actions) {
+        self.tell_end(Action::Decline(reason), Outcome::Failed(Reason::ConnectionLost), None, actions);
+    }
+
+    fn cancel(&mut self, actions: &mut Actions) {
+        let frame = match self.phase {
+            Phase::Listing | Phase::Offered => return self.decline(Reason::Declined, actions),
+            Phase::Comparing | Phase::Resuming | Phase::Held => Action::Decline(Reason::Cancelled),
+            _ => Action::Cancel(Reason::Cancelled),
+        };
+        self.tell_end(frame, Outcome::CancelledHere, Some(Reason::CancelledHere), actions);
+    }
+
+    fn shut_down(&mut self, actions: &mut Actions) {
+        let interrupted = Outcome::By(Reason::Interrupted);
+        match self.phase {
+            // The sender is told with the last word.
+            Phase::Listing | Phase::Offered => self.over(Outcome::Failed(Reason::ShuttingDown), actions),
+            Phase::Comparing | Phase::Resuming | Phase::Held => {
+                self.tell_end(Action::Decline(Reason::ShuttingDown), interrupted, None, actions);
+            }
+            Phase::Completing => self.over(interrupted, actions),
+            _ => self.tell_end(Action::Cancel(Reason::ShuttingDown), interrupted, None, actions),
+        }
+    }
+
+    fn held(&mut self, now: Moment, reason: Option<Reason>, actions: &mut Actions) {
+        self.paused_here = reason;
+        match self.phase {
+            // The sender is told as soon as data could be paused.
+            Phase::Listing | Phase::Offered | Phase::Comparing | Phase::Resuming => {}
+            // Nothing is left that could be paused, but a sender that was told of a pause waits for its end.
+            Phase::Completing if self.paused_here.is_some() => {}
+            Phase::Completing => self.tell_pause(now, actions),
+            Phase::Held => {
+                self.tell_pause(now, actions);
+                if self.paused_here.is_none() {
+                    self.phase = Phase::Resuming;
+                }
+            }
+            _ => {
+                self.tell_pause(now, actions);
+                self.settle(actions);
+            }
+        }
+    }
+
+    /// Tells the sender of the pause on this side if it does not know, and looks for space if the disk is full.
+    fn tell_pause(&mut self, now: Moment, actions: &mut Actions) {
+        if self.phase == Phase::Held {
+            let full = self.paused_here == Some(Reason::DiskFull);
+            self.until = full.then_some(self.until.unwrap_or(now + self.space_check));
+        }
+        if self.paused_here == self.told_pause {
+            return;
+        }
+        self.told_pause.clone_from(&self.paused_here);
+        actions.push(match self.paused_here.clone() {
+            Some(Reason::PausedHere) => Action::TellPaused(Reason::Paused),
+            Some(reason) => Action::TellPaused(reason),
+            None => Action::TellResumed,
+        });
+    }
+
+    /// Opens or closes the gate for data, and shows the present state.
+    fn settle(&mut self, actions: &mut Actions) {
+        let pause = self.paused_here.clone().or(self.paused_there.then_some(Reason::PausedThere));
+        // Data of a sender that does not stop waits at this gate.
+        actions.push(Action::Gate(self.paused_here.is_none()));
+        actions.push(Action::Show(match pause {
+            Some(reason) => Shown::Paused(reason),
+            None if self.phase == Phase::Accepted => Shown::Queued,
+            None => Shown::Active,
+        }));
+    }
+
+    fn over(&mut self, outcome: Outcome, actions: &mut Actions) {
+        (self.phase, self.until) = (Phase::Closing, None);
+        self.outcome = Some(outcome);
+        actions.push(Action::CloseAttempt);
+    }
+
+    /// Decides whether the transfer waits for its sender, and what the sender is told at last.
+    fn closing(&mut self, trusted: bool, actions: &mut Actions) {
+        let failure = self.outcome.as_ref().and_then(Outcome::failure);
+        let kept = self.holds && !self.completed && trusted;
+        self.waits = kept && failure.is_some_and(comes_back);
+        if let Some(reason) = failure
+            && !self.completed
+            && !self.told
+            && *reason != Reason::ConnectionLost
+        {
+            // A sender whose connection is lost finds out by itself; one of a full disk does not.
+            let unknown_there = matches!(reason, Reason::DiskFull | Reason::ReceiverOutOfFiles);
+            if !self.waits || unknown_there {
+                let (reason, started) = (reason.clone(), self.started);
+                self.word = Some(if started { Action::Cancel(reason) } else { Action::Decline(reason) });
+            }
+        }
+        if self.waits {
+            actions.extend(self.word.take());
+        }
+        actions.push(Action::StopTasks);
+    }
+
+    /// Keeps or removes what is staged, and records what follows.
+    fn stopped(&mut self, completed: bool, actions: &mut Actions) {
+        let mut outcome = self.outcome.take().unwrap_or(Outcome::Failed(Reason::Internal));
+        let failure = outcome.failure().cloned();
+        // The commit worker may have ended while the connection was lost; then nothing is left to resume.
+        self.completed |= completed;
+        self.waits &= !self.completed;
+        let full = failure == Some(Reason::DiskFull);
+        match (self.completed, self.waits) {
+            (true, _) => {}
+            (false, true) => actions.push(Action::KeepStaged { full }),
+            (false, false) if self.staged => actions.push(Action::RemoveStaged),
+            (false, false) => {}
+        }
+        if self.waits {
+            self.phase = Phase::Waiting;
+            if full {
+                actions.push(Action::Hold(Reason::DiskFull));
+            }
+            actions.push(Action::Wait(failure.unwrap_or(Reason::ConnectionLost)));
+            return;
+        }
+        if self.completed && failure.as_ref().is_some_and(comes_back) {
+            // Every file is under its final name; the sender learns of it when it comes back.
+            outcome = Outcome::Ran;
+        }
+        self.phase = Phase::Ended;
+        actions.push(Action::End(outcome));
+        // Only now, for the reason of `tell_end`. A sender that misses this frame comes back, and is told then.
+        actions.extend(self.word.take());
+    }
+}
+
+/// Returns true if the sender comes back after an attempt that ended for this reason.
+fn comes_back(reason: &Reason) -> bool {
+    reason.is_disconnected() || reason.is_blocked() || reason.is_out_of_descriptors()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Duration::from_secs(100);
+
+    fn ended(mut life: ReceiveLifecycle, trusted: bool, completed: bool) -> Actions {
+        let mut actions = life.handle(NOW, Input::Closing { trusted });
+        actions.extend(life.handle(NOW, Input::Stopped { completed }));
+        actions
+    }
+
+    fn accepted() -> ReceiveLifecycle {
+        let mut life = ReceiveLifecycle::offered();
+        for input in [Input::Listed, Input::Recorded, Input::Started] {
+            life.handle(NOW, input);
+        }
+        assert_eq!(life.phase(), Phase::Accepted);
+        life
+    }
+
+    fn active() -> ReceiveLifecycle {
+        let mut life = accepted();
+        life.handle(NOW, Input::Begun);
+        life
+    }
+
+    #[test]
+    fn an_offer_that_a_person_declines_leaves_nothing() {
+        let mut life = ReceiveLifecycle::offered();
+        life.handle(NOW, Input::Listed);
+        let declined = life.handle(NOW, Input::Cancel);
+        assert_eq!(declined, [Action::Decline(Reason::Declined), Action::CloseAttempt]);
+        assert_eq!(ended(life, true, false), [Action::StopTasks, Action::End(Outcome::Declined(None))]);
+    }
+
+    #[test]
+    fn a_lost_connection_keeps_what_is_staged_for_a_paired_sender_alone() {
+        let mut life = active();
+        life.handle(NOW, Input::Failed(Reason::ConnectionLost));
+        let kept = [Action::StopTasks, Action::KeepStaged { full: false }, Action::Wait(Reason::ConnectionLost)];
+        assert_eq!(ended(life.clone(), true, false), kept);
+        let gone = ended(life.clone(), false, false);
+        let failed = Outcome::Failed(Reason::ConnectionLost);
+        assert_eq!(gone, [Action::StopTasks, Action::RemoveStaged, Action::End(failed)]);
+        assert_eq!(ended(life, true, true), [Action::StopTasks, Action::End(Outcome::Ran)]);
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_waits() {
+        let mut life = active();
+        life.handle(NOW, Input::Failed(Reason::DiskFull));
+        let full = Reason::DiskFull;
+        let wanted = [
+            Action::Cancel(full.clone()),
+            Action::StopTasks,
+            Action::KeepStaged { full: true },
+            Action::Hold(full.clone()),
+            Action::Wait(full),
+        ];
+        assert_eq!(ended(life, true, false), wanted);
+    }
+
+    #[test]
+    fn a_cancel_is_recorded_before_the_sender_is_told() {
+        let mut life = active();
+        let wanted =
+            [Action::RecordEnding(Reason::CancelledHere), Action::Cancel(Reason::Cancelled), Action::CloseAttempt];
+        assert_eq!(life.handle(NOW, Input::Cancel), wanted);
+        let wanted = [Action::StopTasks, Action::RemoveStaged, Action::End(Outcome::CancelledHere)];
+        assert_eq!(ended(life, true, false), wanted);
+    }
+
+    #[test]
+    fn a_violation_is_told_and_ends_it() {
+        let mut life = active();
+        life.handle(NOW, Input::Failed(Reason::ProtocolViolation));
+        let violation = Reason::ProtocolViolation;
+        let end = Action::End(Outcome::Failed(violation.clone()));
+        let wanted = [Action::StopTasks, Action::RemoveStaged, end, Action::Cancel(violation)];
+        assert_eq!(ended(life, true, false), wanted);
+    }
+
+    #[test]
+    fn a_resume_of_a_paused_transfer_waits_and_is_told_each_change() {
+        let mut life = ReceiveLifecycle::resumed(Some(Reason::DiskFull), SPACE_CHECK);
+        assert_eq!(life.handle(NOW, Input::ChangesKnown), [Action::TellPaused(Reason::DiskFull)]);
+        assert_eq!((life.phase(), life.deadline()), (Phase::Held, Some(NOW + SPACE_CHECK)));
+        assert!(life.handle(NOW, Input::Timer).is_empty());
+        assert_eq!(life.handle(NOW + SPACE_CHECK, Input::Timer), [Action::CheckSpace]);
+        assert_eq!(life.handle(NOW, Input::ResumedThere), [Action::CheckSpace]);
+        let paused = life.handle(NOW, Input::Held(Some(Reason::PausedHere)));
+        assert_eq!((paused.as_slice(), life.deadline()), ([Action::TellPaused(Reason::Paused)].as_slice(), None));
+        assert_eq!(life.handle(NOW, Input::Held(None)), [Action::TellResumed]);
+        assert_eq!(life.phase(), Phase::Resuming);
+    }
+
+    #[test]
+    fn a_pause_during_the_comparison_is_told_with_the_decision() {
+        let mut life = ReceiveLifecycle::offered();
+        life.handle(NOW, Input::Listed);
+        life.handle(NOW, Input::Recorded);
+        assert!(life.handle(NOW, Input::Held(Some(Reason::PausedHere))).is_empty());
+        assert_eq!(life.handle(NOW, Input::Started)[0], Action::TellPaused(Reason::Paused));
+    }
+
+    #[test]
+    fn it_is_complete_when_both_sides_are() {
+        for first in [Input::Finished, Input::Committed] {
+            let mut life = active();
+            let second = if first == Input::Finished { Input::Committed } else { Input::Finished };
+            assert!(life.handle(NOW, first).is_empty());
+            assert_eq!(life.handle(NOW, second), [Action::CloseAttempt]);
+            let recorded_first = [Action::StopTasks, Action::End(Outcome::Ran), Action::SendComplete];
+            assert_eq!(ended(life, true, true), recorded_first);
+        }
+    }
+
+    #[test]
+    fn a_wait_for_space_grows_as_long_as_nothing_fits() {
+        let mut last = None;
+        let mut intervals = Vec::new();
+        for _ in 0..10 {
+            let interval = SpaceWait::interval(last, 7);
+            intervals.push(interval.as_secs());
+            last = Some(SpaceWait::checked(interval, 7));
+        }
+        assert_eq!(intervals, [5, 10, 20, 40, 80, 160, 320, 600, 600, 600]);
+        assert_eq!(SpaceWait::interval(last, 7 + SOME_ROOM), SPACE_CHECK);
+    }
+
+    #[test]
+    fn a_sender_that_comes_back_hears_how_it_ended() {
+        for (record, wanted) in [
+            (OnRecord::Waiting, Answer::Resume),
+            (OnRecord::UnderWay, Answer::Busy),
+            (OnRecord::Done, Answer::Over(Reason::Complete)),
+            (OnRecord::FilesFailed, Answer::Over(Reason::FilesFailed)),
+            (OnRecord::Failed(Reason::ConnectionLost), Answer::Over(Reason::Forgotten)),
+            (OnRecord::Failed(Reason::RuleEnded), Answer::Over(Reason::RuleEnded)),
+            (OnRecord::Stopped, Answer::Over(Reason::Cancelled)),
+            (OnRecord::Nothing, Answer::Over(Reason::Forgotten)),
+        ] {
+            assert_eq!(answer_to_resume(&record), wanted, "{record:?}");
+        }
+    }
+}

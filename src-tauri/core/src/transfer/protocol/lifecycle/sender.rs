@@ -1,0 +1,918 @@
+//! Life of an outgoing transfer, over all its attempts. Pure.
+//!
+//! ```text
+//!              +-----------------------------------------------------------------+
+//!              v                                                                 |
+//! Preparing -> Offered  -> Accepted -> Verifying -> Ready (queued, active, idle) |
+//!          \-> Resuming -/                            |                          |
+//!              | each of them, when the attempt fails and may be repeated        |
+//!              +-> Waiting ------------------------------------------------------+
+//!              +-> Ended
+//! ```
+//! A pause of either side is not a phase: it closes the gate in whatever phase the attempt is.
+
+use std::time::Duration;
+
+use super::{Moment, REASON_TIMEOUT};
+use crate::{queue::backoff::Backoff, transfer::protocol::reason::Reason};
+
+/// Number of immediate retries of an offer that got no answer because its connection was dead already.
+const IMMEDIATE_RETRIES: u32 = 3;
+/// Upper limit of the wait before a reachable receiver that was busy is asked again: a slot may be free at any moment.
+const BUSY_WAIT: Duration = Duration::from_secs(5);
+/// Interval between checks for a source disk that was taken out.
+const SOURCE_CHECK: Duration = Duration::from_secs(2);
+/// Shortest and longest wait after attempts at which the receiver took nothing.
+const STALLED_WAIT: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
+
+/// Point of an outgoing transfer's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Phase {
+    /// Files are listed or compared, and the device is dialled.
+    Preparing,
+    /// The offer is sent; the receiver has not decided.
+    Offered,
+    /// An accepted transfer is to be resumed; the receiver has not answered.
+    Resuming,
+    /// The receiver has accepted; its selection and claims follow.
+    Accepted,
+    /// The receiver's claims are being verified.
+    Verifying,
+    /// Data may be sent, if nobody has paused it and the scheduler gives a slot.
+    Ready,
+    /// A data stream broke; the receiver's reason may follow.
+    Broken,
+    /// There is no attempt: the next one begins when the device is heard, or after a while.
+    Waiting,
+    /// The transfer is over, or goes on in the next run of the node.
+    Ended,
+}
+
+/// Knowledge that the receiver may have of the transfer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Known {
+    /// The receiver has not accepted it.
+    Nothing,
+    /// It has accepted it, by the record of an earlier run; the manifest is not read yet.
+    Recorded,
+    /// It may have accepted it: its answer was lost.
+    Guessed,
+    /// It has accepted it in this run of the node, which is not on record yet.
+    Accepted,
+    /// It has accepted it, and that is on record.
+    Kept,
+}
+
+/// Slot of the scheduler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Slot {
+    None,
+    Requested,
+    Held,
+}
+
+/// Reachability of the receiver when a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reachable {
+    /// The device is offline: dialling it is pointless.
+    No,
+    /// It seems to be online, or an attempt is to find out.
+    Maybe,
+}
+
+/// Event in the life of an outgoing transfer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// The transfer begins, or goes on after a restart.
+    Begin,
+    /// The manifest of the accepted transfer was read from the record.
+    Restored,
+    /// An offer was sent over a new connection.
+    OfferSent,
+    /// A resume offer was sent over a new connection.
+    ResumeSent,
+    /// The receiver asks for the manifest.
+    ManifestAsked,
+    /// The receiver has accepted.
+    Accepted,
+    /// The receiver has declined the offer or the resume.
+    Declined(Reason),
+    /// Selection and claims are complete.
+    PlanKnown {
+        /// True if there are claims to be verified.
+        claims: bool,
+    },
+    /// The claims are verified.
+    Verified,
+    /// The acceptance is on record.
+    AcceptanceKept,
+    /// The receiver has this many bytes.
+    Progress {
+        /// Bytes that it holds.
+        bytes: u64,
+    },
+    /// A file that is still being written could not be stored at the receiver.
+    GrowingFileFailed(Reason),
+    /// The receiver has a result for every file.
+    Completed,
+    /// The transfer was paused at the receiver.
+    PausedThere(Reason),
+    /// The pause at the receiver is over.
+    ResumedThere,
+    /// The receiver has cancelled it.
+    CancelledThere(Reason),
+    /// The scheduler gives a slot.
+    SlotGranted,
+    /// True: the receiver has everything that was written so far of a growing file. False: there is more to send.
+    Idle(bool),
+    /// A data stream broke.
+    StreamBroken,
+    /// The receiver took nothing for too long.
+    Stalled,
+    /// The attempt failed on this side, or with the connection.
+    Failed(Reason),
+    /// State of the pause on this side, as recorded.
+    Held(Option<Reason>),
+    /// A person cancels.
+    Cancel,
+    /// The writer of a growing file is gone, and the file is incomplete.
+    InputBrokenOff,
+    /// The device was heard.
+    PeerHeard,
+    /// The device's node was restarted: this connection is never answered.
+    PeerRestarted,
+    /// The time of [`SendLifecycle::deadline`] has come.
+    Timer(Reachable),
+    /// The node shuts down.
+    Shutdown,
+}
+
+/// What people see of a transfer that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shown {
+    /// Nothing moves, for this reason.
+    Paused(Reason),
+    /// Data moves, or more is to be written first.
+    Active,
+    /// Other transfers go first.
+    Queued,
+    /// The receiver has not decided, or its claims are verified.
+    Undecided,
+}
+
+/// End of a transfer. The driver adds the counts of what arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every file has a result, as reported in this attempt.
+    Completed,
+    /// Every file has arrived, as the receiver says about an earlier attempt.
+    CompletedBefore,
+    /// Some files failed, as the receiver says about an earlier attempt.
+    FilesFailedBefore,
+    /// A person has cancelled it on this side.
+    CancelledHere,
+    /// The receiver has ended it, or this node has.
+    By(Reason),
+    /// The receiver has declined it; `None` if a person did.
+    Declined(Option<Reason>),
+    /// The attempt failed, and no other one may help.
+    Failed(Reason),
+}
+
+/// Action that the driver carries out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Begin an attempt.
+    Attempt,
+    /// Send the manifest.
+    SendManifest,
+    /// Verify the receiver's claims.
+    VerifyClaims,
+    /// Take what is offered as accepted, because the receiver may have accepted it.
+    AssumeAccepted,
+    /// Take what was offered as accepted, and record that soon.
+    Accept,
+    /// Record now that it is accepted.
+    KeepAcceptance,
+    /// Forget that it was accepted: it is offered anew.
+    ForgetAcceptance,
+    /// Ask the scheduler for a slot.
+    RequestSlot,
+    /// Give the slot back, or withdraw the request.
+    ReleaseSlot,
+    /// Open the gate for data, or close it.
+    Gate(bool),
+    /// Tell the receiver that the transfer is paused here (true), or goes on.
+    TellPause(bool),
+    /// Show this.
+    Show(Shown),
+    /// Tell the receiver why this attempt ends, as the last frame.
+    LastWord(Reason),
+    /// End every task of the attempt.
+    CloseAttempt,
+    /// Pause the transfer for a reason of the node.
+    Hold(Reason),
+    /// Record and show that the transfer waits.
+    Wait(Reason),
+    /// See whether the source is there again.
+    LookForSource,
+    /// End the transfer. If `unacknowledged`, the receiver is told when it can be reached.
+    End {
+        /// How it ended.
+        outcome: Outcome,
+        /// True if the receiver may not know yet.
+        unacknowledged: bool,
+    },
+    /// Stop here: the transfer goes on in the next run of the node.
+    Suspend,
+}
+
+/// State machine of an outgoing transfer.
+#[derive(Clone, Debug)]
+pub struct SendLifecycle {
+    phase: Phase,
+    known: Known,
+    /// True once the receiver has answered, or if a person wants the transfer to wait. It then does not fail while the
+    /// device is offline.
+    waits_for_peer: bool,
+    /// True if a person wants the transfer to wait for the receiver.
+    patient: bool,
+    /// True if the transfer was begun in an earlier run of the node.
+    restored: bool,
+    /// Number of offers sent in this run.
+    offers: u32,
+    paused_here: Option<Reason>,
+    paused_there: Option<Reason>,
+    /// Pause that the receiver was told of in this attempt.
+    told_pause: bool,
+    slot: Slot,
+    idle: bool,
+    broken_input: bool,
+    backoff: Backoff,
+    immediate: u32,
+    /// Attempts in a row at which the receiver took nothing, and the bytes that it had by then.
+    stalls: (u32, u64),
+    bytes: u64,
+    /// End of the wait, and its length.
+    wait: Option<(Moment, Duration)>,
+    /// True if the wait ends as soon as the device is heard.
+    wakes: bool,
+    /// Random number between 0 and 1 for the next wait.
+    jitter: f64,
+}
+
+/// Actions of one input.
+type Actions = Vec<Action>;
+
+impl SendLifecycle {
+    /// Creates the machine of a transfer.
+    ///
+    /// `restored` is true if it was begun in an earlier run of the node; `accepted` if it is on record as accepted;
+    /// `patient` if a person wants it to wait for the receiver. `paused` is the reason if it is paused on this side.
+    pub fn new(restored: bool, accepted: bool, patient: bool, paused: Option<Reason>) -> Self {
+        Self {
+            phase: Phase::Waiting,
+            known: if accepted { Known::Recorded } else { Known::Nothing },
+            waits_for_peer: restored || patient,
+            patient,
+            restored,
+            offers: 0,
+            paused_here: paused,
+            paused_there: None,
+            told_pause: false,
+            slot: Slot::None,
+            idle: false,
+            broken_input: false,
+            backoff: Backoff::default(),
+            immediate: 0,
+            stalls: (0, 0),
+            bytes: 0,
+            wait: None,
+            wakes: true,
+            jitter: 0.5,
+        }
+    }
+
+    /// Returns the point of its life.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Returns what the receiver may know of the transfer.
+    pub fn known(&self) -> Known {
+        self.known
+    }
+
+    /// Returns the reason while it is paused on this side, as far as the machine was told.
+    pub fn paused_here(&self) -> Option<&Reason> {
+        self.paused_here.as_ref()
+    }
+
+    /// Returns true while the scheduler's slot is held.
+    pub fn is_sending(&self) -> bool {
+        self.slot == Slot::Held
+    }
+
+    /// Returns true while the receiver has everything that was written so far of a growing file.
+    pub fn is_idle(&self) -> bool {
+        self.idle
+    }
+
+    /// Returns true if the receiver may have staged data of this transfer.
+    pub fn may_be_known(&self) -> bool {
+        self.known != Known::Nothing
+    }
+
+    /// Returns true if the receiver may have accepted it, even if its answer never came.
+    fn may_be_accepted(&self) -> bool {
+        self.may_be_known() || self.offers > 0 || self.restored
+    }
+
+    /// Returns the time at which [`Input::Timer`] is due; `None` if only another input can change anything.
+    pub fn deadline(&self) -> Option<Moment> {
+        self.wait.map(|(until, _)| until)
+    }
+
+    /// Sets the random number, between 0 and 1, that varies the next wait.
+    pub fn set_jitter(&mut self, jitter: f64) {
+        self.jitter = jitter;
+    }
+
+    /// Handles an input. Inputs that mean nothing in the present phase are ignored.
+    pub fn handle(&mut self, now: Moment, input: Input) -> Actions {
+        let mut actions = Actions::new();
+        match self.phase {
+            Phase::Ended => {}
+            Phase::Waiting => self.waiting(now, input, &mut actions),
+            _ => self.in_attempt(now, input, &mut actions),
+        }
+        actions
+    }
+
+    fn waiting(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+        match input {
+            Input::Begin if !self.restored => self.attempt(actions),
+            Input::Begin => self.set_wait(now, Duration::ZERO, true),
+            Input::PeerHeard if self.wakes && self.paused_here.is_none() => self.attempt(actions),
+            Input::Timer(reachable) => {
+                let Some((_, pause)) = self.wait.filter(|(until, _)| now >= *until) else {
+                    return;
+                };
+                match &self.paused_here {
+                    Some(_) => actions.push(Action::LookForSource),
+                    None if reachable == Reachable::Maybe => return self.attempt(actions),
+                    None => {}
+                }
+                self.wait = Some((now + pause, pause));
+            }
+            Input::Held(reason) => {
+                let paused = reason.is_some();
+                self.paused_here = reason;
+                match paused {
+                    true => self.wait_while_held(now),
+                    false => self.attempt(actions),
+                }
+            }
+            Input::InputBrokenOff => {
+                self.broken_input = true;
+                self.end(Outcome::By(Reason::InputEndedEarly), actions);
+            }
+            Input::Cancel => self.end(Outcome::CancelledHere, actions),
+            Input::Shutdown => self.suspend(actions),
+            _ => {}
+        }
+    }
+
+    fn in_attempt(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+        match input {
+            Input::Restored if self.known == Known::Recorded => self.known = Known::Kept,
+            Input::AcceptanceKept if self.known == Known::Accepted => self.known = Known::Kept,
+            Input::Held(reason) => self.held(reason, actions),
+            Input::Cancel => {
+                self.last_word(Reason::Cancelled, actions);
+                self.close(actions);
+                self.end(Outcome::CancelledHere, actions);
+            }
+            Input::InputBrokenOff => {
+                self.broken_input = true;
+                self.last_word(Reason::InputEndedEarly, actions);
+                self.close(actions);
+                self.end(Outcome::By(Reason::InputEndedEarly), actions);
+            }
+            Input::Shutdown => self.shut_down(actions),
+            Input::Failed(reason) => {
+                if matches!(reason, Reason::SenderOutOfFiles | Reason::SourceGone | Reason::ProtocolViolation) {
+                    self.last_word(reason.clone(), actions);
+                }
+                self.failed(now, reason, actions);
+            }
+            Input::OfferSent if self.phase == Phase::Preparing => {
+                self.phase = Phase::Offered;
+                self.offers = self.offers.saturating_add(1);
+                self.settle(actions);
+            }
+            Input::ResumeSent if self.phase == Phase::Preparing => {
+                self.phase = Phase::Resuming;
+                self.tell_pause(actions);
+                self.settle(actions);
+            }
+            Input::PeerRestarted if self.is_talking() => self.failed(now, Reason::ConnectionLost, actions),
+            input if self.is_talking() => self.talking(now, input, actions),
+            _ => {}
+        }
+    }
+
+    /// Handles inputs that come of a conversation with the receiver.
+    fn talking(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+        match input {
+            Input::ManifestAsked => {
+                self.waits_for_peer = true;
+                actions.push(Action::SendManifest);
+            }
+            Input::Accepted => self.accepted(actions),
+            Input::Declined(reason) => {
+                self.waits_for_peer = true;
+                self.declined(now, reason, actions);
+            }
+            Input::PlanKnown { claims } => {
+                self.phase = if claims { Phase::Verifying } else { Phase::Ready };
+                if claims {
+                    actions.push(Action::VerifyClaims);
+                }
+                self.settle(actions);
+            }
+            Input::Verified if self.phase == Phase::Verifying => {
+                self.phase = Phase::Ready;
+                self.settle(actions);
+            }
+            Input::Progress { bytes } => {
+                self.bytes = bytes;
+                if bytes > self.stalls.1 {
+                    self.stalls = (0, bytes);
+                }
+            }
+            Input::GrowingFileFailed(reason) => {
+                self.last_word(reason.clone(), actions);
+                self.close(actions);
+                self.end(Outcome::By(reason), actions);
+            }
+            Input::Completed => {
+                self.close(actions);
+                self.end(Outcome::Completed, actions);
+            }
+            Input::PausedThere(reason) => {
+                self.waits_for_peer = true;
+                self.paused_there = Some(reason);
+                self.settle(actions);
+            }
+            Input::ResumedThere => {
+                self.waits_for_peer = true;
+                self.paused_there = None;
+                self.settle(actions);
+            }
+            Input::CancelledThere(reason) => {
+                self.waits_for_peer = true;
+                self.cancelled_there(now, reason, actions);
+            }
+            Input::SlotGranted if self.slot == Slot::Requested => {
+                self.slot = Slot::Held;
+                self.settle(actions);
+            }
+            Input::Idle(idle) if idle != self.idle => {
+                self.idle = idle;
+                self.settle(actions);
+            }
+            Input::StreamBroken if self.phase != Phase::Broken => {
+                self.phase = Phase::Broken;
+                self.wait = Some((now + REASON_TIMEOUT, REASON_TIMEOUT));
+                self.settle(actions);
+            }
+            Input::Timer(_) if self.phase == Phase::Broken && self.wait.is_some_and(|(until, _)| now >= until) => {
+                self.failed(now, Reason::ConnectionLost, actions);
+            }
+            Input::Stalled => {
+                let count = if self.bytes > self.stalls.1 { 1 } else { self.stalls.0.saturating_add(1) };
+                self.stalls = (count, self.bytes);
+                self.failed(now, Reason::ReceiverStalled, actions);
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns true while there is a connection with the receiver.
+    fn is_talking(&self) -> bool {
+        match self.phase {
+            Phase::Offered | Phase::Resuming | Phase::Accepted | Phase::Verifying | Phase::Ready | Phase::Broken => {
+                true
+            }
+            Phase::Preparing | Phase::Waiting | Phase::Ended => false,
+        }
+    }
+
+    fn attempt(&mut self, actions: &mut Actions) {
+        self.phase = Phase::Preparing;
+        self.wait = None;
+        self.told_pause = false;
+        self.idle = false;
+        actions.push(Action::Attempt);
+    }
+
+    fn accepted(&mut self, actions: &mut Actions) {
+        self.waits_for_peer = true;
+        self.backoff.succeeded();
+        self.phase = Phase::Accepted;
+        if !matches!(self.known, Known::Accepted | Known::Kept) {
+            self.known = Known::Accepted;
+            actions.push(Action::Accept);
+        }
+        self.tell_pause(actions);
+        self.settle(actions);
+    }
+
+    fn declined(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+        let known = self.may_be_known();
+        let outcome = match reason {
+            Reason::DestinationUnusable if known || self.patient => {
+                return self.failed(now, reason, actions);
+            }
+            // The receiver has no time now; this is no answer to the offer.
+            Reason::Busy | Reason::RateLimited | Reason::ShuttingDown | Reason::ReceiverOutOfFiles => {
+                return self.failed(now, reason, actions);
+            }
+            // The receiver knows this id. Its acceptance was lost with the connection or by a kill of this node, or it
+            // has not noticed yet that the first attempt is over. A resume finds out which.
+            Reason::DuplicateId
+                if (self.restored || self.offers > 1) && matches!(self.known, Known::Nothing | Known::Recorded) =>
+            {
+                self.known = Known::Guessed;
+                actions.push(Action::AssumeAccepted);
+                return self.failed(now, Reason::ConnectionLost, actions);
+            }
+            // The receiver never decided on it: it is offered anew.
+            Reason::Forgotten if self.known == Known::Guessed => {
+                self.known = Known::Nothing;
+                actions.push(Action::ForgetAcceptance);
+                return self.failed(now, Reason::Busy, actions);
+            }
+            // A person stopped it there before an acceptance was sent.
+            Reason::Cancelled => Outcome::By(reason),
+            Reason::Complete if known => Outcome::CompletedBefore,
+            Reason::FilesFailed if known => Outcome::FilesFailedBefore,
+            // It was accepted once: this is how it ended at the receiver.
+            reason if known => Outcome::By(reason),
+            Reason::Declined => Outcome::Declined(None),
+            reason => Outcome::Declined(Some(reason)),
+        };
+        self.close(actions);
+        self.end(outcome, actions);
+    }
+
+    fn cancelled_there(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+        let kept = matches!(reason, Reason::DiskFull | Reason::ReceiverOutOfFiles) && self.may_be_known();
+        // The staged data stays at the receiver: the transfer is resumed.
+        if reason.is_disconnected() || kept {
+            return self.failed(now, reason, actions);
+        }
+        self.close(actions);
+        self.end(Outcome::By(reason), actions);
+    }
+
+    /// Applies the recorded pause of this side, and tells the receiver if that is a change for it.
+    fn held(&mut self, reason: Option<Reason>, actions: &mut Actions) {
+        let resumes = reason.is_none();
+        self.paused_here = reason;
+        let told = self.tell_pause(actions);
+        // A person who resumes may know that the receiver has space again.
+        if !told && resumes && self.may_tell() && self.paused_there == Some(Reason::DiskFull) {
+            actions.push(Action::TellPause(false));
+        }
+        if self.is_talking() {
+            self.settle(actions);
+        }
+    }
+
+    /// Returns true if the receiver may be told of a pause: it has accepted the transfer.
+    fn may_tell(&self) -> bool {
+        match self.phase {
+            Phase::Resuming | Phase::Accepted | Phase::Verifying | Phase::Ready => true,
+            Phase::Preparing | Phase::Offered | Phase::Broken | Phase::Waiting | Phase::Ended => false,
+        }
+    }
+
+    fn tell_pause(&mut self, actions: &mut Actions) -> bool {
+        let paused = self.paused_here.is_some();
+        let tells = self.may_tell() && paused != self.told_pause;
+        if tells {
+            self.told_pause = paused;
+            actions.push(Action::TellPause(paused));
+        }
+        tells
+    }
+
+    /// Returns why nothing moves although the devices are connected; `None` if nobody has paused the transfer.
+    fn pause(&self) -> Option<Reason> {
+        self.paused_here.clone().or_else(|| match &self.paused_there {
+            Some(Reason::Paused) => Some(Reason::PausedThere),
+            reason => reason.clone(),
+        })
+    }
+
+    /// Asks for a slot or gives it back, opens or closes the gate, and shows the present state.
+    fn settle(&mut self, actions: &mut Actions) {
+        let pause = self.pause();
+        let wants = self.phase == Phase::Ready && pause.is_none() && !self.idle;
+        match (wants, self.slot) {
+            (true, Slot::None) => {
+                self.slot = Slot::Requested;
+                actions.push(Action::RequestSlot);
+            }
+            (false, Slot::Requested | Slot::Held) => {
+                self.slot = Slot::None;
+                actions.push(Action::ReleaseSlot);
+            }
+            _ => {}
+        }
+        actions.push(Action::Gate(self.slot == Slot::Held));
+        actions.push(Action::Show(match pause {
+            Some(reason) => Shown::Paused(reason),
+            None if self.slot == Slot::Held || (self.phase == Phase::Ready && self.idle) => Shown::Active,
+            None if self.phase == Phase::Ready => Shown::Queued,
+            None => Shown::Undecided,
+        }));
+    }
+
+    fn last_word(&mut self, reason: Reason, actions: &mut Actions) {
+        if self.is_talking() {
+            actions.push(Action::LastWord(reason));
+        }
+    }
+
+    /// Ends the attempt's tasks and gives back what it has.
+    fn close(&mut self, actions: &mut Actions) {
+        if self.slot != Slot::None {
+            self.slot = Slot::None;
+            actions.push(Action::ReleaseSlot);
+        }
+        self.paused_there = None;
+        self.wait = None;
+        actions.push(Action::CloseAttempt);
+    }
+
+    fn end(&mut self, outcome: Outcome, actions: &mut Actions) {
+        // If this side ended it, the receiver may not know: the connection may have been dead already.
+        let unheard = match &outcome {
+            Outcome::Failed(reason) => *reason != Reason::DeviceNotPaired && self.may_be_accepted(),
+            Outcome::CancelledHere | Outcome::By(Reason::Interrupted) => self.may_be_accepted(),
+            _ => false,
+        };
+        // The receiver may have accepted it right before this node was killed, without a record of that here.
+        let broken = self.broken_input && (self.waits_for_peer || self.may_be_known());
+        let unacknowledged = unheard || broken;
+        (self.phase, self.wait) = (Phase::Ended, None);
+        actions.push(Action::End { outcome, unacknowledged });
+    }
+
+    fn suspend(&mut self, actions: &mut Actions) {
+        (self.phase, self.wait) = (Phase::Ended, None);
+        actions.push(Action::Suspend);
+    }
+
+    fn shut_down(&mut self, actions: &mut Actions) {
+        self.last_word(Reason::ShuttingDown, actions);
+        self.close(actions);
+        if !self.waits_for_peer {
+            return self.end(Outcome::By(Reason::Interrupted), actions);
+        }
+        self.keep(actions);
+        actions.push(Action::Wait(Reason::Interrupted));
+        self.suspend(actions);
+    }
+
+    fn keep(&mut self, actions: &mut Actions) {
+        if self.known == Known::Accepted {
+            actions.push(Action::KeepAcceptance);
+        }
+    }
+
+    /// Ends an attempt that failed: another one follows at once, later, or never.
+    fn failed(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+        self.close(actions);
+        // The device may just have restarted or moved, and this side did not know yet.
+        let at_once = !self.waits_for_peer && reason == Reason::ConnectionLost;
+        if at_once && self.immediate < IMMEDIATE_RETRIES {
+            self.immediate += 1;
+            return self.attempt(actions);
+        }
+        // Descriptors become free again, so no transfer fails for want of them, not even a new one.
+        if !(reason.is_out_of_descriptors() || (self.waits_for_peer && reason.is_retryable())) {
+            return self.end(Outcome::Failed(reason), actions);
+        }
+        self.keep(actions);
+        if reason == Reason::SourceGone {
+            self.paused_here = Some(reason.clone());
+            actions.push(Action::Hold(reason.clone()));
+        }
+        let mut pause = self.backoff.failed(self.jitter);
+        if reason.is_busy() {
+            pause = pause.min(BUSY_WAIT);
+        }
+        let stalled = reason == Reason::ReceiverStalled && self.stalls.0 > 0;
+        if stalled {
+            pause = pause.max(stalled_wait(self.stalls.0));
+        }
+        actions.push(Action::Wait(reason));
+        // A receiver that took nothing is not asked again just because it was heard.
+        self.set_wait(now, pause, !stalled);
+    }
+
+    fn set_wait(&mut self, now: Moment, pause: Duration, wakes: bool) {
+        let first = pause.is_zero();
+        let pause = if first { self.backoff.failed(self.jitter) } else { pause };
+        self.phase = Phase::Waiting;
+        self.wakes = wakes;
+        self.wait = Some((now + pause, pause));
+        if self.paused_here.is_some() {
+            self.wait_while_held(now);
+        }
+    }
+
+    /// Waits for a resume on this side. Only a source disk that is gone is looked for.
+    fn wait_while_held(&mut self, now: Moment) {
+        let looks = self.paused_here == Some(Reason::SourceGone);
+        self.wait = looks.then_some((now + SOURCE_CHECK, SOURCE_CHECK));
+    }
+}
+
+/// Returns the wait after `stalls` attempts in a row at which the receiver took nothing: 30 s after the first, doubled
+/// each time, at most 10 minutes.
+fn stalled_wait(stalls: u32) -> Duration {
+    let (shortest, longest) = STALLED_WAIT;
+    longest.min(shortest * 2_u32.saturating_pow(stalls.min(10)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Moment = Duration::from_secs(100);
+
+    fn begun() -> SendLifecycle {
+        let mut life = SendLifecycle::new(false, false, false, None);
+        assert_eq!(life.handle(NOW, Input::Begin), [Action::Attempt]);
+        life
+    }
+
+    fn active() -> SendLifecycle {
+        let mut life = begun();
+        for input in [Input::OfferSent, Input::ManifestAsked, Input::Accepted, Input::PlanKnown { claims: false }] {
+            life.handle(NOW, input);
+        }
+        life.handle(NOW, Input::SlotGranted);
+        assert!(life.is_sending());
+        life
+    }
+
+    fn ends(actions: &[Action]) -> Option<(&Outcome, bool)> {
+        actions.iter().find_map(|action| match action {
+            Action::End { outcome, unacknowledged } => Some((outcome, *unacknowledged)),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn an_offer_without_an_answer_is_repeated_at_once_and_then_fails() {
+        let mut life = begun();
+        for _ in 0..IMMEDIATE_RETRIES {
+            life.handle(NOW, Input::OfferSent);
+            let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
+            assert_eq!(actions, [Action::CloseAttempt, Action::Attempt]);
+        }
+        life.handle(NOW, Input::OfferSent);
+        let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
+        assert_eq!(ends(&actions), Some((&Outcome::Failed(Reason::ConnectionLost), true)), "it may have accepted");
+    }
+
+    #[test]
+    fn a_receiver_that_answered_is_waited_for() {
+        let mut life = active();
+        let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
+        assert!(actions.contains(&Action::KeepAcceptance) && actions.contains(&Action::ReleaseSlot), "{actions:?}");
+        assert_eq!(life.phase(), Phase::Waiting);
+        let until = life.deadline().unwrap();
+        assert!(life.handle(until - Duration::from_millis(1), Input::Timer(Reachable::Maybe)).is_empty());
+        assert!(life.handle(until, Input::Timer(Reachable::No)).is_empty(), "an offline device is not dialled");
+        assert_eq!(life.handle(until, Input::PeerHeard), [Action::Attempt]);
+    }
+
+    #[test]
+    fn a_stalled_receiver_is_asked_again_after_a_while_however_often_it_is_heard() {
+        let mut life = active();
+        life.handle(NOW, Input::AcceptanceKept);
+        let mut now = NOW;
+        for wanted in [30, 60, 120, 240, 480, 600, 600] {
+            life.handle(now, Input::Stalled);
+            assert!(life.handle(now, Input::PeerHeard).is_empty());
+            assert_eq!((life.deadline().unwrap() - now).as_secs(), wanted);
+            now = life.deadline().unwrap();
+            assert_eq!(life.handle(now, Input::Timer(Reachable::Maybe)), [Action::Attempt]);
+            life.handle(now, Input::ResumeSent);
+            life.handle(now, Input::Accepted);
+            life.handle(now, Input::PlanKnown { claims: false });
+        }
+        life.handle(now, Input::Progress { bytes: 1 });
+        life.handle(now, Input::Stalled);
+        assert_eq!((life.deadline().unwrap() - now).as_secs(), 30, "something arrived meanwhile");
+    }
+
+    #[test]
+    fn a_pause_gives_the_slot_back_and_tells_the_receiver_once() {
+        let mut life = active();
+        let paused = life.handle(NOW, Input::Held(Some(Reason::PausedHere)));
+        let shown = Action::Show(Shown::Paused(Reason::PausedHere));
+        assert_eq!(paused, [Action::TellPause(true), Action::ReleaseSlot, Action::Gate(false), shown.clone()]);
+        assert_eq!(life.handle(NOW, Input::Held(Some(Reason::PausedHere))), [Action::Gate(false), shown]);
+        let resumed = life.handle(NOW, Input::Held(None));
+        let queued = Action::Show(Shown::Queued);
+        assert_eq!(resumed, [Action::TellPause(false), Action::RequestSlot, Action::Gate(false), queued]);
+    }
+
+    #[test]
+    fn a_person_who_resumes_asks_a_full_receiver_again() {
+        let mut life = active();
+        life.handle(NOW, Input::PausedThere(Reason::DiskFull));
+        assert!(life.handle(NOW, Input::Held(None)).contains(&Action::TellPause(false)));
+        life.handle(NOW, Input::PausedThere(Reason::Paused));
+        assert!(!life.handle(NOW, Input::Held(None)).contains(&Action::TellPause(false)));
+    }
+
+    #[test]
+    fn a_pause_before_the_acceptance_is_told_with_it() {
+        let mut life = begun();
+        life.handle(NOW, Input::OfferSent);
+        assert!(!life.handle(NOW, Input::Held(Some(Reason::PausedHere))).contains(&Action::TellPause(true)));
+        assert!(life.handle(NOW, Input::Accepted).contains(&Action::TellPause(true)));
+    }
+
+    #[test]
+    fn a_lost_acceptance_is_guessed_and_taken_back() {
+        let mut life = SendLifecycle::new(true, false, false, None);
+        life.handle(NOW, Input::Begin);
+        assert_eq!(life.handle(NOW, Input::PeerHeard), [Action::Attempt]);
+        life.handle(NOW, Input::OfferSent);
+        let actions = life.handle(NOW, Input::Declined(Reason::DuplicateId));
+        assert!(actions.contains(&Action::AssumeAccepted) && !actions.contains(&Action::KeepAcceptance));
+        life.handle(NOW, Input::PeerHeard);
+        life.handle(NOW, Input::ResumeSent);
+        let actions = life.handle(NOW, Input::Declined(Reason::Forgotten));
+        assert!(actions.contains(&Action::ForgetAcceptance));
+        assert_eq!((life.phase(), life.known()), (Phase::Waiting, Known::Nothing));
+        life.handle(NOW, Input::PeerHeard);
+        life.handle(NOW, Input::OfferSent);
+        assert_eq!(life.handle(NOW, Input::Accepted)[0], Action::Accept);
+    }
+
+    #[test]
+    fn a_broken_stream_waits_for_the_reason() {
+        let mut life = active();
+        life.handle(NOW, Input::StreamBroken);
+        assert!(!life.is_sending());
+        let mut other = life.clone();
+        let actions = life.handle(NOW, Input::CancelledThere(Reason::RuleEnded));
+        assert_eq!(ends(&actions), Some((&Outcome::By(Reason::RuleEnded), false)));
+        assert!(other.handle(NOW, Input::Timer(Reachable::Maybe)).is_empty());
+        other.handle(NOW + REASON_TIMEOUT, Input::Timer(Reachable::Maybe));
+        assert_eq!(other.phase(), Phase::Waiting);
+    }
+
+    #[test]
+    fn a_source_disk_that_is_gone_is_looked_for() {
+        let mut life = active();
+        let actions = life.handle(NOW, Input::Failed(Reason::SourceGone));
+        assert!(actions.contains(&Action::LastWord(Reason::SourceGone)));
+        assert!(actions.contains(&Action::Hold(Reason::SourceGone)));
+        assert!(life.handle(NOW, Input::PeerHeard).is_empty());
+        let until = life.deadline().unwrap();
+        assert_eq!(life.handle(until, Input::Timer(Reachable::Maybe)), [Action::LookForSource]);
+        assert_eq!(life.handle(until, Input::Held(None)), [Action::Attempt]);
+    }
+
+    #[test]
+    fn a_shutdown_keeps_what_may_go_on() {
+        let mut life = active();
+        let actions = life.handle(NOW, Input::Shutdown);
+        assert_eq!(actions[0], Action::LastWord(Reason::ShuttingDown));
+        assert_eq!(actions.last(), Some(&Action::Suspend));
+        let mut life = begun();
+        let actions = life.handle(NOW, Input::Shutdown);
+        assert_eq!(ends(&actions), Some((&Outcome::By(Reason::Interrupted), false)));
+    }
+
+    #[test]
+    fn a_cancel_is_told_until_the_receiver_knows() {
+        let actions = active().handle(NOW, Input::Cancel);
+        assert_eq!(actions[0], Action::LastWord(Reason::Cancelled));
+        assert_eq!(ends(&actions), Some((&Outcome::CancelledHere, true)));
+        let actions = begun().handle(NOW, Input::Cancel);
+        assert_eq!(ends(&actions), Some((&Outcome::CancelledHere, false)));
+    }
+}
