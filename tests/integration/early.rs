@@ -17,7 +17,7 @@ use iroh::{
 };
 use tokio::net::UdpSocket;
 use yonder_core::{
-    keys::{InitiatorHandshake, Key},
+    keys::{InitiatorHandshake, random_key},
     net::{read_frame, write_frame},
 };
 use yonder_tests::device::{Device, Node};
@@ -123,7 +123,7 @@ fn number(datagram: &[u8], at: &mut usize) -> usize {
 
 /// Returns a hello of the session handshake, as a frame.
 fn hello() -> Vec<u8> {
-    let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+    let (_, hello) = InitiatorHandshake::start(&random_key().unwrap(), [7; 32]);
     [&u32::try_from(hello.len()).unwrap().to_le_bytes(), hello.as_slice()].concat()
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use iroh::endpoint::{Connection, SendStream};
 use yonder_core::{
-    keys::{InitiatorHandshake, Key},
+    keys::{InitiatorHandshake, random_key},
     net::write_frame,
 };
 use yonder_tests::device::Device;
@@ -14,7 +14,7 @@ use crate::peer::{MESSAGE, Peer, REPLACED, TRANSFER, code_of, paired_peer, refus
 /// Sends the first message of the handshake and nothing more.
 async fn begin(connection: &Connection) -> SendStream {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
-    let (_, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+    let (_, hello) = InitiatorHandshake::start(&random_key().unwrap(), [7; 32]);
     write_frame(&mut send, &hello).await.unwrap();
     // The node answered, so it now waits for the rest.
     recv.read_chunk(1).await.unwrap().unwrap();

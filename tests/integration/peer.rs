@@ -19,6 +19,7 @@ use yonder_core::{
     id::DeviceInfo,
     keys::{
         HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SealDirection, Sealer, SessionKeys, StreamKind,
+        random_key,
     },
     net::{read_frame, write_frame},
     pairing::{
@@ -51,7 +52,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// Returns a new random key.
 pub fn fresh_key() -> SecretKey {
-    SecretKey::from_bytes(Key::random().unwrap().as_bytes())
+    SecretKey::from_bytes(random_key().unwrap().as_bytes())
 }
 
 /// An endpoint under the test's control.
@@ -206,7 +207,7 @@ impl Peer {
         let lost = |_| connection.close_reason();
         let work = async {
             let (mut send, mut recv) = connection.open_bi().await.map_err(|error| Some(error.clone()))?;
-            let (state, hello) = InitiatorHandshake::start(&Key::random().unwrap(), [7; 32]);
+            let (state, hello) = InitiatorHandshake::start(&random_key().unwrap(), [7; 32]);
             write_frame(&mut send, &hello).await.map_err(lost)?;
             let ack = read_frame(&mut recv, MAX_FRAME).await.map_err(lost)?.ok_or_else(|| connection.close_reason())?;
             let input = self.input(connection, secret, true);
@@ -235,7 +236,7 @@ impl Peer {
             let hello = read_frame(&mut recv, MAX_FRAME).await.ok()??;
             let input = self.input(connection, secret, false);
             let (state, ack) =
-                ResponderHandshake::answer(&input, &hello, &Key::random().unwrap(), [8; 32]).expect("a right hello");
+                ResponderHandshake::answer(&input, &hello, &random_key().unwrap(), [8; 32]).expect("a right hello");
             write_frame(&mut send, &ack).await.ok()?;
             let confirm = read_frame(&mut recv, MAX_FRAME).await.ok()??;
             let keys = state.finish(&confirm).ok()?;

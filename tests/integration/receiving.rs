@@ -72,7 +72,7 @@ impl Pair {
 }
 
 fn corpus() -> (Vec<String>, Vec<String>) {
-    let text = include_str!("../../src-tauri/core/src/transfer/vectors/names.json");
+    let text = include_str!("../../src-tauri/proto/src/transfer/vectors/names.json");
     let all: Value = serde_json::from_str(text).unwrap();
     let list = |key: &str| -> Vec<String> { serde_json::from_value(all[key].clone()).unwrap() };
     (list("refused"), list("delivered"))

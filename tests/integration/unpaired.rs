@@ -10,7 +10,7 @@ use std::{
 
 use yonder_core::{
     id::DeviceId,
-    keys::{Key, notice_holds, notice_key, unpair_notice},
+    keys::{notice_holds, notice_key, random_key, unpair_notice},
     pairing::PairingError,
 };
 use yonder_tests::{
@@ -42,7 +42,7 @@ fn a_device_that_was_unpaired_is_refused_everywhere_and_learns_why() {
                     notice_holds(&notice, std::slice::from_ref(&secret), &own, &peer.id()),
                     "the notice proves itself"
                 );
-                let other = Key::random().unwrap();
+                let other = random_key().unwrap();
                 assert!(!notice_holds(&notice, &[other], &own, &peer.id()), "and to nobody else");
             }
         }

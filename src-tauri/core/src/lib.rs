@@ -2,6 +2,9 @@
 //!
 //! Start at [`service::NetworkingService`]. The modules and their allowed dependencies are described in
 //! `docs/architecture.md`, the wire formats in `docs/protocol.md`.
+//!
+//! Formats, state machines and key derivations are pure and a crate of their own, `yonder-proto`. They are offered again
+//! here, in the modules with the same names ([`keys`], [`id`], [`pairing`], [`transfer`] and others).
 #![deny(missing_docs)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 

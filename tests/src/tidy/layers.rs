@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::sources::{code, files, none};
 
-const FOLDER: &str = "src-tauri/core/src/transfer/";
+/// The room, and its pure part in `yonder-proto`, whose modules have the same names and keep to the same layers.
+const FOLDERS: [&str; 2] = ["src-tauri/core/src/transfer/", "src-tauri/proto/src/transfer/"];
 
 /// Layers from the bottom up: modules of `transfer`, and types that its `mod.rs` has. A module may name those of lower
 /// layers, and none of its own.
@@ -79,7 +80,8 @@ fn first_name(path: &str) -> String {
 /// there. `depth` is how deep below `transfer` the code's module lies.
 fn named(code: &str, depth: usize) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (at, start) in code.match_indices("crate::") {
+    let starts = code.match_indices("crate::").chain(code.match_indices("yonder_proto::"));
+    for (at, start) in starts {
         // `some_crate::` does not count.
         if !code[..at].ends_with(|char: char| char.is_alphanumeric() || char == '_') {
             let below =
@@ -109,8 +111,8 @@ fn named(code: &str, depth: usize) -> BTreeSet<String> {
 fn layers_of_transfers_name_lower_ones_only() {
     let mut wrong = Vec::new();
     let mut breaches = BTreeSet::new();
-    for source in files(&[FOLDER], &[".rs"]) {
-        let Some(inner) = source.path.strip_prefix(FOLDER) else { continue };
+    for source in files(&FOLDERS, &[".rs"]) {
+        let Some(inner) = FOLDERS.iter().find_map(|folder| source.path.strip_prefix(folder)) else { continue };
         if inner.ends_with("_tests.rs") || inner == "mod.rs" {
             continue;
         }

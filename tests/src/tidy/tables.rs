@@ -19,7 +19,7 @@ fn beneath<'a>(page: &'a str, heading: &str) -> &'a str {
 
 #[test]
 fn every_derivation_is_described_in_its_place() {
-    let code = &files(&["src-tauri/core/src/keys/context.rs"], &[".rs"])[0].text;
+    let code = &files(&["src-tauri/proto/src/keys/context.rs"], &[".rs"])[0].text;
     let page = &files(&["docs/protocol.md"], &[".md"])[0].text;
     let rows: Vec<String> = beneath(page, "## All derivations")
         .lines()
@@ -36,7 +36,7 @@ fn no_context_is_left_out_of_the_description() {
     let page = &files(&["docs/protocol.md"], &[".md"])[0].text;
     let section = beneath(page, "## All derivations");
     let mut missing = Vec::new();
-    for source in files(&["src-tauri/core/src"], &[".rs"]) {
+    for source in files(&["src-tauri/core/src", "src-tauri/proto/src"], &[".rs"]) {
         for name in contexts(&source.text) {
             if !section.contains(&format!("`{name}`")) {
                 missing.push(format!("{}: {name}", source.path));
@@ -91,7 +91,7 @@ fn every_transfer_state_has_its_row() {
 
 #[test]
 fn every_reason_of_a_transfer_is_described() {
-    let table = &files(&["src-tauri/core/src/transfer/protocol/reason.rs"], &[".rs"])[0].text;
+    let table = &files(&["src-tauri/proto/src/transfer/protocol/reason.rs"], &[".rs"])[0].text;
     let (_, rows) = table.split_once("\nreasons! {\n").expect("the table of the reasons");
     let rows = rows.split("\n}\n").next().unwrap_or_default();
     // A row is `Variant, "code", Class, "clause";`. What has no clause is seldom shown.
@@ -108,7 +108,7 @@ fn every_reason_of_a_transfer_is_described() {
         "codes of transfers that docs/cli.md does not name",
         missing.map(|code| code.to_string()).collect(),
     );
-    let core = files(&["src-tauri/core/src"], &[".rs"]);
+    let core = files(&["src-tauri/core/src", "src-tauri/proto/src"], &[".rs"]);
     let (_, reasons) = beneath(page, "## Transfer states").split_once("### Reasons").expect("the reasons");
     let unknown = codes_in(reasons).into_iter();
     let unknown = unknown

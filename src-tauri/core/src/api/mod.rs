@@ -32,7 +32,9 @@ pub use shell::{
 };
 pub use view::{
     AcceptRule, ApiError, ConflictRule, ConnectionState, ConnectionView, DeviceAccept, DeviceRule, DeviceState,
-    DeviceType, DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView,
-    NameProposal, OfferEntry, OfferPage, PairingNote, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
+    DeviceView, Direction, Discoverable, IdentityView, KeystoreView, MessageState, MessageView, NameProposal,
+    OfferEntry, OfferPage, PairingNote, PairingRole, PairingView, PathKind, PingView, Settings, Switch,
     TransferOptions, TransferState, TransferView, TrustLevel, Unread, default_parallel,
 };
+
+pub use crate::id::DeviceType;

@@ -10,7 +10,7 @@ use super::{
     note::{Amount, Note, read_notes},
     relay::RelayChoice,
 };
-use crate::id::{DeviceId, TransferId};
+use crate::id::{DeviceId, DeviceType, TransferId};
 
 /// An error of the API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -30,21 +30,6 @@ impl std::fmt::Display for ApiError {
 }
 
 impl std::error::Error for ApiError {}
-
-/// Kind of machine; only for its icon.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceType {
-    /// A stationary machine.
-    #[default]
-    Desktop,
-    /// A machine with a battery.
-    Laptop,
-    /// A machine without a user: a NAS, a server.
-    Server,
-    /// A phone or tablet.
-    Phone,
-}
 
 /// This device, as `yonder-cli id` prints it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]

@@ -3,14 +3,12 @@
 //! Pure code takes time as an argument, a [`Duration`](std::time::Duration) since a start of its caller's choice. What is
 //! here is for the code that drives it.
 
-mod bucket;
-
 use std::{
     sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-pub use bucket::TokenBucket;
+pub use yonder_proto::clock::TokenBucket;
 
 /// Returns the seconds since 1970 by the system's clock, and 0 where that says an earlier time. A person can set this clock:
 /// it is for times that people read, and never decides how long something takes.

@@ -95,7 +95,7 @@ fn a_flood_of_beacons_costs_a_bounded_amount_of_work() {
     assert_eq!(recognizer.who(Duration::from_secs(1), 100, &label, &told, &friends), Some([7; 32]));
 }
 
-const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/keys/vectors/beacon-1.0.json");
+const VECTORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/src/keys/vectors/beacon-1.0.json");
 
 /// Test vectors for other implementations. `YONDER_BLESS=1` rewrites them; a change of them is a change of the
 /// protocol.

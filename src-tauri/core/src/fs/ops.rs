@@ -14,16 +14,7 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, DirBuilder, Metadata, OpenOptions},
 };
-use serde::{Deserialize, Serialize};
-
-/// Modification time, in the resolution that file systems keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mtime {
-    /// Seconds since 1970-01-01 UTC, negative before.
-    pub secs: i64,
-    /// Nanoseconds, below 10^9.
-    pub nanos: u32,
-}
+pub use yonder_proto::fs::Mtime;
 
 /// True if the system can sync a whole volume at once.
 pub const SYNCS_VOLUMES: bool = cfg!(target_os = "linux");

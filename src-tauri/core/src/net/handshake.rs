@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::{DialError, FrameError, read_frame, write_frame};
 use crate::{
     device::DeviceRegistry,
-    keys::{HandshakeError, HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SessionKeys},
+    keys::{HandshakeError, HandshakeInput, InitiatorHandshake, Key, ResponderHandshake, SessionKeys, random_key},
 };
 
 /// Maximum length of a hello, in bytes.
@@ -115,7 +115,7 @@ fn exporter(conn: &Connection) -> Result<[u8; 32], DialError> {
 }
 
 fn random() -> Result<Key, DialError> {
-    Key::random().map_err(|error| DialError::Transport(error.to_string()))
+    random_key().map_err(|error| DialError::Transport(error.to_string()))
 }
 
 fn refused(error: HandshakeError) -> DialError {

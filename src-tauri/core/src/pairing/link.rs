@@ -8,14 +8,14 @@
 //!
 //! A link is untrusted text: it is parsed strictly, and nothing happens because of it before the user agrees.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{net::SocketAddr, str::FromStr};
 
 use data_encoding::BASE32_NOPAD;
 use iroh::{EndpointAddr, EndpointId, TransportAddr};
 use iroh_tickets::{Ticket, endpoint::EndpointTicket};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::Zeroizing;
 
-use super::{Entropy, PairingError};
+use super::{LinkSecret, PairingError};
 
 /// Maximum length of a link in bytes. A longer text is refused unparsed.
 pub const MAX_LINK: usize = 4096;
@@ -24,33 +24,6 @@ pub const MAX_LINK: usize = 4096;
 pub const MAX_LINK_ADDRESSES: usize = 8;
 
 const SCHEME: &str = "yonder:";
-
-/// Secret of 128 bits that a link carries in place of the three words.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct LinkSecret([u8; 16]);
-
-impl LinkSecret {
-    /// Generates a secret.
-    ///
-    /// # Errors
-    /// When there is no randomness.
-    pub fn generate(entropy: &mut dyn Entropy) -> Result<Self, PairingError> {
-        let mut secret = Self([0; 16]);
-        entropy.fill(&mut secret.0)?;
-        Ok(secret)
-    }
-
-    /// Returns the secret bytes.
-    pub(super) fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for LinkSecret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("LinkSecret(..)")
-    }
-}
 
 /// A parsed `yonder:` link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,7 +130,7 @@ fn parse_secret(text: &str) -> Result<LinkSecret, PairingError> {
     let bytes =
         Zeroizing::new(BASE32_NOPAD.decode(upper.as_bytes()).map_err(|_| invalid("its secret is not readable"))?);
     let bytes: [u8; 16] = bytes.as_slice().try_into().map_err(|_| invalid("its secret has the wrong length"))?;
-    Ok(LinkSecret(bytes))
+    Ok(LinkSecret::from_bytes(bytes))
 }
 
 /// Shortens the list of addresses. Relays come first, because they work from anywhere.
@@ -197,7 +170,7 @@ mod tests {
     }
 
     fn pair_link() -> Link {
-        Link::pair(address(), LinkSecret([0x5a; 16]))
+        Link::pair(address(), LinkSecret::from_bytes([0x5a; 16]))
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     device::DeviceRegistry,
     error::NetworkError,
     id::DeviceId,
-    keys::{Key, RotationInput, RotationOffer, answer_rotation, done_tag},
+    keys::{Key, RotationInput, RotationOffer, answer_rotation, done_tag, random_key},
     messaging::{Hex32, Messages, NetworkMessage},
     net::Session,
 };
@@ -201,5 +201,5 @@ impl Rotations {
 }
 
 fn random() -> Result<Key, NetworkError> {
-    Key::random().map_err(|error| NetworkError::Internal(error.to_string()))
+    random_key().map_err(|error| NetworkError::Internal(error.to_string()))
 }

@@ -15,7 +15,10 @@ use chacha20poly1305::{
 use zeroize::Zeroizing;
 
 use super::StorageError;
-use crate::{clock, keys::Key};
+use crate::{
+    clock,
+    keys::{Key, random_key},
+};
 
 const NONCE_LEN: usize = 24;
 const KEY_ID_LEN: usize = 4;
@@ -43,7 +46,7 @@ impl Keyring {
 
     /// Creates a random key with the next number.
     pub(super) fn successor(&self) -> Result<Self, StorageError> {
-        let key = Key::random().map_err(|_| StorageError::Random)?;
+        let key = random_key().map_err(|_| StorageError::Random)?;
         Ok(Self { schema: self.schema, id: self.id.wrapping_add(1), key })
     }
 

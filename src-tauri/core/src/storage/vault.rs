@@ -13,7 +13,7 @@ use super::{
     range::PageBuilder,
     schema::{MovedRow, Schema, Step},
 };
-use crate::keys::Key;
+use crate::keys::{Key, random_key};
 
 /// Metadata of the store. Not encrypted, because it is needed to decrypt the rest.
 const STORE: TableDefinition<&str, &[u8]> = TableDefinition::new("store");
@@ -262,7 +262,7 @@ fn create(path: &Path, wrap: &Key, schema: Schema, opener: &dyn disk::OpenDataba
     let new = path.with_added_extension("new");
     disk::remove_leftover(&new)?;
     let file = disk::open_file(&new, true)?;
-    let key = Key::random().map_err(|_| StorageError::Random)?;
+    let key = random_key().map_err(|_| StorageError::Random)?;
     let keyring = Keyring::new(schema.version, 1, key);
     let made = disk::guarded(&new, || {
         let told = |error: redb::Error| StorageError::database(&new, error);

@@ -4,7 +4,7 @@ use std::{io, path::PathBuf};
 
 use super::left_out::LeftOut;
 use crate::{
-    api::Note,
+    api::{ApiError, Note},
     error::{NetworkError, RoomError, size},
     id::TransferId,
     transfer::{
@@ -263,6 +263,24 @@ impl From<&NetworkError> for Reason {
     }
 }
 
+impl From<Cause> for ApiError {
+    fn from(cause: Cause) -> Self {
+        Self { code: cause.reason.code().into(), message: cause.message, hint: cause.hint }
+    }
+}
+
+impl From<Reason> for ApiError {
+    fn from(reason: Reason) -> Self {
+        Cause::from(reason).into()
+    }
+}
+
+impl From<&ApiError> for Reason {
+    fn from(error: &ApiError) -> Self {
+        Self::from_code(&error.code)
+    }
+}
+
 impl From<&NetworkError> for Cause {
     fn from(error: &NetworkError) -> Self {
         Self { reason: error.into(), message: error.to_string(), hint: error.hint() }
@@ -295,6 +313,17 @@ mod tests {
             NetworkError::from(TransferError::Disk(DiskError::new("writing", io::ErrorKind::StorageFull.into())));
         assert_eq!((error.code(), told_as(&error)), ("disk_full", Reason::DiskFull));
         assert!(!error.hint().is_empty());
+    }
+
+    #[test]
+    fn a_reason_and_what_people_see_of_it_have_one_code() {
+        for code in ["disk_full", "new_thing"] {
+            let reason = Reason::from_code(code);
+            let shown = ApiError::from(reason.clone());
+            assert_eq!((shown.code.as_str(), shown.hint.as_str()), (code, reason.hint()));
+            assert_eq!(shown.message, Cause::from(reason.clone()).message);
+            assert_eq!(Reason::from(&shown), reason);
+        }
     }
 
     #[test]

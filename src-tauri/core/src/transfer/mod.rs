@@ -16,16 +16,16 @@
 //! Layers, from the bottom up. Each names lower ones only; `tests/src/tidy/layers.rs` checks this, and lists where it is
 //! not so yet:
 //!
-//! - [`protocol`]: frames, formats, state machines, hash trees. Pure, except for the control stream.
+//! - [`protocol`]: frames, formats, state machines, hash trees, and the control stream.
 //! - `segments`, [`left_out`], [`view_size`]: segments on the disk, counts of entries left out, the size of views.
 //! - `error`, `record`, `registry`: errors, what is stored of a transfer, and all transfers of the node.
 //! - `send` and `receive`: the two sides. Neither names the other.
 //! - `offer_listing`, `commands`, `handler`: browsing an offer, commands of people, the network's entry.
 //! - this module: the face, [`Transfers`], and what both sides share (`Inner`).
 //!
-//! Pure modules, without runtime, network, disk or clock: all of [`protocol`] but `control_stream`;
-//! `receive::assembly`, `receive::quota`, `receive::unattended`, `send::compression_policy`, `send::pace`,
-//! [`left_out`] and [`view_size`].
+//! Pure modules, without runtime, network, disk or clock, are in `yonder-proto`: all of [`protocol`] but `control_stream`;
+//! `receive::assembly`, `receive::quota`, `receive::unattended`, `send::compression_policy` and `send::pace`, and the counts
+//! of [`left_out`]. [`view_size`] is pure, too, and knows the API.
 //!
 //! Invariants: no byte on disk before consent; a final name only after the root hash agrees; no key seals two
 //! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with

@@ -458,7 +458,7 @@ mod drivers {
 /// Test vectors, also for other implementations. `YONDER_BLESS=1` rewrites them.
 #[test]
 fn vectors_of_the_rendezvous() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/src/pairing/vectors/rendezvous-1.0.json");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto/src/pairing/vectors/rendezvous-1.0.json");
     let now = serde_json::to_string_pretty(&vectors()).unwrap() + "\n";
     if std::env::var_os("YONDER_BLESS").is_some() {
         std::fs::write(path, &now).unwrap();

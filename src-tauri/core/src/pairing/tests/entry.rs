@@ -1,35 +1,19 @@
-//! Codes and links as people type, paste and scan them. The vector file is written by hand; `tests/interop` reads it
-//! too.
+//! Links as people paste and scan them. The vector file is written by hand; `tests/interop` reads it too.
 
 use iroh::{EndpointAddr, TransportAddr};
 use serde_json::Value;
 
-use crate::{
-    error::RoomError,
-    pairing::{Link, PairingCode},
-};
+use crate::pairing::Link;
 
-const FILE: &str = include_str!("../vectors/entry-1.0.json");
+const FILE: &str = include_str!("../../../../proto/src/pairing/vectors/entry-1.0.json");
 
-fn cases(what: &str, outcome: &str) -> Vec<Value> {
+fn cases(outcome: &str) -> Vec<Value> {
     let file: Value = serde_json::from_str(FILE).unwrap();
-    file[what][outcome].as_array().unwrap().clone()
+    file["links"][outcome].as_array().unwrap().clone()
 }
 
 fn text<'a>(case: &'a Value, field: &str) -> &'a str {
     case[field].as_str().unwrap()
-}
-
-#[test]
-fn codes_are_read_as_the_file_says() {
-    for case in cases("codes", "accept") {
-        let code: PairingCode = text(&case, "typed").parse().unwrap_or_else(|error| panic!("{case}: {error}"));
-        assert_eq!(code.to_string(), text(&case, "code"), "{case}");
-    }
-    for case in cases("codes", "reject") {
-        let error = text(&case, "typed").parse::<PairingCode>().expect_err(&case.to_string());
-        assert_eq!(error.code(), text(&case, "error"), "{case}");
-    }
 }
 
 fn addresses(of: &EndpointAddr) -> Vec<String> {
@@ -43,7 +27,7 @@ fn addresses(of: &EndpointAddr) -> Vec<String> {
 
 #[test]
 fn links_are_read_as_the_file_says() {
-    for case in cases("links", "accept") {
+    for case in cases("accept") {
         let link: Link = text(&case, "text").parse().unwrap_or_else(|error| panic!("{case}: {error}"));
         let (kind, address) = match &link {
             Link::Pair { host, .. } => ("pair", host),
@@ -55,7 +39,7 @@ fn links_are_read_as_the_file_says() {
         // The secret is part of the URI, and visible nowhere else.
         assert_eq!(link.to_uri().as_str(), text(&case, "uri"), "{case}");
     }
-    for case in cases("links", "reject") {
+    for case in cases("reject") {
         let error = text(&case, "text").parse::<Link>().expect_err(&case.to_string());
         assert_eq!(error.code(), "link_invalid", "{case}");
     }

@@ -16,7 +16,7 @@ use crate::{
         TransferRequest, TransferState, TrustLevel,
     },
     identity::KeystoreChoice,
-    keys::Key,
+    keys::random_key,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, ALPN_PAIRING, ALPN_TRANSFER, CloseCode, Mode},
     storage::Table,
@@ -477,7 +477,7 @@ async fn a_renewal_that_was_cut_mends_itself() {
             a.connected().await;
             b.connected().await;
             let (id_a, id_b) = (a.service.identity_view().device_id, b.service.identity_view().device_id);
-            let (old, new) = (a.service.0.devices.present_secret(id_b).unwrap(), Key::random().unwrap());
+            let (old, new) = (a.service.0.devices.present_secret(id_b).unwrap(), random_key().unwrap());
             b.service.0.devices.propose_secret(id_a, new.clone()).await.unwrap();
             if cut == "used" {
                 assert!(a.service.0.devices.use_secret(id_b, &old, new.clone()).await.unwrap());

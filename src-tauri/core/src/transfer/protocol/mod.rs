@@ -1,27 +1,21 @@
-//! Wire protocol of transfers, as `docs/protocol-transfer.md` describes it.
+//! Wire protocol of transfers. It is pure and in `yonder-proto`, which describes these modules; here are the tasks that
+//! read and write a control stream.
 //!
-//! - [`frames`], `framing`: the frames of the control stream, and the format of the data streams.
-//! - `state`: the order of frames, on both sides, as state machines.
-//! - `manifest`, `selection`, `index_set`: the list of what is sent, and what is chosen of it.
-//! - `hash_tree`, `cipher`, `compression`: hashes, encryption and compression of segments and chunks.
-//! - [`limits`], `reason`, `silence`: bounds for what a peer announces, reasons for an end, a peer that is silent.
-//! - `control_stream`: the tasks that read and write a control stream.
+//! - [`frames`], `framing`, `state`, `manifest`, `selection`, `index_set`, `hash_tree`, `cipher`, `compression`,
+//!   [`limits`], `reason`, `silence`, `claims`, `lifecycle`: from `yonder-proto`.
+//! - `control_stream`: uses the runtime and a session's streams.
 //!
-//! Must not know the rest of `transfer`, the disk or the clock. Pure, except for `control_stream`, which uses the
-//! runtime and a session's streams.
+//! Must not know the rest of `transfer`, the disk or the clock.
 
-pub(in crate::transfer) mod cipher;
-pub(in crate::transfer) mod claims;
-pub(in crate::transfer) mod compression;
 pub(in crate::transfer) mod control_stream;
-pub mod frames;
-pub(in crate::transfer) mod framing;
-pub(in crate::transfer) mod hash_tree;
-pub(in crate::transfer) mod index_set;
-pub(in crate::transfer) mod lifecycle;
-pub mod limits;
 pub(in crate::transfer) mod manifest;
-pub(in crate::transfer) mod reason;
-pub(in crate::transfer) mod selection;
-pub(in crate::transfer) mod silence;
-pub(in crate::transfer) mod state;
+
+/// Compressed data made by hand, for tests.
+#[cfg(test)]
+#[path = "../../../../proto/src/transfer/protocol/repeats.rs"]
+pub(in crate::transfer) mod repeats;
+
+pub(in crate::transfer) use yonder_proto::transfer::protocol::{
+    cipher, claims, compression, framing, hash_tree, index_set, lifecycle, reason, selection, silence, state,
+};
+pub use yonder_proto::transfer::protocol::{frames, limits};

@@ -361,7 +361,7 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bombs_and_holes_that_lie_end_the_session() {
     const LEN: u32 = 2 << 20;
-    let bomb = |length| crate::transfer::protocol::compression::tests::repeats(&[7; 256], length);
+    let bomb = |length| crate::transfer::protocol::repeats::repeats(&[7; 256], length);
     let cases = [
         ("a bomb", true, COMPRESSED, bomb(64 << 20)),
         ("a byte more", true, COMPRESSED, bomb(LEN as usize + 1)),

@@ -2,7 +2,6 @@
 
 mod choosing;
 mod conflict;
-mod control_vectors;
 mod data;
 #[cfg(unix)]
 mod descriptors;
@@ -15,7 +14,6 @@ mod resume;
 mod ruled;
 mod secrets;
 mod shares;
-mod vectors;
 mod whole;
 
 use std::{

@@ -21,7 +21,8 @@ use crate::{
 
 /// Returns the names that are refused, and those that are stored.
 fn corpus() -> (Vec<String>, Vec<Vec<u8>>) {
-    let all: serde_json::Value = serde_json::from_str(include_str!("../vectors/names.json")).unwrap();
+    let all: serde_json::Value =
+        serde_json::from_str(include_str!("../../../../proto/src/transfer/vectors/names.json")).unwrap();
     let list = |key: &str| -> Vec<String> { serde_json::from_value(all[key].clone()).unwrap() };
     let (mut refused, mut delivered) = (list("refused"), list("delivered"));
     refused.extend(["n".repeat(256), "\u{e9}".repeat(128), "\u{1f30a}".repeat(64), "n".repeat(70_000)]);

@@ -27,7 +27,7 @@ impl Sending {
     pub(super) fn ran(&self) -> End {
         let Tally { files, failed, first_failure, .. } = &self.tally;
         let of = self.shown().0;
-        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all);
+        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all.map(|all| all.files));
         End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
     }
 

@@ -1,0 +1,4 @@
+//! Tests of both machines: against each other, and against the docs.
+
+mod simulation;
+mod table;
