@@ -1,5 +1,5 @@
-// The control frames that offer, that name files, and with which a transfer is taken up: docs/protocol-transfer.md, "Control
-// frames", "Manifest" and "Taking up".
+// The control frames that offer, that name files, and with which a transfer is resumed: docs/protocol-transfer.md, "Control
+// frames", "Manifest" and "Resuming".
 
 import { concat, hex, Refused, unhex } from './bytes.js';
 import { counted as bytes, Reader, varint } from './postcard.js';
@@ -7,7 +7,7 @@ import { counted as bytes, Reader, varint } from './postcard.js';
 const BATCH = 1024;
 const NAMES = 240;
 const FRAMES = { sender: 14, receiver: 13 };
-const [PAGE, ANEW, AGAIN, CHANGED, HAVE, RENAMED, GROWN, ROOM] = [1, 3, 10, 11, 3, 11, 12, 12];
+const [PAGE, INVALIDATED, RESUME_OFFER, CHANGED, HAVE, RENAMED, GROWN, ROOM] = [1, 3, 10, 11, 3, 11, 12, 12];
 const [OFFER, REQUESTED] = [0, 13];
 // A file whose length is not known yet.
 const GROWING = 'growing';
@@ -38,7 +38,7 @@ const claim = (reader) => ({
   hashes: list(reader, (reader) => hex(reader.take(32))),
 });
 
-function again(reader) {
+function resumeOffer(reader) {
   const version = Number(reader.varint(16));
   const [transfer, attempt, manifest] = [16, 16, 32].map((count) => hex(reader.take(count)));
   return { version, transfer, attempt, manifest, changed: u32(reader) };
@@ -79,8 +79,8 @@ export function read(from, bytes) {
   else if (from === 'sender' && number === REQUESTED) frame = { requested: { request: hex(reader.take(16)), offer: offer(reader) } };
   else if (from === 'sender' && number === GROWN) frame = { grown: length(reader) };
   else if (from === 'sender' && number === PAGE) frame = { page: page(reader) };
-  else if (from === 'sender' && number === ANEW) frame = { anew: list(reader, u32) };
-  else if (from === 'sender' && number === AGAIN) frame = { again: again(reader) };
+  else if (from === 'sender' && number === INVALIDATED) frame = { invalidated: list(reader, u32) };
+  else if (from === 'sender' && number === RESUME_OFFER) frame = { resume_offer: resumeOffer(reader) };
   else if (from === 'sender' && number === CHANGED) frame = { changed: list(reader, change) };
   else throw new Refused('frame', `number ${number}`);
   reader.end();
@@ -110,10 +110,10 @@ export function write(frame) {
   }
   if (frame.grown) return concat(varint(GROWN), varint(frame.grown.size), varint(frame.grown.ended ? 1 : 0));
   if (frame.room) return concat(varint(ROOM), varint(frame.room.size), varint(frame.room.ended ? 1 : 0));
-  if (frame.anew) return concat(varint(ANEW), counted(frame.anew, varint));
-  if (frame.again) {
-    const { version, transfer, attempt, manifest, changed } = frame.again;
-    return concat(varint(AGAIN), varint(version), ...[transfer, attempt, manifest].map(unhex), varint(changed));
+  if (frame.invalidated) return concat(varint(INVALIDATED), counted(frame.invalidated, varint));
+  if (frame.resume_offer) {
+    const { version, transfer, attempt, manifest, changed } = frame.resume_offer;
+    return concat(varint(RESUME_OFFER), varint(version), ...[transfer, attempt, manifest].map(unhex), varint(changed));
   }
   if (frame.changed) {
     return concat(varint(CHANGED), counted(frame.changed, ({ file, size, secs, nanos }) => concat(varint(file), varint(size), varint(zigzag(secs)), varint(nanos))));
