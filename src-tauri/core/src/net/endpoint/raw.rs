@@ -16,8 +16,10 @@ use iroh::{
 };
 use tokio::task::JoinSet;
 
-use super::{DialError, endpoint};
-use crate::error::NetworkError;
+use crate::{
+    error::NetworkError,
+    net::{DialError, endpoint},
+};
 
 const ALPN: &[u8] = b"bare-measure/1.0";
 /// Bytes written to a stream at once: the size of a file chunk.
@@ -29,13 +31,13 @@ const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Endpoint with the raw transport only.
 #[derive(Debug)]
-pub struct Bare {
+pub struct RawTransport {
     endpoint: Endpoint,
 }
 
 /// Connection between two raw endpoints.
 #[derive(Debug)]
-pub struct BareLine {
+pub struct RawConnection {
     connection: Connection,
 }
 
@@ -43,13 +45,13 @@ fn lost(error: impl std::error::Error + Send + Sync + 'static) -> NetworkError {
     NetworkError::ConnectionLost(Box::new(error))
 }
 
-impl Bare {
+impl RawTransport {
     /// Binds an endpoint to this local address; port 0 means any free port. It contacts no outside server.
     ///
     /// # Errors
     /// When the address cannot be bound.
     pub async fn bind(at: SocketAddr) -> Result<Self, NetworkError> {
-        let endpoint = endpoint::bare(at, ALPN)?.bind().await;
+        let endpoint = endpoint::raw_builder(at, ALPN)?.bind().await;
         let endpoint =
             endpoint.map_err(|error| NetworkError::PortUnavailable { port: at.port(), source: Box::new(error) })?;
         Ok(Self { endpoint })
@@ -65,7 +67,7 @@ impl Bare {
     pub async fn serve(&self) {
         while let Some(incoming) = self.endpoint.accept().await {
             if let Ok(connection) = incoming.await {
-                while errand(&connection).await.is_ok() {}
+                while job(&connection).await.is_ok() {}
             }
         }
     }
@@ -74,7 +76,7 @@ impl Bare {
     ///
     /// # Errors
     /// When the address is malformed, or nobody answers.
-    pub async fn dial(&self, address: &str) -> Result<BareLine, NetworkError> {
+    pub async fn dial(&self, address: &str) -> Result<RawConnection, NetworkError> {
         let wrong = || NetworkError::InvalidInput {
             message: format!("{address:?} is not the address of an endpoint"),
             hint: "It is ENDPOINT_ID@IP:PORT.".into(),
@@ -87,7 +89,7 @@ impl Bare {
         let connection = dialled
             .map_err(|_| DialError::Timeout(DIAL_TIMEOUT.as_secs()).about(address))?
             .map_err(|error| DialError::Transport(error.to_string()).about(address))?;
-        Ok(BareLine { connection })
+        Ok(RawConnection { connection })
     }
 
     /// Closes the endpoint.
@@ -96,7 +98,7 @@ impl Bare {
     }
 }
 
-impl BareLine {
+impl RawConnection {
     /// Sends `bytes` bytes in equal parts over `streams` parallel streams. Returns the time until the receiver has
     /// counted them.
     ///
@@ -162,7 +164,7 @@ async fn pour(mut stream: SendStream, mut left: u64) -> Result<(), NetworkError>
 }
 
 /// Serves the next job.
-async fn errand(connection: &Connection) -> Result<(), NetworkError> {
+async fn job(connection: &Connection) -> Result<(), NetworkError> {
     let (mut said, mut heard) = connection.accept_bi().await.map_err(lost)?;
     let mut head = [0; 9];
     heard.read_exact(&mut head).await.map_err(lost)?;
@@ -197,7 +199,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_pushed_is_counted_whole() {
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (near, far) = (Bare::bind(at).await.unwrap(), Bare::bind(at).await.unwrap());
+        let (near, far) = (RawTransport::bind(at).await.unwrap(), RawTransport::bind(at).await.unwrap());
         let address = far.address();
         let serving = tokio::spawn(async move { far.serve().await });
         let line = near.dial(&address).await.unwrap();

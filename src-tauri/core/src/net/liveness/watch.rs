@@ -12,21 +12,20 @@ use iroh::{
 };
 
 use super::{
-    ALPN_MESSAGE, CloseCode, Net, Session,
-    connections::{NUDGE, uses_a_path},
-    pool::Standing,
-    pulse::{Counts, PathCounts, Pulse, Turn},
+    connections::{PROBE, uses_a_path},
     stall::Stalls,
+    state::{Counts, Liveness, LivenessAction, PathCounts},
     trip::Trip,
 };
 use crate::{
     api::{ConnectionState, ConnectionView, PathKind},
-    device::Link,
+    device::SessionPath,
     id::DeviceId,
+    net::{ALPN_MESSAGE, CloseCode, Net, Session, pool::SessionSnapshot},
 };
 
 /// Interval at which connections are checked.
-const BEAT: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(1);
 /// Interval of the checks while a connection is in use or must answer soon.
 const QUICK: Duration = Duration::from_millis(300);
 /// Number of checks between two updates of the registry, unless a connection was added or removed.
@@ -45,7 +44,7 @@ const ASTRAY: Duration = Duration::from_millis(500);
 const ANEW_EVERY: Duration = Duration::from_secs(3);
 
 /// Keeps the device's link in the registry up to date, and stores where it was reached. Runs until the session ends.
-pub(super) async fn watch_link(net: Net, session: Session) {
+pub(in crate::net) async fn watch_link(net: Net, session: Session) {
     let device = session.device_id();
     let (conn, used) = (session.connection().clone(), session.secret_used().clone());
     let is_chosen = |net: &Net| net.live(device, ALPN_MESSAGE).is_none_or(|live| live.is(&session));
@@ -73,7 +72,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
             }
             // If two sessions exist for a moment, the one that stays is shown.
             if devices.is_paired(device) && is_chosen(&net) {
-                devices.linked(device, Link { key_exchange: key_exchange.clone(), ..link });
+                devices.linked(device, SessionPath { key_exchange: key_exchange.clone(), ..link });
             }
         }
         tokio::select! {
@@ -90,7 +89,7 @@ pub(super) async fn watch_link(net: Net, session: Session) {
         Some(heir) if devices.is_paired(device) => {
             let conn = heir.connection();
             if let Some((link, _)) = link_of(conn) {
-                devices.linked(device, Link { key_exchange: self::key_exchange(conn), ..link });
+                devices.linked(device, SessionPath { key_exchange: self::key_exchange(conn), ..link });
             }
             // That session may have ended meanwhile, and its watcher may have reported the loss before it was shown
             // here.
@@ -114,16 +113,16 @@ fn said_goodbye(conn: &Connection) -> bool {
 
 /// Probes silent connections, replaces those that do not answer, and updates the registry. Runs until the node shuts
 /// down.
-pub(super) async fn look_after(net: Net) {
+pub(in crate::net) async fn look_after(net: Net) {
     let start = Instant::now();
     let mut changes = net.changes();
-    let mut pulses: HashMap<usize, Pulse> = HashMap::new();
+    let mut by_connection: HashMap<usize, Liveness> = HashMap::new();
     let mut shown: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
     let mut trips = Trips::default();
     let (mut lost, mut stalls) = (Lost::default(), Stalls::default());
-    let mut pace = BEAT;
+    let mut pace = TICK;
     let mut changed_at = None;
-    for beat in 0_u64.. {
+    for tick in 0_u64.. {
         let changed = tokio::select! {
             () = tokio::time::sleep(pace) => false,
             // Cannot fail: the sender lives in `net`, which is held here.
@@ -140,48 +139,49 @@ pub(super) async fn look_after(net: Net) {
         }
         if changed_at.is_some_and(|at| now >= at + MOVED) {
             changed_at = None;
-            net.leave_those_left_behind();
+            net.close_left_behind();
         }
-        let standing = net.standing();
+        let snapshot = net.snapshot();
         let asked = net.take_asked();
         let mut given_up = HashSet::new();
-        let live: HashSet<_> = standing.live.iter().map(|session| session.connection().stable_id()).collect();
-        pulses.retain(|id, _| live.contains(id));
-        for session in &standing.live {
+        let live: HashSet<_> = snapshot.live.iter().map(|session| session.connection().stable_id()).collect();
+        by_connection.retain(|id, _| live.contains(id));
+        for session in &snapshot.live {
             let counts = counts_of(session);
-            let pulse = pulses.entry(session.connection().stable_id()).or_insert_with(|| Pulse::new(now, counts));
+            let liveness =
+                by_connection.entry(session.connection().stable_id()).or_insert_with(|| Liveness::new(now, counts));
             if changed || asked.contains(&session.device_id()) {
-                pulse.ask(now);
+                liveness.ask(now);
             }
-            let turn = pulse.beat(now, counts);
-            if turn != Turn::Rest {
-                tracing::debug!(device = %session.device_id(), ?turn, ?counts, "a connection is silent or was asked");
+            let action = liveness.sample(now, counts);
+            if action != LivenessAction::Rest {
+                tracing::debug!(device = %session.device_id(), ?action, ?counts, "a connection is silent or was asked");
                 // Fails only if the connection is closed.
-                let _ = session.connection().send_datagram(NUDGE);
+                let _ = session.connection().send_datagram(PROBE);
             }
-            if turn == Turn::GiveUp || (turn == Turn::Doubt && has_moved(&net, session)) {
+            if action == LivenessAction::GiveUp || (action == LivenessAction::Suspect && has_moved(&net, session)) {
                 given_up.insert(session.device_id());
                 session.close(CloseCode::Replaced, "");
             }
         }
         for device in given_up {
             tracing::debug!(%device, "a session does not answer; another one is tried");
-            net.dial_anew(device);
+            net.redial(device);
         }
-        for device in lost.astray(&net, &standing, now) {
+        for device in lost.astray(&net, &snapshot, now) {
             tracing::debug!(%device, "no connection uses a path; all are made anew");
-            net.begin_anew(device);
+            net.reconnect(device);
         }
-        for device in stalls.find(&net, &standing, &pulses, now) {
-            net.begin_anew(device);
+        for device in stalls.find(&net, &snapshot, &by_connection, now) {
+            net.reconnect(device);
         }
-        let busy = |pulse: &Pulse| pulse.is_asked() || pulse.is_in_use(now);
-        let soon = pulses.values().any(busy) || lost.any() || changed_at.is_some();
-        pace = if soon { QUICK } else { BEAT };
-        close_the_dead(&standing, &pulses, now);
-        if beat % SHOWN_EVERY == 0 || standing.came_or_went(&shown) {
-            trips.look(&net, &standing);
-            show(&net, standing, &pulses, now, &mut shown);
+        let busy = |liveness: &Liveness| liveness.is_asked() || liveness.is_in_use(now);
+        let soon = by_connection.values().any(busy) || lost.any() || changed_at.is_some();
+        pace = if soon { QUICK } else { TICK };
+        close_the_dead(&snapshot, &by_connection, now);
+        if tick % SHOWN_EVERY == 0 || snapshot.came_or_went(&shown) {
+            trips.look(&net, &snapshot);
+            show(&net, snapshot, &by_connection, now, &mut shown);
         }
     }
 }
@@ -195,22 +195,22 @@ pub(super) async fn look_after(net: Net) {
 #[derive(Default)]
 struct Lost {
     since: HashMap<DeviceId, Duration>,
-    anew: HashMap<DeviceId, Duration>,
+    reconnected_at: HashMap<DeviceId, Duration>,
 }
 
 impl Lost {
     /// Returns the devices whose connections must be made anew.
-    fn astray(&mut self, net: &Net, standing: &Standing, now: Duration) -> Vec<DeviceId> {
+    fn astray(&mut self, net: &Net, snapshot: &SessionSnapshot, now: Duration) -> Vec<DeviceId> {
         // If a session uses a selected path the device is fine. For most devices nothing else has to be checked.
         let astray = |session: &&Session| !uses_a_path(session.connection()) && net.is_astray(session.device_id());
-        let devices: HashSet<_> = standing.live.iter().filter(astray).map(Session::device_id).collect();
+        let devices: HashSet<_> = snapshot.live.iter().filter(astray).map(Session::device_id).collect();
         self.since.retain(|id, _| devices.contains(id));
-        self.anew.retain(|_, at| now < *at + ANEW_EVERY);
+        self.reconnected_at.retain(|_, at| now < *at + ANEW_EVERY);
         let mut due = Vec::new();
         for device in devices {
             let since = *self.since.entry(device).or_insert(now);
-            if now >= since + ASTRAY && !self.anew.contains_key(&device) {
-                self.anew.insert(device, now);
+            if now >= since + ASTRAY && !self.reconnected_at.contains_key(&device) {
+                self.reconnected_at.insert(device, now);
                 due.push(device);
             }
         }
@@ -236,24 +236,25 @@ fn has_moved(net: &Net, session: &Session) -> bool {
 
 /// Closes sessions that do not answer while messages with the same device pass: their path is dead, and its user should
 /// learn of it now rather than at the transport's timeout.
-fn close_the_dead(standing: &Standing, pulses: &HashMap<usize, Pulse>, now: Duration) {
-    let pulse = |session: &Session| pulses.get(&session.connection().stable_id());
-    for session in standing.live.iter().filter(|session| session.connection().alpn() != ALPN_MESSAGE) {
-        let Some(waiting) = pulse(session).and_then(|pulse| pulse.waiting(now)).filter(|waiting| *waiting >= DEAD)
+fn close_the_dead(snapshot: &SessionSnapshot, by_connection: &HashMap<usize, Liveness>, now: Duration) {
+    let liveness = |session: &Session| by_connection.get(&session.connection().stable_id());
+    for session in snapshot.live.iter().filter(|session| session.connection().alpn() != ALPN_MESSAGE) {
+        let Some(waiting) =
+            liveness(session).and_then(|liveness| liveness.waiting(now)).filter(|waiting| *waiting >= DEAD)
         else {
             continue;
         };
-        let messages = standing
+        let messages = snapshot
             .live
             .iter()
             .find(|other| other.device_id() == session.device_id() && other.connection().alpn() == ALPN_MESSAGE);
-        if messages.and_then(pulse).is_some_and(|pulse| pulse.heard_at() + waiting > now + BEAT) {
+        if messages.and_then(liveness).is_some_and(|liveness| liveness.heard_at() + waiting > now + TICK) {
             session.close(CloseCode::Replaced, "");
         }
     }
 }
 
-impl Standing {
+impl SessionSnapshot {
     fn came_or_went(&self, shown: &HashMap<DeviceId, Vec<ConnectionView>>) -> bool {
         self.live.len() + self.closing.len() + self.dialling.len() != shown.values().map(Vec::len).sum::<usize>()
     }
@@ -265,9 +266,9 @@ struct Trips(HashMap<usize, (TransportAddr, Trip)>);
 
 impl Trips {
     /// Updates the round trips in the registry.
-    fn look(&mut self, net: &Net, standing: &Standing) {
-        self.0.retain(|id, _| standing.live.iter().any(|session| session.connection().stable_id() == *id));
-        for session in standing.live.iter().filter(|session| session.connection().alpn() == ALPN_MESSAGE) {
+    fn look(&mut self, net: &Net, snapshot: &SessionSnapshot) {
+        self.0.retain(|id, _| snapshot.live.iter().any(|session| session.connection().stable_id() == *id));
+        for session in snapshot.live.iter().filter(|session| session.connection().alpn() == ALPN_MESSAGE) {
             let conn = session.connection();
             let paths = conn.paths();
             let Some(path) = paths.iter().find(|path| path.is_selected()) else { continue };
@@ -287,21 +288,21 @@ impl Trips {
 /// Updates the connections that the registry shows for each device.
 fn show(
     net: &Net,
-    standing: Standing,
-    pulses: &HashMap<usize, Pulse>,
+    snapshot: SessionSnapshot,
+    by_connection: &HashMap<usize, Liveness>,
     now: Duration,
     shown: &mut HashMap<DeviceId, Vec<ConnectionView>>,
 ) {
     let mut views: HashMap<DeviceId, Vec<ConnectionView>> = HashMap::new();
-    for session in &standing.live {
-        let idle = pulses.get(&session.connection().stable_id()).is_some_and(|pulse| pulse.is_idle(now));
+    for session in &snapshot.live {
+        let idle = by_connection.get(&session.connection().stable_id()).is_some_and(|liveness| liveness.is_idle(now));
         let state = if idle { ConnectionState::Idle } else { ConnectionState::Connected };
         views.entry(session.device_id()).or_default().push(view_of(session, state));
     }
-    for (device, alpn) in &standing.dialling {
+    for (device, alpn) in &snapshot.dialling {
         views.entry(*device).or_default().push(dialled(alpn));
     }
-    for session in &standing.closing {
+    for session in &snapshot.closing {
         views.entry(session.device_id()).or_default().push(view_of(session, ConnectionState::Closing));
     }
     for list in views.values_mut() {
@@ -377,13 +378,13 @@ fn dialled(alpn: &[u8]) -> ConnectionView {
     }
 }
 
-fn link_of(conn: &Connection) -> Option<(Link, TransportAddr)> {
+fn link_of(conn: &Connection) -> Option<(SessionPath, TransportAddr)> {
     let paths = conn.paths();
     let path = paths.iter().find(|path| path.is_selected()).or_else(|| paths.iter().next())?;
     let address = path.remote_addr().clone();
     let kind = if path.is_relay() { PathKind::Relay } else { PathKind::Direct };
     let rtt_ms = path.rtt().as_secs_f64() * 1000.0;
-    Some((Link { path: kind, address: shown_address(&address), rtt_ms, key_exchange: None }, address))
+    Some((SessionPath { path: kind, address: shown_address(&address), rtt_ms, key_exchange: None }, address))
 }
 
 fn shown_address(address: &TransportAddr) -> String {

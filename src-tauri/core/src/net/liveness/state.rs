@@ -35,7 +35,7 @@ const STALL: Duration = Duration::from_secs(2);
 
 /// Counters of the transport.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Counts {
+pub(in crate::net) struct Counts {
     /// Datagrams received.
     pub heard: u64,
     /// Stream frames, in both directions.
@@ -51,7 +51,7 @@ pub(super) struct Counts {
 
 /// Datagram counters of one path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct PathCounts {
+pub(in crate::net) struct PathCounts {
     /// Id of the path.
     pub id: PathId,
     /// Datagrams sent over it.
@@ -68,20 +68,20 @@ impl PathCounts {
 
 /// Action to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(in crate::net) enum LivenessAction {
     /// Do nothing.
     Rest,
     /// Send a probe, which has to be acknowledged.
-    Nudge,
+    Probe,
     /// Send a probe. The connection is suspect: it has not answered for a while after a network change.
-    Doubt,
+    Suspect,
     /// Close the connection and dial again.
     GiveUp,
 }
 
 /// Liveness state of one connection.
 #[derive(Debug)]
-pub(super) struct Pulse {
+pub(in crate::net) struct Liveness {
     counts: Counts,
     heard_at: Duration,
     said_at: Duration,
@@ -95,7 +95,7 @@ pub(super) struct Pulse {
     unanswered: Option<Duration>,
 }
 
-impl Pulse {
+impl Liveness {
     pub fn new(now: Duration, counts: Counts) -> Self {
         Self {
             counts,
@@ -115,7 +115,7 @@ impl Pulse {
     }
 
     /// Updates the state from the present counters.
-    pub fn beat(&mut self, now: Duration, counts: Counts) -> Turn {
+    pub fn sample(&mut self, now: Duration, counts: Counts) -> LivenessAction {
         let said = counts.said.saturating_sub(self.counts.said);
         let signs = counts.signs.saturating_sub(self.counts.signs);
         if said > signs.saturating_mul(FRAMES_OF_A_SIGN) {
@@ -144,13 +144,13 @@ impl Pulse {
         let answer = ANSWER.max(counts.rtt * ROUND_TRIPS);
         match (self.asked, self.silent) {
             (Some(asked), _) => match now.saturating_sub(asked) {
-                waited if waited >= answer + SUSPECT_TIMEOUT => Turn::GiveUp,
-                waited if waited >= answer => Turn::Doubt,
-                _ => Turn::Nudge,
+                waited if waited >= answer + SUSPECT_TIMEOUT => LivenessAction::GiveUp,
+                waited if waited >= answer => LivenessAction::Suspect,
+                _ => LivenessAction::Probe,
             },
-            (None, Some(_)) => Turn::Nudge,
-            (None, None) if self.is_quiet(now) => Turn::Nudge,
-            (None, None) => Turn::Rest,
+            (None, Some(_)) => LivenessAction::Probe,
+            (None, None) if self.is_quiet(now) => LivenessAction::Probe,
+            (None, None) => LivenessAction::Rest,
         }
     }
 
@@ -210,22 +210,22 @@ mod tests {
 
     #[test]
     fn one_that_is_heard_is_left_alone() {
-        let mut pulse = Pulse::new(s(0), heard(0));
+        let mut liveness = Liveness::new(s(0), heard(0));
         for second in 1..100 {
-            assert_eq!(pulse.beat(s(second), heard(second / 5)), Turn::Rest, "second {second}");
+            assert_eq!(liveness.sample(s(second), heard(second / 5)), LivenessAction::Rest, "second {second}");
         }
     }
 
     #[test]
-    fn a_silent_one_is_nudged_until_it_is_heard_or_the_transport_gives_up() {
-        let mut pulse = Pulse::new(s(0), heard(1));
-        let turns: Vec<_> = (1..=15).map(|second| pulse.beat(s(second), heard(1))).collect();
-        assert_eq!(turns[..6], [Turn::Rest; 6]);
-        assert_eq!(turns[6..], [Turn::Nudge; 9]);
-        assert_eq!(pulse.waiting(s(15)), Some(s(8)));
-        assert_eq!(pulse.beat(s(16), heard(2)), Turn::Rest);
-        assert_eq!(pulse.beat(s(17), heard(2)), Turn::Rest);
-        assert_eq!(pulse.waiting(s(17)), None);
+    fn a_silent_one_is_probed_until_it_is_heard_or_the_transport_gives_up() {
+        let mut liveness = Liveness::new(s(0), heard(1));
+        let actions: Vec<_> = (1..=15).map(|second| liveness.sample(s(second), heard(1))).collect();
+        assert_eq!(actions[..6], [LivenessAction::Rest; 6]);
+        assert_eq!(actions[6..], [LivenessAction::Probe; 9]);
+        assert_eq!(liveness.waiting(s(15)), Some(s(8)));
+        assert_eq!(liveness.sample(s(16), heard(2)), LivenessAction::Rest);
+        assert_eq!(liveness.sample(s(17), heard(2)), LivenessAction::Rest);
+        assert_eq!(liveness.waiting(s(17)), None);
     }
 
     fn acknowledged(millis: u64) -> Counts {
@@ -234,36 +234,49 @@ mod tests {
 
     #[test]
     fn one_that_is_asked_has_to_answer_soon() {
-        let mut pulse = Pulse::new(s(0), acknowledged(7));
-        pulse.ask(s(10));
-        assert_eq!(pulse.beat(s(10), acknowledged(8)), Turn::Nudge, "this came before the question");
+        let mut liveness = Liveness::new(s(0), acknowledged(7));
+        liveness.ask(s(10));
+        assert_eq!(liveness.sample(s(10), acknowledged(8)), LivenessAction::Probe, "this came before the question");
         let at = |millis| Duration::from_millis(millis);
-        let turns: Vec<_> =
-            [10_300, 10_900, 11_000, 11_740, 11_750].map(|millis| pulse.beat(at(millis), acknowledged(8))).into();
-        assert_eq!(turns, [Turn::Nudge, Turn::Nudge, Turn::Doubt, Turn::Doubt, Turn::GiveUp]);
-        let mut other = Pulse::new(s(0), acknowledged(7));
+        let actions: Vec<_> =
+            [10_300, 10_900, 11_000, 11_740, 11_750].map(|millis| liveness.sample(at(millis), acknowledged(8))).into();
+        assert_eq!(
+            actions,
+            [
+                LivenessAction::Probe,
+                LivenessAction::Probe,
+                LivenessAction::Suspect,
+                LivenessAction::Suspect,
+                LivenessAction::GiveUp
+            ]
+        );
+        let mut other = Liveness::new(s(0), acknowledged(7));
         other.ask(s(10));
-        other.beat(s(11), acknowledged(7));
+        other.sample(s(11), acknowledged(7));
         other.ask(s(12));
-        assert_eq!(other.beat(s(12), acknowledged(8)), Turn::Rest, "asked again, but it has answered the first time");
+        assert_eq!(
+            other.sample(s(12), acknowledged(8)),
+            LivenessAction::Rest,
+            "asked again, but it has answered the first time"
+        );
         assert_eq!(other.waiting(s(12)), None);
     }
 
     #[test]
     fn to_be_heard_is_no_answer() {
-        let mut pulse = Pulse::new(s(0), heard(0));
-        pulse.ask(s(1));
-        let turns: Vec<_> = (1..=6).map(|second| pulse.beat(s(second), heard(second))).collect();
-        assert_eq!(turns[..3], [Turn::Nudge, Turn::Doubt, Turn::GiveUp]);
+        let mut liveness = Liveness::new(s(0), heard(0));
+        liveness.ask(s(1));
+        let actions: Vec<_> = (1..=6).map(|second| liveness.sample(s(second), heard(second))).collect();
+        assert_eq!(actions[..3], [LivenessAction::Probe, LivenessAction::Suspect, LivenessAction::GiveUp]);
     }
 
     #[test]
     fn a_long_way_has_the_time_that_it_takes() {
         let far = Counts { rtt: s(2), ..heard(7) };
-        let mut pulse = Pulse::new(s(0), far);
-        pulse.ask(s(10));
-        assert_eq!(pulse.beat(s(17), far), Turn::Nudge);
-        assert_eq!(pulse.beat(s(18), far), Turn::Doubt);
+        let mut liveness = Liveness::new(s(0), far);
+        liveness.ask(s(10));
+        assert_eq!(liveness.sample(s(17), far), LivenessAction::Probe);
+        assert_eq!(liveness.sample(s(18), far), LivenessAction::Suspect);
     }
 
     fn on_path(said: u64, sent: u64, heard: u64) -> Counts {
@@ -273,51 +286,51 @@ mod tests {
     #[test]
     fn one_in_use_whose_packets_stay_unanswered_is_stalled() {
         let at = |millis| Duration::from_millis(millis);
-        let mut pulse = Pulse::new(s(0), on_path(0, 0, 0));
-        pulse.beat(at(300), on_path(1, 1, 1));
-        assert_eq!(pulse.beat(at(600), on_path(2, 2, 1)), Turn::Rest);
-        assert_eq!(pulse.beat(at(1300), on_path(2, 3, 1)), Turn::Nudge, "silent for a second");
-        pulse.beat(at(2500), on_path(2, 4, 1));
-        assert!(!pulse.is_stalled(at(2500)));
-        assert!(pulse.is_stalled(at(2600)), "two seconds since the first packet without an answer");
-        pulse.beat(at(2700), on_path(2, 4, 2));
-        assert!(!pulse.is_stalled(at(2700)), "it was heard");
+        let mut liveness = Liveness::new(s(0), on_path(0, 0, 0));
+        liveness.sample(at(300), on_path(1, 1, 1));
+        assert_eq!(liveness.sample(at(600), on_path(2, 2, 1)), LivenessAction::Rest);
+        assert_eq!(liveness.sample(at(1300), on_path(2, 3, 1)), LivenessAction::Probe, "silent for a second");
+        liveness.sample(at(2500), on_path(2, 4, 1));
+        assert!(!liveness.is_stalled(at(2500)));
+        assert!(liveness.is_stalled(at(2600)), "two seconds since the first packet without an answer");
+        liveness.sample(at(2700), on_path(2, 4, 2));
+        assert!(!liveness.is_stalled(at(2700)), "it was heard");
         // A change of the path resets the counters.
-        pulse.beat(at(2800), on_path(3, 5, 2));
+        liveness.sample(at(2800), on_path(3, 5, 2));
         let other = PathCounts { id: PathId::MAX, sent: 9, heard: 9 };
-        pulse.beat(at(4900), Counts { path: other, ..on_path(4, 0, 2) });
-        assert!(!pulse.is_stalled(at(4900)));
+        liveness.sample(at(4900), Counts { path: other, ..on_path(4, 0, 2) });
+        assert!(!liveness.is_stalled(at(4900)));
     }
 
     #[test]
-    fn one_that_nobody_uses_is_neither_nudged_soon_nor_stalled() {
-        let mut pulse = Pulse::new(s(0), on_path(0, 0, 0));
+    fn one_that_nobody_uses_is_neither_probed_soon_nor_stalled() {
+        let mut liveness = Liveness::new(s(0), on_path(0, 0, 0));
         for second in 1..=6 {
-            assert_eq!(pulse.beat(s(second), on_path(0, second, 0)), Turn::Rest, "second {second}");
-            assert!(!pulse.is_stalled(s(second)));
+            assert_eq!(liveness.sample(s(second), on_path(0, second, 0)), LivenessAction::Rest, "second {second}");
+            assert!(!liveness.is_stalled(s(second)));
         }
     }
 
     #[test]
     fn keep_alives_alone_make_it_idle() {
-        let mut pulse = Pulse::new(s(0), Counts::default());
+        let mut liveness = Liveness::new(s(0), Counts::default());
         for second in 1..=30 {
-            pulse.beat(s(second), heard(second));
-            assert_eq!(pulse.is_idle(s(second)), second >= 30);
+            liveness.sample(s(second), heard(second));
+            assert_eq!(liveness.is_idle(s(second)), second >= 30);
         }
-        pulse.beat(s(31), Counts { said: 1, ..heard(40) });
-        assert!(!pulse.is_idle(s(31)));
+        liveness.sample(s(31), Counts { said: 1, ..heard(40) });
+        assert!(!liveness.is_idle(s(31)));
     }
 
     #[test]
     fn signs_of_life_make_no_use_in_however_many_frames_they_come() {
-        let mut pulse = Pulse::new(s(0), Counts::default());
+        let mut liveness = Liveness::new(s(0), Counts::default());
         for (second, frames) in [(1, 2), (2, 5), (3, 9), (4, 15)] {
             let counts = Counts { said: frames, signs: 2 * second, ..heard(second) };
-            assert_eq!(pulse.beat(s(second), counts), Turn::Rest);
-            assert!(!pulse.is_in_use(s(second)), "second {second}");
+            assert_eq!(liveness.sample(s(second), counts), LivenessAction::Rest);
+            assert!(!liveness.is_in_use(s(second)), "second {second}");
         }
-        pulse.beat(s(5), Counts { said: 16, signs: 8, ..heard(5) });
-        assert!(pulse.is_in_use(s(5)), "a word beside them");
+        liveness.sample(s(5), Counts { said: 16, signs: 8, ..heard(5) });
+        assert!(liveness.is_in_use(s(5)), "a word beside them");
     }
 }

@@ -8,12 +8,14 @@ use std::sync::{
 
 use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks, Side};
 
-use super::{ALPN_PAIRING, CloseCode, connections::Connections};
-use crate::device::DeviceRegistry;
+use crate::{
+    device::DeviceRegistry,
+    net::{ALPN_PAIRING, CloseCode, liveness::connections::Connections},
+};
 
 /// Decides which peers may use which protocol.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub(in crate::net) struct Gate {
     own: [u8; 32],
     devices: DeviceRegistry,
     code_open: Arc<AtomicBool>,

@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::unplugged::OnlyInterface;
+use crate::net::endpoint::unplugged::OnlyInterface;
 
 /// Interval at which the wall clock and the timer are compared.
 const TICK: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ const SWARM: Duration = Duration::from_millis(200);
 const APART: Duration = Duration::from_millis(500);
 
 /// Counts changes up in `changes`, until the node shuts down.
-pub(super) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64>, cancel: CancellationToken) {
+pub(in crate::net) async fn watch_changes(endpoint: Endpoint, changes: watch::Sender<u64>, cancel: CancellationToken) {
     let mut addresses = endpoint.watch_addr();
     let mut relays = endpoint.home_relay_status();
     let mut links = links::Links::open();

@@ -8,27 +8,28 @@ use std::sync::{Mutex, MutexGuard};
 
 use iroh::endpoint::Connection;
 
-use super::{CloseCode, limits::PENDING_HANDSHAKES};
-
-use crate::clock::Locked as _;
+use crate::{
+    clock::Locked as _,
+    net::{CloseCode, limits::PENDING_HANDSHAKES},
+};
 
 /// Pending handshakes in order of arrival, at most [`PENDING_HANDSHAKES`] of one device.
 #[derive(Default)]
-pub(super) struct Proving(Mutex<Vec<Connection>>);
+pub(in crate::net) struct PendingHandshakes(Mutex<Vec<Connection>>);
 
 /// Registration of one pending handshake. Dropping it removes the registration.
-pub(super) struct Waiting<'a> {
-    all: &'a Proving,
+pub(in crate::net) struct Waiting<'a> {
+    all: &'a PendingHandshakes,
     conn: &'a Connection,
 }
 
-impl Proving {
+impl PendingHandshakes {
     fn all(&self) -> MutexGuard<'_, Vec<Connection>> {
         self.0.locked()
     }
 
     /// Registers an incoming connection. If its device has too many pending handshakes, the oldest one is closed.
-    pub(super) fn begin<'a>(&'a self, conn: &'a Connection) -> Waiting<'a> {
+    pub(in crate::net) fn begin<'a>(&'a self, conn: &'a Connection) -> Waiting<'a> {
         let mut all = self.all();
         let same = |other: &&Connection| other.remote_id() == conn.remote_id() && other.close_reason().is_none();
         if all.iter().filter(same).count() >= PENDING_HANDSHAKES
@@ -45,7 +46,7 @@ impl Proving {
 impl Waiting<'_> {
     /// Records success. A device opens one session at a time for a protocol, so its earlier pending connections for the
     /// same protocol were abandoned, and are closed. TLS has proven that they are of the same device.
-    pub(super) fn done(self) {
+    pub(in crate::net) fn done(self) {
         let is_this = |other: &Connection| other.stable_id() == self.conn.stable_id();
         let earlier: Vec<_> = self.all.all().iter().take_while(|other| !is_this(other)).cloned().collect();
         let same = |other: &&Connection| other.remote_id() == self.conn.remote_id() && other.alpn() == self.conn.alpn();

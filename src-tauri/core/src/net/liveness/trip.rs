@@ -11,7 +11,7 @@ const KEPT: f64 = 7.0 / 8.0;
 
 /// Round trips of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Trip {
+pub(in crate::net) struct Trip {
     last: Option<(Duration, u64)>,
     now: Duration,
 }

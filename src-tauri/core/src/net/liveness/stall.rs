@@ -12,8 +12,11 @@ use std::{
 
 use iroh::TransportAddr;
 
-use super::{Net, Session, pool::Standing, pulse::Pulse};
-use crate::id::DeviceId;
+use super::state::Liveness;
+use crate::{
+    id::DeviceId,
+    net::{Net, Session, pool::SessionSnapshot},
+};
 
 /// Minimum interval between two such resets of one device: on a path with frequent gaps, dialling again gains nothing.
 const EVERY: Duration = Duration::from_secs(10);
@@ -22,7 +25,7 @@ const TOGETHER: Duration = Duration::from_secs(1);
 
 /// Time of the last reset of each device.
 #[derive(Default)]
-pub(super) struct Stalls(HashMap<DeviceId, Duration>);
+pub(in crate::net) struct Stalls(HashMap<DeviceId, Duration>);
 
 impl Stalls {
     /// Returns devices whose path in use is silent while data waits, and for which another path may work. Their
@@ -30,29 +33,29 @@ impl Stalls {
     pub fn find(
         &mut self,
         net: &Net,
-        standing: &Standing,
-        pulses: &HashMap<usize, Pulse>,
+        snapshot: &SessionSnapshot,
+        by_connection: &HashMap<usize, Liveness>,
         now: Duration,
     ) -> HashSet<DeviceId> {
         self.0.retain(|_, at| now < *at + EVERY);
         let mut left = HashSet::new();
-        for session in &standing.live {
+        for session in &snapshot.live {
             let device = session.device_id();
-            let pulse = pulses.get(&session.connection().stable_id());
-            let Some(pulse) = pulse.filter(|pulse| pulse.is_stalled(now)) else { continue };
+            let liveness = by_connection.get(&session.connection().stable_id());
+            let Some(liveness) = liveness.filter(|liveness| liveness.is_stalled(now)) else { continue };
             let Some(used) = path_of(session) else { continue };
             if let TransportAddr::Relay(relay) = &used {
-                net.0.relays.doubt(relay);
+                net.0.relays.suspect(relay);
             }
             if left.contains(&device) || self.0.contains_key(&device) {
                 continue;
             }
             // Another session that still hears something by the same path shows that the path works.
             let heard = |other: &Session| {
-                let heard = pulses.get(&other.connection().stable_id()).map(Pulse::path_heard_at);
-                heard > Some(pulse.path_heard_at() + TOGETHER)
+                let heard = by_connection.get(&other.connection().stable_id()).map(Liveness::path_heard_at);
+                heard > Some(liveness.path_heard_at() + TOGETHER)
             };
-            let mut others = standing.live.iter().filter(|other| other.device_id() == device);
+            let mut others = snapshot.live.iter().filter(|other| other.device_id() == device);
             if others.any(|other| path_of(other).as_ref() == Some(&used) && heard(other))
                 || !has_another_way(net, session, &used)
             {

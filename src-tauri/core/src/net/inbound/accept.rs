@@ -1,8 +1,8 @@
 //! Accepts connections and hands each to the protocol that it requested.
 //!
 //! A connection passes three stages: the TLS handshake ([`super::admission`]), then either the session handshake of a
-//! paired device ([`super::proving`]) or pairing ([`Unpaired`]). Each stage has its own slots, so that slow peers in
-//! one stage do not block another.
+//! paired device ([`super::pending_handshakes`]) or pairing ([`Unpaired`]). Each stage has its own slots, so that slow
+//! peers in one stage do not block another.
 
 use std::{
     net::SocketAddr,
@@ -15,14 +15,11 @@ use n0_future::boxed::BoxFuture;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    CloseCode, Net, Session,
-    admission::{Admission, Host, Source, Standing, Verdict},
-    handshake,
-    pool::is_pairing,
+use super::admission::{Admission, AdmissionDecision, Host, PacketSource, SourceFacts};
+use crate::{
+    clock::Locked as _,
+    net::{CloseCode, Net, Session, handshake, pool::is_pairing},
 };
-
-use crate::clock::Locked as _;
 
 /// Maximum number of unpaired peers on `pairing/1.0` at the same time.
 const MAX_UNPAIRED: usize = 10;
@@ -41,16 +38,16 @@ pub trait UnpairedHandler: Send + Sync + 'static {
 
 /// The unpaired peers that are being served. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Unpaired(Arc<Mutex<Places>>);
+pub(in crate::net) struct Unpaired(Arc<Mutex<UnpairedPeers>>);
 
 #[derive(Default)]
-struct Places {
+struct UnpairedPeers {
     /// Peers in order of arrival, oldest first.
-    heard: Vec<Heard>,
+    peers: Vec<UnpairedPeer>,
     next: u64,
 }
 
-struct Heard {
+struct UnpairedPeer {
     number: u64,
     since: Instant,
     proven: bool,
@@ -65,7 +62,7 @@ pub struct UnpairedPlace {
 }
 
 impl Unpaired {
-    fn all(&self) -> MutexGuard<'_, Places> {
+    fn all(&self) -> MutexGuard<'_, UnpairedPeers> {
         self.0.locked()
     }
 
@@ -73,15 +70,15 @@ impl Unpaired {
     /// otherwise returns `None`.
     fn enter(&self, now: Instant) -> Option<UnpairedPlace> {
         let mut all = self.all();
-        if all.heard.len() >= MAX_UNPAIRED {
-            let idle = |heard: &Heard| !heard.proven && now.saturating_duration_since(heard.since) >= UNPAIRED_AGE;
-            let oldest = all.heard.iter().position(idle)?;
-            all.heard.remove(oldest).gives_way.cancel();
+        if all.peers.len() >= MAX_UNPAIRED {
+            let idle = |peer: &UnpairedPeer| !peer.proven && now.saturating_duration_since(peer.since) >= UNPAIRED_AGE;
+            let oldest = all.peers.iter().position(idle)?;
+            all.peers.remove(oldest).gives_way.cancel();
         }
         let number = all.next;
         all.next += 1;
         let gives_way = CancellationToken::new();
-        all.heard.push(Heard { number, since: now, proven: false, gives_way: gives_way.clone() });
+        all.peers.push(UnpairedPeer { number, since: now, proven: false, gives_way: gives_way.clone() });
         drop(all);
         Some(UnpairedPlace { all: self.clone(), number, gives_way })
     }
@@ -90,15 +87,15 @@ impl Unpaired {
 impl UnpairedPlace {
     /// Records that the peer has proven the code, so that it is no longer evicted.
     pub fn proven(&self) {
-        if let Some(heard) = self.all.all().heard.iter_mut().find(|heard| heard.number == self.number) {
-            heard.proven = true;
+        if let Some(peer) = self.all.all().peers.iter_mut().find(|peer| peer.number == self.number) {
+            peer.proven = true;
         }
     }
 }
 
 impl Drop for UnpairedPlace {
     fn drop(&mut self) {
-        self.all.all().heard.retain(|heard| heard.number != self.number);
+        self.all.all().peers.retain(|peer| peer.number != self.number);
     }
 }
 
@@ -142,21 +139,21 @@ impl NetworkingEventLoop {
     fn take_in(&self, incoming: Incoming) {
         let from = incoming.remote_addr();
         let proven = incoming.remote_addr_validated();
-        let standing = Standing { proven, paired: proven && is_of_paired_device(&self.net, &from) };
+        let facts = SourceFacts { proven, paired: proven && is_of_paired_device(&self.net, &from) };
         let evicted = CancellationToken::new();
         let asked = {
             let mut admission = self.admission.locked();
-            admission.ask(source_of(&from), standing, evicted.clone())
+            admission.ask(source_of(&from), facts, evicted.clone())
         };
         let number = match asked {
-            Verdict::Prove => {
+            AdmissionDecision::Prove => {
                 // `retry` fails only if the address is validated. A peer that gets no answer retransmits.
                 if let Err(error) = incoming.retry() {
                     error.into_incoming().ignore();
                 }
                 return;
             }
-            Verdict::Begin { number, instead_of } => {
+            AdmissionDecision::Begin { number, instead_of } => {
                 if let Some(instead_of) = instead_of {
                     tracing::debug!(?from, "an older handshake gives way");
                     instead_of.cancel();
@@ -180,13 +177,13 @@ impl NetworkingEventLoop {
     }
 }
 
-fn source_of(from: &IncomingAddr) -> Source {
+fn source_of(from: &IncomingAddr) -> PacketSource {
     match from {
-        IncomingAddr::Ip(at) => Source { host: Host::of(at.ip()), socket: at.port().to_be_bytes().to_vec() },
+        IncomingAddr::Ip(at) => PacketSource { host: Host::of(at.ip()), socket: at.port().to_be_bytes().to_vec() },
         IncomingAddr::Relay { url, endpoint_id } => {
-            Source { host: Host::Relay(url.to_string()), socket: endpoint_id.as_bytes().to_vec() }
+            PacketSource { host: Host::Relay(url.to_string()), socket: endpoint_id.as_bytes().to_vec() }
         }
-        _ => Source { host: Host::Other, socket: Vec::new() },
+        _ => PacketSource { host: Host::Other, socket: Vec::new() },
     }
 }
 
@@ -232,7 +229,7 @@ async fn answer(net: &Net, incoming: Incoming, place: HandshakePlace, evicted: C
         conn.close(CloseCode::UnknownProtocol.number(), b"");
         return None;
     }
-    let waiting = net.0.proving.begin(&conn);
+    let waiting = net.0.pending_handshakes.begin(&conn);
     match handshake::respond(&conn, *net.0.endpoint.id().as_bytes(), &net.0.devices).await {
         Ok((keys, used)) => {
             waiting.done();
@@ -273,7 +270,7 @@ mod tests {
         assert!(places[1].gives_way.is_cancelled() && !places[0].gives_way.is_cancelled());
         // Dropping an evicted slot must not free a second one.
         drop(places.remove(1));
-        assert_eq!(all.all().heard.len(), MAX_UNPAIRED);
+        assert_eq!(all.all().peers.len(), MAX_UNPAIRED);
         places.iter().for_each(UnpairedPlace::proven);
         new.proven();
         assert!(all.enter(later + UNPAIRED_AGE).is_none(), "whoever has proven the code stays");

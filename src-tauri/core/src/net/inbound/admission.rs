@@ -25,7 +25,7 @@ const OF_PAIRED: usize = 32;
 
 /// Unit for limits: addresses of which one person can easily have many count as one host.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Host {
+pub(in crate::net) enum Host {
     /// One IPv4 address.
     V4([u8; 4]),
     /// First 64 bits of an IPv6 address; the owner of the network chooses the rest.
@@ -50,7 +50,7 @@ impl Host {
 
 /// Source of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Source {
+pub(in crate::net) struct PacketSource {
     pub host: Host,
     /// Identifies the socket within the host: a UDP port, or the endpoint id at the other end of a relay, which the
     /// relay has authenticated.
@@ -59,7 +59,7 @@ pub(super) struct Source {
 
 /// Facts about a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(in crate::net) struct SourceFacts {
     /// True if the address is validated: packets sent to it arrive.
     pub proven: bool,
     /// True if a paired device is known at this address.
@@ -68,83 +68,90 @@ pub(super) struct Standing {
 
 /// Decision about a packet that requests a handshake.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Verdict<T> {
+pub(in crate::net) enum AdmissionDecision<T> {
     /// Begin the handshake under this number, and cancel `instead_of` if it is set.
     Begin { number: u64, instead_of: Option<T> },
     /// Require address validation first (Retry).
     Prove,
 }
 
-struct Place<T> {
+struct AdmittedHandshake<T> {
     number: u64,
-    source: Source,
-    standing: Standing,
+    source: PacketSource,
+    facts: SourceFacts,
     handle: T,
 }
 
 /// Handshakes in progress, oldest first. `T` is a handle that cancels one.
-pub(super) struct Admission<T> {
-    places: Vec<Place<T>>,
+pub(in crate::net) struct Admission<T> {
+    handshakes: Vec<AdmittedHandshake<T>>,
     next: u64,
 }
 
 impl<T> Default for Admission<T> {
     fn default() -> Self {
-        Self { places: Vec::new(), next: 0 }
+        Self { handshakes: Vec::new(), next: 0 }
     }
 }
 
 impl<T> Admission<T> {
     /// Decides about a packet that requests a handshake.
-    pub fn ask(&mut self, source: Source, standing: Standing, handle: T) -> Verdict<T> {
-        if !standing.proven {
-            let unproven = || self.places.iter().filter(|place| !place.standing.proven);
-            let of_host = unproven().filter(|place| place.source.host == source.host).count();
+    pub fn ask(&mut self, source: PacketSource, facts: SourceFacts, handle: T) -> AdmissionDecision<T> {
+        if !facts.proven {
+            let unproven = || self.handshakes.iter().filter(|handshake| !handshake.facts.proven);
+            let of_host = unproven().filter(|handshake| handshake.source.host == source.host).count();
             if unproven().count() >= FREE || of_host >= FREE_OF_HOST {
-                return Verdict::Prove;
+                return AdmissionDecision::Prove;
             }
         }
-        let instead_of = if standing.proven { self.give_way(&source, standing) } else { None };
+        let instead_of = if facts.proven { self.give_way(&source, facts) } else { None };
         let number = self.next;
         self.next += 1;
-        self.places.push(Place { number, source, standing, handle });
-        Verdict::Begin { number, instead_of }
+        self.handshakes.push(AdmittedHandshake { number, source, facts, handle });
+        AdmissionDecision::Begin { number, instead_of }
     }
 
     /// Removes a handshake that has ended, successfully or not.
     pub fn ended(&mut self, number: u64) {
-        self.places.retain(|place| place.number != number);
+        self.handshakes.retain(|handshake| handshake.number != number);
     }
 
     /// Evicts a handshake if a validated source needs its slot.
-    fn give_way(&mut self, source: &Source, standing: Standing) -> Option<T> {
-        let proven = || self.places.iter().enumerate().filter(|(_, place)| place.standing.proven);
-        let of_host = || proven().filter(|(_, place)| place.source.host == source.host);
-        let of_socket = || of_host().filter(|(_, place)| place.source.socket == source.socket);
+    fn give_way(&mut self, source: &PacketSource, facts: SourceFacts) -> Option<T> {
+        let proven = || self.handshakes.iter().enumerate().filter(|(_, handshake)| handshake.facts.proven);
+        let of_host = || proven().filter(|(_, handshake)| handshake.source.host == source.host);
+        let of_socket = || of_host().filter(|(_, handshake)| handshake.source.socket == source.socket);
         let goes = if of_socket().count() >= OF_SOCKET {
             of_socket().next().map(|(at, _)| at)
         } else if of_host().count() >= OF_HOST {
             self.oldest_of_busiest(of_host().map(|(at, _)| at).collect(), |a, b| a.socket == b.socket)
-        } else if standing.paired {
-            let paired = proven().filter(|(_, place)| place.standing.paired).map(|(at, _)| at);
+        } else if facts.paired {
+            let paired = proven().filter(|(_, handshake)| handshake.facts.paired).map(|(at, _)| at);
             let paired: Vec<usize> = paired.collect();
             if paired.len() >= OF_PAIRED { self.oldest_of_busiest(paired, |a, b| a.host == b.host) } else { None }
         } else {
-            let others = proven().filter(|(_, place)| !place.standing.paired).map(|(at, _)| at);
+            let others = proven().filter(|(_, handshake)| !handshake.facts.paired).map(|(at, _)| at);
             let others: Vec<usize> = others.collect();
             if others.len() >= PROVEN { self.oldest_of_busiest(others, |a, b| a.host == b.host) } else { None }
         };
-        goes.map(|at| self.places.remove(at).handle)
+        goes.map(|at| self.handshakes.remove(at).handle)
     }
 
     /// Returns the oldest of these slots among those of the source that has the most.
-    fn oldest_of_busiest(&self, places: Vec<usize>, same: impl Fn(&Source, &Source) -> bool) -> Option<usize> {
+    fn oldest_of_busiest(
+        &self,
+        handshakes: Vec<usize>,
+        same: impl Fn(&PacketSource, &PacketSource) -> bool,
+    ) -> Option<usize> {
         let count = |at: usize| {
-            places.iter().filter(|other| same(&self.places[at].source, &self.places[**other].source)).count()
+            handshakes
+                .iter()
+                .filter(|other| same(&self.handshakes[at].source, &self.handshakes[**other].source))
+                .count()
         };
         // Slots are ordered by age, so the first one found is the oldest.
-        let most = places.iter().map(|at| count(*at)).max()?;
-        places.iter().copied().find(|at| count(*at) == most)
+        let most = handshakes.iter().map(|at| count(*at)).max()?;
+        handshakes.iter().copied().find(|at| count(*at) == most)
     }
 }
 
@@ -152,18 +159,18 @@ impl<T> Admission<T> {
 mod tests {
     use super::*;
 
-    const FORGED: Standing = Standing { proven: false, paired: false };
-    const SHOWN: Standing = Standing { proven: true, paired: false };
-    const FRIEND: Standing = Standing { proven: true, paired: true };
+    const FORGED: SourceFacts = SourceFacts { proven: false, paired: false };
+    const SHOWN: SourceFacts = SourceFacts { proven: true, paired: false };
+    const FRIEND: SourceFacts = SourceFacts { proven: true, paired: true };
 
-    fn at(ip: &str, port: u16) -> Source {
-        Source { host: Host::of(ip.parse().unwrap()), socket: port.to_be_bytes().to_vec() }
+    fn at(ip: &str, port: u16) -> PacketSource {
+        PacketSource { host: Host::of(ip.parse().unwrap()), socket: port.to_be_bytes().to_vec() }
     }
 
-    fn begins(verdict: Verdict<u32>) -> (u64, Option<u32>) {
+    fn begins(verdict: AdmissionDecision<u32>) -> (u64, Option<u32>) {
         match verdict {
-            Verdict::Begin { number, instead_of } => (number, instead_of),
-            Verdict::Prove => panic!("it has to prove its address"),
+            AdmissionDecision::Begin { number, instead_of } => (number, instead_of),
+            AdmissionDecision::Prove => panic!("it has to prove its address"),
         }
     }
 
@@ -173,8 +180,8 @@ mod tests {
         let mut begun = 0;
         for n in 0..10_000_u32 {
             let ip = IpAddr::from((0x0a00_0000 + n).to_be_bytes());
-            let source = Source { host: Host::of(ip), socket: vec![0] };
-            begun += usize::from(admission.ask(source, FORGED, n) != Verdict::Prove);
+            let source = PacketSource { host: Host::of(ip), socket: vec![0] };
+            begun += usize::from(admission.ask(source, FORGED, n) != AdmissionDecision::Prove);
         }
         assert_eq!(begun, FREE);
         // A source with a validated address gets in at once and evicts nobody.
@@ -185,12 +192,12 @@ mod tests {
     fn few_handshakes_need_no_proof_and_one_host_does_not_use_that_up() {
         let mut admission = Admission::default();
         for port in 0..100 {
-            let begun = admission.ask(at("192.0.2.1", port), FORGED, 0) != Verdict::Prove;
+            let begun = admission.ask(at("192.0.2.1", port), FORGED, 0) != AdmissionDecision::Prove;
             assert_eq!(begun, usize::from(port) < FREE_OF_HOST, "{port}");
         }
         let (number, _) = begins(admission.ask(at("192.0.2.2", 1), FORGED, 0));
         admission.ended(number);
-        assert_eq!(admission.places.len(), FREE_OF_HOST);
+        assert_eq!(admission.handshakes.len(), FREE_OF_HOST);
     }
 
     #[test]
@@ -208,8 +215,8 @@ mod tests {
                 assert_ne!(begins(admission.ask(at(ip, port), SHOWN, 1)).1, Some(u32::MAX), "{ip}");
             }
         }
-        assert!(admission.places.iter().any(|place| place.number == honest));
-        assert!(admission.places.len() <= PROVEN);
+        assert!(admission.handshakes.iter().any(|handshake| handshake.number == honest));
+        assert!(admission.handshakes.len() <= PROVEN);
     }
 
     #[test]
@@ -223,7 +230,7 @@ mod tests {
                 assert_ne!(gone, Some(u32::MAX));
             }
         }
-        assert_eq!(admission.places.len(), PROVEN + 1);
+        assert_eq!(admission.handshakes.len(), PROVEN + 1);
         // When all slots are taken, a paired device still evicts nobody.
         assert_eq!(begins(admission.ask(at("192.0.2.8", 8), FRIEND, 0)).1, None);
     }

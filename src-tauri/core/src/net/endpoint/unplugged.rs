@@ -22,7 +22,7 @@ const ANNOUNCED: usize = 3;
 
 /// An address of an interface, as the system lists it.
 #[derive(Clone, Debug)]
-struct Address {
+struct InterfaceAddress {
     /// The number of the interface.
     interface: u32,
     ip: IpAddr,
@@ -34,7 +34,7 @@ struct Address {
 
 /// The interfaces that the socket option names, by the address family of the sockets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct OnlyInterface {
+pub(in crate::net) struct OnlyInterface {
     v4: Option<u32>,
     v6: Option<u32>,
 }
@@ -42,7 +42,7 @@ pub(super) struct OnlyInterface {
 impl OnlyInterface {
     /// Looks at the interfaces of this machine, and sets the option on the UDP sockets that are `bound`. Returns what is
     /// set now. Reads tables of the system: not for the runtime's threads.
-    pub(super) fn update(self, bound: &[SocketAddr]) -> Self {
+    pub(in crate::net) fn update(self, bound: &[SocketAddr]) -> Self {
         let all = match if_addrs::get_if_addrs() {
             Ok(all) => all,
             Err(error) => {
@@ -50,7 +50,7 @@ impl OnlyInterface {
                 return self;
             }
         };
-        let addresses: Vec<Address> = all.iter().filter_map(address).collect();
+        let addresses: Vec<InterfaceAddress> = all.iter().filter_map(address).collect();
         let wanted = Self { v4: only(&addresses, false), v6: only(&addresses, true) };
         if wanted != self {
             tracing::info!(v4 = wanted.v4, v6 = wanted.v6, "interface to send through: a cable has no signal");
@@ -60,33 +60,34 @@ impl OnlyInterface {
         }
         if let Some(interface) = wanted.v4.filter(|_| wanted.v4 != self.v4) {
             for (own, mask) in moved(&addresses, interface) {
-                sockets::announce(own, &strangers(own, mask), interface);
+                sockets::announce(own, &unknown_hosts(own, mask), interface);
             }
         }
         wanted
     }
 
     /// Returns whether an interface is chosen.
-    pub(super) fn is_set(self) -> bool {
+    pub(in crate::net) fn is_set(self) -> bool {
         self != Self::default()
     }
 }
 
-fn address(found: &if_addrs::Interface) -> Option<Address> {
+fn address(found: &if_addrs::Interface) -> Option<InterfaceAddress> {
     let mask = match &found.addr {
         if_addrs::IfAddr::V4(v4) => v4.netmask.into(),
         if_addrs::IfAddr::V6(v6) => v6.netmask.into(),
     };
     let carrier = found.is_oper_up();
-    (!found.is_loopback()).then_some(Address { interface: found.index?, ip: found.ip(), mask, carrier })
+    (!found.is_loopback()).then_some(InterfaceAddress { interface: found.index?, ip: found.ip(), mask, carrier })
 }
 
 /// Returns the interface to send through: the only one with a signal, where one without a signal has an address in the same
 /// network. Two links that have link-local addresses are not one network. Packets to a link-local IPv6 address name their
 /// link, so an interface that has no other address is not in the way; with IPv4 it is.
-fn only(addresses: &[Address], v6: bool) -> Option<u32> {
-    let here = |address: &&Address| address.ip.is_ipv6() == v6 && !(v6 && is_link_local(address.ip));
-    let (live, dead): (Vec<&Address>, Vec<&Address>) = addresses.iter().filter(here).partition(|one| one.carrier);
+fn only(addresses: &[InterfaceAddress], v6: bool) -> Option<u32> {
+    let here = |address: &&InterfaceAddress| address.ip.is_ipv6() == v6 && !(v6 && is_link_local(address.ip));
+    let (live, dead): (Vec<&InterfaceAddress>, Vec<&InterfaceAddress>) =
+        addresses.iter().filter(here).partition(|one| one.carrier);
     let interfaces: BTreeSet<u32> = live.iter().map(|address| address.interface).collect();
     let mut dead = dead.iter().filter(|dead| !is_link_local(dead.ip));
     let mut shared = || dead.any(|dead| live.iter().any(|live| live.network() == dead.network_by(live.mask)));
@@ -98,9 +99,9 @@ fn only(addresses: &[Address], v6: bool) -> Option<u32> {
 
 /// Returns the IPv4 addresses that are now reached through this interface alone, each with the mask of their network: its own,
 /// which may have been announced elsewhere when its cable was out, and those of interfaces without a signal.
-fn moved(addresses: &[Address], interface: u32) -> Vec<(Ipv4Addr, Ipv4Addr)> {
-    let live: Vec<&Address> = addresses.iter().filter(|address| address.interface == interface).collect();
-    let moved = |address: &Address| {
+fn moved(addresses: &[InterfaceAddress], interface: u32) -> Vec<(Ipv4Addr, Ipv4Addr)> {
+    let live: Vec<&InterfaceAddress> = addresses.iter().filter(|address| address.interface == interface).collect();
+    let moved = |address: &InterfaceAddress| {
         let live = live.iter().find(|live| live.ip.is_ipv4() && live.network() == address.network_by(live.mask))?;
         match (address.ip, live.mask) {
             (IpAddr::V4(own), IpAddr::V4(mask)) => Some((own, mask)),
@@ -111,14 +112,14 @@ fn moved(addresses: &[Address], interface: u32) -> Vec<(Ipv4Addr, Ipv4Addr)> {
 }
 
 /// Returns some random addresses in the network of `own`.
-fn strangers(own: Ipv4Addr, mask: Ipv4Addr) -> Vec<Ipv4Addr> {
+fn unknown_hosts(own: Ipv4Addr, mask: Ipv4Addr) -> Vec<Ipv4Addr> {
     let hosts = !u32::from(mask);
     let random = |_| clock::random().map(u32::from_be_bytes).unwrap_or_default() & hosts;
     let usable = |host: &u32| *host != 0 && *host != hosts && *host != u32::from(own) & hosts;
     (0..ANNOUNCED).map(random).filter(usable).map(|host| (u32::from(own & mask) | host).into()).collect()
 }
 
-impl Address {
+impl InterfaceAddress {
     fn network(&self) -> u128 {
         self.network_by(self.mask)
     }
@@ -236,10 +237,10 @@ mod sockets {
 mod tests {
     use super::*;
 
-    fn table(of: &[(u32, &str, &str, bool)]) -> Vec<Address> {
+    fn table(of: &[(u32, &str, &str, bool)]) -> Vec<InterfaceAddress> {
         let parsed = |text: &str| text.parse().unwrap();
         of.iter()
-            .map(|(interface, ip, mask, carrier)| Address {
+            .map(|(interface, ip, mask, carrier)| InterfaceAddress {
                 interface: *interface,
                 ip: parsed(ip),
                 mask: parsed(mask),
@@ -288,11 +289,11 @@ mod tests {
         let (own, mask) = (Ipv4Addr::new(10, 0, 0, 2), Ipv4Addr::new(255, 255, 255, 0));
         assert_eq!(moved(&table(&all), 2), [(own, mask), (Ipv4Addr::new(10, 0, 0, 3), mask)]);
         for _ in 0..100 {
-            for to in strangers(own, mask) {
+            for to in unknown_hosts(own, mask) {
                 assert!(to.octets()[..3] == [10, 0, 0] && ![0, 2, 255].contains(&to.octets()[3]), "{to}");
             }
         }
-        assert!(strangers(own, Ipv4Addr::BROADCAST).is_empty());
+        assert!(unknown_hosts(own, Ipv4Addr::BROADCAST).is_empty());
     }
 
     #[cfg(target_os = "linux")]

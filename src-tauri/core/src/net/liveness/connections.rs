@@ -22,25 +22,26 @@ use iroh::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{ALPN_PAIRING, CloseCode};
-
-use crate::clock::Locked as _;
+use crate::{
+    clock::Locked as _,
+    net::{ALPN_PAIRING, CloseCode},
+};
 
 /// Interval at which probes are sent to a connection.
 const AGAIN: Duration = Duration::from_millis(100);
 /// Time to answer a probe if nothing speaks against the connection. Allows for a busy machine.
-pub(super) const ANSWER: Duration = Duration::from_millis(1500);
+pub(in crate::net) const ANSWER: Duration = Duration::from_millis(1500);
 /// Time to answer a probe if the other end has probably gone: the device reported a restart, or comes from another
 /// address.
-pub(super) const ANSWER_IN_DOUBT: Duration = Duration::from_millis(500);
+pub(in crate::net) const SUSPECT_ANSWER: Duration = Duration::from_millis(500);
 /// Minimum time to answer a probe, in round trips.
 const ROUND_TRIPS: u32 = 4;
 /// Probe payload: a datagram, which must be acknowledged and which nobody reads.
-pub(super) const NUDGE: Bytes = Bytes::from_static(&[0]);
+pub(in crate::net) const PROBE: Bytes = Bytes::from_static(&[0]);
 
 /// Connections by the endpoint id of the peer, oldest first. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Connections(Arc<Mutex<HashMap<EndpointId, Vec<WeakConnectionHandle>>>>);
+pub(in crate::net) struct Connections(Arc<Mutex<HashMap<EndpointId, Vec<WeakConnectionHandle>>>>);
 
 impl Connections {
     /// Adds a connection whose peer TLS has authenticated.
@@ -56,10 +57,10 @@ impl Connections {
     /// Returns the open connections with this endpoint, oldest first.
     pub fn with(&self, id: EndpointId) -> Vec<Connection> {
         let mut all = self.0.locked();
-        let standing = |all: &Vec<WeakConnectionHandle>| -> Vec<Connection> {
+        let open = |all: &Vec<WeakConnectionHandle>| -> Vec<Connection> {
             all.iter().filter_map(WeakConnectionHandle::upgrade).filter(|conn| conn.close_reason().is_none()).collect()
         };
-        let found = all.get(&id).map(standing).unwrap_or_default();
+        let found = all.get(&id).map(open).unwrap_or_default();
         if found.is_empty() {
             all.remove(&id);
         }
@@ -104,14 +105,14 @@ impl Connections {
 }
 
 /// Closes all of these connections except those for pairing, which sessions do not use.
-pub(super) fn close_all(all: &[Connection]) {
+pub(in crate::net) fn close_all(all: &[Connection]) {
     for conn in all.iter().filter(|conn| conn.alpn() != ALPN_PAIRING) {
         conn.close(CloseCode::Replaced.number(), b"");
     }
 }
 
 /// Probes these connections, and closes those that do not answer within `answer`. Returns how many were closed.
-pub(super) async fn close_the_dead(all: Vec<Connection>, answer: Duration) -> usize {
+pub(in crate::net) async fn close_the_dead(all: Vec<Connection>, answer: Duration) -> usize {
     let closed = join_all(all.into_iter().map(|conn| is_closed_for_silence(conn, answer))).await;
     closed.into_iter().filter(|closed| *closed).count()
 }
@@ -127,7 +128,7 @@ async fn is_closed_for_silence(conn: Connection, answer: Duration) -> bool {
     let (before, end) = (answers(), Instant::now() + answer.max(rtt * ROUND_TRIPS));
     while Instant::now() < end {
         // Fails only if the connection is closed.
-        if conn.send_datagram(NUDGE).is_err() {
+        if conn.send_datagram(PROBE).is_err() {
             return false;
         }
         sleep(AGAIN).await;
@@ -141,7 +142,7 @@ async fn is_closed_for_silence(conn: Connection, answer: Duration) -> bool {
 }
 
 /// True if the connection has a selected path, which new packets to the device use.
-pub(super) fn uses_a_path(conn: &Connection) -> bool {
+pub(in crate::net) fn uses_a_path(conn: &Connection) -> bool {
     conn.paths().iter().any(|path| path.is_selected())
 }
 

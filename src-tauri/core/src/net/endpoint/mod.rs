@@ -1,5 +1,11 @@
 //! Configuration of the node's one endpoint: port, mode, permitted servers, transport.
 
+pub mod congestion;
+mod link_local;
+pub mod pacing;
+pub(super) mod raw;
+pub(super) mod unplugged;
+
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6},
     path::PathBuf,
@@ -16,14 +22,13 @@ use iroh::{
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use url::Url;
 
+use self::pacing::PacingConfig;
 use super::{
-    gate::Gate,
+    inbound::gate::Gate,
     limits::{DATAGRAMS, STREAM_WINDOW, SessionLimits, UNPROVEN},
-    link_local,
-    pacing::PacingConfig,
     relay::{
-        Book, Checked, Fixed, Listed, NamedServers, Nearest, OwnFirst, OwnRelays, Policy, PublicResolver, RelayDesk,
-        RelaySelector, Servers, public, relay_map,
+        Checked, Fixed, Listed, NamedServers, Nearest, OwnFirst, OwnRelays, Policy, PublicResolver, RelayController,
+        RelaySelector, RelayTable, Servers, public, relay_map,
     },
 };
 use crate::{
@@ -170,7 +175,7 @@ impl EndpointOptions {
 /// A bound endpoint with the controllers of its servers.
 pub(super) struct Bound {
     pub endpoint: Endpoint,
-    pub relays: RelayDesk,
+    pub relays: RelayController,
     pub servers: Servers,
     pub named: NamedServers,
 }
@@ -185,8 +190,8 @@ pub(super) async fn bind(
     let servers = options.infrastructure()?;
     let named = NamedServers::default();
     named.set(&servers);
-    let mut book = Book::new(options.policy(&servers), Instant::now());
-    let listed = book.list();
+    let mut table = RelayTable::new(options.policy(&servers), Instant::now());
+    let listed = table.list();
     let on_links = match (options.mode, options.bind) {
         (Mode::RelayOnly, _) | (_, Some(_)) => Vec::new(),
         _ => tokio::task::spawn_blocking(link_local::addresses).await.unwrap_or_default(),
@@ -212,7 +217,7 @@ pub(super) async fn bind(
         BindFailure::Input(error) => error,
     })?;
     let lookups = endpoint.address_lookup().map_err(|error| NetworkError::Internal(error.to_string()))?;
-    let relays = RelayDesk::new(endpoint.clone(), book, listed);
+    let relays = RelayController::new(endpoint.clone(), table, listed);
     let asked = Servers::default();
     if options.mode != Mode::Lan {
         asked.set(&endpoint, servers.pkarr, servers.public_dns);
@@ -369,7 +374,7 @@ fn provider() -> CryptoProvider {
 }
 
 /// Builds an endpoint with the node's transport and cryptography and nothing else. It contacts no outside server.
-pub(super) fn bare(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError> {
+fn raw_builder(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError> {
     Endpoint::builder(presets::Minimal)
         .crypto_provider(Arc::new(provider()))
         .alpns(vec![alpn.to_vec()])

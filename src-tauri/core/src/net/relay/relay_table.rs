@@ -39,7 +39,7 @@ pub(in crate::net) struct Policy {
 
 /// State of the connection to the home relay, as iroh reports it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::net) enum Line {
+pub(in crate::net) enum HomeConnection {
     Connected,
     Connecting,
     Failed { refused: bool },
@@ -54,26 +54,26 @@ pub(in crate::net) struct Listed {
     pub token: Option<SecretText>,
 }
 
-struct Entry {
+struct RelayEntry {
     url: RelayUrl,
     own: bool,
     latency: Option<Duration>,
     answers: Option<bool>,
     asked: Option<Instant>,
     /// True if it must be probed.
-    doubted: bool,
+    suspected: bool,
     refused: Option<Instant>,
     /// Number of the token with which its connection was begun, once it may have begun.
     shown: Option<u32>,
-    /// Number of renames; see [`Entry::name`].
+    /// Number of renames; see [`RelayEntry::name`].
     names: u32,
     renamed: Option<Instant>,
 }
 
-impl Entry {
+impl RelayEntry {
     fn new(url: RelayUrl, own: bool) -> Self {
         let (latency, answers, asked, refused, shown) = (None, None, None, None, None);
-        Self { url, own, latency, answers, asked, doubted: false, refused, shown, names: 0, renamed: None }
+        Self { url, own, latency, answers, asked, suspected: false, refused, shown, names: 0, renamed: None }
     }
 
     /// Returns the URL under which iroh knows the relay. iroh reads a relay's token once, when it first connects, and
@@ -101,8 +101,8 @@ struct Home {
 }
 
 /// State of all relays.
-pub(in crate::net) struct Book {
-    entries: Vec<Entry>,
+pub(in crate::net) struct RelayTable {
+    entries: Vec<RelayEntry>,
     selector: Arc<dyn RelaySelector>,
     token: Option<SecretText>,
     token_number: u32,
@@ -112,9 +112,9 @@ pub(in crate::net) struct Book {
     chosen: Vec<RelayUrl>,
 }
 
-impl Book {
+impl RelayTable {
     pub fn new(policy: Policy, now: Instant) -> Self {
-        let mut book = Self {
+        let mut table = Self {
             entries: Vec::new(),
             selector: policy.selector.clone(),
             token: None,
@@ -123,8 +123,8 @@ impl Book {
             homeless_since: now,
             chosen: Vec::new(),
         };
-        book.set(policy);
-        book
+        table.set(policy);
+        table
     }
 
     /// Applies other relays, another rule or another token. Keeps the state of relays that stay.
@@ -136,7 +136,7 @@ impl Book {
                 continue;
             }
             let known = before.iter().position(|entry| entry.url == url && entry.own == own);
-            self.entries.push(known.map_or_else(|| Entry::new(url, own), |at| before.swap_remove(at)));
+            self.entries.push(known.map_or_else(|| RelayEntry::new(url, own), |at| before.swap_remove(at)));
         }
         self.selector = policy.selector;
         if self.token != policy.token {
@@ -149,7 +149,7 @@ impl Book {
     }
 
     /// Records the state of the home relay, which is given by iroh's name for it.
-    pub fn home(&mut self, now: Instant, home: Option<(&RelayUrl, Line)>) {
+    pub fn home(&mut self, now: Instant, home: Option<(&RelayUrl, HomeConnection)>) {
         let Some((name, line)) = home else {
             if self.home.take().is_some() {
                 self.homeless_since = now;
@@ -165,18 +165,20 @@ impl Book {
         let same = self.home.as_ref().filter(|home| home.url == entry.url);
         let down_since = same.and_then(|home| home.down_since);
         let failed_before = same.is_some_and(|home| home.failed);
-        let connected = line == Line::Connected;
-        let mut failed = matches!(line, Line::Failed { .. }) || (failed_before && !connected);
+        let connected = line == HomeConnection::Connected;
+        let mut failed = matches!(line, HomeConnection::Failed { .. }) || (failed_before && !connected);
         match line {
-            Line::Connected => (entry.answers, entry.refused) = (Some(true), None),
-            Line::Connecting => {}
+            HomeConnection::Connected => (entry.answers, entry.refused) = (Some(true), None),
+            HomeConnection::Connecting => {}
             // The relay refused an outdated token, so it is renamed to be tried with the present one.
-            Line::Failed { refused: true } if entry.own && entry.shown.is_some_and(|shown| shown != number) => {
+            HomeConnection::Failed { refused: true }
+                if entry.own && entry.shown.is_some_and(|shown| shown != number) =>
+            {
                 entry.rename();
                 failed = false;
             }
-            Line::Failed { refused: true } => entry.refused = entry.refused.or(Some(now)),
-            Line::Failed { refused: false } => entry.refused = None,
+            HomeConnection::Failed { refused: true } => entry.refused = entry.refused.or(Some(now)),
+            HomeConnection::Failed { refused: false } => entry.refused = None,
         }
         let down_since = if connected { None } else { down_since.or(Some(now)) };
         self.home = Some(Home { url: entry.url.clone(), connected, failed, down_since });
@@ -197,7 +199,7 @@ impl Book {
         let at_home = self.home.as_ref().is_some_and(|home| home.url == *url);
         let Some(entry) = self.entries.iter_mut().find(|entry| entry.url == *url) else { return false };
         entry.asked = Some(now);
-        std::mem::take(&mut entry.doubted) && at_home
+        std::mem::take(&mut entry.suspected) && at_home
     }
 
     /// Records the result of a probe.
@@ -228,8 +230,8 @@ impl Book {
     /// Marks a relay, given by its own name or iroh's, through which data is unanswered. It is probed at once, and the
     /// others with it, so that a replacement is known. Returns true if probes are due. The connection to a relay that
     /// is cut off looks alive for 20 s.
-    pub fn doubt(&mut self, url: &RelayUrl, now: Instant) -> bool {
-        let lately = |entry: &Entry| entry.asked.is_some_and(|at| now.saturating_duration_since(at) < IN_NEED);
+    pub fn suspect(&mut self, url: &RelayUrl, now: Instant) -> bool {
+        let lately = |entry: &RelayEntry| entry.asked.is_some_and(|at| now.saturating_duration_since(at) < IN_NEED);
         let Some(this) = self.entries.iter().position(|entry| entry.url == *url || entry.name() == *url) else {
             return false;
         };
@@ -239,7 +241,7 @@ impl Book {
         for entry in &mut self.entries {
             if entry.own || self.chosen.contains(&entry.url) {
                 entry.asked = None;
-                entry.doubted = true;
+                entry.suspected = true;
             }
         }
         true
@@ -256,10 +258,10 @@ impl Book {
         let need = self.in_need(now);
         let few = self.entries.len() < 2;
         let home = self.home.as_ref().map(|home| &home.url);
-        let due = |entry: &&Entry| {
+        let due = |entry: &&RelayEntry| {
             let pace = match entry.answers {
                 _ if entry.refused.is_some() => return false,
-                _ if entry.doubted => return true,
+                _ if entry.suspected => return true,
                 _ if need && home == Some(&entry.url) => IN_NEED,
                 _ if few => return false,
                 _ if need && (entry.own || self.chosen.contains(&entry.url)) => IN_NEED,
@@ -274,7 +276,7 @@ impl Book {
 
     /// Returns all relays that may be probed at a user's request.
     pub fn askable(&self) -> Vec<RelayUrl> {
-        let may = |entry: &&Entry| entry.own || self.chosen.contains(&entry.url);
+        let may = |entry: &&RelayEntry| entry.own || self.chosen.contains(&entry.url);
         self.entries.iter().filter(may).map(|entry| entry.url.clone()).collect()
     }
 
@@ -319,7 +321,7 @@ impl Book {
         listed.collect()
     }
 
-    fn known(&self, entry: &Entry) -> KnownRelay {
+    fn known(&self, entry: &RelayEntry) -> KnownRelay {
         KnownRelay {
             latency: entry.latency,
             answers: if entry.refused.is_some() { Some(false) } else { entry.answers },
@@ -330,16 +332,16 @@ impl Book {
 
     /// Returns the user's relays that are not silent, by iroh's names.
     pub fn own(&self) -> Vec<RelayUrl> {
-        let usable = |entry: &&Entry| entry.own && entry.answers != Some(false) && entry.refused.is_none();
-        self.entries.iter().filter(usable).map(Entry::name).collect()
+        let usable = |entry: &&RelayEntry| entry.own && entry.answers != Some(false) && entry.refused.is_none();
+        self.entries.iter().filter(usable).map(RelayEntry::name).collect()
     }
 
     /// True if this relay, given by its own name or iroh's, is silent and no longer the home while another one works.
     /// Packets sent to it are lost, and delay those for others, because iroh sends to all relays in turn and waits for
     /// each.
     pub fn is_left(&self, url: &RelayUrl) -> bool {
-        let silent = |entry: &Entry| entry.answers == Some(false);
-        let at_home = |entry: &Entry| self.home.as_ref().is_some_and(|home| home.url == entry.url);
+        let silent = |entry: &RelayEntry| entry.answers == Some(false);
+        let at_home = |entry: &RelayEntry| self.home.as_ref().is_some_and(|home| home.url == entry.url);
         let this = self.entries.iter().find(|entry| entry.url == *url || entry.name() == *url);
         this.is_some_and(|entry| silent(entry) && !at_home(entry))
             && self.home.as_ref().is_some_and(|home| home.connected)
@@ -352,7 +354,7 @@ impl Book {
         all
     }
 
-    fn status(&self, entry: &Entry) -> RelayStatus {
+    fn status(&self, entry: &RelayEntry) -> RelayStatus {
         let home = self.home.as_ref().filter(|home| home.url == entry.url);
         let url = || entry.url.clone();
         let error = if entry.refused.is_some() {
@@ -377,5 +379,5 @@ impl Book {
 }
 
 #[cfg(test)]
-#[path = "book_tests.rs"]
+#[path = "relay_table_tests.rs"]
 mod tests;
