@@ -7,18 +7,18 @@ use iroh_dns::pkarr::SignedPacket;
 use n0_future::boxed::BoxFuture;
 
 /// Rendezvous backend: publishes and looks up signed packets on the internet.
-pub trait Way: Debug + Send + Sync + 'static {
+pub trait RendezvousBackend: Debug + Send + Sync + 'static {
     /// Returns the name for logs: `pkarr`, `dht`.
     fn name(&self) -> &'static str;
     /// Publishes a packet under its own key.
-    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>>;
+    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), BackendError>>;
     /// Looks up the packets published under a key, by anyone who holds its private key.
-    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>>;
+    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<LookupReply, BackendError>>;
 }
 
 /// Result of a lookup.
 #[derive(Clone, Debug, Default)]
-pub struct Looked {
+pub struct LookupReply {
     /// Packets with a valid signature. Empty if there are none.
     pub packets: Vec<SignedPacket>,
     /// Server's clock as a Unix time, if it sends one.
@@ -28,4 +28,4 @@ pub struct Looked {
 /// Error of a rendezvous backend.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct WayError(pub String);
+pub struct BackendError(pub String);
