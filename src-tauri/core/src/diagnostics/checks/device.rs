@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use super::{about, failed, info, list, ok, span, warning};
 use crate::{
     api::{CheckView, DeviceState, DeviceView, PathKind},
-    diagnostics::facts::{Address, Interface, Knock, LookUp, Outside, Routes},
+    diagnostics::facts::{DefaultRoutes, Interface, LookUp, Outside, ProbeResult, ProbedAddress},
 };
 
 /// Other facts that explain how a device is reached.
 #[derive(Clone, Debug, Default)]
-pub struct Surroundings {
+pub struct ReachContext {
     /// True if the mode permits only relays.
     pub relay_only: bool,
     /// True if the mode permits no servers.
@@ -36,7 +36,7 @@ pub struct Proof {
 }
 
 /// Creates the check `device` of one paired device.
-pub fn check(device: &DeviceView, proof: &Proof, around: &Surroundings) -> CheckView {
+pub fn check(device: &DeviceView, proof: &Proof, around: &ReachContext) -> CheckView {
     let check = match (device.state, device.path) {
         (DeviceState::Connected, _) if matches!(proof.answers, Some(Err(_))) => silent(proof),
         (DeviceState::Connected, _) if matches!(proof.transfers, Some(Err(_))) => no_transfers(&proof.transfers),
@@ -114,7 +114,7 @@ fn since(device: &DeviceView, now: u64) -> String {
     }
 }
 
-fn why_relayed(around: &Surroundings) -> &'static str {
+fn why_relayed(around: &ReachContext) -> &'static str {
     if around.relay_only {
         ": mode relay-only uses nothing else"
     } else if around.udp_blocked {
@@ -131,11 +131,11 @@ pub type Ping = Result<(f64, Option<PathKind>), (String, String)>;
 
 /// Results of all attempts to reach one device.
 #[derive(Clone, Debug, Default)]
-pub struct Tried {
+pub struct ReachAttempts {
     /// True if it was sighted on the LAN.
     pub sighted: bool,
     /// Probe results of its known addresses.
-    pub addresses: Vec<Address>,
+    pub addresses: Vec<ProbedAddress>,
     /// Relay through which it was last reached, and whether that relay answers.
     pub relay: Option<(String, bool)>,
     /// Results of lookups.
@@ -149,10 +149,10 @@ pub struct Tried {
 /// Creates the checks of `doctor DEVICE`: one for each path, and a conclusion.
 pub fn ways(
     device: &DeviceView,
-    tried: &Tried,
+    tried: &ReachAttempts,
     interfaces: &[Interface],
-    routes: &Routes,
-    around: &Surroundings,
+    routes: &DefaultRoutes,
+    around: &ReachContext,
 ) -> Vec<CheckView> {
     let mut checks = vec![lan(tried, around)];
     checks.extend(tried.addresses.iter().map(|address| way_address(address, interfaces, around)));
@@ -168,7 +168,7 @@ pub fn ways(
     checks
 }
 
-fn lan(tried: &Tried, around: &Surroundings) -> CheckView {
+fn lan(tried: &ReachAttempts, around: &ReachContext) -> CheckView {
     match tried.sighted {
         true => ok("way_lan", "It announces itself on this network."),
         false if around.relay_only => {
@@ -184,36 +184,36 @@ fn lan(tried: &Tried, around: &Surroundings) -> CheckView {
     }
 }
 
-fn way_address(address: &Address, interfaces: &[Interface], around: &Surroundings) -> CheckView {
+fn way_address(address: &ProbedAddress, interfaces: &[Interface], around: &ReachContext) -> CheckView {
     const NAME: &str = "way_address";
     let near = interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
-    let check = match address.knock {
-        Knock::Answered(took) => {
+    let check = match address.result {
+        ProbeResult::Answered(took) => {
             ok(NAME, format!("A device answers there after {:.1} ms.", took.as_secs_f64() * 1000.0))
         }
-        Knock::NothingListens => info(
+        ProbeResult::NothingListens => info(
             NAME,
             "nothing_listens",
             "The machine is there and says that nothing listens on this port: Yonder is not running, or uses another port.",
             "Start Yonder on it.",
         ),
-        Knock::Rejected => warning(
+        ProbeResult::Rejected => warning(
             NAME,
             "route_rejected",
             "This machine refuses to send there: a route or a firewall rule on it rejects that address.",
             format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
         ),
-        Knock::Nobody if near => info(
+        ProbeResult::Nobody if near => info(
             NAME,
             "nobody_there",
             "Nobody on this network has that address: the machine is off, asleep, or has another address now.",
             "Wake it up.",
         ),
-        Knock::Nobody => info(NAME, "no_way_there", "There is no way to that address from here.", ""),
-        Knock::Silent if around.udp_blocked && !near => {
+        ProbeResult::Nobody => info(NAME, "no_way_there", "There is no way to that address from here.", ""),
+        ProbeResult::Silent if around.udp_blocked && !near => {
             info(NAME, "no_answer", "Nothing comes back: this network lets no UDP through.", "")
         }
-        Knock::Silent => info(
+        ProbeResult::Silent => info(
             NAME,
             "no_answer",
             "Nothing comes back: the machine is off or elsewhere, or a firewall drops the packets.",
@@ -223,7 +223,7 @@ fn way_address(address: &Address, interfaces: &[Interface], around: &Surrounding
     about(address.at.to_string(), check)
 }
 
-fn way_relay(tried: &Tried) -> CheckView {
+fn way_relay(tried: &ReachAttempts) -> CheckView {
     const NAME: &str = "way_relay";
     let through = matches!(&tried.ping, Some(Ok((_, Some(PathKind::Relay)))));
     match &tried.relay {
@@ -261,7 +261,7 @@ fn way_look_up(look_up: &LookUp) -> CheckView {
     about(&look_up.source, check)
 }
 
-fn ping(tried: &Tried) -> Option<CheckView> {
+fn ping(tried: &ReachAttempts) -> Option<CheckView> {
     Some(match tried.ping.as_ref()? {
         Ok((ms, path)) => {
             let path = match path {
@@ -280,13 +280,13 @@ fn ping(tried: &Tried) -> Option<CheckView> {
 /// Creates the conclusion.
 fn conclusion(
     device: &DeviceView,
-    tried: &Tried,
+    tried: &ReachAttempts,
     interfaces: &[Interface],
-    routes: &Routes,
-    around: &Surroundings,
+    routes: &DefaultRoutes,
+    around: &ReachContext,
 ) -> CheckView {
     const NAME: &str = "device";
-    let rejecting = tried.addresses.iter().find(|address| address.knock == Knock::Rejected);
+    let rejecting = tried.addresses.iter().find(|address| address.result == ProbeResult::Rejected);
     match &tried.ping {
         Some(Ok(_)) if matches!(tried.transfers, Some(Err(_))) => return no_transfers(&tried.transfers),
         Some(Ok((_, Some(PathKind::Relay)))) if let Some(address) = rejecting => return rejected(address.at),
@@ -310,9 +310,9 @@ fn conclusion(
         }
         _ => {}
     }
-    let any = |wanted: fn(&Knock) -> bool| tried.addresses.iter().find(|address| wanted(&address.knock));
+    let any = |wanted: fn(&ProbeResult) -> bool| tried.addresses.iter().find(|address| wanted(&address.result));
     let last = since(device, around.now);
-    if let Some(address) = any(|knock| matches!(knock, Knock::Answered(_))) {
+    if let Some(address) = any(|result| matches!(result, ProbeResult::Answered(_))) {
         return failed(
             NAME,
             "device_not_answering",
@@ -320,7 +320,7 @@ fn conclusion(
             "Another device may have that address now. If it is the right one, start Yonder on it anew.",
         );
     }
-    if let Some(address) = any(|knock| *knock == Knock::NothingListens) {
+    if let Some(address) = any(|result| *result == ProbeResult::NothingListens) {
         return failed(
             NAME,
             "device_not_running",
@@ -336,9 +336,9 @@ fn conclusion(
             format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
         );
     }
-    let near = |address: &Address| interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
-    let on_lan: Vec<&Address> = tried.addresses.iter().filter(|address| near(address)).collect();
-    if !on_lan.is_empty() && on_lan.iter().all(|address| address.knock == Knock::Nobody) {
+    let near = |address: &ProbedAddress| interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
+    let on_lan: Vec<&ProbedAddress> = tried.addresses.iter().filter(|address| near(address)).collect();
+    if !on_lan.is_empty() && on_lan.iter().all(|address| address.result == ProbeResult::Nobody) {
         return failed(
             NAME,
             "device_away",

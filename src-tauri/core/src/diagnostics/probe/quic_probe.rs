@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     clock,
-    diagnostics::facts::{Address, Knock},
+    diagnostics::facts::{ProbeResult, ProbedAddress},
 };
 
 /// Longest wait for an answer. The system notices an absent machine within 3 s.
@@ -28,23 +28,23 @@ const LENGTH: usize = 1200;
 const NO_VERSION: [u8; 4] = [0x1a, 0x2a, 0x3a, 0x4a];
 
 /// Probes several addresses in parallel.
-pub async fn knock_all(addresses: Vec<SocketAddr>) -> Vec<Address> {
-    join_all(addresses.into_iter().map(|at| async move { Address { at, knock: knock(at).await } })).await
+pub async fn probe_all(addresses: Vec<SocketAddr>) -> Vec<ProbedAddress> {
+    join_all(addresses.into_iter().map(|at| async move { ProbedAddress { at, result: probe_quic(at).await } })).await
 }
 
 /// Probes one address.
-pub async fn knock(at: SocketAddr) -> Knock {
+pub async fn probe_quic(at: SocketAddr) -> ProbeResult {
     match ask(at).await {
-        Ok(Knock::Silent) if has_no_owner(at.ip()) => Knock::Nobody,
-        Ok(knock) => knock,
+        Ok(ProbeResult::Silent) if has_no_owner(at.ip()) => ProbeResult::Nobody,
+        Ok(result) => result,
         Err(error) => match error.kind() {
             // Errors of a prohibiting or blackhole route, or of a firewall rule for outgoing packets.
-            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => Knock::Rejected,
-            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Knock::NothingListens,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::InvalidInput => ProbeResult::Rejected,
+            io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => ProbeResult::NothingListens,
             io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::AddrNotAvailable => {
-                Knock::Nobody
+                ProbeResult::Nobody
             }
-            _ => Knock::Silent,
+            _ => ProbeResult::Silent,
         },
     }
 }
@@ -53,7 +53,7 @@ pub async fn knock(at: SocketAddr) -> Knock {
 #[cfg(target_os = "linux")]
 fn has_no_owner(address: IpAddr) -> bool {
     // procfs is in memory, so this does not wait for a disk.
-    std::fs::read_to_string("/proc/net/arp").is_ok_and(|table| asked_in_vain(&table, address))
+    std::fs::read_to_string("/proc/net/arp").is_ok_and(|table| is_unanswered(&table, address))
 }
 
 /// Returns false: other systems' tables are not read.
@@ -65,7 +65,7 @@ fn has_no_owner(_: IpAddr) -> bool {
 /// Parses the ARP table: address, hardware type, flags, hardware address. Without the flag for a complete entry nobody
 /// has answered.
 #[cfg(target_os = "linux")]
-fn asked_in_vain(table: &str, address: IpAddr) -> bool {
+fn is_unanswered(table: &str, address: IpAddr) -> bool {
     let address = address.to_string();
     table.lines().skip(1).any(|row| {
         let mut fields = row.split_whitespace();
@@ -73,13 +73,13 @@ fn asked_in_vain(table: &str, address: IpAddr) -> bool {
     })
 }
 
-async fn ask(at: SocketAddr) -> io::Result<Knock> {
+async fn ask(at: SocketAddr) -> io::Result<ProbeResult> {
     let own: IpAddr = if at.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     let socket = UdpSocket::bind((own, 0)).await?;
     // Connected, so that the system reports ICMP errors and its own. Nothing has been sent yet, so "host unreachable"
     // comes from a route of this machine.
     if let Err(error) = socket.connect(at).await {
-        return if error.kind() == io::ErrorKind::HostUnreachable { Ok(Knock::Rejected) } else { Err(error) };
+        return if error.kind() == io::ErrorKind::HostUnreachable { Ok(ProbeResult::Rejected) } else { Err(error) };
     }
     let ids: [u8; 16] = random()?;
     let packet = packet(&ids);
@@ -95,11 +95,11 @@ async fn ask(at: SocketAddr) -> io::Result<Knock> {
                 due = next.next();
             }
             answer = timeout_at(end, socket.recv(&mut heard)) => match answer {
-                Err(_) => return Ok(Knock::Silent),
+                Err(_) => return Ok(ProbeResult::Silent),
                 Ok(length) => {
                     let length = length?;
                     if heard.get(..length).is_some_and(|answer| answers(answer, &ids)) {
-                        return Ok(Knock::Answered(begun.elapsed()));
+                        return Ok(ProbeResult::Answered(begun.elapsed()));
                     }
                 }
             },
@@ -149,12 +149,12 @@ mod tests {
             .unwrap();
         let port = quic.bound_sockets().iter().find(|at| at.is_ipv4()).unwrap().port();
         let local = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        assert!(matches!(knock(local(port)).await, Knock::Answered(_)));
+        assert!(matches!(probe_quic(local(port)).await, ProbeResult::Answered(_)));
         quic.close().await;
         let closed = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        assert_eq!(knock(closed).await, Knock::NothingListens);
+        assert_eq!(probe_quic(closed).await, ProbeResult::NothingListens);
         let mute = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        assert_eq!(knock(mute.local_addr().unwrap()).await, Knock::Silent);
+        assert_eq!(probe_quic(mute.local_addr().unwrap()).await, ProbeResult::Silent);
     }
 
     #[test]
@@ -163,7 +163,7 @@ mod tests {
         let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
                      10.77.0.2        0x1         0x0         00:00:00:00:00:00     *        eth0\n\
                      10.77.0.3        0x1         0x2         0a:00:00:00:00:03     *        eth0\nnonsense\n";
-        let vain = |address: &str| asked_in_vain(table, address.parse().unwrap());
+        let vain = |address: &str| is_unanswered(table, address.parse().unwrap());
         assert_eq!((vain("10.77.0.2"), vain("10.77.0.3"), vain("10.77.0.4")), (true, false, false));
     }
 

@@ -15,12 +15,12 @@ fn no_network_and_no_route_are_told_apart() {
     assert_eq!(code(&none), (CheckStatus::Failed, "no_interface"));
     let up = interfaces(&[interface("eth0")]);
     assert!(up.status == CheckStatus::Ok && up.detail.contains("eth0 (10.0.0.2)"));
-    let nowhere = Routes::default();
+    let nowhere = DefaultRoutes::default();
     let check = route(&nowhere, false);
     assert_eq!(code(&check), (CheckStatus::Failed, "no_route"));
     assert!(!check.hint.is_empty());
     assert_eq!(code(&route(&nowhere, true)), (CheckStatus::Info, "no_route"));
-    assert_eq!(route(&Routes { v4: true, v6: false }, false).status, CheckStatus::Ok);
+    assert_eq!(route(&DefaultRoutes { v4: true, v6: false }, false).status, CheckStatus::Ok);
 }
 
 #[test]
@@ -85,15 +85,18 @@ fn rules_count_more_than_what_was_tried_and_the_command_fits() {
     let unread = firewall(&Firewall::default(), &shut, 11204);
     assert_eq!(code(&unread), (CheckStatus::Failed, "firewall_blocks_udp"));
     assert!(unread.hint.contains("ufw allow 11204/udp") || cfg!(not(target_os = "linux")));
-    assert_eq!(firewall(&of(None, Some(Verdict::Open)), &shut, 11204).status, CheckStatus::Ok);
+    assert_eq!(firewall(&of(None, Some(FirewallVerdict::Open)), &shut, 11204).status, CheckStatus::Ok);
     for (kind, command) in [
         (FirewallKind::Ufw, "sudo ufw allow 7/udp"),
         (FirewallKind::Firewalld, "--add-port=7/udp"),
         (FirewallKind::Nftables, "sudo nft insert rule ip mine in udp dport 7 accept"),
     ] {
-        let check = firewall(&of(Some(kind), Some(Verdict::Closed)), &open, 7);
+        let check = firewall(&of(Some(kind), Some(FirewallVerdict::Closed)), &open, 7);
         assert_eq!(code(&check), (CheckStatus::Failed, "firewall_blocks_udp"));
         assert!(check.hint.contains(command), "{check:?}");
     }
-    assert_eq!(code(&firewall(&of(None, Some(Verdict::Unclear)), &heard(true, None, 0), 7)).1, "firewall_unknown");
+    assert_eq!(
+        code(&firewall(&of(None, Some(FirewallVerdict::Unclear)), &heard(true, None, 0), 7)).1,
+        "firewall_unknown"
+    );
 }

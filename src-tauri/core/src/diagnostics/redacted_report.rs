@@ -10,7 +10,7 @@ use crate::api::{CheckStatus, CheckView, DoctorConnection};
 
 /// Contents of a report.
 #[derive(Clone, Debug, Default)]
-pub struct Letter {
+pub struct RedactedReport {
     /// Product and version, such as `Yonder 0.1.0`.
     pub version: String,
     /// Operating system and kernel.
@@ -29,7 +29,7 @@ pub struct Letter {
     pub hidden: Vec<(String, String)>,
 }
 
-impl Letter {
+impl RedactedReport {
     /// Returns the redacted report.
     pub fn text(&self) -> String {
         masked(&self.whole(), &self.hidden)
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
     use crate::{
         api::{ConnectionState, ConnectionView, PathKind},
-        diagnostics::judge::{about, failed},
+        diagnostics::checks::{about, failed},
         id::DeviceId,
     };
 
@@ -181,7 +181,7 @@ mod tests {
             bytes_received: 1,
             since: None,
         };
-        let letter = Letter {
+        let redacted = RedactedReport {
             version: "Yonder 1".into(),
             system: "Linux 6.1.0-18-amd64".into(),
             mode: "normal".into(),
@@ -199,7 +199,7 @@ mod tests {
                 ("Maria's Laptop".into(), "device 1".into()),
             ],
         };
-        let text = letter.text();
+        let text = redacted.text();
         for secret in ["aria", "203.0.113", "113.77", "2001:db8:1:2", "198.51.100", ID, Z32, UUID, &ID[8..24]] {
             assert!(!text.contains(secret), "{secret} is in\n{text}");
         }

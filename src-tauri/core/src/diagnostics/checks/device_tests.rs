@@ -23,11 +23,11 @@ fn lan() -> Vec<Interface> {
     vec![Interface { name: "eth0".into(), addresses: vec![("10.0.0.1".parse().unwrap(), 24)], ..Interface::default() }]
 }
 
-const ROUTED: Routes = Routes { v4: true, v6: false };
+const ROUTED: DefaultRoutes = DefaultRoutes { v4: true, v6: false };
 
 #[test]
 fn each_state_says_how_and_why() {
-    let around = Surroundings { now: 8200, ..Surroundings::default() };
+    let around = ReachContext { now: 8200, ..ReachContext::default() };
     let direct = check(&device(DeviceState::Connected, Some(PathKind::Direct)), &Proof::default(), &around);
     assert!(direct.status == CheckStatus::Ok && direct.detail.contains("1.5 ms"));
     assert_eq!(direct.subject.as_deref(), Some("Laptop"));
@@ -37,9 +37,9 @@ fn each_state_says_how_and_why() {
     let relayed = device(DeviceState::Connected, Some(PathKind::Relay));
     let hard = Outside { hard: Some(true), captive: false };
     for (around, why) in [
-        (Surroundings { udp_blocked: true, ..around.clone() }, "no UDP"),
-        (Surroundings { relay_only: true, ..around.clone() }, "relay-only"),
-        (Surroundings { outside: hard, ..around.clone() }, "another port"),
+        (ReachContext { udp_blocked: true, ..around.clone() }, "no UDP"),
+        (ReachContext { relay_only: true, ..around.clone() }, "relay-only"),
+        (ReachContext { outside: hard, ..around.clone() }, "another port"),
         (around.clone(), "other side"),
     ] {
         let check = check(&relayed, &Proof::default(), &around);
@@ -48,14 +48,21 @@ fn each_state_says_how_and_why() {
     }
 }
 
-fn concluded(knocks: &[(&str, Knock)], ping: Result<(f64, Option<PathKind>), &str>, routes: Routes) -> CheckView {
-    let tried = Tried {
-        addresses: knocks.iter().map(|(at, knock)| Address { at: at.parse().unwrap(), knock: *knock }).collect(),
+fn concluded(
+    results: &[(&str, ProbeResult)],
+    ping: Result<(f64, Option<PathKind>), &str>,
+    routes: DefaultRoutes,
+) -> CheckView {
+    let tried = ReachAttempts {
+        addresses: results
+            .iter()
+            .map(|(at, result)| ProbedAddress { at: at.parse().unwrap(), result: *result })
+            .collect(),
         ping: Some(ping.map_err(|code| (code.into(), "no".into()))),
-        ..Tried::default()
+        ..ReachAttempts::default()
     };
     let device = device(DeviceState::Offline, None);
-    let all = ways(&device, &tried, &lan(), &routes, &Surroundings { now: 2000, ..Surroundings::default() });
+    let all = ways(&device, &tried, &lan(), &routes, &ReachContext { now: 2000, ..ReachContext::default() });
     assert!(all.iter().all(|check| check.status != CheckStatus::Failed || !check.hint.is_empty()), "{all:#?}");
     all.last().unwrap().clone()
 }
@@ -65,24 +72,24 @@ fn a_device_that_is_not_running_is_not_one_that_is_away() {
     const OFFLINE: Result<(f64, Option<PathKind>), &str> = Err("connection_failed");
     let near = "10.0.0.2:11204";
     let far = "203.0.113.9:11204";
-    let of = |knocks: &[(&str, Knock)]| concluded(knocks, OFFLINE, ROUTED).code.unwrap();
-    assert_eq!(of(&[(near, Knock::NothingListens)]), "device_not_running");
-    assert_eq!(of(&[(near, Knock::Nobody)]), "device_away");
-    assert_eq!(of(&[(near, Knock::Silent)]), "device_unreachable");
-    assert_eq!(of(&[(near, Knock::Silent), (far, Knock::NothingListens)]), "device_not_running");
-    assert_eq!(of(&[(near, Knock::Answered(Duration::ZERO))]), "device_not_answering");
+    let of = |results: &[(&str, ProbeResult)]| concluded(results, OFFLINE, ROUTED).code.unwrap();
+    assert_eq!(of(&[(near, ProbeResult::NothingListens)]), "device_not_running");
+    assert_eq!(of(&[(near, ProbeResult::Nobody)]), "device_away");
+    assert_eq!(of(&[(near, ProbeResult::Silent)]), "device_unreachable");
+    assert_eq!(of(&[(near, ProbeResult::Silent), (far, ProbeResult::NothingListens)]), "device_not_running");
+    assert_eq!(of(&[(near, ProbeResult::Answered(Duration::ZERO))]), "device_not_answering");
     assert_eq!(of(&[]), "device_unreachable");
-    let cut_off = concluded(&[(far, Knock::Nobody)], OFFLINE, Routes::default());
+    let cut_off = concluded(&[(far, ProbeResult::Nobody)], OFFLINE, DefaultRoutes::default());
     assert_eq!(code(&cut_off), (CheckStatus::Failed, "no_route"));
-    let forgotten = concluded(&[(near, Knock::Answered(Duration::ZERO))], Err("refused_not_paired"), ROUTED);
+    let forgotten = concluded(&[(near, ProbeResult::Answered(Duration::ZERO))], Err("refused_not_paired"), ROUTED);
     assert_eq!(code(&forgotten), (CheckStatus::Failed, "device_not_paired"));
-    let reached = concluded(&[(near, Knock::Silent)], Ok((1.0, Some(PathKind::Direct))), ROUTED);
+    let reached = concluded(&[(near, ProbeResult::Silent)], Ok((1.0, Some(PathKind::Direct))), ROUTED);
     assert_eq!(reached.status, CheckStatus::Ok);
 }
 
 #[test]
 fn one_that_is_shown_as_connected_is_not_believed() {
-    let around = Surroundings::default();
+    let around = ReachContext::default();
     let connected = device(DeviceState::Connected, Some(PathKind::Direct));
     let no = || Some(Err(("connection_timeout".to_owned(), "no answer within 10 s".to_owned())));
     for (proof, expected) in [

@@ -3,7 +3,7 @@
 use super::{about, failed, ok, size, warning};
 use crate::{
     api::{CheckView, KeystoreView},
-    diagnostics::facts::Folder,
+    diagnostics::facts::FolderFacts,
 };
 
 /// Free bytes below which the data directory is not reliable.
@@ -12,7 +12,7 @@ const DATA_NEEDS: u64 = 32 << 20;
 const DOWNLOADS_NEED: u64 = 1 << 30;
 
 /// Creates the check `data`: records can be written.
-pub fn data(folder: &Folder) -> CheckView {
+pub fn data(folder: &FolderFacts) -> CheckView {
     let path = folder.path.display();
     match (&folder.refusal, folder.free) {
         (Some(refusal), _) => failed(
@@ -36,7 +36,7 @@ pub fn data(folder: &Folder) -> CheckView {
 }
 
 /// Creates the check `downloads`: received files can be written.
-pub fn downloads(folder: &Folder) -> CheckView {
+pub fn downloads(folder: &FolderFacts) -> CheckView {
     let path = folder.path.display();
     match (&folder.refusal, folder.free) {
         (Some(refusal), _) => failed(
@@ -90,8 +90,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_and_a_closed_folder_are_told_apart() {
-        let folder =
-            |refusal: Option<&str>, free| Folder { path: "/some/where".into(), refusal: refusal.map(Into::into), free };
+        let folder = |refusal: Option<&str>, free| FolderFacts {
+            path: "/some/where".into(),
+            refusal: refusal.map(Into::into),
+            free,
+        };
         let code = |check: &CheckView| check.code.clone().unwrap_or_default();
         assert_eq!(data(&folder(None, Some(1 << 40))).status, CheckStatus::Ok);
         assert_eq!(data(&folder(None, None)).status, CheckStatus::Ok);

@@ -3,7 +3,7 @@
 use super::{about, failed, info, list, ok, span, warning};
 use crate::{
     api::CheckView,
-    diagnostics::facts::{Outside, RelayLink, Routes, Server, ServerFault, ServerKind},
+    diagnostics::facts::{DefaultRoutes, Outside, RelayLink, Server, ServerFault, ServerKind},
 };
 
 /// Tolerated clock error in seconds: servers send whole seconds, and answers take time.
@@ -12,11 +12,11 @@ const CLOCK_TOLERANCE: i64 = 60;
 const CLOCK_BROKEN: i64 = 600;
 
 /// Creates a check for each server that was asked: `relay` and `pkarr`.
-pub fn each(servers: &[Server], routes: &Routes) -> Vec<CheckView> {
+pub fn each(servers: &[Server], routes: &DefaultRoutes) -> Vec<CheckView> {
     servers.iter().map(|server| about(&server.url, one(server, routes))).collect()
 }
 
-fn one(server: &Server, routes: &Routes) -> CheckView {
+fn one(server: &Server, routes: &DefaultRoutes) -> CheckView {
     let (name, what) = match server.kind {
         ServerKind::Relay => ("relay", "The relay"),
         ServerKind::Pkarr => ("pkarr", "The server that tells where paired devices are"),
@@ -138,7 +138,7 @@ pub fn blocks_udp(servers: &[Server]) -> bool {
 }
 
 /// Creates the check `udp`: whether UDP reaches the internet.
-pub fn udp(servers: &[Server], routes: &Routes) -> CheckView {
+pub fn udp(servers: &[Server], routes: &DefaultRoutes) -> CheckView {
     const NAME: &str = "udp";
     let asked: Vec<&Server> = servers.iter().filter(|server| server.udp.is_some()).collect();
     let fastest = asked.iter().filter_map(|server| server.udp.flatten()).min();
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
     use crate::api::CheckStatus;
 
-    const ROUTED: Routes = Routes { v4: true, v6: false };
+    const ROUTED: DefaultRoutes = DefaultRoutes { v4: true, v6: false };
 
     fn relay() -> Server {
         Server {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::{failed, info, list, ok, warning};
 use crate::{
     api::CheckView,
-    diagnostics::facts::{Firewall, FirewallKind, Interface, Multicast, Routes, Verdict},
+    diagnostics::facts::{DefaultRoutes, Firewall, FirewallKind, FirewallVerdict, Interface, Multicast},
 };
 
 /// Creates the check `interfaces`.
@@ -109,7 +109,7 @@ pub fn vpn(all: &[Interface]) -> CheckView {
 }
 
 /// Creates the check `route`. With `lan_only`, no route to the internet is needed.
-pub fn route(routes: &Routes, lan_only: bool) -> CheckView {
+pub fn route(routes: &DefaultRoutes, lan_only: bool) -> CheckView {
     match (routes.v4, routes.v6) {
         (true, true) => ok("route", "There is a way to the internet, by IPv4 and IPv6.").with("by", "IPv4, IPv6"),
         (true, false) => ok("route", "There is a way to the internet, by IPv4.").with("by", "IPv4"),
@@ -234,7 +234,7 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
         )
     };
     match firewall.rules {
-        Some(Verdict::Closed) => failed(
+        Some(FirewallVerdict::Closed) => failed(
             NAME,
             "firewall_blocks_udp",
             format!("A firewall on this machine{} drops what comes in on UDP port {port}.", by(firewall.kind)),
@@ -242,7 +242,7 @@ pub fn firewall(firewall: &Firewall, heard: &Multicast, port: u16) -> CheckView 
         )
         .with("port", port)
         .with("kind", name_of(firewall.kind)),
-        Some(Verdict::Open) => {
+        Some(FirewallVerdict::Open) => {
             ok(NAME, format!("The firewall on this machine lets UDP port {port} in.")).with("port", port)
         }
         _ if dropped => failed(
