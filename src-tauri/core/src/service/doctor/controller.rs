@@ -32,14 +32,14 @@ impl RoomError for DoctorError {
 
 /// The current examination, if there is one.
 #[derive(Default)]
-pub(in crate::service) struct DoctorDesk(Mutex<Option<UnderWay>>);
+pub(in crate::service) struct DoctorController(Mutex<Option<UnderWay>>);
 
 struct UnderWay {
     subject: Option<DeviceId>,
     report: watch::Receiver<Option<Arc<DoctorReport>>>,
 }
 
-impl DoctorDesk {
+impl DoctorController {
     /// Joins the current examination of this subject, or registers a new one. For a new one the sender half is returned
     /// too, and the caller must run it.
     #[allow(clippy::type_complexity, reason = "a pair of channel ends")]
@@ -100,15 +100,15 @@ mod tests {
 
     #[test]
     fn who_asks_the_same_joins_and_who_asks_otherwise_is_refused() {
-        let desk = DoctorDesk::default();
-        let (_first, other_half) = desk.join(None).unwrap();
-        assert!(desk.join(None).unwrap().1.is_none());
-        let error = desk.join(Some(DeviceId::of_endpoint(&[1; 32]))).unwrap_err();
+        let controller = DoctorController::default();
+        let (_first, other_half) = controller.join(None).unwrap();
+        assert!(controller.join(None).unwrap().1.is_none());
+        let error = controller.join(Some(DeviceId::of_endpoint(&[1; 32]))).unwrap_err();
         assert_eq!(error.code(), "doctor_busy");
         assert!(!error.hint().is_empty());
         drop(other_half);
         assert!(
-            desk.join(Some(DeviceId::of_endpoint(&[1; 32]))).unwrap().1.is_some(),
+            controller.join(Some(DeviceId::of_endpoint(&[1; 32]))).unwrap().1.is_some(),
             "one that ended is no hindrance"
         );
     }

@@ -9,7 +9,7 @@ use super::{NetworkingService, NodeOptions};
 use crate::{
     api::{KeystoreView, Settings},
     diagnostics::{
-        facts::{Folder, Port, RelayLink, ServerKind},
+        facts::{FolderFacts, Port, RelayLink, ServerKind},
         probe::{self, ServerToAsk},
     },
     net::{DEFAULT_PORT, EndpointOptions, Mode, RelayError, RelayStatus, Relays},
@@ -21,10 +21,10 @@ const MAX_SERVERS: usize = 12;
 const RELAY_SETTLES: Duration = Duration::from_secs(4);
 
 /// Target of an examination.
-pub(super) struct Patient {
+pub(super) struct DoctorTarget {
     pub options: EndpointOptions,
     pub data_dir: PathBuf,
-    pub downloads: Option<Folder>,
+    pub downloads: Option<FolderFacts>,
     pub keystore: Option<KeystoreView>,
     pub settings: Option<Settings>,
     pub tls: Result<ClientConfig, String>,
@@ -32,7 +32,7 @@ pub(super) struct Patient {
     node: bool,
 }
 
-impl Patient {
+impl DoctorTarget {
     /// Collects the facts of a running node.
     pub async fn of(node: &NetworkingService) -> Self {
         let inner = &node.0;

@@ -12,9 +12,9 @@ use crate::{
 
 /// Provides sessions once the network is up.
 #[derive(Clone, Default)]
-pub(super) struct LateNet(Arc<OnceLock<Net>>);
+pub(super) struct NetHandle(Arc<OnceLock<Net>>);
 
-impl LateNet {
+impl NetHandle {
     /// Sets the network. Further calls have no effect.
     pub fn set(&self, net: Net) {
         let _ = self.0.set(net);
@@ -34,7 +34,7 @@ impl LateNet {
     }
 }
 
-impl Connector for LateNet {
+impl Connector for NetHandle {
     fn session(&self, device: DeviceId, alpn: &'static [u8]) -> BoxFuture<Result<Session, NetworkError>> {
         match self.up() {
             Ok(net) => Connector::session(net, device, alpn),
