@@ -20,9 +20,9 @@ const HOST: &[u8] = b"host";
 
 /// The draft's suite CPACE-RISTR255-SHA512. Defined here rather than taken from the crate's optional feature, so that
 /// its constants are next to the vectors that check them.
-struct Suite;
+struct CpaceSuite;
 
-impl CpaceCiphersuite for Suite {
+impl CpaceCiphersuite for CpaceSuite {
     type Group = Ristretto255Group;
     type Hash = Sha512Hash;
     const DSI: &'static [u8] = b"CPaceRistretto255";
@@ -103,7 +103,7 @@ impl Isk {
 /// State of the joiner between its share and the host's.
 pub(super) struct Joining {
     share: [u8; 32],
-    state: InitiatorState<Suite>,
+    state: InitiatorState<CpaceSuite>,
 }
 
 /// Creates the joiner's share, and the state to keep until the host's share arrives.
@@ -113,7 +113,7 @@ pub(super) fn start(
     method: Method,
     random: Zeroizing<[u8; 64]>,
 ) -> Result<([u8; 32], Joining), PairingError> {
-    let (share, state) = CpaceInitiator::<Suite>::start(
+    let (share, state) = CpaceInitiator::<CpaceSuite>::start(
         &password.0,
         &channel.identifier(method),
         &channel.exporter,
@@ -147,7 +147,7 @@ pub(super) fn respond(
     method: Method,
     random: Zeroizing<[u8; 64]>,
 ) -> Result<([u8; 32], Isk), PairingError> {
-    let (share, output) = CpaceResponder::<Suite>::respond(
+    let (share, output) = CpaceResponder::<CpaceSuite>::respond(
         joiner_share,
         &password.0,
         &channel.identifier(method),
@@ -202,9 +202,9 @@ mod tests {
 
     #[test]
     fn draft_vectors_generator() {
-        let string = generator::generator_string::<Suite>(PRS, CI, &hex(SID));
+        let string = generator::generator_string::<CpaceSuite>(PRS, CI, &hex(SID));
         assert_eq!(Sha512Hash::digest(&string), hex(GEN_HASH));
-        let g = generator::calculate_generator::<Suite>(PRS, CI, &hex(SID)).unwrap();
+        let g = generator::calculate_generator::<CpaceSuite>(PRS, CI, &hex(SID)).unwrap();
         assert_eq!(g.to_bytes(), hex(G));
     }
 
@@ -212,20 +212,27 @@ mod tests {
     fn draft_vectors_whole_exchange() {
         let sid = hex(SID);
         let (ya, state) =
-            CpaceInitiator::<Suite>::start(PRS, CI, &sid, b"ADa", &mut Drawn::new(wide(YA_SCALAR))).unwrap();
+            CpaceInitiator::<CpaceSuite>::start(PRS, CI, &sid, b"ADa", &mut Drawn::new(wide(YA_SCALAR))).unwrap();
         assert_eq!(ya, hex(YA));
         let mode = CpaceMode::InitiatorResponder;
         let mut random = Drawn::new(wide(YB_SCALAR));
         let (yb, responder) =
-            CpaceResponder::<Suite>::respond(&ya, PRS, CI, &sid, b"ADa", b"ADb", mode, &mut random).unwrap();
+            CpaceResponder::<CpaceSuite>::respond(&ya, PRS, CI, &sid, b"ADa", b"ADb", mode, &mut random).unwrap();
         assert_eq!(yb, hex(YB));
         let initiator = state.finish(&yb, b"ADb", mode).unwrap();
         for output in [initiator, responder] {
             assert_eq!(output.isk.as_bytes(), hex(ISK_IR));
             assert_eq!(output.session_id, hex(SID_OUT_IR));
         }
-        let symmetric =
-            transcript::derive_isk::<Suite>(&sid, &hex(K), &hex(YA), b"ADa", &hex(YB), b"ADb", CpaceMode::Symmetric);
+        let symmetric = transcript::derive_isk::<CpaceSuite>(
+            &sid,
+            &hex(K),
+            &hex(YA),
+            b"ADa",
+            &hex(YB),
+            b"ADb",
+            CpaceMode::Symmetric,
+        );
         assert_eq!(symmetric.as_bytes(), hex(ISK_SY));
     }
 

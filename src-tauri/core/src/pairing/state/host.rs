@@ -15,7 +15,7 @@ use crate::pairing::{
 
 const NOT_PROVEN: &str = "the other device did not prove the code in time";
 
-enum Phase {
+enum HostPhase {
     /// Nothing has been received.
     AwaitHello,
     /// HostShare is sent.
@@ -42,7 +42,7 @@ enum Phase {
 /// [`HostState::on_message`] under its lock. After every call, all outputs of [`HostState::poll`] must be processed.
 pub struct HostState {
     core: Core,
-    phase: Phase,
+    phase: HostPhase,
     /// Deadline for the joiner's complete proof.
     proof_by: Duration,
 }
@@ -61,7 +61,7 @@ impl HostState {
     ) -> Result<Self, PairingError> {
         let mut core = Core::new(Side::Host, now, local, connection, timeouts, entropy)?;
         core.wait_until(now.saturating_add(timeouts.hello), "the other device said nothing in time");
-        Ok(Self { core, phase: Phase::AwaitHello, proof_by: now.saturating_add(timeouts.proof) })
+        Ok(Self { core, phase: HostPhase::AwaitHello, proof_by: now.saturating_add(timeouts.proof) })
     }
 
     /// Returns the next output, if there is one.
@@ -94,7 +94,7 @@ impl HostState {
     /// Handles the user's answer. Expected after `NeedApproval`, ignored at any other time.
     pub fn on_approve(&mut self, now: Duration, approve: bool) {
         self.on_tick(now);
-        if !matches!(self.phase, Phase::Approving) {
+        if !matches!(self.phase, HostPhase::Approving) {
             return;
         }
         if !approve {
@@ -110,19 +110,19 @@ impl HostState {
 
     /// Records that the record of `Commit` is on disk: this side is paired.
     pub fn on_committed(&mut self, now: Duration) {
-        if !matches!(self.phase, Phase::Committing) {
+        if !matches!(self.phase, HostPhase::Committing) {
             return;
         }
         if self.core.closed || self.core.seal(&Sealed::Committed).is_err() {
             return self.paired(false);
         }
-        self.phase = Phase::AwaitDone;
+        self.phase = HostPhase::AwaitDone;
         self.core.wait_until(now.saturating_add(self.core.timeouts.finish), "");
     }
 
     /// Records that the record of `Commit` could not be written.
     pub fn on_store_failed(&mut self, _now: Duration) {
-        if matches!(self.phase, Phase::Committing) {
+        if matches!(self.phase, HostPhase::Committing) {
             self.core.say_reject();
             self.fail(PairingError::NotStored);
         }
@@ -133,10 +133,10 @@ impl HostState {
         if let Some(error) = self.core.overdue(now) {
             match self.phase {
                 // Our record is stored; the joiner promotes its own at the next contact.
-                Phase::AwaitDone => self.paired(false),
+                HostPhase::AwaitDone => self.paired(false),
                 // The peer has sent nothing, so it gets no answer, and its slot is free at once.
-                Phase::AwaitHello => {
-                    self.phase = Phase::Finished;
+                HostPhase::AwaitHello => {
+                    self.phase = HostPhase::Finished;
                     self.core.fail(error);
                 }
                 _ => {
@@ -151,8 +151,8 @@ impl HostState {
     pub fn abort(&mut self, _now: Duration) {
         match self.phase {
             // A write in progress decides the result.
-            Phase::Finished | Phase::Committing => {}
-            Phase::AwaitDone => self.paired(false),
+            HostPhase::Finished | HostPhase::Committing => {}
+            HostPhase::AwaitDone => self.paired(false),
             _ => {
                 self.core.say_reject();
                 self.fail(PairingError::Cancelled);
@@ -164,15 +164,15 @@ impl HostState {
     pub fn on_closed(&mut self, _now: Duration) {
         self.core.closed = true;
         match self.phase {
-            Phase::Finished | Phase::Committing => {}
-            Phase::AwaitDone => self.paired(false),
+            HostPhase::Finished | HostPhase::Committing => {}
+            HostPhase::AwaitDone => self.paired(false),
             _ => self.fail(PairingError::ConnectionLost),
         }
     }
 
     fn step(&mut self, now: Duration, frame: &[u8], code: &mut HostCode) -> Result<(), PairingError> {
-        match std::mem::replace(&mut self.phase, Phase::Finished) {
-            Phase::AwaitHello => {
+        match std::mem::replace(&mut self.phase, HostPhase::Finished) {
+            HostPhase::AwaitHello => {
                 let Message::JoinHello { method, share } = Message::decode(frame)? else {
                     return Err(PairingError::Violation("a message came out of order"));
                 };
@@ -185,9 +185,9 @@ impl HostState {
                 self.core.send(&Message::HostShare { share: own })?;
                 self.core.pake = Some(PakeKey::new(&isk, &self.core.transcript));
                 self.core.wait_until(now.saturating_add(self.core.timeouts.code), NOT_PROVEN);
-                self.phase = Phase::AwaitConfirm;
+                self.phase = HostPhase::AwaitConfirm;
             }
-            Phase::AwaitConfirm => {
+            HostPhase::AwaitConfirm => {
                 let Message::JoinConfirm { tag } = Message::decode(frame)? else {
                     return Err(PairingError::Violation("a message came out of order"));
                 };
@@ -206,9 +206,9 @@ impl HostState {
                 self.core.event(PairingEvent::CodeProven);
                 self.core.send(&Message::HostConfirm { tag })?;
                 self.core.begin_sealing()?;
-                self.phase = Phase::AwaitJoinInfo;
+                self.phase = HostPhase::AwaitJoinInfo;
             }
-            Phase::AwaitJoinInfo => {
+            HostPhase::AwaitJoinInfo => {
                 let theirs = match self.core.open(frame)? {
                     Sealed::JoinInfo(theirs) => theirs,
                     other => return Err(other.out_of_order()),
@@ -217,46 +217,46 @@ impl HostState {
                 let introduction = self.core.introduce()?;
                 let signature = self.core.sign(&theirs);
                 self.core.seal(&Sealed::HostInfo(introduction, signature))?;
-                self.phase = Phase::AwaitProof(Box::new(theirs));
+                self.phase = HostPhase::AwaitProof(Box::new(theirs));
             }
-            Phase::AwaitProof(theirs) => {
+            HostPhase::AwaitProof(theirs) => {
                 let signature = match self.core.open(frame)? {
                     Sealed::JoinProof(signature) => signature,
                     other => return Err(other.out_of_order()),
                 };
                 self.core.check_signature(signature)?;
                 self.core.proven(now, &theirs)?;
-                self.phase = Phase::Approving;
+                self.phase = HostPhase::Approving;
             }
-            Phase::Approving => {
+            HostPhase::Approving => {
                 let message = self.core.open(frame)?;
-                self.phase = Phase::Approving;
+                self.phase = HostPhase::Approving;
                 if let Approval::Both = self.core.hear_approval(&message)? {
                     self.await_prepared(now);
                 }
             }
-            Phase::AwaitPrepared => match self.core.open(frame)? {
+            HostPhase::AwaitPrepared => match self.core.open(frame)? {
                 Sealed::Prepared => {
                     let pairing = self.core.pairing()?;
                     self.core.wait_for_nothing();
                     self.core.event(PairingEvent::Commit(pairing));
-                    self.phase = Phase::Committing;
+                    self.phase = HostPhase::Committing;
                 }
                 other => return Err(other.out_of_order()),
             },
-            Phase::AwaitDone => {
+            HostPhase::AwaitDone => {
                 // Our record is stored in any case; only `Done` confirms that the other side's is, too.
                 let acknowledged = matches!(self.core.open(frame), Ok(Sealed::Done));
                 self.paired(acknowledged);
             }
             // The joiner waits for our message now; what it sends before that is ignored.
-            phase @ (Phase::Committing | Phase::Finished) => self.phase = phase,
+            phase @ (HostPhase::Committing | HostPhase::Finished) => self.phase = phase,
         }
         Ok(())
     }
 
     fn await_prepared(&mut self, now: Duration) {
-        self.phase = Phase::AwaitPrepared;
+        self.phase = HostPhase::AwaitPrepared;
         self.core.wait_until(
             now.saturating_add(self.core.timeouts.finish),
             "the other device did not store the pairing in time",
@@ -264,12 +264,12 @@ impl HostState {
     }
 
     fn paired(&mut self, acknowledged: bool) {
-        self.phase = Phase::Finished;
+        self.phase = HostPhase::Finished;
         self.core.paired(acknowledged);
     }
 
     fn fail(&mut self, error: PairingError) {
-        self.phase = Phase::Finished;
+        self.phase = HostPhase::Finished;
         if !self.core.seals() && !self.core.closed {
             self.core.send_last(Refusal::of(&error).frame());
         }
@@ -280,15 +280,15 @@ impl HostState {
 impl fmt::Debug for HostState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
-            Phase::AwaitHello => "AwaitHello",
-            Phase::AwaitConfirm => "AwaitConfirm",
-            Phase::AwaitJoinInfo => "AwaitJoinInfo",
-            Phase::AwaitProof(_) => "AwaitProof",
-            Phase::Approving => "Approving",
-            Phase::AwaitPrepared => "AwaitPrepared",
-            Phase::Committing => "Committing",
-            Phase::AwaitDone => "AwaitDone",
-            Phase::Finished => "Finished",
+            HostPhase::AwaitHello => "AwaitHello",
+            HostPhase::AwaitConfirm => "AwaitConfirm",
+            HostPhase::AwaitJoinInfo => "AwaitJoinInfo",
+            HostPhase::AwaitProof(_) => "AwaitProof",
+            HostPhase::Approving => "Approving",
+            HostPhase::AwaitPrepared => "AwaitPrepared",
+            HostPhase::Committing => "Committing",
+            HostPhase::AwaitDone => "AwaitDone",
+            HostPhase::Finished => "Finished",
         };
         f.debug_struct("HostState").field("phase", &phase).finish_non_exhaustive()
     }

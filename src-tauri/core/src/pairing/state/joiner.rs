@@ -13,7 +13,7 @@ use crate::pairing::{
     wire::{Message, Refusal, Sealed},
 };
 
-enum Phase {
+enum JoinerPhase {
     /// JoinHello is sent.
     AwaitShare(Joining),
     /// JoinConfirm is sent.
@@ -38,7 +38,7 @@ enum Phase {
 /// handle.
 pub struct JoinerState {
     core: Core,
-    phase: Phase,
+    phase: JoinerPhase,
 }
 
 impl JoinerState {
@@ -62,7 +62,7 @@ impl JoinerState {
         let random = core.take_pake_random()?;
         let (share, joining) = pake::start(&password, &core.channel, method, random)?;
         core.send(&Message::JoinHello { method: method as u8, share })?;
-        Ok(Self { core, phase: Phase::AwaitShare(joining) })
+        Ok(Self { core, phase: JoinerPhase::AwaitShare(joining) })
     }
 
     /// Returns the next output, if there is one.
@@ -94,7 +94,7 @@ impl JoinerState {
     /// Handles the user's answer. Expected after `NeedApproval`, ignored at any other time.
     pub fn on_approve(&mut self, now: Duration, approve: bool) {
         self.on_tick(now);
-        if !matches!(self.phase, Phase::Approving) {
+        if !matches!(self.phase, JoinerPhase::Approving) {
             return;
         }
         if !approve {
@@ -110,12 +110,12 @@ impl JoinerState {
 
     /// Records that the record of `StorePending` is on disk.
     pub fn on_stored(&mut self, now: Duration) {
-        if !matches!(self.phase, Phase::Storing) {
+        if !matches!(self.phase, JoinerPhase::Storing) {
             return;
         }
         match self.core.seal(&Sealed::Prepared) {
             Ok(()) => {
-                self.phase = Phase::AwaitCommitted;
+                self.phase = JoinerPhase::AwaitCommitted;
                 self.core.wait_until(
                     now.saturating_add(self.core.timeouts.finish),
                     "the other device did not store the pairing in time",
@@ -127,26 +127,26 @@ impl JoinerState {
 
     /// Records that the record of `Commit` is on disk.
     pub fn on_committed(&mut self, _now: Duration) {
-        if !matches!(self.phase, Phase::Promoting) {
+        if !matches!(self.phase, JoinerPhase::Promoting) {
             return;
         }
         if !self.core.closed {
             // If it cannot be sent, the host learns of it at the next contact.
             let _ = self.core.seal(&Sealed::Done);
         }
-        self.phase = Phase::Finished;
+        self.phase = JoinerPhase::Finished;
         self.core.paired(true);
     }
 
     /// Records that the record of `StorePending` or `Commit` could not be written.
     pub fn on_store_failed(&mut self, _now: Duration) {
         match self.phase {
-            Phase::Storing => {
+            JoinerPhase::Storing => {
                 self.core.say_reject();
                 self.fail(PairingError::NotStored);
             }
             // The pending record exists, and is promoted at the next contact.
-            Phase::Promoting => self.fail(PairingError::Unfinished),
+            JoinerPhase::Promoting => self.fail(PairingError::Unfinished),
             _ => {}
         }
     }
@@ -155,7 +155,7 @@ impl JoinerState {
     pub fn on_tick(&mut self, now: Duration) {
         if let Some(error) = self.core.overdue(now) {
             // Once Prepared is sent the joiner cannot reject any more.
-            if !matches!(self.phase, Phase::AwaitCommitted) {
+            if !matches!(self.phase, JoinerPhase::AwaitCommitted) {
                 self.core.say_reject();
             }
             self.fail(error);
@@ -165,8 +165,8 @@ impl JoinerState {
     /// Cancels the pairing, for the user or because the node shuts down.
     pub fn abort(&mut self, _now: Duration) {
         match self.phase {
-            Phase::Finished | Phase::Promoting => {}
-            Phase::AwaitCommitted => self.fail(PairingError::Unfinished),
+            JoinerPhase::Finished | JoinerPhase::Promoting => {}
+            JoinerPhase::AwaitCommitted => self.fail(PairingError::Unfinished),
             _ => {
                 self.core.say_reject();
                 self.fail(PairingError::Cancelled);
@@ -178,25 +178,25 @@ impl JoinerState {
     pub fn on_closed(&mut self, _now: Duration) {
         self.core.closed = true;
         match self.phase {
-            Phase::Finished | Phase::Promoting => {}
+            JoinerPhase::Finished | JoinerPhase::Promoting => {}
             _ => self.fail(PairingError::ConnectionLost),
         }
     }
 
     fn step(&mut self, now: Duration, frame: &[u8]) -> Result<(), PairingError> {
-        match std::mem::replace(&mut self.phase, Phase::Finished) {
-            Phase::AwaitShare(joining) => match Message::decode(frame)? {
+        match std::mem::replace(&mut self.phase, JoinerPhase::Finished) {
+            JoinerPhase::AwaitShare(joining) => match Message::decode(frame)? {
                 Message::HostShare { share } => {
                     self.core.heard(frame);
                     let pake = PakeKey::new(&joining.finish(&share)?, &self.core.transcript);
                     let tag = pake.tag(Side::Joiner, &self.core.transcript);
                     self.core.pake = Some(pake);
                     self.core.send(&Message::JoinConfirm { tag })?;
-                    self.phase = Phase::AwaitConfirm;
+                    self.phase = JoinerPhase::AwaitConfirm;
                 }
                 other => return Err(refused_or_out_of_order(other)),
             },
-            Phase::AwaitConfirm => match Message::decode(frame)? {
+            JoinerPhase::AwaitConfirm => match Message::decode(frame)? {
                 Message::HostConfirm { tag } => {
                     if !self.core.pake()?.check(Side::Host, &self.core.transcript, &tag) {
                         return Err(PairingError::Violation("it could not prove the code"));
@@ -205,11 +205,11 @@ impl JoinerState {
                     self.core.begin_sealing()?;
                     let introduction = self.core.introduce()?;
                     self.core.seal(&Sealed::JoinInfo(introduction))?;
-                    self.phase = Phase::AwaitHostInfo;
+                    self.phase = JoinerPhase::AwaitHostInfo;
                 }
                 other => return Err(refused_or_out_of_order(other)),
             },
-            Phase::AwaitHostInfo => {
+            JoinerPhase::AwaitHostInfo => {
                 let (theirs, signature) = match self.core.open(frame)? {
                     Sealed::HostInfo(theirs, signature) => (theirs, signature),
                     other => return Err(other.out_of_order()),
@@ -219,36 +219,36 @@ impl JoinerState {
                 let proof = self.core.sign(&theirs);
                 self.core.seal(&Sealed::JoinProof(proof))?;
                 self.core.proven(now, &theirs)?;
-                self.phase = Phase::Approving;
+                self.phase = JoinerPhase::Approving;
             }
-            Phase::Approving => {
+            JoinerPhase::Approving => {
                 let message = self.core.open(frame)?;
-                self.phase = Phase::Approving;
+                self.phase = JoinerPhase::Approving;
                 if let Approval::Both = self.core.hear_approval(&message)? {
                     self.store();
                 }
             }
             // Until Committed arrives, the host can still reject.
-            phase @ (Phase::Storing | Phase::AwaitCommitted) => {
-                let waits = matches!(phase, Phase::AwaitCommitted);
+            phase @ (JoinerPhase::Storing | JoinerPhase::AwaitCommitted) => {
+                let waits = matches!(phase, JoinerPhase::AwaitCommitted);
                 self.phase = phase;
                 match self.core.open(frame)? {
                     Sealed::Committed if waits => {
                         let pairing = self.core.pairing()?;
                         self.core.wait_for_nothing();
                         self.core.event(PairingEvent::Commit(pairing));
-                        self.phase = Phase::Promoting;
+                        self.phase = JoinerPhase::Promoting;
                     }
                     Sealed::Reject => {
                         self.core.event(PairingEvent::DropPending);
-                        self.phase = Phase::Finished;
+                        self.phase = JoinerPhase::Finished;
                         self.core.fail(PairingError::RejectedThere);
                     }
                     other => return Err(other.out_of_order()),
                 }
             }
             // Nothing more is expected, and further frames are ignored.
-            phase @ (Phase::Promoting | Phase::Finished) => self.phase = phase,
+            phase @ (JoinerPhase::Promoting | JoinerPhase::Finished) => self.phase = phase,
         }
         Ok(())
     }
@@ -258,7 +258,7 @@ impl JoinerState {
             Ok(pairing) => {
                 self.core.wait_for_nothing();
                 self.core.event(PairingEvent::StorePending(pairing));
-                self.phase = Phase::Storing;
+                self.phase = JoinerPhase::Storing;
             }
             Err(error) => self.fail(error),
         }
@@ -267,13 +267,13 @@ impl JoinerState {
     /// Ends the pairing with an error. The fate of a pending record depends on whether the host may have stored its
     /// own.
     fn fail(&mut self, error: PairingError) {
-        match std::mem::replace(&mut self.phase, Phase::Finished) {
+        match std::mem::replace(&mut self.phase, JoinerPhase::Finished) {
             // Prepared was not sent, so the host has stored nothing.
-            Phase::Storing => {
+            JoinerPhase::Storing => {
                 self.core.event(PairingEvent::DropPending);
                 self.core.fail(error);
             }
-            Phase::AwaitCommitted => self.core.fail(PairingError::Unfinished),
+            JoinerPhase::AwaitCommitted => self.core.fail(PairingError::Unfinished),
             _ => self.core.fail(error),
         }
     }
@@ -289,14 +289,14 @@ fn refused_or_out_of_order(message: Message<'_>) -> PairingError {
 impl fmt::Debug for JoinerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match self.phase {
-            Phase::AwaitShare(_) => "AwaitShare",
-            Phase::AwaitConfirm => "AwaitConfirm",
-            Phase::AwaitHostInfo => "AwaitHostInfo",
-            Phase::Approving => "Approving",
-            Phase::Storing => "Storing",
-            Phase::AwaitCommitted => "AwaitCommitted",
-            Phase::Promoting => "Promoting",
-            Phase::Finished => "Finished",
+            JoinerPhase::AwaitShare(_) => "AwaitShare",
+            JoinerPhase::AwaitConfirm => "AwaitConfirm",
+            JoinerPhase::AwaitHostInfo => "AwaitHostInfo",
+            JoinerPhase::Approving => "Approving",
+            JoinerPhase::Storing => "Storing",
+            JoinerPhase::AwaitCommitted => "AwaitCommitted",
+            JoinerPhase::Promoting => "Promoting",
+            JoinerPhase::Finished => "Finished",
         };
         f.debug_struct("JoinerState").field("phase", &phase).finish_non_exhaustive()
     }
