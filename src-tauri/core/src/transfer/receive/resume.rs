@@ -38,7 +38,7 @@ use crate::{
             },
         },
         record::Incoming,
-        registry::{Command, End, Found},
+        registry::{ClaimOutcome, Command, End},
     },
 };
 
@@ -68,14 +68,14 @@ pub(in crate::transfer) async fn serve(
     }
     // An attempt that this side has not given up yet is ended first.
     let ended = timeout(SUPERSEDED, inner.registry.ended_by_another(id, device)).await;
-    let found = if ended.is_ok() { inner.registry.claim(id, device) } else { Found::Busy };
-    let (incoming, landing, asked) = match found {
-        Found::Claimed(incoming, landing, asked) => (incoming, landing, asked),
-        Found::Busy => {
+    let found = if ended.is_ok() { inner.registry.claim(id, device) } else { ClaimOutcome::Busy };
+    let (incoming, destination, asked) = match found {
+        ClaimOutcome::Claimed(incoming, destination, asked) => (incoming, destination, asked),
+        ClaimOutcome::Busy => {
             stream.out.farewell(&declined(Reason::Busy)).await;
             return Ok(());
         }
-        Found::Over(reason) => {
+        ClaimOutcome::Over(reason) => {
             stream.out.farewell(&declined(reason)).await;
             return Ok(());
         }
@@ -85,8 +85,8 @@ pub(in crate::transfer) async fn serve(
     let mut receiving = Receiving::new(inner, stream, asked, terms);
     // Staged data stays until this transfer ends.
     receiving.holds = true;
-    receiving.landing = Some(landing.clone());
-    let outcome = receiving.take_up(&again, &incoming, landing).await;
+    receiving.landing = Some(destination.clone());
+    let outcome = receiving.resume(&again, &incoming, destination).await;
     let outcome = match outcome {
         Ok(None) => receiving.receive().await,
         Ok(Some(end)) => Ok(end),
@@ -97,11 +97,11 @@ pub(in crate::transfer) async fn serve(
 
 impl Receiving {
     /// Finds out what is staged, and tells the sender.
-    async fn take_up(
+    async fn resume(
         &mut self,
         again: &ResumeOffer,
         incoming: &Incoming,
-        landing: PathBuf,
+        destination: PathBuf,
     ) -> Result<Option<End>, NetworkError> {
         if again.changed > incoming.entries {
             return Ok(Some(self.give_up(Reason::OfferMalformed).await));
@@ -123,7 +123,7 @@ impl Receiving {
             self.out.farewell(&declined(Reason::Busy)).await;
             return Err(lost());
         }
-        let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
+        let Some(mut accepted) = self.accepted_list(incoming, &destination).await? else {
             return Ok(Some(self.list_is_gone().await));
         };
         // Manifests accepted before entries had modes have another hash now.
@@ -152,10 +152,10 @@ impl Receiving {
         let looking = self.worker().look(move || {
             if nothing_yet {
                 // The node may have been killed after the record and before the folder was created.
-                recovery::make_sure(&ops, &landing, &id)?;
+                recovery::make_sure(&ops, &destination, &id)?;
             }
-            let holding = recovery::take_up(&ops, &landing, &id, (&accepted, &now), read_again, &seen)?;
-            let Recovery { temp, folders, whole, landed, held } = holding;
+            let recovered = recovery::recover(&ops, &destination, &id, (&accepted, &now), read_again, &seen)?;
+            let Recovery { temp, folders, whole, landed, held } = recovered;
             // A later version may select less when nobody is asked. Data that is no longer selected is not claimed.
             let mut kept = IndexSet::none(now.len());
             whole.iter().filter(|file| plan.selected.contains(*file)).for_each(|file| {
@@ -225,11 +225,11 @@ impl Receiving {
     }
 
     /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing.
-    async fn accepted_list(&self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
+    async fn accepted_list(&self, incoming: &Incoming, destination: &Path) -> Result<Option<Manifest>, NetworkError> {
         if incoming.list == 0 {
             return self.inner.registry.manifest(self.id, incoming.pages).await;
         }
-        let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
+        let (ops, dest, id, hash) = (self.inner.ops.clone(), destination.to_owned(), self.id, incoming.hash);
         let worker = self.worker();
         let read = worker.guarded(move || listing::read(ops.as_ref(), &dest, &id, &hash));
         match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {

@@ -1,7 +1,7 @@
 //! Corpus of bad names: they are refused, or stored under a safe and visible name.
 
 use super::{
-    hostile::{Hand, entry},
+    hostile::{HostilePeer, entry},
     *,
 };
 use crate::{
@@ -139,7 +139,7 @@ async fn a_sender_that_offers_a_refused_name_is_thrown_out_and_nothing_lands() {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);
     for (n, name) in corpus().0.into_iter().filter(|name| name.len() < 300).enumerate() {
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.offer.transfer = *TransferId::from_random([n as u8 + 1; 16]).as_bytes();
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
