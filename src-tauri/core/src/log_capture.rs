@@ -16,32 +16,32 @@ const KEPT: usize = 256 << 20;
 
 /// Subscriber that records all events. Clones share the record.
 #[derive(Clone, Default)]
-pub(crate) struct Overheard(Arc<Mutex<String>>);
+pub(crate) struct LogCapture(Arc<Mutex<String>>);
 
-impl Overheard {
+impl LogCapture {
     /// Returns the log captured so far.
     pub(crate) fn text(&self) -> String {
         self.0.lock().unwrap().clone()
     }
 
-    fn keep(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut Line<'_>)) {
+    fn keep(&self, metadata: &Metadata<'_>, record: impl FnOnce(&mut LogLine<'_>)) {
         let mut text = self.0.lock().unwrap();
         if text.len() < KEPT {
             let _ = write!(text, "\n{} {} {}", metadata.level(), metadata.target(), metadata.name());
-            record(&mut Line(&mut text));
+            record(&mut LogLine(&mut text));
         }
     }
 }
 
-struct Line<'a>(&'a mut String);
+struct LogLine<'a>(&'a mut String);
 
-impl Visit for Line<'_> {
+impl Visit for LogLine<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let _ = write!(self.0, " {}={value:?}", field.name());
     }
 }
 
-impl Subscriber for Overheard {
+impl Subscriber for LogCapture {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -52,7 +52,7 @@ impl Subscriber for Overheard {
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Line(&mut self.0.lock().unwrap()));
+        values.record(&mut LogLine(&mut self.0.lock().unwrap()));
     }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
@@ -112,14 +112,14 @@ fn what_is_logged_is_heard_and_what_is_secret_is_found() {
     .into_iter()
     .enumerate()
     {
-        let overheard = Overheard::default();
-        tracing::subscriber::with_default(overheard.clone(), || match number {
+        let log_capture = LogCapture::default();
+        tracing::subscriber::with_default(log_capture.clone(), || match number {
             0 => tracing::trace!(leak, "a field"),
             1 => tracing::trace!("in the message: {leak}"),
             2 => drop(tracing::trace_span!("a span", %leak)),
             _ => tracing::error!(?leak),
         });
-        assert!(holds(overheard.text().as_bytes(), &secret), "{}", overheard.text());
+        assert!(holds(log_capture.text().as_bytes(), &secret), "{}", log_capture.text());
     }
     assert!(!holds(b"nothing of it is here, and nothing like it", &secret));
 }
