@@ -1,5 +1,12 @@
 //! The window: how it opens, shows and closes.
 
+pub(crate) mod attention;
+mod context_menu;
+pub(crate) mod drop;
+pub(crate) mod quit;
+pub(crate) mod tray;
+pub(crate) mod web_data;
+
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -10,7 +17,8 @@ use tauri::{
     App, AppHandle, Manager, Theme, Url, WebviewWindowBuilder, WindowEvent, webview::NewWindowResponse, window::Color,
 };
 
-use crate::{MAIN, attention, context_menu, drop, quit, tray, web_data::WebData};
+use self::web_data::WebData;
+use crate::MAIN;
 
 /// Time after which a page that has not reported readiness is shown as it is: something is wrong, and the user should
 /// see that rather than nothing.

@@ -3,6 +3,9 @@
 //! A web page can make a browser open any link. A link therefore only shows the window and a question: the page gets it
 //! as text, and pairs when the user clicks. Files become an opaque pick, as with a drop.
 
+pub(crate) mod scheme;
+pub(crate) mod single;
+
 use std::{
     collections::VecDeque,
     ffi::{OsStr, OsString},
@@ -65,7 +68,7 @@ impl Inbox {
 /// Sends the waiting events to the page.
 pub fn page_listens(app: &AppHandle) {
     for event in app.state::<Inbox>().take() {
-        crate::tell(app, event);
+        crate::emit_to_page(app, event);
     }
 }
 
@@ -89,7 +92,7 @@ pub fn open(app: &AppHandle, given: &[OsString], folder: &Path) {
     }
     for event in events {
         if let Some(event) = app.state::<Inbox>().put(event) {
-            crate::tell(app, event);
+            crate::emit_to_page(app, event);
         }
     }
 }
@@ -117,7 +120,7 @@ pub fn read(text: &str) -> Result<LinkView, ApiError> {
     if text.len() > MAX_LINK {
         return Err(error("link_invalid", "the link is too long", "Copy the whole link from the other device."));
     }
-    view(&text.parse::<Link>().map_err(told)?)
+    view(&text.parse::<Link>().map_err(to_api_error)?)
 }
 
 /// Converts a link into the form for the page.
@@ -135,7 +138,7 @@ pub fn view(link: &Link) -> Result<LinkView, ApiError> {
 }
 
 /// Converts a module's error into one of the API.
-pub fn told(error: impl RoomError) -> ApiError {
+pub fn to_api_error(error: impl RoomError) -> ApiError {
     NetworkError::from(error).into()
 }
 

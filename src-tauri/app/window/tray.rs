@@ -11,7 +11,8 @@ use tauri::{
 };
 use yonder_core::api::ShellEvent;
 
-use crate::{quit, tell, text, window};
+use super::quit;
+use crate::{emit_to_page, text, window};
 
 const ID: &str = "tray";
 const OPEN: &str = "open";
@@ -46,14 +47,14 @@ fn build(app: &AppHandle) -> tauri::Result<()> {
     let menu =
         Menu::with_items(app, &[&entries.open, &entries.pair, &PredefinedMenuItem::separator(app)?, &entries.quit])?;
     TrayIconBuilder::with_id(ID)
-        .icon(Image::from_bytes(include_bytes!("../../icons/tray.png"))?)
+        .icon(Image::from_bytes(include_bytes!("../../../icons/tray.png"))?)
         .tooltip("Yonder")
         .menu(&menu)
         .on_menu_event(|app, event| match event.id().as_ref() {
             OPEN => window::show(app),
             PAIR => {
                 window::show(app);
-                tell(app, ShellEvent::Show { view: "pair".into() });
+                emit_to_page(app, ShellEvent::Show { view: "pair".into() });
             }
             QUIT => quit::ask(app),
             _ => {}

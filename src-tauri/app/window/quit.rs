@@ -14,7 +14,7 @@ use yonder_core::{
     transfer::Reason,
 };
 
-use crate::{node::Core, tell, window};
+use crate::{emit_to_page, node::Core, window};
 use yonder_core::clock::Locked as _;
 
 /// Time for the page to show the question. After that the app quits, because nothing else could end it.
@@ -36,12 +36,12 @@ enum State {
 
 /// The question whether to quit.
 #[derive(Default)]
-pub struct Question {
+pub struct QuitQuestion {
     state: Mutex<State>,
     asked: AtomicU64,
 }
 
-impl Question {
+impl QuitQuestion {
     fn change(&self, change: impl FnOnce(&mut State)) -> State {
         let mut state = self.state.locked();
         change(&mut state);
@@ -69,10 +69,10 @@ pub fn ask(app: &AppHandle) {
             return;
         }
         window::show(&app);
-        let number = app.state::<Question>().begin();
-        tell(&app, ShellEvent::QuitAsked);
+        let number = app.state::<QuitQuestion>().begin();
+        emit_to_page(&app, ShellEvent::QuitAsked);
         tokio::time::sleep(PAGE_TIMEOUT).await;
-        if app.state::<Question>().is_unheard(number) {
+        if app.state::<QuitQuestion>().is_unheard(number) {
             tracing::warn!("the page does not ask whether to quit; the app quits");
             app.exit(0);
         }
@@ -81,7 +81,7 @@ pub fn ask(app: &AppHandle) {
 
 /// Handles the page's answer.
 pub fn step(app: &AppHandle, step: QuitStep) {
-    let question = app.state::<Question>();
+    let question = app.state::<QuitQuestion>();
     match step {
         QuitStep::Ask => ask(app),
         QuitStep::Shown => {
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_question_that_was_shown_or_answered_does_not_run_out() {
-        let question = Question::default();
+        let question = QuitQuestion::default();
         let first = question.begin();
         assert!(question.is_unheard(first), "the page has not said anything");
         question.change(|state| *state = State::Shown);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn an_older_question_leaves_the_newer_one_its_time() {
-        let question = Question::default();
+        let question = QuitQuestion::default();
         let first = question.begin();
         let second = question.begin();
         assert!(!question.is_unheard(first));

@@ -202,7 +202,7 @@ struct Batch {
 }
 
 /// State of all notifications, which decides about the next event. Knows no desktop.
-pub struct Desk {
+pub struct NotificationPolicy {
     pub texts: Language,
     /// Offers that wait for the user's answer.
     offers: HashSet<TransferId>,
@@ -213,10 +213,10 @@ pub struct Desk {
     /// Check words of the pairing that was reported last.
     pairing: Option<String>,
     /// Time at which a text of a device was last shown.
-    told: HashMap<DeviceId, Instant>,
+    shown_at: HashMap<DeviceId, Instant>,
 }
 
-impl Desk {
+impl NotificationPolicy {
     /// Creates an empty state.
     pub fn new(texts: Language) -> Self {
         Self {
@@ -225,7 +225,7 @@ impl Desk {
             watched: HashSet::new(),
             ended: HashMap::new(),
             pairing: None,
-            told: HashMap::new(),
+            shown_at: HashMap::new(),
         }
     }
 
@@ -276,10 +276,10 @@ impl Desk {
                 let device = message.device_id;
                 // A device that sends many texts must not fill the screen: the existing notification stands for all of
                 // them.
-                if self.told.get(&device).is_some_and(|told| now.duration_since(*told) < PAUSE) {
+                if self.shown_at.get(&device).is_some_and(|told| now.duration_since(*told) < PAUSE) {
                     return Step::Nothing;
                 }
-                self.told.insert(device, now);
+                self.shown_at.insert(device, now);
                 Step::Text { device, text: message.text.clone() }
             }
             Event::Offer { transfer } => {
@@ -418,79 +418,79 @@ mod tests {
 
     use super::*;
 
-    fn told(desk: &mut Desk, state: TransferState, direction: Direction) -> Step {
-        desk.read(&Event::Transfer { transfer: sample(state, direction) }, false, Instant::now())
+    fn told(policy: &mut NotificationPolicy, state: TransferState, direction: Direction) -> Step {
+        policy.read(&Event::Transfer { transfer: sample(state, direction) }, false, Instant::now())
     }
 
     #[test]
     fn an_offer_is_shown_with_its_answers_and_its_markup_is_text() {
-        let mut desk = Desk::new(Language::English);
+        let mut policy = NotificationPolicy::new(Language::English);
         let offer = sample(TransferState::Offered, Direction::Receive);
-        let Step::Show(note) = desk.read(&Event::Offer { transfer: offer.clone() }, false, Instant::now()) else {
+        let Step::Show(note) = policy.read(&Event::Offer { transfer: offer.clone() }, false, Instant::now()) else {
             panic!("not shown")
         };
         assert_eq!(note.about, About::Offer(offer.id));
         assert_eq!(note.title, "<b>Desk</b> wants to send something");
         assert_eq!(note.body, "a &amp; b.txt (1.5 kB) – &lt;b&gt;Desk&lt;/b&gt;");
-        assert_eq!(told(&mut desk, TransferState::Offered, Direction::Receive), Step::Nothing);
+        assert_eq!(told(&mut policy, TransferState::Offered, Direction::Receive), Step::Nothing);
         assert_eq!(
-            told(&mut desk, TransferState::Active, Direction::Receive),
+            told(&mut policy, TransferState::Active, Direction::Receive),
             Step::Withdraw(Answered::Offer(offer.id))
         );
     }
 
     #[test]
     fn questions_that_wait_are_counted_whether_the_window_is_looked_at_or_not() {
-        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        let (mut policy, now) = (NotificationPolicy::new(Language::English), Instant::now());
         for looked_at in [true, false] {
             let offer = sample(TransferState::Offered, Direction::Receive);
-            desk.read(&Event::Offer { transfer: offer.clone() }, looked_at, now);
-            assert_eq!(desk.waiting(), 1);
-            desk.read(&confirm(false), looked_at, now);
-            assert_eq!(desk.waiting(), 2);
-            desk.read(&confirm(true), looked_at, now);
-            assert_eq!(desk.waiting(), 1, "it was answered here, and waits for the other side");
+            policy.read(&Event::Offer { transfer: offer.clone() }, looked_at, now);
+            assert_eq!(policy.waiting(), 1);
+            policy.read(&confirm(false), looked_at, now);
+            assert_eq!(policy.waiting(), 2);
+            policy.read(&confirm(true), looked_at, now);
+            assert_eq!(policy.waiting(), 1, "it was answered here, and waits for the other side");
             let event = if looked_at {
                 Event::Transfer { transfer: sample(TransferState::Declined, Direction::Receive) }
             } else {
                 Event::TransferGone { id: offer.id }
             };
-            desk.read(&event, looked_at, now);
-            assert_eq!(desk.waiting(), 0);
+            policy.read(&event, looked_at, now);
+            assert_eq!(policy.waiting(), 0);
         }
     }
 
     #[test]
     fn an_end_is_told_once_and_only_if_it_is_news() {
-        let mut desk = Desk::new(Language::English);
-        assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
-        told(&mut desk, TransferState::Active, Direction::Send);
-        let Step::Show(note) = told(&mut desk, TransferState::Done, Direction::Send) else { panic!("not shown") };
+        let mut policy = NotificationPolicy::new(Language::English);
+        assert_eq!(told(&mut policy, TransferState::Done, Direction::Send), Step::Nothing);
+        told(&mut policy, TransferState::Active, Direction::Send);
+        let Step::Show(note) = told(&mut policy, TransferState::Done, Direction::Send) else { panic!("not shown") };
         assert_eq!(note.title, "Sent");
         assert!(matches!(note.about, About::End(Ended { end: End::Sent, single: true, .. })), "{note:?}");
-        assert_eq!(told(&mut desk, TransferState::Done, Direction::Send), Step::Nothing);
+        assert_eq!(told(&mut policy, TransferState::Done, Direction::Send), Step::Nothing);
     }
 
     /// Stops an active transfer for this reason.
-    fn stopped(desk: &mut Desk, code: &str, direction: Direction) -> Step {
+    fn stopped(policy: &mut NotificationPolicy, code: &str, direction: Direction) -> Step {
         let reason = yonder_core::api::ApiError { code: code.into(), message: "m".into(), hint: String::new() };
         let transfer = TransferView { reason: Some(reason), ..sample(TransferState::Paused, direction) };
-        desk.read(&Event::Transfer { transfer }, false, Instant::now())
+        policy.read(&Event::Transfer { transfer }, false, Instant::now())
     }
 
     #[test]
     fn a_full_disk_is_told_at_both_ends_once_until_it_goes_on() {
         for (direction, end) in [(Direction::Receive, End::FullHere), (Direction::Send, End::FullThere)] {
-            let mut desk = Desk::new(Language::English);
-            assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it was so when the app came up");
-            told(&mut desk, TransferState::Active, direction);
-            let Step::Show(note) = stopped(&mut desk, "disk_full", direction) else { panic!("not shown") };
+            let mut policy = NotificationPolicy::new(Language::English);
+            assert_eq!(stopped(&mut policy, "disk_full", direction), Step::Nothing, "it was so when the app came up");
+            told(&mut policy, TransferState::Active, direction);
+            let Step::Show(note) = stopped(&mut policy, "disk_full", direction) else { panic!("not shown") };
             assert!(matches!(note.about, About::End(ended) if ended.end == end), "{note:?}");
             assert!(note.title.contains("full") && note.body.contains("Free some space"), "{note:?}");
-            assert_eq!(stopped(&mut desk, "disk_full", direction), Step::Nothing, "it is told once");
-            told(&mut desk, TransferState::Active, direction);
+            assert_eq!(stopped(&mut policy, "disk_full", direction), Step::Nothing, "it is told once");
+            told(&mut policy, TransferState::Active, direction);
             assert!(
-                matches!(stopped(&mut desk, "disk_full", direction), Step::Show(_)),
+                matches!(stopped(&mut policy, "disk_full", direction), Step::Show(_)),
                 "it went on, and stopped again"
             );
         }
@@ -498,24 +498,24 @@ mod tests {
 
     #[test]
     fn a_pause_by_a_person_is_not_told_and_a_source_that_is_gone_is_to_its_owner() {
-        let mut desk = Desk::new(Language::German);
+        let mut policy = NotificationPolicy::new(Language::German);
         for code in ["paused_here", "paused_there"] {
             for direction in [Direction::Send, Direction::Receive] {
-                told(&mut desk, TransferState::Active, direction);
-                assert!(matches!(stopped(&mut desk, code, direction), Step::Withdraw(_)), "{code}");
+                told(&mut policy, TransferState::Active, direction);
+                assert!(matches!(stopped(&mut policy, code, direction), Step::Withdraw(_)), "{code}");
             }
         }
-        assert!(matches!(stopped(&mut desk, "source_gone", Direction::Receive), Step::Withdraw(_)));
-        assert!(matches!(stopped(&mut desk, "source_gone", Direction::Send), Step::Show(_)));
+        assert!(matches!(stopped(&mut policy, "source_gone", Direction::Receive), Step::Withdraw(_)));
+        assert!(matches!(stopped(&mut policy, "source_gone", Direction::Send), Step::Show(_)));
     }
 
     #[test]
     fn many_ends_in_a_row_are_one_notification_that_names_and_counts_them() {
-        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
+        let (mut policy, now) = (NotificationPolicy::new(Language::English), Instant::now());
         let mut end = |state, direction, after: Duration| {
             for state in [TransferState::Active, state] {
                 let event = Event::Transfer { transfer: sample(state, direction) };
-                if let Step::Show(note) = desk.read(&event, false, now + after) {
+                if let Step::Show(note) = policy.read(&event, false, now + after) {
                     let lines: Vec<_> = note.body.lines().map(str::to_owned).collect();
                     return (note.about.answered(), lines.len(), lines.last().cloned().unwrap_or_default());
                 }
@@ -545,11 +545,11 @@ mod tests {
     #[test]
     fn what_is_not_all_is_told_as_such_unless_the_person_chose_so() {
         let told = |direction, code: &str| {
-            let mut desk = Desk::new(Language::English);
-            told(&mut desk, TransferState::Active, direction);
+            let mut policy = NotificationPolicy::new(Language::English);
+            told(&mut policy, TransferState::Active, direction);
             let reasons = [(code.to_owned(), 2)].into();
             let transfer = TransferView { skipped: 2, reasons, ..sample(TransferState::Done, direction) };
-            match desk.read(&Event::Transfer { transfer }, false, Instant::now()) {
+            match policy.read(&Event::Transfer { transfer }, false, Instant::now()) {
                 Step::Show(note) => note.title,
                 other => panic!("{other:?}"),
             }
@@ -562,11 +562,11 @@ mod tests {
 
     #[test]
     fn what_was_received_is_told_with_its_folder() {
-        let mut desk = Desk::new(Language::English);
-        told(&mut desk, TransferState::Active, Direction::Receive);
+        let mut policy = NotificationPolicy::new(Language::English);
+        told(&mut policy, TransferState::Active, Direction::Receive);
         let into = Some("/srv/<inbox> & more".into());
         let transfer = TransferView { into, ..sample(TransferState::Done, Direction::Receive) };
-        let step = desk.read(&Event::Transfer { transfer }, false, Instant::now());
+        let step = policy.read(&Event::Transfer { transfer }, false, Instant::now());
         let Step::Show(note) = step else { panic!("not shown") };
         assert_eq!(note.body.lines().last(), Some("In /srv/&lt;inbox&gt; &amp; more"));
     }
@@ -581,12 +581,12 @@ mod tests {
 
     #[test]
     fn what_a_person_did_is_not_told_to_them() {
-        let mut desk = Desk::new(Language::English);
+        let mut policy = NotificationPolicy::new(Language::English);
         for (state, direction) in
             [(TransferState::Cancelled, Direction::Send), (TransferState::Declined, Direction::Receive)]
         {
-            told(&mut desk, TransferState::Active, direction);
-            assert!(matches!(told(&mut desk, state, direction), Step::Withdraw(_)));
+            told(&mut policy, TransferState::Active, direction);
+            assert!(matches!(told(&mut policy, state, direction), Step::Withdraw(_)));
         }
     }
 
@@ -607,11 +607,11 @@ mod tests {
 
     #[test]
     fn a_pairing_is_told_once() {
-        let mut desk = Desk::new(Language::German);
-        let Step::Show(note) = desk.read(&confirm(false), false, Instant::now()) else { panic!("not shown") };
+        let mut policy = NotificationPolicy::new(Language::German);
+        let Step::Show(note) = policy.read(&confirm(false), false, Instant::now()) else { panic!("not shown") };
         assert!(note.body.contains("amber-falcon"));
         assert_eq!(note.about, About::Pairing);
-        assert_eq!(desk.read(&confirm(false), false, Instant::now()), Step::Nothing);
+        assert_eq!(policy.read(&confirm(false), false, Instant::now()), Step::Nothing);
     }
 
     #[test]
@@ -623,10 +623,10 @@ mod tests {
             Event::Pairing { pairing: PairingView::Idle },
             Event::Pairing { pairing: PairingView::Failed { error: over } },
         ] {
-            let mut desk = Desk::new(Language::English);
-            assert!(matches!(desk.read(&confirm(false), false, Instant::now()), Step::Show(_)));
-            assert_eq!(desk.read(&after, true, Instant::now()), Step::Withdraw(Answered::Pairing), "{after:?}");
-            assert_eq!(desk.read(&after, false, Instant::now()), Step::Nothing);
+            let mut policy = NotificationPolicy::new(Language::English);
+            assert!(matches!(policy.read(&confirm(false), false, Instant::now()), Step::Show(_)));
+            assert_eq!(policy.read(&after, true, Instant::now()), Step::Withdraw(Answered::Pairing), "{after:?}");
+            assert_eq!(policy.read(&after, false, Instant::now()), Step::Nothing);
         }
     }
 
@@ -639,24 +639,24 @@ mod tests {
     #[test]
     fn a_text_is_told_unless_the_window_is_looked_at() {
         let device = DeviceId::of_endpoint(&[2; 32]);
-        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
-        assert_eq!(desk.read(&text_of(device, MessageState::Received), true, now), Step::Nothing);
+        let (mut policy, now) = (NotificationPolicy::new(Language::English), Instant::now());
+        assert_eq!(policy.read(&text_of(device, MessageState::Received), true, now), Step::Nothing);
         assert!(!matters(&text_of(device, MessageState::Delivered)));
-        assert_eq!(desk.read(&text_of(device, MessageState::Queued), false, now), Step::Nothing);
-        let step = desk.read(&text_of(device, MessageState::Received), false, now);
+        assert_eq!(policy.read(&text_of(device, MessageState::Queued), false, now), Step::Nothing);
+        let step = policy.read(&text_of(device, MessageState::Received), false, now);
         assert!(matches!(step, Step::Text { device: of, .. } if of == device));
     }
 
     #[test]
     fn many_texts_of_one_device_fill_no_screen() {
         let (one, two) = (DeviceId::of_endpoint(&[2; 32]), DeviceId::of_endpoint(&[3; 32]));
-        let (mut desk, now) = (Desk::new(Language::English), Instant::now());
-        let shown = |desk: &mut Desk, device, after| {
-            desk.read(&text_of(device, MessageState::Received), false, now + after) != Step::Nothing
+        let (mut policy, now) = (NotificationPolicy::new(Language::English), Instant::now());
+        let shown = |policy: &mut NotificationPolicy, device, after| {
+            policy.read(&text_of(device, MessageState::Received), false, now + after) != Step::Nothing
         };
-        assert!(shown(&mut desk, one, Duration::ZERO));
-        assert!((1..20).all(|n| !shown(&mut desk, one, Duration::from_millis(n * 100))));
-        assert!(shown(&mut desk, two, Duration::from_millis(100)));
-        assert!(shown(&mut desk, one, PAUSE));
+        assert!(shown(&mut policy, one, Duration::ZERO));
+        assert!((1..20).all(|n| !shown(&mut policy, one, Duration::from_millis(n * 100))));
+        assert!(shown(&mut policy, two, Duration::from_millis(100)));
+        assert!(shown(&mut policy, one, PAUSE));
     }
 }

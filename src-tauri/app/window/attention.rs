@@ -58,13 +58,13 @@ mod badge {
 
     impl Badge {
         pub(super) async fn show(&mut self, _window: &WebviewWindow, waiting: usize) {
-            let told = tokio::time::timeout(BUS_TIMEOUT, self.tell(waiting)).await;
+            let told = tokio::time::timeout(BUS_TIMEOUT, self.set_count(waiting)).await;
             if !matches!(told, Ok(Ok(()))) {
                 tracing::debug!(?told, "no number on the icon");
             }
         }
 
-        async fn tell(&mut self, waiting: usize) -> zbus::Result<()> {
+        async fn set_count(&mut self, waiting: usize) -> zbus::Result<()> {
             let bus = match &self.bus {
                 Some(bus) => bus,
                 None => self.bus.insert(Connection::session().await?),

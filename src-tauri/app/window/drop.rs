@@ -40,19 +40,19 @@ pub fn on_drag(app: &AppHandle, event: &DragDropEvent) {
         DragDropEvent::Drop { paths, position } => {
             let (x, y) = css(*position, scale);
             match app.state::<Picks>().keep(paths.clone(), Instant::now()) {
-                Some(picked) => crate::tell(app, ShellEvent::Dropped { x, y, picked }),
+                Some(picked) => crate::emit_to_page(app, ShellEvent::Dropped { x, y, picked }),
                 // Text or a picture dragged from a browser contains no files.
-                None => crate::tell(app, ShellEvent::DragLeave),
+                None => crate::emit_to_page(app, ShellEvent::DragLeave),
             }
         }
-        DragDropEvent::Leave => crate::tell(app, ShellEvent::DragLeave),
+        DragDropEvent::Leave => crate::emit_to_page(app, ShellEvent::DragLeave),
         _ => {}
     }
 }
 
 fn over(app: &AppHandle, position: PhysicalPosition<f64>, scale: f64) {
     let (x, y) = css(position, scale);
-    crate::tell(app, ShellEvent::DragOver { x, y });
+    crate::emit_to_page(app, ShellEvent::DragOver { x, y });
 }
 
 /// Converts a drag's position into CSS pixels. Only Windows reports device pixels; GTK and AppKit report logical ones
