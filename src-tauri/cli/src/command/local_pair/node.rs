@@ -24,7 +24,7 @@ const START: Duration = Duration::from_secs(30);
 /// Time limit for the node to end on request.
 const END: Duration = Duration::from_secs(3);
 
-pub struct TwinNode {
+pub struct LocalNode {
     role: &'static str,
     child: Child,
     /// The node runs while this is open. A killed program closes it.
@@ -39,7 +39,7 @@ pub struct TwinNode {
     _reader: AbortOnDropHandle<()>,
 }
 
-impl TwinNode {
+impl LocalNode {
     pub async fn start(folder: &Path, role: &'static str, verbose: u8) -> Result<Self, Failure> {
         let data_dir = folder.join(role);
         let download_dir = folder.join(format!("received by {role}"));
@@ -142,7 +142,7 @@ impl TwinNode {
 }
 
 /// Waits until one of the nodes ends by itself, and returns its role.
-pub async fn any_ends(one: &TwinNode, other: &TwinNode) -> &'static str {
+pub async fn any_ends(one: &LocalNode, other: &LocalNode) -> &'static str {
     let mut ends = (one.ended.clone(), other.ended.clone());
     tokio::select! {
         _ = ends.0.wait_for(|ended| *ended) => one.role,

@@ -16,7 +16,7 @@ use yonder_core::{
     control::{Client, Events},
 };
 
-pub use self::node::{TwinNode, any_ends};
+pub use self::node::{LocalNode, any_ends};
 use crate::{console::Console, failure::Failure, notes, text::shown};
 
 /// Creates a failure of the trial.
@@ -39,7 +39,7 @@ pub async fn remove(folder: PathBuf, console: &Console) {
 
 /// Runs `doing` while both nodes run. After a failure, also prints the nodes' last log lines.
 pub async fn while_both_run<T>(
-    nodes: [&TwinNode; 2],
+    nodes: [&LocalNode; 2],
     doing: impl Future<Output = Result<T, Failure>>,
 ) -> Result<T, Failure> {
     let outcome = tokio::select! {
@@ -57,7 +57,7 @@ pub async fn while_both_run<T>(
 }
 
 /// Pairs the nodes by three words, approved on both sides.
-pub async fn pair(host: &TwinNode, joiner: &TwinNode, step: &impl Fn(&str)) -> Result<(), Failure> {
+pub async fn pair(host: &LocalNode, joiner: &LocalNode, step: &impl Fn(&str)) -> Result<(), Failure> {
     let (mut at_host, mut at_joiner) = (host.client().events().await?, joiner.client().events().await?);
     let hosting = match host.client().call(PairingRequest::PairHost { approve: false, level: None, words: 3 }).await? {
         Response::Pairing(PairingView::Hosting { words, .. }) => words,
@@ -113,8 +113,8 @@ async fn paired(events: &mut Events, who: &str) -> Result<(), Failure> {
 
 /// Sends, accepts, and waits for the receiver's confirmation. Returns the transfer and its duration.
 pub async fn transfer(
-    from: &TwinNode,
-    to: &TwinNode,
+    from: &LocalNode,
+    to: &LocalNode,
     source: &Path,
     options: TransferOptions,
     step: &impl Fn(&str),
