@@ -15,13 +15,13 @@ use yonder_core::{
 use crate::{device::Device, program::TEST_TIMEOUT};
 
 /// A connection to a node, which can be reopened after the node was restarted.
-pub struct Talk {
+pub struct ControlClient {
     data_dir: PathBuf,
     client: Client,
     runtime: Runtime,
 }
 
-impl Talk {
+impl ControlClient {
     /// Waits until the device's node answers.
     #[track_caller]
     pub fn to(device: &Device) -> Self {
@@ -34,7 +34,7 @@ impl Talk {
 
     /// Connects again, to the node that runs there now.
     #[track_caller]
-    pub fn again(&mut self) {
+    pub fn reconnect(&mut self) {
         self.client = self.runtime.block_on(connect(&self.data_dir));
     }
 

@@ -11,10 +11,8 @@ use yonder_tests::{
     program::{Running, TEST_TIMEOUT as LONG},
 };
 
-use crate::{
-    peer::{MESSAGE, NOT_PAIRING, PAIRING, Peer, TEST_TIMEOUT, runtime, show_code, wait_for},
-    strangers::stolen_key,
-};
+use super::strangers::stolen_key;
+use crate::peer::{MESSAGE, NOT_PAIRING, PAIRING, Peer, TEST_TIMEOUT, runtime, show_code, wait_for};
 
 /// Sends these frames whatever the answers are, and returns the answers.
 async fn play(connection: &Connection, frames: &[Vec<u8>]) -> Vec<Vec<u8>> {

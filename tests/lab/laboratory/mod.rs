@@ -1,5 +1,7 @@
 //! Tests of the laboratory itself: it does what it says, and leaves nothing behind.
 
+mod routers;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
