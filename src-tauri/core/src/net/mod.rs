@@ -1,8 +1,8 @@
 //! The network: one endpoint, the protocols on it, and sessions with paired devices.
 //!
-//! Invariants: an unpaired peer is refused in one place ([`inbound::gate`]), before any handler runs, on every protocol except
-//! `pairing/1.0`, and on that one too unless a code is open. A [`Session`] exists only after the session handshake has
-//! proven the pairing secret over the same TLS connection. 0-RTT is never used. [`Net`] owns every task and ends it.
+//! Invariants: an unpaired peer is refused in one place ([`inbound::gate`]), before any handler runs, on every protocol
+//! except `pairing/1.0`, and on that one too unless a code is open. A [`Session`] exists only after the session handshake
+//! has proven the pairing secret over the same TLS connection. 0-RTT is never used. [`Net`] owns every task and ends it.
 
 mod close;
 mod dial;
