@@ -22,11 +22,11 @@ use crate::{
     node::{self, Core, Starter},
     opened,
     picks::Picks,
-    pictures, quit, reveal, send,
+    pictures, reveal, send,
     service::Given,
-    text, tray,
+    text,
     widening::{self, Class, Question},
-    window,
+    window::{self, quit, tray},
 };
 
 /// Maximum length of a text for the clipboard in bytes; enough for a report of the doctor.

@@ -7,12 +7,9 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod arguments;
-mod attention;
 mod browse;
 mod commands;
-mod context_menu;
 mod dialogs;
-mod drop;
 pub mod environment;
 mod node;
 mod notify;
@@ -20,15 +17,10 @@ mod opened;
 pub mod picks;
 mod pictures;
 mod questions;
-mod quit;
 mod reveal;
-mod scheme;
 mod send;
 mod service;
-mod single;
 mod text;
-mod tray;
-mod web_data;
 mod widening;
 mod window;
 
@@ -41,7 +33,7 @@ use std::{
 use tauri::{Manager, RunEvent};
 use tracing_subscriber::EnvFilter;
 
-use yonder_core::diagnostics::log::{KeptLog, LineLimit, OneLine};
+use yonder_core::diagnostics::log::{DeferredLog, LineLimit, OneLine};
 
 pub use arguments::Arguments;
 
@@ -67,36 +59,36 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
     let started = Instant::now();
     let built = tauri::Builder::default()
         // First, so that a second instance exits before it has built anything.
-        .plugin(single::plugin(&arguments))
+        .plugin(opened::single::plugin(&arguments))
         .plugin(tauri_plugin_dialog::init())
         .plugin(tauri_plugin_opener::Builder::new().open_js_links_on_click(false).build())
         .plugin(tauri_plugin_clipboard_manager::init())
         .plugin(tauri_plugin_deep_link::init())
         .manage(node::Core::default())
         .manage(picks::Picks::default())
-        .manage(drop::Drag::default())
+        .manage(window::drop::Drag::default())
         .manage(opened::Inbox::default())
         .manage(pictures::Pictures::default())
         .manage(dialogs::Dialogs::default())
-        .manage(quit::Question::default())
+        .manage(window::quit::QuitQuestion::default())
         .manage(window::Shown::since(started))
-        .manage(web_data::WebData::default())
+        .manage(window::web_data::WebData::default())
         .manage(text::Spoken::of_environment())
         .invoke_handler(tauri::generate_handler![commands::call, commands::shell, pictures::picture])
         .setup(move |app| {
             if let Err(error) = window::open(app) {
                 // Tauri would turn a returned error into a panic.
                 no_window(&error.to_string());
-                app.state::<web_data::WebData>().clean_up();
+                app.state::<window::web_data::WebData>().clean_up();
                 std::process::exit(1);
             }
             // The window is opening; everything from here on runs in parallel.
             let notifier = notify::Notifier::start(app.handle());
             opened_with(app.handle(), arguments.open.clone());
-            scheme::register(app.handle(), &arguments);
+            opened::scheme::register(app.handle(), &arguments);
             app.manage(node::Starter::new(arguments, notifier));
             node::start(app.handle(), service::Given::default());
-            tray::put_up(app.handle());
+            window::tray::put_up(app.handle());
             window::quit_on_signal(app.handle());
             Ok(())
         })
@@ -108,7 +100,7 @@ fn open_and_run(arguments: Arguments) -> ExitCode {
     app.run(|app, event| match event {
         RunEvent::Exit => {
             node::stop(app);
-            app.state::<web_data::WebData>().clean_up();
+            app.state::<window::web_data::WebData>().clean_up();
         }
         #[cfg(target_os = "macos")]
         RunEvent::Reopen { .. } => window::show(app),
@@ -151,7 +143,7 @@ fn log() {
     };
     // Some lines contain text chosen by peers, which must neither begin a line nor control the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
-    let log = KeptLog::of_this_process();
+    let log = DeferredLog::of_this_process();
     let limit = LineLimit::new(log.clone());
     let file = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
     // Declares all levels, so that only the other filter decides about levels.
@@ -172,7 +164,7 @@ const CORE_EVENT: &str = "yonder://event";
 const SHELL_EVENT: &str = "yonder://shell";
 
 /// Emits an event to the page. A page that is not loaded yet requests a snapshot later.
-fn tell(app: &tauri::AppHandle, event: yonder_core::api::ShellEvent) {
+fn emit_to_page(app: &tauri::AppHandle, event: yonder_core::api::ShellEvent) {
     use tauri::Emitter;
     if let Err(error) = app.emit_to(MAIN, SHELL_EVENT, event) {
         tracing::warn!(%error, "the page could not be told");

@@ -7,7 +7,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use yonder_core::{
     api::{ApiError, KeystoreView, NumberedEvent, Request, Response, ShellEvent},
     clock::SharedLocked as _,
-    diagnostics::log::KeptLog,
+    diagnostics::log::DeferredLog,
     service::NetworkingService,
 };
 use zeroize::Zeroizing;
@@ -16,9 +16,9 @@ use crate::{
     CORE_EVENT, MAIN,
     arguments::Arguments,
     commands::error,
+    emit_to_page,
     notify::Notifier,
     service::{self, Given},
-    tell,
 };
 
 /// Longest wait of the quit for the node to shut down.
@@ -122,7 +122,7 @@ fn launch(app: &AppHandle, given: Given) {
         let recorded = tauri::async_runtime::spawn_blocking(move || service::recorded(&arguments).ok().flatten()).await;
         let failure = Failure { error, recorded: recorded.ok().flatten() };
         app.state::<Core>().set(Phase::Failed(failure.clone()));
-        tell_failure(&app, failure);
+        emit_failure(&app, failure);
     });
 }
 
@@ -151,23 +151,23 @@ pub async fn restore(
 /// Reports a failed start to a page that has just loaded.
 pub fn page_listens(app: &AppHandle) {
     if let Phase::Failed(failure) = app.state::<Core>().phase() {
-        tell_failure(app, failure);
+        emit_failure(app, failure);
     }
 }
 
-fn tell_failure(app: &AppHandle, failure: Failure) {
-    tell(app, ShellEvent::StartFailed { error: failure.error, recorded: failure.recorded });
+fn emit_failure(app: &AppHandle, failure: Failure) {
+    emit_to_page(app, ShellEvent::StartFailed { error: failure.error, recorded: failure.recorded });
 }
 
 /// Opens the node, makes it available to the page, then starts the network.
 async fn bring_up(app: AppHandle, arguments: Arguments, given: Given, notifier: Notifier) -> Result<(), ApiError> {
     let node = service::open(arguments, given).await?;
-    if let Err(error) = KeptLog::of_this_process().begin(node.data_dir()) {
+    if let Err(error) = DeferredLog::of_this_process().begin(node.data_dir()) {
         tracing::warn!(%error, "no log can be kept in the data directory");
     }
     let events = node.subscribe();
     app.state::<Core>().set(Phase::Up(node.clone()));
-    tell(&app, ShellEvent::Started);
+    emit_to_page(&app, ShellEvent::Started);
     tauri::async_runtime::spawn({
         let app = app.clone();
         async move { forward(&app, events, &notifier).await }

@@ -19,7 +19,7 @@ use yonder_core::{
 
 use crate::{
     commands::error,
-    opened::{read, told, view},
+    opened::{read, to_api_error, view},
 };
 
 /// Allows one picture at a time, because each may need several hundred megabytes.
@@ -38,15 +38,15 @@ impl Default for Pictures {
 pub async fn picture(request: Request<'_>, app: AppHandle) -> Result<ShellResponse, ApiError> {
     let bytes = match request.body() {
         InvokeBody::Raw(bytes) if bytes.len() as u64 <= MAX_PICTURE => bytes.clone(),
-        InvokeBody::Raw(_) => return Err(told(PictureError::TooLarge)),
-        InvokeBody::Json(_) => return Err(told(PictureError::Unreadable)),
+        InvokeBody::Raw(_) => return Err(to_api_error(PictureError::TooLarge)),
+        InvokeBody::Json(_) => return Err(to_api_error(PictureError::Unreadable)),
     };
-    look(&app, move || link_in_file(&bytes).map_err(told)).await
+    look(&app, move || link_in_file(&bytes).map_err(to_api_error)).await
 }
 
 /// Reads a file that the user chose or dropped.
 pub async fn file(app: &AppHandle, path: PathBuf) -> Result<ShellResponse, ApiError> {
-    look(app, move || link_at(&path).map_err(told)).await
+    look(app, move || link_at(&path).map_err(to_api_error)).await
 }
 
 /// Reads the clipboard: a link as text, or a picture of its code.
@@ -66,7 +66,7 @@ pub async fn clipboard(app: &AppHandle) -> Result<ShellResponse, ApiError> {
                 "Copy the link on the other device, or take a screenshot of its code.",
             )
         })?;
-        link_in_rgba(image.width(), image.height(), image.rgba().to_vec()).map_err(told)
+        link_in_rgba(image.width(), image.height(), image.rgba().to_vec()).map_err(to_api_error)
     })
     .await
 }

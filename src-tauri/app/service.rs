@@ -20,7 +20,7 @@ use crate::{
     arguments::{Arguments, Mode},
     commands::error,
     environment,
-    opened::told,
+    opened::to_api_error,
 };
 
 /// Longest wait of a start for commands that use the data directory.
@@ -94,7 +94,7 @@ pub async fn restore(
 
 /// Returns the keystore of the data directory; `None` before the first start. Reads one small file.
 pub fn recorded(arguments: &Arguments) -> Result<Option<KeystoreView>, ApiError> {
-    identity::recorded(&data_dir(arguments)?).map_err(told)
+    identity::recorded(&data_dir(arguments)?).map_err(to_api_error)
 }
 
 fn data_dir(arguments: &Arguments) -> Result<PathBuf, ApiError> {

@@ -12,9 +12,9 @@ use std::{
 use serde_json::Value;
 use yonder_core::api::{MessageRequest, Response, TransferOptions, TransferRequest};
 use yonder_tests::{
+    control_client::ControlClient,
     device::{Device, Node, pair, text},
     program::{Finished, Running, TEST_TIMEOUT, cli},
-    talk::Talk,
 };
 
 use crate::peer::{paired_peer, runtime, wait_for};
@@ -113,14 +113,14 @@ fn sends_in_a_loop_arrive_however_many_they_are() {
     let (alpha, _alpha_node, beta, beta_node) = two(&["--accept", "paired"]);
     let file = write(&alpha, "file.txt", "contents");
     // One process per send would slow the loop below any rate limit, so the requests go over one control connection.
-    let talk = Talk::to(&alpha);
+    let control = ControlClient::to(&alpha);
     let device = beta_node.device_id();
     for turn in 1..=SENDS {
         let options = TransferOptions::default();
         let request =
             TransferRequest::Send { device: device.clone(), paths: vec![file.clone()], given: Vec::new(), options };
-        let Ok(Response::Transfer(sent)) = talk.ask(request) else { panic!("send {turn} was not taken") };
-        wait_for(&format!("the end of send {turn}"), || match talk.ask(TransferRequest::Transfer { id: sent.id }) {
+        let Ok(Response::Transfer(sent)) = control.ask(request) else { panic!("send {turn} was not taken") };
+        wait_for(&format!("the end of send {turn}"), || match control.ask(TransferRequest::Transfer { id: sent.id }) {
             Ok(Response::Transfer(view)) => {
                 assert!(!view.state.is_final() || view.reason.is_none(), "send {turn}: {view:?}");
                 view.state.is_final()
@@ -136,7 +136,7 @@ fn sends_in_a_loop_arrive_however_many_they_are() {
 fn a_receiver_that_has_no_time_is_asked_again_by_itself() {
     let (alpha, _alpha_node, beta, beta_node) = two(&["--accept", "ask"]);
     let file = write(&alpha, "file.txt", "contents");
-    let (ours, theirs) = (Talk::to(&alpha), Talk::to(&beta));
+    let (ours, theirs) = (ControlClient::to(&alpha), ControlClient::to(&beta));
     let to = beta_node.device_id();
     let offer = || {
         let request = TransferRequest::Send {
@@ -219,7 +219,7 @@ fn pings_in_a_loop_are_spaced_and_measured_without_their_wait() {
 fn texts_faster_than_they_are_taken_all_arrive() {
     const TEXTS: usize = 320;
     let (alpha, _alpha_node, beta, beta_node) = two(&["--accept", "paired"]);
-    let (ours, theirs) = (Talk::to(&alpha), Talk::to(&beta));
+    let (ours, theirs) = (ControlClient::to(&alpha), ControlClient::to(&beta));
     let (client, runtime) = ours.parts();
     let to = beta_node.device_id();
     let said: Vec<_> = (0..TEXTS)

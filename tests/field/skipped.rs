@@ -11,9 +11,9 @@ use std::{
 use serde_json::{Value, json};
 use yonder_core::api::{ConflictRule, OfferEntry, Response, TransferRequest};
 use yonder_tests::{
+    control_client::ControlClient,
     device::{Device, Node, pair, text},
     program::{Finished, Running, TEST_TIMEOUT},
-    talk::Talk,
     tree,
 };
 
@@ -201,8 +201,8 @@ fn a_file_that_fails_at_the_receiver_counts_at_the_sender_and_the_rest_arrives()
 }
 
 /// Returns the entries of an offer directly under this parent.
-fn entries(talk: &Talk, id: &str, parent: Option<u32>) -> Vec<OfferEntry> {
-    match talk.ask(TransferRequest::OfferEntries { id: id.parse().unwrap(), parent, skip: 0, limit: 1000 }) {
+fn entries(control: &ControlClient, id: &str, parent: Option<u32>) -> Vec<OfferEntry> {
+    match control.ask(TransferRequest::OfferEntries { id: id.parse().unwrap(), parent, skip: 0, limit: 1000 }) {
         Ok(Response::OfferEntries(page)) => page.entries,
         other => panic!("{other:?}"),
     }
@@ -217,11 +217,11 @@ fn one_of_six(pair: &mut Pair) -> (String, Finished) {
     }
     let sending = pair.send(&[&folder], &[]);
     let id = text(&pair.receiver_node.running.expect_event("offer")["transfer"], "id");
-    let talk = Talk::to(&pair.receiver);
-    let top = entries(&talk, &id, None);
-    let file = entries(&talk, &id, Some(top[0].index)).into_iter().find(|entry| entry.name == "3").unwrap();
+    let control = ControlClient::to(&pair.receiver);
+    let top = entries(&control, &id, None);
+    let file = entries(&control, &id, Some(top[0].index)).into_iter().find(|entry| entry.name == "3").unwrap();
     let (conflict, only) = (ConflictRule::KeepBoth, Some(vec![file.index]));
-    talk.ask(TransferRequest::Accept { id: id.parse().unwrap(), into: None, conflict, only }).unwrap();
+    control.ask(TransferRequest::Accept { id: id.parse().unwrap(), into: None, conflict, only }).unwrap();
     (id, sending.finish(TEST_TIMEOUT))
 }
 

@@ -43,7 +43,7 @@ fn noise(pair: &Pair, len: usize) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// Whether an event says that so many bytes of a transfer without a known length are at the receiver.
+/// Returns a check whether an event says that so many bytes of a transfer without a known length are at the receiver.
 fn has(bytes: usize) -> impl Fn(&Value) -> bool {
     move |line| {
         let transfer = &line["transfer"];

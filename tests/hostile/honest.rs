@@ -19,7 +19,7 @@ use crate::{control::Client, wire::Step};
 pub const GRACE: Duration = Duration::from_millis(250);
 /// Allowance for a first text after a pairing. Chance decides which side dials, and whether at once or after a second.
 const MEET_GRACE: Duration = Duration::from_millis(1500);
-/// How much longer than allowed an action is watched, so that the report can say how late it was.
+/// Time beyond the limit for which an action is watched, so that the report can say how late it was.
 const OVERTIME: Duration = Duration::from_millis(1500);
 /// Bytes of each file.
 const FILE: usize = 1 << 20;

@@ -17,8 +17,8 @@ mod transfer;
 mod wire;
 
 mod claims;
+mod destinations;
 mod flood;
-mod landing;
 mod names;
 mod quotas;
 mod relays;

@@ -22,7 +22,7 @@ use crate::{
     wire::Step,
 };
 
-/// How many hostile devices attack at once, one phase after the other.
+/// Numbers of hostile devices that attack at once, one phase after the other.
 pub const HOSTILES: [usize; 2] = [1, 3];
 /// Rounds of the honest devices before the attack, and (below) in each phase.
 const USUAL_ROUNDS: usize = 3;

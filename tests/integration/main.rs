@@ -4,25 +4,18 @@
 
 mod bad_input;
 mod bench;
-mod cut;
 mod descriptors;
-mod early;
-mod flood;
-mod halfway;
-mod isolation;
 mod kill;
 mod many;
 mod messages;
 mod pairing;
 mod peer;
 mod pictures;
+mod played;
 mod prepared;
 mod queue;
 mod receiving;
 mod relay_files;
 mod rendezvous;
-mod replay;
 mod secrets;
-mod strangers;
 mod transfer;
-mod unpaired;

@@ -20,9 +20,9 @@ use yonder_core::{
     net::{read_frame, write_frame},
 };
 use yonder_tests::{
+    control_client::ControlClient,
     device::{Device, Node},
     measure::{GRACE, cpu, resident, soak, until},
-    talk::Talk,
 };
 
 use crate::peer::{MESSAGE, Peer, runtime};
@@ -47,10 +47,10 @@ fn allow_many_files() {
 }
 
 /// Pairs a new peer with the node, and returns it with the pairing secret.
-fn paired(talk: &Talk, runtime: &tokio::runtime::Runtime, node: &Node, number: usize) -> (Peer, Key) {
+fn paired(control: &ControlClient, runtime: &tokio::runtime::Runtime, node: &Node, number: usize) -> (Peer, Key) {
     let shown = until("a code", Duration::from_secs(20), || {
         // The previous pairing may still be shown.
-        match talk.ask(PairingRequest::PairHost { approve: true, level: None, words: 3 }) {
+        match control.ask(PairingRequest::PairHost { approve: true, level: None, words: 3 }) {
             Ok(Response::Pairing(PairingView::Hosting { words, .. })) => Some(words),
             Ok(other) => panic!("no code: {other:?}"),
             Err(_) => None,
@@ -100,8 +100,8 @@ async fn say(connection: &Connection, keys: &SessionKeys, message: &NetworkMessa
     let _ = stream.finish();
 }
 
-fn connected(talk: &Talk) -> usize {
-    match talk.ask(NodeRequest::Devices) {
+fn connected(control: &ControlClient) -> usize {
+    match control.ask(NodeRequest::Devices) {
         Ok(Response::Devices(devices)) => {
             devices.iter().filter(|device| device.state == DeviceState::Connected).count()
         }
@@ -115,26 +115,26 @@ fn two_hundred_devices_cost_little() {
     let device = Device::loopback("node");
     let node = device.serve();
     let pid = node.running.pid();
-    let talk = Talk::to(&device);
+    let control = ControlClient::to(&device);
     let runtime = runtime();
     let calls = Arc::new(AtomicUsize::new(0));
     let mut peers = Vec::new();
     let mut before = 0;
     let begun = Instant::now();
     for number in 0..=PEERS {
-        let (peer, secret) = paired(&talk, &runtime, &node, number);
+        let (peer, secret) = paired(&control, &runtime, &node, number);
         let peer = Arc::new(peer);
         runtime.spawn(be_there(peer.clone(), secret, calls.clone()));
         peers.push(peer);
         if number == 0 {
             // One-time costs are included in the state after the first connection.
-            until("the first one", Duration::from_secs(30), || (connected(&talk) == 1).then_some(()));
+            until("the first one", Duration::from_secs(30), || (connected(&control) == 1).then_some(()));
             before = resident(pid);
         }
     }
     println!("FIGURE {PEERS} pairings: {:.1?}", begun.elapsed());
     let records = resident(pid);
-    until("all to be connected", Duration::from_secs(120), || (connected(&talk) == PEERS + 1).then_some(()));
+    until("all to be connected", Duration::from_secs(120), || (connected(&control) == PEERS + 1).then_some(()));
     println!("FIGURE {PEERS} devices connected after {:.1?}", begun.elapsed());
 
     std::thread::sleep(SETTLED);
@@ -142,7 +142,7 @@ fn two_hundred_devices_cost_little() {
     std::thread::sleep(if soak() { 15 * IDLE } else { IDLE });
     let share = (cpu(pid) - used).as_secs_f64() / time.elapsed().as_secs_f64();
     let after = resident(pid);
-    assert_eq!(connected(&talk), PEERS + 1, "all of them stay");
+    assert_eq!(connected(&control), PEERS + 1, "all of them stay");
     assert_eq!(calls.load(Ordering::Relaxed), dials, "nobody is dialled again");
 
     let each = after.saturating_sub(before) / PEERS as u64;

@@ -9,11 +9,11 @@ use std::{
 
 use serde_json::Value;
 use yonder_tests::{
+    control_client::ControlClient,
     device::{Device, pair, text},
     lab::lab_program,
     measure::soak,
     program::{Running, cli},
-    talk::Talk,
 };
 
 /// Most round trips of the transport (over one open stream) that a round trip of the application may take.
@@ -82,16 +82,16 @@ fn a_round_trip_costs_little_more_than_the_transport_alone() {
     let (one, two) = (Device::loopback("one"), Device::loopback("two"));
     let (one_node, two_node) = (one.serve(), two.serve());
     pair(&one, &one_node, &two);
-    let talk = Talk::to(&one);
+    let control = ControlClient::to(&one);
     let id = two_node.device_id();
     let mut bare = Bare::start();
-    talk.ping(&id, 10).unwrap();
+    control.ping(&id, 10).unwrap();
 
     let (mut open, mut each, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     // The three measurements take turns, so that other load on the machine affects all of them alike.
     for _ in 0..rounds {
         open.extend(bare.round_trips("one", count));
-        ours.extend(talk.ping(&id, count).unwrap().rtt_ms);
+        ours.extend(control.ping(&id, count).unwrap().rtt_ms);
         each.extend(bare.round_trips("each", count));
         std::thread::sleep(Duration::from_millis(u64::from(count) * 50));
     }

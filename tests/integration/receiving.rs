@@ -21,10 +21,10 @@ use yonder_core::{
     },
 };
 use yonder_tests::{
+    control_client::ControlClient,
     device::{Device, Node, pair, text},
     measure::{resident, until},
     program::{Finished, Running, TEST_TIMEOUT},
-    talk::Talk,
     tree,
 };
 
@@ -312,7 +312,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
     const GROWTH: u64 = 64 << 20;
     let device = Device::loopback("node");
     let node = device.serve_with(&["--accept", "ask"]);
-    let talk = Talk::to(&device);
+    let control = ControlClient::to(&device);
     let runtime = runtime();
     runtime.block_on(async {
         let (peer, secret) = paired_peer(&device, &node, "hostile").await;
@@ -382,7 +382,7 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
         hostile.say(&SenderFrame::ManifestEnd { hash: *all.finalize().as_bytes() }).await;
         let id = TransferId::from_random([7; 16]);
         tokio::task::block_in_place(|| {
-            let page = until("the offer", TEST_TIMEOUT, || match talk_of(&talk, id, None) {
+            let page = until("the offer", TEST_TIMEOUT, || match offer_page(&control, id, None) {
                 Ok(page) => Some(page),
                 Err(code) => {
                     assert_eq!(code, "transfer_not_offered");
@@ -390,15 +390,17 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
                 }
             });
             assert_eq!((page.total, page.entries[0].files, page.entries[0].size), (1, 999_999, total));
-            let inner = talk_of(&talk, id, Some(0)).unwrap();
+            let inner = offer_page(&control, id, Some(0)).unwrap();
             assert_eq!((inner.total, inner.entries.len()), (999_999, 1000));
             grown("a million entries of 2^63 bytes");
             let refused =
-                talk.ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: None });
+                control.ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: None });
             assert_eq!(refused.unwrap_err().code, "no_space");
             // A small file of the offer may be accepted.
             let chosen = Some(vec![999_999]);
-            talk.ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: chosen }).unwrap();
+            control
+                .ask(TransferRequest::Accept { id, into: None, conflict: Default::default(), only: chosen })
+                .unwrap();
         });
         assert!(matches!(hostile.hear().await, Some(ReceiverFrame::Decision(_))));
         match hostile.hear().await {
@@ -409,8 +411,12 @@ fn offers_beyond_measure_are_refused_or_asked_about_and_take_no_memory() {
     });
 }
 
-fn talk_of(talk: &Talk, id: TransferId, parent: Option<u32>) -> Result<yonder_core::api::OfferPage, String> {
-    match talk.ask(TransferRequest::OfferEntries { id, parent, skip: 0, limit: 1000 }) {
+fn offer_page(
+    control: &ControlClient,
+    id: TransferId,
+    parent: Option<u32>,
+) -> Result<yonder_core::api::OfferPage, String> {
+    match control.ask(TransferRequest::OfferEntries { id, parent, skip: 0, limit: 1000 }) {
         Ok(Response::OfferEntries(page)) => Ok(page),
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.code),

@@ -74,7 +74,7 @@ fn what_the_files_are_held_against_is_what_the_program_reads() {
 }
 
 /// Connects with this token. Returns none if the device is let in, otherwise the reason for the refusal.
-async fn knock(relay: &Relay, qad: u16, token: Option<&str>) -> Option<String> {
+async fn refusal(relay: &Relay, qad: u16, token: Option<&str>) -> Option<String> {
     let config = RelayConfig::new(relay.url.parse().unwrap(), Some(iroh_relay::RelayQuicConfig::new(qad)));
     let config = match token {
         Some(token) => config.with_auth_token(token),
@@ -122,8 +122,8 @@ fn a_relay_started_with_them_serves_who_shows_the_token() {
     });
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        assert_eq!(knock(&relay, 1, Some(TOKEN)).await, None);
-        assert!(knock(&relay, 1, Some("another")).await.is_some());
-        assert!(knock(&relay, 1, None).await.is_some());
+        assert_eq!(refusal(&relay, 1, Some(TOKEN)).await, None);
+        assert!(refusal(&relay, 1, Some("another")).await.is_some());
+        assert!(refusal(&relay, 1, None).await.is_some());
     });
 }

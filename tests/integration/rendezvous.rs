@@ -10,7 +10,7 @@ use std::{
 
 use tempfile::TempDir;
 use yonder_core::discovery::{
-    DhtEntry, MainlineDht, PkarrServer, Way,
+    DhtEntry, MainlineDht, PkarrServer, RendezvousBackend,
     rendezvous::{Epoch, FinderWords, HostRecord, rendezvous_key},
 };
 use yonder_tests::{

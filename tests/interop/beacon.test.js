@@ -2,8 +2,8 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hex, refusal, unhex } from './bytes.js';
-import { beaconKey, beaconTag, labelText, recognize } from './beacon.js';
+import { hex, refusal, unhex } from './decoder/bytes.js';
+import { beaconKey, beaconTag, labelText, recognize } from './decoder/beacon.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('keys/vectors/beacon-1.0.json');

@@ -2,11 +2,11 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { fromBase32, parseLink, readTicket, toBase32, writePairLink, writeTicket } from './link.js';
-import { hex, Refused, unhex } from './bytes.js';
-import { parseCode } from './code.js';
-import { Reader, varint } from './postcard.js';
-import { cleanName } from './frames.js';
+import { fromBase32, parseLink, readTicket, toBase32, writePairLink, writeTicket } from './decoder/link.js';
+import { hex, Refused, unhex } from './decoder/bytes.js';
+import { parseCode } from './decoder/code.js';
+import { Reader, varint } from './decoder/postcard.js';
+import { cleanName } from './decoder/frames.js';
 
 const refused = (run, reason) => assert.throws(run, (error) => error instanceof Refused && (!reason || error.reason === reason));
 

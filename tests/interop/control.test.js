@@ -1,9 +1,9 @@
-// Frames of taking up a transfer: the core's vectors, read and written by what the page says.
+// Frames of resuming a transfer: the core's vectors, read and written by what the page says.
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { concat, hex, refusal, unhex } from './bytes.js';
-import * as control from './control.js';
+import { concat, hex, refusal, unhex } from './decoder/bytes.js';
+import * as control from './decoder/control.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('transfer/vectors/control-1.0.json');

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hex, Refused } from './bytes.js';
-import { parseCode } from './code.js';
-import { parseLink, toBase32, writePairLink, writeTicket } from './link.js';
+import { hex, Refused } from './decoder/bytes.js';
+import { parseCode } from './decoder/code.js';
+import { parseLink, toBase32, writePairLink, writeTicket } from './decoder/link.js';
 import { vectors } from './vectors.js';
 
 const { codes, links } = vectors('pairing/vectors/entry-1.0.json');

@@ -4,10 +4,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { deviceId, equal, hex, Refused, refusal, unhex, utf8 } from './bytes.js';
-import { parseCode } from './code.js';
-import * as frames from './frames.js';
-import { ALPN, EXPORTER_LABEL, LINK, Side, WORDS } from './pairing.js';
+import { deviceId, equal, hex, Refused, refusal, unhex, utf8 } from './decoder/bytes.js';
+import { parseCode } from './decoder/code.js';
+import * as frames from './decoder/frames.js';
+import { ALPN, EXPORTER_LABEL, LINK, Side, WORDS } from './decoder/pairing.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('pairing/vectors/pairing-1.0.json');

@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ed25519 } from '@noble/curves/ed25519.js';
-import { hex, refusal, unhex } from './bytes.js';
-import * as rendezvous from './rendezvous.js';
+import { hex, refusal, unhex } from './decoder/bytes.js';
+import * as rendezvous from './decoder/rendezvous.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('pairing/vectors/rendezvous-1.0.json');

@@ -3,9 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { x25519 } from '@noble/curves/ed25519.js';
-import { equal, hex, Refused, refusal, unhex } from './bytes.js';
-import * as renewal from './renewal.js';
-import { shared } from './session.js';
+import { equal, hex, Refused, refusal, unhex } from './decoder/bytes.js';
+import * as renewal from './decoder/renewal.js';
+import { shared } from './decoder/session.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('keys/vectors/rotation-1.0.json');

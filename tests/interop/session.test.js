@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { x25519 } from '@noble/curves/ed25519.js';
-import { concat, equal, hex, Refused, refusal, unhex } from './bytes.js';
-import * as session from './session.js';
+import { concat, equal, hex, Refused, refusal, unhex } from './decoder/bytes.js';
+import * as session from './decoder/session.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('keys/vectors/session-1.0.json');

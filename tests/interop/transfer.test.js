@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { deflateRawSync } from 'node:zlib';
 import { blake3 } from '@noble/hashes/blake3.js';
-import { concat, equal, hex, refusal, unhex, utf8 } from './bytes.js';
-import { transferRoot } from './session.js';
-import * as transfer from './transfer.js';
+import { concat, equal, hex, refusal, unhex, utf8 } from './decoder/bytes.js';
+import { transferRoot } from './decoder/session.js';
+import * as transfer from './decoder/transfer.js';
 import { vectors } from './vectors.js';
 
 const file = vectors('transfer/vectors/segment-1.0.json');

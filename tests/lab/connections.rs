@@ -15,10 +15,10 @@ use std::{
 
 use yonder_core::api::DiagnosticsRequest;
 use yonder_tests::{
+    control_client::ControlClient,
     lab::{Lab, Router},
     measure::{Figure, soak, together, until},
     program::TEST_TIMEOUT,
-    talk::Talk,
 };
 
 use crate::pair::Pair;
@@ -49,7 +49,7 @@ fn relayed() -> Duration {
 /// Regular pings from one device to the other that do not wait for each other.
 struct Beat {
     /// Control connection of the pings, which end with it.
-    _talk: Talk,
+    _control: ControlClient,
     answered: Arc<Mutex<Vec<Instant>>>,
 }
 
@@ -59,9 +59,9 @@ const WAITING: usize = 60;
 
 impl Beat {
     fn start(pair: &Pair, n: usize, every: Duration) -> Self {
-        let talk = Talk::to(&pair.devices[n]);
+        let control = ControlClient::to(&pair.devices[n]);
         let answered = Arc::new(Mutex::new(Vec::new()));
-        let (client, runtime) = talk.parts();
+        let (client, runtime) = control.parts();
         let (client, told, device) = (client.clone(), answered.clone(), pair.other(n));
         runtime.spawn(async move {
             let waiting = Arc::new(AtomicUsize::new(0));
@@ -81,7 +81,7 @@ impl Beat {
                 tokio::time::sleep(every).await;
             }
         });
-        Self { _talk: talk, answered }
+        Self { _control: control, answered }
     }
 
     /// Waits for the answer to a ping sent after this moment, and returns how long after the moment it came.
@@ -106,7 +106,7 @@ enum Doing {
 /// other.
 fn through(mut pair: Pair, doing: Doing, promised: Duration, trouble: impl FnOnce(&mut Pair)) -> Vec<Figure> {
     pair.expect_connected();
-    let talks = [0, 1].map(|n| Talk::to(&pair.devices[n]));
+    let controls = [0, 1].map(|n| ControlClient::to(&pair.devices[n]));
     let beats = match doing {
         Doing::Pings => [0, 1].map(|n| Beat::start(&pair, n, Duration::from_millis(200))).into(),
         Doing::Talks => Vec::new(),
@@ -127,7 +127,7 @@ fn through(mut pair: Pair, doing: Doing, promised: Duration, trouble: impl FnOnc
     let expected: Vec<String> = pair_of_texts().into();
     for n in [0, 1] {
         until("the texts", TEST_TIMEOUT, || {
-            let texts = talks[1 - n].texts(&pair.other(1 - n)).ok()?;
+            let texts = controls[1 - n].texts(&pair.other(1 - n)).ok()?;
             let received: Vec<String> =
                 texts.into_iter().filter(|text| text.state == RECEIVED).map(|text| text.text).collect();
             assert!(expected.starts_with(&received), "texts arrive once and in order: {received:?}");
@@ -151,9 +151,9 @@ fn pair_of_texts() -> [String; 3] {
 /// Sends three texts from each side while the other one cannot be reached.
 fn say_something(pair: &Pair) {
     for n in [0, 1] {
-        let talk = Talk::to(&pair.devices[n]);
+        let control = ControlClient::to(&pair.devices[n]);
         for text in pair_of_texts() {
-            talk.say(&pair.other(n), &text).unwrap();
+            control.say(&pair.other(n), &text).unwrap();
         }
     }
 }

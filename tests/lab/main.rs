@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
 mod adverts;
-mod awake;
 mod compression;
 mod connections;
 mod discovery;
@@ -16,8 +15,8 @@ mod pair;
 mod reach;
 mod relays;
 mod resume;
-mod routers;
 mod secrets;
+mod sleep_inhibitor;
 mod sshd;
 mod texts;
 mod throughput;

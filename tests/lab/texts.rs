@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use yonder_core::api::{Direction, MessageState, MessageView};
-use yonder_tests::{device::Device, lab::Lab, measure::soak, talk::Talk};
+use yonder_tests::{control_client::ControlClient, device::Device, lab::Lab, measure::soak};
 
 use crate::pair::Pair;
 
@@ -14,7 +14,7 @@ const LOSS: f32 = 5.0;
 struct Ordeal {
     /// Texts of each side to the other.
     texts: usize,
-    /// How often each side is killed.
+    /// Number of kills of each side.
     kills: usize,
     /// Time limit: devices send each other twenty texts a second, and need to find each other after each kill.
     within: Duration,
@@ -32,17 +32,17 @@ impl Ordeal {
 
 /// Sends texts numbered 1 to `count`. If the node dies during one, its own list says whether it was stored.
 fn say_all(device: &Device, other: &str, count: usize, end: Instant) {
-    let mut talk = Talk::to(device);
+    let mut control = ControlClient::to(device);
     let mut next = 1;
     while next <= count {
         assert!(Instant::now() < end, "{}: only {next} of {count} texts were taken in time", device.name());
-        match talk.say(other, &next.to_string()) {
+        match control.say(other, &next.to_string()) {
             Ok(()) => {}
             Err(error) if error.code == "text_queue_full" => {
                 std::thread::sleep(Duration::from_millis(50));
                 continue;
             }
-            Err(error) => match last_said(&mut talk, other) {
+            Err(error) => match last_said(&mut control, other) {
                 Some(last) => next = last,
                 None => panic!("{}: {error} at text {next}", device.name()),
             },
@@ -52,10 +52,10 @@ fn say_all(device: &Device, other: &str, count: usize, end: Instant) {
 }
 
 /// Returns the number of the last text in the restarted node's list; 0 if there is none.
-fn last_said(talk: &mut Talk, other: &str) -> Option<usize> {
+fn last_said(control: &mut ControlClient, other: &str) -> Option<usize> {
     for _ in 0..50 {
-        talk.again();
-        if let Some(last) = newest(talk, other, Direction::Send) {
+        control.reconnect();
+        if let Some(last) = newest(control, other, Direction::Send) {
             return Some(last);
         }
         // The node was killed again or is not ready yet.
@@ -65,11 +65,11 @@ fn last_said(talk: &mut Talk, other: &str) -> Option<usize> {
 }
 
 /// Returns the number of the newest text in this direction; 0 if there is none, and none if the node does not answer.
-fn newest(talk: &Talk, other: &str, direction: Direction) -> Option<usize> {
+fn newest(control: &ControlClient, other: &str, direction: Direction) -> Option<usize> {
     let mut before = None;
     // Texts in the other direction may fill whole pages.
     loop {
-        let page = talk.page(other, before).ok()?;
+        let page = control.page(other, before).ok()?;
         if let Some(text) = page.iter().rev().find(|text| text.direction == direction) {
             return text.text.parse().ok();
         }
@@ -82,18 +82,18 @@ fn newest(talk: &Talk, other: &str, direction: Direction) -> Option<usize> {
 
 /// Waits until no own text is queued and all of the other side's texts are there, and returns the whole list.
 fn all_there(device: &Device, other: &str, count: usize, end: Instant) -> Vec<MessageView> {
-    let mut talk = Talk::to(device);
+    let mut control = ControlClient::to(device);
     loop {
-        let newest = talk.page(other, None).ok().and_then(|page| page.last().map(|text| text.id as usize));
+        let newest = control.page(other, None).ok().and_then(|page| page.last().map(|text| text.id as usize));
         if newest >= Some(2 * count) {
-            let texts = talk.texts(other).unwrap();
+            let texts = control.texts(other).unwrap();
             if texts.iter().all(|text| text.state != MessageState::Queued) {
                 return texts;
             }
         }
         assert!(Instant::now() < end, "{}: {newest:?} of {} texts are there", device.name(), 2 * count);
         std::thread::sleep(Duration::from_millis(200));
-        talk.again();
+        control.reconnect();
     }
 }
 
@@ -116,8 +116,8 @@ fn texts_arrive_once_and_in_order_over_a_bad_line_between_devices_that_die() {
         for kill in 0..2 * kills {
             let at = (kill + 1) * texts / (2 * kills + 1);
             let side = kill % 2;
-            let talk = Talk::to(&devices[side]);
-            while newest(&talk, &others[side], Direction::Receive) < Some(at) {
+            let control = ControlClient::to(&devices[side]);
+            while newest(&control, &others[side], Direction::Receive) < Some(at) {
                 assert!(Instant::now() < end, "kill {kill} waits for text {at} in vain");
                 std::thread::sleep(Duration::from_millis(3));
             }

@@ -4,12 +4,12 @@
 //! If this machine lacks something that a test needs, the test fails with a message; nothing is skipped.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test, a panic is the report")]
 
+pub mod control_client;
 pub mod device;
 pub mod lab;
 pub mod measure;
 pub mod program;
 pub mod servers;
-pub mod talk;
 pub mod tree;
 
 #[cfg(test)]

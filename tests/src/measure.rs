@@ -15,7 +15,7 @@ pub const GRACE: u32 = 3;
 
 /// One measured time, and its limit.
 pub struct Figure {
-    /// What was measured.
+    /// Name of the measurement.
     pub what: String,
     /// Measured time.
     pub took: Duration,

@@ -35,7 +35,7 @@ pub fn cli() -> PathBuf {
     path
 }
 
-/// How a program ended, with its output.
+/// End of a program, with its output.
 #[derive(Debug)]
 pub struct Finished {
     /// Exit status; none if a signal ended it.

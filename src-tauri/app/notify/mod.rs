@@ -2,7 +2,7 @@
 //! transfer that has ended or that a full disk stopped. The window offers the same answers, so nothing is lost on a
 //! desktop without notifications.
 
-mod desk;
+mod policy;
 mod slots;
 
 use std::time::Instant;
@@ -17,16 +17,15 @@ use yonder_core::{
 };
 
 use crate::{
-    attention::Attention,
-    commands,
+    commands, emit_to_page,
     node::Core,
-    reveal, tell,
+    reveal,
     text::{self, Language},
-    window::{self, Shown},
+    window::{self, Shown, attention::Attention},
 };
 #[cfg(test)]
-pub use desk::sample;
-use desk::{About, Answered, Desk, End, Ended, Note, Step};
+pub use policy::sample;
+use policy::{About, Answered, End, Ended, Note, NotificationPolicy, Step};
 use slots::{Place, Slot};
 
 /// Capacity of the queue of events. If it is full, only notifications are lost.
@@ -56,7 +55,7 @@ impl Notifier {
         let (pairings, mut first) = mpsc::channel::<News>(PAIRINGS);
         let app = app.clone();
         tauri::async_runtime::spawn(async move {
-            let mut desk = Desk::new(text::spoken(&app));
+            let mut policy = NotificationPolicy::new(text::spoken(&app));
             let mut attention = Attention::default();
             let mut screen = Screen { app: app.clone(), open: Vec::new() };
             loop {
@@ -66,20 +65,20 @@ impl Notifier {
                     Some(news) = inbox.recv() => news,
                     else => return,
                 };
-                desk.texts = text::spoken(&app);
+                policy.texts = text::spoken(&app);
                 // A user who looks at the window sees the event there.
                 let looked_at = app.state::<Shown>().is_focused();
                 let step = match news {
-                    News::Event(event) => desk.read(&event, looked_at, Instant::now()),
+                    News::Event(event) => policy.read(&event, looked_at, Instant::now()),
                     News::Seen(device) => Step::Withdraw(Answered::Texts(device)),
                 };
-                attention.show(&app, desk.waiting(), looked_at).await;
+                attention.show(&app, policy.waiting(), looked_at).await;
                 match step {
-                    Step::Show(note) => screen.put(note, desk.texts),
+                    Step::Show(note) => screen.put(note, policy.texts),
                     Step::Text { device, text } => {
                         let Response::Snapshot(now) = ask(&app, NodeRequest::Snapshot).await else { continue };
-                        if let Some(note) = desk.text(device, &text, &now) {
-                            screen.put(note, desk.texts);
+                        if let Some(note) = policy.text(device, &text, &now) {
+                            screen.put(note, policy.texts);
                         }
                     }
                     Step::Withdraw(what) => screen.withdraw(what),
@@ -92,7 +91,7 @@ impl Notifier {
 
     /// Passes an event to the notifier. Never waits.
     pub fn hear(&self, event: &Event) {
-        if desk::matters(event) {
+        if policy::matters(event) {
             let queue = if matches!(event, Event::Pairing { .. }) { &self.pairings } else { &self.news };
             let _ = queue.try_send(News::Event(Box::new(event.clone())));
         }
@@ -162,13 +161,13 @@ async fn act(app: &AppHandle, note: &Note, answer: Option<String>) {
         (Some(what @ (OPEN | FOLDER)), About::End(Ended { last: id, .. })) => {
             if let Err(error) = shown(core.call(TransferRequest::Transfer { id }).await, what == OPEN).await {
                 window::show(app);
-                tell(app, ShellEvent::OpenRefused { error });
+                emit_to_page(app, ShellEvent::OpenRefused { error });
             }
             return;
         }
         (Some(DEFAULT), about) => {
             window::show(app);
-            tell(
+            emit_to_page(
                 app,
                 match about {
                     About::Texts(device) => ShellEvent::ShowTexts { device },

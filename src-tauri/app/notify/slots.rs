@@ -5,7 +5,7 @@
 
 use yonder_core::id::DeviceId;
 
-use super::desk::Answered;
+use super::policy::Answered;
 
 /// Maximum number of open notifications.
 pub const MOST: usize = 16;

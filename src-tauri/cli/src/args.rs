@@ -258,7 +258,7 @@ pub enum Command {
         /// Existing folder that receives the files [default: the download folder]
         #[arg(long, value_name = "DIR")]
         into: Option<PathBuf>,
-        /// What to do if a name exists already in the folder [default: the setting `conflict`]
+        /// Action if a name exists already in the folder [default: the setting `conflict`]
         #[arg(long, value_enum, value_name = "RULE")]
         conflict: Option<Conflict>,
     },
@@ -397,7 +397,7 @@ pub struct Serve {
     /// Folder that receives files during this run [default: the setting `download_dir`]
     #[arg(long, value_name = "DIR")]
     pub download_dir: Option<PathBuf>,
-    /// What happens to offers during this run [default: the setting `accept`, which is `ask` at first]
+    /// Treatment of offers during this run [default: the setting `accept`, which is `ask` at first]
     #[arg(long, value_enum)]
     pub accept: Option<Accept>,
     /// End when stdin ends, so that a killed parent process leaves no node behind.

@@ -47,22 +47,22 @@ impl Failure {
     }
 
     /// Creates a failure that has already been reported.
-    pub fn told() -> Self {
+    pub fn reported() -> Self {
         Self::failed("", "", "")
     }
 
     /// Creates the result "done, but incomplete", which has already been reported.
     pub fn incomplete() -> Self {
-        Self::told_as(INCOMPLETE)
+        Self::reported_as(INCOMPLETE)
     }
 
     /// Creates a failure that has already been reported, with this status.
-    pub fn told_as(status: u8) -> Self {
-        Self { status, ..Self::told() }
+    pub fn reported_as(status: u8) -> Self {
+        Self { status, ..Self::reported() }
     }
 
     /// True if the failure has already been reported.
-    pub fn is_told(&self) -> bool {
+    pub fn is_reported(&self) -> bool {
         self.error.code.is_empty()
     }
 

@@ -20,7 +20,7 @@ use clap::{Parser, error::ErrorKind};
 
 use yonder_core::{
     budget::{BLOCKING_THREADS, give_large_blocks_back},
-    diagnostics::log::{KeptLog, LineLimit, OneLine},
+    diagnostics::log::{DeferredLog, LineLimit, OneLine},
     service::without_core_dumps,
 };
 
@@ -61,7 +61,7 @@ fn end(console: &Console, outcome: Result<(), Failure>) -> ExitCode {
         Ok(()) if console.output_was_lost() => ExitCode::from(failure::FAILED),
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            if !failure.is_told() {
+            if !failure.is_reported() {
                 console.failure(&failure);
             }
             ExitCode::from(failure.status)
@@ -106,7 +106,7 @@ fn start_log(cli: &Cli) {
     // Some lines contain text chosen by peers, which must neither begin a line nor control the terminal.
     let stderr = fmt::layer().with_ansi(false).with_writer(|| OneLine(std::io::stderr()));
     let file = matches!(cli.command, Command::Serve(_)).then(|| {
-        let log = KeptLog::of_this_process();
+        let log = DeferredLog::of_this_process();
         let limit = LineLimit::new(log.clone());
         let layer = fmt::layer().with_ansi(false).with_writer(move || OneLine(log.clone()));
         // Declares all levels, so that only the other filter decides about levels.

@@ -33,13 +33,13 @@ const SAY: Duration = Duration::from_secs(1);
 pub struct Waiting<'a> {
     console: &'a Console,
     since: Option<Instant>,
-    told: bool,
+    noted: bool,
 }
 
 impl<'a> Waiting<'a> {
     /// Creates a wait that has not begun.
     pub fn new(console: &'a Console) -> Self {
-        Self { console, since: None, told: false }
+        Self { console, since: None, noted: false }
     }
 
     /// Waits a moment. False after the time limit.
@@ -54,7 +54,7 @@ impl<'a> Waiting<'a> {
 
     /// Tells the user, at most once.
     pub fn say(&mut self, why: &str) {
-        if !std::mem::replace(&mut self.told, true) {
+        if !std::mem::replace(&mut self.noted, true) {
             self.console.note(why);
         }
     }

@@ -66,7 +66,7 @@ enum Source {
 }
 
 /// Kind of a path.
-enum Found {
+enum InputKind {
     Path { path: PathBuf, given: Given },
     Stream { file: Opening, name: String },
 }
@@ -98,7 +98,9 @@ impl Sources {
         for path in &args.paths {
             let named = (stdin == 0 || path.as_os_str() == STDIN).then(|| args.name.clone()).flatten();
             found.push(match (path.as_os_str() == STDIN, named) {
-                (true, name) => Found::Stream { file: stdin_file(&private)?, name: name.unwrap_or(STDIN_NAME.into()) },
+                (true, name) => {
+                    InputKind::Stream { file: stdin_file(&private)?, name: name.unwrap_or(STDIN_NAME.into()) }
+                }
                 (false, name) => named_as(look(path, &private)?, name),
             });
         }
@@ -106,8 +108,8 @@ impl Sources {
         let alone = found.len() == 1;
         for found in found {
             sources.all.push(match found {
-                Found::Path { path, given } => Source::Path { path, given },
-                Found::Stream { file, name } => {
+                InputKind::Path { path, given } => Source::Path { path, given },
+                InputKind::Stream { file, name } => {
                     let mut reading = Reading::begin(file, &name, data_dir)?;
                     let quick = (alone && reading.spool.lock()).then_some(QUICK);
                     let spool = reading.spool.clone();
@@ -170,10 +172,10 @@ impl Drop for Handed {
     }
 }
 
-fn named_as(found: Found, name: Option<String>) -> Found {
+fn named_as(found: InputKind, name: Option<String>) -> InputKind {
     match found {
-        Found::Path { path, given } => Found::Path { path, given: Given { name, ..given } },
-        Found::Stream { file, name: own } => Found::Stream { file, name: name.unwrap_or(own) },
+        InputKind::Path { path, given } => InputKind::Path { path, given: Given { name, ..given } },
+        InputKind::Stream { file, name: own } => InputKind::Stream { file, name: name.unwrap_or(own) },
     }
 }
 
@@ -214,13 +216,13 @@ fn stdin_file(_private: &DataDirGuard) -> Result<Opening, Failure> {
 }
 
 #[cfg(not(unix))]
-fn look(path: &Path, _private: &DataDirGuard) -> Result<Found, Failure> {
-    Ok(Found::Path { path: absolute(path)?, given: Given::default() })
+fn look(path: &Path, _private: &DataDirGuard) -> Result<InputKind, Failure> {
+    Ok(InputKind::Path { path: absolute(path)?, given: Given::default() })
 }
 
 /// Examines a path.
 #[cfg(unix)]
-fn look(path: &Path, private: &DataDirGuard) -> Result<Found, Failure> {
+fn look(path: &Path, private: &DataDirGuard) -> Result<InputKind, Failure> {
     use std::os::unix::fs::FileTypeExt;
     use yonder_core::fs::private::{id_of, is_on_disk, is_the_same_everywhere};
 
@@ -244,12 +246,12 @@ fn look(path: &Path, private: &DataDirGuard) -> Result<Found, Failure> {
             let folder = path.parent().and_then(|folder| fs::canonicalize(folder).ok());
             let own = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
             let path = own.filter(|own| is_the_same_everywhere(own) && is_on_disk(own) && is_it(own)).unwrap_or(real);
-            Ok(Found::Path { path, given: Given { seen: id_of(&meta), ..Given::default() } })
+            Ok(InputKind::Path { path, given: Given { seen: id_of(&meta), ..Given::default() } })
         }
         _ if meta.is_dir() => Err(special()),
         _ => {
             let name = stream_name(&path);
-            Ok(Found::Stream { file: Box::new(move || open_again(&path, &meta)), name })
+            Ok(InputKind::Stream { file: Box::new(move || open_again(&path, &meta)), name })
         }
     }
 }
@@ -337,7 +339,7 @@ impl Reading {
             console.redraw("");
         }
         match outcome {
-            Some(outcome) => self.judge(outcome).map(|()| true),
+            Some(outcome) => self.outcome_of(outcome).map(|()| true),
             None => Ok(false),
         }
     }
@@ -345,12 +347,12 @@ impl Reading {
     /// Waits for its end, and tells the node, by the file, whether it is complete. Not asked again afterwards.
     pub async fn ended(&mut self) -> Result<(), Failure> {
         let outcome = (&mut self.ended).await;
-        let judged = self.judge(outcome);
+        let judged = self.outcome_of(outcome);
         let marked = self.spool.leave(judged.is_ok());
         judged.and_then(|()| marked.map_err(|error| spooling(&error)))
     }
 
-    fn judge(&self, outcome: Result<Result<(), ReadError>, oneshot::error::RecvError>) -> Result<(), Failure> {
+    fn outcome_of(&self, outcome: Result<Result<(), ReadError>, oneshot::error::RecvError>) -> Result<(), Failure> {
         match outcome {
             Ok(Ok(())) => Ok(()),
             Ok(Err(ReadError::Stream(source))) => {
@@ -495,11 +497,11 @@ mod tests {
         symlink("folder/my.txt", root.join("link")).unwrap();
         symlink("folder", root.join("way")).unwrap();
         let find = |path: &Path| match look(path, &DataDirGuard::default()) {
-            Ok(Found::Path { path, given }) => {
+            Ok(InputKind::Path { path, given }) => {
                 assert!(given.seen.is_some());
                 path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned()
             }
-            Ok(Found::Stream { name, .. }) => format!("stream {name}"),
+            Ok(InputKind::Stream { name, .. }) => format!("stream {name}"),
             Err(failure) => failure.error.code,
         };
         let open = File::open(root.join("folder/my.txt")).unwrap();

@@ -31,7 +31,7 @@ pub mod storage;
 pub mod transfer;
 
 #[cfg(test)]
-mod overheard;
+mod log_capture;
 
 /// Compiles the examples of `docs/extending.md` as doc tests.
 #[cfg(doctest)]

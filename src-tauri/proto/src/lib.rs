@@ -40,5 +40,5 @@ pub mod transfer;
 
 /// Log capture, which the tests of both crates use.
 #[cfg(test)]
-#[path = "../../core/src/overheard.rs"]
-mod overheard;
+#[path = "../../core/src/log_capture.rs"]
+mod log_capture;

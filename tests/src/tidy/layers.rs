@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["record"],
     &["registry"],
     // What both sides share. It is in `mod.rs`, which also has the face, and is no layer of its own yet.
-    &["Inner", "Presence", "AcceptOptions", "TransferDeps", "Welcoming"],
+    &["Inner", "Presence", "AcceptOptions", "TransferDeps", "OfferPolicies"],
     &["send", "receive"],
     &["Transfers"],
     &["offer_listing", "commands", "handler"],

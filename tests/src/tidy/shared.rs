@@ -9,16 +9,16 @@ use super::sources::{Source, code, files, none};
 
 /// Tasks that the devices share: the file, and the function with the loop.
 const SHARED: &[(&str, &str)] = &[
-    ("net/accept.rs", "run"),
-    ("net/change.rs", "watch_changes"),
+    ("net/inbound/accept.rs", "run"),
+    ("net/liveness/change.rs", "watch_changes"),
     ("net/relay/driver.rs", "run"),
-    ("net/watch.rs", "look_after"),
-    ("service/awake.rs", "stay_awake"),
+    ("net/liveness/watch.rs", "look_after"),
+    ("service/sleep_inhibitor.rs", "inhibit_sleep"),
     ("service/inbox.rs", "open_inboxes"),
     ("service/lookups.rs", "follow_dht"),
     ("service/nearby.rs", "advertise_pairing"),
-    ("service/nearby.rs", "feed"),
-    ("service/nearby.rs", "follow_friends"),
+    ("service/nearby.rs", "forward_sightings"),
+    ("service/nearby.rs", "follow_paired_peers"),
     ("service/node.rs", "forget_texts"),
     ("service/node.rs", "watch_addresses"),
     ("service/presence.rs", "keep_connected"),
@@ -43,7 +43,7 @@ const ALLOWED: &[&str] = &[
     "accept",
     // Stored texts and transfers.
     "keep_only",
-    "drop_strangers",
+    "drop_unpaired",
     // This machine's interfaces.
     "send_through",
     // iroh's own actor, its list of relays, and the DHT as a source.

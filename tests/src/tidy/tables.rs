@@ -51,7 +51,8 @@ fn every_code_of_the_doctor_is_described() {
     let page = &files(&["docs/doctor.md"], &[".md"])[0].text;
     let mut missing = Vec::new();
     let mut seen = 0;
-    for source in files(&["src-tauri/core/src/diagnostics/judge", "src-tauri/core/src/service/doctor/mod.rs"], &[".rs"])
+    for source in
+        files(&["src-tauri/core/src/diagnostics/checks", "src-tauri/core/src/service/doctor/mod.rs"], &[".rs"])
     {
         if source.path.ends_with("_tests.rs") {
             continue;

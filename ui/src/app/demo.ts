@@ -34,7 +34,7 @@ function history(names: readonly { id: string; name: string }[]): TransferView[]
   const ended = (at: number, ago: number, over: Partial<TransferView>) => someTransfer({ ...of(at), state: 'done', rate: 0, eta: null, started: now() - ago, ...over });
   return [
     ended(1, 7200, { roots: ['Invoices'], ...whole(36, 14_200_000, 0.4) }),
-    ended(2, 80_000, { roots: ['Talk.key', 'Notes.md'], root_count: 2, ...whole(2, 412_000_000, 4.1) }),
+    ended(2, 80_000, { roots: ['Slides.key', 'Notes.md'], root_count: 2, ...whole(2, 412_000_000, 4.1) }),
     ended(0, 95_000, { direction: 'receive', roots: ['Garden.mov'], ...whole(1, 2_900_000_000, 31), into: '/home/user/Downloads' }),
     ended(0, 180_000, { state: 'declined', roots: ['old drivers.zip'], files: 1, files_done: 0, bytes: 0, total: 88_000_000 }),
     ended(1, 400_000, { state: 'cancelled', roots: ['Virtual machines'], files: 12, files_done: 2, bytes: 9_000_000_000, total: 48_000_000_000 }),

@@ -894,7 +894,7 @@ name: string | null,
  */
 spooled: boolean, 
 /**
- * Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+ * True while the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
  * write from it once it is complete. Nothing else is sent with it.
  */
 growing: boolean, };

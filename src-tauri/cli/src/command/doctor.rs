@@ -47,7 +47,7 @@ pub async fn run(global: &Global, args: &Doctor, console: &Console, interrupt: &
         }
     };
     show(&report, args, console);
-    if report.worst() == CheckStatus::Failed { Err(Failure::told()) } else { Ok(()) }
+    if report.worst() == CheckStatus::Failed { Err(Failure::reported()) } else { Ok(()) }
 }
 
 /// True if checks are printed as they are done.

@@ -32,20 +32,20 @@ const OPEN_ATTEMPTS: u32 = 50;
 const OPEN_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Executor of the command: the running node, or a service on the data directory without a network.
-enum Desk {
-    There(Client),
-    Here(NetworkingService),
+enum Executor {
+    Remote(Client),
+    Local(NetworkingService),
 }
 
-impl Desk {
+impl Executor {
     async fn open(options: &NodeOptions) -> Result<Self, Failure> {
         for _ in 0..OPEN_ATTEMPTS {
             if let Some(client) = Client::connect(&options.data_dir).await? {
-                return Ok(Self::There(client));
+                return Ok(Self::Remote(client));
             }
             match NetworkingService::new(options.clone()).await {
                 Err(error) if error.code() == "already_running" => tokio::time::sleep(OPEN_INTERVAL).await,
-                opened => return Ok(Self::Here(opened?)),
+                opened => return Ok(Self::Local(opened?)),
             }
         }
         Err(ControlError::NoAnswer.into())
@@ -53,13 +53,13 @@ impl Desk {
 
     async fn call(&self, request: impl Into<Request>) -> Result<Response, ApiError> {
         match self {
-            Self::There(client) => client.call(request).await,
-            Self::Here(service) => service.call(request).await,
+            Self::Remote(client) => client.call(request).await,
+            Self::Local(service) => service.call(request).await,
         }
     }
 
     async fn close(self) {
-        if let Self::Here(service) = self {
+        if let Self::Local(service) = self {
             service.shutdown().await;
         }
     }
@@ -121,20 +121,20 @@ async fn relocate(global: &Global, to: KeystoreView, console: &Console) -> Resul
     let from = recorded(global).await?;
     let (options, remembered) = opening(global)?;
     // Opened first, so that a mistyped present passphrase is found before the user chooses a new one.
-    let desk = Desk::open(&options).await?;
+    let executor = Executor::open(&options).await?;
     let outcome = async {
         let passphrase = present(from, remembered).await?;
         let new_passphrase = match to {
             KeystoreView::File => Some(off_runtime(move || new_passphrase(from)).await?),
             KeystoreView::Keychain | KeystoreView::Plain => None,
         };
-        match desk.call(KeystoreRequest::KeystoreMove { to, passphrase, new_passphrase }).await? {
+        match executor.call(KeystoreRequest::KeystoreMove { to, passphrase, new_passphrase }).await? {
             Response::Keystore(status) => Ok(status),
             _ => Err(Failure::strange_answer()),
         }
     };
     let outcome = outcome.await;
-    desk.close().await;
+    executor.close().await;
     let status = outcome?;
     let moved = from != to || to == KeystoreView::File;
     console.object(&json!({
@@ -153,9 +153,9 @@ fn new_passphrase(from: KeystoreView) -> Result<SecretText, NetworkError> {
 
 async fn rotate(global: &Global, console: &Console) -> Result<(), Failure> {
     recorded(global).await?;
-    let desk = Desk::open(&opening(global)?.0).await?;
-    let outcome = desk.call(KeystoreRequest::KeystoreRotate).await;
-    desk.close().await;
+    let executor = Executor::open(&opening(global)?.0).await?;
+    let outcome = executor.call(KeystoreRequest::KeystoreRotate).await;
+    executor.close().await;
     outcome?;
     console.object(&json!({ "event": "rotated" }));
     console.say("All stored data is encrypted under a new key. The identity is the same as before.");
@@ -170,17 +170,17 @@ async fn backup(global: &Global, file: &Path, console: &Console) -> Result<(), F
         return Err(NetworkError::from(identity::BackupError::Exists(path)).into());
     }
     let (options, remembered) = opening(global)?;
-    let desk = Desk::open(&options).await?;
+    let executor = Executor::open(&options).await?;
     let outcome = async {
         let passphrase = present(from, remembered).await?;
         let backup_passphrase = SecretText::new(off_runtime(|| Ok(passphrase::of_backup(true))).await??);
-        match desk.call(KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
+        match executor.call(KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
             Response::Backup(view) => Ok(view),
             _ => Err(Failure::strange_answer()),
         }
     };
     let outcome = outcome.await;
-    desk.close().await;
+    executor.close().await;
     let BackupView { path, devices, bytes } = outcome?;
     console.object(&json!({ "event": "backup", "file": path, "devices": devices, "bytes": bytes }));
     console.say(&format!(

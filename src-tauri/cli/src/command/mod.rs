@@ -5,6 +5,7 @@ mod demo;
 mod device;
 mod doctor;
 mod keystore;
+mod local_pair;
 mod pair;
 mod relay;
 mod send;
@@ -13,7 +14,6 @@ mod setting;
 mod text;
 mod transfer;
 mod trust;
-mod twins;
 
 use yonder_core::api::{Request, Response};
 

@@ -145,8 +145,8 @@ async fn begin(
     // The pairing may have changed since the response. The snapshot gives its present state, and the number of the last
     // event that is older.
     let snapshot = running.snapshot().await?;
-    let mut teller = Teller::new(console, consent);
-    teller.tell(&begun);
+    let mut printer = PairingPrinter::new(console, consent);
+    printer.print(&begun);
     let mut following = Following {
         running,
         events,
@@ -158,7 +158,7 @@ async fn begin(
         console,
     };
     let outcome = loop {
-        match teller.tell(&following.view) {
+        match printer.print(&following.view) {
             Step::Ended(outcome) => return outcome,
             Step::Ask(words) => following.ask(&words),
             Step::Wait => {}
@@ -290,11 +290,11 @@ enum Step {
 }
 
 /// Prints each state of a pairing once.
-struct Teller<'a> {
+struct PairingPrinter<'a> {
     console: &'a Console,
     consent: Consent,
-    told_code: bool,
-    told_confirm: bool,
+    code_printed: bool,
+    confirm_printed: bool,
     attempts: Option<u8>,
     waits: bool,
     noted: Option<PairingNote>,
@@ -302,7 +302,7 @@ struct Teller<'a> {
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Line<'a> {
+enum PairingLine<'a> {
     Code { words: &'a str, link: &'a str, expires_in: u32 },
     Confirm { name: &'a str, called: &'a str, check_words: &'a str, grants: &'a [Grant], grants_other: &'a [Grant] },
     Paired { device: &'a DeviceView },
@@ -323,9 +323,17 @@ fn note_text(note: PairingNote) -> &'static str {
     }
 }
 
-impl<'a> Teller<'a> {
+impl<'a> PairingPrinter<'a> {
     fn new(console: &'a Console, consent: Consent) -> Self {
-        Self { console, consent, told_code: false, told_confirm: false, attempts: None, waits: false, noted: None }
+        Self {
+            console,
+            consent,
+            code_printed: false,
+            confirm_printed: false,
+            attempts: None,
+            waits: false,
+            noted: None,
+        }
     }
 
     /// Prints each note once.
@@ -337,12 +345,12 @@ impl<'a> Teller<'a> {
         }
     }
 
-    fn tell(&mut self, view: &PairingView) -> Step {
+    fn print(&mut self, view: &PairingView) -> Step {
         let console = self.console;
         match view {
             PairingView::Hosting { words, link, qr, expires_in, attempts_left, note } => {
-                if !std::mem::replace(&mut self.told_code, true) {
-                    console.object(&Line::Code { words, link, expires_in: *expires_in });
+                if !std::mem::replace(&mut self.code_printed, true) {
+                    console.object(&PairingLine::Code { words, link, expires_in: *expires_in });
                     console.say(&code_text(words, link, qr, *expires_in, console.can_draw()));
                 }
                 if self.attempts.replace(*attempts_left).is_some_and(|before| before > *attempts_left) {
@@ -367,10 +375,10 @@ impl<'a> Teller<'a> {
             // The node approves without a question.
             PairingView::Confirm { .. } if self.consent.approve => Step::Wait,
             PairingView::Confirm { name, called, check_words, grants, grants_other, device_type, .. } => {
-                if std::mem::replace(&mut self.told_confirm, true) {
+                if std::mem::replace(&mut self.confirm_printed, true) {
                     return Step::Wait;
                 }
-                console.object(&Line::Confirm { name, called, check_words, grants, grants_other });
+                console.object(&PairingLine::Confirm { name, called, check_words, grants, grants_other });
                 let mut text = format!(
                     "\n{} ({}) wants to pair.\nBoth devices must show: {}",
                     shown(name),
@@ -385,7 +393,7 @@ impl<'a> Teller<'a> {
                 Step::Ask(check_words.clone())
             }
             PairingView::Paired { device } => {
-                console.object(&Line::Paired { device });
+                console.object(&PairingLine::Paired { device });
                 console.say(&format!("Paired with {}.", shown(&device.name)));
                 Step::Ended(Ok(()))
             }
@@ -467,19 +475,19 @@ mod tests {
         .unwrap()
     }
 
-    fn teller(console: &Console, approve: bool) -> Teller<'_> {
-        Teller::new(console, Consent { approve, level: None })
+    fn printer(console: &Console, approve: bool) -> PairingPrinter<'_> {
+        PairingPrinter::new(console, Consent { approve, level: None })
     }
 
     #[test]
     fn lines_have_the_documented_form() {
-        let line = |line: Line| serde_json::to_value(line).unwrap();
+        let line = |line: PairingLine| serde_json::to_value(line).unwrap();
         assert_eq!(
-            line(Line::Code { words: "a-b-c", link: "yonder:x", expires_in: 300 }),
+            line(PairingLine::Code { words: "a-b-c", link: "yonder:x", expires_in: 300 }),
             json!({"event": "code", "words": "a-b-c", "link": "yonder:x", "expires_in": 300})
         );
         assert_eq!(
-            line(Line::Confirm {
+            line(PairingLine::Confirm {
                 name: "n",
                 called: "n (2)",
                 check_words: "a-b",
@@ -497,21 +505,23 @@ mod tests {
     #[test]
     fn person_is_asked_once_and_not_where_approval_was_given_beforehand() {
         let console = Console::new(true);
-        let mut asking = teller(&console, false);
-        assert_eq!(asking.tell(&hosting(3)), Step::Wait);
-        assert_eq!(asking.tell(&confirm(false)), Step::Ask("amber-falcon".into()));
-        assert_eq!(asking.tell(&confirm(false)), Step::Wait);
-        assert_eq!(asking.tell(&confirm(true)), Step::Wait);
-        assert_eq!(teller(&console, true).tell(&confirm(false)), Step::Wait);
+        let mut asking = printer(&console, false);
+        assert_eq!(asking.print(&hosting(3)), Step::Wait);
+        assert_eq!(asking.print(&confirm(false)), Step::Ask("amber-falcon".into()));
+        assert_eq!(asking.print(&confirm(false)), Step::Wait);
+        assert_eq!(asking.print(&confirm(true)), Step::Wait);
+        assert_eq!(printer(&console, true).print(&confirm(false)), Step::Wait);
     }
 
     #[test]
     fn end_of_a_pairing_is_the_end_of_the_command() {
         let console = Console::new(true);
-        let Step::Ended(Err(failure)) = teller(&console, false).tell(&PairingView::Idle) else { panic!() };
+        let Step::Ended(Err(failure)) = printer(&console, false).print(&PairingView::Idle) else { panic!() };
         assert_eq!((failure.error.code.as_str(), failure.status), ("pairing_cancelled", crate::failure::FAILED));
         let error = ApiError { code: "code_wrong".into(), message: "m".into(), hint: "h".into() };
-        let Step::Ended(Err(failure)) = teller(&console, false).tell(&PairingView::Failed { error }) else { panic!() };
+        let Step::Ended(Err(failure)) = printer(&console, false).print(&PairingView::Failed { error }) else {
+            panic!()
+        };
         assert_eq!(failure.status, crate::failure::REFUSED);
     }
 

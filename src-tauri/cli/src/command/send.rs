@@ -32,7 +32,7 @@ const CANCEL: Duration = Duration::from_secs(5);
 
 #[derive(Serialize)]
 #[serde(tag = "event", rename_all = "lowercase")]
-enum Line {
+enum SendLine {
     Queued {
         transfer: TransferId,
     },
@@ -89,20 +89,20 @@ pub async fn run(
         match offer(running, TransferRequest::Send { device: device.clone(), paths, given, options }, interrupt).await {
             Ok(transfer) => {
                 handed.taken();
-                open.push(Row { transfer, teller: Teller::new(console, args.also.is_empty()), ended: false })
+                open.push(Row { transfer, printer: ProgressPrinter::new(console, args.also.is_empty()), ended: false })
             }
             // With one device the command ends; with several, the others are still served.
             Err(failure) if args.also.is_empty() => return Err(failure),
             Err(failure) => {
                 console.failure_of(device, &failure);
-                failed.get_or_insert(Failure::told_as(failure.status));
+                failed.get_or_insert(Failure::reported_as(failure.status));
             }
         }
     }
     let feeding = Feeding { reading: sources.reading(), background: args.background };
     if args.background {
         for Row { transfer: TransferView { id, .. }, .. } in &open {
-            console.object(&Line::Queued { transfer: *id });
+            console.object(&SendLine::Queued { transfer: *id });
             console.say(&format!("Queued as {id}. `yonder-cli transfers` shows its progress."));
         }
         if feeding.reading.is_none() || open.is_empty() {
@@ -135,7 +135,7 @@ impl Feeding {
 /// Transfer to one recipient.
 struct Row<'a> {
     transfer: TransferView,
-    teller: Teller<'a>,
+    printer: ProgressPrinter<'a>,
     ended: bool,
 }
 
@@ -173,18 +173,18 @@ async fn watch(
     loop {
         for row in open.iter_mut().filter(|row| !row.ended) {
             if !feeding.background {
-                row.teller.tell(&row.transfer);
+                row.printer.print(&row.transfer);
             }
             if row.transfer.state.is_final() {
                 row.ended = true;
-                row.teller.end();
+                row.printer.end();
                 let ended = ended(&row.transfer, cancelled_at.is_some(), begun.elapsed(), console);
                 // With several recipients, each failure is printed with the name of its device.
-                let ended = ended.map_err(|failure| match alone || failure.is_told() {
+                let ended = ended.map_err(|failure| match alone || failure.is_reported() {
                     true => failure,
                     false => {
                         console.failure_of(&row.transfer.device_name, &failure);
-                        Failure::told_as(failure.status)
+                        Failure::reported_as(failure.status)
                     }
                 });
                 // "Incomplete" is the exit status only if nothing worse happened.
@@ -209,7 +209,7 @@ async fn watch(
             }
             () = interrupt.wanted(), if cancelled_at.is_none() => {
                 cancelled_at = Some(tokio::time::Instant::now());
-                open.iter_mut().for_each(|row| row.teller.end());
+                open.iter_mut().for_each(|row| row.printer.end());
                 console.note("Cancelling…");
                 for row in open.iter_mut().filter(|row| !row.ended) {
                     if let Response::Transfer(now) = running.call(TransferRequest::Cancel { id: row.transfer.id }).await? {
@@ -262,7 +262,7 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
     match transfer.state {
         TransferState::Done => {
             let seconds = transfer.seconds.unwrap_or(took.as_secs_f64());
-            console.object(&Line::Done {
+            console.object(&SendLine::Done {
                 transfer: transfer.id,
                 files: transfer.files_done,
                 bytes: transfer.bytes,
@@ -299,7 +299,7 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
 }
 
 /// Prints progress: lines for programs, a redrawn line for people.
-struct Teller<'a> {
+struct ProgressPrinter<'a> {
     console: &'a Console,
     /// Only one transfer is drawn; several would overwrite each other.
     draws: bool,
@@ -308,16 +308,16 @@ struct Teller<'a> {
     state: Option<(TransferState, Option<String>)>,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> ProgressPrinter<'a> {
     fn new(console: &'a Console, alone: bool) -> Self {
         Self { console, draws: alone && console.can_redraw(), last: None, state: None }
     }
 
-    fn tell(&mut self, transfer: &TransferView) {
+    fn print(&mut self, transfer: &TransferView) {
         let now = (transfer.state, transfer.reason.as_ref().map(|reason| reason.code.clone()));
         let before = self.state.replace(now.clone());
         if before.as_ref() != Some(&now) {
-            self.tell_state(transfer, before.map(|(state, _)| state));
+            self.print_state(transfer, before.map(|(state, _)| state));
         }
         let now = Instant::now();
         let soon = self.last.is_some_and(|last| now < last + STEP);
@@ -327,13 +327,13 @@ impl<'a> Teller<'a> {
         self.last = Some(now);
         let TransferView { id, bytes, total, rate, eta, growing, .. } = *transfer;
         let total = (!growing).then_some(total);
-        self.console.object(&Line::Progress { transfer: id, bytes, total, rate, eta });
+        self.console.object(&SendLine::Progress { transfer: id, bytes, total, rate, eta });
         if self.draws {
             self.console.redraw(&progress_text(bytes, total, rate, eta));
         }
     }
 
-    fn tell_state(&mut self, transfer: &TransferView, before: Option<TransferState>) {
+    fn print_state(&mut self, transfer: &TransferView, before: Option<TransferState>) {
         let name = shown(&transfer.device_name);
         let begins = transfer.reason.as_ref().is_some_and(|why| Reason::from(why).is_beginning());
         match transfer.state {
@@ -417,19 +417,19 @@ mod tests {
         let console = Console::new(true);
         let partly = TransferView { skipped: 2, ..view(Done, Some("incomplete")) };
         let ended = ended(&partly, false, Duration::from_secs(1), &console).unwrap_err();
-        assert!(ended.status == INCOMPLETE && ended.is_told());
+        assert!(ended.status == INCOMPLETE && ended.is_reported());
     }
 
     #[test]
     fn lines_have_the_documented_form() {
         let transfer = view(TransferState::Done, None).id;
-        let line = |line: &Line| serde_json::to_value(line).unwrap();
+        let line = |line: &SendLine| serde_json::to_value(line).unwrap();
         assert_eq!(
-            line(&Line::Progress { transfer, bytes: 1, total: Some(2), rate: 3.0, eta: None }),
+            line(&SendLine::Progress { transfer, bytes: 1, total: Some(2), rate: 3.0, eta: None }),
             json!({"event": "progress", "transfer": transfer, "bytes": 1, "total": 2, "rate": 3.0, "eta": null})
         );
         assert_eq!(
-            line(&Line::Done {
+            line(&SendLine::Done {
                 transfer,
                 files: 1,
                 bytes: 2,

@@ -13,7 +13,7 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use yonder_core::{
     api::{Direction, Event, MessageState, NumberedEvent, PairingView},
     control::ControlError,
-    diagnostics::log::KeptLog,
+    diagnostics::log::DeferredLog,
     service::NodeOptions,
     storage,
 };
@@ -81,7 +81,7 @@ async fn start(options: NodeOptions, console: &Console, lost: &Arc<AtomicBool>) 
         if !storage::is_held(&data_dir) {
             let mut printed = None;
             let started = Local::start(options.clone(), |events| {
-                if let Err(error) = KeptLog::of_this_process().begin(&data_dir) {
+                if let Err(error) = DeferredLog::of_this_process().begin(&data_dir) {
                     tracing::warn!(%error, "no log can be kept in the data directory");
                 }
                 printed = Some(print_from(events, console.json(), lost.clone()));

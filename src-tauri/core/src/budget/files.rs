@@ -33,7 +33,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Division of a process's descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Division {
+struct DescriptorLimits {
     /// Descriptors that transfers need to proceed.
     needed: Ceiling,
     /// Spare descriptors that transfers keep open to be faster.
@@ -42,7 +42,7 @@ struct Division {
     spare_of_one: usize,
 }
 
-impl Division {
+impl DescriptorLimits {
     /// Divides the descriptors of a process with this limit.
     fn of(limit: u64) -> Self {
         let rest = FOR_THE_REST.min(limit / 4);
@@ -100,7 +100,7 @@ impl Files {
             let freed = self.freed.notified();
             tokio::pin!(freed);
             freed.as_mut().enable();
-            if self.accounts().needed.take(device, count, Division::now().needed) {
+            if self.accounts().needed.take(device, count, DescriptorLimits::now().needed) {
                 return FileShare::of(self.clone(), device, count);
             }
             let _ = tokio::time::timeout(LOOK_AGAIN, freed).await;
@@ -121,17 +121,17 @@ impl Files {
 
 /// Descriptors of one transfer; returned when the last clone is dropped.
 #[derive(Clone, Debug)]
-pub struct FileShare(Arc<Share>);
+pub struct FileShare(Arc<Inner>);
 
 #[derive(Debug)]
-struct Share {
+struct Inner {
     files: Arc<Files>,
     device: DeviceId,
     count: usize,
     spares: AtomicUsize,
 }
 
-impl Drop for Share {
+impl Drop for Inner {
     fn drop(&mut self) {
         self.files.accounts().needed.give_back(self.device, self.count);
         self.files.freed.notify_waiters();
@@ -141,7 +141,7 @@ impl Drop for Share {
 impl FileShare {
     /// Creates a share from descriptors that were taken already.
     fn of(files: Arc<Files>, device: DeviceId, count: usize) -> Self {
-        Self(Arc::new(Share { files, device, count, spares: AtomicUsize::new(0) }))
+        Self(Arc::new(Inner { files, device, count, spares: AtomicUsize::new(0) }))
     }
 
     /// Returns a share of a separate budget, for work that does not run beside others.
@@ -151,10 +151,10 @@ impl FileShare {
 
     /// Takes a spare descriptor, to keep a file open that could be reopened. `None` if others need it.
     pub fn spare(&self) -> Option<Spare> {
-        let division = Division::now();
+        let limits = DescriptorLimits::now();
         let mut accounts = self.0.files.accounts();
         let has = self.0.spares.load(Ordering::Relaxed);
-        if has >= division.spare_of_one || !accounts.spare.take(self.0.device, 1, division.spare) {
+        if has >= limits.spare_of_one || !accounts.spare.take(self.0.device, 1, limits.spare) {
             return None;
         }
         // Counted under the lock of the accounts.
@@ -192,22 +192,22 @@ mod tests {
     #[test]
     fn the_parts_never_pass_the_limit_and_one_transfer_always_fits() {
         for limit in [64, 100, 256, 512, 1024, 4096, 8192, 1 << 20, u64::MAX] {
-            let division = Division::of(limit);
-            let (needed, spare) = (division.needed, division.spare);
-            assert!(needed.per_owner >= LEAST, "{limit}: {division:?}");
+            let limits = DescriptorLimits::of(limit);
+            let (needed, spare) = (limits.needed, limits.spare);
+            assert!(needed.per_owner >= LEAST, "{limit}: {limits:?}");
             let rest = FOR_THE_REST.min(limit / 4) + (PER_JOB * JOBS as u64).min(limit / 4);
             let parts = needed.total as u64 + spare.total as u64;
-            assert!(limit < 128 || parts <= limit - rest, "{limit}: {division:?}");
+            assert!(limit < 128 || parts <= limit - rest, "{limit}: {limits:?}");
         }
-        let usual = Division::of(1024);
+        let usual = DescriptorLimits::of(1024);
         assert_eq!((usual.needed, usual.spare.per_owner), (Ceiling { total: 320, per_owner: 80 }, 80));
-        assert_eq!(Division::of(8192).spare_of_one, MOST_SPARE);
+        assert_eq!(DescriptorLimits::of(8192).spare_of_one, MOST_SPARE);
     }
 
     #[tokio::test]
     async fn a_device_waits_for_its_own_transfers_and_not_for_those_of_others() {
         let files = Arc::<Files>::default();
-        let per_device = Division::now().needed.per_owner;
+        let per_device = DescriptorLimits::now().needed.per_owner;
         let mut shares = Vec::new();
         for _ in 0..per_device / LEAST {
             shares.push(files.share(device(1), LEAST).await);
@@ -226,14 +226,14 @@ mod tests {
     async fn what_is_kept_open_to_be_faster_leaves_room_for_others() {
         let files = Arc::<Files>::default();
         let (one, two) = (files.share(device(1), 4).await, files.share(device(2), 4).await);
-        let division = Division::now();
+        let limits = DescriptorLimits::now();
         let all: Vec<_> = std::iter::from_fn(|| one.spare()).collect();
-        assert_eq!(all.len(), division.spare_of_one);
+        assert_eq!(all.len(), limits.spare_of_one);
         assert!(two.spare().is_some());
         // Transfers of one device share its part.
         let others: Vec<_> = (0..8).map(|_| files.sparing(device(1))).collect();
         let more: Vec<_> = others.iter().flat_map(|other| std::iter::from_fn(move || other.spare())).collect();
-        assert_eq!(all.len() + more.len(), division.spare.per_owner.min(9 * division.spare_of_one));
+        assert_eq!(all.len() + more.len(), limits.spare.per_owner.min(9 * limits.spare_of_one));
         assert!(two.spare().is_some());
         drop((all, more));
         assert!(one.spare().is_some());

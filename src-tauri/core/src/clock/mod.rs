@@ -48,7 +48,7 @@ pub fn jitter() -> f64 {
 /// Locks that a panic of another thread does not take away. Data under a lock is never left half changed here: what can fail
 /// is worked out before the lock is taken.
 pub trait Locked {
-    /// What the lock protects.
+    /// Value that the lock protects.
     type Data: ?Sized;
 
     /// Waits for the lock and takes it, also where a thread panicked while it had it.
@@ -65,7 +65,7 @@ impl<T: ?Sized> Locked for Mutex<T> {
 
 /// [`Locked`] for locks that many may read under at once.
 pub trait SharedLocked {
-    /// What the lock protects.
+    /// Value that the lock protects.
     type Data: ?Sized;
 
     /// Waits until nobody writes, and takes the lock for reading.

@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 use super::{
     ControlError,
     lines::{LineError, Lines},
-    system::{self, Joined, Reader, Writer},
-    wire::{ANSWER_CAP, Heard, Hello, ToNode},
+    system::{self, BoxedReader, BoxedWriter, Joined},
+    wire::{ANSWER_CAP, Hello, NodeLine, ToNode},
 };
 use crate::{
     api::{ApiError, NumberedEvent, Request, Response},
@@ -42,13 +42,13 @@ struct Inner {
     hello: Hello,
     next_id: AtomicU64,
     lines: mpsc::Sender<Vec<u8>>,
-    shared: Arc<Shared>,
+    shared: Arc<ClientState>,
     _reader: AbortOnDropHandle<()>,
     _writer: AbortOnDropHandle<()>,
 }
 
 /// Pending calls and event listeners. `None` once the connection has ended.
-struct Shared {
+struct ClientState {
     state: Mutex<Option<State>>,
 }
 
@@ -58,7 +58,7 @@ struct State {
     subscribed: bool,
 }
 
-impl Shared {
+impl ClientState {
     fn state(&self) -> MutexGuard<'_, Option<State>> {
         self.state.locked()
     }
@@ -74,7 +74,7 @@ impl Client {
         Self::greet(reader, writer).await.map(Some)
     }
 
-    async fn greet(reader: Reader, writer: Writer) -> Result<Self, ControlError> {
+    async fn greet(reader: BoxedReader, writer: BoxedWriter) -> Result<Self, ControlError> {
         let mut lines = Lines::new(reader, ANSWER_CAP);
         let hello = match tokio::time::timeout(HELLO, lines.next()).await {
             Err(_) => return Err(ControlError::NoAnswer),
@@ -85,16 +85,16 @@ impl Client {
                 tracing::debug!(%error, "the control connection failed before the hello");
                 return Err(ControlError::Lost);
             }
-            Ok(Ok(Some(line))) => match serde_json::from_slice::<Heard>(&line) {
-                Ok(Heard { hello: Some(hello), .. }) => hello,
+            Ok(Ok(Some(line))) => match serde_json::from_slice::<NodeLine>(&line) {
+                Ok(NodeLine { hello: Some(hello), .. }) => hello,
                 Ok(_) => return Err(ControlError::BadAnswer("it does not begin with a hello".into())),
                 Err(error) => return Err(ControlError::BadAnswer(error.to_string())),
             },
         };
         hello.check()?;
         // A refusal follows the hello immediately.
-        let said = lines.buffered().and_then(|line| serde_json::from_slice::<Heard>(&line).ok());
-        if let Some(Heard { id: None, error: Some(error), .. }) = said {
+        let said = lines.buffered().and_then(|line| serde_json::from_slice::<NodeLine>(&line).ok());
+        if let Some(NodeLine { id: None, error: Some(error), .. }) = said {
             return Err(match error.code.as_str() {
                 "control_other_user" => ControlError::OtherUser,
                 _ => ControlError::TurnedAway(error.message),
@@ -102,7 +102,7 @@ impl Client {
         }
         let (sender, outgoing) = mpsc::channel(16);
         let state = State { calls: HashMap::new(), events: broadcast::Sender::new(BACKLOG), subscribed: false };
-        let shared = Arc::new(Shared { state: Mutex::new(Some(state)) });
+        let shared = Arc::new(ClientState { state: Mutex::new(Some(state)) });
         let reading = tokio::spawn(read(lines, shared.clone()));
         let writing = tokio::spawn(write(writer, outgoing));
         Ok(Self(Arc::new(Inner {
@@ -177,7 +177,7 @@ impl Events {
     }
 }
 
-async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut writer: BoxedWriter, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     while let Some(line) = outgoing.recv().await {
         // The line may contain a passphrase.
         let line = Zeroizing::new(line);
@@ -188,7 +188,7 @@ async fn write(mut writer: Writer, mut outgoing: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
-async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
+async fn read(mut lines: Lines<BoxedReader>, shared: Arc<ClientState>) {
     // Error that all pending calls get.
     let end: ApiError = loop {
         let line = match lines.next().await {
@@ -200,12 +200,12 @@ async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
                 break ControlError::Lost.into();
             }
         };
-        let heard: Heard = match serde_json::from_slice(&line) {
+        let heard: NodeLine = match serde_json::from_slice(&line) {
             Ok(heard) => heard,
             Err(error) => break ControlError::BadAnswer(error.to_string()).into(),
         };
         match heard {
-            Heard { event: Some(event), .. } => match serde_json::from_value(event) {
+            NodeLine { event: Some(event), .. } => match serde_json::from_value(event) {
                 Ok(event) => {
                     if let Some(state) = shared.state().as_ref() {
                         // An error only means that nobody listens.
@@ -215,7 +215,7 @@ async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
                 // A newer node may send unknown events. The gap in the numbers reveals it.
                 Err(error) => tracing::warn!(%error, "an event is of a kind that is not known"),
             },
-            Heard { id: Some(id), ok, error, .. } => {
+            NodeLine { id: Some(id), ok, error, .. } => {
                 let answer = match (ok, error) {
                     (Some(ok), None) => {
                         serde_json::from_value(ok).map_err(|error| ControlError::BadAnswer(error.to_string()).into())
@@ -230,7 +230,7 @@ async fn read(mut lines: Lines<Reader>, shared: Arc<Shared>) {
                 }
             }
             // A refusal of the connection, or a line that was too long. The node closes the connection after it.
-            Heard { id: None, error: Some(error), .. } => break error,
+            NodeLine { id: None, error: Some(error), .. } => break error,
             _ => tracing::debug!("a line of the node says nothing"),
         }
     };

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     ControlError, Node,
     lines::{LineError, Lines},
-    system::{Joined, Listener, Reader, Writer},
+    system::{BoxedReader, BoxedWriter, ControlListener, Joined},
     wire::{FromNode, Hello, REQUEST_CAP, ToNode},
 };
 use crate::api::{ApiError, NumberedEvent};
@@ -33,7 +33,7 @@ const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// An open control socket.
 pub struct ControlServer {
-    listener: Listener,
+    listener: ControlListener,
     node: Arc<dyn Node>,
 }
 
@@ -41,7 +41,7 @@ impl ControlServer {
     /// Opens the control socket of a data directory, which must exist. Replaces the socket of a dead node, but not one
     /// that answers.
     pub async fn bind(data_dir: &Path, node: Arc<dyn Node>) -> Result<Self, ControlError> {
-        Ok(Self { listener: Listener::bind(data_dir).await?, node })
+        Ok(Self { listener: ControlListener::bind(data_dir).await?, node })
     }
 
     /// Serves clients until cancelled. Earlier events are still sent; then all connections are closed, all tasks end,
@@ -113,8 +113,8 @@ enum Out {
 
 /// Serves one client from hello to end. Reader and writer are boxed, so that tests can replace the socket.
 pub(super) async fn converse(
-    reader: Reader,
-    writer: Writer,
+    reader: BoxedReader,
+    writer: BoxedWriter,
     first: Vec<u8>,
     node: Arc<dyn Node>,
     cancel: CancellationToken,
@@ -155,7 +155,7 @@ async fn after(cancel: &CancellationToken, time: Duration) {
     tokio::time::sleep(time).await;
 }
 
-async fn read(reader: Reader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, calls: &mut JoinSet<()>) {
+async fn read(reader: BoxedReader, out: mpsc::Sender<Out>, node: &Arc<dyn Node>, calls: &mut JoinSet<()>) {
     let mut lines = Lines::new(reader, REQUEST_CAP);
     let refuse = async |id, error: ControlError| {
         let line = FromNode::Error { id, error: &error.into() }.line();
@@ -226,7 +226,7 @@ async fn answered<T>(call: impl Future<Output = Result<T, ApiError>>) -> Result<
 
 /// Writes responses and events until the client is gone, or everything is sent. Only this task waits for a slow reader.
 /// Events that become too old meanwhile are dropped by their channel, and the reader sees a gap in the numbers.
-async fn write(mut writer: Writer, first: Vec<u8>, mut outgoing: mpsc::Receiver<Out>, cancel: CancellationToken) {
+async fn write(mut writer: BoxedWriter, first: Vec<u8>, mut outgoing: mpsc::Receiver<Out>, cancel: CancellationToken) {
     let mut events: Option<broadcast::Receiver<NumberedEvent>> = None;
     let mut line = first;
     loop {

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{ControlError, place};
-use crate::datadir::{Folder, is_foreign};
+use crate::datadir::{OwnedDir, is_foreign};
 
 /// File name in the data directory.
 const SOCKET: &str = "control.sock";
@@ -25,13 +25,13 @@ const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 /// Time limit for connecting, after which the node counts as not answering.
 const PICK_UP: Duration = Duration::from_secs(5);
 
-pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
-pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+pub(super) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
+pub(super) type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A new connection.
 pub(super) struct Joined {
-    pub(super) reader: Reader,
-    pub(super) writer: Writer,
+    pub(super) reader: BoxedReader,
+    pub(super) writer: BoxedWriter,
     /// True if the other process belongs to the same user.
     pub(super) same_user: bool,
 }
@@ -45,7 +45,7 @@ impl From<UnixStream> for Joined {
 }
 
 /// An open socket. Dropping it removes its file.
-pub(super) struct Listener {
+pub(super) struct ControlListener {
     inner: UnixListener,
     path: PathBuf,
     /// Device and inode, so that a successor's socket is not removed by mistake.
@@ -54,12 +54,12 @@ pub(super) struct Listener {
 }
 
 /// Parts of the environment that decide where the socket goes if its path in the data directory is too long.
-pub(super) struct Surroundings {
+pub(super) struct SocketEnvironment {
     pub(super) runtime: Option<PathBuf>,
     pub(super) temp: PathBuf,
 }
 
-impl Surroundings {
+impl SocketEnvironment {
     fn ours() -> Self {
         Self {
             runtime: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute()),
@@ -68,17 +68,17 @@ impl Surroundings {
     }
 }
 
-impl Listener {
+impl ControlListener {
     pub(super) async fn bind(data_dir: &Path) -> Result<Self, ControlError> {
-        Self::bind_in(data_dir, Surroundings::ours()).await
+        Self::bind_in(data_dir, SocketEnvironment::ours()).await
     }
 
-    pub(super) async fn bind_in(data_dir: &Path, around: Surroundings) -> Result<Self, ControlError> {
+    pub(super) async fn bind_in(data_dir: &Path, around: SocketEnvironment) -> Result<Self, ControlError> {
         let Some(data_dir) = place::canonical(data_dir)? else {
             return Err(ControlError::Socket { path: data_dir.into(), source: ErrorKind::NotFound.into() });
         };
         let beside = data_dir.join(SOCKET);
-        Folder::open(&data_dir).map_err(|source| ControlError::Socket { path: data_dir.clone(), source })?;
+        OwnedDir::open(&data_dir).map_err(|source| ControlError::Socket { path: data_dir.clone(), source })?;
         // No node may answer at the last node's socket, wherever it is.
         for candidate in [Some(beside.clone()), place::read_pointer(&data_dir).map(PathBuf::from)].into_iter().flatten()
         {
@@ -121,7 +121,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for ControlListener {
     fn drop(&mut self) {
         if fs::symlink_metadata(&self.path).is_ok_and(|data| (data.dev(), data.ino()) == self.file) {
             let _ = fs::remove_file(&self.path);
@@ -136,7 +136,7 @@ impl Drop for Listener {
 pub(super) async fn connect(data_dir: &Path) -> Result<Option<Joined>, ControlError> {
     let Some(data_dir) = place::canonical(data_dir)? else { return Ok(None) };
     // A node in another user's folder is not contacted. That none can be started there is reported by the start.
-    if Folder::open(&data_dir).is_err_and(|error| is_foreign(&error)) {
+    if OwnedDir::open(&data_dir).is_err_and(|error| is_foreign(&error)) {
         return Ok(None);
     }
     let beside = data_dir.join(SOCKET);
@@ -224,7 +224,7 @@ fn bind_at(path: &Path) -> Result<UnixListener, ControlError> {
 }
 
 /// Returns a short path for the socket of a deep data directory, in a folder that only its owner can enter.
-fn elsewhere(data_dir: &Path, around: &Surroundings) -> Result<PathBuf, ControlError> {
+fn elsewhere(data_dir: &Path, around: &SocketEnvironment) -> Result<PathBuf, ControlError> {
     use std::os::unix::ffi::OsStrExt;
     let hash = blake3::hash(data_dir.as_os_str().as_bytes()).to_hex();
     let name = format!("{}.sock", &hash[..32]);
@@ -275,8 +275,8 @@ mod tests {
         fs::symlink_metadata(path).unwrap().mode() & 0o777
     }
 
-    fn around(temp: &Path) -> Surroundings {
-        Surroundings { runtime: None, temp: temp.into() }
+    fn around(temp: &Path) -> SocketEnvironment {
+        SocketEnvironment { runtime: None, temp: temp.into() }
     }
 
     fn deep(root: &Path) -> PathBuf {
@@ -288,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn socket_lies_in_the_data_directory_and_is_closed_to_others() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = Listener::bind(dir.path()).await.unwrap();
+        let listener = ControlListener::bind(dir.path()).await.unwrap();
         let path = listener.path().to_owned();
         assert_eq!(path, dir.path().canonicalize().unwrap().join("control.sock"));
         assert_eq!(mode(&path), 0o600);
@@ -303,8 +303,8 @@ mod tests {
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         assert!(path.exists(), "a plain listener leaves its file, as a killed node does");
         assert!(connect(dir.path()).await.unwrap().is_none());
-        let first = Listener::bind(dir.path()).await.unwrap();
-        assert!(matches!(Listener::bind(dir.path()).await, Err(ControlError::AlreadyRunning(_))));
+        let first = ControlListener::bind(dir.path()).await.unwrap();
+        assert!(matches!(ControlListener::bind(dir.path()).await, Err(ControlError::AlreadyRunning(_))));
         assert!(connect(dir.path()).await.unwrap().unwrap().same_user);
         drop(first);
         assert!(connect(dir.path()).await.unwrap().is_none());
@@ -315,16 +315,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("control.sock");
         fs::write(&path, "precious").unwrap();
-        assert!(matches!(Listener::bind(dir.path()).await, Err(ControlError::InTheWay(_))));
+        assert!(matches!(ControlListener::bind(dir.path()).await, Err(ControlError::InTheWay(_))));
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
     }
 
     #[tokio::test]
     async fn successor_keeps_its_socket() {
         let dir = tempfile::tempdir().unwrap();
-        let listener = Listener::bind(dir.path()).await.unwrap();
+        let listener = ControlListener::bind(dir.path()).await.unwrap();
         fs::remove_file(listener.path()).unwrap();
-        let second = Listener::bind(dir.path()).await.unwrap();
+        let second = ControlListener::bind(dir.path()).await.unwrap();
         drop(listener);
         assert!(second.path().exists());
     }
@@ -333,7 +333,7 @@ mod tests {
     async fn deep_data_directory_gets_its_socket_elsewhere() {
         let (root, temp) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let data_dir = deep(root.path());
-        let listener = Listener::bind_in(&data_dir, around(temp.path())).await.unwrap();
+        let listener = ControlListener::bind_in(&data_dir, around(temp.path())).await.unwrap();
         let path = listener.path().to_owned();
         assert!(path.starts_with(temp.path()), "{path:?}");
         assert!(fits(&path));
@@ -341,7 +341,7 @@ mod tests {
         assert_eq!(mode(path.parent().unwrap()), 0o700);
         assert!(connect(&data_dir).await.unwrap().is_some(), "found without knowing the node's environment");
         assert!(matches!(
-            Listener::bind_in(&data_dir, around(temp.path())).await,
+            ControlListener::bind_in(&data_dir, around(temp.path())).await,
             Err(ControlError::AlreadyRunning(_))
         ));
         drop(listener);
@@ -377,8 +377,8 @@ mod tests {
         let (root, temp) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let runtime = tempfile::tempdir().unwrap();
         let data_dir = deep(root.path());
-        let around = Surroundings { runtime: Some(runtime.path().into()), temp: temp.path().into() };
-        let listener = Listener::bind_in(&data_dir, around).await.unwrap();
+        let around = SocketEnvironment { runtime: Some(runtime.path().into()), temp: temp.path().into() };
+        let listener = ControlListener::bind_in(&data_dir, around).await.unwrap();
         assert!(listener.path().starts_with(runtime.path().join("yonder")));
     }
 
@@ -387,7 +387,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let missing = dir.path().join("missing");
         assert!(connect(&missing).await.unwrap().is_none());
-        assert!(matches!(Listener::bind(&missing).await, Err(ControlError::Socket { .. })));
+        assert!(matches!(ControlListener::bind(&missing).await, Err(ControlError::Socket { .. })));
         assert!(!missing.exists());
     }
 }

@@ -16,13 +16,13 @@ use super::{ControlError, place};
 const NOT_FOUND: i32 = 2;
 const PIPE_BUSY: i32 = 231;
 
-pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
-pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+pub(super) type BoxedReader = Box<dyn AsyncRead + Send + Unpin>;
+pub(super) type BoxedWriter = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// A new connection.
 pub(super) struct Joined {
-    pub(super) reader: Reader,
-    pub(super) writer: Writer,
+    pub(super) reader: BoxedReader,
+    pub(super) writer: BoxedWriter,
     /// True if the other process belongs to the same user.
     pub(super) same_user: bool,
 }
@@ -33,14 +33,14 @@ fn join(stream: impl AsyncRead + AsyncWrite + Send + 'static) -> Joined {
 }
 
 /// An open pipe.
-pub(super) struct Listener {
+pub(super) struct ControlListener {
     /// Instance that waits for the next client.
     next: NamedPipeServer,
     name: String,
     data_dir: std::path::PathBuf,
 }
 
-impl Listener {
+impl ControlListener {
     pub(super) async fn bind(data_dir: &Path) -> Result<Self, ControlError> {
         let Some(data_dir) = place::canonical(data_dir)? else {
             return Err(ControlError::Socket { path: data_dir.into(), source: io::ErrorKind::NotFound.into() });
@@ -63,7 +63,7 @@ impl Listener {
     }
 }
 
-impl Drop for Listener {
+impl Drop for ControlListener {
     fn drop(&mut self) {
         place::remove_pointer(&self.data_dir, &self.name);
     }

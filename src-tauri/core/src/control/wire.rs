@@ -135,7 +135,7 @@ impl ToNode {
 /// A node's line as a client reads it. Responses and events are first kept as JSON: one that is not understood must not
 /// fail the whole line, and the waiting caller with it.
 #[derive(Debug, Deserialize)]
-pub(super) struct Heard {
+pub(super) struct NodeLine {
     #[serde(default)]
     pub(super) hello: Option<Hello>,
     #[serde(default)]
@@ -222,7 +222,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = ToNode::parse(&bytes);
-            let _ = serde_json::from_slice::<Heard>(&bytes);
+            let _ = serde_json::from_slice::<NodeLine>(&bytes);
         }
 
         #[test]

@@ -41,7 +41,7 @@ pub enum For {
 
 /// Reason for which a folder is refused for secrets.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum FolderRefusal {
     /// The folder, or the link to it, belongs to another user.
     #[error("it belongs to another user")]
     Foreign,
@@ -52,17 +52,17 @@ pub enum Refused {
 
 /// True if an error means that the folder is refused.
 pub fn is_foreign(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|cause| cause.is::<Refused>())
+    error.get_ref().is_some_and(|cause| cause.is::<FolderRefusal>())
 }
 
 #[cfg(unix)]
-fn refused(why: Refused) -> io::Error {
+fn refused(why: FolderRefusal) -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, why)
 }
 
 /// An open folder that belongs to the user of this process.
 #[derive(Debug)]
-pub struct Folder {
+pub struct OwnedDir {
     #[cfg(unix)]
     dir: File,
     #[cfg(not(unix))]
@@ -76,7 +76,7 @@ pub struct Folder {
 /// Errors of the file system; [`is_foreign`] holds if the folder is another user's.
 pub fn open(path: &Path, purpose: For) -> io::Result<File> {
     let (folder, name) = split(path)?;
-    Folder::open(folder)?.open_file(name, purpose)
+    OwnedDir::open(folder)?.open_file(name, purpose)
 }
 
 /// Renames a file of the data directory within its folder, replacing the target, and makes that durable.
@@ -88,7 +88,7 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     if folder != other {
         return Err(io::ErrorKind::CrossesDevices.into());
     }
-    Folder::open(folder)?.rename(from, to)
+    OwnedDir::open(folder)?.rename(from, to)
 }
 
 /// Creates a folder in the data directory for its owner only, if it is missing, and opens it. A symbolic link or
@@ -96,14 +96,14 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// As [`open`].
-pub fn make_folder(path: &Path) -> io::Result<Folder> {
+pub fn make_folder(path: &Path) -> io::Result<OwnedDir> {
     let (above, name) = split(path)?;
-    Folder::open(above)?.make_folder(name)
+    OwnedDir::open(above)?.make_folder(name)
 }
 
 /// True if the path is a folder of this user, and not a symbolic link.
 pub fn is_own_folder(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) && Folder::open(path).is_ok()
+    fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) && OwnedDir::open(path).is_ok()
 }
 
 fn not_a_file() -> io::Error {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-impl Folder {
+impl OwnedDir {
     /// Opens a folder.
     ///
     /// # Errors

@@ -57,7 +57,7 @@ fn a_folder_of_another_user_is_refused() {
     } else {
         Path::new("/usr").to_owned()
     };
-    assert!(is_foreign(&Folder::open(&theirs).unwrap_err()));
+    assert!(is_foreign(&OwnedDir::open(&theirs).unwrap_err()));
     assert!(is_foreign(&open(&theirs.join("secrets.lock"), For::Locking).unwrap_err()));
     assert!(!theirs.join("secrets.lock").exists());
 }
@@ -65,7 +65,7 @@ fn a_folder_of_another_user_is_refused() {
 #[test]
 fn a_folder_that_all_may_write_to_is_known() {
     let root = tempfile::tempdir().unwrap();
-    Folder::open(root.path()).unwrap().check_closed().unwrap();
+    OwnedDir::open(root.path()).unwrap().check_closed().unwrap();
     fs::set_permissions(root.path(), fs::Permissions::from_mode(0o1777)).unwrap();
-    assert!(is_foreign(&Folder::open(root.path()).unwrap().check_closed().unwrap_err()));
+    assert!(is_foreign(&OwnedDir::open(root.path()).unwrap().check_closed().unwrap_err()));
 }

@@ -11,7 +11,7 @@ use super::*;
 
 const ALL_MAY_WRITE: u32 = 0o002;
 
-impl Folder {
+impl OwnedDir {
     /// Opens a folder that must belong to the user of this process, and so must a symbolic link to it.
     ///
     /// # Errors
@@ -19,7 +19,7 @@ impl Folder {
     pub fn open(path: &Path) -> io::Result<Self> {
         let link = fs::symlink_metadata(path)?;
         if link.is_symlink() && link.uid() != geteuid().as_raw() && link.uid() != 0 {
-            return Err(refused(Refused::Foreign));
+            return Err(refused(FolderRefusal::Foreign));
         }
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Self::checked(rustix::fs::open(path, flags, Mode::empty())?.into())
@@ -27,7 +27,7 @@ impl Folder {
 
     fn checked(dir: File) -> io::Result<Self> {
         if dir.metadata()?.uid() != geteuid().as_raw() {
-            return Err(refused(Refused::Foreign));
+            return Err(refused(FolderRefusal::Foreign));
         }
         Ok(Self { dir })
     }
@@ -37,7 +37,11 @@ impl Folder {
     /// # Errors
     /// [`is_foreign`].
     pub fn check_closed(&self) -> io::Result<()> {
-        if self.dir.metadata()?.mode() & ALL_MAY_WRITE != 0 { Err(refused(Refused::WritableByAll)) } else { Ok(()) }
+        if self.dir.metadata()?.mode() & ALL_MAY_WRITE != 0 {
+            Err(refused(FolderRefusal::WritableByAll))
+        } else {
+            Ok(())
+        }
     }
 
     /// Opens a file in the folder.

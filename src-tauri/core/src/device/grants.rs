@@ -30,7 +30,7 @@ pub fn offers(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Gran
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::trust::{Welcome, welcome_of_rule};
+    use crate::device::trust::{OfferPolicy, policy_of_rule};
 
     #[test]
     fn what_is_said_is_what_happens() {
@@ -42,11 +42,11 @@ mod tests {
         for rule in &rules {
             for level in [TrustLevel::Own, TrustLevel::Other] {
                 for setting in [AcceptRule::Ask, AcceptRule::Paired, AcceptRule::None] {
-                    let happens = welcome_of_rule(rule, level, setting);
+                    let happens = policy_of_rule(rule, level, setting);
                     let said = match offers(rule, level, setting) {
-                        Grant::OffersAccepted { into, .. } => Welcome::Accept { into: into.map(Into::into) },
-                        Grant::OffersDeclined => Welcome::Refuse,
-                        _ => Welcome::Ask,
+                        Grant::OffersAccepted { into, .. } => OfferPolicy::Accept { into: into.map(Into::into) },
+                        Grant::OffersDeclined => OfferPolicy::Refuse,
+                        _ => OfferPolicy::Ask,
                     };
                     assert_eq!(said, happens, "{rule:?} {level:?} {setting:?}");
                 }

@@ -14,6 +14,6 @@ mod tombstone;
 mod trust;
 
 pub use grants::offers;
-pub use record::{PersistedPairedDevice, RecordError, Renewal, Spent};
-pub use registry::{DeviceError, DeviceRegistry, Link};
-pub use trust::Welcome;
+pub use record::{DailyVolume, DeviceRecordError, PersistedPairedDevice, Renewal};
+pub use registry::{DeviceError, DeviceRegistry, SessionPath};
+pub use trust::OfferPolicy;

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     DeviceError, DeviceRegistry, PersistedPairedDevice,
-    registry::{Known, put},
+    registry::{RegistryState, put},
 };
 use crate::{
     api::{DeviceType, DeviceView, NameProposal},
@@ -46,7 +46,7 @@ impl Announced {
     }
 }
 
-impl Known {
+impl RegistryState {
     /// Returns the visual forms of the names of all other paired devices.
     fn other_looks(&self, id: DeviceId) -> impl Iterator<Item = Cow<'_, Look>> {
         self.paired.iter().filter(move |(other, _)| **other != id).map(|(other, record)| {

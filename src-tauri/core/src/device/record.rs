@@ -16,7 +16,7 @@ const FORM: u8 = 2;
 
 /// Errors of reading a stored record.
 #[derive(Debug, thiserror::Error)]
-pub enum RecordError {
+pub enum DeviceRecordError {
     /// A newer version wrote it.
     #[error("the record of a paired device was written by a newer version (form {0})")]
     Newer(u8),
@@ -43,14 +43,14 @@ pub struct PersistedPairedDevice {
     /// Rule for offers of the device.
     pub rule: DeviceRule,
     /// Bytes accepted by the rule today.
-    pub spent: Spent,
+    pub spent: DailyVolume,
     /// State of the renewal of the pairing secret.
     pub renewal: Renewal,
 }
 
 /// Bytes that were accepted by rule on one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spent {
+pub struct DailyVolume {
     /// Days since 1970, UTC.
     pub day: u64,
     /// Bytes offered and accepted without asking.
@@ -84,19 +84,19 @@ stored_enum! {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredDevice {
     first: StoredFirst,
     #[serde(with = "StoredAs::<StoredAccept>")]
     accept: DeviceAccept,
     up_to: Option<u64>,
     into: Option<String>,
-    spent: Spent,
+    spent: DailyVolume,
     since: u64,
     proposed: Option<[u8; 32]>,
     replaced: Option<[u8; 32]>,
 }
 
-impl Drop for Stored {
+impl Drop for StoredDevice {
     fn drop(&mut self) {
         self.proposed.zeroize();
         self.replaced.zeroize();
@@ -136,7 +136,7 @@ impl PersistedPairedDevice {
             relay_url: None,
             addresses: Vec::new(),
             rule: DeviceRule::default(),
-            spent: Spent::default(),
+            spent: DailyVolume::default(),
             renewal: Renewal { since: paired_at, ..Renewal::default() },
         }
     }
@@ -155,7 +155,7 @@ impl PersistedPairedDevice {
     /// Encodes the record for storage.
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let bytes_of = |key: &Option<Key>| key.as_ref().map(|key| *key.as_bytes());
-        let stored = Stored {
+        let stored = StoredDevice {
             first: StoredFirst {
                 endpoint_id: self.device_info.endpoint_id,
                 name: self.device_info.name.clone(),
@@ -189,22 +189,22 @@ impl PersistedPairedDevice {
     ///
     /// # Errors
     /// When it is damaged, or of a newer version.
-    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (&form, body) = bytes.split_first().ok_or(RecordError::Damaged)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, DeviceRecordError> {
+        let (&form, body) = bytes.split_first().ok_or(DeviceRecordError::Damaged)?;
         match form {
             1 => Ok(whole::<StoredFirst>(body)?.to_record()),
-            FORM => Ok(whole::<Stored>(body)?.to_record()),
-            0 => Err(RecordError::Damaged),
-            newer => Err(RecordError::Newer(newer)),
+            FORM => Ok(whole::<StoredDevice>(body)?.to_record()),
+            0 => Err(DeviceRecordError::Damaged),
+            newer => Err(DeviceRecordError::Newer(newer)),
         }
     }
 }
 
 /// Decodes all bytes as one value. Trailing bytes are an error.
-pub(super) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, RecordError> {
+pub(super) fn whole<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DeviceRecordError> {
     match postcard::take_from_bytes::<T>(bytes) {
         Ok((value, [])) => Ok(value),
-        _ => Err(RecordError::Damaged),
+        _ => Err(DeviceRecordError::Damaged),
     }
 }
 
@@ -220,7 +220,7 @@ impl StoredFirst {
     }
 }
 
-impl Stored {
+impl StoredDevice {
     fn to_record(&self) -> PersistedPairedDevice {
         PersistedPairedDevice {
             rule: DeviceRule { accept: self.accept, up_to: self.up_to, into: self.into.clone() },
@@ -245,7 +245,7 @@ mod tests {
             trust_level: TrustLevel::Other,
             addresses: vec!["10.0.0.1:11204".into()],
             rule: DeviceRule { accept: DeviceAccept::Always, up_to: Some(7), into: Some("/srv".into()) },
-            spent: Spent { day: 8, bytes: 9 },
+            spent: DailyVolume { day: 8, bytes: 9 },
             renewal: Renewal { since: 6, proposed: Some(Key::from_bytes([5; 32])), replaced: None },
             ..PersistedPairedDevice::new(
                 DeviceInfo::new([3; 32], "Desk", DeviceType::Laptop),
@@ -268,7 +268,7 @@ mod tests {
         for cut in 0..bytes.len() {
             assert!(PersistedPairedDevice::decode(&bytes[..cut]).is_err());
         }
-        assert!(matches!(PersistedPairedDevice::decode(&[3, 0]), Err(RecordError::Newer(3))));
+        assert!(matches!(PersistedPairedDevice::decode(&[3, 0]), Err(DeviceRecordError::Newer(3))));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{PersistedPairedDevice, RecordError, naming::Announced, tombstone::Tombstone};
+use super::{DeviceRecordError, PersistedPairedDevice, naming::Announced, tombstone::Tombstone};
 use crate::{
     api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     clock::Locked as _,
@@ -30,7 +30,7 @@ const MAX_TOMBSTONES: usize = 256;
 
 /// Path of a session's packets.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Link {
+pub struct SessionPath {
     /// Kind of the path.
     pub path: PathKind,
     /// `IP:PORT` or a relay's URL.
@@ -69,7 +69,7 @@ pub enum DeviceError {
     NameTaken(String),
     /// A record could not be read.
     #[error(transparent)]
-    Record(#[from] RecordError),
+    Record(#[from] DeviceRecordError),
     /// A record could not be stored.
     #[error(transparent)]
     Storage(#[from] StorageError),
@@ -84,8 +84,8 @@ impl RoomError for DeviceError {
             Self::Blocked(_) => "device_blocked",
             Self::NotProposed(_) => "name_not_proposed",
             Self::NameTaken(_) => "device_name_taken",
-            Self::Record(RecordError::Newer(_)) => "storage_newer",
-            Self::Record(RecordError::Damaged) => "record_damaged",
+            Self::Record(DeviceRecordError::Newer(_)) => "storage_newer",
+            Self::Record(DeviceRecordError::Damaged) => "record_damaged",
             Self::Storage(error) => error.code(),
         }
     }
@@ -98,8 +98,8 @@ impl RoomError for DeviceError {
             Self::Blocked(_) => "Unblock it first: `yonder-cli unblock DEVICE`, or in its details.".into(),
             Self::NotProposed(_) => "`yonder-cli devices` shows what devices call themselves.".into(),
             Self::NameTaken(_) => "Give the device another name, on the device itself.".into(),
-            Self::Record(RecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
-            Self::Record(RecordError::Damaged) => "Unpair the device and pair it anew.".into(),
+            Self::Record(DeviceRecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
+            Self::Record(DeviceRecordError::Damaged) => "Unpair the device and pair it anew.".into(),
             Self::Storage(error) => error.hint(),
         }
     }
@@ -107,34 +107,34 @@ impl RoomError for DeviceError {
 
 /// Connections with a device: the present ones, and those of the last event.
 #[derive(Default)]
-struct Connections {
+struct ConnectionViews {
     now: Vec<ConnectionView>,
-    told: Vec<ConnectionView>,
+    reported: Vec<ConnectionView>,
 }
 
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct RegistryState {
     pub paired: HashMap<DeviceId, PersistedPairedDevice>,
     pub pending: HashMap<DeviceId, PersistedPairedDevice>,
     pub tombstones: HashMap<DeviceId, Tombstone>,
     nearby: HashMap<DeviceId, Sighting>,
     sightings: HashMap<DeviceId, u64>,
-    links: HashMap<DeviceId, Link>,
+    links: HashMap<DeviceId, SessionPath>,
     /// Links as of the last event.
-    links_told: HashMap<DeviceId, Link>,
-    connections: HashMap<DeviceId, Connections>,
+    links_reported: HashMap<DeviceId, SessionPath>,
+    connections: HashMap<DeviceId, ConnectionViews>,
     connecting: HashSet<DeviceId>,
     pairing: Option<DeviceId>,
     pub last_seen: HashMap<DeviceId, u64>,
     pub announced: HashMap<DeviceId, Announced>,
-    /// Cached visual forms of the names of paired devices; see [`Known::keep_look`].
+    /// Cached visual forms of the names of paired devices; see [`RegistryState::keep_look`].
     pub looks: HashMap<DeviceId, (String, Look)>,
 }
 
 /// All known devices. Cheap to clone; never blocks, except in methods that store.
 #[derive(Clone)]
 pub struct DeviceRegistry {
-    known: Arc<Mutex<Known>>,
+    known: Arc<Mutex<RegistryState>>,
     pub(super) store: Store,
     pub(super) events: EventBus,
     changes: watch::Sender<u64>,
@@ -148,7 +148,7 @@ impl DeviceRegistry {
     /// # Errors
     /// When they cannot be read.
     pub async fn load(store: Store, events: EventBus) -> Result<Self, DeviceError> {
-        let mut known = Known::default();
+        let mut known = RegistryState::default();
         for (_, value) in store.list(Table::Devices).await? {
             let record = PersistedPairedDevice::decode(&value)?;
             known.paired.insert(record.device_id(), record);
@@ -170,7 +170,7 @@ impl DeviceRegistry {
         Ok(Self { known, store, events, changes: watch::Sender::new(0), turn: Arc::default() })
     }
 
-    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, RegistryState> {
         // Poison is ignored: each change is a single insert or remove, so a panic cannot leave the maps half changed.
         self.known.locked()
     }
@@ -314,7 +314,7 @@ impl DeviceRegistry {
             known.paired.remove(&id);
             known.pending.remove(&id);
             known.links.remove(&id);
-            known.links_told.remove(&id);
+            known.links_reported.remove(&id);
             known.connecting.remove(&id);
             known.announced.remove(&id);
             known.keep_look(id);
@@ -430,7 +430,7 @@ impl DeviceRegistry {
     }
 
     /// Records that a session with the device was established, or moved to another path.
-    pub fn linked(&self, id: DeviceId, mut link: Link) {
+    pub fn linked(&self, id: DeviceId, mut link: SessionPath) {
         {
             let mut known = self.known();
             known.last_seen.insert(id, unix_now());
@@ -452,7 +452,7 @@ impl DeviceRegistry {
     pub fn lost(&self, id: DeviceId, goodbye: bool) {
         {
             let mut known = self.known();
-            known.links_told.remove(&id);
+            known.links_reported.remove(&id);
             let was_linked = known.links.remove(&id).is_some();
             let was_connecting = known.connecting.remove(&id);
             if !was_linked && !was_connecting {
@@ -499,9 +499,9 @@ impl DeviceRegistry {
                 now.retain(|connection| connection.state != ConnectionState::Connecting);
             }
             let kept = known.connections.entry(id).or_default();
-            let news = is_news(&kept.told, &now);
+            let news = is_news(&kept.reported, &now);
             if news {
-                kept.told = now.clone();
+                kept.reported = now.clone();
             }
             kept.now = now;
             if kept.now.is_empty() {
@@ -631,26 +631,26 @@ pub(super) fn delete(table: Table, id: DeviceId) -> Op {
     Op::Delete { table, key: id.as_bytes().to_vec() }
 }
 
-impl Link {
+impl SessionPath {
     fn is_same_path(&self, other: &Self) -> bool {
         (self.path, &self.address) == (other.path, &other.address)
     }
 }
 
-impl Known {
+impl RegistryState {
     /// True if the link differs from the last event; small steps add up. Marks it as reported.
     fn link_is_news(&mut self, id: DeviceId) -> bool {
         let Some(link) = self.links.get(&id) else { return false };
-        let news = worth_telling(self.links_told.get(&id), link);
+        let news = worth_reporting(self.links_reported.get(&id), link);
         if news {
-            self.links_told.insert(id, link.clone());
+            self.links_reported.insert(id, link.clone());
         }
         news
     }
 }
 
 /// Round trips fluctuate; only another path or a clear change is reported.
-fn worth_telling(before: Option<&Link>, b: &Link) -> bool {
+fn worth_reporting(before: Option<&SessionPath>, b: &SessionPath) -> bool {
     before.is_none_or(|a| {
         a.path != b.path || a.address != b.address || (a.rtt_ms - b.rtt_ms).abs() > 1.0_f64.max(a.rtt_ms / 4.0)
     })
@@ -670,7 +670,7 @@ fn is_news(before: &[ConnectionView], after: &[ConnectionView]) -> bool {
     before.len() != after.len() || !before.iter().zip(after).all(|(a, b)| same(a, b))
 }
 
-fn view_of(known: &Known, id: DeviceId) -> Option<DeviceView> {
+fn view_of(known: &RegistryState, id: DeviceId) -> Option<DeviceView> {
     let record = known.paired.get(&id);
     let nearby = known.nearby.get(&id);
     let link = known.links.get(&id);
@@ -743,7 +743,8 @@ mod tests {
             devices.left(&[2; 32]);
             assert_eq!(devices.view(id).map(|view| (view.state, view.nearby)), Some((state, false)));
         };
-        let link = Link { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 1.0, key_exchange: None };
+        let link =
+            SessionPath { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 1.0, key_exchange: None };
         stands(DeviceState::Offline);
         devices.linked(id, link.clone());
         stands(DeviceState::Connected);
@@ -759,9 +760,9 @@ mod tests {
     #[test]
     fn a_round_trip_that_falls_in_small_steps_is_told() {
         let id = DeviceId::of_endpoint(&[1; 32]);
-        let mut known = Known::default();
+        let mut known = RegistryState::default();
         let mut link =
-            Link { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 2100.0, key_exchange: None };
+            SessionPath { path: PathKind::Direct, address: "10.0.0.2:1".into(), rtt_ms: 2100.0, key_exchange: None };
         known.links.insert(id, link.clone());
         assert!(known.link_is_news(id));
         let mut told = 0;
@@ -771,7 +772,7 @@ mod tests {
             told += u32::from(known.link_is_news(id));
         }
         assert!((5..50).contains(&told), "told {told} times");
-        let shown = known.links_told.get(&id).map(|link| link.rtt_ms);
+        let shown = known.links_reported.get(&id).map(|link| link.rtt_ms);
         assert!(shown.is_some_and(|shown| shown < 2.5), "{shown:?}");
     }
 }

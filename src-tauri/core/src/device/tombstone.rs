@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{PersistedPairedDevice, RecordError};
+use super::{DeviceRecordError, PersistedPairedDevice};
 use crate::{
     id::DeviceId,
     keys::{Key, notice_key, unpair_notice},
@@ -21,13 +21,13 @@ pub(super) struct Tombstone {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredTombstone {
     endpoint_id: [u8; 32],
     keys: Vec<[u8; 32]>,
     at: u64,
 }
 
-impl Drop for Stored {
+impl Drop for StoredTombstone {
     fn drop(&mut self) {
         self.keys.zeroize();
     }
@@ -55,7 +55,7 @@ impl Tombstone {
     }
 
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let stored = Stored {
+        let stored = StoredTombstone {
             endpoint_id: self.endpoint_id,
             keys: self.keys.iter().map(|key| *key.as_bytes()).collect(),
             at: self.at,
@@ -65,12 +65,12 @@ impl Tombstone {
         bytes
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, RecordError> {
-        let (&form, body) = bytes.split_first().ok_or(RecordError::Damaged)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, DeviceRecordError> {
+        let (&form, body) = bytes.split_first().ok_or(DeviceRecordError::Damaged)?;
         if form != FORM {
-            return Err(RecordError::Newer(form));
+            return Err(DeviceRecordError::Newer(form));
         }
-        let stored: Stored = super::record::whole(body)?;
+        let stored: StoredTombstone = super::record::whole(body)?;
         let keys = stored.keys.iter().map(|key| Key::from_bytes(*key)).collect();
         Ok(Self { endpoint_id: stored.endpoint_id, keys, at: stored.at })
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{DeviceError, DeviceRegistry, PersistedPairedDevice, Spent};
+use super::{DailyVolume, DeviceError, DeviceRegistry, PersistedPairedDevice};
 use crate::{
     api::{AcceptRule, DeviceAccept, DeviceRule, TrustLevel},
     clock::unix_now,
@@ -13,7 +13,7 @@ const DAY: u64 = 24 * 60 * 60;
 
 /// Decision about an offer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Welcome {
+pub enum OfferPolicy {
     /// Decline it.
     Refuse,
     /// Ask the user.
@@ -54,26 +54,26 @@ impl DeviceRegistry {
     ///
     /// # Errors
     /// When the count cannot be stored.
-    pub async fn welcome(&self, id: DeviceId, cost: u64, setting: AcceptRule) -> Result<Welcome, DeviceError> {
+    pub async fn offer_policy(&self, id: DeviceId, cost: u64, setting: AcceptRule) -> Result<OfferPolicy, DeviceError> {
         let today = unix_now() / DAY;
         if cost == 0 {
             return Ok(self
                 .known()
                 .paired
                 .get(&id)
-                .map_or(Welcome::Refuse, |record| welcome_of(record, 0, setting, today)));
+                .map_or(OfferPolicy::Refuse, |record| policy_of(record, 0, setting, today)));
         }
-        let mut welcome = Welcome::Refuse;
+        let mut policy = OfferPolicy::Refuse;
         let count = |record: &mut PersistedPairedDevice| {
-            welcome = welcome_of(record, cost, setting, today);
-            if record.rule.up_to.is_none() || !matches!(welcome, Welcome::Accept { .. }) {
+            policy = policy_of(record, cost, setting, today);
+            if record.rule.up_to.is_none() || !matches!(policy, OfferPolicy::Accept { .. }) {
                 return false;
             }
-            record.spent = Spent { day: today, bytes: spent_on(record, today).saturating_add(cost) };
+            record.spent = DailyVolume { day: today, bytes: spent_on(record, today).saturating_add(cost) };
             true
         };
         self.change(id, count).await?;
-        Ok(welcome)
+        Ok(policy)
     }
 }
 
@@ -81,28 +81,32 @@ fn spent_on(record: &PersistedPairedDevice, day: u64) -> u64 {
     if record.spent.day == day { record.spent.bytes } else { 0 }
 }
 
-fn welcome_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, today: u64) -> Welcome {
+fn policy_of(record: &PersistedPairedDevice, bytes: u64, setting: AcceptRule, today: u64) -> OfferPolicy {
     if setting == AcceptRule::None || record.trust_level == TrustLevel::Blocked {
-        return Welcome::Refuse;
+        return OfferPolicy::Refuse;
     }
     match record.rule.accept {
-        DeviceAccept::Ask => Welcome::Ask,
+        DeviceAccept::Ask => OfferPolicy::Ask,
         DeviceAccept::Always => {
             let after = spent_on(record, today).checked_add(bytes);
             let fits = record.rule.up_to.is_none_or(|limit| after.is_some_and(|after| after <= limit));
-            if fits { Welcome::Accept { into: record.rule.into.as_ref().map(PathBuf::from) } } else { Welcome::Ask }
+            if fits {
+                OfferPolicy::Accept { into: record.rule.into.as_ref().map(PathBuf::from) }
+            } else {
+                OfferPolicy::Ask
+            }
         }
         // Offers of somebody else's device always need a question, unless the device has a rule of its own.
         DeviceAccept::Default if setting == AcceptRule::Paired && record.trust_level == TrustLevel::Own => {
-            Welcome::Accept { into: None }
+            OfferPolicy::Accept { into: None }
         }
-        DeviceAccept::Default => Welcome::Ask,
+        DeviceAccept::Default => OfferPolicy::Ask,
     }
 }
 
 /// Returns the decision for a device that has sent nothing yet; used to test the description of its rule.
 #[cfg(test)]
-pub(super) fn welcome_of_rule(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> Welcome {
+pub(super) fn policy_of_rule(rule: &DeviceRule, level: TrustLevel, setting: AcceptRule) -> OfferPolicy {
     use crate::{api::DeviceType, id::DeviceInfo, keys::Key};
     let info = DeviceInfo::new([3; 32], "Desk", DeviceType::Laptop);
     let record = PersistedPairedDevice {
@@ -110,7 +114,7 @@ pub(super) fn welcome_of_rule(rule: &DeviceRule, level: TrustLevel, setting: Acc
         rule: rule.clone(),
         ..PersistedPairedDevice::new(info, Key::from_bytes([4; 32]), 5)
     };
-    welcome_of(&record, 1, setting, 9)
+    policy_of(&record, 1, setting, 9)
 }
 
 #[cfg(test)]
@@ -135,20 +139,20 @@ mod tests {
         use AcceptRule::{Ask, None as Never, Paired};
         use DeviceAccept::{Always, Default};
         use TrustLevel::{Blocked, Other, Own};
-        let by_itself = Welcome::Accept { into: Some("/srv".into()) };
-        let plain = Welcome::Accept { into: None };
+        let by_itself = OfferPolicy::Accept { into: Some("/srv".into()) };
+        let plain = OfferPolicy::Accept { into: None };
         for (level, accept, setting, expected) in [
-            (Own, Default, Ask, Welcome::Ask),
+            (Own, Default, Ask, OfferPolicy::Ask),
             (Own, Default, Paired, plain),
-            (Other, Default, Paired, Welcome::Ask),
-            (Own, DeviceAccept::Ask, Paired, Welcome::Ask),
+            (Other, Default, Paired, OfferPolicy::Ask),
+            (Own, DeviceAccept::Ask, Paired, OfferPolicy::Ask),
             (Other, Always, Ask, by_itself.clone()),
             (Own, Always, Paired, by_itself),
-            (Own, Always, Never, Welcome::Refuse),
-            (Blocked, Always, Paired, Welcome::Refuse),
+            (Own, Always, Never, OfferPolicy::Refuse),
+            (Blocked, Always, Paired, OfferPolicy::Refuse),
         ] {
             assert_eq!(
-                welcome_of(&record(level, accept, Option::None), 1, setting, 9),
+                policy_of(&record(level, accept, Option::None), 1, setting, 9),
                 expected,
                 "{level:?} {accept:?} {setting:?}"
             );
@@ -159,11 +163,11 @@ mod tests {
     fn a_day_has_a_limit() {
         let mut record = record(TrustLevel::Own, DeviceAccept::Always, Some(100));
         let accepted = |record: &PersistedPairedDevice, bytes, day| {
-            matches!(welcome_of(record, bytes, AcceptRule::Ask, day), Welcome::Accept { .. })
+            matches!(policy_of(record, bytes, AcceptRule::Ask, day), OfferPolicy::Accept { .. })
         };
         assert!(accepted(&record, 100, 9));
         assert!(!accepted(&record, 101, 9));
-        record.spent = Spent { day: 9, bytes: 60 };
+        record.spent = DailyVolume { day: 9, bytes: 60 };
         assert!(accepted(&record, 40, 9));
         assert!(!accepted(&record, 41, 9));
         assert!(!accepted(&record, u64::MAX, 9), "a sum that does not fit is too much");

@@ -74,7 +74,7 @@ fn same_network(one: IpAddr, other: IpAddr, length: u8) -> bool {
 
 /// Default routes of this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Routes {
+pub struct DefaultRoutes {
     /// True if there is a route to the internet by IPv4. No packet was sent to find out.
     pub v4: bool,
     /// True if there is a route to the internet by IPv6.
@@ -111,7 +111,7 @@ pub struct Firewall {
     /// Kind of firewall, if it could be determined.
     pub kind: Option<FirewallKind>,
     /// Result of its rules for our port, if they can be read.
-    pub rules: Option<Verdict>,
+    pub rules: Option<FirewallVerdict>,
     /// Table family, table and chain of the rules that close the port, for the command that opens it.
     pub chain: Option<String>,
 }
@@ -129,7 +129,7 @@ pub enum FirewallKind {
 
 /// Result of firewall rules for an unsolicited packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum FirewallVerdict {
     /// The packet is accepted.
     Open,
     /// The packet is dropped.
@@ -204,7 +204,7 @@ pub struct Outside {
 
 /// Facts about a folder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Folder {
+pub struct FolderFacts {
     /// Path of the folder.
     pub path: PathBuf,
     /// Error of writing to it.
@@ -215,7 +215,7 @@ pub struct Folder {
 
 /// Result of a QUIC probe of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Knock {
+pub enum ProbeResult {
     /// A QUIC endpoint answered.
     Answered(Duration),
     /// The machine exists, but nothing listens on this port.
@@ -230,11 +230,11 @@ pub enum Knock {
 
 /// An address of a device with its probe result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Address {
+pub struct ProbedAddress {
     /// Probed address.
     pub at: SocketAddr,
     /// Result of the probe.
-    pub knock: Knock,
+    pub result: ProbeResult,
 }
 
 /// Result of looking up a device.

@@ -10,7 +10,7 @@ use std::{
 
 use tracing::{Level, Metadata, callsite::Identifier};
 
-use super::log::KeptLog;
+use super::log::DeferredLog;
 
 use crate::clock::{Locked as _, TokenBucket};
 
@@ -26,14 +26,14 @@ pub struct LineLimit(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     begun: Instant,
-    log: Mutex<KeptLog>,
+    log: Mutex<DeferredLog>,
     /// State by call site; its size is limited by the program.
-    places: Mutex<HashMap<Identifier, Place>>,
+    places: Mutex<HashMap<Identifier, CallSite>>,
 }
 
 impl LineLimit {
     /// Creates a limit for this log, to which the number of dropped lines is written.
-    pub fn new(log: KeptLog) -> Self {
+    pub fn new(log: DeferredLog) -> Self {
         Self(Arc::new(Inner { begun: Instant::now(), log: Mutex::new(log), places: Mutex::default() }))
     }
 
@@ -45,7 +45,7 @@ impl LineLimit {
         let now = self.0.begun.elapsed();
         let may = {
             let mut places = self.0.places.locked();
-            places.entry(line.callsite()).or_insert_with(|| Place::new(now)).line(now)
+            places.entry(line.callsite()).or_insert_with(|| CallSite::new(now)).line(now)
         };
         if let May::After(left_out) = may {
             let text = format!("{left_out} lines like the next one were left out ({})\n", line.target());
@@ -69,12 +69,12 @@ enum May {
 
 /// State of one call site. Pure: time is an argument.
 #[derive(Debug)]
-struct Place {
+struct CallSite {
     lines: TokenBucket,
     left_out: u64,
 }
 
-impl Place {
+impl CallSite {
     fn new(now: Duration) -> Self {
         Self { lines: TokenBucket::new(REFILL.as_secs_f64().recip(), BURST.into(), now), left_out: 0 }
     }
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn a_place_that_logs_without_end_is_cut_and_what_was_left_out_is_counted() {
-        let mut place = Place::new(Duration::ZERO);
+        let mut place = CallSite::new(Duration::ZERO);
         let written = (0..10_000).filter(|_| place.line(Duration::ZERO) != May::Not).count();
         assert_eq!(written, BURST as usize);
         assert_eq!(place.line(REFILL), May::After(9_900));

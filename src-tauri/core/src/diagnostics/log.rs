@@ -93,18 +93,19 @@ const EARLY: usize = 64 << 10;
 /// Log of a node that is buffered until the data directory is known to be its own: the directory of another process, or
 /// of a newer version, stays untouched. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct KeptLog(Arc<Mutex<Kept>>);
+pub struct DeferredLog(Arc<Mutex<LogTarget>>);
 
 #[derive(Debug)]
-enum Kept {
+enum LogTarget {
     Early(Vec<u8>),
     Open(RotatingLog),
 }
 
-impl KeptLog {
+impl DeferredLog {
     /// Returns the log of this process.
     pub fn of_this_process() -> Self {
-        static LOG: LazyLock<KeptLog> = LazyLock::new(|| KeptLog(Arc::new(Mutex::new(Kept::Early(Vec::new())))));
+        static LOG: LazyLock<DeferredLog> =
+            LazyLock::new(|| DeferredLog(Arc::new(Mutex::new(LogTarget::Early(Vec::new())))));
         LOG.clone()
     }
 
@@ -115,23 +116,23 @@ impl KeptLog {
     pub fn begin(&self, data_dir: &Path) -> io::Result<()> {
         let mut log = RotatingLog::open(data_dir)?;
         let mut kept = self.kept();
-        if let Kept::Early(early) = &*kept {
+        if let LogTarget::Early(early) = &*kept {
             log.write_all(early)?;
         }
-        *kept = Kept::Open(log);
+        *kept = LogTarget::Open(log);
         Ok(())
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
+    fn kept(&self) -> MutexGuard<'_, LogTarget> {
         self.0.locked()
     }
 }
 
-impl Write for KeptLog {
+impl Write for DeferredLog {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match &mut *self.kept() {
-            Kept::Open(log) => log.write(line),
-            Kept::Early(early) => {
+            LogTarget::Open(log) => log.write(line),
+            LogTarget::Early(early) => {
                 if early.len() + line.len() <= EARLY {
                     early.extend_from_slice(line);
                 }
@@ -142,8 +143,8 @@ impl Write for KeptLog {
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut *self.kept() {
-            Kept::Open(log) => log.flush(),
-            Kept::Early(_) => Ok(()),
+            LogTarget::Open(log) => log.flush(),
+            LogTarget::Early(_) => Ok(()),
         }
     }
 }
@@ -248,7 +249,7 @@ mod tests {
     #[test]
     fn nothing_is_written_before_a_node_is_there_and_nothing_is_lost_then() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = KeptLog(Arc::new(Mutex::new(Kept::Early(Vec::new()))));
+        let mut log = DeferredLog(Arc::new(Mutex::new(LogTarget::Early(Vec::new()))));
         log.write_all(b"early\n").unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
         log.begin(dir.path()).unwrap();

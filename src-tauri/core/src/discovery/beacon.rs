@@ -21,39 +21,39 @@ const MAX_REMEMBERED: usize = 1024;
 
 /// A paired device.
 #[derive(Clone, Debug)]
-pub struct Friend {
+pub struct PairedPeer {
     /// Public key of the device.
     pub endpoint_id: [u8; 32],
     /// Keys by [`crate::keys::beacon_key`] of each secret shared with the device. Tags are made with the first.
     pub keys: Vec<Key>,
 }
 
-impl PartialEq for Friend {
+impl PartialEq for PairedPeer {
     fn eq(&self, other: &Self) -> bool {
-        let bytes = |friend: &Self| friend.keys.iter().map(|key| *key.as_bytes()).collect::<Vec<_>>();
+        let bytes = |peer: &Self| peer.keys.iter().map(|key| *key.as_bytes()).collect::<Vec<_>>();
         self.endpoint_id == other.endpoint_id && bytes(self) == bytes(other)
     }
 }
 
-impl Eq for Friend {}
+impl Eq for PairedPeer {}
 
 /// Returns the epoch at a Unix time in seconds.
 pub fn epoch_at(unix: u64) -> u64 {
     unix / EPOCH_SECONDS
 }
 
-/// Creates the tags for paired devices (`friends`), sent by `own` under `label`. `turn` rises with every beacon;
+/// Creates the tags for paired devices (`peers`), sent by `own` under `label`. `turn` rises with every beacon;
 /// `random` supplies the unused tags.
 pub fn tags(
-    friends: &[Friend],
+    peers: &[PairedPeer],
     own: &[u8; 32],
     epoch: u64,
     label: &[u8; 32],
     turn: usize,
     mut random: impl FnMut() -> [u8; BEACON_TAG],
 ) -> Vec<u8> {
-    let tag = |friend: &Friend| friend.keys.first().map(|key| beacon_tag(key, epoch, label, own));
-    let (steady, others) = friends.split_at(friends.len().min(STEADY));
+    let tag = |peer: &PairedPeer| peer.keys.first().map(|key| beacon_tag(key, epoch, label, own));
+    let (steady, others) = peers.split_at(peers.len().min(STEADY));
     let room = TAGS - steady.len();
     let first = if others.len() > room { turn.wrapping_mul(room) % others.len() } else { 0 };
     let in_turn = others.iter().cycle().skip(first).take(room.min(others.len()));
@@ -90,7 +90,7 @@ impl Recognizer {
         epoch: u64,
         label: &[u8; 32],
         tags: &[u8],
-        friends: &[Friend],
+        peers: &[PairedPeer],
     ) -> Option<[u8; 32]> {
         if tags.len() != TAGS * BEACON_TAG {
             return None;
@@ -102,17 +102,17 @@ impl Recognizer {
         {
             return known.who;
         }
-        let keys: usize = friends.iter().map(|friend| friend.keys.len()).sum();
+        let keys: usize = peers.iter().map(|peer| peer.keys.len()).sum();
         if !self.afford(now, keys * 3) {
             return None;
         }
         let found = [epoch, epoch.saturating_sub(1), epoch + 1].into_iter().find_map(|epoch| {
-            let fits = |key: &Key, friend: &Friend| {
-                let expected = beacon_tag(key, epoch, label, &friend.endpoint_id);
+            let fits = |key: &Key, peer: &PairedPeer| {
+                let expected = beacon_tag(key, epoch, label, &peer.endpoint_id);
                 tags.chunks_exact(BEACON_TAG).any(|tag| tag == expected)
             };
-            let friend = friends.iter().find(|friend| friend.keys.iter().any(|key| fits(key, friend)))?;
-            Some((epoch, friend.endpoint_id))
+            let peer = peers.iter().find(|peer| peer.keys.iter().any(|key| fits(key, peer)))?;
+            Some((epoch, peer.endpoint_id))
         });
         self.make_room();
         let (of, who) = found.map_or((epoch, None), |(of, who)| (of, Some(who)));

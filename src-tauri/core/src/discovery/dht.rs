@@ -20,7 +20,7 @@ use n0_future::boxed::{BoxFuture, BoxStream};
 use n0_mainline::{Dht, DhtBuilder, MutableItem, RequestFilter, RequestSpecific, ServerSettings};
 use tokio::sync::OnceCell;
 
-use super::way::{Looked, Way, WayError};
+use super::backend::{BackendError, LookupReply, RendezvousBackend};
 
 use crate::clock::Locked as _;
 
@@ -74,7 +74,7 @@ impl MainlineDht {
         Self { entry, dht: Arc::default(), met: Arc::default() }
     }
 
-    async fn entered(&self) -> Result<Dht, WayError> {
+    async fn entered(&self) -> Result<Dht, BackendError> {
         let enter = || async {
             let builder = self.entry.builder();
             // Resolves host names by a call that blocks.
@@ -85,14 +85,14 @@ impl MainlineDht {
         // Without a reachable node, a lookup would end at once and report that nothing exists.
         if !self.met.load(Ordering::Relaxed) {
             if !dht.bootstrapped().await.map_err(failed)? {
-                return Err(WayError("none of its nodes answers".into()));
+                return Err(BackendError("none of its nodes answers".into()));
             }
             self.met.store(true, Ordering::Relaxed);
         }
         Ok(dht.clone())
     }
 
-    async fn put(&self, packet: &SignedPacket) -> Result<(), WayError> {
+    async fn put(&self, packet: &SignedPacket) -> Result<(), BackendError> {
         let seq = i64::try_from(packet.timestamp().as_micros()).map_err(failed)?;
         let item = MutableItem::new_signed_unchecked(
             *packet.public_key().as_bytes(),
@@ -104,7 +104,7 @@ impl MainlineDht {
         self.entered().await?.put_mutable(item, None).await.map(drop).map_err(failed)
     }
 
-    async fn get(&self, key: &PublicKey) -> Result<Looked, WayError> {
+    async fn get(&self, key: &PublicKey) -> Result<LookupReply, BackendError> {
         let mut items = self.entered().await?.get_mutable(key.as_bytes(), None, None).await.map_err(failed)?;
         let mut packets: Vec<SignedPacket> = Vec::new();
         let mut patience = Duration::MAX;
@@ -117,7 +117,7 @@ impl MainlineDht {
                 packets.push(packet);
             }
         }
-        Ok(Looked { packets, clock: None })
+        Ok(LookupReply { packets, clock: None })
     }
 }
 
@@ -129,17 +129,17 @@ fn packet_of(item: &MutableItem) -> Option<SignedPacket> {
     SignedPacket::from_bytes(packet.as_bytes()).ok()
 }
 
-impl Way for MainlineDht {
+impl RendezvousBackend for MainlineDht {
     fn name(&self) -> &'static str {
         "dht"
     }
 
-    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>> {
+    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), BackendError>> {
         let dht = self.clone();
         Box::pin(async move { dht.put(&packet).await })
     }
 
-    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>> {
+    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<LookupReply, BackendError>> {
         let dht = self.clone();
         Box::pin(async move { dht.get(&key).await })
     }
@@ -148,10 +148,10 @@ impl Way for MainlineDht {
 /// The DHT as a lookup of paired devices' relays, and for publishing our own. Can be switched on and off. Cheap to
 /// clone.
 #[derive(Clone, Debug)]
-pub struct DhtSwitch(Arc<Switch>);
+pub struct DhtSwitch(Arc<Inner>);
 
 #[derive(Debug)]
-struct Switch {
+struct Inner {
     entry: DhtEntry,
     secret: SecretKey,
     state: Mutex<State>,
@@ -167,7 +167,7 @@ struct State {
 impl DhtSwitch {
     /// Creates a lookup that is switched off.
     pub fn new(entry: DhtEntry, secret: SecretKey) -> Self {
-        Self(Arc::new(Switch { entry, secret, state: Mutex::default() }))
+        Self(Arc::new(Inner { entry, secret, state: Mutex::default() }))
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -218,8 +218,8 @@ impl AddressLookup for DhtSwitch {
     }
 }
 
-fn failed(error: impl std::fmt::Display) -> WayError {
-    WayError(error.to_string())
+fn failed(error: impl std::fmt::Display) -> BackendError {
+    BackendError(error.to_string())
 }
 
 #[cfg(test)]

@@ -2,22 +2,22 @@
 //! only hints; identity is proven by the connection.
 
 mod advert;
+mod backend;
 mod beacon;
 mod dht;
 mod mdns;
 mod pkarr;
 pub mod rendezvous;
-mod way;
 
 use futures_util::stream::BoxStream;
 
 pub use advert::{Advert, SERVICE_NAME};
-pub use beacon::Friend;
+pub use backend::{BackendError, LookupReply, RendezvousBackend};
+pub use beacon::PairedPeer;
 pub use dht::{DhtEntry, DhtSwitch, MainlineDht};
 pub use mdns::{LanAdvertiser, MdnsDiscovery, is_port_of_bridge};
 pub(crate) use pkarr::http_date;
 pub use pkarr::{PUBLIC_PKARR, PkarrServer};
-pub use way::{Looked, Way, WayError};
 
 use crate::id::Sighting;
 

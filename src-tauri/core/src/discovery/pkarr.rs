@@ -13,7 +13,7 @@ use reqwest::{Client, Response, StatusCode, header::DATE, redirect::Policy};
 use rustls::ClientConfig;
 use url::Url;
 
-use super::way::{Looked, Way, WayError};
+use super::backend::{BackendError, LookupReply, RendezvousBackend};
 
 /// Public server of number 0, which iroh uses.
 pub const PUBLIC_PKARR: &str = iroh::address_lookup::N0_DNS_PKARR_RELAY_PROD;
@@ -35,7 +35,7 @@ impl PkarrServer {
     ///
     /// # Errors
     /// When the system does not allow an HTTP client.
-    pub fn new(url: Url, tls: ClientConfig) -> Result<Self, WayError> {
+    pub fn new(url: Url, tls: ClientConfig) -> Result<Self, BackendError> {
         let client = Client::builder()
             .tls_backend_preconfigured(tls)
             .connect_timeout(CONNECT)
@@ -47,47 +47,47 @@ impl PkarrServer {
         Ok(Self { client, url })
     }
 
-    fn page(&self, key: &PublicKey) -> Result<Url, WayError> {
+    fn page(&self, key: &PublicKey) -> Result<Url, BackendError> {
         let mut url = self.url.clone();
-        let mut path = url.path_segments_mut().map_err(|()| WayError("the URL cannot have a path".into()))?;
+        let mut path = url.path_segments_mut().map_err(|()| BackendError("the URL cannot have a path".into()))?;
         path.pop_if_empty().push(&key.to_z32());
         drop(path);
         Ok(url)
     }
 
-    async fn put(&self, packet: &SignedPacket) -> Result<(), WayError> {
+    async fn put(&self, packet: &SignedPacket) -> Result<(), BackendError> {
         let url = self.page(&packet.public_key())?;
         let response = self.client.put(url).body(packet.to_relay_payload()).send().await.map_err(failed)?;
         if response.status().is_success() { Ok(()) } else { Err(refused(response.status())) }
     }
 
-    async fn get(&self, key: &PublicKey) -> Result<Looked, WayError> {
+    async fn get(&self, key: &PublicKey) -> Result<LookupReply, BackendError> {
         let response = self.client.get(self.page(key)?).send().await.map_err(failed)?;
         let clock = response.headers().get(DATE).and_then(|date| date.to_str().ok()).and_then(http_date);
         match response.status() {
-            StatusCode::NOT_FOUND => Ok(Looked { packets: Vec::new(), clock }),
+            StatusCode::NOT_FOUND => Ok(LookupReply { packets: Vec::new(), clock }),
             status if status.is_success() => {
                 let payload = bounded(response).await?;
                 let packet = SignedPacket::from_relay_payload(key, &payload)
-                    .map_err(|_| WayError("its answer is not a packet of this key".into()))?;
-                Ok(Looked { packets: vec![packet], clock })
+                    .map_err(|_| BackendError("its answer is not a packet of this key".into()))?;
+                Ok(LookupReply { packets: vec![packet], clock })
             }
             status => Err(refused(status)),
         }
     }
 }
 
-impl Way for PkarrServer {
+impl RendezvousBackend for PkarrServer {
     fn name(&self) -> &'static str {
         "pkarr"
     }
 
-    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>> {
+    fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), BackendError>> {
         let server = self.clone();
         Box::pin(async move { server.put(&packet).await })
     }
 
-    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>> {
+    fn look_up(&self, key: PublicKey) -> BoxFuture<Result<LookupReply, BackendError>> {
         let server = self.clone();
         Box::pin(async move { server.get(&key).await })
     }
@@ -100,9 +100,9 @@ impl AddressLookup for PkarrServer {
         let looked = async move {
             let looked = server.get(&id).await.map_err(|error| Error::from_err("pkarr", error))?;
             let packet =
-                looked.packets.first().ok_or_else(|| Error::from_err("pkarr", WayError("not there".into())))?;
+                looked.packets.first().ok_or_else(|| Error::from_err("pkarr", BackendError("not there".into())))?;
             let info = EndpointInfo::from_pkarr_signed_packet(packet)
-                .map_err(|error| Error::from_err("pkarr", WayError(error.to_string())))?;
+                .map_err(|error| Error::from_err("pkarr", BackendError(error.to_string())))?;
             Ok(Item::new(info, "pkarr", None))
         };
         Some(Box::pin(n0_future::stream::once_future(looked)))
@@ -110,24 +110,24 @@ impl AddressLookup for PkarrServer {
 }
 
 /// Reads the body, and fails as soon as it is longer than a packet can be.
-async fn bounded(mut response: Response) -> Result<Vec<u8>, WayError> {
+async fn bounded(mut response: Response) -> Result<Vec<u8>, BackendError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_ANSWER {
-            return Err(WayError("its answer is longer than a packet".into()));
+            return Err(BackendError("its answer is longer than a packet".into()));
         }
         body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
 
-fn failed(error: reqwest::Error) -> WayError {
+fn failed(error: reqwest::Error) -> BackendError {
     // The URL is left out: its last part is a key derived from the words.
-    WayError(error.without_url().to_string())
+    BackendError(error.without_url().to_string())
 }
 
-fn refused(status: StatusCode) -> WayError {
-    WayError(format!("it answered {status}"))
+fn refused(status: StatusCode) -> BackendError {
+    BackendError(format!("it answered {status}"))
 }
 
 /// Parses `Sun, 06 Nov 1994 08:49:37 GMT` into a Unix time. The obsolete formats are not supported.

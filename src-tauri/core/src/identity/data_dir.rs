@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{IdentityError, durable};
-use crate::datadir::{self, Folder, For};
+use crate::datadir::{self, For, OwnedDir};
 
 /// A data directory that exists, belongs to this user, and is writable.
 pub(super) struct DataDir(PathBuf);
@@ -18,7 +18,7 @@ impl DataDir {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => return Err(IdentityError::NotADirectory(path.into())),
             Ok(_) => {
-                let folder = Folder::open(path).map_err(|error| IdentityError::io(path, error))?;
+                let folder = OwnedDir::open(path).map_err(|error| IdentityError::io(path, error))?;
                 keep_private(path, &folder)?;
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
@@ -53,7 +53,7 @@ impl DataDir {
         match fs::metadata(path) {
             Ok(found) if !found.is_dir() => Err(IdentityError::NotADirectory(path.into())),
             Ok(_) => {
-                Folder::open(path).map_err(|error| IdentityError::io(path, error))?;
+                OwnedDir::open(path).map_err(|error| IdentityError::io(path, error))?;
                 Ok(Self(path.into()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(IdentityError::NoIdentity(path.into())),
@@ -131,7 +131,7 @@ fn not_creatable(path: &Path, error: io::Error) -> IdentityError {
 /// its permissions, because it may be a home directory given by mistake; it is refused if every user may create links
 /// in it.
 #[cfg(unix)]
-fn keep_private(path: &Path, folder: &Folder) -> Result<(), IdentityError> {
+fn keep_private(path: &Path, folder: &OwnedDir) -> Result<(), IdentityError> {
     use std::os::unix::fs::PermissionsExt;
     let told = |error| IdentityError::io(path, error);
     let mode = fs::metadata(path).map_err(told)?.permissions().mode();
@@ -152,6 +152,6 @@ fn keep_private(path: &Path, folder: &Folder) -> Result<(), IdentityError> {
 }
 
 #[cfg(not(unix))]
-fn keep_private(_path: &Path, _folder: &Folder) -> Result<(), IdentityError> {
+fn keep_private(_path: &Path, _folder: &OwnedDir) -> Result<(), IdentityError> {
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{
     IdentityError, NoPassphrase, durable,
-    place::{Ground, PLAIN_FILE, Place, SEALED_FILE},
+    place::{Ground, PLAIN_FILE, SEALED_FILE, SecretLocation},
     record::{self, IdentityRecord},
 };
 
@@ -22,7 +22,7 @@ pub(super) fn mend(ground: &Ground<'_>, read: &IdentityRecord) {
     }
 }
 
-fn mend_locked(ground: &Ground<'_>, read_from: Place) -> Result<(), IdentityError> {
+fn mend_locked(ground: &Ground<'_>, read_from: SecretLocation) -> Result<(), IdentityError> {
     // The record may have changed before the lock was taken.
     let Some(record) = IdentityRecord::load(&ground.dir)?.filter(|now| now.place() == read_from) else { return Ok(()) };
     // A power loss must not bring back an older record than the one used here.
@@ -46,8 +46,8 @@ fn half_written(ground: &Ground<'_>) -> impl Iterator<Item = PathBuf> {
 }
 
 /// Removes copies. Returns those that still exist, or may exist.
-pub(super) fn remove_all(ground: &Ground<'_>, places: &[Place]) -> Vec<Place> {
-    let stays = |place: &&Place| match remove(ground, **place) {
+pub(super) fn remove_all(ground: &Ground<'_>, places: &[SecretLocation]) -> Vec<SecretLocation> {
+    let stays = |place: &&SecretLocation| match remove(ground, **place) {
         Ok(()) => false,
         Err(error) => {
             tracing::warn!(%error, keystore = ?place.keystore(), "a copy of the secret that does not count stays");
@@ -58,8 +58,8 @@ pub(super) fn remove_all(ground: &Ground<'_>, places: &[Place]) -> Vec<Place> {
 }
 
 /// Removes one copy. A locked keychain is skipped: a start that has its secret must not show a prompt.
-fn remove(ground: &Ground<'_>, place: Place) -> Result<(), IdentityError> {
-    if let Place::Keychain(_) = place {
+fn remove(ground: &Ground<'_>, place: SecretLocation) -> Result<(), IdentityError> {
+    if let SecretLocation::Keychain(_) = place {
         ground.keychain.state()?;
     }
     ground.keystore(place, &NoPassphrase).remove()

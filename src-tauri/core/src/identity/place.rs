@@ -18,7 +18,7 @@ pub(super) const PLAIN_FILE: &str = "root.plain";
 
 /// A place that may hold the root secret of a data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum SecretLocation {
     /// Entry with this id in the system's keychain.
     Keychain(Uuid),
     /// `root.sealed`.
@@ -27,7 +27,7 @@ pub(super) enum Place {
     Plain,
 }
 
-impl Place {
+impl SecretLocation {
     /// Returns an unused place of this kind. A keychain entry gets a new random name each time, so that two data
     /// directories never share one and no other copy is overwritten.
     pub(super) fn fresh(keystore: KeystoreView) -> Result<Self, IdentityError> {
@@ -95,11 +95,11 @@ pub(super) struct Ground<'a> {
 
 impl Ground<'_> {
     /// Returns the keystore at this place. `ask` supplies the passphrase, if the place needs one.
-    pub(super) fn keystore<'a>(&self, place: Place, ask: &'a dyn AskPassphrase) -> Box<dyn Keystore + 'a> {
+    pub(super) fn keystore<'a>(&self, place: SecretLocation, ask: &'a dyn AskPassphrase) -> Box<dyn Keystore + 'a> {
         match place {
-            Place::Keychain(id) => self.keychain.entry(id),
-            Place::File => Box::new(PassphraseFile::at(self.file(SEALED_FILE), ask)),
-            Place::Plain => Box::new(PlainFile::at(self.file(PLAIN_FILE))),
+            SecretLocation::Keychain(id) => self.keychain.entry(id),
+            SecretLocation::File => Box::new(PassphraseFile::at(self.file(SEALED_FILE), ask)),
+            SecretLocation::Plain => Box::new(PlainFile::at(self.file(PLAIN_FILE))),
         }
     }
 

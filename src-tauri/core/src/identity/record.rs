@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{IdentityError, data_dir::DataDir, durable, place::Place};
+use super::{IdentityError, data_dir::DataDir, durable, place::SecretLocation};
 use crate::{
     api::KeystoreView,
     datadir::{StoredAs, stored_enum},
@@ -58,21 +58,21 @@ struct StoredPlace {
 }
 
 impl StoredPlace {
-    fn place(self) -> Option<Place> {
+    fn place(self) -> Option<SecretLocation> {
         match (self.keystore, self.keychain_entry) {
-            (KeystoreView::Keychain, Some(id)) => Some(Place::Keychain(id)),
-            (KeystoreView::File, None) => Some(Place::File),
-            (KeystoreView::Plain, None) => Some(Place::Plain),
+            (KeystoreView::Keychain, Some(id)) => Some(SecretLocation::Keychain(id)),
+            (KeystoreView::File, None) => Some(SecretLocation::File),
+            (KeystoreView::Plain, None) => Some(SecretLocation::Plain),
             _ => None,
         }
     }
 }
 
-impl From<Place> for StoredPlace {
-    fn from(place: Place) -> Self {
+impl From<SecretLocation> for StoredPlace {
+    fn from(place: SecretLocation) -> Self {
         let keychain_entry = match place {
-            Place::Keychain(id) => Some(id),
-            Place::File | Place::Plain => None,
+            SecretLocation::Keychain(id) => Some(id),
+            SecretLocation::File | SecretLocation::Plain => None,
         };
         Self { keystore: place.keystore(), keychain_entry }
     }
@@ -85,11 +85,11 @@ struct SchemaOnly {
 }
 
 impl IdentityRecord {
-    pub(super) fn new(place: Place, endpoint_id: &[u8; 32]) -> Self {
+    pub(super) fn new(place: SecretLocation, endpoint_id: &[u8; 32]) -> Self {
         Self::of(place, data_encoding::HEXLOWER.encode(endpoint_id), &[])
     }
 
-    fn of(place: Place, endpoint_id: String, leftovers: &[Place]) -> Self {
+    fn of(place: SecretLocation, endpoint_id: String, leftovers: &[SecretLocation]) -> Self {
         let StoredPlace { keystore, keychain_entry } = place.into();
         let leftovers: Vec<_> = leftovers.iter().map(|place| StoredPlace::from(*place)).collect();
         let schema = if leftovers.is_empty() { WITHOUT_LEFTOVERS } else { SCHEMA };
@@ -97,18 +97,20 @@ impl IdentityRecord {
     }
 
     /// Returns the record of the same identity with its secret in another place, or with other leftovers.
-    pub(super) fn with(&self, place: Place, leftovers: &[Place]) -> Self {
+    pub(super) fn with(&self, place: SecretLocation, leftovers: &[SecretLocation]) -> Self {
         Self::of(place, self.endpoint_id.clone(), leftovers)
     }
 
     /// Returns the place of the valid secret.
-    pub(super) fn place(&self) -> Place {
+    pub(super) fn place(&self) -> SecretLocation {
         // `load` refuses a record whose parts do not match.
-        StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry }.place().unwrap_or(Place::File)
+        StoredPlace { keystore: self.keystore, keychain_entry: self.keychain_entry }
+            .place()
+            .unwrap_or(SecretLocation::File)
     }
 
     /// Returns the places of surplus copies.
-    pub(super) fn leftovers(&self) -> Vec<Place> {
+    pub(super) fn leftovers(&self) -> Vec<SecretLocation> {
         self.leftovers.iter().filter_map(|stored| stored.place()).collect()
     }
 

@@ -18,7 +18,7 @@ use super::{
     AskPassphrase, GivenPassphrase, IdentityError, NetworkIdentity, NoPassphrase, RootSecret,
     data_dir::{ChangeLock, DataDir},
     durable, mend,
-    place::{Ground, Place, SystemKeychain},
+    place::{Ground, SecretLocation, SystemKeychain},
     record::{IdentityRecord, MAX_LEFTOVERS},
     unlock::read,
 };
@@ -26,7 +26,7 @@ use crate::{api::KeystoreView, clock};
 
 /// Steps of a move, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Step {
+pub(super) enum MoveStep {
     Announce,
     Copy,
     Compare,
@@ -35,11 +35,11 @@ pub(super) enum Step {
     Settle,
 }
 
-impl Step {
+impl MoveStep {
     /// All steps, for the tests that stop a move after each of them.
     #[cfg(test)]
-    pub(super) const ALL: [Step; 6] =
-        [Step::Announce, Step::Copy, Step::Compare, Step::Switch, Step::Remove, Step::Settle];
+    pub(super) const ALL: [MoveStep; 6] =
+        [MoveStep::Announce, MoveStep::Copy, MoveStep::Compare, MoveStep::Switch, MoveStep::Remove, MoveStep::Settle];
 }
 
 /// Result of a move.
@@ -75,7 +75,7 @@ pub(super) fn relocate_on(
     to: KeystoreView,
     present: &dyn AskPassphrase,
     next: &dyn AskPassphrase,
-    after: &mut dyn FnMut(Step),
+    after: &mut dyn FnMut(MoveStep),
 ) -> Result<Relocated, IdentityError> {
     let lock = lock(ground)?;
     let record =
@@ -93,7 +93,7 @@ pub(super) fn relocate_on(
     if from == to {
         replace_passphrase(ground, &root, given.as_ref())?;
     } else {
-        place_at(ground, &record, &root, Place::fresh(to)?, given.as_ref(), &lock, after)?;
+        place_at(ground, &record, &root, SecretLocation::fresh(to)?, given.as_ref(), &lock, after)?;
     }
     tracing::info!(?from, ?to, "the secret was moved");
     Ok(Relocated { from, to, moved: true })
@@ -124,9 +124,9 @@ pub(super) fn new_passphrase(
 
 /// Replaces the passphrase in one step: there is always exactly one file.
 fn replace_passphrase(ground: &Ground<'_>, root: &RootSecret, given: &dyn AskPassphrase) -> Result<(), IdentityError> {
-    let file = ground.keystore(Place::File, given);
+    let file = ground.keystore(SecretLocation::File, given);
     file.store(root)?;
-    check_same(root, &file.load()?, Place::File)
+    check_same(root, &file.load()?, SecretLocation::File)
 }
 
 /// Stores the secret of this record at a place, and makes it the valid place.
@@ -134,10 +134,10 @@ pub(super) fn place_at(
     ground: &Ground<'_>,
     record: &IdentityRecord,
     root: &RootSecret,
-    to: Place,
+    to: SecretLocation,
     given: &dyn AskPassphrase,
     _lock: &ChangeLock,
-    after: &mut dyn FnMut(Step),
+    after: &mut dyn FnMut(MoveStep),
 ) -> Result<(), IdentityError> {
     let old = record.place();
     let known = record.leftovers();
@@ -150,7 +150,7 @@ pub(super) fn place_at(
     make_room(ground, to, root, &known)?;
     let announced = [known.as_slice(), &[to]].concat();
     record.with(old, &deduplicated(&announced)).save(&ground.dir)?;
-    after(Step::Announce);
+    after(MoveStep::Announce);
     if let Err(error) = copy(ground, root, to, given, after) {
         undo(ground, record, to, &known);
         return Err(error);
@@ -159,33 +159,33 @@ pub(super) fn place_at(
     let others: Vec<_> = announced.iter().copied().filter(|place| *place != to).chain([old]).collect();
     let switched = record.with(to, &deduplicated(&others));
     switched.save(&ground.dir)?;
-    after(Step::Switch);
+    after(MoveStep::Switch);
     let kept = mend::remove_all(ground, &switched.leftovers());
-    after(Step::Remove);
+    after(MoveStep::Remove);
     // From here on a failure only means that the next start checks the leftovers again.
     if let Err(error) = record.with(to, &kept).save(&ground.dir) {
         tracing::warn!(%error, "the record still names copies that are gone");
     }
-    after(Step::Settle);
+    after(MoveStep::Settle);
     Ok(())
 }
 
 fn copy(
     ground: &Ground<'_>,
     root: &RootSecret,
-    to: Place,
+    to: SecretLocation,
     given: &dyn AskPassphrase,
-    after: &mut dyn FnMut(Step),
+    after: &mut dyn FnMut(MoveStep),
 ) -> Result<(), IdentityError> {
     let keystore = ground.keystore(to, given);
     keystore.store(root)?;
-    after(Step::Copy);
+    after(MoveStep::Copy);
     check_same(root, &keystore.load()?, to)?;
-    after(Step::Compare);
+    after(MoveStep::Compare);
     Ok(())
 }
 
-pub(super) fn check_same(root: &RootSecret, read: &RootSecret, place: Place) -> Result<(), IdentityError> {
+pub(super) fn check_same(root: &RootSecret, read: &RootSecret, place: SecretLocation) -> Result<(), IdentityError> {
     if root.as_bytes() == read.as_bytes() {
         return Ok(());
     }
@@ -194,7 +194,7 @@ pub(super) fn check_same(root: &RootSecret, read: &RootSecret, place: Place) -> 
 }
 
 /// Undoes a failed copy. The old place was not touched; the copy at the new one is removed.
-fn undo(ground: &Ground<'_>, record: &IdentityRecord, to: Place, known: &[Place]) {
+fn undo(ground: &Ground<'_>, record: &IdentityRecord, to: SecretLocation, known: &[SecretLocation]) {
     let mut kept = known.to_vec();
     kept.extend(mend::remove_all(ground, &[to]));
     if let Err(error) = record.with(record.place(), &deduplicated(&kept)).save(&ground.dir) {
@@ -202,8 +202,8 @@ fn undo(ground: &Ground<'_>, record: &IdentityRecord, to: Place, known: &[Place]
     }
 }
 
-fn deduplicated(places: &[Place]) -> Vec<Place> {
-    let mut out: Vec<Place> = Vec::with_capacity(places.len());
+fn deduplicated(places: &[SecretLocation]) -> Vec<SecretLocation> {
+    let mut out: Vec<SecretLocation> = Vec::with_capacity(places.len());
     for place in places {
         if !out.contains(place) {
             out.push(*place);
@@ -215,9 +215,9 @@ fn deduplicated(places: &[Place]) -> Vec<Place> {
 /// Renames a file at the new place that none of our moves left there: it may be another device's secret.
 pub(super) fn make_room(
     ground: &Ground<'_>,
-    to: Place,
+    to: SecretLocation,
     root: &RootSecret,
-    known: &[Place],
+    known: &[SecretLocation],
 ) -> Result<(), IdentityError> {
     let Some(name) = to.file_name().filter(|name| !known.contains(&to) && ground.dir.holds(name)) else {
         return Ok(());

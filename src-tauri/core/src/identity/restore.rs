@@ -10,7 +10,7 @@ use super::{
     AskPassphrase, IdentityError, KeystoreChoice, NetworkIdentity, RootSecret,
     data_dir::{ChangeLock, DataDir},
     durable, inspect, mend,
-    place::{Ground, Place, SystemKeychain},
+    place::{Ground, SecretLocation, SystemKeychain},
     record::{self, IdentityRecord},
     relocate,
     unlock::{SECRETS_FILE, Unlocked, left_behind},
@@ -22,7 +22,7 @@ pub struct Restoration<'a> {
     ground: Ground<'a>,
     lock: ChangeLock,
     root: RootSecret,
-    place: Place,
+    place: SecretLocation,
     /// Existing record of the data directory whose secret is restored, if there is one.
     lost: Option<IdentityRecord>,
 }
@@ -86,7 +86,7 @@ impl<'a> Restoration<'a> {
         }
         let keystore = choose(&ground, choice)?;
         let given = relocate::new_passphrase(keystore, ask)?;
-        let place = Place::fresh(keystore)?;
+        let place = SecretLocation::fresh(keystore)?;
         match &lost {
             // The old place names the lost copy, which stays recorded as a leftover until it can be removed.
             Some(record) if record.place() != place => {
@@ -140,7 +140,12 @@ impl<'a> Restoration<'a> {
     }
 }
 
-fn store(ground: &Ground<'_>, place: Place, root: &RootSecret, given: &dyn AskPassphrase) -> Result<(), IdentityError> {
+fn store(
+    ground: &Ground<'_>,
+    place: SecretLocation,
+    root: &RootSecret,
+    given: &dyn AskPassphrase,
+) -> Result<(), IdentityError> {
     let keystore = ground.keystore(place, given);
     keystore.store(root)?;
     relocate::check_same(root, &keystore.load()?, place)
@@ -175,7 +180,7 @@ fn clear_unfinished(ground: &Ground<'_>) -> Result<(), IdentityError> {
     }
     // A record that cannot be read names no keychain entry that could be removed.
     let place = IdentityRecord::load_restoring(&ground.dir).ok().flatten().map(|record| record.place());
-    for place in [Some(Place::File), Some(Place::Plain), place].into_iter().flatten() {
+    for place in [Some(SecretLocation::File), Some(SecretLocation::Plain), place].into_iter().flatten() {
         if !mend::remove_all(ground, &[place]).is_empty() && place.file_name().is_some() {
             return Err(IdentityError::Exists(ground.dir.path().into()));
         }
@@ -187,7 +192,7 @@ fn clear_unfinished(ground: &Ground<'_>) -> Result<(), IdentityError> {
     Ok(())
 }
 
-fn abandon(ground: &Ground<'_>, place: Place) {
+fn abandon(ground: &Ground<'_>, place: SecretLocation) {
     // The record that names them is removed last.
     if mend::remove_all(ground, &[place]).is_empty() {
         for name in [SECRETS_FILE, record::RESTORING_NAME] {

@@ -6,7 +6,7 @@ use super::{
     AskPassphrase, IdentityError, KeystoreChoice, NetworkIdentity, RootSecret,
     data_dir::DataDir,
     mend,
-    place::{Ground, PLAIN_FILE, Place, SEALED_FILE, SystemKeychain},
+    place::{Ground, PLAIN_FILE, SEALED_FILE, SecretLocation, SystemKeychain},
     record::{self, IdentityRecord},
 };
 use crate::api::KeystoreView;
@@ -56,7 +56,7 @@ pub(super) fn unlock_on(
         return Err(IdentityError::RestoreUnfinished(ground.dir.path().into()));
     }
     if let Some(place) = left_behind(&ground.dir) {
-        return take_up(ground, place, choice, ask);
+        return adopt(ground, place, choice, ask);
     }
     if ground.dir.holds(SECRETS_FILE) {
         return Err(IdentityError::RecordMissing(ground.file(record::FILE_NAME)));
@@ -116,16 +116,16 @@ fn check_choice(recorded: KeystoreView, choice: KeystoreChoice) -> Result<(), Id
 
 /// Returns the place of a secret without a record: the first start was killed between the two, or `identity.json` was
 /// lost.
-pub(super) fn left_behind(dir: &DataDir) -> Option<Place> {
-    [(SEALED_FILE, Place::File), (PLAIN_FILE, Place::Plain)]
+pub(super) fn left_behind(dir: &DataDir) -> Option<SecretLocation> {
+    [(SEALED_FILE, SecretLocation::File), (PLAIN_FILE, SecretLocation::Plain)]
         .into_iter()
         .find_map(|(name, place)| dir.holds(name).then_some(place))
 }
 
 /// Uses an existing secret without a record: replacing it might destroy an identity that other devices know.
-fn take_up(
+fn adopt(
     ground: &Ground<'_>,
-    place: Place,
+    place: SecretLocation,
     choice: KeystoreChoice,
     ask: &dyn AskPassphrase,
 ) -> Result<Unlocked, IdentityError> {
@@ -147,9 +147,9 @@ pub(super) fn store_new(
     root: &RootSecret,
     choice: KeystoreChoice,
     ask: &dyn AskPassphrase,
-) -> Result<Place, IdentityError> {
+) -> Result<SecretLocation, IdentityError> {
     let store = |keystore| {
-        let place = Place::fresh(keystore)?;
+        let place = SecretLocation::fresh(keystore)?;
         ground.keystore(place, ask).store(root).map(|()| place)
     };
     match choice {
@@ -171,7 +171,7 @@ pub(super) fn store_new(
 }
 
 /// Writes the record, the last step, which makes the identity valid.
-fn finish(ground: &Ground<'_>, root: RootSecret, place: Place) -> Result<Unlocked, IdentityError> {
+fn finish(ground: &Ground<'_>, root: RootSecret, place: SecretLocation) -> Result<Unlocked, IdentityError> {
     let identity = NetworkIdentity::from_root(&root);
     IdentityRecord::new(place, &identity.endpoint_id()).save(&ground.dir)?;
     Ok(Unlocked { root, identity, keystore: place.keystore() })

@@ -42,7 +42,7 @@ pub(super) struct Mailbox {
 
 /// Classification of a received text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Incoming {
+pub(super) enum SequenceCheck {
     /// The next one: store it.
     New,
     /// Stored already: acknowledge it again.
@@ -82,14 +82,14 @@ impl Mailbox {
     /// Classifies a text of the other side. `base` is the first number that we have not acknowledged, as they know it.
     /// Texts before it may be skipped: this side may have lost its state, by unpairing or by an older copy of its
     /// store.
-    pub fn incoming(&self, origin: u64, number: u64, base: u64) -> Incoming {
+    pub fn incoming(&self, origin: u64, number: u64, base: u64) -> SequenceCheck {
         let stored = if origin == self.their_origin { self.stored } else { 0 };
         let stored = stored.max(base.saturating_sub(1));
         match number {
-            0 => Incoming::Known,
-            number if number <= stored => Incoming::Known,
-            number if number - 1 == stored => Incoming::New,
-            _ => Incoming::Early,
+            0 => SequenceCheck::Known,
+            number if number <= stored => SequenceCheck::Known,
+            number if number - 1 == stored => SequenceCheck::New,
+            _ => SequenceCheck::Early,
         }
     }
 
@@ -157,17 +157,17 @@ mod tests {
     #[test]
     fn only_the_next_number_is_new() {
         let mut mailbox = Mailbox::new(7);
-        assert_eq!(mailbox.incoming(9, 1, 1), Incoming::New);
-        assert_eq!(mailbox.incoming(9, 2, 1), Incoming::Early);
-        assert_eq!(mailbox.incoming(9, 41, 41), Incoming::New, "this side has forgotten forty");
+        assert_eq!(mailbox.incoming(9, 1, 1), SequenceCheck::New);
+        assert_eq!(mailbox.incoming(9, 2, 1), SequenceCheck::Early);
+        assert_eq!(mailbox.incoming(9, 41, 41), SequenceCheck::New, "this side has forgotten forty");
         (mailbox.their_origin, mailbox.stored) = (9, 5);
-        assert_eq!(mailbox.incoming(9, 5, 5), Incoming::Known);
-        assert_eq!(mailbox.incoming(9, 6, 5), Incoming::New);
-        assert_eq!(mailbox.incoming(9, 8, 8), Incoming::New, "this side has an older copy of its store");
-        assert_eq!(mailbox.incoming(9, u64::MAX, 0), Incoming::Early);
-        assert_eq!(mailbox.incoming(9, u64::MAX, u64::MAX), Incoming::New);
-        assert_eq!(mailbox.incoming(9, 0, 0), Incoming::Known);
-        assert_eq!(mailbox.incoming(8, 1, 1), Incoming::New, "a mailbox made anew over there");
+        assert_eq!(mailbox.incoming(9, 5, 5), SequenceCheck::Known);
+        assert_eq!(mailbox.incoming(9, 6, 5), SequenceCheck::New);
+        assert_eq!(mailbox.incoming(9, 8, 8), SequenceCheck::New, "this side has an older copy of its store");
+        assert_eq!(mailbox.incoming(9, u64::MAX, 0), SequenceCheck::Early);
+        assert_eq!(mailbox.incoming(9, u64::MAX, u64::MAX), SequenceCheck::New);
+        assert_eq!(mailbox.incoming(9, 0, 0), SequenceCheck::Known);
+        assert_eq!(mailbox.incoming(8, 1, 1), SequenceCheck::New, "a mailbox made anew over there");
     }
 
     #[test]
@@ -236,7 +236,7 @@ mod tests {
                     }
                     2 if !way.is_empty() => {
                         let (number, base) = way.remove(0);
-                        if theirs.incoming(7, number, base) == Incoming::New {
+                        if theirs.incoming(7, number, base) == SequenceCheck::New {
                             (theirs.their_origin, theirs.stored) = (7, number);
                             got.push(number);
                         }

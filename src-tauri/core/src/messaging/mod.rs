@@ -15,5 +15,5 @@ mod texts;
 
 pub use error::TextError;
 pub use message::{Hex32, MAX_MESSAGE, NetworkMessage};
-pub use service::{Heard, Inbox, Messages};
-pub use texts::{IsPaired, MAX_PAGE, MAX_TEXT, Sent, TextPlace, Texts};
+pub use service::{Inbox, Messages, ReceivedMessage};
+pub use texts::{IsPaired, MAX_PAGE, MAX_TEXT, QueuedText, TextPlace, Texts};

@@ -43,7 +43,7 @@ const INBOX: usize = 16;
 
 /// Received message that another module has to handle.
 #[derive(Clone, Debug)]
-pub enum Heard {
+pub enum ReceivedMessage {
     /// Present name and type of the device.
     Hello {
         /// Session of the message.
@@ -95,7 +95,7 @@ pub struct Inbox {
     /// Id of the device.
     pub device: DeviceId,
     /// Received messages. Ends when the last session with the device has ended.
-    pub heard: mpsc::Receiver<Heard>,
+    pub heard: mpsc::Receiver<ReceivedMessage>,
 }
 
 /// The messages of one node. Cheap to clone.
@@ -111,7 +111,7 @@ struct Inner {
     ping_buckets: Mutex<HashMap<DeviceId, TokenBucket>>,
     started: Instant,
     /// Queues of current sessions.
-    inboxes: Mutex<HashMap<DeviceId, mpsc::WeakSender<Heard>>>,
+    inboxes: Mutex<HashMap<DeviceId, mpsc::WeakSender<ReceivedMessage>>>,
     opened: mpsc::Sender<Inbox>,
     own: Box<dyn Fn() -> NetworkMessage + Send + Sync>,
 }
@@ -207,7 +207,7 @@ impl Messages {
     }
 
     /// Returns the queue of a device: that of another session with it, or a new one.
-    async fn inbox(&self, device: DeviceId) -> Result<mpsc::Sender<Heard>, NetworkError> {
+    async fn inbox(&self, device: DeviceId) -> Result<mpsc::Sender<ReceivedMessage>, NetworkError> {
         let (queue, heard) = {
             let mut inboxes = self.0.inboxes.locked();
             if let Some(open) = inboxes.get(&device).and_then(mpsc::WeakSender::upgrade)
@@ -248,7 +248,7 @@ impl Messages {
     async fn read_messages(
         &self,
         session: &Session,
-        inbox: &mpsc::Sender<Heard>,
+        inbox: &mpsc::Sender<ReceivedMessage>,
         pongs: &mpsc::Sender<u64>,
     ) -> Result<(), NetworkError> {
         loop {
@@ -283,30 +283,35 @@ impl Messages {
     /// charged to the peer.
     async fn take(
         &self,
-        (session, inbox, pongs): (&Session, &mpsc::Sender<Heard>, &mpsc::Sender<u64>),
+        (session, inbox, pongs): (&Session, &mpsc::Sender<ReceivedMessage>, &mpsc::Sender<u64>),
         message: NetworkMessage,
         arrived: Instant,
     ) -> Result<bool, NetworkError> {
         let device = session.device_id();
         let heard = match message {
             NetworkMessage::Hello { name, device_type, instance } => {
-                Heard::Hello { session: session.clone(), name, device_type, instance }
+                ReceivedMessage::Hello { session: session.clone(), name, device_type, instance }
             }
             NetworkMessage::Unpair { notice } => {
                 let notice = match data_encoding::HEXLOWER.decode(notice.as_bytes()) {
                     Ok(notice) if notice.len() <= MAX_NOTICE => notice,
                     _ => return Ok(false),
                 };
-                Heard::Unpaired { session: session.clone(), notice }
+                ReceivedMessage::Unpaired { session: session.clone(), notice }
             }
-            NetworkMessage::Text { origin, number, base, sent_at, text } => {
-                Heard::Text { session: session.clone(), place: TextPlace { origin, number, base }, sent_at, text }
+            NetworkMessage::Text { origin, number, base, sent_at, text } => ReceivedMessage::Text {
+                session: session.clone(),
+                place: TextPlace { origin, number, base },
+                sent_at,
+                text,
+            },
+            NetworkMessage::Received { origin, number } => {
+                ReceivedMessage::Received { device, number: (origin, number) }
             }
-            NetworkMessage::Received { origin, number } => Heard::Received { device, number: (origin, number) },
             step @ (NetworkMessage::RotateOffer { .. }
             | NetworkMessage::RotateAnswer { .. }
             | NetworkMessage::RotateDone { .. }
-            | NetworkMessage::RotateKept {}) => Heard::Rotation { session: session.clone(), step },
+            | NetworkMessage::RotateKept {}) => ReceivedMessage::Rotation { session: session.clone(), step },
             NetworkMessage::Ping { id } => {
                 session.was_sign_of_life();
                 if pongs.try_send(id).is_err() {

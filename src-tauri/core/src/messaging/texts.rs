@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Messages, NetworkMessage, TextError,
-    mailbox::{Flight, Incoming, Mailbox},
+    mailbox::{Flight, Mailbox, SequenceCheck},
 };
 use crate::{
     api::{Direction, Event, MessageState, MessageView, Unread},
@@ -55,13 +55,13 @@ struct Inner {
     /// text may be added after that.
     is_paired: IsPaired,
     /// State of the mailboxes. Locked during each change, so that writes reach the store in order.
-    boxes: Mutex<HashMap<DeviceId, Open>>,
+    boxes: Mutex<HashMap<DeviceId, OpenMailbox>>,
     tasks: TaskTracker,
     cancel: CancellationToken,
     start: Instant,
 }
 
-struct Open {
+struct OpenMailbox {
     mailbox: Mailbox,
     /// Changes when there may be something to send.
     changed: watch::Sender<Mailbox>,
@@ -69,14 +69,14 @@ struct Open {
     sending: CancellationToken,
 }
 
-impl Open {
+impl OpenMailbox {
     fn new(mailbox: Mailbox) -> Self {
         Self { mailbox, changed: watch::Sender::new(mailbox), sending: CancellationToken::new() }
     }
 }
 
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredText {
     ours: bool,
     number: u64,
     text: String,
@@ -102,7 +102,7 @@ pub struct TextPlace {
 }
 
 /// A queued text.
-pub struct Sent {
+pub struct QueuedText {
     /// The text for the user interface.
     pub view: MessageView,
     /// True for the first text with this device: no sender task runs yet for an existing session.
@@ -124,7 +124,7 @@ impl Texts {
         let mut boxes = HashMap::new();
         for (key, value) in store.list(Table::Mailboxes).await? {
             let id: [u8; 16] = key.as_slice().try_into().map_err(|_| TextError::Damaged)?;
-            boxes.insert(DeviceId::from_bytes(id), Open::new(decode(&value)?));
+            boxes.insert(DeviceId::from_bytes(id), OpenMailbox::new(decode(&value)?));
         }
         let boxes = Mutex::new(boxes);
         let tasks = TaskTracker::new();
@@ -136,7 +136,7 @@ impl Texts {
     /// # Errors
     /// When the text is empty, too long or has control characters, when the queue is full, when the device is no longer
     /// paired, or when the text cannot be stored.
-    pub async fn send(&self, device: DeviceId, text: &str) -> Result<Sent, NetworkError> {
+    pub async fn send(&self, device: DeviceId, text: &str) -> Result<QueuedText, NetworkError> {
         let text = checked(text)?;
         let mut boxes = self.0.boxes.lock().await;
         if !(self.0.is_paired)(device) {
@@ -151,7 +151,7 @@ impl Texts {
         }
         mailbox.given += 1;
         mailbox.add(text.len());
-        let stored = Stored {
+        let stored = StoredText {
             ours: true,
             number: mailbox.given,
             text: text.to_owned(),
@@ -163,11 +163,11 @@ impl Texts {
         ops.push(Op::put(Table::Outbox, row(device, mailbox.given), place));
         self.0.store.write(ops).await.map_err(TextError::from)?;
         let first = !boxes.contains_key(&device);
-        boxes.entry(device).or_insert_with(|| Open::new(mailbox)).put(mailbox);
+        boxes.entry(device).or_insert_with(|| OpenMailbox::new(mailbox)).put(mailbox);
         drop(boxes);
         let view = view(device, mailbox.place, stored);
         self.0.events.emit(Event::Message { message: view.clone() });
-        Ok(Sent { view, first })
+        Ok(QueuedText { view, first })
     }
 
     /// Waits until the queue for the device has room, at most for `within`.
@@ -180,13 +180,13 @@ impl Texts {
     }
 
     /// Returns the writes that store the newest text and delete the oldest ones beyond the limits.
-    async fn kept(&self, device: DeviceId, mailbox: &mut Mailbox, stored: &Stored) -> Result<Vec<Op>, TextError> {
+    async fn kept(&self, device: DeviceId, mailbox: &mut Mailbox, stored: &StoredText) -> Result<Vec<Op>, TextError> {
         let mut ops = vec![Op::put(Table::Messages, row(device, mailbox.place), encode(stored)?)];
         while mailbox.is_full() {
             let at = row(device, mailbox.oldest);
             let old = self.0.store.get(Table::Messages, &at).await?;
             let bytes = match old {
-                Some(old) => decode::<Stored>(&old)?.text.len(),
+                Some(old) => decode::<StoredText>(&old)?.text.len(),
                 None => 0,
             };
             mailbox.drop_oldest(bytes);
@@ -203,7 +203,7 @@ impl Texts {
         self.start_sending(open, session);
     }
 
-    fn start_sending(&self, open: &mut Open, session: &Session) {
+    fn start_sending(&self, open: &mut OpenMailbox, session: &Session) {
         open.sending.cancel();
         open.sending = self.0.cancel.child_token();
         let (texts, session) = (self.clone(), session.clone());
@@ -255,7 +255,7 @@ impl Texts {
             // blocked.
             return self.received(device, mailbox.origin, number).await;
         };
-        let Stored { text, sent_at, .. } = decode(&value)?;
+        let StoredText { text, sent_at, .. } = decode(&value)?;
         let (origin, base) = (mailbox.origin, mailbox.acked + 1);
         self.0.messages.post(session, &NetworkMessage::Text { origin, number, base, sent_at, text }).await
     }
@@ -301,17 +301,17 @@ impl Texts {
             None => Mailbox::new(random()?),
         };
         match mailbox.incoming(origin, number, base) {
-            Incoming::Early => return Ok(None),
-            Incoming::Known => {}
-            Incoming::New => {
+            SequenceCheck::Early => return Ok(None),
+            SequenceCheck::Known => {}
+            SequenceCheck::New => {
                 (mailbox.their_origin, mailbox.stored) = (origin, number);
                 mailbox.add(text.len());
                 mailbox.unread = mailbox.unread.saturating_add(1);
                 let state = MessageState::Received;
-                let stored = Stored { ours: false, number, text: text.to_owned(), sent_at, state };
+                let stored = StoredText { ours: false, number, text: text.to_owned(), sent_at, state };
                 let ops = self.kept(device, &mut mailbox, &stored).await?;
                 self.0.store.write(ops).await.map_err(TextError::from)?;
-                let open = boxes.entry(device).or_insert_with(|| Open::new(mailbox));
+                let open = boxes.entry(device).or_insert_with(|| OpenMailbox::new(mailbox));
                 open.put(mailbox);
                 if let (true, Some(session)) = (made, session) {
                     self.start_sending(open, session);
@@ -348,7 +348,7 @@ impl Texts {
             };
             let value = self.0.store.get(Table::Messages, &row(device, place)).await.map_err(TextError::from)?;
             let Some(value) = value else { continue };
-            let stored = Stored { state: MessageState::Delivered, ..decode::<Stored>(&value)? };
+            let stored = StoredText { state: MessageState::Delivered, ..decode::<StoredText>(&value)? };
             ops.push(Op::put(Table::Messages, row(device, place), encode(&stored)?));
             shown.push(view(device, place, stored));
         }
@@ -460,7 +460,7 @@ impl Texts {
     }
 }
 
-impl Open {
+impl OpenMailbox {
     fn put(&mut self, mailbox: Mailbox) {
         self.mailbox = mailbox;
         self.changed.send_replace(mailbox);
@@ -488,7 +488,7 @@ fn checked(text: &str) -> Result<&str, TextError> {
     Ok(text)
 }
 
-fn view(device_id: DeviceId, id: u64, stored: Stored) -> MessageView {
+fn view(device_id: DeviceId, id: u64, stored: StoredText) -> MessageView {
     let direction = if stored.ours { Direction::Send } else { Direction::Receive };
     MessageView { id, device_id, direction, text: stored.text, sent_at: stored.sent_at, state: stored.state }
 }
@@ -595,7 +595,7 @@ mod tests {
         let states = [MessageState::Queued, MessageState::Delivered, MessageState::Received];
         for (number, state) in (0..).zip(states) {
             let row = [&[1, 1, 0xac, 2, 3, b'h', 0xc3, 0xa9, 0x80, 0xe2, 0xcf, 0xaa, 6][..], &[number]].concat();
-            let stored = decode::<Stored>(&row).unwrap();
+            let stored = decode::<StoredText>(&row).unwrap();
             assert_eq!((stored.number, stored.text.as_str(), stored.sent_at), (300, "h\u{e9}", 1_700_000_000));
             assert_eq!(encode(&stored).unwrap(), row);
             assert_eq!(view(DeviceId::of_endpoint(&[3; 32]), 1, stored).state, state);

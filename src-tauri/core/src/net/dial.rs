@@ -14,9 +14,9 @@ use tokio::time::{sleep, timeout};
 
 use super::{
     CloseCode, DialError, Net, Session,
-    connections::{ANSWER, close_all, close_the_dead},
     endpoint::dialled_transport,
     handshake,
+    liveness::connections::{ANSWER, close_all, close_the_dead},
     pool::DialResult,
 };
 use crate::id::DeviceId;

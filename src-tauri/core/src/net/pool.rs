@@ -19,15 +19,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     ALPN_PAIRING, CloseCode, DialError, EndpointOptions, ProtocolRegistry, Session,
-    accept::Unpaired,
-    change::watch_changes,
-    connections::{ANSWER, ANSWER_IN_DOUBT, Connections, close_all, close_the_dead, uses_a_path},
     endpoint::{self, Bound},
-    gate::Gate,
+    inbound::{accept::Unpaired, gate::Gate, pending_handshakes::PendingHandshakes},
     limits::{DataShares, SESSIONS},
-    proving::Proving,
-    relay::{NamedServers, RelayDesk, Servers},
-    watch::{look_after, watch_link},
+    liveness::{
+        change::watch_changes,
+        connections::{ANSWER, Connections, SUSPECT_ANSWER, close_all, close_the_dead, uses_a_path},
+        watch::{look_after, watch_link},
+    },
+    relay::{NamedServers, RelayController, Servers},
 };
 use crate::{clock::Locked as _, device::DeviceRegistry, error::NetworkError, id::DeviceId};
 
@@ -60,7 +60,7 @@ pub struct Net(pub(super) Arc<Inner>);
 
 pub(super) struct Inner {
     pub endpoint: Endpoint,
-    pub relays: RelayDesk,
+    pub relays: RelayController,
     pub servers: Servers,
     /// Decides which relays named by others may be asked.
     pub named: NamedServers,
@@ -76,7 +76,7 @@ pub(super) struct Inner {
     /// All authenticated connections.
     pub connections: Connections,
     /// Connections with an unfinished session handshake.
-    pub proving: Proving,
+    pub pending_handshakes: PendingHandshakes,
     /// Counts network changes, after which all connections are checked and absent devices dialled.
     pub changes: watch::Sender<u64>,
     /// Devices that must answer soon, or another connection is tried.
@@ -89,7 +89,7 @@ pub(super) struct Inner {
 
 /// Snapshot of all connections.
 #[derive(Default)]
-pub(super) struct Standing {
+pub(super) struct SessionSnapshot {
     pub live: Vec<Session>,
     pub dialling: Vec<(DeviceId, &'static [u8])>,
     pub closing: Vec<Session>,
@@ -127,7 +127,7 @@ impl Net {
             unpaired: Unpaired::default(),
             data_shares: DataShares::default(),
             connections,
-            proving: Proving::default(),
+            pending_handshakes: PendingHandshakes::default(),
             changes: watch::Sender::new(0),
             asked: Mutex::default(),
             asking: Notify::new(),
@@ -161,25 +161,25 @@ impl Net {
     }
 
     /// Returns every open connection, and the protocols that are being dialled.
-    pub(super) fn standing(&self) -> Standing {
+    pub(super) fn snapshot(&self) -> SessionSnapshot {
         let slots = self.slots();
-        let mut standing = Standing::default();
+        let mut snapshot = SessionSnapshot::default();
         for ((device, alpn), slot) in &*slots {
             match slot {
-                Slot::Live(session) if session.is_live() => standing.live.push(session.clone()),
-                Slot::Dialling(_) => standing.dialling.push((*device, *alpn)),
+                Slot::Live(session) if session.is_live() => snapshot.live.push(session.clone()),
+                Slot::Dialling(_) => snapshot.dialling.push((*device, *alpn)),
                 Slot::Live(_) => {}
             }
         }
         drop(slots);
         let mut closing = self.0.closing.locked();
         closing.retain(Session::is_live);
-        standing.closing = closing.clone();
-        standing
+        snapshot.closing = closing.clone();
+        snapshot
     }
 
     /// Replaces the connections with a device that no longer answers: closes those that are left, and dials.
-    pub(super) fn dial_anew(&self, device: DeviceId) {
+    pub(super) fn redial(&self, device: DeviceId) {
         let is_left = |session: &&Session| session.device_id() == device && is_for_messages(session);
         for session in self.0.closing.locked().iter().filter(is_left) {
             session.close(CloseCode::Replaced, "");
@@ -195,20 +195,20 @@ impl Net {
     }
 
     /// Makes the transport forget a wrong path to a device: closes all connections with it, and dials.
-    pub(super) fn begin_anew(&self, device: DeviceId) {
+    pub(super) fn reconnect(&self, device: DeviceId) {
         close_all(&self.connections(device));
-        self.dial_anew(device);
+        self.redial(device);
     }
 
     /// Closes connections whose local address no longer exists, and dials the devices that cannot be reached any more.
-    pub(super) fn leave_those_left_behind(&self) {
+    pub(super) fn close_left_behind(&self) {
         let left = self.0.connections.left_behind();
         close_all(&left);
         let devices: HashSet<_> = left.iter().map(|conn| DeviceId::of_endpoint(conn.remote_id().as_bytes())).collect();
         for device in devices {
             if self.connections(device).is_empty() || self.is_astray(device) {
                 tracing::debug!(%device, "its connections are of an address that is gone, and are made anew");
-                self.begin_anew(device);
+                self.reconnect(device);
             }
         }
     }
@@ -233,7 +233,7 @@ impl Net {
     }
 
     /// Allows or refuses unpaired peers on `pairing/1.0`.
-    pub fn open_to_strangers(&self, open: bool) {
+    pub fn open_to_unpaired(&self, open: bool) {
         self.0.code_open.store(open, Ordering::Release);
     }
 
@@ -296,7 +296,7 @@ impl Net {
 
     /// Adds a new session to the pool and serves its protocol, whichever side dialled. Returns the session to use.
     pub(super) fn adopt(&self, session: Session) -> Session {
-        self.doubt_older(&session);
+        self.probe_older(&session);
         let Some(protocol) = self.0.protocols.get(session.connection().alpn()).cloned() else {
             session.close(CloseCode::UnknownProtocol, "");
             return session;
@@ -425,10 +425,10 @@ impl Net {
     /// Checks older connections with the same device, which may belong to an earlier run of its node, and closes those
     /// that do not answer. They get less time if the new connection does not use the selected path, because the device
     /// has then come from another address.
-    fn doubt_older(&self, session: &Session) {
+    fn probe_older(&self, session: &Session) {
         let conn = session.connection();
-        let answer = if uses_a_path(conn) { ANSWER } else { ANSWER_IN_DOUBT };
-        self.doubt(session.device_id(), self.0.connections.older(conn), answer);
+        let answer = if uses_a_path(conn) { ANSWER } else { SUSPECT_ANSWER };
+        self.probe(session.device_id(), self.0.connections.older(conn), answer);
     }
 
     /// Handles a device that has moved to another address in this session: other connections that do not follow are
@@ -436,12 +436,12 @@ impl Net {
     pub(super) fn came_elsewhere(&self, session: &Session) {
         let others = self.connections(session.device_id());
         let is_this = |conn: &Connection| conn.stable_id() == session.connection().stable_id();
-        self.doubt(session.device_id(), others.into_iter().filter(|conn| !is_this(conn)).collect(), ANSWER_IN_DOUBT);
+        self.probe(session.device_id(), others.into_iter().filter(|conn| !is_this(conn)).collect(), SUSPECT_ANSWER);
     }
 
     /// Closes those of these connections that do not answer in time. Makes all connections anew if the path to the
     /// device is lost with them.
-    fn doubt(&self, device: DeviceId, connections: Vec<Connection>, answer: Duration) {
+    fn probe(&self, device: DeviceId, connections: Vec<Connection>, answer: Duration) {
         if connections.is_empty() {
             return;
         }
@@ -453,7 +453,7 @@ impl Net {
             }
             if net.is_astray(device) {
                 tracing::debug!(%device, "it is at another address than is dialled; connections are made anew");
-                net.begin_anew(device);
+                net.reconnect(device);
             }
         });
     }
@@ -486,9 +486,9 @@ impl Net {
         // They must stay known to `close_device`.
         left.into_iter().for_each(|old| self.keep_closing(old));
         if others.is_empty() && self.is_astray(device) {
-            self.begin_anew(device);
+            self.reconnect(device);
         }
-        self.doubt(device, others, ANSWER_IN_DOUBT);
+        self.probe(device, others, SUSPECT_ANSWER);
     }
 
     /// Closes the sessions with a device except those for messages, which still have to carry a last message.

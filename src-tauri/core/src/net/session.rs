@@ -65,9 +65,9 @@ impl Session {
     }
 
     /// Widens the receive window for transfer data that the user has accepted, within the device's share.
-    pub(crate) fn receiving(&self) -> Receiving {
+    pub(crate) fn receiving(&self) -> ReceiveGuard {
         self.window.begin(&self.conn);
-        Receiving(self.window.clone())
+        ReceiveGuard(self.window.clone())
     }
 
     /// Counts a message that was a keep-alive only. A connection that carries nothing else is idle.
@@ -205,9 +205,9 @@ impl Session {
 }
 
 /// Marks that transfer data is being received over a session, until it is dropped.
-pub struct Receiving(Arc<SessionWindow>);
+pub struct ReceiveGuard(Arc<SessionWindow>);
 
-impl Drop for Receiving {
+impl Drop for ReceiveGuard {
     fn drop(&mut self) {
         self.0.end();
     }

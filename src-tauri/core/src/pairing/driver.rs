@@ -33,7 +33,7 @@ const LAST_WORDS: Duration = Duration::from_secs(3);
 
 /// The user's command to a running pairing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Command {
+pub enum PairingCommand {
     /// Answer to `NeedApproval`: `Some` approves with this trust level, `None` rejects.
     Answer(Option<TrustLevel>),
     /// Cancels the pairing.
@@ -174,8 +174,8 @@ pub async fn run(
     (mut send, recv): (SendStream, RecvStream),
     origin: Instant,
     devices: &DeviceRegistry,
-    mut commands: mpsc::Receiver<Command>,
-    mut tell: impl FnMut(PairingEvent, &mut Vec<Command>) + Send,
+    mut commands: mpsc::Receiver<PairingCommand>,
+    mut tell: impl FnMut(PairingEvent, &mut Vec<PairingCommand>) + Send,
 ) -> Option<ConnectionError> {
     // The stream keeps a partly read frame when another branch of `select!` runs.
     let frames = stream::unfold(recv, |mut recv| async move {
@@ -223,7 +223,7 @@ pub async fn run(
                 }
                 None => machine.on_closed(origin.elapsed()),
             },
-            command = commands.recv() => obey(&mut machine, command.unwrap_or(Command::Abort), &mut level, origin),
+            command = commands.recv() => obey(&mut machine, command.unwrap_or(PairingCommand::Abort), &mut level, origin),
             () = tokio::time::sleep(wait.min(Duration::from_secs(3600))) => machine.on_tick(origin.elapsed()),
         }
     }
@@ -240,13 +240,13 @@ pub async fn run(
     reason
 }
 
-fn obey(machine: &mut impl Machine, command: Command, level: &mut TrustLevel, origin: Instant) {
+fn obey(machine: &mut impl Machine, command: PairingCommand, level: &mut TrustLevel, origin: Instant) {
     match command {
-        Command::Answer(answer) => {
+        PairingCommand::Answer(answer) => {
             *level = answer.unwrap_or(*level);
             machine.on_approve(origin.elapsed(), answer.is_some());
         }
-        Command::Abort => machine.abort(origin.elapsed()),
+        PairingCommand::Abort => machine.abort(origin.elapsed()),
     }
 }
 

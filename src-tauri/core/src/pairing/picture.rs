@@ -290,22 +290,22 @@ struct Canvas {
 }
 
 /// State that all copies of a canvas share.
-struct Work {
+struct SearchBudget {
     left: Cell<u64>,
     corners: Cell<u32>,
     painted: Cell<u8>,
 }
 
 /// Payload of the unwinding that ends a search over its budget. It bypasses the panic hook.
-struct Spent;
+struct BudgetSpent;
 
-impl Work {
+impl SearchBudget {
     fn spend(&self, touches: u64) {
         match self.left.get().checked_sub(touches) {
             Some(left) => self.left.set(left),
             None => {
                 self.left.set(0);
-                resume_unwind(Box::new(Spent))
+                resume_unwind(Box::new(BudgetSpent))
             }
         }
     }
@@ -315,7 +315,7 @@ impl Work {
         if value == CORNER && self.painted.get() != CORNER {
             self.corners.set(self.corners.get() + 1);
             if self.corners.get() > MAX_CORNERS {
-                resume_unwind(Box::new(Spent));
+                resume_unwind(Box::new(BudgetSpent));
             }
         }
         self.painted.set(value);
@@ -325,7 +325,7 @@ impl Work {
 /// Pixels whose copying counts as work, too.
 struct Pixels {
     bytes: Vec<u8>,
-    work: Rc<Work>,
+    work: Rc<SearchBudget>,
 }
 
 impl Clone for Pixels {
@@ -339,7 +339,7 @@ impl Clone for Pixels {
 impl Canvas {
     fn new(picture: &GrayImage, budget: u64) -> Self {
         let (width, height) = picture.dimensions();
-        let work = Rc::new(Work { left: Cell::new(budget), corners: Cell::new(0), painted: Cell::new(0) });
+        let work = Rc::new(SearchBudget { left: Cell::new(budget), corners: Cell::new(0), painted: Cell::new(0) });
         Self { width, height, pixels: Pixels { bytes: picture.as_raw().clone(), work } }
     }
 
@@ -365,7 +365,7 @@ impl GenericImage for Canvas {
     fn get_pixel_mut(&mut self, x: u32, y: u32) -> &mut Luma<u8> {
         // Never called: a pixel here is a byte, and there is no `Luma` to borrow.
         let _ = (x, y);
-        resume_unwind(Box::new(Spent))
+        resume_unwind(Box::new(BudgetSpent))
     }
 
     fn put_pixel(&mut self, x: u32, y: u32, pixel: Luma<u8>) {

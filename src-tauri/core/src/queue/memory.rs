@@ -23,7 +23,7 @@ const ALL: usize = 64 * 1024 * 1024;
 
 /// Division of a kind of memory, in bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Division {
+pub(crate) struct MemoryLimits {
     /// Limit that each device may always reach, as long as `all` has room.
     pub own: usize,
     /// Limit of all devices together while more than one holds more than `own`.
@@ -34,18 +34,18 @@ pub(crate) struct Division {
     pub all: usize,
 }
 
-const LISTS: Division = Division { own: OWN, shared: SHARED, alone: ALONE, all: ALL };
+const LISTS: MemoryLimits = MemoryLimits { own: OWN, shared: SHARED, alone: ALONE, all: ALL };
 
 /// Account of memory that all devices share.
 #[derive(Debug)]
-pub(crate) struct Account {
-    division: Division,
+pub(crate) struct MemoryAccount {
+    limits: MemoryLimits,
     held: HashMap<DeviceId, usize>,
 }
 
-impl Account {
-    pub(crate) fn new(division: Division) -> Self {
-        Self { division, held: HashMap::new() }
+impl MemoryAccount {
+    pub(crate) fn new(limits: MemoryLimits) -> Self {
+        Self { limits, held: HashMap::new() }
     }
 
     pub(crate) fn total(&self) -> usize {
@@ -58,12 +58,12 @@ impl Account {
 
     /// Returns true if no other device holds more than `own`.
     fn is_alone(&self, device: DeviceId) -> bool {
-        self.held.iter().all(|(other, held)| *other == device || *held <= self.division.own)
+        self.held.iter().all(|(other, held)| *other == device || *held <= self.limits.own)
     }
 
     /// Charges a device with more bytes. Returns false and changes nothing if that exceeds a limit.
     pub(crate) fn grow(&mut self, device: DeviceId, bytes: usize) -> bool {
-        let Division { own, shared, alone, all } = self.division;
+        let MemoryLimits { own, shared, alone, all } = self.limits;
         let (of_device, total) = (self.of(device).saturating_add(bytes), self.total().saturating_add(bytes));
         let fits =
             total <= all && (of_device <= own || total <= shared || (of_device <= alone && self.is_alone(device)));
@@ -89,37 +89,37 @@ pub struct ListMemory(Arc<Lists>);
 
 #[derive(Debug)]
 struct Lists {
-    account: Mutex<Account>,
+    account: Mutex<MemoryAccount>,
     /// Device that was refused last.
     refused: watch::Sender<Option<DeviceId>>,
 }
 
 impl Default for Lists {
     fn default() -> Self {
-        Self { account: Mutex::new(Account::new(LISTS)), refused: watch::Sender::new(None) }
+        Self { account: Mutex::new(MemoryAccount::new(LISTS)), refused: watch::Sender::new(None) }
     }
 }
 
 impl ListMemory {
-    fn account(&self) -> MutexGuard<'_, Account> {
+    fn account(&self) -> MutexGuard<'_, MemoryAccount> {
         self.0.account.locked()
     }
 
     /// Returns an empty permit of a device.
-    pub fn share(&self, device: DeviceId) -> Share {
-        Share { memory: self.clone(), device, bytes: 0 }
+    pub fn share(&self, device: DeviceId) -> MemoryPermit {
+        MemoryPermit { memory: self.clone(), device, bytes: 0 }
     }
 }
 
 /// Memory permit of one transfer; released when dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct MemoryPermit {
     memory: ListMemory,
     device: DeviceId,
     bytes: usize,
 }
 
-impl Share {
+impl MemoryPermit {
     /// Sets the bytes that the permit holds. Returns false and changes nothing if there is no room.
     #[must_use]
     pub fn hold(&mut self, bytes: usize) -> bool {
@@ -152,7 +152,7 @@ impl Share {
     }
 }
 
-impl Drop for Share {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         self.memory.account().give_back(self.device, self.bytes);
     }

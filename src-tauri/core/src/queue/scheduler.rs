@@ -18,7 +18,7 @@ use crate::{
 
 /// Order of the transfers that have not ended, and which of them send now. Pure.
 #[derive(Debug, Default)]
-pub(crate) struct Order {
+pub(crate) struct TransferQueue {
     /// Rank of each transfer; the lowest is first. Ranks are kept over restarts.
     ranks: HashMap<TransferId, u32>,
     /// Destination device of each transfer.
@@ -28,7 +28,7 @@ pub(crate) struct Order {
     sending: BTreeMap<TransferId, bool>,
 }
 
-impl Order {
+impl TransferQueue {
     /// Adds a transfer at this rank, or behind all others. Returns its rank.
     pub(crate) fn enter(&mut self, id: TransferId, device: DeviceId, rank: Option<u32>) -> u32 {
         self.devices.insert(id, device);
@@ -131,21 +131,21 @@ impl Order {
 
 /// Scheduler shared by all outgoing transfers.
 pub(crate) struct Scheduler {
-    order: Mutex<(Order, usize)>,
+    order: Mutex<(TransferQueue, usize)>,
     changed: watch::Sender<()>,
 }
 
 impl Scheduler {
     pub(crate) fn new(at_a_time: usize) -> Self {
-        Self { order: Mutex::new((Order::default(), at_a_time.max(1))), changed: watch::Sender::new(()) }
+        Self { order: Mutex::new((TransferQueue::default(), at_a_time.max(1))), changed: watch::Sender::new(()) }
     }
 
-    fn order(&self) -> MutexGuard<'_, (Order, usize)> {
+    fn order(&self) -> MutexGuard<'_, (TransferQueue, usize)> {
         self.order.locked()
     }
 
     /// Changes the order and wakes the waiting transfers.
-    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut Order) -> T) -> T {
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&mut TransferQueue) -> T) -> T {
         let changed = change(&mut self.order().0);
         self.changed.send_replace(());
         changed
@@ -218,17 +218,17 @@ mod tests {
     use super::*;
 
     /// Adds transfer `n`, to the one device that most tests use.
-    fn enter(order: &mut Order, n: u8) {
+    fn enter(order: &mut TransferQueue, n: u8) {
         enter_to(order, n, 1);
     }
 
-    fn enter_to(order: &mut Order, n: u8, device: u8) {
+    fn enter_to(order: &mut TransferQueue, n: u8, device: u8) {
         assert!(order.enter(id(n), DeviceId::from_bytes([device; 16]), None) > 0);
     }
 
     #[test]
     fn to_each_device_one_is_sent_whatever_others_hold() {
-        let mut order = Order::default();
+        let mut order = TransferQueue::default();
         (1..=3).for_each(|n| enter_to(&mut order, n, 1));
         assert!((1..=3).all(|n| order.ask(id(n), 3)));
         (4..=6).for_each(|n| enter_to(&mut order, n, 2));
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn the_first_in_the_order_is_the_first_to_send() {
-        let mut order = Order::default();
+        let mut order = TransferQueue::default();
         (1..=4).for_each(|n| enter(&mut order, n));
         assert!(order.ask(id(1), 1));
         assert!(!order.ask(id(2), 1) && !order.ask(id(3), 1));
@@ -261,7 +261,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_move_changes_nothing_but_one_place(at in 1..9u8, before in proptest::option::of(1..9u8)) {
-            let mut order = Order::default();
+            let mut order = TransferQueue::default();
             (1..9).for_each(|n| enter(&mut order, n));
             let mut wanted = order.all();
             order.move_before(id(at), before.map(id)).unwrap();
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn one_that_stands_still_lends_its_place_to_another_device_alone() {
-        let mut order = Order::default();
+        let mut order = TransferQueue::default();
         (1..=6).for_each(|n| enter_to(&mut order, n, 9));
         (7..=10).for_each(|n| enter_to(&mut order, n, 7));
         assert!((1..=3).all(|n| order.ask(id(n), 3)));

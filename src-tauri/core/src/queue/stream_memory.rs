@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use super::memory::{Account, Division};
+use super::memory::{MemoryAccount, MemoryLimits};
 use crate::clock::Locked as _;
 use crate::id::DeviceId;
 
@@ -17,8 +17,8 @@ pub const MOST: usize = 16 * 1024 * 1024;
 pub const COMFORTABLE: usize = 12 * 1024 * 1024;
 /// Division of the memory. A device can always receive over eight streams with usual chunks, or over one with the
 /// largest.
-const DIVISION: Division =
-    Division { own: 3 * 1024 * 1024, shared: 22 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
+const DIVISION: MemoryLimits =
+    MemoryLimits { own: 3 * 1024 * 1024, shared: 22 * 1024 * 1024, alone: MOST, all: 32 * 1024 * 1024 };
 /// Bytes of all devices together up to which buffers are large while several devices receive.
 const FOR_SPEED: usize = 10 * 1024 * 1024;
 
@@ -28,14 +28,14 @@ pub struct StreamMemory(Arc<Mutex<Devices>>);
 
 #[derive(Debug)]
 struct Devices {
-    account: Account,
+    account: MemoryAccount,
     /// Bytes in stalled chunks, by device.
     idle: HashMap<DeviceId, usize>,
 }
 
 impl Default for StreamMemory {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Devices { account: Account::new(DIVISION), idle: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Devices { account: MemoryAccount::new(DIVISION), idle: HashMap::new() })))
     }
 }
 
@@ -45,21 +45,21 @@ impl StreamMemory {
     }
 
     /// Returns the empty permit of a new stream.
-    pub fn stream(&self, device: DeviceId) -> Held {
-        Held { memory: self.clone(), device, bytes: 0, idle: 0 }
+    pub fn stream(&self, device: DeviceId) -> StreamPermit {
+        StreamPermit { memory: self.clone(), device, bytes: 0, idle: 0 }
     }
 }
 
 /// Memory permit of one stream; released when dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct StreamPermit {
     memory: StreamMemory,
     device: DeviceId,
     bytes: usize,
     idle: usize,
 }
 
-impl Held {
+impl StreamPermit {
     /// Sets the bytes that the stream holds. Lowering the number always succeeds. Raising it succeeds if all streams of
     /// the device then hold at most `most` bytes together and the budget has room. Returns false and changes nothing
     /// if it fails.
@@ -124,7 +124,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         self.idle(0);
         let _ = self.hold(0, 0);

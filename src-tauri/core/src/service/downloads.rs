@@ -9,7 +9,7 @@ use std::{
 use super::NetworkingService;
 use crate::{
     api::{ApiError, CheckStatus, Event},
-    diagnostics::{facts::Folder, judge, probe},
+    diagnostics::{checks, facts::FolderFacts, probe},
 };
 
 /// Largest `user-dirs.dirs` that is read, in bytes.
@@ -64,13 +64,13 @@ fn from_user_dirs(text: &str, home: &Path) -> Option<PathBuf> {
 
 impl NetworkingService {
     /// Examines the download folder. A folder that is created on demand need not exist.
-    pub(super) async fn downloads(&self) -> Folder {
+    pub(super) async fn downloads(&self) -> FolderFacts {
         let settings = self.0.settings.clone();
         let looked = tokio::task::spawn_blocking(move || {
             let path = settings.download_dir();
             if settings.makes(&path) { probe::folder_to_be(&path) } else { probe::folder(&path) }
         });
-        looked.await.unwrap_or_else(|error| Folder {
+        looked.await.unwrap_or_else(|error| FolderFacts {
             path: self.0.settings.download_dir(),
             refusal: Some(error.to_string()),
             free: None,
@@ -79,7 +79,7 @@ impl NetworkingService {
 
     /// Emits a notice at startup if nothing can be received.
     pub(super) async fn warn_of_downloads(self) {
-        let check = judge::place::downloads(&self.downloads().await);
+        let check = checks::place::downloads(&self.downloads().await);
         if let (CheckStatus::Failed, Some(code)) = (check.status, check.code) {
             let error = ApiError { code, message: check.detail.trim_end_matches('.').into(), hint: check.hint };
             self.0.events.emit(Event::Notice { error });

@@ -11,7 +11,7 @@ use crate::{
     api::Event,
     clock::Locked as _,
     error::NetworkError,
-    messaging::{Heard, Inbox},
+    messaging::{Inbox, ReceivedMessage},
     net::{ALPN_MESSAGE, CloseCode},
 };
 
@@ -54,9 +54,9 @@ impl NetworkingService {
         }
     }
 
-    async fn act_upon(&self, heard: Heard) -> Result<(), NetworkError> {
+    async fn act_upon(&self, heard: ReceivedMessage) -> Result<(), NetworkError> {
         match heard {
-            Heard::Hello { session, name, device_type, instance } => {
+            ReceivedMessage::Hello { session, name, device_type, instance } => {
                 let id = session.device_id();
                 let before = self.0.starts.locked().insert(id, instance);
                 if before.is_some_and(|before| before != instance)
@@ -74,16 +74,18 @@ impl NetworkingService {
                 told?;
                 self.0.rotations.session_stands(&session).await
             }
-            Heard::Text { session, place, sent_at, text } => {
+            ReceivedMessage::Text { session, place, sent_at, text } => {
                 let taken = self.0.texts.take(&session, place, sent_at, &text).await;
                 if let Err(NetworkError::ProtocolViolation(_)) = taken {
                     session.close(CloseCode::Violation, "");
                 }
                 taken
             }
-            Heard::Received { device, number: (origin, number) } => self.0.texts.received(device, origin, number).await,
-            Heard::Unpaired { session, notice } => self.unpaired_by(&session, &notice).await,
-            Heard::Rotation { session, step } => self.0.rotations.take(&session, step).await,
+            ReceivedMessage::Received { device, number: (origin, number) } => {
+                self.0.texts.received(device, origin, number).await
+            }
+            ReceivedMessage::Unpaired { session, notice } => self.unpaired_by(&session, &notice).await,
+            ReceivedMessage::Rotation { session, step } => self.0.rotations.take(&session, step).await,
         }
     }
 }

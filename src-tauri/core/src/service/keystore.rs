@@ -18,7 +18,7 @@ use crate::{
     identity::{
         self, AskPassphrase, Backup, GivenPassphrase, KeystoreChoice, NoPassphrase, Restoration, check_passphrase,
     },
-    storage::{Op, Snapshot, Store, Table},
+    storage::{Op, Store, Table, TableSnapshot},
 };
 
 /// Tables in a backup, beside the root secret: those that keep pairings alive. Settings, history and transfers belong
@@ -26,12 +26,12 @@ use crate::{
 const BACKED_UP: &[Table] = &[Table::Devices, Table::PendingPairings, Table::Tombstones];
 
 /// Tracks where the root secret of a running node is stored, and serializes changes of it.
-pub(super) struct KeystoreDesk {
+pub(super) struct KeystoreController {
     now: RwLock<KeystoreView>,
     turn: tokio::sync::Mutex<()>,
 }
 
-impl KeystoreDesk {
+impl KeystoreController {
     pub fn new(now: KeystoreView) -> Self {
         Self { now: RwLock::new(now), turn: tokio::sync::Mutex::default() }
     }
@@ -77,12 +77,12 @@ impl NetworkingService {
         passphrase: Option<SecretText>,
         new_passphrase: Option<SecretText>,
     ) -> Result<KeystoreStatus, NetworkError> {
-        let desk = &self.0.keystore;
-        let _turn = desk.turn.lock().await;
+        let controller = &self.0.keystore;
+        let _turn = controller.turn.lock().await;
         let dir = self.data_dir().to_path_buf();
         let (present, next) = (asked(passphrase), asked(new_passphrase));
         let moved = off_runtime(move || Ok(identity::relocate(&dir, to, present.as_ref(), next.as_ref())?)).await?;
-        desk.set(moved.to);
+        controller.set(moved.to);
         if moved.moved {
             self.0.events.emit(Event::Identity(self.identity_view()));
             // The secret has moved already, so a failure here is a notice and no error of the request.
@@ -169,7 +169,7 @@ pub async fn restore(options: RestoreOptions) -> Result<Restored, NetworkError> 
         Restoration::check(&data_dir)?;
         let Backup { root, made, contents } = Backup::read(&file, &backup_passphrase)?;
         // The whole backup is decoded before anything is created.
-        let records = Records::of(Snapshot::decode(&contents)?)?;
+        let records = Records::of(TableSnapshot::decode(&contents)?)?;
         let restoration = Restoration::begin(&data_dir, root, keystore, ask.as_ref())?;
         if !restoration.lacks_records() {
             return Ok((restoration, None, made));
@@ -214,7 +214,7 @@ struct Records {
 }
 
 impl Records {
-    fn of(snapshot: Snapshot) -> Result<Self, NetworkError> {
+    fn of(snapshot: TableSnapshot) -> Result<Self, NetworkError> {
         let devices = u32::try_from(snapshot.count(Table::Devices)).unwrap_or(u32::MAX);
         Ok(Self { ops: snapshot.into_ops()?, devices })
     }

@@ -2,7 +2,7 @@
 
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::settings::Kept;
+use super::settings::SettingsStore;
 use crate::{
     api::{Event, NumberedEvent, Switch},
     discovery::{DhtEntry, DhtSwitch},
@@ -14,7 +14,7 @@ use crate::{
 pub(super) async fn follow_dht(
     net: Net,
     given: EndpointOptions,
-    settings: Kept,
+    settings: SettingsStore,
     mut events: broadcast::Receiver<NumberedEvent>,
 ) {
     let mut dht: Option<DhtSwitch> = None;

@@ -50,15 +50,14 @@
 //! # }
 //! ```
 
-mod awake;
 mod dispatch;
 mod doctor;
 mod downloads;
 mod inbox;
 mod keystore;
-mod late;
 mod lookups;
 mod nearby;
+mod net_handle;
 mod node;
 mod options;
 mod pairing;
@@ -67,6 +66,7 @@ mod relays;
 mod rotation;
 mod settings;
 mod signals;
+mod sleep_inhibitor;
 #[cfg(test)]
 mod tests;
 mod trust;

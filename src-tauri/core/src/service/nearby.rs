@@ -17,7 +17,7 @@ use crate::{
     api::Event,
     clock::Locked as _,
     device::DeviceRegistry,
-    discovery::{Advert, Discovery, Friend, MdnsDiscovery, Seen},
+    discovery::{Advert, Discovery, MdnsDiscovery, PairedPeer, Seen},
     error::NetworkError,
     id::Sighting,
     net::{Mode, Net},
@@ -50,7 +50,7 @@ impl NetworkingService {
         if inner.options.mode != Mode::RelayOnly {
             sources.extend(self.start_mdns(net));
         }
-        self.own(feed(sources, inner.devices.clone(), inner.cancel.clone()));
+        self.own(forward_sightings(sources, inner.devices.clone(), inner.cancel.clone()));
     }
 
     fn start_mdns(&self, net: &Net) -> Option<Arc<dyn Discovery>> {
@@ -68,7 +68,7 @@ impl NetworkingService {
             lookups.add(advertiser.clone());
         }
         *inner.advertiser.locked() = Some(advertiser);
-        self.tell_friends();
+        self.update_paired_peers();
         self.advertise();
         let cancel = inner.cancel.clone();
         self.own(async move {
@@ -78,7 +78,7 @@ impl NetworkingService {
             }
         });
         self.own(self.clone().advertise_pairing());
-        self.own(self.clone().follow_friends());
+        self.own(self.clone().follow_paired_peers());
         Some(Arc::new(source))
     }
 
@@ -111,22 +111,22 @@ impl NetworkingService {
         }
     }
 
-    fn tell_friends(&self) {
+    fn update_paired_peers(&self) {
         let keys = self.0.devices.beacon_keys();
-        let friends = keys.into_iter().map(|(endpoint_id, keys)| Friend { endpoint_id, keys }).collect();
+        let peers = keys.into_iter().map(|(endpoint_id, keys)| PairedPeer { endpoint_id, keys }).collect();
         if let Some(advertiser) = &*self.0.advertiser.locked() {
-            advertiser.know(friends);
+            advertiser.set_paired_peers(peers);
         }
     }
 
-    async fn follow_friends(self) {
+    async fn follow_paired_peers(self) {
         let mut changes = self.0.devices.watch();
         loop {
             tokio::select! {
                 () = self.0.cancel.cancelled() => break,
                 changed = changes.changed() => if changed.is_err() { break },
             }
-            self.tell_friends();
+            self.update_paired_peers();
             // Every sighting changes the registry, so updates are rate limited.
             tokio::select! {
                 () = self.0.cancel.cancelled() => break,
@@ -183,7 +183,7 @@ impl Together {
     }
 }
 
-async fn feed(sources: Vec<Arc<dyn Discovery>>, devices: DeviceRegistry, cancel: CancellationToken) {
+async fn forward_sightings(sources: Vec<Arc<dyn Discovery>>, devices: DeviceRegistry, cancel: CancellationToken) {
     let streams = sources.iter().enumerate().map(|(number, source)| -> BoxStream<'static, (usize, Seen)> {
         tracing::debug!(source = source.name(), "looking for devices");
         source.sightings().map(move |seen| (number, seen)).boxed()

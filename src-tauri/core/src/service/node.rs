@@ -13,8 +13,9 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    NodeOptions, doctor::DoctorDesk, keystore::KeystoreDesk, late::LateNet, lookups, pairing::PairingDesk, presence,
-    rotation::Rotations, settings::Kept, signals::survive_file_size_limit,
+    NodeOptions, doctor::DoctorController, keystore::KeystoreController, lookups, net_handle::NetHandle,
+    pairing::PairingController, presence, rotation::Rotations, settings::SettingsStore,
+    signals::survive_file_size_limit,
 };
 use crate::{
     api::{ApiError, DeviceState, Event, IdentityView, NumberedEvent, Request, Response},
@@ -45,19 +46,19 @@ pub struct NetworkingService(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub options: NodeOptions,
     pub identity: NetworkIdentity,
-    pub keystore: KeystoreDesk,
+    pub keystore: KeystoreController,
     pub store: Store,
     pub events: EventBus,
     pub devices: DeviceRegistry,
-    pub settings: Kept,
+    pub settings: SettingsStore,
     pub instance: u64,
     pub messages: Messages,
     pub rotations: Rotations,
-    pub doctor: DoctorDesk,
+    pub doctor: DoctorController,
     pub texts: Texts,
     pub transfers: Transfers,
-    pub pairing: PairingDesk,
-    pub net: LateNet,
+    pub pairing: PairingController,
+    pub net: NetHandle,
     pub advertiser: Mutex<Option<LanAdvertiser>>,
     pub sources: Mutex<Vec<Arc<dyn Discovery>>>,
     protocols: Mutex<ProtocolRegistry>,
@@ -89,7 +90,7 @@ impl NetworkingService {
         let (unlocked, store) = opened.await.map_err(|error| NetworkError::Internal(error.to_string()))??;
         let events = EventBus::default();
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
-        let settings = Kept::load(store.clone(), &options).await?;
+        let settings = SettingsStore::load(store.clone(), &options).await?;
         if options.receives && settings.download_dir().as_os_str().is_empty() {
             return Err(NetworkError::InvalidInput {
                 message: "there is no home directory to receive files in".into(),
@@ -106,7 +107,7 @@ impl NetworkingService {
                 NetworkMessage::Hello { name: settings.name, device_type: settings.device_type, instance }
             })
         };
-        let net = LateNet::default();
+        let net = NetHandle::default();
         let cancel = CancellationToken::new();
         let transfers = start_transfers(&options.data_dir, &store, &events, &net, &devices, &settings, &cancel).await?;
         let first = settings.get();
@@ -120,7 +121,7 @@ impl NetworkingService {
         let texts =
             Texts::load(store.clone(), events.clone(), messages.clone(), is_paired, cancel.child_token()).await?;
         let rotations = Rotations::new(identity.endpoint_id(), devices.clone(), messages.clone());
-        let pairing = PairingDesk::new(
+        let pairing = PairingController::new(
             identity.clone(),
             devices.clone(),
             settings.clone(),
@@ -131,7 +132,7 @@ impl NetworkingService {
         Ok(Self(Arc::new(Inner {
             options,
             identity,
-            keystore: KeystoreDesk::new(unlocked.keystore),
+            keystore: KeystoreController::new(unlocked.keystore),
             store,
             events,
             devices,
@@ -139,7 +140,7 @@ impl NetworkingService {
             instance,
             messages,
             rotations,
-            doctor: DoctorDesk::default(),
+            doctor: DoctorController::default(),
             texts,
             transfers,
             pairing,
@@ -200,7 +201,7 @@ impl NetworkingService {
         if inner.options.receives {
             self.own(self.clone().warn_of_downloads());
         }
-        self.own(self.clone().stay_awake());
+        self.own(self.clone().inhibit_sleep());
         self.own(net.clone().watch());
         let (devices, messages) = (inner.devices.clone(), inner.messages.clone());
         self.own(presence::keep_connected(net.clone(), devices, messages, inner.cancel.clone()));
@@ -241,7 +242,7 @@ impl NetworkingService {
             if let Err(error) = self.0.texts.keep_only(|id| self.0.devices.is_paired(id)).await {
                 tracing::warn!(%error, "texts of a device that was unpaired could not be removed");
             }
-            self.0.transfers.drop_strangers().await;
+            self.0.transfers.drop_unpaired().await;
             tokio::select! {
                 () = self.0.cancel.cancelled() => break,
                 changed = changes.changed() => if changed.is_err() { break },
@@ -342,9 +343,9 @@ async fn start_transfers(
     data_dir: &Path,
     store: &Store,
     events: &EventBus,
-    net: &LateNet,
+    net: &NetHandle,
     devices: &DeviceRegistry,
-    settings: &Kept,
+    settings: &SettingsStore,
     cancel: &CancellationToken,
 ) -> Result<Transfers, NetworkError> {
     let (names, rules, known) = (devices.clone(), devices.clone(), devices.clone());
@@ -359,9 +360,9 @@ async fn start_transfers(
         download_dir: Arc::new(move || folder.download_dir()),
         makes: Arc::new(move |folder| made.makes(folder)),
         conflict: Arc::new(move || conflict.get().conflict),
-        welcome: Arc::new(move |id, bytes| {
+        offer_policy: Arc::new(move |id, bytes| {
             let (rules, setting) = (rules.clone(), rule.get().accept);
-            Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+            Box::pin(async move { rules.offer_policy(id, bytes, setting).await.map_err(NetworkError::from) })
         }),
         presence: Arc::new(move |id| match known.view(id) {
             Some(view) if view.paired && view.state == DeviceState::Connected => Presence::There,

@@ -92,7 +92,7 @@ impl NodeOptions {
         overridden
     }
 
-    /// Returns the network part of the options; [`super::settings::Kept::servers`] adds the stored settings.
+    /// Returns the network part of the options; [`super::settings::SettingsStore::servers`] adds the stored settings.
     pub(super) fn endpoint(&self) -> EndpointOptions {
         EndpointOptions {
             port: self.port,

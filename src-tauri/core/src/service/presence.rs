@@ -1,10 +1,10 @@
 //! Keeps a session with every paired device that can be reached.
 //!
-//! [`Plan`] decides when to dial which device, and is pure. A device is dialled at once when it was just paired or
+//! [`DialPlan`] decides when to dial which device, and is pure. A device is dialled at once when it was just paired or
 //! sighted, and all are when this machine's network has changed. A device that did not answer is retried after 1, 2, 4
 //! … 60 s, with jitter, and more often if its connection was lost a short while ago. Where the network changes all the
 //! time, [`Allowance`] limits how often all devices are dialled at once. Of two devices that see each other at the same
-//! time, the one with the greater endpoint id waits for [`COURTESY`], so that they do not both dial.
+//! time, the one with the greater endpoint id waits for [`TIE_BREAK_DELAY`], so that they do not both dial.
 
 use std::{
     collections::HashMap,
@@ -36,25 +36,25 @@ const SILENT: Duration = Duration::from_secs(30);
 const BURST: f64 = 6.0;
 const REFILL: Duration = Duration::from_secs(20);
 /// Tie-break delay: how long the device with the greater endpoint id waits for the other one to dial.
-const COURTESY: Duration = Duration::from_millis(400);
+const TIE_BREAK_DELAY: Duration = Duration::from_millis(400);
 
 /// Decides when to dial which device.
-struct Plan {
-    devices: HashMap<DeviceId, Entry>,
+struct DialPlan {
+    devices: HashMap<DeviceId, DialState>,
     /// Limits how often all devices are dialled at once.
     hurries: TokenBucket,
     /// Time at which all devices are dialled because the network has changed.
     hurry_at: Option<Duration>,
 }
 
-impl Default for Plan {
+impl Default for DialPlan {
     fn default() -> Self {
         let hurries = TokenBucket::new(REFILL.as_secs_f64().recip(), BURST, Duration::ZERO);
         Self { devices: HashMap::new(), hurries, hurry_at: None }
     }
 }
 
-struct Entry {
+struct DialState {
     sightings: u64,
     dialling: bool,
     /// True until the first dial.
@@ -68,26 +68,26 @@ struct Entry {
 
 /// State of a device that may be dialled.
 #[derive(Clone, Copy)]
-struct Known {
+struct DialCandidate {
     id: DeviceId,
     nearby: bool,
     /// Rises with each sighting that makes a dial worthwhile.
     sightings: u64,
     /// True if the peer should dial us (tie-break by endpoint id).
-    courteous: bool,
+    yields: bool,
     /// True if a session exists, whichever side dialled.
     linked: bool,
 }
 
-impl Plan {
+impl DialPlan {
     /// Updates the plan from the registry. Returns devices that are connected or being dialled and were sighted again.
-    fn update(&mut self, now: Duration, known: &[Known]) -> Vec<DeviceId> {
+    fn update(&mut self, now: Duration, known: &[DialCandidate]) -> Vec<DeviceId> {
         self.devices.retain(|id, _| known.iter().any(|other| other.id == *id));
         let mut sighted = Vec::new();
-        for &Known { id, nearby, sightings, courteous, linked } in known {
-            let at_once = now + if courteous { COURTESY } else { Duration::ZERO };
+        for &DialCandidate { id, nearby, sightings, yields, linked } in known {
+            let at_once = now + if yields { TIE_BREAK_DELAY } else { Duration::ZERO };
             let first =
-                Entry { sightings, dialling: false, untried: true, linked, failures: 0, lost: None, due: at_once };
+                DialState { sightings, dialling: false, untried: true, linked, failures: 0, lost: None, due: at_once };
             let entry = self.devices.entry(id).or_insert(first);
             if sightings != entry.sightings && nearby {
                 if entry.dialling {
@@ -163,7 +163,7 @@ impl Plan {
 /// Keeps sessions with all paired devices. Runs until the node shuts down.
 pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: Messages, cancel: CancellationToken) {
     let start = Instant::now();
-    let mut plan = Plan::default();
+    let mut plan = DialPlan::default();
     let (mut changes, mut network) = (devices.watch(), net.changes());
     let mut dials = tokio::task::JoinSet::new();
     loop {
@@ -203,15 +203,15 @@ pub(super) async fn keep_connected(net: Net, devices: DeviceRegistry, messages: 
     dials.shutdown().await;
 }
 
-fn known(net: &Net, devices: &DeviceRegistry) -> Vec<Known> {
+fn known(net: &Net, devices: &DeviceRegistry) -> Vec<DialCandidate> {
     let own = *net.endpoint().id().as_bytes();
     let of = |id| {
         let other = devices.endpoint_of(id);
-        Known {
+        DialCandidate {
             id,
             nearby: other.is_some_and(|other| devices.is_nearby(&other)),
             sightings: devices.sightings(id),
-            courteous: other.is_some_and(|other| own > other),
+            yields: other.is_some_and(|other| own > other),
             linked: devices.is_linked(id),
         }
     };
@@ -277,12 +277,12 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn known(n: u8, sightings: u64, courteous: bool) -> Known {
-        Known { id: id(n), nearby: sightings > 0, sightings, courteous, linked: false }
+    fn known(n: u8, sightings: u64, yields: bool) -> DialCandidate {
+        DialCandidate { id: id(n), nearby: sightings > 0, sightings, yields, linked: false }
     }
 
     /// Returns the delays in seconds that the plan sets when nobody answers.
-    fn waits(plan: &mut Plan, mut now: Duration, times: usize) -> Vec<u64> {
+    fn waits(plan: &mut DialPlan, mut now: Duration, times: usize) -> Vec<u64> {
         let mut waits = Vec::new();
         for _ in 0..times {
             plan.ended(now, id(1), false, 0.5);
@@ -296,7 +296,7 @@ mod tests {
 
     #[test]
     fn dials_at_once_then_ever_more_slowly_and_again_at_once_when_sighted() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 0, false)]);
         assert_eq!(plan.due(s(0)), [id(1)]);
         assert_eq!(plan.due(s(0)), [], "one dial at a time");
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn one_that_was_lost_lately_is_tried_more_often() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 0, false)]);
         plan.due(s(0));
         plan.ended(s(100), id(1), true, 0.5);
@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn another_network_is_a_reason_to_try_all_at_once() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 0, false)]);
         plan.due(s(0));
         waits(&mut plan, s(0), 9);
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_first_dial_is_told_from_the_later_ones() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 0, false)]);
         assert_eq!(plan.due(s(0)), [id(1)]);
         assert!(plan.is_first(id(1)));
@@ -345,19 +345,19 @@ mod tests {
 
     #[test]
     fn a_session_that_the_other_side_had_opened_is_dialled_soon_after_its_loss() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 0, false)]);
         plan.due(s(0));
         waits(&mut plan, s(0), 9);
         plan.ended(s(300), id(1), false, 0.5);
-        plan.update(s(310), &[Known { linked: true, ..known(1, 0, false) }]);
+        plan.update(s(310), &[DialCandidate { linked: true, ..known(1, 0, false) }]);
         plan.update(s(320), &[known(1, 0, false)]);
         assert_eq!(plan.next(), Some(s(320) + FIRST_RETRY));
     }
 
     #[test]
     fn changes_without_end_do_not_dial_without_end() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(100), &[known(1, 0, false)]);
         let mut tried = 0;
         for second in 100..160 {
@@ -373,15 +373,15 @@ mod tests {
 
     #[test]
     fn one_of_two_waits_a_moment() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 1, true)]);
         assert_eq!(plan.due(s(0)), []);
-        assert_eq!(plan.due(COURTESY), [id(1)]);
+        assert_eq!(plan.due(TIE_BREAK_DELAY), [id(1)]);
     }
 
     #[test]
     fn an_unpaired_device_is_not_dialled() {
-        let mut plan = Plan::default();
+        let mut plan = DialPlan::default();
         plan.update(s(0), &[known(1, 1, false)]);
         plan.update(s(0), &[]);
         assert_eq!(plan.due(s(100)), []);

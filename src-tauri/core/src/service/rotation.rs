@@ -38,11 +38,11 @@ struct Inner {
     own: [u8; 32],
     devices: DeviceRegistry,
     messages: Messages,
-    offers: Mutex<HashMap<DeviceId, Offer>>,
+    offers: Mutex<HashMap<DeviceId, PendingRenewal>>,
     answered: Mutex<HashMap<DeviceId, (Instant, u32)>>,
 }
 
-struct Offer {
+struct PendingRenewal {
     /// Private half of the offer; taken when the answer arrives.
     state: Option<RotationOffer>,
     secret: Key,
@@ -56,7 +56,7 @@ impl Rotations {
         Self(Arc::new(Inner { own, devices, messages, offers, answered }))
     }
 
-    fn offers(&self) -> MutexGuard<'_, HashMap<DeviceId, Offer>> {
+    fn offers(&self) -> MutexGuard<'_, HashMap<DeviceId, PendingRenewal>> {
         self.0.offers.locked()
     }
 
@@ -94,7 +94,7 @@ impl Rotations {
         let Some(secret) = self.0.devices.present_secret(device) else {
             return Err(NetworkError::DeviceNotPaired(self.0.devices.name_of(device)));
         };
-        let mut offer = Offer { state: None, secret, since: Instant::now(), done };
+        let mut offer = PendingRenewal { state: None, secret, since: Instant::now(), done };
         if let Some(unconfirmed) = self.0.devices.unconfirmed_secret(device) {
             // The last renewal was interrupted; it is finished instead of starting a new one.
             self.offers().insert(device, offer);

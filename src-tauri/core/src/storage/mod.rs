@@ -24,7 +24,7 @@ use std::{path::Path, sync::Arc};
 
 pub use error::StorageError;
 pub use range::{KeyOrder, KeyRange, MAX_PAGE_BYTES, RowPage};
-pub use snapshot::Snapshot;
+pub use snapshot::TableSnapshot;
 use tokio::{
     sync::{mpsc, oneshot},
     task,
@@ -32,8 +32,8 @@ use tokio::{
 use zeroize::Zeroizing;
 
 use crate::identity::RootSecret;
-use shared::Shared;
-use writer::{Changes, Command, Writer};
+use shared::StoreFile;
+use writer::{Changes, WriterCommand, WriterHandle};
 
 /// Maximum length of a row key in bytes.
 pub const MAX_KEY_LEN: usize = 1024;
@@ -152,8 +152,8 @@ pub type Row = (Vec<u8>, Zeroizing<Vec<u8>>);
 /// The open store. Cheap to clone. The file is closed by [`Store::close`], or when the last clone is dropped.
 #[derive(Clone)]
 pub struct Store {
-    shared: Arc<Shared>,
-    writer: Arc<Writer>,
+    shared: Arc<StoreFile>,
+    writer: Arc<WriterHandle>,
 }
 
 impl Store {
@@ -172,9 +172,9 @@ impl Store {
         schema: schema::Schema,
         opener: impl disk::OpenDatabase,
     ) -> Result<Self, StorageError> {
-        let shared = Arc::new(Shared::open(data_dir, root.keys().storage_wrap(), schema, Box::new(opener))?);
+        let shared = Arc::new(StoreFile::open(data_dir, root.keys().storage_wrap(), schema, Box::new(opener))?);
         let (commands, waiting) = mpsc::channel(QUEUE);
-        let writer = Writer::start(shared.clone(), commands, waiting)?;
+        let writer = WriterHandle::start(shared.clone(), commands, waiting)?;
         Ok(Self { shared, writer: Arc::new(writer) })
     }
 
@@ -226,7 +226,7 @@ impl Store {
     ///
     /// # Errors
     /// When the disk fails, or a value does not decrypt in its place.
-    pub async fn snapshot(&self, tables: &'static [Table]) -> Result<Snapshot, StorageError> {
+    pub async fn snapshot(&self, tables: &'static [Table]) -> Result<TableSnapshot, StorageError> {
         let shared = self.shared.clone();
         off_runtime(move || shared.with_vault(|vault| vault.snapshot(tables))).await
     }
@@ -241,7 +241,7 @@ impl Store {
         if ops.is_empty() {
             return Ok(());
         }
-        self.ask(|done| Command::Write { ops: Changes::Made(ops), done }).await
+        self.ask(|done| WriterCommand::Write { ops: Changes::Made(ops), done }).await
     }
 
     /// Calls `make` on the writer thread when the turn of this write comes, and applies the changes that it returns. As
@@ -251,7 +251,7 @@ impl Store {
     /// # Errors
     /// As [`Self::write`].
     pub async fn write_latest(&self, make: impl FnOnce() -> Vec<Op> + Send + 'static) -> Result<(), StorageError> {
-        self.ask(|done| Command::Write { ops: Changes::ToMake(Box::new(make)), done }).await
+        self.ask(|done| WriterCommand::Write { ops: Changes::ToMake(Box::new(make)), done }).await
     }
 
     /// Creates a new storage key and re-encrypts every value with it in one durable step; the old key then decrypts
@@ -260,13 +260,13 @@ impl Store {
     /// # Errors
     /// When the disk fails or is full; the old key stays in use.
     pub async fn rotate_key(&self) -> Result<(), StorageError> {
-        self.ask(|done| Command::Rotate { done }).await
+        self.ask(|done| WriterCommand::Rotate { done }).await
     }
 
     /// Finishes the queued writes and closes the file, for all clones.
     pub async fn close(self) {
         // The writer may be gone already, if a clone was closed before.
-        let _ = self.ask(|done| Command::Close { done }).await;
+        let _ = self.ask(|done| WriterCommand::Close { done }).await;
         let writer = self.writer.clone();
         if let Err(error) = task::spawn_blocking(move || writer.join()).await {
             tracing::error!(%error, "the storage writer was not awaited");
@@ -275,7 +275,7 @@ impl Store {
 
     async fn ask(
         &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), StorageError>>) -> Command,
+        command: impl FnOnce(oneshot::Sender<Result<(), StorageError>>) -> WriterCommand,
     ) -> Result<(), StorageError> {
         let (done, answer) = oneshot::channel();
         self.writer.send(command(done)).await?;

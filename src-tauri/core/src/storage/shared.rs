@@ -21,7 +21,7 @@ enum State {
 }
 
 /// State shared by readers and the writer.
-pub(super) struct Shared {
+pub(super) struct StoreFile {
     path: PathBuf,
     wrap: Key,
     schema: Schema,
@@ -33,7 +33,7 @@ pub(super) struct Shared {
     lock: RwLock<Option<DirLock>>,
 }
 
-impl Shared {
+impl StoreFile {
     pub(super) fn open(
         data_dir: &Path,
         wrap: Key,

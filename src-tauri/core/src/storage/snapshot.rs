@@ -13,12 +13,12 @@ use super::{
 };
 
 /// Rows of some tables as of one moment, with their schema version.
-pub struct Snapshot {
+pub struct TableSnapshot {
     pub(super) schema: u32,
     pub(super) rows: Vec<(Table, Vec<u8>, Zeroizing<Vec<u8>>)>,
 }
 
-impl Snapshot {
+impl TableSnapshot {
     /// Returns the number of rows of this table.
     pub fn count(&self, table: Table) -> usize {
         self.rows.iter().filter(|(of, ..)| *of == table).count()
@@ -106,7 +106,7 @@ impl Snapshot {
     }
 }
 
-impl std::fmt::Debug for Snapshot {
+impl std::fmt::Debug for TableSnapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Snapshot(schema {}, {} rows)", self.schema, self.rows.len())
     }

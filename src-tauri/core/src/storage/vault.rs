@@ -8,10 +8,10 @@ use redb::{
 use zeroize::Zeroizing;
 
 use super::{
-    KeyOrder, KeyRange, Op, Row, RowPage, Snapshot, StorageError, Table, disk,
+    KeyOrder, KeyRange, Op, Row, RowPage, StorageError, Table, TableSnapshot, disk,
     keyring::{KeyId, Keyring},
     range::PageBuilder,
-    schema::{MovedRow, Schema, Step},
+    schema::{Migration, MovedRow, Schema},
 };
 use crate::keys::{Key, random_key};
 
@@ -112,7 +112,7 @@ impl Vault {
     }
 
     /// Reads rows of several tables in one transaction, so that they are consistent.
-    pub(super) fn snapshot(&self, tables: &[Table]) -> Result<Snapshot, StorageError> {
+    pub(super) fn snapshot(&self, tables: &[Table]) -> Result<TableSnapshot, StorageError> {
         let transaction = self.database.begin_read().map_err(|error| self.told(error))?;
         let mut found = Vec::new();
         for table in tables.iter().copied() {
@@ -123,7 +123,7 @@ impl Vault {
                 found.push((table, key.value().to_vec(), value));
             }
         }
-        Ok(Snapshot { schema: self.keyring.schema, rows: found })
+        Ok(TableSnapshot { schema: self.keyring.schema, rows: found })
     }
 
     /// Applies all changes in order, in one durable transaction.
@@ -212,7 +212,7 @@ impl Vault {
         transaction: &WriteTransaction,
         from: &Keyring,
         to: &Keyring,
-        step: Step,
+        step: Migration,
     ) -> Result<(), StorageError> {
         let mut moved = Vec::new();
         for table in Table::ALL.iter().copied() {

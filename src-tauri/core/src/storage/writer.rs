@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Op, StorageError, check, shared::Shared};
+use super::{Op, StorageError, check, shared::StoreFile};
 
 use crate::clock::Locked as _;
 
@@ -19,7 +19,7 @@ const BATCH_BYTES: usize = 8 * 1024 * 1024;
 type Done = oneshot::Sender<Result<(), StorageError>>;
 
 /// Command to the writer thread.
-pub(super) enum Command {
+pub(super) enum WriterCommand {
     /// Change rows.
     Write { ops: Changes, done: Done },
     /// Rotate the storage key.
@@ -49,16 +49,16 @@ impl Changes {
 }
 
 /// Handle of the callers. Dropping it waits for the thread, which finishes its commands first.
-pub(super) struct Writer {
-    commands: Option<mpsc::Sender<Command>>,
+pub(super) struct WriterHandle {
+    commands: Option<mpsc::Sender<WriterCommand>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-impl Writer {
+impl WriterHandle {
     pub(super) fn start(
-        shared: Arc<Shared>,
-        commands: mpsc::Sender<Command>,
-        waiting: mpsc::Receiver<Command>,
+        shared: Arc<StoreFile>,
+        commands: mpsc::Sender<WriterCommand>,
+        waiting: mpsc::Receiver<WriterCommand>,
     ) -> Result<Self, StorageError> {
         let thread = thread::Builder::new()
             .name("storage-writer".into())
@@ -67,12 +67,12 @@ impl Writer {
         Ok(Self { commands: Some(commands), thread: Mutex::new(Some(thread)) })
     }
 
-    pub(super) async fn send(&self, command: Command) -> Result<(), StorageError> {
+    pub(super) async fn send(&self, command: WriterCommand) -> Result<(), StorageError> {
         let commands = self.commands.as_ref().ok_or(StorageError::Closed)?;
         commands.send(command).await.map_err(|_| StorageError::Closed)
     }
 
-    /// Waits for the thread to end, after [`Command::Close`] or when no caller is left.
+    /// Waits for the thread to end, after [`WriterCommand::Close`] or when no caller is left.
     pub(super) fn join(&self) {
         let thread = self.thread.locked().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
@@ -81,7 +81,7 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
+impl Drop for WriterHandle {
     fn drop(&mut self) {
         // The thread ends when the last sender is dropped.
         self.commands = None;
@@ -90,7 +90,7 @@ impl Drop for Writer {
 }
 
 /// Closes the store however the thread ends, so that no caller waits for ever and the lock is released.
-struct CloseAtEnd<'a>(&'a Shared);
+struct CloseAtEnd<'a>(&'a StoreFile);
 
 impl Drop for CloseAtEnd<'_> {
     fn drop(&mut self) {
@@ -98,22 +98,22 @@ impl Drop for CloseAtEnd<'_> {
     }
 }
 
-fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
+fn run(shared: &StoreFile, mut waiting: mpsc::Receiver<WriterCommand>) {
     let at_end = CloseAtEnd(shared);
     let mut next = None;
     while let Some(command) = next.take().or_else(|| waiting.blocking_recv()) {
         match command {
-            Command::Write { ops, done } => {
+            WriterCommand::Write { ops, done } => {
                 let (batch, after) = gather(ops, done, &mut waiting);
                 next = after;
                 commit(shared, batch);
             }
-            Command::Rotate { done } => {
+            WriterCommand::Rotate { done } => {
                 let result = shared.rotate();
                 recover(shared, &result);
                 let _ = done.send(result);
             }
-            Command::Close { done } => {
+            WriterCommand::Close { done } => {
                 waiting.close();
                 // Later callers learn from their channel that the store is closed.
                 drop(waiting);
@@ -126,7 +126,11 @@ fn run(shared: &Shared, mut waiting: mpsc::Receiver<Command>) {
 }
 
 /// Collects this write and the ones queued behind it, up to the next command of another kind.
-fn gather(ops: Changes, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (Vec<(Vec<Op>, Done)>, Option<Command>) {
+fn gather(
+    ops: Changes,
+    done: Done,
+    waiting: &mut mpsc::Receiver<WriterCommand>,
+) -> (Vec<(Vec<Op>, Done)>, Option<WriterCommand>) {
     let (mut bytes, mut batch) = (0, Vec::new());
     let mut next = (ops, done);
     loop {
@@ -143,7 +147,7 @@ fn gather(ops: Changes, done: Done, waiting: &mut mpsc::Receiver<Command>) -> (V
             return (batch, None);
         }
         match waiting.try_recv() {
-            Ok(Command::Write { ops, done }) => next = (ops, done),
+            Ok(WriterCommand::Write { ops, done }) => next = (ops, done),
             Ok(other) => return (batch, Some(other)),
             Err(_) => return (batch, None),
         }
@@ -159,7 +163,7 @@ fn size(ops: &[Op]) -> usize {
         .sum()
 }
 
-fn commit(shared: &Shared, batch: Vec<(Vec<Op>, Done)>) {
+fn commit(shared: &StoreFile, batch: Vec<(Vec<Op>, Done)>) {
     if batch.is_empty() {
         return;
     }
@@ -172,7 +176,7 @@ fn commit(shared: &Shared, batch: Vec<(Vec<Op>, Done)>) {
 }
 
 /// Reopens the database after a failure, because it refuses everything else. Readers can then go on at least.
-fn recover(shared: &Shared, result: &Result<(), StorageError>) {
+fn recover(shared: &StoreFile, result: &Result<(), StorageError>) {
     let Err(error) = result else { return };
     tracing::error!(%error, "a write to the store failed");
     if let Err(error) = shared.reopen() {

@@ -77,7 +77,7 @@ impl Transfers {
     }
 
     async fn room_for_rest(&self, view: &TransferView) -> Result<(), NetworkError> {
-        let Some(folder) = self.0.registry.landing(view.id) else { return Ok(()) };
+        let Some(folder) = self.0.registry.destination(view.id) else { return Ok(()) };
         let needed = view.total.saturating_sub(view.bytes).saturating_add(SPACE_RESERVE);
         room_for(&self.0.ops, &self.0.budget.threads.of(view.device), folder, needed).await
     }

@@ -58,12 +58,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use crate::transfer::protocol::reason::Reason;
 pub use error::{TransferError, explain};
 
-use self::record::{Outgoing, Terms};
+use self::record::{Outgoing, ResumeTerms};
 use crate::{
     api::{ConflictRule, Direction, TransferOptions, TransferState, TransferView, default_parallel},
     budget::Budget,
     clock::{self, Locked as _, TokenBucket, unix_now},
-    device::Welcome,
+    device::OfferPolicy,
     error::NetworkError,
     event::EventBus,
     fs::{
@@ -92,7 +92,7 @@ use crate::{
 
 /// Decides on an offer from a device. The second argument is what the offer costs, in bytes; 0 only asks for the
 /// rule.
-pub type Welcoming = dyn Fn(DeviceId, u64) -> BoxFuture<Result<Welcome, NetworkError>> + Send + Sync;
+pub type OfferPolicies = dyn Fn(DeviceId, u64) -> BoxFuture<Result<OfferPolicy, NetworkError>> + Send + Sync;
 
 /// Presence of a device, as far as transfers need it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +124,8 @@ pub struct TransferDeps {
     pub makes: Arc<dyn Fn(&Path) -> bool + Send + Sync>,
     /// Returns the rule for name conflicts when nobody chose another one.
     pub conflict: Arc<dyn Fn() -> ConflictRule + Send + Sync>,
-    /// Decides on an offer from a device; see [`Welcoming`].
-    pub welcome: Arc<Welcoming>,
+    /// Decides on an offer from a device; see [`OfferPolicies`].
+    pub offer_policy: Arc<OfferPolicies>,
     /// Returns a device's presence, so that unreachable devices are not dialled.
     pub presence: Arc<dyn Fn(DeviceId) -> Presence + Send + Sync>,
     /// Cancelled when the node shuts down.
@@ -282,7 +282,7 @@ impl Transfers {
         });
         let mut spooled = HashSet::new();
         inner.registry.resume(|view, terms| {
-            if let Terms::Outgoing(terms) = terms
+            if let ResumeTerms::Outgoing(terms) = terms
                 && !view.state.is_final()
             {
                 spooled.extend(terms.spooled());
@@ -317,7 +317,7 @@ impl Transfers {
     }
 
     /// Ends the waiting transfers of devices that are no longer paired, and removes their staged files.
-    pub async fn drop_strangers(&self) {
+    pub async fn drop_unpaired(&self) {
         for (id, device) in self.0.registry.unfinished() {
             if (self.0.deps.presence)(device) == Presence::Stranger {
                 self.0.registry.stop_waiting(id, End::by(Reason::DeviceNotPaired)).await;
@@ -415,7 +415,8 @@ impl Transfers {
         let rows = record::put_paths(id, part.as_deref().unwrap_or_default())?;
         let (part, count) = (part.is_some(), u32::try_from(rows.len()).unwrap_or(u32::MAX));
         let terms = Outgoing { rank, part, rows: count, ..Outgoing::new(&named, options) };
-        if let Err(error) = self.0.registry.add(view, commands, Some(Terms::Outgoing(terms.clone())), rows).await {
+        if let Err(error) = self.0.registry.add(view, commands, Some(ResumeTerms::Outgoing(terms.clone())), rows).await
+        {
             self.0.turns.change(|order| order.leave(id));
             return Err(error);
         }
@@ -431,9 +432,9 @@ impl Transfers {
     /// # Errors
     /// Returns an error if the offer does not wait for an answer, does not fit (`no_space`), or the folder cannot be
     /// used. The offer stays open in the last two cases.
-    pub async fn accept(&self, id: TransferId, taking: AcceptOptions) -> Result<TransferView, NetworkError> {
+    pub async fn accept(&self, id: TransferId, options: AcceptOptions) -> Result<TransferView, NetworkError> {
         self.incoming_offer(id)?;
-        let AcceptOptions { into, conflict, only } = taking;
+        let AcceptOptions { into, conflict, only } = options;
         if only.as_ref().is_some_and(|only| only.is_empty() || only.len() > MAX_CHOSEN) {
             return Err(TransferError::Selection("1 to 10,000 entries can be chosen").into());
         }
@@ -541,10 +542,10 @@ async fn expire(inner: Arc<Inner>) {
 }
 
 /// Restarts an outgoing transfer of an earlier run of the node. Returns the channel for its commands.
-fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &Terms) -> Option<mpsc::Sender<Command>> {
-    let Terms::Outgoing(terms) = terms else { return None };
+fn go_on(inner: &Arc<Inner>, view: &TransferView, terms: &ResumeTerms) -> Option<mpsc::Sender<Command>> {
+    let ResumeTerms::Outgoing(terms) = terms else { return None };
     let (id, device) = (view.id, view.device);
-    if terms.untold {
+    if terms.cancel_unacknowledged {
         inner.tasks.spawn(crate::transfer::send::sender::tell_stopped(inner.clone(), id, device));
         return None;
     }

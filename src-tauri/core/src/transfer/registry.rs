@@ -16,7 +16,7 @@ use tokio_util::task::TaskTracker;
 use super::{
     TransferError,
     left_out::{LeftOut, NOT_WANTED, shown_count},
-    record::{self, Incoming, Outgoing, Record, Terms, drop_pages, put, put_pages},
+    record::{self, Incoming, Outgoing, Record, ResumeTerms, drop_pages, put, put_pages},
     view_size,
 };
 use crate::{
@@ -100,25 +100,25 @@ impl End {
     }
 }
 
-struct Row {
+struct TransferEntry {
     /// Order of the transfers: several may begin within the same second.
     number: u64,
     view: watch::Sender<TransferView>,
     commands: Option<mpsc::Sender<Command>>,
     /// Destination folder with the staging directory.
-    landing: Option<PathBuf>,
-    /// Terms needed to resume the transfer.
-    terms: Option<Terms>,
+    destination: Option<PathBuf>,
+    /// ResumeTerms needed to resume the transfer.
+    terms: Option<ResumeTerms>,
     /// Reason while paused on this side, or for which the transfer is about to end.
     held: Option<Reason>,
     /// Unix time in seconds since which the transfer waits for its sender.
     waits_since: Option<u64>,
 }
 
-impl Row {
+impl TransferEntry {
     fn rank(&self) -> Option<u32> {
         match &self.terms {
-            Some(Terms::Outgoing(terms)) => Some(terms.rank),
+            Some(ResumeTerms::Outgoing(terms)) => Some(terms.rank),
             _ => None,
         }
     }
@@ -135,19 +135,19 @@ impl Row {
             TransferState::Failed => OnRecord::Failed(view.reason.as_ref().map_or(Reason::Internal, Reason::from)),
             state if state.is_final() => OnRecord::Stopped,
             _ if self.commands.is_some() => OnRecord::UnderWay,
-            _ if matches!(self.terms, Some(Terms::Incoming(_))) => OnRecord::Waiting,
+            _ if matches!(self.terms, Some(ResumeTerms::Incoming(_))) => OnRecord::Waiting,
             _ => OnRecord::Nothing,
         }
     }
 
     fn op(&self) -> Result<Op, NetworkError> {
         let held = self.held.as_ref();
-        put(&self.view.borrow(), self.landing.as_deref(), self.terms.as_ref(), held, self.waits_since)
+        put(&self.view.borrow(), self.destination.as_deref(), self.terms.as_ref(), held, self.waits_since)
     }
 }
 
 /// Result of looking up an accepted transfer whose sender is back.
-pub(super) enum Found {
+pub(super) enum ClaimOutcome {
     /// The transfer is resumed: its terms, its destination folder, and its command channel.
     Claimed(Incoming, PathBuf, mpsc::Receiver<Command>),
     /// An earlier attempt has not ended yet.
@@ -157,7 +157,7 @@ pub(super) enum Found {
 }
 
 pub(super) struct TransferRegistry {
-    rows: Arc<Mutex<HashMap<TransferId, Row>>>,
+    rows: Arc<Mutex<HashMap<TransferId, TransferEntry>>>,
     store: Store,
     events: EventBus,
     ops: Arc<dyn FileOps>,
@@ -176,7 +176,7 @@ impl TransferRegistry {
                 tracing::warn!("a transfer on record cannot be read and is left alone");
                 continue;
             };
-            let Record { mut view, mut landing, mut terms, mut held, mut waits_since } = record;
+            let Record { mut view, mut destination, mut terms, mut held, mut waits_since } = record;
             let as_kept = (view.roots.len(), view.landed.len(), view.notes.len());
             view_size::bound(&mut view);
             let was_long = as_kept != (view.roots.len(), view.landed.len(), view.notes.len());
@@ -196,8 +196,8 @@ impl TransferRegistry {
                     }
                 }
                 if terms.is_none() {
-                    if let Some(landing) = landing.take() {
-                        remove_unfinished(&ops, view.id, landing).await;
+                    if let Some(destination) = destination.take() {
+                        remove_unfinished(&ops, view.id, destination).await;
                     }
                     ops_on_disk.extend(drop_pages(view.id, terms.take().as_ref()));
                 }
@@ -206,9 +206,9 @@ impl TransferRegistry {
                 waits_since = waits_since.map(|since| since.max(floor)).or_else(|| terms.is_some().then(unix_now));
             }
             if was_long || !was_final {
-                ops_on_disk.push(put(&view, landing.as_deref(), terms.as_ref(), held.as_ref(), waits_since)?);
+                ops_on_disk.push(put(&view, destination.as_deref(), terms.as_ref(), held.as_ref(), waits_since)?);
             }
-            found.push((view, landing, terms, held, waits_since));
+            found.push((view, destination, terms, held, waits_since));
         }
         // A kill right after an end leaves the manifest behind.
         let known: HashMap<_, _> = found.iter().map(|(view, _, terms, ..)| (view.id, (view, terms))).collect();
@@ -221,9 +221,9 @@ impl TransferRegistry {
         let left_over: Vec<_> = pages.into_iter().filter(|key| !is_kept(key)).collect();
         ops_on_disk.extend(left_over.into_iter().map(|key| Op::delete(Table::Transfers, key)));
         found.sort_by_key(|(view, ..)| (view.started, view.id));
-        for (number, (view, landing, terms, held, waits_since)) in (0..).zip(found) {
+        for (number, (view, destination, terms, held, waits_since)) in (0..).zip(found) {
             let (id, view) = (view.id, watch::Sender::new(view));
-            rows.insert(id, Row { number, view, commands: None, landing, terms, held, waits_since });
+            rows.insert(id, TransferEntry { number, view, commands: None, destination, terms, held, waits_since });
         }
         if !ops_on_disk.is_empty() {
             store.write(ops_on_disk).await?;
@@ -233,7 +233,7 @@ impl TransferRegistry {
         Ok(registry)
     }
 
-    fn rows(&self) -> MutexGuard<'_, HashMap<TransferId, Row>> {
+    fn rows(&self) -> MutexGuard<'_, HashMap<TransferId, TransferEntry>> {
         lock(&self.rows)
     }
 
@@ -266,7 +266,7 @@ impl TransferRegistry {
         &self,
         mut view: TransferView,
         commands: mpsc::Sender<Command>,
-        terms: Option<Terms>,
+        terms: Option<ResumeTerms>,
         mut more: Vec<Op>,
     ) -> Result<bool, NetworkError> {
         let id = view.id;
@@ -279,7 +279,8 @@ impl TransferRegistry {
             }
             let number = rows.values().map(|row| row.number + 1).max().unwrap_or(0);
             let (shown, commands) = (watch::Sender::new(view.clone()), Some(commands));
-            let row = Row { number, view: shown, commands, landing: None, terms, held: None, waits_since: None };
+            let (destination, held, waits_since) = (None, None, None);
+            let row = TransferEntry { number, view: shown, commands, destination, terms, held, waits_since };
             rows.insert(view.id, row);
             self.events.emit(Event::Transfer { transfer: view });
         }
@@ -331,22 +332,22 @@ impl TransferRegistry {
     pub(super) async fn change(
         &self,
         id: TransferId,
-        landing: Option<&Path>,
+        destination: Option<&Path>,
         change: impl FnOnce(&mut TransferView),
     ) -> Result<(), NetworkError> {
-        self.change_and(id, landing, Vec::new(), change).await
+        self.change_and(id, destination, Vec::new(), change).await
     }
 
     async fn change_and(
         &self,
         id: TransferId,
-        landing: Option<&Path>,
+        destination: Option<&Path>,
         more: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) -> Result<(), NetworkError> {
         self.show(id, change);
-        if let (Some(landing), Some(row)) = (landing, self.rows().get_mut(&id)) {
-            row.landing = Some(landing.to_owned());
+        if let (Some(destination), Some(row)) = (destination, self.rows().get_mut(&id)) {
+            row.destination = Some(destination.to_owned());
         }
         self.keep(vec![id], |_| more).await
     }
@@ -356,10 +357,10 @@ impl TransferRegistry {
     pub(super) async fn agreed(
         &self,
         id: TransferId,
-        landing: Option<&Path>,
+        destination: Option<&Path>,
         manifest: &Arc<Manifest>,
         left_out: Arc<LeftOut>,
-        terms: impl FnOnce(u32, u32) -> Terms,
+        terms: impl FnOnce(u32, u32) -> ResumeTerms,
     ) -> Result<(), NetworkError> {
         let manifest = manifest.clone();
         let encode = move || {
@@ -373,8 +374,8 @@ impl TransferRegistry {
         {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id).filter(|row| !row.view.borrow().state.is_final()) else { return Ok(()) };
-            if let Some(landing) = landing {
-                row.landing = Some(landing.to_owned());
+            if let Some(destination) = destination {
+                row.destination = Some(destination.to_owned());
             }
             let rank = row.rank();
             ops.extend(drop_pages(id, row.terms.as_ref()));
@@ -382,7 +383,7 @@ impl TransferRegistry {
             ops.rotate_left(pages as usize);
             ops.extend(paths);
             row.terms = Some(terms(pages, count));
-            if let (Some(Terms::Outgoing(terms)), Some(rank)) = (&mut row.terms, rank) {
+            if let (Some(ResumeTerms::Outgoing(terms)), Some(rank)) = (&mut row.terms, rank) {
                 terms.rank = rank;
             }
         }
@@ -391,13 +392,13 @@ impl TransferRegistry {
     }
 
     /// Records an accepted incoming transfer with its destination and terms.
-    pub(super) async fn accepted(&self, id: TransferId, landing: &Path, terms: Incoming) -> Result<(), NetworkError> {
+    pub(super) async fn accepted(&self, id: TransferId, folder: &Path, terms: Incoming) -> Result<(), NetworkError> {
         let old: Vec<_> = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id).filter(|row| !row.view.borrow().state.is_final()) else { return Ok(()) };
-            row.landing = Some(landing.to_owned());
+            row.destination = Some(folder.to_owned());
             let old = drop_pages(id, row.terms.as_ref()).collect();
-            row.terms = Some(Terms::Incoming(terms));
+            row.terms = Some(ResumeTerms::Incoming(terms));
             old
         };
         self.keep(vec![id], |_| old).await
@@ -406,14 +407,14 @@ impl TransferRegistry {
     /// Returns what an accepted transfer was charged, if a rule accepted it.
     pub(super) fn charged(&self, id: TransferId) -> Option<u64> {
         match &self.rows().get(&id)?.terms {
-            Some(Terms::Incoming(terms)) => terms.charged,
+            Some(ResumeTerms::Incoming(terms)) => terms.charged,
             _ => None,
         }
     }
 
     /// Records the total charge of a transfer.
     pub(super) async fn charge(&self, id: TransferId, charged: u64) -> Result<(), NetworkError> {
-        if let Some(Terms::Incoming(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
+        if let Some(ResumeTerms::Incoming(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
             terms.charged = Some(charged);
         }
         self.keep(vec![id], |_| Vec::new()).await
@@ -421,8 +422,8 @@ impl TransferRegistry {
 
     /// Returns the bytes of memory for the manifests of a device's accepted transfers that have not ended.
     pub(super) fn lists_from(&self, device: DeviceId) -> u64 {
-        let of = |row: &Row| match &row.terms {
-            Some(Terms::Incoming(terms)) if row.view.borrow().device == device => terms.memory(),
+        let of = |row: &TransferEntry| match &row.terms {
+            Some(ResumeTerms::Incoming(terms)) if row.view.borrow().device == device => terms.memory(),
             _ => 0,
         };
         self.rows().values().map(of).fold(0, u64::saturating_add)
@@ -431,11 +432,11 @@ impl TransferRegistry {
     /// Ends the transfers that have waited for their sender for longer than [`EXPIRES_AFTER`].
     pub(super) async fn expire(&self) {
         let now = unix_now();
-        let is_due = |row: &Row| {
+        let is_due = |row: &TransferEntry| {
             let waits = row.waits_since.is_some_and(|since| now.saturating_sub(since) > EXPIRES_AFTER);
             // A transfer that a person paused does not expire.
             let held_here = row.held == Some(Reason::PausedHere);
-            waits && !held_here && row.commands.is_none() && matches!(row.terms, Some(Terms::Incoming(_)))
+            waits && !held_here && row.commands.is_none() && matches!(row.terms, Some(ResumeTerms::Incoming(_)))
         };
         let due: Vec<_> = self.rows().iter().filter(|(_, row)| is_due(row)).map(|(id, _)| *id).collect();
         for id in due {
@@ -458,7 +459,7 @@ impl TransferRegistry {
         let held = {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
-            if matches!(row.terms, Some(Terms::Incoming(_))) {
+            if matches!(row.terms, Some(ResumeTerms::Incoming(_))) {
                 row.commands = None;
                 row.waits_since = Some(unix_now());
             }
@@ -479,20 +480,22 @@ impl TransferRegistry {
     }
 
     /// Claims an accepted transfer for its sender. `device` must be the device that offered it.
-    pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> Found {
+    pub(super) fn claim(&self, id: TransferId, device: DeviceId) -> ClaimOutcome {
         let mut rows = self.rows();
-        let unknown = Found::Over(Reason::Forgotten);
+        let unknown = ClaimOutcome::Over(Reason::Forgotten);
         let Some(row) = rows.get_mut(&id) else { return unknown };
         match answer_to_resume(&row.on_record(device)) {
-            Answer::Busy => return Found::Busy,
-            Answer::Over(reason) => return Found::Over(reason),
+            Answer::Busy => return ClaimOutcome::Busy,
+            Answer::Over(reason) => return ClaimOutcome::Over(reason),
             Answer::Resume => {}
         }
-        let (Some(Terms::Incoming(terms)), Some(landing)) = (&row.terms, &row.landing) else { return unknown };
+        let (Some(ResumeTerms::Incoming(terms)), Some(destination)) = (&row.terms, &row.destination) else {
+            return unknown;
+        };
         let (commands, asked) = mpsc::channel(4);
         row.commands = Some(commands);
         row.waits_since = None;
-        Found::Claimed(terms.clone(), landing.clone(), asked)
+        ClaimOutcome::Claimed(terms.clone(), destination.clone(), asked)
     }
 
     /// Ends this device's running attempt at a transfer, whose sender has begun another one, and waits for the end.
@@ -518,10 +521,10 @@ impl TransferRegistry {
 
     /// Restarts outgoing transfers after a start, and notifications of stopped ones. `attend` returns the command
     /// channel of each.
-    pub(super) fn resume(&self, mut attend: impl FnMut(&TransferView, &Terms) -> Option<mpsc::Sender<Command>>) {
+    pub(super) fn resume(&self, mut attend: impl FnMut(&TransferView, &ResumeTerms) -> Option<mpsc::Sender<Command>>) {
         let mut rows = self.rows();
-        let goes_on = |row: &Row| match &row.terms {
-            Some(Terms::Outgoing(terms)) => terms.untold || !row.view.borrow().state.is_final(),
+        let goes_on = |row: &TransferEntry| match &row.terms {
+            Some(ResumeTerms::Outgoing(terms)) => terms.cancel_unacknowledged || !row.view.borrow().state.is_final(),
             _ => false,
         };
         let mut open: Vec<_> = rows.values_mut().filter(|row| goes_on(row)).collect();
@@ -535,8 +538,8 @@ impl TransferRegistry {
 
     /// Records that the receiver knows of the stop.
     pub(super) async fn told(&self, id: TransferId) {
-        if let Some(Terms::Outgoing(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
-            terms.untold = false;
+        if let Some(ResumeTerms::Outgoing(terms)) = self.rows().get_mut(&id).and_then(|row| row.terms.as_mut()) {
+            terms.cancel_unacknowledged = false;
         }
         if let Err(error) = self.keep(vec![id], |_| Vec::new()).await {
             tracing::warn!(%error, "that the other device was told could not be recorded");
@@ -545,16 +548,16 @@ impl TransferRegistry {
 
     /// Ends a waiting transfer that has no task. Returns `None` if it has one, or has ended.
     pub(super) async fn stop_waiting(&self, id: TransferId, end: End) -> Option<TransferView> {
-        let landing = {
+        let destination = {
             let mut rows = self.rows();
             let row = rows.get_mut(&id)?;
             if row.commands.is_some() || row.view.borrow().state.is_final() {
                 return None;
             }
-            row.landing.clone()
+            row.destination.clone()
         };
-        if let Some(landing) = landing {
-            remove_unfinished(&self.ops, id, landing).await;
+        if let Some(destination) = destination {
+            remove_unfinished(&self.ops, id, destination).await;
         }
         self.end(id, end, None, Vec::new(), |_| {}).await;
         self.view(id)
@@ -626,7 +629,7 @@ impl TransferRegistry {
     pub(super) fn order_of(&self, id: TransferId) -> Option<(TransferView, Outgoing)> {
         let rows = self.rows();
         let row = rows.get(&id)?;
-        let Some(Terms::Outgoing(terms)) = &row.terms else { return None };
+        let Some(ResumeTerms::Outgoing(terms)) = &row.terms else { return None };
         Some((row.view.borrow().clone(), terms.clone()))
     }
 
@@ -634,7 +637,7 @@ impl TransferRegistry {
     pub(super) async fn ranked(&self, ranks: &[(TransferId, u32)]) -> Result<(), NetworkError> {
         let mut changed = Vec::new();
         for (id, rank) in ranks {
-            if let Some(Terms::Outgoing(terms)) = self.rows().get_mut(id).and_then(|row| row.terms.as_mut()) {
+            if let Some(ResumeTerms::Outgoing(terms)) = self.rows().get_mut(id).and_then(|row| row.terms.as_mut()) {
                 terms.rank = *rank;
                 changed.push(*id);
             }
@@ -643,8 +646,8 @@ impl TransferRegistry {
     }
 
     /// Returns the destination folder of an accepted incoming transfer.
-    pub(super) fn landing(&self, id: TransferId) -> Option<PathBuf> {
-        self.rows().get(&id)?.landing.clone()
+    pub(super) fn destination(&self, id: TransferId) -> Option<PathBuf> {
+        self.rows().get(&id)?.destination.clone()
     }
 
     /// Returns the transfers that have not ended.
@@ -666,7 +669,7 @@ impl TransferRegistry {
         &self,
         id: TransferId,
         end: End,
-        terms: Option<Terms>,
+        terms: Option<ResumeTerms>,
         paths: Vec<Op>,
         change: impl FnOnce(&mut TransferView),
     ) {
@@ -680,7 +683,7 @@ impl TransferRegistry {
             let mut rows = self.rows();
             let Some(row) = rows.get_mut(&id) else { return };
             let pages = drop_pages(id, row.terms.as_ref()).chain(paths).collect();
-            (row.commands, row.landing, row.terms, row.held) = (None, None, terms, None);
+            (row.commands, row.destination, row.terms, row.held) = (None, None, terms, None);
             pages
         };
         let changed = self
@@ -768,7 +771,7 @@ impl TransferRegistry {
     }
 }
 
-fn lock(rows: &Mutex<HashMap<TransferId, Row>>) -> MutexGuard<'_, HashMap<TransferId, Row>> {
+fn lock(rows: &Mutex<HashMap<TransferId, TransferEntry>>) -> MutexGuard<'_, HashMap<TransferId, TransferEntry>> {
     rows.locked()
 }
 
@@ -780,13 +783,13 @@ fn failures(view: &TransferView) -> u64 {
 
 /// Returns true if an accepted transfer that was held for this reason was about to end when the node was killed
 /// ([`TransferRegistry::will_end`]). What pauses a transfer is another kind of reason.
-fn is_ending(held: &Reason, terms: Option<&Terms>) -> bool {
-    matches!(terms, Some(Terms::Incoming(_))) && !held.is_blocked()
+fn is_ending(held: &Reason, terms: Option<&ResumeTerms>) -> bool {
+    matches!(terms, Some(ResumeTerms::Incoming(_))) && !held.is_blocked()
 }
 
 /// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because
 /// a person may be about to answer it.
-fn was_lost(row: &Row, offer: &TransferView) -> bool {
+fn was_lost(row: &TransferEntry, offer: &TransferView) -> bool {
     let view = row.view.borrow();
     let shown = |view: &TransferView| (view.device, view.direction, view.files, view.total, view.root_count);
     let lost =
@@ -794,9 +797,9 @@ fn was_lost(row: &Row, offer: &TransferView) -> bool {
     lost && shown(&view) == shown(offer) && view.roots == offer.roots
 }
 
-async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, landing: PathBuf) {
+async fn remove_unfinished(ops: &Arc<dyn FileOps>, id: TransferId, destination: PathBuf) {
     let ops = ops.clone();
-    if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &landing, &id)).await.is_err() {
+    if tokio::task::spawn_blocking(move || clean_up(ops.as_ref(), &destination, &id)).await.is_err() {
         tracing::warn!("cleaning up after a transfer failed");
     }
 }

@@ -198,7 +198,7 @@ impl ResponderHandshake {
         ephemeral: &Key,
         nonce: [u8; 32],
     ) -> Result<(Self, Vec<u8>), HandshakeError> {
-        let offer = HelloOffer::parse(hello)?;
+        let offer = SessionHello::parse(hello)?;
         if !offer.versions.contains(&VERSION) {
             return Err(HandshakeError::Version);
         }
@@ -224,13 +224,13 @@ impl ResponderHandshake {
     }
 }
 
-struct HelloOffer<'a> {
+struct SessionHello<'a> {
     versions: &'a [u8],
     suites: &'a [u8],
     public: &'a [u8],
 }
 
-impl<'a> HelloOffer<'a> {
+impl<'a> SessionHello<'a> {
     fn parse(hello: &'a [u8]) -> Result<Self, HandshakeError> {
         let rest = hello.strip_prefix(MAGIC).ok_or(HandshakeError::Malformed)?;
         let (versions, rest) = counted(rest)?;

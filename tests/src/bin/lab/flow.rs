@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::json;
-use yonder_core::net::Bare;
+use yonder_core::net::RawTransport;
 
 use crate::say;
 
@@ -47,16 +47,16 @@ pub fn pour_tcp(to: SocketAddrV4, control: &str, seconds: f64) {
 
 /// Accepts bare streams at this address until it is killed.
 pub async fn take_bare(at: Ipv4Addr) {
-    let bare = Bare::bind(SocketAddr::from((at, 0))).await.expect("an address of this host");
-    say(&json!({ "event": "ready", "address": bare.address() }));
-    bare.serve().await;
+    let transport = RawTransport::bind(SocketAddr::from((at, 0))).await.expect("an address of this host");
+    say(&json!({ "event": "ready", "address": transport.address() }));
+    transport.serve().await;
 }
 
 /// Sends this many bytes over this many bare streams, and reports how long it took.
 pub async fn push_bare(from: Ipv4Addr, to: &str, streams: u8, bytes: u64) {
-    let bare = Bare::bind(SocketAddr::from((from, 0))).await.expect("an address of this host");
-    let line = bare.dial(to).await.expect("it answers");
+    let transport = RawTransport::bind(SocketAddr::from((from, 0))).await.expect("an address of this host");
+    let line = transport.dial(to).await.expect("it answers");
     let took = line.push(streams, bytes).await.expect("all arrives");
     say(&json!({ "event": "pushed", "bytes": bytes, "seconds": took.as_secs_f64() }));
-    bare.close().await;
+    transport.close().await;
 }

@@ -187,7 +187,7 @@ export const errors: Record<string, ErrorText> = {
   several_codes_in_picture: { message: 'In dem Bild ist mehr als ein Kopplungscode.', hint: 'Schneide den aus, den du meinst.' },
   clipboard_no_picture: { message: 'In der Zwischenablage ist weder ein Kopplungslink noch ein Bild.', hint: 'Kopiere den Link auf dem anderen Gerät, oder mach ein Bildschirmfoto von seinem Code.' },
   clipboard: { message: 'Die Zwischenablage lässt sich nicht benutzen.', hint: 'Markiere den Text und kopiere ihn selbst.', detail: true },
-  pick_gone: { message: 'Was gewählt war, ist nicht mehr zur Hand.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
+  pick_gone: { message: 'Was gewählt war, ist nicht mehr da.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
   picture_busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
 
   // Texts.

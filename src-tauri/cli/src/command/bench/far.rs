@@ -7,9 +7,9 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStdin, Command},
 };
-use yonder_core::net::Bare;
+use yonder_core::net::RawTransport;
 
-use crate::{command::twins::failed, console::Console, failure::Failure};
+use crate::{command::local_pair::failed, console::Console, failure::Failure};
 
 /// Time limit for the process to report readiness.
 const START: Duration = Duration::from_secs(30);
@@ -52,7 +52,7 @@ impl FarEnd {
 
 /// Runs the far end: receives raw streams until stdin ends.
 pub async fn serve(console: &Console) -> Result<(), Failure> {
-    let far = Bare::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let far = RawTransport::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     console.object(&json!({ "event": "ready", "address": far.address() }));
     let (mut stdin, mut nothing) = (tokio::io::stdin(), [0]);
     tokio::select! {

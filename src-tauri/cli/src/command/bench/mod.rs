@@ -10,11 +10,11 @@ use std::{net::Ipv4Addr, path::Path, time::Duration};
 use serde::Serialize;
 use yonder_core::{
     api::{DiagnosticsRequest, Response, TransferOptions},
-    net::{Bare, BareLine},
+    net::{RawConnection, RawTransport},
 };
 
-use self::{far::FarEnd, source::Sources};
-use super::twins::{TwinNode, failed, pair, remove, transfer, while_both_run};
+use self::{far::FarEnd, source::BenchFiles};
+use super::local_pair::{LocalNode, failed, pair, remove, transfer, while_both_run};
 use crate::{
     args,
     console::Console,
@@ -106,12 +106,12 @@ async fn play(args: &args::Bench, folder: &Path, verbose: u8, console: &Console)
         size(args.size as f64),
         count(args.files.into(), "file")
     ));
-    let sources = Sources::make(folder.join("to send"), args.size, args.files).await?;
+    let sources = BenchFiles::make(folder.join("to send"), args.size, args.files).await?;
     let far = FarEnd::start().await?;
-    let near = Bare::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
+    let near = RawTransport::bind((Ipv4Addr::LOCALHOST, 0).into()).await?;
     let line = near.dial(far.address()).await?;
     let (host, joiner) =
-        tokio::try_join!(TwinNode::start(folder, "host", verbose), TwinNode::start(folder, "joiner", verbose))?;
+        tokio::try_join!(LocalNode::start(folder, "host", verbose), LocalNode::start(folder, "joiner", verbose))?;
     let measuring = async {
         pair(&host, &joiner, &|_: &str| {}).await?;
         let mut measured = Measured::default();
@@ -128,7 +128,7 @@ async fn play(args: &args::Bench, folder: &Path, verbose: u8, console: &Console)
     outcome
 }
 
-async fn bare(line: &BareLine, bytes: u64, measured: &mut Measured) -> Result<(), Failure> {
+async fn bare(line: &RawConnection, bytes: u64, measured: &mut Measured) -> Result<(), Failure> {
     for streams in STREAMS {
         let name = if streams == 1 { BARE.into() } else { format!("bare_{streams}_streams") };
         measured.rate(&name, bytes, line.push(streams, bytes).await?);
@@ -136,7 +136,7 @@ async fn bare(line: &BareLine, bytes: u64, measured: &mut Measured) -> Result<()
     Ok(())
 }
 
-async fn ours(from: &TwinNode, to: &TwinNode, sources: &Sources, measured: &mut Measured) -> Result<(), Failure> {
+async fn ours(from: &LocalNode, to: &LocalNode, sources: &BenchFiles, measured: &mut Measured) -> Result<(), Failure> {
     for (what, source) in [("file", &sources.file), ("files", &sources.files)] {
         for (how, encrypt) in [("sealed", true), ("unsealed", false)] {
             let options = TransferOptions { encrypt, compress: false, ..TransferOptions::default() };
@@ -149,7 +149,12 @@ async fn ours(from: &TwinNode, to: &TwinNode, sources: &Sources, measured: &mut 
     Ok(())
 }
 
-async fn round_trips(line: &BareLine, from: &TwinNode, to: &TwinNode, measured: &mut Measured) -> Result<(), Failure> {
+async fn round_trips(
+    line: &RawConnection,
+    from: &LocalNode,
+    to: &LocalNode,
+    measured: &mut Measured,
+) -> Result<(), Failure> {
     for _ in 0..ROUND_TRIPS {
         measured.add(BARE_TRIP, "ms", [line.round_trip().await?.as_secs_f64() * 1e3]);
     }

@@ -6,18 +6,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{command::twins::failed, failure::Failure};
+use crate::{command::local_pair::failed, failure::Failure};
 
 /// Number of files in one folder.
 const IN_ONE_FOLDER: u32 = 100;
 
 /// One large file, and a folder with the same number of bytes in many files.
-pub struct Sources {
+pub struct BenchFiles {
     pub file: PathBuf,
     pub files: PathBuf,
 }
 
-impl Sources {
+impl BenchFiles {
     pub async fn make(folder: PathBuf, bytes: u64, files: u32) -> Result<Self, Failure> {
         let made = tokio::task::spawn_blocking(move || {
             let sources = Self { file: folder.join("large"), files: folder.join("many") };

@@ -12,7 +12,7 @@ use serde::Serialize;
 use yonder_core::api::TransferOptions;
 
 use self::tree::DiskWork;
-use super::twins::{TwinNode, failed, pair, remove, transfer, while_both_run};
+use super::local_pair::{LocalNode, failed, pair, remove, transfer, while_both_run};
 use crate::{
     console::Console,
     failure::Failure,
@@ -63,7 +63,7 @@ async fn play(folder: &Path, disk: &DiskWork, verbose: u8, console: &Console) ->
     let step = |text: &str| console.note(&format!("[{:5.1} s] {text}", begun.elapsed().as_secs_f64()));
     step("Starting two nodes…");
     let (host, joiner) =
-        tokio::try_join!(TwinNode::start(folder, "host", verbose), TwinNode::start(folder, "joiner", verbose))?;
+        tokio::try_join!(LocalNode::start(folder, "host", verbose), LocalNode::start(folder, "joiner", verbose))?;
     let played = async {
         pair(&host, &joiner, &step).await?;
         console.say("paired");

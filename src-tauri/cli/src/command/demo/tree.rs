@@ -14,7 +14,7 @@ use std::{
 
 use tokio_util::task::TaskTracker;
 
-use crate::command::twins::failed;
+use crate::command::local_pair::failed;
 use crate::failure::Failure;
 
 const KIB: u64 = 1024;
@@ -29,13 +29,13 @@ pub struct Amount {
 
 /// A file or folder as found on disk.
 #[derive(Debug, PartialEq)]
-pub enum Found {
+pub enum TreeEntry {
     Folder { modified: SystemTime },
     File { hash: blake3::Hash, size: u64, modified: SystemTime },
 }
 
 /// Contents of a folder by relative path; the folder itself has the empty path.
-pub type Tree = BTreeMap<PathBuf, Found>;
+pub type Tree = BTreeMap<PathBuf, TreeEntry>;
 
 /// Returns the files by path and size, and empty folders. Covers sizes around chunk limits, names of all kinds, deep
 /// and empty folders.
@@ -176,13 +176,13 @@ fn read_into(root: &Path, at: PathBuf, tree: &mut Tree, stop: &AtomicBool) -> io
     if !data.is_dir() {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(File::open(&path)?)?;
-        tree.insert(at, Found::File { hash: hasher.finalize(), size: data.len(), modified });
+        tree.insert(at, TreeEntry::File { hash: hasher.finalize(), size: data.len(), modified });
         return Ok(());
     }
     for entry in fs::read_dir(&path)? {
         read_into(root, at.join(entry?.file_name()), tree, stop)?;
     }
-    tree.insert(at, Found::Folder { modified });
+    tree.insert(at, TreeEntry::Folder { modified });
     Ok(())
 }
 
@@ -193,13 +193,13 @@ pub fn compare(sent: &Tree, received: &Tree, download_dir: &Path) -> Result<Amou
     for (path, left) in sent {
         match (left, received.get(path)) {
             (_, None) => return differs(path, "it did not arrive"),
-            (Found::Folder { modified: left }, Some(Found::Folder { modified: right })) if left == right => {}
-            (Found::Folder { .. }, Some(Found::Folder { .. })) => {
+            (TreeEntry::Folder { modified: left }, Some(TreeEntry::Folder { modified: right })) if left == right => {}
+            (TreeEntry::Folder { .. }, Some(TreeEntry::Folder { .. })) => {
                 return differs(path, "its modification time differs");
             }
             (
-                Found::File { hash: left, size, modified: left_time },
-                Some(Found::File { hash: right, modified: right_time, .. }),
+                TreeEntry::File { hash: left, size, modified: left_time },
+                Some(TreeEntry::File { hash: right, modified: right_time, .. }),
             ) => {
                 if left != right {
                     return differs(path, "its BLAKE3 hash differs");

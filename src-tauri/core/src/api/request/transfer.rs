@@ -153,7 +153,7 @@ pub struct Given {
     /// True if the file was read from a stream into the data directory's `spool`. It is removed when the transfer has
     /// ended.
     pub spooled: bool,
-    /// Whether the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
+    /// True while the stream is still being read, by a process that holds an exclusive lock on the file and takes the right to
     /// write from it once it is complete. Nothing else is sent with it.
     pub growing: bool,
 }

@@ -18,7 +18,7 @@ pub fn firewall(port: u16) -> Firewall {
     } else {
         None
     };
-    let read = nftables().and_then(|text| rules::judge(&text, port));
+    let read = nftables().and_then(|text| rules::evaluate(&text, port));
     match read {
         Some(judged) => Firewall {
             kind: kind.or(judged.has_rules.then_some(FirewallKind::Nftables)),

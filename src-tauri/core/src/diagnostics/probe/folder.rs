@@ -2,23 +2,23 @@
 
 use std::{io, path::Path};
 
-use crate::diagnostics::facts::Folder;
+use crate::diagnostics::facts::FolderFacts;
 
 /// Examines a folder by creating and deleting a file in it. Waits for the disk, so it must not run on the runtime's
 /// threads.
-pub fn folder(path: &Path) -> Folder {
+pub fn folder(path: &Path) -> FolderFacts {
     let refusal = write(path).err().map(|error| match error.kind() {
         io::ErrorKind::NotFound => "there is no such folder".into(),
         io::ErrorKind::NotADirectory => "it is not a folder".into(),
         _ => error.to_string(),
     });
-    Folder { path: path.into(), refusal, free: free(path) }
+    FolderFacts { path: path.into(), refusal, free: free(path) }
 }
 
 /// Examines a folder that is created on demand: if it is missing, the parent in which it would be created.
-pub fn folder_to_be(path: &Path) -> Folder {
+pub fn folder_to_be(path: &Path) -> FolderFacts {
     match path.ancestors().find(|path| std::fs::symlink_metadata(path).is_ok()) {
-        Some(there) => Folder { path: path.into(), ..folder(there) },
+        Some(there) => FolderFacts { path: path.into(), ..folder(there) },
         None => folder(path),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
-use crate::diagnostics::facts::{Interface, Routes};
+use crate::diagnostics::facts::{DefaultRoutes, Interface};
 
 /// Returns interfaces that are up and have an address, except loopback. Reads system tables, so it must not run on the
 /// runtime's threads.
@@ -67,13 +67,13 @@ fn vpn(words: &[String], tunnel: bool) -> Option<&'static str> {
 }
 
 /// Tests whether the system has a route to the internet. A UDP socket is connected but sends nothing.
-pub fn routes() -> Routes {
+pub fn routes() -> DefaultRoutes {
     let way = |own: IpAddr, there: IpAddr| {
         UdpSocket::bind((own, 0)).and_then(|socket| socket.connect(SocketAddr::new(there, 443))).is_ok()
     };
     // Addresses of public resolvers, which are certainly on the internet. Nothing is sent to them.
     let (v4, v6) = (Ipv4Addr::new(9, 9, 9, 9), Ipv6Addr::new(0x2620, 0xfe, 0, 0, 0, 0, 0, 0xfe));
-    Routes { v4: way(Ipv4Addr::UNSPECIFIED.into(), v4.into()), v6: way(Ipv6Addr::UNSPECIFIED.into(), v6.into()) }
+    DefaultRoutes { v4: way(Ipv4Addr::UNSPECIFIED.into(), v4.into()), v6: way(Ipv6Addr::UNSPECIFIED.into(), v6.into()) }
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@ mod firewall;
 mod folder;
 mod holder;
 mod interfaces;
-mod knock;
 mod multicast;
+mod quic_probe;
 mod rules;
 mod servers;
 
@@ -13,6 +13,6 @@ pub use firewall::firewall;
 pub use folder::{folder, folder_to_be};
 pub use holder::{holder, try_port};
 pub use interfaces::{interfaces, routes};
-pub use knock::{knock, knock_all};
 pub use multicast::multicast;
+pub use quic_probe::{probe_all, probe_quic};
 pub use servers::{ServerToAsk, ask, tls_for_servers};

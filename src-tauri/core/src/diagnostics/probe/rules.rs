@@ -5,24 +5,24 @@
 
 use serde_json::Value;
 
-use crate::diagnostics::facts::Verdict;
+use crate::diagnostics::facts::FirewallVerdict;
 
 /// Maximum depth of jumps between chains, which may be circular.
 const MAX_DEPTH: usize = 16;
 
 /// Result of the evaluation.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Judged {
+pub(super) struct Evaluation {
     /// True if there are rules for incoming packets.
     pub has_rules: bool,
     /// Result of the rules.
-    pub verdict: Verdict,
+    pub verdict: FirewallVerdict,
     /// Family, table and chain of the rules that drop the packet.
     pub chain: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
+enum RuleOutcome {
     Accept,
     Drop,
     /// The next rule decides.
@@ -32,10 +32,10 @@ enum Outcome {
 }
 
 /// Evaluates a complete rule set in the format of `nft -j list ruleset`. `None` if it is malformed.
-pub(super) fn judge(text: &str, port: u16) -> Option<Judged> {
+pub(super) fn evaluate(text: &str, port: u16) -> Option<Evaluation> {
     let whole: Value = serde_json::from_str(text).ok()?;
     let items = whole["nftables"].as_array()?;
-    let mut judged = Judged { has_rules: false, verdict: Verdict::Open, chain: None };
+    let mut judged = Evaluation { has_rules: false, verdict: FirewallVerdict::Open, chain: None };
     for chain in items.iter().filter_map(|item| item.get("chain")) {
         let early = chain["hook"] == "prerouting" && chain["type"] == "filter";
         if chain["hook"] != "input" && !early {
@@ -46,26 +46,26 @@ pub(super) fn judge(text: &str, port: u16) -> Option<Judged> {
         }
         judged.has_rules |= !early;
         let outcome = match follow(items, chain, port, 0) {
-            Outcome::Next if chain["policy"] == "drop" => Outcome::Drop,
+            RuleOutcome::Next if chain["policy"] == "drop" => RuleOutcome::Drop,
             outcome => outcome,
         };
         match outcome {
-            Outcome::Drop => {
+            RuleOutcome::Drop => {
                 let part = |name: &str| chain[name].as_str().unwrap_or_default().to_owned();
                 judged.chain = Some(format!("{} {} {}", part("family"), part("table"), part("name")));
-                judged.verdict = Verdict::Closed;
+                judged.verdict = FirewallVerdict::Closed;
                 return Some(judged);
             }
-            Outcome::Maybe => judged.verdict = Verdict::Unclear,
-            Outcome::Accept | Outcome::Next => {}
+            RuleOutcome::Maybe => judged.verdict = FirewallVerdict::Unclear,
+            RuleOutcome::Accept | RuleOutcome::Next => {}
         }
     }
     Some(judged)
 }
 
-fn follow(items: &[Value], chain: &Value, port: u16, depth: usize) -> Outcome {
+fn follow(items: &[Value], chain: &Value, port: u16, depth: usize) -> RuleOutcome {
     if depth > MAX_DEPTH {
-        return Outcome::Maybe;
+        return RuleOutcome::Maybe;
     }
     let same = |rule: &&Value| {
         rule["chain"] == chain["name"] && rule["table"] == chain["table"] && rule["family"] == chain["family"]
@@ -76,32 +76,32 @@ fn follow(items: &[Value], chain: &Value, port: u16, depth: usize) -> Outcome {
         let Some(applies) = matches(parts, port) else { continue };
         let outcome = verdict_of(items, chain, parts, port, depth);
         match (applies, outcome) {
-            (_, Outcome::Next) => {}
-            (true, Outcome::Maybe) | (false, Outcome::Accept | Outcome::Maybe) => maybe = true,
-            (true, outcome) => return if maybe && outcome == Outcome::Drop { Outcome::Maybe } else { outcome },
-            (false, Outcome::Drop) => {}
+            (_, RuleOutcome::Next) => {}
+            (true, RuleOutcome::Maybe) | (false, RuleOutcome::Accept | RuleOutcome::Maybe) => maybe = true,
+            (true, outcome) => return if maybe && outcome == RuleOutcome::Drop { RuleOutcome::Maybe } else { outcome },
+            (false, RuleOutcome::Drop) => {}
         }
     }
-    if maybe { Outcome::Maybe } else { Outcome::Next }
+    if maybe { RuleOutcome::Maybe } else { RuleOutcome::Next }
 }
 
-fn verdict_of(items: &[Value], chain: &Value, parts: &[Value], port: u16, depth: usize) -> Outcome {
+fn verdict_of(items: &[Value], chain: &Value, parts: &[Value], port: u16, depth: usize) -> RuleOutcome {
     for part in parts {
         if part.get("accept").is_some() {
-            return Outcome::Accept;
+            return RuleOutcome::Accept;
         }
         if part.get("drop").is_some() || part.get("reject").is_some() {
-            return Outcome::Drop;
+            return RuleOutcome::Drop;
         }
         let target = part.get("jump").or_else(|| part.get("goto")).and_then(|jump| jump["target"].as_str());
         if let Some(target) = target {
             let found = items.iter().filter_map(|item| item.get("chain")).find(|other| {
                 other["name"] == target && other["table"] == chain["table"] && other["family"] == chain["family"]
             });
-            return found.map_or(Outcome::Maybe, |found| follow(items, found, port, depth + 1));
+            return found.map_or(RuleOutcome::Maybe, |found| follow(items, found, port, depth + 1));
         }
     }
-    Outcome::Next
+    RuleOutcome::Next
 }
 
 /// Evaluates the conditions of a rule: `None` if one is certainly false, `Some(true)` if all hold, `Some(false)` if
@@ -212,8 +212,8 @@ mod tests {
         json!({"match": {"op": "in", "left": {"ct": {"key": "state"}}, "right": right}})
     }
 
-    fn verdict(policy: &str, rules: &[Value]) -> Verdict {
-        judge(&set(policy, rules), 11204).unwrap().verdict
+    fn verdict(policy: &str, rules: &[Value]) -> FirewallVerdict {
+        evaluate(&set(policy, rules), 11204).unwrap().verdict
     }
 
     #[test]
@@ -221,40 +221,40 @@ mod tests {
         let old = json!([state(json!(["established", "related"])), {"accept": null}]);
         let lo =
             json!([{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "lo"}}, {"accept": null}]);
-        assert_eq!(verdict("drop", &[old.clone(), lo.clone()]), Verdict::Closed);
-        assert_eq!(verdict("accept", &[old.clone(), lo.clone()]), Verdict::Open);
+        assert_eq!(verdict("drop", &[old.clone(), lo.clone()]), FirewallVerdict::Closed);
+        assert_eq!(verdict("accept", &[old.clone(), lo.clone()]), FirewallVerdict::Open);
         for ports in [
             json!(11204),
             json!({"set": [1, 11204]}),
             json!({"range": [11000, 12000]}),
             json!({"set": [{"range": [1, 65535]}]}),
         ] {
-            assert_eq!(verdict("drop", &[old.clone(), json!([dport(ports), {"accept": null}])]), Verdict::Open);
+            assert_eq!(verdict("drop", &[old.clone(), json!([dport(ports), {"accept": null}])]), FirewallVerdict::Open);
         }
-        assert_eq!(verdict("drop", &[json!([dport(json!(5353)), {"accept": null}])]), Verdict::Closed);
-        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "mine"}}])]), Verdict::Open);
-        assert_eq!(verdict("accept", &[json!([state(json!("new")), {"drop": null}])]), Verdict::Closed);
-        assert_eq!(verdict("accept", &[json!([dport(json!(11204)), {"reject": {}}])]), Verdict::Closed);
-        let closed = judge(&set("drop", &[]), 11204).unwrap();
+        assert_eq!(verdict("drop", &[json!([dport(json!(5353)), {"accept": null}])]), FirewallVerdict::Closed);
+        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "mine"}}])]), FirewallVerdict::Open);
+        assert_eq!(verdict("accept", &[json!([state(json!("new")), {"drop": null}])]), FirewallVerdict::Closed);
+        assert_eq!(verdict("accept", &[json!([dport(json!(11204)), {"reject": {}}])]), FirewallVerdict::Closed);
+        let closed = evaluate(&set("drop", &[]), 11204).unwrap();
         assert_eq!((closed.chain.as_deref(), closed.has_rules), (Some("inet t in"), true));
     }
 
     #[test]
     fn what_depends_on_more_than_we_see_is_unclear() {
         let source = json!([{"match": {"op": "==", "left": {"payload": {"protocol": "ip", "field": "saddr"}}, "right": "10.0.0.0"}}, {"accept": null}]);
-        assert_eq!(verdict("drop", &[source]), Verdict::Unclear);
+        assert_eq!(verdict("drop", &[source]), FirewallVerdict::Unclear);
         let named = json!([dport(json!("@allowed")), {"accept": null}]);
-        assert_eq!(verdict("drop", &[named]), Verdict::Unclear);
+        assert_eq!(verdict("drop", &[named]), FirewallVerdict::Unclear);
         let wlan =
             json!([{"match": {"op": "==", "left": {"meta": {"key": "iifname"}}, "right": "wlan0"}}, {"drop": null}]);
-        assert_eq!(verdict("accept", &[wlan]), Verdict::Open);
+        assert_eq!(verdict("accept", &[wlan]), FirewallVerdict::Open);
     }
 
     #[test]
     fn nonsense_and_circles_end() {
-        assert_eq!(judge("", 1), None);
-        assert_eq!(judge("{}", 1), None);
-        assert_eq!(judge(r#"{"nftables": []}"#, 1).unwrap().verdict, Verdict::Open);
-        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "in"}}])]), Verdict::Unclear);
+        assert_eq!(evaluate("", 1), None);
+        assert_eq!(evaluate("{}", 1), None);
+        assert_eq!(evaluate(r#"{"nftables": []}"#, 1).unwrap().verdict, FirewallVerdict::Open);
+        assert_eq!(verdict("drop", &[json!([{"jump": {"target": "in"}}])]), FirewallVerdict::Unclear);
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::{
-    diagnostics::facts::{Knock, RelayLink, Server, ServerFault, ServerKind},
+    diagnostics::facts::{ProbeResult, RelayLink, Server, ServerFault, ServerKind},
     discovery::http_date,
 };
 
@@ -153,9 +153,9 @@ async fn by_udp(server: &ServerToAsk) -> Option<Option<Duration>> {
     // One address of each family. Usually only one of them can be reached from here.
     let v4 = found.iter().find(|at| at.is_ipv4()).copied();
     let v6 = found.iter().find(|at| at.is_ipv6()).copied();
-    let answers = super::knock_all(v4.into_iter().chain(v6).collect()).await;
-    let times = answers.into_iter().filter_map(|address| match address.knock {
-        Knock::Answered(took) => Some(took),
+    let answers = super::probe_all(v4.into_iter().chain(v6).collect()).await;
+    let times = answers.into_iter().filter_map(|address| match address.result {
+        ProbeResult::Answered(took) => Some(took),
         _ => None,
     });
     Some(times.min())

@@ -12,17 +12,17 @@ use tokio::sync::watch;
 
 use super::{
     Sightings, Wanted,
-    links::{Link, Links, is_link_local},
-    plan::{Deed, Family, Plan},
+    links::{Links, NetworkLink, is_link_local},
+    plan::{AnnouncementSchedule, Family, ScheduledPacket},
     sockets::Sockets,
-    table::{Table, Told},
+    table::{KnownAnnouncement, PresenceTable},
     wire::{self, Instance, Label, Question},
 };
 use crate::{
     api::Discoverable,
     clock,
     discovery::{
-        Advert, Friend, SERVICE_NAME,
+        Advert, PairedPeer, SERVICE_NAME,
         beacon::{self, EPOCH_SECONDS, Recognizer},
     },
 };
@@ -32,16 +32,16 @@ const TTL: u32 = 15;
 /// Largest packet that is read, in bytes. Ours are far smaller; jumbo frames have this size.
 const LARGEST: usize = 9000;
 /// Minimum interval between two updates of the listeners.
-const TELL: Duration = Duration::from_millis(50);
+const REPORT_INTERVAL: Duration = Duration::from_millis(50);
 /// Time after which a goodbye packet is repeated, in case it was lost.
-const FAREWELL_AGAIN: Duration = Duration::from_millis(250);
+const GOODBYE_REPEAT: Duration = Duration::from_millis(250);
 /// Maximum random delay before a received goodbye is verified, so that its receivers do not all ask at once.
-const DOUBT: Duration = Duration::from_millis(150);
+const GOODBYE_CHECK_JITTER: Duration = Duration::from_millis(150);
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// Form in which this device is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum AdvertForm {
     /// Sends no advertisement.
     Hidden,
     /// Advertises id, name and type.
@@ -60,14 +60,14 @@ pub(super) struct Actor {
     begun: Instant,
     now: Wanted,
     on: Links,
-    form: Form,
+    form: AdvertForm,
     turn: usize,
-    plan: Plan,
-    table: Table,
+    plan: AnnouncementSchedule,
+    table: PresenceTable,
     recognizer: Recognizer,
-    farewells: Vec<(Duration, Label)>,
+    goodbyes: Vec<(Duration, Label)>,
     changed: bool,
-    told: Option<Duration>,
+    reported_at: Option<Duration>,
 }
 
 impl Actor {
@@ -88,14 +88,14 @@ impl Actor {
             begun: Instant::now(),
             now,
             on: Links::default(),
-            form: Form::Hidden,
+            form: AdvertForm::Hidden,
             turn: 0,
-            plan: Plan::default(),
-            table: Table::default(),
+            plan: AnnouncementSchedule::default(),
+            table: PresenceTable::default(),
             recognizer: Recognizer::default(),
-            farewells: Vec::new(),
+            goodbyes: Vec::new(),
             changed: false,
-            told: None,
+            reported_at: None,
         }
     }
 
@@ -110,16 +110,16 @@ impl Actor {
                 (family, got) = self.sockets.receive(&mut buffers) => match got {
                     Ok((length, from)) => {
                         let buffer = &buffers[family as usize];
-                        self.hear(family, from, buffer.get(..length).unwrap_or(buffer));
+                        self.receive(family, from, buffer.get(..length).unwrap_or(buffer));
                     }
                     // Some systems report on this call that an earlier packet was refused.
                     Err(error) => {
                         tracing::debug!(%error, "nothing was heard");
-                        tokio::time::sleep(TELL).await;
+                        tokio::time::sleep(REPORT_INTERVAL).await;
                     }
                 },
                 changed = self.wanted.changed() => match changed {
-                    Ok(()) => self.follow_wishes().await,
+                    Ok(()) => self.follow_settings().await,
                     Err(_) => return,
                 },
                 changed = self.links.changed() => match changed {
@@ -138,41 +138,41 @@ impl Actor {
 
     /// Returns when something is due.
     fn next(&self) -> Duration {
-        let farewells = self.farewells.iter().map(|(at, _)| *at).min();
-        let tell = self.changed.then(|| self.told.map_or(Duration::ZERO, |told| told + TELL));
-        let epoch = matches!(self.form, Form::Beacon { .. }).then(|| {
+        let goodbyes = self.goodbyes.iter().map(|(at, _)| *at).min();
+        let report = self.changed.then(|| self.reported_at.map_or(Duration::ZERO, |at| at + REPORT_INTERVAL));
+        let epoch = matches!(self.form, AdvertForm::Beacon { .. }).then(|| {
             let left = EPOCH_SECONDS - unix() % EPOCH_SECONDS;
             self.elapsed() + Duration::from_secs(left)
         });
-        let times = [self.plan.next(), self.table.next(), farewells, tell, epoch];
+        let times = [self.plan.next(), self.table.next(), goodbyes, report, epoch];
         times.into_iter().flatten().min().unwrap_or(self.elapsed() + IDLE)
     }
 
     async fn act(&mut self) {
-        if let Form::Beacon { epoch, .. } = self.form
+        if let AdvertForm::Beacon { epoch, .. } = self.form
             && epoch != beacon::epoch_at(unix())
         {
             self.take_form().await;
         }
         let now = self.elapsed();
-        for (link, deed) in self.plan.due(now, clock::jitter()) {
-            match deed {
-                Deed::Ask => self.send(link, None, &wire::question(SERVICE_NAME, Question::Browse)).await,
-                Deed::Announce(to) => self.announce(link, to).await,
+        for (link, packet) in self.plan.due(now, clock::jitter()) {
+            match packet {
+                ScheduledPacket::Ask => self.send(link, None, &wire::question(SERVICE_NAME, Question::Browse)).await,
+                ScheduledPacket::Announce(to) => self.announce(link, to).await,
             }
         }
         let (ask, gone) = self.table.due(now);
         for label in ask {
             self.send_all(&wire::question(SERVICE_NAME, Question::Instance(label))).await;
         }
-        let due: Vec<Label> = self.farewells.iter().filter(|(at, _)| *at <= now).map(|(_, label)| *label).collect();
-        self.farewells.retain(|(at, _)| *at > now);
+        let due: Vec<Label> = self.goodbyes.iter().filter(|(at, _)| *at <= now).map(|(_, label)| *label).collect();
+        self.goodbyes.retain(|(at, _)| *at > now);
         for label in due {
-            self.send_farewell(label).await;
+            self.send_goodbye(label).await;
         }
         self.changed |= gone;
-        if self.changed && self.told.is_none_or(|told| now >= told + TELL) {
-            (self.changed, self.told) = (false, Some(now));
+        if self.changed && self.reported_at.is_none_or(|at| now >= at + REPORT_INTERVAL) {
+            (self.changed, self.reported_at) = (false, Some(now));
             let sightings = self.table.sightings();
             self.seen.send_if_modified(|before| {
                 let news = **before != sightings;
@@ -186,27 +186,27 @@ impl Actor {
 
     // ---- configuration and networks --------------------------------------------------------------------------------
 
-    async fn follow_wishes(&mut self) {
+    async fn follow_settings(&mut self) {
         let wanted = self.wanted.borrow_and_update().clone();
         let before = std::mem::replace(&mut self.now, wanted);
         // A change of order affects only the next beacon.
-        let others = sorted(&before.friends) != sorted(&self.now.friends);
+        let others = sorted(&before.peers) != sorted(&self.now.peers);
         if others {
-            let paired: BTreeSet<_> = self.now.friends.iter().map(|friend| friend.endpoint_id).collect();
+            let paired: BTreeSet<_> = self.now.peers.iter().map(|peer| peer.endpoint_id).collect();
             self.recognizer.forget();
             self.table.pair(&paired);
             self.changed = true;
             // Beacons of a newly paired device were received before, but not recognized.
-            if paired.iter().any(|who| !before.friends.iter().any(|friend| friend.endpoint_id == *who)) {
+            if paired.iter().any(|who| !before.peers.iter().any(|peer| peer.endpoint_id == *who)) {
                 self.send_all(&wire::question(SERVICE_NAME, Question::Browse)).await;
             }
         }
         let form = self.form;
         self.take_form().await;
-        let says_other = before.advert != self.now.advert && form == Form::Open;
-        let for_others = others && matches!(form, Form::Beacon { .. });
+        let says_other = before.advert != self.now.advert && form == AdvertForm::Open;
+        let for_others = others && matches!(form, AdvertForm::Beacon { .. });
         if self.form == form && (says_other || for_others || before.addresses != self.now.addresses) {
-            self.plan.news(self.elapsed(), clock::jitter());
+            self.plan.changed(self.elapsed(), clock::jitter());
         }
     }
 
@@ -216,15 +216,15 @@ impl Actor {
         let pairing = self.now.advert.as_ref().is_some_and(|advert| advert.pairing);
         let epoch = beacon::epoch_at(unix());
         let form = match self.now.shown_to {
-            _ if self.now.leaving => Form::Hidden,
-            Discoverable::Everyone if open => Form::Open,
+            _ if self.now.leaving => AdvertForm::Hidden,
+            Discoverable::Everyone if open => AdvertForm::Open,
             // While a code is shown, others must be able to find this device.
-            Discoverable::Paired if pairing => Form::Open,
+            Discoverable::Paired if pairing => AdvertForm::Open,
             Discoverable::Paired => match self.form {
-                Form::Beacon { epoch: of, .. } if of == epoch => self.form,
-                _ => random_label().map_or(Form::Hidden, |label| Form::Beacon { epoch, label }),
+                AdvertForm::Beacon { epoch: of, .. } if of == epoch => self.form,
+                _ => random_label().map_or(AdvertForm::Hidden, |label| AdvertForm::Beacon { epoch, label }),
             },
-            Discoverable::Everyone | Discoverable::Nobody => Form::Hidden,
+            Discoverable::Everyone | Discoverable::Nobody => AdvertForm::Hidden,
         };
         if form == self.form {
             return;
@@ -234,18 +234,18 @@ impl Actor {
             self.announce(link, None).await;
         }
         let now = self.elapsed();
-        self.plan.news(now, clock::jitter());
+        self.plan.changed(now, clock::jitter());
         if let Some(label) = self.label_of(before) {
-            self.send_farewell(label).await;
-            self.farewells.push((now + FAREWELL_AGAIN, label));
+            self.send_goodbye(label).await;
+            self.goodbyes.push((now + GOODBYE_REPEAT, label));
         }
     }
 
-    fn label_of(&self, form: Form) -> Option<Label> {
+    fn label_of(&self, form: AdvertForm) -> Option<Label> {
         match form {
-            Form::Hidden => None,
-            Form::Open => Some(*self.endpoint_id.as_bytes()),
-            Form::Beacon { label, .. } => Some(label),
+            AdvertForm::Hidden => None,
+            AdvertForm::Open => Some(*self.endpoint_id.as_bytes()),
+            AdvertForm::Beacon { label, .. } => Some(label),
         }
     }
 
@@ -255,12 +255,12 @@ impl Actor {
         let now = self.elapsed();
         for index in before.by_index.keys().filter(|index| !self.on.by_index.contains_key(index)) {
             self.sockets.leave(*index);
-            self.plan.went(*index);
+            self.plan.link_down(*index);
         }
         for (index, link) in &self.on.by_index {
             if before.by_index.get(index) != Some(link) || before.awakened != self.on.awakened {
                 self.sockets.join(*index, link);
-                self.plan.came(now, *index, link.v4().is_some(), clock::jitter());
+                self.plan.link_up(now, *index, link.v4().is_some(), clock::jitter());
             }
         }
     }
@@ -282,12 +282,12 @@ impl Actor {
             // No address of this link could be dialled.
             return None;
         }
-        addresses.truncate(wire::MAX_TOLD / 2);
-        if self.form != Form::Open {
+        addresses.truncate(wire::MAX_ANNOUNCED / 2);
+        if self.form != AdvertForm::Open {
             self.turn = self.turn.wrapping_add(1);
             let own = self.endpoint_id.as_bytes();
-            let Form::Beacon { epoch, .. } = self.form else { return None };
-            let tags = beacon::tags(&self.now.friends, own, epoch, &label, self.turn, random_tag);
+            let AdvertForm::Beacon { epoch, .. } = self.form else { return None };
+            let tags = beacon::tags(&self.now.peers, own, epoch, &label, self.turn, random_tag);
             // Addresses of other networks would identify this device.
             return Some(Instance { label, ttl: TTL, addresses, user_data: None, beacon: Some(tags) });
         }
@@ -299,9 +299,9 @@ impl Actor {
         Some(Instance { label, ttl: TTL, addresses, user_data, beacon: None })
     }
 
-    async fn send_farewell(&mut self, label: Label) {
-        let farewell = Instance { label, ..Instance::default() };
-        self.send_all(&wire::announcement(SERVICE_NAME, &farewell)).await;
+    async fn send_goodbye(&mut self, label: Label) {
+        let goodbye = Instance { label, ..Instance::default() };
+        self.send_all(&wire::announcement(SERVICE_NAME, &goodbye)).await;
     }
 
     async fn send_all(&self, packet: &[u8]) {
@@ -311,7 +311,7 @@ impl Actor {
     }
 
     async fn send(&self, index: u32, to: Option<Family>, packet: &[u8]) {
-        let Some(link) = self.on.by_index.get(&index).filter(|link| self.speaks_on(link)) else { return };
+        let Some(link) = self.on.by_index.get(&index).filter(|link| self.uses_link(link)) else { return };
         for family in [Family::V4, Family::V6] {
             if to.is_none_or(|to| to == family) {
                 self.sockets.send(index, link, family, packet).await;
@@ -320,35 +320,35 @@ impl Actor {
     }
 
     /// True if this link is used. Loopback is used only by a node that is bound to it.
-    fn speaks_on(&self, link: &Link) -> bool {
+    fn uses_link(&self, link: &NetworkLink) -> bool {
         !link.is_loopback() || self.now.addresses.iter().any(|address| address.ip().is_loopback())
     }
 
     // ---- receiving -------------------------------------------------------------------------------------------------
 
-    fn hear(&mut self, family: Family, from: SocketAddr, bytes: &[u8]) {
+    fn receive(&mut self, family: Family, from: SocketAddr, bytes: &[u8]) {
         let Some(link) = self.on.of(from) else { return };
         let packet = wire::read(SERVICE_NAME, bytes);
         let now = self.elapsed();
         for question in packet.questions {
             match question {
-                Question::Browse => self.plan.asked(now, link, family, Some(self.table.len()), clock::jitter()),
+                Question::Browse => self.plan.queried(now, link, family, Some(self.table.len()), clock::jitter()),
                 Question::Instance(label) if Some(label) == self.label_of(self.form) => {
-                    self.plan.asked(now, link, family, None, clock::jitter());
+                    self.plan.queried(now, link, family, None, clock::jitter());
                 }
-                Question::Instance(label) => self.table.asked(now, &label),
+                Question::Instance(label) => self.table.queried(now, &label),
             }
         }
         for instance in packet.instances {
             if instance.ttl == 0 {
-                self.table.farewell(now, &instance.label, DOUBT.mul_f64(clock::jitter()));
+                self.table.goodbye(now, &instance.label, GOODBYE_CHECK_JITTER.mul_f64(clock::jitter()));
             } else {
-                self.hear_of(now, link, from.ip(), instance);
+                self.receive_instance(now, link, from.ip(), instance);
             }
         }
     }
 
-    fn hear_of(&mut self, now: Duration, link: u32, from: IpAddr, instance: Instance) {
+    fn receive_instance(&mut self, now: Duration, link: u32, from: IpAddr, instance: Instance) {
         let own = self.endpoint_id.as_bytes();
         if instance.label == *own || Some(instance.label) == self.label_of(self.form) {
             return;
@@ -362,11 +362,11 @@ impl Actor {
         if addresses.is_empty() {
             return;
         }
-        let friends = &self.now.friends;
+        let peers = &self.now.peers;
         let (who, advert) = match (&instance.user_data, &instance.beacon) {
             (None, Some(tags)) => {
                 let epoch = beacon::epoch_at(unix());
-                match self.recognizer.who(now, epoch, &instance.label, tags, friends) {
+                match self.recognizer.who(now, epoch, &instance.label, tags, peers) {
                     Some(who) => (who, None),
                     None => return,
                 }
@@ -379,9 +379,10 @@ impl Actor {
                 (instance.label, said.as_deref().and_then(Advert::decode))
             }
         };
-        let paired = friends.iter().any(|friend| friend.endpoint_id == who);
-        let told = Told { label: instance.label, who, paired, advert, from, addresses, ttl: instance.ttl };
-        self.changed |= self.table.told(now, told);
+        let paired = peers.iter().any(|peer| peer.endpoint_id == who);
+        let announcement =
+            KnownAnnouncement { label: instance.label, who, paired, advert, from, addresses, ttl: instance.ttl };
+        self.changed |= self.table.announced(now, announcement);
     }
 }
 
@@ -410,10 +411,10 @@ fn is_private(ip: IpAddr) -> bool {
     }
 }
 
-fn sorted(friends: &[Friend]) -> Vec<&Friend> {
-    let mut friends: Vec<_> = friends.iter().collect();
-    friends.sort_unstable_by_key(|friend| friend.endpoint_id);
-    friends
+fn sorted(peers: &[PairedPeer]) -> Vec<&PairedPeer> {
+    let mut peers: Vec<_> = peers.iter().collect();
+    peers.sort_unstable_by_key(|peer| peer.endpoint_id);
+    peers
 }
 
 fn unix() -> u64 {

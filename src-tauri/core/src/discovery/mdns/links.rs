@@ -18,7 +18,7 @@ const SLEPT: Duration = Duration::from_secs(5);
 
 /// A network interface that is up and has an address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Link {
+pub struct NetworkLink {
     /// Addresses and their prefix lengths.
     pub addresses: Vec<(IpAddr, u8)>,
 }
@@ -27,12 +27,12 @@ pub struct Link {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Links {
     /// Links by the system's interface index.
-    pub by_index: BTreeMap<u32, Link>,
+    pub by_index: BTreeMap<u32, NetworkLink>,
     /// Rises when everything must be announced and asked again.
     pub awakened: u64,
 }
 
-impl Link {
+impl NetworkLink {
     /// Returns an address from which IPv4 multicast can be sent.
     pub fn v4(&self) -> Option<Ipv4Addr> {
         self.addresses.iter().find_map(|(address, _)| match address {
@@ -99,8 +99,8 @@ pub fn is_link_local(address: IpAddr) -> bool {
 ///
 /// # Errors
 /// When the system cannot list them, for example because too many files are open.
-fn look() -> std::io::Result<BTreeMap<u32, Link>> {
-    let mut links: BTreeMap<u32, Link> = BTreeMap::new();
+fn look() -> std::io::Result<BTreeMap<u32, NetworkLink>> {
+    let mut links: BTreeMap<u32, NetworkLink> = BTreeMap::new();
     let found = if_addrs::get_if_addrs()?;
     let mut found: Vec<_> = found.into_iter().filter(if_addrs::Interface::is_oper_up).collect();
     // Routable addresses first: the ends of containers' virtual links have only a link-local address.
@@ -113,7 +113,7 @@ fn look() -> std::io::Result<BTreeMap<u32, Link>> {
         };
         if is_link_local_v6(address) {
             // If there is another address everybody has one, and link-local IPv6 is not needed.
-            let has_other = |link: &Link| link.addresses.iter().any(|(other, _)| !is_link_local(*other));
+            let has_other = |link: &NetworkLink| link.addresses.iter().any(|(other, _)| !is_link_local(*other));
             if links.get(&index).is_some_and(has_other) || is_port_of_bridge(&interface.name) {
                 continue;
             }
@@ -129,7 +129,7 @@ fn look() -> std::io::Result<BTreeMap<u32, Link>> {
 impl Links {
     /// Applies a listing. Returns true if anything changed. After a failed listing the links stay: the networks are not
     /// gone because of it.
-    fn update(&mut self, seen: std::io::Result<BTreeMap<u32, Link>>, slept: bool) -> bool {
+    fn update(&mut self, seen: std::io::Result<BTreeMap<u32, NetworkLink>>, slept: bool) -> bool {
         let changed = match seen {
             Ok(by_index) if by_index != self.by_index => {
                 self.by_index = by_index;
@@ -156,8 +156,8 @@ pub fn is_port_of_bridge(name: &str) -> bool {
     std::path::Path::new("/sys/class/net").join(name).join("master").exists()
 }
 
-/// Keeps `links` up to date. `nudge` triggers a look at once.
-pub async fn follow(links: watch::Sender<Links>, mut nudge: watch::Receiver<u64>) {
+/// Keeps `links` up to date. `wake` triggers a look at once.
+pub async fn follow(links: watch::Sender<Links>, mut wake: watch::Receiver<u64>) {
     let mut last = (Instant::now(), SystemTime::now());
     loop {
         let now = (Instant::now(), SystemTime::now());
@@ -169,7 +169,7 @@ pub async fn follow(links: watch::Sender<Links>, mut nudge: watch::Receiver<u64>
         links.send_if_modified(|links| links.update(seen, slept));
         tokio::select! {
             () = tokio::time::sleep(LOOK) => {}
-            nudged = nudge.changed() => if nudged.is_err() {
+            woken = wake.changed() => if woken.is_err() {
                 return std::future::pending().await;
             },
         }
@@ -182,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_neighbours_are_on_a_link() {
-        let link = |address: &str, bits| Link { addresses: vec![(address.parse().unwrap(), bits)] };
+        let link = |address: &str, bits| NetworkLink { addresses: vec![(address.parse().unwrap(), bits)] };
         let by_index = [(2, link("10.77.0.1", 24)), (3, link("fe80::1", 64)), (4, link("fd00::1", 0))].into();
         let links = Links { by_index, awakened: 0 };
         for (from, expected) in [
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_look_that_failed_takes_no_network_away() {
-        let link = Link { addresses: vec![("10.77.0.1".parse().unwrap(), 24)] };
+        let link = NetworkLink { addresses: vec![("10.77.0.1".parse().unwrap(), 24)] };
         let mut links = Links { by_index: [(2, link)].into(), awakened: 0 };
         let before = links.clone();
         assert!(!links.update(Err(std::io::Error::from_raw_os_error(24)), false));

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 pub use links::is_port_of_bridge;
 
-use super::{Advert, Discovery, DiscoveryError, Friend, Seen};
+use super::{Advert, Discovery, DiscoveryError, PairedPeer, Seen};
 use crate::{api::Discoverable, id::Sighting};
 
 /// Present devices by endpoint id.
@@ -43,7 +43,7 @@ pub struct MdnsDiscovery {
 #[derive(Clone, Debug)]
 pub struct LanAdvertiser {
     wanted: watch::Sender<Wanted>,
-    nudge: watch::Sender<u64>,
+    wake: watch::Sender<u64>,
 }
 
 /// Desired state of the advertisement.
@@ -52,7 +52,7 @@ struct Wanted {
     shown_to: Discoverable,
     advert: Option<Advert>,
     addresses: Vec<SocketAddr>,
-    friends: Arc<Vec<Friend>>,
+    peers: Arc<Vec<PairedPeer>>,
     leaving: bool,
 }
 
@@ -70,21 +70,21 @@ impl MdnsDiscovery {
             shown_to,
             advert: None,
             addresses: Vec::new(),
-            friends: Arc::default(),
+            peers: Arc::default(),
             leaving: false,
         });
         let (seen_in, seen) = watch::channel(Sightings::default());
         let links = watch::Sender::new(links::Links::default());
-        let nudge = watch::Sender::new(0);
+        let wake = watch::Sender::new(0);
         let actor = actor::Actor::new(endpoint_id, sockets, wanted.subscribe(), links.subscribe(), seen_in);
-        let following = links::follow(links, nudge.subscribe());
+        let following = links::follow(links, wake.subscribe());
         let running = async move {
             tokio::select! {
                 () = actor.run() => {}
                 () = following => {}
             }
         };
-        Ok((Self { seen }, LanAdvertiser { wanted, nudge }, running))
+        Ok((Self { seen }, LanAdvertiser { wanted, wake }, running))
     }
 }
 
@@ -100,10 +100,10 @@ impl LanAdvertiser {
     }
 
     /// Sets the paired devices, which recognize each other by beacons. The most recently seen come first.
-    pub fn know(&self, friends: Vec<Friend>) {
+    pub fn set_paired_peers(&self, peers: Vec<PairedPeer>) {
         self.want(|wanted| {
-            if *wanted.friends != friends {
-                wanted.friends = Arc::new(friends);
+            if *wanted.peers != peers {
+                wanted.peers = Arc::new(peers);
             }
         });
     }
@@ -126,7 +126,7 @@ impl AddressLookup for LanAdvertiser {
     fn publish(&self, data: &EndpointData) {
         self.want(|wanted| wanted.addresses = data.ip_addrs().copied().collect());
         // New addresses usually mean new interfaces, so these are listed at once.
-        self.nudge.send_modify(|count| *count += 1);
+        self.wake.send_modify(|count| *count += 1);
     }
 }
 
@@ -138,19 +138,19 @@ impl Discovery for MdnsDiscovery {
     fn sightings(&self) -> BoxStream<'static, Seen> {
         let mut seen = self.seen.clone();
         seen.mark_changed();
-        let listener = Listener { seen, told: Sightings::default(), waiting: VecDeque::new() };
-        futures_util::stream::unfold(listener, Listener::next).boxed()
+        let listener = SightingStream { seen, reported: Sightings::default(), waiting: VecDeque::new() };
+        futures_util::stream::unfold(listener, SightingStream::next).boxed()
     }
 }
 
 /// A listener, which computes the differences itself: a slow one loses nothing and blocks nobody.
-struct Listener {
+struct SightingStream {
     seen: watch::Receiver<Sightings>,
-    told: Sightings,
+    reported: Sightings,
     waiting: VecDeque<Seen>,
 }
 
-impl Listener {
+impl SightingStream {
     async fn next(mut self) -> Option<(Seen, Self)> {
         loop {
             if let Some(seen) = self.waiting.pop_front() {
@@ -158,11 +158,11 @@ impl Listener {
             }
             self.seen.changed().await.ok()?;
             let now = self.seen.borrow_and_update().clone();
-            let news = now.iter().filter(|(who, sighting)| self.told.get(*who) != Some(sighting));
+            let news = now.iter().filter(|(who, sighting)| self.reported.get(*who) != Some(sighting));
             self.waiting.extend(news.map(|(_, sighting)| Seen::There(sighting.clone())));
-            let gone = self.told.keys().filter(|who| !now.contains_key(*who));
+            let gone = self.reported.keys().filter(|who| !now.contains_key(*who));
             self.waiting.extend(gone.map(|who| Seen::Left(*who)));
-            self.told = now;
+            self.reported = now;
         }
     }
 }

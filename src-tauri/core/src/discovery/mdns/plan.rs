@@ -18,7 +18,7 @@ pub enum Family {
 
 /// Action on a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Deed {
+pub enum ScheduledPacket {
     /// Announce this device to one group, or to both if `None`.
     Announce(Option<Family>),
     /// Ask who is present.
@@ -40,10 +40,10 @@ const GAP: Duration = Duration::from_secs(1);
 /// Minimum interval for each device that is present: all answers together stay below fifty a second.
 const SHARE: Duration = Duration::from_millis(20);
 /// Minimum interval between answers to a device that checks whether we are present, as for a probe.
-const DOUBT_GAP: Duration = Duration::from_millis(250);
+const CHECK_GAP: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
-struct Link {
+struct LinkSchedule {
     main: Family,
     news: Vec<Duration>,
     asks: Vec<Duration>,
@@ -55,15 +55,15 @@ struct Link {
 
 /// Schedule of all links.
 #[derive(Debug, Default)]
-pub struct Plan {
-    links: BTreeMap<u32, Link>,
+pub struct AnnouncementSchedule {
+    links: BTreeMap<u32, LinkSchedule>,
 }
 
-impl Plan {
+impl AnnouncementSchedule {
     /// Adds a link that came up, or came back. `v4` if it has IPv4.
-    pub fn came(&mut self, now: Duration, link: u32, v4: bool, chance: f64) {
+    pub fn link_up(&mut self, now: Duration, link: u32, v4: bool, chance: f64) {
         let at = |wait: &Duration| now + *wait + SPREAD.mul_f64(chance);
-        let link = self.links.entry(link).or_insert_with(|| Link {
+        let link = self.links.entry(link).or_insert_with(|| LinkSchedule {
             main: Family::V4,
             news: Vec::new(),
             asks: Vec::new(),
@@ -78,12 +78,12 @@ impl Plan {
     }
 
     /// Removes a link.
-    pub fn went(&mut self, link: u32) {
+    pub fn link_down(&mut self, link: u32) {
         self.links.remove(&link);
     }
 
     /// Schedules the announcement of a change on all links.
-    pub fn news(&mut self, now: Duration, chance: f64) {
+    pub fn changed(&mut self, now: Duration, chance: f64) {
         for link in self.links.values_mut() {
             // The first one is sent at once: somebody is waiting for it.
             link.news = NEWS.iter().map(|wait| now + wait.mul_f64(1.0 + chance / 10.0)).collect();
@@ -92,11 +92,11 @@ impl Plan {
 
     /// Schedules the answer to a question. `known` is the number of known devices for a question to all, and `None` for
     /// a question about this device.
-    pub fn asked(&mut self, now: Duration, link: u32, family: Family, known: Option<usize>, chance: f64) {
+    pub fn queried(&mut self, now: Duration, link: u32, family: Family, known: Option<usize>, chance: f64) {
         let Some(link) = self.links.get_mut(&link) else { return };
         let at = family as usize;
         let (gap, spread) = match known {
-            None => (DOUBT_GAP, SPREAD / 5),
+            None => (CHECK_GAP, SPREAD / 5),
             Some(known) => {
                 let all = SHARE.saturating_mul(u32::try_from(known).unwrap_or(u32::MAX));
                 (GAP.max(all), SPREAD.max(all / 4))
@@ -108,27 +108,27 @@ impl Plan {
     }
 
     /// Returns the actions due now, and marks them as done.
-    pub fn due(&mut self, now: Duration, chance: f64) -> Vec<(u32, Deed)> {
-        let mut deeds = Vec::new();
+    pub fn due(&mut self, now: Duration, chance: f64) -> Vec<(u32, ScheduledPacket)> {
+        let mut packets = Vec::new();
         for (index, link) in &mut self.links {
             if link.asks_due(now, chance) {
-                deeds.push((*index, Deed::Ask));
+                packets.push((*index, ScheduledPacket::Ask));
             }
-            if let Some(deed) = link.says_due(now) {
-                link.did(now, deed, chance);
-                deeds.push((*index, deed));
+            if let Some(packet) = link.says_due(now) {
+                link.did(now, packet, chance);
+                packets.push((*index, packet));
             }
         }
-        deeds
+        packets
     }
 
     /// Returns when to look again.
     pub fn next(&self) -> Option<Duration> {
-        self.links.values().map(Link::next).min()
+        self.links.values().map(LinkSchedule::next).min()
     }
 }
 
-impl Link {
+impl LinkSchedule {
     fn asks_due(&mut self, now: Duration, chance: f64) -> bool {
         let before = self.asks.len();
         self.asks.retain(|at| *at > now);
@@ -139,22 +139,22 @@ impl Link {
         due
     }
 
-    fn says_due(&mut self, now: Duration) -> Option<Deed> {
+    fn says_due(&mut self, now: Duration) -> Option<ScheduledPacket> {
         let before = self.news.len();
         self.news.retain(|at| *at > now);
         let due = |answer: Option<Duration>| answer.is_some_and(|at| at <= now);
         match (due(self.answer[0]), due(self.answer[1])) {
-            _ if before != self.news.len() => Some(Deed::Announce(None)),
-            (true, true) => Some(Deed::Announce(None)),
-            (true, false) => Some(Deed::Announce(Some(Family::V4))),
-            (false, true) => Some(Deed::Announce(Some(Family::V6))),
-            (false, false) if self.steady <= now => Some(Deed::Announce(Some(self.main))),
+            _ if before != self.news.len() => Some(ScheduledPacket::Announce(None)),
+            (true, true) => Some(ScheduledPacket::Announce(None)),
+            (true, false) => Some(ScheduledPacket::Announce(Some(Family::V4))),
+            (false, true) => Some(ScheduledPacket::Announce(Some(Family::V6))),
+            (false, false) if self.steady <= now => Some(ScheduledPacket::Announce(Some(self.main))),
             (false, false) => None,
         }
     }
 
-    fn did(&mut self, now: Duration, deed: Deed, chance: f64) {
-        let Deed::Announce(to) = deed else { return };
+    fn did(&mut self, now: Duration, packet: ScheduledPacket, chance: f64) {
+        let ScheduledPacket::Announce(to) = packet else { return };
         for family in [Family::V4, Family::V6] {
             if to.is_none_or(|to| to == family) {
                 self.said[family as usize] = Some(now);
@@ -181,59 +181,59 @@ mod tests {
     }
 
     /// Runs the schedule until `end`.
-    fn run(plan: &mut Plan, end: f64) -> Vec<(f64, Deed)> {
+    fn run(plan: &mut AnnouncementSchedule, end: f64) -> Vec<(f64, ScheduledPacket)> {
         let mut done = Vec::new();
         while let Some(next) = plan.next().filter(|next| *next <= secs(end)) {
-            done.extend(plan.due(next, 0.5).into_iter().map(|(_, deed)| (next.as_secs_f64(), deed)));
+            done.extend(plan.due(next, 0.5).into_iter().map(|(_, packet)| (next.as_secs_f64(), packet)));
         }
         done
     }
 
     #[test]
     fn one_that_comes_says_so_and_asks_and_then_is_quiet() {
-        let mut plan = Plan::default();
-        plan.came(Duration::ZERO, 1, true, 0.5);
+        let mut plan = AnnouncementSchedule::default();
+        plan.link_up(Duration::ZERO, 1, true, 0.5);
         let done = run(&mut plan, 4.0);
-        let count = |wanted: Deed| done.iter().filter(|(_, deed)| *deed == wanted).count();
-        assert_eq!((count(Deed::Announce(None)), count(Deed::Ask)), (3, 3), "{done:?}");
+        let count = |wanted: ScheduledPacket| done.iter().filter(|(_, packet)| *packet == wanted).count();
+        assert_eq!((count(ScheduledPacket::Announce(None)), count(ScheduledPacket::Ask)), (3, 3), "{done:?}");
         let idle = run(&mut plan, 84.1);
         assert_eq!(idle.len(), 10, "one packet in eight seconds: {idle:?}");
-        assert!(idle.iter().all(|(_, deed)| *deed == Deed::Announce(Some(Family::V4))));
+        assert!(idle.iter().all(|(_, packet)| *packet == ScheduledPacket::Announce(Some(Family::V4))));
     }
 
     #[test]
     fn questions_are_answered_soon_and_seldom() {
-        let mut plan = Plan::default();
-        plan.came(Duration::ZERO, 1, true, 0.0);
+        let mut plan = AnnouncementSchedule::default();
+        plan.link_up(Duration::ZERO, 1, true, 0.0);
         run(&mut plan, 10.5);
-        plan.asked(secs(12.0), 1, Family::V6, Some(9), 1.0);
+        plan.queried(secs(12.0), 1, Family::V6, Some(9), 1.0);
         let done = run(&mut plan, 12.11);
-        assert_eq!(done, [(12.1, Deed::Announce(Some(Family::V6)))]);
+        assert_eq!(done, [(12.1, ScheduledPacket::Announce(Some(Family::V6)))]);
         // However many ask, there is one answer a second.
         for step in 0..100 {
-            plan.asked(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, Some(9), 0.0);
+            plan.queried(secs(12.1 + f64::from(step) / 100.0), 1, Family::V6, Some(9), 0.0);
         }
         assert_eq!(run(&mut plan, 13.2).len(), 1);
         // A device that checks whether we are present gets its answer soon.
-        plan.asked(secs(13.2), 1, Family::V6, None, 0.0);
+        plan.queried(secs(13.2), 1, Family::V6, None, 0.0);
         assert_eq!(run(&mut plan, 13.5).len(), 1);
         // With many devices, each answers less often.
-        plan.asked(secs(13.6), 1, Family::V6, Some(200), 0.0);
+        plan.queried(secs(13.6), 1, Family::V6, Some(200), 0.0);
         let answers = run(&mut plan, 18.0);
-        let to_all = answers.iter().find(|(_, deed)| *deed == Deed::Announce(Some(Family::V6))).unwrap();
+        let to_all = answers.iter().find(|(_, packet)| *packet == ScheduledPacket::Announce(Some(Family::V6))).unwrap();
         assert!(to_all.0 > 17.0, "{answers:?}");
     }
 
     #[test]
     fn news_is_told_at_once_and_a_link_that_went_is_not_spoken_to() {
-        let mut plan = Plan::default();
-        plan.came(Duration::ZERO, 1, false, 0.0);
+        let mut plan = AnnouncementSchedule::default();
+        plan.link_up(Duration::ZERO, 1, false, 0.0);
         run(&mut plan, 5.0);
-        plan.news(secs(5.0), 0.5);
-        assert_eq!(run(&mut plan, 5.0), [(5.0, Deed::Announce(None))]);
-        plan.went(1);
+        plan.changed(secs(5.0), 0.5);
+        assert_eq!(run(&mut plan, 5.0), [(5.0, ScheduledPacket::Announce(None))]);
+        plan.link_down(1);
         assert_eq!(plan.next(), None);
-        plan.asked(secs(6.0), 1, Family::V4, None, 0.0);
+        plan.queried(secs(6.0), 1, Family::V4, None, 0.0);
         assert!(run(&mut plan, 100.0).is_empty());
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::{links::Link, plan::Family};
+use super::{links::NetworkLink, plan::Family};
 
 const PORT: u16 = 5353;
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
@@ -39,7 +39,7 @@ impl Sockets {
 
     /// Joins the groups on a link. A membership does not survive the removal of the interface, and a switch may have
     /// forgotten it, so an existing one is left first.
-    pub fn join(&self, index: u32, link: &Link) {
+    pub fn join(&self, index: u32, link: &NetworkLink) {
         self.leave(index);
         let interface = InterfaceIndexOrAddress::Index(index);
         if let Some(socket) = self.v4.as_ref().filter(|_| link.v4().is_some())
@@ -66,7 +66,7 @@ impl Sockets {
     }
 
     /// Sends to a group on a link. Failures are ignored, because packets may be lost anyway.
-    pub async fn send(&self, index: u32, link: &Link, family: Family, packet: &[u8]) {
+    pub async fn send(&self, index: u32, link: &NetworkLink, family: Family, packet: &[u8]) {
         let sent = match family {
             Family::V4 => self.send_v4(link, packet).await,
             Family::V6 => self.send_v6(index, link, packet).await,
@@ -76,13 +76,13 @@ impl Sockets {
         }
     }
 
-    async fn send_v4(&self, link: &Link, packet: &[u8]) -> io::Result<()> {
+    async fn send_v4(&self, link: &NetworkLink, packet: &[u8]) -> io::Result<()> {
         let (Some(socket), Some(from)) = (&self.v4, link.v4()) else { return Ok(()) };
         SockRef::from(socket).set_multicast_if_v4(&from)?;
         socket.send_to(packet, SocketAddr::new(IpAddr::V4(GROUP_V4), PORT)).await.map(drop)
     }
 
-    async fn send_v6(&self, index: u32, link: &Link, packet: &[u8]) -> io::Result<()> {
+    async fn send_v6(&self, index: u32, link: &NetworkLink, packet: &[u8]) -> io::Result<()> {
         let Some(socket) = self.v6.as_ref().filter(|_| link.v6()) else { return Ok(()) };
         SockRef::from(socket).set_multicast_if_v6(index)?;
         socket.send_to(packet, SocketAddrV6::new(GROUP_V6, PORT, 0, index)).await.map(drop)

@@ -14,7 +14,7 @@ use super::{super::Advert, wire::Label};
 use crate::{api::DeviceType, id::Sighting};
 
 /// Maximum number of unpaired devices.
-const MAX_STRANGERS: usize = 256;
+const MAX_UNPAIRED: usize = 256;
 /// Maximum number of unpaired devices from one address, so that a flood from one place leaves room for others.
 const MAX_FROM_ONE: usize = 64;
 /// Maximum number of labels of one paired device: its id, and a few beacons.
@@ -22,7 +22,7 @@ const MAX_LABELS: usize = 4;
 /// Maximum number of places from which one device was heard: one for each shared network.
 const MAX_PLACES: usize = 4;
 /// Maximum number of addresses of one announcement.
-const MAX_TOLD: usize = 8;
+const MAX_ANNOUNCED: usize = 8;
 /// Maximum number of addresses of one sighting.
 const MAX_ADDRESSES: usize = 16;
 /// Bounds of an announcement's lifetime.
@@ -38,7 +38,7 @@ const ASK_GAP: Duration = Duration::from_millis(900);
 
 /// An announcement whose sender is known.
 #[derive(Clone, Debug)]
-pub struct Told {
+pub struct KnownAnnouncement {
     /// Label under which it was sent.
     pub label: Label,
     /// Public key that the device claims.
@@ -56,12 +56,12 @@ pub struct Told {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct PresentDevice {
     who: [u8; 32],
     paired: bool,
     advert: Option<Advert>,
     /// Places, the newest last.
-    places: Vec<Place>,
+    places: Vec<SourceAddresses>,
     heard: Duration,
     changed: Duration,
     expires: Duration,
@@ -70,35 +70,35 @@ struct Entry {
 }
 
 #[derive(Debug)]
-struct Place {
+struct SourceAddresses {
     from: IpAddr,
     addresses: Vec<SocketAddr>,
     expires: Duration,
 }
 
 /// Maximum number of questions about unpaired devices in one second.
-const STRANGERS_ASKED: u32 = 16;
+const MAX_UNPAIRED_QUESTIONS: u32 = 16;
 
 /// Table of the present devices, by label.
 #[derive(Debug, Default)]
-pub struct Table {
-    entries: HashMap<Label, Entry>,
+pub struct PresenceTable {
+    entries: HashMap<Label, PresentDevice>,
     /// Second, and the number of questions about unpaired devices in it.
-    strangers_asked: (u64, u32),
+    unpaired_questions: (u64, u32),
 }
 
-impl Table {
+impl PresenceTable {
     /// Records an announcement. True if anything changed.
-    pub fn told(&mut self, now: Duration, told: Told) -> bool {
-        let lifetime = Duration::from_secs(told.ttl.into()).clamp(LIFETIME[0], LIFETIME[1]);
+    pub fn announced(&mut self, now: Duration, announcement: KnownAnnouncement) -> bool {
+        let lifetime = Duration::from_secs(announcement.ttl.into()).clamp(LIFETIME[0], LIFETIME[1]);
         let expires = now + lifetime;
-        let is_new = !self.entries.contains_key(&told.label);
-        if is_new && !self.has_room(&told) {
+        let is_new = !self.entries.contains_key(&announcement.label);
+        if is_new && !self.has_room(&announcement) {
             return false;
         }
-        let entry = self.entries.entry(told.label).or_insert_with(|| Entry {
-            who: told.who,
-            paired: told.paired,
+        let entry = self.entries.entry(announcement.label).or_insert_with(|| PresentDevice {
+            who: announcement.who,
+            paired: announcement.paired,
             advert: None,
             places: Vec::new(),
             heard: now,
@@ -109,27 +109,31 @@ impl Table {
         });
         (entry.heard, entry.expires) = (now, expires);
         entry.ask = ASK_AT.iter().map(|part| now + lifetime * *part / 100).collect();
-        let mut addresses = told.addresses;
-        addresses.truncate(MAX_TOLD);
-        let place = entry.places.iter_mut().find(|place| place.from == told.from);
+        let mut addresses = announcement.addresses;
+        addresses.truncate(MAX_ANNOUNCED);
+        let place = entry.places.iter_mut().find(|place| place.from == announcement.from);
         let moved = place.as_ref().is_none_or(|place| place.addresses != addresses);
-        if !is_new && !moved && entry.advert == told.advert && entry.paired == told.paired {
+        if !is_new && !moved && entry.advert == announcement.advert && entry.paired == announcement.paired {
             place.into_iter().for_each(|place| place.expires = expires);
             return false;
         }
-        if !is_new && !told.paired && now < entry.changed + CHANGE_GAP {
+        if !is_new && !announcement.paired && now < entry.changed + CHANGE_GAP {
             // A genuine change is announced again in a moment.
             return false;
         }
-        (entry.changed, entry.paired, entry.advert) = (now, told.paired, told.advert);
-        entry.heard_from(told.from, addresses, expires);
+        (entry.changed, entry.paired, entry.advert) = (now, announcement.paired, announcement.advert);
+        entry.heard_from(announcement.from, addresses, expires);
         true
     }
 
-    fn has_room(&mut self, told: &Told) -> bool {
-        if told.paired {
-            let mut labels: Vec<(Duration, Label)> =
-                self.entries.iter().filter(|(_, e)| e.who == told.who).map(|(label, e)| (e.heard, *label)).collect();
+    fn has_room(&mut self, announcement: &KnownAnnouncement) -> bool {
+        if announcement.paired {
+            let mut labels: Vec<(Duration, Label)> = self
+                .entries
+                .iter()
+                .filter(|(_, e)| e.who == announcement.who)
+                .map(|(label, e)| (e.heard, *label))
+                .collect();
             labels.sort_unstable();
             // The label that has been silent longest is from an earlier epoch.
             if labels.len() >= MAX_LABELS {
@@ -137,13 +141,13 @@ impl Table {
             }
             return true;
         }
-        let strangers = || self.entries.values().filter(|entry| !entry.paired);
-        let is_from = |entry: &&Entry| entry.places.iter().any(|place| place.from == told.from);
-        strangers().count() < MAX_STRANGERS && strangers().filter(is_from).count() < MAX_FROM_ONE
+        let unpaired = || self.entries.values().filter(|entry| !entry.paired);
+        let is_from = |entry: &&PresentDevice| entry.places.iter().any(|place| place.from == announcement.from);
+        unpaired().count() < MAX_UNPAIRED && unpaired().filter(is_from).count() < MAX_FROM_ONE
     }
 
     /// Records a goodbye. After `wait`, which is random at each receiver, the device is asked whether it is true.
-    pub fn farewell(&mut self, now: Duration, label: &Label, wait: Duration) {
+    pub fn goodbye(&mut self, now: Duration, label: &Label, wait: Duration) {
         let Some(entry) = self.entries.get_mut(label) else { return };
         if entry.expires > now + LAST_CALL {
             entry.expires = now + LAST_CALL;
@@ -153,7 +157,7 @@ impl Table {
     }
 
     /// Records that another device asked for this one: its answer reaches us, too.
-    pub fn asked(&mut self, now: Duration, label: &Label) {
+    pub fn queried(&mut self, now: Duration, label: &Label) {
         if let Some(entry) = self.entries.get_mut(label) {
             // Before removal each device asks itself: the other one's question may have been sent to us only, by an
             // attacker who wants the device removed.
@@ -176,8 +180,8 @@ impl Table {
             stays
         });
         let mut ask = Vec::new();
-        if self.strangers_asked.0 != now.as_secs() {
-            self.strangers_asked = (now.as_secs(), 0);
+        if self.unpaired_questions.0 != now.as_secs() {
+            self.unpaired_questions = (now.as_secs(), 0);
         }
         for (label, entry) in &mut self.entries {
             let before = entry.ask.len();
@@ -187,10 +191,10 @@ impl Table {
                 if !entry.paired {
                     // One forged packet of goodbyes must not cause a storm of questions. A device that is not asked for
                     // is removed.
-                    if self.strangers_asked.1 >= STRANGERS_ASKED {
+                    if self.unpaired_questions.1 >= MAX_UNPAIRED_QUESTIONS {
                         continue;
                     }
-                    self.strangers_asked.1 += 1;
+                    self.unpaired_questions.1 += 1;
                 }
                 entry.asked = Some(now);
                 ask.push(*label);
@@ -201,7 +205,7 @@ impl Table {
 
     /// Returns when to look again.
     pub fn next(&self) -> Option<Duration> {
-        let times = |entry: &Entry| {
+        let times = |entry: &PresentDevice| {
             let places = entry.places.iter().map(|place| place.expires).min();
             entry.ask.iter().copied().chain(places).chain([entry.expires]).min()
         };
@@ -221,7 +225,7 @@ impl Table {
 
     /// Returns each device once, with the addresses of all places from which it was heard.
     pub fn sightings(&self) -> BTreeMap<[u8; 32], Sighting> {
-        let mut by_device: BTreeMap<[u8; 32], Vec<&Entry>> = BTreeMap::new();
+        let mut by_device: BTreeMap<[u8; 32], Vec<&PresentDevice>> = BTreeMap::new();
         // Sorted, so that an unchanged table gives equal sightings.
         let mut entries: Vec<_> = self.entries.iter().collect();
         entries.sort_unstable_by_key(|(label, _)| **label);
@@ -237,7 +241,7 @@ impl Table {
     }
 }
 
-impl Entry {
+impl PresentDevice {
     fn heard_from(&mut self, from: IpAddr, addresses: Vec<SocketAddr>, expires: Duration) {
         if let Some(place) = self.places.iter_mut().find(|place| place.from == from) {
             (place.addresses, place.expires) = (addresses, expires);
@@ -247,24 +251,24 @@ impl Entry {
             let oldest = self.places.iter().enumerate().min_by_key(|(_, place)| place.expires).map(|(at, _)| at);
             oldest.map(|at| self.places.remove(at));
         }
-        self.places.push(Place { from, addresses, expires });
+        self.places.push(SourceAddresses { from, addresses, expires });
     }
 }
 
-fn sighting(who: [u8; 32], entries: &[&Entry]) -> Sighting {
-    let mut places: Vec<&Place> = entries.iter().flat_map(|entry| entry.places.iter().rev()).collect();
+fn sighting(who: [u8; 32], entries: &[&PresentDevice]) -> Sighting {
+    let mut places: Vec<&SourceAddresses> = entries.iter().flat_map(|entry| entry.places.iter().rev()).collect();
     places.sort_by_key(|place| !place.addresses.iter().any(|address| address.ip() == place.from));
     let mut addresses = Vec::new();
     // First addresses of all places come before second ones, so that no place displaces another.
-    for at in 0..MAX_TOLD {
+    for at in 0..MAX_ANNOUNCED {
         for address in places.iter().filter_map(|place| place.addresses.get(at)) {
             if addresses.len() < MAX_ADDRESSES && !addresses.contains(address) {
                 addresses.push(*address);
             }
         }
     }
-    let told = entries.iter().filter(|entry| entry.advert.is_some()).max_by_key(|entry| entry.heard);
-    let advert = told.and_then(|entry| entry.advert.as_ref());
+    let announcement = entries.iter().filter(|entry| entry.advert.is_some()).max_by_key(|entry| entry.heard);
+    let advert = announcement.and_then(|entry| entry.advert.as_ref());
     Sighting {
         endpoint_id: who,
         addresses,

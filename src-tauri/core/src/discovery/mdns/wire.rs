@@ -8,7 +8,7 @@ const MAX_INSTANCES: usize = 16;
 /// Maximum number of addresses read from one packet.
 const MAX_ADDRESSES: usize = 64;
 /// Maximum number of announced addresses: they fit into one packet.
-pub const MAX_TOLD: usize = 16;
+pub const MAX_ANNOUNCED: usize = 16;
 /// Maximum number of ports of one instance.
 const MAX_PORTS: usize = 4;
 /// Maximum number of questions and records read from one packet.
@@ -77,7 +77,7 @@ fn label_of(text: &[u8]) -> Option<Label> {
 
 /// Encodes a question.
 pub fn question(service: &str, question: Question) -> Vec<u8> {
-    let mut out = Writer::new(0, [1, 0, 0, 0]);
+    let mut out = PacketWriter::new(0, [1, 0, 0, 0]);
     match question {
         Question::Browse => out.name(&service_name(service)),
         Question::Instance(label) => out.name(&instance_name(service, &label)),
@@ -97,7 +97,7 @@ pub fn announcement(service: &str, instance: &Instance) -> Vec<u8> {
     .flatten()
     .filter(|text| text.len() <= 255)
     .collect();
-    let addresses = &instance.addresses[..instance.addresses.len().min(MAX_TOLD)];
+    let addresses = &instance.addresses[..instance.addresses.len().min(MAX_ANNOUNCED)];
     let mut ports: Vec<u16> = addresses.iter().map(SocketAddr::port).collect();
     ports.sort_unstable();
     ports.dedup();
@@ -106,7 +106,7 @@ pub fn announcement(service: &str, instance: &Instance) -> Vec<u8> {
         ports.push(0);
     }
     let answers = 1 + ports.len() as u16 + u16::from(!texts.is_empty());
-    let mut out = Writer::new(RESPONSE, [0, answers, 0, addresses.len() as u16]);
+    let mut out = PacketWriter::new(RESPONSE, [0, answers, 0, addresses.len() as u16]);
     let own = instance_name(service, &instance.label);
     let target = |port: u16| vec![format!("{}-{port}", label_text(&instance.label)), "local".into()];
     out.record(&service_name(service), PTR, instance.ttl, |out| out.name(&own));
@@ -144,13 +144,13 @@ fn instance_name(service: &str, label: &Label) -> Vec<String> {
     [vec![label_text(label)], service_name(service)].concat()
 }
 
-struct Writer {
+struct PacketWriter {
     bytes: Vec<u8>,
     /// Names already written and their offsets, for compression pointers.
     names: Vec<(Vec<String>, u16)>,
 }
 
-impl Writer {
+impl PacketWriter {
     fn new(flags: u16, counts: [u16; 4]) -> Self {
         let mut out = Self { bytes: Vec::with_capacity(512), names: Vec::new() };
         out.u16(0);
@@ -195,31 +195,31 @@ impl Writer {
 /// possible.
 pub fn read(service: &str, bytes: &[u8]) -> Packet {
     let mut packet = Packet::default();
-    let mut reading = Reading { instances: Vec::new(), addresses: Vec::new() };
+    let mut reading = PacketReader { instances: Vec::new(), addresses: Vec::new() };
     let _ = reading.all(service, bytes, &mut packet);
     for mut found in reading.instances.into_iter().filter(|found| !found.targets.is_empty()) {
         for (target, port) in &found.targets {
             let addresses = reading.addresses.iter().filter(|(name, _)| name == target);
             found.instance.addresses.extend(addresses.map(|(_, address)| SocketAddr::new(*address, *port)));
         }
-        found.instance.addresses.truncate(MAX_TOLD);
+        found.instance.addresses.truncate(MAX_ANNOUNCED);
         packet.instances.push(found.instance);
     }
     packet
 }
 
-struct Found {
+struct PartialInstance {
     instance: Instance,
     /// Host names and ports.
     targets: Vec<(Vec<u8>, u16)>,
 }
 
-struct Reading {
-    instances: Vec<Found>,
+struct PacketReader {
+    instances: Vec<PartialInstance>,
     addresses: Vec<(Vec<u8>, IpAddr)>,
 }
 
-impl Reading {
+impl PacketReader {
     fn all(&mut self, service: &str, bytes: &[u8], packet: &mut Packet) -> Option<()> {
         let counts =
             [4, 6, 8, 10].map(|at| bytes.get(at..at + 2).map(|b| usize::from(u16::from_be_bytes([b[0], b[1]]))));
@@ -284,13 +284,13 @@ impl Reading {
         Some(())
     }
 
-    fn of(&mut self, label: Label) -> Option<&mut Found> {
+    fn of(&mut self, label: Label) -> Option<&mut PartialInstance> {
         let at = match self.instances.iter().position(|found| found.instance.label == label) {
             Some(at) => at,
             None if self.instances.len() >= MAX_INSTANCES => return None,
             None => {
                 let instance = Instance { label, ..Instance::default() };
-                self.instances.push(Found { instance, targets: Vec::new() });
+                self.instances.push(PartialInstance { instance, targets: Vec::new() });
                 self.instances.len() - 1
             }
         };

@@ -22,7 +22,7 @@ fn an_announcement_comes_back_as_it_was() {
     let many = Instance { addresses: vec![SocketAddr::new(Ipv6Addr::LOCALHOST.into(), 1); 40], ..full() };
     let bytes = announcement(SERVICE, &many);
     assert!(bytes.len() < 1200, "{} bytes are too many for one packet", bytes.len());
-    assert_eq!(read(SERVICE, &bytes).instances[0].addresses.len(), MAX_TOLD);
+    assert_eq!(read(SERVICE, &bytes).instances[0].addresses.len(), MAX_ANNOUNCED);
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn nothing_that_is_cut_or_bent_panics_or_goes_round_in_circles() {
 fn what_is_kept_of_one_packet_is_bounded() {
     let mut bytes = vec![0, 0, 0x84, 0, 0, 0, 0, 200, 0, 0, 0, 0];
     for number in 0..200u8 {
-        let mut out = Writer { bytes, names: Vec::new() };
+        let mut out = PacketWriter { bytes, names: Vec::new() };
         out.record(&instance_name(SERVICE, &[number; 32]), SRV, 1, |out| out.bytes.extend([0, 0, 0, 0, 0, 1, 0]));
         bytes = out.bytes;
     }

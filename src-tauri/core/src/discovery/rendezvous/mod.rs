@@ -21,8 +21,8 @@ mod record;
 #[cfg(test)]
 mod tests;
 
-pub use driver::{Found, publish, search};
+pub use driver::{SearchEvent, publish, search};
 pub use epoch::{EPOCH, Epoch};
 pub use key::{ARGON2_KIB, ARGON2_PASSES, FinderWords, rendezvous_key};
-pub use plan::{Errand, Outcome, Publication, Search, Standing, Swept};
-pub use record::{HostRecord, MAX_RELAY_URL, RecordError};
+pub use plan::{LookupOutcome, Publication, PublishStatus, Search, Swept, Task};
+pub use record::{HostRecord, HostRecordError, MAX_RELAY_URL};

@@ -14,22 +14,22 @@ use super::Epoch;
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 const LAST_RETRY: Duration = Duration::from_secs(15);
 /// Interval at which the wall clock is read, because it may have been set.
-const LOOK_AGAIN: Duration = Duration::from_secs(15);
+const CLOCK_INTERVAL: Duration = Duration::from_secs(15);
 /// Pause of a joiner between two sweeps.
 const BETWEEN_SWEEPS: Duration = Duration::from_secs(2);
 
 /// One task: to publish or look up under an epoch's key by one backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Errand {
+pub struct Task {
     /// Index of the backend.
-    pub way: usize,
+    pub backend: usize,
     /// Epoch of the key.
     pub epoch: Epoch,
 }
 
 /// Status of a host's record, for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum PublishStatus {
     /// There is no relay yet, so nothing can be published.
     NoRelay,
     /// No result yet.
@@ -43,33 +43,33 @@ pub enum Standing {
 /// Host's side: keeps its record published.
 #[derive(Debug)]
 pub struct Publication {
-    ways: usize,
+    backends: usize,
     /// Published tasks, with the relay in their record.
-    done: HashMap<Errand, String>,
-    busy: HashSet<Errand>,
+    done: HashMap<Task, String>,
+    busy: HashSet<Task>,
     /// Number of consecutive failures of a backend, and when it may be retried.
     failures: HashMap<usize, (u32, Duration)>,
 }
 
 impl Publication {
     /// Creates the plan for this number of backends.
-    pub fn new(ways: usize) -> Self {
-        Self { ways, done: HashMap::new(), busy: HashSet::new(), failures: HashMap::new() }
+    pub fn new(backends: usize) -> Self {
+        Self { backends, done: HashMap::new(), busy: HashSet::new(), failures: HashMap::new() }
     }
 
     /// Returns the tasks that are due. Each is returned once until it is [`Self::finished`].
-    pub fn due(&mut self, unix: Duration, now: Duration, relay: Option<&str>) -> Vec<Errand> {
+    pub fn due(&mut self, unix: Duration, now: Duration, relay: Option<&str>) -> Vec<Task> {
         let Some(relay) = relay else { return Vec::new() };
         let epochs = Epoch::at(unix).published();
-        self.done.retain(|errand, _| epochs.contains(&errand.epoch));
+        self.done.retain(|task, _| epochs.contains(&task.epoch));
         let mut due = Vec::new();
         for epoch in epochs {
-            for way in 0..self.ways {
-                let errand = Errand { way, epoch };
-                let waits = self.failures.get(&way).is_some_and(|(_, until)| *until > now);
-                let stands = self.done.get(&errand).is_some_and(|with| with == relay);
-                if !waits && !stands && self.busy.insert(errand) {
-                    due.push(errand);
+            for backend in 0..self.backends {
+                let task = Task { backend, epoch };
+                let waits = self.failures.get(&backend).is_some_and(|(_, until)| *until > now);
+                let stands = self.done.get(&task).is_some_and(|with| with == relay);
+                if !waits && !stands && self.busy.insert(task) {
+                    due.push(task);
                 }
             }
         }
@@ -77,14 +77,14 @@ impl Publication {
     }
 
     /// Records the end of a task, with the relay that it published.
-    pub fn finished(&mut self, now: Duration, errand: Errand, relay: &str, published: bool) {
-        self.busy.remove(&errand);
+    pub fn finished(&mut self, now: Duration, task: Task, relay: &str, published: bool) {
+        self.busy.remove(&task);
         if published {
-            self.failures.remove(&errand.way);
-            self.done.insert(errand, relay.to_owned());
+            self.failures.remove(&task.backend);
+            self.done.insert(task, relay.to_owned());
             return;
         }
-        let (count, until) = self.failures.entry(errand.way).or_insert((0, Duration::ZERO));
+        let (count, until) = self.failures.entry(task.backend).or_insert((0, Duration::ZERO));
         // Both tasks of a backend usually fail together, which counts as one failure.
         if *until <= now {
             *until = now + LAST_RETRY.min(FIRST_RETRY * 2u32.saturating_pow((*count).min(8)));
@@ -93,15 +93,15 @@ impl Publication {
     }
 
     /// Returns the present status.
-    pub fn standing(&self, unix: Duration, relay: Option<&str>) -> Standing {
+    pub fn status(&self, unix: Duration, relay: Option<&str>) -> PublishStatus {
         let epoch = Epoch::at(unix);
-        let Some(relay) = relay else { return Standing::NoRelay };
-        if self.done.iter().any(|(errand, with)| errand.epoch == epoch && with == relay) {
-            Standing::Findable
-        } else if (0..self.ways).all(|way| self.failures.contains_key(&way)) {
-            Standing::Failing
+        let Some(relay) = relay else { return PublishStatus::NoRelay };
+        if self.done.iter().any(|(task, with)| task.epoch == epoch && with == relay) {
+            PublishStatus::Findable
+        } else if (0..self.backends).all(|backend| self.failures.contains_key(&backend)) {
+            PublishStatus::Failing
         } else {
-            Standing::Trying
+            PublishStatus::Trying
         }
     }
 
@@ -109,13 +109,13 @@ impl Publication {
     pub fn wait(&self, unix: Duration, now: Duration) -> Duration {
         let turn = Epoch::at(unix).remaining(unix);
         let retry = self.failures.values().map(|(_, until)| until.saturating_sub(now)).filter(|wait| !wait.is_zero());
-        retry.chain([turn, LOOK_AGAIN]).min().unwrap_or(LOOK_AGAIN)
+        retry.chain([turn, CLOCK_INTERVAL]).min().unwrap_or(CLOCK_INTERVAL)
     }
 }
 
 /// Result of a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum LookupOutcome {
     /// The backend answered, with or without a record.
     Answered,
     /// The backend could not be asked.
@@ -132,37 +132,39 @@ pub struct Swept {
 /// Joiner's side: repeats sweeps over epochs and backends until it is dropped.
 #[derive(Debug)]
 pub struct Search {
-    ways: usize,
-    pending: HashSet<Errand>,
+    backends: usize,
+    pending: HashSet<Task>,
     reached: bool,
     next: Duration,
 }
 
 impl Search {
     /// Creates the plan for this number of backends.
-    pub fn new(ways: usize) -> Self {
-        Self { ways, pending: HashSet::new(), reached: false, next: Duration::ZERO }
+    pub fn new(backends: usize) -> Self {
+        Self { backends, pending: HashSet::new(), reached: false, next: Duration::ZERO }
     }
 
     /// Returns the tasks of a new sweep. Empty during a sweep, and in the pause after it.
-    pub fn due(&mut self, unix: Duration, now: Duration) -> Vec<Errand> {
+    pub fn due(&mut self, unix: Duration, now: Duration) -> Vec<Task> {
         if !self.pending.is_empty() || now < self.next {
             return Vec::new();
         }
         self.reached = false;
-        let ways = self.ways;
-        let due: Vec<Errand> =
-            Epoch::at(unix).sought().flat_map(|epoch| (0..ways).map(move |way| Errand { way, epoch })).collect();
+        let backends = self.backends;
+        let due: Vec<Task> = Epoch::at(unix)
+            .sought()
+            .flat_map(|epoch| (0..backends).map(move |backend| Task { backend, epoch }))
+            .collect();
         self.pending.extend(&due);
         due
     }
 
     /// Records the end of a task. Returns the result of the sweep with its last task.
-    pub fn finished(&mut self, now: Duration, errand: Errand, outcome: Outcome) -> Option<Swept> {
-        if !self.pending.remove(&errand) {
+    pub fn finished(&mut self, now: Duration, task: Task, outcome: LookupOutcome) -> Option<Swept> {
+        if !self.pending.remove(&task) {
             return None;
         }
-        self.reached |= outcome == Outcome::Answered;
+        self.reached |= outcome == LookupOutcome::Answered;
         if !self.pending.is_empty() {
             return None;
         }
@@ -172,6 +174,6 @@ impl Search {
 
     /// Returns how long to wait, unless a task ends before.
     pub fn wait(&self, now: Duration) -> Duration {
-        if self.pending.is_empty() { self.next.saturating_sub(now) } else { LOOK_AGAIN }
+        if self.pending.is_empty() { self.next.saturating_sub(now) } else { CLOCK_INTERVAL }
     }
 }

@@ -24,50 +24,50 @@ pub struct HostRecord {
 /// The record is malformed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the record is not as it should be: {0}")]
-pub struct RecordError(pub &'static str);
+pub struct HostRecordError(pub &'static str);
 
 impl HostRecord {
     /// Signs the record with this Unix time in microseconds. Of two packets the later one is valid.
     ///
     /// # Errors
     /// When the record cannot name the relay.
-    pub fn sign(&self, key: &SecretKey, micros: u64) -> Result<SignedPacket, RecordError> {
+    pub fn sign(&self, key: &SecretKey, micros: u64) -> Result<SignedPacket, HostRecordError> {
         let id = format!("id={}", data_encoding::HEXLOWER.encode(&self.endpoint_id));
         let relay = format!("relay={}", checked_relay(&self.relay)?);
         let unsigned = SignedPacket::from_txt_strings(key, NAME, [id, relay], TTL)
-            .map_err(|_| RecordError("it does not fit into a packet"))?;
+            .map_err(|_| HostRecordError("it does not fit into a packet"))?;
         // Signed again with the given time, so that the packet depends on the arguments only.
         let dns = unsigned.encoded_packet();
         let mut said = format!("3:seqi{micros}e1:v{}:", dns.len()).into_bytes();
         said.extend_from_slice(dns);
         let (public, signature) = (key.public(), key.sign(&said).to_bytes());
         SignedPacket::from_parts_unchecked(public.as_bytes(), &signature, Timestamp::from_micros(micros), dns)
-            .map_err(|_| RecordError("it does not fit into a packet"))
+            .map_err(|_| HostRecordError("it does not fit into a packet"))
     }
 
     /// Parses a packet whose signature has been verified.
     ///
     /// # Errors
     /// Unless it contains exactly one endpoint id and one relay.
-    pub fn read(packet: &SignedPacket) -> Result<Self, RecordError> {
+    pub fn read(packet: &SignedPacket) -> Result<Self, HostRecordError> {
         let (mut id, mut relay) = (None, None);
         for (name, text) in packet.all_txt_records() {
             if name != NAME {
-                return Err(RecordError("it has a name that this version does not know"));
+                return Err(HostRecordError("it has a name that this version does not know"));
             }
             let (place, value) = match text.split_once('=') {
                 Some(("id", value)) => (&mut id, value),
                 Some(("relay", value)) => (&mut relay, value),
-                _ => return Err(RecordError("it has a field that this version does not know")),
+                _ => return Err(HostRecordError("it has a field that this version does not know")),
             };
             if place.replace(value.to_owned()).is_some() {
-                return Err(RecordError("a field stands there twice"));
+                return Err(HostRecordError("a field stands there twice"));
             }
         }
-        let id = id.ok_or(RecordError("it names no device"))?;
-        let relay = relay.ok_or(RecordError("it names no relay"))?;
+        let id = id.ok_or(HostRecordError("it names no device"))?;
+        let relay = relay.ok_or(HostRecordError("it names no relay"))?;
         checked_relay(&relay)?;
-        let unreadable = RecordError("its device is not readable");
+        let unreadable = HostRecordError("its device is not readable");
         let endpoint_id = data_encoding::HEXLOWER.decode(id.as_bytes()).map_err(|_| unreadable)?;
         let endpoint_id: [u8; 32] = endpoint_id.try_into().map_err(|_| unreadable)?;
         EndpointId::from_bytes(&endpoint_id).map_err(|_| unreadable)?;
@@ -76,8 +76,8 @@ impl HostRecord {
 }
 
 /// Accepts only a host and an optional port: a record must not make another device request an arbitrary page.
-fn checked_relay(text: &str) -> Result<&str, RecordError> {
-    let wrong = RecordError("its relay is not a relay's address");
+fn checked_relay(text: &str) -> Result<&str, HostRecordError> {
+    let wrong = HostRecordError("its relay is not a relay's address");
     if text.len() > MAX_RELAY_URL {
         return Err(wrong);
     }

@@ -216,24 +216,24 @@ mod plans {
 
     const NOW: Duration = Duration::from_secs(50);
 
-    fn of(errands: &[Errand]) -> Vec<(usize, u64)> {
+    fn of(tasks: &[Task]) -> Vec<(usize, u64)> {
         let first = Epoch::at(UNIX).number();
-        errands.iter().map(|errand| (errand.way, errand.epoch.number() - first)).collect()
+        tasks.iter().map(|task| (task.backend, task.epoch.number() - first)).collect()
     }
 
     #[test]
     fn a_host_publishes_by_every_way_for_this_epoch_and_the_next_and_only_once() {
         let mut plan = Publication::new(2);
         assert_eq!(plan.due(UNIX, NOW, None), [], "without a relay there is nothing to say");
-        assert_eq!(plan.standing(UNIX, None), Standing::NoRelay);
+        assert_eq!(plan.status(UNIX, None), PublishStatus::NoRelay);
         let due = plan.due(UNIX, NOW, Some(RELAY));
         assert_eq!(of(&due), [(0, 0), (1, 0), (0, 1), (1, 1)]);
         assert_eq!(plan.due(UNIX, NOW, Some(RELAY)), [], "they are under way");
-        assert_eq!(plan.standing(UNIX, Some(RELAY)), Standing::Trying);
-        for errand in due {
-            plan.finished(NOW, errand, RELAY, true);
+        assert_eq!(plan.status(UNIX, Some(RELAY)), PublishStatus::Trying);
+        for task in due {
+            plan.finished(NOW, task, RELAY, true);
         }
-        assert_eq!(plan.standing(UNIX, Some(RELAY)), Standing::Findable);
+        assert_eq!(plan.status(UNIX, Some(RELAY)), PublishStatus::Findable);
         assert_eq!(plan.due(UNIX, NOW, Some(RELAY)), []);
         assert!(plan.wait(UNIX, NOW) > Duration::from_secs(1), "it does not spin");
     }
@@ -241,13 +241,13 @@ mod plans {
     #[test]
     fn when_the_epoch_turns_the_next_one_is_added_and_the_old_one_forgotten() {
         let mut plan = Publication::new(1);
-        for errand in plan.due(UNIX, NOW, Some(RELAY)) {
-            plan.finished(NOW, errand, RELAY, true);
+        for task in plan.due(UNIX, NOW, Some(RELAY)) {
+            plan.finished(NOW, task, RELAY, true);
         }
         let turn = UNIX + Epoch::at(UNIX).remaining(UNIX);
         assert_eq!(plan.due(turn - Duration::from_millis(1), NOW, Some(RELAY)), []);
         assert_eq!(of(&plan.due(turn, NOW, Some(RELAY))), [(0, 2)], "the new one stands there already");
-        assert_eq!(plan.standing(turn, Some(RELAY)), Standing::Findable, "without a gap");
+        assert_eq!(plan.status(turn, Some(RELAY)), PublishStatus::Findable, "without a gap");
         // A clock that is set by an hour starts again.
         assert_eq!(of(&plan.due(UNIX + Duration::from_secs(3600), NOW, Some(RELAY))), [(0, 6), (0, 7)]);
     }
@@ -255,11 +255,11 @@ mod plans {
     #[test]
     fn another_relay_is_published_at_once() {
         let mut plan = Publication::new(1);
-        for errand in plan.due(UNIX, NOW, Some(RELAY)) {
-            plan.finished(NOW, errand, RELAY, true);
+        for task in plan.due(UNIX, NOW, Some(RELAY)) {
+            plan.finished(NOW, task, RELAY, true);
         }
         let other = "https://other.example/";
-        assert_eq!(plan.standing(UNIX, Some(other)), Standing::Trying);
+        assert_eq!(plan.status(UNIX, Some(other)), PublishStatus::Trying);
         assert_eq!(of(&plan.due(UNIX, NOW, Some(other))), [(0, 0), (0, 1)]);
     }
 
@@ -269,40 +269,40 @@ mod plans {
         let mut now = NOW;
         let mut waits = Vec::new();
         for _ in 0..5 {
-            for errand in plan.due(UNIX, now, Some(RELAY)) {
-                plan.finished(now, errand, RELAY, false);
+            for task in plan.due(UNIX, now, Some(RELAY)) {
+                plan.finished(now, task, RELAY, false);
             }
-            assert_eq!(plan.standing(UNIX, Some(RELAY)), Standing::Failing);
+            assert_eq!(plan.status(UNIX, Some(RELAY)), PublishStatus::Failing);
             assert_eq!(plan.due(UNIX, now, Some(RELAY)), [], "a pause is kept");
             let wait = plan.wait(UNIX, now);
             waits.push(wait.as_secs());
             now += wait;
         }
         assert_eq!(waits, [2, 4, 8, 15, 15]);
-        for errand in plan.due(UNIX, now, Some(RELAY)) {
-            plan.finished(now, errand, RELAY, errand.way == 1);
+        for task in plan.due(UNIX, now, Some(RELAY)) {
+            plan.finished(now, task, RELAY, task.backend == 1);
         }
-        assert_eq!(plan.standing(UNIX, Some(RELAY)), Standing::Findable);
+        assert_eq!(plan.status(UNIX, Some(RELAY)), PublishStatus::Findable);
     }
 
     #[test]
     fn a_joiner_sweeps_over_everything_and_says_how_it_went() {
         let mut plan = Search::new(2);
         let due = plan.due(UNIX, NOW);
-        let all: BTreeSet<_> = due.iter().map(|errand| (errand.way, errand.epoch)).collect();
+        let all: BTreeSet<_> = due.iter().map(|task| (task.backend, task.epoch)).collect();
         assert_eq!((all.len(), due.len()), (6, 6), "three epochs by two ways");
         assert_eq!(plan.due(UNIX, NOW), [], "one sweep at a time");
-        for (number, errand) in due.iter().enumerate() {
+        for (number, task) in due.iter().enumerate() {
             // One answer among five failures counts as an answer.
-            let outcome = if number == 2 { Outcome::Answered } else { Outcome::Failed };
-            let swept = plan.finished(NOW, *errand, outcome);
+            let outcome = if number == 2 { LookupOutcome::Answered } else { LookupOutcome::Failed };
+            let swept = plan.finished(NOW, *task, outcome);
             assert_eq!(swept, (number == 5).then_some(Swept { reached: true }));
         }
-        assert_eq!(plan.finished(NOW, due[0], Outcome::Answered), None, "nothing is told twice");
+        assert_eq!(plan.finished(NOW, due[0], LookupOutcome::Answered), None, "nothing is told twice");
         assert_eq!(plan.due(UNIX, NOW), [], "a pause is kept");
         let later = NOW + plan.wait(NOW);
-        for errand in plan.due(UNIX, later) {
-            let swept = plan.finished(later, errand, Outcome::Failed);
+        for task in plan.due(UNIX, later) {
+            let swept = plan.finished(later, task, LookupOutcome::Failed);
             assert!(swept.is_none_or(|swept| !swept.reached), "each sweep for itself");
         }
     }
@@ -320,13 +320,13 @@ mod plans {
                 now += Duration::from_secs(pass);
                 let unix = UNIX + Duration::from_secs(jump);
                 let relay = ["", RELAY, "https://other.example/"].get(relay as usize).copied().filter(|url| !url.is_empty());
-                for errand in plan.due(unix, now, relay) {
-                    proptest::prop_assert!(Epoch::at(unix).published().contains(&errand.epoch));
-                    proptest::prop_assert!(!busy.contains(&errand));
-                    busy.push(errand);
+                for task in plan.due(unix, now, relay) {
+                    proptest::prop_assert!(Epoch::at(unix).published().contains(&task.epoch));
+                    proptest::prop_assert!(!busy.contains(&task));
+                    busy.push(task);
                 }
-                if let (Some(errand), Some(relay)) = (busy.pop(), relay) {
-                    plan.finished(now, errand, relay, succeeds);
+                if let (Some(task), Some(relay)) = (busy.pop(), relay) {
+                    plan.finished(now, task, relay, succeeds);
                 }
                 proptest::prop_assert!(plan.wait(unix, now) <= Duration::from_secs(15));
             }
@@ -343,7 +343,7 @@ mod drivers {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::discovery::{Looked, Way, WayError};
+    use crate::discovery::{BackendError, LookupReply, RendezvousBackend};
 
     #[derive(Debug, Default)]
     struct Remembering {
@@ -354,21 +354,21 @@ mod drivers {
         fails: bool,
     }
 
-    impl Way for Remembering {
+    impl RendezvousBackend for Remembering {
         fn name(&self) -> &'static str {
             "test"
         }
 
-        fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), WayError>> {
+        fn publish(&self, packet: SignedPacket) -> BoxFuture<Result<(), BackendError>> {
             self.published.lock().unwrap().push(packet);
-            let result = if self.fails { Err(WayError("on purpose".into())) } else { Ok(()) };
+            let result = if self.fails { Err(BackendError("on purpose".into())) } else { Ok(()) };
             Box::pin(std::future::ready(result))
         }
 
-        fn look_up(&self, key: PublicKey) -> BoxFuture<Result<Looked, WayError>> {
+        fn look_up(&self, key: PublicKey) -> BoxFuture<Result<LookupReply, BackendError>> {
             self.asked.lock().unwrap().push(key);
-            let looked = Looked { packets: self.answers.clone(), clock: self.clock };
-            let result = if self.fails { Err(WayError("on purpose".into())) } else { Ok(looked) };
+            let reply = LookupReply { packets: self.answers.clone(), clock: self.clock };
+            let result = if self.fails { Err(BackendError("on purpose".into())) } else { Ok(reply) };
             Box::pin(std::future::ready(result))
         }
     }
@@ -384,18 +384,18 @@ mod drivers {
 
     #[tokio::test]
     async fn what_leaves_a_host_is_two_records_that_follow_from_two_words_and_the_time() {
-        let (way, failing) =
+        let (backend, failing) =
             (Arc::new(Remembering::default()), Arc::new(Remembering { fails: true, ..Default::default() }));
-        let ways: Vec<Arc<dyn Way>> = vec![way.clone(), failing.clone()];
-        let (told, mut standings) = mpsc::unbounded_channel();
+        let backends: Vec<Arc<dyn RendezvousBackend>> = vec![backend.clone(), failing.clone()];
+        let (told, mut statuses) = mpsc::unbounded_channel();
         let relays = futures_util::stream::iter([None, Some(RELAY.to_owned())]);
         let before = epoch_now();
-        let publishing = publish(ways, words("amateur-fabric"), record(RELAY).endpoint_id, relays, move |standing| {
-            let _ = told.send(standing);
+        let publishing = publish(backends, words("amateur-fabric"), record(RELAY).endpoint_id, relays, move |status| {
+            let _ = told.send(status);
         });
         let watching = async {
-            while standings.recv().await != Some(Standing::Findable) {}
-            while way.published.lock().unwrap().len() < 2 {
+            while statuses.recv().await != Some(PublishStatus::Findable) {}
+            while backend.published.lock().unwrap().len() < 2 {
                 tokio::task::yield_now().await;
             }
         };
@@ -404,7 +404,7 @@ mod drivers {
             () = watching => {}
             () = tokio::time::sleep(Duration::from_secs(30)) => panic!("it does not publish twice"),
         }
-        let published = way.published.lock().unwrap();
+        let published = backend.published.lock().unwrap();
         let keys: BTreeSet<_> = published.iter().map(|packet| *packet.public_key().as_bytes()).collect();
         assert!(keys == publics(before.published()) || keys == publics(epoch_now().published()));
         for packet in published.iter() {
@@ -422,23 +422,26 @@ mod drivers {
         let mut answers = vec![bad, good];
         // A flood: only a few packets of one answer are read.
         answers.resize(1000, answers[1].clone());
-        let way = Arc::new(Remembering { answers, clock, ..Remembering::default() });
+        let backend = Arc::new(Remembering { answers, clock, ..Remembering::default() });
         let (tell, mut found) = mpsc::channel(1);
         let before = epoch_now();
-        let searching = tokio::spawn(search(vec![way.clone() as Arc<dyn Way>], words("amateur-fabric"), tell));
+        let searching =
+            tokio::spawn(search(vec![backend.clone() as Arc<dyn RendezvousBackend>], words("amateur-fabric"), tell));
         let mut hosts = 0;
         let (reached, off) = loop {
             match found.recv().await.expect("it goes on") {
-                Found::Host(host) => {
+                SearchEvent::Host(host) => {
                     assert_eq!(host, record(RELAY));
                     hosts += 1;
                 }
-                Found::Swept { reached, clock_off } => break (reached, clock_off.expect("the server told its own")),
+                SearchEvent::Swept { reached, clock_off } => {
+                    break (reached, clock_off.expect("the server told its own"));
+                }
             }
         };
         assert!(reached && off > Duration::from_secs(1_000_000_000), "{off:?}");
         assert!((3..=24).contains(&hosts), "{hosts}");
-        let asked: BTreeSet<_> = way.asked.lock().unwrap().iter().map(|key| *key.as_bytes()).collect();
+        let asked: BTreeSet<_> = backend.asked.lock().unwrap().iter().map(|key| *key.as_bytes()).collect();
         assert!(asked == publics(before.sought()) || asked == publics(epoch_now().sought()));
         // Nobody listens any more, so it ends by itself.
         drop(found);
@@ -447,11 +450,11 @@ mod drivers {
 
     #[tokio::test]
     async fn a_sweep_without_an_answer_says_so() {
-        let way = Arc::new(Remembering { fails: true, ..Remembering::default() });
+        let backend = Arc::new(Remembering { fails: true, ..Remembering::default() });
         let (tell, mut found) = mpsc::channel(1);
-        let searching = search(vec![way as Arc<dyn Way>], words("amateur-fabric"), tell);
+        let searching = search(vec![backend as Arc<dyn RendezvousBackend>], words("amateur-fabric"), tell);
         let told = tokio::select! { () = searching => None, told = found.recv() => told };
-        assert_eq!(told, Some(Found::Swept { reached: false, clock_off: None }));
+        assert_eq!(told, Some(SearchEvent::Swept { reached: false, clock_off: None }));
     }
 }
 

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use super::{
-    super::relocate::Step,
+    super::relocate::MoveStep,
     fake::Machine,
     moving::{PLACES, check_whole, choice, relocate, start},
 };
@@ -21,7 +21,7 @@ fn at<T: Copy>(all: &[T], name: &str) -> T {
 #[test]
 fn child_that_moves() {
     let Some(dir) = std::env::var_os(DIR) else { return };
-    let (to, step) = (at(&PLACES, TO), at(&Step::ALL, STEP));
+    let (to, step) = (at(&PLACES, TO), at(&MoveStep::ALL, STEP));
     relocate(&Machine::at(dir.into()), to, &mut |done| {
         if done == step {
             let me = rustix::process::getpid();
@@ -42,8 +42,8 @@ fn kill_9_after_any_step_of_any_move_loses_nothing() {
             let above = tempfile::tempdir().unwrap();
             let machine = Machine::at(above.path().to_path_buf());
             let endpoint_id = start(&machine, choice(from_place)).unwrap().identity.endpoint_id();
-            for step in 0..Step::ALL.len() {
-                let what = format!("{from_place:?} to {:?}, killed after {:?}", PLACES[to], Step::ALL[step]);
+            for step in 0..MoveStep::ALL.len() {
+                let what = format!("{from_place:?} to {:?}, killed after {:?}", PLACES[to], MoveStep::ALL[step]);
                 let ended = Command::new(std::env::current_exe().unwrap())
                     .args(["--exact", "identity::tests::kill::child_that_moves", "--test-threads=1"])
                     .env(DIR, above.path())

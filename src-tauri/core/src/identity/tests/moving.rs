@@ -7,7 +7,7 @@ use super::{
         durable::power,
         inspect::inspect_on,
         record::IdentityRecord,
-        relocate::{Step, relocate_on},
+        relocate::{MoveStep, relocate_on},
         unlock::{open_recorded, unlock_on},
     },
     fake::{Machine, Mood},
@@ -34,7 +34,11 @@ pub fn start(machine: &Machine, choice: KeystoreChoice) -> Result<Unlocked, Iden
     unlock_on(&machine.ground(), choice, &says("passphrase"))
 }
 
-pub fn relocate(machine: &Machine, to: KeystoreView, after: &mut dyn FnMut(Step)) -> Result<Relocated, IdentityError> {
+pub fn relocate(
+    machine: &Machine,
+    to: KeystoreView,
+    after: &mut dyn FnMut(MoveStep),
+) -> Result<Relocated, IdentityError> {
     relocate_on(&machine.ground(), to, &says("passphrase"), &says("passphrase"), after)
 }
 
@@ -72,7 +76,7 @@ fn every_move_keeps_the_device_and_leaves_one_copy() {
 }
 
 /// Stops the move abruptly, as a power cut does: no later code runs.
-fn cut_after(machine: &Machine, to: KeystoreView, step: Step) {
+fn cut_after(machine: &Machine, to: KeystoreView, step: MoveStep) {
     struct Cut;
     let moved = catch_unwind(AssertUnwindSafe(|| {
         relocate(machine, to, &mut |done| {
@@ -119,8 +123,8 @@ fn a_cut_before_any_change_of_any_move_loses_nothing() {
 #[test]
 fn a_cut_while_clearing_up_loses_nothing() {
     for (from, to, step) in [
-        (KeystoreView::Keychain, KeystoreView::Plain, Step::Switch),
-        (KeystoreView::Plain, KeystoreView::Keychain, Step::Copy),
+        (KeystoreView::Keychain, KeystoreView::Plain, MoveStep::Switch),
+        (KeystoreView::Plain, KeystoreView::Keychain, MoveStep::Copy),
     ] {
         let (_above, machine) = machine();
         let endpoint_id = start(&machine, choice(from)).unwrap().identity.endpoint_id();
@@ -139,7 +143,7 @@ fn a_cut_while_clearing_up_loses_nothing() {
 fn a_move_after_a_cut_clears_up_what_the_other_left() {
     let (_above, machine) = machine();
     let endpoint_id = start(&machine, KeystoreChoice::Plain).unwrap().identity.endpoint_id();
-    for step in [Step::Copy, Step::Compare] {
+    for step in [MoveStep::Copy, MoveStep::Compare] {
         cut_after(&machine, KeystoreView::Keychain, step);
     }
     assert_eq!(machine.copies(), 3);
@@ -151,7 +155,7 @@ fn a_move_after_a_cut_clears_up_what_the_other_left() {
 fn leftovers_in_a_locked_keychain_are_shown_and_removed_later() {
     let (_above, machine) = machine();
     let endpoint_id = start(&machine, KeystoreChoice::Keychain).unwrap().identity.endpoint_id();
-    cut_after(&machine, KeystoreView::Plain, Step::Switch);
+    cut_after(&machine, KeystoreView::Plain, MoveStep::Switch);
     machine.keychain.set(Mood::Locked);
     start(&machine, KeystoreChoice::Plain).unwrap();
     assert_eq!(inspect_on(&machine.ground()).unwrap().leftovers, [KeystoreView::Keychain]);

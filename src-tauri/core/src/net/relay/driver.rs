@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     RelayStatus,
-    book::{Book, Line, Listed, Policy},
-    probe::{PROBE, PROBE_OF_DOUBTED, Prober},
+    probe::{PROBE, PROBE_OF_SUSPECT, Prober},
+    relay_table::{HomeConnection, Listed, Policy, RelayTable},
 };
 use crate::{api::SecretText, clock::Locked as _};
 
@@ -26,46 +26,46 @@ const NOISE: Duration = Duration::from_millis(5);
 
 /// Keeps the relay state up to date. Cheap to clone.
 #[derive(Clone)]
-pub(in crate::net) struct RelayDesk(Arc<Inner>);
+pub(in crate::net) struct RelayController(Arc<Inner>);
 
 struct Inner {
     endpoint: Endpoint,
     prober: Option<Prober>,
-    book: Mutex<Book>,
+    table: Mutex<RelayTable>,
     /// Relays in iroh's list at startup.
     listed: Vec<Listed>,
     wake: Notify,
     statuses: watch::Sender<Vec<RelayStatus>>,
 }
 
-impl fmt::Debug for RelayDesk {
+impl fmt::Debug for RelayController {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RelayDesk")
+        f.write_str("RelayController")
     }
 }
 
-impl RelayDesk {
+impl RelayController {
     /// Creates the controller of an endpoint that was bound with these relays.
-    pub fn new(endpoint: Endpoint, book: Book, listed: Vec<Listed>) -> Self {
+    pub fn new(endpoint: Endpoint, table: RelayTable, listed: Vec<Listed>) -> Self {
         let prober = Prober::new(endpoint.tls_config().clone());
-        let statuses = watch::Sender::new(book.statuses());
-        Self(Arc::new(Inner { endpoint, prober, book: Mutex::new(book), listed, wake: Notify::new(), statuses }))
+        let statuses = watch::Sender::new(table.statuses());
+        Self(Arc::new(Inner { endpoint, prober, table: Mutex::new(table), listed, wake: Notify::new(), statuses }))
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.book.locked()
+    fn table(&self) -> MutexGuard<'_, RelayTable> {
+        self.0.table.locked()
     }
 
     pub fn statuses(&self) -> Vec<RelayStatus> {
-        self.book().statuses()
+        self.table().statuses()
     }
 
     pub fn own(&self) -> Vec<RelayUrl> {
-        self.book().own()
+        self.table().own()
     }
 
     pub fn is_left(&self, url: &RelayUrl) -> bool {
-        self.book().is_left(url)
+        self.table().is_left(url)
     }
 
     /// Changes when the visible status of a relay changes.
@@ -75,19 +75,19 @@ impl RelayDesk {
 
     /// Applies other relays or rules.
     pub fn set(&self, policy: Policy) {
-        self.book().set(policy);
+        self.table().set(policy);
         self.0.wake.notify_one();
     }
 
     /// Reacts to a network change.
     pub fn rouse(&self) {
-        self.book().rouse();
+        self.table().rouse();
         self.0.wake.notify_one();
     }
 
     /// Marks a relay through which data is unanswered.
-    pub fn doubt(&self, url: &RelayUrl) {
-        if self.book().doubt(url, Instant::now()) {
+    pub fn suspect(&self, url: &RelayUrl) {
+        if self.table().suspect(url, Instant::now()) {
             self.0.wake.notify_one();
         }
     }
@@ -95,12 +95,12 @@ impl RelayDesk {
     /// Probes all relays that may be probed, in parallel.
     pub async fn probe(&self) {
         let Some(prober) = &self.0.prober else { return };
-        let asked = self.book().askable().into_iter().map(|url| async {
+        let asked = self.table().askable().into_iter().map(|url| async {
             let latency = prober.ask(&url, PROBE).await;
             (url, latency)
         });
         for (url, latency) in n0_future::join_all(asked).await {
-            self.book().answered(&url, latency);
+            self.table().answered(&url, latency);
         }
         self.0.wake.notify_one();
     }
@@ -117,7 +117,7 @@ impl RelayDesk {
             self.list(&mut listed).await;
             self.spawn_due(&mut probes);
             self.tell();
-            let pause = self.book().pause();
+            let pause = self.table().pause();
             tokio::select! {
                 () = cancel.cancelled() => break,
                 home = homes.updated() => match home {
@@ -126,13 +126,13 @@ impl RelayDesk {
                 },
                 report = reports.updated() => match report {
                     Ok(Some(report)) => for (how, url, latency) in report.relay_latency.iter() {
-                        self.book().measured(url, latency, how != Probe::Https);
+                        self.table().measured(url, latency, how != Probe::Https);
                     },
                     Ok(None) => {}
                     Err(_) => break,
                 },
                 Some(answer) = probes.join_next(), if !probes.is_empty() => if let Ok((url, latency)) = answer {
-                    self.book().answered(&url, latency);
+                    self.table().answered(&url, latency);
                 },
                 () = self.0.wake.notified() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -143,23 +143,23 @@ impl RelayDesk {
     fn home(&self, homes: &[iroh::endpoint::RelayStatus]) {
         let home = homes.first().map(|home| {
             let line = if home.is_connected() {
-                Line::Connected
+                HomeConnection::Connected
             } else if home.last_error().is_some() {
-                Line::Failed { refused: home.auth_denied_reason().is_some() }
+                HomeConnection::Failed { refused: home.auth_denied_reason().is_some() }
             } else {
-                Line::Connecting
+                HomeConnection::Connecting
             };
             (home.url(), line)
         });
-        self.book().home(Instant::now(), home);
+        self.table().home(Instant::now(), home);
     }
 
     fn spawn_due(&self, probes: &mut JoinSet<(RelayUrl, Option<Duration>)>) {
         let Some(prober) = &self.0.prober else { return };
         let now = Instant::now();
-        let due = self.book().due(now);
+        let due = self.table().due(now);
         for url in due {
-            let within = if self.book().asked(&url, now) { PROBE_OF_DOUBTED } else { PROBE };
+            let within = if self.table().asked(&url, now) { PROBE_OF_SUSPECT } else { PROBE };
             let prober = prober.clone();
             probes.spawn(async move {
                 let latency = prober.ask(&url, within).await;
@@ -171,7 +171,7 @@ impl RelayDesk {
     /// Applies the choice to iroh's list. New relays are added before old ones are removed, so that the list is never
     /// empty.
     async fn list(&self, listed: &mut HashMap<RelayUrl, Option<SecretText>>) {
-        let chosen = self.book().list();
+        let chosen = self.table().list();
         let endpoint = &self.0.endpoint;
         for relay in &chosen {
             if listed.get(&relay.url) != Some(&relay.token) {

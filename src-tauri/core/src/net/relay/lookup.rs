@@ -7,14 +7,14 @@ use iroh::{
 };
 use n0_future::boxed::BoxStream;
 
-use super::RelayDesk;
+use super::RelayController;
 
 /// Maximum number of relays. When a device is dialled, each of them is connected to for a minute.
 const AT_MOST: usize = 3;
 
 /// The user's own relays as an address lookup.
 #[derive(Clone, Debug)]
-pub(in crate::net) struct OwnRelays(pub RelayDesk);
+pub(in crate::net) struct OwnRelays(pub RelayController);
 
 impl AddressLookup for OwnRelays {
     fn resolve(&self, id: EndpointId) -> Option<BoxStream<Result<Item, Error>>> {

@@ -1,13 +1,13 @@
 //! Relays: which are known, which one is this device's home relay, and the status of each.
 //!
 //! iroh uses the nearest relay of its own list as the home relay. Yonder controls what is in that list: a
-//! [`RelaySelector`] decides, [`book`] keeps the state and is pure, [`driver`] measures and applies.
+//! [`RelaySelector`] decides, [`relay_table`] keeps the state and is pure, [`driver`] measures and applies.
 
-mod book;
 mod driver;
 mod lookup;
 mod named;
 mod probe;
+mod relay_table;
 mod select;
 mod servers;
 
@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use super::{EndpointOptions, Mode, Net};
 use crate::error::{NetworkError, RoomError};
 
-pub(super) use book::{Book, Listed, Policy};
-pub(super) use driver::{RelayDesk, public, relay_map};
+pub(super) use driver::{RelayController, public, relay_map};
 pub(super) use lookup::OwnRelays;
 pub(super) use named::{Checked, NamedServers, PublicResolver};
+pub(super) use relay_table::{Listed, Policy, RelayTable};
 pub use select::{Fixed, KnownRelay, Nearest, OwnFirst, RelaySelector};
 pub(super) use servers::Servers;
 
@@ -106,7 +106,7 @@ impl Net {
     /// Checks connections that go through a relay that is silent and no longer the home. They would otherwise be found
     /// dead only by silence, and iroh looks for a device again only when no connection with it is left.
     pub fn leave_silent_relays(&self) {
-        for session in self.standing().live {
+        for session in self.snapshot().live {
             let paths = session.connection().paths();
             let left =
                 |address: &TransportAddr| matches!(address, TransportAddr::Relay(url) if self.0.relays.is_left(url));

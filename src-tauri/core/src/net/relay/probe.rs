@@ -11,7 +11,7 @@ use url::Url;
 /// Time limit of a probe, as in iroh.
 pub(super) const PROBE: Duration = Duration::from_secs(3);
 /// Time limit of a probe of a suspect relay. Shorter, because it has been silent for a while already.
-pub(super) const PROBE_OF_DOUBTED: Duration = Duration::from_millis(1500);
+pub(super) const PROBE_OF_SUSPECT: Duration = Duration::from_millis(1500);
 
 /// Sends probes to relays. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -4,11 +4,11 @@
 //! One examination runs at a time; a request for the same subject joins it. It ends within about ten seconds, because
 //! the probes run in parallel and each has its own time limit.
 
-mod desk;
+mod controller;
 mod one;
-mod patient;
 mod proof;
 mod report;
+mod target;
 
 use std::{
     collections::HashMap,
@@ -19,20 +19,20 @@ use std::{
 use futures_util::future::{join, join_all};
 use tokio::time::timeout_at;
 
-pub(super) use desk::DoctorDesk;
-use patient::Patient;
+pub(super) use controller::DoctorController;
+use target::DoctorTarget;
 
 use super::{NetworkingService, NodeOptions};
 use crate::{
     api::{ApiError, CheckView, DeviceState, DeviceView, DoctorConnection, DoctorReport, PathKind},
     clock::Locked as _,
     diagnostics::{
-        facts::{Interface, Outside, Routes},
-        judge::{
+        checks::{
             self,
-            device::{Proof, Surroundings},
+            device::{Proof, ReachContext},
             lan::Neighbours,
         },
+        facts::{DefaultRoutes, Interface, Outside},
         probe,
     },
     id::DeviceId,
@@ -101,10 +101,10 @@ pub async fn examine_without_node(
 ) -> DoctorReport {
     let begun = Instant::now();
     let found = Findings::new(Arc::new(tell));
-    found.add(judge::place::start(&error.code, &error.message, &error.hint));
-    let patient = Patient::without_node(options).await;
-    here(&patient, &found, None).await;
-    report::write(&patient, found.all(), Vec::new(), &[], begun)
+    found.add(checks::place::start(&error.code, &error.message, &error.hint));
+    let target = DoctorTarget::without_node(options).await;
+    here(&target, &found, None).await;
+    report::write(&target, found.all(), Vec::new(), &[], begun)
 }
 
 impl NetworkingService {
@@ -112,30 +112,30 @@ impl NetworkingService {
     async fn examine(&self, device: Option<DeviceId>, tell: Tell) -> DoctorReport {
         let begun = Instant::now();
         let found = Findings::new(tell);
-        let patient = Patient::of(self).await;
+        let target = DoctorTarget::of(self).await;
         match device {
-            Some(id) => one::examine(self, id, &patient, &found).await,
+            Some(id) => one::examine(self, id, &target, &found).await,
             None => {
-                let proofs = proof::of_all(self, patient.options.mode, begun);
-                let (around, proofs) = join(here(&patient, &found, Some(self)), proofs).await;
+                let proofs = proof::of_all(self, target.options.mode, begun);
+                let (around, proofs) = join(here(&target, &found, Some(self)), proofs).await;
                 self.devices_and_transfers(&around, &proofs, &found);
             }
         }
         let devices = self.0.devices.views();
         let connections = devices.iter().filter(|view| device.is_none_or(|id| id == view.device_id)).flat_map(standing);
-        report::write(&patient, found.all(), connections.collect(), &devices, begun)
+        report::write(&target, found.all(), connections.collect(), &devices, begun)
     }
 
-    fn devices_and_transfers(&self, around: &Surroundings, proofs: &HashMap<DeviceId, Proof>, found: &Findings) {
+    fn devices_and_transfers(&self, around: &ReachContext, proofs: &HashMap<DeviceId, Proof>, found: &Findings) {
         let views = self.0.devices.views();
         for view in views.iter().filter(|view| view.paired) {
             let proof = proofs.get(&view.device_id).cloned().unwrap_or_default();
-            found.add(judge::device::check(view, &proof, around));
+            found.add(checks::device::check(view, &proof, around));
         }
         for transfer in self.0.transfers.list(false) {
             let connections = views.iter().find(|view| view.device_id == transfer.device).map(|view| &view.connections);
             let connections = connections.map_or(&[][..], Vec::as_slice);
-            if let Some(check) = judge::transfer::check(&transfer, connections, None) {
+            if let Some(check) = checks::transfer::check(&transfer, connections, None) {
                 found.add(check);
             }
         }
@@ -163,47 +163,47 @@ fn standing(view: &DeviceView) -> Vec<DoctorConnection> {
 }
 
 /// Runs the checks of this machine and its network: all except those of devices and transfers.
-async fn here(patient: &Patient, found: &Findings, node: Option<&NetworkingService>) -> Surroundings {
+async fn here(target: &DoctorTarget, found: &Findings, node: Option<&NetworkingService>) -> ReachContext {
     let (interfaces, routes) = blocking(|| (probe::interfaces(), probe::routes())).await;
-    let lan_only = patient.options.mode == Mode::Lan;
-    found.add(judge::lan::interfaces(&interfaces));
-    found.add(judge::lan::vpn(&interfaces));
-    found.add(judge::lan::route(&routes, lan_only));
-    let places = places(patient, found);
-    let lan = lan(patient, found, &interfaces, node);
-    let servers = servers(patient, found, &routes, node);
+    let lan_only = target.options.mode == Mode::Lan;
+    found.add(checks::lan::interfaces(&interfaces));
+    found.add(checks::lan::vpn(&interfaces));
+    found.add(checks::lan::route(&routes, lan_only));
+    let places = places(target, found);
+    let lan = lan(target, found, &interfaces, node);
+    let servers = servers(target, found, &routes, node);
     let ((), ((), mut around)) = join(places, join(lan, servers)).await;
-    around.relay_only = patient.options.mode == Mode::RelayOnly;
+    around.relay_only = target.options.mode == Mode::RelayOnly;
     around.lan_only = lan_only;
     around
 }
 
 /// Checks the port, the folders and the keystore.
-async fn places(patient: &Patient, found: &Findings) {
-    let port = patient.port();
-    found.add(judge::port::check(&blocking(port).await));
-    if let Some(keystore) = patient.keystore {
-        found.add(judge::place::keystore(keystore));
+async fn places(target: &DoctorTarget, found: &Findings) {
+    let port = target.port();
+    found.add(checks::port::check(&blocking(port).await));
+    if let Some(keystore) = target.keystore {
+        found.add(checks::place::keystore(keystore));
     }
-    let data = patient.data_dir.clone();
-    found.add(judge::place::data(&blocking(move || probe::folder(&data)).await));
-    if let Some(downloads) = &patient.downloads {
-        found.add(judge::place::downloads(downloads));
+    let data = target.data_dir.clone();
+    found.add(checks::place::data(&blocking(move || probe::folder(&data)).await));
+    if let Some(downloads) = &target.downloads {
+        found.add(checks::place::downloads(downloads));
     }
 }
 
 /// Checks multicast and the firewall. Mode `relay-only` uses neither.
-async fn lan(patient: &Patient, found: &Findings, interfaces: &[Interface], node: Option<&NetworkingService>) {
-    if patient.options.mode == Mode::RelayOnly {
+async fn lan(target: &DoctorTarget, found: &Findings, interfaces: &[Interface], node: Option<&NetworkingService>) {
+    if target.options.mode == Mode::RelayOnly {
         let unused = "In mode relay-only nothing is looked for on the network here.";
-        found.add(judge::info("multicast", "multicast_unused", unused, ""));
+        found.add(checks::info("multicast", "multicast_unused", unused, ""));
         return;
     }
-    let port = patient.port_used();
+    let port = target.port_used();
     let (heard, firewall) = join(probe::multicast(interfaces), blocking(move || probe::firewall(port))).await;
-    found.add(judge::lan::firewall(&firewall, &heard, port));
+    found.add(checks::lan::firewall(&firewall, &heard, port));
     let neighbours = node.map(|node| neighbours(&node.0.devices.views(), interfaces)).unwrap_or_default();
-    found.add(judge::lan::multicast(&heard, &neighbours));
+    found.add(checks::lan::multicast(&heard, &neighbours));
 }
 
 fn neighbours(devices: &[DeviceView], interfaces: &[Interface]) -> Neighbours {
@@ -221,23 +221,23 @@ fn neighbours(devices: &[DeviceView], interfaces: &[Interface]) -> Neighbours {
 
 /// Checks the servers, the route to them, and our clock against theirs.
 async fn servers(
-    patient: &Patient,
+    target: &DoctorTarget,
     found: &Findings,
-    routes: &Routes,
+    routes: &DefaultRoutes,
     node: Option<&NetworkingService>,
-) -> Surroundings {
-    let lan_only = patient.options.mode == Mode::Lan;
+) -> ReachContext {
+    let lan_only = target.options.mode == Mode::Lan;
     let now = crate::clock::unix_now();
     if lan_only {
-        found.add(judge::servers::none(true));
-        found.add(judge::servers::clock(&[], &[], true));
-        return Surroundings { now, ..Surroundings::default() };
+        found.add(checks::servers::none(true));
+        found.add(checks::servers::clock(&[], &[], true));
+        return ReachContext { now, ..ReachContext::default() };
     }
-    let to_ask = patient.servers(node).await;
-    let asked = match &patient.tls {
+    let to_ask = target.servers(node).await;
+    let asked = match &target.tls {
         Ok(tls) => join_all(to_ask.into_iter().map(|server| probe::ask(server, tls.clone()))).await,
         Err(reason) => {
-            found.add(judge::failed(
+            found.add(checks::failed(
                 "relay",
                 "authority_unreadable",
                 format!("The authority of your own servers cannot be read: {reason}."),
@@ -247,22 +247,22 @@ async fn servers(
         }
     };
     let relays = asked.iter().any(|server| server.kind == crate::diagnostics::facts::ServerKind::Relay);
-    for check in judge::servers::each(&asked, routes) {
+    for check in checks::servers::each(&asked, routes) {
         found.add(check);
     }
-    if !relays && patient.tls.is_ok() {
-        found.add(judge::servers::none(false));
+    if !relays && target.tls.is_ok() {
+        found.add(checks::servers::none(false));
     }
-    let mut around = Surroundings { now, ..Surroundings::default() };
-    if patient.options.mode == Mode::Normal {
-        around.udp_blocked = judge::servers::blocks_udp(&asked);
-        found.add(judge::servers::udp(&asked, routes));
+    let mut around = ReachContext { now, ..ReachContext::default() };
+    if target.options.mode == Mode::Normal {
+        around.udp_blocked = checks::servers::blocks_udp(&asked);
+        found.add(checks::servers::udp(&asked, routes));
         around.outside = node.map(outside).unwrap_or_default();
-        if let Some(nat) = judge::servers::nat(&around.outside) {
+        if let Some(nat) = checks::servers::nat(&around.outside) {
             found.add(nat);
         }
     }
-    found.add(judge::servers::clock(&asked, &[], false));
+    found.add(checks::servers::clock(&asked, &[], false));
     around
 }
 

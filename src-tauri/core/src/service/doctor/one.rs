@@ -9,12 +9,12 @@ use futures_util::{
 use iroh::EndpointId;
 use tokio::time::timeout;
 
-use super::{Findings, NetworkingService, Patient, blocking, outside, proof::dial_for_transfer};
+use super::{DoctorTarget, Findings, NetworkingService, blocking, outside, proof::dial_for_transfer};
 use crate::{
     api::ApiError,
     diagnostics::{
+        checks::device::{Ping, ReachAttempts, ReachContext, ways},
         facts::{Interface, LookUp, RelayLink, ServerKind},
-        judge::device::{Ping, Surroundings, Tried, ways},
         probe::{self, ServerToAsk},
     },
     id::DeviceId,
@@ -29,18 +29,18 @@ const PING: Duration = Duration::from_secs(9);
 const MAX_FOUND: usize = 8;
 
 /// Tries every path to the device.
-pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Patient, found: &Findings) {
+pub(super) async fn examine(node: &NetworkingService, id: DeviceId, target: &DoctorTarget, found: &Findings) {
     let Some(device) = node.0.devices.view(id) else { return };
     let (interfaces, routes) = blocking(|| (probe::interfaces(), probe::routes())).await;
-    let mode = patient.options.mode;
+    let mode = target.options.mode;
     let (known, relay) = node.0.devices.whereabouts(id);
     let addresses = may_be_tried(known, mode, &interfaces);
     let reached = join(ping(node, id), dial_for_transfer(node, id, PING));
     let ((ping, transfers), look_ups, answers, relay) =
-        join4(reached, look_up(node, id, mode), probe::knock_all(addresses), ask_relay(node, relay, mode, patient))
+        join4(reached, look_up(node, id, mode), probe::probe_all(addresses), ask_relay(node, relay, mode, target))
             .await;
     let Some(device) = node.0.devices.view(id).or(Some(device)) else { return };
-    let tried = Tried {
+    let tried = ReachAttempts {
         sighted: device.nearby,
         addresses: answers,
         relay,
@@ -48,7 +48,7 @@ pub(super) async fn examine(node: &NetworkingService, id: DeviceId, patient: &Pa
         ping: Some(ping),
         transfers: Some(transfers),
     };
-    let around = Surroundings {
+    let around = ReachContext {
         relay_only: mode == Mode::RelayOnly,
         lan_only: mode == Mode::Lan,
         udp_blocked: false,
@@ -124,14 +124,14 @@ async fn ask_relay(
     node: &NetworkingService,
     relay: Option<String>,
     mode: Mode,
-    patient: &Patient,
+    target: &DoctorTarget,
 ) -> Option<(String, bool)> {
     let url = relay?;
     let may_ask = |net: &Net| url.parse().is_ok_and(|relay| net.may_ask(&relay));
     if mode == Mode::Lan || !node.0.net.get().is_some_and(may_ask) {
         return None;
     }
-    let (Ok(page), Ok(tls)) = (url.parse(), &patient.tls) else { return Some((url, false)) };
+    let (Ok(page), Ok(tls)) = (url.parse(), &target.tls) else { return Some((url, false)) };
     let server = ServerToAsk { kind: ServerKind::Relay, url: page, udp: false, link: RelayLink::None };
     let asked = probe::ask(server, tls.clone()).await;
     Some((asked.url, asked.answer.is_ok()))

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::{CONNECTING, NetworkingService, blocking, one::may_be_tried};
 use crate::{
     api::{ApiError, DeviceState, PathKind},
-    diagnostics::{facts::Knock, judge::device::Proof, probe},
+    diagnostics::{checks::device::Proof, facts::ProbeResult, probe},
     error::NetworkError,
     id::DeviceId,
     net::{ALPN_MESSAGE, ALPN_TRANSFER, Connector, Mode},
@@ -74,6 +74,6 @@ fn told(result: Option<Result<(), NetworkError>>, within: Duration) -> Tried {
 async fn rejected(node: &NetworkingService, id: DeviceId, mode: Mode) -> Option<std::net::SocketAddr> {
     let interfaces = blocking(probe::interfaces).await;
     let addresses = may_be_tried(node.0.devices.whereabouts(id).0, mode, &interfaces);
-    let knocked = probe::knock_all(addresses).await;
-    knocked.iter().find(|address| address.knock == Knock::Rejected).map(|address| address.at)
+    let probed = probe::probe_all(addresses).await;
+    probed.iter().find(|address| address.result == ProbeResult::Rejected).map(|address| address.at)
 }

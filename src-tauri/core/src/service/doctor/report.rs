@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use super::Patient;
+use super::DoctorTarget;
 use crate::{
     api::{CheckView, DeviceView, DoctorConnection, DoctorReport},
-    diagnostics::{Letter, log},
+    diagnostics::{RedactedReport, log},
     net::Mode,
 };
 
@@ -14,34 +14,34 @@ const PRIVATE: [&str; 3] = ["name", "download_dir", "relays"];
 
 /// Assembles the report.
 pub(super) fn write(
-    patient: &Patient,
+    target: &DoctorTarget,
     checks: Vec<CheckView>,
     connections: Vec<DoctorConnection>,
     devices: &[DeviceView],
     begun: Instant,
 ) -> DoctorReport {
-    let logs = log::folder(&patient.data_dir).display().to_string();
-    let letter = Letter {
+    let logs = log::folder(&target.data_dir).display().to_string();
+    let redacted = RedactedReport {
         version: format!("Yonder {}", env!("CARGO_PKG_VERSION")),
         system: system(),
-        mode: match patient.options.mode {
+        mode: match target.options.mode {
             Mode::Normal => "normal",
             Mode::Lan => "lan",
             Mode::RelayOnly => "relay-only",
         }
         .into(),
-        settings: settings(patient),
+        settings: settings(target),
         logs: logs.clone(),
         checks: checks.clone(),
         connections: connections.clone(),
-        hidden: hidden(patient, devices),
+        hidden: hidden(target, devices),
     };
     let took_ms = u32::try_from(begun.elapsed().as_millis()).unwrap_or(u32::MAX);
-    DoctorReport { checks, connections, report: letter.text(), logs, took_ms }
+    DoctorReport { checks, connections, report: redacted.text(), logs, took_ms }
 }
 
-fn settings(patient: &Patient) -> Vec<(String, String)> {
-    let fields = patient.settings.as_ref().and_then(|settings| serde_json::to_value(settings).ok());
+fn settings(target: &DoctorTarget) -> Vec<(String, String)> {
+    let fields = target.settings.as_ref().and_then(|settings| serde_json::to_value(settings).ok());
     let Some(serde_json::Value::Object(fields)) = fields else { return Vec::new() };
     let shown = fields.into_iter().filter(|(key, _)| !PRIVATE.contains(&key.as_str()));
     shown
@@ -52,13 +52,13 @@ fn settings(patient: &Patient) -> Vec<(String, String)> {
         .collect()
 }
 
-fn hidden(patient: &Patient, devices: &[DeviceView]) -> Vec<(String, String)> {
+fn hidden(target: &DoctorTarget, devices: &[DeviceView]) -> Vec<(String, String)> {
     let mut hidden: Vec<(String, String)> = devices
         .iter()
         .enumerate()
         .map(|(number, device)| (device.name.clone(), format!("device {}", number + 1)))
         .collect();
-    if let Some(settings) = &patient.settings {
+    if let Some(settings) = &target.settings {
         hidden.push((settings.name.clone(), "this device".into()));
     }
     for variable in ["HOME", "USERPROFILE"] {

@@ -10,18 +10,18 @@ use iroh::{EndpointAddr, EndpointId, RelayUrl};
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{PairingDesk, Step};
+use super::{PairingController, PairingStage};
 use crate::{
     api::{PairingNote, PairingRole, PairingView, TrustLevel},
     clock::Locked as _,
-    discovery::rendezvous::{self, EPOCH, FinderWords, Found, HostRecord},
+    discovery::rendezvous::{self, EPOCH, FinderWords, HostRecord, SearchEvent},
     error::NetworkError,
     id::DeviceId,
     net::{ALPN_PAIRING, CloseCode, DialError, Net},
     pairing::{
         HostsTried, JoinSecret, JoinerState, Link, MAX_HOSTS_PER_CODE, PairingCode, PairingError, PairingEvent,
         SystemEntropy, Timeouts,
-        driver::{self, Command},
+        driver::{self, PairingCommand},
         parse_address,
     },
 };
@@ -50,7 +50,7 @@ impl Target {
 
 /// The search across the internet while a code of five words is tried.
 struct Far {
-    found: mpsc::Receiver<Found>,
+    found: mpsc::Receiver<SearchEvent>,
     _search: AbortOnDropHandle<()>,
     reached: bool,
     swept: bool,
@@ -60,11 +60,11 @@ struct Far {
 }
 
 impl Far {
-    fn is_vain(&self) -> bool {
+    fn is_unanswered(&self) -> bool {
         self.swept && (!self.reached || minutes_off(self.clock_off).is_some())
     }
 
-    async fn next(far: &mut Option<Self>) -> Option<Found> {
+    async fn next(far: &mut Option<Self>) -> Option<SearchEvent> {
         match far {
             Some(far) => far.found.recv().await,
             None => std::future::pending().await,
@@ -72,7 +72,7 @@ impl Far {
     }
 }
 
-impl PairingDesk {
+impl PairingController {
     /// Joins a host. The result is reported by events.
     pub fn join(
         &self,
@@ -87,19 +87,19 @@ impl PairingDesk {
             _ => None,
         };
         let round = self.begin(approve)?;
-        net.open_to_strangers(false);
+        net.open_to_unpaired(false);
         let (commands, mut received) = mpsc::channel(4);
         self.now().commands = Some(commands);
-        self.step(round, Step::Joining { host: None, note: far.as_ref().map(|_| PairingNote::Looking) });
-        let desk = self.clone();
+        self.step(round, PairingStage::Joining { host: None, note: far.as_ref().map(|_| PairingNote::Looking) });
+        let controller = self.clone();
         self.0.tasks.spawn(async move {
             let result = match target {
-                Some(target) => desk.try_host(round, &secret, target, &mut received).await,
-                None => desk.try_hosts(round, &secret, far, &mut received).await,
+                Some(target) => controller.try_host(round, &secret, target, &mut received).await,
+                None => controller.try_hosts(round, &secret, far, &mut received).await,
             };
             if let Err(error) = result {
-                desk.0.devices.pairing_with(None);
-                desk.step(round, Step::Failed(error.into()));
+                controller.0.devices.pairing_with(None);
+                controller.step(round, PairingStage::Failed(error.into()));
             }
         });
         Ok(self.view())
@@ -147,9 +147,10 @@ impl PairingDesk {
 
     /// Starts the internet search if it is permitted. Otherwise `None`, and a code of five words works on the LAN only.
     fn look_far(&self, net: &Net, words: String) -> Option<Far> {
-        let ways = self.ways(net).inspect_err(|error| tracing::info!(%error, "looking nearby only")).ok()?;
+        let backends =
+            self.rendezvous_backends(net).inspect_err(|error| tracing::info!(%error, "looking nearby only")).ok()?;
         let (tell, found) = mpsc::channel(8);
-        let search = self.0.tasks.spawn(rendezvous::search(ways, FinderWords::new(words), tell));
+        let search = self.0.tasks.spawn(rendezvous::search(backends, FinderWords::new(words), tell));
         let search = AbortOnDropHandle::new(search);
         Some(Far { found, _search: search, reached: false, swept: false, swept_since: false, clock_off: None })
     }
@@ -186,7 +187,7 @@ impl PairingDesk {
         round: u64,
         secret: &JoinSecret,
         mut far: Option<Far>,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<PairingCommand>,
     ) -> Result<(), NetworkError> {
         let start = Instant::now();
         let is_far = far.is_some();
@@ -213,7 +214,7 @@ impl PairingDesk {
                 }
                 if let Some(far) = &mut far {
                     far.swept_since = false;
-                    self.step(round, Step::Joining { host: None, note: Some(PairingNote::Looking) });
+                    self.step(round, PairingStage::Joining { host: None, note: Some(PairingNote::Looking) });
                 }
                 continue;
             }
@@ -223,7 +224,7 @@ impl PairingDesk {
             }
             let patience = match &far {
                 None => LOOK_NEARBY,
-                Some(far) if far.is_vain() => LOOK_IN_VAIN,
+                Some(far) if far.is_unanswered() => LOOK_IN_VAIN,
                 Some(_) => LOOK_FAR,
             };
             tokio::select! {
@@ -231,7 +232,7 @@ impl PairingDesk {
                 found = Far::next(&mut far) => self.take_found(round, found, &mut far, &mut waiting),
                 () = tokio::time::sleep_until((start + patience).into()) => break,
                 // Nothing can be confirmed yet, so an approval is ignored and anything else cancels.
-                command = commands.recv() => if !matches!(command, Some(Command::Answer(Some(_)))) {
+                command = commands.recv() => if !matches!(command, Some(PairingCommand::Answer(Some(_)))) {
                     return Err(PairingError::Cancelled.into());
                 },
             }
@@ -258,13 +259,13 @@ impl PairingDesk {
     fn take_found(
         &self,
         round: u64,
-        found: Option<Found>,
+        found: Option<SearchEvent>,
         far: &mut Option<Far>,
         waiting: &mut VecDeque<(DeviceId, Target)>,
     ) {
         let net = self.0.net.get();
         match (found, far.as_mut()) {
-            (Some(Found::Host(record)), _) => {
+            (Some(SearchEvent::Host(record)), _) => {
                 // A forger may publish any number of records; no more than this many will be tried.
                 if let Some(target) =
                     net.and_then(|net| self.target_in(net, &record)).filter(|_| waiting.len() <= MAX_HOSTS_PER_CODE)
@@ -272,13 +273,13 @@ impl PairingDesk {
                     waiting.push_back(target);
                 }
             }
-            (Some(Found::Swept { reached, clock_off }), Some(far)) => {
+            (Some(SearchEvent::Swept { reached, clock_off }), Some(far)) => {
                 far.reached |= reached;
                 (far.swept, far.swept_since) = (true, true);
                 far.clock_off = clock_off.or(far.clock_off);
                 let note = if reached { PairingNote::Looking } else { PairingNote::NoLookUpServer };
-                let step = Step::Joining { host: None, note: Some(note) };
-                let changed = matches!(&self.now().step, Step::Joining { note: now, .. } if *now != Some(note));
+                let step = PairingStage::Joining { host: None, note: Some(note) };
+                let changed = matches!(&self.now().step, PairingStage::Joining { note: now, .. } if *now != Some(note));
                 if changed {
                     self.step(round, step);
                 }
@@ -293,10 +294,10 @@ impl PairingDesk {
         round: u64,
         secret: &JoinSecret,
         target: Target,
-        commands: &mut mpsc::Receiver<Command>,
+        commands: &mut mpsc::Receiver<PairingCommand>,
     ) -> Result<(), NetworkError> {
         let name = target.name.clone().unwrap_or_else(|| "the other device".into());
-        self.step(round, Step::Joining { host: target.name, note: target.note });
+        self.step(round, PairingStage::Joining { host: target.name, note: target.note });
         let net = self.0.net.up()?;
         let dial = async {
             let conn = net.connect(target.address, ALPN_PAIRING).await?;
@@ -315,10 +316,10 @@ impl PairingDesk {
         let state = JoinerState::new(now, self.local(), peer, secret, Timeouts::default(), &mut SystemEntropy)?;
         let (own_commands, received) = mpsc::channel(4);
         let mut failed = None;
-        let desk = self.clone();
-        let tell = |event: PairingEvent, said: &mut Vec<Command>| match event {
+        let controller = self.clone();
+        let tell = |event: PairingEvent, said: &mut Vec<PairingCommand>| match event {
             PairingEvent::Failed(error) => failed = Some(error),
-            event => desk.progress(round, PairingRole::Joiner, event, said),
+            event => controller.progress(round, PairingRole::Joiner, event, said),
         };
         let reason = {
             let run = driver::run(state, conn, streams, self.0.origin, &self.0.devices, received, tell);

@@ -13,14 +13,14 @@ use n0_future::boxed::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::TaskTracker;
 
-use super::{NetworkingService, late::LateNet, settings::Kept};
+use super::{NetworkingService, net_handle::NetHandle, settings::SettingsStore};
 use crate::{
     api::{ApiError, Event, Grant, PairingNote, PairingRequest, PairingRole, PairingView, Response, TrustLevel},
     clock::Locked as _,
     device::DeviceRegistry,
     discovery::{
-        MainlineDht, PkarrServer, Way,
-        rendezvous::{self, FinderWords, Standing},
+        MainlineDht, PkarrServer, RendezvousBackend,
+        rendezvous::{self, FinderWords, PublishStatus},
     },
     error::NetworkError,
     event::EventBus,
@@ -30,21 +30,21 @@ use crate::{
     pairing::{
         CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
         PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts, completions,
-        driver::{self, Command, Hosting},
+        driver::{self, Hosting, PairingCommand},
         qr,
     },
 };
 
 /// Controller of the current pairing. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct PairingDesk(Arc<Inner>);
+pub(super) struct PairingController(Arc<Inner>);
 
 struct Inner {
     identity: NetworkIdentity,
     devices: DeviceRegistry,
-    settings: Kept,
+    settings: SettingsStore,
     events: EventBus,
-    net: LateNet,
+    net: NetHandle,
     /// Options that decide which internet servers may be asked.
     options: EndpointOptions,
     origin: Instant,
@@ -60,17 +60,17 @@ struct Inner {
 struct Now {
     /// Number of the current pairing. Events of an earlier round are ignored.
     round: u64,
-    step: Step,
+    step: PairingStage,
     /// The code that is shown, or a closed one that peers may still try in vain.
     code: Option<Arc<Mutex<HostCode>>>,
     /// Channel to the pairing state machine, once a peer has proven the code.
-    commands: Option<mpsc::Sender<Command>>,
+    commands: Option<mpsc::Sender<PairingCommand>>,
     /// Approve without asking, with this trust level.
     approve: Option<TrustLevel>,
 }
 
 #[derive(Clone, Default)]
-enum Step {
+enum PairingStage {
     #[default]
     Idle,
     Hosting {
@@ -93,13 +93,13 @@ enum Step {
     Failed(ApiError),
 }
 
-impl PairingDesk {
+impl PairingController {
     pub fn new(
         identity: NetworkIdentity,
         devices: DeviceRegistry,
-        settings: Kept,
+        settings: SettingsStore,
         events: EventBus,
-        net: LateNet,
+        net: NetHandle,
         options: EndpointOptions,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -163,8 +163,8 @@ impl PairingDesk {
     pub fn view(&self) -> PairingView {
         let now = self.now();
         match &now.step {
-            Step::Idle => PairingView::Idle,
-            Step::Hosting { words, link, qr, note } => {
+            PairingStage::Idle => PairingView::Idle,
+            PairingStage::Hosting { words, link, qr, note } => {
                 let (attempts_left, expires_in) = match status(&now.code, self.0.origin.elapsed()) {
                     Some(CodeStatus::Open { attempts_left, expires_in }) => (attempts_left, expires_in),
                     _ => (0, Duration::ZERO),
@@ -178,8 +178,8 @@ impl PairingDesk {
                     note: *note,
                 }
             }
-            Step::Joining { host, note } => PairingView::Joining { host: host.clone(), note: *note },
-            Step::Confirm { role, info, check_words, approved } => PairingView::Confirm {
+            PairingStage::Joining { host, note } => PairingView::Joining { host: host.clone(), note: *note },
+            PairingStage::Confirm { role, info, check_words, approved } => PairingView::Confirm {
                 role: *role,
                 name: info.name.clone(),
                 called: self.0.devices.name_for(info.device_id, &info.name),
@@ -189,11 +189,11 @@ impl PairingDesk {
                 grants_other: self.grants(info.device_id, TrustLevel::Other),
                 approved: *approved,
             },
-            Step::Paired(id) => match self.0.devices.view(*id) {
+            PairingStage::Paired(id) => match self.0.devices.view(*id) {
                 Some(device) => PairingView::Paired { device: Box::new(device) },
                 None => PairingView::Idle,
             },
-            Step::Failed(error) => PairingView::Failed { error: error.clone() },
+            PairingStage::Failed(error) => PairingView::Failed { error: error.clone() },
         }
     }
 
@@ -206,13 +206,13 @@ impl PairingDesk {
     }
 
     /// Sets the visible step, if `round` is still the current one.
-    fn step(&self, round: u64, step: Step) {
+    fn step(&self, round: u64, step: PairingStage) {
         {
             let mut now = self.now();
             if now.round != round {
                 return;
             }
-            let still_open = matches!(step, Step::Hosting { .. });
+            let still_open = matches!(step, PairingStage::Hosting { .. });
             now.step = step;
             self.0.open.send_if_modified(|open| std::mem::replace(open, still_open) != still_open);
         }
@@ -222,7 +222,7 @@ impl PairingDesk {
     /// Begins a new round and ends the previous one. Refused while the user is asked to confirm.
     fn begin(&self, approve: Option<TrustLevel>) -> Result<u64, PairingError> {
         let mut now = self.now();
-        if matches!(now.step, Step::Confirm { .. }) {
+        if matches!(now.step, PairingStage::Confirm { .. }) {
             return Err(PairingError::Busy);
         }
         now.round += 1;
@@ -238,7 +238,7 @@ impl PairingDesk {
     pub fn answer(&self, answer: Option<TrustLevel>, seen: Option<&str>) -> Result<PairingView, NetworkError> {
         {
             let mut now = self.now();
-            let Step::Confirm { approved, check_words, .. } = &mut now.step else {
+            let PairingStage::Confirm { approved, check_words, .. } = &mut now.step else {
                 return Err(NetworkError::InvalidState("no pairing waits for an answer".into()));
             };
             if seen.is_some_and(|seen| seen != check_words) {
@@ -246,7 +246,7 @@ impl PairingDesk {
             }
             *approved = answer.is_some();
             if let Some(commands) = &now.commands {
-                let _ = commands.try_send(Command::Answer(answer));
+                let _ = commands.try_send(PairingCommand::Answer(answer));
             }
         }
         self.tell();
@@ -263,16 +263,19 @@ impl PairingDesk {
             end(now.commands.take());
             now.round
         };
-        self.close_to_strangers();
+        self.close_to_unpaired();
         self.0.devices.pairing_with(None);
-        self.step(round, Step::Idle);
+        self.step(round, PairingStage::Idle);
     }
 
     /// Ends the current pairing, and waits until its last frames are sent.
     pub async fn shutdown(&self) {
         let running = self.now().commands.clone();
         // A pairing that is being completed is given time; one that waits for users is ended.
-        if matches!(self.now().step, Step::Confirm { .. } | Step::Joining { .. } | Step::Hosting { .. }) {
+        if matches!(
+            self.now().step,
+            PairingStage::Confirm { .. } | PairingStage::Joining { .. } | PairingStage::Hosting { .. }
+        ) {
             end(running);
         }
         // Tasks that only wait for a timer end now.
@@ -281,9 +284,9 @@ impl PairingDesk {
         let _ = tokio::time::timeout(Duration::from_secs(4), self.0.tasks.wait()).await;
     }
 
-    fn close_to_strangers(&self) {
+    fn close_to_unpaired(&self) {
         if let Some(net) = self.0.net.get() {
-            net.open_to_strangers(false);
+            net.open_to_unpaired(false);
         }
     }
 
@@ -305,9 +308,9 @@ impl PairingDesk {
     /// Opens and shows a code of `words` words, three or five.
     pub fn host(&self, approve: Option<TrustLevel>, words: u8) -> Result<PairingView, NetworkError> {
         let net = self.0.net.up()?.clone();
-        let ways = match usize::from(words) {
+        let backends = match usize::from(words) {
             CODE_WORDS => Vec::new(),
-            LONG_CODE_WORDS => self.ways(&net)?,
+            LONG_CODE_WORDS => self.rendezvous_backends(&net)?,
             _ => {
                 return Err(NetworkError::InvalidInput {
                     message: format!("a pairing code cannot have {words} words"),
@@ -317,29 +320,29 @@ impl PairingDesk {
         };
         let round = self.begin(approve)?;
         let now = self.0.origin.elapsed();
-        let generate = if ways.is_empty() { HostCode::generate } else { HostCode::generate_long };
+        let generate = if backends.is_empty() { HostCode::generate } else { HostCode::generate_long };
         let code = generate(now, &mut SystemEntropy)?;
         let finder = code.code().finder();
         let link = Link::pair(net.endpoint().addr(), code.link_secret().clone()).to_uri().to_string();
-        let step = Step::Hosting { words: code.code().to_string(), qr: qr::rows(&link)?, link, note: None };
+        let step = PairingStage::Hosting { words: code.code().to_string(), qr: qr::rows(&link)?, link, note: None };
         self.now().code = Some(Arc::new(Mutex::new(code)));
-        net.open_to_strangers(true);
+        net.open_to_unpaired(true);
         self.step(round, step);
-        let (desk, mut over) = (self.clone(), self.0.rounds.subscribe());
+        let (controller, mut over) = (self.clone(), self.0.rounds.subscribe());
         self.0.tasks.spawn(async move {
             tokio::select! {
-                () = desk.expire(round) => {}
+                () = controller.expire(round) => {}
                 _ = over.wait_for(|now| *now != round) => {}
             }
         });
         if let Some(finder) = finder {
-            self.be_found(round, &net, ways, FinderWords::new(finder));
+            self.be_found(round, &net, backends, FinderWords::new(finder));
         }
         Ok(self.view())
     }
 
     /// Returns the rendezvous backends through which a code of five words is found.
-    fn ways(&self, net: &Net) -> Result<Vec<Arc<dyn Way>>, NetworkError> {
+    fn rendezvous_backends(&self, net: &Net) -> Result<Vec<Arc<dyn RendezvousBackend>>, NetworkError> {
         let servers = self.0.settings.servers(self.0.options.clone()).infrastructure()?;
         let not_here = |reason| NetworkError::from(PairingError::NoRendezvous { reason });
         if self.0.options.mode == Mode::Lan {
@@ -348,27 +351,28 @@ impl PairingDesk {
         if servers.relays == Relays::None {
             return Err(not_here("there is no relay through which this device could be reached; give --relay, too"));
         }
-        let mut ways: Vec<Arc<dyn Way>> = Vec::new();
+        let mut backends: Vec<Arc<dyn RendezvousBackend>> = Vec::new();
         if let Some(url) = servers.pkarr {
             let tls = net.endpoint().tls_config().clone();
-            ways.push(Arc::new(PkarrServer::new(url, tls).map_err(|error| NetworkError::Internal(error.to_string()))?));
+            backends
+                .push(Arc::new(PkarrServer::new(url, tls).map_err(|error| NetworkError::Internal(error.to_string()))?));
         }
         if let Some(entry) = servers.dht {
-            ways.push(Arc::new(MainlineDht::new(entry)));
+            backends.push(Arc::new(MainlineDht::new(entry)));
         }
-        if ways.is_empty() {
+        if backends.is_empty() {
             return Err(not_here("relays of one's own are given, and neither --pkarr nor --dht-bootstrap"));
         }
-        Ok(ways)
+        Ok(backends)
     }
 
     /// Publishes this device's rendezvous record on the internet while the code is open.
-    fn be_found(&self, round: u64, net: &Net, ways: Vec<Arc<dyn Way>>, words: FinderWords) {
+    fn be_found(&self, round: u64, net: &Net, backends: Vec<Arc<dyn RendezvousBackend>>, words: FinderWords) {
         let relays = net.endpoint().watch_addr().stream();
         let relays = relays.map(|address| address.relay_urls().next().map(|url| whole_host(url).to_string()));
-        let desk = self.clone();
-        let tell = move |standing| desk.note(round, note_on(standing));
-        let publishing = rendezvous::publish(ways, words, self.0.identity.endpoint_id(), relays, tell);
+        let controller = self.clone();
+        let tell = move |status| controller.note(round, note_on(status));
+        let publishing = rendezvous::publish(backends, words, self.0.identity.endpoint_id(), relays, tell);
         let (mut over, mut open) = (self.0.rounds.subscribe(), self.0.open.subscribe());
         self.0.tasks.spawn(async move {
             tokio::select! {
@@ -384,7 +388,7 @@ impl PairingDesk {
         {
             let mut now = self.now();
             let current = now.round == round;
-            let Step::Hosting { note, .. } = &mut now.step else { return };
+            let PairingStage::Hosting { note, .. } = &mut now.step else { return };
             if !current || *note == Some(next) {
                 return;
             }
@@ -399,9 +403,9 @@ impl PairingDesk {
         if self.now().round != round {
             return;
         }
-        self.close_to_strangers();
-        if matches!(self.now().step, Step::Hosting { .. }) {
-            self.step(round, Step::Failed(NetworkError::from(PairingError::CodeExpired).into()));
+        self.close_to_unpaired();
+        if matches!(self.now().step, PairingStage::Hosting { .. }) {
+            self.step(round, PairingStage::Failed(NetworkError::from(PairingError::CodeExpired).into()));
         }
     }
 
@@ -429,20 +433,20 @@ impl PairingDesk {
         };
         let (commands, received) = mpsc::channel(4);
         let mut proven = false;
-        let desk = self.clone();
-        let tell = |event: PairingEvent, said: &mut Vec<Command>| {
+        let controller = self.clone();
+        let tell = |event: PairingEvent, said: &mut Vec<PairingCommand>| {
             match &event {
-                PairingEvent::WrongCode { attempts_left } => return desk.wrong_code(round, *attempts_left),
+                PairingEvent::WrongCode { attempts_left } => return controller.wrong_code(round, *attempts_left),
                 PairingEvent::CodeProven => {
                     proven = true;
                     place.proven();
-                    desk.take_over(round, commands.clone(), said);
+                    controller.take_over(round, commands.clone(), said);
                 }
                 // Until the code is proven, the peer's events must not reach the user.
                 _ if !proven => return,
                 _ => {}
             }
-            desk.progress(round, PairingRole::Host, event, said);
+            controller.progress(round, PairingRole::Host, event, said);
         };
         let work = driver::run(
             Hosting::new(state, code),
@@ -461,38 +465,38 @@ impl PairingDesk {
             return self.tell();
         }
         // Unpaired peers are still accepted, so that they learn that the code is burnt rather than that none is open.
-        self.step(round, Step::Failed(NetworkError::from(PairingError::CodeBurnt).into()));
+        self.step(round, PairingStage::Failed(NetworkError::from(PairingError::CodeBurnt).into()));
     }
 
     /// Makes this connection's state machine the one that receives the user's commands.
-    fn take_over(&self, round: u64, commands: mpsc::Sender<Command>, said: &mut Vec<Command>) {
+    fn take_over(&self, round: u64, commands: mpsc::Sender<PairingCommand>, said: &mut Vec<PairingCommand>) {
         let mut now = self.now();
         if now.round == round {
             now.commands = Some(commands);
         } else {
-            said.push(Command::Abort);
+            said.push(PairingCommand::Abort);
         }
     }
 
     // ---- both ------------------------------------------------------------------------------------------------------
 
-    fn progress(&self, round: u64, role: PairingRole, event: PairingEvent, said: &mut Vec<Command>) {
+    fn progress(&self, round: u64, role: PairingRole, event: PairingEvent, said: &mut Vec<PairingCommand>) {
         match event {
             PairingEvent::Proven { info, check_words, .. } => {
                 self.0.devices.pairing_with(Some(info.device_id));
-                self.step(round, Step::Confirm { role, info, check_words, approved: false });
+                self.step(round, PairingStage::Confirm { role, info, check_words, approved: false });
             }
             PairingEvent::NeedApproval => {
                 let by_itself = {
                     let mut now = self.now();
                     let approve = now.approve.filter(|_| now.round == round);
-                    if let Step::Confirm { approved, .. } = &mut now.step {
+                    if let PairingStage::Confirm { approved, .. } = &mut now.step {
                         *approved = approve.is_some();
                     }
                     approve
                 };
                 if by_itself.is_some() {
-                    said.push(Command::Answer(by_itself));
+                    said.push(PairingCommand::Answer(by_itself));
                     self.tell();
                 }
             }
@@ -503,25 +507,25 @@ impl PairingDesk {
                 }
             }
             PairingEvent::Paired { info, .. } => {
-                self.close_to_strangers();
+                self.close_to_unpaired();
                 self.0.devices.pairing_with(None);
-                self.step(round, Step::Paired(info.device_id));
+                self.step(round, PairingStage::Paired(info.device_id));
             }
             PairingEvent::Failed(error) => {
-                self.close_to_strangers();
+                self.close_to_unpaired();
                 self.0.devices.pairing_with(None);
-                self.step(round, Step::Failed(NetworkError::from(error).into()));
+                self.step(round, PairingStage::Failed(NetworkError::from(error).into()));
             }
             _ => {}
         }
     }
 }
 
-impl UnpairedHandler for PairingDesk {
+impl UnpairedHandler for PairingController {
     fn handle(self: Arc<Self>, conn: Connection, place: UnpairedPlace) -> BoxFuture<()> {
-        let desk = self.as_ref().clone();
+        let controller = self.as_ref().clone();
         // Tracked here too, so that a shutdown waits for the last frames.
-        let work = desk.0.tasks.spawn(desk.clone().serve(conn, place));
+        let work = controller.0.tasks.spawn(controller.clone().serve(conn, place));
         Box::pin(async move {
             if let Err(error) = work.await {
                 tracing::error!(%error, "a pairing ended badly");
@@ -572,12 +576,12 @@ fn whole_host(url: &RelayUrl) -> RelayUrl {
 }
 
 /// Returns the note that is shown beside a code of five words.
-fn note_on(standing: Standing) -> PairingNote {
-    match standing {
-        Standing::NoRelay => PairingNote::NoRelayYet,
-        Standing::Trying => PairingNote::Publishing,
-        Standing::Findable => PairingNote::Findable,
-        Standing::Failing => PairingNote::PublishFailing,
+fn note_on(status: PublishStatus) -> PairingNote {
+    match status {
+        PublishStatus::NoRelay => PairingNote::NoRelayYet,
+        PublishStatus::Trying => PairingNote::Publishing,
+        PublishStatus::Findable => PairingNote::Findable,
+        PublishStatus::Failing => PairingNote::PublishFailing,
     }
 }
 
@@ -585,9 +589,9 @@ fn status(code: &Option<Arc<Mutex<HostCode>>>, now: Duration) -> Option<CodeStat
     code.as_ref().map(|code| code.locked().status(now))
 }
 
-fn end(commands: Option<mpsc::Sender<Command>>) {
+fn end(commands: Option<mpsc::Sender<PairingCommand>>) {
     if let Some(commands) = commands {
-        let _ = commands.try_send(Command::Abort);
+        let _ = commands.try_send(PairingCommand::Abort);
     }
 }
 

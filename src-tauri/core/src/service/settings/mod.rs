@@ -33,7 +33,7 @@ const TOKEN: &[u8] = b"relay token";
 
 /// The settings of a node. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct SettingsStore {
     now: Arc<Mutex<Settings>>,
     token: Arc<Mutex<Option<SecretText>>>,
     store: Store,
@@ -42,7 +42,7 @@ pub(super) struct Kept {
     overridden: Arc<BTreeMap<String, String>>,
 }
 
-impl Kept {
+impl SettingsStore {
     /// Loads the settings, or creates the defaults. Values of the options hold for this run and are not stored.
     pub async fn load(store: Store, options: &NodeOptions) -> Result<Self, NetworkError> {
         let stored = store.get(Table::Settings, ROW).await?;

@@ -13,7 +13,7 @@ const CAPTURED: usize = 100;
 /// Captures the first packets of connections to the node, which never reach it.
 async fn first_packets(target: &Node) -> Vec<Vec<Vec<u8>>> {
     let nowhere = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = stranger(None).await;
+    let endpoint = unpaired_endpoint(None).await;
     let id: EndpointId = target.service.identity_view().endpoint_id.parse().unwrap();
     let address = EndpointAddr::new(id).with_ip_addr(nowhere.local_addr().unwrap());
     let mut dials = tokio::task::JoinSet::new();
@@ -76,9 +76,9 @@ async fn a_hundred_first_packets_a_second_keep_nobody_out() {
         panic!()
     };
     for _ in 0..5 {
-        let endpoint = stranger(None).await;
-        assert_eq!(knock(&endpoint, &a, ALPN_MESSAGE, &[1; 100]).await, 1, "not paired");
-        assert_eq!(knock(&endpoint, &a, ALPN_PAIRING, &[1; 100]).await, 2, "not pairing");
+        let endpoint = unpaired_endpoint(None).await;
+        assert_eq!(refusal_code(&endpoint, &a, ALPN_MESSAGE, &[1; 100]).await, 1, "not paired");
+        assert_eq!(refusal_code(&endpoint, &a, ALPN_PAIRING, &[1; 100]).await, 2, "not pairing");
     }
 }
 
@@ -86,7 +86,7 @@ async fn a_hundred_first_packets_a_second_keep_nobody_out() {
 async fn an_unpaired_peer_has_little_open_and_little_unread() {
     let a = node("Alpha").await;
     a.host().await;
-    let endpoint = stranger(None).await;
+    let endpoint = unpaired_endpoint(None).await;
     let view = a.service.identity_view();
     let address = EndpointAddr::new(view.endpoint_id.parse().unwrap());
     let address = address.with_ip_addr(([127, 0, 0, 1], view.port).into());

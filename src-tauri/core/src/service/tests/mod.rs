@@ -300,7 +300,7 @@ async fn without_a_code_strangers_are_refused_on_pairing() {
     assert_eq!(b.failure().await, "pairing_not_open");
 }
 
-async fn stranger(secret: Option<SecretKey>) -> Endpoint {
+async fn unpaired_endpoint(secret: Option<SecretKey>) -> Endpoint {
     let builder = Endpoint::builder(presets::Minimal)
         .relay_mode(RelayMode::Disabled)
         .clear_ip_transports()
@@ -311,7 +311,7 @@ async fn stranger(secret: Option<SecretKey>) -> Endpoint {
 }
 
 /// Connects as an unpaired peer. Returns the close code, and asserts that no byte was received.
-async fn knock(endpoint: &Endpoint, target: &Node, alpn: &[u8], hello: &[u8]) -> u64 {
+async fn refusal_code(endpoint: &Endpoint, target: &Node, alpn: &[u8], hello: &[u8]) -> u64 {
     let view = target.service.identity_view();
     let id: EndpointId = view.endpoint_id.parse().unwrap();
     let address = EndpointAddr::new(id).with_ip_addr(([127, 0, 0, 1], view.port).into());
@@ -335,10 +335,10 @@ async fn knock(endpoint: &Endpoint, target: &Node, alpn: &[u8], hello: &[u8]) ->
 #[tokio::test(flavor = "multi_thread")]
 async fn an_unpaired_peer_gets_nothing_but_a_refusal() {
     let a = node("Alpha").await;
-    let endpoint = stranger(None).await;
+    let endpoint = unpaired_endpoint(None).await;
     a.host().await;
     for alpn in [ALPN_MESSAGE, ALPN_TRANSFER] {
-        assert_eq!(knock(&endpoint, &a, alpn, &[1; 100]).await, 1, "not paired");
+        assert_eq!(refusal_code(&endpoint, &a, alpn, &[1; 100]).await, 1, "not paired");
     }
 }
 
@@ -346,9 +346,9 @@ async fn an_unpaired_peer_gets_nothing_but_a_refusal() {
 async fn a_hello_of_four_gigabytes_is_refused() {
     let a = node("Alpha").await;
     a.host().await;
-    let endpoint = stranger(None).await;
+    let endpoint = unpaired_endpoint(None).await;
     // The host sends only after it has received a valid hello.
-    knock(&endpoint, &a, ALPN_PAIRING, &[0xff; 8]).await;
+    refusal_code(&endpoint, &a, ALPN_PAIRING, &[0xff; 8]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -357,7 +357,7 @@ async fn a_stolen_endpoint_key_alone_is_refused() {
     pair(&mut a, &mut b, false).await;
     let stolen = b.service.0.identity.secret_key();
     b.service.shutdown().await;
-    let thief = stranger(Some(stolen)).await;
+    let thief = unpaired_endpoint(Some(stolen)).await;
     let mut hello = 80_u32.to_le_bytes().to_vec();
     let (_, first) = crate::keys::InitiatorHandshake::start(&crate::keys::Key::from_bytes([7; 32]), [8; 32]);
     hello[..4].copy_from_slice(&u32::try_from(first.len()).unwrap().to_le_bytes());

@@ -25,7 +25,7 @@ async fn what_was_taken_out_comes_into_another_store() {
     assert_eq!(format!("{snapshot:?}"), format!("Snapshot(schema {}, 3 rows)", schema::CURRENT.version));
     // The other identity's store encrypts the rows with its own key.
     let store = Store::open(two.path(), &RootSecret::from_bytes([6; 32])).unwrap();
-    store.write(Snapshot::decode(&bytes).unwrap().into_ops().unwrap()).await.unwrap();
+    store.write(TableSnapshot::decode(&bytes).unwrap().into_ops().unwrap()).await.unwrap();
     assert_eq!(value(&store, Table::Devices, b"one").await, Some(b"first".to_vec()));
     assert_eq!(value(&store, Table::Devices, b"two").await, Some(Vec::new()));
     assert_eq!(value(&store, Table::Tombstones, b"gone").await, Some(b"gone".to_vec()));
@@ -37,7 +37,7 @@ const FIRST: &[u8] = b"\x01\0\0\0\x02\0\0\0\x07devices\x03\0one\x05\0\0\0first\x
 
 #[test]
 fn rows_of_the_first_schema_are_read_and_brought_forward() {
-    let ops = Snapshot::decode(FIRST).unwrap().into_ops().unwrap();
+    let ops = TableSnapshot::decode(FIRST).unwrap().into_ops().unwrap();
     let shown = |ops: Vec<Op>| -> Vec<_> {
         ops.into_iter()
             .map(|op| match op {
@@ -50,7 +50,7 @@ fn rows_of_the_first_schema_are_read_and_brought_forward() {
         shown(ops),
         [(Table::Devices, b"one".to_vec(), b"first".to_vec()), (Table::Settings, b"name".to_vec(), b"NAS".to_vec())]
     );
-    let later = Snapshot::decode_as(FIRST, LATER).unwrap().into_ops_of(LATER).unwrap();
+    let later = TableSnapshot::decode_as(FIRST, LATER).unwrap().into_ops_of(LATER).unwrap();
     assert_eq!(
         shown(later),
         [
@@ -58,12 +58,12 @@ fn rows_of_the_first_schema_are_read_and_brought_forward() {
             (Table::Meta, b"setting/name".to_vec(), b"vNAS".to_vec())
         ]
     );
-    assert_eq!(Snapshot::decode(FIRST).unwrap().encode().unwrap().as_slice(), FIRST);
+    assert_eq!(TableSnapshot::decode(FIRST).unwrap().encode().unwrap().as_slice(), FIRST);
 }
 
 #[test]
 fn bytes_that_are_no_snapshot_are_told() {
-    let code = |bytes: &[u8]| Snapshot::decode(bytes).expect_err("it must be refused").code();
+    let code = |bytes: &[u8]| TableSnapshot::decode(bytes).expect_err("it must be refused").code();
     for cut in 0..FIRST.len() {
         assert_eq!(code(&FIRST[..cut]), "backup_damaged", "cut to {cut}");
     }
@@ -78,6 +78,6 @@ fn bytes_that_are_no_snapshot_are_told() {
         assert_eq!(code(&with(at, byte)), "backup_damaged", "{byte} at {at}");
     }
     assert_eq!(code(&[FIRST, b"more"].concat()), "backup_damaged");
-    let none = Snapshot::decode(b"\0\0\0\0\0\0\0\0").unwrap();
+    let none = TableSnapshot::decode(b"\0\0\0\0\0\0\0\0").unwrap();
     assert_eq!(none.into_ops().unwrap_err().code(), "backup_damaged", "no version wrote schema 0");
 }

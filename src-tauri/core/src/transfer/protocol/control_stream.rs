@@ -57,7 +57,11 @@ pub(in crate::transfer) fn read(
 
 /// Spawns a task that writes frames. When all senders are dropped, the stream is finished and gets [`FAREWELL`] to
 /// deliver its last bytes. After `stop`, a peer that does not read is given up soon.
-pub(in crate::transfer) fn write(tasks: &TaskTracker, mut stream: SealedSender, stop: CancellationToken) -> Outgoing {
+pub(in crate::transfer) fn write(
+    tasks: &TaskTracker,
+    mut stream: SealedSender,
+    stop: CancellationToken,
+) -> FrameSender {
     let (out, mut queue) = queue();
     tasks.spawn(async move {
         let written = async {
@@ -82,10 +86,10 @@ pub(in crate::transfer) fn write(tasks: &TaskTracker, mut stream: SealedSender, 
     out
 }
 
-fn queue() -> (Outgoing, Queue) {
+fn queue() -> (FrameSender, Queue) {
     let (sender, frames) = mpsc::channel(QUEUE);
     let last = Arc::new(Last::default());
-    (Outgoing { frames: sender, last: last.clone() }, Queue { frames, last })
+    (FrameSender { frames: sender, last: last.clone() }, Queue { frames, last })
 }
 
 /// Frames to be written, in order.
@@ -136,12 +140,12 @@ pub(in crate::transfer) fn thrown_out(session: &Session) -> bool {
 
 /// Handle for sending frames to the peer.
 #[derive(Clone)]
-pub(in crate::transfer) struct Outgoing {
+pub(in crate::transfer) struct FrameSender {
     frames: mpsc::Sender<Vec<u8>>,
     last: Arc<Last>,
 }
 
-impl Outgoing {
+impl FrameSender {
     fn encoded(frame: &impl Frame) -> Option<Vec<u8>> {
         encode(frame).inspect_err(|error| tracing::error!(%error, "a control frame was not sent")).ok()
     }

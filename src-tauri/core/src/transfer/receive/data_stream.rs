@@ -31,7 +31,7 @@ use crate::{
     net::Session,
     queue::{
         rate_limit::{PauseGate, RateLimits},
-        stream_memory::{Held, MOST, StreamMemory},
+        stream_memory::{MOST, StreamMemory, StreamPermit},
     },
     transfer::{
         TransferError,
@@ -47,7 +47,7 @@ use crate::{
         },
         receive::{
             assembly::{Assembly, Verdict},
-            staging::{DiskError, StagingDir, journal::Note},
+            staging::{DiskError, StagingDir, journal::JournalRecord},
         },
     },
 };
@@ -124,11 +124,16 @@ pub(in crate::transfer) async fn serve(
 ) -> Result<StreamEnd, TransferError> {
     let held = arrival.memory.stream(session.device_id());
     let heard = session.datagrams_heard();
-    let work = Work {
+    let work = WriterState {
         decoder: DataDecoder::new(arrival.root.is_some(), arrival.compress),
-        writer: Writer { arrival: arrival.clone(), open: None, inflater: Decompressor::default(), judged: Vec::new() },
+        writer: SegmentWriter {
+            arrival: arrival.clone(),
+            open: None,
+            inflater: Decompressor::default(),
+            judged: Vec::new(),
+        },
     };
-    let mut incoming = Incoming {
+    let mut incoming = StreamReceiver {
         arrival,
         session,
         stream,
@@ -159,14 +164,14 @@ pub(in crate::transfer) async fn serve(
 }
 
 /// State that goes to the thread and comes back.
-struct Work {
+struct WriterState {
     decoder: DataDecoder,
-    writer: Writer,
+    writer: SegmentWriter,
 }
 
-type Worked = Result<(Work, Vec<u8>), TransferError>;
+type Worked = Result<(WriterState, Vec<u8>), TransferError>;
 
-struct Incoming {
+struct StreamReceiver {
     arrival: Arc<Arrival>,
     session: Session,
     stream: RecvStream,
@@ -175,11 +180,11 @@ struct Incoming {
     filled: usize,
     spare: Option<Vec<u8>>,
     /// `None` while the thread has it.
-    work: Option<Work>,
+    work: Option<WriterState>,
     worker: Option<JoinHandle<Worked>>,
     /// Bytes of an incomplete chunk.
     pending: usize,
-    held: Held,
+    held: StreamPermit,
     /// True if data came since the last check.
     came: bool,
     /// Checks in a row without data in the middle of a chunk, although the sender was alive.
@@ -188,7 +193,7 @@ struct Incoming {
     heard: u64,
 }
 
-impl Incoming {
+impl StreamReceiver {
     async fn run(&mut self) -> Result<StreamEnd, TransferError> {
         let mut look = interval_at(Instant::now() + LOOK, LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -384,15 +389,15 @@ fn write_zeros(temp: &StagingDir, target: &File, offset: u64, len: u32) -> Resul
     })
 }
 
-struct Writer {
+struct SegmentWriter {
     arrival: Arc<Arrival>,
-    open: Option<Open>,
+    open: Option<OpenSegment>,
     inflater: Decompressor,
     /// Verdicts of the buffer that is being processed.
     judged: Vec<Verdict>,
 }
 
-struct Open {
+struct OpenSegment {
     header: SegmentHeader,
     /// Length of the file, as far as it is known.
     size: u64,
@@ -404,7 +409,7 @@ struct Open {
     target: Option<Arc<File>>,
 }
 
-impl Writer {
+impl SegmentWriter {
     /// Returns false if the file exceeds the limit of the file system or of this process. The file is given up then,
     /// and others go on.
     fn fits(&mut self, file: u32, written: Result<(), DiskError>) -> Result<bool, DiskError> {
@@ -444,7 +449,7 @@ impl Writer {
             (false, false) => Some(arrival.temp.shared(&arrival.manifest, header.file)?),
         };
         let hasher = SegmentHasher::new(claim.size, header.start);
-        self.open = Some(Open { header, size: claim.size, holes: false, cipher, hasher, target });
+        self.open = Some(OpenSegment { header, size: claim.size, holes: false, cipher, hasher, target });
         Ok(())
     }
 
@@ -493,7 +498,7 @@ impl Writer {
         if chunk.flags & LAST == 0 {
             return Ok(());
         }
-        let Some(Open { header, size, holes, hasher, target, .. }) = self.open.take() else { return Ok(()) };
+        let Some(OpenSegment { header, size, holes, hasher, target, .. }) = self.open.take() else { return Ok(()) };
         let Some(target) = target else { return Ok(()) };
         if holes {
             // Done before the segment is noted: noted segments must be readable.
@@ -502,14 +507,14 @@ impl Writer {
             }
         }
         if header.whole {
-            arrival.temp.dress(&arrival.manifest, header.file, &target)?;
+            arrival.temp.set_metadata(&arrival.manifest, header.file, &target)?;
         }
         drop(target);
         let hash = hasher.finish();
         let segment = (header.start / SEGMENT) as u32;
         // On resume the length of a growing file is unknown, so its last partial segment is sent again and not noted.
         if !arrival.manifest.is_growing() || u64::from(header.len) == SEGMENT && !header.whole {
-            let note = Note::Segment { file: header.file, segment, hash: hash.bytes() };
+            let note = JournalRecord::Segment { file: header.file, segment, hash: hash.bytes() };
             arrival.temp.journal().note(&note, u64::from(header.len))?;
         }
         let verdict = arrival.assembly().written(header.file, header.start, hash);

@@ -20,7 +20,7 @@ use crate::{
         protocol::{
             frames::ResumeOffer,
             index_set::IndexSet,
-            lifecycle::receiver::{Input, ReceiveLifecycle, SpaceWait},
+            lifecycle::receiver::{ReceiveInput as Input, ReceiveLifecycle, SpaceWait},
             limits::{SPACE_RESERVE, VERSION},
             manifest::Manifest,
             reason::Reason,
@@ -40,7 +40,7 @@ use crate::{
             },
         },
         record::Incoming,
-        registry::Found,
+        registry::ClaimOutcome,
     },
 };
 
@@ -70,14 +70,14 @@ pub(in crate::transfer) async fn serve(
     }
     // An attempt that this side has not given up yet is ended first.
     let ended = timeout(SUPERSEDED, inner.registry.ended_by_another(id, device)).await;
-    let found = if ended.is_ok() { inner.registry.claim(id, device) } else { Found::Busy };
-    let (incoming, landing, commands) = match found {
-        Found::Claimed(incoming, landing, commands) => (incoming, landing, commands),
-        Found::Busy => {
+    let found = if ended.is_ok() { inner.registry.claim(id, device) } else { ClaimOutcome::Busy };
+    let (incoming, destination, commands) = match found {
+        ClaimOutcome::Claimed(incoming, destination, commands) => (incoming, destination, commands),
+        ClaimOutcome::Busy => {
             stream.out.farewell(&declined(Reason::Busy)).await;
             return Ok(());
         }
-        Found::Over(reason) => {
+        ClaimOutcome::Over(reason) => {
             stream.out.farewell(&declined(reason)).await;
             return Ok(());
         }
@@ -88,8 +88,8 @@ pub(in crate::transfer) async fn serve(
     let interval = SpaceWait::interval(inner.full().get(&id).copied(), bytes);
     let life = ReceiveLifecycle::resumed(inner.registry.held(id), interval);
     let mut receiving = Receiving::new(inner, stream, commands, terms, life);
-    receiving.landing = Some(landing.clone());
-    if let Err(error) = receiving.resume(&offer, &incoming, landing).await {
+    receiving.destination = Some(destination.clone());
+    if let Err(error) = receiving.resume(&offer, &incoming, destination).await {
         receiving.fail(error);
     }
     receiving.end().await
@@ -97,7 +97,12 @@ pub(in crate::transfer) async fn serve(
 
 impl Receiving {
     /// Finds out what is staged, tells the sender, and receives the rest.
-    async fn resume(&mut self, offer: &ResumeOffer, incoming: &Incoming, landing: PathBuf) -> Result<(), NetworkError> {
+    async fn resume(
+        &mut self,
+        offer: &ResumeOffer,
+        incoming: &Incoming,
+        destination: PathBuf,
+    ) -> Result<(), NetworkError> {
         if offer.changed > incoming.entries {
             self.advance(Input::GivenUp(Reason::OfferMalformed));
             return Ok(());
@@ -118,7 +123,7 @@ impl Receiving {
             self.advance(Input::NotNow(Reason::Busy));
             return Ok(());
         }
-        let Some(mut accepted) = self.accepted_list(incoming, &landing).await? else {
+        let Some(mut accepted) = self.accepted_list(incoming, &destination).await? else {
             return Ok(());
         };
         // Manifests accepted before entries had modes have another hash now.
@@ -143,15 +148,15 @@ impl Receiving {
         let (looks, wanted) = (now.clone(), plan.selected.clone());
         let stopped = Arc::new(AtomicBool::new(false));
         let (ops, id, seen, rule) = (self.inner.ops.clone(), self.id, stopped.clone(), incoming.conflict);
-        let read_offer = !self.inner.written().contains(&id);
+        let read_again = !self.inner.written().contains(&id);
         let nothing_yet = self.inner.registry.view(id).is_some_and(|view| view.bytes == 0);
         let looking = self.worker().look(move || {
             if nothing_yet {
                 // The node may have been killed after the record and before the folder was created.
-                recovery::make_sure(&ops, &landing, &id)?;
+                recovery::make_sure(&ops, &destination, &id)?;
             }
-            let holding = recovery::take_up(&ops, &landing, &id, (&accepted, &now), read_offer, &seen)?;
-            let Recovery { temp, folders, whole, landed, held } = holding;
+            let recovered = recovery::recover(&ops, &destination, &id, (&accepted, &now), read_again, &seen)?;
+            let Recovery { temp, folders, whole, landed, held } = recovered;
             // A later version may select less when nobody is asked. Data that is no longer selected is not claimed.
             let mut kept = IndexSet::none(now.len());
             whole.iter().filter(|file| plan.selected.contains(*file)).for_each(|file| {
@@ -201,7 +206,7 @@ impl Receiving {
         }
         if !growing
             && bytes > incoming.total
-            && let Some(folder) = self.landing.clone()
+            && let Some(folder) = self.destination.clone()
         {
             let held = self.inner.registry.view(self.id).map_or(0, |view| view.bytes);
             let needed = bytes.saturating_sub(held).saturating_add(SPACE_RESERVE);
@@ -220,7 +225,11 @@ impl Receiving {
     }
 
     /// Reads the accepted manifest from where it is kept. Returns `None` if it is missing; the attempt is over then.
-    async fn accepted_list(&mut self, incoming: &Incoming, landing: &Path) -> Result<Option<Manifest>, NetworkError> {
+    async fn accepted_list(
+        &mut self,
+        incoming: &Incoming,
+        destination: &Path,
+    ) -> Result<Option<Manifest>, NetworkError> {
         if incoming.list == 0 {
             let list = self.inner.registry.manifest(self.id, incoming.pages).await?;
             if list.is_none() {
@@ -228,7 +237,7 @@ impl Receiving {
             }
             return Ok(list);
         }
-        let (ops, dest, id, hash) = (self.inner.ops.clone(), landing.to_owned(), self.id, incoming.hash);
+        let (ops, dest, id, hash) = (self.inner.ops.clone(), destination.to_owned(), self.id, incoming.hash);
         let worker = self.worker();
         let read = worker.guarded(move || listing::read(ops.as_ref(), &dest, &id, &hash));
         match read.await.map_err(|_| TransferError::Internal("reading a list failed"))? {

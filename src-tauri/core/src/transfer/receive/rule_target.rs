@@ -103,10 +103,10 @@ impl Places {
     /// # Errors
     /// Returns the reason if it may not.
     pub fn check(&self, folder: &Path) -> Result<(), Refused> {
-        self.judge(&real(folder.to_owned()))
+        self.check_real(&real(folder.to_owned()))
     }
 
-    fn judge(&self, folder: &Path) -> Result<(), Refused> {
+    fn check_real(&self, folder: &Path) -> Result<(), Refused> {
         if self.own_data.starts_with(folder) || folder.starts_with(&self.own_data) {
             return Err(Refused::OwnData);
         }

@@ -23,16 +23,16 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Error code for stopping a stream without a transfer; most often it crossed a cancel.
 const NOT_WANTED: VarInt = VarInt::from_u32(1);
 
-type Table = HashMap<([u8; 16], [u8; 16]), (u8, mpsc::Sender<RecvStream>)>;
+type RouteTable = HashMap<([u8; 16], [u8; 16]), (u8, mpsc::Sender<RecvStream>)>;
 
 /// Transfers of one session that receive data now.
 #[derive(Default)]
 pub(in crate::transfer) struct Routes {
-    table: Mutex<Table>,
+    table: Mutex<RouteTable>,
 }
 
 impl Routes {
-    fn table(&self) -> MutexGuard<'_, Table> {
+    fn table(&self) -> MutexGuard<'_, RouteTable> {
         self.table.locked()
     }
 

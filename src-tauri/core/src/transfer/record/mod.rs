@@ -43,8 +43,8 @@ const ROWS_AT_ONCE: usize = 1000;
 pub(super) struct Record {
     pub view: TransferView,
     /// Destination folder.
-    pub landing: Option<PathBuf>,
-    pub terms: Option<Terms>,
+    pub destination: Option<PathBuf>,
+    pub terms: Option<ResumeTerms>,
     /// Reason while paused on this side.
     pub held: Option<Reason>,
     /// Unix time in seconds since which the transfer waits for its peer.
@@ -54,7 +54,7 @@ pub(super) struct Record {
 /// Terms needed to resume a transfer, besides its view.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Terms {
+pub(super) enum ResumeTerms {
     /// Outgoing transfer.
     Outgoing(Outgoing),
     /// Accepted incoming transfer.
@@ -72,9 +72,10 @@ pub(super) struct Outgoing {
     #[serde(with = "StoredAs::<StoredOptions>")]
     pub options: TransferOptions,
     /// Source as accepted by the receiver. Before that, the paths are listed again at each attempt.
-    pub accepted: Option<Accepted>,
+    pub accepted: Option<AcceptedSource>,
     /// True if the transfer was stopped on this side and the receiver does not know yet.
-    pub untold: bool,
+    #[serde(rename = "untold")]
+    pub cancel_unacknowledged: bool,
     /// Rank among the outgoing transfers; the lowest is first.
     #[serde(default)]
     pub rank: u32,
@@ -96,7 +97,7 @@ pub(super) struct Outgoing {
 
 /// Locations of the entries of an accepted manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Accepted {
+pub(super) struct AcceptedSource {
     roots: Vec<(u32, Vec<u8>)>,
     /// Parent folders of the top-level entries.
     #[serde(default)]
@@ -158,7 +159,7 @@ impl Outgoing {
             given,
             options,
             accepted: None,
-            untold: false,
+            cancel_unacknowledged: false,
             rank: 0,
             skipped: BTreeMap::new(),
             rows: 0,
@@ -184,7 +185,7 @@ impl Outgoing {
     }
 }
 
-impl Accepted {
+impl AcceptedSource {
     pub(super) fn new<'a>(roots: impl Iterator<Item = (u32, &'a Root)>, pages: u32) -> Self {
         let (mut paths, mut parents) = (Vec::new(), Vec::new());
         for (index, root) in roots {
@@ -202,7 +203,7 @@ impl Accepted {
     }
 }
 
-impl Terms {
+impl ResumeTerms {
     fn pages(&self) -> u32 {
         match self {
             Self::Outgoing(terms) => terms.accepted.as_ref().map_or(0, |accepted| accepted.pages),
@@ -225,7 +226,7 @@ impl Record {
         let stored = serde_json::from_slice::<StoredTransfer>(value).ok().filter(|stored| stored.version == VERSION)?;
         Some(Self {
             view: stored.view.into(),
-            landing: stored.landing.map(path_from),
+            destination: stored.destination.map(path_from),
             terms: stored.terms,
             held: stored.held.map(|code| Reason::from_code(&code)),
             waits_since: stored.waits_since,
@@ -236,15 +237,15 @@ impl Record {
 /// Encodes the row of a transfer.
 pub(super) fn put(
     view: &TransferView,
-    landing: Option<&Path>,
-    terms: Option<&Terms>,
+    destination: Option<&Path>,
+    terms: Option<&ResumeTerms>,
     held: Option<&Reason>,
     waits_since: Option<u64>,
 ) -> Result<Op, NetworkError> {
     let stored = StoredTransfer {
         version: VERSION,
         view: view.clone().into(),
-        landing: landing.map(path_bytes),
+        destination: destination.map(path_bytes),
         terms: terms.cloned(),
         held: held.map(|held| held.code().to_owned()),
         waits_since,
@@ -282,14 +283,14 @@ pub(super) fn put_pages(id: TransferId, manifest: &Manifest) -> Result<(Vec<Op>,
 }
 
 /// Returns the operations that delete the manifest and path rows of a transfer.
-pub(super) fn drop_pages(id: TransferId, terms: Option<&Terms>) -> impl Iterator<Item = Op> {
-    let (pages, rows) = (terms.map_or(0, Terms::pages), terms.map_or(0, Terms::rows));
+pub(super) fn drop_pages(id: TransferId, terms: Option<&ResumeTerms>) -> impl Iterator<Item = Op> {
+    let (pages, rows) = (terms.map_or(0, ResumeTerms::pages), terms.map_or(0, ResumeTerms::rows));
     let keys = (0..pages).chain((0..rows).map(|row| row | PATHS));
     keys.map(move |index| Op::delete(Table::Transfers, page_key(id, index)))
 }
 
 /// Returns true if this side row holds paths that the record refers to.
-pub(super) fn is_row_of(key: &[u8], terms: &Terms) -> bool {
+pub(super) fn is_row_of(key: &[u8], terms: &ResumeTerms) -> bool {
     let index = key.get(16..).and_then(|index| index.try_into().ok()).map(u32::from_be_bytes);
     index.is_some_and(|index| index & PATHS != 0 && index & !PATHS < terms.rows())
 }
@@ -478,8 +479,8 @@ mod tests {
     const EARLY: &str = r#"{"version":1,"view":{"id":"01234567-89ab-4def-8123-456789abcdef","direction":"receive","device":"11234567-89ab-8def-8123-456789abcdef","device_name":"B","state":"done","reason":null,"roots":["a"],"root_count":1,"files":3,"files_done":3,"bytes":10,"total":10,"rate":0.0,"eta":null,"started":0,"seconds":2.0,"into":null,"notes":["2 links were left out."]},"landing":null}"#;
 
     fn written_again(record: &Record) -> String {
-        let (landing, terms) = (record.landing.as_deref(), record.terms.as_ref());
-        let op = put(&record.view, landing, terms, record.held.as_ref(), record.waits_since).unwrap();
+        let (destination, terms) = (record.destination.as_deref(), record.terms.as_ref());
+        let op = put(&record.view, destination, terms, record.held.as_ref(), record.waits_since).unwrap();
         let Op::Put { value, .. } = op else { panic!("a row is put") };
         String::from_utf8(value.to_vec()).unwrap()
     }
@@ -508,7 +509,7 @@ mod tests {
         for (rule, text) in [(ConflictRule::Skip, "skip"), (ConflictRule::Replace, "replace")] {
             let text = INCOMING.replace("keep-both", text);
             let record = Record::read(text.as_bytes()).unwrap();
-            assert!(matches!(&record.terms, Some(Terms::Incoming(terms)) if terms.conflict == rule));
+            assert!(matches!(&record.terms, Some(ResumeTerms::Incoming(terms)) if terms.conflict == rule));
             assert_eq!(written_again(&record), text);
         }
     }
@@ -521,11 +522,11 @@ mod tests {
         assert_eq!(view.offered.map(|offered| (offered.files, offered.bytes)), Some((9, 1 << 42)));
         assert_eq!((view.started, view.seconds, view.limit), (1_700_000_000, Some(12.5), Some(4096)));
         assert_eq!(view.reason.as_ref().map(Reason::from), Some(Reason::PausedHere));
-        let Some(Terms::Outgoing(terms)) = &record.terms else { panic!("it is sent from here") };
+        let Some(ResumeTerms::Outgoing(terms)) = &record.terms else { panic!("it is sent from here") };
         assert!(!terms.options.compress && terms.options.wait && terms.options.strict && terms.was_part);
         assert_eq!(terms.growing(), Some("/b".into()));
         let record = Record::read(INCOMING.as_bytes()).unwrap();
-        assert_eq!((record.landing, record.view.growing), (Some("/b".into()), true));
+        assert_eq!((record.destination, record.view.growing), (Some("/b".into()), true));
     }
 
     #[test]
@@ -537,7 +538,9 @@ mod tests {
             r#""landing":null"#,
             r#""landing":null,"terms":{"outgoing":{"paths":[[47]],"options":{},"accepted":null,"untold":false}}"#,
         );
-        let Some(Terms::Outgoing(terms)) = Record::read(early.as_bytes()).unwrap().terms else { panic!("{early}") };
+        let Some(ResumeTerms::Outgoing(terms)) = Record::read(early.as_bytes()).unwrap().terms else {
+            panic!("{early}")
+        };
         assert_eq!((terms.options, terms.given.len()), (TransferOptions::default(), 0));
         let later = EARLY.replace(r#""started":0"#, r#""started":0,"of_a_later_version":1"#);
         assert!(Record::read(later.as_bytes()).is_some(), "a later version may add fields");

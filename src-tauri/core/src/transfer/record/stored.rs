@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Terms;
+use super::ResumeTerms;
 use crate::{
     api::{Amount, ApiError, ConflictRule, Direction, Given, Note, TransferOptions, TransferState, TransferView},
     datadir::stored_enum,
@@ -24,9 +24,10 @@ pub(super) struct StoredTransfer {
     pub version: u8,
     pub view: StoredView,
     /// Path of the destination folder as bytes, because it need not be UTF-8.
-    pub landing: Option<Vec<u8>>,
+    #[serde(rename = "landing")]
+    pub destination: Option<Vec<u8>>,
     #[serde(default)]
-    pub terms: Option<Terms>,
+    pub terms: Option<ResumeTerms>,
     /// Reason code while paused on this side.
     #[serde(default)]
     pub held: Option<String>,

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    input::{Input, Told},
+    input::{Input, ReportedLength},
     pace::Written,
     source::Source,
 };
@@ -32,7 +32,7 @@ use crate::{
     transfer::{
         TransferError,
         protocol::{
-            control_stream::Outgoing,
+            control_stream::FrameSender,
             frames::{FileEnd, SenderFrame, SourceOutcome},
             framing::StreamHeader,
             limits::{BATCH, MAX_STREAMS, STREAMS},
@@ -41,7 +41,7 @@ use crate::{
         },
         send::{
             reader::{BufferPool, Room, SegmentReader},
-            verify_claims::disproved,
+            verify_claims::invalid_claims,
         },
     },
 };
@@ -78,9 +78,9 @@ pub(in crate::transfer) struct SendAttempt {
     header: StreamHeader,
     machine: Arc<Mutex<SenderMachine>>,
     pub frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
-    pub out: Outgoing,
+    pub out: FrameSender,
     pub jobs: JoinSet<Result<(), Broken>>,
-    pub proving: Option<Proving>,
+    pub proving: Option<ClaimVerification>,
     /// Closed while the transfer is paused or waits for a scheduler slot.
     pub gate: Arc<PauseGate>,
     /// Bytes that the streams have written.
@@ -95,7 +95,7 @@ pub(in crate::transfer) struct SendAttempt {
 }
 
 /// Verification of the receiver's claims, running on a blocking thread.
-pub(in crate::transfer) struct Proving {
+pub(in crate::transfer) struct ClaimVerification {
     plan: Plan,
     stopped: Arc<AtomicBool>,
     looking: JoinHandle<io::Result<Vec<u32>>>,
@@ -107,7 +107,9 @@ fn lock(machine: &Mutex<SenderMachine>) -> MutexGuard<'_, SenderMachine> {
 
 /// Waits for the verification of claims; forever if none is running. Returns the plan, and the files whose claims are
 /// invalid.
-pub(in crate::transfer) async fn proven(running: &mut Option<Proving>) -> Result<(Plan, Vec<u32>), NetworkError> {
+pub(in crate::transfer) async fn proven(
+    running: &mut Option<ClaimVerification>,
+) -> Result<(Plan, Vec<u32>), NetworkError> {
     let Some(proving) = running else { return std::future::pending().await };
     let looked = (&mut proving.looking).await;
     let mut plan = running.take().map(|proving| proving.plan).unwrap_or_default();
@@ -126,7 +128,7 @@ impl SendAttempt {
         header: StreamHeader,
         machine: SenderMachine,
         frames: mpsc::Receiver<Result<Vec<u8>, NetworkError>>,
-        out: Outgoing,
+        out: FrameSender,
     ) -> Self {
         let (machine, jobs) = (Arc::new(Mutex::new(machine)), JoinSet::new());
         let gate = Arc::new(PauseGate::new(false));
@@ -144,8 +146,8 @@ impl SendAttempt {
         let plan = self.plan.take().unwrap_or_default();
         let stopped = Arc::new(AtomicBool::new(false));
         let (source, claimed, seen) = (self.source.clone(), plan.clone(), stopped.clone());
-        let looking = worker.look(move || disproved(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
-        self.proving = Some(Proving { plan, stopped, looking });
+        let looking = worker.look(move || invalid_claims(&source, &claimed, &|| seen.load(Ordering::Relaxed)));
+        self.proving = Some(ClaimVerification { plan, stopped, looking });
     }
 
     /// Tells the receiver which of its claims are invalid.
@@ -215,21 +217,21 @@ impl SendAttempt {
         let sealed = self.header.suite != 0;
         let transfer = TransferId::from_random(self.header.transfer);
         let root = sealed.then(|| keys.file_root(&transfer, &self.header.attempt, keys.outgoing()));
-        let feed = SegmentReader::new(self.source.clone(), plan, root).over(streams, self.compress);
-        let feed = Arc::new(feed.sharing(budget.files.sparing(device)).within(room));
+        let reader = SegmentReader::new(self.source.clone(), plan, root).over(streams, self.compress);
+        let reader = Arc::new(reader.sharing(budget.files.sparing(device)).within(room));
         let most = usize::from(streams) * BUFFERS;
         let pool = BufferPool::growing(if self.compress { FIRST_BUFFERS } else { most }, most);
         let (ends, ended) = mpsc::channel(ENDS);
-        let way = Way { gate: self.gate.clone(), limits, written: self.written.clone() };
-        let told = Told::new(self.input.clone());
+        let way = GatedWriter { gate: self.gate.clone(), limits, written: self.written.clone() };
+        let told = ReportedLength::new(self.input.clone());
         self.jobs.spawn(until(stop, tell(self.out.clone(), self.machine.clone(), ended, told, (files, streams))));
         let workers = budget.threads.of(device).of_transfer();
         for _ in 0..streams {
             let (full, taken) = mpsc::channel(1);
-            let (feed, pool_of_feed, ends) = (feed.clone(), pool.clone(), ends.clone());
+            let (reader, pool_of_reader, ends) = (reader.clone(), pool.clone(), ends.clone());
             let worker = workers.clone();
             self.jobs.spawn(async move {
-                feed.run(worker, pool_of_feed, full, ends).await;
+                reader.run(worker, pool_of_reader, full, ends).await;
                 Ok(())
             });
             self.jobs.spawn(until(stop, carry(session.clone(), self.header, taken, way.clone())));
@@ -276,10 +278,10 @@ fn failed_by(end: &FileEnd, reason: &Reason) -> bool {
 
 /// Reports the length of a growing file, finished files, and at last that all are finished.
 async fn tell(
-    out: Outgoing,
+    out: FrameSender,
     machine: Arc<Mutex<SenderMachine>>,
     mut ended: mpsc::Receiver<Vec<FileEnd>>,
-    mut told: Told,
+    mut told: ReportedLength,
     (files, streams): (u32, u8),
 ) -> Result<(), Broken> {
     if !out.send(&SenderFrame::Begin).await {
@@ -331,7 +333,7 @@ async fn carry(
     session: Session,
     header: StreamHeader,
     mut taken: mpsc::Receiver<Bytes>,
-    way: Way,
+    way: GatedWriter,
 ) -> Result<(), Broken> {
     let mut stream = Whole(session.connection().open_uni().await.map_err(|_| Broken::Stream)?, false);
     // The control stream has priority.
@@ -372,13 +374,13 @@ pub(in crate::transfer) fn until(
 
 /// Gate, rate limits and counter that every write passes.
 #[derive(Clone)]
-struct Way {
+struct GatedWriter {
     gate: Arc<PauseGate>,
     limits: Arc<RateLimits>,
     written: Arc<Written>,
 }
 
-impl Way {
+impl GatedWriter {
     async fn write(&self, stream: &mut SendStream, mut bytes: Bytes) -> Result<(), Broken> {
         while !bytes.is_empty() {
             self.gate.pass().await;

@@ -137,12 +137,12 @@ pub(in crate::transfer) async fn broken_off(input: &mut Option<Receiver<Input>>)
 }
 
 /// Length of a growing file that was last reported to the receiver.
-pub(in crate::transfer) struct Told {
+pub(in crate::transfer) struct ReportedLength {
     input: Option<Receiver<Input>>,
     told: (u64, bool),
 }
 
-impl Told {
+impl ReportedLength {
     /// Creates it before anything was told. `None` means that no file is growing.
     pub(in crate::transfer) fn new(input: Option<Receiver<Input>>) -> Self {
         Self { input, told: (0, false) }

@@ -46,7 +46,7 @@ use crate::{
         },
         send::{
             buffer_pool::{PooledBuffer, wire_most},
-            compression_policy::{Compression, Estimator, Turn},
+            compression_policy::{Compression, Estimator, Sample},
         },
     },
 };
@@ -63,7 +63,7 @@ pub struct SegmentReader {
     root: Option<Key>,
     cursor: Mutex<Cursor>,
     since: Instant,
-    gauge: Mutex<Estimator>,
+    estimator: Mutex<Estimator>,
     /// Share of the descriptors for files that stay open between two buffers.
     files: FileShare,
     /// Grants of the receiver for a growing file; `None` for other files.
@@ -82,20 +82,20 @@ pub struct Room {
 #[derive(Debug, Default)]
 struct Cursor {
     next_entry: u32,
-    current: Option<(Arc<Reading>, u64)>,
+    current: Option<(Arc<SourceFile>, u64)>,
 }
 
 /// File that is being sent, possibly by several threads.
 #[derive(Debug)]
-struct Reading {
+struct SourceFile {
     index: u32,
     size: u64,
     failed: AtomicBool,
-    state: Mutex<ReadingState>,
+    state: Mutex<SourceFileState>,
 }
 
 #[derive(Debug)]
-struct ReadingState {
+struct SourceFileState {
     /// The open file, and whether it may have holes. It is kept while the descriptor share has room, and else opened
     /// for each segment with a descriptor that is set aside for the thread.
     file: Option<(Arc<File>, bool, Spare)>,
@@ -103,7 +103,7 @@ struct ReadingState {
 }
 
 struct Job {
-    reading: Arc<Reading>,
+    reading: Arc<SourceFile>,
     /// Length of the file; the longest possible for a growing file that is not complete.
     size: u64,
     segment: u64,
@@ -146,9 +146,9 @@ impl SegmentReader {
     /// Creates the queue for everything that `plan` wants. Segments are sealed with keys derived from `root`; `None`
     /// sends them unsealed.
     pub fn new(source: Arc<Source>, plan: Plan, root: Option<Key>) -> Self {
-        let gauge = Mutex::new(Estimator::new(1, 1, false));
+        let estimator = Mutex::new(Estimator::new(1, 1, false));
         let (cursor, files) = (Mutex::default(), FileShare::alone());
-        Self { source, plan, root, cursor, since: Instant::now(), gauge, files, room: None }
+        Self { source, plan, root, cursor, since: Instant::now(), estimator, files, room: None }
     }
 
     /// Limits a growing file to the receiver's grants.
@@ -168,7 +168,7 @@ impl SegmentReader {
     /// Sets the number of streams, and whether compression was agreed upon.
     pub fn over(mut self, streams: u8, compress: bool) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        self.gauge = Mutex::new(Estimator::new(streams, processors, compress));
+        self.estimator = Mutex::new(Estimator::new(streams, processors, compress));
         self
     }
 
@@ -205,8 +205,8 @@ impl SegmentReader {
             cursor.next_entry += 1;
             if let Some(size) = manifest.size(index).filter(|_| self.plan.wants(manifest, index)) {
                 let tree = if self.room.is_some() { FileTree::growing() } else { FileTree::new(size) };
-                let state = ReadingState { file: None, tree };
-                let reading = Reading { index, size, failed: AtomicBool::new(false), state: Mutex::new(state) };
+                let state = SourceFileState { file: None, tree };
+                let reading = SourceFile { index, size, failed: AtomicBool::new(false), state: Mutex::new(state) };
                 cursor.current = Some((Arc::new(reading), 0));
             }
         }
@@ -222,24 +222,24 @@ impl SegmentReader {
         out: mpsc::Sender<Bytes>,
         ends: mpsc::Sender<Vec<FileEnd>>,
     ) {
-        let mut hand = Hand::default();
+        let mut state = WorkerState::default();
         let mut room = self.room.clone();
         loop {
             let mut clock = Instant::now();
-            let Some(mut parcel) = pool.take().await else { return };
-            hand.turn.waited += lap(&mut clock);
+            let Some(mut buffer) = pool.take().await else { return };
+            state.sample.waited += lap(&mut clock);
             // Before the buffer is filled: the time waited for it is the newest measurement.
-            hand.advice = lock(&self.gauge).note(self.since.elapsed(), pool.delivered(), &hand.done());
+            state.decision = lock(&self.estimator).note(self.since.elapsed(), pool.delivered(), &state.done());
             let ended = loop {
                 // Changes from here on are seen by `changed` below.
                 room.iter_mut().for_each(|room| drop(room.borrow_and_update()));
-                let feed = self.clone();
+                let reader = self.clone();
                 let fill = move || {
-                    let filled = feed.fill(&mut parcel, &mut hand);
-                    (parcel, hand, filled)
+                    let filled = reader.fill(&mut buffer, &mut state);
+                    (buffer, state, filled)
                 };
                 let (back, used, Filled { through, stage }) = worker.run(fill).await;
-                (parcel, hand) = (back, used);
+                (buffer, state) = (back, used);
                 if !through.is_empty() && (pool.is_closed() || ends.send(through).await.is_err()) {
                     return;
                 }
@@ -258,27 +258,27 @@ impl SegmentReader {
                 }
             };
             let mut clock = Instant::now();
-            if parcel.filled > 0 && out.send(Bytes::from_owner(parcel)).await.is_err() {
+            if buffer.filled > 0 && out.send(Bytes::from_owner(buffer)).await.is_err() {
                 return;
             }
             if ended {
                 return;
             }
-            hand.turn.waited += lap(&mut clock);
+            state.sample.waited += lap(&mut clock);
         }
     }
 
     /// Fills a buffer with the next segments, or continues to fill it. Blocks.
-    fn fill(&self, parcel: &mut PooledBuffer, hand: &mut Hand) -> Filled {
+    fn fill(&self, buffer: &mut PooledBuffer, state: &mut WorkerState) -> Filled {
         let mut clock = Instant::now();
         let mut through = Vec::new();
         let stage = loop {
-            match self.next(parcel.room()) {
+            match self.next(buffer.room()) {
                 Next::NoRoom => break Stage::Full,
-                Next::ToCome => break if parcel.filled > 0 { Stage::Full } else { Stage::ToCome },
+                Next::ToCome => break if buffer.filled > 0 { Stage::Full } else { Stage::ToCome },
                 Next::End => break Stage::End,
                 Next::Job(job) => {
-                    let end = match self.work(&job, parcel, hand) {
+                    let end = match self.work(&job, buffer, state) {
                         Ok(None) => continue,
                         Ok(Some(end)) => end,
                         // Reported once, by the first thread that notices.
@@ -301,15 +301,15 @@ impl SegmentReader {
                 }
             }
         };
-        hand.turn.worked += lap(&mut clock);
+        state.sample.worked += lap(&mut clock);
         Filled { through, stage }
     }
 
     /// Reads, hashes and seals one segment. Returns the file's end if it was the last one.
-    fn work(&self, job: &Job, parcel: &mut PooledBuffer, hand: &mut Hand) -> Result<Option<FileEnd>, Reason> {
+    fn work(&self, job: &Job, buffer: &mut PooledBuffer, state: &mut WorkerState) -> Result<Option<FileEnd>, Reason> {
         let (file, sparse) = self.open(&job.reading)?;
-        let before = parcel.filled;
-        let hash = self.read(job, &file, sparse, parcel, hand).inspect_err(|_| parcel.filled = before)?;
+        let before = buffer.filled;
+        let hash = self.read(job, &file, sparse, buffer, state).inspect_err(|_| buffer.filled = before)?;
         let grows = self.room.is_some();
         let root = if job.size == 0 {
             match hash {
@@ -339,7 +339,7 @@ impl SegmentReader {
         Ok(Some(FileEnd { file: job.reading.index, outcome: SourceOutcome::Sent { root, size } }))
     }
 
-    fn open(&self, reading: &Reading) -> Result<(Arc<File>, bool), Reason> {
+    fn open(&self, reading: &SourceFile) -> Result<(Arc<File>, bool), Reason> {
         let mut state = lock(&reading.state);
         if let Some((file, sparse, _)) = &state.file {
             return Ok((file.clone(), *sparse));
@@ -360,7 +360,7 @@ impl SegmentReader {
         Ok((file, sparse))
     }
 
-    fn unchanged(&self, reading: &Reading, file: &File) -> Result<Metadata, Reason> {
+    fn unchanged(&self, reading: &SourceFile, file: &File) -> Result<Metadata, Reason> {
         let meta = file.metadata().map_err(|_| Reason::SourceUnreadable)?;
         if self.room.is_some() {
             return if meta.is_file() { Ok(meta) } else { Err(Reason::SourceChanged) };
@@ -376,8 +376,8 @@ impl SegmentReader {
         job: &Job,
         file: &File,
         sparse: bool,
-        parcel: &mut PooledBuffer,
-        hand: &mut Hand,
+        buffer: &mut PooledBuffer,
+        state: &mut WorkerState,
     ) -> Result<SegmentHash, Reason> {
         let mut hasher = SegmentHasher::new(job.size, job.start);
         if job.len == 0 {
@@ -398,21 +398,21 @@ impl SegmentReader {
         };
         let mut encoded = Vec::with_capacity(SEGMENT_HEADER + COMMITMENT);
         header.encode(&mut encoded);
-        put(parcel, &encoded)?;
+        put(buffer, &encoded)?;
         let tag = if cipher.is_some() { TAG } else { 0 };
         let holes = if sparse { sparse::of(file, job.start, job.len) } else { 0 };
-        for (number, piece) in (0..).zip(pieces(job.len, holes, hand.advice.chunk)) {
+        for (number, piece) in (0..).zip(pieces(job.len, holes, state.decision.chunk)) {
             let last = if piece.at + piece.len == job.len { LAST } else { 0 };
             let offset = job.start + u64::from(piece.at);
-            let (bytes, form) = fill(parcel, file, offset, piece, hand, &mut hasher)?;
+            let (bytes, form) = fill(buffer, file, offset, piece, state, &mut hasher)?;
             let chunk = ChunkHeader { plain_len: piece.len, wire_len: bytes + tag, flags: form | last };
-            put(parcel, &chunk.encode())?;
-            let (from, to) = (parcel.filled, parcel.filled + chunk.wire_len as usize);
-            let place = parcel.bytes.get_mut(from..to).ok_or_else(full)?;
+            put(buffer, &chunk.encode())?;
+            let (from, to) = (buffer.filled, buffer.filled + chunk.wire_len as usize);
+            let place = buffer.bytes.get_mut(from..to).ok_or_else(full)?;
             if let Some(cipher) = &cipher {
                 cipher.seal(number, offset, &chunk, place).map_err(|_| Reason::Internal)?;
             }
-            parcel.filled = to;
+            buffer.filled = to;
         }
         Ok(hasher.finish())
     }
@@ -420,29 +420,29 @@ impl SegmentReader {
 
 /// State of one stream's filling task.
 #[derive(Default)]
-struct Hand {
-    advice: Compression,
-    turn: Turn,
-    squeezer: Option<Compressor>,
+struct WorkerState {
+    decision: Compression,
+    sample: Sample,
+    compressor: Option<Compressor>,
 }
 
-impl Hand {
+impl WorkerState {
     /// Takes the measurements of the finished buffer.
-    fn done(&mut self) -> Turn {
-        std::mem::take(&mut self.turn)
+    fn done(&mut self) -> Sample {
+        std::mem::take(&mut self.sample)
     }
 
-    fn squeeze(&mut self, plain: &[u8]) -> Option<&[u8]> {
-        if !self.advice.squeeze {
+    fn compress(&mut self, plain: &[u8]) -> Option<&[u8]> {
+        if !self.decision.compress {
             return None;
         }
         let begun = Instant::now();
-        let squeezer = self.squeezer.get_or_insert_default();
-        let before = squeezer.taken;
-        let pays = squeezer.squeeze(plain).map(<[u8]>::len);
-        self.turn.squeezing += begun.elapsed();
-        self.turn.squeezed += squeezer.taken - before;
-        pays.and_then(|len| squeezer.squeezed(len))
+        let compressor = self.compressor.get_or_insert_default();
+        let before = compressor.taken;
+        let pays = compressor.squeeze(plain).map(<[u8]>::len);
+        self.sample.compressing += begun.elapsed();
+        self.sample.compressed += compressor.taken - before;
+        pays.and_then(|len| compressor.squeezed(len))
     }
 }
 
@@ -463,19 +463,19 @@ fn full() -> Reason {
 /// Reads a piece to the place of its chunk's data, leaving room for the chunk header. Returns the number of bytes and
 /// the chunk's form flag.
 fn fill(
-    parcel: &mut PooledBuffer,
+    buffer: &mut PooledBuffer,
     file: &File,
     offset: u64,
     piece: Piece,
-    hand: &mut Hand,
+    state: &mut WorkerState,
     hasher: &mut SegmentHasher,
 ) -> Result<(u32, u8), Reason> {
     if piece.hole {
         hasher.zeros(piece.len);
         return Ok((0, ZEROS));
     }
-    let from = parcel.filled + CHUNK_HEADER;
-    let plain = parcel.bytes.get_mut(from..from + piece.len as usize).ok_or_else(full)?;
+    let from = buffer.filled + CHUNK_HEADER;
+    let plain = buffer.bytes.get_mut(from..from + piece.len as usize).ok_or_else(full)?;
     if let Err(code) = read_exact_at(file, plain, offset) {
         // The file ended before the length that the file system reports, and is not just being written.
         let end = offset + u64::from(piece.len);
@@ -483,7 +483,7 @@ fn fill(
         return Err(if short && code == Reason::SourceChanged { Reason::SizeWrong } else { code });
     }
     hasher.update(plain);
-    let Some(small) = hand.squeeze(plain) else { return Ok((piece.len, 0)) };
+    let Some(small) = state.compress(plain) else { return Ok((piece.len, 0)) };
     plain.get_mut(..small.len()).ok_or_else(full)?.copy_from_slice(small);
     Ok((small.len() as u32, COMPRESSED))
 }
@@ -507,10 +507,10 @@ fn read_again(file: &File, size: u64) -> Option<[u8; 32]> {
     root
 }
 
-fn put(parcel: &mut PooledBuffer, bytes: &[u8]) -> Result<(), Reason> {
-    let to = parcel.filled + bytes.len();
-    parcel.bytes.get_mut(parcel.filled..to).ok_or_else(full)?.copy_from_slice(bytes);
-    parcel.filled = to;
+fn put(buffer: &mut PooledBuffer, bytes: &[u8]) -> Result<(), Reason> {
+    let to = buffer.filled + bytes.len();
+    buffer.bytes.get_mut(buffer.filled..to).ok_or_else(full)?.copy_from_slice(bytes);
+    buffer.filled = to;
     Ok(())
 }
 

@@ -19,14 +19,14 @@ fn worker() -> Worker {
 }
 
 /// Runs a reader over `streams` streams. Returns what each carried, and the ends of the files.
-fn run(feed: SegmentReader, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
-    let (feed, pool, worker) = (Arc::new(feed), BufferPool::new(streams * 2), worker());
+fn run(reader: SegmentReader, streams: usize) -> (Vec<Vec<u8>>, Vec<FileEnd>) {
+    let (reader, pool, worker) = (Arc::new(reader), BufferPool::new(streams * 2), worker());
     let (ends, mut ended) = mpsc::channel(1000);
     runtime().block_on(async {
         let carrying: Vec<_> = (0..streams)
             .map(|_| {
                 let (out, mut taken) = mpsc::channel::<Bytes>(1);
-                tokio::spawn(feed.clone().run(worker.clone(), pool.clone(), out, ends.clone()));
+                tokio::spawn(reader.clone().run(worker.clone(), pool.clone(), out, ends.clone()));
                 tokio::spawn(async move {
                     let mut all = Vec::new();
                     while let Some(bytes) = taken.recv().await {
@@ -181,18 +181,18 @@ fn a_file_that_is_not_what_was_listed_is_told_once_and_the_rest_goes() {
 fn a_stalled_connection_holds_no_thread_and_a_closed_pool_ends_the_feed() {
     let root = tempfile::tempdir().unwrap();
     let source = tree(root.path());
-    let feed = Arc::new(SegmentReader::new(source.clone(), Plan::all(&source.manifest), None));
+    let reader = Arc::new(SegmentReader::new(source.clone(), Plan::all(&source.manifest), None));
     let (pool, worker) = (BufferPool::new(1), worker());
     let (out, mut taken) = mpsc::channel(1);
     let (ends, _ended) = mpsc::channel(1000);
     runtime().block_on(async {
-        let feeding = tokio::spawn(feed.run(worker.clone(), pool.clone(), out, ends));
+        let reading = tokio::spawn(reader.run(worker.clone(), pool.clone(), out, ends));
         // The only buffer is kept, as by a stalled connection: the reader waits for it until the pool is closed.
         let held = taken.recv().await.unwrap();
         let all = (0..crate::budget::JOBS_PER_DEVICE).map(|_| worker.run(|| ()));
         futures_util::future::join_all(all).await;
         pool.close();
-        feeding.await.unwrap();
+        reading.await.unwrap();
         drop(held);
     });
 }
@@ -205,13 +205,13 @@ fn a_file_that_changes_while_it_is_read_is_told_as_failed() {
         let path = root.path().join("file");
         fs::write(&path, vec![7; 4 * SEGMENT as usize]).unwrap();
         let source = Arc::new(scan(&[path.clone().into()], Arc::default(), None, &|| false).unwrap());
-        let feed = Arc::new(SegmentReader::new(source.clone(), Plan::all(&source.manifest), None));
+        let reader = Arc::new(SegmentReader::new(source.clone(), Plan::all(&source.manifest), None));
         let pool = BufferPool::new(1);
         let (out, mut taken) = mpsc::channel(1);
         let (ends, mut ended) = mpsc::channel(10);
         let runtime = runtime();
         let end = {
-            runtime.spawn(feed.run(worker(), pool.clone(), out, ends));
+            runtime.spawn(reader.run(worker(), pool.clone(), out, ends));
             // The first segment is on its way; the reader waits for its only buffer.
             let first = taken.blocking_recv().unwrap();
             let open = || fs::OpenOptions::new().write(true).open(&path).unwrap();

@@ -16,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// Returns an error if no descriptor is free to read a file: this invalidates no claim.
-pub fn disproved(source: &Source, plan: &Plan, stop: &dyn Fn() -> bool) -> io::Result<Vec<u32>> {
+pub fn invalid_claims(source: &Source, plan: &Plan, stop: &dyn Fn() -> bool) -> io::Result<Vec<u32>> {
     let mut buffer = vec![0; CHUNK as usize];
     let mut files: Vec<_> = plan.held.iter().collect();
     files.sort_unstable_by_key(|(file, _)| **file);

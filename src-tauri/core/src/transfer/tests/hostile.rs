@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Sender whose frames are written by the test.
-pub(super) struct Hand {
+pub(super) struct HostilePeer {
     pub(super) session: Session,
     to: SealedSender,
     from: SealedReceiver,
@@ -30,7 +30,7 @@ pub(super) fn entry(name: &str, size: u64) -> Entry {
     Entry { parent: 0, name: name.into(), mtime: Mtime { secs: 1, nanos: 1 }, mode: None, kind }
 }
 
-impl Hand {
+impl HostilePeer {
     pub(super) async fn new(one: &Node, two: &Node, entries: &[Entry]) -> Self {
         let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
         let (to, from) = session.open_sealed().await.unwrap().split();
@@ -166,10 +166,10 @@ impl Hand {
 async fn an_honest_hand_is_served() {
     // Checks the helper: otherwise the tests below could pass for the wrong reason.
     let (one, two) = pair_of_nodes().await;
-    let mut hand = Hand::accepted(&one, &two).await;
+    let mut hand = HostilePeer::accepted(&one, &two).await;
     let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
     hand.stream(&stream).await;
-    hand.say(Hand::done(0, *blake3::hash(FILE).as_bytes(), FILE.len() as u64)).await;
+    hand.say(HostilePeer::done(0, *blake3::hash(FILE).as_bytes(), FILE.len() as u64)).await;
     loop {
         match hand.hear().await.unwrap() {
             ReceiverFrame::FilesReceived(list) => {
@@ -195,7 +195,7 @@ async fn offers_that_lie_or_reach_out_are_thrown_out() {
     ];
     for (what, bytes) in cases {
         let (one, two) = pair_of_nodes().await;
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.to.send(&bytes).await.unwrap();
         hand.is_thrown_out(&two, what).await;
     }
@@ -208,7 +208,7 @@ async fn offers_that_lie_or_reach_out_are_thrown_out() {
         ("a size too many", entry("file", u64::MAX)),
     ] {
         let (one, two) = pair_of_nodes().await;
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
         hand.say(SenderFrame::Page(crate::transfer::protocol::frames::Page { index: 0, entries: vec![bad] })).await;
@@ -225,7 +225,7 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
         ("version_unsupported", Box::new(|offer| offer.version = VERSION + 1)),
         ("offer_malformed", Box::new(|offer| offer.roots = vec![b"..".to_vec()])),
     ] {
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         change(&mut hand.offer);
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         match hand.hear().await {
@@ -236,7 +236,7 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
     // Announced bytes take no memory from others, only received bytes do.
     let mut hands = Vec::new();
     for n in 0..4u8 {
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.offer.transfer = *TransferId::from_random([n + 100; 16]).as_bytes();
         (hand.offer.pages, hand.offer.entries, hand.offer.files) = (800, 1000, 1000);
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
@@ -250,12 +250,12 @@ async fn offers_beyond_the_limits_are_declined_without_memory() {
 async fn an_offer_that_nobody_requested_is_declined_and_not_listed() {
     let (one, two) = pair_of_nodes().await;
     two.set_rule(AcceptRule::Paired);
-    let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+    let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
     hand.say(SenderFrame::Requested { request: [7; 16], offer: hand.offer.clone() }).await;
     assert_eq!(hand.hear().await, Some(crate::transfer::receive::receiver::declined(Reason::Unsolicited)));
     assert_eq!(two.transfers.list(true), []);
     // The session goes on.
-    let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+    let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
     hand.say(SenderFrame::Offer(hand.offer.clone())).await;
     assert_eq!(hand.hear().await, Some(ReceiverFrame::NeedManifest));
 }
@@ -266,7 +266,7 @@ async fn offers_that_are_refused_at_sight_count_like_others() {
     two.set_rule(AcceptRule::Paired);
     let mut answers = Vec::new();
     for _ in 0..crate::transfer::protocol::limits::OFFER_BURST as u32 + 5 {
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.say(SenderFrame::Requested { request: [7; 16], offer: hand.offer.clone() }).await;
         answers.push(hand.hear().await);
     }
@@ -280,7 +280,7 @@ async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
     let (one, two) = pair_of_nodes().await;
     let mut kept = Vec::new();
     for n in 0..crate::transfer::protocol::limits::MAX_OPEN_PER_DEVICE as u8 + 2 {
-        let mut hand = Hand::new(&one, &two, &[entry("file", 5)]).await;
+        let mut hand = HostilePeer::new(&one, &two, &[entry("file", 5)]).await;
         hand.offer.transfer = *TransferId::from_random([n.max(1); 16]).as_bytes();
         hand.say(SenderFrame::Offer(hand.offer.clone())).await;
         let answer = hand.hear().await.unwrap();
@@ -295,7 +295,7 @@ async fn an_id_is_taken_once_and_a_flood_of_offers_is_stopped() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
-    type Break = fn(&Hand) -> Vec<Vec<u8>>;
+    type Break = fn(&HostilePeer) -> Vec<Vec<u8>>;
     let cases: [(&str, Break); 12] = [
         ("a changed byte", |hand| {
             let mut segment = hand.segment(0, FILE);
@@ -343,7 +343,7 @@ async fn data_that_is_not_as_it_was_sealed_ends_the_session() {
     ];
     for (what, bad) in cases {
         let (one, two) = pair_of_nodes().await;
-        let hand = Hand::accepted(&one, &two).await;
+        let hand = HostilePeer::accepted(&one, &two).await;
         let mut open = Vec::new();
         for bytes in bad(&hand) {
             let mut stream = hand.session.connection().open_uni().await.unwrap();
@@ -374,17 +374,17 @@ async fn bombs_and_holes_that_lie_end_the_session() {
     ];
     for (what, compress, form, body) in cases {
         let (one, two) = pair_of_nodes().await;
-        let hand = Hand::of_two_mib(&one, &two, compress).await;
+        let hand = HostilePeer::of_two_mib(&one, &two, compress).await;
         hand.stream(&[hand.header().encode().to_vec(), hand.segment_as(0, LEN, form, &body)].concat()).await;
         hand.is_thrown_out(&two, what).await;
     }
     // Checks the valid form first: otherwise it could be refused for another reason.
     for (form, body, expected) in [(COMPRESSED, bomb(LEN as usize), 7), (ZEROS, vec![], 0)] {
         let (one, two) = pair_of_nodes().await;
-        let mut hand = Hand::of_two_mib(&one, &two, true).await;
+        let mut hand = HostilePeer::of_two_mib(&one, &two, true).await;
         let expected = vec![expected; LEN as usize];
         hand.stream(&[hand.header().encode().to_vec(), hand.segment_as(0, LEN, form, &body)].concat()).await;
-        hand.say(Hand::done(0, *blake3::hash(&expected).as_bytes(), LEN.into())).await;
+        hand.say(HostilePeer::done(0, *blake3::hash(&expected).as_bytes(), LEN.into())).await;
         hand.say(SenderFrame::Finished { streams: 1 }).await;
         assert_eq!(two.end(TransferId::from_random(hand.offer.transfer)).await.state, TransferState::Done);
         assert!(fs::read(two.downloads().join("file")).unwrap() == expected);
@@ -396,18 +396,22 @@ async fn words_that_do_not_fit_the_data_end_the_session() {
     let size = FILE.len() as u64;
     let root = *blake3::hash(FILE).as_bytes();
     for (what, frames) in [
-        ("a file twice", vec![Hand::done(0, root, size), Hand::done(0, root, size)]),
-        ("another length", vec![Hand::done(0, root, size + 1)]),
-        ("an unknown file", vec![Hand::done(2, root, size)]),
+        ("a file twice", vec![HostilePeer::done(0, root, size), HostilePeer::done(0, root, size)]),
+        ("another length", vec![HostilePeer::done(0, root, size + 1)]),
+        ("an unknown file", vec![HostilePeer::done(2, root, size)]),
         ("finished too early", vec![SenderFrame::Finished { streams: 0 }]),
         (
             "finished without the data",
-            vec![Hand::done(0, root, size), Hand::done(1, root, SEGMENT + 5), SenderFrame::Finished { streams: 0 }],
+            vec![
+                HostilePeer::done(0, root, size),
+                HostilePeer::done(1, root, SEGMENT + 5),
+                SenderFrame::Finished { streams: 0 },
+            ],
         ),
         ("a second offer", vec![SenderFrame::Begin]),
     ] {
         let (one, two) = pair_of_nodes().await;
-        let mut hand = Hand::accepted(&one, &two).await;
+        let mut hand = HostilePeer::accepted(&one, &two).await;
         for frame in frames {
             hand.say(frame).await;
         }
@@ -418,10 +422,10 @@ async fn words_that_do_not_fit_the_data_end_the_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn contents_that_are_not_what_was_sent_never_get_a_name() {
     let (one, two) = pair_of_nodes().await;
-    let mut hand = Hand::accepted(&one, &two).await;
+    let mut hand = HostilePeer::accepted(&one, &two).await;
     let stream = [hand.header().encode().to_vec(), hand.segment(0, FILE)].concat();
     hand.stream(&stream).await;
-    hand.say(Hand::done(0, [0; 32], FILE.len() as u64)).await;
+    hand.say(HostilePeer::done(0, [0; 32], FILE.len() as u64)).await;
     hand.say(SenderFrame::FilesDone(vec![FileEnd {
         file: 1,
         outcome: SourceOutcome::Failed { code: Reason::SourceUnreadable },

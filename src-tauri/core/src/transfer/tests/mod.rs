@@ -8,7 +8,7 @@ mod descriptors;
 mod ends;
 mod growing;
 mod hostile;
-mod naughty;
+mod hostile_names;
 mod queue;
 mod resume;
 mod ruled;
@@ -139,9 +139,9 @@ impl Node {
                 download_dir: Arc::new(move || downloads.clone()),
                 makes: Arc::new(|_| false),
                 conflict: Arc::new(move || *setting.lock().unwrap()),
-                welcome: Arc::new(move |id, bytes| {
+                offer_policy: Arc::new(move |id, bytes| {
                     let (rules, setting) = (rules.clone(), *asked.lock().unwrap());
-                    Box::pin(async move { rules.welcome(id, bytes, setting).await.map_err(NetworkError::from) })
+                    Box::pin(async move { rules.offer_policy(id, bytes, setting).await.map_err(NetworkError::from) })
                 }),
                 presence: Arc::new(move |id| match known.is_paired(id) {
                     true if gone.load(Ordering::SeqCst) => Presence::Away,

@@ -352,7 +352,7 @@ async fn an_unpaired_device_cannot_go_on_and_leaves_nothing_behind() {
     waits(&two, id).await;
     for (node, other) in [(&one, &two), (&two, &one)] {
         node.devices.unpair(other.id(), false).await.unwrap();
-        node.transfers.drop_strangers().await;
+        node.transfers.drop_unpaired().await;
         assert_eq!(node.end(id).await.reason.unwrap().code, "device_not_paired");
     }
     assert!(!names(&two.downloads()).iter().any(|name| name.contains(".yonder-")));
@@ -530,7 +530,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
             for file in &files {
                 let bytes = noise(100, *file as u8);
                 temp.write(&temp.create_file(&manifest, *file)?, &bytes, 0)?;
-                let note = crate::transfer::receive::staging::journal::Note::Segment {
+                let note = crate::transfer::receive::staging::journal::JournalRecord::Segment {
                     file: *file,
                     segment: 0,
                     hash: *blake3::hash(&bytes).as_bytes(),
@@ -545,7 +545,7 @@ async fn any_cut_of_naming_leaves_each_file_once() {
         let whole_way = all().is_ok();
         let real: Arc<dyn FileOps> = Arc::new(RealFiles);
         let stop = AtomicBool::new(false);
-        let Ok(found) = recovery::take_up(&real, &dest, &id, (&manifest, &manifest), true, &stop) else {
+        let Ok(found) = recovery::recover(&real, &dest, &id, (&manifest, &manifest), true, &stop) else {
             assert!(stop_at < 6, "the journal is there from the beginning on");
             continue;
         };

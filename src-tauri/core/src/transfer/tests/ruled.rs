@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::{
-    hostile::{Hand, entry},
+    hostile::{HostilePeer, entry},
     *,
 };
 use crate::{
@@ -106,7 +106,7 @@ async fn empty_files_use_up_a_rule_and_nothing_is_given_back() {
 }
 
 /// Resumes a transfer by hand with a changed file. Returns the code with which it is declined.
-async fn again_with(one: &Node, two: &Node, hand: &Hand, manifest: [u8; 32], change: ChangedFile) -> String {
+async fn again_with(one: &Node, two: &Node, hand: &HostilePeer, manifest: [u8; 32], change: ChangedFile) -> String {
     let session = Connector::session(&one.net, two.id(), ALPN_TRANSFER).await.unwrap();
     let (mut to, mut from) = session.open_sealed().await.unwrap().split();
     let transfer = hand.offer.transfer;
@@ -149,7 +149,7 @@ async fn a_source_that_grows_beyond_the_rule_is_not_taken_up() {
                 + left,
         )
         .await;
-        let hand = Hand::accepted_with(&one, &two, false, &entries).await;
+        let hand = HostilePeer::accepted_with(&one, &two, false, &entries).await;
         let change = ChangedFile { file: 1, size: 5000, mtime: Mtime { secs: 9, nanos: 9 } };
         assert_eq!(again_with(&one, &two, &hand, hash, change).await, wanted);
         if wanted == "rule_ended" {

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 
 use super::{
-    hostile::{Hand, entry},
+    hostile::{HostilePeer, entry},
     *,
 };
 use crate::fs::ops::faulty::Faulty;
@@ -12,7 +12,7 @@ use crate::fs::ops::faulty::Faulty;
 async fn a_stream_that_stops_one_byte_short_of_a_chunk_is_given_up() {
     let (one, two) = pair_of_nodes().await;
     let size = crate::transfer::protocol::limits::SEGMENT;
-    let hand = Hand::accepted_with(&one, &two, false, &[entry("file", size)]).await;
+    let hand = HostilePeer::accepted_with(&one, &two, false, &[entry("file", size)]).await;
     let bytes = [hand.header().encode().to_vec(), hand.segment(0, &noise(size as usize, 1))].concat();
     let mut stream = hand.session.connection().open_uni().await.unwrap();
     stream.write_all(&bytes[..bytes.len() - 1]).await.unwrap();

@@ -6,7 +6,7 @@ use crate::{
         HandshakeInput, InitiatorHandshake, Key, Opener, ResponderHandshake, RotationInput, RotationOffer, Sealer,
         answer_rotation, notice_key, unpair_notice,
     },
-    overheard::{Overheard, holds},
+    log_capture::{LogCapture, holds},
 };
 
 const SESSION: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/keys/vectors/session-1.0.json");
@@ -23,10 +23,10 @@ fn no_key_of_a_session_is_in_a_message_a_log_or_a_debug_form() {
         alpn: case["alpn"].as_str().unwrap().as_bytes(),
         exporter: unhex32(&case["exporter"]),
     };
-    let overheard = Overheard::default();
+    let log_capture = LogCapture::default();
     let (mut wire, mut shown) = (Vec::new(), String::new());
     let (a, b) = (of("initiator", "x25519_secret"), of("responder", "x25519_secret"));
-    tracing::subscriber::with_default(overheard.clone(), || {
+    tracing::subscriber::with_default(log_capture.clone(), || {
         tracing::info!("the handshake begins");
         let (initiator, hello) = InitiatorHandshake::start(&Key::from_bytes(a), of("initiator", "random"));
         let (responder, ack) =
@@ -49,7 +49,7 @@ fn no_key_of_a_session_is_in_a_message_a_log_or_a_debug_form() {
         let error = initiator_error(&HandshakeInput { pairing_secret: &wrong, ..input });
         shown += &format!("{error:?} {error}");
     });
-    let log = overheard.text();
+    let log = log_capture.text();
     assert!(log.contains("the handshake begins") && shown.contains("SessionKeys"));
     let mut keys = vec![
         ("the pairing secret", secret.as_bytes().to_vec()),

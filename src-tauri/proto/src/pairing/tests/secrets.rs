@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{vectors::vector, *};
-use crate::overheard::{Overheard, holds};
+use crate::log_capture::{LogCapture, holds};
 
 fn unhex(value: &Value) -> Vec<u8> {
     data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
@@ -14,9 +14,9 @@ fn no_key_of_a_pairing_is_in_a_frame_a_log_or_a_debug_form() {
     for secret in [JoinSecret::Words(words()), JoinSecret::Link(link_secret())] {
         // The same run as a vector, with every value known.
         let known = vector("known", &secret);
-        let overheard = Overheard::default();
+        let log_capture = LogCapture::default();
         let mut shown = String::new();
-        let outcome = tracing::subscriber::with_default(overheard.clone(), || {
+        let outcome = tracing::subscriber::with_default(log_capture.clone(), || {
             tracing::info!("the run begins");
             let (mut joiner, mut host) = (joiner(1, endpoint_id(HOST), 1, &secret), host(1, endpoint_id(JOINER), 1));
             let mut code = shown_code();
@@ -27,7 +27,7 @@ fn no_key_of_a_pairing_is_in_a_frame_a_log_or_a_debug_form() {
         });
         assert_eq!((outcome.joiner.paired(), outcome.host.paired()), (Some(true), Some(true)));
         shown += &format!("{:?} {:?} {:?}", outcome.joiner.events, outcome.host.events, outcome.joiner.stored);
-        let log = overheard.text();
+        let log = log_capture.text();
         assert!(log.contains("the run begins"));
         let wire: Vec<u8> = outcome.sent.iter().flat_map(|(_, frame)| frame.clone()).collect();
         assert!(wire.len() > 700 && shown.contains("JoinerState"));

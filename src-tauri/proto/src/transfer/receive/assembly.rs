@@ -144,7 +144,7 @@ impl Assembly {
         if let Some(root) = progressing.tree.insert(start / SEGMENT, hash) {
             progressing.root = Some(root);
         }
-        self.judge(file)
+        self.verdict(file)
     }
 
     /// Handles the sender's `FileEnd`. The state machine has checked that it comes once, and only for accepted files.
@@ -162,7 +162,7 @@ impl Assembly {
                 {
                     progressing.root = Some(empty);
                 }
-                self.judge(end.file)
+                self.verdict(end.file)
             }
         }
     }
@@ -177,7 +177,7 @@ impl Assembly {
         Some(Verdict::Bad(file, reason))
     }
 
-    fn judge(&mut self, file: u32) -> Option<Verdict> {
+    fn verdict(&mut self, file: u32) -> Option<Verdict> {
         let progressing = self.files.get(&file)?;
         let (root, said) = (progressing.root?, progressing.said?);
         if root != said {

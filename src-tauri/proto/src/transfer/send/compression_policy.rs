@@ -26,29 +26,29 @@ const CHUNK_SECONDS: f64 = 0.05;
 
 /// Measurements of one thread between two buffers.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Turn {
+pub struct Sample {
     /// Time spent waiting for the transport.
     pub waited: Duration,
     /// Time spent reading, hashing, compressing and sealing.
     pub worked: Duration,
     /// Time spent compressing, a part of `worked`.
-    pub squeezing: Duration,
+    pub compressing: Duration,
     /// Bytes that were compressed, or sampled.
-    pub squeezed: u64,
+    pub compressed: u64,
 }
 
 /// Present decision for a thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Compression {
     /// True if chunks are to be compressed where that pays.
-    pub squeeze: bool,
+    pub compress: bool,
     /// Plain bytes of a chunk.
     pub chunk: u32,
 }
 
 impl Default for Compression {
     fn default() -> Self {
-        Self { squeeze: false, chunk: CHUNK }
+        Self { compress: false, chunk: CHUNK }
     }
 }
 
@@ -60,11 +60,11 @@ pub struct Estimator {
     processors: f64,
     since: Duration,
     before: u64,
-    sum: Turn,
+    sum: Sample,
     rate: Option<f64>,
     link: Option<(f64, Duration)>,
     speed: Option<(f64, Duration)>,
-    advice: Compression,
+    decision: Compression,
 }
 
 fn smooth(old: Option<f64>, new: f64) -> f64 {
@@ -81,27 +81,27 @@ impl Estimator {
             processors: (processors as f64 / 2.0).clamp(1.0, streams),
             since: Duration::ZERO,
             before: 0,
-            sum: Turn::default(),
+            sum: Sample::default(),
             rate: None,
             link: None,
             speed: None,
-            advice: Compression::default(),
+            decision: Compression::default(),
         }
     }
 
     /// Adds a thread's measurements. `now` is the time since the start, and `delivered` the bytes that the transport
     /// has released; neither falls. Returns the present decision.
-    pub fn note(&mut self, now: Duration, delivered: u64, turn: &Turn) -> Compression {
-        self.sum.waited += turn.waited;
-        self.sum.worked += turn.worked;
-        self.sum.squeezing += turn.squeezing;
-        self.sum.squeezed += turn.squeezed;
+    pub fn note(&mut self, now: Duration, delivered: u64, sample: &Sample) -> Compression {
+        self.sum.waited += sample.waited;
+        self.sum.worked += sample.worked;
+        self.sum.compressing += sample.compressing;
+        self.sum.compressed += sample.compressed;
         let span = now.saturating_sub(self.since);
         if span >= WINDOW {
             self.close(now, span, delivered.saturating_sub(self.before));
-            (self.since, self.before, self.sum) = (now, delivered, Turn::default());
+            (self.since, self.before, self.sum) = (now, delivered, Sample::default());
         }
-        self.advice
+        self.decision
     }
 
     fn close(&mut self, now: Duration, span: Duration, bytes: u64) {
@@ -110,16 +110,16 @@ impl Estimator {
         let is_fresh = |at: Duration| now.saturating_sub(at) < FRESH;
         self.link = self.link.filter(|(_, at)| is_fresh(*at));
         self.speed = self.speed.filter(|(_, at)| is_fresh(*at));
-        let Turn { waited, worked, squeezing, squeezed } = self.sum;
+        let Sample { waited, worked, compressing, compressed } = self.sum;
         if waited.as_secs_f64() >= IDLE * (waited + worked).as_secs_f64() {
             self.link = Some((smooth(self.link.map(|(link, _)| link), rate), now));
         }
-        if squeezed > 0 && !squeezing.is_zero() {
-            let speed = squeezed as f64 / squeezing.as_secs_f64();
+        if compressed > 0 && !compressing.is_zero() {
+            let speed = compressed as f64 / compressing.as_secs_f64();
             self.speed = Some((smooth(self.speed.map(|(speed, _)| speed), speed), now));
         }
-        self.advice = Compression {
-            squeeze: self.agreed && self.pays(),
+        self.decision = Compression {
+            compress: self.agreed && self.pays(),
             chunk: chunk_for(self.rate.unwrap_or(0.0) / self.streams),
         };
     }
@@ -150,32 +150,32 @@ mod tests {
     /// Simulated sender of four threads on two processors, in steps of 50 ms. `link` bytes a second arrive; the threads
     /// work for a part of their time, and each compresses a number of bytes a second.
     struct Sender {
-        gauge: Estimator,
+        estimator: Estimator,
         now: Duration,
         delivered: f64,
     }
 
     impl Sender {
         fn new(agreed: bool) -> Self {
-            Self { gauge: Estimator::new(4, 2, agreed), now: Duration::ZERO, delivered: 0.0 }
+            Self { estimator: Estimator::new(4, 2, agreed), now: Duration::ZERO, delivered: 0.0 }
         }
 
         fn goes(&mut self, seconds: f64, link: f64, work: f64, speed: f64) -> Compression {
             const STEP: Duration = Duration::from_millis(50);
-            let mut advice = self.gauge.advice;
+            let mut decision = self.estimator.decision;
             for _ in 0..(seconds / STEP.as_secs_f64()).round() as u32 {
                 self.now += STEP;
                 self.delivered += link * STEP.as_secs_f64();
-                let squeezing = if advice.squeeze { STEP.mul_f64(work / 2.0) } else { Duration::ZERO };
-                let turn = Turn {
+                let compressing = if decision.compress { STEP.mul_f64(work / 2.0) } else { Duration::ZERO };
+                let sample = Sample {
                     waited: STEP.mul_f64(1.0 - work),
                     worked: STEP.mul_f64(work),
-                    squeezing,
-                    squeezed: (squeezing.as_secs_f64() * speed) as u64,
+                    compressing,
+                    compressed: (compressing.as_secs_f64() * speed) as u64,
                 };
-                advice = self.gauge.note(self.now, self.delivered as u64, &turn);
+                decision = self.estimator.note(self.now, self.delivered as u64, &sample);
             }
-            advice
+            decision
         }
     }
 
@@ -183,49 +183,49 @@ mod tests {
     fn on_a_slow_link_it_pays_within_a_quarter_of_a_second() {
         // 100 Mbit/s.
         let mut sender = Sender::new(true);
-        assert!(!sender.goes(0.15, 12.5 * MB, 0.03, 150.0 * MB).squeeze, "nothing was measured yet");
-        assert!(sender.goes(0.1, 12.5 * MB, 0.03, 150.0 * MB).squeeze);
+        assert!(!sender.goes(0.15, 12.5 * MB, 0.03, 150.0 * MB).compress, "nothing was measured yet");
+        assert!(sender.goes(0.1, 12.5 * MB, 0.03, 150.0 * MB).compress);
         // Compression continues as long as the link is full.
-        assert!(sender.goes(60.0, 12.5 * MB, 0.4, 150.0 * MB).squeeze);
-        assert!(!Sender::new(false).goes(5.0, 12.5 * MB, 0.03, 150.0 * MB).squeeze, "it was not agreed upon");
+        assert!(sender.goes(60.0, 12.5 * MB, 0.4, 150.0 * MB).compress);
+        assert!(!Sender::new(false).goes(5.0, 12.5 * MB, 0.03, 150.0 * MB).compress, "it was not agreed upon");
     }
 
     #[test]
     fn on_the_loopback_and_on_fast_networks_it_does_not() {
         for link in [118.0, 300.0, 1200.0] {
             for work in [0.1, 0.4, 0.9] {
-                assert!(!Sender::new(true).goes(5.0, link * MB, work, 150.0 * MB).squeeze, "{link} MB/s, {work}");
+                assert!(!Sender::new(true).goes(5.0, link * MB, work, 150.0 * MB).compress, "{link} MB/s, {work}");
             }
         }
         // Reading is the bottleneck, however slow it is.
-        assert!(!Sender::new(true).goes(5.0, 5.0 * MB, 0.9, 150.0 * MB).squeeze);
+        assert!(!Sender::new(true).goes(5.0, 5.0 * MB, 0.9, 150.0 * MB).compress);
     }
 
     #[test]
     fn more_processors_keep_up_with_a_faster_link() {
-        let mut sender = Sender { gauge: Estimator::new(4, 8, true), ..Sender::new(true) };
-        assert!(sender.goes(1.0, 118.0 * MB, 0.2, 150.0 * MB).squeeze);
+        let mut sender = Sender { estimator: Estimator::new(4, 8, true), ..Sender::new(true) };
+        assert!(sender.goes(1.0, 118.0 * MB, 0.2, 150.0 * MB).compress);
     }
 
     #[test]
     fn a_machine_that_compresses_slowly_stops_it() {
         let mut sender = Sender::new(true);
-        assert!(sender.goes(0.25, 12.5 * MB, 0.03, 20.0 * MB).squeeze);
-        assert!(!sender.goes(0.5, 12.5 * MB, 0.4, 20.0 * MB).squeeze, "20 MB/s for a link of 12.5");
+        assert!(sender.goes(0.25, 12.5 * MB, 0.03, 20.0 * MB).compress);
+        assert!(!sender.goes(0.5, 12.5 * MB, 0.4, 20.0 * MB).compress, "20 MB/s for a link of 12.5");
         // The machine may have been busy: compression is tried again after a while.
-        assert!((0..120).any(|_| sender.goes(0.1, 12.5 * MB, 0.03, 20.0 * MB).squeeze));
+        assert!((0..120).any(|_| sender.goes(0.1, 12.5 * MB, 0.03, 20.0 * MB).compress));
     }
 
     #[test]
     fn a_link_that_became_faster_is_noticed() {
         let mut sender = Sender::new(true);
-        assert!(sender.goes(1.0, 60.0 * MB, 0.2, 150.0 * MB).squeeze);
+        assert!(sender.goes(1.0, 60.0 * MB, 0.2, 150.0 * MB).compress);
         // From now on compression is the bottleneck, and the rate of the link cannot be measured.
-        assert!(sender.goes(5.0, 40.0 * MB, 0.95, 150.0 * MB).squeeze);
-        assert!(!sender.goes(6.0, 40.0 * MB, 0.95, 150.0 * MB).squeeze, "old news");
+        assert!(sender.goes(5.0, 40.0 * MB, 0.95, 150.0 * MB).compress);
+        assert!(!sender.goes(6.0, 40.0 * MB, 0.95, 150.0 * MB).compress, "old news");
         // Uncompressed data fills the link.
-        assert!(!sender.goes(2.0, 500.0 * MB, 0.3, 150.0 * MB).squeeze);
-        assert!(sender.goes(2.0, 30.0 * MB, 0.1, 150.0 * MB).squeeze, "slow again");
+        assert!(!sender.goes(2.0, 500.0 * MB, 0.3, 150.0 * MB).compress);
+        assert!(sender.goes(2.0, 30.0 * MB, 0.1, 150.0 * MB).compress, "slow again");
     }
 
     #[test]
@@ -233,7 +233,7 @@ mod tests {
         let mut sender = Sender::new(true);
         sender.goes(1.0, 300.0 * MB, 0.2, 150.0 * MB);
         sender.goes(60.0, 0.0, 0.0, 150.0 * MB);
-        assert!(!sender.goes(1.5, 300.0 * MB, 0.2, 150.0 * MB).squeeze);
+        assert!(!sender.goes(1.5, 300.0 * MB, 0.2, 150.0 * MB).compress);
     }
 
     #[test]
@@ -257,11 +257,11 @@ mod tests {
 
         #[test]
         fn any_measurement_is_borne(numbers in proptest::collection::vec((0u64..1 << 40, 0u64..1 << 40, 0u64..1 << 40), 0..20)) {
-            let mut gauge = Estimator::new(0, 0, true);
+            let mut estimator = Estimator::new(0, 0, true);
             for (now, delivered, other) in numbers {
-                let turn = Turn { waited: Duration::from_micros(other), squeezed: other, ..Turn::default() };
-                let advice = gauge.note(Duration::from_micros(now), delivered, &turn);
-                prop_assert!((MIN_CHUNK..=MAX_GOOD_CHUNK).contains(&advice.chunk));
+                let sample = Sample { waited: Duration::from_micros(other), compressed: other, ..Sample::default() };
+                let decision = estimator.note(Duration::from_micros(now), delivered, &sample);
+                prop_assert!((MIN_CHUNK..=MAX_GOOD_CHUNK).contains(&decision.chunk));
             }
         }
     }

@@ -20,7 +20,7 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-fn again(changed: u32) -> ResumeOffer {
+fn resume_offer(changed: u32) -> ResumeOffer {
     ResumeOffer { version: VERSION, transfer: [0x11; 16], attempt: [0x22; 16], manifest: [0x33; 32], changed }
 }
 
@@ -72,9 +72,9 @@ fn shown_offer() -> Value {
 
 fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
     let named = |changed| {
-        let ResumeOffer { version, transfer, attempt, manifest, changed } = again(changed);
+        let ResumeOffer { version, transfer, attempt, manifest, changed } = resume_offer(changed);
         let (transfer, attempt, manifest) = (hex(&transfer), hex(&attempt), hex(&manifest));
-        json!({"again": {"version": version, "transfer": transfer, "attempt": attempt, "manifest": manifest, "changed": changed}})
+        json!({"resume_offer": {"version": version, "transfer": transfer, "attempt": attempt, "manifest": manifest, "changed": changed}})
     };
     let changes = [(0, 0, 0, 0), (5, 300, -1, 999_999_999), (70_000, 1 << 40, 1_700_000_000, 5)];
     let shown: Vec<_> = changes
@@ -118,10 +118,14 @@ fn of_sender() -> Vec<(&'static str, SenderFrame, Value)> {
             SenderFrame::Grown { size: 5 << 40, ended: true },
             json!({"grown": {"size": 5_u64 << 40, "ended": true}}),
         ),
-        ("taken up as it was", SenderFrame::ResumeOffer(again(0)), named(0)),
-        ("taken up, with changes", SenderFrame::ResumeOffer(again(300)), named(300)),
+        ("resumed without changes", SenderFrame::ResumeOffer(resume_offer(0)), named(0)),
+        ("resumed with changes", SenderFrame::ResumeOffer(resume_offer(300)), named(300)),
         ("what has changed", SenderFrame::Changed(changed), json!({"changed": shown})),
-        ("sent anew", SenderFrame::Anew(vec![1, 128, 999_999]), json!({"anew": [1, 128, 999_999]})),
+        (
+            "claims that are invalid",
+            SenderFrame::Anew(vec![1, 128, 999_999]),
+            json!({"invalidated": [1, 128, 999_999]}),
+        ),
     ]
 }
 
@@ -155,7 +159,7 @@ fn of_receiver() -> Vec<(&'static str, ReceiverFrame, Value)> {
 
 /// Returns frames that must be refused, made from valid ones.
 fn refused() -> Vec<(&'static str, &'static str, Vec<u8>)> {
-    let right = encode(&SenderFrame::ResumeOffer(again(0))).unwrap();
+    let right = encode(&SenderFrame::ResumeOffer(resume_offer(0))).unwrap();
     let have = encode(&ReceiverFrame::Have(vec![])).unwrap();
     let mut flag = encode(&of_receiver()[0].1).unwrap();
     flag[3] = 2;

@@ -18,7 +18,7 @@ pub(super) struct BulkRename {
     /// Waiting files by folder.
     waiting: HashMap<u32, Vec<u32>>,
     /// Folders whose files are named one by one.
-    apart: HashSet<u32>,
+    separate: HashSet<u32>,
     /// True if the file system cannot rename folders exclusively.
     never: bool,
 }
@@ -31,8 +31,8 @@ impl BulkRename {
             let files = staged.and_then(|staged| staged.files(folder));
             files.is_some_and(|mut files| files.all(|file| plan.wants(manifest, file)))
         };
-        let apart = staged.map(|staged| staged.folders().into_iter().filter(|folder| !all_come(*folder)).collect());
-        Self { waiting: HashMap::new(), apart: apart.unwrap_or_default(), never: false }
+        let separate = staged.map(|staged| staged.folders().into_iter().filter(|folder| !all_come(*folder)).collect());
+        Self { waiting: HashMap::new(), separate: separate.unwrap_or_default(), never: false }
     }
 }
 
@@ -40,8 +40,8 @@ impl Committer {
     /// Returns the folder that a file is to be named with, if that is still possible.
     fn folder_of(&self, file: u32) -> Option<u32> {
         let folder = self.temp.shards.staged()?.of(file)?;
-        let apart = self.together.never || self.together.apart.contains(&folder) || self.made.contains(folder);
-        (!apart).then_some(folder)
+        let separate = self.together.never || self.together.separate.contains(&folder) || self.made.contains(folder);
+        (!separate).then_some(folder)
     }
 
     /// Returns the folder that must exist before a file can be named, alone or with its folder.
@@ -53,7 +53,7 @@ impl Committer {
     /// Names the folder of this file file by file. Its waiting files are named next.
     pub(super) fn set_apart(&mut self, file: u32) {
         if let Some(folder) = self.folder_of(file) {
-            self.together.apart.insert(folder);
+            self.together.separate.insert(folder);
             self.ready.extend(self.together.waiting.remove(&folder).unwrap_or_default());
         }
     }
@@ -61,7 +61,7 @@ impl Committer {
     /// Names all waiting files one by one.
     pub(super) fn give_names_apart(&mut self) -> Result<(), DiskError> {
         let waiting = mem::take(&mut self.together.waiting);
-        self.together.apart.extend(waiting.keys());
+        self.together.separate.extend(waiting.keys());
         let mut files: Vec<u32> = waiting.into_values().flatten().collect();
         files.sort_unstable();
         self.give_names(files)
@@ -77,10 +77,10 @@ impl Committer {
             let mut files = self.together.waiting.remove(&folder).unwrap_or_default();
             files.sort_unstable();
             files.dedup();
-            if self.unveil(folder, files.len())? {
+            if self.rename_as_whole(folder, files.len())? {
                 self.named.extend(files.into_iter().map(|file| FileReceived { file, failure: None }));
             } else {
-                self.together.apart.insert(folder);
+                self.together.separate.insert(folder);
                 self.give_names(files)?;
             }
         }
@@ -88,7 +88,7 @@ impl Committer {
     }
 
     /// Renames a folder to its final name with all its files. Returns false if the files must be named one by one.
-    fn unveil(&mut self, folder: u32, good: usize) -> Result<bool, DiskError> {
+    fn rename_as_whole(&mut self, folder: u32, good: usize) -> Result<bool, DiskError> {
         let temp = self.temp.clone();
         // The folder may hold verified files only: neither files of others nor bad ones that could not be removed.
         if !temp.shards.count(folder).is_ok_and(|count| count == good) {
@@ -96,18 +96,18 @@ impl Committer {
         }
         let wanted = temp.shards.staged().and_then(|staged| staged.wanted(folder));
         let moved = Cell::new(false);
-        let unveiled = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
-            let unveil = |name: &[u8]| {
+        let renamed = self.folder(self.manifest.get(folder).and_then(|entry| entry.parent)).and_then(|parent| {
+            let rename = |name: &[u8]| {
                 if wanted.as_deref() != Some(name) {
                     // If a power cut undoes the notes, the folder is searched under its wanted name only. For another
                     // name the note must be durable.
                     temp.journal.sync().map_err(|error| error.source)?;
                 }
-                temp.shards.unveil(folder, &parent, name).inspect(|()| moved.set(true))
+                temp.shards.rename_folder(folder, &parent, name).inspect(|()| moved.set(true))
             };
-            self.make_folder(folder, &parent, unveil).map(drop)
+            self.make_folder(folder, &parent, rename).map(drop)
         });
-        match unveiled {
+        match renamed {
             Ok(()) => Ok(true),
             Err(error) if moved.get() || is_full(&error.source) => Err(error),
             Err(error) => {

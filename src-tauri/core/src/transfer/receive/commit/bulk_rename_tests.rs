@@ -1,7 +1,7 @@
 use std::{fs, sync::Arc};
 
 use super::super::{
-    Committer, ForPeople, Note, StagingDir,
+    Committer, ForPeople, JournalRecord, StagingDir,
     tests::{Ground, files_of, ground, manifest, names, tree, write_whole},
 };
 use crate::{
@@ -226,7 +226,7 @@ fn a_power_cut_after_names_were_given_apart_makes_no_second_folder() {
     let named = steps[made..].iter().position(|step| step == "rename_new").unwrap();
     assert!(noted < synced && synced < named, "whose folder it is is durable before anything is in it: {steps:?}");
     drop((committer, temp));
-    assert_eq!(taken_up(&ground, &manifest), Some(30));
+    assert_eq!(recovered(&ground, &manifest), Some(30));
     assert_eq!(names(&ground), album_in("day"));
 }
 
@@ -241,16 +241,16 @@ fn a_file_system_that_changes_the_case_of_names_loses_none() {
     fs::rename(hidden.join("07.jpg"), hidden.join("07.JPG")).unwrap();
     let real: Arc<dyn FileOps> = Arc::new(RealFiles);
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let found = recovery::take_up(&real, &ground.dest, &ground.id, (&manifest, &manifest), false, &stop).unwrap();
+    let found = recovery::recover(&real, &ground.dest, &ground.id, (&manifest, &manifest), false, &stop).unwrap();
     assert_eq!(found.whole.iter().count(), 0, "none of them has its name");
 }
 
 /// Resumes after a kill or power cut: writes, names and finishes the rest. Returns how many files were named already,
 /// or `None` if nothing can be resumed.
-fn taken_up(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
+fn recovered(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
     let real: Arc<dyn FileOps> = Arc::new(RealFiles);
     let stop = std::sync::atomic::AtomicBool::new(false);
-    let found = recovery::take_up(&real, &ground.dest, &ground.id, (manifest, manifest), true, &stop).ok()?;
+    let found = recovery::recover(&real, &ground.dest, &ground.id, (manifest, manifest), true, &stop).ok()?;
     let named = found.whole.iter().count();
     let plan = Plan { whole: found.whole.clone(), ..Plan::all(manifest) };
     let temp = Arc::new(found.temp);
@@ -268,7 +268,7 @@ fn taken_up(ground: &Ground, manifest: &Arc<Manifest>) -> Option<usize> {
 fn note_all(temp: &StagingDir, manifest: &Manifest) -> Result<(), super::DiskError> {
     let hash = *blake3::hash(b"hello").as_bytes();
     for file in files_of(manifest).into_iter().filter(|file| manifest.size(*file) != Some(0)) {
-        temp.journal().note(&Note::Segment { file, segment: 0, hash }, 1 << 20)?;
+        temp.journal().note(&JournalRecord::Segment { file, segment: 0, hash }, 1 << 20)?;
     }
     Ok(())
 }
@@ -299,7 +299,7 @@ fn any_cut_leaves_each_file_once_in_one_folder() {
         let files = files_of(&manifest);
         let half = committer.settle(good(files[..10].iter().copied()));
         let done = half.and_then(|()| committer.settle_now(good(files[10..].iter().copied()))).is_ok();
-        ways.insert(taken_up(&ground, &manifest).expect("the journal is there"));
+        ways.insert(recovered(&ground, &manifest).expect("the journal is there"));
         let mut landed = tree(&ground.dest);
         assert_eq!(landed.remove("album/day/mine").as_deref(), Some(&b"mine"[..]));
         let wanted: Vec<_> = (0..FILES).map(|n| format!("album (2)/day/{n:02}.jpg")).collect();
@@ -334,7 +334,7 @@ fn a_power_cut_that_keeps_the_folder_and_loses_what_was_noted_last_makes_no_seco
     for cut in cuts {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, &bytes[..cut as usize]).unwrap();
-        assert_eq!(taken_up(&ground, &manifest), Some(FILES as usize));
+        assert_eq!(recovered(&ground, &manifest), Some(FILES as usize));
         assert_eq!(names(&ground), album_in("day"), "cut at {cut}");
         assert_eq!(fs::read_dir(ground.dest.join("album")).unwrap().count(), 1, "cut at {cut}");
     }

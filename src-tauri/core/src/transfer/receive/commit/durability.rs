@@ -13,7 +13,7 @@ use crate::{
     fs::ops::SYNCS_VOLUMES,
     transfer::{
         protocol::{frames::FileReceived, limits::SEGMENT, reason::Reason},
-        receive::{assembly::Verdict, staging::journal::Note},
+        receive::{assembly::Verdict, staging::journal::JournalRecord},
     },
 };
 
@@ -89,7 +89,7 @@ impl Committer {
 
     /// Gives up a file: notes it, removes its staged data, and tells people.
     fn give_up(&mut self, file: u32, code: &Reason) -> Result<(), DiskError> {
-        self.temp.journal.note(&Note::Unnamed(file), 0)?;
+        self.temp.journal.note(&JournalRecord::Unnamed(file), 0)?;
         self.temp.journal.flush()?;
         // There may be no staged data yet.
         let _ = self.temp.remove_unfinished(file);
@@ -103,16 +103,16 @@ impl Committer {
         for file in fresh {
             let size = self.manifest.size(*file).unwrap_or(0);
             if size == 0 {
-                temp.dress(&self.manifest, *file, &temp.create_file(&self.manifest, *file)?)?;
+                temp.set_metadata(&self.manifest, *file, &temp.create_file(&self.manifest, *file)?)?;
             } else if size > SEGMENT {
-                temp.dress(&self.manifest, *file, &*temp.shared(&self.manifest, *file)?)?;
+                temp.set_metadata(&self.manifest, *file, &*temp.shared(&self.manifest, *file)?)?;
                 temp.forget(*file);
             }
         }
         // Written before the first file is named, and as durable as the files: on resume a staged file that is
         // missing then counts as named and not as lost.
         for files in good.chunks(MAX_NUMBERS) {
-            temp.journal.note(&Note::Naming(files.to_vec()), 0)?;
+            temp.journal.note(&JournalRecord::Naming(files.to_vec()), 0)?;
         }
         temp.journal.flush()
     }

@@ -45,7 +45,7 @@ use crate::{
             commit::{bulk_rename::BulkRename, dirty_dirs::DirtyDirs},
             staging::{
                 DiskError, StagingDir, is_full,
-                journal::{MAX_NUMBERS, Note},
+                journal::{JournalRecord, MAX_NUMBERS},
             },
         },
     },
@@ -361,11 +361,11 @@ impl Committer {
         let temp = self.temp.clone();
         let placed = self.place(parent_index, &name, true, |name| {
             // Noted before and after. A kill in between leaves an empty folder of this name, which counts as ours.
-            let noted = temp.journal.note(&Note::Folder { index, name: name.to_owned() }, 0);
+            let noted = temp.journal.note(&JournalRecord::Folder { index, name: name.to_owned() }, 0);
             noted.and_then(|()| temp.journal.flush()).map_err(|error| error.source)?;
             make(name)
         })?;
-        self.temp.journal.note(&Note::Made(index), 0)?;
+        self.temp.journal.note(&JournalRecord::Made(index), 0)?;
         self.temp.journal.flush()?;
         self.placed(index, parent_index, &name, &placed);
         self.made.insert(index);

@@ -122,7 +122,7 @@ pub(super) fn write_whole(
     for (offset, bytes) in chunks {
         temp.write(&target, bytes, *offset)?;
     }
-    temp.dress(manifest, file, &target)
+    temp.set_metadata(manifest, file, &target)
 }
 
 /// Receives and names every file with the content `hello`.

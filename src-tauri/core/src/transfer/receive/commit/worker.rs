@@ -26,7 +26,7 @@ use crate::{
         TransferError,
         left_out::ReasonCounts,
         protocol::{
-            control_stream::Outgoing,
+            control_stream::FrameSender,
             frames::ReceiverFrame,
             limits::{BATCH, RENAMED_BATCH},
             manifest::Manifest,
@@ -84,9 +84,9 @@ impl Committed {
 
 /// Waits for the commit task; forever if it has ended.
 pub(in crate::transfer) async fn wait(
-    settling: &mut Option<JoinHandle<Result<(), DiskError>>>,
+    task: &mut Option<JoinHandle<Result<(), DiskError>>>,
 ) -> Result<(), NetworkError> {
-    match settling {
+    match task {
         Some(handle) => match handle.await {
             Ok(done) => Ok(done.map_err(TransferError::Disk)?),
             Err(_) => Err(TransferError::Internal("the naming task failed").into()),
@@ -139,7 +139,7 @@ pub(in crate::transfer) struct CommitWorker {
     pub folders: HashMap<u32, Vec<u8>>,
     /// Folders that existed before this transfer.
     pub entered: HashSet<u32>,
-    pub out: Outgoing,
+    pub out: FrameSender,
     pub told: Arc<Committed>,
     pub expected: u32,
     /// Existing files that may be replaced.

@@ -19,8 +19,8 @@ use crate::{
     transfer::{
         AcceptOptions, TransferError,
         protocol::{
-            index_set::IndexSet, lifecycle::receiver::Input, limits::SPACE_RESERVE, manifest::Manifest, reason::Reason,
-            selection, state::Plan,
+            index_set::IndexSet, lifecycle::receiver::ReceiveInput as Input, limits::SPACE_RESERVE, manifest::Manifest,
+            reason::Reason, selection, state::Plan,
         },
         receive::staging::{DESCRIPTORS, DiskError, StagingDir, conflicts::Ready},
         record::Incoming,
@@ -99,7 +99,7 @@ impl Receiving {
             })?;
         self.inner.written().insert(self.id);
         // From here on staged data is kept on a disconnect, and removed otherwise.
-        self.landing = Some(folder.clone());
+        self.destination = Some(folder.clone());
         self.advance(Input::Recorded);
         self.inner.registry.show(self.id, |view| {
             (view.files, view.total) = (files.into(), total);

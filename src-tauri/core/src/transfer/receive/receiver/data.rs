@@ -28,7 +28,7 @@ use crate::{
             claims,
             frames::{Decision, ReceiverFrame, Violation},
             framing::StreamHeader,
-            lifecycle::receiver::{Input, Phase, Shown},
+            lifecycle::receiver::{ReceiveInput as Input, ReceivePhase as Phase, ReceiveShown as Shown},
             limits::MAX_STREAMS,
             selection,
             state::FromSender,

@@ -17,7 +17,7 @@ use crate::{
         protocol::{
             control_stream,
             frames::ReceiverFrame,
-            lifecycle::receiver::{Action, Input, Outcome},
+            lifecycle::receiver::{ReceiveAction as Action, ReceiveInput as Input, ReceiveOutcome as Outcome},
             limits::SHOWN_ROOTS,
             reason::{Cause, Reason},
         },
@@ -146,14 +146,14 @@ impl Receiving {
 
     async fn remove_staged(&mut self) {
         let worker = self.worker();
-        let removed = match (&self.finished, self.landing.take()) {
+        let removed = match (&self.finished, self.destination.take()) {
             (Some(Finished { staging, .. }), _) => {
                 let staging = staging.clone();
                 worker.guarded(move || staging.remove()).await
             }
-            (None, Some(landing)) => {
+            (None, Some(destination)) => {
                 let (ops, id) = (self.inner.ops.clone(), self.id);
-                worker.guarded(move || clean_up(ops.as_ref(), &landing, &id)).await
+                worker.guarded(move || clean_up(ops.as_ref(), &destination, &id)).await
             }
             (None, None) => return,
         };

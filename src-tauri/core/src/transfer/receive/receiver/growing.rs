@@ -12,8 +12,10 @@ use crate::{
     error::NetworkError,
     transfer::{
         TransferError,
-        protocol::{frames::ReceiverFrame, lifecycle::receiver::Input, limits::SPACE_RESERVE, reason::Reason},
-        receive::staging::{DiskError, journal::Note},
+        protocol::{
+            frames::ReceiverFrame, lifecycle::receiver::ReceiveInput as Input, limits::SPACE_RESERVE, reason::Reason,
+        },
+        receive::staging::{DiskError, journal::JournalRecord},
     },
 };
 
@@ -49,7 +51,7 @@ impl Receiving {
                 if there.len() > size {
                     temp.set_len(&file, size)?;
                 }
-                temp.journal().note(&Note::Length { file: 0, size }, 0)
+                temp.journal().note(&JournalRecord::Length { file: 0, size }, 0)
             };
             let noted = self.worker().guarded(end).await;
             noted.map_err(|_| TransferError::Internal("noting a length failed"))?.map_err(TransferError::Disk)?;
@@ -69,7 +71,7 @@ impl Receiving {
 
     /// Checks that `more` bytes fit on the disk. If not, the disk counts as full: received data is kept.
     async fn room_to_grow(&self, more: u64) -> Result<(), NetworkError> {
-        let Some(folder) = self.landing.clone() else { return Ok(()) };
+        let Some(folder) = self.destination.clone() else { return Ok(()) };
         let room = room_for(&self.inner.ops, &self.worker(), folder, more.saturating_add(SPACE_RESERVE)).await;
         match room {
             Err(error) if Reason::from(&error) == Reason::NoSpace => {

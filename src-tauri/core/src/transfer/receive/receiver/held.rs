@@ -5,7 +5,7 @@ use super::{Receiving, interruption, next, room_for};
 use crate::{
     error::NetworkError,
     transfer::protocol::{
-        lifecycle::receiver::{Input, Phase},
+        lifecycle::receiver::{ReceiveInput as Input, ReceivePhase as Phase},
         limits::SPACE_RESERVE,
     },
 };
@@ -28,7 +28,7 @@ impl Receiving {
 
     /// Resumes a transfer that is paused by a full disk, if the rest fits now.
     pub(super) async fn go_on_if_there_is_room(&self) {
-        let (Some(view), Some(folder)) = (self.inner.registry.view(self.id), self.inner.registry.landing(self.id))
+        let (Some(view), Some(folder)) = (self.inner.registry.view(self.id), self.inner.registry.destination(self.id))
         else {
             return;
         };

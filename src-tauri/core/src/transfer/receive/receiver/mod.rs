@@ -37,13 +37,13 @@ use crate::{
     api::{Direction, Note, TransferState, TransferView},
     budget::{FileShare, Worker},
     clock::unix_now,
-    device::Welcome,
+    device::OfferPolicy,
     error::NetworkError,
     fs::names::escaped,
     id::TransferId,
     net::{SealedStream, Session},
     queue::{
-        memory::{ALONE, Share},
+        memory::{ALONE, MemoryPermit},
         progress::{RateMeter, Stopwatch},
     },
     transfer::{
@@ -51,11 +51,13 @@ use crate::{
         left_out::ReasonCounts,
         offer_listing,
         protocol::{
-            control_stream::{self, Outgoing},
+            control_stream::{self, FrameSender},
             frames::{Decision, Offer, ReceiverFrame},
             lifecycle::{
                 Moment,
-                receiver::{Action, Input, Phase, ReceiveLifecycle, SpaceWait},
+                receiver::{
+                    ReceiveAction as Action, ReceiveInput as Input, ReceiveLifecycle, ReceivePhase as Phase, SpaceWait,
+                },
             },
             limits::{MAX_LISTS, MAX_OPEN_PER_DEVICE},
             reason::Reason,
@@ -114,7 +116,7 @@ pub(in crate::transfer) async fn serve(
     let device = session.device_id();
     let refused = if inner.cancel.is_cancelled() {
         Some(Reason::ShuttingDown)
-    } else if (inner.deps.welcome)(device, 0).await? == Welcome::Refuse {
+    } else if (inner.deps.offer_policy)(device, 0).await? == OfferPolicy::Refuse {
         Some(Reason::DeclinedByRule)
     } else if inner.registry.open_from(device) >= MAX_OPEN_PER_DEVICE || inner.registry.lists_from(device) >= MAX_LISTS
     {
@@ -218,7 +220,7 @@ pub(in crate::transfer) struct Stream {
     pub routes: Arc<Routes>,
     pub machine: ReceiverMachine,
     pub frames: Frames,
-    pub out: Outgoing,
+    pub out: FrameSender,
     pub stop: CancellationToken,
 }
 
@@ -251,7 +253,7 @@ pub(in crate::transfer) struct Receiving {
     pub(in crate::transfer) machine: ReceiverMachine,
     pub(in crate::transfer) frames: Frames,
     pub(in crate::transfer) commands: mpsc::Receiver<Command>,
-    pub(in crate::transfer) out: Outgoing,
+    pub(in crate::transfer) out: FrameSender,
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
@@ -264,11 +266,11 @@ pub(in crate::transfer) struct Receiving {
     /// Pause before the next retry after running out of descriptors.
     backs_off: Duration,
     /// Destination folder whose staging directory holds data of this transfer.
-    pub(in crate::transfer) landing: Option<PathBuf>,
+    pub(in crate::transfer) destination: Option<PathBuf>,
     /// Share of the descriptors, taken before the first file is opened.
     pub(in crate::transfer) files: Option<FileShare>,
     /// Memory permit for the manifest.
-    pub(in crate::transfer) share: Share,
+    pub(in crate::transfer) share: MemoryPermit,
     meter: RateMeter,
     silence: Silence,
     /// Time during which bytes moved, over all attempts.
@@ -338,7 +340,7 @@ impl Receiving {
             live: None,
             finished: None,
             accepted: None,
-            landing: None,
+            destination: None,
             files: None,
             worker,
             backs_off: TICK,

@@ -12,13 +12,13 @@ use super::{
 };
 use crate::{
     api::{ConflictRule, Note},
-    device::Welcome,
+    device::OfferPolicy,
     error::NetworkError,
     transfer::{
         AcceptOptions,
         error::told_as,
         left_out::{NOTES, ReasonCounts, add_notes},
-        protocol::{lifecycle::receiver::Input, manifest::Manifest, reason::Reason, selection},
+        protocol::{lifecycle::receiver::ReceiveInput as Input, manifest::Manifest, reason::Reason, selection},
         receive::receiver::accept::blocking,
     },
 };
@@ -42,10 +42,10 @@ impl Receiving {
     /// The offer's cost is charged last, when it is known to fit: a declined offer costs nothing.
     pub(super) async fn by_rule(&mut self, folder: &Path) -> Result<Ruled, NetworkError> {
         let device = self.session.device_id();
-        let into = match (self.inner.deps.welcome)(device, 0).await? {
-            Welcome::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
-            Welcome::Ask => return Ok(Ruled::Ask),
-            Welcome::Accept { into } => into.unwrap_or_else(|| folder.to_owned()),
+        let into = match (self.inner.deps.offer_policy)(device, 0).await? {
+            OfferPolicy::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
+            OfferPolicy::Ask => return Ok(Ruled::Ask),
+            OfferPolicy::Accept { into } => into.unwrap_or_else(|| folder.to_owned()),
         };
         if !self.may_take_by_itself(into.clone()).await? {
             return Ok(Ruled::Ask);
@@ -80,13 +80,13 @@ impl Receiving {
             return Ok(other);
         }
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(manifest.memory() as u64));
-        match (self.inner.deps.welcome)(device, cost).await? {
-            Welcome::Accept { .. } => {}
-            Welcome::Ask => {
+        match (self.inner.deps.offer_policy)(device, cost).await? {
+            OfferPolicy::Accept { .. } => {}
+            OfferPolicy::Ask => {
                 self.files = None;
                 return Ok(Ruled::Ask);
             }
-            Welcome::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
+            OfferPolicy::Refuse => return Ok(self.refuse(Reason::DeclinedByRule)),
         }
         let taking = AcceptOptions { conflict, ..AcceptOptions::default() };
         drop(manifest);
@@ -119,10 +119,10 @@ impl Receiving {
 
     /// Returns what to do instead if the rule no longer accepts files into this folder.
     async fn ruled_otherwise(&mut self, folder: &Path, into: &Path) -> Result<Option<Ruled>, NetworkError> {
-        let same = match (self.inner.deps.welcome)(self.session.device_id(), 0).await? {
-            Welcome::Refuse => return Ok(Some(self.refuse(Reason::DeclinedByRule))),
-            Welcome::Accept { into: to } => to.as_deref().unwrap_or(folder) == into,
-            Welcome::Ask => false,
+        let same = match (self.inner.deps.offer_policy)(self.session.device_id(), 0).await? {
+            OfferPolicy::Refuse => return Ok(Some(self.refuse(Reason::DeclinedByRule))),
+            OfferPolicy::Accept { into: to } => to.as_deref().unwrap_or(folder) == into,
+            OfferPolicy::Ask => false,
         };
         if same && self.may_take_by_itself(into.to_owned()).await? {
             return Ok(None);
@@ -170,10 +170,10 @@ impl Receiving {
         let device = self.session.device_id();
         let cost = quota::cost(bytes, entries).saturating_add(quota::beside(list));
         let more = cost.saturating_sub(charged);
-        match (self.inner.deps.welcome)(device, more).await? {
-            Welcome::Accept { .. } => {}
-            Welcome::Ask if more == 0 => {}
-            Welcome::Ask | Welcome::Refuse => return Ok(false),
+        match (self.inner.deps.offer_policy)(device, more).await? {
+            OfferPolicy::Accept { .. } => {}
+            OfferPolicy::Ask if more == 0 => {}
+            OfferPolicy::Ask | OfferPolicy::Refuse => return Ok(false),
         }
         if more > 0 {
             self.inner.registry.charge(self.id, charged.saturating_add(more)).await?;

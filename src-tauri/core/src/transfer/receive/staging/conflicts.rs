@@ -17,7 +17,7 @@ use std::{
 
 use cap_std::fs::Dir;
 
-use super::journal::Note;
+use super::journal::JournalRecord;
 use crate::{
     api::ConflictRule,
     budget::{FileShare, Spare, unless_short},
@@ -96,12 +96,12 @@ impl Ready {
         if rule == ConflictRule::KeepBoth {
             return Ok(self);
         }
-        let found = Look::new(ops, &self.temp, manifest, &self.plan, &self.folders, stop).look(rule)?;
+        let found = ConflictScan::new(ops, &self.temp, manifest, &self.plan, &self.folders, stop).look(rule)?;
         self.entered = found.folders.keys().copied().collect();
         self.folders.extend(found.folders);
         for files in found.empty.chunks(BATCH) {
             // Noted like named files: no data of them is sent, now or in a later attempt.
-            self.temp.journal().note(&Note::Naming(files.to_vec()), 0)?;
+            self.temp.journal().note(&JournalRecord::Naming(files.to_vec()), 0)?;
         }
         self.temp.journal().flush()?;
         found.empty.iter().for_each(|file| {
@@ -120,14 +120,14 @@ impl Ready {
 }
 
 /// Folder, name, and the file's identity.
-type Place = (Arc<Dir>, Vec<u8>, FileStat);
+type ExistingFile = (Arc<Dir>, Vec<u8>, FileStat);
 
 /// Returns `None` if something does not exist or is not accessible, and an error if no descriptor is free.
 fn there<T>(looked: io::Result<T>) -> Result<Option<T>, Unrecoverable> {
     unless_short(looked).map_err(|error| Unrecoverable::Disk(DiskError::new("looking at what is there", error)))
 }
 
-struct Look<'a> {
+struct ConflictScan<'a> {
     ops: &'a dyn FileOps,
     manifest: &'a Manifest,
     plan: &'a Plan,
@@ -140,7 +140,7 @@ struct Look<'a> {
     found: Existing,
 }
 
-impl<'a> Look<'a> {
+impl<'a> ConflictScan<'a> {
     fn new(
         ops: &'a dyn FileOps,
         temp: &StagingDir,
@@ -264,7 +264,7 @@ impl<'a> Look<'a> {
     }
 
     /// Returns the existing file at a file's destination.
-    fn standing(&mut self, file: u32) -> Result<Option<Place>, Unrecoverable> {
+    fn standing(&mut self, file: u32) -> Result<Option<ExistingFile>, Unrecoverable> {
         let Some(entry) = self.manifest.get(file) else { return Ok(None) };
         let Some(folder) = self.folder(entry.parent)? else { return Ok(None) };
         let Ok(name) = names::on_disk(entry.name, Platform::HERE) else { return Ok(None) };

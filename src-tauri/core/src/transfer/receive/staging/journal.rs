@@ -43,7 +43,7 @@ const BUFFER: usize = 16 * 1024;
 
 /// Record of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Note {
+pub enum JournalRecord {
     /// A segment of a file is written, with this hash.
     Segment {
         /// Index of the file's entry.
@@ -120,7 +120,7 @@ impl Journal {
     ///
     /// # Errors
     /// Returns the errors of the file system.
-    pub fn note(&self, note: &Note, bytes: u64) -> Result<(), DiskError> {
+    pub fn note(&self, note: &JournalRecord, bytes: u64) -> Result<(), DiskError> {
         let mut state = self.state();
         put(&mut state.waiting, note);
         state.weight += bytes;
@@ -155,7 +155,7 @@ impl Journal {
     }
 }
 
-fn put(out: &mut Vec<u8>, note: &Note) {
+fn put(out: &mut Vec<u8>, note: &JournalRecord) {
     // Our own notes are short and always encode.
     let Ok(bytes) = postcard::to_stdvec(note) else { return };
     let Ok(len) = u16::try_from(bytes.len()) else { return };
@@ -172,7 +172,7 @@ fn check(bytes: &[u8]) -> [u8; 8] {
 
 /// Content of a journal, as far as the manifest permits it.
 #[derive(Debug)]
-pub struct Account {
+pub struct JournalContent {
     /// Segments that were written, with their hashes, by file.
     pub segments: HashMap<u32, BTreeMap<u32, [u8; 32]>>,
     /// Length and time of files that differ from the manifest.
@@ -193,8 +193,8 @@ pub struct Account {
 ///
 /// # Errors
 /// Returns an error if the file cannot be read or is not a journal.
-pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
-    let mut account = Account {
+pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<JournalContent> {
+    let mut account = JournalContent {
         segments: HashMap::new(),
         versions: HashMap::new(),
         lengths: HashMap::new(),
@@ -223,7 +223,7 @@ pub fn read(mut from: impl Read, manifest: &Manifest) -> io::Result<Account> {
         if !filled(&mut from, &mut bytes)? || head[2..] != check(&bytes) {
             return Ok(account);
         }
-        let Ok(note) = postcard::from_bytes::<Note>(&bytes) else { return Ok(account) };
+        let Ok(note) = postcard::from_bytes::<JournalRecord>(&bytes) else { return Ok(account) };
         account.end += (HEAD + bytes.len()) as u64;
         account.take(note, manifest);
     }
@@ -238,7 +238,7 @@ fn filled(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<bool> {
     }
 }
 
-impl Account {
+impl JournalContent {
     /// Returns the last known length and time of a file.
     pub fn version(&self, manifest: &Manifest, file: u32) -> Option<(u64, Mtime)> {
         let listed = || manifest.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
@@ -253,47 +253,51 @@ impl Account {
         }
     }
 
-    fn take(&mut self, note: Note, manifest: &Manifest) {
+    fn take(&mut self, note: JournalRecord, manifest: &Manifest) {
         let is_folder = |index| manifest.get(index).is_some_and(|entry| entry.size().is_none());
         match note {
-            Note::Segment { file, segment, hash } => {
+            JournalRecord::Segment { file, segment, hash } => {
                 let inside = |(size, _)| u64::from(segment) < segments(size);
                 if self.version(manifest, file).is_some_and(inside) {
                     self.segments.entry(file).or_default().insert(segment, hash);
                 }
             }
-            Note::Fresh { file, size, mtime } => {
+            JournalRecord::Fresh { file, size, mtime } => {
                 if manifest.size(file).is_some() && size.div_ceil(SEGMENT) < u64::from(u32::MAX) {
                     self.versions.insert(file, (size, mtime));
                     self.segments.remove(&file);
                     self.naming.remove(file);
                 }
             }
-            Note::Length { file, size } => {
+            JournalRecord::Length { file, size } => {
                 if manifest.size(file).is_some() {
                     self.lengths.insert(file, size);
                 }
             }
-            Note::Naming(files) => files.into_iter().filter(|file| manifest.size(*file).is_some()).for_each(|file| {
-                self.naming.insert(file);
-            }),
-            Note::Unnamed(file) => {
+            JournalRecord::Naming(files) => {
+                files.into_iter().filter(|file| manifest.size(*file).is_some()).for_each(|file| {
+                    self.naming.insert(file);
+                })
+            }
+            JournalRecord::Unnamed(file) => {
                 self.naming.remove(file);
                 self.segments.remove(&file);
             }
-            Note::Folder { index, name } => {
+            JournalRecord::Folder { index, name } => {
                 if is_folder(index) && !name.is_empty() && name.len() <= 2 * MAX_NAME {
                     self.folders.insert(index, (name, false));
                 }
             }
-            Note::Made(index) => {
+            JournalRecord::Made(index) => {
                 if let Some((_, made)) = self.folders.get_mut(&index) {
                     *made = true;
                 }
             }
-            Note::FolderGroups(folders) => folders.into_iter().filter(|index| is_folder(*index)).for_each(|index| {
-                self.staged.insert(index);
-            }),
+            JournalRecord::FolderGroups(folders) => {
+                folders.into_iter().filter(|index| is_folder(*index)).for_each(|index| {
+                    self.staged.insert(index);
+                })
+            }
         }
     }
 }
@@ -320,19 +324,19 @@ mod tests {
         builder.finish()
     }
 
-    fn bytes_of(notes: &[Note]) -> Vec<u8> {
+    fn bytes_of(notes: &[JournalRecord]) -> Vec<u8> {
         let mut bytes = MAGIC.to_vec();
         notes.iter().for_each(|note| put(&mut bytes, note));
         bytes
     }
 
-    fn notes() -> Vec<Note> {
+    fn notes() -> Vec<JournalRecord> {
         vec![
-            Note::Folder { index: 0, name: "d (2)".into() },
-            Note::Made(0),
-            Note::Segment { file: 2, segment: 0, hash: [1; 32] },
-            Note::Segment { file: 2, segment: 2, hash: [2; 32] },
-            Note::Naming(vec![1]),
+            JournalRecord::Folder { index: 0, name: "d (2)".into() },
+            JournalRecord::Made(0),
+            JournalRecord::Segment { file: 2, segment: 0, hash: [1; 32] },
+            JournalRecord::Segment { file: 2, segment: 2, hash: [2; 32] },
+            JournalRecord::Naming(vec![1]),
         ]
     }
 
@@ -354,8 +358,8 @@ mod tests {
 
         let file = File::options().write(true).open(&path).unwrap();
         let more = Journal::going_on(Arc::new(RealFiles), file, account.end);
-        more.note(&Note::Unnamed(1), 0).unwrap();
-        more.note(&Note::Fresh { file: 2, size: 7, mtime: Mtime { secs: 1, nanos: 2 } }, WEIGHT).unwrap();
+        more.note(&JournalRecord::Unnamed(1), 0).unwrap();
+        more.note(&JournalRecord::Fresh { file: 2, size: 7, mtime: Mtime { secs: 1, nanos: 2 } }, WEIGHT).unwrap();
         let account = read(File::open(&path).unwrap(), &manifest()).unwrap();
         assert!(!account.naming.contains(1) && account.segments.is_empty());
         assert_eq!(account.version(&manifest(), 2), Some((7, Mtime { secs: 1, nanos: 2 })));
@@ -385,13 +389,13 @@ mod tests {
     #[test]
     fn what_the_manifest_does_not_hold_is_not_believed() {
         let forged = bytes_of(&[
-            Note::Segment { file: 0, segment: 0, hash: [0; 32] },
-            Note::Segment { file: 2, segment: 3, hash: [0; 32] },
-            Note::Segment { file: 9, segment: 0, hash: [0; 32] },
-            Note::Naming(vec![0, 9, u32::MAX]),
-            Note::Folder { index: 1, name: "x".into() },
-            Note::Made(77),
-            Note::Fresh { file: 2, size: u64::MAX, mtime: Mtime { secs: 0, nanos: 0 } },
+            JournalRecord::Segment { file: 0, segment: 0, hash: [0; 32] },
+            JournalRecord::Segment { file: 2, segment: 3, hash: [0; 32] },
+            JournalRecord::Segment { file: 9, segment: 0, hash: [0; 32] },
+            JournalRecord::Naming(vec![0, 9, u32::MAX]),
+            JournalRecord::Folder { index: 1, name: "x".into() },
+            JournalRecord::Made(77),
+            JournalRecord::Fresh { file: 2, size: u64::MAX, mtime: Mtime { secs: 0, nanos: 0 } },
         ]);
         let account = read(forged.as_slice(), &manifest()).unwrap();
         assert!(account.segments.is_empty() && account.folders.is_empty() && account.versions.is_empty());

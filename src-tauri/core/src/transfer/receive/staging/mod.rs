@@ -26,7 +26,7 @@ use std::{
 use cap_std::fs::Dir;
 
 pub(in crate::transfer) use crate::transfer::receive::staging::folder_groups::FolderGroups;
-pub(in crate::transfer) use crate::transfer::receive::staging::shards::{files_in, is_unveiled};
+pub(in crate::transfer) use crate::transfer::receive::staging::shards::{files_in, is_renamed};
 use crate::{
     budget::{FileShare, Spare, with_descriptor},
     clock::Locked as _,
@@ -39,7 +39,7 @@ use crate::{
     transfer::{
         protocol::{limits::MAX_STREAMS, manifest::Manifest, reason::Reason},
         receive::staging::{
-            journal::{Journal, MAX_NUMBERS, Note},
+            journal::{Journal, JournalRecord, MAX_NUMBERS},
             shards::Shards,
         },
     },
@@ -154,7 +154,7 @@ impl StagingDir {
             return Ok(());
         }
         for folders in staged.folders().chunks(MAX_NUMBERS) {
-            self.journal.note(&Note::FolderGroups(folders.to_vec()), 0)?;
+            self.journal.note(&JournalRecord::FolderGroups(folders.to_vec()), 0)?;
         }
         self.journal.flush()?;
         self.shards.stage(staged);
@@ -251,7 +251,7 @@ impl StagingDir {
             return Ok(());
         };
         // Noted first: earlier notes must not count for the new data.
-        self.journal.note(&Note::Fresh { file, size, mtime: entry.mtime }, 0)?;
+        self.journal.note(&JournalRecord::Fresh { file, size, mtime: entry.mtime }, 0)?;
         self.journal.flush()?;
         self.same.locked().remove(&file);
         self.forget(file);
@@ -358,7 +358,7 @@ impl StagingDir {
     ///
     /// # Errors
     /// Returns the errors of the file system.
-    pub fn dress(&self, manifest: &Manifest, file: u32, target: &File) -> Result<(), DiskError> {
+    pub fn set_metadata(&self, manifest: &Manifest, file: u32, target: &File) -> Result<(), DiskError> {
         let Some(entry) = manifest.get(file) else { return Ok(()) };
         let set = self.ops.set_meta(target, entry.mtime, entry.mode);
         set.map_err(|error| DiskError::new("setting a file's time", error))

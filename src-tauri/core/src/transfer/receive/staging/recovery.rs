@@ -16,7 +16,7 @@ use std::{
 
 use cap_std::fs::Dir;
 
-use super::journal::{self, Account};
+use super::journal::{self, JournalContent};
 use crate::{
     budget::{unless_short, with_descriptor},
     error::is_out_of_files,
@@ -29,7 +29,7 @@ use crate::{
             limits::{CHUNK, SEGMENT},
             manifest::Manifest,
         },
-        receive::staging::{DiskError, FolderGroups, StagingDir, files_in, is_unveiled, temp_name},
+        receive::staging::{DiskError, FolderGroups, StagingDir, files_in, is_renamed, temp_name},
         segments::hash::hash_of,
     },
 };
@@ -74,7 +74,7 @@ pub struct Recovery {
 ///
 /// # Errors
 /// See [`Unrecoverable`].
-pub fn take_up(
+pub fn recover(
     ops: &Arc<dyn FileOps>,
     dest: &Path,
     id: &TransferId,
@@ -96,7 +96,7 @@ pub fn take_up(
     for file in account.naming.iter().filter(|file| !there.contains(file)) {
         whole.insert(file);
     }
-    unveiled(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
+    note_renamed(ops.as_ref(), &dir, &staged, &whole, &mut account).map_err(listing)?;
     let sizes = whole.iter().filter_map(|file| account.landed(accepted, file));
     let landed = sizes.fold(0, u64::saturating_add);
     let folders = folders(ops.as_ref(), &dest, accepted, &account.folders).map_err(listing)?;
@@ -188,7 +188,7 @@ pub fn make_sure(ops: &Arc<dyn FileOps>, dest: &Path, id: &TransferId) -> Result
 }
 
 /// Returns true if the staged data belongs to the file's present version. Not used for files that have been named.
-fn is_same(account: &Account, accepted: &Manifest, now: &Manifest, file: u32) -> bool {
+fn is_same(account: &JournalContent, accepted: &Manifest, now: &Manifest, file: u32) -> bool {
     let wanted = now.get(file).and_then(|entry| Some((entry.size()?, entry.mtime)));
     wanted.is_some() && account.version(accepted, file) == wanted
 }
@@ -216,17 +216,17 @@ fn check(
 
 /// Marks folders that were renamed as a whole as created, even if a kill or power cut came before that was noted:
 /// their folder has left the staging directory.
-fn unveiled(
+fn note_renamed(
     ops: &dyn FileOps,
     dir: &Dir,
     staged: &FolderGroups,
     whole: &IndexSet,
-    account: &mut Account,
+    account: &mut JournalContent,
 ) -> io::Result<()> {
     for folder in staged.folders() {
         let noted = account.folders.get(&folder);
         let named = staged.files(folder).is_some_and(|mut files| files.all(|file| whole.contains(file)));
-        if named && noted.is_none_or(|(_, made)| !made) && is_unveiled(ops, dir, folder)? {
+        if named && noted.is_none_or(|(_, made)| !made) && is_renamed(ops, dir, folder)? {
             let name = noted.map(|(name, _)| name.clone()).or_else(|| staged.wanted(folder));
             account.folders.extend(name.map(|name| (folder, (name, true))));
         }

@@ -134,7 +134,7 @@ impl Shards {
     }
 
     /// Renames such a folder to its final name, with all its files. A taken name is never replaced.
-    pub fn unveil(&self, folder: u32, to: &Dir, name: &[u8]) -> io::Result<()> {
+    pub fn rename_folder(&self, folder: u32, to: &Dir, name: &[u8]) -> io::Result<()> {
         let shard = Shard::Folder(folder);
         // Locked meanwhile, so that no late file is put into the folder after people see it.
         let mut open = self.open();
@@ -217,7 +217,7 @@ fn gather(dir: &Dir, found: &mut HashSet<u32>, number: impl Fn(&str) -> Option<u
 ///
 /// # Errors
 /// Returns an error if that cannot be determined.
-pub fn is_unveiled(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool> {
+pub fn is_renamed(ops: &dyn FileOps, top: &Dir, folder: u32) -> io::Result<bool> {
     match ops.stat(top, Shard::Folder(folder).name().as_bytes()) {
         Ok(_) => Ok(false),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
@@ -323,10 +323,10 @@ mod tests {
         ops.create_file(&top, b"3", None).unwrap();
         let staged = shards.staged().unwrap();
         assert_eq!(files_in(ops.as_ref(), &top, staged).unwrap(), (1..=20).collect());
-        assert!(!is_unveiled(ops.as_ref(), &top, 0).unwrap());
-        shards.unveil(0, &root, b"day").unwrap();
+        assert!(!is_renamed(ops.as_ref(), &top, 0).unwrap());
+        shards.rename_folder(0, &root, b"day").unwrap();
         assert_eq!(fs::read_dir(folder.path().join("day")).unwrap().count(), 20);
-        assert!(is_unveiled(ops.as_ref(), &top, 0).unwrap());
+        assert!(is_renamed(ops.as_ref(), &top, 0).unwrap());
         assert!(files_in(ops.as_ref(), &top, staged).unwrap().is_empty());
         put(1).unwrap();
         assert!(folder.path().join("hidden/folder 0/00").exists());

@@ -30,7 +30,9 @@ use crate::{
             control_stream,
             frames::{FileReceived, SenderFrame, Violation},
             framing::StreamHeader,
-            lifecycle::sender::{Action, Input, Phase, Reachable, Shown},
+            lifecycle::sender::{
+                Reachable, SendAction as Action, SendInput as Input, SendPhase as Phase, SendShown as Shown,
+            },
             reason::Reason,
             selection,
             silence::Silence,

@@ -53,11 +53,13 @@ use crate::{
             index_set::IndexSet,
             lifecycle::{
                 Moment,
-                sender::{Action, Input, Outcome, Phase, SendLifecycle},
+                sender::{
+                    SendAction as Action, SendInput as Input, SendLifecycle, SendOutcome as Outcome, SendPhase as Phase,
+                },
             },
             reason::{Cause, Reason},
         },
-        record::{Accepted, Outgoing, Terms},
+        record::{AcceptedSource, Outgoing, ResumeTerms},
         registry::{Command, End},
     },
 };
@@ -84,11 +86,12 @@ pub(in crate::transfer) async fn run(inner: Arc<Inner>, order: Order, commands: 
     // Recorded so that a person can send the missing rest again.
     let (paths, rows) = sending.missing().await;
     let part = rows > 0;
-    let terms = Outgoing { untold: unacknowledged, accepted: None, rows, part, ..sending.order.terms.clone() };
+    let terms =
+        Outgoing { cancel_unacknowledged: unacknowledged, accepted: None, rows, part, ..sending.order.terms.clone() };
     let Tally { bytes, files, notes, .. } = sending.tally;
     inner
         .registry
-        .end(id, end, Some(Terms::Outgoing(terms)), paths, |view| {
+        .end(id, end, Some(ResumeTerms::Outgoing(terms)), paths, |view| {
             (view.seconds, view.mean_rate) = (sending.watch.seconds(), sending.watch.mean_rate());
             (view.bytes, view.files_done) = (bytes, files.into());
             reasons.show(view);
@@ -390,10 +393,10 @@ impl Sending {
 /// Records the acceptance, so that the transfer can be resumed after a restart.
 async fn keep(inner: &Arc<Inner>, id: TransferId, source: &Arc<Source>, mut terms: Outgoing, kept: &AtomicBool) {
     let written = inner.registry.agreed(id, None, &source.manifest, source.left_out.clone(), |pages, rows| {
-        (terms.accepted, terms.rows) = (Some(Accepted::new(source.roots(), pages)), rows);
+        (terms.accepted, terms.rows) = (Some(AcceptedSource::new(source.roots(), pages)), rows);
         // From now on the rows hold the paths that could not be offered.
         terms.was_part |= std::mem::take(&mut terms.part);
-        Terms::Outgoing(terms)
+        ResumeTerms::Outgoing(terms)
     });
     match written.await {
         Ok(()) => kept.store(true, Ordering::Relaxed),

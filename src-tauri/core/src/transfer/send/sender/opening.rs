@@ -24,7 +24,7 @@ use crate::{
         Presence, TransferError,
         protocol::{
             frames::{Offer, ResumeOffer, SenderFrame},
-            lifecycle::sender::{Input, Phase},
+            lifecycle::sender::{SendInput as Input, SendPhase as Phase},
             limits::{BATCH, VERSION},
             reason::{Cause, Reason},
             state::SenderMachine,

@@ -9,7 +9,7 @@ use super::{
 use crate::transfer::{
     Presence,
     protocol::{
-        lifecycle::sender::{Input, Reachable},
+        lifecycle::sender::{Reachable, SendInput as Input},
         reason::Reason,
     },
 };

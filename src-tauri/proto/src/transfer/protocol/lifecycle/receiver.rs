@@ -24,7 +24,7 @@ const SOME_ROOM: u64 = 1024 * 1024;
 
 /// Point of an incoming transfer's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
+pub enum ReceivePhase {
     /// The manifest of an offer is being fetched.
     Listing,
     /// A person or a rule decides.
@@ -53,7 +53,7 @@ pub enum Phase {
 
 /// Event in the life of an incoming transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
+pub enum ReceiveInput {
     /// The manifest is complete.
     Listed,
     /// There is no memory for the manifest: now, or ever.
@@ -105,12 +105,12 @@ pub enum Input {
     Timer,
     /// The node shuts down.
     Shutdown,
-    /// Answer to [`Action::CloseAttempt`].
+    /// Answer to [`ReceiveAction::CloseAttempt`].
     Closing {
         /// True if the device is still paired, and has not thrown this one out.
         trusted: bool,
     },
-    /// Answer to [`Action::StopTasks`]: no task of the attempt runs any more.
+    /// Answer to [`ReceiveAction::StopTasks`]: no task of the attempt runs any more.
     Stopped {
         /// True if every file had its result by then.
         completed: bool,
@@ -119,7 +119,7 @@ pub enum Input {
 
 /// What people see of a transfer that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum ReceiveShown {
     /// Nothing moves, for this reason.
     Paused(Reason),
     /// Data moves.
@@ -130,7 +130,7 @@ pub enum Shown {
 
 /// End of an attempt. The driver adds the counts of what arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReceiveOutcome {
     /// Every file has a result.
     Ran,
     /// It was declined; `None` if a person did.
@@ -143,7 +143,7 @@ pub enum Outcome {
     Failed(Reason),
 }
 
-impl Outcome {
+impl ReceiveOutcome {
     /// Returns the reason if it failed.
     fn failure(&self) -> Option<&Reason> {
         match self {
@@ -153,9 +153,9 @@ impl Outcome {
     }
 }
 
-/// Action that the driver carries out.
+/// ReceiveAction that the driver carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum ReceiveAction {
     /// Decline, as the last frame.
     Decline(Reason),
     /// Cancel, as the last frame.
@@ -171,10 +171,10 @@ pub enum Action {
     /// Open the gate for data, or close it.
     Gate(bool),
     /// Show this.
-    Show(Shown),
-    /// Leave the attempt. [`Input::Closing`] follows.
+    Show(ReceiveShown),
+    /// Leave the attempt. [`ReceiveInput::Closing`] follows.
     CloseAttempt,
-    /// End every task of the attempt. [`Input::Stopped`] follows.
+    /// End every task of the attempt. [`ReceiveInput::Stopped`] follows.
     StopTasks,
     /// Keep what is staged, for a resume. If `full`, the disk reserve is given up.
     KeepStaged {
@@ -190,7 +190,7 @@ pub enum Action {
     /// Record and show that the transfer waits for its sender.
     Wait(Reason),
     /// End the transfer.
-    End(Outcome),
+    End(ReceiveOutcome),
 }
 
 /// State of the wait for space on a full disk, over the attempts of a transfer.
@@ -274,7 +274,7 @@ pub fn takes_offer(record: &OnRecord) -> bool {
 /// State machine of one attempt at a receiver.
 #[derive(Clone, Debug)]
 pub struct ReceiveLifecycle {
-    phase: Phase,
+    phase: ReceivePhase,
     /// True once staged data is kept across a disconnect.
     holds: bool,
     /// True once there may be staged data.
@@ -286,7 +286,7 @@ pub struct ReceiveLifecycle {
     /// True if the sender knows how the attempt ends.
     told: bool,
     /// Frame that tells the sender of the end, once that is on record.
-    word: Option<Action>,
+    word: Option<ReceiveAction>,
     paused_here: Option<Reason>,
     /// Pause that the sender was told of.
     told_pause: Option<Reason>,
@@ -294,14 +294,14 @@ pub struct ReceiveLifecycle {
     /// Time of the next timer.
     until: Option<Moment>,
     space_check: Duration,
-    outcome: Option<Outcome>,
+    outcome: Option<ReceiveOutcome>,
     waits: bool,
 }
 
-type Actions = Vec<Action>;
+type ReceiveActions = Vec<ReceiveAction>;
 
 impl ReceiveLifecycle {
-    fn new(phase: Phase, holds: bool, paused_here: Option<Reason>, space_check: Duration) -> Self {
+    fn new(phase: ReceivePhase, holds: bool, paused_here: Option<Reason>, space_check: Duration) -> Self {
         Self {
             phase,
             holds,
@@ -323,17 +323,17 @@ impl ReceiveLifecycle {
 
     /// Creates the machine of a new offer, whose manifest is being fetched.
     pub fn offered() -> Self {
-        Self::new(Phase::Listing, false, None, SPACE_CHECK)
+        Self::new(ReceivePhase::Listing, false, None, SPACE_CHECK)
     }
 
     /// Creates the machine of an attempt to resume an accepted transfer. `paused` is the reason if it is paused on this
     /// side, `space_check` the interval of [`SpaceWait::interval`].
     pub fn resumed(paused: Option<Reason>, space_check: Duration) -> Self {
-        Self::new(Phase::Resuming, true, paused, space_check)
+        Self::new(ReceivePhase::Resuming, true, paused, space_check)
     }
 
     /// Returns the point of its life.
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> ReceivePhase {
         self.phase
     }
 
@@ -352,9 +352,9 @@ impl ReceiveLifecycle {
         self.paused_here.as_ref()
     }
 
-    /// Returns true once the attempt has left its work: only [`Input::Closing`] and [`Input::Stopped`] may follow.
+    /// Returns true once the attempt has left its work: only [`ReceiveInput::Closing`] and [`ReceiveInput::Stopped`] may follow.
     pub fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Closing | Phase::Waiting | Phase::Ended)
+        matches!(self.phase, ReceivePhase::Closing | ReceivePhase::Waiting | ReceivePhase::Ended)
     }
 
     /// Returns the interval between checks for space.
@@ -362,78 +362,82 @@ impl ReceiveLifecycle {
         self.space_check
     }
 
-    /// Returns the time at which [`Input::Timer`] is due; `None` if only another input can change anything.
+    /// Returns the time at which [`ReceiveInput::Timer`] is due; `None` if only another input can change anything.
     pub fn deadline(&self) -> Option<Moment> {
         self.until
     }
 
     /// Handles an input. Inputs that mean nothing in the present phase are ignored.
-    pub fn handle(&mut self, now: Moment, input: Input) -> Actions {
-        let mut actions = Actions::new();
+    pub fn handle(&mut self, now: Moment, input: ReceiveInput) -> ReceiveActions {
+        let mut actions = ReceiveActions::new();
         match (self.phase, input) {
-            (Phase::Waiting | Phase::Ended, _) => {}
-            (Phase::Closing, Input::Closing { trusted }) => self.closing(trusted, &mut actions),
-            (Phase::Closing, Input::Stopped { completed }) => self.stopped(completed, &mut actions),
-            (Phase::Closing, _) => {}
-            (_, Input::CancelledThere(reason)) => self.over(Outcome::By(reason), &mut actions),
-            (_, Input::Failed(reason)) => self.over(Outcome::Failed(reason), &mut actions),
-            (_, Input::Superseded) => self.over(Outcome::Failed(Reason::ConnectionLost), &mut actions),
-            (_, Input::Cancel) => self.cancel(&mut actions),
-            (_, Input::Shutdown) => self.shut_down(&mut actions),
-            (_, Input::Held(reason)) => self.held(now, reason, &mut actions),
-            (Phase::Listing | Phase::Offered, input) => self.before_consent(input, &mut actions),
-            (Phase::Comparing | Phase::Resuming | Phase::Held, input) => self.before_data(now, input, &mut actions),
+            (ReceivePhase::Waiting | ReceivePhase::Ended, _) => {}
+            (ReceivePhase::Closing, ReceiveInput::Closing { trusted }) => self.closing(trusted, &mut actions),
+            (ReceivePhase::Closing, ReceiveInput::Stopped { completed }) => self.stopped(completed, &mut actions),
+            (ReceivePhase::Closing, _) => {}
+            (_, ReceiveInput::CancelledThere(reason)) => self.over(ReceiveOutcome::By(reason), &mut actions),
+            (_, ReceiveInput::Failed(reason)) => self.over(ReceiveOutcome::Failed(reason), &mut actions),
+            (_, ReceiveInput::Superseded) => self.over(ReceiveOutcome::Failed(Reason::ConnectionLost), &mut actions),
+            (_, ReceiveInput::Cancel) => self.cancel(&mut actions),
+            (_, ReceiveInput::Shutdown) => self.shut_down(&mut actions),
+            (_, ReceiveInput::Held(reason)) => self.held(now, reason, &mut actions),
+            (ReceivePhase::Listing | ReceivePhase::Offered, input) => self.before_consent(input, &mut actions),
+            (ReceivePhase::Comparing | ReceivePhase::Resuming | ReceivePhase::Held, input) => {
+                self.before_data(now, input, &mut actions)
+            }
             (_, input) => self.with_data(now, input, &mut actions),
         }
         actions
     }
 
-    fn before_consent(&mut self, input: Input, actions: &mut Actions) {
+    fn before_consent(&mut self, input: ReceiveInput, actions: &mut ReceiveActions) {
         match input {
-            Input::Listed => self.phase = Phase::Offered,
-            Input::OutOfMemory { ever: true } => self.decline(Reason::TooManyEntries, actions),
+            ReceiveInput::Listed => self.phase = ReceivePhase::Offered,
+            ReceiveInput::OutOfMemory { ever: true } => self.decline(Reason::TooManyEntries, actions),
             // The sender offers it again later.
-            Input::OutOfMemory { ever: false } | Input::Overdue => self.not_now(Reason::Busy, actions),
-            Input::Refused(reason) => self.decline(reason, actions),
-            Input::Recorded => {
+            ReceiveInput::OutOfMemory { ever: false } | ReceiveInput::Overdue => self.not_now(Reason::Busy, actions),
+            ReceiveInput::Refused(reason) => self.decline(reason, actions),
+            ReceiveInput::Recorded => {
                 (self.holds, self.staged) = (true, true);
-                self.phase = Phase::Comparing;
+                self.phase = ReceivePhase::Comparing;
             }
             _ => {}
         }
     }
 
-    fn before_data(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+    fn before_data(&mut self, now: Moment, input: ReceiveInput, actions: &mut ReceiveActions) {
         match input {
-            Input::ChangesKnown if self.phase == Phase::Resuming && self.paused_here.is_some() => {
-                self.phase = Phase::Held;
+            ReceiveInput::ChangesKnown if self.phase == ReceivePhase::Resuming && self.paused_here.is_some() => {
+                self.phase = ReceivePhase::Held;
                 self.tell_pause(now, actions);
             }
-            Input::ResumedThere if self.phase == Phase::Held && self.paused_here == Some(Reason::DiskFull) => {
+            ReceiveInput::ResumedThere
+                if self.phase == ReceivePhase::Held && self.paused_here == Some(Reason::DiskFull) =>
+            {
                 // A person at the sender expects that there is space now.
-                actions.push(Action::CheckSpace);
+                actions.push(ReceiveAction::CheckSpace);
             }
-            Input::Timer if self.phase == Phase::Held && self.until.is_some_and(|until| now >= until) => {
+            ReceiveInput::Timer if self.phase == ReceivePhase::Held && self.until.is_some_and(|until| now >= until) => {
                 self.until = Some(now + self.space_check);
-                actions.push(Action::CheckSpace);
+                actions.push(ReceiveAction::CheckSpace);
             }
-            Input::PausedThere => self.paused_there = true,
-            Input::ResumedThere => self.paused_there = false,
-            Input::GivenUp(reason) => {
-                let outcome = Outcome::Failed(reason.clone());
-                self.tell_end(Action::Decline(reason.clone()), outcome, Some(reason), actions);
+            ReceiveInput::PausedThere => self.paused_there = true,
+            ReceiveInput::ResumedThere => self.paused_there = false,
+            ReceiveInput::GivenUp(reason) => {
+                let outcome = ReceiveOutcome::Failed(reason.clone());
+                self.tell_end(ReceiveAction::Decline(reason.clone()), outcome, Some(reason), actions);
             }
-            Input::Refused(reason) => self.decline(reason, actions),
-            Input::NotNow(reason) => self.not_now(reason, actions),
-            Input::Forgotten => {
+            ReceiveInput::Refused(reason) => self.decline(reason, actions),
+            ReceiveInput::NotNow(reason) => self.not_now(reason, actions),
+            ReceiveInput::Forgotten => {
                 let interrupted = Reason::Interrupted;
-                let outcome = Outcome::By(interrupted.clone());
-                self.tell_end(Action::Decline(Reason::Forgotten), outcome, Some(interrupted), actions);
+                let outcome = ReceiveOutcome::By(interrupted.clone());
+                self.tell_end(ReceiveAction::Decline(Reason::Forgotten), outcome, Some(interrupted), actions);
                 self.holds = false;
             }
-            Input::Started => {
+            ReceiveInput::Started => {
                 self.started = true;
-                self.phase = Phase::Accepted;
+                self.phase = ReceivePhase::Accepted;
                 self.until = None;
                 self.tell_pause(now, actions);
                 self.settle(actions);
@@ -442,55 +446,68 @@ impl ReceiveLifecycle {
         }
     }
 
-    fn with_data(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+    fn with_data(&mut self, now: Moment, input: ReceiveInput, actions: &mut ReceiveActions) {
         match input {
-            Input::Begun if self.phase == Phase::Accepted => {
-                self.phase = Phase::Active;
+            ReceiveInput::Begun if self.phase == ReceivePhase::Accepted => {
+                self.phase = ReceivePhase::Active;
                 self.settle(actions);
             }
-            Input::PausedThere | Input::ResumedThere => {
-                self.paused_there = input == Input::PausedThere;
+            ReceiveInput::PausedThere | ReceiveInput::ResumedThere => {
+                self.paused_there = input == ReceiveInput::PausedThere;
                 self.settle(actions);
             }
-            Input::Finished => {
+            ReceiveInput::Finished => {
                 self.finished = true;
                 self.complete(actions);
             }
-            Input::Committed => {
+            ReceiveInput::Committed => {
                 self.completed = true;
-                if self.phase != Phase::Broken {
-                    self.phase = Phase::Completing;
+                if self.phase != ReceivePhase::Broken {
+                    self.phase = ReceivePhase::Completing;
                 }
                 self.complete(actions);
             }
-            Input::RuleEnded => {
+            ReceiveInput::RuleEnded => {
                 let ended = Reason::RuleEnded;
-                self.tell_end(Action::Cancel(ended.clone()), Outcome::By(ended.clone()), Some(ended), actions);
+                self.tell_end(
+                    ReceiveAction::Cancel(ended.clone()),
+                    ReceiveOutcome::By(ended.clone()),
+                    Some(ended),
+                    actions,
+                );
             }
-            Input::StreamBroken if matches!(self.phase, Phase::Accepted | Phase::Active) => {
-                self.phase = Phase::Broken;
+            ReceiveInput::StreamBroken if matches!(self.phase, ReceivePhase::Accepted | ReceivePhase::Active) => {
+                self.phase = ReceivePhase::Broken;
                 self.until = Some(now + REASON_TIMEOUT);
             }
-            Input::Timer if self.phase == Phase::Broken && self.until.is_some_and(|until| now >= until) => {
-                self.over(Outcome::Failed(Reason::ConnectionLost), actions);
+            ReceiveInput::Timer
+                if self.phase == ReceivePhase::Broken && self.until.is_some_and(|until| now >= until) =>
+            {
+                self.over(ReceiveOutcome::Failed(Reason::ConnectionLost), actions);
             }
             _ => {}
         }
     }
 
     /// Ends the attempt well, once every file has a result and the sender has sent everything.
-    fn complete(&mut self, actions: &mut Actions) {
+    fn complete(&mut self, actions: &mut ReceiveActions) {
         if self.completed && self.finished {
-            self.word = Some(Action::SendComplete);
-            self.over(Outcome::Ran, actions);
+            self.word = Some(ReceiveAction::SendComplete);
+            self.over(ReceiveOutcome::Ran, actions);
         }
     }
 
     /// Leaves the attempt with a frame that tells the sender how it ends. If that is for good, the record goes first: a
     /// sender that knows of the end never comes back, and after a kill this side would wait for it in vain.
-    fn tell_end(&mut self, frame: Action, outcome: Outcome, for_good: Option<Reason>, actions: &mut Actions) {
+    fn tell_end(
+        &mut self,
+        frame: ReceiveAction,
+        outcome: ReceiveOutcome,
+        for_good: Option<Reason>,
+        actions: &mut ReceiveActions,
+    ) {
         if let Some(reason) = for_good.filter(|_| self.holds) {
-            actions.push(Action::RecordEnding(reason));
+            actions.push(ReceiveAction::RecordEnding(reason));
         }
         self.told = true;
         actions.push(frame);
@@ -498,51 +515,55 @@ impl ReceiveLifecycle {
     }
 
     /// Declines an offer.
-    fn decline(&mut self, reason: Reason, actions: &mut Actions) {
+    fn decline(&mut self, reason: Reason, actions: &mut ReceiveActions) {
         // Nothing is to be said where a person declined.
-        let outcome = Outcome::Declined(Some(reason.clone()).filter(|reason| *reason != Reason::Declined));
-        self.tell_end(Action::Decline(reason.clone()), outcome, Some(reason), actions);
+        let outcome = ReceiveOutcome::Declined(Some(reason.clone()).filter(|reason| *reason != Reason::Declined));
+        self.tell_end(ReceiveAction::Decline(reason.clone()), outcome, Some(reason), actions);
     }
 
     /// Declines for now: the sender tries again.
-    fn not_now(&mut self, reason: Reason, actions: &mut Actions) {
-        self.tell_end(Action::Decline(reason), Outcome::Failed(Reason::ConnectionLost), None, actions);
+    fn not_now(&mut self, reason: Reason, actions: &mut ReceiveActions) {
+        self.tell_end(ReceiveAction::Decline(reason), ReceiveOutcome::Failed(Reason::ConnectionLost), None, actions);
     }
 
-    fn cancel(&mut self, actions: &mut Actions) {
+    fn cancel(&mut self, actions: &mut ReceiveActions) {
         let frame = match self.phase {
-            Phase::Listing | Phase::Offered => return self.decline(Reason::Declined, actions),
-            Phase::Comparing | Phase::Resuming | Phase::Held => Action::Decline(Reason::Cancelled),
-            _ => Action::Cancel(Reason::Cancelled),
+            ReceivePhase::Listing | ReceivePhase::Offered => return self.decline(Reason::Declined, actions),
+            ReceivePhase::Comparing | ReceivePhase::Resuming | ReceivePhase::Held => {
+                ReceiveAction::Decline(Reason::Cancelled)
+            }
+            _ => ReceiveAction::Cancel(Reason::Cancelled),
         };
-        self.tell_end(frame, Outcome::CancelledHere, Some(Reason::CancelledHere), actions);
+        self.tell_end(frame, ReceiveOutcome::CancelledHere, Some(Reason::CancelledHere), actions);
     }
 
-    fn shut_down(&mut self, actions: &mut Actions) {
-        let interrupted = Outcome::By(Reason::Interrupted);
+    fn shut_down(&mut self, actions: &mut ReceiveActions) {
+        let interrupted = ReceiveOutcome::By(Reason::Interrupted);
         match self.phase {
             // The sender is told with the last word.
-            Phase::Listing | Phase::Offered => self.over(Outcome::Failed(Reason::ShuttingDown), actions),
-            Phase::Comparing | Phase::Resuming | Phase::Held => {
-                self.tell_end(Action::Decline(Reason::ShuttingDown), interrupted, None, actions);
+            ReceivePhase::Listing | ReceivePhase::Offered => {
+                self.over(ReceiveOutcome::Failed(Reason::ShuttingDown), actions)
             }
-            Phase::Completing => self.over(interrupted, actions),
-            _ => self.tell_end(Action::Cancel(Reason::ShuttingDown), interrupted, None, actions),
+            ReceivePhase::Comparing | ReceivePhase::Resuming | ReceivePhase::Held => {
+                self.tell_end(ReceiveAction::Decline(Reason::ShuttingDown), interrupted, None, actions);
+            }
+            ReceivePhase::Completing => self.over(interrupted, actions),
+            _ => self.tell_end(ReceiveAction::Cancel(Reason::ShuttingDown), interrupted, None, actions),
         }
     }
 
-    fn held(&mut self, now: Moment, reason: Option<Reason>, actions: &mut Actions) {
+    fn held(&mut self, now: Moment, reason: Option<Reason>, actions: &mut ReceiveActions) {
         self.paused_here = reason;
         match self.phase {
             // The sender is told as soon as data could be paused.
-            Phase::Listing | Phase::Offered | Phase::Comparing | Phase::Resuming => {}
+            ReceivePhase::Listing | ReceivePhase::Offered | ReceivePhase::Comparing | ReceivePhase::Resuming => {}
             // Nothing is left that could be paused, but a sender that was told of a pause waits for its end.
-            Phase::Completing if self.paused_here.is_some() => {}
-            Phase::Completing => self.tell_pause(now, actions),
-            Phase::Held => {
+            ReceivePhase::Completing if self.paused_here.is_some() => {}
+            ReceivePhase::Completing => self.tell_pause(now, actions),
+            ReceivePhase::Held => {
                 self.tell_pause(now, actions);
                 if self.paused_here.is_none() {
-                    self.phase = Phase::Resuming;
+                    self.phase = ReceivePhase::Resuming;
                 }
             }
             _ => {
@@ -553,8 +574,8 @@ impl ReceiveLifecycle {
     }
 
     /// Tells the sender of the pause on this side if it does not know, and looks for space if the disk is full.
-    fn tell_pause(&mut self, now: Moment, actions: &mut Actions) {
-        if self.phase == Phase::Held {
+    fn tell_pause(&mut self, now: Moment, actions: &mut ReceiveActions) {
+        if self.phase == ReceivePhase::Held {
             let full = self.paused_here == Some(Reason::DiskFull);
             self.until = full.then_some(self.until.unwrap_or(now + self.space_check));
         }
@@ -563,33 +584,33 @@ impl ReceiveLifecycle {
         }
         self.told_pause.clone_from(&self.paused_here);
         actions.push(match self.paused_here.clone() {
-            Some(Reason::PausedHere) => Action::TellPaused(Reason::Paused),
-            Some(reason) => Action::TellPaused(reason),
-            None => Action::TellResumed,
+            Some(Reason::PausedHere) => ReceiveAction::TellPaused(Reason::Paused),
+            Some(reason) => ReceiveAction::TellPaused(reason),
+            None => ReceiveAction::TellResumed,
         });
     }
 
     /// Opens or closes the gate for data, and shows the present state.
-    fn settle(&mut self, actions: &mut Actions) {
+    fn settle(&mut self, actions: &mut ReceiveActions) {
         let pause = self.paused_here.clone().or(self.paused_there.then_some(Reason::PausedThere));
         // Data of a sender that does not stop waits at this gate.
-        actions.push(Action::Gate(self.paused_here.is_none()));
-        actions.push(Action::Show(match pause {
-            Some(reason) => Shown::Paused(reason),
-            None if self.phase == Phase::Accepted => Shown::Queued,
-            None => Shown::Active,
+        actions.push(ReceiveAction::Gate(self.paused_here.is_none()));
+        actions.push(ReceiveAction::Show(match pause {
+            Some(reason) => ReceiveShown::Paused(reason),
+            None if self.phase == ReceivePhase::Accepted => ReceiveShown::Queued,
+            None => ReceiveShown::Active,
         }));
     }
 
-    fn over(&mut self, outcome: Outcome, actions: &mut Actions) {
-        (self.phase, self.until) = (Phase::Closing, None);
+    fn over(&mut self, outcome: ReceiveOutcome, actions: &mut ReceiveActions) {
+        (self.phase, self.until) = (ReceivePhase::Closing, None);
         self.outcome = Some(outcome);
-        actions.push(Action::CloseAttempt);
+        actions.push(ReceiveAction::CloseAttempt);
     }
 
     /// Decides whether the transfer waits for its sender, and what the sender is told at last.
-    fn closing(&mut self, trusted: bool, actions: &mut Actions) {
-        let failure = self.outcome.as_ref().and_then(Outcome::failure);
+    fn closing(&mut self, trusted: bool, actions: &mut ReceiveActions) {
+        let failure = self.outcome.as_ref().and_then(ReceiveOutcome::failure);
         let kept = self.holds && !self.completed && trusted;
         self.waits = kept && failure.is_some_and(comes_back);
         if let Some(reason) = failure
@@ -601,18 +622,18 @@ impl ReceiveLifecycle {
             let unknown_there = matches!(reason, Reason::DiskFull | Reason::ReceiverOutOfFiles);
             if !self.waits || unknown_there {
                 let (reason, started) = (reason.clone(), self.started);
-                self.word = Some(if started { Action::Cancel(reason) } else { Action::Decline(reason) });
+                self.word = Some(if started { ReceiveAction::Cancel(reason) } else { ReceiveAction::Decline(reason) });
             }
         }
         if self.waits {
             actions.extend(self.word.take());
         }
-        actions.push(Action::StopTasks);
+        actions.push(ReceiveAction::StopTasks);
     }
 
     /// Keeps or removes what is staged, and records what follows.
-    fn stopped(&mut self, completed: bool, actions: &mut Actions) {
-        let mut outcome = self.outcome.take().unwrap_or(Outcome::Failed(Reason::Internal));
+    fn stopped(&mut self, completed: bool, actions: &mut ReceiveActions) {
+        let mut outcome = self.outcome.take().unwrap_or(ReceiveOutcome::Failed(Reason::Internal));
         let failure = outcome.failure().cloned();
         // The commit worker may have ended while the connection was lost; then nothing is left to resume.
         self.completed |= completed;
@@ -620,24 +641,24 @@ impl ReceiveLifecycle {
         let full = failure == Some(Reason::DiskFull);
         match (self.completed, self.waits) {
             (true, _) => {}
-            (false, true) => actions.push(Action::KeepStaged { full }),
-            (false, false) if self.staged => actions.push(Action::RemoveStaged),
+            (false, true) => actions.push(ReceiveAction::KeepStaged { full }),
+            (false, false) if self.staged => actions.push(ReceiveAction::RemoveStaged),
             (false, false) => {}
         }
         if self.waits {
-            self.phase = Phase::Waiting;
+            self.phase = ReceivePhase::Waiting;
             if full {
-                actions.push(Action::Hold(Reason::DiskFull));
+                actions.push(ReceiveAction::Hold(Reason::DiskFull));
             }
-            actions.push(Action::Wait(failure.unwrap_or(Reason::ConnectionLost)));
+            actions.push(ReceiveAction::Wait(failure.unwrap_or(Reason::ConnectionLost)));
             return;
         }
         if self.completed && failure.as_ref().is_some_and(comes_back) {
             // Every file is under its final name; the sender learns of it when it comes back.
-            outcome = Outcome::Ran;
+            outcome = ReceiveOutcome::Ran;
         }
-        self.phase = Phase::Ended;
-        actions.push(Action::End(outcome));
+        self.phase = ReceivePhase::Ended;
+        actions.push(ReceiveAction::End(outcome));
         // Only now, for the reason of `tell_end`. A sender that misses this frame comes back, and is told then.
         actions.extend(self.word.take());
     }
@@ -654,59 +675,66 @@ mod tests {
 
     const NOW: Moment = Duration::from_secs(100);
 
-    fn ended(mut life: ReceiveLifecycle, trusted: bool, completed: bool) -> Actions {
-        let mut actions = life.handle(NOW, Input::Closing { trusted });
-        actions.extend(life.handle(NOW, Input::Stopped { completed }));
+    fn ended(mut life: ReceiveLifecycle, trusted: bool, completed: bool) -> ReceiveActions {
+        let mut actions = life.handle(NOW, ReceiveInput::Closing { trusted });
+        actions.extend(life.handle(NOW, ReceiveInput::Stopped { completed }));
         actions
     }
 
     fn accepted() -> ReceiveLifecycle {
         let mut life = ReceiveLifecycle::offered();
-        for input in [Input::Listed, Input::Recorded, Input::Started] {
+        for input in [ReceiveInput::Listed, ReceiveInput::Recorded, ReceiveInput::Started] {
             life.handle(NOW, input);
         }
-        assert_eq!(life.phase(), Phase::Accepted);
+        assert_eq!(life.phase(), ReceivePhase::Accepted);
         life
     }
 
     fn active() -> ReceiveLifecycle {
         let mut life = accepted();
-        life.handle(NOW, Input::Begun);
+        life.handle(NOW, ReceiveInput::Begun);
         life
     }
 
     #[test]
     fn an_offer_that_a_person_declines_leaves_nothing() {
         let mut life = ReceiveLifecycle::offered();
-        life.handle(NOW, Input::Listed);
-        let declined = life.handle(NOW, Input::Cancel);
-        assert_eq!(declined, [Action::Decline(Reason::Declined), Action::CloseAttempt]);
-        assert_eq!(ended(life, true, false), [Action::StopTasks, Action::End(Outcome::Declined(None))]);
+        life.handle(NOW, ReceiveInput::Listed);
+        let declined = life.handle(NOW, ReceiveInput::Cancel);
+        assert_eq!(declined, [ReceiveAction::Decline(Reason::Declined), ReceiveAction::CloseAttempt]);
+        assert_eq!(
+            ended(life, true, false),
+            [ReceiveAction::StopTasks, ReceiveAction::End(ReceiveOutcome::Declined(None))]
+        );
     }
 
     #[test]
     fn a_lost_connection_keeps_what_is_staged_for_a_paired_sender_alone() {
         let mut life = active();
-        life.handle(NOW, Input::Failed(Reason::ConnectionLost));
-        let kept = [Action::StopTasks, Action::KeepStaged { full: false }, Action::Wait(Reason::ConnectionLost)];
+        life.handle(NOW, ReceiveInput::Failed(Reason::ConnectionLost));
+        let kept = [
+            ReceiveAction::StopTasks,
+            ReceiveAction::KeepStaged { full: false },
+            ReceiveAction::Wait(Reason::ConnectionLost),
+        ];
         assert_eq!(ended(life.clone(), true, false), kept);
         let gone = ended(life.clone(), false, false);
-        let failed = Outcome::Failed(Reason::ConnectionLost);
-        assert_eq!(gone, [Action::StopTasks, Action::RemoveStaged, Action::End(failed)]);
-        assert_eq!(ended(life, true, true), [Action::StopTasks, Action::End(Outcome::Ran)]);
+        let failed = ReceiveOutcome::Failed(Reason::ConnectionLost);
+        assert_eq!(gone, [ReceiveAction::StopTasks, ReceiveAction::RemoveStaged, ReceiveAction::End(failed)]);
+        assert_eq!(ended(life, true, true), [ReceiveAction::StopTasks, ReceiveAction::End(ReceiveOutcome::Ran)]);
     }
 
     #[test]
     fn a_full_disk_is_told_and_waits() {
         let mut life = active();
-        life.handle(NOW, Input::Failed(Reason::DiskFull));
+        life.handle(NOW, ReceiveInput::Failed(Reason::DiskFull));
         let full = Reason::DiskFull;
         let wanted = [
-            Action::Cancel(full.clone()),
-            Action::StopTasks,
-            Action::KeepStaged { full: true },
-            Action::Hold(full.clone()),
-            Action::Wait(full),
+            ReceiveAction::Cancel(full.clone()),
+            ReceiveAction::StopTasks,
+            ReceiveAction::KeepStaged { full: true },
+            ReceiveAction::Hold(full.clone()),
+            ReceiveAction::Wait(full),
         ];
         assert_eq!(ended(life, true, false), wanted);
     }
@@ -714,54 +742,62 @@ mod tests {
     #[test]
     fn a_cancel_is_recorded_before_the_sender_is_told() {
         let mut life = active();
+        let wanted = [
+            ReceiveAction::RecordEnding(Reason::CancelledHere),
+            ReceiveAction::Cancel(Reason::Cancelled),
+            ReceiveAction::CloseAttempt,
+        ];
+        assert_eq!(life.handle(NOW, ReceiveInput::Cancel), wanted);
         let wanted =
-            [Action::RecordEnding(Reason::CancelledHere), Action::Cancel(Reason::Cancelled), Action::CloseAttempt];
-        assert_eq!(life.handle(NOW, Input::Cancel), wanted);
-        let wanted = [Action::StopTasks, Action::RemoveStaged, Action::End(Outcome::CancelledHere)];
+            [ReceiveAction::StopTasks, ReceiveAction::RemoveStaged, ReceiveAction::End(ReceiveOutcome::CancelledHere)];
         assert_eq!(ended(life, true, false), wanted);
     }
 
     #[test]
     fn a_violation_is_told_and_ends_it() {
         let mut life = active();
-        life.handle(NOW, Input::Failed(Reason::ProtocolViolation));
+        life.handle(NOW, ReceiveInput::Failed(Reason::ProtocolViolation));
         let violation = Reason::ProtocolViolation;
-        let end = Action::End(Outcome::Failed(violation.clone()));
-        let wanted = [Action::StopTasks, Action::RemoveStaged, end, Action::Cancel(violation)];
+        let end = ReceiveAction::End(ReceiveOutcome::Failed(violation.clone()));
+        let wanted = [ReceiveAction::StopTasks, ReceiveAction::RemoveStaged, end, ReceiveAction::Cancel(violation)];
         assert_eq!(ended(life, true, false), wanted);
     }
 
     #[test]
     fn a_resume_of_a_paused_transfer_waits_and_is_told_each_change() {
         let mut life = ReceiveLifecycle::resumed(Some(Reason::DiskFull), SPACE_CHECK);
-        assert_eq!(life.handle(NOW, Input::ChangesKnown), [Action::TellPaused(Reason::DiskFull)]);
-        assert_eq!((life.phase(), life.deadline()), (Phase::Held, Some(NOW + SPACE_CHECK)));
-        assert!(life.handle(NOW, Input::Timer).is_empty());
-        assert_eq!(life.handle(NOW + SPACE_CHECK, Input::Timer), [Action::CheckSpace]);
-        assert_eq!(life.handle(NOW, Input::ResumedThere), [Action::CheckSpace]);
-        let paused = life.handle(NOW, Input::Held(Some(Reason::PausedHere)));
-        assert_eq!((paused.as_slice(), life.deadline()), ([Action::TellPaused(Reason::Paused)].as_slice(), None));
-        assert_eq!(life.handle(NOW, Input::Held(None)), [Action::TellResumed]);
-        assert_eq!(life.phase(), Phase::Resuming);
+        assert_eq!(life.handle(NOW, ReceiveInput::ChangesKnown), [ReceiveAction::TellPaused(Reason::DiskFull)]);
+        assert_eq!((life.phase(), life.deadline()), (ReceivePhase::Held, Some(NOW + SPACE_CHECK)));
+        assert!(life.handle(NOW, ReceiveInput::Timer).is_empty());
+        assert_eq!(life.handle(NOW + SPACE_CHECK, ReceiveInput::Timer), [ReceiveAction::CheckSpace]);
+        assert_eq!(life.handle(NOW, ReceiveInput::ResumedThere), [ReceiveAction::CheckSpace]);
+        let paused = life.handle(NOW, ReceiveInput::Held(Some(Reason::PausedHere)));
+        assert_eq!(
+            (paused.as_slice(), life.deadline()),
+            ([ReceiveAction::TellPaused(Reason::Paused)].as_slice(), None)
+        );
+        assert_eq!(life.handle(NOW, ReceiveInput::Held(None)), [ReceiveAction::TellResumed]);
+        assert_eq!(life.phase(), ReceivePhase::Resuming);
     }
 
     #[test]
     fn a_pause_during_the_comparison_is_told_with_the_decision() {
         let mut life = ReceiveLifecycle::offered();
-        life.handle(NOW, Input::Listed);
-        life.handle(NOW, Input::Recorded);
-        assert!(life.handle(NOW, Input::Held(Some(Reason::PausedHere))).is_empty());
-        assert_eq!(life.handle(NOW, Input::Started)[0], Action::TellPaused(Reason::Paused));
+        life.handle(NOW, ReceiveInput::Listed);
+        life.handle(NOW, ReceiveInput::Recorded);
+        assert!(life.handle(NOW, ReceiveInput::Held(Some(Reason::PausedHere))).is_empty());
+        assert_eq!(life.handle(NOW, ReceiveInput::Started)[0], ReceiveAction::TellPaused(Reason::Paused));
     }
 
     #[test]
     fn it_is_complete_when_both_sides_are() {
-        for first in [Input::Finished, Input::Committed] {
+        for first in [ReceiveInput::Finished, ReceiveInput::Committed] {
             let mut life = active();
-            let second = if first == Input::Finished { Input::Committed } else { Input::Finished };
+            let second = if first == ReceiveInput::Finished { ReceiveInput::Committed } else { ReceiveInput::Finished };
             assert!(life.handle(NOW, first).is_empty());
-            assert_eq!(life.handle(NOW, second), [Action::CloseAttempt]);
-            let recorded_first = [Action::StopTasks, Action::End(Outcome::Ran), Action::SendComplete];
+            assert_eq!(life.handle(NOW, second), [ReceiveAction::CloseAttempt]);
+            let recorded_first =
+                [ReceiveAction::StopTasks, ReceiveAction::End(ReceiveOutcome::Ran), ReceiveAction::SendComplete];
             assert_eq!(ended(life, true, true), recorded_first);
         }
     }

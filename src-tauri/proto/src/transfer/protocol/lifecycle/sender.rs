@@ -27,7 +27,7 @@ const STALLED_WAIT: (Duration, Duration) = (Duration::from_secs(15), Duration::f
 
 /// Point of an outgoing transfer's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
+pub enum SendPhase {
     /// Files are listed or compared, and the device is dialled.
     Preparing,
     /// The offer is sent; the receiver has not decided.
@@ -82,7 +82,7 @@ pub enum Reachable {
 
 /// Event in the life of an outgoing transfer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Input {
+pub enum SendInput {
     /// The transfer begins, or goes on after a restart.
     Begin,
     /// The manifest of the accepted transfer was read from the record.
@@ -149,7 +149,7 @@ pub enum Input {
 
 /// What people see of a transfer that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shown {
+pub enum SendShown {
     /// Nothing moves, for this reason.
     Paused(Reason),
     /// Data moves, or more is to be written first.
@@ -162,7 +162,7 @@ pub enum Shown {
 
 /// End of a transfer. The driver adds the counts of what arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SendOutcome {
     /// Every file has a result, as reported in this attempt.
     Completed,
     /// Every file has arrived, as the receiver says about an earlier attempt.
@@ -179,9 +179,9 @@ pub enum Outcome {
     Failed(Reason),
 }
 
-/// Action that the driver carries out.
+/// SendAction that the driver carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub enum SendAction {
     /// Begin an attempt.
     Attempt,
     /// Send the manifest.
@@ -205,7 +205,7 @@ pub enum Action {
     /// Tell the receiver that the transfer is paused here (true), or goes on.
     TellPause(bool),
     /// Show this.
-    Show(Shown),
+    Show(SendShown),
     /// Tell the receiver why this attempt ends, as the last frame.
     LastWord(Reason),
     /// End every task of the attempt.
@@ -219,7 +219,7 @@ pub enum Action {
     /// End the transfer. If `unacknowledged`, the receiver is told when it can be reached.
     End {
         /// How it ended.
-        outcome: Outcome,
+        outcome: SendOutcome,
         /// True if the receiver may not know yet.
         unacknowledged: bool,
     },
@@ -230,7 +230,7 @@ pub enum Action {
 /// State machine of an outgoing transfer.
 #[derive(Clone, Debug)]
 pub struct SendLifecycle {
-    phase: Phase,
+    phase: SendPhase,
     known: Known,
     /// True once the receiver has answered, or if a person wants the transfer to wait. It then does not fail while the
     /// device is offline.
@@ -261,8 +261,8 @@ pub struct SendLifecycle {
     jitter: f64,
 }
 
-/// Actions of one input.
-type Actions = Vec<Action>;
+/// SendActions of one input.
+type SendActions = Vec<SendAction>;
 
 impl SendLifecycle {
     /// Creates the machine of a transfer.
@@ -271,7 +271,7 @@ impl SendLifecycle {
     /// `patient` if a person wants it to wait for the receiver. `paused` is the reason if it is paused on this side.
     pub fn new(restored: bool, accepted: bool, patient: bool, paused: Option<Reason>) -> Self {
         Self {
-            phase: Phase::Waiting,
+            phase: SendPhase::Waiting,
             known: if accepted { Known::Recorded } else { Known::Nothing },
             waits_for_peer: restored || patient,
             patient,
@@ -294,7 +294,7 @@ impl SendLifecycle {
     }
 
     /// Returns the point of its life.
-    pub fn phase(&self) -> Phase {
+    pub fn phase(&self) -> SendPhase {
         self.phase
     }
 
@@ -328,7 +328,7 @@ impl SendLifecycle {
         self.may_be_known() || self.offers > 0 || self.restored
     }
 
-    /// Returns the time at which [`Input::Timer`] is due; `None` if only another input can change anything.
+    /// Returns the time at which [`SendInput::Timer`] is due; `None` if only another input can change anything.
     pub fn deadline(&self) -> Option<Moment> {
         self.wait.map(|(until, _)| until)
     }
@@ -339,33 +339,33 @@ impl SendLifecycle {
     }
 
     /// Handles an input. Inputs that mean nothing in the present phase are ignored.
-    pub fn handle(&mut self, now: Moment, input: Input) -> Actions {
-        let mut actions = Actions::new();
+    pub fn handle(&mut self, now: Moment, input: SendInput) -> SendActions {
+        let mut actions = SendActions::new();
         match self.phase {
-            Phase::Ended => {}
-            Phase::Waiting => self.waiting(now, input, &mut actions),
+            SendPhase::Ended => {}
+            SendPhase::Waiting => self.waiting(now, input, &mut actions),
             _ => self.in_attempt(now, input, &mut actions),
         }
         actions
     }
 
-    fn waiting(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+    fn waiting(&mut self, now: Moment, input: SendInput, actions: &mut SendActions) {
         match input {
-            Input::Begin if !self.restored => self.attempt(actions),
-            Input::Begin => self.set_wait(now, Duration::ZERO, true),
-            Input::PeerHeard if self.wakes && self.paused_here.is_none() => self.attempt(actions),
-            Input::Timer(reachable) => {
+            SendInput::Begin if !self.restored => self.attempt(actions),
+            SendInput::Begin => self.set_wait(now, Duration::ZERO, true),
+            SendInput::PeerHeard if self.wakes && self.paused_here.is_none() => self.attempt(actions),
+            SendInput::Timer(reachable) => {
                 let Some((_, pause)) = self.wait.filter(|(until, _)| now >= *until) else {
                     return;
                 };
                 match &self.paused_here {
-                    Some(_) => actions.push(Action::LookForSource),
+                    Some(_) => actions.push(SendAction::LookForSource),
                     None if reachable == Reachable::Maybe => return self.attempt(actions),
                     None => {}
                 }
                 self.wait = Some((now + pause, pause));
             }
-            Input::Held(reason) => {
+            SendInput::Held(reason) => {
                 let paused = reason.is_some();
                 self.paused_here = reason;
                 match paused {
@@ -373,124 +373,126 @@ impl SendLifecycle {
                     false => self.attempt(actions),
                 }
             }
-            Input::InputBrokenOff => {
+            SendInput::InputBrokenOff => {
                 self.broken_input = true;
-                self.end(Outcome::By(Reason::InputEndedEarly), actions);
+                self.end(SendOutcome::By(Reason::InputEndedEarly), actions);
             }
-            Input::Cancel => self.end(Outcome::CancelledHere, actions),
-            Input::Shutdown => self.suspend(actions),
+            SendInput::Cancel => self.end(SendOutcome::CancelledHere, actions),
+            SendInput::Shutdown => self.suspend(actions),
             _ => {}
         }
     }
 
-    fn in_attempt(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+    fn in_attempt(&mut self, now: Moment, input: SendInput, actions: &mut SendActions) {
         match input {
-            Input::Restored if self.known == Known::Recorded => self.known = Known::Kept,
-            Input::AcceptanceKept if self.known == Known::Accepted => self.known = Known::Kept,
-            Input::Held(reason) => self.held(reason, actions),
-            Input::Cancel => {
+            SendInput::Restored if self.known == Known::Recorded => self.known = Known::Kept,
+            SendInput::AcceptanceKept if self.known == Known::Accepted => self.known = Known::Kept,
+            SendInput::Held(reason) => self.held(reason, actions),
+            SendInput::Cancel => {
                 self.last_word(Reason::Cancelled, actions);
                 self.close(actions);
-                self.end(Outcome::CancelledHere, actions);
+                self.end(SendOutcome::CancelledHere, actions);
             }
-            Input::InputBrokenOff => {
+            SendInput::InputBrokenOff => {
                 self.broken_input = true;
                 self.last_word(Reason::InputEndedEarly, actions);
                 self.close(actions);
-                self.end(Outcome::By(Reason::InputEndedEarly), actions);
+                self.end(SendOutcome::By(Reason::InputEndedEarly), actions);
             }
-            Input::Shutdown => self.shut_down(actions),
-            Input::Failed(reason) => {
+            SendInput::Shutdown => self.shut_down(actions),
+            SendInput::Failed(reason) => {
                 if matches!(reason, Reason::SenderOutOfFiles | Reason::SourceGone | Reason::ProtocolViolation) {
                     self.last_word(reason.clone(), actions);
                 }
                 self.failed(now, reason, actions);
             }
-            Input::OfferSent if self.phase == Phase::Preparing => {
-                self.phase = Phase::Offered;
+            SendInput::OfferSent if self.phase == SendPhase::Preparing => {
+                self.phase = SendPhase::Offered;
                 self.offers = self.offers.saturating_add(1);
                 self.settle(actions);
             }
-            Input::ResumeSent if self.phase == Phase::Preparing => {
-                self.phase = Phase::Resuming;
+            SendInput::ResumeSent if self.phase == SendPhase::Preparing => {
+                self.phase = SendPhase::Resuming;
                 self.tell_pause(actions);
                 self.settle(actions);
             }
-            Input::PeerRestarted if self.is_talking() => self.failed(now, Reason::ConnectionLost, actions),
+            SendInput::PeerRestarted if self.is_talking() => self.failed(now, Reason::ConnectionLost, actions),
             input if self.is_talking() => self.talking(now, input, actions),
             _ => {}
         }
     }
 
     /// Handles inputs that come of a conversation with the receiver.
-    fn talking(&mut self, now: Moment, input: Input, actions: &mut Actions) {
+    fn talking(&mut self, now: Moment, input: SendInput, actions: &mut SendActions) {
         match input {
-            Input::ManifestAsked => {
+            SendInput::ManifestAsked => {
                 self.waits_for_peer = true;
-                actions.push(Action::SendManifest);
+                actions.push(SendAction::SendManifest);
             }
-            Input::Accepted => self.accepted(actions),
-            Input::Declined(reason) => {
+            SendInput::Accepted => self.accepted(actions),
+            SendInput::Declined(reason) => {
                 self.waits_for_peer = true;
                 self.declined(now, reason, actions);
             }
-            Input::PlanKnown { claims } => {
-                self.phase = if claims { Phase::Verifying } else { Phase::Ready };
+            SendInput::PlanKnown { claims } => {
+                self.phase = if claims { SendPhase::Verifying } else { SendPhase::Ready };
                 if claims {
-                    actions.push(Action::VerifyClaims);
+                    actions.push(SendAction::VerifyClaims);
                 }
                 self.settle(actions);
             }
-            Input::Verified if self.phase == Phase::Verifying => {
-                self.phase = Phase::Ready;
+            SendInput::Verified if self.phase == SendPhase::Verifying => {
+                self.phase = SendPhase::Ready;
                 self.settle(actions);
             }
-            Input::Progress { bytes } => {
+            SendInput::Progress { bytes } => {
                 self.bytes = bytes;
                 if bytes > self.stalls.1 {
                     self.stalls = (0, bytes);
                 }
             }
-            Input::GrowingFileFailed(reason) => {
+            SendInput::GrowingFileFailed(reason) => {
                 self.last_word(reason.clone(), actions);
                 self.close(actions);
-                self.end(Outcome::By(reason), actions);
+                self.end(SendOutcome::By(reason), actions);
             }
-            Input::Completed => {
+            SendInput::Completed => {
                 self.close(actions);
-                self.end(Outcome::Completed, actions);
+                self.end(SendOutcome::Completed, actions);
             }
-            Input::PausedThere(reason) => {
+            SendInput::PausedThere(reason) => {
                 self.waits_for_peer = true;
                 self.paused_there = Some(reason);
                 self.settle(actions);
             }
-            Input::ResumedThere => {
+            SendInput::ResumedThere => {
                 self.waits_for_peer = true;
                 self.paused_there = None;
                 self.settle(actions);
             }
-            Input::CancelledThere(reason) => {
+            SendInput::CancelledThere(reason) => {
                 self.waits_for_peer = true;
                 self.cancelled_there(now, reason, actions);
             }
-            Input::SlotGranted if self.slot == Slot::Requested => {
+            SendInput::SlotGranted if self.slot == Slot::Requested => {
                 self.slot = Slot::Held;
                 self.settle(actions);
             }
-            Input::Idle(idle) if idle != self.idle => {
+            SendInput::Idle(idle) if idle != self.idle => {
                 self.idle = idle;
                 self.settle(actions);
             }
-            Input::StreamBroken if self.phase != Phase::Broken => {
-                self.phase = Phase::Broken;
+            SendInput::StreamBroken if self.phase != SendPhase::Broken => {
+                self.phase = SendPhase::Broken;
                 self.wait = Some((now + REASON_TIMEOUT, REASON_TIMEOUT));
                 self.settle(actions);
             }
-            Input::Timer(_) if self.phase == Phase::Broken && self.wait.is_some_and(|(until, _)| now >= until) => {
+            SendInput::Timer(_)
+                if self.phase == SendPhase::Broken && self.wait.is_some_and(|(until, _)| now >= until) =>
+            {
                 self.failed(now, Reason::ConnectionLost, actions);
             }
-            Input::Stalled => {
+            SendInput::Stalled => {
                 let count = if self.bytes > self.stalls.1 { 1 } else { self.stalls.0.saturating_add(1) };
                 self.stalls = (count, self.bytes);
                 self.failed(now, Reason::ReceiverStalled, actions);
@@ -502,34 +504,37 @@ impl SendLifecycle {
     /// Returns true while there is a connection with the receiver.
     fn is_talking(&self) -> bool {
         match self.phase {
-            Phase::Offered | Phase::Resuming | Phase::Accepted | Phase::Verifying | Phase::Ready | Phase::Broken => {
-                true
-            }
-            Phase::Preparing | Phase::Waiting | Phase::Ended => false,
+            SendPhase::Offered
+            | SendPhase::Resuming
+            | SendPhase::Accepted
+            | SendPhase::Verifying
+            | SendPhase::Ready
+            | SendPhase::Broken => true,
+            SendPhase::Preparing | SendPhase::Waiting | SendPhase::Ended => false,
         }
     }
 
-    fn attempt(&mut self, actions: &mut Actions) {
-        self.phase = Phase::Preparing;
+    fn attempt(&mut self, actions: &mut SendActions) {
+        self.phase = SendPhase::Preparing;
         self.wait = None;
         self.told_pause = false;
         self.idle = false;
-        actions.push(Action::Attempt);
+        actions.push(SendAction::Attempt);
     }
 
-    fn accepted(&mut self, actions: &mut Actions) {
+    fn accepted(&mut self, actions: &mut SendActions) {
         self.waits_for_peer = true;
         self.backoff.succeeded();
-        self.phase = Phase::Accepted;
+        self.phase = SendPhase::Accepted;
         if !matches!(self.known, Known::Accepted | Known::Kept) {
             self.known = Known::Accepted;
-            actions.push(Action::Accept);
+            actions.push(SendAction::Accept);
         }
         self.tell_pause(actions);
         self.settle(actions);
     }
 
-    fn declined(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+    fn declined(&mut self, now: Moment, reason: Reason, actions: &mut SendActions) {
         let known = self.may_be_known();
         let outcome = match reason {
             Reason::DestinationUnusable if known || self.patient => {
@@ -545,46 +550,46 @@ impl SendLifecycle {
                 if (self.restored || self.offers > 1) && matches!(self.known, Known::Nothing | Known::Recorded) =>
             {
                 self.known = Known::Guessed;
-                actions.push(Action::AssumeAccepted);
+                actions.push(SendAction::AssumeAccepted);
                 return self.failed(now, Reason::ConnectionLost, actions);
             }
             // The receiver never decided on it: it is offered anew.
             Reason::Forgotten if self.known == Known::Guessed => {
                 self.known = Known::Nothing;
-                actions.push(Action::ForgetAcceptance);
+                actions.push(SendAction::ForgetAcceptance);
                 return self.failed(now, Reason::Busy, actions);
             }
             // A person stopped it there before an acceptance was sent.
-            Reason::Cancelled => Outcome::By(reason),
-            Reason::Complete if known => Outcome::CompletedBefore,
-            Reason::FilesFailed if known => Outcome::FilesFailedBefore,
+            Reason::Cancelled => SendOutcome::By(reason),
+            Reason::Complete if known => SendOutcome::CompletedBefore,
+            Reason::FilesFailed if known => SendOutcome::FilesFailedBefore,
             // It was accepted once: this is how it ended at the receiver.
-            reason if known => Outcome::By(reason),
-            Reason::Declined => Outcome::Declined(None),
-            reason => Outcome::Declined(Some(reason)),
+            reason if known => SendOutcome::By(reason),
+            Reason::Declined => SendOutcome::Declined(None),
+            reason => SendOutcome::Declined(Some(reason)),
         };
         self.close(actions);
         self.end(outcome, actions);
     }
 
-    fn cancelled_there(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+    fn cancelled_there(&mut self, now: Moment, reason: Reason, actions: &mut SendActions) {
         let kept = matches!(reason, Reason::DiskFull | Reason::ReceiverOutOfFiles) && self.may_be_known();
         // The staged data stays at the receiver: the transfer is resumed.
         if reason.is_disconnected() || kept {
             return self.failed(now, reason, actions);
         }
         self.close(actions);
-        self.end(Outcome::By(reason), actions);
+        self.end(SendOutcome::By(reason), actions);
     }
 
     /// Applies the recorded pause of this side, and tells the receiver if that is a change for it.
-    fn held(&mut self, reason: Option<Reason>, actions: &mut Actions) {
+    fn held(&mut self, reason: Option<Reason>, actions: &mut SendActions) {
         let resumes = reason.is_none();
         self.paused_here = reason;
         let told = self.tell_pause(actions);
         // A person who resumes may know that the receiver has space again.
         if !told && resumes && self.may_tell() && self.paused_there == Some(Reason::DiskFull) {
-            actions.push(Action::TellPause(false));
+            actions.push(SendAction::TellPause(false));
         }
         if self.is_talking() {
             self.settle(actions);
@@ -594,17 +599,19 @@ impl SendLifecycle {
     /// Returns true if the receiver may be told of a pause: it has accepted the transfer.
     fn may_tell(&self) -> bool {
         match self.phase {
-            Phase::Resuming | Phase::Accepted | Phase::Verifying | Phase::Ready => true,
-            Phase::Preparing | Phase::Offered | Phase::Broken | Phase::Waiting | Phase::Ended => false,
+            SendPhase::Resuming | SendPhase::Accepted | SendPhase::Verifying | SendPhase::Ready => true,
+            SendPhase::Preparing | SendPhase::Offered | SendPhase::Broken | SendPhase::Waiting | SendPhase::Ended => {
+                false
+            }
         }
     }
 
-    fn tell_pause(&mut self, actions: &mut Actions) -> bool {
+    fn tell_pause(&mut self, actions: &mut SendActions) -> bool {
         let paused = self.paused_here.is_some();
         let tells = self.may_tell() && paused != self.told_pause;
         if tells {
             self.told_pause = paused;
-            actions.push(Action::TellPause(paused));
+            actions.push(SendAction::TellPause(paused));
         }
         tells
     }
@@ -618,84 +625,84 @@ impl SendLifecycle {
     }
 
     /// Asks for a slot or gives it back, opens or closes the gate, and shows the present state.
-    fn settle(&mut self, actions: &mut Actions) {
+    fn settle(&mut self, actions: &mut SendActions) {
         let pause = self.pause();
-        let wants = self.phase == Phase::Ready && pause.is_none() && !self.idle;
+        let wants = self.phase == SendPhase::Ready && pause.is_none() && !self.idle;
         match (wants, self.slot) {
             (true, Slot::None) => {
                 self.slot = Slot::Requested;
-                actions.push(Action::RequestSlot);
+                actions.push(SendAction::RequestSlot);
             }
             (false, Slot::Requested | Slot::Held) => {
                 self.slot = Slot::None;
-                actions.push(Action::ReleaseSlot);
+                actions.push(SendAction::ReleaseSlot);
             }
             _ => {}
         }
-        actions.push(Action::Gate(self.slot == Slot::Held));
-        actions.push(Action::Show(match pause {
-            Some(reason) => Shown::Paused(reason),
-            None if self.slot == Slot::Held || (self.phase == Phase::Ready && self.idle) => Shown::Active,
-            None if self.phase == Phase::Ready => Shown::Queued,
-            None => Shown::Undecided,
+        actions.push(SendAction::Gate(self.slot == Slot::Held));
+        actions.push(SendAction::Show(match pause {
+            Some(reason) => SendShown::Paused(reason),
+            None if self.slot == Slot::Held || (self.phase == SendPhase::Ready && self.idle) => SendShown::Active,
+            None if self.phase == SendPhase::Ready => SendShown::Queued,
+            None => SendShown::Undecided,
         }));
     }
 
-    fn last_word(&mut self, reason: Reason, actions: &mut Actions) {
+    fn last_word(&mut self, reason: Reason, actions: &mut SendActions) {
         if self.is_talking() {
-            actions.push(Action::LastWord(reason));
+            actions.push(SendAction::LastWord(reason));
         }
     }
 
     /// Ends the attempt's tasks and gives back what it has.
-    fn close(&mut self, actions: &mut Actions) {
+    fn close(&mut self, actions: &mut SendActions) {
         if self.slot != Slot::None {
             self.slot = Slot::None;
-            actions.push(Action::ReleaseSlot);
+            actions.push(SendAction::ReleaseSlot);
         }
         self.paused_there = None;
         self.wait = None;
-        actions.push(Action::CloseAttempt);
+        actions.push(SendAction::CloseAttempt);
     }
 
-    fn end(&mut self, outcome: Outcome, actions: &mut Actions) {
+    fn end(&mut self, outcome: SendOutcome, actions: &mut SendActions) {
         // If this side ended it, the receiver may not know: the connection may have been dead already.
         let unheard = match &outcome {
-            Outcome::Failed(reason) => *reason != Reason::DeviceNotPaired && self.may_be_accepted(),
-            Outcome::CancelledHere | Outcome::By(Reason::Interrupted) => self.may_be_accepted(),
+            SendOutcome::Failed(reason) => *reason != Reason::DeviceNotPaired && self.may_be_accepted(),
+            SendOutcome::CancelledHere | SendOutcome::By(Reason::Interrupted) => self.may_be_accepted(),
             _ => false,
         };
         // The receiver may have accepted it right before this node was killed, without a record of that here.
         let broken = self.broken_input && (self.waits_for_peer || self.may_be_known());
         let unacknowledged = unheard || broken;
-        (self.phase, self.wait) = (Phase::Ended, None);
-        actions.push(Action::End { outcome, unacknowledged });
+        (self.phase, self.wait) = (SendPhase::Ended, None);
+        actions.push(SendAction::End { outcome, unacknowledged });
     }
 
-    fn suspend(&mut self, actions: &mut Actions) {
-        (self.phase, self.wait) = (Phase::Ended, None);
-        actions.push(Action::Suspend);
+    fn suspend(&mut self, actions: &mut SendActions) {
+        (self.phase, self.wait) = (SendPhase::Ended, None);
+        actions.push(SendAction::Suspend);
     }
 
-    fn shut_down(&mut self, actions: &mut Actions) {
+    fn shut_down(&mut self, actions: &mut SendActions) {
         self.last_word(Reason::ShuttingDown, actions);
         self.close(actions);
         if !self.waits_for_peer {
-            return self.end(Outcome::By(Reason::Interrupted), actions);
+            return self.end(SendOutcome::By(Reason::Interrupted), actions);
         }
         self.keep(actions);
-        actions.push(Action::Wait(Reason::Interrupted));
+        actions.push(SendAction::Wait(Reason::Interrupted));
         self.suspend(actions);
     }
 
-    fn keep(&mut self, actions: &mut Actions) {
+    fn keep(&mut self, actions: &mut SendActions) {
         if self.known == Known::Accepted {
-            actions.push(Action::KeepAcceptance);
+            actions.push(SendAction::KeepAcceptance);
         }
     }
 
     /// Ends an attempt that failed: another one follows at once, later, or never.
-    fn failed(&mut self, now: Moment, reason: Reason, actions: &mut Actions) {
+    fn failed(&mut self, now: Moment, reason: Reason, actions: &mut SendActions) {
         self.close(actions);
         // The device may just have restarted or moved, and this side did not know yet.
         let at_once = !self.waits_for_peer && reason == Reason::ConnectionLost;
@@ -705,12 +712,12 @@ impl SendLifecycle {
         }
         // Descriptors become free again, so no transfer fails for want of them, not even a new one.
         if !(reason.is_out_of_descriptors() || (self.waits_for_peer && reason.is_retryable())) {
-            return self.end(Outcome::Failed(reason), actions);
+            return self.end(SendOutcome::Failed(reason), actions);
         }
         self.keep(actions);
         if reason == Reason::SourceGone {
             self.paused_here = Some(reason.clone());
-            actions.push(Action::Hold(reason.clone()));
+            actions.push(SendAction::Hold(reason.clone()));
         }
         let mut pause = self.backoff.failed(self.jitter);
         if reason.is_busy() {
@@ -720,7 +727,7 @@ impl SendLifecycle {
         if stalled {
             pause = pause.max(stalled_wait(self.stalls.0));
         }
-        actions.push(Action::Wait(reason));
+        actions.push(SendAction::Wait(reason));
         // A receiver that took nothing is not asked again just because it was heard.
         self.set_wait(now, pause, !stalled);
     }
@@ -728,7 +735,7 @@ impl SendLifecycle {
     fn set_wait(&mut self, now: Moment, pause: Duration, wakes: bool) {
         let first = pause.is_zero();
         let pause = if first { self.backoff.failed(self.jitter) } else { pause };
-        self.phase = Phase::Waiting;
+        self.phase = SendPhase::Waiting;
         self.wakes = wakes;
         self.wait = Some((now + pause, pause));
         if self.paused_here.is_some() {
@@ -758,23 +765,28 @@ mod tests {
 
     fn begun() -> SendLifecycle {
         let mut life = SendLifecycle::new(false, false, false, None);
-        assert_eq!(life.handle(NOW, Input::Begin), [Action::Attempt]);
+        assert_eq!(life.handle(NOW, SendInput::Begin), [SendAction::Attempt]);
         life
     }
 
     fn active() -> SendLifecycle {
         let mut life = begun();
-        for input in [Input::OfferSent, Input::ManifestAsked, Input::Accepted, Input::PlanKnown { claims: false }] {
+        for input in [
+            SendInput::OfferSent,
+            SendInput::ManifestAsked,
+            SendInput::Accepted,
+            SendInput::PlanKnown { claims: false },
+        ] {
             life.handle(NOW, input);
         }
-        life.handle(NOW, Input::SlotGranted);
+        life.handle(NOW, SendInput::SlotGranted);
         assert!(life.is_sending());
         life
     }
 
-    fn ends(actions: &[Action]) -> Option<(&Outcome, bool)> {
+    fn ends(actions: &[SendAction]) -> Option<(&SendOutcome, bool)> {
         actions.iter().find_map(|action| match action {
-            Action::End { outcome, unacknowledged } => Some((outcome, *unacknowledged)),
+            SendAction::End { outcome, unacknowledged } => Some((outcome, *unacknowledged)),
             _ => None,
         })
     }
@@ -783,136 +795,142 @@ mod tests {
     fn an_offer_without_an_answer_is_repeated_at_once_and_then_fails() {
         let mut life = begun();
         for _ in 0..IMMEDIATE_RETRIES {
-            life.handle(NOW, Input::OfferSent);
-            let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
-            assert_eq!(actions, [Action::CloseAttempt, Action::Attempt]);
+            life.handle(NOW, SendInput::OfferSent);
+            let actions = life.handle(NOW, SendInput::Failed(Reason::ConnectionLost));
+            assert_eq!(actions, [SendAction::CloseAttempt, SendAction::Attempt]);
         }
-        life.handle(NOW, Input::OfferSent);
-        let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
-        assert_eq!(ends(&actions), Some((&Outcome::Failed(Reason::ConnectionLost), true)), "it may have accepted");
+        life.handle(NOW, SendInput::OfferSent);
+        let actions = life.handle(NOW, SendInput::Failed(Reason::ConnectionLost));
+        assert_eq!(ends(&actions), Some((&SendOutcome::Failed(Reason::ConnectionLost), true)), "it may have accepted");
     }
 
     #[test]
     fn a_receiver_that_answered_is_waited_for() {
         let mut life = active();
-        let actions = life.handle(NOW, Input::Failed(Reason::ConnectionLost));
-        assert!(actions.contains(&Action::KeepAcceptance) && actions.contains(&Action::ReleaseSlot), "{actions:?}");
-        assert_eq!(life.phase(), Phase::Waiting);
+        let actions = life.handle(NOW, SendInput::Failed(Reason::ConnectionLost));
+        assert!(
+            actions.contains(&SendAction::KeepAcceptance) && actions.contains(&SendAction::ReleaseSlot),
+            "{actions:?}"
+        );
+        assert_eq!(life.phase(), SendPhase::Waiting);
         let until = life.deadline().unwrap();
-        assert!(life.handle(until - Duration::from_millis(1), Input::Timer(Reachable::Maybe)).is_empty());
-        assert!(life.handle(until, Input::Timer(Reachable::No)).is_empty(), "an offline device is not dialled");
-        assert_eq!(life.handle(until, Input::PeerHeard), [Action::Attempt]);
+        assert!(life.handle(until - Duration::from_millis(1), SendInput::Timer(Reachable::Maybe)).is_empty());
+        assert!(life.handle(until, SendInput::Timer(Reachable::No)).is_empty(), "an offline device is not dialled");
+        assert_eq!(life.handle(until, SendInput::PeerHeard), [SendAction::Attempt]);
     }
 
     #[test]
     fn a_stalled_receiver_is_asked_again_after_a_while_however_often_it_is_heard() {
         let mut life = active();
-        life.handle(NOW, Input::AcceptanceKept);
+        life.handle(NOW, SendInput::AcceptanceKept);
         let mut now = NOW;
         for wanted in [30, 60, 120, 240, 480, 600, 600] {
-            life.handle(now, Input::Stalled);
-            assert!(life.handle(now, Input::PeerHeard).is_empty());
+            life.handle(now, SendInput::Stalled);
+            assert!(life.handle(now, SendInput::PeerHeard).is_empty());
             assert_eq!((life.deadline().unwrap() - now).as_secs(), wanted);
             now = life.deadline().unwrap();
-            assert_eq!(life.handle(now, Input::Timer(Reachable::Maybe)), [Action::Attempt]);
-            life.handle(now, Input::ResumeSent);
-            life.handle(now, Input::Accepted);
-            life.handle(now, Input::PlanKnown { claims: false });
+            assert_eq!(life.handle(now, SendInput::Timer(Reachable::Maybe)), [SendAction::Attempt]);
+            life.handle(now, SendInput::ResumeSent);
+            life.handle(now, SendInput::Accepted);
+            life.handle(now, SendInput::PlanKnown { claims: false });
         }
-        life.handle(now, Input::Progress { bytes: 1 });
-        life.handle(now, Input::Stalled);
+        life.handle(now, SendInput::Progress { bytes: 1 });
+        life.handle(now, SendInput::Stalled);
         assert_eq!((life.deadline().unwrap() - now).as_secs(), 30, "something arrived meanwhile");
     }
 
     #[test]
     fn a_pause_gives_the_slot_back_and_tells_the_receiver_once() {
         let mut life = active();
-        let paused = life.handle(NOW, Input::Held(Some(Reason::PausedHere)));
-        let shown = Action::Show(Shown::Paused(Reason::PausedHere));
-        assert_eq!(paused, [Action::TellPause(true), Action::ReleaseSlot, Action::Gate(false), shown.clone()]);
-        assert_eq!(life.handle(NOW, Input::Held(Some(Reason::PausedHere))), [Action::Gate(false), shown]);
-        let resumed = life.handle(NOW, Input::Held(None));
-        let queued = Action::Show(Shown::Queued);
-        assert_eq!(resumed, [Action::TellPause(false), Action::RequestSlot, Action::Gate(false), queued]);
+        let paused = life.handle(NOW, SendInput::Held(Some(Reason::PausedHere)));
+        let shown = SendAction::Show(SendShown::Paused(Reason::PausedHere));
+        assert_eq!(
+            paused,
+            [SendAction::TellPause(true), SendAction::ReleaseSlot, SendAction::Gate(false), shown.clone()]
+        );
+        assert_eq!(life.handle(NOW, SendInput::Held(Some(Reason::PausedHere))), [SendAction::Gate(false), shown]);
+        let resumed = life.handle(NOW, SendInput::Held(None));
+        let queued = SendAction::Show(SendShown::Queued);
+        assert_eq!(resumed, [SendAction::TellPause(false), SendAction::RequestSlot, SendAction::Gate(false), queued]);
     }
 
     #[test]
     fn a_person_who_resumes_asks_a_full_receiver_again() {
         let mut life = active();
-        life.handle(NOW, Input::PausedThere(Reason::DiskFull));
-        assert!(life.handle(NOW, Input::Held(None)).contains(&Action::TellPause(false)));
-        life.handle(NOW, Input::PausedThere(Reason::Paused));
-        assert!(!life.handle(NOW, Input::Held(None)).contains(&Action::TellPause(false)));
+        life.handle(NOW, SendInput::PausedThere(Reason::DiskFull));
+        assert!(life.handle(NOW, SendInput::Held(None)).contains(&SendAction::TellPause(false)));
+        life.handle(NOW, SendInput::PausedThere(Reason::Paused));
+        assert!(!life.handle(NOW, SendInput::Held(None)).contains(&SendAction::TellPause(false)));
     }
 
     #[test]
     fn a_pause_before_the_acceptance_is_told_with_it() {
         let mut life = begun();
-        life.handle(NOW, Input::OfferSent);
-        assert!(!life.handle(NOW, Input::Held(Some(Reason::PausedHere))).contains(&Action::TellPause(true)));
-        assert!(life.handle(NOW, Input::Accepted).contains(&Action::TellPause(true)));
+        life.handle(NOW, SendInput::OfferSent);
+        assert!(!life.handle(NOW, SendInput::Held(Some(Reason::PausedHere))).contains(&SendAction::TellPause(true)));
+        assert!(life.handle(NOW, SendInput::Accepted).contains(&SendAction::TellPause(true)));
     }
 
     #[test]
     fn a_lost_acceptance_is_guessed_and_taken_back() {
         let mut life = SendLifecycle::new(true, false, false, None);
-        life.handle(NOW, Input::Begin);
-        assert_eq!(life.handle(NOW, Input::PeerHeard), [Action::Attempt]);
-        life.handle(NOW, Input::OfferSent);
-        let actions = life.handle(NOW, Input::Declined(Reason::DuplicateId));
-        assert!(actions.contains(&Action::AssumeAccepted) && !actions.contains(&Action::KeepAcceptance));
-        life.handle(NOW, Input::PeerHeard);
-        life.handle(NOW, Input::ResumeSent);
-        let actions = life.handle(NOW, Input::Declined(Reason::Forgotten));
-        assert!(actions.contains(&Action::ForgetAcceptance));
-        assert_eq!((life.phase(), life.known()), (Phase::Waiting, Known::Nothing));
-        life.handle(NOW, Input::PeerHeard);
-        life.handle(NOW, Input::OfferSent);
-        assert_eq!(life.handle(NOW, Input::Accepted)[0], Action::Accept);
+        life.handle(NOW, SendInput::Begin);
+        assert_eq!(life.handle(NOW, SendInput::PeerHeard), [SendAction::Attempt]);
+        life.handle(NOW, SendInput::OfferSent);
+        let actions = life.handle(NOW, SendInput::Declined(Reason::DuplicateId));
+        assert!(actions.contains(&SendAction::AssumeAccepted) && !actions.contains(&SendAction::KeepAcceptance));
+        life.handle(NOW, SendInput::PeerHeard);
+        life.handle(NOW, SendInput::ResumeSent);
+        let actions = life.handle(NOW, SendInput::Declined(Reason::Forgotten));
+        assert!(actions.contains(&SendAction::ForgetAcceptance));
+        assert_eq!((life.phase(), life.known()), (SendPhase::Waiting, Known::Nothing));
+        life.handle(NOW, SendInput::PeerHeard);
+        life.handle(NOW, SendInput::OfferSent);
+        assert_eq!(life.handle(NOW, SendInput::Accepted)[0], SendAction::Accept);
     }
 
     #[test]
     fn a_broken_stream_waits_for_the_reason() {
         let mut life = active();
-        life.handle(NOW, Input::StreamBroken);
+        life.handle(NOW, SendInput::StreamBroken);
         assert!(!life.is_sending());
         let mut other = life.clone();
-        let actions = life.handle(NOW, Input::CancelledThere(Reason::RuleEnded));
-        assert_eq!(ends(&actions), Some((&Outcome::By(Reason::RuleEnded), false)));
-        assert!(other.handle(NOW, Input::Timer(Reachable::Maybe)).is_empty());
-        other.handle(NOW + REASON_TIMEOUT, Input::Timer(Reachable::Maybe));
-        assert_eq!(other.phase(), Phase::Waiting);
+        let actions = life.handle(NOW, SendInput::CancelledThere(Reason::RuleEnded));
+        assert_eq!(ends(&actions), Some((&SendOutcome::By(Reason::RuleEnded), false)));
+        assert!(other.handle(NOW, SendInput::Timer(Reachable::Maybe)).is_empty());
+        other.handle(NOW + REASON_TIMEOUT, SendInput::Timer(Reachable::Maybe));
+        assert_eq!(other.phase(), SendPhase::Waiting);
     }
 
     #[test]
     fn a_source_disk_that_is_gone_is_looked_for() {
         let mut life = active();
-        let actions = life.handle(NOW, Input::Failed(Reason::SourceGone));
-        assert!(actions.contains(&Action::LastWord(Reason::SourceGone)));
-        assert!(actions.contains(&Action::Hold(Reason::SourceGone)));
-        assert!(life.handle(NOW, Input::PeerHeard).is_empty());
+        let actions = life.handle(NOW, SendInput::Failed(Reason::SourceGone));
+        assert!(actions.contains(&SendAction::LastWord(Reason::SourceGone)));
+        assert!(actions.contains(&SendAction::Hold(Reason::SourceGone)));
+        assert!(life.handle(NOW, SendInput::PeerHeard).is_empty());
         let until = life.deadline().unwrap();
-        assert_eq!(life.handle(until, Input::Timer(Reachable::Maybe)), [Action::LookForSource]);
-        assert_eq!(life.handle(until, Input::Held(None)), [Action::Attempt]);
+        assert_eq!(life.handle(until, SendInput::Timer(Reachable::Maybe)), [SendAction::LookForSource]);
+        assert_eq!(life.handle(until, SendInput::Held(None)), [SendAction::Attempt]);
     }
 
     #[test]
     fn a_shutdown_keeps_what_may_go_on() {
         let mut life = active();
-        let actions = life.handle(NOW, Input::Shutdown);
-        assert_eq!(actions[0], Action::LastWord(Reason::ShuttingDown));
-        assert_eq!(actions.last(), Some(&Action::Suspend));
+        let actions = life.handle(NOW, SendInput::Shutdown);
+        assert_eq!(actions[0], SendAction::LastWord(Reason::ShuttingDown));
+        assert_eq!(actions.last(), Some(&SendAction::Suspend));
         let mut life = begun();
-        let actions = life.handle(NOW, Input::Shutdown);
-        assert_eq!(ends(&actions), Some((&Outcome::By(Reason::Interrupted), false)));
+        let actions = life.handle(NOW, SendInput::Shutdown);
+        assert_eq!(ends(&actions), Some((&SendOutcome::By(Reason::Interrupted), false)));
     }
 
     #[test]
     fn a_cancel_is_told_until_the_receiver_knows() {
-        let actions = active().handle(NOW, Input::Cancel);
-        assert_eq!(actions[0], Action::LastWord(Reason::Cancelled));
-        assert_eq!(ends(&actions), Some((&Outcome::CancelledHere, true)));
-        let actions = begun().handle(NOW, Input::Cancel);
-        assert_eq!(ends(&actions), Some((&Outcome::CancelledHere, false)));
+        let actions = active().handle(NOW, SendInput::Cancel);
+        assert_eq!(actions[0], SendAction::LastWord(Reason::Cancelled));
+        assert_eq!(ends(&actions), Some((&SendOutcome::CancelledHere, true)));
+        let actions = begun().handle(NOW, SendInput::Cancel);
+        assert_eq!(ends(&actions), Some((&SendOutcome::CancelledHere, false)));
     }
 }

@@ -40,8 +40,8 @@ fn section<I: Debug + Clone, A: Debug, P: Debug + PartialEq>(
     }
 }
 
-fn sender_inputs() -> Vec<sender::Input> {
-    use sender::{Input, Reachable};
+fn sender_inputs() -> Vec<sender::SendInput> {
+    use sender::{Reachable, SendInput};
     let declined = [
         Reason::Declined,
         Reason::Busy,
@@ -62,72 +62,78 @@ fn sender_inputs() -> Vec<sender::Input> {
         Reason::ProtocolViolation,
         Reason::DeviceNotPaired,
     ];
-    let mut all =
-        vec![Input::Begin, Input::Restored, Input::OfferSent, Input::ResumeSent, Input::ManifestAsked, Input::Accepted];
-    all.extend(declined.map(Input::Declined));
+    let mut all = vec![
+        SendInput::Begin,
+        SendInput::Restored,
+        SendInput::OfferSent,
+        SendInput::ResumeSent,
+        SendInput::ManifestAsked,
+        SendInput::Accepted,
+    ];
+    all.extend(declined.map(SendInput::Declined));
     all.extend([
-        Input::PlanKnown { claims: false },
-        Input::PlanKnown { claims: true },
-        Input::Verified,
-        Input::AcceptanceKept,
-        Input::Progress { bytes: 1 },
-        Input::GrowingFileFailed(Reason::WriteFailed),
-        Input::Completed,
-        Input::PausedThere(Reason::Paused),
-        Input::ResumedThere,
+        SendInput::PlanKnown { claims: false },
+        SendInput::PlanKnown { claims: true },
+        SendInput::Verified,
+        SendInput::AcceptanceKept,
+        SendInput::Progress { bytes: 1 },
+        SendInput::GrowingFileFailed(Reason::WriteFailed),
+        SendInput::Completed,
+        SendInput::PausedThere(Reason::Paused),
+        SendInput::ResumedThere,
     ]);
-    all.extend(cancelled.map(Input::CancelledThere));
-    all.extend([Input::SlotGranted, Input::Idle(true), Input::StreamBroken, Input::Stalled]);
-    all.extend(failed.map(Input::Failed));
+    all.extend(cancelled.map(SendInput::CancelledThere));
+    all.extend([SendInput::SlotGranted, SendInput::Idle(true), SendInput::StreamBroken, SendInput::Stalled]);
+    all.extend(failed.map(SendInput::Failed));
     all.extend([
-        Input::Held(Some(Reason::PausedHere)),
-        Input::Held(None),
-        Input::Cancel,
-        Input::InputBrokenOff,
-        Input::PeerHeard,
-        Input::PeerRestarted,
-        Input::Timer(Reachable::Maybe),
-        Input::Timer(Reachable::No),
-        Input::Shutdown,
+        SendInput::Held(Some(Reason::PausedHere)),
+        SendInput::Held(None),
+        SendInput::Cancel,
+        SendInput::InputBrokenOff,
+        SendInput::PeerHeard,
+        SendInput::PeerRestarted,
+        SendInput::Timer(Reachable::Maybe),
+        SendInput::Timer(Reachable::No),
+        SendInput::Shutdown,
     ]);
     all
 }
 
 fn sender_phases() -> Vec<(&'static str, sender::SendLifecycle)> {
-    use sender::{Input, Phase, SendLifecycle};
-    let after = |life: &SendLifecycle, inputs: &[Input]| {
+    use sender::{SendInput, SendLifecycle, SendPhase};
+    let after = |life: &SendLifecycle, inputs: &[SendInput]| {
         let mut life = life.clone();
         inputs.iter().for_each(|input| drop(life.handle(Moment::ZERO, input.clone())));
         life
     };
     let new = SendLifecycle::new(false, false, false, None);
-    let preparing = after(&new, &[Input::Begin]);
-    let offered = after(&preparing, &[Input::OfferSent]);
-    let accepted = after(&offered, &[Input::ManifestAsked, Input::Accepted]);
-    let verifying = after(&accepted, &[Input::PlanKnown { claims: true }]);
-    let queued = after(&verifying, &[Input::Verified]);
-    let active = after(&queued, &[Input::SlotGranted]);
-    let paused = after(&active, &[Input::Held(Some(Reason::PausedHere))]);
-    let broken = after(&active, &[Input::StreamBroken]);
-    let waiting = after(&active, &[Input::Failed(Reason::ConnectionLost)]);
-    let blocked = after(&waiting, &[Input::Held(Some(Reason::PausedHere))]);
-    let again = after(&waiting, &[Input::PeerHeard]);
-    let resuming = after(&again, &[Input::ResumeSent]);
-    let ended = after(&active, &[Input::Completed]);
+    let preparing = after(&new, &[SendInput::Begin]);
+    let offered = after(&preparing, &[SendInput::OfferSent]);
+    let accepted = after(&offered, &[SendInput::ManifestAsked, SendInput::Accepted]);
+    let verifying = after(&accepted, &[SendInput::PlanKnown { claims: true }]);
+    let queued = after(&verifying, &[SendInput::Verified]);
+    let active = after(&queued, &[SendInput::SlotGranted]);
+    let paused = after(&active, &[SendInput::Held(Some(Reason::PausedHere))]);
+    let broken = after(&active, &[SendInput::StreamBroken]);
+    let waiting = after(&active, &[SendInput::Failed(Reason::ConnectionLost)]);
+    let blocked = after(&waiting, &[SendInput::Held(Some(Reason::PausedHere))]);
+    let again = after(&waiting, &[SendInput::PeerHeard]);
+    let resuming = after(&again, &[SendInput::ResumeSent]);
+    let ended = after(&active, &[SendInput::Completed]);
     let all = vec![
-        ("Preparing, a new transfer", preparing, Phase::Preparing),
-        ("Preparing, accepted before", again, Phase::Preparing),
-        ("Offered", offered, Phase::Offered),
-        ("Resuming", resuming, Phase::Resuming),
-        ("Accepted", accepted, Phase::Accepted),
-        ("Verifying", verifying, Phase::Verifying),
-        ("Ready, queued", queued, Phase::Ready),
-        ("Ready, active", active, Phase::Ready),
-        ("Ready, paused here", paused, Phase::Ready),
-        ("Broken", broken, Phase::Broken),
-        ("Waiting", waiting, Phase::Waiting),
-        ("Waiting, paused here", blocked, Phase::Waiting),
-        ("Ended", ended, Phase::Ended),
+        ("Preparing, a new transfer", preparing, SendPhase::Preparing),
+        ("Preparing, accepted before", again, SendPhase::Preparing),
+        ("Offered", offered, SendPhase::Offered),
+        ("Resuming", resuming, SendPhase::Resuming),
+        ("Accepted", accepted, SendPhase::Accepted),
+        ("Verifying", verifying, SendPhase::Verifying),
+        ("Ready, queued", queued, SendPhase::Ready),
+        ("Ready, active", active, SendPhase::Ready),
+        ("Ready, paused here", paused, SendPhase::Ready),
+        ("Broken", broken, SendPhase::Broken),
+        ("Waiting", waiting, SendPhase::Waiting),
+        ("Waiting, paused here", blocked, SendPhase::Waiting),
+        ("Ended", ended, SendPhase::Ended),
     ];
     all.into_iter()
         .map(|(name, life, phase)| {
@@ -137,80 +143,80 @@ fn sender_phases() -> Vec<(&'static str, sender::SendLifecycle)> {
         .collect()
 }
 
-fn receiver_inputs() -> Vec<receiver::Input> {
-    use receiver::Input;
+fn receiver_inputs() -> Vec<receiver::ReceiveInput> {
+    use receiver::ReceiveInput;
     vec![
-        Input::Listed,
-        Input::OutOfMemory { ever: false },
-        Input::OutOfMemory { ever: true },
-        Input::Overdue,
-        Input::Refused(Reason::NoSpace),
-        Input::Recorded,
-        Input::ChangesKnown,
-        Input::GivenUp(Reason::SourceChanged),
-        Input::NotNow(Reason::Busy),
-        Input::Forgotten,
-        Input::Started,
-        Input::Begun,
-        Input::Finished,
-        Input::Committed,
-        Input::RuleEnded,
-        Input::StreamBroken,
-        Input::PausedThere,
-        Input::ResumedThere,
-        Input::CancelledThere(Reason::Cancelled),
-        Input::CancelledThere(Reason::ShuttingDown),
-        Input::Failed(Reason::ConnectionLost),
-        Input::Failed(Reason::DiskFull),
-        Input::Failed(Reason::ProtocolViolation),
-        Input::Held(Some(Reason::PausedHere)),
-        Input::Held(None),
-        Input::Cancel,
-        Input::Superseded,
-        Input::Timer,
-        Input::Shutdown,
-        Input::Closing { trusted: true },
-        Input::Closing { trusted: false },
-        Input::Stopped { completed: false },
-        Input::Stopped { completed: true },
+        ReceiveInput::Listed,
+        ReceiveInput::OutOfMemory { ever: false },
+        ReceiveInput::OutOfMemory { ever: true },
+        ReceiveInput::Overdue,
+        ReceiveInput::Refused(Reason::NoSpace),
+        ReceiveInput::Recorded,
+        ReceiveInput::ChangesKnown,
+        ReceiveInput::GivenUp(Reason::SourceChanged),
+        ReceiveInput::NotNow(Reason::Busy),
+        ReceiveInput::Forgotten,
+        ReceiveInput::Started,
+        ReceiveInput::Begun,
+        ReceiveInput::Finished,
+        ReceiveInput::Committed,
+        ReceiveInput::RuleEnded,
+        ReceiveInput::StreamBroken,
+        ReceiveInput::PausedThere,
+        ReceiveInput::ResumedThere,
+        ReceiveInput::CancelledThere(Reason::Cancelled),
+        ReceiveInput::CancelledThere(Reason::ShuttingDown),
+        ReceiveInput::Failed(Reason::ConnectionLost),
+        ReceiveInput::Failed(Reason::DiskFull),
+        ReceiveInput::Failed(Reason::ProtocolViolation),
+        ReceiveInput::Held(Some(Reason::PausedHere)),
+        ReceiveInput::Held(None),
+        ReceiveInput::Cancel,
+        ReceiveInput::Superseded,
+        ReceiveInput::Timer,
+        ReceiveInput::Shutdown,
+        ReceiveInput::Closing { trusted: true },
+        ReceiveInput::Closing { trusted: false },
+        ReceiveInput::Stopped { completed: false },
+        ReceiveInput::Stopped { completed: true },
     ]
 }
 
 fn receiver_phases() -> Vec<(&'static str, receiver::ReceiveLifecycle)> {
-    use receiver::{Input, Phase, ReceiveLifecycle, SpaceWait};
-    let after = |life: &ReceiveLifecycle, inputs: &[Input]| {
+    use receiver::{ReceiveInput, ReceiveLifecycle, ReceivePhase, SpaceWait};
+    let after = |life: &ReceiveLifecycle, inputs: &[ReceiveInput]| {
         let mut life = life.clone();
         inputs.iter().for_each(|input| drop(life.handle(Moment::ZERO, input.clone())));
         life
     };
     let listing = ReceiveLifecycle::offered();
-    let offered = after(&listing, &[Input::Listed]);
-    let comparing = after(&offered, &[Input::Recorded]);
+    let offered = after(&listing, &[ReceiveInput::Listed]);
+    let comparing = after(&offered, &[ReceiveInput::Recorded]);
     let resumed = |paused| ReceiveLifecycle::resumed(paused, SpaceWait::interval(None, 0));
-    let held = after(&resumed(Some(Reason::DiskFull)), &[Input::ChangesKnown]);
-    let accepted = after(&comparing, &[Input::Started]);
-    let active = after(&accepted, &[Input::Begun]);
-    let broken = after(&active, &[Input::StreamBroken]);
-    let completing = after(&active, &[Input::Committed]);
-    let lost = after(&active, &[Input::Failed(Reason::ConnectionLost)]);
-    let violated = after(&active, &[Input::Failed(Reason::ProtocolViolation)]);
-    let trusted = Input::Closing { trusted: true };
-    let waiting = after(&lost, &[trusted.clone(), Input::Stopped { completed: false }]);
-    let ended = after(&violated, &[trusted.clone(), Input::Stopped { completed: false }]);
+    let held = after(&resumed(Some(Reason::DiskFull)), &[ReceiveInput::ChangesKnown]);
+    let accepted = after(&comparing, &[ReceiveInput::Started]);
+    let active = after(&accepted, &[ReceiveInput::Begun]);
+    let broken = after(&active, &[ReceiveInput::StreamBroken]);
+    let completing = after(&active, &[ReceiveInput::Committed]);
+    let lost = after(&active, &[ReceiveInput::Failed(Reason::ConnectionLost)]);
+    let violated = after(&active, &[ReceiveInput::Failed(Reason::ProtocolViolation)]);
+    let trusted = ReceiveInput::Closing { trusted: true };
+    let waiting = after(&lost, &[trusted.clone(), ReceiveInput::Stopped { completed: false }]);
+    let ended = after(&violated, &[trusted.clone(), ReceiveInput::Stopped { completed: false }]);
     let all = vec![
-        ("Listing", listing, Phase::Listing),
-        ("Offered", offered, Phase::Offered),
-        ("Comparing", comparing, Phase::Comparing),
-        ("Resuming", resumed(None), Phase::Resuming),
-        ("Held, by a full disk", held, Phase::Held),
-        ("Accepted", accepted, Phase::Accepted),
-        ("Active", active, Phase::Active),
-        ("Broken", broken, Phase::Broken),
-        ("Completing", completing, Phase::Completing),
-        ("Closing, the connection is lost", after(&lost, &[trusted.clone()]), Phase::Closing),
-        ("Closing, the protocol was violated", after(&violated, &[trusted]), Phase::Closing),
-        ("Waiting", waiting, Phase::Waiting),
-        ("Ended", ended, Phase::Ended),
+        ("Listing", listing, ReceivePhase::Listing),
+        ("Offered", offered, ReceivePhase::Offered),
+        ("Comparing", comparing, ReceivePhase::Comparing),
+        ("Resuming", resumed(None), ReceivePhase::Resuming),
+        ("Held, by a full disk", held, ReceivePhase::Held),
+        ("Accepted", accepted, ReceivePhase::Accepted),
+        ("Active", active, ReceivePhase::Active),
+        ("Broken", broken, ReceivePhase::Broken),
+        ("Completing", completing, ReceivePhase::Completing),
+        ("Closing, the connection is lost", after(&lost, std::slice::from_ref(&trusted)), ReceivePhase::Closing),
+        ("Closing, the protocol was violated", after(&violated, &[trusted]), ReceivePhase::Closing),
+        ("Waiting", waiting, ReceivePhase::Waiting),
+        ("Ended", ended, ReceivePhase::Ended),
     ];
     all.into_iter()
         .map(|(name, life, phase)| {

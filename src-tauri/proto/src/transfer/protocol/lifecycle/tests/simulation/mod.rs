@@ -353,12 +353,12 @@ impl Run {
 
     fn check_always(&self) {
         if let Some(life) = self.sender.life() {
-            let waits = life.phase() == sending::Phase::Waiting;
+            let waits = life.phase() == sending::SendPhase::Waiting;
             let stuck = waits && life.deadline().is_none() && self.sender.record.held.is_none();
             assert!(!stuck, "the sender waits for nothing");
         }
         if let Some(life) = self.receiver.life() {
-            let full = life.phase() == receiving::Phase::Held && life.paused_here() == Some(&Reason::DiskFull);
+            let full = life.phase() == receiving::ReceivePhase::Held && life.paused_here() == Some(&Reason::DiskFull);
             assert!(!full || life.deadline().is_some(), "nobody looks for space");
         }
     }
@@ -370,7 +370,7 @@ impl Run {
             return;
         }
         let sent = sent.unwrap();
-        let good = matches!(sent, sending::Outcome::Completed | sending::Outcome::CompletedBefore);
+        let good = matches!(sent, sending::SendOutcome::Completed | sending::SendOutcome::CompletedBefore);
         assert!(good, "the sender ended with {sent:?}");
         assert_eq!(received.over, Some(receiving::OnRecord::Done), "the receiver");
         let files = self.world.manifest.files();

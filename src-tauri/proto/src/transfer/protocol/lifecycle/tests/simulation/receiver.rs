@@ -16,8 +16,8 @@ use crate::transfer::{
         lifecycle::{
             Moment,
             receiver::{
-                Action, Answer, Input, OnRecord, Outcome, Phase, ReceiveLifecycle, SpaceWait, answer_to_resume,
-                takes_offer,
+                Answer, OnRecord, ReceiveAction, ReceiveInput, ReceiveLifecycle, ReceiveOutcome, ReceivePhase,
+                SpaceWait, answer_to_resume, takes_offer,
             },
         },
         state::{FromSender, Plan, ReceiverMachine},
@@ -141,7 +141,7 @@ impl ReceiverNode {
 
     pub(super) fn shut_down(&mut self, world: &mut World) {
         self.pending = None;
-        self.input(world, Input::Shutdown);
+        self.input(world, ReceiveInput::Shutdown);
         while self.attempt.is_some() {
             self.wound_up(world);
         }
@@ -151,10 +151,11 @@ impl ReceiverNode {
     }
 
     pub(super) fn hold(&mut self, world: &mut World, reason: Option<Reason>) {
-        let undecided = self.life().is_some_and(|life| matches!(life.phase(), Phase::Listing | Phase::Offered));
+        let undecided =
+            self.life().is_some_and(|life| matches!(life.phase(), ReceivePhase::Listing | ReceivePhase::Offered));
         if self.record.accepted && self.record.over.is_none() && !undecided {
             self.record.held.clone_from(&reason);
-            self.input(world, Input::Held(reason));
+            self.input(world, ReceiveInput::Held(reason));
         }
     }
 
@@ -164,7 +165,7 @@ impl ReceiverNode {
         }
         world.stopped = true;
         match self.attempt {
-            Some(_) => self.input(world, Input::Cancel),
+            Some(_) => self.input(world, ReceiveInput::Cancel),
             // Nothing runs: the record ends it, and the sender hears of it when it comes back.
             None => {
                 self.record.staged.clear();
@@ -176,20 +177,20 @@ impl ReceiverNode {
     pub(super) fn timer(&mut self, world: &mut World) {
         if self.deadline().is_some_and(|until| until <= world.now) {
             let bytes = self.bytes(world);
-            let held = self.life().is_some_and(|life| life.phase() == Phase::Held);
+            let held = self.life().is_some_and(|life| life.phase() == ReceivePhase::Held);
             if held && let Some(life) = self.life() {
                 self.space = Some(SpaceWait::checked(life.space_check(), bytes));
             }
-            self.input(world, Input::Timer);
+            self.input(world, ReceiveInput::Timer);
         }
     }
 
     pub(super) fn notices(&mut self, world: &mut World, conn: u32) {
         if self.conn() == Some(conn) {
             if world.rng.chance(50) {
-                self.input(world, Input::StreamBroken);
+                self.input(world, ReceiveInput::StreamBroken);
             }
-            self.input(world, Input::Failed(Reason::ConnectionLost));
+            self.input(world, ReceiveInput::Failed(Reason::ConnectionLost));
         }
         if self.pending.as_ref().is_some_and(|pending| pending.conn == conn) {
             self.pending = None;
@@ -216,7 +217,7 @@ impl ReceiverNode {
         whole + self.record.staged.iter().map(part).sum::<u64>()
     }
 
-    fn input(&mut self, world: &mut World, input: Input) {
+    fn input(&mut self, world: &mut World, input: ReceiveInput) {
         let Some(attempt) = &mut self.attempt else {
             return;
         };
@@ -228,40 +229,40 @@ impl ReceiverNode {
         }
     }
 
-    fn act(&mut self, world: &mut World, action: Action) {
+    fn act(&mut self, world: &mut World, action: ReceiveAction) {
         match action {
-            Action::Decline(code) => self.tell(world, &ReceiverFrame::Decision(Decision::Declined { code })),
-            Action::Cancel(code) => self.tell(world, &ReceiverFrame::Cancel { code }),
-            Action::SendComplete => {
+            ReceiveAction::Decline(code) => self.tell(world, &ReceiverFrame::Decision(Decision::Declined { code })),
+            ReceiveAction::Cancel(code) => self.tell(world, &ReceiverFrame::Cancel { code }),
+            ReceiveAction::SendComplete => {
                 let files = self.record.committed.len() as u32;
                 let bytes = self.bytes(world);
                 self.tell(world, &ReceiverFrame::Complete { files, bytes });
             }
-            Action::TellPaused(code) => self.tell(world, &ReceiverFrame::Pause { code }),
-            Action::TellResumed => self.tell(world, &ReceiverFrame::Resume),
-            Action::CheckSpace => {
+            ReceiveAction::TellPaused(code) => self.tell(world, &ReceiverFrame::Pause { code }),
+            ReceiveAction::TellResumed => self.tell(world, &ReceiverFrame::Resume),
+            ReceiveAction::CheckSpace => {
                 if !world.disk_full {
                     self.hold(world, None);
                 }
             }
-            Action::Gate(open) => {
+            ReceiveAction::Gate(open) => {
                 if let Some(attempt) = &mut self.attempt {
                     attempt.gate = open;
                 }
                 self.drain(world);
             }
-            Action::Show(_) => {}
-            Action::CloseAttempt => self.input(world, Input::Closing { trusted: true }),
-            Action::StopTasks => {
+            ReceiveAction::Show(_) => {}
+            ReceiveAction::CloseAttempt => self.input(world, ReceiveInput::Closing { trusted: true }),
+            ReceiveAction::StopTasks => {
                 self.number += 1;
                 world.soon(500, Event::ReceiverWork(self.number, Work::WoundUp));
             }
-            Action::KeepStaged { .. } => {}
-            Action::RemoveStaged => self.record.staged.clear(),
-            Action::RecordEnding(reason) => self.record.ending = Some(reason),
-            Action::Hold(reason) => self.record.held = Some(reason),
-            Action::Wait(_) => assert!(self.record.accepted, "what nobody accepted waits"),
-            Action::End(outcome) => self.record.over = Some(over(&outcome)),
+            ReceiveAction::KeepStaged { .. } => {}
+            ReceiveAction::RemoveStaged => self.record.staged.clear(),
+            ReceiveAction::RecordEnding(reason) => self.record.ending = Some(reason),
+            ReceiveAction::Hold(reason) => self.record.held = Some(reason),
+            ReceiveAction::Wait(_) => assert!(self.record.accepted, "what nobody accepted waits"),
+            ReceiveAction::End(outcome) => self.record.over = Some(over(&outcome)),
         }
     }
 
@@ -282,7 +283,7 @@ impl ReceiverNode {
             Work::Decide => self.decide(world),
             Work::StagingMade => {
                 self.record.listed = true;
-                self.input(world, Input::Recorded);
+                self.input(world, ReceiveInput::Recorded);
                 world.soon(1000, Event::ReceiverWork(self.number, Work::Compared));
             }
             Work::Compared => {
@@ -306,9 +307,12 @@ impl ReceiverNode {
             .attempt
             .as_ref()
             .is_some_and(|attempt| attempt.assembly.is_some() && attempt.reported == attempt.expected);
-        self.input(world, Input::Stopped { completed });
+        self.input(world, ReceiveInput::Stopped { completed });
         if let Some(attempt) = self.attempt.take() {
-            assert!(matches!(attempt.life.phase(), Phase::Waiting | Phase::Ended), "an attempt without an end");
+            assert!(
+                matches!(attempt.life.phase(), ReceivePhase::Waiting | ReceivePhase::Ended),
+                "an attempt without an end"
+            );
             world.send(attempt.conn, Side::Sender, Stream::Control, Item::End);
         }
         self.answer_pending(world, false);
@@ -329,7 +333,7 @@ impl ReceiverNode {
         }
         match (stream, item) {
             (Stream::Control, Item::Frame(bytes)) => self.frame(world, &bytes),
-            (Stream::Control, _) => self.input(world, Input::Failed(Reason::ConnectionLost)),
+            (Stream::Control, _) => self.input(world, ReceiveInput::Failed(Reason::ConnectionLost)),
             (stream, item) => {
                 if let Some(attempt) = &mut self.attempt {
                     attempt.waiting.entry(stream).or_default().push_back(item);
@@ -367,7 +371,7 @@ impl ReceiverNode {
                 Answer::Busy if self.pending.is_some() => decline(world, Reason::Busy),
                 Answer::Busy => {
                     self.pending = Some(Pending { conn, first: bytes.to_vec(), items: Vec::new() });
-                    self.input(world, Input::Superseded);
+                    self.input(world, ReceiveInput::Superseded);
                     let when = world.now + std::time::Duration::from_secs(10);
                     world.at(when, Event::ReceiverWork(conn, Work::Superseded));
                 }
@@ -426,7 +430,7 @@ impl ReceiverNode {
         let interval = SpaceWait::interval(self.space, self.bytes(world));
         self.open(conn, machine, ReceiveLifecycle::resumed(self.record.held.clone(), interval));
         if offer.changed == 0 {
-            self.input(world, Input::ChangesKnown);
+            self.input(world, ReceiveInput::ChangesKnown);
             world.soon(1500, Event::ReceiverWork(self.number, Work::Checked));
         }
     }
@@ -434,12 +438,12 @@ impl ReceiverNode {
     /// Checks what is staged, once the transfer is not paused any more.
     fn checked(&mut self, world: &mut World) {
         match self.life().map(ReceiveLifecycle::phase) {
-            Some(Phase::Held) => world.soon(1500, Event::ReceiverWork(self.number, Work::Checked)),
-            Some(Phase::Resuming) if !self.record.listed => self.input(world, Input::Forgotten),
-            Some(Phase::Resuming) if world.rng.chance(3) => {
-                self.input(world, Input::NotNow(Reason::DestinationUnusable));
+            Some(ReceivePhase::Held) => world.soon(1500, Event::ReceiverWork(self.number, Work::Checked)),
+            Some(ReceivePhase::Resuming) if !self.record.listed => self.input(world, ReceiveInput::Forgotten),
+            Some(ReceivePhase::Resuming) if world.rng.chance(3) => {
+                self.input(world, ReceiveInput::NotNow(Reason::DestinationUnusable));
             }
-            Some(Phase::Resuming) => {
+            Some(ReceivePhase::Resuming) => {
                 let manifest = world.manifest.clone();
                 let Some(attempt) = &mut self.attempt else {
                     return;
@@ -469,7 +473,7 @@ impl ReceiverNode {
         attempt.expected = plan.measure(&world.manifest).0;
         attempt.assembly = Some(Assembly::new(world.manifest.clone(), plan.clone()));
         let frames = claims(&plan);
-        self.input(world, Input::Started);
+        self.input(world, ReceiveInput::Started);
         self.tell(world, &ReceiverFrame::Decision(Decision::Accepted { all: true, conflict: Conflict::KeepBoth }));
         for frame in frames {
             self.tell(world, &ReceiverFrame::Have(frame));
@@ -488,12 +492,12 @@ impl ReceiverNode {
         let meant = attempt.machine.frame(bytes).unwrap_or_else(|violation| panic!("the receiver says: {violation}"));
         match meant {
             FromSender::Manifest(_) => {
-                self.input(world, Input::Listed);
+                self.input(world, ReceiveInput::Listed);
                 world.soon(30_000, Event::ReceiverWork(self.number, Work::Decide));
             }
             FromSender::Begin => {
                 self.without_rejected_claims(world);
-                self.input(world, Input::Begun);
+                self.input(world, ReceiveInput::Begun);
                 world.soon(1000, Event::ReceiverWork(self.number, Work::Tick));
                 self.drain(world);
             }
@@ -506,12 +510,12 @@ impl ReceiverNode {
             }
             FromSender::Finished(streams) => {
                 self.attempt.as_mut().unwrap().announced = Some(streams);
-                self.input(world, Input::Finished);
+                self.input(world, ReceiveInput::Finished);
                 self.all_there();
             }
-            FromSender::Pause => self.input(world, Input::PausedThere),
-            FromSender::Resume => self.input(world, Input::ResumedThere),
-            FromSender::Cancelled(reason) => self.input(world, Input::CancelledThere(reason)),
+            FromSender::Pause => self.input(world, ReceiveInput::PausedThere),
+            FromSender::Resume => self.input(world, ReceiveInput::ResumedThere),
+            FromSender::Cancelled(reason) => self.input(world, ReceiveInput::CancelledThere(reason)),
             FromSender::Offered(_)
             | FromSender::Unacceptable(_)
             | FromSender::ResumeOffer(_)
@@ -533,12 +537,12 @@ impl ReceiverNode {
     }
 
     fn decide(&mut self, world: &mut World) {
-        if self.life().map(ReceiveLifecycle::phase) != Some(Phase::Offered) {
+        if self.life().map(ReceiveLifecycle::phase) != Some(ReceivePhase::Offered) {
             return;
         }
         if world.rng.chance(2) {
             world.stopped = true;
-            return self.input(world, Input::Cancel);
+            return self.input(world, ReceiveInput::Cancel);
         }
         self.record.accepted = true;
         world.soon(300, Event::ReceiverWork(self.number, Work::StagingMade));
@@ -547,7 +551,7 @@ impl ReceiverNode {
     /// Stores the segments that have arrived, while data may come.
     fn drain(&mut self, world: &mut World) {
         while let Some(attempt) = &mut self.attempt {
-            let open = attempt.gate && attempt.life.phase() == Phase::Active;
+            let open = attempt.gate && attempt.life.phase() == ReceivePhase::Active;
             let mut streams: Vec<_> = attempt.waiting.iter().filter(|(_, items)| !items.is_empty()).collect();
             streams.sort_by_key(|(stream, _)| format!("{stream:?}"));
             let Some(stream) = streams.first().filter(|_| open).map(|(stream, _)| **stream) else {
@@ -562,7 +566,7 @@ impl ReceiverNode {
                     attempt.closed += 1;
                     self.all_there();
                 }
-                _ => self.input(world, Input::StreamBroken),
+                _ => self.input(world, ReceiveInput::StreamBroken),
             }
         }
     }
@@ -570,7 +574,7 @@ impl ReceiverNode {
     fn store(&mut self, world: &mut World, file: u32, segment: u64) {
         assert!(self.record.accepted, "bytes on disk before anybody agreed");
         if world.disk_full {
-            return self.input(world, Input::Failed(Reason::DiskFull));
+            return self.input(world, ReceiveInput::Failed(Reason::DiskFull));
         }
         let Some(attempt) = &mut self.attempt else {
             return;
@@ -610,7 +614,7 @@ impl ReceiverNode {
 
     fn commit(&mut self, world: &mut World) {
         if world.disk_full && self.attempt.as_ref().is_some_and(|attempt| !attempt.good.is_empty()) {
-            return self.input(world, Input::Failed(Reason::DiskFull));
+            return self.input(world, ReceiveInput::Failed(Reason::DiskFull));
         }
         if let Some(attempt) = &mut self.attempt {
             attempt.commits = false;
@@ -624,7 +628,7 @@ impl ReceiverNode {
     fn see_whether_all_is_there(&mut self, world: &mut World) {
         let all = self.attempt.as_ref().is_some_and(|attempt| attempt.reported == attempt.expected);
         if all {
-            self.input(world, Input::Committed);
+            self.input(world, ReceiveInput::Committed);
         }
     }
 
@@ -639,7 +643,7 @@ impl ReceiverNode {
 
     fn tick(&mut self, world: &mut World) {
         let Some(attempt) = &self.attempt else { return };
-        if attempt.life.phase() == Phase::Active {
+        if attempt.life.phase() == ReceivePhase::Active {
             let (bytes, files) = (self.bytes(world), self.record.committed.len() as u32);
             self.tell(world, &ReceiverFrame::Progress { bytes, files });
             world.soon(2000, Event::ReceiverWork(self.number, Work::Tick));
@@ -647,10 +651,12 @@ impl ReceiverNode {
     }
 }
 
-fn over(outcome: &Outcome) -> OnRecord {
+fn over(outcome: &ReceiveOutcome) -> OnRecord {
     match outcome {
-        Outcome::Ran => OnRecord::Done,
-        Outcome::Declined(_) | Outcome::CancelledHere | Outcome::By(Reason::Cancelled) => OnRecord::Stopped,
-        Outcome::By(reason) | Outcome::Failed(reason) => OnRecord::Failed(reason.clone()),
+        ReceiveOutcome::Ran => OnRecord::Done,
+        ReceiveOutcome::Declined(_) | ReceiveOutcome::CancelledHere | ReceiveOutcome::By(Reason::Cancelled) => {
+            OnRecord::Stopped
+        }
+        ReceiveOutcome::By(reason) | ReceiveOutcome::Failed(reason) => OnRecord::Failed(reason.clone()),
     }
 }

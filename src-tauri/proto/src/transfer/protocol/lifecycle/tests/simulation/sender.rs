@@ -13,7 +13,7 @@ use crate::transfer::protocol::{
     hash_tree::segments,
     lifecycle::{
         Moment,
-        sender::{Action, Input, Known, Outcome, Phase, Reachable, SendLifecycle},
+        sender::{Known, Reachable, SendAction, SendInput, SendLifecycle, SendOutcome, SendPhase},
     },
     limits::VERSION,
     reason::Reason,
@@ -38,7 +38,7 @@ pub(super) enum Work {
 pub(super) struct Record {
     pub accepted: bool,
     pub held: Option<Reason>,
-    pub ended: Option<Outcome>,
+    pub ended: Option<SendOutcome>,
     /// True while the receiver is to be told of the end.
     pub unacknowledged: bool,
 }
@@ -109,7 +109,7 @@ impl SenderNode {
         }
         let life = SendLifecycle::new(again, self.record.accepted, false, self.record.held.clone());
         self.running = Some(Running { life, attempt: None, gate: false, slot: 0, has_slot: false });
-        self.input(world, Input::Begin);
+        self.input(world, SendInput::Begin);
     }
 
     pub(super) fn kill(&mut self, world: &mut World) {
@@ -120,7 +120,7 @@ impl SenderNode {
     }
 
     pub(super) fn shut_down(&mut self, world: &mut World) {
-        self.input(world, Input::Shutdown);
+        self.input(world, SendInput::Shutdown);
         (self.down, self.keeping, self.retells) = (true, false, None);
         self.number += 1;
         self.running = None;
@@ -130,37 +130,37 @@ impl SenderNode {
     pub(super) fn hold(&mut self, world: &mut World, reason: Option<Reason>) {
         if self.record.ended.is_none() {
             self.record.held.clone_from(&reason);
-            self.input(world, Input::Held(reason));
+            self.input(world, SendInput::Held(reason));
         }
     }
 
     pub(super) fn cancel(&mut self, world: &mut World) {
         world.stopped |= self.running.is_some();
-        self.input(world, Input::Cancel);
+        self.input(world, SendInput::Cancel);
     }
 
     pub(super) fn fails(&mut self, world: &mut World, reason: Reason) {
         // Nothing is read before the plan is known.
-        if self.life().is_some_and(|life| matches!(life.phase(), Phase::Verifying | Phase::Ready)) {
-            self.input(world, Input::Failed(reason));
+        if self.life().is_some_and(|life| matches!(life.phase(), SendPhase::Verifying | SendPhase::Ready)) {
+            self.input(world, SendInput::Failed(reason));
         }
     }
 
     pub(super) fn peer_heard(&mut self, world: &mut World) {
-        self.input(world, Input::PeerHeard);
+        self.input(world, SendInput::PeerHeard);
     }
 
     pub(super) fn peer_restarted(&mut self, world: &mut World) {
         let old = self.running.as_ref().and_then(|running| running.attempt.as_ref());
         if old.is_some_and(|attempt| !world.link.stands(attempt.conn)) {
-            self.input(world, Input::PeerRestarted);
+            self.input(world, SendInput::PeerRestarted);
         }
     }
 
     pub(super) fn timer(&mut self, world: &mut World) {
         if self.deadline().is_some_and(|until| until <= world.now) {
             let reachable = if world.link.up && !world.receiver_down { Reachable::Maybe } else { Reachable::No };
-            self.input(world, Input::Timer(reachable));
+            self.input(world, SendInput::Timer(reachable));
         }
     }
 
@@ -171,10 +171,10 @@ impl SenderNode {
         }
         if self.conn() == Some(conn) {
             let broken = world.rng.chance(30);
-            if broken && self.life().is_some_and(|life| life.phase() == Phase::Ready) {
-                self.input(world, Input::StreamBroken);
+            if broken && self.life().is_some_and(|life| life.phase() == SendPhase::Ready) {
+                self.input(world, SendInput::StreamBroken);
             }
-            self.input(world, Input::Failed(Reason::ConnectionLost));
+            self.input(world, SendInput::Failed(Reason::ConnectionLost));
         }
     }
 
@@ -183,7 +183,7 @@ impl SenderNode {
     }
 
     /// Feeds an input to the life cycle, and carries out its actions.
-    pub(super) fn input(&mut self, world: &mut World, input: Input) {
+    pub(super) fn input(&mut self, world: &mut World, input: SendInput) {
         let Some(running) = &mut self.running else {
             return;
         };
@@ -197,56 +197,57 @@ impl SenderNode {
         }
     }
 
-    fn act(&mut self, world: &mut World, action: Action) {
+    fn act(&mut self, world: &mut World, action: SendAction) {
         let number = self.number;
         let Some(running) = &mut self.running else {
             return;
         };
         match action {
-            Action::Attempt => {
+            SendAction::Attempt => {
                 assert!(running.attempt.is_none() && !running.has_slot, "an attempt begins before the last one ended");
                 self.number += 1;
                 world.soon(1500, Event::SenderWork(number + 1, Work::Dial));
             }
-            Action::SendManifest => self.send_manifest(world),
-            Action::VerifyClaims => world.soon(3000, Event::SenderWork(number, Work::Verified)),
-            Action::AssumeAccepted | Action::ForgetAcceptance | Action::Show(_) => {}
-            Action::Accept => {
+            SendAction::SendManifest => self.send_manifest(world),
+            SendAction::VerifyClaims => world.soon(3000, Event::SenderWork(number, Work::Verified)),
+            SendAction::AssumeAccepted | SendAction::ForgetAcceptance | SendAction::Show(_) => {}
+            SendAction::Accept => {
                 self.keeping = true;
                 let when = world.now + std::time::Duration::from_millis(500);
                 world.at(when, Event::SenderWork(number, Work::Keep));
             }
-            Action::KeepAcceptance => self.record.accepted = true,
-            Action::RequestSlot => {
+            SendAction::KeepAcceptance => self.record.accepted = true,
+            SendAction::RequestSlot => {
                 assert!(!std::mem::replace(&mut running.has_slot, true), "a slot is requested twice");
                 running.slot += 1;
                 world.soon(2000, Event::SenderWork(number, Work::Slot(running.slot)));
             }
-            Action::ReleaseSlot => {
+            SendAction::ReleaseSlot => {
                 assert!(std::mem::replace(&mut running.has_slot, false), "no slot is there to be released");
                 running.slot += 1;
             }
-            Action::Gate(open) => {
+            SendAction::Gate(open) => {
                 running.gate = open;
                 self.pump(world);
             }
-            Action::TellPause(paused) => {
+            SendAction::TellPause(paused) => {
                 let frame = if paused { SenderFrame::Pause } else { SenderFrame::Resume };
                 self.tell(world, &frame);
             }
-            Action::LastWord(code) => self.tell(world, &SenderFrame::Cancel { code }),
-            Action::CloseAttempt => self.close(world),
-            Action::Hold(reason) => self.record.held = Some(reason),
-            Action::Wait(_) => {}
-            Action::LookForSource => {
+            SendAction::LastWord(code) => self.tell(world, &SenderFrame::Cancel { code }),
+            SendAction::CloseAttempt => self.close(world),
+            SendAction::Hold(reason) => self.record.held = Some(reason),
+            SendAction::Wait(_) => {}
+            SendAction::LookForSource => {
                 if self.record.held == Some(Reason::SourceGone) && !world.source_away {
                     self.hold(world, None);
                 }
             }
-            Action::End { outcome, unacknowledged } => {
+            SendAction::End { outcome, unacknowledged } => {
                 assert!(!running.has_slot, "a slot is kept for ever");
                 // An offer that nobody answered ends with the node.
-                world.stopped |= outcome == Outcome::By(Reason::Interrupted) && running.life.known() == Known::Nothing;
+                world.stopped |=
+                    outcome == SendOutcome::By(Reason::Interrupted) && running.life.known() == Known::Nothing;
                 self.running = None;
                 self.number += 1;
                 (self.record.ended, self.record.unacknowledged) = (Some(outcome), unacknowledged);
@@ -254,7 +255,7 @@ impl SenderNode {
                     self.retell(world);
                 }
             }
-            Action::Suspend => {}
+            SendAction::Suspend => {}
         }
     }
 
@@ -309,16 +310,16 @@ impl SenderNode {
                 let reason = reasons[world.rng.below(4) as usize].clone();
                 // A new offer fails for good where a person does not want it to wait; such ends are not looked at.
                 world.stopped |= self.life().is_some_and(|life| life.known() == Known::Nothing);
-                self.input(world, Input::Failed(reason));
+                self.input(world, SendInput::Failed(reason));
             }
             Work::Verified => self.verified(world),
             Work::Keep => {
                 self.record.accepted = true;
-                self.input(world, Input::AcceptanceKept);
+                self.input(world, SendInput::AcceptanceKept);
             }
             Work::Slot(slot) => {
                 if self.running.as_ref().is_some_and(|running| running.slot == slot && running.has_slot) {
-                    self.input(world, Input::SlotGranted);
+                    self.input(world, SendInput::SlotGranted);
                 }
             }
             Work::Send => {
@@ -333,10 +334,10 @@ impl SenderNode {
 
     fn dial(&mut self, world: &mut World) {
         if self.life().is_some_and(|life| life.known() == Known::Recorded) {
-            self.input(world, Input::Restored);
+            self.input(world, SendInput::Restored);
         }
         if world.source_away && self.life().is_some_and(|life| life.known() != Known::Nothing) {
-            return self.input(world, Input::Failed(Reason::SourceGone));
+            return self.input(world, SendInput::Failed(Reason::SourceGone));
         }
         let reaches = world.link.up && !world.receiver_down && world.rng.chance(95);
         let work = if reaches { Work::Connected } else { Work::Unreachable };
@@ -345,7 +346,7 @@ impl SenderNode {
 
     fn connected(&mut self, world: &mut World) {
         if !world.link.up || world.receiver_down {
-            self.input(world, Input::Failed(Reason::ConnectionLost));
+            self.input(world, SendInput::Failed(Reason::ConnectionLost));
             return;
         }
         let Some(running) = &mut self.running else {
@@ -379,7 +380,7 @@ impl SenderNode {
         let to_send = VecDeque::new();
         running.attempt = Some(Attempt { conn, machine, plan: None, to_send, streams: 0, pumps: false });
         self.tell(world, &first);
-        self.input(world, if resumes { Input::ResumeSent } else { Input::OfferSent });
+        self.input(world, if resumes { SendInput::ResumeSent } else { SendInput::OfferSent });
     }
 
     pub(super) fn hears(&mut self, world: &mut World, conn: u32, item: Item) {
@@ -390,26 +391,26 @@ impl SenderNode {
             return;
         }
         let Item::Frame(bytes) = item else {
-            return self.input(world, Input::Failed(Reason::ConnectionLost));
+            return self.input(world, SendInput::Failed(Reason::ConnectionLost));
         };
         let Some(attempt) = self.running.as_mut().and_then(|running| running.attempt.as_mut()) else {
             return;
         };
         let meant = attempt.machine.frame(&bytes).unwrap_or_else(|violation| panic!("the sender says: {violation}"));
         let input = match meant {
-            FromReceiver::SendManifest => Input::ManifestAsked,
-            FromReceiver::Declined(reason) => Input::Declined(reason),
-            FromReceiver::Accepted => Input::Accepted,
+            FromReceiver::SendManifest => SendInput::ManifestAsked,
+            FromReceiver::Declined(reason) => SendInput::Declined(reason),
+            FromReceiver::Accepted => SendInput::Accepted,
             FromReceiver::Start(plan) => {
                 let claims = !plan.held.is_empty();
                 attempt.plan = Some(plan);
-                Input::PlanKnown { claims }
+                SendInput::PlanKnown { claims }
             }
-            FromReceiver::Progress { bytes, .. } => Input::Progress { bytes },
-            FromReceiver::Complete { .. } => Input::Completed,
-            FromReceiver::Pause(reason) => Input::PausedThere(reason),
-            FromReceiver::Resume => Input::ResumedThere,
-            FromReceiver::Cancelled(reason) => Input::CancelledThere(reason),
+            FromReceiver::Progress { bytes, .. } => SendInput::Progress { bytes },
+            FromReceiver::Complete { .. } => SendInput::Completed,
+            FromReceiver::Pause(reason) => SendInput::PausedThere(reason),
+            FromReceiver::Resume => SendInput::ResumedThere,
+            FromReceiver::Cancelled(reason) => SendInput::CancelledThere(reason),
             FromReceiver::Noted | FromReceiver::Received(_) | FromReceiver::Renamed(_) | FromReceiver::Room { .. } => {
                 return;
             }
@@ -432,7 +433,7 @@ impl SenderNode {
         if !claimed.is_empty() {
             self.tell(world, &SenderFrame::Anew(claimed));
         }
-        self.input(world, Input::Verified);
+        self.input(world, SendInput::Verified);
     }
 
     /// Sends on, once the gate is open and the plan is known.
