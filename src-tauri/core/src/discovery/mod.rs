@@ -19,7 +19,7 @@ pub(crate) use pkarr::http_date;
 pub use pkarr::{PUBLIC_PKARR, PkarrServer};
 pub use way::{Looked, Way, WayError};
 
-use crate::id::Sighting;
+use crate::{api::Args, id::Sighting};
 
 /// Report of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,5 +99,9 @@ impl crate::error::RoomError for DiscoveryError {
 
     fn hint(&self) -> String {
         "Is there a network interface that allows multicast? Devices can still be reached with ID@IP:PORT.".into()
+    }
+
+    fn args(&self) -> Args {
+        Args::new().with("detail", &self.0)
     }
 }

@@ -17,7 +17,7 @@ use iroh::{
 use tokio::task::JoinSet;
 
 use super::{DialError, endpoint};
-use crate::error::NetworkError;
+use crate::error::{InputError, NetworkError};
 
 const ALPN: &[u8] = b"bare-measure/1.0";
 /// Bytes written to a stream at once: the size of a file chunk.
@@ -75,10 +75,7 @@ impl Bare {
     /// # Errors
     /// When the address is malformed, or nobody answers.
     pub async fn dial(&self, address: &str) -> Result<BareLine, NetworkError> {
-        let wrong = || NetworkError::InvalidInput {
-            message: format!("{address:?} is not the address of an endpoint"),
-            hint: "It is ENDPOINT_ID@IP:PORT.".into(),
-        };
+        let wrong = || NetworkError::from(InputError::EndpointAddress(address.into()));
         let (id, at) = address.split_once('@').ok_or_else(wrong)?;
         let id: EndpointId = id.parse().map_err(|_| wrong())?;
         let at: SocketAddr = at.parse().map_err(|_| wrong())?;

@@ -1,6 +1,6 @@
 //! Errors of pairing, with hints.
 
-use crate::error::RoomError;
+use crate::{api::Args, error::RoomError};
 
 /// Errors of pairing, on either side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -103,8 +103,8 @@ pub enum PairingError {
     /// A code of five words was requested where no server may be asked.
     #[error("a code of five words is not possible here: {reason}")]
     NoRendezvous {
-        /// Describes the reason.
-        reason: &'static str,
+        /// The reason.
+        reason: NoWay,
     },
     /// The user cancelled.
     #[error("the pairing was cancelled")]
@@ -112,6 +112,30 @@ pub enum PairingError {
     /// The system's random source failed.
     #[error("the system's random source is not available")]
     NoRandomness,
+}
+
+/// Reason for which a code of five words is not possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoWay {
+    /// The mode permits no server.
+    #[error("this device asks no server of the internet, because it runs with --mode lan")]
+    LanMode,
+    /// There is no relay.
+    #[error("there is no relay through which this device could be reached; give --relay, too")]
+    NoRelay,
+    /// No rendezvous server is configured.
+    #[error("relays of one's own are given, and neither --pkarr nor --dht-bootstrap")]
+    NoServer,
+}
+
+impl NoWay {
+    fn case(self) -> &'static str {
+        match self {
+            Self::LanMode => "lan_mode",
+            Self::NoRelay => "no_relay",
+            Self::NoServer => "no_server",
+        }
+    }
 }
 
 impl RoomError for PairingError {
@@ -212,6 +236,45 @@ impl RoomError for PairingError {
             }
             Self::NoRendezvous { .. } => "Use three words on one network, or the link or QR.".into(),
             Self::NoRandomness => "Restart the device; without randomness no key is safe.".into(),
+        }
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::WordUnknown { word, position, suggestions } => {
+                let args = args.with("word", word).number("position", *position as u64);
+                if suggestions.is_empty() { args } else { args.with("suggestions", suggestions.join(", ")) }
+            }
+            Self::WordCount { found } => args.number("count", *found as u64),
+            Self::Violation(detail) => args.with("detail", detail),
+            Self::RejectedHere => args.with("case", "here"),
+            Self::RejectedThere => args.with("case", "there"),
+            Self::NoHostFound => args.with("case", "network"),
+            Self::NoHostAnywhere { clock_off } => {
+                let args = args.with("case", "internet");
+                clock_off.iter().fold(args, |args, minutes| args.number("clock_off", *minutes))
+            }
+            Self::NoRendezvous { reason } => args.with("case", reason.case()),
+            Self::LinkInvalid { .. }
+            | Self::AddressInvalid { .. }
+            | Self::Timeout { .. }
+            | Self::CodeExpired
+            | Self::CodeWrong
+            | Self::CodeBurnt
+            | Self::CodeUsed
+            | Self::NotOpen
+            | Self::Busy
+            | Self::IdentityMismatch
+            | Self::SameDevice
+            | Self::Version
+            | Self::ConnectionLost
+            | Self::Unfinished
+            | Self::NotStored
+            | Self::TooManyHosts
+            | Self::RendezvousUnreachable
+            | Self::Cancelled
+            | Self::NoRandomness => args,
         }
     }
 }

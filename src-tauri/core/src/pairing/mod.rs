@@ -41,7 +41,7 @@ mod tests;
 pub use attempts::{Attempt, CODE_LIFETIME, CodeStatus, HostCode, HostsTried, MAX_ATTEMPTS, MAX_HOSTS_PER_CODE};
 pub use code::{CODE_WORDS, FINDER_WORDS, LONG_CODE_WORDS, MAX_COMPLETIONS, PairingCode, completions};
 pub use entropy::{Entropy, SystemEntropy};
-pub use error::PairingError;
+pub use error::{NoWay, PairingError};
 pub use link::{Link, LinkSecret, MAX_LINK, MAX_LINK_ADDRESSES, parse_address};
 pub use pake::Method;
 pub use state::{

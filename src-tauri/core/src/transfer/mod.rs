@@ -56,6 +56,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::transfer::protocol::reason::Reason;
+#[cfg(test)]
+pub(crate) use error::examples;
 pub use error::{TransferError, explain};
 
 use self::record::{Outgoing, Terms};

@@ -20,6 +20,8 @@ use futures_util::future::{join, join_all};
 use tokio::time::timeout_at;
 
 pub(super) use desk::DoctorDesk;
+#[cfg(test)]
+pub(super) use desk::DoctorError;
 use patient::Patient;
 
 use super::{NetworkingService, NodeOptions};
@@ -101,7 +103,7 @@ pub async fn examine_without_node(
 ) -> DoctorReport {
     let begun = Instant::now();
     let found = Findings::new(Arc::new(tell));
-    found.add(judge::place::start(&error.code, &error.message, &error.hint));
+    found.add(judge::place::start(error));
     let patient = Patient::without_node(options).await;
     here(&patient, &found, None).await;
     report::write(&patient, found.all(), Vec::new(), &[], begun)
@@ -237,12 +239,13 @@ async fn servers(
     let asked = match &patient.tls {
         Ok(tls) => join_all(to_ask.into_iter().map(|server| probe::ask(server, tls.clone()))).await,
         Err(reason) => {
-            found.add(judge::failed(
+            let check = judge::failed(
                 "relay",
                 "authority_unreadable",
                 format!("The authority of your own servers cannot be read: {reason}."),
                 "Give --relay-ca a PEM file with certificates.",
-            ));
+            );
+            found.add(check.with("reason", reason));
             Vec::new()
         }
     };

@@ -9,7 +9,7 @@ use std::{cmp::Ordering, fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use super::limits::MAX_CODE;
-use crate::api::ApiError;
+use crate::api::{ApiError, Args};
 
 /// Code that this version does not know: 1 to 32 of a-z, 0-9 and `_`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -336,6 +336,8 @@ pub struct Cause {
     pub message: String,
     /// Sentence that says what a person can do; empty if there is nothing.
     pub hint: String,
+    /// Names and figures that the sentences mention.
+    pub args: Args,
 }
 
 impl From<Reason> for Cause {
@@ -344,13 +346,13 @@ impl From<Reason> for Cause {
         let mut chars = text.chars();
         let message = chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default();
         let hint = reason.hint().into();
-        Self { reason, message, hint }
+        Self { reason, message, hint, args: Args::new() }
     }
 }
 
 impl From<Cause> for ApiError {
     fn from(cause: Cause) -> Self {
-        Self { code: cause.reason.code().into(), message: cause.message, hint: cause.hint }
+        Self { args: cause.args, ..Self::new(cause.reason.code(), cause.message, cause.hint) }
     }
 }
 
