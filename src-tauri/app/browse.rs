@@ -29,6 +29,7 @@ pub async fn open(app: &AppHandle, address: &str) -> Result<(), ApiError> {
 
 fn no_browser(cause: &str) -> ApiError {
     error("browser", &format!("no browser could be opened: {cause}"), "Copy the address and open it yourself.")
+        .with("detail", cause)
 }
 
 /// Parses a plain web address: no script or file, no user name or password that could pose as the host, and no

@@ -73,7 +73,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             let (paths, _) = send::present(paths).await;
             match core.call(TransferRequest::Survey { paths }).await? {
                 Response::Survey(survey) => Ok(ShellResponse::Survey(survey)),
-                _ => Err(error("internal", "the core answered something else than a survey", "")),
+                _ => Err(internal("the core answered something else than a survey")),
             }
         }
         ShellRequest::SendPicked { devices, pick, options } => {
@@ -106,10 +106,13 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
         }
         ShellRequest::Copy { text } => {
             if text.len() > LONGEST_COPY {
-                return Err(error("invalid_input", "the text is too long for the clipboard", ""));
+                return Err(
+                    error("invalid_input", "the text is too long for the clipboard", "").with("case", "clipboard_text")
+                );
             }
             app.clipboard().write_text(text).map_err(|cause| {
                 error("clipboard", &format!("the clipboard cannot be used: {cause}"), "Mark the text and copy it.")
+                    .with("detail", cause)
             })?;
             Ok(ShellResponse::Done)
         }
@@ -174,7 +177,7 @@ pub async fn shell(request: Value, app: AppHandle) -> Result<ShellResponse, ApiE
             };
             match core.call(KeystoreRequest::KeystoreBackup { path, backup_passphrase, passphrase }).await? {
                 Response::Backup(view) => Ok(ShellResponse::Backup(view)),
-                _ => Err(error("internal", "the core answered something else than a backup", "")),
+                _ => Err(internal("the core answered something else than a backup")),
             }
         }
     }
@@ -187,7 +190,7 @@ async fn approve(app: &AppHandle) -> Result<ShellResponse, ApiError> {
     let PairingView::Confirm { name, called, check_words, grants, grants_other, approved: false, .. } =
         snapshot.pairing
     else {
-        return Err(error("invalid_state", "no pairing waits for an answer", ""));
+        return Err(error("invalid_state", "no pairing waits for an answer", "").with("case", "no_pairing"));
     };
     // The last element of both lists is the rule for offers, which the dialog mentions.
     let last = |grants: Vec<Grant>| grants.into_iter().last().unwrap_or(Grant::OffersAsked);
@@ -283,8 +286,10 @@ async fn allowed(app: &AppHandle, core: &Core, request: &Request) -> Result<(), 
 }
 
 fn parse<T: DeserializeOwned>(request: Value) -> Result<T, ApiError> {
-    serde_json::from_value(request)
-        .map_err(|cause| error("invalid_input", &format!("the request is not understood: {cause}"), ""))
+    serde_json::from_value(request).map_err(|cause| {
+        let told = error("invalid_input", &format!("the request is not understood: {cause}"), "");
+        told.with("case", "request").with("detail", cause)
+    })
 }
 
 fn transfer(response: Response) -> Result<ShellResponse, ApiError> {
@@ -295,12 +300,12 @@ fn transfer(response: Response) -> Result<ShellResponse, ApiError> {
 pub fn view(response: Response) -> Result<TransferView, ApiError> {
     match response {
         Response::Transfer(view) => Ok(view),
-        _ => Err(error("internal", "the core answered something else than a transfer", "")),
+        _ => Err(internal("the core answered something else than a transfer")),
     }
 }
 
 fn strange_answer() -> ApiError {
-    error("internal", "the core answered something else than was asked", "")
+    internal("the core answered something else than was asked")
 }
 
 fn pick_gone() -> ApiError {
@@ -311,9 +316,14 @@ fn not_text() -> ApiError {
     error("path_not_text", "the folder's name is not valid text", "Choose a folder with another name.")
 }
 
+/// Creates the error for a fault in the app itself.
+pub fn internal(message: &str) -> ApiError {
+    error("internal", message, "Please report it with the log.").with("detail", message)
+}
+
 /// Creates an error of the shell.
 pub fn error(code: &str, message: &str, hint: &str) -> ApiError {
-    ApiError { code: code.into(), message: message.into(), hint: hint.into() }
+    ApiError::new(code, message, hint)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use crate::{
     CORE_EVENT, MAIN,
     arguments::Arguments,
-    commands::error,
+    commands::{error, internal},
     emit_to_page,
     notify::Notifier,
     service::{self, Given},
@@ -115,7 +115,7 @@ fn launch(app: &AppHandle, given: Given) {
             Ok(Err(reason)) => reason,
             Err(panic) => {
                 tracing::error!(%panic, "the start was interrupted");
-                error("internal", "internal fault while starting", "Please report it with the log.")
+                internal("internal fault while starting")
             }
         };
         tracing::error!(code = %error.code, "the core could not start: {}", error.message);
@@ -136,7 +136,7 @@ pub async fn restore(
 ) -> Result<(), ApiError> {
     let core = app.state::<Core>();
     let Some(before) = core.claim() else {
-        return Err(error("invalid_state", "this device has started already", ""));
+        return Err(error("invalid_state", "this device has started already", "").with("case", "started"));
     };
     let starter = app.state::<Starter>();
     let given = Given { passphrase: passphrase.clone(), keystore: None };

@@ -18,7 +18,7 @@ use yonder_core::{
 };
 
 use crate::{
-    commands::error,
+    commands::{error, internal},
     opened::{read, to_api_error, view},
 };
 
@@ -81,6 +81,6 @@ async fn look(
         return Err(error("picture_busy", "another picture is being looked at", "Try again in a moment."));
     };
     let found = tauri::async_runtime::spawn_blocking(search).await;
-    let link = found.unwrap_or_else(|_| Err(error("internal", "looking at the picture was interrupted", "")))?;
+    let link = found.unwrap_or_else(|_| Err(internal("looking at the picture was interrupted")))?;
     view(&link).map(ShellResponse::Link)
 }

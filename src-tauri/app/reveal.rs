@@ -7,7 +7,7 @@ use std::path::{Component, Path, PathBuf};
 
 use yonder_core::api::{ApiError, Direction, TransferView};
 
-use crate::commands::error;
+use crate::commands::{error, internal};
 
 /// File extensions of programs, or of files that start one, on some system. Such files are shown in their folder and
 /// never opened.
@@ -70,11 +70,15 @@ impl Stored {
     pub fn of(view: &TransferView) -> Result<Self, ApiError> {
         let folder = match (&view.into, view.direction) {
             (Some(into), Direction::Receive) => PathBuf::from(into),
-            _ => return Err(error("invalid_state", "this transfer stored nothing on this device", "")),
+            _ => {
+                let told = error("invalid_state", "this transfer stored nothing on this device", "");
+                return Err(told.with("case", "nothing_stored"));
+            }
         };
         if !folder.is_dir() {
             let gone = format!("{} is gone", folder.display());
-            return Err(error("folder_gone", &gone, "It was moved or deleted after the transfer."));
+            let told = error("folder_gone", &gone, "It was moved or deleted after the transfer.");
+            return Err(told.with("folder", folder.display()));
         }
         let there = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| !found.is_symlink());
         let names = view.landed.iter().filter_map(|name| only_component(name));
@@ -124,7 +128,7 @@ pub async fn open(view: TransferView) -> Result<(), ApiError> {
 
 async fn look<T: Send + 'static>(looked: impl FnOnce() -> Result<T, ApiError> + Send + 'static) -> Result<T, ApiError> {
     let looking = tauri::async_runtime::spawn_blocking(looked).await;
-    looking.unwrap_or_else(|_| Err(error("internal", "looking for the files was interrupted", "")))
+    looking.unwrap_or_else(|_| Err(internal("looking for the files was interrupted")))
 }
 
 /// True if opening the file may start a program.
@@ -155,12 +159,12 @@ fn only_component(name: &str) -> Option<&str> {
 
 fn no_file_manager(stored: &Stored) -> ApiError {
     let hint = format!("The files are in {}.", stored.folder.display());
-    error("file_manager", "no file manager answered", &hint)
+    error("file_manager", "no file manager answered", &hint).with("folder", stored.folder.display())
 }
 
 fn no_program(stored: &Stored) -> ApiError {
     let hint = format!("The file is in {}.", stored.folder.display());
-    error("no_program", "no program for this file answered", &hint)
+    error("no_program", "no program for this file answered", &hint).with("folder", stored.folder.display())
 }
 
 #[cfg(target_os = "linux")]

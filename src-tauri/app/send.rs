@@ -18,7 +18,8 @@ const SHOWN: usize = 20;
 /// Removes duplicates from the devices, and checks their number.
 pub fn recipients(devices: Vec<String>) -> Result<Vec<String>, ApiError> {
     if devices.is_empty() || devices.len() > MOST_DEVICES {
-        return Err(error("invalid_input", &format!("1 to {MOST_DEVICES} devices can be sent to at once"), ""));
+        let told = error("invalid_input", &format!("1 to {MOST_DEVICES} devices can be sent to at once"), "");
+        return Err(told.with("case", "devices").number("most", MOST_DEVICES as u64));
     }
     let mut once = Vec::with_capacity(devices.len());
     for device in devices {

@@ -473,7 +473,7 @@ mod tests {
 
     /// Stops an active transfer for this reason.
     fn stopped(policy: &mut NotificationPolicy, code: &str, direction: Direction) -> Step {
-        let reason = yonder_core::api::ApiError { code: code.into(), message: "m".into(), hint: String::new() };
+        let reason = yonder_core::api::ApiError::new(code, "m", "");
         let transfer = TransferView { reason: Some(reason), ..sample(TransferState::Paused, direction) };
         policy.read(&Event::Transfer { transfer }, false, Instant::now())
     }
@@ -616,8 +616,7 @@ mod tests {
 
     #[test]
     fn a_pairing_that_is_over_is_taken_off_the_screen() {
-        let over =
-            yonder_core::api::ApiError { code: "pairing_timeout".into(), message: "m".into(), hint: String::new() };
+        let over = yonder_core::api::ApiError::new("pairing_timeout", "m", "");
         for after in [
             confirm(true),
             Event::Pairing { pairing: PairingView::Idle },

@@ -145,12 +145,13 @@ pub fn to_api_error(error: impl RoomError) -> ApiError {
 fn missing(path: &Path) -> ApiError {
     let name: String = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().chars().take(255).collect();
     // A second instance passes its arguments as text, in which a non-Unicode name is garbled.
-    let hint = if name.contains('\u{fffd}') {
-        "Its name is not valid text. Drag it onto the window instead."
+    let message = format!("{name}: there is no such file or folder");
+    let told = if name.contains('\u{fffd}') {
+        error("file", &message, "Its name is not valid text. Drag it onto the window instead.").with("case", "no_text")
     } else {
-        "It may have been moved or deleted."
+        error("file", &message, "It may have been moved or deleted.").with("case", "missing")
     };
-    error("file", &format!("{name}: there is no such file or folder"), hint)
+    told.with("path", name)
 }
 
 #[cfg(test)]

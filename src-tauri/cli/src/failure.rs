@@ -27,7 +27,7 @@ pub struct Failure {
 impl Failure {
     /// Creates a failure of the command line program.
     pub fn failed(code: &str, message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { error: ApiError { code: code.into(), message: message.into(), hint: hint.into() }, status: FAILED }
+        Self { error: ApiError::new(code, message, hint), status: FAILED }
     }
 
     /// Creates a failure for arguments that prove to be invalid only when they are used.

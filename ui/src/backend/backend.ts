@@ -77,14 +77,15 @@ const expected = {
 } as const satisfies Record<Request['cmd'], Response['kind']>;
 
 function fault(message: string): ApiError {
-  return { code: 'internal', message, hint: '' };
+  return { code: 'internal', message, hint: '', args: { detail: message } };
 }
 
 /** Converts whatever was thrown into an `ApiError`. Tauri itself rejects with strings when it refuses a call. */
 export function toApiError(thrown: unknown): ApiError {
   if (typeof thrown === 'object' && thrown !== null && 'code' in thrown && 'message' in thrown) {
-    const { code, message, hint } = thrown as Partial<ApiError>;
-    return { code: String(code), message: String(message), hint: typeof hint === 'string' ? hint : '' };
+    const { code, message, hint, args } = thrown as Partial<ApiError>;
+    const error = { code: String(code), message: String(message), hint: typeof hint === 'string' ? hint : '' };
+    return typeof args === 'object' && args !== null ? { ...error, args } : error;
   }
   return fault(thrown instanceof Error ? thrown.message : String(thrown));
 }

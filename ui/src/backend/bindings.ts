@@ -4,6 +4,8 @@ export type DeviceId = string;
 
 export type TransferId = string;
 
+export type Arg = number | string;
+
 export type ApiError = { 
 /**
  * Stable code; the only part that a program may match on.
@@ -16,7 +18,13 @@ message: string,
 /**
  * Hint what a person can do about it; may be empty.
  */
-hint: string, };
+hint: string, 
+/**
+ * Names and figures that `message` and `hint` mention, for sentences in other languages. `case` tells errors of one
+ * code apart. `os` is a stable name of an error of the system. `detail` is technical text of a library or of the
+ * system, and is shown apart.
+ */
+args?: { [key in string]: Arg }, };
 
 export type DeviceType = "desktop" | "laptop" | "server" | "phone";
 

@@ -39,8 +39,8 @@ import type {
 const FINAL = new Set(['done', 'failed', 'declined', 'cancelled']);
 export const CODE_SECONDS = 300;
 
-export function apiError(code: string, message: string, hint = ''): ApiError {
-  return { code, message, hint };
+export function apiError(code: string, message: string, hint = '', args?: ApiError['args']): ApiError {
+  return args ? { code, message, hint, args } : { code, message, hint };
 }
 
 let serial = 0;
@@ -366,7 +366,8 @@ export class FakeNode implements Backend {
     };
     const [message, hint] = said[code] ?? [code, ''];
     this.up = false;
-    this.tellShell({ event: 'start_failed', error: apiError(code, message, hint), recorded });
+    const args = code === 'keystore_unavailable' ? { detail: 'no such service' } : undefined;
+    this.tellShell({ event: 'start_failed', error: apiError(code, message, hint, args), recorded });
   }
 
   emit(event: Event): void {

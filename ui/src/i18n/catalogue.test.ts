@@ -50,7 +50,7 @@ it('says one of everything in the singular', () => {
 describe('errors', () => {
   const error = { code: 'code_wrong', message: 'the pairing code is wrong', hint: 'Compare the words.' };
 
-  it('speak with the core’s own words in English', () => expect(i18n.error(error)).toEqual({ message: 'The pairing code is wrong', hint: 'Compare the words.' }));
+  it('speak with the core’s own words in English', () => expect(i18n.error(error)).toEqual({ message: 'The pairing code is wrong', detail: '', hint: 'Compare the words.' }));
 
   it('are said anew in German, by code', () => {
     i18n.language = 'de';
@@ -58,14 +58,20 @@ describe('errors', () => {
     expect(document.documentElement.lang).toBe('de');
   });
 
-  it('keep the cause that the core names', () => {
+  it('name the path and what the system said', () => {
     i18n.language = 'de';
-    const said = i18n.error({ code: 'file', message: '/x: permission denied', hint: '' });
-    expect(said.message).toBe('Eine Datei lässt sich nicht lesen oder schreiben. (/x: permission denied)');
+    const denied = { code: 'file', message: '/x: permission denied', hint: '' };
+    expect(i18n.error({ ...denied, args: { path: '/x', os: 'permission_denied' } }).message).toBe('/x lässt sich nicht lesen oder schreiben: das Recht dazu fehlt.');
+    expect(i18n.error(denied).message).toBe('Eine Datei lässt sich nicht lesen oder schreiben.');
+    i18n.language = 'en';
+    expect(i18n.error(denied).message).toBe('/x: permission denied');
   });
 
   it('fall back where the code is unknown', () => {
+    const fresh = { code: 'brand_new', message: 'something new', hint: 'h' };
+    i18n.language = 'en';
+    expect(i18n.error(fresh)).toEqual({ message: 'Something new', detail: '', hint: 'h' });
     i18n.language = 'de';
-    expect(i18n.error({ code: 'brand_new', message: 'something new', hint: 'h' })).toEqual({ message: 'Something new', hint: 'h' });
+    expect(i18n.error(fresh)).toEqual({ message: 'Das ging nicht. Diese Fassung kennt nur den Code dafür: brand_new', detail: '', hint: '' });
   });
 });

@@ -4,8 +4,8 @@ import type { ApiError, CheckView, Grant, PairingNote } from '../backend/binding
 import { de } from './de/index';
 import type { Catalogue } from './en/catalogue';
 import { en } from './en/index';
-import { bytes, duration, limit, rate, share100 } from './format';
-import type { Language, LanguagePack } from './language';
+import { bytes, duration, limit, rate, roundTrip, share100 } from './format';
+import type { CheckText, ErrorText, Language, LanguagePack, Sentence } from './language';
 
 export type { Language } from './language';
 
@@ -43,6 +43,29 @@ function midnight(unixMs: number): number {
   return new Date(unixMs).setHours(0, 0, 0, 0);
 }
 
+/** What the page says of an error or a check. */
+export interface Said {
+  message: string;
+  /** Technical text of a library or of the system, usually in English; empty if there is none. It is shown apart. */
+  detail: string;
+  hint: string;
+}
+
+type Given = Readonly<Record<string, string | number>>;
+
+/** Returns an entry of a table. Codes come from other programs, and may be names that every object has. */
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
+  return Object.hasOwn(table, key) ? table[key] : undefined;
+}
+
+/** Returns the words of the system or of a server, if there is no stable name for them. */
+function technical(check: CheckView, known: CheckText): string {
+  const { reason, os, detail } = check.args ?? {};
+  if (detail !== undefined) return detail;
+  const isCode = [known.message].flat().some((each) => each.includes('{reason:error}'));
+  return os !== undefined || isCode || check.name === 'start' ? '' : (reason ?? '');
+}
+
 class I18n {
   #language = $state<Language>(remembered());
 
@@ -69,40 +92,65 @@ class I18n {
     document.documentElement.lang = this.#language;
   }
 
-  /** Returns an error in the page's language, or in the core's own words if the code is unknown. */
-  error(error: ApiError): { message: string; hint: string } {
-    const known = languages[this.#language].errors[error.code];
-    if (!known) return { message: sentence(error.message), hint: error.hint };
-    if (!('detail' in known)) return known;
-    return { message: `${known.message} (${error.message})`, hint: known.hint };
+  /** Returns an error in the page's language, by its code and arguments. In English, the core's own words replace what is missing. */
+  error(error: ApiError): Said {
+    const args: Given = { ...error.args, code: error.code };
+    const pack = languages[this.#language];
+    // Without arguments, as in old records, the core's English sentence says more than the page's. An error of the page has
+    // a hint in the table, and no other sentence.
+    const bare = pack.unknown === null && error.message !== '' && Object.keys(error.args ?? {}).length === 0;
+    const known = bare && own(pack.errors, error.code)?.hint === undefined ? null : this.#known(error.code, args['case']);
+    const message = known && this.#first(known.message, args);
+    if (!known || message === null) return { message: sentence(error.message), detail: '', hint: error.hint };
+    const hint = known.hint === undefined ? error.hint : (this.#first(known.hint, args) ?? '');
+    return { message, detail: String(args['detail'] ?? ''), hint };
   }
 
-  /** Returns a finding of the doctor by its code. The core's own sentence replaces it if the code is unknown. */
-  check(check: CheckView): { message: string; detail: string; hint: string } {
-    const known = languages[this.#language].checks[check.code ?? `ok_${check.name}`];
-    const args = check.args ?? {};
-    const messages = [known?.message ?? []].flat();
-    const fits = messages.findIndex((each) => this.#fill(each, args) !== null);
-    const message = this.#fill(messages[fits] ?? '', args);
-    if (!known || !message) return { message: check.detail, detail: '', hint: check.hint };
-    const hint = check.hint === '' ? '' : (this.#fill(known.hint ?? '', args) ?? check.hint);
-    // If an argument was missing, the core's sentence is shown beneath, because it may name the value.
-    const poorer = check.code !== undefined && fits > 0 && !messages[fits]?.includes('{');
-    return { message, detail: known.detail || poorer ? check.detail : '', hint };
+  /** Returns a finding of the doctor by its code. In English, and without words for it, the core's own sentence is used. */
+  check(check: CheckView): Said {
+    const code = check.code ?? `ok_${check.name}`;
+    const pack = languages[this.#language];
+    const args: Given = { ...check.args, code };
+    const known = own(pack.checks, code) ?? (pack.unknown && this.#known(code, args['case']));
+    const message = known ? this.#first(known.message, args) : null;
+    if (!known || message === null) return { message: check.detail, detail: '', hint: check.hint };
+    const hint = check.hint === '' ? '' : (this.#first(known.hint ?? '', args) ?? '');
+    return { message, detail: technical(check, known), hint };
   }
 
-  /** Fills arguments into a sentence. Null if one of them is missing. */
-  #fill(sentenceWith: string, args: Partial<Record<string, string>>): string | null {
+  /** Returns the words for a code. If its case is not in the table, the code alone would say too little in English. */
+  #known(code: string, which: string | number | undefined): ErrorText | null {
+    const { errors, unknown } = languages[this.#language];
+    const exact = which === undefined ? undefined : own(errors, `${code}.${which}`);
+    if (exact) return exact;
+    return (which !== undefined && unknown === null ? undefined : own(errors, code)) ?? unknown;
+  }
+
+  /** Returns the first sentence whose arguments are all present. */
+  #first(sentences: Sentence, args: Given): string | null {
+    for (const each of [sentences].flat()) {
+      const filled = this.#fill(each, args);
+      if (filled !== null) return filled;
+    }
+    return null;
+  }
+
+  /** Fills arguments into a sentence. Null if one of them is missing, unless it stands in a part in brackets, which is left out. */
+  #fill(sentenceWith: string, args: Given): string | null {
     let whole = true;
-    const filled = sentenceWith.replaceAll(/\{(\w+)(?::(\w+))?\}/g, (_, name: string, kind: string | undefined) => {
-      const value = args[name];
-      if (value === undefined) whole = false;
-      return value === undefined ? '' : this.#shown(value, kind);
+    // One pass, so that braces and brackets in arguments are only text.
+    const filled = sentenceWith.replaceAll(/\[([^\]]*)\]|\{(\w+)(?::(\w+))?\}/g, (_, part: string | undefined, name = '', kind?: string) => {
+      if (part !== undefined) return this.#fill(part, args) ?? '';
+      const value = own(args, name);
+      const shown = value === undefined ? null : this.#shown(value, kind);
+      if (shown === null) whole = false;
+      return shown ?? '';
     });
     return whole ? filled : null;
   }
 
-  #shown(value: string, kind: string | undefined): string {
+  /** Formats an argument. Null if there are no words for it. */
+  #shown(value: string | number, kind: string | undefined): string | null {
     switch (kind) {
       case 'bytes':
         return bytes(Number(value), this.#language);
@@ -112,8 +160,18 @@ class I18n {
         return share100(Number(value), this.#language);
       case 'span':
         return duration(Number(value), this.t.units);
+      case 'number':
+        return new Intl.NumberFormat(this.#language).format(Number(value));
+      case 'trip':
+        return roundTrip(Number(value), this.#language);
+      case 'given':
+        return '';
+      case 'term':
+        return own(languages[this.#language].terms, String(value)) ?? null;
+      case 'error':
+        return this.#first(own(languages[this.#language].errors, String(value))?.message ?? [], {});
       default:
-        return value;
+        return String(value);
     }
   }
 

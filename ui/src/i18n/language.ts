@@ -5,33 +5,39 @@ import type { Catalogue } from './en/catalogue';
 
 export type Language = 'en' | 'de';
 
+/**
+ * A sentence with places for arguments: `{name}` stands for an argument, `{free:bytes}` for one that is formatted as a size,
+ * `{os:term}` for a stable name that the table `terms` has words for, `{reason:error}` for the code of another error, `{reason:given}` for nothing, and only asks for the argument. If there
+ * are several sentences, the first one is used whose arguments are all present. The last one needs none. A part in square
+ * brackets is left out if one of its arguments is missing.
+ */
+export type Sentence = string | readonly string[];
+
 /** An error in words. */
 export interface ErrorText {
-  message: string;
-  hint: string;
-  /** The core's own sentence names a path or a cause, and follows in brackets. */
-  detail?: true;
+  message: Sentence;
+  /** What to do about it. The core's English hint replaces it if it is missing, so it may be missing in English only. */
+  hint?: Sentence;
 }
 
-/**
- * A check of the doctor in words. `{name}` stands for an argument of the check, `{free:bytes}` for one that is formatted as a
- * size. If there are several messages, the first one is used whose arguments are all present.
- */
+/** A check of the doctor in words. */
 export interface CheckText {
-  message: string | readonly string[];
-  hint?: string;
-  /** The core's own sentence says more, and is shown beneath. */
-  detail?: true;
+  message: Sentence;
+  hint?: Sentence;
 }
 
 export interface LanguagePack {
   /** The language's own name for itself. */
   name: string;
   catalogue: Catalogue;
-  /** Errors by code. What is missing is shown in the core's English words. */
+  /** Errors by code. If errors of one code differ by the argument `case`, the key is `code.case`. */
   errors: Record<string, ErrorText>;
-  /** Checks of the doctor by code. A check that is in order has the code `ok_` and its name. */
+  /** Stands for errors and checks that are not in the tables. `null` in English: the core's own words are used. */
+  unknown: ErrorText | null;
+  /** Checks of the doctor by code, or else by the table of errors. A check that is in order has the code `ok_` and its name. */
   checks: Record<string, CheckText>;
+  /** Stable names in arguments, as clauses within a sentence. */
+  terms: Record<string, string>;
   /** What is said beside a pairing, by code. */
   pairingNotes: Record<PairingNote, string>;
 }

@@ -314,11 +314,7 @@ mod tests {
     fn status() -> KeystoreStatus {
         KeystoreStatus {
             keystore: KeystoreView::Keychain,
-            problem: Some(ApiError {
-                code: "keystore_locked".into(),
-                message: "locked".into(),
-                hint: "Unlock.".into(),
-            }),
+            problem: Some(ApiError::new("keystore_locked", "locked", "Unlock.")),
             keychain: KeychainState::Locked,
             leftovers: vec![KeystoreView::Plain],
         }

@@ -399,11 +399,7 @@ impl<'a> PairingPrinter<'a> {
             }
             PairingView::Failed { error } => Step::Ended(Err(error.clone().into())),
             PairingView::Idle => {
-                let error = ApiError {
-                    code: "pairing_cancelled".into(),
-                    message: "the pairing was cancelled".into(),
-                    hint: String::new(),
-                };
+                let error = ApiError::new("pairing_cancelled", "the pairing was cancelled", "");
                 Step::Ended(Err(error.into()))
             }
         }
@@ -518,7 +514,7 @@ mod tests {
         let console = Console::new(true);
         let Step::Ended(Err(failure)) = printer(&console, false).print(&PairingView::Idle) else { panic!() };
         assert_eq!((failure.error.code.as_str(), failure.status), ("pairing_cancelled", crate::failure::FAILED));
-        let error = ApiError { code: "code_wrong".into(), message: "m".into(), hint: "h".into() };
+        let error = ApiError::new("code_wrong", "m", "h");
         let Step::Ended(Err(failure)) = printer(&console, false).print(&PairingView::Failed { error }) else {
             panic!()
         };

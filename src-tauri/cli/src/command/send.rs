@@ -256,7 +256,7 @@ fn ended(transfer: &TransferView, by_us: bool, took: Duration, console: &Console
         console.note(&format!("note: {}", notes::sentence(note)));
     }
     let reason = |code: &str, message: &str| {
-        let own = || ApiError { code: code.into(), message: message.into(), hint: String::new() };
+        let own = || ApiError::new(code, message, "");
         Failure::from(transfer.reason.clone().unwrap_or_else(own))
     };
     match transfer.state {

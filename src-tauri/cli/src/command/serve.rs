@@ -241,11 +241,7 @@ mod tests {
 
     #[test]
     fn names_in_events_are_shown_harmlessly() {
-        let error = yonder_core::api::ApiError {
-            code: "x".into(),
-            message: "from \x1b]0;evil\x07".into(),
-            hint: "line\nbreak".into(),
-        };
+        let error = yonder_core::api::ApiError::new("x", "from \x1b]0;evil\x07", "line\nbreak");
         let text = event_text(&Event::Notice { error }).unwrap();
         assert!(!text.chars().any(char::is_control), "{text:?}");
     }

@@ -21,6 +21,7 @@ pub fn typescript() -> String {
     declare!(
         DeviceId,
         TransferId,
+        Arg,
         ApiError,
         DeviceType,
         IdentityView,

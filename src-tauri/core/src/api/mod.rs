@@ -4,6 +4,7 @@
 //! are sent as [`ApiError`], and nobody may match on their text. Events are numbered; a reader that sees a gap requests
 //! a [`NodeRequest::Snapshot`].
 
+mod args;
 pub mod bindings;
 mod doctor;
 mod event;
@@ -16,6 +17,7 @@ mod response;
 mod shell;
 mod view;
 
+pub use args::{Arg, Args};
 pub use doctor::{CheckStatus, CheckView, DoctorConnection, DoctorReport};
 pub use event::{Event, NumberedEvent};
 pub use grant::Grant;

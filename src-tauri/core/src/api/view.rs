@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{
+    args::{Arg, Args},
     grant::Grant,
     note::{Amount, Note, read_notes},
     relay::RelayChoice,
@@ -21,6 +22,33 @@ pub struct ApiError {
     pub message: String,
     /// Hint what a person can do about it; may be empty.
     pub hint: String,
+    /// Names and figures that `message` and `hint` mention, for sentences in other languages. `case` tells errors of one
+    /// code apart. `os` is a stable name of an error of the system. `detail` is technical text of a library or of the
+    /// system, and is shown apart.
+    #[serde(default, skip_serializing_if = "Args::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, Arg>>", optional)]
+    pub args: Args,
+}
+
+impl ApiError {
+    /// Creates an error without arguments.
+    pub fn new(code: impl Into<String>, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), hint: hint.into(), args: Args::default() }
+    }
+
+    /// Adds a text as an argument.
+    #[must_use]
+    pub fn with(mut self, name: &str, text: impl std::fmt::Display) -> Self {
+        self.args = self.args.with(name, text);
+        self
+    }
+
+    /// Adds a number as an argument.
+    #[must_use]
+    pub fn number(mut self, name: &str, number: u64) -> Self {
+        self.args = self.args.number(name, number);
+        self
+    }
 }
 
 impl std::fmt::Display for ApiError {

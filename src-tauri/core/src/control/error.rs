@@ -3,7 +3,7 @@
 use std::{io, path::PathBuf};
 
 use crate::{
-    api::ApiError,
+    api::{ApiError, Args},
     error::{NetworkError, RoomError},
 };
 
@@ -112,6 +112,24 @@ impl RoomError for ControlError {
             }
             Self::TooLarge { .. } => "Give less at once; what is long is sent as a file.".into(),
             Self::NotText(_) => "Rename the file, or send the folder that it lies in.".into(),
+        }
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::AlreadyRunning(path) | Self::InTheWay(path) | Self::NotPrivate(path) => {
+                args.with("path", path.display())
+            }
+            Self::Socket { path, source } => args.with("path", path.display()).caused_by(source),
+            Self::Version { app, theirs, ours } => {
+                args.with("version", app).number("found", (*theirs).into()).number("known", (*ours).into())
+            }
+            Self::TooLarge { bytes, limit, .. } => args.number("bytes", *bytes as u64).number("limit", *limit as u64),
+            Self::TurnedAway(detail) | Self::BadRequest(detail) | Self::NotText(detail) | Self::BadAnswer(detail) => {
+                args.with("detail", detail)
+            }
+            Self::OtherUser | Self::NoAnswer | Self::Lost => args,
         }
     }
 }

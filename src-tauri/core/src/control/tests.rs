@@ -49,7 +49,7 @@ impl Node for Fake {
                     bus.emit(Event::Stopping);
                     Ok(Response::Devices(Vec::new()))
                 }
-                _ => Err(ApiError { code: "nothing".into(), message: "no".into(), hint: "maybe".into() }),
+                _ => Err(ApiError::new("nothing", "no", "maybe")),
             }
         })
     }
@@ -241,9 +241,7 @@ async fn reader_that_sleeps_gets_a_gap_and_holds_up_nobody() {
     // when this yields.
     let total = 50_000;
     for _ in 0..total {
-        running.node.bus.emit(Event::Notice {
-            error: ApiError { code: "x".into(), message: "y".repeat(100), hint: String::new() },
-        });
+        running.node.bus.emit(Event::Notice { error: ApiError::new("x", "y".repeat(100), "") });
         tokio::task::yield_now().await;
     }
     assert!(running.client().await.call(words("x")).await.is_ok());

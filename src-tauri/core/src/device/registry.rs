@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{DeviceRecordError, PersistedPairedDevice, naming::Announced, tombstone::Tombstone};
 use crate::{
-    api::{ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
+    api::{Args, ConnectionState, ConnectionView, DeviceState, DeviceType, DeviceView, Event, PathKind, TrustLevel},
     clock::Locked as _,
     clock::unix_now,
     error::RoomError,
@@ -101,6 +101,18 @@ impl RoomError for DeviceError {
             Self::Record(DeviceRecordError::Newer(_)) => "Update Yonder; the data is untouched.".into(),
             Self::Record(DeviceRecordError::Damaged) => "Unpair the device and pair it anew.".into(),
             Self::Storage(error) => error.hint(),
+        }
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::Unknown(text) => args.with("text", text),
+            Self::Ambiguous { text, devices } => args.with("text", text).with("devices", devices),
+            Self::NotPaired(device) | Self::Blocked(device) => args.with("device", device),
+            Self::NotProposed(name) | Self::NameTaken(name) => args.with("name", name),
+            Self::Record(DeviceRecordError::Newer(_) | DeviceRecordError::Damaged) => args,
+            Self::Storage(error) => error.args(),
         }
     }
 }

@@ -224,11 +224,12 @@ impl DeviceRegistry {
         }
         let name = self.name_of(id);
         self.unpair(id, false).await?;
-        let error = ApiError {
-            code: "unpaired_by_peer".into(),
-            message: format!("{name} has unpaired this device"),
-            hint: "Pair the two devices anew if that was not meant.".into(),
-        };
+        let error = ApiError::new(
+            "unpaired_by_peer",
+            format!("{name} has unpaired this device"),
+            "Pair the two devices anew if that was not meant.",
+        );
+        let error = error.with("device", name);
         self.events.emit(Event::Notice { error });
         Ok(true)
     }

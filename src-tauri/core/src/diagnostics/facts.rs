@@ -1,10 +1,40 @@
 //! Results of the probes, as plain data, so that every check can be tested without a network.
 
 use std::{
+    fmt, io,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
     time::Duration,
 };
+
+use crate::error::os_kind;
+
+/// Refusal of the system: its words, and their stable name if there is one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// Words of the system.
+    pub text: String,
+    /// Stable name, as [`os_kind`] gives it.
+    pub os: Option<&'static str>,
+}
+
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl From<io::Error> for Denial {
+    fn from(error: io::Error) -> Self {
+        Self { os: os_kind(&error), text: error.to_string() }
+    }
+}
+
+impl From<&str> for Denial {
+    fn from(text: &str) -> Self {
+        Self { text: text.into(), os: None }
+    }
+}
 
 /// Facts about the UDP port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,7 +48,7 @@ pub struct Port {
     /// True in mode `relay-only`, which opens no port.
     pub unused: bool,
     /// Without a node: error of trying to bind the port.
-    pub refusal: Option<String>,
+    pub refusal: Option<Denial>,
     /// Program that holds the requested port, if it could be found.
     pub holder: Option<Holder>,
 }
@@ -89,7 +119,7 @@ pub struct Multicast {
     /// Other machines that were heard on mDNS meanwhile.
     pub others: Vec<IpAddr>,
     /// Error if no receiving socket could be opened.
-    pub deaf: Option<String>,
+    pub deaf: Option<Denial>,
 }
 
 /// Result of multicast packets sent on one interface, which should also return to this machine.
@@ -208,7 +238,7 @@ pub struct FolderFacts {
     /// Path of the folder.
     pub path: PathBuf,
     /// Error of writing to it.
-    pub refusal: Option<String>,
+    pub refusal: Option<Denial>,
     /// Free bytes, if the system tells.
     pub free: Option<u64>,
 }

@@ -19,7 +19,7 @@ pub use mdns::{LanAdvertiser, MdnsDiscovery, is_port_of_bridge};
 pub(crate) use pkarr::http_date;
 pub use pkarr::{PUBLIC_PKARR, PkarrServer};
 
-use crate::id::Sighting;
+use crate::{api::Args, id::Sighting};
 
 /// Report of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,5 +99,9 @@ impl crate::error::RoomError for DiscoveryError {
 
     fn hint(&self) -> String {
         "Is there a network interface that allows multicast? Devices can still be reached with ID@IP:PORT.".into()
+    }
+
+    fn args(&self) -> Args {
+        Args::new().with("detail", &self.0)
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{io, path::PathBuf};
 
-use crate::{api::KeystoreView, datadir::is_foreign, error::RoomError};
+use crate::{
+    api::{Args, KeystoreView},
+    datadir::is_foreign,
+    error::RoomError,
+};
 
 /// Errors of the identity. In every case nothing was lost or replaced.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +135,15 @@ fn place(keystore: KeystoreView) -> &'static str {
     }
 }
 
+/// Returns the keystore's name for programs.
+fn code_of(keystore: KeystoreView) -> &'static str {
+    match keystore {
+        KeystoreView::Keychain => "keychain",
+        KeystoreView::File => "file",
+        KeystoreView::Plain => "plain",
+    }
+}
+
 impl IdentityError {
     /// Converts a disk error, classified by what the user can do about it.
     pub(super) fn io(path: &std::path::Path, source: io::Error) -> Self {
@@ -241,5 +254,41 @@ impl RoomError for IdentityError {
             Self::Random => "The system's random source fails; try again later.",
         }
         .into()
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::NotADirectory(path)
+            | Self::Full(path)
+            | Self::AlreadyRunning(path)
+            | Self::RecordMissing(path)
+            | Self::KeystoreBusy(path)
+            | Self::NoIdentity(path)
+            | Self::Exists(path)
+            | Self::RestoreUnfinished(path) => args.with("path", path.display()),
+            Self::NotWritable { path, source } | Self::Foreign { path, source } | Self::Io { path, source } => {
+                args.with("path", path.display()).caused_by(source)
+            }
+            Self::Newer { path, found, known } => {
+                args.with("path", path.display()).number("found", *found).number("known", *known)
+            }
+            Self::RecordBroken { path, reason } => args.with("path", path.display()).with("detail", reason),
+            Self::KeystoreUnavailable(detail) | Self::KeystoreLocked(detail) => args.with("detail", detail),
+            Self::KeystoreEntryGone(keystore) | Self::KeystoreChanged(keystore) => {
+                args.with("keystore", code_of(*keystore))
+            }
+            Self::KeystoreBroken { keystore, reason } => {
+                args.with("keystore", code_of(*keystore)).with("detail", reason)
+            }
+            Self::KeystoreMismatch { recorded, asked } => {
+                args.with("keystore", code_of(*recorded)).with("asked", code_of(*asked))
+            }
+            Self::PassphraseNeeded
+            | Self::NewPassphraseNeeded
+            | Self::PassphraseEmpty
+            | Self::PassphraseWrong
+            | Self::Random => args,
+        }
     }
 }

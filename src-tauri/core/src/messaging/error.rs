@@ -1,6 +1,6 @@
 //! Errors of texts.
 
-use crate::{error::RoomError, storage::StorageError};
+use crate::{api::Args, error::RoomError, storage::StorageError};
 
 /// Errors of texts.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +45,13 @@ impl RoomError for TextError {
             Self::TooManyWait => "They are delivered when the device is back; send the rest then.".into(),
             Self::Damaged => "Unpair the device and pair it anew; its texts are lost.".into(),
             Self::Storage(error) => error.hint(),
+        }
+    }
+
+    fn args(&self) -> Args {
+        match self {
+            Self::Empty | Self::TooLong | Self::Control | Self::TooManyWait | Self::Damaged => Args::new(),
+            Self::Storage(error) => error.args(),
         }
     }
 }

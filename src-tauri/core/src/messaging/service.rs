@@ -190,7 +190,7 @@ impl Messages {
         match result {
             Ok(Ok(end)) => Ok(end.duration_since(start)),
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(NetworkError::ConnectionTimeout { device: "the device".into(), seconds: PONG.as_secs() }),
+            Err(_) => Err(NetworkError::ConnectionTimeout { device: None, seconds: PONG.as_secs() }),
         }
     }
 
@@ -368,7 +368,7 @@ async fn within_write_timeout(
         Err(_) => {
             tracing::info!(device = %session.device_id(), "it takes no messages; its session is closed");
             session.close(CloseCode::Normal, "");
-            Err(NetworkError::ConnectionTimeout { device: "the device".into(), seconds: WRITE_TIMEOUT.as_secs() })
+            Err(NetworkError::ConnectionTimeout { device: None, seconds: WRITE_TIMEOUT.as_secs() })
         }
     }
 }

@@ -3,7 +3,10 @@
 use iroh::endpoint::ConnectionError;
 
 use super::CloseCode;
-use crate::{error::NetworkError, keys::MAX_NOTICE};
+use crate::{
+    error::{NetworkError, Unwilling},
+    keys::MAX_NOTICE,
+};
 
 /// Reason for which no session with a device could be opened.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -57,12 +60,12 @@ impl DialError {
             }
             Self::Refused(CloseCode::UnknownProtocol) => NetworkError::UnknownProtocol(device.into()),
             Self::Refused(CloseCode::NotPairing) => {
-                NetworkError::Refused(format!("{device} shows no pairing code now"))
+                NetworkError::Refused { device: device.into(), why: Unwilling::NotPairing }
             }
-            Self::Refused(CloseCode::Busy) => NetworkError::Refused(format!("{device} is busy with other devices")),
+            Self::Refused(CloseCode::Busy) => NetworkError::Refused { device: device.into(), why: Unwilling::Busy },
             Self::Refused(CloseCode::ShuttingDown) => NetworkError::DeviceOffline(device.into()),
             Self::NotProven | Self::Refused(CloseCode::HandshakeFailed) => NetworkError::RefusedNotPaired,
-            Self::Timeout(seconds) => NetworkError::ConnectionTimeout { device: device.into(), seconds },
+            Self::Timeout(seconds) => NetworkError::ConnectionTimeout { device: Some(device.into()), seconds },
             Self::ShuttingDown => NetworkError::ShuttingDown,
             other => NetworkError::ConnectionFailed { device: device.into(), source: Box::new(other) },
         }

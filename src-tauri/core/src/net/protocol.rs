@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use n0_future::boxed::BoxFuture;
 
 use super::{ALPN_PAIRING, Session, SessionLimits};
-use crate::error::NetworkError;
+use crate::error::{NetworkError, StateError};
 
 /// A protocol between paired devices. Register it with `NetworkingService::register_protocol` before the event loop
 /// starts. It then serves every session of its ALPN, whichever side dialled.
@@ -79,10 +79,7 @@ impl ProtocolRegistry {
     pub fn register(&mut self, protocol: Arc<dyn NetworkProtocol>) -> Result<(), NetworkError> {
         let alpn = protocol.alpn();
         if alpn == ALPN_PAIRING || self.by_alpn.contains_key(alpn) {
-            return Err(NetworkError::InvalidState(format!(
-                "the protocol {} is registered already",
-                String::from_utf8_lossy(alpn)
-            )));
+            return Err(StateError::ProtocolTaken(String::from_utf8_lossy(alpn).into()).into());
         }
         self.by_alpn.insert(alpn, protocol);
         Ok(())

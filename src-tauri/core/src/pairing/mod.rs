@@ -23,6 +23,6 @@ pub use link::{Link, MAX_LINK, MAX_LINK_ADDRESSES, parse_address};
 pub use yonder_proto::pairing::{
     Attempt, CODE_LIFETIME, CODE_WORDS, CodeStatus, EXPORTER_LABEL, Entropy, FINDER_WORDS, HostCode, HostState,
     HostsTried, JoinSecret, JoinerState, LONG_CODE_WORDS, LinkSecret, LocalDevice, MAX_ATTEMPTS, MAX_COMPLETIONS,
-    MAX_FRAME, MAX_HOSTS_PER_CODE, Method, NewPairing, Output, PROTOCOL, PairingCode, PairingError, PairingEvent,
-    PeerConnection, Refusal, Signer, Software, Timeouts, VERSION, completions,
+    MAX_FRAME, MAX_HOSTS_PER_CODE, Method, NewPairing, NoRendezvousReason, Output, PROTOCOL, PairingCode, PairingError,
+    PairingEvent, PeerConnection, Refusal, Signer, Software, Timeouts, VERSION, completions,
 };

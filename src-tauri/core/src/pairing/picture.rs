@@ -20,7 +20,10 @@ use image::{
 use zeroize::Zeroizing;
 
 use super::{Link, PairingError};
-use crate::error::RoomError;
+use crate::{
+    api::Args,
+    error::{RoomError, os_kind},
+};
 
 /// Largest file that is read, in bytes.
 pub const MAX_PICTURE: u64 = 32 << 20;
@@ -67,6 +70,8 @@ pub enum PictureError {
         name: String,
         /// Error of the system.
         reason: String,
+        /// Stable name of the error.
+        os: Option<&'static str>,
     },
     /// Not a picture, of an unsupported format, or damaged.
     #[error("the picture cannot be read")]
@@ -111,6 +116,16 @@ impl RoomError for PictureError {
             Self::Link(error) => error.hint(),
         }
     }
+
+    fn args(&self) -> Args {
+        match self {
+            Self::File { name, os: Some(os), .. } => Args::new().with("path", name).with("os", os),
+            Self::File { name, reason, os: None } => Args::new().with("path", name).with("detail", reason),
+            Self::OtherCode => Args::new().with("case", "other_code"),
+            Self::Link(error) => error.args(),
+            Self::Unreadable | Self::TooLarge | Self::NoCode | Self::SeveralCodes => Args::new(),
+        }
+    }
 }
 
 /// Returns the pairing link in the image file at this path.
@@ -121,6 +136,7 @@ pub fn link_at(path: &Path) -> Result<Link, PictureError> {
     let failed = |cause: io::Error| PictureError::File {
         name: path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned(),
         reason: cause.to_string(),
+        os: os_kind(&cause),
     };
     let kind = std::fs::metadata(path).map_err(failed)?;
     // Reading a pipe or a device could block.

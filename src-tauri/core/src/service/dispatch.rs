@@ -9,7 +9,7 @@ use crate::{
         ApiError, DeviceRequest, DeviceRule, DeviceView, DiagnosticsRequest, Given, MessageRequest, NodeRequest,
         PingView, Request, Response, SettingsRequest, Snapshot, TransferOptions, TransferRequest, TransferView,
     },
-    error::NetworkError,
+    error::{InputError, NetworkError},
     id::DeviceId,
     messaging::NetworkMessage,
     net::{ALPN_MESSAGE, Connector, Session},
@@ -233,10 +233,7 @@ impl NetworkingService {
 
     async fn ping(&self, device: &str, count: u32) -> Result<PingView, NetworkError> {
         if count == 0 || count > MAX_PINGS {
-            return Err(NetworkError::InvalidInput {
-                message: format!("{count} pings cannot be sent"),
-                hint: format!("1 to {MAX_PINGS}."),
-            });
+            return Err(InputError::Pings { count: count.into(), most: MAX_PINGS.into() }.into());
         }
         let device = self.0.devices.find_paired(device)?;
         let net = self.0.net.up()?;

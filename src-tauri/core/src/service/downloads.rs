@@ -72,7 +72,7 @@ impl NetworkingService {
         });
         looked.await.unwrap_or_else(|error| FolderFacts {
             path: self.0.settings.download_dir(),
-            refusal: Some(error.to_string()),
+            refusal: Some(error.to_string().as_str().into()),
             free: None,
         })
     }
@@ -81,7 +81,8 @@ impl NetworkingService {
     pub(super) async fn warn_of_downloads(self) {
         let check = checks::place::downloads(&self.downloads().await);
         if let (CheckStatus::Failed, Some(code)) = (check.status, check.code) {
-            let error = ApiError { code, message: check.detail.trim_end_matches('.').into(), hint: check.hint };
+            let error = ApiError::new(code, check.detail.trim_end_matches('.'), check.hint);
+            let error = check.args.iter().fold(error, |error, (name, value)| error.with(name, value));
             self.0.events.emit(Event::Notice { error });
         }
     }

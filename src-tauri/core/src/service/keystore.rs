@@ -13,7 +13,7 @@ use crate::{
     api::{BackupView, Event, KeystoreRequest, KeystoreStatus, KeystoreView, Response, SecretText},
     clock::SharedLocked as _,
     clock::unix_now,
-    error::NetworkError,
+    error::{InputError, NetworkError},
     id::DeviceId,
     identity::{
         self, AskPassphrase, Backup, GivenPassphrase, KeystoreChoice, NoPassphrase, Restoration, check_passphrase,
@@ -105,10 +105,7 @@ impl NetworkingService {
         passphrase: Option<SecretText>,
     ) -> Result<BackupView, NetworkError> {
         if !path.is_absolute() {
-            return Err(NetworkError::InvalidInput {
-                message: format!("{} is not an absolute path", path.display()),
-                hint: "Give a path that begins at the root.".into(),
-            });
+            return Err(InputError::PathRelative(path.clone()).into());
         }
         let _turn = self.0.keystore.turn.lock().await;
         let snapshot = self.0.store.snapshot(BACKED_UP).await?;

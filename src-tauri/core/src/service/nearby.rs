@@ -18,7 +18,7 @@ use crate::{
     clock::Locked as _,
     device::DeviceRegistry,
     discovery::{Advert, Discovery, MdnsDiscovery, PairedPeer, Seen},
-    error::NetworkError,
+    error::{NetworkError, StateError},
     id::Sighting,
     net::{Mode, Net},
 };
@@ -38,7 +38,7 @@ impl NetworkingService {
     /// When the node is on the network already.
     pub fn register_discovery(&self, source: Arc<dyn Discovery>) -> Result<(), NetworkError> {
         if self.0.net.get().is_some() {
-            return Err(NetworkError::InvalidState("sources are registered before the network starts".into()));
+            return Err(StateError::SourceLate.into());
         }
         self.0.sources.locked().push(source);
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use n0_future::boxed::BoxFuture;
 
 use crate::{
-    error::NetworkError,
+    error::{NetworkError, StateError},
     id::DeviceId,
     net::{Connector, Net, Session},
 };
@@ -30,7 +30,7 @@ impl NetHandle {
     /// # Errors
     /// When it is not up yet.
     pub fn up(&self) -> Result<&Net, NetworkError> {
-        self.get().ok_or_else(|| NetworkError::InvalidState("this device is not on the network yet".into()))
+        self.get().ok_or_else(|| StateError::NotStarted.into())
     }
 }
 

@@ -25,7 +25,7 @@ use crate::{
     control::{ControlServer, Node},
     device::DeviceRegistry,
     discovery::{Discovery, LanAdvertiser},
-    error::NetworkError,
+    error::{InputError, NetworkError, StateError},
     event::EventBus,
     id::DeviceId,
     identity::{self, NetworkIdentity},
@@ -92,11 +92,7 @@ impl NetworkingService {
         let devices = DeviceRegistry::load(store.clone(), events.clone()).await?;
         let settings = SettingsStore::load(store.clone(), &options).await?;
         if options.receives && settings.download_dir().as_os_str().is_empty() {
-            return Err(NetworkError::InvalidInput {
-                message: "there is no home directory to receive files in".into(),
-                hint: "Set HOME, or choose a folder: `serve --download-dir DIR`, or `settings download_dir DIR`."
-                    .into(),
-            });
+            return Err(InputError::NoHome.into());
         }
         let (opened, inboxes) = mpsc::channel(64);
         let instance = random_u64()?;
@@ -161,7 +157,7 @@ impl NetworkingService {
     /// When its ALPN is taken, or the node is on the network already.
     pub fn register_protocol(&self, protocol: Arc<dyn NetworkProtocol>) -> Result<(), NetworkError> {
         if self.0.net.get().is_some() {
-            return Err(NetworkError::InvalidState("protocols are registered before the network starts".into()));
+            return Err(StateError::ProtocolLate.into());
         }
         self.0.protocols.locked().register(protocol)
     }
@@ -175,7 +171,7 @@ impl NetworkingService {
     pub async fn spawn_event_loop(&self) -> Result<(), NetworkError> {
         let inner = &self.0;
         let Some(inboxes) = inner.inboxes.locked().take() else {
-            return Err(NetworkError::InvalidState("this node is on the network already".into()));
+            return Err(StateError::Started.into());
         };
         let control = ControlServer::bind(&inner.options.data_dir, Arc::new(self.clone())).await?;
         let protocols = inner.protocols.locked().clone();

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 use super::NetworkingService;
 use crate::{
     api::{Event, NumberedEvent, RelayView, SecretText, Settings},
-    error::NetworkError,
+    error::{InputError, NetworkError},
     net::{Net, RelayError, RelayStatus, RelayUrl},
 };
 
@@ -92,23 +92,18 @@ fn view(relay: &RelayStatus) -> RelayView {
     }
 }
 
-fn bad(message: String, hint: &str) -> NetworkError {
-    NetworkError::InvalidInput { message, hint: hint.into() }
-}
-
 /// Parses a list of relay URLs into normal form, without duplicates. Pure.
 pub(super) fn checked_relays(text: &str) -> Result<Vec<String>, NetworkError> {
     let mut relays = Vec::new();
     for word in text.split([' ', ',', '\t', '\n', '\r']).filter(|word| !word.is_empty()) {
-        let hint = "It looks like https://relay.example.org; several are separated by spaces.";
         if word.len() > LONGEST_URL {
-            return Err(bad("a relay's address is too long".into(), hint));
+            return Err(InputError::RelayUrlLong.into());
         }
-        let url: RelayUrl =
-            word.parse().map_err(|error| bad(format!("{word:?} is not a relay's address: {error}"), hint))?;
+        let wrong = |detail: String| InputError::RelayUrl { text: word.into(), detail };
+        let url: RelayUrl = word.parse().map_err(|error: iroh::RelayUrlParseError| wrong(error.to_string()))?;
         let plain = url.scheme() == "https" && url.has_host() && url.query().is_none() && url.fragment().is_none();
         if !plain || !url.username().is_empty() || url.password().is_some() {
-            return Err(bad(format!("{word:?} is not the address of a relay with TLS"), hint));
+            return Err(InputError::RelayTls(word.into()).into());
         }
         let url = url.to_string();
         if !relays.contains(&url) {
@@ -116,7 +111,7 @@ pub(super) fn checked_relays(text: &str) -> Result<Vec<String>, NetworkError> {
         }
     }
     if relays.len() > MOST_RELAYS {
-        return Err(bad(format!("{} relays are too many", relays.len()), "At most 8."));
+        return Err(InputError::RelayCount { count: relays.len() as u64, most: MOST_RELAYS as u64 }.into());
     }
     Ok(relays)
 }
@@ -126,10 +121,7 @@ pub(super) fn checked_token(token: SecretText) -> Result<SecretText, NetworkErro
     let text = token.into_inner();
     let trimmed = Zeroizing::new(text.trim().to_owned());
     if trimmed.is_empty() || trimmed.len() > LONGEST_TOKEN || !trimmed.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad(
-            "this cannot be a relay's token".into(),
-            "1 to 512 letters, digits and signs of ASCII, without spaces.",
-        ));
+        return Err(InputError::RelayToken.into());
     }
     Ok(SecretText::new(trimmed))
 }

@@ -86,7 +86,7 @@ impl Rotations {
         }
         self.offers().remove(&session.device_id());
         let device = self.0.devices.name_of(session.device_id());
-        Err(NetworkError::ConnectionTimeout { device, seconds: WAIT.as_secs() })
+        Err(NetworkError::ConnectionTimeout { device: Some(device), seconds: WAIT.as_secs() })
     }
 
     async fn offer(&self, session: &Session, done: Option<oneshot::Sender<()>>) -> Result<(), NetworkError> {

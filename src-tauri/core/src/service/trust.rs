@@ -10,7 +10,7 @@ use iroh::endpoint::ConnectionError;
 use super::NetworkingService;
 use crate::{
     api::{DeviceAccept, DeviceRule, DeviceState, DeviceView, MessageView, TrustLevel},
-    error::NetworkError,
+    error::{InputError, NetworkError},
     id::DeviceId,
     messaging::{NetworkMessage, TextError},
     net::{ALPN_MESSAGE, CloseCode, Connector, Net, Session},
@@ -141,10 +141,7 @@ impl NetworkingService {
         let device = self.0.devices.find_paired(device)?;
         let id = device.device_id;
         if level == Some(TrustLevel::Blocked) {
-            return Err(NetworkError::InvalidInput {
-                message: "a device is blocked by a command of its own".into(),
-                hint: "`yonder-cli block DEVICE`".into(),
-            });
+            return Err(InputError::BlockedByTrust.into());
         }
         if let Some(rule) = rule {
             self.0.devices.set_rule(id, checked(rule, self.data_dir()).await?).await?;
@@ -180,18 +177,12 @@ async fn checked(rule: DeviceRule, data_dir: &Path) -> Result<DeviceRule, Networ
         let path = into.clone();
         let found = tokio::task::spawn_blocking(move || path.is_absolute() && path.is_dir()).await;
         if !found.unwrap_or(false) {
-            return Err(NetworkError::InvalidInput {
-                message: format!("{} is not a folder", into.display()),
-                hint: "Give the whole path of a folder that is there.".into(),
-            });
+            return Err(InputError::RuleFolder(into).into());
         }
         let (path, data_dir) = (into.clone(), data_dir.to_owned());
         let checked = tokio::task::spawn_blocking(move || Places::here(&data_dir).check(&path)).await;
         if let Err(why) = checked.map_err(|error| NetworkError::Internal(error.to_string()))? {
-            return Err(NetworkError::InvalidInput {
-                message: format!("no rule can put files into {}: {why}", into.display()),
-                hint: "Choose a folder that holds nothing but what you receive.".into(),
-            });
+            return Err(InputError::RuleFolderRefused { path: into, why: why.to_string(), reason: why.code() }.into());
         }
     }
     Ok(rule)

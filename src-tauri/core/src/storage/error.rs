@@ -2,7 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
-use crate::error::RoomError;
+use crate::{api::Args, error::RoomError};
 
 /// Errors of the store. Cloned to every caller whose write was in the failed batch.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -135,5 +135,24 @@ impl RoomError for StorageError {
             Self::Random => "The system's random source fails; try again later.",
         }
         .into()
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::Newer { found, known } => args.number("found", (*found).into()).number("known", (*known).into()),
+            Self::Corrupt { path, reason } => args.with("path", path.display()).with("detail", reason),
+            Self::ValueBroken { table } => args.with("table", table),
+            Self::NotWritable { path, source } => args.with("path", path.display()).caused_by(source.as_ref()),
+            Self::Io(source) => args.caused_by(source.as_ref()),
+            Self::AlreadyRunning
+            | Self::WrongKey
+            | Self::SnapshotBroken
+            | Self::Full
+            | Self::TooLarge
+            | Self::Closed
+            | Self::Random
+            | Self::Latched => args,
+        }
     }
 }

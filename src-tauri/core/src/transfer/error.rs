@@ -4,14 +4,12 @@ use std::{io, path::PathBuf};
 
 use super::left_out::LeftOut;
 use crate::{
-    api::{ApiError, Note},
+    api::{Args, Note},
     error::{NetworkError, RoomError, size},
     id::TransferId,
     transfer::{
-        protocol::{
-            frames::Violation,
-            reason::{Cause, Reason},
-        },
+        cause::Cause,
+        protocol::{frames::Violation, reason::Reason},
         receive::staging::DiskError,
     },
 };
@@ -209,6 +207,43 @@ impl RoomError for TransferError {
         };
         hint.into()
     }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::Unknown(id) => args.with("transfer", id),
+            Self::NoSpace { folder, needed, free } => {
+                args.with("folder", folder.display()).number("needed", *needed).number("free", *free)
+            }
+            Self::Destination { path, source } | Self::Source { path, source } => {
+                args.with("path", path.display()).caused_by(source)
+            }
+            Self::Disk(error) => args.caused_by(&error.source),
+            Self::LeftOut(left) | Self::NothingLeft(left) => {
+                let first = left.notes.iter().find_map(|note| match note {
+                    Note::Skipped { path, reason } => Some((path, reason)),
+                    _ => None,
+                });
+                let args = args.number("count", left.reasons.total());
+                first.into_iter().fold(args, |args, (path, reason)| args.with("path", path).with("reason", reason))
+            }
+            Self::Special(path) | Self::OwnData(path) | Self::Elsewhere(path) | Self::Name(path) => {
+                args.with("path", path.display())
+            }
+            Self::TooMuch(violation) | Self::Violation(violation) => args.with("detail", violation),
+            Self::Internal(detail) => args.with("detail", detail),
+            Self::Limit => args.with("case", "transfer_limit").number("least", 1024),
+            Self::Stopped(_)
+            | Self::NotOffered
+            | Self::Ended
+            | Self::StillActive
+            | Self::Selection(_)
+            | Self::NotOurs
+            | Self::Undecided
+            | Self::NotQueued
+            | Self::NothingToSend => args,
+        }
+    }
 }
 
 /// Describes the first few things that cannot be sent.
@@ -247,14 +282,14 @@ impl From<&NetworkError> for Reason {
             NetworkError::ProtocolViolation(_) => Self::ProtocolViolation,
             NetworkError::DecryptionFailed => Self::DecryptionFailed,
             NetworkError::ChecksumMismatch(_) => Self::ChecksumMismatch,
-            NetworkError::Refused(_) => Self::Refused,
+            NetworkError::Refused { .. } => Self::Refused,
             NetworkError::InvalidState(_) => Self::InvalidState,
             NetworkError::Internal(_) => Self::Internal,
             NetworkError::UnknownProtocol(_)
             | NetworkError::InvalidSignature
             | NetworkError::DeviceUnknown(_)
             | NetworkError::DeviceAmbiguous(_)
-            | NetworkError::InvalidInput { .. }
+            | NetworkError::InvalidInput(_)
             | NetworkError::SettingOverridden { .. }
             | NetworkError::File { .. }
             | NetworkError::PortUnavailable { .. } => Self::from_code(error.code()),
@@ -263,27 +298,9 @@ impl From<&NetworkError> for Reason {
     }
 }
 
-impl From<Cause> for ApiError {
-    fn from(cause: Cause) -> Self {
-        Self { code: cause.reason.code().into(), message: cause.message, hint: cause.hint }
-    }
-}
-
-impl From<Reason> for ApiError {
-    fn from(reason: Reason) -> Self {
-        Cause::from(reason).into()
-    }
-}
-
-impl From<&ApiError> for Reason {
-    fn from(error: &ApiError) -> Self {
-        Self::from_code(&error.code)
-    }
-}
-
 impl From<&NetworkError> for Cause {
     fn from(error: &NetworkError) -> Self {
-        Self { reason: error.into(), message: error.to_string(), hint: error.hint() }
+        Self { reason: error.into(), message: error.to_string(), hint: error.hint(), args: error.args() }
     }
 }
 
@@ -303,6 +320,47 @@ pub fn told_as(error: &NetworkError) -> Reason {
     }
 }
 
+/// Returns an example of each error.
+#[cfg(test)]
+pub(crate) fn examples() -> Vec<TransferError> {
+    use TransferError as E;
+    let path = || PathBuf::from("/home/ann/file");
+    let io = |kind: io::ErrorKind| io::Error::from(kind);
+    let left = || {
+        let mut left = LeftOut::default();
+        left.add(path(), &Reason::FileUnreadable);
+        Box::new(left)
+    };
+    let mut all = crate::error::examples::examples! { TransferError:
+        E::Unknown(_) => E::Unknown(TransferId::from_random([1; 16]));
+        E::NotOffered => E::NotOffered;
+        E::Ended => E::Ended;
+        E::StillActive => E::StillActive;
+        E::NoSpace { .. } => E::NoSpace { folder: path(), needed: 2_500_000_000, free: 1_000_000 };
+        E::Destination { .. } => E::Destination { path: path(), source: io(io::ErrorKind::PermissionDenied) };
+        E::Disk(_) => E::Disk(DiskError::new("writing", io(io::ErrorKind::ReadOnlyFilesystem)));
+        E::Selection(_) => E::Selection("there is no such folder in the offer");
+        E::NotOurs => E::NotOurs;
+        E::Undecided => E::Undecided;
+        E::Limit => E::Limit;
+        E::NotQueued => E::NotQueued;
+        E::NothingToSend => E::NothingToSend;
+        E::Source { .. } => E::Source { path: path(), source: io(io::ErrorKind::PermissionDenied) };
+        E::LeftOut(_) => E::LeftOut(left());
+        E::NothingLeft(_) => E::NothingLeft(left());
+        E::Special(_) => E::Special(path());
+        E::OwnData(_) => E::OwnData(path());
+        E::Elsewhere(_) => E::Elsewhere(path());
+        E::Name(_) => E::Name(path());
+        E::TooMuch(_) => E::TooMuch(Violation("too many".into()));
+        E::Violation(_) => E::Violation(Violation("out of order".into()));
+        E::Stopped(_) => E::Stopped(Reason::SourceGone);
+        E::Internal(_) => E::Internal("a task failed");
+    };
+    all.push(E::Source { path: path(), source: io(io::ErrorKind::NotFound) });
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -319,7 +377,7 @@ mod tests {
     fn a_reason_and_what_people_see_of_it_have_one_code() {
         for code in ["disk_full", "new_thing"] {
             let reason = Reason::from_code(code);
-            let shown = ApiError::from(reason.clone());
+            let shown = crate::api::ApiError::from(reason.clone());
             assert_eq!((shown.code.as_str(), shown.hint.as_str()), (code, reason.hint()));
             assert_eq!(shown.message, Cause::from(reason.clone()).message);
             assert_eq!(Reason::from(&shown), reason);
@@ -351,7 +409,7 @@ mod tests {
         ];
         let others = [
             NetworkError::ConnectionFailed { device: text(), source: "x".into() },
-            NetworkError::ConnectionTimeout { device: text(), seconds: 1 },
+            NetworkError::ConnectionTimeout { device: Some(text()), seconds: 1 },
             NetworkError::ConnectionLost("x".into()),
             NetworkError::DeviceOffline(text()),
             NetworkError::ShuttingDown,
@@ -360,8 +418,8 @@ mod tests {
             NetworkError::ProtocolViolation(text()),
             NetworkError::DecryptionFailed,
             NetworkError::ChecksumMismatch(text()),
-            NetworkError::Refused(text()),
-            NetworkError::InvalidState(text()),
+            NetworkError::Refused { device: text(), why: crate::error::Unwilling::Busy },
+            NetworkError::InvalidState(crate::error::StateError::Started),
             NetworkError::Internal(text()),
             NetworkError::UnknownProtocol(text()),
             crate::storage::StorageError::TooLarge.into(),

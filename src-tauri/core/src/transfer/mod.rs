@@ -18,7 +18,7 @@
 //!
 //! - [`protocol`]: frames, formats, state machines, hash trees, and the control stream.
 //! - `segments`, [`left_out`], [`view_size`]: segments on the disk, counts of entries left out, the size of views.
-//! - `error`, `record`, `registry`: errors, what is stored of a transfer, and all transfers of the node.
+//! - `cause`, `error`, `record`, `registry`: reasons in words, errors, what is stored of a transfer, and all transfers of the node.
 //! - `send` and `receive`: the two sides. Neither names the other.
 //! - `offer_listing`, `commands`, `handler`: browsing an offer, commands of people, the network's entry.
 //! - this module: the face, [`Transfers`], and what both sides share (`Inner`).
@@ -31,6 +31,7 @@
 //! plaintexts; every number that a peer chooses is capped before anything is allocated; memory does not grow with
 //! file sizes; every task of a transfer has ended when its record says so.
 
+mod cause;
 mod commands;
 mod error;
 mod handler;
@@ -56,6 +57,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use crate::transfer::protocol::reason::Reason;
+#[cfg(test)]
+pub(crate) use error::examples;
 pub use error::{TransferError, explain};
 
 use self::record::{Outgoing, ResumeTerms};

@@ -29,10 +29,11 @@ use crate::{
     queue::history::{Past, too_many},
     storage::{Op, Store, Table},
     transfer::{
+        cause::Cause,
         protocol::{
             lifecycle::receiver::{Answer, OnRecord, answer_to_resume, takes_offer},
             manifest::Manifest,
-            reason::{Cause, Reason},
+            reason::Reason,
         },
         receive::staging::clean_up,
     },

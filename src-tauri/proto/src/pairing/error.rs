@@ -2,7 +2,6 @@
 
 /// Errors of pairing, on either side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PairingError {
     /// A typed word is not on the list. Such a word cannot be part of a code, so it may be shown.
     #[error("word {position}, \"{word}\", is not on the word list")]
@@ -101,8 +100,8 @@ pub enum PairingError {
     /// A code of five words was requested where no server may be asked.
     #[error("a code of five words is not possible here: {reason}")]
     NoRendezvous {
-        /// Describes the reason.
-        reason: &'static str,
+        /// The reason.
+        reason: NoRendezvousReason,
     },
     /// The user cancelled.
     #[error("the pairing was cancelled")]
@@ -110,6 +109,31 @@ pub enum PairingError {
     /// The system's random source failed.
     #[error("the system's random source is not available")]
     NoRandomness,
+}
+
+/// Reason for which a code of five words is not possible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRendezvousReason {
+    /// The mode permits no server.
+    #[error("this device asks no server of the internet, because it runs with --mode lan")]
+    LanMode,
+    /// There is no relay.
+    #[error("there is no relay through which this device could be reached; give --relay, too")]
+    NoRelay,
+    /// No rendezvous server is configured.
+    #[error("relays of one's own are given, and neither --pkarr nor --dht-bootstrap")]
+    NoServer,
+}
+
+impl NoRendezvousReason {
+    /// Returns a stable name for it.
+    pub fn case(self) -> &'static str {
+        match self {
+            Self::LanMode => "lan_mode",
+            Self::NoRelay => "no_relay",
+            Self::NoServer => "no_server",
+        }
+    }
 }
 
 impl PairingError {

@@ -38,7 +38,7 @@ mod tests;
 pub use attempts::{Attempt, CODE_LIFETIME, CodeStatus, HostCode, HostsTried, MAX_ATTEMPTS, MAX_HOSTS_PER_CODE};
 pub use code::{CODE_WORDS, FINDER_WORDS, LONG_CODE_WORDS, MAX_COMPLETIONS, PairingCode, completions};
 pub use entropy::Entropy;
-pub use error::PairingError;
+pub use error::{NoRendezvousReason, PairingError};
 pub use link_secret::LinkSecret;
 pub use pake::Method;
 pub use state::{

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::protocol::reason::{Cause, Reason};
+use super::protocol::reason::Reason;
 
 /// Most reasons that are counted separately, because some come from the peer. Further ones count as `other`.
 const SEPARATE: usize = 32;
@@ -65,9 +65,9 @@ impl ReasonCounts {
         view.show_left_out(self.total(), self.counts());
     }
 
-    /// Returns the reason why a finished transfer is incomplete; `None` if it is complete. If only a part was
+    /// Says why a finished transfer is incomplete; `None` if it is complete. If only a part was
     /// selected, `offered` is the number of offered files and `taken` that of selected ones.
-    pub fn incomplete(&self, taken: u64, offered: Option<u64>) -> Option<Cause> {
+    pub fn incomplete(&self, taken: u64, offered: Option<u64>) -> Option<String> {
         if self.0.is_empty() {
             return None;
         }
@@ -77,7 +77,7 @@ impl ReasonCounts {
         }
         let others = self.0.iter().filter(|(reason, _)| **reason != Reason::NotTaken);
         parts.extend(others.map(|(reason, count)| format!("{count} left out: {}", reason.explain())));
-        Some(Cause { message: parts.join("; "), ..Reason::Incomplete.into() })
+        Some(parts.join("; "))
     }
 }
 
@@ -112,9 +112,9 @@ mod tests {
         assert_eq!(reasons.incomplete(6, None), None);
         reasons.add(&Reason::NotTaken, 5);
         let why = reasons.incomplete(1, Some(6)).unwrap();
-        assert_eq!((why.reason, why.message.as_str()), (Reason::Incomplete, "1 of 6 files taken"));
+        assert_eq!(why, "1 of 6 files taken");
         reasons.add(&Reason::FileUnreadable, 2);
         let why = reasons.incomplete(1, Some(6)).unwrap();
-        assert_eq!(why.message, "1 of 6 files taken; 2 left out: it may not be read");
+        assert_eq!(why, "1 of 6 files taken; 2 left out: it may not be read");
     }
 }

@@ -85,8 +85,8 @@ describe('a start that failed', () => {
     const details = screen.getByTestId<HTMLDetailsElement>('start-details');
     expect(details.open).toBe(false);
     expect(details.textContent).toContain('keystore_unavailable');
-    expect(details.textContent).toContain('no keychain');
-    expect(screen.getByRole('alert').textContent).not.toContain('no keychain answers');
+    expect(details.textContent).toContain('no such service');
+    expect(screen.getByRole('alert').textContent).not.toContain('no such service');
   });
 
   it('without a keychain can try it again, once one was started', async () => {

@@ -164,8 +164,6 @@ export const transfers: typeof english = {
     offered: (n) => `${many(n, 'Gerät', 'Geräten')} angeboten`,
     waits: (names) => `Wird zugestellt, wenn ${names} wieder da ist`,
     waitMany: (n) => `${many(n, 'Gerät ist', 'Geräte sind')} nicht da: Zugestellt wird, wenn sie wiederkommen`,
-    missing: (names) => `Nicht mehr vorhanden und nicht gesendet: ${names}`,
-    missingHint: 'Der Rest wurde gesendet. Wurde etwas verschoben oder gelöscht?',
     what: (n) => many(n, 'Objekt', 'Objekte'),
     holds: (files, size) => `${many(files, 'Datei', 'Dateien')}, ${size}`,
     cannot: (n) => `${many(n, 'Ding kann', 'Dinge können')} nicht gesendet werden:`,

@@ -163,8 +163,6 @@ export const transfers = {
     offered: (n: number) => `Offered to ${many(n, 'device', 'devices')}`,
     waits: (names: string) => `Delivered when ${names} is there again`,
     waitMany: (n: number) => `${many(n, 'device is', 'devices are')} away: delivered when they come back`,
-    missing: (names: string) => `Not there any more, and not sent: ${names}`,
-    missingHint: 'The rest was sent. Was something moved or deleted?',
     what: (n: number) => many(n, 'item', 'items'),
     holds: (files: number, size: string) => `${many(files, 'file', 'files')}, ${size}`,
     cannot: (n: number) => `${many(n, 'thing', 'things')} cannot be sent:`,

@@ -41,29 +41,39 @@ pub fn check(device: &DeviceView, proof: &Proof, around: &ReachContext) -> Check
         (DeviceState::Connected, _) if matches!(proof.answers, Some(Err(_))) => silent(proof),
         (DeviceState::Connected, _) if matches!(proof.transfers, Some(Err(_))) => no_transfers(&proof.transfers),
         (DeviceState::Connected, Some(PathKind::Relay)) if let Some(at) = proof.rejected => rejected(at),
-        (DeviceState::Connected, Some(PathKind::Relay)) => info(
-            "device",
-            "device_relayed",
-            format!("Connected through a relay{}{}.", rtt(device), why_relayed(around)),
-            "It works, and is slower than a direct connection. `yonder-cli doctor DEVICE` tries the direct ways.",
-        ),
-        (DeviceState::Connected, _) => ok("device", format!("Connected directly{}.", rtt(device))),
+        (DeviceState::Connected, Some(PathKind::Relay)) => {
+            let why = WhyRelayed::of(around);
+            let check = info(
+                "device",
+                "device_relayed",
+                format!("Connected through a relay{}{}.", rtt(device), why.clause()),
+                "It works, and is slower than a direct connection. `yonder-cli doctor DEVICE` tries the direct ways.",
+            );
+            with_ms(check.with("why", why.code()), device.rtt_ms)
+        }
+        (DeviceState::Connected, _) => {
+            with_ms(ok("device", format!("Connected directly{}.", rtt(device))), device.rtt_ms)
+        }
         (DeviceState::Connecting, _) => {
             info("device", "device_connecting", "A connection is being made.", "Look again in a few seconds.")
         }
-        _ => info(
-            "device",
-            "device_offline",
-            format!("Not reachable{}.", since(device, around.now)),
-            "If it should be there: is it on, awake, and is Yonder running on it? `yonder-cli doctor DEVICE` tries every \
-             way to it.",
+        _ => with_ago(
+            info(
+                "device",
+                "device_offline",
+                format!("Not reachable{}.", since(device, around.now)),
+                "If it should be there: is it on, awake, and is Yonder running on it? `yonder-cli doctor DEVICE` tries \
+                 every way to it.",
+            ),
+            device,
+            around.now,
         ),
     };
     about(&device.name, check)
 }
 
 fn silent(proof: &Proof) -> CheckView {
-    let message = message(&proof.answers);
+    let (code, message) = fault(&proof.answers);
     failed(
         "device",
         "device_silent",
@@ -71,10 +81,11 @@ fn silent(proof: &Proof) -> CheckView {
         "A dead connection is noticed and made anew within seconds: look again. If it stays so, `yonder-cli doctor DEVICE` \
          tries every way to it.",
     )
+    .with("error", code)
 }
 
 fn no_transfers(tried: &Option<Result<(), (String, String)>>) -> CheckView {
-    let message = message(tried);
+    let (code, message) = fault(tried);
     failed(
         "device",
         "transfer_not_dialled",
@@ -82,13 +93,25 @@ fn no_transfers(tried: &Option<Result<(), (String, String)>>) -> CheckView {
         "Try again in a minute. If it stays so, start Yonder anew on both devices and send the report: `yonder-cli doctor \
          --report`.",
     )
+    .with("error", code)
 }
 
-fn message(tried: &Option<Result<(), (String, String)>>) -> &str {
+/// Returns the code and the message of the error.
+fn fault(tried: &Option<Result<(), (String, String)>>) -> (&str, &str) {
     match tried {
-        Some(Err((_, message))) => message,
-        _ => "",
+        Some(Err((code, message))) => (code, message),
+        _ => ("", ""),
     }
+}
+
+/// Adds a round trip, in milliseconds with one decimal.
+fn with_ms(check: CheckView, ms: Option<f64>) -> CheckView {
+    ms.into_iter().fold(check, |check, ms| check.with("ms", format!("{ms:.1}")))
+}
+
+/// Adds the seconds since the last contact.
+fn with_ago(check: CheckView, device: &DeviceView, now: u64) -> CheckView {
+    device.last_seen.and_then(|seen| now.checked_sub(seen)).into_iter().fold(check, |check, ago| check.with("ago", ago))
 }
 
 fn rejected(at: SocketAddr) -> CheckView {
@@ -101,6 +124,7 @@ fn rejected(at: SocketAddr) -> CheckView {
         ),
         format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", at.ip()),
     )
+    .with("address", at.ip())
 }
 
 fn rtt(device: &DeviceView) -> String {
@@ -114,15 +138,44 @@ fn since(device: &DeviceView, now: u64) -> String {
     }
 }
 
-fn why_relayed(around: &ReachContext) -> &'static str {
-    if around.relay_only {
-        ": mode relay-only uses nothing else"
-    } else if around.udp_blocked {
-        ": this network lets no UDP through"
-    } else if around.outside.hard == Some(true) {
-        ": the router here uses another port for each destination"
-    } else {
-        ": no direct path was found; the other side's router or firewall may be in the way"
+/// Reason for which a device is reached through a relay only.
+#[derive(Clone, Copy)]
+enum WhyRelayed {
+    Mode,
+    UdpBlocked,
+    Router,
+    Unknown,
+}
+
+impl WhyRelayed {
+    fn of(around: &ReachContext) -> Self {
+        if around.relay_only {
+            Self::Mode
+        } else if around.udp_blocked {
+            Self::UdpBlocked
+        } else if around.outside.hard == Some(true) {
+            Self::Router
+        } else {
+            Self::Unknown
+        }
+    }
+
+    fn code(self) -> &'static str {
+        match self {
+            Self::Mode => "mode",
+            Self::UdpBlocked => "udp",
+            Self::Router => "router",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Mode => ": mode relay-only uses nothing else",
+            Self::UdpBlocked => ": this network lets no UDP through",
+            Self::Router => ": the router here uses another port for each destination",
+            Self::Unknown => ": no direct path was found; the other side's router or firewall may be in the way",
+        }
     }
 }
 
@@ -189,7 +242,8 @@ fn way_address(address: &ProbedAddress, interfaces: &[Interface], around: &Reach
     let near = interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
     let check = match address.result {
         ProbeResult::Answered(took) => {
-            ok(NAME, format!("A device answers there after {:.1} ms.", took.as_secs_f64() * 1000.0))
+            let ms = took.as_secs_f64() * 1000.0;
+            with_ms(ok(NAME, format!("A device answers there after {ms:.1} ms.")), Some(ms))
         }
         ProbeResult::NothingListens => info(
             NAME,
@@ -202,7 +256,8 @@ fn way_address(address: &ProbedAddress, interfaces: &[Interface], around: &Reach
             "route_rejected",
             "This machine refuses to send there: a route or a firewall rule on it rejects that address.",
             format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
-        ),
+        )
+        .with("address", address.at.ip()),
         ProbeResult::Nobody if near => info(
             NAME,
             "nobody_there",
@@ -255,7 +310,9 @@ fn way_relay(tried: &ReachAttempts) -> CheckView {
 
 fn way_look_up(look_up: &LookUp) -> CheckView {
     let check = match &look_up.found {
-        Ok(found) => ok("way_look_up", format!("It is known there: {}.", list(found))),
+        Ok(found) => {
+            ok("way_look_up", format!("It is known there: {}.", list(found))).with("addresses", found.join(", "))
+        }
         Err(reason) => info("way_look_up", "not_found", format!("It is not known there: {reason}."), ""),
     };
     about(&look_up.source, check)
@@ -264,12 +321,13 @@ fn way_look_up(look_up: &LookUp) -> CheckView {
 fn ping(tried: &ReachAttempts) -> Option<CheckView> {
     Some(match tried.ping.as_ref()? {
         Ok((ms, path)) => {
-            let path = match path {
-                Some(PathKind::Direct) => ", directly",
-                Some(PathKind::Relay) => ", through a relay",
-                None => "",
+            let (path, code) = match path {
+                Some(PathKind::Direct) => (", directly", "direct"),
+                Some(PathKind::Relay) => (", through a relay", "relay"),
+                None => ("", ""),
             };
-            ok("ping", format!("Yonder answers on it after {ms:.1} ms{path}."))
+            let check = with_ms(ok("ping", format!("Yonder answers on it after {ms:.1} ms{path}.")), Some(*ms));
+            if code.is_empty() { check } else { check.with("path", code) }
         }
         Err((code, message)) => {
             failed("ping", code, format!("Yonder does not answer: {message}."), "See the check `device`.")
@@ -291,13 +349,15 @@ fn conclusion(
         Some(Ok(_)) if matches!(tried.transfers, Some(Err(_))) => return no_transfers(&tried.transfers),
         Some(Ok((_, Some(PathKind::Relay)))) if let Some(address) = rejecting => return rejected(address.at),
         Some(Ok((_, Some(PathKind::Relay)))) => {
+            let why = WhyRelayed::of(around);
             return info(
                 NAME,
                 "device_relayed",
-                format!("It is reached, through a relay{}.", why_relayed(around)),
+                format!("It is reached, through a relay{}.", why.clause()),
                 "It works, and is slower than a direct connection. See the checks `udp`, `nat` and `firewall` of \
                  `yonder-cli doctor` on both devices.",
-            );
+            )
+            .with("why", why.code());
         }
         Some(Ok(_)) => return ok(NAME, "It is reached, directly."),
         Some(Err((code, _))) if code == "refused_not_paired" || code == "device_not_paired" => {
@@ -310,6 +370,19 @@ fn conclusion(
         }
         _ => {}
     }
+    with_ago(unreached(device, tried, interfaces, routes, around), device, around.now)
+}
+
+/// Says why the device is not reached.
+fn unreached(
+    device: &DeviceView,
+    tried: &ReachAttempts,
+    interfaces: &[Interface],
+    routes: &DefaultRoutes,
+    around: &ReachContext,
+) -> CheckView {
+    const NAME: &str = "device";
+    let rejecting = tried.addresses.iter().find(|address| address.result == ProbeResult::Rejected);
     let any = |wanted: fn(&ProbeResult) -> bool| tried.addresses.iter().find(|address| wanted(&address.result));
     let last = since(device, around.now);
     if let Some(address) = any(|result| matches!(result, ProbeResult::Answered(_))) {
@@ -318,7 +391,8 @@ fn conclusion(
             "device_not_answering",
             format!("Something answers at {}, and no session comes about{last}.", address.at),
             "Another device may have that address now. If it is the right one, start Yonder on it anew.",
-        );
+        )
+        .with("address", address.at);
     }
     if let Some(address) = any(|result| *result == ProbeResult::NothingListens) {
         return failed(
@@ -326,7 +400,8 @@ fn conclusion(
             "device_not_running",
             format!("The machine is there ({}), and Yonder is not running on it{last}.", address.at.ip()),
             "Start Yonder on it: the app, or `yonder-cli serve`.",
-        );
+        )
+        .with("address", address.at.ip());
     }
     if let Some(address) = rejecting {
         return failed(
@@ -334,7 +409,8 @@ fn conclusion(
             "route_rejected",
             format!("A route or a firewall rule on this machine rejects its address {}{last}.", address.at.ip()),
             format!("`ip route get {}` shows the route; a VPN or a firewall may have set it.", address.at.ip()),
-        );
+        )
+        .with("address", address.at.ip());
     }
     let near = |address: &ProbedAddress| interfaces.iter().any(|interface| interface.reaches(address.at.ip()));
     let on_lan: Vec<&ProbedAddress> = tried.addresses.iter().filter(|address| near(address)).collect();
@@ -359,13 +435,18 @@ fn conclusion(
         (Some((_, false)), _) => " Its relay does not answer either.",
         _ => "",
     };
-    failed(
+    let check = failed(
         NAME,
         "device_unreachable",
         format!("It does not answer on any way{last}.{why}"),
         "Is it on, awake and on a network, and does Yonder run on it? If so, run `yonder-cli doctor` on it: a firewall there \
          may drop UDP.",
-    )
+    );
+    match (&tried.relay, around.lan_only) {
+        (_, true) => check.with("why", "lan"),
+        (Some((url, false)), _) => check.with("relay", url),
+        _ => check,
+    }
 }
 
 #[cfg(test)]

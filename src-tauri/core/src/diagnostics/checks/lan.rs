@@ -148,7 +148,7 @@ pub fn multicast(heard: &Multicast, neighbours: &Neighbours) -> CheckView {
             format!("UDP port 5353, on which devices announce themselves, cannot be shared: {reason}."),
             "Another mDNS program holds it for itself alone. End it, or set it to share the port.",
         )
-        .with("reason", reason);
+        .refused(reason);
     }
     if heard.interfaces.is_empty() {
         return failed(

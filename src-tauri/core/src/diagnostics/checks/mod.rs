@@ -1,6 +1,8 @@
 //! Turns facts into checks. Pure.
 
 pub mod device;
+#[cfg(test)]
+mod examples_tests;
 pub mod lan;
 pub mod place;
 pub mod port;
@@ -9,9 +11,15 @@ pub mod transfer;
 
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+pub(crate) use examples_tests::examples;
+
 pub(super) use crate::error::size;
 
-use crate::api::{CheckStatus, CheckView};
+use crate::{
+    api::{CheckStatus, CheckView},
+    diagnostics::facts::Denial,
+};
 
 /// Creates a check that passed.
 pub fn ok(name: &str, detail: impl Into<String>) -> CheckView {
@@ -35,6 +43,15 @@ pub fn not_ok(
     hint: impl Into<String>,
 ) -> CheckView {
     CheckView { status, code: Some(code.into()), hint: hint.into(), ..ok(name, detail) }
+}
+
+impl CheckView {
+    /// Adds what the system said: its words, and their stable name if there is one.
+    #[must_use]
+    fn refused(self, denial: &Denial) -> Self {
+        let check = self.with("reason", denial);
+        denial.os.into_iter().fold(check, |check, os| check.with("os", os))
+    }
 }
 
 /// Creates a check that only informs.

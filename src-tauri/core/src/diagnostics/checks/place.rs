@@ -2,7 +2,7 @@
 
 use super::{about, failed, ok, size, warning};
 use crate::{
-    api::{CheckView, KeystoreView},
+    api::{ApiError, CheckView, KeystoreView},
     diagnostics::facts::FolderFacts,
 };
 
@@ -22,7 +22,7 @@ pub fn data(folder: &FolderFacts) -> CheckView {
             "Give your user the right to write there, or another folder with --data-dir.",
         )
         .with("path", path)
-        .with("reason", refusal),
+        .refused(refusal),
         (None, Some(free)) if free < DATA_NEEDS => failed(
             "data",
             "data_disk_full",
@@ -46,7 +46,7 @@ pub fn downloads(folder: &FolderFacts) -> CheckView {
             "Choose another one: `yonder-cli settings download_dir DIR`, or in the settings of the window.",
         )
         .with("path", path)
-        .with("reason", refusal),
+        .refused(refusal),
         (None, Some(free)) if free < DOWNLOADS_NEED => warning(
             "downloads",
             "downloads_disk_nearly_full",
@@ -77,10 +77,11 @@ pub fn keystore(place: KeystoreView) -> CheckView {
 }
 
 /// Creates the check `start`: why the node does not run.
-pub fn start(code: &str, message: &str, hint: &str) -> CheckView {
-    let hint = if hint.is_empty() { "See the log, and `yonder-cli doctor --report`." } else { hint };
-    let check = failed("start", code, format!("Yonder cannot start here: {message}."), hint);
-    about("this device", check.with("reason", message))
+pub fn start(error: &ApiError) -> CheckView {
+    let hint = if error.hint.is_empty() { "See the log, and `yonder-cli doctor --report`." } else { &error.hint };
+    let check = failed("start", &error.code, format!("Yonder cannot start here: {}.", error.message), hint);
+    let check = error.args.iter().fold(check, |check, (name, value)| check.with(name, value));
+    about("this device", check.with("reason", &error.message))
 }
 
 #[cfg(test)]

@@ -32,18 +32,23 @@ pub fn check(port: &Port) -> CheckView {
         .with("holder", named(port)),
         None => match &port.refusal {
             None => ok(NAME, format!("UDP port {wanted} is free.")).with("port", wanted),
-            Some(refusal) if port.holder.is_some() || refusal.contains("in use") => failed(
-                NAME,
-                "port_taken",
-                format!("UDP port {wanted} is taken by {}.", holder(port)),
-                if port.asked_for {
-                    "End that program, give another --port, or leave out --port: then a free one is taken."
-                } else {
-                    "End that program, or give another --port."
-                },
-            )
-            .with("wanted", wanted)
-            .with("holder", named(port)),
+            Some(refusal)
+                if port.holder.is_some()
+                    || (refusal.os == Some("address_in_use") || refusal.text.contains("in use")) =>
+            {
+                failed(
+                    NAME,
+                    "port_taken",
+                    format!("UDP port {wanted} is taken by {}.", holder(port)),
+                    if port.asked_for {
+                        "End that program, give another --port, or leave out --port: then a free one is taken."
+                    } else {
+                        "End that program, or give another --port."
+                    },
+                )
+                .with("wanted", wanted)
+                .with("holder", named(port))
+            }
             Some(refusal) => failed(
                 NAME,
                 "port_unavailable",
@@ -51,7 +56,7 @@ pub fn check(port: &Port) -> CheckView {
                 "Ports below 1024 are for the system. Check --port and --bind.",
             )
             .with("wanted", wanted)
-            .with("reason", refusal),
+            .refused(refusal),
         },
     }
 }

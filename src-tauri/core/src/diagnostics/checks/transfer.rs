@@ -134,8 +134,7 @@ mod tests {
     #[test]
     fn one_that_waits_says_for_what_and_one_that_ended_says_nothing() {
         let mut waiting = transfer(TransferState::Waiting, 0.0);
-        let reason =
-            ApiError { code: "disk_full".into(), message: "the disk is full".into(), hint: "Make room.".into() };
+        let reason = ApiError::new("disk_full", "the disk is full", "Make room.");
         waiting.reason = Some(reason);
         let told = check(&waiting, &[], None).unwrap();
         assert_eq!((told.status, told.hint.as_str()), (CheckStatus::Warning, "Make room."));

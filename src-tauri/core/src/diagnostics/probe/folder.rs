@@ -2,15 +2,18 @@
 
 use std::{io, path::Path};
 
-use crate::diagnostics::facts::FolderFacts;
+use crate::diagnostics::facts::{Denial, FolderFacts};
 
 /// Examines a folder by creating and deleting a file in it. Waits for the disk, so it must not run on the runtime's
 /// threads.
 pub fn folder(path: &Path) -> FolderFacts {
-    let refusal = write(path).err().map(|error| match error.kind() {
-        io::ErrorKind::NotFound => "there is no such folder".into(),
-        io::ErrorKind::NotADirectory => "it is not a folder".into(),
-        _ => error.to_string(),
+    let refusal = write(path).err().map(|error| {
+        let denial = Denial::from(error);
+        match denial.os {
+            Some("not_found") => Denial { text: "there is no such folder".into(), ..denial },
+            Some("not_a_folder") => Denial { text: "it is not a folder".into(), ..denial },
+            _ => denial,
+        }
     });
     FolderFacts { path: path.into(), refusal, free: free(path) }
 }
@@ -52,6 +55,6 @@ mod tests {
         assert_eq!(found.refusal, None);
         assert!(found.free.is_none_or(|free| free > 0));
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
-        assert!(folder(&dir.path().join("none")).refusal.is_some_and(|reason| reason.contains("no such folder")));
+        assert!(folder(&dir.path().join("none")).refusal.is_some_and(|reason| reason.text.contains("no such folder")));
     }
 }

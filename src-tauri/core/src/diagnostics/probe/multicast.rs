@@ -52,7 +52,7 @@ pub async fn multicast(interfaces: &[Interface]) -> Multicast {
     let addresses: Vec<Ipv4Addr> = voices.iter().map(|voice| voice.address).collect();
     let ear = match ear(MDNS, &addresses) {
         Ok(ear) => ear,
-        Err(error) => return Multicast { deaf: Some(error.to_string()), ..Multicast::default() },
+        Err(error) => return Multicast { deaf: Some(error.into()), ..Multicast::default() },
     };
     // Without this socket the mDNS question is still useful.
     let strange = ear_anywhere(&addresses).ok();

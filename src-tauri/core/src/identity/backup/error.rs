@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::error::RoomError;
+use super::MIN_BACKUP_PASSPHRASE;
+use crate::{api::Args, error::RoomError};
 
 /// Errors of writing and reading a backup. In every case nothing was overwritten.
 #[derive(Debug, thiserror::Error)]
@@ -134,5 +135,23 @@ impl RoomError for BackupError {
             Self::Random => "The system's random source fails; try again later.",
         }
         .into()
+    }
+
+    fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::Exists(path)
+            | Self::NoFolder(path)
+            | Self::NotAFile(path)
+            | Self::Full(path)
+            | Self::Missing(path) => args.with("path", path.display()),
+            Self::NotWritable { path, source } | Self::Unreadable { path, source } => {
+                args.with("path", path.display()).caused_by(source)
+            }
+            Self::Damaged(detail) => args.with("detail", detail),
+            Self::Newer { found, known } => args.number("found", (*found).into()).number("known", (*known).into()),
+            Self::PassphraseWeak => args.number("least", MIN_BACKUP_PASSPHRASE as u64),
+            Self::NotOne | Self::Cut | Self::PassphraseWrong | Self::TooLarge | Self::Random => args,
+        }
     }
 }

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     api::{RelayChoice, SecretText},
     discovery::{DhtEntry, PUBLIC_PKARR},
-    error::NetworkError,
+    error::{InputError, NetworkError},
 };
 
 /// Default UDP port.
@@ -145,10 +145,7 @@ impl EndpointOptions {
             return Ok(Infrastructure { relays, pkarr, dht: Some(DhtEntry::Public), public_dns: true });
         }
         if own.is_empty() && self.mode == Mode::RelayOnly {
-            return Err(NetworkError::InvalidInput {
-                message: "servers of one's own are given, but no relay, and nothing but relays may be used".into(),
-                hint: "Give --relay, too.".into(),
-            });
+            return Err(InputError::NoRelay.into());
         }
         let relays = if own.is_empty() { Relays::None } else { Relays::Own(own) };
         let dht = (!nodes.is_empty()).then_some(DhtEntry::Own(nodes));
@@ -292,7 +289,7 @@ fn sockets(
         return Ok(builder.clear_ip_transports());
     }
     let unusable = |error: iroh::endpoint::InvalidSocketAddr| {
-        BindFailure::Input(NetworkError::InvalidInput { message: error.to_string(), hint: "Check --bind.".into() })
+        BindFailure::Input(InputError::BindAddress { detail: error.to_string() }.into())
     };
     match options.bind {
         Some(ip) => builder.clear_ip_transports().bind_addr(SocketAddr::new(ip, port)).map_err(unusable),
@@ -318,23 +315,16 @@ fn of_one_link() -> BindOpts {
     BindOpts::default().set_prefix_len(64).set_is_required(false).set_is_default_route(false)
 }
 
-fn invalid(message: String, hint: &str) -> NetworkError {
-    NetworkError::InvalidInput { message, hint: hint.into() }
-}
-
 pub(super) fn relay_url(text: &str) -> Result<RelayUrl, NetworkError> {
-    text.parse().map_err(|error| {
-        invalid(format!("a relay's address is not valid: {error}"), "It looks like https://relay.example.org")
-    })
+    let wrong = |detail: String| InputError::RelayUrl { text: text.into(), detail };
+    text.parse().map_err(|error: iroh::RelayUrlParseError| wrong(error.to_string()).into())
 }
 
 fn pkarr_url(text: &str) -> Result<Url, NetworkError> {
-    let hint = "It looks like https://pkarr.example.org/pkarr";
-    let url =
-        Url::parse(text).map_err(|error| invalid(format!("the pkarr server's URL is not valid: {error}"), hint))?;
+    let url = Url::parse(text).map_err(|error| InputError::PkarrUrl { detail: error.to_string() })?;
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() || url.query().is_some() || url.fragment().is_some()
     {
-        return Err(invalid("the pkarr server's URL is not one of a web server's folder".into(), hint));
+        return Err(InputError::PkarrFolder.into());
     }
     Ok(url)
 }
@@ -348,17 +338,13 @@ fn dht_node(text: &str) -> Result<String, NetworkError> {
         return Ok(text.into());
     }
     // The DHT supports only IPv4.
-    Err(invalid(format!("{text:?} is not a node of the DHT"), "It is HOST:PORT, with a name or an IPv4 address."))
+    Err(InputError::DhtNode(text.into()).into())
 }
 
 fn authorities(path: &std::path::Path) -> Result<Vec<rustls_pki_types::CertificateDer<'static>>, BindFailure> {
     use rustls_pki_types::pem::PemObject;
-    let unreadable = |message: String| {
-        BindFailure::Input(NetworkError::InvalidInput {
-            message: format!("{}: {message}", path.display()),
-            hint: "It has to be a PEM file with certificates.".into(),
-        })
-    };
+    let unreadable =
+        |detail: String| BindFailure::Input(InputError::Authority { path: path.to_owned(), detail }.into());
     rustls_pki_types::CertificateDer::pem_file_iter(path)
         .map_err(|error| unreadable(error.to_string()))?
         .collect::<Result<_, _>>()
@@ -385,7 +371,7 @@ fn raw_builder(at: SocketAddr, alpn: &[u8]) -> Result<Builder, NetworkError> {
         .dns_resolver(DnsResolver::builder().disable_fallback().build())
         .clear_ip_transports()
         .bind_addr(at)
-        .map_err(|error| invalid(error.to_string(), "Check the address."))
+        .map_err(|error| InputError::BindAddress { detail: error.to_string() }.into())
 }
 
 /// Transport configuration of the node's connections, without the limits for unauthenticated peers. Only for

@@ -16,10 +16,8 @@ use iroh::{
 };
 use tokio::task::JoinSet;
 
-use crate::{
-    error::NetworkError,
-    net::{DialError, endpoint},
-};
+use crate::error::{InputError, NetworkError};
+use crate::net::{DialError, endpoint};
 
 const ALPN: &[u8] = b"bare-measure/1.0";
 /// Bytes written to a stream at once: the size of a file chunk.
@@ -77,10 +75,7 @@ impl RawTransport {
     /// # Errors
     /// When the address is malformed, or nobody answers.
     pub async fn dial(&self, address: &str) -> Result<RawConnection, NetworkError> {
-        let wrong = || NetworkError::InvalidInput {
-            message: format!("{address:?} is not the address of an endpoint"),
-            hint: "It is ENDPOINT_ID@IP:PORT.".into(),
-        };
+        let wrong = || NetworkError::from(InputError::EndpointAddress(address.into()));
         let (id, at) = address.split_once('@').ok_or_else(wrong)?;
         let id: EndpointId = id.parse().map_err(|_| wrong())?;
         let at: SocketAddr = at.parse().map_err(|_| wrong())?;

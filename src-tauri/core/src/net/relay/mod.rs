@@ -17,7 +17,10 @@ use iroh::{RelayUrl, TransportAddr, address_lookup::AddressLookup};
 use tokio::sync::watch;
 
 use super::{EndpointOptions, Mode, Net};
-use crate::error::{NetworkError, RoomError};
+use crate::{
+    api::Args,
+    error::{NetworkError, RoomError},
+};
 
 pub(super) use driver::{RelayController, public, relay_map};
 pub(super) use lookup::OwnRelays;
@@ -89,6 +92,15 @@ impl RoomError for RelayError {
             }
         }
         .into()
+    }
+
+    fn args(&self) -> Args {
+        match self {
+            Self::Refused { url, with_token } => {
+                Args::new().with("case", if *with_token { "with_token" } else { "without_token" }).with("relay", url)
+            }
+            Self::Unreachable { url } => Args::new().with("relay", url),
+        }
     }
 }
 

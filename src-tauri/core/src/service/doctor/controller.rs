@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{NetworkingService, Tell};
 use crate::{
-    api::{DoctorReport, Event},
+    api::{Args, DoctorReport, Event},
     clock::Locked as _,
     error::{NetworkError, RoomError},
     id::DeviceId,
@@ -27,6 +27,10 @@ impl RoomError for DoctorError {
 
     fn hint(&self) -> String {
         "It takes ten seconds at most; then ask again.".into()
+    }
+
+    fn args(&self) -> Args {
+        Args::new()
     }
 }
 

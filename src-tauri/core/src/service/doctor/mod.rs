@@ -20,6 +20,8 @@ use futures_util::future::{join, join_all};
 use tokio::time::timeout_at;
 
 pub(super) use controller::DoctorController;
+#[cfg(test)]
+pub(super) use controller::DoctorError;
 use target::DoctorTarget;
 
 use super::{NetworkingService, NodeOptions};
@@ -101,7 +103,7 @@ pub async fn examine_without_node(
 ) -> DoctorReport {
     let begun = Instant::now();
     let found = Findings::new(Arc::new(tell));
-    found.add(checks::place::start(&error.code, &error.message, &error.hint));
+    found.add(checks::place::start(error));
     let target = DoctorTarget::without_node(options).await;
     here(&target, &found, None).await;
     report::write(&target, found.all(), Vec::new(), &[], begun)
@@ -237,12 +239,13 @@ async fn servers(
     let asked = match &target.tls {
         Ok(tls) => join_all(to_ask.into_iter().map(|server| probe::ask(server, tls.clone()))).await,
         Err(reason) => {
-            found.add(checks::failed(
+            let check = checks::failed(
                 "relay",
                 "authority_unreadable",
                 format!("The authority of your own servers cannot be read: {reason}."),
                 "Give --relay-ca a PEM file with certificates.",
-            ));
+            );
+            found.add(check.with("reason", reason));
             Vec::new()
         }
     };

@@ -85,8 +85,7 @@ impl DoctorTarget {
         let (bound, bind, node) = (self.bound, self.options.bind, self.node);
         move || {
             let other = unused || bound == Some(wanted) || wanted == 0;
-            let refusal =
-                (!node && !other).then(|| probe::try_port(bind, wanted).err()).flatten().map(|error| error.to_string());
+            let refusal = (!node && !other).then(|| probe::try_port(bind, wanted).err()).flatten().map(Into::into);
             let taken = refusal.is_some() || (node && !other);
             let holder = taken.then(|| probe::holder(wanted)).flatten();
             Port { wanted, bound, asked_for, unused, refusal, holder }

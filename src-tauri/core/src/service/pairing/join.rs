@@ -15,7 +15,7 @@ use crate::{
     api::{PairingNote, PairingRole, PairingView, TrustLevel},
     clock::Locked as _,
     discovery::rendezvous::{self, EPOCH, FinderWords, HostRecord, SearchEvent},
-    error::NetworkError,
+    error::{InputError, NetworkError},
     id::DeviceId,
     net::{ALPN_PAIRING, CloseCode, DialError, Net},
     pairing::{
@@ -113,17 +113,9 @@ impl PairingController {
     ) -> Result<(JoinSecret, Option<Target>), NetworkError> {
         if Link::looks_like(code) {
             return match Link::from_str(code)? {
-                Link::Pair { host, .. } if names_nothing_to_ask(net, &host) => Err(NetworkError::InvalidInput {
-                    message: "this link names nothing but a relay that this device does not ask".into(),
-                    hint: "Relays of others need TLS and a public address. If it is your own, configure it here, too: \
-                           `yonder-cli settings relays URL`."
-                        .into(),
-                }),
+                Link::Pair { host, .. } if names_nothing_to_ask(net, &host) => Err(InputError::LinkRelay.into()),
                 Link::Pair { host, secret } => Ok((JoinSecret::Link(secret), Some(Target::new(host, None)))),
-                Link::Device { .. } => Err(NetworkError::InvalidInput {
-                    message: "this link tells where a device is, and carries no code".into(),
-                    hint: "On the other device choose to pair, and use the link or words that it shows.".into(),
-                }),
+                Link::Device { .. } => Err(InputError::LinkWithoutCode.into()),
             };
         }
         let words = JoinSecret::Words(PairingCode::from_str(code)?);

@@ -22,14 +22,14 @@ use crate::{
         MainlineDht, PkarrServer, RendezvousBackend,
         rendezvous::{self, FinderWords, PublishStatus},
     },
-    error::NetworkError,
+    error::{InputError, NetworkError, StateError},
     event::EventBus,
     id::{DeviceId, DeviceInfo},
     identity::NetworkIdentity,
     net::{CloseCode, EndpointOptions, Mode, Net, RelayUrl, Relays, UnpairedHandler, UnpairedPlace},
     pairing::{
         CODE_LIFETIME, CODE_WORDS, CodeStatus, HostCode, HostState, HostsTried, LONG_CODE_WORDS, Link, LocalDevice,
-        PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts, completions,
+        NoRendezvousReason, PairingCode, PairingError, PairingEvent, Software, SystemEntropy, Timeouts, completions,
         driver::{self, Hosting, PairingCommand},
         qr,
     },
@@ -239,10 +239,10 @@ impl PairingController {
         {
             let mut now = self.now();
             let PairingStage::Confirm { approved, check_words, .. } = &mut now.step else {
-                return Err(NetworkError::InvalidState("no pairing waits for an answer".into()));
+                return Err(StateError::NoPairing.into());
             };
             if seen.is_some_and(|seen| seen != check_words) {
-                return Err(NetworkError::InvalidState("another pairing waits for an answer".into()));
+                return Err(StateError::OtherPairing.into());
             }
             *approved = answer.is_some();
             if let Some(commands) = &now.commands {
@@ -312,10 +312,7 @@ impl PairingController {
             CODE_WORDS => Vec::new(),
             LONG_CODE_WORDS => self.rendezvous_backends(&net)?,
             _ => {
-                return Err(NetworkError::InvalidInput {
-                    message: format!("a pairing code cannot have {words} words"),
-                    hint: "Three on one network, five across the internet.".into(),
-                });
+                return Err(InputError::CodeWords(words).into());
             }
         };
         let round = self.begin(approve)?;
@@ -346,10 +343,10 @@ impl PairingController {
         let servers = self.0.settings.servers(self.0.options.clone()).infrastructure()?;
         let not_here = |reason| NetworkError::from(PairingError::NoRendezvous { reason });
         if self.0.options.mode == Mode::Lan {
-            return Err(not_here("this device asks no server of the internet, because it runs with --mode lan"));
+            return Err(not_here(NoRendezvousReason::LanMode));
         }
         if servers.relays == Relays::None {
-            return Err(not_here("there is no relay through which this device could be reached; give --relay, too"));
+            return Err(not_here(NoRendezvousReason::NoRelay));
         }
         let mut backends: Vec<Arc<dyn RendezvousBackend>> = Vec::new();
         if let Some(url) = servers.pkarr {
@@ -361,7 +358,7 @@ impl PairingController {
             backends.push(Arc::new(MainlineDht::new(entry)));
         }
         if backends.is_empty() {
-            return Err(not_here("relays of one's own are given, and neither --pkarr nor --dht-bootstrap"));
+            return Err(not_here(NoRendezvousReason::NoServer));
         }
         Ok(backends)
     }
@@ -602,10 +599,7 @@ fn end(commands: Option<mpsc::Sender<PairingCommand>>) {
 fn approved_as(approve: bool, level: Option<TrustLevel>) -> Result<Option<TrustLevel>, NetworkError> {
     match level {
         _ if !approve => Ok(None),
-        Some(TrustLevel::Blocked) => Err(NetworkError::InvalidInput {
-            message: "a device cannot be paired and blocked".into(),
-            hint: "Pair it as one of your own, or as somebody else's, or reject it.".into(),
-        }),
+        Some(TrustLevel::Blocked) => Err(InputError::PairedBlocked.into()),
         level => Ok(Some(level.unwrap_or(TrustLevel::Own))),
     }
 }

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{AcceptRule, SecretText, Settings, default_parallel},
     clock::Locked as _,
-    error::NetworkError,
+    error::{InputError, NetworkError},
     id::{MAX_NAME_CHARS, clean_name, is_invisible, reads_as_id},
     net::EndpointOptions,
     storage::{Op, Store, Table},
@@ -141,10 +141,7 @@ impl SettingsStore {
 }
 
 fn of_row(row: &[u8]) -> Result<Settings, NetworkError> {
-    StoredSettings::read(row).map_err(|error| NetworkError::InvalidInput {
-        message: format!("the settings cannot be read: {error}"),
-        hint: "A newer version of Yonder may have written them. Update Yonder.".into(),
-    })
+    StoredSettings::read(row).map_err(|error| InputError::SettingsUnreadable { detail: error.to_string() }.into())
 }
 
 fn row(settings: &Settings) -> Result<Op, NetworkError> {
@@ -155,12 +152,11 @@ fn row(settings: &Settings) -> Result<Op, NetworkError> {
 
 /// Returns the settings with one of them changed. Pure.
 fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, NetworkError> {
-    let bad = |message: String, hint: &str| NetworkError::InvalidInput { message, hint: hint.into() };
     let mut form = serde_json::to_value(settings).map_err(|error| NetworkError::Internal(error.to_string()))?;
     let fields = form.as_object_mut().ok_or_else(|| NetworkError::Internal("settings have no fields".into()))?;
     if !fields.contains_key(key) {
         let known: Vec<_> = fields.keys().map(String::as_str).collect();
-        return Err(bad(format!("there is no setting {key:?}"), &format!("There are: {}.", known.join(", "))));
+        return Err(InputError::SettingUnknown { setting: key.into(), known: known.join(", ") }.into());
     }
     let value = match key {
         "name" => Value::String(checked_name(value)?),
@@ -168,15 +164,15 @@ fn changed(settings: &Settings, key: &str, value: &str) -> Result<Settings, Netw
         "relays" => checked_relays(value)?.into_iter().map(Value::String).collect(),
         "limit" => checked_number(key, value, 0, LIMITS.1)?,
         "parallel" => checked_number(key, value, 1, MAX_PARALLEL.into())?,
-        "relay_token" => {
-            let hint = "`yonder-cli settings relay_token -` asks for it, or reads it from its input.";
-            return Err(bad("a token is a secret, and not set like this".into(), hint));
-        }
+        "relay_token" => return Err(InputError::SettingToken.into()),
         _ => Value::String(value.trim().to_lowercase()),
     };
-    fields.insert(key.into(), value.clone());
-    serde_json::from_value(form)
-        .map_err(|error| bad(format!("{value} is not a value of {key}"), &hint_from(&error.to_string())))
+    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    fields.insert(key.into(), value);
+    serde_json::from_value(form).map_err(|error: serde_json::Error| {
+        let expected = expected_by(&error.to_string());
+        InputError::SettingValue { setting: key.into(), value: shown, expected }.into()
+    })
 }
 
 /// Slowest and fastest rate limit, in bytes a second.
@@ -186,48 +182,39 @@ pub(super) const LIMITS: (u64, u64) = (1024, 1 << 40);
 fn checked_number(key: &str, value: &str, least: u64, most: u64) -> Result<Value, NetworkError> {
     let number = value.trim().parse::<u64>().ok().filter(|number| (least..=most).contains(number));
     let number = number.filter(|number| key != "limit" || *number == 0 || *number >= LIMITS.0);
-    number.map(Value::from).ok_or_else(|| NetworkError::InvalidInput {
-        message: format!("{value:?} is not a value of {key}"),
-        hint: match key {
-            "limit" => format!("Bytes a second, at least {}; 0 for no limit.", LIMITS.0),
-            _ => format!("A number from {least} to {most}."),
-        },
+    number.map(Value::from).ok_or_else(|| {
+        let (setting, value) = (key.to_owned(), value.to_owned());
+        let fault = match key {
+            "limit" => InputError::SettingLimit { value, least: LIMITS.0 },
+            _ => InputError::SettingNumber { setting, value, least, most },
+        };
+        fault.into()
     })
 }
 
-fn hint_from(error: &str) -> String {
-    // Format of serde's message: unknown variant `x`, expected one of `a`, `b`
-    error.split_once("expected ").map(|(_, rest)| format!("Expected {rest}.")).unwrap_or_default()
+/// Returns the possible values that serde names: unknown variant `x`, expected one of `a`, `b`.
+fn expected_by(error: &str) -> String {
+    error.split_once("expected ").map(|(_, rest)| rest.to_owned()).unwrap_or_default()
 }
 
 fn checked_name(name: &str) -> Result<String, NetworkError> {
     let trimmed = name.trim();
     if is_invisible(trimmed) || trimmed.chars().count() > MAX_NAME_CHARS || clean_name(trimmed) != trimmed {
-        return Err(NetworkError::InvalidInput {
-            message: "this cannot be a device's name".into(),
-            hint: format!("1 to {MAX_NAME_CHARS} characters, all of which are seen."),
-        });
+        return Err(InputError::DeviceName { most: MAX_NAME_CHARS as u64 }.into());
     }
     if reads_as_id(trimmed) {
-        return Err(NetworkError::InvalidInput {
-            message: format!("{trimmed:?} cannot be a device's name: it reads as an id"),
-            hint: "Add a word to it: other devices do not take a name that could be the beginning of an id.".into(),
-        });
+        return Err(InputError::DeviceNameId(trimmed.into()).into());
     }
     Ok(trimmed.into())
 }
 
 fn checked_folder(path: &Path) -> Result<String, NetworkError> {
-    let bad = |message: &str| NetworkError::InvalidInput {
-        message: format!("{}: {message}", path.display()),
-        hint: "Give the absolute path of a folder that exists.".into(),
-    };
-    let text = path.to_str().ok_or_else(|| bad("the path is not UTF-8"))?;
+    let text = path.to_str().ok_or_else(|| InputError::FolderNotText(path.into()))?;
     if !path.is_absolute() {
-        return Err(bad("the path is not absolute"));
+        return Err(InputError::FolderRelative(path.into()).into());
     }
     if !path.is_dir() {
-        return Err(bad("there is no such folder"));
+        return Err(InputError::FolderMissing(path.into()).into());
     }
     Ok(text.into())
 }

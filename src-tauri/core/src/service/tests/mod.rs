@@ -22,6 +22,7 @@ use crate::{
     storage::Table,
 };
 
+mod errors;
 mod isolation;
 
 const DEADLINE: Duration = Duration::from_secs(20);

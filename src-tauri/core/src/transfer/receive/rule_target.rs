@@ -56,6 +56,19 @@ pub enum Refused {
     OwnData,
 }
 
+impl Refused {
+    /// Returns the stable code of the reason.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Home => "holds_home",
+            Self::Settings => "holds_settings",
+            Self::Programs => "holds_programs",
+            Self::System => "of_the_system",
+            Self::OwnData => "own_data",
+        }
+    }
+}
+
 /// Sensitive places of this user on this machine, without links.
 #[derive(Clone, Debug, Default)]
 pub struct Places {

@@ -446,7 +446,7 @@ pub(in crate::transfer) async fn read_all(
 mod tests {
     use super::*;
     use crate::{
-        api::{Direction, Note, TransferState},
+        api::{Args, Direction, Note, TransferState},
         transfer::protocol::{
             frames::{EntryKind, encode},
             manifest::tests::{entry, file},
@@ -506,6 +506,12 @@ mod tests {
             let record = Record::read(text.as_bytes()).unwrap();
             assert_eq!((record.view.state, written_again(&record)), (state, text));
         }
+        let told = r#"meet again.","args":{"folder":"/d","needed":5}},"#;
+        let text = INCOMING.replace(r#"meet again."},"#, told);
+        let record = Record::read(text.as_bytes()).unwrap();
+        let args = Args::new().with("folder", "/d").number("needed", 5);
+        assert_eq!((record.view.reason.as_ref().map(|reason| &reason.args), text.contains(told)), (Some(&args), true));
+        assert_eq!(written_again(&record), text);
         for (rule, text) in [(ConflictRule::Skip, "skip"), (ConflictRule::Replace, "replace")] {
             let text = INCOMING.replace("keep-both", text);
             let record = Record::read(text.as_bytes()).unwrap();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ResumeTerms;
 use crate::{
-    api::{Amount, ApiError, ConflictRule, Direction, Given, Note, TransferOptions, TransferState, TransferView},
+    api::{Amount, ApiError, Args, ConflictRule, Direction, Given, Note, TransferOptions, TransferState, TransferView},
     datadir::stored_enum,
     id::{DeviceId, TransferId},
 };
@@ -110,6 +110,8 @@ struct StoredCause {
     code: String,
     message: String,
     hint: String,
+    #[serde(default, skip_serializing_if = "Args::is_empty")]
+    args: Args,
 }
 
 /// Stored form of [`Amount`].
@@ -245,14 +247,14 @@ impl From<StoredView> for TransferView {
 }
 
 impl From<ApiError> for StoredCause {
-    fn from(ApiError { code, message, hint }: ApiError) -> Self {
-        Self { code, message, hint }
+    fn from(ApiError { code, message, hint, args }: ApiError) -> Self {
+        Self { code, message, hint, args }
     }
 }
 
 impl From<StoredCause> for ApiError {
-    fn from(StoredCause { code, message, hint }: StoredCause) -> Self {
-        Self { code, message, hint }
+    fn from(StoredCause { code, message, hint, args }: StoredCause) -> Self {
+        Self { code, message, hint, args }
     }
 }
 

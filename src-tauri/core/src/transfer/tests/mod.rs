@@ -60,7 +60,7 @@ impl Connector for Late {
     ) -> n0_future::boxed::BoxFuture<Result<crate::net::Session, NetworkError>> {
         match self.0.get() {
             Some(net) => Connector::session(net, device, alpn),
-            None => Box::pin(async { Err(NetworkError::InvalidState("not on the network yet".into())) }),
+            None => Box::pin(async { Err(crate::error::StateError::NotStarted.into()) }),
         }
     }
 }

@@ -326,27 +326,6 @@ impl<'de> Deserialize<'de> for Reason {
     }
 }
 
-/// Reason with the words that people are shown.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cause {
-    /// The reason.
-    pub reason: Reason,
-    /// Sentence that says what happened.
-    pub message: String,
-    /// Sentence that says what a person can do; empty if there is nothing.
-    pub hint: String,
-}
-
-impl From<Reason> for Cause {
-    fn from(reason: Reason) -> Self {
-        let text = reason.explain();
-        let mut chars = text.chars();
-        let message = chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default();
-        let hint = reason.hint().into();
-        Self { reason, message, hint }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -413,14 +392,5 @@ mod tests {
         among(&out_of_descriptors, Reason::is_out_of_descriptors);
         among(&busy, Reason::is_busy);
         among(&[&disconnected[..], &blocked, &out_of_descriptors, &busy, &later].concat(), Reason::is_retryable);
-    }
-
-    #[test]
-    fn a_cause_is_a_sentence() {
-        let cause = |code: &str| Cause::from(Reason::from_code(code));
-        assert_eq!(cause("disk_full").message, "The receiving disk is full");
-        assert_eq!(cause("disk_full").hint, Reason::DiskFull.hint());
-        assert_eq!(cause("new_thing").message, "It ended with the code new_thing");
-        assert_eq!((cause("new_thing").reason.code(), cause("new_thing").hint.as_str()), ("new_thing", ""));
     }
 }

@@ -65,7 +65,8 @@ export class SendingState {
     if (answer.kind !== 'sent') return;
     const { transfers, refused, missing } = answer.value;
     for (const { error } of refused) toasts.error(error);
-    if (missing.length > 0) toasts.error({ code: 'left_behind', message: i18n.t.send.missing(missing.map(visible).join(', ')), hint: i18n.t.send.missingHint });
+    const names = missing.map(visible).join(', ');
+    if (names) toasts.error({ code: 'left_behind', message: names, hint: '', args: { names } });
     const { send } = i18n.t;
     const away = transfers.filter((each) => node.devices.get(each.device)?.state === 'offline');
     const [only] = away;

@@ -13,13 +13,14 @@ use crate::{
     error::NetworkError,
     transfer::{
         Presence, TransferError,
+        cause::Cause,
         left_out::{NOT_WANTED, ReasonCounts, add_notes, shown_count},
         protocol::{
             control_stream,
             frames::ReceiverFrame,
             lifecycle::receiver::{ReceiveAction as Action, ReceiveInput as Input, ReceiveOutcome as Outcome},
             limits::SHOWN_ROOTS,
-            reason::{Cause, Reason},
+            reason::Reason,
         },
         receive::{
             commit::worker::Committed,
@@ -238,7 +239,7 @@ impl Receiving {
             return End::by(Reason::Internal);
         };
         let (failed, first) = committed.failures();
-        let left_out = self.left_out(committed).incomplete(0, None);
+        let left_out = self.left_out(committed).incomplete(0, None).map(Cause::incomplete);
         self.watch.sample(self.inner.since.elapsed(), *bytes);
         End::ran(failed, *expected, first.as_ref(), committed.files.load(Ordering::Relaxed), left_out)
     }

@@ -8,6 +8,7 @@ use crate::{
     storage::Op,
     transfer::{
         TransferError,
+        cause::Cause,
         left_out::ReasonCounts,
         protocol::{index_set::IndexSet, limits::MAX_ENTRIES, reason::Reason},
         record::put_paths,
@@ -27,7 +28,8 @@ impl Sending {
     pub(super) fn ran(&self) -> End {
         let Tally { files, failed, first_failure, .. } = &self.tally;
         let of = self.shown().0;
-        let left_out = self.reasons().incomplete(of.into(), self.offered_in_all.map(|all| all.files));
+        let left_out =
+            self.reasons().incomplete(of.into(), self.offered_in_all.map(|all| all.files)).map(Cause::incomplete);
         End::ran(*failed, of, first_failure.as_ref(), *files, left_out)
     }
 

@@ -47,6 +47,7 @@ use crate::{
     queue::{progress::Stopwatch, rate_limit::RateLimits, scheduler::Turn},
     transfer::{
         Inner, TransferError,
+        cause::Cause,
         left_out::{ReasonCounts, add_notes, shown_count},
         protocol::{
             frames::Violation,
@@ -57,7 +58,7 @@ use crate::{
                     SendAction as Action, SendInput as Input, SendLifecycle, SendOutcome as Outcome, SendPhase as Phase,
                 },
             },
-            reason::{Cause, Reason},
+            reason::Reason,
         },
         record::{AcceptedSource, Outgoing, ResumeTerms},
         registry::{Command, End},

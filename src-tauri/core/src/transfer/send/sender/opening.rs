@@ -22,11 +22,12 @@ use crate::{
     net::{ALPN_TRANSFER, Session},
     transfer::{
         Presence, TransferError,
+        cause::Cause,
         protocol::{
             frames::{Offer, ResumeOffer, SenderFrame},
             lifecycle::sender::{SendInput as Input, SendPhase as Phase},
             limits::{BATCH, VERSION},
-            reason::{Cause, Reason},
+            reason::Reason,
             state::SenderMachine,
         },
     },

@@ -1,10 +1,20 @@
-//! Errors of the core's public interface: a stable code, a sentence, and a hint that helps a person.
+//! Errors of the core's public interface: a stable code, a sentence, a hint that helps a person, and the arguments from
+//! which the page makes sentences in other languages.
 //!
 //! Each module has its own error enum, which keeps the cause. All convert into [`NetworkError`].
 
-use std::{io, path::PathBuf, sync::Arc};
+#[cfg(test)]
+pub(crate) mod examples;
+mod input;
+mod os;
 
-use crate::api::ApiError;
+use std::{io, path::PathBuf};
+
+pub use input::{InputError, StateError, Unwilling};
+pub(crate) use os::is_out_of_files;
+pub use os::os_kind;
+
+use crate::api::{ApiError, Args};
 
 /// Errors of the core's calls.
 #[derive(Debug, thiserror::Error)]
@@ -20,10 +30,10 @@ pub enum NetworkError {
         source: BoxError,
     },
     /// The device did not answer in time.
-    #[error("{device} did not answer within {seconds} s")]
+    #[error("{} did not answer within {seconds} s", device.as_deref().unwrap_or("the device"))]
     ConnectionTimeout {
-        /// Name or id of the device.
-        device: String,
+        /// Name or id of the device, if it is known.
+        device: Option<String>,
         /// Time waited, in seconds.
         seconds: u64,
     },
@@ -58,22 +68,22 @@ pub enum NetworkError {
     #[error("the contents of {0:?} do not match what was sent")]
     ChecksumMismatch(String),
     /// The other side refused.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{device} {}", why.clause())]
+    Refused {
+        /// Name or id of the device.
+        device: String,
+        /// Reason of the refusal.
+        why: Unwilling,
+    },
     /// The other side is no longer paired with this device.
     #[error("the other device refused: it is not paired with this one")]
     RefusedNotPaired,
     /// The request is not possible in the present state.
     #[error("{0}")]
-    InvalidState(String),
+    InvalidState(StateError),
     /// An argument is malformed.
-    #[error("{message}")]
-    InvalidInput {
-        /// Describes the fault.
-        message: String,
-        /// Describes the remedy.
-        hint: String,
-    },
+    #[error("{0}")]
+    InvalidInput(InputError),
     /// The setting has no effect in this run, because an option overrides it.
     #[error("the setting {setting} cannot be changed now: this Yonder was started with {option}")]
     SettingOverridden {
@@ -120,11 +130,25 @@ pub trait RoomError: std::error::Error + Send + Sync + 'static {
     fn code(&self) -> &'static str;
     /// Returns what a person can do about it, in one sentence; empty if there is nothing.
     fn hint(&self) -> String;
+    /// Returns the names and figures that the sentence and the hint mention. Names of arguments are stable, as codes are.
+    fn args(&self) -> Args;
 }
 
 impl<E: RoomError> From<E> for NetworkError {
     fn from(error: E) -> Self {
         NetworkError::Room(Box::new(error))
+    }
+}
+
+impl From<InputError> for NetworkError {
+    fn from(error: InputError) -> Self {
+        Self::InvalidInput(error)
+    }
+}
+
+impl From<StateError> for NetworkError {
+    fn from(error: StateError) -> Self {
+        Self::InvalidState(error)
     }
 }
 
@@ -144,10 +168,10 @@ impl NetworkError {
             Self::DeviceAmbiguous(_) => "device_ambiguous",
             Self::DeviceOffline(_) => "device_offline",
             Self::ChecksumMismatch(_) => "checksum_mismatch",
-            Self::Refused(_) => "refused",
+            Self::Refused { .. } => "refused",
             Self::RefusedNotPaired => "refused_not_paired",
             Self::InvalidState(_) => "invalid_state",
-            Self::InvalidInput { .. } => "invalid_input",
+            Self::InvalidInput(_) => "invalid_input",
             Self::SettingOverridden { .. } => "setting_overridden",
             Self::File { .. } => "file",
             Self::PortUnavailable { .. } => "port_unavailable",
@@ -189,7 +213,7 @@ impl NetworkError {
             Self::DeviceUnknown(_) => "`yonder-cli devices` lists the devices that are known.".into(),
             Self::DeviceAmbiguous(_) => "Give more of its id.".into(),
             Self::ChecksumMismatch(_) => "The file may have changed while it was sent. Send it again.".into(),
-            Self::InvalidInput { hint, .. } => hint.clone(),
+            Self::InvalidInput(error) => error.hint(),
             Self::SettingOverridden { option, .. } => {
                 format!("End it and start it without {option}; then the setting counts and can be changed.")
             }
@@ -207,8 +231,34 @@ impl NetworkError {
             },
             Self::File { .. } => "Check that it exists and that you may use it.".into(),
             Self::Internal(_) => "This is a fault in Yonder. Please report it with the log.".into(),
-            Self::Refused(_) | Self::InvalidState(_) | Self::ShuttingDown => String::new(),
+            Self::Refused { .. } | Self::InvalidState(_) | Self::ShuttingDown => String::new(),
             Self::Room(inner) => inner.hint(),
+        }
+    }
+
+    /// Returns the names and figures that the sentence and the hint mention.
+    pub fn args(&self) -> Args {
+        let args = Args::new();
+        match self {
+            Self::ConnectionFailed { device, source } => args.with("device", device).caused_by(source.as_ref()),
+            Self::ConnectionTimeout { device, seconds } => {
+                let args = args.number("seconds", *seconds);
+                device.iter().fold(args, |args, device| args.with("device", device))
+            }
+            Self::ConnectionLost(source) => args.caused_by(source.as_ref()),
+            Self::UnknownProtocol(protocol) => args.with("protocol", protocol),
+            Self::ProtocolViolation(detail) | Self::Internal(detail) => args.with("detail", detail),
+            Self::DeviceNotPaired(device) | Self::DeviceOffline(device) => args.with("device", device),
+            Self::DeviceUnknown(text) | Self::DeviceAmbiguous(text) => args.with("text", text),
+            Self::ChecksumMismatch(path) => args.with("path", path),
+            Self::Refused { device, why } => args.with("case", why.case()).with("device", device),
+            Self::InvalidState(error) => error.args(),
+            Self::InvalidInput(error) => error.args(),
+            Self::SettingOverridden { setting, option } => args.with("setting", setting).with("option", option),
+            Self::File { path, source } => args.with("path", path.display()).caused_by(source),
+            Self::PortUnavailable { port, source } => args.number("port", (*port).into()).caused_by(source.as_ref()),
+            Self::InvalidSignature | Self::DecryptionFailed | Self::RefusedNotPaired | Self::ShuttingDown => args,
+            Self::Room(inner) => inner.args(),
         }
     }
 }
@@ -222,34 +272,15 @@ pub fn hint_of_cause(error: &(dyn std::error::Error + 'static)) -> Option<&'stat
     )
 }
 
-/// Finds the system's error in the chain of causes.
+/// Finds the system's error in the chain of causes. An error that wraps another one has no number, and its cause says
+/// more.
 fn io_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a io::Error> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let shared = || error.downcast_ref::<Arc<io::Error>>().map(Arc::as_ref);
-        // An error that wraps another one has no number, and its cause says more.
-        let found = error.downcast_ref::<io::Error>().or_else(shared);
-        if let Some(found) = found.filter(|found| found.raw_os_error().is_some()) {
-            return Some(found);
-        }
-        cause = error.source();
-    }
-    None
-}
-
-/// True if the process or the machine has reached its limit of open files.
-pub(crate) fn is_out_of_files(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    let numbers = [rustix::io::Errno::MFILE.raw_os_error(), rustix::io::Errno::NFILE.raw_os_error()];
-    // ERROR_TOO_MANY_OPEN_FILES, and WSAEMFILE for sockets.
-    #[cfg(not(unix))]
-    let numbers = [4, 10024];
-    error.raw_os_error().is_some_and(|number| numbers.contains(&number))
+    os::io_causes(error).find(|error| error.raw_os_error().is_some())
 }
 
 impl From<&NetworkError> for ApiError {
     fn from(error: &NetworkError) -> Self {
-        ApiError { code: error.code().into(), message: error.to_string(), hint: error.hint() }
+        ApiError { args: error.args(), ..ApiError::new(error.code(), error.to_string(), error.hint()) }
     }
 }
 
@@ -273,6 +304,8 @@ pub(crate) fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]
