@@ -7,6 +7,7 @@ mod bench;
 mod cut;
 mod descriptors;
 mod early;
+mod fixtures;
 mod flood;
 mod halfway;
 mod isolation;
