@@ -5,6 +5,7 @@
 mod bad_input;
 mod bench;
 mod descriptors;
+mod fixtures;
 mod kill;
 mod many;
 mod messages;

@@ -33,6 +33,7 @@ pub struct Device {
     place: Place,
     port: u16,
     ways: Vec<String>,
+    passphrase: Option<String>,
     log: Option<PathBuf>,
     wrapper: Vec<String>,
 }
@@ -61,7 +62,8 @@ impl Device {
         let data_dir = home.path().join("data");
         std::fs::create_dir(home.path().join("downloads")).unwrap();
         let ways = ["--mode", "lan"].map(String::from).to_vec();
-        Self { name: name.into(), home, data_dir, place, port, ways, log: None, wrapper: Vec::new() }
+        let (name, wrapper) = (name.into(), Vec::new());
+        Self { name, home, data_dir, place, port, ways, passphrase: None, log: None, wrapper }
     }
 
     /// Returns its name.
@@ -89,6 +91,11 @@ impl Device {
     pub fn by_ways<A: Into<String>>(mut self, ways: impl IntoIterator<Item = A>) -> Self {
         self.ways = ways.into_iter().map(Into::into).collect();
         self
+    }
+
+    /// Keeps the secret in a file under this passphrase; the default is a plain file.
+    pub fn set_passphrase(&mut self, passphrase: &str) {
+        self.passphrase = Some(passphrase.into());
     }
 
     /// Puts these words in front of every further command: `["prlimit", "--fsize=1000"]`.
@@ -143,7 +150,11 @@ impl Device {
             command.env_remove(name);
         }
         command.arg("--data-dir").arg(&self.data_dir);
-        command.args(["--json", "--keystore", "plain", "--port", &self.port.to_string()]).args(&self.ways);
+        let keystore = if self.passphrase.is_some() { "file" } else { "plain" };
+        command.args(["--json", "--keystore", keystore, "--port", &self.port.to_string()]).args(&self.ways);
+        if let Some(passphrase) = &self.passphrase {
+            command.env("YONDER_PASSPHRASE", passphrase);
+        }
         if self.log.is_some() {
             command.env("RUST_LOG", "trace");
         }
