@@ -99,8 +99,6 @@ const RETIRED_WORDS: &[&str] = &[
 const STILL_NAMES: &[(&str, usize)] = &[
     // The name of a type in rustix.
     ("Advice", 1),
-    ("landing", 8),
-    ("settling", 2),
     ("squeeze", 3),
 ];
 

@@ -11,9 +11,9 @@ const FOLDERS: [&str; 2] = ["src-tauri/core/src/transfer/", "src-tauri/proto/src
 /// layers, and none of its own.
 const LAYERS: &[&[&str]] = &[
     &["protocol", "view_size", "Reason"],
-    &["segments", "left_out"],
+    &["segments", "left_out", "cause"],
     &["error", "TransferError", "explain"],
-    &["record"],
+    &["record", "end"],
     &["registry"],
     // What both sides share. It is in `mod.rs`, which also has the face, and is no layer of its own yet.
     &["Inner", "Presence", "AcceptOptions", "TransferDeps", "OfferPolicies"],

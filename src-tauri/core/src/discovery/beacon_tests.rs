@@ -126,7 +126,7 @@ fn vectors_of_the_beacon() {
         let pairs: Vec<_> = (0..peers).map(as_json).collect();
         cases.push(json!({
             "by": hex(&by), "epoch": epoch, "label": hex(&label), "label_text":
-            data_encoding::BASE32_NOPAD.encode(&label).to_ascii_lowercase(), "peers": pairs, "beacon": hex(&told),
+            data_encoding::BASE32_NOPAD.encode(&label).to_ascii_lowercase(), "friends": pairs, "beacon": hex(&told),
         }));
     }
     let now = serde_json::to_string_pretty(&json!({ "accept": cases })).unwrap() + "\n";

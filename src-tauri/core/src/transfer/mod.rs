@@ -18,7 +18,7 @@
 //!
 //! - [`protocol`]: frames, formats, state machines, hash trees, and the control stream.
 //! - `segments`, [`left_out`], [`view_size`]: segments on the disk, counts of entries left out, the size of views.
-//! - `cause`, `error`, `record`, `registry`: reasons in words, errors, what is stored of a transfer, and all transfers of the node.
+//! - `cause`, `error`, `end`, `record`, `registry`: reasons in words, errors, what is stored of a transfer, and all transfers of the node.
 //! - `send` and `receive`: the two sides. Neither names the other.
 //! - `offer_listing`, `commands`, `handler`: browsing an offer, commands of people, the network's entry.
 //! - this module: the face, [`Transfers`], and what both sides share (`Inner`).
@@ -33,6 +33,7 @@
 
 mod cause;
 mod commands;
+mod end;
 mod error;
 mod handler;
 pub mod left_out;

@@ -338,7 +338,7 @@ export const errors: Record<string, ErrorText> = {
     message: 'Die Zwischenablage lässt sich nicht benutzen.',
     hint: 'Markiere den Text und kopiere ihn selbst.',
   },
-  pick_gone: { message: 'Was gewählt war, ist nicht mehr zur Hand.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
+  pick_gone: { message: 'Was gewählt war, ist nicht mehr da.', hint: 'Wähle es noch einmal, oder zieh es noch einmal her.' },
   picture_busy: { message: 'Es wird gerade ein anderes Bild angesehen.', hint: 'Versuche es gleich noch einmal.' },
 
   // Texts.

@@ -33,7 +33,7 @@ use crate::{
 /// Time that the tasks of an attempt get to end before their frames to the sender are given up.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What an attempt has received, once its tasks have ended.
+/// Results of an attempt, once its tasks have ended.
 pub(super) struct Finished {
     bytes: u64,
     expected: u32,

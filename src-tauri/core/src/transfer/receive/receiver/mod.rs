@@ -257,7 +257,7 @@ pub(in crate::transfer) struct Receiving {
     stop: CancellationToken,
     begun: Option<Instant>,
     live: Option<Live>,
-    /// What is left of `live` once its tasks have ended.
+    /// Results of `live`, once its tasks have ended.
     finished: Option<Finished>,
     /// The accepted offer, while existing files are compared with it.
     accepted: Option<accept::Accepted>,

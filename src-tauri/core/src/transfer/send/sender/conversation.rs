@@ -48,7 +48,7 @@ const KEEP_AFTER: Duration = Duration::from_millis(500);
 /// Age below which a session may already belong to a restarted peer.
 const JUST_NOW: Duration = Duration::from_secs(2);
 
-/// What a conversation samples at each tick.
+/// Samples of a conversation, taken at each tick.
 struct Samples {
     since: Instant,
     meter: RateMeter,

@@ -33,7 +33,7 @@ use crate::{
     },
 };
 
-/// What the first frames of an attempt say.
+/// First frames of an attempt, and what the conversation after them needs.
 pub(super) struct Opening {
     pub session: Session,
     pub source: Arc<Source>,

@@ -21,7 +21,7 @@ pub(super) enum Stream {
     Data(u8),
 }
 
-/// What a stream carries.
+/// Item of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     /// Encoded control frame.

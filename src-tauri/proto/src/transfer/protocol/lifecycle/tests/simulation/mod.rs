@@ -103,7 +103,7 @@ enum Trouble {
     Peace,
 }
 
-/// What is the same for all parts of a run.
+/// State that all parts of a run share.
 struct World {
     pub now: Moment,
     pub rng: Rng,

@@ -38,7 +38,7 @@ pub(super) enum Work {
     Superseded,
 }
 
-/// What survives a kill.
+/// State that survives a kill.
 #[derive(Default)]
 pub(super) struct Record {
     pub accepted: bool,
@@ -49,7 +49,7 @@ pub(super) struct Record {
     pub ending: Option<Reason>,
     pub staged: BTreeSet<(u32, u64)>,
     pub committed: BTreeSet<u32>,
-    /// How it ended, as a sender hears that comes back.
+    /// Its end, as a sender hears that comes back.
     pub over: Option<OnRecord>,
     /// True once anything of it was known.
     pub known: bool,

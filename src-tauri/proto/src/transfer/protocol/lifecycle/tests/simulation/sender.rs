@@ -33,7 +33,7 @@ pub(super) enum Work {
     Retell,
 }
 
-/// What survives a kill.
+/// State that survives a kill.
 #[derive(Default)]
 pub(super) struct Record {
     pub accepted: bool,
@@ -43,7 +43,7 @@ pub(super) struct Record {
     pub unacknowledged: bool,
 }
 
-/// What is to be sent in an attempt, in order; data may be sent on any stream.
+/// Items of an attempt, in the order in which they are sent; data may be sent on any stream.
 enum ToSend {
     Begin,
     Segment(u32, u64),
