@@ -8,7 +8,7 @@ export const terms: Record<string, string> = {
   not_a_folder: 'it is not a folder',
   is_a_folder: 'it is a folder',
   folder_not_empty: 'the folder is not empty',
-  read_only: 'the file system can only be read',
+  read_only: 'the file system is read-only',
   disk_full: 'the disk is full',
   quota_exceeded: 'the quota on the disk is used up',
   file_too_large: 'the file is too large',
