@@ -137,7 +137,7 @@ texts! {
     /// Title of a notification.
     source_gone: "Paused: its files are gone", "Angehalten: Die Dateien sind nicht mehr da";
     /// Hint to that notification.
-    source_gone_hint: "Bring them back, then resume it in the window.", "Bring sie zurück und setze es dann im Fenster fort.";
+    source_gone_hint: "Bring them back; it goes on by itself then.", "Bring sie zurück; dann geht es von selbst weiter.";
 }
 
 impl Language {

@@ -48,8 +48,8 @@ impl DeviceRegistry {
         self.change(id, set).await.map(drop)
     }
 
-    /// Decides about an offer of this cost (see `transfer::quota`), under the global setting. An automatically accepted
-    /// cost is counted for the device's day, and never returned. A cost of 0 decides without counting, and without
+    /// Decides about an offer of this cost (in bytes; see `transfer::receive::quota`), under the global setting. An
+    /// automatically accepted cost is counted for the device's day, and never returned. A cost of 0 decides without counting, and without
     /// writing to the disk.
     ///
     /// # Errors

@@ -108,9 +108,9 @@ describe('a transfer', () => {
   });
 
   it.each([
-    ['receive', 'disk_full', 'The disk of this device is full', 'Free some space, then press Resume.'],
-    ['send', 'disk_full', 'The disk of Attic is full', 'Free some space there, then press Resume.'],
-    ['send', 'source_gone', 'What was to be sent is not there any more', 'then press Resume.'],
+    ['receive', 'disk_full', 'The disk of this device is full', 'Free some space; it goes on by itself'],
+    ['send', 'disk_full', 'The disk of Attic is full', 'Free some space there; it goes on by itself'],
+    ['send', 'source_gone', 'What was to be sent is not there any more', 'It goes on by itself then.'],
   ] as const)('that stopped (%s, %s) says why and what to do', async (direction, code, why, hint) => {
     const { node, user } = await open([someTransfer({ roots: ['a'], direction, state: 'paused', ...still, device_name: 'Attic', reason: apiError(code, MARKUP) })]);
     expect(screen.getByTestId('transfer-state').textContent).toBe(why);

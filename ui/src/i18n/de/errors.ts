@@ -175,7 +175,7 @@ export const errors: Record<string, ErrorText> = {
   transfer_not_queued: { message: 'Diese Übertragung wartet nicht in der Reihe.', hint: '' },
   paused_here: { message: 'Von dir angehalten.', hint: 'Setze es hier fort.' },
   paused_there: { message: 'Auf dem anderen Gerät angehalten.', hint: 'Es geht weiter, wenn es dort fortgesetzt wird.' },
-  source_gone: { message: 'Was gesendet werden sollte, ist nicht mehr da.', hint: 'Bring es zurück und setze es dann fort.' },
+  source_gone: { message: 'Was gesendet werden sollte, ist nicht mehr da.', hint: 'Bring es zurück; dann geht es von selbst weiter.' },
   folder_gone: {
     message: ['{folder} gibt es nicht mehr.', 'Den Ordner gibt es nicht mehr.'],
     hint: 'Er wurde seit der Übertragung verschoben oder gelöscht.',

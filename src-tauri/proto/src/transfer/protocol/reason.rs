@@ -26,7 +26,7 @@ impl Code {
 enum Class {
     /// The devices are disconnected: an accepted transfer is resumed.
     Disconnected,
-    /// The transfer is paused until somebody acts.
+    /// The transfer is shown as paused: until a person resumes it, or a disk is back or has space.
     Blocked,
     /// One side has no free file descriptor: the transfer is retried, and staged data stays.
     OutOfDescriptors,

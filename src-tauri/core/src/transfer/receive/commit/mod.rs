@@ -7,7 +7,7 @@
 //!
 //! A file gets its final name only after its verdict, when its data is durable, and a taken name is never replaced.
 //! Folders are created exclusively, each beneath the handle of its parent; links are never followed or created. Must
-//! not know the network, nor how a verdict came about.
+//! not know the network, nor how the hashes of a file were compared.
 
 pub(in crate::transfer) mod bulk_rename;
 pub(in crate::transfer) mod dirty_dirs;

@@ -15,12 +15,12 @@ use super::{Moment, REASON_TIMEOUT};
 use crate::transfer::protocol::reason::Reason;
 
 /// Interval between checks for space on a full disk.
-const SPACE_CHECK: Duration = Duration::from_secs(5);
+pub(super) const SPACE_CHECK: Duration = Duration::from_secs(5);
 /// Longest such interval. It doubles after each attempt that still found no room: a quota may be exhausted while the
 /// disk has space.
 const LONGEST_SPACE_CHECK: Duration = Duration::from_secs(600);
 /// Bytes that an attempt must receive to count as one that found room.
-const SOME_ROOM: u64 = 1024 * 1024;
+pub(super) const SOME_ROOM: u64 = 1024 * 1024;
 
 /// Point of an incoming transfer's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -153,7 +153,7 @@ impl ReceiveOutcome {
     }
 }
 
-/// ReceiveAction that the driver carries out.
+/// Action that the driver carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReceiveAction {
     /// Decline, as the last frame.
@@ -298,6 +298,7 @@ pub struct ReceiveLifecycle {
     waits: bool,
 }
 
+/// Actions of one input, in order.
 type ReceiveActions = Vec<ReceiveAction>;
 
 impl ReceiveLifecycle {

@@ -17,12 +17,12 @@ use super::{Moment, REASON_TIMEOUT};
 use crate::{queue::backoff::Backoff, transfer::protocol::reason::Reason};
 
 /// Number of immediate retries of an offer that got no answer because its connection was dead already.
-const IMMEDIATE_RETRIES: u32 = 3;
+pub(super) const IMMEDIATE_RETRIES: u32 = 3;
 /// Upper limit of the wait before a reachable receiver that was busy is asked again: a slot may be free at any moment.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Interval between checks for a source disk that was taken out.
 const SOURCE_CHECK: Duration = Duration::from_secs(2);
-/// Shortest and longest wait after attempts at which the receiver took nothing.
+/// Half of the wait after the first attempt at which the receiver took nothing, and the longest such wait.
 const STALLED_WAIT: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(600));
 
 /// Point of an outgoing transfer's life.
@@ -179,7 +179,7 @@ pub enum SendOutcome {
     Failed(Reason),
 }
 
-/// SendAction that the driver carries out.
+/// Action that the driver carries out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendAction {
     /// Begin an attempt.
@@ -261,7 +261,7 @@ pub struct SendLifecycle {
     jitter: f64,
 }
 
-/// SendActions of one input.
+/// Actions of one input, in order.
 type SendActions = Vec<SendAction>;
 
 impl SendLifecycle {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::super::{super::super::protocol::reason::Reason, Moment, REASON_TIMEOUT, receiver::*};
+use super::super::{super::super::protocol::reason::Reason, Moment, receiver::*};
 
 const NOW: Moment = Duration::from_secs(100);
 
-fn ended(mut life: ReceiveLifecycle, trusted: bool, completed: bool) -> ReceiveActions {
+fn ended(mut life: ReceiveLifecycle, trusted: bool, completed: bool) -> Vec<ReceiveAction> {
     let mut actions = life.handle(NOW, ReceiveInput::Closing { trusted });
     actions.extend(life.handle(NOW, ReceiveInput::Stopped { completed }));
     actions
