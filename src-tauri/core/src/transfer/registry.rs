@@ -560,6 +560,9 @@ impl TransferRegistry {
             if row.view.borrow().state.is_final() {
                 return Err(TransferError::Ended.into());
             }
+            if row.held.as_ref().is_some_and(|held| is_ending(held, row.terms.as_ref())) {
+                return Err(TransferError::Ended.into());
+            }
             row.held.clone_from(&reason);
             row.commands.clone()
         };
@@ -751,7 +754,9 @@ fn failures(view: &TransferView) -> u64 {
 /// Returns true if an accepted transfer that was held for this reason was about to end when the node was killed
 /// ([`TransferRegistry::will_end`]). What pauses a transfer is another kind of reason.
 fn is_ending(held: &Reason, terms: Option<&ResumeTerms>) -> bool {
-    matches!(terms, Some(ResumeTerms::Incoming(_))) && !held.is_blocked()
+    // A reason that another version wrote, and that this one does not know, ends nothing.
+    let known = !matches!(held, Reason::Unknown(_) | Reason::Other);
+    matches!(terms, Some(ResumeTerms::Incoming(_))) && known && !held.is_blocked()
 }
 
 /// Returns true if this is the same offer, which was lost before anybody answered it. It must look the same, because

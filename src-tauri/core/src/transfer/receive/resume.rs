@@ -267,13 +267,18 @@ impl Receiving {
     /// Waits until all announced changes have arrived, or the life cycle leaves the attempt.
     async fn changes(&mut self, announced: u32) -> Result<(), NetworkError> {
         let mut known = announced == 0;
-        while !known && !self.life.is_over() {
-            let meant =
-                timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)).await.map_err(|_| lost())??;
-            known = matches!(meant, FromSender::Changes);
-            self.heard(&meant);
-            if !known && !self.life.is_over() && !self.share.hold(self.machine.memory()) {
-                self.advance(Input::NotNow(Reason::Busy));
+        while !known && !self.carry_out(None).await {
+            let deadline = self.deadline();
+            tokio::select! {
+                frame = timeout(FRAME_TIMEOUT, next(&mut self.frames, &mut self.machine)) => {
+                    let meant = frame.map_err(|_| lost())??;
+                    known = matches!(meant, FromSender::Changes);
+                    self.heard(&meant);
+                    if !known && !self.life.is_over() && !self.share.hold(self.machine.memory()) {
+                        self.advance(Input::NotNow(Reason::Busy));
+                    }
+                }
+                it = interruption(&mut self.commands, &self.inner.cancel, deadline) => self.interrupted(it),
             }
         }
         Ok(())

@@ -28,7 +28,7 @@ use crate::{
             claims,
             frames::{Decision, ReceiverFrame, Violation},
             framing::StreamHeader,
-            lifecycle::receiver::{ReceiveInput as Input, ReceivePhase as Phase, ReceiveShown as Shown},
+            lifecycle::receiver::{ReceiveInput as Input, ReceiveShown as Shown},
             limits::MAX_STREAMS,
             selection,
             state::FromSender,
@@ -188,7 +188,7 @@ impl Receiving {
             self.advance(Input::Held(held));
         }
         while !self.carry_out(Some(live)).await {
-            let begun = self.life.phase() != Phase::Accepted;
+            let begun = self.life.has_begun();
             // Data streams that open before `Begin` wait in the transport.
             let streams_may_come = begun && live.opened < MAX_STREAMS;
             let frames_may_come = live.backlog.is_empty() && live.answering.is_none();
@@ -272,7 +272,7 @@ impl Receiving {
             // The next data clears it: a sender that resumes may have to wait for its own slot first.
             live.arrival.quiet.store(true, Ordering::Relaxed);
         }
-        match self.life.phase() != Phase::Accepted && !paused {
+        match self.life.has_begun() && !paused {
             true => self.watch.start(self.inner.since.elapsed()),
             false => self.watch.stop(),
         }

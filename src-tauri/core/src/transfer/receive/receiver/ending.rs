@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::time::timeout;
 
 use super::{Receiving, data::Live, declined, lost, violations_only};
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         },
         receive::{
             commit::worker::Committed,
-            staging::{DiskError, StagingDir, clean_up},
+            staging::{StagingDir, clean_up},
         },
         registry::{Command, End},
     },
@@ -103,30 +103,31 @@ impl Receiving {
         let Live { arrival, mut streams, commit_worker, committed, expected, route, stop, .. } = live;
         stop.cancel();
         drop(route);
-        while streams.join_next().await.is_some() {}
         let (bytes, staging) = (arrival.bytes.load(Ordering::Relaxed), arrival.temp.clone());
-        // The last sender of the verdict channel is dropped with it, which ends the commit worker.
-        drop(arrival);
-        if let Some(worker) = commit_worker {
-            self.join(worker).await;
+        let ending = async move {
+            while streams.join_next().await.is_some() {}
+            // The last sender of the verdict channel is dropped with it, which ends the commit worker.
+            drop(arrival);
+            match commit_worker {
+                Some(worker) => worker.await.is_ok(),
+                None => true,
+            }
+        };
+        tokio::pin!(ending);
+        // They may wait for a sender that does not read, who is then told nothing more.
+        let ended = match timeout(STOP_TIMEOUT, &mut ending).await {
+            Ok(ended) => ended,
+            Err(_) => {
+                self.stop.cancel();
+                ending.await
+            }
+        };
+        if !ended {
+            tracing::error!("the naming task failed");
         }
         let completed = committed.finished.load(Ordering::Relaxed);
         self.finished = Some(Finished { bytes, expected, committed, staging });
         completed
-    }
-
-    /// Waits for the commit worker. It may wait for a sender that does not read, who is then told nothing more.
-    async fn join(&self, mut worker: JoinHandle<Result<(), DiskError>>) {
-        let ended = match timeout(STOP_TIMEOUT, &mut worker).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                self.stop.cancel();
-                worker.await
-            }
-        };
-        if ended.is_err() {
-            tracing::error!("the naming task failed");
-        }
     }
 
     async fn keep_staged(&self, full: bool) {

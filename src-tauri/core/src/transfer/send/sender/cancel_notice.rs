@@ -22,6 +22,8 @@ use crate::{
     },
 };
 
+/// Interval between looks at a receiver that is offline, beside being told that it was heard.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// Timeout of one attempt to tell the receiver.
 const NOTICE_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -52,9 +54,12 @@ pub(in crate::transfer) async fn tell_stopped(inner: Arc<Inner>, id: TransferId,
                 _ => {}
             }
         }
+        // A receiver that was asked in vain is not asked again just because it is heard: notices count as offers there.
+        let asked = presence == Presence::There;
+        let pause = if asked { backoff.failed(0.5) } else { LOOK_AGAIN };
         tokio::select! {
-            changed = there.changed() => if changed.is_err() { return },
-            () = sleep(backoff.failed(0.5)) => {}
+            changed = there.changed(), if !asked => if changed.is_err() { return },
+            () = sleep(pause) => {}
             () = inner.cancel.cancelled() => return,
         }
     }

@@ -281,6 +281,8 @@ pub struct ReceiveLifecycle {
     staged: bool,
     /// True once the decision was sent in this attempt.
     started: bool,
+    /// True once the sender has begun: only then may it be told of progress.
+    begun: bool,
     completed: bool,
     finished: bool,
     /// True if the sender knows how the attempt ends.
@@ -308,6 +310,7 @@ impl ReceiveLifecycle {
             holds,
             staged: holds,
             started: false,
+            begun: false,
             completed: false,
             finished: false,
             told: false,
@@ -341,6 +344,11 @@ impl ReceiveLifecycle {
     /// Returns true once staged data is kept across a disconnect.
     pub fn holds(&self) -> bool {
         self.holds
+    }
+
+    /// Returns true once the sender has begun.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Returns true if the transfer is paused by either side.
@@ -416,6 +424,7 @@ impl ReceiveLifecycle {
                 if self.phase == ReceivePhase::Held && self.paused_here == Some(Reason::DiskFull) =>
             {
                 // A person at the sender expects that there is space now.
+                self.paused_there = false;
                 actions.push(ReceiveAction::CheckSpace);
             }
             ReceiveInput::Timer if self.phase == ReceivePhase::Held && self.until.is_some_and(|until| now >= until) => {
@@ -449,9 +458,12 @@ impl ReceiveLifecycle {
 
     fn with_data(&mut self, now: Moment, input: ReceiveInput, actions: &mut ReceiveActions) {
         match input {
-            ReceiveInput::Begun if self.phase == ReceivePhase::Accepted => {
-                self.phase = ReceivePhase::Active;
-                self.settle(actions);
+            ReceiveInput::Begun => {
+                self.begun = true;
+                if self.phase == ReceivePhase::Accepted {
+                    self.phase = ReceivePhase::Active;
+                    self.settle(actions);
+                }
             }
             ReceiveInput::PausedThere | ReceiveInput::ResumedThere => {
                 self.paused_there = input == ReceiveInput::PausedThere;

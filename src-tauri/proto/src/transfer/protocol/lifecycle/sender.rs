@@ -330,7 +330,9 @@ impl SendLifecycle {
 
     /// Returns the time at which [`SendInput::Timer`] is due; `None` if only another input can change anything.
     pub fn deadline(&self) -> Option<Moment> {
-        self.wait.map(|(until, _)| until)
+        // Nothing else may wake the driver: a deadline that nobody handles would do so without end.
+        let waits = matches!(self.phase, SendPhase::Waiting | SendPhase::Broken);
+        self.wait.filter(|_| waits).map(|(until, _)| until)
     }
 
     /// Sets the random number, between 0 and 1, that varies the next wait.
@@ -434,7 +436,7 @@ impl SendLifecycle {
                 self.waits_for_peer = true;
                 self.declined(now, reason, actions);
             }
-            SendInput::PlanKnown { claims } => {
+            SendInput::PlanKnown { claims } if self.phase == SendPhase::Accepted => {
                 self.phase = if claims { SendPhase::Verifying } else { SendPhase::Ready };
                 if claims {
                     actions.push(SendAction::VerifyClaims);
@@ -525,7 +527,10 @@ impl SendLifecycle {
     fn accepted(&mut self, actions: &mut SendActions) {
         self.waits_for_peer = true;
         self.backoff.succeeded();
-        self.phase = SendPhase::Accepted;
+        // After a data stream broke, only the reason of that is waited for.
+        if self.phase != SendPhase::Broken {
+            self.phase = SendPhase::Accepted;
+        }
         if !matches!(self.known, Known::Accepted | Known::Kept) {
             self.known = Known::Accepted;
             actions.push(SendAction::Accept);
@@ -673,7 +678,7 @@ impl SendLifecycle {
             _ => false,
         };
         // The receiver may have accepted it right before this node was killed, without a record of that here.
-        let broken = self.broken_input && (self.waits_for_peer || self.may_be_known());
+        let broken = self.broken_input && (self.waits_for_peer || self.may_be_accepted());
         let unacknowledged = unheard || broken;
         (self.phase, self.wait) = (SendPhase::Ended, None);
         actions.push(SendAction::End { outcome, unacknowledged });

@@ -158,3 +158,23 @@ fn a_sender_that_comes_back_hears_how_it_ended() {
         assert_eq!(answer_to_resume(&record), wanted, "{record:?}");
     }
 }
+
+#[test]
+fn a_sender_has_not_begun_only_because_nothing_is_missing() {
+    let mut life = accepted();
+    life.handle(NOW, ReceiveInput::Committed);
+    assert_eq!((life.phase(), life.has_begun()), (ReceivePhase::Completing, false));
+    life.handle(NOW, ReceiveInput::Begun);
+    assert!(life.has_begun());
+}
+
+#[test]
+fn a_sender_that_resumes_has_no_pause_of_its_own_any_more() {
+    let mut life = ReceiveLifecycle::resumed(Some(Reason::DiskFull), SPACE_CHECK);
+    life.handle(NOW, ReceiveInput::ChangesKnown);
+    life.handle(NOW, ReceiveInput::PausedThere);
+    life.handle(NOW, ReceiveInput::ResumedThere);
+    life.handle(NOW, ReceiveInput::Held(None));
+    let started = life.handle(NOW, ReceiveInput::Started);
+    assert_eq!(started.last(), Some(&ReceiveAction::Show(ReceiveShown::Queued)));
+}

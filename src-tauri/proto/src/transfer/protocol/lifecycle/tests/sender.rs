@@ -167,3 +167,15 @@ fn a_cancel_is_told_until_the_receiver_knows() {
     let actions = begun().handle(NOW, SendInput::Cancel);
     assert_eq!(ends(&actions), Some((&SendOutcome::CancelledHere, false)));
 }
+
+#[test]
+fn an_acceptance_after_a_broken_stream_does_not_put_the_end_off() {
+    let mut life = begun();
+    life.handle(NOW, SendInput::OfferSent);
+    life.handle(NOW, SendInput::StreamBroken);
+    assert_eq!(life.handle(NOW, SendInput::Accepted)[0], SendAction::Accept);
+    life.handle(NOW, SendInput::PlanKnown { claims: false });
+    assert_eq!((life.phase(), life.deadline()), (SendPhase::Broken, Some(NOW + REASON_TIMEOUT)));
+    life.handle(NOW + REASON_TIMEOUT, SendInput::Timer(Reachable::Maybe));
+    assert_eq!(life.phase(), SendPhase::Waiting);
+}
