@@ -12,8 +12,11 @@ from steps import STEP, confirm, equal, press, ready, snapshot, test_id
 from webdriver import until
 
 CLI = pathlib.Path(os.environ.get("YONDER_CLI", ROOT / "target/debug/yonder-cli")).resolve()
-# So long two devices are away while nobody touches anything, and how much of a core that may take.
-AWAY, COSTS = int(os.environ.get("YONDER_AWAY_SECONDS", "60")), float(os.environ.get("YONDER_AWAY_COSTS", "0.5"))
+# Seconds for which nobody touches anything, first with all devices connected and then with two away.
+AWAY = int(os.environ.get("YONDER_AWAY_SECONDS", "30"))
+# Most percent of a core that the window may take beyond what it takes with all devices connected. Measured on a quiet machine: 0.3
+# to 0.4 in both cases. A page that draws or asks again and again takes several.
+MORE = 0.3
 # So many drops while another device comes and goes.
 DROPS = int(os.environ.get("YONDER_DROPS", "8"))
 
@@ -82,6 +85,7 @@ def play(stage, check):
     stage.shot("three-devices")
     order = cards(one)
     equal(order, [node.name for node in nodes], "order of the cards")
+    connected = check(f"{AWAY} s with all of them connected are measured", lambda: cost(one))
 
     study, attic, kitchen = nodes
     one.page.run(RECORD)
@@ -89,7 +93,7 @@ def play(stage, check):
         node.kill()
     check("two are lost, and then away", lambda: states(one, {"Study": "offline", "Attic": "offline", "Kitchen": "connected"}))
     stage.shot("two-away")
-    check(f"{AWAY} s of it cost next to nothing", lambda: costs(stage, one))
+    check(f"{AWAY} s of it cost no more", lambda: no_more(cost(one), connected))
     check("no card moved, and each was reconnecting once", lambda: stood_still(one))
     stage.shot("two-away-later")
 
@@ -168,16 +172,21 @@ def ticks(pid):
     return total
 
 
-def costs(stage, one):
-    """What the window takes of a core while nobody looks at it through the driver."""
+def cost(one):
+    """Percent of a core that the window takes while nobody looks at it through the driver."""
     time.sleep(3)
     before, began = ticks(one.pid), time.monotonic()
     time.sleep(AWAY)
     took = time.monotonic() - began
     each = {name: 100 * (spent - before.get(name, 0)) / took for name, spent in ticks(one.pid).items()}
     print("          " + ", ".join(f"{name}: {share:.2f} %" for name, share in each.items()), flush=True)
-    whole = sum(each.values())
-    assert whole <= COSTS, f"{whole:.2f} % of a core"
+    return sum(each.values())
+
+
+def no_more(away, connected):
+    """Compares two costs of one run, because a slow machine takes more for both."""
+    most = connected + max(MORE, 0.5 * connected)
+    assert away <= most, f"{away:.2f} % of a core, and {connected:.2f} % with all connected"
 
 
 def stood_still(one):

@@ -51,7 +51,7 @@ fn round_trips(from: &Host, to: &Host, count: u32, pause: &str) -> Vec<f64> {
 
 #[test]
 fn a_line_takes_as_long_as_is_said() {
-    // Time that hosts, switches and the reading of frames take on this machine is not part of the line's delay.
+    // Hosts, switches and the reading of frames take time on this machine, which comes on top of the line's delay.
     let short = Lab::line(&Line::new(1000.0, Duration::ZERO));
     let beside = round_trips(&short.hosts()[0], &short.hosts()[1], 40, "0.02").into_iter().fold(f64::MAX, f64::min);
     println!("FIGURE line of 0 ms: round trip {beside:.2} ms at least");
@@ -60,15 +60,14 @@ fn a_line_takes_as_long_as_is_said() {
     for wanted in [2.0, 20.0, 100.0] {
         let mut lab = Lab::line(&Line::new(1000.0, Duration::from_secs_f64(wanted / 1e3)));
         let [one, two] = [0, 1].map(|n: usize| lab.hosts()[n].clone());
-        let times = round_trips(&one, &two, 40, "0.02");
+        let mut times = round_trips(&one, &two, 40, "0.02");
         assert!(times.len() == 40, "{times:?}");
-        let mut times: Vec<f64> = times.into_iter().map(|time| time - beside).collect();
         times.sort_by(f64::total_cmp);
         // A busy machine wakes the line and the hosts late, never early.
         let (least, quarter) = (times[0], times[10]);
         println!("FIGURE line of {wanted} ms: round trip {least:.2} ms at least, {quarter:.2} ms for a quarter");
-        assert!((wanted * 0.99..=wanted * 1.1).contains(&least), "{times:?}");
-        assert!(quarter <= wanted * 1.1 + 0.5, "{times:?}");
+        assert!(least >= wanted && least - beside <= wanted * 1.1, "{times:?}");
+        assert!(quarter - beside <= wanted * 1.1 + 0.5, "{times:?}");
 
         lab.change_line(&Line::new(1000.0, Duration::from_secs_f64(wanted / 1e3 + 0.05)));
         let times = round_trips(&one, &two, 3, "0.02");
